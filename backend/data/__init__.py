@@ -1,0 +1,1 @@
+"""What a person brings: read, detect, convert, check, fix, split."""

@@ -1,0 +1,155 @@
+"""The frozen records that cross between rooms: what a run is made of and what a machine has.
+
+Every record refuses unknown keys, so that a misspelt setting is an error and never a silent default.
+"""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from backend.errors import BadSetting
+
+Method = Literal["lora", "qlora", "full"]
+Precision = Literal["bf16", "fp16", "fp32"]
+
+ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
+ALL_LINEAR = (*ATTENTION, "gate_proj", "up_proj", "down_proj")
+
+
+class Record(BaseModel):
+    """A frozen pydantic record that refuses unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Gpu(Record):
+    """One graphics card. Memory in MiB; compute_capability as NVIDIA states it, None elsewhere."""
+
+    name: str
+    vendor: Literal["nvidia", "apple", "amd", "other"] = "nvidia"
+    memory_total_mib: int
+    memory_free_mib: int
+    compute_capability: tuple[int, int] | None = None
+
+
+class Cpu(Record):
+    """The processor: cores this process may use; bf16 when its bf16 arithmetic is native (not emulated)."""
+
+    cores: int = 1
+    bf16: bool = False
+
+
+class Hardware(Record):
+    """A machine as `doctor --json` prints it and `--hardware FILE` reads it. Memory and disk in MiB."""
+
+    platform: str = "linux"
+    gpus: tuple[Gpu, ...] = ()
+    cpu: Cpu = Cpu()
+    memory_total_mib: int = 8192
+    memory_available_mib: int = 6144
+    unified_memory: bool = False
+    disk_free_mib: int = 50_000
+    hosted: Literal["space", "zero_gpu", "colab"] | None = None
+
+
+class TrainSettings(Record):
+    """Every number of a training run. Names are those of transformers, trl and peft.
+
+    The defaults are the guide's for a small data set; `backend.recommend` chooses per machine and data.
+    """
+
+    method: Method = "lora"
+    lora_rank: int = Field(8, ge=1, le=256)
+    lora_alpha: int = Field(16, ge=1, le=1024)
+    lora_dropout: float = Field(0.0, ge=0, le=0.5)
+    target_modules: tuple[str, ...] = ALL_LINEAR
+    learning_rate: float = Field(2e-4, gt=0, le=0.1)
+    lr_scheduler_type: Literal["cosine", "linear", "constant"] = "cosine"
+    warmup_ratio: float = Field(0.1, ge=0, le=0.5)
+    weight_decay: float = Field(0.0, ge=0, le=1)
+    max_grad_norm: float = Field(1.0, gt=0, le=100)
+    num_train_epochs: float = Field(3.0, gt=0, le=100)
+    max_steps: int = Field(-1, ge=-1, le=1_000_000)  # -1: num_train_epochs decides
+    per_device_train_batch_size: int = Field(8, ge=1, le=512)
+    gradient_accumulation_steps: int = Field(1, ge=1, le=512)
+    max_length: int = Field(1024, ge=16, le=131_072)  # tokens
+    packing: bool = False
+    gradient_checkpointing: bool = False
+    precision: Precision | Literal["auto"] = "auto"
+    seed: int = Field(0, ge=0, le=2**31 - 1)
+    early_stopping: bool = True
+    early_stopping_patience: int = Field(3, ge=1, le=100)  # evaluations
+    validation_fraction: float = Field(0.1, ge=0, le=0.5)
+
+    @property
+    def effective_batch(self) -> int:
+        """Rows that one optimizer step learns from."""
+        return self.per_device_train_batch_size * self.gradient_accumulation_steps
+
+    def changed(self, **changes: Any) -> TrainSettings:
+        """A copy with `changes`, checked. Raises BadSetting like `settings_from`."""
+        return settings_from({**self.model_dump(), **changes})
+
+
+def settings_from(values: dict[str, Any]) -> TrainSettings:
+    """TrainSettings from names and values (texts as typed on the command line are converted).
+
+    `target_modules` may be "all-linear", "attention" or a comma-separated list.
+    Raises BadSetting naming the setting, and for an unknown one the nearest known name.
+    """
+    known = TrainSettings.model_fields
+    for name in values:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            raise BadSetting(
+                f"There is no setting {name[:60]!r}.",
+                f"The nearest one is {near[0]!r}." if near else "",
+                "The settings are: " + ", ".join(known) + ".",
+            )
+    values = dict(values)
+    targets = values.get("target_modules")
+    if isinstance(targets, str):
+        named = {"all-linear": ALL_LINEAR, "attention": ATTENTION}
+        values["target_modules"] = named.get(targets) or tuple(t.strip() for t in targets.split(",") if t.strip())
+    try:
+        return TrainSettings.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0]) if first["loc"] else "a setting"
+        shown = str(first.get("input"))[:60]
+        raise BadSetting(f"The setting {name} can't be {shown}.", f"{first['msg']}.", "Give another value.") from error
+
+
+class ModelRef(Record):
+    """A base model: catalogue id, the folder with its safetensors and tokenizer, and where it came from."""
+
+    id: str
+    path: Path
+    revision: str = ""
+
+
+class DataRef(Record):
+    """The data of a run: a name for people, the SHA-256 of the source file, and row counts as trained."""
+
+    name: str
+    sha256: str
+    train_rows: int
+    validation_rows: int
+    train_tokens: int
+    learned_tokens: int
+    longest: int  # tokens
+    held_out_prompts: tuple[tuple[dict[str, str], ...], ...] = ()  # messages up to the answer, for watching it learn
+
+
+class RunSpec(Record):
+    """All that defines a training run; written to `spec.json` in its folder and never changed."""
+
+    name: str
+    model: ModelRef
+    data: DataRef
+    settings: TrainSettings
+    versions: dict[str, str] = {}

@@ -1,0 +1,1 @@
+"""The two faces of the same services: the page (Gradio) and the command line."""
