@@ -96,5 +96,7 @@ def child(parent: Path, name: str) -> Path:
     plain = bool(name) and all(c.isascii() and (c.isalnum() or c in "-_.") for c in name) and name[0] != "."
     path = parent / name
     if not plain or not path.resolve().is_relative_to(parent.resolve()):
-        raise WorkspaceProblem(f"There is nothing with the id {name[:80]!r} here.", "", "Look at the list of your models.")
+        raise WorkspaceProblem(
+            f"There is nothing with the id {name[:80]!r} here.", "", "Look at the list of your models."
+        )
     return path

@@ -121,7 +121,7 @@ def settings_from(values: dict[str, Any]) -> TrainSettings:
         first = error.errors()[0]
         name = str(first["loc"][0]) if first["loc"] else "a setting"
         shown = str(first.get("input"))[:60]
-        raise BadSetting(f"The setting {name} can't be {shown}.", f"{first['msg']}.", "Give another value.") from error
+        raise BadSetting(f"The setting {name} can't be {shown}.", f"{first['msg']}.", "Change it.") from error
 
 
 class ModelRef(Record):

@@ -1,0 +1,97 @@
+"""Rendering a chat template: Jinja in the immutable sandbox, the way transformers does it, without transformers.
+
+A template comes with a model and is untrusted code (CVE-2024-34359), so it never runs outside the sandbox.
+The names a template may use (raise_exception, strftime_now, tojson, the generation tag, break and continue)
+are those that transformers 5.24 offers in `apply_chat_template`; a test compares the two.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any, NoReturn
+
+import jinja2
+from jinja2.ext import Extension, loopcontrols
+from jinja2.nodes import Node
+from jinja2.parser import Parser
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from backend.errors import BadInput
+
+log = logging.getLogger(__name__)
+
+
+class GenerationTag(Extension):
+    """{% generation %} … {% endgeneration %}: marks that some templates carry; here they only pass text through."""
+
+    tags = {"generation"}  # noqa: RUF012 (the name and form that Jinja asks for)
+
+    def parse(self, parser: Parser) -> Node | list[Node]:
+        next(parser.stream)
+        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
+
+
+class TemplateRefusal(jinja2.TemplateError):
+    """What a template says when it calls raise_exception."""
+
+
+def _raise_exception(message: str) -> NoReturn:
+    raise TemplateRefusal(str(message))
+
+
+def _strftime_now(form: str) -> str:
+    return datetime.datetime.now().strftime(form)
+
+
+def _tojson(value: Any, ensure_ascii: bool = False, indent: int | None = None, **options: Any) -> str:
+    return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, **options)
+
+
+@lru_cache(maxsize=64)
+def _compiled(source: str) -> jinja2.Template:
+    environment = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=[GenerationTag, loopcontrols]
+    )
+    environment.filters["tojson"] = _tojson
+    environment.globals["raise_exception"] = _raise_exception
+    environment.globals["strftime_now"] = _strftime_now
+    return environment.from_string(source)
+
+
+def render(
+    chat_template: str,
+    messages: Sequence[Mapping[str, Any]],
+    special_tokens: Mapping[str, str],
+    tools: Sequence[Mapping[str, Any]] | None = None,
+    add_generation_prompt: bool = False,
+) -> str:
+    """The text that `chat_template` makes of `messages`.
+
+    special_tokens: bos_token, eos_token and the like, by name. Raises BadInput, with the template's own words
+    as the reason, when the template does not accept the conversation or does not work.
+    """
+    try:
+        return _compiled(chat_template).render(
+            messages=messages,
+            tools=tools or None,
+            documents=None,
+            add_generation_prompt=add_generation_prompt,
+            **special_tokens,
+        )
+    except TemplateRefusal as refusal:
+        raise BadInput(
+            "This model's chat template does not accept the conversation.",
+            f"It says: {str(refusal)[:200]}.",
+            "Change the order or the roles of the messages, or choose another model.",
+        ) from refusal
+    except Exception as error:  # a template is foreign code: whatever goes wrong in it is a property of the input
+        log.info("chat template failed", exc_info=True)
+        raise BadInput(
+            "This model's chat template could not turn the conversation into text.",
+            f"The template failed with: {type(error).__name__}.",
+            "Choose another model, or mend the conversation's roles and contents.",
+        ) from error

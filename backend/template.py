@@ -1,0 +1,295 @@
+"""From messages to `input_ids` and `labels`: the ONE way, used by preview, counts, training, chat and export.
+
+What is learned. For each assistant turn the template is rendered twice: up to the turn with the generation
+prompt (what the model reads when it has to answer) and up to its end. The text between the two, through the
+end-of-turn token, is what the model must produce, so exactly that is learned. A turn whose text looks different
+inside the whole conversation (templates that strip reasoning from earlier turns) is not learned there;
+`Encoded.skipped_turns` counts those, and the data check reports them.
+
+What a message contains never becomes a control token: a marker such as <|im_end|> inside content is encoded as
+plain text.
+
+Light on purpose: the `tokenizers` package and sandboxed Jinja; no transformers, no torch.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer
+
+from backend.chat_template import render
+from backend.data.rows import Message, Row
+from backend.encoded import Encoded, Piece, Rendered, Span, contents, labelled, pieces, tiled
+from backend.errors import ApprenticeError, BadInput, MissingPart
+
+_CUT = "\uf8f0"  # a private-use character: marks a place where the text must be encoded in two parts
+_SPECIAL_NAMES = ("bos_token", "eos_token", "unk_token", "pad_token", "sep_token", "cls_token", "mask_token")
+_PROBE = "\uf8f1answer\uf8f1"
+
+
+class Tokeniser:
+    """A model's tokenizer and chat template. Use `Tokeniser.load`."""
+
+    def __init__(self, tokenizer: Tokenizer, chat_template: str, special_tokens: Mapping[str, str]) -> None:
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        self._tokenizer = tokenizer
+        self.chat_template = chat_template
+        self.special_tokens = dict(special_tokens)
+
+    @classmethod
+    def load(cls, folder: Path) -> Tokeniser:
+        """The tokeniser of the model in `folder` (tokenizer.json, tokenizer_config.json, chat_template.jinja).
+
+        Raises MissingPart when the files are not there or can't be read.
+        """
+        try:
+            tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+            config = json.loads((folder / "tokenizer_config.json").read_text("utf-8"))
+            template_file = folder / "chat_template.jinja"
+            template = template_file.read_text("utf-8") if template_file.is_file() else _template_of(config)
+        except Exception as error:  # the tokenizers package raises plain Exception
+            raise MissingPart(
+                "The model's tokenizer could not be read.",
+                f"{folder.name} lacks a usable tokenizer.json or tokenizer_config.json.",
+                "Prepare or download the model again.",
+            ) from error
+        specials = {name: _token_text(config[name]) for name in _SPECIAL_NAMES if config.get(name)}
+        return cls(tokenizer, template, specials)
+
+    # What the tokenizer knows
+
+    @property
+    def eos_token(self) -> str:
+        return self.special_tokens.get("eos_token", "")
+
+    @property
+    def eos_id(self) -> int:
+        return self._id(self.eos_token)
+
+    @property
+    def pad_id(self) -> int:
+        return self._id(self.special_tokens.get("pad_token") or self.eos_token)
+
+    @property
+    def vocabulary_size(self) -> int:
+        return self._tokenizer.get_vocab_size(with_added_tokens=True)
+
+    @cached_property
+    def control_markers(self) -> tuple[str, ...]:
+        """Texts that the tokenizer turns into control tokens, longest first."""
+        added = self._tokenizer.get_added_tokens_decoder().values()
+        return tuple(sorted({t.content for t in added if t.special and t.content.strip()}, key=len, reverse=True))
+
+    @cached_property
+    def stop_ids(self) -> tuple[int, ...]:
+        """Ids at which an answer ends: the template's end-of-turn token and the end-of-text token."""
+        return tuple(sorted({self._id(token) for token in (self.end_of_turn, self.eos_token) if token}))
+
+    @cached_property
+    def end_of_turn(self) -> str:
+        """The token that the template writes after an answer, such as <|im_end|>; "" when it writes none."""
+        messages = [{"role": "user", "content": "question"}, {"role": "assistant", "content": _PROBE}]
+        after = self.render(messages).partition(_PROBE)[2]
+        first = self._added_token.match(after.lstrip())
+        return first.group() if first else ""
+
+    @cached_property
+    def _added_token(self) -> re.Pattern[str]:
+        contents = sorted(
+            (t.content for t in self._tokenizer.get_added_tokens_decoder().values()), key=len, reverse=True
+        )
+        return re.compile("|".join(map(re.escape, contents)) or "(?!)")
+
+    @cached_property
+    def _control(self) -> re.Pattern[str]:
+        return re.compile("|".join(map(re.escape, self.control_markers)) or "(?!)")
+
+    def _id(self, token: str) -> int:
+        found = self._tokenizer.token_to_id(token) if token else None
+        if found is None:
+            raise MissingPart("The model's tokenizer names no end-of-text token.", "", "Choose another model.")
+        return found
+
+    # Text
+
+    def render(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        add_generation_prompt: bool = False,
+    ) -> str:
+        """The text that the chat template makes of `messages`. Raises BadInput when it does not accept them."""
+        if not self.chat_template:
+            raise BadInput(
+                "This model has no chat template.",
+                "It was never taught to hold a conversation.",
+                "Choose an instruct model.",
+            )
+        return render(self.chat_template, messages, self.special_tokens, tools, add_generation_prompt)
+
+    def _plain(self, value: Any) -> Any:
+        """`value` with a cut inside every control marker, in texts at any depth (dict keys too)."""
+        if isinstance(value, str):
+            text = value.replace(_CUT, "")
+            return self._control.sub(lambda m: m.group()[0] + _CUT + m.group()[1:], text)
+        if isinstance(value, Mapping):
+            return {self._plain(key): self._plain(item) for key, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [self._plain(item) for item in value]
+        return value
+
+    def _render_row(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] | None) -> Rendered:
+        safe, safe_tools = self._plain(messages), self._plain(tools)
+        full = self.render(safe, safe_tools)
+        learned: list[Span] = []
+        skipped = 0
+        for index, message in enumerate(safe):
+            if message.get("role") != "assistant":
+                continue
+            span = self._turn(full, safe, safe_tools, index)
+            if span is None:
+                skipped += 1
+            else:
+                learned.append(span)
+        return Rendered(full, learned, skipped)
+
+    def _turn(
+        self, full: str, messages: list[Message], tools: Sequence[Mapping[str, Any]] | None, index: int
+    ) -> Span | None:
+        """The span of `full` that the model must produce for the assistant turn `index`, None if there is none."""
+        last = index == len(messages) - 1
+        so_far = full if last else self.render(messages[: index + 1], tools)
+        start = len(self.render(messages[:index], tools, add_generation_prompt=True))
+        end = so_far.find(self.end_of_turn, start) + len(self.end_of_turn)
+        produced = bool(self.end_of_turn) and end > start
+        if not produced or not so_far.startswith(self.render(messages[:index], tools, True)):
+            return None
+        return (start, end) if full.startswith(so_far[:end]) else None
+
+    # Tokens
+
+    def encode(
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        max_length: int | None = None,
+    ) -> Encoded:
+        """One conversation as `input_ids` and `labels`, cut to `max_length` tokens if given.
+
+        Raises BadInput when the template does not accept the conversation.
+        """
+        rendered = self._render_row(messages, tools)
+        ids, spans = self._tokens(rendered)
+        return labelled(ids, spans, rendered, max_length)
+
+    def encode_rows(self, rows: Iterable[Row], max_length: int | None = None) -> list[Encoded | ApprenticeError]:
+        """`encode` for many rows, on all cores; a row that can't be encoded gives its error in its place."""
+        rendered: list[Rendered | ApprenticeError] = []
+        for row in rows:
+            try:
+                rendered.append(
+                    self._render_row(row.messages, row.tools) if row.text is None else self._render_text(row.text)
+                )
+            except ApprenticeError as error:
+                rendered.append(error)
+        plain = {i: r.text for i, r in enumerate(rendered) if isinstance(r, Rendered) and _CUT not in r.text}
+        batch = self._tokenizer.encode_batch(list(plain.values()), add_special_tokens=False)
+        whole = dict(zip(plain, batch, strict=True))
+        encoded: list[Encoded | ApprenticeError] = []
+        for index, item in enumerate(rendered):
+            if isinstance(item, ApprenticeError):
+                encoded.append(item)
+                continue
+            ids, spans = self._tokens(item, whole.get(index))
+            encoded.append(labelled(ids, spans, item, max_length))
+        return encoded
+
+    def encode_text(self, text: str, max_length: int | None = None) -> Encoded:
+        """A plain document: every token is learned, the end-of-text token included."""
+        rendered = self._render_text(text)
+        ids, spans = self._tokens(rendered)
+        return labelled(ids, spans, rendered, max_length)
+
+    def prompt_ids(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] | None = None) -> list[int]:
+        """What the model reads before it answers: the conversation with the generation prompt."""
+        text = self.render(self._plain(messages), self._plain(tools), add_generation_prompt=True)
+        return self._tokens(Rendered(text, [], 0))[0]
+
+    def decode(self, ids: Sequence[int], skip_special_tokens: bool = True) -> str:
+        """The text of `ids`."""
+        return self._tokenizer.decode(list(ids), skip_special_tokens=skip_special_tokens)
+
+    def count(self, texts: Sequence[str]) -> list[int]:
+        """Tokens in each text, template not counted."""
+        return [len(e.ids) for e in self._tokenizer.encode_batch(list(texts), add_special_tokens=False)]
+
+    def pieces(
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        max_length: int | None = None,
+    ) -> list[Piece]:
+        """The tokens of `encode`, grouped for showing into learned, read (content) and template parts."""
+        rendered = self._render_row(messages, tools)
+        ids, spans = self._tokens(rendered)
+        encoded = labelled(ids, spans, rendered, max_length)
+        return pieces(rendered.text, spans, encoded.labels, contents(rendered.text, self._plain(messages)), _CUT)
+
+    def _render_text(self, text: str) -> Rendered:
+        whole = str(self._plain(text)) + self.eos_token
+        return Rendered(whole, [(0, len(whole))], 0)
+
+    def _tokens(self, rendered: Rendered, whole: Any = None) -> tuple[list[int], list[Span]]:
+        """Ids and their character spans. The text is cut where a control marker was disarmed, and where
+        a token would lie across the beginning of a learned part: the model never produces half a token."""
+        cuts = _cuts(rendered.text)
+        ids, spans = self._encode_parts(rendered.text, cuts, whole)
+        across = {start for start, _ in rendered.learned if any(a < start < b for a, b in spans)}
+        return self._encode_parts(rendered.text, cuts | across) if across else (ids, spans)
+
+    def _encode_parts(self, text: str, cuts: set[int], whole: Any = None) -> tuple[list[int], list[Span]]:
+        if not cuts:
+            encoding = whole or self._tokenizer.encode(text, add_special_tokens=False)
+            return encoding.ids, tiled(encoding.offsets, len(text))
+        ids: list[int] = []
+        spans: list[Span] = []
+        for begin, end in pairwise([0, *sorted(cuts), len(text)]):
+            shift = begin + (1 if text[begin : begin + 1] == _CUT else 0)
+            part_ids, part_spans = self._part(text[shift:end])
+            ids += part_ids
+            spans += [(a + shift, b + shift) for a, b in part_spans]
+        return ids, tiled(spans, len(text))
+
+    def _part(self, text: str) -> tuple[list[int], list[Span]]:
+        """A part of a text, encoded without the space that some tokenizers put before the first word: it
+        follows a newline that is then taken off (the way transformers encodes such parts too)."""
+        encoding = self._tokenizer.encode("\n" + text, add_special_tokens=False)
+        behind = [(i, (a - 1, b - 1)) for i, (a, b) in zip(encoding.ids, encoding.offsets, strict=True) if b > 1]
+        if behind and behind[0][1][0] < 0:  # the newline joined with the first token
+            encoding = self._tokenizer.encode(text, add_special_tokens=False)
+            return encoding.ids, list(encoding.offsets)
+        return [i for i, _ in behind], [span for _, span in behind]
+
+
+def _cuts(text: str) -> set[int]:
+    return {m.start() for m in re.finditer(_CUT, text)} if _CUT in text else set()
+
+
+def _template_of(config: Mapping[str, Any]) -> str:
+    template = config.get("chat_template") or ""
+    if isinstance(template, list):
+        named = {item["name"]: item["template"] for item in template}
+        template = named.get("default", "")
+    return str(template)
+
+
+def _token_text(value: Any) -> str:
+    return str(value["content"] if isinstance(value, Mapping) else value)
