@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import json
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import pairwise
@@ -43,6 +44,9 @@ class Tokeniser:
         self._tokenizer = tokenizer
         self.chat_template = chat_template
         self.special_tokens = dict(special_tokens)
+        self._between: dict[
+            str, list[int]
+        ] = {}  # ids of what a template writes between a control token and an answer
 
     @classmethod
     def load(cls, folder: Path) -> Tokeniser:
@@ -109,6 +113,10 @@ class Tokeniser:
         return re.compile("|".join(map(re.escape, contents)) or "(?!)")
 
     @cached_property
+    def _added_ids(self) -> frozenset[int]:
+        return frozenset(self._tokenizer.get_added_tokens_decoder())
+
+    @cached_property
     def _control(self) -> re.Pattern[str]:
         return re.compile("|".join(map(re.escape, self.control_markers)) or "(?!)")
 
@@ -146,9 +154,14 @@ class Tokeniser:
             return [self._plain(item) for item in value]
         return value
 
-    def _render_row(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] | None) -> Rendered:
+    def _render_row(
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[Mapping[str, Any]] | None,
+        add_generation_prompt: bool = False,
+    ) -> Rendered:
         safe, safe_tools = self._plain(messages), self._plain(tools)
-        full = self.render(safe, safe_tools)
+        full = self.render(safe, safe_tools, add_generation_prompt)
         learned: list[Span] = []
         skipped = 0
         for index, message in enumerate(safe):
@@ -165,14 +178,12 @@ class Tokeniser:
         self, full: str, messages: list[Message], tools: Sequence[Mapping[str, Any]] | None, index: int
     ) -> Span | None:
         """The span of `full` that the model must produce for the assistant turn `index`, None if there is none."""
-        last = index == len(messages) - 1
-        so_far = full if last else self.render(messages[: index + 1], tools)
-        start = len(self.render(messages[:index], tools, add_generation_prompt=True))
+        prompt = self.render(messages[:index], tools, add_generation_prompt=True)
+        so_far = self.render(messages[: index + 1], tools)
+        start = len(prompt)
         end = so_far.find(self.end_of_turn, start) + len(self.end_of_turn)
-        produced = bool(self.end_of_turn) and end > start
-        if not produced or not so_far.startswith(self.render(messages[:index], tools, True)):
-            return None
-        return (start, end) if full.startswith(so_far[:end]) else None
+        produced = bool(self.end_of_turn) and end > start and so_far.startswith(prompt)
+        return (start, end) if produced and full.startswith(so_far[:end]) else None
 
     # Tokens
 
@@ -220,8 +231,7 @@ class Tokeniser:
 
     def prompt_ids(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] | None = None) -> list[int]:
         """What the model reads before it answers: the conversation with the generation prompt."""
-        text = self.render(self._plain(messages), self._plain(tools), add_generation_prompt=True)
-        return self._tokens(Rendered(text, [], 0))[0]
+        return self._tokens(self._render_row(messages, tools, add_generation_prompt=True))[0]
 
     def decode(self, ids: Sequence[int], skip_special_tokens: bool = True) -> str:
         """The text of `ids`."""
@@ -248,12 +258,24 @@ class Tokeniser:
         return Rendered(whole, [(0, len(whole))], 0)
 
     def _tokens(self, rendered: Rendered, whole: Any = None) -> tuple[list[int], list[Span]]:
-        """Ids and their character spans. The text is cut where a control marker was disarmed, and where
-        a token would lie across the beginning of a learned part: the model never produces half a token."""
+        """Ids and their character spans. The text is cut where a control marker was disarmed, and at the beginning
+        of a learned part where the tokens before it would not be those of the prompt alone."""
         cuts = _cuts(rendered.text)
         ids, spans = self._encode_parts(rendered.text, cuts, whole)
-        across = {start for start, _ in rendered.learned if any(a < start < b for a, b in spans)}
-        return self._encode_parts(rendered.text, cuts | across) if across else (ids, spans)
+        apart = {
+            start for start, _ in rendered.learned if not self._ends_like_a_prompt(rendered.text, ids, spans, start)
+        }
+        return self._encode_parts(rendered.text, cuts | apart) if apart else (ids, spans)
+
+    def _ends_like_a_prompt(self, text: str, ids: list[int], spans: list[Span], at: int) -> bool:
+        """Whether the tokens just before the character `at` are what they are when the text ends there. Control
+        tokens bound what a tokenizer looks at, so only the text since the last one matters."""
+        position = bisect_left(spans, at, key=lambda span: span[0])
+        first = position
+        while first and ids[first - 1] not in self._added_ids:
+            first -= 1
+        between = text[spans[first - 1][1] if first else 0 : at]
+        return self._alone(between) == ids[first:position]
 
     def _encode_parts(self, text: str, cuts: set[int], whole: Any = None) -> tuple[list[int], list[Span]]:
         if not cuts:
@@ -267,6 +289,11 @@ class Tokeniser:
             ids += part_ids
             spans += [(a + shift, b + shift) for a, b in part_spans]
         return ids, tiled(spans, len(text))
+
+    def _alone(self, text: str) -> list[int]:
+        if text not in self._between:
+            self._between[text] = self._part(text)[0] if text else []
+        return self._between[text]
 
     def _part(self, text: str) -> tuple[list[int], list[Span]]:
         """A part of a text, encoded without the space that some tokenizers put before the first word: it
