@@ -1,0 +1,67 @@
+"""What a worker hands to the work: its folder and spec, and the ways to tell and to be stopped."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+from backend.settings import Workspace
+from jobs.events import EventLog
+from jobs.models import Progress, State
+from jobs.store import JobFolder, Status
+
+_SECONDS_BETWEEN_WRITES = 0.5
+
+
+class Context:
+    """The work's side of a job.
+
+    folder: the job's folder. spec: what was submitted. attempt: 1, then one more for each resume.
+    The work calls `should_stop` at every step; when it is true it saves and returns.
+    """
+
+    def __init__(self, folder: JobFolder, workspace: Workspace, status: Status) -> None:
+        self.folder = folder.path
+        self.workspace = workspace
+        self.spec: dict[str, Any] = folder.spec()
+        self.attempt = status.attempt
+        self.stopping = False  # whether the work was told to stop
+        self.status = status
+        self._job = folder
+        self._log = EventLog(folder.events, status.attempt)
+        self._lock = threading.Lock()
+        self._written = 0.0
+
+    def begin(self) -> None:
+        """The work begins now. Raises OSError."""
+        self.status = self.status.changed(state=State.RUNNING)
+        self._job.write_status(self.status)
+
+    def emit(self, kind: str, **data: Any) -> None:
+        """Tell an event. `data` is JSON; NaN and infinities become null. Raises OSError on a full disk."""
+        with self._lock:
+            self._log.append(kind, data)
+
+    def progress(self, phase: str, done: int = 0, total: int = 0, seconds_left: float | None = None) -> None:
+        """Say how far the work is. Written when the phase changes, else twice a second. Raises OSError."""
+        with self._lock:
+            before = self.status.progress
+            progress = Progress(phase=phase, done=done, total=total, seconds_left=seconds_left)
+            self.status = self.status.changed(progress=progress)
+            now = time.monotonic()
+            if before is None or before.phase != phase or now - self._written >= _SECONDS_BETWEEN_WRITES:
+                self._job.write_status(self.status)
+                self._written = now
+
+    def should_stop(self) -> bool:
+        """Whether a stop is asked for. A few microseconds; once true it stays so."""
+        self.stopping = self.stopping or self._job.stop_requested
+        return self.stopping
+
+    def close(self) -> None:
+        """See all events on the disk. Raises OSError."""
+        try:
+            self._log.sync()
+        finally:
+            self._log.close()

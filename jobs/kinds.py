@@ -1,0 +1,24 @@
+"""The kinds of jobs: where their work is found, and in which lane they wait."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple, get_args
+
+Lane = Literal["training", "light"]
+LANES: tuple[Lane, ...] = get_args(Lane)
+
+
+class Kind(NamedTuple):
+    """work: "package.module:function", loaded only in the worker; lane: one job at a time runs in each."""
+
+    work: str
+    lane: Lane
+
+
+KINDS: dict[str, Kind] = {
+    "noop": Kind("jobs.noop:run", "training"),
+    "train": Kind("backend.training:run", "training"),
+    "preflight": Kind("backend.preflight:run", "training"),
+    "export": Kind("backend.export:run", "light"),
+    "prepare": Kind("backend.embedded:run", "light"),
+}

@@ -1,0 +1,105 @@
+"""The records that the runner gives to others: a job, its state, its progress, its failure, its events."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel, ConfigDict
+
+
+class State(str, Enum):
+    """Where a job stands.
+
+    queued, starting, running, then completed or failed; stopping, then stopped, when a person asks for it;
+    interrupted, when its process is gone without a word. Stopped, failed and interrupted jobs can be resumed:
+    they are queued again, as a new attempt.
+    """
+
+    QUEUED = "queued"
+    STARTING = "starting"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+
+    def __str__(self) -> str:
+        return self.value
+
+    @property
+    def is_active(self) -> bool:
+        """A process is at work on it, or should be."""
+        return self in (State.STARTING, State.RUNNING, State.STOPPING)
+
+    @property
+    def is_terminal(self) -> bool:
+        """Nothing more happens unless it is resumed."""
+        return not self.is_active and self is not State.QUEUED
+
+    @property
+    def can_resume(self) -> bool:
+        return self in (State.STOPPED, State.FAILED, State.INTERRUPTED)
+
+
+class Record(BaseModel):
+    """A frozen record. Unknown keys are ignored: a folder may come from a newer version."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Progress(Record):
+    """How far a job is: a phase in plain words, `done` of `total` (0: not countable), seconds_left if known."""
+
+    phase: str
+    done: int = 0
+    total: int = 0
+    seconds_left: float | None = None
+
+
+class Failure(Record):
+    """Why a job ended badly: what happened, why, and what to do next, in plain words."""
+
+    what: str
+    why: str = ""
+    next: str = ""
+
+
+class Event(Record):
+    """One line of `events.jsonl`. time: seconds since 1970. attempt: 1, then one more for each resume."""
+
+    time: float
+    attempt: int
+    kind: str
+    data: dict[str, Any] = {}
+
+
+class Events(NamedTuple):
+    """What `Runner.events` gives.
+
+    position: pass it as `after` next time. reset: `events` is the whole story from its beginning, so put
+    it in the place of what you had; otherwise append it.
+    """
+
+    events: list[Event]
+    position: int
+    reset: bool
+
+
+class Job(Record):
+    """A job as it is now. Times in seconds since 1970; started and ended are those of the latest attempt."""
+
+    id: str
+    kind: str
+    name: str
+    parent: str | None = None
+    state: State
+    attempt: int
+    created: float
+    started: float | None = None
+    ended: float | None = None
+    progress: Progress | None = None
+    failure: Failure | None = None
+    result: dict[str, Any] = {}
+    stop_requested: bool = False

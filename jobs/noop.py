@@ -1,0 +1,68 @@
+"""Work that does nothing, to try the runner with: it counts steps, saves its counter, and goes on from there."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from backend.errors import BadSetting, TrainingFailed
+from jobs.context import Context
+from jobs.files import read_json, write_json
+
+
+class Spec(BaseModel):
+    """steps: how many; seconds_per_step: what each takes; checkpoint_every: steps between two saves.
+
+    In the first attempt only: fail_at, break_at, crash_at name the step at which it fails in plain words,
+    by a fault in the program, or by the death of its process; deaf makes it ignore a stop.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    steps: int = Field(3, ge=0)
+    seconds_per_step: float = Field(0.0, ge=0)
+    checkpoint_every: int = Field(1, ge=1)
+    fail_at: int | None = None
+    break_at: int | None = None
+    crash_at: int | None = None
+    deaf: bool = False
+
+
+def run(context: Context) -> dict[str, Any]:
+    """Count to `steps`; gives {"steps": how far it came}. Raises BadSetting for a wrong spec."""
+    try:
+        spec = Spec.model_validate(context.spec)
+    except ValidationError as error:
+        raise BadSetting("The noop job's settings are wrong.", str(error.errors()[0]["msg"])) from error
+    counter = context.folder / "counter.json"
+    step = saved = read_json(counter)["step"] if counter.exists() else 0
+    first = context.attempt == 1
+    while step < spec.steps:
+        if context.should_stop() and not (spec.deaf and first):
+            break
+        time.sleep(spec.seconds_per_step)
+        step += 1
+        if first:
+            _misbehave(spec, step)
+        context.emit("step", step=step, loss=1 / step)
+        context.progress("Counting", step, spec.steps, (spec.steps - step) * spec.seconds_per_step)
+        if step % spec.checkpoint_every == 0:
+            write_json(counter, {"step": step})
+            context.emit("checkpoint", step=step)
+            saved = step
+    if saved < step:
+        write_json(counter, {"step": step})
+        context.emit("checkpoint", step=step)
+    return {"steps": step}
+
+
+def _misbehave(spec: Spec, step: int) -> None:
+    if step == spec.fail_at:
+        raise TrainingFailed("The noop job failed.", f"It was asked to fail at step {step}.", "Resume it.")
+    if step == spec.break_at:
+        raise ZeroDivisionError(f"asked to break at step {step}")
+    if step == spec.crash_at:
+        os._exit(1)

@@ -1,0 +1,97 @@
+"""The worker's process: how it is started, and how it is ended when it does not end by itself."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+import psutil
+
+from backend.settings import HOME_VARIABLE, PROJECT_ROOT, Workspace
+from jobs.store import JobFolder
+
+WORKER = (sys.executable, "-m", "jobs.worker")
+_SECRET_WORDS = {"TOKEN", "KEY", "APIKEY", "SECRET", "SECRETS", "PASS", "PASSWD", "CREDENTIALS"}
+_CREATION_TOLERANCE = 1.0  # seconds
+
+_DETACHED = 0
+if sys.platform == "win32":
+    _DETACHED = subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP
+
+# By job and attempt: what this process started, whichever Runner asked for it.
+_children: dict[tuple[str, int], subprocess.Popen[bytes]] = {}
+
+
+def environment(workspace: Workspace) -> dict[str, str]:
+    """This process's environment without its secrets, and with what the worker needs."""
+    kept = {name: value for name, value in os.environ.items() if not is_secret(name)}
+    paths = [str(PROJECT_ROOT), *filter(None, [kept.get("PYTHONPATH")])]
+    return {
+        **kept,
+        HOME_VARIABLE: str(workspace.root),
+        "PYTHONPATH": os.pathsep.join(paths),
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONFAULTHANDLER": "1",  # a crash in native code leaves its stack in log.txt
+        "PYTHONUTF8": "1",
+        "OMP_WAIT_POLICY": "PASSIVE",  # idle threads sleep, so that the page stays quick
+    }
+
+
+def is_secret(name: str) -> bool:
+    """Whether an environment variable is named like a secret: HF_TOKEN, AWS_SECRET_ACCESS_KEY, PGPASSWORD."""
+    return "PASSWORD" in name.upper() or not _SECRET_WORDS.isdisjoint(name.upper().split("_"))
+
+
+def spawn(folder: JobFolder, attempt: int, workspace: Workspace) -> None:
+    """Start the worker of a job, detached: it outlives this process and its terminal. Raises OSError."""
+    with folder.log.open("ab") as log:
+        _children[folder.id, attempt] = subprocess.Popen(
+            [*WORKER, folder.id],
+            cwd=PROJECT_ROOT,
+            env=environment(workspace),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Windows knows none and ignores it
+            creationflags=_DETACHED,
+        )
+
+
+def exit_code(job_id: str, attempt: int) -> int | None:
+    """How the worker of an attempt ended, if this process started it and it did."""
+    child = _children.get((job_id, attempt))
+    return child.poll() if child else None
+
+
+def reap() -> None:
+    """Let the system forget the workers that ended."""
+    for child in list(_children.values()):
+        child.poll()
+
+
+def forget(job_id: str) -> None:
+    """Drop what is kept of a job's ended workers."""
+    for key, child in list(_children.items()):
+        if key[0] == job_id and child.poll() is not None:
+            del _children[key]
+
+
+def end(pid: int, created: float) -> bool:
+    """Kill process `pid` and its group, if it is the one created at `created` (seconds since 1970).
+
+    Call it only while the job's lock is held by its worker. False if the process is another one.
+    """
+    try:
+        process = psutil.Process(pid) if pid > 1 else None
+        if process is None or abs(process.create_time() - created) > _CREATION_TOLERANCE:
+            return False
+        if sys.platform != "win32" and os.getpgid(pid) == pid:
+            os.killpg(pid, signal.SIGKILL)
+        else:
+            for member in [*process.children(recursive=True), process]:
+                member.kill()
+    except (psutil.Error, ProcessLookupError):
+        return False
+    return True

@@ -1,0 +1,145 @@
+"""The worker: `python -m jobs.worker JOB_ID` does the work of one job, in the workspace $APPRENTICE_HOME.
+
+It holds the job's lock until its process is gone, and while it does it alone writes the job's status.
+"""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import logging
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import psutil
+from filelock import FileLock, Timeout
+
+from backend.errors import ApprenticeError
+from backend.settings import Workspace
+from jobs import store
+from jobs.context import Context
+from jobs.files import to_json
+from jobs.kinds import KINDS
+from jobs.models import Failure, State
+from jobs.store import JobFolder, Status
+
+log = logging.getLogger("jobs.worker")
+
+PATIENCE = 10.0  # seconds to wait for the lock: a runner holds it for a moment when it looks
+DONE, FAILED, USAGE, NOTHING_TO_DO = 0, 1, 2, 3
+
+_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}  # no space, or none left of a quota
+
+Work = Callable[[Context], dict[str, Any] | None]
+
+_held: list[FileLock] = []  # until the process is gone: a released lock would tell that it is
+
+
+def main(arguments: list[str]) -> int:
+    """Do the job named by the only argument; gives the process's exit code."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    if len(arguments) != 1:
+        print("usage: python -m jobs.worker JOB_ID", file=sys.stderr)
+        return USAGE
+    try:
+        workspace = Workspace.open()
+        folder = store.find(workspace, arguments[0])
+        lock = folder.lock()
+        lock.acquire(timeout=PATIENCE)
+    except ApprenticeError as error:
+        print(error, file=sys.stderr)
+        return USAGE
+    except Timeout:
+        log.info("another process holds the lock of this job")
+        return NOTHING_TO_DO
+    _held.append(lock)
+    return attempt(folder, workspace)
+
+
+def attempt(folder: JobFolder, workspace: Workspace) -> int:
+    """Do one attempt of a starting job whose lock this process holds; gives the exit code."""
+    status = folder.status()
+    if status.state is not State.STARTING or status.pid is not None:
+        log.info("the job is %s, there is nothing to do", status.state)
+        return NOTHING_TO_DO
+    me = psutil.Process()
+    status = status.changed(pid=me.pid, pid_created=me.create_time())
+    context = None
+    try:
+        folder.write_status(status)
+        folder.reserve()
+        context = Context(folder, workspace, status)
+        ending = _work(folder, context)
+    except (Exception, SystemExit) as error:
+        log.exception("attempt %s failed", status.attempt)
+        last = context.status if context else status
+        ending = last.ending(State.FAILED, failure_of(error))
+    try:
+        folder.write_status(ending)
+    except OSError:
+        log.exception("the last status could not be written")
+        return FAILED
+    log.info("attempt %s: %s", ending.attempt, ending.state)
+    return FAILED if ending.state is State.FAILED else DONE
+
+
+def _work(folder: JobFolder, context: Context) -> Status:
+    """Load the work and do it; gives the status to end with. Raises what the work raises."""
+    result = None
+    try:
+        if not context.should_stop():
+            work = load(folder.identity().kind)
+            context.begin()
+            result = work(context)
+            to_json(result or {})  # a result that is no JSON is a fault of the work
+    finally:
+        context.close()
+    state = State.STOPPED if context.stopping else State.COMPLETED
+    return context.status.ending(state, result=result or {})
+
+
+def load(kind: str) -> Work:
+    """The function that does a kind of work, imported now."""
+    module, function = KINDS[kind].work.split(":")
+    work: Work = getattr(importlib.import_module(module), function)
+    return work
+
+
+def failure_of(error: BaseException) -> Failure:
+    """An error in plain words; the technical detail is in the log."""
+    if isinstance(error, ApprenticeError):
+        return Failure(what=error.what, why=error.why, next=error.next)
+    if isinstance(error, MemoryError):
+        return Failure(
+            what="There was not enough memory.",
+            why="This work, with these settings, needs more than the machine has free.",
+            next="Close other programs or choose a smaller model, then try again.",
+        )
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return Failure(
+            what="The disk is full.",
+            why="The run could not write to its folder.",
+            next="Make room, then resume it: what was saved before is kept.",
+        )
+    if isinstance(error, OSError):
+        return Failure(
+            what="A file could not be read or written.",
+            why=f"The system says: {error.strerror or error}.",
+            next="Check the disk, then resume the run.",
+        )
+    if isinstance(error, ImportError):
+        return Failure(
+            what=f"A part that this needs can't be loaded: {error.name or 'unknown'}.",
+            why="It is not installed, or its installation is damaged.",
+            next="Run the start script again: it installs what is missing.",
+        )
+    return Failure(
+        what="Something went wrong that was not foreseen.",
+        why="The technical detail is in the file log.txt of this run.",
+        next="Resume it; if it happens again, report it with that file.",
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
