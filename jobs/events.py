@@ -72,7 +72,7 @@ def read_lines(path: Path, after: int = 0) -> tuple[list[Event], int]:
     try:
         with path.open("rb") as file:
             file.seek(after)
-            text = file.read()
+            text = file.read(max(0, os.fstat(file.fileno()).st_size - after))
     except FileNotFoundError:
         return [], 0
     whole = text[: text.rfind(b"\n") + 1]

@@ -84,8 +84,10 @@ def end(pid: int, created: float) -> bool:
     Call it only while the job's lock is held by its worker. False if the process is another one.
     """
     try:
-        process = psutil.Process(pid) if pid > 1 else None
-        if process is None or abs(process.create_time() - created) > _CREATION_TOLERANCE:
+        if pid < 2 or pid == os.getpid():
+            return False
+        process = psutil.Process(pid)
+        if abs(process.create_time() - created) > _CREATION_TOLERANCE:
             return False
         if sys.platform != "win32" and os.getpgid(pid) == pid:
             os.killpg(pid, signal.SIGKILL)

@@ -189,7 +189,7 @@ def unknown(job_id: str) -> RunProblem:
 def find(workspace: Workspace, job_id: str) -> JobFolder:
     """The folder of a job. Raises RunProblem for an id that is not here, WorkspaceProblem for one that is none."""
     folder = JobFolder(workspace.run_folder(job_id))
-    if not folder.path.is_dir():
+    if not os.path.isdir(folder.path):  # unlike Path.is_dir, False for a name too long for the disk
         raise unknown(job_id)
     return folder
 

@@ -9,7 +9,9 @@ import errno
 import importlib
 import logging
 import sys
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import psutil
@@ -27,6 +29,7 @@ from jobs.store import JobFolder, Status
 log = logging.getLogger("jobs.worker")
 
 PATIENCE = 10.0  # seconds to wait for the lock: a runner holds it for a moment when it looks
+LAST_WORD_TRIES, LAST_WORD_PAUSE = 5, 1.0  # seconds
 DONE, FAILED, USAGE, NOTHING_TO_DO = 0, 1, 2, 3
 
 _FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}  # no space, or none left of a quota
@@ -75,13 +78,20 @@ def attempt(folder: JobFolder, workspace: Workspace) -> int:
         log.exception("attempt %s failed", status.attempt)
         last = context.status if context else status
         ending = last.ending(State.FAILED, failure_of(error))
-    try:
-        folder.write_status(ending)
-    except OSError:
-        log.exception("the last status could not be written")
-        return FAILED
     log.info("attempt %s: %s", ending.attempt, ending.state)
-    return FAILED if ending.state is State.FAILED else DONE
+    return DONE if _say_last_word(folder, ending) and ending.state is not State.FAILED else FAILED
+
+
+def _say_last_word(folder: JobFolder, ending: Status) -> bool:
+    """Write the last status, trying for a while: without it a runner can only call the job interrupted."""
+    for _ in range(LAST_WORD_TRIES):
+        try:
+            folder.write_status(ending)
+            return True
+        except OSError:
+            log.exception("the last status could not be written")
+            time.sleep(LAST_WORD_PAUSE)
+    return False
 
 
 def _work(folder: JobFolder, context: Context) -> Status:
@@ -93,8 +103,11 @@ def _work(folder: JobFolder, context: Context) -> Status:
             context.begin()
             result = work(context)
             to_json(result or {})  # a result that is no JSON is a fault of the work
-    finally:
-        context.close()
+    except BaseException:
+        with suppress(OSError):  # the first error is the one to tell
+            context.close()
+        raise
+    context.close()
     state = State.STOPPED if context.stopping else State.COMPLETED
     return context.status.ending(state, result=result or {})
 

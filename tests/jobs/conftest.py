@@ -1,0 +1,98 @@
+"""What the runner's tests share: a workspace, a runner, and the certainty that no worker outlives its test."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from backend.settings import Workspace
+from jobs import process, store
+from jobs.models import Job
+from jobs.runner import Runner
+from jobs.store import JobFolder, Status
+
+FOREVER = {"steps": 3000, "seconds_per_step": 0.02}
+
+
+def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
+    """Wait for something that must come; the limit is only there so that a defect does not hang the tests."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.01)
+
+
+def steps(runner: Runner, job_id: str) -> list[int]:
+    return [event.data["step"] for event in runner.events(job_id).events if event.kind == "step"]
+
+
+def folder_of(runner: Runner, job_id: str) -> JobFolder:
+    return JobFolder(runner.folder(job_id))
+
+
+def status_of(runner: Runner, job_id: str) -> Status:
+    return folder_of(runner, job_id).status()
+
+
+def worker_of(runner: Runner, job_id: str) -> psutil.Process:
+    """The job's live worker, once it has the lock."""
+    until(lambda: status_of(runner, job_id).pid)
+    return psutil.Process(status_of(runner, job_id).pid)
+
+
+def is_free(folder: JobFolder) -> bool:
+    with folder.claim() as free:
+        return free
+
+
+def counting(runner: Runner, job_id: str, at_least: int = 3) -> psutil.Process:
+    """Start what is next and wait until the job counts; gives its worker."""
+    runner.tick()
+    until(lambda: len(steps(runner, job_id)) >= at_least)
+    return worker_of(runner, job_id)
+
+
+def kill(runner: Runner, job_id: str) -> None:
+    """kill -9 the job's worker and see it gone."""
+    worker_of(runner, job_id).kill()
+    until(lambda: is_free(folder_of(runner, job_id)))
+
+
+def finish(runner: Runner, job_id: str) -> Job:
+    return runner.wait(job_id, poll=0.01)
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Iterator[Workspace]:
+    workspace = Workspace.open(tmp_path / "workspace")
+    yield workspace
+    for child in process._children.values():
+        child.kill()
+        child.wait()
+    process._children.clear()
+    for folder in store.folders(workspace):
+        status = folder.status()
+        if status.pid and status.pid_created and status.pid != os.getpid() and not is_free(folder):
+            process.end(status.pid, status.pid_created)
+
+
+@pytest.fixture
+def runner(workspace: Workspace) -> Runner:
+    return Runner(workspace)
+
+
+@pytest.fixture
+def worker_that(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """worker_that(code): workers started from now on run `code` first."""
+
+    def install(code: str) -> None:
+        program = f"import sys\n{code}\nfrom jobs import worker\nsys.exit(worker.main(sys.argv[1:]))"
+        monkeypatch.setattr(process, "WORKER", (sys.executable, "-c", program))
+
+    return install

@@ -1,0 +1,263 @@
+"""Workers that die, freeze, overstay or never come, and runners that go: what the folder and the lock then tell."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+import psutil
+import pytest
+
+from backend.settings import PROJECT_ROOT, Workspace
+from jobs import process
+from jobs.models import State
+from jobs.runner import Runner
+from jobs.supervisor import OVERDUE
+from tests.jobs.conftest import (
+    FOREVER,
+    counting,
+    finish,
+    folder_of,
+    is_free,
+    kill,
+    status_of,
+    steps,
+    until,
+)
+
+
+def test_a_runner_opened_later_adopts_the_live_worker_and_the_curve_is_complete(workspace: Workspace) -> None:
+    first = Runner(workspace)
+    first.start()
+    job_id = first.submit("noop", {"steps": 60, "seconds_per_step": 0.02}, "")
+    until(lambda: len(steps(first, job_id)) >= 3)
+    first.close()
+
+    second = Runner(workspace)
+    queued = second.submit("noop", {"steps": 1}, "")
+    second.tick()
+    assert second.job(job_id).state is State.RUNNING
+    assert second.job(queued).state is State.QUEUED
+
+    assert finish(second, queued).state is State.COMPLETED
+    job = second.job(job_id)
+    assert (job.state, job.attempt) == (State.COMPLETED, 1)
+    assert steps(second, job_id) == list(range(1, 61))
+
+
+def test_a_worker_killed_while_running_is_interrupted_and_resumable(runner: Runner) -> None:
+    job_id = runner.submit("noop", {**FOREVER, "steps": 30}, "")
+    counting(runner, job_id)
+    kill(runner, job_id)
+    runner.tick()
+    job = runner.job(job_id)
+    assert job.state is State.INTERRUPTED
+    assert job.failure is not None
+    assert job.ended is not None
+    runner.resume(job_id)
+    assert finish(runner, job_id).state is State.COMPLETED
+    assert steps(runner, job_id) == list(range(1, 31))
+
+
+def test_a_worker_killed_while_stopping_is_interrupted_and_resumable(runner: Runner) -> None:
+    job_id = runner.submit("noop", {**FOREVER, "steps": 30, "deaf": True}, "")
+    counting(runner, job_id)
+    runner.stop(job_id)
+    runner.stop(job_id)
+    assert runner.job(job_id).state is State.STOPPING
+    assert runner.job(job_id).stop_requested
+    kill(runner, job_id)
+    assert runner.resume(job_id).state is State.QUEUED
+    assert finish(runner, job_id).state is State.COMPLETED
+
+
+@pytest.mark.parametrize("app_restarts", [False, True])
+def test_a_worker_killed_while_starting_is_interrupted_and_resumable(
+    runner: Runner, worker_that: Callable[[str], None], monkeypatch: pytest.MonkeyPatch, app_restarts: bool
+) -> None:
+    command = process.WORKER
+    worker_that("from jobs import worker; import time; worker.load = lambda kind: time.sleep(600)")
+    job_id = runner.submit("noop", {"steps": 2}, "")
+    runner.tick()
+    until(lambda: status_of(runner, job_id).pid)
+    assert runner.job(job_id).state is State.STARTING
+    kill(runner, job_id)
+
+    runner = Runner(runner.workspace) if app_restarts else runner
+    runner.tick()
+    assert runner.job(job_id).state is State.INTERRUPTED
+    monkeypatch.setattr(process, "WORKER", command)
+    runner.resume(job_id)
+    assert finish(runner, job_id).state is State.COMPLETED
+
+
+def test_a_worker_killed_before_it_took_its_lock_is_interrupted(
+    runner: Runner, worker_that: Callable[[str], None]
+) -> None:
+    worker_that("import os, signal; os.kill(os.getpid(), getattr(signal, 'SIGKILL', signal.SIGTERM))")
+    job_id = runner.submit("noop", {}, "")
+    job = finish(runner, job_id)
+    assert job.state in (State.INTERRUPTED, State.FAILED)  # Windows does not tell a kill from an exit
+    assert runner.resume(job_id).state is State.QUEUED
+
+
+def test_a_worker_that_ends_before_it_took_its_lock_is_a_failed_start(
+    runner: Runner, worker_that: Callable[[str], None]
+) -> None:
+    worker_that("print('no such library'); sys.exit(127)")
+    job_id = runner.submit("noop", {}, "")
+    job = finish(runner, job_id)
+    assert job.state is State.FAILED
+    assert job.failure is not None
+    assert job.failure.what == "The run could not be started."
+    assert "no such library" in (runner.folder(job_id) / "log.txt").read_text()
+
+
+def test_a_worker_that_never_takes_its_lock_is_a_failed_start_and_too_late_when_it_comes(
+    workspace: Workspace, worker_that: Callable[[str], None]
+) -> None:
+    runner = Runner(workspace, start_deadline=0.1)
+    gate = workspace.cache / "gate"
+    worker_that(f"import time, pathlib\nwhile not pathlib.Path({str(gate)!r}).exists(): time.sleep(0.01)")
+    job_id = runner.submit("noop", {}, "")
+    assert finish(runner, job_id).state is State.FAILED
+
+    gate.touch()
+    child = process._children[job_id, 1]
+    assert child.wait(30) == 3
+    assert runner.job(job_id).state is State.FAILED
+    assert steps(runner, job_id) == []
+
+
+def test_a_worker_that_can_not_be_spawned_is_a_failed_start_and_the_next_job_goes_on(
+    runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(process, "WORKER", ("/there/is/no/python",))
+        job_id = runner.submit("noop", {}, "")
+        runner.tick()
+    job = runner.job(job_id)
+    assert job.state is State.FAILED
+    assert job.failure is not None
+    assert job.failure.what == "The run could not be started."
+    assert finish(runner, runner.submit("noop", {}, "")).state is State.COMPLETED
+
+
+def test_the_worker_outlives_the_app_that_started_it(workspace: Workspace) -> None:
+    program = (
+        "from backend.settings import Workspace; from jobs.runner import Runner; import sys, pathlib\n"
+        "runner = Runner(Workspace.open(pathlib.Path(sys.argv[1])))\n"
+        "print(runner.submit('noop', {'steps': 50, 'seconds_per_step': 0.02}, '')); runner.tick()"
+    )
+    app = subprocess.run(
+        [sys.executable, "-c", program, workspace.root], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True
+    )
+    job_id = app.stdout.strip()
+
+    runner = Runner(workspace)
+    assert runner.job(job_id).state.is_active
+    assert finish(runner, job_id).state is State.COMPLETED
+    assert runner.job(job_id).attempt == 1
+    assert steps(runner, job_id) == list(range(1, 51))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows freezes no process from outside")
+def test_a_frozen_worker_is_not_taken_for_dead(workspace: Workspace) -> None:
+    runner = Runner(workspace, stop_deadline=0.0, start_deadline=0.0)
+    job_id = runner.submit("noop", {**FOREVER, "steps": 20}, "")
+    worker = counting(runner, job_id)
+    worker.send_signal(signal.SIGSTOP)
+    for _ in range(20):
+        runner.tick()
+    assert runner.job(job_id).state is State.RUNNING
+    assert Runner(workspace).job(job_id).state is State.RUNNING
+    worker.send_signal(signal.SIGCONT)
+    assert finish(runner, job_id).state is State.COMPLETED
+    assert steps(runner, job_id) == list(range(1, 21))
+
+
+def test_a_worker_that_does_not_stop_in_time_is_ended(workspace: Workspace) -> None:
+    runner = Runner(workspace, stop_deadline=0.2)
+    job_id = runner.submit("noop", {**FOREVER, "deaf": True}, "")
+    worker = counting(runner, job_id)
+    runner.stop(job_id)
+    job = finish(runner, job_id)
+    assert (job.state, job.failure) == (State.INTERRUPTED, OVERDUE)
+    assert not worker.is_running()
+    assert runner.resume(job_id).state is State.QUEUED
+
+
+def test_a_worker_is_given_its_time_to_stop(workspace: Workspace) -> None:
+    runner = Runner(workspace, stop_deadline=3600)
+    job_id = runner.submit("noop", {**FOREVER, "deaf": True}, "")
+    worker = counting(runner, job_id)
+    runner.stop(job_id)
+    for _ in range(20):
+        runner.tick()
+    assert worker.is_running()
+    assert runner.job(job_id).state is State.STOPPING
+
+
+@pytest.fixture
+def decoy() -> Iterator[psutil.Process]:
+    """A stranger's process, which got the process id that a worker once had."""
+    child = subprocess.Popen(
+        [sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True, stdin=subprocess.DEVNULL
+    )
+    yield psutil.Process(child.pid)
+    child.kill()
+    child.wait()
+
+
+@pytest.mark.parametrize("worker_lives", [True, False])
+def test_a_process_that_got_the_workers_id_survives(
+    workspace: Workspace, decoy: psutil.Process, worker_lives: bool
+) -> None:
+    """Whether the lock is held (its id was recorded wrongly) or free (the decoy is not asked about at all)."""
+    runner = Runner(workspace, stop_deadline=0.0)
+    job_id = runner.submit("noop", {**FOREVER, "deaf": True}, "")
+    worker = counting(runner, job_id)
+    folder, created = folder_of(runner, job_id), decoy.create_time()
+    if worker_lives:
+        worker.suspend()
+        created -= 60
+    else:
+        kill(runner, job_id)
+    folder.write_status(folder.status().changed(pid=decoy.pid, pid_created=created))
+    folder.request_stop()
+
+    for _ in range(3):
+        runner.tick()
+
+    assert decoy.is_running()
+    assert decoy.status() != psutil.STATUS_ZOMBIE
+    assert runner.job(job_id).state is (State.STOPPING if worker_lives else State.INTERRUPTED)
+    if worker_lives:
+        worker.kill()
+        until(lambda: is_free(folder))
+
+
+@pytest.mark.parametrize("pid", [-1, 0, 1])
+def test_no_signal_ever_goes_to_everyone(pid: int) -> None:
+    assert process.end(pid, time.time()) is False
+
+
+def test_a_damaged_status_reads_as_interrupted_and_can_be_resumed(runner: Runner) -> None:
+    job_id = runner.submit("noop", {"steps": 4, "crash_at": 3}, "")
+    finish(runner, job_id)
+    (runner.folder(job_id) / "status.json").write_bytes(b'{"state": "runn')
+    assert runner.job(job_id).state is State.INTERRUPTED
+    runner.resume(job_id)
+    assert finish(runner, job_id).state is State.COMPLETED
+    assert steps(runner, job_id) == [1, 2, 3, 4]
+
+
+def test_a_run_whose_folder_was_taken_away_does_not_hold_up_the_queue(runner: Runner) -> None:
+    taken = runner.submit("noop", {}, "")
+    next_one = runner.submit("noop", {}, "")
+    shutil.rmtree(runner.folder(taken))
+    assert finish(runner, next_one).state is State.COMPLETED

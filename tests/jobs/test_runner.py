@@ -1,0 +1,311 @@
+"""A job's life, as the page and the command line see it; every job here is done by a real worker process."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from backend.errors import ApprenticeError, BadInput, RunProblem, WorkspaceProblem
+from backend.settings import Workspace, new_id
+from jobs.kinds import KINDS, Kind
+from jobs.models import State
+from jobs.runner import Runner
+from tests.jobs.conftest import FOREVER, counting, finish, folder_of, steps, until
+
+BAD_IDS = ["", ".", "..", "../models", "/etc", "a/b", "a\\b", "; touch x", "$(touch x)", "--flag", "nul\0", "x" * 300]
+
+
+def test_a_job_goes_from_queued_to_completed_and_tells_all_its_steps(runner: Runner) -> None:
+    job_id = runner.submit("noop", {"steps": 4}, "Four steps")
+    queued = runner.job(job_id)
+    assert (queued.state, queued.name, queued.kind, queued.started) == (State.QUEUED, "Four steps", "noop", None)
+
+    told = []
+    job = runner.wait(job_id, on_event=told.append, poll=0.01)
+
+    assert job.state is State.COMPLETED
+    assert job.result == {"steps": 4}
+    assert job.failure is None
+    assert job.progress is not None
+    assert (job.progress.done, job.progress.total) == (4, 4)
+    assert job.started is not None
+    assert job.ended is not None
+    assert job.created <= job.started <= job.ended
+    assert steps(runner, job_id) == [1, 2, 3, 4]
+    assert told == runner.events(job_id).events
+
+
+def test_the_thread_starts_what_is_submitted(runner: Runner) -> None:
+    runner.start()
+    try:
+        job_id = runner.submit("noop", {"steps": 1}, "")
+        until(lambda: runner.job(job_id).state is State.COMPLETED)
+    finally:
+        runner.close()
+
+
+def test_jobs_of_one_lane_wait_for_each_other_in_order(runner: Runner) -> None:
+    ids = [runner.submit("noop", {"steps": 2}, str(number)) for number in range(3)]
+    runner.tick()
+    assert [runner.job(job_id).state for job_id in ids][1:] == [State.QUEUED, State.QUEUED]
+
+    ended = finish(runner, ids[2])
+    jobs = [runner.job(job_id) for job_id in ids]
+
+    assert ended.state is State.COMPLETED
+    assert all(later.started >= earlier.ended for earlier, later in itertools.pairwise(jobs))
+
+
+def test_a_light_job_does_not_wait_for_a_training(
+    runner: Runner, monkeypatch: pytest.MonkeyPatch, worker_that: Callable[[str], None]
+) -> None:
+    monkeypatch.setitem(KINDS, "light", Kind("jobs.noop:run", "light"))
+    worker_that("from jobs.kinds import KINDS, Kind; KINDS['light'] = Kind('jobs.noop:run', 'light')")
+    training = runner.submit("noop", FOREVER, "")
+    light = runner.submit("light", {"steps": 1}, "")
+
+    assert finish(runner, light).state is State.COMPLETED
+    assert runner.job(training).state.is_active
+
+
+def test_jobs_are_listed_newest_first_and_by_kind_and_parent(runner: Runner) -> None:
+    first = runner.submit("noop", {}, "first")
+    second = runner.submit("noop", {}, "second")
+    export = runner.submit("export", {}, "export", parent=first)
+
+    assert [job.id for job in runner.jobs()] == [export, second, first]
+    assert [job.id for job in runner.jobs(kind="noop")] == [second, first]
+    assert [job.id for job in runner.jobs(parent=first)] == [export]
+
+
+def test_a_damaged_run_is_left_out_of_the_list_and_can_be_deleted(runner: Runner) -> None:
+    sound, damaged = runner.submit("noop", {}, ""), runner.submit("noop", {"steps": 1}, "")
+    finish(runner, damaged)
+    (runner.folder(damaged) / "job.json").write_bytes(b"\0\0")
+
+    assert [job.id for job in runner.jobs()] == [sound]
+    with pytest.raises(WorkspaceProblem):
+        runner.job(damaged)
+    assert [job.id for job in Runner(runner.workspace).jobs()] == [sound]
+    runner.delete(damaged)
+    with pytest.raises(RunProblem):
+        runner.job(damaged)
+
+
+# Stop and resume
+
+
+def test_stopping_a_queued_job_ends_it_at_once(runner: Runner) -> None:
+    job_id = runner.submit("noop", {}, "")
+    runner.stop(job_id)
+    assert runner.job(job_id).state is State.STOPPED
+    runner.tick()
+    assert runner.job(job_id).state is State.STOPPED
+
+
+def test_stopping_a_running_job_lets_it_save(runner: Runner) -> None:
+    job_id = runner.submit("noop", {**FOREVER, "checkpoint_every": 1000}, "")
+    counting(runner, job_id)
+    runner.stop(job_id)
+
+    job = finish(runner, job_id)
+
+    assert job.state is State.STOPPED
+    assert not job.stop_requested
+    saved = [event.data["step"] for event in runner.events(job_id).events if event.kind == "checkpoint"]
+    assert saved == [job.result["steps"]] == steps(runner, job_id)[-1:]
+
+
+def test_a_job_asked_to_stop_before_it_began_does_no_work(runner: Runner) -> None:
+    job_id = runner.submit("noop", {}, "")
+    folder_of(runner, job_id).request_stop()
+    assert finish(runner, job_id).state is State.STOPPED
+    assert steps(runner, job_id) == []
+
+
+def test_a_stopped_job_goes_on_where_it_was(runner: Runner) -> None:
+    job_id = runner.submit("noop", {**FOREVER, "steps": 40}, "")
+    counting(runner, job_id)
+    runner.stop(job_id)
+    finish(runner, job_id)
+
+    again = runner.resume(job_id)
+    assert (again.state, again.attempt, again.ended) == (State.QUEUED, 2, None)
+    job = finish(runner, job_id)
+
+    assert (job.state, job.attempt, job.result) == (State.COMPLETED, 2, {"steps": 40})
+    assert steps(runner, job_id) == list(range(1, 41))
+
+
+def test_steps_told_after_the_last_checkpoint_are_superseded_by_the_resumed_ones(runner: Runner) -> None:
+    job_id = runner.submit("noop", {"steps": 10, "checkpoint_every": 4, "crash_at": 7}, "")
+    assert finish(runner, job_id).state is State.INTERRUPTED
+    assert steps(runner, job_id) == [1, 2, 3, 4, 5, 6]
+    seen = runner.events(job_id).position
+
+    runner.resume(job_id)
+    assert finish(runner, job_id).state is State.COMPLETED
+
+    assert steps(runner, job_id) == list(range(1, 11))
+    attempts = {e.data["step"]: e.attempt for e in runner.events(job_id).events if e.kind == "step"}
+    assert [attempts[step] for step in range(1, 11)] == [1] * 4 + [2] * 6
+    assert runner.events(job_id, seen).reset
+
+
+def test_what_has_ended_or_not_begun_refuses_what_makes_no_sense(runner: Runner) -> None:
+    running, queued, done = (runner.submit("noop", spec, "") for spec in (FOREVER, {}, {}))
+    counting(runner, running)
+    runner.stop(done)
+    runner.resume(done)
+    runner.stop(done)
+    with pytest.raises(RunProblem, match="stopped"):
+        runner.stop(done)
+    for job_id in (running, queued):
+        with pytest.raises(RunProblem):
+            runner.resume(job_id)
+        with pytest.raises(RunProblem, match="Stop it first"):
+            runner.delete(job_id)
+    assert runner.job(running).state is State.RUNNING
+    assert runner.job(queued).state is State.QUEUED
+
+
+def test_a_completed_job_can_not_be_resumed(runner: Runner) -> None:
+    job_id = runner.submit("noop", {"steps": 1}, "")
+    finish(runner, job_id)
+    with pytest.raises(RunProblem, match="completed"):
+        runner.resume(job_id)
+
+
+# Failures
+
+
+def test_a_failure_keeps_its_plain_words_and_can_be_resumed(runner: Runner) -> None:
+    job_id = runner.submit("noop", {"steps": 5, "fail_at": 3}, "")
+    job = finish(runner, job_id)
+    assert job.state is State.FAILED
+    assert job.failure is not None
+    assert job.failure.why == "It was asked to fail at step 3."
+
+    runner.resume(job_id)
+    job = finish(runner, job_id)
+    assert (job.state, job.failure, job.result) == (State.COMPLETED, None, {"steps": 5})
+
+
+def test_a_fault_in_the_program_is_told_plainly_and_its_traceback_is_in_the_log(runner: Runner) -> None:
+    job_id = runner.submit("noop", {"break_at": 2}, "")
+    job = finish(runner, job_id)
+    assert job.state is State.FAILED
+    assert job.failure is not None
+    assert "Traceback" not in str(job.failure)
+    assert "ZeroDivisionError" not in str(job.failure)
+    assert "ZeroDivisionError: asked to break at step 2" in (runner.folder(job_id) / "log.txt").read_text()
+
+
+def test_a_wrong_spec_fails_in_plain_words(runner: Runner) -> None:
+    job_id = runner.submit("noop", {"stepz": 3}, "")
+    job = finish(runner, job_id)
+    assert job.failure is not None
+    assert job.failure.what == "The noop job's settings are wrong."
+
+
+def test_a_missing_part_is_named(runner: Runner, worker_that: Callable[[str], None]) -> None:
+    worker_that("from jobs.kinds import KINDS, Kind; KINDS['noop'] = Kind('not_installed_here:run', 'training')")
+    job = finish(runner, runner.submit("noop", {}, ""))
+    assert job.failure is not None
+    assert "not_installed_here" in job.failure.what
+
+
+# Submitting and deleting
+
+
+def test_an_unknown_kind_or_parent_is_refused(runner: Runner) -> None:
+    with pytest.raises(RunProblem, match="noop"):
+        runner.submit("rm -rf", {}, "")
+    with pytest.raises(RunProblem):
+        runner.submit("noop", {}, "", parent=new_id())
+    assert runner.jobs() == []
+
+
+def test_what_is_typed_as_a_name_is_only_a_name(runner: Runner, tmp_path: Path) -> None:
+    names = ["; touch x", "$(touch x)", "--flag", "../../x", "", "日本\N{LINE SEPARATOR}\ud800"]
+    ids = [runner.submit("noop", {"steps": 0}, name) for name in names]
+    assert [finish(runner, job_id).state for job_id in ids] == [State.COMPLETED] * len(ids)
+    assert [runner.job(job_id).name for job_id in ids] == names
+    assert not list(tmp_path.rglob("x"))
+
+
+def test_the_data_is_there_before_the_job_is_seen(runner: Runner) -> None:
+    seen = []
+
+    def prepare(folder: Path) -> None:
+        (folder / "data" / "train.parquet").write_bytes(b"rows")
+        seen.append(len(runner.jobs()))
+
+    job_id = runner.submit("noop", {}, "", prepare=prepare)
+    assert seen == [0]
+    assert (runner.folder(job_id) / "data" / "train.parquet").read_bytes() == b"rows"
+
+
+@pytest.mark.parametrize("fault", [BadInput("Row 3 is empty."), OSError(28, "No space left on device")])
+def test_a_job_that_can_not_be_prepared_leaves_nothing(runner: Runner, fault: Exception) -> None:
+    def prepare(folder: Path) -> None:
+        (folder / "data" / "half").write_bytes(b"ro")
+        raise fault
+
+    with pytest.raises(ApprenticeError):
+        runner.submit("noop", {}, "", prepare=prepare)
+    assert list(runner.workspace.runs.iterdir()) == []
+
+
+def test_deleting_takes_the_job_its_children_and_their_exports(runner: Runner) -> None:
+    parent = runner.submit("noop", {"steps": 0}, "")
+    finish(runner, parent)
+    child = runner.submit("noop", {"steps": 0}, "", parent=parent)
+    grandchild = runner.submit("noop", {"steps": 0}, "", parent=child)
+    other = runner.submit("noop", {"steps": 0}, "")
+    finish(runner, other)
+    for job_id in (parent, child, other):
+        (runner.workspace.exports / job_id).mkdir()
+
+    runner.delete(parent)
+
+    assert [job.id for job in runner.jobs()] == [other]
+    assert [path.name for path in runner.workspace.runs.iterdir()] == [other]
+    assert [path.name for path in runner.workspace.exports.iterdir()] == [other]
+    assert grandchild not in [job.id for job in Runner(runner.workspace).jobs()]
+
+
+def test_a_job_is_not_deleted_while_a_child_waits(runner: Runner) -> None:
+    parent = runner.submit("noop", {"steps": 0}, "")
+    finish(runner, parent)
+    child = runner.submit("noop", {}, "", parent=parent)
+    with pytest.raises(RunProblem, match=child):
+        runner.delete(parent)
+    assert runner.job(parent).state is State.COMPLETED
+
+
+@pytest.mark.parametrize("job_id", BAD_IDS)
+def test_an_id_that_is_none_is_refused_everywhere(runner: Runner, workspace: Workspace, job_id: str) -> None:
+    before = sorted(workspace.root.rglob("*"))
+    for method in (runner.job, runner.events, runner.stop, runner.resume, runner.delete, runner.wait, runner.folder):
+        with pytest.raises((RunProblem, WorkspaceProblem)):
+            method(job_id)
+    with pytest.raises((RunProblem, WorkspaceProblem)):
+        runner.submit("noop", {}, "", parent=job_id or "..")
+    assert sorted(workspace.root.rglob("*")) == before
+
+
+def test_a_run_that_is_a_link_out_of_the_workspace_is_refused(runner: Runner, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "keep").touch()
+    try:
+        (runner.workspace.runs / "link").symlink_to(outside, target_is_directory=True)
+    except OSError:
+        pytest.skip("this system makes no links")
+    with pytest.raises(WorkspaceProblem):
+        runner.delete("link")
+    assert (outside / "keep").exists()

@@ -1,0 +1,197 @@
+"""The worker: what it is given, and how it ends when it can't write."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from backend.settings import Workspace
+from jobs import files, process, worker
+from jobs.models import State
+from jobs.runner import Runner
+from jobs.store import JobFolder
+from jobs.supervisor import KILLED, NEVER_STARTED
+from tests.jobs.conftest import FOREVER, counting, finish, folder_of, is_free, steps, until
+
+SECRETS = [
+    "HF_TOKEN",
+    "HUGGING_FACE_HUB_TOKEN",
+    "OPENAI_API_KEY",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "PGPASSWORD",
+    "MY_PASSWORD_FILE",
+    "CLIENT_SECRET",
+    "github_token",
+]
+
+
+def test_the_workers_environment_has_no_secrets(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in SECRETS:
+        monkeypatch.setenv(name, "s3cr3t-value")
+    monkeypatch.setenv("TOKENIZERS_PARALLELISM", "true")
+    job_id = runner.submit("noop", FOREVER, "")
+    environment = counting(runner, job_id).environ()
+
+    assert not {name.upper() for name in SECRETS} & {name.upper() for name in environment}
+    assert "s3cr3t-value" not in str(environment)
+    assert environment["TOKENIZERS_PARALLELISM"] == "true"
+    assert environment["OMP_WAIT_POLICY"] == "PASSIVE"
+    assert environment["APPRENTICE_HOME"] == str(runner.workspace.root)
+
+
+def test_the_workers_command_holds_nothing_but_the_id(runner: Runner) -> None:
+    job_id = runner.submit("noop", FOREVER, "; touch x")
+    assert counting(runner, job_id).cmdline()[1:] == ["-m", "jobs.worker", job_id]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sessions are a thing of POSIX")
+def test_the_worker_is_in_a_session_of_its_own(runner: Runner) -> None:
+    job_id = runner.submit("noop", FOREVER, "")
+    worker_process = counting(runner, job_id)
+    assert os.getsid(worker_process.pid) == worker_process.pid
+
+
+@pytest.mark.parametrize("arguments", [[], ["a", "b"], [".."], ["--flag"], ["20260101-000000-aaaaaaaa"]])
+def test_a_wrong_call_is_refused(
+    workspace: Workspace, arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("APPRENTICE_HOME", str(workspace.root))
+    assert worker.main(arguments) == worker.USAGE
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_worker_for_a_job_that_is_not_starting_does_nothing(runner: Runner) -> None:
+    folder = folder_of(runner, runner.submit("noop", {}, ""))
+    assert worker.attempt(folder, runner.workspace) == worker.NOTHING_TO_DO
+    assert runner.job(folder.id).state is State.QUEUED
+    assert not folder.events.exists()
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
+def test_a_full_disk_fails_the_job_in_plain_words(runner: Runner) -> None:
+    job_id = runner.submit("noop", {"steps": 2}, "")
+    events = folder_of(runner, job_id).events
+    events.symlink_to("/dev/full")
+    job = finish(runner, job_id)
+    assert job.state is State.FAILED
+    assert job.failure is not None
+    assert job.failure.what == "The disk is full."
+
+    events.unlink()
+    runner.resume(job_id)
+    assert finish(runner, job_id).state is State.COMPLETED
+
+
+class Disk:
+    """Counts what is done to the disk, and fails the `at`-th time, or from then on."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.count, self.at, self.stays_full = 0, 0, False
+        for name in ("write", "fsync", "replace"):
+            monkeypatch.setattr(files.os, name, self._counted(getattr(os, name)))
+
+    def _counted(self, action: Callable[..., object]) -> Callable[..., object]:
+        def counted(*arguments: object) -> object:
+            self.count += 1
+            if self.at and (self.count == self.at or (self.stays_full and self.count > self.at)):
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return action(*arguments)
+
+        return counted
+
+    def fail(self, at: int, stays_full: bool = False) -> None:
+        self.count, self.at, self.stays_full = 0, at, stays_full
+
+
+@pytest.mark.parametrize("stays_full", [False, True])
+def test_whichever_write_of_a_worker_fails_the_job_ends_and_can_be_resumed(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, stays_full: bool
+) -> None:
+    runner = Runner(workspace, start_deadline=0)
+    monkeypatch.setattr(worker, "LAST_WORD_PAUSE", 0)
+    disk = Disk(monkeypatch)
+    at, unseen = 0, []
+
+    def work_here(folder: JobFolder, attempt: int, workspace: Workspace) -> None:
+        """In this process, so that the disk's faults reach it."""
+        disk.fail(at if attempt == 1 else 0, stays_full)
+        with folder.lock().acquire(timeout=10):
+            worker.attempt(folder, workspace)
+        unseen.append(disk.count < at)
+        disk.fail(0)
+
+    monkeypatch.setattr(process, "spawn", work_here)
+    ends = []
+    while not (unseen and unseen[-1]):
+        at += 1
+        job_id = runner.submit("noop", {"steps": 1}, "")
+        job = finish(runner, job_id)
+        ends.append(job.state)
+        assert at < 100, "no attempt came through"
+        if job.state is not State.COMPLETED:
+            assert job.failure is not None
+            told = {"The disk is full."} if not stays_full else {KILLED.what, NEVER_STARTED.what}
+            assert job.failure.what in told
+            runner.resume(job_id)
+            unseen.clear()
+            job = finish(runner, job_id)
+            unseen.clear()
+        assert (job.state, job.result) == (State.COMPLETED, {"steps": 1})
+        assert steps(runner, job_id) == [1]
+        assert not list(folder_of(runner, job_id).path.glob(".*.tmp"))
+    assert len(ends) > 10
+
+
+DIES_AT = """
+import os, signal
+from jobs import files
+count, at = 0, {at}
+def counted(action):
+    def dies(*arguments):
+        global count
+        count += 1
+        if count == at:
+            os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
+        return action(*arguments)
+    return dies
+for name in ("write", "fsync", "replace"):
+    setattr(os, name, counted(getattr(os, name)))
+"""
+
+
+def test_whichever_write_a_worker_dies_at_the_job_is_resumable(
+    runner: Runner, worker_that: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ends, command = [], process.WORKER
+    while not ends or ends[-1] is not State.COMPLETED:
+        worker_that(DIES_AT.format(at=1 + 2 * len(ends)))
+        job_id = runner.submit("noop", {"steps": 1}, "")
+        ends.append(finish(runner, job_id).state)
+        assert len(ends) < 50, "no attempt came through"
+        if ends[-1] is not State.COMPLETED and len(ends) % 3 == 0:
+            monkeypatch.setattr(process, "WORKER", command)
+            runner.resume(job_id)
+            assert finish(runner, job_id).state is State.COMPLETED
+            assert steps(runner, job_id) == [1]
+    assert len(ends) > 5
+    assert set(ends[2:-1]) == {State.INTERRUPTED}
+
+
+def test_a_disk_that_is_full_for_the_runner_too_is_said_and_later_settled(
+    runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = runner.submit("noop", FOREVER, "")
+    counting(runner, job_id).kill()
+    until(lambda: is_free(folder_of(runner, job_id)))
+    disk = Disk(monkeypatch)
+    disk.fail(1, stays_full=True)
+    with pytest.raises(Exception, match="can't be read or written"):
+        runner.wait(job_id)
+    disk.fail(0)
+    runner.tick()
+    assert runner.job(job_id).state is State.INTERRUPTED
