@@ -1,0 +1,136 @@
+"""PyTorch's caching allocator for graphics memory, replayed: which bytes a program that frees and allocates still holds.
+
+`nvidia-smi` shows what the allocator has reserved, not what the tensors need; the difference reaches a third. The
+rules are those of c10/cuda/CUDACachingAllocator.cpp (PyTorch 2.10 to 2.14, default settings): sizes round up to 512
+bytes; up to 1 MiB comes from 2 MiB segments, below 10 MiB from 20 MiB segments, larger from a segment of its own
+rounded up to 2 MiB; a request takes the smallest free block that fits (of equal ones that at the lowest address) and
+leaves the rest as a free block; neighbours that are free are joined; a segment is kept for ever.
+
+Addresses: the driver places each new segment below the earlier ones. Taking it so reproduces the reserved memory of
+the unquantised runs in tests/data/measured_vram_t4.json within 0.2 %; the other order is off by up to 9 %.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+
+MIB = 1 << 20
+_ROUND = 512
+_SMALL = MIB
+_SMALL_SEGMENT = 2 * MIB
+_LARGE_SEGMENT = 20 * MIB
+_OWN_SEGMENT = 10 * MIB
+_SEGMENT_ROUND = 2 * MIB
+
+_Key = tuple[int, int, int]
+
+
+class Block:
+    """A stretch of a segment, in use or free; `before` and `after` are its neighbours in the segment."""
+
+    __slots__ = ("after", "before", "free", "offset", "segment", "size")
+
+    def __init__(self, segment: int, offset: int, size: int) -> None:
+        self.segment, self.offset, self.size = segment, offset, size
+        self.free = False
+        self.before: Block | None = None
+        self.after: Block | None = None
+
+    @property
+    def key(self) -> _Key:
+        """By size, then by address: segments are numbered downwards as they are made."""
+        return self.size, self.segment, self.offset
+
+
+class _Pool:
+    """The free blocks of the small or of the large segments, in order of size and address."""
+
+    def __init__(self, small: bool) -> None:
+        self.smallest_rest = _ROUND if small else _SMALL + 1
+        self._keys: list[_Key] = []
+        self._blocks: dict[_Key, Block] = {}
+
+    def add(self, block: Block) -> None:
+        insort(self._keys, block.key)
+        self._blocks[block.key] = block
+
+    def remove(self, block: Block) -> None:
+        del self._keys[bisect_left(self._keys, block.key)]
+        del self._blocks[block.key]
+
+    def best_fit(self, size: int) -> Block | None:
+        index = bisect_left(self._keys, (size, -(1 << 62), 0))
+        return self._blocks[self._keys[index]] if index < len(self._keys) else None
+
+
+class Allocator:
+    """Counts bytes `allocated` (in use) and `reserved` (taken from the card), and the peak of each."""
+
+    def __init__(self) -> None:
+        self.allocated = self.peak_allocated = 0
+        self.reserved = self.peak_reserved = 0
+        self._segments = 0
+        self._small, self._large = _Pool(small=True), _Pool(small=False)
+
+    def allocate(self, size: int) -> Block:
+        """A block of at least `size` bytes, in use until `release`."""
+        size = max(_ROUND, -(-size // _ROUND) * _ROUND)
+        pool = self._small if size <= _SMALL else self._large
+        block = pool.best_fit(size)
+        if block is None:
+            block = self._new_segment(size)
+        else:
+            pool.remove(block)
+        block.free = False
+        if block.size - size >= pool.smallest_rest:
+            self._split(block, size, pool)
+        self.allocated += block.size
+        self.peak_allocated = max(self.peak_allocated, self.allocated)
+        return block
+
+    def release(self, block: Block) -> None:
+        """Gives a block back to its segment and joins it with free neighbours."""
+        self.allocated -= block.size
+        pool = self._small if self._is_small(block) else self._large
+        before, after = block.before, block.after
+        if before is not None and before.free:
+            pool.remove(before)
+            before.size += block.size
+            before.after = after
+            if after is not None:
+                after.before = before
+            block = before
+        if after is not None and after.free:
+            pool.remove(after)
+            block.size += after.size
+            block.after = after.after
+            if after.after is not None:
+                after.after.before = block
+        block.free = True
+        pool.add(block)
+
+    def _new_segment(self, size: int) -> Block:
+        if size <= _SMALL:
+            whole, kind = _SMALL_SEGMENT, 1
+        else:
+            whole = _LARGE_SEGMENT if size < _OWN_SEGMENT else -(-size // _SEGMENT_ROUND) * _SEGMENT_ROUND
+            kind = 0
+        self._segments += 1
+        self.reserved += whole
+        self.peak_reserved = max(self.peak_reserved, self.reserved)
+        return Block(-2 * self._segments - kind, 0, whole)  # odd numbers: small segments
+
+    @staticmethod
+    def _is_small(block: Block) -> bool:
+        return block.segment % 2 == 1
+
+    @staticmethod
+    def _split(block: Block, size: int, pool: _Pool) -> None:
+        rest = Block(block.segment, block.offset + size, block.size - size)
+        rest.free = True
+        rest.before, rest.after = block, block.after
+        if block.after is not None:
+            block.after.before = rest
+        block.after = rest
+        block.size = size
+        pool.add(rest)

@@ -1,0 +1,153 @@
+"""What a model is made of, as far as its memory goes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import ConfigDict, ValidationError
+
+from backend.errors import BadInput
+from backend.specs import Record
+
+
+class Architecture(Record):
+    """A decoder-only transformer with rotary positions and RMSNorm.
+
+    num_params counts tied embeddings once; 0 where it is not known. The last four fields default to what the name
+    says of the family (Gemma's wide norms and capped logits, Qwen3's norms of queries and keys).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    name: str = ""
+    num_params: int = 0
+    hidden_size: int
+    num_layers: int
+    num_attention_heads: int
+    num_kv_heads: int
+    head_dim: int
+    intermediate_size: int
+    vocab_size: int
+    tie_word_embeddings: bool
+    gated_mlp: bool | None = None
+    qk_norm: bool | None = None
+    norms_per_layer: int | None = None
+    capped_logits: bool | None = None
+
+    @property
+    def family(self) -> str:
+        """The name in lower case without punctuation, to look for a family in."""
+        return "".join(c for c in self.name.lower() if c.isalnum())
+
+    @property
+    def is_gemma(self) -> bool:
+        return "gemma" in self.family
+
+    @property
+    def has_qk_norm(self) -> bool:
+        named = any(family in self.family for family in ("qwen3", "gemma3", "gemma4", "olmo2"))
+        return named if self.qk_norm is None else self.qk_norm
+
+    @property
+    def layer_norms(self) -> int:
+        named = 4 if any(family in self.family for family in ("gemma2", "gemma3", "gemma4")) else 2
+        return self.norms_per_layer or named
+
+    @property
+    def caps_logits(self) -> bool:
+        return "gemma2" in self.family if self.capped_logits is None else self.capped_logits
+
+    @property
+    def matrices(self) -> dict[str, tuple[int, int]]:
+        """The linear layers of one block: name to (outputs, inputs)."""
+        wide, narrow = self.num_attention_heads * self.head_dim, self.num_kv_heads * self.head_dim
+        shapes = {
+            "q_proj": (wide, self.hidden_size),
+            "k_proj": (narrow, self.hidden_size),
+            "v_proj": (narrow, self.hidden_size),
+            "o_proj": (self.hidden_size, wide),
+            "gate_proj": (self.intermediate_size, self.hidden_size),
+            "up_proj": (self.intermediate_size, self.hidden_size),
+            "down_proj": (self.hidden_size, self.intermediate_size),
+        }
+        if self.gated_mlp is False:
+            del shapes["gate_proj"]
+        return shapes
+
+    @property
+    def linear_params(self) -> int:
+        """Parameters of all linear layers in all blocks: what 4-bit loading packs."""
+        return self.num_layers * sum(outputs * inputs for outputs, inputs in self.matrices.values())
+
+    @property
+    def embedding_params(self) -> int:
+        """Parameters of the token embedding, and of the output head where it is a matrix of its own."""
+        return self.vocab_size * self.hidden_size * (1 if self.tie_word_embeddings else 2)
+
+    @property
+    def counted_params(self) -> int:
+        """Parameters by the formula: linear layers, embeddings, norms (biases left out)."""
+        norms = (self.layer_norms * self.num_layers + 1) * self.hidden_size
+        if self.has_qk_norm:
+            norms += 2 * self.num_layers * self.head_dim
+        return self.linear_params + self.embedding_params + norms
+
+    @property
+    def params(self) -> int:
+        return self.num_params or self.counted_params
+
+
+def read(path: Path) -> Architecture:
+    """The architecture in a JSON file: our own field names, or a transformers config.json.
+
+    Raises BadInput in plain words.
+    """
+    try:
+        values = json.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise BadInput(f"The file {path.name} can't be read.", f"The system says: {error.strerror}.") from error
+    except ValueError as error:
+        raise BadInput(f"The file {path.name} is not JSON.", "", "Give a file with one JSON object.") from error
+    if not isinstance(values, dict):
+        raise BadInput(f"The file {path.name} holds no JSON object.", "", "Give a file with one JSON object.")
+    return from_values(values.get("model_config", values), path.name)
+
+
+def from_values(values: dict[str, Any], source: str) -> Architecture:
+    """The architecture from our own field names or from those of a transformers config. Raises BadInput."""
+    if "num_hidden_layers" in values or "text_config" in values:
+        values = _from_config({**values, **(values.get("text_config") or {})})
+    try:
+        return Architecture.model_validate(values)
+    except ValidationError as error:
+        field = ".".join(str(part) for part in error.errors()[0]["loc"]) or "something"
+        raise BadInput(
+            f"The model description {source} can't be used.",
+            f"Its {field} is missing or not a usable value.",
+            "It needs hidden_size, num_layers, num_attention_heads, num_kv_heads, head_dim, intermediate_size, "
+            "vocab_size and tie_word_embeddings.",
+        ) from error
+
+
+def _from_config(config: dict[str, Any]) -> dict[str, Any]:
+    heads = config.get("num_attention_heads")
+    head_dim = config.get("head_dim")
+    if not head_dim and isinstance(heads, int) and heads and isinstance(config.get("hidden_size"), int):
+        head_dim = config["hidden_size"] // heads
+    kind = str(config.get("model_type", ""))
+    return {
+        "name": str(config.get("_name_or_path") or kind),
+        "hidden_size": config.get("hidden_size"),
+        "num_layers": config.get("num_hidden_layers"),
+        "num_attention_heads": heads,
+        "num_kv_heads": config.get("num_key_value_heads") or heads,
+        "head_dim": head_dim,
+        "intermediate_size": config.get("intermediate_size"),
+        "vocab_size": config.get("vocab_size"),
+        "tie_word_embeddings": config.get("tie_word_embeddings", kind.startswith("gemma")),
+        "qk_norm": kind.startswith(("qwen3", "gemma3", "gemma4", "olmo2")),
+        "norms_per_layer": 4 if kind.startswith(("gemma2", "gemma3", "gemma4")) else 2,
+        "capped_logits": bool(config.get("final_logit_softcapping")),
+    }

@@ -1,0 +1,79 @@
+"""Attention on a `Tape`, by implementation: what of the scores is kept, and what the gradient needs.
+
+Sources: transformers' `eager_attention_forward` and sdpa_attention.py; ATen/native/cuda/SoftMax.cu (the fused
+half-to-float softmax, and the product that its gradient makes first); ATen/native/transformers/cuda/attention.cu and
+attention_backward.cu for the memory-efficient kernel; Dao, FlashAttention-2 (2023) for the flash kernel.
+"""
+
+from __future__ import annotations
+
+from backend.estimate.operations import FLOAT, cast, copy, repeat, scale
+from backend.estimate.tape import Tape, Tensor
+
+
+def eager(
+    tape: Tape, q: Tensor, k: Tensor, v: Tensor, groups: int, batch: int, scores: int
+) -> tuple[Tensor, Tensor]:
+    """The answer and the weights (which transformers hands on too), with `scores` numbers in the score matrices.
+
+    q, k and v come transposed, so that a batch of more than one row has to be copied into order.
+    """
+    given, many = q.width, batch > 1
+    k, v = (repeat(tape, k, groups), repeat(tape, v, groups)) if groups > 1 else (k, v)
+    k_turned = copy(tape, k) if many and groups == 1 else k
+    weights = _product(tape, copy(tape, q) if many else q, k_turned, scores)
+    del k_turned
+    weights = scale(tape, weights)
+    weights = _masked(tape, weights)
+    weights = cast(tape, _softmax(tape, weights), given)
+    out = _product(tape, weights, copy(tape, v) if many and groups == 1 else v, q.count)
+    return copy(tape, out, back=many), weights
+
+
+def fused(tape: Tape, q: Tensor, k: Tensor, v: Tensor, groups: int, flash: bool) -> Tensor:
+    """Without score matrices: the memory-efficient kernel of `sdpa`, or FlashAttention-2 (which groups heads itself)."""
+    if groups > 1 and not flash:
+        k, v = repeat(tape, k, groups), repeat(tape, v, groups)
+    out = tape.new(q.count, q.width)
+    if q.node is None and k.node is None and v.node is None:
+        return out
+    saved = [tape.save(q), tape.save(k), tape.save(v), tape.save(out)]
+    counts = q.count, k.count, v.count
+
+    def backward(g: Tensor, _: list[Tensor]) -> list[Tensor | None]:
+        return [tape.new(count, g.width) for count in counts]
+
+    return tape.record(out, [q, k, v], saved, backward)
+
+
+def _product(tape: Tape, a: Tensor, b: Tensor, count: int) -> Tensor:
+    if a.node is None and b.node is None:
+        return tape.new(count, a.width)
+    saved = [tape.save(a), tape.save(b)]
+    counts = a.count, b.count
+
+    def backward(g: Tensor, _: list[Tensor]) -> list[Tensor | None]:
+        of_b = tape.new(counts[1], g.width)
+        return [tape.new(counts[0], g.width), of_b]
+
+    return tape.record(tape.new(count, a.width), [a, b], saved, backward)
+
+
+def _masked(tape: Tape, x: Tensor) -> Tensor:
+    out = tape.new(x.count, x.width)
+    return out if x.node is None else tape.record(out, [x], [], lambda g, _: [g])
+
+
+def _softmax(tape: Tape, x: Tensor) -> Tensor:
+    out = tape.new(x.count, FLOAT)
+    if x.node is None:
+        return out
+    width = x.width
+
+    def backward(g: Tensor, _: list[Tensor]) -> list[Tensor | None]:
+        result = tape.new(g.count, width)
+        product = tape.new(g.count, FLOAT)
+        del product
+        return [result]
+
+    return tape.record(out, [x], [tape.save(out)], backward)

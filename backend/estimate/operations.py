@@ -1,0 +1,220 @@
+"""The operations of a transformer on a `Tape`: what each takes, keeps and needs for its gradient.
+
+They follow torch/csrc/autograd (derivatives.yaml), bitsandbytes/autograd/_functions.py (MatMul4Bit) and, on the card,
+ATen/native/cuda (SoftMax.cu, transformers/attention.cu). Numbers per token or head only (means, log-sums) are left
+out: they are thousands of times smaller than a layer's input.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+from backend.estimate.tape import Backward, Tape, Tensor
+
+FLOAT = 4  # bytes
+
+
+@dataclass
+class Weight:
+    """A matrix of `outputs` x `inputs`, `width` bytes each; frozen, 4-bit (`packed`) or learning (`tensor` set)."""
+
+    outputs: int
+    inputs: int
+    width: int
+    packed: bool = False
+    tensor: Tensor | None = None
+
+    @property
+    def count(self) -> int:
+        return self.outputs * self.inputs
+
+    @property
+    def learns(self) -> bool:
+        return self.tensor is not None and self.tensor.node is not None
+
+
+def cast(tape: Tape, x: Tensor, width: int) -> Tensor:
+    """x.to(dtype): the same tensor where nothing changes."""
+    if x.width == width:
+        return x
+    out = tape.new(x.count, width)
+    if x.node is None:
+        return out
+    back = x.width
+    return tape.record(out, [x], [], lambda g, _: [tape.new(g.count, back)])
+
+
+def copy(tape: Tape, x: Tensor, back: bool = False) -> Tensor:
+    """A clone, as of a transposed tensor that must lie in order; `back` if its gradient has to be copied too."""
+    out = tape.new(x.count, x.width)
+    return out if x.node is None else tape.record(out, [x], [], _passing(tape, back))
+
+
+def view(tape: Tape, x: Tensor, back: bool) -> Tensor:
+    """The same memory seen otherwise; `back` if its gradient has to be copied."""
+    out = Tensor(x.storage, x.count, x.width)
+    return x if x.node is None or not back else tape.record(out, [x], [], _passing(tape, back))
+
+
+def _passing(tape: Tape, copied: bool) -> Backward:
+    return lambda g, _: [tape.new(g.count, g.width) if copied else g]
+
+
+def repeat(tape: Tape, x: Tensor, times: int) -> Tensor:
+    """Key or value heads, once for each query head of their group; the gradient is their sum."""
+    out = tape.new(x.count * times, x.width)
+    size = x.count
+    return out if x.node is None else tape.record(out, [x], [], lambda g, _: [tape.new(size, g.width)])
+
+
+def linear(tape: Tape, x: Tensor, weight: Weight) -> Tensor:
+    """x @ weight.T, for any kind of weight. The result has the width of x."""
+    if weight.packed:
+        return _linear_4bit(tape, x, weight)
+    learns, needs = weight.learns, x.node is not None
+    saved = [tape.save(tensor) for tensor, kept in ((x, learns), (None, needs)) if kept]
+    out = tape.new(x.count // weight.inputs * weight.outputs, x.width)
+    if not saved:
+        return out
+    into = x.count
+
+    def backward(g: Tensor, _: list[Tensor]) -> list[Tensor | None]:
+        of_weight = tape.new(weight.count, weight.width) if learns else None
+        return [of_weight, tape.new(into, g.width) if needs else None]
+
+    return tape.record(out, [weight.tensor, x], saved, backward)
+
+
+def _linear_4bit(tape: Tape, x: Tensor, weight: Weight) -> Tensor:
+    given = x.width
+    x = cast(tape, x, weight.width)
+    rows = x.count // weight.inputs
+    opened = tape.new(weight.count, weight.width)
+    out = tape.new(rows * weight.outputs, weight.width)
+    del opened
+    if x.node is not None:
+
+        def backward(g: Tensor, _: list[Tensor]) -> list[Tensor | None]:
+            opened = tape.new(weight.count, weight.width)
+            result = tape.new(rows * weight.inputs, g.width)
+            del opened
+            return [result]
+
+        out = tape.record(out, [x], [], backward)
+    return cast(tape, out, given)
+
+
+def add(tape: Tape, a: Tensor, b: Tensor) -> Tensor:
+    """a + b, in the wider of the two; the gradient goes on as it is, or narrowed."""
+    wide = max(a.width, b.width)
+    out = tape.new(a.count, wide)
+    if a.node is None and b.node is None:
+        return out
+    widths = [(tensor.width, tensor.node is not None) for tensor in (a, b)]
+
+    def backward(g: Tensor, _: list[Tensor]) -> list[Tensor | None]:
+        return [
+            None if not needed else g if width == g.width else tape.new(g.count, width) for width, needed in widths
+        ]
+
+    return tape.record(out, [a, b], [], backward)
+
+
+def scale(tape: Tape, x: Tensor) -> Tensor:
+    """x times a number, or times a vector that does not learn."""
+    return _pointwise(tape, x, None)
+
+
+def activate(tape: Tape, x: Tensor) -> Tensor:
+    """SiLU, GELU or tanh."""
+    return _pointwise(tape, x, x)
+
+
+def _pointwise(tape: Tape, x: Tensor, kept: Tensor | None) -> Tensor:
+    if x.node is None:
+        return tape.new(x.count, x.width)
+    saved = [tape.save(kept)]
+    return tape.record(tape.new(x.count, x.width), [x], saved, lambda g, _: [tape.new(g.count, g.width)])
+
+
+def multiply(tape: Tape, a: Tensor, b: Tensor) -> Tensor:
+    """a * b, element by element."""
+    if a.node is None and b.node is None:
+        return tape.new(a.count, a.width)
+    saved = [tape.save(a), tape.save(b)]
+
+    def backward(g: Tensor, _: list[Tensor]) -> list[Tensor | None]:
+        return [tape.new(g.count, g.width), tape.new(g.count, g.width)]
+
+    return tape.record(tape.new(a.count, a.width), [a, b], saved, backward)
+
+
+def norm(tape: Tape, x: Tensor, weight: Weight, wide: bool = False) -> Tensor:
+    """RMSNorm as transformers writes it: in fp32, back to the width of x, times the weight (before that if `wide`)."""
+    normal = _normalise(tape, cast(tape, x, FLOAT))
+    weigh = partial(_weigh, tape, weight=weight) if weight.learns else partial(scale, tape)
+    if wide:
+        return cast(tape, weigh(normal), x.width)
+    return weigh(cast(tape, normal, x.width))
+
+
+def _normalise(tape: Tape, x: Tensor) -> Tensor:
+    if x.node is None:
+        square = tape.new(x.count, FLOAT)
+        del square
+        return tape.new(x.count, FLOAT)
+
+    def of_square(g: Tensor, _: list[Tensor]) -> list[Tensor | None]:
+        spread, power, doubled = (tape.new(size, FLOAT) for _ in range(3))
+        result = tape.new(size, FLOAT)
+        del spread, power, doubled
+        return [result]
+
+    def of_scaling(g: Tensor, _: list[Tensor]) -> list[Tensor | None]:
+        of_root = tape.new(g.count, FLOAT)
+        of_x = tape.new(g.count, FLOAT)
+        del of_root
+        return [of_x, tape.new(1, FLOAT)]
+
+    size = x.count
+    saved = [tape.save(x)]
+    square = tape.record(tape.new(x.count, FLOAT), [x], saved, of_square)
+    root = tape.record(tape.new(1, FLOAT), [square], [], lambda g, _: [g])
+    del square
+    saved = [tape.save(x)]
+    return tape.record(tape.new(x.count, FLOAT), [x, root], saved, of_scaling)
+
+
+def _weigh(tape: Tape, x: Tensor, weight: Weight) -> Tensor:
+    def backward(g: Tensor, _: list[Tensor]) -> list[Tensor | None]:
+        of_x = tape.new(g.count, g.width)
+        product = tape.new(g.count, g.width)
+        of_weight = tape.new(weight.count, weight.width)
+        del product
+        return [of_x, of_weight]
+
+    saved = [tape.save(x), tape.save(None)]
+    return tape.record(tape.new(x.count, x.width), [x, weight.tensor], saved, backward)
+
+
+def rotate(tape: Tape, x: Tensor) -> Tensor:
+    """Rotary position: x * cos + rotate_half(x) * sin."""
+    def of_halves(g: Tensor, _: list[Tensor]) -> list[Tensor | None]:
+        half = tape.new(g.count // 2, g.width)
+        first = tape.new(g.count, g.width)
+        del half
+        second = tape.new(g.count, g.width)
+        total = tape.new(g.count, g.width)
+        del first, second
+        return [total]
+
+    straight = scale(tape, x)
+    half = tape.new(x.count // 2, x.width)
+    turned = tape.new(x.count, x.width)
+    del half
+    if x.node is not None:
+        turned = tape.record(turned, [x], [], of_halves)
+    crossed = scale(tape, turned)
+    del turned
+    return add(tape, straight, crossed)

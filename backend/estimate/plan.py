@@ -1,0 +1,59 @@
+"""A training step as far as memory and time go."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from backend.specs import ALL_LINEAR, Method, Precision, Record, TrainSettings
+
+Attention = Literal["eager", "sdpa", "flash_attention_2"]
+Optimizer = Literal["adamw", "adamw_8bit"]
+
+
+class Plan(Record):
+    """How a model is trained; the names and defaults are those of the command `estimate`.
+
+    learned_share: the part of the tokens that the loss is computed for (the answers); 1 is the safe guess.
+    fp32_norms: norms, embeddings and head widened to fp32, as `prepare_model_for_kbit_training` does (LoRA and QLoRA).
+    full_logits: the loss over all positions, with the logits kept until the step ends.
+    """
+
+    method: Method = "lora"
+    rank: int = Field(8, ge=1, le=1024)
+    targets: tuple[str, ...] = ALL_LINEAR
+    batch: int = Field(1, ge=1, le=4096)
+    max_tokens: int = Field(1024, ge=1, le=1_048_576)
+    precision: Precision = "bf16"
+    attention: Attention = "sdpa"
+    checkpointing: bool = True
+    optimizer: Optimizer = "adamw"
+    double_quant: bool = True
+    fp32_norms: bool = False
+    full_logits: bool = False
+    learned_share: float = Field(1.0, gt=0, le=1)
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of one micro batch, padding counted."""
+        return self.batch * self.max_tokens
+
+    @property
+    def width(self) -> int:
+        """Bytes of a number in the chosen precision."""
+        return 4 if self.precision == "fp32" else 2
+
+
+def plan_from(settings: TrainSettings, precision: Precision, *, longest: int | None = None) -> Plan:
+    """The plan that `settings` make; `longest` (tokens) counts where it is below `max_length`."""
+    length = settings.max_length if longest is None else max(1, min(longest, settings.max_length))
+    return Plan(
+        method=settings.method,
+        rank=settings.lora_rank,
+        targets=settings.target_modules,
+        batch=settings.per_device_train_batch_size,
+        max_tokens=length,
+        precision=precision,
+        checkpointing=settings.gradient_checkpointing,
+    )

@@ -1,0 +1,237 @@
+"""Tensors that have a size but no content, with PyTorch's autograd: what is kept, until when, and what a gradient needs.
+
+A training step written with them takes and frees memory in the order in which PyTorch would. A tensor's memory is
+given back when Python drops its last reference, as in PyTorch itself.
+
+The rules are those of torch/csrc/autograd (engine.cpp: of the ready nodes, the one made last runs first; a first
+gradient is taken over, a second one is added) and of torch/utils/checkpoint.py (`use_reentrant=False`: saved tensors
+are dropped in the forward pass; the first that is missed runs the block again, up to the last saved one).
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
+
+from backend.estimate.allocator import Allocator, Block
+
+Backward = Callable[["Tensor", "list[Tensor]"], "list[Tensor | None]"]
+
+
+class Meter:
+    """An allocator that also knows what the bytes are for: `parts` holds them by name at the highest moment."""
+
+    def __init__(self) -> None:
+        self.allocator = Allocator()
+        self.part = "weights"
+        self.live: dict[str, int] = {}
+        self.parts: dict[str, int] = {}
+
+    def take(self, size: int, part: str) -> Block:
+        allocator = self.allocator
+        before = allocator.peak_allocated
+        block = allocator.allocate(size)
+        self.live[part] = self.live.get(part, 0) + block.size
+        if allocator.peak_allocated > before:
+            self.parts = dict(self.live)
+        return block
+
+    def give(self, block: Block, part: str) -> None:
+        self.live[part] -= block.size
+        self.allocator.release(block)
+
+    @contextmanager
+    def purpose(self, part: str) -> Iterator[None]:
+        """What is made inside counts as `part`."""
+        outer, self.part = self.part, part
+        try:
+            yield
+        finally:
+            self.part = outer
+
+
+class Storage:
+    """Bytes on the card; given back when nothing refers to them."""
+
+    __slots__ = ("block", "meter", "part")
+
+    def __init__(self, meter: Meter, size: int) -> None:
+        self.meter, self.part = meter, meter.part
+        self.block = meter.take(size, self.part)
+
+    def __del__(self) -> None:
+        self.meter.give(self.block, self.part)
+
+    def rename(self, part: str) -> None:
+        """Counts the bytes as `part` from now on."""
+        live = self.meter.live
+        live[self.part] -= self.block.size
+        live[part] = live.get(part, 0) + self.block.size
+        self.part = part
+
+
+class Tensor:
+    """`count` numbers of `width` bytes each; `node` says how its gradient goes on, None when it needs none."""
+
+    __slots__ = ("count", "node", "storage", "width")
+
+    def __init__(self, storage: Storage, count: int, width: int, node: Node | None = None) -> None:
+        self.storage, self.count, self.width, self.node = storage, count, width, node
+
+
+class Saved:
+    """A tensor kept for the backward pass, or the promise of a checkpointed block to make it again."""
+
+    __slots__ = ("block", "index", "tensor")
+
+    def __init__(self, tensor: Tensor | None, block: Checkpoint | None = None, index: int = 0) -> None:
+        self.tensor, self.block, self.index = tensor, block, index
+
+    def take(self) -> Tensor | None:
+        if self.block is not None:
+            return self.block.recall(self.index)
+        return self.tensor
+
+
+class Node:
+    """One step of the backward pass; `after` are the nodes its results go to."""
+
+    __slots__ = ("after", "backward", "order", "part", "saved")
+
+    def __init__(self, order: float, after: list[Node | None], saved: list[Saved], backward: Backward, part: str):
+        self.order, self.after, self.saved, self.backward, self.part = order, after, saved, backward, part
+
+    def __lt__(self, other: Node) -> bool:
+        return self.order > other.order
+
+
+class Leaf(Node):
+    """Where a gradient ends and stays: a parameter that learns, or the input of the first layer."""
+
+    __slots__ = ("gradient", "of")
+
+    def __init__(self, of: Storage) -> None:
+        super().__init__(float("inf"), [], [], _ends, "gradients")
+        self.of = of
+        self.gradient: Tensor | None = None
+
+    def keep(self, gradient: Tensor) -> None:
+        """Takes over a first gradient; a second one is added to it in place."""
+        if self.gradient is None:
+            gradient.storage.rename("gradients")
+            self.gradient = gradient
+
+
+def _ends(_gradient: Tensor, _saved: list[Tensor]) -> list[Tensor | None]:
+    return []
+
+
+class _AllSaved(Exception):  # noqa: N818 - ends a recomputation early; never seen outside
+    pass
+
+
+class Checkpoint:
+    """A block of layers whose saved tensors are dropped and made again (gradient checkpointing)."""
+
+    def __init__(self, tape: Tape, block: Callable[[Tensor], Tensor], argument: Tensor) -> None:
+        self.tape, self._block, self._argument = tape, block, argument
+        self.saves = 0
+        self._again: dict[int, Tensor | None] | None = None
+
+    def recall(self, index: int) -> Tensor | None:
+        if self._again is None:
+            self._again = {}
+            with self.tape.recomputing(self):
+                try:
+                    self._block(self._argument)
+                except _AllSaved:
+                    pass
+        return self._again.pop(index)
+
+    def keep(self, index: int, tensor: Tensor | None) -> None:
+        assert self._again is not None
+        self._again[index] = tensor
+        if index + 1 == self.saves:
+            raise _AllSaved
+
+
+class Tape:
+    """Makes tensors and records how their gradients are computed."""
+
+    def __init__(self, meter: Meter) -> None:
+        self.meter = meter
+        self._order = count()
+        self._dropping: Checkpoint | None = None
+        self._keeping: Checkpoint | None = None
+        self._kept = 0
+
+    def new(self, count: int, width: int) -> Tensor:
+        return Tensor(Storage(self.meter, count * width), count, width)
+
+    def leaf(self, tensor: Tensor) -> Tensor:
+        tensor.node = Leaf(tensor.storage)
+        return tensor
+
+    def save(self, tensor: Tensor | None) -> Saved:
+        """Keeps `tensor` for the backward pass; None stands for one that needs no memory of its own (a weight)."""
+        tensor = tensor and Tensor(tensor.storage, tensor.count, tensor.width)  # without its node: no cycles
+        if self._dropping is not None:
+            self._dropping.saves += 1
+            return Saved(None, self._dropping, self._dropping.saves - 1)
+        if self._keeping is not None:
+            self._kept += 1
+            self._keeping.keep(self._kept - 1, tensor)
+        return Saved(tensor)
+
+    def record(self, out: Tensor, inputs: list[Tensor | None], saved: list[Saved], backward: Backward) -> Tensor:
+        """`out` was computed from `inputs`; `backward` gives a gradient for each of them."""
+        after = [tensor.node if tensor is not None else None for tensor in inputs]
+        out.node = Node(next(self._order), after, saved, backward, self.meter.part)
+        return out
+
+    def checkpoint(self, block: Callable[[Tensor], Tensor], argument: Tensor) -> Tensor:
+        """`block(argument)`, its saved tensors dropped and made again when they are missed."""
+        self._dropping = Checkpoint(self, block, argument)
+        try:
+            return block(argument)
+        finally:
+            self._dropping = None
+
+    @contextmanager
+    def recomputing(self, block: Checkpoint) -> Iterator[None]:
+        self._keeping, self._kept = block, 0
+        try:
+            yield
+        finally:
+            self._keeping = None
+
+    def backward(self, end: Tensor) -> None:
+        """Runs the backward pass from `end` (a loss) to the leaves."""
+        assert end.node is not None
+        gradients = {end.node: self.new(1, 4)}
+        ready = [end.node]
+        while ready:
+            node = heapq.heappop(ready)
+            self._run(node, gradients, ready)
+
+    def _run(self, node: Node, gradients: dict[Node, Tensor], ready: list[Node]) -> None:
+        if isinstance(node, Leaf):
+            node.keep(gradients.pop(node))
+            return
+        with self.meter.purpose(node.part):
+            saved = [tensor for tensor in (entry.take() for entry in node.saved) if tensor is not None]
+            results = node.backward(gradients.pop(node), saved)
+            node.saved = []
+            del saved
+            for target, gradient in zip(node.after, results, strict=True):
+                if target is None or gradient is None:
+                    continue
+                if target in gradients:
+                    first = gradients.pop(target)
+                    gradients[target] = self.new(first.count, first.width)
+                    del first
+                else:
+                    gradients[target] = gradient
+                    heapq.heappush(ready, target)
