@@ -1,1 +1,5 @@
-"""The two faces of the same services: the page (Gradio) and the command line."""
+"""The page and the command line: two faces of the same services."""
+
+from ui import quick_gradio
+
+quick_gradio.install()

@@ -1,0 +1,39 @@
+// What the page needs beside gradio: sorting tables, and keeping the keyboard's place when a tab is opened.
+(() => {
+  const key = (row, column) => {
+    const cell = row.cells[column];
+    const number = cell.querySelector('data');
+    return number ? Number(number.value) : cell.textContent.trim().toLowerCase();
+  };
+
+  const sort = (button) => {
+    const header = button.closest('th');
+    const body = button.closest('table').tBodies[0];
+    const upward = header.getAttribute('aria-sort') !== 'ascending';
+    for (const other of header.parentElement.cells) other.removeAttribute('aria-sort');
+    header.setAttribute('aria-sort', upward ? 'ascending' : 'descending');
+    const rows = [...body.rows];
+    rows.sort((a, b) => {
+      const left = key(a, header.cellIndex), right = key(b, header.cellIndex);
+      return (left < right ? -1 : left > right ? 1 : 0) * (upward ? 1 : -1);
+    });
+    body.append(...rows);
+  };
+
+  document.addEventListener('click', (event) => {
+    const button = event.target.closest('button.sort');
+    if (button) sort(button);
+  });
+
+  // Arrow keys move along the rail of steps, as a tab list should.
+  document.addEventListener('keydown', (event) => {
+    const tab = event.target.closest('#rail [role=tab]');
+    const way = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (!tab || !way) return;
+    const tabs = [...tab.closest('[role=tablist]').querySelectorAll('[role=tab]')];
+    const next = tabs[(tabs.indexOf(tab) + way + tabs.length) % tabs.length];
+    next.focus();
+    next.click();
+    event.preventDefault();
+  });
+})();

@@ -1,0 +1,79 @@
+"""The Advanced fold: every number of TrainSettings as an input, with its sentence from help_text."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, get_args, get_origin
+
+import gradio as gr
+from pydantic.fields import FieldInfo
+
+from backend.specs import ALL_LINEAR, ATTENTION, TrainSettings, settings_from
+from ui.help_text import GROUPS, SETTINGS
+
+TARGETS = {"all-linear": ALL_LINEAR, "attention": ATTENTION}
+CHOICES = {
+    "method": [("LoRA", "lora"), ("QLoRA, 4 bits", "qlora"), ("Full", "full")],
+    "target_modules": [("All layers", "all-linear"), ("Attention only", "attention")],
+    "lr_scheduler_type": [("Cosine", "cosine"), ("Linear", "linear"), ("Constant", "constant")],
+}
+
+
+def build() -> dict[str, gr.components.Component]:
+    """One input for each setting, grouped, inside the current fold; by the setting's name."""
+    made: dict[str, gr.components.Component] = {}
+    for title, names in GROUPS.items():
+        gr.HTML(f"<h3>{title}</h3>", js_on_load=None, apply_default_css=False, elem_classes="group-name")
+        with gr.Row(elem_classes="settings"):
+            for name in names:
+                made[name] = _input(name, TrainSettings.model_fields[name])
+    return made
+
+
+def _input(name: str, field: FieldInfo) -> gr.components.Component:
+    help = SETTINGS[name]  # noqa: A001
+    words: dict[str, Any] = {"label": help.label, "info": f"{help.says} ({help.term})", "elem_id": f"set-{name}"}
+    value = as_input(name, field.default)
+    if field.annotation is bool:
+        return gr.Checkbox(value, **words)
+    choices = CHOICES.get(name) or _literals(field.annotation)
+    if choices:
+        return gr.Dropdown(choices, value=value, filterable=False, **words)
+    low, high = (_limit(field, kind) for kind in ("ge", "le"))
+    whole = field.annotation is int
+    step = 1 if whole else max(float(value), 0.1) / 10
+    return gr.Number(value, minimum=low, maximum=high, precision=0 if whole else None, step=step, **words)
+
+
+def _literals(annotation: Any) -> list[str]:
+    if get_origin(annotation) is Literal:
+        return [str(value) for value in get_args(annotation)]
+    return [value for part in get_args(annotation) for value in _literals(part)]
+
+
+def _limit(field: FieldInfo, kind: str) -> float | None:
+    return next((getattr(mark, kind) for mark in field.metadata if hasattr(mark, kind)), None)
+
+
+def changes(inputs: dict[str, Any]) -> list[Any]:
+    """The events by which a person changes a setting; a number counts when its field is left."""
+    events: list[Any] = []
+    for part in inputs.values():
+        events += [part.blur, part.submit] if isinstance(part, gr.Number) else [part.input]
+    return events
+
+
+def as_input(name: str, value: Any) -> Any:
+    """A setting's value as its input shows it."""
+    if name == "target_modules":
+        return next((word for word, modules in TARGETS.items() if tuple(value) == modules), "all-linear")
+    return value
+
+
+def changed(values: dict[str, Any], recommended: TrainSettings) -> dict[str, Any]:
+    """What differs from the recommendation, checked. Raises BadSetting naming the setting."""
+    checked = settings_from({name: value for name, value in values.items() if value is not None})
+    return {
+        name: as_input(name, getattr(checked, name))
+        for name in values
+        if getattr(checked, name) != getattr(recommended, name)
+    }

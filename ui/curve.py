@@ -1,0 +1,184 @@
+"""The loss curve as one SVG: both losses labelled on their lines, the best checkpoint marked.
+
+The drawing stretches with the page while its letters keep their size: lines live in a stretched inner drawing,
+letters and dots in percentages of the plot. Colours come from the style sheet, so it follows light and dark.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from html import escape
+
+from ui import present
+
+Point = tuple[float, float]  # (step, loss)
+LIMIT = 500  # points drawn of each line
+NAMES = {"practice": "practice", "held": "held back"}
+_UNITS = 1000  # the inner drawing's width and height
+_LABEL_GAP = 7.5  # per cent of the plot's height that two labels need between them
+
+
+def draw(
+    practice: Sequence[Point], held_back: Sequence[Point], total_steps: int = 0, best_step: int | None = None
+) -> str:
+    """The curve of one run as an SVG string.
+
+    practice, held_back: (step, loss) in order of step; a loss that is not finite is left out.
+    total_steps: how far the step axis reaches, so that the curve grows into free room; 0 when unknown.
+    best_step: the held-back point that is kept as the best; found here when not given.
+    """
+    practice, held_back = _finite(practice), _finite(held_back)
+    if not practice and not held_back:
+        return _empty()
+    last = max([total_steps, 1, *(step for step, _ in practice[-1:] + held_back[-1:])])
+    top, gap = _scale(max(value for _, value in practice + held_back))
+    place = _Place(last, top)
+    best = _best(held_back, best_step)
+    lines = [
+        _line("practice", down_sample(practice), place),
+        _line("held", down_sample(held_back), place),
+    ]
+    return (
+        f'<svg class="curve" role="img" aria-label="{escape(sentence(practice, held_back, best))}">'
+        f"{_grid(top, gap, place)}{_steps(last, place)}"
+        f'<svg viewBox="0 0 {_UNITS} {_UNITS}" preserveAspectRatio="none" width="100%" height="100%">'
+        f"{''.join(lines)}</svg>"
+        f"{_dots(held_back, place)}{_marks(practice, held_back, best, place)}</svg>"
+    )
+
+
+def sentence(practice: Sequence[Point], held_back: Sequence[Point], best: Point | None) -> str:
+    """The curve for someone who can't see it."""
+    said = []
+    for name, points in (("Practice loss", practice), ("Held-back loss", held_back)):
+        if len(points) > 1:
+            (_, first), (step, now) = points[0], points[-1]
+            way = "fell" if now < first else "rose" if now > first else "stayed"
+            said.append(f"{name} {way} from {present.loss(first)} to {present.loss(now)} by step {step:.0f}.")
+        elif points:
+            said.append(f"{name} is {present.loss(points[0][1])} at step {points[0][0]:.0f}.")
+    if best:
+        said.append(f"The best held-back loss is {present.loss(best[1])}, at step {best[0]:.0f}.")
+    return " ".join(said)
+
+
+def down_sample(points: Sequence[Point], limit: int = LIMIT) -> list[Point]:
+    """At most `limit` points that look the same: the lowest and highest of each bucket, both ends kept."""
+    if len(points) <= limit:
+        return list(points)
+    inner, buckets = points[1:-1], (limit - 2) // 2
+    kept = [points[0]]
+    for bucket in range(buckets):
+        part = inner[bucket * len(inner) // buckets : (bucket + 1) * len(inner) // buckets]
+        low, high = min(part, key=lambda point: point[1]), max(part, key=lambda point: point[1])
+        kept += sorted({low, high})
+    return [*kept, points[-1]]
+
+
+class _Place:
+    """Where a point lies, in per cent of the plot from its left top."""
+
+    def __init__(self, last: float, top: float) -> None:
+        self.last, self.top = last, top
+
+    def x(self, step: float) -> float:
+        return 100 * step / self.last
+
+    def y(self, value: float) -> float:
+        return 100 - 100 * value / self.top
+
+
+def _finite(points: Sequence[Point]) -> list[Point]:
+    return [(step, value) for step, value in points if math.isfinite(value)]
+
+
+def _best(held_back: list[Point], best_step: int | None) -> Point | None:
+    named = [point for point in held_back if point[0] == best_step]
+    if named:
+        return named[-1]
+    return min(held_back, key=lambda point: point[1]) if len(held_back) > 1 else None
+
+
+def _scale(highest: float) -> tuple[float, float]:
+    """The top of the loss axis and the gap of its lines: a round gap, three to six lines."""
+    highest = max(highest, 0.01) * 1.05
+    magnitude: float = 10 ** math.floor(math.log10(highest / 4))
+    gap = next(step * magnitude for step in (1, 2, 2.5, 5, 10) if highest / (step * magnitude) <= 6)
+    return math.ceil(highest / gap) * gap, gap
+
+
+def _grid(top: float, gap: float, place: _Place) -> str:
+    parts = []
+    for index in range(round(top / gap) + 1):
+        y = place.y(index * gap)
+        parts.append(
+            f'<line class="{"axis" if index == 0 else "rule"}" x1="0" x2="100%" y1="{y:.2f}%" y2="{y:.2f}%"/>'
+            f'<text class="tick left" x="0" y="{y:.2f}%">{index * gap:g}</text>'
+        )
+    return "".join(parts) + '<text class="axis-name above" x="0" y="0">loss: lower is better</text>'
+
+
+def _steps(last: float, place: _Place) -> str:
+    magnitude = 10 ** math.floor(math.log10(max(last / 4, 1)))
+    gap = next(step * magnitude for step in (1, 2, 5, 10) if last / (step * magnitude) <= 6)
+    marks = [index * gap for index in range(int(last // gap) + 1)]
+    return (
+        "".join(f'<text class="tick below" x="{place.x(step):.2f}%" y="100%">{step:,g}</text>' for step in marks)
+        + '<text class="axis-name under" x="100%" y="100%">practice steps</text>'
+    )
+
+
+def _line(name: str, points: list[Point], place: _Place) -> str:
+    if len(points) < 2:
+        return ""
+    unit = _UNITS / 100
+    drawn = " ".join(f"{place.x(step) * unit:.1f},{place.y(value) * unit:.1f}" for step, value in points)
+    return f'<polyline class="line {name}" points="{drawn}" vector-effect="non-scaling-stroke"/>'
+
+
+def _dots(held_back: list[Point], place: _Place) -> str:
+    if len(held_back) > 24:
+        return ""
+    return "".join(
+        f'<circle class="dot" cx="{place.x(step):.2f}%" cy="{place.y(value):.2f}%" r="2.5"/>'
+        for step, value in held_back
+    )
+
+
+def _marks(practice: list[Point], held_back: list[Point], best: Point | None, place: _Place) -> str:
+    """The labels at the ends of both lines, kept apart, and the best checkpoint."""
+    ends = {name: points[-1] for name, points in (("practice", practice), ("held", held_back)) if points}
+    heights = {name: place.y(value) for name, (_, value) in ends.items()}
+    if len(heights) == 2:
+        upper, lower = sorted(heights, key=lambda name: heights[name])
+        middle = (heights[upper] + heights[lower]) / 2
+        if heights[lower] - heights[upper] < _LABEL_GAP:
+            middle = min(middle, 100 - _LABEL_GAP / 2)
+            heights[upper], heights[lower] = middle - _LABEL_GAP / 2, middle + _LABEL_GAP / 2
+    x = max((place.x(step) for step, _ in ends.values()), default=0)
+    wide = "".join(_label(name, ends[name][1], f"{x:.2f}%", f"{heights[name]:.2f}%") for name in ends)
+    narrow = "".join(_label(name, ends[name][1], "100%", "0") for name in ends)
+    parts = [f'<g class="wide">{wide}</g>', f'<g class="narrow">{narrow}</g>']
+    if best:
+        x, y = place.x(best[0]), place.y(best[1])
+        side = "start" if x < 12 else "end" if x > 88 else "middle"
+        parts.append(
+            f'<line class="drop" x1="{x:.2f}%" x2="{x:.2f}%" y1="{y:.2f}%" y2="100%"/>'
+            f'<circle class="best" cx="{x:.2f}%" cy="{y:.2f}%" r="5.5"/>'
+            f'<text class="best-name {side}" x="{x:.2f}%" y="{y:.2f}%">best</text>'
+        )
+    return "".join(parts)
+
+
+def _label(name: str, value: float, x: str, y: str) -> str:
+    """A line's name and latest loss. Drawn twice: at the line's end, and in the corner where a phone has no room."""
+    return f'<text class="label {name}" x="{x}" y="{y}">{NAMES[name]} <tspan>{present.loss(value)}</tspan></text>'
+
+
+def _empty() -> str:
+    return (
+        '<svg class="curve" role="img" aria-label="No measurements yet.">'
+        '<line class="axis" x1="0" x2="100%" y1="100%" y2="100%"/>'
+        '<text class="tick middle" x="50%" y="50%">The curve starts with the first practice step.</text></svg>'
+    )

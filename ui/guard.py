@@ -1,0 +1,115 @@
+"""Who may talk to the page: only a browser that shows our own page, and programs on this computer.
+
+A web page elsewhere could otherwise reach a server on loopback, by a name that resolves to 127.0.0.1 (DNS
+rebinding) or by a plain cross-site request. So every request, of every method and every websocket, must name us
+as its host, and must not come from another origin; what can't be judged is refused.
+
+    Host        one of our own names with our port                                 else 400
+    Origin      when sent, our own                                                 else 403
+    no Origin   Sec-Fetch-Site says same-origin or none; or neither header and a safe method (a program, not
+                a browser); or a person follows a link to the page itself          else 403
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+from starlette.datastructures import Headers
+from starlette.middleware import Middleware
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+SAFE_METHODS = {"GET", "HEAD"}
+
+# Nothing is ever fetched from elsewhere; gradio needs inline and evaluated scripts of its own.
+POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob:; media-src 'self' data: blob:; font-src 'self' data:; worker-src 'self' blob:; "
+    "connect-src 'self'; object-src 'none'; base-uri 'self'; form-action 'self'; "
+)
+
+
+class Guard:
+    """ASGI middleware that refuses strangers. hosts: further names we are reached by, such as a --host."""
+
+    def __init__(self, app: ASGIApp, hosts: Iterable[str] = ()) -> None:
+        self.app = app
+        self.space = os.environ.get("SPACE_HOST", "")
+        self.hosts = (*LOOPBACK, *hosts)
+        ancestors = "https://huggingface.co" if self.space else "'none'"
+        self.headers = {
+            "content-security-policy": POLICY + f"frame-ancestors {ancestors}",
+            "referrer-policy": "same-origin",
+            "x-content-type-options": "nosniff",
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self.app(scope, receive, send)
+            return
+        refusal = self._refusal(scope)
+        if refusal is None:
+            await self.app(scope, receive, self._with_headers(send))
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+        else:
+            await PlainTextResponse(refusal[1], status_code=refusal[0])(scope, receive, send)
+
+    def _refusal(self, scope: Scope) -> tuple[int, str] | None:
+        headers = Headers(scope=scope)
+        ours = self._our_names(scope)
+        hosts = headers.getlist("host")
+        if len(hosts) != 1 or hosts[0].lower() not in ours:
+            return 400, "This address is not ours. Open the page at the address that the terminal shows."
+        if not self._may_ask(scope, headers, ours):
+            return 403, "This request came from another site and was refused."
+        return None
+
+    def _our_names(self, scope: Scope) -> set[str]:
+        port = (scope.get("server") or ("", None))[1]
+        names = {f"{host}:{port}" for host in self.hosts}
+        if port in (80, 443):
+            names.update(self.hosts)
+        if self.space:
+            names.add(self.space)
+        return names
+
+    def _may_ask(self, scope: Scope, headers: Headers, ours: set[str]) -> bool:
+        origin = headers.get("origin")
+        if origin is not None:
+            scheme, _, name = origin.lower().partition("://")
+            return name in ours and scheme == ("https" if name == self.space else "http")
+        site = headers.get("sec-fetch-site")
+        if scope["type"] == "websocket":
+            return False
+        if site in ("same-origin", "none"):
+            return True
+        if site is None:
+            return scope["method"] in SAFE_METHODS
+        return self._opens_the_page(scope, headers)
+
+    def _opens_the_page(self, scope: Scope, headers: Headers) -> bool:
+        """A person follows a link from elsewhere to our front page (or a Space's page frames it)."""
+        places = {"document", "iframe"} if self.space else {"document"}
+        return (
+            scope["method"] == "GET"
+            and scope["path"] == "/"
+            and headers.get("sec-fetch-mode") == "navigate"
+            and headers.get("sec-fetch-dest") in places
+        )
+
+    def _with_headers(self, send: Send) -> Send:
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                added = [(name.encode(), value.encode()) for name, value in self.headers.items()]
+                message = {**message, "headers": [*message.get("headers", ()), *added]}
+            await send(message)
+
+        return sending
+
+
+def middleware(hosts: Iterable[str] = ()) -> list[Middleware]:
+    """For `launch(app_kwargs={"middleware": ...})`."""
+    return [Middleware(Guard, hosts=tuple(hosts))]

@@ -1,0 +1,164 @@
+"""What every number of the recipe is called, does, and which way to turn it: the one source of these words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Help:
+    """label: plain words. term: the field's name for it. says: what it does and which way to turn it."""
+
+    label: str
+    term: str
+    says: str
+
+
+GROUPS: dict[str, tuple[str, ...]] = {
+    "How long and how fast it learns": (
+        "num_train_epochs",
+        "max_steps",
+        "learning_rate",
+        "lr_scheduler_type",
+        "warmup_ratio",
+        "early_stopping",
+        "early_stopping_patience",
+    ),
+    "How much it reads at once": (
+        "per_device_train_batch_size",
+        "gradient_accumulation_steps",
+        "max_length",
+        "packing",
+        "validation_fraction",
+    ),
+    "What is trained": ("method", "lora_rank", "lora_alpha", "lora_dropout", "target_modules"),
+    "Numbers behind the numbers": (
+        "precision",
+        "gradient_checkpointing",
+        "weight_decay",
+        "max_grad_norm",
+        "seed",
+    ),
+}
+
+SETTINGS: dict[str, Help] = {
+    "method": Help(
+        "How the model is trained",
+        "method",
+        "LoRA trains a small addition and leaves the model as it is. QLoRA does the same on a model squeezed to "
+        "4 bits: a quarter of the memory, a little slower. Full trains everything and needs far more memory.",
+    ),
+    "lora_rank": Help(
+        "Size of the addition",
+        "LoRA rank, r",
+        "How much the addition can hold. 8 suits up to about 1,000 examples, 16 more. Higher learns finer detail "
+        "and remembers single examples too readily when there are few.",
+    ),
+    "lora_alpha": Help(
+        "Weight of the addition",
+        "LoRA alpha",
+        "How strongly the addition speaks. Usually twice the size above. Raise both together.",
+    ),
+    "lora_dropout": Help(
+        "Forgetting on purpose",
+        "LoRA dropout",
+        "The share of the addition that is switched off at random in practice. Raise to 0.05 when it learns your "
+        "examples by heart; 0 is right for most.",
+    ),
+    "target_modules": Help(
+        "Parts that get an addition",
+        "target modules",
+        "All layers learn more for the same size. Attention only is smaller and a little faster.",
+    ),
+    "learning_rate": Help(
+        "Size of each correction",
+        "learning rate",
+        "How far one step moves the model. Halve it when the curve jumps up; raise it by half when the curve "
+        "hardly moves after 100 steps.",
+    ),
+    "lr_scheduler_type": Help(
+        "How corrections shrink",
+        "learning-rate schedule",
+        "Cosine and linear make the corrections smaller towards the end, so that it settles. Constant does not.",
+    ),
+    "warmup_ratio": Help(
+        "Gentle start",
+        "warm-up ratio",
+        "The share of steps in which the corrections grow from nothing. 0.1 is a tenth. Raise it when the curve "
+        "jumps at the very beginning.",
+    ),
+    "weight_decay": Help(
+        "Pull towards zero",
+        "weight decay",
+        "Keeps the trained numbers small. Raise to 0.01 when it learns your examples by heart; 0 is right for most.",
+    ),
+    "max_grad_norm": Help(
+        "Limit of one correction",
+        "gradient clipping",
+        "Cuts a correction that is larger than this, so that one odd example can't throw it off. Lower is calmer.",
+    ),
+    "num_train_epochs": Help(
+        "Practice rounds",
+        "epochs",
+        "How often it goes through all your examples. 3 suits about 500 examples; more than 5 and it may learn "
+        "them by heart.",
+    ),
+    "max_steps": Help(
+        "Stop after so many steps",
+        "maximum steps, max_steps",
+        "Ends early after this many steps, whatever the rounds say. -1 means no limit. Useful for a quick try.",
+    ),
+    "per_device_train_batch_size": Help(
+        "Examples read at once",
+        "micro batch size",
+        "More is faster and needs more memory. Lower it when memory runs out and raise the next number as much.",
+    ),
+    "gradient_accumulation_steps": Help(
+        "Readings per correction",
+        "gradient accumulation",
+        "How many readings are gathered before the model is corrected once. Times the number above, this makes "
+        "the effective batch; 8 to 16 is right for most, above 32 it learns less from each example.",
+    ),
+    "max_length": Help(
+        "Longest example",
+        "maximum length in tokens",
+        "What is beyond this is cut off. A token is about three quarters of an English word. Longer needs more "
+        "memory.",
+    ),
+    "packing": Help(
+        "Fill the rows up",
+        "packing",
+        "Puts several short examples into one row, so that no time is spent on empty room. They do not see each "
+        "other.",
+    ),
+    "gradient_checkpointing": Help(
+        "Save memory by working twice",
+        "gradient checkpointing",
+        "Uses a third less memory and takes about a fifth longer. Switch on when memory is short.",
+    ),
+    "precision": Help(
+        "Exactness of the arithmetic",
+        "precision",
+        "Auto takes what this computer does fastest and safely: bf16 where the processor has it, else fp16 or fp32.",
+    ),
+    "seed": Help(
+        "Number that chance begins with",
+        "random seed",
+        "The same number gives the same run. Another one shuffles the examples differently.",
+    ),
+    "early_stopping": Help(
+        "Stop when it gets no better",
+        "early stopping",
+        "Watches the examples that were kept back. When they stop improving it stops and keeps the best version.",
+    ),
+    "early_stopping_patience": Help(
+        "Tests to wait",
+        "patience, in evaluations",
+        "How many tests in a row may bring nothing before it stops. Raise it when the curve is restless.",
+    ),
+    "validation_fraction": Help(
+        "Share kept back for testing",
+        "validation fraction",
+        "These examples are never practised on; they show whether it really learned. 0.1 is a tenth.",
+    ),
+}

@@ -1,0 +1,191 @@
+"""The page: a rail of five steps, My models apart, one timer, and what one tab means for another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from backend.settings import PROJECT_ROOT
+from ui import data, guard, runs, share, start, train, try_it
+from ui.choice import STORAGE_KEY, Choice
+from ui.messages import handler
+from ui.parts import LISTEN, Updates, drawn, pressed
+from ui.theme import theme
+
+STATIC = PROJECT_ROOT / "static"
+TABS = {
+    "start": ("Start", start),
+    "data": ("Data", data),
+    "train": ("Train", train),
+    "try": ("Try", try_it),
+    "share": ("Share", share),
+    "runs": ("My models", runs),
+}
+STEPS = {name: label for name, (label, _) in TABS.items() if name != "runs"}
+HEADER = '<header class="top"><h1>Apprentice</h1><span>Teach a small language model your way</span></header>'
+LOGO = STATIC / "icon.svg"
+
+
+@dataclass
+class _Page:
+    """The page's own parts. here: the open tab; seen: what the timer last showed."""
+
+    services: Any
+    chosen: gr.BrowserState
+    here: gr.State
+    seen: gr.State
+    marks: gr.HTML
+    rail: gr.Tabs
+    rooms: dict[str, gr.Tab]
+    tabs: dict[str, Any]
+
+    def opened(self, name: str) -> Callable[[Any], Updates]:
+        """A handler that shows a tab as it stands."""
+
+        @handler
+        def show(kept: Any) -> Updates:
+            choice = Choice.of(kept)
+            return {self.here: name, self.marks: rail_marks(self.services, choice), **self.tabs[name].show(choice)}
+
+        return show
+
+    def outputs(self, name: str) -> list[Any]:
+        return [self.here, self.marks, *self.tabs[name].outputs]
+
+
+def build(services: Any) -> gr.Blocks:
+    """The whole page over `services`."""
+    blocks = gr.Blocks(title="Apprentice", analytics_enabled=False, delete_cache=(3600, 86400))
+    with blocks:
+        chosen = gr.BrowserState(Choice().kept(), storage_key=STORAGE_KEY, secret=STORAGE_KEY)
+        here, seen = gr.State("start"), gr.State("")
+        timer = gr.Timer(1.0)
+        drawn(HEADER)
+        marks = drawn(rail_marks(services, Choice()), elem_id="reached")
+        rooms, tabs = {}, {}
+        with gr.Tabs(selected="start", elem_id="rail", overflow_behavior="wrap") as rail:
+            for name, (label, module) in TABS.items():
+                side: Any = "left" if name in STEPS else "right"
+                with gr.Tab(label, id=name, elem_id=f"tab-{name}", alignment=side) as rooms[name]:
+                    tabs[name] = module.build(services, chosen)
+        page = _Page(services, chosen, here, seen, marks, rail, rooms, tabs)
+        _restores(blocks, page)
+        _ticks(timer, page)
+        _leads_on(page)
+    return blocks
+
+
+def _restores(blocks: gr.Blocks, page: _Page) -> None:
+    """A page that opens or reloads gets everything from the services."""
+    start_tab, train_tab = page.tabs["start"], page.tabs["train"]
+
+    @handler
+    def restore(kept: Any) -> Updates:
+        choice = page.services.known(Choice.of(kept))
+        return {
+            page.chosen: choice.kept(),
+            page.marks: rail_marks(page.services, choice),
+            **start_tab.restore(choice),
+            **start_tab.show(choice),
+            **train_tab.restore(choice),
+        }
+
+    typed = [start_tab.task, start_tab.facts, *train_tab.inputs.values()]
+    blocks.load(restore, [page.chosen], [page.chosen, page.marks, *typed, *start_tab.outputs], **LISTEN)
+
+
+def _ticks(timer: gr.Timer, page: _Page) -> None:
+    """Once a second the open tab is shown again if anything changed."""
+
+    @handler
+    def tick(kept: Any, name: str, before: str) -> Any:
+        choice, tab = Choice.of(kept), page.tabs[name]
+        now = repr((name, tab.signature(choice), _reached(page.services, choice)))
+        if now == before:
+            return gr.skip()
+        return {page.seen: now, page.marks: rail_marks(page.services, choice), **tab.show(choice)}
+
+    outputs = [page.seen, page.marks, *(part for tab in page.tabs.values() for part in tab.outputs)]
+    timer.tick(tick, [page.chosen, page.here, page.seen], outputs, concurrency_limit=8, **LISTEN)
+
+
+def _leads_on(page: _Page) -> None:
+    """Opening a tab, the buttons that lead to the next one, and opening a run."""
+    for name, room in page.rooms.items():
+        room.select(page.opened(name), [page.chosen], page.outputs(name), concurrency_limit=4, **LISTEN)
+    for name, following in (("start", "data"), ("data", "train"), ("train", "try"), ("try", "share")):
+        pressed_on = page.tabs[name].forward.click(partial(gr.update, selected=following), None, page.rail, **LISTEN)
+        pressed_on.then(page.opened(following), [page.chosen], page.outputs(following), **LISTEN)
+
+    @handler
+    def open_run(event: gr.EventData, kept: Any) -> Any:
+        do, run_id = pressed(event)
+        if do != "open":
+            return gr.skip()
+        choice = page.services.opened(Choice.of(kept), run_id)
+        shown = page.opened("train")(choice.kept())
+        return {page.chosen: choice.kept(), page.rail: gr.update(selected="train"), **shown}
+
+    page.tabs["runs"].listing.click(
+        open_run, [page.chosen], [page.chosen, page.rail, *page.outputs("train")], **LISTEN
+    )
+
+
+def _reached(services: Any, choice: Choice) -> list[str]:
+    """The steps that are behind this person."""
+    done = []
+    if choice.task or choice.data_id:
+        done.append("start")
+    if choice.data_id:
+        done.append("data")
+    state = services.run_state(choice.run_id)
+    if state in ("completed", "stopped"):
+        done.append("train")
+    if services.was_asked(choice.run_id):
+        done.append("try")
+    if services.was_exported(choice.run_id):
+        done.append("share")
+    return done
+
+
+def rail_marks(services: Any, choice: Choice) -> str:
+    """Which steps carry a tick; the style sheet reads it, and it is said aloud."""
+    done = _reached(services, choice)
+    said = f"Done: {', '.join(STEPS[name] for name in done)}." if done else ""
+    return f'<p class="unseen" data-done="{" ".join(done)}">{said}</p>'
+
+
+def launch_arguments(exports: Path, hosts: tuple[str, ...] = ()) -> dict[str, Any]:
+    """For `build(...).launch(...)`: our look, nothing sent anywhere, nothing served but exports and our own icons.
+
+    exports: the only folder of the workspace that may be fetched. hosts: further names the page is reached by.
+    """
+    return {
+        "theme": theme(),
+        "css_paths": [STATIC / "style.css"],
+        "head": f"<script>{(STATIC / 'page.js').read_text('utf-8')}</script>",
+        "favicon_path": LOGO,
+        "allowed_paths": [str(exports)],
+        "app_kwargs": {
+            "middleware": guard.middleware(hosts),
+            "docs_url": None,
+            "redoc_url": None,
+            "openapi_url": None,
+        },
+        "max_file_size": "1gb",
+        "show_error": False,
+        "strict_cors": True,
+        "share": False,
+        "enable_monitoring": False,
+        "run_history": False,
+        "mcp_server": False,
+        "pwa": False,
+        "ssr_mode": False,
+        "footer_links": [],
+        "quiet": True,
+    }

@@ -1,0 +1,62 @@
+"""The few gradio parts that every tab is made of, each set up once."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any, Protocol
+
+import gradio as gr
+
+from ui.choice import Choice
+
+Updates = dict[Any, Any]  # component -> its new value or gr.update
+
+
+class Tab(Protocol):
+    """What the layout needs of a tab. Components that others may touch are fields of the tab's dataclass."""
+
+    outputs: list[Any]  # every component that `show` may fill
+
+    def show(self, choice: Choice) -> Updates:
+        """The whole tab as it stands, from the services."""
+
+    def signature(self, choice: Choice) -> Hashable:
+        """Cheap; when it changes, the timer shows the tab again."""
+
+
+# A press on a drawn button (cards.button) becomes the component's click event with the button's data.
+_PRESS = """
+element.addEventListener('click', (event) => {
+  const button = event.target.closest('[data-do]');
+  if (button && !button.disabled) trigger('click', {do: button.dataset.do, value: button.dataset.value || ''});
+});
+"""
+
+LISTEN: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+
+
+def drawn(value: str = "", **options: Any) -> gr.HTML:
+    """Ready HTML on the page, without gradio's own styling."""
+    return gr.HTML(value, js_on_load=None, apply_default_css=False, padding=False, **options)
+
+
+def pressable(value: str = "", **options: Any) -> gr.HTML:
+    """Ready HTML whose `cards.button`s raise the component's click event; read it with `pressed`."""
+    return gr.HTML(value, js_on_load=_PRESS, apply_default_css=False, padding=False, **options)
+
+
+def pressed(event: gr.EventData) -> tuple[str, str]:
+    """What was pressed: (do, value). Both come from the browser: `value` is checked by whoever uses it."""
+    data = event._data if isinstance(event._data, dict) else {}
+    return str(data.get("do", ""))[:100], str(data.get("value", ""))[:10_000]
+
+
+def button(words: str, **options: Any) -> gr.Button:
+    """A quiet button, only as wide as its words."""
+    options.setdefault("variant", "secondary")
+    return gr.Button(words, min_width=0, scale=0, size="md", **options)
+
+
+def primary(words: str, **options: Any) -> gr.Button:
+    """The one heavy button of a tab."""
+    return button(words, variant="primary", **options)

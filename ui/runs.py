@@ -1,0 +1,88 @@
+"""My models: every run, to open, go on with, or delete."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from ui import cards, present
+from ui.choice import Choice
+from ui.messages import handler
+from ui.parts import LISTEN, Updates, drawn, pressable, pressed
+
+
+@dataclass
+class RunsTab:
+    """listing: the drawn list; what opening a run means for the other tabs is wired by the layout."""
+
+    services: Any
+    line: gr.HTML
+    listing: gr.HTML
+
+    @property
+    def outputs(self) -> list[Any]:
+        return [self.line, self.listing]
+
+    def show(self, choice: Choice) -> Updates:
+        runs = self.services.runs()
+        said = "Everything you trained here." if runs else "Nothing is trained yet."
+        then = "Open one to watch it, try it or take it away." if runs else "Your models will be listed here."
+        return {self.line: cards.guide(0, said, then), self.listing: listing(runs, choice.run_id, time.time())}
+
+    def signature(self, choice: Choice) -> Hashable:
+        runs = [(run.id, run.state, run.eval_loss) for run in self.services.runs()]
+        return repr((choice.run_id, runs)), int(time.time() / 60)
+
+
+def build(services: Any, chosen: gr.BrowserState) -> RunsTab:
+    """Draws the tab inside the current gr.Tab."""
+    line = drawn(elem_classes="guide")
+    drawn_list = pressable(elem_id="runs")
+    tab = RunsTab(services, line, drawn_list)
+
+    @handler
+    def act(event: gr.EventData, kept: Any) -> Updates:
+        choice, (do, run_id) = Choice.of(kept), pressed(event)
+        if do == "delete":
+            services.delete(run_id)
+            if choice.run_id == run_id:
+                choice = choice.but(run_id="")
+        elif do == "resume":
+            services.runner.resume(run_id)
+        return {chosen: choice.kept(), **tab.show(choice)}
+
+    drawn_list.click(act, [chosen], [chosen, *tab.outputs], **LISTEN)
+    return tab
+
+
+def listing(runs: Iterable[Any], open_id: str, now: float) -> str:
+    """The runs as a table, newest first."""
+    lines = [_line(run, run.id == open_id, now) for run in runs]
+    if not lines:
+        return ""
+    headers = ("Name", "State", "Held-back loss", "When", "")
+    return f'<section class="card">{cards.table(headers, lines, "Your models", kind="runs")}</section>'
+
+
+def _line(run: Any, is_open: bool, now: float) -> tuple[str, ...]:
+    state = str(run.state.value)
+    acts = [cards.button("Open", "open", run.id, "firm", f"Open {run.name}")]
+    if state in ("stopped", "interrupted", "failed"):
+        acts.append(cards.button("Go on", "resume", run.id, label=f"Go on training {run.name}"))
+    if state not in ("queued", "starting", "running", "stopping"):
+        sure = cards.button("Delete for good", "delete", run.id, "danger")
+        acts.append(cards.confirm("Delete", "This removes the model, its curve and its files.", sure))
+    losses = f"{present.loss(run.first_eval_loss)} to {present.loss(run.eval_loss)}" if run.eval_loss else "not yet"
+    name = f"<strong>{escape(run.name)}</strong>{cards.text(f'{run.model_name}, {run.data_name}', 'small')}"
+    return (
+        name + (cards.badge("Open", "calm") if is_open else ""),
+        cards.badge(*present.state(state)),
+        escape(losses),
+        escape(present.when(run.created, now)),
+        f'<div class="acts">{"".join(acts)}</div>',
+    )

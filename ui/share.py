@@ -1,0 +1,133 @@
+"""Share: take the model away as a file, each with the proof that it is the same model."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+from urllib.parse import quote
+
+import gradio as gr
+
+from ui import cards, messages, present
+from ui.choice import Choice
+from ui.messages import handler
+from ui.parts import LISTEN, Updates, drawn, primary
+from ui.try_it import no_model
+
+KINDS = {
+    "gguf:Q8_0": (
+        "One file for any computer",
+        "Runs in LM Studio, Ollama and llama.cpp, without a graphics card. (GGUF, Q8_0)",
+    ),
+    "adapter": ("Only what it learned", "Small; needs the model it came from beside it. (adapter, safetensors)"),
+    "merged": ("The whole model", "For servers and for further training. (merged, safetensors)"),
+}
+
+
+@dataclass
+class ShareTab:
+    services: Any
+    line: gr.HTML
+    kind: gr.Radio
+    make: gr.Button
+    why_not: gr.HTML
+    exports: gr.HTML
+
+    @property
+    def outputs(self) -> list[Any]:
+        return [self.line, self.kind, self.make, self.why_not, self.exports]
+
+    def show(self, choice: Choice) -> Updates:
+        why_not = no_model(self.services, choice)
+        if why_not:
+            return {
+                self.line: cards.guide(5, "There is nothing to take away yet.", "Train a model first."),
+                self.make: gr.update(interactive=False),
+                self.why_not: why_not,
+                self.exports: "",
+            }
+        jobs = self.services.exports(choice.run_id)
+        busy = any(job.active for job in jobs)
+        return {
+            self.line: cards.guide(
+                5, "Choose how to take it with you.", "Each file comes with the proof that it is the same model."
+            ),
+            self.kind: gr.update(choices=choices(self.services.export_sizes(choice.run_id))),
+            self.make: gr.update(interactive=not busy),
+            self.why_not: "One file is being made; the next can be started when it is done." if busy else "",
+            self.exports: made(jobs),
+        }
+
+    def signature(self, choice: Choice) -> Hashable:
+        if no_model(self.services, choice):
+            return choice.run_id
+        return repr([(job.id, job.state, job.progress) for job in self.services.exports(choice.run_id)])
+
+
+def build(services: Any, chosen: gr.BrowserState) -> ShareTab:
+    """Draws the tab inside the current gr.Tab."""
+    line = drawn(elem_classes="guide")
+    kind = gr.Radio(
+        choices({}),
+        value="gguf:Q8_0",
+        label="How do you want to take it?",
+        elem_classes="choices three",
+        elem_id="export-kind",
+    )
+    with gr.Row(elem_classes="actions"):
+        make = primary("Make the file", interactive=False, elem_id="export")
+        why_not = drawn(elem_classes="reason")
+    exports = drawn()
+
+    tab = ShareTab(services, line, kind, make, why_not, exports)
+
+    @handler
+    def start(kept: Any, to: str) -> Updates:
+        choice = Choice.of(kept)
+        services.start_export(choice.run_id, to)
+        return tab.show(choice)
+
+    make.click(start, [chosen, kind], tab.outputs, **LISTEN)
+    return tab
+
+
+def choices(sizes: dict[str, float]) -> list[tuple[str, str]]:
+    """The ways to take it, with the size each will have where it is known (MiB)."""
+    made = []
+    for key, (title, said) in KINDS.items():
+        size = f"\nAbout {present.size(sizes[key])}, computed" if key in sizes else ""
+        made.append((f"{title}\n{said}{size}", key))
+    return made
+
+
+def made(jobs: Iterable[Any]) -> str:
+    """Every export of this run: how far it is, or its files and proofs."""
+    return "".join(_export(job) for job in jobs)
+
+
+def _export(job: Any) -> str:
+    title = KINDS.get(job.to, (job.to, ""))[0]
+    word, tone = present.state(str(job.state.value))
+    badge = cards.badge(word, tone)
+    if job.failure:
+        return cards.card(
+            title, messages.alert("bad", job.failure.what, job.failure.why, job.failure.next), badges=badge
+        )
+    if job.active:
+        progress = job.progress
+        done = present.percent(progress.done, progress.total) if progress else 0
+        phase = progress.phase if progress else "Waiting for its turn"
+        return cards.card(title, cards.progress(done, f"{phase}, {done} per cent"), badges=badge, lead=f"{phase}.")
+    files = "".join(
+        f'<a class="btn firm" href="{link(file.path)}" download="{escape(file.name)}">Download {escape(file.name)}'
+        f" <span>{present.size(file.size_mib)}</span></a>"
+        for file in job.files
+    )
+    return cards.card(title, cards.steps_done(job.proofs), f'<div class="files">{files}</div>', badges=badge)
+
+
+def link(path: Any) -> str:
+    """Where the page serves a finished export; only paths that the services built come here."""
+    return escape("/gradio_api/file=" + quote(str(path)))

@@ -1,0 +1,205 @@
+"""Start: what should it learn, what can this computer do, and which model to take."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from backend.specs import Hardware
+from ui import cards, messages, present
+from ui.choice import Choice
+from ui.messages import handler
+from ui.parts import LISTEN, Updates, drawn, pressable, pressed, primary
+
+TASKS = {
+    "voice": ("Answer in our voice", "Customers ask, it answers the way your team would."),
+    "extract": ("Pull data out of text", "Messages, orders or invoices become tidy fields."),
+    "write": ("Write in a style", "It writes or rewrites notes and drafts your way."),
+    "other": ("Something else", "Anything that you can show by examples."),
+}
+CHANGING = "Yes, prices, stock and the like"
+STABLE = "No, or hardly ever"
+RETRIEVAL = messages.alert(
+    "warn",
+    "For facts that change, looking them up works better than learning them",
+    "A trained model goes on saying the prices it was taught after they have changed. The better tool for that is "
+    "retrieval: with each question the model is handed the current facts to read.",
+    "Train it here for tone and form, and hand it the facts with each question.",
+)
+
+
+@dataclass
+class StartTab:
+    services: Any
+    line: gr.HTML
+    task: gr.Radio
+    facts: gr.Radio
+    advice: gr.HTML
+    machine: gr.HTML
+    model: gr.HTML
+    others: gr.HTML
+    forward: gr.Button
+    reason: gr.HTML
+
+    @property
+    def outputs(self) -> list[Any]:
+        return [self.line, self.advice, self.machine, self.model, self.others, self.forward, self.reason]
+
+    def show(self, choice: Choice) -> Updates:
+        recommended = self.services.recommendation(choice.task, choice.data_id)
+        chosen = _chosen(recommended, choice.model_id)
+        ready, preparing = self.services.model_ready(chosen.model.id), self.services.preparing()
+        fits = chosen.fit != "no"
+        return {
+            self.line: guide(choice, ready or not preparing),
+            self.advice: RETRIEVAL if choice.facts_change else "",
+            self.machine: machine_card(self.services.hardware()),
+            self.model: model_card(chosen, recommended.model.id, ready, preparing),
+            self.others: others_table([recommended, *recommended.others], chosen.model.id),
+            self.forward: gr.update(interactive=fits),
+            self.reason: "" if fits else "This model is too big for this computer. Choose a smaller one above.",
+        }
+
+    def signature(self, choice: Choice) -> Hashable:
+        job = self.services.preparing()
+        return repr((job.state, job.progress)) if job else self.services.model_ready(choice.model_id)
+
+    def restore(self, choice: Choice) -> Updates:
+        return {self.task: choice.task or None, self.facts: CHANGING if choice.facts_change else STABLE}
+
+
+def build(services: Any, chosen: gr.BrowserState) -> StartTab:
+    """Draws the tab inside the current gr.Tab."""
+    line = drawn(elem_classes="guide")
+    task = gr.Radio(
+        [("\n".join(words), key) for key, words in TASKS.items()],
+        label="What should it learn?",
+        elem_classes="choices four",
+    )
+    facts = gr.Radio(
+        [STABLE, CHANGING], value=STABLE, label="Do the right answers change often?", elem_classes="choices inline"
+    )
+    advice = drawn()
+    with gr.Row(elem_classes="pair", equal_height=True):
+        machine = drawn()
+        model = drawn()
+    with gr.Accordion("Other models", open=False, elem_classes="fold-block"):
+        others = pressable()
+    with gr.Row(elem_classes="actions"):
+        forward = primary("Go on to your examples", elem_id="to-data")
+        reason = drawn(elem_classes="reason")
+
+    tab = StartTab(services, line, task, facts, advice, machine, model, others, forward, reason)
+
+    @handler
+    def choose_task(value: str | None, kept: Any) -> Updates:
+        choice = Choice.of(kept).but(task=value if value in TASKS else "")
+        return {chosen: choice.kept(), **tab.show(choice)}
+
+    @handler
+    def choose_facts(value: str | None, kept: Any) -> Updates:
+        choice = Choice.of(kept).but(facts_change=value == CHANGING)
+        return {chosen: choice.kept(), **tab.show(choice)}
+
+    @handler
+    def choose_model(event: gr.EventData, kept: Any) -> Updates:
+        choice, (do, value) = Choice.of(kept), pressed(event)
+        if do == "model":
+            choice = choice.but(model_id=value, settings={})
+        return {chosen: choice.kept(), **tab.show(choice)}
+
+    outputs = [chosen, *tab.outputs]
+    task.input(choose_task, [task, chosen], outputs, **LISTEN)
+    facts.input(choose_facts, [facts, chosen], outputs, **LISTEN)
+    others.click(choose_model, [chosen], outputs, **LISTEN)
+    return tab
+
+
+def guide(choice: Choice, ready: bool) -> str:
+    if not ready:
+        return cards.guide(1, "The model is being made ready, once.", "You can go on meanwhile.")
+    if not choice.task:
+        return cards.guide(1, "Say what it should learn.", "Then you bring examples of it.")
+    return cards.guide(1, "The model is chosen.", "Next you bring examples of how you want things answered.")
+
+
+def machine_card(probe: Any) -> str:
+    """The computer in plain words."""
+    hardware: Hardware = probe.hardware
+    numbers = [
+        (present.size(hardware.memory_available_mib), f"memory free of {present.size(hardware.memory_total_mib)}")
+    ]
+    if hardware.gpus:
+        card = hardware.gpus[0]
+        numbers.insert(
+            0, (present.size(card.memory_free_mib), f"free on the card of {present.size(card.memory_total_mib)}")
+        )
+        what = present.listed([gpu.name for gpu in hardware.gpus])
+        lead = f"{what}. Training runs on the graphics card."
+    else:
+        cores = present.count(hardware.cpu.cores, "core")
+        lead = f"No graphics card that can train; the processor does it, with {cores}."
+    numbers.append((present.size(hardware.disk_free_mib), "free on the disk"))
+    problems = "".join(messages.alert("warn", problem) for problem in probe.problems)
+    return cards.card("Your computer", cards.facts(numbers), problems, lead=lead)
+
+
+def model_card(option: Any, recommended_id: str, ready: bool, preparing: Any) -> str:
+    """The chosen model: why, what it needs against what is here, its licence and size."""
+    model, memory = option.model, option.memory
+    badges = cards.badge("Recommended") if model.id == recommended_id else cards.badge("Your choice", "calm")
+    badges += cards.badge("Ready on this computer") if ready else ""
+    said = f"Needs {present.size(memory.total_mib)}, you have {present.size(option.have_mib)}."
+    numbers = [
+        (present.size(memory.total_mib), f"needed of {present.size(option.have_mib)}, computed"),
+        (present.size(model.download_mib), "on the disk" if ready else "to download"),
+    ]
+    parts = [(name, float(mib)) for name, mib in memory.parts.items() if mib > 0]
+    small = f"{present.short_number(model.parameters)} parameters. {model.licence}."
+    waiting = ""
+    if preparing and not ready:
+        done = present.percent(preparing.progress.done, preparing.progress.total) if preparing.progress else 0
+        waiting = cards.text(f"Making it ready: {done} %") + cards.progress(done, "Making the model ready")
+    reasons = " ".join(option.reasons)
+    return cards.card(
+        model.name,
+        cards.facts(numbers),
+        cards.memory_bar(parts, option.have_mib, said),
+        waiting,
+        cards.text(small, "small"),
+        badges=badges,
+        lead=reasons,
+    )
+
+
+FITS = {"yes": ("Fits", "good"), "tight": ("Fits, just", "warn"), "no": ("Too big", "bad")}
+
+
+def others_table(options: list[Any], chosen_id: str) -> str:
+    """All models as a sortable table with what each needs here."""
+    lines = []
+    for option in options:
+        model = option.model
+        act = cards.badge("Chosen", "calm") if model.id == chosen_id else cards.button("Choose", "model", model.id)
+        if option.fit == "no":
+            act = ""
+        lines.append(
+            (
+                f"<strong>{escape(model.name)}</strong>{cards.text(' '.join(option.reasons[:1]), 'small')}",
+                cards.sort_key(list(FITS).index(option.fit)) + cards.badge(*FITS[option.fit]),
+                cards.sort_key(option.memory.total_mib) + present.size(option.memory.total_mib),
+                cards.sort_key(model.download_mib) + present.size(model.download_mib),
+                escape(model.licence),
+                act,
+            )
+        )
+    headers = ("Model", "Here", "Needs", "Download", "Licence", "")
+    return cards.table(headers, lines, "Models and whether they fit this computer", sortable=True, kind="models")
+
+
+def _chosen(recommended: Any, model_id: str) -> Any:
+    return next((option for option in recommended.others if option.model.id == model_id), recommended)

@@ -1,0 +1,186 @@
+"""Train: everything that is about to happen, then watching it happen."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from backend.errors import ApprenticeError
+from backend.specs import settings_from
+from ui import advanced, cards, messages, train_views
+from ui.choice import Choice
+from ui.messages import handler
+from ui.parts import LISTEN, Updates, button, drawn, primary
+
+
+@dataclass
+class TrainTab:
+    """inputs: the settings, by name. before: the plan; after: the run."""
+
+    services: Any
+    inputs: dict[str, Any]
+    line: gr.HTML
+    before: gr.Column
+    plan: gr.HTML
+    start: gr.Button
+    why_not: gr.HTML
+    after: gr.Column
+    status: gr.HTML
+    forward: gr.Button
+    resume: gr.Button
+    stop: gr.Button
+    stop_says: gr.HTML
+    health: gr.HTML
+    curve: gr.HTML
+    samples: gr.HTML
+
+    @property
+    def outputs(self) -> list[Any]:
+        ahead = [self.line, self.before, self.plan, self.start, self.why_not]
+        buttons = [self.forward, self.resume, self.stop, self.stop_says]
+        return [*ahead, self.after, self.status, *buttons, self.health, self.curve, self.samples]
+
+    def show(self, choice: Choice) -> Updates:
+        running = bool(choice.run_id)
+        columns = {self.before: gr.update(visible=not running), self.after: gr.update(visible=running)}
+        return {**columns, **(self._watch(choice) if running else self._plan(choice))}
+
+    def _plan(self, choice: Choice) -> Updates:
+        plan, why_not = "", "Bring some examples first, in step 2."
+        if choice.data_id:
+            try:
+                ahead = self.services.plan(choice.data_id, choice.model_id, self.settings(choice))
+                plan, why_not = train_views.plan(ahead), ahead.blocked
+            except ApprenticeError as error:
+                plan, why_not = messages.error_alert(error), error.what
+        now = "Look through what is about to happen." if plan else "There is nothing to train on yet."
+        return {
+            self.line: cards.guide(3, now, "Training takes a while; you can close the page meanwhile."),
+            self.plan: plan,
+            self.start: gr.update(interactive=not why_not),
+            self.why_not: why_not,
+        }
+
+    def _watch(self, choice: Choice) -> Updates:
+        run_id = choice.run_id
+        watched = train_views.Watched(
+            self.services.runner.job(run_id),
+            self.services.curve(run_id),
+            self.services.verdict(run_id),
+            self.services.queue_position(run_id),
+        )
+        return {
+            self.line: train_views.guide(watched),
+            self.status: train_views.status(watched),
+            self.forward: gr.update(visible=watched.has_model),
+            self.resume: gr.update(visible=watched.can_resume),
+            self.stop: gr.update(visible=watched.can_stop, interactive=not watched.job.stop_requested),
+            self.stop_says: train_views.stop_reason(watched),
+            self.health: train_views.health(watched),
+            self.curve: train_views.loss_card(watched),
+            self.samples: train_views.samples(watched.curve.samples),
+        }
+
+    def settings(self, choice: Choice) -> Any:
+        base = self.services.recommendation(choice.task, choice.data_id, choice.model_id).settings
+        return settings_from({**base.model_dump(), **choice.settings})
+
+    def signature(self, choice: Choice) -> Hashable:
+        if not choice.run_id:
+            return None
+        job = self.services.runner.job(choice.run_id)
+        return repr((job.state, job.progress, job.stop_requested)), self.services.curve_position(choice.run_id)
+
+    def restore(self, choice: Choice) -> Updates:
+        """The settings' inputs as they stand."""
+        try:
+            values = self.settings(choice).model_dump()
+        except ApprenticeError:
+            values = self.settings(choice.but(settings={})).model_dump()
+        return {part: advanced.as_input(name, values[name]) for name, part in self.inputs.items()}
+
+
+def build(services: Any, chosen: gr.BrowserState) -> TrainTab:
+    """Draws the tab inside the current gr.Tab."""
+    line = drawn(elem_classes="guide")
+    with gr.Column() as before:
+        plan = drawn()
+        with gr.Accordion("Advanced: every number of the recipe", open=False, elem_classes="fold-block"):
+            inputs = advanced.build()
+            back = button("Back to the recommended numbers")
+        with gr.Row(elem_classes="actions"):
+            name = gr.Textbox(
+                label="A name for your model", placeholder="My first model", max_lines=1, elem_id="run-name"
+            )
+            start = primary("Start training", interactive=False, elem_id="start-training")
+            why_not = drawn(elem_classes="reason")
+    with gr.Column(visible=False) as after:
+        status = drawn()
+        with gr.Row(elem_classes="actions"):
+            forward = primary("Try your model", visible=False, elem_id="to-try")
+            resume = button("Go on training", visible=False, elem_id="resume")
+            stop = button("Stop and keep what it learned", visible=False, elem_id="stop")
+            again = button("Train another", elem_id="train-again")
+            stop_says = drawn(elem_classes="reason")
+        health = drawn()
+        curve = drawn()
+        samples = drawn()
+
+    tab = TrainTab(
+        services, inputs, line, before, plan, start, why_not,
+        after, status, forward, resume, stop, stop_says, health, curve, samples,
+    )  # fmt: skip
+    numbers = list(inputs.values())
+
+    def with_numbers(kept: Any, values: tuple[Any, ...]) -> Choice:
+        choice = Choice.of(kept)
+        recommended = services.recommendation(choice.task, choice.data_id, choice.model_id).settings
+        return choice.but(settings=advanced.changed(dict(zip(inputs, values, strict=True)), recommended))
+
+    @handler
+    def change(kept: Any, *values: Any) -> Updates:
+        choice = with_numbers(kept, values)
+        return {chosen: choice.kept(), **tab.show(choice)}
+
+    @handler
+    def reset(kept: Any) -> Updates:
+        choice = Choice.of(kept).but(settings={})
+        return {chosen: choice.kept(), **tab.restore(choice), **tab.show(choice)}
+
+    @handler
+    def begin(kept: Any, called: str, *values: Any) -> Updates:
+        choice = with_numbers(kept, values)
+        run_id = services.start_training(
+            choice.data_id, choice.model_id, tab.settings(choice), (called or "").strip()
+        )
+        choice = choice.but(run_id=run_id)
+        return {chosen: choice.kept(), **tab.show(choice)}
+
+    @handler
+    def end(kept: Any) -> Updates:
+        choice = Choice.of(kept)
+        services.runner.stop(choice.run_id)
+        return tab.show(choice)
+
+    @handler
+    def go_on(kept: Any) -> Updates:
+        choice = Choice.of(kept)
+        services.runner.resume(choice.run_id)
+        return tab.show(choice)
+
+    @handler
+    def another(kept: Any) -> Updates:
+        choice = Choice.of(kept).but(run_id="")
+        return {chosen: choice.kept(), **tab.show(choice)}
+
+    everything = [chosen, *tab.outputs]
+    gr.on(advanced.changes(inputs), change, [chosen, *numbers], everything, **LISTEN)
+    back.click(reset, [chosen], [*everything, *numbers], **LISTEN)
+    start.click(begin, [chosen, name, *numbers], everything, **LISTEN)
+    stop.click(end, [chosen], tab.outputs, **LISTEN)
+    resume.click(go_on, [chosen], tab.outputs, **LISTEN)
+    again.click(another, [chosen], everything, **LISTEN)
+    return tab

@@ -1,0 +1,227 @@
+"""A plan and a run, drawn: what is about to happen, how far it is, how it goes, what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+from ui import cards, curve, messages, present
+
+RESUMABLE = {"stopped", "interrupted", "failed"}
+WITH_MODEL = {"completed", "stopped"}
+METHODS = {
+    "lora": ("a small addition to the model", "LoRA"),
+    "qlora": ("a small addition to the model, squeezed to 4 bits", "QLoRA"),
+    "full": ("the whole model", "full fine-tuning"),
+}
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A run as it is watched. curve: .steps and .evals (dicts as emitted), .samples. queue: runs before it."""
+
+    job: Any
+    curve: Any
+    verdict: Any
+    queue: int
+
+    @property
+    def state(self) -> str:
+        return str(getattr(self.job.state, "value", self.job.state))
+
+    @property
+    def can_stop(self) -> bool:
+        return self.state in ("queued", "starting", "running", "stopping")
+
+    @property
+    def can_resume(self) -> bool:
+        return self.state in RESUMABLE
+
+    @property
+    def has_model(self) -> bool:
+        return self.state in WITH_MODEL and bool(self.job.result)
+
+
+def plan(ahead: Any) -> str:
+    """Everything about to happen, each number saying whether it was computed or measured."""
+    settings = ahead.settings
+    what, term = METHODS[settings.method]
+    at_once, readings = settings.per_device_train_batch_size, settings.gradient_accumulation_steps
+    batch = f"{at_once} x {readings} = {settings.effective_batch}"
+    memory_how = "measured on your longest examples" if ahead.memory_measured else "computed"
+    time_how = "measured on this computer" if ahead.time_measured else "computed"
+    rounds = f"{settings.num_train_epochs:g}".removesuffix(".0")
+    numbers = [
+        (
+            present.count(ahead.train_rows, "example"),
+            f"to practise on, {present.number(ahead.validation_rows)} kept back to test it",
+        ),
+        (
+            present.count(int(settings.num_train_epochs), "round") if rounds.isdecimal() else f"{rounds} rounds",
+            f"{present.count(ahead.steps, 'step')} (epochs)",
+        ),
+        (present.span(ahead.seconds_low, ahead.seconds_high), time_how),
+        (f"{present.size(ahead.memory_mib)}", f"of {present.size(ahead.have_mib)} memory, {memory_how}"),
+    ]
+    lines = [
+        ("Model", ahead.model_name, ""),
+        (
+            "Examples",
+            ahead.data_name,
+            f"{present.number(ahead.learned_tokens)} tokens to learn, {present.number(ahead.longest)} in the longest",
+        ),
+        (
+            "Trained",
+            what,
+            f"{term}, rank {settings.lora_rank}, alpha {settings.lora_alpha}" if settings.method != "full" else term,
+        ),
+        ("Examples per correction", str(settings.effective_batch), f"effective batch {batch}"),
+        ("Size of each correction", f"{settings.learning_rate:g}", f"learning rate, {settings.lr_scheduler_type}"),
+        (
+            "Tests on the way",
+            present.count(ahead.evaluations, "test"),
+            "the best version is kept" if settings.early_stopping else "",
+        ),
+    ]
+    parts = [(name, float(mib)) for name, mib in ahead.memory_parts.items() if mib > 0]
+    said = f"Needs {present.size(ahead.memory_mib)} of {present.size(ahead.have_mib)}, {memory_how}."
+    notes = "".join(messages.alert("warn", note) for note in ahead.notes)
+    return cards.card(
+        "What is about to happen",
+        cards.facts(numbers),
+        cards.memory_bar(parts, ahead.have_mib, said),
+        cards.rows(lines),
+        notes,
+        lead="Nothing has started yet. Everything stays on this computer.",
+    )
+
+
+def guide(watched: Watched) -> str:
+    said = {
+        "queued": ("Your training waits for its turn.", "It starts by itself."),
+        "starting": ("Training is about to begin.", "You can close this page; it goes on."),
+        "running": ("It is learning.", "You can close this page; training goes on."),
+        "stopping": ("It is stopping and saving.", "What it learned is kept."),
+        "stopped": ("Training was stopped.", "Try what it learned so far, or go on training."),
+        "completed": ("Training is done.", "Next you talk to it, beside the model it came from."),
+        "failed": ("Training could not finish.", "What happened and what to do stands below."),
+        "interrupted": ("Training was cut off.", "Nothing saved was lost; go on from where it was."),
+    }
+    return cards.guide(3, *said.get(watched.state, ("", "")))
+
+
+def status(watched: Watched) -> str:
+    """The phase, a bar, time left and the numbers, or how it ended."""
+    job, progress = watched.job, watched.job.progress
+    word, tone = present.state(watched.state)
+    badge = cards.badge(word, tone)
+    failure = ""
+    if job.failure:
+        failure = messages.alert("bad", job.failure.what, job.failure.why, job.failure.next)
+    if watched.state == "queued":
+        lead = f"{present.count(watched.queue, 'run is', 'runs are')} before it." if watched.queue else "It is next."
+        return cards.card(job.name, badges=badge, lead=lead)
+    done = present.percent(progress.done, progress.total) if progress else 0
+    title = progress.phase if progress and watched.can_stop else job.name
+    lead, bar = "", ""
+    if watched.can_stop:
+        lead = time_left(progress)
+        bar = cards.progress(done, f"{title}, {done} per cent")
+    elif job.started and job.ended:
+        lead = f"It took {present.duration(job.ended - job.started)}."
+    live = f'<p class="unseen" role="status" aria-live="polite">{escape(_spoken(title, done, watched))}</p>'
+    return cards.card(title, bar, cards.facts(numbers(watched)), failure, live, badges=badge, lead=lead)
+
+
+def time_left(progress: Any) -> str:
+    if progress is None:
+        return "Getting ready."
+    counted = f"{present.number(progress.done)} of {present.number(progress.total)}. " if progress.total else ""
+    left = f"About {present.duration(progress.seconds_left)} left." if progress.seconds_left else ""
+    return (counted + left).strip() or "This takes a moment."
+
+
+def numbers(watched: Watched) -> list[tuple[str, str]]:
+    last = watched.curve.steps[-1] if watched.curve.steps else {}
+    tested = watched.curve.evals[-1] if watched.curve.evals else {}
+    shown = [
+        (present.loss(last.get("loss")), "practice loss"),
+        (present.loss(tested.get("loss")), "held-back loss"),
+    ]
+    if last.get("tokens_per_second"):
+        shown.append((present.number(last["tokens_per_second"]), "tokens a second"))
+    if last.get("memory_mib"):
+        shown.append((present.size(last["memory_mib"]), "memory, measured"))
+    return shown
+
+
+def _spoken(title: str, done: int, watched: Watched) -> str:
+    """Said aloud at each tenth only."""
+    word, _ = present.state(watched.state)
+    return f"{title}, {done // 10 * 10} per cent." if watched.can_stop else f"{word}."
+
+
+def loss_card(watched: Watched) -> str:
+    steps = [(step["step"], step["loss"]) for step in watched.curve.steps]
+    evals = [(test["step"], test["loss"]) for test in watched.curve.evals]
+    progress = watched.job.progress
+    total = progress.total if progress and watched.can_stop and progress.total >= len(steps) else 0
+    best = watched.job.result.get("best_step") if watched.job.result else None
+    return (
+        '<section class="card"><h2>How wrong it still is</h2>'
+        f'<div class="plot">{curve.draw(steps, evals, total, best)}</div></section>'
+    )
+
+
+LIGHTS = {"good": "Learning well", "warn": "Have a look", "bad": "Needs you", "calm": "Too early to say"}
+
+
+def health(watched: Watched) -> str:
+    """The health light with one sentence."""
+    verdict = watched.verdict
+    if verdict is None:
+        return messages.alert("calm", LIGHTS["calm"], "The curve needs a few more steps.")
+    return messages.alert(verdict.tone, verdict.title, verdict.what, verdict.next)
+
+
+def samples(asked: Sequence[Any]) -> str:
+    """What it answers to examples it never practised on, latest first, beside the expected answer."""
+    if not asked:
+        return ""
+    latest: dict[str, Any] = {}
+    earlier: dict[str, list[Any]] = {}
+    for sample in asked:
+        question = sample["prompt"][-1]["content"] if sample["prompt"] else ""
+        if question in latest:
+            earlier.setdefault(question, []).append(latest[question])
+        latest[question] = sample
+    parts = [_sample(question, sample, earlier.get(question, [])) for question, sample in latest.items()]
+    step = max(sample["step"] for sample in asked)
+    return cards.card(
+        "What it answers now",
+        f'<div class="samples">{"".join(parts)}</div>',
+        lead=f"To questions it never practised on, at step {step}.",
+    )
+
+
+def _sample(question: str, sample: Any, before: Sequence[Any]) -> str:
+    history = "".join(
+        f"<div><dt>Step {old['step']}</dt><dd>{escape(present.shorten(old['answer'], 300))}</dd></div>"
+        for old in before
+    )
+    fold = cards.fold("How its answer changed", f'<dl class="history">{history}</dl>') if history else ""
+    return (
+        f'<article><p class="asked">{escape(present.shorten(question, 200))}</p>'
+        f'<div class="versus"><div><h3>Its answer</h3><p>{escape(sample["answer"])}</p></div>'
+        f"<div><h3>Your answer</h3><p>{escape(sample['expected'])}</p></div></div>{fold}</article>"
+    )
+
+
+def stop_reason(watched: Watched) -> str:
+    if not watched.can_stop:
+        return ""
+    if watched.job.stop_requested or watched.state == "stopping":
+        return "It finishes the step it is in, saves, and stops."
+    return "Stopping saves what it learned. You can go on later from there."

@@ -1,0 +1,212 @@
+"""Try: the model and the one it came from, answering the same question side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from backend.errors import BadInput
+from ui import cards, messages, present
+from ui.choice import Choice
+from ui.messages import handler
+from ui.parts import LISTEN, Updates, button, drawn, pressable, pressed, primary
+
+LONGEST_QUESTION = 20_000  # characters
+PANES = {"base": "Before", "tuned": "Yours"}
+
+
+@dataclass
+class TryTab:
+    services: Any
+    line: gr.HTML
+    proof: gr.HTML
+    suggested: gr.HTML
+    ask: gr.Button
+    why_not: gr.HTML
+    forward: gr.Button
+
+    @property
+    def outputs(self) -> list[Any]:
+        return [self.line, self.proof, self.suggested, self.ask, self.why_not, self.forward]
+
+    def show(self, choice: Choice) -> Updates:
+        why_not = no_model(self.services, choice)
+        now = "There is no model to try yet." if why_not else "Ask both the same."
+        return {
+            self.line: cards.guide(4, now, "When you like it, take it with you in step 5."),
+            self.proof: "" if why_not else proved(self.services.chat_proof(choice.run_id)),
+            self.suggested: "" if why_not else suggestions(self.services.held_out(choice.run_id)),
+            self.ask: gr.update(interactive=not why_not),
+            self.why_not: why_not,
+            self.forward: gr.update(interactive=not why_not),
+        }
+
+    def signature(self, choice: Choice) -> Hashable:
+        return choice.run_id, no_model(self.services, choice), self.services.was_asked(choice.run_id)
+
+
+def no_model(services: Any, choice: Choice) -> str:
+    """Why there is nothing to try or to share; "" when there is."""
+    if not choice.run_id:
+        return "Train a model first, in step 3, or open one of your models."
+    if services.run_state(choice.run_id) not in ("completed", "stopped"):
+        return "This is possible when its training is done or stopped."
+    return ""
+
+
+def build(services: Any, chosen: gr.BrowserState) -> TryTab:
+    """Draws the tab inside the current gr.Tab."""
+    line = drawn(elem_classes="guide")
+    talk = gr.State([])
+    proof = drawn()
+    shown = drawn(conversation([]), elem_classes="talk", elem_id="talk")
+    suggested = pressable()
+    with gr.Column(elem_classes="ask-box"):
+        question = gr.Textbox(
+            label="Your question to both",
+            placeholder="Write what a customer would write",
+            lines=2,
+            max_lines=8,
+            elem_id="question",
+        )
+        with gr.Row(elem_classes="actions"):
+            ask = primary("Ask both", interactive=False, elem_id="ask")
+            stop = button("Stop", visible=False, elem_id="stop-answer")
+            clear = button("Start over", elem_id="clear")
+            why_not = drawn(elem_classes="reason")
+        with gr.Accordion("How they answer", open=False, elem_classes="fold-block"), gr.Row(elem_classes="settings"):
+            temperature = gr.Slider(
+                0,
+                1.5,
+                0,
+                step=0.1,
+                label="Freedom",
+                info="0 gives the likeliest answer every time; higher varies more. (temperature)",
+            )
+            longest = gr.Slider(
+                16,
+                1024,
+                256,
+                step=16,
+                label="Longest answer",
+                info="In tokens; one is about three quarters of a word.",
+            )
+            seed = gr.Number(
+                0,
+                precision=0,
+                minimum=0,
+                maximum=2**31 - 1,
+                label="Number that chance begins with",
+                info="The same number gives the same answer again. (seed)",
+            )
+    with gr.Row(elem_classes="actions end"):
+        forward = button("Go on to sharing", interactive=False, elem_id="to-share")
+
+    tab = TryTab(services, line, proof, suggested, ask, why_not, forward)
+
+    @handler
+    def answer(kept: Any, turns: list[Any], words: str, free: float, most: float, chance: float) -> Iterator[Updates]:
+        choice, words = Choice.of(kept), (words or "").strip()
+        if not words:
+            raise BadInput("There is no question.", "", "Write one into the box.")
+        if len(words) > LONGEST_QUESTION:
+            raise BadInput(
+                "The question is too long.", f"It has more than {LONGEST_QUESTION:,} characters.", "Shorten it."
+            )
+        turn: dict[str, Any] = {"question": words, "base": "", "tuned": "", "done": []}
+        asked = {pane: _messages(turns, pane, words) for pane in PANES}
+        turns = [*turns, turn]
+        yield {shown: conversation(turns, True), ask: gr.update(interactive=False), stop: gr.update(visible=True)}
+        for pane, text, done in services.ask(
+            choice.run_id, asked, temperature=float(free), max_new_tokens=int(most), seed=int(chance or 0)
+        ):
+            turn[pane] = text
+            if done:
+                turn["done"].append(pane)
+            yield {shown: conversation(turns, True)}
+        yield {talk: turns, shown: conversation(turns), question: "", **settled, **tab.show(choice)}
+
+    @handler
+    def over() -> Updates:
+        services.stop_chat()
+        return {talk: [], shown: conversation([]), **settled}
+
+    @handler
+    def suggest(event: gr.EventData, kept: Any) -> Any:
+        do, at = pressed(event)
+        known = services.held_out(Choice.of(kept).run_id)
+        return known[int(at)].question if do == "suggest" and at.isdecimal() and int(at) < len(known) else gr.skip()
+
+    settled: Updates = {ask: gr.update(interactive=True), stop: gr.update(visible=False)}
+    asking = gr.on(
+        [ask.click, question.submit],
+        answer,
+        [chosen, talk, question, temperature, longest, seed],
+        [talk, shown, question, stop, *tab.outputs],
+        concurrency_limit=1,
+        concurrency_id="chat",
+        **LISTEN,
+    )
+    asking.failure(lambda: settled, None, [ask, stop], **LISTEN)
+    stop.click(handler(services.stop_chat), None, None, queue=False, **LISTEN)
+    clear.click(over, None, [talk, shown, ask, stop], cancels=[asking], **LISTEN)
+    suggested.click(suggest, [chosen], [question], **LISTEN)
+    return tab
+
+
+def _messages(turns: list[Any], pane: str, words: str) -> list[dict[str, str]]:
+    """The conversation so far as one pane saw it, with the new question."""
+    told = []
+    for turn in turns:
+        told += [{"role": "user", "content": turn["question"]}, {"role": "assistant", "content": turn[pane]}]
+    return [*told, {"role": "user", "content": words}]
+
+
+def conversation(turns: list[Any], answering: bool = False) -> str:
+    """Each question with both answers beside each other."""
+    heads = "".join(
+        f'<div class="pane-head {pane}"><strong>{name}</strong><span>{said}</span></div>'
+        for pane, name, said in (
+            ("base", "Before", "the model it came from (base)"),
+            ("tuned", "Yours", "what it became (tuned)"),
+        )
+    )
+    if not turns:
+        body = '<p class="nothing">Both will answer here, at the same time.</p>'
+    else:
+        body = "".join(_turn(turn, answering and turn is turns[-1]) for turn in turns)
+    return f'<div class="panes">{heads}</div><div role="log" aria-busy="{str(answering).lower()}">{body}</div>'
+
+
+def _turn(turn: Any, answering: bool) -> str:
+    answers = []
+    for pane, name in PANES.items():
+        waiting = answering and pane not in turn["done"]
+        words = escape(turn[pane]) + ('<i class="caret" aria-hidden="true"></i>' if waiting else "")
+        if not turn[pane] and not waiting:
+            words = '<span class="small">No words came back.</span>'
+        answers.append(f'<div class="answer {pane}"><span class="pane-name">{name}</span><div>{words}</div></div>')
+    asked = f'<div class="asked"><span class="unseen">You asked: </span>{escape(turn["question"])}</div>'
+    return f'<article class="turn">{asked}<div class="versus">{"".join(answers)}</div></article>'
+
+
+def suggestions(known: list[Any]) -> str:
+    """Held-out questions to press."""
+    if not known:
+        return ""
+    buttons = "".join(
+        cards.button(present.shorten(one.question, 70), "suggest", index, "chip")
+        for index, one in enumerate(known[:4])
+    )
+    return f'<div class="chips"><span class="small">Questions it never practised on:</span>{buttons}</div>'
+
+
+def proved(proof: Any) -> str:
+    """That the left one really is the base."""
+    if proof is None:
+        return ""
+    return cards.steps_done([(proof.ok, proof.sentence)]) if proof.ok else messages.alert("bad", proof.sentence)
