@@ -143,6 +143,7 @@ class DataRef(Record):
     learned_tokens: int
     longest: int  # tokens
     held_out_prompts: tuple[tuple[dict[str, str], ...], ...] = ()  # messages up to the answer, for watching it learn
+    held_out_answers: tuple[str, ...] = ()  # what the data answers to them, in the same order; may be left out
 
 
 class RunSpec(Record):

@@ -1,0 +1,97 @@
+"""The rows of a run on disk: data/train.parquet and data/validation.parquet, already tokenised, as they are trained.
+
+Each has the columns `input_ids` and `labels` (lists of int32; -100 where a token is only read). data/MANIFEST.json
+holds their SHA-256, so that a damaged file is noticed before it is learned from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from backend import manifest
+from backend.encoded import IGNORED
+from backend.errors import TrainingFailed
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+TRAIN = "train.parquet"
+VALIDATION = "validation.parquet"
+
+
+class Tokens(Protocol):
+    """A row before it is written: what `Tokeniser.encode` gives."""
+
+    @property
+    def input_ids(self) -> list[int]: ...
+
+    @property
+    def labels(self) -> list[int]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRow:
+    """One row as read back: ids and labels as int32 arrays of the same length; learned: labels that are not -100."""
+
+    input_ids: npt.NDArray[np.int32]
+    labels: npt.NDArray[np.int32]
+    learned: int
+
+    @property
+    def tokens(self) -> int:
+        return len(self.input_ids)
+
+
+def write_rows(run_folder: Path, train: Sequence[Tokens], validation: Sequence[Tokens]) -> None:
+    """Writes both files and their manifest into `run_folder`/data, which is made if absent. Raises OSError."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    folder = run_folder / "data"
+    folder.mkdir(parents=True, exist_ok=True)
+    ids = pa.list_(pa.int32())
+    for name, rows in ((TRAIN, train), (VALIDATION, validation)):
+        columns = {"input_ids": [row.input_ids for row in rows], "labels": [row.labels for row in rows]}
+        table = pa.table(columns, schema=pa.schema([("input_ids", ids), ("labels", ids)]))
+        pq.write_table(table, folder / name, compression="zstd")
+    manifest.write(folder, {"train_rows": len(train), "validation_rows": len(validation)})
+
+
+def read_rows(run_folder: Path) -> tuple[list[TokenRow], list[TokenRow]]:
+    """The training rows and the validation rows of a run.
+
+    Raises TrainingFailed when a file is missing or is not, byte for byte, what `write_rows` wrote.
+    """
+    folder = run_folder / "data"
+    if not manifest.holds(folder, content=True):
+        raise _damaged("A file in the run's data folder is missing or has changed since the run was made.")
+    try:
+        return _read(folder / TRAIN), _read(folder / VALIDATION)
+    except (OSError, ValueError, KeyError) as error:
+        raise _damaged("A file in the run's data folder can't be read.") from error
+
+
+def _read(path: Path) -> list[TokenRow]:
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(path, columns=["input_ids", "labels"])
+    rows = zip(_arrays(table["input_ids"]), _arrays(table["labels"]), strict=True)
+    return [TokenRow(ids, labels, int((labels != IGNORED).sum())) for ids, labels in rows]
+
+
+def _arrays(column: Any) -> list[npt.NDArray[np.int32]]:
+    """Each list of a pyarrow list column as a view into one array."""
+    return [
+        values[start:end]
+        for chunk in column.chunks
+        for values, offsets in [(chunk.values.to_numpy().copy(), chunk.offsets.to_numpy())]
+        for start, end in zip(offsets[:-1], offsets[1:], strict=True)
+    ]
+
+
+def _damaged(why: str) -> TrainingFailed:
+    return TrainingFailed("The examples of this run are damaged.", why, "Start a new run from your data.")

@@ -1,0 +1,25 @@
+"""Training a model on the rows of a run. `run` is the work of the job "train".
+
+    run.py          the whole way: read, load, practise, prove, save
+    device.py       which processor or card, in which precision
+    model.py        the base model with its trainable weights (LoRA, QLoRA or full)
+    schedule.py     how many steps, and after which ones to test and save
+    batches.py      which rows are learned together
+    collate.py      rows as tensors
+    loss.py         the loss, on learned positions only
+    learner.py      one step, one validation, and what to do when memory runs short
+    trainer.py      TRL's SFTTrainer, driven by the parts above
+    practice.py     what happens after each step: events, tests, checkpoints, early stopping
+    history.py      what a run has reached so far
+    checkpoints.py  saving that survives a crash, and finding what was saved
+    snapshot.py     everything a run needs to go on exactly where it was
+    answers.py      what the model answers to held-out prompts while it learns
+    proof.py        that weights changed, and only those that should
+    result.py       the folder that is kept
+
+torch and its family are imported inside functions only.
+"""
+
+from backend.training.run import run
+
+__all__ = ["run"]

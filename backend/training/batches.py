@@ -1,0 +1,57 @@
+"""Which rows are learned together: batches of similar length, the same ones for the same seed. Pure.
+
+The rows of one optimizer step do not depend on how it is cut into micro batches, so a smaller micro batch (when memory
+runs short) changes nothing in what is learned.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+
+_POOL = 50  # batches whose rows are sorted together: large enough to fit lengths, small enough to stay random
+
+
+def epoch_batches(lengths: Sequence[int], batch: int, seed: int, epoch: int) -> list[list[int]]:
+    """Every row once, as one list of row numbers for each optimizer step of an epoch (counted from 0).
+
+    Rows are shuffled, pools of them sorted by length and cut into batches, and the batches shuffled again.
+    """
+    draw = random.Random(f"{seed}/{epoch}")  # noqa: S311 (no secret)
+    order = list(range(len(lengths)))
+    draw.shuffle(order)
+    pool = batch * max(1, min(_POOL, len(order) // (4 * batch)))
+    batches: list[list[int]] = []
+    for start in range(0, len(order), pool):
+        alike = sorted(order[start : start + pool], key=lambda row: lengths[row])
+        batches += [alike[i : i + batch] for i in range(0, len(alike), batch)]
+    draw.shuffle(batches)
+    return batches
+
+
+def micro_batches(rows: Sequence[int], lengths: Sequence[int], size: int) -> list[list[int]]:
+    """`rows` in parts of at most `size`, similar lengths together, the longest part first (memory is known early)."""
+    ordered = sorted(rows, key=lambda row: -lengths[row])
+    return [ordered[i : i + size] for i in range(0, len(ordered), size)]
+
+
+class EpochBatches:
+    """The batch sampler that the trainer's DataLoader draws from; `set_epoch` chooses the epoch."""
+
+    def __init__(self, lengths: Sequence[int], batch: int, seed: int) -> None:
+        self._lengths, self._batch, self._seed = lengths, batch, seed
+        self._epoch = 0
+
+    @property
+    def batch_sampler(self) -> EpochBatches:
+        """Itself: transformers looks for `set_epoch` on the sampler inside the loader's sampler."""
+        return self
+
+    def set_epoch(self, epoch: int) -> None:
+        self._epoch = epoch
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return iter(epoch_batches(self._lengths, self._batch, self._seed, self._epoch))
+
+    def __len__(self) -> int:
+        return -(-len(self._lengths) // self._batch)

@@ -1,0 +1,113 @@
+"""Checkpoints: saved so that a crash, a full disk or a clock set back never costs more than the newest one.
+
+    checkpoints/step-N/   weights.safetensors optimizer.safetensors rng.safetensors state.json trainer_state.json
+                          MANIFEST.json (sizes and SHA-256 of all the others)
+
+Files are written under a temporary name, seen on the disk, then the manifest, then the folder is renamed. What has no
+manifest that holds is no checkpoint. Newest means the highest step: times are never looked at.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from backend import manifest
+from backend.model_folder import files
+
+log = logging.getLogger(__name__)
+
+KEPT = 2  # the newest valid ones; the best one is kept besides
+_NAME = re.compile(r"step-(\d+)")
+_UNFINISHED = ".unfinished-"
+
+
+def path(parent: Path, step: int) -> Path:
+    """Where the checkpoint of `step` lies, or would."""
+    return parent / f"step-{step}"
+
+
+def step_of(checkpoint: Path) -> int:
+    """The step of a checkpoint folder, -1 if it is not named like one."""
+    found = _NAME.fullmatch(checkpoint.name)
+    return int(found.group(1)) if found else -1
+
+
+def newest(parent: Path) -> Path | None:
+    """The valid checkpoint with the highest step, every file's content checked; None when there is none."""
+    for folder in _by_step(parent):
+        if is_valid(folder, content=True):
+            return folder
+        log.warning("%s is damaged or unfinished; an earlier checkpoint is used", folder.name)
+    return None
+
+
+def is_valid(checkpoint: Path, *, content: bool) -> bool:
+    """Whether the manifest holds: the files' sizes, and with `content` their SHA-256."""
+    noted = manifest.read(checkpoint)
+    return bool(noted) and noted.get("step") == step_of(checkpoint) and manifest.holds(checkpoint, content=content)
+
+
+@contextmanager
+def writing(parent: Path, step: int) -> Iterator[Path]:
+    """An empty folder to write the files of a checkpoint into; it becomes step-`step` when the block ends well.
+
+    Raises OSError when something can't be written; earlier checkpoints are then as they were.
+    """
+    target = path(parent, step)
+    unfinished = parent / f"{_UNFINISHED}{target.name}"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    try:
+        yield unfinished
+        for file in files(unfinished):
+            _sync(file)
+        manifest.write(unfinished, {"step": step})
+        _sync(unfinished / manifest.NAME)
+        _sync(unfinished)
+        if target.exists():  # of an earlier attempt, and not the one resumed from
+            _remove(target)
+        os.replace(unfinished, target)
+        _sync(parent)
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
+
+
+def prune(parent: Path, best: int | None) -> None:
+    """Removes all but the newest KEPT valid checkpoints and the one of step `best`."""
+    kept = 0
+    for folder in _by_step(parent):
+        valid = is_valid(folder, content=False)
+        if valid and (kept < KEPT or step_of(folder) == best):
+            kept += 1
+        else:
+            _remove(folder)
+    for left in parent.glob(f"{_UNFINISHED}*"):
+        shutil.rmtree(left, ignore_errors=True)
+
+
+def _by_step(parent: Path) -> list[Path]:
+    found = [folder for folder in parent.glob("step-*") if step_of(folder) >= 0]
+    return sorted(found, key=step_of, reverse=True)
+
+
+def _remove(checkpoint: Path) -> None:
+    (checkpoint / manifest.NAME).unlink(missing_ok=True)  # first: what is half removed is no checkpoint
+    shutil.rmtree(checkpoint, ignore_errors=True)
+
+
+def _sync(target: Path) -> None:
+    """Sees a file's content, or the names in a folder, on the disk. Windows syncs no folders and needs it for none."""
+    if os.name == "nt" and target.is_dir():
+        return
+    descriptor = os.open(target, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

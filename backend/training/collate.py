@@ -1,0 +1,78 @@
+"""Rows as tensors: what the model reads, and which positions are scored against which token."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from backend.encoded import IGNORED
+from backend.rows_on_disk import TokenRow
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class Batch:
+    """inputs: arguments of the model's forward pass, each (rows, length). scored: bool, of the same shape, true where
+    the next token is learned. targets: those next tokens, in the order in which `scored` is true."""
+
+    inputs: dict[str, torch.Tensor]
+    scored: torch.Tensor
+    targets: torch.Tensor
+
+
+@dataclass(frozen=True)
+class Collator:
+    """packed: rows are joined into one and told apart by their positions, instead of padded to the longest.
+
+    masked: an attention mask marks the padding. A model that only looks back needs none, since padding stands on the
+    right; without a mask attention takes its fast path.
+    """
+
+    pad_id: int
+    device: str
+    packed: bool = False
+    masked: bool = False
+
+    def __call__(self, rows: Sequence[TokenRow]) -> Batch:
+        """Raises ValueError without rows."""
+        return self._joined(rows) if self.packed else self._padded(rows)
+
+    def _padded(self, rows: Sequence[TokenRow]) -> Batch:
+        import torch
+
+        shape = (len(rows), max(row.tokens for row in rows))
+        ids, labels = torch.full(shape, self.pad_id), torch.full(shape, IGNORED)
+        mask = torch.zeros(shape, dtype=torch.long)
+        for index, row in enumerate(rows):
+            ids[index, : row.tokens] = torch.as_tensor(row.input_ids)
+            labels[index, : row.tokens] = torch.as_tensor(row.labels)
+            mask[index, : row.tokens] = 1
+        return self._batch({"input_ids": ids, **({"attention_mask": mask} if self.masked else {})}, labels)
+
+    def _joined(self, rows: Sequence[TokenRow]) -> Batch:
+        import torch
+
+        ids = torch.cat([torch.as_tensor(row.input_ids) for row in rows])[None].long()
+        positions = torch.cat([torch.arange(row.tokens) for row in rows])[None]
+        labels = torch.cat([torch.as_tensor(row.labels) for row in rows])[None].long()
+        labels[positions == 0] = IGNORED  # the first token of a row follows nothing
+        return self._batch({"input_ids": ids, "position_ids": positions}, labels)
+
+    def _batch(self, inputs: dict[str, torch.Tensor], labels: torch.Tensor) -> Batch:
+        import torch
+
+        following = torch.full_like(labels, IGNORED)
+        following[:, :-1] = labels[:, 1:]
+        scored = following != IGNORED
+        targets = following[scored]
+        moved = {name: tensor.to(self.device) for name, tensor in inputs.items()}
+        return Batch(moved, scored.to(self.device), targets.to(self.device))
+
+
+def needs_mask(config: Any) -> bool:
+    """Whether the model does more than full causal attention, so that padding is marked to be safe."""
+    kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
+    return kinds != {"full_attention"} or bool(getattr(config, "sliding_window", None))

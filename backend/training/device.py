@@ -1,0 +1,153 @@
+"""Which processor or card trains, and in which precision; how much memory it uses."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from backend.errors import BadSetting
+from backend.specs import Precision, TrainSettings
+
+if TYPE_CHECKING:
+    import torch
+
+_FASTER = 1.2  # how much faster bf16 must be on a processor to be worth its rounding
+_MIB = 1 << 20
+_POLITE = 10  # niceness: the page and other programs come first
+
+
+@dataclass(frozen=True)
+class Device:
+    """kind: "cuda", "mps" or "cpu". precision: of the arithmetic; the trainable weights are always float32."""
+
+    kind: str
+    precision: Precision
+
+    @property
+    def dtype(self) -> torch.dtype:
+        import torch
+
+        return {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}[self.precision]
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """Within it, matrix products take `dtype`; the float32 trainable weights are cast once a forward pass."""
+        import torch
+
+        return nullcontext() if self.precision == "fp32" else torch.autocast(self.kind, dtype=self.dtype)
+
+    def memory_mib(self) -> int:
+        """Memory in use now: reserved on the card, else this process's resident memory."""
+        import psutil
+        import torch
+
+        if self.kind == "cuda":
+            return int(torch.cuda.memory_reserved()) // _MIB
+        return int(psutil.Process().memory_info().rss) // _MIB
+
+    def peak_memory_mib(self) -> int:
+        """The most memory used so far: reserved on the card, else resident, of the whole process."""
+        import torch
+
+        return int(torch.cuda.max_memory_reserved()) // _MIB if self.kind == "cuda" else _peak_resident() // _MIB
+
+    def release(self) -> None:
+        """Gives back memory that nothing uses any more."""
+        import gc
+
+        import torch
+
+        gc.collect()
+        if self.kind == "cuda":
+            torch.cuda.empty_cache()
+        elif self.kind == "mps":
+            torch.mps.empty_cache()
+
+
+def prepare_process() -> None:
+    """Before torch is imported: no network, one card, idle threads that sleep, and a low priority.
+
+    With other busy processes the default of OpenMP (idle threads spin) made a step take over ten times as long.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    for name in ("HF_HUB_OFFLINE", "HF_HUB_DISABLE_TELEMETRY", "DO_NOT_TRACK"):
+        os.environ[name] = "1"
+    _lower_priority()
+
+
+def choose(settings: TrainSettings) -> Device:
+    """The device to train on, and the precision that it is fast and safe in.
+
+    bf16 on cards of compute capability 8 and newer (older ones only emulate it), else fp16; on a processor what a
+    second's measurement shows. Raises BadSetting when the settings ask for a precision that is not there.
+    """
+    import torch
+
+    if torch.cuda.is_available():
+        capable = torch.cuda.get_device_capability()[0] >= 8
+        return Device("cuda", _wanted(settings, "bf16" if capable else "fp16"))
+    if torch.backends.mps.is_available():
+        return Device("mps", _wanted(settings, "bf16" if torch.backends.mps.is_macos_or_newer(14, 0) else "fp32"))
+    if settings.precision == "fp16":
+        raise BadSetting(
+            "This computer can't train in fp16.",
+            "There is no graphics card, and processors do not calculate in fp16.",
+            "Set precision to auto.",
+        )
+    if settings.precision != "auto":
+        return Device("cpu", settings.precision)
+    return Device("cpu", "bf16" if bf16_speed() > _FASTER else "fp32")
+
+
+def bf16_speed() -> float:
+    """How many times faster this processor multiplies bf16 than float32 matrices, measured in under a second."""
+    import torch
+
+    return seconds_of_product(torch.float32) / seconds_of_product(torch.bfloat16)
+
+
+def seconds_of_product(dtype: torch.dtype, budget: float = 0.2) -> float:
+    """Seconds of one matrix product of the size that a small model's step has (512 x 576 x 1536), the best of some."""
+    import torch
+
+    left, right = torch.ones(512, 576, dtype=dtype), torch.ones(576, 1536, dtype=dtype)
+    best, until = float("inf"), time.perf_counter() + budget
+    while time.perf_counter() < until or best == float("inf"):
+        start = time.perf_counter()
+        left @ right
+        best = min(best, time.perf_counter() - start)
+    return best
+
+
+def _wanted(settings: TrainSettings, best: Precision) -> Precision:
+    return best if settings.precision == "auto" else settings.precision
+
+
+def _peak_resident() -> int:
+    """Bytes. Linux counts kibibytes, macOS bytes; Windows has the number elsewhere."""
+    if sys.platform == "win32":
+        import psutil
+
+        return int(psutil.Process().memory_info().peak_wset)
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _lower_priority() -> None:
+    import psutil
+
+    process = psutil.Process()
+    try:
+        if sys.platform == "win32":
+            process.nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
+        elif process.nice() < _POLITE:
+            process.nice(_POLITE)
+    except psutil.Error:
+        pass  # not allowed here: training then competes with the page, nothing else

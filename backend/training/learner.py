@@ -1,0 +1,110 @@
+"""One optimizer step's gradients, and the validation loss; both make do with less memory when it runs short."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from backend.errors import NotEnough
+from backend.rows_on_disk import TokenRow
+from backend.specs import TrainSettings
+from backend.training.batches import micro_batches
+from backend.training.collate import Collator
+from backend.training.device import Device
+from backend.training.loss import summed_loss
+
+if TYPE_CHECKING:
+    import torch
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+RESCUES = 3  # times that the micro batch is halved before a run gives up
+_OUT_OF_MEMORY = ("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory")
+
+
+class Learner:
+    """Forward and backward passes over rows. micro: rows at a time, halved when memory runs short.
+
+    tell(title, what, next) is called when that happens.
+    """
+
+    def __init__(
+        self, collator: Collator, device: Device, settings: TrainSettings, tell: Callable[[str, str, str], None]
+    ) -> None:
+        self.micro = settings.per_device_train_batch_size
+        self._collator, self._device, self._tell = collator, device, tell
+        self._rescues = 0
+
+    def learn(self, model: Any, rows: Sequence[TokenRow], backward: Callable[[torch.Tensor], None]) -> torch.Tensor:
+        """Adds the gradients of `rows`, all of one optimizer step; gives their mean loss per learned token.
+
+        Raises NotEnough when even the smallest micro batch does not fit.
+        """
+        return self._within_memory(model, lambda: self._learn(model, rows, backward))
+
+    def mean_loss(self, model: Any, rows: Sequence[TokenRow]) -> float:
+        """The mean loss per learned token of `rows`, without learning from them. Raises NotEnough."""
+        import torch
+
+        model.eval()
+        with torch.no_grad():
+            return self._within_memory(model, lambda: self._mean_loss(model, rows))
+
+    def _learn(self, model: Any, rows: Sequence[TokenRow], backward: Callable[[torch.Tensor], None]) -> torch.Tensor:
+        import torch
+
+        learned = sum(row.learned for row in rows)
+        total = torch.zeros((), device=self._device.kind)
+        for part in self._parts(rows):
+            with self._device.autocast():
+                loss = summed_loss(model, self._collator(part)) / max(1, learned)
+            backward(loss)
+            total += loss.detach()
+        return total
+
+    def _mean_loss(self, model: Any, rows: Sequence[TokenRow]) -> float:
+        total = 0.0
+        for part in self._parts(rows):
+            with self._device.autocast():
+                total += float(summed_loss(model, self._collator(part)))
+        return total / max(1, sum(row.learned for row in rows))
+
+    def _parts(self, rows: Sequence[TokenRow]) -> list[list[TokenRow]]:
+        lengths = [row.tokens for row in rows]
+        return [[rows[i] for i in part] for part in micro_batches(range(len(rows)), lengths, self.micro)]
+
+    def _within_memory(self, model: Any, work: Callable[[], T]) -> T:
+        """`work`, done again from its beginning with half the micro batch as often as memory runs short."""
+        while True:
+            try:
+                return work()
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                log.warning("out of memory with %s rows at a time: %s", self.micro, error)
+            self._make_room(model)
+
+    def _make_room(self, model: Any) -> None:
+        model.zero_grad(set_to_none=True)
+        self._device.release()
+        if self.micro == 1 or self._rescues == RESCUES:
+            raise NotEnough(
+                "There is not enough memory for this run.",
+                "Even with fewer examples at a time it did not fit.",
+                "Set a smaller max_length, choose the method qlora or a smaller model, or close other programs.",
+            )
+        self._rescues += 1
+        before, self.micro = self.micro, -(-self.micro // 2)
+        self._tell(
+            "Memory ran short",
+            f"The run goes on with {self.micro} examples at a time instead of {before}. Each step still learns from "
+            "the same examples, so the result is the same; it takes a little longer.",
+            "",
+        )
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether `error` says that memory ran out, on a card or in the computer."""
+    return isinstance(error, MemoryError) or any(text in str(error).lower() for text in _OUT_OF_MEMORY)

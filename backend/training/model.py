@@ -1,0 +1,149 @@
+"""The base model with its trainable weights: a LoRA adapter on it (4-bit underneath for QLoRA), or all of it."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from backend import model_folder
+from backend.errors import BadSetting, MissingPart, TrainingFailed
+from backend.specs import TrainSettings
+from backend.training.device import Device, seconds_of_product
+
+if TYPE_CHECKING:
+    import torch
+
+log = logging.getLogger(__name__)
+
+
+def build(folder: Path, model_id: str, settings: TrainSettings, device: Device) -> Any:
+    """The model in `folder` ready to be trained on `device`, its trainable weights in float32.
+
+    The same seed gives the same start. Raises MissingPart when the folder or bitsandbytes is not there, BadSetting
+    when a target module does not exist in the model.
+    """
+    import torch
+
+    model_folder.check(folder)
+    model = load(folder, settings, device)
+    model.config.use_cache = False
+    torch.manual_seed(settings.seed)
+    if settings.method != "full":
+        model = attach(model, settings)
+        model.peft_config["default"].base_model_name_or_path = model_id
+    return model
+
+
+def load(folder: Path, settings: TrainSettings, device: Device) -> Any:
+    """The base: in 4 bit for QLoRA, in float32 where all of it is trained, else in the device's precision."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    chosen: dict[str, Any] = {"dtype": torch.float32 if settings.method == "full" else device.dtype}
+    if settings.method == "qlora":
+        chosen |= {"quantization_config": four_bit(device), "device_map": {"": 0 if device.kind == "cuda" else "cpu"}}
+    return AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True, local_files_only=True, **chosen)
+
+
+def four_bit(device: Device) -> Any:
+    """NF4 with double quantisation (QLoRA, Dettmers et al. 2023, arXiv:2305.14314)."""
+    import importlib.util
+
+    import torch
+    from transformers import BitsAndBytesConfig
+
+    if importlib.util.find_spec("bitsandbytes") is None:
+        raise MissingPart(
+            "Training in 4 bit is not possible here.",
+            "The package bitsandbytes is not installed, or there is none for this system.",
+            "Choose the method lora, or install it with: pip install bitsandbytes",
+        )
+    compute = device.dtype
+    if device.kind == "cpu" and seconds_of_four_bit(torch.float32) < seconds_of_four_bit(compute):
+        compute = torch.float32
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=compute,
+        bnb_4bit_quant_storage=torch.uint8,
+    )
+
+
+def seconds_of_four_bit(compute: torch.dtype) -> float:
+    """Seconds of one product with a 4-bit matrix and its gradient, computed in `compute`; the best of three.
+
+    Some builds of bitsandbytes are ten times slower in bf16 on a processor, so this is measured, not assumed.
+    """
+    import time
+
+    import torch
+    from bitsandbytes.nn import Linear4bit
+
+    layer = Linear4bit(576, 1536, bias=False, compute_dtype=compute, quant_type="nf4").to("cpu")
+    best = float("inf")
+    for _ in range(3):
+        given = torch.ones(256, 576, dtype=compute, requires_grad=True)
+        start = time.perf_counter()
+        layer(given).sum().backward()
+        best = min(best, time.perf_counter() - start)
+    return best
+
+
+def attach(model: Any, settings: TrainSettings) -> Any:
+    """`model` with a fresh LoRA adapter on the target modules. Raises BadSetting when one of them is not in it."""
+    from peft import LoraConfig, get_peft_model
+
+    linear = {name.rpartition(".")[2] for name, _ in model.named_modules()}
+    unknown = [name for name in settings.target_modules if name not in linear]
+    if unknown or not settings.target_modules:
+        raise BadSetting(
+            f"This model has no layers called {', '.join(unknown)}." if unknown else "No layers are chosen to learn.",
+            "target_modules must name linear layers of the model.",
+            "Set target_modules to all-linear or attention.",
+        )
+    config = LoraConfig(
+        task_type="CAUSAL_LM",
+        r=settings.lora_rank,
+        lora_alpha=settings.lora_alpha,
+        lora_dropout=settings.lora_dropout,
+        target_modules=list(settings.target_modules),
+        bias="none",
+    )
+    return get_peft_model(model, config)
+
+
+def settle(model: Any, device: Device) -> None:
+    """After the trainer is built: trainable weights in float32, and three habits of the libraries undone.
+
+    The trainer casts adapters on 4-bit models to bf16, in which small updates vanish (and which fp16 scaling can't
+    take). peft casts an adapter's inputs to float32, which autocast would cast back. bitsandbytes repacks 4-bit
+    weights at the first evaluation on a processor, and products with repacked weights give no gradients.
+    Raises TrainingFailed when nothing is trainable.
+    """
+    import torch
+
+    for parameter in trainable(model).values():
+        parameter.data = parameter.data.to(torch.float32)
+    for module in model.modules():
+        if device.precision != "fp32" and hasattr(module, "cast_input_dtype_enabled"):
+            module.cast_input_dtype_enabled = False
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
+    if not trainable(model):
+        raise TrainingFailed(
+            "Nothing in the model can be trained.",
+            "All of its weights are frozen.",
+            "Set method to lora and target_modules to all-linear.",
+        )
+
+
+def trainable(model: Any) -> dict[str, torch.nn.Parameter]:
+    """The weights that are learned, by name."""
+    return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+
+
+def frozen(model: Any) -> dict[str, torch.nn.Parameter]:
+    """The weights that must not change, by name."""
+    return {name: parameter for name, parameter in model.named_parameters() if not parameter.requires_grad}

@@ -1,0 +1,146 @@
+"""The whole way of a training run: read, load, practise, prove, save."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from backend.errors import TrainingFailed
+from backend.rows_on_disk import TokenRow, read_rows
+from backend.specs import RunSpec
+from backend.template import Tokeniser
+from backend.training import checkpoints, device, model, proof, result, snapshot, trainer
+from backend.training.collate import Collator, needs_mask
+from backend.training.learner import Learner
+from backend.training.practice import TESTED_ROWS, Practice, Work
+from backend.training.schedule import schedule
+
+log = logging.getLogger(__name__)
+
+_PROVED_ROWS = 16  # rows whose loss must be the same after saving and loading
+
+
+def run(context: Work) -> dict[str, Any]:
+    """Trains as `context.spec` (a RunSpec) says, on the rows in `context.folder`; goes on from its newest checkpoint.
+
+    Leaves result/adapter (result/model where all weights are trained) with the best weights by validation loss.
+    Gives state ("completed" or "stopped"), steps, train_loss (mean of the last epoch), eval_loss and best_step (of
+    the weights that are kept), first_eval_loss, tokens_per_second and learned_tokens_per_second (padding not counted,
+    of the training steps), peak_memory_mib, seconds, weights_changed, base_unchanged, trainable_parameters.
+    Raises TrainingFailed, NotEnough, MissingPart, BadSetting, OSError (a full disk).
+    """
+    device.prepare_process()
+    spec = RunSpec.model_validate(context.spec)
+    context.progress("Preparing")
+    train, validation = read_rows(context.folder)
+    refuse(train)
+    plan = schedule(len(train), len(validation), spec.settings)
+    tokeniser = Tokeniser.load(spec.model.path)
+
+    context.progress("Loading the model")
+    place = device.choose(spec.settings)
+    net = model.build(spec.model.path, spec.model.id, spec.settings, place)
+    collator = Collator(tokeniser.pad_id, place.kind, spec.settings.packing, needs_mask(net.config))
+    learner = Learner(collator, place, spec.settings, lambda *words: _note(context, *words))
+    practice = Practice(context, spec, place, tokeniser, train, spread(validation, TESTED_ROWS), plan, learner)
+    engine = trainer.build(net, practice)
+    model.settle(net, place)
+    before = proof.fingerprint(net, spec.model.path)
+
+    step = _practise(practice, engine, net)
+    if not step:
+        return _summary(practice, net, step)  # stopped before the first step: there is nothing to keep
+    best = _choose(practice, net, step)
+    context.progress("Saving")
+    target = result.folder_of(context.folder, spec.settings.method)
+    result.save(net, spec.model.path, target)
+    context.progress("Checking")
+    rows = spread(validation or train, _PROVED_ROWS)
+    proved = proof.prove(net, before, spec.model.path, target, lambda: learner.mean_loss(net, rows), len(rows))
+    context.emit("proof", **proved.to_dict())
+    return {**_summary(practice, net, step), **best, "weights_changed": True, "base_unchanged": True}
+
+
+def refuse(rows: Sequence[TokenRow]) -> None:
+    """Raises TrainingFailed when `rows` have nothing to learn."""
+    if not any(row.learned for row in rows):
+        raise TrainingFailed(
+            "There is nothing to learn in these examples.",
+            "No token in them is an answer." if rows else "There are no examples.",
+            "Look at the preview in the data tab: what is learned is coloured there.",
+        )
+
+
+def spread(rows: Sequence[TokenRow], count: int) -> list[TokenRow]:
+    """At most `count` of `rows`, evenly spread."""
+    return [rows[i * len(rows) // count] for i in range(count)] if len(rows) > count else list(rows)
+
+
+def _practise(practice: Practice, engine: Any, net: Any) -> int:
+    """Trains from the newest checkpoint, or from the start; gives the step reached."""
+    found = checkpoints.newest(practice.checkpoints)
+    if found:
+        practice.history = snapshot.read_history(found)
+        step = checkpoints.step_of(found)
+        if step >= practice.schedule.total or practice.exhausted:
+            snapshot.load_weights(found, net)
+            return step
+        practice.tell_progress(step)
+    elif practice.validation:
+        practice.test(net, 0)
+    if practice.work.should_stop() and not found:
+        practice.stopping = True
+        return 0
+    engine.train(resume_from_checkpoint=str(found) if found else None)
+    if practice.exhausted and engine.state.global_step < practice.schedule.total:
+        _note(
+            practice.work,
+            "Stopped early",
+            f"The validation loss has not improved since step {practice.history.best_step}, so the run ended at step "
+            f"{engine.state.global_step}. The model of step {practice.history.best_step} is kept.",
+            "",
+        )
+    return int(engine.state.global_step)
+
+
+def _choose(practice: Practice, net: Any, step: int) -> dict[str, Any]:
+    """Puts the best weights into `net`; gives `eval_loss` and `best_step`, the loss and step of these weights."""
+    history = practice.history
+    if not practice.validation:
+        return {"eval_loss": None, "best_step": step}
+    now = history.eval_loss if step in practice.schedule.evaluations else None
+    if now is None:  # stopped between two tests
+        practice.work.progress("Testing")
+        now = practice.validation_loss(net)
+    if history.best_loss is not None and history.best_step != step and history.best_loss < now:
+        best = checkpoints.path(practice.checkpoints, history.best_step or 0)
+        if checkpoints.is_valid(best, content=True):
+            snapshot.load_weights(best, net)
+            return {"eval_loss": history.best_loss, "best_step": history.best_step}
+        log.warning("the best checkpoint %s is damaged; the last weights are kept", best.name)
+    return {"eval_loss": now, "best_step": step}
+
+
+def _summary(practice: Practice, net: Any, step: int) -> dict[str, Any]:
+    history = practice.history
+    return {
+        "state": "stopped" if practice.stopping else "completed",
+        "steps": step,
+        "train_loss": history.train_loss,
+        "eval_loss": history.eval_loss,
+        "first_eval_loss": history.first_eval_loss,
+        "best_step": history.best_step,
+        "tokens_per_second": round(history.per_second(history.tokens), 1),
+        "learned_tokens_per_second": round(history.per_second(history.learned_tokens), 1),
+        "peak_memory_mib": practice.device.peak_memory_mib(),
+        "seconds": round(practice.elapsed, 1),
+        "weights_changed": False,
+        "base_unchanged": True,
+        "trainable_parameters": sum(parameter.numel() for parameter in model.trainable(net).values()),
+    }
+
+
+def _note(work: Work, title: str, what: str, following: str) -> None:
+    work.emit("note", title=title, what=what, next=following)

@@ -1,0 +1,50 @@
+"""How many steps a run has, and after which of them it is tested. Pure."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from backend.errors import TrainingFailed
+from backend.specs import TrainSettings
+
+EVALUATIONS = 5  # at least so many in a run, the one before the first step not counted
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """steps_per_epoch and total: optimizer steps. evaluations: the steps after which to test, the last included."""
+
+    steps_per_epoch: int
+    total: int
+    evaluations: frozenset[int]
+
+    @property
+    def epochs(self) -> float:
+        return self.total / self.steps_per_epoch
+
+    def warmup(self, settings: TrainSettings) -> int:
+        """Steps in which the learning rate rises."""
+        return int(settings.warmup_ratio * self.total)
+
+
+def schedule(rows: int, validation_rows: int, settings: TrainSettings) -> Schedule:
+    """The schedule for `rows` training rows.
+
+    Every epoch is cut into equal parts, as many as are needed for EVALUATIONS tests in the whole run.
+    Raises TrainingFailed when there would be no step.
+    """
+    steps_per_epoch = math.ceil(rows / settings.effective_batch)
+    total = settings.max_steps if settings.max_steps >= 0 else math.ceil(steps_per_epoch * settings.num_train_epochs)
+    if total < 1 or steps_per_epoch < 1:
+        raise TrainingFailed(
+            "There is nothing to do in this run.",
+            f"It has {rows} examples and {max(total, 0)} steps.",
+            "Add examples, or set max_steps to -1 and num_train_epochs to 1 or more.",
+        )
+    if not validation_rows:
+        return Schedule(steps_per_epoch, total, frozenset())
+    parts = math.ceil(EVALUATIONS * steps_per_epoch / max(total, steps_per_epoch))
+    every = max(1.0, min(steps_per_epoch, total) / parts)
+    points = {round(every * k) for k in range(1, math.ceil(total / every) + 1)}
+    return Schedule(steps_per_epoch, total, frozenset(p for p in points if 1 <= p < total) | {total})

@@ -1,0 +1,105 @@
+"""Everything that a run needs to go on exactly where it was, as safetensors and JSON. No pickle is written or read.
+
+Rows need no position of their own: which ones a step learns from follows from the seed and the step.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from backend.training.history import History
+from backend.training.model import trainable
+
+if TYPE_CHECKING:
+    import torch
+
+WEIGHTS = "weights.safetensors"
+OPTIMIZER = "optimizer.safetensors"
+RNG = "rng.safetensors"
+STATE = "state.json"
+TRAINER_STATE = "trainer_state.json"  # the name that transformers reads
+
+
+def write(folder: Path, trainer: Any, history: History) -> None:
+    """Writes the state of `trainer` and `history` into `folder`. Raises OSError."""
+    optimizer = trainer.optimizer.state_dict()
+    moments = {f"{index}.{name}": value for index, values in optimizer["state"].items() for name, value in values.items()}
+    scaler = getattr(trainer.accelerator, "scaler", None)
+    state = {
+        "groups": optimizer["param_groups"],
+        "scheduler": trainer.lr_scheduler.state_dict(),
+        "scaler": scaler.state_dict() if scaler else None,
+        "history": history.to_dict(),
+    }
+    _save(folder / WEIGHTS, trainable(trainer.model))
+    _save(folder / OPTIMIZER, moments)
+    _save(folder / RNG, _random_states())
+    (folder / STATE).write_text(json.dumps(state), "utf-8")
+    trainer.state.save_to_json(str(folder / TRAINER_STATE))
+
+
+def read_history(checkpoint: Path) -> History:
+    """What the run had reached at `checkpoint`."""
+    return History.from_dict(_state(checkpoint)["history"])
+
+
+def load_weights(checkpoint: Path, model: Any) -> None:
+    """Puts the trainable weights of `checkpoint` into `model`. Raises ValueError when the names are not the same."""
+    import torch
+    from safetensors.torch import load_file
+
+    saved, wanted = load_file(checkpoint / WEIGHTS), trainable(model)
+    if saved.keys() != wanted.keys():
+        raise ValueError("the checkpoint holds other weights than this model trains")
+    with torch.no_grad():
+        for name, parameter in wanted.items():
+            parameter.copy_(saved[name])
+
+
+def load_optimizer(checkpoint: Path, trainer: Any) -> None:
+    """Puts the states of the optimizer, the schedule and (in fp16) the scaler of `checkpoint` into `trainer`."""
+    from safetensors.torch import load_file
+
+    state = _state(checkpoint)
+    moments: dict[int, dict[str, torch.Tensor]] = {}
+    for name, value in load_file(checkpoint / OPTIMIZER).items():
+        index, _, field = name.partition(".")
+        moments.setdefault(int(index), {})[field] = value
+    trainer.optimizer.load_state_dict({"state": moments, "param_groups": state["groups"]})
+    trainer.lr_scheduler.load_state_dict(state["scheduler"])
+    if state["scaler"]:
+        trainer.accelerator.scaler.load_state_dict(state["scaler"])
+
+
+def load_random_state(checkpoint: Path) -> None:
+    """Sets torch's random generators as they were at `checkpoint`."""
+    import torch
+    from safetensors.torch import load_file
+
+    states = load_file(checkpoint / RNG)
+    torch.set_rng_state(states["cpu"])
+    if "cuda" in states and torch.cuda.is_available():
+        torch.cuda.set_rng_state(states["cuda"])
+
+
+def _random_states() -> dict[str, torch.Tensor]:
+    import torch
+
+    states = {"cpu": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        states["cuda"] = torch.cuda.get_rng_state()
+    return states
+
+
+def _save(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
+    from safetensors.torch import save_file
+
+    save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, path)
+
+
+def _state(checkpoint: Path) -> dict[str, Any]:
+    state: dict[str, Any] = json.loads((checkpoint / STATE).read_text("utf-8"))
+    return state

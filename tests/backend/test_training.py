@@ -1,0 +1,299 @@
+"""A tiny random Llama goes through the whole training path: what is learned, told, kept, refused and resumed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend import training
+from backend.encoded import Encoded
+from backend.errors import BadSetting, MissingPart, NotEnough, TrainingFailed
+from tests.backend.tiny_run import FakeWork, make_model, make_run, run_of
+
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # peft and trl use names that transformers renames
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_model(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(scope="module")
+def finished(model: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[FakeWork, dict[str, Any]]:
+    work = make_run(tmp_path_factory.mktemp("run"), model)
+    return work, training.run(work)
+
+
+def weights(folder: Path) -> dict[str, Any]:
+    from safetensors.torch import load_file
+
+    return load_file(folder / "result" / "adapter" / "adapter_model.safetensors")
+
+
+def test_a_run_learns_and_says_so(finished: tuple[FakeWork, dict[str, Any]]) -> None:
+    work, result = finished
+    assert result["state"] == "completed"
+    assert result["steps"] == 15
+    assert result["eval_loss"] < result["first_eval_loss"]
+    assert result["weights_changed"] is True
+    assert result["base_unchanged"] is True
+    assert result["learned_tokens_per_second"] < result["tokens_per_second"]
+    assert result["trainable_parameters"] == sum(tensor.numel() for tensor in weights(work.folder).values())
+
+
+def test_the_events_draw_a_whole_curve(finished: tuple[FakeWork, dict[str, Any]]) -> None:
+    work, result = finished
+    assert [event["step"] for event in work.told("step")] == list(range(1, 16))
+    tested = [event["step"] for event in work.told("eval")]
+    assert tested[0] == 0
+    assert tested[-1] == 15
+    assert len(tested) == len(set(tested)) >= 6
+    assert work.told("eval")[0]["loss"] == result["first_eval_loss"]
+    assert set(work.told("step")[0]) == {
+        "step", "epoch", "loss", "learning_rate", "grad_norm", "tokens_per_second", "memory_mib"
+    }  # fmt: skip
+    sample = work.told("sample")[-1]
+    assert (sample["step"], sample["expected"]) == (15, "w2 w1")
+    assert [phase for i, phase in enumerate(work.phases) if phase not in work.phases[:i]] == [
+        "Preparing", "Loading the model", "Testing", "Practising", "Saving", "Checking"
+    ]  # fmt: skip
+
+
+def test_the_proof_compares_every_tensor(finished: tuple[FakeWork, dict[str, Any]]) -> None:
+    (proof,) = finished[0].told("proof")
+    assert proof["changed_tensors"] == proof["trainable_tensors"] == 28
+    assert (proof["base_tensors"], proof["base_changed"]) == (20, 0)
+    assert proof["base_checked"] == "every base tensor, whole"
+    assert proof["reloaded_loss"] == proof["trained_loss"]
+
+
+def test_the_adapter_is_loaded_by_peft_alone_and_gives_the_loss_told(
+    finished: tuple[FakeWork, dict[str, Any]], model: Path
+) -> None:
+    import torch
+
+    from backend.model_folder import attach, load
+    from backend.rows_on_disk import read_rows
+
+    work, result = finished
+    tuned = attach(load(model, torch.float32), work.folder / "result" / "adapter")
+    total = learned = 0.0
+    for row in read_rows(work.folder)[1]:
+        ids, labels = torch.tensor(row.input_ids)[None].long(), torch.tensor(row.labels)[None].long()
+        with torch.no_grad():
+            total += float(tuned(input_ids=ids, labels=labels).loss) * row.learned
+        learned += row.learned
+    assert total / learned == pytest.approx(result["eval_loss"], rel=1e-5)
+
+
+def test_the_tokenizer_travels_with_the_adapter(finished: tuple[FakeWork, dict[str, Any]], model: Path) -> None:
+    kept = finished[0].folder / "result" / "adapter"
+    assert (kept / "tokenizer.json").read_bytes() == (model / "tokenizer.json").read_bytes()
+    assert not list(kept.glob("*.bin"))
+
+
+@pytest.mark.parametrize(("first", "second"), [(2, 11), (5, 6), (9, 14)])
+def test_resumed_equals_uninterrupted(
+    finished: tuple[FakeWork, dict[str, Any]], model: Path, tmp_path: Path, first: int, second: int
+) -> None:
+    """Bit for bit on the processor: the same losses at every step, the same weights; stopped twice, with dropout."""
+    import torch
+
+    whole, result = finished
+    work = make_run(tmp_path, model)
+    for stop_at in (first, second):
+        work.stop_at = stop_at
+        stopped = training.run(work)
+        assert (stopped["state"], stopped["steps"]) == ("stopped", stop_at)
+        assert stopped["weights_changed"] is True
+        work.attempt += 1
+    work.stop_at = None
+    resumed = training.run(work)
+    assert work.losses() == whole.losses()
+    assert {e["step"]: e["loss"] for e in work.told("eval")} == {e["step"]: e["loss"] for e in whole.told("eval")}
+    assert [event["step"] for event in work.told("step")] == list(range(1, 16))
+    one, other = weights(whole.folder), weights(tmp_path)
+    assert one.keys() == other.keys()
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    assert (resumed["best_step"], resumed["train_loss"]) == (result["best_step"], result["train_loss"])
+
+
+def test_a_run_killed_after_its_last_checkpoint_is_finished_without_another_step(model: Path, tmp_path: Path) -> None:
+    work = make_run(tmp_path, model, max_steps=7)
+    whole = training.run(work)
+    work.events.clear()
+    again = training.run(work)
+    assert not work.told("step")
+    assert (again["steps"], again["eval_loss"]) == (7, whole["eval_loss"])
+    assert again["weights_changed"] is True
+
+
+def test_a_damaged_checkpoint_is_passed_over(model: Path, tmp_path: Path) -> None:
+    whole, work = make_run(tmp_path / "whole", model), make_run(tmp_path / "run", model)
+    training.run(whole)
+    work.stop_at = 9
+    training.run(work)
+    damaged = tmp_path / "run" / "checkpoints" / "step-9" / "weights.safetensors"
+    damaged.write_bytes(damaged.read_bytes()[:-1] + b"x")
+    work.stop_at = None
+    training.run(work)
+    steps = [event["step"] for event in work.told("step")]
+    assert steps == [*range(1, 10), *range(9, 16)]  # from the checkpoint at step 8
+    assert work.losses() == whole.losses()
+
+
+def test_accumulation_changes_nothing_in_what_is_learned(model: Path, tmp_path: Path) -> None:
+    """Each step's loss is a mean over the learned tokens of all its rows, however they are cut."""
+    whole = make_run(tmp_path / "8", model, lora_dropout=0.0, max_steps=6)
+    cut = make_run(
+        tmp_path / "4x2", model, lora_dropout=0.0, max_steps=6,
+        per_device_train_batch_size=2, gradient_accumulation_steps=4,
+    )  # fmt: skip
+    training.run(whole)
+    training.run(cut)
+    assert cut.losses() == pytest.approx(whole.losses(), rel=1e-5)
+
+
+def test_packing_changes_nothing_in_what_is_learned(model: Path, tmp_path: Path) -> None:
+    """Rows joined into one do not see each other."""
+    apart = make_run(tmp_path / "apart", model, lora_dropout=0.0, max_steps=6)
+    joined = make_run(tmp_path / "joined", model, lora_dropout=0.0, max_steps=6, packing=True)
+    training.run(apart)
+    training.run(joined)
+    assert joined.losses() == pytest.approx(apart.losses(), rel=1e-5)
+
+
+def test_early_stopping_keeps_the_best_weights(model: Path, tmp_path: Path) -> None:
+    """Trained far too hard on four rows, the validation loss rises: the run ends, the best checkpoint is the result."""
+    work = make_run(
+        tmp_path, model, rows=4, learning_rate=0.1, num_train_epochs=60, early_stopping_patience=2,
+        lora_rank=32, lr_scheduler_type="constant", lora_dropout=0.0,
+    )  # fmt: skip
+    result = training.run(work)
+    tested = {event["step"]: event["loss"] for event in work.told("eval") if event["step"]}
+    assert result["steps"] < 60
+    assert result["best_step"] == min(tested, key=lambda step: tested[step]) < result["steps"]
+    assert result["eval_loss"] == min(tested.values())
+    (proof,) = work.told("proof")
+    assert proof["trained_loss"] == pytest.approx(result["eval_loss"])
+    assert any(note["title"] == "Stopped early" for note in work.told("note"))
+
+
+def test_without_validation_rows_the_last_weights_are_kept(model: Path, tmp_path: Path) -> None:
+    work = make_run(tmp_path, model, validation=0, max_steps=3)
+    result = training.run(work)
+    assert (result["eval_loss"], result["best_step"], result["steps"]) == (None, 3, 3)
+    assert not work.told("eval")
+
+
+def test_a_stop_before_the_first_step_leaves_no_result(model: Path, tmp_path: Path) -> None:
+    work = make_run(tmp_path, model)
+    work.stop_at = 0
+    result = training.run(work)
+    assert (result["state"], result["steps"], result["weights_changed"]) == ("stopped", 0, False)
+    assert not (tmp_path / "result").exists()
+
+
+def test_full_training_changes_all_weights_and_leaves_the_base_on_disk(model: Path, tmp_path: Path) -> None:
+    before = {file.name: file.read_bytes() for file in model.iterdir()}
+    work = make_run(tmp_path, model, method="full", learning_rate=1e-3, max_steps=5)
+    result = training.run(work)
+    assert result["weights_changed"] is result["base_unchanged"] is True
+    assert result["eval_loss"] < result["first_eval_loss"]
+    assert (tmp_path / "result" / "model" / "model.safetensors").is_file()
+    assert {file.name: file.read_bytes() for file in model.iterdir()} == before
+
+
+def test_qlora_trains_on_a_4_bit_base(model: Path, tmp_path: Path) -> None:
+    work = make_run(tmp_path, model, method="qlora", max_steps=4)
+    result = training.run(work)
+    assert result["eval_loss"] < result["first_eval_loss"]
+    assert (result["weights_changed"], result["base_unchanged"]) == (True, True)
+    assert {tensor.dtype.itemsize for tensor in weights(tmp_path).values()} == {4}
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [({"max_steps": 0}, "nothing to do"), ({"learning_rate": 1e-50}, "learned nothing")],
+)
+def test_a_run_that_would_do_nothing_fails(model: Path, tmp_path: Path, settings: dict[str, Any], words: str) -> None:
+    with pytest.raises(TrainingFailed, match=words):
+        training.run(make_run(tmp_path, model, **{"max_steps": 2, **settings}))
+
+
+def test_rows_without_an_answer_are_refused(model: Path, tmp_path: Path) -> None:
+    with pytest.raises(TrainingFailed, match="nothing to learn"):
+        training.run(run_of(tmp_path, model, [Encoded([1, 2, 3], [-100, -100, -100])] * 8, []))
+
+
+def test_numbers_out_of_bounds_end_the_run(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from backend.training import learner
+
+    scored = learner.summed_loss
+    monkeypatch.setattr(learner, "summed_loss", lambda *given: scored(*given) * float("nan"))
+    with pytest.raises(TrainingFailed, match="broke down at step 1") as caught:
+        training.run(make_run(tmp_path, model, validation=0))
+    assert "0.0025" in caught.value.next
+    assert not (tmp_path / "result").exists()
+
+
+def test_a_changed_data_file_is_refused(model: Path, tmp_path: Path) -> None:
+    work = make_run(tmp_path, model)
+    file = tmp_path / "data" / "train.parquet"
+    file.write_bytes(file.read_bytes()[:-8] + b"corrupt!")
+    with pytest.raises(TrainingFailed, match="damaged"):
+        training.run(work)
+
+
+def test_unknown_target_modules_are_refused(model: Path, tmp_path: Path) -> None:
+    with pytest.raises(BadSetting, match="c_attn"):
+        training.run(make_run(tmp_path, model, target_modules=("q_proj", "c_attn")))
+
+
+def test_a_base_with_pickled_weights_is_refused(model: Path, tmp_path: Path) -> None:
+    work = make_run(tmp_path / "run", model)
+    pickled = tmp_path / "pickled"
+    pickled.mkdir()
+    for file in model.iterdir():
+        if file.suffix != ".safetensors":
+            (pickled / file.name).write_bytes(file.read_bytes())
+    (pickled / "pytorch_model.bin").write_bytes(b"\x80\x04.")
+    work.spec["model"]["path"] = str(pickled)
+    with pytest.raises(MissingPart, match="safetensors"):
+        training.run(work)
+
+
+def test_too_little_memory_halves_the_micro_batch_and_keeps_what_is_learned(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from backend.training import learner
+
+    whole = make_run(tmp_path / "whole", model, lora_dropout=0.0, max_steps=4)
+    training.run(whole)
+    scored = learner.summed_loss
+
+    def with_little_memory(net: Any, batch: Any) -> Any:
+        if len(batch.inputs["input_ids"]) > 2 and net.training:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return scored(net, batch)
+
+    monkeypatch.setattr(learner, "summed_loss", with_little_memory)
+    small = make_run(tmp_path / "small", model, lora_dropout=0.0, max_steps=4)
+    training.run(small)
+    assert small.losses() == pytest.approx(whole.losses(), rel=1e-5)
+    assert [note["title"] for note in small.told("note")] == ["Memory ran short"] * 2
+
+
+def test_memory_that_never_suffices_ends_the_run(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from backend.training import learner
+
+    def never(*_: Any) -> Any:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
+
+    monkeypatch.setattr(learner, "summed_loss", never)
+    with pytest.raises(NotEnough, match="not enough memory"):
+        training.run(make_run(tmp_path, model))

@@ -1,0 +1,123 @@
+"""A run folder with a tiny random Llama and a toy task, so that the whole training path takes a second or two."""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from backend.encoded import Encoded
+from backend.rows_on_disk import write_rows
+from backend.specs import DataRef, ModelRef, RunSpec, TrainSettings
+from backend.template import Tokeniser
+
+TEMPLATE = (
+    "{% for m in messages %}<|{{ m['role'] }}|> {{ m['content'] }} <|end|> {% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+)
+WORDS = [f"w{i}" for i in range(40)]
+SPECIALS = ["<pad>", "<|user|>", "<|assistant|>", "<|end|>"]
+
+
+def make_model(folder: Path, **config: Any) -> Path:
+    """A Llama of 2 layers and width 64 with random weights (seed 0), saved as safetensors with its tokenizer."""
+    import torch
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    words = [*SPECIALS, *WORDS]
+    tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="<pad>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer.add_special_tokens(SPECIALS)
+    torch.manual_seed(0)
+    shape = {"num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "tie_word_embeddings": True}
+    model = LlamaForCausalLM(
+        LlamaConfig(vocab_size=len(words), hidden_size=64, intermediate_size=128, **{**shape, **config})
+    )
+    model.save_pretrained(folder)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    about = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "eos_token": "<|end|>",
+        "pad_token": "<pad>",
+        "chat_template": TEMPLATE,
+    }
+    (folder / "tokenizer_config.json").write_text(json.dumps(about), "utf-8")
+    return folder
+
+
+def conversations(count: int, seed: int = 0) -> list[list[dict[str, str]]]:
+    """The toy task: answer with the words of the question backwards; 2 to 6 words."""
+    draw = random.Random(seed)
+    made = []
+    for _ in range(count):
+        words = draw.sample(WORDS[:8], draw.randint(2, 6))
+        answer = " ".join(reversed(words))
+        made.append([{"role": "user", "content": " ".join(words)}, {"role": "assistant", "content": answer}])
+    return made
+
+
+@dataclass
+class FakeWork:
+    """Stands in for the worker's context: keeps what it is told; asks to stop after the step `stop_at`."""
+
+    folder: Path
+    spec: dict[str, Any]
+    attempt: int = 1
+    stop_at: int | None = None
+    events: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    phases: list[str] = field(default_factory=list)
+    _steps: int = 0
+
+    def emit(self, kind: str, **data: Any) -> None:
+        json.dumps(data)  # what is told must be JSON
+        self.events.append((kind, data))
+
+    def progress(self, phase: str, done: int = 0, total: int = 0, seconds_left: float | None = None) -> None:
+        self.phases.append(phase)
+        self._steps = done if phase in ("Practising", "Testing") else self._steps
+
+    def should_stop(self) -> bool:
+        """Asked after each step, before the step is told: the step in question is one more than the last told."""
+        return self.stop_at is not None and self._steps + 1 >= self.stop_at
+
+    def told(self, kind: str) -> list[dict[str, Any]]:
+        return [data for told, data in self.events if told == kind]
+
+    def losses(self) -> dict[int, float]:
+        return {data["step"]: data["loss"] for data in self.told("step")}
+
+
+def make_run(folder: Path, model: Path, *, rows: int = 40, validation: int = 8, **settings: Any) -> FakeWork:
+    """A run folder as the services make it, with the toy task."""
+    tokeniser = Tokeniser.load(model)
+    data = [tokeniser.encode(messages) for messages in conversations(rows + validation)]
+    return run_of(folder, model, data[:rows], data[rows:], **settings)
+
+
+def run_of(
+    folder: Path, model: Path, train: list[Encoded], validation: list[Encoded], **settings: Any
+) -> FakeWork:
+    """A run folder with the given rows."""
+    chosen = {"precision": "fp32", "lora_dropout": 0.1, "learning_rate": 5e-3, **settings}
+    folder.mkdir(parents=True, exist_ok=True)
+    write_rows(folder, train, validation)
+    spec = RunSpec(
+        name="toy",
+        model=ModelRef(id="tests/tiny", path=model),
+        data=DataRef(
+            name="toy.jsonl",
+            sha256="",
+            train_rows=len(train),
+            validation_rows=len(validation),
+            train_tokens=sum(row.tokens for row in train),
+            learned_tokens=sum(row.learned for row in train),
+            longest=max((row.tokens for row in train), default=0),
+            held_out_prompts=(({"role": "user", "content": "w1 w2"},),),
+            held_out_answers=("w2 w1",),
+        ),
+        settings=TrainSettings.model_validate(chosen),
+    )
+    return FakeWork(folder, spec.model_dump(mode="json"))
