@@ -1,0 +1,133 @@
+"""Every check on every row: what is wrong with the data, what it holds twice, how it will be split."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from backend.data import (
+    checks_answers,
+    checks_content,
+    checks_file,
+    checks_structure,
+    checks_tokens,
+    duplicates,
+)
+from backend.data.checks_tokens import Encoder, Tokens
+from backend.data.duplicates import Duplicates
+from backend.data.kinds import problem
+from backend.data.options import Cancelled
+from backend.data.report import DuplicateRows, Report, SplitRows
+from backend.data.rows import DataSet, Problem, Row
+from backend.data.split import Split, split, split_with
+
+_SLICE = 4096  # rows between two looks at `cancelled`
+
+
+def check(
+    dataset: DataSet,
+    *,
+    tokeniser: Encoder | None = None,
+    max_length: int | None = None,
+    model_languages: tuple[str, ...] | None = None,
+    validation: DataSet | None = None,
+    progress: Callable[[float], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> Report:
+    """The report on `dataset`: every row, every check.
+
+    tokeniser: the chosen model's; without it nothing about tokens or its template is said. max_length: tokens a
+    row may have. model_languages: ISO 639-1 codes. validation: the test data that the person brought.
+    progress: told how far we are, 0 to 1. Raises Cancelled soon after `cancelled` says so.
+    """
+    rows = dataset.rows
+    tick = _Ticker(progress, cancelled)
+    problems = list(dataset.problems)
+    for found in _row_problems(rows, tokeniser.control_markers if tokeniser else (), tick):
+        problems.append(found)
+    problems += checks_answers.find(rows)
+    good = _without_errors(rows, problems)
+    tokens = Tokens() if tokeniser else None
+    if tokeniser and tokens is not None:
+        problems += checks_tokens.find(good, tokeniser, max_length, tokens, tick.part(0.3, 0.8, len(good)))
+        good = _without_errors(good, problems)
+    tick(0.8)
+    problems += checks_file.find(good, model_languages)
+    twice = duplicates.find(good)
+    tick(0.9)
+    problems += duplicates.problems(good, twice)
+    divided, leaks = _split(good, twice, validation)
+    problems += leaks
+    problems.sort(key=lambda p: (p.row > 0, p.line, p.row))
+    tick(1.0)
+    return Report(
+        source=dataset.source,
+        rows=dataset.total_rows or len(rows),
+        usable=len(good),
+        problems=problems,
+        duplicates=_duplicate_rows(good, twice),
+        split=SplitRows(len(divided.train), len(divided.validation), divided.leaks, divided.sentence),
+        tokens=tokens,
+    )
+
+
+class _Ticker:
+    """Tells progress and notices that the person has cancelled."""
+
+    def __init__(self, progress: Callable[[float], None] | None, cancelled: Callable[[], bool] | None) -> None:
+        self._progress, self._cancelled = progress, cancelled
+
+    def __call__(self, fraction: float) -> None:
+        if self._cancelled is not None and self._cancelled():
+            raise Cancelled
+        if self._progress is not None:
+            self._progress(fraction)
+
+    def part(self, start: float, end: float, total: int) -> Callable[[int], None]:
+        """A ticker for `total` rows within a part of the whole."""
+        return lambda done: self(start + (end - start) * done / max(total, 1))
+
+
+def _row_problems(rows: Sequence[Row], control_markers: Iterable[str], tick: _Ticker) -> Iterator[Problem]:
+    faults = checks_content.text_faults(control_markers)
+    told = tick.part(0.0, 0.3, len(rows))
+    for start in range(0, len(rows), _SLICE):
+        told(start)
+        part = rows[start : start + _SLICE]
+        yield from checks_structure.find(part)
+        yield from checks_content.find(part, faults)
+    yield from checks_file.system_messages(rows)
+
+
+def _without_errors(rows: Sequence[Row], problems: Iterable[Problem]) -> list[Row]:
+    bad = {p.row for p in problems if p.severity == "error"}
+    return [row for row in rows if row.row not in bad]
+
+
+def _duplicate_rows(rows: Sequence[Row], twice: Duplicates) -> DuplicateRows:
+    exact, near = twice.exact_count, twice.near_count
+    groups = [[rows[i].row for i in group] for group in twice.groups]
+    return DuplicateRows(exact, near, len(rows) - exact - near, groups)
+
+
+def _split(rows: list[Row], twice: Duplicates, validation: DataSet | None) -> tuple[Split, list[Problem]]:
+    if validation is None:
+        return split(rows, together=twice.together), []
+    divided = split_with(rows, validation.rows)
+    leaked = [rows[i] for i in divided.validation if i < len(rows)]
+    return divided, [problem(row, "leak", "This row also stands in the test data, or almost does.") for row in leaked]
+
+
+def summary(report: Report) -> list[str]:
+    """The report in a few sentences, the most important first."""
+    sentences = [f"{report.usable:,} of {report.rows:,} rows can be used."]
+    kinds = Counter(p.severity for p in report.problems)
+    if kinds:
+        sentences.append(f"{kinds['error']:,} errors and {kinds['warning']:,} warnings were found.")
+    twice = report.duplicates
+    if twice.exact or twice.near:
+        sentences.append(
+            f"{twice.distinct:,} of the usable rows are distinct: {twice.exact:,} repeat another row and "
+            f"{twice.near:,} almost do."
+        )
+    return [*sentences, report.split.sentence]

@@ -1,0 +1,66 @@
+"""What is answered: repetition, very short answers, different answers to one question."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from statistics import median
+
+from backend.data.conversation import answers, content, last_answer, normalise
+from backend.data.excerpt import excerpt
+from backend.data.kinds import problem
+from backend.data.repetition import repeated
+from backend.data.rows import Problem, Row
+
+_TYPICAL = 30  # characters: where the middle answer is shorter, short answers are the task (labels, numbers)
+
+
+def find(rows: Sequence[Row]) -> Iterator[Problem]:
+    """Problems in the answers of `rows`."""
+    yield from repetitions(rows)
+    yield from short_answers(rows)
+    yield from conflicts(rows)
+
+
+def repetitions(rows: Sequence[Row]) -> Iterator[Problem]:
+    """Answers in which one sentence stands five times or more."""
+    for row in rows:
+        for answer in answers(row):
+            found = repeated(answer)
+            if found:
+                sentence, times = found
+                message = f"One sentence stands {times} times in the answer; the model would learn to repeat itself."
+                yield problem(row, "repetition", message, excerpt(sentence))
+                break
+
+
+def short_answers(rows: Sequence[Row]) -> Iterator[Problem]:
+    """Answers far shorter than is usual in this file: a tenth of the middle one, ten characters at most."""
+    lengths = [(row, len(last_answer(row).strip())) for row in rows if row.text is None]
+    middle = median([length for _, length in lengths if length] or [0])
+    if middle < _TYPICAL:
+        return
+    limit = min(10, int(middle) // 10)
+    for row, length in lengths:
+        if 0 < length <= limit and not row.messages[-1].get("tool_calls"):
+            message = f"The answer has {length} characters; answers here usually have about {int(middle)}."
+            yield problem(row, "very_short_answer", message, excerpt(last_answer(row)))
+
+
+def conflicts(rows: Sequence[Row]) -> Iterator[Problem]:
+    """Rows with the question of an earlier row and another answer."""
+    by_question: dict[tuple[str, ...], list[tuple[Row, str]]] = defaultdict(list)
+    for row in rows:
+        if row.text is None and row.messages and row.messages[-1]["role"] == "assistant" and row.rejected is None:
+            context = tuple(normalise(content(m)) for m in row.messages[:-1])
+            if any(context) and content(row.messages[-1]).strip():
+                by_question[context].append((row, normalise(content(row.messages[-1]))))
+    for same in by_question.values():
+        first, answer = same[0]
+        for row, other in same[1:]:
+            if other != answer:
+                message = (
+                    f"Line {first.line} has the same question with another answer; "
+                    "the model can't tell which one is right."
+                )
+                yield problem(row, "conflicting_answers", message, excerpt(last_answer(row)))

@@ -1,0 +1,95 @@
+"""The file as a whole: how many rows, system messages in some only, one question everywhere, the language."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from backend.data.checks_structure import SYSTEM
+from backend.data.conversation import content, normalise, question, whole
+from backend.data.kinds import problem
+from backend.data.language import NAMES, shares
+from backend.data.rows import Problem, Row
+
+_LANGUAGE_SAMPLE = 400  # rows, spread over the file
+_LANGUAGE_SHARE = 0.3  # of the recognised rows, before it is worth a word
+_LEAST_RECOGNISED = 5  # rows
+
+
+def find(rows: Sequence[Row], model_languages: Sequence[str] | None) -> Iterator[Problem]:
+    """Problems of the file; `rows` are those that can be used."""
+    yield from size(len(rows))
+    yield from same_input(rows)
+    yield from languages(rows, model_languages)
+
+
+def size(count: int) -> Iterator[Problem]:
+    """The guide's rule: 200 to 2,000 good examples; 50 may teach nothing; beyond 10,000 little is gained."""
+    if count < 10:
+        yield problem(
+            None, "too_few", f"There are only {count} usable rows. That is too few to learn from or to test with."
+        )
+    elif count < 50:
+        yield problem(None, "too_few", f"There are {count} usable rows. Fewer than 50 may teach the model nothing.")
+    elif count < 200:
+        yield problem(
+            None, "too_few", f"There are {count} usable rows. It can work; 200 to 2,000 is what usually does."
+        )
+    elif count > 10_000:
+        yield problem(
+            None, "too_many", f"There are {count:,} usable rows. Beyond 10,000 each further row brings little."
+        )
+    elif count > 2_000:
+        yield problem(
+            None, "too_many", f"There are {count:,} usable rows. From 2,000 on, better rows help more than more rows."
+        )
+
+
+def same_input(rows: Sequence[Row]) -> Iterator[Problem]:
+    """One question in every row: usually the wrong column was taken for the question."""
+    questions = {normalise(question(row)) for row in rows if row.text is None and row.rejected is None}
+    chats = sum(row.text is None for row in rows)
+    if chats >= 5 and len(questions) == 1 and questions != {""}:
+        message = "Every row asks the same question. Probably the wrong column was taken for the question."
+        yield problem(None, "same_input_everywhere", message, next(iter(questions))[:80])
+
+
+def system_messages(rows: Sequence[Row]) -> Iterator[Problem]:
+    """Rows that differ from most in having, or not having, a system message."""
+    chats = [row for row in rows if row.messages]
+    having = [any(m["role"] in SYSTEM for m in row.messages) for row in chats]
+    with_system, total = sum(having), len(chats)
+    if with_system in (0, total):
+        return
+    most_have = with_system * 2 >= total
+    only = "" if most_have else "only "
+    rest = f"{only}{with_system:,} of the {total:,} rows have one. A mixture makes the model unsure of itself."
+    for row, has in zip(chats, having, strict=True):
+        if has != most_have:
+            yield problem(row, "system_inconsistent", f"This row has {'a' if has else 'no'} system message; {rest}")
+
+
+def usual_system(rows: Sequence[Row]) -> str:
+    """The system message that most rows have, "" when none has one."""
+    found = Counter(content(m) for row in rows for m in row.messages[:1] if m["role"] in SYSTEM)
+    return found.most_common(1)[0][0] if found else ""
+
+
+def languages(rows: Sequence[Row], model_languages: Sequence[str] | None) -> Iterator[Problem]:
+    """The languages of the data that the model was not made for, when they are plain."""
+    if not model_languages or not rows:
+        return
+    step = max(1, len(rows) // _LANGUAGE_SAMPLE)
+    sample = [whole(row) for row in rows[::step]]
+    found = shares(sample)
+    foreign = {code: share for code, share in found.items() if code not in model_languages}
+    share = sum(foreign.values())
+    if share < _LANGUAGE_SHARE or share * len(sample) < _LEAST_RECOGNISED:
+        return
+    theirs = ", ".join(NAMES.get(code, code) for code in foreign)
+    its = ", ".join(NAMES.get(code, code) for code in model_languages)
+    message = (
+        f"About {share:.0%} of the text is in {theirs}; the model was made for {its}. "
+        "It can learn, but needs many more examples: choose a model that knows the language."
+    )
+    yield problem(None, "language_mismatch", message)

@@ -1,0 +1,227 @@
+"""Mending the data with the person: each kind of problem is accepted for all rows or for some, or refused.
+
+Nothing is changed without being listed, and the source is never changed: to undo, apply again with fewer kinds.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Set
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import orjson
+
+from backend.data import checks_answers, checks_content, checks_file, checks_structure, checks_tokens, duplicates
+from backend.data.checks_tokens import Encoder, Tokens
+from backend.data.conversation import content
+from backend.data.kinds import KINDS
+from backend.data.mend import Mend, mends, with_system, without_system
+from backend.data.report import Report
+from backend.data.rows import DataSet, Problem, Row
+from backend.errors import BadSetting, WorkspaceProblem
+
+Accepted = Mapping[str, "Literal['all'] | Set[int]"]  # kind: "all", or the numbers of the rows
+
+EVERYWHERE = {  # two more fixes that are no answer to one row's problem
+    "add_system": "Give every row without a system message the one that most rows have.",
+    "remove_system": "Take the system message out of every row.",
+}
+FIXABLE = (*(kind for kind, about in KINDS.items() if about.fix), *EVERYWHERE)
+# What `fix` accepts when nothing else is said: every error, and what no one can want otherwise.
+USUAL = (
+    *(kind for kind, about in KINDS.items() if about.fix and about.severity == "error"),
+    *("mojibake", "control_characters", "system_not_first", "same_role_twice", "duplicate"),
+)
+_MODEL_KINDS = ("template_refuses", "nothing_to_learn", "answer_vanishes", "leak")  # known from the report only
+_PASSES = 50  # one fix can lay bare a problem for the next, never without end
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change to one row. before, after: the messages that differ, as "role: content" lines; after is "" when
+    the row was left out."""
+
+    row: int
+    line: int
+    kind: str
+    what: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """The mended rows, and every change that led to them, in the order made."""
+
+    dataset: DataSet
+    changes: list[Change]
+
+    @property
+    def dropped(self) -> int:
+        """Rows of the file that are left out."""
+        return len({c.row for c in self.changes} - {row.row for row in self.dataset.rows})
+
+    @property
+    def changed(self) -> int:
+        """Rows that are kept and differ from the file."""
+        return len({c.row for c in self.changes} & {row.row for row in self.dataset.rows})
+
+
+def apply(
+    dataset: DataSet,
+    report: Report,
+    accept: Accepted,
+    *,
+    tokeniser: Encoder | None = None,
+    max_length: int | None = None,
+) -> Fixed:
+    """`dataset` with the accepted fixes. Give the tokeniser and max_length that the report was made with.
+
+    Raises BadSetting for a kind that has no fix.
+    """
+    unknown = sorted(set(accept) - set(FIXABLE))
+    if unknown:
+        raise BadSetting(
+            f"There is no fix for {unknown[0]!r}.", "", "The kinds that have one are: " + ", ".join(FIXABLE) + "."
+        )
+    work = _Work(dataset, accept, tokeniser, max_length)
+    problems: Iterable[Problem] = [*report.problems, *work.everywhere()]
+    for _ in range(_PASSES):
+        if not work.mend(problems):
+            break
+        problems = work.problems()
+    return Fixed(replace(dataset, rows=work.rows, problems=[], total_rows=len(work.rows)), work.changes)
+
+
+def write(fixed: Fixed, path: Path) -> Path:
+    """Writes the rows to `path` as JSON lines (`messages`), and the changes beside it; returns the change log's path.
+
+    Raises WorkspaceProblem when that can't be written.
+    """
+    log = path.with_name(path.stem + ".changes.jsonl")
+    try:
+        for target, records in ((path, map(_record, fixed.dataset.rows)), (log, map(asdict, fixed.changes))):
+            unfinished = target.with_name(target.name + ".part")
+            with unfinished.open("wb") as file:
+                file.writelines(orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE) for record in records)
+            os.replace(unfinished, target)
+    except OSError as error:
+        raise WorkspaceProblem(
+            f"{path.name} could not be written.",
+            f"The system says: {error.strerror or error}.",
+            "Choose another place.",
+        ) from error
+    return log
+
+
+class _Work:
+    """The rows on their way, with the changes made so far."""
+
+    def __init__(self, dataset: DataSet, accept: Accepted, tokeniser: Encoder | None, max_length: int | None) -> None:
+        self.rows = list(dataset.rows)
+        self._accept, self._tokeniser, self._max_length = accept, tokeniser, max_length
+        self._faults = checks_content.text_faults(tokeniser.control_markers if tokeniser else ())
+        self._mended: set[int] = set()
+        self._waiting: list[Problem] = []
+        self.changes = list(_unread(dataset))
+
+    def everywhere(self) -> Iterator[Problem]:
+        """A problem for each row that a fix for the whole file is to change."""
+        for kind in self._accept.keys() & EVERYWHERE.keys():
+            for row in self.rows:
+                has = any(m["role"] in checks_structure.SYSTEM for m in row.messages)
+                if row.messages and has == (kind == "remove_system"):
+                    yield Problem(row.line, row.row, kind, "warning", "")
+
+    def mend(self, problems: Iterable[Problem]) -> bool:
+        """Mend what was accepted of `problems`; False when nothing was. A row that can be mended is not left out in
+        the same pass: the mend may have cured it."""
+        by_row: dict[int, set[str]] = defaultdict(set)
+        for problem in problems:
+            rows = self._accept.get(problem.kind, ())
+            if rows == "all" or problem.row in rows:
+                by_row[problem.row].add(problem.kind)
+        if not by_row:
+            return False
+        ways = self._ways()
+        before, self.rows, self._mended, self._waiting = self.rows, [], set(), []
+        for row in before:
+            kinds = by_row.get(row.row, set())
+            kept = self._mend_row(row, [k for k in FIXABLE if k in kinds], ways) if kinds else row
+            if kept is not None:
+                self.rows.append(kept)
+        return bool(self._mended) or len(self.rows) < len(before)
+
+    def problems(self) -> Iterator[Problem]:
+        """What is wrong with the rows now, as far as the mends can have changed it."""
+        mended = [row for row in self.rows if row.row in self._mended]
+        yield from checks_structure.find(mended)
+        yield from checks_content.find(mended, self._faults)
+        yield from checks_answers.find(self.rows)
+        yield from checks_file.system_messages(self.rows)
+        if self._tokeniser is None:
+            yield from self._waiting
+        else:
+            yield from checks_tokens.find(mended, self._tokeniser, self._max_length, Tokens())
+        if "duplicate" in self._accept or "near_duplicate" in self._accept:
+            yield from duplicates.problems(self.rows)
+
+    def _ways(self) -> dict[str, Mend]:
+        with_one = sum(any(m["role"] in checks_structure.SYSTEM for m in row.messages) for row in self.rows)
+        chats = sum(bool(row.messages) for row in self.rows)
+        usual = checks_file.usual_system(self.rows)
+        ways = mends(self._faults, usual if with_one * 2 >= chats else None)
+        return {**ways, "add_system": with_system(usual), "remove_system": without_system}
+
+    def _mend_row(self, row: Row, kinds: list[str], ways: Mapping[str, Mend]) -> Row | None:
+        whole = row
+        for kind in kinds:
+            if kind in ways:
+                mended = ways[kind](row)
+                if mended != row:
+                    self.changes.append(_change(row, mended, kind))
+                    row = mended
+        losses = [kind for kind in kinds if kind not in ways]
+        if row is not whole:
+            self._mended.add(row.row)
+            self._waiting += [Problem(row.line, row.row, k, "error", "") for k in losses if k in _MODEL_KINDS]
+            return row
+        if losses:
+            self.changes.append(_change(row, None, losses[0]))
+            return None
+        return row
+
+
+def _unread(dataset: DataSet) -> Iterator[Change]:
+    """A change for each row that could not be read and so is missing from the start."""
+    told = {row.row for row in dataset.rows}
+    for problem in dataset.problems:
+        if problem.severity == "error" and problem.row not in told:
+            told.add(problem.row)
+            what = f"Left out, since it could not be used. {problem.message}"
+            yield Change(problem.row, problem.line, problem.kind, what, problem.quote, "")
+
+
+def _change(row: Row, mended: Row | None, kind: str) -> Change:
+    before, after = _lines(row), _lines(mended) if mended else []
+    what = KINDS[kind].fix if kind in KINDS else EVERYWHERE[kind]
+    only_before = "\n".join(line for line in before if line not in after)
+    only_after = "\n".join(line for line in after if line not in before)
+    return Change(row.row, row.line, kind, what, only_before, only_after)
+
+
+def _lines(row: Row) -> list[str]:
+    lines = [f"{m['role']}: {content(m)}" for m in row.messages]
+    lines += [f"rejected: {content(m)}" for m in row.rejected or ()]
+    return lines if row.text is None else [*lines, row.text]
+
+
+def _record(row: Row) -> dict[str, Any]:
+    if row.text is not None:
+        return {"text": row.text}
+    if row.rejected is not None:
+        return {"prompt": row.messages[:-1], "chosen": row.messages[-1:], "rejected": row.rejected}
+    return {"messages": row.messages, "tools": row.tools} if row.tools else {"messages": row.messages}

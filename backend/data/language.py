@@ -1,0 +1,114 @@
+"""Which language a text is in, said only when it is plain: by its script, else by its small words.
+
+No model and no download. Of two languages that share a script the one whose commonest words stand in the text
+wins, and only by a clear margin. Short or mixed texts get no answer.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+
+NAMES = {
+    "ar": "Arabic", "bn": "Bengali", "cs": "Czech", "da": "Danish", "de": "German", "el": "Greek", "en": "English",
+    "es": "Spanish", "fa": "Persian", "fi": "Finnish", "fr": "French", "he": "Hebrew", "hi": "Hindi",
+    "hu": "Hungarian", "id": "Indonesian", "it": "Italian", "ja": "Japanese", "ko": "Korean", "nl": "Dutch",
+    "no": "Norwegian", "pl": "Polish", "pt": "Portuguese", "ro": "Romanian", "ru": "Russian", "sv": "Swedish",
+    "ta": "Tamil", "te": "Telugu", "th": "Thai", "tr": "Turkish", "uk": "Ukrainian", "vi": "Vietnamese",
+    "zh": "Chinese",
+}  # fmt: skip
+
+_SMALL_WORDS = {
+    "en": "the of and to in is that it for you with on are this be was as have not at or from by an your which can",
+    "de": "der die und das ist nicht ein eine zu den mit sich auf für sie es dem im auch wir ich werden bei oder wie",
+    "fr": "le la les de des et est un une du que pour dans qui vous ne pas sur avec ce il nous je au plus sont",
+    "es": "el la los de que y en un una es se por con para las no su lo como más del al está pero sus",
+    "pt": "o a os de que e do da em um uma é para com não se na no por mais as dos como você ao são",
+    "it": "il la di che e un una è per in non con sono si le dei del della da come più ma gli anche nel",
+    "nl": "de het een en van is dat in te niet op voor met zijn die aan ook er als bij maar wordt naar je",
+    "sv": "och att det som en på är av för med den till inte om har jag ett kan eller från men du vi",
+    "da": "og at det som en på er af for med den til ikke om har jeg et kan eller fra men du vi hvad",
+    "no": "og at det som en på er av for med den til ikke om har jeg et kan eller fra men du vi hva",
+    "fi": "ja on ei että se oli hän mutta ovat kun voi niin tai myös joka mitä ole tämä sen",
+    "pl": "i w nie na się z do to że jest jak o po co ale od tym czy są dla przez tak za może",
+    "cs": "a se v na je že to s z do o jako by pro ale jsem si po jsou která nebo když být tak",
+    "hu": "a az és hogy nem is egy van de meg ez ha csak már vagy azt mint volt lehet még",
+    "ro": "și de la în a nu cu pe este un o că din pentru mai sau care să ce se sunt prin fi",
+    "tr": "ve bir bu için da de ile çok ne o gibi daha olarak var ama olan mi değil ya en kadar",
+    "id": "yang dan di dengan untuk dari ini itu tidak pada adalah ke akan dalam saya anda atau bisa juga",
+    "vi": "là và của có không cho được các một trong người với này những để tôi khi đã bạn",
+}
+_LANGUAGES_OF: dict[str, list[str]] = {}
+for _code, _words in _SMALL_WORDS.items():
+    for _word in set(_words.split()):
+        _LANGUAGES_OF.setdefault(_word, []).append(_code)
+
+_SCRIPTS = (
+    ("ja", re.compile("[\u3040-\u30ff]")),
+    ("ko", re.compile("[\uac00-\ud7af\u1100-\u11ff]")),
+    ("zh", re.compile("[\u4e00-\u9fff]")),
+    ("uk", re.compile("[іїєґІЇЄҐ]")),
+    ("ru", re.compile("[а-яА-ЯёЁ]")),
+    ("el", re.compile("[\u0370-\u03ff]")),
+    ("he", re.compile("[\u0590-\u05ff]")),
+    ("fa", re.compile("[پچژگ]")),
+    ("ar", re.compile("[\u0600-\u06ff]")),
+    ("hi", re.compile("[\u0900-\u097f]")),
+    ("bn", re.compile("[\u0980-\u09ff]")),
+    ("ta", re.compile("[\u0b80-\u0bff]")),
+    ("te", re.compile("[\u0c00-\u0c7f]")),
+    ("th", re.compile("[\u0e00-\u0e7f]")),
+)
+_SHARED = {"zh": ("ja", "ko"), "ru": ("uk",), "ar": ("fa",)}  # letters that a rarer sign turns into another language
+_WORD = re.compile(r"[^\W\d_]+")
+_SAMPLE = 2000  # characters looked at
+_LEAST_WORDS = 6
+_LEAST_SHARE = 0.15  # of the words must be small words of the language
+_MARGIN = 1.25  # times as many as for the next language
+
+
+def detect(text: str) -> str | None:
+    """The ISO 639-1 code of the language of `text`, None when it is not plain."""
+    text = text[:_SAMPLE]
+    if not text.isascii():
+        by_script = _by_script(text)
+        if by_script:
+            return by_script
+    words = _WORD.findall(text.lower())
+    if len(words) < _LEAST_WORDS:
+        return None
+    hits = Counter(code for word in words for code in _LANGUAGES_OF.get(word, ()))
+    ranked = [*hits.most_common(2), ("", 0), ("", 0)]
+    (best, most), (_, next_most) = ranked[:2]
+    return best if most >= _LEAST_SHARE * len(words) and most >= _MARGIN * next_most else None
+
+
+def shares(texts: Iterable[str]) -> dict[str, float]:
+    """The share of each plainly recognised language among the texts where one was recognised, greatest first."""
+    found = Counter(code for code in map(detect, texts) if code)
+    total = sum(found.values())
+    return {code: count / total for code, count in found.most_common()}
+
+
+def _by_script(text: str) -> str | None:
+    letters = sum(map(str.isalpha, text))
+    for code, script in _SCRIPTS:
+        own = len(script.findall(text))
+        rare = code in ("ja", "uk", "fa")
+        if own >= (0.02 if rare else 0.4) * letters and own >= 2:
+            if rare and not _mostly(text, letters, _base_of(code)):
+                continue
+            return code
+    return None
+
+
+def _base_of(code: str) -> str:
+    return next(base for base, others in _SHARED.items() if code in others)
+
+
+def _mostly(text: str, letters: int, base: str) -> bool:
+    """True when the text is for the most part in the script that `base` shares with rarer signs."""
+    scripts = dict(_SCRIPTS)
+    own = sum(len(scripts[code].findall(text)) for code in (base, *_SHARED[base]))
+    return own >= 0.4 * letters
