@@ -95,6 +95,12 @@ class Architecture(Record):
         return self.linear_params + self.embedding_params + norms
 
     @property
+    def bias_params(self) -> int:
+        """What is left of num_params beside `counted_params`: biases, where it is little."""
+        rest = self.num_params - self.counted_params
+        return rest if 0 < rest < self.counted_params // 50 else 0
+
+    @property
     def params(self) -> int:
         return self.num_params or self.counted_params
 

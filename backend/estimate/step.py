@@ -39,7 +39,7 @@ class _Adam:
         self.state: list[Tensor] = []
 
     def step(self) -> None:
-        tape, learning = self.decoder.tape, self.decoder.learning
+        tape, learning = self.decoder.tape, self.decoder.weights.learning
         with tape.meter.purpose("optimizer"):
             if not self.state:
                 for tensor in learning:

@@ -1,0 +1,130 @@
+"""A model's weights on the card: loaded, packed to 4 bits, widened, and given adapters, in the order of the libraries.
+
+Sources: transformers 5 `core_model_loading.py` (four threads bring weights ahead of the one that packs them) and
+bitsandbytes (NF4 in blocks of 64 with an fp32 scale each, or under double quantisation an 8-bit scale and an fp32 one
+for each 256 of those; Dettmers et al., QLoRA, 2023); peft `prepare_model_for_kbit_training` and its fp32 adapters.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from backend.estimate.architecture import Architecture
+from backend.estimate.operations import FLOAT, Weight
+from backend.estimate.plan import Plan
+from backend.estimate.tape import Meter, Tape, Tensor
+
+_LOADED_AHEAD = 4
+_NF4_BLOCK = 64
+_SCALE_BLOCK = 256
+
+
+@dataclass
+class Layer:
+    """The linear layers of one block by name, and for each that is adapted its pair (A, B)."""
+
+    norm: Weight
+    weights: dict[str, Weight] = field(default_factory=dict)
+    adapters: dict[str, tuple[Weight, Weight]] = field(default_factory=dict)
+
+
+class Weights:
+    """All that stays on the card from the start; `learning` are the tensors that the optimizer changes.
+
+    rest: bytes of a number in norms, embeddings and head.
+    """
+
+    def __init__(self, shape: Architecture, plan: Plan, tape: Tape) -> None:
+        self.shape, self.plan, self.tape = shape, plan, tape
+        self.meter: Meter = tape.meter
+        self.learning: list[Tensor] = []
+        self.rest = FLOAT if plan.method == "qlora" and plan.fp32_norms else plan.width
+        self._held: list[Tensor] = []
+        self._packed: list[Tensor] = []
+        arriving = self._arriving()
+        self.embedding = self._whole(shape.vocab_size, shape.hidden_size, next(arriving))
+        self.layers = [self._layer(arriving) for _ in range(shape.num_layers)]
+        self.final_norm = self._whole(1, shape.hidden_size, next(arriving))
+        self.head = self.embedding
+        if not shape.tie_word_embeddings:
+            self.head = self._whole(shape.vocab_size, shape.hidden_size, next(arriving))
+        if self.rest != plan.width:
+            self._widen()
+        if plan.method == "full":
+            self.learning = [tape.leaf(tensor) for tensor in self._held]
+        for layer in self.layers:
+            self._adapt(layer)
+
+    def _arriving(self) -> Iterator[Tensor]:
+        """The weights as they come from disk, in 16 bits (32 at fp32)."""
+        shape = self.shape
+        matrices = [outputs * inputs for outputs, inputs in shape.matrices.values()]
+        embedding = shape.vocab_size * shape.hidden_size
+        counts = [embedding]
+        for _ in range(shape.num_layers):
+            counts += [*matrices, *[shape.hidden_size] * shape.layer_norms]
+            if shape.bias_params:
+                counts.append(shape.bias_params // shape.num_layers)
+        counts += [shape.hidden_size] if shape.tie_word_embeddings else [shape.hidden_size, embedding]
+        ahead = _LOADED_AHEAD if self.plan.method == "qlora" else 0
+        waiting: deque[Tensor] = deque()
+        for count in counts:
+            waiting.append(self.tape.new(count, self.plan.width))
+            if len(waiting) > ahead:
+                yield waiting.popleft()
+        while waiting:
+            yield waiting.popleft()
+
+    def _whole(self, outputs: int, inputs: int, tensor: Tensor) -> Weight:
+        self._held.append(tensor)
+        return Weight(outputs, inputs, self.rest, tensor=tensor)
+
+    def _layer(self, arriving: Iterator[Tensor]) -> Layer:
+        shape, weights = self.shape, {}
+        for name, (outputs, inputs) in shape.matrices.items():
+            tensor = next(arriving)
+            if self.plan.method == "qlora":
+                self._pack(outputs * inputs)
+                weights[name] = Weight(outputs, inputs, self.plan.width, packed=True)
+            else:
+                weights[name] = self._whole(outputs, inputs, tensor)
+            del tensor
+        norms = [self._whole(1, shape.hidden_size, next(arriving)) for _ in range(shape.layer_norms)]
+        if shape.bias_params:
+            self._held.append(next(arriving))
+        return Layer(norms[0], weights)
+
+    def _pack(self, count: int) -> None:
+        new, scales = self.tape.new, count // _NF4_BLOCK
+        self._packed.append(new(count // 2, 1))
+        with self.meter.purpose("quantisation scales"):
+            self._packed.append(new(16, FLOAT))
+            if self.plan.double_quant:
+                self._packed += [new(scales, 1), new(scales // _SCALE_BLOCK + 1, FLOAT), new(256, FLOAT)]
+            else:
+                self._packed.append(new(scales, FLOAT))
+
+    def _widen(self) -> None:
+        with self.meter.purpose("fp32 leftovers"):
+            for index, tensor in enumerate(self._held):
+                self._held[index] = self.tape.new(tensor.count, FLOAT)
+        for weight in (self.embedding, self.final_norm, self.head, *(layer.norm for layer in self.layers)):
+            weight.tensor = None
+
+    def _adapt(self, layer: Layer) -> None:
+        if self.plan.method == "full":
+            return
+        with self.meter.purpose("adapter"):
+            for name, weight in layer.weights.items():
+                if name in self.plan.targets:
+                    layer.adapters[name] = (
+                        self._learning(self.plan.rank, weight.inputs),
+                        self._learning(weight.outputs, self.plan.rank),
+                    )
+
+    def _learning(self, outputs: int, inputs: int) -> Weight:
+        tensor = self.tape.leaf(self.tape.new(outputs * inputs, FLOAT))
+        self.learning.append(tensor)
+        return Weight(outputs, inputs, FLOAT, tensor=tensor)
