@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -89,7 +90,7 @@ def _arrays(column: Any) -> list[npt.NDArray[np.int32]]:
         values[start:end]
         for chunk in column.chunks
         for values, offsets in [(chunk.values.to_numpy().copy(), chunk.offsets.to_numpy())]
-        for start, end in zip(offsets[:-1], offsets[1:], strict=True)
+        for start, end in pairwise(offsets)
     ]
 
 

@@ -1,7 +1,7 @@
 """Which rows are learned together: batches of similar length, the same ones for the same seed. Pure.
 
-The rows of one optimizer step do not depend on how it is cut into micro batches, so a smaller micro batch (when memory
-runs short) changes nothing in what is learned.
+The rows of one optimizer step do not depend on how it is cut into micro batches, so a smaller micro batch (when
+memory runs short) changes nothing in what is learned.
 """
 
 from __future__ import annotations

@@ -50,7 +50,9 @@ def newest(parent: Path) -> Path | None:
 def is_valid(checkpoint: Path, *, content: bool) -> bool:
     """Whether the manifest holds: the files' sizes, and with `content` their SHA-256."""
     noted = manifest.read(checkpoint)
-    return bool(noted) and noted.get("step") == step_of(checkpoint) and manifest.holds(checkpoint, content=content)
+    return (
+        noted is not None and noted.get("step") == step_of(checkpoint) and manifest.holds(checkpoint, content=content)
+    )
 
 
 @contextmanager
@@ -103,7 +105,7 @@ def _remove(checkpoint: Path) -> None:
 
 
 def _sync(target: Path) -> None:
-    """Sees a file's content, or the names in a folder, on the disk. Windows syncs no folders and needs it for none."""
+    """Sees a file's content, or the names in a folder, on the disk. Windows has no such call for folders."""
     if os.name == "nt" and target.is_dir():
         return
     descriptor = os.open(target, os.O_RDWR if os.name == "nt" else os.O_RDONLY)

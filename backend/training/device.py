@@ -112,7 +112,7 @@ def bf16_speed() -> float:
 
 
 def seconds_of_product(dtype: torch.dtype, budget: float = 0.2) -> float:
-    """Seconds of one matrix product of the size that a small model's step has (512 x 576 x 1536), the best of some."""
+    """Seconds of one matrix product as in a small model's step (512 x 576 by 576 x 1536), the best of some."""
     import torch
 
     left, right = torch.ones(512, 576, dtype=dtype), torch.ones(576, 1536, dtype=dtype)

@@ -69,5 +69,7 @@ def _cross_entropy() -> Any:
 
 
 def _parts(logits: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    import torch
+
     values = _VALUES_AT_ONCE.get(logits.device.type, _VALUES_ON_CARD)
-    return logits.split(max(1, values // logits.shape[-1]))
+    return torch.split(logits, max(1, values // logits.shape[-1]))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from backend import model_folder
 from backend.errors import BadSetting, MissingPart, TrainingFailed
 from backend.specs import TrainSettings
-from backend.training.device import Device, seconds_of_product
+from backend.training.device import Device
 
 if TYPE_CHECKING:
     import torch

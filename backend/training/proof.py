@@ -72,7 +72,9 @@ def digest(tensor: torch.Tensor, *, whole: bool = True) -> str:
     return sha.hexdigest()
 
 
-def prove(model: Any, before: Fingerprint, base_folder: Path, saved: Path, loss: Callable[[], float], rows: int) -> Proof:
+def prove(
+    model: Any, before: Fingerprint, base_folder: Path, saved: Path, loss: Callable[[], float], rows: int
+) -> Proof:
     """Compares `model` with `before`, then empties its trainable weights, loads those in `saved` and compares `loss`.
 
     Raises TrainingFailed when no weight changed, a base weight did, or the saved weights do not give the same loss.

@@ -26,7 +26,9 @@ TRAINER_STATE = "trainer_state.json"  # the name that transformers reads
 def write(folder: Path, trainer: Any, history: History) -> None:
     """Writes the state of `trainer` and `history` into `folder`. Raises OSError."""
     optimizer = trainer.optimizer.state_dict()
-    moments = {f"{index}.{name}": value for index, values in optimizer["state"].items() for name, value in values.items()}
+    moments = {
+        f"{index}.{name}": value for index, values in optimizer["state"].items() for name, value in values.items()
+    }
     scaler = getattr(trainer.accelerator, "scaler", None)
     state = {
         "groups": optimizer["param_groups"],

@@ -166,7 +166,7 @@ def test_packing_changes_nothing_in_what_is_learned(model: Path, tmp_path: Path)
 
 
 def test_early_stopping_keeps_the_best_weights(model: Path, tmp_path: Path) -> None:
-    """Trained far too hard on four rows, the validation loss rises: the run ends, the best checkpoint is the result."""
+    """Trained far too hard on four rows, the validation loss rises: the run ends, the best weights are the result."""
     work = make_run(
         tmp_path, model, rows=4, learning_rate=0.1, num_train_epochs=60, early_stopping_patience=2,
         lora_rank=32, lr_scheduler_type="constant", lora_dropout=0.0,
@@ -204,6 +204,15 @@ def test_full_training_changes_all_weights_and_leaves_the_base_on_disk(model: Pa
     assert result["eval_loss"] < result["first_eval_loss"]
     assert (tmp_path / "result" / "model" / "model.safetensors").is_file()
     assert {file.name: file.read_bytes() for file in model.iterdir()} == before
+
+
+def test_a_test_in_between_changes_nothing_in_what_qlora_learns(model: Path, tmp_path: Path) -> None:
+    """bitsandbytes repacks weights when it evaluates on a processor; gradients must go through them all the same."""
+    with_tests = make_run(tmp_path / "with", model, method="qlora", max_steps=5)
+    without = make_run(tmp_path / "without", model, method="qlora", max_steps=5, validation=0)
+    training.run(with_tests)
+    training.run(without)
+    assert with_tests.losses() == without.losses()
 
 
 def test_qlora_trains_on_a_4_bit_base(model: Path, tmp_path: Path) -> None:

@@ -97,9 +97,7 @@ def make_run(folder: Path, model: Path, *, rows: int = 40, validation: int = 8, 
     return run_of(folder, model, data[:rows], data[rows:], **settings)
 
 
-def run_of(
-    folder: Path, model: Path, train: list[Encoded], validation: list[Encoded], **settings: Any
-) -> FakeWork:
+def run_of(folder: Path, model: Path, train: list[Encoded], validation: list[Encoded], **settings: Any) -> FakeWork:
     """A run folder with the given rows."""
     chosen = {"precision": "fp32", "lora_dropout": 0.1, "learning_rate": 5e-3, **settings}
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,208 @@
+"""How a training goes, in plain words: a health light, one sentence, and the one change to try. Pure.
+
+The rules come from the guide (spikes: halve the rate; barely any change after 100 steps: times 1.5; over five rounds
+risk learning by heart) and from what its users run into: data that was known already, validation that never improves.
+The thresholds below are ours, set so that the recorded curves in the tests get the verdict that a person gives them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any, Literal
+
+from backend.specs import TrainSettings
+
+Event = Mapping[str, Any]
+
+EARLY = 10  # steps before anything can be said
+FLAT_AFTER = 100  # steps (the guide)
+_WINDOW = 10  # steps that a median is taken over
+_SPIKE = 1.5  # times the median before it ...
+_SPIKE_LEAST = 0.3  # ... and at least so much above it (nats)
+_DIVERGED = 1.3  # times the lowest median so far
+_FALL = 0.05  # a fall of the loss by less than this share is none
+_RISE = 0.03  # a rise of the validation loss by this share is one
+_KNOWN = 0.1  # a first loss below this: nothing left to learn (nats)
+_SLOW = 0.6  # of the measured speed
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """light: "good", "watch" or "bad". title and what: what happens; next: what to do, "" if nothing.
+
+    retry: the settings to change for another try, None where no change would help.
+    """
+
+    light: Literal["good", "watch", "bad"]
+    title: str
+    what: str
+    next: str = ""
+    retry: dict[str, Any] | None = None
+
+
+def diagnose(
+    steps: Sequence[Event], evals: Sequence[Event], settings: TrainSettings, measured: float | None = None
+) -> Verdict:
+    """The verdict on a run so far.
+
+    steps and evals: the data of its "step" and "eval" events, in order. measured: tokens per second as measured
+    before the start, None if they were not. The gravest finding is given.
+    """
+    losses = [_number(event.get("loss")) for event in steps]
+    tests = [_number(event.get("loss")) for event in evals]
+    if not all(map(math.isfinite, [*losses, *tests])):
+        return _broken(steps, settings)
+    if len(losses) < EARLY:
+        return Verdict("good", "Too early to say", f"After {EARLY} steps there is enough to judge by.")
+    return (
+        _known(losses, evals, tests)
+        or _unsteady(losses, settings)
+        or _no_help(losses, evals, tests, settings)
+        or _by_heart(steps, evals, tests, settings)
+        or _flat(losses, settings)
+        or _slow(steps, measured)
+        or _well(losses, tests)
+    )
+
+
+def _broken(steps: Sequence[Event], settings: TrainSettings) -> Verdict:
+    return Verdict(
+        "bad",
+        "The numbers broke down",
+        f"After {max(0, len(steps) - 1)} steps the loss was no number any more: the steps were too large.",
+        "Try again with half the learning rate.",
+        {"learning_rate": settings.learning_rate / 2},
+    )
+
+
+def _known(losses: Sequence[float], evals: Sequence[Event], tests: Sequence[float]) -> Verdict | None:
+    """The model could do it before it was trained."""
+    before = tests[0] if evals and evals[0]["step"] == 0 else median(losses[:3])
+    if before >= _KNOWN:
+        return None
+    return Verdict(
+        "watch",
+        "It knows this already",
+        f"The loss was {before:.2f} before the first step: there is hardly anything left to learn.",
+        "Look whether the answers stand in the questions, or whether all examples are alike.",
+    )
+
+
+def _unsteady(losses: Sequence[float], settings: TrainSettings) -> Verdict | None:
+    """Spikes, or a loss that climbs and stays up."""
+    halved = {"learning_rate": settings.learning_rate / 2}
+    lowest = min(median(losses[i : i + _WINDOW]) for i in range(max(1, len(losses) - _WINDOW + 1)))
+    now = median(losses[-_WINDOW:])
+    if now > lowest * _DIVERGED and now > lowest + _SPIKE_LEAST:
+        return Verdict(
+            "bad",
+            "It is getting worse",
+            f"The loss was down at {lowest:.2f} and is now {now:.2f}: the steps are too large.",
+            "Stop, and try again with half the learning rate.",
+            halved,
+        )
+    spikes = sum(_is_spike(losses, i) for i in range(5, len(losses)))
+    if spikes >= max(2, len(losses) // 100):
+        return Verdict(
+            "watch",
+            "The loss jumps",
+            f"It leapt up {spikes} times before it came down again: the steps are a little too large.",
+            "If it goes on, try again with half the learning rate.",
+            halved,
+        )
+    return None
+
+
+def _is_spike(losses: Sequence[float], index: int) -> bool:
+    before = median(losses[max(0, index - _WINDOW) : index])
+    return losses[index] > max(before * _SPIKE, before + _SPIKE_LEAST)
+
+
+def _no_help(
+    losses: Sequence[float], evals: Sequence[Event], tests: Sequence[float], settings: TrainSettings
+) -> Verdict | None:
+    """Trained, but on new examples never better than before: at least three tests."""
+    if len(tests) < 4 or evals[0]["step"] != 0 or min(tests[1:]) < tests[0] * (1 - _FALL):
+        return None
+    if not _fell(losses):
+        return None  # nothing was learned at all: see `_flat`
+    return Verdict(
+        "bad",
+        "What it learns does not help with new examples",
+        f"On examples that it never saw, the loss was {tests[0]:.2f} before the training and is {tests[-1]:.2f} now.",
+        "Check that the held-back examples are of the same kind; more and more varied examples help most. "
+        "Otherwise try half the learning rate.",
+        {"learning_rate": settings.learning_rate / 2},
+    )
+
+
+def _by_heart(
+    steps: Sequence[Event], evals: Sequence[Event], tests: Sequence[float], settings: TrainSettings
+) -> Verdict | None:
+    """The validation loss has risen twice since its lowest."""
+    if len(tests) < 3:
+        return None
+    best = min(range(len(tests)), key=lambda i: tests[i])
+    if len(tests) - best <= 2 or min(tests[best + 1 :]) < tests[best] * (1 + _RISE):
+        return None
+    at = evals[best]["step"]
+    epoch = next((event["epoch"] for event in steps if event["step"] == at), 1.0)
+    rounds = max(1.0, float(math.ceil(epoch)))
+    shorter = rounds < settings.num_train_epochs
+    return Verdict(
+        "watch",
+        "It begins to learn by heart",
+        f"On examples that it never saw, the loss was lowest at step {at} ({tests[best]:.2f}) and is {tests[-1]:.2f} "
+        "now. The model of that step is kept.",
+        "You can stop here. More, or more varied, examples let it learn longer.",
+        {"num_train_epochs": rounds} if shorter else None,
+    )
+
+
+def _flat(losses: Sequence[float], settings: TrainSettings) -> Verdict | None:
+    """Barely any change after 100 steps."""
+    if len(losses) < FLAT_AFTER or _fell(losses):
+        return None
+    return Verdict(
+        "watch",
+        "It hardly learns",
+        f"After {len(losses)} steps the loss has barely moved ({median(losses[-_WINDOW:]):.2f}).",
+        "Look at the preview of your examples: is the answer what is learned? If it is, try 1.5 times the "
+        "learning rate.",
+        {"learning_rate": min(0.1, settings.learning_rate * 1.5)},
+    )
+
+
+def _slow(steps: Sequence[Event], measured: float | None) -> Verdict | None:
+    if not measured:
+        return None
+    now = median(_number(event.get("tokens_per_second")) for event in steps[-_WINDOW:])
+    if not now < measured * _SLOW:
+        return None
+    return Verdict(
+        "watch",
+        "Slower than measured",
+        f"It reads {now:.0f} tokens a second; {measured:.0f} were measured before the start.",
+        "Close other programs that work hard. What is learned stays the same.",
+    )
+
+
+def _well(losses: Sequence[float], tests: Sequence[float]) -> Verdict:
+    what = f"The loss fell from {losses[0]:.2f} to {median(losses[-_WINDOW:]):.2f}"
+    if len(tests) > 1:
+        what += f", on examples that it never saw from {tests[0]:.2f} to {tests[-1]:.2f}"
+    if _fell(losses):
+        return Verdict("good", "It learns well", what + ".")
+    return Verdict("good", "It has not learned much yet", f"The loss is {median(losses[-_WINDOW:]):.2f}.")
+
+
+def _fell(losses: Sequence[float]) -> bool:
+    return median(losses[-_WINDOW:]) < median(losses[:5]) * (1 - _FALL)
+
+
+def _number(value: Any) -> float:
+    """Events hold null where a number was NaN or infinite."""
+    return float(value) if isinstance(value, (int, float)) else math.nan

@@ -1,0 +1,148 @@
+"""Each curve gets the verdict that a person looking at it gives. Recorded curves are of real runs, rounded."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from backend.monitor import Verdict, diagnose
+from backend.specs import TrainSettings
+
+SETTINGS = TrainSettings(learning_rate=2e-4, num_train_epochs=6)
+
+
+def steps(losses: Sequence[float | None], per_epoch: int = 20, speed: float = 500) -> list[dict[str, Any]]:
+    return [
+        {"step": i, "epoch": i / per_epoch, "loss": loss, "tokens_per_second": speed}
+        for i, loss in enumerate(losses, start=1)
+    ]
+
+
+def evals(losses: Sequence[float | None], every: int = 20) -> list[dict[str, Any]]:
+    return [{"step": i * every, "loss": loss} for i, loss in enumerate(losses)]
+
+
+def curve(shape: Callable[[int], float], count: int, noise: float = 0.0, seed: int = 1) -> list[float]:
+    draw = random.Random(seed)
+    return [shape(i) * (1 + draw.uniform(-noise, noise)) for i in range(count)]
+
+
+def falling(count: int, start: float = 3.0, end: float = 0.5, noise: float = 0.05) -> list[float]:
+    return curve(lambda i: end + (start - end) * math.exp(-4 * i / count), count, noise)
+
+
+def check(verdict: Verdict, light: str, title: str, retry: dict[str, Any] | None = None) -> None:
+    assert (verdict.light, verdict.title, verdict.retry) == (light, title, retry)
+
+
+def test_learning_well_says_how_far_both_losses_fell() -> None:
+    verdict = diagnose(steps(falling(80)), evals([3.0, 1.2, 0.8, 0.6]), SETTINGS)
+    check(verdict, "good", "It learns well")
+    assert "to 0.6" in verdict.what
+    assert "from 3.00 to 0.60" in verdict.what
+
+
+def test_learning_well_with_much_noise() -> None:
+    check(diagnose(steps(falling(200, noise=0.25)), evals([3.0, 1.5, 1.2]), SETTINGS), "good", "It learns well")
+
+
+def test_a_low_and_noisy_loss_at_the_end_is_no_jump() -> None:
+    low = [*falling(60, 3.0, 0.05), *curve(lambda i: 0.05, 60, 0.9)]
+    check(diagnose(steps(low), evals([3.0, 0.2, 0.06, 0.05]), SETTINGS), "good", "It learns well")
+
+
+def test_too_early() -> None:
+    check(diagnose(steps([3.1, 2.9, 3.0]), evals([3.0]), SETTINGS), "good", "Too early to say")
+    check(diagnose([], [], SETTINGS), "good", "Too early to say")
+
+
+@pytest.mark.parametrize("broken", [None, math.nan, math.inf])
+def test_no_number(broken: float | None) -> None:
+    verdict = diagnose(steps([*falling(20), broken]), evals([3.0]), SETTINGS)
+    check(verdict, "bad", "The numbers broke down", {"learning_rate": 1e-4})
+    assert "After 20 steps" in verdict.what
+
+
+def test_a_validation_loss_that_is_no_number() -> None:
+    check(
+        diagnose(steps(falling(20)), evals([3.0, None]), SETTINGS),
+        "bad", "The numbers broke down", {"learning_rate": 1e-4},
+    )  # fmt: skip
+
+
+def test_spikes_halve_the_rate() -> None:
+    losses = falling(60)
+    losses[20], losses[33], losses[47] = 3.4, 2.9, 2.2
+    check(diagnose(steps(losses), evals([3.0, 1.2]), SETTINGS), "watch", "The loss jumps", {"learning_rate": 1e-4})
+
+
+def test_one_spike_is_forgiven() -> None:
+    losses = falling(60)
+    losses[30] = 3.0
+    check(diagnose(steps(losses), evals([3.0, 1.2]), SETTINGS), "good", "It learns well")
+
+
+def test_a_loss_that_climbs_and_stays_up() -> None:
+    losses = [*falling(40, 3.0, 0.8), *curve(lambda i: 1.0 + i / 10, 30, 0.05)]
+    check(diagnose(steps(losses), evals([3.0, 1.2]), SETTINGS), "bad", "It is getting worse", {"learning_rate": 1e-4})
+
+
+def test_flat_after_100_steps_takes_a_higher_rate() -> None:
+    flat = curve(lambda i: 2.4, 120, 0.04)
+    check(
+        diagnose(steps(flat), evals([2.4, 2.39, 2.4, 2.38]), SETTINGS),
+        "watch", "It hardly learns", {"learning_rate": pytest.approx(3e-4)},
+    )  # fmt: skip
+
+
+def test_flat_before_100_steps_is_not_judged() -> None:
+    check(diagnose(steps(curve(lambda i: 2.4, 99, 0.04)), [], SETTINGS), "good", "It has not learned much yet")
+
+
+def test_learning_by_heart_keeps_the_best_and_offers_fewer_rounds() -> None:
+    verdict = diagnose(steps(falling(120, 3.0, 0.05)), evals([3.0, 1.4, 1.1, 1.2, 1.3, 1.5, 1.7]), SETTINGS)
+    check(verdict, "watch", "It begins to learn by heart", {"num_train_epochs": 2.0})
+    assert "step 40 (1.10)" in verdict.what
+
+
+def test_a_single_rise_of_the_validation_loss_is_no_learning_by_heart() -> None:
+    check(diagnose(steps(falling(80)), evals([3.0, 1.4, 1.1, 1.2]), SETTINGS), "good", "It learns well")
+
+
+def test_a_validation_loss_that_levels_off_is_no_learning_by_heart() -> None:
+    verdict = diagnose(steps(falling(120)), evals([3.0, 1.1, 1.0, 1.005, 1.01, 1.004]), SETTINGS)
+    check(verdict, "good", "It learns well")
+
+
+def test_learned_by_heart_from_the_start() -> None:
+    verdict = diagnose(steps(falling(80)), evals([2.0, 2.1, 2.4, 2.9]), SETTINGS)
+    check(verdict, "bad", "What it learns does not help with new examples", {"learning_rate": 1e-4})
+
+
+def test_known_already() -> None:
+    verdict = diagnose(steps(curve(lambda i: 0.03, 40, 0.3)), evals([0.03, 0.03]), SETTINGS)
+    check(verdict, "watch", "It knows this already")
+
+
+def test_slower_than_measured() -> None:
+    verdict = diagnose(steps(falling(80), speed=200), evals([3.0, 1.2]), SETTINGS, measured=500)
+    check(verdict, "watch", "Slower than measured")
+    assert "200 tokens a second; 500" in verdict.what
+    check(diagnose(steps(falling(80), speed=400), evals([3.0]), SETTINGS, measured=500), "good", "It learns well")
+
+
+def test_the_gravest_finding_is_given() -> None:
+    losses = [*falling(40, 3.0, 0.8, 0.0), *[4.0] * 20]
+    verdict = diagnose(steps(losses, speed=1), evals([2.0, 2.1, 2.4, 2.9]), SETTINGS, measured=500)
+    check(verdict, "bad", "It is getting worse", {"learning_rate": 1e-4})
+
+
+def test_a_retry_never_leaves_what_the_settings_allow() -> None:
+    steep = SETTINGS.changed(learning_rate=0.09)
+    verdict = diagnose(steps(curve(lambda i: 2.4, 120, 0.04)), [], steep)
+    assert verdict.retry
+    assert steep.changed(**verdict.retry).learning_rate == 0.1
