@@ -1,0 +1,60 @@
+"""What a training needs, before anything is loaded: peak memory by parts, whether it fits, and how long it takes.
+
+    architecture.py   what a model is made of          memory.py   peak memory, by parts, and whether it fits
+    plan.py           how it is trained                speed.py    time, as a range
+    step.py           a training step, simulated: decoder.py on weights.py, made of operations.py and attention.py,
+                      recorded on tape.py (autograd), in the memory of allocator.py
+
+Memory is not fitted to measurements: the step is run, with tensors that have a size but no content.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from backend.estimate.architecture import Architecture
+from backend.estimate.memory import Fit, Memory, fit, memory
+from backend.estimate.plan import Plan, plan_from
+from backend.estimate.speed import Rates, Time, time
+from backend.specs import Hardware, Record
+
+__all__ = ["Architecture", "Estimate", "Fit", "Memory", "Plan", "Rates", "Time", "estimate", "plan_from"]
+
+
+class Estimate(Record):
+    """Memory, fit and time (None when this machine's speed is not known yet)."""
+
+    model: str
+    memory: Memory
+    fit: Fit
+    time: Time | None
+
+    def to_json(self) -> dict[str, Any]:
+        """The keys of `estimate --json`."""
+        return {
+            "model": self.model,
+            "memory": self.memory.to_json(),
+            "fits": self.fit.fits,
+            "fit": self.fit.badge,
+            "needs_mib": round(self.fit.needs_mib, 1),
+            "has_mib": round(self.fit.has_mib, 1),
+            "time": self.time.to_json() if self.time else None,
+        }
+
+
+def estimate(
+    architecture: Architecture,
+    plan: Plan,
+    hardware: Hardware,
+    *,
+    tokens: float | None = None,
+    rates: Rates | None = None,
+) -> Estimate:
+    """What training `architecture` by `plan` needs on `hardware`.
+
+    tokens: in the training data over all epochs; without it the time is for one million tokens.
+    rates: this machine's measured speed (`backend.calibrate.rates`), if any.
+    """
+    needed = memory(architecture, plan, hardware)
+    seconds = time(architecture, plan, hardware, 1e6 if tokens is None else tokens, rates)
+    return Estimate(model=architecture.name, memory=needed, fit=fit(needed, hardware), time=seconds)

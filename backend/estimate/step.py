@@ -24,11 +24,12 @@ _EIGHT_BIT_FROM = 4096  # and 32-bit state for tensors that are smaller
 
 @dataclass(frozen=True)
 class Peak:
-    """Bytes at the highest moment: what the tensors needed, by part, and what the allocator had reserved."""
+    """Bytes at the highest moment of a step: what the tensors needed, by part, and what the allocator had reserved."""
 
     reserved: int
     allocated: int
     parts: dict[str, int]
+    written: int  # bytes of all tensors that one step makes
 
 
 class _Adam:
@@ -69,7 +70,9 @@ def peak(architecture: Architecture, plan: Plan, *, hopper: bool = False, steps:
     decoder = Decoder(architecture, plan, meter)
     adam = _Adam(decoder, fused=plan.method == "full")
     workspaces: list[Tensor] = []
+    before = 0
     for _ in range(steps):
+        before = meter.written
         _workspace(decoder, workspaces, 1, hopper)
         loss, kept = decoder.forward()
         _workspace(decoder, workspaces, 2, hopper)
@@ -77,7 +80,7 @@ def peak(architecture: Architecture, plan: Plan, *, hopper: bool = False, steps:
         adam.step()
         del loss, kept
     allocator = meter.allocator
-    return Peak(allocator.peak_reserved, allocator.peak_allocated, meter.parts)
+    return Peak(allocator.peak_reserved, allocator.peak_allocated, meter.parts, meter.written - before)
 
 
 def _workspace(decoder: Decoder, workspaces: list[Tensor], needed: int, hopper: bool) -> None:

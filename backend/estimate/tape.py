@@ -21,17 +21,22 @@ Backward = Callable[["Tensor", "list[Tensor]"], "list[Tensor | None]"]
 
 
 class Meter:
-    """An allocator that also knows what the bytes are for: `parts` holds them by name at the highest moment."""
+    """An allocator that also knows what the bytes are for: `parts` holds them by name at the highest moment.
+
+    written: bytes of all tensors made, a measure of the memory traffic.
+    """
 
     def __init__(self) -> None:
         self.allocator = Allocator()
         self.part = "weights"
         self.live: dict[str, int] = {}
         self.parts: dict[str, int] = {}
+        self.written = 0
 
     def take(self, size: int, part: str) -> Block:
         allocator = self.allocator
         before = allocator.peak_allocated
+        self.written += size
         block = allocator.allocate(size)
         self.live[part] = self.live.get(part, 0) + block.size
         if allocator.peak_allocated > before:

@@ -1,0 +1,117 @@
+"""Peak memory of a training, by parts, before anything is loaded.
+
+On a graphics card the total is what `nvidia-smi` shows for the process: what PyTorch's allocator reserves and the CUDA
+context. On the processor it is the most that the process holds (resident set size): the tensors and the programs.
+Evaluation is no part of its own: it runs the forward pass on batches of the same size and keeps nothing for a
+gradient, so that it stays below the training step.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, Literal
+
+from backend.estimate import step
+from backend.estimate.allocator import MIB
+from backend.estimate.architecture import Architecture
+from backend.estimate.plan import Plan
+from backend.specs import Gpu, Hardware, Record
+
+Device = Literal["cuda", "mps", "cpu"]
+Badge = Literal["comfortable", "tight", "no"]
+
+# Measured: 140.9 MiB on every one of the 49 runs on a Tesla T4 (tests/data/measured_vram_t4.json). Newer cards have
+# more multiprocessors and larger contexts; theirs is an allowance, not a measurement.
+_CONTEXT_T4 = 140.9
+_CONTEXT_OTHER = 450.0
+# MiB: Python with torch, transformers, peft and trl imported, and the tokenizer (see tests/benchmarks/memory_estimate.py)
+PROGRAMS_MIB = 700.0
+# The worst measured row needed 5.4 % more than predicted (tests/benchmarks/memory_estimate.py), so a margin of 8 %.
+MARGIN = 1.08
+_UNIFIED_SHARE = 0.75  # of the memory of an Apple machine that the GPU may use by default (recommendedMaxWorkingSetSize)
+_SYSTEM_RESERVE_MIB = 500  # left to the system and the page on a computer without a card
+
+
+class Memory(Record):
+    """MiB in all and by part; `device` is where the model would be trained."""
+
+    device: Device
+    total_mib: float
+    parts: dict[str, float]
+
+    def to_json(self) -> dict[str, Any]:
+        """{"device", "total_mib", "parts": {name: MiB}}, rounded to a tenth."""
+        parts = {name: round(value, 1) for name, value in self.parts.items()}
+        return {"device": self.device, "total_mib": round(self.total_mib, 1), "parts": parts}
+
+
+class Fit(Record):
+    """Whether it fits: `tight` when only the margin of the estimate is missing."""
+
+    badge: Badge
+    needs_mib: float
+    has_mib: float
+
+    @property
+    def fits(self) -> bool:
+        return self.badge != "no"
+
+
+def card(hardware: Hardware) -> Gpu | None:
+    """The NVIDIA card with the most free memory, which is the one to train on; None when there is none."""
+    cards = [gpu for gpu in hardware.gpus if gpu.vendor == "nvidia"]
+    return max(cards, key=lambda gpu: gpu.memory_free_mib, default=None)
+
+
+def device_for(hardware: Hardware, plan: Plan) -> Device:
+    """Where `plan` would run. fp16, 8-bit AdamW and FlashAttention exist on cards only, so they mean one."""
+    if card(hardware) is not None:
+        return "cuda"
+    if hardware.unified_memory:
+        return "mps"
+    for_cards = plan.precision == "fp16" or plan.optimizer == "adamw_8bit" or plan.attention == "flash_attention_2"
+    return "cuda" if for_cards else "cpu"
+
+
+@lru_cache(maxsize=256)
+def measure(architecture: Architecture, plan: Plan, hopper: bool = False) -> step.Peak:
+    """The simulated step (see `step.peak`), remembered."""
+    return step.peak(architecture, plan, hopper=hopper)
+
+
+def memory(architecture: Architecture, plan: Plan, hardware: Hardware) -> Memory:
+    """The peak memory of training `architecture` by `plan` on `hardware`."""
+    device = device_for(hardware, plan)
+    gpu = card(hardware)
+    capability = gpu.compute_capability if gpu else None
+    peak = measure(architecture, plan, hopper=capability is not None and capability[0] >= 9)
+    parts = {name: size / MIB for name, size in peak.parts.items() if size}
+    if device == "cpu":
+        parts.pop("cuBLAS workspace", None)
+        parts["programs"] = PROGRAMS_MIB
+    else:
+        parts["fragmentation"] = (peak.reserved - peak.allocated) / MIB
+        other = capability is not None and capability[0] >= 8
+        parts["CUDA context" if device == "cuda" else "programs"] = (
+            PROGRAMS_MIB if device == "mps" else _CONTEXT_OTHER if other else _CONTEXT_T4
+        )
+    return Memory(device=device, total_mib=sum(parts.values()), parts=parts)
+
+
+def available(hardware: Hardware) -> float:
+    """MiB that a training may use on `hardware`."""
+    gpu = card(hardware)
+    if gpu is not None:
+        return float(gpu.memory_free_mib)
+    if hardware.unified_memory:
+        return min(hardware.memory_available_mib, hardware.memory_total_mib * _UNIFIED_SHARE)
+    return max(0.0, hardware.memory_available_mib - _SYSTEM_RESERVE_MIB)
+
+
+def fit(needed: Memory, hardware: Hardware) -> Fit:
+    """Whether `needed` fits on `hardware`; on a computer without the card that it is for, it does not."""
+    has = available(hardware)
+    if needed.device == "cuda" and card(hardware) is None:
+        has = 0.0
+    badge: Badge = "comfortable" if needed.total_mib * MARGIN <= has else "tight" if needed.total_mib <= has else "no"
+    return Fit(badge=badge, needs_mib=needed.total_mib, has_mib=has)

@@ -1,0 +1,149 @@
+"""How long a training takes, as a range.
+
+A step's time is modelled as work over rate, plus traffic over bandwidth, plus a fixed time a layer for launching it:
+
+    seconds = 16-bit FLOPs / rate16 + 32-bit FLOPs / rate32 + bytes made * traffic / bandwidth + layers * launch
+
+FLOPs a token: 2 for each parameter it passes in the forward pass and 2 for the gradient of what it passed, 2 more for
+the gradient of weights that learn, 2 more when checkpointing runs the forward pass again (Kaplan et al., Scaling
+Laws, 2020, section 2.1), and 4 * length * width a layer for attention scores. Bytes made come from the simulated step.
+
+Fitted on the step times of the 49 runs on a Tesla T4 in tests/data/measured_vram_t4.json (mean error 9 %, worst
+21 %): 37 % of the card's 16-bit peak, 51 % of its 32-bit peak, 2.6 bytes moved for each byte made, 4.7 ms a layer.
+For other cards these shares are an assumption, which the range shows; a measurement on the machine narrows it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from backend.estimate.architecture import Architecture
+from backend.estimate.memory import card, device_for, measure
+from backend.estimate.plan import Plan
+from backend.specs import Hardware, Record
+
+_SHARE_16, _SHARE_32, _TRAFFIC, _LAUNCH = 0.37, 0.51, 2.6, 0.0047
+_STARTUP = 20.0  # seconds: importing, loading the model, saving
+
+# Published peaks, dense, 16-bit products summed in fp32: (TFLOP/s at 16 bits, at 32 bits, GB/s). Sources: NVIDIA's data
+# sheets and the GA102, AD102 and GB202 whitepapers (GeForce cards halve the rate when they sum in fp32).
+# The longest name that is part of the card's name counts.
+_CARDS: dict[str, tuple[float, float, float]] = {
+    "T4": (65, 8.1, 320),
+    "V100": (112, 14, 900),
+    "L4": (121, 30, 300),
+    "L40S": (362, 91.6, 864),
+    "A10": (125, 31.2, 600),
+    "A100": (312, 19.5, 1555),
+    "A100-SXM4-80GB": (312, 19.5, 2039),
+    "H100": (989, 67, 3350),
+    "H200": (989, 67, 4800),
+    "RTX A6000": (154.8, 38.7, 768),
+    "RTX 3060": (25.5, 12.7, 360),
+    "RTX 3070": (40.6, 20.3, 448),
+    "RTX 3080": (59.5, 29.8, 760),
+    "RTX 3090": (71, 35.6, 936),
+    "RTX 4060": (30.2, 15.1, 272),
+    "RTX 4060 Laptop": (22.0, 11.0, 256),
+    "RTX 4070": (58.3, 29.1, 504),
+    "RTX 4080": (97.5, 48.7, 717),
+    "RTX 4090": (165.2, 82.6, 1008),
+    "RTX 5070": (61.7, 30.9, 672),
+    "RTX 5080": (112.6, 56.3, 960),
+    "RTX 5090": (209.5, 104.8, 1792),
+}
+
+
+class Rates(Record):
+    """What a machine can do: FLOP/s at 16 and 32 bits, bytes/s, seconds to launch a layer; `spread` as a factor."""
+
+    rate16: float
+    rate32: float
+    bandwidth: float
+    launch: float
+    spread: float
+    basis: Literal["measured", "computed"]
+
+
+class Time(Record):
+    """Seconds of a whole training, as a range; `basis` says whether this machine's speed was measured."""
+
+    seconds: float
+    low: float
+    high: float
+    tokens_per_second: float
+    basis: Literal["measured", "computed"]
+
+    def to_json(self) -> dict[str, Any]:
+        """{"seconds", "low", "high", "tokens_per_second", "basis"}."""
+        return {name: round(value, 1) if isinstance(value, float) else value for name, value in self}
+
+
+def published(hardware: Hardware) -> Rates | None:
+    """The rates of the card by its data sheet; None for a card that is not in the table, and without a card."""
+    gpu = card(hardware)
+    named = [name for name in _CARDS if gpu is not None and name.lower() in gpu.name.lower()]
+    if not named:
+        return None
+    name = max(named, key=len)
+    peak16, peak32, bandwidth = _CARDS[name]
+    return Rates(
+        rate16=peak16 * 1e12 * _SHARE_16,
+        rate32=peak32 * 1e12 * _SHARE_32,
+        bandwidth=bandwidth * 1e9 / _TRAFFIC,
+        launch=_LAUNCH,
+        spread=1.25 if name == "T4" else 1.6,
+        basis="computed",
+    )
+
+
+def step_seconds(architecture: Architecture, plan: Plan, rates: Rates) -> float:
+    """Seconds of one micro batch, forward and backward."""
+    narrow, wide = _flops(architecture, plan)
+    made = measure(architecture, plan).written
+    launch = architecture.num_layers * rates.launch
+    return narrow / rates.rate16 + wide / rates.rate32 + made / rates.bandwidth + launch
+
+
+def _flops(architecture: Architecture, plan: Plan) -> tuple[float, float]:
+    tokens = plan.tokens
+    passes = 2 + (plan.method == "full") + plan.checkpointing
+    linear = 2.0 * passes * architecture.linear_params * tokens
+    learned = 1.0 if plan.full_logits else plan.learned_share
+    head = 4.0 * architecture.vocab_size * architecture.hidden_size * tokens * learned
+    width = architecture.num_attention_heads * architecture.head_dim
+    scores = 4.0 * (passes + 1) * architecture.num_layers * width * plan.max_tokens * tokens
+    if plan.precision == "fp32":
+        return 0.0, linear + head + scores
+    if plan.method == "qlora" and plan.fp32_norms:
+        return linear, head + scores
+    return linear + head + scores, 0.0
+
+
+def time(
+    architecture: Architecture, plan: Plan, hardware: Hardware, tokens: float, rates: Rates | None = None
+) -> Time | None:
+    """Seconds to train on `tokens` tokens in all (over all epochs, padding left out).
+
+    rates: those measured on this machine (see backend/calibrate.py), else the card's data sheet.
+    None when neither is known: then only a measurement can tell.
+    """
+    rates = rates or (published(hardware) if device_for(hardware, plan) == "cuda" else None)
+    if rates is None:
+        return None
+    per_second = plan.tokens / step_seconds(architecture, plan, rates)
+    return from_speed(per_second, tokens, rates.spread, rates.basis)
+
+
+def from_speed(
+    tokens_per_second: float, tokens: float, spread: float, basis: Literal["measured", "computed"]
+) -> Time:
+    """The time at a known speed, from `1/spread` to `spread` times it."""
+    seconds = tokens / tokens_per_second
+    return Time(
+        seconds=_STARTUP + seconds,
+        low=_STARTUP / 2 + seconds / spread,
+        high=_STARTUP * 1.5 + seconds * spread,
+        tokens_per_second=tokens_per_second,
+        basis=basis,
+    )
