@@ -1,4 +1,4 @@
-"""PyTorch's caching allocator for graphics memory, replayed: which bytes a program that frees and allocates still holds.
+"""PyTorch's caching allocator for graphics memory, replayed: what a program holds beyond what it uses.
 
 `nvidia-smi` shows what the allocator has reserved, not what the tensors need; the difference reaches a third. The
 rules are those of c10/cuda/CUDACachingAllocator.cpp (PyTorch 2.10 to 2.14, default settings): sizes round up to 512

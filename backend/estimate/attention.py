@@ -11,9 +11,7 @@ from backend.estimate.operations import FLOAT, cast, copy, repeat, scale
 from backend.estimate.tape import Tape, Tensor
 
 
-def eager(
-    tape: Tape, q: Tensor, k: Tensor, v: Tensor, groups: int, batch: int, scores: int
-) -> tuple[Tensor, Tensor]:
+def eager(tape: Tape, q: Tensor, k: Tensor, v: Tensor, groups: int, batch: int, scores: int) -> tuple[Tensor, Tensor]:
     """The answer and the weights (which transformers hands on too), with `scores` numbers in the score matrices.
 
     q, k and v come transposed, so that a batch of more than one row has to be copied into order.
@@ -31,7 +29,7 @@ def eager(
 
 
 def fused(tape: Tape, q: Tensor, k: Tensor, v: Tensor, groups: int, flash: bool) -> Tensor:
-    """Without score matrices: the memory-efficient kernel of `sdpa`, or FlashAttention-2 (which groups heads itself)."""
+    """Without score matrices: the memory-efficient kernel of `sdpa`, or FlashAttention-2 (which groups heads)."""
     if groups > 1 and not flash:
         k, v = repeat(tape, k, groups), repeat(tape, v, groups)
     out = tape.new(q.count, q.width)

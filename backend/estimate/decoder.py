@@ -110,9 +110,7 @@ class Decoder:
         return self._project(
             layer,
             "down_proj",
-            multiply(
-                tape, activate(tape, self._project(layer, "gate_proj", x)), self._project(layer, "up_proj", x)
-            ),
+            multiply(tape, activate(tape, self._project(layer, "gate_proj", x)), self._project(layer, "up_proj", x)),
         )
 
     def _project(self, layer: Layer, name: str, x: Tensor) -> Tensor:
@@ -156,4 +154,3 @@ class Decoder:
         likely = tape.record(out, [logits], [tape.save(out)], lambda g, _: [tape.new(count, FLOAT)])
         saved = [tape.save(likely)]
         return tape.record(tape.new(1, FLOAT), [likely], saved, lambda g, _: [tape.new(count, FLOAT)])
-

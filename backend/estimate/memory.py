@@ -1,7 +1,7 @@
 """Peak memory of a training, by parts, before anything is loaded.
 
-On a graphics card the total is what `nvidia-smi` shows for the process: what PyTorch's allocator reserves and the CUDA
-context. On the processor it is the most that the process holds (resident set size): the tensors and the programs.
+On a graphics card the total is what `nvidia-smi` shows for the process: what PyTorch's allocator reserves and the
+CUDA context. On the processor it is the most that the process holds (resident set size): the tensors and the programs.
 Evaluation is no part of its own: it runs the forward pass on batches of the same size and keeps nothing for a
 gradient, so that it stays below the training step.
 """
@@ -24,11 +24,11 @@ Badge = Literal["comfortable", "tight", "no"]
 # more multiprocessors and larger contexts; theirs is an allowance, not a measurement.
 _CONTEXT_T4 = 140.9
 _CONTEXT_OTHER = 450.0
-# MiB: Python with torch, transformers, peft and trl imported, and the tokenizer (see tests/benchmarks/memory_estimate.py)
+# MiB: Python with torch, transformers, peft and trl imported (measured, see tests/benchmarks/memory_estimate.py).
 PROGRAMS_MIB = 700.0
 # The worst measured row needed 5.4 % more than predicted (tests/benchmarks/memory_estimate.py), so a margin of 8 %.
 MARGIN = 1.08
-_UNIFIED_SHARE = 0.75  # of the memory of an Apple machine that the GPU may use by default (recommendedMaxWorkingSetSize)
+_UNIFIED_SHARE = 0.75  # of an Apple machine's memory, for its GPU (Metal's recommendedMaxWorkingSetSize)
 _SYSTEM_RESERVE_MIB = 500  # left to the system and the page on a computer without a card
 
 

@@ -151,7 +151,7 @@ def multiply(tape: Tape, a: Tensor, b: Tensor) -> Tensor:
 
 
 def norm(tape: Tape, x: Tensor, weight: Weight, wide: bool = False) -> Tensor:
-    """RMSNorm as transformers writes it: in fp32, back to the width of x, times the weight (before that if `wide`)."""
+    """RMSNorm as transformers writes it: in fp32, back to the width of x, times the weight (`wide`: before that)."""
     normal = _normalise(tape, cast(tape, x, FLOAT))
     weigh = partial(_weigh, tape, weight=weight) if weight.learns else partial(scale, tape)
     if wide:
@@ -200,6 +200,7 @@ def _weigh(tape: Tape, x: Tensor, weight: Weight) -> Tensor:
 
 def rotate(tape: Tape, x: Tensor) -> Tensor:
     """Rotary position: x * cos + rotate_half(x) * sin."""
+
     def of_halves(g: Tensor, _: list[Tensor]) -> list[Tensor | None]:
         half = tape.new(g.count // 2, g.width)
         first = tape.new(g.count, g.width)

@@ -16,7 +16,7 @@ class Plan(Record):
     """How a model is trained; the names and defaults are those of the command `estimate`.
 
     learned_share: the part of the tokens that the loss is computed for (the answers); 1 is the safe guess.
-    fp32_norms: norms, embeddings and head widened to fp32, as `prepare_model_for_kbit_training` does (LoRA and QLoRA).
+    fp32_norms: norms, embeddings and head widened to fp32, as `prepare_model_for_kbit_training` does (QLoRA).
     full_logits: the loss over all positions, with the logits kept until the step ends.
     """
 

@@ -4,9 +4,9 @@ A step's time is modelled as work over rate, plus traffic over bandwidth, plus a
 
     seconds = 16-bit FLOPs / rate16 + 32-bit FLOPs / rate32 + bytes made * traffic / bandwidth + layers * launch
 
-FLOPs a token: 2 for each parameter it passes in the forward pass and 2 for the gradient of what it passed, 2 more for
-the gradient of weights that learn, 2 more when checkpointing runs the forward pass again (Kaplan et al., Scaling
-Laws, 2020, section 2.1), and 4 * length * width a layer for attention scores. Bytes made come from the simulated step.
+FLOPs a token: 2 for each parameter it passes in the forward pass and 2 for the gradient of what it passed, 2 more
+for the gradient of weights that learn, 2 more when checkpointing runs the forward pass again (Kaplan et al., Scaling
+Laws, 2020, section 2.1), and 4 * length * width a layer for attention scores. Bytes made: from the simulated step.
 
 Fitted on the step times of the 49 runs on a Tesla T4 in tests/data/measured_vram_t4.json (mean error 9 %, worst
 21 %): 37 % of the card's 16-bit peak, 51 % of its 32-bit peak, 2.6 bytes moved for each byte made, 4.7 ms a layer.
@@ -25,8 +25,8 @@ from backend.specs import Hardware, Record
 _SHARE_16, _SHARE_32, _TRAFFIC, _LAUNCH = 0.37, 0.51, 2.6, 0.0047
 _STARTUP = 20.0  # seconds: importing, loading the model, saving
 
-# Published peaks, dense, 16-bit products summed in fp32: (TFLOP/s at 16 bits, at 32 bits, GB/s). Sources: NVIDIA's data
-# sheets and the GA102, AD102 and GB202 whitepapers (GeForce cards halve the rate when they sum in fp32).
+# Published peaks, dense, 16-bit products summed in fp32: (TFLOP/s at 16 bits, at 32 bits, GB/s). Sources: NVIDIA's
+# data sheets and the GA102, AD102 and GB202 whitepapers (GeForce cards halve the rate when they sum in fp32).
 # The longest name that is part of the card's name counts.
 _CARDS: dict[str, tuple[float, float, float]] = {
     "T4": (65, 8.1, 320),

@@ -24,7 +24,7 @@ _EIGHT_BIT_FROM = 4096  # and 32-bit state for tensors that are smaller
 
 @dataclass(frozen=True)
 class Peak:
-    """Bytes at the highest moment of a step: what the tensors needed, by part, and what the allocator had reserved."""
+    """Bytes at the highest moment of a step: what the tensors needed, by part, and what was reserved."""
 
     reserved: int
     allocated: int

@@ -1,4 +1,4 @@
-"""Tensors that have a size but no content, with PyTorch's autograd: what is kept, until when, and what a gradient needs.
+"""Tensors that have a size but no content, with PyTorch's autograd: what is kept, and until when.
 
 A training step written with them takes and frees memory in the order in which PyTorch would. A tensor's memory is
 given back when Python drops its last reference, as in PyTorch itself.
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 
 from backend.estimate.allocator import Allocator, Block
@@ -133,8 +133,8 @@ def _ends(_gradient: Tensor, _saved: list[Tensor]) -> list[Tensor | None]:
     return []
 
 
-class _AllSaved(Exception):  # noqa: N818 - ends a recomputation early; never seen outside
-    pass
+class _AllSaved(Exception):
+    """Ends a recomputation early; never seen outside."""
 
 
 class Checkpoint:
@@ -149,10 +149,8 @@ class Checkpoint:
         if self._again is None:
             self._again = {}
             with self.tape.recomputing(self):
-                try:
+                with suppress(_AllSaved):
                     self._block(self._argument)
-                except _AllSaved:
-                    pass
         return self._again.pop(index)
 
     def keep(self, index: int, tensor: Tensor | None) -> None:

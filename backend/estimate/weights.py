@@ -1,4 +1,4 @@
-"""A model's weights on the card: loaded, packed to 4 bits, widened, and given adapters, in the order of the libraries.
+"""A model's weights on the card: loaded, packed to 4 bits, widened and given adapters, as the libraries do.
 
 Sources: transformers 5 `core_model_loading.py` (four threads bring weights ahead of the one that packs them) and
 bitsandbytes (NF4 in blocks of 64 with an fp32 scale each, or under double quantisation an 8-bit scale and an fp32 one
