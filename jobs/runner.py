@@ -69,7 +69,10 @@ class Runner:
 
     def events(self, job_id: str, after: int = 0) -> Events:
         """The events that count, told since position `after`; see jobs.models.Events."""
-        return read_story(self._find(job_id).events, after)
+        try:
+            return read_story(self._find(job_id).events, after)
+        except OSError as error:
+            raise store.unreadable(error) from error
 
     def folder(self, job_id: str) -> Path:
         """Where a job's files lie."""
@@ -96,7 +99,10 @@ class Runner:
             self._find(parent)
         identity = Identity(kind=kind, name=name, parent=parent, created=time.time())
         try:
-            folder = store.create(self.workspace, new_id(), identity, spec, prepare)
+            staged = store.staged(self.workspace, new_id(), identity, spec, prepare)
+            with staged as publish, self._index.transaction() as table:
+                folder = publish()
+                table.add(Row(folder.id, KINDS[kind].lane, State.QUEUED))
         except OSError as error:
             log.warning("a run could not be written", exc_info=True)
             raise WorkspaceProblem(
@@ -104,8 +110,6 @@ class Runner:
                 f"The system says: {error.strerror or error}.",
                 "Make room, then try again.",
             ) from error
-        with self._index.transaction() as table:
-            table.add(Row(folder.id, KINDS[kind].lane, State.QUEUED))
         self._wake.set()
         return folder.id
 
@@ -133,7 +137,9 @@ class Runner:
             if not state.can_resume:
                 why = "Its work is done." if state is State.COMPLETED else "It has not ended yet."
                 raise RunProblem(f"This run can't be resumed: it is {state}.", why)
-            with folder.claim(LEAVING):
+            with folder.claim(LEAVING) as free:
+                if not free:
+                    raise RunProblem("This run can't be resumed yet.", "Its last process is still there.")
                 folder.clear_stop()
                 last = folder.status()
                 folder.write_status(
@@ -159,10 +165,12 @@ class Runner:
         for path in [*gone, *(child(self.workspace.exports, member.id) for member in family)]:
             shutil.rmtree(path, ignore_errors=True)
 
-    def wait(self, job_id: str, on_event: Callable[[Event], None] | None = None, poll: float = 0.2) -> Job:
-        """Wait until a job has ended, ticking meanwhile; `on_event` gets each event from the first on."""
+    def wait(
+        self, job_id: str, on_event: Callable[[Event], None] | None = None, poll: float = 0.2, after: int = 0
+    ) -> Job:
+        """Wait until a job has ended, ticking meanwhile; `on_event` gets each event told since position `after`."""
         folder = self._find(job_id)
-        position = 0
+        position = after
         while True:
             self.tick()
             job = folder.job()
@@ -210,8 +218,7 @@ class Runner:
             for row in table.active():
                 self._guarded(self._follow, table, row)
             for lane in LANES:
-                taken = any(row.lane == lane for row in table.active())
-                for row in [] if taken else table.queued(lane):
+                for row in table.queued(lane):
                     if self._guarded(self._start, table, row):
                         break
         process.reap()
@@ -243,11 +250,7 @@ class Runner:
         except (OSError, ApprenticeError) as error:
             if row.id not in self._troubles:
                 log.warning("%s can't be followed: %s", row.id, error)
-            self._troubles[row.id] = WorkspaceProblem(
-                "The run's folder can't be read or written.",
-                f"The system says: {error}.",
-                "Check the disk, then try again.",
-            )
+            self._troubles[row.id] = store.unreadable(error)
             return False
         self._troubles.pop(row.id, None)
         return taken
@@ -284,7 +287,7 @@ class Runner:
         for other in store.folders(self.workspace):
             with suppress(ApprenticeError):
                 parents[other.id] = other.identity().parent
-        family = [folder]
+        family = [folder.id]
         for member in family:
-            family += [JobFolder(self.workspace.run_folder(i)) for i, p in parents.items() if p == member.id]
-        return family
+            family += [other for other, parent in parents.items() if parent == member and other not in family]
+        return [JobFolder(self.workspace.run_folder(member)) for member in family]

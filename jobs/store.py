@@ -132,6 +132,8 @@ class JobFolder:
                 raise unknown(self.id) from None
             log.warning("status.json of %s can't be read: %s", self.id, error)
             return Status(state=State.INTERRUPTED, failure=DAMAGED)
+        except OSError as error:
+            raise unreadable(error) from error
 
     def write_status(self, status: Status) -> None:
         """Only for who holds the lock. Raises OSError."""
@@ -186,6 +188,12 @@ def unknown(job_id: str) -> RunProblem:
     return RunProblem(f"There is no run with the id {job_id[:80]!r}.", "", "Look at the list of your models.")
 
 
+def unreadable(error: Exception) -> WorkspaceProblem:
+    return WorkspaceProblem(
+        "The run's folder can't be read or written.", f"The system says: {error}.", "Check the disk, then try again."
+    )
+
+
 def find(workspace: Workspace, job_id: str) -> JobFolder:
     """The folder of a job. Raises RunProblem for an id that is not here, WorkspaceProblem for one that is none."""
     folder = JobFolder(workspace.run_folder(job_id))
@@ -202,18 +210,26 @@ def folders(workspace: Workspace) -> list[JobFolder]:
         ]
 
 
-def create(
+@contextmanager
+def staged(
     workspace: Workspace,
     job_id: str,
     identity: Identity,
     spec: dict[str, Any],
     prepare: Callable[[Path], None] | None,
-) -> JobFolder:
-    """Make a queued job's folder, whole or not at all. `prepare` gets the folder and fills its data/.
+) -> Iterator[Callable[[], JobFolder]]:
+    """Write a queued job's folder out of sight; what the block gets makes it appear, in one step.
 
-    Raises OSError, and what `prepare` raises.
+    An error in the block, or before it, takes the folder away again, seen or not. `prepare` gets the folder
+    and fills its data/. Raises OSError, and what `prepare` raises.
     """
-    staging = workspace.runs / (NEW + job_id)
+    staging, folder = workspace.runs / (NEW + job_id), workspace.run_folder(job_id)
+
+    def publish() -> JobFolder:
+        patiently(lambda: os.replace(staging, folder))
+        sync_folder(workspace.runs)
+        return JobFolder(folder)
+
     try:
         (staging / "data").mkdir(parents=True)
         if prepare:
@@ -221,13 +237,11 @@ def create(
         write_json(staging / "job.json", identity.model_dump(mode="json"))
         write_json(staging / "spec.json", spec)
         write_json(staging / "status.json", Status(state=State.QUEUED, queued=time.time()).model_dump(mode="json"))
-        folder = workspace.run_folder(job_id)
-        patiently(lambda: os.replace(staging, folder))
+        yield publish
     except BaseException:
-        shutil.rmtree(staging, ignore_errors=True)
+        for path in (staging, folder):
+            shutil.rmtree(path, ignore_errors=True)
         raise
-    sync_folder(workspace.runs)
-    return JobFolder(folder)
 
 
 def put_away(folder: JobFolder) -> Path:
@@ -238,7 +252,7 @@ def put_away(folder: JobFolder) -> Path:
 
 
 def sweep(workspace: Workspace) -> None:
-    """Delete what an interrupted `create` (a day ago or more) or deletion left behind."""
+    """Delete what an interrupted submission (a day ago or more) or deletion left behind."""
     for path in workspace.runs.glob(".*"):
         with suppress(OSError):
             forgotten = path.name.startswith(NEW) and time.time() - path.stat().st_mtime > _DAY

@@ -66,6 +66,7 @@ def attempt(folder: JobFolder, workspace: Workspace) -> int:
     if status.state is not State.STARTING or status.pid is not None:
         log.info("the job is %s, there is nothing to do", status.state)
         return NOTHING_TO_DO
+    log.info("attempt %s of %s begins", status.attempt, folder.id)
     me = psutil.Process()
     status = status.changed(pid=me.pid, pid_created=me.create_time())
     context = None

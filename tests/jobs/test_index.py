@@ -119,6 +119,15 @@ def test_an_index_that_can_not_be_written_is_said_in_plain_words(workspace: Work
         Runner(workspace)
 
 
+def test_a_job_that_can_not_be_queued_leaves_nothing(runner: Runner) -> None:
+    path = runner.workspace.root / "index.sqlite"
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(WorkspaceProblem):
+        runner.submit("noop", {}, "")
+    assert list(runner.workspace.runs.iterdir()) == []
+
+
 def test_an_index_that_another_copy_keeps_is_said_and_a_tick_passes_by(runner: Runner) -> None:
     other = Index(runner.workspace, list)
     with other.transaction(), pytest.raises(Busy), runner._index.transaction(timeout=0):
@@ -200,7 +209,7 @@ def test_sixteen_racing_runners_start_each_job_once_and_one_at_a_time(runner: Ru
     in_time = sorted(jobs, key=lambda job: job.started)
     assert all(later.started >= earlier.ended for earlier, later in itertools.pairwise(in_time))
     for job_id in ids:
-        assert (runner.folder(job_id) / "log.txt").read_text().count("attempt 1:") == 1, "one worker did it"
+        assert (runner.folder(job_id) / "log.txt").read_text().count("attempt 1 of") == 1, "one worker did it"
 
 
 def test_threads_of_one_runner_do_not_get_in_each_others_way(runner: Runner) -> None:

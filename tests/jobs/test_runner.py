@@ -11,7 +11,7 @@ import pytest
 from backend.errors import ApprenticeError, BadInput, RunProblem, WorkspaceProblem
 from backend.settings import Workspace, new_id
 from jobs.kinds import KINDS, Kind
-from jobs.models import State
+from jobs.models import Event, State
 from jobs.runner import Runner
 from tests.jobs.conftest import FOREVER, counting, finish, folder_of, steps, until
 
@@ -23,7 +23,7 @@ def test_a_job_goes_from_queued_to_completed_and_tells_all_its_steps(runner: Run
     queued = runner.job(job_id)
     assert (queued.state, queued.name, queued.kind, queued.started) == (State.QUEUED, "Four steps", "noop", None)
 
-    told = []
+    told: list[Event] = []
     job = runner.wait(job_id, on_event=told.append, poll=0.01)
 
     assert job.state is State.COMPLETED
@@ -36,6 +36,9 @@ def test_a_job_goes_from_queued_to_completed_and_tells_all_its_steps(runner: Run
     assert job.created <= job.started <= job.ended
     assert steps(runner, job_id) == [1, 2, 3, 4]
     assert told == runner.events(job_id).events
+    later: list[Event] = []
+    runner.wait(job_id, on_event=later.append, after=runner.events(job_id).position)
+    assert later == []
 
 
 def test_the_thread_starts_what_is_submitted(runner: Runner) -> None:
