@@ -61,4 +61,4 @@ def _in_text(
             seen.add((row.row, fault.kind))
             place = NAMES.get(role, "rejected answer" if role == "rejected" else role)
             quote = excerpt(text, match.start(), match.end())
-            yield problem(row, fault.kind, f"There is {fault.what} in the {place}. {fault.why}", quote)
+            yield problem(row, fault.kind, f"The {place} contains {fault.what}. {fault.why}", quote)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from backend.data.checks_answers import SAME_EVERYWHERE
 from backend.data.checks_structure import SYSTEM
 from backend.data.conversation import content, normalise, question, whole
 from backend.data.kinds import problem
-from backend.data.language import NAMES, shares
+from backend.data.language import NAMES, recognised
 from backend.data.rows import Problem, Row
 
 _LANGUAGE_SAMPLE = 400  # rows, spread over the file
@@ -49,7 +50,7 @@ def same_input(rows: Sequence[Row]) -> Iterator[Problem]:
     """One question in every row: usually the wrong column was taken for the question."""
     questions = {normalise(question(row)) for row in rows if row.text is None and row.rejected is None}
     chats = sum(row.text is None for row in rows)
-    if chats >= 5 and len(questions) == 1 and questions != {""}:
+    if chats >= SAME_EVERYWHERE and len(questions) == 1 and questions != {""}:
         message = "Every row asks the same question. Probably the wrong column was taken for the question."
         yield problem(None, "same_input_everywhere", message, next(iter(questions))[:80])
 
@@ -57,7 +58,7 @@ def same_input(rows: Sequence[Row]) -> Iterator[Problem]:
 def system_messages(rows: Sequence[Row]) -> Iterator[Problem]:
     """Rows that differ from most in having, or not having, a system message."""
     chats = [row for row in rows if row.messages]
-    having = [any(m["role"] in SYSTEM for m in row.messages) for row in chats]
+    having = [has_system(row) for row in chats]
     with_system, total = sum(having), len(chats)
     if with_system in (0, total):
         return
@@ -69,22 +70,28 @@ def system_messages(rows: Sequence[Row]) -> Iterator[Problem]:
             yield problem(row, "system_inconsistent", f"This row has {'a' if has else 'no'} system message; {rest}")
 
 
-def usual_system(rows: Sequence[Row]) -> str:
-    """The system message that most rows have, "" when none has one."""
+def has_system(row: Row) -> bool:
+    """True when the row has a system message."""
+    return any(m["role"] in SYSTEM for m in row.messages)
+
+
+def usual_system(rows: Sequence[Row]) -> str | None:
+    """The system message that most rows have, None when no row has one."""
     found = Counter(content(m) for row in rows for m in row.messages[:1] if m["role"] in SYSTEM)
-    return found.most_common(1)[0][0] if found else ""
+    return found.most_common(1)[0][0] if found else None
 
 
 def languages(rows: Sequence[Row], model_languages: Sequence[str] | None) -> Iterator[Problem]:
-    """The languages of the data that the model was not made for, when they are plain."""
+    """Languages in which enough rows plainly are and that the model was not made for."""
     if not model_languages or not rows:
         return
     step = max(1, len(rows) // _LANGUAGE_SAMPLE)
-    sample = [whole(row) for row in rows[::step]]
-    found = shares(sample)
-    foreign = {code: share for code, share in found.items() if code not in model_languages}
-    share = sum(foreign.values())
-    if share < _LANGUAGE_SHARE or share * len(sample) < _LEAST_RECOGNISED:
+    found = recognised(whole(row) for row in rows[::step])
+    foreign = [
+        code for code, count in found.most_common() if code not in model_languages and count >= _LEAST_RECOGNISED
+    ]
+    share = sum(found[code] for code in foreign) / max(found.total(), 1)
+    if share < _LANGUAGE_SHARE:
         return
     theirs = ", ".join(NAMES.get(code, code) for code in foreign)
     its = ", ".join(NAMES.get(code, code) for code in model_languages)

@@ -82,15 +82,17 @@ def apply(
 
     Raises BadSetting for a kind that has no fix.
     """
+    if set(EVERYWHERE) <= set(accept):
+        raise BadSetting("The system message can't be put in and taken out at once.", "", "Choose one of the two.")
     unknown = sorted(set(accept) - set(FIXABLE))
     if unknown:
         raise BadSetting(
             f"There is no fix for {unknown[0]!r}.", "", "The kinds that have one are: " + ", ".join(FIXABLE) + "."
         )
     work = _Work(dataset, accept, tokeniser, max_length)
-    problems: Iterable[Problem] = [*report.problems, *work.everywhere()]
+    problems: Iterable[Problem] = report.problems
     for _ in range(_PASSES):
-        if not work.mend(problems):
+        if not work.mend([*problems, *work.everywhere()]):
             break
         problems = work.problems()
     return Fixed(replace(dataset, rows=work.rows, problems=[], total_rows=len(work.rows)), work.changes)
@@ -132,8 +134,7 @@ class _Work:
         """A problem for each row that a fix for the whole file is to change."""
         for kind in self._accept.keys() & EVERYWHERE.keys():
             for row in self.rows:
-                has = any(m["role"] in checks_structure.SYSTEM for m in row.messages)
-                if row.messages and has == (kind == "remove_system"):
+                if row.messages and checks_file.has_system(row) == (kind == "remove_system"):
                     yield Problem(row.line, row.row, kind, "warning", "")
 
     def mend(self, problems: Iterable[Problem]) -> bool:
@@ -170,10 +171,10 @@ class _Work:
             yield from duplicates.problems(self.rows)
 
     def _ways(self) -> dict[str, Mend]:
-        with_one = sum(any(m["role"] in checks_structure.SYSTEM for m in row.messages) for row in self.rows)
-        chats = sum(bool(row.messages) for row in self.rows)
-        usual = checks_file.usual_system(self.rows)
-        ways = mends(self._faults, usual if with_one * 2 >= chats else None)
+        chats = [row for row in self.rows if row.messages]
+        most_have = 2 * sum(map(checks_file.has_system, chats)) >= len(chats)
+        usual = checks_file.usual_system(chats)
+        ways = mends(self._faults, usual if most_have else None)
         return {**ways, "add_system": with_system(usual), "remove_system": without_system}
 
     def _mend_row(self, row: Row, kinds: list[str], ways: Mapping[str, Mend]) -> Row | None:
@@ -207,10 +208,15 @@ def _unread(dataset: DataSet) -> Iterator[Change]:
 
 def _change(row: Row, mended: Row | None, kind: str) -> Change:
     before, after = _lines(row), _lines(mended) if mended else []
-    what = KINDS[kind].fix if kind in KINDS else EVERYWHERE[kind]
+    if sorted(before) == sorted(after):  # another order
+        return Change(row.row, row.line, kind, _what(kind), "\n".join(before), "\n".join(after))
     only_before = "\n".join(line for line in before if line not in after)
     only_after = "\n".join(line for line in after if line not in before)
-    return Change(row.row, row.line, kind, what, only_before, only_after)
+    return Change(row.row, row.line, kind, _what(kind), only_before, only_after)
+
+
+def _what(kind: str) -> str:
+    return KINDS[kind].fix if kind in KINDS else EVERYWHERE[kind]
 
 
 def _lines(row: Row) -> list[str]:

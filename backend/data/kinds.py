@@ -30,10 +30,10 @@ KINDS: dict[str, Kind] = {
     "control_marker": Kind("warning", "Template markers in the text", "Take the markers out."),
     # personal data
     "personal_email": Kind("warning", "E-mail addresses", "Put [email] in its place."),
-    "personal_phone": Kind("warning", "Telephone numbers", "Put [phone] in its place."),
+    "secret_key": Kind("warning", "Keys and passwords", "Put [key] in its place."),
     "personal_card": Kind("warning", "Card numbers", "Put [card number] in its place."),
     "personal_iban": Kind("warning", "Bank account numbers", "Put [account number] in its place."),
-    "secret_key": Kind("warning", "Keys and passwords", "Put [key] in its place."),
+    "personal_phone": Kind("warning", "Telephone numbers", "Put [phone] in its place."),
     # the order of the turns
     "system_not_first": Kind("warning", "System message in mid-chat", "Move the system message to the front."),
     "same_role_twice": Kind("warning", "The same speaker twice", "Join the two messages into one."),

@@ -20,7 +20,8 @@ NAMES = {
 }  # fmt: skip
 
 _SMALL_WORDS = {
-    "en": "the of and to in is that it for you with on are this be was as have not at or from by an your which can",
+    "en": "the of and to in is that it for you with on are this be was as have not at or from by an your "
+    "which can i we my me am so do if but they he she his her were will would there their what when how its has",
     "de": "der die und das ist nicht ein eine zu den mit sich auf für sie es dem im auch wir ich werden bei oder wie",
     "fr": "le la les de des et est un une du que pour dans qui vous ne pas sur avec ce il nous je au plus sont",
     "es": "el la los de que y en un una es se por con para las no su lo como más del al está pero sus",
@@ -84,11 +85,9 @@ def detect(text: str) -> str | None:
     return best if most >= _LEAST_SHARE * len(words) and most >= _MARGIN * next_most else None
 
 
-def shares(texts: Iterable[str]) -> dict[str, float]:
-    """The share of each plainly recognised language among the texts where one was recognised, greatest first."""
-    found = Counter(code for code in map(detect, texts) if code)
-    total = sum(found.values())
-    return {code: count / total for code, count in found.most_common()}
+def recognised(texts: Iterable[str]) -> Counter[str]:
+    """How many of the texts are plainly in each language."""
+    return Counter(code for code in map(detect, texts) if code)
 
 
 def _by_script(text: str) -> str | None:

@@ -29,11 +29,11 @@ def mends(faults: Sequence[TextFault], usual_system: str | None) -> dict[str, Me
     }
 
 
-def with_system(text: str) -> Mend:
-    """Gives the row the system message `text` if it has none."""
+def with_system(text: str | None) -> Mend:
+    """Gives the row the system message `text` if it has none; does nothing when there is no `text`."""
 
     def mend(row: Row) -> Row:
-        if any(m["role"] in SYSTEM for m in row.messages):
+        if text is None or any(m["role"] in SYSTEM for m in row.messages):
             return row
         return replace(row, messages=[{"role": "system", "content": text}, *row.messages])
 

@@ -32,7 +32,7 @@ THRESHOLD = 0.75  # one word in fifteen, two in twenty-nine
 FORM = 0.15  # of the texts, and more than _FORM_LEAST of them
 _FORM_LEAST = 10
 _BLOCK = 2048  # texts looked at together; their number must fit in 11 bits
-_BUCKETS = 22  # bits of the table that counts in how many texts a word pair stands
+_BUCKETS = 22  # bits, at most, of the table that counts in how many texts a word pair stands
 _CANDIDATES = 10
 _COUNTED = 16  # blocks counted together
 _PAIRS = 2048  # pairs compared together; their number must fit in 11 bits
@@ -56,7 +56,7 @@ def are_similar(texts: Sequence[str], pairs: Sequence[tuple[int, int]], threshol
     """For each pair of positions in `texts` whether their Jaccard similarity reaches `threshold`."""
     if not pairs:
         return []
-    nothing = np.zeros(1 << _BUCKETS, np.int64)
+    nothing = np.zeros(2, np.int64)
     parts = (block(texts[i : i + _BLOCK]) for i in range(0, len(texts), _BLOCK))
     sets = _Sets.of([_rarest_first(part, nothing, form=0) for part in parts])
     left, right = np.array(pairs).T
@@ -64,22 +64,23 @@ def are_similar(texts: Sequence[str], pairs: Sequence[tuple[int, int]], threshol
     return alike
 
 
-def _bucket(members: Hashes) -> Numbers:
-    buckets: Numbers = (members >> np.uint64(64 - _BUCKETS)).view(np.int64)
+def _bucket(members: Hashes, table: Numbers) -> Numbers:
+    """The place of each member in `table`, whose length is a power of two: its uppermost bits."""
+    buckets: Numbers = (members >> np.uint64(65 - len(table).bit_length())).view(np.int64)
     return buckets
 
 
 def _commonness(blocks: Sequence[Block], form: int) -> Numbers:
     """How often the members of each bucket stand in the texts; where that is more than `form`, in how many texts."""
-    counts = np.zeros(1 << _BUCKETS, np.int64)
+    counts = np.zeros(1 << min(_BUCKETS, sum(len(part.members) for part in blocks).bit_length() + 4), np.int64)
     for i in range(0, len(blocks), _COUNTED):
         members = np.concatenate([part.members for part in blocks[i : i + _COUNTED]])
-        counts += np.bincount(_bucket(members), minlength=len(counts))
+        counts += np.bincount(_bucket(members, counts), minlength=len(counts))
     often = counts > form
     if often.any():
         counts[often] = 0
         for part in blocks:
-            buckets = _bucket(part.members)
+            buckets = _bucket(part.members, counts)
             here = often.take(buckets)
             once = np.unique(part.owners[here] << _BUCKETS | buckets[here]) & ((1 << _BUCKETS) - 1)
             buckets, texts = np.unique(once, return_counts=True)
@@ -109,7 +110,7 @@ def _rarest_first(part: Block, commonness: Numbers, form: int) -> tuple[Hashes, 
     """The sets of one block: their members, sizes and numbers. A member that stands in more than `form` texts is
     left out where others are left."""
     texts, members, owners = len(part.numbers), part.members, part.owners
-    common = commonness.take(_bucket(members))
+    common = commonness.take(_bucket(members, commonness))
     content = common <= form
     if not content.all():
         content |= ~(np.bincount(owners[content], minlength=texts) > 0)[owners]
