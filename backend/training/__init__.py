@@ -3,6 +3,7 @@
     run.py          the whole way: read, load, practise, prove, save
     device.py       which processor or card, in which precision
     model.py        the base model with its trainable weights (LoRA, QLoRA or full)
+    fused_lora.py   the same model, with LoRA layers that take fewer passes over memory
     schedule.py     how many steps, and after which ones to test and save
     batches.py      which rows are learned together
     collate.py      rows as tensors

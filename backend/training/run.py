@@ -10,7 +10,7 @@ from backend.errors import TrainingFailed
 from backend.rows_on_disk import TokenRow, read_rows
 from backend.specs import RunSpec
 from backend.template import Tokeniser
-from backend.training import checkpoints, device, model, proof, result, snapshot, trainer
+from backend.training import checkpoints, device, fused_lora, model, proof, result, snapshot, trainer
 from backend.training.collate import Collator, needs_mask
 from backend.training.learner import Learner
 from backend.training.practice import TESTED_ROWS, Practice, Work
@@ -46,6 +46,7 @@ def run(context: Work) -> dict[str, Any]:
     practice = Practice(context, spec, place, tokeniser, train, spread(validation, TESTED_ROWS), plan, learner)
     engine = trainer.build(net, practice)
     model.settle(net, place)
+    fused_lora.fuse(net)
     before = proof.fingerprint(net, spec.model.path)
 
     step = _practise(practice, engine, net)

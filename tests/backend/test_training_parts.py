@@ -1,0 +1,155 @@
+"""The parts of training by themselves: the same numbers as the plain way, whatever is left out or joined."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from backend import model_folder
+from backend.encoded import Encoded
+from backend.rows_on_disk import TokenRow, read_rows, write_rows
+from backend.specs import TrainSettings
+from backend.training import batches, fused_lora, model
+from backend.training.collate import Collator
+from backend.training.device import Device
+from backend.training.loss import summed_loss
+from backend.training.schedule import schedule
+from tests.backend.tiny_run import make_model
+
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_model(tmp_path_factory.mktemp("model"))
+
+
+def rows(*lengths: int, seed: int = 0) -> list[TokenRow]:
+    draw = np.random.default_rng(seed)
+    made = []
+    for length in lengths:
+        ids = draw.integers(4, 44, length).astype(np.int32)
+        labels = np.where(draw.random(length) < 0.5, ids, -100).astype(np.int32)
+        labels[0], labels[-1] = -100, ids[-1]
+        made.append(TokenRow(ids, labels, int((labels != -100).sum())))
+    return made
+
+
+def plain_loss(net: Any, some: list[TokenRow]) -> Any:
+    """The sum over rows of what transformers itself computes, each row alone."""
+    import torch
+
+    total: Any = 0.0
+    for row in some:
+        ids, labels = torch.as_tensor(row.input_ids)[None].long(), torch.as_tensor(row.labels)[None].long()
+        total = total + net(input_ids=ids, labels=labels).loss * row.learned
+    return total
+
+
+def gradients(net: Any, loss: Any) -> dict[str, Any]:
+    net.zero_grad()
+    loss.backward()
+    return {name: parameter.grad.clone() for name, parameter in model.trainable(net).items()}
+
+
+def lora(folder: Path, *, fused: bool, device: Device = Device("cpu", "fp32"), **settings: Any) -> Any:  # noqa: B008
+    import torch
+
+    net = model.build(folder, "tiny", TrainSettings(**settings), device)
+    model.settle(net, device)
+    torch.manual_seed(1)
+    for name, parameter in model.trainable(net).items():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter, std=0.2)  # as after some steps
+    assert fused_lora.fuse(net) == 14 if fused else True
+    return net
+
+
+@pytest.mark.parametrize(("packed", "masked"), [(False, False), (False, True), (True, False)])
+def test_the_loss_and_its_gradients_are_those_of_each_row_alone(folder: Path, packed: bool, masked: bool) -> None:
+    net, some = lora(folder, fused=False), rows(9, 4, 17, 2)
+    ours = summed_loss(net, Collator(0, "cpu", packed, masked)(some))
+    plain = plain_loss(net, some)
+    assert ours.item() == pytest.approx(plain.item(), rel=1e-5)
+    one, other = gradients(net, ours), gradients(net, plain_loss(net, some))
+    assert all(one[name].allclose(other[name], rtol=1e-3, atol=1e-5) for name in other)
+
+
+def test_the_fused_layers_give_the_same_loss_and_gradients(folder: Path) -> None:
+    some = Collator(0, "cpu")(rows(9, 4, 17))
+    fused, plain = lora(folder, fused=True), lora(folder, fused=False)
+    ours, theirs = summed_loss(fused, some), summed_loss(plain, some)
+    assert ours.item() == pytest.approx(theirs.item(), rel=1e-6)
+    one, other = gradients(fused, ours), gradients(plain, theirs)
+    assert all(one[name].allclose(other[name], rtol=1e-4, atol=1e-6) for name in other)
+
+
+def test_the_fused_layers_can_be_turned_off(folder: Path) -> None:
+    import torch
+
+    net, ids = lora(folder, fused=True), torch.arange(4, 12)[None]
+    with net.disable_adapter():
+        off = net(input_ids=ids).logits
+    assert torch.equal(off, model_folder.load(folder, torch.float32)(input_ids=ids).logits)
+    assert not torch.equal(off, net(input_ids=ids).logits)
+
+
+def test_bf16_learns_nearly_the_same_from_float32_weights(folder: Path) -> None:
+    device, some = Device("cpu", "bf16"), Collator(0, "cpu")(rows(9, 4, 17))
+    net, exact = lora(folder, fused=True, device=device), lora(folder, fused=True)
+    with device.autocast():
+        loss = summed_loss(net, some)
+    assert loss.item() == pytest.approx(summed_loss(exact, some).item(), rel=0.02)
+    assert {gradient.dtype.itemsize for gradient in gradients(net, loss).values()} == {4}
+
+
+def test_layers_with_dropout_are_left_to_peft(folder: Path) -> None:
+    assert fused_lora.fuse(lora(folder, fused=False, lora_dropout=0.1)) == 0
+
+
+def test_every_row_is_learned_once_an_epoch_beside_rows_of_similar_length() -> None:
+    lengths = [5 + (i * 37) % 200 for i in range(403)]
+    made = batches.epoch_batches(lengths, 8, seed=3, epoch=1)
+    assert sorted(row for batch in made for row in batch) == list(range(403))
+    assert len(made) == 51
+    padded = sum(len(batch) * max(lengths[row] for row in batch) for batch in made)
+    assert padded < 1.1 * sum(lengths)
+
+
+def test_the_same_seed_and_epoch_give_the_same_batches() -> None:
+    lengths = [i % 50 for i in range(100)]
+    same = [batches.epoch_batches(lengths, 8, seed=1, epoch=2) for _ in range(2)]
+    assert same[0] == same[1]
+    assert same[0] != batches.epoch_batches(lengths, 8, seed=1, epoch=3)
+    assert same[0] != batches.epoch_batches(lengths, 8, seed=2, epoch=2)
+
+
+@pytest.mark.parametrize(
+    ("count", "settings", "steps", "tested"),
+    [
+        (216, {"num_train_epochs": 3}, 81, [14, 27, 40, 54, 68, 81]),
+        (216, {"num_train_epochs": 1}, 27, [5, 11, 16, 22, 27]),
+        (216, {"num_train_epochs": 8}, 216, [27, 54, 81, 108, 135, 162, 189, 216]),
+        (9000, {"num_train_epochs": 1, "per_device_train_batch_size": 2}, 4500, [900, 1800, 2700, 3600, 4500]),
+        (216, {"max_steps": 3}, 3, [1, 2, 3]),
+        (4, {"num_train_epochs": 2}, 2, [1, 2]),
+    ],
+)
+def test_tests_are_spread_over_the_run(count: int, settings: dict[str, Any], steps: int, tested: list[int]) -> None:
+    plan = schedule(count, 10, TrainSettings(**settings))
+    assert plan.total == steps
+    assert sorted(plan.evaluations) == tested
+
+
+def test_rows_come_back_as_they_were_written(tmp_path: Path) -> None:
+    train = [Encoded([1, 2, 3], [-100, 2, 3]), Encoded([70_000], [-100])]
+    write_rows(tmp_path, train, [])
+    read, validation = read_rows(tmp_path)
+    assert [(row.input_ids.tolist(), row.labels.tolist(), row.learned) for row in read] == [
+        ([1, 2, 3], [-100, 2, 3], 2),
+        ([70_000], [-100], 0),
+    ]
+    assert validation == []

@@ -1,0 +1,141 @@
+"""Learned tokens a second against the stock TRL script: its defaults with `use_cpu=True, bf16=True`.
+
+Both train a LoRA (r 8, all linear layers) on the embedded model, with the rows of the orders sample as our tokeniser
+makes them, the same seed, length, learning rate and batch of 8; each in a process of its own, in turn, RUNS times.
+Only training steps are timed, the first one left out; padding and read-only tokens are not counted. Both loss curves
+are shown: speed that learns something else is none. The last line is JSON; ratio is ours / peer (goal: 2.5).
+
+    python -m tests.benchmarks.training_speed [STEPS]
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+RUNS = 3
+STEPS = 10
+RATE, BATCH, RANK, ALPHA, SEED = 5e-4, 8, 8, 16, 0
+
+
+def main(steps: int) -> None:
+    with tempfile.TemporaryDirectory() as temporary:
+        os.environ["APPRENTICE_HOME"] = temporary
+        model, rows = prepare(Path(temporary))
+        results: dict[str, list[dict[str, Any]]] = {"ours": [], "peer": []}
+        for turn in range(RUNS):
+            for who in results:
+                results[who].append(measured(who, model, rows, steps, Path(temporary) / f"{who}-{turn}"))
+                print(f"{who} {turn + 1}: {results[who][-1]['speed']:.0f} learned tokens/s", flush=True)
+    for who, runs in results.items():
+        print(f"{who} loss: {' '.join(f'{loss:.3f}' for loss in runs[0]['losses'])}")
+    ours, peer = (median(run["speed"] for run in results[who]) for who in ("ours", "peer"))
+    tail = {who: round(sum(runs[0]["losses"][-3:]) / 3, 4) for who, runs in results.items()}
+    print(
+        json.dumps(
+            {
+                "name": "training_speed",
+                "ours": round(ours, 1),
+                "peer": round(peer, 1),
+                "ratio": round(ours / peer, 2),
+                "unit": "learned tokens/s",
+                "loss_of_last_3_steps": tail,
+            }
+        )
+    )
+
+
+def prepare(home: Path) -> tuple[Path, Path]:
+    """The embedded model's folder and a file of rows."""
+    from backend import embedded
+    from backend.settings import SAMPLES, Workspace
+    from backend.template import Tokeniser
+
+    model = embedded.ensure(Workspace.open(home))
+    tokeniser = Tokeniser.load(model)
+    lines = (SAMPLES / "orders.jsonl").read_text("utf-8").splitlines()
+    encoded = [tokeniser.encode(json.loads(line)["messages"]) for line in lines]
+    rows = home / "rows.json"
+    rows.write_text(json.dumps([{"input_ids": row.input_ids, "labels": row.labels} for row in encoded]))
+    return model, rows
+
+
+def measured(who: str, model: Path, rows: Path, steps: int, folder: Path) -> dict[str, Any]:
+    """`speed` (learned tokens a second) and `losses` of one run in a process of its own."""
+    command = [sys.executable, "-m", "tests.benchmarks.training_speed", who, str(model), str(rows), str(steps)]
+    done = subprocess.run([*command, str(folder)], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(done.stderr[-3000:])
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return result
+
+
+def ours(model: Path, rows: list[dict[str, list[int]]], steps: int, folder: Path) -> dict[str, Any]:
+    from backend import training
+    from backend.encoded import Encoded
+    from backend.training.practice import Practice
+    from tests.backend.tiny_run import run_of
+
+    work = run_of(
+        folder, model, [Encoded(row["input_ids"], row["labels"]) for row in rows], [],
+        max_steps=steps + 1, learning_rate=RATE, per_device_train_batch_size=BATCH, lora_rank=RANK, lora_alpha=ALPHA,
+        lora_dropout=0.0, lr_scheduler_type="constant", warmup_ratio=0.0, seed=SEED, precision="auto",
+    )  # fmt: skip
+    times: list[tuple[float, int]] = []
+    learn = Practice.learn
+
+    def timed(self: Any, net: Any, numbers: list[int], backward: Any) -> Any:
+        times.append((time.perf_counter(), sum(self.train[n].learned for n in numbers)))
+        return learn(self, net, numbers, backward)
+
+    Practice.learn = timed  # type: ignore[method-assign]
+    training.run(work)
+    return {"speed": speed(times), "losses": list(work.losses().values())}
+
+
+def peer(model: Path, rows: list[dict[str, list[int]]], steps: int, folder: Path) -> dict[str, Any]:
+    from datasets import Dataset
+    from peft import LoraConfig
+    from trl import SFTConfig, SFTTrainer
+
+    times: list[tuple[float, int]] = []
+
+    class Timed(SFTTrainer):  # type: ignore[misc]
+        def training_step(self, net: Any, inputs: Any, *given: Any, **named: Any) -> Any:
+            times.append((time.perf_counter(), int((inputs["labels"] != -100).sum())))
+            return super().training_step(net, inputs, *given, **named)
+
+    trainer = Timed(
+        model=str(model),
+        train_dataset=Dataset.from_list(rows),
+        peft_config=LoraConfig(r=RANK, lora_alpha=ALPHA, target_modules="all-linear", task_type="CAUSAL_LM"),
+        args=SFTConfig(
+            output_dir=str(folder), use_cpu=True, bf16=True, max_steps=steps + 1, learning_rate=RATE, seed=SEED,
+            per_device_train_batch_size=BATCH, lr_scheduler_type="constant", logging_steps=1, report_to="none",
+            save_strategy="no", disable_tqdm=True,
+        ),
+    )  # fmt: skip
+    trainer.train()
+    return {"speed": speed(times), "losses": [log["loss"] for log in trainer.state.log_history if "loss" in log]}
+
+
+def speed(times: list[tuple[float, int]]) -> float:
+    """Learned tokens a second from the second step's start to the last one's: each step whole, but the last."""
+    return sum(learned for _, learned in times[1:-1]) / (times[-1][0] - times[1][0])
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 2:
+        os.environ.update(HF_HUB_OFFLINE="1", OMP_WAIT_POLICY="PASSIVE")
+        who, model, rows, steps, folder = sys.argv[1:]
+        work = {"ours": ours, "peer": peer}[who]
+        print(json.dumps(work(Path(model), json.loads(Path(rows).read_text()), int(steps), Path(folder))))
+    else:
+        main(int(sys.argv[1]) if len(sys.argv) > 1 else STEPS)
