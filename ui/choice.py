@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-STORAGE_KEY = "apprentice"
 TASKS = ("voice", "extract", "write", "other")
 
 
@@ -37,10 +36,6 @@ class Choice:
     def but(self, **changes: Any) -> Choice:
         """A copy with changes."""
         return replace(self, **changes)
-
-    def kept(self) -> dict[str, Any]:
-        """For the browser to keep."""
-        return asdict(self)
 
 
 def _an_id(value: object) -> str:

@@ -13,7 +13,7 @@ from backend.errors import BadInput
 from ui import cards, data_views, messages
 from ui.choice import Choice
 from ui.messages import handler
-from ui.parts import LISTEN, Updates, button, drawn, pressable, pressed, primary
+from ui.parts import LISTEN, Given, Kept, Updates, button, drawn, pressable, pressed, primary
 
 TABLE_HEADERS = ["What is asked", "What it should answer"]
 EMPTY_TABLE = [["", ""] for _ in range(5)]
@@ -89,7 +89,7 @@ class DataTab:
         return choice.data_id, self.services.model_ready(choice.model_id)
 
 
-def build(services: Any, chosen: gr.BrowserState) -> DataTab:
+def build(services: Any, kept: Kept) -> DataTab:
     """Draws the tab inside the current gr.Tab."""
     line = drawn(elem_classes="guide")
     with gr.Accordion("Choose examples", open=True, elem_classes="fold-block") as chooser:
@@ -153,55 +153,57 @@ def build(services: Any, chosen: gr.BrowserState) -> DataTab:
         services, line, chooser, samples, found, summary, problems, row, bubbles, counted, tokens, forward, reason
     )
 
-    def taken(kept: Any, data_id: str) -> Updates:
-        choice = Choice.of(kept).but(data_id=data_id)
-        return {chosen: choice.kept(), **tab.show(choice)}
+    def taken(given: Given, data_id: str) -> Updates:
+        before = kept.choice(given)
+        choice = before.but(data_id=data_id)
+        return {**kept.keep(before, choice), **tab.show(choice)}
 
     @handler
-    def take_sample(event: gr.EventData, kept: Any) -> Updates:
+    def take_sample(event: gr.EventData, given: Given) -> Updates:
         _, name = pressed(event)
         known = {sample.name: sample.path for sample in services.samples()}
-        return taken(kept, services.add_data(known[name], known[name].name)) if name in known else gr.skip()
+        return taken(given, services.add_data(known[name], known[name].name)) if name in known else gr.skip()
 
     @handler
-    def take_file(path: str | None, kept: Any) -> Updates:
-        return taken(kept, services.add_data(Path(path), Path(path).name)) if path else gr.skip()
+    def take_file(given: Given) -> Updates:
+        path = given[upload]
+        return taken(given, services.add_data(Path(path), Path(path).name)) if path else gr.skip()
 
     @handler
-    def take_text(text: str, kept: Any) -> Updates:
-        return taken(kept, services.add_text(text))
+    def take_text(given: Given) -> Updates:
+        return taken(given, services.add_text(given[pasted] or ""))
 
     @handler
-    def take_table(lines: list[list[Any]], kept: Any) -> Updates:
-        cells = [["" if cell is None else str(cell) for cell in line] for line in lines]
-        return taken(kept, services.add_table([line for line in cells if any(cell.strip() for cell in line)]))
+    def take_table(given: Given) -> Updates:
+        cells = [["" if cell is None else str(cell) for cell in line] for line in given[typed]]
+        return taken(given, services.add_table([line for line in cells if any(cell.strip() for cell in line)]))
 
     @handler
-    def mend(event: gr.EventData, kept: Any, shown: float | None) -> Updates:
-        choice, (do, value) = Choice.of(kept), pressed(event)
+    def mend(event: gr.EventData, given: Given) -> Updates:
+        choice, (do, value) = kept.choice(given), pressed(event)
         kind, _, at = value.partition(":")
         if do == "accept":
             services.accept(choice.data_id, kind, [int(at)] if at.isdecimal() else "all")
         elif do == "undo":
             services.refuse(choice.data_id, kind)
-        return tab.show(choice, int(at) if do == "see" and at.isdecimal() else int(shown or 1))
+        return tab.show(choice, int(given[row] or 1))
 
     def turning(step: int) -> Any:
         @handler
-        def turn(kept: Any, shown: float | None) -> Updates:
-            choice = Choice.of(kept)
+        def turn(given: Given) -> Updates:
+            choice = kept.choice(given)
             rows = services.data(choice.data_id, choice.model_id).rows
-            return tab.preview(choice, int(shown or 1) + step, rows)
+            return tab.preview(choice, int(given[row] or 1) + step, rows)
 
         return turn
 
-    everything = [chosen, *tab.outputs]
+    everything = [*kept.outputs, *tab.outputs]
     reading: dict[str, Any] = {**LISTEN, "show_progress": "minimal", "show_progress_on": [line]}
-    samples.click(take_sample, [chosen], everything, **reading)
-    upload.upload(take_file, [upload, chosen], everything, **reading)
-    use_text.click(take_text, [pasted, chosen], everything, **reading)
-    use_table.click(take_table, [typed, chosen], everything, **reading)
-    problems.click(mend, [chosen, row], tab.outputs, **LISTEN)
+    samples.click(take_sample, kept.inputs(), everything, **reading)
+    upload.upload(take_file, kept.inputs(upload), everything, **reading)
+    use_text.click(take_text, kept.inputs(pasted), everything, **reading)
+    use_table.click(take_table, kept.inputs(typed), everything, **reading)
+    problems.click(mend, kept.inputs(row), tab.outputs, **LISTEN)
     for trigger, step in ((back.click, -1), (on.click, 1), (row.submit, 0)):
-        trigger(turning(step), [chosen, row], tab.preview_outputs, **LISTEN)
+        trigger(turning(step), kept.inputs(row), tab.preview_outputs, **LISTEN)
     return tab

@@ -12,9 +12,9 @@ import gradio as gr
 
 from backend.settings import PROJECT_ROOT
 from ui import data, guard, runs, share, start, train, try_it
-from ui.choice import STORAGE_KEY, Choice
+from ui.choice import Choice
 from ui.messages import handler
-from ui.parts import LISTEN, Updates, drawn, pressed
+from ui.parts import LISTEN, Given, Kept, Updates, drawn, pressed
 from ui.theme import theme
 
 STATIC = PROJECT_ROOT / "static"
@@ -36,7 +36,7 @@ class _Page:
     """The page's own parts. here: the open tab; seen: what the timer last showed."""
 
     services: Any
-    chosen: gr.BrowserState
+    kept: Kept
     here: gr.State
     seen: gr.State
     marks: gr.HTML
@@ -44,15 +44,17 @@ class _Page:
     rooms: dict[str, gr.Tab]
     tabs: dict[str, Any]
 
-    def opened(self, name: str) -> Callable[[Any], Updates]:
+    def opened(self, name: str) -> Callable[[Given], Updates]:
         """A handler that shows a tab as it stands."""
 
         @handler
-        def show(kept: Any) -> Updates:
-            choice = Choice.of(kept)
-            return {self.here: name, self.marks: rail_marks(self.services, choice), **self.tabs[name].show(choice)}
+        def show(given: Given) -> Updates:
+            return self.showing(name, self.kept.choice(given))
 
         return show
+
+    def showing(self, name: str, choice: Choice) -> Updates:
+        return {self.here: name, self.marks: rail_marks(self.services, choice), **self.tabs[name].show(choice)}
 
     def outputs(self, name: str) -> list[Any]:
         return [self.here, self.marks, *self.tabs[name].outputs]
@@ -62,7 +64,7 @@ def build(services: Any) -> gr.Blocks:
     """The whole page over `services`."""
     blocks = gr.Blocks(title="Apprentice", analytics_enabled=False, delete_cache=(3600, 86400))
     with blocks:
-        chosen = gr.BrowserState(Choice().kept(), storage_key=STORAGE_KEY, secret=STORAGE_KEY)
+        kept = Kept()
         here, seen = gr.State("start"), gr.State("")
         timer = gr.Timer(1.0)
         drawn(HEADER)
@@ -72,8 +74,8 @@ def build(services: Any) -> gr.Blocks:
             for name, (label, module) in TABS.items():
                 side: Any = "left" if name in STEPS else "right"
                 with gr.Tab(label, id=name, elem_id=f"tab-{name}", alignment=side) as rooms[name]:
-                    tabs[name] = module.build(services, chosen)
-        page = _Page(services, chosen, here, seen, marks, rail, rooms, tabs)
+                    tabs[name] = module.build(services, kept)
+        page = _Page(services, kept, here, seen, marks, rail, rooms, tabs)
         _restores(blocks, page)
         _ticks(timer, page)
         _leads_on(page)
@@ -85,10 +87,11 @@ def _restores(blocks: gr.Blocks, page: _Page) -> None:
     start_tab, train_tab = page.tabs["start"], page.tabs["train"]
 
     @handler
-    def restore(kept: Any) -> Updates:
-        choice = page.services.known(Choice.of(kept))
+    def restore(given: Given) -> Updates:
+        before = page.kept.choice(given)
+        choice = page.services.known(before)
         return {
-            page.chosen: choice.kept(),
+            **page.kept.keep(before, choice),
             page.marks: rail_marks(page.services, choice),
             **start_tab.restore(choice),
             **start_tab.show(choice),
@@ -96,43 +99,46 @@ def _restores(blocks: gr.Blocks, page: _Page) -> None:
         }
 
     typed = [start_tab.task, start_tab.facts, *train_tab.inputs.values()]
-    blocks.load(restore, [page.chosen], [page.chosen, page.marks, *typed, *start_tab.outputs], **LISTEN)
+    outputs = [*page.kept.outputs, page.marks, *typed, *start_tab.outputs]
+    blocks.load(restore, page.kept.inputs(), outputs, **LISTEN)
 
 
 def _ticks(timer: gr.Timer, page: _Page) -> None:
     """Once a second the open tab is shown again if anything changed."""
 
     @handler
-    def tick(kept: Any, name: str, before: str) -> Any:
-        choice, tab = Choice.of(kept), page.tabs[name]
+    def tick(given: Given) -> Any:
+        choice, name = page.kept.choice(given), given[page.here]
+        tab = page.tabs[name]
         now = repr((name, tab.signature(choice), _reached(page.services, choice)))
-        if now == before:
+        if now == given[page.seen]:
             return gr.skip()
         return {page.seen: now, page.marks: rail_marks(page.services, choice), **tab.show(choice)}
 
     outputs = [page.seen, page.marks, *(part for tab in page.tabs.values() for part in tab.outputs)]
-    timer.tick(tick, [page.chosen, page.here, page.seen], outputs, concurrency_limit=8, **LISTEN)
+    timer.tick(tick, page.kept.inputs(page.here, page.seen), outputs, concurrency_limit=8, **LISTEN)
 
 
 def _leads_on(page: _Page) -> None:
     """Opening a tab, the buttons that lead to the next one, and opening a run."""
     for name, room in page.rooms.items():
-        room.select(page.opened(name), [page.chosen], page.outputs(name), concurrency_limit=4, **LISTEN)
+        room.select(page.opened(name), page.kept.inputs(), page.outputs(name), concurrency_limit=4, **LISTEN)
     for name, following in (("start", "data"), ("data", "train"), ("train", "try"), ("try", "share")):
         pressed_on = page.tabs[name].forward.click(partial(gr.update, selected=following), None, page.rail, **LISTEN)
-        pressed_on.then(page.opened(following), [page.chosen], page.outputs(following), **LISTEN)
+        pressed_on.then(page.opened(following), page.kept.inputs(), page.outputs(following), **LISTEN)
 
     @handler
-    def open_run(event: gr.EventData, kept: Any) -> Any:
+    def open_run(event: gr.EventData, given: Given) -> Any:
         do, run_id = pressed(event)
         if do != "open":
             return gr.skip()
-        choice = page.services.opened(Choice.of(kept), run_id)
-        shown = page.opened("train")(choice.kept())
-        return {page.chosen: choice.kept(), page.rail: gr.update(selected="train"), **shown}
+        before = page.kept.choice(given)
+        choice = page.services.opened(before, run_id)
+        kept, moved = page.kept.keep(before, choice), {page.rail: gr.update(selected="train")}
+        return {**kept, **moved, **page.showing("train", choice)}
 
     page.tabs["runs"].listing.click(
-        open_run, [page.chosen], [page.chosen, page.rail, *page.outputs("train")], **LISTEN
+        open_run, page.kept.inputs(), [*page.kept.outputs, page.rail, *page.outputs("train")], **LISTEN
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
+from dataclasses import asdict
 from typing import Any, Protocol
 
 import gradio as gr
@@ -10,6 +11,35 @@ import gradio as gr
 from ui.choice import Choice
 
 Updates = dict[Any, Any]  # component -> its new value or gr.update
+Given = dict[Any, Any]  # component -> what it holds, as a handler with a set of inputs is given it
+STORAGE_KEY = "apprentice"
+
+
+class Kept:
+    """The `Choice` as this browser keeps it. Each field is kept apart, so that two answers that cross on their way
+    never overwrite each other's."""
+
+    def __init__(self) -> None:
+        self._parts = {
+            name: gr.BrowserState(value, storage_key=f"{STORAGE_KEY}-{name}", secret=STORAGE_KEY)
+            for name, value in asdict(Choice()).items()
+        }
+
+    @property
+    def outputs(self) -> list[gr.BrowserState]:
+        return list(self._parts.values())
+
+    def inputs(self, *more: Any) -> set[Any]:
+        """For a listener's inputs: what is kept, and more components."""
+        return {*self._parts.values(), *more}
+
+    def choice(self, given: Given) -> Choice:
+        return Choice.of({name: given[part] for name, part in self._parts.items()})
+
+    def keep(self, before: Choice, after: Choice) -> Updates:
+        """What to write for the browser to keep: only what differs."""
+        old, new = asdict(before), asdict(after)
+        return {part: new[name] for name, part in self._parts.items() if new[name] != old[name]}
 
 
 class Tab(Protocol):

@@ -13,7 +13,7 @@ import gradio as gr
 from ui import cards, present
 from ui.choice import Choice
 from ui.messages import handler
-from ui.parts import LISTEN, Updates, drawn, pressable, pressed
+from ui.parts import LISTEN, Given, Kept, Updates, drawn, pressable, pressed
 
 
 @dataclass
@@ -39,24 +39,25 @@ class RunsTab:
         return repr((choice.run_id, runs)), int(time.time() / 60)
 
 
-def build(services: Any, chosen: gr.BrowserState) -> RunsTab:
+def build(services: Any, kept: Kept) -> RunsTab:
     """Draws the tab inside the current gr.Tab."""
     line = drawn(elem_classes="guide")
     drawn_list = pressable(elem_id="runs")
     tab = RunsTab(services, line, drawn_list)
 
     @handler
-    def act(event: gr.EventData, kept: Any) -> Updates:
-        choice, (do, run_id) = Choice.of(kept), pressed(event)
+    def act(event: gr.EventData, given: Given) -> Updates:
+        before, (do, run_id) = kept.choice(given), pressed(event)
+        choice = before
         if do == "delete":
             services.delete(run_id)
             if choice.run_id == run_id:
                 choice = choice.but(run_id="")
         elif do == "resume":
             services.runner.resume(run_id)
-        return {chosen: choice.kept(), **tab.show(choice)}
+        return {**kept.keep(before, choice), **tab.show(choice)}
 
-    drawn_list.click(act, [chosen], [chosen, *tab.outputs], **LISTEN)
+    drawn_list.click(act, kept.inputs(), [*kept.outputs, *tab.outputs], **LISTEN)
     return tab
 
 

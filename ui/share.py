@@ -13,7 +13,7 @@ import gradio as gr
 from ui import cards, messages, present
 from ui.choice import Choice
 from ui.messages import handler
-from ui.parts import LISTEN, Updates, drawn, primary
+from ui.parts import LISTEN, Given, Kept, Updates, drawn, primary
 from ui.try_it import no_model
 
 KINDS = {
@@ -66,7 +66,7 @@ class ShareTab:
         return repr([(job.id, job.state, job.progress) for job in self.services.exports(choice.run_id)])
 
 
-def build(services: Any, chosen: gr.BrowserState) -> ShareTab:
+def build(services: Any, kept: Kept) -> ShareTab:
     """Draws the tab inside the current gr.Tab."""
     line = drawn(elem_classes="guide")
     kind = gr.Radio(
@@ -84,12 +84,12 @@ def build(services: Any, chosen: gr.BrowserState) -> ShareTab:
     tab = ShareTab(services, line, kind, make, why_not, exports)
 
     @handler
-    def start(kept: Any, to: str) -> Updates:
-        choice = Choice.of(kept)
-        services.start_export(choice.run_id, to)
+    def start(given: Given) -> Updates:
+        choice = kept.choice(given)
+        services.start_export(choice.run_id, given[kind])
         return tab.show(choice)
 
-    make.click(start, [chosen, kind], tab.outputs, **LISTEN)
+    make.click(start, kept.inputs(kind), tab.outputs, **LISTEN)
     return tab
 
 

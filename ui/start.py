@@ -13,7 +13,7 @@ from backend.specs import Hardware
 from ui import cards, messages, present
 from ui.choice import Choice
 from ui.messages import handler
-from ui.parts import LISTEN, Updates, drawn, pressable, pressed, primary
+from ui.parts import LISTEN, Given, Kept, Updates, drawn, pressable, pressed, primary
 
 TASKS = {
     "voice": ("Answer in our voice", "Customers ask, it answers the way your team would."),
@@ -72,7 +72,7 @@ class StartTab:
         return {self.task: choice.task or None, self.facts: CHANGING if choice.facts_change else STABLE}
 
 
-def build(services: Any, chosen: gr.BrowserState) -> StartTab:
+def build(services: Any, kept: Kept) -> StartTab:
     """Draws the tab inside the current gr.Tab."""
     line = drawn(elem_classes="guide")
     task = gr.Radio(
@@ -95,27 +95,28 @@ def build(services: Any, chosen: gr.BrowserState) -> StartTab:
 
     tab = StartTab(services, line, task, facts, advice, machine, model, others, forward, reason)
 
-    @handler
-    def choose_task(value: str | None, kept: Any) -> Updates:
-        choice = Choice.of(kept).but(task=value if value in TASKS else "")
-        return {chosen: choice.kept(), **tab.show(choice)}
+    def changed(given: Given, **changes: Any) -> Updates:
+        before = kept.choice(given)
+        choice = before.but(**changes)
+        return {**kept.keep(before, choice), **tab.show(choice)}
 
     @handler
-    def choose_facts(value: str | None, kept: Any) -> Updates:
-        choice = Choice.of(kept).but(facts_change=value == CHANGING)
-        return {chosen: choice.kept(), **tab.show(choice)}
+    def choose_task(given: Given) -> Updates:
+        return changed(given, task=given[task])
 
     @handler
-    def choose_model(event: gr.EventData, kept: Any) -> Updates:
-        choice, (do, value) = Choice.of(kept), pressed(event)
-        if do == "model":
-            choice = choice.but(model_id=value, settings={})
-        return {chosen: choice.kept(), **tab.show(choice)}
+    def choose_facts(given: Given) -> Updates:
+        return changed(given, facts_change=given[facts] == CHANGING)
 
-    outputs = [chosen, *tab.outputs]
-    task.input(choose_task, [task, chosen], outputs, **LISTEN)
-    facts.input(choose_facts, [facts, chosen], outputs, **LISTEN)
-    others.click(choose_model, [chosen], outputs, **LISTEN)
+    @handler
+    def choose_model(event: gr.EventData, given: Given) -> Updates:
+        do, value = pressed(event)
+        return changed(given, model_id=value, settings={}) if do == "model" else gr.skip()
+
+    outputs = [*kept.outputs, *tab.outputs]
+    task.input(choose_task, kept.inputs(task), outputs, **LISTEN)
+    facts.input(choose_facts, kept.inputs(facts), outputs, **LISTEN)
+    others.click(choose_model, kept.inputs(), outputs, **LISTEN)
     return tab
 
 

@@ -13,7 +13,7 @@ from backend.specs import settings_from
 from ui import advanced, cards, messages, train_views
 from ui.choice import Choice
 from ui.messages import handler
-from ui.parts import LISTEN, Updates, button, drawn, primary
+from ui.parts import LISTEN, Given, Kept, Updates, button, drawn, primary
 
 
 @dataclass
@@ -103,7 +103,7 @@ class TrainTab:
         return {part: advanced.as_input(name, values[name]) for name, part in self.inputs.items()}
 
 
-def build(services: Any, chosen: gr.BrowserState) -> TrainTab:
+def build(services: Any, kept: Kept) -> TrainTab:
     """Draws the tab inside the current gr.Tab."""
     line = drawn(elem_classes="guide")
     with gr.Column() as before:
@@ -135,52 +135,52 @@ def build(services: Any, chosen: gr.BrowserState) -> TrainTab:
     )  # fmt: skip
     numbers = list(inputs.values())
 
-    def with_numbers(kept: Any, values: tuple[Any, ...]) -> Choice:
-        choice = Choice.of(kept)
+    def changed(given: Given, choice: Choice) -> Updates:
+        return {**kept.keep(kept.choice(given), choice), **tab.show(choice)}
+
+    def with_numbers(given: Given) -> Choice:
+        choice = kept.choice(given)
         recommended = services.recommendation(choice.task, choice.data_id, choice.model_id).settings
-        return choice.but(settings=advanced.changed(dict(zip(inputs, values, strict=True)), recommended))
+        values = {name: given[part] for name, part in inputs.items()}
+        return choice.but(settings=advanced.changed(values, recommended))
 
     @handler
-    def change(kept: Any, *values: Any) -> Updates:
-        choice = with_numbers(kept, values)
-        return {chosen: choice.kept(), **tab.show(choice)}
+    def change(given: Given) -> Updates:
+        return changed(given, with_numbers(given))
 
     @handler
-    def reset(kept: Any) -> Updates:
-        choice = Choice.of(kept).but(settings={})
-        return {chosen: choice.kept(), **tab.restore(choice), **tab.show(choice)}
+    def reset(given: Given) -> Updates:
+        choice = kept.choice(given).but(settings={})
+        return {**changed(given, choice), **tab.restore(choice)}
 
     @handler
-    def begin(kept: Any, called: str, *values: Any) -> Updates:
-        choice = with_numbers(kept, values)
-        run_id = services.start_training(
-            choice.data_id, choice.model_id, tab.settings(choice), (called or "").strip()
-        )
-        choice = choice.but(run_id=run_id)
-        return {chosen: choice.kept(), **tab.show(choice)}
+    def begin(given: Given) -> Updates:
+        choice = with_numbers(given)
+        called = (given[name] or "").strip()
+        run_id = services.start_training(choice.data_id, choice.model_id, tab.settings(choice), called)
+        return changed(given, choice.but(run_id=run_id))
 
     @handler
-    def end(kept: Any) -> Updates:
-        choice = Choice.of(kept)
+    def end(given: Given) -> Updates:
+        choice = kept.choice(given)
         services.runner.stop(choice.run_id)
         return tab.show(choice)
 
     @handler
-    def go_on(kept: Any) -> Updates:
-        choice = Choice.of(kept)
+    def go_on(given: Given) -> Updates:
+        choice = kept.choice(given)
         services.runner.resume(choice.run_id)
         return tab.show(choice)
 
     @handler
-    def another(kept: Any) -> Updates:
-        choice = Choice.of(kept).but(run_id="")
-        return {chosen: choice.kept(), **tab.show(choice)}
+    def another(given: Given) -> Updates:
+        return changed(given, kept.choice(given).but(run_id=""))
 
-    everything = [chosen, *tab.outputs]
-    gr.on(advanced.changes(inputs), change, [chosen, *numbers], everything, **LISTEN)
-    back.click(reset, [chosen], [*everything, *numbers], **LISTEN)
-    start.click(begin, [chosen, name, *numbers], everything, **LISTEN)
-    stop.click(end, [chosen], tab.outputs, **LISTEN)
-    resume.click(go_on, [chosen], tab.outputs, **LISTEN)
-    again.click(another, [chosen], everything, **LISTEN)
+    everything = [*kept.outputs, *tab.outputs]
+    gr.on(advanced.changes(inputs), change, kept.inputs(*numbers), everything, **LISTEN)
+    back.click(reset, kept.inputs(), [*everything, *numbers], **LISTEN)
+    start.click(begin, kept.inputs(name, *numbers), everything, **LISTEN)
+    stop.click(end, kept.inputs(), tab.outputs, **LISTEN)
+    resume.click(go_on, kept.inputs(), tab.outputs, **LISTEN)
+    again.click(another, kept.inputs(), everything, **LISTEN)
     return tab

@@ -13,7 +13,7 @@ from backend.errors import BadInput
 from ui import cards, messages, present
 from ui.choice import Choice
 from ui.messages import handler
-from ui.parts import LISTEN, Updates, button, drawn, pressable, pressed, primary
+from ui.parts import LISTEN, Given, Kept, Updates, button, drawn, pressable, pressed, primary
 
 LONGEST_QUESTION = 20_000  # characters
 PANES = {"base": "Before", "tuned": "Yours"}
@@ -58,7 +58,7 @@ def no_model(services: Any, choice: Choice) -> str:
     return ""
 
 
-def build(services: Any, chosen: gr.BrowserState) -> TryTab:
+def build(services: Any, kept: Kept) -> TryTab:
     """Draws the tab inside the current gr.Tab."""
     line = drawn(elem_classes="guide")
     talk = gr.State([])
@@ -109,8 +109,8 @@ def build(services: Any, chosen: gr.BrowserState) -> TryTab:
     tab = TryTab(services, line, proof, suggested, ask, why_not, forward)
 
     @handler
-    def answer(kept: Any, turns: list[Any], words: str, free: float, most: float, chance: float) -> Iterator[Updates]:
-        choice, words = Choice.of(kept), (words or "").strip()
+    def answer(given: Given) -> Iterator[Updates]:
+        choice, turns, words = kept.choice(given), given[talk], (given[question] or "").strip()
         if not words:
             raise BadInput("There is no question.", "", "Write one into the box.")
         if len(words) > LONGEST_QUESTION:
@@ -122,7 +122,11 @@ def build(services: Any, chosen: gr.BrowserState) -> TryTab:
         turns = [*turns, turn]
         yield {shown: conversation(turns, True), ask: gr.update(interactive=False), stop: gr.update(visible=True)}
         for pane, text, done in services.ask(
-            choice.run_id, asked, temperature=float(free), max_new_tokens=int(most), seed=int(chance or 0)
+            choice.run_id,
+            asked,
+            temperature=float(given[temperature]),
+            max_new_tokens=int(given[longest]),
+            seed=int(given[seed] or 0),
         ):
             turn[pane] = text
             if done:
@@ -136,16 +140,16 @@ def build(services: Any, chosen: gr.BrowserState) -> TryTab:
         return {talk: [], shown: conversation([]), **settled}
 
     @handler
-    def suggest(event: gr.EventData, kept: Any) -> Any:
+    def suggest(event: gr.EventData, given: Given) -> Any:
         do, at = pressed(event)
-        known = services.held_out(Choice.of(kept).run_id)
+        known = services.held_out(kept.choice(given).run_id)
         return known[int(at)].question if do == "suggest" and at.isdecimal() and int(at) < len(known) else gr.skip()
 
     settled: Updates = {ask: gr.update(interactive=True), stop: gr.update(visible=False)}
     asking = gr.on(
         [ask.click, question.submit],
         answer,
-        [chosen, talk, question, temperature, longest, seed],
+        kept.inputs(talk, question, temperature, longest, seed),
         [talk, shown, question, stop, *tab.outputs],
         concurrency_limit=1,
         concurrency_id="chat",
@@ -154,7 +158,7 @@ def build(services: Any, chosen: gr.BrowserState) -> TryTab:
     asking.failure(lambda: settled, None, [ask, stop], **LISTEN)
     stop.click(handler(services.stop_chat), None, None, queue=False, **LISTEN)
     clear.click(over, None, [talk, shown, ask, stop], cancels=[asking], **LISTEN)
-    suggested.click(suggest, [chosen], [question], **LISTEN)
+    suggested.click(suggest, kept.inputs(), [question], **LISTEN)
     return tab
 
 

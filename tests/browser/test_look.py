@@ -1,0 +1,147 @@
+"""The page as a person meets it, over made-up records: every tab, light and dark, wide and on a phone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.browser
+
+CONTRAST = (Path(__file__).parent / "contrast.js").read_text("utf-8")
+TABS = ("start", "data", "train", "try", "share", "runs")
+Opens = Callable[..., Any]
+
+
+def go(page: Any, name: str) -> None:
+    page.click(f"#tab-{name}-button")
+    page.wait_for_selector(f"#tab-{name} .guide-line")
+
+
+def take_sample(page: Any) -> None:
+    go(page, "data")
+    page.get_by_role("button", name="Take the sample Orders into fields").click()
+    page.wait_for_selector(".tokens .l")
+
+
+def start_training(page: Any) -> None:
+    go(page, "train")
+    page.click("#start-training")
+    page.wait_for_selector("svg.curve .line.held")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_every_tab_fits_and_can_be_read(open_page: Opens, drawn_page: str, theme: str, width: int) -> None:
+    page = open_page(f"{drawn_page}/?__theme={theme}", width)
+    take_sample(page)
+    start_training(page)
+    for name in TABS:
+        go(page, name)
+        page.wait_for_timeout(400)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{name} is cut off"
+        assert page.evaluate(f"({CONTRAST})(4.5)") == [], name
+        main = page.evaluate("document.querySelector('main').getBoundingClientRect().width")
+        assert main == min(width, 1088), "the page's width follows what it holds"
+
+
+def test_nothing_is_fetched_from_elsewhere_and_nothing_fails(open_page: Opens, drawn_page: str) -> None:
+    asked, faults = [], []
+    page = open_page(drawn_page)
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("console", lambda message: message.type == "error" and faults.append(message.text))
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.reload()
+    page.wait_for_selector("#rail [role=tab]")
+    for name in TABS:
+        go(page, name)
+    assert len(asked) > 10
+    assert [url for url in asked if not url.startswith((drawn_page, "data:", "blob:"))] == []
+    assert faults == []
+
+
+def test_a_reload_brings_everything_back(open_page: Opens, drawn_page: str) -> None:
+    page = open_page(drawn_page)
+    page.get_by_text("Pull data out of text").click()
+    take_sample(page)
+    start_training(page)
+    page.reload()
+    page.wait_for_selector("#reached [data-done~=data]", state="attached")
+    assert page.get_by_label("Pull data out of text").is_checked()
+    go(page, "train")
+    page.wait_for_selector("svg.curve .line.held")
+    go(page, "data")
+    page.wait_for_selector(".tokens .l")
+
+
+def test_the_way_from_sample_to_download(open_page: Opens, drawn_page: str) -> None:
+    page = open_page(drawn_page)
+    page.get_by_text("Pull data out of text").click()
+    page.click("#to-data")
+    take_sample(page)
+    page.click("#to-train")
+    page.get_by_role("heading", name="What is about to happen").wait_for()
+    page.click("#start-training")
+    page.get_by_text("You can close this page").wait_for()
+    page.click("#stop")
+    page.get_by_text("Training was stopped.").wait_for()
+    page.click("#resume")
+    page.get_by_text("It is learning.").wait_for()
+    page.click("#stop")
+    page.click("#to-try")
+    page.locator(".chip").first.click()
+    page.click("#ask")
+    page.locator(".answer.base", has_text="ask for a refund.").wait_for()
+    page.locator(".answer.tuned", has_text='"quantity": 3').wait_for()
+    page.wait_for_selector("#ask:not([disabled])")
+    page.click("#to-share")
+    page.click("#export")
+    link = page.locator("a[download]").first
+    link.wait_for()
+    assert link.get_attribute("href") == "/gradio_api/file=/tmp/model.gguf"
+
+
+def test_problems_are_mended_and_taken_back(open_page: Opens, drawn_page: str) -> None:
+    page = open_page(drawn_page)
+    take_sample(page)
+    page.get_by_role("button", name="Do this for all: Trim the last turn.").click()
+    page.get_by_role("button", name="Undo").click()
+    page.get_by_role("button", name="Do this for all: Trim the last turn.").wait_for()
+
+
+def test_the_rail_is_walked_by_keyboard(open_page: Opens, drawn_page: str) -> None:
+    page = open_page(drawn_page)
+    page.focus("#tab-start-button")
+    page.keyboard.press("ArrowRight")
+    page.wait_for_selector("#tab-data-button[aria-selected=true]")
+    outline = page.evaluate("getComputedStyle(document.querySelector('#tab-data-button')).outlineStyle")
+    assert outline == "solid", "the focus can't be seen"
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_selector("#tab-runs-button[aria-selected=true]")
+
+
+def test_tables_sort_by_number(open_page: Opens, drawn_page: str) -> None:
+    page = open_page(drawn_page)
+    page.get_by_role("button", name="Other models").click()
+    needs = page.locator("table.models td[data-name=Needs]")
+    needs.first.wait_for()
+    page.get_by_role("button", name="Needs", exact=True).click()
+    page.get_by_role("button", name="Needs", exact=True).click()
+    assert page.locator("th[aria-sort=descending]").inner_text().startswith("Needs")
+    assert needs.all_inner_texts() == ["21.5 GB", "10.1 GB", "3.0 GB", "1.2 GB"]
+
+
+def test_typed_text_is_never_run(open_page: Opens, drawn_page: str) -> None:
+    page = open_page(drawn_page)
+    take_sample(page)
+    start_training(page)
+    page.click("#stop")
+    page.click("#to-try")
+    evil = "{{7*7}} ${7*7} <img src=x onerror=window.broken=1>"
+    page.get_by_label("Your question to both").fill(evil)
+    page.click("#ask")
+    page.locator(".turn .asked", has_text=evil).wait_for()
+    assert page.evaluate("window.broken") is None

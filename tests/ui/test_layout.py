@@ -1,0 +1,171 @@
+"""The page as it is served, without a browser."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import pytest
+from gradio.routes import App
+from starlette.testclient import TestClient
+
+from backend.errors import RunProblem
+from backend.settings import PROJECT_ROOT
+from tests.ui.conftest import in_loop
+from tests.ui.fake_services import FakeServices
+from ui import layout
+from ui.choice import Choice
+from ui.parts import Kept
+
+OURS = "http://127.0.0.1:7860"
+
+
+@pytest.fixture(scope="module")
+def page() -> gr.Blocks:
+    return in_loop(lambda: layout.build(FakeServices()))
+
+
+@pytest.fixture(scope="module")
+def client(page: gr.Blocks, tmp_path_factory: pytest.TempPathFactory) -> TestClient:
+    arguments = layout.launch_arguments(tmp_path_factory.mktemp("exports"))
+    page.allowed_paths, page.blocked_paths, page.favicon_path = (
+        arguments["allowed_paths"],
+        [],
+        arguments["favicon_path"],
+    )
+    page.max_file_size, page.enable_monitoring = 1000, False
+    app = in_loop(lambda: App.create_app(page, app_kwargs=arguments["app_kwargs"]))
+    return TestClient(app, base_url=OURS)
+
+
+def test_nothing_it_does_is_offered_as_an_api(page: gr.Blocks) -> None:
+    listeners = page.get_config_file()["dependencies"]
+    assert listeners
+    assert {one["api_visibility"] for one in listeners} == {"private"}
+    assert not page.get_api_info()["named_endpoints"]
+
+
+def test_every_input_has_a_label(page: gr.Blocks) -> None:
+    kinds = {"textbox", "number", "dropdown", "checkbox", "radio", "slider", "file", "dataframe"}
+    inputs = [part for part in page.get_config_file()["components"] if part["type"] in kinds]
+    assert len(inputs) > 25
+    for part in inputs:
+        assert part["props"].get("label"), part
+
+
+@pytest.mark.parametrize("path", ["/docs", "/openapi.json", "/redoc"])
+def test_the_server_describes_itself_to_nobody(client: TestClient, path: str) -> None:
+    assert "swagger" not in client.get(path).text.lower()
+
+
+def test_the_guard_stands_before_every_route(client: TestClient, page: gr.Blocks) -> None:
+    paths = set(client.app.openapi()["paths"]) | {route.path for route in client.app.routes if hasattr(route, "path")}  # type: ignore[attr-defined]
+    assert len(paths) > 40
+    for path in paths:
+        filled = path.replace("{", "").replace("}", "").replace(":path", "")
+        for method in ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"):
+            evil = client.request(method, filled, headers={"origin": "http://evil.example"})
+            assert evil.status_code == 403, (method, filled)
+            rebound = client.request(method, filled, headers={"host": "evil.example"})
+            assert rebound.status_code == 400, (method, filled)
+
+
+def test_a_preflight_from_elsewhere_gets_no_permission(client: TestClient) -> None:
+    """Gradio answers preflights before any middleware of ours; what counts is that it permits nothing."""
+    headers = {"origin": "http://evil.example", "access-control-request-method": "POST"}
+    assert "access-control-allow-origin" not in client.options("/gradio_api/queue/join", headers=headers).headers
+
+
+def test_files_of_this_computer_are_not_served(client: TestClient) -> None:
+    for path in (__file__, str(PROJECT_ROOT / "app.py"), "/etc/passwd"):
+        assert client.get(f"/gradio_api/file={path}").status_code in (403, 404)
+
+
+def test_launching_sends_nothing_anywhere() -> None:
+    arguments = layout.launch_arguments(Path("/exports"))
+    off = ("share", "enable_monitoring", "run_history", "mcp_server", "show_error", "pwa", "ssr_mode")
+    assert [arguments[name] for name in off] == [False] * len(off)
+    assert arguments["strict_cors"] is True
+    assert arguments["allowed_paths"] == ["/exports"]
+    assert arguments["footer_links"] == []
+
+
+def test_fonts_are_the_systems(page: gr.Blocks) -> None:
+    look = layout.launch_arguments(Path("/exports"))["theme"]
+    assert not look._stylesheets
+    assert "http" not in look._get_theme_css().replace("http://www.w3.org/2000/svg", "")
+    assert "http" not in (layout.STATIC / "style.css").read_text("utf-8")
+
+
+def test_the_page_opens_without_the_training_libraries() -> None:
+    code = (
+        "import sys; from ui import layout; from tests.ui.fake_services import FakeServices\n"
+        "layout.build(FakeServices())\n"
+        "heavy = ('torch', 'transformers', 'trl', 'peft', 'datasets', 'llama_cpp')\n"
+        "print([name for name in heavy if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def tabs(services: Any) -> dict[str, Any]:
+    """The tabs over these services, each built apart from the page."""
+
+    def build() -> dict[str, Any]:
+        with gr.Blocks(analytics_enabled=False):
+            kept = Kept()
+            return {name: module.build(services, kept) for name, (_, module) in layout.TABS.items()}
+
+    return in_loop(build)
+
+
+CHOICES = {
+    "nothing chosen": Choice(),
+    "data chosen": Choice(task="voice", data_id="data-1"),
+    "a run done": Choice(data_id="data-1", run_id="run-a"),
+    "a run going": Choice(data_id="data-1", run_id="run-b"),
+    "a run cut off": Choice(data_id="data-1", run_id="run-c"),
+}
+
+
+@pytest.mark.parametrize("said", CHOICES)
+def test_every_tab_can_be_shown_at_any_time(said: str) -> None:
+    for name, tab in tabs(FakeServices()).items():
+        shown = tab.show(CHOICES[said])
+        assert set(shown) <= set(tab.outputs), name
+        hash(tab.signature(CHOICES[said]))
+
+
+@pytest.mark.parametrize("said", CHOICES)
+def test_a_disabled_button_says_why(said: str) -> None:
+    made = tabs(FakeServices())
+    reasons = {"start": "reason", "data": "reason", "train": "why_not", "try": "why_not", "share": "why_not"}
+    buttons = {"start": "forward", "data": "forward", "train": "start", "try": "ask", "share": "make"}
+    for name, field in reasons.items():
+        shown = made[name].show(CHOICES[said])
+        button, reason = shown.get(getattr(made[name], buttons[name])), shown.get(getattr(made[name], field))
+        if button is not None:
+            assert bool(reason) != button["interactive"], name
+
+
+def test_ticks_follow_what_was_done() -> None:
+    services = FakeServices()
+    assert 'data-done=""' in layout.rail_marks(services, Choice())
+    assert 'data-done="start data train"' in layout.rail_marks(services, CHOICES["a run done"])
+    assert "Done: Start, Data." in layout.rail_marks(services, CHOICES["a run going"])
+
+
+def test_a_run_that_is_gone_is_said_in_plain_words() -> None:
+    class Gone(FakeServices):
+        def __init__(self) -> None:
+            super().__init__()
+            self.runner.job = self.none  # type: ignore[method-assign]
+
+        def none(self, run_id: str) -> Any:
+            raise RunProblem("This run is no longer here.")
+
+    with pytest.raises(RunProblem, match="no longer here"):
+        tabs(Gone())["train"].show(Choice(run_id="run-a"))

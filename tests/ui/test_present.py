@@ -1,0 +1,71 @@
+"""Numbers as a person reads them."""
+
+from __future__ import annotations
+
+import pytest
+
+from ui import present
+
+
+@pytest.mark.parametrize(
+    ("mib", "shown"),
+    [
+        (0, "0 MB"),
+        (0.4, "0.4 MB"),
+        (18.6, "19 MB"),
+        (320, "320 MB"),
+        (1024, "1.0 GB"),
+        (5222, "5.1 GB"),
+        (200_000, "195 GB"),
+    ],
+)
+def test_size(mib: float, shown: str) -> None:
+    assert present.size(mib) == shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        (-3, "0 s"),
+        (40, "40 s"),
+        (60, "1 min"),
+        (80, "1 min 20 s"),
+        (725, "12 min"),
+        (7500, "2 h 5 min"),
+        (7200, "2 h"),
+    ],
+)
+def test_duration(seconds: float, shown: str) -> None:
+    assert present.duration(seconds) == shown
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "shown"),
+    [(170, 230, "3 to 4 min"), (58, 62, "about 1 min"), (40, 130, "40 s to 2 min"), (3600, 9000, "1 to 2.5 h")],
+)
+def test_span(low: float, high: float, shown: str) -> None:
+    assert present.span(low, high) == shown
+
+
+def test_a_bar_is_full_only_when_it_is_done() -> None:
+    assert present.percent(999, 1000) == 99
+    assert present.percent(1000, 1000) == 100
+    assert present.percent(5, 0) == 0
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(None, "not yet"), (float("nan"), "not a number"), (1.6549, "1.65"), (0.0213, "0.021")]
+)
+def test_loss(value: float | None, shown: str) -> None:
+    assert present.loss(value) == shown
+
+
+def test_counts_agree_with_their_noun() -> None:
+    assert present.count(1, "example") == "1 example"
+    assert present.count(2400, "example") == "2,400 examples"
+    assert present.listed(["a", "b", "c"]) == "a, b and c"
+
+
+def test_shorten_keeps_one_line_within_its_limit() -> None:
+    assert present.shorten("a\n b " * 40, 20) == "a b a b a b a b a b…"
+    assert present.shorten("short", 20) == "short"
