@@ -56,6 +56,14 @@ class Hardware(Record):
     hosted: Literal["space", "zero_gpu", "colab"] | None = None
 
 
+class MachineProblem(Record):
+    """What is wrong with a machine, why, and what to do about it, in plain words."""
+
+    what: str
+    why: str = ""
+    next: str = ""
+
+
 class TrainSettings(Record):
     """Every number of a training run. Names are those of transformers, trl and peft.
 

@@ -1,7 +1,7 @@
 """Peak memory of a training, by parts, before anything is loaded.
 
 On a graphics card the total is what `nvidia-smi` shows for the process: what PyTorch's allocator reserves and the
-CUDA context. On the processor it is the most that the process holds (resident set size): the tensors and the programs.
+CUDA context. On the processor it is the most that the process holds (resident set size): tensors and programs.
 Evaluation is no part of its own: it runs the forward pass on batches of the same size and keeps nothing for a
 gradient, so that it stays below the training step.
 """

@@ -148,9 +148,8 @@ class Checkpoint:
     def recall(self, index: int) -> Tensor | None:
         if self._again is None:
             self._again = {}
-            with self.tape.recomputing(self):
-                with suppress(_AllSaved):
-                    self._block(self._argument)
+            with self.tape.recomputing(self), suppress(_AllSaved):
+                self._block(self._argument)
         return self._again.pop(index)
 
     def keep(self, index: int, tensor: Tensor | None) -> None:

@@ -1,0 +1,9 @@
+"""This machine: `probe` finds out what it has, `load_hardware` reads another one from a file.
+
+probing.py     all of it, and in sentences          container.py    limits of a container on cores and memory
+cards.py       NVIDIA cards, through the driver     torch_build.py  whether torch was built for the card
+"""
+
+from backend.hardware.probing import Probe, disk_free, gib, load_hardware, memory, probe, sentences
+
+__all__ = ["Probe", "disk_free", "gib", "load_hardware", "memory", "probe", "sentences"]

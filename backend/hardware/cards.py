@@ -1,0 +1,116 @@
+"""NVIDIA cards through NVML, the driver's own library. A broken driver is a sentence, never a crash."""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass, field
+from typing import Any
+
+from backend.specs import Gpu, MachineProblem
+
+log = logging.getLogger(__name__)
+
+MIB = 1 << 20
+_NO_DRIVER = ("LibraryNotFound", "DriverNotLoaded")
+
+
+@dataclass
+class Found:
+    """The cards; MiB that other programs hold on a card, by its name; and what went wrong."""
+
+    gpus: tuple[Gpu, ...] = ()
+    held: dict[str, int] = field(default_factory=dict)
+    problems: list[MachineProblem] = field(default_factory=list)
+    driver: str = ""
+
+
+def nvidia() -> Found:
+    """The NVIDIA cards of this machine. No driver at all is no problem: then there is no card."""
+    try:
+        import pynvml
+    except Exception:
+        log.info("pynvml is not installed", exc_info=True)
+        return Found()
+    try:
+        pynvml.nvmlInit()
+    except Exception as error:
+        return _without_driver(error)
+    try:
+        return _read(pynvml)
+    except Exception as error:
+        log.warning("NVML failed", exc_info=True)
+        return Found(problems=[_broken(error)])
+    finally:
+        try:
+            pynvml.nvmlShutdown()
+        except Exception:
+            log.warning("nvmlShutdown failed", exc_info=True)
+
+
+def _without_driver(error: Exception) -> Found:
+    if any(kind in type(error).__name__ for kind in _NO_DRIVER):
+        log.info("no NVIDIA driver: %s", error)
+        return Found()
+    log.warning("nvmlInit failed", exc_info=True)
+    return Found(problems=[_broken(error)])
+
+
+def _broken(error: Exception) -> MachineProblem:
+    return MachineProblem(
+        what="The driver of the graphics card does not answer as it should.",
+        why=f"It says: {str(error)[:200] or type(error).__name__}.",
+        next="Restart the computer; if that does not help, install the NVIDIA driver again.",
+    )
+
+
+def _read(pynvml: Any) -> Found:
+    found = Found(driver=_text(_try(pynvml.nvmlSystemGetDriverVersion, default="")))
+    gpus = []
+    for index in range(pynvml.nvmlDeviceGetCount()):
+        try:
+            gpu, held = _card(pynvml, pynvml.nvmlDeviceGetHandleByIndex(index))
+        except Exception as error:
+            log.warning("card %d can't be read", index, exc_info=True)
+            found.problems.append(_broken(error))
+            continue
+        gpus.append(gpu)
+        if held:
+            found.held[gpu.name] = found.held.get(gpu.name, 0) + held
+    found.gpus = tuple(gpus)
+    return found
+
+
+def _card(pynvml: Any, handle: Any) -> tuple[Gpu, int]:
+    memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
+    capability = _try(pynvml.nvmlDeviceGetCudaComputeCapability, handle, default=None)
+    gpu = Gpu(
+        name=_text(_try(pynvml.nvmlDeviceGetName, handle, default="NVIDIA graphics card")),
+        vendor="nvidia",
+        memory_total_mib=memory.total // MIB,
+        memory_free_mib=memory.free // MIB,
+        compute_capability=(int(capability[0]), int(capability[1])) if capability else None,
+    )
+    return gpu, _held(pynvml, handle)
+
+
+def _held(pynvml: Any, handle: Any) -> int:
+    """MiB that other processes hold; a process whose memory the driver does not tell counts as none."""
+    processes = [
+        *_try(pynvml.nvmlDeviceGetComputeRunningProcesses, handle, default=[]),
+        *_try(pynvml.nvmlDeviceGetGraphicsRunningProcesses, handle, default=[]),
+    ]
+    others = {process.pid: process.usedGpuMemory or 0 for process in processes if process.pid != os.getpid()}
+    return int(sum(others.values()) // MIB)
+
+
+def _try(function: Any, *arguments: Any, default: Any) -> Any:
+    try:
+        return function(*arguments)
+    except Exception:
+        log.warning("%s failed", getattr(function, "__name__", function), exc_info=True)
+        return default
+
+
+def _text(value: Any) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

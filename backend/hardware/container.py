@@ -1,0 +1,82 @@
+"""The limits of a container (Linux control groups, versions 1 and 2): cores and memory that may really be used."""
+
+from __future__ import annotations
+
+import os
+from math import ceil
+from pathlib import Path
+from typing import NamedTuple
+
+_ROOT = Path("/sys/fs/cgroup")
+_UNLIMITED = 1 << 60  # version 1 writes a number near 2^63 for "no limit"
+
+
+class Limit(NamedTuple):
+    """Bytes that the container may use, and uses now (what the system can drop at once left out)."""
+
+    total: int
+    used: int
+
+
+def cores() -> int:
+    """Processor cores that this process may use: its affinity, and the container's quota."""
+    try:
+        allowed = len(os.sched_getaffinity(0))
+    except (AttributeError, OSError):
+        allowed = os.cpu_count() or 1
+    quota = _quota()
+    return max(1, allowed if quota is None else min(allowed, ceil(quota)))
+
+
+def memory() -> Limit | None:
+    """The container's memory; None where there is no limit."""
+    for folder in _folders("memory"):
+        total = _number(folder / "memory.max") or _number(folder / "memory.limit_in_bytes")
+        if total is not None and total < _UNLIMITED:
+            used = _number(folder / "memory.current") or _number(folder / "memory.usage_in_bytes") or 0
+            return Limit(total, max(0, used - _droppable(folder)))
+    return None
+
+
+def _quota() -> float | None:
+    for folder in _folders("cpu"):
+        parts = _text(folder / "cpu.max").split()
+        if len(parts) == 2 and parts[0].isdigit() and int(parts[1]) > 0:
+            return int(parts[0]) / int(parts[1])
+        quota, period = _number(folder / "cpu.cfs_quota_us"), _number(folder / "cpu.cfs_period_us")
+        if quota and period and quota > 0:
+            return quota / period
+    return None
+
+
+def _folders(controller: str) -> list[Path]:
+    """Where this process's limits may stand, the nearest first."""
+    folders = []
+    for line in _text(Path("/proc/self/cgroup")).splitlines():
+        _, names, place = ([*line.split(":", 2), "", ""])[:3]
+        if names == "" or controller in names.split(","):
+            base = _ROOT if names == "" else _ROOT / controller
+            inner = base / place.lstrip("/")
+            folders += [inner, *(parent for parent in inner.parents if base in (parent, *parent.parents))]
+    return [*folders, _ROOT, _ROOT / controller]
+
+
+def _droppable(folder: Path) -> int:
+    """Bytes of files that are only cached."""
+    for line in _text(folder / "memory.stat").splitlines():
+        name, _, value = line.partition(" ")
+        if name in ("inactive_file", "total_inactive_file") and value.isdigit():
+            return int(value)
+    return 0
+
+
+def _number(path: Path) -> int | None:
+    text = _text(path).strip()
+    return int(text) if text.lstrip("-").isdigit() else None
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("ascii", "replace")
+    except OSError:
+        return ""
