@@ -172,7 +172,11 @@ class Runner:
         folder = self._find(job_id)
         position = after
         while True:
-            self.tick()
+            trouble = None
+            try:
+                self.tick()
+            except WorkspaceProblem as error:
+                trouble = error
             job = folder.job()
             events, position = read_lines(folder.events, position)
             for event in events:
@@ -180,8 +184,9 @@ class Runner:
                     on_event(event)
             if job.state.is_terminal:
                 return job
-            if job_id in self._troubles:
-                raise self._troubles[job_id]
+            trouble = trouble or self._troubles.get(job_id)
+            if trouble:
+                raise trouble
             time.sleep(poll)
 
     # Watching
@@ -230,7 +235,8 @@ class Runner:
             table.remove(row.id)
             return False
         state = self._supervisor.settle(folder)
-        table.move(row.id, [row.state], state)
+        if state is not row.state:
+            table.move(row.id, [row.state], state)
         return state.is_active
 
     def _start(self, table: Table, row: Row) -> bool:

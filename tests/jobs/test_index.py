@@ -128,6 +128,15 @@ def test_a_job_that_can_not_be_queued_leaves_nothing(runner: Runner) -> None:
     assert list(runner.workspace.runs.iterdir()) == []
 
 
+def test_how_a_job_ended_is_told_although_the_index_can_not_be_written(runner: Runner) -> None:
+    job_id = runner.submit("noop", {"steps": 1, "fail_at": 1}, "")
+    finish(runner, job_id)
+    path = runner.workspace.root / "index.sqlite"
+    path.unlink()
+    path.mkdir()
+    assert finish(runner, job_id).state is State.FAILED
+
+
 def test_an_index_that_another_copy_keeps_is_said_and_a_tick_passes_by(runner: Runner) -> None:
     other = Index(runner.workspace, list)
     with other.transaction(), pytest.raises(Busy), runner._index.transaction(timeout=0):
