@@ -55,6 +55,7 @@ class Source:
     sha256: str
     mapping: dict[str, str] = field(default_factory=dict)
     ignored: tuple[str, ...] = ()
+    details: dict[str, str] = field(default_factory=dict)  # such as {"delimiter": ";", "sheet": "Table 1"}
 
 
 @dataclass(slots=True)
@@ -65,3 +66,4 @@ class DataSet:
     rows: list[Row]
     problems: list[Problem] = field(default_factory=list)
     total_rows: int = 0  # rows in the file, unusable ones counted
+    originals: dict[int, Any] = field(default_factory=dict)  # the first rows as read, by row number, to be shown

@@ -1,0 +1,191 @@
+"""From any usual file, a pasted text or a typed table to canonical rows, with every row that can't be used named.
+
+data = load(Path("chats.jsonl"))
+data.rows, data.problems, data.source.shape, data.total_rows
+"""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+
+from backend.data.collect import Collector, read_line
+from backend.data.detect import Plan, Record, make_plan
+from backend.data.encoding import Encoding, NotUtf8, first_look, second_look
+from backend.data.feed import Digest, Feed, open_path, open_text
+from backend.data.options import Cancelled, Limits, ReadOptions
+from backend.data.read import Lines, Reading, open_reading
+from backend.data.rows import DataSet, Source
+from backend.data.tables import as_rows, unique_names
+from backend.errors import BadInput
+
+__all__ = ["Cancelled", "Limits", "ReadOptions", "load", "load_table", "load_text"]
+
+_SAMPLE_ROWS = 200  # good ones that the shape is told from
+_LOOK_ROWS = 2_000  # looked at for them at most
+
+
+def load(
+    path: Path,
+    *,
+    name: str | None = None,
+    progress: Callable[[float], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+    options: ReadOptions | None = None,
+) -> DataSet:
+    """Read a file. name: what to call it, its own name by default; its ending matters only where the content
+    leaves the format open. progress: told the fraction read, 0 to 1. cancelled: asked with each block.
+
+    Raises BadInput when the file can't be read at all or is no data set, Cancelled when `cancelled` says so.
+    """
+    options = options or ReadOptions()
+    with open_path(path, options.limits, progress, cancelled) as feed:
+        digest = Digest(path)
+        try:
+            data = _load(feed, name or path.name, options)
+        except BaseException:
+            digest.cancel()
+            raise
+        data.source = replace(data.source, sha256=digest.result())
+    if progress is not None:
+        progress(1.0)
+    return data
+
+
+def load_text(
+    text: str,
+    *,
+    name: str = "pasted text",
+    progress: Callable[[float], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+    options: ReadOptions | None = None,
+) -> DataSet:
+    """Read a text that was pasted, in any of the formats. Arguments and errors as for `load`."""
+    options = replace(options or ReadOptions(), encoding="utf-8")
+    feed, sha256 = open_text(text, options.limits, progress, cancelled)
+    with feed:
+        data = _load(feed, name, options)
+    data.source = replace(data.source, sha256=sha256)
+    return data
+
+
+def load_table(
+    rows: Sequence[Sequence[str | None]],
+    header: Sequence[str],
+    *,
+    name: str = "typed examples",
+    options: ReadOptions | None = None,
+) -> DataSet:
+    """Read a table that was typed in the page; rows without any text are passed over. Errors as for `load`."""
+    options = options or ReadOptions()
+    cells = [(n, ["" if c is None else str(c) for c in row]) for n, row in enumerate(rows, 1)]
+    filled = [(number, row) for number, row in cells if any(c.strip() for c in row)]
+    if not filled:
+        raise BadInput("There are no examples in this table yet.", "", "Type a question and its answer.")
+    sha256 = hashlib.sha256(json.dumps([list(header), filled], ensure_ascii=True).encode()).hexdigest()
+    typed = as_rows(iter(filled), unique_names(list(header)), pad=True)
+    data = _collect(Reading("table", typed), name, Encoding("utf-8"), options)
+    data.source = replace(data.source, sha256=sha256)
+    return data
+
+
+def _load(feed: Feed, name: str, options: ReadOptions) -> DataSet:
+    encoding = first_look(feed.head, options.encoding)
+    with _without_gc():
+        try:
+            return _collect(open_reading(feed, encoding, name, options), name, encoding, options)
+        except NotUtf8:
+            encoding = second_look(feed)
+            return _collect(open_reading(feed, encoding, name, options), name, encoding, options)
+
+
+def _collect(reading: Reading, name: str, encoding: Encoding, options: ReadOptions) -> DataSet:
+    lines, rows = reading.lines or iter(()), reading.rows or iter(())
+    seen_lines, seen_rows, sample = _look_ahead(lines, rows, options.limits)
+    plan = make_plan(sample, options)
+    collector = Collector(plan, options.limits, encoding.settled)
+    _say_what_was_guessed(collector, plan, encoding)
+    for kind, message, fix in reading.notes:
+        collector.note(kind, message, fix)
+    for block in chain(seen_lines, lines):
+        collector.take_lines(block)
+    for batch in chain(seen_rows, rows):
+        collector.take(batch)
+    collector.finish()
+    if not collector.total_rows:
+        raise BadInput("There is nothing in this file.", "It holds no rows.", "Choose another file.")
+    source = Source(
+        name=name,
+        format=reading.format,
+        shape=plan.shape,
+        encoding=encoding.name,
+        sha256="",
+        mapping=plan.used or plan.mapping,
+        ignored=collector.ignored(),
+        details=reading.details,
+    )
+    return DataSet(source, collector.rows, collector.problems, collector.total_rows, collector.originals)
+
+
+def _look_ahead(
+    lines: Iterator[Lines], rows: Iterator[list[Record]], limits: Limits
+) -> tuple[list[Lines], list[list[Record]], list[Record]]:
+    """The first lines or rows, as they came and as records: enough to tell the shape."""
+    seen_lines: list[Lines] = []
+    seen_rows: list[list[Record]] = []
+    sample: list[Record] = []
+
+    def enough() -> bool:
+        return len(sample) >= _LOOK_ROWS or sum(isinstance(value, dict) for _, value in sample) >= _SAMPLE_ROWS
+
+    for block in lines:
+        first = sum(map(len, seen_lines)) + 1
+        seen_lines.append(block)
+        filled = [(n, line) for n, line in enumerate(block, first) if line is None or line.strip()]
+        sample += [(n, read_line(line, limits)) for n, line in filled[:_SAMPLE_ROWS]]
+        if enough():
+            break
+    for batch in rows:
+        seen_rows.append(batch)
+        sample += batch
+        if enough():
+            break
+    return seen_lines, seen_rows, sample
+
+
+def _say_what_was_guessed(collector: Collector, plan: Plan, encoding: Encoding) -> None:
+    if encoding.guess:
+        collector.note(
+            "encoding",
+            f"This file was read as {encoding.name}, which is a guess: {encoding.guess}.",
+            "Look at a few accented letters; choose another encoding if they are wrong.",
+        )
+    if plan.guessed:
+        which = ", ".join(f"{column!r} is the {field}" for field, column in plan.mapping.items())
+        collector.note(
+            "mapping_guessed", f"Which column is what was guessed: {which}.", "Choose other columns if this is wrong."
+        )
+    if plan.shape == "kto":
+        collector.note(
+            "kto_labels",
+            "The answers in this file are marked as good or bad (KTO). The good ones are used as examples.",
+            "To learn from bad ones too, bring pairs: to each question a good (chosen) and a bad (rejected) answer.",
+        )
+
+
+@contextmanager
+def _without_gc() -> Iterator[None]:
+    """No garbage collection while millions of small objects are made and kept: it would walk them again and again."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
