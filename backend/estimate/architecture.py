@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -37,27 +38,30 @@ class Architecture(Record):
     capped_logits: bool | None = None
 
     @property
-    def family(self) -> str:
-        """The name in lower case without punctuation, to look for a family in."""
-        return "".join(c for c in self.name.lower() if c.isalnum())
-
-    @property
     def is_gemma(self) -> bool:
-        return "gemma" in self.family
+        return "gemma" in self.name.lower()
 
     @property
     def has_qk_norm(self) -> bool:
-        named = any(family in self.family for family in ("qwen3", "gemma3", "gemma4", "olmo2"))
+        """Whether queries and keys are normalised, as in Qwen3, Gemma 3 and OLMo 2."""
+        named = re.search(r"qwen-?3|olmo-?2", self.name.lower()) is not None or self._gemma in ("3", "4")
         return named if self.qk_norm is None else self.qk_norm
 
     @property
     def layer_norms(self) -> int:
-        named = 4 if any(family in self.family for family in ("gemma2", "gemma3", "gemma4")) else 2
-        return self.norms_per_layer or named
+        """Norms in a block: before attention and MLP, and in Gemma from the second on after them too."""
+        return self.norms_per_layer or (4 if self._gemma else 2)
 
     @property
     def caps_logits(self) -> bool:
-        return "gemma2" in self.family if self.capped_logits is None else self.capped_logits
+        """Whether logits pass through a tanh, as in Gemma 2."""
+        return self._gemma == "2" if self.capped_logits is None else self.capped_logits
+
+    @property
+    def _gemma(self) -> str:
+        """The generation of a Gemma from the second on; the "2" of "gemma-2b" is its size."""
+        found = re.search(r"gemma[-_ ]?([2-4])(?!\.?\d*b)", self.name.lower())
+        return found.group(1) if found else ""
 
     @property
     def matrices(self) -> dict[str, tuple[int, int]]:

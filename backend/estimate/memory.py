@@ -18,7 +18,7 @@ from backend.estimate.plan import Plan
 from backend.specs import Gpu, Hardware, Record
 
 Device = Literal["cuda", "mps", "cpu"]
-Badge = Literal["comfortable", "tight", "no"]
+Badge = Literal["yes", "tight", "no"]
 
 # Measured: 140.9 MiB on every one of the 49 runs on a Tesla T4 (tests/data/measured_vram_t4.json). Newer cards have
 # more multiprocessors and larger contexts; theirs is an allowance, not a measurement.
@@ -113,5 +113,5 @@ def fit(needed: Memory, hardware: Hardware) -> Fit:
     has = available(hardware)
     if needed.device == "cuda" and card(hardware) is None:
         has = 0.0
-    badge: Badge = "comfortable" if needed.total_mib * MARGIN <= has else "tight" if needed.total_mib <= has else "no"
+    badge: Badge = "yes" if needed.total_mib * MARGIN <= has else "tight" if needed.total_mib <= has else "no"
     return Fit(badge=badge, needs_mib=needed.total_mib, has_mib=has)

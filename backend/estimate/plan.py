@@ -12,6 +12,9 @@ Attention = Literal["eager", "sdpa", "flash_attention_2"]
 Optimizer = Literal["adamw", "adamw_8bit"]
 
 
+_JOINED = {"qkv_proj": ("q_proj", "k_proj", "v_proj"), "gate_up_proj": ("gate_proj", "up_proj")}
+
+
 class Plan(Record):
     """How a model is trained; the names and defaults are those of the command `estimate`.
 
@@ -33,6 +36,11 @@ class Plan(Record):
     fp32_norms: bool = False
     full_logits: bool = False
     learned_share: float = Field(1.0, gt=0, le=1)
+
+    @property
+    def adapted(self) -> frozenset[str]:
+        """The layers that get an adapter, those that some families join (Phi) taken apart."""
+        return frozenset(part for name in self.targets for part in _JOINED.get(name, (name,)))
 
     @property
     def tokens(self) -> int:

@@ -118,7 +118,7 @@ class Weights:
             return
         with self.meter.purpose("adapter"):
             for name, weight in layer.weights.items():
-                if name in self.plan.targets:
+                if name in self.plan.adapted:
                     layer.adapters[name] = (
                         self._learning(self.plan.rank, weight.inputs),
                         self._learning(weight.outputs, self.plan.rank),

@@ -1,0 +1,178 @@
+"""The models that can be taught: what is known of each, from catalogue.json, a folder or the Hugging Face cache.
+
+Architecture numbers come from the models' own config.json (as litgpt/config.py and transformers' conversion scripts
+repeat them); a test counts the parameters again. Download sizes are two bytes a parameter and the tokenizer.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, TypeAdapter
+
+from backend import embedded, model_folder, models
+from backend.errors import BadInput, MissingPart, WorkspaceProblem
+from backend.estimate import architecture
+from backend.estimate.architecture import Architecture
+from backend.settings import Workspace
+from backend.specs import ALL_LINEAR, ATTENTION, Record
+
+Task = Literal["voice", "extract", "write", "other"]
+TASKS: tuple[Task, ...] = ("voice", "extract", "write", "other")
+
+_FILE = Path(__file__).with_name("catalogue.json")
+_MIB = 1 << 20
+
+
+class Entry(Record):
+    """One model.
+
+    id: on the Hugging Face hub, or the folder it lies in. parameters: tied embeddings counted once. context_length in
+    tokens. lora_targets: those that the guide names for the family; all_linear_targets: all linear ones of a block.
+    languages: ISO 639-1 codes. revision: the pinned commit, "" where it is chosen at download. access: how to get a
+    gated model.
+    """
+
+    id: str = Field(pattern=r"^[\w.-]+/[\w.-]+$")
+    name: str
+    family: str
+    parameters: int = Field(gt=0, lt=10_000_000_000)
+    architecture: Architecture
+    licence: str
+    commercial_use: bool
+    gated: bool = False
+    access: str = ""
+    context_length: int = Field(ge=512)
+    chat_template: bool = True
+    instruct: bool = True
+    lora_targets: tuple[str, ...] = ATTENTION
+    all_linear_targets: tuple[str, ...] = ALL_LINEAR
+    languages: tuple[str, ...] = ()
+    good_for: tuple[Task, ...] = ()
+    download_mib: int = Field(ge=0)
+    revision: str = ""
+    embedded: bool = False
+    note: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """The entry as `models --json` lists it."""
+        return self.model_dump(mode="json")
+
+
+@lru_cache(maxsize=1)
+def all() -> tuple[Entry, ...]:  # noqa: A001
+    """Every model of the catalogue: the embedded one first, then by size."""
+    return tuple(TypeAdapter(list[Entry]).validate_json(_FILE.read_bytes()))
+
+
+def default() -> Entry:
+    """The model that comes with the app."""
+    return next(entry for entry in all() if entry.embedded)
+
+
+def find(model_id: str) -> Entry:
+    """The catalogue's entry, by id or by the part after the slash. Raises BadInput with the nearest names."""
+    import difflib
+
+    wanted = model_id.lower()
+    for entry in all():
+        if wanted in (entry.id.lower(), entry.id.lower().partition("/")[2]):
+            return entry
+    near = difflib.get_close_matches(model_id, [entry.id for entry in all()], n=3, cutoff=0.3)
+    raise BadInput(
+        f"There is no model {model_id[:100]!r} in the catalogue.",
+        f"The nearest are {', '.join(near)}." if near else "",
+        "See them all with: python app.py models",
+    )
+
+
+def from_folder(folder: Path, model_id: str = "") -> Entry:
+    """A model that lies in `folder`, read from its config.json.
+
+    Raises MissingPart when there is no model, WorkspaceProblem when it asks for code of its own, BadInput when it is
+    of a kind whose numbers are not understood.
+    """
+    model_folder.check(folder)
+    shape = architecture.read(folder / "config.json")
+    named = model_id or f"local/{_plain(folder.name)}"
+    shape = shape.model_copy(update={"name": f"{shape.name} {named.partition('/')[2]}".strip()})
+    fused = _has_fused_layers(folder)
+    return Entry(
+        id=named,
+        name=folder.name if not model_id else model_id.partition("/")[2],
+        family="from a folder",
+        parameters=shape.counted_params,
+        architecture=shape,
+        licence="not known: see where the model came from",
+        commercial_use=False,
+        context_length=max(512, model_folder.context_length(folder)),
+        chat_template=(folder / "chat_template.jinja").is_file() or "chat_template" in _text(folder),
+        lora_targets=_FUSED[:2] if fused else ATTENTION,
+        all_linear_targets=_FUSED if fused else ALL_LINEAR,
+        download_mib=model_folder.weight_bytes(folder) // _MIB,
+    )
+
+
+def here(workspace: Workspace) -> dict[str, Path | None]:
+    """The models that can be used without a network: id to folder (None: the embedded one, not unpacked yet)."""
+    found: dict[str, Path | None] = dict(_cached())
+    for entry in all():
+        if models.is_ready(workspace, entry.id):
+            found[entry.id] = models.folder(workspace, entry.id)
+    if embedded.MODEL_ID not in found and _has_embedded():
+        found[embedded.MODEL_ID] = None
+    return found
+
+
+def hub_cache() -> Path:
+    """Where the Hugging Face libraries keep what they download."""
+    home = os.environ.get("HF_HOME") or str(Path.home() / ".cache" / "huggingface")
+    return Path(os.environ.get("HF_HUB_CACHE") or Path(home) / "hub")
+
+
+_FUSED = ("qkv_proj", "o_proj", "gate_up_proj", "down_proj")
+
+
+def _cached() -> dict[str, Path]:
+    """Whole models in the Hugging Face cache: id to the newest snapshot that can be loaded."""
+    found = {}
+    for place in sorted(hub_cache().glob("models--*--*")):
+        for snapshot in sorted(place.glob("snapshots/*"), key=lambda path: path.name):
+            try:
+                model_folder.check(snapshot)
+            except (MissingPart, WorkspaceProblem):
+                continue
+            _, owner, name = place.name.split("--", 2)
+            found[f"{owner}/{name}"] = snapshot
+    return found
+
+
+def _has_embedded() -> bool:
+    try:
+        embedded.source()
+    except MissingPart:
+        return False
+    return True
+
+
+def _has_fused_layers(folder: Path) -> bool:
+    try:
+        kind = json.loads((folder / "config.json").read_text("utf-8")).get("model_type", "")
+    except (OSError, ValueError):
+        return False
+    return str(kind).startswith("phi3")
+
+
+def _text(folder: Path) -> str:
+    try:
+        return (folder / "tokenizer_config.json").read_text("utf-8")
+    except OSError:
+        return ""
+
+
+def _plain(name: str) -> str:
+    return "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "-" for c in name) or "model"
