@@ -13,11 +13,14 @@ from backend.estimate import attention
 from backend.estimate.architecture import Architecture
 from backend.estimate.operations import (
     FLOAT,
+    Weight,
     activate,
     add,
     cast,
     copy,
     linear,
+    linear_adapted,
+    linear_widened,
     multiply,
     norm,
     rotate,
@@ -31,6 +34,8 @@ from backend.estimate.weights import Layer, Weights
 
 class Decoder:
     """A model on a card. `forward` gives (loss, what the caller keeps)."""
+
+    loss_values = 1 << 26  # logits that the loss takes to fp32 at a time (on a card)
 
     def __init__(self, architecture: Architecture, plan: Plan, meter: Meter) -> None:
         self.shape, self.plan, self.meter = architecture, plan, meter
@@ -114,30 +119,43 @@ class Decoder:
         )
 
     def _project(self, layer: Layer, name: str, x: Tensor) -> Tensor:
-        tape = self.tape
-        result = linear(tape, x, layer.weights[name])
+        tape, plan, weight = self.tape, self.plan, layer.weights[name]
+        if plan.widened:
+            return linear_widened(tape, x, weight, plan.width)
         if name not in layer.adapters:
-            return result
-        given = result.width
+            return linear(tape, x, weight)
         first, second = layer.adapters[name]
-        if self.plan.method == "qlora":
+        if plan.full_logits:
+            return self._adapted_plainly(x, weight, first, second)
+        if plan.method == "lora":
+            return linear_adapted(tape, x, weight, first, second)
+        result = copy(tape, linear(tape, x, weight))
+        return add(tape, result, scale(tape, linear(tape, linear(tape, x, first), second)))
+
+    def _adapted_plainly(self, x: Tensor, weight: Weight, first: Weight, second: Weight) -> Tensor:
+        tape = self.tape
+        result = linear(tape, x, weight)
+        given = result.width
+        if weight.packed:
             result = copy(tape, result)
         x = cast(tape, x, FLOAT)
         learned = scale(tape, linear(tape, linear(tape, x, first), second))
-        if self.plan.method == "qlora":
+        if weight.packed:
             return add(tape, result, cast(tape, learned, given))
         result = add(tape, result, learned)
         del learned
         return cast(tape, result, given)
 
     def _loss(self, hidden: Tensor) -> tuple[Tensor, list[Tensor]]:
-        tape, shape = self.tape, self.shape
-        if not self.plan.full_logits and self.plan.learned_share < 1:
+        tape, plan, head = self.tape, self.plan, self.weights.head
+        if not plan.full_logits:
             hidden = self._labelled(hidden)
-        logits = linear(tape, hidden, self.weights.head)
-        if shape.caps_logits:
+        logits = linear_widened(tape, hidden, head, plan.width) if plan.widened else linear(tape, hidden, head)
+        if self.shape.caps_logits:
             logits = scale(tape, activate(tape, scale(tape, logits)))
-        kept = [logits] if self.plan.full_logits else []
+        if not plan.full_logits:
+            return self._cross_entropy_in_parts(logits), []
+        kept = [logits]
         wide = cast(tape, logits, FLOAT)
         del logits
         return self._cross_entropy(wide), kept
@@ -154,3 +172,18 @@ class Decoder:
         likely = tape.record(out, [logits], [tape.save(out)], lambda g, _: [tape.new(count, FLOAT)])
         saved = [tape.save(likely)]
         return tape.record(tape.new(1, FLOAT), [likely], saved, lambda g, _: [tape.new(count, FLOAT)])
+
+    def _cross_entropy_in_parts(self, logits: Tensor) -> Tensor:
+        """backend/training/loss.py: fp32 for a part of the rows at a time, the gradient as wide as the logits."""
+        tape, count, width = self.tape, logits.count, logits.width
+        part = min(count, max(self.shape.vocab_size, self.loss_values))
+
+        def backward(g: Tensor, _: list[Tensor]) -> list[Tensor | None]:
+            gradient = tape.new(count, width)
+            share = tape.new(part, FLOAT)
+            del share
+            return [gradient]
+
+        wide, exponents = tape.new(part, FLOAT), tape.new(part, FLOAT)
+        del wide, exponents
+        return tape.record(tape.new(1, FLOAT), [logits], [tape.save(logits)], backward)

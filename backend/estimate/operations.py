@@ -105,6 +105,45 @@ def _linear_4bit(tape: Tape, x: Tensor, weight: Weight) -> Tensor:
     return cast(tape, out, given)
 
 
+def linear_widened(tape: Tape, x: Tensor, weight: Weight, width: int) -> Tensor:
+    """`linear` under autocast with a weight that is kept wider than it is multiplied: both are narrowed first.
+
+    The narrow copy of the weight stays until the backward pass has used it.
+    """
+    x = cast(tape, x, width)
+    narrow = tape.new(weight.count, width)
+    saved = [tape.save(x), tape.save(narrow)]
+    out = tape.new(x.count // weight.inputs * weight.outputs, width)
+    into, needs = x.count, x.node is not None
+
+    def backward(g: Tensor, _: list[Tensor]) -> list[Tensor | None]:
+        of_narrow = tape.new(weight.count, width)
+        of_x = tape.new(into, width) if needs else None
+        of_weight = tape.new(weight.count, weight.width)
+        del of_narrow
+        return [of_weight, of_x]
+
+    return tape.record(out, [weight.tensor, x], saved, backward)
+
+
+def linear_adapted(tape: Tape, x: Tensor, weight: Weight, first: Weight, second: Weight) -> Tensor:
+    """A frozen linear layer and its adapter in one (backend/training/fused_lora.py): one tensor out, one gradient."""
+    rows = x.count // weight.inputs
+    narrow = tape.new(rows * first.outputs, x.width)
+    out = tape.new(rows * weight.outputs, x.width)
+    saved = [tape.save(x), tape.save(narrow)]
+    into, needs = x.count, x.node is not None
+
+    def backward(g: Tensor, _: list[Tensor]) -> list[Tensor | None]:
+        through = tape.new(rows * first.outputs, g.width)
+        for_first, for_second = tape.new(first.count, FLOAT), tape.new(second.count, FLOAT)
+        of_x = tape.new(into, g.width) if needs else None
+        del through
+        return [for_first, for_second, of_x]
+
+    return tape.record(out, [first.tensor, second.tensor, x], saved, backward)
+
+
 def add(tape: Tape, a: Tensor, b: Tensor) -> Tensor:
     """a + b, in the wider of the two; the gradient goes on as it is, or narrowed."""
     wide = max(a.width, b.width)

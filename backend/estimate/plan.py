@@ -20,7 +20,8 @@ class Plan(Record):
 
     learned_share: the part of the tokens that the loss is computed for (the answers); 1 is the safe guess.
     fp32_norms: norms, embeddings and head widened to fp32, as `prepare_model_for_kbit_training` does (QLoRA).
-    full_logits: the loss over all positions, with the logits kept until the step ends.
+    full_logits: as a plain script trains: no autocast, adapters in fp32, AdamW tensor by tensor, the loss over all
+    positions in fp32 and its logits kept. Without it, as backend/training does.
     """
 
     method: Method = "lora"
@@ -46,6 +47,11 @@ class Plan(Record):
     def tokens(self) -> int:
         """Tokens of one micro batch, padding counted."""
         return self.batch * self.max_tokens
+
+    @property
+    def widened(self) -> bool:
+        """Whether all weights are kept and trained in fp32 and narrowed for each product."""
+        return self.method == "full" and not self.full_logits and self.precision != "fp32"
 
     @property
     def width(self) -> int:

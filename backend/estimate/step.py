@@ -68,7 +68,7 @@ def peak(architecture: Architecture, plan: Plan, *, hopper: bool = False, steps:
     """The highest memory of a training step, without the CUDA context."""
     meter = Meter()
     decoder = Decoder(architecture, plan, meter)
-    adam = _Adam(decoder, fused=plan.method == "full")
+    adam = _Adam(decoder, fused=not plan.full_logits)
     workspaces: list[Tensor] = []
     before = 0
     for _ in range(steps):

@@ -33,14 +33,15 @@ class Layer:
 class Weights:
     """All that stays on the card from the start; `learning` are the tensors that the optimizer changes.
 
-    rest: bytes of a number in norms, embeddings and head.
+    kept, rest: bytes of a number in linear layers, and in norms, embeddings and head.
     """
 
     def __init__(self, shape: Architecture, plan: Plan, tape: Tape) -> None:
         self.shape, self.plan, self.tape = shape, plan, tape
         self.meter: Meter = tape.meter
         self.learning: list[Tensor] = []
-        self.rest = FLOAT if plan.method == "qlora" and plan.fp32_norms else plan.width
+        self.kept = FLOAT if plan.widened else plan.width
+        self.rest = FLOAT if plan.method == "qlora" and plan.fp32_norms else self.kept
         self._held: list[Tensor] = []
         self._packed: list[Tensor] = []
         arriving = self._arriving()
@@ -50,7 +51,7 @@ class Weights:
         self.head = self.embedding
         if not shape.tie_word_embeddings:
             self.head = self._whole(shape.vocab_size, shape.hidden_size, next(arriving))
-        if self.rest != plan.width:
+        if self.rest != self.kept:
             self._widen()
         if plan.method == "full":
             self.learning = [tape.leaf(tensor) for tensor in self._held]
@@ -71,15 +72,15 @@ class Weights:
         ahead = _LOADED_AHEAD if self.plan.method == "qlora" else 0
         waiting: deque[Tensor] = deque()
         for count in counts:
-            waiting.append(self.tape.new(count, self.plan.width))
+            waiting.append(self.tape.new(count, self.kept))
             if len(waiting) > ahead:
                 yield waiting.popleft()
         while waiting:
             yield waiting.popleft()
 
-    def _whole(self, outputs: int, inputs: int, tensor: Tensor) -> Weight:
+    def _whole(self, outputs: int, inputs: int, tensor: Tensor, width: int | None = None) -> Weight:
         self._held.append(tensor)
-        return Weight(outputs, inputs, self.rest, tensor=tensor)
+        return Weight(outputs, inputs, width or self.rest, tensor=tensor)
 
     def _layer(self, arriving: Iterator[Tensor]) -> Layer:
         shape, weights = self.shape, {}
@@ -89,7 +90,7 @@ class Weights:
                 self._pack(outputs * inputs)
                 weights[name] = Weight(outputs, inputs, self.plan.width, packed=True)
             else:
-                weights[name] = self._whole(outputs, inputs, tensor)
+                weights[name] = self._whole(outputs, inputs, tensor, self.kept)
             del tensor
         norms = [self._whole(1, shape.hidden_size, next(arriving)) for _ in range(shape.layer_norms)]
         if shape.bias_params:
