@@ -13,11 +13,13 @@ TICK = (
 )
 
 
-def card(title: str, *body: str, lead: str = "", badges: str = "", tone: str = "", level: int = 2) -> str:
-    """A card: badges, a title, one lead sentence, then ready HTML."""
-    said = f'<p class="lead">{escape(lead)}</p>' if lead else ""
+def card(title: str, *body: str, lead: str = "", badges: str = "", aside: str = "") -> str:
+    """A card: badges, a title, one lead sentence, then ready HTML. aside: ready HTML at the right of the title."""
     above = f'<div class="badges">{badges}</div>' if badges else ""
-    return f'<section class="card {tone}">{above}<h{level}>{escape(title)}</h{level}>{said}{"".join(body)}</section>'
+    head = f"<h2>{escape(title)}</h2>"
+    head = f'<div class="head">{head}{aside}</div>' if aside else head
+    said = f'<p class="lead">{escape(lead)}</p>' if lead else ""
+    return f'<section class="card">{above}{head}{said}{"".join(body)}</section>'
 
 
 def guide(step: int, now: str, then: str) -> str:

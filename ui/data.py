@@ -184,6 +184,10 @@ def build(services: Any, kept: Kept) -> DataTab:
         kind, _, at = value.partition(":")
         if do == "accept":
             services.accept(choice.data_id, kind, [int(at)] if at.isdecimal() else "all")
+        elif do == "accept-all":
+            report = services.data(choice.data_id, choice.model_id).report
+            for wrong in {problem.kind for problem in report.problems if problem.severity == "error" and problem.fix}:
+                services.accept(choice.data_id, wrong, "all")
         elif do == "undo":
             services.refuse(choice.data_id, kind)
         return tab.show(choice, int(given[row] or 1))

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from html import escape
-from typing import Any
+from typing import Literal
 
+from backend.data.kinds import KINDS
+from backend.data.rows import Problem
+from backend.encoded import Piece
 from ui import cards, present
+from ui.records import DataState, Sample
 
 ROWS_SHOWN = 8  # of each kind of problem
 SWATCHES = (  # what the colours of the tokens mean
@@ -16,7 +20,7 @@ SWATCHES = (  # what the colours of the tokens mean
 )
 
 
-def samples(known: Iterable[Any]) -> str:
+def samples(known: Iterable[Sample]) -> str:
     """The sample sets as cards."""
     parts = [
         f'<div class="tile"><h3>{escape(sample.title)}</h3><p>{escape(sample.what)}</p>'
@@ -26,85 +30,81 @@ def samples(known: Iterable[Any]) -> str:
     return f'<div class="tiles">{"".join(parts)}</div>'
 
 
-def guide(data: Any) -> str:
+def guide(data: DataState) -> str:
     if data.blocked:
         return cards.guide(
-            2, "These examples need a look.", "What is wrong stands below, row by row, with a way to mend it."
+            2, "Some examples can't be used as they are.", "What is wrong stands below; mend it there."
         )
     if data.report.problems:
         return cards.guide(2, "Your examples can be used.", "A few things are worth a look before you go on.")
     return cards.guide(2, "Your examples are ready.", "Look at what it will learn, then go on to training.")
 
 
-def summary(data: Any) -> str:
+def summary(data: DataState) -> str:
     """Counts, the split in sentences, and what the file was found to be."""
     report = data.report
-    errors = sum(problem.severity == "error" for problem in report.problems)
-    title = f"{present.count(report.rows, 'example')}, {present.number(report.usable)} ready"
-    numbers = [
-        (present.number(report.tokens.learned), "tokens to learn"),
-        (present.number(report.tokens.longest), "tokens in the longest example"),
-        (present.number(report.duplicates.exact + report.duplicates.near), "are copies of another"),
-        (present.number(errors), "faults to mend" if errors != 1 else "fault to mend"),
-    ]
-    small = f"{data.source.name}: {data.source.format}, {data.source.encoding}, read as {data.source.shape}."
-    return cards.card(
-        title,
-        cards.facts(numbers),
-        cards.text(small, "small"),
-        lead=" ".join(filter(None, (data.split, data.advice))),
-    )
+    title = f"{present.count(data.rows, 'example')}, {'not ready yet' if data.blocked else 'ready'}"
+    numbers = [(present.number(len(report.error_rows())), "with a fault in the file")]
+    if report.tokens:
+        numbers.append((present.number(report.tokens.learned), "tokens to learn"))
+        numbers.append((present.number(report.tokens.longest), "tokens in the longest example"))
+    numbers.append((present.number(report.duplicates.exact + report.duplicates.near), "copies, or nearly"))
+    left = report.rows - data.rows
+    source = data.source
+    small = f"{data.name}: {source.format}, {source.encoding}, read as {source.shape}."
+    if left > 0:
+        small += f" {present.count(left, 'example')} of the file left out."
+    if source.ignored:
+        small += f" Not used: {present.listed(list(source.ignored))}."
+    lead = " ".join(filter(None, (data.split, data.advice)))
+    return cards.card(title, cards.facts(numbers), cards.text(small, "small"), lead=lead)
 
 
-def problems(data: Any) -> str:
-    """What is wrong, by kind: errors first, each with its rows, its fix, and a way back."""
-    kinds: dict[str, list[Any]] = {}
+def problems(data: DataState) -> str:
+    """What was found in the file, by kind: errors first, each with its rows, its fix, and a way back."""
+    kinds: dict[str, list[Problem]] = {}
     for problem in data.report.problems:
         kinds.setdefault(problem.kind, []).append(problem)
-    mended = {kind: rows for kind, rows in data.accepted.items() if rows and kind not in kinds}
-    if not kinds and not mended:
+    if not kinds:
         return ""
+    open_errors = [k for k, found in kinds.items() if found[0].severity == "error" and found[0].fix]
+    open_errors = [kind for kind in open_errors if data.accepted.get(kind) != "all"]
+    all_at_once = cards.button("Mend all that must be mended", "accept-all", "", "firm") if open_errors else ""
     ordered = sorted(kinds.values(), key=lambda found: (found[0].severity != "error", -len(found)))
     parts = [_kind(found, data.accepted.get(found[0].kind)) for found in ordered]
-    parts += [_mended(kind) for kind in mended]
-    return cards.card("What needs a look", f'<ul class="problems">{"".join(parts)}</ul>')
+    return cards.card("What was found", f'<ul class="problems">{"".join(parts)}</ul>', aside=all_at_once)
 
 
-def _kind(found: Sequence[Any], accepted: Any) -> str:
+def _kind(found: Sequence[Problem], accepted: Literal["all"] | list[int] | None) -> str:
     first = found[0]
-    tone, word = ("bad", "left out") if first.severity == "error" else ("warn", "to know")
     rows = [problem for problem in found if problem.row]
     where = present.count(len(rows), "example") if rows else "the file"
-    action = ""
-    if first.fix:
-        label = f"Do this for all: {first.fix}"
-        action = cards.text(first.fix, "fix") + cards.button("Do this for all", "accept", first.kind, "firm", label)
     if accepted:
-        action = cards.text(f"Being mended: {first.fix}", "fix") + cards.button("Undo", "undo", first.kind)
-    shown = "".join(_row(problem) for problem in rows[:ROWS_SHOWN])
+        mended = len(rows) if accepted == "all" else len(accepted)
+        head = cards.badge(f"{present.count(mended, 'example')} mended")
+        action = cards.text(first.fix, "fix") + cards.button("Undo", "undo", first.kind)
+    else:
+        must = first.severity == "error"
+        head = cards.badge(f"{where}, {'must be mended' if must else 'to know'}", "bad" if must else "warn")
+        label = f"Do this for all: {first.fix}"
+        do = cards.button("Do this for all", "accept", first.kind, "firm", label)
+        action = cards.text(first.fix, "fix") + do if first.fix else ""
+    title = KINDS[first.kind].title if first.kind in KINDS else ""
+    message = f"<p><strong>{escape(title)}</strong></p>{cards.text(first.message, 'said')}"
+    shown = "".join(_row(problem, accepted) for problem in rows[:ROWS_SHOWN])
     more = f"<li>and {present.number(len(rows) - ROWS_SHOWN)} more</li>" if len(rows) > ROWS_SHOWN else ""
     detail = cards.fold("Show where", f'<ul class="where">{shown}{more}</ul>') if rows else ""
-    return (
-        f'<li><div class="problem-head">{cards.badge(f"{where}, {word}", tone)}'
-        f'<p>{escape(first.message)}</p></div><div class="problem-do">{action}</div>{detail}</li>'
-    )
+    return f'<li><div class="problem-head">{head}{message}</div><div class="problem-do">{action}</div>{detail}</li>'
 
 
-def _row(problem: Any) -> str:
+def _row(problem: Problem, accepted: Literal["all"] | list[int] | None) -> str:
     quote = f"<q>{escape(problem.quote)}</q>" if problem.quote else ""
-    one = cards.button("Mend this one", "accept", f"{problem.kind}:{problem.row}") if problem.fix else ""
+    done = accepted == "all" or problem.row in (accepted or [])
+    one = cards.button("Mend this one", "accept", f"{problem.kind}:{problem.row}") if problem.fix and not done else ""
     return f"<li><span>Example {problem.row}, line {problem.line}</span>{quote}{one}</li>"
 
 
-def _mended(kind: str) -> str:
-    words = kind.replace("_", " ").capitalize()
-    return (
-        f'<li class="mended"><div class="problem-head">{cards.badge("Mended")}<p>{escape(words)}</p></div>'
-        f'<div class="problem-do">{cards.button("Undo", "undo", kind)}</div></li>'
-    )
-
-
-def token_count(pieces: Sequence[Any]) -> str:
+def token_count(pieces: Sequence[Piece]) -> str:
     """How much of a row is learned."""
     whole = sum(piece.tokens for piece in pieces)
     learned = sum(piece.tokens for piece in pieces if piece.kind == "learned")

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from datetime import datetime
+
+from ui.help_text import MEMORY
 
 
 def size(mib: float) -> str:
@@ -50,6 +53,14 @@ def _rough(seconds: float) -> str:
 def number(value: float) -> str:
     """A whole number with separators: 12400 -> "12,400"."""
     return f"{value:,.0f}"
+
+
+def memory_parts(parts: Mapping[str, float]) -> list[tuple[str, float]]:
+    """An estimate's parts (MiB) gathered under plain words; parts without one come last, as they are."""
+    gathered = [(words, sum(parts.get(name, 0) for name in names)) for words, names in MEMORY.items()]
+    known = {name for names in MEMORY.values() for name in names}
+    others = [(name, mib) for name, mib in parts.items() if name not in known]
+    return [(words, mib) for words, mib in gathered + others if mib > 0]
 
 
 def count(amount: int, one: str, many: str = "") -> str:

@@ -145,7 +145,7 @@ def machine_card(probe: Any) -> str:
         cores = present.count(hardware.cpu.cores, "core")
         lead = f"No graphics card that can train; the processor does it, with {cores}."
     numbers.append((present.size(hardware.disk_free_mib), "free on the disk"))
-    problems = "".join(messages.alert("warn", problem) for problem in probe.problems)
+    problems = "".join(messages.alert("warn", one.what, one.why, one.next) for one in probe.problems)
     return cards.card("Your computer", cards.facts(numbers), problems, lead=lead)
 
 
@@ -159,7 +159,6 @@ def model_card(option: Any, recommended_id: str, ready: bool, preparing: Any) ->
         (present.size(memory.total_mib), f"needed of {present.size(option.have_mib)}, computed"),
         (present.size(model.download_mib), "on the disk" if ready else "to download"),
     ]
-    parts = [(name, float(mib)) for name, mib in memory.parts.items() if mib > 0]
     small = f"{present.short_number(model.parameters)} parameters. {model.licence}."
     waiting = ""
     if preparing and not ready:
@@ -169,7 +168,7 @@ def model_card(option: Any, recommended_id: str, ready: bool, preparing: Any) ->
     return cards.card(
         model.name,
         cards.facts(numbers),
-        cards.memory_bar(parts, option.have_mib, said),
+        cards.memory_bar(present.memory_parts(memory.parts), option.have_mib, said),
         waiting,
         cards.text(small, "small"),
         badges=badges,

@@ -13,7 +13,7 @@ from backend.specs import settings_from
 from ui import advanced, cards, messages, train_views
 from ui.choice import Choice
 from ui.messages import handler
-from ui.parts import LISTEN, Given, Kept, Updates, button, drawn, primary
+from ui.parts import LISTEN, Given, Kept, Updates, button, drawn, pressable, pressed, primary
 
 
 @dataclass
@@ -76,7 +76,7 @@ class TrainTab:
             self.line: train_views.guide(watched),
             self.status: train_views.status(watched),
             self.forward: gr.update(visible=watched.has_model),
-            self.resume: gr.update(visible=watched.can_resume),
+            self.resume: gr.update(visible=watched.job.state.can_resume),
             self.stop: gr.update(visible=watched.can_stop, interactive=not watched.job.stop_requested),
             self.stop_says: train_views.stop_reason(watched),
             self.health: train_views.health(watched),
@@ -125,7 +125,7 @@ def build(services: Any, kept: Kept) -> TrainTab:
             stop = button("Stop and keep what it learned", visible=False, elem_id="stop")
             again = button("Train another", elem_id="train-again")
             stop_says = drawn(elem_classes="reason")
-        health = drawn()
+        health = pressable()
         curve = drawn()
         samples = drawn()
 
@@ -176,11 +176,22 @@ def build(services: Any, kept: Kept) -> TrainTab:
     def another(given: Given) -> Updates:
         return changed(given, kept.choice(given).but(run_id=""))
 
+    @handler
+    def retry(event: gr.EventData, given: Given) -> Any:
+        """Plans another run with the one change that the verdict names."""
+        choice = kept.choice(given)
+        verdict = services.verdict(choice.run_id)
+        if pressed(event)[0] != "retry" or not verdict or not verdict.retry:
+            return gr.skip()
+        choice = choice.but(run_id="", settings={**choice.settings, **verdict.retry})
+        return {**changed(given, choice), **tab.restore(choice)}
+
     everything = [*kept.outputs, *tab.outputs]
     gr.on(advanced.changes(inputs), change, kept.inputs(*numbers), everything, **LISTEN)
     back.click(reset, kept.inputs(), [*everything, *numbers], **LISTEN)
     start.click(begin, kept.inputs(name, *numbers), everything, **LISTEN)
     stop.click(end, kept.inputs(), tab.outputs, **LISTEN)
     resume.click(go_on, kept.inputs(), tab.outputs, **LISTEN)
+    health.click(retry, kept.inputs(), [*everything, *numbers], **LISTEN)
     again.click(another, kept.inputs(), everything, **LISTEN)
     return tab

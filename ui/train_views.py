@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from backend.monitor import Verdict
+from jobs.models import Job, Progress, State
 from ui import cards, curve, messages, present
+from ui.records import Curve, Plan
 
-RESUMABLE = {"stopped", "interrupted", "failed"}
-WITH_MODEL = {"completed", "stopped"}
 METHODS = {
     "lora": ("a small addition to the model", "LoRA"),
     "qlora": ("a small addition to the model, squeezed to 4 bits", "QLoRA"),
@@ -20,82 +21,69 @@ METHODS = {
 
 @dataclass(frozen=True)
 class Watched:
-    """A run as it is watched. curve: .steps and .evals (dicts as emitted), .samples. queue: runs before it."""
+    """A run as it is watched. queue: how many runs go before it."""
 
-    job: Any
-    curve: Any
-    verdict: Any
+    job: Job
+    curve: Curve
+    verdict: Verdict | None
     queue: int
 
     @property
     def state(self) -> str:
-        return str(getattr(self.job.state, "value", self.job.state))
+        return self.job.state.value
 
     @property
     def can_stop(self) -> bool:
-        return self.state in ("queued", "starting", "running", "stopping")
-
-    @property
-    def can_resume(self) -> bool:
-        return self.state in RESUMABLE
+        return not self.job.state.is_terminal
 
     @property
     def has_model(self) -> bool:
-        return self.state in WITH_MODEL and bool(self.job.result)
+        return self.job.state in (State.COMPLETED, State.STOPPED) and bool(self.job.result)
 
 
-def plan(ahead: Any) -> str:
+def plan(ahead: Plan) -> str:
     """Everything about to happen, each number saying whether it was computed or measured."""
     settings = ahead.settings
-    what, term = METHODS[settings.method]
-    at_once, readings = settings.per_device_train_batch_size, settings.gradient_accumulation_steps
-    batch = f"{at_once} x {readings} = {settings.effective_batch}"
-    memory_how = "measured on your longest examples" if ahead.memory_measured else "computed"
+    kept_back = present.number(ahead.validation_rows)
     time_how = "measured on this computer" if ahead.time_measured else "computed"
-    rounds = f"{settings.num_train_epochs:g}".removesuffix(".0")
+    memory_how = "measured on your longest examples" if ahead.memory_measured else "computed"
+    of_memory = f"of {present.size(ahead.have_mib)} memory, {memory_how}"
     numbers = [
-        (
-            present.count(ahead.train_rows, "example"),
-            f"to practise on, {present.number(ahead.validation_rows)} kept back to test it",
-        ),
-        (
-            present.count(int(settings.num_train_epochs), "round") if rounds.isdecimal() else f"{rounds} rounds",
-            f"{present.count(ahead.steps, 'step')} (epochs)",
-        ),
-        (present.span(ahead.seconds_low, ahead.seconds_high), time_how),
-        (f"{present.size(ahead.memory_mib)}", f"of {present.size(ahead.have_mib)} memory, {memory_how}"),
+        (present.count(ahead.train_rows, "example"), f"to practise on; {kept_back} kept back to test it"),
+        (f"{settings.num_train_epochs:g} rounds", f"{present.count(ahead.steps, 'step')} (epochs)"),
+        (present.span(*ahead.seconds), time_how) if ahead.seconds else ("not known yet", "how long it takes"),
     ]
-    lines = [
-        ("Model", ahead.model_name, ""),
-        (
-            "Examples",
-            ahead.data_name,
-            f"{present.number(ahead.learned_tokens)} tokens to learn, {present.number(ahead.longest)} in the longest",
-        ),
-        (
-            "Trained",
-            what,
-            f"{term}, rank {settings.lora_rank}, alpha {settings.lora_alpha}" if settings.method != "full" else term,
-        ),
-        ("Examples per correction", str(settings.effective_batch), f"effective batch {batch}"),
-        ("Size of each correction", f"{settings.learning_rate:g}", f"learning rate, {settings.lr_scheduler_type}"),
-        (
-            "Tests on the way",
-            present.count(ahead.evaluations, "test"),
-            "the best version is kept" if settings.early_stopping else "",
-        ),
-    ]
-    parts = [(name, float(mib)) for name, mib in ahead.memory_parts.items() if mib > 0]
-    said = f"Needs {present.size(ahead.memory_mib)} of {present.size(ahead.have_mib)}, {memory_how}."
-    notes = "".join(messages.alert("warn", note) for note in ahead.notes)
+    bar = ""
+    if ahead.memory_mib:
+        numbers.append((present.size(ahead.memory_mib), of_memory))
+        said = f"Needs {present.size(ahead.memory_mib)} {of_memory}."
+        bar = cards.memory_bar(present.memory_parts(ahead.memory_parts), ahead.have_mib, said)
     return cards.card(
         "What is about to happen",
         cards.facts(numbers),
-        cards.memory_bar(parts, ahead.have_mib, said),
-        cards.rows(lines),
-        notes,
+        bar,
+        cards.rows(_plan_lines(ahead)),
+        "".join(messages.alert("warn", note) for note in ahead.notes),
         lead="Nothing has started yet. Everything stays on this computer.",
     )
+
+
+def _plan_lines(ahead: Plan) -> list[tuple[str, str, str]]:
+    settings = ahead.settings
+    what, term = METHODS[settings.method]
+    if settings.method != "full":
+        term += f", rank {settings.lora_rank}, alpha {settings.lora_alpha}"
+    at_once, readings = settings.per_device_train_batch_size, settings.gradient_accumulation_steps
+    length = f"{present.number(ahead.learned_tokens)} tokens to learn, {present.number(ahead.longest)} in the longest"
+    best = "the best version is kept (early stopping)" if settings.early_stopping else ""
+    return [
+        ("Model", ahead.model_name, ""),
+        ("Examples", ahead.data_name, length),
+        ("Trained", what, term),
+        ("Examples per correction", str(settings.effective_batch), f"effective batch, {at_once} x {readings}"),
+        ("Size of each correction", f"{settings.learning_rate:g}", f"learning rate, {settings.lr_scheduler_type}"),
+        ("Tests on the way", present.count(ahead.evaluations, "test"), best),
+    ]
 
 
 def guide(watched: Watched) -> str:
@@ -135,7 +123,7 @@ def status(watched: Watched) -> str:
     return cards.card(title, bar, cards.facts(numbers(watched)), failure, live, badges=badge, lead=lead)
 
 
-def time_left(progress: Any) -> str:
+def time_left(progress: Progress | None) -> str:
     if progress is None:
         return "Getting ready."
     counted = f"{present.number(progress.done)} of {present.number(progress.total)}. " if progress.total else ""
@@ -175,15 +163,20 @@ def loss_card(watched: Watched) -> str:
     )
 
 
-LIGHTS = {"good": "Learning well", "warn": "Have a look", "bad": "Needs you", "calm": "Too early to say"}
+TONES = {"good": "good", "watch": "warn", "bad": "bad"}
 
 
 def health(watched: Watched) -> str:
-    """The health light with one sentence."""
+    """The health light with one sentence, and the one change to try."""
     verdict = watched.verdict
     if verdict is None:
-        return messages.alert("calm", LIGHTS["calm"], "The curve needs a few more steps.")
-    return messages.alert(verdict.tone, verdict.title, verdict.what, verdict.next)
+        return messages.alert("calm", "Too early to say", "The curve needs a few more steps.")
+    drawn = messages.alert(TONES[verdict.light], verdict.title, verdict.what, verdict.next)
+    if not verdict.retry:
+        return drawn
+    return (
+        drawn + f'<div class="after-alert">{cards.button("Plan a run with this change", "retry", kind="firm")}</div>'
+    )
 
 
 def samples(asked: Sequence[Any]) -> str:

@@ -24,6 +24,9 @@ def take_sample(page: Any) -> None:
     go(page, "data")
     page.get_by_role("button", name="Take the sample Orders into fields").click()
     page.wait_for_selector(".tokens .l")
+    if page.get_by_role("button", name="Mend all that must be mended").is_visible():
+        page.get_by_role("button", name="Mend all that must be mended").click()
+        page.wait_for_selector("#to-train:not([disabled])")
 
 
 def start_training(page: Any) -> None:
@@ -103,12 +106,16 @@ def test_the_way_from_sample_to_download(open_page: Opens, drawn_page: str) -> N
     assert link.get_attribute("href") == "/gradio_api/file=/tmp/model.gguf"
 
 
-def test_problems_are_mended_and_taken_back(open_page: Opens, drawn_page: str) -> None:
+def test_what_is_wrong_is_mended_and_taken_back(open_page: Opens, drawn_page: str) -> None:
     page = open_page(drawn_page)
     take_sample(page)
-    page.get_by_role("button", name="Do this for all: Trim the last turn.").click()
-    page.get_by_role("button", name="Undo").click()
-    page.get_by_role("button", name="Do this for all: Trim the last turn.").wait_for()
+    undo = page.get_by_role("button", name="Undo")
+    assert undo.count() == 2
+    undo.first.click()
+    page.get_by_text("Row 18 (line 18)").wait_for()
+    assert page.locator("#to-train").is_disabled()
+    page.get_by_role("button", name="Do this for all: Leave this row out.").first.click()
+    page.wait_for_selector("#to-train:not([disabled])")
 
 
 def test_the_rail_is_walked_by_keyboard(open_page: Opens, drawn_page: str) -> None:

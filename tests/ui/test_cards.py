@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace as Record
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from backend.data.rows import Problem
 from backend.encoded import Piece
+from jobs.models import State
+from tests.ui.fake_services import FakeServices
 from ui import cards, data_views, messages, present, runs, train_views, try_it
+from ui.records import DataState, HeldOut, RunLine
 
 EVIL = '<img src=x onerror="alert(1)"><script>alert(2)</script>'
 
 
-def problem() -> Record:
-    return Record(row=3, line=4, kind=EVIL, severity="error", message=EVIL, fix=EVIL, quote=EVIL)
+def problem() -> Problem:
+    return Problem(4, 3, EVIL, "error", EVIL, EVIL, EVIL)
 
 
 DRAWN = {
@@ -31,21 +36,13 @@ DRAWN = {
     "tokens": lambda: cards.tokens([Piece(EVIL, "learned", 3)]),
     "proofs": lambda: cards.steps_done([(True, EVIL), (False, EVIL), (None, EVIL)]),
     "alert": lambda: messages.alert("bad", EVIL, EVIL, EVIL),
-    "problems": lambda: data_views.problems(Record(report=Record(problems=[problem()]), accepted={})),
+    "problems": lambda: data_views.problems(replace(data(), report=replace(data().report, problems=[problem()]))),
     "samples while training": lambda: train_views.samples(
         [{"step": 1, "prompt": [{"role": "user", "content": EVIL}], "answer": EVIL, "expected": EVIL}] * 2
     ),
     "conversation": lambda: try_it.conversation([{"question": EVIL, "base": EVIL, "tuned": EVIL, "done": []}]),
-    "suggestions": lambda: try_it.suggestions([Record(question=EVIL)]),
-    "runs": lambda: runs.listing(
-        [
-            Record(
-                id=EVIL, name=EVIL, model_name=EVIL, data_name=EVIL, state=Record(value="stopped"), created=1.0,
-                first_eval_loss=2.0, eval_loss=1.0,
-            )
-        ],
-        "", 2.0,
-    ),
+    "suggestions": lambda: try_it.suggestions([HeldOut(EVIL, [], EVIL)]),
+    "runs": lambda: runs.listing([RunLine(EVIL, EVIL, EVIL, EVIL, State.STOPPED, 1.0, 2.0, 1.0)], "", 2.0),
 }  # fmt: skip
 
 
@@ -62,23 +59,33 @@ def test_a_need_beyond_what_is_there_is_marked() -> None:
     assert "over" not in cards.memory_bar([("weights", 7.0)], 8.0, "Needs 7, you have 8.")
 
 
-def test_every_problem_kind_is_listed_once_with_its_rows_and_way_back() -> None:
-    found = [
-        Record(row=row, line=row, kind="empty", severity="error", message="Empty.", fix="Leave out.", quote="")
-        for row in (3, 9)
-    ]
-    report = Record(problems=found)
-    html = data_views.problems(Record(report=report, accepted={}))
-    assert html.count("Empty.") == 1
-    assert "2 examples" in html
-    assert "Example 3, line 3" in html
-    assert "Example 9, line 9" in html
-    assert 'data-do="accept" data-value="empty"' in html
-    mended = data_views.problems(Record(report=Record(problems=[]), accepted={"empty": "all"}))
-    assert 'data-do="undo" data-value="empty"' in mended
+def data(**accepted: Any) -> DataState:
+    services = FakeServices()
+    services.accepted = dict(accepted)
+    return services.data("data-1")
+
+
+def test_each_kind_of_problem_is_listed_once_with_its_rows_and_its_fix() -> None:
+    html = data_views.problems(data())
+    assert html.count("The answer is empty") == 1
+    assert "2 examples, must be mended" in html
+    assert "Example 18, line 18" in html
+    assert "Example 51, line 51" in html
+    assert 'data-do="accept" data-value="empty_answer"' in html
+    assert html.index("empty") < html.index("same as example 12"), "errors come first"
+
+
+def test_what_was_mended_can_be_taken_back() -> None:
+    html = data_views.problems(data(empty_answer="all", duplicate=[40]))
+    assert "2 examples mended" in html
+    assert 'data-do="undo" data-value="empty_answer"' in html
+    assert 'data-value="empty_answer:18"' not in html, "what is mended is not offered again"
+
+
+def test_a_kind_mended_for_one_row_only_says_so() -> None:
+    assert "1 example mended" in data_views.problems(data(empty_answer=[18]))
+    assert 'data-value="empty_answer:51"' in data_views.problems(data(empty_answer=[18]))
 
 
 def test_states_have_words() -> None:
-    from jobs.models import State
-
     assert {state.value for state in State} <= set(present.STATES)

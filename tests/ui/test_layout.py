@@ -159,13 +159,5 @@ def test_ticks_follow_what_was_done() -> None:
 
 
 def test_a_run_that_is_gone_is_said_in_plain_words() -> None:
-    class Gone(FakeServices):
-        def __init__(self) -> None:
-            super().__init__()
-            self.runner.job = self.none  # type: ignore[method-assign]
-
-        def none(self, run_id: str) -> Any:
-            raise RunProblem("This run is no longer here.")
-
     with pytest.raises(RunProblem, match="no longer here"):
-        tabs(Gone())["train"].show(Choice(run_id="run-a"))
+        tabs(FakeServices())["train"].show(Choice(run_id="gone"))

@@ -69,3 +69,9 @@ def test_counts_agree_with_their_noun() -> None:
 def test_shorten_keeps_one_line_within_its_limit() -> None:
     assert present.shorten("a\n b " * 40, 20) == "a b a b a b a b a b…"
     assert present.shorten("short", 20) == "short"
+
+
+def test_memory_parts_are_gathered_and_none_is_lost() -> None:
+    parts = {"weights": 256.0, "quantisation scales": 4.0, "optimizer": 20.0, "something new": 3.0, "programs": 0.0}
+    shown = present.memory_parts(parts)
+    assert shown == [("the model", 260.0), ("what is trained", 20.0), ("something new", 3.0)]
