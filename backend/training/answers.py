@@ -16,14 +16,11 @@ _SHARE = 0.1  # of the run's time that answers may take
 
 
 def worth_the_time(history: History, step: int, total: int) -> bool:
-    """Whether answering now keeps the time for answers near a tenth of the training time so far.
-
-    The first and the last answers are always given.
-    """
+    """Whether answering again, if it takes as long as the last time, stays within the share of the whole run's time
+    (at its pace so far). The first and the last answers are always given."""
     if not history.answers or step == total:
         return True
-    mean = history.answer_seconds / history.answers
-    return history.answer_seconds + mean <= _SHARE * max(history.seconds, mean)
+    return history.answer_seconds + history.last_answer_seconds <= _SHARE * history.seconds * total / max(1, step)
 
 
 def answers(model: Any, tokeniser: Tokeniser, device: Device, data: DataRef) -> list[dict[str, Any]]:

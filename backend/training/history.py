@@ -22,6 +22,7 @@ class History:
     seconds: float = 0.0
     answers: int = 0  # times that held-out prompts were answered
     answer_seconds: float = 0.0
+    last_answer_seconds: float = 0.0
     elapsed: float = 0.0  # seconds of the whole run up to the checkpoint, all attempts, pauses not counted
 
     def stepped(self, loss: float, first_of_epoch: bool) -> None:

@@ -160,7 +160,8 @@ class Practice:
         for answer in answers(model, self.tokeniser, self.device, self.spec.data):
             self.work.emit("sample", step=step, **answer)
         self.history.answers += 1
-        self.history.answer_seconds += time.perf_counter() - began
+        self.history.last_answer_seconds = time.perf_counter() - began
+        self.history.answer_seconds += self.history.last_answer_seconds
 
     def _check(self, step: int, loss: float, grad_norm: float) -> None:
         if self.device.precision == "fp16" and math.isfinite(loss) and not math.isfinite(grad_norm):

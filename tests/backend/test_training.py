@@ -144,25 +144,24 @@ def test_a_damaged_checkpoint_is_passed_over(model: Path, tmp_path: Path) -> Non
     assert work.losses() == whole.losses()
 
 
-def test_accumulation_changes_nothing_in_what_is_learned(model: Path, tmp_path: Path) -> None:
-    """Each step's loss is a mean over the learned tokens of all its rows, however they are cut."""
-    whole = make_run(tmp_path / "8", model, lora_dropout=0.0, max_steps=6)
-    cut = make_run(
-        tmp_path / "4x2", model, lora_dropout=0.0, max_steps=6,
-        per_device_train_batch_size=2, gradient_accumulation_steps=4,
-    )  # fmt: skip
-    training.run(whole)
-    training.run(cut)
-    assert cut.losses() == pytest.approx(whole.losses(), rel=1e-5)
-
-
-def test_packing_changes_nothing_in_what_is_learned(model: Path, tmp_path: Path) -> None:
-    """Rows joined into one do not see each other."""
-    apart = make_run(tmp_path / "apart", model, lora_dropout=0.0, max_steps=6)
-    joined = make_run(tmp_path / "joined", model, lora_dropout=0.0, max_steps=6, packing=True)
-    training.run(apart)
-    training.run(joined)
-    assert joined.losses() == pytest.approx(apart.losses(), rel=1e-5)
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 4},
+        {"packing": True},
+        {"gradient_checkpointing": True},
+    ],
+    ids=str,
+)
+def test_what_saves_memory_changes_nothing_in_what_is_learned(
+    model: Path, tmp_path: Path, settings: dict[str, Any]
+) -> None:
+    """Each step's loss is the mean over the learned tokens of all its rows, however they are cut or joined."""
+    plain = make_run(tmp_path / "plain", model, lora_dropout=0.0, max_steps=6)
+    saving = make_run(tmp_path / "saving", model, lora_dropout=0.0, max_steps=6, **settings)
+    training.run(plain)
+    training.run(saving)
+    assert saving.losses() == pytest.approx(plain.losses(), rel=1e-5)
 
 
 def test_early_stopping_keeps_the_best_weights(model: Path, tmp_path: Path) -> None:

@@ -10,11 +10,14 @@ import pytest
 
 from backend import model_folder
 from backend.encoded import Encoded
+from backend.errors import BadSetting
 from backend.rows_on_disk import TokenRow, read_rows, write_rows
 from backend.specs import TrainSettings
-from backend.training import batches, fused_lora, model
+from backend.training import batches, device, fused_lora, model
+from backend.training.answers import worth_the_time
 from backend.training.collate import Collator
-from backend.training.device import Device
+from backend.training.device import Device, choose
+from backend.training.history import History
 from backend.training.loss import summed_loss
 from backend.training.schedule import schedule
 from tests.backend.tiny_run import make_model
@@ -55,11 +58,11 @@ def gradients(net: Any, loss: Any) -> dict[str, Any]:
     return {name: parameter.grad.clone() for name, parameter in model.trainable(net).items()}
 
 
-def lora(folder: Path, *, fused: bool, device: Device = Device("cpu", "fp32"), **settings: Any) -> Any:  # noqa: B008
+def lora(folder: Path, *, fused: bool, place: Device = Device("cpu", "fp32"), **settings: Any) -> Any:  # noqa: B008
     import torch
 
-    net = model.build(folder, "tiny", TrainSettings(**settings), device)
-    model.settle(net, device)
+    net = model.build(folder, "tiny", TrainSettings(**settings), place)
+    model.settle(net, place)
     torch.manual_seed(1)
     for name, parameter in model.trainable(net).items():
         if "lora_B" in name:
@@ -98,9 +101,9 @@ def test_the_fused_layers_can_be_turned_off(folder: Path) -> None:
 
 
 def test_bf16_learns_nearly_the_same_from_float32_weights(folder: Path) -> None:
-    device, some = Device("cpu", "bf16"), Collator(0, "cpu")(rows(9, 4, 17))
-    net, exact = lora(folder, fused=True, device=device), lora(folder, fused=True)
-    with device.autocast():
+    place, some = Device("cpu", "bf16"), Collator(0, "cpu")(rows(9, 4, 17))
+    net, exact = lora(folder, fused=True, place=place), lora(folder, fused=True)
+    with place.autocast():
         loss = summed_loss(net, some)
     assert loss.item() == pytest.approx(summed_loss(exact, some).item(), rel=0.02)
     assert {gradient.dtype.itemsize for gradient in gradients(net, loss).values()} == {4}
@@ -108,6 +111,41 @@ def test_bf16_learns_nearly_the_same_from_float32_weights(folder: Path) -> None:
 
 def test_layers_with_dropout_are_left_to_peft(folder: Path) -> None:
     assert fused_lora.fuse(lora(folder, fused=False, lora_dropout=0.1)) == 0
+
+
+@pytest.mark.parametrize(("capability", "precision"), [((7, 5), "fp16"), ((8, 0), "bf16"), ((12, 0), "bf16")])
+def test_a_card_trains_in_bf16_only_where_it_has_it(
+    monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], precision: str
+) -> None:
+    """Older cards say that they support bf16, and emulate it."""
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: capability)
+    assert choose(TrainSettings()) == Device("cuda", precision)  # type: ignore[arg-type]
+    assert choose(TrainSettings(precision="fp32")) == Device("cuda", "fp32")
+
+
+@pytest.mark.parametrize(("speed", "precision"), [(4.0, "bf16"), (1.1, "fp32"), (0.2, "fp32")])
+def test_a_processor_trains_in_bf16_only_where_that_is_faster(
+    monkeypatch: pytest.MonkeyPatch, speed: float, precision: str
+) -> None:
+    monkeypatch.setattr(device, "bf16_speed", lambda: speed)
+    assert choose(TrainSettings()).precision == precision
+
+
+def test_a_processor_refuses_fp16() -> None:
+    with pytest.raises(BadSetting, match="fp16"):
+        choose(TrainSettings(precision="fp16"))
+
+
+def test_answers_stay_a_small_part_of_the_run() -> None:
+    slow = History(answers=1, answer_seconds=9.0, last_answer_seconds=9.0, seconds=20.0)
+    assert worth_the_time(History(), 0, 80)
+    assert not worth_the_time(slow, 10, 80)
+    assert worth_the_time(slow, 80, 80)
+    assert worth_the_time(slow, 10, 90)  # 18 of 180 seconds
 
 
 def test_every_row_is_learned_once_an_epoch_beside_rows_of_similar_length() -> None:

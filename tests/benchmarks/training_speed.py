@@ -20,6 +20,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from backend.training.device import prepare_process
+
 RUNS = 3
 STEPS = 10
 RATE, BATCH, RANK, ALPHA, SEED = 5e-4, 8, 8, 16, 0
@@ -133,7 +135,7 @@ def speed(times: list[tuple[float, int]]) -> float:
 
 if __name__ == "__main__":
     if len(sys.argv) > 2:
-        os.environ.update(HF_HUB_OFFLINE="1", OMP_WAIT_POLICY="PASSIVE")
+        prepare_process()  # for both: offline, idle threads asleep, the same low priority
         who, model, rows, steps, folder = sys.argv[1:]
         work = {"ours": ours, "peer": peer}[who]
         print(json.dumps(work(Path(model), json.loads(Path(rows).read_text()), int(steps), Path(folder))))
