@@ -40,7 +40,8 @@ def run(context: Work) -> dict[str, Any]:
 
     context.progress("Loading the model")
     place = device.choose(spec.settings)
-    net = model.build(spec.model.path, spec.model.id, spec.settings, place)
+    longest = max(row.tokens for row in [*train, *validation])
+    net = model.build(spec.model.path, spec.model.id, spec.settings, place, longest)
     collator = Collator(tokeniser.pad_id, place.kind, spec.settings.packing, needs_mask(net.config))
     learner = Learner(collator, place, spec.settings, lambda *words: _note(context, *words))
     practice = Practice(context, spec, place, tokeniser, train, spread(validation, TESTED_ROWS), plan, learner)
