@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from backend.errors import TrainingFailed
+from backend.model_folder import context_length
 from backend.rows_on_disk import TokenRow, read_rows
 from backend.specs import RunSpec
 from backend.template import Tokeniser
@@ -34,13 +35,13 @@ def run(context: Work) -> dict[str, Any]:
     spec = RunSpec.model_validate(context.spec)
     context.progress("Preparing")
     train, validation = read_rows(context.folder)
-    refuse(train)
+    longest = max((row.tokens for row in [*train, *validation]), default=0)
+    refuse(train, longest, context_length(spec.model.path))
     plan = schedule(len(train), len(validation), spec.settings)
     tokeniser = Tokeniser.load(spec.model.path)
 
     context.progress("Loading the model")
     place = device.choose(spec.settings)
-    longest = max(row.tokens for row in [*train, *validation])
     net = model.build(spec.model.path, spec.model.id, spec.settings, place, longest)
     collator = Collator(tokeniser.pad_id, place.kind, spec.settings.packing, needs_mask(net.config))
     learner = Learner(collator, place, spec.settings, lambda *words: _note(context, *words))
@@ -64,13 +65,19 @@ def run(context: Work) -> dict[str, Any]:
     return {**_summary(practice, net, step), **best, "weights_changed": True, "base_unchanged": True}
 
 
-def refuse(rows: Sequence[TokenRow]) -> None:
-    """Raises TrainingFailed when `rows` have nothing to learn."""
+def refuse(rows: Sequence[TokenRow], longest: int, limit: int) -> None:
+    """Raises TrainingFailed when `rows` have nothing to learn, or the longest is over the model's limit (tokens)."""
     if not any(row.learned for row in rows):
         raise TrainingFailed(
             "There is nothing to learn in these examples.",
             "No token in them is an answer." if rows else "There are no examples.",
             "Look at the preview in the data tab: what is learned is coloured there.",
+        )
+    if longest > limit:
+        raise TrainingFailed(
+            "An example is longer than this model can read.",
+            f"It has {longest} tokens, and the model reads at most {limit}.",
+            f"Set max_length to {limit} or less, or choose a model with a longer context.",
         )
 
 

@@ -236,6 +236,12 @@ def test_rows_without_an_answer_are_refused(model: Path, tmp_path: Path) -> None
         training.run(run_of(tmp_path, model, [Encoded([1, 2, 3], [-100, -100, -100])] * 8, []))
 
 
+def test_rows_longer_than_the_model_reads_are_refused(tmp_path: Path) -> None:
+    short = make_model(tmp_path / "model", max_position_embeddings=8)
+    with pytest.raises(TrainingFailed, match="longer than this model can read"):
+        training.run(make_run(tmp_path / "run", short))
+
+
 def test_numbers_out_of_bounds_end_the_run(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from backend.training import learner
 
