@@ -8,12 +8,12 @@ from typing import Any
 import orjson
 
 from backend.data.chat import ROLES
-from backend.data.convert import convert, too_large_a_row
+from backend.data.convert import convert
 from backend.data.detect import Plan, Record
 from backend.data.encoding import NotUtf8
 from backend.data.excerpt import excerpt
 from backend.data.feed import BLOCK
-from backend.data.options import MIB, Limits, RowFault
+from backend.data.options import MIB, Limits, RowFault, too_large_a_row
 from backend.data.rows import Problem, Row
 from backend.data.strict_json import all_different, parse
 
@@ -139,7 +139,7 @@ class Collector:
                 "not_an_object",
                 "This row is not an object with named parts.",
                 'Write it as {"messages": [...]}.',
-                excerpt(orjson.dumps(value, default=str).decode()),
+                excerpt(str(value)),
             )
         if not value:
             raise RowFault("empty_row", "This row is empty.", "Leave this row out.")

@@ -9,7 +9,7 @@ from typing import Any
 from backend.data.chat import from_json, messages_from
 from backend.data.detect import Plan
 from backend.data.excerpt import excerpt
-from backend.data.options import Limits, RowFault
+from backend.data.options import Limits, RowFault, too_large_a_row
 from backend.data.rows import Message, Row
 from backend.data.tool_calls import tools_from
 
@@ -82,23 +82,13 @@ def check_size(row: Row, limits: Limits) -> None:
     texts = [m["content"] for m in row.messages] + [m["content"] for m in row.rejected or ()] + [row.text or ""]
     sizes = [len(text) for text in texts]
     if row.text is None and max(sizes) > limits.field_chars:
-        raise too_large_a_field(limits)
+        raise RowFault(
+            "field_too_large",
+            f"One text of this row has more than {limits.field_chars:,} characters.",
+            "Split it, or leave this row out.",
+        )
     if sum(sizes) > limits.row_chars:
         raise too_large_a_row(limits.row_chars, "characters")
-
-
-def too_large_a_field(limits: Limits) -> RowFault:
-    """The fault of a row in which one text is over the limit."""
-    return RowFault(
-        "field_too_large",
-        f"One text of this row has more than {limits.field_chars:,} characters.",
-        "Split it, or leave this row out.",
-    )
-
-
-def too_large_a_row(limit: int, unit: str) -> RowFault:
-    """The fault of a row that is over the limit as a whole."""
-    return RowFault("row_too_large", f"This row has more than {limit:,} {unit}.", "Split it, or leave this row out.")
 
 
 def _user(text: str) -> Message:

@@ -71,6 +71,8 @@ def _match_texts(record: Mapping[str, Any], columns: Columns) -> Match | None:
     text = columns.find("text")
     if "answer" in pair and "question" not in pair and text and text["text"] != pair["answer"]:
         pair["question"] = text["text"]
+    if marked and len(pair) == 2 and pair["answer"] != found["label"]:
+        return Match("kto", {"prompt": pair["question"], "completion": pair["answer"], **only("label", "system")})
     if len(pair) == 2 and pair["question"] != pair["answer"]:
         rest = columns.find("context", "system").items()
         return Match("question_answer", {**pair, **{name: c for name, c in rest if c not in pair.values()}})
@@ -182,15 +184,15 @@ def make_plan(sample: Sequence[Record], options: ReadOptions) -> Plan:
     if not records and any(isinstance(value, RowFault) for _, value in sample):
         return Plan("messages", {"messages": "messages"})  # nothing could be read, and each row says why
     matches = [found for found in map(match, records) if found is not None]
-    votes = Counter(found.shape for found in matches)
-    if 2 * len(matches) >= len(records) > 0:
+    guessed = guess(records) if len(records) > max(1, 2 * len(matches)) else None
+    if matches and guessed is None:
+        votes = Counter(found.shape for found in matches)
         shape = votes.most_common(1)[0][0]
         mapping: dict[str, str] = {}
         for found in matches:
             if found.shape == shape:
                 mapping.update({name: c for name, c in found.mapping.items() if name not in mapping})
         return Plan(shape, mapping, lenient=_is_lenient(records, shape, mapping))
-    guessed = guess(records) if len(records) > 1 else None
     if guessed is None:
         columns = dict.fromkeys(column for record in records for column in record)
         raise BadInput(
@@ -244,11 +246,7 @@ def _is_lenient(records: list[dict[str, Any]], shape: str, mapping: dict[str, st
     """Whether most rows speak of human and gpt (or the like) instead of user and assistant."""
     if shape != "messages":
         return True
-    roles = [
-        message.get("role")
-        for record in records
-        for message in (record.get(mapping["messages"]) or [])[:2]
-        if isinstance(record.get(mapping["messages"]), list) and isinstance(message, dict)
-    ]
+    chats = [chat for record in records if isinstance(chat := record.get(mapping["messages"]), list)]
+    roles = [message.get("role") for chat in chats for message in chat[:2] if isinstance(message, dict)]
     usual = sum(role in ("system", "user", "assistant", "tool", "developer") for role in roles)
     return 2 * usual < len(roles)

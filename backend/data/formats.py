@@ -69,7 +69,7 @@ def binary_format(head: bytes) -> str | None:
 def check_text(text: str) -> None:
     """Raises BadInput when what was decoded can't be a text, or is a web page."""
     control = sum(map(text.count, _CONTROL))
-    if control > 2 and control > 0.03 * len(text):
+    if control > 20 and control > 0.03 * len(text):
         raise BadInput("This file is not a text.", "Most binary files can't be learned from.", _SAVE_TEXT)
     if re.match(r"\s*<(!doctype html|html|\?xml)", text[:1000], re.IGNORECASE):
         raise BadInput(
@@ -82,6 +82,8 @@ def text_format(text: str, whole: bool, name: str) -> tuple[str, str]:
 
     text: the first 64 KiB at most. whole: whether that is all of it. name: the file's, for cases left open.
     """
+    if declared_delimiter(text):
+        return "csv", declared_delimiter(text)
     start = text.lstrip()[:1]
     lines = text.split("\n")
     if not whole and len(lines) > 1:
@@ -98,6 +100,12 @@ def text_format(text: str, whole: bool, name: str) -> tuple[str, str]:
     if not {"jsonl", "ndjson"}.isdisjoint(suffixes):
         return "jsonl", ""
     return "text", ""
+
+
+def declared_delimiter(text: str) -> str:
+    """The delimiter that a first line such as "sep=;" names (Excel reads and writes it), else ""."""
+    first_line = text.partition("\n")[0].rstrip("\r")
+    return first_line[4] if first_line.startswith("sep=") and len(first_line) == 5 else ""
 
 
 def _json_like(text: str) -> bool:

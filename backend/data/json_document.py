@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from backend.data.detect import Record
-from backend.data.options import KIB, MIB, Limits, RowFault
+from backend.data.options import KIB, MIB, Limits, RowFault, too_large_a_row
 from backend.data.strict_json import parse
 from backend.errors import BadInput
 
@@ -109,6 +109,8 @@ class _Scanner:
         if not inner and not (self._in_list and (comma or self._some)):
             return []
         self._some = True
+        if len(inner) > self._limits.line_bytes:
+            return [(self.line, too_large_a_row(self._limits.line_bytes, "bytes"))]
         try:
             return [(self.line, parse(inner, self._limits, self.line))]
         except RowFault as fault:

@@ -108,6 +108,8 @@ def _load(feed: Feed, name: str, options: ReadOptions) -> DataSet:
 def _collect(reading: Reading, name: str, encoding: Encoding, options: ReadOptions) -> DataSet:
     lines, rows = reading.lines or iter(()), reading.rows or iter(())
     seen_lines, seen_rows, sample = _look_ahead(lines, rows, options.limits)
+    if not sample:
+        raise BadInput("There is nothing in this file.", "It holds no rows.", "Choose another file.")
     plan = make_plan(sample, options)
     collector = Collector(plan, options.limits, encoding.settled)
     _say_what_was_guessed(collector, plan, encoding)
@@ -118,8 +120,6 @@ def _collect(reading: Reading, name: str, encoding: Encoding, options: ReadOptio
     for batch in chain(seen_rows, rows):
         collector.take(batch)
     collector.finish()
-    if not collector.total_rows:
-        raise BadInput("There is nothing in this file.", "It holds no rows.", "Choose another file.")
     source = Source(
         name=name,
         format=reading.format,

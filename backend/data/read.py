@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from backend.data.detect import Record
 from backend.data.encoding import Encoding, NotUtf8, utf8_blocks
 from backend.data.feed import Feed, line_blocks
-from backend.data.formats import binary_format, check_text, text_format
+from backend.data.formats import binary_format, check_text, declared_delimiter, text_format
 from backend.data.json_document import examples, held_list
 from backend.data.options import MIB, Limits, ReadOptions, RowFault
 from backend.data.tables import as_rows, records, split_header
@@ -96,12 +96,8 @@ def _document(blocks: Iterator[bytes], head: bytes, limits: Limits) -> Reading:
 
 
 def _table(blocks: Iterator[bytes], text: str, delimiter: str, limits: Limits) -> Reading:
-    first_line = text.partition("\n")[0].rstrip("\r")
-    declared = first_line.startswith("sep=") and len(first_line) == 5  # Excel's way to name the delimiter
-    if declared:
-        delimiter = first_line[4]
     found = records(line_blocks(blocks, limits.line_bytes), delimiter, limits)
-    if declared:
+    if declared_delimiter(text):
         next(found)
     header, found = split_header(found)
     details = {"delimiter": delimiter} if header else {"delimiter": delimiter, "header": "none"}

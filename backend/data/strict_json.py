@@ -174,6 +174,8 @@ def _in_words(error: json.JSONDecodeError) -> str:
         return "texts need double quotes, not single ones"
     if rest.startswith(("None", "True", "False")):
         return f"{rest[: 4 if rest[0] != 'F' else 5]} is written the way of Python; JSON has null, true and false"
+    if rest[0] in "]}" and "quotes" in error.msg:
+        return "there is a comma too many"
     return {
         "Extra data": "something stands after its end",
         "Unterminated string starting at": "a text in quotes is never closed",

@@ -9,7 +9,7 @@ from itertools import chain
 from backend.data.detect import Record
 from backend.data.excerpt import excerpt
 from backend.data.formats import is_header
-from backend.data.options import Limits, RowFault
+from backend.data.options import Limits, RowFault, too_large_a_row
 from backend.data.shapes import NAMES, plain_name
 from backend.errors import BadInput
 
@@ -66,7 +66,7 @@ def records(blocks: Iterable[list[bytes | None]], delimiter: str, limits: Limits
             yield source.number, fault
             continue
         if source.record == [_TOO_LONG]:
-            yield source.number, RowFault("row_too_large", f"This line has more than {limits.line_bytes:,} bytes.")
+            yield source.number, too_large_a_row(limits.line_bytes, "bytes")
         elif len(cells) > limits.columns:
             yield source.number, RowFault("ragged_row", f"This row has {len(cells):,} cells.")
         elif cells:
