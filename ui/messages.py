@@ -48,11 +48,6 @@ def error_alert(error: BaseException) -> str:
     return alert("bad", words.what, words.why, words.next)
 
 
-def note(text: str) -> None:
-    """A short word at the corner of the page that goes away by itself."""
-    gr.Info(escape(text), duration=5, title="Done")
-
-
 def handler(work: Handler) -> Handler:
     """A page handler (function or generator) whose errors reach the person in plain words only."""
     if inspect.isgeneratorfunction(work):
@@ -82,5 +77,5 @@ def handler(work: Handler) -> Handler:
 
 def _toast(error: Exception) -> gr.Error:
     words = in_words(error)
-    body = "<br>".join(escape(part) for part in (words.why, words.next) if part)
-    return gr.Error(body or "Nothing was changed.", title=escape(words.what), duration=None, print_exception=False)
+    rest = "".join(f"<p>{escape(part)}</p>" for part in (words.why, words.next) if part)
+    return gr.Error(f"<strong>{escape(words.what)}</strong>{rest}", duration=None, print_exception=False)

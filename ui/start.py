@@ -9,8 +9,10 @@ from typing import Any
 
 import gradio as gr
 
-from backend.specs import Hardware
+from backend.hardware import Probe
+from jobs.models import Job
 from ui import cards, messages, present
+from ui.advice import Advice
 from ui.choice import Choice
 from ui.messages import handler
 from ui.parts import LISTEN, Given, Kept, Updates, drawn, pressable, pressed, primary
@@ -51,17 +53,19 @@ class StartTab:
 
     def show(self, choice: Choice) -> Updates:
         recommended = self.services.recommendation(choice.task, choice.data_id)
-        chosen = _chosen(recommended, choice.model_id)
-        ready, preparing = self.services.model_ready(chosen.model.id), self.services.preparing()
-        fits = chosen.fit != "no"
+        options = [recommended, *recommended.others]
+        chosen = next((option for option in options if option.model.id == choice.model_id), recommended)
+        ready = {option.model.id for option in options if self.services.model_ready(option.model.id)}
+        preparing = self.services.preparing()
+        why_not = reason(chosen, chosen.model.id in ready or preparing is not None)
         return {
-            self.line: guide(choice, ready or not preparing),
+            self.line: guide(choice, not preparing),
             self.advice: RETRIEVAL if choice.facts_change else "",
             self.machine: machine_card(self.services.hardware()),
-            self.model: model_card(chosen, recommended.model.id, ready, preparing),
-            self.others: others_table([recommended, *recommended.others], chosen.model.id),
-            self.forward: gr.update(interactive=fits),
-            self.reason: "" if fits else "This model is too big for this computer. Choose a smaller one above.",
+            self.model: model_card(chosen, chosen is recommended, chosen.model.id in ready, preparing),
+            self.others: others_table(options, chosen.model.id, ready),
+            self.forward: gr.update(interactive=not why_not),
+            self.reason: why_not,
         }
 
     def signature(self, choice: Choice) -> Hashable:
@@ -128,78 +132,81 @@ def guide(choice: Choice, ready: bool) -> str:
     return cards.guide(1, "The model is chosen.", "Next you bring examples of how you want things answered.")
 
 
-def machine_card(probe: Any) -> str:
+def reason(chosen: Advice, here: bool) -> str:
+    """Why one can't go on with this model; "" when one can."""
+    if chosen.fit == "no":
+        return "This model is too big for this computer. Choose a smaller one above."
+    return "" if here else "This model is not on this computer. Choose one that is ready, above."
+
+
+def machine_card(probe: Probe) -> str:
     """The computer in plain words."""
-    hardware: Hardware = probe.hardware
-    numbers = [
-        (present.size(hardware.memory_available_mib), f"memory free of {present.size(hardware.memory_total_mib)}")
-    ]
-    if hardware.gpus:
-        card = hardware.gpus[0]
+    hardware = probe.hardware
+    free, total = present.size(hardware.memory_available_mib), present.size(hardware.memory_total_mib)
+    numbers = [(free, f"memory free of {total}"), (present.size(hardware.disk_free_mib), "free on the disk")]
+    cards_found = [gpu for gpu in hardware.gpus if not hardware.unified_memory]
+    for gpu in cards_found[:1]:
         numbers.insert(
-            0, (present.size(card.memory_free_mib), f"free on the card of {present.size(card.memory_total_mib)}")
+            0, (present.size(gpu.memory_free_mib), f"free on the card of {present.size(gpu.memory_total_mib)}")
         )
-        what = present.listed([gpu.name for gpu in hardware.gpus])
-        lead = f"{what}. Training runs on the graphics card."
-    else:
-        cores = present.count(hardware.cpu.cores, "core")
-        lead = f"No graphics card that can train; the processor does it, with {cores}."
-    numbers.append((present.size(hardware.disk_free_mib), "free on the disk"))
+    numbers.append(
+        (present.number(hardware.cpu.cores), "processor cores" if hardware.cpu.cores != 1 else "processor core")
+    )
     problems = "".join(messages.alert("warn", one.what, one.why, one.next) for one in probe.problems)
+    lead = probe.sentences[0] if probe.sentences else ""
     return cards.card("Your computer", cards.facts(numbers), problems, lead=lead)
 
 
-def model_card(option: Any, recommended_id: str, ready: bool, preparing: Any) -> str:
+def model_card(option: Advice, recommended: bool, ready: bool, preparing: Job | None) -> str:
     """The chosen model: why, what it needs against what is here, its licence and size."""
     model, memory = option.model, option.memory
-    badges = cards.badge("Recommended") if model.id == recommended_id else cards.badge("Your choice", "calm")
+    badges = cards.badge("Recommended") if recommended else cards.badge("Your choice", "calm")
     badges += cards.badge("Ready on this computer") if ready else ""
-    said = f"Needs {present.size(memory.total_mib)}, you have {present.size(option.have_mib)}."
+    needs, have = present.size(memory.total_mib), present.size(option.have_mib)
     numbers = [
-        (present.size(memory.total_mib), f"needed of {present.size(option.have_mib)}, computed"),
+        (needs, f"memory needed of {have}, computed"),
         (present.size(model.download_mib), "on the disk" if ready else "to download"),
     ]
-    small = f"{present.short_number(model.parameters)} parameters. {model.licence}."
+    bar = cards.memory_bar(present.memory_parts(memory.parts), option.have_mib, f"Needs {needs}, you have {have}.")
     waiting = ""
     if preparing and not ready:
-        done = present.percent(preparing.progress.done, preparing.progress.total) if preparing.progress else 0
+        progress = preparing.progress
+        done = present.percent(progress.done, progress.total) if progress else 0
         waiting = cards.text(f"Making it ready: {done} %") + cards.progress(done, "Making the model ready")
-    reasons = " ".join(option.reasons)
+    reads = f"reads up to {present.number(model.context_length)} tokens at once"
+    use = "may be used commercially" if model.commercial_use else "not for commercial use"
+    small = f"{present.short_number(model.parameters)} parameters, {reads}. Licence: {model.licence}; {use}."
+    lead = " ".join(option.reasons) or model.note
     return cards.card(
-        model.name,
-        cards.facts(numbers),
-        cards.memory_bar(present.memory_parts(memory.parts), option.have_mib, said),
-        waiting,
-        cards.text(small, "small"),
-        badges=badges,
-        lead=reasons,
+        model.name, cards.facts(numbers), bar, waiting, cards.text(small, "small"), badges=badges, lead=lead
     )
 
 
-FITS = {"yes": ("Fits", "good"), "tight": ("Fits, just", "warn"), "no": ("Too big", "bad")}
+FITS = {"yes": ("Fits", "good"), "tight": ("Just fits", "warn"), "no": ("Too big", "bad")}
 
 
-def others_table(options: list[Any], chosen_id: str) -> str:
+def others_table(options: list[Advice], chosen_id: str, ready: set[str]) -> str:
     """All models as a sortable table with what each needs here."""
-    lines = []
-    for option in options:
-        model = option.model
-        act = cards.badge("Chosen", "calm") if model.id == chosen_id else cards.button("Choose", "model", model.id)
-        if option.fit == "no":
-            act = ""
-        lines.append(
-            (
-                f"<strong>{escape(model.name)}</strong>{cards.text(' '.join(option.reasons[:1]), 'small')}",
-                cards.sort_key(list(FITS).index(option.fit)) + cards.badge(*FITS[option.fit]),
-                cards.sort_key(option.memory.total_mib) + present.size(option.memory.total_mib),
-                cards.sort_key(model.download_mib) + present.size(model.download_mib),
-                escape(model.licence),
-                act,
-            )
-        )
     headers = ("Model", "Here", "Needs", "Download", "Licence", "")
+    lines = [_line(option, chosen_id, option.model.id in ready) for option in options]
     return cards.table(headers, lines, "Models and whether they fit this computer", sortable=True, kind="models")
 
 
-def _chosen(recommended: Any, model_id: str) -> Any:
-    return next((option for option in recommended.others if option.model.id == model_id), recommended)
+def _line(option: Advice, chosen_id: str, ready: bool) -> tuple[str, ...]:
+    model = option.model
+    if model.id == chosen_id:
+        act = cards.badge("Chosen", "calm")
+    elif option.fit == "no":
+        act = ""
+    elif ready:
+        act = cards.button("Choose", "model", model.id, label=f"Choose {model.name}")
+    else:
+        act = cards.text("not on this computer", "small")
+    return (
+        f"<strong>{escape(model.name)}</strong>{cards.text(' '.join(option.reasons[:1]), 'small')}",
+        cards.sort_key(list(FITS).index(option.fit)) + cards.badge(*FITS[option.fit]),
+        cards.sort_key(option.memory.total_mib) + present.size(option.memory.total_mib),
+        cards.sort_key(model.download_mib) + present.size(model.download_mib),
+        escape(model.licence),
+        act,
+    )

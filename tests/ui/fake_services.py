@@ -6,27 +6,30 @@ import math
 import random
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
+from backend import catalogue
 from backend.data.checks_tokens import Tokens
 from backend.data.kinds import problem
 from backend.data.report import DuplicateRows, Report, SplitRows
 from backend.data.rows import Problem, Row, Source
 from backend.encoded import Piece
 from backend.errors import RunProblem
-from backend.hardware import Probe
+from backend.estimate import Memory
+from backend.hardware import Probe, sentences
 from backend.monitor import Verdict
 from backend.specs import Cpu, Gpu, Hardware, TrainSettings
 from jobs.models import Job, Progress, State
+from ui.advice import Advice
 from ui.choice import Choice
 from ui.records import ChatProof, Curve, DataState, ExportFile, ExportLine, HeldOut, Plan, Preview, RunLine, Sample
 
 ASKED = "hi, order 77120, 3 garden chairs, one cracked, refund please. Marta Quiroga"
 ORDER = '{"intent": "refund", "order_id": "77120", "item": "garden chair", "quantity": 3, "name": "Marta Quiroga"}'
 APOLOGY = "I'm sorry to hear that your chairs arrived damaged. Please contact the seller and ask for a refund."
-DATA, MODEL = "data-1", "SmolLM2, 135 M, Instruct"
+DATA, MODEL = "data-1", "SmolLM2-135M-Instruct"
 
 
 def job(run_id: str, state: State, **changes: Any) -> Job:
@@ -79,21 +82,17 @@ class FakeServices:
     def hardware(self) -> Probe:
         gpu = Gpu(name="NVIDIA GeForce RTX 3060", memory_total_mib=12288, memory_free_mib=11878)
         memory = {"memory_total_mib": 32768, "memory_available_mib": 28000, "disk_free_mib": 194560}
-        return Probe(hardware=Hardware(gpus=(gpu,), cpu=Cpu(cores=8), **memory))
+        hardware = Hardware(gpus=(gpu,), cpu=Cpu(cores=8), **memory)
+        return Probe(hardware=hardware, sentences=tuple(sentences(hardware)))
 
-    def recommendation(self, task: str = "", data_id: str = "", model_id: str = "") -> Any:
+    def recommendation(self, task: str = "", data_id: str = "", model_id: str = "") -> Advice:
         why = "The smallest model that handles your longest example and already knows how to chat."
-        best = _option(MODEL, "", 134_515_008, 269, "Apache 2.0, free for any use", 1200, why)
-        best.settings = TrainSettings()
-        best.others = [
-            _option("Llama 3.2, 1 B", "llama-1b", 1.24e9, 2357, "Llama licence, ask once", 3100, "Knows more."),
-            _option("Llama 3.2, 3 B", "llama-3b", 3.2e9, 6130, "Llama licence, ask once", 10300, "The strongest."),
-            _option("Gemma 2, 9 B", "gemma-9b", 9.2e9, 17600, "Gemma terms", 22000, "For larger cards."),
-        ]
-        return best
+        needs = {"Llama-3.2-1B-Instruct": 3100.0, "Llama-3.2-3B-Instruct": 10300.0, "gemma-2-9b-it": 22000.0}
+        others = tuple(_option(name, mib, "Knows more and takes longer.") for name, mib in needs.items())
+        return replace(_option(MODEL, 1200.0, why), others=others)
 
     def model_ready(self, model_id: str) -> bool:
-        return model_id == ""
+        return model_id in ("", f"HuggingFaceTB/{MODEL}", "meta-llama/Llama-3.2-1B-Instruct")
 
     def preparing(self) -> Job | None:
         return None
@@ -264,14 +263,13 @@ class FakeServices:
         return choice.but(run_id=self.runner.job(run_id).id, data_id=DATA)
 
 
-def _option(name: str, key: str, parameters: float, download: float, licence: str, needs: float, why: str) -> Any:
+def _option(name: str, needs: float, why: str) -> Advice:
     """A model as it would do on this machine."""
     have = 11600.0
     parts = {"weights": 0.45 * needs, "optimizer": 0.15 * needs, "activations": 0.4 * needs}
-    memory = SimpleNamespace(total_mib=needs, parts=parts)
-    model = SimpleNamespace(id=key, name=name, parameters=parameters, download_mib=download, licence=licence)
     fit = "no" if needs > have else "tight" if needs > 0.85 * have else "yes"
-    return SimpleNamespace(model=model, memory=memory, have_mib=have, fit=fit, reasons=[why])
+    memory = Memory(device="cuda", total_mib=needs, parts=parts)
+    return Advice(catalogue.find(name), TrainSettings(), memory, have, fit, (why,))
 
 
 def _problems() -> list[Problem]:

@@ -31,8 +31,8 @@ def breaks_midway() -> Iterator[int]:
 def test_our_errors_keep_their_words() -> None:
     with pytest.raises(gr.Error) as caught:
         refuses()
-    assert caught.value.title == "Row 3 has no answer."
-    assert caught.value.message == "It ends with a question.<br>Add &lt;b&gt;one&lt;/b&gt;."
+    said = "<strong>Row 3 has no answer.</strong><p>It ends with a question.</p><p>Add &lt;b&gt;one&lt;/b&gt;.</p>"
+    assert caught.value.message == said
     assert caught.value.duration is None, "it stays until it is read"
     assert not caught.value.print_exception
 
