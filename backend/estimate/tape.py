@@ -32,18 +32,18 @@ class Meter:
         self.live: dict[str, int] = {}
         self.parts: dict[str, int] = {}
         self.written = 0
+        self._noted = 0
 
     def take(self, size: int, part: str) -> Block:
-        allocator = self.allocator
-        before = allocator.peak_allocated
         self.written += size
-        block = allocator.allocate(size)
+        block = self.allocator.allocate(size)
         self.live[part] = self.live.get(part, 0) + block.size
-        if allocator.peak_allocated > before:
-            self.parts = dict(self.live)
         return block
 
     def give(self, block: Block, part: str) -> None:
+        if self.allocator.allocated > self._noted:
+            self._noted = self.allocator.allocated
+            self.parts = dict(self.live)
         self.live[part] -= block.size
         self.allocator.release(block)
 
