@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from statistics import median
 
-from backend.data.conversation import answers, content, last_answer, normalise
+from backend.data.conversation import answers, content, last_answer
 from backend.data.excerpt import excerpt
 from backend.data.kinds import problem
 from backend.data.repetition import repeated
 from backend.data.rows import Problem, Row
+from backend.data.same import normalise, same_rows
 
 SAME_EVERYWHERE = 5  # rows from which on one question in all of them is a fault of the file
 _TYPICAL = 30  # characters: where the middle answer is shorter, short answers are the task (labels, numbers)
@@ -37,7 +37,7 @@ def repetitions(rows: Sequence[Row]) -> Iterator[Problem]:
 
 def short_answers(rows: Sequence[Row]) -> Iterator[Problem]:
     """Answers far shorter than is usual in this file: a tenth of the middle one, ten characters at most."""
-    lengths = [(row, len(last_answer(row).strip())) for row in rows if row.text is None]
+    lengths = [(row, len(last_answer(row).strip())) for row in rows if row.messages]
     middle = median([length for _, length in lengths if length] or [0])
     if middle < _TYPICAL:
         return
@@ -50,20 +50,24 @@ def short_answers(rows: Sequence[Row]) -> Iterator[Problem]:
 
 def conflicts(rows: Sequence[Row]) -> Iterator[Problem]:
     """Rows with the question of an earlier row and another answer."""
-    by_question: dict[tuple[str, ...], list[tuple[Row, str]]] = defaultdict(list)
-    for row in rows:
-        if row.text is None and row.messages and row.messages[-1]["role"] == "assistant" and row.rejected is None:
-            context = tuple(normalise(content(m)) for m in row.messages[:-1])
-            if any(context) and content(row.messages[-1]).strip():
-                by_question[context].append((row, normalise(content(row.messages[-1]))))
-    if len(by_question) == 1 and len(rows) >= SAME_EVERYWHERE:
+    answered = [row for row in rows if _is_answered(row)]
+    groups = same_rows(answered, lambda row, of_text: tuple([of_text(content(m)) for m in row.messages[:-1]]))
+    if groups and len(groups[0]) == len(answered) >= SAME_EVERYWHERE:
         return  # checks_file says so once
-    for same in by_question.values():
-        first, answer = same[0]
-        for row, other in same[1:]:
-            if other != answer:
+    for group in groups:
+        first = answered[group[0]]
+        answer = normalise(content(first.messages[-1]))
+        for row in (answered[i] for i in group[1:]):
+            if normalise(content(row.messages[-1])) != answer:
                 message = (
                     f"Line {first.line} has the same question with another answer; "
                     "the model can't tell which one is right."
                 )
                 yield problem(row, "conflicting_answers", message, excerpt(last_answer(row)))
+
+
+def _is_answered(row: Row) -> bool:
+    """True for a question with an answer to it."""
+    if row.rejected is not None or not row.messages or row.messages[-1]["role"] != "assistant":
+        return False
+    return any(m["role"] == "user" and content(m).strip() for m in row.messages) and bool(last_answer(row).strip())

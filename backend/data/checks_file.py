@@ -7,10 +7,12 @@ from collections.abc import Iterator, Sequence
 
 from backend.data.checks_answers import SAME_EVERYWHERE
 from backend.data.checks_structure import SYSTEM
-from backend.data.conversation import content, normalise, question, whole
+from backend.data.conversation import content, question, whole
+from backend.data.excerpt import excerpt
 from backend.data.kinds import problem
 from backend.data.language import NAMES, recognised
 from backend.data.rows import Problem, Row
+from backend.data.same import normalise
 
 _LANGUAGE_SAMPLE = 400  # rows, spread over the file
 _LANGUAGE_SHARE = 0.3  # of the recognised rows, before it is worth a word
@@ -48,11 +50,11 @@ def size(count: int) -> Iterator[Problem]:
 
 def same_input(rows: Sequence[Row]) -> Iterator[Problem]:
     """One question in every row: usually the wrong column was taken for the question."""
-    questions = {normalise(question(row)) for row in rows if row.text is None and row.rejected is None}
-    chats = sum(row.text is None for row in rows)
-    if chats >= SAME_EVERYWHERE and len(questions) == 1 and questions != {""}:
+    chats = [row for row in rows if row.text is None and row.rejected is None]
+    first = normalise(question(chats[0])) if chats else ""
+    if len(chats) >= SAME_EVERYWHERE and first and all(normalise(question(row)) == first for row in chats):
         message = "Every row asks the same question. Probably the wrong column was taken for the question."
-        yield problem(None, "same_input_everywhere", message, next(iter(questions))[:80])
+        yield problem(None, "same_input_everywhere", message, excerpt(first))
 
 
 def system_messages(rows: Sequence[Row]) -> Iterator[Problem]:

@@ -8,22 +8,21 @@ have half their word pairs in common. Rows are named by their position in the li
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import orjson
 
-from backend.data.conversation import content, last_answer, normalise, question, whole
+from backend.data.conversation import content, last_answer, question, whole
 from backend.data.excerpt import excerpt
 from backend.data.kinds import problem
 from backend.data.rows import Message, Problem, Row
+from backend.data.same import Groups, same_rows
 from backend.data.similar import FORM, are_similar, similar_pairs
 
 _HALF = 0.5
 _LEAST_WORDS = 4  # in a question, for it to be compared with others
 _FORM_LEAST = 10
-
-Groups = list[list[int]]  # positions, each group and the groups in rising order
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +47,7 @@ class Duplicates:
 
 def find(rows: Sequence[Row]) -> Duplicates:
     """The duplicates among `rows`."""
-    exact = _grouped(map(_everything, rows))
+    exact = same_rows(rows, _everything)
     repeated = {i for group in exact for i in group[1:]}
     distinct = [i for i in range(len(rows)) if i not in repeated]
     near = [(distinct[a], distinct[b]) for a, b in _near([rows[i] for i in distinct])]
@@ -100,29 +99,19 @@ def _near(rows: Sequence[Row]) -> Iterable[tuple[int, int]]:
 
 
 def _same_question(rows: Sequence[Row]) -> Groups:
-    groups = _grouped(normalise(question(row)) or None for row in rows)
+    groups = same_rows(rows, lambda row, of_text: of_text(question(row)) or None)
     form = max(_FORM_LEAST, FORM * len(rows))  # a question that so many rows ask is the form of the data
     return [group for group in groups if len(group) <= form]
 
 
-def _grouped(keys: Iterable[Hashable]) -> Groups:
-    """Positions with the same key, where there are several; a key of None is alone."""
-    by_key: dict[Hashable, list[int]] = defaultdict(list)
-    for i, key in enumerate(keys):
-        if key is not None:
-            by_key[key].append(i)
-    return [group for group in by_key.values() if len(group) > 1]
-
-
-def _everything(row: Row) -> Hashable:
+def _everything(row: Row, of_text: Callable[[str], Hashable]) -> Hashable:
     if row.text is not None:
-        return normalise(row.text)
-    said = [_said(message) for message in row.messages]
-    rejected = [_said(message) for message in row.rejected] if row.rejected else []
+        return of_text(row.text)
+    said = [_said(message, of_text) for message in row.messages]
+    rejected = [_said(message, of_text) for message in row.rejected] if row.rejected else []
     return (*said, None, *rejected, orjson.dumps(row.tools) if row.tools else b"")
 
 
-def _said(message: Message) -> Hashable:
-    said: tuple[Hashable, ...] = (message["role"], normalise(content(message)))
+def _said(message: Message, of_text: Callable[[str], Hashable]) -> Hashable:
     calls = message.get("tool_calls")
-    return (*said, orjson.dumps(calls)) if calls else said
+    return (message["role"], of_text(content(message)), orjson.dumps(calls) if calls else b"")

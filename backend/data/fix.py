@@ -82,8 +82,13 @@ def apply(
 
     Raises BadSetting for a kind that has no fix.
     """
-    if set(EVERYWHERE) <= set(accept):
-        raise BadSetting("The system message can't be put in and taken out at once.", "", "Choose one of the two.")
+    about_system = [kind for kind in ("system_inconsistent", *EVERYWHERE) if kind in accept]
+    if len(about_system) > 1:
+        raise BadSetting(
+            "The fixes of the system message exclude each other.",
+            f"Chosen were {' and '.join(about_system)}.",
+            "Choose one of them.",
+        )
     unknown = sorted(set(accept) - set(FIXABLE))
     if unknown:
         raise BadSetting(

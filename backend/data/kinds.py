@@ -71,6 +71,11 @@ KINDS: dict[str, Kind] = {
 }
 
 
+def title(kind: str) -> str:
+    """A name for a list of problems of this kind, also for the kinds that reading a file knows."""
+    return KINDS[kind].title if kind in KINDS else kind.replace("_", " ").capitalize()
+
+
 def problem(row: Row | None, kind: str, message: str, quote: str = "") -> Problem:
     """A Problem of `kind` with that kind's severity and fix; row None: about the file as a whole (line 0, row 0)."""
     about = KINDS[kind]

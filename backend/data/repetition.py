@@ -17,9 +17,10 @@ def repeated(text: str) -> tuple[str, int] | None:
 
     The sentence comes without its end mark and in lower case.
     """
-    if max(map(text.count, _ENDS)) < LIMIT - 1:
-        return None
-    keys = [_key(piece) for piece in _SENTENCE.findall(text)]
+    text = text.casefold()
+    for end in _ENDS[1:]:
+        text = text.replace(end, _ENDS[0])  # many times as fast as a pattern
+    keys = [piece.strip() for piece in text.split(_ENDS[0])]
     if len(keys) - len(set(keys)) < LIMIT - 1:
         return None
     for sentence, times in Counter(keys).most_common():
@@ -35,16 +36,12 @@ def repair(text: str) -> str:
     while (found := repeated(text)) is not None:
         kept, pieces = False, []
         for piece in _SENTENCE.findall(text):
-            same = _key(piece) == found[0]
+            same = piece.rstrip(_ENDS).strip().casefold() == found[0]
             if not (same and kept):
                 pieces.append(piece)
             kept = kept or same
         text = "".join(pieces)
     return text
-
-
-def _key(piece: str) -> str:
-    return piece.strip(_ENDS + " \t\r").casefold()
 
 
 def _is_sentence(text: str) -> bool:

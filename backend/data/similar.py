@@ -42,14 +42,18 @@ def similar_pairs(texts: Sequence[str], threshold: float = THRESHOLD) -> list[tu
     """All pairs (i, j), i < j, of positions whose texts are almost the same. Empty texts pair with none."""
     if len(texts) < 2:
         return []
+    sets = _sets_of(texts)
+    left, right = _candidates(sets, threshold)
+    same = _alike(sets, left, right, threshold)
+    return list(zip(left[same].tolist(), right[same].tolist(), strict=True))
+
+
+def _sets_of(texts: Sequence[str]) -> _Sets:
     with ThreadPoolExecutor(os.cpu_count()) as threads:  # numpy works on several cores at once
         blocks = list(threads.map(block, (texts[i : i + _BLOCK] for i in range(0, len(texts), _BLOCK))))
         form = max(_FORM_LEAST, int(FORM * len(texts)))
         commonness = _commonness(blocks, form)
-        sets = _Sets.of(list(threads.map(lambda part: _rarest_first(part, commonness, form), blocks)))
-    left, right = _candidates(sets, threshold)
-    same = _alike(sets, left, right, threshold)
-    return list(zip(left[same].tolist(), right[same].tolist(), strict=True))
+        return _Sets.of(list(threads.map(lambda part: _rarest_first(part, commonness, form), blocks)))
 
 
 def are_similar(texts: Sequence[str], pairs: Sequence[tuple[int, int]], threshold: float) -> list[bool]:
@@ -82,7 +86,7 @@ def _commonness(blocks: Sequence[Block], form: int) -> Numbers:
         for part in blocks:
             buckets = _bucket(part.members, counts)
             here = often.take(buckets)
-            once = np.unique(part.owners[here] << _BUCKETS | buckets[here]) & ((1 << _BUCKETS) - 1)
+            once = np.unique(part.owners[here] << _BUCKETS | buckets[here]) & (len(counts) - 1)
             buckets, texts = np.unique(once, return_counts=True)
             counts[buckets] += texts
     return counts

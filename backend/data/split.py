@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from backend.data import duplicates
-from backend.data.duplicates import Groups
 from backend.data.rows import Row
+from backend.data.same import Groups
 from backend.errors import BadSetting
 
 FRACTION = 0.1  # of the rows for the test (the guide's number)

@@ -27,12 +27,17 @@ _M1, _M2 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)  # odd, 
 
 @dataclass(slots=True)
 class Block:
-    """members: uint64, one a word of each text; owners: which text of the block each belongs to;
-    numbers: for each text a hash of the numbers in it."""
+    """members: one a word, text after text; words: how many each text has; numbers: for each text a hash of the
+    numbers in it."""
 
     members: Hashes
-    owners: Numbers
+    words: Numbers
     numbers: Hashes
+
+    @property
+    def owners(self) -> Numbers:
+        """Which text of the block each member belongs to."""
+        return np.repeat(np.arange(len(self.words), dtype=np.int64), self.words)
 
 
 def _prepared(text: str) -> bytes:
@@ -53,16 +58,16 @@ def block(texts: Sequence[str]) -> Block:
     first, after = edges[0::2], edges[1::2]
     words = _word_hashes(raw, first, after)
     counts = np.diff(np.searchsorted(first, np.append(begins, len(raw))))
-    owners = np.repeat(np.arange(len(encoded), dtype=np.int64), counts)
+    ends = np.cumsum(counts)
 
     digits = np.flatnonzero((raw - np.uint8(48)) < 10)
     with_digits = np.unique(np.searchsorted(first, digits, "right") - 1)
     numbers = np.zeros(len(encoded), np.uint64)
-    np.add.at(numbers, owners[with_digits], words[with_digits])
+    np.add.at(numbers, np.searchsorted(ends, with_digits, "right"), words[with_digits])
 
     following = np.append(words[1:], np.zeros(min(1, len(words)), np.uint64))
-    following[np.cumsum(counts)[counts > 0] - 1] = 0
-    return Block(_mixed(words * _M1 + following), owners, numbers)
+    following[ends[counts > 0] - 1] = 0
+    return Block(_mixed(words * _M1 + following), counts, numbers)
 
 
 def _word_hashes(raw: npt.NDArray[np.uint8], first: Numbers, after: Numbers) -> Hashes:

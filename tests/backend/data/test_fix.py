@@ -127,6 +127,11 @@ def test_a_kind_without_a_fix_is_refused() -> None:
         mended(dataset(clean_rows(3)), {"too_few": "all"})
 
 
+def test_fixes_of_the_system_message_exclude_each_other() -> None:
+    with pytest.raises(BadSetting, match="exclude each other"):
+        mended(dataset(clean_rows(3)), {"system_inconsistent": "all", "remove_system": "all"})
+
+
 def test_writing_gives_clean_lines_and_a_log(tmp_path: Path) -> None:
     text, pair = Row(62, 62, text="A document of its own."), clean_row(61)
     pair.rejected = [{"role": "assistant", "content": "I will not say."}]
@@ -170,6 +175,7 @@ def test_whatever_comes_in_fixing_everything_ends_clean_and_stays_so(
 @settings(deadline=None, max_examples=60)
 @given(st.lists(_turns, max_size=6), st.sets(st.sampled_from(sorted(FIXABLE))))
 def test_any_choice_of_fixes_settles(conversations: list[list[tuple[str, str]]], kinds: set[str]) -> None:
-    accept = dict.fromkeys(kinds - {"add_system"} if "remove_system" in kinds else kinds, "all")
+    about_system = sorted(kinds & {"system_inconsistent", *fix.EVERYWHERE})
+    accept = dict.fromkeys(kinds - {*about_system[1:]}, "all")
     fixed = mended(dataset(chat(i, *turns) for i, turns in enumerate(conversations, 1)), accept)
     assert mended(fixed.dataset, accept).changes == []
