@@ -60,7 +60,7 @@ class Option(Record):
 
 
 class Recommendation(Option):
-    """The recommended model. why: setting name to the reason for its value. full: training all weights, if it fits."""
+    """The recommended model. why: setting name to the reason for its value. full: all weights trained, if it fits."""
 
     why: dict[str, str]
     hardware: Hardware

@@ -51,12 +51,14 @@ class _Pool:
         self._blocks: dict[_Key, Block] = {}
 
     def add(self, block: Block) -> None:
-        insort(self._keys, block.key)
-        self._blocks[block.key] = block
+        key = block.key
+        insort(self._keys, key)
+        self._blocks[key] = block
 
     def remove(self, block: Block) -> None:
-        del self._keys[bisect_left(self._keys, block.key)]
-        del self._blocks[block.key]
+        key = block.key
+        del self._keys[bisect_left(self._keys, key)]
+        del self._blocks[key]
 
     def best_fit(self, size: int) -> Block | None:
         index = bisect_left(self._keys, (size, -(1 << 62), 0))

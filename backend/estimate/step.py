@@ -1,6 +1,6 @@
-"""Two optimizer steps on a simulated card: the highest memory, and what it was for.
+"""A training step on a simulated card: the highest memory, and what it was for.
 
-Two, because the optimizer's state is there only from the end of the first on, and the highest moment comes after.
+The optimizer's state is there from the start, as in every step but the first.
 """
 
 from __future__ import annotations
@@ -32,58 +32,46 @@ class Peak:
     written: int  # bytes of all tensors that one step makes
 
 
-class _Adam:
-    """AdamW: two moments a parameter, as wide as it, or in 8 bits (bitsandbytes)."""
-
-    def __init__(self, decoder: Decoder, fused: bool) -> None:
-        self.decoder, self.fused = decoder, fused
-        self.state: list[Tensor] = []
-
-    def step(self) -> None:
-        tape, learning = self.decoder.tape, self.decoder.weights.learning
-        with tape.meter.purpose("optimizer"):
-            if not self.state:
-                for tensor in learning:
-                    self._add_state(tensor)
-            if not self.fused and self.decoder.plan.optimizer == "adamw":
-                roots = [tape.new(tensor.count, tensor.width) for tensor in learning]  # torch._foreach_sqrt
-                del roots
-        for tensor in learning:
-            assert isinstance(tensor.node, Leaf)
-            tensor.node.gradient = None
-
-    def _add_state(self, tensor: Tensor) -> None:
-        tape, count = self.decoder.tape, tensor.count
-        for _ in range(2):
-            if self.decoder.plan.optimizer == "adamw":
-                self.state.append(tape.new(count, tensor.width))
-            elif count < _EIGHT_BIT_FROM:
-                self.state.append(tape.new(count, FLOAT))
-            else:
-                self.state.append(tape.new(count, 1))
-                self.state.append(tape.new(-(-count // _EIGHT_BIT_BLOCK), FLOAT))
-
-
-def peak(architecture: Architecture, plan: Plan, *, hopper: bool = False, steps: int = 2) -> Peak:
+def peak(architecture: Architecture, plan: Plan, *, hopper: bool = False) -> Peak:
     """The highest memory of a training step, without the CUDA context."""
     meter = Meter()
     decoder = Decoder(architecture, plan, meter)
-    adam = _Adam(decoder, fused=not plan.full_logits)
-    workspaces: list[Tensor] = []
-    before = 0
-    for _ in range(steps):
-        before = meter.written
-        _workspace(decoder, workspaces, 1, hopper)
-        loss, kept = decoder.forward()
-        _workspace(decoder, workspaces, 2, hopper)
-        decoder.tape.backward(loss)
-        adam.step()
-        del loss, kept
-    allocator = meter.allocator
-    return Peak(allocator.peak_reserved, allocator.peak_allocated, meter.parts, meter.written - before)
+    state = [moment for tensor in decoder.weights.learning for moment in _moments(decoder, tensor)]
+    before = meter.written
+    workspaces = [_workspace(decoder, hopper)]
+    loss, kept = decoder.forward()
+    workspaces.append(_workspace(decoder, hopper))
+    decoder.tape.backward(loss)
+    _step(decoder)
+    allocator, written = meter.allocator, meter.written - before
+    del loss, kept, state, workspaces
+    return Peak(allocator.peak_reserved, allocator.peak_allocated, meter.parts, written)
 
 
-def _workspace(decoder: Decoder, workspaces: list[Tensor], needed: int, hopper: bool) -> None:
-    if len(workspaces) < needed:
-        with decoder.meter.purpose("cuBLAS workspace"):
-            workspaces.append(decoder.tape.new(_WORKSPACE_HOPPER if hopper else _WORKSPACE, 1))
+def _moments(decoder: Decoder, tensor: Tensor) -> list[Tensor]:
+    """AdamW's two moments of a parameter: as wide as it, or in 8 bits with a scale for each block (bitsandbytes)."""
+    tape, count = decoder.tape, tensor.count
+    with tape.meter.purpose("optimizer"):
+        if decoder.plan.optimizer == "adamw":
+            return [tape.new(count, tensor.width) for _ in range(2)]
+        if count < _EIGHT_BIT_FROM:
+            return [tape.new(count, FLOAT) for _ in range(2)]
+        scales = -(-count // _EIGHT_BIT_BLOCK)
+        return [tape.new(*size) for _ in range(2) for size in ((count, 1), (scales, FLOAT))]
+
+
+def _step(decoder: Decoder) -> None:
+    """The optimizer's step. Tensor by tensor it takes a square root of each moment (torch._foreach_sqrt)."""
+    tape, plan = decoder.tape, decoder.plan
+    if plan.full_logits and plan.optimizer == "adamw":
+        with tape.meter.purpose("optimizer"):
+            roots = [tape.new(tensor.count, tensor.width) for tensor in decoder.weights.learning]
+            del roots
+    for tensor in decoder.weights.learning:
+        assert isinstance(tensor.node, Leaf)
+        tensor.node.gradient = None
+
+
+def _workspace(decoder: Decoder, hopper: bool) -> Tensor:
+    with decoder.meter.purpose("cuBLAS workspace"):
+        return decoder.tape.new(_WORKSPACE_HOPPER if hopper else _WORKSPACE, 1)

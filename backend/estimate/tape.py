@@ -214,26 +214,27 @@ class Tape:
         assert end.node is not None
         gradients = {end.node: self.new(1, 4)}
         ready = [end.node]
+        outer = self.meter.part
         while ready:
-            node = heapq.heappop(ready)
-            self._run(node, gradients, ready)
+            self._run(heapq.heappop(ready), gradients, ready)
+        self.meter.part = outer
 
     def _run(self, node: Node, gradients: dict[Node, Tensor], ready: list[Node]) -> None:
         if isinstance(node, Leaf):
             node.keep(gradients.pop(node))
             return
-        with self.meter.purpose(node.part):
-            saved = [tensor for tensor in (entry.take() for entry in node.saved) if tensor is not None]
-            results = node.backward(gradients.pop(node), saved)
-            node.saved = []
-            del saved
-            for target, gradient in zip(node.after, results, strict=True):
-                if target is None or gradient is None:
-                    continue
-                if target in gradients:
-                    first = gradients.pop(target)
-                    gradients[target] = self.new(first.count, first.width)
-                    del first
-                else:
-                    gradients[target] = gradient
-                    heapq.heappush(ready, target)
+        self.meter.part = node.part
+        saved = [tensor for tensor in (entry.take() for entry in node.saved) if tensor is not None]
+        results = node.backward(gradients.pop(node), saved)
+        node.saved = []
+        del saved
+        for target, gradient in zip(node.after, results, strict=True):
+            if target is None or gradient is None:
+                continue
+            if target in gradients:
+                first = gradients.pop(target)
+                gradients[target] = self.new(first.count, first.width)
+                del first
+            else:
+                gradients[target] = gradient
+                heapq.heappush(ready, target)
