@@ -16,6 +16,7 @@ from backend.data import (
 from backend.data.checks_tokens import Encoder, Tokens
 from backend.data.duplicates import Duplicates
 from backend.data.kinds import problem
+from backend.data.memory import without_gc
 from backend.data.options import Cancelled
 from backend.data.report import DuplicateRows, Report, SplitRows
 from backend.data.rows import DataSet, Problem, Row
@@ -40,11 +41,22 @@ def check(
     row may have. model_languages: ISO 639-1 codes. validation: the test data that the person brought.
     progress: told how far we are, 0 to 1. Raises Cancelled soon after `cancelled` says so.
     """
-    rows = dataset.rows
     tick = _Ticker(progress, cancelled)
+    with without_gc():
+        return _check(dataset, tokeniser, max_length, model_languages, validation, tick)
+
+
+def _check(
+    dataset: DataSet,
+    tokeniser: Encoder | None,
+    max_length: int | None,
+    model_languages: tuple[str, ...] | None,
+    validation: DataSet | None,
+    tick: _Ticker,
+) -> Report:
+    rows = dataset.rows
     problems = list(dataset.problems)
-    for found in _row_problems(rows, tokeniser.control_markers if tokeniser else (), tick):
-        problems.append(found)
+    problems += _row_problems(rows, tokeniser.control_markers if tokeniser else (), tick)
     problems += checks_answers.find(rows)
     good = _without_errors(rows, problems)
     tokens = Tokens() if tokeniser else None

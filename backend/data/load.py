@@ -6,11 +6,9 @@ data.rows, data.problems, data.source.shape, data.total_rows
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -19,6 +17,7 @@ from backend.data.collect import Collector, read_line
 from backend.data.detect import Plan, Record, make_plan
 from backend.data.encoding import Encoding, NotUtf8, first_look, second_look
 from backend.data.feed import Digest, Feed, open_path, open_text
+from backend.data.memory import without_gc
 from backend.data.options import Cancelled, Limits, ReadOptions
 from backend.data.read import Lines, Reading, open_reading
 from backend.data.rows import DataSet, Source
@@ -97,7 +96,7 @@ def load_table(
 
 def _load(feed: Feed, name: str, options: ReadOptions) -> DataSet:
     encoding = first_look(feed.head, options.encoding)
-    with _without_gc():
+    with without_gc():
         try:
             return _collect(open_reading(feed, encoding, name, options), name, encoding, options)
         except NotUtf8:
@@ -177,15 +176,3 @@ def _say_what_was_guessed(collector: Collector, plan: Plan, encoding: Encoding) 
             "The answers in this file are marked as good or bad (KTO). The good ones are used as examples.",
             "To learn from bad ones too, bring pairs: to each question a good (chosen) and a bad (rejected) answer.",
         )
-
-
-@contextmanager
-def _without_gc() -> Iterator[None]:
-    """No garbage collection while millions of small objects are made and kept: it would walk them again and again."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
