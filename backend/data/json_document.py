@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 
 from backend.data.detect import Record
 from backend.data.options import KIB, MIB, Limits, RowFault, too_large_a_row
+from backend.data.shapes import NAMES, plain_name
 from backend.data.strict_json import parse
 from backend.errors import BadInput
 
@@ -19,7 +20,11 @@ _WHOLE_TEXT = re.compile(_TEXT, re.DOTALL)
 _BETWEEN = re.compile(_TEXT + rb'|["\[\]{},]', re.DOTALL)  # a lone quote: a text that goes on in the next block
 _INSIDE = re.compile(_TEXT + rb'|["\[\]{}]', re.DOTALL)
 _HELD_LIST = re.compile(rb'"([^"\\]{1,200})"\s*:\s*(\[)\s*\{')
-_IN_ROWS = (b"messages", b"conversation", b"chosen", b"rejected", b"tools", b"functions", b"prompt", b"completion")
+_IN_ROWS = frozenset(
+    name
+    for field in ("messages", "chosen", "rejected", "tools", "history", "prompt", "completion")
+    for name in NAMES[field]
+)
 _DEEPEST = 10_000
 _OPEN, _CLOSE, _QUOTE, _COMMA = b"[{", b"]}", ord('"'), ord(",")
 
@@ -29,9 +34,8 @@ def held_list(head: bytes) -> tuple[int, str] | None:
     for found in _HELD_LIST.finditer(head):
         before = _WHOLE_TEXT.sub(b"", head[: found.start()])
         if before.count(b"{") - before.count(b"}") == 1 and before.count(b"[") == before.count(b"]"):
-            if found[1].startswith(_IN_ROWS):
-                return None
-            return found.start(2), found[1].decode("utf-8", "replace")
+            name = found[1].decode("utf-8", "replace")
+            return None if plain_name(name) in _IN_ROWS else (found.start(2), name)
     return None
 
 
