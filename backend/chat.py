@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import logging
 import os
 import queue
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -16,16 +12,14 @@ from typing import Any
 
 from backend import errors
 from backend.answering import Finish, Messages, Sampling
+from backend.chat_child import ChatChild
 from backend.embedded import ReportProgress
 from backend.errors import ApprenticeError, ChatFailed
-from backend.settings import HOME_VARIABLE, PROJECT_ROOT, Workspace
-
-log = logging.getLogger(__name__)
+from backend.settings import Workspace
 
 IDLE_SECONDS = 600.0
 _PATIENCE = 30.0  # seconds that an answer may take to notice a stop
 _CHUNK = ("pane", "text", "tokens", "tokens_per_second", "finish")
-_SECRETS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
 
 
 @dataclass(frozen=True)
@@ -79,7 +73,7 @@ class Chat:
         self._idle_seconds = idle_seconds
         self._log_file = log_file or workspace.cache / "chat.log"
         self._busy = threading.Lock()
-        self._process: _Process | None = None
+        self._process: ChatChild | None = None
         self._wanted: dict[str, str] = {}
         self._number = 0
 
@@ -145,8 +139,11 @@ class Chat:
             process.end()
 
     def _open(self, wanted: dict[str, str], progress: ReportProgress | None) -> None:
+        self.panes, self.proof, self.report = (), None, {}
         if self._process is None or not self._process.alive:
-            self._process = _Process(self.workspace, self._idle_seconds, self._log_file)
+            if self._process is not None:
+                self._process.end()
+            self._process = ChatChild(self.workspace, self._idle_seconds, self._log_file)
         opened: dict[str, Any] = {}
         for message in self._exchange({"do": "open", "workspace": str(self.workspace.root), **wanted}):
             if message["type"] == "progress" and progress:
@@ -177,7 +174,7 @@ class Chat:
     def _value(self, request: dict[str, Any]) -> Any:
         with self._busy:
             self._ensure()
-            return [m for m in self._exchange(request)][-1]["value"]
+            return list(self._exchange(request))[-1]["value"]
 
     def _exchange(self, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """Sends a request and gives its replies up to the last; an iterator closed early stops the work first."""
@@ -198,97 +195,13 @@ class Chat:
             self._settle(process, number)
             raise
 
-    def _settle(self, process: _Process, number: int) -> None:
+    def _settle(self, process: ChatChild, number: int) -> None:
         try:
             process.send({"do": "stop", "number": number})
             while process.receive(_PATIENCE)["type"] not in ("done", "error"):
                 pass
         except (ChatFailed, queue.Empty):
             process.kill()
-
-
-class _Process:
-    """The child process and its two pipes. It ends by itself when this process ends."""
-
-    def __init__(self, workspace: Workspace, idle_seconds: float, log_file: Path) -> None:
-        environment = {name: value for name, value in os.environ.items() if name not in _SECRETS}
-        environment |= {
-            HOME_VARIABLE: str(workspace.root),
-            "APPRENTICE_CHAT_IDLE": str(idle_seconds),
-            "PYTHONPATH": str(PROJECT_ROOT),
-            "PYTHONUTF8": "1",
-            "HF_HUB_OFFLINE": "1",
-            "OMP_WAIT_POLICY": "PASSIVE",
-            "TOKENIZERS_PARALLELISM": "false",
-        }
-        log_file.parent.mkdir(parents=True, exist_ok=True)
-        with log_file.open("wb") as chat_log:
-            self._child = subprocess.Popen(
-                [sys.executable, "-m", "backend.chat_process"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=chat_log,
-                cwd=PROJECT_ROOT,
-                env=environment,
-            )
-        self._writing = threading.Lock()
-        self._replies: queue.Queue[dict[str, Any] | None] = queue.Queue()
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    @property
-    def alive(self) -> bool:
-        return self._child.poll() is None
-
-    def send(self, message: dict[str, Any]) -> None:
-        assert self._child.stdin is not None
-        try:
-            with self._writing:
-                self._child.stdin.write(json.dumps(message).encode() + b"\n")
-                self._child.stdin.flush()
-        except (OSError, ValueError) as error:
-            raise self._gone() from error
-
-    def receive(self, timeout: float | None = None) -> dict[str, Any]:
-        """The next reply. Raises ChatFailed when the child has ended, queue.Empty after `timeout` seconds."""
-        message = self._replies.get(timeout=timeout)
-        if message is None:
-            raise self._gone()
-        return message
-
-    def end(self) -> None:
-        """Closes its stdin, upon which it ends; killed when it does not within five seconds."""
-        assert self._child.stdin is not None
-        try:
-            self._child.stdin.close()
-        except OSError:
-            log.debug("the chat process had closed its end")
-        try:
-            self._child.wait(5)
-        except subprocess.TimeoutExpired:
-            self.kill()
-        self._reader.join(5)
-
-    def kill(self) -> None:
-        self._child.kill()
-        self._child.wait(5)
-
-    def _read(self) -> None:
-        assert self._child.stdout is not None
-        with self._child.stdout as lines:
-            for line in lines:
-                self._replies.put(json.loads(line))
-        self._replies.put(None)
-
-    def _gone(self) -> ChatFailed:
-        code = self._child.wait(5)
-        log.warning("the chat process ended with %s", code)
-        self._replies.put(None)  # for whoever asks next
-        return ChatFailed(
-            "The model stopped working.",
-            "Its process ended while it was loading or answering, most likely because the memory ran out.",
-            "Ask again: it is started anew. Closing other programs frees memory.",
-        )
 
 
 def _threads(leave_a_core: bool) -> int:

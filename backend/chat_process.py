@@ -1,10 +1,10 @@
 """`python -m backend.chat_process`: holds a model and answers, so that the page never imports torch or llama.cpp.
 
 It speaks JSON lines. In: {"do": "open" | "ask" | "prompt_ids" | "score" | "stop", "number": n, ...}.
-Out: {"number": n, "type": "progress" | "chunk" | "done" | "error", ...}; every request but "stop" ends with one "done"
-or one "error".
+Out: {"number": n, "type": "progress" | "chunk" | "done" | "error", ...}; every request but "stop" ends with one
+"done" or one "error".
 It ends when its stdin ends (its parent closed it, or died) and when nothing was asked for a while.
-backend/chat.py is the other end.
+backend/chat_child.py is the other end.
 """
 
 from __future__ import annotations

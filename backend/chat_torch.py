@@ -29,7 +29,8 @@ class TorchEngine:
     """The model in `model`, and with `tuned` (a folder with an adapter, or with a whole model) the tuned one.
 
     dtype: on the processor and in this precision, instead of where and how it is quickest.
-    `report["proof"]` holds the proof of the panes. Raises MissingPart, NotEnough, and ChatFailed when the proof fails.
+    `report["proof"]` holds the proof of the panes.
+    Raises MissingPart, NotEnough, and ChatFailed when the proof fails.
     """
 
     def __init__(self, model: Path, tuned: Path | None = None, dtype: torch.dtype | None = None) -> None:

@@ -75,6 +75,12 @@ def context_length(folder: Path) -> int:
     return int(_json(folder / "config.json").get("max_position_embeddings") or 2048)
 
 
+def saved_dtype(folder: Path) -> str:
+    """The name of the dtype of the weights on disk, such as "bfloat16"; "" where the config does not say."""
+    config = _json(folder / "config.json")
+    return str(config.get("dtype") or config.get("torch_dtype") or "")
+
+
 def end_ids(folder: Path) -> set[int]:
     """The ids that the model's generation_config.json and config.json name as the end of an answer."""
     named: set[int] = set()
