@@ -56,7 +56,8 @@ def _check(
 ) -> Report:
     rows = dataset.rows
     problems = list(dataset.problems)
-    problems += _row_problems(rows, tokeniser.control_markers if tokeniser else (), tick)
+    control_markers = tokeniser.control_markers if tokeniser else ()
+    problems += row_problems(rows, control_markers, tick.part(0.0, 0.3, len(rows)))
     problems += checks_answers.find(rows)
     good = _without_errors(rows, problems)
     tokens = Tokens() if tokeniser else None
@@ -100,9 +101,11 @@ class _Ticker:
         return lambda done: self(start + (end - start) * done / max(total, 1))
 
 
-def _row_problems(rows: Sequence[Row], control_markers: Iterable[str], tick: _Ticker) -> Iterator[Problem]:
+def row_problems(
+    rows: Sequence[Row], control_markers: Iterable[str] = (), told: Callable[[int], None] = lambda done: None
+) -> Iterator[Problem]:
+    """Problems in the turns and the texts of each row. control_markers: the model's; told: rows done so far."""
     faults = checks_content.text_faults(control_markers)
-    told = tick.part(0.0, 0.3, len(rows))
     for start in range(0, len(rows), _SLICE):
         told(start)
         part = rows[start : start + _SLICE]

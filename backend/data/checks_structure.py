@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from itertools import pairwise
+from operator import itemgetter
 
 from backend.data.conversation import content
 from backend.data.excerpt import excerpt
@@ -11,6 +13,7 @@ from backend.data.kinds import problem
 from backend.data.rows import Message, Problem, Row
 
 SYSTEM = ("system", "developer")
+_ROLE, _CONTENT = itemgetter("role"), itemgetter("content")
 _MESSAGES = {
     "no_assistant": "There is no answer in this row, so there is nothing to learn from it.",
     "no_question": "There is an answer but no question, so the model can't learn when to say it.",
@@ -22,30 +25,38 @@ _MESSAGES = {
 def find(rows: Iterable[Row]) -> Iterator[Problem]:
     """Problems in the order and the presence of the turns of each row."""
     for row in rows:
-        if row.text is not None:
-            if not row.text.strip():
-                yield problem(row, "empty_answer", "The text is empty, so there is nothing to learn from it.")
-            continue
         messages = row.messages
-        for kind in faults_of_order(tuple([m["role"] for m in messages])):
-            quote = excerpt(content(messages[-1])) if kind == "ends_with_user" else ""
-            yield problem(row, kind, _MESSAGES[kind], quote)
-        previous: Message = {"role": ""}
-        for number, message in enumerate(messages, 1):
-            text = message.get("content")
-            if not text or text.isspace():
-                yield from _empty(row, number, message)
-            if message["role"] == previous["role"] and joinable(previous, message):
-                yield problem(
-                    row,
-                    "same_role_twice",
-                    f"Messages {number - 1} and {number} are both from the {message['role']}; "
-                    "the speakers should alternate.",
-                    excerpt(content(message)),
-                )
-            previous = message
-        if row.rejected is not None:
-            yield from _preference(row, row.rejected)
+        texts = list(map(_CONTENT, messages))
+        usual = is_usual_order(tuple(map(_ROLE, messages))) and row.rejected is None
+        if not usual or not all(texts) or True in map(str.isspace, texts):
+            yield from _in_row(row)
+
+
+def _in_row(row: Row) -> Iterator[Problem]:
+    messages = row.messages
+    if row.text is not None:
+        if not row.text.strip():
+            yield problem(row, "empty_answer", "The text is empty, so there is nothing to learn from it.")
+        return
+    for kind in faults_of_order(tuple(map(_ROLE, messages))):
+        quote = excerpt(content(messages[-1])) if kind == "ends_with_user" else ""
+        yield problem(row, kind, _MESSAGES[kind], quote)
+    for number, message in enumerate(messages, 1):
+        if not content(message).strip():
+            yield from _empty(row, number, message)
+        if number > 1 and joinable(messages[number - 2], message):
+            said_twice = f"Messages {number - 1} and {number} are both from the {message['role']}"
+            yield problem(
+                row, "same_role_twice", f"{said_twice}; the speakers should alternate.", excerpt(content(message))
+            )
+    if row.rejected is not None:
+        yield from _preference(row, row.rejected)
+
+
+@lru_cache(maxsize=4096)
+def is_usual_order(roles: tuple[str, ...]) -> bool:
+    """True when nothing is to be said about the sequence of roles."""
+    return not faults_of_order(roles) and all(a != b for a, b in pairwise(roles))
 
 
 @lru_cache(maxsize=4096)

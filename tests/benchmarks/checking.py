@@ -1,0 +1,215 @@
+"""Checking 100,000 chat rows (about 85 MB, 5 % with one of 16 planted faults) against what others would write.
+
+Each way runs in a process of its own, in turn, RUNS times, on the same file; imports are not timed.
+  structure    our structural checks alone, on rows that are read
+  pydantic     one pydantic model a row that checks the same (roles, order, empty messages), on rows that are parsed
+  ours         reading the file and every check but tokens and duplicates, as `check` does them
+  datasets     `load_dataset("json")` and a row-wise `map` of the same checks: the same patterns and rules, no blocks
+  everything   reading and the whole report, duplicates and near-duplicates included; its peak memory is reported
+Every way must find the planted faults that it looks for at exactly their lines, and no others.
+
+    python -m tests.benchmarks.checking [ROWS]
+
+Goals: structure at least 10 times as fast as pydantic, ours 3 times as fast as datasets, under 1 GB.
+The last line is JSON; ours, peer and ratio are for structure against pydantic.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
+from typing import Any, Literal
+
+from backend.data import check, checks_answers, checks_content, checks_file, checks_structure
+from backend.data.load import load
+from backend.data.rows import Problem, Row
+from tests.benchmarks import chat_corpus
+
+RUNS = 3
+STRUCTURAL = {"empty_answer", "no_assistant", "ends_with_user", "same_role_twice", "system_not_first"}
+Found = set[tuple[int, str]]
+
+
+def main(rows: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "chats.jsonl"
+        planted = chat_corpus.write(path, rows)
+        size = path.stat().st_size / 1e6
+        print(f"{rows:,} rows, {size:.0f} MB, {len(planted):,} faults of {len(chat_corpus.FAULTS)} kinds", flush=True)
+        taken: dict[str, list[float]] = {way: [] for way in WAYS}
+        memory: dict[str, float] = {}
+        for turn in range(RUNS):
+            for way in WAYS:
+                result = measured(way, path, Path(folder) / f"cache-{turn}")
+                expected = {f for f in planted if way not in ("structure", "pydantic") or f[1] in STRUCTURAL}
+                found = {(line, kind) for line, kind in result["found"]}
+                assert found == expected, (way, sorted(found ^ expected)[:5])
+                taken[way].append(result["seconds"])
+                memory[way] = result["peak_mib"]
+        seconds = {way: median(times) for way, times in taken.items()}
+        for way in WAYS:
+            rate = rows / seconds[way]
+            print(
+                f"{way:10} {seconds[way]:7.2f} s  {rate:11,.0f} rows/s  peak {memory[way]:5.0f} MiB  all faults found"
+            )
+    print(
+        json.dumps(
+            {
+                "name": "checking",
+                "ours": round(rows / seconds["structure"]),
+                "peer": round(rows / seconds["pydantic"]),
+                "ratio": round(seconds["pydantic"] / seconds["structure"], 2),
+                "unit": "rows/s",
+                "ratio_to_datasets_map": round(seconds["datasets"] / seconds["ours"], 2),
+                "whole_report_seconds": round(seconds["everything"], 2),
+                "peak_mib": round(memory["everything"]),
+                "planted": len(planted),
+                "missed": 0,
+                "invented": 0,
+            }
+        )
+    )
+
+
+def measured(way: str, path: Path, cache: Path) -> dict[str, Any]:
+    """Seconds, peak memory and findings of one way, from a fresh process."""
+    environment = {
+        **os.environ,
+        "HF_HUB_OFFLINE": "1",
+        "HF_HOME": str(cache),
+        "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
+    }
+    command = [sys.executable, "-m", "tests.benchmarks.checking", way, str(path)]
+    output = subprocess.run(command, env=environment, capture_output=True, check=True, text=True).stdout
+    result: dict[str, Any] = json.loads(output.splitlines()[-1])
+    return result
+
+
+def child(way: str, path: Path) -> None:
+    seconds, found = WAYS[way](path)
+    print(json.dumps({"seconds": seconds, "peak_mib": peak_mib(), "found": sorted(found)}))
+
+
+def peak_mib() -> float:
+    """The most memory that this process has held."""
+    import resource
+
+    unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+
+
+def _of(problems: Iterable[Problem]) -> Found:
+    return {(problem.line, problem.kind) for problem in problems if problem.row}
+
+
+def structure(path: Path) -> tuple[float, Found]:
+    rows = load(path).rows
+    start = time.perf_counter()
+    problems = list(checks_structure.find(rows))
+    return time.perf_counter() - start, _of(problems)
+
+
+def pydantic_models(path: Path) -> tuple[float, Found]:
+    from pydantic import BaseModel, ValidationError, model_validator
+    from pydantic_core import PydanticCustomError
+
+    class Message(BaseModel):
+        role: Literal["system", "developer", "user", "assistant", "tool"]
+        content: str | None = None
+        tool_calls: list[dict[str, Any]] | None = None
+
+        @model_validator(mode="after")
+        def says_something(self) -> Message:
+            if self.role == "assistant" and not (self.content or "").strip() and not self.tool_calls:
+                raise PydanticCustomError("empty_answer", "the answer is empty")
+            return self
+
+    class Conversation(BaseModel):
+        messages: list[Message]
+        tools: list[dict[str, Any]] | None = None
+        rejected: list[Message] | None = None
+
+        @model_validator(mode="after")
+        def in_order(self) -> Conversation:
+            roles = [message.role for message in self.messages]
+            if "assistant" not in roles:
+                raise PydanticCustomError("no_assistant", "there is no answer")
+            if "system" in roles[1:]:
+                raise PydanticCustomError("system_not_first", "the system message is not first")
+            if roles[-1] != "assistant":
+                raise PydanticCustomError("ends_with_user", "there is no answer at the end")
+            if any(a == b != "tool" for a, b in pairwise(roles)):
+                raise PydanticCustomError("same_role_twice", "the same speaker twice")
+            return self
+
+    with path.open("rb") as file:
+        parsed = [json.loads(line) for line in file]
+    found: Found = set()
+    start = time.perf_counter()
+    for line, row in enumerate(parsed, 1):
+        try:
+            Conversation.model_validate(row)
+        except ValidationError as error:
+            found.update((line, str(problem["type"])) for problem in error.errors())
+    return time.perf_counter() - start, found
+
+
+def ours(path: Path) -> tuple[float, Found]:
+    start = time.perf_counter()
+    rows = load(path).rows
+    problems = list(check.row_problems(rows))
+    problems += checks_answers.find(rows)
+    return time.perf_counter() - start, _of(problems)
+
+
+def with_datasets(path: Path) -> tuple[float, Found]:
+    import datasets
+
+    faults = checks_content.text_faults()
+
+    def of_row(example: dict[str, Any], index: int) -> dict[str, list[str]]:
+        row = Row(index + 1, index + 1, example["messages"])
+        problems = list(checks_structure.find([row]))
+        kinds = [problem.kind for problem in problems]
+        for message in row.messages:
+            kinds += [fault.kind for fault in faults if fault.find(message["content"])]
+        kinds += [problem.kind for problem in checks_answers.repetitions([row])]
+        return {"kinds": sorted(set(kinds))}
+
+    start = time.perf_counter()
+    data = datasets.load_dataset("json", data_files=str(path), split="train")
+    checked = data.map(of_row, with_indices=True)
+    found = {(i, kind) for i, kinds in enumerate(checked["kinds"], 1) for kind in kinds}
+    # what needs more than one row to judge; done here as we do it, so that both ways find the same
+    rows = [Row(i, i, messages) for i, messages in enumerate(data["messages"], 1)]
+    rest = [*checks_file.system_messages(rows), *checks_answers.short_answers(rows), *checks_answers.conflicts(rows)]
+    return time.perf_counter() - start, found | _of(rest)
+
+
+def everything(path: Path) -> tuple[float, Found]:
+    start = time.perf_counter()
+    report = check.check(load(path))
+    return time.perf_counter() - start, _of(report.problems)
+
+
+WAYS = {
+    "structure": structure,
+    "pydantic": pydantic_models,
+    "ours": ours,
+    "datasets": with_datasets,
+    "everything": everything,
+}
+
+if __name__ == "__main__":
+    if len(sys.argv) == 3:
+        child(sys.argv[1], Path(sys.argv[2]))
+    else:
+        main(int(sys.argv[1]) if len(sys.argv) > 1 else 100_000)
