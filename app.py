@@ -1,0 +1,14 @@
+"""Apprentice: teach a small language model your way.
+
+    python app.py                 opens the page
+    python app.py COMMAND --help  everything that the page does has a command
+"""
+
+from __future__ import annotations
+
+import sys
+
+from ui.command_line import main
+
+if __name__ == "__main__":
+    sys.exit(main())

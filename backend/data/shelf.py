@@ -1,0 +1,165 @@
+"""The data sets that a person brought, each in a folder of its own, with the fixes that were accepted.
+
+The file is kept as it came. Everything shown or trained is computed from it and from the accepted fixes, so undoing
+a fix is forgetting it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from backend.data.check import check
+from backend.data.fix import Fixed, apply
+from backend.data.kinds import KINDS
+from backend.data.load import load
+from backend.data.options import ReadOptions
+from backend.data.report import Report
+from backend.data.rows import DataSet
+from backend.data.split import Split, split
+from backend.errors import ApprenticeError, BadInput
+from backend.settings import child, new_id
+from backend.template import Tokeniser
+
+Accepted = dict[str, Literal["all"] | list[int]]  # kind of problem -> for all rows, or for these
+
+
+@dataclass(frozen=True)
+class Brought:
+    """A data set as it stands for one model: read, checked, fixed as accepted, checked again, and split."""
+
+    id: str
+    name: str
+    original: DataSet
+    report: Report  # of the file as it came
+    fixed: Fixed
+    fixed_report: Report  # after the accepted fixes
+    split: Split
+    accepted: Accepted
+
+    @property
+    def dataset(self) -> DataSet:
+        """The rows after the accepted fixes."""
+        return self.fixed.dataset
+
+    @property
+    def blocked(self) -> str:
+        """Why training can't begin: the first row that is wrong, as a sentence; "" when nothing is."""
+        errors = [p for p in self.fixed_report.problems if p.severity == "error"]
+        if errors:
+            place = f"Row {errors[0].row} (line {errors[0].line}): " if errors[0].row else ""
+            return place + errors[0].message
+        return "" if self.split.train else "There are no examples to practise on."
+
+
+class Shelf:
+    """The data sets in a folder. Ids are made here; an id that is none raises WorkspaceProblem."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._read: dict[str, DataSet] = {}
+        self._examined: dict[object, Brought] = {}
+
+    def add(self, path: Path, name: str, options: ReadOptions | None = None) -> str:
+        """Keeps a copy of the file and gives its id. Raises BadInput when it is no data set; then nothing is kept."""
+        return self._add(
+            name, lambda target: shutil.copyfile(path, target), lambda p: load(p, name=name, options=options)
+        )
+
+    def add_text(self, text: str, name: str = "Pasted text") -> str:
+        """Keeps pasted text as a data set. Raises BadInput like `add`."""
+        return self._add(name, lambda target: target.write_text(text, "utf-8"), lambda p: load(p, name=name))
+
+    def _add(self, name: str, write: Callable[[Path], Any], read: Callable[[Path], DataSet]) -> str:
+        data_id = new_id()
+        folder = self._root / data_id
+        folder.mkdir()
+        try:
+            write(folder / "source")
+            dataset = read(folder / "source")
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        self._keep(folder, name, {})
+        self._read[data_id] = dataset
+        return data_id
+
+    def _keep(self, folder: Path, name: str, accepted: Accepted) -> None:
+        text = json.dumps({"name": name, "accepted": accepted}, ensure_ascii=False)
+        new = folder / "about.json.new"
+        new.write_text(text, "utf-8")
+        os.replace(new, folder / "about.json")
+
+    def _about(self, data_id: str) -> tuple[str, Accepted]:
+        try:
+            about = json.loads((child(self._root, data_id) / "about.json").read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise BadInput("These examples are no longer here.", "", "Bring them again.") from error
+        return about["name"], about["accepted"]
+
+    def has(self, data_id: str) -> bool:
+        """Whether there is a data set with this id."""
+        try:
+            self._about(data_id)
+        except ApprenticeError:
+            return False
+        return True
+
+    def original(self, data_id: str) -> DataSet:
+        """The rows as they came."""
+        if data_id not in self._read:
+            name, _ = self._about(data_id)
+            self._read.clear()
+            self._read[data_id] = load(self._root / data_id / "source", name=name)
+        return self._read[data_id]
+
+    def open(self, data_id: str, tokeniser: Tokeniser | None, max_length: int | None) -> Brought:
+        """The data set as it stands for a model (None: not yet known), kept in memory until something changes."""
+        name, accepted = self._about(data_id)
+        key = (data_id, tokeniser, max_length, json.dumps(accepted, sort_keys=True))
+        if key not in self._examined:
+            found = examine(data_id, name, self.original(data_id), tokeniser, max_length, accepted)
+            if len(self._examined) > 3:
+                self._examined.clear()
+            self._examined[key] = found
+        return self._examined[key]
+
+    def accept(self, data_id: str, kind: str, rows: Literal["all"] | list[int]) -> None:
+        """Accepts the fix of one kind of problem, for all rows or for more rows."""
+        name, accepted = self._about(data_id)
+        if kind not in KINDS:
+            raise BadInput("There is no such problem.", "", "Look at the list of problems.")
+        before = accepted.get(kind)
+        if rows != "all" and before is not None:
+            rows = "all" if before == "all" else sorted({*before, *rows})
+        self._keep(self._root / data_id, name, {**accepted, kind: rows})
+
+    def refuse(self, data_id: str, kind: str) -> None:
+        """Takes back what was accepted for one kind of problem."""
+        name, accepted = self._about(data_id)
+        self._keep(self._root / data_id, name, {k: rows for k, rows in accepted.items() if k != kind})
+
+
+def examine(
+    data_id: str,
+    name: str,
+    original: DataSet,
+    tokeniser: Tokeniser | None,
+    max_length: int | None,
+    accepted: Accepted,
+) -> Brought:
+    """Checks, fixes as accepted, checks what came out, and splits it. Raises BadSetting for a kind without a fix."""
+    for_model: dict[str, Any] = {"tokeniser": tokeniser, "max_length": max_length}
+    report = check(original, **for_model)
+    fixed = apply(original, report, {kind: rows_of(rows) for kind, rows in accepted.items()}, **for_model)
+    after = check(fixed.dataset, **for_model) if fixed.changes else report
+    return Brought(data_id, name, original, report, fixed, after, split(fixed.dataset.rows), accepted)
+
+
+def rows_of(rows: Literal["all"] | list[int]) -> Literal["all"] | set[int]:
+    return "all" if rows == "all" else set(rows)

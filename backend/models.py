@@ -1,0 +1,54 @@
+"""Base models on this machine: which are here, and in which folder. Light: reads no weights."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+from backend import embedded, model_folder
+from backend.errors import MissingPart
+from backend.settings import Workspace, child
+from backend.specs import ModelRef
+from backend.template import Tokeniser
+
+DEFAULT = embedded.MODEL_ID
+
+
+def folder(workspace: Workspace, model_id: str) -> Path:
+    """Where the model `model_id` (a hub id such as "owner/name") lies, or would."""
+    if model_id == embedded.MODEL_ID:
+        return embedded.folder(workspace)
+    return child(workspace.models, model_id.replace("/", "--"))
+
+
+def is_ready(workspace: Workspace, model_id: str) -> bool:
+    """Whether the model can be loaded from this machine, as far as its files tell."""
+    if model_id == embedded.MODEL_ID:
+        return embedded.is_ready(workspace)
+    try:
+        model_folder.check(folder(workspace, model_id))
+    except MissingPart:
+        return False
+    return True
+
+
+def reference(workspace: Workspace, model_id: str) -> ModelRef:
+    """The model as a run names it. Raises MissingPart when it is not here."""
+    if not is_ready(workspace, model_id):
+        raise MissingPart(
+            f"The model {model_id[:100]} is not on this computer.",
+            "It is not unpacked or downloaded yet.",
+            "Choose the model that comes with the app, or wait until it is ready.",
+        )
+    return ModelRef(id=model_id, path=folder(workspace, model_id))
+
+
+def tokeniser(workspace: Workspace, model_id: str) -> Tokeniser:
+    """The model's tokeniser, kept in memory. Raises MissingPart when the model is not here."""
+    path = reference(workspace, model_id).path
+    return _loaded(path, (path / "tokenizer.json").stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=4)
+def _loaded(path: Path, _changed: int) -> Tokeniser:
+    return Tokeniser.load(path)

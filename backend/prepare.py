@@ -1,0 +1,88 @@
+"""From checked examples to a run: split, tokenise, and state everything that defines the training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from backend.data.rows import DataSet, Row
+from backend.data.split import Split
+from backend.encoded import Encoded
+from backend.errors import ApprenticeError, BadInput
+from backend.rows_on_disk import write_rows
+from backend.specs import DataRef, ModelRef, RunSpec, TrainSettings
+from backend.template import Tokeniser
+
+WATCHED = 3  # held-back examples whose answers are shown while the model learns
+VERSIONED = ("torch", "transformers", "trl", "peft", "bitsandbytes", "datasets", "tokenizers")
+
+
+@dataclass(frozen=True)
+class PreparedRun:
+    """A run ready to be queued: its spec, and its rows as `input_ids` and `labels`."""
+
+    spec: RunSpec
+    train: list[Encoded]
+    validation: list[Encoded]
+
+    def write(self, folder: Path) -> None:
+        """Puts the rows into the run's folder, as the trainer reads them."""
+        write_rows(folder, self.train, self.validation)
+
+
+def prepare_run(
+    dataset: DataSet, split: Split, tokeniser: Tokeniser, model: ModelRef, settings: TrainSettings, name: str
+) -> PreparedRun:
+    """Tokenises the rows on both sides of `split` for `model`.
+
+    Raises BadInput, naming the first row, when a row can't be turned into tokens or has nothing to learn.
+    """
+    encoded = tokeniser.encode_rows(dataset.rows, settings.max_length)
+    good = [checked(row, result) for row, result in zip(dataset.rows, encoded, strict=True)]
+    train = [good[i] for i in split.train]
+    validation = [good[i] for i in split.validation]
+    watched = [texts(dataset.rows[i]) for i in split.validation[:WATCHED] if dataset.rows[i].messages]
+    data = DataRef(
+        name=dataset.source.name,
+        sha256=dataset.source.sha256,
+        train_rows=len(train),
+        validation_rows=len(validation),
+        train_tokens=sum(row.tokens for row in train),
+        learned_tokens=sum(row.learned for row in train),
+        longest=max((row.tokens for row in good), default=0),
+        held_out_prompts=tuple(tuple(chat[:-1]) for chat in watched),
+        held_out_answers=tuple(chat[-1]["content"] for chat in watched),
+    )
+    spec = RunSpec(name=name, model=model, data=data, settings=settings, versions=versions())
+    return PreparedRun(spec, train, validation)
+
+
+def checked(row: Row, result: Encoded | ApprenticeError) -> Encoded:
+    """The encoded row. Raises BadInput naming the row when there is none, or nothing in it to learn."""
+    if isinstance(result, ApprenticeError):
+        raise BadInput(f"Row {row.row} (line {row.line}) can't be used. {result.what}", result.why, result.next)
+    if not result.learned:
+        raise BadInput(
+            f"Row {row.row} (line {row.line}) has nothing to learn.",
+            "No part of its answer is within the longest length." if result.truncated else "It has no answer.",
+            "Leave the row out, or raise the longest length (max_length).",
+        )
+    return result
+
+
+def texts(row: Row) -> list[dict[str, str]]:
+    """The conversation of `row` as plain texts."""
+    return [{"role": str(m["role"]), "content": str(m.get("content") or "")} for m in row.messages]
+
+
+def versions(packages: tuple[str, ...] = VERSIONED) -> dict[str, str]:
+    """The installed version of each package, "" where it is not installed."""
+
+    def installed(name: str) -> str:
+        try:
+            return version(name)
+        except PackageNotFoundError:
+            return ""
+
+    return {name: installed(name) for name in packages}

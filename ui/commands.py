@@ -1,0 +1,229 @@
+"""What each command does. Every function gives an Answer: a JSON document, and the same in words."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from backend.data.fix import USUAL, write
+from backend.data.load import load
+from backend.data.shelf import Accepted, Brought, examine
+from backend.errors import ApprenticeError, BadInput, MissingPart
+from backend.settings import Workspace
+from backend.specs import settings_from
+from jobs.models import Event, Job, State
+from ui.services import Services
+
+
+@dataclass(frozen=True)
+class Answer:
+    """document: what --json prints. text: the same for reading. exit_code: 0, or 1 when the input is at fault."""
+
+    document: Any
+    text: str = ""
+    exit_code: int = 0
+
+
+def say(text: str) -> None:
+    """A message for people; stdout is left for the answer."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def serve(options: argparse.Namespace, workspace: Workspace) -> Answer:
+    from ui.serve import serve as open_page
+
+    open_page(workspace, host=options.host, port=options.port, browser=not options.no_browser)
+    return Answer({})
+
+
+# Data
+
+
+def check(options: argparse.Namespace, workspace: Workspace) -> Answer:
+    found = brought_for(options.file, workspace, options.model, options.max_tokens)
+    lines = [f"{p.severity:7} line {p.line}, row {p.row}: {p.message}" for p in found.report.problems]
+    ready = f"{found.report.usable} of {found.report.rows} examples are ready. {found.report.split.sentence}"
+    return Answer(found.report.to_json(), "\n".join([*lines, ready]))
+
+
+def fix(options: argparse.Namespace, workspace: Workspace) -> Answer:
+    accepted = [kind.strip() for kind in options.accept.split(",")] if options.accept else USUAL
+    fixed = brought_for(options.file, workspace, accepted=dict.fromkeys(accepted, "all")).fixed
+    log = write(fixed, options.output)
+    document = {"changed": fixed.changed, "dropped": fixed.dropped, "rows": len(fixed.dataset.rows), "log": str(log)}
+    return Answer(document, f"{fixed.changed} rows changed, {fixed.dropped} left out. What was done: {log}")
+
+
+def brought_for(
+    path: Path,
+    workspace: Workspace,
+    model_id: str | None = None,
+    max_length: int | None = None,
+    accepted: Accepted | None = None,
+) -> Brought:
+    """The file as it stands for a model, with the fixes accepted; nothing is kept."""
+    dataset = load(path)
+    tokeniser = ready_tokeniser(Services(workspace), model_id)
+    return examine("", path.name, dataset, tokeniser, max_length, accepted or {})
+
+
+def ready_tokeniser(services: Services, model_id: str | None) -> Any:
+    """The model's tokeniser, the embedded model being unpacked first if it is not."""
+    tokeniser = services.tokeniser(model_id or "")
+    if tokeniser is None and not model_id:
+        prepare_model(services)
+        tokeniser = services.tokeniser("")
+    if tokeniser is None:
+        raise MissingPart(
+            f"The model {model_id} is not on this computer.", "", "Leave --model out to use the embedded one."
+        )
+    return tokeniser
+
+
+def prepare_model(services: Services) -> None:
+    """Unpacks the embedded model, showing its progress."""
+    say("Unpacking the embedded model, once.")
+    job = follow(services, services.runner.submit("prepare", {}, "Unpack the model"))
+    if job.failure:
+        raise MissingPart(job.failure.what, job.failure.why, job.failure.next)
+
+
+# Runs
+
+
+def train(options: argparse.Namespace, workspace: Workspace) -> Answer:
+    services = Services(workspace)
+    typed = dict(pair.partition("=")[::2] for pair in options.settings)
+    if wrong := [pair for pair in options.settings if "=" not in pair]:
+        raise BadInput(
+            f"{wrong[0]!r} is not a setting.", "A setting has the form key=value.", "For example: --set seed=1"
+        )
+    settings_from(typed)  # a misspelt setting is told before anything else is done
+    ready_tokeniser(services, options.model)
+    data_id = services.add_data(options.data, options.data.name)
+    base = services.recommendation("", data_id, options.model or "").settings
+    settings = settings_from({**base.model_dump(), **typed})
+    run_id = services.start_training(data_id, options.model or "", settings, options.name or "")
+    say(f"Run {run_id}. Ctrl-C stops and saves.")
+    return run_answer(services, follow(services, run_id))
+
+
+def resume(options: argparse.Namespace, workspace: Workspace) -> Answer:
+    services = Services(workspace)
+    services.runner.resume(options.run)
+    return run_answer(services, follow(services, options.run))
+
+
+def stop(options: argparse.Namespace, workspace: Workspace) -> Answer:
+    services = Services(workspace)
+    services.runner.stop(options.run)
+    return run_answer(services, services.runner.wait(options.run))
+
+
+def show(options: argparse.Namespace, workspace: Workspace) -> Answer:
+    services = Services(workspace)
+    services.runner.tick()
+    return run_answer(services, services.runner.job(options.run), detailed=True)
+
+
+def runs(options: argparse.Namespace, workspace: Workspace) -> Answer:
+    services = Services(workspace)
+    services.runner.tick()
+    lines = services.runs()
+    document = {"runs": [vars(run) for run in lines]}
+    text = "\n".join(f"{run.id}  {run.state.value:11}  {run.name}" for run in lines)
+    return Answer(document, text or "Nothing is trained yet.")
+
+
+def delete(options: argparse.Namespace, workspace: Workspace) -> Answer:
+    Services(workspace).runner.delete(options.run)
+    return Answer({"deleted": options.run}, "Deleted.")
+
+
+def follow(services: Services, job_id: str) -> Job:
+    """Waits for a job, showing its progress on stderr; Ctrl-C asks it to stop and waits on."""
+    shown = Shown()
+
+    def on_event(event: Event) -> None:
+        shown.event(event)
+
+    while True:
+        try:
+            return services.runner.wait(job_id, on_event=on_event)
+        except KeyboardInterrupt:
+            say("Stopping; what was learned is saved.")
+            services.runner.stop(job_id)
+
+
+class Shown:
+    """Prints the events of a run as lines, each once."""
+
+    def __init__(self) -> None:
+        self._last = 0.0
+
+    def event(self, event: Event) -> None:
+        data = event.data
+        if event.time <= self._last:
+            return
+        self._last = event.time
+        if event.kind == "step":
+            speed = data.get("tokens_per_second") or 0
+            say(f"step {data['step']}: practice loss {data['loss']:.3f}, {speed:.0f} tokens/s")
+        elif event.kind == "eval":
+            say(f"step {data['step']}: held-back loss {data['loss']:.3f}")
+        elif event.kind == "note":
+            say(" ".join(str(data.get(part) or "") for part in ("title", "what", "next")).strip())
+
+
+def run_answer(services: Services, job: Job, detailed: bool = False) -> Answer:
+    """A run as `train --json` promises it."""
+    document: dict[str, Any] = {"run_id": job.id, "name": job.name, "state": job.state.value, **job.result}
+    text = [f"{job.name}: {job.state.value}."]
+    if job.failure:
+        document["failure"] = job.failure.model_dump()
+        text += [job.failure.what, job.failure.why, job.failure.next]
+    if job.result.get("eval_loss") is not None:
+        text.append(f"Held-back loss {job.result.get('first_eval_loss')} -> {job.result['eval_loss']}.")
+    if detailed and job.kind == "train":
+        document["spec"] = services.spec(job.id).model_dump(mode="json")
+        document["folder"] = str(services.runner.folder(job.id))
+    return Answer(document, "\n".join(filter(None, text)), 1 if job.state is State.FAILED else 0)
+
+
+# Using a model
+
+
+def chat(options: argparse.Namespace, workspace: Workspace) -> Answer:
+    services = Services(workspace)
+    try:
+        answer = services.answer_once(options.run, options.prompt, options.base, options.gguf, options.seed)
+        return Answer(answer, answer["text"])
+    finally:
+        services.close()
+
+
+def export(options: argparse.Namespace, workspace: Workspace) -> Answer:
+    services = Services(workspace)
+    job = follow(services, services.start_export(options.run, options.to))
+    if job.state is not State.COMPLETED:
+        failure = job.failure
+        raise ApprenticeError(*(failure.what, failure.why, failure.next) if failure else ("The export was stopped.",))
+    made = workspace.exports / job.id
+    try:
+        options.output.mkdir(parents=True, exist_ok=True)
+        for path in sorted(made.iterdir()):
+            shutil.move(path, options.output / path.name)
+    except OSError as error:
+        raise BadInput(
+            f"The files could not be put into {options.output}.",
+            f"The system says: {error.strerror or error}.",
+            f"They lie in {made}.",
+        ) from error
+    services.runner.delete(job.id)
+    files = [{**file, "path": str(options.output / file["name"])} for file in job.result["files"]]
+    document = {**job.result, "files": files}
+    return Answer(document, "\n".join(file["path"] for file in files))

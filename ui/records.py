@@ -1,0 +1,143 @@
+"""What the services tell the page and the command line: records for showing, nothing that acts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from backend.data.report import Report
+from backend.data.rows import Message, Source
+from backend.data.shelf import Accepted
+from backend.encoded import Piece
+from backend.specs import TrainSettings
+from jobs.models import Failure, Progress, State
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A data set that comes with the app."""
+
+    name: str
+    title: str
+    what: str
+    path: Path
+    held_out: Path
+
+
+@dataclass(frozen=True)
+class DataState:
+    """A data set as it stands. rows: after the accepted fixes. split, advice: sentences. blocked: why training
+    can't begin, "" when it can."""
+
+    name: str
+    source: Source
+    report: Report
+    rows: int
+    accepted: Accepted
+    split: str
+    blocked: str
+    advice: str = ""
+
+
+@dataclass(frozen=True)
+class Preview:
+    """One row: its conversation, and its tokens by what is learned and what is only read."""
+
+    messages: list[Message]
+    pieces: list[Piece]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a training run is about to do. Memory in MiB, time in seconds, from and to (None: not
+    known); `*_measured` tells measured from computed.
+
+    blocked: why it can't start, "" when it can.
+    """
+
+    settings: TrainSettings
+    model_name: str
+    data_name: str
+    train_rows: int
+    validation_rows: int
+    learned_tokens: int
+    longest: int
+    steps: int
+    evaluations: int
+    seconds: tuple[float, float] | None
+    memory_mib: float
+    memory_parts: dict[str, float]
+    have_mib: float
+    memory_measured: bool = False
+    time_measured: bool = False
+    notes: tuple[str, ...] = ()
+    blocked: str = ""
+
+
+@dataclass
+class Curve:
+    """A run's story for showing: the data of its step, eval and sample events, in order."""
+
+    steps: list[dict[str, Any]] = field(default_factory=list)
+    evals: list[dict[str, Any]] = field(default_factory=list)
+    samples: list[dict[str, Any]] = field(default_factory=list)
+    notes: list[dict[str, Any]] = field(default_factory=list)
+    position: int = 0
+
+
+@dataclass(frozen=True)
+class RunLine:
+    """A run in the list."""
+
+    id: str
+    name: str
+    model_name: str
+    data_name: str
+    state: State
+    created: float
+    first_eval_loss: float | None
+    eval_loss: float | None
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """A question that the model never practised on, and the answer that was expected."""
+
+    question: str
+    messages: list[Message]
+    expected: str
+
+
+@dataclass(frozen=True)
+class ChatProof:
+    """Whether the pane that says base is the base, in a sentence."""
+
+    ok: bool
+    sentence: str
+
+
+@dataclass(frozen=True)
+class ExportFile:
+    """A file to take away."""
+
+    name: str
+    path: Path
+    size_mib: float
+
+
+@dataclass(frozen=True)
+class ExportLine:
+    """An export: how far it is, or its files with their proofs as (passed, sentence)."""
+
+    id: str
+    to: str
+    state: State
+    active: bool
+    progress: Progress | None
+    failure: Failure | None
+    files: tuple[ExportFile, ...] = ()
+    proofs: tuple[tuple[bool, str], ...] = ()
+
+
+Pane = Literal["base", "tuned"]

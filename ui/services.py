@@ -1,0 +1,277 @@
+"""What both faces do: the operations behind the page and the command line, put together from backend and jobs.
+
+Light: nothing here imports torch. Whatever needs it runs in a job or in the chat process.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from backend import catalogue, embedded, hardware, models, monitor, prepare
+from backend.catalogue import TASKS, Task
+from backend.data.shelf import Brought, Shelf
+from backend.errors import ApprenticeError, BadInput, MissingPart, RunProblem
+from backend.recommend import Recommendation, recommend
+from backend.settings import Workspace
+from backend.specs import RunSpec, TrainSettings
+from backend.template import Tokeniser
+from backend.training.result import folder_of
+from jobs.models import Job, State
+from jobs.runner import Runner
+from ui import planning, samples
+from ui.chatting import Chatting, Opened
+from ui.choice import Choice
+from ui.exporting import export_line, sizes
+from ui.records import ChatProof, Curve, DataState, ExportLine, HeldOut, Plan, Preview, RunLine, Sample
+
+WITH_MODEL = (State.COMPLETED, State.STOPPED)
+CURVE_KINDS = {"step": "steps", "eval": "evals", "sample": "samples", "note": "notes"}
+
+
+class Services:
+    """The operations on one workspace. `start` lets jobs run by themselves; the command line waits on them."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
+        self.runner = Runner(workspace)
+        self.shelf = Shelf(workspace.datasets)
+        self._chat = Chatting(workspace, self._training)
+        self._curves: dict[str, Curve] = {}
+        self._probe: hardware.Probe | None = None
+        self._lock = threading.Lock()
+
+    def start(self) -> None:
+        """Runs the queue in a thread, and has the embedded model unpacked if it is not."""
+        self.runner.start()
+        if not self.model_ready(models.DEFAULT) and self.preparing() is None:
+            self.runner.submit("prepare", {}, "Unpack the model")
+
+    def close(self) -> None:
+        """Ends the chat process and the thread; jobs go on."""
+        self._chat.close()
+        self.runner.close()
+
+    def _training(self) -> bool:
+        return any(job.state.is_active for job in self.runner.jobs(kind="train"))
+
+    # The machine and the models
+
+    def hardware(self) -> hardware.Probe:
+        """What this machine has, looked at once."""
+        with self._lock:
+            if self._probe is None:
+                self._probe = hardware.probe(self.workspace.root)
+            return self._probe
+
+    def model_ready(self, model_id: str) -> bool:
+        return models.is_ready(self.workspace, model_id or models.DEFAULT)
+
+    def preparing(self) -> Job | None:
+        """The job that unpacks the embedded model, while it waits or works."""
+        return next((job for job in self.runner.jobs(kind="prepare") if not job.state.is_terminal), None)
+
+    def tokeniser(self, model_id: str) -> Tokeniser | None:
+        """The model's tokeniser; None when the model is not here yet."""
+        try:
+            return models.tokeniser(self.workspace, model_id or models.DEFAULT)
+        except MissingPart:
+            return None
+
+    def recommendation(self, task: str = "", data_id: str = "", model_id: str = "") -> Recommendation:
+        """The model and settings for this machine, task and data; for one model when `model_id` is given."""
+        brought = self.brought(data_id, model_id) if self.shelf.has(data_id) else None
+        return recommend(
+            self.hardware().hardware,
+            task=cast(Task, task) if task in TASKS else None,
+            available=set(catalogue.here(self.workspace)),
+            model_id=model_id or None,
+            **planning.told(brought),
+        )
+
+    # Data
+
+    def samples(self) -> list[Sample]:
+        return list(samples.SAMPLES)
+
+    def add_data(self, path: Path, name: str) -> str:
+        return self.shelf.add(path, name)
+
+    def add_text(self, text: str) -> str:
+        return self.shelf.add_text(text)
+
+    def add_table(self, rows: list[list[str]]) -> str:
+        return self.shelf.add_text(samples.table_as_lines(rows), "Typed examples")
+
+    def brought(self, data_id: str, model_id: str = "", max_length: int | None = None) -> Brought:
+        return self.shelf.open(data_id, self.tokeniser(model_id), max_length)
+
+    def data(self, data_id: str, model_id: str = "") -> DataState:
+        return planning.data_state(self.brought(data_id, model_id))
+
+    def accept(self, data_id: str, kind: str, rows: Literal["all"] | list[int]) -> None:
+        self.shelf.accept(data_id, kind, rows)
+
+    def refuse(self, data_id: str, kind: str) -> None:
+        self.shelf.refuse(data_id, kind)
+
+    def preview(self, data_id: str, row: int, model_id: str = "") -> Preview:
+        """The `row`-th example, from 1. Raises BadInput when its tokens can't be shown."""
+        rows = self.brought(data_id, model_id).dataset.rows
+        if not 1 <= row <= len(rows):
+            raise BadInput(f"There is no example {row}.", f"There are {len(rows)}.", "Choose another number.")
+        tokeniser = self.tokeniser(model_id)
+        if tokeniser is None:
+            raise BadInput("The tokens can't be shown yet.", "The model is still being made ready.", "Wait a moment.")
+        one = rows[row - 1]
+        return Preview(one.messages, tokeniser.pieces(one.messages, one.tools))
+
+    # Training
+
+    def plan(self, data_id: str, model_id: str, settings: TrainSettings) -> Plan:
+        model_id = model_id or models.DEFAULT
+        brought = self.brought(data_id, model_id, settings.max_length)
+        return planning.plan(self.workspace, brought, model_id, settings, self.hardware().hardware, model_id)
+
+    def start_training(self, data_id: str, model_id: str, settings: TrainSettings, name: str = "") -> str:
+        """Queues a run and gives its id. Raises BadInput naming the first row at fault; then nothing starts."""
+        model_id = model_id or models.DEFAULT
+        model = models.reference(self.workspace, model_id)
+        tokeniser = models.tokeniser(self.workspace, model_id)
+        brought = self.shelf.open(data_id, tokeniser, settings.max_length)
+        if brought.blocked:
+            raise BadInput("Training can't begin with these examples.", brought.blocked, "Mend them first.")
+        name = name[:100] or planning.run_name(brought.name)
+        prepared = prepare.prepare_run(brought.dataset, brought.split, tokeniser, model, settings, name)
+        held_out = samples.held_out_of(brought)
+
+        def write(folder: Path) -> None:
+            samples.write_held_out(folder, held_out)
+            prepared.write(folder)
+
+        return self.runner.submit("train", prepared.spec.model_dump(mode="json"), name, prepare=write)
+
+    def spec(self, run_id: str) -> RunSpec:
+        """All that defines a run. Raises RunProblem when it is none of our trainings."""
+        return planning.read_spec(self.runner.folder(run_id))
+
+    def curve(self, run_id: str) -> Curve:
+        """The run's steps, evaluations and sample answers so far."""
+        with self._lock:
+            known = self._curves.get(run_id, Curve())
+            news = self.runner.events(run_id, known.position)
+            curve = Curve() if news.reset else known
+            for event in news.events:
+                if event.kind in CURVE_KINDS:
+                    getattr(curve, CURVE_KINDS[event.kind]).append(event.data)
+            curve.position = news.position
+            self._curves[run_id] = curve
+            return curve
+
+    def curve_position(self, run_id: str) -> int:
+        return self.curve(run_id).position
+
+    def queue_position(self, run_id: str) -> int:
+        """How many runs go before this one."""
+        runs = [job for job in self.runner.jobs() if job.kind == "train" and not job.state.is_terminal]
+        return len([job for job in runs if job.created < self.runner.job(run_id).created])
+
+    def verdict(self, run_id: str) -> Any:
+        """What the curve says, in plain words; None while it says nothing yet."""
+        curve = self.curve(run_id)
+        return monitor.diagnose(curve.steps, curve.evals, self.spec(run_id).settings)
+
+    # Trying
+
+    def trained(self, run_id: str) -> Path:
+        """The folder of what a run learned. Raises RunProblem when there is nothing yet."""
+        folder = folder_of(self.runner.folder(run_id), self.spec(run_id).settings.method)
+        if not folder.is_dir():
+            raise RunProblem(
+                "This run has nothing to try yet.", "It has not saved what it learned.", "Wait until it ends."
+            )
+        return folder
+
+    def ask(
+        self, run_id: str, asked: dict[str, Any], temperature: float = 0.0, max_new_tokens: int = 256, seed: int = 0
+    ) -> Iterator[tuple[str, str, bool]]:
+        """Answers of the base and the tuned model as they come: (pane, text so far, done)."""
+        sampling = {"temperature": temperature, "max_new_tokens": max_new_tokens, "seed": seed}
+        return self._chat.ask(self._opened(run_id), asked, **sampling)
+
+    def _opened(self, run_id: str) -> Opened:
+        spec, learned = self.spec(run_id), self.trained(run_id)
+        return Opened(run_id, spec.model.path, learned)
+
+    def answer_once(
+        self, run_id: str, prompt: str, base: bool = False, gguf: Path | None = None, seed: int | None = None
+    ) -> dict[str, Any]:
+        """One answer of the tuned model, its base or an exported file, with `tokens` and `tokens_per_second`."""
+        sampling = {} if seed is None else {"temperature": 0.8, "seed": seed}
+        if gguf is None:
+            return self._chat.once(self._opened(run_id), "base" if base else "tuned", prompt, **sampling)
+        self.runner.job(run_id)
+        return self._chat.once_from_file(gguf, prompt, **sampling)
+
+    def chat_proof(self, run_id: str) -> ChatProof | None:
+        """The proof about the open chat; None until the run was asked something."""
+        return self._chat.proof(run_id)
+
+    def was_asked(self, run_id: str) -> bool:
+        return self.chat_proof(run_id) is not None
+
+    def stop_chat(self) -> None:
+        self._chat.stop()
+
+    def held_out(self, run_id: str) -> list[HeldOut]:
+        return samples.read_held_out(self.runner.folder(run_id))
+
+    # Sharing
+
+    def start_export(self, run_id: str, to: str) -> str:
+        """Queues an export ("gguf:Q8_0", "adapter", "merged", …) and gives its job id."""
+        self.trained(run_id)
+        spec = {"run": run_id, "to": to, "name": self.runner.job(run_id).name}
+        return self.runner.submit("export", spec, to, parent=run_id)
+
+    def exports(self, run_id: str) -> list[ExportLine]:
+        """The exports of a run, newest first."""
+        jobs = self.runner.jobs(kind="export", parent=run_id)
+        return [export_line(job, self.workspace.exports / job.id) for job in jobs]
+
+    def was_exported(self, run_id: str) -> bool:
+        return any(export.state is State.COMPLETED for export in self.exports(run_id))
+
+    def export_sizes(self, run_id: str) -> dict[str, float]:
+        """What each export will weigh (MiB), computed from the files that it is made of."""
+        return sizes(self.spec(run_id).model.path, self.trained(run_id))
+
+    # The runs
+
+    def runs(self) -> list[RunLine]:
+        """Every training, newest first."""
+        return [planning.run_line(job, self.runner.folder(job.id)) for job in self.runner.jobs(kind="train")]
+
+    def delete(self, run_id: str) -> None:
+        self._chat.close()
+        self.runner.delete(run_id)
+
+    def run_state(self, run_id: str) -> str:
+        """The state's name; "" when there is no such run."""
+        try:
+            return self.runner.job(run_id).state.value if run_id else ""
+        except ApprenticeError:
+            return ""
+
+    def known(self, choice: Choice) -> Choice:
+        """The browser's choice without what is no longer here."""
+        if choice.run_id and not self.run_state(choice.run_id):
+            choice = choice.but(run_id="")
+        return choice if not choice.data_id or self.shelf.has(choice.data_id) else choice.but(data_id="")
+
+    def opened(self, choice: Choice, run_id: str) -> Choice:
+        """The browser's choice with another run opened."""
+        spec = self.spec(run_id)
+        return choice.but(run_id=run_id, model_id=spec.model.id if spec.model.id != embedded.MODEL_ID else "")
