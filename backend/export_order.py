@@ -134,7 +134,7 @@ class Order:
         return [list(prompt) for prompt in self.run.data.held_out_prompts[:_PROMPTS]] or [_FALLBACK]
 
     def rows(self) -> list[dict[str, list[int]]]:
-        """Examples to rate answers on, {input_ids, labels}: held-back ones if there are any; the beginnings of long ones."""
+        """Examples to rate answers on, {input_ids, labels}: held-back ones if there are any; long ones shortened."""
         train, validation = read_rows(self.run_folder)
         return [
             {"input_ids": row.input_ids[:_LONGEST].tolist(), "labels": row.labels[:_LONGEST].tolist()}

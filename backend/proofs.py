@@ -58,8 +58,8 @@ def parity(tokeniser: Tokeniser, others: dict[str, Prompt], held_out: Sequence[M
                 return {
                     "ok": False,
                     "first_difference": found,
-                    "sentence": f"In conversation {conversations}, {where} reads otherwise than the training did from "
-                    f"token {found['position']} on: {found['other']!r} instead of {found['training']!r}.",
+                    "sentence": f"In conversation {conversations}, {where} reads {found['other']!r} at token "
+                    f"{found['position']}, where the training read {found['training']!r}.",
                 }
     compared = ", ".join(["the training", *others][:-1]) + " and " + [*others][-1]
     sentence = f"{conversations} conversations become exactly the same tokens in {compared}."
