@@ -16,7 +16,7 @@ import pytest
 SAMPLES = Path(__file__).parents[2] / "static" / "samples"
 FILES = ("support.jsonl", "support.held_out.jsonl", "orders.jsonl", "orders.held_out.jsonl")
 SUPPORT, ORDERS = FILES[:2], FILES[2:]
-KEYS = ["intent", "order_id", "item", "quantity", "name"]
+KEYS = ["intent", "order_id", "item", "quantity"]
 INTENTS = {"buy", "track", "cancel", "change", "return", "problem"}
 NUMBER_WORDS = {
     "a": 1, "an": 1, "one": 1, "two": 2, "a couple of": 2, "three": 3, "four": 4, "five": 5, "six": 6,
@@ -149,7 +149,7 @@ def test_order_answers_follow_the_schema_to_the_byte(name: str) -> None:
         assert list(order) == KEYS
         assert text == json.dumps(order, ensure_ascii=False, separators=(",", ":"))
         assert order["quantity"] is None or type(order["quantity"]) is int
-        assert all(order[key] is None or type(order[key]) is str for key in ("order_id", "item", "name"))
+        assert all(order[key] is None or type(order[key]) is str for key in ("order_id", "item"))
         seen.add(order["intent"])
     assert seen == INTENTS
 
@@ -157,7 +157,6 @@ def test_order_answers_follow_the_schema_to_the_byte(name: str) -> None:
 @pytest.mark.parametrize("name", ORDERS)
 def test_order_answers_can_be_read_off_the_message(name: str) -> None:
     rows = [(messages[0]["content"], json.loads(messages[-1]["content"])) for messages in load(name)]
-    first_names = {order["name"].split()[0].casefold() for _, order in rows if order["name"]}
     items = {order["item"] for _, order in rows if order["item"]}
     for message, order in rows:
         plain = message.casefold()
@@ -165,23 +164,12 @@ def test_order_answers_can_be_read_off_the_message(name: str) -> None:
             assert order["order_id"] in message, message
         else:
             assert not re.search(r"\d{4}", message), message
-        if order["name"]:
-            assert order["name"].casefold() in plain, message
-        else:
-            assert not first_names & words_of([{"role": "user", "content": message}], "user"), message
         if order["item"]:
             assert re.search(rf"\b{stem_of(order['item'])}", plain), message
             assert order["quantity"] == quantity_said(message, order["item"]), message
         else:
             assert order["quantity"] is None
             assert not [item for item in items if re.search(rf"\b{re.escape(item)}", plain)], message
-
-
-def test_held_out_orders_bring_names_that_training_never_saw() -> None:
-    names = [{json.loads(row[-1]["content"])["name"] for row in load(name)} - {None} for name in ORDERS]
-    training, held_out = ({name.split()[0] for name in found} for found in names)
-    assert held_out
-    assert not training & held_out
 
 
 def test_the_generator_writes_the_files_that_are_here(tmp_path: Path) -> None:
