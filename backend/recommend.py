@@ -91,12 +91,14 @@ def recommend(
     available: Collection[str] | None = None,
     model_id: str | None = None,
     rates: Rates | None = None,
+    compare: bool = True,
 ) -> Recommendation:
     """The model and settings for `hardware`, and the other models by how well they fit.
 
     rows, longest (tokens of the longest example), tokens (of all of them), learned_share (the part that is learned)
     and language (ISO 639-1) describe the data as far as it is known. available: the ids of the models that are on
     this computer, when no other can be had; None: any can be downloaded. model_id: this model, whatever else fits.
+    compare: also what the other models need; takes seconds the first time.
     Raises BadInput for an unknown model_id.
     """
     data = Data(task=task, rows=rows, longest=longest, tokens=tokens, learned_share=learned_share, language=language)
@@ -107,7 +109,8 @@ def recommend(
         if wanted
         else _choose(entries, hardware, data, available, rates)
     )
-    others = [_option(other, hardware, data, available, rates) for other in entries if other != entry]
+    compared = [other for other in entries if compare and other != entry]
+    others = [_option(other, hardware, data, available, rates) for other in compared]
     return Recommendation(
         model=entry,
         settings=tailored.settings,
@@ -117,7 +120,7 @@ def recommend(
         why=tailored.why,
         hardware=hardware,
         others=tuple(sorted(others, key=_order)),
-        full=_full(entries, hardware, data, available),
+        full=_full(entries, hardware, data, available) if compare else None,
     )
 
 

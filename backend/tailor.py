@@ -59,7 +59,9 @@ def tailor(entry: Entry, hardware: Hardware, data: Data, rates: Rates | None = N
     chosen, found = base, None
     for method in _methods(hardware):
         whole = base.changed(method=method)
-        if method == "lora" and not _is_roomy(_needs(entry, _smallest(whole), hardware, data, rates), hardware):
+        if method == "lora" and not _is_roomy(
+            _needs(entry, _smallest(whole), hardware, data, rates, quick=True), hardware
+        ):
             continue
         for settings in _from_largest(whole, entry, hardware, data, rates):
             chosen, found = settings, _needs(entry, settings, hardware, data, rates)
@@ -70,9 +72,14 @@ def tailor(entry: Entry, hardware: Hardware, data: Data, rates: Rates | None = N
 
 
 def sparing(entry: Entry, hardware: Hardware, data: Data, rates: Rates | None = None) -> Tailored:
-    """The settings that need the least memory, found at once: to tell whether a model can be trained here at all."""
+    """The settings that need the least memory, found at once: to tell whether a model can be trained here at all.
+
+    Lengths are rounded up to a power of two, so that a change of the data seldom asks for a new computation.
+    """
+    if data.longest is not None:
+        data = data.model_copy(update={"longest": 1 << (data.longest - 1).bit_length(), "learned_share": None})
     settings = _smallest(_base(entry, hardware, data, {}).changed(method=_methods(hardware)[-1]))
-    return Tailored(settings=settings, estimate=_needs(entry, settings, hardware, data, rates), why={})
+    return Tailored(settings=settings, estimate=_needs(entry, settings, hardware, data, rates, quick=True), why={})
 
 
 def full_tuning(entry: Entry, hardware: Hardware, data: Data) -> Estimate | None:
@@ -86,7 +93,7 @@ def full_tuning(entry: Entry, hardware: Hardware, data: Data) -> Estimate | None
     if entry.parameters * _FULL_BYTES > gpu.memory_total_mib << 20:
         return None
     settings = _smallest(_base(entry, hardware, data, {}).changed(method="full"))
-    return _needs(entry, settings, hardware, data, None)
+    return _needs(entry, settings, hardware, data, None, quick=True)
 
 
 def _base(entry: Entry, hardware: Hardware, data: Data, why: dict[str, str]) -> TrainSettings:
@@ -175,12 +182,14 @@ def _smallest(settings: TrainSettings) -> TrainSettings:
     )
 
 
-def _needs(entry: Entry, settings: TrainSettings, hardware: Hardware, data: Data, rates: Rates | None) -> Estimate:
+def _needs(
+    entry: Entry, settings: TrainSettings, hardware: Hardware, data: Data, rates: Rates | None, quick: bool = False
+) -> Estimate:
     plan = plan_from(settings, precision_for(hardware), longest=data.longest)
     if data.learned_share:
         plan = plan.model_copy(update={"learned_share": min(1.0, data.learned_share)})
     tokens = None if data.tokens is None else data.tokens * settings.num_train_epochs
-    return estimate(entry.architecture, plan, hardware, tokens=tokens, rates=rates)
+    return estimate(entry.architecture, plan, hardware, tokens=tokens, rates=rates, quick=quick)
 
 
 def _is_roomy(smallest: Estimate, hardware: Hardware) -> bool:

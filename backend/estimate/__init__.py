@@ -49,12 +49,13 @@ def estimate(
     *,
     tokens: float | None = None,
     rates: Rates | None = None,
+    quick: bool = False,
 ) -> Estimate:
     """What training `architecture` by `plan` needs on `hardware`.
 
     tokens: in the training data over all epochs; without it the time is for one million tokens.
-    rates: this machine's measured speed (`backend.calibrate.rates`), if any.
+    rates: this machine's measured speed (`backend.calibrate.rates`), if any. quick: see `step.peak`.
     """
-    needed = memory(architecture, plan, hardware)
+    needed = memory(architecture, plan, hardware, quick)
     seconds = time(architecture, plan, hardware, 1e6 if tokens is None else tokens, rates)
     return Estimate(model=architecture.name, memory=needed, fit=fit(needed, hardware), time=seconds)

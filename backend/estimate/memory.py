@@ -22,7 +22,7 @@ Badge = Literal["yes", "tight", "no"]
 
 # Measured: 140.9 MiB on every one of the 49 runs on a Tesla T4 (tests/data/measured_vram_t4.json). Newer cards have
 # more multiprocessors and larger contexts; theirs is an allowance, not a measurement.
-_CONTEXT_T4 = 140.9
+CONTEXT_T4 = 140.9
 _CONTEXT_OTHER = 450.0
 # MiB: Python with torch, transformers, peft and trl imported (measured, see tests/benchmarks/memory_estimate.py).
 PROGRAMS_MIB = 700.0
@@ -73,18 +73,19 @@ def device_for(hardware: Hardware, plan: Plan) -> Device:
     return "cuda" if for_cards else "cpu"
 
 
-@lru_cache(maxsize=256)
-def measure(architecture: Architecture, plan: Plan, hopper: bool = False) -> step.Peak:
+@lru_cache(maxsize=1024)
+def measure(architecture: Architecture, plan: Plan, hopper: bool = False, quick: bool = False) -> step.Peak:
     """The simulated step (see `step.peak`), remembered."""
-    return step.peak(architecture, plan, hopper=hopper)
+    return step.peak(architecture, plan, hopper=hopper, quick=quick)
 
 
-def memory(architecture: Architecture, plan: Plan, hardware: Hardware) -> Memory:
-    """The peak memory of training `architecture` by `plan` on `hardware`."""
+def memory(architecture: Architecture, plan: Plan, hardware: Hardware, quick: bool = False) -> Memory:
+    """The peak memory of training `architecture` by `plan` on `hardware`. quick: see `step.peak`."""
     device = device_for(hardware, plan)
     gpu = card(hardware)
     capability = gpu.compute_capability if gpu else None
-    peak = measure(architecture, plan, hopper=capability is not None and capability[0] >= 9)
+    hopper = capability is not None and capability[0] >= 9
+    peak = measure(architecture, plan, hopper, quick or device == "cpu")
     parts = {name: size / MIB for name, size in peak.parts.items() if size}
     if device == "cpu":
         parts.pop("cuBLAS workspace", None)
@@ -93,7 +94,7 @@ def memory(architecture: Architecture, plan: Plan, hardware: Hardware) -> Memory
         parts["fragmentation"] = (peak.reserved - peak.allocated) / MIB
         other = capability is not None and capability[0] >= 8
         parts["CUDA context" if device == "cuda" else "programs"] = (
-            PROGRAMS_MIB if device == "mps" else _CONTEXT_OTHER if other else _CONTEXT_T4
+            PROGRAMS_MIB if device == "mps" else _CONTEXT_OTHER if other else CONTEXT_T4
         )
     return Memory(device=device, total_mib=sum(parts.values()), parts=parts)
 

@@ -100,7 +100,7 @@ def published(hardware: Hardware) -> Rates | None:
 def step_seconds(architecture: Architecture, plan: Plan, rates: Rates) -> float:
     """Seconds of one micro batch, forward and backward."""
     narrow, wide = _flops(architecture, plan)
-    made = measure(architecture, plan).written
+    made = measure(architecture, plan, quick=True).written
     launch = architecture.num_layers * rates.launch
     return narrow / rates.rate16 + wide / rates.rate32 + made / rates.bandwidth + launch
 

@@ -1,0 +1,144 @@
+"""The catalogue's entries: complete, right in their numbers, and extended by models that lie in folders."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from backend import catalogue
+from backend.catalogue import Entry
+from backend.errors import BadInput, MissingPart, WorkspaceProblem
+from backend.settings import Workspace
+
+ENTRIES = catalogue.all()
+FAMILIES = (
+    "Llama 3",
+    "Phi-3",
+    "Phi-4",
+    "Gemma 2",
+    "Gemma 3",
+    "CodeGemma",
+    "Qwen2.5",
+    "Qwen3",
+    "SmolLM2",
+    "SmolLM3",
+    "Mistral",
+)
+
+
+def ids(entry: Entry) -> str:
+    return entry.id
+
+
+def test_families_that_people_use_are_there() -> None:
+    assert {entry.family for entry in ENTRIES} >= set(FAMILIES)
+    assert len({entry.id for entry in ENTRIES}) == len(ENTRIES)
+
+
+def test_exactly_one_model_comes_with_the_app_and_is_free() -> None:
+    embedded = [entry for entry in ENTRIES if entry.embedded]
+    assert embedded == [catalogue.default()]
+    assert embedded[0].commercial_use
+    assert not embedded[0].gated
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=ids)
+def test_entry_is_complete_and_its_parameters_add_up(entry: Entry) -> None:
+    assert entry.licence
+    assert entry.languages
+    assert entry.good_for
+    assert entry.context_length >= 2048
+    assert entry.gated == bool(entry.access)
+    assert set(entry.lora_targets) <= set(entry.all_linear_targets)
+    assert entry.architecture.num_params == entry.parameters
+    assert entry.architecture.counted_params == pytest.approx(entry.parameters, rel=0.001)
+    if not entry.embedded:
+        assert entry.download_mib == pytest.approx(entry.parameters * 2 / 2**20, rel=0.05)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("entry", ENTRIES, ids=ids)
+def test_transformers_builds_a_model_of_as_many_parameters(entry: Entry) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+    kinds = {"Llama 3": "llama", "SmolLM2": "llama", "TinyLlama": "llama", "Falcon3": "llama", "Mistral": "mistral",
+             "SmolLM3": "smollm3", "Qwen2.5": "qwen2", "Qwen3": "qwen3", "Phi-3": "phi3", "Phi-4": "phi3",
+             "Gemma 2": "gemma2", "Gemma 3": "gemma3_text", "CodeGemma": "gemma", "OLMo 2": "olmo2",
+             "Granite": "granite"}  # fmt: skip
+    shape = entry.architecture
+    config = CONFIG_MAPPING[kinds[entry.family]](
+        hidden_size=shape.hidden_size,
+        num_hidden_layers=shape.num_layers,
+        num_attention_heads=shape.num_attention_heads,
+        num_key_value_heads=shape.num_kv_heads,
+        head_dim=shape.head_dim,
+        intermediate_size=shape.intermediate_size,
+        vocab_size=shape.vocab_size,
+        tie_word_embeddings=shape.tie_word_embeddings,
+        pad_token_id=0,
+    )
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config)
+    assert model.num_parameters() == pytest.approx(entry.parameters, rel=0.001)
+    linear = {
+        name.rpartition(".")[2] for name, module in model.named_modules() if isinstance(module, torch.nn.Linear)
+    }
+    assert set(entry.all_linear_targets) == linear - {"lm_head"}
+
+
+def test_model_is_found_by_id_and_by_name() -> None:
+    assert catalogue.find("qwen3-8b").id == "Qwen/Qwen3-8B"
+    assert catalogue.find("microsoft/Phi-4-mini-instruct").name == "Phi-4 mini"
+
+
+def test_unknown_model_is_told_with_the_nearest() -> None:
+    with pytest.raises(BadInput) as told:
+        catalogue.find("Qwen/Qwen3-9B")
+    assert "Qwen/Qwen3-8B" in told.value.why
+
+
+def folder_with(tmp_path: Path, **config: object) -> Path:
+    folder = tmp_path / "My model"
+    folder.mkdir()
+    described = {
+        "model_type": "llama", "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4,
+        "num_key_value_heads": 2, "intermediate_size": 128, "vocab_size": 256, "tie_word_embeddings": True,
+        "max_position_embeddings": 2048, **config,
+    }  # fmt: skip
+    (folder / "config.json").write_text(json.dumps(described))
+    (folder / "model.safetensors").write_bytes(b"\0" * 2048)
+    return folder
+
+
+def test_model_in_a_folder_is_read_from_its_config(tmp_path: Path) -> None:
+    entry = catalogue.from_folder(folder_with(tmp_path))
+    assert entry.id == "local/My-model"
+    assert entry.parameters == 256 * 64 + 2 * (64 * 64 * 2 + 32 * 64 * 2 + 3 * 64 * 128 + 2 * 64) + 64
+    assert entry.context_length == 2048
+
+
+def test_model_with_code_of_its_own_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(WorkspaceProblem):
+        catalogue.from_folder(folder_with(tmp_path, auto_map={"AutoConfig": "evil.Config"}))
+
+
+def test_folder_without_a_model_is_told(tmp_path: Path) -> None:
+    with pytest.raises(MissingPart):
+        catalogue.from_folder(tmp_path)
+
+
+def test_what_is_here_counts_the_cache_and_the_embedded_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshot = tmp_path / "hub" / "models--owner--small" / "snapshots" / "abc"
+    snapshot.parent.mkdir(parents=True)
+    folder_with(tmp_path).rename(snapshot)
+    (tmp_path / "hub" / "models--owner--torn" / "snapshots" / "abc").mkdir(parents=True)
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(catalogue, "_has_embedded", lambda: True)
+    here = catalogue.here(Workspace.open(tmp_path / "home"))
+    assert here == {"owner/small": snapshot, catalogue.default().id: None}
