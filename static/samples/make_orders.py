@@ -29,7 +29,7 @@ class Order(NamedTuple):
 
     intent: str
     order_id: str | None
-    item: str | None
+    item: str
     quantity: int | None
 
 
@@ -123,15 +123,15 @@ class Parts(NamedTuple):
     openings: Iterator[str]
 
 
-def message(intent: str, sentence: str, parts: Parts, dice: Dice) -> tuple[str, Order]:
-    """Build one message around a core sentence and give it with its meaning."""
-    name, quantity = "", None
+def surround(sentence: str, parts: Parts, dice: Dice) -> str:
+    """Add what people add around the matter: a greeting, gossip, hurry, their name, thanks, typing mistakes."""
     pieces = [sentence]
     if dice.chance(0.22):
         pieces.insert(dice.below(2), next(parts.fillers))
     if dice.chance(0.12):
         pieces.append(dice.pick(words.HURRIES))
     introduction, signature = dice.chance(0.3), dice.chance(0.6)
+    name = ""
     if introduction or signature:
         name = next(parts.names)
         if dice.chance(0.35):
@@ -147,20 +147,23 @@ def message(intent: str, sentence: str, parts: Parts, dice: Dice) -> tuple[str, 
     text = " ".join(pieces)
     if dice.chance(0.22):
         text = roughen(text, dice)
+    return text.replace("{name}", name)
 
-    item = next(parts.items) if re.search(r"\{(n|many|item|items)\}", text) else None
+
+def message(intent: str, sentence: str, parts: Parts, dice: Dice) -> tuple[str, Order]:
+    """Build one message around a core sentence and give it with its meaning."""
+    text = surround(sentence, parts, dice)
+    item, quantity = next(parts.items), None
     order_id = new_id(dice) if "{id}" in text else None
-    slots = {"name": name, "id": order_id}
-    if item:
-        if "{n}" in text or "{many}" in text:
-            low = 2 if "{many}" in text else 1
-            quantity = max(low, dice.below(12)) if dice.chance(0.9) else 12 + dice.below(13)
-            slots["n"] = slots["many"] = counted(item, quantity, dice)
-        slots["item"], slots["items"] = item, plural(item)
+    slots = {"id": order_id, "item": item, "items": plural(item)}
+    if "{n}" in text or "{many}" in text:
+        low = 2 if "{many}" in text else 1
+        quantity = max(low, dice.below(12)) if dice.chance(0.9) else 12 + dice.below(13)
+        slots["n"] = slots["many"] = counted(item, quantity, dice)
     text = re.sub(r"\{(\w+)\}", lambda slot: str(slots[slot.group(1)]), text)
     text = recase(text[0].upper() + text[1:], dice)
-    if order_id:  # written as the customer typed it
-        order_id = re.search(re.escape(order_id), text, re.IGNORECASE).group()  # type: ignore[union-attr]
+    if order_id and order_id not in text:  # it went to small letters with the rest
+        order_id = order_id.lower()
     return text, Order(intent, order_id, item, quantity)
 
 

@@ -19,8 +19,8 @@ SUPPORT, ORDERS = FILES[:2], FILES[2:]
 KEYS = ["intent", "order_id", "item", "quantity"]
 INTENTS = {"buy", "track", "cancel", "change", "return", "problem"}
 NUMBER_WORDS = {
-    "a": 1, "an": 1, "one": 1, "two": 2, "a couple of": 2, "three": 3, "four": 4, "five": 5, "six": 6,
-    "half a dozen": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10, "eleven": 11, "twelve": 12,
+    "one": 1, "two": 2, "a couple of": 2, "three": 3, "four": 4, "five": 5, "six": 6,
+    "seven": 7, "eight": 8, "nine": 9, "ten": 10, "eleven": 11, "twelve": 12,
     "a dozen": 12, "twenty": 20,
 }  # fmt: skip
 NOT_OUR_WORDS = re.compile(
@@ -149,27 +149,22 @@ def test_order_answers_follow_the_schema_to_the_byte(name: str) -> None:
         assert list(order) == KEYS
         assert text == json.dumps(order, ensure_ascii=False, separators=(",", ":"))
         assert order["quantity"] is None or type(order["quantity"]) is int
-        assert all(order[key] is None or type(order[key]) is str for key in ("order_id", "item"))
+        assert order["order_id"] is None or type(order["order_id"]) is str
+        assert type(order["item"]) is str
         seen.add(order["intent"])
     assert seen == INTENTS
 
 
 @pytest.mark.parametrize("name", ORDERS)
 def test_order_answers_can_be_read_off_the_message(name: str) -> None:
-    rows = [(messages[0]["content"], json.loads(messages[-1]["content"])) for messages in load(name)]
-    items = {order["item"] for _, order in rows if order["item"]}
-    for message, order in rows:
-        plain = message.casefold()
+    for messages in load(name):
+        message, order = messages[0]["content"], json.loads(messages[-1]["content"])
         if order["order_id"]:
-            assert order["order_id"] in message, message
+            assert order["order_id"] in message
         else:
             assert not re.search(r"\d{4}", message), message
-        if order["item"]:
-            assert re.search(rf"\b{stem_of(order['item'])}", plain), message
-            assert order["quantity"] == quantity_said(message, order["item"]), message
-        else:
-            assert order["quantity"] is None
-            assert not [item for item in items if re.search(rf"\b{re.escape(item)}", plain)], message
+        assert re.search(rf"\b{stem_of(order['item'])}", message, re.I), message
+        assert order["quantity"] == quantity_said(message, order["item"]), message
 
 
 def test_the_generator_writes_the_files_that_are_here(tmp_path: Path) -> None:
