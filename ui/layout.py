@@ -94,13 +94,17 @@ def _restores(blocks: gr.Blocks, page: _Page) -> None:
             **page.kept.keep(before, choice),
             page.marks: rail_marks(page.services, choice),
             **start_tab.restore(choice),
-            **start_tab.show(choice),
-            **train_tab.restore(choice),
         }
 
-    typed = [start_tab.task, start_tab.facts, *train_tab.inputs.values()]
-    outputs = [*page.kept.outputs, page.marks, *typed, *start_tab.outputs]
-    blocks.load(restore, page.kept.inputs(), outputs, **LISTEN)
+    @handler
+    def settings(given: Given) -> Updates:
+        updates: Updates = train_tab.restore(page.kept.choice(given))
+        return updates
+
+    first = [*page.kept.outputs, page.marks, start_tab.task, start_tab.facts]
+    restored = blocks.load(restore, page.kept.inputs(), first, **LISTEN)
+    shown = restored.then(page.opened("start"), page.kept.inputs(), page.outputs("start"), **LISTEN)
+    shown.then(settings, page.kept.inputs(), list(train_tab.inputs.values()), **LISTEN)
 
 
 def _ticks(timer: gr.Timer, page: _Page) -> None:
@@ -124,8 +128,9 @@ def _leads_on(page: _Page) -> None:
     for name, room in page.rooms.items():
         room.select(page.opened(name), page.kept.inputs(), page.outputs(name), concurrency_limit=4, **LISTEN)
     for name, following in (("start", "data"), ("data", "train"), ("train", "try"), ("try", "share")):
-        pressed_on = page.tabs[name].forward.click(partial(gr.update, selected=following), None, page.rail, **LISTEN)
-        pressed_on.then(page.opened(following), page.kept.inputs(), page.outputs(following), **LISTEN)
+        pressed_on = page.tabs["start"].taken.then if name == "start" else page.tabs[name].forward.click
+        moved = pressed_on(partial(gr.update, selected=following), None, page.rail, **LISTEN)
+        moved.then(page.opened(following), page.kept.inputs(), page.outputs(following), **LISTEN)
 
     @handler
     def open_run(event: gr.EventData, given: Given) -> Any:
@@ -144,19 +149,11 @@ def _leads_on(page: _Page) -> None:
 
 def _reached(services: Any, choice: Choice) -> list[str]:
     """The steps that are behind this person."""
-    done = []
-    if choice.task or choice.data_id:
-        done.append("start")
-    if choice.data_id:
-        done.append("data")
-    state = services.run_state(choice.run_id)
-    if state in ("completed", "stopped"):
-        done.append("train")
-    if services.was_asked(choice.run_id):
-        done.append("try")
-    if services.was_exported(choice.run_id):
-        done.append("share")
-    return done
+    steps = {"start": bool(choice.task or choice.data_id), "data": bool(choice.data_id)}
+    if services.run_state(choice.run_id) in ("completed", "stopped"):
+        tried, taken = services.was_asked(choice.run_id), services.was_exported(choice.run_id)
+        steps |= {"train": True, "try": tried, "share": taken}
+    return [name for name, done in steps.items() if done]
 
 
 def rail_marks(services: Any, choice: Choice) -> str:

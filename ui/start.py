@@ -10,9 +10,9 @@ from typing import Any
 import gradio as gr
 
 from backend.hardware import Probe
+from backend.recommend import Option
 from jobs.models import Job
 from ui import cards, messages, present
-from ui.advice import Advice
 from ui.choice import Choice
 from ui.messages import handler
 from ui.parts import LISTEN, Given, Kept, Updates, drawn, pressable, pressed, primary
@@ -46,6 +46,7 @@ class StartTab:
     others: gr.HTML
     forward: gr.Button
     reason: gr.HTML
+    taken: Any = None  # the event by which the shown model becomes the chosen one
 
     @property
     def outputs(self) -> list[Any]:
@@ -53,8 +54,8 @@ class StartTab:
 
     def show(self, choice: Choice) -> Updates:
         recommended = self.services.recommendation(choice.task, choice.data_id)
-        options = [recommended, *recommended.others]
-        chosen = next((option for option in options if option.model.id == choice.model_id), recommended)
+        options: list[Option] = [recommended, *recommended.others]
+        chosen = chosen_of(options, choice)
         ready = {option.model.id for option in options if self.services.model_ready(option.model.id)}
         preparing = self.services.preparing()
         why_not = reason(chosen, chosen.model.id in ready or preparing is not None)
@@ -89,8 +90,8 @@ def build(services: Any, kept: Kept) -> StartTab:
     )
     advice = drawn()
     with gr.Row(elem_classes="pair", equal_height=True):
-        machine = drawn()
-        model = drawn()
+        machine = drawn(cards.card("Your computer", lead="Looking at what it can do."))
+        model = drawn(cards.card("The model", lead="Working out which one fits."))
     with gr.Accordion("Other models", open=False, elem_classes="fold-block"):
         others = pressable()
     with gr.Row(elem_classes="actions"):
@@ -117,9 +118,18 @@ def build(services: Any, kept: Kept) -> StartTab:
         do, value = pressed(event)
         return changed(given, model_id=value, settings={}) if do == "model" else gr.skip()
 
+    @handler
+    def take(given: Given) -> Updates:
+        """Going on keeps the model that is shown, also when it is only the recommended one."""
+        before = kept.choice(given)
+        recommended = services.recommendation(before.task, before.data_id)
+        model_id = chosen_of([recommended, *recommended.others], before).model.id
+        return kept.keep(before, before.but(model_id=model_id)) or gr.skip()
+
     outputs = [*kept.outputs, *tab.outputs]
     task.input(choose_task, kept.inputs(task), outputs, **LISTEN)
     facts.input(choose_facts, kept.inputs(facts), outputs, **LISTEN)
+    tab.taken = forward.click(take, kept.inputs(), kept.outputs, **LISTEN)
     others.click(choose_model, kept.inputs(), outputs, **LISTEN)
     return tab
 
@@ -132,7 +142,12 @@ def guide(choice: Choice, ready: bool) -> str:
     return cards.guide(1, "The model is chosen.", "Next you bring examples of how you want things answered.")
 
 
-def reason(chosen: Advice, here: bool) -> str:
+def chosen_of(options: list[Option], choice: Choice) -> Option:
+    """The model that was chosen, else the recommended one, which stands first."""
+    return next((option for option in options if option.model.id == choice.model_id), options[0])
+
+
+def reason(chosen: Option, here: bool) -> str:
     """Why one can't go on with this model; "" when one can."""
     if chosen.fit == "no":
         return "This model is too big for this computer. Choose a smaller one above."
@@ -157,7 +172,7 @@ def machine_card(probe: Probe) -> str:
     return cards.card("Your computer", cards.facts(numbers), problems, lead=lead)
 
 
-def model_card(option: Advice, recommended: bool, ready: bool, preparing: Job | None) -> str:
+def model_card(option: Option, recommended: bool, ready: bool, preparing: Job | None) -> str:
     """The chosen model: why, what it needs against what is here, its licence and size."""
     model, memory = option.model, option.memory
     badges = cards.badge("Recommended") if recommended else cards.badge("Your choice", "calm")
@@ -185,14 +200,14 @@ def model_card(option: Advice, recommended: bool, ready: bool, preparing: Job | 
 FITS = {"yes": ("Fits", "good"), "tight": ("Just fits", "warn"), "no": ("Too big", "bad")}
 
 
-def others_table(options: list[Advice], chosen_id: str, ready: set[str]) -> str:
+def others_table(options: list[Option], chosen_id: str, ready: set[str]) -> str:
     """All models as a sortable table with what each needs here."""
     headers = ("Model", "Here", "Needs", "Download", "Licence", "")
     lines = [_line(option, chosen_id, option.model.id in ready) for option in options]
     return cards.table(headers, lines, "Models and whether they fit this computer", sortable=True, kind="models")
 
 
-def _line(option: Advice, chosen_id: str, ready: bool) -> tuple[str, ...]:
+def _line(option: Option, chosen_id: str, ready: bool) -> tuple[str, ...]:
     model = option.model
     if model.id == chosen_id:
         act = cards.badge("Chosen", "calm")

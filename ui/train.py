@@ -52,8 +52,9 @@ class TrainTab:
         plan, why_not = "", "Bring some examples first, in step 2."
         if choice.data_id:
             try:
+                advice = self.services.recommendation(choice.task, choice.data_id, choice.model_id)
                 ahead = self.services.plan(choice.data_id, choice.model_id, self.settings(choice))
-                plan, why_not = train_views.plan(ahead), ahead.blocked
+                plan, why_not = train_views.plan(ahead, advice.why, choice.settings), ahead.blocked
             except ApprenticeError as error:
                 plan, why_not = messages.error_alert(error), error.what
         now = "Look through what is about to happen." if plan else "There is nothing to train on yet."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from backend.monitor import Verdict
 from jobs.models import Job, Progress, State
 from ui import cards, curve, messages, present
+from ui.help_text import SETTINGS
 from ui.records import Curve, Plan
 
 METHODS = {
@@ -41,8 +42,11 @@ class Watched:
         return self.job.state in (State.COMPLETED, State.STOPPED) and bool(self.job.result)
 
 
-def plan(ahead: Plan) -> str:
-    """Everything about to happen, each number saying whether it was computed or measured."""
+def plan(ahead: Plan, why: Mapping[str, str], by_hand: Collection[str]) -> str:
+    """Everything about to happen, each number saying whether it was computed or measured.
+
+    why: the reason for each recommended setting. by_hand: the settings that the person changed.
+    """
     settings = ahead.settings
     kept_back = present.number(ahead.validation_rows)
     time_how = "measured on this computer" if ahead.time_measured else "computed"
@@ -63,9 +67,18 @@ def plan(ahead: Plan) -> str:
         cards.facts(numbers),
         bar,
         cards.rows(_plan_lines(ahead)),
+        _reasons(why, by_hand),
         "".join(messages.alert("warn", note) for note in ahead.notes),
         lead="Nothing has started yet. Everything stays on this computer.",
     )
+
+
+def _reasons(why: Mapping[str, str], by_hand: Collection[str]) -> str:
+    """Why each number is what it is."""
+    said = [(name, "You changed this." if name in by_hand else reason) for name, reason in why.items()]
+    said += [(name, "You changed this.") for name in by_hand if name not in why]
+    lines = [(SETTINGS[name].label, words, "") for name, words in said if name in SETTINGS]
+    return cards.fold("Why these numbers", cards.rows(lines)) if lines else ""
 
 
 def _plan_lines(ahead: Plan) -> list[tuple[str, str, str]]:

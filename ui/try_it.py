@@ -46,7 +46,8 @@ class TryTab:
         }
 
     def signature(self, choice: Choice) -> Hashable:
-        return choice.run_id, no_model(self.services, choice), self.services.was_asked(choice.run_id)
+        why_not = no_model(self.services, choice)
+        return choice.run_id, why_not, not why_not and self.services.was_asked(choice.run_id)
 
 
 def no_model(services: Any, choice: Choice) -> str:

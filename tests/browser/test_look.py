@@ -52,11 +52,11 @@ def test_every_tab_fits_and_can_be_read(open_page: Opens, drawn_page: str, theme
 
 def test_nothing_is_fetched_from_elsewhere_and_nothing_fails(open_page: Opens, drawn_page: str) -> None:
     asked, faults = [], []
-    page = open_page(drawn_page)
+    page = open_page(drawn_page).context.new_page()
     page.on("request", lambda request: asked.append(request.url))
     page.on("console", lambda message: message.type == "error" and faults.append(message.text))
     page.on("pageerror", lambda error: faults.append(str(error)))
-    page.reload()
+    page.goto(drawn_page)
     page.wait_for_selector("#rail [role=tab]")
     for name in TABS:
         go(page, name)

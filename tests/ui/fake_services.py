@@ -6,7 +6,6 @@ import math
 import random
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +16,12 @@ from backend.data.report import DuplicateRows, Report, SplitRows
 from backend.data.rows import Problem, Row, Source
 from backend.encoded import Piece
 from backend.errors import RunProblem
-from backend.estimate import Memory
+from backend.estimate import Estimate, Fit, Memory
 from backend.hardware import Probe, sentences
 from backend.monitor import Verdict
+from backend.recommend import Option, Recommendation
 from backend.specs import Cpu, Gpu, Hardware, TrainSettings
 from jobs.models import Job, Progress, State
-from ui.advice import Advice
 from ui.choice import Choice
 from ui.records import ChatProof, Curve, DataState, ExportFile, ExportLine, HeldOut, Plan, Preview, RunLine, Sample
 
@@ -85,11 +84,15 @@ class FakeServices:
         hardware = Hardware(gpus=(gpu,), cpu=Cpu(cores=8), **memory)
         return Probe(hardware=hardware, sentences=tuple(sentences(hardware)))
 
-    def recommendation(self, task: str = "", data_id: str = "", model_id: str = "") -> Advice:
+    def recommendation(self, task: str = "", data_id: str = "", model_id: str = "") -> Recommendation:
         why = "The smallest model that handles your longest example and already knows how to chat."
         needs = {"Llama-3.2-1B-Instruct": 3100.0, "Llama-3.2-3B-Instruct": 10300.0, "gemma-2-9b-it": 22000.0}
-        others = tuple(_option(name, mib, "Knows more and takes longer.") for name, mib in needs.items())
-        return replace(_option(MODEL, 1200.0, why), others=others)
+        return Recommendation(
+            **_option(MODEL, 1200.0, why),
+            why={"lora_rank": "Rank 8 suits up to 1,000 examples.", "learning_rate": "Measured best on this model."},
+            hardware=self.hardware().hardware,
+            others=tuple(Option(**_option(name, mib, "Knows more and takes longer.")) for name, mib in needs.items()),
+        )
 
     def model_ready(self, model_id: str) -> bool:
         return model_id in ("", f"HuggingFaceTB/{MODEL}", "meta-llama/Llama-3.2-1B-Instruct")
@@ -203,6 +206,7 @@ class FakeServices:
         return ChatProof(True, said) if run_id in self.asked else None
 
     def was_asked(self, run_id: str) -> bool:
+        self.runner.job(run_id)
         return run_id in self.asked
 
     def held_out(self, run_id: str) -> list[HeldOut]:
@@ -238,6 +242,7 @@ class FakeServices:
         return "export-1"
 
     def was_exported(self, run_id: str) -> bool:
+        self.runner.job(run_id)
         return bool(self.exported)
 
     # My models
@@ -263,13 +268,21 @@ class FakeServices:
         return choice.but(run_id=self.runner.job(run_id).id, data_id=DATA)
 
 
-def _option(name: str, needs: float, why: str) -> Advice:
+def _option(name: str, needs: float, why: str) -> dict[str, Any]:
     """A model as it would do on this machine."""
     have = 11600.0
     parts = {"weights": 0.45 * needs, "optimizer": 0.15 * needs, "activations": 0.4 * needs}
-    fit = "no" if needs > have else "tight" if needs > 0.85 * have else "yes"
+    fit = Fit(
+        badge="no" if needs > have else "tight" if needs > 0.85 * have else "yes", needs_mib=needs, has_mib=have
+    )
     memory = Memory(device="cuda", total_mib=needs, parts=parts)
-    return Advice(catalogue.find(name), TrainSettings(), memory, have, fit, (why,))
+    estimated = Estimate(model=name, memory=memory, fit=fit, time=None)
+    return {
+        "model": catalogue.find(name),
+        "settings": TrainSettings(),
+        "estimate": estimated,
+        "reasons": (why,),
+    }
 
 
 def _problems() -> list[Problem]:
