@@ -7,6 +7,7 @@
     schedule.py     how many steps, and after which ones to test and save
     batches.py      which rows are learned together
     collate.py      rows as tensors
+    sharing.py      a system message that all rows share is read once for each batch
     loss.py         the loss, on learned positions only
     learner.py      one step, one validation, and what to do when memory runs short
     trainer.py      TRL's SFTTrainer, driven by the parts above

@@ -12,15 +12,19 @@ from backend.rows_on_disk import TokenRow
 if TYPE_CHECKING:
     import torch
 
+WORTH_SHARING = 8  # tokens: below this, reading them apart costs more than it saves
+
 
 @dataclass(frozen=True)
 class Batch:
     """inputs: arguments of the model's forward pass, each (rows, length). scored: bool, of the same shape, true where
-    the next token is learned. targets: those next tokens, in the order in which `scored` is true."""
+    the next token is learned. targets: those next tokens, in the order in which `scored` is true. beginning: (1,
+    length), what stands before each row of `inputs` and is the same for all of them; None if nothing is."""
 
     inputs: dict[str, torch.Tensor]
     scored: torch.Tensor
     targets: torch.Tensor
+    beginning: torch.Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -28,19 +32,27 @@ class Collator:
     """packed: rows are joined into one and told apart by their positions, instead of padded to the longest.
 
     masked: an attention mask marks the padding. A model that only looks back needs none, since padding stands on the
-    right; without a mask attention takes its fast path.
+    right; without a mask attention takes its fast path. sharing: a beginning that all rows have in common, such as
+    the system message, is split off, to be read once.
     """
 
     pad_id: int
     device: str
     packed: bool = False
     masked: bool = False
+    sharing: bool = False
 
     def __call__(self, rows: Sequence[TokenRow]) -> Batch:
         """Raises ValueError without rows."""
-        return self._joined(rows) if self.packed else self._padded(rows)
+        if self.packed:
+            return self._joined(rows)
+        shared = common_beginning(rows) if self.sharing else 0
+        if shared < WORTH_SHARING:
+            return self._padded(rows)
+        rest = [TokenRow(row.input_ids[shared:], row.labels[shared:], row.learned) for row in rows]
+        return self._padded(rest, rows[0].input_ids[:shared])
 
-    def _padded(self, rows: Sequence[TokenRow]) -> Batch:
+    def _padded(self, rows: Sequence[TokenRow], beginning: Any = None) -> Batch:
         import torch
 
         shape = (len(rows), max(row.tokens for row in rows))
@@ -50,7 +62,8 @@ class Collator:
             ids[index, : row.tokens] = torch.as_tensor(row.input_ids)
             labels[index, : row.tokens] = torch.as_tensor(row.labels)
             mask[index, : row.tokens] = 1
-        return self._batch({"input_ids": ids, **({"attention_mask": mask} if self.masked else {})}, labels)
+        first = None if beginning is None else torch.as_tensor(beginning)[None].long()
+        return self._batch({"input_ids": ids, **({"attention_mask": mask} if self.masked else {})}, labels, first)
 
     def _joined(self, rows: Sequence[TokenRow]) -> Batch:
         import torch
@@ -61,7 +74,9 @@ class Collator:
         labels[positions == 0] = IGNORED  # the first token of a row follows nothing
         return self._batch({"input_ids": ids, "position_ids": positions}, labels)
 
-    def _batch(self, inputs: dict[str, torch.Tensor], labels: torch.Tensor) -> Batch:
+    def _batch(
+        self, inputs: dict[str, torch.Tensor], labels: torch.Tensor, beginning: torch.Tensor | None = None
+    ) -> Batch:
         import torch
 
         following = torch.full_like(labels, IGNORED)
@@ -69,7 +84,21 @@ class Collator:
         scored = following != IGNORED
         targets = following[scored]
         moved = {name: tensor.to(self.device) for name, tensor in inputs.items()}
-        return Batch(moved, scored.to(self.device), targets.to(self.device))
+        first = None if beginning is None else beginning.to(self.device)
+        return Batch(moved, scored.to(self.device), targets.to(self.device), first)
+
+
+def common_beginning(rows: Sequence[TokenRow]) -> int:
+    """Tokens at the beginning of `rows` that are the same in all of them and before anything is learned: the last one
+    left out predicts the first learned token at the earliest. 0 for a single row."""
+    import numpy as np
+
+    if len(rows) < 2:
+        return 0
+    unlearned = min(int(np.argmax(row.labels != IGNORED)) if row.learned else row.tokens for row in rows)
+    limit = max(0, unlearned - 1)
+    same = (np.stack([row.input_ids[:limit] for row in rows]) == rows[0].input_ids[:limit]).all(axis=0)
+    return limit if same.all() else int(np.argmin(same))
 
 
 def needs_mask(config: Any) -> bool:

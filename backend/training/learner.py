@@ -34,7 +34,7 @@ class Learner:
         self, collator: Collator, device: Device, settings: TrainSettings, tell: Callable[[str, str, str], None]
     ) -> None:
         self.micro = settings.per_device_train_batch_size
-        self._collator, self._device, self._tell = collator, device, tell
+        self.collator, self._device, self._tell = collator, device, tell
         self._rescues = 0
 
     def learn(self, model: Any, rows: Sequence[TokenRow], backward: Callable[[torch.Tensor], None]) -> torch.Tensor:
@@ -59,7 +59,7 @@ class Learner:
         total = torch.zeros((), device=self._device.kind)
         for part in self._parts(rows):
             with self._device.autocast():
-                loss = summed_loss(model, self._collator(part)) / max(1, learned)
+                loss = summed_loss(model, self.collator(part)) / max(1, learned)
             backward(loss)
             total += loss.detach()
         return total
@@ -68,7 +68,7 @@ class Learner:
         total = 0.0
         for part in self._parts(rows):
             with self._device.autocast():
-                total += float(summed_loss(model, self._collator(part)))
+                total += float(summed_loss(model, self.collator(part)))
         return total / max(1, sum(row.learned for row in rows))
 
     def _parts(self, rows: Sequence[TokenRow]) -> list[list[TokenRow]]:

@@ -28,11 +28,24 @@ def learned_logits(model: Any, batch: Batch) -> torch.Tensor:
     """(learned positions, vocabulary): what the model predicts where a token is learned.
 
     A hook hands only those positions to the output layer, so that whatever a family does around it (scaling,
-    capping) stays as it is.
+    capping) stays as it is. A common beginning is read once; the rows go on from its keys and values, and its
+    gradient is the sum of theirs, as if each had read it.
     """
-    hook = model.get_output_embeddings().register_forward_pre_hook(lambda _, given: (given[0][batch.scored][None],))
+    if batch.beginning is None:
+        return _logits(model, batch.scored, **batch.inputs, use_cache=False)
+    from transformers import DynamicCache
+
+    cache = DynamicCache(config=model.config)
+    nowhere = batch.scored.new_zeros(batch.beginning.shape)
+    _logits(model, nowhere, input_ids=batch.beginning, cache=cache, use_cache=True)
+    cache.batch_repeat_interleave(len(batch.scored))
+    return _logits(model, batch.scored, **batch.inputs, cache=cache, use_cache=True)
+
+
+def _logits(model: Any, scored: torch.Tensor, **inputs: Any) -> torch.Tensor:
+    hook = model.get_output_embeddings().register_forward_pre_hook(lambda _, given: (given[0][scored][None],))
     try:
-        logits: torch.Tensor = model(**batch.inputs, use_cache=False).logits
+        logits: torch.Tensor = model(**inputs).logits
     finally:
         hook.remove()
     return logits[0]

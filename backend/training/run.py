@@ -16,6 +16,7 @@ from backend.training.collate import Collator, needs_mask
 from backend.training.learner import Learner
 from backend.training.practice import TESTED_ROWS, Practice, Work
 from backend.training.schedule import schedule
+from backend.training.sharing import with_sharing
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +50,7 @@ def run(context: Work) -> dict[str, Any]:
     engine = trainer.build(net, practice)
     model.settle(net, place)
     fused_lora.fuse(net)
+    learner.collator = with_sharing(collator, net, train, spec.settings, place)
     before = proof.fingerprint(net, spec.model.path)
 
     step = _practise(practice, engine, net)

@@ -15,11 +15,12 @@ from backend.rows_on_disk import TokenRow, read_rows, write_rows
 from backend.specs import TrainSettings
 from backend.training import batches, device, fused_lora, model
 from backend.training.answers import worth_the_time
-from backend.training.collate import Collator
+from backend.training.collate import Collator, common_beginning
 from backend.training.device import Device, choose
 from backend.training.history import History
 from backend.training.loss import summed_loss
 from backend.training.schedule import schedule
+from backend.training.sharing import with_sharing
 from tests.backend.tiny_run import make_model
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
@@ -30,14 +31,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_model(tmp_path_factory.mktemp("model"))
 
 
-def rows(*lengths: int, seed: int = 0) -> list[TokenRow]:
+def rows(*lengths: int, seed: int = 0, beginning: int = 0) -> list[TokenRow]:
+    """Random rows, half of their tokens learned; before each the same `beginning` tokens, only read."""
+    common = np.arange(4, 4 + beginning, dtype=np.int32)
     draw = np.random.default_rng(seed)
     made = []
     for length in lengths:
         ids = draw.integers(4, 44, length).astype(np.int32)
         labels = np.where(draw.random(length) < 0.5, ids, -100).astype(np.int32)
         labels[0], labels[-1] = -100, ids[-1]
-        made.append(TokenRow(ids, labels, int((labels != -100).sum())))
+        labels = np.concatenate([np.full(beginning, -100, dtype=np.int32), labels])
+        made.append(TokenRow(np.concatenate([common, ids]), labels, int((labels != -100).sum())))
     return made
 
 
@@ -71,14 +75,52 @@ def lora(folder: Path, *, fused: bool, place: Device = Device("cpu", "fp32"), **
     return net
 
 
-@pytest.mark.parametrize(("packed", "masked"), [(False, False), (False, True), (True, False)])
-def test_the_loss_and_its_gradients_are_those_of_each_row_alone(folder: Path, packed: bool, masked: bool) -> None:
-    net, some = lora(folder, fused=False), rows(9, 4, 17, 2)
-    ours = summed_loss(net, Collator(0, "cpu", packed, masked)(some))
+@pytest.mark.parametrize("how", [{}, {"masked": True}, {"packed": True}, {"sharing": True}], ids=str)
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+def test_the_loss_and_its_gradients_are_those_of_each_row_alone(
+    folder: Path, attention: str, how: dict[str, bool]
+) -> None:
+    net, some = lora(folder, fused=False), rows(9, 4, 17, 2, beginning=12)
+    net.set_attn_implementation(attention)
+    batch = Collator(0, "cpu", **how)(some)
+    assert (batch.beginning is not None) == ("sharing" in how)
+    ours = summed_loss(net, batch)
     plain = plain_loss(net, some)
     assert ours.item() == pytest.approx(plain.item(), rel=1e-5)
     one, other = gradients(net, ours), gradients(net, plain_loss(net, some))
     assert all(one[name].allclose(other[name], rtol=1e-3, atol=1e-5) for name in other)
+
+
+@pytest.mark.parametrize(
+    ("ids", "labels", "shared"),
+    [
+        ([[5, 6, 7, 8], [5, 6, 9, 8]], [[-100, -100, 7, 8], [-100, -100, 9, 8]], 1),  # the 6 predicts what is learned
+        ([[5, 6, 7, 8], [5, 6, 9, 8]], [[-100, -100, -100, 8], [-100, -100, -100, 8]], 2),
+        ([[5, 6, 7, 8], [4, 6, 7, 8]], [[-100, -100, -100, 8], [-100, -100, -100, 8]], 0),
+        ([[5, 6, 7], [5, 6, 7]], [[-100, 6, 7], [-100, -100, 7]], 0),
+        ([[5, 6, 7, 8]], [[-100, -100, -100, 8]], 0),
+    ],
+)
+def test_a_beginning_ends_before_anything_is_learned(
+    ids: list[list[int]], labels: list[list[int]], shared: int
+) -> None:
+    made = [
+        TokenRow(np.array(one, dtype=np.int32), np.array(two, dtype=np.int32), sum(label != -100 for label in two))
+        for one, two in zip(ids, labels, strict=True)
+    ]
+    assert common_beginning(made) == shared
+
+
+def test_beginnings_are_shared_only_where_that_is_exact(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place, plain, some = Device("cpu", "fp32"), Collator(0, "cpu"), rows(9, 4, beginning=12)
+    net = lora(folder, fused=True)
+    assert with_sharing(plain, net, some, TrainSettings(), place).sharing
+    assert not with_sharing(plain, net, rows(9, 4), TrainSettings(), place).sharing
+    assert not with_sharing(plain, net, some, TrainSettings(lora_dropout=0.1), place).sharing
+    assert not with_sharing(plain, net, some, TrainSettings(gradient_checkpointing=True), place).sharing
+    forgets = net.get_base_model().forward
+    monkeypatch.setattr(net.get_base_model(), "forward", lambda *a, cache=None, **k: forgets(*a, **k))
+    assert not with_sharing(plain, net, some, TrainSettings(), place).sharing
 
 
 def test_the_fused_layers_give_the_same_loss_and_gradients(folder: Path) -> None:
