@@ -1,0 +1,137 @@
+"""The commands as a person types them: their JSON, their words, their exit codes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend.settings import SAMPLES, Workspace
+from ui.command_line import main
+
+ORDERS = str(SAMPLES / "orders.jsonl")
+
+
+class Shell:
+    """Runs commands in a workspace; `code`, `answer` (the JSON document) and `said` (stderr) are of the last."""
+
+    def __init__(self, workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+        self.workspace, self.capsys = workspace, capsys
+        self.code, self.answer, self.said = 0, None, ""
+
+    def __call__(self, *arguments: str) -> Any:
+        self.code = main([*arguments, "--json", "--workspace", str(self.workspace.root)])
+        out, self.said = self.capsys.readouterr()
+        self.answer = json.loads(out)
+        return self.answer
+
+
+@pytest.fixture
+def app(
+    workspace_with_model: Workspace, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Shell:
+    monkeypatch.setenv("APPRENTICE_HOME", str(workspace_with_model.root))
+    return Shell(workspace_with_model, capsys)
+
+
+def written(path: Path, *lines: object) -> str:
+    path.write_text("\n".join(line if isinstance(line, str) else json.dumps(line) for line in lines), "utf-8")
+    return str(path)
+
+
+def chat(question: str, answer: str | None) -> dict[str, Any]:
+    messages = [{"role": "user", "content": question}]
+    return {"messages": messages + ([{"role": "assistant", "content": answer}] if answer is not None else [])}
+
+
+def test_check_has_the_promised_keys(app: Shell) -> None:
+    report = app("check", ORDERS)
+    assert app.code == 0
+    assert {"format", "encoding", "rows", "usable", "problems", "duplicates", "split", "tokens"} <= set(report)
+    assert (report["rows"], report["usable"], report["problems"]) == (240, 240, [])
+    assert set(report["tokens"]) == {"total", "learned", "longest", "truncated"}
+    assert report["split"]["train"] + report["split"]["validation"] == 240
+
+
+def test_fix_then_check_is_clean(app: Shell, tmp_path: Path) -> None:
+    rows = [chat(f"question number {i}?", f"answer to {i}, in some words") for i in range(20)]
+    file = written(tmp_path / "d.jsonl", *rows, chat("a question left alone", None), "{broken", rows[0])
+    before = app("check", file)
+    assert {p["line"] for p in before["problems"] if p["severity"] == "error"} == {21, 22}
+    fixed = app("fix", file, "-o", str(tmp_path / "clean.jsonl"))
+    assert fixed["dropped"] == 3
+    log = [json.loads(line) for line in Path(fixed["log"]).read_text("utf-8").splitlines()]
+    assert {entry["line"] for entry in log} == {21, 22, 23}
+    after = app("check", str(tmp_path / "clean.jsonl"))
+    assert (after["rows"], after["usable"]) == (20, 20)
+    assert not [p for p in after["problems"] if p["severity"] == "error"]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(b"", "empty"), (b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR", "no data set"), (b"\n\n\n", "empty")],
+)
+def test_a_file_that_is_no_data_set_is_refused_in_a_sentence(
+    app: Shell, tmp_path: Path, content: bytes, said: str
+) -> None:
+    (tmp_path / "file.jsonl").write_bytes(content)
+    answer = app("train", "--data", str(tmp_path / "file.jsonl"))
+    assert app.code == 1
+    assert answer["what"]
+    assert "Traceback" not in app.said
+    assert app("runs") == {"runs": []}
+
+
+def test_a_row_without_an_answer_is_named_and_nothing_starts(app: Shell, tmp_path: Path) -> None:
+    rows = [chat(f"question number {i}?", f"answer to {i}, in some words") for i in range(12)]
+    answer = app("train", "--data", written(tmp_path / "d.jsonl", *rows, chat("alone", None)))
+    assert app.code == 1
+    assert "Row 13 (line 13)" in answer["why"]
+    assert app("runs") == {"runs": []}
+
+
+def test_a_misspelt_setting_names_the_nearest(app: Shell) -> None:
+    answer = app("train", "--data", ORDERS, "--set", "learnin_rate=1e-4")
+    assert (app.code, answer["error"]) == (1, "BadSetting")
+    assert "'learning_rate'" in answer["why"]
+
+
+@pytest.mark.parametrize("command", ["show", "stop", "resume", "delete"])
+@pytest.mark.parametrize("run", ["nosuch", "../../etc", "; touch x", "$(x)", "/etc/passwd"])
+def test_a_run_that_is_none_is_refused(app: Shell, command: str, run: str) -> None:
+    app(command, run)
+    assert app.code == 1
+
+
+def test_a_command_that_does_not_exist_is_wrong_usage() -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["dance"])
+    assert ended.value.code == 2
+
+
+def test_doctor_tells_the_hardware_and_the_packages(app: Shell) -> None:
+    told = app("doctor")
+    assert {"hardware", "packages", "problems"} <= set(told)
+    assert told["hardware"]["memory_total_mib"] > 0
+    assert told["packages"]["transformers"]
+
+
+def test_what_doctor_prints_can_be_given_back_as_a_machine(app: Shell, tmp_path: Path) -> None:
+    file = written(tmp_path / "machine.json", app("doctor")["hardware"])
+    assert {"hardware", "model", "settings", "estimate", "reasons", "others"} <= set(
+        app("recommend", "--hardware", file)
+    )
+
+
+def test_estimate_has_the_promised_keys(app: Shell) -> None:
+    found = app("estimate", "--model", "HuggingFaceTB/SmolLM2-135M-Instruct", "--max-tokens", "512", "--batch", "4")
+    assert {"memory", "fits", "time"} <= set(found)
+    assert found["memory"]["total_mib"] == pytest.approx(sum(found["memory"]["parts"].values()), rel=0.01)
+
+
+def test_a_workspace_that_can_not_be_written_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("not a folder", "utf-8")
+    assert main(["runs", "--workspace", str(tmp_path / "file" / "inside")]) == 1
+    assert "can't be written" in capsys.readouterr().err
