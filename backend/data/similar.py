@@ -3,7 +3,7 @@
 A text is the set of its word pairs (each word with the next one). Two texts are almost the same when their sets
 have a Jaccard similarity of at least THRESHOLD and their numbers agree: "order 17" is not "order 18".
 
-How: MinHash is not needed. Two sets that similar must share one of the few rarest members of each (prefix
+How: MinHash is not needed. Two sets that similar must share two of the few rarest members of each (prefix
 filtering: Chaudhuri, Ganti and Kaushik, "A Primitive Operator for Similarity Joins in Data Cleaning", ICDE 2006;
 Bayardo, Ma and Srikant, "Scaling Up All Pairs Similarity Search", WWW 2007). So only texts that share a rare
 member are compared, and each comparison is exact: no pair is missed and none is made up. All of it runs as
@@ -13,7 +13,7 @@ Word pairs in more than FORM of the texts are the form of the data (an instructi
 its content, and are left out of the sets, unless nothing else is in a text.
 
 Bounded: in data where very many texts share their rarest members (a file made from one template) at most
-_CANDIDATES comparisons a text are made, nearest rows first.
+_SHARED shared members a text are looked at, nearest rows first.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ FORM = 0.15  # of the texts, and more than _FORM_LEAST of them
 _FORM_LEAST = 10
 _BLOCK = 2048  # texts looked at together; their number must fit in 11 bits
 _BUCKETS = 22  # bits, at most, of the table that counts in how many texts a word pair stands
-_CANDIDATES = 10
-_COUNTED = 16  # blocks counted together
+_SHARED = 60
+_COUNTED = 10  # blocks, spread over the texts, that tell how common a word pair is
 _PAIRS = 2048  # pairs compared together; their number must fit in 11 bits
 
 
@@ -51,8 +51,9 @@ def similar_pairs(texts: Sequence[str], threshold: float = THRESHOLD) -> list[tu
 def _sets_of(texts: Sequence[str]) -> _Sets:
     with ThreadPoolExecutor(os.cpu_count()) as threads:  # numpy works on several cores at once
         blocks = list(threads.map(block, (texts[i : i + _BLOCK] for i in range(0, len(texts), _BLOCK))))
-        form = max(_FORM_LEAST, int(FORM * len(texts)))
-        commonness = _commonness(blocks, form)
+        sample = blocks[:: -(-len(blocks) // _COUNTED)]
+        form = max(_FORM_LEAST, int(FORM * sum(len(part.words) for part in sample)))
+        commonness = _commonness(sample, form)
         return _Sets.of(list(threads.map(lambda part: _rarest_first(part, commonness, form), blocks)))
 
 
@@ -75,11 +76,11 @@ def _bucket(members: Hashes, table: Numbers) -> Numbers:
 
 
 def _commonness(blocks: Sequence[Block], form: int) -> Numbers:
-    """How often the members of each bucket stand in the texts; where that is more than `form`, in how many texts."""
-    counts = np.zeros(1 << min(_BUCKETS, sum(len(part.members) for part in blocks).bit_length() + 4), np.int64)
-    for i in range(0, len(blocks), _COUNTED):
-        members = np.concatenate([part.members for part in blocks[i : i + _COUNTED]])
-        counts += np.bincount(_bucket(members, counts), minlength=len(counts))
+    """How often the members of each bucket stand in a sample of the texts; where that is more than `form`, in how
+    many texts. Which order the members have matters only for speed, so a sample will do."""
+    members = np.concatenate([part.members for part in blocks])
+    counts = np.zeros(1 << min(_BUCKETS, len(members).bit_length() + 4), np.int64)
+    counts += np.bincount(_bucket(members, counts), minlength=len(counts))
     often = counts > form
     if often.any():
         counts[often] = 0
@@ -129,8 +130,9 @@ def _rarest_first(part: Block, commonness: Numbers, form: int) -> tuple[Hashes, 
 
 
 def _candidates(sets: _Sets, threshold: float) -> tuple[Numbers, Numbers]:
-    """Pairs of texts that share a rare member, whose sizes allow the threshold and whose numbers agree."""
-    prefix = np.where(sets.sizes > 0, sets.sizes - np.ceil(threshold * sets.sizes).astype(np.int64) + 1, 0)
+    """Pairs of texts that share two of their rarest members (one where a text has no more), whose sizes allow the
+    threshold and whose numbers agree."""
+    prefix = np.minimum(sets.sizes, sets.sizes - np.ceil(threshold * sets.sizes).astype(np.int64) + 2)
     places = _ranges(sets.starts, prefix)
     order = np.argsort(sets.members[places])
     shared, places = sets.members[places[order]], places[order]
@@ -138,7 +140,7 @@ def _candidates(sets: _Sets, threshold: float) -> tuple[Numbers, Numbers]:
     left_of_set = sets.starts[owners] + sets.sizes[owners] - places  # members from this one on
     at = np.arange(len(shared), dtype=np.int64)
     found: list[Numbers] = [np.empty(0, np.int64)]
-    budget = _CANDIDATES * len(prefix) + 100_000
+    budget = _SHARED * len(prefix) + 100_000
     for distance in range(1, len(shared)):
         at = at[: np.searchsorted(at, len(shared) - distance)]
         at = at[shared[at] == shared[at + distance]]
@@ -146,11 +148,14 @@ def _candidates(sets: _Sets, threshold: float) -> tuple[Numbers, Numbers]:
             break
         a, b = owners[at], owners[at + distance]
         needed = threshold / (1 + threshold) * (sets.sizes[a] + sets.sizes[b])
-        possible = np.minimum(left_of_set[at], left_of_set[at + distance])  # if this is the first shared member
+        possible = np.minimum(left_of_set[at], left_of_set[at + distance]) + 1  # if this is the second shared one
         fit = (possible >= needed) & (sets.numbers[a] == sets.numbers[b])
-        found.append(np.unique(np.minimum(a, b)[fit] << 32 | np.maximum(a, b)[fit]))
+        found.append(np.minimum(a, b)[fit] << 32 | np.maximum(a, b)[fit])
         budget -= len(found[-1])
-    pairs = np.unique(np.concatenate(found))
+    pairs = np.concatenate(found)
+    pairs.sort()
+    single = sets.sizes[pairs >> 32] == 1
+    pairs = np.unique(np.concatenate([pairs[1:][pairs[1:] == pairs[:-1]], pairs[single]]))
     return pairs >> 32, pairs & ((1 << 32) - 1)
 
 

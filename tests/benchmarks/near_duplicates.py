@@ -5,6 +5,7 @@ other punctuation. The peer is datasketch as its documentation shows it (128 per
 same word pairs as sets, hashed in one batch a text (`update_batch`); a second, faster peer hashes all texts in one
 call (`MinHash.generator`). Ours uses all cores, the peer has no way to. Threshold 0.75 is ours; the peer's LSH at
 0.7 finds more of the edits than at 0.8, its pairs are not verified, as is usual. Both start from the same strings.
+The ways take turns and the best of RUNS counts, since other work on the machine only ever slows one down.
 
 A pair counts as right when it is a text and its edited copy. Recall is over the planted pairs.
 
@@ -28,6 +29,7 @@ from tests.benchmarks.chat_corpus import Words
 
 Pairs = set[tuple[int, int]]
 SHARE = 0.05
+RUNS = 4
 PEER_TEXTS = 10_000  # the peer is timed on that many, so that the benchmark ends
 
 
@@ -39,7 +41,10 @@ def main(count: int) -> None:
         "datasketch": (lambda texts: datasketch_pairs(texts, one_call=False), min(count, PEER_TEXTS)),
         "datasketch, one call": (lambda texts: datasketch_pairs(texts, one_call=True), min(count, PEER_TEXTS)),
     }
-    results = {name: measured(find, texts[:size], planted) for name, (find, size) in ways.items()}
+    results = dict.fromkeys(ways, (0.0, 0.0, 0.0))
+    for _ in range(RUNS):
+        for name, (find, size) in ways.items():
+            results[name] = max(results[name], measured(find, texts[:size], planted))
     for name, (speed, recall, precision) in results.items():
         print(f"{name:21} {speed:9,.0f} texts/s  recall {recall:.3f}  precision {precision:.4f}")
     ours, peer, batch = results.values()
