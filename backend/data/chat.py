@@ -13,6 +13,7 @@ from backend.data.rows import Message
 from backend.data.tool_calls import called_in_text, calls_from
 
 ROLES = frozenset({"system", "user", "assistant", "tool"})
+_ROLE_LIST = tuple(ROLES)  # a role in a file may be anything, even what has no hash
 _SAME = {"developer": "system", "function": "tool"}  # OpenAI's newer and older names
 _ALIASES = {
     **dict.fromkeys(("human", "person", "customer", "prompter", "question", "usr"), "user"),
@@ -52,6 +53,8 @@ def from_json(text: str, what: str) -> Any:
 def _message(item: Any, number: int, lenient: bool, unread: set[str]) -> Message:
     if not isinstance(item, dict):
         raise RowFault("bad_message", f"Message {number} is not an object.", "", excerpt(str(item)))
+    if len(item) == 2 and isinstance(item.get("content"), str) and item.get("role") in _ROLE_LIST:
+        return item  # as it should be, and as it nearly always is
     keys = {key for key, value in item.items() if value is not None}
     role_key = next((key for key in (ROLE_KEYS if lenient else ROLE_KEYS[:1]) if key in keys), None)
     content_key = next((key for key in (_CONTENT_KEYS if lenient else _CONTENT_KEYS[:1]) if key in keys), None)

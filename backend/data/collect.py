@@ -122,6 +122,9 @@ class Collector:
         self.total_rows += 1
         if self.total_rows <= _ORIGINALS and not isinstance(value, RowFault):
             self.originals[self.total_rows] = value
+        if isinstance(value, RowFault):
+            self._add(line, value)
+            return
         try:
             row = self._row(line, value)
         except RowFault as fault:
@@ -132,8 +135,6 @@ class Collector:
             self._kept += sum([len(m["content"]) for m in row.messages]) + len(row.text or "")
 
     def _row(self, line: int, value: Any) -> Row:
-        if isinstance(value, RowFault):
-            raise value
         if not isinstance(value, dict):
             raise RowFault(
                 "not_an_object",

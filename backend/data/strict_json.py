@@ -117,6 +117,8 @@ def _only_surrogates(line: bytes) -> bool:
 
 
 def _check_depth(line: bytes, limit: int) -> None:
+    if line.count(b"[") + line.count(b"{") <= limit:
+        return
     depth = 0
     for match in _TOKEN.finditer(line):
         token = match.group()
