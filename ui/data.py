@@ -16,6 +16,7 @@ from ui.messages import handler
 from ui.parts import LISTEN, Given, Kept, Updates, button, drawn, pressable, pressed, primary
 
 TABLE_HEADERS = ["What is asked", "What it should answer"]
+NOTHING_YET = "Bring your examples, or take ours to try it out.", "Then you see what it will learn."
 EMPTY_TABLE = [["", ""] for _ in range(5)]
 
 
@@ -48,9 +49,7 @@ class DataTab:
         samples = data_views.samples(self.services.samples())
         if not choice.data_id:
             return {
-                self.line: cards.guide(
-                    2, "Bring your examples, or take ours to try it out.", "Then you see what it will learn."
-                ),
+                self.line: cards.guide(2, *NOTHING_YET),
                 self.chooser: gr.update(open=True),
                 self.samples: samples,
                 self.found: gr.update(visible=False),
@@ -91,7 +90,7 @@ class DataTab:
 
 def build(services: Any, kept: Kept) -> DataTab:
     """Draws the tab inside the current gr.Tab."""
-    line = drawn(elem_classes="guide")
+    line = drawn(cards.guide(2, *NOTHING_YET), elem_classes="guide")
     with gr.Accordion("Choose examples", open=True, elem_classes="fold-block") as chooser:
         samples = pressable()
         with gr.Tabs(elem_classes="ways"):

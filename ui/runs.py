@@ -41,7 +41,7 @@ class RunsTab:
 
 def build(services: Any, kept: Kept) -> RunsTab:
     """Draws the tab inside the current gr.Tab."""
-    line = drawn(elem_classes="guide")
+    line = drawn(cards.guide(0, "One moment.", ""), elem_classes="guide")
     drawn_list = pressable(elem_id="runs")
     tab = RunsTab(services, line, drawn_list)
 

@@ -68,7 +68,7 @@ class ShareTab:
 
 def build(services: Any, kept: Kept) -> ShareTab:
     """Draws the tab inside the current gr.Tab."""
-    line = drawn(elem_classes="guide")
+    line = drawn(cards.guide(5, "One moment.", ""), elem_classes="guide")
     kind = gr.Radio(
         choices({}),
         value="gguf:Q8_0",

@@ -79,7 +79,7 @@ class StartTab:
 
 def build(services: Any, kept: Kept) -> StartTab:
     """Draws the tab inside the current gr.Tab."""
-    line = drawn(elem_classes="guide")
+    line = drawn(cards.guide(1, "Say what it should learn.", "Then you bring examples of it."), elem_classes="guide")
     task = gr.Radio(
         [("\n".join(words), key) for key, words in TASKS.items()],
         label="What should it learn?",
@@ -89,9 +89,8 @@ def build(services: Any, kept: Kept) -> StartTab:
         [STABLE, CHANGING], value=STABLE, label="Do the right answers change often?", elem_classes="choices inline"
     )
     advice = drawn()
-    with gr.Row(elem_classes="pair", equal_height=True):
-        machine = drawn(cards.card("Your computer", lead="Looking at what it can do."))
-        model = drawn(cards.card("The model", lead="Working out which one fits."))
+    machine = drawn(cards.card("Your computer", lead="Looking at what it can do."))
+    model = drawn(cards.card("The model", lead="Working out which one fits."))
     with gr.Accordion("Other models", open=False, elem_classes="fold-block"):
         others = pressable()
     with gr.Row(elem_classes="actions"):

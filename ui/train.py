@@ -106,9 +106,9 @@ class TrainTab:
 
 def build(services: Any, kept: Kept) -> TrainTab:
     """Draws the tab inside the current gr.Tab."""
-    line = drawn(elem_classes="guide")
+    line = drawn(cards.guide(3, "Working out what training will take here.", ""), elem_classes="guide")
     with gr.Column() as before:
-        plan = drawn()
+        plan = drawn(cards.card(train_views.PLAN, lead="One moment."))
         with gr.Accordion("Advanced: every number of the recipe", open=False, elem_classes="fold-block"):
             inputs = advanced.build()
             back = button("Back to the recommended numbers")

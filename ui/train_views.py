@@ -13,6 +13,7 @@ from ui import cards, curve, messages, present
 from ui.help_text import SETTINGS
 from ui.records import Curve, Plan
 
+PLAN = "What is about to happen"
 METHODS = {
     "lora": ("a small addition to the model", "LoRA"),
     "qlora": ("a small addition to the model, squeezed to 4 bits", "QLoRA"),
@@ -63,7 +64,7 @@ def plan(ahead: Plan, why: Mapping[str, str], by_hand: Collection[str]) -> str:
         said = f"Needs {present.size(ahead.memory_mib)} {of_memory}."
         bar = cards.memory_bar(present.memory_parts(ahead.memory_parts), ahead.have_mib, said)
     return cards.card(
-        "What is about to happen",
+        PLAN,
         cards.facts(numbers),
         bar,
         cards.rows(_plan_lines(ahead)),

@@ -61,7 +61,7 @@ def no_model(services: Any, choice: Choice) -> str:
 
 def build(services: Any, kept: Kept) -> TryTab:
     """Draws the tab inside the current gr.Tab."""
-    line = drawn(elem_classes="guide")
+    line = drawn(cards.guide(4, "One moment.", ""), elem_classes="guide")
     talk = gr.State([])
     proof = drawn()
     shown = drawn(conversation([]), elem_classes="talk", elem_id="talk")
