@@ -37,6 +37,12 @@ def question(row: Row) -> str:
     return "\n".join([content(m) for m in row.messages if m["role"] == "user"])
 
 
+def opening(row: Row) -> str:
+    """What a person knows the row by: its first question, else the first that it says."""
+    said = [m for m in row.messages if content(m).strip()]
+    return row.text or next((content(m) for m in (*(m for m in said if m["role"] == "user"), *said)), "")
+
+
 def whole(row: Row) -> str:
     """All that is said in this row, or the text of a document."""
     if row.text is not None:

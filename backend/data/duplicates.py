@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 import orjson
 
 from backend.data.conversation import content, last_answer, question, whole
-from backend.data.excerpt import excerpt
 from backend.data.kinds import problem
 from backend.data.rows import Message, Problem, Row
 from backend.data.same import Groups, same_rows
@@ -66,8 +65,7 @@ def problems(rows: Sequence[Row], twice: Duplicates | None = None) -> Iterator[P
     for first, *others in twice.groups:
         for i in others:
             if i not in exact:
-                message = f"This row says almost the same as line {rows[first].line}."
-                yield problem(rows[i], "near_duplicate", message, excerpt(question(rows[i]) or whole(rows[i])))
+                yield problem(rows[i], "near_duplicate", f"This row says almost the same as line {rows[first].line}.")
 
 
 def connected(groups: Iterable[Sequence[int]]) -> Groups:

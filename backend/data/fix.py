@@ -30,7 +30,9 @@ EVERYWHERE = {  # two more fixes that are no answer to one row's problem
     "remove_system": "Take the system message out of every row.",
 }
 FIXABLE = (*(kind for kind, about in KINDS.items() if about.fix), *EVERYWHERE)
-# What `fix` accepts when nothing else is said: every error, and what no one can want otherwise.
+# ALL leaves nothing to mend, but also leaves out rows that may be meant; USUAL mends every error, and what no one
+# can want otherwise.
+ALL = tuple(kind for kind in FIXABLE if kind not in EVERYWHERE)
 USUAL = (
     *(kind for kind, about in KINDS.items() if about.fix and about.severity == "error"),
     *("mojibake", "control_characters", "system_not_first", "same_role_twice", "duplicate"),

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from backend.data.conversation import opening
+from backend.data.excerpt import excerpt
 from backend.data.rows import Problem, Row, Severity
 
 _LEAVE_OUT = "Leave this row out."
@@ -77,7 +79,11 @@ def title(kind: str) -> str:
 
 
 def problem(row: Row | None, kind: str, message: str, quote: str = "") -> Problem:
-    """A Problem of `kind` with that kind's severity and fix; row None: about the file as a whole (line 0, row 0)."""
+    """A Problem of `kind` with that kind's severity and fix; row None: about the file as a whole (line 0, row 0).
+
+    quote: the row's opening, when not given.
+    """
     about = KINDS[kind]
     line, number = (row.line, row.row) if row else (0, 0)
+    quote = quote or (excerpt(opening(row)) if row else "")
     return Problem(line, number, kind, about.severity, message, about.fix, quote)

@@ -51,6 +51,7 @@ def test_a_planted_fault_is_found_at_its_line_and_nothing_else_is(kind: str) -> 
     assert [(p.line, p.row, p.kind) for p in found] == [(1018, 18, kind)]
     assert found[0].message.endswith(".")
     assert found[0].fix.endswith(".")
+    assert found[0].quote
 
 
 def test_clean_rows_have_no_problem_and_many_faults_are_all_found() -> None:

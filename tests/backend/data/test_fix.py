@@ -19,7 +19,7 @@ from backend.errors import BadSetting, WorkspaceProblem
 from tests.backend.data.builders import SYSTEM, WordTokeniser, chat, clean_row, clean_rows, dataset
 from tests.backend.data.test_check import PLANTED
 
-ALL = {kind: "all" for kind in FIXABLE if kind not in fix.EVERYWHERE}
+ALL = dict.fromkeys(fix.ALL, "all")
 
 
 def mended(data: DataSet, accept: Mapping[str, object]) -> Fixed:
@@ -41,6 +41,12 @@ def test_fixing_everything_leaves_nothing_to_fix_and_does_not_touch_the_source()
     assert data.rows == before
     assert {p.kind for p in check(fixed.dataset).problems} <= {"too_few"}
     assert mended(fixed.dataset, ALL).changes == []
+
+
+def test_the_usual_fixes_leave_no_error() -> None:
+    report = check(mended(planted(), dict.fromkeys(fix.USUAL, "all")).dataset)
+    assert report.usable == report.rows
+    assert {p.severity for p in report.problems} == {"warning"}
 
 
 def test_every_difference_is_listed_and_nothing_else_is() -> None:
