@@ -1,0 +1,139 @@
+"""How fast this machine calculates, measured in two seconds and kept: what the time estimate is made from.
+
+Measured are the three things that a training step is made of: matrix products (in 16 and in 32 bits), passes over
+memory, and the time to start an operation at all. `run` is a job (it needs torch); `rates` reads what it left.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import platform
+import time
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pydantic import ValidationError
+
+from backend.estimate import Rates
+from backend.settings import Workspace
+
+if TYPE_CHECKING:
+    import torch
+
+log = logging.getLogger(__name__)
+
+_BUDGET = 0.3  # seconds for each of the measurements
+_ROWS = 1024
+_SHAPES = {"cpu": (_ROWS, 576, 1536), "cuda": (4096, 4096, 4096), "mps": (2048, 2048, 2048)}
+_OPERATIONS = 260  # that a layer starts, forward and backward, counted in a trace of the embedded model
+_SPREAD = 1.25  # as a range: the machine also does other things
+
+
+class Work(Protocol):
+    """What the job needs of the worker."""
+
+    workspace: Workspace
+
+    def progress(self, phase: str, done: int = 0, total: int = 0, seconds_left: float | None = None) -> None: ...
+
+
+def run(context: Work) -> dict[str, Any]:
+    """The job "calibrate": measures and keeps the rates. Gives them."""
+    from backend.training.device import prepare_process
+
+    prepare_process()
+    context.progress("Measuring this computer", 0, 1)
+    found = measure()
+    _file(context.workspace).write_text(json.dumps({"machine": machine(), "rates": found.model_dump()}), "utf-8")
+    context.progress("Measuring this computer", 1, 1)
+    return found.model_dump()
+
+
+def rates(workspace: Workspace) -> Rates | None:
+    """What was measured on this machine with this torch; None when nothing was, or it has changed since."""
+    try:
+        kept = json.loads(_file(workspace).read_text("utf-8"))
+        return Rates.model_validate(kept["rates"]) if kept["machine"] == machine() else None
+    except (OSError, ValueError, KeyError, TypeError, ValidationError):
+        return None
+
+
+def machine() -> str:
+    """What the measurement depends on: the computer, the cores that may be used and the version of torch."""
+    from backend.hardware import container
+
+    try:
+        version = metadata.version("torch")
+    except metadata.PackageNotFoundError:
+        version = ""
+    return f"{platform.node()} {platform.machine()} {container.cores()} {os.cpu_count()} {version}"
+
+
+def measure() -> Rates:
+    """The rates of the device that training would take. Imports torch; takes two seconds."""
+    import torch
+
+    kind = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    wide = _products(kind, torch.float32)
+    narrow = max(_products(kind, torch.bfloat16), wide)
+    return Rates(
+        rate16=narrow,
+        rate32=wide,
+        bandwidth=_bandwidth(kind),
+        launch=_OPERATIONS * _start(kind),
+        spread=_SPREAD,
+        basis="measured",
+    )
+
+
+def _products(kind: str, dtype: torch.dtype) -> float:
+    """FLOP/s of matrix products."""
+    import torch
+
+    rows, inner, columns = _SHAPES[kind]
+    left, right = (torch.ones(shape, dtype=dtype, device=kind) for shape in ((rows, inner), (inner, columns)))
+    return 2 * rows * inner * columns / _seconds(kind, lambda: left @ right)
+
+
+def _bandwidth(kind: str) -> float:
+    """Bytes a second that an element-wise product of two tensors of a layer's size makes."""
+    import torch
+
+    one, other = (torch.ones(4 * _ROWS, 1536, dtype=torch.bfloat16, device=kind) for _ in range(2))
+    return one.nbytes / _seconds(kind, lambda: one * other)
+
+
+def _start(kind: str) -> float:
+    """Seconds to start an operation that has next to nothing to do."""
+    import torch
+
+    one = torch.ones(8, device=kind)
+    return _seconds(kind, lambda: one * one)
+
+
+def _seconds(kind: str, work: Callable[[], object], batch: int = 8) -> float:
+    """Seconds of one `work`: the median over the budget, `batch` at a time."""
+    import statistics
+
+    import torch
+
+    wait = {"cuda": torch.cuda.synchronize, "mps": torch.mps.synchronize}.get(kind, lambda: None)
+    work()
+    wait()
+    times: list[float] = []
+    until = time.perf_counter() + _BUDGET
+    while not times or time.perf_counter() < until:
+        start = time.perf_counter()
+        for _ in range(batch):
+            work()
+        wait()
+        times.append((time.perf_counter() - start) / batch)
+    return statistics.median(times)
+
+
+def _file(workspace: Workspace) -> Path:
+    return workspace.cache / "speed.json"
