@@ -117,9 +117,10 @@ class Digest:
         self._thread.start()
 
     def _run(self) -> None:
+        block = memoryview(bytearray(2 * MIB))
         with self._path.open("rb", buffering=0) as file:
-            while not self._stop.is_set() and (block := file.read(8 * MIB)):
-                self._hash.update(block)
+            while not self._stop.is_set() and (count := file.readinto(block)):
+                self._hash.update(block[:count])
 
     def result(self) -> str:
         """The digest in hexadecimal; waits until the file is read."""

@@ -55,6 +55,8 @@ def examples(blocks: Iterable[bytes], start: int | None, name: str, limits: Limi
             after += block[: max(0, 64 * KIB - len(after))]
         else:
             yield scanner.feed(block)
+    if not scanner.ended:
+        yield scanner.feed(b"", last=True)
     after = scanner.rest() + after
     if scanner.ended and name:
         second = held_list(b'{"": 0' + after)
@@ -79,6 +81,7 @@ class _Scanner:
         self._buffer = b""
         self._begin = self._at = 0  # the example looked at; marks are seen up to _at
         self._depth = 0
+        self._needed = 0  # bytes that must be there before looking again for the end of a long text
         self._some = False  # whether an example came before
         self._counted = 0  # line ends are counted up to here
         self.line = 1
@@ -88,13 +91,15 @@ class _Scanner:
         """What no example has taken."""
         return self._buffer[self._begin :]
 
-    def feed(self, block: bytes) -> list[Record]:
+    def feed(self, block: bytes, last: bool = False) -> list[Record]:
         """The examples that are complete with this block."""
         self._count_lines(self._begin)
         self._buffer = self._buffer[self._begin :] + block
         self._at, self._begin, self._counted = self._at - self._begin, 0, 0
         found: list[Record] = []
-        while not self.ended and (end := self._next_end()) is not None:
+        if len(self._buffer) - self._at >= self._needed or last:
+            self._needed = 0
+        while not self.ended and not self._needed and (end := self._next_end()) is not None:
             found += self.example(self._buffer[self._begin : end], self._buffer[end : self._at] == b",")
             self._begin = self._at
         if not self.ended and len(self._buffer) - self._begin > self._limits.line_bytes:
@@ -130,6 +135,7 @@ class _Scanner:
             byte = self._buffer[mark.start()]
             if byte == _QUOTE and mark.end() - mark.start() == 1:
                 self._at = mark.start()
+                self._needed = 2 * (len(self._buffer) - self._at)  # doubling: looked at anew each time, but few times
                 return None
             self._at = mark.end()
             if byte in _OPEN:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -76,8 +77,21 @@ def _exact(line: bytes, limits: Limits, first_line: int) -> Any:
         raise _undecodable(line, error) from error
     _check_depth(line, limits.nesting)
 
+    try:
+        value = _decoder(limits.integer_digits).decode(text)
+    except json.JSONDecodeError as error:
+        raise _bad_json(error, first_line) from error
+    if re.search(r"\\u[dD][89a-fA-F]", text):
+        _check_surrogates(value)
+    return value
+
+
+@lru_cache
+def _decoder(most_digits: int) -> json.JSONDecoder:
+    """Python's own reader, which lets us look at every object and number."""
+
     def number(digits: str) -> Any:
-        if len(digits) > limits.integer_digits:
+        if len(digits) > most_digits:
             raise RowFault(
                 "number_too_long",
                 f"This row holds a number of {len(digits):,} digits.",
@@ -86,15 +100,9 @@ def _exact(line: bytes, limits: Limits, first_line: int) -> Any:
             )
         return int(digits) if digits.lstrip("-").isdigit() else _finite(digits)
 
-    try:
-        value = json.loads(
-            text, object_pairs_hook=_unique, parse_constant=_not_a_number, parse_int=number, parse_float=number
-        )
-    except json.JSONDecodeError as error:
-        raise _bad_json(error, first_line) from error
-    if re.search(r"\\u[dD][89a-fA-F]", text):
-        _check_surrogates(value)
-    return value
+    return json.JSONDecoder(
+        object_pairs_hook=_unique, parse_constant=_not_a_number, parse_int=number, parse_float=number
+    )
 
 
 def _undecodable(line: bytes, error: UnicodeDecodeError) -> RowFault:
