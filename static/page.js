@@ -1,4 +1,4 @@
-// What the page needs beside gradio: sorting tables, and keeping the keyboard's place when a tab is opened.
+// What the page needs beside gradio: tables that sort, and names and keys for those who can't use a mouse or see.
 (() => {
   const key = (row, column) => {
     const cell = row.cells[column];
@@ -24,6 +24,24 @@
     const button = event.target.closest('button.sort');
     if (button) sort(button);
   });
+
+  // Radios of one question get one name before an arrow key is acted on, so that it moves among them.
+  document.addEventListener('keydown', (event) => {
+    if (!event.key.startsWith('Arrow') || !event.target.matches('.choices input[type=radio]')) return;
+    const radios = event.target.closest('fieldset').querySelectorAll('input[type=radio]');
+    for (const radio of radios) radio.name = radios[0].name;
+  }, true);
+
+  // Folds say whether they are open, the rail says what it is.
+  const say = (element, name, value) => {
+    if (element && element.getAttribute(name) !== value) element.setAttribute(name, value);
+  };
+  new MutationObserver(() => {
+    for (const fold of document.querySelectorAll('button.label-wrap')) {
+      say(fold, 'aria-expanded', String(fold.classList.contains('open')));
+    }
+    say(document.querySelector('#rail [role=tablist]'), 'aria-label', 'Steps and your models');
+  }).observe(document.documentElement, { childList: true, subtree: true, attributeFilter: ['class'] });
 
   // Arrow keys move along the rail of steps, as a tab list should.
   document.addEventListener('keydown', (event) => {

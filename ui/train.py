@@ -91,7 +91,7 @@ class TrainTab:
 
     def signature(self, choice: Choice) -> Hashable:
         if not choice.run_id:
-            return None
+            return choice.data_id, self.services.model_ready(choice.model_id)
         job = self.services.runner.job(choice.run_id)
         return repr((job.state, job.progress, job.stop_requested)), self.services.curve_position(choice.run_id)
 

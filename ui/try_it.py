@@ -184,7 +184,9 @@ def conversation(turns: list[Any], answering: bool = False) -> str:
         body = '<p class="nothing">Both will answer here, at the same time.</p>'
     else:
         body = "".join(_turn(turn, answering and turn is turns[-1]) for turn in turns)
-    return f'<div class="panes">{heads}</div><div role="log" aria-busy="{str(answering).lower()}">{body}</div>'
+    busy = str(answering).lower()
+    log = f'<div role="log" aria-label="Questions and answers" aria-busy="{busy}">{body}</div>'
+    return f'<div class="panes">{heads}</div>{log}'
 
 
 def _turn(turn: Any, answering: bool) -> str:

@@ -130,6 +130,18 @@ def test_the_rail_is_walked_by_keyboard(open_page: Opens, drawn_page: str) -> No
     page.wait_for_selector("#tab-runs-button[aria-selected=true]")
 
 
+def test_choices_are_made_by_keyboard_and_folds_say_whether_they_are_open(open_page: Opens, drawn_page: str) -> None:
+    page = open_page(drawn_page)
+    page.get_by_label("Answer in our voice").focus()
+    page.keyboard.press("Space")
+    page.keyboard.press("ArrowRight")
+    page.wait_for_selector(".choices label.selected:has-text('Pull data out of text')")
+    fold = page.get_by_role("button", name="Other models")
+    assert fold.get_attribute("aria-expanded") == "false"
+    fold.click()
+    page.wait_for_selector("button.label-wrap[aria-expanded=true]")
+
+
 def test_tables_sort_by_number(open_page: Opens, drawn_page: str) -> None:
     page = open_page(drawn_page)
     page.get_by_role("button", name="Other models").click()
