@@ -1,6 +1,6 @@
-"""Every kind of problem that the checks know: how grave it is, its name for people, what its fix would do.
+"""Every kind of problem that reading and checking know: how grave it is, its name for people, what its fix would do.
 
-The checks, the fixes and the page all read this one table.
+The checks, the fixes and the page all read this one table; reading (`collect.py`) brings its own words.
 """
 
 from __future__ import annotations
@@ -24,6 +24,38 @@ class Kind:
 
 
 KINDS: dict[str, Kind] = {
+    # reading: such a row can't be used, and its own message says what to do
+    "bad_json": Kind("error", "Not valid JSON"),
+    "not_an_object": Kind("error", "Rows without named parts"),
+    "duplicate_key": Kind("error", "The same name twice"),
+    "not_a_number": Kind("error", "Not a number"),
+    "number_too_long": Kind("error", "Numbers that are too long"),
+    "too_deep": Kind("error", "Too many levels"),
+    "lone_surrogate": Kind("error", "Half characters"),
+    "bad_encoding": Kind("error", "Bytes that are no letters"),
+    "ragged_row": Kind("error", "Too few or too many cells"),
+    "bad_quotes": Kind("error", "Quotes that don't close"),
+    "row_too_large": Kind("error", "Rows that are too large"),
+    "field_too_large": Kind("error", "Texts that are too large"),
+    "empty_row": Kind("error", "Empty rows"),
+    "mixed_shapes": Kind("error", "Two kinds of rows in one file"),
+    "missing_field": Kind("error", "Parts that are missing"),
+    "empty_messages": Kind("error", "Empty conversations"),
+    "messages_not_a_list": Kind("error", "Conversations that are no list"),
+    "bad_message": Kind("error", "Messages that can't be understood"),
+    "missing_role": Kind("error", "Nobody speaks"),
+    "unknown_role": Kind("error", "Unknown speakers"),
+    "content_null": Kind("error", "Missing texts"),
+    "content_not_text": Kind("error", "Contents that are not text"),
+    "bad_tool_call": Kind("error", "Tool calls that can't be understood"),
+    "bad_tools": Kind("error", "Tools that can't be understood"),
+    "kto_label": Kind("error", "Answers marked as bad"),
+    # reading: about the file as a whole
+    "encoding": Kind("warning", "A guessed encoding"),
+    "mapping_guessed": Kind("warning", "Guessed columns"),
+    "kto_labels": Kind("warning", "Answers marked as good or bad"),
+    "other_sheets": Kind("warning", "Other sheets"),
+    "rows_left_out": Kind("warning", "Rows left out"),
     # characters
     "nul_character": Kind("error", "NUL characters", "Take the NUL characters out."),
     "control_characters": Kind("warning", "Control characters", "Take the control characters out."),

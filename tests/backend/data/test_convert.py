@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
 
+from backend.data.kinds import KINDS
 from backend.data.load import Limits, ReadOptions, load_text
 from backend.data.rows import DataSet, Message, Row
+from backend.settings import PROJECT_ROOT
 
 Q, A = {"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}
 B = {"role": "assistant", "content": "b"}
@@ -305,3 +308,10 @@ def test_too_much_text_is_told() -> None:
 
 def test_a_nul_character_stays_for_the_checks_to_find() -> None:
     assert only({"messages": [Q, {"role": "assistant", "content": "a\0b"}]}).messages[1]["content"] == "a\0b"
+
+
+def test_every_kind_that_reading_names_has_a_title() -> None:
+    source = "".join(path.read_text("utf-8") for path in (PROJECT_ROOT / "backend" / "data").glob("*.py"))
+    named = set(re.findall(r'RowFault\(\s*"(\w+)"', source)) | set(re.findall(r'\.note\(\s*"(\w+)"', source))
+    assert {"bad_json", "ragged_row", "mixed_shapes", "encoding"} <= named
+    assert named <= set(KINDS)
