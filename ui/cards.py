@@ -53,11 +53,12 @@ def rows(pairs: Iterable[tuple[str, str, str]]) -> str:
     return f'<dl class="rows">{lines}</dl>'
 
 
-def progress(done: int, label: str) -> str:
-    """A progress bar at `done` per cent."""
+def progress(done: int | None, label: str) -> str:
+    """A progress bar at `done` per cent; None: at work, but nobody can say how far."""
+    now, width, kind = ("", 100, " unknown") if done is None else (f' aria-valuenow="{done}"', done, "")
     return (
-        f'<div class="bar" role="progressbar" aria-valuemin="0" aria-valuemax="100" aria-valuenow="{done}" '
-        f'aria-label="{escape(label)}"><i style="width:{done}%"></i></div>'
+        f'<div class="bar{kind}" role="progressbar" aria-valuemin="0" aria-valuemax="100"{now} '
+        f'aria-label="{escape(label)}"><i style="width:{width}%"></i></div>'
     )
 
 

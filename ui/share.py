@@ -117,9 +117,9 @@ def _export(job: Any) -> str:
         )
     if job.active:
         progress = job.progress
-        done = present.percent(progress.done, progress.total) if progress else 0
         phase = progress.phase if progress else "Waiting for its turn"
-        return cards.card(title, cards.progress(done, f"{phase}, {done} per cent"), badges=badge, lead=f"{phase}.")
+        done = present.percent(progress.done, progress.total) if progress and progress.total else None
+        return cards.card(title, cards.progress(done, phase), badges=badge, lead=f"{phase}.")
     files = "".join(
         f'<a class="btn firm" href="{link(file.path)}" download="{escape(file.name)}">Download {escape(file.name)}'
         f" <span>{present.size(file.size_mib)}</span></a>"

@@ -48,14 +48,13 @@ def plan(ahead: Plan, why: Mapping[str, str], by_hand: Collection[str]) -> str:
 
     why: the reason for each recommended setting. by_hand: the settings that the person changed.
     """
-    settings = ahead.settings
     kept_back = present.number(ahead.validation_rows)
     time_how = "measured on this computer" if ahead.time_measured else "computed"
     memory_how = "measured on your longest examples" if ahead.memory_measured else "computed"
     of_memory = f"of {present.size(ahead.have_mib)} memory, {memory_how}"
     numbers = [
         (present.count(ahead.train_rows, "example"), f"to practise on; {kept_back} kept back to test it"),
-        (f"{settings.num_train_epochs:g} rounds", f"{present.count(ahead.steps, 'step')} (epochs)"),
+        _rounds(ahead),
         (present.span(*ahead.seconds), time_how) if ahead.seconds else ("not known yet", "how long it takes"),
     ]
     bar = ""
@@ -72,6 +71,14 @@ def plan(ahead: Plan, why: Mapping[str, str], by_hand: Collection[str]) -> str:
         "".join(messages.alert("warn", note) for note in ahead.notes),
         lead="Nothing has started yet. Everything stays on this computer.",
     )
+
+
+def _rounds(ahead: Plan) -> tuple[str, str]:
+    """How long it practises, by rounds or by the number of steps that was set."""
+    if ahead.settings.max_steps > 0:
+        return present.count(ahead.steps, "step"), "then it ends, as set (max_steps)"
+    rounds = ahead.settings.num_train_epochs
+    return f"{rounds:g} {'round' if rounds == 1 else 'rounds'}", f"{present.count(ahead.steps, 'step')} (epochs)"
 
 
 def _reasons(why: Mapping[str, str], by_hand: Collection[str]) -> str:
@@ -130,7 +137,7 @@ def status(watched: Watched) -> str:
     lead, bar = "", ""
     if watched.can_stop:
         lead = time_left(progress)
-        bar = cards.progress(done, f"{title}, {done} per cent")
+        bar = cards.progress(done if progress and progress.total else None, title)
     elif job.started and job.ended:
         lead = f"It took {present.duration(job.ended - job.started)}."
     live = f'<p class="unseen" role="status" aria-live="polite">{escape(_spoken(title, done, watched))}</p>'
@@ -218,10 +225,11 @@ def _sample(question: str, sample: Any, before: Sequence[Any]) -> str:
         f"<div><dt>Step {old['step']}</dt><dd>{escape(present.shorten(old['answer'], 300))}</dd></div>"
         for old in before
     )
+    same = cards.badge("the same") if sample["answer"].strip() == sample["expected"].strip() else ""
     fold = cards.fold("How its answer changed", f'<dl class="history">{history}</dl>') if history else ""
     return (
         f'<article><p class="asked">{escape(present.shorten(question, 200))}</p>'
-        f'<div class="versus"><div><h3>Its answer</h3><p>{escape(sample["answer"])}</p></div>'
+        f'<div class="versus"><div><h3>Its answer{same}</h3><p>{escape(sample["answer"])}</p></div>'
         f"<div><h3>Your answer</h3><p>{escape(sample['expected'])}</p></div></div>{fold}</article>"
     )
 
