@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from functools import reduce
+from itertools import accumulate, islice
+from operator import or_
 
 from backend.data.characters import CHARACTER_FAULTS
 from backend.data.conversation import NAMES, content
@@ -25,40 +28,35 @@ def text_faults(control_markers: Iterable[str] = ()) -> tuple[TextFault, ...]:
 def find(rows: Iterable[Row], faults: Sequence[TextFault]) -> Iterator[Problem]:
     """For each row at most one problem of each kind, at the first place where it shows."""
     rows = iter(rows)
+    needed = reduce(or_, (fault.needs for fault in faults), 0)
     while block := list(islice(rows, _BLOCK)):
-        owners: list[tuple[Row, str]] = []
-        texts: list[str] = []
-        for row in block:
-            for role, text in _texts(row):
-                owners.append((row, role))
-                texts.append(text)
-        needed = 0
-        for fault in faults:
-            needed |= fault.needs
-        seen: set[tuple[int, str]] = set()
-        for (row, role), text, flags in zip(owners, texts, classes(texts), strict=True):
-            if flags & needed:
-                yield from _in_text(row, role, text, flags, faults, seen)
+        said = [_texts(row) for row in block]
+        ends = list(accumulate(map(len, said)))
+        flags = classes([text for texts in said for text in texts])
+        suspects = {bisect_right(ends, i) for i, flag in enumerate(flags) if flag & needed}
+        for i in sorted(suspects):
+            yield from _in_row(block[i], said[i], flags[ends[i] - len(said[i]) : ends[i]], faults)
 
 
-def _texts(row: Row) -> Iterator[tuple[str, str]]:
-    if row.text is not None:
-        yield "text", row.text
-    for message in row.messages:
-        yield message["role"], content(message)
-    for message in row.rejected or ():
-        yield "rejected", content(message)
+def _texts(row: Row) -> list[str]:
+    texts = [content(message) for message in row.messages]
+    if row.rejected:
+        texts += [content(message) for message in row.rejected]
+    return texts if row.text is None else [*texts, row.text]
 
 
-def _in_text(
-    row: Row, role: str, text: str, flags: int, faults: Sequence[TextFault], seen: set[tuple[int, str]]
-) -> Iterator[Problem]:
+def _places(row: Row) -> list[str]:
+    """What to call each of the texts of `_texts`."""
+    roles = [str(message["role"]) for message in row.messages]
+    return [*(NAMES.get(role, role) for role in roles), *("rejected answer" for _ in row.rejected or ()), "text"]
+
+
+def _in_row(row: Row, texts: list[str], flags: list[int], faults: Sequence[TextFault]) -> Iterator[Problem]:
+    places = _places(row)
     for fault in faults:
-        if not flags & fault.needs or (row.row, fault.kind) in seen:
-            continue
-        match = fault.find(text)
-        if match is not None:
-            seen.add((row.row, fault.kind))
-            place = NAMES.get(role, "rejected answer" if role == "rejected" else role)
-            quote = excerpt(text, match.start(), match.end())
-            yield problem(row, fault.kind, f"The {place} contains {fault.what}. {fault.why}", quote)
+        for place, text, flag in zip(places, texts, flags, strict=False):
+            match = fault.find(text) if flag & fault.needs else None
+            if match is not None:
+                quote = excerpt(text, match.start(), match.end())
+                yield problem(row, fault.kind, f"The {place} contains {fault.what}. {fault.why}", quote)
+                break
