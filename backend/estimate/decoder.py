@@ -35,10 +35,9 @@ from backend.estimate.weights import Layer, Weights
 class Decoder:
     """A model on a card. `forward` gives (loss, what the caller keeps)."""
 
-    loss_values = 1 << 26  # logits that the loss takes to fp32 at a time (on a card)
-
-    def __init__(self, architecture: Architecture, plan: Plan, meter: Meter) -> None:
-        self.shape, self.plan, self.meter = architecture, plan, meter
+    def __init__(self, architecture: Architecture, plan: Plan, meter: Meter, loss_values: int) -> None:
+        """loss_values: logits that the loss takes to fp32 at a time."""
+        self.shape, self.plan, self.meter, self.loss_values = architecture, plan, meter, loss_values
         self.tape = Tape(meter)
         self.weights = Weights(architecture, plan, self.tape)
 

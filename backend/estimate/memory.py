@@ -16,6 +16,7 @@ from backend.estimate.allocator import MIB
 from backend.estimate.architecture import Architecture
 from backend.estimate.plan import Plan
 from backend.specs import Gpu, Hardware, Record
+from backend.training.model import SHORT
 
 Device = Literal["cuda", "mps", "cpu"]
 Badge = Literal["yes", "tight", "no"]
@@ -74,9 +75,9 @@ def device_for(hardware: Hardware, plan: Plan) -> Device:
 
 
 @lru_cache(maxsize=1024)
-def measure(architecture: Architecture, plan: Plan, hopper: bool = False, quick: bool = False) -> step.Peak:
+def measure(architecture: Architecture, plan: Plan, place: step.Place = "card", quick: bool = False) -> step.Peak:
     """The simulated step (see `step.peak`), remembered."""
-    return step.peak(architecture, plan, hopper=hopper, quick=quick)
+    return step.peak(architecture, plan, place=place, quick=quick)
 
 
 def memory(architecture: Architecture, plan: Plan, hardware: Hardware, quick: bool = False) -> Memory:
@@ -84,11 +85,14 @@ def memory(architecture: Architecture, plan: Plan, hardware: Hardware, quick: bo
     device = device_for(hardware, plan)
     gpu = card(hardware)
     capability = gpu.compute_capability if gpu else None
-    hopper = capability is not None and capability[0] >= 9
-    peak = measure(architecture, plan, hopper, quick or device == "cpu")
+    if device == "cpu":
+        peak = measure(architecture, on_processor(plan), "processor", True)
+    else:
+        hopper = capability is not None and capability[0] >= 9
+        peak = measure(architecture, plan, "hopper" if hopper else "card", quick)
     parts = {name: size / MIB for name, size in peak.parts.items() if size}
     if device == "cpu":
-        parts.pop("cuBLAS workspace", None)
+        parts.pop("cuBLAS workspace")
         parts["programs"] = PROGRAMS_MIB
     else:
         parts["fragmentation"] = (peak.reserved - peak.allocated) / MIB
@@ -97,6 +101,11 @@ def memory(architecture: Architecture, plan: Plan, hardware: Hardware, quick: bo
             PROGRAMS_MIB if device == "mps" else _CONTEXT_OTHER if other else CONTEXT_T4
         )
     return Memory(device=device, total_mib=sum(parts.values()), parts=parts)
+
+
+def on_processor(plan: Plan) -> Plan:
+    """`plan` as backend/training does it on a processor: plain attention for short rows."""
+    return plan.model_copy(update={"attention": "eager" if plan.max_tokens <= SHORT else "sdpa"})
 
 
 def available(hardware: Hardware) -> float:

@@ -7,6 +7,7 @@ what of the memory stays usable.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from backend.estimate.allocator import MIB
 from backend.estimate.architecture import Architecture
@@ -15,10 +16,16 @@ from backend.estimate.operations import FLOAT
 from backend.estimate.plan import Plan
 from backend.estimate.tape import Leaf, Meter, Tensor
 
+Place = Literal["card", "hopper", "processor"]
+
 # cuBLAS takes 8 MiB + 128 KiB for each thread that multiplies, forward and backward (ATen/cuda/CublasHandlePool.cpp:
 # `:4096:2:16:8`); on Hopper and newer 32 MiB.
-_WORKSPACE = 4096 * 2 * 1024 + 16 * 8 * 1024
-_WORKSPACE_HOPPER = 32 * MIB
+_WORKSPACE: dict[Place, int] = {"card": 8 * MIB + 128 * 1024, "hopper": 32 * MIB, "processor": 0}
+_LOSS_VALUES: dict[Place, int] = {
+    "card": 1 << 26,
+    "hopper": 1 << 26,
+    "processor": 1 << 20,
+}  # backend/training/loss.py
 _EIGHT_BIT_BLOCK = 256  # bitsandbytes keeps one fp32 scale for each 256 numbers of 8-bit state
 _EIGHT_BIT_FROM = 4096  # and 32-bit state for tensors that are smaller
 
@@ -33,22 +40,22 @@ class Peak:
     written: int  # bytes of all tensors that one step makes
 
 
-def peak(architecture: Architecture, plan: Plan, *, hopper: bool = False, quick: bool = False) -> Peak:
-    """The highest memory of a training, without the CUDA context.
+def peak(architecture: Architecture, plan: Plan, *, place: Place = "card", quick: bool = False) -> Peak:
+    """The highest memory of a training at `place`, without the CUDA context.
 
     quick: one step with the optimizer's state there from the start. `allocated` and `parts` are the same; `reserved`
     is mostly within 1 %.
     """
     meter = Meter()
-    decoder = Decoder(architecture, plan, meter)
+    decoder = Decoder(architecture, plan, meter, _LOSS_VALUES[place])
     state = _state(decoder) if quick else []
     workspaces: list[Tensor] = []
     written = 0
     for step in range(1 if quick else 2):
         before = meter.written
-        workspaces += [_workspace(decoder, hopper)] if step == 0 else []
+        workspaces += [_workspace(decoder, place)] if step == 0 else []
         loss, kept = decoder.forward()
-        workspaces += [_workspace(decoder, hopper)] if step == 0 else []
+        workspaces += [_workspace(decoder, place)] if step == 0 else []
         decoder.tape.backward(loss)
         written = meter.written - before
         state = state or _state(decoder)
@@ -86,6 +93,6 @@ def _step(decoder: Decoder) -> None:
         tensor.node.gradient = None
 
 
-def _workspace(decoder: Decoder, hopper: bool) -> Tensor:
+def _workspace(decoder: Decoder, place: Place) -> Tensor:
     with decoder.meter.purpose("cuBLAS workspace"):
-        return decoder.tape.new(_WORKSPACE_HOPPER if hopper else _WORKSPACE, 1)
+        return decoder.tape.new(_WORKSPACE[place], 1)
