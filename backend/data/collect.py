@@ -9,11 +9,12 @@ import orjson
 
 from backend.data.chat import ROLES
 from backend.data.convert import convert
-from backend.data.detect import Plan, Record
+from backend.data.detect import Record
 from backend.data.encoding import NotUtf8
 from backend.data.excerpt import excerpt
 from backend.data.feed import BLOCK
 from backend.data.options import MIB, Limits, RowFault, too_large_a_row
+from backend.data.plan import Plan
 from backend.data.rows import Problem, Row
 from backend.data.strict_json import all_different, parse
 

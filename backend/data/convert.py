@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from backend.data.chat import from_json, messages_from
-from backend.data.detect import Plan
 from backend.data.excerpt import excerpt
 from backend.data.options import Limits, RowFault, too_large_a_row
+from backend.data.plan import Plan
 from backend.data.rows import Message, Row
 from backend.data.tool_calls import tools_from
 

@@ -14,11 +14,12 @@ from itertools import chain
 from pathlib import Path
 
 from backend.data.collect import Collector, read_line
-from backend.data.detect import Plan, Record, make_plan
+from backend.data.detect import Record
 from backend.data.encoding import Encoding, NotUtf8, first_look, second_look
 from backend.data.feed import Digest, Feed, open_path, open_text
 from backend.data.memory import without_gc
 from backend.data.options import Cancelled, Limits, ReadOptions
+from backend.data.plan import Plan, make_plan
 from backend.data.read import Lines, Reading, open_reading
 from backend.data.rows import DataSet, Source
 from backend.data.tables import as_rows, unique_names

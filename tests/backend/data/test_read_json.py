@@ -12,9 +12,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from backend.data.collect import Collector
-from backend.data.detect import Plan
 from backend.data.load import Limits, ReadOptions, load, load_text
 from backend.data.options import RowFault
+from backend.data.plan import Plan
 from backend.data.rows import DataSet
 from backend.data.strict_json import parse
 from backend.errors import BadInput
