@@ -11,10 +11,10 @@ from typing import Any
 import gradio as gr
 
 from backend.settings import PROJECT_ROOT
-from ui import data, guard, runs, share, start, train, try_it
+from ui import data, guard, messages, runs, share, start, train, try_it
 from ui.choice import Choice
 from ui.messages import handler
-from ui.parts import LISTEN, Given, Kept, Updates, drawn, pressed
+from ui.parts import LISTEN, Given, Kept, Tab, Updates, drawn, pressed
 from ui.theme import theme
 
 STATIC = PROJECT_ROOT / "static"
@@ -49,12 +49,30 @@ class _Page:
 
         @handler
         def show(given: Given) -> Updates:
-            return self.showing(name, self.kept.choice(given))
+            return self.showing(name, self.services.known(self.kept.choice(given)))
 
         return show
 
     def showing(self, name: str, choice: Choice) -> Updates:
         return {self.here: name, self.marks: rail_marks(self.services, choice), **self.tabs[name].show(choice)}
+
+    def refreshed(self, name: str, before: Choice, seen: str) -> Updates | None:
+        """The open tab again if anything changed since `seen`; None when nothing did.
+
+        What no longer exists (a run that was deleted elsewhere) is no longer chosen. An error stands in the place
+        of the guide line, once: this is called every second.
+        """
+        tab: Tab = self.tabs[name]
+        try:
+            choice = self.services.known(before)
+            now = repr((name, tab.signature(choice), _reached(self.services, choice)))
+            if now == seen:
+                return None
+            forgotten, shown = self.kept.keep(before, choice), self.showing(name, choice)
+        except Exception as error:
+            now = repr(error)
+            return None if now == seen else {self.seen: now, tab.line: messages.error_alert(error)}
+        return {self.seen: now, **forgotten, **shown}
 
     def outputs(self, name: str) -> list[Any]:
         return [self.here, self.marks, *self.tabs[name].outputs]
@@ -62,6 +80,10 @@ class _Page:
 
 def build(services: Any) -> gr.Blocks:
     """The whole page over `services`."""
+    return _draw(services)[0]
+
+
+def _draw(services: Any) -> tuple[gr.Blocks, _Page]:
     blocks = gr.Blocks(title="Apprentice", analytics_enabled=False, delete_cache=(3600, 86400))
     with blocks:
         kept = Kept()
@@ -79,7 +101,7 @@ def build(services: Any) -> gr.Blocks:
         _restores(blocks, page)
         _ticks(timer, page)
         _leads_on(page)
-    return blocks
+    return blocks, page
 
 
 def _restores(blocks: gr.Blocks, page: _Page) -> None:
@@ -112,14 +134,10 @@ def _ticks(timer: gr.Timer, page: _Page) -> None:
 
     @handler
     def tick(given: Given) -> Any:
-        choice, name = page.kept.choice(given), given[page.here]
-        tab = page.tabs[name]
-        now = repr((name, tab.signature(choice), _reached(page.services, choice)))
-        if now == given[page.seen]:
-            return gr.skip()
-        return {page.seen: now, page.marks: rail_marks(page.services, choice), **tab.show(choice)}
+        return page.refreshed(given[page.here], page.kept.choice(given), given[page.seen]) or gr.skip()
 
-    outputs = [page.seen, page.marks, *(part for tab in page.tabs.values() for part in tab.outputs)]
+    outputs = [page.seen, *page.kept.outputs, page.here, page.marks]
+    outputs += [part for tab in page.tabs.values() for part in tab.outputs]
     timer.tick(tick, page.kept.inputs(page.here, page.seen), outputs, concurrency_limit=8, **LISTEN)
 
 

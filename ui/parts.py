@@ -29,6 +29,10 @@ class Kept:
     def outputs(self) -> list[gr.BrowserState]:
         return list(self._parts.values())
 
+    def part(self, name: str) -> gr.BrowserState:
+        """What keeps one field of the choice."""
+        return self._parts[name]
+
     def inputs(self, *more: Any) -> set[Any]:
         """For a listener's inputs: what is kept, and more components."""
         return {*self._parts.values(), *more}
@@ -45,7 +49,11 @@ class Kept:
 class Tab(Protocol):
     """What the layout needs of a tab. Components that others may touch are fields of the tab's dataclass."""
 
-    outputs: list[Any]  # every component that `show` may fill
+    line: gr.HTML  # where one is and what comes next
+
+    @property
+    def outputs(self) -> list[Any]:
+        """Every component that `show` may fill."""
 
     def show(self, choice: Choice) -> Updates:
         """The whole tab as it stands, from the services."""

@@ -94,6 +94,9 @@ class FakeServices:
             others=tuple(Option(**_option(name, mib, "Knows more and takes longer.")) for name, mib in needs.items()),
         )
 
+    def tailored(self, task: str = "", data_id: str = "", model_id: str = "") -> Recommendation:
+        return self.recommendation(task, data_id, model_id)
+
     def model_ready(self, model_id: str) -> bool:
         return model_id in ("", f"HuggingFaceTB/{MODEL}", "meta-llama/Llama-3.2-1B-Instruct")
 

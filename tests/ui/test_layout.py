@@ -161,3 +161,42 @@ def test_ticks_follow_what_was_done() -> None:
 def test_a_run_that_is_gone_is_said_in_plain_words() -> None:
     with pytest.raises(RunProblem, match="no longer here"):
         tabs(FakeServices())["train"].show(Choice(run_id="gone"))
+
+
+class TestTimer:
+    """What happens once a second."""
+
+    def test_nothing_is_sent_when_nothing_changed(self) -> None:
+        page = in_loop(lambda: layout._draw(FakeServices())[1])
+        first = page.refreshed("train", CHOICES["a run going"], "")
+        assert first is not None
+        assert page.refreshed("train", CHOICES["a run going"], first[page.seen]) is None
+
+    def test_a_step_forward_is_shown(self) -> None:
+        services = FakeServices()
+        page = in_loop(lambda: layout._draw(services)[1])
+        seen = (page.refreshed("train", CHOICES["a run going"], "") or {})[page.seen]
+        services.runner.stop("run-b")
+        shown = page.refreshed("train", CHOICES["a run going"], seen) or {}
+        assert "Training was stopped." in shown[page.tabs["train"].line]
+        assert 'data-done="start data train"' in shown[page.marks]
+
+    def test_a_run_deleted_elsewhere_is_no_longer_chosen(self) -> None:
+        services = FakeServices()
+        page = in_loop(lambda: layout._draw(services)[1])
+        services.delete("run-b")
+        shown = page.refreshed("train", CHOICES["a run going"], "") or {}
+        assert shown[page.kept.part("run_id")] == ""
+        assert "What is about to happen" in shown[page.tabs["train"].plan]
+
+    def test_an_error_is_said_once_and_in_plain_words(self) -> None:
+        class Broken(FakeServices):
+            def curve(self, run_id: str) -> Any:
+                raise OSError("/secret/place")
+
+        page = in_loop(lambda: layout._draw(Broken())[1])
+        shown = page.refreshed("train", CHOICES["a run going"], "") or {}
+        said = shown[page.tabs["train"].line]
+        assert "Something went wrong on our side." in said
+        assert "secret" not in said
+        assert page.refreshed("train", CHOICES["a run going"], shown[page.seen]) is None
