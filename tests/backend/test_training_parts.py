@@ -15,7 +15,7 @@ from backend.rows_on_disk import TokenRow, read_rows, write_rows
 from backend.specs import TrainSettings
 from backend.training import batches, device, fused_lora, model
 from backend.training.answers import worth_the_time
-from backend.training.collate import Collator, common_beginning
+from backend.training.collate import WORTH_SHARING, Collator, common_beginning
 from backend.training.device import Device, choose
 from backend.training.history import History
 from backend.training.loss import summed_loss
@@ -33,7 +33,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def rows(*lengths: int, seed: int = 0, beginning: int = 0) -> list[TokenRow]:
     """Random rows, half of their tokens learned; before each the same `beginning` tokens, only read."""
-    common = np.arange(4, 4 + beginning, dtype=np.int32)
+    common = (4 + np.arange(beginning) % 40).astype(np.int32)
     draw = np.random.default_rng(seed)
     made = []
     for length in lengths:
@@ -80,7 +80,7 @@ def lora(folder: Path, *, fused: bool, place: Device = Device("cpu", "fp32"), **
 def test_the_loss_and_its_gradients_are_those_of_each_row_alone(
     folder: Path, attention: str, how: dict[str, bool]
 ) -> None:
-    net, some = lora(folder, fused=False), rows(9, 4, 17, 2, beginning=12)
+    net, some = lora(folder, fused=False), rows(9, 4, 17, 2, beginning=WORTH_SHARING)
     net.set_attn_implementation(attention)
     batch = Collator(0, "cpu", **how)(some)
     assert (batch.beginning is not None) == ("sharing" in how)
@@ -112,7 +112,7 @@ def test_a_beginning_ends_before_anything_is_learned(
 
 
 def test_beginnings_are_shared_only_where_that_is_exact(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    place, plain, some = Device("cpu", "fp32"), Collator(0, "cpu"), rows(9, 4, beginning=12)
+    place, plain, some = Device("cpu", "fp32"), Collator(0, "cpu"), rows(9, 4, beginning=WORTH_SHARING)
     net = lora(folder, fused=True)
     assert with_sharing(plain, net, some, TrainSettings(), place).sharing
     assert not with_sharing(plain, net, rows(9, 4), TrainSettings(), place).sharing
