@@ -12,8 +12,8 @@ from backend.rows_on_disk import TokenRow
 if TYPE_CHECKING:
     import torch
 
-# Tokens from which sharing pays. Embedded model, two cores, batch 8, tokens/s apart and shared: 24 tokens 469 and 460,
-# 54 tokens 568 and 579, 124 tokens 612 and 739.
+# Tokens from which sharing pays. Embedded model, two cores, batch 8, tokens/s apart and shared: 24 tokens 469 and
+# 460, 54 tokens 568 and 579, 124 tokens 612 and 739.
 WORTH_SHARING = 64
 
 
