@@ -19,6 +19,7 @@ KINDS: dict[str, Kind] = {
     "noop": Kind("jobs.noop:run", "training"),
     "train": Kind("backend.training:run", "training"),
     "preflight": Kind("backend.preflight:run", "training"),
+    "calibrate": Kind("backend.calibrate:run", "training"),
     "export": Kind("backend.export:run", "light"),
     "prepare": Kind("backend.embedded:run", "light"),
 }

@@ -105,7 +105,7 @@ def train(options: argparse.Namespace, workspace: Workspace) -> Answer:
     settings_from(typed)  # a misspelt setting is told before anything else is done
     ready_tokeniser(services, options.model)
     data_id = services.add_data(options.data, options.data.name)
-    base = services.recommendation("", data_id, options.model or "").settings
+    base = services.tailored("", data_id, options.model or "").settings
     settings = settings_from({**base.model_dump(), **typed})
     run_id = services.start_training(data_id, options.model or "", settings, options.name or "")
     say(f"Run {run_id}. Ctrl-C stops and saves.")

@@ -6,72 +6,55 @@ import json
 from pathlib import Path
 from typing import Any
 
-from backend import models
+from backend import catalogue
+from backend.catalogue import Entry
 from backend.data.shelf import Brought
-from backend.errors import RunProblem
-from backend.estimate import Estimate, architecture, estimate, plan_from
-from backend.settings import Workspace
+from backend.data.split import Split, split
+from backend.errors import ApprenticeError, RunProblem
+from backend.estimate import Estimate, Rates, estimate, plan_from
 from backend.specs import Hardware, RunSpec, TrainSettings
+from backend.tailor import precision_for
 from backend.training.schedule import schedule
 from jobs.models import Job
 from ui.records import DataState, Plan, RunLine
 
 
 def plan(
-    workspace: Workspace,
-    brought: Brought,
-    model_id: str,
-    settings: TrainSettings,
-    hardware: Hardware,
-    model_name: str,
+    brought: Brought, entry: Entry, ready: bool, settings: TrainSettings, hardware: Hardware, rates: Rates | None
 ) -> Plan:
-    """Everything that a training on `brought` is about to do, its memory and time computed."""
-    train, validation = brought.split.train, brought.split.validation
+    """Everything that a training of `entry` on `brought` is about to do, its memory and time computed.
+
+    ready: whether the model is on this computer.
+    """
+    sides = parts(brought, settings)
     tokens = brought.fixed_report.tokens
-    steps = schedule(max(1, len(train)), len(validation), settings)
-    needed = needs(
-        workspace, model_id, settings, hardware, tokens.longest if tokens else None, tokens_read(brought, settings)
-    )
+    steps = schedule(max(1, len(sides.train)), len(sides.validation), settings)
+    precision = precision_for(hardware) if settings.precision == "auto" else settings.precision
+    step = plan_from(settings, precision, longest=tokens.longest if tokens else None)
+    read = steps.total * settings.effective_batch * (tokens.total / len(brought.dataset.rows) if tokens else 0.0)
+    needed = estimate(entry.architecture, step, hardware, tokens=read, rates=rates)
     return Plan(
         settings=settings,
-        model_name=model_name,
+        model_name=entry.name,
         data_name=brought.name,
-        train_rows=len(train),
-        validation_rows=len(validation),
+        train_rows=len(sides.train),
+        validation_rows=len(sides.validation),
         learned_tokens=tokens.learned if tokens else 0,
         longest=tokens.longest if tokens else 0,
         steps=steps.total,
         evaluations=len(steps.evaluations),
-        seconds=(needed.time.low, needed.time.high) if needed and needed.time else None,
-        time_measured=bool(needed and needed.time and needed.time.basis == "measured"),
-        memory_mib=needed.memory.total_mib if needed else 0.0,
-        memory_parts=needed.memory.parts if needed else {},
-        have_mib=needed.fit.has_mib if needed else 0.0,
-        blocked=blocked(brought, needed),
+        seconds=(needed.time.low, needed.time.high) if needed.time and tokens else None,
+        time_measured=bool(needed.time and needed.time.basis == "measured"),
+        memory_mib=needed.memory.total_mib,
+        memory_parts=needed.memory.parts,
+        have_mib=needed.fit.has_mib,
+        blocked=blocked(brought, ready, needed),
     )
 
 
-def needs(
-    workspace: Workspace,
-    model_id: str,
-    settings: TrainSettings,
-    hardware: Hardware,
-    longest: int | None,
-    tokens: float,
-) -> Estimate | None:
-    """Memory and time by formula; None while the model is not here."""
-    if not models.is_ready(workspace, model_id):
-        return None
-    described = architecture.read(models.folder(workspace, model_id) / "config.json")
-    precision = "bf16" if settings.precision == "auto" else settings.precision
-    return estimate(described, plan_from(settings, precision, longest=longest), hardware, tokens=tokens)
-
-
-def tokens_read(brought: Brought, settings: TrainSettings) -> float:
-    """Tokens that all rounds of practice read."""
-    tokens, rows = brought.fixed_report.tokens, len(brought.dataset.rows)
-    share = len(brought.split.train) / rows if rows else 0.0
-    return (tokens.total if tokens else 0) * share * settings.num_train_epochs
+def parts(brought: Brought, settings: TrainSettings) -> Split:
+    """The rows for practice and for the test, as the settings have it."""
+    return split(brought.dataset.rows, settings.validation_fraction)
 
 
 def told(brought: Brought | None) -> dict[str, Any]:
@@ -88,11 +71,11 @@ def told(brought: Brought | None) -> dict[str, Any]:
     }
 
 
-def blocked(brought: Brought, needed: Estimate | None) -> str:
+def blocked(brought: Brought, ready: bool, needed: Estimate) -> str:
     """Why training can't start, "" when it can."""
     if brought.blocked:
         return brought.blocked
-    if needed is None:
+    if not ready:
         return "The model is still being made ready; this takes a moment."
     if not needed.fit.fits:
         return "This needs more memory than is free. Choose a smaller model or close other programs."
@@ -128,13 +111,21 @@ def run_line(job: Job, folder: Path) -> RunLine:
     return RunLine(
         id=job.id,
         name=job.name,
-        model_name=spec.model.id.rpartition("/")[2],
+        model_name=model_name(spec.model.id),
         data_name=spec.data.name,
         state=job.state,
         created=job.created,
         first_eval_loss=job.result.get("first_eval_loss"),
         eval_loss=job.result.get("eval_loss"),
     )
+
+
+def model_name(model_id: str) -> str:
+    """The model's name for people; its id where the catalogue has none."""
+    try:
+        return catalogue.find(model_id).name
+    except ApprenticeError:
+        return model_id
 
 
 def run_name(data_name: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from backend.data.rows import Message
 from backend.data.shelf import Brought
+from backend.data.split import Split
 from backend.errors import BadInput
 from backend.settings import SAMPLES as FOLDER
 from ui.records import HeldOut, Sample
@@ -36,13 +37,13 @@ def table_as_lines(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(json.dumps({"messages": messages}, ensure_ascii=False) for messages in turns)
 
 
-def held_out_of(brought: Brought) -> list[list[Message]]:
+def held_out_of(brought: Brought, parts: Split) -> list[list[Message]]:
     """Conversations that the run will not practise on: a sample's own ones, else the rows kept back to test it."""
     for sample in SAMPLES:
         if brought.original.source.sha256 == hashlib.sha256(sample.path.read_bytes()).hexdigest():
             return _read(sample.held_out)
     rows = brought.dataset.rows
-    return [rows[i].messages for i in brought.split.validation if rows[i].messages]
+    return [rows[i].messages for i in parts.validation if rows[i].messages]
 
 
 def write_held_out(run_folder: Path, conversations: Iterable[Sequence[Message]]) -> None:

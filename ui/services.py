@@ -10,13 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from backend import catalogue, embedded, hardware, models, monitor, prepare
+from backend import calibrate, catalogue, embedded, hardware, models, monitor, prepare
 from backend.catalogue import TASKS, Task
 from backend.data.shelf import Brought, Shelf
 from backend.errors import ApprenticeError, BadInput, MissingPart, RunProblem
 from backend.recommend import Recommendation, recommend
 from backend.settings import Workspace
 from backend.specs import RunSpec, TrainSettings
+from backend.tailor import Data, Tailored, tailor
 from backend.template import Tokeniser
 from backend.training.result import folder_of
 from jobs.models import Job, State
@@ -48,6 +49,8 @@ class Services:
         self.runner.start()
         if not self.model_ready(models.DEFAULT) and self.preparing() is None:
             self.runner.submit("prepare", {}, "Unpack the model")
+        if calibrate.rates(self.workspace) is None and not self.runner.jobs(kind="calibrate"):
+            self.runner.submit("calibrate", {}, "Measure this computer")
 
     def close(self) -> None:
         """Ends the chat process and the thread; jobs go on."""
@@ -67,7 +70,7 @@ class Services:
             return self._probe
 
     def model_ready(self, model_id: str) -> bool:
-        return models.is_ready(self.workspace, model_id or models.DEFAULT)
+        return models.is_ready(self.workspace, self._chosen(model_id))
 
     def preparing(self) -> Job | None:
         """The job that unpacks the embedded model, while it waits or works."""
@@ -76,7 +79,7 @@ class Services:
     def tokeniser(self, model_id: str) -> Tokeniser | None:
         """The model's tokeniser; None when the model is not here yet."""
         try:
-            return models.tokeniser(self.workspace, model_id or models.DEFAULT)
+            return models.tokeniser(self.workspace, self._chosen(model_id))
         except MissingPart:
             return None
 
@@ -86,10 +89,28 @@ class Services:
         return recommend(
             self.hardware().hardware,
             task=cast(Task, task) if task in TASKS else None,
-            available=set(catalogue.here(self.workspace)),
+            available=self._available(),
             model_id=model_id or None,
+            rates=calibrate.rates(self.workspace),
             **planning.told(brought),
         )
+
+    def tailored(self, task: str = "", data_id: str = "", model_id: str = "") -> Tailored:
+        """The settings for one model ("": the recommended one), what they need, and why each is as it is."""
+        brought = self.brought(data_id, model_id) if self.shelf.has(data_id) else None
+        data = Data(task=cast(Task, task) if task in TASKS else None, **planning.told(brought))
+        entry = catalogue.find(self._chosen(model_id))
+        return tailor(entry, self.hardware().hardware, data, calibrate.rates(self.workspace))
+
+    def _available(self) -> set[str]:
+        """The models that can be trained now."""
+        return {entry.id for entry in catalogue.all() if entry.embedded or models.is_ready(self.workspace, entry.id)}
+
+    def _chosen(self, model_id: str) -> str:
+        """The model that a person chose, else the recommended one."""
+        if model_id or self._available() == {models.DEFAULT}:
+            return model_id or models.DEFAULT
+        return self.recommendation().model.id
 
     # Data
 
@@ -131,21 +152,25 @@ class Services:
     # Training
 
     def plan(self, data_id: str, model_id: str, settings: TrainSettings) -> Plan:
-        model_id = model_id or models.DEFAULT
         brought = self.brought(data_id, model_id, settings.max_length)
-        return planning.plan(self.workspace, brought, model_id, settings, self.hardware().hardware, model_id)
+        ready = self.model_ready(model_id)
+        entry = catalogue.find(self._chosen(model_id))
+        return planning.plan(
+            brought, entry, ready, settings, self.hardware().hardware, calibrate.rates(self.workspace)
+        )
 
     def start_training(self, data_id: str, model_id: str, settings: TrainSettings, name: str = "") -> str:
         """Queues a run and gives its id. Raises BadInput naming the first row at fault; then nothing starts."""
-        model_id = model_id or models.DEFAULT
+        model_id = self._chosen(model_id)
         model = models.reference(self.workspace, model_id)
         tokeniser = models.tokeniser(self.workspace, model_id)
         brought = self.shelf.open(data_id, tokeniser, settings.max_length)
         if brought.blocked:
             raise BadInput("Training can't begin with these examples.", brought.blocked, "Mend them first.")
         name = name[:100] or planning.run_name(brought.name)
-        prepared = prepare.prepare_run(brought.dataset, brought.split, tokeniser, model, settings, name)
-        held_out = samples.held_out_of(brought)
+        parts = planning.parts(brought, settings)
+        prepared = prepare.prepare_run(brought.dataset, parts, tokeniser, model, settings, name)
+        held_out = samples.held_out_of(brought, parts)
 
         def write(folder: Path) -> None:
             samples.write_held_out(folder, held_out)

@@ -52,7 +52,7 @@ class TrainTab:
         plan, why_not = "", "Bring some examples first, in step 2."
         if choice.data_id:
             try:
-                advice = self.services.recommendation(choice.task, choice.data_id, choice.model_id)
+                advice = self.services.tailored(choice.task, choice.data_id, choice.model_id)
                 ahead = self.services.plan(choice.data_id, choice.model_id, self.settings(choice))
                 plan, why_not = train_views.plan(ahead, advice.why, choice.settings), ahead.blocked
             except ApprenticeError as error:
@@ -86,7 +86,7 @@ class TrainTab:
         }
 
     def settings(self, choice: Choice) -> Any:
-        base = self.services.recommendation(choice.task, choice.data_id, choice.model_id).settings
+        base = self.services.tailored(choice.task, choice.data_id, choice.model_id).settings
         return settings_from({**base.model_dump(), **choice.settings})
 
     def signature(self, choice: Choice) -> Hashable:
@@ -141,7 +141,7 @@ def build(services: Any, kept: Kept) -> TrainTab:
 
     def with_numbers(given: Given) -> Choice:
         choice = kept.choice(given)
-        recommended = services.recommendation(choice.task, choice.data_id, choice.model_id).settings
+        recommended = services.tailored(choice.task, choice.data_id, choice.model_id).settings
         values = {name: given[part] for name, part in inputs.items()}
         return choice.but(settings=advanced.changed(values, recommended))
 
