@@ -66,8 +66,9 @@ class Rates(Record):
 
 
 class Time(Record):
-    """Seconds of a whole training, as a range; `basis` says whether this machine's speed was measured."""
+    """Seconds to train on `tokens` tokens, as a range; `basis` says whether this machine's speed was measured."""
 
+    tokens: float
     seconds: float
     low: float
     high: float
@@ -75,7 +76,7 @@ class Time(Record):
     basis: Literal["measured", "computed"]
 
     def to_json(self) -> dict[str, Any]:
-        """{"seconds", "low", "high", "tokens_per_second", "basis"}."""
+        """{"tokens", "seconds", "low", "high", "tokens_per_second", "basis"}."""
         return {name: round(value, 1) if isinstance(value, float) else value for name, value in self}
 
 
@@ -141,6 +142,7 @@ def from_speed(
     """The time at a known speed, from `1/spread` to `spread` times it."""
     seconds = tokens / tokens_per_second
     return Time(
+        tokens=tokens,
         seconds=_STARTUP + seconds,
         low=_STARTUP / 2 + seconds / spread,
         high=_STARTUP * 1.5 + seconds * spread,
