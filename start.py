@@ -36,7 +36,7 @@ def say(text: str) -> None:
 
 def pip(*arguments: str, check: bool = True) -> bool:
     """pip in the environment; True when it succeeded. With check, a failure ends the program in plain words."""
-    command = [str(PYTHON), "-m", "pip", "--disable-pip-version-check", "install", *arguments]
+    command = [str(PYTHON), "-m", "pip", "--disable-pip-version-check", "install", "--no-warn-conflicts", *arguments]
     done = subprocess.run(command, cwd=ROOT, stdout=sys.stderr).returncode == 0
     if check and not done:
         say("The installation did not succeed; the reason stands above. Check the network and the free disk space,")
