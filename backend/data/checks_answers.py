@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from statistics import median
 
-from backend.data.conversation import answers, content, last_answer
+from backend.data.conversation import answers, content, last_answer, question
 from backend.data.excerpt import excerpt
 from backend.data.kinds import problem
 from backend.data.repetition import repeated
@@ -50,24 +50,18 @@ def short_answers(rows: Sequence[Row]) -> Iterator[Problem]:
 
 def conflicts(rows: Sequence[Row]) -> Iterator[Problem]:
     """Rows with the question of an earlier row and another answer."""
-    answered = [row for row in rows if _is_answered(row)]
-    groups = same_rows(answered, lambda row, of_text: tuple([of_text(content(m)) for m in row.messages[:-1]]))
-    if groups and len(groups[0]) == len(answered) >= SAME_EVERYWHERE:
+    ending = [
+        row for row in rows if row.messages and row.messages[-1]["role"] == "assistant" and row.rejected is None
+    ]
+    groups = same_rows(ending, lambda row, of_text: tuple([of_text(content(m)) for m in row.messages[:-1]]))
+    if groups and len(groups[0]) == len(ending) >= SAME_EVERYWHERE:
         return  # checks_file says so once
     for group in groups:
-        first = answered[group[0]]
-        answer = normalise(content(first.messages[-1]))
-        for row in (answered[i] for i in group[1:]):
-            if normalise(content(row.messages[-1])) != answer:
+        answered = [ending[i] for i in group if question(ending[i]).strip() and last_answer(ending[i]).strip()]
+        for row in answered[1:]:
+            if normalise(last_answer(row)) != normalise(last_answer(answered[0])):
                 message = (
-                    f"Line {first.line} has the same question with another answer; "
+                    f"Line {answered[0].line} has the same question with another answer; "
                     "the model can't tell which one is right."
                 )
                 yield problem(row, "conflicting_answers", message, excerpt(last_answer(row)))
-
-
-def _is_answered(row: Row) -> bool:
-    """True for a question with an answer to it."""
-    if row.rejected is not None or not row.messages or row.messages[-1]["role"] != "assistant":
-        return False
-    return any(m["role"] == "user" and content(m).strip() for m in row.messages) and bool(last_answer(row).strip())
