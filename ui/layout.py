@@ -167,8 +167,9 @@ def _leads_on(page: _Page) -> None:
 
 def _reached(services: Any, choice: Choice) -> list[str]:
     """The steps that are behind this person."""
-    steps = {"start": bool(choice.task or choice.data_id), "data": bool(choice.data_id)}
-    if services.run_state(choice.run_id) in ("completed", "stopped"):
+    state = services.run_state(choice.run_id)
+    steps = {"start": bool(choice.task or choice.data_id or state), "data": bool(choice.data_id or state)}
+    if state in ("completed", "stopped"):
         tried, taken = services.was_asked(choice.run_id), services.was_exported(choice.run_id)
         steps |= {"train": True, "try": tried, "share": taken}
     return [name for name, done in steps.items() if done]

@@ -118,7 +118,8 @@ def build(services: Any, kept: Kept) -> TryTab:
             raise BadInput(
                 "The question is too long.", f"It has more than {LONGEST_QUESTION:,} characters.", "Shorten it."
             )
-        turn: dict[str, Any] = {"question": words, "base": "", "tuned": "", "done": []}
+        expected = next((one.expected for one in services.held_out(choice.run_id) if one.question == words), "")
+        turn: dict[str, Any] = {"question": words, "base": "", "tuned": "", "done": [], "expected": expected}
         asked = {pane: _messages(turns, pane, words) for pane in PANES}
         turns = [*turns, turn]
         yield {shown: conversation(turns, True), ask: gr.update(interactive=False), stop: gr.update(visible=True)}
@@ -198,7 +199,14 @@ def _turn(turn: Any, answering: bool) -> str:
             words = '<span class="small">No words came back.</span>'
         answers.append(f'<div class="answer {pane}"><span class="pane-name">{name}</span><div>{words}</div></div>')
     asked = f'<div class="asked"><span class="unseen">You asked: </span>{escape(turn["question"])}</div>'
-    return f'<article class="turn">{asked}<div class="versus">{"".join(answers)}</div></article>'
+    both = f'<div class="versus">{"".join(answers)}</div>'
+    return f'<article class="turn">{asked}{both}{_expected(turn)}</article>'
+
+
+def _expected(turn: Any) -> str:
+    """The answer that your examples give to a question of theirs."""
+    words = turn.get("expected")
+    return f'<p class="expected small">Your examples say: {escape(words)}</p>' if words else ""
 
 
 def suggestions(known: list[Any]) -> str:

@@ -98,6 +98,7 @@ def test_the_way_from_sample_to_download(open_page: Opens, drawn_page: str) -> N
     page.click("#ask")
     page.locator(".answer.base", has_text="ask for a refund.").wait_for()
     page.locator(".answer.tuned", has_text='"quantity": 3').wait_for()
+    page.get_by_text("Your examples say:").wait_for()
     page.wait_for_selector("#ask:not([disabled])")
     page.click("#to-share")
     page.click("#export")
@@ -110,6 +111,7 @@ def test_what_is_wrong_is_mended_and_taken_back(open_page: Opens, drawn_page: st
     page = open_page(drawn_page)
     take_sample(page)
     undo = page.get_by_role("button", name="Undo")
+    undo.nth(1).wait_for()
     assert undo.count() == 2
     undo.first.click()
     page.get_by_text("Row 18 (line 18)").wait_for()

@@ -21,6 +21,8 @@ def problem() -> Problem:
     return Problem(4, 3, EVIL, "error", EVIL, EVIL, EVIL)
 
 
+TURN = {"question": EVIL, "base": EVIL, "tuned": EVIL, "done": [], "expected": EVIL}
+
 DRAWN = {
     "card": lambda: cards.card(EVIL, lead=EVIL),
     "badge": lambda: cards.badge(EVIL),
@@ -40,7 +42,7 @@ DRAWN = {
     "samples while training": lambda: train_views.samples(
         [{"step": 1, "prompt": [{"role": "user", "content": EVIL}], "answer": EVIL, "expected": EVIL}] * 2
     ),
-    "conversation": lambda: try_it.conversation([{"question": EVIL, "base": EVIL, "tuned": EVIL, "done": []}]),
+    "conversation": lambda: try_it.conversation([TURN]),
     "suggestions": lambda: try_it.suggestions([HeldOut(EVIL, [], EVIL)]),
     "runs": lambda: runs.listing([RunLine(EVIL, EVIL, EVIL, EVIL, State.STOPPED, 1.0, 2.0, 1.0)], "", 2.0),
 }  # fmt: skip
