@@ -22,6 +22,8 @@ _LARGE_SEGMENT = 20 * MIB
 _OWN_SEGMENT = 10 * MIB
 _SEGMENT_ROUND = 2 * MIB
 
+_MAPPED = 32 * MIB
+
 _Key = tuple[int, int, int]
 
 
@@ -136,3 +138,34 @@ class Allocator:
         block.after = rest
         block.size = size
         pool.add(rest)
+
+
+class Heap:
+    """The same counts for a processor's memory, by the rules of glibc's malloc (mallopt(3), M_MMAP_THRESHOLD).
+
+    What is larger than 32 MiB goes back to the system when it is freed; what is smaller stays with the process.
+    """
+
+    def __init__(self) -> None:
+        self.allocated = self.peak_allocated = 0
+        self.reserved = self.peak_reserved = 0
+        self._small = self._kept = 0
+
+    def allocate(self, size: int) -> Block:
+        """A block of `size` bytes, in use until `release`."""
+        if size <= _MAPPED:
+            self._small += size
+            self._kept = max(self._kept, self._small)
+        self._count(size)
+        return Block(0, 0, size)
+
+    def release(self, block: Block) -> None:
+        if block.size <= _MAPPED:
+            self._small -= block.size
+        self._count(-block.size)
+
+    def _count(self, change: int) -> None:
+        self.allocated += change
+        self.reserved = self._kept + self.allocated - self._small
+        self.peak_allocated = max(self.peak_allocated, self.allocated)
+        self.peak_reserved = max(self.peak_reserved, self.reserved)

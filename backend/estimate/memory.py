@@ -26,7 +26,7 @@ Badge = Literal["yes", "tight", "no"]
 CONTEXT_T4 = 140.9
 _CONTEXT_OTHER = 450.0
 # MiB: Python with torch, transformers, peft and trl imported (measured, see tests/benchmarks/memory_estimate.py).
-PROGRAMS_MIB = 700.0
+PROGRAMS_MIB = 740.0
 # The worst measured row needed 5.4 % more than predicted (tests/benchmarks/memory_estimate.py), so a margin of 8 %.
 MARGIN = 1.08
 _UNIFIED_SHARE = 0.75  # of an Apple machine's memory, for its GPU (Metal's recommendedMaxWorkingSetSize)
@@ -86,16 +86,15 @@ def memory(architecture: Architecture, plan: Plan, hardware: Hardware, quick: bo
     gpu = card(hardware)
     capability = gpu.compute_capability if gpu else None
     if device == "cpu":
-        peak = measure(architecture, on_processor(plan), "processor", True)
+        peak = measure(architecture, on_processor(plan), "processor", quick)
     else:
         hopper = capability is not None and capability[0] >= 9
         peak = measure(architecture, plan, "hopper" if hopper else "card", quick)
     parts = {name: size / MIB for name, size in peak.parts.items() if size}
+    parts["fragmentation"] = (peak.reserved - peak.allocated) / MIB
     if device == "cpu":
-        parts.pop("cuBLAS workspace")
         parts["programs"] = PROGRAMS_MIB
     else:
-        parts["fragmentation"] = (peak.reserved - peak.allocated) / MIB
         other = capability is not None and capability[0] >= 8
         parts["CUDA context" if device == "cuda" else "programs"] = (
             PROGRAMS_MIB if device == "mps" else _CONTEXT_OTHER if other else CONTEXT_T4

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from backend.estimate.allocator import MIB
+from backend.estimate.allocator import MIB, Allocator, Heap
 from backend.estimate.architecture import Architecture
 from backend.estimate.decoder import Decoder
 from backend.estimate.operations import FLOAT
@@ -46,7 +46,7 @@ def peak(architecture: Architecture, plan: Plan, *, place: Place = "card", quick
     quick: one step with the optimizer's state there from the start. `allocated` and `parts` are the same; `reserved`
     is mostly within 1 %.
     """
-    meter = Meter()
+    meter = Meter(Heap() if place == "processor" else Allocator())
     decoder = Decoder(architecture, plan, meter, _LOSS_VALUES[place])
     state = _state(decoder) if quick else []
     workspaces: list[Tensor] = []

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
 
-from backend.estimate.allocator import Allocator, Block
+from backend.estimate.allocator import Allocator, Block, Heap
 
 Backward = Callable[["Tensor", "list[Tensor]"], "list[Tensor | None]"]
 
@@ -26,8 +26,8 @@ class Meter:
     written: bytes of all tensors made, a measure of the memory traffic.
     """
 
-    def __init__(self) -> None:
-        self.allocator = Allocator()
+    def __init__(self, allocator: Allocator | Heap) -> None:
+        self.allocator = allocator
         self.part = "weights"
         self.live: dict[str, int] = {}
         self.parts: dict[str, int] = {}

@@ -1,6 +1,6 @@
 """How near the memory estimate for the processor comes to what training takes there.
 
-Ours: `backend.estimate`, against the peak resident memory of real runs of the embedded model (four optimizer steps
+Ours: `backend.estimate`, against the peak resident memory of real runs of the embedded model (three optimizer steps
 each, in a process of its own), over the configurations below. Peer: none states a figure for the processor; a rule of
 thumb stands in for one, four times the weights' size beside the programs.
 
@@ -24,7 +24,7 @@ from backend.estimate import plan_from
 from backend.estimate.memory import PROGRAMS_MIB, memory
 from backend.specs import ATTENTION, Hardware, TrainSettings
 
-STEPS = 4
+STEPS = 3
 LEARNED = 0.5
 CONFIGURATIONS: tuple[dict[str, Any], ...] = (
     {"per_device_train_batch_size": 8, "max_length": 128},
