@@ -39,8 +39,9 @@ def serve(workspace: Workspace, host: str | None = None, port: int | None = None
         show(f"Apprentice is already open: {running_at(workspace)}", running_at(workspace), browser)
         return
     with lock:
+        (workspace.root / "app.json").unlink(missing_ok=True)  # of an app that ended without a word
         chosen = free_port(host, port)
-        url = f"http://{host}:{chosen}"
+        url = f"http://[{host}]:{chosen}" if ":" in host else f"http://{host}:{chosen}"
         logs_to(workspace)
         run(workspace, host, chosen, credentials, url, browser)
 
