@@ -1,7 +1,7 @@
 """Apprentice: teach a small language model your way.
 
-    python app.py                 opens the page
-    python app.py COMMAND --help  everything that the page does has a command
+python app.py                 opens the page
+python app.py COMMAND --help  everything that the page does has a command
 """
 
 from __future__ import annotations
