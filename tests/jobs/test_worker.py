@@ -6,6 +6,7 @@ import errno
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -72,7 +73,7 @@ def test_a_worker_for_a_job_that_is_not_starting_does_nothing(runner: Runner) ->
     assert not folder.events.exists()
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="needs a device that is always full")
 def test_a_full_disk_fails_the_job_in_plain_words(runner: Runner) -> None:
     job_id = runner.submit("noop", {"steps": 2}, "")
     events = folder_of(runner, job_id).events

@@ -102,9 +102,13 @@ def test_a_table_without_a_header_loses_no_row(tmp_path: Path) -> None:
     assert data.source.details["header"] == "none"
 
 
-@settings(max_examples=150, deadline=None)
+# Many control characters mean a binary file, which is refused; so a cell here has the usual ones only.
+WRITTEN = st.text(st.one_of(st.characters(exclude_categories=["Cs", "Cc"]), st.sampled_from("\n\r\t")), max_size=12)
+
+
+@settings(max_examples=60, deadline=None)
 @given(
-    st.lists(st.tuples(st.text(max_size=12), st.text(max_size=12)), min_size=1, max_size=8),
+    st.lists(st.tuples(WRITTEN, WRITTEN), min_size=1, max_size=8),
     st.sampled_from([",", ";", "\t"]),
     st.sampled_from([csv.QUOTE_ALL, csv.QUOTE_MINIMAL]),
 )
