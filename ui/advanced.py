@@ -10,10 +10,15 @@ from pydantic.fields import FieldInfo
 from backend.specs import ALL_LINEAR, ATTENTION, TrainSettings, settings_from
 from ui.help_text import GROUPS, SETTINGS
 
+NEEDED = "needed"  # layers with names of their own (Phi), as the recommendation names them
 TARGETS = {"all-linear": ALL_LINEAR, "attention": ATTENTION}
 CHOICES = {
     "method": [("LoRA", "lora"), ("QLoRA, 4 bits", "qlora"), ("Full", "full")],
-    "target_modules": [("All layers", "all-linear"), ("Attention only", "attention")],
+    "target_modules": [
+        ("All layers", "all-linear"),
+        ("Attention only", "attention"),
+        ("Those this model needs", NEEDED),
+    ],
     "lr_scheduler_type": [("Cosine", "cosine"), ("Linear", "linear"), ("Constant", "constant")],
 }
 
@@ -54,26 +59,25 @@ def _limit(field: FieldInfo, kind: str) -> float | None:
     return next((getattr(mark, kind) for mark in field.metadata if hasattr(mark, kind)), None)
 
 
-def changes(inputs: dict[str, Any]) -> list[Any]:
+def changes(part: Any) -> list[Any]:
     """The events by which a person changes a setting; a number counts when its field is left."""
-    events: list[Any] = []
-    for part in inputs.values():
-        events += [part.blur, part.submit] if isinstance(part, gr.Number) else [part.input]
-    return events
+    return [part.blur, part.submit] if isinstance(part, gr.Number) else [part.input]
 
 
 def as_input(name: str, value: Any) -> Any:
     """A setting's value as its input shows it."""
     if name == "target_modules":
-        return next((word for word, modules in TARGETS.items() if tuple(value) == modules), "all-linear")
+        return next((word for word, modules in TARGETS.items() if tuple(value) == modules), NEEDED)
     return value
 
 
-def changed(values: dict[str, Any], recommended: TrainSettings) -> dict[str, Any]:
-    """What differs from the recommendation, checked. Raises BadSetting naming the setting."""
-    checked = settings_from({name: value for name, value in values.items() if value is not None})
-    return {
-        name: as_input(name, getattr(checked, name))
-        for name in values
-        if getattr(checked, name) != getattr(recommended, name)
-    }
+def changed(settings: dict[str, Any], name: str, value: Any, recommended: TrainSettings) -> dict[str, Any]:
+    """`settings` (those changed by hand) with `value` for `name`; left out where it is empty or the recommended one.
+
+    Raises BadSetting naming the setting.
+    """
+    others = {other: kept for other, kept in settings.items() if other != name}
+    if value is None or value == NEEDED:
+        return others
+    checked = getattr(settings_from({**recommended.model_dump(), **others, name: value}), name)
+    return others if checked == getattr(recommended, name) else {**others, name: as_input(name, checked)}

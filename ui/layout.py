@@ -77,6 +77,10 @@ class _Page:
     def outputs(self, name: str) -> list[Any]:
         return [self.here, self.marks, *self.tabs[name].outputs]
 
+    @property
+    def every_output(self) -> list[Any]:
+        return [self.here, self.marks, *(part for tab in self.tabs.values() for part in tab.outputs)]
+
 
 def build(services: Any) -> gr.Blocks:
     """The whole page over `services`."""
@@ -106,7 +110,7 @@ def _draw(services: Any) -> tuple[gr.Blocks, _Page]:
 
 def _restores(blocks: gr.Blocks, page: _Page) -> None:
     """A page that opens or reloads gets everything from the services."""
-    start_tab, train_tab = page.tabs["start"], page.tabs["train"]
+    start_tab = page.tabs["start"]
 
     @handler
     def restore(given: Given) -> Updates:
@@ -119,14 +123,13 @@ def _restores(blocks: gr.Blocks, page: _Page) -> None:
         }
 
     @handler
-    def settings(given: Given) -> Updates:
-        updates: Updates = train_tab.restore(page.kept.choice(given))
-        return updates
+    def show(given: Given) -> Updates:
+        """The tab that is open by now: a quick person has already gone to another one."""
+        return page.showing(given[page.here], page.kept.choice(given))
 
     first = [*page.kept.outputs, page.marks, start_tab.task, start_tab.facts]
     restored = blocks.load(restore, page.kept.inputs(), first, **LISTEN)
-    shown = restored.then(page.opened("start"), page.kept.inputs(), page.outputs("start"), **LISTEN)
-    shown.then(settings, page.kept.inputs(), list(train_tab.inputs.values()), **LISTEN)
+    restored.then(show, page.kept.inputs(page.here), page.every_output, **LISTEN)
 
 
 def _ticks(timer: gr.Timer, page: _Page) -> None:
@@ -136,8 +139,7 @@ def _ticks(timer: gr.Timer, page: _Page) -> None:
     def tick(given: Given) -> Any:
         return page.refreshed(given[page.here], page.kept.choice(given), given[page.seen]) or gr.skip()
 
-    outputs = [page.seen, *page.kept.outputs, page.here, page.marks]
-    outputs += [part for tab in page.tabs.values() for part in tab.outputs]
+    outputs = [page.seen, *page.kept.outputs, *page.every_output]
     timer.tick(tick, page.kept.inputs(page.here, page.seen), outputs, concurrency_limit=8, **LISTEN)
 
 

@@ -41,9 +41,15 @@ class TrainTab:
     def outputs(self) -> list[Any]:
         ahead = [self.line, self.before, self.plan, self.start, self.why_not]
         buttons = [self.forward, self.resume, self.stop, self.stop_says]
-        return [*ahead, self.after, self.status, *buttons, self.health, self.curve, self.samples]
+        after = [self.after, self.status, *buttons, self.health, self.curve, self.samples]
+        return [*ahead, *after, *self.inputs.values()]
 
     def show(self, choice: Choice) -> Updates:
+        """The tab whole, the settings' inputs included."""
+        return self.drawn(choice) if choice.run_id else {**self.drawn(choice), **self.restore(choice)}
+
+    def drawn(self, choice: Choice) -> Updates:
+        """The tab but for the inputs, in which the person may be typing."""
         running = bool(choice.run_id)
         columns = {self.before: gr.update(visible=not running), self.after: gr.update(visible=running)}
         return {**columns, **(self._watch(choice) if running else self._plan(choice))}
@@ -134,29 +140,30 @@ def build(services: Any, kept: Kept) -> TrainTab:
         services, inputs, line, before, plan, start, why_not,
         after, status, forward, resume, stop, stop_says, health, curve, samples,
     )  # fmt: skip
-    numbers = list(inputs.values())
 
     def changed(given: Given, choice: Choice) -> Updates:
         return {**kept.keep(kept.choice(given), choice), **tab.show(choice)}
 
-    def with_numbers(given: Given) -> Choice:
-        choice = kept.choice(given)
-        recommended = services.tailored(choice.task, choice.data_id, choice.model_id).settings
-        values = {name: given[part] for name, part in inputs.items()}
-        return choice.but(settings=advanced.changed(values, recommended))
+    def change(setting: str) -> Any:
+        """Keeps one number as it was typed; an emptied field goes back to the recommended number."""
+        part = inputs[setting]
 
-    @handler
-    def change(given: Given) -> Updates:
-        return changed(given, with_numbers(given))
+        @handler
+        def take(given: Given) -> Updates:
+            before = kept.choice(given)
+            recommended = services.tailored(before.task, before.data_id, before.model_id).settings
+            choice = before.but(settings=advanced.changed(before.settings, setting, given[part], recommended))
+            return {**kept.keep(before, choice), **tab.drawn(choice), part: tab.restore(choice)[part]}
+
+        return take
 
     @handler
     def reset(given: Given) -> Updates:
-        choice = kept.choice(given).but(settings={})
-        return {**changed(given, choice), **tab.restore(choice)}
+        return changed(given, kept.choice(given).but(settings={}))
 
     @handler
     def begin(given: Given) -> Updates:
-        choice = with_numbers(given)
+        choice = kept.choice(given)
         called = (given[name] or "").strip()
         run_id = services.start_training(choice.data_id, choice.model_id, tab.settings(choice), called)
         return changed(given, choice.but(run_id=run_id))
@@ -184,15 +191,15 @@ def build(services: Any, kept: Kept) -> TrainTab:
         verdict = services.verdict(choice.run_id)
         if pressed(event)[0] != "retry" or not verdict or not verdict.retry:
             return gr.skip()
-        choice = choice.but(run_id="", settings={**choice.settings, **verdict.retry})
-        return {**changed(given, choice), **tab.restore(choice)}
+        return changed(given, choice.but(run_id="", settings={**choice.settings, **verdict.retry}))
 
     everything = [*kept.outputs, *tab.outputs]
-    gr.on(advanced.changes(inputs), change, kept.inputs(*numbers), everything, **LISTEN)
-    back.click(reset, kept.inputs(), [*everything, *numbers], **LISTEN)
-    start.click(begin, kept.inputs(name, *numbers), everything, **LISTEN)
+    for setting, part in inputs.items():
+        gr.on(advanced.changes(part), change(setting), kept.inputs(part), everything, **LISTEN)
+    back.click(reset, kept.inputs(), everything, **LISTEN)
+    start.click(begin, kept.inputs(name), everything, **LISTEN)
     stop.click(end, kept.inputs(), tab.outputs, **LISTEN)
     resume.click(go_on, kept.inputs(), tab.outputs, **LISTEN)
-    health.click(retry, kept.inputs(), [*everything, *numbers], **LISTEN)
+    health.click(retry, kept.inputs(), everything, **LISTEN)
     again.click(another, kept.inputs(), everything, **LISTEN)
     return tab

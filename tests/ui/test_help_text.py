@@ -34,14 +34,29 @@ def test_inputs_show_the_defaults_and_give_them_back() -> None:
             return advanced.build()
 
     inputs = in_loop(build)
-    values = {name: part.value for name, part in inputs.items()}
-    assert advanced.changed(values, TrainSettings()) == {}
-    assert advanced.changed({**values, "lora_rank": 16, "target_modules": "attention"}, TrainSettings()) == {
-        "lora_rank": 16,
-        "target_modules": "attention",
-    }
+    for name, part in inputs.items():
+        assert advanced.changed({}, name, part.value, TrainSettings()) == {}
+
+
+def test_only_what_was_changed_by_hand_is_kept() -> None:
+    recommended = TrainSettings(max_length=128, learning_rate=5e-4)
+    kept = advanced.changed({}, "lora_rank", 16, recommended)
+    kept = advanced.changed(kept, "target_modules", "attention", recommended)
+    assert kept == {"lora_rank": 16, "target_modules": "attention"}
+    assert advanced.changed(kept, "lora_rank", 8, recommended) == {"target_modules": "attention"}
+
+
+def test_an_emptied_field_goes_back_to_the_recommended_number() -> None:
+    recommended = TrainSettings(learning_rate=5e-4)
+    assert advanced.changed({"learning_rate": 1e-3, "seed": 4}, "learning_rate", None, recommended) == {"seed": 4}
+
+
+def test_layers_of_their_own_are_left_as_recommended() -> None:
+    recommended = TrainSettings(target_modules=("qkv_proj", "o_proj"))
+    shown = advanced.as_input("target_modules", recommended.target_modules)
+    assert advanced.changed({}, "target_modules", shown, recommended) == {}
 
 
 def test_a_number_out_of_range_is_refused_by_name() -> None:
     with pytest.raises(BadSetting, match="learning_rate"):
-        advanced.changed({"learning_rate": 7}, TrainSettings())
+        advanced.changed({}, "learning_rate", 7, TrainSettings())

@@ -1,0 +1,115 @@
+"""The whole way in a real browser with the real model: sample, plan, training with a stop, a resume and a reload,
+talking to both models, and a GGUF file that answers outside the page."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend.settings import HOME_VARIABLE, PROJECT_ROOT, Workspace
+from tests.browser.conftest import free_port, served
+
+pytestmark = pytest.mark.browser
+
+LONG = 300_000  # milliseconds: a training step takes seconds on a busy computer
+STEPS = 8
+
+
+@pytest.fixture
+def page_of(workspace_with_model: Workspace, tmp_path: Path) -> Iterator[str]:
+    port = free_port()
+    command = [sys.executable, "app.py", "serve", "--no-browser", "--port", str(port)]
+    environment = {HOME_VARIABLE: str(workspace_with_model.root)}
+    with served(command, port, tmp_path / "serve.txt", environment) as url:
+        yield url
+
+
+def app(workspace: Workspace, *arguments: str) -> dict[str, Any]:
+    """One command's JSON answer."""
+    command = [sys.executable, "app.py", *arguments, "--json", "--workspace", str(workspace.root)]
+    done = subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+def the_run(workspace: Workspace) -> str:
+    runs = app(workspace, "runs")["runs"]
+    assert len(runs) == 1
+    return str(runs[0]["id"])
+
+
+def points(page: Any, kind: str) -> int:
+    """How many points the curve `kind` (practice or held) has."""
+    return len((page.locator(f"svg.curve .line.{kind}").get_attribute("points") or "").split())
+
+
+def test_from_a_sample_to_a_file_that_answers_anywhere(
+    open_page: Callable[..., Any], page_of: str, workspace_with_model: Workspace, tmp_path: Path
+) -> None:
+    page = open_page(page_of)
+    page.set_default_timeout(LONG)
+    page.get_by_text("Pull data out of text").click()
+    page.click("#to-data")
+    page.get_by_role("button", name="Take the sample Orders into fields").click()
+    page.wait_for_selector(".tokens .l")
+    assert '"intent"' in page.locator(".tokens .l").first.inner_text()
+    page.click("#to-train:not([disabled])")
+    page.wait_for_selector("#start-training:not([disabled])")
+
+    page.get_by_text("Advanced: every number of the recipe").click()
+    page.locator("#set-max_steps input").fill(str(STEPS))
+    page.locator("#set-max_steps input").press("Enter")
+    page.get_by_text(f"{STEPS} steps").first.wait_for()
+    page.click("#start-training:not([disabled])")
+
+    page.locator("#stop").wait_for()
+    page.wait_for_selector("svg.curve .line.practice")
+    page.click("#stop")
+    page.locator("#resume").wait_for()
+    page.click("#resume")
+    page.locator("#stop").wait_for()
+
+    page.reload()
+    page.wait_for_selector("#rail [role=tab]")
+    page.click("#tab-train-button")
+    page.locator("#to-try").wait_for()
+    events = (workspace_with_model.runs / the_run(workspace_with_model) / "events.jsonl").read_text("utf-8")
+    assert '"resumed"' in events
+    assert points(page, "practice") == STEPS
+
+    page.click("#to-try")
+    page.locator("#question").locator("textarea").fill("two lamps from order 5512 came broken, money back please. jo")
+    page.click("#ask:not([disabled])")
+    page.locator("#ask:not([disabled])").wait_for()
+    answers = page.locator("#talk .answer")
+    assert answers.count() == 2
+    assert all(answers.nth(i).inner_text().strip() for i in range(2))
+    page.locator(".proofs:visible li").first.wait_for()
+
+    if importlib.util.find_spec("llama_cpp") is None:
+        pytest.skip("llama-cpp-python is not installed; all but the GGUF file was tried")
+    page.click("#tab-share-button")
+    page.click("#export:not([disabled])")
+    with page.expect_download(timeout=LONG) as download:
+        page.get_by_role("link", name="Download").click()
+    file = tmp_path / "model.gguf"
+    download.value.save_as(file)
+    answer = app(
+        workspace_with_model,
+        "chat",
+        the_run(workspace_with_model),
+        "--gguf",
+        str(file),
+        "--prompt",
+        "two lamps please",
+    )
+    assert answer["text"].strip()
+    assert answer["tokens"] > 0
