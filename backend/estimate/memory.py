@@ -29,6 +29,8 @@ _CONTEXT_OTHER = 450.0
 PROGRAMS_MIB = 740.0
 # The worst measured row needed 5.4 % more than predicted (tests/benchmarks/memory_estimate.py), so a margin of 8 %.
 MARGIN = 1.08
+# On a processor 16-bit weights are the file itself, seen as memory; weights of another kind lie beside it.
+_FILE_WIDTH = 2
 _UNIFIED_SHARE = 0.75  # of an Apple machine's memory, for its GPU (Metal's recommendedMaxWorkingSetSize)
 _SYSTEM_RESERVE_MIB = 500  # left to the system and the page on a computer without a card
 
@@ -94,6 +96,8 @@ def memory(architecture: Architecture, plan: Plan, hardware: Hardware, quick: bo
     parts["fragmentation"] = (peak.reserved - peak.allocated) / MIB
     if device == "cpu":
         parts["programs"] = PROGRAMS_MIB
+        if plan.method != "lora" or plan.precision == "fp32":
+            parts["model file"] = architecture.params * _FILE_WIDTH / MIB
     else:
         other = capability is not None and capability[0] >= 8
         parts["CUDA context" if device == "cuda" else "programs"] = (
