@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-BINARY = getattr(os, "OBINARY", 0)  # Windows would write "\r\n"
+BINARY = getattr(os, "O_BINARY", 0)  # Windows would write "\r\n"
 
 
 def to_json(data: dict[str, Any]) -> bytes:
