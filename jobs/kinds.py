@@ -18,7 +18,6 @@ class Kind(NamedTuple):
 KINDS: dict[str, Kind] = {
     "noop": Kind("jobs.noop:run", "training"),
     "train": Kind("backend.training:run", "training"),
-    "preflight": Kind("backend.preflight:run", "training"),
     "calibrate": Kind("backend.calibrate:run", "training"),
     "export": Kind("backend.export:run", "light"),
     "prepare": Kind("backend.embedded:run", "light"),
