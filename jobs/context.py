@@ -12,6 +12,7 @@ from jobs.models import Progress, State
 from jobs.store import JobFolder, Status
 
 _SECONDS_BETWEEN_WRITES = 0.5
+_SECONDS_OF_SILENCE = 5.0
 
 
 class Context:
@@ -53,6 +54,16 @@ class Context:
             if before is None or before.phase != phase or now - self._written >= _SECONDS_BETWEEN_WRITES:
                 self._job.write_status(self.status)
                 self._written = now
+
+    def alive(self) -> None:
+        """Say, in the midst of something long, that the work goes on: without it a stopping worker is ended.
+
+        Writes the status again after five seconds of silence. Raises OSError.
+        """
+        with self._lock:
+            if time.monotonic() - self._written >= _SECONDS_OF_SILENCE:
+                self._job.write_status(self.status)
+                self._written = time.monotonic()
 
     def should_stop(self) -> bool:
         """Whether a stop is asked for. A few microseconds; once true it stays so."""

@@ -12,9 +12,12 @@ from backend.errors import BadSetting, TrainingFailed
 from jobs.context import Context
 from jobs.files import read_json, write_json
 
+_SECONDS_PER_PART = 0.05  # of a slow save
+
 
 class Spec(BaseModel):
-    """steps: how many; seconds_per_step: what each takes; checkpoint_every: steps between two saves.
+    """steps: how many; seconds_per_step: what each takes; checkpoint_every: steps between two saves;
+    seconds_to_save: what the last save takes after a stop, telling all the while.
 
     In the first attempt only: fail_at, break_at, crash_at name the step at which it fails in plain words,
     by a fault in the program, or by the death of its process; deaf makes it ignore a stop.
@@ -25,6 +28,7 @@ class Spec(BaseModel):
     steps: int = Field(3, ge=0)
     seconds_per_step: float = Field(0.0, ge=0)
     checkpoint_every: int = Field(1, ge=1)
+    seconds_to_save: float = Field(0.0, ge=0)
     fail_at: int | None = None
     break_at: int | None = None
     crash_at: int | None = None
@@ -42,6 +46,7 @@ def run(context: Context) -> dict[str, Any]:
     first = context.attempt == 1
     while step < spec.steps:
         if context.should_stop() and not (spec.deaf and first):
+            _save_slowly(context, spec.seconds_to_save)
             break
         time.sleep(spec.seconds_per_step)
         step += 1
@@ -57,6 +62,13 @@ def run(context: Context) -> dict[str, Any]:
         write_json(counter, {"step": step})
         context.emit("checkpoint", step=step)
     return {"steps": step}
+
+
+def _save_slowly(context: Context, seconds: float) -> None:
+    parts = int(seconds / _SECONDS_PER_PART)
+    for part in range(parts):
+        time.sleep(_SECONDS_PER_PART)
+        context.emit("saving", part=part, of=parts)
 
 
 def _misbehave(spec: Spec, step: int) -> None:

@@ -34,12 +34,12 @@ LEAVING = 10.0  # seconds an ended worker gets to leave its lock, before a resum
 class Runner:
     """The jobs of a workspace.
 
-    stop_deadline: seconds a worker gets to save and end after a stop. start_deadline: seconds it gets to take
-    its lock. Methods raise RunProblem for an unknown id or a wrong state, WorkspaceProblem for an id that is
-    none and where the workspace can't be read or written.
+    stop_deadline: seconds a worker may tell nothing after a stop, before it is ended; one that still saves tells so.
+    start_deadline: seconds it gets to take its lock.
+    Methods raise RunProblem for an unknown id or a wrong state, WorkspaceProblem for an id that is none and where the workspace can't be read or written.
     """
 
-    def __init__(self, workspace: Workspace, stop_deadline: float = 60.0, start_deadline: float = 60.0) -> None:
+    def __init__(self, workspace: Workspace, stop_deadline: float = 300.0, start_deadline: float = 60.0) -> None:
         self.workspace = workspace
         self._supervisor = Supervisor(workspace, stop_deadline, start_deadline)
         self._troubles: dict[str, WorkspaceProblem] = {}

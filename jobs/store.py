@@ -104,6 +104,11 @@ class JobFolder:
     def clear_stop(self) -> None:
         (self.path / "stop").unlink(missing_ok=True)
 
+    def signs_of_life(self) -> tuple[tuple[int, int], ...]:
+        """What differs whenever the worker has told something: time and size of status.json and events.jsonl."""
+        stats = [path.stat() for path in (self.path / "status.json", self.events) if path.exists()]
+        return tuple((stat.st_mtime_ns, stat.st_size) for stat in stats)
+
     def identity(self) -> Identity:
         try:
             return Identity.model_validate(read_json(self.path / "job.json"))

@@ -34,7 +34,7 @@ class Supervisor:
     def __init__(self, workspace: Workspace, stop_deadline: float, start_deadline: float) -> None:
         self._workspace = workspace
         self._deadlines = {"stop": stop_deadline, "start": start_deadline}
-        self._since: dict[tuple[str, int, str], float] = {}
+        self._since: dict[tuple[str, int, str], tuple[object, float]] = {}
         self._ended: set[tuple[str, int]] = set()
 
     def settle(self, folder: JobFolder) -> State:
@@ -79,7 +79,8 @@ class Supervisor:
         wanted = folder.stop_requested or status.state.is_terminal
         if not wanted or status.pid is None or status.pid_created is None:
             return
-        if self._passed("stop", folder, status) and process.end(status.pid, status.pid_created):
+        silent = self._passed("stop", folder, status, folder.signs_of_life())
+        if silent and process.end(status.pid, status.pid_created):
             log.warning("%s overstayed and was ended", folder.id)
             self._ended.add((folder.id, status.attempt))
 
@@ -94,10 +95,15 @@ class Supervisor:
             return State.FAILED, NEVER_STARTED
         return State.INTERRUPTED, KILLED
 
-    def _passed(self, deadline: str, folder: JobFolder, status: Status) -> bool:
-        """Whether the deadline has passed since it was first asked; the clock on the wall may be set meanwhile."""
-        now = time.monotonic()
-        return now - self._since.setdefault((folder.id, status.attempt, deadline), now) >= self._deadlines[deadline]
+    def _passed(self, deadline: str, folder: JobFolder, status: Status, signs: object = None) -> bool:
+        """Whether the deadline has passed since it was first asked with these `signs` of life.
+
+        Times of files are only compared for being the same: the clock on the wall may be set meanwhile.
+        """
+        key, now = (folder.id, status.attempt, deadline), time.monotonic()
+        if key not in self._since or self._since[key][0] != signs:
+            self._since[key] = signs, now
+        return now - self._since[key][1] >= self._deadlines[deadline]
 
     def _forget(self, job_id: str) -> None:
         process.forget(job_id)

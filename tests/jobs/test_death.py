@@ -8,12 +8,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import psutil
 import pytest
 
 from backend.settings import PROJECT_ROOT, Workspace
-from jobs import process
+from jobs import process, supervisor
+from jobs.files import read_json
 from jobs.models import State
 from jobs.runner import Runner
 from jobs.supervisor import OVERDUE
@@ -180,11 +182,53 @@ def test_a_frozen_worker_is_not_taken_for_dead(workspace: Workspace) -> None:
     assert steps(runner, job_id) == list(range(1, 21))
 
 
-def test_a_worker_that_does_not_stop_in_time_is_ended(workspace: Workspace) -> None:
-    runner = Runner(workspace, stop_deadline=0.2)
+@dataclass
+class Clock:
+    """Takes the place of `time` in the supervisor."""
+
+    now: float = 0.0
+    time = staticmethod(time.time)
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(supervisor, "time", clock)
+    return clock
+
+
+def test_a_worker_that_saves_slowly_is_not_ended_while_it_tells(workspace: Workspace, clock: Clock) -> None:
+    runner = Runner(workspace, stop_deadline=100)
+    job_id = runner.submit("noop", {**FOREVER, "checkpoint_every": 3000, "seconds_to_save": 0.5}, "")
+    counting(runner, job_id)
+    folder = folder_of(runner, job_id)
+    runner.stop(job_id)
+    while not is_free(folder):
+        seen = folder.signs_of_life()
+        until(lambda seen=seen: folder.signs_of_life() != seen or is_free(folder))
+        clock.now += 90
+        runner.tick()
+    assert clock.now > 300
+    job = runner.job(job_id)
+    assert job.state is State.STOPPED
+    assert job.result == {"steps": len(steps(runner, job_id))}
+    assert read_json(folder.path / "counter.json") == {"step": job.result["steps"]}
+
+
+def test_a_worker_that_falls_silent_after_a_stop_is_ended(workspace: Workspace, clock: Clock) -> None:
+    runner = Runner(workspace, stop_deadline=100)
     job_id = runner.submit("noop", {**FOREVER, "deaf": True}, "")
     worker = counting(runner, job_id)
+    worker.suspend()
     runner.stop(job_id)
+    for seconds in (0, 99):
+        clock.now += seconds
+        runner.tick()
+        assert runner.job(job_id).state is State.STOPPING
+    clock.now += 1
     job = finish(runner, job_id)
     assert (job.state, job.failure) == (State.INTERRUPTED, OVERDUE)
     assert not worker.is_running()
