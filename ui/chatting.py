@@ -59,6 +59,11 @@ class Chatting:
         proof = self._chat.proof if run_id == self._run else None
         return ChatProof(proof.base_is_base and proof.tuned_differs, proof.sentence) if proof else None
 
+    def forget(self, run_id: str) -> None:
+        """Closes the chat if it is about this run."""
+        if run_id == self._run:
+            self.close()
+
     def stop(self) -> None:
         self._chat.stop()
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from backend.data.fix import USUAL, write
 from backend.data.load import load
 from backend.data.shelf import Accepted, Brought, examine
-from backend.errors import ApprenticeError, BadInput, MissingPart
+from backend.errors import ApprenticeError, BadInput, MissingPart, RunProblem
 from backend.settings import Workspace
 from backend.specs import settings_from
 from jobs.models import Event, Job, State
@@ -109,13 +110,14 @@ def train(options: argparse.Namespace, workspace: Workspace) -> Answer:
     settings = settings_from({**base.model_dump(), **typed})
     run_id = services.start_training(data_id, options.model or "", settings, options.name or "")
     say(f"Run {run_id}. Ctrl-C stops and saves.")
-    return run_answer(services, follow(services, run_id))
+    return ended(services, follow(services, run_id))
 
 
 def resume(options: argparse.Namespace, workspace: Workspace) -> Answer:
     services = Services(workspace)
+    told = services.runner.events(options.run).position
     services.runner.resume(options.run)
-    return run_answer(services, follow(services, options.run))
+    return ended(services, follow(services, options.run, told))
 
 
 def stop(options: argparse.Namespace, workspace: Workspace) -> Answer:
@@ -144,32 +146,39 @@ def delete(options: argparse.Namespace, workspace: Workspace) -> Answer:
     return Answer({"deleted": options.run}, "Deleted.")
 
 
-def follow(services: Services, job_id: str) -> Job:
-    """Waits for a job, showing its progress on stderr; Ctrl-C asks it to stop and waits on."""
-    shown = Shown()
+def ended(services: Services, job: Job) -> Answer:
+    """A run that was waited for: exit code 1 unless it completed or was stopped."""
+    well = job.state in (State.COMPLETED, State.STOPPED)
+    return replace(run_answer(services, job), exit_code=0 if well else 1)
 
-    def on_event(event: Event) -> None:
-        shown.event(event)
 
+def follow(services: Services, job_id: str, told: int = 0) -> Job:
+    """Waits for a job, showing its events from position `told` on stderr; Ctrl-C asks it to stop and waits on."""
+    shown = Shown(told)
     while True:
         try:
-            return services.runner.wait(job_id, on_event=on_event)
+            return services.runner.wait(job_id, on_event=shown.event, after=shown.position(services, job_id))
         except KeyboardInterrupt:
-            say("Stopping; what was learned is saved.")
-            services.runner.stop(job_id)
+            say("Stopping and saving.")
+            with suppress(RunProblem):  # it has just ended by itself
+                services.runner.stop(job_id)
 
 
 class Shown:
     """Prints the events of a run as lines, each once."""
 
-    def __init__(self) -> None:
-        self._last = 0.0
+    def __init__(self, told: int) -> None:
+        self._told, self._began = told, False
+
+    def position(self, services: Services, job_id: str) -> int:
+        """Where to go on: what was told before is not told again."""
+        if self._began:
+            self._told = services.runner.events(job_id).position
+        self._began = True
+        return self._told
 
     def event(self, event: Event) -> None:
         data = event.data
-        if event.time <= self._last:
-            return
-        self._last = event.time
         if event.kind == "step":
             speed = data.get("tokens_per_second") or 0
             say(f"step {data['step']}: practice loss {data['loss']:.3f}, {speed:.0f} tokens/s")
@@ -191,7 +200,7 @@ def run_answer(services: Services, job: Job, detailed: bool = False) -> Answer:
     if detailed and job.kind == "train":
         document["spec"] = services.spec(job.id).model_dump(mode="json")
         document["folder"] = str(services.runner.folder(job.id))
-    return Answer(document, "\n".join(filter(None, text)), 1 if job.state is State.FAILED else 0)
+    return Answer(document, "\n".join(filter(None, text)))
 
 
 # Using a model
@@ -200,7 +209,10 @@ def run_answer(services: Services, job: Job, detailed: bool = False) -> Answer:
 def chat(options: argparse.Namespace, workspace: Workspace) -> Answer:
     services = Services(workspace)
     try:
-        answer = services.answer_once(options.run, options.prompt, options.base, options.gguf, options.seed)
+        gguf = options.gguf.resolve() if options.gguf else None
+        if gguf and not gguf.is_file():
+            raise BadInput(f"There is no file {options.gguf}.", "", "Give the path of a GGUF file.")
+        answer = services.answer_once(options.run, options.prompt, options.base, gguf, options.seed)
         return Answer(answer, answer["text"])
     finally:
         services.close()
@@ -216,7 +228,9 @@ def export(options: argparse.Namespace, workspace: Workspace) -> Answer:
     try:
         options.output.mkdir(parents=True, exist_ok=True)
         for path in sorted(made.iterdir()):
-            shutil.move(path, options.output / path.name)
+            target = options.output / path.name
+            shutil.rmtree(target) if target.is_dir() else target.unlink(missing_ok=True)
+            shutil.move(path, target)
     except OSError as error:
         raise BadInput(
             f"The files could not be put into {options.output}.",

@@ -26,9 +26,9 @@ def export_line(job: Job, folder: Path) -> ExportLine:
     )
 
 
-def proofs(result: dict[str, Any]) -> list[tuple[bool, str]]:
-    """What was proved about an export, as (passed, sentence)."""
-    return [(bool(proof["ok"]), str(proof["sentence"])) for proof in result.get("proofs", [])]
+def proofs(result: dict[str, Any]) -> list[tuple[bool | None, str]]:
+    """What was proved about an export, as (passed, sentence); None: not tried."""
+    return [(proof["ok"], str(proof["sentence"])) for proof in result.get("proofs", [])]
 
 
 def sizes(model: Path, adapter: Path) -> dict[str, float]:

@@ -20,11 +20,11 @@ from ui.records import DataState, Plan, RunLine
 
 
 def plan(
-    brought: Brought, entry: Entry, ready: bool, settings: TrainSettings, hardware: Hardware, rates: Rates | None
+    brought: Brought, entry: Entry, why_not: str, settings: TrainSettings, hardware: Hardware, rates: Rates | None
 ) -> Plan:
     """Everything that a training of `entry` on `brought` is about to do, its memory and time computed.
 
-    ready: whether the model is on this computer.
+    why_not: why the model can't be used now, "" when it can.
     """
     sides = parts(brought, settings)
     tokens = brought.fixed_report.tokens
@@ -48,7 +48,7 @@ def plan(
         memory_mib=needed.memory.total_mib,
         memory_parts=needed.memory.parts,
         have_mib=needed.fit.has_mib,
-        blocked=blocked(brought, ready, needed),
+        blocked=blocked(brought, why_not, needed),
     )
 
 
@@ -71,12 +71,12 @@ def told(brought: Brought | None) -> dict[str, Any]:
     }
 
 
-def blocked(brought: Brought, ready: bool, needed: Estimate) -> str:
+def blocked(brought: Brought, why_not: str, needed: Estimate) -> str:
     """Why training can't start, "" when it can."""
     if brought.blocked:
         return brought.blocked
-    if not ready:
-        return "The model is still being made ready; this takes a moment."
+    if why_not:
+        return why_not
     if not needed.fit.fits:
         return "This needs more memory than is free. Choose a smaller model or close other programs."
     return ""

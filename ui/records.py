@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from backend.data.report import Report
 from backend.data.rows import Message, Source
@@ -137,7 +137,4 @@ class ExportLine:
     progress: Progress | None
     failure: Failure | None
     files: tuple[ExportFile, ...] = ()
-    proofs: tuple[tuple[bool, str], ...] = ()
-
-
-Pane = Literal["base", "tuned"]
+    proofs: tuple[tuple[bool | None, str], ...] = ()

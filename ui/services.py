@@ -28,7 +28,7 @@ from ui.choice import Choice
 from ui.exporting import export_line, sizes
 from ui.records import ChatProof, Curve, DataState, ExportLine, HeldOut, Plan, Preview, RunLine, Sample
 
-WITH_MODEL = (State.COMPLETED, State.STOPPED)
+WITH_MODEL = (State.COMPLETED, State.STOPPED, State.INTERRUPTED)
 CURVE_KINDS = {"step": "steps", "eval": "evals", "sample": "samples", "note": "notes"}
 
 
@@ -49,7 +49,8 @@ class Services:
         self.runner.start()
         if not self.model_ready(models.DEFAULT) and self.preparing() is None:
             self.runner.submit("prepare", {}, "Unpack the model")
-        if calibrate.rates(self.workspace) is None and not self.runner.jobs(kind="calibrate"):
+        measuring = any(not job.state.is_terminal for job in self.runner.jobs(kind="calibrate"))
+        if calibrate.rates(self.workspace) is None and not measuring:
             self.runner.submit("calibrate", {}, "Measure this computer")
 
     def close(self) -> None:
@@ -75,6 +76,18 @@ class Services:
     def preparing(self) -> Job | None:
         """The job that unpacks the embedded model, while it waits or works."""
         return next((job for job in self.runner.jobs(kind="prepare") if not job.state.is_terminal), None)
+
+    def not_ready(self, model_id: str = "") -> str:
+        """Why the model can't be used now, in sentences; "" when it can."""
+        if self.model_ready(model_id):
+            return ""
+        if self._chosen(model_id) != models.DEFAULT:
+            return "This model is not on this computer. Choose one that is ready."
+        latest = next(iter(self.runner.jobs(kind="prepare")), None)
+        if latest is None or latest.failure is None:
+            return "The model is still being made ready; this takes a moment."
+        told = (latest.failure.what, latest.failure.why, latest.failure.next, "Then start Apprentice again.")
+        return " ".join(filter(None, told))
 
     def tokeniser(self, model_id: str) -> Tokeniser | None:
         """The model's tokeniser; None when the model is not here yet."""
@@ -145,7 +158,7 @@ class Services:
             raise BadInput(f"There is no example {row}.", f"There are {len(rows)}.", "Choose another number.")
         tokeniser = self.tokeniser(model_id)
         if tokeniser is None:
-            raise BadInput("The tokens can't be shown yet.", "The model is still being made ready.", "Wait a moment.")
+            raise BadInput("The tokens can't be shown yet.", self.not_ready(model_id))
         one = rows[row - 1]
         return Preview(one.messages, tokeniser.pieces(one.messages, one.tools))
 
@@ -153,10 +166,9 @@ class Services:
 
     def plan(self, data_id: str, model_id: str, settings: TrainSettings) -> Plan:
         brought = self.brought(data_id, model_id, settings.max_length)
-        ready = self.model_ready(model_id)
-        entry = catalogue.find(self._chosen(model_id))
+        entry, why_not = catalogue.find(self._chosen(model_id)), self.not_ready(model_id)
         return planning.plan(
-            brought, entry, ready, settings, self.hardware().hardware, calibrate.rates(self.workspace)
+            brought, entry, why_not, settings, self.hardware().hardware, calibrate.rates(self.workspace)
         )
 
     def start_training(self, data_id: str, model_id: str, settings: TrainSettings, name: str = "") -> str:
@@ -213,7 +225,7 @@ class Services:
     def trained(self, run_id: str) -> Path:
         """The folder of what a run learned. Raises RunProblem when there is nothing yet."""
         folder = folder_of(self.runner.folder(run_id), self.spec(run_id).settings.method)
-        if not folder.is_dir():
+        if self.runner.job(run_id).state not in WITH_MODEL or not folder.is_dir():
             raise RunProblem(
                 "This run has nothing to try yet.", "It has not saved what it learned.", "Wait until it ends."
             )
@@ -280,8 +292,8 @@ class Services:
         return [planning.run_line(job, self.runner.folder(job.id)) for job in self.runner.jobs(kind="train")]
 
     def delete(self, run_id: str) -> None:
-        self._chat.close()
         self.runner.delete(run_id)
+        self._chat.forget(run_id)
 
     def run_state(self, run_id: str) -> str:
         """The state's name; "" when there is no such run."""

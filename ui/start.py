@@ -58,7 +58,8 @@ class StartTab:
         chosen = chosen_of(options, choice)
         ready = {option.model.id for option in options if self.services.model_ready(option.model.id)}
         preparing = self.services.preparing()
-        why_not = reason(chosen, chosen.model.id in ready or preparing is not None)
+        waiting = "" if chosen.model.id in ready or preparing else self.services.not_ready(chosen.model.id)
+        why_not = reason(chosen, waiting)
         return {
             self.line: guide(choice, not preparing),
             self.advice: RETRIEVAL if choice.facts_change else "",
@@ -146,11 +147,11 @@ def chosen_of(options: list[Option], choice: Choice) -> Option:
     return next((option for option in options if option.model.id == choice.model_id), options[0])
 
 
-def reason(chosen: Option, here: bool) -> str:
-    """Why one can't go on with this model; "" when one can."""
+def reason(chosen: Option, waiting: str) -> str:
+    """Why one can't go on with this model, "" when one can; waiting: why it is not ready."""
     if chosen.fit == "no":
         return "This model is too big for this computer. Choose a smaller one above."
-    return "" if here else "This model is not on this computer. Choose one that is ready, above."
+    return waiting
 
 
 def machine_card(probe: Probe) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,7 @@ from backend.data.options import ReadOptions
 from backend.data.report import Report
 from backend.data.rows import DataSet
 from backend.data.split import Split, split
-from backend.errors import ApprenticeError, BadInput
+from backend.errors import ApprenticeError, BadInput, WorkspaceProblem
 from backend.settings import child, new_id
 from backend.template import Tokeniser
 
@@ -64,6 +65,7 @@ class Shelf:
         self._root = root
         self._read: dict[str, DataSet] = {}
         self._examined: dict[object, Brought] = {}
+        self._lock = threading.RLock()
 
     def add(self, path: Path, name: str, options: ReadOptions | None = None) -> str:
         """Keeps a copy of the file and gives its id. Raises BadInput when it is no data set; then nothing is kept."""
@@ -73,7 +75,11 @@ class Shelf:
 
     def add_text(self, text: str, name: str = "Pasted text") -> str:
         """Keeps pasted text as a data set. Raises BadInput like `add`."""
-        return self._add(name, lambda target: target.write_text(text, "utf-8"), lambda p: load(p, name=name))
+        return self._add(
+            name,
+            lambda target: target.write_bytes(text.encode("utf-8", "surrogatepass")),
+            lambda p: load(p, name=name),
+        )
 
     def _add(self, name: str, write: Callable[[Path], Any], read: Callable[[Path], DataSet]) -> str:
         data_id = new_id()
@@ -82,6 +88,13 @@ class Shelf:
         try:
             write(folder / "source")
             dataset = read(folder / "source")
+        except OSError as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise WorkspaceProblem(
+                "The examples could not be kept.",
+                f"The system says: {error.strerror or error}.",
+                "Make room on the disk.",
+            ) from error
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
@@ -112,22 +125,26 @@ class Shelf:
 
     def original(self, data_id: str) -> DataSet:
         """The rows as they came."""
-        if data_id not in self._read:
-            name, _ = self._about(data_id)
-            self._read.clear()
-            self._read[data_id] = load(self._root / data_id / "source", name=name)
-        return self._read[data_id]
+        with self._lock:
+            dataset = self._read.get(data_id)
+            if dataset is None:
+                name, _ = self._about(data_id)
+                dataset = load(self._root / data_id / "source", name=name)
+                self._read = {data_id: dataset}
+            return dataset
 
     def open(self, data_id: str, tokeniser: Tokeniser | None, max_length: int | None) -> Brought:
         """The data set as it stands for a model (None: not yet known), kept in memory until something changes."""
         name, accepted = self._about(data_id)
         key = (data_id, tokeniser, max_length, json.dumps(accepted, sort_keys=True))
-        if key not in self._examined:
-            found = examine(data_id, name, self.original(data_id), tokeniser, max_length, accepted)
-            if len(self._examined) > 3:
-                self._examined.clear()
-            self._examined[key] = found
-        return self._examined[key]
+        with self._lock:
+            found = self._examined.get(key)
+            if found is None:
+                found = examine(data_id, name, self.original(data_id), tokeniser, max_length, accepted)
+                if len(self._examined) > 3:
+                    self._examined.clear()
+                self._examined[key] = found
+            return found
 
     def accept(self, data_id: str, kind: str, rows: Literal["all"] | list[int]) -> None:
         """Accepts the fix of one kind of problem, for all rows or for more rows."""

@@ -100,6 +100,9 @@ class FakeServices:
     def model_ready(self, model_id: str) -> bool:
         return model_id in ("", f"HuggingFaceTB/{MODEL}", "meta-llama/Llama-3.2-1B-Instruct")
 
+    def not_ready(self, model_id: str = "") -> str:
+        return "" if self.model_ready(model_id) else "This model is not on this computer. Choose one that is ready."
+
     def preparing(self) -> Job | None:
         return None
 
@@ -216,7 +219,9 @@ class FakeServices:
         asked = (ASKED, "Where is my parcel 88-1203? It was meant to come on Tuesday. Jo", "cancel the two lamps pls")
         return [HeldOut(question, [{"role": "user", "content": question}], ORDER) for question in asked]
 
-    def ask(self, run_id: str, asked: dict[str, Any], **sampling: Any) -> Iterator[tuple[str, str, bool]]:
+    def ask(
+        self, run_id: str, asked: dict[str, Any], temperature: float = 0.0, max_new_tokens: int = 256, seed: int = 0
+    ) -> Iterator[tuple[str, str, bool]]:
         self.asked.add(run_id)
         for end in range(8, 140, 8):
             for pane, answer in (("base", APOLOGY), ("tuned", ORDER)):

@@ -1,0 +1,75 @@
+"""The services over a real workspace, where no training is needed to see what they do."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+
+import pytest
+
+from backend.errors import RunProblem
+from backend.settings import SAMPLES, Workspace
+from backend.specs import TrainSettings
+from jobs.models import Failure, State
+from jobs.store import JobFolder
+from tests.ui.fake_services import FakeServices
+from ui.services import Services
+
+
+@pytest.fixture
+def services(workspace_with_model: Workspace) -> Services:
+    return Services(workspace_with_model)
+
+
+@pytest.mark.parametrize("name", [name for name in vars(FakeServices) if not name.startswith("_")])
+def test_the_made_up_services_take_what_the_real_ones_take(name: str) -> None:
+    real, fake = getattr(Services, name, None), getattr(FakeServices, name)
+    if real is None or not callable(real):
+        return
+    assert list(inspect.signature(fake).parameters) == list(inspect.signature(real).parameters)
+
+
+def test_the_share_kept_back_is_the_one_in_the_settings(services: Services) -> None:
+    data_id = services.add_data(SAMPLES / "orders.jsonl", "orders.jsonl")
+    for fraction, kept in ((0.0, 0), (0.1, 24), (0.5, 120)):
+        plan = services.plan(data_id, "", TrainSettings(validation_fraction=fraction))
+        assert (plan.train_rows, plan.validation_rows) == (240 - kept, kept)
+
+
+def test_a_plan_says_what_start_then_queues(services: Services) -> None:
+    data_id = services.add_data(SAMPLES / "orders.jsonl", "orders.jsonl")
+    settings = services.tailored("extract", data_id).settings.changed(max_steps=7)
+    plan = services.plan(data_id, "", settings)
+    spec = services.spec(services.start_training(data_id, "", settings))
+    assert (spec.settings, spec.data.train_rows, spec.data.longest) == (settings, plan.train_rows, plan.longest)
+    assert (plan.steps, plan.blocked) == (7, "")
+
+
+def test_a_run_that_failed_can_neither_be_asked_nor_taken_away(services: Services) -> None:
+    data_id = services.add_data(SAMPLES / "orders.jsonl", "orders.jsonl")
+    run_id = services.start_training(data_id, "", TrainSettings())
+    folder = JobFolder(services.workspace.run_folder(run_id))
+    (folder.path / "result" / "adapter").mkdir(parents=True)
+    folder.write_status(folder.status().ending(State.FAILED))
+    with pytest.raises(RunProblem):
+        services.trained(run_id)
+    with pytest.raises(RunProblem):
+        services.start_export(run_id, "adapter")
+
+
+def test_a_model_that_could_not_be_unpacked_says_why(tmp_path: Path) -> None:
+    services = Services(Workspace.open(tmp_path / "workspace"))
+    assert "being made ready" in services.not_ready()
+    job_id = services.runner.submit("prepare", {}, "Unpack the model")
+    folder = JobFolder(services.workspace.run_folder(job_id))
+    failure = Failure(what="There is not enough room.")
+    folder.write_status(folder.status().ending(State.FAILED, failure=failure))
+    assert services.not_ready().startswith("There is not enough room.")
+
+
+def test_half_a_surrogate_in_a_paste_is_a_fault_of_that_row(services: Services) -> None:
+    good = '{"messages": [{"role": "user", "content": "%s"}, {"role": "assistant", "content": "yes, it is"}]}'
+    data_id = services.add_text("\n".join([good % "is it?", good % "bad \ud800 one"]))
+    assert [(p.row, p.severity) for p in services.data(data_id).report.problems if p.severity == "error"] == [
+        (2, "error")
+    ]
