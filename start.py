@@ -93,7 +93,7 @@ def note(**values: object) -> None:
 
 def make_environment() -> None:
     pip_version = [str(PYTHON), "-m", "pip", "--version"]
-    if not PYTHON.exists() or subprocess.run(pip_version, capture_output=True).returncode:
+    if not PYTHON.exists() or subprocess.run(pip_version, cwd=ROOT, capture_output=True).returncode:
         say(f"Making an environment of its own in {ENVIRONMENT} (nothing else on this computer is changed).")
         venv.create(ENVIRONMENT, with_pip=True, clear=ENVIRONMENT.exists())
 
@@ -173,7 +173,17 @@ def main(arguments: list[str]) -> int:
     command = [str(PYTHON), str(ROOT / "app.py"), *arguments]
     if os.name == "posix":
         os.execv(command[0], command)  # noqa: S606 (replaces this process, so that signals reach the app)
-    return subprocess.run(command).returncode
+    return run_through(command)
+
+
+def run_through(command: list[str]) -> int:
+    """The exit code of a command that gets the terminal's Ctrl-C too and is given the time to save what it has."""
+    child = subprocess.Popen(command)
+    while True:
+        try:
+            return child.wait()
+        except KeyboardInterrupt:
+            continue
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 #!/bin/sh
 # Installs what is missing into .venv, then opens Apprentice. Arguments go on to app.py; "test" runs the tests.
-cd "$(dirname "$0")" || exit 1
+here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd) || exit 1
 for python in python3.12 python3.11 python3.13 python3.10 python3 python; do
-    if "$python" -c 'import sys, venv, ensurepip; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; then
-        exec "$python" start.py "$@"
+    if "$python" -I -c 'import sys, venv, ensurepip; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; then
+        exec "$python" "$here/start.py" "$@"
     fi
 done
 echo "Apprentice needs Python 3.10 to 3.13 with its venv module, and found none." >&2
