@@ -18,7 +18,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from backend.estimate.architecture import Architecture
-from backend.estimate.memory import card, device_for, measure
+from backend.estimate.memory import card, device_for, measure, on_processor
 from backend.estimate.plan import Plan
 from backend.specs import Hardware, Record
 
@@ -129,7 +129,9 @@ def time(
     rates: those measured on this machine (see backend/calibrate.py), else the card's data sheet.
     None when neither is known: then only a measurement can tell.
     """
-    rates = rates or (published(hardware) if device_for(hardware, plan) == "cuda" else None)
+    device = device_for(hardware, plan)
+    plan = on_processor(plan) if device == "cpu" else plan
+    rates = rates or (published(hardware) if device == "cuda" else None)
     if rates is None:
         return None
     per_second = plan.tokens / step_seconds(architecture, plan, rates)
