@@ -28,15 +28,20 @@ class Chatting:
     def __init__(self, workspace: Workspace, training: Callable[[], bool]) -> None:
         self._chat = Chat(workspace, leave_a_core=training)
         self._run = ""
+        self.answering = False
 
     def ask(self, opened: Opened, asked: Mapping[str, Messages], **sampling: Any) -> Iterator[Answer]:
         """Answers of the panes "base" and "tuned" as they come. Raises ChatFailed, BadInput, MissingPart."""
         self._chat.open(opened.model, opened.adapter)
         self._run = opened.run_id
         texts = dict.fromkeys(asked, "")
-        for chunk in self._chat.ask_each(asked, **sampling):
-            texts[chunk.pane] += chunk.text
-            yield chunk.pane, texts[chunk.pane], chunk.done
+        self.answering = True
+        try:
+            for chunk in self._chat.ask_each(asked, **sampling):
+                texts[chunk.pane] += chunk.text
+                yield chunk.pane, texts[chunk.pane], chunk.done
+        finally:
+            self.answering = False
 
     def once(self, opened: Opened, pane: str, prompt: str, **sampling: Any) -> dict[str, Any]:
         """One answer of one pane, with its tokens and its measured speed."""

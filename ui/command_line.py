@@ -29,6 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = make_parser()
     options = parser.parse_args(list(sys.argv[1:] if arguments is None else arguments))
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
         workspace = Workspace.open(options.workspace)
         os.environ[HOME_VARIABLE] = str(workspace.root)

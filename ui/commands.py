@@ -46,7 +46,10 @@ def serve(options: argparse.Namespace, workspace: Workspace) -> Answer:
 
 def check(options: argparse.Namespace, workspace: Workspace) -> Answer:
     found = brought_for(options.file, workspace, options.model, options.max_tokens)
-    lines = [f"{p.severity:7} line {p.line}, row {p.row}: {p.message}" for p in found.report.problems]
+    lines = [
+        f"{p.severity}: " + (f"line {p.line}, row {p.row}: " if p.row else "") + p.message
+        for p in found.report.problems
+    ]
     ready = f"{found.report.usable} of {found.report.rows} examples are ready. {found.report.split.sentence}"
     return Answer(found.report.to_json(), "\n".join([*lines, ready]))
 

@@ -154,7 +154,7 @@ def build(services: Any, kept: Kept) -> DataTab:
 
     def taken(given: Given, data_id: str) -> Updates:
         before = kept.choice(given)
-        choice = before.but(data_id=data_id)
+        choice = before.but(data_id=data_id, run_id="")
         return {**kept.keep(before, choice), **tab.show(choice)}
 
     @handler
@@ -184,8 +184,7 @@ def build(services: Any, kept: Kept) -> DataTab:
         if do == "accept":
             services.accept(choice.data_id, kind, [int(at)] if at.isdecimal() else "all")
         elif do == "accept-all":
-            report = services.data(choice.data_id, choice.model_id).report
-            for wrong in {problem.kind for problem in report.problems if problem.severity == "error" and problem.fix}:
+            for wrong in data_views.must_mend(services.data(choice.data_id, choice.model_id)):
                 services.accept(choice.data_id, wrong, "all")
         elif do == "undo":
             services.refuse(choice.data_id, kind)

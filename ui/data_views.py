@@ -6,12 +6,14 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Literal
 
+from backend.data.fix import FIXABLE
 from backend.data.kinds import KINDS
 from backend.data.rows import Problem
 from backend.encoded import Piece
 from ui import cards, present
 from ui.records import DataState, Sample
 
+LEAVE_OUT = "Leave out what can't be read."
 ROWS_SHOWN = 8  # of each kind of problem
 SWATCHES = (  # what the colours of the tokens mean
     '<p class="lead swatches"><span><i class="swatch l"></i>learned</span>'
@@ -67,28 +69,34 @@ def problems(data: DataState) -> str:
         kinds.setdefault(problem.kind, []).append(problem)
     if not kinds:
         return ""
-    open_errors = [k for k, found in kinds.items() if found[0].severity == "error" and found[0].fix]
-    open_errors = [kind for kind in open_errors if data.accepted.get(kind) != "all"]
+    open_errors = [kind for kind in must_mend(data) if data.accepted.get(kind) != "all"]
     all_at_once = cards.button("Mend all that must be mended", "accept-all", "", "firm") if open_errors else ""
     ordered = sorted(kinds.values(), key=lambda found: (found[0].severity != "error", -len(found)))
-    parts = [_kind(found, data.accepted.get(found[0].kind)) for found in ordered]
+    parts = [_kind(found, data.accepted.get(found[0].kind), found[0].kind in data.unread) for found in ordered]
     return cards.card("What was found", f'<ul class="problems">{"".join(parts)}</ul>', aside=all_at_once)
 
 
-def _kind(found: Sequence[Problem], accepted: Literal["all"] | list[int] | None) -> str:
+def must_mend(data: DataState) -> list[str]:
+    """The kinds of errors in the file that can be mended here, or whose rows can be left out."""
+    errors = dict.fromkeys(problem.kind for problem in data.report.problems if problem.severity == "error")
+    return [kind for kind in errors if kind in FIXABLE or kind in data.unread]
+
+
+def _kind(found: Sequence[Problem], accepted: Literal["all"] | list[int] | None, unread: bool) -> str:
+    """unread: these rows could not be read, so they can only be left out."""
     first = found[0]
+    fix = LEAVE_OUT if unread else first.fix
     rows = [problem for problem in found if problem.row]
     where = present.count(len(rows), "example") if rows else "the file"
     if accepted:
         mended = len(rows) if accepted == "all" else len(accepted)
-        head = cards.badge(f"{present.count(mended, 'example')} mended")
-        action = cards.text(first.fix, "fix") + cards.button("Undo", "undo", first.kind)
+        head = cards.badge(f"{present.count(mended, 'example')} {'left out' if unread else 'mended'}")
+        action = cards.text(fix, "fix") + cards.button("Undo", "undo", first.kind)
     else:
         must = first.severity == "error"
         head = cards.badge(f"{where}, {'must be mended' if must else 'to know'}", "bad" if must else "warn")
-        label = f"Do this for all: {first.fix}"
-        do = cards.button("Do this for all", "accept", first.kind, "firm", label)
-        action = cards.text(first.fix, "fix") + do if first.fix else ""
+        do = cards.button("Do this for all", "accept", first.kind, "firm", f"Do this for all: {fix}")
+        action = cards.text(fix, "fix") + (do if unread or first.kind in FIXABLE else "")
     title = KINDS[first.kind].title if first.kind in KINDS else ""
     message = f"<p><strong>{escape(title)}</strong></p>{cards.text(first.message, 'said')}"
     shown = "".join(_row(problem, accepted) for problem in rows[:ROWS_SHOWN])
@@ -100,7 +108,8 @@ def _kind(found: Sequence[Problem], accepted: Literal["all"] | list[int] | None)
 def _row(problem: Problem, accepted: Literal["all"] | list[int] | None) -> str:
     quote = f"<q>{escape(problem.quote)}</q>" if problem.quote else ""
     done = accepted == "all" or problem.row in (accepted or [])
-    one = cards.button("Mend this one", "accept", f"{problem.kind}:{problem.row}") if problem.fix and not done else ""
+    can = problem.kind in FIXABLE and not done
+    one = cards.button("Mend this one", "accept", f"{problem.kind}:{problem.row}") if can else ""
     return f"<li><span>Example {problem.row}, line {problem.line}</span>{quote}{one}</li>"
 
 

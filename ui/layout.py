@@ -54,7 +54,10 @@ class _Page:
         return show
 
     def showing(self, name: str, choice: Choice) -> Updates:
-        return {self.here: name, self.marks: rail_marks(self.services, choice), **self.tabs[name].show(choice)}
+        """A tab as it stands. `choice` may be older than what the browser keeps by now, where two answers cross; so
+        nothing counts as seen, and the timer looks again."""
+        marks = rail_marks(self.services, choice)
+        return {self.here: name, self.seen: "", self.marks: marks, **self.tabs[name].show(choice)}
 
     def refreshed(self, name: str, before: Choice, seen: str) -> Updates | None:
         """The open tab again if anything changed since `seen`; None when nothing did.
@@ -72,14 +75,14 @@ class _Page:
         except Exception as error:
             now = repr(error)
             return None if now == seen else {self.seen: now, tab.line: messages.error_alert(error)}
-        return {self.seen: now, **forgotten, **shown}
+        return {**forgotten, **shown, self.seen: now}
 
     def outputs(self, name: str) -> list[Any]:
-        return [self.here, self.marks, *self.tabs[name].outputs]
+        return [self.here, self.seen, self.marks, *self.tabs[name].outputs]
 
     @property
     def every_output(self) -> list[Any]:
-        return [self.here, self.marks, *(part for tab in self.tabs.values() for part in tab.outputs)]
+        return [self.here, self.seen, self.marks, *(part for tab in self.tabs.values() for part in tab.outputs)]
 
 
 def build(services: Any) -> gr.Blocks:
@@ -139,7 +142,7 @@ def _ticks(timer: gr.Timer, page: _Page) -> None:
     def tick(given: Given) -> Any:
         return page.refreshed(given[page.here], page.kept.choice(given), given[page.seen]) or gr.skip()
 
-    outputs = [page.seen, *page.kept.outputs, *page.every_output]
+    outputs = [*page.kept.outputs, *page.every_output]
     timer.tick(tick, page.kept.inputs(page.here, page.seen), outputs, concurrency_limit=8, **LISTEN)
 
 

@@ -92,6 +92,7 @@ def data_state(brought: Brought) -> DataState:
         accepted=brought.accepted,
         split=brought.split.sentence,
         blocked=brought.blocked,
+        unread=frozenset(problem.kind for problem in brought.unread),
     )
 
 

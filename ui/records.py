@@ -37,6 +37,7 @@ class DataState:
     accepted: Accepted
     split: str
     blocked: str
+    unread: frozenset[str] = frozenset()  # kinds of problems of rows that can only be left out
     advice: str = ""
 
 

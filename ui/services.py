@@ -256,6 +256,10 @@ class Services:
         """The proof about the open chat; None until the run was asked something."""
         return self._chat.proof(run_id)
 
+    def answering(self) -> bool:
+        """Whether an answer is being given."""
+        return self._chat.answering
+
     def was_asked(self, run_id: str) -> bool:
         return self.chat_proof(run_id) is not None
 

@@ -90,7 +90,7 @@ def text_format(text: str, whole: bool, name: str) -> tuple[str, str]:
         lines.pop()  # cut off
     lines = [line for line in (line.strip() for line in lines) if line]
     suffixes = name.lower().split(".")[1:]
-    if start in "{[" and _json_like(text.lstrip()):
+    if start and start in "{[" and _json_like(text.lstrip()):
         return ("jsonl" if _is_lines(lines, start) else "json"), ""
     if _parses(lines[:20]) * 2 >= len(lines[:20]):  # one line of it is broken, but the others are JSON
         return "jsonl", ""

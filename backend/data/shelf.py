@@ -16,12 +16,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from backend.data.check import check
-from backend.data.fix import Fixed, apply
-from backend.data.kinds import KINDS
+from backend.data.fix import FIXABLE, Fixed, apply
 from backend.data.load import load
 from backend.data.options import ReadOptions
 from backend.data.report import Report
-from backend.data.rows import DataSet
+from backend.data.rows import DataSet, Problem
 from backend.data.split import Split, split
 from backend.errors import ApprenticeError, BadInput, WorkspaceProblem
 from backend.settings import child, new_id
@@ -49,9 +48,15 @@ class Brought:
         return self.fixed.dataset
 
     @property
+    def unread(self) -> list[Problem]:
+        """The faults of rows that could not be read, and so can only be left out."""
+        return unread(self.original)
+
+    @property
     def blocked(self) -> str:
         """Why training can't begin: the first row that is wrong, as a sentence; "" when nothing is."""
-        errors = [p for p in self.fixed_report.problems if p.severity == "error"]
+        left = [p for p in self.unread if p.kind not in self.accepted]
+        errors = left + [p for p in self.fixed_report.problems if p.severity == "error"]
         if errors:
             place = f"Row {errors[0].row} (line {errors[0].line}): " if errors[0].row else ""
             return place + errors[0].message
@@ -149,8 +154,8 @@ class Shelf:
     def accept(self, data_id: str, kind: str, rows: Literal["all"] | list[int]) -> None:
         """Accepts the fix of one kind of problem, for all rows or for more rows."""
         name, accepted = self._about(data_id)
-        if kind not in KINDS:
-            raise BadInput("There is no such problem.", "", "Look at the list of problems.")
+        if kind not in FIXABLE and kind not in {p.kind for p in unread(self.original(data_id))}:
+            raise BadInput("This can't be mended here.", "", "Change the file, then bring it again.")
         before = accepted.get(kind)
         if rows != "all" and before is not None:
             rows = "all" if before == "all" else sorted({*before, *rows})
@@ -173,9 +178,16 @@ def examine(
     """Checks, fixes as accepted, checks what came out, and splits it. Raises BadSetting for a kind without a fix."""
     for_model: dict[str, Any] = {"tokeniser": tokeniser, "max_length": max_length}
     report = check(original, **for_model)
-    fixed = apply(original, report, {kind: rows_of(rows) for kind, rows in accepted.items()}, **for_model)
+    mends = {kind: rows_of(rows) for kind, rows in accepted.items() if kind in FIXABLE}
+    fixed = apply(original, report, mends, **for_model)
     after = check(fixed.dataset, **for_model) if fixed.changes else report
     return Brought(data_id, name, original, report, fixed, after, split(fixed.dataset.rows), accepted)
+
+
+def unread(dataset: DataSet) -> list[Problem]:
+    """The faults of the rows of a file that could not be read."""
+    there = {row.row for row in dataset.rows}
+    return [p for p in dataset.problems if p.severity == "error" and p.row and p.row not in there]
 
 
 def rows_of(rows: Literal["all"] | list[int]) -> Literal["all"] | set[int]:

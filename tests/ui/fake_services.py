@@ -211,6 +211,9 @@ class FakeServices:
         said = "The left one is the model as it was: without what it learned it gives the base model's very numbers."
         return ChatProof(True, said) if run_id in self.asked else None
 
+    def answering(self) -> bool:
+        return False
+
     def was_asked(self, run_id: str) -> bool:
         self.runner.job(run_id)
         return run_id in self.asked
