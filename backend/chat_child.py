@@ -16,18 +16,16 @@ from pathlib import Path
 from typing import Any
 
 from backend.errors import ChatFailed
-from backend.settings import HOME_VARIABLE, PROJECT_ROOT, Workspace
+from backend.settings import HOME_VARIABLE, PROJECT_ROOT, Workspace, is_secret
 
 log = logging.getLogger(__name__)
-
-_SECRETS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
 
 
 class ChatChild:
     """The child process and its two pipes. It ends by itself when this process ends."""
 
     def __init__(self, workspace: Workspace, idle_seconds: float, log_file: Path) -> None:
-        environment = {name: value for name, value in os.environ.items() if name not in _SECRETS}
+        environment = {name: value for name, value in os.environ.items() if not is_secret(name)}
         environment |= {
             HOME_VARIABLE: str(workspace.root),
             "APPRENTICE_CHAT_IDLE": str(idle_seconds),

@@ -15,6 +15,7 @@ HOME_VARIABLE = "APPRENTICE_HOME"
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 SAMPLES = PROJECT_ROOT / "static" / "samples"
 
+_SECRET_WORDS = {"TOKEN", "KEY", "APIKEY", "SECRET", "SECRETS", "PASS", "PASSWD", "CREDENTIALS", "PAT", "AUTH"}
 _ID_ALPHABET = string.ascii_lowercase + string.digits
 
 
@@ -81,6 +82,14 @@ def default_root() -> Path:
 
     named = os.environ.get(HOME_VARIABLE)
     return Path(named) if named else user_data_path("apprentice", appauthor=False)
+
+
+def is_secret(name: str) -> bool:
+    """Whether an environment variable is named like a secret: HF_TOKEN, AWS_SECRET_ACCESS_KEY, PGPASSWORD, GH_PAT.
+
+    The processes that train, export and chat are given none of them.
+    """
+    return "PASSWORD" in name.upper() or not _SECRET_WORDS.isdisjoint(name.upper().split("_"))
 
 
 def new_id() -> str:

@@ -9,11 +9,10 @@ import sys
 
 import psutil
 
-from backend.settings import HOME_VARIABLE, PROJECT_ROOT, Workspace
+from backend.settings import HOME_VARIABLE, PROJECT_ROOT, Workspace, is_secret
 from jobs.store import JobFolder
 
 WORKER = (sys.executable, "-m", "jobs.worker")
-_SECRET_WORDS = {"TOKEN", "KEY", "APIKEY", "SECRET", "SECRETS", "PASS", "PASSWD", "CREDENTIALS"}
 _CREATION_TOLERANCE = 1.0  # seconds
 
 _DETACHED = 0
@@ -37,11 +36,6 @@ def environment(workspace: Workspace) -> dict[str, str]:
         "PYTHONUTF8": "1",
         "OMP_WAIT_POLICY": "PASSIVE",  # idle threads sleep, so that the page stays quick
     }
-
-
-def is_secret(name: str) -> bool:
-    """Whether an environment variable is named like a secret: HF_TOKEN, AWS_SECRET_ACCESS_KEY, PGPASSWORD."""
-    return "PASSWORD" in name.upper() or not _SECRET_WORDS.isdisjoint(name.upper().split("_"))
 
 
 def spawn(folder: JobFolder, attempt: int, workspace: Workspace) -> None:

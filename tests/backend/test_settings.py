@@ -1,0 +1,47 @@
+"""Secrets in the environment: which names are such, and that the chat process gets none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psutil
+import pytest
+
+from backend.chat_child import ChatChild
+from backend.settings import Workspace, is_secret
+
+SECRETS = [
+    "HF_TOKEN",
+    "OPENAI_API_KEY",
+    "AWS_SECRET_ACCESS_KEY",
+    "APPRENTICE_PASSWORD",
+    "PGPASSWORD",
+    "GH_PAT",
+    "BASIC_AUTH",
+    "github_token",
+]
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_a_secret_is_known_by_its_name(name: str) -> None:
+    assert is_secret(name)
+
+
+@pytest.mark.parametrize("name", ["PATH", "PYTHONPATH", "HOME", "TOKENIZERS_PARALLELISM", "KEYBOARD", "XAUTHORITY"])
+def test_other_names_are_no_secrets(name: str) -> None:
+    assert not is_secret(name)
+
+
+def test_the_chat_process_gets_no_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in SECRETS:
+        monkeypatch.setenv(name, "s3cr3t-value")
+    monkeypatch.setenv("LANGUAGE", "kept")
+    workspace = Workspace.open(tmp_path)
+    child = ChatChild(workspace, idle_seconds=60, log_file=workspace.cache / "chat.log")
+    try:
+        environment = psutil.Process(child._child.pid).environ()
+    finally:
+        child.end()
+    assert "s3cr3t-value" not in environment.values()
+    assert environment["LANGUAGE"] == "kept"
+    assert environment["APPRENTICE_HOME"] == str(workspace.root)
