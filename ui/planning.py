@@ -10,13 +10,16 @@ from backend import catalogue
 from backend.catalogue import Entry
 from backend.data.shelf import Brought
 from backend.data.split import Split, split
+from backend.encoded import Piece
 from backend.errors import ApprenticeError, RunProblem
 from backend.estimate import Estimate, Rates, estimate, plan_from
 from backend.specs import Hardware, RunSpec, TrainSettings
 from backend.tailor import precision_for
 from backend.training.schedule import schedule
 from jobs.models import Job
-from ui.records import DataState, Plan, RunLine
+from ui.records import DataState, Plan, Preview, RunLine
+
+SHOWN = 8000  # characters of one text in a preview
 
 
 def plan(
@@ -94,6 +97,19 @@ def data_state(brought: Brought) -> DataState:
         blocked=brought.blocked,
         unread=frozenset(problem.kind for problem in brought.unread),
     )
+
+
+def shortened(preview: Preview) -> Preview:
+    """The same, its long texts cut in the middle: a page can't show millions of characters."""
+
+    def cut(text: str) -> str:
+        half = SHOWN // 2
+        return text if len(text) <= SHOWN else f"{text[:half]} … {text[-half:]}"
+
+    messages = [
+        {**m, "content": cut(m["content"])} if isinstance(m.get("content"), str) else m for m in preview.messages
+    ]
+    return Preview(messages, [Piece(cut(piece.text), piece.kind, piece.tokens) for piece in preview.pieces])
 
 
 def read_spec(folder: Path) -> RunSpec:

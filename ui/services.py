@@ -13,6 +13,7 @@ from typing import Any, Literal, cast
 from backend import calibrate, catalogue, embedded, hardware, models, monitor, prepare
 from backend.catalogue import TASKS, Task
 from backend.data.shelf import Brought, Shelf
+from backend.encoded import Piece
 from backend.errors import ApprenticeError, BadInput, MissingPart, RunProblem
 from backend.recommend import Recommendation, recommend
 from backend.settings import Workspace
@@ -160,7 +161,10 @@ class Services:
         if tokeniser is None:
             raise BadInput("The tokens can't be shown yet.", self.not_ready(model_id))
         one = rows[row - 1]
-        return Preview(one.messages, tokeniser.pieces(one.messages, one.tools))
+        if one.text is not None:
+            pieces = [Piece(one.text, "learned", tokeniser.encode_text(one.text).tokens)]
+            return planning.shortened(Preview([], pieces))
+        return planning.shortened(Preview(one.messages, tokeniser.pieces(one.messages, one.tools)))
 
     # Training
 

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.testclient import TestClient
+from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from ui import guard
@@ -126,3 +127,46 @@ def test_a_space_is_reached_by_its_own_name(monkeypatch: pytest.MonkeyPatch) -> 
         ).status_code
         == 200
     )
+
+
+def opened(address: str, host: str = "0.0.0.0") -> TestClient:
+    """A client of a page that is open to the network, connected to `address` of this computer."""
+
+    async def answers(scope: Scope, receive: Receive, send: Send) -> None:
+        await guarded({**scope, "server": (address, 7860)}, receive, send)
+
+    guarded = guard.Guard(Starlette(routes=[Route("/", answer, methods=METHODS)]), hosts=(host,))
+    return TestClient(answers, base_url=OURS)
+
+
+@pytest.mark.parametrize(
+    ("address", "host"),
+    [
+        ("192.168.1.5", "192.168.1.5:7860"),
+        ("fd00::5", "[fd00::5]:7860"),
+        ("fe80::5%eth0", "[fe80::5]:7860"),
+        ("::ffff:192.168.1.5", "192.168.1.5:7860"),
+        ("192.168.1.5", "127.0.0.1:7860"),
+    ],
+)
+def test_opened_to_the_network_it_is_reached_by_the_address_of_the_connection(address: str, host: str) -> None:
+    page = opened(address)
+    assert page.get("/", headers={"host": host}).status_code == 200
+    assert page.post("/", headers={"host": host, "origin": f"http://{host}"}).status_code == 200
+    assert page.post("/", headers={"host": host, "origin": "http://evil.example"}).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["evil.example:7860", "192.168.1.5.evil.example:7860", "192.168.1.6:7860", "192.168.1.5:9999", "fd00::5:7860"],
+)
+def test_opened_to_the_network_a_name_is_refused_all_the_same(host: str) -> None:
+    assert opened("192.168.1.5").get("/", headers={"host": host}).status_code == 400
+
+
+def test_opened_to_the_network_it_is_reached_by_the_name_it_was_given() -> None:
+    assert opened("192.168.1.5", "MyBox.lan").get("/", headers={"host": "mybox.lan:7860"}).status_code == 200
+
+
+def test_not_opened_only_loopback_is_ours() -> None:
+    assert client("http://192.168.1.5:7860").get("/").status_code == 400

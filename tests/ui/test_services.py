@@ -73,3 +73,24 @@ def test_half_a_surrogate_in_a_paste_is_a_fault_of_that_row(services: Services) 
     assert [(p.row, p.severity) for p in services.data(data_id).report.problems if p.severity == "error"] == [
         (2, "error")
     ]
+
+
+def test_a_document_is_shown_as_what_is_learned_and_a_huge_row_is_cut(services: Services) -> None:
+    story = services.shelf.add_text("Once upon a time there was a lamp. " * 2000)
+    shown = services.preview(story, 1)
+    assert [piece.kind for piece in shown.pieces] == ["learned"]
+    assert shown.pieces[0].tokens > 2000
+    assert len(shown.pieces[0].text) < 10_000
+
+
+def test_rows_that_can_not_be_read_wait_for_a_word_before_they_are_left_out(services: Services) -> None:
+    good = '{"messages": [{"role": "user", "content": "what is %d?"}, {"role": "assistant", "content": "it is number %d"}]}'
+    data_id = services.add_text("\n".join([*(good % (i, i) for i in range(20)), "{broken", "[1]"]))
+    state = services.data(data_id)
+    assert "Row 21 (line 21)" in state.blocked
+    for kind in state.unread:
+        services.accept(data_id, kind, "all")
+    assert services.data(data_id).blocked == ""
+    for kind in state.unread:
+        services.refuse(data_id, kind)
+    assert services.data(data_id).blocked
