@@ -5,6 +5,8 @@ rebinding) or by a plain cross-site request. So every request, of every method a
 as its host, and must not come from another origin; what can't be judged is refused.
 
     Host        one of our own names with our port                                 else 400
+                (opened to the network, also the address that the connection came to: an address, not a name,
+                so no name server can make it mean us)
     Origin      when sent, our own                                                 else 403
     no Origin   Sec-Fetch-Site says same-origin or none; or neither header and a safe method (a program, not
                 a browser); or a person follows a link to the page itself          else 403
@@ -12,6 +14,7 @@ as its host, and must not come from another origin; what can't be judged is refu
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from collections.abc import Iterable
 
@@ -32,12 +35,17 @@ POLICY = (
 
 
 class Guard:
-    """ASGI middleware that refuses strangers. hosts: further names we are reached by, such as a --host."""
+    """ASGI middleware that refuses strangers.
+
+    hosts: further names we are reached by, such as a --host; given any, the page is open to the network.
+    """
 
     def __init__(self, app: ASGIApp, hosts: Iterable[str] = ()) -> None:
         self.app = app
         self.space = os.environ.get("SPACE_HOST", "")
-        self.hosts = (*LOOPBACK, *hosts)
+        further = [host.lower() for host in hosts]
+        self.hosts = (*LOOPBACK, *further)
+        self.open = bool(further)
         ancestors = "https://huggingface.co" if self.space else "'none'"
         self.headers = {
             "content-security-policy": POLICY + f"frame-ancestors {ancestors}",
@@ -68,10 +76,11 @@ class Guard:
         return None
 
     def _our_names(self, scope: Scope) -> set[str]:
-        port = (scope.get("server") or ("", None))[1]
-        names = {f"{host}:{port}" for host in self.hosts}
+        address, port = scope.get("server") or ("", None)
+        hosts = {*self.hosts, *(literals(address) if self.open else ())}
+        names = {f"{host}:{port}" for host in hosts}
         if port in (80, 443):
-            names.update(self.hosts)
+            names.update(hosts)
         if self.space:
             names.add(self.space)
         return names
@@ -108,6 +117,21 @@ class Guard:
             await send(message)
 
         return sending
+
+
+def literals(address: str) -> set[str]:
+    """How a browser writes an address: IPv6 in brackets, also plainly IPv4 that came over IPv6; nothing for a name.
+
+    >>> literals("192.168.1.5"), literals("fd00::5%eth0")
+    ({'192.168.1.5'}, {'[fd00::5]'})
+    """
+    try:
+        found = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return set()
+    if isinstance(found, ipaddress.IPv4Address):
+        return {str(found)}
+    return {f"[{found}]", *([str(found.ipv4_mapped)] if found.ipv4_mapped else [])}
 
 
 def middleware(hosts: Iterable[str] = ()) -> list[Middleware]:

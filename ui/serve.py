@@ -30,7 +30,7 @@ def serve(workspace: Workspace, host: str | None = None, port: int | None = None
 
     Raises BadSetting for a host that is not this computer's own without a password, and for a port that can't be had.
     """
-    host = host or LOOPBACK
+    host = (host or LOOPBACK).strip("[]")
     credentials = password_for(host)
     lock = FileLock(workspace.root / "app.lock")
     try:
@@ -41,7 +41,7 @@ def serve(workspace: Workspace, host: str | None = None, port: int | None = None
     with lock:
         (workspace.root / "app.json").unlink(missing_ok=True)  # of an app that ended without a word
         chosen = free_port(host, port)
-        url = f"http://[{host}]:{chosen}" if ":" in host else f"http://{host}:{chosen}"
+        url = f"http://{in_url(reachable_at(host))}:{chosen}"
         logs_to(workspace)
         run(workspace, host, chosen, credentials, url, browser)
 
@@ -57,12 +57,12 @@ def run(workspace: Workspace, host: str, port: int, credentials: Any, url: str, 
     for name in ("SIGTERM", "SIGINT"):
         signal.signal(getattr(signal, name), lambda *_: ended.set())
     page.launch(
-        server_name=host,
+        server_name=in_url(host),
         server_port=port,
         auth=credentials,
         inbrowser=False,
         prevent_thread_lock=True,
-        **layout.launch_arguments(workspace.exports, () if is_loopback(host) else (host,)),
+        **layout.launch_arguments(workspace.exports, () if is_loopback(host) else (in_url(host),)),
     )
     try:
         note_running(workspace, url)
@@ -96,8 +96,32 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def reachable_at(host: str) -> str:
+    """`host`, or for "every address of this computer" the one by which it reaches others (loopback if it has none).
+
+    A UDP socket is asked which address it would send from; nothing is sent. The far addresses are those kept for
+    documentation (RFC 5737, RFC 3849).
+    """
+    family, far, alone = {
+        "0.0.0.0": (socket.AF_INET, "192.0.2.1", LOOPBACK),  # noqa: S104
+        "::": (socket.AF_INET6, "2001:db8::1", "::1"),
+    }.get(host, (None, "", ""))
+    if family is None:
+        return host
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as asking:
+            asking.connect((far, 9))
+            return str(asking.getsockname()[0])
+    except OSError:
+        return alone
+
+
 def free_port(host: str, wanted: int | None) -> int:
-    """`wanted` or, when it is in use, the next free port (said); without a wish, from 7860 on.
+    """`wanted` or, when it is not free, the next free port (said); without a wish, from 7860 on.
 
     Raises BadSetting when the host is not this computer's or no port is free.
     """
@@ -110,23 +134,24 @@ def free_port(host: str, wanted: int | None) -> int:
                 if os.name == "posix":
                     probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 probe.bind((host, port))
-        except PermissionError as error:
-            raise BadSetting(
-                f"Port {port} may not be used.", "The system keeps it.", "Choose one above 1024."
-            ) from error
+        except PermissionError as error:  # on Windows also for a port that is taken, or in a range kept back
+            if port < 1024:
+                raise BadSetting(
+                    f"Port {port} may not be used.", "The system keeps it.", "Choose one above 1024."
+                ) from error
         except OSError as error:
             if isinstance(error, socket.gaierror) or error.errno not in _IN_USE:
                 raise BadSetting(
                     f"{host[:60]} is not an address of this computer.", "", "Leave --host out."
                 ) from error
-            continue
-        if port != first:
-            print(f"Port {first} is in use; taking {port}.", file=sys.stderr)
-        return port
+        else:
+            if port != first:
+                print(f"Port {first} is not free; taking {port}.", file=sys.stderr)
+            return port
     raise BadSetting(f"No port from {first} on is free.", "", "Choose another with --port.")
 
 
-_IN_USE = {98, 48, 10048, 10013}  # EADDRINUSE on Linux, macOS and Windows, and what Windows says of a taken port
+_IN_USE = {98, 48, 10048}  # EADDRINUSE on Linux, macOS and Windows
 
 
 def note_running(workspace: Workspace, url: str) -> None:
