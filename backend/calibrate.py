@@ -4,8 +4,8 @@ Measured are the three things that a training step is made of: matrix products (
 memory, and the time to start an operation at all. `run` is a job (it needs torch); `rates` reads what it left.
 
 How much of that a training step reaches was fitted on six runs of the embedded model on two cores (rows of 64 to
-2,048 tokens, batches of 1 to 16, with and without checkpointing, LoRA and QLoRA; worst error 8 %): 37 % of the rate of
-plain products, 1.5 times the time of plain passes, and 19,600 starts a layer, which stands for all that does not grow
+2,048 tokens, batches of 1 to 16, with and without checkpointing, LoRA and QLoRA; worst error 8 %): 37 % of the rate
+of plain products, 1.5 times the time of plain passes, and 19,600 starts a layer, which stands for what does not grow
 with the rows. For cards the shares follow from the T4's step times (see backend/estimate/speed.py) and are less sure.
 """
 
