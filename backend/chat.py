@@ -93,7 +93,7 @@ class Chat:
         named = {"model": model_path, "adapter": adapter_path, "gguf": gguf}
         wanted = {name: str(path) for name, path in named.items() if path}
         with self._busy:
-            if wanted != self._wanted or self._process is None or not self._process.alive:
+            if wanted != self._wanted or not self._responds():
                 self._wanted = {}
                 self._open(wanted, progress)
                 self._wanted = wanted
@@ -159,8 +159,17 @@ class Chat:
         """Opens the model again where its process has ended: idle, or crashed."""
         if not self._wanted:
             raise ChatFailed("No model is open.", "", "Choose a model first.")
-        if self._process is None or not self._process.alive:
+        if not self._responds():
             self._open(self._wanted, None)
+
+    def _responds(self) -> bool:
+        """Whether the process is there and not just about to end for want of questions."""
+        if self._process is None or not self._process.alive:
+            return False
+        try:
+            return bool(list(self._exchange({"do": "ping"})))
+        except ChatFailed:
+            return False
 
     def _stream(self, request: dict[str, Any]) -> Iterator[Chunk]:
         with self._busy:

@@ -65,6 +65,7 @@ class GgufEngine:
         self._api.llama_set_n_threads(self._llama.ctx, threads, threads)
 
     def tokens(self, pane: str, prompt_ids: list[int], sampling: Sampling) -> Tokens:
+        self._llama.reset()  # a prompt that is half in the cache computes a little differently; a seed must tell all
         self._llama.set_seed(sampling.seed)
         stream = self._llama.generate(
             prompt_ids, temp=sampling.temperature, top_p=sampling.top_p, top_k=0, min_p=0.0, repeat_penalty=1.0

@@ -1,6 +1,6 @@
 """`python -m backend.chat_process`: holds a model and answers, so that the page never imports torch or llama.cpp.
 
-It speaks JSON lines. In: {"do": "open" | "ask" | "prompt_ids" | "score" | "stop", "number": n, ...}.
+It speaks JSON lines. In: {"do": "open" | "ask" | "prompt_ids" | "score" | "ping" | "stop", "number": n, ...}.
 Out: {"number": n, "type": "progress" | "chunk" | "done" | "error", ...}; every request but "stop" ends with one
 "done" or one "error".
 It ends when its stdin ends (its parent closed it, or died) and when nothing was asked for a while.
@@ -17,6 +17,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -72,13 +73,19 @@ class ChatProcess:
     def __init__(self, send: Any) -> None:
         self._send = send
         self._engine: Engine | None = None
+        self._work: dict[str, Callable[[dict[str, Any]], Any]] = {
+            "open": self._open,
+            "ask": self._ask,
+            "prompt_ids": self._prompt_ids,
+            "score": self._score,
+            "ping": lambda _: None,
+        }
         self.stop_up_to = 0  # asks with this number or a lower one end early
 
     def handle(self, request: dict[str, Any]) -> None:
         number = request["number"]
         try:
-            work = {"open": self._open, "ask": self._ask, "prompt_ids": self._prompt_ids, "score": self._score}
-            value = work[request["do"]](request)
+            value = self._work[request["do"]](request)
             self._send({"number": number, "type": "done", "value": value})
         except ApprenticeError as error:
             self._send({"number": number, "type": "error", **error.to_dict()})
@@ -164,7 +171,7 @@ def main() -> None:
         try:
             request = requests.get(timeout=idle)
         except queue.Empty:
-            return
+            os._exit(0)  # at once: an orderly end would wait on the thread that reads stdin
         process.handle(request)
 
 

@@ -34,12 +34,10 @@ class TorchEngine:
     """
 
     def __init__(self, model: Path, tuned: Path | None = None, dtype: torch.dtype | None = None) -> None:
-        import torch
 
         model_folder.check(model)
         device = "cpu" if dtype else _device(model)
-        base = model_folder.load(model, dtype or torch.bfloat16)
-        base = base if dtype else _in_the_quickest_dtype(base, device)
+        base = model_folder.load(model, dtype) if dtype else _quickest(model, device)
         self._tokeniser = Tokeniser.load(tuned if tuned and (tuned / "tokenizer.json").is_file() else model)
         self._end_ids = model_folder.end_ids(model) | set(self._tokeniser.stop_ids)
         self._models = {BASE: base}
@@ -173,19 +171,20 @@ def _device(model: Path) -> str:
     return "cpu"
 
 
-def _in_the_quickest_dtype(model: Any, device: str) -> Any:
-    """The bf16 `model` in the dtype in which it answers quickest: on a processor a few steps in each are timed."""
+def _quickest(folder: Path, device: str) -> Any:
+    """The model in the dtype in which it answers quickest: on a processor a few steps in each are timed."""
     import psutil
     import torch
 
     if device == "cuda":
         native = torch.cuda.get_device_capability() >= (8, 0)
-        return model.to(device, torch.bfloat16 if native else torch.float16)
-    if psutil.virtual_memory().available < model.get_memory_footprint() * 3:
+        return model_folder.load(folder, torch.bfloat16 if native else torch.float16).to(device)
+    model = model_folder.load(folder, torch.bfloat16)
+    if psutil.virtual_memory().available < 3 * model.get_memory_footprint():
         return model
     narrow = _seconds_a_token(model)
-    wide = _seconds_a_token(model.float())
-    return model.to(torch.bfloat16) if narrow < _WORTH * wide else model
+    model = model_folder.load(folder, torch.float32)
+    return model.to(torch.bfloat16) if narrow < _WORTH * _seconds_a_token(model) else model
 
 
 def _seconds_a_token(model: Any, steps: int = 3) -> float:

@@ -18,9 +18,9 @@ from backend.template import Tokeniser
 ANSWER_TOKENS = 200  # at most, in the answers that are compared
 ROWS = 8  # examples that the two are rated on
 _ALLOWED = {"F16": 0.02, "Q8_0": 0.05, "Q6_K": 0.15, "Q5_K_M": 0.25, "Q4_K_M": 0.4}
-# ^ nats a token that a GGUF file may rate known answers worse than the merged model. Measured on the embedded model
-#   after 40 steps on the orders sample: F16 0.0000, Q8_0 -0.005, Q6_K 0.012, Q5_K_M 0.018, Q4_K_M 0.041. A model
-#   whose weights are in the wrong places is off by several.
+# ^ nats a token by which a GGUF file may rate known answers otherwise than the merged model. Measured on the embedded
+#   model after 40 steps on the orders sample: F16 0.0000, Q8_0 -0.005, Q6_K 0.012, Q5_K_M 0.018, Q4_K_M 0.041. A
+#   model whose weights are in the wrong places is off by several.
 
 Prompt = Callable[[Messages], list[int]]
 
@@ -115,7 +115,7 @@ def smoke(
     should_end = [answer["finish"] == "end" for answer in known["answers"]]
     stops = marks_end and (any(ends) or not any(should_end))
     rated = _rated(known["scores"], chat.score(rows))
-    agrees = rated["nll"] - rated["merged_nll"] <= _ALLOWED[kind] and last.tokens > 0
+    agrees = abs(rated["nll"] - rated["merged_nll"]) <= _ALLOWED[kind] and last.tokens > 0
     same = _leading(last.ids, known["answers"][0]["ids"])
     return {
         "ok": stops and agrees,
@@ -135,8 +135,8 @@ def _sentence(stops: bool, agrees: bool, rated: dict[str, float], speed: float) 
     if not stops:
         return "The file does not end its answers where the trained model does."
     if not agrees:
-        loss = rated["nll"] - rated["merged_nll"]
-        return f"The file answers differently: it rates known answers worse by {loss:.2f} nats a token."
+        gap = abs(rated["nll"] - rated["merged_nll"])
+        return f"The file is another model: its ratings of known answers are {gap:.2f} nats a token apart."
     return (
         f"The file loads, answers at {speed:.0f} tokens a second, ends its answers, and chooses the same next word "
         f"as the merged model in {rated['same_choice']:.1%} of {rated['places']} places."

@@ -13,7 +13,7 @@ import pytest
 from backend import embedded
 from backend.settings import HOME_VARIABLE, PROJECT_ROOT, Workspace
 
-# Before torch is imported anywhere: several busy processes on few cores must not spin, and nothing may ask the network.
+# Before torch is imported anywhere: several busy processes on few cores must not spin, and nothing asks the network.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ["HF_HUB_OFFLINE"] = "1"

@@ -1,0 +1,33 @@
+"""Made once for the backend's tests: a random adapter for the embedded model, and the model as a GGUF file."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from backend import gguf
+from tests.backend.synthetic import make_adapter
+from tests.backend.tiny_run import make_model
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random Llama of two layers: loads in no time, says nothing of sense."""
+    return make_model(tmp_path_factory.mktemp("tiny") / "model")
+
+
+@pytest.fixture(scope="session")
+def adapter(embedded_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_adapter(tmp_path_factory.mktemp("adapter") / "adapter", embedded_model)
+
+
+@pytest.fixture(scope="session")
+def f16(embedded_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The embedded model as an F16 GGUF file."""
+    if importlib.util.find_spec("llama_cpp") is None:
+        pytest.skip("llama-cpp-python is optional")
+    file = tmp_path_factory.mktemp("gguf") / "embedded-F16.gguf"
+    gguf.convert(embedded_model, file)
+    return file
