@@ -18,6 +18,7 @@ from filelock import FileLock
 
 from backend import manifest, model_folder
 from backend.errors import MissingPart, NotEnough
+from backend.saving import disk_errors
 from backend.settings import Workspace
 
 log = logging.getLogger(__name__)
@@ -129,7 +130,8 @@ def _unpack(gguf: Path, target: Path, progress: ReportProgress) -> None:
     progress("Unpacking the weights", 1, steps)
     model = _dequantised(gguf)
     progress("Saving the model", 2, steps)
-    model.save_pretrained(target)
+    with disk_errors():
+        model.save_pretrained(target)
     tokenizer.save_pretrained(target)
     model_folder.make_portable(target, MODEL_ID)
     progress("Checking the model", 3, steps)

@@ -104,7 +104,7 @@ def _prove_parity(order: Order, folder: Path) -> None:
 
 def _prove_gguf(order: Order, merged: Path, file: Path) -> None:
     tokeniser, prompts, rows = Tokeniser.load(order.learned), order.prompts(), order.rows()
-    known = proofs.reference(merged, prompts, rows)
+    known = proofs.reference(merged, prompts[0], rows)
     order.phase("Checking", 5, 6)
     chat = Chat(order.context.workspace, log_file=order.context.folder / "gguf.log")
     try:

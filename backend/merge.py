@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from backend import model_folder
 from backend.errors import ExportFailed, NotEnough
+from backend.saving import disk_errors
 
 if TYPE_CHECKING:
     import torch
@@ -66,7 +67,7 @@ def merge(model: Path, adapter: Path, out: Path, texts: Sequence[list[int]], *, 
     """
     import torch
 
-    base = model_folder.load(model, _working_dtype(model))
+    base = model_folder.load(model, working_dtype(model))
     own = torch.float16 if for_gguf else getattr(torch, model_folder.saved_dtype(model), torch.bfloat16)
     plain = _computed(base, texts)
     tuned = model_folder.attach(base, adapter)
@@ -88,7 +89,7 @@ def merge(model: Path, adapter: Path, out: Path, texts: Sequence[list[int]], *, 
     )
 
 
-def _working_dtype(model: Path) -> torch.dtype:
+def working_dtype(model: Path) -> torch.dtype:
     """float32 where it fits into the memory twice (the model and what is being saved), else bfloat16."""
     import psutil
     import torch
@@ -117,7 +118,8 @@ def _save(merged: Any, out: Path, dtype: torch.dtype, tokenisers: tuple[Path, ..
     weights = {
         name: narrowed.setdefault(tensor.data_ptr(), tensor.to(dtype)) for name, tensor in merged.state_dict().items()
     }
-    merged.save_pretrained(out, state_dict=weights)
+    with disk_errors():
+        merged.save_pretrained(out, state_dict=weights)
     for name in model_folder.TOKENISER_FILES:
         found = next((folder / name for folder in tokenisers if (folder / name).is_file()), None)
         if found:

@@ -13,9 +13,10 @@ from typing import Any
 from backend.answering import BASE, Messages, Sampling
 from backend.chat import Chat
 from backend.errors import BadInput
+from backend.merge import working_dtype
 from backend.template import Tokeniser
 
-ANSWER_TOKENS = 200  # at most, in the answers that are compared
+ANSWER_TOKENS = 128  # at most, in an answer that is looked at
 ROWS = 8  # examples that the two are rated on
 _ALLOWED = {"F16": 0.02, "Q8_0": 0.05, "Q6_K": 0.15, "Q5_K_M": 0.25, "Q4_K_M": 0.4}
 # ^ nats a token by which a GGUF file may rate known answers otherwise than the merged model. Measured on the embedded
@@ -79,25 +80,20 @@ def through_transformers(folder: Path) -> Prompt:
     return prompt_ids
 
 
-def reference(merged: Path, prompts: Sequence[Messages], rows: list[dict[str, list[int]]]) -> dict[str, Any]:
-    """What the merged model answers and how it rates known answers, in float32: what a GGUF file is held against."""
-    import torch
-
+def reference(merged: Path, prompt: Messages, rows: list[dict[str, list[int]]]) -> dict[str, Any]:
+    """What the merged model answers and how it rates known answers, in float32 where the memory allows: what a GGUF
+    file is held against. {ids, ends, scores, end_ids}"""
     from backend.chat_torch import TorchEngine
 
-    engine = TorchEngine(merged, dtype=torch.float32)
-    answers = []
-    for prompt in prompts:
-        ids: list[int] = []
-        tokens = engine.tokens(BASE, engine.prompt_ids(prompt), Sampling(max_new_tokens=ANSWER_TOKENS))
-        finish = "length"
-        try:
-            while True:
-                ids.append(next(tokens))
-        except StopIteration as end:
-            finish = end.value
-        answers.append({"ids": ids, "finish": finish})
-    return {"answers": answers, "scores": engine.score(rows), "end_ids": engine.report["end_ids"]}
+    engine = TorchEngine(merged, dtype=working_dtype(merged))
+    ids: list[int] = []
+    tokens = engine.tokens(BASE, engine.prompt_ids(prompt), Sampling(max_new_tokens=ANSWER_TOKENS))
+    try:
+        while True:
+            ids.append(next(tokens))
+    except StopIteration as end:
+        ends = end.value == "end"
+    return {"ids": ids, "ends": ends, "scores": engine.score(rows), "end_ids": engine.report["end_ids"]}
 
 
 def smoke(
@@ -105,20 +101,20 @@ def smoke(
 ) -> dict[str, Any]:
     """Whether the GGUF file that is open in `chat` answers, ends its answers, and agrees with the merged model.
 
-    kind: one of `gguf.TYPES`. known: the `reference`. {ok, loads, stops, agrees, text, tokens, tokens_per_second,
-    same_tokens, nll, merged_nll, same_choice, sentence}; nll in nats a token, text the answer to the first prompt.
+    kind: one of `gguf.TYPES`. known: the `reference` for the first of `prompts`, whose answer is `text`. Gives {ok,
+    loads, stops, agrees, text, tokens, tokens_per_second, same_tokens, nll, merged_nll (nats a token), same_choice,
+    places, sentence}. Not to stop is a failure only where the merged model does.
     """
     answers = [list(chat.ask(prompt, max_new_tokens=ANSWER_TOKENS)) for prompt in prompts]
     first, last = answers[0], answers[0][-1]
     marks_end = set(known["end_ids"]) <= set(chat.report["end_ids"])
-    ends = [answer[-1].finish == "end" for answer in answers]
-    should_end = [answer["finish"] == "end" for answer in known["answers"]]
-    stops = marks_end and (any(ends) or not any(should_end))
+    stops = marks_end and any(answer[-1].finish == "end" for answer in answers)
+    as_told = stops or (marks_end and not known["ends"])
     rated = _rated(known["scores"], chat.score(rows))
     agrees = abs(rated["nll"] - rated["merged_nll"]) <= _ALLOWED[kind] and last.tokens > 0
-    same = _leading(last.ids, known["answers"][0]["ids"])
+    same = _leading(last.ids, known["ids"])
     return {
-        "ok": stops and agrees,
+        "ok": as_told and agrees,
         "loads": True,
         "stops": stops,
         "agrees": agrees,
@@ -127,18 +123,19 @@ def smoke(
         "tokens_per_second": last.tokens_per_second,
         "same_tokens": same,
         **rated,
-        "sentence": _sentence(stops, agrees, rated, last.tokens_per_second),
+        "sentence": _sentence(as_told, stops, agrees, rated, last.tokens_per_second),
     }
 
 
-def _sentence(stops: bool, agrees: bool, rated: dict[str, float], speed: float) -> str:
-    if not stops:
+def _sentence(as_told: bool, stops: bool, agrees: bool, rated: dict[str, float], speed: float) -> str:
+    if not as_told:
         return "The file does not end its answers where the trained model does."
     if not agrees:
         gap = abs(rated["nll"] - rated["merged_nll"])
         return f"The file is another model: its ratings of known answers are {gap:.2f} nats a token apart."
+    ends = "ends its answers" if stops else f"like the merged model does not end within {ANSWER_TOKENS} tokens"
     return (
-        f"The file loads, answers at {speed:.0f} tokens a second, ends its answers, and chooses the same next word "
+        f"The file loads, answers at {speed:.0f} tokens a second, {ends}, and chooses the same next word "
         f"as the merged model in {rated['same_choice']:.1%} of {rated['places']} places."
     )
 

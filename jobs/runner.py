@@ -36,7 +36,8 @@ class Runner:
 
     stop_deadline: seconds a worker may tell nothing after a stop, before it is ended; one that still saves tells so.
     start_deadline: seconds it gets to take its lock.
-    Methods raise RunProblem for an unknown id or a wrong state, WorkspaceProblem for an id that is none and where the workspace can't be read or written.
+    Methods raise RunProblem for an unknown id or a wrong state, WorkspaceProblem for an id that is none and where
+    the workspace can't be read or written.
     """
 
     def __init__(self, workspace: Workspace, stop_deadline: float = 300.0, start_deadline: float = 60.0) -> None:

@@ -127,12 +127,14 @@ def _restores(blocks: gr.Blocks, page: _Page) -> None:
 
     @handler
     def show(given: Given) -> Updates:
-        """The tab that is open by now: a quick person has already gone to another one."""
-        return page.showing(given[page.here], page.kept.choice(given))
+        """The first tab. Which one is open is not touched: a quick person has already gone to another one, and the
+        timer shows that one again."""
+        choice = page.kept.choice(given)
+        return {page.seen: "", page.marks: rail_marks(page.services, choice), **start_tab.show(choice)}
 
     first = [*page.kept.outputs, page.marks, start_tab.task, start_tab.facts]
     restored = blocks.load(restore, page.kept.inputs(), first, **LISTEN)
-    restored.then(show, page.kept.inputs(page.here), page.every_output, **LISTEN)
+    restored.then(show, page.kept.inputs(), [page.seen, page.marks, *start_tab.outputs], **LISTEN)
 
 
 def _ticks(timer: gr.Timer, page: _Page) -> None:

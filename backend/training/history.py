@@ -12,6 +12,7 @@ class History:
 
     first_eval_loss: float | None = None
     eval_loss: float | None = None  # the latest
+    eval_step: int | None = None  # its step
     best_loss: float | None = None
     best_step: int | None = None
     stale: int = 0  # evaluations since the best one
@@ -34,7 +35,7 @@ class History:
 
     def evaluated(self, step: int, loss: float) -> bool:
         """Counts a validation loss; gives whether it is the best of a trained model so far."""
-        self.eval_loss = loss
+        self.eval_loss, self.eval_step = loss, step
         if step == 0:
             self.first_eval_loss = loss
             return False

@@ -27,14 +27,19 @@ _OUT_OF_MEMORY = ("out of memory", "not enough memory", "can't allocate memory",
 class Learner:
     """Forward and backward passes over rows. micro: rows at a time, halved when memory runs short.
 
-    tell(title, what, next) is called when that happens.
+    tell(title, what, next) is called when that happens, alive() after each micro batch.
     """
 
     def __init__(
-        self, collator: Collator, device: Device, settings: TrainSettings, tell: Callable[[str, str, str], None]
+        self,
+        collator: Collator,
+        device: Device,
+        settings: TrainSettings,
+        tell: Callable[[str, str, str], None],
+        alive: Callable[[], None],
     ) -> None:
         self.micro = settings.per_device_train_batch_size
-        self.collator, self._device, self._tell = collator, device, tell
+        self.collator, self._device, self._tell, self._alive = collator, device, tell, alive
         self._rescues = 0
 
     def learn(self, model: Any, rows: Sequence[TokenRow], backward: Callable[[torch.Tensor], None]) -> torch.Tensor:
@@ -62,6 +67,7 @@ class Learner:
                 loss = summed_loss(model, self.collator(part)) / max(1, learned)
             backward(loss)
             total += loss.detach()
+            self._alive()
         return total
 
     def _mean_loss(self, model: Any, rows: Sequence[TokenRow]) -> float:
@@ -69,6 +75,7 @@ class Learner:
         for part in self._parts(rows):
             with self._device.autocast():
                 total += float(summed_loss(model, self.collator(part)))
+            self._alive()
         return total / max(1, sum(row.learned for row in rows))
 
     def _parts(self, rows: Sequence[TokenRow]) -> list[list[TokenRow]]:

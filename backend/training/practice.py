@@ -38,6 +38,7 @@ class Work(Protocol):
 
     def emit(self, kind: str, **data: Any) -> None: ...
     def progress(self, phase: str, done: int = 0, total: int = 0, seconds_left: float | None = None) -> None: ...
+    def alive(self) -> None: ...
     def should_stop(self) -> bool: ...
 
 
@@ -94,10 +95,10 @@ class Practice:
         self._step_began = time.perf_counter()
 
     def after_step(self, step: int, control: Any) -> None:
-        """Decides what the trainer does after `step`."""
+        """Decides what the trainer does after `step`: when stopping it saves and ends, and tests nothing."""
         self.stopping = self.work.should_stop()
         control.should_log = True
-        control.should_evaluate = step in self.schedule.evaluations
+        control.should_evaluate = step in self.schedule.evaluations and not self.stopping
         due = time.monotonic() - self._saved > SAVE_EVERY or step == self.schedule.total
         control.should_save = control.should_evaluate or self.stopping or due
         control.should_training_stop = control.should_training_stop or self.stopping
@@ -136,7 +137,7 @@ class Practice:
             raise _no_number(step, self.spec)
         self.history.evaluated(step, loss)
         self.work.emit("eval", step=step, loss=loss)
-        if worth_the_time(self.history, step, self.schedule.total):
+        if worth_the_time(self.history, step, self.schedule.total) and not self.work.should_stop():
             self._answer(model, step)
         self.tell_progress(step)
         return loss

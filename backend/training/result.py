@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from backend.model_folder import TOKENISER_FILES
+from backend.saving import disk_errors
 
 
 def folder_of(run_folder: Path, method: str) -> Path:
@@ -15,24 +18,32 @@ def folder_of(run_folder: Path, method: str) -> Path:
     return run_folder / "result" / ("model" if method == "full" else "adapter")
 
 
-def save(model: Any, base_folder: Path, target: Path) -> None:
+@contextmanager
+def saved(model: Any, base_folder: Path, target: Path) -> Iterator[Path]:
     """Saves what was trained as safetensors, and the base's tokenizer and chat template beside it.
 
-    `target` appears whole or not at all. Raises OSError.
+    The block gets the folder, under another name, to prove it; `target` appears when the block ends well. Where it
+    does not, nothing new is left. Raises OSError.
     """
     unfinished = target.with_name(f".unfinished-{target.name}")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
     try:
-        if hasattr(model, "peft_config"):
-            model.save_pretrained(unfinished, save_embedding_layers=False)
-            (unfinished / "README.md").unlink(missing_ok=True)  # a form to fill in
-        else:
-            model.save_pretrained(unfinished)
+        _save(model, unfinished)
         for name in TOKENISER_FILES:
             if (base_folder / name).is_file():
                 shutil.copyfile(base_folder / name, unfinished / name)
+        yield unfinished
         shutil.rmtree(target, ignore_errors=True)
         os.replace(unfinished, target)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _save(model: Any, folder: Path) -> None:
+    with disk_errors():
+        if hasattr(model, "peft_config"):
+            model.save_pretrained(folder, save_embedding_layers=False)
+            (folder / "README.md").unlink(missing_ok=True)  # a form to fill in
+        else:
+            model.save_pretrained(folder)

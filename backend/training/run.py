@@ -8,6 +8,7 @@ from typing import Any
 
 from backend.errors import TrainingFailed
 from backend.model_folder import context_length
+from backend.prepare import versions
 from backend.rows_on_disk import TokenRow, read_rows
 from backend.specs import RunSpec
 from backend.template import Tokeniser
@@ -20,6 +21,7 @@ from backend.training.sharing import with_sharing
 
 log = logging.getLogger(__name__)
 
+_TRAINING = ("torch", "transformers", "trl", "peft")  # whose versions may change what is learned
 _PROVED_ROWS = 16  # rows whose loss must be the same after saving and loading
 
 
@@ -45,7 +47,7 @@ def run(context: Work) -> dict[str, Any]:
     place = device.choose(spec.settings)
     net = model.build(spec.model.path, spec.model.id, spec.settings, place, longest)
     collator = Collator(tokeniser.pad_id, place.kind, spec.settings.packing, needs_mask(net.config))
-    learner = Learner(collator, place, spec.settings, lambda *words: _note(context, *words))
+    learner = Learner(collator, place, spec.settings, lambda *words: _note(context, *words), context.alive)
     practice = Practice(context, spec, place, tokeniser, train, spread(validation, TESTED_ROWS), plan, learner)
     engine = trainer.build(net, practice)
     model.settle(net, place)
@@ -59,10 +61,10 @@ def run(context: Work) -> dict[str, Any]:
     best = _choose(practice, net, step)
     context.progress("Saving")
     target = result.folder_of(context.folder, spec.settings.method)
-    result.save(net, spec.model.path, target)
-    context.progress("Checking")
     rows = spread(validation or train, _PROVED_ROWS)
-    proved = proof.prove(net, before, spec.model.path, target, lambda: learner.mean_loss(net, rows), len(rows))
+    with result.saved(net, spec.model.path, target) as folder:
+        context.progress("Checking")
+        proved = proof.prove(net, before, spec.model.path, folder, lambda: learner.mean_loss(net, rows), len(rows))
     context.emit("proof", **proved.to_dict())
     return {**_summary(practice, net, step), **best, "weights_changed": True, "base_unchanged": True}
 
@@ -94,8 +96,11 @@ def _practise(practice: Practice, engine: Any, net: Any) -> int:
     if found:
         practice.history = snapshot.read_history(found)
         step = checkpoints.step_of(found)
+        _tell_other_versions(practice)
+        snapshot.load_weights(found, net)
+        if step in practice.schedule.evaluations and practice.history.eval_step != step:
+            practice.test(net, step)  # the stop left it out
         if step >= practice.schedule.total or practice.exhausted:
-            snapshot.load_weights(found, net)
             return step
         practice.tell_progress(step)
     elif practice.validation:
@@ -115,22 +120,35 @@ def _practise(practice: Practice, engine: Any, net: Any) -> int:
     return int(engine.state.global_step)
 
 
+def _tell_other_versions(practice: Practice) -> None:
+    """A note when the libraries that train are not those that the run began with."""
+    began = {name: version for name, version in practice.spec.versions.items() if name in _TRAINING}
+    now = versions(tuple(began))
+    other = [f"{name} {was or 'none'}, now {now[name] or 'none'}" for name, was in began.items() if now[name] != was]
+    if other:
+        _note(
+            practice.work,
+            "Other versions than before",
+            f"This run began with other versions of what it trains with: {'; '.join(other)}. "
+            "It goes on, but may not learn exactly as it would have.",
+            "For a run that can be repeated exactly, start it anew.",
+        )
+
+
 def _choose(practice: Practice, net: Any, step: int) -> dict[str, Any]:
-    """Puts the best weights into `net`; gives `eval_loss` and `best_step`, the loss and step of these weights."""
+    """Puts the best weights into `net`; gives `eval_loss` and `best_step`, the loss and step of these weights.
+
+    A stop between two tests is not followed by another one: the last weights are kept, their loss unknown (None),
+    unless the last test already was worse than an earlier one.
+    """
     history = practice.history
-    if not practice.validation:
-        return {"eval_loss": None, "best_step": step}
-    now = history.eval_loss if step in practice.schedule.evaluations else None
-    if now is None:  # stopped between two tests
-        practice.work.progress("Testing")
-        now = practice.validation_loss(net)
-    if history.best_loss is not None and history.best_step != step and history.best_loss < now:
-        best = checkpoints.path(practice.checkpoints, history.best_step or 0)
+    if history.stale and history.best_step is not None:
+        best = checkpoints.path(practice.checkpoints, history.best_step)
         if checkpoints.is_valid(best, content=True):
             snapshot.load_weights(best, net)
             return {"eval_loss": history.best_loss, "best_step": history.best_step}
         log.warning("the best checkpoint %s is damaged; the last weights are kept", best.name)
-    return {"eval_loss": now, "best_step": step}
+    return {"eval_loss": history.eval_loss if history.eval_step == step else None, "best_step": step}
 
 
 def _summary(practice: Practice, net: Any, step: int) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from backend.saving import disk_errors
 from backend.training.history import History
 from backend.training.model import trainable
 
@@ -99,7 +100,8 @@ def _random_states() -> dict[str, torch.Tensor]:
 def _save(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
     from safetensors.torch import save_file
 
-    save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, path)
+    with disk_errors():
+        save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, path)
 
 
 def _state(checkpoint: Path) -> dict[str, Any]:

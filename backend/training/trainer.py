@@ -77,10 +77,11 @@ def _arguments(practice: Practice) -> Any:
     from trl import SFTConfig
 
     settings, device = practice.spec.settings, practice.device
+    schedule = settings.lr_scheduler_type
     return SFTConfig(
         output_dir=str(practice.checkpoints),
         learning_rate=settings.learning_rate,
-        lr_scheduler_type=settings.lr_scheduler_type,
+        lr_scheduler_type="constant_with_warmup" if schedule == "constant" else schedule,  # "constant" ignores warmup
         warmup_steps=practice.schedule.warmup(settings),
         weight_decay=settings.weight_decay,
         max_grad_norm=settings.max_grad_norm,

@@ -16,7 +16,7 @@ from safetensors import safe_open
 
 from backend import embedded, export, export_order, merge, proofs
 from backend.answering import Messages
-from backend.chat import Chat
+from backend.chat import Chat, Chunk
 from backend.errors import BadSetting, ExportFailed, MissingPart, NotEnough, RunProblem, WorkspaceProblem
 from backend.settings import Workspace, new_id
 from backend.template import Tokeniser
@@ -292,6 +292,48 @@ def test_a_missing_end_is_a_difference_too(embedded_model: Path) -> None:
     cut = proofs.parity(tokeniser, {"it": lambda chat: tokeniser.prompt_ids([dict(m) for m in chat])[:-1]})
     assert not cut["ok"]
     assert cut["first_difference"]["other"] == ""
+
+
+@dataclass
+class Answering:
+    """Stands in for an open GGUF file."""
+
+    finish: str = "end"
+    nll: float = 0.5
+    end_ids: tuple[int, ...] = (0, 2)
+    ids: tuple[int, ...] = (5, 6)
+
+    @property
+    def report(self) -> dict[str, Any]:
+        return {"end_ids": list(self.end_ids)}
+
+    def ask(self, messages: Messages, max_new_tokens: int) -> list[Chunk]:
+        return [Chunk("tuned", "Hi", len(self.ids), 9.0, self.finish, self.ids)]
+
+    def score(self, rows: list[dict[str, list[int]]]) -> list[dict[str, Any]]:
+        return [{"nll": self.nll, "top": [5, 6]}]
+
+
+@pytest.mark.parametrize(
+    ("answering", "merged_ends", "ok", "stops"),
+    [
+        (Answering(), True, True, True),
+        (Answering(finish="length"), True, False, False),
+        (Answering(finish="length"), False, True, False),
+        (Answering(end_ids=(0,)), True, False, False),
+        (Answering(nll=0.56), True, False, True),
+        (Answering(nll=0.44), True, False, True),
+        (Answering(nll=0.54), True, True, True),
+        (Answering(ids=()), True, False, True),
+    ],
+)
+def test_a_file_passes_when_it_ends_and_agrees(answering: Any, merged_ends: bool, ok: bool, stops: bool) -> None:
+    known = {"ids": [5, 7], "ends": merged_ends, "scores": [{"nll": 0.5, "top": [5, 9]}], "end_ids": [2]}
+    proof = proofs.smoke(answering, "Q8_0", known, [[{"role": "user", "content": "Hi"}]], [])
+    assert (proof["ok"], proof["stops"]) == (ok, stops)
+    assert proof["same_choice"] == 0.5
+    assert proof["same_tokens"] == min(1, len(answering.ids))
+    assert ("ends its answers" in proof["sentence"]) == (ok and stops)
 
 
 @pytest.mark.parametrize(

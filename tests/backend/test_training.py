@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 from backend import training
 from backend.encoded import Encoded
 from backend.errors import BadSetting, MissingPart, NotEnough, TrainingFailed
+from backend.prepare import versions
 from tests.backend.tiny_run import FakeWork, make_model, make_run, run_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # peft and trl use names that transformers renames
@@ -193,6 +196,110 @@ def test_a_stop_before_the_first_step_leaves_no_result(model: Path, tmp_path: Pa
     result = training.run(work)
     assert (result["state"], result["steps"], result["weights_changed"]) == ("stopped", 0, False)
     assert not (tmp_path / "result").exists()
+
+
+@pytest.mark.parametrize("stop_at", [5, 6])
+def test_a_stop_saves_without_testing_or_answering_again(model: Path, tmp_path: Path, stop_at: int) -> None:
+    """After step 5 a test would be due, after step 6 none."""
+    work = make_run(tmp_path, model)
+    work.stop_at = stop_at
+    result = training.run(work)
+    assert (result["state"], result["steps"], result["best_step"]) == ("stopped", stop_at, stop_at)
+    assert result["eval_loss"] is None
+    assert [event["step"] for event in work.told("eval")] == [0, 2, *([5] if stop_at > 5 else [])]
+    assert stop_at not in [event["step"] for event in work.told("sample")]
+    assert result["weights_changed"] is True
+
+
+def test_a_run_stopped_after_a_worse_test_keeps_the_best_weights(model: Path, tmp_path: Path) -> None:
+    work = make_run(
+        tmp_path, model, rows=4, learning_rate=0.1, num_train_epochs=60, lora_rank=32,
+        lr_scheduler_type="constant", lora_dropout=0.0, early_stopping=False,
+    )  # fmt: skip
+    work.stop_at = 50
+    result = training.run(work)
+    tested = {event["step"]: event["loss"] for event in work.told("eval") if event["step"]}
+    assert result["best_step"] == min(tested, key=lambda step: tested[step]) < 49
+    assert result["eval_loss"] == min(tested.values())
+
+
+def test_the_run_gives_a_sign_of_life_with_every_few_rows(model: Path, tmp_path: Path) -> None:
+    """A stopping worker that is silent for long is ended, so a long test or step must not be silent."""
+    work = make_run(tmp_path, model, rows=8, validation=0, max_steps=1, per_device_train_batch_size=2,
+                    gradient_accumulation_steps=4)  # fmt: skip
+    training.run(work)
+    assert work.signs >= 4 + 2 * 4  # one step, and what is saved measured before and after
+
+
+def test_the_learning_rate_rises_first_and_then_stays_when_it_is_constant(model: Path, tmp_path: Path) -> None:
+    work = make_run(
+        tmp_path, model, validation=0, max_steps=8, learning_rate=1e-3, lr_scheduler_type="constant", warmup_ratio=0.5
+    )
+    training.run(work)
+    rates = [event["learning_rate"] for event in work.told("step")]
+    assert rates[0] < rates[1] < rates[2] < 1e-3
+    assert rates[4:] == [1e-3] * 4
+
+
+@pytest.mark.parametrize("at", ["checkpoint", "result"])
+def test_a_full_disk_is_told_as_such(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: str) -> None:
+    import safetensors.torch
+    from safetensors import SafetensorError
+
+    from jobs.worker import failure_of
+
+    number = 112 if sys.platform == "win32" else errno.ENOSPC
+    save = safetensors.torch.save_file
+
+    def full(tensors: Any, path: Any, *given: Any, **named: Any) -> None:
+        if at in ("checkpoint" if "checkpoints" in str(path) else "result"):
+            raise SafetensorError(f"Error while serializing: I/O error: No space (os error {number})")
+        save(tensors, path, *given, **named)
+
+    monkeypatch.setattr(safetensors.torch, "save_file", full)
+    monkeypatch.setattr("peft.peft_model.safe_save_file", full)
+    with pytest.raises(OSError, match=r"space") as caught:
+        training.run(make_run(tmp_path, model, max_steps=2))
+    assert failure_of(caught.value).what == "The disk is full."
+    assert not list((tmp_path / "result").glob("*"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on the size of files")
+def test_a_file_that_the_system_does_not_let_grow_is_an_oserror(tmp_path: Path) -> None:
+    import resource
+
+    import torch
+
+    from backend.training import snapshot
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(OSError) as caught:  # noqa: PT011
+            snapshot._save(tmp_path / "weights.safetensors", {"a": torch.zeros(10000)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert caught.value.errno == errno.EFBIG
+
+
+def test_a_failed_proof_leaves_no_result(model: Path, tmp_path: Path) -> None:
+    with pytest.raises(TrainingFailed, match="learned nothing"):
+        training.run(make_run(tmp_path, model, max_steps=2, learning_rate=1e-50))
+    assert not list((tmp_path / "result").iterdir())
+
+
+def test_a_resumed_run_tells_that_versions_changed(model: Path, tmp_path: Path) -> None:
+    work = make_run(tmp_path, model, max_steps=3)
+    work.spec["versions"] = {**versions(), "trl": "0.0.1", "datasets": "0.0.1"}
+    work.stop_at = 2
+    training.run(work)
+    assert not work.told("note")
+    work.stop_at = None
+    training.run(work)
+    (note,) = work.told("note")
+    assert f"trl 0.0.1, now {versions()['trl']}" in note["what"]
+    assert "torch" not in note["what"]
+    assert "datasets" not in note["what"]
 
 
 def test_full_training_changes_all_weights_and_leaves_the_base_on_disk(model: Path, tmp_path: Path) -> None:

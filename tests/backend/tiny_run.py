@@ -69,6 +69,7 @@ class FakeWork:
     stop_at: int | None = None
     events: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     phases: list[str] = field(default_factory=list)
+    signs: int = 0
     _steps: int = 0
 
     def emit(self, kind: str, **data: Any) -> None:
@@ -78,6 +79,9 @@ class FakeWork:
     def progress(self, phase: str, done: int = 0, total: int = 0, seconds_left: float | None = None) -> None:
         self.phases.append(phase)
         self._steps = done if phase in ("Practising", "Testing") else self._steps
+
+    def alive(self) -> None:
+        self.signs += 1
 
     def should_stop(self) -> bool:
         """Asked after each step, before the step is told: the step in question is one more than the last told."""
