@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 from backend import model_folder
 from backend.errors import ExportFailed, NotEnough
 from backend.saving import disk_errors
-from backend.saving import disk_errors
 
 if TYPE_CHECKING:
     import torch
@@ -120,7 +119,6 @@ def _save(merged: Any, out: Path, dtype: torch.dtype, tokenisers: tuple[Path, ..
         name: narrowed.setdefault(tensor.data_ptr(), tensor.to(dtype)) for name, tensor in merged.state_dict().items()
     }
     with disk_errors():
-        with disk_errors():
         merged.save_pretrained(out, state_dict=weights)
     for name in model_folder.TOKENISER_FILES:
         found = next((folder / name for folder in tokenisers if (folder / name).is_file()), None)
