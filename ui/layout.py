@@ -75,6 +75,7 @@ class _Page:
         except Exception as error:
             now = repr(error)
             return None if now == seen else {self.seen: now, tab.line: messages.error_alert(error)}
+        del shown[self.here]  # the person may have gone to another tab meanwhile
         return {**forgotten, **shown, self.seen: now}
 
     def outputs(self, name: str) -> list[Any]:

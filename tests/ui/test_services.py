@@ -84,7 +84,7 @@ def test_a_document_is_shown_as_what_is_learned_and_a_huge_row_is_cut(services: 
 
 
 def test_rows_that_can_not_be_read_wait_for_a_word_before_they_are_left_out(services: Services) -> None:
-    good = '{"messages": [{"role": "user", "content": "what is %d?"}, {"role": "assistant", "content": "it is number %d"}]}'
+    good = '{"messages": [{"role": "user", "content": "what is %d?"}, {"role": "assistant", "content": "number %d"}]}'
     data_id = services.add_text("\n".join([*(good % (i, i) for i in range(20)), "{broken", "[1]"]))
     state = services.data(data_id)
     assert "Row 21 (line 21)" in state.blocked
