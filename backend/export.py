@@ -94,6 +94,7 @@ def _merge(order: Order, folder: Path, steps: int) -> None:
         proof = merge(order.run.model.path, order.learned, folder, texts, for_gguf=bool(order.kind))
         order.prove("merge", proof.to_dict())
     model_folder.make_portable(folder, order.run.model.id)
+    model_folder.write_end_ids(folder, Tokeniser.load(order.learned).stop_ids)
     (folder / "README.md").write_text(model_card.card(order.run, "merged", order.name), "utf-8")
 
 

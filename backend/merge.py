@@ -7,7 +7,6 @@ adapter, so what is proved is what is given away.
 
 from __future__ import annotations
 
-import gc
 import json
 import logging
 import shutil
@@ -80,8 +79,6 @@ def merge(model: Path, adapter: Path, out: Path, texts: Sequence[list[int]], *, 
         log.info("%s", proof)
         if proof.ok:
             return proof
-    del merged, tuned
-    gc.collect()
     raise ExportFailed(
         "The merged model is not the model that was trained.",
         f"It would keep only {1 - min(1.0, proof.lost):.0%} of what the training changed.",

@@ -7,7 +7,7 @@ transformers and peft: call them in the training, chat and export processes only
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,6 +88,13 @@ def end_ids(folder: Path) -> set[int]:
         value = _json(folder / name).get("eos_token_id")
         named.update(value if isinstance(value, list) else [] if value is None else [value])
     return named
+
+
+def write_end_ids(folder: Path, ids: Collection[int]) -> None:
+    """Notes in generation_config.json that an answer ends at any of `ids` too, so that every program stops there."""
+    named = sorted(end_ids(folder).union(ids))
+    values = {**_json(folder / "generation_config.json"), "eos_token_id": named[0] if len(named) == 1 else named}
+    (folder / "generation_config.json").write_text(json.dumps(values, indent=2) + "\n", "utf-8")
 
 
 def make_portable(folder: Path, name: str) -> None:

@@ -119,6 +119,8 @@ def test_a_merged_model_holds_the_adapter(order: Order, embedded_model: Path) ->
     assert result["merge"]["lost"] < 0.1
     for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
         assert (folder / name).read_bytes() == (embedded_model / name).read_bytes()
+    generation = json.loads((folder / "generation_config.json").read_text("utf-8"))
+    assert [generation["eos_token_id"]] == list(Tokeniser.load(folder).stop_ids)
     config = json.loads((folder / "config.json").read_text("utf-8"))
     assert config["rope_theta"] == config["rope_parameters"]["rope_theta"] == 100_000.0  # older programs look there
     with zipfile.ZipFile(work.given / "orders-merged.zip") as archive:
@@ -137,6 +139,17 @@ def test_an_adapter_is_packed_with_all_it_needs(order: Order) -> None:
     assert "PeftModel" in card
     assert str(work.workspace.root) not in card + (folder / "adapter_config.json").read_text("utf-8")
     assert result["parity"]["ok"]
+
+
+def test_an_end_that_the_base_did_not_know_is_noted(tiny_order: Order, tiny_model: Path) -> None:
+    work = tiny_order("merged")
+    export.run(work)
+    folder = work.given / "tiny-merged"
+    known = json.loads((tiny_model / "generation_config.json").read_text("utf-8"))["eos_token_id"]
+    named = json.loads((folder / "generation_config.json").read_text("utf-8"))["eos_token_id"]
+    turn = Tokeniser.load(folder).stop_ids
+    assert known not in turn  # what makes this a test
+    assert set(named) == {known, *turn}
 
 
 def test_too_faint_an_adapter_for_bf16_is_kept_in_float32(order: Order, embedded_model: Path, tmp_path: Path) -> None:
