@@ -57,7 +57,7 @@ class _Page:
         """A tab as it stands. `choice` may be older than what the browser keeps by now, where two answers cross; so
         nothing counts as seen, and the timer looks again."""
         marks = rail_marks(self.services, choice)
-        return {self.here: name, self.seen: "", self.marks: marks, **self.tabs[name].show(choice)}
+        return {self.seen: "", self.marks: marks, **self.tabs[name].show(choice)}
 
     def refreshed(self, name: str, before: Choice, seen: str) -> Updates | None:
         """The open tab again if anything changed since `seen`; None when nothing did.
@@ -75,15 +75,14 @@ class _Page:
         except Exception as error:
             now = repr(error)
             return None if now == seen else {self.seen: now, tab.line: messages.error_alert(error)}
-        del shown[self.here]  # the person may have gone to another tab meanwhile
         return {**forgotten, **shown, self.seen: now}
 
     def outputs(self, name: str) -> list[Any]:
-        return [self.here, self.seen, self.marks, *self.tabs[name].outputs]
+        return [self.seen, self.marks, *self.tabs[name].outputs]
 
     @property
     def every_output(self) -> list[Any]:
-        return [self.here, self.seen, self.marks, *(part for tab in self.tabs.values() for part in tab.outputs)]
+        return [self.seen, self.marks, *(part for tab in self.tabs.values() for part in tab.outputs)]
 
 
 def build(services: Any) -> gr.Blocks:
@@ -152,10 +151,12 @@ def _ticks(timer: gr.Timer, page: _Page) -> None:
 def _leads_on(page: _Page) -> None:
     """Opening a tab, the buttons that lead to the next one, and opening a run."""
     for name, room in page.rooms.items():
-        room.select(page.opened(name), page.kept.inputs(), page.outputs(name), concurrency_limit=4, **LISTEN)
+        # Noted at once and by nothing slow: showing the first tab may end after the second one is open.
+        noted = room.select(partial(str, name), None, page.here, queue=False, **LISTEN)
+        noted.then(page.opened(name), page.kept.inputs(), page.outputs(name), concurrency_limit=4, **LISTEN)
     for name, following in (("start", "data"), ("data", "train"), ("train", "try"), ("try", "share")):
         pressed_on = page.tabs["start"].taken.then if name == "start" else page.tabs[name].forward.click
-        moved = pressed_on(partial(gr.update, selected=following), None, page.rail, **LISTEN)
+        moved = pressed_on(partial(_to, following), None, [page.rail, page.here], **LISTEN)
         moved.then(page.opened(following), page.kept.inputs(), page.outputs(following), **LISTEN)
 
     @handler
@@ -165,12 +166,17 @@ def _leads_on(page: _Page) -> None:
             return gr.skip()
         before = page.kept.choice(given)
         choice = page.services.opened(before, run_id)
-        kept, moved = page.kept.keep(before, choice), {page.rail: gr.update(selected="train")}
+        kept, moved = page.kept.keep(before, choice), {page.rail: gr.update(selected="train"), page.here: "train"}
         return {**kept, **moved, **page.showing("train", choice)}
 
     page.tabs["runs"].listing.click(
-        open_run, page.kept.inputs(), [*page.kept.outputs, page.rail, *page.outputs("train")], **LISTEN
+        open_run, page.kept.inputs(), [*page.kept.outputs, page.rail, page.here, *page.outputs("train")], **LISTEN
     )
+
+
+def _to(name: str) -> tuple[Any, str]:
+    """To another tab, and the note that it is the open one."""
+    return gr.update(selected=name), name
 
 
 def _reached(services: Any, choice: Choice) -> list[str]:
