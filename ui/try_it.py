@@ -40,14 +40,15 @@ class TryTab:
             self.line: cards.guide(4, now, "When you like it, take it with you in step 5."),
             self.proof: "" if why_not else proved(self.services.chat_proof(choice.run_id)),
             self.suggested: "" if why_not else suggestions(self.services.held_out(choice.run_id)),
-            self.ask: gr.update(interactive=not why_not),
+            self.ask: gr.update(interactive=not why_not and not self.services.answering()),
             self.why_not: why_not,
             self.forward: gr.update(interactive=not why_not),
         }
 
     def signature(self, choice: Choice) -> Hashable:
         why_not = no_model(self.services, choice)
-        return choice.run_id, why_not, not why_not and self.services.was_asked(choice.run_id)
+        asked = not why_not and self.services.was_asked(choice.run_id)
+        return choice.run_id, why_not, asked, self.services.answering()
 
 
 def no_model(services: Any, choice: Choice) -> str:
@@ -122,7 +123,8 @@ def build(services: Any, kept: Kept) -> TryTab:
         turn: dict[str, Any] = {"question": words, "base": "", "tuned": "", "done": [], "expected": expected}
         asked = {pane: _messages(turns, pane, words) for pane in PANES}
         turns = [*turns, turn]
-        yield {shown: conversation(turns, True), ask: gr.update(interactive=False), stop: gr.update(visible=True)}
+        busy = {ask: gr.update(interactive=False), stop: gr.update(visible=True)}
+        yield {shown: conversation(turns, True), question: "", **busy}
         for pane, text, done in services.ask(
             choice.run_id,
             asked,
@@ -134,7 +136,7 @@ def build(services: Any, kept: Kept) -> TryTab:
             if done:
                 turn["done"].append(pane)
             yield {shown: conversation(turns, True)}
-        yield {talk: turns, shown: conversation(turns), question: "", **settled, **tab.show(choice)}
+        yield {talk: turns, shown: conversation(turns), **tab.show(choice), **settled}
 
     @handler
     def over() -> Updates:

@@ -95,6 +95,7 @@ def test_the_way_from_sample_to_download(open_page: Opens, drawn_page: str) -> N
     page.click("#stop")
     page.click("#to-try")
     page.locator(".chip").first.click()
+    page.wait_for_function("document.querySelector('#question textarea').value.length > 0")
     page.click("#ask")
     page.locator(".answer.base", has_text="ask for a refund.").wait_for()
     page.locator(".answer.tuned", has_text='"quantity": 3').wait_for()
