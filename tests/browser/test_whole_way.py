@@ -16,7 +16,7 @@ import pytest
 from backend.settings import HOME_VARIABLE, PROJECT_ROOT, Workspace
 from tests.browser.conftest import free_port, served
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = pytest.mark.browser
 
 LONG = 300_000  # milliseconds: a training step takes seconds on a busy computer
 STEPS = 8
