@@ -30,6 +30,10 @@ class Proof:
     tuned_differs: bool
     sentence: str
 
+    @property
+    def ok(self) -> bool:
+        return self.base_is_base and self.tuned_differs
+
 
 @dataclass(frozen=True)
 class Chunk:

@@ -82,10 +82,6 @@ class Tokeniser:
     def pad_id(self) -> int:
         return self._id(self.special_tokens.get("pad_token") or self.eos_token)
 
-    @property
-    def vocabulary_size(self) -> int:
-        return self._tokenizer.get_vocab_size(with_added_tokens=True)
-
     @cached_property
     def control_markers(self) -> tuple[str, ...]:
         """Texts that the tokenizer turns into control tokens, longest first."""

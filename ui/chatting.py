@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from backend.answering import Messages
-from backend.chat import Chat
+from backend.chat import Chat, Proof
 from backend.settings import Workspace
-from ui.records import ChatProof
 
 Answer = tuple[str, str, bool]  # pane, its text so far, whether it is done
 
@@ -59,10 +58,9 @@ class Chatting:
             text, tokens, speed = text + chunk.text, chunk.tokens, chunk.tokens_per_second
         return {"text": text, "tokens": tokens, "tokens_per_second": round(speed, 1)}
 
-    def proof(self, run_id: str) -> ChatProof | None:
+    def proof(self, run_id: str) -> Proof | None:
         """What was proved when the run was opened; None when it is not the one that is open."""
-        proof = self._chat.proof if run_id == self._run else None
-        return ChatProof(proof.base_is_base and proof.tuned_differs, proof.sentence) if proof else None
+        return self._chat.proof if run_id == self._run else None
 
     def forget(self, run_id: str) -> None:
         """Closes the chat if it is about this run."""

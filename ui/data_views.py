@@ -58,8 +58,7 @@ def summary(data: DataState) -> str:
         small += f" {present.count(left, 'example')} of the file left out."
     if source.ignored:
         small += f" Not used: {present.listed(list(source.ignored))}."
-    lead = " ".join(filter(None, (data.split, data.advice)))
-    return cards.card(title, cards.facts(numbers), cards.text(small, "small"), lead=lead)
+    return cards.card(title, cards.facts(numbers), cards.text(small, "small"), lead=data.split)
 
 
 def problems(data: DataState) -> str:

@@ -27,7 +27,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class DataState:
-    """A data set as it stands. rows: after the accepted fixes. split, advice: sentences. blocked: why training
+    """A data set as it stands. rows: after the accepted fixes. split: a sentence. blocked: why training
     can't begin, "" when it can."""
 
     name: str
@@ -38,7 +38,6 @@ class DataState:
     split: str
     blocked: str
     unread: frozenset[str] = frozenset()  # kinds of problems of rows that can only be left out
-    advice: str = ""
 
 
 @dataclass(frozen=True)
@@ -108,14 +107,6 @@ class HeldOut:
     question: str
     messages: list[Message]
     expected: str
-
-
-@dataclass(frozen=True)
-class ChatProof:
-    """Whether the pane that says base is the base, in a sentence."""
-
-    ok: bool
-    sentence: str
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import Any, Literal, cast
 
 from backend import calibrate, catalogue, embedded, hardware, models, monitor, prepare
 from backend.catalogue import TASKS, Task
+from backend.chat import Proof
 from backend.data.shelf import Brought, Shelf
 from backend.encoded import Piece
 from backend.errors import ApprenticeError, BadInput, MissingPart, RunProblem
@@ -27,7 +28,7 @@ from ui import planning, samples
 from ui.chatting import Chatting, Opened
 from ui.choice import Choice
 from ui.exporting import export_line, sizes
-from ui.records import ChatProof, Curve, DataState, ExportLine, HeldOut, Plan, Preview, RunLine, Sample
+from ui.records import Curve, DataState, ExportLine, HeldOut, Plan, Preview, RunLine, Sample
 
 WITH_MODEL = (State.COMPLETED, State.STOPPED, State.INTERRUPTED)
 CURVE_KINDS = {"step": "steps", "eval": "evals", "sample": "samples", "note": "notes"}
@@ -256,7 +257,7 @@ class Services:
         self.runner.job(run_id)
         return self._chat.once_from_file(gguf, prompt, **sampling)
 
-    def chat_proof(self, run_id: str) -> ChatProof | None:
+    def chat_proof(self, run_id: str) -> Proof | None:
         """The proof about the open chat; None until the run was asked something."""
         return self._chat.proof(run_id)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from backend import catalogue
+from backend.chat import Proof
 from backend.data.checks_tokens import Tokens
 from backend.data.kinds import problem
 from backend.data.report import DuplicateRows, Report, SplitRows
@@ -23,7 +24,7 @@ from backend.recommend import Option, Recommendation
 from backend.specs import Cpu, Gpu, Hardware, TrainSettings
 from jobs.models import Job, Progress, State
 from ui.choice import Choice
-from ui.records import ChatProof, Curve, DataState, ExportFile, ExportLine, HeldOut, Plan, Preview, RunLine, Sample
+from ui.records import Curve, DataState, ExportFile, ExportLine, HeldOut, Plan, Preview, RunLine, Sample
 
 ASKED = "hi, order 77120, 3 garden chairs, one cracked, refund please. Marta Quiroga"
 ORDER = '{"intent": "refund", "order_id": "77120", "item": "garden chair", "quantity": 3, "name": "Marta Quiroga"}'
@@ -207,9 +208,9 @@ class FakeServices:
 
     # Try
 
-    def chat_proof(self, run_id: str) -> ChatProof | None:
+    def chat_proof(self, run_id: str) -> Proof | None:
         said = "The left one is the model as it was: without what it learned it gives the base model's very numbers."
-        return ChatProof(True, said) if run_id in self.asked else None
+        return Proof(True, True, said) if run_id in self.asked else None
 
     def answering(self) -> bool:
         return False
