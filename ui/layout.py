@@ -49,7 +49,9 @@ class _Page:
 
         @handler
         def show(given: Given) -> Updates:
-            return self.showing(name, self.services.known(self.kept.choice(given)))
+            choice = self.services.known(self.kept.choice(given))
+            inputs = self.tabs["train"].restore(choice) if name == "train" else {}
+            return {**self.showing(name, choice), **inputs}
 
         return show
 
@@ -156,8 +158,7 @@ def _leads_on(page: _Page) -> None:
         noted.then(page.opened(name), page.kept.inputs(), page.outputs(name), concurrency_limit=4, **LISTEN)
     for name, following in (("start", "data"), ("data", "train"), ("train", "try"), ("try", "share")):
         pressed_on = page.tabs["start"].taken.then if name == "start" else page.tabs[name].forward.click
-        moved = pressed_on(partial(_to, following), None, [page.rail, page.here], **LISTEN)
-        moved.then(page.opened(following), page.kept.inputs(), page.outputs(following), **LISTEN)
+        pressed_on(partial(_to, following), None, [page.rail, page.here], **LISTEN)  # which opens it, as a press does
 
     @handler
     def open_run(event: gr.EventData, given: Given) -> Any:

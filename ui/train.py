@@ -45,11 +45,7 @@ class TrainTab:
         return [*ahead, *after, *self.inputs.values()]
 
     def show(self, choice: Choice) -> Updates:
-        """The tab whole, the settings' inputs included."""
-        return self.drawn(choice) if choice.run_id else {**self.drawn(choice), **self.restore(choice)}
-
-    def drawn(self, choice: Choice) -> Updates:
-        """The tab but for the inputs, in which the person may be typing."""
+        """The tab but for the inputs, in which the person may be typing; `restore` fills those."""
         running = bool(choice.run_id)
         columns = {self.before: gr.update(visible=not running), self.after: gr.update(visible=running)}
         return {**columns, **(self._watch(choice) if running else self._plan(choice))}
@@ -97,7 +93,8 @@ class TrainTab:
 
     def signature(self, choice: Choice) -> Hashable:
         if not choice.run_id:
-            return choice.data_id, self.services.model_ready(choice.model_id)
+            chosen = (choice.task, choice.data_id, choice.model_id, repr(choice.settings))
+            return chosen, self.services.model_ready(choice.model_id)
         job = self.services.runner.job(choice.run_id)
         return repr((job.state, job.progress, job.stop_requested)), self.services.curve_position(choice.run_id)
 
@@ -142,7 +139,7 @@ def build(services: Any, kept: Kept) -> TrainTab:
     )  # fmt: skip
 
     def changed(given: Given, choice: Choice) -> Updates:
-        return {**kept.keep(kept.choice(given), choice), **tab.show(choice)}
+        return {**kept.keep(kept.choice(given), choice), **tab.show(choice), **tab.restore(choice)}
 
     def change(setting: str) -> Any:
         """Keeps one number as it was typed; an emptied field goes back to the recommended number."""
@@ -153,7 +150,7 @@ def build(services: Any, kept: Kept) -> TrainTab:
             before = kept.choice(given)
             recommended = services.tailored(before.task, before.data_id, before.model_id).settings
             choice = before.but(settings=advanced.changed(before.settings, setting, given[part], recommended))
-            return {**kept.keep(before, choice), **tab.drawn(choice), part: tab.restore(choice)[part]}
+            return {**kept.keep(before, choice), **tab.show(choice), part: tab.restore(choice)[part]}
 
         return take
 
