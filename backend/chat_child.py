@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import queue
 import subprocess
 import sys
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.errors import ChatFailed
-from backend.settings import HOME_VARIABLE, PROJECT_ROOT, Workspace, is_secret
+from backend.settings import HOME_VARIABLE, PROJECT_ROOT, Workspace, child_environment
 
 log = logging.getLogger(__name__)
 
@@ -25,12 +24,9 @@ class ChatChild:
     """The child process and its two pipes. It ends by itself when this process ends."""
 
     def __init__(self, workspace: Workspace, idle_seconds: float, log_file: Path) -> None:
-        environment = {name: value for name, value in os.environ.items() if not is_secret(name)}
-        environment |= {
+        environment = child_environment() | {
             HOME_VARIABLE: str(workspace.root),
             "APPRENTICE_CHAT_IDLE": str(idle_seconds),
-            "PYTHONPATH": str(PROJECT_ROOT),
-            "PYTHONUTF8": "1",
             "HF_HUB_OFFLINE": "1",
             "OMP_WAIT_POLICY": "PASSIVE",
             "TOKENIZERS_PARALLELISM": "false",

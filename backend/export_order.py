@@ -12,10 +12,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from backend import embedded, gguf, model_folder, proofs
+from backend import embedded, gguf, model_folder, models, proofs
 from backend.answering import Messages
 from backend.chat_gguf import require_llama_cpp
-from backend.errors import BadSetting, ExportFailed, NotEnough, RunProblem
+from backend.errors import BadSetting, ExportFailed, NotEnough
 from backend.rows_on_disk import read_rows
 from backend.specs import Record, RunSpec
 
@@ -63,12 +63,7 @@ class Order:
         if spec.to not in FORMS:
             raise BadSetting(f"There is no export {spec.to[:40]!r}.", "", f"Choose one of: {', '.join(FORMS)}.")
         run_folder = context.workspace.run_folder(spec.run)
-        try:
-            run = RunSpec.model_validate_json((run_folder / "spec.json").read_text("utf-8"))
-        except (OSError, ValueError) as error:
-            raise RunProblem(
-                "This run can't be exported.", "It is no training, or damaged.", "Train anew."
-            ) from error
+        run = models.read_run(run_folder)
         return cls(context, spec.to, run, run_folder, slug(spec.name or run.name), context.folder / "work")
 
     @property

@@ -8,14 +8,13 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import logging
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 from backend import model_folder
 from backend.errors import ExportFailed, MissingPart
-from backend.settings import PROJECT_ROOT
+from backend.settings import PROJECT_ROOT, child_environment
 
 log = logging.getLogger(__name__)
 
@@ -78,14 +77,13 @@ def quantise(f16: Path, out: Path, kind: str) -> None:
 
 
 def _child(arguments: list[str], out: Path, what: str) -> None:
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(PROJECT_ROOT), "PYTHONUTF8": "1"}
     done = subprocess.run(
         [sys.executable, *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         cwd=PROJECT_ROOT,
-        env=environment,
+        env={**child_environment(), "HF_HUB_OFFLINE": "1"},
         check=False,
     )
     tail = done.stdout.decode("utf-8", "replace")[-4000:]

@@ -6,9 +6,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from backend import embedded, model_folder
-from backend.errors import MissingPart
+from backend.errors import MissingPart, RunProblem
 from backend.settings import Workspace, child
-from backend.specs import ModelRef
+from backend.specs import ModelRef, RunSpec
 from backend.template import Tokeniser
 
 DEFAULT = embedded.MODEL_ID
@@ -41,6 +41,25 @@ def reference(workspace: Workspace, model_id: str) -> ModelRef:
             "Choose the model that comes with the app, or wait until it is ready.",
         )
     return ModelRef(id=model_id, path=folder(workspace, model_id))
+
+
+def located(spec: RunSpec, run_folder: Path) -> RunSpec:
+    """`spec` with its model where it lies now: a workspace that was moved or renamed took its models along."""
+    here = run_folder.parent.parent / "models" / spec.model.path.name
+    if spec.model.path.is_dir() or not here.is_dir():
+        return spec
+    return spec.model_copy(update={"model": spec.model.model_copy(update={"path": here})})
+
+
+def read_run(run_folder: Path) -> RunSpec:
+    """The spec of the training in `run_folder`, its model `located`. Raises RunProblem when it holds none."""
+    try:
+        spec = RunSpec.model_validate_json((run_folder / "spec.json").read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunProblem(
+            "This is no training run.", "It lacks a readable spec.json.", "Choose another run."
+        ) from error
+    return located(spec, run_folder)
 
 
 def tokeniser(workspace: Workspace, model_id: str) -> Tokeniser:

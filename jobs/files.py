@@ -11,6 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
+from backend.settings import sync
+
 T = TypeVar("T")
 
 BINARY = getattr(os, "O_BINARY", 0)  # Windows would write "\r\n"
@@ -64,7 +66,7 @@ def write_json(path: Path, data: dict[str, Any]) -> None:
         with suppress(OSError):
             temporary.unlink()
         raise
-    sync_folder(path.parent)
+    sync(path.parent)
 
 
 def write_all(descriptor: int, data: bytes) -> None:
@@ -72,17 +74,6 @@ def write_all(descriptor: int, data: bytes) -> None:
     rest = memoryview(data)
     while rest:
         rest = rest[os.write(descriptor, rest) :]
-
-
-def sync_folder(folder: Path) -> None:
-    """See new and renamed names in `folder` on the disk. Windows has no such call and needs none."""
-    if os.name == "nt":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def patiently(action: Callable[[], T], tries: int = 50) -> T:

@@ -9,7 +9,7 @@ import sys
 
 import psutil
 
-from backend.settings import HOME_VARIABLE, PROJECT_ROOT, Workspace, is_secret
+from backend.settings import HOME_VARIABLE, PROJECT_ROOT, Workspace, child_environment
 from jobs.store import JobFolder
 
 WORKER = (sys.executable, "-m", "jobs.worker")
@@ -25,15 +25,11 @@ _children: dict[tuple[str, int], subprocess.Popen[bytes]] = {}
 
 def environment(workspace: Workspace) -> dict[str, str]:
     """This process's environment without its secrets, and with what the worker needs."""
-    kept = {name: value for name, value in os.environ.items() if not is_secret(name)}
-    paths = [str(PROJECT_ROOT), *filter(None, [kept.get("PYTHONPATH")])]
     return {
-        **kept,
+        **child_environment(),
         HOME_VARIABLE: str(workspace.root),
-        "PYTHONPATH": os.pathsep.join(paths),
         "PYTHONUNBUFFERED": "1",
         "PYTHONFAULTHANDLER": "1",  # a crash in native code leaves its stack in log.txt
-        "PYTHONUTF8": "1",
         "OMP_WAIT_POLICY": "PASSIVE",  # idle threads sleep, so that the page stays quick
     }
 

@@ -29,8 +29,8 @@ from filelock import FileLock, Timeout
 from pydantic import Field
 
 from backend.errors import RunProblem, WorkspaceProblem
-from backend.settings import Workspace
-from jobs.files import patiently, read_json, sync_folder, write_all, write_json
+from backend.settings import Workspace, sync
+from jobs.files import patiently, read_json, write_all, write_json
 from jobs.models import Failure, Job, Progress, Record, State
 
 log = logging.getLogger(__name__)
@@ -232,7 +232,7 @@ def staged(
 
     def publish() -> JobFolder:
         patiently(lambda: os.replace(staging, folder))
-        sync_folder(workspace.runs)
+        sync(workspace.runs)
         return JobFolder(folder)
 
     try:

@@ -122,6 +122,8 @@ def _data_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
     check.add_argument(
         "--max-tokens", type=int, default=None, metavar="N", help="longest example the model will read"
     )
+    datasets = add("datasets", commands.datasets, "list the examples that are kept, or delete some")
+    datasets.add_argument("--delete", default=None, metavar="ID", help="delete this data set; runs keep their rows")
     fix = add("fix", commands.fix, "apply fixes; writes clean JSONL and a change log")
     fix.add_argument("file", type=Path, metavar="FILE")
     fix.add_argument("-o", dest="output", type=Path, required=True, metavar="OUT")

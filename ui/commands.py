@@ -96,6 +96,16 @@ def prepare_model(services: Services) -> None:
         raise MissingPart(job.failure.what, job.failure.why, job.failure.next)
 
 
+def datasets(options: argparse.Namespace, workspace: Workspace) -> Answer:
+    services = Services(workspace)
+    if options.delete:
+        services.delete_data(options.delete)
+        return Answer({"deleted": options.delete}, "Deleted. Runs keep the rows that they practise on.")
+    kept = services.data_sets()
+    text = "\n".join(f"{one.id}  {one.bytes:>12,} bytes  {one.name}" for one in kept)
+    return Answer({"datasets": [vars(one) for one in kept]}, text or "No examples are kept.")
+
+
 # Runs
 
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-from backend import catalogue
+from backend import catalogue, models
 from backend.catalogue import Entry
 from backend.data.shelf import Brought
 from backend.data.split import Split, split
 from backend.encoded import Piece
-from backend.errors import ApprenticeError, RunProblem
+from backend.errors import ApprenticeError
 from backend.estimate import Estimate, Rates, estimate, plan_from
-from backend.specs import Hardware, RunSpec, TrainSettings
+from backend.specs import Hardware, TrainSettings
 from backend.tailor import precision_for
 from backend.training.schedule import schedule
 from jobs.models import Job
@@ -112,19 +111,9 @@ def shortened(preview: Preview) -> Preview:
     return Preview(messages, [Piece(cut(piece.text), piece.kind, piece.tokens) for piece in preview.pieces])
 
 
-def read_spec(folder: Path) -> RunSpec:
-    """The spec of the training in `folder`. Raises RunProblem when it holds none."""
-    try:
-        return RunSpec.model_validate(json.loads((folder / "spec.json").read_text("utf-8")))
-    except (OSError, ValueError) as error:
-        raise RunProblem(
-            "This is no training run.", "It lacks a readable spec.json.", "Choose another run."
-        ) from error
-
-
 def run_line(job: Job, folder: Path) -> RunLine:
     """A run as it stands in the list."""
-    spec = read_spec(folder)
+    spec = models.read_run(folder)
     return RunLine(
         id=job.id,
         name=job.name,

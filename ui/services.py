@@ -13,7 +13,7 @@ from typing import Any, Literal, cast
 from backend import calibrate, catalogue, embedded, hardware, models, monitor, prepare
 from backend.catalogue import TASKS, Task
 from backend.chat import Proof
-from backend.data.shelf import Brought, Shelf
+from backend.data.shelf import Brought, Kept, Shelf
 from backend.encoded import Piece
 from backend.errors import ApprenticeError, BadInput, MissingPart, RunProblem
 from backend.recommend import Recommendation, recommend
@@ -141,6 +141,14 @@ class Services:
     def add_table(self, rows: list[list[str]]) -> str:
         return self.shelf.add_text(samples.table_as_lines(rows), "Typed examples")
 
+    def data_sets(self) -> list[Kept]:
+        """The data sets that were brought, newest first."""
+        return self.shelf.all()
+
+    def delete_data(self, data_id: str) -> None:
+        """Deletes a data set; runs keep the rows that they practise on. Raises BadInput when it is not here."""
+        self.shelf.remove(data_id)
+
     def brought(self, data_id: str, model_id: str = "", max_length: int | None = None) -> Brought:
         return self.shelf.open(data_id, self.tokeniser(model_id), max_length)
 
@@ -197,7 +205,7 @@ class Services:
 
     def spec(self, run_id: str) -> RunSpec:
         """All that defines a run. Raises RunProblem when it is none of our trainings."""
-        return planning.read_spec(self.runner.folder(run_id))
+        return models.read_run(self.runner.folder(run_id))
 
     def curve(self, run_id: str) -> Curve:
         """The run's steps, evaluations and sample answers so far."""

@@ -11,6 +11,7 @@ import os
 import shutil
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -23,6 +24,7 @@ from backend.data.report import Report
 from backend.data.rows import DataSet, Problem
 from backend.data.split import Split, split
 from backend.errors import ApprenticeError, BadInput, WorkspaceProblem
+from backend.manifest import digest
 from backend.settings import child, new_id
 from backend.template import Tokeniser
 
@@ -63,6 +65,15 @@ class Brought:
         return "" if self.split.train else "There are no examples to practise on."
 
 
+@dataclass(frozen=True)
+class Kept:
+    """A data set on the shelf. bytes: of the file as it came."""
+
+    id: str
+    name: str
+    bytes: int
+
+
 class Shelf:
     """The data sets in a folder. Ids are made here; an id that is none raises WorkspaceProblem."""
 
@@ -73,7 +84,10 @@ class Shelf:
         self._lock = threading.RLock()
 
     def add(self, path: Path, name: str, options: ReadOptions | None = None) -> str:
-        """Keeps a copy of the file and gives its id. Raises BadInput when it is no data set; then nothing is kept."""
+        """Keeps a copy of the file and gives its id; the same file again, not yet mended, gets the same id.
+
+        Raises BadInput when it is no data set; then nothing is kept.
+        """
         return self._add(
             name, lambda target: shutil.copyfile(path, target), lambda p: load(p, name=name, options=options)
         )
@@ -103,9 +117,37 @@ class Shelf:
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
+        if same := self._same(folder / "source", name, dataset.source.sha256):
+            shutil.rmtree(folder, ignore_errors=True)
+            return same
         self._keep(folder, name, {})
         self._read[data_id] = dataset
         return data_id
+
+    def _same(self, source: Path, name: str, sha256: str) -> str:
+        """The id of the same file, brought before under the same name and not yet mended; "" when there is none."""
+        size = source.stat().st_size
+        for kept in self.all():
+            alike = (kept.name, kept.bytes) == (name, size) and not self._about(kept.id)[1]
+            if alike and digest(self._root / kept.id / "source") == sha256:
+                return kept.id
+        return ""
+
+    def all(self) -> list[Kept]:
+        """The data sets, newest first; a damaged folder is left out."""
+        found = []
+        for folder in sorted(self._root.iterdir(), reverse=True):
+            with suppress(ApprenticeError, OSError):
+                found.append(Kept(folder.name, self._about(folder.name)[0], (folder / "source").stat().st_size))
+        return found
+
+    def remove(self, data_id: str) -> None:
+        """Deletes a data set; runs keep the rows that they practise on. Raises BadInput when it is not here."""
+        self._about(data_id)
+        with self._lock:
+            shutil.rmtree(child(self._root, data_id), ignore_errors=True)
+            self._read.pop(data_id, None)
+            self._examined = {key: found for key, found in self._examined.items() if found.id != data_id}
 
     def _keep(self, folder: Path, name: str, accepted: Accepted) -> None:
         text = json.dumps({"name": name, "accepted": accepted}, ensure_ascii=False)

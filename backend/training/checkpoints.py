@@ -19,6 +19,7 @@ from pathlib import Path
 
 from backend import manifest
 from backend.model_folder import files
+from backend.settings import sync
 
 log = logging.getLogger(__name__)
 
@@ -68,14 +69,14 @@ def writing(parent: Path, step: int) -> Iterator[Path]:
     try:
         yield unfinished
         for file in files(unfinished):
-            _sync(file)
+            sync(file)
         manifest.write(unfinished, {"step": step})
-        _sync(unfinished / manifest.NAME)
-        _sync(unfinished)
+        sync(unfinished / manifest.NAME)
+        sync(unfinished)
         if target.exists():  # of an earlier attempt, and not the one resumed from
             _remove(target)
         os.replace(unfinished, target)
-        _sync(parent)
+        sync(parent)
     except BaseException:
         shutil.rmtree(unfinished, ignore_errors=True)
         raise
@@ -102,14 +103,3 @@ def _by_step(parent: Path) -> list[Path]:
 def _remove(checkpoint: Path) -> None:
     (checkpoint / manifest.NAME).unlink(missing_ok=True)  # first: what is half removed is no checkpoint
     shutil.rmtree(checkpoint, ignore_errors=True)
-
-
-def _sync(target: Path) -> None:
-    """Sees a file's content, or the names in a folder, on the disk. Windows has no such call for folders."""
-    if os.name == "nt" and target.is_dir():
-        return
-    descriptor = os.open(target, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

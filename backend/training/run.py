@@ -8,6 +8,7 @@ from typing import Any
 
 from backend.errors import TrainingFailed
 from backend.model_folder import context_length
+from backend.models import located
 from backend.prepare import versions
 from backend.rows_on_disk import TokenRow, read_rows
 from backend.specs import RunSpec
@@ -35,7 +36,7 @@ def run(context: Work) -> dict[str, Any]:
     Raises TrainingFailed, NotEnough, MissingPart, BadSetting, OSError (a full disk).
     """
     device.prepare_process()
-    spec = RunSpec.model_validate(context.spec)
+    spec = located(RunSpec.model_validate(context.spec), context.folder)
     context.progress("Preparing")
     train, validation = read_rows(context.folder)
     longest = max((row.tokens for row in [*train, *validation]), default=0)

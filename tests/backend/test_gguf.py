@@ -163,3 +163,11 @@ def test_without_llama_cpp_the_way_to_get_it_is_said(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(MissingPart, match="compiler"):
         chat_gguf.require_llama_cpp()
+
+
+def test_no_secret_reaches_the_tools_that_make_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "s3cr3t-value")
+    out = tmp_path / "environment"
+    gguf._child(["-c", f"import os; open({str(out)!r}, 'w').write(repr(dict(os.environ)))"], out, "")
+    assert "s3cr3t-value" not in out.read_text("utf-8")
+    assert "HF_HUB_OFFLINE" in out.read_text("utf-8")

@@ -10,6 +10,7 @@ import pytest
 
 from backend.settings import SAMPLES, Workspace
 from ui.command_line import main
+from ui.services import Services
 
 ORDERS = str(SAMPLES / "orders.jsonl")
 
@@ -102,6 +103,15 @@ def test_a_misspelt_setting_names_the_nearest(app: Shell) -> None:
 @pytest.mark.parametrize("run", ["nosuch", "../../etc", "; touch x", "$(x)", "/etc/passwd"])
 def test_a_run_that_is_none_is_refused(app: Shell, command: str, run: str) -> None:
     app(command, run)
+    assert app.code == 1
+
+
+def test_the_examples_that_are_kept_are_listed_and_deleted(app: Shell) -> None:
+    data_id = Services(app.workspace).add_data(SAMPLES / "orders.jsonl", "orders.jsonl")
+    assert [one["id"] for one in app("datasets")["datasets"]] == [data_id]
+    assert app("datasets", "--delete", data_id)["deleted"] == data_id
+    assert app("datasets")["datasets"] == []
+    app("datasets", "--delete", "../runs")
     assert app.code == 1
 
 
