@@ -50,10 +50,15 @@ class _Page:
         @handler
         def show(given: Given) -> Updates:
             choice = self.services.known(self.kept.choice(given))
-            inputs = self.tabs["train"].restore(choice) if name == "train" else {}
-            return {**self.showing(name, choice), **inputs}
+            return {**self.showing(name, choice), **self.restored(name, choice, given)}
 
         return show
+
+    def restored(self, name: str, choice: Choice, given: Given) -> Updates:
+        """What a tab holds besides what `show` fills: numbers changed by hand, the conversation."""
+        if name == "train":
+            return self.tabs["train"].restore(choice)
+        return self.tabs["try"].restore(choice, given) if name == "try" else {}
 
     def showing(self, name: str, choice: Choice) -> Updates:
         """A tab as it stands. `choice` may be older than what the browser keeps by now, where two answers cross; so
@@ -155,7 +160,8 @@ def _leads_on(page: _Page) -> None:
     for name, room in page.rooms.items():
         # Noted at once and by nothing slow: showing the first tab may end after the second one is open.
         noted = room.select(partial(str, name), None, page.here, queue=False, **LISTEN)
-        noted.then(page.opened(name), page.kept.inputs(), page.outputs(name), concurrency_limit=4, **LISTEN)
+        given = page.kept.inputs(page.tabs["try"].talk)
+        noted.then(page.opened(name), given, page.outputs(name), concurrency_limit=4, **LISTEN)
     for name, following in (("start", "data"), ("data", "train"), ("train", "try"), ("try", "share")):
         pressed_on = page.tabs["start"].taken.then if name == "start" else page.tabs[name].forward.click
         pressed_on(partial(_to, following), None, [page.rail, page.here], **LISTEN)  # which opens it, as a press does

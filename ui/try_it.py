@@ -13,9 +13,10 @@ from backend.errors import BadInput
 from ui import cards, messages, present
 from ui.choice import Choice
 from ui.messages import handler
-from ui.parts import LISTEN, Given, Kept, Updates, button, drawn, pressable, pressed, primary
+from ui.parts import LISTEN, STORAGE_KEY, Given, Kept, Updates, button, drawn, pressable, pressed, primary
 
 LONGEST_QUESTION = 20_000  # characters
+TURNS_KEPT = 40  # by the browser
 PANES = {"base": "Before", "tuned": "Yours"}
 
 
@@ -24,6 +25,8 @@ class TryTab:
     services: Any
     line: gr.HTML
     proof: gr.HTML
+    talk: gr.BrowserState
+    shown: gr.HTML
     suggested: gr.HTML
     ask: gr.Button
     why_not: gr.HTML
@@ -31,7 +34,7 @@ class TryTab:
 
     @property
     def outputs(self) -> list[Any]:
-        return [self.line, self.proof, self.suggested, self.ask, self.why_not, self.forward]
+        return [self.line, self.proof, self.shown, self.suggested, self.ask, self.why_not, self.forward]
 
     def show(self, choice: Choice) -> Updates:
         why_not = no_model(self.services, choice)
@@ -44,6 +47,11 @@ class TryTab:
             self.why_not: why_not,
             self.forward: gr.update(interactive=not why_not),
         }
+
+    def restore(self, choice: Choice, given: Given) -> Updates:
+        """The conversation with this model so far, unless an answer is being written into it."""
+        turns = turns_with(choice.run_id, given[self.talk])
+        return {} if turns and self.services.answering() else {self.shown: conversation(turns)}
 
     def signature(self, choice: Choice) -> Hashable:
         why_not = no_model(self.services, choice)
@@ -63,7 +71,7 @@ def no_model(services: Any, choice: Choice) -> str:
 def build(services: Any, kept: Kept) -> TryTab:
     """Draws the tab inside the current gr.Tab."""
     line = drawn(cards.guide(4, "One moment.", ""), elem_classes="guide")
-    talk = gr.State([])
+    talk = gr.BrowserState(kept_talk("", []), storage_key=f"{STORAGE_KEY}-talk", secret=STORAGE_KEY)
     proof = drawn()
     shown = drawn(conversation([]), elem_classes="talk", elem_id="talk")
     suggested = pressable()
@@ -108,11 +116,12 @@ def build(services: Any, kept: Kept) -> TryTab:
     with gr.Row(elem_classes="actions end"):
         forward = button("Go on to sharing", interactive=False, elem_id="to-share")
 
-    tab = TryTab(services, line, proof, suggested, ask, why_not, forward)
+    tab = TryTab(services, line, proof, talk, shown, suggested, ask, why_not, forward)
 
     @handler
     def answer(given: Given) -> Iterator[Updates]:
-        choice, turns, words = kept.choice(given), given[talk], (given[question] or "").strip()
+        choice, words = kept.choice(given), (given[question] or "").strip()
+        turns = turns_with(choice.run_id, given[talk])
         if not words:
             raise BadInput("There is no question.", "", "Write one into the box.")
         if len(words) > LONGEST_QUESTION:
@@ -136,12 +145,12 @@ def build(services: Any, kept: Kept) -> TryTab:
             if done:
                 turn["done"].append(pane)
             yield {shown: conversation(turns, True)}
-        yield {talk: turns, shown: conversation(turns), **tab.show(choice), **settled}
+        yield {talk: kept_talk(choice.run_id, turns), shown: conversation(turns), **tab.show(choice), **settled}
 
     @handler
     def over() -> Updates:
         services.stop_chat()
-        return {talk: [], shown: conversation([]), **settled}
+        return {talk: kept_talk("", []), shown: conversation([]), **settled}
 
     @handler
     def suggest(event: gr.EventData, given: Given) -> Any:
@@ -154,7 +163,7 @@ def build(services: Any, kept: Kept) -> TryTab:
         [ask.click, question.submit],
         answer,
         kept.inputs(talk, question, temperature, longest, seed),
-        [talk, shown, question, stop, *tab.outputs],
+        [talk, question, stop, *tab.outputs],
         concurrency_limit=1,
         concurrency_id="chat",
         **LISTEN,
@@ -164,6 +173,22 @@ def build(services: Any, kept: Kept) -> TryTab:
     clear.click(over, None, [talk, shown, ask, stop], cancels=[asking], **LISTEN)
     suggested.click(suggest, kept.inputs(), [question], **LISTEN)
     return tab
+
+
+def kept_talk(run_id: str, turns: list[Any]) -> dict[str, Any]:
+    """What the browser keeps of a conversation with a run's model."""
+    return {"run": run_id, "turns": turns[-TURNS_KEPT:]}
+
+
+def turns_with(run_id: str, kept: object) -> list[Any]:
+    """The turns that the browser kept, if they were with this run; what does not look right is left out."""
+    turns = kept.get("turns") if isinstance(kept, dict) and run_id and kept.get("run") == run_id else None
+    texts = ("question", "expected", *PANES)
+    return [
+        {**{name: turn[name] for name in texts}, "done": list(PANES)}
+        for turn in (turns if isinstance(turns, list) else [])[-TURNS_KEPT:]
+        if isinstance(turn, dict) and all(isinstance(turn.get(name), str) for name in texts)
+    ]
 
 
 def _messages(turns: list[Any], pane: str, words: str) -> list[dict[str, str]]:

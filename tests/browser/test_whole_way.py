@@ -95,6 +95,10 @@ def test_from_a_sample_to_a_file_that_answers_anywhere(
     assert page.locator("#talk .answer").count() == 2
     page.locator(".proofs:visible li").first.wait_for()
 
+    page.reload()
+    page.click("#tab-try-button")
+    page.wait_for_function("document.querySelectorAll('#talk .answer').length === 2")  # the talk is still there
+
     if importlib.util.find_spec("llama_cpp") is None:
         pytest.skip("llama-cpp-python is not installed; all but the GGUF file was tried")
     page.click("#tab-share-button")
