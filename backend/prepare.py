@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from backend.data.rows import DataSet, Row
+from backend.data.rows import Row, Source
 from backend.data.split import Split
 from backend.encoded import Encoded
 from backend.errors import ApprenticeError, BadInput
@@ -32,20 +33,26 @@ class PreparedRun:
 
 
 def prepare_run(
-    dataset: DataSet, split: Split, tokeniser: Tokeniser, model: ModelRef, settings: TrainSettings, name: str
+    rows: Sequence[Row],
+    source: Source,
+    split: Split,
+    tokeniser: Tokeniser,
+    model: ModelRef,
+    settings: TrainSettings,
+    name: str,
 ) -> PreparedRun:
-    """Tokenises the rows on both sides of `split` for `model`.
+    """Tokenises the rows on both sides of `split` for `model`. source: the file that the practice rows are from.
 
     Raises BadInput, naming the first row, when a row can't be turned into tokens or has nothing to learn.
     """
-    encoded = tokeniser.encode_rows(dataset.rows, settings.max_length)
-    good = [checked(row, result) for row, result in zip(dataset.rows, encoded, strict=True)]
+    encoded = tokeniser.encode_rows(rows, settings.max_length)
+    good = [checked(row, result) for row, result in zip(rows, encoded, strict=True)]
     train = [good[i] for i in split.train]
     validation = [good[i] for i in split.validation]
-    watched = [texts(dataset.rows[i]) for i in split.validation[:WATCHED] if dataset.rows[i].messages]
+    watched = [texts(rows[i]) for i in split.validation[:WATCHED] if rows[i].messages]
     data = DataRef(
-        name=dataset.source.name,
-        sha256=dataset.source.sha256,
+        name=source.name,
+        sha256=source.sha256,
         train_rows=len(train),
         validation_rows=len(validation),
         train_tokens=sum(row.tokens for row in train),

@@ -113,6 +113,13 @@ def _serve_options(parser: argparse.ArgumentParser, default: Any = None) -> None
     parser.add_argument("--no-browser", action="store_true", default=default or False, help="do not open a browser")
 
 
+def positive(typed: str) -> int:
+    """A whole number from 1, or wrong usage."""
+    if not typed.isdecimal() or not int(typed):
+        raise argparse.ArgumentTypeError(f"{typed!r} is not a whole number from 1")
+    return int(typed)
+
+
 def _data_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
     check = add("check", commands.check, "read a file of examples and say everything that is wrong with it")
     check.add_argument("file", type=Path, metavar="FILE")
@@ -120,8 +127,9 @@ def _data_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
         "--model", default=None, metavar="ID", help="check against this model (default: the embedded one)"
     )
     check.add_argument(
-        "--max-tokens", type=int, default=None, metavar="N", help="longest example the model will read"
+        "--max-tokens", type=positive, default=None, metavar="N", help="longest example the model will read"
     )
+    _validation_option(check)
     datasets = add("datasets", commands.datasets, "list the examples that are kept, or delete some")
     datasets.add_argument("--delete", default=None, metavar="ID", help="delete this data set; runs keep their rows")
     fix = add("fix", commands.fix, "apply fixes; writes clean JSONL and a change log")
@@ -129,6 +137,16 @@ def _data_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
     fix.add_argument("-o", dest="output", type=Path, required=True, metavar="OUT")
     fix.add_argument(
         "--accept", default=None, metavar="KIND,…", help="only these kinds (default: all that can be fixed)"
+    )
+
+
+def _validation_option(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--validation",
+        type=Path,
+        default=None,
+        metavar="FILE",
+        help="test with these examples (default: a tenth is kept back)",
     )
 
 
@@ -145,6 +163,7 @@ def _model_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
 def _run_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
     train = add("train", commands.train, "train a model; Ctrl-C stops and saves")
     train.add_argument("--data", type=Path, required=True, metavar="FILE")
+    _validation_option(train)
     train.add_argument("--model", default=None, metavar="ID")
     train.add_argument("--set", dest="settings", nargs="+", action="extend", default=[], metavar="key=value")
     train.add_argument("--name", default=None, metavar="N", help="a name to know it by")

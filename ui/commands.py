@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from backend.data.brought import Accepted, Brought, examine, must_fit
 from backend.data.fix import USUAL, write
 from backend.data.load import load
-from backend.data.shelf import Accepted, Brought, examine
 from backend.errors import ApprenticeError, BadInput, MissingPart, RunProblem
 from backend.settings import Workspace
 from backend.specs import settings_from
@@ -45,7 +45,7 @@ def serve(options: argparse.Namespace, workspace: Workspace) -> Answer:
 
 
 def check(options: argparse.Namespace, workspace: Workspace) -> Answer:
-    found = brought_for(options.file, workspace, options.model, options.max_tokens)
+    found = brought_for(options.file, workspace, options.model, options.max_tokens, validation=options.validation)
     lines = [
         f"{p.severity}: " + (f"line {p.line}, row {p.row}: " if p.row else "") + p.message
         for p in found.report.problems
@@ -68,11 +68,14 @@ def brought_for(
     model_id: str | None = None,
     max_length: int | None = None,
     accepted: Accepted | None = None,
+    validation: Path | None = None,
 ) -> Brought:
-    """The file as it stands for a model, with the fixes accepted; nothing is kept."""
-    dataset = load(path)
+    """The file as it stands for a model, with the fixes accepted; nothing is kept. validation: to test with."""
+    dataset, test = load(path), load(validation) if validation else None
+    if test:
+        must_fit(test, dataset)
     tokeniser = ready_tokeniser(Services(workspace), model_id)
-    return examine("", path.name, dataset, tokeniser, max_length, accepted or {})
+    return examine("", path.name, dataset, tokeniser, max_length, accepted or {}, test)
 
 
 def ready_tokeniser(services: Services, model_id: str | None) -> Any:
@@ -119,6 +122,8 @@ def train(options: argparse.Namespace, workspace: Workspace) -> Answer:
     settings_from(typed)  # a misspelt setting is told before anything else is done
     ready_tokeniser(services, options.model)
     data_id = services.add_data(options.data, options.data.name)
+    if options.validation:
+        services.set_validation(data_id, options.validation, options.validation.name)
     base = services.tailored("", data_id, options.model or "").settings
     settings = settings_from({**base.model_dump(), **typed})
     run_id = services.start_training(data_id, options.model or "", settings, options.name or "")

@@ -7,8 +7,8 @@ from typing import Any
 
 from backend import catalogue, models
 from backend.catalogue import Entry
-from backend.data.shelf import Brought
-from backend.data.split import Split, split
+from backend.data.brought import Brought
+from backend.data.split import Split
 from backend.encoded import Piece
 from backend.errors import ApprenticeError
 from backend.estimate import Estimate, Rates, estimate, plan_from
@@ -56,7 +56,7 @@ def plan(
 
 def parts(brought: Brought, settings: TrainSettings) -> Split:
     """The rows for practice and for the test, as the settings have it."""
-    return split(brought.dataset.rows, settings.validation_fraction)
+    return brought.parts(settings.validation_fraction, settings.seed)
 
 
 def told(brought: Brought | None) -> dict[str, Any]:
@@ -95,6 +95,7 @@ def data_state(brought: Brought) -> DataState:
         split=brought.split.sentence,
         blocked=brought.blocked,
         unread=frozenset(problem.kind for problem in brought.unread),
+        test_name=brought.test.report.source.name if brought.test else "",
     )
 
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from backend.data.brought import Accepted
 from backend.data.report import Report
 from backend.data.rows import Message, Source
-from backend.data.shelf import Accepted
 from backend.encoded import Piece
 from backend.specs import TrainSettings
 from jobs.models import Failure, Progress, State
@@ -38,6 +38,7 @@ class DataState:
     split: str
     blocked: str
     unread: frozenset[str] = frozenset()  # kinds of problems of rows that can only be left out
+    test_name: str = ""  # of the file to test with, if one was brought
 
 
 @dataclass(frozen=True)

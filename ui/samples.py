@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from backend.data.brought import Brought
 from backend.data.rows import Message
-from backend.data.shelf import Brought
 from backend.data.split import Split
 from backend.errors import BadInput
 from backend.settings import SAMPLES as FOLDER
@@ -42,7 +42,7 @@ def held_out_of(brought: Brought, parts: Split) -> list[list[Message]]:
     for sample in SAMPLES:
         if brought.original.source.sha256 == hashlib.sha256(sample.path.read_bytes()).hexdigest():
             return _read(sample.held_out)
-    rows = brought.dataset.rows
+    rows = brought.rows
     return [rows[i].messages for i in parts.validation if rows[i].messages]
 
 

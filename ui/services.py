@@ -13,7 +13,8 @@ from typing import Any, Literal, cast
 from backend import calibrate, catalogue, embedded, hardware, models, monitor, prepare
 from backend.catalogue import TASKS, Task
 from backend.chat import Proof
-from backend.data.shelf import Brought, Kept, Shelf
+from backend.data.brought import Brought
+from backend.data.shelf import Kept, Shelf
 from backend.encoded import Piece
 from backend.errors import ApprenticeError, BadInput, MissingPart, RunProblem
 from backend.recommend import Recommendation, recommend
@@ -161,6 +162,13 @@ class Services:
     def refuse(self, data_id: str, kind: str) -> None:
         self.shelf.refuse(data_id, kind)
 
+    def set_validation(self, data_id: str, path: Path, name: str) -> None:
+        """Tests with this file instead of a part of the examples. Raises BadInput when it can't serve as one."""
+        self.shelf.set_validation(data_id, path, name)
+
+    def clear_validation(self, data_id: str) -> None:
+        self.shelf.clear_validation(data_id)
+
     def preview(self, data_id: str, row: int, model_id: str = "") -> Preview:
         """The `row`-th example, from 1. Raises BadInput when its tokens can't be shown."""
         rows = self.brought(data_id, model_id).dataset.rows
@@ -194,7 +202,7 @@ class Services:
             raise BadInput("Training can't begin with these examples.", brought.blocked, "Mend them first.")
         name = name[:100] or planning.run_name(brought.name)
         parts = planning.parts(brought, settings)
-        prepared = prepare.prepare_run(brought.dataset, parts, tokeniser, model, settings, name)
+        prepared = prepare.prepare_run(brought.rows, brought.original.source, parts, tokeniser, model, settings, name)
         held_out = samples.held_out_of(brought, parts)
 
         def write(folder: Path) -> None:

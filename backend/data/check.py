@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from backend.data import (
     checks_answers,
@@ -18,11 +18,12 @@ from backend.data.duplicates import Duplicates
 from backend.data.kinds import problem
 from backend.data.memory import without_gc
 from backend.data.options import Cancelled
-from backend.data.report import DuplicateRows, Report, SplitRows
+from backend.data.report import DuplicateRows, Report, SplitRows, TestFile
 from backend.data.rows import DataSet, Problem, Row
 from backend.data.split import Split, split, split_with
 
 _SLICE = 4096  # rows between two looks at `cancelled`
+_LINES = 8  # named at most
 
 
 def check(
@@ -31,14 +32,14 @@ def check(
     tokeniser: Encoder | None = None,
     max_length: int | None = None,
     model_languages: tuple[str, ...] | None = None,
-    validation: DataSet | None = None,
+    validation: TestFile | None = None,
     progress: Callable[[float], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> Report:
     """The report on `dataset`: every row, every check.
 
     tokeniser: the chosen model's; without it nothing about tokens or its template is said. max_length: tokens a
-    row may have. model_languages: ISO 639-1 codes. validation: the test data that the person brought.
+    row may have. model_languages: ISO 639-1 codes. validation: the test file that the person brought.
     progress: told how far we are, 0 to 1. Raises Cancelled soon after `cancelled` says so.
     """
     tick = _Ticker(progress, cancelled)
@@ -51,7 +52,7 @@ def _check(
     tokeniser: Encoder | None,
     max_length: int | None,
     model_languages: tuple[str, ...] | None,
-    validation: DataSet | None,
+    validation: TestFile | None,
     tick: _Ticker,
 ) -> Report:
     rows = dataset.rows
@@ -59,11 +60,11 @@ def _check(
     control_markers = tokeniser.control_markers if tokeniser else ()
     problems += row_problems(rows, control_markers, tick.part(0.0, 0.3, len(rows)))
     problems += checks_answers.find(rows)
-    good = _without_errors(rows, problems)
+    good = without_errors(rows, problems)
     tokens = Tokens() if tokeniser else None
     if tokeniser and tokens is not None:
         problems += checks_tokens.find(good, tokeniser, max_length, tokens, tick.part(0.3, 0.8, len(good)))
-        good = _without_errors(good, problems)
+        good = without_errors(good, problems)
     tick(0.8)
     problems += checks_file.find(good, model_languages)
     twice = duplicates.find(good)
@@ -79,8 +80,9 @@ def _check(
         usable=len(good),
         problems=problems,
         duplicates=_duplicate_rows(good, twice),
-        split=SplitRows(len(divided.train), len(divided.validation), divided.leaks, divided.sentence),
+        split=SplitRows(len(divided.train), len(divided.validation), len(divided.leaked), divided.sentence),
         tokens=tokens,
+        validation=validation.report if validation else None,
     )
 
 
@@ -114,7 +116,8 @@ def row_problems(
     yield from checks_file.system_messages(rows)
 
 
-def _without_errors(rows: Sequence[Row], problems: Iterable[Problem]) -> list[Row]:
+def without_errors(rows: Sequence[Row], problems: Iterable[Problem]) -> list[Row]:
+    """The rows that no error is about."""
     bad = {p.row for p in problems if p.severity == "error"}
     return [row for row in rows if row.row not in bad]
 
@@ -125,12 +128,35 @@ def _duplicate_rows(rows: Sequence[Row], twice: Duplicates) -> DuplicateRows:
     return DuplicateRows(exact, near, len(rows) - exact - near, groups)
 
 
-def _split(rows: list[Row], twice: Duplicates, validation: DataSet | None) -> tuple[Split, list[Problem]]:
+def _split(rows: list[Row], twice: Duplicates, validation: TestFile | None) -> tuple[Split, list[Problem]]:
     if validation is None:
         return split(rows, together=twice.together), []
-    divided = split_with(rows, validation.rows)
-    leaked = [rows[i] for i in divided.validation if i < len(rows)]
-    return divided, [problem(row, "leak", "This row also stands in the test data, or almost does.") for row in leaked]
+    everything = [*rows, *validation.rows]
+    found = duplicates.find(everything)
+    divided = split_with(rows, validation.rows, found.together)
+    return divided, [*_left_out(validation.report), *_leaks(everything, found, divided.leaked, len(rows))]
+
+
+def _left_out(report: Report) -> Iterator[Problem]:
+    lines = sorted({p.line for p in report.problems if p.severity == "error"})
+    if lines:
+        shown = ", ".join(map(str, lines[:_LINES])) + (" and others" if len(lines) > _LINES else "")
+        message = f"{len(lines):,} of the {report.rows:,} rows of your test file can't be used: lines {shown}."
+        yield problem(None, "test_rows_left_out", message)
+
+
+def _leaks(rows: Sequence[Row], found: Duplicates, leaked: Mapping[int, int], tested: int) -> Iterator[Problem]:
+    """tested: the position from which on `rows` are those of the test file."""
+    exact, near = ({i: group for group in groups for i in group} for groups in (found.exact, found.groups))
+    for row, twin in leaked.items():
+        ways = (
+            ("the same", exact.get(row)),
+            ("almost the same", near.get(row)),
+            ("(in its question) the same", [twin]),
+        )
+        says, line = next((says, rows[i].line) for says, group in ways for i in group or () if i >= tested)
+        message = f"This row says {says} as line {line} of your test file, so it will not be practised."
+        yield problem(rows[row], "leak", message)
 
 
 def summary(report: Report) -> list[str]:

@@ -96,7 +96,8 @@ KINDS: dict[str, Kind] = {
     # rows against each other
     "duplicate": Kind("warning", "Duplicates", "Leave this row out and keep the first."),
     "near_duplicate": Kind("warning", "Almost the same", "Leave this row out and keep the first."),
-    "leak": Kind("warning", "Also in the test data", "Keep it for the test only."),
+    "leak": Kind("warning", "Also in your test file", "Leave this row out of practice, for good."),
+    "test_rows_left_out": Kind("warning", "Rows of your test file left out"),
     # the file as a whole
     "too_few": Kind("warning", "Few examples"),
     "too_many": Kind("warning", "More examples than needed"),

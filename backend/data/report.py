@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from backend.data.checks_tokens import Tokens
-from backend.data.rows import Problem, Source
+from backend.data.rows import Problem, Row, Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,8 @@ class DuplicateRows:
 
 @dataclass(frozen=True, slots=True)
 class SplitRows:
-    """How many rows are for practice and for the test, how many stood on both sides, and that in words."""
+    """How many rows are for practice and for the test, how many stood on both sides and so are on neither, and that
+    in words."""
 
     train: int = 0
     validation: int = 0
@@ -32,9 +33,19 @@ class SplitRows:
 
 
 @dataclass(frozen=True, slots=True)
+class TestFile:
+    """A file that a person brought to test with: its usable rows, and the report on all of it."""
+
+    __test__ = False  # no class of tests, whatever its name says to pytest
+
+    rows: list[Row]
+    report: Report
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """rows: in the file. usable: without an error. problems: by row, those of the file as a whole (row 0) first.
-    tokens: None when no model was chosen."""
+    tokens: None when no model was chosen. validation: the report on the test file that the person brought."""
 
     source: Source
     rows: int
@@ -43,6 +54,7 @@ class Report:
     duplicates: DuplicateRows
     split: SplitRows
     tokens: Tokens | None = None
+    validation: Report | None = None
 
     def counts(self) -> dict[str, int]:
         """How many problems there are of each kind, the most frequent first."""
@@ -70,4 +82,5 @@ class Report:
             "duplicates": asdict(self.duplicates),
             "split": asdict(self.split),
             "tokens": {name: getattr(tokens, name) if tokens else None for name in names},
+            "validation": self.validation.to_json() if self.validation else None,
         }

@@ -1,14 +1,14 @@
 """Which rows are for practice and which are kept back to test what was learned.
 
 By conversation, seeded, and fair: rows that say the same are kept on one side, so that the test can't be passed
-by remembering.
+by remembering. A test file that the person brings is left as it is; practice rows that also stand in it go.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from backend.data import duplicates
 from backend.data.rows import Row
@@ -21,13 +21,13 @@ FRACTION = 0.1  # of the rows for the test (the guide's number)
 @dataclass(frozen=True, slots=True)
 class Split:
     """train, validation: positions in the list of rows, in rising order (with a test file brought along, in the
-    rows and then the brought ones). leaks: rows that stood on both sides and were put on the test's.
-    sentence: the split in plain words."""
+    rows and then the brought ones). sentence: the split in plain words. leaked: practice rows that also stand in
+    the test file and so are on neither side, each with the first test row that says the same."""
 
     train: list[int]
     validation: list[int]
-    leaks: int
     sentence: str
+    leaked: dict[int, int] = field(default_factory=dict)
 
 
 def split(rows: Sequence[Row], fraction: float = FRACTION, seed: int = 0, together: Groups | None = None) -> Split:
@@ -52,24 +52,27 @@ def split(rows: Sequence[Row], fraction: float = FRACTION, seed: int = 0, togeth
     validation = sorted(kept)
     chosen = set(validation)
     train = [i for i in range(len(rows)) if i not in chosen]
-    return Split(train, validation, 0, _sentence(len(train), len(validation), fraction))
+    return Split(train, validation, _sentence(len(train), len(validation), fraction))
 
 
 def split_with(rows: Sequence[Row], brought: Sequence[Row], together: Groups | None = None) -> Split:
-    """Test with the `brought` rows. Practice rows that say the same as one of them are put beside it.
+    """Test with the `brought` rows, all of them. Practice rows that say the same as one of them are left out.
 
     Positions count through `rows` and then `brought`; together: groups of such positions, found here when not given.
     """
     everything = [*rows, *brought]
     groups = duplicates.find(everything).together if together is None else together
-    leaked = {i for group in groups if group[-1] >= len(rows) for i in group if i < len(rows)}
+    leaked: dict[int, int] = {}
+    for group in groups:
+        twin = next((i for i in group if i >= len(rows)), None)
+        if twin is not None:
+            leaked.update(dict.fromkeys([i for i in group if i < len(rows)], twin))
     train = [i for i in range(len(rows)) if i not in leaked]
-    validation = [*sorted(leaked), *range(len(rows), len(everything))]
     sentence = _sentence(len(train), len(brought), 1.0)
     if leaked:
-        are = "row was" if len(leaked) == 1 else "rows were"
-        sentence += f" {len(leaked):,} practice {are} also in the test data and will not be practised."
-    return Split(train, validation, len(leaked), sentence)
+        stand = "1 row stands" if len(leaked) == 1 else f"{len(leaked):,} rows stand"
+        sentence += f" {stand} in your test file too, or almost, and will not be practised."
+    return Split(train, list(range(len(rows), len(everything))), sentence, leaked)
 
 
 def _all_groups(count: int, together: Groups) -> Groups:

@@ -70,6 +70,42 @@ def test_fix_then_check_is_clean(app: Shell, tmp_path: Path) -> None:
     assert not [p for p in after["problems"] if p["severity"] == "error"]
 
 
+def test_a_test_file_of_ones_own_is_checked_used_and_kept_apart(app: Shell, tmp_path: Path) -> None:
+    rows = [chat(f"what about the thing called {i} over there?", f"answer to {i}, in some words") for i in range(20)]
+    test = [chat(f"another one, {i} it was, of mine?", f"quite another answer, {i}") for i in range(5)]
+    data = written(tmp_path / "d.jsonl", *rows)
+    own = written(tmp_path / "test.jsonl", *test, rows[3], chat("a question left alone", None), "{broken")
+    report = app("check", data, "--validation", own)
+    assert report["split"] == {
+        "train": 19,
+        "validation": 6,
+        "leaks": 1,
+        "sentence": "19 will be used for practice, 6 are kept back to test it. "
+        "1 row stands in your test file too, or almost, and will not be practised.",
+    }
+    found = {p["kind"]: (p["line"], p["message"]) for p in report["problems"]}
+    assert found["leak"] == (4, "This row says the same as line 6 of your test file, so it will not be practised.")
+    assert "2 of the 8 rows of your test file can't be used: lines 7, 8." in found["test_rows_left_out"]
+    assert {p["line"] for p in report["validation"]["problems"] if p["severity"] == "error"} == {7, 8}
+
+
+def test_a_test_file_without_a_usable_row_is_refused(app: Shell, tmp_path: Path) -> None:
+    empty = written(tmp_path / "test.jsonl", "{broken", '{"messages": []}')
+    assert "No row of this test file" in app("check", ORDERS, "--validation", empty)["what"]
+    assert "No row of this test file" in app("train", "--data", ORDERS, "--validation", empty)["what"]
+    assert app("runs") == {"runs": []}
+    text = written(tmp_path / "test.txt", "Once upon a time there was a lamp. " * 20)
+    assert "documents" in app("check", ORDERS, "--validation", text)["what"]
+
+
+@pytest.mark.parametrize("number", ["-5", "0", "many", "1.5"])
+def test_a_longest_length_that_makes_no_sense_is_wrong_usage(number: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["check", ORDERS, "--max-tokens", number])
+    assert ended.value.code == 2
+    assert "not a whole number from 1" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [(b"", "empty"), (b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR", "no data set"), (b"\n\n\n", "empty")],

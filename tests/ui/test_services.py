@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import inspect
+import json
 from pathlib import Path
 
 import pytest
 
 from backend.errors import RunProblem
+from backend.rows_on_disk import read_rows
 from backend.settings import SAMPLES, Workspace
 from backend.specs import TrainSettings
 from jobs.models import Failure, State
 from jobs.store import JobFolder
 from tests.ui.fake_services import FakeServices
+from ui import planning
 from ui.services import Services
 
 
@@ -34,6 +37,29 @@ def test_the_share_kept_back_is_the_one_in_the_settings(services: Services) -> N
     for fraction, kept in ((0.0, 0), (0.1, 24), (0.5, 120)):
         plan = services.plan(data_id, "", TrainSettings(validation_fraction=fraction))
         assert (plan.train_rows, plan.validation_rows) == (240 - kept, kept)
+
+
+def test_the_seed_decides_which_rows_are_kept_back(services: Services) -> None:
+    brought = services.brought(services.add_data(SAMPLES / "orders.jsonl", "orders.jsonl"))
+    kept = [planning.parts(brought, TrainSettings(seed=seed)).validation for seed in (0, 0, 1)]
+    assert kept[0] == kept[1] != kept[2]
+
+
+def test_a_test_file_of_ones_own_is_what_is_tested_with(services: Services) -> None:
+    data_id = services.add_data(SAMPLES / "orders.jsonl", "orders.jsonl")
+    services.set_validation(data_id, SAMPLES / "orders.held_out.jsonl", "mine.jsonl")
+    own = [json.loads(line) for line in (SAMPLES / "orders.held_out.jsonl").read_text("utf-8").splitlines()]
+    state, plan = services.data(data_id), services.plan(data_id, "", TrainSettings(seed=5))
+    assert (state.test_name, state.report.split.validation) == ("mine.jsonl", len(own))
+    assert (plan.train_rows, plan.validation_rows) == (state.report.split.train, len(own))
+    run_id = services.start_training(data_id, "", TrainSettings(seed=5))
+    assert services.spec(run_id).data.validation_rows == len(own)
+    _, kept = read_rows(services.runner.folder(run_id))
+    tokeniser = services.tokeniser("")
+    assert tokeniser is not None
+    assert [row.input_ids.tolist() for row in kept] == [tokeniser.encode(row["messages"]).input_ids for row in own]
+    services.clear_validation(data_id)
+    assert (services.data(data_id).test_name, services.plan(data_id, "", TrainSettings()).validation_rows) == ("", 24)
 
 
 def test_a_plan_says_what_start_then_queues(services: Services) -> None:

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.data.check import check
+from backend.data.report import TestFile
 from backend.data.rows import Row
 from backend.data.split import split, split_with
 from backend.errors import BadSetting
@@ -78,16 +79,26 @@ def test_leaks_from_a_test_file_are_found_and_taken_out_of_practice() -> None:
         chat(4, *[(m["role"], m["content"] + " Thanks") for m in rows[7].messages]),
         clean_row(77),
     ]
+    brought = [Row(100 + i, i, row.messages) for i, row in enumerate(brought, 1)]
     divided = split_with(rows, brought)
-    assert divided.leaks == 4
-    assert [rows[i].row for i in divided.validation if i < 30] == [1, 2, 3, 8]
-    assert len(divided.train) == 26
-    assert divided.sentence.startswith(
-        "26 will be used for practice, 5 are kept back to test it. 4 practice rows were"
+    assert [rows[i].row for i in divided.leaked] == [1, 2, 3, 8]
+    assert divided.train == [i for i in range(30) if i not in divided.leaked]
+    assert divided.validation == [30, 31, 32, 33, 34]
+    assert divided.sentence == (
+        "26 will be used for practice, 5 are kept back to test it. "
+        "4 rows stand in your test file too, or almost, and will not be practised."
     )
-    report = check(dataset(rows), validation=dataset(brought))
-    assert [p.row for p in report.problems if p.kind == "leak"] == [1, 2, 3, 8]
-    assert report.to_json()["split"]["leaks"] == 4
+    test = TestFile(brought, check(dataset(brought)))
+    report = check(dataset(rows), validation=test)
+    assert [(p.row, p.message.partition(" of your")[0]) for p in report.problems if p.kind == "leak"] == [
+        (1, "This row says the same as line 101"),
+        (2, "This row says the same as line 102"),
+        (3, "This row says the same as line 103"),
+        (8, "This row says almost the same as line 104"),
+    ]
+    document = report.to_json()
+    assert document["split"] == {"train": 26, "validation": 5, "leaks": 4, "sentence": divided.sentence}
+    assert document["validation"]["rows"] == 5
 
 
 def test_a_share_that_makes_no_sense_is_refused() -> None:
