@@ -5,6 +5,7 @@
     ├── BadSetting        a setting is unknown or out of range
     ├── MissingPart       an optional part (a package, a compiler, a model) is not here
     ├── NotEnough         memory or disk does not suffice
+    │   └── OutOfMemory   memory ran out in the midst of work that may fit with less of it
     ├── WorkspaceProblem  the workspace can't be written, or something in it is damaged
     ├── RunProblem        a run does not exist, or can't do what was asked in its state
     ├── TrainingFailed    training ended without a usable result
@@ -55,6 +56,10 @@ class MissingPart(ApprenticeError):
 
 class NotEnough(ApprenticeError):
     """Memory or disk does not suffice."""
+
+
+class OutOfMemory(NotEnough):
+    """Memory ran out in the midst of work that may fit with less of it: it is worth another attempt."""
 
 
 class WorkspaceProblem(ApprenticeError):

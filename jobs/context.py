@@ -8,6 +8,7 @@ from typing import Any
 
 from backend.settings import Workspace
 from jobs.events import EventLog
+from jobs.memory import free_share
 from jobs.models import Progress, State
 from jobs.store import JobFolder, Status
 
@@ -19,6 +20,7 @@ class Context:
     """The work's side of a job.
 
     folder: the job's folder. spec: what was submitted. attempt: 1, then one more for each resume.
+    short_of_memory: whether the attempt before ran out of memory, so that this one must do with less.
     The work calls `should_stop` at every step; when it is true it saves and returns.
     """
 
@@ -27,6 +29,7 @@ class Context:
         self.workspace = workspace
         self.spec: dict[str, Any] = folder.spec()
         self.attempt = status.attempt
+        self.short_of_memory = status.short_of_memory
         self.stopping = False  # whether the work was told to stop
         self.status = status
         self._job = folder
@@ -50,10 +53,9 @@ class Context:
             before = self.status.progress
             progress = Progress(phase=phase, done=done, total=total, seconds_left=seconds_left)
             self.status = self.status.changed(progress=progress)
-            now = time.monotonic()
-            if before is None or before.phase != phase or now - self._written >= _SECONDS_BETWEEN_WRITES:
-                self._job.write_status(self.status)
-                self._written = now
+            due = time.monotonic() - self._written >= _SECONDS_BETWEEN_WRITES
+            if before is None or before.phase != phase or due:
+                self._write()
 
     def alive(self) -> None:
         """Say, in the midst of something long, that the work goes on: without it a stopping worker is ended.
@@ -62,8 +64,13 @@ class Context:
         """
         with self._lock:
             if time.monotonic() - self._written >= _SECONDS_OF_SILENCE:
-                self._job.write_status(self.status)
-                self._written = time.monotonic()
+                self._write()
+
+    def _write(self) -> None:
+        memory = self.status.memory.model_copy(update={"free": free_share()})
+        self.status = self.status.changed(memory=memory)
+        self._job.write_status(self.status)
+        self._written = time.monotonic()
 
     def should_stop(self) -> bool:
         """Whether a stop is asked for. A few microseconds; once true it stays so."""

@@ -9,15 +9,19 @@ LANES: tuple[Lane, ...] = get_args(Lane)
 
 
 class Kind(NamedTuple):
-    """work: "package.module:function", loaded only in the worker; lane: one job at a time runs in each."""
+    """work: "package.module:function", loaded only in the worker; lane: one job at a time runs in each.
+
+    lighter: whether its work, told that memory ran out, makes do with less in another attempt.
+    """
 
     work: str
     lane: Lane
+    lighter: bool = False
 
 
 KINDS: dict[str, Kind] = {
-    "noop": Kind("jobs.noop:run", "training"),
-    "train": Kind("backend.training:run", "training"),
+    "noop": Kind("jobs.noop:run", "training", lighter=True),
+    "train": Kind("backend.training:run", "training", lighter=True),
     "calibrate": Kind("backend.calibrate:run", "training"),
     "export": Kind("backend.export:run", "light"),
     "prepare": Kind("backend.embedded:run", "light"),

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from backend.errors import BadSetting, TrainingFailed
+from backend.errors import BadSetting, OutOfMemory, TrainingFailed
 from jobs.context import Context
 from jobs.files import read_json, write_json
 
@@ -21,6 +21,8 @@ class Spec(BaseModel):
 
     In the first attempt only: fail_at, break_at, crash_at name the step at which it fails in plain words,
     by a fault in the program, or by the death of its process; deaf makes it ignore a stop.
+
+    At exhaust_at it runs out of memory, in each of the first exhausted_attempts.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -33,6 +35,8 @@ class Spec(BaseModel):
     break_at: int | None = None
     crash_at: int | None = None
     deaf: bool = False
+    exhaust_at: int | None = None
+    exhausted_attempts: int = 1
 
 
 def run(context: Context) -> dict[str, Any]:
@@ -44,6 +48,8 @@ def run(context: Context) -> dict[str, Any]:
     counter = context.folder / "counter.json"
     step = saved = read_json(counter)["step"] if counter.exists() else 0
     first = context.attempt == 1
+    if context.short_of_memory:
+        context.emit("note", title="Less memory", what="", next="")
     while step < spec.steps:
         if context.should_stop() and not (spec.deaf and first):
             _save_slowly(context, spec.seconds_to_save)
@@ -52,6 +58,8 @@ def run(context: Context) -> dict[str, Any]:
         step += 1
         if first:
             _misbehave(spec, step)
+        if step == spec.exhaust_at and context.attempt <= spec.exhausted_attempts:
+            raise OutOfMemory("The noop job ran out of memory.", f"It was asked to at step {step}.", "Resume it.")
         context.emit("step", step=step, loss=1 / step)
         context.progress("Counting", step, spec.steps, (spec.steps - step) * spec.seconds_per_step)
         if step % spec.checkpoint_every == 0:

@@ -31,11 +31,13 @@ from pydantic import Field
 from backend.errors import RunProblem, WorkspaceProblem
 from backend.settings import Workspace, sync
 from jobs.files import patiently, read_json, write_all, write_json
+from jobs.memory import Memory
 from jobs.models import Failure, Job, Progress, Record, State
 
 log = logging.getLogger(__name__)
 
 NEW, GONE = ".new-", ".gone-"  # folders that are being made or deleted; no id begins with a dot
+LIGHTER_ATTEMPTS = 3  # made by themselves after memory ran out, before a person is asked
 _RESERVE_BYTES = 64 * 1024
 _DAY = 24 * 3600.0
 
@@ -56,7 +58,11 @@ class Identity(Record):
 
 
 class Status(Record):
-    """status.json. queued: when it last joined the queue. pid, pid_created: the worker, once it has the lock."""
+    """status.json. queued: when it last joined the queue. pid, pid_created: the worker, once it has the lock.
+
+    lighter: how many attempts were made by themselves because memory ran out. short_of_memory: whether this attempt
+    is one of them. memory: what was seen of the memory while the worker lived.
+    """
 
     state: State
     attempt: int = 1
@@ -68,12 +74,28 @@ class Status(Record):
     result: dict[str, Any] = Field(default_factory=dict)
     pid: int | None = None
     pid_created: float | None = None
+    lighter: int = 0
+    short_of_memory: bool = False
+    memory: Memory = Memory()
 
     def changed(self, **changes: Any) -> Status:
         return self.model_copy(update=changes)
 
     def ending(self, state: State, failure: Failure | None = None, **changes: Any) -> Status:
         return self.changed(state=state, failure=failure, ended=time.time(), **changes)
+
+    def with_less_memory(self) -> Status | None:
+        """The next attempt, queued where this one was; None after LIGHTER_ATTEMPTS of them."""
+        if self.lighter == LIGHTER_ATTEMPTS:
+            return None
+        return Status(
+            state=State.QUEUED,
+            attempt=self.attempt + 1,
+            queued=self.queued,
+            progress=self.progress,
+            lighter=self.lighter + 1,
+            short_of_memory=True,
+        )
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ import logging
 import time
 
 from backend.settings import Workspace
-from jobs import process
+from jobs import memory, process
+from jobs.kinds import KINDS
 from jobs.models import Failure, State
 from jobs.store import JobFolder, Status
 
@@ -19,6 +20,21 @@ KILLED = Failure(
     what="The run ended before it was done, without a word.",
     why="Its process was ended from outside, ran out of memory, or the computer went off.",
     next=_RESUME,
+)
+ENDED = Failure(
+    what="The run ended before it was done, without a word.",
+    why="Its process was ended from outside, or the computer went off; the system counted no lack of memory.",
+    next=_RESUME,
+)
+RAN_OUT = Failure(
+    what="The run ended because the computer's memory ran out.",
+    why="The system ended its process to get memory back.",
+    next="Close other programs, then resume it: it goes on from its last checkpoint. Or choose a smaller model.",
+)
+PERHAPS_RAN_OUT = Failure(
+    what="The run ended before it was done, without a word.",
+    why="Hardly any memory was free shortly before, so it probably ran out; this system does not say for sure.",
+    next=RAN_OUT.next,
 )
 OVERDUE = Failure(
     what="The run did not stop in time and was ended.",
@@ -52,7 +68,7 @@ class Supervisor:
                 return status.state
             if status.pid is None and self._may_still_come(folder, status):
                 return folder.state(status)
-            status = status.ending(*self._how_it_ended(folder, status))
+            status = self._ending(folder, status)
             folder.write_status(status)
             log.info("%s: %s", folder.id, status.state)
             return status.state
@@ -88,12 +104,19 @@ class Supervisor:
         ended = process.exit_code(folder.id, status.attempt) is not None
         return not ended and not self._passed("start", folder, status)
 
-    def _how_it_ended(self, folder: JobFolder, status: Status) -> tuple[State, Failure]:
+    def _ending(self, folder: JobFolder, status: Status) -> Status:
+        """How the worker, now gone, ended; or the next attempt, where memory ran out and less of it may do."""
         if (folder.id, status.attempt) in self._ended:
-            return State.INTERRUPTED, OVERDUE
+            return status.ending(State.INTERRUPTED, OVERDUE)
         if status.pid is None and (process.exit_code(folder.id, status.attempt) or 0) >= 0:
-            return State.FAILED, NEVER_STARTED
-        return State.INTERRUPTED, KILLED
+            return status.ending(State.FAILED, NEVER_STARTED)
+        ran_out = memory.ran_out(status.memory)
+        if ran_out or (ran_out is None and memory.was_short(status.memory)):
+            kind = KINDS.get(folder.identity().kind)
+            again = kind is not None and kind.lighter and not folder.stop_requested
+            failure = RAN_OUT if ran_out else PERHAPS_RAN_OUT
+            return (status.with_less_memory() if again else None) or status.ending(State.INTERRUPTED, failure)
+        return status.ending(State.INTERRUPTED, KILLED if ran_out is None else ENDED)
 
     def _passed(self, deadline: str, folder: JobFolder, status: Status, signs: object = None) -> bool:
         """Whether the deadline has passed since it was first asked with these `signs` of life.

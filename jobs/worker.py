@@ -17,9 +17,9 @@ from typing import Any
 import psutil
 from filelock import FileLock, Timeout
 
-from backend.errors import ApprenticeError
+from backend.errors import ApprenticeError, OutOfMemory
 from backend.settings import Workspace
-from jobs import store
+from jobs import memory, store
 from jobs.context import Context
 from jobs.files import to_json
 from jobs.kinds import KINDS
@@ -68,7 +68,7 @@ def attempt(folder: JobFolder, workspace: Workspace) -> int:
         return NOTHING_TO_DO
     log.info("attempt %s of %s begins", status.attempt, folder.id)
     me = psutil.Process()
-    status = status.changed(pid=me.pid, pid_created=me.create_time())
+    status = status.changed(pid=me.pid, pid_created=me.create_time(), memory=memory.look())
     context = None
     try:
         folder.write_status(status)
@@ -78,7 +78,8 @@ def attempt(folder: JobFolder, workspace: Workspace) -> int:
     except (Exception, SystemExit) as error:
         log.exception("attempt %s failed", status.attempt)
         last = context.status if context else status
-        ending = last.ending(State.FAILED, failure_of(error))
+        again = isinstance(error, OutOfMemory) and not folder.stop_requested
+        ending = (last.with_less_memory() if again else None) or last.ending(State.FAILED, failure_of(error))
     log.info("attempt %s: %s", ending.attempt, ending.state)
     return DONE if _say_last_word(folder, ending) and ending.state is not State.FAILED else FAILED
 

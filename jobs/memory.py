@@ -1,0 +1,84 @@
+"""Whether the system ended a worker because memory ran out: what Linux counts, and what was free near the end.
+
+Linux counts the processes that it ended for lack of memory, for each control group (cgroup v2: `oom_kill` in
+memory.events; v1: in memory.oom_control), and for the whole machine (`oom_kill` in /proc/vmstat). Where nothing is
+counted there is only how much memory was free when the worker last told something: a sign, not a proof.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psutil
+from pydantic import BaseModel, ConfigDict
+
+_GROUPS = Path("/sys/fs/cgroup")
+_OWN = Path("/proc/self/cgroup")
+_MACHINE = Path("/proc/vmstat")
+_SHORT = 0.05  # share of the memory; with less than this free the computer was about to run out
+
+
+class Memory(BaseModel):
+    """counter: the file that counts, "" where there is none. count: its number when the worker began.
+
+    free: the share of the computer's memory that was free when the worker last wrote its status.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    counter: str = ""
+    count: int = 0
+    free: float | None = None
+
+
+def look() -> Memory:
+    """What this process's group, or else the machine, has counted so far."""
+    for path in [*_group_files(), _MACHINE]:
+        count = _count(path)
+        if count is not None:
+            return Memory(counter=str(path), count=count, free=free_share())
+    return Memory(free=free_share())
+
+
+def free_share() -> float:
+    """The share of the computer's memory that is free."""
+    memory = psutil.virtual_memory()
+    return float(round(memory.available / max(1, memory.total), 4))
+
+
+def ran_out(before: Memory) -> bool | None:
+    """Whether the system has ended a process for lack of memory since `before`; None where it does not say."""
+    now = _count(Path(before.counter)) if before.counter else None
+    return None if now is None or now < before.count else now > before.count
+
+
+def was_short(before: Memory) -> bool:
+    """Whether hardly any memory was free when the worker last told something."""
+    return before.free is not None and before.free < _SHORT
+
+
+def _group_files() -> list[Path]:
+    """Where the control group of this process may keep its counter."""
+    files = []
+    for line in _text(_OWN).splitlines():
+        _, names, place = ([*line.split(":", 2), "", ""])[:3]
+        if names == "":
+            files.append(_GROUPS / place.lstrip("/") / "memory.events")
+        elif "memory" in names.split(","):
+            files.append(_GROUPS / "memory" / place.lstrip("/") / "memory.oom_control")
+    return files
+
+
+def _count(path: Path) -> int | None:
+    for line in _text(path).splitlines():
+        name, _, value = line.partition(" ")
+        if name == "oom_kill" and value.strip().isdigit():
+            return int(value)
+    return None
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("ascii", "replace")
+    except OSError:
+        return ""
