@@ -78,7 +78,9 @@ def _method(settings: TrainSettings) -> str:
     if settings.method == "full":
         return "all weights"
     targets = ", ".join(settings.target_modules)
-    return f"{settings.method}, rank {settings.lora_rank}, alpha {settings.lora_alpha}, on {targets}"
+    variants = [name for name, used in (("rsLoRA", settings.use_rslora), ("DoRA", settings.use_dora)) if used]
+    method = " with ".join([settings.method, *variants])
+    return f"{method}, rank {settings.lora_rank}, alpha {settings.lora_alpha}, on {targets}"
 
 
 def _one_line(text: str) -> str:

@@ -75,6 +75,8 @@ class TrainSettings(Record):
     lora_alpha: int = Field(16, ge=1, le=1024)
     lora_dropout: float = Field(0.0, ge=0, le=0.5)
     target_modules: tuple[str, ...] = ALL_LINEAR
+    use_rslora: bool = False  # the addition is scaled by alpha / sqrt(rank) (Kalajdzievski 2023, arXiv:2312.03732)
+    use_dora: bool = False  # length and direction learn apart (DoRA, Liu et al. 2024, arXiv:2402.09353)
     learning_rate: float = Field(2e-4, gt=0, le=0.1)
     lr_scheduler_type: Literal["cosine", "linear", "constant"] = "cosine"
     warmup_ratio: float = Field(0.1, ge=0, le=0.5)

@@ -31,7 +31,15 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "packing",
         "validation_fraction",
     ),
-    "What is trained": ("method", "lora_rank", "lora_alpha", "lora_dropout", "target_modules"),
+    "What is trained": (
+        "method",
+        "lora_rank",
+        "lora_alpha",
+        "lora_dropout",
+        "target_modules",
+        "use_rslora",
+        "use_dora",
+    ),
     "Numbers behind the numbers": (
         "precision",
         "gradient_checkpointing",
@@ -69,6 +77,18 @@ SETTINGS: dict[str, Help] = {
         "Parts that get an addition",
         "target modules",
         "All layers learn more for the same size. Attention only is smaller and a little faster.",
+    ),
+    "use_rslora": Help(
+        "Steady weight at any size",
+        "rank-stabilised LoRA, rsLoRA",
+        "Keeps a large addition from growing faint: its weight falls with the square root of its size instead of its "
+        "size. Switch on with sizes of 32 and more; at 8 it speaks almost three times as loudly.",
+    ),
+    "use_dora": Help(
+        "Learn strength and direction apart",
+        "weight-decomposed LoRA, DoRA",
+        "Comes a little closer to training everything, above all with a small addition. Training takes clearly "
+        "longer and more memory; the finished model is as fast as any.",
     ),
     "learning_rate": Help(
         "Size of each correction",

@@ -85,6 +85,7 @@ def add_estimate_options(parser: argparse.ArgumentParser) -> None:
     which.add_argument("--architecture", type=Path, default=None, metavar="FILE", help="a model's numbers as JSON")
     parser.add_argument("--hardware", type=Path, default=None, metavar="FILE", help="simulate this machine")
     parser.add_argument("--method", choices=("qlora", "lora", "full"))
+    parser.add_argument("--dora", action="store_true")
     parser.add_argument("--rank", type=int, metavar="N")
     parser.add_argument("--targets", metavar="NAMES", help="q_proj,k_proj,… or all-linear")
     parser.add_argument("--batch", type=int, metavar="N")

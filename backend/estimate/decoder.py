@@ -18,6 +18,7 @@ from backend.estimate.operations import (
     add,
     cast,
     copy,
+    lengthened,
     linear,
     linear_adapted,
     linear_widened,
@@ -124,12 +125,26 @@ class Decoder:
         if name not in layer.adapters:
             return linear(tape, x, weight)
         first, second = layer.adapters[name]
+        if plan.dora:
+            return self._decomposed(x, weight, first, second, layer.magnitudes[name])
         if plan.full_logits:
             return self._adapted_plainly(x, weight, first, second)
         if plan.method == "lora":
             return linear_adapted(tape, x, weight, first, second)
         result = copy(tape, linear(tape, x, weight))
         return add(tape, result, scale(tape, linear(tape, linear(tape, x, first), second)))
+
+    def _decomposed(self, x: Tensor, weight: Weight, first: Weight, second: Weight, lengths: Weight) -> Tensor:
+        """peft `tuners/lora/dora.py`: the whole matrix is put together to measure its rows, then thrown away."""
+        tape, given = self.tape, x.width
+        base = linear(tape, x, weight)
+        identity, together = tape.new(weight.inputs**2, FLOAT), tape.new(weight.count, given)
+        opened = tape.new(weight.count, given) if weight.packed else None
+        whole, scaled = tape.new(weight.count, given), tape.new(weight.count, given)
+        del identity, together, opened, whole, scaled
+        learned = linear(tape, linear(tape, x, first), second)
+        added = add(tape, lengthened(tape, base, lengths), scale(tape, lengthened(tape, learned, lengths)))
+        return cast(tape, add(tape, base, added), given)
 
     def _adapted_plainly(self, x: Tensor, weight: Weight, first: Weight, second: Weight) -> Tensor:
         tape = self.tape

@@ -144,6 +144,20 @@ def linear_adapted(tape: Tape, x: Tensor, weight: Weight, first: Weight, second:
     return tape.record(out, [first.tensor, second.tensor, x], saved, backward)
 
 
+def lengthened(tape: Tape, x: Tensor, weight: Weight) -> Tensor:
+    """x times a vector that learns, in fp32 (DoRA's magnitudes over the lengths of the rows)."""
+
+    def backward(g: Tensor, _: list[Tensor]) -> list[Tensor | None]:
+        of_x = tape.new(g.count, g.width)
+        product = tape.new(g.count, g.width)
+        of_weight = tape.new(weight.count, weight.width)
+        del product
+        return [cast(tape, of_x, x.width), of_weight]
+
+    saved = [tape.save(x), tape.save(None)]
+    return tape.record(tape.new(x.count, FLOAT), [x, weight.tensor], saved, backward)
+
+
 def add(tape: Tape, a: Tensor, b: Tensor) -> Tensor:
     """a + b, in the wider of the two; the gradient goes on as it is, or narrowed."""
     wide = max(a.width, b.width)

@@ -25,6 +25,7 @@ class Plan(Record):
     """
 
     method: Method = "lora"
+    dora: bool = False
     rank: int = Field(8, ge=1, le=1024)
     targets: tuple[str, ...] = ALL_LINEAR
     batch: int = Field(1, ge=1, le=4096)
@@ -64,6 +65,7 @@ def plan_from(settings: TrainSettings, precision: Precision, *, longest: int | N
     length = settings.max_length if longest is None else max(1, min(longest, settings.max_length))
     return Plan(
         method=settings.method,
+        dora=settings.use_dora and settings.method != "full",
         rank=settings.lora_rank,
         targets=settings.target_modules,
         batch=settings.per_device_train_batch_size,

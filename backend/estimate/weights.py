@@ -23,11 +23,13 @@ _SCALE_BLOCK = 256
 
 @dataclass
 class Layer:
-    """The linear layers of one block by name, and for each that is adapted its pair (A, B)."""
+    """The linear layers of one block by name, and for each that is adapted its pair (A, B), with DoRA also the
+    vector of lengths of its outputs' rows."""
 
     norm: Weight
     weights: dict[str, Weight] = field(default_factory=dict)
     adapters: dict[str, tuple[Weight, Weight]] = field(default_factory=dict)
+    magnitudes: dict[str, Weight] = field(default_factory=dict)
 
 
 class Weights:
@@ -124,6 +126,8 @@ class Weights:
                         self._learning(self.plan.rank, weight.inputs),
                         self._learning(weight.outputs, self.plan.rank),
                     )
+                    if self.plan.dora:
+                        layer.magnitudes[name] = self._learning(weight.outputs, 1)
 
     def _learning(self, outputs: int, inputs: int) -> Weight:
         tensor = self.tape.leaf(self.tape.new(outputs * inputs, FLOAT))

@@ -82,6 +82,7 @@ def test_weights_lie_in_memory_as_they_are_stored() -> None:
         (Plan(batch=4), Plan(batch=2)),
         (Plan(max_tokens=2048), Plan(max_tokens=1024)),
         (Plan(rank=64), Plan(rank=8)),
+        (Plan(dora=True), Plan()),
         (Plan(method="full"), Plan(method="lora")),
         (Plan(method="lora"), Plan(method="qlora")),
         (Plan(attention="eager", max_tokens=2048), Plan(attention="sdpa", max_tokens=2048)),

@@ -123,9 +123,10 @@ def test_beginnings_are_shared_only_where_that_is_exact(folder: Path, monkeypatc
     assert not with_sharing(plain, net, some, TrainSettings(), place).sharing
 
 
-def test_the_fused_layers_give_the_same_loss_and_gradients(folder: Path) -> None:
+@pytest.mark.parametrize("settings", [{}, {"use_rslora": True, "lora_alpha": 4}], ids=str)
+def test_the_fused_layers_give_the_same_loss_and_gradients(folder: Path, settings: dict[str, Any]) -> None:
     some = Collator(0, "cpu")(rows(9, 4, 17))
-    fused, plain = lora(folder, fused=True), lora(folder, fused=False)
+    fused, plain = (lora(folder, fused=fused, **settings) for fused in (True, False))
     ours, theirs = summed_loss(fused, some), summed_loss(plain, some)
     assert ours.item() == pytest.approx(theirs.item(), rel=1e-6)
     one, other = gradients(fused, ours), gradients(plain, theirs)
@@ -151,8 +152,9 @@ def test_bf16_learns_nearly_the_same_from_float32_weights(folder: Path) -> None:
     assert {gradient.dtype.itemsize for gradient in gradients(net, loss).values()} == {4}
 
 
-def test_layers_with_dropout_are_left_to_peft(folder: Path) -> None:
-    assert fused_lora.fuse(lora(folder, fused=False, lora_dropout=0.1)) == 0
+@pytest.mark.parametrize("settings", [{"lora_dropout": 0.1}, {"use_dora": True}], ids=str)
+def test_layers_with_more_to_them_are_left_to_peft(folder: Path, settings: dict[str, Any]) -> None:
+    assert fused_lora.fuse(lora(folder, fused=False, **settings)) == 0
 
 
 @pytest.mark.parametrize(("capability", "precision"), [((7, 5), "fp16"), ((8, 0), "bf16"), ((12, 0), "bf16")])

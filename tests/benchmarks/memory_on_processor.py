@@ -41,6 +41,10 @@ CONFIGURATIONS: tuple[dict[str, Any], ...] = (
     {"per_device_train_batch_size": 8, "max_length": 128, "method": "full"},
     {"per_device_train_batch_size": 4, "max_length": 256, "method": "qlora"},
     {"per_device_train_batch_size": 16, "max_length": 64},
+    {"per_device_train_batch_size": 8, "max_length": 256, "use_dora": True},
+    {"per_device_train_batch_size": 2, "max_length": 128, "use_dora": True},
+    {"per_device_train_batch_size": 4, "max_length": 512, "use_dora": True, "gradient_checkpointing": True},
+    {"per_device_train_batch_size": 4, "max_length": 256, "use_dora": True, "method": "qlora"},
 )
 
 
