@@ -1,7 +1,8 @@
 """How a training goes, in plain words: a health light, one sentence, and the one change to try. Pure.
 
 The rules come from the guide (spikes: halve the rate; barely any change after 100 steps: times 1.5; over five rounds
-risk learning by heart) and from what its users run into: data that was known already, validation that never improves.
+risk learning by heart) and from what its users run into: data that was known already, copies on the held-back side,
+validation that never improves, a computer that is busy with something else.
 The thresholds below are ours, set so that the recorded curves in the tests get the verdict that a person gives them.
 """
 
@@ -26,7 +27,11 @@ _DIVERGED = 1.3  # times the lowest median so far
 _FALL = 0.05  # a fall of the loss by less than this share is none
 _RISE = 0.03  # a rise of the validation loss by this share is one
 _KNOWN = 0.1  # a first loss below this: nothing left to learn (nats)
-_SLOW = 0.6  # of the measured speed
+_PERFECT = 0.03  # a held-back loss below this (nats) at the first test is too good to be true
+_SOON = 1.0  # epochs: the first test comes within so many
+_STILL_HIGH = 0.6  # of the first losses: a loss that settles above this has settled early
+_SLOW = 0.6  # of the expected speed
+_STARVED = 0.25  # of the time goes by between two steps
 
 
 @dataclass(frozen=True)
@@ -44,12 +49,12 @@ class Verdict:
 
 
 def diagnose(
-    steps: Sequence[Event], evals: Sequence[Event], settings: TrainSettings, measured: float | None = None
+    steps: Sequence[Event], evals: Sequence[Event], settings: TrainSettings, expected: float | None = None
 ) -> Verdict:
     """The verdict on a run so far.
 
-    steps and evals: the data of its "step" and "eval" events, in order. measured: tokens per second as measured
-    before the start, None if they were not. The gravest finding is given.
+    steps and evals: the data of its "step" and "eval" events, in order. expected: tokens per second at least, as
+    computed from what was measured on this machine; None if nothing was. The gravest finding is given.
     """
     losses = [_number(event.get("loss")) for event in steps]
     tests = [_number(event.get("loss")) for event in evals]
@@ -62,8 +67,11 @@ def diagnose(
         or _unsteady(losses, settings)
         or _no_help(losses, evals, tests, settings)
         or _by_heart(steps, evals, tests, settings)
+        or _too_good(steps, evals, tests)
         or _flat(losses, settings)
-        or _slow(steps, measured)
+        or _settled(steps, losses, settings)
+        or _starved(steps)
+        or _slow(steps, expected)
         or _well(losses, tests)
     )
 
@@ -94,7 +102,8 @@ def _known(losses: Sequence[float], evals: Sequence[Event], tests: Sequence[floa
 def _unsteady(losses: Sequence[float], settings: TrainSettings) -> Verdict | None:
     """Spikes, or a loss that climbs and stays up."""
     halved = {"learning_rate": settings.learning_rate / 2}
-    lowest = min(median(losses[i : i + _WINDOW]) for i in range(max(1, len(losses) - _WINDOW + 1)))
+    stride = max(1, len(losses) // 1000)
+    lowest = min(median(losses[i : i + _WINDOW]) for i in range(0, max(1, len(losses) - _WINDOW + 1), stride))
     now = median(losses[-_WINDOW:])
     if now > lowest * _DIVERGED and now > lowest + _SPIKE_LEAST:
         return Verdict(
@@ -117,6 +126,8 @@ def _unsteady(losses: Sequence[float], settings: TrainSettings) -> Verdict | Non
 
 
 def _is_spike(losses: Sequence[float], index: int) -> bool:
+    if losses[index] < losses[index - 1] + _SPIKE_LEAST / 2:
+        return False  # no leap: spares the median of nearly all steps
     before = median(losses[max(0, index - _WINDOW) : index])
     return losses[index] > max(before * _SPIKE, before + _SPIKE_LEAST)
 
@@ -172,20 +183,74 @@ def _flat(losses: Sequence[float], settings: TrainSettings) -> Verdict | None:
         f"After {len(losses)} steps the loss has barely moved ({median(losses[-_WINDOW:]):.2f}).",
         "Look at the preview of your examples: is the answer what is learned? If it is, try 1.5 times the "
         "learning rate.",
-        {"learning_rate": min(0.1, settings.learning_rate * 1.5)},
+        _faster(settings),
     )
 
 
-def _slow(steps: Sequence[Event], measured: float | None) -> Verdict | None:
-    if not measured:
+def _too_good(steps: Sequence[Event], evals: Sequence[Event], tests: Sequence[float]) -> Verdict | None:
+    """Perfect on held-back examples after less than a round: they may be copies of the ones it practises on."""
+    if len(tests) < 2 or evals[0]["step"] != 0 or tests[1] >= _PERFECT:
+        return None
+    epoch = next((event["epoch"] for event in steps if event["step"] == evals[1]["step"]), math.inf)
+    if epoch > _SOON:
+        return None
+    return Verdict(
+        "watch",
+        "Too good to be true",
+        f"After {epoch:.1f} rounds it makes almost no mistake on examples that it never saw (loss {tests[1]:.3f}).",
+        "Look for duplicates in step 2: held-back examples that are also practised on prove nothing. If there are "
+        "none, the task is easy, and fewer examples would do.",
+    )
+
+
+def _settled(steps: Sequence[Event], losses: Sequence[float], settings: TrainSettings) -> Verdict | None:
+    """It fell a little, then stayed: looked at while the rate is high, since it ends in small steps anyhow."""
+    high = [
+        loss
+        for event, loss in zip(steps, losses, strict=True)
+        if event.get("learning_rate", settings.learning_rate) >= settings.learning_rate / 2
+    ]
+    if len(high) < FLAT_AFTER:
+        return None
+    first, middle, now = median(high[:5]), median(high[len(high) // 2 :][:_WINDOW]), median(losses[-_WINDOW:])
+    if now < first * _STILL_HIGH or now < middle * (1 - _FALL):
+        return None
+    return Verdict(
+        "watch",
+        "It stopped getting better early",
+        f"The loss fell from {first:.2f} to {middle:.2f} and has stayed there ({now:.2f}).",
+        "Look at the preview of your examples: answers that don't follow from their questions can't be learned. "
+        "If they do, try 1.5 times the learning rate.",
+        _faster(settings),
+    )
+
+
+def _starved(steps: Sequence[Event]) -> Verdict | None:
+    """Much time goes by between steps."""
+    latest = [event for event in steps[-_WINDOW:] if event.get("seconds")]
+    if not latest:
+        return None
+    share = median(event.get("waited", 0.0) / (event["seconds"] + event.get("waited", 0.0)) for event in latest)
+    if share < _STARVED:
+        return None
+    return Verdict(
+        "watch",
+        "It waits more than it should",
+        f"{share:.0%} of the time goes by between two steps, while nothing is learned.",
+        "The computer may be short of memory or its disk busy: close other programs. What is learned stays the same.",
+    )
+
+
+def _slow(steps: Sequence[Event], expected: float | None) -> Verdict | None:
+    if not expected:
         return None
     now = median(_number(event.get("tokens_per_second")) for event in steps[-_WINDOW:])
-    if not now < measured * _SLOW:
+    if not now < expected * _SLOW:
         return None
     return Verdict(
         "watch",
         "Slower than measured",
-        f"It reads {now:.0f} tokens a second; {measured:.0f} were measured before the start.",
+        f"It reads {now:.0f} tokens a second; {expected:.0f} were expected from what was measured on this computer.",
         "Close other programs that work hard. What is learned stays the same.",
     )
 
@@ -197,6 +262,10 @@ def _well(losses: Sequence[float], tests: Sequence[float]) -> Verdict:
     if _fell(losses):
         return Verdict("good", "It learns well", what + ".")
     return Verdict("good", "It has not learned much yet", f"The loss is {median(losses[-_WINDOW:]):.2f}.")
+
+
+def _faster(settings: TrainSettings) -> dict[str, Any]:
+    return {"learning_rate": min(0.1, settings.learning_rate * 1.5)}
 
 
 def _fell(losses: Sequence[float]) -> bool:

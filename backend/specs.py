@@ -164,3 +164,4 @@ class RunSpec(Record):
     data: DataRef
     settings: TrainSettings
     versions: dict[str, str] = {}
+    retry_of: str = ""  # the run that this one repeats with a change, "" for none

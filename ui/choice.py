@@ -11,13 +11,16 @@ TASKS = ("voice", "extract", "write", "other")
 
 @dataclass(frozen=True)
 class Choice:
-    """Ids of what was chosen, "" where nothing is. settings: only the numbers that were changed by hand."""
+    """Ids of what was chosen, "" where nothing is. settings: only the numbers that were changed by hand.
+
+    beside: the run that the open one is compared with."""
 
     task: str = ""
     facts_change: bool = False
     model_id: str = ""
     data_id: str = ""
     run_id: str = ""
+    beside: str = ""
     settings: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -29,7 +32,7 @@ class Choice:
         return cls(
             task=task if task in TASKS else "",
             facts_change=values.get("facts_change") is True,
-            **{name: _an_id(values.get(name)) for name in ("model_id", "data_id", "run_id")},
+            **{name: _an_id(values.get(name)) for name in ("model_id", "data_id", "run_id", "beside")},
             settings={str(k): v for k, v in settings.items()} if isinstance(settings, Mapping) else {},
         )
 

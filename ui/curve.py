@@ -7,14 +7,15 @@ letters and dots in percentages of the plot. Colours come from the style sheet, 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
+from typing import Any
 
 from ui import present
 
 Point = tuple[float, float]  # (step, loss)
 LIMIT = 500  # points drawn of each line
-NAMES = {"practice": "practice", "held": "held back"}
+NAMES = {"practice": "practice", "held": "held back", "first": "A", "second": "B"}
 _UNITS = 1000  # the inner drawing's width and height
 _LABEL_GAP = 7.5  # per cent of the plot's height that two labels need between them
 
@@ -31,27 +32,46 @@ def draw(
     practice, held_back = _finite(practice), _finite(held_back)
     if not practice and not held_back:
         return _empty()
-    last = max([total_steps, 1, *(step for step, _ in practice[-1:] + held_back[-1:])])
-    top, gap = _scale(max(value for _, value in practice + held_back))
-    place = _Place(last, top)
     best = _best(held_back, best_step)
-    lines = [
-        _line("practice", down_sample(practice), place),
-        _line("held", down_sample(held_back), place),
-    ]
+    said = sentence({"Practice loss": practice, "Held-back loss": held_back}, best)
+    return _drawing({"practice": practice, "held": held_back}, total_steps, said, held_back, best)
+
+
+def draw_two(first: Sequence[Point], second: Sequence[Point]) -> str:
+    """The same loss of two runs, A and B, over each other, as an SVG string."""
+    first, second = _finite(first), _finite(second)
+    if not first and not second:
+        return _empty()
+    said = sentence({"The loss of A": first, "The loss of B": second}, None)
+    return _drawing({"first": first, "second": second}, 0, said, [], None)
+
+
+def _drawing(
+    lines: dict[str, list[Point]], total_steps: float, said: str, dots: list[Point], best: Point | None
+) -> str:
+    """An SVG string of `lines` by the names of their style, with dots and the best point on one of them."""
+    last = max([total_steps, 1, *(points[-1][0] for points in lines.values() if points)])
+    top, gap = _scale(max(value for points in lines.values() for _, value in points))
+    place = _Place(last, top)
+    drawn = "".join(_line(name, down_sample(points), place) for name, points in lines.items())
     return (
-        f'<svg class="curve" role="img" aria-label="{escape(sentence(practice, held_back, best))}">'
+        f'<svg class="curve" role="img" aria-label="{escape(said)}">'
         f"{_grid(top, gap, place)}{_steps(last, place)}"
-        f'<svg viewBox="0 0 {_UNITS} {_UNITS}" preserveAspectRatio="none" width="100%" height="100%">'
-        f"{''.join(lines)}</svg>"
-        f"{_dots(held_back, place)}{_marks(practice, held_back, best, place)}</svg>"
+        f'<svg viewBox="0 0 {_UNITS} {_UNITS}" preserveAspectRatio="none" width="100%" height="100%">{drawn}</svg>'
+        f"{_dots(dots, place)}{_marks(lines, best, place)}</svg>"
     )
 
 
-def sentence(practice: Sequence[Point], held_back: Sequence[Point], best: Point | None) -> str:
+def point(event: Mapping[str, Any]) -> Point:
+    """A step or test as told, as a point; its loss is NaN where it was no number."""
+    loss = event["loss"]
+    return event["step"], math.nan if loss is None else loss
+
+
+def sentence(lines: Mapping[str, Sequence[Point]], best: Point | None) -> str:
     """The curve for someone who can't see it."""
     said = []
-    for name, points in (("Practice loss", practice), ("Held-back loss", held_back)):
+    for name, points in lines.items():
         if len(points) > 1:
             (_, first), (step, now) = points[0], points[-1]
             way = "fell" if now < first else "rose" if now > first else "stayed"
@@ -146,9 +166,9 @@ def _dots(held_back: list[Point], place: _Place) -> str:
     )
 
 
-def _marks(practice: list[Point], held_back: list[Point], best: Point | None, place: _Place) -> str:
+def _marks(lines: dict[str, list[Point]], best: Point | None, place: _Place) -> str:
     """The labels at the ends of both lines, kept apart, and the best checkpoint."""
-    ends = {name: points[-1] for name, points in (("practice", practice), ("held", held_back)) if points}
+    ends = {name: points[-1] for name, points in lines.items() if points}
     heights = {name: place.y(value) for name, (_, value) in ends.items()}
     if len(heights) == 2:
         upper, lower = sorted(heights, key=lambda name: heights[name])

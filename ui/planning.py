@@ -11,11 +11,12 @@ from backend.data.brought import Brought
 from backend.data.split import Split
 from backend.encoded import Piece
 from backend.errors import ApprenticeError
-from backend.estimate import Estimate, Rates, estimate, plan_from
-from backend.specs import Hardware, TrainSettings
+from backend.estimate import Estimate, Rates, estimate, plan_from, time
+from backend.specs import Hardware, RunSpec, TrainSettings
 from backend.tailor import precision_for
 from backend.training.schedule import schedule
 from jobs.models import Job
+from ui.help_text import SETTINGS
 from ui.records import DataState, Plan, Preview, RunLine
 
 SHOWN = 8000  # characters of one text in a preview
@@ -52,6 +53,29 @@ def plan(
         have_mib=needed.fit.has_mib,
         blocked=blocked(brought, why_not, needed),
     )
+
+
+def expected_speed(spec: RunSpec, hardware: Hardware, rates: Rates) -> float | None:
+    """Tokens a second that the run of `spec` should reach at least, computed from this machine's measured `rates`.
+
+    None where they were not measured, or the model is not in the catalogue.
+    """
+    try:
+        entry = catalogue.find(spec.model.id)
+    except ApprenticeError:
+        return None
+    precision = precision_for(hardware) if spec.settings.precision == "auto" else spec.settings.precision
+    step = plan_from(spec.settings, precision, longest=spec.data.longest)
+    needed = time(entry.architecture, step, hardware, 1e6, rates)
+    return 1e6 / needed.high if needed and needed.basis == "measured" else None
+
+
+def repeated(spec: RunSpec, run_id: str, change: dict[str, Any]) -> RunSpec:
+    """The run `run_id` once more with a change, named after it. The change must leave the rows as they are."""
+    settings = spec.settings.changed(**change)
+    said = ", ".join(f"{SETTINGS[name].term} {getattr(settings, name):g}" for name in change)
+    first = spec.name.partition(" (")[0] if spec.retry_of else spec.name
+    return spec.model_copy(update={"settings": settings, "name": f"{first[:60]} ({said})", "retry_of": run_id})
 
 
 def parts(brought: Brought, settings: TrainSettings) -> Split:

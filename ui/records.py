@@ -10,8 +10,8 @@ from backend.data.brought import Accepted
 from backend.data.report import Report
 from backend.data.rows import Message, Source
 from backend.encoded import Piece
-from backend.specs import TrainSettings
-from jobs.models import Failure, Progress, State
+from backend.specs import RunSpec, TrainSettings
+from jobs.models import Failure, Job, Progress, State
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,15 @@ class Curve:
     samples: list[dict[str, Any]] = field(default_factory=list)
     notes: list[dict[str, Any]] = field(default_factory=list)
     position: int = 0
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A run as it is set beside another one."""
+
+    spec: RunSpec
+    job: Job
+    curve: Curve
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 import gradio as gr
 
-from ui import cards, present
+from ui import cards, compare, present
 from ui.choice import Choice
 from ui.messages import handler
 from ui.parts import LISTEN, Given, Kept, Updates, drawn, pressable, pressed
@@ -22,28 +22,41 @@ class RunsTab:
 
     services: Any
     line: gr.HTML
+    compared: gr.HTML
     listing: gr.HTML
 
     @property
     def outputs(self) -> list[Any]:
-        return [self.line, self.listing]
+        return [self.line, self.compared, self.listing]
 
     def show(self, choice: Choice) -> Updates:
         runs = self.services.runs()
         said = "Everything you trained here." if runs else "Nothing is trained yet."
-        then = "Open one to watch it, try it or take it away." if runs else "Your models will be listed here."
-        return {self.line: cards.guide(0, said, then), self.listing: listing(runs, choice.run_id, time.time())}
+        then = "Open one to watch it, try it or take it away, then compare another with it."
+        then = then if runs else "Your models will be listed here."
+        return {
+            self.line: cards.guide(0, said, then),
+            self.compared: self._compared(choice),
+            self.listing: listing(runs, choice.run_id, time.time()),
+        }
+
+    def _compared(self, choice: Choice) -> str:
+        if not choice.run_id or not choice.beside or choice.run_id == choice.beside:
+            return ""
+        return compare.card(self.services.compared(choice.run_id), self.services.compared(choice.beside))
 
     def signature(self, choice: Choice) -> Hashable:
         runs = [(run.id, run.state, run.eval_loss) for run in self.services.runs()]
-        return repr((choice.run_id, runs)), int(time.time() / 60)
+        drawn = [self.services.curve_position(one) for one in (choice.run_id, choice.beside) if one]
+        return repr((choice.run_id, choice.beside, runs, drawn)), int(time.time() / 60)
 
 
 def build(services: Any, kept: Kept) -> RunsTab:
     """Draws the tab inside the current gr.Tab."""
     line = drawn(cards.guide(0, "One moment.", ""), elem_classes="guide")
+    compared = drawn(elem_id="compared")
     drawn_list = pressable(elem_id="runs")
-    tab = RunsTab(services, line, drawn_list)
+    tab = RunsTab(services, line, compared, drawn_list)
 
     @handler
     def act(event: gr.EventData, given: Given) -> Updates:
@@ -55,6 +68,8 @@ def build(services: Any, kept: Kept) -> RunsTab:
                 choice = choice.but(run_id="")
         elif do == "resume":
             services.runner.resume(run_id)
+        elif do == "compare":
+            choice = choice.but(beside="" if choice.beside == run_id else run_id)
         return {**kept.keep(before, choice), **tab.show(choice)}
 
     drawn_list.click(act, kept.inputs(), [*kept.outputs, *tab.outputs], **LISTEN)
@@ -63,16 +78,20 @@ def build(services: Any, kept: Kept) -> RunsTab:
 
 def listing(runs: Iterable[Any], open_id: str, now: float) -> str:
     """The runs as a table, newest first."""
-    lines = [_line(run, run.id == open_id, now) for run in runs]
+    runs = list(runs)
+    opened = next((run.name for run in runs if run.id == open_id), "")
+    lines = [_line(run, opened, run.id == open_id, now) for run in runs]
     if not lines:
         return ""
     headers = ("Name", "State", "Held-back loss", "When", "")
     return f'<section class="card">{cards.table(headers, lines, "Your models", kind="runs")}</section>'
 
 
-def _line(run: Any, is_open: bool, now: float) -> tuple[str, ...]:
+def _line(run: Any, opened: str, is_open: bool, now: float) -> tuple[str, ...]:
     state = str(run.state.value)
     acts = [cards.button("Open", "open", run.id, "firm", f"Open {run.name}")]
+    if opened and not is_open:
+        acts.append(cards.button("Compare", "compare", run.id, label=f"Compare {run.name} with {opened}"))
     if state in ("stopped", "interrupted", "failed"):
         acts.append(cards.button("Go on", "resume", run.id, label=f"Go on training {run.name}"))
     if state not in ("queued", "starting", "running", "stopping"):

@@ -5,6 +5,7 @@ Light: nothing here imports torch. Whatever needs it runs in a job or in the cha
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,7 +30,7 @@ from ui import planning, samples
 from ui.chatting import Chatting, Opened
 from ui.choice import Choice
 from ui.exporting import export_line, sizes
-from ui.records import Curve, DataState, ExportLine, HeldOut, Plan, Preview, RunLine, Sample
+from ui.records import Compared, Curve, DataState, ExportLine, HeldOut, Plan, Preview, RunLine, Sample
 
 WITH_MODEL = (State.COMPLETED, State.STOPPED, State.INTERRUPTED)
 CURVE_KINDS = {"step": "steps", "eval": "evals", "sample": "samples", "note": "notes"}
@@ -44,6 +45,7 @@ class Services:
         self.shelf = Shelf(workspace.datasets)
         self._chat = Chatting(workspace, self._training)
         self._curves: dict[str, Curve] = {}
+        self._speeds: dict[str, float | None] = {}
         self._probe: hardware.Probe | None = None
         self._lock = threading.Lock()
 
@@ -238,8 +240,41 @@ class Services:
 
     def verdict(self, run_id: str) -> Any:
         """What the curve says, in plain words; None while it says nothing yet."""
-        curve = self.curve(run_id)
-        return monitor.diagnose(curve.steps, curve.evals, self.spec(run_id).settings)
+        curve, spec = self.curve(run_id), self.spec(run_id)
+        return monitor.diagnose(curve.steps, curve.evals, spec.settings, self._expected_speed(run_id, spec))
+
+    def _expected_speed(self, run_id: str, spec: RunSpec) -> float | None:
+        """Tokens a second, as computed once from what was measured here; None before that."""
+        if run_id not in self._speeds:
+            rates = calibrate.rates(self.workspace)
+            if rates is None:
+                return None
+            self._speeds[run_id] = planning.expected_speed(spec, self.hardware().hardware, rates)
+        return self._speeds[run_id]
+
+    def retry(self, run_id: str) -> str:
+        """Queues the run again with the one change that its verdict names, on the same rows; gives the new run's id.
+
+        Raises RunProblem when the verdict names none.
+        """
+        verdict, spec, folder = self.verdict(run_id), self.spec(run_id), self.runner.folder(run_id)
+        if verdict is None or not verdict.retry:
+            raise RunProblem("There is nothing to change in this run.", "Its curve gives no reason to.", "")
+        again = planning.repeated(spec, run_id, verdict.retry)
+
+        def write(new: Path) -> None:
+            shutil.copytree(folder / "data", new / "data", dirs_exist_ok=True)
+
+        return self.runner.submit("train", again.model_dump(mode="json"), again.name, prepare=write)
+
+    def compared(self, run_id: str) -> Compared:
+        """A run as it is set beside another one."""
+        return Compared(self.spec(run_id), self.runner.job(run_id), self.curve(run_id))
+
+    def repeats(self, run_id: str) -> str:
+        """The run that this one repeats with a change; "" if none, or if that one is no longer here."""
+        first = self.spec(run_id).retry_of
+        return first if first and self.run_state(first) else ""
 
     # Trying
 
@@ -331,6 +366,8 @@ class Services:
         """The browser's choice without what is no longer here."""
         if choice.run_id and not self.run_state(choice.run_id):
             choice = choice.but(run_id="")
+        if choice.beside and not self.run_state(choice.beside):
+            choice = choice.but(beside="")
         return choice if not choice.data_id or self.shelf.has(choice.data_id) else choice.but(data_id="")
 
     def opened(self, choice: Choice, run_id: str) -> Choice:

@@ -10,7 +10,7 @@ import gradio as gr
 
 from backend.errors import ApprenticeError
 from backend.specs import settings_from
-from ui import advanced, cards, messages, train_views
+from ui import advanced, cards, compare, messages, train_views
 from ui.choice import Choice
 from ui.messages import handler
 from ui.parts import LISTEN, Given, Kept, Updates, button, drawn, pressable, pressed, primary
@@ -35,13 +35,14 @@ class TrainTab:
     stop_says: gr.HTML
     health: gr.HTML
     curve: gr.HTML
+    beside: gr.HTML
     samples: gr.HTML
 
     @property
     def outputs(self) -> list[Any]:
         ahead = [self.line, self.before, self.plan, self.start, self.why_not]
         buttons = [self.forward, self.resume, self.stop, self.stop_says]
-        after = [self.after, self.status, *buttons, self.health, self.curve, self.samples]
+        after = [self.after, self.status, *buttons, self.health, self.curve, self.beside, self.samples]
         return [*ahead, *after, *self.inputs.values()]
 
     def show(self, choice: Choice) -> Updates:
@@ -84,8 +85,14 @@ class TrainTab:
             self.stop_says: train_views.stop_reason(watched),
             self.health: train_views.health(watched),
             self.curve: train_views.loss_card(watched),
+            self.beside: self._beside(run_id),
             self.samples: train_views.samples(watched.curve.samples),
         }
+
+    def _beside(self, run_id: str) -> str:
+        """A run that repeats another one with a change, beside that one."""
+        first = self.services.repeats(run_id)
+        return compare.card(self.services.compared(first), self.services.compared(run_id)) if first else ""
 
     def settings(self, choice: Choice) -> Any:
         base = self.services.tailored(choice.task, choice.data_id, choice.model_id).settings
@@ -131,11 +138,12 @@ def build(services: Any, kept: Kept) -> TrainTab:
             stop_says = drawn(elem_classes="reason")
         health = pressable()
         curve = drawn()
+        beside = drawn()
         samples = drawn()
 
     tab = TrainTab(
         services, inputs, line, before, plan, start, why_not,
-        after, status, forward, resume, stop, stop_says, health, curve, samples,
+        after, status, forward, resume, stop, stop_says, health, curve, beside, samples,
     )  # fmt: skip
 
     def changed(given: Given, choice: Choice) -> Updates:
@@ -183,12 +191,11 @@ def build(services: Any, kept: Kept) -> TrainTab:
 
     @handler
     def retry(event: gr.EventData, given: Given) -> Any:
-        """Plans another run with the one change that the verdict names."""
+        """Queues the run again with the one change that the verdict names, and shows it beside this one."""
         choice = kept.choice(given)
-        verdict = services.verdict(choice.run_id)
-        if pressed(event)[0] != "retry" or not verdict or not verdict.retry:
+        if pressed(event)[0] != "retry":
             return gr.skip()
-        return changed(given, choice.but(run_id="", settings={**choice.settings, **verdict.retry}))
+        return changed(given, choice.but(run_id=services.retry(choice.run_id)))
 
     everything = [*kept.outputs, *tab.outputs]
     for setting, part in inputs.items():

@@ -163,6 +163,10 @@ def numbers(watched: Watched) -> list[tuple[str, str]]:
         shown.append((present.number(last["tokens_per_second"]), "tokens a second"))
     if last.get("memory_mib"):
         shown.append((present.size(last["memory_mib"]), "memory, measured"))
+    if last.get("learning_rate") is not None:
+        shown.append((f"{last['learning_rate']:.1e}", "size of its corrections (learning rate)"))
+    if last.get("grad_norm") is not None:
+        shown.append((f"{last['grad_norm']:.2f}", "how hard they pull (gradient norm)"))
     return shown
 
 
@@ -173,8 +177,8 @@ def _spoken(title: str, done: int, watched: Watched) -> str:
 
 
 def loss_card(watched: Watched) -> str:
-    steps = [(step["step"], step["loss"]) for step in watched.curve.steps]
-    evals = [(test["step"], test["loss"]) for test in watched.curve.evals]
+    steps = [curve.point(step) for step in watched.curve.steps]
+    evals = [curve.point(test) for test in watched.curve.evals]
     progress = watched.job.progress
     total = progress.total if progress and watched.can_stop and progress.total >= len(steps) else 0
     best = watched.job.result.get("best_step") if watched.job.result else None
@@ -195,9 +199,9 @@ def health(watched: Watched) -> str:
     drawn = messages.alert(TONES[verdict.light], verdict.title, verdict.what, verdict.next)
     if not verdict.retry:
         return drawn
-    return (
-        drawn + f'<div class="after-alert">{cards.button("Plan a run with this change", "retry", kind="firm")}</div>'
-    )
+    (name, value), *_ = verdict.retry.items()
+    words = f"Try again with {SETTINGS[name].term} {value:g}"
+    return drawn + f'<div class="after-alert">{cards.button(words, "retry", kind="firm")}</div>'
 
 
 def samples(asked: Sequence[Any]) -> str:
@@ -221,16 +225,23 @@ def samples(asked: Sequence[Any]) -> str:
 
 
 def _sample(question: str, sample: Any, before: Sequence[Any]) -> str:
+    """The answer now, and above it the ones before, so that one watches it learn."""
+    shown = [*before[:1], *before[1:][-2:]]  # the untrained one and the latest two
     history = "".join(
-        f"<div><dt>Step {old['step']}</dt><dd>{escape(present.shorten(old['answer'], 300))}</dd></div>"
-        for old in before
+        f"<div><dt>{'Step ' + str(old['step']) if old['step'] else 'Untrained'}</dt>"
+        f"<dd>{escape(present.shorten(old['answer'], 160))}</dd></div>"
+        for old in shown
     )
-    same = cards.badge("the same") if sample["answer"].strip() == sample["expected"].strip() else ""
-    fold = cards.fold("How its answer changed", f'<dl class="history">{history}</dl>') if history else ""
+    badge = ""
+    if sample["answer"].strip() == sample["expected"].strip():
+        badge = cards.badge("the same")
+    elif before and sample["answer"] != before[-1]["answer"]:
+        badge = cards.badge("changed", "calm")
     return (
         f'<article><p class="asked">{escape(present.shorten(question, 200))}</p>'
-        f'<div class="versus"><div><h3>Its answer{same}</h3><p>{escape(sample["answer"])}</p></div>'
-        f"<div><h3>Your answer</h3><p>{escape(sample['expected'])}</p></div></div>{fold}</article>"
+        + (f'<dl class="history">{history}</dl>' if history else "")
+        + f'<div class="versus"><div><h3>Its answer{badge}</h3><p>{escape(sample["answer"])}</p></div>'
+        f"<div><h3>Your answer</h3><p>{escape(sample['expected'])}</p></div></div></article>"
     )
 
 

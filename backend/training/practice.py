@@ -58,6 +58,8 @@ class Practice:
     stopping: bool = False
     _step_tokens: tuple[int, int] = (0, 0)
     _step_began: float = 0.0
+    _free_since: float | None = None  # when what follows a step was done, so that the next one could begin
+    _waited: float = 0.0
     _saved: float = field(default_factory=time.monotonic)
     _began: float = field(default_factory=time.monotonic)
     _overflows: int = 0
@@ -93,6 +95,7 @@ class Practice:
 
     def step_begins(self) -> None:
         self._step_began = time.perf_counter()
+        self._waited = self._step_began - (self._free_since or self._step_began)
 
     def after_step(self, step: int, control: Any) -> None:
         """Decides what the trainer does after `step`: when stopping it saves and ends, and tests nothing."""
@@ -104,14 +107,9 @@ class Practice:
         control.should_training_stop = control.should_training_stop or self.stopping
 
     def tell_step(self, step: int, epoch: float, loss: float, grad_norm: float, learning_rate: float) -> None:
-        """Checks and tells a step. Raises TrainingFailed when its numbers are no numbers."""
+        """Tells and checks a step. Raises TrainingFailed when its numbers are no numbers."""
         seconds = time.perf_counter() - self._step_began
-        self._check(step, loss, grad_norm)
         tokens, learned = self._step_tokens
-        self.history.stepped(loss, first_of_epoch=(step - 1) % self.schedule.steps_per_epoch == 0)
-        self.history.tokens += tokens
-        self.history.learned_tokens += learned
-        self.history.seconds += seconds
         self.work.emit(
             "step",
             step=step,
@@ -119,10 +117,18 @@ class Practice:
             loss=loss,
             learning_rate=learning_rate,
             grad_norm=grad_norm,
+            seconds=round(seconds, 4),
+            waited=round(self._waited, 4),
             tokens_per_second=round(tokens / seconds, 1),
             memory_mib=self.device.memory_mib(),
         )
+        self._check(step, loss, grad_norm)
+        self.history.stepped(loss, first_of_epoch=(step - 1) % self.schedule.steps_per_epoch == 0)
+        self.history.tokens += tokens
+        self.history.learned_tokens += learned
+        self.history.seconds += seconds
         self.tell_progress(step)
+        self._free_since = time.perf_counter()
 
     def tell_progress(self, step: int) -> None:
         """Says how far the practice is, and how long it takes at the mean pace so far."""
@@ -133,13 +139,14 @@ class Practice:
         """The validation loss after `step`, told and counted; answers held-out prompts too."""
         self.work.progress("Testing", step, self.schedule.total)
         loss = self.validation_loss(model)
+        self.work.emit("eval", step=step, loss=loss)
         if not math.isfinite(loss):
             raise _no_number(step, self.spec)
         self.history.evaluated(step, loss)
-        self.work.emit("eval", step=step, loss=loss)
         if worth_the_time(self.history, step, self.schedule.total) and not self.work.should_stop():
             self._answer(model, step)
         self.tell_progress(step)
+        self._free_since = time.perf_counter()
         return loss
 
     def validation_loss(self, model: Any) -> float:
@@ -155,6 +162,7 @@ class Practice:
         checkpoints.prune(self.checkpoints, self.history.best_step)
         self._saved = time.monotonic()
         self.work.emit("checkpoint", step=step)
+        self._free_since = time.perf_counter()
 
     def _answer(self, model: Any, step: int) -> None:
         began = time.perf_counter()

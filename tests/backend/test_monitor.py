@@ -129,15 +129,52 @@ def test_known_already() -> None:
 
 
 def test_slower_than_measured() -> None:
-    verdict = diagnose(steps(falling(80), speed=200), evals([3.0, 1.2]), SETTINGS, measured=500)
+    verdict = diagnose(steps(falling(80), speed=200), evals([3.0, 1.2]), SETTINGS, expected=500)
     check(verdict, "watch", "Slower than measured")
     assert "200 tokens a second; 500" in verdict.what
-    check(diagnose(steps(falling(80), speed=400), evals([3.0]), SETTINGS, measured=500), "good", "It learns well")
+    check(diagnose(steps(falling(80), speed=400), evals([3.0]), SETTINGS, expected=500), "good", "It learns well")
+
+
+def test_waiting_between_steps() -> None:
+    waiting = [{**step, "seconds": 2.0, "waited": 1.5} for step in steps(falling(80))]
+    verdict = diagnose(waiting, evals([3.0, 1.2]), SETTINGS)
+    check(verdict, "watch", "It waits more than it should")
+    assert "43% of the time" in verdict.what
+    busy = [{**step, "seconds": 2.0, "waited": 0.1} for step in waiting]
+    check(diagnose(busy, evals([3.0, 1.2]), SETTINGS), "good", "It learns well")
+
+
+def test_perfect_on_new_examples_after_half_a_round() -> None:
+    verdict = diagnose(steps(falling(40, 3.0, 0.01), per_epoch=40), evals([3.0, 0.011, 0.01]), SETTINGS)
+    check(verdict, "watch", "Too good to be true")
+    assert "duplicates" in verdict.next
+    later = diagnose(steps(falling(40, 3.0, 0.01), per_epoch=10), evals([3.0, 0.011, 0.01]), SETTINGS)
+    check(later, "good", "It learns well")
+
+
+def early_plateau(rate: Callable[[int], float]) -> list[dict[str, Any]]:
+    losses = curve(lambda i: 2.0 + max(0.0, 0.8 - i / 20), 160, 0.03)
+    return [{**step, "learning_rate": rate(step["step"])} for step in steps(losses)]
+
+
+def test_an_early_plateau_takes_a_higher_rate() -> None:
+    verdict = diagnose(early_plateau(lambda step: 2e-4), evals([2.8, 2.1, 2.0]), SETTINGS)
+    check(verdict, "watch", "It stopped getting better early", {"learning_rate": pytest.approx(3e-4)})
+
+
+def test_a_plateau_where_the_rate_runs_out_is_the_end_of_a_run() -> None:
+    verdict = diagnose(early_plateau(lambda step: 2e-4 if step < 40 else 1e-5), evals([2.8, 2.1, 2.0]), SETTINGS)
+    check(verdict, "good", "It learns well")
+
+
+def test_a_plateau_far_below_the_start_is_what_was_wanted() -> None:
+    losses = curve(lambda i: 0.2 + max(0.0, 2.8 - i / 7), 160, 0.03)
+    check(diagnose(steps(losses), evals([3.0, 0.3, 0.25]), SETTINGS), "good", "It learns well")
 
 
 def test_the_gravest_finding_is_given() -> None:
     losses = [*falling(40, 3.0, 0.8, 0.0), *[4.0] * 20]
-    verdict = diagnose(steps(losses, speed=1), evals([2.0, 2.1, 2.4, 2.9]), SETTINGS, measured=500)
+    verdict = diagnose(steps(losses, speed=1), evals([2.0, 2.1, 2.4, 2.9]), SETTINGS, expected=500)
     check(verdict, "bad", "It is getting worse", {"learning_rate": 1e-4})
 
 

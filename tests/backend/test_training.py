@@ -55,7 +55,7 @@ def test_the_events_draw_a_whole_curve(finished: tuple[FakeWork, dict[str, Any]]
     assert len(tested) == len(set(tested)) >= 6
     assert work.told("eval")[0]["loss"] == result["first_eval_loss"]
     assert set(work.told("step")[0]) == {
-        "step", "epoch", "loss", "learning_rate", "grad_norm", "tokens_per_second", "memory_mib"
+        "step", "epoch", "loss", "learning_rate", "grad_norm", "seconds", "waited", "tokens_per_second", "memory_mib"
     }  # fmt: skip
     sample = work.told("sample")[-1]
     assert (sample["step"], sample["expected"]) == (15, "w2 w1")

@@ -21,10 +21,10 @@ from backend.estimate import Estimate, Fit, Memory
 from backend.hardware import Probe, sentences
 from backend.monitor import Verdict
 from backend.recommend import Option, Recommendation
-from backend.specs import Cpu, Gpu, Hardware, TrainSettings
+from backend.specs import Cpu, DataRef, Gpu, Hardware, ModelRef, RunSpec, TrainSettings
 from jobs.models import Job, Progress, State
 from ui.choice import Choice
-from ui.records import Curve, DataState, ExportFile, ExportLine, HeldOut, Plan, Preview, RunLine, Sample
+from ui.records import Compared, Curve, DataState, ExportFile, ExportLine, HeldOut, Plan, Preview, RunLine, Sample
 
 ASKED = "hi, order 77120, 3 garden chairs, one cracked, refund please. Marta Quiroga"
 ORDER = '{"intent": "refund", "order_id": "77120", "item": "garden chair", "quantity": 3, "name": "Marta Quiroga"}'
@@ -205,6 +205,24 @@ class FakeServices:
 
     def verdict(self, run_id: str) -> Verdict | None:
         return Verdict("good", "Learning well", "Both curves fall together.", "Nothing to do.")
+
+    def retry(self, run_id: str) -> str:
+        self.runner.known["run-new"] = job("run-new", State.QUEUED, name="Orders (learning rate 0.0001)")
+        return "run-new"
+
+    def repeats(self, run_id: str) -> str:
+        return "run-a" if run_id == "run-new" else ""
+
+    def compared(self, run_id: str) -> Compared:
+        halved = {"learning_rate": 1e-4} if run_id == "run-new" else {}
+        one = self.runner.job(run_id)
+        data = DataRef(
+            name="orders.jsonl", sha256="0" * 64, train_rows=216, validation_rows=24, train_tokens=31200,
+            learned_tokens=12400, longest=212,
+        )  # fmt: skip
+        model = ModelRef(id=MODEL, path=Path("models/embedded"))
+        spec = RunSpec(name=one.name, model=model, data=data, settings=TrainSettings(**halved))
+        return Compared(spec, one, _curve(30 if halved else 74))
 
     # Try
 

@@ -10,7 +10,7 @@ from ui.choice import Choice
 
 
 def test_it_survives_the_browser() -> None:
-    choice = Choice("extract", True, "model", "data", "run", {"lora_rank": 16})
+    choice = Choice("extract", True, "model", "data", "run", "other", {"lora_rank": 16})
     assert Choice.of(asdict(choice)) == choice
 
 

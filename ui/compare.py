@@ -1,0 +1,87 @@
+"""Two runs side by side: their curves over each other, the settings that differ, and what came of it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from html import escape
+from typing import Any
+
+from ui import cards, curve, messages, present
+from ui.help_text import SETTINGS
+from ui.records import Compared
+
+HEADERS = ("", "A", "B")
+
+
+def card(a: Compared, b: Compared) -> str:
+    """The card that compares `a` with `b`."""
+    differing = list(differences(a, b))
+    loss, first, second = _losses(a, b)
+    caution = ""
+    if a.spec.data.sha256 != b.spec.data.sha256 or a.spec.data.validation_rows != b.spec.data.validation_rows:
+        caution = messages.alert("calm", "They were tested on different examples, so their losses tell little.")
+    elif a.spec.model.id != b.spec.model.id:
+        caution = messages.alert(
+            "calm", "They are different models; compare their answers in step 4 rather than losses."
+        )
+    return cards.card(
+        "Two runs compared",
+        caution,
+        f'<div class="plot">{curve.draw_two(first, second)}</div>',
+        _table("What differs", differing) if differing else cards.text("All of their settings are the same."),
+        _table("What came of it", list(outcomes(a, b))),
+        lead=f"{loss}. A: {a.spec.name}. B: {b.spec.name}.",
+    )
+
+
+def differences(a: Compared, b: Compared) -> Iterator[tuple[str, str, str]]:
+    """(name, of a, of b) for the model, the data and each setting in which they differ."""
+    yield from _differing("Model", a.spec.model.id, b.spec.model.id)
+    yield from _differing("Examples", a.spec.data.name, b.spec.data.name)
+    yield from _differing("Examples to practise on", a.spec.data.train_rows, b.spec.data.train_rows)
+    for name in SETTINGS:
+        yield from _differing(SETTINGS[name].label, getattr(a.spec.settings, name), getattr(b.spec.settings, name))
+
+
+def outcomes(a: Compared, b: Compared) -> Iterator[tuple[str, str, str]]:
+    """(name, of a, of b) for what both reached so far."""
+    yield "Best held-back loss", present.loss(_best(a)), present.loss(_best(b))
+    yield "Steps", present.number(len(a.curve.steps)), present.number(len(b.curve.steps))
+    yield "Time", _time(a), _time(b)
+    yield "State", present.state(a.job.state.value)[0], present.state(b.job.state.value)[0]
+
+
+def _differing(name: str, of_a: Any, of_b: Any) -> Iterator[tuple[str, str, str]]:
+    if of_a != of_b:
+        yield name, _said(of_a), _said(of_b)
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _losses(a: Compared, b: Compared) -> tuple[str, list[curve.Point], list[curve.Point]]:
+    """What is drawn: the held-back losses, or where one of them has none yet those of practice."""
+    held = [[curve.point(test) for test in one.curve.evals] for one in (a, b)]
+    if all(held):
+        return "Loss on held-back examples", held[0], held[1]
+    practice = [[curve.point(step) for step in one.curve.steps] for one in (a, b)]
+    return "Loss in practice", practice[0], practice[1]
+
+
+def _best(run: Compared) -> float | None:
+    return min((test["loss"] for test in run.curve.evals[1:] if test["loss"] is not None), default=None)
+
+
+def _time(run: Compared) -> str:
+    job = run.job
+    return present.duration(job.ended - job.started) if job.started and job.ended else "not yet"
+
+
+def _table(caption: str, lines: list[tuple[str, str, str]]) -> str:
+    cells = [tuple(map(escape, line)) for line in lines]
+    return f"<h3>{escape(caption)}</h3>" + cards.table(HEADERS, cells, caption, kind="compared")
