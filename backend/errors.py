@@ -3,6 +3,7 @@
     ApprenticeError
     ├── BadInput          a file, a row or a typed text is at fault
     ├── BadSetting        a setting is unknown or out of range
+    ├── BadUsage          a command was typed that there is not
     ├── MissingPart       an optional part (a package, a compiler, a model) is not here
     ├── NotEnough         memory or disk does not suffice
     │   └── OutOfMemory   memory ran out in the midst of work that may fit with less of it
@@ -48,6 +49,10 @@ class BadInput(ApprenticeError):
 
 class BadSetting(ApprenticeError):
     """A setting is unknown or out of range."""
+
+
+class BadUsage(ApprenticeError):
+    """A command was typed that there is not."""
 
 
 class MissingPart(ApprenticeError):

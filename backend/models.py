@@ -32,6 +32,12 @@ def is_ready(workspace: Workspace, model_id: str) -> bool:
     return True
 
 
+def size(workspace: Workspace, model_id: str) -> float:
+    """MiB that the model's files take on the disk. Raises MissingPart when it is not here."""
+    place = reference(workspace, model_id).path
+    return sum(path.stat().st_size for path in place.rglob("*") if path.is_file()) / 2**20
+
+
 def reference(workspace: Workspace, model_id: str) -> ModelRef:
     """The model as a run names it. Raises MissingPart when it is not here."""
     if not is_ready(workspace, model_id):

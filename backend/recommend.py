@@ -15,7 +15,7 @@ from backend.estimate import Estimate, Memory, Rates
 from backend.estimate.memory import Badge, card
 from backend.hardware import gib
 from backend.specs import Hardware, Record, TrainSettings
-from backend.tailor import Data, Tailored, full_tuning, sparing, tailor
+from backend.tailor import ASSUMED, Data, Tailored, full_tuning, sparing, tailor
 
 # A card of so many MiB or more trains models up to so many parameters.
 _BY_CARD = ((44_000, 10.0e9), (22_000, 8.3e9), (14_000, 3.83e9), (11_000, 3.79e9), (7_000, 3.83e9), (5_000, 1.8e9))
@@ -60,11 +60,17 @@ class Option(Record):
 
 
 class Recommendation(Option):
-    """The recommended model. why: setting name to the reason for its value. full: all weights trained, if it fits."""
+    """The recommended model. why: setting name to the reason for its value. full: all weights trained, if it fits.
+
+    least_mib: what it can make do with, in smaller batches. assumed: tokens of the longest example that the figures
+    are for while there are no examples, else None.
+    """
 
     why: dict[str, str]
     hardware: Hardware
     others: tuple[Option, ...]
+    least_mib: float
+    assumed: int | None
     full: Estimate | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -74,6 +80,8 @@ class Recommendation(Option):
             "hardware": self.hardware.model_dump(mode="json"),
             "reasons": [*self.reasons, *self.why.values()],
             "why": self.why,
+            "least_mib": round(self.least_mib, 1),
+            "assumed_tokens": self.assumed,
             "full_fine_tuning": self.full.to_json() if self.full else None,
             "others": [option.to_json() for option in self.others],
         }
@@ -98,7 +106,7 @@ def recommend(
     rows, longest (tokens of the longest example), tokens (of all of them), learned_share (the part that is learned)
     and language (ISO 639-1) describe the data as far as it is known. available: the ids of the models that are on
     this computer, when no other can be had; None: any can be downloaded. model_id: this model, whatever else fits.
-    compare: also what the other models need; takes seconds the first time.
+    compare: also what the other models need, which takes seconds the first time.
     Raises BadInput for an unknown model_id.
     """
     data = Data(task=task, rows=rows, longest=longest, tokens=tokens, learned_share=learned_share, language=language)
@@ -119,6 +127,8 @@ def recommend(
         startable=_obstacle(entry, hardware, available) == "",
         why=tailored.why,
         hardware=hardware,
+        least_mib=sparing(entry, hardware, data, rates).estimate.fit.needs_mib,
+        assumed=ASSUMED if longest is None else None,
         others=tuple(sorted(others, key=_order)),
         full=_full(entries, hardware, data, available) if compare else None,
     )
@@ -221,7 +231,8 @@ def _reasons(
     fit = tailored.estimate.fit
     if fit.badge == "no":
         return _nothing_fits(entry, tailored, hardware)
-    lines = [_why_this_size(entry, hardware)]
+    slow = entry.parameters > reach(hardware)
+    lines = ["It fits, but it will be slow here." if slow else _why_this_size(entry, hardware)]
     if data.task not in (None, "other") and data.task in entry.good_for:
         lines.append(_TASK_SENTENCES[data.task])
     if fit.badge == "tight":

@@ -18,6 +18,7 @@ SMALL_MODEL = 500_000_000  # parameters; below it adapters on all linear layers 
 MANY_ROWS = 1000
 LONG = 8192  # tokens; training on longer ones often fails on home computers (the guide)
 WINDOW = 4096
+ASSUMED = 512  # tokens of the longest example, about 380 words, while there are no examples yet
 FULL_TUNING_MIB = 44_000  # a card of "48 GB"
 _FULL_BYTES = 16  # a parameter in fp32, its gradient and the two moments of AdamW
 
@@ -39,6 +40,11 @@ class Tailored(Record):
     settings: TrainSettings
     estimate: Estimate
     why: dict[str, str]
+
+
+def words(tokens: int) -> int:
+    """About how many English words so many tokens are (three words to four tokens), rounded to tens."""
+    return round(tokens * 0.075) * 10
 
 
 def precision_for(hardware: Hardware) -> Precision:
@@ -125,7 +131,7 @@ def _base(entry: Entry, hardware: Hardware, data: Data, why: dict[str, str]) -> 
 
 def _length(entry: Entry, data: Data) -> tuple[int, str]:
     if data.longest is None:
-        return min(1024, entry.context_length), "1,024 tokens, about 750 words, until the examples are known."
+        return ASSUMED, f"{ASSUMED} tokens, about {words(ASSUMED)} words, until the examples are known."
     needed = -(-max(16, data.longest) // 64) * 64
     if needed <= min(LONG, entry.context_length):
         return needed, f"The longest example has {data.longest:,} tokens."

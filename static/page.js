@@ -25,6 +25,35 @@
     if (button) sort(button);
   });
 
+  // A table shows the lines that carry every chosen value. What was chosen outlives a table that is drawn anew.
+  const chosen = {};
+  const filter = (filters) => {
+    const wanted = [...filters.querySelectorAll('select')].filter((list) => list.value);
+    const rows = [...filters.parentElement.querySelectorAll(`table.${filters.dataset.for} tbody tr`)];
+    for (const row of rows) {
+      row.hidden = !wanted.every((list) => row.dataset[list.dataset.filter].split(' ').includes(list.value));
+    }
+    const shown = rows.filter((row) => !row.hidden).length;
+    const said = wanted.length ? `${shown} of ${rows.length} models are shown.` : '';
+    const left = filters.querySelector('.left');
+    if (left.textContent !== said) left.textContent = said;
+  };
+
+  document.addEventListener('change', (event) => {
+    const list = event.target.closest('select[data-filter]');
+    if (!list) return;
+    chosen[list.dataset.filter] = list.value;
+    filter(list.closest('.filters'));
+  });
+
+  const keepFilters = () => {
+    for (const filters of document.querySelectorAll('.filters:not([data-kept])')) {
+      filters.dataset.kept = '';
+      for (const list of filters.querySelectorAll('select')) list.value = chosen[list.dataset.filter] || '';
+      filter(filters);
+    }
+  };
+
   // Radios of one question get one name before an arrow key is acted on, so that it moves among them.
   document.addEventListener('keydown', (event) => {
     if (!event.key.startsWith('Arrow') || !event.target.matches('.choices input[type=radio]')) return;
@@ -41,6 +70,7 @@
       say(fold, 'aria-expanded', String(fold.classList.contains('open')));
     }
     say(document.querySelector('#rail [role=tablist]'), 'aria-label', 'Steps and your models');
+    keepFilters();
   }).observe(document.documentElement, { childList: true, subtree: true, attributeFilter: ['class'] });
 
   // Arrow keys move along the rail of steps, as a tab list should.

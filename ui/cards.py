@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -104,9 +104,17 @@ def confirm(words: str, question: str, yes: str) -> str:
 
 
 def table(
-    headers: Sequence[str], lines: Iterable[Sequence[str]], caption: str, sortable: bool = False, kind: str = ""
+    headers: Sequence[str],
+    lines: Sequence[Sequence[str]],
+    caption: str,
+    sortable: bool = False,
+    kind: str = "",
+    marks: Sequence[Mapping[str, Sequence[str]]] = (),
 ) -> str:
-    """A table; cells are ready HTML. A sort key may stand first in a cell as <data value="...">."""
+    """A table; cells are ready HTML. A sort key may stand first in a cell as <data value="...">.
+
+    marks: for each line what `filters` may ask for: key to the line's values.
+    """
     if sortable:
         head = "".join(
             f'<th scope="col"><button type="button" class="sort">{escape(name)}</button></th>'
@@ -116,16 +124,33 @@ def table(
         )
     else:
         head = "".join(f'<th scope="col">{escape(name)}</th>' for name in headers)
+    marked = [
+        "".join(f' data-{escape(key)}="{escape(" ".join(values))}"' for key, values in mark.items()) for mark in marks
+    ] or [""] * len(lines)
     body = "".join(
-        "<tr>"
+        f"<tr{mark}>"
         + "".join(f'<td data-name="{escape(name)}">{cell}</td>' for name, cell in zip(headers, line, strict=True))
         + "</tr>"
-        for line in lines
+        for mark, line in zip(marked, lines, strict=True)
     )
     return (
         f'<div class="list-table"><table class="{kind}"><caption class="unseen">{escape(caption)}</caption>'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
+
+
+def filters(choices: Mapping[str, tuple[str, Mapping[str, str]]], kind: str) -> str:
+    """Lists to choose from, each leaving in the table of this kind only the lines that carry the chosen value.
+
+    choices: key to (question, value to its words). static/page.js does the filtering and says how many are left.
+    """
+    lists = "".join(
+        f'<label><span>{escape(question)}</span><select data-filter="{escape(key)}"><option value="">All</option>'
+        + "".join(f'<option value="{escape(value)}">{escape(words)}</option>' for value, words in values.items())
+        + "</select></label>"
+        for key, (question, values) in choices.items()
+    )
+    return f'<div class="filters" data-for="{escape(kind)}">{lists}<p class="small left" role="status"></p></div>'
 
 
 def sort_key(value: float) -> str:

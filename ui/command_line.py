@@ -13,9 +13,9 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-from backend.errors import ApprenticeError
+from backend.errors import ApprenticeError, BadUsage
 from backend.settings import HOME_VARIABLE, Workspace
 from ui import commands, machine_commands
 
@@ -24,10 +24,22 @@ log = logging.getLogger(__name__)
 Command = Callable[[argparse.Namespace, Workspace], commands.Answer]
 
 
+class Parser(argparse.ArgumentParser):
+    """Wrong usage is an error like any other, so that --json holds for it too."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        raise BadUsage(f"{message[:1].upper()}{message[1:]}.", "", f"See: {self.prog} --help")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; gives the exit code."""
-    parser = make_parser()
-    options = parser.parse_args(list(sys.argv[1:] if arguments is None else arguments))
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        options = make_parser().parse_args(given)
+    except BadUsage as error:
+        give_error(error, "--json" in given)
+        raise SystemExit(2) from None
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
@@ -82,7 +94,7 @@ def make_parser() -> argparse.ArgumentParser:
     common.add_argument(
         "--workspace", type=Path, metavar="DIR", help=f"where everything is kept (or ${HOME_VARIABLE})"
     )
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python app.py", parents=[common], description="Apprentice: teach a small language model your way."
     )
     _serve_options(parser)
@@ -110,6 +122,13 @@ def _serve_options(parser: argparse.ArgumentParser, default: Any = None) -> None
         "--port", type=int, default=default, help="the page's port (default: 7860 or the next free one)"
     )
     parser.add_argument("--host", default=default, help="default 127.0.0.1; another needs $APPRENTICE_PASSWORD")
+    parser.add_argument(
+        "--hardware",
+        type=Path,
+        default=default,
+        metavar="FILE",
+        help="show the page for another machine",
+    )
     parser.add_argument("--no-browser", action="store_true", default=default or False, help="do not open a browser")
 
 

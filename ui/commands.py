@@ -14,6 +14,7 @@ from backend.data.brought import Accepted, Brought, examine, must_fit
 from backend.data.fix import USUAL, write
 from backend.data.load import load
 from backend.errors import ApprenticeError, BadInput, MissingPart, RunProblem
+from backend.hardware import load_hardware
 from backend.settings import Workspace
 from backend.specs import settings_from
 from jobs.models import Event, Job, State
@@ -37,7 +38,8 @@ def say(text: str) -> None:
 def serve(options: argparse.Namespace, workspace: Workspace) -> Answer:
     from ui.serve import serve as open_page
 
-    open_page(workspace, host=options.host, port=options.port, browser=not options.no_browser)
+    simulated = load_hardware(options.hardware) if options.hardware else None
+    open_page(workspace, options.host, options.port, not options.no_browser, simulated)
     return Answer({})
 
 

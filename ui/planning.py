@@ -159,6 +159,14 @@ def model_name(model_id: str) -> str:
         return model_id
 
 
+def is_known(model_id: str) -> bool:
+    """Whether the catalogue has the model."""
+    try:
+        return bool(catalogue.find(model_id))
+    except ApprenticeError:
+        return False
+
+
 def run_name(data_name: str) -> str:
     """A name for a run that the person gave none."""
     return Path(data_name).stem.replace("_", " ").capitalize()[:60] or "My model"

@@ -19,14 +19,23 @@ from filelock import FileLock, Timeout
 
 from backend.errors import BadSetting, WorkspaceProblem
 from backend.settings import Workspace
+from backend.specs import Hardware
 
 LOOPBACK = "127.0.0.1"
 FIRST_PORT, PORTS = 7860, 100
 PASSWORD = "APPRENTICE_PASSWORD"  # noqa: S105 (the name of a variable, not a password)
 
 
-def serve(workspace: Workspace, host: str | None = None, port: int | None = None, browser: bool = True) -> None:
+def serve(
+    workspace: Workspace,
+    host: str | None = None,
+    port: int | None = None,
+    browser: bool = True,
+    simulated: Hardware | None = None,
+) -> None:
     """Serves the page until Ctrl-C. When the app is already open on this workspace, opens that page instead.
+
+    simulated: the machine to show it for, this one when it is left out.
 
     Raises BadSetting for a host that is not this computer's own without a password, and for a port that can't be had.
     """
@@ -43,15 +52,23 @@ def serve(workspace: Workspace, host: str | None = None, port: int | None = None
         chosen = free_port(host, port)
         url = f"http://{in_url(reachable_at(host))}:{chosen}"
         logs_to(workspace)
-        run(workspace, host, chosen, credentials, url, browser)
+        run(workspace, host, chosen, credentials, url, browser, simulated)
 
 
-def run(workspace: Workspace, host: str, port: int, credentials: Any, url: str, browser: bool) -> None:
+def run(
+    workspace: Workspace,
+    host: str,
+    port: int,
+    credentials: Any,
+    url: str,
+    browser: bool,
+    simulated: Hardware | None = None,
+) -> None:
     """Builds the page and serves it until the process is told to end."""
     from ui import layout
     from ui.services import Services
 
-    services = Services(workspace)
+    services = Services(workspace, simulated)
     page = layout.build(services)
     ended = threading.Event()
     for name in ("SIGTERM", "SIGINT"):

@@ -18,9 +18,10 @@ from backend.data.brought import Brought
 from backend.data.shelf import Kept, Shelf
 from backend.encoded import Piece
 from backend.errors import ApprenticeError, BadInput, MissingPart, RunProblem
-from backend.recommend import Recommendation, recommend
+from backend.estimate import Rates
+from backend.recommend import Option, Recommendation, recommend
 from backend.settings import Workspace
-from backend.specs import RunSpec, TrainSettings
+from backend.specs import Hardware, RunSpec, TrainSettings
 from backend.tailor import Data, Tailored, tailor
 from backend.template import Tokeniser
 from backend.training.result import folder_of
@@ -29,34 +30,46 @@ from jobs.runner import Runner
 from ui import planning, samples
 from ui.chatting import Chatting, Opened
 from ui.choice import Choice
+from ui.comparing import Comparing
 from ui.exporting import export_line, sizes
 from ui.records import Compared, Curve, DataState, ExportLine, HeldOut, Plan, Preview, RunLine, Sample
 
 WITH_MODEL = (State.COMPLETED, State.STOPPED, State.INTERRUPTED)
+SIMULATED = "This machine is only simulated, so nothing can be trained on it."
 CURVE_KINDS = {"step": "steps", "eval": "evals", "sample": "samples", "note": "notes"}
 
 
 class Services:
-    """The operations on one workspace. `start` lets jobs run by themselves; the command line waits on them."""
+    """The operations on one workspace. `start` lets jobs run by themselves; the command line waits on them.
 
-    def __init__(self, workspace: Workspace) -> None:
-        self.workspace = workspace
+    simulated: another machine to show everything for; nothing can be trained on it.
+    """
+
+    def __init__(self, workspace: Workspace, simulated: Hardware | None = None) -> None:
+        self.workspace, self.simulated = workspace, simulated
         self.runner = Runner(workspace)
         self.shelf = Shelf(workspace.datasets)
         self._chat = Chatting(workspace, self._training)
         self._curves: dict[str, Curve] = {}
         self._speeds: dict[str, float | None] = {}
-        self._probe: hardware.Probe | None = None
+        self._probe = hardware.Probe.of(simulated) if simulated else None
+        self._compared: Comparing[Recommendation] = Comparing()
         self._lock = threading.Lock()
 
     def start(self) -> None:
-        """Runs the queue in a thread, and has the embedded model unpacked if it is not."""
+        """Runs the queue in a thread, has the embedded model unpacked if it is not, and looks at the machine."""
         self.runner.start()
+        threading.Thread(target=self._look, name="looking", daemon=True).start()
         if not self.model_ready(models.DEFAULT) and self.preparing() is None:
             self.runner.submit("prepare", {}, "Unpack the model")
         measuring = any(not job.state.is_terminal for job in self.runner.jobs(kind="calibrate"))
-        if calibrate.rates(self.workspace) is None and not measuring:
+        if calibrate.rates(self.workspace) is None and not measuring and not self.simulated:
             self.runner.submit("calibrate", {}, "Measure this computer")
+
+    def _look(self) -> None:
+        """Works out what Start shows first, before it is asked for."""
+        self.recommendation()
+        self.others()
 
     def close(self) -> None:
         """Ends the chat process and the thread; jobs go on."""
@@ -77,6 +90,10 @@ class Services:
 
     def model_ready(self, model_id: str) -> bool:
         return models.is_ready(self.workspace, self._chosen(model_id))
+
+    def model_size(self, model_id: str) -> float | None:
+        """MiB that the model takes on this computer's disk; None when it is not here."""
+        return models.size(self.workspace, model_id) if self.model_ready(model_id) else None
 
     def preparing(self) -> Job | None:
         """The job that unpacks the embedded model, while it waits or works."""
@@ -103,22 +120,35 @@ class Services:
 
     def recommendation(self, task: str = "", data_id: str = "", model_id: str = "") -> Recommendation:
         """The model and settings for this machine, task and data; for one model when `model_id` is given."""
+        return recommend(**self._question(task, data_id, model_id), model_id=model_id or None, compare=False)
+
+    def others(self, task: str = "", data_id: str = "") -> tuple[Option, ...] | None:
+        """All models for this machine, task and data, the recommended one first; None while they are compared."""
+        question = self._question(task, data_id)
+        found = self._compared.get(tuple(question.items()), lambda: recommend(**question))
+        return found and (found, *found.others)
+
+    def _question(self, task: str, data_id: str, model_id: str = "") -> dict[str, Any]:
+        """What a recommendation depends on."""
         brought = self.brought(data_id, model_id) if self.shelf.has(data_id) else None
-        return recommend(
-            self.hardware().hardware,
-            task=cast(Task, task) if task in TASKS else None,
-            available=self._available(),
-            model_id=model_id or None,
-            rates=calibrate.rates(self.workspace),
+        return {
+            "hardware": self.hardware().hardware,
+            "task": cast(Task, task) if task in TASKS else None,
+            "available": None if self.simulated else tuple(sorted(self._available())),
+            "rates": self._rates(),
             **planning.told(brought),
-        )
+        }
+
+    def _rates(self) -> Rates | None:
+        """This machine's speed, once it was measured."""
+        return None if self.simulated else calibrate.rates(self.workspace)
 
     def tailored(self, task: str = "", data_id: str = "", model_id: str = "") -> Tailored:
         """The settings for one model ("": the recommended one), what they need, and why each is as it is."""
         brought = self.brought(data_id, model_id) if self.shelf.has(data_id) else None
         data = Data(task=cast(Task, task) if task in TASKS else None, **planning.told(brought))
         entry = catalogue.find(self._chosen(model_id))
-        return tailor(entry, self.hardware().hardware, data, calibrate.rates(self.workspace))
+        return tailor(entry, self.hardware().hardware, data, self._rates())
 
     def _available(self) -> set[str]:
         """The models that can be trained now."""
@@ -126,7 +156,7 @@ class Services:
 
     def _chosen(self, model_id: str) -> str:
         """The model that a person chose, else the recommended one."""
-        if model_id or self._available() == {models.DEFAULT}:
+        if model_id or (self._available() == {models.DEFAULT} and not self.simulated):
             return model_id or models.DEFAULT
         return self.recommendation().model.id
 
@@ -191,11 +221,18 @@ class Services:
         brought = self.brought(data_id, model_id, settings.max_length)
         entry, why_not = catalogue.find(self._chosen(model_id)), self.not_ready(model_id)
         return planning.plan(
-            brought, entry, why_not, settings, self.hardware().hardware, calibrate.rates(self.workspace)
+            brought,
+            entry,
+            SIMULATED if self.simulated else why_not,
+            settings,
+            self.hardware().hardware,
+            self._rates(),
         )
 
     def start_training(self, data_id: str, model_id: str, settings: TrainSettings, name: str = "") -> str:
         """Queues a run and gives its id. Raises BadInput naming the first row at fault; then nothing starts."""
+        if self.simulated:
+            raise BadInput(SIMULATED, "", "Open the page without --hardware to train.")
         model_id = self._chosen(model_id)
         model = models.reference(self.workspace, model_id)
         tokeniser = models.tokeniser(self.workspace, model_id)
@@ -368,6 +405,8 @@ class Services:
             choice = choice.but(run_id="")
         if choice.beside and not self.run_state(choice.beside):
             choice = choice.but(beside="")
+        if choice.model_id and not planning.is_known(choice.model_id):
+            choice = choice.but(model_id="")
         return choice if not choice.data_id or self.shelf.has(choice.data_id) else choice.but(data_id="")
 
     def opened(self, choice: Choice, run_id: str) -> Choice:

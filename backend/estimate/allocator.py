@@ -24,11 +24,12 @@ _SEGMENT_ROUND = 2 * MIB
 
 _MAPPED = 32 * MIB
 
-_Key = tuple[int, int, int]
-
 
 class Block:
-    """A stretch of a segment, in use or free; `before` and `after` are its neighbours in the segment."""
+    """A stretch of a segment, in use or free; `before` and `after` are its neighbours in the segment.
+
+    Segments are numbered downwards as they are made, as their addresses go.
+    """
 
     __slots__ = ("after", "before", "free", "offset", "segment", "size")
 
@@ -38,33 +39,24 @@ class Block:
         self.before: Block | None = None
         self.after: Block | None = None
 
-    @property
-    def key(self) -> _Key:
-        """By size, then by address: segments are numbered downwards as they are made."""
-        return self.size, self.segment, self.offset
-
 
 class _Pool:
     """The free blocks of the small or of the large segments, in order of size and address."""
 
     def __init__(self, small: bool) -> None:
         self.smallest_rest = _ROUND if small else _SMALL + 1
-        self._keys: list[_Key] = []
-        self._blocks: dict[_Key, Block] = {}
+        self._blocks: list[tuple[int, int, int, Block]] = []
 
     def add(self, block: Block) -> None:
-        key = block.key
-        insort(self._keys, key)
-        self._blocks[key] = block
+        insort(self._blocks, (block.size, block.segment, block.offset, block))
 
     def remove(self, block: Block) -> None:
-        key = block.key
-        del self._keys[bisect_left(self._keys, key)]
-        del self._blocks[key]
+        del self._blocks[bisect_left(self._blocks, (block.size, block.segment, block.offset))]
 
     def best_fit(self, size: int) -> Block | None:
-        index = bisect_left(self._keys, (size, -(1 << 62), 0))
-        return self._blocks[self._keys[index]] if index < len(self._keys) else None
+        """Takes out the smallest block of at least `size`, of equal ones that at the lowest address."""
+        index = bisect_left(self._blocks, (size,))
+        return self._blocks.pop(index)[3] if index < len(self._blocks) else None
 
 
 class Allocator:
@@ -78,18 +70,17 @@ class Allocator:
 
     def allocate(self, size: int) -> Block:
         """A block of at least `size` bytes, in use until `release`."""
-        size = max(_ROUND, -(-size // _ROUND) * _ROUND)
+        size = -(-size // _ROUND) * _ROUND or _ROUND
         pool = self._small if size <= _SMALL else self._large
         block = pool.best_fit(size)
         if block is None:
             block = self._new_segment(size)
-        else:
-            pool.remove(block)
         block.free = False
         if block.size - size >= pool.smallest_rest:
             self._split(block, size, pool)
         self.allocated += block.size
-        self.peak_allocated = max(self.peak_allocated, self.allocated)
+        if self.allocated > self.peak_allocated:
+            self.peak_allocated = self.allocated
         return block
 
     def release(self, block: Block) -> None:

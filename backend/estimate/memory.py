@@ -78,8 +78,8 @@ def device_for(hardware: Hardware, plan: Plan) -> Device:
     return "cuda" if for_cards else "cpu"
 
 
-@lru_cache(maxsize=1024)
-def measure(architecture: Architecture, plan: Plan, place: step.Place = "card", quick: bool = False) -> step.Peak:
+@lru_cache(maxsize=2048)
+def measure(architecture: Architecture, plan: Plan, place: step.Place, quick: bool) -> step.Peak:
     """The simulated step (see `step.peak`), remembered."""
     return step.peak(architecture, plan, place=place, quick=quick)
 

@@ -15,10 +15,12 @@ For other cards these shares are an assumption, which the range shows; a measure
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, Literal
 
+from backend.estimate import step
 from backend.estimate.architecture import Architecture
-from backend.estimate.memory import card, device_for, measure, on_processor
+from backend.estimate.memory import card, device_for, on_processor
 from backend.estimate.plan import Plan
 from backend.specs import Hardware, Record
 
@@ -101,9 +103,14 @@ def published(hardware: Hardware) -> Rates | None:
 def step_seconds(architecture: Architecture, plan: Plan, rates: Rates) -> float:
     """Seconds of one micro batch, forward and backward."""
     narrow, wide = _flops(architecture, plan)
-    made = measure(architecture, plan, quick=True).written
+    made = _written(architecture, plan)
     launch = architecture.num_layers * rates.launch
     return narrow / rates.rate16 + wide / rates.rate32 + made / rates.bandwidth + launch
+
+
+@lru_cache(maxsize=2048)
+def _written(architecture: Architecture, plan: Plan) -> int:
+    return step.written(architecture, plan)
 
 
 def _flops(architecture: Architecture, plan: Plan) -> tuple[float, float]:

@@ -37,7 +37,26 @@ class Peak:
     reserved: int
     allocated: int
     parts: dict[str, int]
-    written: int  # bytes of all tensors that one step makes
+
+
+def written(architecture: Architecture, plan: Plan) -> int:
+    """Bytes of all tensors that one step makes: a measure of its memory traffic.
+
+    Every layer makes the same, so it is taken from steps of two and of three layers.
+    """
+    two, three = (_written(architecture.model_copy(update={"num_layers": layers}), plan) for layers in (2, 3))
+    return two + (three - two) * (architecture.num_layers - 2)
+
+
+def _written(architecture: Architecture, plan: Plan) -> int:
+    decoder = Decoder(architecture, plan, Meter(Heap()), _LOSS_VALUES["card"])
+    before = decoder.meter.written
+    workspaces = [_workspace(decoder, "card")]
+    loss, kept = decoder.forward()
+    workspaces += [_workspace(decoder, "card")]
+    decoder.tape.backward(loss)
+    del kept, workspaces
+    return decoder.meter.written - before
 
 
 def peak(architecture: Architecture, plan: Plan, *, place: Place = "card", quick: bool = False) -> Peak:
@@ -50,19 +69,16 @@ def peak(architecture: Architecture, plan: Plan, *, place: Place = "card", quick
     decoder = Decoder(architecture, plan, meter, _LOSS_VALUES[place])
     state = _state(decoder) if quick else []
     workspaces: list[Tensor] = []
-    written = 0
     for step in range(1 if quick else 2):
-        before = meter.written
         workspaces += [_workspace(decoder, place)] if step == 0 else []
         loss, kept = decoder.forward()
         workspaces += [_workspace(decoder, place)] if step == 0 else []
         decoder.tape.backward(loss)
-        written = meter.written - before
         state = state or _state(decoder)
         _step(decoder)
         del loss, kept
     del state, workspaces
-    return Peak(meter.allocator.peak_reserved, meter.allocator.peak_allocated, meter.parts, written)
+    return Peak(meter.allocator.peak_reserved, meter.allocator.peak_allocated, meter.parts)
 
 
 def _state(decoder: Decoder) -> list[Tensor]:

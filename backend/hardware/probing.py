@@ -34,6 +34,11 @@ class Probe(Record):
     sentences: tuple[str, ...] = ()
     problems: tuple[MachineProblem, ...] = ()
 
+    @classmethod
+    def of(cls, hardware: Hardware) -> Probe:
+        """A machine that was not looked at but given, in words."""
+        return cls(hardware=hardware, sentences=tuple(sentences(hardware)))
+
     def to_json(self) -> dict[str, Any]:
         """{"hardware", "sentences", "problems": [{"what", "why", "next"}]}."""
         return self.model_dump(mode="json")

@@ -76,6 +76,7 @@ class FakeServices:
         self.accepted: dict[str, Any] = {}
         self.asked: set[str] = set()
         self.exported: list[ExportLine] = []
+        self.simulated: Hardware | None = None
 
     # Start
 
@@ -92,8 +93,17 @@ class FakeServices:
             **_option(MODEL, 1200.0, why),
             why={"lora_rank": "Rank 8 suits up to 1,000 examples.", "learning_rate": "Measured best on this model."},
             hardware=self.hardware().hardware,
+            least_mib=900.0,
+            assumed=None if data_id else 512,
             others=tuple(Option(**_option(name, mib, "Knows more and takes longer.")) for name, mib in needs.items()),
         )
+
+    def others(self, task: str = "", data_id: str = "") -> tuple[Option, ...]:
+        found = self.recommendation(task, data_id)
+        return (found, *found.others)
+
+    def model_size(self, model_id: str) -> float | None:
+        return 258.0 if self.model_ready(model_id) else None
 
     def tailored(self, task: str = "", data_id: str = "", model_id: str = "") -> Recommendation:
         return self.recommendation(task, data_id, model_id)

@@ -157,6 +157,16 @@ def test_a_command_that_does_not_exist_is_wrong_usage() -> None:
     assert ended.value.code == 2
 
 
+@pytest.mark.parametrize("typed", [["dance"], ["estimate"], ["serve", "--port", "x"], ["estimate", "--rank", "two"]])
+def test_wrong_usage_is_told_in_json_too(typed: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([*typed, "--json"])
+    assert ended.value.code == 2
+    told = capsys.readouterr()
+    assert json.loads(told.out)["error"] == "BadUsage"
+    assert json.loads(told.out)["what"] in told.err
+
+
 def test_doctor_tells_the_hardware_and_the_packages(app: Shell) -> None:
     told = app("doctor")
     assert {"hardware", "packages", "problems"} <= set(told)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from backend.errors import RunProblem
+from backend.errors import BadInput, RunProblem
 from backend.rows_on_disk import read_rows
 from backend.settings import SAMPLES, Workspace
-from backend.specs import TrainSettings
+from backend.specs import Gpu, Hardware, TrainSettings
 from jobs.models import Failure, State
 from jobs.store import JobFolder
 from tests.ui.fake_services import FakeServices
@@ -120,3 +120,15 @@ def test_rows_that_can_not_be_read_wait_for_a_word_before_they_are_left_out(serv
     for kind in state.unread:
         services.refuse(data_id, kind)
     assert services.data(data_id).blocked
+
+
+def test_on_a_simulated_machine_everything_is_shown_and_nothing_trained(services: Services) -> None:
+    card = Gpu(name="RTX 4090", memory_total_mib=24564, memory_free_mib=23900, compute_capability=(8, 9))
+    simulated = Services(services.workspace, Hardware(gpus=(card,), memory_total_mib=32768))
+    found = simulated.recommendation()
+    assert found.model.parameters > 7e9
+    assert simulated.hardware().sentences[0].startswith("RTX 4090")
+    data_id = simulated.add_data(SAMPLES / "orders.jsonl", "orders.jsonl")
+    assert "only simulated" in simulated.plan(data_id, "", TrainSettings()).blocked
+    with pytest.raises(BadInput, match="only simulated"):
+        simulated.start_training(data_id, "", TrainSettings())

@@ -1,0 +1,187 @@
+"""The computer and the models, drawn: what was found, what the chosen model needs, and how all others would do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+from backend.catalogue import Entry
+from backend.hardware import Probe
+from backend.recommend import Option, Recommendation
+from backend.specs import Gpu
+from backend.tailor import words
+from jobs.models import Job
+from ui import cards, messages, present
+from ui.choice import Choice
+from ui.languages import LANGUAGES
+
+TASKS = {
+    "voice": ("Answer in our voice", "Customers ask, it answers the way your team would."),
+    "extract": ("Pull data out of text", "Messages, orders or invoices become tidy fields."),
+    "write": ("Write in a style", "It writes or rewrites notes and drafts your way."),
+    "other": ("Something else", "Anything that you can show by examples."),
+}
+RETRIEVAL = messages.alert(
+    "warn",
+    "For facts that change, looking them up works better than learning them",
+    "A trained model goes on saying the prices it was taught after they have changed. The better tool for that is "
+    "retrieval: with each question the model is handed the current facts to read.",
+    "Train it here for tone and form, and hand it the facts with each question.",
+)
+FITS = {"yes": ("Fits", "good"), "tight": ("Just fits", "warn"), "no": ("Too big", "bad")}
+
+
+def guide(choice: Choice, ready: bool) -> str:
+    if not ready:
+        return cards.guide(1, "The model is being made ready, once.", "You can go on meanwhile.")
+    if not choice.task:
+        return cards.guide(1, "Say what it should learn.", "Then you bring examples of it.")
+    return cards.guide(1, "The model is chosen.", "Next you bring examples of how you want things answered.")
+
+
+def reason(chosen: Option, waiting: str) -> str:
+    """Why one can't go on with this model, "" when one can; waiting: why it is not ready."""
+    if chosen.fit == "no":
+        return "This model is too big for this computer. Choose a smaller one above."
+    return waiting
+
+
+def machine_card(probe: Probe, simulated: bool = False) -> str:
+    """The computer in plain words."""
+    hardware = probe.hardware
+    free, total = present.size(hardware.memory_available_mib), present.size(hardware.memory_total_mib)
+    numbers = [] if hardware.unified_memory else [_free_on(gpu) for gpu in hardware.gpus]
+    cores = hardware.cpu.cores
+    numbers += [
+        (free, f"memory free of {total}" + (", shared with the graphics" if hardware.unified_memory else "")),
+        (present.size(hardware.disk_free_mib), "free on the disk"),
+        (present.number(cores), "processor core" if cores == 1 else "processor cores"),
+    ]
+    problems = "".join(messages.alert("warn", one.what, one.why, one.next) for one in probe.problems)
+    told = [line for line in probe.sentences if not line[:1].isdigit()]  # the numbers stand below
+    badges = cards.badge("Simulated", "warn") if simulated else ""
+    lead = " ".join(told or probe.sentences[:1])
+    return cards.card("Your computer", cards.facts(numbers), problems, lead=lead, badges=badges)
+
+
+def _free_on(gpu: Gpu) -> tuple[str, str]:
+    return present.size(gpu.memory_free_mib), f"free on the card of {present.size(gpu.memory_total_mib)}"
+
+
+def model_card(option: Recommendation, recommended: bool, on_disk: float | None, preparing: Job | None) -> str:
+    """The chosen model: why, what it needs against what is here, its licence and size.
+
+    on_disk: MiB that it takes on this computer, measured; None while it is not here.
+    """
+    model, fit = option.model, option.estimate.fit
+    word = "Your choice" if not recommended else "Recommended" if fit.fits else "The nearest one"
+    badges = cards.badge(word, "good" if recommended and fit.fits else "calm")
+    badges += cards.badge(*FITS[fit.badge])
+    badges += cards.badge("Ready on this computer") if on_disk is not None else ""
+    needs, have = present.size(fit.needs_mib), present.size(fit.has_mib)
+    least = present.size(option.least_mib)
+    needed = f"{least} to {needs}" if option.assumed and least != needs else needs
+    where = "on the card" if option.memory.device == "cuda" else "of memory"
+    numbers = [(needed, f"{where} needed, computed; you have {have}"), _size(model, on_disk), _licence(model)]
+    bar = cards.memory_bar(present.memory_parts(option.memory.parts), fit.has_mib, f"Needs {needs}, you have {have}.")
+    waiting = ""
+    if preparing and on_disk is None:
+        progress = preparing.progress
+        done = present.percent(progress.done, progress.total) if progress else 0
+        waiting = cards.text(f"Making it ready: {done} %") + cards.progress(done, "Making the model ready")
+    small = (
+        f"{present.short_number(model.parameters)} parameters; it reads up to "
+        f"{present.number(model.context_length)} tokens at once, about {present.number(words(model.context_length))} "
+        "words."
+    )
+    if option.assumed:
+        small += (
+            f" The memory is for examples of up to {option.assumed} tokens, about {words(option.assumed)} words, and "
+            "depends on how many are read at once; it is computed again once yours are here."
+        )
+    lead = " ".join(option.reasons) or model.note
+    body = (cards.facts(numbers), bar, waiting, cards.text(small, "small"))
+    return cards.card(model.name, *body, badges=badges, lead=lead)
+
+
+def _size(model: Entry, on_disk: float | None) -> tuple[str, str]:
+    package = present.size(model.download_mib)
+    if on_disk is None and model.embedded:
+        return package, "came with the app; unpacked it takes " + present.size(model.parameters * 2 / 2**20)
+    if on_disk is None:
+        return package, "to download"
+    return present.size(on_disk), "on the disk" + (f", unpacked from {package}" if model.embedded else "")
+
+
+def _licence(model: Entry) -> tuple[str, str]:
+    """The licence's name, and in words what it allows."""
+    name = model.licence.partition(" (")[0]
+    return name, "licence; may be used commercially" if model.commercial_use else "licence; not for commercial use"
+
+
+COMPARING = cards.text("Working out what each model needs here. This takes a few seconds, once.", "small")
+SIZES = {"small": "Below 1 billion", "middle": "1 to 4 billion", "large": "Above 4 billion"}
+
+
+def others_table(options: Sequence[Option] | None, chosen_id: str, ready: set[str]) -> str:
+    """All models as a table that sorts and filters, with what each needs here at least. None: not known yet."""
+    if options is None:
+        return COMPARING
+    headers = ("Model", "Here", "Needs at least", "Size", "Licence", "")
+    lines = [_line(option, chosen_id, option.model.id in ready) for option in options]
+    kinds = [_kinds(option, option.model.id in ready) for option in options]
+    table = cards.table(headers, lines, "Models and whether they fit this computer", True, "models", kinds)
+    return cards.filters(_choices(options), "models") + table
+
+
+def _choices(options: Sequence[Option]) -> dict[str, tuple[str, dict[str, str]]]:
+    """What the table can be filtered by: key to (question, value to its words)."""
+    tongues = {code for option in options for code in option.model.languages}
+    named = {code: LANGUAGES.get(code, code) for code in tongues}
+    return {
+        "fit": ("Fit", {key: words for key, (words, _) in FITS.items()} | {"here": "On this computer"}),
+        "size": ("Size", SIZES),
+        "use": ("Licence", {"free": "Commercial use allowed", "open": "No access to ask for"}),
+        "language": ("Language", dict(sorted(named.items(), key=lambda pair: pair[1]))),
+        "task": ("Task", {key: title for key, (title, _) in TASKS.items() if key != "other"}),
+    }
+
+
+def _kinds(option: Option, ready: bool) -> dict[str, list[str]]:
+    """A model's values for each filter."""
+    model = option.model
+    size = "small" if model.parameters < 1e9 else "middle" if model.parameters <= 4.05e9 else "large"
+    return {
+        "fit": [option.fit, *(["here"] if ready else [])],
+        "size": [size],
+        "use": [*(["free"] if model.commercial_use else []), *([] if model.gated else ["open"])],
+        "language": list(model.languages),
+        "task": list(model.good_for),
+    }
+
+
+def _line(option: Option, chosen_id: str, ready: bool) -> tuple[str, ...]:
+    model = option.model
+    if model.id == chosen_id:
+        act = cards.badge("Chosen", "calm")
+    elif option.fit == "no":
+        act = ""
+    else:
+        act = cards.button("Choose", "model", model.id, label=f"Choose {model.name}")
+    least = option.least_mib if isinstance(option, Recommendation) else option.memory.total_mib
+    said = next(iter(option.reasons[0 if option.startable else 1 :]), "")  # whether it is here stands beside its size
+    return (
+        f"<strong>{escape(model.name)}</strong>{cards.text(said, 'small')}",
+        cards.sort_key(list(FITS).index(option.fit)) + cards.badge(*FITS[option.fit]),
+        cards.sort_key(least) + present.size(least),
+        cards.sort_key(model.parameters)
+        + f"{model.parameters / 1e9:.2g} B{cards.text(_download(model, ready), 'small')}",
+        escape(model.licence),
+        act,
+    )
+
+
+def _download(model: Entry, ready: bool) -> str:
+    """How large the files are, and whether they are here."""
+    where = "with the app" if model.embedded else "on this computer" if ready else "to download"
+    return f"{present.size(model.download_mib)} {where}"
