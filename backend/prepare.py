@@ -9,6 +9,7 @@ from pathlib import Path
 
 from backend.data.rows import Row, Source
 from backend.data.split import Split
+from backend.data.windows import Lengths
 from backend.encoded import Encoded
 from backend.errors import ApprenticeError, BadInput
 from backend.rows_on_disk import write_rows
@@ -45,10 +46,10 @@ def prepare_run(
 
     Raises BadInput, naming the first row, when a row can't be turned into tokens or has nothing to learn.
     """
-    encoded = tokeniser.encode_rows(rows, settings.max_length)
-    good = [checked(row, result) for row, result in zip(rows, encoded, strict=True)]
-    train = [good[i] for i in split.train]
-    validation = [good[i] for i in split.validation]
+    lengths = Lengths.of(settings)
+    train, validation = (
+        pieces([rows[i] for i in side], tokeniser, lengths) for side in (split.train, split.validation)
+    )
     watched = [texts(rows[i]) for i in split.validation[:WATCHED] if rows[i].messages]
     data = DataRef(
         name=source.name,
@@ -57,7 +58,7 @@ def prepare_run(
         validation_rows=len(validation),
         train_tokens=sum(row.tokens for row in train),
         learned_tokens=sum(row.learned for row in train),
-        longest=max((row.tokens for row in good), default=0),
+        longest=max((piece.tokens for piece in [*train, *validation]), default=0),
         held_out_prompts=tuple(tuple(chat[:-1]) for chat in watched),
         held_out_answers=tuple(chat[-1]["content"] for chat in watched),
     )
@@ -65,17 +66,24 @@ def prepare_run(
     return PreparedRun(spec, train, validation)
 
 
-def checked(row: Row, result: Encoded | ApprenticeError) -> Encoded:
-    """The encoded row. Raises BadInput naming the row when there is none, or nothing in it to learn."""
+def pieces(rows: Sequence[Row], tokeniser: Tokeniser, lengths: Lengths) -> list[Encoded]:
+    """What the trainer gets of `rows`: long documents as windows. Raises BadInput like `checked`."""
+    encoded = tokeniser.encode_rows(rows)
+    return [piece for row, result in zip(rows, encoded, strict=True) for piece in checked(row, result, lengths)]
+
+
+def checked(row: Row, result: Encoded | ApprenticeError, lengths: Lengths) -> list[Encoded]:
+    """The pieces of an encoded row. Raises BadInput naming the row when there is none, or nothing to learn."""
     if isinstance(result, ApprenticeError):
         raise BadInput(f"Row {row.row} (line {row.line}) can't be used. {result.what}", result.why, result.next)
-    if not result.learned:
+    found = lengths.pieces(row, result)
+    if not all(piece.learned for piece in found):
         raise BadInput(
             f"Row {row.row} (line {row.line}) has nothing to learn.",
-            "No part of its answer is within the longest length." if result.truncated else "It has no answer.",
+            "No part of its answer is within the longest length." if result.learned else "It has no answer.",
             "Leave the row out, or raise the longest length (max_length).",
         )
-    return result
+    return found
 
 
 def texts(row: Row) -> list[dict[str, str]]:

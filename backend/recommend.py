@@ -93,6 +93,7 @@ def recommend(
     task: Task | None = None,
     rows: int | None = None,
     longest: int | None = None,
+    documents: bool = False,
     tokens: int | None = None,
     learned_share: float | None = None,
     language: str | None = None,
@@ -103,13 +104,22 @@ def recommend(
 ) -> Recommendation:
     """The model and settings for `hardware`, and the other models by how well they fit.
 
-    rows, longest (tokens of the longest example), tokens (of all of them), learned_share (the part that is learned)
-    and language (ISO 639-1) describe the data as far as it is known. available: the ids of the models that are on
-    this computer, when no other can be had; None: any can be downloaded. model_id: this model, whatever else fits.
-    compare: also what the other models need, which takes seconds the first time.
+    rows, longest (tokens of the longest example), documents (plain texts, not conversations), tokens (of all of
+    them), learned_share (the part that is learned) and language (ISO 639-1) describe the data as far as it is known.
+    available: the ids of the models that are on this computer, when no other can be had; None: any can be
+    downloaded. model_id: this model, whatever else fits. compare: also what the other models need; takes seconds the
+    first time.
     Raises BadInput for an unknown model_id.
     """
-    data = Data(task=task, rows=rows, longest=longest, tokens=tokens, learned_share=learned_share, language=language)
+    data = Data(
+        task=task,
+        rows=rows,
+        longest=longest,
+        documents=documents,
+        tokens=tokens,
+        learned_share=learned_share,
+        language=language,
+    )
     entries = sorted(catalogue.all(), key=lambda entry: _rank(entry, hardware, data, available), reverse=True)
     wanted = catalogue.find(model_id) if model_id else None
     entry, tailored = (

@@ -15,6 +15,7 @@ from backend.errors import BadSetting
 
 Method = Literal["lora", "qlora", "full"]
 Precision = Literal["bf16", "fp16", "fp32"]
+LongDocuments = Literal["windows", "truncate"]
 
 ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
 ALL_LINEAR = (*ATTENTION, "gate_proj", "up_proj", "down_proj")
@@ -87,6 +88,8 @@ class TrainSettings(Record):
     per_device_train_batch_size: int = Field(8, ge=1, le=512)
     gradient_accumulation_steps: int = Field(1, ge=1, le=512)
     max_length: int = Field(1024, ge=16, le=131_072)  # tokens
+    long_documents: LongDocuments = "windows"
+    window_overlap: int = Field(512, ge=0, le=65_536)  # tokens
     packing: bool = False
     gradient_checkpointing: bool = False
     precision: Precision | Literal["auto"] = "auto"

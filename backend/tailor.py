@@ -7,6 +7,7 @@ Measured for the embedded model (135 M parameters, 200 rows, a processor): adapt
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from backend.catalogue import Entry, Task
 from backend.estimate import Estimate, Rates, estimate, plan_from
@@ -29,6 +30,7 @@ class Data(Record):
     task: Task | None = None
     rows: int | None = None
     longest: int | None = None
+    documents: bool = False  # plain texts, of which long ones are taken as windows
     tokens: int | None = None
     learned_share: float | None = None
     language: str | None = None
@@ -107,6 +109,10 @@ def _base(entry: Entry, hardware: Hardware, data: Data, why: dict[str, str]) -> 
     small = entry.parameters < SMALL_MODEL
     rank, batch = (16, 16) if many else (8, 8)
     length, why["max_length"] = _length(entry, data)
+    windows: dict[str, Any] = {}
+    if data.documents and data.longest is not None and data.longest > length:
+        windows["window_overlap"] = _overlap(length)
+        why["window_overlap"] = "Each piece begins with the last eighth of the one before, so that no thread is lost."
     epochs, why["num_train_epochs"] = _epochs(data.rows)
     counted = f"{data.rows} examples" if data.rows is not None else "up to 1,000 examples"
     why["lora_rank"] = f"Rank {rank} suits {counted}; a higher one learns small data by heart."
@@ -125,21 +131,29 @@ def _base(entry: Entry, hardware: Hardware, data: Data, why: dict[str, str]) -> 
         num_train_epochs=epochs,
         per_device_train_batch_size=batch,
         max_length=length,
+        **windows,
         precision=precision_for(hardware) if card(hardware) else "auto",
     )
 
 
 def _length(entry: Entry, data: Data) -> tuple[int, str]:
+    window = min(WINDOW, entry.context_length)
+    if data.documents and data.longest is not None and data.longest > window:
+        return window, f"Long documents are read in pieces of {window:,} tokens that overlap, each by itself."
     if data.longest is None:
         return ASSUMED, f"{ASSUMED} tokens, about {words(ASSUMED)} words, until the examples are known."
     needed = -(-max(16, data.longest) // 64) * 64
     if needed <= min(LONG, entry.context_length):
         return needed, f"The longest example has {data.longest:,} tokens."
-    cut = min(WINDOW, entry.context_length)
-    return cut, (
+    return window, (
         f"The longest example has {data.longest:,} tokens, too many to learn at once here: what is beyond "
-        f"{cut:,} is cut off. Split long texts into overlapping parts instead."
+        f"{window:,} is cut off. Split long texts into overlapping parts instead."
     )
+
+
+def _overlap(window: int) -> int:
+    """The guide's share: 512 of 4,096 tokens."""
+    return window // 8
 
 
 def _epochs(rows: int | None) -> tuple[float, str]:
@@ -161,6 +175,8 @@ def _from_largest(
     """The guide's ladder: smaller batches, then checkpointing, then at most 1,024 tokens. Ends with the smallest."""
     smallest = _smallest(base)
     short = smallest.changed(max_length=min(1024, smallest.max_length))
+    if data.documents:
+        short = short.changed(window_overlap=_overlap(short.max_length))
     if _needs(entry, smallest, hardware, data, rates).fit.badge != "yes":
         yield smallest
         if short != smallest:

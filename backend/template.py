@@ -27,6 +27,7 @@ from tokenizers import Tokenizer
 
 from backend.chat_template import render
 from backend.data.rows import Message, Row
+from backend.data.windows import Lengths
 from backend.encoded import Encoded, Piece, Rendered, Span, contents, labelled, pieces, tiled
 from backend.errors import ApprenticeError, BadInput, MissingPart
 
@@ -197,8 +198,9 @@ class Tokeniser:
         ids, spans = self._tokens(rendered)
         return labelled(ids, spans, rendered, max_length)
 
-    def encode_rows(self, rows: Iterable[Row], max_length: int | None = None) -> list[Encoded | ApprenticeError]:
-        """`encode` for many rows, on all cores; a row that can't be encoded gives its error in its place."""
+    def encode_rows(self, rows: Iterable[Row]) -> list[Encoded | ApprenticeError]:
+        """Many rows, whole, on all cores: conversations, and documents, of which every token is learned, the
+        end-of-text token included. A row that can't be encoded gives its error in its place."""
         rendered: list[Rendered | ApprenticeError] = []
         for row in rows:
             try:
@@ -216,14 +218,8 @@ class Tokeniser:
                 encoded.append(item)
                 continue
             ids, spans = self._tokens(item, whole.get(index))
-            encoded.append(labelled(ids, spans, item, max_length))
+            encoded.append(labelled(ids, spans, item, None))
         return encoded
-
-    def encode_text(self, text: str, max_length: int | None = None) -> Encoded:
-        """A plain document: every token is learned, the end-of-text token included."""
-        rendered = self._render_text(text)
-        ids, spans = self._tokens(rendered)
-        return labelled(ids, spans, rendered, max_length)
 
     def prompt_ids(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] | None = None) -> list[int]:
         """What the model reads before it answers: the conversation with the generation prompt."""
@@ -248,6 +244,13 @@ class Tokeniser:
         ids, spans = self._tokens(rendered)
         encoded = labelled(ids, spans, rendered, max_length)
         return pieces(rendered.text, spans, encoded.labels, contents(rendered.text, self._plain(messages)), _CUT)
+
+    def document_pieces(self, row: Row, lengths: Lengths) -> list[Piece]:
+        """The parts of a document that are trained, each with its text."""
+        rendered = self._render_text(row.text or "")
+        ids, spans = self._tokens(rendered)
+        parts = [(rendered.text[spans[a][0] : spans[b - 1][1]], b - a) for a, b in lengths.spans(row, len(ids))]
+        return [Piece(text.replace(_CUT, ""), "learned", tokens) for text, tokens in parts]
 
     def _render_text(self, text: str) -> Rendered:
         whole = str(self._plain(text)) + self.eos_token

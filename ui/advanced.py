@@ -19,6 +19,7 @@ CHOICES = {
         ("Attention only", "attention"),
         ("Those this model needs", NEEDED),
     ],
+    "long_documents": [("In pieces that overlap", "windows"), ("Only their beginning", "truncate")],
     "lr_scheduler_type": [("Cosine", "cosine"), ("Linear", "linear"), ("Constant", "constant")],
 }
 

@@ -13,6 +13,8 @@ from typing import Any
 from backend.data.brought import Accepted, Brought, examine, must_fit
 from backend.data.fix import USUAL, write
 from backend.data.load import load
+from backend.data.measure import Measurer
+from backend.data.windows import Lengths
 from backend.errors import ApprenticeError, BadInput, MissingPart, RunProblem
 from backend.hardware import load_hardware
 from backend.settings import Workspace
@@ -52,8 +54,10 @@ def check(options: argparse.Namespace, workspace: Workspace) -> Answer:
         f"{p.severity}: " + (f"line {p.line}, row {p.row}: " if p.row else "") + p.message
         for p in found.report.problems
     ]
-    ready = f"{found.report.usable} of {found.report.rows} examples are ready. {found.report.split.sentence}"
-    return Answer(found.report.to_json(), "\n".join([*lines, ready]))
+    report = found.report
+    ready = f"{report.usable} of {report.rows} examples are ready. {report.split.sentence}"
+    pieces = report.tokens.sentence if report.tokens else ""
+    return Answer(report.to_json(), "\n".join(filter(None, [*lines, ready, pieces])))
 
 
 def fix(options: argparse.Namespace, workspace: Workspace) -> Answer:
@@ -76,8 +80,8 @@ def brought_for(
     dataset, test = load(path), load(validation) if validation else None
     if test:
         must_fit(test, dataset)
-    tokeniser = ready_tokeniser(Services(workspace), model_id)
-    return examine("", path.name, dataset, tokeniser, max_length, accepted or {}, test)
+    measurer = Measurer(ready_tokeniser(Services(workspace), model_id))
+    return examine("", path.name, dataset, measurer, Lengths(max_length), accepted or {}, test)
 
 
 def ready_tokeniser(services: Services, model_id: str | None) -> Any:

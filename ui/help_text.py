@@ -28,6 +28,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "per_device_train_batch_size",
         "gradient_accumulation_steps",
         "max_length",
+        "long_documents",
+        "window_overlap",
         "packing",
         "validation_fraction",
     ),
@@ -144,6 +146,18 @@ SETTINGS: dict[str, Help] = {
         "maximum length in tokens",
         "What is beyond this is cut off. A token is about three quarters of an English word. Longer needs more "
         "memory.",
+    ),
+    "long_documents": Help(
+        "Documents longer than that",
+        "sliding windows or truncation",
+        "Windows divide a long plain text into pieces that overlap, so that all of it is learned, each piece by "
+        "itself. Truncate keeps its beginning only. Conversations are never divided.",
+    ),
+    "window_overlap": Help(
+        "What two pieces share",
+        "overlap of the windows, in tokens",
+        "Each piece of a long document begins with the end of the one before: so many tokens, at most half a piece. "
+        "More keeps longer threads of thought and takes longer.",
     ),
     "packing": Help(
         "Fill the rows up",

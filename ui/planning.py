@@ -31,19 +31,20 @@ def plan(
     """
     sides = parts(brought, settings)
     tokens = brought.fixed_report.tokens
-    steps = schedule(max(1, len(sides.train)), len(sides.validation), settings)
+    train, validation = brought.pieces(sides.train), brought.pieces(sides.validation)
+    steps = schedule(max(1, train), validation, settings)
     precision = precision_for(hardware) if settings.precision == "auto" else settings.precision
     step = plan_from(settings, precision, longest=tokens.longest if tokens else None)
-    read = steps.total * settings.effective_batch * (tokens.total / len(brought.dataset.rows) if tokens else 0.0)
+    read = steps.total * settings.effective_batch * (tokens.total / max(1, tokens.pieces) if tokens else 0.0)
     needed = estimate(entry.architecture, step, hardware, tokens=read, rates=rates)
     return Plan(
         settings=settings,
         model_name=entry.name,
         data_name=brought.name,
-        train_rows=len(sides.train),
-        validation_rows=len(sides.validation),
+        train_rows=train,
+        validation_rows=validation,
         learned_tokens=tokens.learned if tokens else 0,
-        longest=tokens.longest if tokens else 0,
+        longest=min(tokens.longest, settings.max_length) if tokens else 0,
         steps=steps.total,
         evaluations=len(steps.evaluations),
         seconds=(needed.time.low, needed.time.high) if needed.time and tokens else None,
@@ -51,6 +52,7 @@ def plan(
         memory_mib=needed.memory.total_mib,
         memory_parts=needed.memory.parts,
         have_mib=needed.fit.has_mib,
+        notes=tuple(filter(None, [tokens.sentence if tokens else ""])),
         blocked=blocked(brought, why_not, needed),
     )
 
@@ -94,6 +96,7 @@ def told(brought: Brought | None) -> dict[str, Any]:
         "longest": tokens.longest,
         "tokens": tokens.total,
         "learned_share": share,
+        "documents": tokens.documents > 0,
     }
 
 
@@ -133,7 +136,8 @@ def shortened(preview: Preview) -> Preview:
     messages = [
         {**m, "content": cut(m["content"])} if isinstance(m.get("content"), str) else m for m in preview.messages
     ]
-    return Preview(messages, [Piece(cut(piece.text), piece.kind, piece.tokens) for piece in preview.pieces])
+    pieces = [Piece(cut(piece.text), piece.kind, piece.tokens) for piece in preview.pieces]
+    return Preview(messages, pieces, preview.note)
 
 
 def run_line(job: Job, folder: Path) -> RunLine:

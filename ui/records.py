@@ -43,10 +43,12 @@ class DataState:
 
 @dataclass(frozen=True)
 class Preview:
-    """One row: its conversation, and its tokens by what is learned and what is only read."""
+    """One row: its conversation, and its tokens by what is learned and what is only read. A long document has one
+    piece for each window; note says so."""
 
     messages: list[Message]
     pieces: list[Piece]
+    note: str = ""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from backend.catalogue import TASKS, Task
 from backend.chat import Proof
 from backend.data.brought import Brought
 from backend.data.shelf import Kept, Shelf
-from backend.encoded import Piece
+from backend.data.windows import UNLIMITED, Lengths
 from backend.errors import ApprenticeError, BadInput, MissingPart, RunProblem
 from backend.estimate import Rates
 from backend.recommend import Option, Recommendation, recommend
@@ -182,8 +182,8 @@ class Services:
         """Deletes a data set; runs keep the rows that they practise on. Raises BadInput when it is not here."""
         self.shelf.remove(data_id)
 
-    def brought(self, data_id: str, model_id: str = "", max_length: int | None = None) -> Brought:
-        return self.shelf.open(data_id, self.tokeniser(model_id), max_length)
+    def brought(self, data_id: str, model_id: str = "", lengths: Lengths = UNLIMITED) -> Brought:
+        return self.shelf.open(data_id, self.tokeniser(model_id), lengths)
 
     def data(self, data_id: str, model_id: str = "") -> DataState:
         return planning.data_state(self.brought(data_id, model_id))
@@ -211,14 +211,14 @@ class Services:
             raise BadInput("The tokens can't be shown yet.", self.not_ready(model_id))
         one = rows[row - 1]
         if one.text is not None:
-            pieces = [Piece(one.text, "learned", tokeniser.encode_text(one.text).tokens)]
-            return planning.shortened(Preview([], pieces))
+            pieces = tokeniser.document_pieces(one, UNLIMITED)
+            return planning.shortened(Preview([], pieces, UNLIMITED.sentence(1, len(pieces))))
         return planning.shortened(Preview(one.messages, tokeniser.pieces(one.messages, one.tools)))
 
     # Training
 
     def plan(self, data_id: str, model_id: str, settings: TrainSettings) -> Plan:
-        brought = self.brought(data_id, model_id, settings.max_length)
+        brought = self.brought(data_id, model_id, Lengths.of(settings))
         entry, why_not = catalogue.find(self._chosen(model_id)), self.not_ready(model_id)
         return planning.plan(
             brought,
@@ -236,7 +236,7 @@ class Services:
         model_id = self._chosen(model_id)
         model = models.reference(self.workspace, model_id)
         tokeniser = models.tokeniser(self.workspace, model_id)
-        brought = self.shelf.open(data_id, tokeniser, settings.max_length)
+        brought = self.shelf.open(data_id, tokeniser, Lengths.of(settings))
         if brought.blocked:
             raise BadInput("Training can't begin with these examples.", brought.blocked, "Mend them first.")
         name = name[:100] or planning.run_name(brought.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -9,11 +10,12 @@ from typing import Any, Literal
 from backend.data import duplicates
 from backend.data.check import check, without_errors
 from backend.data.fix import FIXABLE, Fixed, apply
+from backend.data.measure import Measurer
 from backend.data.report import Report, TestFile
 from backend.data.rows import DataSet, Problem, Row
 from backend.data.split import FRACTION, Split, split, split_with
+from backend.data.windows import Lengths
 from backend.errors import BadInput
-from backend.template import Tokeniser
 
 Accepted = dict[str, Literal["all"] | list[int]]  # kind of problem -> for all rows, or for these
 
@@ -52,6 +54,14 @@ class Brought:
             return split_with(self.dataset.rows, self.test.rows, self._together)
         return split(self.dataset.rows, fraction, seed, self._together)
 
+    def pieces(self, positions: Sequence[int]) -> int:
+        """Rows that the trainer gets for these positions: more than they are where documents become windows."""
+        sides = [(self.fixed_report.tokens, [i for i in positions if i < len(self.dataset.rows)])]
+        if self.test:
+            sides.append((self.test.report.tokens, [i for i in positions if i >= len(self.dataset.rows)]))
+        rows = self.rows
+        return sum(tokens.pieces_of([rows[i] for i in side]) if tokens else len(side) for tokens, side in sides)
+
     @cached_property
     def _together(self) -> list[list[int]]:
         return duplicates.find(self.rows).together
@@ -76,14 +86,14 @@ def examine(
     data_id: str,
     name: str,
     original: DataSet,
-    tokeniser: Tokeniser | None,
-    max_length: int | None,
+    measurer: Measurer | None,
+    lengths: Lengths,
     accepted: Accepted,
     validation: DataSet | None = None,
 ) -> Brought:
     """Checks, fixes as accepted, and checks what came out. validation: the test file that the person brought; its
     rows are checked too, and those with an error are left out. Raises BadSetting for a kind without a fix."""
-    for_model: dict[str, Any] = {"tokeniser": tokeniser, "max_length": max_length}
+    for_model: dict[str, Any] = {"measurer": measurer, "lengths": lengths}
     test = None
     if validation is not None:
         of_test = check(validation, **for_model)

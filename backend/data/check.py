@@ -13,14 +13,16 @@ from backend.data import (
     checks_tokens,
     duplicates,
 )
-from backend.data.checks_tokens import Encoder, Tokens
+from backend.data.checks_tokens import Tokens
 from backend.data.duplicates import Duplicates
 from backend.data.kinds import problem
+from backend.data.measure import Measurer
 from backend.data.memory import without_gc
 from backend.data.options import Cancelled
 from backend.data.report import DuplicateRows, Report, SplitRows, TestFile
 from backend.data.rows import DataSet, Problem, Row
 from backend.data.split import Split, split, split_with
+from backend.data.windows import UNLIMITED, Lengths
 
 _SLICE = 4096  # rows between two looks at `cancelled`
 _LINES = 8  # named at most
@@ -29,8 +31,8 @@ _LINES = 8  # named at most
 def check(
     dataset: DataSet,
     *,
-    tokeniser: Encoder | None = None,
-    max_length: int | None = None,
+    measurer: Measurer | None = None,
+    lengths: Lengths = UNLIMITED,
     model_languages: tuple[str, ...] | None = None,
     validation: TestFile | None = None,
     progress: Callable[[float], None] | None = None,
@@ -38,32 +40,32 @@ def check(
 ) -> Report:
     """The report on `dataset`: every row, every check.
 
-    tokeniser: the chosen model's; without it nothing about tokens or its template is said. max_length: tokens a
-    row may have. model_languages: ISO 639-1 codes. validation: the test file that the person brought.
-    progress: told how far we are, 0 to 1. Raises Cancelled soon after `cancelled` says so.
+    measurer: of the chosen model; without it nothing about tokens or its template is said. lengths: how long a row
+    may be, and what becomes of a longer one. model_languages: ISO 639-1 codes. validation: the test file that the
+    person brought. progress: told how far we are, 0 to 1. Raises Cancelled soon after `cancelled` says so.
     """
     tick = _Ticker(progress, cancelled)
     with without_gc():
-        return _check(dataset, tokeniser, max_length, model_languages, validation, tick)
+        return _check(dataset, measurer, lengths, model_languages, validation, tick)
 
 
 def _check(
     dataset: DataSet,
-    tokeniser: Encoder | None,
-    max_length: int | None,
+    measurer: Measurer | None,
+    lengths: Lengths,
     model_languages: tuple[str, ...] | None,
     validation: TestFile | None,
     tick: _Ticker,
 ) -> Report:
     rows = dataset.rows
     problems = list(dataset.problems)
-    control_markers = tokeniser.control_markers if tokeniser else ()
+    control_markers = measurer.control_markers if measurer else ()
     problems += row_problems(rows, control_markers, tick.part(0.0, 0.3, len(rows)))
     problems += checks_answers.find(rows)
     good = without_errors(rows, problems)
-    tokens = Tokens() if tokeniser else None
-    if tokeniser and tokens is not None:
-        problems += checks_tokens.find(good, tokeniser, max_length, tokens, tick.part(0.3, 0.8, len(good)))
+    tokens = Tokens(lengths) if measurer else None
+    if measurer and tokens is not None:
+        problems += checks_tokens.find(good, measurer, tokens, tick.part(0.3, 0.8, len(good)))
         good = without_errors(good, problems)
     tick(0.8)
     problems += checks_file.find(good, model_languages)

@@ -4,96 +4,97 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from backend.data.kinds import problem
+from backend.data.measure import Measure, Measurer
 from backend.data.rows import Problem, Row
-from backend.encoded import IGNORED, Encoded
+from backend.data.windows import UNLIMITED, Lengths
 from backend.errors import ApprenticeError
 
 VERY_LONG = 8192  # tokens (the guide's number)
 _BATCH = 512  # rows tokenised at a time
 
 
-class Encoder(Protocol):
-    """What the checks need of backend.template.Tokeniser."""
-
-    @property
-    def control_markers(self) -> tuple[str, ...]: ...
-
-    def encode_rows(self, rows: Sequence[Row], max_length: int | None = None) -> list[Encoded | ApprenticeError]: ...
-
-
 @dataclass(slots=True)
 class Tokens:
-    """Counts over the usable rows. total and learned: as trained, so cut to max_length; longest: uncut.
-    truncated: rows that are cut. lengths: row number to its uncut length."""
+    """Counts over the usable rows. total, learned and pieces (rows that the trainer gets): as trained, so cut or in
+    windows; longest: uncut. truncated: rows that are cut. documents: rows that are plain texts and taken as windows.
+    lengths: row number to its uncut length."""
 
+    limits: Lengths = UNLIMITED
     total: int = 0
     learned: int = 0
     longest: int = 0
     truncated: int = 0
+    documents: int = 0
+    pieces: int = 0
     lengths: dict[int, int] = field(default_factory=dict)
 
-    def add(self, row: Row, encoded: Encoded, max_length: int | None) -> None:
+    def add(self, row: Row, measure: Measure) -> None:
         """Count one usable row."""
-        limit = max_length or encoded.tokens
-        self.total += min(encoded.tokens, limit)
-        self.learned += _learned(encoded, limit)
-        self.longest = max(self.longest, encoded.tokens)
-        self.truncated += encoded.tokens > limit
-        self.lengths[row.row] = encoded.tokens
+        parts = self.limits.spans(row, measure.tokens)
+        self.total += sum(end - start for start, end in parts)
+        self.learned += sum(measure.learned(start, end) for start, end in parts)
+        self.longest = max(self.longest, measure.tokens)
+        self.truncated += parts[-1][1] < measure.tokens
+        self.documents += self.limits.windowed(row)
+        self.pieces += len(parts)
+        self.lengths[row.row] = measure.tokens
+
+    def pieces_of(self, rows: Sequence[Row]) -> int:
+        """Rows that the trainer gets of `rows`, which are some of those counted."""
+        return sum(len(self.limits.spans(row, self.lengths.get(row.row, 1))) for row in rows)
+
+    @property
+    def sentence(self) -> str:
+        """What becomes of long documents, "" when there are none."""
+        return self.limits.sentence(self.documents, self.pieces)
 
 
 def find(
-    rows: Sequence[Row],
-    tokeniser: Encoder,
-    max_length: int | None,
-    tokens: Tokens,
-    tick: Callable[[int], None] = lambda done: None,
+    rows: Sequence[Row], measurer: Measurer, tokens: Tokens, tick: Callable[[int], None] = lambda done: None
 ) -> Iterator[Problem]:
     """Problems of `rows` against the model; the usable ones are counted into `tokens`. tick: rows done so far."""
     for start in range(0, len(rows), _BATCH):
         batch = rows[start : start + _BATCH]
-        for row, encoded in zip(batch, tokeniser.encode_rows(batch), strict=True):
-            if isinstance(encoded, ApprenticeError):
-                yield problem(row, "template_refuses", " ".join(filter(None, (encoded.what, encoded.why))))
+        for row, measure in zip(batch, measurer.measure(batch), strict=True):
+            if isinstance(measure, ApprenticeError):
+                yield problem(row, "template_refuses", " ".join(filter(None, (measure.what, measure.why))))
                 continue
-            found = list(_of_row(row, encoded, max_length))
+            found = list(_of_row(row, measure, tokens.limits))
             if all(p.severity != "error" for p in found):
-                tokens.add(row, encoded, max_length)
+                tokens.add(row, measure)
             yield from found
         tick(min(start + _BATCH, len(rows)))
 
 
-def _of_row(row: Row, encoded: Encoded, max_length: int | None) -> Iterator[Problem]:
-    limit = max_length or encoded.tokens
-    learned, kept = encoded.learned, _learned(encoded, limit)
+def _of_row(row: Row, measure: Measure, limits: Lengths) -> Iterator[Problem]:
+    whole, learned = measure.tokens, measure.learned()
     if not learned:
         yield problem(
             row, "nothing_to_learn", "The model's template marks nothing in this row as an answer to learn."
         )
         return
-    if encoded.skipped_turns:
+    if measure.skipped_turns:
         message = (
-            f"{encoded.skipped_turns} of the answers are only read: the template writes earlier turns differently."
+            f"{measure.skipped_turns} of the answers are only read: the template writes earlier turns differently."
         )
         yield problem(row, "turn_not_learned", message)
+    if limits.windowed(row):
+        return
+    limit = limits.max_length or whole
+    kept = measure.learned(0, limit)
     if not kept:
-        message = f"The row has {encoded.tokens:,} tokens; cut at {limit:,} nothing of its answer is left."
+        message = f"The row has {whole:,} tokens; cut at {limit:,} nothing of its answer is left."
         yield problem(row, "answer_vanishes", message)
-    elif encoded.tokens > limit:
+    elif whole > limit:
         lost = (
             f"{learned - kept:,} of the {learned:,} learned tokens are cut off"
             if kept < learned
             else "the end is cut off"
         )
-        message = f"The row has {encoded.tokens:,} tokens, more than the {limit:,} allowed: {lost}."
+        message = f"The row has {whole:,} tokens, more than the {limit:,} allowed: {lost}."
         yield problem(row, "too_long", message)
-    if encoded.tokens > VERY_LONG:
-        message = f"The row has {encoded.tokens:,} tokens. Beyond {VERY_LONG:,} training needs much memory and time."
+    if min(whole, limit) > VERY_LONG:
+        message = f"The row has {whole:,} tokens. Beyond {VERY_LONG:,} training needs much memory and time."
         yield problem(row, "very_long", message)
-
-
-def _learned(encoded: Encoded, limit: int) -> int:
-    return sum(label != IGNORED for label in encoded.labels[:limit])

@@ -15,12 +15,14 @@ from typing import Any, Literal
 import orjson
 
 from backend.data import checks_answers, checks_content, checks_file, checks_structure, checks_tokens, duplicates
-from backend.data.checks_tokens import Encoder, Tokens
+from backend.data.checks_tokens import Tokens
 from backend.data.conversation import content
 from backend.data.kinds import KINDS
+from backend.data.measure import Measurer
 from backend.data.mend import Mend, mends, with_system, without_system
 from backend.data.report import Report
 from backend.data.rows import DataSet, Problem, Row
+from backend.data.windows import UNLIMITED, Lengths
 from backend.errors import BadSetting, WorkspaceProblem
 
 Accepted = Mapping[str, "Literal['all'] | Set[int]"]  # kind: "all", or the numbers of the rows
@@ -77,10 +79,10 @@ def apply(
     report: Report,
     accept: Accepted,
     *,
-    tokeniser: Encoder | None = None,
-    max_length: int | None = None,
+    measurer: Measurer | None = None,
+    lengths: Lengths = UNLIMITED,
 ) -> Fixed:
-    """`dataset` with the accepted fixes. Give the tokeniser and max_length that the report was made with.
+    """`dataset` with the accepted fixes. Give the measurer and the lengths that the report was made with.
 
     Raises BadSetting for a kind that has no fix.
     """
@@ -96,7 +98,7 @@ def apply(
         raise BadSetting(
             f"There is no fix for {unknown[0]!r}.", "", "The kinds that have one are: " + ", ".join(FIXABLE) + "."
         )
-    work = _Work(dataset, accept, tokeniser, max_length)
+    work = _Work(dataset, accept, measurer, lengths)
     problems: Iterable[Problem] = report.problems
     for _ in range(_PASSES):
         if not work.mend([*problems, *work.everywhere()]):
@@ -129,10 +131,10 @@ def write(fixed: Fixed, path: Path) -> Path:
 class _Work:
     """The rows on their way, with the changes made so far."""
 
-    def __init__(self, dataset: DataSet, accept: Accepted, tokeniser: Encoder | None, max_length: int | None) -> None:
+    def __init__(self, dataset: DataSet, accept: Accepted, measurer: Measurer | None, lengths: Lengths) -> None:
         self.rows = list(dataset.rows)
-        self._accept, self._tokeniser, self._max_length = accept, tokeniser, max_length
-        self._faults = checks_content.text_faults(tokeniser.control_markers if tokeniser else ())
+        self._accept, self._measurer, self._lengths = accept, measurer, lengths
+        self._faults = checks_content.text_faults(measurer.control_markers if measurer else ())
         self._mended: set[int] = set()
         self._waiting: list[Problem] = []
         self.changes = list(_unread(dataset))
@@ -170,10 +172,10 @@ class _Work:
         yield from checks_content.find(mended, self._faults)
         yield from checks_answers.find(self.rows)
         yield from checks_file.system_messages(self.rows)
-        if self._tokeniser is None:
+        if self._measurer is None:
             yield from self._waiting
         else:
-            yield from checks_tokens.find(mended, self._tokeniser, self._max_length, Tokens())
+            yield from checks_tokens.find(mended, self._measurer, Tokens(self._lengths))
         if "duplicate" in self._accept or "near_duplicate" in self._accept:
             yield from duplicates.problems(self.rows)
 

@@ -67,7 +67,7 @@ class Report:
     def to_json(self) -> dict[str, Any]:
         """The report as `check --json` prints it. Token counts are null when no model was chosen."""
         tokens = self.tokens
-        names = ("total", "learned", "longest", "truncated")
+        names = ("total", "learned", "longest", "truncated", "documents", "pieces")
         return {
             "name": self.source.name,
             "format": self.source.format,

@@ -20,8 +20,10 @@ from typing import Any, Literal
 from backend.data.brought import Brought, examine, must_fit, unread
 from backend.data.fix import FIXABLE
 from backend.data.load import load
+from backend.data.measure import Measurer
 from backend.data.options import ReadOptions
 from backend.data.rows import DataSet
+from backend.data.windows import UNLIMITED, Lengths
 from backend.errors import ApprenticeError, BadInput, WorkspaceProblem
 from backend.manifest import digest
 from backend.settings import child, new_id
@@ -44,6 +46,7 @@ class Shelf:
         self._root = root
         self._read: dict[str, DataSet] = {}
         self._examined: dict[object, Brought] = {}
+        self._measured: tuple[tuple[str, Tokeniser | None], Measurer | None] = ("", None), None
         self._lock = threading.RLock()
 
     def add(self, path: Path, name: str, options: ReadOptions | None = None) -> str:
@@ -142,21 +145,26 @@ class Shelf:
                 self._read = {data_id: dataset}
             return dataset
 
-    def open(self, data_id: str, tokeniser: Tokeniser | None, max_length: int | None) -> Brought:
+    def open(self, data_id: str, tokeniser: Tokeniser | None, lengths: Lengths = UNLIMITED) -> Brought:
         """The data set as it stands for a model (None: not yet known), kept in memory until something changes."""
         about = self._about(data_id)
-        key = (data_id, tokeniser, max_length, json.dumps(about, sort_keys=True))
+        key = (data_id, tokeniser, lengths, json.dumps(about, sort_keys=True))
         with self._lock:
             found = self._examined.get(key)
             if found is None:
                 original, validation = self.original(data_id), self._validation(data_id, about)
-                found = examine(
-                    data_id, about["name"], original, tokeniser, max_length, about["accepted"], validation
-                )
+                measurer = self._measurer(data_id, tokeniser)
+                found = examine(data_id, about["name"], original, measurer, lengths, about["accepted"], validation)
                 if len(self._examined) > 3:
                     self._examined.clear()
                 self._examined[key] = found
             return found
+
+    def _measurer(self, data_id: str, tokeniser: Tokeniser | None) -> Measurer | None:
+        """The one of this data set and model, so that no row is tokenised again for another length or fix."""
+        if self._measured[0] != (data_id, tokeniser):
+            self._measured = (data_id, tokeniser), Measurer(tokeniser) if tokeniser else None
+        return self._measured[1]
 
     def accept(self, data_id: str, kind: str, rows: Literal["all"] | list[int]) -> None:
         """Accepts the fix of one kind of problem, for all rows or for more rows."""

@@ -149,6 +149,8 @@ def test_settings_follow_the_amount_and_length_of_the_data() -> None:
     long = recommend(machine("rtx4090"), longest=20_000)
     assert long.settings.max_length == 4096
     assert "overlapping parts" in long.why["max_length"]
+    documents = recommend(machine("rtx4090"), longest=50_000, documents=True).settings
+    assert (documents.long_documents, documents.max_length, documents.window_overlap) == ("windows", 4096, 512)
 
 
 def test_smaller_batches_are_made_up_for_by_accumulation() -> None:

@@ -63,10 +63,10 @@ class WordTokeniser:
 
     control_markers = ("<|im_end|>", "[MARK]")
 
-    def encode_rows(self, rows: Sequence[Row], max_length: int | None = None) -> list[Encoded | ApprenticeError]:
-        return [self._encode(row, max_length) for row in rows]
+    def encode_rows(self, rows: Sequence[Row]) -> list[Encoded | ApprenticeError]:
+        return [self._encode(row) for row in rows]
 
-    def _encode(self, row: Row, max_length: int | None) -> Encoded | ApprenticeError:
+    def _encode(self, row: Row) -> Encoded | ApprenticeError:
         labels: list[int] = []
         for number, message in enumerate(row.messages):
             if number and message["role"] == "system":
@@ -75,5 +75,4 @@ class WordTokeniser:
             learned = message["role"] == "assistant" and "unlearnable" not in message["content"]
             labels += [-100, *([7] * words if learned else [-100] * words)]
         labels += [7] * len((row.text or "").split())
-        limit = max_length or len(labels)
-        return Encoded([7] * len(labels[:limit]), labels[:limit], len(labels) > limit)
+        return Encoded([7] * len(labels), labels)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from backend.data.check import check, summary
+from backend.data.measure import Measurer
 from backend.data.options import Cancelled
 from backend.data.rows import DataSet, Message, Problem, Row
+from backend.data.windows import Lengths
 from tests.backend.data.builders import SYSTEM, WordTokeniser, answer, chat, clean_rows, dataset, question
 
 LONG = "This answer is as long as the answers in this file usually are, so that its length is no matter at all."
@@ -130,7 +132,7 @@ def test_what_the_model_can_not_take_is_said_with_its_reason() -> None:
     rows[5] = chat(6, S, ("user", "Say the unlearnable thing to me?"), ("assistant", "unlearnable " * 20))
     rows[7] = chat(8, S, ("user", "long " * 200), A)
     rows[9] = chat(10, S, ("user", "How much can you write for me?"), ("assistant", "word " * 200))
-    report = check(dataset(rows), tokeniser=WordTokeniser(), max_length=100)
+    report = check(dataset(rows), measurer=Measurer(WordTokeniser()), lengths=Lengths(100))
     found = {(p.row, p.kind): p for p in report.problems if p.row}
     assert set(found) >= {
         (3, "template_refuses"),
@@ -148,15 +150,15 @@ def test_what_the_model_can_not_take_is_said_with_its_reason() -> None:
 
 
 def test_rows_beyond_eight_thousand_tokens_are_worth_a_word() -> None:
-    rows = [*clean_rows(3), Row(4, 4, text="word " * 9000)]
-    report = check(dataset(rows), tokeniser=WordTokeniser(), max_length=None)
+    rows = [*clean_rows(3), chat(4, ("system", SYSTEM), question(4), ("assistant", "word " * 9000))]
+    report = check(dataset(rows), measurer=Measurer(WordTokeniser()))
     assert about_rows(report.problems) == [(4, "very_long")]
 
 
 def test_markers_of_the_chosen_model_are_known() -> None:
     row = chat(1, Q, ("assistant", LONG + " [MARK]"))
     assert "control_marker" not in check(dataset([row])).counts()
-    assert "control_marker" in check(dataset([row]), tokeniser=WordTokeniser()).counts()
+    assert "control_marker" in check(dataset([row]), measurer=Measurer(WordTokeniser())).counts()
 
 
 def test_the_language_is_compared_with_the_models_only_when_plain() -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from backend.data import fix
 from backend.data.check import check
 from backend.data.fix import FIXABLE, Fixed
+from backend.data.measure import Measurer
 from backend.data.rows import DataSet, Problem, Row
 from backend.errors import BadSetting, WorkspaceProblem
 from tests.backend.data.builders import SYSTEM, WordTokeniser, chat, clean_row, clean_rows, dataset
@@ -110,13 +111,13 @@ def test_of_duplicates_the_first_is_kept() -> None:
 
 def test_a_mend_that_cures_what_the_model_refused_keeps_the_row() -> None:
     data = dataset([*clean_rows(5), chat(6, *PLANTED["system_not_first"])])
-    tokeniser = WordTokeniser()
-    report = check(data, tokeniser=tokeniser)
+    measurer = Measurer(WordTokeniser())
+    report = check(data, measurer=measurer)
     assert "template_refuses" in report.counts()
     accept = {"template_refuses": "all", "system_not_first": "all"}
-    fixed = fix.apply(data, report, accept, tokeniser=tokeniser)  # type: ignore[arg-type]
+    fixed = fix.apply(data, report, accept, measurer=measurer)  # type: ignore[arg-type]
     assert [row.row for row in fixed.dataset.rows] == [1, 2, 3, 4, 5, 6]
-    alone = fix.apply(data, report, {"template_refuses": "all"}, tokeniser=tokeniser)
+    alone = fix.apply(data, report, {"template_refuses": "all"}, measurer=measurer)
     assert [row.row for row in alone.dataset.rows] == [1, 2, 3, 4, 5]
 
 

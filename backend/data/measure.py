@@ -1,0 +1,61 @@
+"""Rows measured in tokens for one model, each once, whatever length is then allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from backend.data.rows import Row
+from backend.encoded import IGNORED, Encoded, Span
+from backend.errors import ApprenticeError
+
+
+class Encoder(Protocol):
+    """What is needed of backend.template.Tokeniser."""
+
+    @property
+    def control_markers(self) -> tuple[str, ...]: ...
+
+    def encode_rows(self, rows: Sequence[Row]) -> list[Encoded | ApprenticeError]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A whole row in tokens. runs: start and end of each run of learned ones."""
+
+    tokens: int
+    runs: tuple[Span, ...]
+    skipped_turns: int = 0
+
+    @classmethod
+    def of(cls, encoded: Encoded) -> Measure:
+        edges = np.flatnonzero(np.diff(np.array(encoded.labels) != IGNORED, prepend=False, append=False)).tolist()
+        return cls(encoded.tokens, tuple(zip(edges[::2], edges[1::2], strict=True)), encoded.skipped_turns)
+
+    def learned(self, start: int = 0, end: int | None = None) -> int:
+        """Learned tokens from `start` up to `end` (None: all that follow)."""
+        end = self.tokens if end is None else end
+        return sum(max(0, min(b, end) - max(a, start)) for a, b in self.runs)
+
+
+class Measurer:
+    """Measures rows, and remembers them: the same row (the same object) is never encoded twice."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+        self._known: dict[int, tuple[Row, Measure | ApprenticeError]] = {}  # the row is held, so that its id is
+
+    @property
+    def control_markers(self) -> tuple[str, ...]:
+        return self._encoder.control_markers
+
+    def measure(self, rows: Sequence[Row]) -> list[Measure | ApprenticeError]:
+        """Each row's measure, or why the model's template does not take it."""
+        new = [row for row in rows if id(row) not in self._known]
+        for row, encoded in zip(new, self._encoder.encode_rows(new), strict=True):
+            found = encoded if isinstance(encoded, ApprenticeError) else Measure.of(encoded)
+            self._known[id(row)] = row, found
+        return [self._known[id(row)][1] for row in rows]
