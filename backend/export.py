@@ -2,6 +2,7 @@
 
     adapter      the LoRA adapter with tokenizer, template and a card, as a folder and as a zip of it
     merged       the whole model as safetensors, likewise
+    script       one Python file with its data, that trains the same thing without this project (see script.py)
     gguf:TYPE    one GGUF file for llama.cpp, Ollama, LM Studio; TYPE is one of `gguf.TYPES`
 
 Everything is made in the job's own folder and moves to WORKSPACE/exports/<job id>/ only when all proofs have passed.
@@ -15,7 +16,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from backend import gguf, manifest, model_card, model_folder, proofs
+from backend import gguf, manifest, model_card, model_folder, proofs, script
 from backend.chat import Chat
 from backend.export_order import Order, Stopped
 from backend.merge import merge
@@ -27,9 +28,9 @@ _UNTRIED = "The file was not tried here, because llama-cpp-python is not install
 def run(context: Any) -> dict[str, Any]:
     """Makes the export that `context.spec` asks for (see `export_order.ExportSpec`); {} when it was stopped.
 
-    Gives {to, files, folder, parity, merge, smoke, proofs}: `files` of {name, bytes, sha256} and `folder` (its name,
-    or "") lie in WORKSPACE/exports/<job id>/; `proofs` are {ok, sentence}, in order; `merge` and `smoke` are there
-    where the form has them. Raises BadSetting, RunProblem, MissingPart, NotEnough, ExportFailed.
+    Gives {to, files, folder, parity, merge, smoke, same, proofs}: `files` of {name, bytes, sha256} and `folder` (its
+    name, or "") lie in WORKSPACE/exports/<job id>/; `proofs` are {ok, sentence}, in order; each is there by its
+    name too, where the form has it. Raises BadSetting, RunProblem, MissingPart, NotEnough, ExportFailed.
     """
     order = Order.of(context)
     shutil.rmtree(order.work, ignore_errors=True)
@@ -37,7 +38,7 @@ def run(context: Any) -> dict[str, Any]:
     try:
         order.phase("Checking", 0, 1)
         order.check()
-        {"adapter": _adapter, "merged": _merged}.get(order.to, _gguf)(order)
+        {"adapter": _adapter, "merged": _merged, "script": _script}.get(order.to, _gguf)(order)
         order.phase("Saving", 0, 1)
         return _given_away(order)
     except Stopped:
@@ -62,6 +63,15 @@ def _merged(order: Order) -> None:
     order.phase("Checking", 2, 3)
     _prove_parity(order, folder)
     _pack(order, folder)
+
+
+def _script(order: Order) -> None:
+    order.phase("Writing the script", 0, 3)
+    folder = script.write(order)
+    order.phase("Checking", 1, 3)
+    order.prove("same", script.prove(order, folder))
+    order.phase("Packing", 2, 3)
+    _zip(folder)
 
 
 def _gguf(order: Order) -> None:
@@ -120,6 +130,10 @@ def _prove_gguf(order: Order, merged: Path, file: Path) -> None:
 def _pack(order: Order, folder: Path) -> None:
     """Adds the card, and one zip of the folder (stored, not compressed: weights hardly shrink)."""
     (folder / "README.md").write_text(model_card.card(order.run, order.to, order.name), "utf-8")
+    _zip(folder)
+
+
+def _zip(folder: Path) -> None:
     with zipfile.ZipFile(folder.with_name(f"{folder.name}.zip"), "w", zipfile.ZIP_STORED) as archive:
         for file in model_folder.files(folder):
             archive.write(file, Path(folder.name) / file.relative_to(folder))
@@ -136,7 +150,7 @@ def _given_away(order: Order) -> dict[str, Any]:
         for path in made
         if path.is_file()
     ]
-    proved = [order.result[name] for name in ("parity", "merge", "smoke") if name in order.result]
+    proved = [order.result[name] for name in ("parity", "merge", "smoke", "same") if name in order.result]
     return {
         "to": order.to,
         "files": files,

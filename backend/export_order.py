@@ -21,7 +21,7 @@ from backend.specs import Record, RunSpec
 
 log = logging.getLogger(__name__)
 
-FORMS = ("adapter", "merged", *(f"gguf:{kind}" for kind in gguf.TYPES))
+FORMS = ("adapter", "merged", "script", *(f"gguf:{kind}" for kind in gguf.TYPES))
 _PROMPTS = 3  # held-back conversations that are answered
 _LONGEST = 512  # tokens of an example that the proofs look at
 _FALLBACK: Messages = ({"role": "user", "content": "What can you help me with?"},)
@@ -94,7 +94,7 @@ class Order:
     def prove(self, name: str, proof: dict[str, Any]) -> None:
         """Keeps the proof in the result. Raises ExportFailed when it has failed."""
         self.result[name] = proof
-        if not proof["ok"]:
+        if proof["ok"] is False:
             log.error("%s failed: %s", name, proof)
             raise ExportFailed(
                 "The export is not the model that was trained, so it is not offered.",
@@ -109,7 +109,8 @@ class Order:
         """
         if self.full and self.to == "adapter":
             raise BadSetting("This run has no adapter.", "All weights were trained.", "Take the merged model.")
-        (model_folder.check if self.full else model_folder.check_adapter)(self.learned)
+        if self.to != "script":  # which needs no model: it makes one
+            (model_folder.check if self.full else model_folder.check_adapter)(self.learned)
         if self.kind:
             gguf.converter()
         if self.kind not in ("", "F16"):
@@ -139,6 +140,8 @@ class Order:
     def _disk_needed(self) -> int:
         """Bytes: a folder and its zip; for GGUF the merged model, the F16 file and the smaller one; merging may need
         float32, twice the size of the weights on disk."""
+        if self.to == "script":
+            return 20 * sum(file.stat().st_size for file in model_folder.files(self.run_folder / "data")) + (50 << 20)
         if self.to == "adapter":
             return 2 * sum(file.stat().st_size for file in model_folder.files(self.learned)) + (50 << 20)
         weights = model_folder.weight_bytes(self.run.model.path)

@@ -202,5 +202,5 @@ def _run_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
     chat.add_argument("--seed", type=int, default=None, metavar="N", help="vary the answer (default: the likeliest)")
     export = add("export", commands.export, "take the model away; each file comes with its proofs")
     export.add_argument("run", metavar="RUN")
-    export.add_argument("--to", required=True, metavar="KIND", help="adapter, merged, gguf:Q8_0, gguf:F16, …")
+    export.add_argument("--to", required=True, metavar="KIND", help="adapter, merged, script, gguf:Q8_0, gguf:F16, …")
     export.add_argument("-o", dest="output", type=Path, required=True, metavar="DIR")

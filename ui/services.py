@@ -365,8 +365,9 @@ class Services:
     # Sharing
 
     def start_export(self, run_id: str, to: str) -> str:
-        """Queues an export ("gguf:Q8_0", "adapter", "merged", …) and gives its job id."""
-        self.trained(run_id)
+        """Queues an export ("gguf:Q8_0", "adapter", "script", …) and gives its job id."""
+        if to != "script":  # which needs no model: it makes one
+            self.trained(run_id)
         spec = {"run": run_id, "to": to, "name": self.runner.job(run_id).name}
         return self.runner.submit("export", spec, to, parent=run_id)
 

@@ -23,6 +23,10 @@ KINDS = {
     ),
     "adapter": ("Only what it learned", "Small; needs the model it came from beside it. (adapter, safetensors)"),
     "merged": ("The whole model", "For servers and for further training. (merged, safetensors)"),
+    "script": (
+        "The recipe, to train it elsewhere",
+        "One Python file with your examples, that trains the same thing without this app. (script)",
+    ),
 }
 
 
@@ -40,30 +44,32 @@ class ShareTab:
         return [self.line, self.kind, self.make, self.why_not, self.exports]
 
     def show(self, choice: Choice) -> Updates:
-        why_not = no_model(self.services, choice)
-        if why_not:
+        if not choice.run_id:
             return {
                 self.line: cards.guide(5, "There is nothing to take away yet.", "Train a model first."),
                 self.make: gr.update(interactive=False),
-                self.why_not: why_not,
+                self.why_not: no_model(self.services, choice),
                 self.exports: "",
             }
+        only_script = no_model(self.services, choice)
+        ways = choices({}, ("script",)) if only_script else choices(self.services.export_sizes(choice.run_id))
         jobs = self.services.exports(choice.run_id)
         busy = any(job.active for job in jobs)
+        now = "The model can be taken when it is trained." if only_script else "Choose how to take it with you."
         return {
-            self.line: cards.guide(
-                5, "Choose how to take it with you.", "Each file comes with the proof that it is the same model."
-            ),
-            self.kind: gr.update(choices=choices(self.services.export_sizes(choice.run_id))),
+            self.line: cards.guide(5, now, "Each file comes with the proof that it is the same."),
+            self.kind: gr.update(choices=ways, **({"value": "script"} if only_script else {})),
             self.make: gr.update(interactive=not busy),
             self.why_not: "One file is being made; the next can be started when it is done." if busy else "",
             self.exports: made(jobs),
         }
 
     def signature(self, choice: Choice) -> Hashable:
-        if no_model(self.services, choice):
-            return choice.run_id
-        return repr([(job.id, job.state, job.progress) for job in self.services.exports(choice.run_id)])
+        if not choice.run_id:
+            return ""
+        return no_model(self.services, choice), repr(
+            [(job.id, job.state, job.progress) for job in self.services.exports(choice.run_id)]
+        )
 
 
 def build(services: Any, kept: Kept) -> ShareTab:
@@ -73,7 +79,7 @@ def build(services: Any, kept: Kept) -> ShareTab:
         choices({}),
         value="gguf:Q8_0",
         label="How do you want to take it?",
-        elem_classes="choices three",
+        elem_classes="choices four",
         elem_id="export-kind",
     )
     with gr.Row(elem_classes="actions"):
@@ -93,10 +99,11 @@ def build(services: Any, kept: Kept) -> ShareTab:
     return tab
 
 
-def choices(sizes: dict[str, float]) -> list[tuple[str, str]]:
+def choices(sizes: dict[str, float], keys: Iterable[str] = tuple(KINDS)) -> list[tuple[str, str]]:
     """The ways to take it, with the size each will have where it is known (MiB)."""
     made = []
-    for key, (title, said) in KINDS.items():
+    for key in keys:
+        title, said = KINDS[key]
         size = f"\nAbout {present.size(sizes[key])}, computed" if key in sizes else ""
         made.append((f"{title}\n{said}{size}", key))
     return made

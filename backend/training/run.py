@@ -32,7 +32,8 @@ def run(context: Work) -> dict[str, Any]:
     Leaves result/adapter (result/model where all weights are trained) with the best weights by validation loss.
     Gives state ("completed" or "stopped"), steps, train_loss (mean of the last epoch), eval_loss and best_step (of
     the weights that are kept), first_eval_loss, tokens_per_second and learned_tokens_per_second (padding not counted,
-    of the training steps), peak_memory_mib, seconds, weights_changed, base_unchanged, trainable_parameters.
+    of the training steps), peak_memory_mib, seconds, weights_changed, base_unchanged,
+    precision, trainable_parameters.
     Raises TrainingFailed, NotEnough, MissingPart, BadSetting, OSError (a full disk).
     """
     device.prepare_process()
@@ -167,6 +168,7 @@ def _summary(practice: Practice, net: Any, step: int) -> dict[str, Any]:
         "seconds": round(practice.elapsed, 1),
         "weights_changed": False,
         "base_unchanged": True,
+        "precision": practice.device.precision,
         "trainable_parameters": sum(parameter.numel() for parameter in model.trainable(net).values()),
     }
 

@@ -1,0 +1,251 @@
+# /// script
+# requires-python = ">=3.10,<3.14"
+# dependencies = []
+# ///
+"""Trains a language model on the examples in the folder data beside this file.
+
+    uv run train.py                      installs what the header names, then trains
+    python train.py                      where those packages are installed
+    python train.py --model FOLDER       from a copy of the model on this computer
+
+Each example has its text to read, the tokens of it (input_ids), and which of them are learned (learn: from, to).
+What was learned lies in the folder out, with the loss of every step in losses.jsonl.
+"""
+
+import argparse
+import json
+import random
+import shutil
+from contextlib import nullcontext
+from pathlib import Path
+
+# settings
+MODEL = ""
+METHOD = "lora"
+PRECISION = "fp32"
+LORA_RANK = 8
+LORA_ALPHA = 16
+LORA_DROPOUT = 0.0
+TARGET_MODULES = ()
+USE_RSLORA = False
+USE_DORA = False
+LEARNING_RATE = 2e-4
+LR_SCHEDULER_TYPE = "cosine"
+WARMUP_STEPS = 0
+WEIGHT_DECAY = 0.0
+MAX_GRAD_NORM = 1.0
+TOTAL_STEPS = 1
+EFFECTIVE_BATCH = 8
+MICRO_BATCH = 8
+GRADIENT_CHECKPOINTING = False
+SEED = 0
+TEST_AFTER_STEPS = ()
+PATIENCE = 0
+PAD_ID = 0
+# end of settings
+
+HERE = Path(__file__).resolve().parent
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description="Train as the settings at the top of this file say.")
+    parser.add_argument("--model", default=MODEL, help="a folder, or a name on the Hugging Face hub")
+    parser.add_argument("--train", type=Path, default=HERE / "data" / "train.jsonl")
+    parser.add_argument("--validation", type=Path, default=HERE / "data" / "validation.jsonl")
+    parser.add_argument("--tokenizer", type=Path, nargs="*", default=sorted(HERE.glob("tokenizer/*")))
+    parser.add_argument("--out", type=Path, default=HERE / "out")
+    parser.add_argument("--steps", type=int, default=TOTAL_STEPS, help="end after so many steps")
+    return parser.parse_args()
+
+
+def read(path):
+    """The examples: input_ids, and labels that are -100 where a token is only read."""
+    rows = []
+    for line in path.read_text("utf-8").split("\n") if path.is_file() else ():
+        if line:
+            row = json.loads(line)
+            labels = [-100] * len(row["input_ids"])
+            for start, end in row["learn"]:
+                labels[start:end] = row["input_ids"][start:end]
+            rows.append({"input_ids": row["input_ids"], "labels": labels})
+    return rows
+
+
+def epoch_batches(lengths, batch, seed, epoch):
+    """Every row once, as lists of row numbers: shuffled, similar lengths together, the lists shuffled again."""
+    draw = random.Random(f"{seed}/{epoch}")  # noqa: S311 (no secret)
+    order = list(range(len(lengths)))
+    draw.shuffle(order)
+    pool = batch * max(1, min(50, len(order) // (4 * batch)))
+    batches = []
+    for start in range(0, len(order), pool):
+        alike = sorted(order[start : start + pool], key=lambda row: lengths[row])
+        batches += [alike[i : i + batch] for i in range(0, len(alike), batch)]
+    draw.shuffle(batches)
+    return batches
+
+
+def steps(rows):
+    """The rows of each step, epoch after epoch, until TOTAL_STEPS."""
+    lengths = [len(row["input_ids"]) for row in rows]
+    done, epoch = 0, 0
+    while done < TOTAL_STEPS:
+        for numbers in epoch_batches(lengths, EFFECTIVE_BATCH, SEED, epoch)[: TOTAL_STEPS - done]:
+            yield [rows[number] for number in numbers]
+            done += 1
+        epoch += 1
+
+
+def parts(rows):
+    """A step's rows in parts that fit into memory together, the longest first."""
+    ordered = sorted(rows, key=lambda row: -len(row["input_ids"]))
+    return [ordered[i : i + MICRO_BATCH] for i in range(0, len(ordered), MICRO_BATCH)]
+
+
+def build(name, device, dtype):
+    """The model with its trainable weights in float32: an adapter (on 4 bits for QLoRA), or all of it."""
+    import torch
+    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+
+    options = {"dtype": torch.float32 if METHOD == "full" else dtype}
+    if METHOD == "qlora":
+        four_bit = BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=dtype,
+        )
+        options |= {"quantization_config": four_bit, "device_map": {"": device}}
+    model = AutoModelForCausalLM.from_pretrained(name, use_safetensors=True, **options)
+    model.config.use_cache = False
+    torch.manual_seed(SEED)
+    if METHOD != "full":
+        from peft import LoraConfig, get_peft_model
+
+        adapter = LoraConfig(
+            task_type="CAUSAL_LM",
+            r=LORA_RANK,
+            lora_alpha=LORA_ALPHA,
+            lora_dropout=LORA_DROPOUT,
+            target_modules=list(TARGET_MODULES),
+            use_rslora=USE_RSLORA,
+            use_dora=USE_DORA,
+        )
+        model = get_peft_model(model, adapter)
+    if GRADIENT_CHECKPOINTING:
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        model.enable_input_require_grads()
+    for weight in model.parameters():
+        if weight.requires_grad:
+            weight.data = weight.data.float()
+    for module in model.modules():  # bitsandbytes on a processor: keeps 4-bit weights in the form that has gradients
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
+    return model if METHOD == "qlora" else model.to(device)
+
+
+def summed_loss(model, rows, device):
+    """The sum of the losses of the learned tokens in `rows`, padded on the right to the longest."""
+    import torch
+
+    shape = (len(rows), max(len(row["input_ids"]) for row in rows))
+    ids, labels = torch.full(shape, PAD_ID), torch.full(shape, -100)
+    mask = torch.zeros(shape, dtype=torch.long)
+    for index, row in enumerate(rows):
+        length = len(row["input_ids"])
+        ids[index, :length] = torch.tensor(row["input_ids"])
+        labels[index, : length - 1] = torch.tensor(row["labels"][1:])  # each position predicts the next token
+        mask[index, :length] = 1
+    learned = (labels != -100).to(device)
+    # Only learned positions reach the output layer, which would else take most of the time and memory.
+    hook = model.get_output_embeddings().register_forward_pre_hook(lambda _, given: (given[0][learned][None],))
+    try:
+        logits = model(input_ids=ids.to(device), attention_mask=mask.to(device), use_cache=False).logits[0]
+    finally:
+        hook.remove()
+    return torch.nn.functional.cross_entropy(logits.float(), labels.to(device)[learned], reduction="sum")
+
+
+def tokens(rows):
+    """How many tokens of `rows` are learned."""
+    return max(1, sum(label != -100 for row in rows for label in row["labels"]))
+
+
+def main():
+    options = arguments()
+
+    import torch
+    from transformers import get_scheduler
+
+    device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[PRECISION]
+
+    def autocast():
+        return nullcontext() if PRECISION == "fp32" else torch.autocast(device, dtype=dtype)
+
+    train, validation = read(options.train), read(options.validation)
+    options.out.mkdir(parents=True, exist_ok=True)
+    record = (options.out / "losses.jsonl").open("w", encoding="utf-8")
+    model = build(options.model, device, dtype)
+    learning = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
+    kept = [name for name in learning if name.endswith("bias") or "norm" in name]  # never made smaller
+    groups = [
+        {"params": [learning[name] for name in learning if name not in kept], "weight_decay": WEIGHT_DECAY},
+        {"params": [learning[name] for name in kept], "weight_decay": 0.0},
+    ]
+    optimizer = torch.optim.AdamW(groups, lr=LEARNING_RATE)
+    kind = "constant_with_warmup" if LR_SCHEDULER_TYPE == "constant" else LR_SCHEDULER_TYPE
+    schedule = get_scheduler(kind, optimizer, WARMUP_STEPS, TOTAL_STEPS)
+    scaler = torch.amp.GradScaler(device, enabled=PRECISION == "fp16")
+
+    def tell(**line):
+        print(json.dumps(line), flush=True)
+        record.write(json.dumps(line) + "\n")
+        record.flush()
+
+    def test():
+        model.eval()
+        with torch.no_grad(), autocast():
+            return sum(summed_loss(model, part, device).item() for part in parts(validation)) / tokens(validation)
+
+    def save():
+        model.save_pretrained(options.out)
+        for file in options.tokenizer:
+            shutil.copyfile(file, options.out / file.name)
+
+    if validation:
+        tell(step=0, validation_loss=test())
+    best, stale = float("inf"), 0
+    for step, rows in enumerate(steps(train), start=1):
+        if step > options.steps:
+            break
+        model.train()
+        learned, loss = tokens(rows), 0.0
+        for part in parts(rows):
+            with autocast():
+                share = summed_loss(model, part, device) / learned
+            scaler.scale(share).backward()
+            loss += share.item()
+        scaler.unscale_(optimizer)
+        norm = torch.nn.utils.clip_grad_norm_(learning.values(), MAX_GRAD_NORM).item()
+        tell(step=step, loss=loss, gradient_norm=norm, learning_rate=schedule.get_last_lr()[0])
+        scaler.step(optimizer)
+        scaler.update()
+        schedule.step()
+        optimizer.zero_grad()
+        if validation and step in TEST_AFTER_STEPS:
+            tested = test()
+            tell(step=step, validation_loss=tested)
+            if tested < best:
+                best, stale = tested, 0
+                save()
+            else:
+                stale += 1
+                if PATIENCE and stale >= PATIENCE:
+                    break
+    if best == float("inf"):  # no test chose a version
+        save()
+
+
+if __name__ == "__main__":
+    main()

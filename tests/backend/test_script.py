@@ -1,0 +1,159 @@
+"""The script of a run trains the same thing, alone: its loss curve is the run's."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend import export, manifest, script
+from backend.errors import ExportFailed
+from backend.settings import SAMPLES, Workspace
+from backend.template import Tokeniser
+from backend.training import run as train
+from backend.training.batches import epoch_batches
+from jobs.files import to_json
+from tests.backend.tiny_run import FakeWork, make_run, run_of
+
+SCRIPT = script.TEMPLATE
+
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # peft uses names that transformers renames
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    return Workspace.open(tmp_path / "workspace")
+
+
+def told(work: FakeWork) -> None:
+    """Writes what the worker writes."""
+    lines = [{"time": 0.0, "attempt": 1, "kind": kind, "data": data} for kind, data in work.events]
+    (work.folder / "events.jsonl").write_bytes(b"".join(to_json(line) + b"\n" for line in lines))
+    (work.folder / "spec.json").write_text(json.dumps(work.spec), "utf-8")
+
+
+class Context:
+    """The worker's side of an export."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace, self.folder = workspace, workspace.runs / "export"
+        self.folder.mkdir()
+        self.spec = {"run": "toy", "to": "script", "name": "My toy; touch x"}
+
+    def progress(self, *_: Any) -> None: ...
+
+    def should_stop(self) -> bool:
+        return False
+
+
+def exported(workspace: Workspace) -> tuple[dict[str, Any], Path]:
+    result = export.run(Context(workspace))
+    return result, workspace.exports / "export" / result["folder"]
+
+
+def losses_in(out: Path) -> dict[str, dict[int, float]]:
+    lines = [json.loads(line) for line in (out / "losses.jsonl").read_text().splitlines()]
+    kinds = ("loss", "validation_loss", "learning_rate")
+    return {kind: {line["step"]: line[kind] for line in lines if kind in line} for kind in kinds}
+
+
+def test_the_script_gives_the_runs_loss_curve_to_its_end(workspace: Workspace, tiny_model: Path) -> None:
+    work = make_run(
+        workspace.runs / "toy", tiny_model, lora_dropout=0.0, num_train_epochs=2, per_device_train_batch_size=4,
+        gradient_accumulation_steps=2, weight_decay=0.1, early_stopping=False,
+    )  # fmt: skip
+    (work.folder / "spec.json").write_text(json.dumps(work.spec), "utf-8")
+    _, folder = exported(workspace)
+    train(work)
+    command = [sys.executable, str(folder / "train.py"), "--model", str(tiny_model)]
+    subprocess.run(command, check=True, capture_output=True, cwd=folder, env={**os.environ, "PYTHONPATH": ""})
+    made = losses_in(folder / "out")
+    assert made["loss"] == pytest.approx(work.losses(), abs=1e-4)
+    assert made["validation_loss"] == pytest.approx({e["step"]: e["loss"] for e in work.told("eval")}, abs=1e-4)
+    assert made["learning_rate"] == pytest.approx({e["step"]: e["learning_rate"] for e in work.told("step")})
+    assert (folder / "out" / "adapter_model.safetensors").is_file()
+    assert (folder / "out" / "tokenizer.json").is_file()
+
+
+@pytest.mark.slow
+def test_the_embedded_models_script_is_proved_by_its_first_steps(workspace: Workspace, embedded_model: Path) -> None:
+    tokeniser = Tokeniser.load(embedded_model)
+    lines = (SAMPLES / "orders.jsonl").read_text("utf-8").splitlines()[:20]
+    rows = [tokeniser.encode(json.loads(line)["messages"]) for line in lines]
+    work = run_of(workspace.runs / "toy", embedded_model, rows, [], max_steps=4, precision="auto", lora_dropout=0.0)
+    train(work)
+    told(work)
+    result, _ = exported(workspace)
+    assert result["same"]["ok"] is True
+    assert "give the same loss" in result["same"]["sentence"]
+
+
+@pytest.mark.parametrize(("shift", "ok"), [(0.0, True), (0.2, False)])
+def test_a_script_that_trains_something_else_is_not_offered(
+    workspace: Workspace, tiny_model: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, shift: float, ok: bool
+) -> None:
+    """A stand-in for the script tells the losses."""
+    work = make_run(workspace.runs / "toy", tiny_model)
+    work.events = [("step", {"step": step, "loss": 2.0}) for step in (1, 2, 3)]
+    told(work)
+    stand_in = tmp_path / "train.py"
+    stand_in.write_text(
+        "import json, pathlib, sys\n# settings\n# end of settings\nout = pathlib.Path(sys.argv[-1])\nout.mkdir()\n"
+        f"lines = [json.dumps({{'step': i, 'loss': 2.0 + {shift} * (i == 2)}}) for i in (1, 2, 3)]\n"
+        "(out / 'losses.jsonl').write_text('\\n'.join(lines))\n"
+    )
+    monkeypatch.setattr(script, "TEMPLATE", stand_in)
+    if ok:
+        result, _ = exported(workspace)
+        assert result["proofs"][0]["ok"] is True
+        assert "first 3 steps" in result["proofs"][0]["sentence"]
+    else:
+        with pytest.raises(ExportFailed, match="not the model") as caught:
+            export.run(Context(workspace))
+        assert "2.2000 and 2.0000" in caught.value.why
+        assert not (workspace.exports / "export").exists()
+
+
+def test_its_settings_packages_and_rows_can_be_read(workspace: Workspace, tiny_model: Path) -> None:
+    work = make_run(workspace.runs / "toy", tiny_model)
+    (work.folder / "spec.json").write_text(json.dumps(work.spec), "utf-8")
+    result, folder = exported(workspace)
+    assert result["proofs"] == [{"ok": None, "sentence": "This run made no step here, so the script was not "
+                                 "compared with it."}]  # fmt: skip
+    text = (folder / "train.py").read_text()
+    assert "\nLORA_RANK = 8\n" in text
+    assert "\nLEARNING_RATE = 0.005\n" in text
+    header = text.partition('# ///\n"""')[0]
+    assert '#     "torch>=' in header
+    assert '#     "peft>=' in header
+    assert "gradio" not in text
+    row = json.loads((folder / "data" / "train.jsonl").read_text().splitlines()[0])
+    ((start, end),) = row["learn"]
+    assert row["text"].startswith("<|user|>")
+    assert 0 < start < end <= len(row["input_ids"])
+    assert [file["name"] for file in result["files"]] == ["my-toy-touch-x-script.zip"]
+    assert manifest.digest(folder.with_suffix(".zip")) == result["files"][0]["sha256"]
+
+
+def test_it_imports_nothing_of_ours() -> None:
+    tree = ast.parse(SCRIPT.read_text())
+    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    imported |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    ours = {path.name for path in script.PROJECT_ROOT.iterdir() if (path / "__init__.py").is_file()}
+    assert "backend" in ours
+    assert not {name.partition(".")[0] for name in imported} & ours
+
+
+@pytest.mark.parametrize(("rows", "batch"), [(1, 4), (37, 8), (500, 3)])
+def test_it_takes_rows_in_the_same_order(rows: int, batch: int) -> None:
+    theirs = runpy.run_path(str(SCRIPT))["epoch_batches"]
+    lengths = [7 * row % 31 for row in range(rows)]
+    for epoch in range(2):
+        assert theirs(lengths, batch, 5, epoch) == epoch_batches(lengths, batch, 5, epoch)
