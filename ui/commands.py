@@ -14,6 +14,7 @@ from backend.data.brought import Accepted, Brought, examine, must_fit
 from backend.data.fix import USUAL, write
 from backend.data.load import load
 from backend.data.measure import Measurer
+from backend.data.report import summary
 from backend.data.windows import Lengths
 from backend.errors import ApprenticeError, BadInput, MissingPart, RunProblem
 from backend.hardware import load_hardware
@@ -54,10 +55,7 @@ def check(options: argparse.Namespace, workspace: Workspace) -> Answer:
         f"{p.severity}: " + (f"line {p.line}, row {p.row}: " if p.row else "") + p.message
         for p in found.report.problems
     ]
-    report = found.report
-    ready = f"{report.usable} of {report.rows} examples are ready. {report.split.sentence}"
-    pieces = report.tokens.sentence if report.tokens else ""
-    return Answer(report.to_json(), "\n".join(filter(None, [*lines, ready, pieces])))
+    return Answer(found.report.to_json(), "\n".join([*lines, *summary(found.report)]))
 
 
 def fix(options: argparse.Namespace, workspace: Workspace) -> Answer:

@@ -119,7 +119,7 @@ def data_state(brought: Brought) -> DataState:
         report=brought.report,
         rows=len(brought.dataset.rows),
         accepted=brought.accepted,
-        split=brought.split.sentence,
+        split=brought.said,
         blocked=brought.blocked,
         unread=frozenset(problem.kind for problem in brought.unread),
         test_name=brought.test.report.source.name if brought.test else "",

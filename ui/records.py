@@ -27,8 +27,8 @@ class Sample:
 
 @dataclass(frozen=True)
 class DataState:
-    """A data set as it stands. rows: after the accepted fixes. split: a sentence. blocked: why training
-    can't begin, "" when it can."""
+    """A data set as it stands. rows: after the accepted fixes. split: sentences on what is used for what. blocked:
+    why training can't begin, "" when it can."""
 
     name: str
     source: Source

@@ -67,6 +67,13 @@ class Brought:
         return duplicates.find(self.rows).together
 
     @property
+    def said(self) -> str:
+        """In sentences: whether there are only few different examples, what becomes of long ones, and the split."""
+        report = self.fixed_report
+        repeats = report.duplicates.sentence if report.duplicates.mostly else ""
+        return " ".join(filter(None, [repeats, report.tokens.sentence if report.tokens else "", self.split.sentence]))
+
+    @property
     def unread(self) -> list[Problem]:
         """The faults of rows that could not be read, and so can only be left out."""
         return unread(self.original)

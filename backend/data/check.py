@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from backend.data import (
@@ -68,9 +67,13 @@ def _check(
         problems += checks_tokens.find(good, measurer, tokens, tick.part(0.3, 0.8, len(good)))
         good = without_errors(good, problems)
     tick(0.8)
-    problems += checks_file.find(good, model_languages)
     twice = duplicates.find(good)
     tick(0.9)
+    counted = _duplicate_rows(good, twice)
+    pieces = tokens.pieces if tokens and tokens.documents else 0
+    problems += checks_file.find(good, model_languages, counted.distinct, pieces)
+    if counted.mostly:
+        problems.append(problem(None, "mostly_repeats", counted.sentence))
     problems += duplicates.problems(good, twice)
     divided, leaks = _split(good, twice, validation)
     problems += leaks
@@ -81,7 +84,7 @@ def _check(
         rows=dataset.total_rows or len(rows),
         usable=len(good),
         problems=problems,
-        duplicates=_duplicate_rows(good, twice),
+        duplicates=counted,
         split=SplitRows(len(divided.train), len(divided.validation), len(divided.leaked), divided.sentence),
         tokens=tokens,
         validation=validation.report if validation else None,
@@ -159,18 +162,3 @@ def _leaks(rows: Sequence[Row], found: Duplicates, leaked: Mapping[int, int], te
         says, line = next((says, rows[i].line) for says, group in ways for i in group or () if i >= tested)
         message = f"This row says {says} as line {line} of your test file, so it will not be practised."
         yield problem(rows[row], "leak", message)
-
-
-def summary(report: Report) -> list[str]:
-    """The report in a few sentences, the most important first."""
-    sentences = [f"{report.usable:,} of {report.rows:,} rows can be used."]
-    kinds = Counter(p.severity for p in report.problems)
-    if kinds:
-        sentences.append(f"{kinds['error']:,} errors and {kinds['warning']:,} warnings were found.")
-    twice = report.duplicates
-    if twice.exact or twice.near:
-        sentences.append(
-            f"{twice.distinct:,} of the usable rows are distinct: {twice.exact:,} repeat another row and "
-            f"{twice.near:,} almost do."
-        )
-    return [*sentences, report.split.sentence]

@@ -19,33 +19,30 @@ _LANGUAGE_SHARE = 0.3  # of the recognised rows, before it is worth a word
 _LEAST_RECOGNISED = 5  # rows
 
 
-def find(rows: Sequence[Row], model_languages: Sequence[str] | None) -> Iterator[Problem]:
-    """Problems of the file; `rows` are those that can be used."""
-    yield from size(len(rows))
+def find(
+    rows: Sequence[Row], model_languages: Sequence[str] | None, distinct: int, pieces: int = 0
+) -> Iterator[Problem]:
+    """Problems of the file; `rows` are those that can be used. distinct: how many of them are different; pieces: what
+    they are trained as, where they are documents."""
+    yield from size(pieces or distinct, "piece" if pieces else "different row")
     yield from same_input(rows)
     yield from languages(rows, model_languages)
 
 
-def size(count: int) -> Iterator[Problem]:
+def size(count: int, what: str = "row") -> Iterator[Problem]:
     """The guide's rule: 200 to 2,000 good examples; 50 may teach nothing; beyond 10,000 little is gained."""
+    usable = f"There is only 1 {what}" if count == 1 else f"There are {'only ' * (count < 50)}{count:,} {what}s"
+    usable += " that can be used."
     if count < 10:
-        yield problem(
-            None, "too_few", f"There are only {count} usable rows. That is too few to learn from or to test with."
-        )
+        yield problem(None, "too_few", f"{usable} That is too few to learn from or to test with.")
     elif count < 50:
-        yield problem(None, "too_few", f"There are {count} usable rows. Fewer than 50 may teach the model nothing.")
+        yield problem(None, "too_few", f"{usable} Fewer than 50 may teach the model nothing.")
     elif count < 200:
-        yield problem(
-            None, "too_few", f"There are {count} usable rows. It can work; 200 to 2,000 is what usually does."
-        )
+        yield problem(None, "too_few", f"{usable} It can work; 200 to 2,000 is what usually does.")
     elif count > 10_000:
-        yield problem(
-            None, "too_many", f"There are {count:,} usable rows. Beyond 10,000 each further row brings little."
-        )
+        yield problem(None, "too_many", f"{usable} Beyond 10,000 each further row brings little.")
     elif count > 2_000:
-        yield problem(
-            None, "too_many", f"There are {count:,} usable rows. From 2,000 on, better rows help more than more rows."
-        )
+        yield problem(None, "too_many", f"{usable} From 2,000 on, better rows help more than more rows.")
 
 
 def same_input(rows: Sequence[Row]) -> Iterator[Problem]:

@@ -53,6 +53,8 @@ KINDS: dict[str, Kind] = {
     # reading: about the file as a whole
     "encoding": Kind("warning", "A guessed encoding"),
     "mapping_guessed": Kind("warning", "Guessed columns"),
+    "stray_text": Kind("warning", "Hardly a text to learn"),
+    "preference_pairs": Kind("warning", "Pairs of a better and a worse answer"),
     "kto_labels": Kind("warning", "Answers marked as good or bad"),
     "other_sheets": Kind("warning", "Other sheets"),
     "rows_left_out": Kind("warning", "Rows left out"),
@@ -94,6 +96,7 @@ KINDS: dict[str, Kind] = {
     "very_long": Kind("warning", "Very long rows"),
     "turn_not_learned": Kind("warning", "Answers that are only read"),
     # rows against each other
+    "mostly_repeats": Kind("warning", "The same examples again and again"),
     "duplicate": Kind("warning", "Duplicates", "Leave this row out and keep the first."),
     "near_duplicate": Kind("warning", "Almost the same", "Leave this row out and keep the first."),
     "leak": Kind("warning", "Also in your test file", "Leave this row out of practice, for good."),

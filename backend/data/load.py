@@ -171,6 +171,12 @@ def _say_what_was_guessed(collector: Collector, plan: Plan, encoding: Encoding) 
         collector.note(
             "mapping_guessed", f"Which column is what was guessed: {which}.", "Choose other columns if this is wrong."
         )
+    if plan.shape == "preference":
+        collector.note(
+            "preference_pairs",
+            "Each row has a better (chosen) and a worse (rejected) answer. The better ones are used as examples; the "
+            "worse ones are kept, and used only by preference training (DPO).",
+        )
     if plan.shape == "kto":
         collector.note(
             "kto_labels",

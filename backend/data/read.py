@@ -11,6 +11,7 @@ from backend.data.feed import Feed, line_blocks
 from backend.data.formats import binary_format, check_text, declared_delimiter, text_format
 from backend.data.json_document import examples, held_list
 from backend.data.options import MIB, Limits, ReadOptions, RowFault
+from backend.data.stray import likeness, must_be_a_document
 from backend.data.tables import as_rows, records, split_header
 from backend.errors import BadInput
 
@@ -83,7 +84,22 @@ def _text(feed: Feed, encoding: Encoding, name: str, options: ReadOptions) -> Re
     if kind == "csv":
         return _table(blocks, text, delimiter, limits)
     markdown = name.lower().endswith((".md", ".markdown", ".md.gz"))
-    return Reading("markdown" if markdown else "text", iter([[(1, _whole_text(blocks, encoding, limits))]]))
+    return _plain(_whole_text(blocks, encoding, limits), "markdown" if markdown else "text")
+
+
+def _plain(record: dict[str, str] | RowFault, kind: str) -> Reading:
+    reading = Reading(kind, iter([[(1, record)]]))
+    if isinstance(record, dict):
+        must_be_a_document(record["text"])
+        if name := likeness(record["text"]):
+            reading.notes.append(
+                (
+                    "stray_text",
+                    f"This looks like {name}. Is it meant to be learned? The model would learn to write such lines.",
+                    "Choose another file if this one came here by mistake.",
+                )
+            )
+    return reading
 
 
 def _document(blocks: Iterator[bytes], head: bytes, limits: Limits) -> Reading:

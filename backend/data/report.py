@@ -9,16 +9,41 @@ from typing import Any
 from backend.data.checks_tokens import Tokens
 from backend.data.rows import Problem, Row, Source
 
+_WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+_SOME = 10  # rows, before repetition is worth more than a word by the way
+
 
 @dataclass(frozen=True, slots=True)
 class DuplicateRows:
     """exact: rows that repeat another; near: rows that almost do; distinct: rows left when one of each is kept.
-    groups: row numbers that go together, for looking at."""
+    groups: row numbers that go together, for looking at. All of them usable rows."""
 
     exact: int = 0
     near: int = 0
     distinct: int = 0
     groups: list[list[int]] = field(default_factory=list)
+
+    @property
+    def mostly(self) -> bool:
+        """Whether the file is mostly repetition: half of ten rows or more."""
+        again = self.exact + self.near
+        return again >= self.distinct and again + self.distinct >= _SOME
+
+    @property
+    def sentence(self) -> str:
+        """How many rows differ from each other, "" when all do."""
+        again, every = self.exact + self.near, self.exact + self.near + self.distinct
+        if not again:
+            return ""
+        almost = ", or almost" if self.near else ""
+        if self.distinct == 1:
+            return f"All {every:,} usable rows say the same{almost}."
+        if self.mostly:
+            number = _WORDS[self.distinct] if self.distinct < len(_WORDS) else f"{self.distinct:,}"
+            rest = f"the other {again:,} of the {every:,} usable rows"
+            return f"There are only {number} different examples: {rest} repeat one of them{almost}."
+        repeat = "1 repeats" if again == 1 else f"{again:,} repeat"
+        return f"{self.distinct:,} of the {every:,} usable rows are different; {repeat} one of them{almost}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,4 +108,20 @@ class Report:
             "split": asdict(self.split),
             "tokens": {name: getattr(tokens, name) if tokens else None for name in names},
             "validation": self.validation.to_json() if self.validation else None,
+            "summary": summary(self),
         }
+
+
+def summary(report: Report) -> list[str]:
+    """The report in a few sentences, the most important first; the same on the page and on the command line."""
+    kinds = Counter(p.severity for p in report.problems)
+    found = " and ".join(f"{kinds[s]:,} {s}{'s' * (kinds[s] != 1)}" for s in ("error", "warning") if kinds[s])
+    sentences = [
+        report.duplicates.sentence if report.duplicates.mostly else "",
+        f"{report.usable:,} of {report.rows:,} {'row' if report.rows == 1 else 'rows'} can be used.",
+        f"{found} found." if found else "",
+        "" if report.duplicates.mostly else report.duplicates.sentence,
+        report.tokens.sentence if report.tokens else "",
+        report.split.sentence,
+    ]
+    return [sentence for sentence in sentences if sentence]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from backend.data.check import check, summary
+from backend.data.check import check
 from backend.data.measure import Measurer
 from backend.data.options import Cancelled
+from backend.data.report import summary
 from backend.data.rows import DataSet, Message, Problem, Row
 from backend.data.windows import Lengths
 from tests.backend.data.builders import SYSTEM, WordTokeniser, answer, chat, clean_rows, dataset, question

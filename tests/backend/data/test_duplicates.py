@@ -7,8 +7,9 @@ import re
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backend.data.check import check, summary
+from backend.data.check import check
 from backend.data.duplicates import connected, find
+from backend.data.report import summary
 from backend.data.rows import Row
 from backend.data.similar import THRESHOLD, similar_pairs
 from tests.backend.data.builders import answer, chat, clean_row, clean_rows, dataset, question
@@ -20,7 +21,19 @@ def test_a_thousand_rows_with_ten_distinct_ones_say_exactly_that() -> None:
     assert (report.duplicates.exact, report.duplicates.near, report.duplicates.distinct) == (990, 0, 10)
     assert sorted(map(len, report.duplicates.groups)) == [100] * 10
     assert report.counts()["duplicate"] == 990
-    assert "10 of the usable rows are distinct: 990 repeat another row and 0 almost do." in summary(report)
+    said = "There are only ten different examples: the other 990 of the 1,000 usable rows repeat one of them."
+    assert summary(report)[0] == report.to_json()["summary"][0] == said
+    about_the_file = {p.kind: p.message for p in report.problems if not p.row}
+    assert about_the_file["mostly_repeats"] == said
+    assert about_the_file["too_few"].startswith("There are only 10 different rows that can be used.")
+
+
+def test_a_few_repeated_rows_are_said_by_the_way() -> None:
+    rows = [*clean_rows(20), Row(21, 21, clean_row(3).messages)]
+    report = check(dataset(rows))
+    assert "20 of the 21 usable rows are different; 1 repeats one of them." in summary(report)[1:]
+    assert "mostly_repeats" not in report.counts()
+    assert summary(check(dataset([Row(i, i, clean_row(1).messages) for i in range(1, 15)])))[0].startswith("All 14")
 
 
 def test_case_spaces_unicode_form_and_punctuation_at_the_ends_do_not_matter() -> None:

@@ -72,10 +72,36 @@ def test_the_content_decides_not_the_ending(tmp_path: Path, content: str, format
 
 @pytest.mark.parametrize("name", ["story.md", "story.txt", "story"])
 def test_prose_is_one_document(tmp_path: Path, name: str) -> None:
-    prose = "# A title\n\nThe fox, who was quick, jumped.\nThe dog, being lazy, did not; it slept.\n\n- one, two\n"
+    prose = (
+        "# A title\n\n"
+        + "The fox, who was quick, jumped.\nThe dog, being lazy, did not; it slept.\n\n- one, two\n" * 3
+    )
     data = read(tmp_path, prose, name)
     assert [row.text for row in data.rows] == [prose]
     assert (data.source.shape, data.source.format) == ("text", "markdown" if name.endswith("md") else "text")
+
+
+@pytest.mark.parametrize("pasted", ["hello", " \n What do I do here?\n", "x" * 199])
+def test_a_text_too_short_to_be_a_document_is_refused(pasted: str) -> None:
+    with pytest.raises(BadInput, match=f"too short to learn from: {len(pasted.strip())} characters"):
+        load_text(pasted)
+    assert load_text("x" * 200).rows[0].text == "x" * 200
+
+
+ACCOUNT = "daemon:x:1:1:daemon:/usr/sbin:/usr/sbin/nologin\nroot:x:0:0:root:/root:/bin/bash\n"
+SECTIONS = "[paths]\n# where things are\ndata = /srv/data\nlogs=/var/log\n\n[limits]\nlevel: high\nrate = 12.5\n"
+LOGGED = "2026-11-24 18:03:11 INFO started the server\nNov  4 18:03:12 host app[7]: ready\n[ERROR] it broke down\n"
+DIALOGUE = "ANNA: And where were you all night, may I ask?\nPAUL: I walked along the river until it was light.\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "like"),
+    [(ACCOUNT, "a configuration file"), (SECTIONS, "a configuration file"), (LOGGED, "a log"), (DIALOGUE, "")],
+)
+def test_a_text_that_is_hardly_meant_to_be_learned_is_asked_about(text: str, like: str) -> None:
+    found = [(p.kind, p.severity) for p in load_text(text * 4).problems]
+    assert found == ([("stray_text", "warning")] if like else [])
+    assert all(f"looks like {like}." in p.message for p in load_text(text * 4).problems)
 
 
 @pytest.mark.parametrize(
