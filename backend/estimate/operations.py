@@ -152,8 +152,9 @@ def lengthened(tape: Tape, x: Tensor, weight: Weight) -> Tensor:
         product = tape.new(g.count, g.width)
         of_weight = tape.new(weight.count, weight.width)
         del product
-        return [cast(tape, of_x, x.width), of_weight]
+        return [cast(tape, of_x, given), of_weight]
 
+    given = x.width
     saved = [tape.save(x), tape.save(None)]
     return tape.record(tape.new(x.count, FLOAT), [x, weight.tensor], saved, backward)
 
