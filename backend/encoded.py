@@ -27,13 +27,15 @@ class Rendered:
 class Encoded:
     """One row as the trainer gets it. labels: the id where it is learned, -100 where it is only read.
 
-    truncated: tokens beyond max_length were cut off. skipped_turns: assistant turns that are not learned.
+    truncated: tokens beyond max_length were cut off. skipped_turns: assistant turns that are not learned. rejected:
+    of a preference pair, the same conversation with the worse answer.
     """
 
     input_ids: list[int]
     labels: list[int]
     truncated: bool = False
     skipped_turns: int = 0
+    rejected: Encoded | None = None
 
     @property
     def tokens(self) -> int:
@@ -42,6 +44,11 @@ class Encoded:
     @property
     def learned(self) -> int:
         return sum(label != IGNORED for label in self.labels)
+
+    @property
+    def sides(self) -> tuple[Encoded, ...]:
+        """The row and, of a preference pair, the one with the worse answer."""
+        return (self,) if self.rejected is None else (self, self.rejected)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ _KNOWN = 0.1  # a first loss below this: nothing left to learn (nats)
 _PERFECT = 0.03  # a held-back loss below this (nats) at the first test is too good to be true
 _SOON = 1.0  # epochs: the first test comes within so many
 _STILL_HIGH = 0.6  # of the first losses: a loss that settles above this has settled early
+_GUESSED = 0.6  # of the pairs told apart: half would be by chance
 _SLOW = 0.6  # of the expected speed
 _STARVED = 0.25  # of the time goes by between two steps
 
@@ -67,12 +68,12 @@ def diagnose(
         or _unsteady(losses, settings)
         or _no_help(losses, evals, tests, settings)
         or _by_heart(steps, evals, tests, settings)
-        or _too_good(steps, evals, tests)
+        or (None if settings.trainer == "dpo" else _too_good(steps, evals, tests))
         or _flat(losses, settings)
         or _settled(steps, losses, settings)
         or _starved(steps)
         or _slow(steps, expected)
-        or _well(losses, tests)
+        or (_apart(losses, evals) if settings.trainer == "dpo" else _well(losses, tests))
     )
 
 
@@ -262,6 +263,25 @@ def _well(losses: Sequence[float], tests: Sequence[float]) -> Verdict:
     if _fell(losses):
         return Verdict("good", "It learns well", what + ".")
     return Verdict("good", "It has not learned much yet", f"The loss is {median(losses[-_WINDOW:]):.2f}.")
+
+
+def _apart(losses: Sequence[float], evals: Sequence[Event]) -> Verdict:
+    """How a run does that learns to prefer one answer to another (DPO)."""
+    if not _fell(losses):
+        return Verdict("good", "It has not learned much yet", f"The loss is {median(losses[-_WINDOW:]):.2f}.")
+    told = f"The loss fell from {losses[0]:.2f} to {median(losses[-_WINDOW:]):.2f}"
+    share = _number(evals[-1].get("reward_accuracy")) if evals else math.nan
+    if not math.isfinite(share):
+        return Verdict("good", "It learns the difference", told + ".")
+    what = f"{told}; in {share:.0%} of the pairs that it never saw, the good answer has become the likelier one."
+    if share < _GUESSED:
+        return Verdict(
+            "watch",
+            "It does not tell new pairs apart",
+            what,
+            "Look whether the good answers are better for one reason throughout. More pairs help most.",
+        )
+    return Verdict("good", "It learns the difference", what)
 
 
 def _faster(settings: TrainSettings) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from backend.data.split import Split
 from backend.data.windows import Lengths
 from backend.encoded import Encoded
 from backend.errors import ApprenticeError, BadInput
+from backend.pairs import encode_pairs
 from backend.rows_on_disk import write_rows
 from backend.specs import DataRef, ModelRef, RunSpec, TrainSettings
 from backend.template import Tokeniser
@@ -46,9 +47,8 @@ def prepare_run(
 
     Raises BadInput, naming the first row, when a row can't be turned into tokens or has nothing to learn.
     """
-    lengths = Lengths.of(settings)
     train, validation = (
-        pieces([rows[i] for i in side], tokeniser, lengths) for side in (split.train, split.validation)
+        pieces([rows[i] for i in side], tokeniser, settings) for side in (split.train, split.validation)
     )
     watched = [texts(rows[i]) for i in split.validation[:WATCHED] if rows[i].messages]
     data = DataRef(
@@ -56,9 +56,9 @@ def prepare_run(
         sha256=source.sha256,
         train_rows=len(train),
         validation_rows=len(validation),
-        train_tokens=sum(row.tokens for row in train),
-        learned_tokens=sum(row.learned for row in train),
-        longest=max((piece.tokens for piece in [*train, *validation]), default=0),
+        train_tokens=sum(side.tokens for row in train for side in row.sides),
+        learned_tokens=sum(side.learned for row in train for side in row.sides),
+        longest=max((side.tokens for row in [*train, *validation] for side in row.sides), default=0),
         held_out_prompts=tuple(tuple(chat[:-1]) for chat in watched),
         held_out_answers=tuple(chat[-1]["content"] for chat in watched),
     )
@@ -66,9 +66,11 @@ def prepare_run(
     return PreparedRun(spec, train, validation)
 
 
-def pieces(rows: Sequence[Row], tokeniser: Tokeniser, lengths: Lengths) -> list[Encoded]:
-    """What the trainer gets of `rows`: long documents as windows. Raises BadInput like `checked`."""
-    encoded = tokeniser.encode_rows(rows)
+def pieces(rows: Sequence[Row], tokeniser: Tokeniser, settings: TrainSettings) -> list[Encoded]:
+    """What the trainer gets of `rows`: pairs for DPO; long documents as windows. Raises BadInput like `checked`."""
+    lengths = Lengths.of(settings)
+    pairs = settings.trainer == "dpo"
+    encoded = encode_pairs(tokeniser, rows, settings.max_length) if pairs else tokeniser.encode_rows(rows)
     return [piece for row, result in zip(rows, encoded, strict=True) for piece in checked(row, result, lengths)]
 
 

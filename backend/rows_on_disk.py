@@ -1,13 +1,14 @@
 """The rows of a run on disk: data/train.parquet and data/validation.parquet, already tokenised, as they are trained.
 
-Each has the columns `input_ids` and `labels` (lists of int32; -100 where a token is only read). data/MANIFEST.json
-holds their SHA-256, so that a damaged file is noticed before it is learned from.
+Each has the columns `input_ids` and `labels` (lists of int32; -100 where a token is only read), and for preference
+pairs the same of the worse answer (`rejected_…`). data/MANIFEST.json holds their SHA-256, so that a damaged file is
+noticed before it is learned from.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -33,18 +34,37 @@ class Tokens(Protocol):
     @property
     def labels(self) -> list[int]: ...
 
+    @property
+    def rejected(self) -> Tokens | None: ...
+
 
 @dataclass(frozen=True, slots=True)
 class TokenRow:
-    """One row as read back: ids and labels as int32 arrays of the same length; learned: labels that are not -100."""
+    """One row as read back: ids and labels as int32 arrays of the same length; learned: labels that are not -100.
+
+    rejected: of a preference pair, the row with the worse answer. reference: the log-probability (nats) that the
+    model it came from gives to what is learned; used in pairs only.
+    """
 
     input_ids: npt.NDArray[np.int32]
     labels: npt.NDArray[np.int32]
     learned: int
+    rejected: TokenRow | None = None
+    reference: float = 0.0
 
     @property
     def tokens(self) -> int:
         return len(self.input_ids)
+
+    @property
+    def longest(self) -> int:
+        """Tokens of the row, or of its longer side."""
+        return max(side.tokens for side in sides([self]))
+
+
+def sides(rows: Sequence[TokenRow]) -> list[TokenRow]:
+    """All that is read of `rows`: the rows and, if they are pairs, then their rejected sides in the same order."""
+    return [*rows, *(row.rejected for row in rows if row.rejected is not None)]
 
 
 def write_rows(run_folder: Path, train: Sequence[Tokens], validation: Sequence[Tokens]) -> None:
@@ -57,7 +77,11 @@ def write_rows(run_folder: Path, train: Sequence[Tokens], validation: Sequence[T
     ids = pa.list_(pa.int32())
     for name, rows in ((TRAIN, train), (VALIDATION, validation)):
         columns = {"input_ids": [row.input_ids for row in rows], "labels": [row.labels for row in rows]}
-        table = pa.table(columns, schema=pa.schema([("input_ids", ids), ("labels", ids)]))
+        worse = [row.rejected for row in rows if row.rejected is not None]
+        if worse:
+            columns |= {"rejected_input_ids": [row.input_ids for row in worse]}
+            columns |= {"rejected_labels": [row.labels for row in worse]}
+        table = pa.table(columns, schema=pa.schema([(name, ids) for name in columns]))
         pq.write_table(table, folder / name, compression="zstd")
     manifest.write(folder, {"train_rows": len(train), "validation_rows": len(validation)})
 
@@ -79,9 +103,16 @@ def read_rows(run_folder: Path) -> tuple[list[TokenRow], list[TokenRow]]:
 def _read(path: Path) -> list[TokenRow]:
     import pyarrow.parquet as pq
 
-    table = pq.read_table(path, columns=["input_ids", "labels"])
-    rows = zip(_arrays(table["input_ids"]), _arrays(table["labels"]), strict=True)
-    return [TokenRow(ids, labels, int((labels != IGNORED).sum())) for ids, labels in rows]
+    table = pq.read_table(path)
+    rows = _rows(table, "")
+    if "rejected_input_ids" not in table.column_names:
+        return rows
+    return [replace(row, rejected=worse) for row, worse in zip(rows, _rows(table, "rejected_"), strict=True)]
+
+
+def _rows(table: Any, prefix: str) -> list[TokenRow]:
+    columns = zip(_arrays(table[f"{prefix}input_ids"]), _arrays(table[f"{prefix}labels"]), strict=True)
+    return [TokenRow(ids, labels, int((labels != IGNORED).sum())) for ids, labels in columns]
 
 
 def _arrays(column: Any) -> list[npt.NDArray[np.int32]]:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from backend.errors import BadSetting
 
 Method = Literal["lora", "qlora", "full"]
+Trainer = Literal["sft", "dpo"]
 Precision = Literal["bf16", "fp16", "fp32"]
 LongDocuments = Literal["windows", "truncate"]
 
@@ -71,6 +72,8 @@ class TrainSettings(Record):
     The defaults are the guide's for a small data set; `backend.recommend` chooses per machine and data.
     """
 
+    trainer: Trainer = "sft"  # supervised on answers, or DPO on pairs of a better and a worse one
+    beta: float = Field(0.1, gt=0, le=10)  # DPO: how strongly the model is held to the one it came from
     method: Method = "lora"
     lora_rank: int = Field(8, ge=1, le=256)
     lora_alpha: int = Field(16, ge=1, le=1024)

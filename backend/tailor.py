@@ -13,7 +13,7 @@ from backend.catalogue import Entry, Task
 from backend.estimate import Estimate, Rates, estimate, plan_from
 from backend.estimate.memory import card
 from backend.hardware import gib
-from backend.specs import Hardware, Method, Precision, Record, TrainSettings
+from backend.specs import Hardware, Method, Precision, Record, Trainer, TrainSettings
 
 SMALL_MODEL = 500_000_000  # parameters; below it adapters on all linear layers and a higher rate
 MANY_ROWS = 1000
@@ -21,11 +21,13 @@ LONG = 8192  # tokens; training on longer ones often fails on home computers (th
 WINDOW = 4096
 ASSUMED = 512  # tokens of the longest example, about 380 words, while there are no examples yet
 FULL_TUNING_MIB = 44_000  # a card of "48 GB"
+_COMPARING, _COMPARING_SMALL = 1e-5, 5e-5  # learning rates of DPO: ten times TRL's for whole models
 _FULL_BYTES = 16  # a parameter in fp32, its gradient and the two moments of AdamW
 
 
 class Data(Record):
-    """What is known of the examples: rows, the longest and all of them in tokens, the part that is learned."""
+    """What is known of the examples: rows, the longest and all of them in tokens, the part that is learned; trainer:
+    how they are learned from."""
 
     task: Task | None = None
     rows: int | None = None
@@ -33,6 +35,7 @@ class Data(Record):
     documents: bool = False  # plain texts, of which long ones are taken as windows
     tokens: int | None = None
     learned_share: float | None = None
+    trainer: Trainer = "sft"
     language: str | None = None
 
 
@@ -119,15 +122,20 @@ def _base(entry: Entry, hardware: Hardware, data: Data, why: dict[str, str]) -> 
     why["per_device_train_batch_size"] = f"Each step learns from {batch} examples; 8 to 16 is the usual range."
     if small:
         why["target_modules"] = "Adapters on all linear layers: a model this small needs them to learn a format."
-        why["learning_rate"] = "5e-4: measured best on a model of this size."
+        rate, why["learning_rate"] = 5e-4, "5e-4: measured best on a model of this size."
     else:
         why["target_modules"] = f"The layers that {entry.family} models are usually adapted at."
-        why["learning_rate"] = "2e-4 is the usual start for adapters."
+        rate, why["learning_rate"] = 2e-4, "2e-4 is the usual start for adapters."
+    if data.trainer == "dpo":
+        rate = _COMPARING_SMALL if small else _COMPARING
+        why["learning_rate"] = f"{rate:g}: to tell good from bad takes far smaller steps than to learn answers."
+        why["beta"] = "0.1 is the usual hold on the model that it began as."
     return TrainSettings(
+        trainer=data.trainer,
         lora_rank=rank,
         lora_alpha=2 * rank,
         target_modules=entry.all_linear_targets if small else entry.lora_targets,
-        learning_rate=5e-4 if small else 2e-4,
+        learning_rate=rate,
         num_train_epochs=epochs,
         per_device_train_batch_size=batch,
         max_length=length,

@@ -8,11 +8,15 @@ import gradio as gr
 from pydantic.fields import FieldInfo
 
 from backend.specs import ALL_LINEAR, ATTENTION, TrainSettings, settings_from
-from ui.help_text import GROUPS, SETTINGS
+from ui.help_text import GOAL, GROUPS, SETTINGS
 
 NEEDED = "needed"  # layers with names of their own (Phi), as the recommendation names them
 TARGETS = {"all-linear": ALL_LINEAR, "attention": ATTENTION}
 CHOICES = {
+    "trainer": [
+        ("Learn from the good answers", "sft"),
+        ("Learn the difference between good and bad answers", "dpo"),
+    ],
     "method": [("LoRA", "lora"), ("QLoRA, 4 bits", "qlora"), ("Full", "full")],
     "target_modules": [
         ("All layers", "all-linear"),
@@ -24,10 +28,18 @@ CHOICES = {
 }
 
 
+def goal() -> gr.Radio:
+    """What to learn from preference pairs; stands beside the plan."""
+    help = SETTINGS["trainer"]  # noqa: A001
+    return gr.Radio(CHOICES["trainer"], value="sft", label=help.label, info=help.says, elem_id="set-trainer")
+
+
 def build() -> dict[str, gr.components.Component]:
-    """One input for each setting, grouped, inside the current fold; by the setting's name."""
+    """One input for each other setting, grouped, inside the current fold; by the setting's name."""
     made: dict[str, gr.components.Component] = {}
     for title, names in GROUPS.items():
+        if title == GOAL:
+            continue
         gr.HTML(f"<h3>{title}</h3>", js_on_load=None, apply_default_css=False, elem_classes="group-name")
         with gr.Row(elem_classes="settings"):
             for name in names:

@@ -123,12 +123,12 @@ def train(options: argparse.Namespace, workspace: Workspace) -> Answer:
         raise BadInput(
             f"{wrong[0]!r} is not a setting.", "A setting has the form key=value.", "For example: --set seed=1"
         )
-    settings_from(typed)  # a misspelt setting is told before anything else is done
+    trainer = settings_from(typed).trainer  # a misspelt setting is told before anything else is done
     ready_tokeniser(services, options.model)
     data_id = services.add_data(options.data, options.data.name)
     if options.validation:
         services.set_validation(data_id, options.validation, options.validation.name)
-    base = services.tailored("", data_id, options.model or "").settings
+    base = services.tailored("", data_id, options.model or "", trainer).settings
     settings = settings_from({**base.model_dump(), **typed})
     run_id = services.start_training(data_id, options.model or "", settings, options.name or "")
     say(f"Run {run_id}. Ctrl-C stops and saves.")

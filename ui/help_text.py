@@ -14,7 +14,10 @@ class Help:
     says: str
 
 
+GOAL = "What it learns"  # asked beside the plan, where the examples are pairs
+
 GROUPS: dict[str, tuple[str, ...]] = {
+    GOAL: ("trainer",),
     "How long and how fast it learns": (
         "num_train_epochs",
         "max_steps",
@@ -47,11 +50,24 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "gradient_checkpointing",
         "weight_decay",
         "max_grad_norm",
+        "beta",
         "seed",
     ),
 }
 
 SETTINGS: dict[str, Help] = {
+    "trainer": Help(
+        "What to learn from your pairs",
+        "trainer: SFT or DPO",
+        "From the good answers it learns to answer like them, and never sees the bad ones. From the difference it "
+        "learns to prefer the one to the other, which suits a model that can nearly do it: tone, length, manners.",
+    ),
+    "beta": Help(
+        "Hold on what it was",
+        "beta, for DPO",
+        "Only for learning the difference: how strongly the model is kept near the one it came from. Lower it, to "
+        "0.05, when it hardly changes; raise it, to 0.3, when its answers go astray.",
+    ),
     "method": Help(
         "How the model is trained",
         "method",

@@ -8,11 +8,12 @@ from typing import Any
 from backend import catalogue, models
 from backend.catalogue import Entry
 from backend.data.brought import Brought
+from backend.data.checks_tokens import Tokens
 from backend.data.split import Split
 from backend.encoded import Piece
 from backend.errors import ApprenticeError
 from backend.estimate import Estimate, Rates, estimate, plan_from, time
-from backend.specs import Hardware, RunSpec, TrainSettings
+from backend.specs import Hardware, RunSpec, Trainer, TrainSettings
 from backend.tailor import precision_for
 from backend.training.schedule import schedule
 from jobs.models import Job
@@ -35,7 +36,10 @@ def plan(
     steps = schedule(max(1, train), validation, settings)
     precision = precision_for(hardware) if settings.precision == "auto" else settings.precision
     step = plan_from(settings, precision, longest=tokens.longest if tokens else None)
-    read = steps.total * settings.effective_batch * (tokens.total / max(1, tokens.pieces) if tokens else 0.0)
+    total, learned = counted(tokens, settings.trainer) if tokens else (0, 0)
+    read = steps.total * settings.effective_batch * (total / max(1, tokens.pieces) if tokens else 0.0)
+    if settings.trainer == "dpo":
+        read += total / 2  # read once before, without learning: half the work
     needed = estimate(entry.architecture, step, hardware, tokens=read, rates=rates)
     return Plan(
         settings=settings,
@@ -43,7 +47,7 @@ def plan(
         data_name=brought.name,
         train_rows=train,
         validation_rows=validation,
-        learned_tokens=tokens.learned if tokens else 0,
+        learned_tokens=learned,
         longest=min(tokens.longest, settings.max_length) if tokens else 0,
         steps=steps.total,
         evaluations=len(steps.evaluations),
@@ -53,7 +57,8 @@ def plan(
         memory_parts=needed.memory.parts,
         have_mib=needed.fit.has_mib,
         notes=tuple(filter(None, [tokens.sentence if tokens else ""])),
-        blocked=blocked(brought, why_not, needed),
+        pairs=pairs(brought),
+        blocked=blocked(brought, why_not, needed, settings),
     )
 
 
@@ -85,25 +90,39 @@ def parts(brought: Brought, settings: TrainSettings) -> Split:
     return brought.parts(settings.validation_fraction, settings.seed)
 
 
-def told(brought: Brought | None) -> dict[str, Any]:
-    """What a recommendation may know about the data."""
+def told(brought: Brought | None, trainer: Trainer = "sft") -> dict[str, Any]:
+    """What a recommendation may know about the data, as it is read by `trainer`."""
     if brought is None or brought.fixed_report.tokens is None:
         return {"rows": len(brought.dataset.rows) if brought else None}
     tokens = brought.fixed_report.tokens
-    share = tokens.learned / tokens.total if tokens.total else None
+    total, learned = counted(tokens, trainer)
     return {
         "rows": len(brought.dataset.rows),
         "longest": tokens.longest,
-        "tokens": tokens.total,
-        "learned_share": share,
+        "tokens": total,
+        "learned_share": learned / total if total else None,
         "documents": tokens.documents > 0,
     }
 
 
-def blocked(brought: Brought, why_not: str, needed: Estimate) -> str:
+def counted(tokens: Tokens, trainer: Trainer) -> tuple[int, int]:
+    """Tokens in all and learned ones that `trainer` reads in one round: DPO reads both answers."""
+    if trainer == "sft":
+        return tokens.total, tokens.learned
+    return tokens.total + tokens.worse, tokens.learned + tokens.worse_learned
+
+
+def pairs(brought: Brought) -> bool:
+    """Whether every example has a good and a bad answer."""
+    return bool(brought.rows) and all(row.rejected for row in brought.rows)
+
+
+def blocked(brought: Brought, why_not: str, needed: Estimate, settings: TrainSettings) -> str:
     """Why training can't start, "" when it can."""
     if brought.blocked:
         return brought.blocked
+    if settings.trainer == "dpo" and not pairs(brought):
+        return "To learn the difference, every example needs a good and a bad answer. Learn from the good ones."
     if why_not:
         return why_not
     if not needed.fit.fits:

@@ -54,7 +54,7 @@ class Preview:
 @dataclass(frozen=True)
 class Plan:
     """What a training run is about to do. Memory in MiB, time in seconds, from and to (None: not
-    known); `*_measured` tells measured from computed.
+    known); `*_measured` tells measured from computed. pairs: every example has a good and a bad answer.
 
     blocked: why it can't start, "" when it can.
     """
@@ -72,6 +72,7 @@ class Plan:
     memory_mib: float
     memory_parts: dict[str, float]
     have_mib: float
+    pairs: bool = False
     memory_measured: bool = False
     time_measured: bool = False
     notes: tuple[str, ...] = ()

@@ -21,7 +21,7 @@ from backend.errors import ApprenticeError, BadInput, MissingPart, RunProblem
 from backend.estimate import Rates
 from backend.recommend import Option, Recommendation, recommend
 from backend.settings import Workspace
-from backend.specs import Hardware, RunSpec, TrainSettings
+from backend.specs import Hardware, RunSpec, Trainer, TrainSettings
 from backend.tailor import Data, Tailored, tailor
 from backend.template import Tokeniser
 from backend.training.result import folder_of
@@ -143,10 +143,11 @@ class Services:
         """This machine's speed, once it was measured."""
         return None if self.simulated else calibrate.rates(self.workspace)
 
-    def tailored(self, task: str = "", data_id: str = "", model_id: str = "") -> Tailored:
+    def tailored(self, task: str = "", data_id: str = "", model_id: str = "", trainer: Trainer = "sft") -> Tailored:
         """The settings for one model ("": the recommended one), what they need, and why each is as it is."""
         brought = self.brought(data_id, model_id) if self.shelf.has(data_id) else None
-        data = Data(task=cast(Task, task) if task in TASKS else None, **planning.told(brought))
+        asked = cast(Task, task) if task in TASKS else None
+        data = Data(task=asked, trainer=trainer, **planning.told(brought, trainer))
         entry = catalogue.find(self._chosen(model_id))
         return tailor(entry, self.hardware().hardware, data, self._rates())
 

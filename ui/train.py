@@ -24,6 +24,7 @@ class TrainTab:
     inputs: dict[str, Any]
     line: gr.HTML
     before: gr.Column
+    goal: gr.Column
     plan: gr.HTML
     start: gr.Button
     why_not: gr.HTML
@@ -40,7 +41,7 @@ class TrainTab:
 
     @property
     def outputs(self) -> list[Any]:
-        ahead = [self.line, self.before, self.plan, self.start, self.why_not]
+        ahead = [self.line, self.before, self.goal, self.plan, self.start, self.why_not]
         buttons = [self.forward, self.resume, self.stop, self.stop_says]
         after = [self.after, self.status, *buttons, self.health, self.curve, self.beside, self.samples]
         return [*ahead, *after, *self.inputs.values()]
@@ -52,17 +53,19 @@ class TrainTab:
         return {**columns, **(self._watch(choice) if running else self._plan(choice))}
 
     def _plan(self, choice: Choice) -> Updates:
-        plan, why_not = "", "Bring some examples first, in step 2."
+        plan, why_not, asks = "", "Bring some examples first, in step 2.", False
         if choice.data_id:
             try:
-                advice = self.services.tailored(choice.task, choice.data_id, choice.model_id)
+                advice = self.recommended(choice)
                 ahead = self.services.plan(choice.data_id, choice.model_id, self.settings(choice))
+                asks = ahead.pairs or ahead.settings.trainer == "dpo"
                 plan, why_not = train_views.plan(ahead, advice.why, choice.settings), ahead.blocked
             except ApprenticeError as error:
                 plan, why_not = messages.error_alert(error), error.what
         now = "Look through what is about to happen." if plan else "There is nothing to train on yet."
         return {
             self.line: cards.guide(3, now, "Training takes a while; you can close the page meanwhile."),
+            self.goal: gr.update(visible=asks),
             self.plan: plan,
             self.start: gr.update(interactive=not why_not),
             self.why_not: why_not,
@@ -95,8 +98,12 @@ class TrainTab:
         return compare.card(self.services.compared(first), self.services.compared(run_id)) if first else ""
 
     def settings(self, choice: Choice) -> Any:
-        base = self.services.tailored(choice.task, choice.data_id, choice.model_id).settings
-        return settings_from({**base.model_dump(), **choice.settings})
+        return settings_from({**self.recommended(choice).settings.model_dump(), **choice.settings})
+
+    def recommended(self, choice: Choice) -> Any:
+        """The settings for what was chosen, each with its reason."""
+        trainer = choice.settings.get("trainer", "sft")
+        return self.services.tailored(choice.task, choice.data_id, choice.model_id, trainer)
 
     def signature(self, choice: Choice) -> Hashable:
         if not choice.run_id:
@@ -118,9 +125,11 @@ def build(services: Any, kept: Kept) -> TrainTab:
     """Draws the tab inside the current gr.Tab."""
     line = drawn(cards.guide(3, "Working out what training will take here.", ""), elem_classes="guide")
     with gr.Column() as before:
+        with gr.Column(visible=False) as goal:
+            trainer = advanced.goal()
         plan = drawn(cards.card(train_views.PLAN, lead="One moment."))
         with gr.Accordion("Advanced: every number of the recipe", open=False, elem_classes="fold-block"):
-            inputs = advanced.build()
+            inputs = {"trainer": trainer, **advanced.build()}
             back = button("Back to the recommended numbers")
         with gr.Row(elem_classes="actions"):
             name = gr.Textbox(
@@ -142,7 +151,7 @@ def build(services: Any, kept: Kept) -> TrainTab:
         samples = drawn()
 
     tab = TrainTab(
-        services, inputs, line, before, plan, start, why_not,
+        services, inputs, line, before, goal, plan, start, why_not,
         after, status, forward, resume, stop, stop_says, health, curve, beside, samples,
     )  # fmt: skip
 
@@ -156,7 +165,7 @@ def build(services: Any, kept: Kept) -> TrainTab:
         @handler
         def take(given: Given) -> Updates:
             before = kept.choice(given)
-            recommended = services.tailored(before.task, before.data_id, before.model_id).settings
+            recommended = tab.recommended(before).settings
             choice = before.but(settings=advanced.changed(before.settings, setting, given[part], recommended))
             return {**kept.keep(before, choice), **tab.show(choice), part: tab.restore(choice)[part]}
 

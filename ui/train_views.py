@@ -14,6 +14,10 @@ from ui.help_text import SETTINGS
 from ui.records import Curve, Plan
 
 PLAN = "What is about to happen"
+GOALS = {
+    "sft": ("from the good answers; the bad ones are left out", "supervised fine-tuning, SFT"),
+    "dpo": ("the difference between good and bad answers", "direct preference optimisation, DPO"),
+}
 METHODS = {
     "lora": ("a small addition to the model", "LoRA"),
     "qlora": ("a small addition to the model, squeezed to 4 bits", "QLoRA"),
@@ -100,6 +104,7 @@ def _plan_lines(ahead: Plan) -> list[tuple[str, str, str]]:
     return [
         ("Model", ahead.model_name, ""),
         ("Examples", ahead.data_name, length),
+        *([("Learns", *GOALS[settings.trainer])] if ahead.pairs or settings.trainer == "dpo" else []),
         ("Trained", what, term),
         ("Examples per correction", str(settings.effective_batch), f"effective batch, {at_once} x {readings}"),
         ("Size of each correction", f"{settings.learning_rate:g}", f"learning rate, {settings.lr_scheduler_type}"),
@@ -163,6 +168,8 @@ def numbers(watched: Watched) -> list[tuple[str, str]]:
         shown.append((present.number(last["tokens_per_second"]), "tokens a second"))
     if last.get("memory_mib"):
         shown.append((present.size(last["memory_mib"]), "memory, measured"))
+    if last.get("reward_accuracy") is not None:
+        shown.append((f"{last['reward_accuracy']:.0%}", "of these pairs told apart (reward accuracy)"))
     if last.get("learning_rate") is not None:
         shown.append((f"{last['learning_rate']:.1e}", "size of its corrections (learning rate)"))
     if last.get("grad_norm") is not None:

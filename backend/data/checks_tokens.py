@@ -18,13 +18,16 @@ _BATCH = 512  # rows tokenised at a time
 @dataclass(slots=True)
 class Tokens:
     """Counts over the usable rows. total, learned and pieces (rows that the trainer gets): as trained, so cut or in
-    windows; longest: uncut. truncated: rows that are cut. documents: rows that are plain texts and taken as windows.
+    windows; longest: uncut. worse and worse_learned: of the worse answers of pairs, their questions read again.
+    truncated: rows that are cut. documents: rows that are plain texts and taken as windows.
     lengths: row number to its uncut length."""
 
     limits: Lengths = UNLIMITED
     total: int = 0
     learned: int = 0
     longest: int = 0
+    worse: int = 0
+    worse_learned: int = 0
     truncated: int = 0
     documents: int = 0
     pieces: int = 0
@@ -40,6 +43,11 @@ class Tokens:
         self.documents += self.limits.windowed(row)
         self.pieces += len(parts)
         self.lengths[row.row] = measure.tokens
+        if measure.worse is not None:
+            cut = min(measure.worse.tokens, self.limits.max_length or measure.worse.tokens)
+            self.worse += cut
+            self.worse_learned += measure.worse.learned(0, cut)
+            self.longest = max(self.longest, measure.worse.tokens)
 
     def pieces_of(self, rows: Sequence[Row]) -> int:
         """Rows that the trainer gets of `rows`, which are some of those counted."""

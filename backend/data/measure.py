@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from backend.data.rows import Row
 from backend.encoded import IGNORED, Encoded, Span
 from backend.errors import ApprenticeError
+from backend.pairs import worse_side
 
 
 class Encoder(Protocol):
@@ -24,11 +25,13 @@ class Encoder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A whole row in tokens. runs: start and end of each run of learned ones."""
+    """A whole row in tokens. runs: start and end of each run of learned ones. worse: of a preference pair, the same
+    conversation with the worse answer."""
 
     tokens: int
     runs: tuple[Span, ...]
     skipped_turns: int = 0
+    worse: Measure | None = None
 
     @classmethod
     def of(cls, encoded: Encoded) -> Measure:
@@ -55,7 +58,15 @@ class Measurer:
     def measure(self, rows: Sequence[Row]) -> list[Measure | ApprenticeError]:
         """Each row's measure, or why the model's template does not take it."""
         new = [row for row in rows if id(row) not in self._known]
-        for row, encoded in zip(new, self._encoder.encode_rows(new), strict=True):
-            found = encoded if isinstance(encoded, ApprenticeError) else Measure.of(encoded)
+        for row, found in zip(new, self._measured(new), strict=True):
             self._known[id(row)] = row, found
+        pairs = [row for row in new if row.rejected]
+        for row, worse in zip(pairs, self._measured([worse_side(row) for row in pairs]), strict=True):
+            better = self._known[id(row)][1]
+            if isinstance(better, Measure):
+                self._known[id(row)] = row, replace(better, worse=worse) if isinstance(worse, Measure) else worse
         return [self._known[id(row)][1] for row in rows]
+
+    def _measured(self, rows: Sequence[Row]) -> list[Measure | ApprenticeError]:
+        found = self._encoder.encode_rows(rows)
+        return [encoded if isinstance(encoded, ApprenticeError) else Measure.of(encoded) for encoded in found]

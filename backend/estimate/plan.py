@@ -68,7 +68,7 @@ def plan_from(settings: TrainSettings, precision: Precision, *, longest: int | N
         dora=settings.use_dora and settings.method != "full",
         rank=settings.lora_rank,
         targets=settings.target_modules,
-        batch=settings.per_device_train_batch_size,
+        batch=settings.per_device_train_batch_size * (2 if settings.trainer == "dpo" else 1),  # both answers
         max_tokens=length,
         precision=precision,
         checkpointing=settings.gradient_checkpointing,

@@ -9,6 +9,7 @@
     collate.py      rows as tensors
     sharing.py      a system message that all rows share is read once for each batch
     loss.py         the loss, on learned positions only
+    preference.py   the loss on pairs of a better and a worse answer (DPO)
     learner.py      one step, one validation, and what to do when memory runs short
     trainer.py      TRL's SFTTrainer, driven by the parts above
     practice.py     what happens after each step: events, tests, checkpoints, early stopping

@@ -20,12 +20,15 @@ WORTH_SHARING = 64
 @dataclass(frozen=True)
 class Batch:
     """inputs: arguments of the model's forward pass, each (rows, length). scored: bool, of the same shape, true where
-    the next token is learned. targets: those next tokens, in the order in which `scored` is true. beginning: (1,
-    length), what stands before each row of `inputs` and is the same for all of them; None if nothing is."""
+    the next token is learned. targets: those next tokens, in the order in which `scored` is true; owners: of which of
+    the `rows` rows each is. beginning: (1, length), what stands before each row of `inputs` and is the same for all
+    of them; None if nothing is."""
 
     inputs: dict[str, torch.Tensor]
     scored: torch.Tensor
     targets: torch.Tensor
+    owners: torch.Tensor
+    rows: int
     beginning: torch.Tensor | None = None
 
 
@@ -65,7 +68,8 @@ class Collator:
             labels[index, : row.tokens] = torch.as_tensor(row.labels)
             mask[index, : row.tokens] = 1
         first = None if beginning is None else torch.as_tensor(beginning)[None].long()
-        return self._batch({"input_ids": ids, **({"attention_mask": mask} if self.masked else {})}, labels, first)
+        inputs = {"input_ids": ids, **({"attention_mask": mask} if self.masked else {})}
+        return self._batch(len(rows), inputs, labels, torch.arange(len(rows))[:, None].expand(shape), first)
 
     def _joined(self, rows: Sequence[TokenRow]) -> Batch:
         import torch
@@ -74,20 +78,26 @@ class Collator:
         positions = torch.cat([torch.arange(row.tokens) for row in rows])[None]
         labels = torch.cat([torch.as_tensor(row.labels) for row in rows])[None].long()
         labels[positions == 0] = IGNORED  # the first token of a row follows nothing
-        return self._batch({"input_ids": ids, "position_ids": positions}, labels)
+        owners = torch.repeat_interleave(torch.tensor([row.tokens for row in rows]))[None]
+        return self._batch(len(rows), {"input_ids": ids, "position_ids": positions}, labels, owners)
 
     def _batch(
-        self, inputs: dict[str, torch.Tensor], labels: torch.Tensor, beginning: torch.Tensor | None = None
+        self,
+        rows: int,
+        inputs: dict[str, torch.Tensor],
+        labels: torch.Tensor,
+        owners: torch.Tensor,
+        beginning: torch.Tensor | None = None,
     ) -> Batch:
         import torch
 
         following = torch.full_like(labels, IGNORED)
         following[:, :-1] = labels[:, 1:]
         scored = following != IGNORED
-        targets = following[scored]
         moved = {name: tensor.to(self.device) for name, tensor in inputs.items()}
         first = None if beginning is None else beginning.to(self.device)
-        return Batch(moved, scored.to(self.device), targets.to(self.device), first)
+        scored, targets, owners = (x.to(self.device) for x in (scored, following[scored], owners[scored]))
+        return Batch(moved, scored, targets, owners, rows, first)
 
 
 def common_beginning(rows: Sequence[TokenRow]) -> int:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 
 @dataclass
 class History:
-    """Losses are means over learned tokens; seconds are those of training steps only."""
+    """Losses are means over learned tokens (of DPO: over pairs); seconds are those of training steps only."""
 
     first_eval_loss: float | None = None
     eval_loss: float | None = None  # the latest
     eval_step: int | None = None  # its step
     best_loss: float | None = None
     best_step: int | None = None
+    best_figures: dict[str, float] = field(default_factory=dict)  # what was told beside the best loss
     stale: int = 0  # evaluations since the best one
     round_loss: float = 0.0  # sum over the steps of the current epoch
     round_steps: int = 0
@@ -33,8 +34,8 @@ class History:
         self.round_loss += loss
         self.round_steps += 1
 
-    def evaluated(self, step: int, loss: float) -> bool:
-        """Counts a validation loss; gives whether it is the best of a trained model so far."""
+    def evaluated(self, step: int, loss: float, figures: dict[str, float] | None = None) -> bool:
+        """Counts a validation loss, and the figures beside it; gives whether it is the best of a trained model."""
         self.eval_loss, self.eval_step = loss, step
         if step == 0:
             self.first_eval_loss = loss
@@ -43,6 +44,7 @@ class History:
             self.stale += 1
             return False
         self.best_loss, self.best_step, self.stale = loss, step, 0
+        self.best_figures = dict(figures or {})
         return True
 
     @property
@@ -58,5 +60,5 @@ class History:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> History:
-        known = {field.name for field in fields(cls)}
+        known = {one.name for one in fields(cls)}
         return cls(**{name: value for name, value in values.items() if name in known})

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from backend.errors import NotEnough
-from backend.rows_on_disk import TokenRow
+from backend.rows_on_disk import TokenRow, sides
 from backend.specs import TrainSettings
 from backend.training.batches import micro_batches
 from backend.training.collate import Collator
 from backend.training.device import Device
 from backend.training.loss import summed_loss
+from backend.training.preference import likelihoods, preference_loss
 
 if TYPE_CHECKING:
     import torch
@@ -25,9 +26,10 @@ _OUT_OF_MEMORY = ("out of memory", "not enough memory", "can't allocate memory",
 
 
 class Learner:
-    """Forward and backward passes over rows. micro: rows at a time, halved when memory runs short.
+    """Forward and backward passes over rows (of DPO: pairs). micro: rows at a time, halved when memory runs short.
 
-    tell(title, what, next) is called when that happens, alive() after each micro batch.
+    tell(title, what, next) is called when that happens, alive() after each micro batch. figures: of the rows learned
+    from or tested last, beside the loss: in DPO `reward_accuracy` and `reward_margin`, their means over the pairs.
     """
 
     def __init__(
@@ -40,31 +42,51 @@ class Learner:
     ) -> None:
         self.micro = settings.per_device_train_batch_size
         self.collator, self._device, self._tell, self._alive = collator, device, tell, alive
+        self._beta = settings.beta if settings.trainer == "dpo" else None
         self._rescues = 0
+        self.figures: dict[str, float] = {}
 
     def learn(self, model: Any, rows: Sequence[TokenRow], backward: Callable[[torch.Tensor], None]) -> torch.Tensor:
-        """Adds the gradients of `rows`, all of one optimizer step; gives their mean loss per learned token.
+        """Adds the gradients of `rows`, all of one optimizer step; gives their mean loss per learned token
+        (of DPO: per pair).
 
         Raises NotEnough when even the smallest micro batch does not fit.
         """
         return self._within_memory(model, lambda: self._learn(model, rows, backward))
 
     def mean_loss(self, model: Any, rows: Sequence[TokenRow]) -> float:
-        """The mean loss per learned token of `rows`, without learning from them. Raises NotEnough."""
+        """The mean loss per learned token (of DPO: per pair) of `rows`, not learned from. Raises NotEnough."""
         import torch
 
         model.eval()
         with torch.no_grad():
             return self._within_memory(model, lambda: self._mean_loss(model, rows))
 
+    def likelihoods(self, model: Any, pairs: Sequence[TokenRow]) -> list[list[float]]:
+        """For each of `pairs` the log-probability (nats) that `model` gives to the better and to the worse answer.
+
+        Raises NotEnough.
+        """
+        import torch
+
+        def work() -> list[list[float]]:
+            found: list[list[float]] = []
+            for start in range(0, len(pairs), self.micro):
+                with self._device.autocast():
+                    both = likelihoods(model, self.collator(sides(pairs[start : start + self.micro])))
+                found += both.view(2, -1).t().tolist()
+                self._alive()
+            return found
+
+        model.eval()
+        with torch.no_grad():
+            return self._within_memory(model, work)
+
     def _learn(self, model: Any, rows: Sequence[TokenRow], backward: Callable[[torch.Tensor], None]) -> torch.Tensor:
         import torch
 
-        learned = sum(row.learned for row in rows)
         total = torch.zeros((), device=self._device.kind)
-        for part in self._parts(rows):
-            with self._device.autocast():
-                loss = summed_loss(model, self.collator(part)) / max(1, learned)
+        for loss in self._losses(model, rows):
             backward(loss)
             total += loss.detach()
             self._alive()
@@ -72,14 +94,27 @@ class Learner:
 
     def _mean_loss(self, model: Any, rows: Sequence[TokenRow]) -> float:
         total = 0.0
+        for loss in self._losses(model, rows):
+            total += float(loss)
+            self._alive()
+        return total
+
+    def _losses(self, model: Any, rows: Sequence[TokenRow]) -> Iterator[torch.Tensor]:
+        """The losses of the micro batches, which add up to the mean of `rows`."""
+        count = max(1, sum(row.learned for row in rows) if self._beta is None else len(rows))
+        self.figures = {}
         for part in self._parts(rows):
             with self._device.autocast():
-                total += float(summed_loss(model, self.collator(part)))
-            self._alive()
-        return total / max(1, sum(row.learned for row in rows))
+                if self._beta is None:
+                    loss = summed_loss(model, self.collator(part))
+                else:
+                    loss, figures = preference_loss(model, self.collator(sides(part)), part, self._beta)
+                    for name, value in figures.items():
+                        self.figures[name] = self.figures.get(name, 0.0) + value / count
+            yield loss / count
 
     def _parts(self, rows: Sequence[TokenRow]) -> list[list[TokenRow]]:
-        lengths = [row.tokens for row in rows]
+        lengths = [row.longest for row in rows]
         return [[rows[i] for i in part] for part in micro_batches(range(len(rows)), lengths, self.micro)]
 
     def _within_memory(self, model: Any, work: Callable[[], T]) -> T:

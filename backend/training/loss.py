@@ -20,8 +20,13 @@ _VALUES_ON_CARD = 1 << 26
 
 def summed_loss(model: Any, batch: Batch) -> torch.Tensor:
     """The sum of the losses of `batch`'s learned tokens (nats), a float32 scalar that can be differentiated."""
-    total: torch.Tensor = _cross_entropy().apply(learned_logits(model, batch), batch.targets)
-    return total
+    return token_losses(model, batch).sum()
+
+
+def token_losses(model: Any, batch: Batch) -> torch.Tensor:
+    """(learned positions,): the loss of each of `batch`'s learned tokens (nats, float32)."""
+    losses: torch.Tensor = _cross_entropy().apply(learned_logits(model, batch), batch.targets)
+    return losses
 
 
 def learned_logits(model: Any, batch: Batch) -> torch.Tensor:
@@ -55,7 +60,7 @@ def _logits(model: Any, scored: torch.Tensor, **inputs: Any) -> torch.Tensor:
 def _cross_entropy() -> Any:
     import torch
 
-    class SummedCrossEntropy(torch.autograd.Function):
+    class CrossEntropy(torch.autograd.Function):
         """In float32 a few rows at a time: keeps the logits as they are and one number a row, instead of three
         float32 copies of them."""
 
@@ -63,7 +68,7 @@ def _cross_entropy() -> Any:
         def forward(ctx: Any, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
             normaliser = torch.cat([part.float().logsumexp(-1) for part in _parts(logits)])
             ctx.save_for_backward(logits, targets, normaliser)
-            return (normaliser - logits.gather(1, targets[:, None])[:, 0].float()).sum()
+            return normaliser - logits.gather(1, targets[:, None])[:, 0].float()
 
         @staticmethod
         def backward(ctx: Any, *upstream: torch.Tensor) -> tuple[torch.Tensor, None]:
@@ -74,11 +79,11 @@ def _cross_entropy() -> Any:
                 rows = slice(start, start + len(part))
                 share = part.float().sub_(normaliser[rows, None]).exp_()
                 share.scatter_add_(1, targets[rows, None], share.new_full((len(part), 1), -1.0))
-                gradient[rows] = share.mul_(upstream[0])
+                gradient[rows] = share.mul_(upstream[0][rows, None])
                 start += len(part)
             return gradient, None
 
-    return SummedCrossEntropy
+    return CrossEntropy
 
 
 def _parts(logits: torch.Tensor) -> tuple[torch.Tensor, ...]:

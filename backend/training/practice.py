@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from backend.errors import TrainingFailed
-from backend.rows_on_disk import TokenRow
+from backend.rows_on_disk import TokenRow, sides
 from backend.specs import RunSpec
 from backend.template import Tokeniser
 from backend.training import checkpoints, snapshot
@@ -84,13 +84,14 @@ class Practice:
         from torch.utils.data import DataLoader
 
         settings = self.spec.settings
-        batches = EpochBatches([row.tokens for row in self.train], settings.effective_batch, settings.seed)
+        batches = EpochBatches([row.longest for row in self.train], settings.effective_batch, settings.seed)
         return DataLoader(range(len(self.train)), batch_sampler=batches, collate_fn=list)  # type: ignore[arg-type]
 
     def learn(self, model: Any, numbers: Sequence[int], backward: Callable[[torch.Tensor], None]) -> torch.Tensor:
         """The gradients of one optimizer step; gives its loss."""
         rows = [self.train[number] for number in numbers]
-        self._step_tokens = (sum(row.tokens for row in rows), sum(row.learned for row in rows))
+        read = sides(rows)
+        self._step_tokens = (sum(row.tokens for row in read), sum(row.learned for row in read))
         return self.learner.learn(model, rows, backward)
 
     def step_begins(self) -> None:
@@ -121,6 +122,7 @@ class Practice:
             waited=round(self._waited, 4),
             tokens_per_second=round(tokens / seconds, 1),
             memory_mib=self.device.memory_mib(),
+            **self.learner.figures,
         )
         self._check(step, loss, grad_norm)
         self.history.stepped(loss, first_of_epoch=(step - 1) % self.schedule.steps_per_epoch == 0)
@@ -139,10 +141,10 @@ class Practice:
         """The validation loss after `step`, told and counted; answers held-out prompts too."""
         self.work.progress("Testing", step, self.schedule.total)
         loss = self.validation_loss(model)
-        self.work.emit("eval", step=step, loss=loss)
+        self.work.emit("eval", step=step, loss=loss, **self.learner.figures)
         if not math.isfinite(loss):
             raise _no_number(step, self.spec)
-        self.history.evaluated(step, loss)
+        self.history.evaluated(step, loss, self.learner.figures)
         if worth_the_time(self.history, step, self.schedule.total) and not self.work.should_stop():
             self._answer(model, step)
         self.tell_progress(step)
@@ -150,7 +152,7 @@ class Practice:
         return loss
 
     def validation_loss(self, model: Any) -> float:
-        """The mean loss per learned token of the validation rows."""
+        """The mean loss of the validation rows, per learned token (of DPO: per pair)."""
         return self.learner.mean_loss(model, self.validation)
 
     def save(self, trainer: Any) -> None:

@@ -13,7 +13,7 @@ from backend.prepare import versions
 from backend.rows_on_disk import TokenRow, read_rows
 from backend.specs import RunSpec
 from backend.template import Tokeniser
-from backend.training import checkpoints, device, fused_lora, model, proof, result, snapshot, trainer
+from backend.training import checkpoints, device, fused_lora, model, preference, proof, result, snapshot, trainer
 from backend.training.collate import Collator, needs_mask
 from backend.training.learner import Learner
 from backend.training.practice import TESTED_ROWS, Practice, Work
@@ -40,7 +40,7 @@ def run(context: Work) -> dict[str, Any]:
     spec = located(RunSpec.model_validate(context.spec), context.folder)
     context.progress("Preparing")
     train, validation = read_rows(context.folder)
-    longest = max((row.tokens for row in [*train, *validation]), default=0)
+    longest = max((row.longest for row in [*train, *validation]), default=0)
     refuse(train, longest, context_length(spec.model.path))
     plan = schedule(len(train), len(validation), spec.settings)
     tokeniser = Tokeniser.load(spec.model.path)
@@ -57,13 +57,14 @@ def run(context: Work) -> dict[str, Any]:
     learner.collator = with_sharing(collator, net, train, spec.settings, place)
     before = proof.fingerprint(net, spec.model.path)
 
-    step = _practise(practice, engine, net)
+    weighed = spec.settings.trainer == "sft" or preference.weigh(practice, net)
+    step = _practise(practice, engine, net) if weighed else 0
     if not step:
         return _summary(practice, net, step)  # stopped before the first step: there is nothing to keep
     best = _choose(practice, net, step)
     context.progress("Saving")
     target = result.folder_of(context.folder, spec.settings.method)
-    rows = spread(validation or train, _PROVED_ROWS)
+    rows = spread(practice.validation or practice.train, _PROVED_ROWS)
     with result.saved(net, spec.model.path, target) as folder:
         context.progress("Checking")
         proved = proof.prove(net, before, spec.model.path, folder, lambda: learner.mean_loss(net, rows), len(rows))
@@ -148,9 +149,11 @@ def _choose(practice: Practice, net: Any, step: int) -> dict[str, Any]:
         best = checkpoints.path(practice.checkpoints, history.best_step)
         if checkpoints.is_valid(best, content=True):
             snapshot.load_weights(best, net)
-            return {"eval_loss": history.best_loss, "best_step": history.best_step}
+            return {"eval_loss": history.best_loss, "best_step": history.best_step, **history.best_figures}
         log.warning("the best checkpoint %s is damaged; the last weights are kept", best.name)
-    return {"eval_loss": history.eval_loss if history.eval_step == step else None, "best_step": step}
+    if history.eval_step != step:
+        return {"eval_loss": None, "best_step": step}
+    return {"eval_loss": history.eval_loss, "best_step": step, **history.best_figures}
 
 
 def _summary(practice: Practice, net: Any, step: int) -> dict[str, Any]:

@@ -183,3 +183,18 @@ def test_a_retry_never_leaves_what_the_settings_allow() -> None:
     verdict = diagnose(steps(curve(lambda i: 2.4, 120, 0.04)), [], steep)
     assert verdict.retry
     assert steep.changed(**verdict.retry).learning_rate == 0.1
+
+
+@pytest.mark.parametrize(
+    ("shares", "light", "title", "words"),
+    [
+        ([0.0, 0.8, 0.95], "good", "It learns the difference", "95% of the pairs"),
+        ([0.0, 0.5, 0.52], "watch", "It does not tell new pairs apart", "52% of the pairs"),
+    ],
+)
+def test_pairs_are_told_apart_or_not(shares: list[float], light: str, title: str, words: str) -> None:
+    """A loss near zero is what pairs end at, and no sign of copies on both sides."""
+    tested = [{**one, "reward_accuracy": share} for one, share in zip(evals([0.69, 0.3, 0.02]), shares, strict=False)]
+    verdict = diagnose(steps(falling(60, 0.69, 0.01)), tested, TrainSettings(trainer="dpo"))
+    check(verdict, light, title)
+    assert words in verdict.what

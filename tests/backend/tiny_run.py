@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from backend.data.rows import Row
 from backend.encoded import Encoded
+from backend.pairs import encode_pairs
 from backend.rows_on_disk import write_rows
 from backend.specs import DataRef, ModelRef, RunSpec, TrainSettings
 from backend.template import Tokeniser
@@ -99,6 +101,21 @@ def make_run(folder: Path, model: Path, *, rows: int = 40, validation: int = 8, 
     tokeniser = Tokeniser.load(model)
     data = [tokeniser.encode(messages) for messages in conversations(rows + validation)]
     return run_of(folder, model, data[:rows], data[rows:], **settings)
+
+
+def pairs(count: int, seed: int = 0) -> list[Row]:
+    """The toy task as preference pairs: the worse answers are as long, of words that no question has."""
+    made = []
+    for number, (question, answer) in enumerate(conversations(count, seed), 1):
+        other = {"role": "assistant", "content": answer["content"].replace("w", "w2")}
+        made.append(Row(number, number, [question, answer], [other]))
+    return made
+
+
+def make_pairs_run(folder: Path, model: Path, *, rows: int = 24, validation: int = 8, **settings: Any) -> FakeWork:
+    """A run folder with the toy task as preference pairs."""
+    data = [row for row in encode_pairs(Tokeniser.load(model), pairs(rows + validation)) if isinstance(row, Encoded)]
+    return run_of(folder, model, data[:rows], data[rows:], trainer="dpo", **settings)
 
 
 def run_of(folder: Path, model: Path, train: list[Encoded], validation: list[Encoded], **settings: Any) -> FakeWork:

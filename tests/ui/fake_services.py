@@ -105,7 +105,7 @@ class FakeServices:
     def model_size(self, model_id: str) -> float | None:
         return 258.0 if self.model_ready(model_id) else None
 
-    def tailored(self, task: str = "", data_id: str = "", model_id: str = "") -> Recommendation:
+    def tailored(self, task: str = "", data_id: str = "", model_id: str = "", trainer: str = "sft") -> Recommendation:
         return self.recommendation(task, data_id, model_id)
 
     def model_ready(self, model_id: str) -> bool:
