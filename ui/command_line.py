@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 
 from backend.errors import ApprenticeError, BadUsage
 from backend.settings import HOME_VARIABLE, Workspace
-from ui import commands, machine_commands
+from ui import commands, machine_commands, rent_command
 
 log = logging.getLogger(__name__)
 
@@ -200,6 +200,11 @@ def _run_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
     chat.add_argument("--base", action="store_true", default=False, help="ask the model that the run began with")
     chat.add_argument("--gguf", type=Path, default=None, metavar="FILE", help="ask this exported file")
     chat.add_argument("--seed", type=int, default=None, metavar="N", help="vary the answer (default: the likeliest)")
+    rent = add("rent", rent_command.rent, "train a run on a computer rented from Hugging Face; says what it costs")
+    rent.add_argument("run", metavar="RUN")
+    rent.add_argument("--flavor", default="", metavar="F", help="which computer (default: list them)")
+    rent.add_argument("--hours", type=float, default=1.0, metavar="N", help="ended after so many (default: 1)")
+    rent.add_argument("--yes", action="store_true", default=False, help="agree to the upload and to the cost")
     export = add("export", commands.export, "take the model away; each file comes with its proofs")
     export.add_argument("run", metavar="RUN")
     export.add_argument("--to", required=True, metavar="KIND", help="adapter, merged, script, gguf:Q8_0, gguf:F16, …")

@@ -33,6 +33,7 @@ from ui.choice import Choice
 from ui.comparing import Comparing
 from ui.exporting import export_line, sizes
 from ui.records import Compared, Curve, DataState, ExportLine, HeldOut, Plan, Preview, RunLine, Sample
+from ui.renting import Renting
 
 WITH_MODEL = (State.COMPLETED, State.STOPPED, State.INTERRUPTED)
 SIMULATED = "This machine is only simulated, so nothing can be trained on it."
@@ -49,6 +50,7 @@ class Services:
         self.workspace, self.simulated = workspace, simulated
         self.runner = Runner(workspace)
         self.shelf = Shelf(workspace.datasets)
+        self.renting = Renting(self)
         self._chat = Chatting(workspace, self._training)
         self._curves: dict[str, Curve] = {}
         self._speeds: dict[str, float | None] = {}

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import gradio as gr
 
-from ui import cards, messages, present
+from ui import cards, messages, present, rent_card
 from ui.choice import Choice
 from ui.messages import handler
 from ui.parts import LISTEN, Given, Kept, Updates, drawn, primary
@@ -38,10 +38,11 @@ class ShareTab:
     make: gr.Button
     why_not: gr.HTML
     exports: gr.HTML
+    rent: rent_card.RentCard
 
     @property
     def outputs(self) -> list[Any]:
-        return [self.line, self.kind, self.make, self.why_not, self.exports]
+        return [self.line, self.kind, self.make, self.why_not, self.exports, *self.rent.outputs]
 
     def show(self, choice: Choice) -> Updates:
         if not choice.run_id:
@@ -50,6 +51,7 @@ class ShareTab:
                 self.make: gr.update(interactive=False),
                 self.why_not: no_model(self.services, choice),
                 self.exports: "",
+                **self.rent.show(choice),
             }
         only_script = no_model(self.services, choice)
         ways = choices({}, ("script",)) if only_script else choices(self.services.export_sizes(choice.run_id))
@@ -62,6 +64,7 @@ class ShareTab:
             self.make: gr.update(interactive=not busy),
             self.why_not: "One file is being made; the next can be started when it is done." if busy else "",
             self.exports: made(jobs),
+            **self.rent.show(choice),
         }
 
     def signature(self, choice: Choice) -> Hashable:
@@ -86,8 +89,7 @@ def build(services: Any, kept: Kept) -> ShareTab:
         make = primary("Make the file", interactive=False, elem_id="export")
         why_not = drawn(elem_classes="reason")
     exports = drawn()
-
-    tab = ShareTab(services, line, kind, make, why_not, exports)
+    tab = ShareTab(services, line, kind, make, why_not, exports, rent_card.build(services, kept))
 
     @handler
     def start(given: Given) -> Updates:

@@ -21,6 +21,7 @@ from backend.estimate import Estimate, Fit, Memory
 from backend.hardware import Probe, sentences
 from backend.monitor import Verdict
 from backend.recommend import Option, Recommendation
+from backend.renting import Sent
 from backend.specs import Cpu, DataRef, Gpu, Hardware, ModelRef, RunSpec, TrainSettings
 from jobs.models import Job, Progress, State
 from ui.choice import Choice
@@ -68,6 +69,14 @@ class FakeRunner:
         self.known[run_id] = job(run_id, State.RUNNING, attempt=2)
 
 
+class FakeRenting:
+    def script(self, run_id: str) -> Path | None:
+        return None
+
+    def rented(self, run_id: str) -> list[Sent]:
+        return []
+
+
 class FakeServices:
     """What ui/services.py offers."""
 
@@ -76,6 +85,7 @@ class FakeServices:
         self.accepted: dict[str, Any] = {}
         self.asked: set[str] = set()
         self.exported: list[ExportLine] = []
+        self.renting = FakeRenting()
         self.simulated: Hardware | None = None
 
     # Start

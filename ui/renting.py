@@ -1,0 +1,86 @@
+"""Renting a computer for a run, for both faces: what it costs, what leaves this computer, and handing it over."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from backend import catalogue, renting
+from backend.errors import ApprenticeError, BadInput, RunProblem
+from backend.renting import Computer, Sent
+from jobs.files import write_json
+from jobs.models import State
+
+
+class Renting:
+    """Over the services. The prices that were looked up are kept, so that what was agreed to is what is sent."""
+
+    def __init__(self, services: Any) -> None:
+        self._services = services
+        self.computers: list[Computer] = []
+
+    def look_up(self) -> list[Computer]:
+        """Asks the hub what can be rented. Raises RunProblem when it can't be reached."""
+        self.computers = renting.prices()
+        return self.computers
+
+    def script(self, run_id: str) -> Path | None:
+        """The folder of the run's newest exported script."""
+        for job in self._services.runner.jobs(kind="export", parent=run_id):
+            if job.name == "script" and job.state is State.COMPLETED:
+                return self._services.workspace.exports / job.id / job.result["folder"]
+        return None
+
+    def computer(self, flavor: str) -> Computer:
+        """Raises BadInput for one that is not offered."""
+        for one in self.computers:
+            if one.flavor == flavor:
+                return one
+        names = ", ".join(one.flavor for one in self.computers)
+        raise BadInput(f"There is no computer {flavor[:40]!r} to rent.", "", f"Choose one of: {names}.")
+
+    def uploads(self, run_id: str) -> dict[str, int]:
+        """What would leave this computer: file names and bytes. Raises RunProblem before there is a script."""
+        return {Path(path).name: size for path, size in renting.uploads(self._made(run_id)).items()}
+
+    def rent(self, run_id: str, flavor: str, hours: float, agreed: bool) -> Sent:
+        """Hands the run over. Raises BadInput without consent, and what `renting.send` raises."""
+        folder, computer = self._made(run_id), self.computer(flavor)
+        cost = renting.at_most(computer, hours)
+        if not agreed:
+            raise BadInput(
+                "Nothing was sent.",
+                f"It uploads your examples to your Hugging Face account, privately, and costs up to ${cost:.2f}.",
+                "Agree to that first.",
+            )
+        spec = self._services.spec(run_id)
+        sent = renting.send(folder, computer, hours, folder.name, gated=_gated(spec.model.id))
+        write_json(self._file(run_id), [asdict(one) for one in [sent, *self.rented(run_id)]])
+        return sent
+
+    def rented(self, run_id: str) -> list[Sent]:
+        """The jobs that this run was handed to, newest first."""
+        try:
+            return [Sent(**one) for one in json.loads(self._file(run_id).read_text("utf-8"))]
+        except (OSError, ValueError, TypeError):
+            return []
+
+    def _made(self, run_id: str) -> Path:
+        folder = self.script(run_id)
+        if folder is None:
+            raise RunProblem(
+                "There is no script of this run yet.", "It is what is sent.", "Make it first: the recipe."
+            )
+        return folder
+
+    def _file(self, run_id: str) -> Path:
+        return self._services.runner.folder(run_id) / "rented.json"
+
+
+def _gated(model_id: str) -> bool:
+    try:
+        return catalogue.find(model_id).gated
+    except ApprenticeError:
+        return False
