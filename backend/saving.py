@@ -1,4 +1,4 @@
-"""Weights that can't be saved are told like any other file that can't: as OSError."""
+"""Saving: a text in the place of another in one step; weights whose failures are told like those of other files."""
 
 from __future__ import annotations
 
@@ -7,6 +7,17 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+
+from backend.settings import sync
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Puts `text` (UTF-8) in the place of `path`: a crash leaves the old content or the new. Raises OSError."""
+    new = path.with_name(f"{path.name}.new")
+    new.write_text(text, "utf-8")
+    sync(new)
+    os.replace(new, path)
 
 
 @contextmanager

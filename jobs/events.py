@@ -1,8 +1,9 @@
 """`events.jsonl`: what a job tells, one JSON object a line, only ever appended to.
 
 After a resume the work goes on from its last checkpoint, so steps that the attempt before told after
-that checkpoint are told again. The line "resumed", written before the first step of such an attempt,
-says with `first_step` where; readers then drop what earlier lines told of that step and later ones.
+that checkpoint are told again. The line "resumed", written before the first step of such an attempt (or
+before what belongs to step 0), says with `first_step` where; readers then drop what earlier lines told of
+that step and later ones.
 """
 
 from __future__ import annotations
@@ -22,7 +23,10 @@ _SECONDS_BETWEEN_SYNCS = 1.0
 
 
 class EventLog:
-    """The writer's side; one process at a time, the one that holds the job's lock. Methods raise OSError."""
+    """The writer's side; one process at a time, the one that holds the job's lock. Methods raise OSError.
+
+    An attempt goes on with the step that it tells first, and begins anew when it tells what belongs to step 0.
+    """
 
     def __init__(self, path: Path, attempt: int) -> None:
         self._attempt = attempt
@@ -33,7 +37,7 @@ class EventLog:
 
     def append(self, kind: str, data: dict[str, Any]) -> None:
         """Add one event. A power cut may lose the last second of them, a killed process none."""
-        if kind == "step" and not self._resumed:
+        if not self._resumed and (kind == "step" or data.get("step") == 0):
             self._resumed = True
             self._write(RESUMED, {"first_step": data.get("step")})
         self._write(kind, data)

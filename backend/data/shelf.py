@@ -8,7 +8,6 @@ a fix is forgetting it.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import threading
 from collections.abc import Callable
@@ -26,6 +25,7 @@ from backend.data.rows import DataSet
 from backend.data.windows import UNLIMITED, Lengths
 from backend.errors import ApprenticeError, BadInput, WorkspaceProblem
 from backend.manifest import digest
+from backend.saving import replace_text
 from backend.settings import child, new_id
 from backend.template import Tokeniser
 
@@ -116,9 +116,7 @@ class Shelf:
             self._examined = {key: found for key, found in self._examined.items() if found.id != data_id}
 
     def _keep(self, data_id: str, about: dict[str, Any]) -> None:
-        new = self._root / data_id / "about.json.new"
-        new.write_text(json.dumps(about, ensure_ascii=False), "utf-8")
-        os.replace(new, new.with_suffix(""))
+        replace_text(self._root / data_id / "about.json", json.dumps(about, ensure_ascii=False))
 
     def _about(self, data_id: str) -> dict[str, Any]:
         """name; accepted (an Accepted); validation: the name of the test file, where there is one."""

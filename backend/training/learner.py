@@ -6,7 +6,6 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from backend.errors import NotEnough
 from backend.rows_on_disk import TokenRow, sides
 from backend.specs import TrainSettings
 from backend.training.batches import micro_batches
@@ -14,6 +13,7 @@ from backend.training.collate import Collator
 from backend.training.device import Device
 from backend.training.loss import summed_loss
 from backend.training.preference import likelihoods, preference_loss
+from backend.training.rescue import is_out_of_memory, out_of_memory
 
 if TYPE_CHECKING:
     import torch
@@ -22,7 +22,6 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 RESCUES = 3  # times that the micro batch is halved before a run gives up
-_OUT_OF_MEMORY = ("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory")
 
 
 class Learner:
@@ -50,12 +49,12 @@ class Learner:
         """Adds the gradients of `rows`, all of one optimizer step; gives their mean loss per learned token
         (of DPO: per pair).
 
-        Raises NotEnough when even the smallest micro batch does not fit.
+        Raises OutOfMemory when even the smallest micro batch does not fit.
         """
         return self._within_memory(model, lambda: self._learn(model, rows, backward))
 
     def mean_loss(self, model: Any, rows: Sequence[TokenRow]) -> float:
-        """The mean loss per learned token (of DPO: per pair) of `rows`, not learned from. Raises NotEnough."""
+        """The mean loss per learned token (of DPO: per pair) of `rows`, not learned from. Raises OutOfMemory."""
         import torch
 
         model.eval()
@@ -65,7 +64,7 @@ class Learner:
     def likelihoods(self, model: Any, pairs: Sequence[TokenRow]) -> list[list[float]]:
         """For each of `pairs` the log-probability (nats) that `model` gives to the better and to the worse answer.
 
-        Raises NotEnough.
+        Raises OutOfMemory.
         """
         import torch
 
@@ -132,11 +131,7 @@ class Learner:
         model.zero_grad(set_to_none=True)
         self._device.release()
         if self.micro == 1 or self._rescues == RESCUES:
-            raise NotEnough(
-                "There is not enough memory for this run.",
-                "Even with fewer examples at a time it did not fit.",
-                "Set a smaller max_length, choose the method qlora or a smaller model, or close other programs.",
-            )
+            raise out_of_memory()
         self._rescues += 1
         before, self.micro = self.micro, -(-self.micro // 2)
         self._tell(
@@ -145,8 +140,3 @@ class Learner:
             "the same examples, so the result is the same; it takes a little longer.",
             "",
         )
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether `error` says that memory ran out, on a card or in the computer."""
-    return isinstance(error, MemoryError) or any(text in str(error).lower() for text in _OUT_OF_MEMORY)

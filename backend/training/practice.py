@@ -19,6 +19,7 @@ from backend.training.batches import EpochBatches
 from backend.training.device import Device
 from backend.training.history import History
 from backend.training.learner import Learner
+from backend.training.rescue import is_out_of_memory
 from backend.training.schedule import Schedule
 
 if TYPE_CHECKING:
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 
 TESTED_ROWS = 200  # validation rows in one test, evenly spread, so that testing stays a small part of the run
 SAVE_EVERY = 300.0  # seconds between checkpoints where tests are further apart
+_NO_ANSWERS = (
+    "There was not enough memory to answer the held-back questions while it learns. What it learns is not touched by "
+    "that; you can ask it when it is done."
+)
 _OVERFLOWS = 20  # fp16 steps in a row with an infinite gradient; the scaler needs a few to find its scale
 
 
@@ -35,6 +40,7 @@ class Work(Protocol):
     folder: Path
     spec: dict[str, Any]
     attempt: int
+    short_of_memory: bool
 
     def emit(self, kind: str, **data: Any) -> None: ...
     def progress(self, phase: str, done: int = 0, total: int = 0, seconds_left: float | None = None) -> None: ...
@@ -63,6 +69,7 @@ class Practice:
     _saved: float = field(default_factory=time.monotonic)
     _began: float = field(default_factory=time.monotonic)
     _overflows: int = 0
+    _answering: bool = True
 
     @property
     def checkpoints(self) -> Path:
@@ -145,7 +152,8 @@ class Practice:
         if not math.isfinite(loss):
             raise _no_number(step, self.spec)
         self.history.evaluated(step, loss, self.learner.figures)
-        if worth_the_time(self.history, step, self.schedule.total) and not self.work.should_stop():
+        wanted = self._answering and worth_the_time(self.history, step, self.schedule.total)
+        if wanted and not self.work.should_stop():
             self._answer(model, step)
         self.tell_progress(step)
         self._free_since = time.perf_counter()
@@ -168,7 +176,15 @@ class Practice:
 
     def _answer(self, model: Any, step: int) -> None:
         began = time.perf_counter()
-        for answer in answers(model, self.tokeniser, self.device, self.spec.data):
+        try:
+            given = answers(model, self.tokeniser, self.device, self.spec.data)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            self._answering, given = False, []
+            self.work.emit("note", title="No more answers on the way", what=_NO_ANSWERS, next="")
+            self.device.release()
+        for answer in given:
             self.work.emit("sample", step=step, **answer)
         self.history.answers += 1
         self.history.last_answer_seconds = time.perf_counter() - began

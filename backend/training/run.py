@@ -11,9 +11,20 @@ from backend.model_folder import context_length
 from backend.models import located
 from backend.prepare import versions
 from backend.rows_on_disk import TokenRow, read_rows
-from backend.specs import RunSpec
+from backend.specs import RunSpec, TrainSettings
 from backend.template import Tokeniser
-from backend.training import checkpoints, device, fused_lora, model, preference, proof, result, snapshot, trainer
+from backend.training import (
+    checkpoints,
+    device,
+    fused_lora,
+    model,
+    preference,
+    proof,
+    rescue,
+    result,
+    snapshot,
+    trainer,
+)
 from backend.training.collate import Collator, needs_mask
 from backend.training.learner import Learner
 from backend.training.practice import TESTED_ROWS, Practice, Work
@@ -32,31 +43,32 @@ def run(context: Work) -> dict[str, Any]:
     Leaves result/adapter (result/model where all weights are trained) with the best weights by validation loss.
     Gives state ("completed" or "stopped"), steps, train_loss (mean of the last epoch), eval_loss and best_step (of
     the weights that are kept), first_eval_loss, tokens_per_second and learned_tokens_per_second (padding not counted,
-    of the training steps), peak_memory_mib, seconds, weights_changed, base_unchanged,
-    precision, trainable_parameters.
-    Raises TrainingFailed, NotEnough, MissingPart, BadSetting, OSError (a full disk).
+    of the training steps), peak_memory_mib, seconds, weights_changed, base_unchanged, precision,
+    trainable_parameters, and settings_changed: those used otherwise than planned, because memory ran short.
+    Raises TrainingFailed, OutOfMemory, NotEnough, MissingPart, BadSetting, OSError (a full disk).
     """
     device.prepare_process()
     spec = located(RunSpec.model_validate(context.spec), context.folder)
-    context.progress("Preparing")
-    train, validation = read_rows(context.folder)
-    longest = max((row.longest for row in [*train, *validation]), default=0)
-    refuse(train, longest, context_length(spec.model.path))
-    plan = schedule(len(train), len(validation), spec.settings)
-    tokeniser = Tokeniser.load(spec.model.path)
+    with rescue.memory_errors():
+        context.progress("Preparing")
+        train, validation = read_rows(context.folder)
+        used = _settings(context, spec.settings, [*train, *validation])
+        told = _run(context, spec.model_copy(update={"settings": used}), train, validation)
+    return {**told, "settings_changed": rescue.differing(spec.settings, rescue.settings_used(context.folder, used))}
 
-    context.progress("Loading the model")
-    place = device.choose(spec.settings)
-    net = model.build(spec.model.path, spec.model.id, spec.settings, place, longest)
-    collator = Collator(tokeniser.pad_id, place.kind, spec.settings.packing, needs_mask(net.config))
-    learner = Learner(collator, place, spec.settings, lambda *words: _note(context, *words), context.alive)
-    practice = Practice(context, spec, place, tokeniser, train, spread(validation, TESTED_ROWS), plan, learner)
-    engine = trainer.build(net, practice)
-    model.settle(net, place)
-    fused_lora.fuse(net)
-    learner.collator = with_sharing(collator, net, train, spec.settings, place)
+
+def _settings(context: Work, planned: TrainSettings, rows: Sequence[TokenRow]) -> TrainSettings:
+    """The settings to use in this attempt: for less memory, where the one before ran out of it."""
+    if context.short_of_memory:
+        step = rescue.step_down(context.folder, planned, max((row.longest for row in rows), default=0))
+        what = "The run is tried again and goes on from its last checkpoint, with less memory."
+        _note(context, "Memory ran out", f"{what} {step.sentence}", "")
+    return rescue.settings_used(context.folder, planned)
+
+
+def _run(context: Work, spec: RunSpec, train: Sequence[TokenRow], validation: Sequence[TokenRow]) -> dict[str, Any]:
+    practice, engine, net = set_up(context, spec, train, validation)
     before = proof.fingerprint(net, spec.model.path)
-
     weighed = spec.settings.trainer == "sft" or preference.weigh(practice, net)
     step = _practise(practice, engine, net) if weighed else 0
     if not step:
@@ -65,11 +77,43 @@ def run(context: Work) -> dict[str, Any]:
     context.progress("Saving")
     target = result.folder_of(context.folder, spec.settings.method)
     rows = spread(practice.validation or practice.train, _PROVED_ROWS)
+
+    def loss() -> float:
+        return practice.learner.mean_loss(net, rows)
+
     with result.saved(net, spec.model.path, target) as folder:
         context.progress("Checking")
-        proved = proof.prove(net, before, spec.model.path, folder, lambda: learner.mean_loss(net, rows), len(rows))
+        proved = proof.prove(net, before, spec.model.path, folder, loss, len(rows))
     context.emit("proof", **proved.to_dict())
     return {**_summary(practice, net, step), **best, "weights_changed": True, "base_unchanged": True}
+
+
+def set_up(
+    context: Work, spec: RunSpec, train: Sequence[TokenRow], validation: Sequence[TokenRow]
+) -> tuple[Practice, Any, Any]:
+    """A run, its trainer and its model, ready for the first step. Raises TrainingFailed, MissingPart, BadSetting."""
+    settings = spec.settings
+    longest = max((row.longest for row in [*train, *validation]), default=0)
+    refuse(train, longest, context_length(spec.model.path))
+    plan = schedule(len(train), len(validation), settings)
+    tokeniser = Tokeniser.load(spec.model.path)
+
+    context.progress("Loading the model")
+    place = device.choose(settings)
+    net = model.build(spec.model.path, spec.model.id, settings, place, longest)
+    collator = Collator(tokeniser.pad_id, place.kind, settings.packing, needs_mask(net.config))
+
+    def made_room(*words: str) -> None:
+        rescue.keep(context.folder, settings.changed(**rescue.micro(settings, learner.micro)))
+        _note(context, *words)
+
+    learner = Learner(collator, place, settings, made_room, context.alive)
+    practice = Practice(context, spec, place, tokeniser, train, spread(validation, TESTED_ROWS), plan, learner)
+    engine = trainer.build(net, practice)
+    model.settle(net, place)
+    fused_lora.fuse(net)
+    learner.collator = with_sharing(collator, net, train, settings, place)
+    return practice, engine, net
 
 
 def refuse(rows: Sequence[TokenRow], longest: int, limit: int) -> None:

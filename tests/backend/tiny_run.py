@@ -68,6 +68,7 @@ class FakeWork:
     folder: Path
     spec: dict[str, Any]
     attempt: int = 1
+    short_of_memory: bool = False
     stop_at: int | None = None
     events: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     phases: list[str] = field(default_factory=list)

@@ -130,3 +130,16 @@ def test_text_of_any_kind_comes_back_as_it_was_on_one_line(path: Path) -> None:
     log.close()
     assert path.read_bytes().count(b"\n") == 2
     assert read_lines(path)[0][-1].data["answer"] == text
+
+
+def test_an_attempt_that_begins_anew_tells_the_test_before_the_first_step_once(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    for attempt in (1, 2):
+        log = EventLog(path, attempt)
+        for kind, step in (("eval", 0), ("step", 1), ("step", 2)):
+            log.append(kind, {"step": step, "attempt": attempt})
+        log.close()
+    told = [event for event in read_story(path).events if event.kind != "resumed"]
+    assert [(event.kind, event.data["step"], event.data["attempt"]) for event in told] == [
+        ("eval", 0, 2), ("step", 1, 2), ("step", 2, 2)
+    ]  # fmt: skip
