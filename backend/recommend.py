@@ -139,7 +139,7 @@ def recommend(
         hardware=hardware,
         least_mib=sparing(entry, hardware, data, rates).estimate.fit.needs_mib,
         assumed=ASSUMED if longest is None else None,
-        others=tuple(sorted(others, key=_order)),
+        others=tuple(sorted(others, key=lambda option: _order(option, hardware))),
         full=_full(entries, hardware, data, available) if compare else None,
     )
 
@@ -217,9 +217,10 @@ def _option(
     )
 
 
-def _order(option: Option) -> tuple[int, bool]:
-    """Those that fit first, of them those that can be started; else as ranked."""
-    return ("yes", "tight", "no").index(option.fit), not option.startable
+def _order(option: Option, hardware: Hardware) -> tuple[int, bool, bool]:
+    """Those that fit first, of them those that can be started and are not too slow; else as ranked."""
+    slow = option.model.parameters > reach(hardware)
+    return ("yes", "tight", "no").index(option.fit), not option.startable, slow
 
 
 def _traits(entry: Entry, data: Data) -> list[str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -137,7 +137,24 @@ def settings_from(values: dict[str, Any]) -> TrainSettings:
         first = error.errors()[0]
         name = str(first["loc"][0]) if first["loc"] else "a setting"
         shown = str(first.get("input"))[:60]
-        raise BadSetting(f"The setting {name} can't be {shown}.", f"{first['msg']}.", "Change it.") from error
+        why = allowed(name) if name in known else first["msg"]
+        raise BadSetting(f"The setting {name} can't be {shown}.", f"It must be {why}.", "Change it.") from error
+
+
+def allowed(name: str) -> str:
+    """The values that a setting of `TrainSettings` may have: "a whole number from 1 to 256"."""
+    field = TrainSettings.model_fields[name]
+    if field.annotation is bool:
+        return "true or false"
+    if field.annotation not in (int, float):
+        named = [word for part in (field.annotation, *get_args(field.annotation)) for word in get_args(part)]
+        words = [word for word in named if isinstance(word, str)]
+        return f"one of {', '.join(words)}" if words else "a list of names"
+    ends = {
+        kind: getattr(mark, kind) for mark in field.metadata for kind in ("ge", "gt", "le") if hasattr(mark, kind)
+    }
+    low = f"from {ends['ge']}" if "ge" in ends else f"above {ends['gt']}, up"
+    return f"{'a whole number' if field.annotation is int else 'a number'} {low} to {ends['le']:,}"
 
 
 class ModelRef(Record):

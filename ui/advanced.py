@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args, get_origin
 import gradio as gr
 from pydantic.fields import FieldInfo
 
+from backend.errors import BadSetting
 from backend.specs import ALL_LINEAR, ATTENTION, TrainSettings, settings_from
 from ui.help_text import GOAL, GROUPS, SETTINGS
 
@@ -48,28 +49,37 @@ def build() -> dict[str, gr.components.Component]:
 
 
 def _input(name: str, field: FieldInfo) -> gr.components.Component:
-    help = SETTINGS[name]  # noqa: A001
-    words: dict[str, Any] = {"label": help.label, "info": f"{help.says} ({help.term})", "elem_id": f"set-{name}"}
+    words: dict[str, Any] = {"label": SETTINGS[name].label, "info": info(name), "elem_id": f"set-{name}"}
     value = as_input(name, field.default)
     if field.annotation is bool:
         return gr.Checkbox(value, **words)
     choices = CHOICES.get(name) or _literals(field.annotation)
     if choices:
         return gr.Dropdown(choices, value=value, filterable=False, **words)
-    low, high = (_limit(field, kind) for kind in ("ge", "le"))
     whole = field.annotation is int
     step = 1 if whole else max(float(value), 0.1) / 10
-    return gr.Number(value, minimum=low, maximum=high, precision=0 if whole else None, step=step, **words)
+    return gr.Number(value, precision=0 if whole else None, step=step, **words)  # its limits are told by `wrong`
+
+
+def info(name: str) -> str:
+    """What a setting does and which way to turn it."""
+    return f"{SETTINGS[name].says} ({SETTINGS[name].term})"
+
+
+def right(name: str, value: Any) -> dict[str, Any]:
+    """The update of an input that shows a setting's value."""
+    return gr.update(value=as_input(name, value), info=info(name), elem_classes=[])
+
+
+def wrong(name: str, error: BadSetting, kept: Any) -> dict[str, Any]:
+    """The update of an input that holds what can't be taken: it keeps what was typed and says why."""
+    return gr.update(info=f"{error.what} {error.why} It stays at {as_input(name, kept)}.", elem_classes=["wrong"])
 
 
 def _literals(annotation: Any) -> list[str]:
     if get_origin(annotation) is Literal:
         return [str(value) for value in get_args(annotation)]
     return [value for part in get_args(annotation) for value in _literals(part)]
-
-
-def _limit(field: FieldInfo, kind: str) -> float | None:
-    return next((getattr(mark, kind) for mark in field.metadata if hasattr(mark, kind)), None)
 
 
 def changes(part: Any) -> list[Any]:
@@ -87,10 +97,14 @@ def as_input(name: str, value: Any) -> Any:
 def changed(settings: dict[str, Any], name: str, value: Any, recommended: TrainSettings) -> dict[str, Any]:
     """`settings` (those changed by hand) with `value` for `name`; left out where it is empty or the recommended one.
 
-    Raises BadSetting naming the setting.
+    Raises BadSetting in the words of the page.
     """
     others = {other: kept for other, kept in settings.items() if other != name}
     if value is None or value == NEEDED:
         return others
-    checked = getattr(settings_from({**recommended.model_dump(), **others, name: value}), name)
+    try:
+        checked = getattr(settings_from({**recommended.model_dump(), **others, name: value}), name)
+    except BadSetting as error:
+        shown = f"{value:g}" if isinstance(value, float) else str(value)[:60]
+        raise BadSetting(f"{SETTINGS[name].label} can't be {shown}.", error.why, error.next) from error
     return others if checked == getattr(recommended, name) else {**others, name: as_input(name, checked)}

@@ -212,12 +212,3 @@ SETTINGS: dict[str, Help] = {
         "These examples are never practised on; they show whether it really learned. 0.1 is a tenth.",
     ),
 }
-
-# What takes memory, in plain words: the parts that backend.estimate counts, gathered.
-MEMORY: dict[str, tuple[str, ...]] = {
-    "the model": ("weights", "quantisation scales"),
-    "what is trained": ("adapter", "gradients", "optimizer"),
-    "reading your examples": ("activations",),
-    "comparing answers": ("logits and loss",),
-    "programs": ("programs", "CUDA context", "cuBLAS workspace", "fragmentation"),
-}

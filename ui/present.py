@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from datetime import datetime
 
-from ui.help_text import MEMORY
+from ui.memory_words import MEMORY
 
 
 def size(mib: float) -> str:

@@ -85,7 +85,7 @@ def model_card(option: Recommendation, recommended: bool, on_disk: float | None,
     numbers = [(needed, f"{where} needed, computed; you have {have}"), _size(model, on_disk), _licence(model)]
     bar = cards.memory_bar(present.memory_parts(option.memory.parts), fit.has_mib, f"Needs {needs}, you have {have}.")
     waiting = ""
-    if preparing and on_disk is None:
+    if preparing and model.embedded and on_disk is None:
         progress = preparing.progress
         done = present.percent(progress.done, progress.total) if progress else 0
         waiting = cards.text(f"Making it ready: {done} %") + cards.progress(done, "Making the model ready")

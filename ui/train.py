@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from backend.errors import ApprenticeError
+from backend.errors import ApprenticeError, BadSetting
 from backend.specs import settings_from
 from ui import advanced, cards, compare, messages, train_views
 from ui.choice import Choice
@@ -26,6 +26,7 @@ class TrainTab:
     before: gr.Column
     goal: gr.Column
     plan: gr.HTML
+    memory: gr.HTML
     start: gr.Button
     why_not: gr.HTML
     after: gr.Column
@@ -41,7 +42,7 @@ class TrainTab:
 
     @property
     def outputs(self) -> list[Any]:
-        ahead = [self.line, self.before, self.goal, self.plan, self.start, self.why_not]
+        ahead = [self.line, self.before, self.goal, self.plan, self.memory, self.start, self.why_not]
         buttons = [self.forward, self.resume, self.stop, self.stop_says]
         after = [self.after, self.status, *buttons, self.health, self.curve, self.beside, self.samples]
         return [*ahead, *after, *self.inputs.values()]
@@ -53,20 +54,23 @@ class TrainTab:
         return {**columns, **(self._watch(choice) if running else self._plan(choice))}
 
     def _plan(self, choice: Choice) -> Updates:
-        plan, why_not, asks = "", "Bring some examples first, in step 2.", False
+        plan, memory, why_not, asks = "", "", "Bring some examples first, in step 2.", False
         if choice.data_id:
             try:
                 advice = self.recommended(choice)
                 ahead = self.services.plan(choice.data_id, choice.model_id, self.settings(choice))
                 asks = ahead.pairs or ahead.settings.trainer == "dpo"
                 plan, why_not = train_views.plan(ahead, advice.why, choice.settings), ahead.blocked
-            except ApprenticeError as error:
-                plan, why_not = messages.error_alert(error), error.what
+                memory = train_views.memory(ahead)
+            except Exception as error:
+                words = messages.in_words(error)
+                plan, why_not = messages.alert("bad", words.what, words.why, words.next), words.what
         now = "Look through what is about to happen." if plan else "There is nothing to train on yet."
         return {
             self.line: cards.guide(3, now, "Training takes a while; you can close the page meanwhile."),
             self.goal: gr.update(visible=asks),
             self.plan: plan,
+            self.memory: memory,
             self.start: gr.update(interactive=not why_not),
             self.why_not: why_not,
         }
@@ -115,10 +119,10 @@ class TrainTab:
     def restore(self, choice: Choice) -> Updates:
         """The settings' inputs as they stand."""
         try:
-            values = self.settings(choice).model_dump()
+            values = self.settings(choice)
         except ApprenticeError:
-            values = self.settings(choice.but(settings={})).model_dump()
-        return {part: advanced.as_input(name, values[name]) for name, part in self.inputs.items()}
+            values = self.settings(choice.but(settings={}))
+        return {part: advanced.right(name, getattr(values, name)) for name, part in self.inputs.items()}
 
 
 def build(services: Any, kept: Kept) -> TrainTab:
@@ -129,6 +133,7 @@ def build(services: Any, kept: Kept) -> TrainTab:
             trainer = advanced.goal()
         plan = drawn(cards.card(train_views.PLAN, lead="One moment."))
         with gr.Accordion("Advanced: every number of the recipe", open=False, elem_classes="fold-block"):
+            memory = drawn()
             inputs = {"trainer": trainer, **advanced.build()}
             back = button("Back to the recommended numbers")
         with gr.Row(elem_classes="actions"):
@@ -151,7 +156,7 @@ def build(services: Any, kept: Kept) -> TrainTab:
         samples = drawn()
 
     tab = TrainTab(
-        services, inputs, line, before, goal, plan, start, why_not,
+        services, inputs, line, before, goal, plan, memory, start, why_not,
         after, status, forward, resume, stop, stop_says, health, curve, beside, samples,
     )  # fmt: skip
 
@@ -159,14 +164,19 @@ def build(services: Any, kept: Kept) -> TrainTab:
         return {**kept.keep(kept.choice(given), choice), **tab.show(choice), **tab.restore(choice)}
 
     def change(setting: str) -> Any:
-        """Keeps one number as it was typed; an emptied field goes back to the recommended number."""
+        """Keeps one number as it was typed; an emptied field goes back to the recommended number, and one that can't
+        be taken says why."""
         part = inputs[setting]
 
         @handler
         def take(given: Given) -> Updates:
             before = kept.choice(given)
             recommended = tab.recommended(before).settings
-            choice = before.but(settings=advanced.changed(before.settings, setting, given[part], recommended))
+            try:
+                choice = before.but(settings=advanced.changed(before.settings, setting, given[part], recommended))
+            except BadSetting as error:
+                stays = before.settings.get(setting, getattr(recommended, setting))
+                return {part: advanced.wrong(setting, error, stays)}
             return {**kept.keep(before, choice), **tab.show(choice), part: tab.restore(choice)[part]}
 
         return take

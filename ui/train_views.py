@@ -11,6 +11,7 @@ from backend.monitor import Verdict
 from jobs.models import Job, Progress, State
 from ui import cards, curve, messages, present
 from ui.help_text import SETTINGS
+from ui.memory_words import PARTS
 from ui.records import Curve, Plan
 
 PLAN = "What is about to happen"
@@ -64,8 +65,7 @@ def plan(ahead: Plan, why: Mapping[str, str], by_hand: Collection[str]) -> str:
     bar = ""
     if ahead.memory_mib:
         numbers.append((present.size(ahead.memory_mib), of_memory))
-        said = f"Needs {present.size(ahead.memory_mib)} {of_memory}."
-        bar = cards.memory_bar(present.memory_parts(ahead.memory_parts), ahead.have_mib, said)
+        bar = memory_bar(ahead)
     return cards.card(
         PLAN,
         cards.facts(numbers),
@@ -75,6 +75,30 @@ def plan(ahead: Plan, why: Mapping[str, str], by_hand: Collection[str]) -> str:
         "".join(messages.alert("warn", note) for note in ahead.notes),
         lead="Nothing has started yet. Everything stays on this computer.",
     )
+
+
+def memory(ahead: Plan) -> str:
+    """What takes the memory, part by part: how much, what it is, and where its formula is from."""
+    if not ahead.memory_mib:
+        return ""
+    how = "Measured in all; its parts are computed." if ahead.memory_measured else "Computed, part by part."
+    bar = memory_bar(ahead)
+    lines = [
+        (PARTS[name].words if name in PARTS else name, present.size(mib), PARTS[name].source if name in PARTS else "")
+        for name, mib in sorted(ahead.memory_parts.items(), key=lambda part: -part[1])
+        if mib >= 0.05
+    ]
+    return (
+        f'<div class="memory"><h3>Memory: {present.size(ahead.memory_mib)} of {present.size(ahead.have_mib)}</h3>'
+        f"{bar}{cards.fold('What takes it', cards.text(how, 'small'), cards.rows(lines))}</div>"
+    )
+
+
+def memory_bar(ahead: Plan) -> str:
+    """The parts of what it needs against what is there."""
+    how = "measured on your longest examples" if ahead.memory_measured else "computed"
+    said = f"Needs {present.size(ahead.memory_mib)} of {present.size(ahead.have_mib)} memory, {how}."
+    return cards.memory_bar(present.memory_parts(ahead.memory_parts), ahead.have_mib, said)
 
 
 def _rounds(ahead: Plan) -> tuple[str, str]:

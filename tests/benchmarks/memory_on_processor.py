@@ -1,7 +1,8 @@
 """How near the memory estimate for the processor comes to what training takes there.
 
 Ours: `backend.estimate`, against the peak resident memory of real runs of the embedded model (three optimizer steps
-each, in a process of its own), over the configurations below. Peer: none states a figure for the processor; a rule of
+each, in a process of its own), over the configurations below. What the programs take was read from the first
+14; the others were measured afterwards and changed nothing. Peer: none states a figure for the processor; a rule of
 thumb stands in for one, four times the weights' size beside the programs.
 
 Run: python -m tests.benchmarks.memory_on_processor [NUMBER ...] (all takes about six minutes on two cores). The last
@@ -45,7 +46,15 @@ CONFIGURATIONS: tuple[dict[str, Any], ...] = (
     {"per_device_train_batch_size": 2, "max_length": 128, "use_dora": True},
     {"per_device_train_batch_size": 4, "max_length": 512, "use_dora": True, "gradient_checkpointing": True},
     {"per_device_train_batch_size": 4, "max_length": 256, "use_dora": True, "method": "qlora"},
+    {"per_device_train_batch_size": 3, "max_length": 384},
+    {"per_device_train_batch_size": 6, "max_length": 768, "gradient_checkpointing": True},
+    {"per_device_train_batch_size": 2, "max_length": 1536},
+    {"per_device_train_batch_size": 4, "max_length": 200, "lora_rank": 32, "target_modules": ATTENTION},
+    {"per_device_train_batch_size": 2, "max_length": 320, "method": "full"},
+    {"per_device_train_batch_size": 8, "max_length": 96, "method": "qlora", "gradient_checkpointing": True},
+    {"per_device_train_batch_size": 2, "max_length": 512, "precision": "fp32"},
 )
+FITTED = 14  # what the programs take was read from the first so many; the others were measured afterwards
 
 
 def settings_of(number: int) -> TrainSettings:
@@ -106,6 +115,9 @@ def main(numbers: list[int]) -> None:
                 f"expected {expected:.0f} ({ours[-1]:+.1f} %), {found['tokens_per_second']:.0f} tokens/s",
                 flush=True,
             )
+    apart = [abs(one) for number, one in zip(numbers, ours, strict=True) if number >= FITTED]
+    if apart:
+        print(f"not fitted: mean error {mean(apart):.2f} %, worst {max(apart):.1f} %")
     ours_mean, peer_mean = mean(map(abs, ours)), mean(map(abs, peers))
     print(
         json.dumps(

@@ -5,12 +5,18 @@ from __future__ import annotations
 import gradio as gr
 import pytest
 
+from backend import catalogue
 from backend.errors import BadSetting
-from backend.specs import TrainSettings
+from backend.estimate import Plan
+from backend.estimate.memory import memory
+from backend.specs import Gpu, Hardware, TrainSettings, allowed
 from tests.ui.conftest import in_loop
 from ui import advanced
 from ui.help_text import GROUPS, SETTINGS
+from ui.memory_words import PARTS
 
+SMALL = catalogue.default().architecture
+CARD = Gpu(name="RTX 3090", memory_total_mib=24576, memory_free_mib=24000, compute_capability=(8, 6))
 FIELDS = set(TrainSettings.model_fields)
 
 
@@ -58,5 +64,27 @@ def test_layers_of_their_own_are_left_as_recommended() -> None:
 
 
 def test_a_number_out_of_range_is_refused_by_name() -> None:
-    with pytest.raises(BadSetting, match="learning_rate"):
+    with pytest.raises(BadSetting, match=r"Size of each correction can't be 7\. It must be a number above 0"):
         advanced.changed({}, "learning_rate", 7, TrainSettings())
+    with pytest.raises(BadSetting, match="a whole number from 1 to 256"):
+        advanced.changed({}, "lora_rank", 0, TrainSettings())
+
+
+def test_the_values_of_every_setting_can_be_told() -> None:
+    assert {name: allowed(name) for name in TrainSettings.model_fields}[
+        "precision"
+    ] == "one of bf16, fp16, fp32, auto"
+    assert allowed("max_steps") == "a whole number from -1 to 1,000,000"
+    assert allowed("lr_scheduler_type") == "one of cosine, linear, constant"
+
+
+def test_every_part_of_the_memory_has_its_words_and_its_source() -> None:
+    plans = [
+        (Plan(method=method, precision=precision, fp32_norms=method == "qlora"), hardware)
+        for method in ("lora", "qlora", "full")
+        for precision in ("bf16", "fp32")
+        for hardware in (Hardware(), Hardware(unified_memory=True), Hardware(gpus=(CARD,)))
+    ]
+    parts = {name for plan, hardware in plans for name in memory(SMALL, plan, hardware).parts}  # type: ignore[arg-type]
+    assert parts == set(PARTS)
+    assert all(part.words and part.source for part in PARTS.values())

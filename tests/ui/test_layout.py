@@ -200,3 +200,59 @@ class TestTimer:
         assert "Something went wrong on our side." in said
         assert "secret" not in said
         assert page.refreshed("train", CHOICES["a run going"], shown[page.seen]) is None
+
+
+class TestTrain:
+    """A number that can't be taken, and settings that can't be read."""
+
+    @pytest.fixture
+    def page(self) -> layout._Page:
+        return in_loop(lambda: layout._draw(FakeServices())[1])
+
+    def type(self, page: layout._Page, setting: str, value: Any) -> dict[Any, Any]:
+        """What the page does when the field of a setting is left with this value."""
+        tab = page.tabs["train"]
+        blurs = [one for one in page.rail.parent.fns.values() if (tab.inputs[setting]._id, "blur") in one.targets]
+        given = {part: getattr(part, "value", None) for part in page.kept.inputs()}
+        given |= {page.kept.part("data_id"): "data-1", tab.inputs[setting]: value}
+        answer: dict[Any, Any] = blurs[0].fn(given)
+        return answer
+
+    def test_it_is_told_at_its_field_and_changes_nothing_else(self, page: layout._Page) -> None:
+        field = page.tabs["train"].inputs["learning_rate"]
+        answer = self.type(page, "learning_rate", 5.0)
+        assert set(answer) == {field}
+        assert "Size of each correction can't be 5." in answer[field]["info"]
+        assert "above 0, up to 0.1" in answer[field]["info"]
+        assert "It stays at 0.0002." in answer[field]["info"]
+        assert "value" not in answer[field], "what was typed is kept"
+
+    def test_once_it_is_right_it_counts_and_its_words_are_as_before(self, page: layout._Page) -> None:
+        tab = page.tabs["train"]
+        answer = self.type(page, "learning_rate", 0.01)
+        assert answer[tab.inputs["learning_rate"]]["value"] == 0.01
+        assert answer[tab.inputs["learning_rate"]]["elem_classes"] == []
+        assert answer[page.kept.part("settings")] == {"learning_rate": 0.01}
+
+    def test_settings_that_can_not_be_read_are_told_in_place_of_the_plan(self, page: layout._Page) -> None:
+        tab, choice = page.tabs["train"], Choice(data_id="data-1", settings={"lora_rank": 5000})
+        shown = tab.show(choice)
+        assert "from 1 to 256" in shown[tab.plan]
+        assert not shown[tab.start]["interactive"]
+        assert tab.restore(choice)[tab.inputs["lora_rank"]]["value"] == 8
+
+    def test_a_fault_of_ours_is_told_in_place_of_the_plan(self) -> None:
+        class Broken(FakeServices):
+            def plan(self, *asked: Any) -> Any:
+                raise OSError("/secret/place")
+
+        tab = tabs(Broken())["train"]
+        shown = tab.show(Choice(data_id="data-1"))
+        assert "Something went wrong on our side." in shown[tab.plan]
+        assert "secret" not in shown[tab.plan]
+
+    def test_the_memory_is_told_part_by_part_with_its_sources(self, page: layout._Page) -> None:
+        tab = page.tabs["train"]
+        told = tab.show(Choice(data_id="data-1"))[tab.memory]
+        assert "The addition that learns" in told
+        assert "Hu et al." in told
