@@ -54,6 +54,18 @@
     }
   };
 
+  // A fold that is drawn anew stays as it was left, where it asks for that.
+  const opened = {};
+  document.addEventListener('toggle', (event) => {
+    if (event.target.matches('.fold.kept')) opened[event.target.firstElementChild.textContent] = event.target.open;
+  }, true);
+  const keepFolds = () => {
+    for (const fold of document.querySelectorAll('.fold.kept:not([data-kept])')) {
+      fold.dataset.kept = '';
+      fold.open = opened[fold.firstElementChild.textContent] || false;
+    }
+  };
+
   // Radios of one question get one name before an arrow key is acted on, so that it moves among them.
   document.addEventListener('keydown', (event) => {
     if (!event.key.startsWith('Arrow') || !event.target.matches('.choices input[type=radio]')) return;
@@ -71,6 +83,7 @@
     }
     say(document.querySelector('#rail [role=tablist]'), 'aria-label', 'Steps and your models');
     keepFilters();
+    keepFolds();
   }).observe(document.documentElement, { childList: true, subtree: true, attributeFilter: ['class'] });
 
   // Arrow keys move along the rail of steps, as a tab list should.

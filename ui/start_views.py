@@ -120,6 +120,7 @@ def _licence(model: Entry) -> tuple[str, str]:
 
 
 COMPARING = cards.text("Working out what each model needs here. This takes a few seconds, once.", "small")
+GOOD_FOR = {"voice": "Conversation", "extract": "Tidy fields", "write": "Fluent writing"}
 SIZES = {"small": "Below 1 billion", "middle": "1 to 4 billion", "large": "Above 4 billion"}
 
 
@@ -143,7 +144,7 @@ def _choices(options: Sequence[Option]) -> dict[str, tuple[str, dict[str, str]]]
         "size": ("Size", SIZES),
         "use": ("Licence", {"free": "Commercial use allowed", "open": "No access to ask for"}),
         "language": ("Language", dict(sorted(named.items(), key=lambda pair: pair[1]))),
-        "task": ("Task", {key: title for key, (title, _) in TASKS.items() if key != "other"}),
+        "task": ("Good for", GOOD_FOR),
     }
 
 

@@ -54,7 +54,7 @@ def plan(ahead: Plan, why: Mapping[str, str], by_hand: Collection[str]) -> str:
     why: the reason for each recommended setting. by_hand: the settings that the person changed.
     """
     kept_back = present.number(ahead.validation_rows)
-    time_how = "measured on this computer" if ahead.time_measured else "computed"
+    time_how = "from the measured speed of this computer" if ahead.time_measured else "computed"
     memory_how = "measured on your longest examples" if ahead.memory_measured else "computed"
     of_memory = f"of {present.size(ahead.have_mib)} memory, {memory_how}"
     numbers = [
@@ -90,7 +90,7 @@ def memory(ahead: Plan) -> str:
     ]
     return (
         f'<div class="memory"><h3>Memory: {present.size(ahead.memory_mib)} of {present.size(ahead.have_mib)}</h3>'
-        f"{bar}{cards.fold('What takes it', cards.text(how, 'small'), cards.rows(lines))}</div>"
+        f"{bar}{cards.fold('What takes it', cards.text(how, 'small'), cards.rows(lines), kind='kept')}</div>"
     )
 
 
