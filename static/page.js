@@ -54,15 +54,16 @@
     }
   };
 
-  // A fold that is drawn anew stays as it was left, where it asks for that.
+  // A fold that is drawn anew stays as a person left it, where it asks for that.
   const opened = {};
-  document.addEventListener('toggle', (event) => {
-    if (event.target.matches('.fold.kept')) opened[event.target.firstElementChild.textContent] = event.target.open;
-  }, true);
+  document.addEventListener('click', (event) => {
+    const summary = event.target.closest('.fold.kept > summary');
+    if (summary) opened[summary.textContent] = !summary.parentElement.open;
+  });
   const keepFolds = () => {
-    for (const fold of document.querySelectorAll('.fold.kept:not([data-kept])')) {
-      fold.dataset.kept = '';
-      fold.open = opened[fold.firstElementChild.textContent] || false;
+    for (const fold of document.querySelectorAll('.fold.kept')) {
+      const wanted = opened[fold.firstElementChild.textContent] || false;
+      if (fold.open !== wanted) fold.open = wanted;
     }
   };
 
@@ -84,7 +85,7 @@
     say(document.querySelector('#rail [role=tablist]'), 'aria-label', 'Steps and your models');
     keepFilters();
     keepFolds();
-  }).observe(document.documentElement, { childList: true, subtree: true, attributeFilter: ['class'] });
+  }).observe(document.documentElement, { childList: true, subtree: true, attributeFilter: ['class', 'open'] });
 
   // Arrow keys move along the rail of steps, as a tab list should.
   document.addEventListener('keydown', (event) => {

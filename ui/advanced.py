@@ -31,8 +31,8 @@ CHOICES = {
 
 def goal() -> gr.Radio:
     """What to learn from preference pairs; stands beside the plan."""
-    help = SETTINGS["trainer"]  # noqa: A001
-    return gr.Radio(CHOICES["trainer"], value="sft", label=help.label, info=help.says, elem_id="set-trainer")
+    label = SETTINGS["trainer"].label
+    return gr.Radio(CHOICES["trainer"], value="sft", label=label, info=info("trainer"), elem_id="set-trainer")
 
 
 def build() -> dict[str, gr.components.Component]:
