@@ -178,8 +178,8 @@ SETTINGS: dict[str, Help] = {
     "packing": Help(
         "Fill the rows up",
         "packing",
-        "Puts several short examples into one row, so that no time is spent on empty room. They do not see each "
-        "other.",
+        "Joins short examples into rows of the longest length, so that no time is spent on empty room. They do not "
+        "see each other. Pays on a graphics card; a processor is faster with examples of similar length together.",
     ),
     "gradient_checkpointing": Help(
         "Save memory by working twice",

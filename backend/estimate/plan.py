@@ -61,15 +61,17 @@ class Plan(Record):
 
 
 def plan_from(settings: TrainSettings, precision: Precision, *, longest: int | None = None) -> Plan:
-    """The plan that `settings` make; `longest` (tokens) counts where it is below `max_length`."""
-    length = settings.max_length if longest is None else max(1, min(longest, settings.max_length))
+    """The plan that `settings` make; `longest` (tokens) counts where it is below `max_length`, unless rows are packed
+    until they have as many."""
+    filled = longest is None or settings.packing
+    rows = 1 if settings.packing else settings.per_device_train_batch_size
     return Plan(
         method=settings.method,
         dora=settings.use_dora and settings.method != "full",
         rank=settings.lora_rank,
         targets=settings.target_modules,
-        batch=settings.per_device_train_batch_size * (2 if settings.trainer == "dpo" else 1),  # both answers
-        max_tokens=length,
+        batch=rows * (2 if settings.trainer == "dpo" else 1),  # both answers
+        max_tokens=settings.max_length if filled else max(1, min(longest or 1, settings.max_length)),
         precision=precision,
         checkpointing=settings.gradient_checkpointing,
     )

@@ -35,6 +35,24 @@ def micro_batches(rows: Sequence[int], lengths: Sequence[int], size: int) -> lis
     return [ordered[i : i + size] for i in range(0, len(ordered), size)]
 
 
+def packs(rows: Sequence[int], lengths: Sequence[int], limit: int) -> list[list[int]]:
+    """`rows` in parts of at most `limit` tokens, as full as best-fit decreasing makes them: the longest row first,
+    each into the fullest part that still has room for it. A row longer than `limit` is alone.
+    """
+    parts: list[list[int]] = []
+    room: list[int] = []
+    for row in sorted(rows, key=lambda row: -lengths[row]):
+        fitting = [number for number, left in enumerate(room) if left >= lengths[row]]
+        if not fitting:
+            parts.append([])
+            room.append(limit)
+            fitting = [len(parts) - 1]
+        chosen = min(fitting, key=lambda number: room[number])
+        parts[chosen].append(row)
+        room[chosen] -= lengths[row]
+    return parts
+
+
 class EpochBatches:
     """The batch sampler that the trainer's DataLoader draws from; `set_epoch` chooses the epoch."""
 

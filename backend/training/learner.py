@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from backend.rows_on_disk import TokenRow, sides
 from backend.specs import TrainSettings
-from backend.training.batches import micro_batches
+from backend.training.batches import micro_batches, packs
 from backend.training.collate import Collator
 from backend.training.device import Device
 from backend.training.loss import summed_loss
@@ -26,6 +26,7 @@ RESCUES = 3  # times that the micro batch is halved before a run gives up
 
 class Learner:
     """Forward and backward passes over rows (of DPO: pairs). micro: rows at a time, halved when memory runs short.
+    Packed, as many as fit into max_length tokens (of DPO: each side of them), which is then halved instead.
 
     tell(title, what, next) is called when that happens, alive() after each micro batch. figures: of the rows learned
     from or tested last, beside the loss: in DPO `reward_accuracy` and `reward_margin`, their means over the pairs.
@@ -40,6 +41,7 @@ class Learner:
         alive: Callable[[], None],
     ) -> None:
         self.micro = settings.per_device_train_batch_size
+        self._pack = settings.max_length / self.micro if settings.packing else None  # tokens for each of `micro`
         self.collator, self._device, self._tell, self._alive = collator, device, tell, alive
         self._beta = settings.beta if settings.trainer == "dpo" else None
         self._rescues = 0
@@ -113,8 +115,12 @@ class Learner:
             yield loss / count
 
     def _parts(self, rows: Sequence[TokenRow]) -> list[list[TokenRow]]:
-        lengths = [row.longest for row in rows]
-        return [[rows[i] for i in part] for part in micro_batches(range(len(rows)), lengths, self.micro)]
+        lengths, numbers = [row.longest for row in rows], range(len(rows))
+        if self._pack is None:
+            parts = micro_batches(numbers, lengths, self.micro)
+        else:
+            parts = packs(numbers, lengths, round(self._pack * self.micro))
+        return [[rows[number] for number in part] for part in parts]
 
     def _within_memory(self, model: Any, work: Callable[[], T]) -> T:
         """`work`, done again from its beginning with half the micro batch as often as memory runs short."""

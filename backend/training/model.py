@@ -30,7 +30,7 @@ def build(folder: Path, model_id: str, settings: TrainSettings, device: Device, 
     model_folder.check(folder)
     model = load(folder, settings, device)
     model.config.use_cache = False
-    if device.kind == "cpu" and 0 < longest <= SHORT:
+    if device.kind == "cpu" and 0 < (settings.max_length if settings.packing else longest) <= SHORT:
         model.set_attn_implementation("eager")
     torch.manual_seed(settings.seed)
     if settings.method != "full":
@@ -43,8 +43,11 @@ def load(folder: Path, settings: TrainSettings, device: Device) -> Any:
     """The base: in 4 bit for QLoRA, in float32 where all of it is trained, else in the device's precision."""
     import torch
     from transformers import AutoModelForCausalLM
+    from transformers.utils import is_flash_attn_2_available
 
     chosen: dict[str, Any] = {"dtype": torch.float32 if settings.method == "full" else device.dtype}
+    if device.kind == "cuda" and device.precision != "fp32" and is_flash_attn_2_available():
+        chosen["attn_implementation"] = "flash_attention_2"  # packed rows cost it nothing beyond their own length
     if settings.method == "qlora":
         chosen |= {"quantization_config": four_bit(device), "device_map": {"": 0 if device.kind == "cuda" else "cpu"}}
     return AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True, local_files_only=True, **chosen)
