@@ -87,6 +87,37 @@
     keepFolds();
   }).observe(document.documentElement, { childList: true, subtree: true, attributeFilter: ['class', 'open'] });
 
+  // A fold that was open stays open when its card is drawn again, and the keyboard stays where it was pressed.
+  const opened = new Map();
+  document.addEventListener('toggle', (event) => {
+    const key = event.target.dataset && event.target.dataset.key;
+    if (key && event.target.isConnected) opened.set(key, event.target.open);
+  }, true);
+  let last = '';
+  document.addEventListener('click', (event) => {
+    const button = event.target.closest('button[data-do]');
+    if (!button) return;
+    const item = button.closest('[data-kind]');
+    last = item ? `[data-kind="${CSS.escape(item.dataset.kind)}"]` : '';
+    if (button.dataset.do === 'look') {
+      const preview = document.getElementById('preview');
+      preview.scrollIntoView({ block: 'start', behavior: 'smooth' });
+      preview.querySelector('#row-number input').focus({ preventScroll: true });
+      last = '';
+    }
+  });
+  new MutationObserver(() => {
+    for (const [key, open] of opened) {
+      const fold = document.querySelector(`details[data-key="${CSS.escape(key)}"]:not([data-seen])`);
+      if (fold) fold.open = open;
+    }
+    for (const fold of document.querySelectorAll('details[data-key]:not([data-seen])')) fold.dataset.seen = '';
+    if (last && document.activeElement === document.body) {
+      const button = document.querySelector(`${last} .problem-do button`);
+      if (button) { button.focus({ preventScroll: true }); last = ''; }
+    }
+  }).observe(document.documentElement, { childList: true, subtree: true });
+
   // Arrow keys move along the rail of steps, as a tab list should.
   document.addEventListener('keydown', (event) => {
     const tab = event.target.closest('#rail [role=tab]');

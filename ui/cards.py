@@ -87,10 +87,12 @@ def button(words: str, do: str, value: Any = "", kind: str = "quiet", label: str
     )
 
 
-def fold(summary: str, *body: str, opened: bool = False, kind: str = "") -> str:
-    """Something to open. `summary` is escaped, `body` is ready HTML."""
+def fold(summary: str, *body: str, opened: bool = False, kind: str = "", key: str = "") -> str:
+    """Something to open. `summary` is escaped, `body` is ready HTML. key: a name under which the page remembers, when
+    this is drawn again, whether it was open."""
+    kept = f' data-key="{escape(key)}"' if key else ""
     return (
-        f'<details class="fold {kind}"{" open" if opened else ""}><summary>{escape(summary)}</summary>'
+        f'<details class="fold {kind}"{kept}{" open" if opened else ""}><summary>{escape(summary)}</summary>'
         f'<div class="fold-body">{"".join(body)}</div></details>'
     )
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from backend.data.brought import Accepted, Brought, examine, must_fit
+from backend.data.brought import About, Accepted, Brought, examine, must_fit
 from backend.data.fix import USUAL, write
 from backend.data.load import load
 from backend.data.measure import Measurer
@@ -79,7 +79,7 @@ def brought_for(
     if test:
         must_fit(test, dataset)
     measurer = Measurer(ready_tokeniser(Services(workspace), model_id))
-    return examine("", path.name, dataset, measurer, Lengths(max_length), accepted or {}, test)
+    return examine("", About(path.name, accepted=accepted or {}), dataset, measurer, Lengths(max_length), test)
 
 
 def ready_tokeniser(services: Services, model_id: str | None) -> Any:

@@ -1,20 +1,16 @@
-"""The data report, drawn: counts, problems by kind with their rows and fixes, and the sample sets."""
+"""The Data tab's cards, drawn: the sample sets, what is being read, counts, and the files to take away."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from html import escape
-from typing import Literal
 
-from backend.data.fix import FIXABLE
-from backend.data.kinds import KINDS
-from backend.data.rows import Problem
+from backend.data.shapes import SHAPES
 from backend.encoded import Piece
-from ui import cards, present
-from ui.records import DataState, Sample
+from ui import cards, data_how, lengths, messages, present
+from ui.records import DataFiles, DataState, Hits, Reading, Sample
+from ui.share import link
 
-LEAVE_OUT = "Leave out what can't be read."
-ROWS_SHOWN = 8  # of each kind of problem
 SWATCHES = (  # what the colours of the tokens mean
     '<p class="lead swatches"><span><i class="swatch l"></i>learned</span>'
     '<span><i class="swatch r"></i>only read</span>'
@@ -42,78 +38,73 @@ def guide(data: DataState) -> str:
     return cards.guide(2, "Your examples are ready.", "Look at what it will learn, then go on to training.")
 
 
-def summary(data: DataState) -> str:
-    """Counts, the split in sentences, and what the file was found to be."""
-    report = data.report
+def reading(now: Reading | None, bringing: bool) -> str:
+    """What is being read: how far it is and its first rows; or why it could not be read. bringing: it is new, so that
+    it can be cancelled."""
+    if now is None:
+        return ""
+    if now.error is not None:
+        alert = messages.error_alert(now.error)
+        close = cards.button("Close", "dismiss", label="Close this message")
+        return cards.card(f"{present.shorten(now.name, 60)} was not read", alert, aside=close)
+    percent = present.percent(now.fraction, 1.0)
+    bar = cards.progress(percent, now.phase or "Beginning")
+    said = cards.text(f"{now.phase or 'Beginning'}: {percent} %", "said")
+    first = ""
+    if now.first is not None:
+        shape = SHAPES[now.first.source.shape].title if now.first.source.shape in SHAPES else ""
+        first = cards.text(f"Its first rows, read as {shape}:", "lead") + data_how.before_after(now.first)
+    cancel = cards.button("Cancel", "cancel", label="Cancel reading") if bringing else ""
+    title = f"{'Reading' if bringing else 'Looking at'} {present.shorten(now.name, 60)}"
+    return cards.card(title, bar, said, first, aside=cancel)
+
+
+def summary(data: DataState, limit: int | None) -> str:
+    """Counts, the split in sentences, and how long the examples are. limit: tokens that the model is given."""
+    report, tokens = data.report, data.tokens
     title = f"{present.count(data.rows, 'example')}, {'not ready yet' if data.blocked else 'ready'}"
     numbers = [(present.number(len(report.error_rows())), "with a fault in the file")]
-    if report.tokens:
-        numbers.append((present.number(report.tokens.learned), "tokens to learn"))
-        numbers.append((present.number(report.tokens.longest), "tokens in the longest example"))
+    if tokens:
+        numbers.append((present.number(tokens.learned), f"tokens to learn, of {present.number(tokens.total)}"))
+        numbers.append((present.number(tokens.longest), "tokens in the longest example"))
     numbers.append((present.number(report.duplicates.exact + report.duplicates.near), "copies, or nearly"))
     left = report.rows - data.rows
-    source = data.source
-    small = f"{data.name}: {source.format}, {source.encoding}, read as {source.shape}."
-    if left > 0:
-        small += f" {present.count(left, 'example')} of the file left out."
-    if source.ignored:
-        small += f" Not used: {present.listed(list(source.ignored))}."
-    return cards.card(title, cards.facts(numbers), cards.text(small, "small"), lead=data.split)
+    small = f"{present.count(left, 'example')} of the file left out." if left > 0 else ""
+    drawn = lengths.histogram(list(tokens.lengths.values()), limit) if tokens else ""
+    return cards.card(title, cards.facts(numbers), cards.text(small, "small"), drawn, lead=data.split)
 
 
-def problems(data: DataState) -> str:
-    """What was found in the file, by kind: errors first, each with its rows, its fix, and a way back."""
-    kinds: dict[str, list[Problem]] = {}
-    for problem in data.report.problems:
-        kinds.setdefault(problem.kind, []).append(problem)
-    if not kinds:
-        return ""
-    open_errors = [kind for kind in must_mend(data) if data.accepted.get(kind) != "all"]
-    all_at_once = cards.button("Mend all that must be mended", "accept-all", "", "firm") if open_errors else ""
-    ordered = sorted(kinds.values(), key=lambda found: (found[0].severity != "error", -len(found)))
-    parts = [_kind(found, data.accepted.get(found[0].kind), found[0].kind in data.unread) for found in ordered]
-    return cards.card("What was found", f'<ul class="problems">{"".join(parts)}</ul>', aside=all_at_once)
+def download(data: DataState, files: DataFiles | None) -> str:
+    """The way to take the examples away as they now are, with the list of what was changed."""
+    changed = f"{present.count(data.changed, 'example')} changed, {present.number(data.left_out)} left out."
+    lead = f"{present.count(data.rows, 'example')} as they now are: {changed}"
+    if files is None:
+        make = cards.button("Make the files", "files", label="Make files of the cleaned examples")
+        return cards.card("Take your cleaned examples with you", lead=lead, aside=make)
+    links = "".join(
+        f'<a class="btn firm" href="{link(path)}" download="{escape(name)}">{escape(words)} '
+        f"<span>{escape(name)}</span></a>"
+        for path, name, words in (
+            (files.clean, files.name, f"Download {present.count(data.rows, 'example')}"),
+            (files.log, files.log_name, f"Download the list of {present.count(files.changes, 'change')}"),
+        )
+    )
+    return cards.card("Take your cleaned examples with you", f'<div class="files">{links}</div>', lead=lead)
 
 
-def must_mend(data: DataState) -> list[str]:
-    """The kinds of errors in the file that can be mended here, or whose rows can be left out."""
-    errors = dict.fromkeys(problem.kind for problem in data.report.problems if problem.severity == "error")
-    return [kind for kind in errors if kind in FIXABLE or kind in data.unread]
-
-
-def _kind(found: Sequence[Problem], accepted: Literal["all"] | list[int] | None, unread: bool) -> str:
-    """unread: these rows could not be read, so they can only be left out."""
-    first = found[0]
-    fix = LEAVE_OUT if unread else first.fix
-    rows = [problem for problem in found if problem.row]
-    where = present.count(len(rows), "example") if rows else "the file"
-    if accepted:
-        mended = len(rows) if accepted == "all" else len(accepted)
-        head = cards.badge(f"{present.count(mended, 'example')} {'left out' if unread else 'mended'}")
-        action = cards.text(fix, "fix") + cards.button("Undo", "undo", first.kind)
-    else:
-        must = first.severity == "error"
-        head = cards.badge(f"{where}, {'must be mended' if must else 'to know'}", "bad" if must else "warn")
-        do = cards.button("Do this for all", "accept", first.kind, "firm", f"Do this for all: {fix}")
-        action = cards.text(fix, "fix") + (do if unread or first.kind in FIXABLE else "")
-    title = KINDS[first.kind].title if first.kind in KINDS else ""
-    message = f"<p><strong>{escape(title)}</strong></p>{cards.text(first.message, 'said')}"
-    shown = "".join(_row(problem, accepted) for problem in rows[:ROWS_SHOWN])
-    more = f"<li>and {present.number(len(rows) - ROWS_SHOWN)} more</li>" if len(rows) > ROWS_SHOWN else ""
-    detail = cards.fold("Show where", f'<ul class="where">{shown}{more}</ul>') if rows else ""
-    return f'<li><div class="problem-head">{head}{message}</div><div class="problem-do">{action}</div>{detail}</li>'
-
-
-def _row(problem: Problem, accepted: Literal["all"] | list[int] | None) -> str:
-    quote = f"<q>{escape(problem.quote)}</q>" if problem.quote else ""
-    done = accepted == "all" or problem.row in (accepted or [])
-    can = problem.kind in FIXABLE and not done
-    one = cards.button("Mend this one", "accept", f"{problem.kind}:{problem.row}") if can else ""
-    return f"<li><span>Example {problem.row}, line {problem.line}</span>{quote}{one}</li>"
-
-
-def token_count(pieces: Sequence[Piece]) -> str:
-    """How much of a row is learned."""
+def token_count(pieces: Sequence[Piece], note: str = "") -> str:
+    """How much of a row is learned. note: a sentence on the row as a whole."""
     whole = sum(piece.tokens for piece in pieces)
     learned = sum(piece.tokens for piece in pieces if piece.kind == "learned")
-    return cards.text(f"{present.number(learned)} of {present.count(whole, 'token')} are learned.", "small")
+    return cards.text(f"{present.number(learned)} of {present.count(whole, 'token')} are learned. {note}", "small")
+
+
+def hits(found: Hits, text: str) -> str:
+    """What a search came to."""
+    if not text.strip():
+        return ""
+    said = f"{present.count(found.count, 'example')} with “{present.shorten(text, 40)}”"
+    if not found.count:
+        said = f"No example has “{present.shorten(text, 40)}”"
+    place = f", this is number {present.number(found.place)}" if found.count > 1 else ""
+    return f'<p class="small" role="status">{escape(said + place)}.</p>'

@@ -120,7 +120,7 @@ def _draw(services: Any) -> tuple[gr.Blocks, _Page]:
 
 def _restores(blocks: gr.Blocks, page: _Page) -> None:
     """A page that opens or reloads gets everything from the services."""
-    start_tab = page.tabs["start"]
+    start_tab, bring = page.tabs["start"], page.tabs["data"].bring
 
     @handler
     def restore(given: Given) -> Updates:
@@ -130,6 +130,7 @@ def _restores(blocks: gr.Blocks, page: _Page) -> None:
             **page.kept.keep(before, choice),
             page.marks: rail_marks(page.services, choice),
             **start_tab.restore(choice),
+            **bring.restore(given),
         }
 
     @handler
@@ -139,8 +140,8 @@ def _restores(blocks: gr.Blocks, page: _Page) -> None:
         choice = page.kept.choice(given)
         return {page.seen: "", page.marks: rail_marks(page.services, choice), **start_tab.show(choice)}
 
-    first = [*page.kept.outputs, page.marks, start_tab.task, start_tab.facts]
-    restored = blocks.load(restore, page.kept.inputs(), first, **LISTEN)
+    first = [*page.kept.outputs, page.marks, start_tab.task, start_tab.facts, bring.typed]
+    restored = blocks.load(restore, page.kept.inputs(bring.typed_kept), first, **LISTEN)
     restored.then(show, page.kept.inputs(), [page.seen, page.marks, *start_tab.outputs], **LISTEN)
 
 

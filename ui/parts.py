@@ -62,11 +62,18 @@ class Tab(Protocol):
         """Cheap; when it changes, the timer shows the tab again."""
 
 
-# A press on a drawn button (cards.button) becomes the component's click event with the button's data.
+# A press on a drawn button (cards.button) becomes the component's click event with the button's data; so does a
+# drawn form that is sent, with the fields that can be seen as JSON.
 _PRESS = """
 element.addEventListener('click', (event) => {
-  const button = event.target.closest('[data-do]');
+  const button = event.target.closest('button[data-do]');
   if (button && !button.disabled) trigger('click', {do: button.dataset.do, value: button.dataset.value || ''});
+});
+element.addEventListener('submit', (event) => {
+  event.preventDefault();
+  const seen = [...event.target.elements].filter((field) => field.name && field.offsetParent);
+  const fields = Object.fromEntries(seen.map((field) => [field.name, field.value]));
+  trigger('click', {do: event.target.dataset.send, value: JSON.stringify(fields)});
 });
 """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from backend import catalogue, models
 from backend.catalogue import Entry
 from backend.data.brought import Brought
 from backend.data.checks_tokens import Tokens
+from backend.data.fix import Change, write
 from backend.data.split import Split
 from backend.encoded import Piece
 from backend.errors import ApprenticeError
@@ -18,7 +20,7 @@ from backend.tailor import precision_for
 from backend.training.schedule import schedule
 from jobs.models import Job
 from ui.help_text import SETTINGS
-from ui.records import DataState, Plan, Preview, RunLine
+from ui.records import DataFiles, DataState, Plan, Preview, RunLine
 
 SHOWN = 8000  # characters of one text in a preview
 
@@ -132,17 +134,35 @@ def blocked(brought: Brought, why_not: str, needed: Estimate, settings: TrainSet
 
 def data_state(brought: Brought) -> DataState:
     """A data set as the page shows it."""
+    changes: dict[str, list[Change]] = {}
+    for change in brought.fixed.changes:
+        changes.setdefault(change.kind, []).append(change)
     return DataState(
         name=brought.name,
-        source=brought.original.source,
+        original=brought.original,
         report=brought.report,
         rows=len(brought.dataset.rows),
-        accepted=brought.accepted,
+        about=brought.about,
         split=brought.said,
         blocked=brought.blocked,
         unread=frozenset(problem.kind for problem in brought.unread),
         test_name=brought.test.report.source.name if brought.test else "",
+        trials=brought.trials,
+        changes=changes,
+        changed=brought.fixed.changed,
+        left_out=brought.fixed.dropped,
+        tokens=brought.fixed_report.tokens,
     )
+
+
+def data_files(brought: Brought, folder: Path) -> DataFiles:
+    """Writes the examples as they stand, and what was changed, into `folder`. Raises WorkspaceProblem."""
+    folder.mkdir(parents=True, exist_ok=True)
+    clean = folder / "examples.jsonl"
+    log = write(brought.fixed, clean)
+    stem = Path(brought.name).stem[:60] or "examples"
+    changes = len(brought.fixed.changes)
+    return DataFiles(clean, log, f"{stem}.clean.jsonl", f"{stem}.changes.jsonl", changes)
 
 
 def shortened(preview: Preview) -> Preview:
@@ -155,8 +175,11 @@ def shortened(preview: Preview) -> Preview:
     messages = [
         {**m, "content": cut(m["content"])} if isinstance(m.get("content"), str) else m for m in preview.messages
     ]
-    pieces = [Piece(cut(piece.text), piece.kind, piece.tokens) for piece in preview.pieces]
-    return Preview(messages, pieces, preview.note)
+    return replace(
+        preview,
+        messages=messages,
+        pieces=[Piece(cut(piece.text), piece.kind, piece.tokens) for piece in preview.pieces],
+    )
 
 
 def run_line(job: Job, folder: Path) -> RunLine:

@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from backend.data.brought import Accepted
+from backend.data.brought import About, Accepted
+from backend.data.checks_tokens import Tokens
+from backend.data.fix import Change
 from backend.data.report import Report
-from backend.data.rows import Message, Source
+from backend.data.rows import DataSet, Message, Source
 from backend.encoded import Piece
 from backend.specs import RunSpec, TrainSettings
 from jobs.models import Failure, Job, Progress, State
@@ -26,19 +28,47 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class DataState:
-    """A data set as it stands. rows: after the accepted fixes. split: sentences on what is used for what. blocked:
-    why training can't begin, "" when it can."""
+class Reading:
+    """Examples that are being read. fraction: how far the phase is, 0 to 1. first: the first rows, once they are
+    there. error: why they could not be read."""
 
     name: str
-    source: Source
+    phase: str
+    fraction: float
+    first: DataSet | None = None
+    error: Exception | None = None
+
+
+@dataclass(frozen=True)
+class DataState:
+    """A data set as it stands.
+
+    original: as it came. rows: after the accepted fixes. split: sentences on what is used for what. blocked: why
+    training can't begin, "" when it can. trials: what a fix would change in the first rows that it is for. changes:
+    what the accepted fixes did change."""
+
+    name: str
+    original: DataSet
     report: Report
     rows: int
-    accepted: Accepted
+    about: About
     split: str
     blocked: str
     unread: frozenset[str] = frozenset()  # kinds of problems of rows that can only be left out
     test_name: str = ""  # of the file to test with, if one was brought
+    trials: dict[str, list[Change]] = field(default_factory=dict)
+    changes: dict[str, list[Change]] = field(default_factory=dict)
+    changed: int = 0  # rows
+    left_out: int = 0
+    tokens: Tokens | None = None  # after the accepted fixes
+
+    @property
+    def source(self) -> Source:
+        return self.original.source
+
+    @property
+    def accepted(self) -> Accepted:
+        return self.about.accepted
 
 
 @dataclass(frozen=True)
@@ -49,6 +79,27 @@ class Preview:
     messages: list[Message]
     pieces: list[Piece]
     note: str = ""
+    line: int = 0
+
+
+@dataclass(frozen=True)
+class DataFiles:
+    """The mended examples as a file, the list of changes as another, and what a browser shall call them."""
+
+    clean: Path
+    log: Path
+    name: str
+    log_name: str
+    changes: int
+
+
+@dataclass(frozen=True)
+class Hits:
+    """Rows that hold a text: how many, and the one to go to (None: there is none), which is the `place`-th."""
+
+    count: int
+    row: int | None = None
+    place: int = 0
 
 
 @dataclass(frozen=True)

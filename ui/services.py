@@ -20,19 +20,33 @@ from backend.data.windows import UNLIMITED, Lengths
 from backend.errors import ApprenticeError, BadInput, MissingPart, RunProblem
 from backend.estimate import Rates
 from backend.recommend import Option, Recommendation, recommend
-from backend.settings import Workspace
+from backend.settings import Workspace, child
 from backend.specs import Hardware, RunSpec, Trainer, TrainSettings
 from backend.tailor import Data, Tailored, tailor
 from backend.template import Tokeniser
 from backend.training.result import folder_of
 from jobs.models import Job, State
 from jobs.runner import Runner
-from ui import planning, samples
+from ui import bringing, planning, previewing, samples
+from ui.bringing import Bringing
 from ui.chatting import Chatting, Opened
 from ui.choice import Choice
 from ui.comparing import Comparing
 from ui.exporting import export_line, sizes
-from ui.records import Compared, Curve, DataState, ExportLine, HeldOut, Plan, Preview, RunLine, Sample
+from ui.records import (
+    Compared,
+    Curve,
+    DataFiles,
+    DataState,
+    ExportLine,
+    HeldOut,
+    Hits,
+    Plan,
+    Preview,
+    Reading,
+    RunLine,
+    Sample,
+)
 from ui.renting import Renting
 
 WITH_MODEL = (State.COMPLETED, State.STOPPED, State.INTERRUPTED)
@@ -50,6 +64,7 @@ class Services:
         self.workspace, self.simulated = workspace, simulated
         self.runner = Runner(workspace)
         self.shelf = Shelf(workspace.datasets)
+        self._bringing = Bringing(self.shelf)
         self.renting = Renting(self)
         self._chat = Chatting(workspace, self._training)
         self._curves: dict[str, Curve] = {}
@@ -75,6 +90,7 @@ class Services:
 
     def close(self) -> None:
         """Ends the chat process and the thread; jobs go on."""
+        self._bringing.close()
         self._chat.close()
         self.runner.close()
 
@@ -169,13 +185,31 @@ class Services:
         return list(samples.SAMPLES)
 
     def add_data(self, path: Path, name: str) -> str:
+        """Reads a file and keeps it; waits until that is done."""
         return self.shelf.add(path, name)
 
-    def add_text(self, text: str) -> str:
-        return self.shelf.add_text(text)
+    def bring(self, path: Path, name: str, model_id: str = "") -> str:
+        """Begins to read a file in the background and gives the id that its examples will have; see `reading`."""
+        return self._bringing.file(path, name, self.tokeniser(model_id))
 
-    def add_table(self, rows: list[list[str]]) -> str:
-        return self.shelf.add_text(samples.table_as_lines(rows), "Typed examples")
+    def bring_text(self, text: str, model_id: str = "") -> str:
+        return self._bringing.text(text, "Pasted text", self.tokeniser(model_id))
+
+    def bring_table(self, rows: list[list[str]], model_id: str = "") -> str:
+        return self._bringing.text(samples.table_as_lines(rows), "Typed examples", self.tokeniser(model_id))
+
+    def read_again(self, data_id: str, how: dict[str, str | dict[str, str]], model_id: str = "") -> None:
+        """Begins to read a data set as `how` says (fields of ReadOptions; {}: as found)."""
+        self._bringing.again(data_id, how, self.tokeniser(model_id))
+
+    def reading(self, choice: Choice) -> Reading | None:
+        """How far the examples are that are being read or looked at now, or why they could not be read."""
+        if choice.reading_id:
+            return self._bringing.reading(choice.reading_id)
+        return self._bringing.looking(choice.data_id, self.tokeniser(choice.model_id), UNLIMITED)
+
+    def cancel_reading(self, choice: Choice) -> None:
+        self._bringing.cancel(choice.reading_id)
 
     def data_sets(self) -> list[Kept]:
         """The data sets that were brought, newest first."""
@@ -186,16 +220,41 @@ class Services:
         self.shelf.remove(data_id)
 
     def brought(self, data_id: str, model_id: str = "", lengths: Lengths = UNLIMITED) -> Brought:
-        return self.shelf.open(data_id, self.tokeniser(model_id), lengths)
+        found = self._bringing.look(data_id, self.tokeniser(model_id), lengths)
+        assert found is not None  # it was waited for
+        return found
 
     def data(self, data_id: str, model_id: str = "") -> DataState:
+        """A data set as it stands; waits until it is checked."""
         return planning.data_state(self.brought(data_id, model_id))
+
+    def data_soon(self, data_id: str, model_id: str = "") -> DataState | None:
+        """The same, or None when it takes longer than a moment; `reading` then says how far it is."""
+        found = self._bringing.look(data_id, self.tokeniser(model_id), UNLIMITED, bringing.SOON)
+        return planning.data_state(found) if found else None
 
     def accept(self, data_id: str, kind: str, rows: Literal["all"] | list[int]) -> None:
         self.shelf.accept(data_id, kind, rows)
 
-    def refuse(self, data_id: str, kind: str) -> None:
-        self.shelf.refuse(data_id, kind)
+    def refuse(self, data_id: str, kind: str, rows: Literal["all"] | list[int] = "all") -> None:
+        """Leaves rows with this kind of problem as they are."""
+        self.shelf.refuse(data_id, kind, rows)
+
+    def undo(self, data_id: str, kind: str) -> None:
+        """Takes back what was accepted or refused for a kind of problem."""
+        self.shelf.undo(data_id, kind)
+
+    def longest_read(self, choice: Choice) -> int | None:
+        """The tokens that the model is given of an example at most: as set by hand, else as is recommended."""
+        set_by_hand = choice.settings.get("max_length")
+        if isinstance(set_by_hand, int):
+            return set_by_hand
+        return self.tailored(choice.task, choice.data_id, choice.model_id).settings.max_length
+
+    def data_files(self, data_id: str, model_id: str = "") -> DataFiles:
+        """Writes the mended examples and the list of changes to where the page may serve them from."""
+        folder = child(self.workspace.exports, f"data-{data_id}")
+        return planning.data_files(self.brought(data_id, model_id), folder)
 
     def set_validation(self, data_id: str, path: Path, name: str) -> None:
         """Tests with this file instead of a part of the examples. Raises BadInput when it can't serve as one."""
@@ -205,18 +264,16 @@ class Services:
         self.shelf.clear_validation(data_id)
 
     def preview(self, data_id: str, row: int, model_id: str = "") -> Preview:
-        """The `row`-th example, from 1. Raises BadInput when its tokens can't be shown."""
-        rows = self.brought(data_id, model_id).dataset.rows
-        if not 1 <= row <= len(rows):
-            raise BadInput(f"There is no example {row}.", f"There are {len(rows)}.", "Choose another number.")
-        tokeniser = self.tokeniser(model_id)
-        if tokeniser is None:
-            raise BadInput("The tokens can't be shown yet.", self.not_ready(model_id))
-        one = rows[row - 1]
-        if one.text is not None:
-            pieces = tokeniser.document_pieces(one, UNLIMITED)
-            return planning.shortened(Preview([], pieces, UNLIMITED.sentence(1, len(pieces))))
-        return planning.shortened(Preview(one.messages, tokeniser.pieces(one.messages, one.tools)))
+        """The example with this number in the file. Raises BadInput when it can't be shown."""
+        return previewing.preview(self.brought(data_id, model_id), row, self.tokeniser(model_id), self.not_ready)
+
+    def step(self, data_id: str, row: int, way: int, model_id: str = "") -> int:
+        """The number of the next example (way 1), or of the one before (-1); 0: the nearest to `row`."""
+        return previewing.step(self.brought(data_id, model_id), row, way)
+
+    def find(self, data_id: str, text: str, row: int, way: int, model_id: str = "") -> Hits:
+        """The next example after `row` (way 1), or before it (-1), that holds `text`."""
+        return previewing.find(self.brought(data_id, model_id), text, row, way)
 
     # Training
 
@@ -404,14 +461,20 @@ class Services:
             return ""
 
     def known(self, choice: Choice) -> Choice:
-        """The browser's choice without what is no longer here."""
+        """The browser's choice without what is no longer here, and with what has been read since."""
         if choice.run_id and not self.run_state(choice.run_id):
             choice = choice.but(run_id="")
         if choice.beside and not self.run_state(choice.beside):
             choice = choice.but(beside="")
         if choice.model_id and not planning.is_known(choice.model_id):
             choice = choice.but(model_id="")
+        if choice.reading_id and self._bringing.reading(choice.reading_id) is None:
+            choice = choice.but(reading_id="", **self._chosen_now(choice.reading_id))
         return choice if not choice.data_id or self.shelf.has(choice.data_id) else choice.but(data_id="")
+
+    def _chosen_now(self, data_id: str) -> dict[str, Any]:
+        """What changes when these examples are read; nothing when reading them was cancelled."""
+        return {"data_id": data_id, "run_id": "", "row": 1} if self.shelf.has(data_id) else {}
 
     def opened(self, choice: Choice, run_id: str) -> Choice:
         """The browser's choice with another run opened."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
 from backend.data import duplicates
+from backend.data.background import NOBODY, Watch
 from backend.data.check import check, without_errors
-from backend.data.fix import FIXABLE, Fixed, apply
+from backend.data.fix import FIXABLE, Change, Fixed, apply, trials
 from backend.data.measure import Measurer
 from backend.data.report import Report, TestFile
 from backend.data.rows import DataSet, Problem, Row
@@ -17,21 +18,50 @@ from backend.data.split import FRACTION, Split, split, split_with
 from backend.data.windows import Lengths
 from backend.errors import BadInput
 
-Accepted = dict[str, Literal["all"] | list[int]]  # kind of problem -> for all rows, or for these
+Chosen = Literal["all"] | list[int]  # all rows, or these
+Accepted = dict[str, Chosen]  # kind of problem -> the rows it is said of
+
+
+@dataclass(frozen=True)
+class About:
+    """What is known of a data set beside its rows, as about.json keeps it. how: what the person said about reading
+    it, as fields of ReadOptions. refused: rows to leave as they are. validation: the name of the test file and where
+    it lies, if one was brought."""
+
+    name: str
+    how: dict[str, Any] = field(default_factory=dict)
+    accepted: Accepted = field(default_factory=dict)
+    refused: Accepted = field(default_factory=dict)
+    validation: dict[str, str] = field(default_factory=dict)
+
+    def covers(self, problem: Problem) -> bool:
+        """Whether the fix of this problem is accepted."""
+        accepted, refused = (chosen.get(problem.kind, []) for chosen in (self.accepted, self.refused))
+        return (accepted == "all" or problem.row in accepted) and refused != "all" and problem.row not in refused
+
+    def leaves(self, problem: Problem) -> bool:
+        """Whether the person wants it left as it is."""
+        refused = self.refused.get(problem.kind, [])
+        return refused == "all" or problem.row in refused
 
 
 @dataclass(frozen=True)
 class Brought:
-    """A data set for one model. test: the file to test with, if the person brought one."""
+    """A data set for one model. test: the file to test with, if the person brought one. trials: what each fix would
+    change in the first rows that it is for."""
 
     id: str
-    name: str
+    about: About
     original: DataSet
     report: Report  # of the file as it came
     fixed: Fixed
     fixed_report: Report  # after the accepted fixes
-    accepted: Accepted
+    trials: dict[str, list[Change]]
     test: TestFile | None = None
+
+    @property
+    def name(self) -> str:
+        return self.about.name
 
     @property
     def dataset(self) -> DataSet:
@@ -81,7 +111,7 @@ class Brought:
     @property
     def blocked(self) -> str:
         """Why training can't begin: the first row that is wrong, as a sentence; "" when nothing is."""
-        left = [p for p in self.unread if p.kind not in self.accepted]
+        left = [p for p in self.unread if not self.about.covers(p)]
         errors = left + [p for p in self.fixed_report.problems if p.severity == "error"]
         if errors:
             place = f"Row {errors[0].row} (line {errors[0].line}): " if errors[0].row else ""
@@ -91,25 +121,35 @@ class Brought:
 
 def examine(
     data_id: str,
-    name: str,
+    about: About,
     original: DataSet,
     measurer: Measurer | None,
     lengths: Lengths,
-    accepted: Accepted,
     validation: DataSet | None = None,
+    watch: Watch = NOBODY,
 ) -> Brought:
     """Checks, fixes as accepted, and checks what came out. validation: the test file that the person brought; its
     rows are checked too, and those with an error are left out. Raises BadSetting for a kind without a fix."""
     for_model: dict[str, Any] = {"measurer": measurer, "lengths": lengths}
+
+    def checked(dataset: DataSet, phase: str, test: TestFile | None = None) -> Report:
+        told = watch.entered(phase)
+        return check(dataset, **for_model, validation=test, progress=told, cancelled=watch.cancelled)
+
     test = None
     if validation is not None:
-        of_test = check(validation, **for_model)
+        of_test = checked(validation, "Checking the test file")
         test = TestFile(without_errors(validation.rows, of_test.problems), of_test)
-    report = check(original, **for_model, validation=test)
-    mends = {kind: rows_of(rows) for kind, rows in accepted.items() if kind in FIXABLE}
+    report = checked(original, "Checking every row", test)
+    mends = {
+        kind: rows_of(rows, original, about.refused.get(kind, []))
+        for kind, rows in about.accepted.items()
+        if kind in FIXABLE
+    }
     fixed = apply(original, report, mends, **for_model)
-    after = check(fixed.dataset, **for_model, validation=test) if fixed.changes else report
-    return Brought(data_id, name, original, report, fixed, after, accepted, test)
+    after = checked(fixed.dataset, "Checking what was mended", test) if fixed.changes else report
+    tried = trials(original, report.problems, measurer)
+    return Brought(data_id, about, original, report, fixed, after, tried, test)
 
 
 def must_fit(test: DataSet, practice: DataSet) -> None:
@@ -134,6 +174,8 @@ def unread(dataset: DataSet) -> list[Problem]:
     return [p for p in dataset.problems if p.severity == "error" and p.row and p.row not in there]
 
 
-def rows_of(rows: Literal["all"] | list[int]) -> Literal["all"] | set[int]:
-    """Row numbers as `fix.apply` takes them."""
+def rows_of(rows: Chosen, dataset: DataSet, refused: Chosen) -> Literal["all"] | set[int]:
+    """The numbers of the rows that were chosen and not refused, as `apply` takes them."""
+    if rows == "all" and refused:
+        return {row.row for row in dataset.rows}.difference(refused)
     return "all" if rows == "all" else set(rows)

@@ -9,6 +9,7 @@ import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import asdict, dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -107,6 +108,24 @@ def apply(
     return Fixed(replace(dataset, rows=work.rows, problems=[], total_rows=len(work.rows)), work.changes)
 
 
+def trials(
+    dataset: DataSet, problems: Iterable[Problem], measurer: Measurer | None = None, each: int = 3
+) -> dict[str, list[Change]]:
+    """What each fix would do by itself to the first `each` rows that it is for, fixes for the whole file included."""
+    work = _Work(dataset, dict.fromkeys(EVERYWHERE, "all"), measurer, UNLIMITED)
+    wanted: dict[str, dict[int, None]] = {}
+    for problem in chain(problems, work.everywhere()):
+        if problem.kind in FIXABLE and len(rows := wanted.setdefault(problem.kind, {})) < each:
+            rows[problem.row] = None
+    numbers = {number for rows in wanted.values() for number in rows}
+    by_number = {row.row: row for row in dataset.rows if row.row in numbers}
+    ways = work.ways()
+    return {
+        kind: list(work.tried(kind, [by_number[n] for n in rows if n in by_number], ways))
+        for kind, rows in wanted.items()
+    }
+
+
 def write(fixed: Fixed, path: Path) -> Path:
     """Writes the rows to `path` as JSON lines (`messages`), and the changes beside it; returns the change log's path.
 
@@ -156,7 +175,7 @@ class _Work:
                 by_row[problem.row].add(problem.kind)
         if not by_row:
             return False
-        ways = self._ways()
+        ways = self.ways()
         before, self.rows, self._mended, self._waiting = self.rows, [], set(), []
         for row in before:
             kinds = by_row.get(row.row, set())
@@ -179,7 +198,15 @@ class _Work:
         if "duplicate" in self._accept or "near_duplicate" in self._accept:
             yield from duplicates.problems(self.rows)
 
-    def _ways(self) -> dict[str, Mend]:
+    def tried(self, kind: str, rows: Iterable[Row], ways: Mapping[str, Mend]) -> Iterator[Change]:
+        """What the fix of one kind would change in `rows`."""
+        for row in rows:
+            mended = ways[kind](row) if kind in ways else None
+            if mended != row:
+                yield _change(row, mended, kind)
+
+    def ways(self) -> dict[str, Mend]:
+        """The mends of the kinds that do not leave the row out."""
         chats = [row for row in self.rows if row.messages]
         most_have = 2 * sum(map(checks_file.has_system, chats)) >= len(chats)
         usual = checks_file.usual_system(chats)

@@ -10,7 +10,6 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from itertools import chain
 from pathlib import Path
 
 from backend.data.collect import Collector, read_line
@@ -27,6 +26,7 @@ from backend.errors import BadInput
 
 __all__ = ["Cancelled", "Limits", "ReadOptions", "load", "load_table", "load_text"]
 
+FIRST = 20  # rows given to `began`
 _SAMPLE_ROWS = 200  # good ones that the shape is told from
 _LOOK_ROWS = 2_000  # looked at for them at most
 
@@ -38,9 +38,11 @@ def load(
     progress: Callable[[float], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
     options: ReadOptions | None = None,
+    began: Callable[[DataSet], None] | None = None,
 ) -> DataSet:
     """Read a file. name: what to call it, its own name by default; its ending matters only where the content
-    leaves the format open. progress: told the fraction read, 0 to 1. cancelled: asked with each block.
+    leaves the format open. progress: told the fraction read, 0 to 1. cancelled: asked with each block. began: given
+    the first rows as soon as they are read.
 
     Raises BadInput when the file can't be read at all or is no data set, Cancelled when `cancelled` says so.
     """
@@ -48,7 +50,7 @@ def load(
     with open_path(path, options.limits, progress, cancelled) as feed:
         digest = Digest(path)
         try:
-            data = _load(feed, name or path.name, options)
+            data = _load(feed, name or path.name, options, began)
         except BaseException:
             digest.cancel()
             raise
@@ -95,17 +97,23 @@ def load_table(
     return data
 
 
-def _load(feed: Feed, name: str, options: ReadOptions) -> DataSet:
+def _load(feed: Feed, name: str, options: ReadOptions, began: Callable[[DataSet], None] | None = None) -> DataSet:
     encoding = first_look(feed.head, options.encoding)
     with without_gc():
         try:
-            return _collect(open_reading(feed, encoding, name, options), name, encoding, options)
+            return _collect(open_reading(feed, encoding, name, options), name, encoding, options, began)
         except NotUtf8:
             encoding = second_look(feed)
-            return _collect(open_reading(feed, encoding, name, options), name, encoding, options)
+            return _collect(open_reading(feed, encoding, name, options), name, encoding, options, began)
 
 
-def _collect(reading: Reading, name: str, encoding: Encoding, options: ReadOptions) -> DataSet:
+def _collect(
+    reading: Reading,
+    name: str,
+    encoding: Encoding,
+    options: ReadOptions,
+    began: Callable[[DataSet], None] | None = None,
+) -> DataSet:
     lines, rows = reading.lines or iter(()), reading.rows or iter(())
     seen_lines, seen_rows, sample = _look_ahead(lines, rows, options.limits)
     if not sample:
@@ -115,22 +123,33 @@ def _collect(reading: Reading, name: str, encoding: Encoding, options: ReadOptio
     _say_what_was_guessed(collector, plan, encoding)
     for kind, message, fix in reading.notes:
         collector.note(kind, message, fix)
-    for block in chain(seen_lines, lines):
+
+    def so_far() -> DataSet:
+        source = Source(
+            name=name,
+            format=reading.format,
+            shape=plan.shape,
+            encoding=encoding.name,
+            sha256="",
+            mapping=plan.used or plan.mapping,
+            ignored=collector.ignored(),
+            details=reading.details,
+        )
+        return DataSet(source, collector.rows, collector.problems, collector.total_rows, collector.originals)
+
+    for block in seen_lines:
         collector.take_lines(block)
-    for batch in chain(seen_rows, rows):
+    for batch in seen_rows:
+        collector.take(batch)
+    if began is not None:
+        first = so_far()
+        began(replace(first, rows=first.rows[:FIRST], originals=dict(first.originals)))
+    for block in lines:
+        collector.take_lines(block)
+    for batch in rows:
         collector.take(batch)
     collector.finish()
-    source = Source(
-        name=name,
-        format=reading.format,
-        shape=plan.shape,
-        encoding=encoding.name,
-        sha256="",
-        mapping=plan.used or plan.mapping,
-        ignored=collector.ignored(),
-        details=reading.details,
-    )
-    return DataSet(source, collector.rows, collector.problems, collector.total_rows, collector.originals)
+    return so_far()
 
 
 def _look_ahead(

@@ -53,7 +53,8 @@ def _workbook(feed: Feed, options: ReadOptions) -> Reading:
 
     book = Workbook(feed, options.sheet)
     header, found = split_header(iter(book.rows()))
-    reading = Reading("xlsx", as_rows(found, header, pad=True), details={"sheet": book.sheet})
+    details = {"sheet": book.sheet, "sheets": "/".join(book.sheets)}  # no sheet's name can hold a "/"
+    reading = Reading("xlsx", as_rows(found, header, pad=True), details=details)
     others = [sheet for sheet in book.sheets if sheet != book.sheet]
     if others and options.sheet is None:
         reading.notes.append(

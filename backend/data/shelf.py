@@ -1,8 +1,8 @@
-"""The data sets that a person brought, each in a folder of its own, with the fixes that were accepted and, if they
+"""The data sets that a person brought, each in a folder of its own, with what was said about them and, if they
 brought one, the file to test with.
 
-The file is kept as it came. Everything shown or trained is computed from it and from the accepted fixes, so undoing
-a fix is forgetting it.
+The file is kept as it came. Everything shown or trained is computed from it and from what was said (how to read it,
+which fixes are accepted or refused), so undoing is forgetting.
 """
 
 from __future__ import annotations
@@ -10,14 +10,16 @@ from __future__ import annotations
 import json
 import shutil
 import threading
-from collections.abc import Callable
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from backend.data.brought import Brought, examine, must_fit, unread
-from backend.data.fix import FIXABLE
+from backend.data.background import NOBODY, Watch
+from backend.data.brought import About, Accepted, Brought, Chosen, examine, must_fit, unread
+from backend.data.fix import EVERYWHERE, FIXABLE
 from backend.data.load import load
 from backend.data.measure import Measurer
 from backend.data.options import ReadOptions
@@ -28,6 +30,9 @@ from backend.manifest import digest
 from backend.saving import replace_text
 from backend.settings import child, new_id
 from backend.template import Tokeniser
+
+ABOUT_SYSTEM = ("system_inconsistent", *EVERYWHERE)  # fixes of which one excludes the others
+_ROWS_HELD, _SETS_HELD = 300_000, 6  # kept in memory, the newest whatever its size
 
 
 @dataclass(frozen=True)
@@ -44,35 +49,36 @@ class Shelf:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._read: dict[str, DataSet] = {}
-        self._examined: dict[object, Brought] = {}
-        self._measured: tuple[tuple[str, Tokeniser | None], Measurer | None] = ("", None), None
-        self._lock = threading.RLock()
+        self._read: OrderedDict[Hashable, DataSet] = OrderedDict()
+        self._examined: OrderedDict[Hashable, Brought] = OrderedDict()
+        self._measurers: OrderedDict[Hashable, Measurer] = OrderedDict()
+        self._lock = threading.RLock()  # held for moments only: never while a file is read or checked
+        self._reading: dict[str, threading.Lock] = {}
 
-    def add(self, path: Path, name: str, options: ReadOptions | None = None) -> str:
-        """Keeps a copy of the file and gives its id; the same file again, not yet mended, gets the same id.
+    def add(self, path: Path, name: str, watch: Watch = NOBODY, data_id: str = "") -> str:
+        """Keeps a copy of the file and gives its id: `data_id` if that is given, else the same file again, not yet
+        mended, gets the same id. Raises BadInput when it is no data set, Cancelled when `watch` says so; then nothing
+        is kept."""
+        return self._add(name, lambda target: shutil.copyfile(path, target), watch, data_id)
 
-        Raises BadInput when it is no data set; then nothing is kept.
-        """
+    def add_text(self, text: str, name: str = "Pasted text", watch: Watch = NOBODY, data_id: str = "") -> str:
+        """Keeps pasted text as a data set. Raises like `add`."""
         return self._add(
-            name, lambda target: shutil.copyfile(path, target), lambda p: load(p, name=name, options=options)
+            name, lambda target: target.write_bytes(text.encode("utf-8", "surrogatepass")), watch, data_id
         )
 
-    def add_text(self, text: str, name: str = "Pasted text") -> str:
-        """Keeps pasted text as a data set. Raises BadInput like `add`."""
-        return self._add(
-            name,
-            lambda target: target.write_bytes(text.encode("utf-8", "surrogatepass")),
-            lambda p: load(p, name=name),
-        )
-
-    def _add(self, name: str, write: Callable[[Path], Any], read: Callable[[Path], DataSet]) -> str:
-        data_id = new_id()
-        folder = self._root / data_id
-        folder.mkdir()
+    def _add(self, name: str, write: Callable[[Path], Any], watch: Watch, data_id: str) -> str:
+        new = data_id or new_id()
+        folder = child(self._root, new)
         try:
+            folder.mkdir()
             write(folder / "source")
-            dataset = read(folder / "source")
+            dataset = _load(folder, name, {}, watch)
+            same = "" if data_id else self._same(folder / "source", name, dataset.source.sha256)
+            if same:
+                shutil.rmtree(folder, ignore_errors=True)
+                return same
+            self._keep(new, About(name))
         except OSError as error:
             shutil.rmtree(folder, ignore_errors=True)
             raise WorkspaceProblem(
@@ -83,18 +89,14 @@ class Shelf:
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-        if same := self._same(folder / "source", name, dataset.source.sha256):
-            shutil.rmtree(folder, ignore_errors=True)
-            return same
-        self._keep(data_id, {"name": name, "accepted": {}})
-        self._read[data_id] = dataset
-        return data_id
+        self._hold(self._read, (new, "{}"), dataset, dataset)
+        return new
 
     def _same(self, source: Path, name: str, sha256: str) -> str:
         """The id of the same file, brought before under the same name and not yet mended; "" when there is none."""
         size = source.stat().st_size
         for kept in self.all():
-            alike = kept.bytes == size and self._about(kept.id) == {"name": name, "accepted": {}}
+            alike = kept.bytes == size and self.about(kept.id) == About(name)
             if alike and digest(self._root / kept.id / "source") == sha256:
                 return kept.id
         return ""
@@ -104,111 +106,190 @@ class Shelf:
         found = []
         for folder in sorted(self._root.iterdir(), reverse=True):
             with suppress(ApprenticeError, OSError):
-                found.append(Kept(folder.name, self._about(folder.name)["name"], (folder / "source").stat().st_size))
+                found.append(Kept(folder.name, self.about(folder.name).name, (folder / "source").stat().st_size))
         return found
 
     def remove(self, data_id: str) -> None:
         """Deletes a data set; runs keep the rows that they practise on. Raises BadInput when it is not here."""
-        self._about(data_id)
+        self.about(data_id)
         with self._lock:
             shutil.rmtree(child(self._root, data_id), ignore_errors=True)
-            self._read.pop(data_id, None)
-            self._examined = {key: found for key, found in self._examined.items() if found.id != data_id}
+            for held in (self._read, self._examined):
+                for key in [key for key in held if isinstance(key, tuple) and key[0] == data_id]:
+                    del held[key]
 
-    def _keep(self, data_id: str, about: dict[str, Any]) -> None:
-        replace_text(self._root / data_id / "about.json", json.dumps(about, ensure_ascii=False))
+    def read_again(self, data_id: str, how: Mapping[str, Any], watch: Watch = NOBODY) -> None:
+        """Reads the file as `how` says (fields of ReadOptions; {}: as found) and keeps that. Fixes are forgotten, for
+        they were about other rows. Raises BadInput when it can't be read so; then all stays as it was."""
+        dataset = _load(child(self._root, data_id), self.about(data_id).name, how, watch)
+        self._hold(self._read, (data_id, _written(how)), dataset, dataset)
+        self._change(data_id, how=dict(how), accepted={}, refused={})
 
-    def _about(self, data_id: str) -> dict[str, Any]:
-        """name; accepted (an Accepted); validation: the name of the test file, where there is one."""
+    def about(self, data_id: str) -> About:
+        """What is known of a data set beside its rows. Raises BadInput when it is no longer here."""
         try:
-            about: dict[str, Any] = json.loads((child(self._root, data_id) / "about.json").read_text("utf-8"))
-        except (OSError, ValueError) as error:
+            about = json.loads((child(self._root, data_id) / "about.json").read_text("utf-8"))
+            known = {field.name for field in fields(About)}
+            return About(**{name: value for name, value in about.items() if name in known})
+        except (OSError, ValueError, TypeError) as error:
             raise BadInput("These examples are no longer here.", "", "Bring them again.") from error
-        return about
+
+    def _change(self, data_id: str, **changes: Any) -> None:
+        with self._lock:
+            self._keep(data_id, replace(self.about(data_id), **changes))
+
+    def _keep(self, data_id: str, about: About) -> None:
+        replace_text(child(self._root, data_id) / "about.json", json.dumps(asdict(about), ensure_ascii=False))
 
     def has(self, data_id: str) -> bool:
         """Whether there is a data set with this id."""
         try:
-            self._about(data_id)
+            self.about(data_id)
         except ApprenticeError:
             return False
         return True
 
-    def original(self, data_id: str) -> DataSet:
+    def original(self, data_id: str, watch: Watch = NOBODY) -> DataSet:
         """The rows as they came."""
-        with self._lock:
-            dataset = self._read.get(data_id)
-            if dataset is None:
-                dataset = load(self._root / data_id / "source", name=self._about(data_id)["name"])
-                self._read = {data_id: dataset}
-            return dataset
+        about = self.about(data_id)
+        key = (data_id, _written(about.how))
+        found = self._read.get(key)
+        if found is None:
+            found = _load(child(self._root, data_id), about.name, about.how, watch)
+            self._hold(self._read, key, found, found)
+        return found
 
-    def open(self, data_id: str, tokeniser: Tokeniser | None, lengths: Lengths = UNLIMITED) -> Brought:
+    def held(self, data_id: str, tokeniser: Tokeniser | None, lengths: Lengths = UNLIMITED) -> Brought | None:
+        """What `open` gives, if it is in memory."""
+        return self._examined.get(self._key(data_id, tokeniser, lengths))
+
+    def _key(self, data_id: str, tokeniser: Tokeniser | None, lengths: Lengths = UNLIMITED) -> Hashable:
+        return data_id, tokeniser, lengths, _written(asdict(self.about(data_id)))
+
+    def open(
+        self, data_id: str, tokeniser: Tokeniser | None, lengths: Lengths = UNLIMITED, watch: Watch = NOBODY
+    ) -> Brought:
         """The data set as it stands for a model (None: not yet known), kept in memory until something changes."""
-        about = self._about(data_id)
-        key = (data_id, tokeniser, lengths, json.dumps(about, sort_keys=True))
+        key = self._key(data_id, tokeniser, lengths)
         with self._lock:
+            reading = self._reading.setdefault(data_id, threading.Lock())
+        with reading:
             found = self._examined.get(key)
             if found is None:
-                original, validation = self.original(data_id), self._validation(data_id, about)
-                measurer = self._measurer(data_id, tokeniser)
-                found = examine(data_id, about["name"], original, measurer, lengths, about["accepted"], validation)
-                if len(self._examined) > 3:
-                    self._examined.clear()
-                self._examined[key] = found
-            return found
+                about = self.about(data_id)
+                original, validation = self.original(data_id, watch), self._validation(data_id, about)
+                found = examine(
+                    data_id, about, original, self._measurer(data_id, about, tokeniser), lengths, validation, watch
+                )
+                self._hold(self._examined, key, found, original)
+        return found
 
-    def _measurer(self, data_id: str, tokeniser: Tokeniser | None) -> Measurer | None:
-        """The one of this data set and model, so that no row is tokenised again for another length or fix."""
-        if self._measured[0] != (data_id, tokeniser):
-            self._measured = (data_id, tokeniser), Measurer(tokeniser) if tokeniser else None
-        return self._measured[1]
+    def _hold(self, held: OrderedDict[Hashable, Any], key: Hashable, value: Any, dataset: DataSet) -> None:
+        """Keeps `value` in memory, and of the older ones as many as there is room for."""
+        with self._lock:
+            held[key] = value
+            held.move_to_end(key)
+            room = _ROWS_HELD - len(dataset.rows)
+            for place, old in enumerate(list(held)[-2::-1], 1):
+                rows = held[old] if isinstance(held[old], DataSet) else held[old].original
+                room -= len(rows.rows)
+                if room < 0 or place >= _SETS_HELD:
+                    del held[old]
 
-    def accept(self, data_id: str, kind: str, rows: Literal["all"] | list[int]) -> None:
+    def _measurer(self, data_id: str, about: About, tokeniser: Tokeniser | None) -> Measurer | None:
+        """The one of these rows and this model, so that no row is tokenised again for another length or fix."""
+        if tokeniser is None:
+            return None
+        key = (data_id, _written(about.how), tokeniser)
+        with self._lock:
+            self._measurers.setdefault(key, Measurer(tokeniser))
+            self._measurers.move_to_end(key)
+            while len(self._measurers) > _SETS_HELD:
+                self._measurers.popitem(last=False)
+            return self._measurers[key]
+
+    def accept(self, data_id: str, kind: str, rows: Chosen) -> None:
         """Accepts the fix of one kind of problem, for all rows or for more rows."""
-        about = self._about(data_id)
+        about = self.about(data_id)
         if kind not in FIXABLE and kind not in {p.kind for p in unread(self.original(data_id))}:
             raise BadInput("This can't be mended here.", "", "Change the file, then bring it again.")
-        before = about["accepted"].get(kind)
-        if rows != "all" and before is not None:
-            rows = "all" if before == "all" else sorted({*before, *rows})
-        self._keep(data_id, {**about, "accepted": {**about["accepted"], kind: rows}})
+        accepted = _with(about.accepted, kind, rows)
+        if kind in ABOUT_SYSTEM:  # these exclude each other
+            accepted = {k: v for k, v in accepted.items() if k == kind or k not in ABOUT_SYSTEM}
+        self._change(data_id, accepted=accepted, refused=_without(about.refused, kind, rows))
 
-    def refuse(self, data_id: str, kind: str) -> None:
-        """Takes back what was accepted for one kind of problem."""
-        about = self._about(data_id)
-        accepted = {k: rows for k, rows in about["accepted"].items() if k != kind}
-        self._keep(data_id, {**about, "accepted": accepted})
+    def refuse(self, data_id: str, kind: str, rows: Chosen = "all") -> None:
+        """Leaves the rows with this kind of problem as they are, and notes that this is meant."""
+        about = self.about(data_id)
+        self._change(data_id, refused=_with(about.refused, kind, rows), accepted=_without(about.accepted, kind, rows))
+
+    def undo(self, data_id: str, kind: str) -> None:
+        """Takes back what was accepted or refused for one kind of problem."""
+        about = self.about(data_id)
+        self._change(
+            data_id, accepted=_without(about.accepted, kind, "all"), refused=_without(about.refused, kind, "all")
+        )
 
     def set_validation(self, data_id: str, path: Path, name: str) -> None:
         """Keeps a copy of a file to test with, beside the examples. Raises BadInput when it can't serve as one; then
         nothing changes."""
-        about = self._about(data_id)
+        before = self.about(data_id).validation
         must_fit(load(path, name=name), self.original(data_id))
         kept = f"validation-{new_id()}"
         try:
             shutil.copyfile(path, self._root / data_id / kept)
-            self._keep(data_id, {**about, "validation": {"name": name, "file": kept}})
+            self._change(data_id, validation={"name": name, "file": kept})
         except OSError as error:
             raise WorkspaceProblem(
                 "The test file could not be kept.",
                 f"The system says: {error.strerror or error}.",
                 "Make room on the disk.",
             ) from error
-        self._forget_validation(data_id, about)
+        self._forget(data_id, before)
 
     def clear_validation(self, data_id: str) -> None:
         """Forgets the file to test with; part of the examples is kept back again."""
-        about = self._about(data_id)
-        self._keep(data_id, {key: value for key, value in about.items() if key != "validation"})
-        self._forget_validation(data_id, about)
+        before = self.about(data_id).validation
+        self._change(data_id, validation={})
+        self._forget(data_id, before)
 
-    def _forget_validation(self, data_id: str, about: dict[str, Any]) -> None:
-        if "validation" in about:
-            (child(self._root / data_id, about["validation"]["file"])).unlink(missing_ok=True)
+    def _forget(self, data_id: str, validation: dict[str, str]) -> None:
+        if validation:
+            child(self._root / data_id, validation["file"]).unlink(missing_ok=True)
 
-    def _validation(self, data_id: str, about: dict[str, Any]) -> DataSet | None:
-        if "validation" not in about:
+    def _validation(self, data_id: str, about: About) -> DataSet | None:
+        if not about.validation:
             return None
-        kept = about["validation"]
-        return load(child(self._root / data_id, kept["file"]), name=kept["name"])
+        return load(child(self._root / data_id, about.validation["file"]), name=about.validation["name"])
+
+
+def _load(folder: Path, name: str, how: Mapping[str, Any], watch: Watch) -> DataSet:
+    return load(
+        folder / "source",
+        name=name,
+        options=ReadOptions(**how),
+        progress=watch.entered("Reading"),
+        cancelled=watch.cancelled,
+        began=watch.began,
+    )
+
+
+def _written(what: Any) -> str:
+    return json.dumps(what, sort_keys=True)
+
+
+def _with(chosen: Accepted, kind: str, rows: Chosen) -> Accepted:
+    before = chosen.get(kind)
+    if rows != "all" and before is not None:
+        rows = "all" if before == "all" else sorted({*before, *rows})
+    return {**chosen, kind: rows}
+
+
+def _without(chosen: Accepted, kind: str, rows: Chosen) -> Accepted:
+    """`chosen` without these rows of this kind. "all" less some rows stays "all": `refused` names those rows."""
+    before = chosen.get(kind)
+    if before is None or (before == "all" and rows != "all"):
+        return chosen
+    others = {k: v for k, v in chosen.items() if k != kind}
+    left = [] if rows == "all" or before == "all" else [row for row in before if row not in rows]
+    return {**others, kind: left} if left else others

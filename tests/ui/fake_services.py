@@ -11,10 +11,12 @@ from typing import Any
 
 from backend import catalogue
 from backend.chat import Proof
+from backend.data.brought import About
 from backend.data.checks_tokens import Tokens
+from backend.data.fix import Change
 from backend.data.kinds import problem
 from backend.data.report import DuplicateRows, Report, SplitRows
-from backend.data.rows import Problem, Row, Source
+from backend.data.rows import DataSet, Problem, Row, Source
 from backend.encoded import Piece
 from backend.errors import RunProblem
 from backend.estimate import Estimate, Fit, Memory
@@ -25,7 +27,21 @@ from backend.renting import Sent
 from backend.specs import Cpu, DataRef, Gpu, Hardware, ModelRef, RunSpec, TrainSettings
 from jobs.models import Job, Progress, State
 from ui.choice import Choice
-from ui.records import Compared, Curve, DataState, ExportFile, ExportLine, HeldOut, Plan, Preview, RunLine, Sample
+from ui.records import (
+    Compared,
+    Curve,
+    DataFiles,
+    DataState,
+    ExportFile,
+    ExportLine,
+    HeldOut,
+    Hits,
+    Plan,
+    Preview,
+    Reading,
+    RunLine,
+    Sample,
+)
 
 ASKED = "hi, order 77120, 3 garden chairs, one cracked, refund please. Marta Quiroga"
 ORDER = '{"intent": "refund", "order_id": "77120", "item": "garden chair", "quantity": 3, "name": "Marta Quiroga"}'
@@ -83,6 +99,7 @@ class FakeServices:
     def __init__(self) -> None:
         self.runner = FakeRunner()
         self.accepted: dict[str, Any] = {}
+        self.refused: dict[str, Any] = {}
         self.asked: set[str] = set()
         self.exported: list[ExportLine] = []
         self.renting = FakeRenting()
@@ -137,44 +154,81 @@ class FakeServices:
             Sample("support", "A support voice", support, Path("support.jsonl"), Path("support.held_out.jsonl")),
         ]
 
-    def add_data(self, path: Path, name: str) -> str:
+    def bring(self, path: Path, name: str, model_id: str = "") -> str:
         return DATA
 
-    def add_text(self, text: str) -> str:
+    def bring_text(self, text: str, model_id: str = "") -> str:
         return DATA
 
-    def add_table(self, rows: list[list[str]]) -> str:
+    def bring_table(self, rows: list[list[str]], model_id: str = "") -> str:
         return DATA
+
+    def read_again(self, data_id: str, how: dict[str, Any], model_id: str = "") -> None:
+        pass
+
+    def reading(self, choice: Choice) -> Reading | None:
+        return None
+
+    def cancel_reading(self, choice: Choice) -> None:
+        pass
+
+    def data_soon(self, data_id: str, model_id: str = "") -> DataState | None:
+        return self.data(data_id, model_id)
+
+    def longest_read(self, choice: Choice) -> int | None:
+        return 200
+
+    def data_files(self, data_id: str, model_id: str = "") -> DataFiles:
+        here = Path("/tmp/examples.jsonl")
+        return DataFiles(here, here, "orders.clean.jsonl", "orders.changes.jsonl", 3)
+
+    def step(self, data_id: str, row: int, way: int, model_id: str = "") -> int:
+        return max(1, row + way)
+
+    def find(self, data_id: str, text: str, row: int, way: int, model_id: str = "") -> Hits:
+        return Hits(3, row + way, 1)
 
     def data(self, data_id: str, model_id: str = "") -> DataState:
         found = _problems()
-        faulty = {one.row: one for one in found if one.severity == "error" and one.kind not in self.accepted}
-        left_out = {one.row for one in found if one.kind in self.accepted and one.kind != "ends_with_user"}
-        source = Source("orders.jsonl", "JSON lines", "chat messages", "utf-8", "0" * 64)
+        about = About("orders.jsonl", accepted=dict(self.accepted), refused=dict(self.refused))
+        faulty = {one.row: one for one in found if one.severity == "error" and not about.covers(one)}
+        left_out = {one.row for one in found if about.covers(one) and one.kind != "ends_with_user"}
+        source = Source("orders.jsonl", "jsonl", "messages", "utf-8", "0" * 64, mapping={"messages": "messages"})
+        chat = self.preview(data_id, 1).messages
+        rows = [Row(number, number, chat) for number in (12, 40, *range(1, 4))]
+        tokens = Tokens(total=31200, learned=12400, longest=212, lengths={n: 60 + n * n % 152 for n in range(240)})
         report = Report(
             source=source,
             rows=240,
             usable=237,
             problems=found,
-            duplicates=DuplicateRows(exact=1, near=2, distinct=237),
+            duplicates=DuplicateRows(exact=1, near=2, distinct=237, groups=[[12, 40]]),
             split=SplitRows(216, 24, 0),
-            tokens=Tokens(total=31200, learned=12400, longest=212),
+            tokens=tokens,
         )
         return DataState(
             name="orders.jsonl",
-            source=source,
+            original=DataSet(source, rows, found, 240, {number: {"messages": chat} for number in range(1, 4)}),
             report=report,
             rows=240 - len(left_out),
-            accepted=dict(self.accepted),
+            about=about,
             split="216 will be used for practice, 24 are kept back to test it.",
             blocked=next((f"Row {row} (line {row}): {one.message}" for row, one in faulty.items()), ""),
+            trials={"duplicate": [Change(40, 40, "duplicate", "Leave this row out.", f"user: {ASKED}", "")]},
+            left_out=len(left_out),
+            tokens=tokens,
         )
 
     def accept(self, data_id: str, kind: str, rows: Any) -> None:
         self.accepted[kind] = rows
 
-    def refuse(self, data_id: str, kind: str) -> None:
+    def refuse(self, data_id: str, kind: str, rows: Any = "all") -> None:
         self.accepted.pop(kind, None)
+        self.refused[kind] = rows
+
+    def undo(self, data_id: str, kind: str) -> None:
+        self.accepted.pop(kind, None)
+        self.refused.pop(kind, None)
 
     def preview(self, data_id: str, row: int, model_id: str = "") -> Preview:
         asked, rule = ASKED.replace("120", f"{row:03}"), "Answer with the fields as JSON."
@@ -312,6 +366,8 @@ class FakeServices:
         return self.runner.known[run_id].state.value if run_id in self.runner.known else ""
 
     def known(self, choice: Choice) -> Choice:
+        if choice.reading_id:
+            choice = choice.but(data_id=choice.reading_id, reading_id="", run_id="")
         return choice if choice.run_id in self.runner.known else choice.but(run_id="")
 
     def opened(self, choice: Choice, run_id: str) -> Choice:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from backend.data.rows import Problem
+from backend.data.fix import Change
+from backend.data.report import DuplicateRows
+from backend.data.rows import DataSet, Problem, Row, Source
 from backend.encoded import Piece
+from backend.errors import BadInput
 from jobs.models import State
 from tests.ui.fake_services import FakeServices
-from ui import cards, data_views, messages, present, runs, train_views, try_it
-from ui.records import DataState, HeldOut, RunLine
+from ui import cards, data_how, data_problems, data_views, messages, present, runs, train_views, try_it
+from ui.records import DataFiles, DataState, HeldOut, Hits, Reading, RunLine
 
 EVIL = '<img src=x onerror="alert(1)"><script>alert(2)</script>'
 
@@ -38,7 +42,13 @@ DRAWN = {
     "tokens": lambda: cards.tokens([Piece(EVIL, "learned", 3)]),
     "proofs": lambda: cards.steps_done([(True, EVIL), (False, EVIL), (None, EVIL)]),
     "alert": lambda: messages.alert("bad", EVIL, EVIL, EVIL),
-    "problems": lambda: data_views.problems(replace(data(), report=replace(data().report, problems=[problem()]))),
+    "problems": lambda: data_problems.card(evil_data()),
+    "how it was read": lambda: data_how.card(evil_data()),
+    "before and after": lambda: data_how.changes([Change(1, 1, EVIL, EVIL, f"a {EVIL}", f"b {EVIL}")]),
+    "reading": lambda: data_views.reading(Reading(EVIL, EVIL, 0.5, evil_data().original), True),
+    "reading failed": lambda: data_views.reading(Reading(EVIL, "", 0.5, error=BadInput(EVIL, EVIL, EVIL)), True),
+    "files": lambda: data_views.download(data(), DataFiles(Path(EVIL), Path(EVIL), EVIL, EVIL, 2)),
+    "hits": lambda: data_views.hits(Hits(2, 1, 1), EVIL),
     "samples while training": lambda: train_views.samples(
         [{"step": 1, "prompt": [{"role": "user", "content": EVIL}], "answer": EVIL, "expected": EVIL}] * 2
     ),
@@ -46,6 +56,16 @@ DRAWN = {
     "suggestions": lambda: try_it.suggestions([HeldOut(EVIL, [], EVIL)]),
     "runs": lambda: runs.listing([RunLine(EVIL, EVIL, EVIL, EVIL, State.STOPPED, 1.0, 2.0, 1.0)], "", 2.0),
 }  # fmt: skip
+
+
+def evil_data() -> DataState:
+    """A data set in which every name and text is markup."""
+    source = Source(EVIL, EVIL, EVIL, EVIL, "", {"question": EVIL}, (EVIL,), {"delimiter": EVIL, "sheet": EVIL})
+    rows = [Row(1, 1, [{"role": EVIL, "content": EVIL}]), Row(2, 2, text=EVIL)]
+    original = DataSet(source, rows, [problem()], 2, {1: {EVIL: EVIL}, 2: EVIL})
+    found = [problem(), Problem(1, 1, "duplicate", "warning", EVIL, EVIL, EVIL)]
+    groups = DuplicateRows(1, 0, 1, [[1, 2]])
+    return replace(data(), original=original, report=replace(data().report, problems=found, duplicates=groups))
 
 
 @pytest.mark.parametrize("piece", DRAWN)
@@ -68,7 +88,7 @@ def data(**accepted: Any) -> DataState:
 
 
 def test_each_kind_of_problem_is_listed_once_with_its_rows_and_its_fix() -> None:
-    html = data_views.problems(data())
+    html = data_problems.card(data())
     assert html.count("The answer is empty") == 1
     assert "2 examples, must be mended" in html
     assert "Example 18, line 18" in html
@@ -78,15 +98,15 @@ def test_each_kind_of_problem_is_listed_once_with_its_rows_and_its_fix() -> None
 
 
 def test_what_was_mended_can_be_taken_back() -> None:
-    html = data_views.problems(data(empty_answer="all", duplicate=[40]))
+    html = data_problems.card(data(empty_answer="all", duplicate=[40]))
     assert "2 examples mended" in html
     assert 'data-do="undo" data-value="empty_answer"' in html
-    assert 'data-value="empty_answer:18"' not in html, "what is mended is not offered again"
+    assert 'data-do="accept" data-value="empty_answer:18"' not in html, "what is mended is not offered again"
 
 
 def test_a_kind_mended_for_one_row_only_says_so() -> None:
-    assert "1 example mended" in data_views.problems(data(empty_answer=[18]))
-    assert 'data-value="empty_answer:51"' in data_views.problems(data(empty_answer=[18]))
+    assert "1 example mended" in data_problems.card(data(empty_answer=[18]))
+    assert 'data-value="empty_answer:51"' in data_problems.card(data(empty_answer=[18]))
 
 
 def test_states_have_words() -> None:

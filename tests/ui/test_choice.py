@@ -10,7 +10,7 @@ from ui.choice import Choice
 
 
 def test_it_survives_the_browser() -> None:
-    choice = Choice("extract", True, "model", "data", "run", "other", {"lora_rank": 16})
+    choice = Choice("extract", True, "model", "data", "run", "other", "reading", 7, {"lora_rank": 16})
     assert Choice.of(asdict(choice)) == choice
 
 
@@ -27,6 +27,7 @@ def test_it_survives_the_browser() -> None:
             "model_id": "m" * 999,
             "settings": [1],
             "facts_change": "yes",
+            "row": -3,
         },
     ],
 )

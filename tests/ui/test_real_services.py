@@ -28,9 +28,8 @@ def shown(services: Services, name: str, choice: Choice) -> dict[str, Any]:
     updates = tab.show(choice)
     assert set(updates) <= set(tab.outputs)
     hash(tab.signature(choice))
-    return {
-        field: updates[part] for field, part in vars(tab).items() if getattr(part, "_id", None) and part in updates
-    }
+    parts = {**vars(tab), **vars(getattr(tab, "preview", object))}
+    return {field: updates[part] for field, part in parts.items() if getattr(part, "_id", None) and part in updates}
 
 
 @pytest.mark.parametrize("name", ["start", "data", "train", "try", "share", "runs"])
@@ -63,5 +62,5 @@ def test_a_faulty_file_is_mended_and_unmended(services: Services, tmp_path: Path
     after = shown(services, "data", choice)
     assert after["reason"] == ""
     assert "1 example of the file left out" in after["summary"]
-    services.refuse(choice.data_id, "empty_answer")
+    services.undo(choice.data_id, "empty_answer")
     assert shown(services, "data", choice)["reason"] == before["reason"]

@@ -95,7 +95,7 @@ def test_a_model_that_could_not_be_unpacked_says_why(tmp_path: Path) -> None:
 
 def test_half_a_surrogate_in_a_paste_is_a_fault_of_that_row(services: Services) -> None:
     good = '{"messages": [{"role": "user", "content": "%s"}, {"role": "assistant", "content": "yes, it is"}]}'
-    data_id = services.add_text("\n".join([good % "is it?", good % "bad \ud800 one"]))
+    data_id = services.shelf.add_text("\n".join([good % "is it?", good % "bad \ud800 one"]))
     assert [(p.row, p.severity) for p in services.data(data_id).report.problems if p.severity == "error"] == [
         (2, "error")
     ]
@@ -111,14 +111,14 @@ def test_a_document_is_shown_as_what_is_learned_and_a_huge_row_is_cut(services: 
 
 def test_rows_that_can_not_be_read_wait_for_a_word_before_they_are_left_out(services: Services) -> None:
     good = '{"messages": [{"role": "user", "content": "what is %d?"}, {"role": "assistant", "content": "number %d"}]}'
-    data_id = services.add_text("\n".join([*(good % (i, i) for i in range(20)), "{broken", "[1]"]))
+    data_id = services.shelf.add_text("\n".join([*(good % (i, i) for i in range(20)), "{broken", "[1]"]))
     state = services.data(data_id)
     assert "Row 21 (line 21)" in state.blocked
     for kind in state.unread:
         services.accept(data_id, kind, "all")
     assert services.data(data_id).blocked == ""
     for kind in state.unread:
-        services.refuse(data_id, kind)
+        services.undo(data_id, kind)
     assert services.data(data_id).blocked
 
 

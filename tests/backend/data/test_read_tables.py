@@ -146,7 +146,7 @@ def test_excel_values_become_text(tmp_path: Path) -> None:
     data = load(_workbook(tmp_path / "table.csv", ("Table", rows)))
     assert pairs(data) == [("007", "None"), ("3", "2.5"), ("2026-01-02", "true"), ("last", "one")]
     assert [row.line for row in data.rows] == [2, 3, 4, 6]
-    assert (data.source.format, data.source.details) == ("xlsx", {"sheet": "Table"})
+    assert (data.source.format, data.source.details) == ("xlsx", {"sheet": "Table", "sheets": "Table"})
 
 
 def test_the_sheet_with_rows_is_read_and_the_others_are_named(tmp_path: Path) -> None:

@@ -48,13 +48,13 @@ def test_a_data_set_that_was_mended_is_not_taken_for_the_file_as_it_came(shelf: 
     shelf.accept(mended, "empty_answer", "all")
     fresh = shelf.add(file, "orders.jsonl")
     assert fresh != mended
-    assert shelf.open(fresh, None, None).accepted == {}
-    assert len(shelf.open(mended, None, None).dataset.rows) == 3
+    assert shelf.open(fresh, None).about.accepted == {}
+    assert len(shelf.open(mended, None).dataset.rows) == 3
 
 
 def test_a_deleted_data_set_is_gone_and_no_other(shelf: Shelf, file: Path, tmp_path: Path) -> None:
     gone, stays = shelf.add(file, "orders.jsonl"), shelf.add(file, "more.jsonl")
-    shelf.open(gone, None, None)
+    shelf.open(gone, None)
     assert [(kept.id, kept.name, kept.bytes) for kept in shelf.all()] == [
         (one, name, file.stat().st_size)
         for one, name in sorted([(gone, "orders.jsonl"), (stays, "more.jsonl")], reverse=True)
@@ -62,6 +62,6 @@ def test_a_deleted_data_set_is_gone_and_no_other(shelf: Shelf, file: Path, tmp_p
     shelf.remove(gone)
     assert folders(tmp_path) == {stays}
     assert (shelf.has(gone), shelf.has(stays)) == (False, True)
-    for late in (shelf.remove, lambda one: shelf.open(one, None, None)):
+    for late in (shelf.remove, lambda one: shelf.open(one, None)):
         with pytest.raises(BadInput, match="no longer here"):
             late(gone)

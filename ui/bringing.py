@@ -1,0 +1,100 @@
+"""Examples on their way in: read and checked in the background, so that the page never waits for a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from backend.data.background import Watch, Work, Works
+from backend.data.brought import Brought
+from backend.data.shelf import Shelf
+from backend.data.windows import Lengths
+from backend.settings import new_id
+from backend.template import Tokeniser
+from ui.records import Reading
+
+SOON = 0.8  # seconds that the page waits, so that a small file needs no second look
+
+
+class Bringing:
+    """Brings data sets to a shelf, reads them another way, and looks at them, each in a thread."""
+
+    def __init__(self, shelf: Shelf) -> None:
+        self._shelf = shelf
+        self._works = Works()
+
+    def close(self) -> None:
+        """Cancels what is being read."""
+        self._works.cancel_all()
+
+    def file(self, path: Path, name: str, tokeniser: Tokeniser | None) -> str:
+        """Begins to bring a file and gives the id that its examples will have."""
+        return self._begin(name, tokeniser, lambda watch, data_id: self._shelf.add(path, name, watch, data_id))
+
+    def text(self, text: str, name: str, tokeniser: Tokeniser | None) -> str:
+        """Begins to bring pasted or typed text."""
+        return self._begin(name, tokeniser, lambda watch, data_id: self._shelf.add_text(text, name, watch, data_id))
+
+    def _begin(self, name: str, tokeniser: Tokeniser | None, add: Callable[[Watch, str], str]) -> str:
+        data_id = new_id()
+
+        def bring(work: Work) -> None:
+            add(work, data_id)
+            try:
+                self._shelf.open(data_id, tokeniser, watch=work)
+            except BaseException:
+                self._shelf.remove(data_id)
+                raise
+
+        self._works.begin(data_id, name, bring).wait(SOON)
+        return data_id
+
+    def again(self, data_id: str, how: Mapping[str, Any], tokeniser: Tokeniser | None) -> None:
+        """Begins to read a data set in another way. When that fails, it stays as it was."""
+
+        def read(work: Work) -> None:
+            self._shelf.read_again(data_id, how, work)
+            self._shelf.open(data_id, tokeniser, watch=work)
+
+        self._works.begin(data_id, self._shelf.about(data_id).name, read).wait(SOON)
+
+    def look(
+        self, data_id: str, tokeniser: Tokeniser | None, lengths: Lengths, seconds: float | None = None
+    ) -> Brought | None:
+        """The data set as it stands for a model; None when that takes longer than `seconds` and is still being found
+        out."""
+        found = self._shelf.held(data_id, tokeniser, lengths)
+        if found is not None:
+            return found
+
+        def examine(work: Work) -> Brought:
+            return self._shelf.open(data_id, tokeniser, lengths, work)
+
+        work = self._works.begin((data_id, tokeniser, lengths), self._shelf.about(data_id).name, examine)
+        if not work.wait(seconds):
+            return None
+        if work.error is not None:
+            raise work.error
+        return self._shelf.open(data_id, tokeniser, lengths)
+
+    def looking(self, data_id: str, tokeniser: Tokeniser | None, lengths: Lengths) -> Reading | None:
+        """How far `look` is; None when it is not at work."""
+        work = self._works.get((data_id, tokeniser, lengths))
+        return None if work is None or work.ended else _reading(work)
+
+    def reading(self, data_id: str) -> Reading | None:
+        """How far the bringing of a data set is, or why it failed; None when it went well, was cancelled, or is not
+        known."""
+        work = self._works.get(data_id)
+        return None if work is None or (work.ended and work.error is None) else _reading(work)
+
+    def cancel(self, data_id: str) -> None:
+        """Gives up bringing a data set; nothing of it is kept."""
+        work = self._works.get(data_id)
+        if work is not None:
+            work.cancel()
+
+
+def _reading(work: Work) -> Reading:
+    return Reading(work.name, work.phase, work.fraction, work.first, work.error)

@@ -1,0 +1,50 @@
+"""How long the examples are, drawn as bars on the server, with the same said in a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+from ui import present
+
+BARS = 32
+
+
+def histogram(lengths: Sequence[int], limit: int | None = None) -> str:
+    """Bars over lengths in tokens. limit: the most that the model is given, drawn as a line where it lies inside."""
+    if not lengths:
+        return ""
+    longest = max(lengths)
+    step = max(1, -(-longest // BARS))
+    counts = [0] * (longest // step + 1)
+    for length in lengths:
+        counts[length // step] += 1
+    most, end = max(counts), step * len(counts)
+    bars = "".join(
+        f'<rect x="{at + 0.06:.2f}" width=".88" y="{100 - high:.1f}" height="{high:.1f}"/>'
+        for at, count in enumerate(counts)
+        if count and (high := max(2.0, 100 * count / most))
+    )
+    line, cut = "", ""
+    if limit and limit < end:
+        line = f'<i class="limit" style="left:{100 * limit / end:.1f}%"></i>'
+        cut = f" Beyond {present.number(limit)}, the line, an example is cut."
+    said = sentence(lengths) + cut
+    return (
+        f'<figure class="lengths"><div><svg viewBox="0 0 {len(counts)} 100" preserveAspectRatio="none" role="img" '
+        f'aria-label="{escape(said)}">{bars}</svg>{line}</div>'
+        f'<p aria-hidden="true"><span>0</span><span>{present.count(end, "token")}</span></p>'
+        f"<figcaption>{escape(said)}</figcaption></figure>"
+    )
+
+
+def sentence(lengths: Sequence[int]) -> str:
+    """The spread of the lengths in words: the median, the ninth decile, the longest."""
+    ordered = sorted(lengths)
+    half, most = ordered[(len(ordered) - 1) // 2], ordered[(9 * len(ordered) + 9) // 10 - 1]
+    if len(ordered) == 1:
+        return f"The one example has {present.count(half, 'token')}."
+    return (
+        f"Half of the examples have {present.count(half, 'token')} or fewer, nine in ten have "
+        f"{present.number(most)} or fewer; the longest has {present.number(ordered[-1])}."
+    )
