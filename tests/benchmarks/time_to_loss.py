@@ -1,0 +1,200 @@
+"""Wall time until the validation loss is as low as the stock TRL script gets it, on 1,000 short chats in one round.
+
+The peer is TRL's SFTTrainer as its documentation writes it (`use_cpu=True, bf16=True`, LoRA r 8 on all linear layers,
+batch 8), once with its own learning rate (2e-5), once with ours (5e-4), so that the rate is not what is compared;
+`ratio` is the latter (goal: 3), `ratio_at_its_own_rate` the former. Ours trains with the settings that the app
+recommends, on the same rows and seed, and is tested TESTS times on the way. Each runs in a process of its own, in
+turn. The clock runs from the first step on and stands still during tests; one function tests both, on the same 64
+chats. The chats are made up here: short requests to a shop and its answers, of a fixed form with many things in it.
+
+    python -m tests.benchmarks.time_to_loss [CHATS]
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from backend.training.device import prepare_process
+
+CHATS, TESTED, TESTS, SEED = 1000, 64, 20, 0
+OUR_RATE, ITS_RATE = 5e-4, 2e-5
+
+_THINGS = "lamp rug kettle desk chair mirror clock vase shelf blanket toaster bicycle".split()  # noqa: SIM905
+_COLOURS = "red blue green black white yellow grey brown".split()  # noqa: SIM905
+_ASKED = (
+    ("where is my {c} {t}? order {n}", "Order {n} with the {c} {t} is on its way; it comes in {d} days."),
+    ("the {c} {t} from order {n} came broken!!", "I am sorry about the {c} {t}. A new one ships in {d} days."),
+    ("its been {d} days, no {t}. order {n}", "Order {n} is late by {d} days. The {t} has priority now."),
+    ("can i have the {t} in {c} instead, order {n}", "Done: order {n} now has the {t} in {c}."),
+    ("cancel order {n}, dont want the {t} any more", "Order {n} is cancelled; the {t} is paid back in {d} days."),
+)
+
+Row = dict[str, list[int]]
+
+
+def chats(count: int, seed: int) -> list[list[dict[str, str]]]:
+    """Made-up requests and answers."""
+    draw = random.Random(seed)
+    made = []
+    for _ in range(count):
+        asked, said = draw.choice(_ASKED)
+        words: dict[str, Any] = {"t": draw.choice(_THINGS), "c": draw.choice(_COLOURS)}
+        words |= {"n": draw.randint(1000, 9999), "d": draw.randint(2, 9)}
+        turns = (("user", asked), ("assistant", said))
+        made.append([{"role": role, "content": text.format(**words)} for role, text in turns])
+    return made
+
+
+def main(count: int) -> None:
+    with tempfile.TemporaryDirectory() as temporary:
+        home = Path(temporary)
+        os.environ["APPRENTICE_HOME"] = temporary
+        model, rows = prepare(home, count)
+        peer = measured("peer", OUR_RATE, model, rows, home / "peer")
+        ours = measured("ours", OUR_RATE, model, rows, home / "ours")
+        stock = measured("peer", ITS_RATE, model, rows, home / "stock")
+    for who, run in (("peer at our rate", peer), ("peer at its own", stock), ("ours", ours)):
+        print(f"{who}: " + ", ".join(f"{seconds:.0f} s {loss:.4f}" for seconds, loss in run))
+    (seconds, loss), (stock_seconds, stock_loss) = peer[-1], stock[-1]
+    reached, earlier = first(ours, loss), first(ours, stock_loss)
+    print(
+        json.dumps(
+            {
+                "name": "time_to_loss",
+                "ours": reached and round(reached, 1),
+                "peer": round(seconds, 1),
+                "ratio": reached and round(seconds / reached, 2),
+                "unit": "seconds",
+                "loss": round(loss, 4),
+                "ratio_at_its_own_rate": earlier and round(stock_seconds / earlier, 2),
+                "loss_at_its_own_rate": round(stock_loss, 4),
+            }
+        )
+    )
+
+
+def first(tests: list[tuple[float, float]], loss: float) -> float | None:
+    """The seconds at which the loss was first that low; None if it never was."""
+    return next((seconds for seconds, found in tests if found <= loss), None)
+
+
+def prepare(home: Path, count: int) -> tuple[Path, Path]:
+    """The embedded model's folder, and a file of rows: `train` and `validation`."""
+    from backend import embedded
+    from backend.settings import Workspace
+    from backend.template import Tokeniser
+
+    model = embedded.ensure(Workspace.open(home))
+    encoded = [Tokeniser.load(model).encode(chat) for chat in chats(count + TESTED, SEED)]
+    made = [{"input_ids": row.input_ids, "labels": row.labels} for row in encoded]
+    print(f"{count} chats of {sum(row.tokens for row in encoded) / len(encoded):.0f} tokens", flush=True)
+    rows = home / "rows.json"
+    rows.write_text(json.dumps({"train": made[:count], "validation": made[count:]}))
+    return model, rows
+
+
+def measured(who: str, rate: float, model: Path, rows: Path, folder: Path) -> list[tuple[float, float]]:
+    """Seconds and validation loss at each test of one run in a process of its own."""
+    command = [
+        sys.executable,
+        "-m",
+        "tests.benchmarks.time_to_loss",
+        who,
+        str(rate),
+        str(model),
+        str(rows),
+        str(folder),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(done.stderr[-3000:])
+    found: list[tuple[float, float]] = json.loads(done.stdout.splitlines()[-1])
+    print(f"{who} at {rate:g}: {found[-1][0]:.0f} s, loss {found[-1][1]:.4f}", flush=True)
+    return found
+
+
+def validation_loss(net: Any, rows: list[Row]) -> float:
+    """The mean loss per learned token, each row alone, as transformers computes it."""
+    import torch
+
+    net.eval()
+    total = learned = 0.0
+    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        for row in rows:
+            ids, labels = (torch.tensor([row[name]]) for name in ("input_ids", "labels"))
+            count = sum(label != -100 for label in row["labels"])
+            logits = net(input_ids=ids).logits[0, :-1].float()
+            total += float(torch.nn.functional.cross_entropy(logits, labels[0, 1:], reduction="sum"))
+            learned += count
+    return total / learned
+
+
+def ours(rate: float, model: Path, rows: dict[str, list[Row]], folder: Path) -> list[tuple[float, float]]:
+    from backend import training
+    from backend.encoded import Encoded
+    from backend.training import schedule
+    from backend.training.practice import Practice
+    from tests.backend.tiny_run import run_of
+
+    sides = [[Encoded(row["input_ids"], row["labels"]) for row in rows[name]] for name in ("train", "validation")]
+    work = run_of(
+        folder, model, *sides, num_train_epochs=1, learning_rate=rate, lora_dropout=0.0, seed=SEED, precision="auto",
+        early_stopping=False,
+    )  # fmt: skip
+    work.spec["data"]["held_out_prompts"] = []
+    schedule.EVALUATIONS = TESTS
+    tests: list[tuple[float, float]] = []
+    began = still = 0.0
+
+    def test(self: Practice, net: Any, step: int) -> float:
+        nonlocal began, still
+        stopped = time.perf_counter()
+        if not step:
+            began = stopped
+        loss = validation_loss(net, rows["validation"])
+        tests.append((stopped - began - still, loss))
+        self.history.evaluated(step, loss)
+        still += time.perf_counter() - stopped
+        return loss
+
+    Practice.test = test  # type: ignore[method-assign]
+    training.run(work)
+    return tests
+
+
+def peer(rate: float, model: Path, rows: dict[str, list[Row]], folder: Path) -> list[tuple[float, float]]:
+    from datasets import Dataset
+    from peft import LoraConfig
+    from trl import SFTConfig, SFTTrainer
+
+    trainer = SFTTrainer(
+        model=str(model),
+        train_dataset=Dataset.from_list(rows["train"]),
+        peft_config=LoraConfig(r=8, lora_alpha=16, target_modules="all-linear", task_type="CAUSAL_LM"),
+        args=SFTConfig(
+            output_dir=str(folder), use_cpu=True, bf16=True, num_train_epochs=1, learning_rate=rate, seed=SEED,
+            per_device_train_batch_size=8, report_to="none", save_strategy="no", disable_tqdm=True,
+        ),
+    )  # fmt: skip
+    before = validation_loss(trainer.model, rows["validation"])
+    began = time.perf_counter()
+    trainer.train()
+    return [(0.0, before), (time.perf_counter() - began, validation_loss(trainer.model, rows["validation"]))]
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 2:
+        prepare_process()  # for both: offline, idle threads asleep, the same low priority
+        who, rate, model, rows, folder = sys.argv[1:]
+        work = {"ours": ours, "peer": peer}[who]
+        print(json.dumps(work(float(rate), Path(model), json.loads(Path(rows).read_text()), Path(folder))))
+    else:
+        main(int(sys.argv[1]) if len(sys.argv) > 1 else CHATS)
