@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.encoded import IGNORED
+from backend.errors import BadSetting
 from backend.export_order import Order
 from backend.model_folder import TOKENISER_FILES
 from backend.rows_on_disk import TokenRow, read_rows
@@ -41,7 +42,16 @@ _SETTINGS = re.compile(r"(?<=^# settings\n).*?(?=^# end of settings$)", re.DOTAL
 
 
 def write(order: Order) -> Path:
-    """Writes the folder of the script into `order.out` and gives it. Raises TrainingFailed for damaged rows."""
+    """Writes the folder of the script into `order.out` and gives it.
+
+    Raises BadSetting for a run that learned from pairs, TrainingFailed for damaged rows.
+    """
+    if order.run.settings.trainer == "dpo":
+        raise BadSetting(
+            "This run can't be taken away as a script.",
+            "It learned the difference between good and bad answers, and the script learns from answers only.",
+            "Take the adapter, the merged model or a GGUF file.",
+        )
     train, validation = read_rows(order.run_folder)
     validation = spread(validation, TESTED_ROWS)
     tokeniser = Tokeniser.load(order.run.model.path)

@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 
 from backend import export, manifest, script
-from backend.errors import ExportFailed
+from backend.errors import BadSetting, ExportFailed
 from backend.settings import SAMPLES, Workspace
 from backend.template import Tokeniser
 from backend.training import run as train
 from backend.training.batches import epoch_batches
 from jobs.files import to_json
-from tests.backend.tiny_run import FakeWork, make_run, run_of
+from tests.backend.tiny_run import FakeWork, make_pairs_run, make_run, run_of
 
 SCRIPT = script.TEMPLATE
 
@@ -119,6 +119,12 @@ def test_a_script_that_trains_something_else_is_not_offered(
             export.run(Context(workspace))
         assert "2.2000 and 2.0000" in caught.value.why
         assert not (workspace.exports / "export").exists()
+
+
+def test_a_run_on_pairs_is_refused(workspace: Workspace, tiny_model: Path) -> None:
+    told(make_pairs_run(workspace.runs / "toy", tiny_model))
+    with pytest.raises(BadSetting, match="script"):
+        export.run(Context(workspace))
 
 
 def test_its_settings_packages_and_rows_can_be_read(workspace: Workspace, tiny_model: Path) -> None:

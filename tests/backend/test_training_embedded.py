@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from backend import training
-from backend.settings import SAMPLES
+from backend.settings import PROJECT_ROOT, SAMPLES, Workspace
 from backend.template import Tokeniser
 from tests.backend.tiny_run import run_of
+
+PAIRS = Path(__file__).parents[1] / "data" / "pairs.jsonl"
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
 
@@ -32,3 +36,25 @@ def test_a_few_steps_on_the_orders_sample(embedded_model: Path, tmp_path: Path) 
     (proof,) = work.told("proof")
     assert proof["changed_tensors"] == proof["trainable_tensors"] == 2 * 7 * 30
     assert proof["reloaded_loss"] == pytest.approx(proof["trained_loss"], rel=1e-4)
+
+
+@pytest.mark.slow
+def test_pairs_are_told_apart_through_the_command_line(workspace_with_model: Workspace) -> None:
+    """`train --data pairs.jsonl --set trainer=dpo`: a process, a queue, a proof; the good answers become likelier."""
+    command = [sys.executable, str(PROJECT_ROOT / "app.py"), "train", "--data", str(PAIRS), "--json"]
+    command += [
+        "--set",
+        "trainer=dpo",
+        "max_steps=6",
+        "learning_rate=2e-4",
+        "--workspace",
+        str(workspace_with_model.root),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    answer = json.loads(done.stdout)
+    assert answer["state"] == "completed"
+    assert answer["first_eval_loss"] == pytest.approx(0.6931, abs=1e-3)
+    assert answer["eval_loss"] < 0.5
+    assert answer["reward_accuracy"] == 1.0
+    assert answer["weights_changed"] is True

@@ -64,3 +64,25 @@ def test_a_faulty_file_is_mended_and_unmended(services: Services, tmp_path: Path
     assert "1 example of the file left out" in after["summary"]
     services.undo(choice.data_id, "empty_answer")
     assert shown(services, "data", choice)["reason"] == before["reason"]
+
+
+PAIRS = Path(__file__).parents[1] / "data" / "pairs.jsonl"
+
+
+def test_pairs_can_be_learned_from_in_two_ways(services: Services) -> None:
+    choice = Choice(data_id=services.add_data(PAIRS, PAIRS.name))
+    train = shown(services, "train", choice)
+    assert train["goal"]["visible"] is True
+    assert "from the good answers; the bad ones are left out" in train["plan"]
+    compared = shown(services, "train", choice.but(settings={"trainer": "dpo"}))
+    assert "the difference between good and bad answers" in compared["plan"]
+    assert "5e-05" in compared["plan"]
+
+
+def test_what_is_no_pair_teaches_no_difference(services: Services) -> None:
+    sample = services.samples()[0]
+    choice = Choice(data_id=services.add_data(sample.path, sample.path.name))
+    assert shown(services, "train", choice)["goal"]["visible"] is False
+    asked = shown(services, "train", choice.but(settings={"trainer": "dpo"}))
+    assert asked["goal"]["visible"] is True  # the way back
+    assert "every example needs a good and a bad answer" in asked["why_not"]
