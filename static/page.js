@@ -88,10 +88,10 @@
   }).observe(document.documentElement, { childList: true, subtree: true, attributeFilter: ['class', 'open'] });
 
   // A fold that was open stays open when its card is drawn again, and the keyboard stays where it was pressed.
-  const opened = new Map();
+  const folds = new Map();
   document.addEventListener('toggle', (event) => {
     const key = event.target.dataset && event.target.dataset.key;
-    if (key && event.target.isConnected) opened.set(key, event.target.open);
+    if (key && event.target.isConnected) folds.set(key, event.target.open);
   }, true);
   let last = '';
   document.addEventListener('click', (event) => {
@@ -107,7 +107,7 @@
     }
   });
   new MutationObserver(() => {
-    for (const [key, open] of opened) {
+    for (const [key, open] of folds) {
       const fold = document.querySelector(`details[data-key="${CSS.escape(key)}"]:not([data-seen])`);
       if (fold) fold.open = open;
     }
