@@ -213,16 +213,26 @@ class Shown:
 def run_answer(services: Services, job: Job, detailed: bool = False) -> Answer:
     """A run as `train --json` promises it."""
     document: dict[str, Any] = {"run_id": job.id, "name": job.name, "state": job.state.value, **job.result}
+    losses = services.losses(job) if job.kind == "train" else {}
+    document |= losses
     text = [f"{job.name}: {job.state.value}."]
     if job.failure:
         document["failure"] = job.failure.model_dump()
         text += [job.failure.what, job.failure.why, job.failure.next]
-    if job.result.get("eval_loss") is not None:
-        text.append(f"Held-back loss {job.result.get('first_eval_loss')} -> {job.result['eval_loss']}.")
+    if losses.get("eval_loss") is not None:
+        text.append(held_back(**losses))
     if detailed and job.kind == "train":
         document["spec"] = services.spec(job.id).model_dump(mode="json")
         document["folder"] = str(services.runner.folder(job.id))
     return Answer(document, "\n".join(filter(None, text)))
+
+
+def held_back(first_eval_loss: float | None, eval_loss: float, eval_step: int | None) -> str:
+    """The losses on the held-back examples, and when the last was measured."""
+    if eval_step == 0:
+        return f"Held-back loss {eval_loss:.4f} before training; not tested since."
+    began = "" if first_eval_loss is None else f"{first_eval_loss:.4f} -> "
+    return f"Held-back loss {began}{eval_loss:.4f}" + (f" (tested at step {eval_step})." if eval_step else ".")
 
 
 # Using a model

@@ -20,7 +20,7 @@ from backend.tailor import precision_for
 from backend.training.schedule import schedule
 from jobs.models import Job
 from ui.help_text import SETTINGS
-from ui.records import DataFiles, DataState, Plan, Preview, RunLine
+from ui.records import Curve, DataFiles, DataState, Plan, Preview, RunLine
 
 SHOWN = 8000  # characters of one text in a preview
 
@@ -182,7 +182,19 @@ def shortened(preview: Preview) -> Preview:
     )
 
 
-def run_line(job: Job, folder: Path) -> RunLine:
+def losses(job: Job, curve: Curve) -> dict[str, Any]:
+    """first_eval_loss, eval_loss and eval_step of a run: of the version that is kept, else as last measured."""
+    if job.result.get("eval_loss") is not None:
+        first, last = job.result.get("first_eval_loss"), job.result["eval_loss"]
+        return {"first_eval_loss": first, "eval_loss": last, "eval_step": job.result.get("eval_step")}
+    tested = [test for test in curve.evals if test["loss"] is not None]
+    if not tested:
+        return {"first_eval_loss": None, "eval_loss": None, "eval_step": None}
+    first = tested[0]["loss"] if tested[0]["step"] == 0 else None
+    return {"first_eval_loss": first, "eval_loss": tested[-1]["loss"], "eval_step": tested[-1]["step"]}
+
+
+def run_line(job: Job, folder: Path, curve: Curve) -> RunLine:
     """A run as it stands in the list."""
     spec = models.read_run(folder)
     return RunLine(
@@ -192,8 +204,7 @@ def run_line(job: Job, folder: Path) -> RunLine:
         data_name=spec.data.name,
         state=job.state,
         created=job.created,
-        first_eval_loss=job.result.get("first_eval_loss"),
-        eval_loss=job.result.get("eval_loss"),
+        **losses(job, curve),
     )
 
 

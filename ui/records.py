@@ -162,6 +162,7 @@ class RunLine:
     created: float
     first_eval_loss: float | None
     eval_loss: float | None
+    eval_step: int | None = None  # after which the last loss was measured
 
 
 @dataclass(frozen=True)

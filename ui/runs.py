@@ -87,6 +87,17 @@ def listing(runs: Iterable[Any], open_id: str, now: float) -> str:
     return f'<section class="card">{cards.table(headers, lines, "Your models", kind="runs")}</section>'
 
 
+def losses(run: Any) -> str:
+    """The loss before and after, and when it was measured if the run is not through."""
+    if run.eval_loss is None:
+        return "not yet"
+    if run.eval_step == 0:
+        return f"{present.loss(run.eval_loss)}{cards.text('before training', 'small')}"
+    when = f"tested at step {run.eval_step}" if run.eval_step and run.state.value != "completed" else ""
+    change = f"{present.loss(run.first_eval_loss)} to {present.loss(run.eval_loss)}"
+    return change + (cards.text(when, "small") if when else "")
+
+
 def _line(run: Any, opened: str, is_open: bool, now: float) -> tuple[str, ...]:
     state = str(run.state.value)
     acts = [cards.button("Open", "open", run.id, "firm", f"Open {run.name}")]
@@ -97,12 +108,11 @@ def _line(run: Any, opened: str, is_open: bool, now: float) -> tuple[str, ...]:
     if state not in ("queued", "starting", "running", "stopping"):
         sure = cards.button("Delete for good", "delete", run.id, "danger")
         acts.append(cards.confirm("Delete", "This removes the model, its curve and its files.", sure))
-    losses = f"{present.loss(run.first_eval_loss)} to {present.loss(run.eval_loss)}" if run.eval_loss else "not yet"
     name = f"<strong>{escape(run.name)}</strong>{cards.text(f'{run.model_name}, {run.data_name}', 'small')}"
     return (
         name + (cards.badge("Open", "calm") if is_open else ""),
         cards.badge(*present.state(state)),
-        escape(losses),
+        losses(run),
         escape(present.when(run.created, now)),
         f'<div class="acts">{"".join(acts)}</div>',
     )

@@ -447,7 +447,12 @@ class Services:
 
     def runs(self) -> list[RunLine]:
         """Every training, newest first."""
-        return [planning.run_line(job, self.runner.folder(job.id)) for job in self.runner.jobs(kind="train")]
+        jobs = self.runner.jobs(kind="train")
+        return [planning.run_line(job, self.runner.folder(job.id), self.curve(job.id)) for job in jobs]
+
+    def losses(self, job: Job) -> dict[str, Any]:
+        """first_eval_loss, eval_loss and eval_step of a run, in whatever state it is."""
+        return planning.losses(job, self.curve(job.id))
 
     def delete(self, run_id: str) -> None:
         self.runner.delete(run_id)

@@ -16,6 +16,7 @@
     practice.py     what happens after each step: events, tests, checkpoints, early stopping
     history.py      what a run has reached so far
     checkpoints.py  saving that survives a crash, and finding what was saved
+    resume.py       what is checked and told before a run goes on
     snapshot.py     everything a run needs to go on exactly where it was
     answers.py      what the model answers to held-out prompts while it learns
     proof.py        that weights changed, and only those that should

@@ -16,8 +16,10 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from backend import manifest
+from backend.errors import TrainingFailed
 from backend.model_folder import files
 from backend.settings import sync
 
@@ -26,6 +28,13 @@ log = logging.getLogger(__name__)
 KEPT = 2  # the newest valid ones; the best one is kept besides
 _NAME = re.compile(r"step-(\d+)")
 _UNFINISHED = ".unfinished-"
+
+
+class Found(NamedTuple):
+    """newest: the checkpoint to go on from, if any. damaged: newer ones that can't be used."""
+
+    newest: Path | None
+    damaged: list[Path]
 
 
 def path(parent: Path, step: int) -> Path:
@@ -39,13 +48,24 @@ def step_of(checkpoint: Path) -> int:
     return int(found.group(1)) if found else -1
 
 
-def newest(parent: Path) -> Path | None:
-    """The valid checkpoint with the highest step, every file's content checked; None when there is none."""
+def find(parent: Path, *, content: bool = True) -> Found:
+    """The checkpoint to go on from: sizes are checked, and with `content` every file's SHA-256.
+
+    Raises TrainingFailed when one was made by another run.
+    """
+    damaged: list[Path] = []
     for folder in _by_step(parent):
-        if is_valid(folder, content=True):
-            return folder
+        if is_valid(folder, content=content):
+            _must_be_ours(folder)
+            return Found(folder, damaged)
         log.warning("%s is damaged or unfinished; an earlier checkpoint is used", folder.name)
-    return None
+        damaged.append(folder)
+    return Found(None, damaged)
+
+
+def newest(parent: Path) -> Path | None:
+    """The valid checkpoint with the highest step; None when there is none. Raises TrainingFailed like `find`."""
+    return find(parent).newest
 
 
 def is_valid(checkpoint: Path, *, content: bool) -> bool:
@@ -54,6 +74,16 @@ def is_valid(checkpoint: Path, *, content: bool) -> bool:
     return (
         noted is not None and noted.get("step") == step_of(checkpoint) and manifest.holds(checkpoint, content=content)
     )
+
+
+def _must_be_ours(checkpoint: Path) -> None:
+    run = checkpoint.parent.parent.name
+    if (manifest.read(checkpoint) or {}).get("run", run) != run:
+        raise TrainingFailed(
+            "A saved state in this run's folder is not of this run.",
+            f"{checkpoint.name} was made by another one.",
+            "Take it out of the folder checkpoints, then resume the run.",
+        )
 
 
 @contextmanager
@@ -70,7 +100,7 @@ def writing(parent: Path, step: int) -> Iterator[Path]:
         yield unfinished
         for file in files(unfinished):
             sync(file)
-        manifest.write(unfinished, {"step": step})
+        manifest.write(unfinished, {"step": step, "run": parent.parent.name})
         sync(unfinished / manifest.NAME)
         sync(unfinished)
         if target.exists():  # of an earlier attempt, and not the one resumed from

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from typing import Any
 
 from backend.errors import TrainingFailed
 from backend.model_folder import context_length
 from backend.models import located
-from backend.prepare import versions
 from backend.rows_on_disk import TokenRow, read_rows
 from backend.specs import RunSpec, TrainSettings
 from backend.template import Tokeniser
@@ -22,18 +20,17 @@ from backend.training import (
     proof,
     rescue,
     result,
+    resume,
     snapshot,
     trainer,
 )
 from backend.training.collate import Collator, needs_mask
 from backend.training.learner import Learner
 from backend.training.practice import TESTED_ROWS, Practice, Work
+from backend.training.resume import tell
 from backend.training.schedule import schedule
 from backend.training.sharing import with_sharing
 
-log = logging.getLogger(__name__)
-
-_TRAINING = ("torch", "transformers", "trl", "peft")  # whose versions may change what is learned
 _PROVED_ROWS = 16  # rows whose loss must be the same after saving and loading
 
 
@@ -41,10 +38,11 @@ def run(context: Work) -> dict[str, Any]:
     """Trains as `context.spec` (a RunSpec) says, on the rows in `context.folder`; goes on from its newest checkpoint.
 
     Leaves result/adapter (result/model where all weights are trained) with the best weights by validation loss.
-    Gives state ("completed" or "stopped"), steps, train_loss (mean of the last epoch), eval_loss and best_step (of
-    the weights that are kept), first_eval_loss, tokens_per_second and learned_tokens_per_second (padding not counted,
-    of the training steps), peak_memory_mib, seconds, weights_changed, base_unchanged, precision,
-    trainable_parameters, and settings_changed: those used otherwise than planned, because memory ran short.
+    Gives state ("completed" or "stopped"), steps, train_loss (mean of the last epoch), best_step (of the weights that
+    are kept), eval_loss and eval_step (of their last test), first_eval_loss, tokens_per_second and
+    learned_tokens_per_second (padding not counted, of the training steps), peak_memory_mib, seconds, weights_changed,
+    base_unchanged, precision, trainable_parameters, and settings_changed: those used otherwise than planned, because
+    memory ran short.
     Raises TrainingFailed, OutOfMemory, NotEnough, MissingPart, BadSetting, OSError (a full disk).
     """
     device.prepare_process()
@@ -62,7 +60,7 @@ def _settings(context: Work, planned: TrainSettings, rows: Sequence[TokenRow]) -
     if context.short_of_memory:
         step = rescue.step_down(context.folder, planned, max((row.longest for row in rows), default=0))
         what = "The run is tried again and goes on from its last checkpoint, with less memory."
-        _note(context, "Memory ran out", f"{what} {step.sentence}", "")
+        tell(context, "Memory ran out", f"{what} {step.sentence}")
     return rescue.settings_used(context.folder, planned)
 
 
@@ -105,7 +103,7 @@ def set_up(
 
     def made_room(*words: str) -> None:
         rescue.keep(context.folder, settings.changed(**rescue.micro(settings, learner.micro)))
-        _note(context, *words)
+        tell(context, *words)
 
     learner = Learner(collator, place, settings, made_room, context.alive)
     practice = Practice(context, spec, place, tokeniser, train, spread(validation, TESTED_ROWS), plan, learner)
@@ -139,11 +137,11 @@ def spread(rows: Sequence[TokenRow], count: int) -> list[TokenRow]:
 
 def _practise(practice: Practice, engine: Any, net: Any) -> int:
     """Trains from the newest checkpoint, or from the start; gives the step reached."""
-    found = checkpoints.newest(practice.checkpoints)
+    found = resume.checkpoint_of(practice.work, practice.spec.model.path)
     if found:
         practice.history = snapshot.read_history(found)
         step = checkpoints.step_of(found)
-        _tell_other_versions(practice)
+        resume.tell_other_versions(practice.work, practice.spec.versions)
         snapshot.load_weights(found, net)
         if step in practice.schedule.evaluations and practice.history.eval_step != step:
             practice.test(net, step)  # the stop left it out
@@ -157,47 +155,32 @@ def _practise(practice: Practice, engine: Any, net: Any) -> int:
         return 0
     engine.train(resume_from_checkpoint=str(found) if found else None)
     if practice.exhausted and engine.state.global_step < practice.schedule.total:
-        _note(
+        tell(
             practice.work,
             "Stopped early",
             f"The validation loss has not improved since step {practice.history.best_step}, so the run ended at step "
             f"{engine.state.global_step}. The model of step {practice.history.best_step} is kept.",
-            "",
         )
     return int(engine.state.global_step)
 
 
-def _tell_other_versions(practice: Practice) -> None:
-    """A note when the libraries that train are not those that the run began with."""
-    began = {name: version for name, version in practice.spec.versions.items() if name in _TRAINING}
-    now = versions(tuple(began))
-    other = [f"{name} {was or 'none'}, now {now[name] or 'none'}" for name, was in began.items() if now[name] != was]
-    if other:
-        _note(
-            practice.work,
-            "Other versions than before",
-            f"This run began with other versions of what it trains with: {'; '.join(other)}. "
-            "It goes on, but may not learn exactly as it would have.",
-            "For a run that can be repeated exactly, start it anew.",
-        )
-
-
 def _choose(practice: Practice, net: Any, step: int) -> dict[str, Any]:
-    """Puts the best weights into `net`; gives `eval_loss` and `best_step`, the loss and step of these weights.
+    """Puts the best weights into `net`; gives their step (`best_step`), and the loss and step of their last test.
 
-    A stop between two tests is not followed by another one: the last weights are kept, their loss unknown (None),
-    unless the last test already was worse than an earlier one.
+    A stop between two tests is not followed by another one: the last weights are then kept, with the loss of the test
+    before (its step says so), unless that one already was worse than an earlier one.
     """
     history = practice.history
     if history.stale and history.best_step is not None:
         best = checkpoints.path(practice.checkpoints, history.best_step)
         if checkpoints.is_valid(best, content=True):
             snapshot.load_weights(best, net)
-            return {"eval_loss": history.best_loss, "best_step": history.best_step, **history.best_figures}
-        log.warning("the best checkpoint %s is damaged; the last weights are kept", best.name)
-    if history.eval_step != step:
-        return {"eval_loss": None, "best_step": step}
-    return {"eval_loss": history.eval_loss, "best_step": step, **history.best_figures}
+            told = {"eval_loss": history.best_loss, "eval_step": history.best_step, "best_step": history.best_step}
+            return {**told, **history.best_figures}
+        what = f"The best version, of step {history.best_step}, can't be read any more. The last one is kept."
+        tell(practice.work, "A saved state was damaged", what, "Check the disk.")
+    figures = history.best_figures if history.eval_step == history.best_step else {}
+    return {"best_step": step, **figures}
 
 
 def _summary(practice: Practice, net: Any, step: int) -> dict[str, Any]:
@@ -207,6 +190,7 @@ def _summary(practice: Practice, net: Any, step: int) -> dict[str, Any]:
         "steps": step,
         "train_loss": history.train_loss,
         "eval_loss": history.eval_loss,
+        "eval_step": history.eval_step,
         "first_eval_loss": history.first_eval_loss,
         "best_step": history.best_step,
         "tokens_per_second": round(history.per_second(history.tokens), 1),
@@ -218,7 +202,3 @@ def _summary(practice: Practice, net: Any, step: int) -> dict[str, Any]:
         "precision": practice.device.precision,
         "trainable_parameters": sum(parameter.numel() for parameter in model.trainable(net).values()),
     }
-
-
-def _note(work: Work, title: str, what: str, following: str) -> None:
-    work.emit("note", title=title, what=what, next=following)

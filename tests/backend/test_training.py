@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -144,6 +145,8 @@ def test_a_damaged_checkpoint_is_passed_over(model: Path, tmp_path: Path) -> Non
     training.run(work)
     steps = [event["step"] for event in work.told("step")]
     assert steps == [*range(1, 10), *range(9, 16)]  # from the checkpoint at step 8
+    (note,) = work.told("note")
+    assert note["what"] == "step-9 can't be used. The run goes on from step-8."
     assert work.losses() == whole.losses()
 
 
@@ -205,8 +208,9 @@ def test_a_stop_saves_without_testing_or_answering_again(model: Path, tmp_path: 
     work.stop_at = stop_at
     result = training.run(work)
     assert (result["state"], result["steps"], result["best_step"]) == ("stopped", stop_at, stop_at)
-    assert result["eval_loss"] is None
-    assert [event["step"] for event in work.told("eval")] == [0, 2, *([5] if stop_at > 5 else [])]
+    tested = work.told("eval")
+    assert [event["step"] for event in tested] == [0, 2, *([5] if stop_at > 5 else [])]
+    assert (result["eval_step"], result["eval_loss"]) == (tested[-1]["step"], tested[-1]["loss"])
     assert stop_at not in [event["step"] for event in work.told("sample")]
     assert result["weights_changed"] is True
 
@@ -300,6 +304,49 @@ def test_a_resumed_run_tells_that_versions_changed(model: Path, tmp_path: Path) 
     assert f"trl 0.0.1, now {versions()['trl']}" in note["what"]
     assert "torch" not in note["what"]
     assert "datasets" not in note["what"]
+
+
+def test_a_run_whose_saved_states_are_all_damaged_begins_anew_and_says_so(model: Path, tmp_path: Path) -> None:
+    work = make_run(tmp_path, model, max_steps=3)
+    work.stop_at = 2
+    training.run(work)
+    for manifest in (tmp_path / "checkpoints").glob("*/MANIFEST.json"):
+        manifest.unlink()
+    work.stop_at = None
+    assert training.run(work)["steps"] == 3
+    assert [event["step"] for event in work.told("step")] == [1, 2, 1, 2, 3]
+    assert work.told("note")[0]["what"].endswith("The run begins from the start.")
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.json", "chat_template.jinja"])
+def test_a_run_does_not_go_on_with_another_base_than_it_began_with(model: Path, tmp_path: Path, name: str) -> None:
+    base = shutil.copytree(model, tmp_path / "base")
+    work = make_run(tmp_path / "run", base, max_steps=3)
+    work.stop_at = 2
+    training.run(work)
+    file, work.stop_at = base / name, None
+    before = file.read_bytes() if file.exists() else None
+    file.write_bytes((before or b"{{ messages }}")[:-2] + b" }")
+    with pytest.raises(TrainingFailed, match="has changed since") as caught:
+        training.run(work)
+    assert name in caught.value.why
+    file.write_bytes(before) if before else file.unlink()
+    assert training.run(work)["steps"] == 3
+
+
+def test_a_saved_state_of_another_run_is_refused(model: Path, tmp_path: Path) -> None:
+    one, other = (make_run(tmp_path / name, model, max_steps=4) for name in ("one", "other"))
+    for work, stop_at in ((one, 3), (other, 2)):
+        work.stop_at = stop_at
+        training.run(work)
+    foreign = shutil.copytree(
+        tmp_path / "one" / "checkpoints" / "step-3", tmp_path / "other" / "checkpoints" / "step-3"
+    )
+    other.stop_at = None
+    with pytest.raises(TrainingFailed, match="not of this run"):
+        training.run(other)
+    shutil.rmtree(foreign)
+    assert training.run(other)["steps"] == 4
 
 
 def test_full_training_changes_all_weights_and_leaves_the_base_on_disk(model: Path, tmp_path: Path) -> None:

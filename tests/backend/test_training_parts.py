@@ -226,6 +226,17 @@ def test_tests_are_spread_over_the_run(count: int, settings: dict[str, Any], ste
     assert sorted(plan.evaluations) == tested
 
 
+@pytest.mark.parametrize(
+    ("rows", "epochs", "tests"), [(2000, 3, 6), (20_000, 1, 10), (20_000, 3, 20), (900_000, 1, 20)]
+)
+def test_large_data_is_tested_on_more_often_than_small_data_but_not_without_end(
+    rows: int, epochs: int, tests: int
+) -> None:
+    plan = schedule(rows, 10, TrainSettings(num_train_epochs=epochs))
+    assert tests <= len(plan.evaluations) <= tests + 1
+    assert {plan.steps_per_epoch * epoch for epoch in range(1, epochs + 1)} <= plan.evaluations
+
+
 def test_rows_come_back_as_they_were_written(tmp_path: Path) -> None:
     train = [Encoded([1, 2, 3], [-100, 2, 3]), Encoded([70_000], [-100])]
     write_rows(tmp_path, train, [])
