@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from backend.data.rows import Message
+
+if TYPE_CHECKING:
+    from tokenizers import Encoding
 
 IGNORED = -100  # the label of a position that is only read (torch's cross-entropy ignores it)
 
@@ -43,7 +46,7 @@ class Encoded:
 
     @property
     def learned(self) -> int:
-        return sum(label != IGNORED for label in self.labels)
+        return len(self.labels) - self.labels.count(IGNORED)
 
     @property
     def sides(self) -> tuple[Encoded, ...]:
@@ -58,6 +61,24 @@ class Piece:
     text: str
     kind: Kind
     tokens: int
+
+
+def first_token(encoding: Encoding, at: int) -> int | None:
+    """The first token of what begins at character `at`; None unless that and the character before it are parts of
+    tokens, and a token begins there."""
+    if not at:
+        return 0
+    token = encoding.char_to_token(at)
+    if token is None or encoding.char_to_token(at - 1) is None or place(encoding, token)[0] != at:
+        return None
+    return token
+
+
+def place(encoding: Encoding, token: int) -> Span:
+    """The characters of a token."""
+    found = encoding.token_to_chars(token)
+    assert found is not None
+    return found
 
 
 def tiled(offsets: Sequence[Span], length: int) -> list[Span]:

@@ -17,18 +17,30 @@ from __future__ import annotations
 import json
 import re
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from tokenizers import Tokenizer
+from tokenizers import Encoding, Tokenizer
 
 from backend.chat_template import render
 from backend.data.rows import Message, Row
 from backend.data.windows import Lengths
-from backend.encoded import Encoded, Piece, Rendered, Span, contents, labelled, pieces, tiled
+from backend.encoded import (
+    IGNORED,
+    Encoded,
+    Piece,
+    Rendered,
+    Span,
+    contents,
+    first_token,
+    labelled,
+    pieces,
+    place,
+    tiled,
+)
 from backend.errors import ApprenticeError, BadInput, MissingPart
 
 _CUT = "\uf8f0"  # a private-use character: marks a place where the text must be encoded in two parts
@@ -164,7 +176,7 @@ class Tokeniser:
         for index, message in enumerate(safe):
             if message.get("role") != "assistant":
                 continue
-            span = self._turn(full, safe, safe_tools, index)
+            span = self._turn(full, safe, safe_tools, index, add_generation_prompt)
             if span is None:
                 skipped += 1
             else:
@@ -172,11 +184,17 @@ class Tokeniser:
         return Rendered(full, learned, skipped)
 
     def _turn(
-        self, full: str, messages: list[Message], tools: Sequence[Mapping[str, Any]] | None, index: int
+        self,
+        full: str,
+        messages: list[Message],
+        tools: Sequence[Mapping[str, Any]] | None,
+        index: int,
+        with_prompt: bool,
     ) -> Span | None:
         """The span of `full` that the model must produce for the assistant turn `index`, None if there is none."""
         prompt = self.render(messages[:index], tools, add_generation_prompt=True)
-        so_far = self.render(messages[: index + 1], tools)
+        last = index + 1 == len(messages) and not with_prompt
+        so_far = full if last else self.render(messages[: index + 1], tools)
         start = len(prompt)
         end = so_far.find(self.end_of_turn, start) + len(self.end_of_turn)
         produced = bool(self.end_of_turn) and end > start and so_far.startswith(prompt)
@@ -217,9 +235,29 @@ class Tokeniser:
             if isinstance(item, ApprenticeError):
                 encoded.append(item)
                 continue
-            ids, spans = self._tokens(item, whole.get(index))
-            encoded.append(labelled(ids, spans, item, None))
+            quick = self._quickly(item, whole[index]) if index in whole else None
+            if quick is None:
+                ids, spans = self._tokens(item, whole.get(index))
+                quick = labelled(ids, spans, item, None)
+            encoded.append(quick)
         return encoded
+
+    def _quickly(self, rendered: Rendered, whole: Encoding) -> Encoded | None:
+        """What the long way gives, where every learned part plainly begins and ends between two tokens; else None.
+
+        The place of every token need not be listed for that, which takes longer than the tokenizing itself.
+        """
+        ids, text = whole.ids, rendered.text
+        labels = [IGNORED] * len(ids)
+        for start, end in rendered.learned:
+            first = first_token(whole, start)
+            last = first_token(whole, end) if end < len(text) else len(ids)
+            if first is None or last is None:
+                return None
+            if not self._ends_like_a_prompt(text, ids, first, lambda i: place(whole, i)[1], start):
+                return None
+            labels[first:last] = ids[first:last]
+        return Encoded(ids, labels, False, rendered.skipped_turns)
 
     def prompt_ids(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] | None = None) -> list[int]:
         """What the model reads before it answers: the conversation with the generation prompt."""
@@ -261,19 +299,23 @@ class Tokeniser:
         of a learned part where the tokens before it would not be those of the prompt alone."""
         cuts = _cuts(rendered.text)
         ids, spans = self._encode_parts(rendered.text, cuts, whole)
-        apart = {
-            start for start, _ in rendered.learned if not self._ends_like_a_prompt(rendered.text, ids, spans, start)
-        }
+        apart = set()
+        for start, _ in rendered.learned:
+            position = bisect_left(spans, start, key=lambda span: span[0])
+            if not self._ends_like_a_prompt(rendered.text, ids, position, lambda i: spans[i][1], start):
+                apart.add(start)
         return self._encode_parts(rendered.text, cuts | apart) if apart else (ids, spans)
 
-    def _ends_like_a_prompt(self, text: str, ids: list[int], spans: list[Span], at: int) -> bool:
-        """Whether the tokens just before the character `at` are what they are when the text ends there. Control
-        tokens bound what a tokenizer looks at, so only the text since the last one matters."""
-        position = bisect_left(spans, at, key=lambda span: span[0])
+    def _ends_like_a_prompt(
+        self, text: str, ids: list[int], position: int, end: Callable[[int], int], at: int
+    ) -> bool:
+        """Whether the tokens before `position`, where the character `at` is, are what they are when the text ends
+        there. Control tokens bound what a tokenizer looks at, so only the text since the last one matters.
+        end: the character at which a token ends."""
         first = position
         while first and ids[first - 1] not in self._added_ids:
             first -= 1
-        between = text[spans[first - 1][1] if first else 0 : at]
+        between = text[end(first - 1) if first else 0 : at]
         return self._alone(between) == ids[first:position]
 
     def _encode_parts(self, text: str, cuts: set[int], whole: Any = None) -> tuple[list[int], list[Span]]:

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tokenizers import Tokenizer
 
 from backend.data.brought import Brought, examine
-from backend.data.load import load_text
+from backend.data.load import load, load_text
 from backend.data.measure import Measurer
+from backend.data.rows import DataSet, Row
 from backend.data.windows import Lengths
+from backend.encoded import IGNORED
 from backend.prepare import prepare_run
 from backend.rows_on_disk import read_rows
+from backend.settings import SAMPLES
 from backend.specs import ModelRef, TrainSettings
 from backend.template import Tokeniser
+from tests.backend.families import CATALOGUE, EMBEDDED, OWN, tokeniser_for
 
 SETTINGS = TrainSettings(max_length=64, window_overlap=10, validation_fraction=0.3, seed=4)
 
@@ -100,3 +105,37 @@ def test_a_document_is_cut_only_when_that_was_chosen(mode: str, embedded_model: 
     told = {p.kind for p in brought.report.problems if p.row} & {"too_long", "answer_vanishes"}
     assert told == ({"too_long"} if mode == "truncate" else set())
     assert long >= 5
+
+
+@pytest.mark.parametrize("every", [pytest.param(1, marks=pytest.mark.slow), 12])
+@pytest.mark.parametrize("name", [EMBEDDED, *CATALOGUE, *OWN])
+def test_the_trainer_receives_what_the_preview_shows_and_the_counts_say(
+    name: str, every: int, embedded_model: Path, sample_rows: DataSet, tmp_path: Path
+) -> None:
+    tokeniser = Tokeniser.load(embedded_model) if name == EMBEDDED else tokeniser_for(name, embedded_model)[0]
+    settings = TrainSettings(max_length=90)
+    some = replace(sample_rows, rows=sample_rows.rows[::every])
+    brought = examine("", "samples", some, Measurer(tokeniser), Lengths.of(settings), {"answer_vanishes": "all"})
+    parts, reference = brought.parts(0.1, 0), ModelRef(id="m", path=embedded_model)
+    prepare_run(brought.rows, sample_rows.source, parts, tokeniser, reference, settings, "r").write(tmp_path)
+    train, validation = read_rows(tmp_path)
+    tokens = brought.fixed_report.tokens
+    assert tokens is not None
+    assert tokens.total == sum(row.tokens for row in train + validation)
+    assert tokens.learned == sum(row.learned for row in train + validation)
+    assert tokens.pieces == len(brought.rows) == len(train) + len(validation)
+    for positions, received in ((parts.train, train), (parts.validation, validation)):
+        for position, row in zip(positions, received, strict=True):
+            shown = tokeniser.pieces(brought.rows[position].messages, max_length=90)
+            kinds = [piece.kind == "learned" for piece in shown for _ in range(piece.tokens)]
+            assert kinds == [label != IGNORED for label in row.labels.tolist()]
+            learned = "".join(piece.text for piece in shown if piece.kind == "learned")
+            assert tokeniser.decode([i for i in row.labels.tolist() if i != IGNORED], False) == learned
+
+
+@pytest.fixture(scope="module")
+def sample_rows() -> DataSet:
+    """Every row of the sample sets that come with the app, as one."""
+    orders, support = (load(SAMPLES / f"{name}.jsonl") for name in ("orders", "support"))
+    rows = [Row(i, i, row.messages) for i, row in enumerate([*orders.rows, *support.rows], 1)]
+    return DataSet(orders.source, rows, [], len(rows))

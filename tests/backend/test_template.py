@@ -1,35 +1,29 @@
 """What is learned, for the chat templates of many families, compared with independent ways of finding it.
 
-The templates are those that the installed trl package carries (trl/chat_templates/*.jinja). Their `_training` twins
+The templates are those of tests/backend/families.py; the `_training` twins that the trl package has of some of them
 carry generation marks, from which transformers computes a mask of its own: an answer that owes nothing to our code.
 """
 
 from __future__ import annotations
 
-import re
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-import trl
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tokenizers import AddedToken, Tokenizer
+from tokenizers import Tokenizer
 
+from backend import catalogue
 from backend.data.rows import Row
 from backend.encoded import IGNORED
 from backend.errors import BadInput, MissingPart
 from backend.template import Tokeniser
+from tests.backend.families import CATALOGUE, EMBEDDED, NOT_ESTABLISHED, OF_FAMILY, OWN, TEMPLATES, tokeniser_for
 
-TEMPLATES = Path(trl.__file__).parent / "chat_templates"
-FAMILIES = [
-    "gemma", "gemma3", "gemma4", "lfm2", "llama3", "llama3_1", "llama3_2", "phi3", "phi3_5", "qwen2_5",
-    "qwen3_instruct_2507", "cohere",
-]  # fmt: skip
-WITH_TWIN = [name for name in FAMILIES if (TEMPLATES / f"{name}_training.jinja").exists()]
 REWRITES_HISTORY = ["qwen3", "qwen3_5_think", "qwen3_5_nothink", "qwen3_6"]
-MARKER = re.compile(r"<\|[a-zA-Z_]+\|>|<[a-z]+_of_turn>|<\|turn>|<turn\|>")
+FAMILIES = sorted({*CATALOGUE, *OWN} - {*REWRITES_HISTORY})
+WITH_TWIN = [name for name in FAMILIES if (TEMPLATES / f"{name}_training.jinja").exists()]
 
 CHAT = [
     {"role": "user", "content": "Hi there"},
@@ -51,18 +45,7 @@ CONVERSATIONS = st.lists(TEXT, min_size=2, max_size=6).map(
         {"role": ("user", "assistant")[i % 2], "content": text} for i, text in enumerate(texts[: len(texts) // 2 * 2])
     ]
 )
-THOROUGH = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-
-
-@cache
-def tokeniser_for(name: str, model: Path) -> tuple[Tokeniser, Tokenizer]:
-    """The embedded model's tokenizer, taught the control tokens of the template `name`."""
-    source = (TEMPLATES / f"{name}.jinja").read_text("utf-8")
-    tokenizer = Tokenizer.from_file(str(model / "tokenizer.json"))
-    markers = sorted({*MARKER.findall(source), "<s>", "</s>", "<|endoftext|>"})
-    tokenizer.add_special_tokens([AddedToken(m, special=True, normalized=False) for m in markers])
-    specials = {"bos_token": "<s>", "eos_token": "<|endoftext|>" if name.startswith("phi") else "</s>"}
-    return Tokeniser(tokenizer, source, specials), tokenizer
+THOROUGH = settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def learned_texts(tokeniser: Tokeniser, messages: list[dict[str, Any]]) -> list[str]:
@@ -90,6 +73,22 @@ def test_each_answer_and_its_end_token_are_learned_and_nothing_else(
     answers = [m["content"] for m in messages if m["role"] == "assistant"]
     mask = [int(label != IGNORED) for label in encoded.labels]
     assert runs(tokeniser, encoded.input_ids, mask) == [answer + tokeniser.end_of_turn for answer in answers]
+
+
+@pytest.mark.parametrize("name", [*FAMILIES, *REWRITES_HISTORY])
+@settings(THOROUGH, max_examples=3)
+@given(messages=CONVERSATIONS)
+def test_the_quick_way_to_labels_gives_what_the_long_way_gives(
+    name: str, embedded_model: Path, messages: list[dict[str, Any]]
+) -> None:
+    tokeniser, _ = tokeniser_for(name, embedded_model)
+    rows = [Row(1, 1, messages), Row(2, 2, [{"role": "user", "content": "\n"}, *messages[1:]])]
+    assert tokeniser.encode_rows(rows) == [tokeniser.encode(row.messages) for row in rows]
+
+
+def test_every_family_of_the_catalogue_is_tried_or_named_as_not_at_hand() -> None:
+    known = {*OF_FAMILY, EMBEDDED, *NOT_ESTABLISHED}
+    assert {entry.family for entry in catalogue.all() if entry.chat_template} == known
 
 
 @pytest.mark.parametrize("name", WITH_TWIN)

@@ -1,0 +1,60 @@
+"""The chat templates of the catalogue's families, on the embedded model's tokenizer, taught their control tokens.
+
+The texts are those that the installed trl package carries (its README says from which models) and those kept in
+tests/data/chat_templates.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+
+import trl
+from tokenizers import AddedToken, Tokenizer
+
+from backend.template import Tokeniser
+
+TEMPLATES = Path(trl.__file__).parent / "chat_templates"
+KEPT = Path(__file__).parent.parent / "data" / "chat_templates"
+
+OF_FAMILY = {
+    "CodeGemma": ("gemma",),
+    "Gemma 2": ("gemma",),
+    "Gemma 3": ("gemma3",),
+    "Granite": ("granite3_3",),
+    "Llama 3": ("llama3_1", "llama3_2"),
+    "Phi-3": ("phi3", "phi3_5"),
+    "Qwen2.5": ("qwen2_5",),
+    "Qwen3": ("qwen3", "qwen3_instruct_2507"),
+    "SmolLM3": ("smollm3",),
+}
+OWN = {  # our own words for formats whose texts are not at hand: no generation prompt; an end that is the end of text
+    "inst_style": "{{ bos_token }}{% for m in messages %}{% if m.role == 'assistant' %}{{ m.content + eos_token }}"
+    "{% else %}{{ '[INST] ' + m.content + '[/INST]' }}{% endif %}{% endfor %}",
+    "tag_style": "{% for m in messages %}{{ '<|' + m.role + '|>\n' + m.content + eos_token + '\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|assistant|>\n' }}{% endif %}",
+}
+EMBEDDED = "SmolLM2"  # the embedded model brings its own
+CATALOGUE = sorted({name for names in OF_FAMILY.values() for name in names})
+NOT_ESTABLISHED = ("Falcon3", "Mistral", "OLMo 2", "Phi-4", "TinyLlama")  # no package that is at hand has their texts
+MARKER = re.compile(r"<\|[a-zA-Z_]+\|>|<[a-z]+_of_turn>|<\|turn>|<turn\|>")
+
+
+def text_of(name: str) -> str:
+    """The template `name`."""
+    if name in OWN:
+        return OWN[name]
+    kept = KEPT / f"{name}.jinja"
+    return (kept if kept.exists() else TEMPLATES / f"{name}.jinja").read_text("utf-8")
+
+
+@cache
+def tokeniser_for(name: str, model: Path) -> tuple[Tokeniser, Tokenizer]:
+    """The embedded model's tokenizer, taught the control tokens of the template `name`."""
+    source = text_of(name)
+    tokenizer = Tokenizer.from_file(str(model / "tokenizer.json"))
+    markers = sorted({*MARKER.findall(source), "<s>", "</s>", "<|endoftext|>"})
+    tokenizer.add_special_tokens([AddedToken(m, special=True, normalized=False) for m in markers])
+    specials = {"bos_token": "<s>", "eos_token": "<|endoftext|>" if name.startswith("phi") else "</s>"}
+    return Tokeniser(tokenizer, source, specials), tokenizer
