@@ -13,9 +13,10 @@ from backend import catalogue
 from backend.catalogue import Entry, Task
 from backend.estimate import Estimate, Memory, Rates
 from backend.estimate.memory import Badge, card
+from backend.estimate.memory import available as free
 from backend.hardware import gib
 from backend.specs import Hardware, Record, TrainSettings
-from backend.tailor import ASSUMED, Data, Tailored, full_tuning, sparing, tailor
+from backend.tailor import ASSUMED, Data, Tailored, full_tuning, sparing, tailor, weights_mib
 
 # A card of so many MiB or more trains models up to so many parameters.
 _BY_CARD = ((44_000, 10.0e9), (22_000, 8.3e9), (14_000, 3.83e9), (11_000, 3.79e9), (7_000, 3.83e9), (5_000, 1.8e9))
@@ -147,18 +148,17 @@ def recommend(
 def _choose(
     entries: list[Entry], hardware: Hardware, data: Data, available: Collection[str] | None, rates: Rates | None
 ) -> tuple[Entry, Tailored]:
-    """The first of `entries` that fits with room to spare, else the one that comes nearest."""
-    nearest: tuple[float, Entry] | None = None
-    for entry in entries:
-        if _obstacle(entry, hardware, available) or entry.parameters > reach(hardware):
-            continue
-        fit = sparing(entry, hardware, data, rates).estimate.fit
-        if fit.badge == "yes":
+    """The first of `entries` that fits with room to spare, else the smallest."""
+    sensible = [
+        entry
+        for entry in entries
+        if not _obstacle(entry, hardware, available) and entry.parameters <= reach(hardware)
+    ] or [catalogue.default()]
+    room = free(hardware)
+    for entry in sensible:
+        if weights_mib(entry, hardware) < room and sparing(entry, hardware, data, rates).estimate.fit.badge == "yes":
             return entry, tailor(entry, hardware, data, rates)
-        lacking = fit.needs_mib - fit.has_mib
-        if nearest is None or lacking < nearest[0]:
-            nearest = lacking, entry
-    entry = nearest[1] if nearest else catalogue.default()
+    entry = min(sensible, key=lambda one: weights_mib(one, hardware))
     return entry, tailor(entry, hardware, data, rates)
 
 

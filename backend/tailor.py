@@ -93,6 +93,13 @@ def sparing(entry: Entry, hardware: Hardware, data: Data, rates: Rates | None = 
     return Tailored(settings=settings, estimate=_needs(entry, settings, hardware, data, rates, quick=True), why={})
 
 
+def weights_mib(entry: Entry, hardware: Hardware) -> float:
+    """MiB of the weights alone where they take the least: what a training needs at the very least."""
+    shape = entry.architecture
+    in_four_bits = "qlora" in _methods(hardware)
+    return (shape.linear_params * (0.5 if in_four_bits else 2) + shape.embedding_params * 2) / 2**20
+
+
 def full_tuning(entry: Entry, hardware: Hardware, data: Data) -> Estimate | None:
     """What training all weights needs, where the guide offers it: on a card of 48 GB and more that can hold them.
 

@@ -128,7 +128,10 @@ def blocked(brought: Brought, why_not: str, needed: Estimate, settings: TrainSet
     if why_not:
         return why_not
     if not needed.fit.fits:
-        return "This needs more memory than is free. Choose a smaller model or close other programs."
+        return (
+            "This needs more memory than is free. Choose a smaller model, or close other programs and press Look "
+            "again on the first tab."
+        )
     return ""
 
 

@@ -100,11 +100,16 @@ class Services:
     # The machine and the models
 
     def hardware(self) -> hardware.Probe:
-        """What this machine has, looked at once."""
+        """What this machine has, looked at once and again when it is asked for (`look_again`)."""
         with self._lock:
             if self._probe is None:
                 self._probe = hardware.probe(self.workspace.root)
             return self._probe
+
+    def look_again(self) -> None:
+        """Has the machine probed anew, as after closing other programs."""
+        with self._lock:
+            self._probe = self._probe if self.simulated else None
 
     def model_ready(self, model_id: str) -> bool:
         return models.is_ready(self.workspace, self._chosen(model_id))

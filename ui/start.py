@@ -84,7 +84,7 @@ def build(services: Any, kept: Kept) -> StartTab:
         [STABLE, CHANGING], value=STABLE, label="Do the right answers change often?", elem_classes="choices inline"
     )
     advice = drawn()
-    machine = drawn(cards.card("Your computer", lead="Looking at what it can do."))
+    machine = pressable(cards.card("Your computer", lead="Looking at what it can do."))
     model = drawn(cards.card("The model", lead="Working out which one fits."))
     with gr.Accordion("Other models", open=False, elem_classes="fold-block"):
         others = pressable()
@@ -113,6 +113,13 @@ def build(services: Any, kept: Kept) -> StartTab:
         return changed(given, model_id=value, settings={}) if do == "model" else gr.skip()
 
     @handler
+    def look(event: gr.EventData, given: Given) -> Updates:
+        """Looks at the machine again."""
+        if pressed(event)[0] == "look":
+            services.look_again()
+        return tab.show(kept.choice(given))
+
+    @handler
     def take(given: Given) -> Updates:
         """Going on keeps the model that is shown, also when it is only the recommended one."""
         before = kept.choice(given)
@@ -123,5 +130,6 @@ def build(services: Any, kept: Kept) -> StartTab:
     task.input(choose_task, kept.inputs(task), outputs, **LISTEN)
     facts.input(choose_facts, kept.inputs(facts), outputs, **LISTEN)
     tab.taken = forward.click(take, kept.inputs(), kept.outputs, **LISTEN)
+    machine.click(look, kept.inputs(), tab.outputs, **LISTEN)
     others.click(choose_model, kept.inputs(), outputs, **LISTEN)
     return tab

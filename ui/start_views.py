@@ -59,9 +59,11 @@ def machine_card(probe: Probe, simulated: bool = False) -> str:
     ]
     problems = "".join(messages.alert("warn", one.what, one.why, one.next) for one in probe.problems)
     told = [line for line in probe.sentences if not line[:1].isdigit()]  # the numbers stand below
-    badges = cards.badge("Simulated", "warn") if simulated else ""
     lead = " ".join(told or probe.sentences[:1])
-    return cards.card("Your computer", cards.facts(numbers), problems, lead=lead, badges=badges)
+    again = "" if simulated else cards.button("Look again", "look", label="Look again at what this computer has")
+    badges = cards.badge("Simulated", "warn") if simulated else ""
+    facts = cards.facts(numbers)
+    return cards.card("Your computer", facts, problems, lead=lead, badges=badges, aside=again)
 
 
 def _free_on(gpu: Gpu) -> tuple[str, str]:

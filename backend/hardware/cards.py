@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from backend.specs import Gpu, MachineProblem
 
@@ -15,12 +15,20 @@ MIB = 1 << 20
 _NO_DRIVER = ("LibraryNotFound", "DriverNotLoaded")
 
 
+class Holder(NamedTuple):
+    """A program that holds memory (MiB) of a card."""
+
+    card: str
+    program: str
+    mib: int
+
+
 @dataclass
 class Found:
-    """The cards; MiB that other programs hold on a card, by its name; and what went wrong."""
+    """The cards; who else holds their memory; and what went wrong."""
 
     gpus: tuple[Gpu, ...] = ()
-    held: dict[str, int] = field(default_factory=dict)
+    held: list[Holder] = field(default_factory=list)
     problems: list[MachineProblem] = field(default_factory=list)
     driver: str = ""
 
@@ -75,13 +83,12 @@ def _read(pynvml: Any) -> Found:
             found.problems.append(_broken(error))
             continue
         gpus.append(gpu)
-        if held:
-            found.held[gpu.name] = found.held.get(gpu.name, 0) + held
+        found.held += [Holder(gpu.name, _program(pid), mib) for pid, mib in held.items()]
     found.gpus = tuple(gpus)
     return found
 
 
-def _card(pynvml: Any, handle: Any) -> tuple[Gpu, int]:
+def _card(pynvml: Any, handle: Any) -> tuple[Gpu, dict[int, int]]:
     memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
     capability = _try(pynvml.nvmlDeviceGetCudaComputeCapability, handle, default=None)
     gpu = Gpu(
@@ -94,14 +101,24 @@ def _card(pynvml: Any, handle: Any) -> tuple[Gpu, int]:
     return gpu, _held(pynvml, handle)
 
 
-def _held(pynvml: Any, handle: Any) -> int:
-    """MiB that other processes hold; a process whose memory the driver does not tell counts as none."""
+def _held(pynvml: Any, handle: Any) -> dict[int, int]:
+    """MiB by the id of each other process; one whose memory the driver does not tell counts as none."""
     processes = [
         *_try(pynvml.nvmlDeviceGetComputeRunningProcesses, handle, default=[]),
         *_try(pynvml.nvmlDeviceGetGraphicsRunningProcesses, handle, default=[]),
     ]
-    others = {process.pid: process.usedGpuMemory or 0 for process in processes if process.pid != os.getpid()}
-    return int(sum(others.values()) // MIB)
+    return {one.pid: (one.usedGpuMemory or 0) // MIB for one in processes if one.pid != os.getpid()}
+
+
+def _program(pid: int) -> str:
+    """The program's name as the system's own tools show it; outside a container it may not be known."""
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        return "a training of this app" if "jobs.worker" in process.cmdline() else process.name()
+    except psutil.Error:
+        return f"a program (process {pid})"
 
 
 def _try(function: Any, *arguments: Any, default: Any) -> Any:

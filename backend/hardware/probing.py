@@ -70,7 +70,7 @@ def probe(workspace_root: Path) -> Probe:
         disk_free_mib=disk_free(workspace_root),
         hosted=hosted,
     )
-    problems += [_held(gpu, held) for gpu, held in found.held.items() if held >= _HELD_MIB]
+    problems += _held_problems(found.held)
     problems += [build] if build else []
     return Probe(hardware=hardware, sentences=tuple(sentences(hardware)), problems=tuple(problems))
 
@@ -169,12 +169,23 @@ def _card_sentence(gpu: Gpu) -> str:
     return f"{gpu.name}: {free} of its {total} of memory is free.{number}"
 
 
-def _held(gpu: str, mib: int) -> MachineProblem:
-    return MachineProblem(
-        what=f"Other programs hold {gib(mib)} of the memory of {gpu}.",
-        why="A training can use only what is free.",
-        next="Close programs that use the graphics card, such as games, other notebooks or chat models.",
-    )
+def _held_problems(held: list[cards.Holder]) -> list[MachineProblem]:
+    """A sentence for each card of which others hold more than a little, naming the programs, the largest first."""
+    problems = []
+    for card in dict.fromkeys(holder.card for holder in held):
+        holders = sorted((one for one in held if one.card == card and one.mib), key=lambda one: -one.mib)
+        total = sum(holder.mib for holder in holders)
+        if total < _HELD_MIB:
+            continue
+        named = ", ".join(f"{holder.program} {gib(holder.mib)}" for holder in holders[:3])
+        problems.append(
+            MachineProblem(
+                what=f"Other programs hold {gib(total)} of the memory of {card}: {named}.",
+                why="A training can use only what is free.",
+                next="Close what you can spare, such as games, other notebooks or chat models, then look again.",
+            )
+        )
+    return problems
 
 
 def _hosted() -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 from statistics import mean
 
@@ -14,7 +15,7 @@ from backend.estimate import Plan, Rates, architecture, estimate
 from backend.estimate.allocator import MIB, Allocator
 from backend.estimate.memory import memory
 from backend.estimate.speed import from_speed, published, step_seconds
-from backend.specs import Gpu, Hardware
+from backend.specs import ALL_LINEAR, Gpu, Hardware
 from tests.benchmarks.memory_estimate import T4, error, family, measured_rows, plan_of, published_errors
 
 ROWS = measured_rows()
@@ -190,3 +191,39 @@ def test_bad_description_of_a_model_is_told(tmp_path: Path, text: str) -> None:
     with pytest.raises(BadInput) as told:
         architecture.read(path)
     assert "model.json" in told.value.what
+
+
+SHALLOW = [
+    catalogue.find(name).architecture.model_copy(update={"num_layers": 5, "num_params": 0})
+    for name in ("SmolLM2-135M-Instruct", "gemma-3-270m-it", "Qwen2.5-0.5B-Instruct", "Llama-3.2-1B-Instruct")
+]
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_more_of_anything_never_needs_less(seed: int) -> None:
+    """Whatever the other settings are: more rows, longer rows or a higher rank need as much memory or more."""
+    draw = random.Random(seed)
+    hardware = draw.choice([CARD, T4, Hardware(), Hardware(unified_memory=True)])
+    on_card = hardware.gpus != ()
+    plan = Plan(
+        method=draw.choice(["lora", "qlora", "full"]),
+        rank=draw.choice([4, 16, 64]),
+        targets=draw.choice([("q_proj", "v_proj"), ALL_LINEAR]),
+        batch=draw.choice([1, 3, 16]),
+        max_tokens=draw.choice([64, 700, 2048, 8192]),
+        precision=draw.choice(["bf16", "fp32", *(["fp16"] if on_card else [])]),
+        attention=draw.choice(["eager", "sdpa", *(["flash_attention_2"] if on_card else [])]),
+        checkpointing=draw.random() < 0.5,
+        optimizer=draw.choice(["adamw", *(["adamw_8bit"] if on_card else [])]),
+        double_quant=draw.random() < 0.5,
+        fp32_norms=draw.random() < 0.5,
+        full_logits=draw.random() < 0.5,
+        learned_share=draw.choice([1.0, 0.3]),
+    )
+    shape = draw.choice(SHALLOW)
+    needed = memory(shape, plan, hardware)
+    assert min(needed.parts.values()) >= 0
+    assert needed.parts["fragmentation"] < needed.total_mib / 2
+    for name in ("batch", "max_tokens", "rank"):
+        more = memory(shape, plan.model_copy(update={name: 2 * getattr(plan, name)}), hardware)
+        assert more.total_mib >= 0.999 * needed.total_mib, name

@@ -16,6 +16,7 @@ from backend.hardware import container, load_hardware, probe, torch_build
 from backend.specs import Hardware
 
 MIB = 1 << 20
+GONE = 2**22 + 1  # above what the system gives to processes
 T4 = {"name": "Tesla T4", "total": 15360, "free": 15000, "capability": (7, 5), "held": {}}
 AMPERE = {"name": b"NVIDIA GeForce RTX 3090", "total": 24576, "free": 24000, "capability": (8, 6), "held": {}}
 
@@ -108,12 +109,26 @@ def test_two_cards_are_both_found(with_cards: Any, tmp_path: Path) -> None:
 
 
 def test_card_held_by_another_program_is_told(with_cards: Any, tmp_path: Path) -> None:
-    with_cards([{**AMPERE, "free": 4000, "held": {4321: 20000, 4322: None}}])
+    with_cards([{**AMPERE, "free": 4000, "held": {GONE: 20000, GONE + 1: None}}])
     found = probe(tmp_path)
     assert found.hardware.gpus[0].memory_free_mib == 4000
     assert [problem.what for problem in found.problems] == [
-        "Other programs hold 19.5 GB of the memory of NVIDIA GeForce RTX 3090."
+        f"Other programs hold 19.5 GB of the memory of NVIDIA GeForce RTX 3090: a program (process {GONE}) 19.5 GB."
     ]
+
+
+def test_programs_that_hold_a_card_are_named_the_largest_first(
+    with_cards: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs = {7: ("ollama", ["ollama", "serve"]), 8: ("python", ["python", "-m", "jobs.worker", "id"])}
+    monkeypatch.setattr(
+        "psutil.Process",
+        lambda pid: SimpleNamespace(name=lambda: programs[pid][0], cmdline=lambda: programs[pid][1]),
+    )
+    with_cards([{**AMPERE, "held": {8: 2048, 7: 9216}}, {**T4, "held": {7: 100}}])
+    problems = probe(tmp_path).problems
+    assert len(problems) == 1, "a little on the second card is nothing to tell"
+    assert problems[0].what.endswith(": ollama 9.0 GB, a training of this app 2.0 GB.")
 
 
 def test_turing_is_told_from_ampere(with_cards: Any, tmp_path: Path) -> None:

@@ -113,6 +113,9 @@ class FakeServices:
         hardware = Hardware(gpus=(gpu,), cpu=Cpu(cores=8), **memory)
         return Probe(hardware=hardware, sentences=tuple(sentences(hardware)))
 
+    def look_again(self) -> None:
+        pass
+
     def recommendation(self, task: str = "", data_id: str = "", model_id: str = "") -> Recommendation:
         why = "The smallest model that handles your longest example and already knows how to chat."
         needs = {"Llama-3.2-1B-Instruct": 3100.0, "Llama-3.2-3B-Instruct": 10300.0, "gemma-2-9b-it": 22000.0}

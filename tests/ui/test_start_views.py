@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
 
 from backend import catalogue
-from backend.hardware import Probe, load_hardware
+from backend.hardware import Probe, container, load_hardware, probe, torch_build
 from backend.recommend import recommend
 from backend.specs import Gpu, Hardware, MachineProblem
+from tests.backend.test_hardware import AMPERE, T4, NVMLErrorLibraryNotFound, driver
 from tests.ui.fake_services import FakeServices
 from ui import present, start_views
 from ui.languages import LANGUAGES
@@ -67,6 +72,60 @@ def test_a_second_card_and_what_is_wrong_are_told() -> None:
     hardware = Hardware(gpus=(Gpu(name="RTX", memory_total_mib=8192, memory_free_mib=8000),))
     told = start_views.machine_card(Probe(hardware=hardware, problems=(wrong,)))
     assert "Run: pip install torch" in told
+
+
+def drawn(tmp_path: Path) -> str:
+    return start_views.machine_card(probe(tmp_path))
+
+
+class TestProbe:
+    """What the driver and the installation say, as it stands on the page (`driver` stands in for NVML)."""
+
+    @pytest.fixture(autouse=True)
+    def plain(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(torch_build, "built_for", lambda: "13.0")
+
+    def install(self, monkeypatch: pytest.MonkeyPatch, *cards: Any, **options: Any) -> None:
+        monkeypatch.setitem(sys.modules, "pynvml", driver(list(cards), **options))
+
+    def test_broken_driver(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        self.install(monkeypatch, AMPERE, broken="nvmlInit")
+        told = drawn(tmp_path)
+        assert "The driver of the graphics card does not answer" in told
+        assert "Restart the computer" in told
+        assert "Unknown Error" in told
+
+    def test_no_card(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        self.install(monkeypatch, broken="nvmlInit", error=NVMLErrorLibraryNotFound)
+        assert "the processor does the work" in drawn(tmp_path)
+        assert "alert" not in drawn(tmp_path)
+
+    def test_two_cards(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        self.install(monkeypatch, T4, AMPERE)
+        told = drawn(tmp_path)
+        assert "free on the card of 15.0 GB" in told
+        assert "free on the card of 24.0 GB" in told
+        assert "Tesla T4" in told
+
+    def test_card_that_another_program_holds(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        self.install(monkeypatch, {**AMPERE, "free": 4000, "held": {os.getppid(): 20000}})
+        told = drawn(tmp_path)
+        assert "Other programs hold 19.5 GB of the memory of NVIDIA GeForce RTX 3090" in told
+        assert psutil.Process(os.getppid()).name() in told
+        assert 'data-do="look"' in told
+
+    def test_torch_without_cuda(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        self.install(monkeypatch, AMPERE)
+        monkeypatch.setattr(torch_build, "built_for", lambda: "")
+        assert "pip install --force-reinstall torch" in drawn(tmp_path)
+
+    def test_limits_of_a_container(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        self.install(monkeypatch, broken="nvmlInit", error=NVMLErrorLibraryNotFound)
+        monkeypatch.setattr(container, "memory", lambda: container.Limit(3 << 30, 1 << 30))
+        monkeypatch.setattr(container, "cores", lambda: 1)
+        told = drawn(tmp_path)
+        assert re.search(r"2\.0 GB</dd><dt>memory free of 3\.0 GB", told)
+        assert "processor core<" in told
 
 
 def test_every_language_has_a_name() -> None:
