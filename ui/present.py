@@ -55,6 +55,11 @@ def number(value: float) -> str:
     return f"{value:,.0f}"
 
 
+def decimal(value: float) -> str:
+    """A small number without an exponent: 5e-05 -> "0.00005"."""
+    return f"{value:.12f}".rstrip("0").rstrip(".")
+
+
 def memory_parts(parts: Mapping[str, float]) -> list[tuple[str, float]]:
     """An estimate's parts (MiB) gathered under plain words; parts without one come last, as they are."""
     gathered = [(words, sum(parts.get(name, 0) for name in names)) for words, names in MEMORY.items()]

@@ -124,6 +124,7 @@ def _plan_lines(ahead: Plan) -> list[tuple[str, str, str]]:
         term += f", rank {settings.lora_rank}, alpha {settings.lora_alpha}"
     at_once, readings = settings.per_device_train_batch_size, settings.gradient_accumulation_steps
     length = f"{present.number(ahead.learned_tokens)} tokens to learn, {present.number(ahead.longest)} in the longest"
+    rate = present.decimal(settings.learning_rate)
     best = "the best version is kept (early stopping)" if settings.early_stopping else ""
     return [
         ("Model", ahead.model_name, ""),
@@ -131,7 +132,11 @@ def _plan_lines(ahead: Plan) -> list[tuple[str, str, str]]:
         *([("Learns", *GOALS[settings.trainer])] if ahead.pairs or settings.trainer == "dpo" else []),
         ("Trained", what, term),
         ("Examples per correction", str(settings.effective_batch), f"effective batch, {at_once} x {readings}"),
-        ("Size of each correction", f"{settings.learning_rate:g}", f"learning rate, {settings.lr_scheduler_type}"),
+        (
+            "Size of each correction",
+            present.decimal(settings.learning_rate),
+            f"learning rate, {settings.lr_scheduler_type}",
+        ),
         ("Tests on the way", present.count(ahead.evaluations, "test"), best),
     ]
 

@@ -56,7 +56,8 @@ class Tokens:
     @property
     def sentence(self) -> str:
         """What becomes of long documents, "" when there are none."""
-        return self.limits.sentence(self.documents, self.pieces)
+        conversations = len(self.lengths) - self.documents  # each is one piece
+        return self.limits.sentence(self.documents, self.pieces - conversations)
 
 
 def find(

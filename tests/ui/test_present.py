@@ -75,3 +75,8 @@ def test_memory_parts_are_gathered_and_none_is_lost() -> None:
     parts = {"weights": 256.0, "quantisation scales": 4.0, "optimizer": 20.0, "something new": 3.0, "programs": 0.0}
     shown = present.memory_parts(parts)
     assert shown == [("the model", 260.0), ("what is trained", 20.0), ("something new", 3.0)]
+
+
+@pytest.mark.parametrize(("value", "text"), [(5e-05, "0.00005"), (0.0005, "0.0005"), (1e-3, "0.001"), (1.0, "1")])
+def test_small_numbers_are_written_out(value: float, text: str) -> None:
+    assert present.decimal(value) == text

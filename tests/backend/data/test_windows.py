@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from backend.data.checks_tokens import Tokens
+from backend.data.measure import Measure
 from backend.data.rows import Row
 from backend.data.windows import Lengths, spans
 from backend.encoded import Encoded
@@ -59,6 +61,13 @@ def test_the_overlap_is_at_most_half_a_window_and_the_sentence_says_it() -> None
         "3 documents become 17 pieces of at most 64 tokens, each beginning with the last 32 of the one before."
     )
     assert Lengths().sentence(3, 3) == ""
+
+
+def test_conversations_are_not_counted_as_documents() -> None:
+    tokens = Tokens()
+    for number in (1, 2):
+        tokens.add(Row(number, number), Measure(10, ((2, 10),)))
+    assert tokens.sentence == ""
 
 
 @pytest.mark.parametrize(("size", "overlap"), [(10, 10), (10, 11), (0, 0), (10, -1)])
