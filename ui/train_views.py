@@ -132,11 +132,7 @@ def _plan_lines(ahead: Plan) -> list[tuple[str, str, str]]:
         *([("Learns", *GOALS[settings.trainer])] if ahead.pairs or settings.trainer == "dpo" else []),
         ("Trained", what, term),
         ("Examples per correction", str(settings.effective_batch), f"effective batch, {at_once} x {readings}"),
-        (
-            "Size of each correction",
-            present.decimal(settings.learning_rate),
-            f"learning rate, {settings.lr_scheduler_type}",
-        ),
+        ("Size of each correction", rate, f"learning rate, {settings.lr_scheduler_type}"),
         ("Tests on the way", present.count(ahead.evaluations, "test"), best),
     ]
 
