@@ -138,7 +138,7 @@ def train(options: argparse.Namespace, workspace: Workspace) -> Answer:
 def resume(options: argparse.Namespace, workspace: Workspace) -> Answer:
     services = Services(workspace)
     told = services.runner.events(options.run).position
-    services.runner.resume(options.run)
+    services.resume(options.run)
     return ended(services, follow(services, options.run, told))
 
 

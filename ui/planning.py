@@ -17,8 +17,10 @@ from backend.errors import ApprenticeError
 from backend.estimate import Estimate, Rates, estimate, plan_from, time
 from backend.specs import Hardware, RunSpec, Trainer, TrainSettings
 from backend.tailor import precision_for
+from backend.training.refusals import disk_needed
 from backend.training.schedule import schedule
 from jobs.models import Job
+from ui import present
 from ui.help_text import SETTINGS
 from ui.records import Curve, DataFiles, DataState, Plan, Preview, RunLine
 
@@ -60,7 +62,7 @@ def plan(
         have_mib=needed.fit.has_mib,
         notes=tuple(filter(None, [tokens.sentence if tokens else ""])),
         pairs=pairs(brought),
-        blocked=blocked(brought, why_not, needed, settings),
+        blocked=blocked(brought, why_not, needed, settings) or no_room(entry, settings, hardware),
     )
 
 
@@ -133,6 +135,17 @@ def blocked(brought: Brought, why_not: str, needed: Estimate, settings: TrainSet
             "again on the first tab."
         )
     return ""
+
+
+def no_room(entry: Entry, settings: TrainSettings, hardware: Hardware) -> str:
+    """Why the disk is too small for the run's saved states and its result, "" when it is not."""
+    needed = disk_needed(entry.architecture, settings) / (1 << 20)
+    if needed <= hardware.disk_free_mib:
+        return ""
+    return (
+        f"Its saved states and its result need up to {present.size(needed)} on the disk (computed), and "
+        f"{present.size(hardware.disk_free_mib)} are free. Delete what you no longer need."
+    )
 
 
 def data_state(brought: Brought) -> DataState:

@@ -67,7 +67,7 @@ def build(services: Any, kept: Kept) -> RunsTab:
             if choice.run_id == run_id:
                 choice = choice.but(run_id="")
         elif do == "resume":
-            services.runner.resume(run_id)
+            services.resume(run_id)
         elif do == "compare":
             choice = choice.but(beside="" if choice.beside == run_id else run_id)
         return {**kept.keep(before, choice), **tab.show(choice)}

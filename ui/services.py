@@ -24,6 +24,7 @@ from backend.settings import Workspace, child
 from backend.specs import Hardware, RunSpec, Trainer, TrainSettings
 from backend.tailor import Data, Tailored, tailor
 from backend.template import Tokeniser
+from backend.training import refusals
 from backend.training.result import folder_of
 from jobs.models import Job, State
 from jobs.runner import Runner
@@ -295,7 +296,10 @@ class Services:
         )
 
     def start_training(self, data_id: str, model_id: str, settings: TrainSettings, name: str = "") -> str:
-        """Queues a run and gives its id. Raises BadInput naming the first row at fault; then nothing starts."""
+        """Queues a run and gives its id.
+
+        Raises BadInput naming the first row at fault, TrainingFailed or NotEnough; then nothing starts.
+        """
         if self.simulated:
             raise BadInput(SIMULATED, "", "Open the page without --hardware to train.")
         model_id = self._chosen(model_id)
@@ -306,7 +310,9 @@ class Services:
             raise BadInput("Training can't begin with these examples.", brought.blocked, "Mend them first.")
         name = name[:100] or planning.run_name(brought.name)
         parts = planning.parts(brought, settings)
+        refusals.must_have_template(tokeniser, any(row.messages for row in brought.rows))
         prepared = prepare.prepare_run(brought.rows, brought.original.source, parts, tokeniser, model, settings, name)
+        refusals.before_start(prepared, self.workspace.runs, catalogue.find(model_id).architecture)
         held_out = samples.held_out_of(brought, parts)
 
         def write(folder: Path) -> None:
@@ -314,6 +320,13 @@ class Services:
             prepared.write(folder)
 
         return self.runner.submit("train", prepared.spec.model_dump(mode="json"), name, prepare=write)
+
+    def resume(self, run_id: str) -> None:
+        """Queues a run again. Raises RunProblem in a wrong state, and what `refusals.before_resume` raises."""
+        job = self.runner.job(run_id)
+        if job.kind == "train" and job.state.can_resume:
+            refusals.before_resume(self.runner.folder(run_id), self.spec(run_id))
+        self.runner.resume(run_id)
 
     def spec(self, run_id: str) -> RunSpec:
         """All that defines a run. Raises RunProblem when it is none of our trainings."""

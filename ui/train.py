@@ -201,7 +201,7 @@ def build(services: Any, kept: Kept) -> TrainTab:
     @handler
     def go_on(given: Given) -> Updates:
         choice = kept.choice(given)
-        services.runner.resume(choice.run_id)
+        services.resume(choice.run_id)
         return tab.show(choice)
 
     @handler

@@ -12,6 +12,7 @@
     preference.py   the loss on pairs of a better and a worse answer (DPO)
     learner.py      one step, one validation, and what to do when memory runs short
     trainer.py      TRL's SFTTrainer, driven by the parts above
+    refusals.py     what a run is refused for before a process starts
     rescue.py       what a run does without when memory runs out, and the settings as they are used
     practice.py     what happens after each step: events, tests, checkpoints, early stopping
     history.py      what a run has reached so far

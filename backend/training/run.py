@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from backend.errors import TrainingFailed
 from backend.model_folder import context_length
 from backend.models import located
 from backend.rows_on_disk import TokenRow, read_rows
@@ -27,6 +26,7 @@ from backend.training import (
 from backend.training.collate import Collator, needs_mask
 from backend.training.learner import Learner
 from backend.training.practice import TESTED_ROWS, Practice, Work
+from backend.training.refusals import must_be_learnable
 from backend.training.resume import tell
 from backend.training.schedule import schedule
 from backend.training.sharing import with_sharing
@@ -92,7 +92,7 @@ def set_up(
     """A run, its trainer and its model, ready for the first step. Raises TrainingFailed, MissingPart, BadSetting."""
     settings = spec.settings
     longest = max((row.longest for row in [*train, *validation]), default=0)
-    refuse(train, longest, context_length(spec.model.path))
+    must_be_learnable(train, longest, context_length(spec.model.path))
     plan = schedule(len(train), len(validation), settings)
     tokeniser = Tokeniser.load(spec.model.path)
 
@@ -112,22 +112,6 @@ def set_up(
     fused_lora.fuse(net)
     learner.collator = with_sharing(collator, net, train, settings, place)
     return practice, engine, net
-
-
-def refuse(rows: Sequence[TokenRow], longest: int, limit: int) -> None:
-    """Raises TrainingFailed when `rows` have nothing to learn, or the longest is over the model's limit (tokens)."""
-    if not any(row.learned for row in rows):
-        raise TrainingFailed(
-            "There is nothing to learn in these examples.",
-            "No token in them is an answer." if rows else "There are no examples.",
-            "Look at the preview in the data tab: what is learned is coloured there.",
-        )
-    if longest > limit:
-        raise TrainingFailed(
-            "An example is longer than this model can read.",
-            f"It has {longest} tokens, and the model reads at most {limit}.",
-            f"Set max_length to {limit} or less, or choose a model with a longer context.",
-        )
 
 
 def spread(rows: Sequence[TokenRow], count: int) -> list[TokenRow]:

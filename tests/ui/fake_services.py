@@ -362,6 +362,9 @@ class FakeServices:
             for one in self.runner.known.values()
         ]
 
+    def resume(self, run_id: str) -> None:
+        self.runner.resume(run_id)
+
     def delete(self, run_id: str) -> None:
         del self.runner.known[run_id]
 

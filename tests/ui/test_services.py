@@ -5,13 +5,16 @@ from __future__ import annotations
 import inspect
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from backend.errors import BadInput, RunProblem
+from backend.errors import ApprenticeError, BadInput, RunProblem
+from backend.hardware import Probe
 from backend.rows_on_disk import read_rows
 from backend.settings import SAMPLES, Workspace
 from backend.specs import Gpu, Hardware, TrainSettings
+from backend.training import refusals
 from jobs.models import Failure, State
 from jobs.store import JobFolder
 from tests.ui.fake_services import FakeServices
@@ -132,3 +135,36 @@ def test_on_a_simulated_machine_everything_is_shown_and_nothing_trained(services
     assert "only simulated" in simulated.plan(data_id, "", TrainSettings()).blocked
     with pytest.raises(BadInput, match="only simulated"):
         simulated.start_training(data_id, "", TrainSettings())
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"max_length": 16_384}, "longer than this model"),
+        ({"max_steps": 0}, "nothing to do"),
+        ({}, "not enough room"),
+    ],
+)
+def test_a_training_that_can_not_work_is_refused_and_leaves_nothing(
+    services: Services, monkeypatch: pytest.MonkeyPatch, settings: dict[str, int], words: str
+) -> None:
+    """An answer longer than the model's context, no step to do, and a disk with 65 MiB free."""
+    long = json.dumps([{"role": "user", "content": "Count."}, {"role": "assistant", "content": "one two " * 5000}])
+    data_id = services.shelf.add_text(
+        "\n".join(f'{{"messages": {long.replace("Count.", f"Count {i}.")}}}' for i in range(3))
+    )
+    if not settings:
+        data_id = services.add_data(SAMPLES / "orders.jsonl", "orders.jsonl")
+        monkeypatch.setattr(refusals.shutil, "disk_usage", lambda _: SimpleNamespace(free=65 << 20))
+    with pytest.raises(ApprenticeError, match=words):
+        services.start_training(data_id, "", TrainSettings(**settings, validation_fraction=0))
+    assert services.runner.jobs() == []
+    assert list(services.workspace.runs.iterdir()) == []
+
+
+def test_a_plan_says_that_the_disk_is_too_full(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    data_id = services.add_data(SAMPLES / "orders.jsonl", "orders.jsonl")
+    assert services.plan(data_id, "", TrainSettings()).blocked == ""
+    full = services.hardware().hardware.model_copy(update={"disk_free_mib": 65})
+    monkeypatch.setattr(services, "hardware", lambda: Probe.of(full))
+    assert "on the disk (computed)" in services.plan(data_id, "", TrainSettings()).blocked
