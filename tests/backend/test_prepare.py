@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tokenizers import Tokenizer
 
-from backend.data.brought import Brought, examine
+from backend.data.brought import About, Brought, examine
 from backend.data.load import load, load_text
 from backend.data.measure import Measurer
 from backend.data.rows import DataSet, Row
@@ -35,7 +35,7 @@ def stories(count: int) -> list[str]:
 
 def brought_for(texts: list[str], model: Path, settings: TrainSettings) -> Brought:
     dataset = load_text("\n".join(json.dumps({"text": text}) for text in texts))
-    return examine("", "stories", dataset, Measurer(Tokeniser.load(model)), Lengths.of(settings), {})
+    return examine("", About("stories"), dataset, Measurer(Tokeniser.load(model)), Lengths.of(settings))
 
 
 def trained_rows(brought: Brought, model: Path, settings: TrainSettings, run: Path) -> list[list[list[int]]]:
@@ -115,7 +115,8 @@ def test_the_trainer_receives_what_the_preview_shows_and_the_counts_say(
     tokeniser = Tokeniser.load(embedded_model) if name == EMBEDDED else tokeniser_for(name, embedded_model)[0]
     settings = TrainSettings(max_length=90)
     some = replace(sample_rows, rows=sample_rows.rows[::every])
-    brought = examine("", "samples", some, Measurer(tokeniser), Lengths.of(settings), {"answer_vanishes": "all"})
+    about = About("samples", accepted={"answer_vanishes": "all"})
+    brought = examine("", about, some, Measurer(tokeniser), Lengths.of(settings))
     parts, reference = brought.parts(0.1, 0), ModelRef(id="m", path=embedded_model)
     prepare_run(brought.rows, sample_rows.source, parts, tokeniser, reference, settings, "r").write(tmp_path)
     train, validation = read_rows(tmp_path)
