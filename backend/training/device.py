@@ -7,7 +7,7 @@ import sys
 import time
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from backend.errors import BadSetting
 from backend.specs import Precision, TrainSettings
@@ -22,16 +22,23 @@ _POLITE = 10  # niceness: the page and other programs come first
 
 @dataclass(frozen=True)
 class Device:
-    """kind: "cuda", "mps" or "cpu". precision: of the arithmetic; the trainable weights are always float32."""
+    """kind: "cuda", "mps" or "cpu". precision: of the arithmetic; the trainable weights are always float32.
+
+    four_bit: of the arithmetic with 4-bit weights, "" for the same.
+    """
 
     kind: str
     precision: Precision
+    four_bit: Precision | Literal[""] = ""
 
     @property
     def dtype(self) -> torch.dtype:
-        import torch
 
-        return {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}[self.precision]
+        return _dtype(self.precision)
+
+    @property
+    def four_bit_dtype(self) -> torch.dtype:
+        return _dtype(self.four_bit or self.precision)
 
     def autocast(self) -> AbstractContextManager[object]:
         """Within it, matrix products take `dtype`; the float32 trainable weights are cast once a forward pass."""
@@ -99,9 +106,9 @@ def choose(settings: TrainSettings) -> Device:
             "There is no graphics card, and processors do not calculate in fp16.",
             "Set precision to auto.",
         )
-    if settings.precision != "auto":
-        return Device("cpu", settings.precision)
-    return Device("cpu", "bf16" if bf16_speed() > _FASTER else "fp32")
+    chosen = settings.precision
+    precision: Precision = ("bf16" if bf16_speed() > _FASTER else "fp32") if chosen == "auto" else chosen
+    return Device("cpu", precision, _four_bit(precision) if settings.method == "qlora" else "")
 
 
 def bf16_speed() -> float:
@@ -122,6 +129,42 @@ def seconds_of_product(dtype: torch.dtype, budget: float = 0.2) -> float:
         left @ right
         best = min(best, time.perf_counter() - start)
     return best
+
+
+def seconds_of_four_bit(compute: torch.dtype) -> float:
+    """Seconds of one product with a 4-bit matrix and its gradient, computed in `compute`; the best of three.
+
+    Some builds of bitsandbytes are ten times slower in bf16 on a processor, so this is measured, not assumed.
+    """
+    import torch
+    from bitsandbytes.nn import Linear4bit
+
+    layer = Linear4bit(576, 1536, bias=False, compute_dtype=compute, quant_type="nf4").to("cpu")
+    best = float("inf")
+    for _ in range(3):
+        given = torch.ones(256, 576, dtype=compute, requires_grad=True)
+        start = time.perf_counter()
+        layer(given).sum().backward()
+        best = min(best, time.perf_counter() - start)
+    return best
+
+
+def _four_bit(precision: Precision) -> Precision:
+    """float32 where 4-bit weights are multiplied faster in it; as `precision` without bitsandbytes."""
+    import importlib.util
+
+    import torch
+
+    if importlib.util.find_spec("bitsandbytes") is None:
+        return precision
+    faster = seconds_of_four_bit(torch.float32) < seconds_of_four_bit(_dtype(precision))
+    return "fp32" if faster else precision
+
+
+def _dtype(precision: Precision) -> torch.dtype:
+    import torch
+
+    return {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}[precision]
 
 
 def _wanted(settings: TrainSettings, best: Precision) -> Precision:

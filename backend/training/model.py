@@ -66,36 +66,13 @@ def four_bit(device: Device) -> Any:
             "The package bitsandbytes is not installed, or there is none for this system.",
             "Choose the method lora, or install it with: pip install bitsandbytes",
         )
-    compute = device.dtype
-    if device.kind == "cpu" and seconds_of_four_bit(torch.float32) < seconds_of_four_bit(compute):
-        compute = torch.float32
     return BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=compute,
+        bnb_4bit_compute_dtype=device.four_bit_dtype,
         bnb_4bit_quant_storage=torch.uint8,
     )
-
-
-def seconds_of_four_bit(compute: torch.dtype) -> float:
-    """Seconds of one product with a 4-bit matrix and its gradient, computed in `compute`; the best of three.
-
-    Some builds of bitsandbytes are ten times slower in bf16 on a processor, so this is measured, not assumed.
-    """
-    import time
-
-    import torch
-    from bitsandbytes.nn import Linear4bit
-
-    layer = Linear4bit(576, 1536, bias=False, compute_dtype=compute, quant_type="nf4").to("cpu")
-    best = float("inf")
-    for _ in range(3):
-        given = torch.ones(256, 576, dtype=compute, requires_grad=True)
-        start = time.perf_counter()
-        layer(given).sum().backward()
-        best = min(best, time.perf_counter() - start)
-    return best
 
 
 def attach(model: Any, settings: TrainSettings) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +12,14 @@ from backend.errors import TrainingFailed
 from backend.model_folder import TOKENISER_FILES
 from backend.prepare import versions
 from backend.saving import replace_text
-from backend.training import checkpoints
+from backend.specs import TrainSettings
+from backend.training import checkpoints, device
+from backend.training.device import Device
 
 if TYPE_CHECKING:
     from backend.training.practice import Work
 
+DEVICE = "device.json"  # in the run's folder: what it is trained on, and in which precision
 BASE = "base.json"  # in the run's folder: the model's files as the run began
 _TRAINING = ("torch", "transformers", "trl", "peft")  # whose versions may change what is learned
 _WHOLE_UP_TO = 1 << 30  # bytes of a file that are hashed; of a larger one as many, evenly spread
@@ -39,6 +43,20 @@ def checkpoint_of(work: Work, base: Path) -> Path | None:
         _must_be_same(work.folder / BASE, now)
     replace_text(work.folder / BASE, json.dumps(now, indent=1))
     return found.newest
+
+
+def device_for(run_folder: Path, settings: TrainSettings) -> Device:
+    """The device to train on, in the precision that the run's first attempt chose by measuring: another one may
+    measure otherwise on a busy machine, and would not learn exactly the same. Raises BadSetting, OSError."""
+    place, noted = device.choose(settings), run_folder / DEVICE
+    try:
+        before = Device(**json.loads(noted.read_text("utf-8")))
+    except (OSError, ValueError, TypeError):
+        before = place
+    if before.kind == place.kind and settings.precision in ("auto", before.precision):
+        place = replace(before, four_bit=before.four_bit or place.four_bit)
+    replace_text(noted, json.dumps(asdict(place)))
+    return place
 
 
 def base_files(base: Path) -> dict[str, dict[str, Any]]:

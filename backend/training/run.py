@@ -97,7 +97,7 @@ def set_up(
     tokeniser = Tokeniser.load(spec.model.path)
 
     context.progress("Loading the model")
-    place = device.choose(settings)
+    place = resume.device_for(context.folder, settings)
     net = model.build(spec.model.path, spec.model.id, settings, place, longest)
     collator = Collator(tokeniser.pad_id, place.kind, settings.packing, needs_mask(net.config))
 
