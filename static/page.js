@@ -89,10 +89,10 @@
 
   // A fold that was open stays open when its card is drawn again, and the keyboard stays where it was pressed.
   const folds = new Map();
-  document.addEventListener('toggle', (event) => {
-    const key = event.target.dataset && event.target.dataset.key;
-    if (key && event.target.isConnected) folds.set(key, event.target.open);
-  }, true);
+  document.addEventListener('click', (event) => {
+    const fold = event.target.closest('details[data-key] > summary')?.parentElement;
+    if (fold) folds.set(fold.dataset.key, !fold.open);
+  });
   let last = '';
   document.addEventListener('click', (event) => {
     const button = event.target.closest('button[data-do]');

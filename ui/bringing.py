@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from backend.data.background import Watch, Work, Works
+from backend.data.background import Work, Works
 from backend.data.brought import Brought
-from backend.data.shelf import Shelf
+from backend.data.shelf import AS_FOUND, Shelf
 from backend.data.windows import Lengths
 from backend.settings import new_id
 from backend.template import Tokeniser
 from ui.records import Reading
 
+REMEMBERED = 16  # of what was brought, to be read once more in another way
 SOON = 0.8  # seconds that the page waits, so that a small file needs no second look
 
 
@@ -23,6 +26,7 @@ class Bringing:
     def __init__(self, shelf: Shelf) -> None:
         self._shelf = shelf
         self._works = Works()
+        self._adds: OrderedDict[str, tuple[str, Callable[..., str]]] = OrderedDict()
 
     def close(self) -> None:
         """Cancels what is being read."""
@@ -30,17 +34,28 @@ class Bringing:
 
     def file(self, path: Path, name: str, tokeniser: Tokeniser | None) -> str:
         """Begins to bring a file and gives the id that its examples will have."""
-        return self._begin(name, tokeniser, lambda watch, data_id: self._shelf.add(path, name, watch, data_id))
+        return self._begin(name, tokeniser, partial(self._shelf.add, path, name))
 
     def text(self, text: str, name: str, tokeniser: Tokeniser | None) -> str:
         """Begins to bring pasted or typed text."""
-        return self._begin(name, tokeniser, lambda watch, data_id: self._shelf.add_text(text, name, watch, data_id))
+        return self._begin(name, tokeniser, partial(self._shelf.add_text, text, name))
 
-    def _begin(self, name: str, tokeniser: Tokeniser | None, add: Callable[[Watch, str], str]) -> str:
+    def _begin(self, name: str, tokeniser: Tokeniser | None, add: Callable[..., str]) -> str:
         data_id = new_id()
+        self._adds[data_id] = name, add
+        while len(self._adds) > REMEMBERED:
+            self._adds.popitem(last=False)
+        self.once_more(data_id, AS_FOUND, tokeniser)
+        return data_id
+
+    def once_more(self, data_id: str, how: Mapping[str, Any], tokeniser: Tokeniser | None) -> None:
+        """Begins to bring what `file` or `text` was given, read as `how` says. Does nothing when that is long ago."""
+        name, add = self._adds.get(data_id, ("", None))
+        if add is None:
+            return
 
         def bring(work: Work) -> None:
-            add(work, data_id)
+            add(work, data_id, how)
             try:
                 self._shelf.open(data_id, tokeniser, watch=work)
             except BaseException:
@@ -48,7 +63,6 @@ class Bringing:
                 raise
 
         self._works.begin(data_id, name, bring).wait(SOON)
-        return data_id
 
     def again(self, data_id: str, how: Mapping[str, Any], tokeniser: Tokeniser | None) -> None:
         """Begins to read a data set in another way. When that fails, it stays as it was."""

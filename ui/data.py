@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -27,6 +28,8 @@ class DataTab:
     reading: gr.HTML
     found: gr.Column
     summary: gr.HTML
+    own_test: gr.UploadButton
+    tested: gr.HTML
     how: gr.HTML
     problems: gr.HTML
     preview: Preview
@@ -36,8 +39,16 @@ class DataTab:
 
     @property
     def outputs(self) -> list[Any]:
-        drawings = [self.line, self.reading, self.found, self.summary, self.how, self.problems, self.download]
-        return [*drawings, *self.bring.outputs, *self.preview.outputs, self.forward, self.reason]
+        drawings = [self.line, self.reading, self.found, self.summary, self.tested, self.how, self.problems]
+        return [
+            *drawings,
+            self.own_test,
+            self.download,
+            *self.bring.outputs,
+            *self.preview.outputs,
+            self.forward,
+            self.reason,
+        ]
 
     def show(self, choice: Choice, files: DataFiles | None = None) -> Updates:
         bringing = bool(choice.reading_id)
@@ -75,6 +86,8 @@ class DataTab:
             self.line: data_views.guide(data),
             self.found: gr.update(visible=True),
             self.summary: data_views.summary(data, self.services.longest_read(choice)),
+            self.own_test: None,
+            self.tested: data_views.tested(data),
             self.how: data_how.card(data),
             self.problems: data_problems.card(data),
             self.download: data_views.download(data, files),
@@ -96,6 +109,9 @@ def build(services: Any, kept: Kept) -> DataTab:
     reading = pressable(elem_id="reading")
     with gr.Column(visible=False) as found:
         summary = drawn()
+        with gr.Row(elem_classes="actions"):
+            own_test = gr.UploadButton("I have a test file", size="md", min_width=0, scale=0, elem_id="own-test")
+            tested = pressable(elem_classes="reason")
         how = pressable()
         problems = pressable()
         preview = data_preview.build(services)
@@ -104,7 +120,8 @@ def build(services: Any, kept: Kept) -> DataTab:
         forward = primary("Go on to training", interactive=False, elem_id="to-train")
         reason = drawn(elem_classes="reason")
 
-    tab = DataTab(services, line, bring, reading, found, summary, how, problems, preview, download, forward, reason)
+    seen = (summary, own_test, tested, how, problems, preview, download)
+    tab = DataTab(services, line, bring, reading, found, *seen, forward, reason)
     everything = [*kept.outputs, *tab.outputs]
 
     def taken(given: Given, reading_id: str) -> Updates:
@@ -121,14 +138,21 @@ def build(services: Any, kept: Kept) -> DataTab:
         """Any button of the tab's drawn parts."""
         before, (do, value) = kept.choice(given), pressed(event)
         choice = _done(services, before, do, value)
-        if do in ("look", "cancel", "dismiss"):
-            return {**kept.keep(before, choice), **tab.show(choice)}
+        if do == "look":
+            return {**kept.keep(before, choice), **preview.show(choice)}
         files = services.data_files(choice.data_id, choice.model_id) if do == "files" else None
         choice = services.known(choice)
         return {**kept.keep(before, choice), **tab.show(choice, files)}
 
-    for part in (reading, how, problems, download):
-        part.click(act, kept.inputs(), everything, **LISTEN)
+    @handler
+    def take_test(given: Given) -> Updates:
+        choice, path = kept.choice(given), Path(given[own_test])
+        services.set_validation(choice.data_id, path, path.name)
+        return tab.show(choice)
+
+    own_test.upload(take_test, kept.inputs(own_test), tab.outputs, **LISTEN)
+    for part in (reading, tested, how, problems, download):
+        part.click(act, kept.inputs(), everything, trigger_mode="multiple", **LISTEN)  # no press is lost
     return tab
 
 
@@ -153,6 +177,10 @@ def _done(services: Any, choice: Choice, do: str, value: str) -> Choice:
         how = data_how.sent(value, services.data(data_id, choice.model_id)) if do == "how" else {}
         services.read_again(data_id, how, choice.model_id)
         return choice.but(reading_id=data_id)
+    elif do == "columns":
+        services.bring_again(choice.reading_id, data_how.sent_columns(value), choice.model_id)
+    elif do == "clear-test":
+        services.clear_validation(data_id)
     elif do == "cancel":
         services.cancel_reading(choice)
         return choice.but(reading_id="")

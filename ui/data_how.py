@@ -172,17 +172,25 @@ def _form(data: DataState) -> str:
     sheets = source.details.get("sheets", "").split("/")
     if len(sheets) > 1:
         parts.append(_select("Sheet", "sheet", [(s, s) for s in sheets], source.details.get("sheet", "")))
-    shapes = [(name, shape.title) for name, shape in SHAPES.items()]
-    parts.append(_select("Read each row as (shape)", "shape", shapes, source.shape))
-    columns = list(dict.fromkeys([*source.mapping.values(), *(c for c in source.ignored if "message." not in c)]))
-    fields = "".join(_fields(name, columns[:COLUMNS], data) for name in SHAPES) if columns else ""
+    columns = [*source.mapping.values(), *(c for c in source.ignored if "message." not in c)]
+    return _choosing("how", "".join(parts), columns, source.shape, source.mapping)
+
+
+def asking(columns: Sequence[str]) -> str:
+    """Asks which column is which, where nobody could tell."""
+    return _choosing("columns", "", columns, "question_answer", {})
+
+
+def _choosing(do: str, more: str, columns: Iterable[str], shape: str, mapping: dict[str, str]) -> str:
+    shapes = _select("Read each row as (shape)", "shape", [(n, s.title) for n, s in SHAPES.items()], shape)
+    known = list(dict.fromkeys(columns))[:COLUMNS]
+    fields = "".join(_fields(name, known, mapping if name == shape else {}) for name in SHAPES) if known else ""
     send = '<button type="submit" class="btn firm">Read it this way</button>'
-    return f'<form class="how" data-send="how"><div class="choose">{"".join(parts)}</div>{fields}{send}</form>'
+    return f'<form class="how" data-send="{do}"><div class="choose">{more}{shapes}</div>{fields}{send}</form>'
 
 
-def _fields(shape: str, columns: Sequence[str], data: DataState) -> str:
+def _fields(shape: str, columns: Sequence[str], mapping: dict[str, str]) -> str:
     """Which column is which, for one shape; the style sheet shows those of the shape that is chosen."""
-    mapping = data.source.mapping if data.source.shape == shape else {}
     needed = {group[0] for group in SHAPES[shape].required}
     parts = [
         _select(
@@ -208,10 +216,7 @@ def _select(label: str, name: str, choices: Iterable[tuple[str, str]], chosen: s
 def sent(value: str, data: DataState) -> dict[str, Any]:
     """What the form says, as fields of ReadOptions; what is as it was found is left to the content. The text comes
     from the browser: only known encodings and delimiters count, and the reader checks shape, sheet and columns."""
-    try:
-        form = {str(k): v for k, v in json.loads(value).items() if isinstance(v, str)}
-    except (ValueError, AttributeError):
-        return dict(data.about.how)
+    form = _said(value)
     how: dict[str, Any] = {}
     if form.get("encoding") in ENCODINGS:
         how["encoding"] = form["encoding"]
@@ -219,13 +224,30 @@ def sent(value: str, data: DataState) -> dict[str, Any]:
         how["delimiter"] = form["delimiter"]
     if form.get("sheet") and (form["sheet"] != data.source.details.get("sheet") or "sheet" in data.about.how):
         how["sheet"] = form["sheet"]
-    shape = form.get("shape", "")
-    if shape in SHAPES:
-        mapping = {f: form[f"{shape}.{f}"] for f in SHAPES[shape].fields if form.get(f"{shape}.{f}")}
-        said = "shape" in data.about.how
-        if said or shape != data.source.shape or mapping != data.source.mapping:
-            how |= {"shape": shape, **({"mapping": mapping} if mapping else {})}
+    chosen, source = sent_columns(value), data.source
+    if "shape" in data.about.how or (chosen.get("shape"), chosen.get("mapping", {})) != (
+        source.shape,
+        source.mapping,
+    ):
+        how |= chosen
     return how
+
+
+def sent_columns(value: str) -> dict[str, Any]:
+    """What the form says about the shape and its columns."""
+    form = _said(value)
+    shape = form.get("shape", "")
+    if shape not in SHAPES:
+        return {}
+    mapping = {f: form[f"{shape}.{f}"] for f in SHAPES[shape].fields if form.get(f"{shape}.{f}")}
+    return {"shape": shape, **({"mapping": mapping} if mapping else {})}
+
+
+def _said(value: str) -> dict[str, str]:
+    try:
+        return {str(k): v for k, v in json.loads(value).items() if isinstance(v, str)}
+    except (ValueError, AttributeError):
+        return {}
 
 
 def changes(changed: Sequence[Change], shown: int = SHOWN) -> str:

@@ -37,7 +37,7 @@ class Preview:
     def show(self, choice: Choice) -> Updates:
         data = self.services.data(choice.data_id, choice.model_id)
         total = max(1, data.report.rows)
-        shown: Updates = {self.row: gr.update(value=choice.row, label=f"Example, of {total:,} in the file")}
+        shown: Updates = {self.row: gr.update(value=choice.row, label=f"Example, of {total:,}")}
         try:
             preview = self.services.preview(choice.data_id, choice.row, choice.model_id)
         except BadInput as error:

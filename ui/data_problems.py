@@ -55,7 +55,8 @@ def _kind(found: Sequence[Problem], data: DataState, groups: str) -> str:
     left = [p for p in rows if data.about.leaves(p)]
     waiting = len(rows) - len(mended) - len(left)
     fix = LEAVE_OUT if unread else first.fix
-    head = _badge(first, len(rows), waiting, len(mended), len(left), unread)
+    done = "left out" if unread or first.fix.startswith("Leave this row out") else "mended"
+    head = _badge(first, len(rows), waiting, len(mended), len(left), done)
     actions = [cards.text(fix, "fix")]
     if waiting and (unread or first.kind in FIXABLE):
         words = "Do this for all" if waiting == len(rows) else f"Do this for the other {present.number(waiting)}"
@@ -66,7 +67,7 @@ def _kind(found: Sequence[Problem], data: DataState, groups: str) -> str:
         actions.append(cards.button("Undo", "undo", first.kind, label=f"Undo: {title(first.kind)}"))
     notes = []
     if mended and len(mended) < len(rows):
-        notes.append(f"{present.count(len(mended), 'example')} {'left out' if unread else 'mended'}.")
+        notes.append(f"{present.count(len(mended), 'example')} {done}.")
     if left:
         notes.append(f"{present.count(len(left), 'example')} left as is.")
         notes += ["Training can't begin with such an example."] if first.severity == "error" else []
@@ -86,7 +87,7 @@ def _item(kind: str, head: str, actions: str, detail: str) -> str:
     )
 
 
-def _badge(first: Problem, rows: int, waiting: int, mended: int, left: int, unread: bool) -> str:
+def _badge(first: Problem, rows: int, waiting: int, mended: int, left: int, done: str) -> str:
     if not rows:
         return cards.badge("the file, to know", "warn")
     if waiting:
@@ -94,7 +95,7 @@ def _badge(first: Problem, rows: int, waiting: int, mended: int, left: int, unre
         words = f"{present.count(waiting, 'example')}, {'must be mended' if must else 'to know'}"
         return cards.badge(words, "bad" if must else "warn")
     if mended:
-        return cards.badge(f"{present.count(mended, 'example')} {'left out' if unread else 'mended'}")
+        return cards.badge(f"{present.count(mended, 'example')} {done}")
     return cards.badge(f"{present.count(left, 'example')} left as is", "calm")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 
+from backend.data.plan import NoExamples
 from backend.data.shapes import SHAPES
 from backend.encoded import Piece
 from ui import cards, data_how, lengths, messages, present
@@ -45,6 +46,8 @@ def reading(now: Reading | None, bringing: bool) -> str:
         return ""
     if now.error is not None:
         alert = messages.error_alert(now.error)
+        if isinstance(now.error, NoExamples) and now.error.columns:
+            alert += data_how.asking(now.error.columns)
         close = cards.button("Close", "dismiss", label="Close this message")
         return cards.card(f"{present.shorten(now.name, 60)} was not read", alert, aside=close)
     percent = present.percent(now.fraction, 1.0)
@@ -74,6 +77,16 @@ def summary(data: DataState, limit: int | None) -> str:
     return cards.card(title, cards.facts(numbers), cards.text(small, "small"), drawn, lead=data.split)
 
 
+def tested(data: DataState) -> str:
+    """The file of the person's own to test with, or what is done without one."""
+    report = data.report.validation
+    if report is None:
+        return cards.text("Without one, some of your examples are kept back to test it.", "small")
+    usable = f"{present.number(report.usable)} of its {present.count(report.rows, 'example')} can be used."
+    remove = cards.button("Remove the test file", "clear-test")
+    return f'<div class="actions">{cards.text(f"Tested with {data.test_name}: {usable}", "small")}{remove}</div>'
+
+
 def download(data: DataState, files: DataFiles | None) -> str:
     """The way to take the examples away as they now are, with the list of what was changed."""
     changed = f"{present.count(data.changed, 'example')} changed, {present.number(data.left_out)} left out."
@@ -82,11 +95,11 @@ def download(data: DataState, files: DataFiles | None) -> str:
         make = cards.button("Make the files", "files", label="Make files of the cleaned examples")
         return cards.card("Take your cleaned examples with you", lead=lead, aside=make)
     links = "".join(
-        f'<a class="btn firm" href="{link(path)}" download="{escape(name)}">{escape(words)} '
-        f"<span>{escape(name)}</span></a>"
-        for path, name, words in (
-            (files.clean, files.name, f"Download {present.count(data.rows, 'example')}"),
-            (files.log, files.log_name, f"Download the list of {present.count(files.changes, 'change')}"),
+        f'<a class="btn firm" href="{link(path)}" download="{escape(path.name)}">Download {escape(words)} '
+        f"<span>{escape(path.name)}</span></a>"
+        for path, words in (
+            (files.clean, present.count(data.rows, "example")),
+            (files.log, f"the list of {present.count(files.changes, 'change')}"),
         )
     )
     return cards.card("Take your cleaned examples with you", f'<div class="files">{links}</div>', lead=lead)

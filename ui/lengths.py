@@ -14,26 +14,28 @@ def histogram(lengths: Sequence[int], limit: int | None = None) -> str:
     """Bars over lengths in tokens. limit: the most that the model is given, drawn as a line where it lies inside."""
     if not lengths:
         return ""
-    longest = max(lengths)
-    step = max(1, -(-longest // BARS))
-    counts = [0] * (longest // step + 1)
+    shortest, longest = min(lengths), max(lengths)
+    begin = 0 if 2 * shortest < longest else shortest  # lengths that are much alike are shown apart
+    step = max(1, -(-(longest - begin) // BARS))
+    counts = [0] * ((longest - begin) // step + 1)
     for length in lengths:
-        counts[length // step] += 1
-    most, end = max(counts), step * len(counts)
+        counts[(length - begin) // step] += 1
+    most, end = max(counts), begin + step * len(counts)
     bars = "".join(
         f'<rect x="{at + 0.06:.2f}" width=".88" y="{100 - high:.1f}" height="{high:.1f}"/>'
         for at, count in enumerate(counts)
         if count and (high := max(2.0, 100 * count / most))
     )
     line, cut = "", ""
-    if limit and limit < end:
-        line = f'<i class="limit" style="left:{100 * limit / end:.1f}%"></i>'
-        cut = f" Beyond {present.number(limit)}, the line, an example is cut."
+    if limit and limit < longest:
+        at = 100 * max(0, limit - begin) / (end - begin)
+        line = f'<i class="limit" style="left:{at:.1f}%"></i>'
+        cut = f" Beyond {present.number(limit)}, the line, a conversation is cut and a document divided."
     said = sentence(lengths) + cut
     return (
         f'<figure class="lengths"><div><svg viewBox="0 0 {len(counts)} 100" preserveAspectRatio="none" role="img" '
         f'aria-label="{escape(said)}">{bars}</svg>{line}</div>'
-        f'<p aria-hidden="true"><span>0</span><span>{present.count(end, "token")}</span></p>'
+        f'<p aria-hidden="true"><span>{present.number(begin)}</span><span>{present.number(longest)} tokens</span></p>'
         f"<figcaption>{escape(said)}</figcaption></figure>"
     )
 

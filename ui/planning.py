@@ -176,9 +176,7 @@ def data_files(brought: Brought, folder: Path) -> DataFiles:
     folder.mkdir(parents=True, exist_ok=True)
     clean = folder / "examples.jsonl"
     log = write(brought.fixed, clean)
-    stem = Path(brought.name).stem[:60] or "examples"
-    changes = len(brought.fixed.changes)
-    return DataFiles(clean, log, f"{stem}.clean.jsonl", f"{stem}.changes.jsonl", changes)
+    return DataFiles(clean, log, len(brought.fixed.changes))
 
 
 def shortened(preview: Preview) -> Preview:

@@ -84,12 +84,10 @@ class Preview:
 
 @dataclass(frozen=True)
 class DataFiles:
-    """The mended examples as a file, the list of changes as another, and what a browser shall call them."""
+    """The mended examples as a file, and the list of changes as another."""
 
     clean: Path
     log: Path
-    name: str
-    log_name: str
     changes: int
 
 

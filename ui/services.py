@@ -204,9 +204,13 @@ class Services:
     def bring_table(self, rows: list[list[str]], model_id: str = "") -> str:
         return self._bringing.text(samples.table_as_lines(rows), "Typed examples", self.tokeniser(model_id))
 
-    def read_again(self, data_id: str, how: dict[str, str | dict[str, str]], model_id: str = "") -> None:
+    def read_again(self, data_id: str, how: dict[str, Any], model_id: str = "") -> None:
         """Begins to read a data set as `how` says (fields of ReadOptions; {}: as found)."""
         self._bringing.again(data_id, how, self.tokeniser(model_id))
+
+    def bring_again(self, reading_id: str, how: dict[str, Any], model_id: str = "") -> None:
+        """Begins once more to bring what could not be read, now as `how` says."""
+        self._bringing.once_more(reading_id, how, self.tokeniser(model_id))
 
     def reading(self, choice: Choice) -> Reading | None:
         """How far the examples are that are being read or looked at now, or why they could not be read."""
@@ -497,7 +501,10 @@ class Services:
 
     def _chosen_now(self, data_id: str) -> dict[str, Any]:
         """What changes when these examples are read; nothing when reading them was cancelled."""
-        return {"data_id": data_id, "run_id": "", "row": 1} if self.shelf.has(data_id) else {}
+        if not self.shelf.has(data_id):
+            return {}
+        rows = self.shelf.original(data_id).rows
+        return {"data_id": data_id, "run_id": "", "row": rows[0].row if rows else 1}
 
     def opened(self, choice: Choice, run_id: str) -> Choice:
         """The browser's choice with another run opened."""

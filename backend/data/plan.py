@@ -17,6 +17,14 @@ from backend.errors import BadInput
 _SIGNATURES = 1_000  # sets of columns whose mapping is remembered
 
 
+class NoExamples(BadInput):
+    """The rows can be read, but nobody can tell which column is what. columns: their names."""
+
+    def __init__(self, what: str, why: str = "", next: str = "", columns: tuple[str, ...] = ()) -> None:  # noqa: A002
+        super().__init__(what, why, next)
+        self.columns = columns
+
+
 @dataclass
 class Plan:
     """How the rows of one file are converted, and what was seen on the way.
@@ -108,18 +116,25 @@ def make_plan(sample: Sequence[Record], options: ReadOptions) -> Plan:
         for found in matches:
             if found.shape == shape:
                 mapping.update({name: c for name, c in found.mapping.items() if name not in mapping})
-        return Plan(shape, mapping, lenient=_is_lenient(records, shape, mapping))
+        first = next(line for line, value in sample if _shape_of(value) == shape)
+        return Plan(shape, mapping, lenient=_is_lenient(records, shape, mapping), _first_lines={shape: first})
     if guessed is None:
         columns = dict.fromkeys(column for record in records for column in record)
-        raise BadInput(
+        raise NoExamples(
             "No examples were found in this file.",
             "Its columns are: " + excerpt(", ".join(columns), width=300) + "."
             if columns
             else "Its rows have no named columns.",
             "An example is a conversation (messages), or a question with its answer. "
             "If these are here under other names, say which column is which.",
+            tuple(columns),
         )
     return Plan(guessed[0], guessed[1], fixed=True, guessed=True)
+
+
+def _shape_of(value: Any) -> str:
+    found = match(value) if isinstance(value, dict) and value else None
+    return found.shape if found else ""
 
 
 def _wanted(records: list[dict[str, Any]], options: ReadOptions) -> Plan:
@@ -150,10 +165,11 @@ def _wanted(records: list[dict[str, Any]], options: ReadOptions) -> Plan:
             found["prompt"] = asked["asked"]
         mapping = found
     if not complete(shape, mapping):
-        raise BadInput(
+        raise NoExamples(
             f"The columns for {SHAPES[shape].title} are not all here.",
             "It needs " + " and ".join(" or ".join(group) for group in SHAPES[shape].required) + ".",
             f"Say which column is which; the columns are: {excerpt(', '.join(columns), width=300)}.",
+            tuple(columns),
         )
     return Plan(shape, mapping, fixed=True, lenient=shape == "sharegpt" or _is_lenient(records, shape, mapping))
 

@@ -32,6 +32,7 @@ from backend.settings import child, new_id
 from backend.template import Tokeniser
 
 ABOUT_SYSTEM = ("system_inconsistent", *EVERYWHERE)  # fixes of which one excludes the others
+AS_FOUND: dict[str, Any] = {}  # how a file is read when nobody said anything
 _ROWS_HELD, _SETS_HELD = 300_000, 6  # kept in memory, the newest whatever its size
 
 
@@ -55,30 +56,40 @@ class Shelf:
         self._lock = threading.RLock()  # held for moments only: never while a file is read or checked
         self._reading: dict[str, threading.Lock] = {}
 
-    def add(self, path: Path, name: str, watch: Watch = NOBODY, data_id: str = "") -> str:
+    def add(
+        self, path: Path, name: str, watch: Watch = NOBODY, data_id: str = "", how: Mapping[str, Any] = AS_FOUND
+    ) -> str:
         """Keeps a copy of the file and gives its id: `data_id` if that is given, else the same file again, not yet
-        mended, gets the same id. Raises BadInput when it is no data set, Cancelled when `watch` says so; then nothing
-        is kept."""
-        return self._add(name, lambda target: shutil.copyfile(path, target), watch, data_id)
+        mended, gets the same id. how: as in `read_again`. Raises BadInput when it is no data set, Cancelled when
+        `watch` says so; then nothing is kept."""
+        return self._add(name, lambda target: shutil.copyfile(path, target), watch, data_id, how)
 
-    def add_text(self, text: str, name: str = "Pasted text", watch: Watch = NOBODY, data_id: str = "") -> str:
-        """Keeps pasted text as a data set. Raises like `add`."""
-        return self._add(
-            name, lambda target: target.write_bytes(text.encode("utf-8", "surrogatepass")), watch, data_id
-        )
+    def add_text(
+        self,
+        text: str,
+        name: str = "Pasted text",
+        watch: Watch = NOBODY,
+        data_id: str = "",
+        how: Mapping[str, Any] = AS_FOUND,
+    ) -> str:
+        """Keeps pasted text as a data set. Arguments and errors as for `add`."""
+        written = text.encode("utf-8", "surrogatepass")
+        return self._add(name, lambda target: target.write_bytes(written), watch, data_id, how)
 
-    def _add(self, name: str, write: Callable[[Path], Any], watch: Watch, data_id: str) -> str:
+    def _add(
+        self, name: str, write: Callable[[Path], Any], watch: Watch, data_id: str, how: Mapping[str, Any]
+    ) -> str:
         new = data_id or new_id()
         folder = child(self._root, new)
         try:
             folder.mkdir()
             write(folder / "source")
-            dataset = _load(folder, name, {}, watch)
+            dataset = _load(folder, name, how, watch)
             same = "" if data_id else self._same(folder / "source", name, dataset.source.sha256)
             if same:
                 shutil.rmtree(folder, ignore_errors=True)
                 return same
-            self._keep(new, About(name))
+            self._keep(new, About(name, how=dict(how)))
         except OSError as error:
             shutil.rmtree(folder, ignore_errors=True)
             raise WorkspaceProblem(
@@ -89,7 +100,7 @@ class Shelf:
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-        self._hold(self._read, (new, "{}"), dataset, dataset)
+        self._hold(self._read, (new, _written(how)), dataset, dataset)
         return new
 
     def _same(self, source: Path, name: str, sha256: str) -> str:
@@ -209,14 +220,16 @@ class Shelf:
             return self._measurers[key]
 
     def accept(self, data_id: str, kind: str, rows: Chosen) -> None:
-        """Accepts the fix of one kind of problem, for all rows or for more rows."""
+        """Accepts the fix of one kind of problem, for more rows, or for all but single ones that were refused."""
         about = self.about(data_id)
         if kind not in FIXABLE and kind not in {p.kind for p in unread(self.original(data_id))}:
             raise BadInput("This can't be mended here.", "", "Change the file, then bring it again.")
         accepted = _with(about.accepted, kind, rows)
         if kind in ABOUT_SYSTEM:  # these exclude each other
             accepted = {k: v for k, v in accepted.items() if k == kind or k not in ABOUT_SYSTEM}
-        self._change(data_id, accepted=accepted, refused=_without(about.refused, kind, rows))
+        keeps = rows == "all" and about.refused.get(kind) != "all"
+        refused = about.refused if keeps else _without(about.refused, kind, rows)
+        self._change(data_id, accepted=accepted, refused=refused)
 
     def refuse(self, data_id: str, kind: str, rows: Chosen = "all") -> None:
         """Leaves the rows with this kind of problem as they are, and notes that this is meant."""

@@ -169,6 +169,9 @@ class FakeServices:
     def read_again(self, data_id: str, how: dict[str, Any], model_id: str = "") -> None:
         pass
 
+    def bring_again(self, reading_id: str, how: dict[str, Any], model_id: str = "") -> None:
+        pass
+
     def reading(self, choice: Choice) -> Reading | None:
         return None
 
@@ -183,7 +186,7 @@ class FakeServices:
 
     def data_files(self, data_id: str, model_id: str = "") -> DataFiles:
         here = Path("/tmp/examples.jsonl")
-        return DataFiles(here, here, "orders.clean.jsonl", "orders.changes.jsonl", 3)
+        return DataFiles(here, here, 3)
 
     def step(self, data_id: str, row: int, way: int, model_id: str = "") -> int:
         return max(1, row + way)

@@ -47,7 +47,7 @@ DRAWN = {
     "before and after": lambda: data_how.changes([Change(1, 1, EVIL, EVIL, f"a {EVIL}", f"b {EVIL}")]),
     "reading": lambda: data_views.reading(Reading(EVIL, EVIL, 0.5, evil_data().original), True),
     "reading failed": lambda: data_views.reading(Reading(EVIL, "", 0.5, error=BadInput(EVIL, EVIL, EVIL)), True),
-    "files": lambda: data_views.download(data(), DataFiles(Path(EVIL), Path(EVIL), EVIL, EVIL, 2)),
+    "files": lambda: data_views.download(data(), DataFiles(Path("<img src=x>"), Path("<img src=x>"), 2)),
     "hits": lambda: data_views.hits(Hits(2, 1, 1), EVIL),
     "samples while training": lambda: train_views.samples(
         [{"step": 1, "prompt": [{"role": "user", "content": EVIL}], "answer": EVIL, "expected": EVIL}] * 2
@@ -99,13 +99,13 @@ def test_each_kind_of_problem_is_listed_once_with_its_rows_and_its_fix() -> None
 
 def test_what_was_mended_can_be_taken_back() -> None:
     html = data_problems.card(data(empty_answer="all", duplicate=[40]))
-    assert "2 examples mended" in html
+    assert "2 examples left out" in html
     assert 'data-do="undo" data-value="empty_answer"' in html
     assert 'data-do="accept" data-value="empty_answer:18"' not in html, "what is mended is not offered again"
 
 
 def test_a_kind_mended_for_one_row_only_says_so() -> None:
-    assert "1 example mended" in data_problems.card(data(empty_answer=[18]))
+    assert "1 example left out" in data_problems.card(data(empty_answer=[18]))
     assert 'data-value="empty_answer:51"' in data_problems.card(data(empty_answer=[18]))
 
 

@@ -65,3 +65,76 @@ def test_a_deleted_data_set_is_gone_and_no_other(shelf: Shelf, file: Path, tmp_p
     for late in (shelf.remove, lambda one: shelf.open(one, None)):
         with pytest.raises(BadInput, match="no longer here"):
             late(gone)
+
+
+TABLE = "Frage;Antwort\n" + "".join(f"Wie groß ist {i}?;Größe Nummer {i}.\n" for i in range(30))
+
+
+def test_how_a_file_is_read_can_be_changed_and_taken_back(shelf: Shelf, tmp_path: Path) -> None:
+    file = tmp_path / "table.csv"
+    file.write_bytes(TABLE.encode("cp1252"))
+    data_id = shelf.add(file, "table.csv")
+    found = shelf.original(data_id)
+    shelf.accept(data_id, "duplicate", "all")
+    how = {"encoding": "mac-roman", "shape": "question_answer", "mapping": {"question": "Antwort", "answer": "Frage"}}
+    shelf.read_again(data_id, how)
+    changed = Shelf(tmp_path / "datasets").open(data_id, None)  # also after a restart
+    assert changed.dataset.rows[0].messages[1]["content"].startswith("Wie gro")
+    assert "ß" not in changed.dataset.rows[0].messages[1]["content"]
+    assert changed.about.accepted == {}, "what was accepted was said of other rows"
+    shelf.read_again(data_id, {})
+    assert shelf.original(data_id).rows == found.rows
+
+
+def test_a_way_to_read_that_fails_changes_nothing(shelf: Shelf, file: Path) -> None:
+    data_id = shelf.add(file, "orders.jsonl")
+    before = shelf.open(data_id, None)
+    for how in ({"encoding": "no-such"}, {"shape": "alpaca"}, {"mapping": {"question": "no", "answer": "such"}}):
+        with pytest.raises(BadInput):
+            shelf.read_again(data_id, how)
+    assert shelf.open(data_id, None) is before
+
+
+def test_a_row_that_is_left_as_is_stays_when_all_are_mended(shelf: Shelf, tmp_path: Path) -> None:
+    file = tmp_path / "copies.jsonl"
+    file.write_text("".join(ROW % (f"where is {word}", f"{word} is here") for word in ("a", "a", "a", "b")))
+    data_id = shelf.add(file, "copies.jsonl")
+    shelf.refuse(data_id, "duplicate", [3])
+    shelf.accept(data_id, "duplicate", "all")
+    assert [row.row for row in shelf.open(data_id, None).dataset.rows] == [1, 3, 4]
+    shelf.accept(data_id, "duplicate", [3])
+    assert [row.row for row in shelf.open(data_id, None).dataset.rows] == [1, 4]
+    shelf.refuse(data_id, "duplicate")
+    assert len(shelf.open(data_id, None).dataset.rows) == 4
+    shelf.accept(data_id, "duplicate", "all")
+    assert [row.row for row in shelf.open(data_id, None).dataset.rows] == [1, 4]
+    shelf.undo(data_id, "duplicate")
+    assert len(shelf.open(data_id, None).dataset.rows) == 4
+
+
+def test_leaving_out_one_row_that_can_not_be_read_is_no_word_about_the_others(shelf: Shelf, tmp_path: Path) -> None:
+    file = tmp_path / "broken.jsonl"
+    file.write_text("".join(ROW % (f"what is {i}", f"it is {i}") for i in range(12)) + "{broken\n{broken too\n")
+    data_id = shelf.add(file, "broken.jsonl")
+    shelf.accept(data_id, "bad_json", [13])
+    assert "Row 14" in shelf.open(data_id, None).blocked
+    shelf.accept(data_id, "bad_json", [14])
+    assert shelf.open(data_id, None).blocked == ""
+
+
+def test_fixes_of_the_system_message_take_each_others_place(shelf: Shelf, file: Path) -> None:
+    data_id = shelf.add(file, "orders.jsonl")
+    shelf.accept(data_id, "remove_system", "all")
+    shelf.accept(data_id, "add_system", "all")
+    assert shelf.open(data_id, None).about.accepted == {"add_system": "all"}
+
+
+def test_what_a_fix_would_change_is_known_before(shelf: Shelf, tmp_path: Path) -> None:
+    file = tmp_path / "faults.jsonl"
+    faulty = ROW % ("may I call +49 170 5551234 then", "yes you may") + ROW % ("empty one", "")
+    file.write_text("".join(ROW % (f"what is {i}", f"it is {i}") for i in range(12)) + faulty)
+    trials = shelf.open(shelf.add(file, "faults.jsonl"), None).trials
+    (phone,) = trials["personal_phone"]
+    assert (phone.row, phone.after) == (13, "user: may I call [phone] then?")
+    (empty,) = trials["empty_answer"]
+    assert (empty.row, empty.after) == (14, "")

@@ -1,0 +1,93 @@
+"""A faulty table in a real browser, over the real services: what is wrong is seen, mended, left, taken back and taken
+along, and training can begin."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend.settings import HOME_VARIABLE, Workspace
+from tests.browser.conftest import free_port, served
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def page_of(workspace_with_model: Workspace, tmp_path: Path) -> Iterator[str]:
+    port = free_port()
+    command = [sys.executable, "app.py", "serve", "--no-browser", "--port", str(port)]
+    with served(command, port, tmp_path / "serve.txt", {HOME_VARIABLE: str(workspace_with_model.root)}) as url:
+        yield url
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    """Thirty rows in Windows-1252 under columns of its own; row 8 has no answer, row 14 is a copy, 25 an address."""
+    things = "Lampe Stuhl Kessel Decke Kanne Spiegel Uhr Korb Regal Besen".split()  # noqa: SIM905
+    rows = [
+        (f"Bestellung {5000 + i}: {thing} zu spät?", f"Schöne Grüße, Ihr {thing} kommt in {i + 2} Tagen.")
+        for i, thing in enumerate(things * 3)
+    ]
+    rows[7] = rows[7][0], ""
+    rows[13] = rows[2]
+    rows[24] = f"{rows[24][0]} jane.roe@example.org", rows[24][1]
+    lines = ["Kundenfrage;Unsere Antwort", *(f"{asked};{said}" for asked, said in rows)]
+    path = tmp_path / "table.csv"
+    path.write_bytes("\n".join(lines).encode("cp1252"))
+    return path
+
+
+def test_a_faulty_table_is_mended_taken_along_and_trained_on(
+    open_page: Callable[..., Any], page_of: str, table: Path
+) -> None:
+    page = open_page(page_of)
+    page.click("#tab-data-button")
+    page.set_input_files("#upload input[type=file]", table)
+
+    page.get_by_role("heading", name="Is this right?").wait_for()
+    assert page.locator(".before-after .is").first.inner_text().count("Schöne Grüße") == 1
+    while (right := page.get_by_role("button", name="That is right")).count():
+        left = right.count()
+        right.first.click()
+        page.wait_for_function(f"document.querySelectorAll('.ask').length < {left}")
+
+    empty, copies, address = (
+        page.locator(f"[data-kind={kind}]") for kind in ("empty_answer", "duplicate", "personal_email")
+    )
+    assert page.locator("#to-train").is_disabled()
+    empty.get_by_role("button", name="Do this for all").click()
+    page.wait_for_selector("#to-train:not([disabled])")
+    copies.get_by_text("Look at the 1 group").click()
+    assert copies.locator(".groups").inner_text().count("Kessel") > 1
+    copies.get_by_role("button", name="Do this for all").click()
+    copies.get_by_text("1 example left out").wait_for()
+    assert copies.locator(".groups").is_visible(), "what was open stays open"
+    address.get_by_role("button", name="Leave as is").first.click()
+    address.get_by_text("left as is").first.wait_for()
+    page.get_by_role("heading", name="28 examples, ready").wait_for()
+    copies.get_by_role("button", name="Undo").click()
+    page.get_by_role("heading", name="29 examples, ready").wait_for()
+
+    page.locator("#row-search").locator("input, textarea").fill("JANE.ROE")
+    page.click("#search-on")
+    page.get_by_text("1 example with “JANE.ROE”.").wait_for()
+    assert page.locator("#row-number input").input_value() == "25"
+    assert "jane.roe" in page.locator("#preview .tokens").inner_text()
+
+    page.get_by_role("button", name="Make files of the cleaned examples").click()
+    taken = []
+    for link in ("Download 29 examples", "Download the list of 1 change"):
+        with page.expect_download() as download:
+            page.get_by_role("link", name=link).click()
+        taken.append([json.loads(line) for line in Path(download.value.path()).read_text("utf-8").splitlines()])
+    assert len(taken[0]) == 29
+    assert [(change["row"], change["kind"]) for change in taken[1]] == [(8, "empty_answer")]
+
+    page.click("#to-train")
+    page.get_by_role("heading", name="What is about to happen").wait_for()
+    page.wait_for_selector("#start-training:not([disabled])")

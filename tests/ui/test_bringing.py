@@ -1,0 +1,173 @@
+"""Bringing examples as the page does it: in the background, without one visitor disturbing another."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from backend.errors import BadInput
+from backend.settings import Workspace
+from tests.ui.test_layout import tabs
+from ui import bringing, data_how
+from ui.choice import Choice
+from ui.data import _done
+from ui.services import Services
+
+ROW = '{"messages": [{"role": "user", "content": "what is %d?"}, {"role": "assistant", "content": "number %d"}]}\n'
+PATIENCE = 60.0  # seconds, for a computer that is busy
+
+
+@pytest.fixture
+def services(tmp_path: Path) -> Iterator[Services]:
+    made = Services(Workspace.open(tmp_path / "workspace"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "mine.jsonl"
+    path.write_text("".join(ROW % (i, i) for i in range(30)))
+    return path
+
+
+def read(services: Services, choice: Choice) -> Choice:
+    """The choice once what it waits for is read."""
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        known = services.known(choice)
+        now = services.reading(known)
+        if not known.reading_id or (now and now.error):
+            return known
+        time.sleep(0.02)
+    raise AssertionError("it was never read")
+
+
+def test_what_was_brought_becomes_the_chosen_examples(services: Services, file: Path) -> None:
+    before = Choice(run_id="", row=9)
+    choice = read(services, before.but(reading_id=services.bring(file, "mine.jsonl")))
+    assert (choice.reading_id, choice.row) == ("", 1)
+    assert services.data(choice.data_id).rows == 30
+
+
+def test_a_file_that_can_not_be_read_says_so_and_the_old_examples_stay(services: Services, file: Path) -> None:
+    old = services.add_data(file, "mine.jsonl")
+    photo = file.with_name("photo.png")
+    photo.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(500))
+    choice = read(services, Choice(data_id=old, reading_id=services.bring(photo, "photo.png")))
+    tab = tabs(services)["data"]
+    shown = tab.show(choice)
+    assert "photo.png was not read" in shown[tab.reading]
+    assert "This file is a picture." in shown[tab.reading]
+    assert "30 examples, ready" in shown[tab.summary]
+    closed = _done(services, choice, "dismiss", "")
+    assert tab.show(closed)[tab.reading] == ""
+    assert {folder.name for folder in services.workspace.datasets.iterdir()} == {old}
+
+
+def test_cancelling_keeps_nothing_and_changes_nothing(
+    services: Services, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bringing, "SOON", 0.0)
+    old = services.add_data(file, "mine.jsonl")
+    big = file.with_name("big.jsonl")
+    big.write_text("".join(ROW % (i, i) for i in range(60_000)))
+    choice = Choice(data_id=old, reading_id=services.bring(big, "big.jsonl"))
+    services.cancel_reading(choice)
+    assert read(services, choice).data_id == old
+    assert {folder.name for folder in services.workspace.datasets.iterdir()} == {old}
+
+
+def test_two_visitors_who_bring_the_same_file_mend_each_their_own(services: Services, file: Path) -> None:
+    with file.open("a") as more:
+        more.write(ROW.replace("number %d", "") % 31)
+    one, other = (read(services, Choice(reading_id=services.bring(file, "mine.jsonl"))) for _ in range(2))
+    assert one.data_id != other.data_id
+    services.accept(one.data_id, "empty_answer", "all")
+    assert services.data(one.data_id).blocked == ""
+    assert services.data(other.data_id).blocked
+
+
+def test_columns_that_nobody_can_tell_are_asked_for(services: Services, tmp_path: Path) -> None:
+    table = tmp_path / "table.csv"
+    table.write_text("x1,x2,x3\n" + "".join(f"{i},{i * 3},{i % 4}\n" for i in range(40)))
+    choice = read(services, Choice(reading_id=services.bring(table, "table.csv")))
+    tab = tabs(services)["data"]
+    asked = tab.show(choice)[tab.reading]
+    assert '<option value="x2"' in asked
+    form = {"shape": "question_answer", "question_answer.question": "x1", "question_answer.answer": "x2"}
+    choice = read(services, _done(services, choice, "columns", json.dumps(form)))
+    assert services.data(choice.data_id).rows == 40
+    assert services.shelf.about(choice.data_id).how["mapping"] == {"question": "x1", "answer": "x2"}
+
+
+def test_reading_another_way_is_seen_and_taken_back(services: Services, tmp_path: Path) -> None:
+    table = tmp_path / "table.csv"
+    table.write_text("question,answer,note\n" + "".join(f"what is {i}?,number {i},note {i}\n" for i in range(20)))
+    choice = read(services, Choice(reading_id=services.bring(table, "table.csv")))
+    form = {
+        "encoding": "",
+        "delimiter": "no such",
+        "shape": "question_answer",
+        "question_answer.question": "question",
+        "question_answer.answer": "note",
+    }
+    changed = read(services, _done(services, choice, "how", json.dumps(form)))
+    assert changed.data_id == choice.data_id
+    assert services.brought(choice.data_id).dataset.rows[0].messages[1]["content"] == "note 0"
+    assert "Read it as found" in data_how.card(services.data(choice.data_id))
+    read(services, _done(services, changed, "as-found", ""))
+    assert services.brought(choice.data_id).dataset.rows[0].messages[1]["content"] == "number 0"
+
+
+def test_a_form_that_changes_nothing_leaves_it_to_the_content(services: Services, file: Path) -> None:
+    data = services.data(services.add_data(file, "mine.jsonl"))
+    form = {"encoding": "", "shape": "messages", "messages.messages": "messages"}
+    assert data_how.sent(json.dumps(form), data) == {}
+    assert data_how.sent("not json", data) == {}
+    assert data_how.sent(json.dumps({**form, "encoding": "utf-16"}), data) == {"encoding": "utf-16"}
+
+
+def test_examples_are_gone_to_by_number_and_by_a_word(services: Services, file: Path) -> None:
+    with file.open("a") as more:
+        more.write("{broken\n" + ROW % (99, 99))
+    data_id = services.add_data(file, "mine.jsonl")
+    assert services.step(data_id, 30, 1) == 32
+    assert services.step(data_id, 32, -1) == 30
+    assert services.step(data_id, 32, 1) == 32
+    with pytest.raises(BadInput, match="left out"):
+        services.preview(data_id, 31)
+    found = services.find(data_id, "NUMBER 2", 1, 1)  # 2 and 20 to 29
+    assert (found.count, found.row, found.place) == (11, 3, 1)
+    assert services.find(data_id, "number 2", 3, 1).row == 21
+    assert services.find(data_id, "number 2", 3, -1).row == 30, "it goes around"
+    assert services.find(data_id, "no such words", 1, 1).row is None
+
+
+def test_the_files_to_take_away_hold_what_is_shown(services: Services, file: Path) -> None:
+    with file.open("a") as more:
+        more.write(ROW.replace("number %d", "") % 31)
+    data_id = services.add_data(file, "mine.jsonl")
+    services.accept(data_id, "empty_answer", "all")
+    files = services.data_files(data_id)
+    assert len(files.clean.read_text().splitlines()) == services.data(data_id).rows == 30
+    (change,) = [json.loads(line) for line in files.log.read_text().splitlines()]
+    assert (change["row"], change["kind"], files.changes) == (31, "empty_answer", 1)
+    assert files.clean.is_relative_to(services.workspace.exports)
+
+
+def test_the_tab_says_which_file_it_tests_with(services: Services, file: Path) -> None:
+    data_id = services.add_data(file, "mine.jsonl")
+    own = file.with_name("own.jsonl")
+    own.write_text("".join(ROW % (i, i) for i in range(500, 510)))
+    services.set_validation(data_id, own, "own.jsonl")
+    tab = tabs(services)["data"]
+    assert (
+        "Tested with own.jsonl: 10 of its 10 examples can be used." in tab.show(Choice(data_id=data_id))[tab.tested]
+    )
+    choice = _done(services, Choice(data_id=data_id), "clear-test", "")
+    assert "kept back" in tab.show(choice)[tab.tested]
