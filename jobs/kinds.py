@@ -21,7 +21,7 @@ class Kind(NamedTuple):
 
 KINDS: dict[str, Kind] = {
     "noop": Kind("jobs.noop:run", "training", lighter=True),
-    "train": Kind("backend.training:run", "training", lighter=True),
+    "train": Kind("backend.preflight:run", "training", lighter=True),
     "calibrate": Kind("backend.calibrate:run", "training"),
     "export": Kind("backend.export:run", "light"),
     "prepare": Kind("backend.embedded:run", "light"),

@@ -21,6 +21,7 @@ from backend.hardware import load_hardware
 from backend.settings import Workspace
 from backend.specs import settings_from
 from jobs.models import Event, Job, State
+from ui import present
 from ui.services import Services
 
 
@@ -206,6 +207,9 @@ class Shown:
             say(f"step {data['step']}: practice loss {data['loss']:.3f}, {speed:.0f} tokens/s")
         elif event.kind == "eval":
             say(f"step {data['step']}: held-back loss {data['loss']:.3f}")
+        elif event.kind == "preflight":
+            memory, speed = present.size(data["memory_mib"]), data["tokens_per_second"]
+            say(f"Measured on your longest examples: {memory} of memory at the peak; {speed:.0f} tokens/s.")
         elif event.kind == "note":
             say(" ".join(str(data.get(part) or "") for part in ("title", "what", "next")).strip())
 

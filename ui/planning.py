@@ -15,6 +15,7 @@ from backend.data.split import Split
 from backend.encoded import Piece
 from backend.errors import ApprenticeError
 from backend.estimate import Estimate, Rates, estimate, plan_from, time
+from backend.preflight import Measured
 from backend.specs import Hardware, RunSpec, Trainer, TrainSettings
 from backend.tailor import precision_for
 from backend.training.refusals import disk_needed
@@ -24,6 +25,7 @@ from ui import present
 from ui.help_text import SETTINGS
 from ui.records import Curve, DataFiles, DataState, Plan, Preview, RunLine
 
+SPREAD = 1.25  # a run takes so much more or less than its rehearsal (tests/benchmarks/training_time.py)
 SHOWN = 8000  # characters of one text in a preview
 
 
@@ -66,6 +68,21 @@ def plan(
     )
 
 
+def with_measured(ahead: Plan, measured: Measured | None) -> Plan:
+    """The same, its memory and time as a rehearsal of this very run took them on this computer, if there was one."""
+    if measured is None:
+        return ahead
+    seconds = measured.seconds(ahead.steps, ahead.evaluations)
+    return replace(
+        ahead,
+        memory_mib=measured.memory_mib,
+        memory_computed_mib=ahead.memory_mib,
+        memory_measured=True,
+        seconds=(seconds / SPREAD, seconds * SPREAD),
+        time_measured=True,
+    )
+
+
 def expected_speed(spec: RunSpec, hardware: Hardware, rates: Rates) -> float | None:
     """Tokens a second that the run of `spec` should reach at least, computed from this machine's measured `rates`.
 
@@ -84,9 +101,13 @@ def expected_speed(spec: RunSpec, hardware: Hardware, rates: Rates) -> float | N
 def repeated(spec: RunSpec, run_id: str, change: dict[str, Any]) -> RunSpec:
     """The run `run_id` once more with a change, named after it. The change must leave the rows as they are."""
     settings = spec.settings.changed(**change)
-    said = ", ".join(f"{SETTINGS[name].term} {getattr(settings, name):g}" for name in change)
+    said = ", ".join(f"{SETTINGS[name].term} {_short(getattr(settings, name))}" for name in change)
     first = spec.name.partition(" (")[0] if spec.retry_of else spec.name
     return spec.model_copy(update={"settings": settings, "name": f"{first[:60]} ({said})", "retry_of": run_id})
+
+
+def _short(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def parts(brought: Brought, settings: TrainSettings) -> Split:

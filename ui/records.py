@@ -104,6 +104,7 @@ class Hits:
 class Plan:
     """What a training run is about to do. Memory in MiB, time in seconds, from and to (None: not
     known); `*_measured` tells measured from computed. pairs: every example has a good and a bad answer.
+    memory_computed_mib: as computed, where it was measured too.
 
     blocked: why it can't start, "" when it can.
     """
@@ -123,6 +124,7 @@ class Plan:
     have_mib: float
     pairs: bool = False
     memory_measured: bool = False
+    memory_computed_mib: float = 0.0
     time_measured: bool = False
     notes: tuple[str, ...] = ()
     blocked: str = ""
@@ -136,6 +138,7 @@ class Curve:
     evals: list[dict[str, Any]] = field(default_factory=list)
     samples: list[dict[str, Any]] = field(default_factory=list)
     notes: list[dict[str, Any]] = field(default_factory=list)
+    preflights: list[dict[str, Any]] = field(default_factory=list)  # what was measured before each attempt
     position: int = 0
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from backend import calibrate, catalogue, embedded, hardware, models, monitor, prepare
+from backend import calibrate, catalogue, embedded, hardware, models, monitor, preflight, prepare
 from backend.catalogue import TASKS, Task
 from backend.chat import Proof
 from backend.data.brought import Brought
@@ -52,7 +52,7 @@ from ui.renting import Renting
 
 WITH_MODEL = (State.COMPLETED, State.STOPPED, State.INTERRUPTED)
 SIMULATED = "This machine is only simulated, so nothing can be trained on it."
-CURVE_KINDS = {"step": "steps", "eval": "evals", "sample": "samples", "note": "notes"}
+CURVE_KINDS = {"step": "steps", "eval": "evals", "sample": "samples", "note": "notes", "preflight": "preflights"}
 
 
 class Services:
@@ -290,14 +290,14 @@ class Services:
     def plan(self, data_id: str, model_id: str, settings: TrainSettings) -> Plan:
         brought = self.brought(data_id, model_id, Lengths.of(settings))
         entry, why_not = catalogue.find(self._chosen(model_id)), self.not_ready(model_id)
-        return planning.plan(
-            brought,
-            entry,
-            SIMULATED if self.simulated else why_not,
-            settings,
-            self.hardware().hardware,
-            self._rates(),
-        )
+        why_not = SIMULATED if self.simulated else why_not
+        ahead = planning.plan(brought, entry, why_not, settings, self.hardware().hardware, self._rates())
+        if why_not:
+            return ahead
+        sizes = ahead.train_rows, ahead.validation_rows, ahead.longest
+        model = models.reference(self.workspace, entry.id)
+        key = preflight.key(model, settings, brought.original.source.sha256, *sizes)
+        return planning.with_measured(ahead, preflight.recall(self.workspace, key))
 
     def start_training(self, data_id: str, model_id: str, settings: TrainSettings, name: str = "") -> str:
         """Queues a run and gives its id.
@@ -363,7 +363,9 @@ class Services:
         return monitor.diagnose(curve.steps, curve.evals, spec.settings, self._expected_speed(run_id, spec))
 
     def _expected_speed(self, run_id: str, spec: RunSpec) -> float | None:
-        """Tokens a second, as computed once from what was measured here; None before that."""
+        """Tokens a second that the run should reach at least: measured before it, else computed; None before."""
+        if measured := self.curve(run_id).preflights:
+            return float(measured[-1]["tokens_per_second"]) / planning.SPREAD
         if run_id not in self._speeds:
             rates = calibrate.rates(self.workspace)
             if rates is None:

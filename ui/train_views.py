@@ -126,6 +126,11 @@ def _plan_lines(ahead: Plan) -> list[tuple[str, str, str]]:
     length = f"{present.number(ahead.learned_tokens)} tokens to learn, {present.number(ahead.longest)} in the longest"
     rate = present.decimal(settings.learning_rate)
     best = "the best version is kept (early stopping)" if settings.early_stopping else ""
+    measured = []
+    if ahead.memory_measured:
+        off = 100 * (ahead.memory_mib / ahead.memory_computed_mib - 1)
+        computed = f"computed before: {present.size(ahead.memory_computed_mib)}, {off:+.0f} %"
+        measured = [("Measured on your longest examples", present.size(ahead.memory_mib), computed)]
     return [
         ("Model", ahead.model_name, ""),
         ("Examples", ahead.data_name, length),
@@ -134,6 +139,7 @@ def _plan_lines(ahead: Plan) -> list[tuple[str, str, str]]:
         ("Examples per correction", str(settings.effective_batch), f"effective batch, {at_once} x {readings}"),
         ("Size of each correction", rate, f"learning rate, {settings.lr_scheduler_type}"),
         ("Tests on the way", present.count(ahead.evaluations, "test"), best),
+        *measured,
     ]
 
 

@@ -1,4 +1,4 @@
-"""Training a model on the rows of a run. `run` is the work of the job "train".
+"""Training a model on the rows of a run. `run` does the job "train" once backend/preflight.py has measured it.
 
     run.py          the whole way: read, load, practise, prove, save
     device.py       which processor or card, in which precision
@@ -13,6 +13,7 @@
     learner.py      one step, one validation, and what to do when memory runs short
     trainer.py      TRL's SFTTrainer, driven by the parts above
     refusals.py     what a run is refused for before a process starts
+    rehearsal.py    a few steps of a run, for what they take
     rescue.py       what a run does without when memory runs out, and the settings as they are used
     practice.py     what happens after each step: events, tests, checkpoints, early stopping
     history.py      what a run has reached so far

@@ -30,6 +30,7 @@ class Learner:
 
     tell(title, what, next) is called when that happens, alive() after each micro batch. figures: of the rows learned
     from or tested last, beside the loss: in DPO `reward_accuracy` and `reward_margin`, their means over the pairs.
+    rescues: how often the micro batch may be halved.
     """
 
     def __init__(
@@ -39,12 +40,13 @@ class Learner:
         settings: TrainSettings,
         tell: Callable[[str, str, str], None],
         alive: Callable[[], None],
+        rescues: int = RESCUES,
     ) -> None:
         self.micro = settings.per_device_train_batch_size
         self._pack = settings.max_length / self.micro if settings.packing else None  # tokens for each of `micro`
         self.collator, self._device, self._tell, self._alive = collator, device, tell, alive
         self._beta = settings.beta if settings.trainer == "dpo" else None
-        self._rescues = 0
+        self._rescues = rescues  # left
         self.figures: dict[str, float] = {}
 
     def learn(self, model: Any, rows: Sequence[TokenRow], backward: Callable[[torch.Tensor], None]) -> torch.Tensor:
@@ -136,9 +138,9 @@ class Learner:
     def _make_room(self, model: Any) -> None:
         model.zero_grad(set_to_none=True)
         self._device.release()
-        if self.micro == 1 or self._rescues == RESCUES:
+        if self.micro == 1 or not self._rescues:
             raise out_of_memory()
-        self._rescues += 1
+        self._rescues -= 1
         before, self.micro = self.micro, -(-self.micro // 2)
         self._tell(
             "Memory ran short",

@@ -71,7 +71,7 @@ def step_down(run_folder: Path, planned: TrainSettings, longest: int) -> Step:
     Raises NotEnough when there is none left, OSError.
     """
     used = settings_used(run_folder, planned)
-    step = next_step(planned, used, can_quantise=_can_quantise())
+    step = next_step(planned, used, can_quantise=can_quantise())
     if step is None:
         raise no_step_left(longest)
     keep(run_folder, used.changed(**step.changes))
@@ -138,5 +138,6 @@ def no_step_left(longest: int) -> NotEnough:
     )
 
 
-def _can_quantise() -> bool:
+def can_quantise() -> bool:
+    """Whether a model can be held in 4 bit here."""
     return sys.platform != "darwin" and importlib.util.find_spec("bitsandbytes") is not None

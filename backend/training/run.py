@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from backend.model_folder import context_length
@@ -24,7 +24,7 @@ from backend.training import (
     trainer,
 )
 from backend.training.collate import Collator, needs_mask
-from backend.training.learner import Learner
+from backend.training.learner import RESCUES, Learner
 from backend.training.practice import TESTED_ROWS, Practice, Work
 from backend.training.refusals import must_be_learnable
 from backend.training.resume import tell
@@ -87,9 +87,17 @@ def _run(context: Work, spec: RunSpec, train: Sequence[TokenRow], validation: Se
 
 
 def set_up(
-    context: Work, spec: RunSpec, train: Sequence[TokenRow], validation: Sequence[TokenRow]
+    context: Work,
+    spec: RunSpec,
+    train: Sequence[TokenRow],
+    validation: Sequence[TokenRow],
+    practice_of: Callable[..., Practice] = Practice,
+    rescues: int = RESCUES,
 ) -> tuple[Practice, Any, Any]:
-    """A run, its trainer and its model, ready for the first step. Raises TrainingFailed, MissingPart, BadSetting."""
+    """The run, its trainer and its model, ready for the first step. Raises TrainingFailed, MissingPart, BadSetting.
+
+    practice_of: makes the run from what `Practice` takes. rescues: see `Learner`.
+    """
     settings = spec.settings
     longest = max((row.longest for row in [*train, *validation]), default=0)
     must_be_learnable(train, longest, context_length(spec.model.path))
@@ -105,8 +113,8 @@ def set_up(
         rescue.keep(context.folder, settings.changed(**rescue.micro(settings, learner.micro)))
         tell(context, *words)
 
-    learner = Learner(collator, place, settings, made_room, context.alive)
-    practice = Practice(context, spec, place, tokeniser, train, spread(validation, TESTED_ROWS), plan, learner)
+    learner = Learner(collator, place, settings, made_room, context.alive, rescues)
+    practice = practice_of(context, spec, place, tokeniser, train, spread(validation, TESTED_ROWS), plan, learner)
     engine = trainer.build(net, practice)
     model.settle(net, place)
     fused_lora.fuse(net)

@@ -9,8 +9,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from backend import preflight
 from backend.errors import ApprenticeError, BadInput, RunProblem
 from backend.hardware import Probe
+from backend.preflight import Measured
 from backend.rows_on_disk import read_rows
 from backend.settings import SAMPLES, Workspace
 from backend.specs import Gpu, Hardware, TrainSettings
@@ -72,6 +74,25 @@ def test_a_plan_says_what_start_then_queues(services: Services) -> None:
     spec = services.spec(services.start_training(data_id, "", settings))
     assert (spec.settings, spec.data.train_rows, spec.data.longest) == (settings, plan.train_rows, plan.longest)
     assert (plan.steps, plan.blocked) == (7, "")
+
+
+def test_a_plan_shows_what_was_measured_beside_what_was_computed(services: Services) -> None:
+    data_id = services.add_data(SAMPLES / "orders.jsonl", "orders.jsonl")
+    settings = services.tailored("extract", data_id).settings
+    computed = services.plan(data_id, "", settings)
+    spec = services.spec(services.start_training(data_id, "", settings))
+    measured = Measured(
+        settings=settings, memory_mib=2000, startup=10, seconds_per_step=2, tokens_per_second=400, test_seconds=0,
+        answer_seconds=0,
+    )  # fmt: skip
+    preflight.keep(services.workspace, spec, measured)
+    plan = services.plan(data_id, "", settings)
+    assert (plan.memory_measured, plan.memory_mib) == (True, 2000)
+    assert plan.memory_computed_mib == computed.memory_mib
+    assert plan.seconds is not None
+    assert plan.seconds[0] < 10 + 2 * plan.steps < plan.seconds[1]
+    other = services.plan(data_id, "", settings.changed(lora_rank=64))
+    assert not other.memory_measured
 
 
 def test_a_run_that_failed_can_neither_be_asked_nor_taken_away(services: Services) -> None:

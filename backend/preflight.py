@@ -1,0 +1,227 @@
+"""The job "train": first a few steps on the person's longest examples, then the run itself, with what fits.
+
+The steps are taken by backend/training/rehearsal.py in a process of its own. What they took replaces what was
+computed, and is kept in cache/preflight/ under all that it depends on, so that the plan of such a run, and its next
+start, know it. When they do not fit, the guide's ladder is tried step by step (backend/training/rescue.py), and told.
+Shorter examples are tried too, but not taken: the run then ends, saying what would fit, since a person decides that.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+from pydantic import ValidationError
+
+from backend import calibrate, errors, hardware, training
+from backend.errors import ApprenticeError, NotEnough
+from backend.estimate.memory import available, card
+from backend.hardware import gib
+from backend.models import located
+from backend.settings import PROJECT_ROOT, Workspace, child_environment
+from backend.specs import ModelRef, Record, RunSpec, TrainSettings
+from backend.training import rescue
+from backend.training.practice import Work as TrainingWork
+from backend.training.rehearsal import FOLDER, ORDER, OUTCOME
+
+log = logging.getLogger(__name__)
+
+PHASE = "Measuring your longest examples"
+SHORTEST = 256  # tokens, below which the length is not offered
+_KEPT = "measured.json"
+_POLL = 0.2  # seconds
+_ANSWER_SHARE = 0.1  # of the run's time (backend/training/answers.py)
+_MATTERS = (
+    "trainer", "method", "lora_rank", "lora_dropout", "use_rslora", "use_dora", "target_modules",
+    "per_device_train_batch_size", "gradient_accumulation_steps", "packing", "gradient_checkpointing", "precision",
+)  # fmt: skip
+
+
+class Work(TrainingWork, Protocol):
+    """What the job needs of the worker."""
+
+    workspace: Workspace
+
+
+class Measured(Record):
+    """What a run was measured to take, with `settings`.
+
+    memory_mib: at the peak, as the run itself measures it. startup: seconds before the first step.
+    tokens_per_second: of the practice, padding left out. test_seconds: one test on the rows kept back.
+    answer_seconds: answering the held-out prompts once, 0 where there was no time to try.
+    """
+
+    settings: TrainSettings
+    memory_mib: int
+    startup: float
+    seconds_per_step: float
+    tokens_per_second: float
+    test_seconds: float
+    answer_seconds: float
+
+    def seconds(self, steps: int, evaluations: int) -> float:
+        """The time of a whole run, should it not stop early: start, steps, tests (one at the start), answers."""
+        practice = steps * self.seconds_per_step
+        tests = evaluations + bool(evaluations)
+        answers = min(tests, max(2.0, _ANSWER_SHARE * practice / max(0.01, self.answer_seconds)))
+        return self.startup + practice + tests * self.test_seconds + answers * self.answer_seconds
+
+
+def run(context: Work) -> dict[str, Any]:
+    """The job "train": measures, then trains. Gives what `backend.training.run` gives, and `measured`.
+
+    Raises NotEnough when not even the most sparing settings fit, and what `backend.training.run` raises.
+    """
+    measured = _read(context.folder / FOLDER / _KEPT)
+    if measured is None and not context.short_of_memory:
+        measured = settle(context, located(RunSpec.model_validate(context.spec), context.folder))
+        if context.should_stop():
+            return {"state": "stopped", "steps": 0, "weights_changed": False}
+    result = training.run(context)
+    return {**result, "measured": measured.model_dump(mode="json", exclude={"settings"}) if measured else None}
+
+
+def settle(context: Work, spec: RunSpec) -> Measured | None:
+    """What the run takes with the first settings on the ladder that fit, which it then uses.
+
+    None where the measuring was stopped or did not work. Raises NotEnough.
+    """
+    spec = spec.model_copy(update={"settings": rescue.settings_used(context.folder, spec.settings)})
+    free = available(hardware.probe(context.workspace.root).hardware)
+    measured = recall(context.workspace, key_of(spec))
+    if measured is None or measured.memory_mib > free:
+        measured = _first_that_fits(context, spec)
+    if measured is None:
+        return None
+    context.emit("preflight", **measured.model_dump(mode="json", exclude={"settings"}))
+    if measured.settings.max_length != spec.settings.max_length:
+        raise NotEnough(
+            "This training does not fit the memory that is free.",
+            "Tried on your longest examples, it ran out of memory even with the most sparing settings.",
+            f"Cut at {measured.settings.max_length} tokens (max_length) it fits, with {gib(measured.memory_mib)} "
+            "measured. Or choose a smaller model, or close other programs.",
+        )
+    if measured.settings != spec.settings:
+        rescue.keep(context.folder, measured.settings)
+    _write(context.folder / FOLDER / _KEPT, measured)
+    keep(context.workspace, spec, measured)
+    return measured
+
+
+def ladder(settings: TrainSettings) -> Iterator[tuple[TrainSettings, str]]:
+    """`settings`, then ever more sparing ones, each with what is then done without; shorter examples last."""
+    planned, step = settings, None
+    yield settings, ""
+    while step := rescue.next_step(planned, settings, can_quantise=rescue.can_quantise()):
+        settings = settings.changed(**step.changes)
+        yield settings, step.sentence
+    while settings.max_length // 2 >= SHORTEST:
+        settings = settings.changed(max_length=settings.max_length // 2)
+        yield settings, ""
+
+
+def key(model: ModelRef, settings: TrainSettings, sha256: str, train: int, validation: int, longest: int) -> str:
+    """All that a measurement depends on: this machine, the model, the settings that matter, and the data.
+
+    sha256: of the source file. train, validation: rows as trained. longest: tokens of the longest one.
+    """
+    chosen = settings.model_dump(mode="json", include=set(_MATTERS))
+    return json.dumps([calibrate.machine(), model.id, model.revision, chosen, sha256, train, validation, longest])
+
+
+def key_of(spec: RunSpec) -> str:
+    """The key of a run."""
+    data = spec.data
+    return key(spec.model, spec.settings, data.sha256, data.train_rows, data.validation_rows, data.longest)
+
+
+def recall(workspace: Workspace, wanted: str) -> Measured | None:
+    """What was measured under this key on this machine; None where nothing was."""
+    return _read(_cached(workspace, wanted))
+
+
+def keep(workspace: Workspace, spec: RunSpec, measured: Measured) -> None:
+    """Remembers what the run `spec`, with the settings that were measured, takes on this machine."""
+    held = spec.model_copy(update={"settings": measured.settings})
+    _write(_cached(workspace, key_of(held)), measured)
+
+
+def _first_that_fits(context: Work, spec: RunSpec) -> Measured | None:
+    for settings, told in ladder(spec.settings):
+        context.progress(PHASE)
+        if told:
+            context.emit("note", title="Memory would run short", what=told, next="")
+        found = _rehearsed(context, spec.model_copy(update={"settings": settings}))
+        if found is None:
+            return None
+        if found.pop("fits"):
+            return Measured(settings=settings, **found)
+        log.info("out of memory with %s", settings)
+    raise NotEnough(
+        "This training does not fit the memory that is free.",
+        "Tried on your longest examples, it ran out of memory even with the most sparing settings.",
+        "Choose a smaller model, make the examples shorter, or close other programs.",
+    )
+
+
+def _rehearsed(context: Work, spec: RunSpec) -> dict[str, Any] | None:
+    """The outcome of a process of its own; None when it was stopped, or ended for another reason than memory."""
+    place = context.folder / FOLDER
+    place.mkdir(exist_ok=True)
+    (place / OUTCOME).unlink(missing_ok=True)
+    machine = hardware.probe(context.workspace.root).hardware
+    limit = None if card(machine) or machine.unified_memory else available(machine)
+    order = {"spec": spec.model_dump(mode="json"), "limit_mib": limit}
+    (place / ORDER).write_text(json.dumps(order), "utf-8")
+    command = [sys.executable, "-m", "backend.training.rehearsal", str(context.folder)]
+    child = subprocess.Popen(command, cwd=PROJECT_ROOT, env=child_environment(), stdin=subprocess.DEVNULL)
+    try:
+        while child.poll() is None:
+            if context.should_stop():
+                return None
+            context.alive()
+            time.sleep(_POLL)
+    finally:
+        child.kill()
+        child.wait()
+    return _outcome(place / OUTCOME, child.returncode)
+
+
+def _outcome(file: Path, code: int) -> dict[str, Any] | None:
+    """What the process wrote. Raises the error that it met, which the run would meet too."""
+    try:
+        found: dict[str, Any] = json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError):
+        killed = code < 0  # by the system, as the one that takes most when memory is used up
+        log.warning("the measuring ended with code %s", code)
+        return {"fits": False} if killed else None
+    if found["fits"] is None:
+        kind = getattr(errors, found["error"], ApprenticeError)
+        raise kind(found["what"], found["why"], found["next"])
+    return found
+
+
+def _cached(workspace: Workspace, wanted: str) -> Path:
+    return workspace.cache / "preflight" / (hashlib.sha256(wanted.encode()).hexdigest()[:32] + ".json")
+
+
+def _write(path: Path, measured: Measured) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(f".{os.getpid()}")
+    unfinished.write_text(measured.model_dump_json(), "utf-8")
+    unfinished.replace(path)
+
+
+def _read(path: Path) -> Measured | None:
+    try:
+        return Measured.model_validate_json(path.read_text("utf-8"))
+    except (OSError, ValidationError):
+        return None

@@ -1,0 +1,208 @@
+"""`python -m backend.training.rehearsal RUN_FOLDER`: a few steps of a run, for what they take; nothing is kept.
+
+It takes the steps through the very code that trains: a short row to warm up, the longest rows (with the optimizer's
+state there, so that memory is at its highest), and rows that are usual for this data until there is enough to time.
+Then it tests on one batch and answers a prompt. backend/preflight.py starts it, in a process of its own, so that its
+memory is what the run's will be, and so that a system that is short of memory ends it and nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from backend.encoded import IGNORED
+from backend.errors import ApprenticeError, NotEnough
+from backend.rows_on_disk import TokenRow, read_rows, sides
+from backend.specs import RunSpec, TrainSettings
+from backend.training.answers import answers
+from backend.training.batches import epoch_batches
+from backend.training.device import prepare_process
+from backend.training.practice import Practice
+from backend.training.rescue import is_out_of_memory
+from backend.training.run import set_up
+from backend.training.schedule import Schedule
+
+log = logging.getLogger(__name__)
+
+FOLDER, ORDER, OUTCOME = "preflight", "order.json", "outcome.json"
+WARMING, LONGEST = 1, 2  # the first step, and the one on the longest rows
+_TIMED_STEPS = 4  # at most so many usual steps ...
+_ENOUGH = 5.0  # ... until they, or the longest one, took so many seconds
+_PATIENCE = 20.0  # seconds from the start, after which no prompt is answered
+_MIB = 1 << 20
+
+
+class Orphaned(Exception):
+    """The process that started this one is gone."""
+
+
+class Quiet:
+    """The worker's side of a job for code that would tell it something; ends the work when the parent is gone."""
+
+    attempt, short_of_memory = 1, False
+
+    def __init__(self, folder: Path, spec: dict[str, Any]) -> None:
+        self.folder, self.spec = folder, spec
+        self._parent = os.getppid()
+
+    def emit(self, kind: str, **data: Any) -> None: ...
+
+    def progress(self, phase: str, done: int = 0, total: int = 0, seconds_left: float | None = None) -> None:
+        self.alive()
+
+    def alive(self) -> None:
+        if os.getppid() != self._parent:
+            raise Orphaned
+
+    def should_stop(self) -> bool:
+        return False
+
+
+class Rehearsal(Practice):
+    """A run of a few chosen steps that saves nothing. timed: (tokens, seconds) of each step but the first."""
+
+    def __init__(self, *parts: Any) -> None:
+        super().__init__(*parts)
+        self.chosen = chosen([row.longest for row in self.train], self.spec.settings)
+        self.schedule = Schedule(len(self.chosen), len(self.chosen), frozenset())
+        self.timed: list[tuple[int, float]] = []
+
+    def loader(self) -> Any:
+        from torch.utils.data import DataLoader
+
+        return DataLoader(range(len(self.train)), batch_sampler=self.chosen, collate_fn=list)  # type: ignore[arg-type]
+
+    def after_step(self, step: int, control: Any) -> None:
+        control.should_log = True
+        seconds = time.perf_counter() - self._step_began
+        if step >= LONGEST:
+            self.timed.append((self._step_tokens[0], seconds))
+        control.should_training_stop = control.should_training_stop or self._is_enough()
+
+    def _is_enough(self) -> bool:
+        usual = sum(seconds for _, seconds in self.timed[1:])
+        return bool(self.timed) and (self.timed[0][1] > _ENOUGH or usual > _ENOUGH)
+
+    def tell_step(self, step: int, epoch: float, loss: float, grad_norm: float, learning_rate: float) -> None: ...
+
+    def save(self, trainer: Any) -> None: ...
+
+    def seconds_per_token(self) -> float:
+        """Of the usual steps; of the longest one where it took so long that there were none."""
+        steps = self.timed[1:] or self.timed
+        return sum(seconds for _, seconds in steps) / sum(tokens for tokens, _ in steps)
+
+
+def chosen(lengths: Sequence[int], settings: TrainSettings) -> list[list[int]]:
+    """The rows of each step: the shortest, the longest ones, and those of the batch nearest to the mean one.
+
+    Of a step in several parts only two are taken: from the second on, memory is the same.
+    """
+    parts = min(2, settings.gradient_accumulation_steps)
+    count = settings.per_device_train_batch_size * parts
+    ordered = sorted(range(len(lengths)), key=lambda row: -lengths[row])
+    batches = epoch_batches(lengths, settings.effective_batch, settings.seed, 0)
+    mean = sum(lengths) / len(batches)
+    usual = min(batches, key=lambda rows: abs(sum(lengths[row] for row in rows) - mean))
+    usual = [usual[i * len(usual) // count] for i in range(count)] if len(usual) > count else usual
+    return [ordered[-1:], ordered[:count], *[usual] * _TIMED_STEPS]
+
+
+def cut(rows: Sequence[TokenRow], length: int) -> list[TokenRow]:
+    """`rows`, at most `length` tokens of each; those that then have nothing to learn are left out."""
+
+    def shorter(row: TokenRow) -> TokenRow:
+        labels = row.labels[:length]
+        rejected = row.rejected and shorter(row.rejected)
+        return TokenRow(row.input_ids[:length], labels, int((labels != IGNORED).sum()), rejected, row.reference)
+
+    return [row for row in map(shorter, rows) if all(side.learned for side in sides([row]))]
+
+
+def rehearse(folder: Path, spec: RunSpec, began: float, limit_mib: float | None) -> dict[str, Any]:
+    """What `backend.preflight.Outcome` holds. Raises NotEnough when memory does not suffice."""
+    if limit_mib is not None:
+        _limit_memory(limit_mib)
+    train, validation = (cut(rows, spec.settings.max_length) for rows in read_rows(folder))
+    context = Quiet(folder, spec.model_dump(mode="json"))
+    rehearsal, engine, net = set_up(context, spec, train, validation, practice_of=Rehearsal, rescues=0)
+    assert isinstance(rehearsal, Rehearsal)
+    startup = time.time() - began
+    engine.train()
+    speed = rehearsal.seconds_per_token()
+    test_speed = _test_speed(rehearsal, net)
+    answering, start = 0.0, time.perf_counter()
+    if time.time() - began < _PATIENCE and spec.data.held_out_prompts:
+        answers(net, rehearsal.tokeniser, rehearsal.device, spec.data)
+        answering = time.perf_counter() - start
+    peak = rehearsal.device.peak_memory_mib()
+    if limit_mib is not None and peak > limit_mib:
+        raise NotEnough("There is not enough memory.", f"{peak} MiB were used at the peak.")
+    return {
+        "memory_mib": peak,
+        "startup": startup,
+        "seconds_per_step": speed * _tokens(train) * spec.settings.effective_batch / len(train),
+        "tokens_per_second": 1 / speed,
+        "test_seconds": test_speed * _tokens(rehearsal.validation),
+        "answer_seconds": answering,
+    }
+
+
+def _test_speed(rehearsal: Rehearsal, net: Any) -> float:
+    """Seconds a token of a test, by one batch of the longest rows; 0 where nothing is kept back."""
+    rows = sorted(rehearsal.validation, key=lambda row: -row.longest)[: rehearsal.learner.micro]
+    if not rows:
+        return 0.0
+    start = time.perf_counter()
+    rehearsal.learner.mean_loss(net, rows)
+    return (time.perf_counter() - start) / _tokens(rows)
+
+
+def _tokens(rows: Sequence[TokenRow]) -> int:
+    return sum(row.tokens for row in sides(rows))
+
+
+def _limit_memory(mib: float) -> None:
+    """Has Linux refuse what this process asks for beyond `mib`, instead of ending some process when all is used."""
+    if sys.platform != "linux":
+        return
+    import resource
+
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    data, resident = (int(status[name].split()[0]) * 1024 for name in ("VmData", "VmRSS"))
+    limit = max(0, data + int(mib * _MIB) - resident)
+    _, most = resource.getrlimit(resource.RLIMIT_DATA)
+    resource.setrlimit(resource.RLIMIT_DATA, (limit if most < 0 else min(limit, most), most))
+
+
+def main(folder: Path) -> None:
+    """Does what FOLDER/preflight/order.json says, and writes what came of it to outcome.json beside it."""
+    began = psutil.Process().create_time()
+    place = folder / FOLDER
+    order = json.loads((place / ORDER).read_text("utf-8"))
+    try:
+        found = {"fits": True, **rehearse(folder, RunSpec.model_validate(order["spec"]), began, order["limit_mib"])}
+    except NotEnough:
+        found = {"fits": False}
+    except ApprenticeError as error:
+        found = {"fits": None, **error.to_dict()}
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        found = {"fits": False}
+    (place / OUTCOME).write_text(json.dumps(found), "utf-8")
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    prepare_process()
+    main(Path(sys.argv[1]))

@@ -1,0 +1,174 @@
+"""The preflight: what a run will take is measured on its longest rows, and what does not fit is not begun."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend import preflight, training
+from backend.errors import BadSetting, NotEnough
+from backend.preflight import ladder
+from backend.settings import Workspace
+from backend.specs import RunSpec, TrainSettings
+from backend.training import rescue
+from backend.training.rehearsal import chosen, cut
+from tests.backend.tiny_run import FakeWork, make_run
+
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # peft and trl use names that transformers renames
+
+FITS = {
+    "fits": True, "memory_mib": 700, "startup": 4.0, "seconds_per_step": 0.5, "tokens_per_second": 300.0,
+    "test_seconds": 1.0, "answer_seconds": 2.0,
+}  # fmt: skip
+SHORT = {"fits": False}
+
+
+@dataclass
+class MeasuredWork(FakeWork):
+    """A worker's context with a workspace."""
+
+    workspace: Any = None
+
+
+@pytest.fixture
+def work(tmp_path: Path, tiny_model: Path) -> MeasuredWork:
+    workspace = Workspace.open(tmp_path / "home")
+    made = make_run(workspace.runs / "one", tiny_model, per_device_train_batch_size=4, max_length=512)
+    return MeasuredWork(made.folder, made.spec, workspace=workspace)
+
+
+def settings_of(work: FakeWork) -> TrainSettings:
+    return RunSpec.model_validate(work.spec).settings
+
+
+def rehearsals(monkeypatch: pytest.MonkeyPatch, *outcomes: dict[str, Any] | None) -> list[TrainSettings]:
+    """Has the rehearsals come out so, one after another; gives the settings that they are asked for."""
+    asked: list[TrainSettings] = []
+    waiting = iter(outcomes)
+
+    def rehearsed(context: Any, spec: RunSpec) -> dict[str, Any] | None:
+        asked.append(spec.settings)
+        outcome = next(waiting)
+        return dict(outcome) if outcome else None
+
+    monkeypatch.setattr(preflight, "_rehearsed", rehearsed)
+    return asked
+
+
+def test_a_run_is_measured_in_a_process_of_its_own_then_trained(work: MeasuredWork) -> None:
+    result = preflight.run(work)
+    assert result["state"] == "completed"
+    assert result["weights_changed"]
+    told = work.told("preflight")[0]
+    assert 100 < told["memory_mib"] < 3000
+    assert told["tokens_per_second"] > 0
+    assert result["measured"]["memory_mib"] == told["memory_mib"]
+    assert work.phases.index(preflight.PHASE) < work.phases.index("Practising")
+
+
+def test_what_was_measured_is_known_the_next_time(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = rehearsals(monkeypatch, FITS)
+    spec = RunSpec.model_validate(work.spec)
+    first = preflight.settle(work, spec)
+    assert preflight.settle(work, spec) == first == preflight.recall(work.workspace, preflight.key_of(spec))
+    assert len(asked) == 1
+    wider = spec.model_copy(update={"settings": spec.settings.changed(lora_rank=64)})
+    assert preflight.recall(work.workspace, preflight.key_of(wider)) is None
+
+
+def test_a_run_that_was_measured_is_resumed_without_measuring(
+    work: MeasuredWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rehearsals(monkeypatch, FITS)
+    trained: list[Any] = []
+    monkeypatch.setattr(training, "run", lambda context: trained.append(1) or {"steps": 1})
+    preflight.run(work)
+    (work.workspace.cache / "preflight").rename(work.workspace.cache / "gone")
+    preflight.run(work)
+    assert trained == [1, 1]
+
+
+def test_what_does_not_fit_is_made_to_fit_and_told(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = rehearsals(monkeypatch, SHORT, SHORT, FITS)
+    measured = preflight.settle(work, RunSpec.model_validate(work.spec))
+    assert measured is not None
+    assert [s.per_device_train_batch_size for s in asked] == [4, 2, 1]
+    assert {s.effective_batch for s in asked} == {4}
+    assert rescue.settings_used(work.folder, settings_of(work)) == measured.settings == asked[-1]
+    assert "2 instead of 4" in work.told("note")[0]["what"]
+
+
+def test_shorter_examples_are_offered_and_not_taken(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = rehearsals(monkeypatch, SHORT, SHORT, SHORT, SHORT, FITS)
+    with pytest.raises(NotEnough) as refused:
+        preflight.settle(work, RunSpec.model_validate(work.spec))
+    assert (asked[-1].method, asked[-1].max_length) == ("qlora", 256)
+    assert "256 tokens" in refused.value.next
+    assert rescue.settings_used(work.folder, settings_of(work)) == settings_of(work)
+
+
+def test_when_nothing_fits_that_is_said(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
+    rehearsals(monkeypatch, *[SHORT] * 20)
+    with pytest.raises(NotEnough, match="does not fit"):
+        preflight.settle(work, RunSpec.model_validate(work.spec))
+
+
+def test_a_measuring_that_breaks_does_not_keep_the_run_from_training(
+    work: MeasuredWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rehearsals(monkeypatch, None)
+    assert preflight.settle(work, RunSpec.model_validate(work.spec)) is None
+
+
+def test_a_stop_while_measuring_ends_the_process_and_trains_nothing(work: MeasuredWork) -> None:
+    work.stop_at = 0
+    assert preflight.run(work)["state"] == "stopped"
+    assert not (work.folder / "result").exists()
+    assert not (work.folder / "preflight" / "outcome.json").exists()
+
+
+def test_a_fault_in_the_settings_is_told_before_the_training(work: MeasuredWork) -> None:
+    work.spec["settings"]["target_modules"] = ["no_such_layer"]
+    with pytest.raises(BadSetting, match="no_such_layer"):
+        preflight.settle(work, RunSpec.model_validate(work.spec))
+
+
+def test_memory_that_the_computer_does_not_have_is_noticed_before_it_is_used_up(
+    work: MeasuredWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preflight, "available", lambda hardware: 150.0)
+    assert preflight._rehearsed(work, RunSpec.model_validate(work.spec)) == SHORT
+
+
+def test_each_rung_of_the_ladder_learns_from_as_many_examples() -> None:
+    rungs = [s for s, _ in ladder(TrainSettings(per_device_train_batch_size=6, gradient_accumulation_steps=2))]
+    assert {s.effective_batch for s in rungs} == {12}
+    assert rungs[-1].max_length == preflight.SHORTEST
+
+
+def test_the_steps_hold_the_longest_rows_and_usual_ones() -> None:
+    lengths = [10] * 40 + [500] * 4 + [100] * 40
+    warm, longest, usual, *_ = chosen(lengths, TrainSettings(per_device_train_batch_size=4))
+    assert [lengths[row] for row in warm] == [10]
+    assert [lengths[row] for row in longest] == [500] * 4
+    assert sum(lengths[row] for row in usual) == pytest.approx(sum(lengths) / (len(lengths) / 4), rel=0.5)
+
+
+def test_time_is_made_of_steps_tests_and_answers() -> None:
+    measured = preflight.Measured(settings=TrainSettings(), **{k: v for k, v in FITS.items() if k != "fits"})
+    assert measured.seconds(100, 0) == 4 + 50
+    assert measured.seconds(100, 5) == 4 + 50 + 6 * 1 + 2 * 2.5
+    assert json.loads(measured.model_dump_json())["memory_mib"] == 700
+
+
+def test_rows_are_cut_for_a_shorter_length(work: MeasuredWork) -> None:
+    from backend.rows_on_disk import read_rows
+
+    train, _ = read_rows(work.folder)
+    short = cut(train, 6)
+    assert max(row.tokens for row in short) == 6
+    assert all(row.learned for row in short)
