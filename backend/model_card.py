@@ -41,7 +41,7 @@ def card(run: RunSpec, form: str, name: str) -> str:
         "base_model": run.model.id,
         "library_name": "peft" if form == "adapter" else "transformers",
         "pipeline_tag": "text-generation",
-        "tags": ["lora", "apprentice"],
+        "tags": ["full" if run.settings.method == "full" else "lora", run.settings.trainer, "apprentice"],
     }
     if run.model.id == embedded.MODEL_ID:
         header["license"] = embedded.LICENCE.lower()
@@ -61,6 +61,7 @@ def card(run: RunSpec, form: str, name: str) -> str:
 |---|---|
 | Run | {_one_line(run.name)} |
 | Examples | {data.train_rows} learned from, {data.validation_rows} held back |
+| Learned from | {_goal(settings)} |
 | Method | {_method(settings)} |
 | Learning rate | {settings.learning_rate:g}, {settings.lr_scheduler_type} |
 | Practice rounds (epochs) | {settings.num_train_epochs:g} |
@@ -72,6 +73,10 @@ def card(run: RunSpec, form: str, name: str) -> str:
 {_ASK}
 The chat template and the end token that it was trained with are part of the tokenizer files beside this one.
 """
+
+
+def _goal(settings: TrainSettings) -> str:
+    return "answers (SFT)" if settings.trainer == "sft" else f"better and worse answers (DPO, beta {settings.beta:g})"
 
 
 def _method(settings: TrainSettings) -> str:

@@ -135,6 +135,7 @@ def test_an_adapter_is_packed_with_all_it_needs(order: Order) -> None:
     names = {path.name for path in folder.iterdir()}
     assert names >= {"adapter_model.safetensors", "adapter_config.json", "tokenizer.json", "chat_template.jinja"}
     card = (folder / "README.md").read_text("utf-8")
+    assert "| Learned from | answers (SFT) |" in card
     assert f'base_model: "{embedded.MODEL_ID}"' in card
     assert "PeftModel" in card
     assert str(work.workspace.root) not in card + (folder / "adapter_config.json").read_text("utf-8")
