@@ -7,7 +7,6 @@ repeat them); a test counts the parameters again. Download sizes are two bytes a
 from __future__ import annotations
 
 import json
-import os
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +14,7 @@ from typing import Any, Literal
 from pydantic import Field, TypeAdapter
 
 from backend import embedded, model_folder, models
-from backend.errors import BadInput, MissingPart, WorkspaceProblem
+from backend.errors import BadInput, MissingPart
 from backend.estimate import architecture
 from backend.estimate.architecture import Architecture
 from backend.settings import Workspace
@@ -119,7 +118,7 @@ def from_folder(folder: Path, model_id: str = "") -> Entry:
 
 def here(workspace: Workspace) -> dict[str, Path | None]:
     """The models that can be used without a network: id to folder (None: the embedded one, not unpacked yet)."""
-    found: dict[str, Path | None] = dict(_cached())
+    found: dict[str, Path | None] = dict(models.cached())
     for entry in all():
         if models.is_ready(workspace, entry.id):
             found[entry.id] = models.folder(workspace, entry.id)
@@ -128,27 +127,7 @@ def here(workspace: Workspace) -> dict[str, Path | None]:
     return found
 
 
-def hub_cache() -> Path:
-    """Where the Hugging Face libraries keep what they download."""
-    home = os.environ.get("HF_HOME") or str(Path.home() / ".cache" / "huggingface")
-    return Path(os.environ.get("HF_HUB_CACHE") or Path(home) / "hub")
-
-
 _FUSED = ("qkv_proj", "o_proj", "gate_up_proj", "down_proj")
-
-
-def _cached() -> dict[str, Path]:
-    """Whole models in the Hugging Face cache: id to the newest snapshot that can be loaded."""
-    found = {}
-    for place in sorted(hub_cache().glob("models--*--*")):
-        for snapshot in sorted(place.glob("snapshots/*"), key=lambda path: path.name):
-            try:
-                model_folder.check(snapshot)
-            except (MissingPart, WorkspaceProblem):
-                continue
-            _, owner, name = place.name.split("--", 2)
-            found[f"{owner}/{name}"] = snapshot
-    return found
 
 
 def _has_embedded() -> bool:

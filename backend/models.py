@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from functools import lru_cache
 from pathlib import Path
 
-from backend import embedded, model_folder
-from backend.errors import MissingPart, RunProblem
+from backend import embedded, hub_token, manifest, model_folder
+from backend.errors import MissingPart, RunProblem, WorkspaceProblem
 from backend.settings import Workspace, child
 from backend.specs import ModelRef, RunSpec
 from backend.template import Tokeniser
@@ -15,21 +16,49 @@ DEFAULT = embedded.MODEL_ID
 
 
 def folder(workspace: Workspace, model_id: str) -> Path:
-    """Where the model `model_id` (a hub id such as "owner/name") lies, or would."""
+    """Where the model `model_id` (a hub id such as "owner/name") lies, or would: in the workspace, else in the
+    Hugging Face cache if it is there."""
     if model_id == embedded.MODEL_ID:
         return embedded.folder(workspace)
-    return child(workspace.models, model_id.replace("/", "--"))
+    place = child(workspace.models, model_id.replace("/", "--"))
+    return place if place.is_dir() else _snapshot(hub_cache() / f"models--{place.name}") or place
 
 
 def is_ready(workspace: Workspace, model_id: str) -> bool:
     """Whether the model can be loaded from this machine, as far as its files tell."""
     if model_id == embedded.MODEL_ID:
         return embedded.is_ready(workspace)
+    return _is_usable(folder(workspace, model_id))
+
+
+def hub_cache() -> Path:
+    """Where the Hugging Face libraries keep what they download."""
+    return Path(os.environ.get("HF_HUB_CACHE") or hub_token.home() / "hub")
+
+
+def cached() -> dict[str, Path]:
+    """Whole models in the Hugging Face cache that can be loaded: id to folder."""
+    found = {}
+    for place in sorted(hub_cache().glob("models--*--*")):
+        snapshot = _snapshot(place)
+        if snapshot:
+            found["/".join(place.name.split("--", 2)[1:])] = snapshot
+    return found
+
+
+def _snapshot(place: Path) -> Path | None:
+    """Of a model in the cache the snapshot that is current there, else the newest one that can be loaded."""
+    current = place / "snapshots" / _text(place / "refs" / "main")
+    newest = sorted(place.glob("snapshots/*"), key=lambda path: path.stat().st_mtime, reverse=True)
+    return next((snapshot for snapshot in [current, *newest] if _is_usable(snapshot)), None)
+
+
+def _is_usable(place: Path) -> bool:
     try:
-        model_folder.check(folder(workspace, model_id))
-    except MissingPart:
+        model_folder.check(place)
+    except (MissingPart, WorkspaceProblem):
         return False
-    return True
+    return (place / "tokenizer.json").is_file()
 
 
 def size(workspace: Workspace, model_id: str) -> float:
@@ -46,7 +75,15 @@ def reference(workspace: Workspace, model_id: str) -> ModelRef:
             "It is not unpacked or downloaded yet.",
             "Choose the model that comes with the app, or wait until it is ready.",
         )
-    return ModelRef(id=model_id, path=folder(workspace, model_id))
+    place = folder(workspace, model_id)
+    return ModelRef(id=model_id, path=place, revision=revision(place))
+
+
+def revision(place: Path) -> str:
+    """The commit on the hub that the model in this folder is of; "" where it is not known."""
+    if place.parent.name == "snapshots":
+        return place.name
+    return str((manifest.read(place) or {}).get("revision", ""))
 
 
 def located(spec: RunSpec, run_folder: Path) -> RunSpec:
@@ -77,3 +114,10 @@ def tokeniser(workspace: Workspace, model_id: str) -> Tokeniser:
 @lru_cache(maxsize=4)
 def _loaded(path: Path, _changed: int) -> Tokeniser:
     return Tokeniser.load(path)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8").strip()
+    except OSError:
+        return "none"

@@ -6,7 +6,6 @@ script with its examples to a private bucket of the person's own account and sta
 
 from __future__ import annotations
 
-import os
 import sys
 import warnings
 from collections.abc import Iterator
@@ -15,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from backend import hub_token
 from backend.errors import BadSetting, MissingPart, RunProblem
 
 LONGEST = 24.0  # hours that may be asked for: a forgotten job costs no more
-_KEYRING = ("apprentice", "hf_token")  # service and name
 _WHY = {401: "The token is not valid.", 402: "The account has no way to pay.", 403: "The token may not do this."}
 _PER_HOUR = {"second": 3600, "minute": 60, "hour": 1}
 
@@ -46,19 +45,8 @@ class Sent:
 
 
 def token() -> str:
-    """The person's access token: $HF_TOKEN, the system's keyring, or where `hf auth login` put it.
-
-    It is never written anywhere by this program. Raises MissingPart when there is none.
-    """
-    import huggingface_hub
-    import keyring
-    from keyring.errors import KeyringError
-
-    try:
-        kept = keyring.get_password(*_KEYRING)
-    except KeyringError:
-        kept = None
-    found = os.environ.get("HF_TOKEN") or kept or huggingface_hub.get_token()
+    """The person's access token (see backend/hub_token.py). Raises MissingPart when there is none."""
+    found = hub_token.find()
     if not found:
         raise MissingPart(
             "There is no access token for Hugging Face.",

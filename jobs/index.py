@@ -21,7 +21,7 @@ from jobs.models import State
 
 log = logging.getLogger(__name__)
 
-VERSION = 1
+VERSION = 2
 
 
 def _names(values: Iterable[str]) -> str:

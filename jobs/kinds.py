@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple, get_args
 
-Lane = Literal["training", "light"]
+Lane = Literal["training", "light", "network"]
 LANES: tuple[Lane, ...] = get_args(Lane)
 
 
@@ -12,11 +12,13 @@ class Kind(NamedTuple):
     """work: "package.module:function", loaded only in the worker; lane: one job at a time runs in each.
 
     lighter: whether its work, told that memory ran out, makes do with less in another attempt.
+    secrets: environment variables that its process is given, though they are secret.
     """
 
     work: str
     lane: Lane
     lighter: bool = False
+    secrets: tuple[str, ...] = ()
 
 
 KINDS: dict[str, Kind] = {
@@ -24,5 +26,6 @@ KINDS: dict[str, Kind] = {
     "train": Kind("backend.preflight:run", "training", lighter=True),
     "calibrate": Kind("backend.calibrate:run", "training"),
     "export": Kind("backend.export:run", "light"),
+    "download": Kind("backend.download:run", "network", secrets=("HF_TOKEN",)),
     "prepare": Kind("backend.embedded:run", "light"),
 }

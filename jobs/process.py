@@ -6,10 +6,12 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 
 import psutil
 
 from backend.settings import HOME_VARIABLE, PROJECT_ROOT, Workspace, child_environment
+from jobs.kinds import KINDS
 from jobs.store import JobFolder
 
 WORKER = (sys.executable, "-m", "jobs.worker")
@@ -23,10 +25,11 @@ if sys.platform == "win32":
 _children: dict[tuple[str, int], subprocess.Popen[bytes]] = {}
 
 
-def environment(workspace: Workspace) -> dict[str, str]:
-    """This process's environment without its secrets, and with what the worker needs."""
+def environment(workspace: Workspace, secrets: Sequence[str] = ()) -> dict[str, str]:
+    """This process's environment without its secrets but the named ones, and with what the worker needs."""
     return {
         **child_environment(),
+        **{name: os.environ[name] for name in secrets if name in os.environ},
         HOME_VARIABLE: str(workspace.root),
         "PYTHONUNBUFFERED": "1",
         "PYTHONFAULTHANDLER": "1",  # a crash in native code leaves its stack in log.txt
@@ -40,7 +43,7 @@ def spawn(folder: JobFolder, attempt: int, workspace: Workspace) -> None:
         _children[folder.id, attempt] = subprocess.Popen(
             [*WORKER, folder.id],
             cwd=PROJECT_ROOT,
-            env=environment(workspace),
+            env=environment(workspace, KINDS[folder.identity().kind].secrets),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

