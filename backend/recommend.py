@@ -25,6 +25,7 @@ _BY_UNIFIED_MEMORY = ((60_000, 8.3e9), (30_000, 4.1e9), (15_000, 1.8e9))
 _ON_LESS_UNIFIED = 0.7e9
 _ON_PROCESSOR = 0.7e9
 _DISK_RESERVE = 1.2
+_MOSTLY = 0.7  # of a card's memory; with less of it free, that decides which model is taken
 
 
 class Option(Record):
@@ -265,6 +266,10 @@ def _why_this_size(entry: Entry, hardware: Hardware) -> str:
     gpu = card(hardware)
     if gpu is not None:
         size = gib(gpu.memory_total_mib)
+        if gpu.memory_free_mib < _MOSTLY * gpu.memory_total_mib:
+            return (
+                f"Of the graphics card's {size} only {gib(gpu.memory_free_mib)} is free; this model fits into that."
+            )
         return f"A graphics card of {size} trains a model of this size ({entry.parameters / 1e9:.1f} billion) well."
     if hardware.unified_memory:
         return f"It leaves room in the {gib(hardware.memory_total_mib)} that this computer shares with its graphics."

@@ -6,10 +6,9 @@
     return number ? Number(number.value) : cell.textContent.trim().toLowerCase();
   };
 
-  const sort = (button) => {
-    const header = button.closest('th');
-    const body = button.closest('table').tBodies[0];
-    const upward = header.getAttribute('aria-sort') !== 'ascending';
+  const sorted = {}; // how each kind of table was sorted: it outlives a table that is drawn anew
+  const sort = (header, upward) => {
+    const body = header.closest('table').tBodies[0];
     for (const other of header.parentElement.cells) other.removeAttribute('aria-sort');
     header.setAttribute('aria-sort', upward ? 'ascending' : 'descending');
     const rows = [...body.rows];
@@ -22,8 +21,19 @@
 
   document.addEventListener('click', (event) => {
     const button = event.target.closest('button.sort');
-    if (button) sort(button);
+    if (!button) return;
+    const header = button.closest('th');
+    const upward = header.getAttribute('aria-sort') !== 'ascending';
+    sorted[button.closest('table').className] = [header.cellIndex, upward];
+    sort(header, upward);
   });
+
+  const keepSorted = () => {
+    for (const [kind, [column, upward]] of Object.entries(sorted)) {
+      const table = kind && document.querySelector(`table.${kind}`);
+      if (table && !table.querySelector('th[aria-sort]')) sort(table.tHead.rows[0].cells[column], upward);
+    }
+  };
 
   // A table shows the lines that carry every chosen value. What was chosen outlives a table that is drawn anew.
   const chosen = {};
@@ -83,6 +93,7 @@
       say(fold, 'aria-expanded', String(fold.classList.contains('open')));
     }
     say(document.querySelector('#rail [role=tablist]'), 'aria-label', 'Steps and your models');
+    keepSorted();
     keepFilters();
     keepFolds();
   }).observe(document.documentElement, { childList: true, subtree: true, attributeFilter: ['class', 'open'] });

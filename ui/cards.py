@@ -147,8 +147,11 @@ def filters(choices: Mapping[str, tuple[str, Mapping[str, str]]], kind: str) -> 
     choices: key to (question, value to its words). static/page.js does the filtering and says how many are left.
     """
     lists = "".join(
-        f'<label><span>{escape(question)}</span><select data-filter="{escape(key)}"><option value="">All</option>'
-        + "".join(f'<option value="{escape(value)}">{escape(words)}</option>' for value, words in values.items())
+        f'<label><span>{escape(question)}</span><select data-filter="{escape(key)}" aria-label="{escape(question)}">'
+        + "".join(
+            f'<option value="{escape(value)}">{escape(words)}</option>'
+            for value, words in {"": "All", **values}.items()
+        )
         + "</select></label>"
         for key, (question, values) in choices.items()
     )

@@ -115,7 +115,7 @@ def build(services: Any, kept: Kept) -> StartTab:
     @handler
     def look(event: gr.EventData, given: Given) -> Updates:
         """Looks at the machine again."""
-        if pressed(event)[0] == "look":
+        if pressed(event)[0] == "probe":
             services.look_again()
         return tab.show(kept.choice(given))
 

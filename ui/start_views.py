@@ -60,7 +60,7 @@ def machine_card(probe: Probe, simulated: bool = False) -> str:
     problems = "".join(messages.alert("warn", one.what, one.why, one.next) for one in probe.problems)
     told = [line for line in probe.sentences if not line[:1].isdigit()]  # the numbers stand below
     lead = " ".join(told or probe.sentences[:1])
-    again = "" if simulated else cards.button("Look again", "look", label="Look again at what this computer has")
+    again = "" if simulated else cards.button("Look again", "probe", label="Look again at what this computer has")
     badges = cards.badge("Simulated", "warn") if simulated else ""
     facts = cards.facts(numbers)
     return cards.card("Your computer", facts, problems, lead=lead, badges=badges, aside=again)
@@ -82,7 +82,7 @@ def model_card(option: Recommendation, recommended: bool, on_disk: float | None,
     badges += cards.badge("Ready on this computer") if on_disk is not None else ""
     needs, have = present.size(fit.needs_mib), present.size(fit.has_mib)
     least = present.size(option.least_mib)
-    needed = f"{least} to {needs}" if option.assumed and least != needs else needs
+    needed = f"{least.removesuffix(needs[-3:])} to {needs}" if option.assumed and least != needs else needs
     where = "on the card" if option.memory.device == "cuda" else "of memory"
     numbers = [(needed, f"{where} needed, computed; you have {have}"), _size(model, on_disk), _licence(model)]
     bar = cards.memory_bar(present.memory_parts(option.memory.parts), fit.has_mib, f"Needs {needs}, you have {have}.")
@@ -130,11 +130,23 @@ def others_table(options: Sequence[Option] | None, chosen_id: str, ready: set[st
     """All models as a table that sorts and filters, with what each needs here at least. None: not known yet."""
     if options is None:
         return COMPARING
-    headers = ("Model", "Here", "Needs at least", "Size", "Licence", "")
+    headers = ("Model", "Here", "Needs", "Size", "Licence", "")
     lines = [_line(option, chosen_id, option.model.id in ready) for option in options]
     kinds = [_kinds(option, option.model.id in ready) for option in options]
     table = cards.table(headers, lines, "Models and whether they fit this computer", True, "models", kinds)
-    return cards.filters(_choices(options), "models") + table
+    least = cards.text("What each needs is the least memory that a training of it can make do with here.", "small")
+    return cards.filters(_choices(options), "models") + table + least + _full(options[0])
+
+
+def _full(recommended: Option) -> str:
+    """The offer to train all weights, where they fit."""
+    found = recommended.full if isinstance(recommended, Recommendation) else None
+    if found is None:
+        return ""
+    return cards.text(
+        f"All of {found.model} could be trained too, not only a small addition (full fine-tuning): that needs "
+        f"{present.size(found.fit.needs_mib)} of {present.size(found.fit.has_mib)}. Choose it under Advanced, step 3."
+    )
 
 
 def _choices(options: Sequence[Option]) -> dict[str, tuple[str, dict[str, str]]]:

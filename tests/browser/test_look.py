@@ -154,6 +154,14 @@ def test_tables_sort_by_number(open_page: Opens, drawn_page: str) -> None:
     page.get_by_role("button", name="Needs", exact=True).click()
     assert page.locator("th[aria-sort=descending]").inner_text().startswith("Needs")
     assert needs.all_inner_texts() == ["21.5 GB", "10.1 GB", "3.0 GB", "1.2 GB"]
+    page.get_by_label("Fit", exact=True).focus()
+    page.keyboard.press("ArrowDown")  # "Fits"
+    page.get_by_text("2 of 4 models are shown.").wait_for()
+    page.get_by_label("Answer in our voice").check()  # draws the table again
+    page.wait_for_selector(".choices label.selected:has-text('Answer in our voice')")
+    page.wait_for_timeout(500)
+    shown = page.locator("table.models tbody tr:visible td[data-name=Needs]")
+    assert shown.all_inner_texts() == ["3.0 GB", "1.2 GB"], "sorting and filter are forgotten"
 
 
 def test_typed_text_is_never_run(open_page: Opens, drawn_page: str) -> None:

@@ -123,7 +123,7 @@ class FakeServices:
             **_option(MODEL, 1200.0, why),
             why={"lora_rank": "Rank 8 suits up to 1,000 examples.", "learning_rate": "Measured best on this model."},
             hardware=self.hardware().hardware,
-            least_mib=900.0,
+            least_mib=1200.0,
             assumed=None if data_id else 512,
             others=tuple(Option(**_option(name, mib, "Knows more and takes longer.")) for name, mib in needs.items()),
         )

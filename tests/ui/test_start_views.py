@@ -44,7 +44,7 @@ def test_every_machine_is_told_and_gets_a_card(name: str) -> None:
 
 def test_before_there_are_examples_it_is_said_what_the_memory_is_for() -> None:
     card = start_views.model_card(recommend(machine("cpu16"), compare=False), True, 260.0, None)
-    assert re.search(r"<dd>[\d.]+ GB to [\d.]+ GB</dd>", card)
+    assert re.search(r"<dd>[\d.]+ to [\d.]+ GB</dd>", card)
     assert "examples of up to 512 tokens, about 380 words" in card
     known = recommend(machine("cpu16"), rows=200, longest=100, tokens=15_000, learned_share=0.4, compare=False)
     card = start_views.model_card(known, True, 260.0, None)
@@ -112,7 +112,7 @@ class TestProbe:
         told = drawn(tmp_path)
         assert "Other programs hold 19.5 GB of the memory of NVIDIA GeForce RTX 3090" in told
         assert psutil.Process(os.getppid()).name() in told
-        assert 'data-do="look"' in told
+        assert 'data-do="probe"' in told
 
     def test_torch_without_cuda(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         self.install(monkeypatch, AMPERE)
@@ -144,10 +144,19 @@ def test_each_line_carries_what_it_is_filtered_by() -> None:
     offered = set(re.findall(r'data-filter="(\w+)"', table))
     assert offered == {"fit", "size", "use", "language", "task"}
     for key in offered:
-        values = set(re.search(rf'data-filter="{key}">(.*?)</select>', table)[1].split('value="')[2:])  # type: ignore[index]
+        values = set(re.search(rf'data-filter="{key}"[^>]*>(.*?)</select>', table)[1].split('value="')[2:])  # type: ignore[index]
         carried = " ".join(re.findall(rf' data-{key}="([^"]*)"', table)).split()
         assert {value.partition('"')[0] for value in values} & set(carried), key
 
 
 def test_while_models_are_compared_it_is_said() -> None:
     assert "Working out" in start_views.others_table(None, "", set())
+
+
+def test_training_all_weights_is_offered_where_it_fits() -> None:
+    def table(name: str) -> str:
+        found = recommend(machine(name))
+        return start_views.others_table([found, *found.others], "", set())
+
+    assert "full fine-tuning" in table("h100")
+    assert "full fine-tuning" not in table("cpu16")
