@@ -109,8 +109,9 @@ def declared_delimiter(text: str) -> str:
 
 
 def _json_like(text: str) -> bool:
-    inside = text[1:].lstrip()[:1]
-    return inside in ('"', "}", "'", "") if text[0] == "{" else inside in "{[\"]-0123456789ntf'"
+    if text[0] == "{":
+        return text[1:].lstrip()[:1] in ('"', "}", "'", "")
+    return re.match(r"\[\s*([{\[\"'\]]|-?\d|null|true|false|$)", text) is not None
 
 
 def _parses(lines: list[str]) -> int:

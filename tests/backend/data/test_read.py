@@ -91,12 +91,19 @@ def test_a_text_too_short_to_be_a_document_is_refused(pasted: str) -> None:
 ACCOUNT = "daemon:x:1:1:daemon:/usr/sbin:/usr/sbin/nologin\nroot:x:0:0:root:/root:/bin/bash\n"
 SECTIONS = "[paths]\n# where things are\ndata = /srv/data\nlogs=/var/log\n\n[limits]\nlevel: high\nrate = 12.5\n"
 LOGGED = "2026-11-24 18:03:11 INFO started the server\nNov  4 18:03:12 host app[7]: ready\n[ERROR] it broke down\n"
+OPTIONS = "[--debug]\n[--endpoint-url <value>]\n[-v <number of times to say it>]\n[notes from the makers]\n"
 DIALOGUE = "ANNA: And where were you all night, may I ask?\nPAUL: I walked along the river until it was light.\n"
 
 
 @pytest.mark.parametrize(
     ("text", "like"),
-    [(ACCOUNT, "a configuration file"), (SECTIONS, "a configuration file"), (LOGGED, "a log"), (DIALOGUE, "")],
+    [
+        (ACCOUNT, "a configuration file"),
+        (SECTIONS, "a configuration file"),
+        (OPTIONS, "a configuration file"),
+        (LOGGED, "a log"),
+        (DIALOGUE, ""),
+    ],
 )
 def test_a_text_that_is_hardly_meant_to_be_learned_is_asked_about(text: str, like: str) -> None:
     found = [(p.kind, p.severity) for p in load_text(text * 4).problems]
