@@ -123,8 +123,10 @@ def _part(part: Any, number: int) -> str:
     if isinstance(part, str):
         return part
     kind = part.get("type", "text") if isinstance(part, dict) else type(part).__name__
-    if isinstance(part, dict) and kind in ("text", "input_text", "output_text") and isinstance(part.get("text"), str):
-        return str(part["text"])
+    if isinstance(part, dict) and kind in ("text", "input_text", "output_text"):
+        for key in ("text", "value"):  # OpenAI's name, and LLaMA-Factory's
+            if isinstance(part.get(key), str):
+                return str(part[key])
     raise RowFault(
         "content_not_text",
         f"A part of message {number} is of the kind {excerpt(str(kind), width=30)!r}; only text can be learned.",

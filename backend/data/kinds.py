@@ -55,6 +55,7 @@ KINDS: dict[str, Kind] = {
     "mapping_guessed": Kind("warning", "Guessed columns"),
     "stray_text": Kind("warning", "Hardly a text to learn"),
     "preference_pairs": Kind("warning", "Pairs of a better and a worse answer"),
+    "media_ignored": Kind("warning", "Pictures, sounds or videos"),
     "kto_labels": Kind("warning", "Answers marked as good or bad"),
     "other_sheets": Kind("warning", "Other sheets"),
     "rows_left_out": Kind("warning", "Rows left out"),

@@ -21,6 +21,7 @@ from backend.data.options import Cancelled, Limits, ReadOptions
 from backend.data.plan import Plan, make_plan
 from backend.data.read import Lines, Reading, open_reading
 from backend.data.rows import DataSet, Source
+from backend.data.shapes import plain_name
 from backend.data.tables import as_rows, unique_names
 from backend.errors import BadInput
 
@@ -28,6 +29,7 @@ __all__ = ["Cancelled", "Limits", "ReadOptions", "load", "load_table", "load_tex
 
 FIRST = 20  # rows given to `began`
 _SAMPLE_ROWS = 200  # good ones that the shape is told from
+_MEDIA = ("image", "picture", "video", "audio", "sound")
 _LOOK_ROWS = 2_000  # looked at for them at most
 
 
@@ -149,6 +151,7 @@ def _collect(
     for batch in rows:
         collector.take(batch)
     collector.finish()
+    _say_what_is_no_text(collector)
     return so_far()
 
 
@@ -176,6 +179,16 @@ def _look_ahead(
         if enough():
             break
     return seen_lines, seen_rows, sample
+
+
+def _say_what_is_no_text(collector: Collector) -> None:
+    media = [column for column in collector.ignored() if plain_name(column).rstrip("s") in _MEDIA]
+    if media:
+        collector.note(
+            "media_ignored",
+            f"Only text is learned here; what {' and '.join(map(repr, media))} names is not looked at.",
+            "Leave rows out that make no sense without it.",
+        )
 
 
 def _say_what_was_guessed(collector: Collector, plan: Plan, encoding: Encoding) -> None:

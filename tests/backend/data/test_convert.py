@@ -134,6 +134,20 @@ def test_preference_pairs(record: dict[str, Any], messages: list[Message], rejec
     assert (note.kind, "only by preference training (DPO)" in note.message) == ("preference_pairs", True)
 
 
+def test_parts_of_text_may_be_called_value_and_pairs_messages() -> None:
+    asked, good, bad = (
+        {"role": role, "content": [{"type": "text", "value": text}], "loss_weight": 1.0}
+        for role, text in (("user", "q"), ("assistant", "a"), ("assistant", "b"))
+    )
+    row = only({"chosen_messages": [asked, good], "rejected_messages": [asked, bad]})
+    assert (row.messages, row.rejected) == (said("q", "a"), [{"role": "assistant", "content": "b"}])
+
+
+def test_pictures_that_are_not_looked_at_are_named() -> None:
+    (note,) = rows({"messages": said("What is on <image>?", "A cat."), "images": ["cat.png"]}).problems
+    assert (note.row, note.kind, "'images'" in note.message) == (0, "media_ignored", True)
+
+
 def test_bad_answers_of_kto_are_never_imitated() -> None:
     data = rows(
         {"prompt": "q", "completion": "good", "label": True},
