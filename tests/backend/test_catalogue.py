@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,7 @@ def test_entry_is_complete_and_its_parameters_add_up(entry: Entry) -> None:
     assert entry.good_for
     assert entry.context_length >= 2048
     assert entry.gated == bool(entry.access)
+    assert re.fullmatch(r"[0-9a-f]{40}|", entry.revision)
     assert set(entry.lora_targets) <= set(entry.all_linear_targets)
     assert entry.architecture.num_params == entry.parameters
     assert entry.architecture.counted_params == pytest.approx(entry.parameters, rel=0.001)
