@@ -32,8 +32,8 @@ class Entry(Record):
 
     id: on the Hugging Face hub, or the folder it lies in. parameters: tied embeddings counted once. context_length in
     tokens. lora_targets: those that the guide names for the family; all_linear_targets: all linear ones of a block.
-    languages: ISO 639-1 codes. revision: the pinned commit, as public projects pin it, "" where the newest is taken at
-    download and noted. access: how to get a gated model.
+    languages: ISO 639-1 codes. revision: the pinned commit, as public projects pin it, "" where the newest is taken
+    at download and noted. access: how to get a gated model.
     """
 
     id: str = Field(pattern=r"^[\w.-]+/[\w.-]+$")
