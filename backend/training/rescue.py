@@ -33,6 +33,7 @@ _OUT_OF_MEMORY = (
     "can't allocate memory",
     "cannot allocate memory",
     "paging file is too small",  # Windows
+    "could not create a primitive",  # oneDNN, when it gets no memory (seen under a limit on the address space)
 )
 
 

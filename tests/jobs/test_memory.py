@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from jobs.models import Failure, State
 from jobs.runner import Runner
 from jobs.store import LIGHTER_ATTEMPTS
 from jobs.supervisor import ENDED, KILLED, PERHAPS_RAN_OUT, RAN_OUT
-from tests.jobs.conftest import FOREVER, counting, finish, folder_of, kill, status_of, steps
+from tests.jobs.conftest import FOREVER, counting, finish, folder_of, kill, status_of, steps, until
 
 
 def notes(runner: Runner, job_id: str) -> int:
@@ -139,3 +140,46 @@ def test_the_control_groups_of_both_versions_are_read(tmp_path: Path, monkeypatc
         assert memory.ran_out(before) is True
         file.unlink()
         assert memory.ran_out(before) is None
+
+
+@pytest.fixture
+def small_group() -> Iterator[Path]:
+    """A control group of this process's own with 200 MiB of memory, where the system lets us make one."""
+    (counter, *_) = [*memory._group_files(), Path("/nowhere/counter")]
+    group = counter.parent / "apprentice-test"
+    try:
+        group.mkdir()
+        for name in ("memory.limit_in_bytes", "memory.max"):
+            if (group / name).exists():
+                (group / name).write_text(str(200 << 20))
+        assert (group / "cgroup.procs").exists()
+    except OSError:
+        pytest.skip("this system lets us make no control group")
+    yield group
+    until(lambda: not (group / "cgroup.procs").read_text().split())
+    with contextlib.suppress(OSError):
+        group.rmdir()
+
+
+GREEDY = """
+import os, pathlib
+(pathlib.Path({group!r}) / "cgroup.procs").write_text(str(os.getpid()))
+from jobs import noop
+def greedy(spec, step):
+    if step == 3:
+        bytearray(os.urandom(1 << 20) * 400)
+noop._misbehave = greedy
+"""
+
+
+@pytest.mark.slow
+def test_the_kernels_own_killer_is_told_apart_and_the_run_goes_on(
+    runner: Runner, worker_that: Callable[[str], None], small_group: Path
+) -> None:
+    """A real kill: the first attempt takes 400 MiB at its third step, in a control group that has 200."""
+    worker_that(GREEDY.format(group=str(small_group)))
+    job_id = runner.submit("noop", {"steps": 5}, "")
+    job = finish(runner, job_id)
+    assert (job.state, job.attempt) == (State.COMPLETED, 2)
+    assert steps(runner, job_id) == [1, 2, 3, 4, 5]
+    assert notes(runner, job_id) == 1
