@@ -96,6 +96,7 @@ class TrainSettings(Record):
     packing: bool = False
     gradient_checkpointing: bool = False
     precision: Precision | Literal["auto"] = "auto"
+    num_processes: int = Field(1, ge=1, le=16)  # that train together, each on its card
     seed: int = Field(0, ge=0, le=2**31 - 1)
     early_stopping: bool = True
     early_stopping_patience: int = Field(3, ge=1, le=100)  # evaluations

@@ -48,6 +48,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Numbers behind the numbers": (
         "precision",
         "gradient_checkpointing",
+        "num_processes",
         "weight_decay",
         "max_grad_norm",
         "beta",
@@ -124,6 +125,12 @@ SETTINGS: dict[str, Help] = {
         "warm-up ratio",
         "The share of steps in which the corrections grow from nothing. 0.1 is a tenth. Raise it when the curve "
         "jumps at the very beginning.",
+    ),
+    "num_processes": Help(
+        "Cards that learn together",
+        "number of processes",
+        "Several equal graphics cards share out the examples of each step. It learns the same and is faster. At most "
+        "as many as there are cards; 1 is right for most.",
     ),
     "weight_decay": Help(
         "Pull towards zero",

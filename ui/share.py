@@ -24,8 +24,8 @@ KINDS = {
     "adapter": ("Only what it learned", "Small; needs the model it came from beside it. (adapter, safetensors)"),
     "merged": ("The whole model", "For servers and for further training. (merged, safetensors)"),
     "script": (
-        "The recipe, to train it elsewhere",
-        "One Python file with your examples, that trains the same thing without this app. (script)",
+        "The recipe",
+        "A Python file with your examples that trains the same thing elsewhere. (script)",
     ),
 }
 

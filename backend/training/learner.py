@@ -12,8 +12,10 @@ from backend.training.batches import micro_batches, packs
 from backend.training.collate import Collator
 from backend.training.device import Device
 from backend.training.loss import summed_loss
+from backend.training.model import trainable
 from backend.training.preference import likelihoods, preference_loss
 from backend.training.rescue import is_out_of_memory, out_of_memory
+from backend.training.team import ALONE
 
 if TYPE_CHECKING:
     import torch
@@ -47,6 +49,7 @@ class Learner:
         self.collator, self._device, self._tell, self._alive = collator, device, tell, alive
         self._beta = settings.beta if settings.trainer == "dpo" else None
         self._rescues = rescues  # left
+        self.team = ALONE
         self.figures: dict[str, float] = {}
 
     def learn(self, model: Any, rows: Sequence[TokenRow], backward: Callable[[torch.Tensor], None]) -> torch.Tensor:
@@ -55,7 +58,10 @@ class Learner:
 
         Raises OutOfMemory when even the smallest micro batch does not fit.
         """
-        return self._within_memory(model, lambda: self._learn(model, rows, backward))
+        total = self._within_memory(model, lambda: self._learn(model, rows, backward))
+        self.team.add_up_gradients(trainable(model).values())
+        self.team.add_up(total)
+        return total
 
     def mean_loss(self, model: Any, rows: Sequence[TokenRow]) -> float:
         """The mean loss per learned token (of DPO: per pair) of `rows`, not learned from. Raises OutOfMemory."""
@@ -63,7 +69,9 @@ class Learner:
 
         model.eval()
         with torch.no_grad():
-            return self._within_memory(model, lambda: self._mean_loss(model, rows))
+            total = self._within_memory(model, lambda: self._mean_loss(model, rows))
+            self.team.add_up(total)
+            return float(total)
 
     def likelihoods(self, model: Any, pairs: Sequence[TokenRow]) -> list[list[float]]:
         """For each of `pairs` the log-probability (nats) that `model` gives to the better and to the worse answer.
@@ -95,10 +103,12 @@ class Learner:
             self._alive()
         return total
 
-    def _mean_loss(self, model: Any, rows: Sequence[TokenRow]) -> float:
-        total = 0.0
+    def _mean_loss(self, model: Any, rows: Sequence[TokenRow]) -> torch.Tensor:
+        import torch
+
+        total = torch.zeros((), device=self._device.kind)
         for loss in self._losses(model, rows):
-            total += float(loss)
+            total += loss
             self._alive()
         return total
 
@@ -117,6 +127,9 @@ class Learner:
             yield loss / count
 
     def _parts(self, rows: Sequence[TokenRow]) -> list[list[TokenRow]]:
+        """This process's share of `rows` as micro batches."""
+        if self.team.size > 1:
+            rows = self.team.share(sorted(rows, key=lambda row: -row.longest))
         lengths, numbers = [row.longest for row in rows], range(len(rows))
         if self._pack is None:
             parts = micro_batches(numbers, lengths, self.micro)

@@ -86,6 +86,10 @@ class Practice:
         """Seconds of the run so far, all attempts."""
         return self.history.elapsed + time.monotonic() - self._began
 
+    def should_stop(self) -> bool:
+        """Whether a stop is asked for; the same answer in every process that trains this run."""
+        return self.learner.team.agreed(self.work.should_stop())
+
     def loader(self) -> Any:
         """The DataLoader of the rows' numbers, one list for each optimizer step."""
         from torch.utils.data import DataLoader
@@ -107,7 +111,7 @@ class Practice:
 
     def after_step(self, step: int, control: Any) -> None:
         """Decides what the trainer does after `step`: when stopping it saves and ends, and tests nothing."""
-        self.stopping = self.work.should_stop()
+        self.stopping = self.should_stop()
         control.should_log = True
         control.should_evaluate = step in self.schedule.evaluations and not self.stopping
         due = time.monotonic() - self._saved > SAVE_EVERY or step == self.schedule.total
@@ -152,7 +156,9 @@ class Practice:
         if not math.isfinite(loss):
             raise _no_number(step, self.spec)
         self.history.evaluated(step, loss, self.learner.figures)
-        wanted = self._answering and worth_the_time(self.history, step, self.schedule.total)
+        wanted = (
+            self._answering and self.learner.team.leads and worth_the_time(self.history, step, self.schedule.total)
+        )
         if wanted and not self.work.should_stop():
             self._answer(model, step)
         self.tell_progress(step)
@@ -166,6 +172,8 @@ class Practice:
     def save(self, trainer: Any) -> None:
         """Writes a checkpoint and removes the ones that are no longer needed. Raises OSError."""
         step = trainer.state.global_step
+        if not self.learner.team.leads:
+            return
         self.history.elapsed, self._began = self.elapsed, time.monotonic()
         with checkpoints.writing(self.checkpoints, step) as folder:
             snapshot.write(folder, trainer, self.history)

@@ -21,6 +21,7 @@ from backend.training import (
     result,
     resume,
     snapshot,
+    team,
     trainer,
 )
 from backend.training.collate import Collator, needs_mask
@@ -30,6 +31,7 @@ from backend.training.refusals import must_be_learnable
 from backend.training.resume import tell
 from backend.training.schedule import schedule
 from backend.training.sharing import with_sharing
+from backend.training.team import ALONE, Team
 
 _PROVED_ROWS = 16  # rows whose loss must be the same after saving and loading
 
@@ -45,13 +47,19 @@ def run(context: Work) -> dict[str, Any]:
     memory ran short.
     Raises TrainingFailed, OutOfMemory, NotEnough, MissingPart, BadSetting, OSError (a full disk).
     """
+    cards = team.cards()
     device.prepare_process()
     spec = located(RunSpec.model_validate(context.spec), context.folder)
     with rescue.memory_errors():
         context.progress("Preparing")
         train, validation = read_rows(context.folder)
         used = _settings(context, spec.settings, [*train, *validation])
-        told = _run(context, spec.model_copy(update={"settings": used}), train, validation)
+        team.refuse(used, cards)
+        if used.num_processes > 1:  # else each might choose its own
+            used = used.changed(precision=device.choose(used).precision)
+        used_spec = spec.model_copy(update={"settings": used})
+        with team.gathered(context.folder, used_spec, cards) as group:
+            told = _run(context, used_spec, train, validation, group)
     return {**told, "settings_changed": rescue.differing(spec.settings, rescue.settings_used(context.folder, used))}
 
 
@@ -64,12 +72,16 @@ def _settings(context: Work, planned: TrainSettings, rows: Sequence[TokenRow]) -
     return rescue.settings_used(context.folder, planned)
 
 
-def _run(context: Work, spec: RunSpec, train: Sequence[TokenRow], validation: Sequence[TokenRow]) -> dict[str, Any]:
+def _run(
+    context: Work, spec: RunSpec, train: Sequence[TokenRow], validation: Sequence[TokenRow], group: Team
+) -> dict[str, Any]:
     practice, engine, net = set_up(context, spec, train, validation)
+    practice.learner.team = group
     before = proof.fingerprint(net, spec.model.path)
     weighed = spec.settings.trainer == "sft" or preference.weigh(practice, net)
     step = _practise(practice, engine, net) if weighed else 0
-    if not step:
+    practice.learner.team = ALONE
+    if not step or not group.leads:
         return _summary(practice, net, step)  # stopped before the first step: there is nothing to keep
     best = _choose(practice, net, step)
     context.progress("Saving")
@@ -129,7 +141,10 @@ def spread(rows: Sequence[TokenRow], count: int) -> list[TokenRow]:
 
 def _practise(practice: Practice, engine: Any, net: Any) -> int:
     """Trains from the newest checkpoint, or from the start; gives the step reached."""
-    found = resume.checkpoint_of(practice.work, practice.spec.model.path)
+    if practice.learner.team.leads:
+        found = resume.checkpoint_of(practice.work, practice.spec.model.path)
+    else:
+        found = checkpoints.find(practice.checkpoints).newest
     if found:
         practice.history = snapshot.read_history(found)
         step = checkpoints.step_of(found)
@@ -142,7 +157,7 @@ def _practise(practice: Practice, engine: Any, net: Any) -> int:
         practice.tell_progress(step)
     elif practice.validation:
         practice.test(net, 0)
-    if practice.work.should_stop() and not found:
+    if practice.should_stop() and not found:
         practice.stopping = True
         return 0
     engine.train(resume_from_checkpoint=str(found) if found else None)

@@ -28,8 +28,8 @@ def build(model: Any, practice: Practice) -> Any:
             return practice.loader()
 
         def training_step(self, model: Any, inputs: list[int], num_items_in_batch: Any = None) -> torch.Tensor:
-            model.train()
-            return practice.learn(model, inputs, self.accelerator.backward)
+            self.model.train()  # not the wrapped one, which would add up gradients at each micro batch
+            return practice.learn(self.model, inputs, self.accelerator.backward)
 
         def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
             if "grad_norm" in logs:  # not the summary at the end

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 import random
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ import pytest
 from backend.monitor import Verdict, diagnose
 from backend.specs import TrainSettings
 
+RECORDED = Path(__file__).parent.parent / "data" / "recorded_curves.json"
 SETTINGS = TrainSettings(learning_rate=2e-4, num_train_epochs=6)
 
 
@@ -37,6 +40,19 @@ def falling(count: int, start: float = 3.0, end: float = 0.5, noise: float = 0.0
 
 def check(verdict: Verdict, light: str, title: str, retry: dict[str, Any] | None = None) -> None:
     assert (verdict.light, verdict.title, verdict.retry) == (light, title, retry)
+
+
+@pytest.mark.parametrize("recorded", json.loads(RECORDED.read_text("utf-8")), ids=lambda one: one["what"])
+def test_recorded_curves(recorded: dict[str, Any]) -> None:
+    """The embedded model on the orders sample, batch 4."""
+    columns = zip(recorded["epochs"], recorded["losses"], recorded["rates"], strict=True)
+    told = [
+        {"step": i, "epoch": epoch, "loss": loss, "learning_rate": rate, "seconds": 2.0, "waited": 0.0}
+        for i, (epoch, loss, rate) in enumerate(columns, start=1)
+    ]
+    tests = [{"step": step, "loss": loss} for step, loss in recorded["evals"]]
+    settings = SETTINGS.changed(learning_rate=max(recorded["rates"]), num_train_epochs=15)
+    assert diagnose(told, tests, settings).title == recorded["title"]
 
 
 def test_learning_well_says_how_far_both_losses_fell() -> None:

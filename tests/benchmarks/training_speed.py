@@ -7,6 +7,9 @@ runs is taken, since other programs only slow them; processor_ratio compares the
 less. Both loss curves are shown: speed that learns something else is none. The last line is JSON; ratio is ours by
 peer (goal: 2.5).
 
+With $LLAMAFACTORY_PYTHON, the Python of an environment that LLaMA-Factory is installed in (pip install llamafactory
+torchaudio), its command line is a second peer, with the same data, model, batch, length and rate (goal: 2).
+
     python -m tests.benchmarks.training_speed [STEPS]
 """
 
@@ -21,6 +24,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from backend.settings import PROJECT_ROOT
 from backend.training.device import prepare_process
 
 Step = tuple[float, float, int]  # when it began by both clocks, and its learned tokens
@@ -35,6 +39,8 @@ def main(steps: int) -> None:
         os.environ["APPRENTICE_HOME"] = temporary
         model, rows = prepare(Path(temporary))
         results: dict[str, list[dict[str, Any]]] = {"ours": [], "peer": []}
+        if os.environ.get("LLAMAFACTORY_PYTHON"):
+            results["llamafactory"] = []
         for turn in range(RUNS):
             for who in results:
                 run = measured(who, model, rows, steps, Path(temporary) / f"{who}-{turn}")
@@ -45,6 +51,10 @@ def main(steps: int) -> None:
         print(f"{who} loss: {' '.join(f'{loss:.3f}' for loss in runs[0]['losses'])}")
     ours, peer = (max(run["speed"] for run in results[who]) for who in ("ours", "peer"))
     processor = [max(run["per_processor_second"] for run in results[who]) for who in ("ours", "peer")]
+    second = {}
+    if "llamafactory" in results:
+        other = max(run["speed"] for run in results["llamafactory"])
+        second = {"llamafactory": round(other, 1), "llamafactory_ratio": round(ours / other, 2)}
     tail = {who: round(sum(runs[0]["losses"][-3:]) / 3, 4) for who, runs in results.items()}
     print(
         json.dumps(
@@ -56,6 +66,7 @@ def main(steps: int) -> None:
                 "unit": "learned tokens/s",
                 "processor_ratio": round(processor[0] / processor[1], 2),
                 "loss_of_last_3_steps": tail,
+                **second,
             }
         )
     )
@@ -78,12 +89,35 @@ def prepare(home: Path) -> tuple[Path, Path]:
 
 def measured(who: str, model: Path, rows: Path, steps: int, folder: Path) -> dict[str, Any]:
     """`speed` (learned tokens a second) and `losses` of one run in a process of its own."""
+    if who == "llamafactory":
+        return llamafactory(model, steps, folder)
     command = [sys.executable, "-m", "tests.benchmarks.training_speed", who, str(model), str(rows), str(steps)]
     done = subprocess.run([*command, str(folder)], capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(done.stderr[-3000:])
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return result
+
+
+def llamafactory(model: Path, steps: int, folder: Path) -> dict[str, Any]:
+    """The same of LLaMA-Factory, run by its own Python."""
+    settings = {
+        "lora_rank": RANK, "lora_alpha": ALPHA, "per_device_train_batch_size": BATCH,
+        "gradient_accumulation_steps": 1,
+        "learning_rate": RATE, "lr_scheduler_type": "constant", "warmup_steps": 0, "cutoff_len": 1024,
+        "seed": SEED,
+    }  # fmt: skip
+    script = Path(__file__).with_name("llamafactory_peer.py")
+    data = PROJECT_ROOT / "static" / "samples" / "orders.jsonl"
+    command = ["nice", "-n", "10", os.environ["LLAMAFACTORY_PYTHON"], str(script), str(model), str(data), str(steps)]
+    environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE", "HF_HUB_OFFLINE": "1", "DISABLE_VERSION_CHECK": "1"}
+    done = subprocess.run(
+        [*command, str(folder), json.dumps(settings)], capture_output=True, text=True, check=False, env=environment
+    )
+    if done.returncode:
+        raise SystemExit(done.stderr[-3000:])
+    told = json.loads(done.stdout.splitlines()[-1])
+    return {**speed(told["steps"]), "losses": told["losses"]}
 
 
 def ours(model: Path, rows: list[dict[str, list[int]]], steps: int, folder: Path) -> dict[str, Any]:

@@ -1,0 +1,221 @@
+"""Several processes that train one run together, each on its card: every step's rows are shared out among them.
+
+The worker is the first of them and starts the others with the variables that `accelerate launch` sets. Each holds the
+whole model; after its rows of a step the gradients are added up, so that all take the same step: what is learned is
+what one process learns with as many more micro batches. Only the first one tells, saves and answers. The others read
+the run's spec from their standard input and end when it closes: they never outlive the worker.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from backend.errors import BadSetting, TrainingFailed
+from backend.hardware import container
+from backend.hardware.cards import nvidia
+from backend.settings import child_environment
+from backend.specs import RunSpec, TrainSettings
+
+if TYPE_CHECKING:
+    import torch
+
+T = TypeVar("T")
+_MEMBER = ("-m", "backend.training.member")
+_PATIENCE = timedelta(minutes=30)  # for the others: the first one answers questions and saves meanwhile
+_TO_START = timedelta(minutes=3)  # until all have loaded torch
+_TO_END = 60.0  # seconds for the others after the last step
+
+
+@dataclass(frozen=True)
+class Team:
+    """rank: the number of this process, from 0. size: how many there are."""
+
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def leads(self) -> bool:
+        """Whether this is the process that tells and saves."""
+        return self.rank == 0
+
+    def share(self, rows: Sequence[T]) -> Sequence[T]:
+        """This process's part of `rows`: every `size`-th, so that sorted ones are shared evenly."""
+        return rows[self.rank :: self.size]
+
+    def add_up(self, *tensors: torch.Tensor) -> None:
+        """Puts the sum over all processes into each of `tensors`."""
+        if self.size > 1:
+            import torch.distributed as dist
+
+            for tensor in tensors:
+                dist.all_reduce(tensor)
+
+    def add_up_gradients(self, parameters: Iterable[torch.nn.Parameter]) -> None:
+        """Puts the sum of the gradients into every process, nothing where a process had no rows."""
+        if self.size > 1:
+            import torch
+
+            for parameter in parameters:
+                if parameter.grad is None:
+                    parameter.grad = torch.zeros_like(parameter)
+                self.add_up(parameter.grad)
+
+    def agreed(self, wish: bool) -> bool:
+        """Whether any process wishes it; the same answer for all."""
+        if self.size == 1:
+            return wish
+        import torch
+
+        kind = "cuda" if torch.cuda.is_available() else "cpu"
+        votes = torch.tensor(float(wish), device=kind)
+        self.add_up(votes)
+        return bool(votes > 0)
+
+
+ALONE = Team()
+
+
+@contextmanager
+def gathered(folder: Path, spec: RunSpec, cards: Sequence[str]) -> Iterator[Team]:
+    """The team of a run; the first process starts the others and waits for them at the end.
+
+    Raises BadSetting when there can be no such team here, TrainingFailed when one of the others failed.
+    """
+    size = spec.settings.num_processes
+    if size == 1:
+        yield ALONE
+        return
+    rank = int(os.environ.get("RANK", 0))
+    others = [] if "RANK" in os.environ else _start(folder, spec, size, cards)
+    try:
+        _connect(rank, size)
+        yield Team(rank, size)
+        for other in others:
+            other.wait(_TO_END)
+    except Exception as error:
+        if any(other.poll() for other in others):
+            raise TrainingFailed(
+                "One of the processes that trained together has failed.",
+                "What went wrong is in the file log.txt of this run.",
+                "Set num_processes to 1, or resume the run.",
+            ) from error
+        raise
+    finally:
+        _leave(others)
+
+
+def cards() -> list[str]:
+    """The NVIDIA cards that this process may use, as CUDA_VISIBLE_DEVICES names them; asked without torch."""
+    there = [str(index) for index in range(len(nvidia().gpus))]
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if named is None or not there:
+        return there
+    return [card.strip() for card in named.split(",") if card.strip()]
+
+
+def refuse(settings: TrainSettings, cards: Sequence[str]) -> None:
+    """Raises BadSetting when the processes asked for have no card, core or rows of their own. Asked once, by the
+    first of them."""
+    count = settings.num_processes
+    if count == 1 or "RANK" in os.environ:
+        return
+    places = len(cards) or container.cores()
+    if count > min(places, settings.effective_batch):
+        raise BadSetting(
+            f"{count} processes can't train together here.",
+            f"There are {places} {'cards' if cards else 'cores'} and {settings.effective_batch} examples a step.",
+            "Set num_processes to 1.",
+        )
+    if settings.trainer == "dpo":
+        raise BadSetting(
+            "Pairs of answers (DPO) are trained by one process.",
+            "Only trainings on single answers can be shared out.",
+            "Set num_processes to 1.",
+        )
+
+
+def _start(folder: Path, spec: RunSpec, size: int, cards: Sequence[str]) -> list[subprocess.Popen[bytes]]:
+    """Starts the other processes, each with its own card, and sets this one's variables."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    shared = {"WORLD_SIZE": str(size), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "LOCAL_RANK": "0"}
+    others = []
+    for rank in range(1, size):
+        own = {"RANK": str(rank), **({"CUDA_VISIBLE_DEVICES": cards[rank]} if cards else {})}
+        other = subprocess.Popen(
+            [sys.executable, *_MEMBER, str(folder)],
+            env={**child_environment(), **shared, **own},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+        )
+        others.append(other)
+        assert other.stdin is not None
+        other.stdin.write(spec.model_dump_json().encode() + b"\n")
+        other.stdin.flush()
+    os.environ.update(shared, RANK="0")
+    return others
+
+
+def _connect(rank: int, size: int) -> None:
+    import torch
+    import torch.distributed as dist
+
+    backend = "nccl" if torch.cuda.is_available() else "gloo"
+    host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+    store = dist.TCPStore(host, port, size, rank == 0, timeout=_TO_START)  # type: ignore[attr-defined]
+    dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=_PATIENCE)
+
+
+def _leave(others: Sequence[subprocess.Popen[bytes]]) -> None:
+    import torch.distributed as dist
+
+    for other in others:
+        if other.poll() is None:
+            other.kill()
+        assert other.stdin is not None
+        other.stdin.close()
+        other.wait()
+    if dist.is_initialized():
+        dist.destroy_process_group()
+    if others:
+        for name in ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "LOCAL_RANK"):
+            os.environ.pop(name, None)
+
+
+@dataclass
+class Silent:
+    """Stands in for the worker's context in the other processes: they tell nothing and are stopped by the first."""
+
+    folder: Path
+    spec: dict[str, Any]
+    attempt: int = 1
+    short_of_memory: bool = False
+
+    def emit(self, kind: str, **data: Any) -> None: ...
+    def progress(self, phase: str, done: int = 0, total: int = 0, seconds_left: float | None = None) -> None: ...
+    def alive(self) -> None: ...
+    def should_stop(self) -> bool:
+        return False
+
+
+def joined(folder: Path) -> Silent:
+    """The work of another process: reads the spec, and ends this process when the first one is gone."""
+    line = sys.stdin.buffer.readline()
+
+    def until_alone() -> None:
+        os.read(sys.stdin.fileno(), 1)  # blocks until the other end is closed
+        os._exit(1)
+
+    threading.Thread(target=until_alone, daemon=True).start()
+    return Silent(folder, json.loads(line))

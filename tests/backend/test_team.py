@@ -1,0 +1,117 @@
+"""Two processes that train one run learn what one does; what can't be shared out is refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend.errors import BadSetting
+from backend.hardware.cards import Found
+from backend.settings import PROJECT_ROOT
+from backend.specs import Gpu, TrainSettings
+from backend.training import team
+
+GPU = Gpu(name="NVIDIA T4", memory_total_mib=15360, memory_free_mib=15000)
+
+# The worker is a process of its own, as in life.
+WORKER = """
+import json, sys
+from pathlib import Path
+from backend import training
+from backend.errors import ApprenticeError
+from tests.backend.tiny_run import FakeWork, make_run
+folder, model = map(Path, sys.argv[1:3])
+chosen, stop_at = map(json.loads, sys.argv[3:])
+kept = folder / "spec.json"
+if kept.is_file():
+    work = FakeWork(folder, json.loads(kept.read_text()))
+else:
+    work = make_run(folder, model, rows=37, lora_dropout=0.0, num_train_epochs=2, **chosen)
+    kept.write_text(json.dumps(work.spec))
+work.stop_at = stop_at
+result = training.run(work)
+print(json.dumps({"result": result, "losses": work.losses(), "tests": [e["loss"] for e in work.told("eval")],
+                  "norms": [e["grad_norm"] for e in work.told("step")], "samples": len(work.told("sample"))}))
+"""
+
+
+def trained(folder: Path, model: Path, stop_at: int | None = None, **settings: Any) -> dict[str, Any]:
+    command = [sys.executable, "-c", WORKER, str(folder), str(model), json.dumps(settings), json.dumps(stop_at)]
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT_ROOT), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return told
+
+
+@pytest.mark.slow
+def test_two_processes_give_the_loss_of_one_with_twice_the_accumulation(tiny_model: Path, tmp_path: Path) -> None:
+    """The two are stopped after the fourth step and go on."""
+    one = trained(tmp_path / "one", tiny_model, per_device_train_batch_size=4, gradient_accumulation_steps=2)
+    shared: dict[str, Any] = {"per_device_train_batch_size": 8, "num_processes": 2}
+    stopped = trained(tmp_path / "two", tiny_model, 4, **shared)
+    assert stopped["result"]["state"] == "stopped"
+    two = trained(tmp_path / "two", tiny_model, **shared)
+    assert len(one["losses"]) == 10
+    assert {**stopped["losses"], **two["losses"]} == pytest.approx(one["losses"], abs=1e-5)
+    assert stopped["norms"] + two["norms"] == pytest.approx(one["norms"], rel=1e-4)
+    assert two["tests"][-1] == pytest.approx(one["tests"][-1], abs=1e-5)
+    assert two["result"]["weights_changed"] is True
+    assert two["result"]["state"] == "completed"
+    assert (tmp_path / "two" / "result" / "adapter" / "adapter_model.safetensors").is_file()
+    assert two["samples"] > 0
+
+
+@pytest.mark.slow
+def test_when_another_process_fails_the_run_does_and_says_so(tiny_model: Path, tmp_path: Path) -> None:
+    code = WORKER.replace("result = training.run(work)\n", """
+from backend.training import team
+from datetime import timedelta
+team._TO_START = timedelta(seconds=20)
+team._MEMBER = ("-c", "import sys; sys.stdin.readline(); sys.exit(3)")
+try:
+    training.run(work)
+except ApprenticeError as error:
+    print(json.dumps({"what": error.what}))
+    sys.exit()
+""", 1)  # fmt: skip
+    command = [sys.executable, "-c", code, str(tmp_path / "run"), str(tiny_model), '{"num_processes": 2}', "null"]
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT_ROOT)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300, check=False)
+    assert "One of the processes" in done.stdout, done.stderr[-2000:]
+
+
+@pytest.mark.parametrize(
+    ("settings", "cards", "why"),
+    [
+        ({"num_processes": 4}, ["0", "1"], "There are 2 cards"),
+        ({"num_processes": 2, "per_device_train_batch_size": 1}, ["0", "1"], "1 examples a step"),
+        ({"num_processes": 16}, [], "cores"),
+    ],
+)
+def test_more_processes_than_places_are_refused(settings: dict[str, Any], cards: list[str], why: str) -> None:
+    with pytest.raises(BadSetting) as refused:
+        team.refuse(TrainSettings(**settings), cards)
+    assert why in refused.value.why
+
+
+def test_the_cards_are_those_that_may_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(team, "nvidia", lambda: Found(gpus=(GPU, GPU, GPU)))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert team.cards() == ["0", "1", "2"]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3, 5")
+    assert team.cards() == ["3", "5"]
+    team.refuse(TrainSettings(num_processes=2), team.cards())
+
+
+def test_rows_are_shared_out_once_each() -> None:
+    rows = list(range(7))
+    shares = [team.Team(rank, 3).share(rows) for rank in range(3)]
+    assert sorted(row for share in shares for row in share) == rows
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
