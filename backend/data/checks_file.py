@@ -71,7 +71,8 @@ def system_messages(rows: Sequence[Row]) -> Iterator[Problem]:
 
 def has_system(row: Row) -> bool:
     """True when the row has a system message."""
-    return any(m["role"] in SYSTEM for m in row.messages)
+    messages = row.messages
+    return bool(messages) and (messages[0]["role"] in SYSTEM or any(m["role"] in SYSTEM for m in messages))
 
 
 def usual_system(rows: Sequence[Row]) -> str | None:
