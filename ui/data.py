@@ -56,7 +56,7 @@ class DataTab:
         now = self.services.reading(choice)
         shown: Updates = {
             self.reading: data_views.reading(now, bringing),
-            **self.bring.show(opened=not (data or now) or bool(now and now.error)),
+            **self.bring.show(wanted=not (data or now) or bool(now and now.error)),
         }
         if now is not None and now.error is None:
             return {**shown, **self._waiting(bringing)}
@@ -128,7 +128,7 @@ def build(services: Any, kept: Kept) -> DataTab:
         """What was brought is read in the background; when that was quick, it is there already."""
         before = kept.choice(given)
         choice = services.known(before.but(reading_id=reading_id))
-        return {**kept.keep(before, choice), **tab.show(choice)}
+        return {**kept.keep(before, choice), bring.chooser: gr.update(open=False), **tab.show(choice)}
 
     bring.listen(kept, taken, everything)
     preview.listen(kept)

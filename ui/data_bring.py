@@ -37,18 +37,20 @@ class Bring:
 
     @property
     def outputs(self) -> list[Any]:
-        return [self.chooser, self.samples, self.upload]
+        return [self.chooser, self.samples, self.upload, self.typed]
 
-    def show(self, opened: bool) -> Updates:
-        return {
-            self.chooser: gr.update(open=opened),
-            self.samples: data_views.samples(self.services.samples()),
-        }
+    def show(self, wanted: bool) -> Updates:
+        """wanted: examples are asked for. Otherwise the chooser stays as the person left it."""
+        opened: Updates = {self.chooser: gr.update(open=True)} if wanted else {}
+        return {self.samples: data_views.samples(self.services.samples()), **opened}
 
     def restore(self, given: Given) -> Updates:
         """The table that was typed here before the page was loaded again."""
         cells = given[self.typed_kept]
-        return {self.typed: cells} if isinstance(cells, list) and cells else {}
+        texts = isinstance(cells, list) and all(
+            isinstance(line, list) and all(isinstance(cell, str) for cell in line) for line in cells
+        )
+        return {self.typed: cells} if texts and cells else {}
 
     def listen(self, kept: Kept, taken: Taken, outputs: list[Any]) -> None:
         """What each way of bringing does; `outputs` are what `taken` may fill."""
@@ -94,7 +96,7 @@ class Bring:
 
 def build(services: Any) -> Bring:
     """Draws the chooser."""
-    with gr.Accordion("Choose examples", open=True, elem_classes="fold-block") as chooser:
+    with gr.Accordion("Choose examples", open=False, elem_classes="fold-block") as chooser:
         samples = pressable()
         with gr.Tabs(elem_classes="ways"):
             with gr.Tab("Upload a file"):

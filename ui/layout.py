@@ -55,9 +55,11 @@ class _Page:
         return show
 
     def restored(self, name: str, choice: Choice, given: Given) -> Updates:
-        """What a tab holds besides what `show` fills: numbers changed by hand, the conversation."""
+        """What a tab holds besides what `show` fills: a typed table, numbers changed by hand, the conversation."""
         if name == "train":
             return self.tabs["train"].restore(choice)
+        if name == "data":
+            return self.tabs["data"].bring.restore(given)
         return self.tabs["try"].restore(choice, given) if name == "try" else {}
 
     def showing(self, name: str, choice: Choice) -> Updates:
@@ -120,7 +122,7 @@ def _draw(services: Any) -> tuple[gr.Blocks, _Page]:
 
 def _restores(blocks: gr.Blocks, page: _Page) -> None:
     """A page that opens or reloads gets everything from the services."""
-    start_tab, bring = page.tabs["start"], page.tabs["data"].bring
+    start_tab = page.tabs["start"]
 
     @handler
     def restore(given: Given) -> Updates:
@@ -130,7 +132,6 @@ def _restores(blocks: gr.Blocks, page: _Page) -> None:
             **page.kept.keep(before, choice),
             page.marks: rail_marks(page.services, choice),
             **start_tab.restore(choice),
-            **bring.restore(given),
         }
 
     @handler
@@ -140,8 +141,8 @@ def _restores(blocks: gr.Blocks, page: _Page) -> None:
         choice = page.kept.choice(given)
         return {page.seen: "", page.marks: rail_marks(page.services, choice), **start_tab.show(choice)}
 
-    first = [*page.kept.outputs, page.marks, start_tab.task, start_tab.facts, bring.typed]
-    restored = blocks.load(restore, page.kept.inputs(bring.typed_kept), first, **LISTEN)
+    first = [*page.kept.outputs, page.marks, start_tab.task, start_tab.facts]
+    restored = blocks.load(restore, page.kept.inputs(), first, **LISTEN)
     restored.then(show, page.kept.inputs(), [page.seen, page.marks, *start_tab.outputs], **LISTEN)
 
 
@@ -161,7 +162,7 @@ def _leads_on(page: _Page) -> None:
     for name, room in page.rooms.items():
         # Noted at once and by nothing slow: showing the first tab may end after the second one is open.
         noted = room.select(partial(str, name), None, page.here, queue=False, **LISTEN)
-        given = page.kept.inputs(page.tabs["try"].talk)
+        given = page.kept.inputs(page.tabs["try"].talk, page.tabs["data"].bring.typed_kept)
         noted.then(page.opened(name), given, page.outputs(name), concurrency_limit=4, **LISTEN)
     for name, following in (("start", "data"), ("data", "train"), ("train", "try"), ("try", "share")):
         pressed_on = page.tabs["start"].taken.then if name == "start" else page.tabs[name].forward.click

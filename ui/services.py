@@ -250,6 +250,7 @@ class Services:
     def delete_data(self, data_id: str) -> None:
         """Deletes a data set; runs keep the rows that they practise on. Raises BadInput when it is not here."""
         self.shelf.remove(data_id)
+        shutil.rmtree(self._data_files(data_id), ignore_errors=True)
 
     def brought(self, data_id: str, model_id: str = "", lengths: Lengths = UNLIMITED) -> Brought:
         found = self._bringing.look(data_id, self.tokeniser(model_id), lengths)
@@ -285,8 +286,10 @@ class Services:
 
     def data_files(self, data_id: str, model_id: str = "") -> DataFiles:
         """Writes the mended examples and the list of changes to where the page may serve them from."""
-        folder = child(self.workspace.exports, f"data-{data_id}")
-        return planning.data_files(self.brought(data_id, model_id), folder)
+        return planning.data_files(self.brought(data_id, model_id), self._data_files(data_id))
+
+    def _data_files(self, data_id: str) -> Path:
+        return child(self.workspace.exports, f"data-{data_id}")
 
     def set_validation(self, data_id: str, path: Path, name: str) -> None:
         """Tests with this file instead of a part of the examples. Raises BadInput when it can't serve as one."""

@@ -158,6 +158,17 @@ def test_the_files_to_take_away_hold_what_is_shown(services: Services, file: Pat
     (change,) = [json.loads(line) for line in files.log.read_text().splitlines()]
     assert (change["row"], change["kind"], files.changes) == (31, "empty_answer", 1)
     assert files.clean.is_relative_to(services.workspace.exports)
+    services.delete_data(data_id)
+    assert not files.clean.exists()
+
+
+def test_a_typed_table_comes_back_and_junk_does_not(services: Services) -> None:
+    bring = tabs(services)["data"].bring
+    assert bring.restore({bring.typed_kept: [["Where is it?", "Here."]]}) == {
+        bring.typed: [["Where is it?", "Here."]]
+    }
+    for junk in (None, [], "x", {"a": 1}, [1, 2], [["a", 3]]):
+        assert bring.restore({bring.typed_kept: junk}) == {}
 
 
 def test_the_tab_says_which_file_it_tests_with(services: Services, file: Path) -> None:
