@@ -19,6 +19,7 @@ GOALS = {
     "sft": ("from the good answers; the bad ones are left out", "supervised fine-tuning, SFT"),
     "dpo": ("the difference between good and bad answers", "direct preference optimisation, DPO"),
 }
+NOTICES = 4  # shown at once
 METHODS = {
     "lora": ("a small addition to the model", "LoRA"),
     "qlora": ("a small addition to the model, squeezed to 4 bits", "QLoRA"),
@@ -177,7 +178,16 @@ def status(watched: Watched) -> str:
     elif job.started and job.ended:
         lead = f"It took {present.duration(job.ended - job.started)}."
     live = f'<p class="unseen" role="status" aria-live="polite">{escape(_spoken(title, done, watched))}</p>'
-    return cards.card(title, bar, cards.facts(numbers(watched)), failure, live, badges=badge, lead=lead)
+    told = notices(watched.curve.notes)
+    return cards.card(title, bar, cards.facts(numbers(watched)), told, failure, live, badges=badge, lead=lead)
+
+
+def notices(notes: Sequence[Mapping[str, Any]]) -> str:
+    """What the run told beside its numbers, such as that it makes do with less memory; the latest few."""
+    return "".join(
+        messages.alert("calm", str(note["title"]), str(note.get("what") or ""), str(note.get("next") or ""))
+        for note in notes[-NOTICES:]
+    )
 
 
 def time_left(progress: Progress | None) -> str:

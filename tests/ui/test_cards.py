@@ -111,3 +111,11 @@ def test_a_kind_mended_for_one_row_only_says_so() -> None:
 
 def test_states_have_words() -> None:
     assert {state.value for state in State} <= set(present.STATES)
+
+
+def test_what_a_run_tells_beside_its_numbers_is_shown_the_latest_last() -> None:
+    told = [{"title": f"Notice {n}", "what": "It reads <4> at a time.", "next": ""} for n in range(6)]
+    drawn = train_views.notices(told)
+    assert "It reads &lt;4&gt; at a time." in drawn
+    assert [f"Notice {n}" in drawn for n in range(6)] == [False, False, True, True, True, True]
+    assert train_views.notices([]) == ""
