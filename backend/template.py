@@ -45,6 +45,7 @@ from backend.errors import ApprenticeError, BadInput, MissingPart
 
 _CUT = "\uf8f0"  # a private-use character: marks a place where the text must be encoded in two parts
 _SPECIAL_NAMES = ("bos_token", "eos_token", "unk_token", "pad_token", "sep_token", "cls_token", "mask_token")
+_SHORT = 200  # characters; a longer text between a control token and an answer is hardly met twice
 _PROBE = "\uf8f1answer\uf8f1"
 
 
@@ -332,9 +333,12 @@ class Tokeniser:
         return ids, tiled(spans, len(text))
 
     def _alone(self, text: str) -> list[int]:
-        if text not in self._between:
-            self._between[text] = self._part(text)[0] if text else []
-        return self._between[text]
+        known = self._between.get(text)
+        if known is None:
+            known = self._part(text)[0] if text else []
+            if len(text) <= _SHORT:
+                self._between[text] = known
+        return known
 
     def _part(self, text: str) -> tuple[list[int], list[Span]]:
         """A part of a text, encoded without the space that some tokenizers put before the first word: it

@@ -12,6 +12,7 @@ from backend.data.background import Work, Works
 from backend.data.brought import Brought
 from backend.data.shelf import AS_FOUND, Shelf
 from backend.data.windows import Lengths
+from backend.errors import BadInput
 from backend.settings import new_id
 from backend.template import Tokeniser
 from ui.records import Reading
@@ -49,10 +50,13 @@ class Bringing:
         return data_id
 
     def once_more(self, data_id: str, how: Mapping[str, Any], tokeniser: Tokeniser | None) -> None:
-        """Begins to bring what `file` or `text` was given, read as `how` says. Does nothing when that is long ago."""
-        name, add = self._adds.get(data_id, ("", None))
-        if add is None:
-            return
+        """Begins to bring what `file` or `text` was given, read as `how` says. Raises BadInput when that is
+        long ago."""
+        if self._shelf.has(data_id):  # a form that was sent twice
+            return self.again(data_id, how, tokeniser)
+        if data_id not in self._adds:
+            raise BadInput("What was brought is no longer here.", "It was long ago.", "Bring it again.")
+        name, add = self._adds[data_id]
 
         def bring(work: Work) -> None:
             add(work, data_id, how)

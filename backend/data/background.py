@@ -34,26 +34,26 @@ NOBODY = Watch()
 class Work(Watch):
     """One piece of work in a thread of its own.
 
-    phase, fraction: what it does now and how far that is. first: the first rows, once they are read. result: what
-    it gave. error: why it failed; None while it works, when it went well and when it was cancelled.
+    phase, fraction: what it does now and how far that is. first: the first rows, while it works. error: why it
+    failed; None while it works, when it went well and when it was cancelled. What it gives is not kept.
     """
 
     def __init__(self, name: str, do: Callable[[Work], Any]) -> None:
         self.name, self.phase, self.fraction = name, "", 0.0
         self.first: DataSet | None = None
-        self.result: Any = None
         self.error: Exception | None = None
         self._cancel, self._ended = threading.Event(), threading.Event()
         threading.Thread(target=self._run, args=(do,), name="reading", daemon=True).start()
 
     def _run(self, do: Callable[[Work], Any]) -> None:
         try:
-            self.result = do(self)
+            do(self)
         except Cancelled:
             pass
         except Exception as error:
             self.error = error
         finally:
+            self.first = None
             self._ended.set()
 
     def entered(self, phase: str) -> Callable[[float], None]:

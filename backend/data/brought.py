@@ -37,12 +37,14 @@ class About:
     def covers(self, problem: Problem) -> bool:
         """Whether the fix of this problem is accepted."""
         accepted, refused = (chosen.get(problem.kind, []) for chosen in (self.accepted, self.refused))
-        return (accepted == "all" or problem.row in accepted) and refused != "all" and problem.row not in refused
+        if accepted == "all":
+            return refused != "all" and problem.row not in refused
+        return problem.row in accepted  # single rows that were accepted after all were refused are not left
 
     def leaves(self, problem: Problem) -> bool:
         """Whether the person wants it left as it is."""
         refused = self.refused.get(problem.kind, [])
-        return refused == "all" or problem.row in refused
+        return (refused == "all" or problem.row in refused) and not self.covers(problem)
 
 
 @dataclass(frozen=True)

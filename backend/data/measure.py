@@ -67,6 +67,10 @@ class Measurer:
                 self._known[id(row)] = row, replace(better, worse=worse) if isinstance(worse, Measure) else worse
         return [self._known[id(row)][1] for row in rows]
 
+    def forget_all_but(self, rows: Sequence[Row]) -> None:
+        """Remembers only what it knows of `rows`."""
+        self._known = {id(row): self._known[id(row)] for row in rows if id(row) in self._known}
+
     def _measured(self, rows: Sequence[Row]) -> list[Measure | ApprenticeError]:
         found = self._encoder.encode_rows(rows)
         return [encoded if isinstance(encoded, ApprenticeError) else Measure.of(encoded) for encoded in found]

@@ -83,6 +83,9 @@ class Shelf:
         folder = child(self._root, new)
         try:
             folder.mkdir()
+        except OSError as error:
+            raise _not_kept("The examples", error) from error
+        try:
             write(folder / "source")
             dataset = _load(folder, name, how, watch)
             same = "" if data_id else self._same(folder / "source", name, dataset.source.sha256)
@@ -92,11 +95,7 @@ class Shelf:
             self._keep(new, About(name, how=dict(how)))
         except OSError as error:
             shutil.rmtree(folder, ignore_errors=True)
-            raise WorkspaceProblem(
-                "The examples could not be kept.",
-                f"The system says: {error.strerror or error}.",
-                "Make room on the disk.",
-            ) from error
+            raise _not_kept("The examples", error) from error
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
@@ -125,9 +124,11 @@ class Shelf:
         self.about(data_id)
         with self._lock:
             shutil.rmtree(child(self._root, data_id), ignore_errors=True)
-            for held in (self._read, self._examined):
+            held: OrderedDict[Hashable, Any]
+            for held in (self._read, self._examined, self._measurers):
                 for key in [key for key in held if isinstance(key, tuple) and key[0] == data_id]:
                     del held[key]
+            self._reading.pop(data_id, None)
 
     def read_again(self, data_id: str, how: Mapping[str, Any], watch: Watch = NOBODY) -> None:
         """Reads the file as `how` says (fields of ReadOptions; {}: as found) and keeps that. Fixes are forgotten, for
@@ -189,9 +190,10 @@ class Shelf:
             if found is None:
                 about = self.about(data_id)
                 original, validation = self.original(data_id, watch), self._validation(data_id, about)
-                found = examine(
-                    data_id, about, original, self._measurer(data_id, about, tokeniser), lengths, validation, watch
-                )
+                measurer = self._measurer(data_id, about, tokeniser)
+                found = examine(data_id, about, original, measurer, lengths, validation, watch)
+                if measurer is not None:
+                    measurer.forget_all_but([*original.rows, *found.rows])
                 self._hold(self._examined, key, found, original)
         return found
 
@@ -253,11 +255,7 @@ class Shelf:
             shutil.copyfile(path, self._root / data_id / kept)
             self._change(data_id, validation={"name": name, "file": kept})
         except OSError as error:
-            raise WorkspaceProblem(
-                "The test file could not be kept.",
-                f"The system says: {error.strerror or error}.",
-                "Make room on the disk.",
-            ) from error
+            raise _not_kept("The test file", error) from error
         self._forget(data_id, before)
 
     def clear_validation(self, data_id: str) -> None:
@@ -273,7 +271,12 @@ class Shelf:
     def _validation(self, data_id: str, about: About) -> DataSet | None:
         if not about.validation:
             return None
-        return load(child(self._root / data_id, about.validation["file"]), name=about.validation["name"])
+        key = (data_id, about.validation["file"])
+        found = self._read.get(key)
+        if found is None:
+            found = load(child(self._root / data_id, about.validation["file"]), name=about.validation["name"])
+            self._hold(self._read, key, found, found)
+        return found
 
 
 def _load(folder: Path, name: str, how: Mapping[str, Any], watch: Watch) -> DataSet:
@@ -285,6 +288,11 @@ def _load(folder: Path, name: str, how: Mapping[str, Any], watch: Watch) -> Data
         cancelled=watch.cancelled,
         began=watch.began,
     )
+
+
+def _not_kept(what: str, error: OSError) -> WorkspaceProblem:
+    told = f"The system says: {error.strerror or error}."
+    return WorkspaceProblem(f"{what} could not be kept.", told, "Make room on the disk, then bring it again.")
 
 
 def _written(what: Any) -> str:

@@ -19,7 +19,7 @@ _LOG = re.compile(
 )
 _SETTING = re.compile(
     r"\s*(\[[^\]]+\]\s*$"  # [section]
-    r"|(export +)?[\w.$@/-]+ *[=:]>? *(\S+ ?){0,3}\s*$"  # name = value, name: value
+    r"|(export +)?[\w.$@/-]+ *[=:]>? *(\S+ ){0,2}\S*\s*$"  # name = value, name: value
     r"|[^\s:]*(:[^:]*){4,}$"  # fields between colons, as in /etc/passwd
     r"|[{}\[\]],?\s*$|</?\w[^>]*>\s*$)"  # brackets alone, a tag alone
 )

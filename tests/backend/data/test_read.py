@@ -103,6 +103,7 @@ DIALOGUE = "ANNA: And where were you all night, may I ask?\nPAUL: I walked along
         (OPTIONS, "a configuration file"),
         (LOGGED, "a log"),
         (DIALOGUE, ""),
+        (f"note: {'x' * 100_000} and four more words\n", ""),
     ],
 )
 def test_a_text_that_is_hardly_meant_to_be_learned_is_asked_about(text: str, like: str) -> None:

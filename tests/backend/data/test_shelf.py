@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from backend.data.shelf import Shelf
-from backend.errors import BadInput
+from backend.errors import BadInput, WorkspaceProblem
 
 ROW = '{"messages": [{"role": "user", "content": "%s?"}, {"role": "assistant", "content": "%s"}]}\n'
 
@@ -65,6 +66,26 @@ def test_a_deleted_data_set_is_gone_and_no_other(shelf: Shelf, file: Path, tmp_p
     for late in (shelf.remove, lambda one: shelf.open(one, None)):
         with pytest.raises(BadInput, match="no longer here"):
             late(gone)
+
+
+def test_what_is_brought_twice_under_one_id_takes_nothing_away(shelf: Shelf, file: Path, tmp_path: Path) -> None:
+    data_id = shelf.add(file, "orders.jsonl")
+    with pytest.raises(WorkspaceProblem, match="could not be kept"):
+        shelf.add(file, "orders.jsonl", data_id=data_id)
+    assert folders(tmp_path) == {data_id}
+    assert shelf.open(data_id, None).dataset.rows
+
+
+def test_one_row_can_be_mended_after_all_were_left_as_they_are(shelf: Shelf) -> None:
+    rows = [{"question": f"What is {i}?", "answer": "" if i % 10 == 0 else f"It is {i}."} for i in range(1, 41)]
+    data_id = shelf.add_text("".join(json.dumps(row) + "\n" for row in rows), "faults.jsonl")
+    shelf.refuse(data_id, "empty_answer")
+    shelf.accept(data_id, "empty_answer", [20])
+    brought = shelf.open(data_id, None)
+    at_fault = [problem for problem in brought.report.problems if problem.kind == "empty_answer"]
+    assert [problem.row for problem in at_fault if brought.about.covers(problem)] == [20]
+    assert [problem.row for problem in at_fault if brought.about.leaves(problem)] == [10, 30, 40]
+    assert 20 not in [row.row for row in brought.dataset.rows]
 
 
 TABLE = "Frage;Antwort\n" + "".join(f"Wie groß ist {i}?;Größe Nummer {i}.\n" for i in range(30))
