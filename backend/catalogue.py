@@ -89,6 +89,19 @@ def find(model_id: str) -> Entry:
     )
 
 
+def entry(workspace: Workspace, model_id: str) -> Entry:
+    """What is known of a model: by the catalogue, else by the folder that it lies in on this computer.
+
+    Raises BadInput with the nearest names, and what `from_folder` raises.
+    """
+    try:
+        return find(model_id)
+    except BadInput:
+        if not models.is_ready(workspace, model_id):
+            raise
+    return from_folder(models.folder(workspace, model_id), model_id)
+
+
 def from_folder(folder: Path, model_id: str = "") -> Entry:
     """A model that lies in `folder`, read from its config.json.
 
@@ -97,7 +110,7 @@ def from_folder(folder: Path, model_id: str = "") -> Entry:
     """
     model_folder.check(folder)
     shape = architecture.read(folder / "config.json")
-    named = model_id or f"local/{_plain(folder.name)}"
+    named = model_id or f"local/{models.plain(folder.name)}"
     shape = shape.model_copy(update={"name": f"{shape.name} {named.partition('/')[2]}".strip()})
     fused = _has_fused_layers(folder)
     return Entry(
@@ -151,7 +164,3 @@ def _text(folder: Path) -> str:
         return (folder / "tokenizer_config.json").read_text("utf-8")
     except OSError:
         return ""
-
-
-def _plain(name: str) -> str:
-    return "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "-" for c in name) or "model"

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from functools import lru_cache
 from pathlib import Path
 
 from backend import embedded, hub_token, manifest, model_folder
 from backend.errors import MissingPart, RunProblem, WorkspaceProblem
+from backend.saving import replace_text
 from backend.settings import Workspace, child
 from backend.specs import ModelRef, RunSpec
 from backend.template import Tokeniser
 
 DEFAULT = embedded.MODEL_ID
+_LOCAL, _ADOPTED = "local/", "folders.json"
 
 
 def folder(workspace: Workspace, model_id: str) -> Path:
     """Where the model `model_id` (a hub id such as "owner/name") lies, or would: in the workspace, else in the
-    Hugging Face cache if it is there."""
+    Hugging Face cache if it is there, or where a person said (see `adopt`)."""
     if model_id == embedded.MODEL_ID:
         return embedded.folder(workspace)
+    if model_id.startswith(_LOCAL) and model_id in (adopted := _adopted(workspace)):
+        return Path(adopted[model_id])
     place = child(workspace.models, model_id.replace("/", "--"))
     return place if place.is_dir() else _snapshot(hub_cache() / f"models--{place.name}") or place
 
@@ -29,6 +35,35 @@ def is_ready(workspace: Workspace, model_id: str) -> bool:
     if model_id == embedded.MODEL_ID:
         return embedded.is_ready(workspace)
     return _is_usable(folder(workspace, model_id))
+
+
+def adopt(workspace: Workspace, place: Path) -> str:
+    """Notes a model in a folder anywhere on this computer, which stays there, and gives the id to know it by.
+
+    Raises MissingPart when there is no whole model in it, WorkspaceProblem when it asks for code of its own.
+    """
+    place = place.resolve()
+    model_folder.check(place)
+    if not _is_usable(place):
+        raise MissingPart(
+            f"The model in {place.name} can't be used.", "It lacks a tokenizer.json.", "Save it with its tokenizer."
+        )
+    model_id = _LOCAL + plain(place.name) + "-" + hashlib.sha256(str(place).encode()).hexdigest()[:6]
+    replace_text(workspace.models / _ADOPTED, json.dumps({**_adopted(workspace), model_id: str(place)}, indent=1))
+    return model_id
+
+
+def plain(name: str) -> str:
+    """`name` with nothing but what an id may hold."""
+    return "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "-" for c in name) or "model"
+
+
+def _adopted(workspace: Workspace) -> dict[str, str]:
+    try:
+        found: dict[str, str] = json.loads((workspace.models / _ADOPTED).read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found
 
 
 def hub_cache() -> Path:

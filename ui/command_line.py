@@ -184,7 +184,7 @@ def _run_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
     train = add("train", commands.train, "train a model; Ctrl-C stops and saves")
     train.add_argument("--data", type=Path, required=True, metavar="FILE")
     _validation_option(train)
-    train.add_argument("--model", default=None, metavar="ID")
+    train.add_argument("--model", default=None, metavar="ID", help="or the folder of a model on this computer")
     train.add_argument("--set", dest="settings", nargs="+", action="extend", default=[], metavar="key=value")
     train.add_argument("--name", default=None, metavar="N", help="a name to know it by")
     add("runs", commands.runs, "list the runs")

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from backend import models
 from backend.data.brought import About, Accepted, Brought, examine, must_fit
 from backend.data.fix import USUAL, write
 from backend.data.load import load
@@ -96,6 +97,12 @@ def ready_tokeniser(services: Services, model_id: str | None) -> Any:
     return tokeniser
 
 
+def named(services: Services, model: str | None) -> str:
+    """The id of a model given by its id or as a folder on this computer; "" for none."""
+    place = Path(model).expanduser() if model else None
+    return models.adopt(services.workspace, place) if place and place.is_dir() else model or ""
+
+
 def prepare_model(services: Services) -> None:
     """Unpacks the embedded model, showing its progress."""
     say("Unpacking the embedded model, once.")
@@ -125,13 +132,14 @@ def train(options: argparse.Namespace, workspace: Workspace) -> Answer:
             f"{wrong[0]!r} is not a setting.", "A setting has the form key=value.", "For example: --set seed=1"
         )
     trainer = settings_from(typed).trainer  # a misspelt setting is told before anything else is done
-    ready_tokeniser(services, options.model)
+    model_id = named(services, options.model)
+    ready_tokeniser(services, model_id)
     data_id = services.add_data(options.data, options.data.name)
     if options.validation:
         services.set_validation(data_id, options.validation, options.validation.name)
-    base = services.tailored("", data_id, options.model or "", trainer).settings
+    base = services.tailored("", data_id, model_id, trainer).settings
     settings = settings_from({**base.model_dump(), **typed})
-    run_id = services.start_training(data_id, options.model or "", settings, options.name or "")
+    run_id = services.start_training(data_id, model_id, settings, options.name or "")
     say(f"Run {run_id}. Ctrl-C stops and saves.")
     return ended(services, follow(services, run_id))
 

@@ -194,7 +194,7 @@ class Services:
         brought = self.brought(data_id, model_id) if self.shelf.has(data_id) else None
         asked = cast(Task, task) if task in TASKS else None
         data = Data(task=asked, trainer=trainer, **planning.told(brought, trainer))
-        entry = catalogue.find(self._chosen(model_id))
+        entry = catalogue.entry(self.workspace, self._chosen(model_id))
         return tailor(entry, self.hardware().hardware, data, self._rates())
 
     def _available(self) -> set[str]:
@@ -314,7 +314,7 @@ class Services:
 
     def plan(self, data_id: str, model_id: str, settings: TrainSettings) -> Plan:
         brought = self.brought(data_id, model_id, Lengths.of(settings))
-        entry, why_not = catalogue.find(self._chosen(model_id)), self.not_ready(model_id)
+        entry, why_not = catalogue.entry(self.workspace, self._chosen(model_id)), self.not_ready(model_id)
         why_not = SIMULATED if self.simulated else why_not
         ahead = planning.plan(brought, entry, why_not, settings, self.hardware().hardware, self._rates())
         if why_not:
@@ -341,7 +341,7 @@ class Services:
         parts = planning.parts(brought, settings)
         refusals.must_have_template(tokeniser, any(row.messages for row in brought.rows))
         prepared = prepare.prepare_run(brought.rows, brought.original.source, parts, tokeniser, model, settings, name)
-        refusals.before_start(prepared, self.workspace.runs, catalogue.find(model_id).architecture)
+        refusals.before_start(prepared, self.workspace.runs, catalogue.entry(self.workspace, model_id).architecture)
         held_out = samples.held_out_of(brought, parts)
 
         def write(folder: Path) -> None:

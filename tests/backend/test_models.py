@@ -1,4 +1,4 @@
-"""Runs find their model again after the workspace was moved."""
+"""Where models lie: in a workspace that was moved, or in a folder of the person's own."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from backend import models, training
-from backend.errors import RunProblem
+from backend import catalogue, models, training
+from backend.errors import BadInput, MissingPart, RunProblem
+from backend.settings import Workspace
 from backend.specs import RunSpec
 from tests.backend.tiny_run import make_run
 
@@ -39,3 +40,22 @@ def test_a_folder_without_a_readable_spec_is_no_run(tmp_path: Path) -> None:
     (tmp_path / "spec.json").write_text("{")
     with pytest.raises(RunProblem, match="no training run"):
         models.read_run(tmp_path)
+
+
+def test_a_model_in_a_folder_of_the_persons_own_can_be_planned_and_trained(tiny_model: Path, tmp_path: Path) -> None:
+    workspace = Workspace.open(tmp_path / "home")
+    model_id = models.adopt(workspace, tiny_model)
+    assert models.adopt(workspace, tiny_model) == model_id
+    assert models.reference(workspace, model_id).path == tiny_model.resolve()
+    assert models.tokeniser(workspace, model_id).chat_template
+    assert catalogue.entry(workspace, model_id).parameters > 10_000
+    assert list(workspace.models.glob("*.safetensors")) == []  # it stays where it is
+
+
+def test_a_folder_without_a_model_is_not_taken(tmp_path: Path) -> None:
+    workspace = Workspace.open(tmp_path / "home")
+    with pytest.raises(MissingPart):
+        models.adopt(workspace, tmp_path)
+    assert not models.is_ready(workspace, "local/anything")
+    with pytest.raises(BadInput):
+        catalogue.entry(workspace, "local/anything")
