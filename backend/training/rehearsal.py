@@ -23,6 +23,7 @@ from backend.encoded import IGNORED
 from backend.errors import ApprenticeError, NotEnough
 from backend.rows_on_disk import TokenRow, read_rows, sides
 from backend.specs import RunSpec, TrainSettings
+from backend.training import proof
 from backend.training.answers import answers
 from backend.training.batches import epoch_batches
 from backend.training.device import prepare_process
@@ -37,7 +38,7 @@ FOLDER, ORDER, OUTCOME = "preflight", "order.json", "outcome.json"
 WARMING, LONGEST = 1, 2  # the first step, and the one on the longest rows
 _TIMED_STEPS = 4  # at most so many usual steps ...
 _ENOUGH = 5.0  # ... until they, or the longest one, took so many seconds
-_PATIENCE = 20.0  # seconds from the start, after which no prompt is answered
+_PATIENCE = 20.0  # seconds of steps and test, after which no prompt is answered
 _MIB = 1 << 20
 
 
@@ -136,12 +137,13 @@ def rehearse(folder: Path, spec: RunSpec, began: float, limit_mib: float | None)
     context = Quiet(folder, spec.model_dump(mode="json"))
     rehearsal, engine, net = set_up(context, spec, train, validation, practice_of=Rehearsal, rescues=0)
     assert isinstance(rehearsal, Rehearsal)
+    proof.fingerprint(net, spec.model.path)  # part of the start, and of its memory
     startup = time.time() - began
     engine.train()
     speed = rehearsal.seconds_per_token()
     test_speed = _test_speed(rehearsal, net)
     answering, start = 0.0, time.perf_counter()
-    if time.time() - began < _PATIENCE and spec.data.held_out_prompts:
+    if time.time() - began - startup < _PATIENCE and spec.data.held_out_prompts:
         answers(net, rehearsal.tokeniser, rehearsal.device, spec.data)
         answering = time.perf_counter() - start
     peak = rehearsal.device.peak_memory_mib()
