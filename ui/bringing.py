@@ -53,7 +53,8 @@ class Bringing:
         """Begins to bring what `file` or `text` was given, read as `how` says. Raises BadInput when that is
         long ago."""
         if self._shelf.has(data_id):  # a form that was sent twice
-            return self.again(data_id, how, tokeniser)
+            self.again(data_id, how, tokeniser)
+            return
         if data_id not in self._adds:
             raise BadInput("What was brought is no longer here.", "It was long ago.", "Bring it again.")
         name, add = self._adds[data_id]
