@@ -191,7 +191,7 @@ def _rank(
 def _obstacle(entry: Entry, hardware: Hardware, available: Collection[str] | None) -> str:
     """Why `entry` can't be started here at all, whatever the memory; "" when it can."""
     if available is not None and entry.id not in available:
-        return "It is not on this computer, and there is no network to get it from."
+        return "It is not on this computer; it is downloaded first."
     if available is None and not entry.embedded and entry.download_mib * _DISK_RESERVE > hardware.disk_free_mib:
         return f"It needs {gib(entry.download_mib)} of disk; {gib(hardware.disk_free_mib)} is free."
     return ""
@@ -250,7 +250,7 @@ def _reasons(
     if fit.badge == "tight":
         lines.append("Memory is tight: close other programs before the start.")
     if available is not None:
-        lines.append("There is no network, so only models on this computer can be chosen.")
+        lines.append("With no network only models on this computer can be taken; others are downloaded first.")
     obstacle = _obstacle(entry, hardware, available)
     return (*lines, *([obstacle] if obstacle else []), *_traits(entry, data))
 

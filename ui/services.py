@@ -90,6 +90,7 @@ class Services:
         """Works out what Start shows first, before it is asked for."""
         self.recommendation()
         self.others()
+        self.better()
 
     def close(self) -> None:
         """Ends the chat process and the thread; jobs go on."""
@@ -131,6 +132,8 @@ class Services:
         A download that was stopped or broke off goes on where it was. The job's `progress` counts MiB; its `failure`
         says in plain words what to do about a gated model, no network or no room. Raises BadInput for another model.
         """
+        if self.simulated:
+            raise BadInput(SIMULATED, "", "Open the page without --hardware to download a model.")
         entry = catalogue.find(model_id)
         going = self.downloading(entry.id)
         return going.id if going else self.runner.submit("download", {"model": entry.id}, f"Download {entry.name}")
@@ -144,6 +147,13 @@ class Services:
         """The latest job that downloads or downloaded this model: how it stands, or why it failed."""
         jobs = self.runner.jobs(kind="download")
         return next((job for job in jobs if planning.downloaded_by(self.runner.folder(job.id)) == model_id), None)
+
+    def downloads(self) -> dict[str, Job]:
+        """The latest download of each model that one was asked for, by the model's id."""
+        found: dict[str, Job] = {}
+        for job in self.runner.jobs(kind="download"):
+            found.setdefault(planning.downloaded_by(self.runner.folder(job.id)), job)
+        return found
 
     def not_ready(self, model_id: str = "") -> str:
         """Why the model can't be used now, in sentences; "" when it can."""
@@ -173,6 +183,12 @@ class Services:
         question = self._question(task, data_id)
         found = self._compared.get(tuple(question.items()), lambda: recommend(**question))
         return found and (found, *found.others)
+
+    def better(self, task: str = "", data_id: str = "") -> Recommendation | None:
+        """The model that would be recommended if all were here; None while it is looked for and where it is here."""
+        question = self._question(task, data_id) | {"available": None, "compare": False}
+        found = self._compared.get(tuple(question.items()), lambda: recommend(**question))
+        return found if found and not self.model_ready(found.model.id) and not self.simulated else None
 
     def _question(self, task: str, data_id: str, model_id: str = "") -> dict[str, Any]:
         """What a recommendation depends on."""

@@ -46,12 +46,17 @@ class StartTab:
         waiting = "" if here else self.services.not_ready(chosen.model.id)
         why_not = start_views.reason(chosen, waiting)
         size = self.services.model_size(chosen.model.id)
+        downloads = self.services.downloads()
+        if size is None and not chosen.model.embedded and not simulated:
+            more = start_views.fetching(chosen.model, downloads.get(chosen.model.id))
+        else:
+            more = start_views.suggestion(self.services.better(choice.task, choice.data_id)) if recommended else ""
         return {
             self.line: start_views.guide(choice, not preparing),
             self.advice: start_views.RETRIEVAL if choice.facts_change else "",
             self.machine: start_views.machine_card(self.services.hardware(), simulated),
-            self.model: start_views.model_card(chosen, recommended, size, preparing),
-            self.others: start_views.others_table(options, chosen.model.id, ready),
+            self.model: start_views.model_card(chosen, recommended, size, preparing, more),
+            self.others: start_views.others_table(options, chosen.model.id, ready, downloads),
             self.forward: gr.update(interactive=not why_not),
             self.reason: why_not,
         }
@@ -66,7 +71,10 @@ class StartTab:
     def signature(self, choice: Choice) -> Hashable:
         job = self.services.preparing()
         compared = self.services.others(choice.task, choice.data_id) is not None
-        return repr((compared, job and (job.state, job.progress), self.services.model_ready(choice.model_id)))
+        better = self.services.better(choice.task, choice.data_id)
+        downloads = [(one.id, one.state, one.progress) for one in self.services.downloads().values()]
+        ready = self.services.model_ready(choice.model_id)
+        return repr((compared, better and better.model.id, job and (job.state, job.progress), downloads, ready))
 
     def restore(self, choice: Choice) -> Updates:
         return {self.task: choice.task or None, self.facts: CHANGING if choice.facts_change else STABLE}
@@ -85,7 +93,7 @@ def build(services: Any, kept: Kept) -> StartTab:
     )
     advice = drawn()
     machine = pressable(cards.card("Your computer", lead="Looking at what it can do."))
-    model = drawn(cards.card("The model", lead="Working out which one fits."))
+    model = pressable(cards.card("The model", lead="Working out which one fits."))
     with gr.Accordion("Other models", open=False, elem_classes="fold-block"):
         others = pressable()
     with gr.Row(elem_classes="actions"):
@@ -108,9 +116,15 @@ def build(services: Any, kept: Kept) -> StartTab:
         return changed(given, facts_change=given[facts] == CHANGING)
 
     @handler
-    def choose_model(event: gr.EventData, given: Given) -> Updates:
-        do, value = pressed(event)
-        return changed(given, model_id=value, settings={}) if do == "model" else gr.skip()
+    def press(event: gr.EventData, given: Given) -> Updates:
+        """A model is chosen, downloaded, or no longer downloaded."""
+        do, model_id = pressed(event)
+        if do == "cancel" and (job := services.downloading(model_id)):
+            services.runner.stop(job.id)
+        if do == "download":
+            services.download(model_id)
+        same = do == "cancel" or model_id == kept.choice(given).model_id
+        return changed(given) if same else changed(given, model_id=model_id, settings={})
 
     @handler
     def look(event: gr.EventData, given: Given) -> Updates:
@@ -131,5 +145,6 @@ def build(services: Any, kept: Kept) -> StartTab:
     facts.input(choose_facts, kept.inputs(facts), outputs, **LISTEN)
     tab.taken = forward.click(take, kept.inputs(), kept.outputs, **LISTEN)
     machine.click(look, kept.inputs(), tab.outputs, **LISTEN)
-    others.click(choose_model, kept.inputs(), outputs, **LISTEN)
+    model.click(press, kept.inputs(), outputs, **LISTEN)
+    others.click(press, kept.inputs(), outputs, **LISTEN)
     return tab

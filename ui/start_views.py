@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 
 from backend.catalogue import Entry
@@ -70,10 +70,12 @@ def _free_on(gpu: Gpu) -> tuple[str, str]:
     return present.size(gpu.memory_free_mib), f"free on the card of {present.size(gpu.memory_total_mib)}"
 
 
-def model_card(option: Recommendation, recommended: bool, on_disk: float | None, preparing: Job | None) -> str:
+def model_card(
+    option: Recommendation, recommended: bool, on_disk: float | None, preparing: Job | None, more: str = ""
+) -> str:
     """The chosen model: why, what it needs against what is here, its licence and size.
 
-    on_disk: MiB that it takes on this computer, measured; None while it is not here.
+    on_disk: MiB that it takes on this computer, measured; None while it is not here. more: ready HTML beneath.
     """
     model, fit = option.model, option.estimate.fit
     word = "Your choice" if not recommended else "Recommended" if fit.fits else "The nearest one"
@@ -102,8 +104,48 @@ def model_card(option: Recommendation, recommended: bool, on_disk: float | None,
             "depends on how many are read at once; it is computed again once yours are here."
         )
     lead = " ".join(option.reasons) or model.note
-    body = (cards.facts(numbers), bar, waiting, cards.text(small, "small"))
+    body = (cards.facts(numbers), bar, waiting, cards.text(small, "small"), more)
     return cards.card(model.name, *body, badges=badges, lead=lead)
+
+
+def fetching(model: Entry, job: Job | None) -> str:
+    """The way to a model that is not here: a button, how far its download is, or why that failed.
+
+    job: its latest download, None when there was none.
+    """
+    if job and not job.state.is_terminal:
+        progress = job.progress
+        phase = progress.phase if progress else "Waiting for its turn"
+        known = progress is not None and progress.total > 0
+        done = present.percent(progress.done, progress.total) if progress and known else None
+        said = f"{phase}."
+        if progress and known:
+            said += f" {present.size(progress.done)} of {present.size(progress.total)}."
+        if progress and progress.seconds_left:
+            said += f" About {present.duration(progress.seconds_left)} left."
+        stop = cards.button("Cancel", "cancel", model.id, label=f"Cancel the download of {model.name}")
+        return cards.text(said) + cards.progress(done, phase) + f'<div class="fetch">{stop}</div>'
+    told = cards.text(model.access, "small") if model.gated else ""
+    if job and job.failure:
+        told += messages.alert("warn", job.failure.what, job.failure.why, job.failure.next)
+    words = f"Go on downloading, {present.size(model.download_mib)}" if job else _download_words(model)
+    get = cards.button(words, "download", model.id, kind="firm", label=f"{words}: {model.name}")
+    return f'{told}<div class="fetch">{get}</div>'
+
+
+def _download_words(model: Entry) -> str:
+    return f"Download, {present.size(model.download_mib)}"
+
+
+def suggestion(better: Recommendation | None) -> str:
+    """A model that would suit this computer better, but is not here yet."""
+    if better is None:
+        return ""
+    model = better.model
+    see = cards.button("Look at it", "model", model.id, label=f"Look at {model.name}")
+    said = f"{model.name} would suit this computer and task better. {better.reasons[0]}"
+    small = f"{_download_words(model)}; it needs {present.size(better.estimate.fit.needs_mib)} of memory, computed."
+    return f'<div class="better">{cards.text(said)}{cards.text(small, "small")}{see}</div>'
 
 
 def _size(model: Entry, on_disk: float | None) -> tuple[str, str]:
@@ -126,12 +168,14 @@ GOOD_FOR = {"voice": "Conversation", "extract": "Tidy fields", "write": "Fluent 
 SIZES = {"small": "Below 1 billion", "middle": "1 to 4 billion", "large": "Above 4 billion"}
 
 
-def others_table(options: Sequence[Option] | None, chosen_id: str, ready: set[str]) -> str:
+def others_table(
+    options: Sequence[Option] | None, chosen_id: str, ready: set[str], downloads: Mapping[str, Job]
+) -> str:
     """All models as a table that sorts and filters, with what each needs here at least. None: not known yet."""
     if options is None:
         return COMPARING
     headers = ("Model", "Here", "Needs", "Size", "Licence", "")
-    lines = [_line(option, chosen_id, option.model.id in ready) for option in options]
+    lines = [_line(one, chosen_id, one.model.id in ready, downloads.get(one.model.id)) for one in options]
     kinds = [_kinds(option, option.model.id in ready) for option in options]
     table = cards.table(headers, lines, "Models and whether they fit this computer", True, "models", kinds)
     least = cards.text("What each needs is the least memory that a training of it can make do with here.", "small")
@@ -175,14 +219,22 @@ def _kinds(option: Option, ready: bool) -> dict[str, list[str]]:
     }
 
 
-def _line(option: Option, chosen_id: str, ready: bool) -> tuple[str, ...]:
+def _line(option: Option, chosen_id: str, ready: bool, job: Job | None) -> tuple[str, ...]:
     model = option.model
+    going = job is not None and not job.state.is_terminal
     if model.id == chosen_id:
         act = cards.badge("Chosen", "calm")
     elif option.fit == "no":
         act = ""
     else:
         act = cards.button("Choose", "model", model.id, label=f"Choose {model.name}")
+    if job and going and job.progress:
+        done = present.percent(job.progress.done, job.progress.total)
+        act += cards.text(f"Downloading: {done} %", "small")
+        act += cards.button("Cancel", "cancel", model.id, label=f"Cancel the download of {model.name}")
+    elif not (ready or going or model.embedded or option.fit == "no"):
+        words = _download_words(model)
+        act += cards.button(words, "download", model.id, label=f"{words}: {model.name}")
     least = option.least_mib if isinstance(option, Recommendation) else option.memory.total_mib
     said = next(iter(option.reasons[0 if option.startable else 1 :]), "")  # whether it is here stands beside its size
     return (
@@ -192,7 +244,7 @@ def _line(option: Option, chosen_id: str, ready: bool) -> tuple[str, ...]:
         cards.sort_key(model.parameters)
         + f"{model.parameters / 1e9:.2g} B{cards.text(_download(model, ready), 'small')}",
         escape(model.licence),
-        act,
+        f'<div class="acts">{act}</div>',
     )
 
 

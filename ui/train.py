@@ -8,9 +8,10 @@ from typing import Any
 
 import gradio as gr
 
+from backend import catalogue
 from backend.errors import ApprenticeError, BadSetting
 from backend.specs import settings_from
-from ui import advanced, cards, compare, messages, train_views
+from ui import advanced, cards, compare, messages, start_views, train_views
 from ui.choice import Choice
 from ui.messages import handler
 from ui.parts import LISTEN, Given, Kept, Updates, button, drawn, pressable, pressed, primary
@@ -62,6 +63,7 @@ class TrainTab:
                 asks = ahead.pairs or ahead.settings.trainer == "dpo"
                 plan, why_not = train_views.plan(ahead, advice.why, choice.settings), ahead.blocked
                 memory = train_views.memory(ahead)
+                plan += self._fetching(choice)
             except Exception as error:
                 words = messages.in_words(error)
                 plan, why_not = messages.alert("bad", words.what, words.why, words.next), words.what
@@ -74,6 +76,14 @@ class TrainTab:
             self.start: gr.update(interactive=not why_not),
             self.why_not: why_not,
         }
+
+    def _fetching(self, choice: Choice) -> str:
+        """The way to the chosen model where it is not here yet."""
+        if not choice.model_id or self.services.simulated or self.services.model_ready(choice.model_id):
+            return ""
+        model = catalogue.find(choice.model_id)
+        fetching = start_views.fetching(model, self.services.downloads().get(model.id))
+        return "" if model.embedded else cards.card(f"{model.name} is not on this computer yet", fetching)
 
     def _watch(self, choice: Choice) -> Updates:
         run_id = choice.run_id
@@ -112,7 +122,8 @@ class TrainTab:
     def signature(self, choice: Choice) -> Hashable:
         if not choice.run_id:
             chosen = (choice.task, choice.data_id, choice.model_id, repr(choice.settings))
-            return chosen, self.services.model_ready(choice.model_id)
+            downloads = [(one.state, one.progress) for one in self.services.downloads().values()]
+            return chosen, self.services.model_ready(choice.model_id), repr(downloads)
         job = self.services.runner.job(choice.run_id)
         return repr((job.state, job.progress, job.stop_requested)), self.services.curve_position(choice.run_id)
 
@@ -131,7 +142,7 @@ def build(services: Any, kept: Kept) -> TrainTab:
     with gr.Column() as before:
         with gr.Column(visible=False) as goal:
             trainer = advanced.goal()
-        plan = drawn(cards.card(train_views.PLAN, lead="One moment."))
+        plan = pressable(cards.card(train_views.PLAN, lead="One moment."))
         with gr.Accordion("Advanced: every number of the recipe", open=False, elem_classes="fold-block"):
             memory = drawn()
             inputs = {"trainer": trainer, **advanced.build()}
@@ -182,6 +193,16 @@ def build(services: Any, kept: Kept) -> TrainTab:
         return take
 
     @handler
+    def fetch(event: gr.EventData, given: Given) -> Updates:
+        """Downloads the chosen model, or stops that."""
+        do, model_id = pressed(event)
+        if do == "download":
+            services.download(model_id)
+        elif do == "cancel" and (job := services.downloading(model_id)):
+            services.runner.stop(job.id)
+        return tab.show(kept.choice(given))
+
+    @handler
     def reset(given: Given) -> Updates:
         return changed(given, kept.choice(given).but(settings={}))
 
@@ -219,6 +240,7 @@ def build(services: Any, kept: Kept) -> TrainTab:
     everything = [*kept.outputs, *tab.outputs]
     for setting, part in inputs.items():
         gr.on(advanced.changes(part), change(setting), kept.inputs(part), everything, **LISTEN)
+    plan.click(fetch, kept.inputs(), tab.outputs, **LISTEN)
     back.click(reset, kept.inputs(), everything, **LISTEN)
     start.click(begin, kept.inputs(name), everything, **LISTEN)
     stop.click(end, kept.inputs(), tab.outputs, **LISTEN)

@@ -113,6 +113,18 @@ class FakeServices:
         hardware = Hardware(gpus=(gpu,), cpu=Cpu(cores=8), **memory)
         return Probe(hardware=hardware, sentences=tuple(sentences(hardware)))
 
+    def downloads(self) -> dict[str, Job]:
+        return {}
+
+    def downloading(self, model_id: str) -> Job | None:
+        return None
+
+    def download(self, model_id: str) -> str:
+        return "download-1"
+
+    def better(self, task: str = "", data_id: str = "") -> Recommendation | None:
+        return None
+
     def look_again(self) -> None:
         pass
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ from backend import catalogue
 from backend.hardware import Probe, container, load_hardware, probe, torch_build
 from backend.recommend import recommend
 from backend.specs import Gpu, Hardware, MachineProblem
+from jobs.models import Failure, Job, Progress, State
 from tests.backend.test_hardware import AMPERE, T4, NVMLErrorLibraryNotFound, driver
-from tests.ui.fake_services import FakeServices
+from tests.ui.fake_services import FakeServices, job
 from ui import present, start_views
 from ui.languages import LANGUAGES
 
@@ -134,7 +136,7 @@ def test_every_language_has_a_name() -> None:
 
 def test_each_line_carries_what_it_is_filtered_by() -> None:
     options = FakeServices().others()
-    table = start_views.others_table(options, options[0].model.id, {options[0].model.id})
+    table = start_views.others_table(options, options[0].model.id, {options[0].model.id}, {})
     gemma = re.search(r"<tr ([^>]*)><td[^>]*><strong>Gemma 2 9B", table)
     assert gemma is not None
     assert 'data-fit="no"' in gemma[1]
@@ -150,13 +152,54 @@ def test_each_line_carries_what_it_is_filtered_by() -> None:
 
 
 def test_while_models_are_compared_it_is_said() -> None:
-    assert "Working out" in start_views.others_table(None, "", set())
+    assert "Working out" in start_views.others_table(None, "", set(), {})
 
 
 def test_training_all_weights_is_offered_where_it_fits() -> None:
     def table(name: str) -> str:
         found = recommend(machine(name))
-        return start_views.others_table([found, *found.others], "", set())
+        return start_views.others_table([found, *found.others], "", set(), {})
 
     assert "full fine-tuning" in table("h100")
     assert "full fine-tuning" not in table("cpu16")
+
+
+LLAMA = catalogue.find("meta-llama/Llama-3.2-1B-Instruct")
+
+
+def download(state: State, **more: Any) -> Job:
+    return job("download-1", state, **more)
+
+
+def test_a_model_that_is_not_here_can_be_downloaded() -> None:
+    told = start_views.fetching(LLAMA, None)
+    assert f'data-do="download" data-value="{LLAMA.id}"' in told
+    assert "Download, 2.3 GB" in told
+    assert escape(LLAMA.access) in told
+
+
+def test_a_download_is_watched_and_cancelled() -> None:
+    progress = Progress(phase="Downloading Llama", done=500, total=2048, seconds_left=65.0)
+    going = download(State.RUNNING, progress=progress)
+    told = start_views.fetching(LLAMA, going)
+    assert 'aria-valuenow="24"' in told
+    assert "500 MB of 2.0 GB. About 1 min 5 s left." in told
+    assert 'data-do="cancel"' in told
+    options = FakeServices().others()
+    table = start_views.others_table(options, "", set(), {LLAMA.id: going})
+    assert "Downloading: 24 %" in table
+    assert f'data-do="cancel" data-value="{LLAMA.id}"' in table
+
+
+def test_a_download_that_failed_says_why_and_can_go_on() -> None:
+    told = start_views.fetching(LLAMA, download(State.FAILED, failure=Failure(what="There is no network.")))
+    assert "There is no network." in told
+    assert "Go on downloading" in told
+
+
+def test_a_better_model_is_suggested() -> None:
+    better = recommend(machine("rtx4090"), compare=False)
+    told = start_views.suggestion(better)
+    assert f"{better.model.name} would suit this computer" in told
+    assert f'data-do="model" data-value="{better.model.id}"' in told
+    assert start_views.suggestion(None) == ""
