@@ -83,8 +83,7 @@ def model_card(
     badges += cards.badge(*FITS[fit.badge])
     badges += cards.badge("Ready on this computer") if on_disk is not None else ""
     needs, have = present.size(fit.needs_mib), present.size(fit.has_mib)
-    least = present.size(option.least_mib)
-    needed = f"{least.removesuffix(needs[-3:])} to {needs}" if option.assumed and least != needs else needs
+    needed = _needed(option)
     where = "on the card" if option.memory.device == "cuda" else "of memory"
     numbers = [(needed, f"{where} needed, computed; you have {have}"), _size(model, on_disk), _licence(model)]
     bar = cards.memory_bar(present.memory_parts(option.memory.parts), fit.has_mib, f"Needs {needs}, you have {have}.")
@@ -106,6 +105,12 @@ def model_card(
     lead = " ".join(option.reasons) or model.note
     body = (cards.facts(numbers), bar, waiting, cards.text(small, "small"), more)
     return cards.card(model.name, *body, badges=badges, lead=lead)
+
+
+def _needed(option: Recommendation) -> str:
+    """The memory that it needs, from what it can make do with while the examples are not known."""
+    needs, least = present.size(option.estimate.fit.needs_mib), present.size(option.least_mib)
+    return f"{least.removesuffix(needs[-3:])} to {needs}" if option.assumed and least != needs else needs
 
 
 def fetching(model: Entry, job: Job | None) -> str:
@@ -144,7 +149,7 @@ def suggestion(better: Recommendation | None) -> str:
     model = better.model
     see = cards.button("Look at it", "model", model.id, label=f"Look at {model.name}")
     said = f"{model.name} would suit this computer and task better. {better.reasons[0]}"
-    small = f"{_download_words(model)}; it needs {present.size(better.estimate.fit.needs_mib)} of memory, computed."
+    small = f"{_download_words(model)}; it needs {_needed(better)} of memory, computed."
     return f'<div class="better">{cards.text(said)}{cards.text(small, "small")}{see}</div>'
 
 
