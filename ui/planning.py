@@ -26,7 +26,7 @@ from ui import present
 from ui.help_text import SETTINGS
 from ui.records import Curve, DataFiles, DataState, Plan, Preview, RunLine
 
-SPREAD = 1.25  # a run takes so much more or less than its rehearsal (tests/benchmarks/training_time.py)
+SPREAD = 1.25  # allowed either way around what a rehearsal says, for a computer that does other things too
 SHOWN = 8000  # characters of one text in a preview
 
 
