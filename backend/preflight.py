@@ -54,7 +54,7 @@ class Work(TrainingWork, Protocol):
 class Measured(Record):
     """What a run was measured to take, with `settings`.
 
-    memory_mib: at the peak, as the run itself measures it. startup: seconds before the first step.
+    memory_mib: at the peak of the steps tried, then of the whole run. startup: seconds before the first step.
     tokens_per_second: of the practice, padding left out. test_seconds: one test on the rows kept back.
     answer_seconds: answering the held-out prompts once, 0 where there was no time to try.
     """
@@ -86,6 +86,8 @@ def run(context: Work) -> dict[str, Any]:
         if context.should_stop():
             return {"state": "stopped", "steps": 0, "weights_changed": False}
     result = training.run(context)
+    if measured is not None:
+        _learn_from(context, measured, result)
     return {**result, "measured": measured.model_dump(mode="json", exclude={"settings"}) if measured else None}
 
 
@@ -152,6 +154,14 @@ def keep(workspace: Workspace, spec: RunSpec, measured: Measured) -> None:
     """Remembers what the run `spec`, with the settings that were measured, takes on this machine."""
     held = spec.model_copy(update={"settings": measured.settings})
     _write(_cached(workspace, key_of(held)), measured)
+
+
+def _learn_from(context: Work, measured: Measured, result: dict[str, Any]) -> None:
+    """Remembers the peak of the whole run, which a few steps may not have reached."""
+    spec = RunSpec.model_validate(context.spec)
+    peak = result["peak_memory_mib"]
+    if peak > measured.memory_mib and rescue.settings_used(context.folder, spec.settings) == measured.settings:
+        keep(context.workspace, spec, measured.model_copy(update={"memory_mib": peak}))
 
 
 def _first_that_fits(context: Work, spec: RunSpec) -> Measured | None:

@@ -70,15 +70,18 @@ def plan(
 
 
 def with_measured(ahead: Plan, measured: Measured | None) -> Plan:
-    """The same, its memory and time as a rehearsal of this very run took them on this computer, if there was one."""
+    """The same, with what this very run was measured to take on this computer, if it was.
+
+    Of the memory the larger figure counts: a few steps may stay below the peak of a whole run.
+    """
     if measured is None:
         return ahead
     seconds = measured.seconds(ahead.steps, ahead.evaluations)
     return replace(
         ahead,
-        memory_mib=measured.memory_mib,
+        memory_mib=max(measured.memory_mib, ahead.memory_mib),
         memory_computed_mib=ahead.memory_mib,
-        memory_measured=True,
+        memory_measured_mib=measured.memory_mib,
         seconds=(seconds / SPREAD, seconds * SPREAD),
         time_measured=True,
     )

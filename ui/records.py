@@ -104,7 +104,7 @@ class Hits:
 class Plan:
     """What a training run is about to do. Memory in MiB, time in seconds, from and to (None: not
     known); `*_measured` tells measured from computed. pairs: every example has a good and a bad answer.
-    memory_computed_mib: as computed, where it was measured too.
+    memory_computed_mib, memory_measured_mib: both, where it was measured too; memory_mib is the larger one.
 
     blocked: why it can't start, "" when it can.
     """
@@ -123,11 +123,16 @@ class Plan:
     memory_parts: dict[str, float]
     have_mib: float
     pairs: bool = False
-    memory_measured: bool = False
     memory_computed_mib: float = 0.0
+    memory_measured_mib: float = 0.0
     time_measured: bool = False
     notes: tuple[str, ...] = ()
     blocked: str = ""
+
+    @property
+    def memory_measured(self) -> bool:
+        """Whether `memory_mib` is the measured figure."""
+        return 0 < self.memory_measured_mib == self.memory_mib
 
 
 @dataclass

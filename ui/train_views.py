@@ -128,10 +128,10 @@ def _plan_lines(ahead: Plan) -> list[tuple[str, str, str]]:
     rate = present.decimal(settings.learning_rate)
     best = "the best version is kept (early stopping)" if settings.early_stopping else ""
     measured = []
-    if ahead.memory_measured:
-        off = 100 * (ahead.memory_mib / ahead.memory_computed_mib - 1)
-        computed = f"computed before: {present.size(ahead.memory_computed_mib)}, {off:+.0f} %"
-        measured = [("Measured on your longest examples", present.size(ahead.memory_mib), computed)]
+    if ahead.memory_measured_mib:
+        off = 100 * (ahead.memory_measured_mib / ahead.memory_computed_mib - 1)
+        computed = f"computed: {present.size(ahead.memory_computed_mib)}, {off:+.0f} %; the larger one counts"
+        measured = [("Memory measured on your longest examples", present.size(ahead.memory_measured_mib), computed)]
     return [
         ("Model", ahead.model_name, ""),
         ("Examples", ahead.data_name, length),

@@ -80,12 +80,23 @@ def test_what_was_measured_is_known_the_next_time(work: MeasuredWork, monkeypatc
     assert preflight.recall(work.workspace, preflight.key_of(wider)) is None
 
 
+def test_the_peak_of_the_whole_run_is_known_the_next_time(
+    work: MeasuredWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rehearsals(monkeypatch, FITS)
+    monkeypatch.setattr(training, "run", lambda context: {"peak_memory_mib": 900})
+    assert preflight.run(work)["measured"]["memory_mib"] == 700
+    again = preflight.recall(work.workspace, preflight.key_of(RunSpec.model_validate(work.spec)))
+    assert again is not None
+    assert again.memory_mib == 900
+
+
 def test_a_run_that_was_measured_is_resumed_without_measuring(
     work: MeasuredWork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rehearsals(monkeypatch, FITS)
     trained: list[Any] = []
-    monkeypatch.setattr(training, "run", lambda context: trained.append(1) or {"steps": 1})
+    monkeypatch.setattr(training, "run", lambda context: trained.append(1) or {"steps": 1, "peak_memory_mib": 0})
     preflight.run(work)
     (work.workspace.cache / "preflight").rename(work.workspace.cache / "gone")
     preflight.run(work)

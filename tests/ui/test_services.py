@@ -95,6 +95,17 @@ def test_a_plan_shows_what_was_measured_beside_what_was_computed(services: Servi
     assert not other.memory_measured
 
 
+def test_of_a_measured_and_a_computed_memory_the_larger_one_counts(services: Services) -> None:
+    data_id = services.add_data(SAMPLES / "orders.jsonl", "orders.jsonl")
+    computed = services.plan(data_id, "", services.tailored("extract", data_id).settings)
+    few_steps = Measured(
+        settings=computed.settings, memory_mib=700, startup=10, seconds_per_step=2, tokens_per_second=400,
+        test_seconds=0, answer_seconds=0,
+    )  # fmt: skip
+    plan = planning.with_measured(computed, few_steps)
+    assert (plan.memory_measured, plan.memory_measured_mib, plan.memory_mib) == (False, 700, computed.memory_mib)
+
+
 def test_a_run_that_failed_can_neither_be_asked_nor_taken_away(services: Services) -> None:
     data_id = services.add_data(SAMPLES / "orders.jsonl", "orders.jsonl")
     run_id = services.start_training(data_id, "", TrainSettings())
