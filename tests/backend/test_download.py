@@ -85,10 +85,17 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
     monkeypatch.setattr(hub_token, "find", lambda: None)
     monkeypatch.setattr(download, "_PAUSE", 0.0)
+    pin(monkeypatch, "")
     yield held
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+def pin(monkeypatch: pytest.MonkeyPatch, commit: str) -> None:
+    """Has the catalogue pin MODEL to `commit`; "": to none."""
+    entry = catalogue.find(MODEL).model_copy(update={"revision": commit})
+    monkeypatch.setattr(catalogue, "find", lambda model_id: entry)
 
 
 @dataclass
@@ -158,6 +165,16 @@ def test_another_version_begins_anew(hub: Hub, work: FakeWork) -> None:
     work.stop_at, hub.commit, hub.asked[:] = None, "b" * 40, []
     assert download.run(work)["revision"] == "b" * 40
     assert [given for path, given, _ in hub.asked if path.endswith("model.safetensors")] == ["bytes=0-"]
+
+
+def test_of_a_pinned_model_no_other_version_is_taken(
+    hub: Hub, work: FakeWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pin(monkeypatch, "c" * 40)
+    with pytest.raises(MissingPart, match="another version than was asked for"):
+        download.run(work)
+    assert hub.asked[0][0].split("?")[0].endswith(f"/revision/{'c' * 40}")
+    assert hub.names() == []
 
 
 def test_damaged_weights_are_not_kept(hub: Hub, work: FakeWork) -> None:
