@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -101,6 +101,10 @@ class Bringing:
         """How far `look` is; None when it is not at work."""
         work = self._works.get((data_id, tokeniser, lengths))
         return None if work is None or work.ended else _reading(work)
+
+    def mark(self, data_id: str) -> Hashable:
+        """What is another whenever something was said of these examples, or a look at them began or ended."""
+        return repr(self._shelf.about(data_id)), self._works.mark(data_id)
 
     def reading(self, data_id: str) -> Reading | None:
         """How far the bringing of a data set is, or why it failed; None when it went well, was cancelled, or is not

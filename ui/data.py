@@ -60,8 +60,8 @@ class DataTab:
         }
         if now is not None and now.error is None:
             return {**shown, **self._waiting(bringing)}
-        if data is None:
-            return {**shown, **self._empty()}
+        if data is None:  # chosen ones have been read this very moment: the next look shows them
+            return {**shown, **(self._waiting(bringing) if choice.data_id else self._empty())}
         return {**shown, **self._showing(choice, data, files)}
 
     def _waiting(self, bringing: bool) -> Updates:
@@ -99,7 +99,8 @@ class DataTab:
     def signature(self, choice: Choice) -> Hashable:
         now = self.services.reading(choice)
         far = (now.phase, int(100 * now.fraction), now.first is None, repr(now.error)) if now else ()
-        return choice.data_id, choice.reading_id, self.services.model_ready(choice.model_id), far
+        mark = self.services.data_mark(choice.data_id)
+        return choice.data_id, choice.reading_id, self.services.model_ready(choice.model_id), mark, far
 
 
 def build(services: Any, kept: Kept) -> DataTab:

@@ -78,7 +78,7 @@ class _Page:
         try:
             choice = self.services.known(before)
             now = repr((name, tab.signature(choice), _reached(self.services, choice)))
-            if now == seen:
+            if now == seen and choice == before:
                 return None
             forgotten, shown = self.kept.keep(before, choice), self.showing(name, choice)
         except Exception as error:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -255,6 +255,10 @@ class Services:
         if choice.reading_id:
             return self._bringing.reading(choice.reading_id)
         return self._bringing.looking(choice.data_id, self.tokeniser(choice.model_id), UNLIMITED)
+
+    def data_mark(self, data_id: str) -> Hashable:
+        """What is another whenever `data_soon` may have something new to say, in whichever window it was done."""
+        return self._bringing.mark(data_id) if data_id else ()
 
     def cancel_reading(self, choice: Choice) -> None:
         self._bringing.cancel(choice.reading_id)

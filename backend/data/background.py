@@ -104,6 +104,13 @@ class Works:
                     del self._works[old]
             return known
 
+    def mark(self, data_id: str) -> Hashable:
+        """Which works on these examples are known, and which of them have ended."""
+        with self._lock:
+            works = list(self._works.items())
+        about = [work for key, work in works if data_id == (key[0] if isinstance(key, tuple) else key)]
+        return tuple((id(work), work.ended) for work in about)
+
     def cancel_all(self) -> None:
         for work in list(self._works.values()):
             work.cancel()

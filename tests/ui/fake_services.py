@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -186,6 +186,9 @@ class FakeServices:
 
     def reading(self, choice: Choice) -> Reading | None:
         return None
+
+    def data_mark(self, data_id: str) -> Hashable:
+        return repr((self.accepted, self.refused))
 
     def cancel_reading(self, choice: Choice) -> None:
         pass

@@ -6,13 +6,15 @@ import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from backend.errors import BadInput
 from backend.settings import Workspace
+from tests.ui.conftest import in_loop
 from tests.ui.test_layout import tabs
-from ui import bringing, data_how
+from ui import bringing, data_how, layout
 from ui.choice import Choice
 from ui.data import _done
 from ui.services import Services
@@ -182,3 +184,44 @@ def test_the_tab_says_which_file_it_tests_with(services: Services, file: Path) -
     )
     choice = _done(services, Choice(data_id=data_id), "clear-test", "")
     assert "kept back" in tab.show(choice)[tab.tested]
+
+
+class TestNoTickBetween:
+    """A look at examples that takes longer than the page waits, and ends before the timer looks again."""
+
+    @pytest.fixture
+    def page(self, services: Services, monkeypatch: pytest.MonkeyPatch) -> layout._Page:
+        monkeypatch.setattr(bringing, "SOON", 0.0)
+        return in_loop(lambda: layout._draw(services)[1])
+
+    def ticked(self, page: layout._Page, choice: Choice, seen: str) -> dict[Any, Any]:
+        """What the timer shows once the look has ended; nothing when it believes that all is shown."""
+        page.services.data(choice.data_id)  # waits
+        return page.refreshed("data", choice, seen) or {}
+
+    def test_the_first_look_is_shown(self, page: layout._Page, file: Path) -> None:
+        tab, choice = page.tabs["data"], Choice(data_id=page.services.add_data(file, "mine.jsonl"))
+        first = page.refreshed("data", choice, "") or {}
+        assert first[tab.reason] == "The examples are still being read."
+        shown = self.ticked(page, choice, first[page.seen])
+        assert "30 examples, ready" in shown[tab.summary]
+        assert shown[tab.forward]["interactive"]
+
+    def test_what_was_mended_here_or_in_another_window_is_shown(self, page: layout._Page, file: Path) -> None:
+        with file.open("a") as more:
+            more.write(ROW.replace("number %d", "") % 31)
+        tab, choice = page.tabs["data"], Choice(data_id=page.services.add_data(file, "mine.jsonl"))
+        first = page.refreshed("data", choice, "") or {}
+        drawn = self.ticked(page, choice, first[page.seen])
+        assert not drawn[tab.forward]["interactive"]
+        _done(page.services, choice, "accept", "empty_answer")
+        assert tab.show(choice)[tab.reason] == "The examples are still being read."
+        assert self.ticked(page, choice, drawn[page.seen])[tab.forward]["interactive"]
+
+    def test_examples_that_are_read_are_no_longer_waited_for(self, page: layout._Page, file: Path) -> None:
+        data_id = page.services.add_data(file, "mine.jsonl")
+        idle = page.refreshed("data", Choice(data_id=data_id), "") or {}
+        drawn = self.ticked(page, Choice(data_id=data_id), idle[page.seen])
+        shown = self.ticked(page, Choice(data_id=data_id, reading_id=data_id), drawn[page.seen])
+        assert shown[page.kept.part("reading_id")] == ""
+        assert shown[page.tabs["data"].found]["visible"]
