@@ -20,10 +20,11 @@ WHOLE_FILE = {"add_system": "Give all the same instructions", "remove_system": "
 def card(data: DataState) -> str:
     """Every kind of problem, what must be mended first."""
     kinds: dict[str, list[Problem]] = {}
-    for problem in data.report.problems:
+    for problem in data.problems:
         if problem.kind not in data_how.GUESSES:
             kinds.setdefault(problem.kind, []).append(problem)
-    all_at_once = cards.button("Mend all that must be mended", "accept-all", "", "firm") if must_mend(data) else ""
+    words = "Mend or leave out all that must be"
+    all_at_once = cards.button(words, "accept-all", "", "firm") if must_mend(data) else ""
     ordered = sorted(kinds.values(), key=lambda found: (*_rank(found, data), -len(found)))
     first_copies = next((found[0].kind for found in ordered if found[0].kind in COPIES), "")
     parts = [_kind(found, data, _groups(data) if found[0].kind == first_copies else "") for found in ordered]
@@ -36,7 +37,7 @@ def card(data: DataState) -> str:
 
 def must_mend(data: DataState) -> list[str]:
     """The kinds of errors that can be mended here (or whose rows can be left out), and wait for a word."""
-    waiting = [p for p in data.report.problems if p.severity == "error" and not _settled(p, data)]
+    waiting = [p for p in data.problems if p.severity == "error" and not _settled(p, data)]
     return [kind for kind in dict.fromkeys(p.kind for p in waiting) if kind in FIXABLE or kind in data.unread]
 
 
@@ -49,19 +50,21 @@ def _rank(found: Sequence[Problem], data: DataState) -> tuple[bool, bool]:
 
 
 def _kind(found: Sequence[Problem], data: DataState, groups: str) -> str:
-    first, rows = found[0], [problem for problem in found if problem.row]
+    first = found[0]
+    rows = list({problem.row: problem for problem in reversed(found) if problem.row}.values())[::-1]  # one each
     unread = first.kind in data.unread
     mended = [p for p in rows if data.about.covers(p)]
     left = [p for p in rows if data.about.leaves(p)]
     waiting = len(rows) - len(mended) - len(left)
     fix = LEAVE_OUT if unread else first.fix
     done = "left out" if unread or first.fix.startswith("Leave this row out") else "mended"
-    head = _badge(first, len(rows), waiting, len(mended), len(left), done)
+    kept = "can't be read" if unread else "left as is"
+    head = _badge(first, len(rows), waiting, len(mended), f"{present.count(len(left), 'example')} {kept}", done)
     actions = [cards.text(fix, "fix")]
     if waiting and (unread or first.kind in FIXABLE):
         words = "Do this for all" if waiting == len(rows) else f"Do this for the other {present.number(waiting)}"
         actions.append(cards.button(words, "accept", first.kind, "firm", f"{words}: {fix}"))
-    if waiting:
+    if waiting and not unread:
         actions.append(cards.button("Leave as is", "refuse", first.kind, label=f"Leave as is: {title(first.kind)}"))
     if mended or left:
         actions.append(cards.button("Undo", "undo", first.kind, label=f"Undo: {title(first.kind)}"))
@@ -69,7 +72,7 @@ def _kind(found: Sequence[Problem], data: DataState, groups: str) -> str:
     if mended and len(mended) < len(rows):
         notes.append(f"{present.count(len(mended), 'example')} {done}.")
     if left:
-        notes.append(f"{present.count(len(left), 'example')} left as is.")
+        notes.append(f"{present.count(len(left), 'example')} {kept}.")
         notes += ["Training can't begin with such an example."] if first.severity == "error" else []
     return _item(
         first.kind,
@@ -87,7 +90,7 @@ def _item(kind: str, head: str, actions: str, detail: str) -> str:
     )
 
 
-def _badge(first: Problem, rows: int, waiting: int, mended: int, left: int, done: str) -> str:
+def _badge(first: Problem, rows: int, waiting: int, mended: int, left: str, done: str) -> str:
     if not rows:
         return cards.badge("the file, to know", "warn")
     if waiting:
@@ -96,7 +99,7 @@ def _badge(first: Problem, rows: int, waiting: int, mended: int, left: int, done
         return cards.badge(words, "bad" if must else "warn")
     if mended:
         return cards.badge(f"{present.count(mended, 'example')} {done}")
-    return cards.badge(f"{present.count(left, 'example')} left as is", "calm")
+    return cards.badge(left, "calm")
 
 
 def _about(found: Sequence[Problem]) -> str:
@@ -119,9 +122,10 @@ def _row(problem: Problem, data: DataState) -> str:
     buttons = "" if unread else cards.button("Look", "look", problem.row, label=f"Look at example {problem.row}")
     if data.about.covers(problem):
         state = "left out" if unread else "mended"
-        buttons += cards.button("Leave as is", "refuse", at, label=f"Leave example {problem.row} as is")
+        words = "Take it back" if unread else "Leave as is"
+        buttons += cards.button(words, "refuse", at, label=f"{words}: example {problem.row}")
     elif problem.kind in FIXABLE or unread:
-        state = "left as is" if data.about.leaves(problem) else ""
+        state = ("can't be read" if unread else "left as is") if data.about.leaves(problem) else ""
         words = "Leave it out" if unread else "Mend this one"
         buttons += cards.button(words, "accept", at, label=f"{words}: example {problem.row}")
     else:

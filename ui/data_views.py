@@ -34,7 +34,7 @@ def guide(data: DataState) -> str:
         return cards.guide(
             2, "Some examples can't be used as they are.", "What is wrong stands below; mend it there."
         )
-    if data.report.problems:
+    if data.problems:
         return cards.guide(2, "Your examples can be used.", "A few things are worth a look before you go on.")
     return cards.guide(2, "Your examples are ready.", "Look at what it will learn, then go on to training.")
 
@@ -71,8 +71,8 @@ def summary(data: DataState, limit: int | None) -> str:
         numbers.append((present.number(tokens.learned), f"tokens to learn, of {present.number(tokens.total)}"))
         numbers.append((present.number(tokens.longest), "tokens in the longest example"))
     numbers.append((present.number(report.duplicates.exact + report.duplicates.near), "copies, or nearly"))
-    left = report.rows - data.rows
-    small = f"{present.count(left, 'example')} of the file left out." if left > 0 else ""
+    small = f"{present.count(data.left_out, 'example')} of the file left out." if data.left_out else ""
+    small += f" {present.count(data.unusable, 'example')} can't be read." if data.unusable else ""
     drawn = lengths.histogram(list(tokens.lengths.values()), limit) if tokens else ""
     return cards.card(title, cards.facts(numbers), cards.text(small, "small"), drawn, lead=data.split)
 
@@ -90,6 +90,7 @@ def tested(data: DataState) -> str:
 def download(data: DataState, files: DataFiles | None) -> str:
     """The way to take the examples away as they now are, with the list of what was changed."""
     changed = f"{present.count(data.changed, 'example')} changed, {present.number(data.left_out)} left out."
+    changed += f" {present.count(data.unusable, 'example')} can't be read and so not taken." if data.unusable else ""
     lead = f"{present.count(data.rows, 'example')} as they now are: {changed}"
     if files is None:
         make = cards.button("Make the files", "files", label="Make files of the cleaned examples")

@@ -178,10 +178,12 @@ def data_state(brought: Brought) -> DataState:
     changes: dict[str, list[Change]] = {}
     for change in brought.fixed.changes:
         changes.setdefault(change.kind, []).append(change)
+    unusable = len({problem.row for problem in brought.unread if not brought.about.covers(problem)})
     return DataState(
         name=brought.name,
         original=brought.original,
         report=brought.report,
+        problems=brought.problems,
         rows=len(brought.dataset.rows),
         about=brought.about,
         split=brought.said,
@@ -191,7 +193,8 @@ def data_state(brought: Brought) -> DataState:
         trials=brought.trials,
         changes=changes,
         changed=brought.fixed.changed,
-        left_out=brought.fixed.dropped,
+        left_out=brought.fixed.dropped - unusable,
+        unusable=unusable,
         tokens=brought.fixed_report.tokens,
     )
 

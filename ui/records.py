@@ -10,7 +10,7 @@ from backend.data.brought import About, Accepted
 from backend.data.checks_tokens import Tokens
 from backend.data.fix import Change
 from backend.data.report import Report
-from backend.data.rows import DataSet, Message, Source
+from backend.data.rows import DataSet, Message, Problem, Source
 from backend.encoded import Piece
 from backend.specs import RunSpec, TrainSettings
 from jobs.models import Failure, Job, Progress, State
@@ -43,13 +43,14 @@ class Reading:
 class DataState:
     """A data set as it stands.
 
-    original: as it came. rows: after the accepted fixes. split: sentences on what is used for what. blocked: why
-    training can't begin, "" when it can. trials: what a fix would change in the first rows that it is for. changes:
-    what the accepted fixes did change."""
+    original: as it came. problems: of the file, and what a mend laid bare. rows: after the accepted fixes. split:
+    sentences on what is used for what. blocked: why training can't begin, "" when it can. trials: what a fix would
+    change in the first rows that it is for. changes: what the accepted fixes did change."""
 
     name: str
     original: DataSet
     report: Report
+    problems: list[Problem]
     rows: int
     about: About
     split: str
@@ -59,7 +60,8 @@ class DataState:
     trials: dict[str, list[Change]] = field(default_factory=dict)
     changes: dict[str, list[Change]] = field(default_factory=dict)
     changed: int = 0  # rows
-    left_out: int = 0
+    left_out: int = 0  # rows, as was agreed to
+    unusable: int = 0  # rows that can't be read, and of which nobody has agreed to leave them out
     tokens: Tokens | None = None  # after the accepted fixes
 
     @property

@@ -11,6 +11,7 @@ from backend.data import duplicates
 from backend.data.background import NOBODY, Watch
 from backend.data.check import check, without_errors
 from backend.data.fix import FIXABLE, Change, Fixed, apply, trials
+from backend.data.kinds import KINDS
 from backend.data.measure import Measurer
 from backend.data.report import Report, TestFile
 from backend.data.rows import DataSet, Problem, Row
@@ -109,6 +110,18 @@ class Brought:
     def unread(self) -> list[Problem]:
         """The faults of rows that could not be read, and so can only be left out."""
         return unread(self.original)
+
+    @cached_property
+    def problems(self) -> list[Problem]:
+        """What is wrong with the file as it came, then what a mend laid bare in a row, mended since or not."""
+        known = {(p.row, p.kind) for p in self.report.problems}
+        mended = [
+            Problem(c.line, c.row, c.kind, KINDS[c.kind].severity, KINDS[c.kind].title, KINDS[c.kind].fix)
+            for c in self.fixed.changes
+            if c.kind in KINDS
+        ]
+        bare = [p for p in [*self.fixed_report.problems, *mended] if p.row and (p.row, p.kind) not in known]
+        return [*self.report.problems, *bare]
 
     @property
     def blocked(self) -> str:

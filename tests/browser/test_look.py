@@ -24,8 +24,8 @@ def take_sample(page: Any) -> None:
     go(page, "data")
     page.get_by_role("button", name="Take the sample Orders into fields").click()
     page.wait_for_selector(".tokens .l")
-    if page.get_by_role("button", name="Mend all that must be mended").is_visible():
-        page.get_by_role("button", name="Mend all that must be mended").click()
+    if page.get_by_role("button", name="Mend or leave out all that must be").is_visible():
+        page.get_by_role("button", name="Mend or leave out all that must be").click()
         page.wait_for_selector("#to-train:not([disabled])")
 
 

@@ -231,6 +231,7 @@ class FakeServices:
             name="orders.jsonl",
             original=DataSet(source, rows, found, 240, {number: {"messages": chat} for number in range(1, 4)}),
             report=report,
+            problems=found,
             rows=240 - len(left_out),
             about=about,
             split="216 will be used for practice, 24 are kept back to test it.",

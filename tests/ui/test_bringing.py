@@ -225,3 +225,38 @@ class TestNoTickBetween:
         shown = self.ticked(page, Choice(data_id=data_id, reading_id=data_id), drawn[page.seen])
         assert shown[page.kept.part("reading_id")] == ""
         assert shown[page.tabs["data"].found]["visible"]
+
+
+def test_a_fault_that_a_mend_lays_bare_is_listed_and_mended_on_the_page(services: Services, file: Path) -> None:
+    with file.open("a") as more:
+        more.write(ROW.replace("number %d", "\\u0000") % 31)
+    tab, choice = tabs(services)["data"], Choice(data_id=services.add_data(file, "mine.jsonl"))
+    _done(services, choice, "accept", "nul_character")
+    shown = tab.show(choice)
+    assert "Row 31" in shown[tab.reason]
+    assert 'data-kind="empty_answer"' in shown[tab.problems]
+    _done(services, choice, "accept-all", "")
+    shown = tab.show(choice)
+    assert (shown[tab.reason], services.data(choice.data_id).rows) == ("", 30)
+    assert 'data-do="undo" data-value="empty_answer"' in shown[tab.problems], "it can be taken back"
+    _done(services, choice, "undo", "empty_answer")
+    assert "Row 31" in tab.show(choice)[tab.reason]
+
+
+def test_what_can_not_be_read_counts_as_left_out_once_that_is_agreed_to(services: Services, file: Path) -> None:
+    with file.open("a") as more:
+        more.write("{broken\n")
+    tab, choice = tabs(services)["data"], Choice(data_id=services.add_data(file, "mine.jsonl"))
+    shown = tab.show(choice)
+    assert "0 left out. 1 example can&#x27;t be read" in shown[tab.download]
+    assert "Leave as is" not in shown[tab.problems], "it stands in the way until it is left out"
+    _done(services, choice, "accept-all", "")
+    assert "1 left out." in tab.show(choice)[tab.download]
+
+
+def test_an_example_with_two_faults_of_a_kind_counts_once(services: Services, file: Path) -> None:
+    turns = [{"role": role, "content": "" if role == "assistant" else "so?"} for role in ("user", "assistant") * 2]
+    with file.open("a") as more:
+        more.write(json.dumps({"messages": turns}) + "\n")
+    tab, choice = tabs(services)["data"], Choice(data_id=services.add_data(file, "mine.jsonl"))
+    assert "1 example, must be mended" in tab.show(choice)[tab.problems]
