@@ -192,7 +192,7 @@ def _reached(services: Any, choice: Choice) -> list[str]:
     """The steps that are behind this person."""
     state = services.run_state(choice.run_id)
     steps = {"start": bool(choice.task or choice.data_id or state), "data": bool(choice.data_id or state)}
-    if state in ("completed", "stopped"):
+    if state in ("completed", "stopped") and services.has_model(choice.run_id):
         tried, taken = services.was_asked(choice.run_id), services.was_exported(choice.run_id)
         steps |= {"train": True, "try": tried, "share": taken}
     return [name for name, done in steps.items() if done]

@@ -444,6 +444,11 @@ class Services:
 
     # Trying
 
+    def has_model(self, run_id: str) -> bool:
+        """Whether a run is done or stopped and has kept what it learned."""
+        ended = self.runner.job(run_id).state in (State.COMPLETED, State.STOPPED)
+        return ended and folder_of(self.runner.folder(run_id), self.spec(run_id).settings.method).is_dir()
+
     def trained(self, run_id: str) -> Path:
         """The folder of what a run learned. Raises RunProblem when there is nothing yet."""
         folder = folder_of(self.runner.folder(run_id), self.spec(run_id).settings.method)

@@ -92,6 +92,7 @@ class TrainTab:
             self.services.curve(run_id),
             self.services.verdict(run_id),
             self.services.queue_position(run_id),
+            self.services.has_model(run_id),
         )
         return {
             self.line: train_views.guide(watched),

@@ -8,7 +8,7 @@ from html import escape
 from typing import Any
 
 from backend.monitor import Verdict
-from jobs.models import Job, Progress, State
+from jobs.models import Job, Progress
 from ui import cards, curve, messages, present
 from ui.help_text import SETTINGS
 from ui.memory_words import PARTS
@@ -29,12 +29,13 @@ METHODS = {
 
 @dataclass(frozen=True)
 class Watched:
-    """A run as it is watched. queue: how many runs go before it."""
+    """A run as it is watched. queue: how many runs go before it. has_model: whether there is something to try."""
 
     job: Job
     curve: Curve
     verdict: Verdict | None
     queue: int
+    has_model: bool
 
     @property
     def state(self) -> str:
@@ -43,10 +44,6 @@ class Watched:
     @property
     def can_stop(self) -> bool:
         return not self.job.state.is_terminal
-
-    @property
-    def has_model(self) -> bool:
-        return self.job.state in (State.COMPLETED, State.STOPPED) and bool(self.job.result)
 
 
 def plan(ahead: Plan, why: Mapping[str, str], by_hand: Collection[str]) -> str:
@@ -155,6 +152,8 @@ def guide(watched: Watched) -> str:
         "failed": ("Training could not finish.", "What happened and what to do stands below."),
         "interrupted": ("Training was cut off.", "Nothing saved was lost; go on from where it was."),
     }
+    if watched.state == "stopped" and not watched.has_model:
+        said["stopped"] = ("Training was stopped.", "It had learned nothing yet. You can go on training.")
     return cards.guide(3, *said.get(watched.state, ("", "")))
 
 

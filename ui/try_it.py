@@ -65,6 +65,8 @@ def no_model(services: Any, choice: Choice) -> str:
         return "Train a model first, in step 3, or open one of your models."
     if services.run_state(choice.run_id) not in ("completed", "stopped"):
         return "This is possible when its training is done or stopped."
+    if not services.has_model(choice.run_id):
+        return "Its training was stopped before it had learned anything. Go on with it in step 3."
     return ""
 
 

@@ -351,6 +351,9 @@ class FakeServices:
 
     # Share
 
+    def has_model(self, run_id: str) -> bool:
+        return bool(self.runner.job(run_id).result)
+
     def export_sizes(self, run_id: str) -> dict[str, float]:
         return {"gguf:Q8_0": 138.0, "adapter": 18.6, "merged": 258.0}
 

@@ -20,7 +20,10 @@ from backend.training import refusals
 from jobs.models import Failure, State
 from jobs.store import JobFolder
 from tests.ui.fake_services import FakeServices
+from tests.ui.test_layout import tabs
 from ui import planning
+from ui.choice import Choice
+from ui.layout import rail_marks
 from ui.services import Services
 
 
@@ -116,6 +119,22 @@ def test_a_run_that_failed_can_neither_be_asked_nor_taken_away(services: Service
         services.trained(run_id)
     with pytest.raises(RunProblem):
         services.start_export(run_id, "adapter")
+
+
+def test_a_run_stopped_before_it_learned_leaves_every_tab_whole(services: Services) -> None:
+    data_id = services.add_data(SAMPLES / "orders.jsonl", "orders.jsonl")
+    run_id = services.start_training(data_id, "", TrainSettings())
+    folder = JobFolder(services.workspace.run_folder(run_id))
+    folder.write_status(folder.status().ending(State.STOPPED, result={"state": "stopped", "steps": 0}))
+    drawn, choice = tabs(services), Choice(data_id=data_id, run_id=run_id)
+    train, trying, share = (drawn[name] for name in ("train", "try", "share"))
+    assert train.show(choice)[train.forward]["visible"] is False
+    assert "before it had learned anything" in trying.show(choice)[trying.why_not]
+    assert share.show(choice)[share.kind]["value"] == "script"
+    assert "train" not in rail_marks(services, choice)
+    (folder.path / "result" / "adapter").mkdir(parents=True)
+    assert train.show(choice)[train.forward]["visible"] is True
+    assert trying.show(choice)[trying.why_not] == ""
 
 
 def test_a_model_that_could_not_be_unpacked_says_why(tmp_path: Path) -> None:
