@@ -42,6 +42,7 @@ _ANSWER_SHARE = 0.1  # of the run's time (backend/training/answers.py)
 _MATTERS = (
     "trainer", "method", "lora_rank", "lora_dropout", "use_rslora", "use_dora", "target_modules",
     "per_device_train_batch_size", "gradient_accumulation_steps", "packing", "gradient_checkpointing", "precision",
+    "num_processes",
 )  # fmt: skip
 
 
@@ -99,7 +100,9 @@ def settle(context: Work, spec: RunSpec) -> Measured | None:
     spec = spec.model_copy(update={"settings": rescue.settings_used(context.folder, spec.settings)})
     free = available(hardware.probe(context.workspace.root).hardware)
     measured = recall(context.workspace, key_of(spec))
-    if measured is None or measured.memory_mib > free:
+    if measured and measured.memory_mib <= free:
+        measured = measured.model_copy(update={"settings": spec.settings})  # the key leaves some out
+    else:
         measured = _first_that_fits(context, spec)
     if measured is None:
         return None
@@ -133,9 +136,10 @@ def ladder(settings: TrainSettings) -> Iterator[tuple[TrainSettings, str]]:
 def key(model: ModelRef, settings: TrainSettings, sha256: str, train: int, validation: int, longest: int) -> str:
     """All that a measurement depends on: this machine, the model, the settings that matter, and the data.
 
+    Of the length that is longest; only a pack is filled up to max_length.
     sha256: of the source file. train, validation: rows as trained. longest: tokens of the longest one.
     """
-    chosen = settings.model_dump(mode="json", include=set(_MATTERS))
+    chosen = settings.model_dump(mode="json", include={*_MATTERS, *(["max_length"] if settings.packing else [])})
     return json.dumps([calibrate.machine(), model.id, model.revision, chosen, sha256, train, validation, longest])
 
 

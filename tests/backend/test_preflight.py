@@ -80,6 +80,25 @@ def test_what_was_measured_is_known_the_next_time(work: MeasuredWork, monkeypatc
     assert preflight.recall(work.workspace, preflight.key_of(wider)) is None
 
 
+def test_a_run_that_is_known_keeps_its_own_settings(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
+    rehearsals(monkeypatch, FITS)
+    spec = RunSpec.model_validate(work.spec)
+    preflight.settle(work, spec)
+    own = spec.settings.changed(learning_rate=1e-4, num_train_epochs=7, seed=3, max_length=256)
+    again = preflight.settle(work, spec.model_copy(update={"settings": own}))
+    assert again is not None
+    assert again.settings == own
+    assert rescue.settings_used(work.folder, own) == own
+    assert not (work.folder / rescue.NAME).exists()
+
+
+def test_packed_a_measurement_is_of_one_length(work: MeasuredWork) -> None:
+    spec = RunSpec.model_validate(work.spec)
+    packed = [spec.settings.changed(packing=True, max_length=length) for length in (512, 256)]
+    first, second = (preflight.key_of(spec.model_copy(update={"settings": settings})) for settings in packed)
+    assert first != second
+
+
 def test_the_peak_of_the_whole_run_is_known_the_next_time(
     work: MeasuredWork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
