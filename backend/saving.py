@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,8 +14,11 @@ from backend.settings import sync
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Puts `text` (UTF-8) in the place of `path`: a crash leaves the old content or the new. Raises OSError."""
-    new = path.with_name(f"{path.name}.new")
+    """Puts `text` (UTF-8) in the place of `path`: a crash leaves the old content or the new. Raises OSError.
+
+    Several processes and threads may do it at once: each writes a file of its own, and the last one's stays.
+    """
+    new = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.new")
     new.write_text(text, "utf-8")
     sync(new)
     os.replace(new, path)
