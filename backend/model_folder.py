@@ -21,8 +21,9 @@ _THIS_INSTALLATION = ("is_local", "local_files_only", "backend")  # what transfo
 
 
 def check(folder: Path) -> None:
-    """Raises MissingPart when `folder` holds no safetensors model, WorkspaceProblem when it asks for foreign code."""
-    if not (folder / "config.json").is_file() or not any(folder.glob("*.safetensors")):
+    """Raises MissingPart when `folder` holds no whole safetensors model, WorkspaceProblem when it asks for foreign
+    code."""
+    if not (folder / "config.json").is_file() or not _has_all_weights(folder):
         raise MissingPart(
             f"The model {folder.name} is not here, or only a part of it.",
             "Its folder needs a config.json and its weights as safetensors.",
@@ -35,6 +36,12 @@ def check(folder: Path) -> None:
                 f"Its {name} asks to run program code that comes with it.",
                 "Choose a model that works without code of its own.",
             )
+
+
+def _has_all_weights(folder: Path) -> bool:
+    """Whether its weights are here: where an index names several files, each of them."""
+    named = _json(folder / "model.safetensors.index.json").get("weight_map") or {}
+    return any(folder.glob("*.safetensors")) and all((folder / name).is_file() for name in set(named.values()))
 
 
 def check_adapter(folder: Path) -> None:

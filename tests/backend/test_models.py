@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -50,6 +51,22 @@ def test_a_model_in_a_folder_of_the_persons_own_can_be_planned_and_trained(tiny_
     assert models.tokeniser(workspace, model_id).chat_template
     assert catalogue.entry(workspace, model_id).parameters > 10_000
     assert list(workspace.models.glob("*.safetensors")) == []  # it stays where it is
+
+
+def test_half_a_model_in_the_cache_is_not_ready(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
+    snapshot = tmp_path / "cache" / "models--made--up" / "snapshots" / ("a" * 40)
+    shutil.copytree(tiny_model, snapshot)
+    first, second = "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"
+    (snapshot / "model.safetensors").rename(snapshot / first)
+    index = {"weight_map": {"model.embed_tokens.weight": first, "model.norm.weight": second}}
+    (snapshot / "model.safetensors.index.json").write_text(json.dumps(index))
+    workspace = Workspace.open(tmp_path / "home")
+    assert not models.is_ready(workspace, "made/up")
+    shutil.copyfile(snapshot / first, snapshot / second)
+    assert models.is_ready(workspace, "made/up")
 
 
 def test_a_folder_without_a_model_is_not_taken(tmp_path: Path) -> None:
