@@ -4,6 +4,7 @@ The steps are taken by backend/training/rehearsal.py in a process of its own. Wh
 computed, and is kept in cache/preflight/ under all that it depends on, so that the plan of such a run, and its next
 start, know it. When they do not fit, the guide's ladder is tried step by step (backend/training/rescue.py), and told.
 Shorter examples are tried too, but not taken: the run then ends, saying what would fit, since a person decides that.
+A run that goes on from a checkpoint keeps its settings, and one process can't tell what several take: neither is tried.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from backend.hardware import gib
 from backend.models import located
 from backend.settings import PROJECT_ROOT, Workspace, child_environment
 from backend.specs import ModelRef, Record, RunSpec, TrainSettings
-from backend.training import rescue
+from backend.training import checkpoints, rescue
 from backend.training.practice import Work as TrainingWork
 from backend.training.rehearsal import FOLDER, ORDER, OUTCOME
 
@@ -81,15 +82,20 @@ def run(context: Work) -> dict[str, Any]:
 
     Raises NotEnough when not even the most sparing settings fit, and what `backend.training.run` raises.
     """
-    measured = _read(context.folder / FOLDER / _KEPT)
-    if measured is None and not context.short_of_memory:
-        measured = settle(context, located(RunSpec.model_validate(context.spec), context.folder))
+    measured, spec = _read(context.folder / FOLDER / _KEPT), RunSpec.model_validate(context.spec)
+    if measured is None and _to_be_measured(context, spec):
+        measured = settle(context, located(spec, context.folder))
         if context.should_stop():
             return {"state": "stopped", "steps": 0, "weights_changed": False}
     result = training.run(context)
     if measured is not None:
         _learn_from(context, measured, result)
     return {**result, "measured": measured.model_dump(mode="json", exclude={"settings"}) if measured else None}
+
+
+def _to_be_measured(context: Work, spec: RunSpec) -> bool:
+    begun = checkpoints.find(context.folder / "checkpoints", content=False).newest
+    return not context.short_of_memory and spec.settings.num_processes == 1 and begun is None
 
 
 def settle(context: Work, spec: RunSpec) -> Measured | None:

@@ -14,7 +14,7 @@ from backend.errors import BadSetting, NotEnough
 from backend.preflight import ladder
 from backend.settings import Workspace
 from backend.specs import RunSpec, TrainSettings
-from backend.training import rescue
+from backend.training import checkpoints, rescue
 from backend.training.rehearsal import chosen, cut
 from tests.backend.tiny_run import FakeWork, make_run
 
@@ -120,6 +120,26 @@ def test_a_run_that_was_measured_is_resumed_without_measuring(
     (work.workspace.cache / "preflight").rename(work.workspace.cache / "gone")
     preflight.run(work)
     assert trained == [1, 1]
+
+
+def test_a_run_with_a_checkpoint_goes_on_as_it_began(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = rehearsals(monkeypatch, SHORT, FITS)
+    monkeypatch.setattr(training, "run", lambda context: {"steps": 1, "peak_memory_mib": 0})
+    with checkpoints.writing(work.folder / "checkpoints", 3) as folder:
+        (folder / "weights.safetensors").write_bytes(b"weights")
+    assert preflight.run(work)["measured"] is None
+    assert asked == []
+    assert not (work.folder / rescue.NAME).exists()
+
+
+def test_what_several_processes_take_is_not_measured_with_one(
+    work: MeasuredWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = rehearsals(monkeypatch, FITS)
+    work.spec["settings"]["num_processes"] = 2
+    monkeypatch.setattr(training, "run", lambda context: {"steps": 1, "peak_memory_mib": 0})
+    assert preflight.run(work)["measured"] is None
+    assert (asked, work.told("preflight")) == ([], [])
 
 
 def test_what_does_not_fit_is_made_to_fit_and_told(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
