@@ -18,6 +18,7 @@ from backend.chat_gguf import require_llama_cpp
 from backend.errors import BadSetting, ExportFailed, NotEnough
 from backend.rows_on_disk import read_rows
 from backend.specs import Record, RunSpec
+from backend.training import rescue
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +42,10 @@ class Stopped(Exception):
 
 @dataclass
 class Order:
-    """One export in the making. work: a folder for what is needed on the way; out: what is given away lies there."""
+    """One export in the making.
+
+    run: with the settings as used. work: a folder for what is needed on the way; out: what is given away lies there.
+    """
 
     context: Any
     to: str
@@ -63,7 +67,7 @@ class Order:
         if spec.to not in FORMS:
             raise BadSetting(f"There is no export {spec.to[:40]!r}.", "", f"Choose one of: {', '.join(FORMS)}.")
         run_folder = context.workspace.run_folder(spec.run)
-        run = models.read_run(run_folder)
+        run = rescue.as_used(run_folder, models.read_run(run_folder))
         return cls(context, spec.to, run, run_folder, slug(spec.name or run.name), context.folder / "work")
 
     @property

@@ -24,6 +24,7 @@ from backend.encoded import IGNORED
 from backend.errors import BadSetting
 from backend.export_order import Order
 from backend.model_folder import TOKENISER_FILES
+from backend.models import read_run
 from backend.rows_on_disk import TokenRow, read_rows
 from backend.settings import PROJECT_ROOT, child_environment
 from backend.specs import RunSpec
@@ -159,7 +160,8 @@ def precision(order: Order) -> str:
 def prove(order: Order, folder: Path) -> dict[str, Any]:
     """Runs the script's first steps and compares their losses with the run's: {ok, sentence, first_difference}.
 
-    ok is None where the run has made no step on this computer, or the script could not be run here.
+    ok is None where the run has made no step on this computer, or went over to 4 bit after its first ones, or the
+    script could not be run here.
     """
     wanted = losses(order.run_folder / "events.jsonl")
     if not wanted:
@@ -191,6 +193,8 @@ def prove(order: Order, folder: Path) -> dict[str, Any]:
     said = ", ".join(f"{made[step]:.4f} and {wanted[step]:.4f}" for step in range(1, count + 1))
     same = "the same loss" if not differing else "another loss"
     sentence = f"Its first {count} steps, made here, give {same} as the run (script and run: {said})."
+    if differing and read_run(order.run_folder).settings.method != order.run.settings.method:
+        return {"ok": None, "sentence": f"{sentence} The run went over to 4 bit on the way, for lack of memory."}
     return {"ok": not differing, "sentence": sentence, "first_difference": differing[0] if differing else None}
 
 

@@ -24,7 +24,7 @@ from backend.settings import Workspace, child
 from backend.specs import Hardware, RunSpec, Trainer, TrainSettings
 from backend.tailor import Data, Tailored, tailor
 from backend.template import Tokeniser
-from backend.training import refusals
+from backend.training import refusals, rescue
 from backend.training.result import folder_of
 from jobs.models import Job, State
 from jobs.runner import Runner
@@ -434,8 +434,9 @@ class Services:
         return self.runner.submit("train", again.model_dump(mode="json"), again.name, prepare=write)
 
     def compared(self, run_id: str) -> Compared:
-        """A run as it is set beside another one."""
-        return Compared(self.spec(run_id), self.runner.job(run_id), self.curve(run_id))
+        """A run, with the settings as used, as it is set beside another one."""
+        spec = rescue.as_used(self.runner.folder(run_id), self.spec(run_id))
+        return Compared(spec, self.runner.job(run_id), self.curve(run_id))
 
     def repeats(self, run_id: str) -> str:
         """The run that this one repeats with a change; "" if none, or if that one is no longer here."""

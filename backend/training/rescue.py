@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 from backend.errors import BadSetting, NotEnough, OutOfMemory
 from backend.saving import replace_text
-from backend.specs import TrainSettings, settings_from
+from backend.specs import RunSpec, TrainSettings, settings_from
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +53,11 @@ def settings_used(run_folder: Path, planned: TrainSettings) -> TrainSettings:
     except (OSError, ValueError, BadSetting):
         log.warning("%s can't be read; the settings are as planned", NAME)
         return planned
+
+
+def as_used(run_folder: Path, spec: RunSpec) -> RunSpec:
+    """`spec` with the settings that the run in `run_folder` uses by now."""
+    return spec.model_copy(update={"settings": settings_used(run_folder, spec.settings)})
 
 
 def differing(planned: TrainSettings, used: TrainSettings) -> dict[str, Any]:

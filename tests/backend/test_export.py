@@ -14,12 +14,13 @@ from typing import Any
 import pytest
 from safetensors import safe_open
 
-from backend import embedded, export, export_order, merge, proofs
+from backend import embedded, export, export_order, merge, models, proofs
 from backend.answering import Messages
 from backend.chat import Chat, Chunk
 from backend.errors import BadSetting, ExportFailed, MissingPart, NotEnough, RunProblem, WorkspaceProblem
 from backend.settings import Workspace, new_id
 from backend.template import Tokeniser
+from backend.training import rescue
 from tests.backend.synthetic import make_adapter, make_finished_run
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # peft uses names that transformers renames
@@ -140,6 +141,14 @@ def test_an_adapter_is_packed_with_all_it_needs(order: Order) -> None:
     assert "PeftModel" in card
     assert str(work.workspace.root) not in card + (folder / "adapter_config.json").read_text("utf-8")
     assert result["parity"]["ok"]
+
+
+def test_the_card_says_what_the_run_used_and_not_what_was_planned(tiny_order: Order) -> None:
+    work = tiny_order("adapter")
+    folder = work.workspace.run_folder(work.spec["run"])
+    rescue.keep(folder, models.read_run(folder).settings.changed(method="qlora"))
+    export.run(work)
+    assert "| Method | qlora, rank" in (work.given / "tiny-adapter" / "README.md").read_text("utf-8")
 
 
 def test_an_end_that_the_base_did_not_know_is_noted(tiny_order: Order, tiny_model: Path) -> None:

@@ -16,7 +16,9 @@ import pytest
 from backend import export, manifest, script
 from backend.errors import BadSetting, ExportFailed
 from backend.settings import SAMPLES, Workspace
+from backend.specs import TrainSettings
 from backend.template import Tokeniser
+from backend.training import rescue
 from backend.training import run as train
 from backend.training.batches import epoch_batches
 from jobs.files import to_json
@@ -95,12 +97,14 @@ def test_the_embedded_models_script_is_proved_by_its_first_steps(workspace: Work
     assert "give the same loss" in result["same"]["sentence"]
 
 
-@pytest.mark.parametrize(("shift", "ok"), [(0.0, True), (0.2, False)])
+@pytest.mark.parametrize(("shift", "used", "ok"), [(0.0, "lora", True), (0.2, "lora", False), (0.2, "qlora", None)])
 def test_a_script_that_trains_something_else_is_not_offered(
-    workspace: Workspace, tiny_model: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, shift: float, ok: bool
-) -> None:
+    workspace: Workspace, tiny_model: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, shift: float, used: str,
+    ok: bool | None,
+) -> None:  # fmt: skip
     """A stand-in for the script tells the losses."""
     work = make_run(workspace.runs / "toy", tiny_model)
+    rescue.keep(work.folder, TrainSettings(**work.spec["settings"]).changed(method=used))
     work.events = [("step", {"step": step, "loss": 2.0}) for step in (1, 2, 3)]
     told(work)
     stand_in = tmp_path / "train.py"
@@ -110,9 +114,10 @@ def test_a_script_that_trains_something_else_is_not_offered(
         "(out / 'losses.jsonl').write_text('\\n'.join(lines))\n"
     )
     monkeypatch.setattr(script, "TEMPLATE", stand_in)
-    if ok:
-        result, _ = exported(workspace)
-        assert result["proofs"][0]["ok"] is True
+    if ok is not False:
+        result, folder = exported(workspace)
+        assert f'METHOD = "{used}"' in (folder / "train.py").read_text()
+        assert result["proofs"][0]["ok"] is ok
         assert "first 3 steps" in result["proofs"][0]["sentence"]
     else:
         with pytest.raises(ExportFailed, match="not the model") as caught:

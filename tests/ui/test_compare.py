@@ -11,6 +11,7 @@ import pytest
 from backend.encoded import Encoded
 from backend.errors import RunProblem
 from backend.settings import Workspace
+from backend.training import rescue
 from jobs.files import to_json
 from tests.backend.tiny_run import run_of
 from tests.ui.fake_services import FakeServices
@@ -54,6 +55,13 @@ def test_only_what_differs_is_listed() -> None:
     assert ">B <tspan>" in drawn
     assert "different examples" not in drawn
     assert not list(compare.differences(first, first))
+
+
+def test_a_run_is_compared_with_the_settings_that_it_used(services: Services, tmp_path: Path) -> None:
+    planned, stepped = queued(services, tmp_path / "a", []), queued(services, tmp_path / "b", [])
+    rescue.keep(services.runner.folder(stepped), services.spec(stepped).settings.changed(method="qlora"))
+    found = compare.differences(services.compared(planned), services.compared(stepped))
+    assert [(of_a, of_b) for _, of_a, of_b in found] == [("lora", "qlora")]
 
 
 def test_runs_on_other_examples_are_compared_with_a_caution() -> None:
