@@ -4,7 +4,8 @@ The steps are taken by backend/training/rehearsal.py in a process of its own. Wh
 computed, and is kept in cache/preflight/ under all that it depends on, so that the plan of such a run, and its next
 start, know it. When they do not fit, the guide's ladder is tried step by step (backend/training/rescue.py), and told.
 Shorter examples are tried too, but not taken: the run then ends, saying what would fit, since a person decides that.
-A run that goes on from a checkpoint keeps its settings, and one process can't tell what several take: neither is tried.
+A run that goes on from a checkpoint keeps its settings, and one process can't tell what several take: neither is
+tried.
 """
 
 from __future__ import annotations
@@ -39,7 +40,13 @@ PHASE = "Measuring your longest examples"
 SHORTEST = 256  # tokens, below which the length is not offered
 _KEPT = "measured.json"
 _POLL = 0.2  # seconds
+_MOST = 1800.0  # seconds for one rehearsal, after which the run begins without
+_SHORT_OF_MEMORY = (-9, -6)  # exits by SIGKILL, of the system that has no more, and SIGABRT, of what got no memory
 _ANSWER_SHARE = 0.1  # of the run's time (backend/training/answers.py)
+_NOT_MEASURED = (
+    "A few steps were to be tried on your longest examples first, but they ended without a result; the file log.txt "
+    "of this run says more. The training begins all the same. Its memory and time are as computed, not measured."
+)
 _MATTERS = (
     "trainer", "method", "lora_rank", "lora_dropout", "use_rslora", "use_dora", "target_modules",
     "per_device_train_batch_size", "gradient_accumulation_steps", "packing", "gradient_checkpointing", "precision",
@@ -51,6 +58,8 @@ class Work(TrainingWork, Protocol):
     """What the job needs of the worker."""
 
     workspace: Workspace
+
+    def count_memory_anew(self) -> None: ...
 
 
 class Measured(Record):
@@ -161,9 +170,12 @@ def recall(workspace: Workspace, wanted: str) -> Measured | None:
 
 
 def keep(workspace: Workspace, spec: RunSpec, measured: Measured) -> None:
-    """Remembers what the run `spec`, with the settings that were measured, takes on this machine."""
-    held = spec.model_copy(update={"settings": measured.settings})
-    _write(_cached(workspace, key_of(held)), measured)
+    """Remembers what the run `spec`, with the settings that were measured, takes on this machine: of its memory the
+    most that was ever seen."""
+    place = _cached(workspace, key_of(spec.model_copy(update={"settings": measured.settings})))
+    before = _read(place)
+    peak = max(measured.memory_mib, before.memory_mib if before else 0)
+    _write(place, measured.model_copy(update={"memory_mib": peak}))
 
 
 def _learn_from(context: Work, measured: Measured, result: dict[str, Any]) -> None:
@@ -180,7 +192,10 @@ def _first_that_fits(context: Work, spec: RunSpec) -> Measured | None:
         if told:
             context.emit("note", title="Memory would run short", what=told, next="")
         found = _rehearsed(context, spec.model_copy(update={"settings": settings}))
+        context.count_memory_anew()
         if found is None:
+            if not context.should_stop():
+                context.emit("note", title="Not measured", what=_NOT_MEASURED, next="")
             return None
         if found.pop("fits"):
             return Measured(settings=settings, **found)
@@ -193,7 +208,8 @@ def _first_that_fits(context: Work, spec: RunSpec) -> Measured | None:
 
 
 def _rehearsed(context: Work, spec: RunSpec) -> dict[str, Any] | None:
-    """The outcome of a process of its own; None when it was stopped, or ended for another reason than memory."""
+    """The outcome of a process of its own; None when it was stopped, took too long, or ended for another
+    reason than memory."""
     place = context.folder / FOLDER
     place.mkdir(exist_ok=True)
     (place / OUTCOME).unlink(missing_ok=True)
@@ -202,10 +218,14 @@ def _rehearsed(context: Work, spec: RunSpec) -> dict[str, Any] | None:
     order = {"spec": spec.model_dump(mode="json"), "limit_mib": limit}
     (place / ORDER).write_text(json.dumps(order), "utf-8")
     command = [sys.executable, "-m", "backend.training.rehearsal", str(context.folder)]
+    until = time.monotonic() + _MOST
     child = subprocess.Popen(command, cwd=PROJECT_ROOT, env=child_environment(), stdin=subprocess.DEVNULL)
     try:
         while child.poll() is None:
             if context.should_stop():
+                return None
+            if time.monotonic() > until:
+                log.warning("the measuring took more than %s seconds", _MOST)
                 return None
             context.alive()
             time.sleep(_POLL)
@@ -220,9 +240,8 @@ def _outcome(file: Path, code: int) -> dict[str, Any] | None:
     try:
         found: dict[str, Any] = json.loads(file.read_text("utf-8"))
     except (OSError, ValueError):
-        killed = code < 0  # by the system, as the one that takes most when memory is used up
         log.warning("the measuring ended with code %s", code)
-        return {"fits": False} if killed else None
+        return {"fits": False} if code in _SHORT_OF_MEMORY else None
     if found["fits"] is None:
         kind = getattr(errors, found["error"], ApprenticeError)
         raise kind(found["what"], found["why"], found["next"])

@@ -8,7 +8,7 @@ from typing import Any
 
 from backend.settings import Workspace
 from jobs.events import EventLog
-from jobs.memory import free_share
+from jobs.memory import free_share, look
 from jobs.models import Progress, State
 from jobs.store import JobFolder, Status
 
@@ -65,6 +65,15 @@ class Context:
         with self._lock:
             if time.monotonic() - self._written >= _SECONDS_OF_SILENCE:
                 self._write()
+
+    def count_memory_anew(self) -> None:
+        """Say that what the system ended for lack of memory until now was a process that the work can do without.
+
+        Raises OSError.
+        """
+        with self._lock:
+            self.status = self.status.changed(memory=look())
+            self._write()
 
     def _write(self) -> None:
         memory = self.status.memory.model_copy(update={"free": free_share()})

@@ -32,6 +32,10 @@ class MeasuredWork(FakeWork):
     """A worker's context with a workspace."""
 
     workspace: Any = None
+    counted_anew: int = 0
+
+    def count_memory_anew(self) -> None:
+        self.counted_anew += 1
 
 
 @pytest.fixture
@@ -172,6 +176,39 @@ def test_a_measuring_that_breaks_does_not_keep_the_run_from_training(
 ) -> None:
     rehearsals(monkeypatch, None)
     assert preflight.settle(work, RunSpec.model_validate(work.spec)) is None
+    assert [note["title"] for note in work.told("note")] == ["Not measured"]
+
+
+def test_a_measuring_that_takes_too_long_is_ended(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preflight, "_MOST", 0.0)
+    assert preflight.settle(work, RunSpec.model_validate(work.spec)) is None
+    assert not (work.folder / "preflight" / "outcome.json").exists()
+    assert [note["title"] for note in work.told("note")] == ["Not measured"]
+
+
+@pytest.mark.parametrize(("code", "found"), [(-9, SHORT), (-6, SHORT), (-11, None), (-4, None), (1, None)])
+def test_a_crash_is_not_taken_for_a_lack_of_memory(tmp_path: Path, code: int, found: dict[str, Any] | None) -> None:
+    assert preflight._outcome(tmp_path / "outcome.json", code) == found
+
+
+def test_a_rehearsal_that_the_system_ended_is_not_counted_against_the_run(
+    work: MeasuredWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rehearsals(monkeypatch, SHORT, FITS)
+    preflight.settle(work, RunSpec.model_validate(work.spec))
+    assert work.counted_anew == 2
+
+
+def test_a_smaller_peak_does_not_replace_a_larger_one(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
+    rehearsals(monkeypatch, {**FITS, "memory_mib": 900}, {**FITS, "memory_mib": 600})
+    spec = RunSpec.model_validate(work.spec)
+    preflight.settle(work, spec)
+    monkeypatch.setattr(preflight, "available", lambda hardware: 800.0)
+    measured = preflight.settle(work, spec)
+    known = preflight.recall(work.workspace, preflight.key_of(spec))
+    assert measured is not None
+    assert known is not None
+    assert (measured.memory_mib, known.memory_mib) == (600, 900)
 
 
 def test_a_stop_while_measuring_ends_the_process_and_trains_nothing(work: MeasuredWork) -> None:

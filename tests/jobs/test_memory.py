@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from jobs import memory, supervisor
+from jobs.context import Context
 from jobs.memory import Memory
 from jobs.models import Failure, State
 from jobs.runner import Runner
@@ -86,6 +87,21 @@ def test_a_worker_that_a_person_killed_waits_for_the_person(runner: Runner, coun
     runner.tick()
     job = runner.job(job_id)
     assert (job.state, job.failure) == (State.INTERRUPTED, ENDED)
+
+
+def test_what_the_system_ended_before_the_work_counted_anew_is_not_the_works_end(
+    runner: Runner, counter: Path
+) -> None:
+    folder = folder_of(runner, runner.submit("noop", {}, ""))
+    ran_short = Memory(counter=str(counter), count=2)
+    context = Context(folder, runner.workspace, folder.status().changed(state=State.RUNNING, pid=1, memory=ran_short))
+    counter.write_text("oom_kill 3\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(memory, "_group_files", lambda: [counter])
+        context.count_memory_anew()
+    context.close()
+    made = supervisor.Supervisor(runner.workspace, 1, 1)._ending(folder, folder.status())
+    assert (made.state, made.failure) == (State.INTERRUPTED, ENDED)
 
 
 def test_a_kill_for_memory_is_told_to_a_later_app_too(runner: Runner, counter: Path) -> None:
