@@ -97,14 +97,14 @@ class Bringing:
             raise work.error
         return self._shelf.open(data_id, tokeniser, lengths)
 
-    def looking(self, data_id: str, tokeniser: Tokeniser | None, lengths: Lengths) -> Reading | None:
-        """How far `look` is; None when it is not at work."""
-        work = self._works.get((data_id, tokeniser, lengths))
-        return None if work is None or work.ended else _reading(work)
+    def looking(self, data_id: str) -> Reading | None:
+        """How far the looks at a data set are; None when none is at work."""
+        work = next((work for work in self._works.on(data_id) if not work.ended), None)
+        return None if work is None else _reading(work)
 
     def mark(self, data_id: str) -> Hashable:
         """What is another whenever something was said of these examples, or a look at them began or ended."""
-        return repr(self._shelf.about(data_id)), self._works.mark(data_id)
+        return repr(self._shelf.about(data_id)), tuple((id(work), work.ended) for work in self._works.on(data_id))
 
     def reading(self, data_id: str) -> Reading | None:
         """How far the bringing of a data set is, or why it failed; None when it went well, was cancelled, or is not

@@ -52,13 +52,13 @@ class DataTab:
 
     def show(self, choice: Choice, files: DataFiles | None = None) -> Updates:
         bringing = bool(choice.reading_id)
-        data = self.services.data_soon(choice.data_id, choice.model_id) if choice.data_id else None
+        data = self.services.data_soon(choice) if choice.data_id else None
         now = self.services.reading(choice)
         shown: Updates = {
             self.reading: data_views.reading(now, bringing),
             **self.bring.show(wanted=not (data or now) or bool(now and now.error)),
         }
-        if now is not None and now.error is None:
+        if now is not None and now.error is None and (bringing or data is None):
             return {**shown, **self._waiting(bringing)}
         if data is None:  # chosen ones have been read this very moment: the next look shows them
             return {**shown, **(self._waiting(bringing) if choice.data_id else self._empty())}
@@ -85,7 +85,7 @@ class DataTab:
         return {
             self.line: data_views.guide(data),
             self.found: gr.update(visible=True),
-            self.summary: data_views.summary(data, self.services.longest_read(choice)),
+            self.summary: data_views.summary(data, self.services.lengths(choice).max_length),
             self.own_test: None,
             self.tested: data_views.tested(data),
             self.how: data_how.card(data),
@@ -141,7 +141,7 @@ def build(services: Any, kept: Kept) -> DataTab:
         choice = _done(services, before, do, value)
         if do == "look":
             return {**kept.keep(before, choice), **preview.show(choice)}
-        files = services.data_files(choice.data_id, choice.model_id) if do == "files" else None
+        files = services.data_files(choice) if do == "files" else None
         choice = services.known(choice)
         return {**kept.keep(before, choice), **tab.show(choice, files)}
 
@@ -166,7 +166,7 @@ def _done(services: Any, choice: Choice, do: str, value: str) -> Choice:
     if do == "accept":
         services.accept(data_id, kind, rows)
     elif do == "accept-all":
-        for wrong in data_problems.must_mend(services.data(data_id, choice.model_id)):
+        for wrong in data_problems.must_mend(services.data(choice)):
             services.accept(data_id, wrong, "all")
     elif do == "refuse":
         services.refuse(data_id, kind, rows)
@@ -175,7 +175,7 @@ def _done(services: Any, choice: Choice, do: str, value: str) -> Choice:
     elif do == "look" and value.isdecimal():
         return choice.but(row=int(value))
     elif do in ("how", "as-found"):
-        how = data_how.sent(value, services.data(data_id, choice.model_id)) if do == "how" else {}
+        how = data_how.sent(value, services.data(choice)) if do == "how" else {}
         services.read_again(data_id, how, choice.model_id)
         return choice.but(reading_id=data_id)
     elif do == "columns":

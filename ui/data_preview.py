@@ -35,11 +35,11 @@ class Preview:
         return [self.row, self.bubbles, self.counted, self.tokens]
 
     def show(self, choice: Choice) -> Updates:
-        data = self.services.data(choice.data_id, choice.model_id)
+        data = self.services.data(choice)
         total = max(1, data.report.rows)
         shown: Updates = {self.row: gr.update(value=choice.row, label=f"Example, of {total:,}")}
         try:
-            preview = self.services.preview(choice.data_id, choice.row, choice.model_id)
+            preview = self.services.preview(choice)
         except BadInput as error:
             return {**shown, self.bubbles: messages.error_alert(error), self.counted: "", self.tokens: ""}
         return {
@@ -61,7 +61,7 @@ class Preview:
             @handler
             def turn(given: Given) -> Updates:
                 choice = kept.choice(given)
-                row = self.services.step(choice.data_id, choice.row, way, choice.model_id)
+                row = self.services.step(choice, way)
                 return gone_to(given, row)
 
             return turn
@@ -74,7 +74,7 @@ class Preview:
             @handler
             def find(given: Given) -> Updates:
                 choice, text = kept.choice(given), str(given[self.search] or "")[:1000]
-                found = self.services.find(choice.data_id, text, choice.row, way, choice.model_id)
+                found = self.services.find(choice, text, way)
                 said = {self.hits: data_views.hits(found, text)}
                 return {**said, **gone_to(given, found.row)} if found.row else said
 

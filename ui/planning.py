@@ -42,7 +42,7 @@ def plan(
     train, validation = brought.pieces(sides.train), brought.pieces(sides.validation)
     steps = schedule(max(1, train), validation, settings)
     precision = precision_for(hardware) if settings.precision == "auto" else settings.precision
-    step = plan_from(settings, precision, longest=tokens.longest if tokens else None)
+    step = plan_from(settings, precision, longest=brought.longest or None)
     total, learned = counted(tokens, settings.trainer) if tokens else (0, 0)
     read = steps.total * settings.effective_batch * (total / max(1, tokens.pieces) if tokens else 0.0)
     if settings.trainer == "dpo":
@@ -55,7 +55,7 @@ def plan(
         train_rows=train,
         validation_rows=validation,
         learned_tokens=learned,
-        longest=min(tokens.longest, settings.max_length) if tokens else 0,
+        longest=min(brought.longest, settings.max_length),
         steps=steps.total,
         evaluations=len(steps.evaluations),
         seconds=(needed.time.low, needed.time.high) if needed.time and tokens else None,

@@ -8,16 +8,19 @@ from collections.abc import Callable, Iterator
 from backend.data.brought import Brought
 from backend.data.conversation import content
 from backend.data.rows import Row
-from backend.data.windows import UNLIMITED
+from backend.data.windows import Lengths
+from backend.encoded import Piece
 from backend.errors import BadInput
 from backend.template import Tokeniser
 from ui import planning
 from ui.records import Hits, Preview
 
 
-def preview(brought: Brought, row: int, tokeniser: Tokeniser | None, why_not: Callable[[], str]) -> Preview:
-    """The example with the number `row` in the file. Raises BadInput when there is none, when it is left out, and
-    when its tokens can't be shown."""
+def preview(
+    brought: Brought, row: int, tokeniser: Tokeniser | None, lengths: Lengths, why_not: Callable[[], str]
+) -> Preview:
+    """The example with the number `row` in the file, as far as `lengths` lets the model have it. Raises BadInput when
+    there is none, when it is left out, and when its tokens can't be shown."""
     rows = brought.dataset.rows
     at = bisect_left(rows, row, key=_number)
     if at == len(rows) or rows[at].row != row:
@@ -26,9 +29,18 @@ def preview(brought: Brought, row: int, tokeniser: Tokeniser | None, why_not: Ca
         raise BadInput("The tokens can't be shown yet.", why_not())
     one = rows[at]
     if one.text is not None:
-        pieces = tokeniser.document_pieces(one, UNLIMITED)
-        return planning.shortened(Preview([], pieces, UNLIMITED.sentence(1, len(pieces)), one.line))
-    return planning.shortened(Preview(one.messages, tokeniser.pieces(one.messages, one.tools), line=one.line))
+        pieces = tokeniser.document_pieces(one, lengths)
+        note = lengths.sentence(1, len(pieces)) or _cut(pieces, lengths)
+        return planning.shortened(Preview([], pieces, note, one.line))
+    pieces = tokeniser.pieces(one.messages, one.tools, lengths.max_length)
+    return planning.shortened(Preview(one.messages, pieces, _cut(pieces, lengths), one.line))
+
+
+def _cut(pieces: list[Piece], lengths: Lengths) -> str:
+    most = lengths.max_length
+    if most is None or sum(piece.tokens for piece in pieces) < most:
+        return ""
+    return f"The model is given {most:,} tokens of an example at most; what would follow is cut off."
 
 
 def _not_there(brought: Brought, row: int) -> BadInput:

@@ -21,7 +21,7 @@ from backend.errors import ApprenticeError, BadInput, MissingPart, RunProblem
 from backend.estimate import Rates
 from backend.recommend import Option, Recommendation, recommend
 from backend.settings import Workspace, child
-from backend.specs import Hardware, RunSpec, Trainer, TrainSettings
+from backend.specs import Hardware, RunSpec, Trainer, TrainSettings, settings_from
 from backend.tailor import Data, Tailored, tailor
 from backend.template import Tokeniser
 from backend.training import refusals, rescue
@@ -254,7 +254,7 @@ class Services:
         """How far the examples are that are being read or looked at now, or why they could not be read."""
         if choice.reading_id:
             return self._bringing.reading(choice.reading_id)
-        return self._bringing.looking(choice.data_id, self.tokeniser(choice.model_id), UNLIMITED)
+        return self._bringing.looking(choice.data_id)
 
     def data_mark(self, data_id: str) -> Hashable:
         """What is another whenever `data_soon` may have something new to say, in whichever window it was done."""
@@ -277,13 +277,39 @@ class Services:
         assert found is not None  # it was waited for
         return found
 
-    def data(self, data_id: str, model_id: str = "") -> DataState:
-        """A data set as it stands; waits until it is checked."""
-        return planning.data_state(self.brought(data_id, model_id))
+    def lengths(self, choice: Choice) -> Lengths:
+        """How much the planned run gives the model of a row: as set by hand, else as is recommended. Waits until the
+        examples are checked."""
+        trainer: Trainer = "dpo" if choice.settings.get("trainer") == "dpo" else "sft"
+        recommended = self.tailored(choice.task, choice.data_id, choice.model_id, trainer).settings
+        try:
+            return Lengths.of(settings_from({**recommended.model_dump(), **choice.settings}))
+        except ApprenticeError:  # which Train tells at its field
+            return Lengths.of(recommended)
 
-    def data_soon(self, data_id: str, model_id: str = "") -> DataState | None:
+    def _for_run(self, choice: Choice, seconds: float | None = None) -> Brought | None:
+        """The examples as the planned run takes them; None when finding that out takes longer than `seconds`."""
+        tokeniser = self.tokeniser(choice.model_id)
+        whole = self._bringing.look(choice.data_id, tokeniser, UNLIMITED, seconds)
+        if whole is None or not whole.longest:
+            return whole
+        lengths = self.lengths(choice)
+        if not whole.documents and whole.longest <= (lengths.max_length or whole.longest):
+            return whole  # nothing is cut or divided
+        return self._bringing.look(choice.data_id, tokeniser, lengths, seconds)
+
+    def _waited_for(self, choice: Choice) -> Brought:
+        found = self._for_run(choice)
+        assert found is not None  # it was waited for
+        return found
+
+    def data(self, choice: Choice) -> DataState:
+        """The chosen examples as they stand for the planned run; waits until they are checked."""
+        return planning.data_state(self._waited_for(choice))
+
+    def data_soon(self, choice: Choice) -> DataState | None:
         """The same, or None when it takes longer than a moment; `reading` then says how far it is."""
-        found = self._bringing.look(data_id, self.tokeniser(model_id), UNLIMITED, bringing.SOON)
+        found = self._for_run(choice, bringing.SOON)
         return planning.data_state(found) if found else None
 
     def accept(self, data_id: str, kind: str, rows: Literal["all"] | list[int]) -> None:
@@ -297,16 +323,9 @@ class Services:
         """Takes back what was accepted or refused for a kind of problem."""
         self.shelf.undo(data_id, kind)
 
-    def longest_read(self, choice: Choice) -> int | None:
-        """The tokens that the model is given of an example at most: as set by hand, else as is recommended."""
-        set_by_hand = choice.settings.get("max_length")
-        if isinstance(set_by_hand, int):
-            return set_by_hand
-        return self.tailored(choice.task, choice.data_id, choice.model_id).settings.max_length
-
-    def data_files(self, data_id: str, model_id: str = "") -> DataFiles:
+    def data_files(self, choice: Choice) -> DataFiles:
         """Writes the mended examples and the list of changes to where the page may serve them from."""
-        return planning.data_files(self.brought(data_id, model_id), self._data_files(data_id))
+        return planning.data_files(self._waited_for(choice), self._data_files(choice.data_id))
 
     def _data_files(self, data_id: str) -> Path:
         return child(self.workspace.exports, f"data-{data_id}")
@@ -318,17 +337,19 @@ class Services:
     def clear_validation(self, data_id: str) -> None:
         self.shelf.clear_validation(data_id)
 
-    def preview(self, data_id: str, row: int, model_id: str = "") -> Preview:
-        """The example with this number in the file. Raises BadInput when it can't be shown."""
-        return previewing.preview(self.brought(data_id, model_id), row, self.tokeniser(model_id), self.not_ready)
+    def preview(self, choice: Choice) -> Preview:
+        """The chosen example as the planned run takes it. Raises BadInput when it can't be shown."""
+        brought, tokeniser = self._waited_for(choice), self.tokeniser(choice.model_id)
+        lengths = self.lengths(choice) if tokeniser else UNLIMITED
+        return previewing.preview(brought, choice.row, tokeniser, lengths, self.not_ready)
 
-    def step(self, data_id: str, row: int, way: int, model_id: str = "") -> int:
-        """The number of the next example (way 1), or of the one before (-1); 0: the nearest to `row`."""
-        return previewing.step(self.brought(data_id, model_id), row, way)
+    def step(self, choice: Choice, way: int) -> int:
+        """The number of the next example (way 1), or of the one before (-1); 0: the nearest."""
+        return previewing.step(self._waited_for(choice), choice.row, way)
 
-    def find(self, data_id: str, text: str, row: int, way: int, model_id: str = "") -> Hits:
-        """The next example after `row` (way 1), or before it (-1), that holds `text`."""
-        return previewing.find(self.brought(data_id, model_id), text, row, way)
+    def find(self, choice: Choice, text: str, way: int) -> Hits:
+        """The next example (way 1), or the one before (-1), that holds `text`."""
+        return previewing.find(self._waited_for(choice), text, choice.row, way)
 
     # Training
 

@@ -104,12 +104,11 @@ class Works:
                     del self._works[old]
             return known
 
-    def mark(self, data_id: str) -> Hashable:
-        """Which works on these examples are known, and which of them have ended."""
+    def on(self, data_id: str) -> list[Work]:
+        """The works under this key, or under one that begins with it."""
         with self._lock:
             works = list(self._works.items())
-        about = [work for key, work in works if data_id == (key[0] if isinstance(key, tuple) else key)]
-        return tuple((id(work), work.ended) for work in about)
+        return [work for key, work in works if data_id == (key[0] if isinstance(key, tuple) else key)]
 
     def cancel_all(self) -> None:
         for work in list(self._works.values()):

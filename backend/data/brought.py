@@ -10,6 +10,7 @@ from typing import Any, Literal
 from backend.data import duplicates
 from backend.data.background import NOBODY, Watch
 from backend.data.check import check, without_errors
+from backend.data.checks_tokens import Tokens
 from backend.data.fix import FIXABLE, Change, Fixed, apply, trials
 from backend.data.kinds import KINDS
 from backend.data.measure import Measurer
@@ -98,6 +99,21 @@ class Brought:
     @cached_property
     def _together(self) -> list[list[int]]:
         return duplicates.find(self.rows).together
+
+    @property
+    def longest(self) -> int:
+        """Tokens in the longest row, uncut, on either side; 0 while no model is known."""
+        return max((tokens.longest for tokens in self._tokens), default=0)
+
+    @property
+    def documents(self) -> bool:
+        """Whether there are plain texts that are taken as windows."""
+        return any(tokens.documents for tokens in self._tokens)
+
+    @property
+    def _tokens(self) -> list[Tokens]:
+        reports = [self.fixed_report, *([self.test.report] if self.test else [])]
+        return [report.tokens for report in reports if report.tokens]
 
     @property
     def said(self) -> str:

@@ -17,6 +17,7 @@ from backend.data.fix import Change
 from backend.data.kinds import problem
 from backend.data.report import DuplicateRows, Report, SplitRows
 from backend.data.rows import DataSet, Problem, Row, Source
+from backend.data.windows import Lengths
 from backend.encoded import Piece
 from backend.errors import RunProblem
 from backend.estimate import Estimate, Fit, Memory
@@ -193,29 +194,29 @@ class FakeServices:
     def cancel_reading(self, choice: Choice) -> None:
         pass
 
-    def data_soon(self, data_id: str, model_id: str = "") -> DataState | None:
-        return self.data(data_id, model_id)
+    def data_soon(self, choice: Choice) -> DataState | None:
+        return self.data(choice)
 
-    def longest_read(self, choice: Choice) -> int | None:
-        return 200
+    def lengths(self, choice: Choice) -> Lengths:
+        return Lengths(200)
 
-    def data_files(self, data_id: str, model_id: str = "") -> DataFiles:
+    def data_files(self, choice: Choice) -> DataFiles:
         here = Path("/tmp/examples.jsonl")
         return DataFiles(here, here, 3)
 
-    def step(self, data_id: str, row: int, way: int, model_id: str = "") -> int:
-        return max(1, row + way)
+    def step(self, choice: Choice, way: int) -> int:
+        return max(1, choice.row + way)
 
-    def find(self, data_id: str, text: str, row: int, way: int, model_id: str = "") -> Hits:
-        return Hits(3, row + way, 1)
+    def find(self, choice: Choice, text: str, way: int) -> Hits:
+        return Hits(3, choice.row + way, 1)
 
-    def data(self, data_id: str, model_id: str = "") -> DataState:
+    def data(self, choice: Choice) -> DataState:
         found = _problems()
         about = About("orders.jsonl", accepted=dict(self.accepted), refused=dict(self.refused))
         faulty = {one.row: one for one in found if one.severity == "error" and not about.covers(one)}
         left_out = {one.row for one in found if about.covers(one) and one.kind != "ends_with_user"}
         source = Source("orders.jsonl", "jsonl", "messages", "utf-8", "0" * 64, mapping={"messages": "messages"})
-        chat = self.preview(data_id, 1).messages
+        chat = self.preview(choice).messages
         rows = [Row(number, number, chat) for number in (12, 40, *range(1, 4))]
         tokens = Tokens(total=31200, learned=12400, longest=212, lengths={n: 60 + n * n % 152 for n in range(240)})
         report = Report(
@@ -252,8 +253,8 @@ class FakeServices:
         self.accepted.pop(kind, None)
         self.refused.pop(kind, None)
 
-    def preview(self, data_id: str, row: int, model_id: str = "") -> Preview:
-        asked, rule = ASKED.replace("120", f"{row:03}"), "Answer with the fields as JSON."
+    def preview(self, choice: Choice) -> Preview:
+        asked, rule = ASKED.replace("120", f"{choice.row:03}"), "Answer with the fields as JSON."
         messages = [("system", rule), ("user", asked), ("assistant", ORDER)]
         pieces = [
             Piece("<|im_start|>system\n", "template", 3),
@@ -283,7 +284,7 @@ class FakeServices:
             memory_mib=1740.0,
             memory_parts={"weights": 257.0, "adapter": 30.0, "activations": 753.0, "programs": 700.0},
             have_mib=11600.0,
-            blocked=self.data(data_id).blocked,
+            blocked=self.data(Choice(data_id=data_id)).blocked,
         )
 
     def start_training(self, data_id: str, model_id: str, settings: TrainSettings, name: str = "") -> str:

@@ -53,7 +53,7 @@ def test_what_was_brought_becomes_the_chosen_examples(services: Services, file: 
     before = Choice(run_id="", row=9)
     choice = read(services, before.but(reading_id=services.bring(file, "mine.jsonl")))
     assert (choice.reading_id, choice.row) == ("", 1)
-    assert services.data(choice.data_id).rows == 30
+    assert services.data(choice).rows == 30
 
 
 def test_a_file_that_can_not_be_read_says_so_and_the_old_examples_stay(services: Services, file: Path) -> None:
@@ -90,8 +90,8 @@ def test_two_visitors_who_bring_the_same_file_mend_each_their_own(services: Serv
     one, other = (read(services, Choice(reading_id=services.bring(file, "mine.jsonl"))) for _ in range(2))
     assert one.data_id != other.data_id
     services.accept(one.data_id, "empty_answer", "all")
-    assert services.data(one.data_id).blocked == ""
-    assert services.data(other.data_id).blocked
+    assert services.data(one).blocked == ""
+    assert services.data(other).blocked
 
 
 def test_columns_that_nobody_can_tell_are_asked_for(services: Services, tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_columns_that_nobody_can_tell_are_asked_for(services: Services, tmp_path
     assert '<option value="x2"' in asked
     form = {"shape": "question_answer", "question_answer.question": "x1", "question_answer.answer": "x2"}
     choice = read(services, _done(services, choice, "columns", json.dumps(form)))
-    assert services.data(choice.data_id).rows == 40
+    assert services.data(choice).rows == 40
     assert services.shelf.about(choice.data_id).how["mapping"] == {"question": "x1", "answer": "x2"}
 
 
@@ -121,13 +121,13 @@ def test_reading_another_way_is_seen_and_taken_back(services: Services, tmp_path
     changed = read(services, _done(services, choice, "how", json.dumps(form)))
     assert changed.data_id == choice.data_id
     assert services.brought(choice.data_id).dataset.rows[0].messages[1]["content"] == "note 0"
-    assert "Read it as found" in data_how.card(services.data(choice.data_id))
+    assert "Read it as found" in data_how.card(services.data(choice))
     read(services, _done(services, changed, "as-found", ""))
     assert services.brought(choice.data_id).dataset.rows[0].messages[1]["content"] == "number 0"
 
 
 def test_a_form_that_changes_nothing_leaves_it_to_the_content(services: Services, file: Path) -> None:
-    data = services.data(services.add_data(file, "mine.jsonl"))
+    data = services.data(Choice(data_id=services.add_data(file, "mine.jsonl")))
     form = {"encoding": "", "shape": "messages", "messages.messages": "messages"}
     assert data_how.sent(json.dumps(form), data) == {}
     assert data_how.sent("not json", data) == {}
@@ -138,16 +138,16 @@ def test_examples_are_gone_to_by_number_and_by_a_word(services: Services, file: 
     with file.open("a") as more:
         more.write("{broken\n" + ROW % (99, 99))
     data_id = services.add_data(file, "mine.jsonl")
-    assert services.step(data_id, 30, 1) == 32
-    assert services.step(data_id, 32, -1) == 30
-    assert services.step(data_id, 32, 1) == 32
+    assert services.step(Choice(data_id=data_id, row=30), 1) == 32
+    assert services.step(Choice(data_id=data_id, row=32), -1) == 30
+    assert services.step(Choice(data_id=data_id, row=32), 1) == 32
     with pytest.raises(BadInput, match="left out"):
-        services.preview(data_id, 31)
-    found = services.find(data_id, "NUMBER 2", 1, 1)  # 2 and 20 to 29
+        services.preview(Choice(data_id=data_id, row=31))
+    found = services.find(Choice(data_id=data_id, row=1), "NUMBER 2", 1)  # 2 and 20 to 29
     assert (found.count, found.row, found.place) == (11, 3, 1)
-    assert services.find(data_id, "number 2", 3, 1).row == 21
-    assert services.find(data_id, "number 2", 3, -1).row == 30, "it goes around"
-    assert services.find(data_id, "no such words", 1, 1).row is None
+    assert services.find(Choice(data_id=data_id, row=3), "number 2", 1).row == 21
+    assert services.find(Choice(data_id=data_id, row=3), "number 2", -1).row == 30, "it goes around"
+    assert services.find(Choice(data_id=data_id, row=1), "no such words", 1).row is None
 
 
 def test_the_files_to_take_away_hold_what_is_shown(services: Services, file: Path) -> None:
@@ -155,8 +155,8 @@ def test_the_files_to_take_away_hold_what_is_shown(services: Services, file: Pat
         more.write(ROW.replace("number %d", "") % 31)
     data_id = services.add_data(file, "mine.jsonl")
     services.accept(data_id, "empty_answer", "all")
-    files = services.data_files(data_id)
-    assert len(files.clean.read_text().splitlines()) == services.data(data_id).rows == 30
+    files = services.data_files(Choice(data_id=data_id))
+    assert len(files.clean.read_text().splitlines()) == services.data(Choice(data_id=data_id)).rows == 30
     (change,) = [json.loads(line) for line in files.log.read_text().splitlines()]
     assert (change["row"], change["kind"], files.changes) == (31, "empty_answer", 1)
     assert files.clean.is_relative_to(services.workspace.exports)
@@ -196,7 +196,7 @@ class TestNoTickBetween:
 
     def ticked(self, page: layout._Page, choice: Choice, seen: str) -> dict[Any, Any]:
         """What the timer shows once the look has ended; nothing when it believes that all is shown."""
-        page.services.data(choice.data_id)  # waits
+        page.services.data(choice)  # waits
         return page.refreshed("data", choice, seen) or {}
 
     def test_the_first_look_is_shown(self, page: layout._Page, file: Path) -> None:
@@ -237,7 +237,7 @@ def test_a_fault_that_a_mend_lays_bare_is_listed_and_mended_on_the_page(services
     assert 'data-kind="empty_answer"' in shown[tab.problems]
     _done(services, choice, "accept-all", "")
     shown = tab.show(choice)
-    assert (shown[tab.reason], services.data(choice.data_id).rows) == ("", 30)
+    assert (shown[tab.reason], services.data(choice).rows) == ("", 30)
     assert 'data-do="undo" data-value="empty_answer"' in shown[tab.problems], "it can be taken back"
     _done(services, choice, "undo", "empty_answer")
     assert "Row 31" in tab.show(choice)[tab.reason]

@@ -16,6 +16,7 @@ from backend.errors import BadInput
 from jobs.models import State
 from tests.ui.fake_services import FakeServices
 from ui import cards, data_how, data_problems, data_views, messages, present, runs, train_views, try_it
+from ui.choice import Choice
 from ui.records import DataFiles, DataState, HeldOut, Hits, Reading, RunLine
 
 EVIL = '<img src=x onerror="alert(1)"><script>alert(2)</script>'
@@ -84,7 +85,7 @@ def test_a_need_beyond_what_is_there_is_marked() -> None:
 def data(**accepted: Any) -> DataState:
     services = FakeServices()
     services.accepted = dict(accepted)
-    return services.data("data-1")
+    return services.data(Choice(data_id="data-1"))
 
 
 def test_each_kind_of_problem_is_listed_once_with_its_rows_and_its_fix() -> None:

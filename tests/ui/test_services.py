@@ -57,7 +57,7 @@ def test_a_test_file_of_ones_own_is_what_is_tested_with(services: Services) -> N
     data_id = services.add_data(SAMPLES / "orders.jsonl", "orders.jsonl")
     services.set_validation(data_id, SAMPLES / "orders.held_out.jsonl", "mine.jsonl")
     own = [json.loads(line) for line in (SAMPLES / "orders.held_out.jsonl").read_text("utf-8").splitlines()]
-    state, plan = services.data(data_id), services.plan(data_id, "", TrainSettings(seed=5))
+    state, plan = services.data(Choice(data_id=data_id)), services.plan(data_id, "", TrainSettings(seed=5))
     assert (state.test_name, state.report.split.validation) == ("mine.jsonl", len(own))
     assert (plan.train_rows, plan.validation_rows) == (state.report.split.train, len(own))
     run_id = services.start_training(data_id, "", TrainSettings(seed=5))
@@ -67,7 +67,10 @@ def test_a_test_file_of_ones_own_is_what_is_tested_with(services: Services) -> N
     assert tokeniser is not None
     assert [row.input_ids.tolist() for row in kept] == [tokeniser.encode(row["messages"]).input_ids for row in own]
     services.clear_validation(data_id)
-    assert (services.data(data_id).test_name, services.plan(data_id, "", TrainSettings()).validation_rows) == ("", 24)
+    assert (
+        services.data(Choice(data_id=data_id)).test_name,
+        services.plan(data_id, "", TrainSettings()).validation_rows,
+    ) == ("", 24)
 
 
 def test_a_plan_says_what_start_then_queues(services: Services) -> None:
@@ -107,6 +110,23 @@ def test_of_a_measured_and_a_computed_memory_the_larger_one_counts(services: Ser
     )  # fmt: skip
     plan = planning.with_measured(computed, few_steps)
     assert (plan.memory_measured, plan.memory_measured_mib, plan.memory_mib) == (False, 700, computed.memory_mib)
+
+
+def test_the_longest_row_of_a_test_file_counts_and_its_measured_run_is_recalled(services: Services) -> None:
+    data_id = services.add_data(SAMPLES / "orders.jsonl", "orders.jsonl")
+    own = services.workspace.root / "own.jsonl"
+    said = [{"role": "user", "content": "and " * 400}, {"role": "assistant", "content": "so"}]
+    own.write_text(json.dumps({"messages": said}))
+    services.set_validation(data_id, own, "own.jsonl")
+    settings = TrainSettings(max_length=1024)
+    plan, spec = services.plan(data_id, "", settings), services.spec(services.start_training(data_id, "", settings))
+    assert plan.longest == spec.data.longest > 400
+    measured = Measured(
+        settings=settings, memory_mib=2000, startup=10, seconds_per_step=2, tokens_per_second=400, test_seconds=0,
+        answer_seconds=0,
+    )  # fmt: skip
+    preflight.keep(services.workspace, spec, measured)
+    assert services.plan(data_id, "", settings).memory_measured_mib == 2000
 
 
 def test_a_run_that_failed_can_neither_be_asked_nor_taken_away(services: Services) -> None:
@@ -150,30 +170,49 @@ def test_a_model_that_could_not_be_unpacked_says_why(tmp_path: Path) -> None:
 def test_half_a_surrogate_in_a_paste_is_a_fault_of_that_row(services: Services) -> None:
     good = '{"messages": [{"role": "user", "content": "%s"}, {"role": "assistant", "content": "yes, it is"}]}'
     data_id = services.shelf.add_text("\n".join([good % "is it?", good % "bad \ud800 one"]))
-    assert [(p.row, p.severity) for p in services.data(data_id).report.problems if p.severity == "error"] == [
-        (2, "error")
-    ]
+    assert [
+        (p.row, p.severity) for p in services.data(Choice(data_id=data_id)).report.problems if p.severity == "error"
+    ] == [(2, "error")]
 
 
 def test_a_document_is_shown_as_what_is_learned_and_a_huge_row_is_cut(services: Services) -> None:
     story = services.shelf.add_text("Once upon a time there was a lamp. " * 2000)
-    shown = services.preview(story, 1)
+    shown = services.preview(Choice(data_id=story, row=1))
     assert [(piece.kind, piece.tokens) for piece in shown.pieces[:-1]] == [("learned", 4096)] * 4
     assert shown.note.startswith("1 document becomes 5 pieces of at most 4,096 tokens")
     assert all(len(piece.text) < 10_000 for piece in shown.pieces)
 
 
+def test_examples_are_looked_at_as_the_planned_run_takes_them(services: Services) -> None:
+    good = '{"messages": [{"role": "user", "content": "what is %s?"}, {"role": "assistant", "content": "number %d"}]}'
+    rows = [*(good % (i, i) for i in range(20)), good % ("this " * 300, 7)]
+    choice = Choice(data_id=services.shelf.add_text("\n".join(rows)), settings={"max_length": 128}, row=21)
+    state = services.data(choice)
+    assert state.blocked == services.plan(choice.data_id, "", TrainSettings(max_length=128)).blocked != ""
+    assert services.data(choice.but(settings={})).blocked == ""
+    shown = services.preview(choice)
+    assert sum(piece.tokens for piece in shown.pieces) == 128
+    assert not [piece for piece in shown.pieces if piece.kind == "learned"]
+    assert "128 tokens" in shown.note
+    services.accept(choice.data_id, "answer_vanishes", "all")
+    assert (services.data(choice).blocked, services.data_files(choice).changes) == ("", 1)
+    story = Choice(data_id=services.shelf.add_text("Once there was a lamp. " * 2000), settings={"max_length": 512})
+    pieces = services.plan(story.data_id, "", TrainSettings(max_length=512)).train_rows
+    assert len(services.preview(story).pieces) == pieces > 10
+    assert f"{pieces} pieces of at most 512 tokens" in services.data(story).split
+
+
 def test_rows_that_can_not_be_read_wait_for_a_word_before_they_are_left_out(services: Services) -> None:
     good = '{"messages": [{"role": "user", "content": "what is %d?"}, {"role": "assistant", "content": "number %d"}]}'
     data_id = services.shelf.add_text("\n".join([*(good % (i, i) for i in range(20)), "{broken", "[1]"]))
-    state = services.data(data_id)
+    state = services.data(Choice(data_id=data_id))
     assert "Row 21 (line 21)" in state.blocked
     for kind in state.unread:
         services.accept(data_id, kind, "all")
-    assert services.data(data_id).blocked == ""
+    assert services.data(Choice(data_id=data_id)).blocked == ""
     for kind in state.unread:
         services.undo(data_id, kind)
-    assert services.data(data_id).blocked
+    assert services.data(Choice(data_id=data_id)).blocked
 
 
 def test_on_a_simulated_machine_everything_is_shown_and_nothing_trained(services: Services) -> None:
