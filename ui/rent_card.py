@@ -14,6 +14,7 @@ from ui import cards, present
 from ui.choice import Choice
 from ui.messages import handler
 from ui.parts import LISTEN, Given, Kept, Updates, button, drawn
+from ui.renting import GOES_ALONG
 
 LEAD = (
     "For a run that is too much for this computer: Hugging Face rents larger ones by the minute (Hugging Face Jobs). "
@@ -55,7 +56,9 @@ class RentCard:
         computer, amount = renting.computer(flavor), float(hours or 0)
         cost = at_most(computer, amount)
         return {
-            self.offer: offer(computer, amount, cost, renting.uploads(choice.run_id)),
+            self.offer: offer(
+                computer, amount, cost, renting.uploads(choice.run_id), renting.sends_token(choice.run_id)
+            ),
             self.send: gr.update(visible=True, interactive=bool(agreed)),
         }
 
@@ -114,7 +117,7 @@ def build(services: Any, kept: Kept) -> RentCard:
     return card
 
 
-def offer(computer: Computer, hours: float, cost: float, uploads: dict[str, int]) -> str:
+def offer(computer: Computer, hours: float, cost: float, uploads: dict[str, int], sends_token: bool) -> str:
     """What it costs and what leaves this computer."""
     files = present.listed([f"{name} ({present.size(size / (1 << 20))})" for name, size in uploads.items()])
     lines = [
@@ -130,6 +133,8 @@ def offer(computer: Computer, hours: float, cost: float, uploads: dict[str, int]
             "its original, which may differ a little",
         ),
     ]
+    if sends_token:
+        lines.append(("What goes along", "your access token for Hugging Face", GOES_ALONG))
     return cards.rows(lines)
 
 

@@ -9,6 +9,7 @@ from backend.errors import ExportFailed
 from backend.settings import Workspace
 from jobs.models import State
 from ui.commands import Answer, follow, say
+from ui.renting import GOES_ALONG
 from ui.services import Services
 
 
@@ -29,5 +30,7 @@ def rent(options: argparse.Namespace, workspace: Workspace) -> Answer:
             raise ExportFailed(*(failure.what, failure.why, failure.next) if failure else ("It was stopped.",))
     uploads = services.renting.uploads(options.run)
     say("Uploaded are: " + ", ".join(f"{name} ({size:,} bytes)" for name, size in uploads.items()))
+    if services.renting.sends_token(options.run):
+        say(f"Your access token for Hugging Face goes along, {GOES_ALONG}.")
     sent = services.renting.rent(options.run, options.flavor, options.hours, options.yes)
     return Answer({**asdict(sent), "uploads": uploads}, f"Started: {sent.url}\nIt costs at most ${sent.at_most:.2f}.")

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from backend import catalogue, renting
-from backend.errors import ApprenticeError, BadInput, RunProblem
+from backend.errors import BadInput, RunProblem
 from backend.renting import Computer, Sent
 from jobs.files import write_json
 from jobs.models import State
+
+GOES_ALONG = "as a secret of the job: the base model is given only to those who accepted its terms"
 
 
 class Renting:
@@ -45,18 +47,25 @@ class Renting:
         """What would leave this computer: file names and bytes. Raises RunProblem before there is a script."""
         return {Path(path).name: size for path, size in renting.uploads(self._made(run_id)).items()}
 
+    def sends_token(self, run_id: str) -> bool:
+        """Whether the person's access token goes along: the base model is given only to those who were let in."""
+        try:
+            return catalogue.find(self._services.spec(run_id).model.id).gated
+        except BadInput:
+            return False
+
     def rent(self, run_id: str, flavor: str, hours: float, agreed: bool) -> Sent:
         """Hands the run over. Raises BadInput without consent, and what `renting.send` raises."""
         folder, computer = self._made(run_id), self.computer(flavor)
-        cost = renting.at_most(computer, hours)
+        cost, gated = renting.at_most(computer, hours), self.sends_token(run_id)
         if not agreed:
+            along = "your examples and your access token" if gated else "your examples"
             raise BadInput(
                 "Nothing was sent.",
-                f"It uploads your examples to your Hugging Face account, privately, and costs up to ${cost:.2f}.",
+                f"It uploads {along} to your Hugging Face account, privately, and costs up to ${cost:.2f}.",
                 "Agree to that first.",
             )
-        spec = self._services.spec(run_id)
-        sent = renting.send(folder, computer, hours, folder.name, gated=_gated(spec.model.id))
+        sent = renting.send(folder, computer, hours, folder.name, gated=gated)
         write_json(self._file(run_id), [asdict(one) for one in [sent, *self.rented(run_id)]])
         return sent
 
@@ -77,10 +86,3 @@ class Renting:
 
     def _file(self, run_id: str) -> Path:
         return self._services.runner.folder(run_id) / "rented.json"
-
-
-def _gated(model_id: str) -> bool:
-    try:
-        return catalogue.find(model_id).gated
-    except ApprenticeError:
-        return False

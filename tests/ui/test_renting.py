@@ -113,9 +113,10 @@ def services(tmp_path: Path) -> Iterator[Services]:
     made.close()
 
 
-def with_script(services: Services, tmp_path: Path) -> str:
-    """A run with its exported script."""
+def with_script(services: Services, tmp_path: Path, model_id: str = "") -> str:
+    """A run with its exported script. model_id: of its base model, if it matters."""
     work = run_of(tmp_path / "made", tmp_path, [ROW] * 8, [ROW])
+    work.spec["model"]["id"] = model_id or work.spec["model"]["id"]
     runner = services.runner
     run = runner.submit("train", work.spec, "Orders")
     runner.stop(run)
@@ -167,11 +168,22 @@ def test_a_run_is_handed_over_after_consent_and_not_before(hub: Hub, services: S
     assert SECRET not in everything
 
 
-def test_a_gated_base_model_takes_the_token_along_as_a_secret(hub: Hub, services: Services, tmp_path: Path) -> None:
-    run = with_script(services, tmp_path)
-    folder = services.renting.script(run)
-    assert folder
-    renting.send(folder, renting.prices()[0], 1, "toy", gated=True)
+def test_a_gated_base_model_takes_the_token_along_as_a_secret_and_says_so_before(
+    hub: Hub, services: Services, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = with_script(services, tmp_path, "google/gemma-3-270m-it")
+    card = tabs(services)["share"].rent
+    services.renting.look_up()
+    assert "your access token" in card.offered(Choice(run_id=run), "cpu-basic", 1, False)[card.offer]
+    with pytest.raises(BadInput) as refused:
+        services.renting.rent(run, "cpu-basic", 1, agreed=False)
+    assert "your access token" in refused.value.why
+    command = ["rent", run, "--flavor", "cpu-basic", "--workspace", str(services.workspace.root)]
+    assert main(command) == 1
+    assert "Your access token for Hugging Face goes along" in "".join(capsys.readouterr())
+    assert not hub.uploaded  # type: ignore[attr-defined]
+
+    services.renting.rent(run, "cpu-basic", 1, agreed=True)
     (job,) = [body for _, path, _, body in hub.asked if path == "/api/jobs/ana"]
     assert job["secrets"] == {"HF_TOKEN": SECRET}
 
@@ -222,6 +234,7 @@ def test_the_page_states_cost_and_files_before_it_can_be_sent(hub: Hub, services
     shown = card.offered(Choice(run_id=run), "a10g-small", 3, False)
     assert "$1.00 an hour, at most $3.00" in shown[card.offer]
     assert "train.jsonl" in shown[card.offer]
+    assert "access token" not in shown[card.offer]
     assert shown[card.send]["interactive"] is False
     assert card.offered(Choice(run_id=run), "a10g-small", 3, True)[card.send]["interactive"] is True
     with pytest.raises(ApprenticeError):
