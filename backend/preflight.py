@@ -136,16 +136,19 @@ def settle(context: Work, spec: RunSpec) -> Measured | None:
     return measured
 
 
-def ladder(settings: TrainSettings) -> Iterator[tuple[TrainSettings, str]]:
-    """`settings`, then ever more sparing ones, each with what is then done without; shorter examples last."""
+def ladder(settings: TrainSettings, longest: int) -> Iterator[tuple[TrainSettings, str]]:
+    """`settings`, then ever more sparing ones, each with what is then done without; shorter examples last.
+
+    longest: tokens of the longest row. Lengths that cut nothing are left out, unless they make packs smaller.
+    """
     planned, step = settings, None
     yield settings, ""
     while step := rescue.next_step(planned, settings, can_quantise=rescue.can_quantise()):
         settings = settings.changed(**step.changes)
         yield settings, step.sentence
-    while settings.max_length // 2 >= SHORTEST:
-        settings = settings.changed(max_length=settings.max_length // 2)
-        yield settings, ""
+    length = settings.max_length if settings.packing else min(settings.max_length, longest)
+    while (length := length // 2) >= SHORTEST:
+        yield settings.changed(max_length=length), ""
 
 
 def key(model: ModelRef, settings: TrainSettings, sha256: str, train: int, validation: int, longest: int) -> str:
@@ -187,7 +190,7 @@ def _learn_from(context: Work, measured: Measured, result: dict[str, Any]) -> No
 
 
 def _first_that_fits(context: Work, spec: RunSpec) -> Measured | None:
-    for settings, told in ladder(spec.settings):
+    for settings, told in ladder(spec.settings, spec.data.longest):
         context.progress(PHASE)
         if told:
             context.emit("note", title="Memory would run short", what=told, next="")

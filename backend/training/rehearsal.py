@@ -25,7 +25,7 @@ from backend.rows_on_disk import TokenRow, read_rows, sides
 from backend.specs import RunSpec, TrainSettings
 from backend.training import proof
 from backend.training.answers import answers
-from backend.training.batches import epoch_batches
+from backend.training.batches import epoch_batches, packs
 from backend.training.device import prepare_process
 from backend.training.practice import Practice
 from backend.training.rescue import is_out_of_memory
@@ -106,16 +106,24 @@ class Rehearsal(Practice):
 def chosen(lengths: Sequence[int], settings: TrainSettings) -> list[list[int]]:
     """The rows of each step: the shortest, the longest ones, and those of the batch nearest to the mean one.
 
-    Of a step in several parts only two are taken: from the second on, memory is the same.
+    Of a step in several parts only two are taken: from the second on, memory is the same. Packed, the rows of whole
+    steps: all of one make its packs; and instead of the longest rows the step with the fullest pack.
     """
-    parts = min(2, settings.gradient_accumulation_steps)
+    parts = settings.gradient_accumulation_steps if settings.packing else min(2, settings.gradient_accumulation_steps)
     count = settings.per_device_train_batch_size * parts
-    ordered = sorted(range(len(lengths)), key=lambda row: -lengths[row])
+    longest = sorted(range(len(lengths)), key=lambda row: -lengths[row])[:count]
+    shortest = min(range(len(lengths)), key=lambda row: lengths[row])
     batches = epoch_batches(lengths, settings.effective_batch, settings.seed, 0)
     mean = sum(lengths) / len(batches)
     usual = min(batches, key=lambda rows: abs(sum(lengths[row] for row in rows) - mean))
     usual = [usual[i * len(usual) // count] for i in range(count)] if len(usual) > count else usual
-    return [ordered[-1:], ordered[:count], *[usual] * _TIMED_STEPS]
+    if settings.packing:
+        longest = max(batches, key=lambda rows: _fullest_pack(rows, lengths, settings.max_length))
+    return [[shortest], longest, *[usual] * _TIMED_STEPS]
+
+
+def _fullest_pack(rows: Sequence[int], lengths: Sequence[int], limit: int) -> int:
+    return max(sum(lengths[row] for row in part) for part in packs(rows, lengths, limit))
 
 
 def cut(rows: Sequence[TokenRow], length: int) -> list[TokenRow]:
@@ -133,7 +141,10 @@ def rehearse(folder: Path, spec: RunSpec, began: float, limit_mib: float | None)
     """What `backend.preflight.Outcome` holds. Raises NotEnough when memory does not suffice."""
     if limit_mib is not None:
         _limit_memory(limit_mib)
-    train, validation = (cut(rows, spec.settings.max_length) for rows in read_rows(folder))
+    whole = read_rows(folder)
+    train, validation = (cut(rows, spec.settings.max_length) for rows in whole)
+    if not train and any(row.learned for row in whole[0]):
+        raise NotEnough("There is not enough memory.", f"Cut at {spec.settings.max_length} tokens no answer is left.")
     context = Quiet(folder, spec.model_dump(mode="json"))
     rehearsal, engine, net = set_up(context, spec, train, validation, practice_of=Rehearsal, rescues=0)
     assert isinstance(rehearsal, Rehearsal)

@@ -15,7 +15,8 @@ from backend.preflight import ladder
 from backend.settings import Workspace
 from backend.specs import RunSpec, TrainSettings
 from backend.training import checkpoints, rescue
-from backend.training.rehearsal import chosen, cut
+from backend.training.batches import epoch_batches, packs
+from backend.training.rehearsal import chosen, cut, rehearse
 from tests.backend.tiny_run import FakeWork, make_run
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # peft and trl use names that transformers renames
@@ -158,6 +159,7 @@ def test_what_does_not_fit_is_made_to_fit_and_told(work: MeasuredWork, monkeypat
 
 def test_shorter_examples_are_offered_and_not_taken(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = rehearsals(monkeypatch, SHORT, SHORT, SHORT, SHORT, FITS)
+    work.spec["data"]["longest"] = 512
     with pytest.raises(NotEnough) as refused:
         preflight.settle(work, RunSpec.model_validate(work.spec))
     assert (asked[-1].method, asked[-1].max_length) == ("qlora", 256)
@@ -232,9 +234,39 @@ def test_memory_that_the_computer_does_not_have_is_noticed_before_it_is_used_up(
 
 
 def test_each_rung_of_the_ladder_learns_from_as_many_examples() -> None:
-    rungs = [s for s, _ in ladder(TrainSettings(per_device_train_batch_size=6, gradient_accumulation_steps=2))]
+    settings = TrainSettings(per_device_train_batch_size=6, gradient_accumulation_steps=2)
+    rungs = [s for s, _ in ladder(settings, longest=1024)]
     assert {s.effective_batch for s in rungs} == {12}
     assert rungs[-1].max_length == preflight.SHORTEST
+
+
+@pytest.mark.parametrize(
+    ("packing", "longest", "tried"), [(False, 700, {350}), (False, 300, set()), (True, 300, {512, 256})]
+)
+def test_only_lengths_that_save_memory_are_tried(packing: bool, longest: int, tried: set[int]) -> None:
+    rungs = ladder(TrainSettings(max_length=1024, packing=packing), longest)
+    assert {s.max_length for s, _ in rungs} - {1024} == tried
+
+
+def test_a_length_that_leaves_no_answer_is_not_offered(work: MeasuredWork) -> None:
+    spec = RunSpec.model_validate(work.spec)
+    short = spec.model_copy(update={"settings": spec.settings.model_copy(update={"max_length": 2})})
+    with pytest.raises(NotEnough):
+        rehearse(work.folder, short, 0.0, None)
+
+
+def test_packed_the_fullest_pack_of_a_whole_step_is_tried() -> None:
+    lengths = [*range(20, 120)] * 4
+    settings = TrainSettings(
+        per_device_train_batch_size=2, gradient_accumulation_steps=8, packing=True, max_length=512
+    )
+    _, longest, usual, *_ = chosen(lengths, settings)
+
+    def fullest(rows: list[int]) -> int:
+        return max(sum(lengths[row] for row in part) for part in packs(rows, lengths, 512))
+
+    assert fullest(longest) == max(map(fullest, epoch_batches(lengths, 16, settings.seed, 0)))
+    assert len(usual) == 16
 
 
 def test_the_steps_hold_the_longest_rows_and_usual_ones() -> None:
