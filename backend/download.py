@@ -24,7 +24,7 @@ from filelock import FileLock
 from backend import catalogue, hub_token, manifest, models
 from backend.catalogue import Entry
 from backend.errors import ApprenticeError, MissingPart, NotEnough, WorkspaceProblem
-from backend.saving import disk_errors
+from backend.saving import disk_errors, replace_text
 from backend.settings import Workspace
 
 log = logging.getLogger(__name__)
@@ -137,8 +137,11 @@ def _asked(client: httpx.Client, entry: Entry) -> tuple[str, list[File]]:
         raise _refused(entry, "The hub's answer could not be understood.") from error
     if not _COMMIT.fullmatch(commit) or (entry.revision and commit != entry.revision):
         raise _refused(entry, "The hub answered with another version than was asked for.")
-    if not any(file.name.endswith(".safetensors") for file in files) or "config.json" not in {f.name for f in files}:
+    names = {file.name for file in files}
+    if "config.json" not in names or not any(name.endswith(".safetensors") for name in names):
         raise _refused(entry, "There are no weights as safetensors in it, and no other kind is loaded here.")
+    if "tokenizer.json" not in names:
+        raise _refused(entry, "There is no tokenizer.json in it, and no other kind of tokenizer is read here.")
     return commit, files
 
 
@@ -239,7 +242,8 @@ def _stream(client: httpx.Client, address: str, part: Path, file: File, meter: _
         if answer.status_code in (401, 403, 404):
             why = f"The hub does not give {file.name}."
             raise MissingPart("The download was refused.", why, "Ask for access on the model's page, then try again.")
-        answer.raise_for_status()
+        if not answer.is_success:  # httpx's own error would hold the address, which may be a signed one
+            raise httpx.ReadError(f"the answer was {answer.status_code}")
         if answer.status_code != httpx.codes.PARTIAL_CONTENT and have:
             meter.had(-have)
             have = 0
@@ -269,7 +273,7 @@ def _without_code(path: Path, entry: Entry) -> None:
             "Choose a model that works without code of its own.",
         )
     del values["auto_map"]
-    path.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    replace_text(path, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
 
 
 def _check_disk(staging: Path, files: list[File], entry: Entry) -> None:

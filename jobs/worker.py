@@ -41,7 +41,7 @@ _held: list[FileLock] = []  # until the process is gone: a released lock would t
 
 def main(arguments: list[str]) -> int:
     """Do the job named by the only argument; gives the process's exit code."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    begin_log()
     if len(arguments) != 1:
         print("usage: python -m jobs.worker JOB_ID", file=sys.stderr)
         return USAGE
@@ -58,6 +58,12 @@ def main(arguments: list[str]) -> int:
         return NOTHING_TO_DO
     _held.append(lock)
     return attempt(folder, workspace)
+
+
+def begin_log() -> None:
+    """Logs to log.txt, but not each address that is fetched: a signed one is as good as a password."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
 def attempt(folder: JobFolder, workspace: Workspace) -> int:

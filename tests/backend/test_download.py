@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import re
 from collections.abc import Iterator
@@ -18,20 +19,24 @@ import pytest
 from backend import catalogue, download, hub_token, models
 from backend.errors import MissingPart, NotEnough, WorkspaceProblem
 from backend.settings import Workspace
+from jobs import worker
 
 MODEL = "HuggingFaceTB/SmolLM2-360M-Instruct"
 COMMIT = "a" * 40
+SIGNATURE = "s1gned"
 WEIGHTS = bytes(range(256)) * 16000  # 4 MB
 
 
 @dataclass
 class Hub:
-    """What the stand-in holds and was asked. broken: bytes after which it hangs up, once."""
+    """What the stand-in holds and was asked. broken: bytes after which it hangs up, once. signed: what the signed
+    address answers that weights are then to be fetched from, 0 for none."""
 
     files: dict[str, bytes]
     status: int = 200
     commit: str = COMMIT
     broken: int | None = None
+    signed: int = 0
     sha256: str = ""
     address: str = ""
     asked: list[tuple[str, str | None, str | None]] = field(default_factory=list)  # path, range, authorization
@@ -66,6 +71,16 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
         def do_GET(self) -> None:
             held.asked.append((self.path, self.headers["Range"], self.headers["Authorization"]))
             name = re.sub(r".*/resolve/\w+/", "", self.path)
+            if held.signed and name == "model.safetensors":
+                self.send_response(302)
+                self.send_header("Location", f"/resolve/cdn/model.safetensors?Signature={SIGNATURE}")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
+            if SIGNATURE in name and held.signed != 200:
+                self.send_error(held.signed)
+                return
+            name = name.removesuffix(f"?Signature={SIGNATURE}")
             content = held.files.get(name, json.dumps(held.told()).encode())
             start = int(re.sub(r"\D", "", self.headers["Range"] or "0"))
             self.send_response(held.status if held.status != 200 else 206 if self.headers["Range"] else 200)
@@ -201,11 +216,30 @@ def test_the_token_goes_to_the_hub_and_into_no_file(
     assert not any(b"hf_secret" in path.read_bytes() for path in work.workspace.root.rglob("*") if path.is_file())
 
 
+@pytest.mark.parametrize("answer", [200, 500])
+def test_signed_addresses_do_not_come_into_the_log(
+    hub: Hub, work: FakeWork, caplog: pytest.LogCaptureFixture, answer: int
+) -> None:
+    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.NOTSET, "httpx")
+    worker.begin_log()
+    hub.signed = answer
+    try:
+        download.run(work)
+    except MissingPart:
+        logging.exception("the worker logs it with its causes")
+    assert any(SIGNATURE in path for path, _, _ in hub.asked)
+    assert models.is_ready(work.workspace, MODEL) == (answer == 200)
+    assert SIGNATURE not in caplog.text
+
+
 def test_code_that_comes_with_a_model_is_left_where_transformers_has_its_own(hub: Hub, work: FakeWork) -> None:
     own = {"auto_map": {"AutoConfig": "configuration_own.Own"}}
     hub.files["config.json"] = json.dumps({"model_type": "phi3", **own}).encode()
     download.run(work)
-    assert "auto_map" not in (models.folder(work.workspace, MODEL) / "config.json").read_text()
+    place = models.folder(work.workspace, MODEL)
+    assert "auto_map" not in (place / "config.json").read_text()
+    assert list(place.glob("*.new")) == []
 
 
 def test_a_model_that_needs_code_of_its_own_is_refused_before_its_weights(hub: Hub, work: FakeWork) -> None:
@@ -215,11 +249,13 @@ def test_a_model_that_needs_code_of_its_own_is_refused_before_its_weights(hub: H
     assert "model.safetensors" not in hub.names()
 
 
-def test_pickled_weights_alone_are_refused(hub: Hub, work: FakeWork) -> None:
-    del hub.files["model.safetensors"]
+@pytest.mark.parametrize(("lacking", "said"), [("model.safetensors", "safetensors"), ("tokenizer.json", "tokenizer")])
+def test_what_could_not_be_loaded_is_refused_before(hub: Hub, work: FakeWork, lacking: str, said: str) -> None:
+    """Such as weights that are pickled only."""
+    del hub.files[lacking]
     with pytest.raises(MissingPart) as told:
         download.run(work)
-    assert "safetensors" in told.value.why
+    assert said in told.value.why
     assert hub.names() == []
 
 
