@@ -70,13 +70,21 @@ class Bringing:
         self._works.begin(data_id, name, bring).wait(SOON)
 
     def again(self, data_id: str, how: Mapping[str, Any], tokeniser: Tokeniser | None) -> None:
-        """Begins to read a data set in another way. When that fails, it stays as it was."""
+        """Begins to read a data set in another way, if it is another. When that fails or is cancelled, it stays as it
+        was."""
+        before = self._shelf.about(data_id)
+        if how == before.how:
+            return
 
         def read(work: Work) -> None:
             self._shelf.read_again(data_id, how, work)
-            self._shelf.open(data_id, tokeniser, watch=work)
+            try:
+                self._shelf.open(data_id, tokeniser, watch=work)
+            except BaseException:
+                self._shelf.put_back(data_id, before)
+                raise
 
-        self._works.begin(data_id, self._shelf.about(data_id).name, read).wait(SOON)
+        self._works.begin(data_id, before.name, read).wait(SOON)
 
     def look(
         self, data_id: str, tokeniser: Tokeniser | None, lengths: Lengths, seconds: float | None = None

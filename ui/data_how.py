@@ -97,7 +97,11 @@ def card(data: DataState) -> str:
         said += f" Not used: {present.listed(list(data.source.ignored))}."
     undo = cards.button("Read it as found", "as-found") if data.about.how else ""
     changed = cards.badge("changed by you", "calm") if data.about.how else ""
-    body = f"{cards.text(said, 'lead')}{before_after(data.original)}{_form(data)}{undo}"
+    mended = data.about.accepted or data.about.refused
+    warned = (
+        cards.text("Read another way, it is another file: what you mended is forgotten.", "small") if mended else ""
+    )
+    body = f"{cards.text(said, 'lead')}{before_after(data.original)}{_form(data)}{undo}{warned}"
     inside = cards.fold("How this file was read", body, opened=bool(asked), key="how")
     title = "Is this right?" if asked else "How this file was read"
     if asked:

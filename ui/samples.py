@@ -38,8 +38,9 @@ def table_as_lines(rows: Sequence[Sequence[str]]) -> str:
 
 
 def held_out_of(brought: Brought, parts: Split) -> list[list[Message]]:
-    """Conversations that the run will not practise on: a sample's own ones, else the rows kept back to test it."""
-    for sample in SAMPLES:
+    """Conversations that the run will not practise on: a sample's own ones, unless the person brought a file to test
+    with, else the rows kept back to test it."""
+    for sample in SAMPLES if brought.test is None else ():
         if brought.original.source.sha256 == hashlib.sha256(sample.path.read_bytes()).hexdigest():
             return _read(sample.held_out)
     rows = brought.rows

@@ -195,7 +195,7 @@ def must_fit(test: DataSet, practice: DataSet) -> None:
         raise BadInput(
             f"This test file holds {one}, and the examples are {other}.",
             "What a model learned can only be tested with what looks alike.",
-            "Bring a test file of the same kind.",
+            "Bring a test file of the same kind, or none.",
         )
 
 

@@ -20,6 +20,7 @@ from typing import Any
 from backend.data.background import NOBODY, Watch
 from backend.data.brought import About, Accepted, Brought, Chosen, examine, must_fit, unread
 from backend.data.fix import EVERYWHERE, FIXABLE
+from backend.data.kinds import KINDS
 from backend.data.load import load
 from backend.data.measure import Measurer
 from backend.data.options import ReadOptions
@@ -132,10 +133,18 @@ class Shelf:
 
     def read_again(self, data_id: str, how: Mapping[str, Any], watch: Watch = NOBODY) -> None:
         """Reads the file as `how` says (fields of ReadOptions; {}: as found) and keeps that. Fixes are forgotten, for
-        they were about other rows. Raises BadInput when it can't be read so; then all stays as it was."""
+        they were about other rows. Raises BadInput when it can't be read so, or when its test file is then of another
+        kind; all stays as it was."""
         dataset = _load(child(self._root, data_id), self.about(data_id).name, how, watch)
+        if (test := self._validation(data_id, self.about(data_id), how)) is not None:
+            must_fit(test, dataset)
         self._hold(self._read, (data_id, _written(how)), dataset, dataset)
         self._change(data_id, how=dict(how), accepted={}, refused={})
+
+    def put_back(self, data_id: str, about: About) -> None:
+        """Has a data set stand as it stood when `about` was asked for."""
+        with self._lock:
+            self._keep(data_id, about)
 
     def about(self, data_id: str) -> About:
         """What is known of a data set beside its rows. Raises BadInput when it is no longer here."""
@@ -189,7 +198,7 @@ class Shelf:
             found = self._examined.get(key)
             if found is None:
                 about = self.about(data_id)
-                original, validation = self.original(data_id, watch), self._validation(data_id, about)
+                original, validation = self.original(data_id, watch), self._validation(data_id, about, about.how)
                 measurer = self._measurer(data_id, about, tokeniser)
                 found = examine(data_id, about, original, measurer, lengths, validation, watch)
                 if measurer is not None:
@@ -224,6 +233,7 @@ class Shelf:
     def accept(self, data_id: str, kind: str, rows: Chosen) -> None:
         """Accepts the fix of one kind of problem, for more rows, or for all but single ones that were refused."""
         about = self.about(data_id)
+        self._must_be_there(data_id, kind, rows)
         if kind not in FIXABLE and kind not in {p.kind for p in unread(self.original(data_id))}:
             raise BadInput("This can't be mended here.", "", "Change the file, then bring it again.")
         accepted = _with(about.accepted, kind, rows)
@@ -236,7 +246,16 @@ class Shelf:
     def refuse(self, data_id: str, kind: str, rows: Chosen = "all") -> None:
         """Leaves the rows with this kind of problem as they are, and notes that this is meant."""
         about = self.about(data_id)
+        self._must_be_there(data_id, kind, rows)
         self._change(data_id, refused=_with(about.refused, kind, rows), accepted=_without(about.accepted, kind, rows))
+
+    def _must_be_there(self, data_id: str, kind: str, rows: Chosen) -> None:
+        """Raises BadInput for a problem or a row that can't be: both come from a browser, and are kept."""
+        original = self.original(data_id)
+        known = kind in KINDS or kind in EVERYWHERE or any(kind == problem.kind for problem in original.problems)
+        last = max(original.total_rows, len(original.rows))
+        if not known or (rows != "all" and not all(1 <= row <= last for row in rows)):
+            raise BadInput("There is no such problem in these examples.", "", "Reload the page.")
 
     def undo(self, data_id: str, kind: str) -> None:
         """Takes back what was accepted or refused for one kind of problem."""
@@ -249,7 +268,7 @@ class Shelf:
         """Keeps a copy of a file to test with, beside the examples. Raises BadInput when it can't serve as one; then
         nothing changes."""
         before = self.about(data_id).validation
-        must_fit(load(path, name=name), self.original(data_id))
+        must_fit(_load_test(path, name, self.about(data_id).how), self.original(data_id))
         kept = f"validation-{new_id()}"
         try:
             shutil.copyfile(path, self._root / data_id / kept)
@@ -268,13 +287,14 @@ class Shelf:
         if validation:
             child(self._root / data_id, validation["file"]).unlink(missing_ok=True)
 
-    def _validation(self, data_id: str, about: About) -> DataSet | None:
+    def _validation(self, data_id: str, about: About, how: Mapping[str, Any]) -> DataSet | None:
         if not about.validation:
             return None
-        key = (data_id, about.validation["file"])
+        key = (data_id, about.validation["file"], _written(how))
         found = self._read.get(key)
         if found is None:
-            found = load(child(self._root / data_id, about.validation["file"]), name=about.validation["name"])
+            place = child(self._root / data_id, about.validation["file"])
+            found = _load_test(place, about.validation["name"], how)
             self._hold(self._read, key, found, found)
         return found
 
@@ -288,6 +308,14 @@ def _load(folder: Path, name: str, how: Mapping[str, Any], watch: Watch) -> Data
         cancelled=watch.cancelled,
         began=watch.began,
     )
+
+
+def _load_test(path: Path, name: str, how: Mapping[str, Any]) -> DataSet:
+    """A test file, its columns taken as those of the examples if it has them. Raises BadInput when it is none."""
+    columns = {said: how[said] for said in ("shape", "mapping") if said in how}
+    with suppress(BadInput):
+        return load(path, name=name, options=ReadOptions(**columns))
+    return load(path, name=name)
 
 
 def _not_kept(what: str, error: OSError) -> WorkspaceProblem:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from backend.data.options import Cancelled
 from backend.errors import BadInput
 from backend.settings import Workspace
 from tests.ui.conftest import in_loop
@@ -260,3 +261,70 @@ def test_an_example_with_two_faults_of_a_kind_counts_once(services: Services, fi
         more.write(json.dumps({"messages": turns}) + "\n")
     tab, choice = tabs(services)["data"], Choice(data_id=services.add_data(file, "mine.jsonl"))
     assert "1 example, must be mended" in tab.show(choice)[tab.problems]
+
+
+class TestReadAgain:
+    """Reading a file in another way, and what was mended before."""
+
+    def mended(self, services: Services, file: Path) -> Choice:
+        with file.open("a") as more:
+            more.write(ROW.replace("number %d", "") % 31)
+        choice = Choice(data_id=services.add_data(file, "mine.jsonl"))
+        services.accept(choice.data_id, "empty_answer", "all")
+        return choice
+
+    def test_the_same_way_keeps_what_was_mended_and_another_warns(self, services: Services, file: Path) -> None:
+        choice = self.mended(services, file)
+        form = {"shape": "messages", "messages.messages": "messages"}
+        read(services, _done(services, choice, "how", json.dumps(form)))
+        assert services.data(choice).blocked == ""
+        assert "what you mended is forgotten" in data_how.card(services.data(choice))
+        services.undo(choice.data_id, "empty_answer")
+        assert "forgotten" not in data_how.card(services.data(choice))
+
+    def test_cancelled_while_it_is_checked_all_stays_as_it_was(
+        self, services: Services, file: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        choice, shelf = self.mended(services, file), services.shelf
+        before = shelf.about(choice.data_id)
+
+        def cancelled(*_: Any, **__: Any) -> None:
+            assert shelf.about(choice.data_id).how == {"encoding": "cp1252"}, "it has been read"
+            raise Cancelled
+
+        with monkeypatch.context() as checking:
+            checking.setattr(shelf, "open", cancelled)
+            services.read_again(choice.data_id, {"encoding": "cp1252"})
+            read(services, choice.but(reading_id=choice.data_id))
+        assert shelf.about(choice.data_id) == before
+        assert services.data(choice).blocked == ""
+
+    def test_it_is_refused_where_the_test_file_no_longer_fits(self, services: Services, tmp_path: Path) -> None:
+        table, own = tmp_path / "table.csv", tmp_path / "own.csv"
+        for path, first in ((table, 0), (own, 50)):
+            path.write_text("a1,b2\n" + "".join(f"what is {i}?,number {i}\n" for i in range(first, first + 20)))
+        how = {"shape": "question_answer", "mapping": {"question": "a1", "answer": "b2"}}
+        data_id = services.shelf.add(table, "table.csv", how=how)
+        services.set_validation(data_id, own, "own.csv")
+        test = services.brought(data_id).test
+        assert test is not None
+        assert [m["content"] for m in test.rows[0].messages] == ["what is 50?", "number 50"]
+        talks = tmp_path / "talks.jsonl"
+        talks.write_text("".join(ROW % (i, i) for i in range(50, 60)))
+        services.set_validation(data_id, talks, "talks.jsonl")
+        before, choice = services.shelf.about(data_id), Choice(data_id=data_id, reading_id=data_id)
+        services.read_again(data_id, {"shape": "text", "mapping": {"text": "a1"}})
+        now = services.reading(read(services, choice))
+        assert now is not None
+        assert "holds conversations, and the examples are documents" in str(now.error)
+        assert services.shelf.about(data_id) == before
+
+
+def test_a_browser_can_not_fill_the_disk_with_made_up_problems(services: Services, file: Path) -> None:
+    data_id = services.add_data(file, "mine.jsonl")
+    before = services.shelf.about(data_id)
+    for kind, rows in (("x" * 9000, "all"), ("duplicate", [10**9]), ("duplicate", [0])):
+        for act in (services.accept, services.refuse):
+            with pytest.raises(BadInput):
+                act(data_id, kind, rows)
+    assert services.shelf.about(data_id) == before

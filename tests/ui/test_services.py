@@ -119,7 +119,9 @@ def test_the_longest_row_of_a_test_file_counts_and_its_measured_run_is_recalled(
     own.write_text(json.dumps({"messages": said}))
     services.set_validation(data_id, own, "own.jsonl")
     settings = TrainSettings(max_length=1024)
-    plan, spec = services.plan(data_id, "", settings), services.spec(services.start_training(data_id, "", settings))
+    plan, run_id = services.plan(data_id, "", settings), services.start_training(data_id, "", settings)
+    assert [one.expected for one in services.held_out(run_id)] == ["so"], "not those of the sample"
+    spec = services.spec(run_id)
     assert plan.longest == spec.data.longest > 400
     measured = Measured(
         settings=settings, memory_mib=2000, startup=10, seconds_per_step=2, tokens_per_second=400, test_seconds=0,
