@@ -56,6 +56,15 @@ def nvidia() -> Found:
             log.warning("nvmlShutdown failed", exc_info=True)
 
 
+def emptiest_first() -> list[str]:
+    """The NVIDIA cards' numbers, as CUDA_VISIBLE_DEVICES takes them under CUDA_DEVICE_ORDER=PCI_BUS_ID (NVML's order).
+
+    The one with the most free memory, which plans are made for, comes first.
+    """
+    gpus = nvidia().gpus
+    return [str(index) for index in sorted(range(len(gpus)), key=lambda index: -gpus[index].memory_free_mib)]
+
+
 def _without_driver(error: Exception) -> Found:
     if any(kind in type(error).__name__ for kind in _NO_DRIVER):
         log.info("no NVIDIA driver: %s", error)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from backend.errors import BadSetting
+from backend.hardware.cards import emptiest_first
 from backend.specs import Precision, TrainSettings
 
 if TYPE_CHECKING:
@@ -74,13 +75,17 @@ class Device:
             torch.mps.empty_cache()
 
 
-def prepare_process() -> None:
+def prepare_process(card: str = "") -> None:
     """Before torch is imported: no network, one card, idle threads that sleep, and a low priority.
 
+    card: its number in the order of the bus, "" for the one with the most free memory. Cards that the environment
+    names already are left as they are.
     With other busy processes the default of OpenMP (idle threads spin) made a step take over ten times as long.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")
+    if "CUDA_VISIBLE_DEVICES" not in os.environ:
+        chosen = card or next(iter(emptiest_first()), "0")
+        os.environ.update(CUDA_DEVICE_ORDER="PCI_BUS_ID", CUDA_VISIBLE_DEVICES=chosen)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     for name in ("HF_HUB_OFFLINE", "HF_HUB_DISABLE_TELEMETRY", "DO_NOT_TRACK"):
         os.environ[name] = "1"

@@ -48,7 +48,7 @@ def run(context: Work) -> dict[str, Any]:
     Raises TrainingFailed, OutOfMemory, NotEnough, MissingPart, BadSetting, OSError (a full disk).
     """
     cards = team.cards()
-    device.prepare_process()
+    device.prepare_process(*cards[:1])
     spec = located(RunSpec.model_validate(context.spec), context.folder)
     with rescue.memory_errors():
         context.progress("Preparing")

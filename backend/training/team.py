@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from backend.errors import BadSetting, TrainingFailed
 from backend.hardware import container
-from backend.hardware.cards import nvidia
+from backend.hardware.cards import emptiest_first
 from backend.settings import child_environment
 from backend.specs import RunSpec, TrainSettings
 
@@ -116,8 +116,9 @@ def gathered(folder: Path, spec: RunSpec, cards: Sequence[str]) -> Iterator[Team
 
 
 def cards() -> list[str]:
-    """The NVIDIA cards that this process may use, as CUDA_VISIBLE_DEVICES names them; asked without torch."""
-    there = [str(index) for index in range(len(nvidia().gpus))]
+    """The NVIDIA cards that this process may use, as CUDA_VISIBLE_DEVICES names them, by free memory where it names
+    none; asked without torch."""
+    there = emptiest_first()
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     if named is None or not there:
         return there

@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from backend.errors import BadSetting
+from backend.hardware import cards
 from backend.hardware.cards import Found
 from backend.settings import PROJECT_ROOT
 from backend.specs import Gpu, TrainSettings
-from backend.training import team
+from backend.training import device, team
 
 GPU = Gpu(name="NVIDIA T4", memory_total_mib=15360, memory_free_mib=15000)
 
@@ -88,26 +89,39 @@ except ApprenticeError as error:
 
 
 @pytest.mark.parametrize(
-    ("settings", "cards", "why"),
+    ("settings", "places", "why"),
     [
         ({"num_processes": 4}, ["0", "1"], "There are 2 cards"),
         ({"num_processes": 2, "per_device_train_batch_size": 1}, ["0", "1"], "1 examples a step"),
         ({"num_processes": 16}, [], "cores"),
     ],
 )
-def test_more_processes_than_places_are_refused(settings: dict[str, Any], cards: list[str], why: str) -> None:
+def test_more_processes_than_places_are_refused(settings: dict[str, Any], places: list[str], why: str) -> None:
     with pytest.raises(BadSetting) as refused:
-        team.refuse(TrainSettings(**settings), cards)
+        team.refuse(TrainSettings(**settings), places)
     assert why in refused.value.why
 
 
 def test_the_cards_are_those_that_may_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(team, "nvidia", lambda: Found(gpus=(GPU, GPU, GPU)))
+    monkeypatch.setattr(cards, "nvidia", lambda: Found(gpus=(GPU, GPU, GPU)))
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     assert team.cards() == ["0", "1", "2"]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3, 5")
     assert team.cards() == ["3", "5"]
     team.refuse(TrainSettings(num_processes=2), team.cards())
+
+
+def test_the_card_with_the_most_free_memory_is_used_as_it_was_planned(monkeypatch: pytest.MonkeyPatch) -> None:
+    full = GPU.model_copy(update={"memory_free_mib": 900})
+    monkeypatch.setattr(cards, "nvidia", lambda: Found(gpus=(full, GPU)))
+    monkeypatch.setattr(device, "_lower_priority", lambda: None)
+    monkeypatch.setattr(os, "environ", {})
+    device.prepare_process()
+    assert (os.environ["CUDA_DEVICE_ORDER"], os.environ["CUDA_VISIBLE_DEVICES"]) == ("PCI_BUS_ID", "1")
+    monkeypatch.setattr(os, "environ", {"CUDA_VISIBLE_DEVICES": "0"})  # a person's own choice
+    device.prepare_process()
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "0"
+    assert "CUDA_DEVICE_ORDER" not in os.environ
 
 
 def test_rows_are_shared_out_once_each() -> None:
