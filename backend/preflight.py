@@ -68,6 +68,7 @@ class Measured(Record):
     memory_mib: at the peak of the steps tried, then of the whole run. startup: seconds before the first step.
     tokens_per_second: of the practice, padding left out. test_seconds: one test on the rows kept back.
     answer_seconds: answering the held-out prompts once, 0 where there was no time to try.
+    reference_seconds: of DPO, weighing both answers of all pairs before the first step.
     """
 
     settings: TrainSettings
@@ -77,13 +78,15 @@ class Measured(Record):
     tokens_per_second: float
     test_seconds: float
     answer_seconds: float
+    reference_seconds: float = 0.0
 
     def seconds(self, steps: int, evaluations: int) -> float:
-        """The time of a whole run, should it not stop early: start, steps, tests (one at the start), answers."""
+        """Of a whole run, should it not stop early: start, weighing, steps, tests (one at the start), answers."""
         practice = steps * self.seconds_per_step
         tests = evaluations + bool(evaluations)
         answers = min(tests, max(2.0, _ANSWER_SHARE * practice / max(0.01, self.answer_seconds)))
-        return self.startup + practice + tests * self.test_seconds + answers * self.answer_seconds
+        before = self.startup + self.reference_seconds
+        return before + practice + tests * self.test_seconds + answers * self.answer_seconds
 
 
 def run(context: Work) -> dict[str, Any]:

@@ -54,6 +54,11 @@ def likelihoods(model: Any, batch: Batch) -> torch.Tensor:
     return losses.new_zeros(batch.rows).index_add(0, batch.owners, -losses)
 
 
+def untrained(model: Any) -> AbstractContextManager[Any]:
+    """Within it, `model` is the one that the run began with, as long as only an adapter is trained."""
+    return model.disable_adapter() if hasattr(model, "peft_config") else nullcontext()
+
+
 def weigh(practice: Practice, model: Any) -> bool:
     """Gives the rows of `practice` the log-probabilities of the model that the run began with; False when stopped.
 
@@ -79,11 +84,8 @@ def weigh(practice: Practice, model: Any) -> bool:
 def _computed(practice: Practice, model: Any, rows: Sequence[TokenRow]) -> list[list[float]] | None:
     """For each of `rows` its two log-probabilities, the longest computed first; None when the run is to stop."""
     order = sorted(range(len(rows)), key=lambda number: -rows[number].longest)
-    untrained: AbstractContextManager[Any] = (
-        model.disable_adapter() if hasattr(model, "peft_config") else nullcontext()
-    )
     known: dict[int, list[float]] = {}
-    with untrained:
+    with untrained(model):
         while len(known) < len(rows):
             if practice.work.should_stop():
                 return None

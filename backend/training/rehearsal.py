@@ -2,8 +2,9 @@
 
 It takes the steps through the very code that trains: a short row to warm up, the longest rows (with the optimizer's
 state there, so that memory is at its highest), and rows that are usual for this data until there is enough to time.
-Then it tests on one batch and answers a prompt. backend/preflight.py starts it, in a process of its own, so that its
-memory is what the run's will be, and so that a system that is short of memory ends it and nothing else.
+Then it tests on one batch, of DPO weighs one, and answers a prompt. backend/preflight.py starts it, in a process of
+its own, so that its memory is what the run's will be, and so that a system that is short of memory ends it and
+nothing else.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from backend.encoded import IGNORED
 from backend.errors import ApprenticeError, NotEnough
 from backend.rows_on_disk import TokenRow, read_rows, sides
 from backend.specs import RunSpec, TrainSettings
-from backend.training import proof
+from backend.training import preference, proof
 from backend.training.answers import answers
 from backend.training.batches import epoch_batches, packs
 from backend.training.device import prepare_process
@@ -153,6 +154,7 @@ def rehearse(folder: Path, spec: RunSpec, began: float, limit_mib: float | None)
     engine.train()
     speed = rehearsal.seconds_per_token()
     test_speed = _test_speed(rehearsal, net)
+    weighing = _weighing_seconds(rehearsal, net)
     answering, start = 0.0, time.perf_counter()
     if time.time() - began - startup < _PATIENCE and spec.data.held_out_prompts:
         answers(net, rehearsal.tokeniser, rehearsal.device, spec.data)
@@ -167,6 +169,7 @@ def rehearse(folder: Path, spec: RunSpec, began: float, limit_mib: float | None)
         "tokens_per_second": 1 / speed,
         "test_seconds": test_speed * _tokens(rehearsal.validation),
         "answer_seconds": answering,
+        "reference_seconds": weighing,
     }
 
 
@@ -178,6 +181,18 @@ def _test_speed(rehearsal: Rehearsal, net: Any) -> float:
     start = time.perf_counter()
     rehearsal.learner.mean_loss(net, rows)
     return (time.perf_counter() - start) / _tokens(rows)
+
+
+def _weighing_seconds(rehearsal: Rehearsal, net: Any) -> float:
+    """What DPO takes before the first step to weigh all pairs, by one batch of usual length; 0 otherwise."""
+    if rehearsal.spec.settings.trainer != "dpo":
+        return 0.0
+    rows = sorted([*rehearsal.train, *rehearsal.validation], key=lambda row: -row.longest)
+    usual = rows[len(rows) // 2 :][: rehearsal.learner.micro]
+    start = time.perf_counter()
+    with preference.untrained(net):
+        rehearsal.learner.likelihoods(net, usual)
+    return (time.perf_counter() - start) * _tokens(rows) / _tokens(usual)
 
 
 def _tokens(rows: Sequence[TokenRow]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from backend.specs import RunSpec, TrainSettings
 from backend.training import checkpoints, rescue
 from backend.training.batches import epoch_batches, packs
 from backend.training.rehearsal import chosen, cut, rehearse
-from tests.backend.tiny_run import FakeWork, make_run
+from tests.backend.tiny_run import FakeWork, make_pairs_run, make_run
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # peft and trl use names that transformers renames
 
@@ -281,7 +282,14 @@ def test_time_is_made_of_steps_tests_and_answers() -> None:
     measured = preflight.Measured(settings=TrainSettings(), **{k: v for k, v in FITS.items() if k != "fits"})
     assert measured.seconds(100, 0) == 4 + 50
     assert measured.seconds(100, 5) == 4 + 50 + 6 * 1 + 2 * 2.5
+    assert measured.model_copy(update={"reference_seconds": 30.0}).seconds(100, 0) == 4 + 30 + 50
     assert json.loads(measured.model_dump_json())["memory_mib"] == 700
+
+
+def test_of_pairs_the_weighing_before_the_first_step_is_timed(tmp_path: Path, tiny_model: Path) -> None:
+    made = make_pairs_run(tmp_path / "pairs", tiny_model, per_device_train_batch_size=4)
+    found = rehearse(made.folder, RunSpec.model_validate(made.spec), time.time(), None)
+    assert found["reference_seconds"] > 0
 
 
 def test_rows_are_cut_for_a_shorter_length(work: MeasuredWork) -> None:
