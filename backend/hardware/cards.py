@@ -57,7 +57,7 @@ def nvidia() -> Found:
 
 
 def emptiest_first() -> list[str]:
-    """The NVIDIA cards' numbers, as CUDA_VISIBLE_DEVICES takes them under CUDA_DEVICE_ORDER=PCI_BUS_ID (NVML's order).
+    """The NVIDIA cards' numbers, as CUDA_VISIBLE_DEVICES takes them under CUDA_DEVICE_ORDER=PCI_BUS_ID (as NVML).
 
     The one with the most free memory, which plans are made for, comes first.
     """
