@@ -10,11 +10,11 @@ from typing import Any
 
 from backend.data.background import Work, Works
 from backend.data.brought import Brought
+from backend.data.measure import Model
 from backend.data.shelf import AS_FOUND, Shelf
 from backend.data.windows import Lengths
 from backend.errors import BadInput
 from backend.settings import new_id
-from backend.template import Tokeniser
 from ui.records import Reading
 
 REMEMBERED = 16  # of what was brought, to be read once more in another way
@@ -33,27 +33,27 @@ class Bringing:
         """Cancels what is being read."""
         self._works.cancel_all()
 
-    def file(self, path: Path, name: str, tokeniser: Tokeniser | None) -> str:
+    def file(self, path: Path, name: str, model: Model | None) -> str:
         """Begins to bring a file and gives the id that its examples will have."""
-        return self._begin(name, tokeniser, partial(self._shelf.add, path, name))
+        return self._begin(name, model, partial(self._shelf.add, path, name))
 
-    def text(self, text: str, name: str, tokeniser: Tokeniser | None) -> str:
+    def text(self, text: str, name: str, model: Model | None) -> str:
         """Begins to bring pasted or typed text."""
-        return self._begin(name, tokeniser, partial(self._shelf.add_text, text, name))
+        return self._begin(name, model, partial(self._shelf.add_text, text, name))
 
-    def _begin(self, name: str, tokeniser: Tokeniser | None, add: Callable[..., str]) -> str:
+    def _begin(self, name: str, model: Model | None, add: Callable[..., str]) -> str:
         data_id = new_id()
         self._adds[data_id] = name, add
         while len(self._adds) > REMEMBERED:
             self._adds.popitem(last=False)
-        self.once_more(data_id, AS_FOUND, tokeniser)
+        self.once_more(data_id, AS_FOUND, model)
         return data_id
 
-    def once_more(self, data_id: str, how: Mapping[str, Any], tokeniser: Tokeniser | None) -> None:
+    def once_more(self, data_id: str, how: Mapping[str, Any], model: Model | None) -> None:
         """Begins to bring what `file` or `text` was given, read as `how` says. Raises BadInput when that is
         long ago."""
         if self._shelf.has(data_id):  # a form that was sent twice
-            self.again(data_id, how, tokeniser)
+            self.again(data_id, how, model)
             return
         if data_id not in self._adds:
             raise BadInput("What was brought is no longer here.", "It was long ago.", "Bring it again.")
@@ -62,14 +62,14 @@ class Bringing:
         def bring(work: Work) -> None:
             add(work, data_id, how)
             try:
-                self._shelf.open(data_id, tokeniser, watch=work)
+                self._shelf.open(data_id, model, watch=work)
             except BaseException:
                 self._shelf.remove(data_id)
                 raise
 
         self._works.begin(data_id, name, bring).wait(SOON)
 
-    def again(self, data_id: str, how: Mapping[str, Any], tokeniser: Tokeniser | None) -> None:
+    def again(self, data_id: str, how: Mapping[str, Any], model: Model | None) -> None:
         """Begins to read a data set in another way, if it is another. When that fails or is cancelled, it stays as it
         was."""
         before = self._shelf.about(data_id)
@@ -79,7 +79,7 @@ class Bringing:
         def read(work: Work) -> None:
             self._shelf.read_again(data_id, how, work)
             try:
-                self._shelf.open(data_id, tokeniser, watch=work)
+                self._shelf.open(data_id, model, watch=work)
             except BaseException:
                 self._shelf.put_back(data_id, before)
                 raise
@@ -87,23 +87,23 @@ class Bringing:
         self._works.begin(data_id, before.name, read).wait(SOON)
 
     def look(
-        self, data_id: str, tokeniser: Tokeniser | None, lengths: Lengths, seconds: float | None = None
+        self, data_id: str, model: Model | None, lengths: Lengths, seconds: float | None = None
     ) -> Brought | None:
         """The data set as it stands for a model; None when that takes longer than `seconds` and is still being found
         out."""
-        found = self._shelf.held(data_id, tokeniser, lengths)
+        found = self._shelf.held(data_id, model, lengths)
         if found is not None:
             return found
 
         def examine(work: Work) -> Brought:
-            return self._shelf.open(data_id, tokeniser, lengths, work)
+            return self._shelf.open(data_id, model, lengths, work)
 
-        work = self._works.begin((data_id, tokeniser, lengths), self._shelf.about(data_id).name, examine)
+        work = self._works.begin((data_id, model, lengths), self._shelf.about(data_id).name, examine)
         if not work.wait(seconds):
             return None
         if work.error is not None:
             raise work.error
-        return self._shelf.open(data_id, tokeniser, lengths)
+        return self._shelf.open(data_id, model, lengths)
 
     def looking(self, data_id: str) -> Reading | None:
         """How far the looks at a data set are; None when none is at work."""

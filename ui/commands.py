@@ -80,8 +80,11 @@ def brought_for(
     dataset, test = load(path), load(validation) if validation else None
     if test:
         must_fit(test, dataset)
-    measurer = Measurer(ready_tokeniser(Services(workspace), model_id))
-    return examine("", About(path.name, accepted=accepted or {}), dataset, measurer, Lengths(max_length), test)
+    services = Services(workspace)
+    measurer = Measurer(ready_tokeniser(services, model_id))
+    reader, about = services.reader(model_id or ""), About(path.name, accepted=accepted or {})
+    languages = reader.languages if reader else ()
+    return examine("", about, dataset, measurer, Lengths(max_length), test, languages=languages)
 
 
 def ready_tokeniser(services: Services, model_id: str | None) -> Any:

@@ -15,6 +15,7 @@ from backend import calibrate, catalogue, embedded, hardware, models, monitor, p
 from backend.catalogue import TASKS, Task
 from backend.chat import Proof
 from backend.data.brought import Brought
+from backend.data.measure import Model
 from backend.data.shelf import Kept, Shelf
 from backend.data.windows import UNLIMITED, Lengths
 from backend.errors import ApprenticeError, BadInput, MissingPart, RunProblem
@@ -174,6 +175,13 @@ class Services:
         except MissingPart:
             return None
 
+    def reader(self, model_id: str) -> Model | None:
+        """The model as far as examples are looked at for it; None when it is not here yet."""
+        tokeniser = self.tokeniser(model_id)
+        if tokeniser is None:
+            return None
+        return Model(tokeniser, catalogue.entry(self.workspace, self._chosen(model_id)).languages)
+
     def recommendation(self, task: str = "", data_id: str = "", model_id: str = "") -> Recommendation:
         """The model and settings for this machine, task and data; for one model when `model_id` is given."""
         return recommend(**self._question(task, data_id, model_id), model_id=model_id or None, compare=False)
@@ -234,21 +242,21 @@ class Services:
 
     def bring(self, path: Path, name: str, model_id: str = "") -> str:
         """Begins to read a file in the background and gives the id that its examples will have; see `reading`."""
-        return self._bringing.file(path, name, self.tokeniser(model_id))
+        return self._bringing.file(path, name, self.reader(model_id))
 
     def bring_text(self, text: str, model_id: str = "") -> str:
-        return self._bringing.text(text, "Pasted text", self.tokeniser(model_id))
+        return self._bringing.text(text, "Pasted text", self.reader(model_id))
 
     def bring_table(self, rows: list[list[str]], model_id: str = "") -> str:
-        return self._bringing.text(samples.table_as_lines(rows), "Typed examples", self.tokeniser(model_id))
+        return self._bringing.text(samples.table_as_lines(rows), "Typed examples", self.reader(model_id))
 
     def read_again(self, data_id: str, how: dict[str, Any], model_id: str = "") -> None:
         """Begins to read a data set as `how` says (fields of ReadOptions; {}: as found)."""
-        self._bringing.again(data_id, how, self.tokeniser(model_id))
+        self._bringing.again(data_id, how, self.reader(model_id))
 
     def bring_again(self, reading_id: str, how: dict[str, Any], model_id: str = "") -> None:
         """Begins once more to bring what could not be read, now as `how` says."""
-        self._bringing.once_more(reading_id, how, self.tokeniser(model_id))
+        self._bringing.once_more(reading_id, how, self.reader(model_id))
 
     def reading(self, choice: Choice) -> Reading | None:
         """How far the examples are that are being read or looked at now, or why they could not be read."""
@@ -273,7 +281,7 @@ class Services:
         shutil.rmtree(self._data_files(data_id), ignore_errors=True)
 
     def brought(self, data_id: str, model_id: str = "", lengths: Lengths = UNLIMITED) -> Brought:
-        found = self._bringing.look(data_id, self.tokeniser(model_id), lengths)
+        found = self._bringing.look(data_id, self.reader(model_id), lengths)
         assert found is not None  # it was waited for
         return found
 
@@ -289,14 +297,14 @@ class Services:
 
     def _for_run(self, choice: Choice, seconds: float | None = None) -> Brought | None:
         """The examples as the planned run takes them; None when finding that out takes longer than `seconds`."""
-        tokeniser = self.tokeniser(choice.model_id)
-        whole = self._bringing.look(choice.data_id, tokeniser, UNLIMITED, seconds)
+        model = self.reader(choice.model_id)
+        whole = self._bringing.look(choice.data_id, model, UNLIMITED, seconds)
         if whole is None or not whole.longest:
             return whole
         lengths = self.lengths(choice)
         if not whole.documents and whole.longest <= (lengths.max_length or whole.longest):
             return whole  # nothing is cut or divided
-        return self._bringing.look(choice.data_id, tokeniser, lengths, seconds)
+        return self._bringing.look(choice.data_id, model, lengths, seconds)
 
     def _waited_for(self, choice: Choice) -> Brought:
         found = self._for_run(choice)
@@ -375,7 +383,7 @@ class Services:
         model_id = self._chosen(model_id)
         model = models.reference(self.workspace, model_id)
         tokeniser = models.tokeniser(self.workspace, model_id)
-        brought = self.shelf.open(data_id, tokeniser, Lengths.of(settings))
+        brought = self.shelf.open(data_id, self.reader(model_id), Lengths.of(settings))
         if brought.blocked:
             raise BadInput("Training can't begin with these examples.", brought.blocked, "Mend them first.")
         name = name[:100] or planning.run_name(brought.name)

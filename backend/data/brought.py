@@ -158,14 +158,16 @@ def examine(
     lengths: Lengths,
     validation: DataSet | None = None,
     watch: Watch = NOBODY,
+    languages: tuple[str, ...] = (),
 ) -> Brought:
-    """Checks, fixes as accepted, and checks what came out. validation: the test file that the person brought; its
+    """Checks, fixes as accepted, and checks what came out. languages: ISO 639-1 codes of those that the model was
+    made for; () says nothing about them. validation: the test file that the person brought; its
     rows are checked too, and those with an error are left out. Raises BadSetting for a kind without a fix."""
     for_model: dict[str, Any] = {"measurer": measurer, "lengths": lengths}
 
     def checked(dataset: DataSet, phase: str, test: TestFile | None = None) -> Report:
-        told = watch.entered(phase)
-        return check(dataset, **for_model, validation=test, progress=told, cancelled=watch.cancelled)
+        told, stop = watch.entered(phase), watch.cancelled
+        return check(dataset, **for_model, model_languages=languages, validation=test, progress=told, cancelled=stop)
 
     test = None
     if validation is not None:

@@ -23,6 +23,14 @@ class Encoder(Protocol):
     def encode_rows(self, rows: Sequence[Row]) -> list[Encoded | ApprenticeError]: ...
 
 
+@dataclass(frozen=True)
+class Model:
+    """The model that rows are looked at for. languages: ISO 639-1 codes of those that it was made for."""
+
+    tokeniser: Encoder
+    languages: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Measure:
     """A whole row in tokens. runs: start and end of each run of learned ones. worse: of a preference pair, the same

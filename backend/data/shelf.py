@@ -22,7 +22,7 @@ from backend.data.brought import About, Accepted, Brought, Chosen, examine, must
 from backend.data.fix import EVERYWHERE, FIXABLE
 from backend.data.kinds import KINDS
 from backend.data.load import load
-from backend.data.measure import Measurer
+from backend.data.measure import Measurer, Model
 from backend.data.options import ReadOptions
 from backend.data.rows import DataSet
 from backend.data.windows import UNLIMITED, Lengths
@@ -30,7 +30,6 @@ from backend.errors import ApprenticeError, BadInput, WorkspaceProblem
 from backend.manifest import digest
 from backend.saving import replace_text
 from backend.settings import child, new_id
-from backend.template import Tokeniser
 
 ABOUT_SYSTEM = ("system_inconsistent", *EVERYWHERE)  # fixes of which one excludes the others
 AS_FOUND: dict[str, Any] = {}  # how a file is read when nobody said anything
@@ -180,18 +179,16 @@ class Shelf:
             self._hold(self._read, key, found, found)
         return found
 
-    def held(self, data_id: str, tokeniser: Tokeniser | None, lengths: Lengths = UNLIMITED) -> Brought | None:
+    def held(self, data_id: str, model: Model | None, lengths: Lengths = UNLIMITED) -> Brought | None:
         """What `open` gives, if it is in memory."""
-        return self._examined.get(self._key(data_id, tokeniser, lengths))
+        return self._examined.get(self._key(data_id, model, lengths))
 
-    def _key(self, data_id: str, tokeniser: Tokeniser | None, lengths: Lengths = UNLIMITED) -> Hashable:
-        return data_id, tokeniser, lengths, _written(asdict(self.about(data_id)))
+    def _key(self, data_id: str, model: Model | None, lengths: Lengths = UNLIMITED) -> Hashable:
+        return data_id, model, lengths, _written(asdict(self.about(data_id)))
 
-    def open(
-        self, data_id: str, tokeniser: Tokeniser | None, lengths: Lengths = UNLIMITED, watch: Watch = NOBODY
-    ) -> Brought:
+    def open(self, data_id: str, model: Model | None, lengths: Lengths = UNLIMITED, watch: Watch = NOBODY) -> Brought:
         """The data set as it stands for a model (None: not yet known), kept in memory until something changes."""
-        key = self._key(data_id, tokeniser, lengths)
+        key = self._key(data_id, model, lengths)
         with self._lock:
             reading = self._reading.setdefault(data_id, threading.Lock())
         with reading:
@@ -199,8 +196,8 @@ class Shelf:
             if found is None:
                 about = self.about(data_id)
                 original, validation = self.original(data_id, watch), self._validation(data_id, about, about.how)
-                measurer = self._measurer(data_id, about, tokeniser)
-                found = examine(data_id, about, original, measurer, lengths, validation, watch)
+                measurer, languages = self._measurer(data_id, about, model), model.languages if model else ()
+                found = examine(data_id, about, original, measurer, lengths, validation, watch, languages)
                 if measurer is not None:
                     measurer.forget_all_but([*original.rows, *found.rows])
                 self._hold(self._examined, key, found, original)
@@ -218,13 +215,13 @@ class Shelf:
                 if room < 0 or place >= _SETS_HELD:
                     del held[old]
 
-    def _measurer(self, data_id: str, about: About, tokeniser: Tokeniser | None) -> Measurer | None:
+    def _measurer(self, data_id: str, about: About, model: Model | None) -> Measurer | None:
         """The one of these rows and this model, so that no row is tokenised again for another length or fix."""
-        if tokeniser is None:
+        if model is None:
             return None
-        key = (data_id, _written(about.how), tokeniser)
+        key = (data_id, _written(about.how), model.tokeniser)
         with self._lock:
-            self._measurers.setdefault(key, Measurer(tokeniser))
+            self._measurers.setdefault(key, Measurer(model.tokeniser))
             self._measurers.move_to_end(key)
             while len(self._measurers) > _SETS_HELD:
                 self._measurers.popitem(last=False)

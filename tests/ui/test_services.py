@@ -204,6 +204,15 @@ def test_examples_are_looked_at_as_the_planned_run_takes_them(services: Services
     assert f"{pieces} pieces of at most 512 tokens" in services.data(story).split
 
 
+def test_examples_in_a_language_that_the_model_does_not_know_are_said_to_be(services: Services) -> None:
+    good = '{"messages": [{"role": "user", "content": "was ist das und wo ist die Nummer %d?"}, %s]}'
+    said = '{"role": "assistant", "content": "das ist nicht die Nummer, die ich auf dem Zettel habe"}'
+    rows = [good % (i, said) for i in range(60)]
+    choice = Choice(data_id=services.shelf.add_text("\n".join(rows)))
+    found = {p.kind: p.message for p in services.data(choice).problems}
+    assert "in German; the model was made for English" in found["language_mismatch"]
+
+
 def test_rows_that_can_not_be_read_wait_for_a_word_before_they_are_left_out(services: Services) -> None:
     good = '{"messages": [{"role": "user", "content": "what is %d?"}, {"role": "assistant", "content": "number %d"}]}'
     data_id = services.shelf.add_text("\n".join([*(good % (i, i) for i in range(20)), "{broken", "[1]"]))
