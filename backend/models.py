@@ -24,7 +24,7 @@ def folder(workspace: Workspace, model_id: str) -> Path:
     Hugging Face cache if it is there, or where a person said (see `adopt`)."""
     if model_id == embedded.MODEL_ID:
         return embedded.folder(workspace)
-    if model_id.startswith(_LOCAL) and model_id in (adopted := _adopted(workspace)):
+    if is_local(model_id) and model_id in (adopted := _adopted(workspace)):
         return Path(adopted[model_id])
     place = child(workspace.models, model_id.replace("/", "--"))
     return place if place.is_dir() else _snapshot(hub_cache() / f"models--{place.name}") or place
@@ -51,6 +51,11 @@ def adopt(workspace: Workspace, place: Path) -> str:
     model_id = _LOCAL + plain(place.name) + "-" + hashlib.sha256(str(place).encode()).hexdigest()[:6]
     replace_text(workspace.models / _ADOPTED, json.dumps({**_adopted(workspace), model_id: str(place)}, indent=1))
     return model_id
+
+
+def is_local(model_id: str) -> bool:
+    """Whether the model is one that a person brought in a folder (see `adopt`), so that no hub knows its id."""
+    return model_id.startswith(_LOCAL)
 
 
 def plain(name: str) -> str:

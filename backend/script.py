@@ -24,7 +24,7 @@ from backend.encoded import IGNORED
 from backend.errors import BadSetting
 from backend.export_order import Order
 from backend.model_folder import TOKENISER_FILES
-from backend.models import read_run
+from backend.models import is_local, read_run
 from backend.rows_on_disk import TokenRow, read_rows
 from backend.settings import PROJECT_ROOT, child_environment
 from backend.specs import RunSpec
@@ -75,7 +75,8 @@ def settings(run: RunSpec, rows: int, validation_rows: int, precision: str, pad_
     chosen, plan = run.settings, schedule(rows, validation_rows, run.settings)
     full = chosen.method == "full"
     return {
-        "MODEL": run.model.id,
+        "MODEL": "" if is_local(run.model.id) else run.model.id,
+        "REVISION": run.model.revision,
         "METHOD": chosen.method,
         "PRECISION": precision,
         "LORA_RANK": chosen.lora_rank,
@@ -102,6 +103,7 @@ def settings(run: RunSpec, rows: int, validation_rows: int, precision: str, pad_
 
 _SAID = {
     "MODEL": "its name on the Hugging Face hub; --model takes a folder",
+    "REVISION": "its commit there; empty where it is not known, then the newest is taken",
     "METHOD": "lora, qlora (4 bit) or full",
     "PRECISION": "of the arithmetic: fp32, bf16 (cards since 2020, newer processors) or fp16 (older cards)",
     "PATIENCE": "tests without a better one before it ends early; 0: never",

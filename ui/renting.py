@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from backend import catalogue, renting
+from backend import catalogue, models, renting
 from backend.errors import BadInput, RunProblem
 from backend.renting import Computer, Sent
 from jobs.files import write_json
@@ -77,6 +77,12 @@ class Renting:
             return []
 
     def _made(self, run_id: str) -> Path:
+        if models.is_local(self._services.spec(run_id).model.id):
+            raise RunProblem(
+                "This run can't be trained on a rented computer.",
+                "Its base model lies in a folder of yours, and a rented computer fetches it from the hub.",
+                "Train it here, or train a model of the list.",
+            )
         folder = self.script(run_id)
         if folder is None:
             raise RunProblem(

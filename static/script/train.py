@@ -21,6 +21,7 @@ from pathlib import Path
 
 # settings
 MODEL = ""
+REVISION = ""
 METHOD = "lora"
 PRECISION = "fp32"
 LORA_RANK = 8
@@ -55,7 +56,10 @@ def arguments():
     parser.add_argument("--tokenizer", type=Path, nargs="*", default=sorted(HERE.glob("tokenizer/*")))
     parser.add_argument("--out", type=Path, default=HERE / "out")
     parser.add_argument("--steps", type=int, default=TOTAL_STEPS, help="end after so many steps")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if not options.model:
+        parser.error("the model it learned from is on no hub: name a folder with it by --model FOLDER")
+    return options
 
 
 def read(path):
@@ -108,6 +112,8 @@ def build(name, device, dtype):
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
     options = {"dtype": torch.float32 if METHOD == "full" else dtype}
+    if name == MODEL and REVISION:
+        options["revision"] = REVISION
     if METHOD == "qlora":
         four_bit = BitsAndBytesConfig(
             load_in_4bit=True,

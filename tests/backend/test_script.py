@@ -153,6 +153,33 @@ def test_its_settings_packages_and_rows_can_be_read(workspace: Workspace, tiny_m
     assert manifest.digest(folder.with_suffix(".zip")) == result["files"][0]["sha256"]
 
 
+@pytest.mark.parametrize(
+    ("model_id", "name", "commit"), [("owner/name", "owner/name", "b" * 40), ("local/mine-123456", "", "")]
+)
+def test_it_names_the_model_and_the_commit_that_it_was_trained_from(
+    workspace: Workspace, tiny_model: Path, monkeypatch: pytest.MonkeyPatch, model_id: str, name: str, commit: str
+) -> None:
+    work = make_run(workspace.runs / "toy", tiny_model)
+    work.spec["model"] |= {"id": model_id, "revision": commit}
+    told(work)
+    _, folder = exported(workspace)
+    text = (folder / "train.py").read_text()
+    assert f'\nMODEL = "{name}"' in text
+    assert f'\nREVISION = "{commit}"' in text
+    asked: dict[str, Any] = {}
+
+    def load(model: str, **options: Any) -> None:
+        asked.update(model=model, **options)
+        raise InterruptedError
+
+    monkeypatch.setattr("transformers.AutoModelForCausalLM.from_pretrained", load)
+    monkeypatch.setattr(sys, "argv", ["train.py"])
+    names = runpy.run_path(str(folder / "train.py"))
+    with pytest.raises(InterruptedError if name else SystemExit):
+        names["build"](names["arguments"]().model, "cpu", None)
+    assert (asked.get("model", ""), asked.get("revision", "")) == (name, commit)
+
+
 def test_it_imports_nothing_of_ours() -> None:
     tree = ast.parse(SCRIPT.read_text())
     imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}

@@ -188,6 +188,17 @@ def test_a_gated_base_model_takes_the_token_along_as_a_secret_and_says_so_before
     assert job["secrets"] == {"HF_TOKEN": SECRET}
 
 
+def test_a_base_model_of_the_persons_own_can_not_be_fetched_there(
+    hub: Hub, services: Services, tmp_path: Path
+) -> None:
+    run = with_script(services, tmp_path, "local/mine-123456")
+    services.renting.look_up()
+    with pytest.raises(RunProblem) as refused:
+        services.renting.rent(run, "cpu-basic", 1, agreed=True)
+    assert "fetches it from the hub" in refused.value.why
+    assert {path for _, path, _, _ in hub.asked} == {"/api/jobs/hardware"}
+
+
 def test_examples_never_go_to_a_public_place(hub: Hub, services: Services, tmp_path: Path) -> None:
     run = with_script(services, tmp_path)
     services.renting.look_up()
