@@ -17,11 +17,12 @@ STORAGE_KEY = "apprentice"
 
 class Kept:
     """The `Choice` as this browser keeps it. Each field is kept apart, so that two answers that cross on their way
-    never overwrite each other's."""
+    never overwrite each other's; and as the one item of a list, since gradio's BrowserState never writes down an
+    empty value, so that after a reload what was cleared would be back."""
 
     def __init__(self) -> None:
         self._parts = {
-            name: gr.BrowserState(value, storage_key=f"{STORAGE_KEY}-{name}", secret=STORAGE_KEY)
+            name: gr.BrowserState([value], storage_key=f"{STORAGE_KEY}-{name}", secret=STORAGE_KEY)
             for name, value in asdict(Choice()).items()
         }
 
@@ -38,12 +39,13 @@ class Kept:
         return {*self._parts.values(), *more}
 
     def choice(self, given: Given) -> Choice:
-        return Choice.of({name: given[part] for name, part in self._parts.items()})
+        kept = {name: given[part] for name, part in self._parts.items()}
+        return Choice.of({name: value[0] for name, value in kept.items() if isinstance(value, list) and value})
 
     def keep(self, before: Choice, after: Choice) -> Updates:
         """What to write for the browser to keep: only what differs."""
         old, new = asdict(before), asdict(after)
-        return {part: new[name] for name, part in self._parts.items() if new[name] != old[name]}
+        return {part: [new[name]] for name, part in self._parts.items() if new[name] != old[name]}
 
 
 class Tab(Protocol):

@@ -147,12 +147,17 @@ def build(services: Any, kept: Kept) -> TryTab:
             if done:
                 turn["done"].append(pane)
             yield {shown: conversation(turns, True)}
-        yield {talk: kept_talk(choice.run_id, turns), shown: conversation(turns), **tab.show(choice), **settled}
+        yield {
+            talk: kept_talk(choice.run_id, turns),
+            shown: conversation(turns),
+            **tab.show(choice),
+            **settled(given),
+        }
 
     @handler
-    def over() -> Updates:
+    def over(given: Given) -> Updates:
         services.stop_chat()
-        return {talk: kept_talk("", []), shown: conversation([]), **settled}
+        return {talk: kept_talk("", []), **tab.show(kept.choice(given)), shown: conversation([]), **settled(given)}
 
     @handler
     def suggest(event: gr.EventData, given: Given) -> Any:
@@ -160,7 +165,10 @@ def build(services: Any, kept: Kept) -> TryTab:
         known = services.held_out(kept.choice(given).run_id)
         return known[int(at)].question if do == "suggest" and at.isdecimal() and int(at) < len(known) else gr.skip()
 
-    settled: Updates = {ask: gr.update(interactive=True), stop: gr.update(visible=False)}
+    def settled(given: Given) -> Updates:
+        can = not no_model(services, kept.choice(given))
+        return {ask: gr.update(interactive=can), stop: gr.update(visible=False)}
+
     asking = gr.on(
         [ask.click, question.submit],
         answer,
@@ -170,9 +178,9 @@ def build(services: Any, kept: Kept) -> TryTab:
         concurrency_id="chat",
         **LISTEN,
     )
-    asking.failure(lambda: settled, None, [ask, stop], **LISTEN)
+    asking.failure(settled, kept.inputs(), [ask, stop], **LISTEN)
     stop.click(handler(services.stop_chat), None, None, queue=False, **LISTEN)
-    clear.click(over, None, [talk, shown, ask, stop], cancels=[asking], **LISTEN)
+    clear.click(over, kept.inputs(), [talk, stop, *tab.outputs], cancels=[asking], **LISTEN)
     suggested.click(suggest, kept.inputs(), [question], **LISTEN)
     return tab
 

@@ -186,7 +186,7 @@ class TestTimer:
         page = in_loop(lambda: layout._draw(services)[1])
         services.delete("run-b")
         shown = page.refreshed("train", CHOICES["a run going"], "") or {}
-        assert shown[page.kept.part("run_id")] == ""
+        assert shown[page.kept.part("run_id")] == [""]
         assert "What is about to happen" in shown[page.tabs["train"].plan]
 
     def test_an_error_is_said_once_and_in_plain_words(self) -> None:
@@ -214,7 +214,7 @@ class TestTrain:
         tab = page.tabs["train"]
         blurs = [one for one in page.rail.parent.fns.values() if (tab.inputs[setting]._id, "blur") in one.targets]
         given = {part: getattr(part, "value", None) for part in page.kept.inputs()}
-        given |= {page.kept.part("data_id"): "data-1", tab.inputs[setting]: value}
+        given |= {page.kept.part("data_id"): ["data-1"], tab.inputs[setting]: value}
         answer: dict[Any, Any] = blurs[0].fn(given)
         return answer
 
@@ -232,7 +232,7 @@ class TestTrain:
         answer = self.type(page, "learning_rate", 0.01)
         assert answer[tab.inputs["learning_rate"]]["value"] == 0.01
         assert answer[tab.inputs["learning_rate"]]["elem_classes"] == []
-        assert answer[page.kept.part("settings")] == {"learning_rate": 0.01}
+        assert answer[page.kept.part("settings")] == [{"learning_rate": 0.01}]
 
     def test_settings_that_can_not_be_read_are_told_in_place_of_the_plan(self, page: layout._Page) -> None:
         tab, choice = page.tabs["train"], Choice(data_id="data-1", settings={"lora_rank": 5000})
