@@ -56,7 +56,7 @@ class DataTab:
         now = self.services.reading(choice)
         shown: Updates = {
             self.reading: data_views.reading(now, bringing),
-            **self.bring.show(wanted=not (data or now) or bool(now and now.error)),
+            **self.bring.show(not (data or now) or bool(now and now.error), choice.data_id),
         }
         if now is not None and now.error is None and (bringing or data is None):
             return {**shown, **self._waiting(bringing)}
@@ -152,7 +152,7 @@ def build(services: Any, kept: Kept) -> DataTab:
         return tab.show(choice)
 
     own_test.upload(take_test, kept.inputs(own_test), tab.outputs, **LISTEN)
-    for part in (reading, tested, how, problems, download):
+    for part in (bring.earlier, reading, tested, how, problems, download):
         part.click(act, kept.inputs(), everything, trigger_mode="multiple", **LISTEN)  # no press is lost
     return tab
 
@@ -180,6 +180,10 @@ def _done(services: Any, choice: Choice, do: str, value: str) -> Choice:
         return choice.but(reading_id=data_id)
     elif do == "columns":
         services.bring_again(choice.reading_id, data_how.sent_columns(value), choice.model_id)
+    elif do == "open":
+        return choice.but(data_id=value, run_id="", reading_id="", row=1)
+    elif do == "delete":
+        services.delete_data(value)
     elif do == "clear-test":
         services.clear_validation(data_id)
     elif do == "cancel":

@@ -34,15 +34,20 @@ class Bring:
     typed: gr.Dataframe
     typed_kept: gr.BrowserState
     use_table: gr.Button
+    earlier: gr.HTML
 
     @property
     def outputs(self) -> list[Any]:
-        return [self.chooser, self.samples, self.upload, self.typed]
+        return [self.chooser, self.samples, self.upload, self.typed, self.earlier]
 
-    def show(self, wanted: bool) -> Updates:
+    def show(self, wanted: bool, data_id: str) -> Updates:
         """wanted: examples are asked for. Otherwise the chooser stays as the person left it."""
         opened: Updates = {self.chooser: gr.update(open=True)} if wanted else {}
-        return {self.samples: data_views.samples(self.services.samples()), **opened}
+        return {
+            self.samples: data_views.samples(self.services.samples()),
+            self.earlier: data_views.earlier(self.services.data_sets(), data_id),
+            **opened,
+        }
 
     def restore(self, given: Given) -> Updates:
         """The table that was typed here before the page was loaded again."""
@@ -130,8 +135,9 @@ def build(services: Any) -> Bring:
                     buttons=[],
                 )
                 use_table = button("Read these")
+        earlier = pressable(elem_id="earlier")
     typed_kept = gr.BrowserState(None, storage_key="apprentice-table", secret="apprentice")  # noqa: S106
-    return Bring(services, chooser, samples, upload, pasted, use_text, typed, typed_kept, use_table)
+    return Bring(services, chooser, samples, upload, pasted, use_text, typed, typed_kept, use_table, earlier)
 
 
 def _cells(table: Any) -> list[list[str]]:

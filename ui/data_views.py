@@ -7,11 +7,13 @@ from html import escape
 
 from backend.data.plan import NoExamples
 from backend.data.shapes import SHAPES
+from backend.data.shelf import Kept
 from backend.encoded import Piece
 from ui import cards, data_how, lengths, messages, present
 from ui.records import DataFiles, DataState, Hits, Reading, Sample
 from ui.share import link
 
+KEPT_BY_RUNS = "This removes the file and what was mended. Runs keep the examples that they practise on."
 SWATCHES = (  # what the colours of the tokens mean
     '<p class="lead swatches"><span><i class="swatch l"></i>learned</span>'
     '<span><i class="swatch r"></i>only read</span>'
@@ -27,6 +29,20 @@ def samples(known: Iterable[Sample]) -> str:
         for sample in known
     ]
     return f'<div class="tiles">{"".join(parts)}</div>'
+
+
+def earlier(kept: Sequence[Kept], data_id: str) -> str:
+    """The data sets that were brought, newest first, to open again or to delete. data_id: the open one."""
+    lines = [_earlier(one, one.id == data_id) for one in kept]
+    table = cards.table(("Name", "Size", ""), lines, "Examples brought before")
+    return cards.fold(f"Examples brought before: {len(lines):,}", table, key="earlier") if lines else ""
+
+
+def _earlier(one: Kept, is_open: bool) -> tuple[str, ...]:
+    acts = cards.button("Open", "open", one.id, "firm", f"Open {one.name}")
+    acts += cards.confirm("Delete", KEPT_BY_RUNS, cards.button("Delete for good", "delete", one.id, "danger"))
+    name = f"<strong>{escape(present.shorten(one.name, 60))}</strong>{cards.badge('Open', 'calm') if is_open else ''}"
+    return name, escape(present.size(one.bytes / (1 << 20))), f'<div class="acts">{acts}</div>'
 
 
 def guide(data: DataState) -> str:

@@ -17,6 +17,7 @@ from backend.data.fix import Change
 from backend.data.kinds import problem
 from backend.data.report import DuplicateRows, Report, SplitRows
 from backend.data.rows import DataSet, Problem, Row, Source
+from backend.data.shelf import Kept
 from backend.data.windows import Lengths
 from backend.encoded import Piece
 from backend.errors import RunProblem
@@ -187,6 +188,12 @@ class FakeServices:
 
     def reading(self, choice: Choice) -> Reading | None:
         return None
+
+    def data_sets(self) -> list[Kept]:
+        return [Kept(DATA, "orders.jsonl", 48_000)]
+
+    def delete_data(self, data_id: str) -> None:
+        pass
 
     def data_mark(self, data_id: str) -> Hashable:
         return repr((self.accepted, self.refused))

@@ -263,6 +263,20 @@ def test_an_example_with_two_faults_of_a_kind_counts_once(services: Services, fi
     assert "1 example, must be mended" in tab.show(choice)[tab.problems]
 
 
+def test_what_was_brought_before_can_be_opened_again_and_deleted(services: Services, file: Path) -> None:
+    old, new = services.add_data(file, "old.jsonl"), services.add_data(file, "new.jsonl")
+    tab, choice = tabs(services)["data"], Choice(data_id=new, run_id="run-a", row=7)
+    assert "old.jsonl" in tab.show(choice)[tab.bring.earlier]
+    opened = _done(services, choice, "open", old)
+    assert (opened.data_id, opened.run_id, opened.row) == (old, "", 1)
+    after = services.known(_done(services, opened, "delete", old))
+    shown = tab.show(after)
+    assert after.data_id == ""
+    assert "old.jsonl" not in shown[tab.bring.earlier]
+    assert shown[tab.reason] == "Bring some examples first."
+    assert {folder.name for folder in services.workspace.datasets.iterdir()} == {new}
+
+
 class TestReadAgain:
     """Reading a file in another way, and what was mended before."""
 
