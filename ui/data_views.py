@@ -39,10 +39,11 @@ def earlier(kept: Sequence[Kept], data_id: str) -> str:
 
 
 def _earlier(one: Kept, is_open: bool) -> tuple[str, ...]:
-    acts = cards.button("Open", "open", one.id, "firm", f"Open {one.name}")
+    acts = "" if is_open else cards.button("Open", "open", one.id, "firm", f"Open {one.name}")
     acts += cards.confirm("Delete", KEPT_BY_RUNS, cards.button("Delete for good", "delete", one.id, "danger"))
     name = f"<strong>{escape(present.shorten(one.name, 60))}</strong>{cards.badge('Open', 'calm') if is_open else ''}"
-    return name, escape(present.size(one.bytes / (1 << 20))), f'<div class="acts">{acts}</div>'
+    size = f"{one.bytes / 1024:.1f} KB" if one.bytes < 100 * 1024 else present.size(one.bytes / (1 << 20))
+    return name, size, f'<div class="acts">{acts}</div>'
 
 
 def guide(data: DataState) -> str:

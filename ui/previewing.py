@@ -31,9 +31,9 @@ def preview(
     if one.text is not None:
         pieces = tokeniser.document_pieces(one, lengths)
         note = lengths.sentence(1, len(pieces)) or _cut(pieces, lengths)
-        return planning.shortened(Preview([], pieces, note, one.line))
+        return planning.shortened(Preview([], pieces, note))
     pieces = tokeniser.pieces(one.messages, one.tools, lengths.max_length)
-    return planning.shortened(Preview(one.messages, pieces, _cut(pieces, lengths), one.line))
+    return planning.shortened(Preview(one.messages, pieces, _cut(pieces, lengths)))
 
 
 def _cut(pieces: list[Piece], lengths: Lengths) -> str:

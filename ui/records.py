@@ -81,7 +81,6 @@ class Preview:
     messages: list[Message]
     pieces: list[Piece]
     note: str = ""
-    line: int = 0
 
 
 @dataclass(frozen=True)

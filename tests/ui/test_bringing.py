@@ -266,7 +266,9 @@ def test_an_example_with_two_faults_of_a_kind_counts_once(services: Services, fi
 def test_what_was_brought_before_can_be_opened_again_and_deleted(services: Services, file: Path) -> None:
     old, new = services.add_data(file, "old.jsonl"), services.add_data(file, "new.jsonl")
     tab, choice = tabs(services)["data"], Choice(data_id=new, run_id="run-a", row=7)
-    assert "old.jsonl" in tab.show(choice)[tab.bring.earlier]
+    listed = tab.show(choice)[tab.bring.earlier]
+    assert (listed.count("old.jsonl"), "0 MB" in listed) == (2, False), "its name, and its button"
+    assert f'data-do="open" data-value="{new}"' not in listed, "it is open"
     opened = _done(services, choice, "open", old)
     assert (opened.data_id, opened.run_id, opened.row) == (old, "", 1)
     after = services.known(_done(services, opened, "delete", old))
