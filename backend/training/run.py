@@ -58,7 +58,7 @@ def run(context: Work) -> dict[str, Any]:
         if used.num_processes > 1:  # else each might choose its own
             used = used.changed(precision=device.choose(used).precision)
         used_spec = spec.model_copy(update={"settings": used})
-        with team.gathered(context.folder, used_spec, cards) as group:
+        with team.gathered(context, used_spec, cards) as group:
             told = _run(context, used_spec, train, validation, group)
     return {**told, "settings_changed": rescue.differing(spec.settings, rescue.settings_used(context.folder, used))}
 
@@ -81,6 +81,7 @@ def _run(
     weighed = spec.settings.trainer == "sft" or preference.weigh(practice, net)
     step = _practise(practice, engine, net) if weighed else 0
     practice.learner.team = ALONE
+    group.over.set()
     if not step or not group.leads:
         return _summary(practice, net, step)  # stopped before the first step: there is nothing to keep
     best = _choose(practice, net, step)

@@ -16,10 +16,10 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from backend.errors import BadSetting, TrainingFailed
 from backend.hardware import container
@@ -31,18 +31,35 @@ if TYPE_CHECKING:
     import torch
 
 T = TypeVar("T")
+
+
+class Member(Protocol):
+    """What a team needs of the worker's side of a job."""
+
+    folder: Path
+
+    def emit(self, kind: str, **data: Any) -> None: ...
+
+
 _MEMBER = ("-m", "backend.training.member")
 _PATIENCE = timedelta(minutes=30)  # for the others: the first one answers questions and saves meanwhile
 _TO_START = timedelta(minutes=3)  # until all have loaded torch
 _TO_END = 60.0  # seconds for the others after the last step
+_TO_NOTICE = 60.0  # seconds for this process to fail by itself when another one has: on cards it waits for ever
+_FAILED = (
+    "One of the processes that trained together has failed.",
+    "What went wrong is in the file log.txt of this run.",
+    "Set num_processes to 1, or resume the run.",
+)
 
 
 @dataclass(frozen=True)
 class Team:
-    """rank: the number of this process, from 0. size: how many there are."""
+    """rank: the number of this process, from 0. size: how many there are. over: set when nobody is waited for."""
 
     rank: int = 0
     size: int = 1
+    over: threading.Event = field(default_factory=threading.Event, compare=False)
 
     @property
     def leads(self) -> bool:
@@ -87,32 +104,41 @@ ALONE = Team()
 
 
 @contextmanager
-def gathered(folder: Path, spec: RunSpec, cards: Sequence[str]) -> Iterator[Team]:
-    """The team of a run; the first process starts the others and waits for them at the end.
+def gathered(context: Member, spec: RunSpec, cards: Sequence[str]) -> Iterator[Team]:
+    """The team of a run; the first process starts the others, watches them, and waits for them at the end.
 
-    Raises BadSetting when there can be no such team here, TrainingFailed when one of the others failed.
+    Raises BadSetting when there can be no such team here, TrainingFailed when one of the others failed. Where this
+    process does not notice, waiting for one that is gone, it tells and ends.
     """
     size = spec.settings.num_processes
     if size == 1:
         yield ALONE
         return
     rank = int(os.environ.get("RANK", 0))
-    others = [] if "RANK" in os.environ else _start(folder, spec, size, cards)
+    others = [] if "RANK" in os.environ else _start(context.folder, spec, size, cards)
+    team = Team(rank, size)
     try:
         _connect(rank, size)
-        yield Team(rank, size)
+        for other in others:
+            threading.Thread(target=_watch, args=(other, team, context), daemon=True).start()
+        yield team
         for other in others:
             other.wait(_TO_END)
     except Exception as error:
         if any(other.poll() for other in others):
-            raise TrainingFailed(
-                "One of the processes that trained together has failed.",
-                "What went wrong is in the file log.txt of this run.",
-                "Set num_processes to 1, or resume the run.",
-            ) from error
+            raise TrainingFailed(*_FAILED) from error
         raise
     finally:
+        team.over.set()
         _leave(others)
+
+
+def _watch(other: subprocess.Popen[bytes], team: Team, context: Member) -> None:
+    """Ends this process when `other` has failed and the rest of the team waits for it."""
+    if other.wait() and not team.over.wait(_TO_NOTICE):
+        what, why, following = _FAILED
+        context.emit("note", title=what, what=why, next=following)
+        os._exit(1)
 
 
 def cards() -> list[str]:

@@ -17,6 +17,7 @@ from backend.hardware.cards import Found
 from backend.settings import PROJECT_ROOT
 from backend.specs import Gpu, TrainSettings
 from backend.training import device, team
+from tests.backend.tiny_run import FakeWork
 
 GPU = Gpu(name="NVIDIA T4", memory_total_mib=15360, memory_free_mib=15000)
 
@@ -86,6 +87,24 @@ except ApprenticeError as error:
     environment = {**os.environ, "PYTHONPATH": str(PROJECT_ROOT)}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300, check=False)
     assert "One of the processes" in done.stdout, done.stderr[-2000:]
+
+
+@pytest.mark.parametrize(("code", "waiting", "ends"), [(3, True, True), (3, False, False), (0, True, False)])
+def test_a_process_that_is_gone_is_not_waited_for_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, waiting: bool, ends: bool
+) -> None:
+    monkeypatch.setattr(team, "_TO_NOTICE", 0.0)
+    ended: list[int] = []
+    monkeypatch.setattr(os, "_exit", ended.append)
+    group, work = team.Team(0, 2), FakeWork(tmp_path, {})
+    if not waiting:
+        group.over.set()
+    with subprocess.Popen([sys.executable, "-c", f"raise SystemExit({code})"]) as other:
+        team._watch(other, group, work)
+    assert ended == ([1] if ends else [])
+    assert [note["title"] for note in work.told("note")] == (
+        ["One of the processes that trained together has failed."] if ends else []
+    )
 
 
 @pytest.mark.parametrize(
