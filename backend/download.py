@@ -21,7 +21,7 @@ from typing import Any, Protocol
 import httpx
 from filelock import FileLock
 
-from backend import catalogue, hub_token, manifest, models
+from backend import catalogue, hub_token, manifest, model_folder, models
 from backend.catalogue import Entry
 from backend.errors import ApprenticeError, MissingPart, NotEnough, WorkspaceProblem
 from backend.saving import disk_errors, replace_text
@@ -40,7 +40,6 @@ _TRIES = 4
 _PAUSE = 2.0  # seconds before another try
 _CHUNK = 1 << 20
 _MIB = 1 << 20
-_NOTED = "commit"  # the file that says which commit a half-made folder is of
 
 
 class Work(Protocol):
@@ -74,18 +73,25 @@ def run(context: Work) -> dict[str, Any]:
     WorkspaceProblem when the model asks for program code of its own, OSError.
     """
     entry = catalogue.find(str(context.spec["model"]))
-    target = models.folder(context.workspace, entry.id)
+    target = models.own_folder(context.workspace, entry.id)
     with FileLock(target.with_name(f".{target.name}.lock")):
-        if not models.is_ready(context.workspace, entry.id):
+        if not _is_here(context.workspace, entry):
             context.progress(f"Asking for {entry.name}")
             with _client() as client:
                 try:
                     _fetch(context, client, entry, target)
                 except Stopped:
                     return {}
-    noted = manifest.read(target) or {}
-    size = sum(file["bytes"] for file in noted.get("files", {}).values())
-    return {"model": entry.id, "path": str(target), "revision": noted.get("revision", ""), "bytes": size}
+    place = models.folder(context.workspace, entry.id)
+    size = sum(path.stat().st_size for path in model_folder.files(place))
+    return {"model": entry.id, "path": str(place), "revision": models.revision(place), "bytes": size}
+
+
+def _is_here(workspace: Workspace, entry: Entry) -> bool:
+    """Whether there is nothing to fetch. In the Hugging Face cache a pinned model must be of its commit."""
+    place = models.folder(workspace, entry.id)
+    own = place == models.own_folder(workspace, entry.id)
+    return models.is_ready(workspace, entry.id) and (own or entry.revision in ("", models.revision(place)))
 
 
 def endpoint() -> str:
@@ -103,10 +109,11 @@ def _client() -> httpx.Client:
 def _fetch(context: Work, client: httpx.Client, entry: Entry, target: Path) -> None:
     commit, files = _asked(client, entry)
     staging = target.with_name(f".{target.name}.part")
-    if _text(staging / _NOTED) != commit:
+    noted = target.with_name(f".{target.name}.commit")  # which commit the half-made folder is of
+    if _text(noted) != commit:
         shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(exist_ok=True)
-    (staging / _NOTED).write_text(commit, "utf-8")
+    noted.write_text(commit, "utf-8")
     _check_disk(staging, files, entry)
     meter = _Meter(context, entry.name, sum(file.size for file in files))
     with disk_errors():
@@ -115,10 +122,10 @@ def _fetch(context: Work, client: httpx.Client, entry: Entry, target: Path) -> N
             if file.name == "config.json" or file.name == "tokenizer_config.json":
                 _without_code(staging / file.name, entry)
         context.progress("Checking the model")
-        (staging / _NOTED).unlink()
-        manifest.write(staging, {"model": entry.id, "revision": commit, "licence": entry.licence})
+        manifest.write(staging, {"model": entry.id, "revision": commit, "licence": entry.licence}, meter.check)
         shutil.rmtree(target, ignore_errors=True)
         staging.replace(target)
+        noted.unlink()
 
 
 def _asked(client: httpx.Client, entry: Entry) -> tuple[str, list[File]]:
@@ -189,9 +196,12 @@ class _Meter:
         self._have, self._new = self._have + count, self._new + count
         self._tell()
 
-    def _tell(self) -> None:
+    def check(self) -> None:
         if self._context.should_stop():
             raise Stopped
+
+    def _tell(self) -> None:
+        self.check()
         passed = time.monotonic() - self._began
         left = (self._total - self._have) * passed / self._new if self._new else None
         self._context.progress(self._phase, self._have // _MIB, max(1, self._total // _MIB), left)
@@ -219,8 +229,9 @@ def _get(client: httpx.Client, address: str, path: Path, file: File, meter: _Met
                     f"{file.name} could not be fetched to its end.",
                     "Download again: what is here already is kept.",
                 ) from error
+            meter.check()
             time.sleep(_PAUSE)
-    if file.sha256 and manifest.digest(part) != file.sha256:
+    if file.sha256 and manifest.digest(part, meter.check) != file.sha256:
         part.unlink()
         raise MissingPart(
             "What was downloaded is damaged.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +13,23 @@ from backend.model_folder import files
 NAME = "MANIFEST.json"
 
 
-def digest(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
+def digest(path: Path, each: Callable[[], None] = lambda: None) -> str:
+    """The SHA-256 of a file, in hexadecimal. each: called for every MiB that was read; what it raises ends it."""
     sha = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):
             sha.update(block)
+            each()
     return sha.hexdigest()
 
 
-def write(folder: Path, about: dict[str, Any]) -> None:
-    """Writes the manifest of all files in `folder`: `about`, and each file's size in bytes and SHA-256."""
+def write(folder: Path, about: dict[str, Any], each: Callable[[], None] = lambda: None) -> None:
+    """Writes the manifest of all files in `folder`: `about`, and each file's size in bytes and SHA-256.
+
+    each: see `digest`.
+    """
     held = {
-        path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "sha256": digest(path)}
+        path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "sha256": digest(path, each)}
         for path in files(folder)
     }
     (folder / NAME).write_text(json.dumps({**about, "files": held}, indent=2) + "\n", "utf-8")

@@ -22,12 +22,17 @@ _LOCAL, _ADOPTED = "local/", "folders.json"
 def folder(workspace: Workspace, model_id: str) -> Path:
     """Where the model `model_id` (a hub id such as "owner/name") lies, or would: in the workspace, else in the
     Hugging Face cache if it is there, or where a person said (see `adopt`)."""
-    if model_id == embedded.MODEL_ID:
-        return embedded.folder(workspace)
     if is_local(model_id) and model_id in (adopted := _adopted(workspace)):
         return Path(adopted[model_id])
-    place = child(workspace.models, model_id.replace("/", "--"))
+    place = own_folder(workspace, model_id)
     return place if place.is_dir() else _snapshot(hub_cache() / f"models--{place.name}") or place
+
+
+def own_folder(workspace: Workspace, model_id: str) -> Path:
+    """Where the model lies, or would, in the workspace: unpacked or downloaded by this app."""
+    if model_id == embedded.MODEL_ID:
+        return embedded.folder(workspace)
+    return child(workspace.models, model_id.replace("/", "--"))
 
 
 def is_ready(workspace: Workspace, model_id: str) -> bool:

@@ -167,6 +167,31 @@ def test_a_stopped_download_goes_on_where_it_was(hub: Hub, work: FakeWork) -> No
     assert (models.folder(work.workspace, MODEL) / "model.safetensors").read_bytes() == WEIGHTS
 
 
+def test_a_stop_while_it_is_checked_is_heeded_and_nothing_is_fetched_again(hub: Hub, work: FakeWork) -> None:
+    checking = (0, 0)  # what is told of a phase that counts nothing
+    work.should_stop = lambda: len(work.reached) > 1 and work.reached[-1] == checking  # type: ignore[method-assign]
+    assert download.run(work) == {}
+    assert not models.is_ready(work.workspace, MODEL)
+    work.should_stop, hub.asked[:] = lambda: False, []  # type: ignore[method-assign]
+    assert download.run(work)["revision"] == COMMIT
+    assert hub.names() == []
+
+
+def test_another_commit_in_the_cache_is_not_the_pinned_one(
+    hub: Hub, work: FakeWork, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
+    snapshot = tmp_path / "cache" / f"models--{MODEL.replace('/', '--')}" / "snapshots" / ("d" * 40)
+    snapshot.mkdir(parents=True)
+    for name in ("config.json", "tokenizer.json", "model.safetensors"):
+        (snapshot / name).write_bytes(hub.files[name])
+    assert download.run(work)["revision"] == "d" * 40  # as long as any commit will do
+    assert hub.asked == []
+    pin(monkeypatch, COMMIT)
+    assert download.run(work)["revision"] == COMMIT
+    assert models.folder(work.workspace, MODEL).parent == work.workspace.models
+
+
 def test_a_line_that_breaks_is_taken_up_again(hub: Hub, work: FakeWork) -> None:
     hub.broken = 700_000
     download.run(work)
