@@ -17,6 +17,7 @@ from typing import Any
 from backend import hub_token
 from backend.errors import BadSetting, MissingPart, RunProblem
 
+SHORTEST = 0.1  # hours
 LONGEST = 24.0  # hours that may be asked for: a forgotten job costs no more
 _WHY = {401: "The token is not valid.", 402: "The account has no way to pay.", 403: "The token may not do this."}
 _PER_HOUR = {"second": 3600, "minute": 60, "hour": 1}
@@ -82,8 +83,9 @@ def prices() -> list[Computer]:
 
 def at_most(computer: Computer, hours: float) -> float:
     """What a job of at most `hours` hours costs at most, in US dollars. Raises BadSetting for other hours."""
-    if not 0 < hours <= LONGEST:
-        raise BadSetting(f"{hours:g} hours can't be rented.", f"It can be up to {LONGEST:g} hours.", "Change it.")
+    if not SHORTEST <= hours <= LONGEST:
+        why = f"It can be from {SHORTEST:g} to {LONGEST:g} hours."
+        raise BadSetting(f"{hours:g} hours can't be rented.", why, "Change it.")
     return computer.cost * hours
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
 Found = TypeVar("Found")
+_KEPT = 64  # answers
 
 
 class Comparing(Generic[Found]):
@@ -19,18 +20,29 @@ class Comparing(Generic[Found]):
         self._thread: threading.Thread | None = None
 
     def get(self, question: Hashable, work: Callable[[], Found]) -> Found | None:
-        """The answer to `question`, None while `work` is looking for it. Raises what `work` raised."""
+        """The answer to `question`, None while `work` is looking for it.
+
+        Raises what `work` raised, once: the next time it is tried anew.
+        """
         with self._lock:
             if question not in self._found:
+                self._forget()
                 self._found[question] = None
                 self._asked.append((question, work))
                 if self._thread is None:
                     self._thread = threading.Thread(target=self._work, name="comparing", daemon=True)
                     self._thread.start()
             answer = self._found[question]
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+            if isinstance(answer, Exception):
+                del self._found[question]
+                raise answer
+            return answer
+
+    def _forget(self) -> None:
+        """Makes room for another answer: the oldest that was found goes."""
+        if len(self._found) >= _KEPT:
+            oldest = next((question for question, answer in self._found.items() if answer is not None), None)
+            self._found.pop(oldest, None)
 
     def _work(self) -> None:
         while True:

@@ -237,8 +237,11 @@ def losses(job: Job, curve: Curve) -> dict[str, Any]:
 
 
 def downloaded_by(folder: Path) -> str:
-    """The model that the download in this folder is of."""
-    return str(JobFolder(folder).spec().get("model"))
+    """The model that the download in this folder is of; "" where its spec is damaged."""
+    try:
+        return str(JobFolder(folder).spec().get("model") or "")
+    except ApprenticeError:
+        return ""
 
 
 def run_line(job: Job, folder: Path, curve: Curve) -> RunLine:

@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from backend.renting import LONGEST, Computer, Sent, at_most
+from backend.renting import LONGEST, SHORTEST, Computer, Sent, at_most
 from ui import cards, present
 from ui.choice import Choice
 from ui.messages import handler
@@ -71,7 +71,7 @@ def build(services: Any, kept: Kept) -> RentCard:
         with gr.Row(elem_classes="actions"):
             computer = gr.Dropdown([], label="Computer", visible=False, elem_id="rent-computer")
             hours = gr.Number(
-                1, label="Hours at most", minimum=0.1, maximum=LONGEST, visible=False, elem_id="rent-hours"
+                1, label="Hours at most", minimum=SHORTEST, maximum=LONGEST, visible=False, elem_id="rent-hours"
             )
         offer_drawn = drawn()
         agreed = gr.Checkbox(label="I agree to this upload and to this cost", visible=False, elem_id="rent-agree")

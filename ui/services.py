@@ -154,6 +154,7 @@ class Services:
         found: dict[str, Job] = {}
         for job in self.runner.jobs(kind="download"):
             found.setdefault(planning.downloaded_by(self.runner.folder(job.id)), job)
+        found.pop("", None)
         return found
 
     def not_ready(self, model_id: str = "") -> str:

@@ -45,3 +45,24 @@ def test_a_failure_is_told_to_whoever_asks_and_stops_nothing() -> None:
         answered(comparing, "bad")
     comparing.get("good", lambda: 3)
     assert answered(comparing, "good") == 3
+
+
+def test_what_failed_is_tried_anew_when_it_is_asked_again() -> None:
+    def broken() -> int:
+        raise ValueError("no")
+
+    comparing: Comparing[int] = Comparing()
+    comparing.get("a", broken)
+    with pytest.raises(ValueError, match="no"):
+        answered(comparing, "a")
+    comparing.get("a", lambda: 3)
+    assert answered(comparing, "a") == 3
+
+
+def test_only_the_latest_answers_are_kept() -> None:
+    comparing: Comparing[int] = Comparing()
+    for number in range(200):
+        comparing.get(str(number), lambda: 1)
+        assert answered(comparing, str(number)) == 1
+    assert len(comparing._found) < 100
+    assert comparing.get("199", lambda: 2) == 1

@@ -137,8 +137,9 @@ def test_prices_are_an_hours_and_the_cheapest_comes_first(hub: Hub) -> None:
     assert [(one.flavor, one.memory) for one in computers] == [("cpu-basic", ""), ("a10g-small", "1 x 24 GB")]
     assert computers[1].cost == pytest.approx(1.00002)
     assert all(not authorization for _, _, authorization, _ in hub.asked)  # anybody may ask
-    with pytest.raises(BadSetting):
-        renting.at_most(computers[0], 25)
+    for hours in (25, 0.0001, 0, float("nan")):  # 0 seconds would be no limit at all
+        with pytest.raises(BadSetting):
+            renting.at_most(computers[0], hours)
 
 
 def test_a_run_is_handed_over_after_consent_and_not_before(hub: Hub, services: Services, tmp_path: Path) -> None:

@@ -159,6 +159,15 @@ def test_a_run_stopped_before_it_learned_leaves_every_tab_whole(services: Servic
     assert trying.show(choice)[trying.why_not] == ""
 
 
+def test_a_damaged_download_is_passed_over(services: Services) -> None:
+    sound = services.download("HuggingFaceTB/SmolLM2-360M-Instruct")
+    damaged = services.download("Qwen/Qwen2.5-0.5B-Instruct")
+    (services.workspace.run_folder(damaged) / "spec.json").write_text("{")
+    assert [(model, job.id) for model, job in services.downloads().items()] == [
+        ("HuggingFaceTB/SmolLM2-360M-Instruct", sound)
+    ]
+
+
 def test_a_model_that_could_not_be_unpacked_says_why(tmp_path: Path) -> None:
     services = Services(Workspace.open(tmp_path / "workspace"))
     assert "being made ready" in services.not_ready()
