@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import httpx
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from backend import catalogue, hub_token, manifest, model_folder, models
 from backend.catalogue import Entry
-from backend.errors import ApprenticeError, MissingPart, NotEnough, WorkspaceProblem
+from backend.errors import ApprenticeError, BadInput, MissingPart, NotEnough, WorkspaceProblem
 from backend.saving import disk_errors, replace_text
 from backend.settings import Workspace
 
@@ -74,7 +74,7 @@ def run(context: Work) -> dict[str, Any]:
     """
     entry = catalogue.find(str(context.spec["model"]))
     target = models.own_folder(context.workspace, entry.id)
-    with FileLock(target.with_name(f".{target.name}.lock")):
+    with FileLock(_lock(target)):
         if not _is_here(context.workspace, entry):
             context.progress(f"Asking for {entry.name}")
             with _client() as client:
@@ -94,6 +94,38 @@ def _is_here(workspace: Workspace, entry: Entry) -> bool:
     return models.is_ready(workspace, entry.id) and (own or entry.revision in ("", models.revision(place)))
 
 
+def remove(workspace: Workspace, model_id: str) -> float:
+    """Deletes a downloaded model, or what came of it so far, from the workspace; gives the MiB that are free again.
+
+    Raises BadInput for the embedded model, one that lies elsewhere or is not here, and while it is downloaded;
+    OSError.
+    """
+    entry = catalogue.find(model_id)
+    target = models.own_folder(workspace, entry.id)
+    parts = [path for path in (target, *_half_made(target)) if path.exists() and not entry.embedded]
+    if not parts:
+        raise BadInput(f"{entry.name} can't be deleted.", "Apprentice has downloaded nothing of it here.", "")
+    size = sum(
+        path.stat().st_size for part in parts for path in (model_folder.files(part) if part.is_dir() else [part])
+    )
+    try:
+        with FileLock(_lock(target), timeout=0):
+            for part in parts:
+                shutil.rmtree(part) if part.is_dir() else part.unlink()
+    except Timeout as error:
+        raise BadInput(f"{entry.name} is being downloaded.", "", "Cancel that first, then wait a moment.") from error
+    return size / _MIB
+
+
+def _half_made(target: Path) -> tuple[Path, Path]:
+    """The folder that is filled before it becomes `target`, and the file that says which commit it is of."""
+    return target.with_name(f".{target.name}.part"), target.with_name(f".{target.name}.commit")
+
+
+def _lock(target: Path) -> Path:
+    return target.with_name(f".{target.name}.lock")
+
+
 def endpoint() -> str:
     """The hub's address: $HF_ENDPOINT, as its own libraries read it, else huggingface.co."""
     return (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
@@ -108,8 +140,7 @@ def _client() -> httpx.Client:
 
 def _fetch(context: Work, client: httpx.Client, entry: Entry, target: Path) -> None:
     commit, files = _asked(client, entry)
-    staging = target.with_name(f".{target.name}.part")
-    noted = target.with_name(f".{target.name}.commit")  # which commit the half-made folder is of
+    staging, noted = _half_made(target)
     if _text(noted) != commit:
         shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(exist_ok=True)

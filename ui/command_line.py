@@ -170,7 +170,8 @@ def _validation_option(command: argparse.ArgumentParser) -> None:
 
 
 def _model_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
-    listed = add("models", machine_commands.models, "list the models, or download one")
+    listed = add("models", machine_commands.models, "list the models; download or delete one")
+    listed.add_argument("--remove", default=None, metavar="ID", help="delete what was downloaded of this model")
     listed.add_argument("--download", default=None, metavar="ID", help="fetch this model from the Hugging Face hub")
     recommend = add("recommend", machine_commands.recommend, "choose a model and settings for this machine and data")
     recommend.add_argument("--hardware", type=Path, default=None, metavar="FILE", help="simulate this machine")

@@ -71,6 +71,9 @@ def missing(packages: dict[str, str]) -> list[dict[str, str]]:
 def models(options: argparse.Namespace, workspace: Workspace) -> Answer:
     if options.download:
         return downloaded(options.download, workspace)
+    if options.remove:
+        freed = Services(workspace).remove_model(options.remove)
+        return Answer({"freed_mib": freed}, f"Deleted. {gib(freed)} are free again.")
     entries = catalogue.all()
     lines = [f"{entry.id:45} {entry.parameters / 1e9:5.2f} B  {entry.licence}" for entry in entries]
     return Answer({"models": [entry.to_json() for entry in entries]}, "\n".join(lines))

@@ -11,7 +11,7 @@ from collections.abc import Hashable, Iterator
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from backend import calibrate, catalogue, embedded, hardware, models, monitor, preflight, prepare
+from backend import calibrate, catalogue, download, embedded, hardware, models, monitor, preflight, prepare
 from backend.catalogue import TASKS, Task
 from backend.chat import Proof
 from backend.data.brought import Brought
@@ -156,6 +156,21 @@ class Services:
             found.setdefault(planning.downloaded_by(self.runner.folder(job.id)), job)
         found.pop("", None)
         return found
+
+    def remove_model(self, model_id: str) -> float:
+        """Deletes a downloaded model, or what came of it, and gives the MiB that are free again.
+
+        Raises BadInput while a run needs it, and what `download.remove` raises.
+        """
+        entry = catalogue.find(model_id)
+        waiting = [job for job in self.runner.jobs(kind="train") if not job.state.is_terminal]
+        if any(self.spec(job.id).model.id == entry.id for job in waiting):
+            raise BadInput(f"{entry.name} is being trained.", "", "Stop that training first.")
+        self.stop_chat()
+        freed = download.remove(self.workspace, entry.id)
+        if latest := self.last_download(entry.id):
+            self.runner.delete(latest.id)  # so that the next download begins anew in words too
+        return freed
 
     def not_ready(self, model_id: str = "") -> str:
         """Why the model can't be used now, in sentences; "" when it can."""

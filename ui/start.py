@@ -117,13 +117,15 @@ def build(services: Any, kept: Kept) -> StartTab:
 
     @handler
     def press(event: gr.EventData, given: Given) -> Updates:
-        """A model is chosen, downloaded, or no longer downloaded."""
+        """A model is chosen, downloaded, no longer downloaded, or deleted."""
         do, model_id = pressed(event)
         if do == "cancel" and (job := services.downloading(model_id)):
             services.runner.stop(job.id)
         if do == "download":
             services.download(model_id)
-        same = do == "cancel" or model_id == kept.choice(given).model_id
+        if do == "discard":
+            services.remove_model(model_id)
+        same = do in ("cancel", "discard") or model_id == kept.choice(given).model_id
         return changed(given) if same else changed(given, model_id=model_id, settings={})
 
     @handler

@@ -135,6 +135,8 @@ def fetching(model: Entry, job: Job | None) -> str:
         told += messages.alert("warn", job.failure.what, job.failure.why, job.failure.next)
     words = f"Go on downloading, {present.size(model.download_mib)}" if job else _download_words(model)
     get = cards.button(words, "download", model.id, kind="firm", label=f"{words}: {model.name}")
+    if job and job.progress and job.progress.done:
+        get += cards.button("Delete what came so far", "discard", model.id, label=f"Delete what came of {model.name}")
     return f'{told}<div class="fetch">{get}</div>'
 
 
@@ -168,6 +170,7 @@ def _licence(model: Entry) -> tuple[str, str]:
     return name, "licence; may be used commercially" if model.commercial_use else "licence; not for commercial use"
 
 
+NEEDED_BY_RUNS = "What you trained from it can't be tried or taken away until it is downloaded again."
 COMPARING = cards.text("Working out what each model needs here. This takes a few seconds, once.", "small")
 GOOD_FOR = {"voice": "Conversation", "extract": "Tidy fields", "write": "Fluent writing"}
 SIZES = {"small": "Below 1 billion", "middle": "1 to 4 billion", "large": "Above 4 billion"}
@@ -240,6 +243,9 @@ def _line(option: Option, chosen_id: str, ready: bool, job: Job | None) -> tuple
     elif not (ready or going or model.embedded or option.fit == "no"):
         words = _download_words(model)
         act += cards.button(words, "download", model.id, label=f"{words}: {model.name}")
+    elif ready and job:
+        sure = cards.button("Delete for good", "discard", model.id, "danger", label=f"Delete {model.name} for good")
+        act += cards.confirm("Delete", NEEDED_BY_RUNS, sure)
     least = option.least_mib if isinstance(option, Recommendation) else option.memory.total_mib
     said = next(iter(option.reasons[0 if option.startable else 1 :]), "")  # whether it is here stands beside its size
     return (

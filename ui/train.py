@@ -195,12 +195,14 @@ def build(services: Any, kept: Kept) -> TrainTab:
 
     @handler
     def fetch(event: gr.EventData, given: Given) -> Updates:
-        """Downloads the chosen model, or stops that."""
+        """Downloads the chosen model, stops that, or deletes what came of it."""
         do, model_id = pressed(event)
         if do == "download":
             services.download(model_id)
         elif do == "cancel" and (job := services.downloading(model_id)):
             services.runner.stop(job.id)
+        elif do == "discard":
+            services.remove_model(model_id)
         return tab.show(kept.choice(given))
 
     @handler

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from backend import catalogue, download, hub_token, models
-from backend.errors import MissingPart, NotEnough, WorkspaceProblem
+from backend.errors import BadInput, MissingPart, NotEnough, WorkspaceProblem
 from backend.settings import Workspace
 from jobs import worker
 
@@ -175,6 +175,29 @@ def test_a_stop_while_it_is_checked_is_heeded_and_nothing_is_fetched_again(hub: 
     work.should_stop, hub.asked[:] = lambda: False, []  # type: ignore[method-assign]
     assert download.run(work)["revision"] == COMMIT
     assert hub.names() == []
+
+
+@pytest.mark.parametrize("stop_at", [1, None])
+def test_what_came_of_a_model_can_be_deleted(hub: Hub, work: FakeWork, stop_at: int | None) -> None:
+    work.stop_at = stop_at
+    download.run(work)
+    assert download.remove(work.workspace, MODEL) > 1
+    assert not models.is_ready(work.workspace, MODEL)
+    assert not list(work.workspace.models.rglob("*.safetensors*"))
+    with pytest.raises(BadInput, match="can't be deleted"):
+        download.remove(work.workspace, MODEL)
+
+
+def test_what_is_being_downloaded_is_not_deleted(hub: Hub, work: FakeWork) -> None:
+    def should_stop() -> bool:
+        if len(work.reached) == 2:
+            with pytest.raises(BadInput, match="being downloaded"):
+                download.remove(work.workspace, MODEL)
+        return False
+
+    work.should_stop = should_stop  # type: ignore[method-assign]
+    download.run(work)
+    assert models.is_ready(work.workspace, MODEL)
 
 
 def test_another_commit_in_the_cache_is_not_the_pinned_one(

@@ -124,6 +124,9 @@ class FakeServices:
     def download(self, model_id: str) -> str:
         return "download-1"
 
+    def remove_model(self, model_id: str) -> float:
+        return 0.0
+
     def better(self, task: str = "", data_id: str = "") -> Recommendation | None:
         return None
 

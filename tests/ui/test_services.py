@@ -159,6 +159,21 @@ def test_a_run_stopped_before_it_learned_leaves_every_tab_whole(services: Servic
     assert trying.show(choice)[trying.why_not] == ""
 
 
+def test_what_came_of_a_download_can_be_deleted_and_is_then_forgotten(services: Services) -> None:
+    model_id = "HuggingFaceTB/SmolLM2-360M-Instruct"
+    job = services.download(model_id)
+    services.runner.stop(job)
+    part = services.workspace.models / ".HuggingFaceTB--SmolLM2-360M-Instruct.part"
+    part.mkdir()
+    (part / "model.safetensors.part").write_bytes(bytes(1 << 20))
+    assert services.remove_model(model_id) == 1.0
+    assert not part.exists()
+    assert services.downloads() == {}
+    with pytest.raises(BadInput, match="can't be deleted"):
+        services.remove_model("HuggingFaceTB/SmolLM2-135M-Instruct")
+    assert services.model_ready("")
+
+
 def test_a_damaged_download_is_passed_over(services: Services) -> None:
     sound = services.download("HuggingFaceTB/SmolLM2-360M-Instruct")
     damaged = services.download("Qwen/Qwen2.5-0.5B-Instruct")

@@ -195,6 +195,9 @@ def test_a_download_that_failed_says_why_and_can_go_on() -> None:
     told = start_views.fetching(LLAMA, download(State.FAILED, failure=Failure(what="There is no network.")))
     assert "There is no network." in told
     assert "Go on downloading" in told
+    assert f'data-do="discard" data-value="{LLAMA.id}"' in told
+    table = start_views.others_table(FakeServices().others(), "", {LLAMA.id}, {LLAMA.id: download(State.COMPLETED)})
+    assert f'data-do="discard" data-value="{LLAMA.id}"' in table
 
 
 def test_a_better_model_is_suggested() -> None:
