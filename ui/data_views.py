@@ -88,7 +88,8 @@ def summary(data: DataState, limit: int | None) -> str:
         numbers.append((present.number(tokens.learned), f"tokens to learn, of {present.number(tokens.total)}"))
         numbers.append((present.number(tokens.longest), "tokens in the longest example"))
     numbers.append((present.number(report.duplicates.exact + report.duplicates.near), "copies, or nearly"))
-    small = f"{present.count(data.left_out, 'example')} of the file left out." if data.left_out else ""
+    small = f"From {present.shorten(data.name, 60)}."
+    small += f" {present.count(data.left_out, 'example')} of the file left out." if data.left_out else ""
     small += f" {present.count(data.unusable, 'example')} can't be read." if data.unusable else ""
     drawn = lengths.histogram(list(tokens.lengths.values()), limit) if tokens else ""
     return cards.card(title, cards.facts(numbers), cards.text(small, "small"), drawn, lead=data.split)
@@ -108,7 +109,7 @@ def download(data: DataState, files: DataFiles | None) -> str:
     """The way to take the examples away as they now are, with the list of what was changed."""
     changed = f"{present.count(data.changed, 'example')} changed, {present.number(data.left_out)} left out."
     changed += f" {present.count(data.unusable, 'example')} can't be read and so not taken." if data.unusable else ""
-    lead = f"{present.count(data.rows, 'example')} as they now are: {changed}"
+    lead = f"{present.count(data.rows, 'example')} as mended so far: {changed}"
     if files is None:
         make = cards.button("Make the files", "files", label="Make files of the cleaned examples")
         return cards.card("Take your cleaned examples with you", lead=lead, aside=make)

@@ -44,7 +44,8 @@ def short_answers(rows: Sequence[Row]) -> Iterator[Problem]:
     limit = min(10, int(middle) // 10)
     for row, length in lengths:
         if 0 < length <= limit and not row.messages[-1].get("tool_calls"):
-            message = f"The answer has {length} characters; answers here usually have about {int(middle)}."
+            units = "character" if length == 1 else "characters"
+            message = f"The answer has {length} {units}; answers here usually have about {int(middle)}."
             yield problem(row, "very_short_answer", message, excerpt(last_answer(row)))
 
 
