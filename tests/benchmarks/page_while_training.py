@@ -45,7 +45,7 @@ class Page:
         config = self._client.get("/config").raise_for_status().json()
         self._listeners = config["dependencies"]
         self._parts = {part["id"]: part for part in config["components"]}
-        self._kept = kept
+        self._kept = {name: [value] for name, value in kept.items()}  # as `ui.parts.Kept` writes it
         self._session = uuid.uuid4().hex
 
     def listener(self, event: str, element: str = "", kind: str = "") -> Any:
