@@ -212,7 +212,7 @@ class Services:
         """The model that would be recommended if all were here; None while it is looked for and where it is here."""
         question = self._question(task, data_id) | {"available": None, "compare": False}
         found = self._compared.get(tuple(question.items()), lambda: recommend(**question))
-        return found if found and not self.model_ready(found.model.id) and not self.simulated else None
+        return found if found and found.model.id not in self._available() and not self.simulated else None
 
     def _question(self, task: str, data_id: str, model_id: str = "") -> dict[str, Any]:
         """What a recommendation depends on."""

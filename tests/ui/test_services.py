@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import inspect
 import json
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from backend import preflight
+from backend import models, preflight
 from backend.errors import ApprenticeError, BadInput, RunProblem
 from backend.hardware import Probe
 from backend.preflight import Measured
+from backend.recommend import recommend
 from backend.rows_on_disk import read_rows
 from backend.settings import SAMPLES, Workspace
 from backend.specs import Gpu, Hardware, TrainSettings
@@ -51,6 +53,16 @@ def test_the_seed_decides_which_rows_are_kept_back(services: Services) -> None:
     brought = services.brought(services.add_data(SAMPLES / "orders.jsonl", "orders.jsonl"))
     kept = [planning.parts(brought, TrainSettings(seed=seed)).validation for seed in (0, 0, 1)]
     assert kept[0] == kept[1] != kept[2]
+
+
+def test_the_model_that_comes_along_is_not_said_to_be_better_than_itself(tmp_path: Path) -> None:
+    fresh = Services(Workspace.open(tmp_path / "home"))  # nothing is unpacked yet
+    question = fresh._question("", "") | {"available": None, "compare": False}
+    while fresh._compared.get(tuple(question.items()), lambda: recommend(**question)) is None:
+        time.sleep(0.05)
+    assert not fresh.model_ready(models.DEFAULT)
+    better = fresh.better()
+    assert better is None or better.model.id != models.DEFAULT
 
 
 def test_a_test_file_of_ones_own_is_what_is_tested_with(services: Services) -> None:
