@@ -15,7 +15,7 @@ from ui.data_bring import Bring
 from ui.data_preview import Preview
 from ui.messages import handler
 from ui.parts import LISTEN, Given, Kept, Updates, drawn, pressable, pressed, primary
-from ui.records import DataFiles, DataState
+from ui.records import DataState
 
 NOTHING_YET = "Bring your examples, or take ours to try it out.", "Then you see what it will learn."
 
@@ -50,7 +50,7 @@ class DataTab:
             self.reason,
         ]
 
-    def show(self, choice: Choice, files: DataFiles | None = None) -> Updates:
+    def show(self, choice: Choice) -> Updates:
         bringing = bool(choice.reading_id)
         data = self.services.data_soon(choice) if choice.data_id else None
         now = self.services.reading(choice)
@@ -62,7 +62,7 @@ class DataTab:
             return {**shown, **self._waiting(bringing)}
         if data is None:  # chosen ones have been read this very moment: the next look shows them
             return {**shown, **(self._waiting(bringing) if choice.data_id else self._empty())}
-        return {**shown, **self._showing(choice, data, files)}
+        return {**shown, **self._showing(choice, data)}
 
     def _waiting(self, bringing: bool) -> Updates:
         """What stays as it is while examples are read. New ones take the place of those that are shown."""
@@ -81,7 +81,7 @@ class DataTab:
             self.reason: "Bring some examples first.",
         }
 
-    def _showing(self, choice: Choice, data: DataState, files: DataFiles | None) -> Updates:
+    def _showing(self, choice: Choice, data: DataState) -> Updates:
         return {
             self.line: data_views.guide(data),
             self.found: gr.update(visible=True),
@@ -90,7 +90,7 @@ class DataTab:
             self.tested: data_views.tested(data),
             self.how: data_how.card(data),
             self.problems: data_problems.card(data),
-            self.download: data_views.download(data, files),
+            self.download: data_views.download(data, self.services.made_files(choice)),
             **self.preview.show(choice),
             self.forward: gr.update(interactive=not data.blocked),
             self.reason: data.blocked,
@@ -141,9 +141,10 @@ def build(services: Any, kept: Kept) -> DataTab:
         choice = _done(services, before, do, value)
         if do == "look":
             return {**kept.keep(before, choice), **preview.show(choice)}
-        files = services.data_files(choice) if do == "files" else None
+        if do == "files":
+            services.data_files(choice)
         choice = services.known(choice)
-        return {**kept.keep(before, choice), **tab.show(choice, files)}
+        return {**kept.keep(before, choice), **tab.show(choice)}
 
     @handler
     def take_test(given: Given) -> Updates:

@@ -14,7 +14,7 @@ from typing import Any, Literal, cast
 from backend import calibrate, catalogue, download, embedded, hardware, models, monitor, preflight, prepare
 from backend.catalogue import TASKS, Task
 from backend.chat import Proof
-from backend.data.brought import Brought
+from backend.data.brought import About, Brought
 from backend.data.measure import Model
 from backend.data.shelf import Kept, Shelf
 from backend.data.windows import UNLIMITED, Lengths
@@ -71,6 +71,7 @@ class Services:
         self._bringing = Bringing(self.shelf)
         self.renting = Renting(self)
         self._chat = Chatting(workspace, self._training)
+        self._files: dict[str, tuple[About, DataFiles]] = {}
         self._curves: dict[str, Curve] = {}
         self._speeds: dict[str, float | None] = {}
         self._probe = hardware.Probe.of(simulated) if simulated else None
@@ -295,6 +296,7 @@ class Services:
         """Deletes a data set; runs keep the rows that they practise on. Raises BadInput when it is not here."""
         self.shelf.remove(data_id)
         shutil.rmtree(self._data_files(data_id), ignore_errors=True)
+        self._files.pop(data_id, None)
 
     def brought(self, data_id: str, model_id: str = "", lengths: Lengths = UNLIMITED) -> Brought:
         found = self._bringing.look(data_id, self.reader(model_id), lengths)
@@ -349,7 +351,15 @@ class Services:
 
     def data_files(self, choice: Choice) -> DataFiles:
         """Writes the mended examples and the list of changes to where the page may serve them from."""
-        return planning.data_files(self._waited_for(choice), self._data_files(choice.data_id))
+        brought = self._waited_for(choice)
+        files = planning.data_files(brought, self._data_files(choice.data_id))
+        self._files[choice.data_id] = brought.about, files
+        return files
+
+    def made_files(self, choice: Choice) -> DataFiles | None:
+        """What `data_files` wrote, while nothing else was said of the examples."""
+        about, files = self._files.get(choice.data_id, (None, None))
+        return files if files and about == self.shelf.about(choice.data_id) else None
 
     def _data_files(self, data_id: str) -> Path:
         return child(self.workspace.exports, f"data-{data_id}")

@@ -214,6 +214,9 @@ class FakeServices:
         here = Path("/tmp/examples.jsonl")
         return DataFiles(here, here, 3)
 
+    def made_files(self, choice: Choice) -> DataFiles | None:
+        return None
+
     def step(self, choice: Choice, way: int) -> int:
         return max(1, choice.row + way)
 

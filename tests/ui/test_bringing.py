@@ -161,6 +161,9 @@ def test_the_files_to_take_away_hold_what_is_shown(services: Services, file: Pat
     (change,) = [json.loads(line) for line in files.log.read_text().splitlines()]
     assert (change["row"], change["kind"], files.changes) == (31, "empty_answer", 1)
     assert files.clean.is_relative_to(services.workspace.exports)
+    assert services.made_files(Choice(data_id=data_id)) == files, "they stay on offer"
+    services.undo(data_id, "empty_answer")
+    assert services.made_files(Choice(data_id=data_id)) is None
     services.delete_data(data_id)
     assert not files.clean.exists()
 
