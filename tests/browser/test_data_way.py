@@ -76,7 +76,7 @@ def test_a_faulty_table_is_mended_taken_along_and_trained_on(
     page.locator("#row-search").locator("input, textarea").fill("JANE.ROE")
     page.click("#search-on")
     page.get_by_text("1 example with “JANE.ROE”.").wait_for()
-    assert page.locator("#row-number input").input_value() == "25"
+    page.wait_for_function("document.querySelector('#row-number input').value === '25'")
     assert "jane.roe" in page.locator("#preview .tokens").inner_text()
 
     page.get_by_role("button", name="Make files of the cleaned examples").click()
@@ -104,6 +104,8 @@ def test_what_is_taken_back_does_not_return_with_a_reload(open_page: Callable[..
     advice.wait_for()
     page.get_by_label("No, or hardly ever").check()
     advice.wait_for(state="hidden")
+    page.wait_for_timeout(500)  # until the browser has written it down
     page.reload()
-    begun.wait_for(state="attached")  # all that was kept is back
+    begun.wait_for(state="attached")
+    page.wait_for_timeout(1500)  # all that was kept is back
     assert page.get_by_label("No, or hardly ever").is_checked()
