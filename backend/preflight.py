@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import subprocess
 import sys
 import time
@@ -28,6 +27,7 @@ from backend.errors import ApprenticeError, NotEnough
 from backend.estimate.memory import available, card
 from backend.hardware import gib
 from backend.models import located
+from backend.saving import replace_text
 from backend.settings import PROJECT_ROOT, Workspace, child_environment
 from backend.specs import ModelRef, Record, RunSpec, TrainSettings
 from backend.training import checkpoints, rescue
@@ -260,9 +260,7 @@ def _cached(workspace: Workspace, wanted: str) -> Path:
 
 def _write(path: Path, measured: Measured) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(f".{os.getpid()}")
-    unfinished.write_text(measured.model_dump_json(), "utf-8")
-    unfinished.replace(path)
+    replace_text(path, measured.model_dump_json())
 
 
 def _read(path: Path) -> Measured | None:

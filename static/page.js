@@ -64,17 +64,37 @@
     }
   };
 
-  // A fold that is drawn anew stays as a person left it, where it asks for that.
-  const opened = {};
+  // A fold that is drawn anew stays as a person left it, where it has a key.
+  const folds = {};
   document.addEventListener('click', (event) => {
-    const summary = event.target.closest('.fold.kept > summary');
-    if (summary) opened[summary.textContent] = !summary.parentElement.open;
+    const fold = event.target.closest('details[data-key] > summary')?.parentElement;
+    if (fold) folds[fold.dataset.key] = !fold.open;
   });
   const keepFolds = () => {
-    for (const fold of document.querySelectorAll('.fold.kept')) {
-      const wanted = opened[fold.firstElementChild.textContent] || false;
+    for (const fold of document.querySelectorAll('details[data-key]')) {
+      const wanted = folds[fold.dataset.key] ?? fold.open;
       if (fold.open !== wanted) fold.open = wanted;
     }
+  };
+
+  // The keyboard stays where it was pressed when its card is drawn again.
+  let last = '';
+  document.addEventListener('click', (event) => {
+    const button = event.target.closest('button[data-do]');
+    if (!button) return;
+    const item = button.closest('[data-kind]');
+    last = item ? `[data-kind="${CSS.escape(item.dataset.kind)}"]` : '';
+    if (button.dataset.do === 'look') {
+      const preview = document.getElementById('preview');
+      preview.scrollIntoView({ block: 'start', behavior: 'smooth' });
+      preview.querySelector('#row-number input').focus({ preventScroll: true });
+      last = '';
+    }
+  });
+  const keepPlace = () => {
+    if (!last || document.activeElement !== document.body) return;
+    const button = document.querySelector(`${last} .problem-do button`);
+    if (button) { button.focus({ preventScroll: true }); last = ''; }
   };
 
   // Radios of one question get one name before an arrow key is acted on, so that it moves among them.
@@ -96,38 +116,8 @@
     keepSorted();
     keepFilters();
     keepFolds();
+    keepPlace();
   }).observe(document.documentElement, { childList: true, subtree: true, attributeFilter: ['class', 'open'] });
-
-  // A fold that was open stays open when its card is drawn again, and the keyboard stays where it was pressed.
-  const folds = new Map();
-  document.addEventListener('click', (event) => {
-    const fold = event.target.closest('details[data-key] > summary')?.parentElement;
-    if (fold) folds.set(fold.dataset.key, !fold.open);
-  });
-  let last = '';
-  document.addEventListener('click', (event) => {
-    const button = event.target.closest('button[data-do]');
-    if (!button) return;
-    const item = button.closest('[data-kind]');
-    last = item ? `[data-kind="${CSS.escape(item.dataset.kind)}"]` : '';
-    if (button.dataset.do === 'look') {
-      const preview = document.getElementById('preview');
-      preview.scrollIntoView({ block: 'start', behavior: 'smooth' });
-      preview.querySelector('#row-number input').focus({ preventScroll: true });
-      last = '';
-    }
-  });
-  new MutationObserver(() => {
-    for (const [key, open] of folds) {
-      const fold = document.querySelector(`details[data-key="${CSS.escape(key)}"]:not([data-seen])`);
-      if (fold) fold.open = open;
-    }
-    for (const fold of document.querySelectorAll('details[data-key]:not([data-seen])')) fold.dataset.seen = '';
-    if (last && document.activeElement === document.body) {
-      const button = document.querySelector(`${last} .problem-do button`);
-      if (button) { button.focus({ preventScroll: true }); last = ''; }
-    }
-  }).observe(document.documentElement, { childList: true, subtree: true });
 
   // Arrow keys move along the rail of steps, as a tab list should.
   document.addEventListener('keydown', (event) => {

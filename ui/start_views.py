@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from backend.catalogue import Entry
+from backend.data.language import NAMES
 from backend.hardware import Probe
 from backend.recommend import Option, Recommendation
 from backend.specs import Gpu
@@ -13,7 +14,6 @@ from backend.tailor import words
 from jobs.models import Job
 from ui import cards, messages, present
 from ui.choice import Choice
-from ui.languages import LANGUAGES
 
 TASKS = {
     "voice": ("Answer in our voice", "Customers ask, it answers the way your team would."),
@@ -204,7 +204,7 @@ def _full(recommended: Option) -> str:
 def _choices(options: Sequence[Option]) -> dict[str, tuple[str, dict[str, str]]]:
     """What the table can be filtered by: key to (question, value to its words)."""
     tongues = {code for option in options for code in option.model.languages}
-    named = {code: LANGUAGES.get(code, code) for code in tongues}
+    named = {code: NAMES.get(code, code) for code in tongues}
     return {
         "fit": ("Fit", {key: words for key, (words, _) in FITS.items()} | {"here": "On this computer"}),
         "size": ("Size", SIZES),

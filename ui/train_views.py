@@ -88,7 +88,7 @@ def memory(ahead: Plan) -> str:
     ]
     return (
         f'<div class="memory"><h3>Memory: {present.size(ahead.memory_mib)} of {present.size(ahead.have_mib)}</h3>'
-        f"{bar}{cards.fold('What takes it', cards.text(how, 'small'), cards.rows(lines), kind='kept')}</div>"
+        f"{bar}{cards.fold('What takes it', cards.text(how, 'small'), cards.rows(lines), key='memory')}</div>"
     )
 
 

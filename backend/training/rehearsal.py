@@ -32,6 +32,7 @@ from backend.training.practice import Practice
 from backend.training.rescue import is_out_of_memory
 from backend.training.run import set_up
 from backend.training.schedule import Schedule
+from backend.training.team import Silent
 
 log = logging.getLogger(__name__)
 
@@ -47,16 +48,12 @@ class Orphaned(Exception):
     """The process that started this one is gone."""
 
 
-class Quiet:
-    """The worker's side of a job for code that would tell it something; ends the work when the parent is gone."""
-
-    attempt, short_of_memory = 1, False
+class Quiet(Silent):
+    """Tells nothing, and ends the work when the parent is gone."""
 
     def __init__(self, folder: Path, spec: dict[str, Any]) -> None:
-        self.folder, self.spec = folder, spec
+        super().__init__(folder, spec)
         self._parent = os.getppid()
-
-    def emit(self, kind: str, **data: Any) -> None: ...
 
     def progress(self, phase: str, done: int = 0, total: int = 0, seconds_left: float | None = None) -> None:
         self.alive()
@@ -64,9 +61,6 @@ class Quiet:
     def alive(self) -> None:
         if os.getppid() != self._parent:
             raise Orphaned
-
-    def should_stop(self) -> bool:
-        return False
 
 
 class Rehearsal(Practice):

@@ -99,11 +99,12 @@ def next_step(planned: TrainSettings, used: TrainSettings, *, can_quantise: bool
     return None
 
 
-def micro(settings: TrainSettings, most: int) -> dict[str, int]:
-    """The changes that let at most `most` examples be read at a time, the effective batch as it was."""
+def micro(settings: TrainSettings, most: int) -> dict[str, Any]:
+    """The changes that let at most `most` examples be read at a time, the effective batch as it was. Not packed: a
+    pack is filled up to max_length however few they are."""
     batch = settings.effective_batch
     size = max(n for n in range(1, most + 1) if batch % n == 0)
-    return {"per_device_train_batch_size": size, "gradient_accumulation_steps": batch // size}
+    return {"per_device_train_batch_size": size, "gradient_accumulation_steps": batch // size, "packing": False}
 
 
 @contextmanager

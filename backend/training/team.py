@@ -222,7 +222,7 @@ def _leave(others: Sequence[subprocess.Popen[bytes]]) -> None:
 
 @dataclass
 class Silent:
-    """Stands in for the worker's context in the other processes: they tell nothing and are stopped by the first."""
+    """Stands in for the worker's context in processes that tell nothing; whoever began them stops them."""
 
     folder: Path
     spec: dict[str, Any]

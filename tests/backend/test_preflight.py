@@ -241,11 +241,16 @@ def test_each_rung_of_the_ladder_learns_from_as_many_examples() -> None:
     assert rungs[-1].max_length == preflight.SHORTEST
 
 
+PACKED = {"packing": True}
+SPARING = {"per_device_train_batch_size": 1, "gradient_checkpointing": True, "method": "qlora"}
+
+
 @pytest.mark.parametrize(
-    ("packing", "longest", "tried"), [(False, 700, {350}), (False, 300, set()), (True, 300, {512, 256})]
+    ("settings", "longest", "tried"),
+    [({}, 700, {350}), ({}, 300, set()), (PACKED | SPARING, 300, {512, 256}), (PACKED, 300, set())],
 )
-def test_only_lengths_that_save_memory_are_tried(packing: bool, longest: int, tried: set[int]) -> None:
-    rungs = ladder(TrainSettings(max_length=1024, packing=packing), longest)
+def test_only_lengths_that_save_memory_are_tried(settings: dict[str, Any], longest: int, tried: set[int]) -> None:
+    rungs = ladder(TrainSettings(max_length=1024, **settings), longest)
     assert {s.max_length for s, _ in rungs} - {1024} == tried
 
 

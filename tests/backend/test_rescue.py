@@ -168,6 +168,14 @@ def test_the_ladder_keeps_the_effective_batch_and_ends_after_three_steps() -> No
     assert taken == [(3, False, "lora"), (1, True, "lora"), (1, True, "qlora")]
 
 
+def test_fewer_examples_at_a_time_are_no_longer_filled_up_to_a_pack() -> None:
+    planned = TrainSettings(per_device_train_batch_size=8, packing=True)
+    step = rescue.next_step(planned, planned, can_quantise=True)
+    assert step is not None
+    used = planned.changed(**step.changes)
+    assert (used.per_device_train_batch_size, used.packing, used.effective_batch) == (4, False, 8)
+
+
 @pytest.mark.parametrize(("method", "can_quantise"), [("full", True), ("lora", False), ("qlora", True)])
 def test_only_lora_becomes_qlora_and_only_where_that_works(method: Any, can_quantise: bool) -> None:
     planned = TrainSettings(method=method, per_device_train_batch_size=1, gradient_checkpointing=True)

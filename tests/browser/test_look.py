@@ -20,6 +20,10 @@ def go(page: Any, name: str) -> None:
     page.wait_for_selector(f"#tab-{name} .guide-line")
 
 
+# A button that has just become usable still fades from one colour to another.
+COLOURS_STAND = "!document.getAnimations().some((one) => one instanceof CSSTransition && one.playState === 'running')"
+
+
 def take_sample(page: Any) -> None:
     go(page, "data")
     page.get_by_role("button", name="Take the sample Orders into fields").click()
@@ -44,6 +48,7 @@ def test_every_tab_fits_and_can_be_read(open_page: Opens, drawn_page: str, theme
     for name in TABS:
         go(page, name)
         page.wait_for_timeout(400)
+        page.wait_for_function(COLOURS_STAND)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{name} is cut off"
         assert page.evaluate(f"({CONTRAST})(4.5)") == [], name
         main = page.evaluate("document.querySelector('main').getBoundingClientRect().width")

@@ -1,0 +1,162 @@
+"""The trainings: planned, begun, watched, begun again, compared.
+
+A part of `ui.services.Services`, whose other parts it calls.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from backend import calibrate, catalogue, models, monitor, preflight, prepare
+from backend.data.windows import Lengths
+from backend.errors import ApprenticeError, BadInput, RunProblem
+from backend.specs import RunSpec, TrainSettings
+from backend.training import refusals, rescue
+from jobs.models import Job
+from ui import planning, samples
+from ui.records import (
+    Compared,
+    Curve,
+    Plan,
+    RunLine,
+)
+from ui.service_parts import SIMULATED, Parts
+
+CURVE_KINDS = {"step": "steps", "eval": "evals", "sample": "samples", "note": "notes", "preflight": "preflights"}
+
+
+class RunServices(Parts):
+    """The trainings of a workspace."""
+
+    def plan(self, data_id: str, model_id: str, settings: TrainSettings) -> Plan:
+        brought = self.brought(data_id, model_id, Lengths.of(settings))
+        entry, why_not = catalogue.entry(self.workspace, self._chosen(model_id)), self.not_ready(model_id)
+        why_not = SIMULATED if self.simulated else why_not
+        ahead = planning.plan(brought, entry, why_not, settings, self.hardware().hardware, self._rates())
+        if why_not:
+            return ahead
+        sizes = ahead.train_rows, ahead.validation_rows, ahead.longest
+        model = models.reference(self.workspace, entry.id)
+        key = preflight.key(model, settings, brought.original.source.sha256, *sizes)
+        return planning.with_measured(ahead, preflight.recall(self.workspace, key))
+
+    def start_training(self, data_id: str, model_id: str, settings: TrainSettings, name: str = "") -> str:
+        """Queues a run and gives its id.
+
+        Raises BadInput naming the first row at fault, TrainingFailed or NotEnough; then nothing starts.
+        """
+        if self.simulated:
+            raise BadInput(SIMULATED, "", "Open the page without --hardware to train.")
+        model_id = self._chosen(model_id)
+        model = models.reference(self.workspace, model_id)
+        tokeniser = models.tokeniser(self.workspace, model_id)
+        brought = self.shelf.open(data_id, self.reader(model_id), Lengths.of(settings))
+        if brought.blocked:
+            raise BadInput("Training can't begin with these examples.", brought.blocked, "Mend them first.")
+        name = name[:100] or planning.run_name(brought.name)
+        parts = planning.parts(brought, settings)
+        refusals.must_have_template(tokeniser, any(row.messages for row in brought.rows))
+        prepared = prepare.prepare_run(brought.rows, brought.original.source, parts, tokeniser, model, settings, name)
+        refusals.before_start(prepared, self.workspace.runs, catalogue.entry(self.workspace, model_id).architecture)
+        held_out = samples.held_out_of(brought, parts)
+
+        def write(folder: Path) -> None:
+            samples.write_held_out(folder, held_out)
+            prepared.write(folder)
+
+        return self.runner.submit("train", prepared.spec.model_dump(mode="json"), name, prepare=write)
+
+    def resume(self, run_id: str) -> None:
+        """Queues a run again. Raises RunProblem in a wrong state, and what `refusals.before_resume` raises."""
+        job = self.runner.job(run_id)
+        if job.kind == "train" and job.state.can_resume:
+            refusals.before_resume(self.runner.folder(run_id), self.spec(run_id))
+        self.runner.resume(run_id)
+
+    def spec(self, run_id: str) -> RunSpec:
+        """All that defines a run. Raises RunProblem when it is none of our trainings."""
+        return models.read_run(self.runner.folder(run_id))
+
+    def curve(self, run_id: str) -> Curve:
+        """The run's steps, evaluations and sample answers so far."""
+        with self._lock:
+            known = self._curves.get(run_id, Curve())
+            news = self.runner.events(run_id, known.position)
+            curve = Curve() if news.reset else known
+            for event in news.events:
+                if event.kind in CURVE_KINDS:
+                    getattr(curve, CURVE_KINDS[event.kind]).append(event.data)
+            curve.position = news.position
+            self._curves[run_id] = curve
+            return curve
+
+    def curve_position(self, run_id: str) -> int:
+        return self.curve(run_id).position
+
+    def queue_position(self, run_id: str) -> int:
+        """How many runs go before this one."""
+        runs = [job for job in self.runner.jobs() if job.kind == "train" and not job.state.is_terminal]
+        return len([job for job in runs if job.created < self.runner.job(run_id).created])
+
+    def verdict(self, run_id: str) -> Any:
+        """What the curve says, in plain words; None while it says nothing yet."""
+        curve, spec = self.curve(run_id), self.spec(run_id)
+        return monitor.diagnose(curve.steps, curve.evals, spec.settings, self._expected_speed(run_id, spec))
+
+    def _expected_speed(self, run_id: str, spec: RunSpec) -> float | None:
+        """Tokens a second that the run should reach at least: measured before it, else computed; None before."""
+        if measured := self.curve(run_id).preflights:
+            return float(measured[-1]["tokens_per_second"]) / planning.SPREAD
+        if run_id not in self._speeds:
+            rates = calibrate.rates(self.workspace)
+            if rates is None:
+                return None
+            self._speeds[run_id] = planning.expected_speed(spec, self.hardware().hardware, rates)
+        return self._speeds[run_id]
+
+    def retry(self, run_id: str) -> str:
+        """Queues the run again with the one change that its verdict names, on the same rows; gives the new run's id.
+
+        Raises RunProblem when the verdict names none.
+        """
+        verdict, spec, folder = self.verdict(run_id), self.spec(run_id), self.runner.folder(run_id)
+        if verdict is None or not verdict.retry:
+            raise RunProblem("There is nothing to change in this run.", "Its curve gives no reason to.", "")
+        again = planning.repeated(spec, run_id, verdict.retry)
+
+        def write(new: Path) -> None:
+            shutil.copytree(folder / "data", new / "data", dirs_exist_ok=True)
+
+        return self.runner.submit("train", again.model_dump(mode="json"), again.name, prepare=write)
+
+    def compared(self, run_id: str) -> Compared:
+        """A run, with the settings as used, as it is set beside another one."""
+        spec = rescue.as_used(self.runner.folder(run_id), self.spec(run_id))
+        return Compared(spec, self.runner.job(run_id), self.curve(run_id))
+
+    def repeats(self, run_id: str) -> str:
+        """The run that this one repeats with a change; "" if none, or if that one is no longer here."""
+        first = self.spec(run_id).retry_of
+        return first if first and self.run_state(first) else ""
+
+    def runs(self) -> list[RunLine]:
+        """Every training, newest first."""
+        jobs = self.runner.jobs(kind="train")
+        return [planning.run_line(job, self.runner.folder(job.id), self.curve(job.id)) for job in jobs]
+
+    def losses(self, job: Job) -> dict[str, Any]:
+        """first_eval_loss, eval_loss and eval_step of a run, in whatever state it is."""
+        return planning.losses(job, self.curve(job.id))
+
+    def delete(self, run_id: str) -> None:
+        self.runner.delete(run_id)
+        self._chat.forget(run_id)
+
+    def run_state(self, run_id: str) -> str:
+        """The state's name; "" when there is no such run."""
+        try:
+            return self.runner.job(run_id).state.value if run_id else ""
+        except ApprenticeError:
+            return ""

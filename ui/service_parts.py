@@ -1,0 +1,44 @@
+"""What the operations behind the page and the command line work on, put together once."""
+
+from __future__ import annotations
+
+import threading
+
+from backend import hardware
+from backend.data.brought import About
+from backend.data.shelf import Shelf
+from backend.recommend import Recommendation
+from backend.settings import Workspace
+from backend.specs import Hardware
+from jobs.runner import Runner
+from ui.bringing import Bringing
+from ui.chatting import Chatting
+from ui.comparing import Comparing
+from ui.records import Curve, DataFiles
+from ui.renting import Renting
+
+SIMULATED = "This machine is only simulated, so nothing can be trained on it."
+
+
+class Parts:
+    """The parts that all of `ui.services.Services` share.
+
+    simulated: another machine to show everything for; nothing can be trained on it.
+    """
+
+    def __init__(self, workspace: Workspace, simulated: Hardware | None = None) -> None:
+        self.workspace, self.simulated = workspace, simulated
+        self.runner = Runner(workspace)
+        self.shelf = Shelf(workspace.datasets)
+        self._bringing = Bringing(self.shelf)
+        self.renting = Renting(self)
+        self._chat = Chatting(workspace, self._training)
+        self._files: dict[str, tuple[About, DataFiles]] = {}
+        self._curves: dict[str, Curve] = {}
+        self._speeds: dict[str, float | None] = {}
+        self._probe = hardware.Probe.of(simulated) if simulated else None
+        self._compared: Comparing[Recommendation] = Comparing()
+        self._lock = threading.Lock()
+
+    def _training(self) -> bool:
+        return any(job.state.is_active for job in self.runner.jobs(kind="train"))
