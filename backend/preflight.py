@@ -68,7 +68,8 @@ class Measured(Record):
     memory_mib: at the peak of the steps tried, then of the whole run. startup: seconds before the first step.
     tokens_per_second: of the practice, padding left out. test_seconds: one test on the rows kept back.
     answer_seconds: answering the held-out prompts once, 0 where there was no time to try.
-    reference_seconds: of DPO, weighing both answers of all pairs before the first step.
+    reference_seconds: of DPO, weighing both answers of all pairs before the first step. proof_seconds: comparing all
+    weights with the base and the saved ones at the end.
     """
 
     settings: TrainSettings
@@ -79,14 +80,15 @@ class Measured(Record):
     test_seconds: float
     answer_seconds: float
     reference_seconds: float = 0.0
+    proof_seconds: float = 0.0
 
     def seconds(self, steps: int, evaluations: int) -> float:
-        """Of a whole run, should it not stop early: start, weighing, steps, tests (one at the start), answers."""
+        """Of a whole run, should it not stop early. One test is made before the first step."""
         practice = steps * self.seconds_per_step
         tests = evaluations + bool(evaluations)
         answers = min(tests, max(2.0, _ANSWER_SHARE * practice / max(0.01, self.answer_seconds)))
-        before = self.startup + self.reference_seconds
-        return before + practice + tests * self.test_seconds + answers * self.answer_seconds
+        around = self.startup + self.reference_seconds + self.proof_seconds
+        return around + practice + tests * self.test_seconds + answers * self.answer_seconds
 
 
 def run(context: Work) -> dict[str, Any]:

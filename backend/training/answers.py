@@ -23,12 +23,15 @@ def worth_the_time(history: History, step: int, total: int) -> bool:
     return history.answer_seconds + history.last_answer_seconds <= _SHARE * history.seconds * total / max(1, step)
 
 
-def answers(model: Any, tokeniser: Tokeniser, device: Device, data: DataRef) -> list[dict[str, Any]]:
-    """`prompt`, `answer` and `expected` ("" if unknown) for up to PROMPTS held-out prompts of `data`."""
+def answers(
+    model: Any, tokeniser: Tokeniser, device: Device, data: DataRef, new_tokens: int = NEW_TOKENS
+) -> list[dict[str, Any]]:
+    """`prompt`, `answer` (at most `new_tokens`) and `expected` ("" if unknown) for up to PROMPTS held-out prompts of
+    `data`."""
     prompts = [list(prompt) for prompt in data.held_out_prompts[:PROMPTS]]
     if not prompts:
         return []
-    given = generate(model, tokeniser, device, [tokeniser.prompt_ids(prompt) for prompt in prompts])
+    given = generate(model, tokeniser, device, [tokeniser.prompt_ids(prompt) for prompt in prompts], new_tokens)
     expected = [*data.held_out_answers, *[""] * len(prompts)]
     return [
         {"prompt": prompt, "answer": answer, "expected": wanted}
@@ -36,8 +39,10 @@ def answers(model: Any, tokeniser: Tokeniser, device: Device, data: DataRef) -> 
     ]
 
 
-def generate(model: Any, tokeniser: Tokeniser, device: Device, prompts: Sequence[Sequence[int]]) -> list[str]:
-    """The greedy answers to `prompts` (token ids), at most NEW_TOKENS tokens each, made together."""
+def generate(
+    model: Any, tokeniser: Tokeniser, device: Device, prompts: Sequence[Sequence[int]], new_tokens: int
+) -> list[str]:
+    """The greedy answers to `prompts` (token ids), at most `new_tokens` each, made together."""
     import torch
     from transformers import GenerationConfig
 
@@ -48,7 +53,7 @@ def generate(model: Any, tokeniser: Tokeniser, device: Device, prompts: Sequence
         ids[index, longest - len(prompt) :] = torch.tensor(prompt)
         mask[index, longest - len(prompt) :] = 1
     config = GenerationConfig(
-        max_new_tokens=NEW_TOKENS,
+        max_new_tokens=new_tokens,
         do_sample=False,
         eos_token_id=list(tokeniser.stop_ids),
         pad_token_id=tokeniser.pad_id,

@@ -25,12 +25,12 @@ from backend.errors import ApprenticeError, NotEnough
 from backend.rows_on_disk import TokenRow, read_rows, sides
 from backend.specs import RunSpec, TrainSettings
 from backend.training import preference, proof
-from backend.training.answers import answers
+from backend.training.answers import NEW_TOKENS, answers
 from backend.training.batches import epoch_batches, packs
 from backend.training.device import prepare_process
 from backend.training.practice import Practice
 from backend.training.rescue import is_out_of_memory
-from backend.training.run import set_up
+from backend.training.run import proved_rows, set_up, spread
 from backend.training.schedule import Schedule
 from backend.training.team import Silent
 
@@ -40,6 +40,7 @@ FOLDER, ORDER, OUTCOME = "preflight", "order.json", "outcome.json"
 WARMING, LONGEST = 1, 2  # the first step, and the one on the longest rows
 _TIMED_STEPS = 4  # at most so many usual steps ...
 _ENOUGH = 5.0  # ... until they, or the longest one, took so many seconds
+_TRIED_TOKENS = 16  # of the NEW_TOKENS of an answer
 _PATIENCE = 20.0  # seconds of steps and test, after which no prompt is answered
 _MIB = 1 << 20
 
@@ -99,7 +100,8 @@ class Rehearsal(Practice):
 
 
 def chosen(lengths: Sequence[int], settings: TrainSettings) -> list[list[int]]:
-    """The rows of each step: the shortest, the longest ones, and those of the batch nearest to the mean one.
+    """The rows of each step: the shortest, the longest ones, and those of the batches nearest to the mean one, each
+    once: a batch whose shape has been seen before goes faster.
 
     Of a step in several parts only two are taken: from the second on, memory is the same. Packed, the rows of whole
     steps: all of one make its packs; and instead of the longest rows the step with the fullest pack.
@@ -110,11 +112,11 @@ def chosen(lengths: Sequence[int], settings: TrainSettings) -> list[list[int]]:
     shortest = min(range(len(lengths)), key=lambda row: lengths[row])
     batches = epoch_batches(lengths, settings.effective_batch, settings.seed, 0)
     mean = sum(lengths) / len(batches)
-    usual = min(batches, key=lambda rows: abs(sum(lengths[row] for row in rows) - mean))
-    usual = [usual[i * len(usual) // count] for i in range(count)] if len(usual) > count else usual
+    nearest = sorted(batches, key=lambda rows: abs(sum(lengths[row] for row in rows) - mean))[:_TIMED_STEPS]
+    usual = [spread(nearest[step % len(nearest)], count) for step in range(_TIMED_STEPS)]
     if settings.packing:
         longest = max(batches, key=lambda rows: _fullest_pack(rows, lengths, settings.max_length))
-    return [[shortest], longest, *[usual] * _TIMED_STEPS]
+    return [[shortest], longest, *usual]
 
 
 def _fullest_pack(rows: Sequence[int], lengths: Sequence[int], limit: int) -> int:
@@ -143,7 +145,9 @@ def rehearse(folder: Path, spec: RunSpec, began: float, limit_mib: float | None)
     context = Quiet(folder, spec.model_dump(mode="json"))
     rehearsal, engine, net = set_up(context, spec, train, validation, practice_of=Rehearsal, rescues=0)
     assert isinstance(rehearsal, Rehearsal)
+    start = time.perf_counter()
     proof.fingerprint(net, spec.model.path)  # part of the start, and of its memory
+    fingerprinting = time.perf_counter() - start
     startup = time.time() - began
     engine.train()
     speed = rehearsal.seconds_per_token()
@@ -151,8 +155,8 @@ def rehearse(folder: Path, spec: RunSpec, began: float, limit_mib: float | None)
     weighing = _weighing_seconds(rehearsal, net)
     answering, start = 0.0, time.perf_counter()
     if time.time() - began - startup < _PATIENCE and spec.data.held_out_prompts:
-        answers(net, rehearsal.tokeniser, rehearsal.device, spec.data)
-        answering = time.perf_counter() - start
+        answers(net, rehearsal.tokeniser, rehearsal.device, spec.data, _TRIED_TOKENS)
+        answering = (time.perf_counter() - start) * NEW_TOKENS / _TRIED_TOKENS
     peak = rehearsal.device.peak_memory_mib()
     if limit_mib is not None and peak > limit_mib:
         raise NotEnough("There is not enough memory.", f"{peak} MiB were used at the peak.")
@@ -164,6 +168,7 @@ def rehearse(folder: Path, spec: RunSpec, began: float, limit_mib: float | None)
         "test_seconds": test_speed * _tokens(rehearsal.validation),
         "answer_seconds": answering,
         "reference_seconds": weighing,
+        "proof_seconds": fingerprinting + 2 * test_speed * _tokens(proved_rows(train, validation)),
     }
 
 

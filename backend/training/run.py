@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from backend.model_folder import context_length
 from backend.models import located
@@ -33,7 +33,9 @@ from backend.training.schedule import schedule
 from backend.training.sharing import with_sharing
 from backend.training.team import ALONE, Team
 
-_PROVED_ROWS = 16  # rows whose loss must be the same after saving and loading
+T = TypeVar("T")
+
+_PROVED_ROWS = 16
 
 
 def run(context: Work) -> dict[str, Any]:
@@ -87,7 +89,7 @@ def _run(
     best = _choose(practice, net, step)
     context.progress("Saving")
     target = result.folder_of(context.folder, spec.settings.method)
-    rows = spread(practice.validation or practice.train, _PROVED_ROWS)
+    rows = proved_rows(practice.train, practice.validation)
 
     def loss() -> float:
         return practice.learner.mean_loss(net, rows)
@@ -135,7 +137,12 @@ def set_up(
     return practice, engine, net
 
 
-def spread(rows: Sequence[TokenRow], count: int) -> list[TokenRow]:
+def proved_rows(train: Sequence[TokenRow], validation: Sequence[TokenRow]) -> list[TokenRow]:
+    """The rows whose loss must be the same after saving and loading."""
+    return spread(validation or train, _PROVED_ROWS)
+
+
+def spread(rows: Sequence[T], count: int) -> list[T]:
     """At most `count` of `rows`, evenly spread."""
     return [rows[i * len(rows) // count] for i in range(count)] if len(rows) > count else list(rows)
 

@@ -277,17 +277,20 @@ def test_packed_the_fullest_pack_of_a_whole_step_is_tried() -> None:
 
 def test_the_steps_hold_the_longest_rows_and_usual_ones() -> None:
     lengths = [10] * 40 + [500] * 4 + [100] * 40
-    warm, longest, usual, *_ = chosen(lengths, TrainSettings(per_device_train_batch_size=4))
+    warm, longest, *others = chosen(lengths, TrainSettings(per_device_train_batch_size=4))
+    usual = others[0]
+    assert len({tuple(rows) for rows in others}) == len(others)
     assert [lengths[row] for row in warm] == [10]
     assert [lengths[row] for row in longest] == [500] * 4
     assert sum(lengths[row] for row in usual) == pytest.approx(sum(lengths) / (len(lengths) / 4), rel=0.5)
 
 
-def test_time_is_made_of_steps_tests_and_answers() -> None:
+def test_time_is_made_of_steps_tests_answers_and_proof() -> None:
     measured = preflight.Measured(settings=TrainSettings(), **{k: v for k, v in FITS.items() if k != "fits"})
     assert measured.seconds(100, 0) == 4 + 50
     assert measured.seconds(100, 5) == 4 + 50 + 6 * 1 + 2 * 2.5
-    assert measured.model_copy(update={"reference_seconds": 30.0}).seconds(100, 0) == 4 + 30 + 50
+    around = measured.model_copy(update={"reference_seconds": 30.0, "proof_seconds": 3.0})
+    assert around.seconds(100, 0) == 4 + 30 + 50 + 3
     assert json.loads(measured.model_dump_json())["memory_mib"] == 700
 
 
