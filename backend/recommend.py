@@ -205,7 +205,7 @@ def _option(
     fit = least.estimate.fit
     reasons = [obstacle] if obstacle else []
     if fit.badge == "no":
-        reasons.append(f"It needs at least {gib(fit.needs_mib)}; {gib(fit.has_mib)} is free.")
+        reasons.append(f"It needs at least {gib(fit.needs_mib)}; {gib(fit.has_mib)} can be used.")
     elif entry.parameters > reach(hardware):
         reasons.append("It would fit, but be slow here.")
     reasons += _traits(entry, data)
@@ -282,7 +282,7 @@ def _nothing_fits(entry: Entry, tailored: Tailored, hardware: Hardware) -> tuple
     needs, has = tailored.estimate.fit.needs_mib, tailored.estimate.fit.has_mib
     gpu = card(hardware)
     total = gpu.memory_total_mib if gpu else hardware.memory_total_mib
-    lines = [f"No model fits now. The nearest, {entry.name}, needs {gib(needs)}; {gib(has)} is free."]
+    lines = [f"No model fits now. The nearest, {entry.name}, needs {gib(needs)}; {gib(has)} can be used."]
     if needs <= total:
         lines.append(f"It would fit with {gib(needs - has)} more free: close other programs.")
     else:

@@ -42,7 +42,7 @@ def guide(choice: Choice, ready: bool) -> str:
 def reason(chosen: Option, waiting: str) -> str:
     """Why one can't go on with this model, "" when one can; waiting: why it is not ready."""
     if chosen.fit == "no":
-        return "This model is too big for this computer. Choose a smaller one above."
+        return "This model is too big for this computer now. Choose a smaller one above, or close other programs."
     return waiting
 
 
