@@ -6,7 +6,8 @@
     ├── BadUsage          a command was typed that there is not
     ├── MissingPart       an optional part (a package, a compiler, a model) is not here
     ├── NotEnough         memory or disk does not suffice
-    │   └── OutOfMemory   memory ran out in the midst of work that may fit with less of it
+    │   ├── OutOfMemory   memory ran out in the midst of work that may fit with less of it
+    │   └── DoesNotFit    memory does not suffice for a run, whatever it does without
     ├── WorkspaceProblem  the workspace can't be written, or something in it is damaged
     ├── RunProblem        a run does not exist, or can't do what was asked in its state
     ├── TrainingFailed    training ended without a usable result
@@ -65,6 +66,10 @@ class NotEnough(ApprenticeError):
 
 class OutOfMemory(NotEnough):
     """Memory ran out in the midst of work that may fit with less of it: it is worth another attempt."""
+
+
+class DoesNotFit(NotEnough):
+    """Memory does not suffice for a run, whatever it does without: what is left is for the person to decide."""
 
 
 class WorkspaceProblem(ApprenticeError):

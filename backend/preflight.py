@@ -23,7 +23,7 @@ from typing import Any, Protocol
 from pydantic import ValidationError
 
 from backend import calibrate, errors, hardware, training
-from backend.errors import ApprenticeError, NotEnough
+from backend.errors import ApprenticeError, DoesNotFit, NotEnough
 from backend.estimate.memory import available, card
 from backend.hardware import gib
 from backend.models import located
@@ -37,7 +37,6 @@ from backend.training.rehearsal import FOLDER, ORDER, OUTCOME
 log = logging.getLogger(__name__)
 
 PHASE = "Measuring your longest examples"
-SHORTEST = 256  # tokens, below which the length is not offered
 _KEPT = "measured.json"
 _POLL = 0.2  # seconds
 _MOST = 1800.0  # seconds for one rehearsal, after which the run begins without
@@ -115,7 +114,8 @@ def _to_be_measured(context: Work, spec: RunSpec) -> bool:
 def settle(context: Work, spec: RunSpec) -> Measured | None:
     """What the run takes with the first settings on the ladder that fit, which it then uses.
 
-    None where the measuring was stopped or did not work. Raises NotEnough.
+    None where the measuring was stopped or did not work. Raises DoesNotFit with a length that would fit, told as the
+    event's max_length, and NotEnough where none does.
     """
     spec = spec.model_copy(update={"settings": rescue.settings_used(context.folder, spec.settings)})
     free = available(hardware.probe(context.workspace.root).hardware)
@@ -126,13 +126,14 @@ def settle(context: Work, spec: RunSpec) -> Measured | None:
         measured = _first_that_fits(context, spec)
     if measured is None:
         return None
-    context.emit("preflight", **measured.model_dump(mode="json", exclude={"settings"}))
-    if measured.settings.max_length != spec.settings.max_length:
-        raise NotEnough(
+    length = measured.settings.max_length
+    context.emit("preflight", max_length=length, **measured.model_dump(mode="json", exclude={"settings"}))
+    if length != spec.settings.max_length:
+        raise DoesNotFit(
             "This training does not fit the memory that is free.",
             "Tried on your longest examples, it ran out of memory even with the most sparing settings.",
-            f"Cut at {measured.settings.max_length} tokens (max_length) it fits, with {gib(measured.memory_mib)} "
-            "measured. Or choose a smaller model, or close other programs.",
+            f"Cut at {length} tokens (max_length) it fits, with {gib(measured.memory_mib)} measured. Or choose a "
+            "smaller model, or close other programs.",
         )
     if measured.settings != spec.settings:
         rescue.keep(context.folder, measured.settings)
@@ -152,7 +153,7 @@ def ladder(settings: TrainSettings, longest: int) -> Iterator[tuple[TrainSetting
         settings = settings.changed(**step.changes)
         yield settings, step.sentence
     length = settings.max_length if settings.packing else min(settings.max_length, longest)
-    while (length := length // 2) >= SHORTEST:
+    while (length := length // 2) >= rescue.SHORTEST:
         yield settings.changed(max_length=length), ""
 
 

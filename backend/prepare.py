@@ -13,7 +13,7 @@ from backend.data.windows import Lengths
 from backend.encoded import Encoded
 from backend.errors import ApprenticeError, BadInput
 from backend.pairs import encode_pairs
-from backend.rows_on_disk import write_rows
+from backend.rows_on_disk import sizes, write_rows
 from backend.specs import DataRef, ModelRef, RunSpec, TrainSettings
 from backend.template import Tokeniser
 
@@ -54,11 +54,7 @@ def prepare_run(
     data = DataRef(
         name=source.name,
         sha256=source.sha256,
-        train_rows=len(train),
-        validation_rows=len(validation),
-        train_tokens=sum(side.tokens for row in train for side in row.sides),
-        learned_tokens=sum(side.learned for row in train for side in row.sides),
-        longest=max((side.tokens for row in [*train, *validation] for side in row.sides), default=0),
+        **sizes(train, validation),
         held_out_prompts=tuple(tuple(chat[:-1]) for chat in watched),
         held_out_answers=tuple(chat[-1]["content"] for chat in watched),
     )

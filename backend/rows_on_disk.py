@@ -26,13 +26,19 @@ VALIDATION = "validation.parquet"
 
 
 class Tokens(Protocol):
-    """A row before it is written: what `Tokeniser.encode` gives."""
+    """A row to be written: what `Tokeniser.encode` gives, or one read back."""
 
     @property
-    def input_ids(self) -> list[int]: ...
+    def input_ids(self) -> list[int] | npt.NDArray[np.int32]: ...
 
     @property
-    def labels(self) -> list[int]: ...
+    def labels(self) -> list[int] | npt.NDArray[np.int32]: ...
+
+    @property
+    def tokens(self) -> int: ...
+
+    @property
+    def learned(self) -> int: ...
 
     @property
     def rejected(self) -> Tokens | None: ...
@@ -65,6 +71,21 @@ class TokenRow:
 def sides(rows: Sequence[TokenRow]) -> list[TokenRow]:
     """All that is read of `rows`: the rows and, if they are pairs, then their rejected sides in the same order."""
     return [*rows, *(row.rejected for row in rows if row.rejected is not None)]
+
+
+def sizes(train: Sequence[Tokens], validation: Sequence[Tokens]) -> dict[str, int]:
+    """How many rows and tokens there are, as a `DataRef` tells it: of pairs, the tokens of both sides."""
+
+    def all_of(rows: Sequence[Tokens]) -> list[Tokens]:
+        return [*rows, *(row.rejected for row in rows if row.rejected is not None)]
+
+    return {
+        "train_rows": len(train),
+        "validation_rows": len(validation),
+        "train_tokens": sum(side.tokens for side in all_of(train)),
+        "learned_tokens": sum(side.learned for side in all_of(train)),
+        "longest": max((side.tokens for side in all_of([*train, *validation])), default=0),
+    }
 
 
 def write_rows(run_folder: Path, train: Sequence[Tokens], validation: Sequence[Tokens]) -> None:

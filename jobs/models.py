@@ -59,11 +59,15 @@ class Progress(Record):
 
 
 class Failure(Record):
-    """Why a job ended badly: what happened, why, and what to do next, in plain words."""
+    """Why a job ended badly: what happened, why, and what to do next, in plain words.
+
+    error: the kind of `backend.errors`, "" where it was none.
+    """
 
     what: str
     why: str = ""
     next: str = ""
+    error: str = ""
 
 
 class Event(Record):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 
+from backend.errors import OutOfMemory
 from backend.settings import Workspace
 from jobs import memory, process
 from jobs.kinds import KINDS
@@ -30,11 +31,13 @@ RAN_OUT = Failure(
     what="The run ended because the computer's memory ran out.",
     why="The system ended its process to get memory back.",
     next="Close other programs, then resume it: it goes on from its last checkpoint. Or choose a smaller model.",
+    error=OutOfMemory.__name__,
 )
 PERHAPS_RAN_OUT = Failure(
     what="The run ended before it was done, without a word.",
     why="Hardly any memory was free shortly before, so it probably ran out; this system does not say for sure.",
     next=RAN_OUT.next,
+    error=OutOfMemory.__name__,
 )
 OVERDUE = Failure(
     what="The run did not stop in time and was ended.",

@@ -130,12 +130,13 @@ def load(kind: str) -> Work:
 def failure_of(error: BaseException) -> Failure:
     """An error in plain words; the technical detail is in the log."""
     if isinstance(error, ApprenticeError):
-        return Failure(what=error.what, why=error.why, next=error.next)
+        return Failure(**error.to_dict())
     if isinstance(error, MemoryError):
         return Failure(
             what="There was not enough memory.",
             why="This work, with these settings, needs more than the machine has free.",
             next="Close other programs or choose a smaller model, then try again.",
+            error=OutOfMemory.__name__,
         )
     if isinstance(error, OSError) and error.errno in _FULL:
         return Failure(

@@ -6,7 +6,7 @@ import argparse
 import shutil
 import sys
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -236,6 +236,9 @@ def run_answer(services: Services, job: Job, detailed: bool = False) -> Answer:
     if job.failure:
         document["failure"] = job.failure.model_dump()
         text += [job.failure.what, job.failure.why, job.failure.next]
+        if shorter := services.shorter(job.id) if job.kind == "train" else None:
+            document["failure"]["shorter"] = asdict(shorter)
+            text.append(present.shorter(shorter))
     if losses.get("eval_loss") is not None:
         text.append(held_back(**losses))
     if detailed and job.kind == "train":

@@ -102,12 +102,16 @@ def expected_speed(spec: RunSpec, hardware: Hardware, rates: Rates) -> float | N
     return 1e6 / needed.high if needed and needed.basis == "measured" else None
 
 
-def repeated(spec: RunSpec, run_id: str, change: dict[str, Any]) -> RunSpec:
-    """The run `run_id` once more with a change, named after it. The change must leave the rows as they are."""
+def repeated(spec: RunSpec, run_id: str, change: dict[str, Any], **rows: int) -> RunSpec:
+    """The run `run_id` once more with a change, named after it. rows: the counts of its `DataRef`, where the change
+    does not leave the rows as they are."""
     settings = spec.settings.changed(**change)
     said = ", ".join(f"{SETTINGS[name].term} {_short(getattr(settings, name))}" for name in change)
     first = spec.name.partition(" (")[0] if spec.retry_of else spec.name
-    return spec.model_copy(update={"settings": settings, "name": f"{first[:60]} ({said})", "retry_of": run_id})
+    data = spec.data.model_copy(update=rows)
+    return spec.model_copy(
+        update={"settings": settings, "name": f"{first[:60]} ({said})", "retry_of": run_id, "data": data}
+    )
 
 
 def _short(value: Any) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from ui.memory_words import MEMORY
+from ui.records import Shorter
 
 
 def size(mib: float) -> str:
@@ -107,6 +108,21 @@ def shorten(text: str, limit: int = 80) -> str:
     """The first `limit` characters on one line, with an ellipsis where something was left out."""
     line = " ".join(text.split())
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
+
+
+def shorter(offer: Shorter) -> str:
+    """What training once more with shorter examples would do to them."""
+    of_all = f"of {count(offer.examples, 'example')}"
+    told = []
+    if offer.cut:
+        told.append(f"{number(offer.cut)} {of_all} {'is' if offer.cut == 1 else 'are'} cut")
+    if offer.divided:
+        told.append(f"{number(offer.divided)} {of_all} become several shorter ones and lose nothing")
+    if offer.left_out:
+        lost = "loses its answer and is" if offer.left_out == 1 else "lose their answer and are"
+        told.append(f"{number(offer.left_out)} {lost} left out")
+    effect = "; ".join(told) or "no example is cut, fewer are read at a time"
+    return f"Try again with at most {number(offer.max_length)} tokens of each example: {effect}."
 
 
 def listed(words: list[str]) -> str:

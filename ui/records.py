@@ -158,6 +158,18 @@ class Compared:
 
 
 @dataclass(frozen=True)
+class Shorter:
+    """What it would mean to train once more with at most max_length tokens of each example. examples: all of the run;
+    cut, left_out, divided: see `backend.shorter.Shortened`."""
+
+    max_length: int
+    examples: int
+    cut: int
+    left_out: int
+    divided: int
+
+
+@dataclass(frozen=True)
 class RunLine:
     """A run in the list."""
 

@@ -6,12 +6,15 @@ A part of `ui.services.Services`, whose other parts it calls.
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from backend import calibrate, catalogue, models, monitor, preflight, prepare
 from backend.data.windows import Lengths
-from backend.errors import ApprenticeError, BadInput, RunProblem
+from backend.errors import ApprenticeError, BadInput, DoesNotFit, OutOfMemory, RunProblem
+from backend.rows_on_disk import sizes, write_rows
+from backend.shorter import shortened
 from backend.specs import RunSpec, TrainSettings
 from backend.training import refusals, rescue
 from jobs.models import Job
@@ -21,6 +24,7 @@ from ui.records import (
     Curve,
     Plan,
     RunLine,
+    Shorter,
 )
 from ui.service_parts import SIMULATED, Parts
 
@@ -128,6 +132,57 @@ class RunServices(Parts):
 
         def write(new: Path) -> None:
             shutil.copytree(folder / "data", new / "data", dirs_exist_ok=True)
+
+        return self.runner.submit("train", again.model_dump(mode="json"), again.name, prepare=write)
+
+    def shorter(self, run_id: str) -> Shorter | None:
+        """What shorter examples would mean for a run for which no memory sufficed.
+
+        None where they can't help: it ended for another reason, it was tried already, nothing to learn would be left.
+        """
+        length = self._shorter_length(run_id)
+        if length is None or (run_id, length) in map(self._shorter_of, self.runner.jobs(kind="train")):
+            return None
+        if (run_id, length) not in self._shorter:
+            with suppress(ApprenticeError):  # damaged rows are told when they are trained
+                rows = shortened(self.runner.folder(run_id), self.spec(run_id).settings.changed(max_length=length))
+                told = Shorter(length, rows.before, rows.cut, rows.left_out, rows.divided)
+                self._shorter[run_id, length] = told if rows.train else None
+        return self._shorter.get((run_id, length))
+
+    def _shorter_length(self, run_id: str) -> int | None:
+        """Tokens: what was measured to fit, else half of the longest; None where the run did not lack memory."""
+        failure = self.runner.job(run_id).failure
+        if failure is None or failure.error not in (OutOfMemory.__name__, DoesNotFit.__name__):
+            return None
+        spec, measured = self.spec(run_id), self.curve(run_id).preflights
+        fits = int(measured[-1].get("max_length", 0)) if measured else 0
+        return fits if 0 < fits < spec.settings.max_length else rescue.half(spec.data.longest)
+
+    def _shorter_of(self, job: Job) -> tuple[str, int]:
+        """The run that this one repeats, and how long its examples are at most."""
+        with suppress(ApprenticeError):
+            spec = self.spec(job.id)
+            return spec.retry_of, spec.settings.max_length
+        return "", 0
+
+    def retry_shorter(self, run_id: str) -> str:
+        """Queues the run again with the shorter examples that `shorter` tells of; gives the new run's id.
+
+        Raises RunProblem when it tells of none, TrainingFailed for damaged rows.
+        """
+        offered, spec, folder = self.shorter(run_id), self.spec(run_id), self.runner.folder(run_id)
+        if offered is None:
+            raise RunProblem(
+                "Shorter examples would not help this run.", "They were tried, or it lacked no memory.", ""
+            )
+        change = {"max_length": offered.max_length}
+        rows = shortened(folder, spec.settings.changed(**change))
+        again = planning.repeated(spec, run_id, change, **sizes(rows.train, rows.validation))
+
+        def write(new: Path) -> None:
+            samples.copy_held_out(folder, new)
+            write_rows(new, rows.train, rows.validation)
 
         return self.runner.submit("train", again.model_dump(mode="json"), again.name, prepare=write)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,13 @@ def write_held_out(run_folder: Path, conversations: Iterable[Sequence[Message]])
     lines = [json.dumps({"messages": messages}, ensure_ascii=False) for messages in list(conversations)[:SHOWN]]
     _path(run_folder).parent.mkdir(parents=True, exist_ok=True)
     _path(run_folder).write_text("\n".join(lines), "utf-8")
+
+
+def copy_held_out(run_folder: Path, to: Path) -> None:
+    """Keeps the same ones with another run."""
+    if _path(run_folder).is_file():
+        _path(to).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(_path(run_folder), _path(to))
 
 
 def read_held_out(run_folder: Path) -> list[HeldOut]:

@@ -14,7 +14,7 @@ from jobs.runner import Runner
 from ui.bringing import Bringing
 from ui.chatting import Chatting
 from ui.comparing import Comparing
-from ui.records import Curve, DataFiles
+from ui.records import Curve, DataFiles, Shorter
 from ui.renting import Renting
 
 SIMULATED = "This machine is only simulated, so nothing can be trained on it."
@@ -36,6 +36,7 @@ class Parts:
         self._files: dict[str, tuple[About, DataFiles]] = {}
         self._curves: dict[str, Curve] = {}
         self._speeds: dict[str, float | None] = {}
+        self._shorter: dict[tuple[str, int], Shorter | None] = {}
         self._probe = hardware.Probe.of(simulated) if simulated else None
         self._compared: Comparing[Recommendation] = Comparing()
         self._lock = threading.Lock()

@@ -93,6 +93,7 @@ class TrainTab:
             self.services.verdict(run_id),
             self.services.queue_position(run_id),
             self.services.has_model(run_id),
+            self.services.shorter(run_id),
         )
         return {
             self.line: train_views.guide(watched),
@@ -155,7 +156,7 @@ def build(services: Any, kept: Kept) -> TrainTab:
             start = primary("Start training", interactive=False, elem_id="start-training")
             why_not = drawn(elem_classes="reason")
     with gr.Column(visible=False) as after:
-        status = drawn()
+        status = pressable()
         with gr.Row(elem_classes="actions"):
             forward = primary("Try your model", visible=False, elem_id="to-try")
             resume = button("Go on training", visible=False, elem_id="resume")
@@ -234,11 +235,11 @@ def build(services: Any, kept: Kept) -> TrainTab:
 
     @handler
     def retry(event: gr.EventData, given: Given) -> Any:
-        """Queues the run again with the one change that the verdict names, and shows it beside this one."""
-        choice = kept.choice(given)
-        if pressed(event)[0] != "retry":
-            return gr.skip()
-        return changed(given, choice.but(run_id=services.retry(choice.run_id)))
+        """Queues the run again with the one change that the verdict names, or with shorter examples, and shows it
+        beside this one."""
+        choice, retries = kept.choice(given), {"retry": services.retry, "shorter": services.retry_shorter}
+        begin_again = retries.get(pressed(event)[0])
+        return changed(given, choice.but(run_id=begin_again(choice.run_id))) if begin_again else gr.skip()
 
     everything = [*kept.outputs, *tab.outputs]
     for setting, part in inputs.items():
@@ -248,6 +249,7 @@ def build(services: Any, kept: Kept) -> TrainTab:
     start.click(begin, kept.inputs(name), everything, **LISTEN)
     stop.click(end, kept.inputs(), tab.outputs, **LISTEN)
     resume.click(go_on, kept.inputs(), tab.outputs, **LISTEN)
+    status.click(retry, kept.inputs(), everything, **LISTEN)
     health.click(retry, kept.inputs(), everything, **LISTEN)
     again.click(another, kept.inputs(), everything, **LISTEN)
     return tab

@@ -12,7 +12,7 @@ from jobs.models import Job, Progress
 from ui import cards, curve, messages, present
 from ui.help_text import SETTINGS
 from ui.memory_words import PARTS
-from ui.records import Curve, Plan
+from ui.records import Curve, Plan, Shorter
 
 PLAN = "What is about to happen"
 GOALS = {
@@ -29,13 +29,15 @@ METHODS = {
 
 @dataclass(frozen=True)
 class Watched:
-    """A run as it is watched. queue: how many runs go before it. has_model: whether there is something to try."""
+    """A run as it is watched. queue: how many runs go before it. has_model: whether there is something to try.
+    shorter: what shorter examples would mean, where they might help."""
 
     job: Job
     curve: Curve
     verdict: Verdict | None
     queue: int
     has_model: bool
+    shorter: Shorter | None = None
 
     @property
     def state(self) -> str:
@@ -165,6 +167,10 @@ def status(watched: Watched) -> str:
     failure = ""
     if job.failure:
         failure = messages.alert("bad", job.failure.what, job.failure.why, job.failure.next)
+    if watched.shorter:
+        words = cards.text(present.shorter(watched.shorter))
+        again = cards.button("Try again with shorter examples", "shorter", kind="firm")
+        failure += f'<div class="after-alert">{words}{again}</div>'
     if watched.state == "queued":
         lead = f"{present.count(watched.queue, 'run is', 'runs are')} before it." if watched.queue else "It is next."
         return cards.card(job.name, badges=badge, lead=lead)
@@ -239,8 +245,11 @@ TONES = {"good": "good", "watch": "warn", "bad": "bad"}
 
 
 def health(watched: Watched) -> str:
-    """The health light with one sentence, and the one change to try."""
+    """The health light with one sentence, and the one change to try; nothing of a run that ended before its first
+    step."""
     verdict = watched.verdict
+    if not watched.can_stop and not watched.curve.steps:
+        return ""
     if verdict is None:
         return messages.alert("calm", "Too early to say", "The curve needs a few more steps.")
     drawn = messages.alert(TONES[verdict.light], verdict.title, verdict.what, verdict.next)

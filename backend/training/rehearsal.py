@@ -20,9 +20,9 @@ from typing import Any
 
 import psutil
 
-from backend.encoded import IGNORED
 from backend.errors import ApprenticeError, NotEnough
 from backend.rows_on_disk import TokenRow, read_rows, sides
+from backend.shorter import cut
 from backend.specs import RunSpec, TrainSettings
 from backend.training import preference, proof
 from backend.training.answers import NEW_TOKENS, answers
@@ -121,17 +121,6 @@ def chosen(lengths: Sequence[int], settings: TrainSettings) -> list[list[int]]:
 
 def _fullest_pack(rows: Sequence[int], lengths: Sequence[int], limit: int) -> int:
     return max(sum(lengths[row] for row in part) for part in packs(rows, lengths, limit))
-
-
-def cut(rows: Sequence[TokenRow], length: int) -> list[TokenRow]:
-    """`rows`, at most `length` tokens of each; those that then have nothing to learn are left out."""
-
-    def shorter(row: TokenRow) -> TokenRow:
-        labels = row.labels[:length]
-        rejected = row.rejected and shorter(row.rejected)
-        return TokenRow(row.input_ids[:length], labels, int((labels != IGNORED).sum()), rejected, row.reference)
-
-    return [row for row in map(shorter, rows) if all(side.learned for side in sides([row]))]
 
 
 def rehearse(folder: Path, spec: RunSpec, began: float, limit_mib: float | None) -> dict[str, Any]:

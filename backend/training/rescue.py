@@ -5,6 +5,11 @@ effective batch) or how much of each is read: shorter examples change what is le
 
     half the examples at a time -> one at a time, less kept in between (gradient checkpointing) -> 4 bit (QLoRA)
 
+The guide ends it with offloading: keeping what the optimizer remembers in the computer's memory instead of the
+card's. That is no step here, since by then it gains next to nothing: of an adapter those are 8 bytes a trained number
+(39 MB for rank 16 on all layers of SmolLM2-135M), and on a processor or a Mac both memories are one. Only where all
+weights are trained is it much, and that is chosen before a run begins.
+
 used.json in the run's folder holds the settings as used, once they differ from those in spec.json.
 """
 
@@ -20,13 +25,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from backend.errors import BadSetting, NotEnough, OutOfMemory
+from backend.errors import BadSetting, DoesNotFit, NotEnough, OutOfMemory
 from backend.saving import replace_text
 from backend.specs import RunSpec, TrainSettings, settings_from
 
 log = logging.getLogger(__name__)
 
 NAME = "used.json"
+SHORTEST = 256  # tokens, below which shorter examples are not offered
 _OUT_OF_MEMORY = (
     "out of memory",
     "not enough memory",
@@ -74,7 +80,7 @@ def keep(run_folder: Path, used: TrainSettings) -> None:
 def step_down(run_folder: Path, planned: TrainSettings, longest: int) -> Step:
     """Takes the next step down the ladder and keeps it. longest: tokens of the longest example.
 
-    Raises NotEnough when there is none left, OSError.
+    Raises DoesNotFit when there is none left, OSError.
     """
     used = settings_used(run_folder, planned)
     step = next_step(planned, used, can_quantise=can_quantise())
@@ -135,14 +141,20 @@ def out_of_memory() -> OutOfMemory:
     )
 
 
-def no_step_left(longest: int) -> NotEnough:
-    """The end of the ladder: what is left is for the person to decide."""
-    return NotEnough(
+def no_step_left(longest: int) -> DoesNotFit:
+    """The end of the ladder. longest: tokens of the longest example."""
+    length = half(longest)
+    shorter = f", or with shorter examples: max_length {length} halves the longest one, the rest is not learned"
+    return DoesNotFit(
         "There is not enough memory for this run.",
         "It was tried with one example at a time, with less kept in between and, where it is possible, in 4 bit.",
-        f"Close other programs and resume it. Or train anew with a smaller model, or with shorter examples: "
-        f"max_length {max(16, longest // 2)} halves the longest one, and what is beyond is then not learned.",
+        f"Close other programs and resume it. Or train anew with a smaller model{shorter if length else ''}.",
     )
+
+
+def half(longest: int) -> int | None:
+    """The length (tokens) to offer for examples of which the longest has `longest`; None where it is too short."""
+    return longest // 2 if longest // 2 >= SHORTEST else None
 
 
 def can_quantise() -> bool:

@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 
 from backend import preflight, training
-from backend.errors import BadSetting, NotEnough
+from backend.errors import BadSetting, DoesNotFit, NotEnough
 from backend.preflight import ladder
 from backend.settings import Workspace
+from backend.shorter import cut
 from backend.specs import RunSpec, TrainSettings
 from backend.training import checkpoints, rescue
 from backend.training.batches import epoch_batches, packs
-from backend.training.rehearsal import chosen, cut, rehearse
+from backend.training.rehearsal import chosen, rehearse
 from tests.backend.tiny_run import FakeWork, make_pairs_run, make_run
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # peft and trl use names that transformers renames
@@ -161,17 +162,19 @@ def test_what_does_not_fit_is_made_to_fit_and_told(work: MeasuredWork, monkeypat
 def test_shorter_examples_are_offered_and_not_taken(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = rehearsals(monkeypatch, SHORT, SHORT, SHORT, SHORT, FITS)
     work.spec["data"]["longest"] = 512
-    with pytest.raises(NotEnough) as refused:
+    with pytest.raises(DoesNotFit) as refused:
         preflight.settle(work, RunSpec.model_validate(work.spec))
     assert (asked[-1].method, asked[-1].max_length) == ("qlora", 256)
+    assert work.told("preflight")[-1]["max_length"] == 256
     assert "256 tokens" in refused.value.next
     assert rescue.settings_used(work.folder, settings_of(work)) == settings_of(work)
 
 
 def test_when_nothing_fits_that_is_said(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
     rehearsals(monkeypatch, *[SHORT] * 20)
-    with pytest.raises(NotEnough, match="does not fit"):
+    with pytest.raises(NotEnough, match="does not fit") as refused:
         preflight.settle(work, RunSpec.model_validate(work.spec))
+    assert not isinstance(refused.value, DoesNotFit)  # shorter examples were tried too
 
 
 def test_a_measuring_that_breaks_does_not_keep_the_run_from_training(
@@ -238,7 +241,7 @@ def test_each_rung_of_the_ladder_learns_from_as_many_examples() -> None:
     settings = TrainSettings(per_device_train_batch_size=6, gradient_accumulation_steps=2)
     rungs = [s for s, _ in ladder(settings, longest=1024)]
     assert {s.effective_batch for s in rungs} == {12}
-    assert rungs[-1].max_length == preflight.SHORTEST
+    assert rungs[-1].max_length == rescue.SHORTEST
 
 
 PACKED = {"packing": True}

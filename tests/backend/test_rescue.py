@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from backend import training
-from backend.errors import NotEnough, OutOfMemory
+from backend.errors import DoesNotFit, OutOfMemory
 from backend.specs import TrainSettings
 from backend.training import answers, learner, model, practice, rescue, result
 from tests.backend.tiny_run import FakeWork, make_run
@@ -151,11 +151,12 @@ def test_saving_that_runs_out_of_memory_is_tried_again_without_another_step(
 def test_a_ladder_without_another_step_asks_the_person(tiny_model: Path, tmp_path: Path) -> None:
     work = small(tmp_path, tiny_model, method="qlora", gradient_checkpointing=True, per_device_train_batch_size=1)
     work.attempt, work.short_of_memory = 2, True
-    with pytest.raises(NotEnough) as caught:
+    with pytest.raises(DoesNotFit) as caught:
         training.run(work)
-    assert not isinstance(caught.value, OutOfMemory)
-    assert "max_length 16" in caught.value.next
+    assert not isinstance(caught.value, OutOfMemory)  # else it would be tried again
+    assert "max_length" not in caught.value.next  # its examples are short
     assert not work.told("step")
+    assert "max_length 450" in rescue.no_step_left(900).next
 
 
 def test_the_ladder_keeps_the_effective_batch_and_ends_after_three_steps() -> None:

@@ -45,7 +45,10 @@ def test_after_three_lighter_attempts_a_person_is_asked_and_may_try_again(runner
     job = finish(runner, job_id)
     assert (job.state, job.attempt) == (State.FAILED, 1 + LIGHTER_ATTEMPTS)
     assert job.failure == Failure(
-        what="The noop job ran out of memory.", why="It was asked to at step 3.", next="Resume it."
+        what="The noop job ran out of memory.",
+        why="It was asked to at step 3.",
+        next="Resume it.",
+        error="OutOfMemory",
     )
     assert notes(runner, job_id) == LIGHTER_ATTEMPTS
     runner.resume(job_id)

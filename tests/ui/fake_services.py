@@ -320,6 +320,12 @@ class FakeServices:
         self.runner.known["run-new"] = job("run-new", State.QUEUED, name="Orders (learning rate 0.0001)")
         return "run-new"
 
+    def shorter(self, run_id: str) -> None:
+        return None
+
+    def retry_shorter(self, run_id: str) -> str:
+        raise RunProblem("Shorter examples would not help this run.")
+
     def repeats(self, run_id: str) -> str:
         return "run-a" if run_id == "run-new" else ""
 
