@@ -45,7 +45,7 @@ def test_pairs_are_told_apart_through_the_command_line(workspace_with_model: Wor
     command += [
         "--set",
         "trainer=dpo",
-        "max_steps=6",
+        "max_steps=10",
         "learning_rate=2e-4",
         "--workspace",
         str(workspace_with_model.root),
