@@ -1,7 +1,7 @@
 """A run as one Python file with its data, that trains the same thing anywhere without this project.
 
     NAME-script/   train.py              the settings at its top, its packages in its header (PEP 723)
-                   data/*.jsonl          each row's text, its tokens, and which of them are learned
+                   data/*.jsonl          each row's text, its tokens, and which of them are learned (DPO: twice)
                    tokenizer/            goes with what was learned
 
 The file is static/script/train.py with the settings of the run. It is proved by its first steps: run here, they must
@@ -16,12 +16,12 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
-from itertools import pairwise
+from dataclasses import replace
+from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import Any
 
 from backend.encoded import IGNORED
-from backend.errors import BadSetting
 from backend.export_order import Order
 from backend.model_folder import TOKENISER_FILES
 from backend.models import is_local, read_run
@@ -38,6 +38,7 @@ PACKAGES = ("torch", "transformers", "peft", "accelerate", "safetensors")  # who
 PROVED_STEPS = 3
 SAME = {"fp32": 1e-4, "bf16": 2e-2, "fp16": 2e-2}  # relative difference of two losses that is rounding
 _SECONDS = 1800  # for the proof
+_FIGURES = {"loss": "loss", "grad_norm": "size of the gradients"}
 
 _SETTINGS = re.compile(r"(?<=^# settings\n).*?(?=^# end of settings$)", re.DOTALL | re.MULTILINE)
 
@@ -45,14 +46,8 @@ _SETTINGS = re.compile(r"(?<=^# settings\n).*?(?=^# end of settings$)", re.DOTAL
 def write(order: Order) -> Path:
     """Writes the folder of the script into `order.out` and gives it.
 
-    Raises BadSetting for a run that learned from pairs, TrainingFailed for damaged rows.
+    Raises TrainingFailed for damaged rows.
     """
-    if order.run.settings.trainer == "dpo":
-        raise BadSetting(
-            "This run can't be taken away as a script.",
-            "It learned the difference between good and bad answers, and the script learns from answers only.",
-            "Take the adapter, the merged model or a GGUF file.",
-        )
     train, validation = read_rows(order.run_folder)
     validation = spread(validation, TESTED_ROWS)
     tokeniser = Tokeniser.load(order.run.model.path)
@@ -77,6 +72,8 @@ def settings(run: RunSpec, rows: int, validation_rows: int, precision: str, pad_
     return {
         "MODEL": "" if is_local(run.model.id) else run.model.id,
         "REVISION": run.model.revision,
+        "TRAINER": chosen.trainer,
+        "BETA": chosen.beta,
         "METHOD": chosen.method,
         "PRECISION": precision,
         "LORA_RANK": chosen.lora_rank,
@@ -104,6 +101,8 @@ def settings(run: RunSpec, rows: int, validation_rows: int, precision: str, pad_
 _SAID = {
     "MODEL": "its name on the Hugging Face hub; --model takes a folder",
     "REVISION": "its commit there; empty where it is not known, then the newest is taken",
+    "TRAINER": "sft learns the answers; dpo the difference between a better and a worse one",
+    "BETA": "of dpo: how strongly the model is held to the one it came from",
     "METHOD": "lora, qlora (4 bit) or full",
     "PRECISION": "of the arithmetic: fp32, bf16 (cards since 2020, newer processors) or fp16 (older cards)",
     "PATIENCE": "tests without a better one before it ends early; 0: never",
@@ -134,7 +133,11 @@ def requirements(names: Iterable[str]) -> Iterator[str]:
 
 
 def readable(row: TokenRow, tokeniser: Tokeniser) -> dict[str, Any]:
-    """A row as the script reads it: text (for people), input_ids, learn (spans of input_ids, end excluded)."""
+    """A row as the script reads it: text (for people), input_ids, learn (spans of input_ids, end excluded); of a pair
+    `better` and `worse`, each with these."""
+    if row.rejected is not None:
+        better = replace(row, rejected=None)
+        return {"better": readable(better, tokeniser), "worse": readable(row.rejected, tokeniser)}
     ids = row.input_ids.tolist()
     learned = [False, *(row.labels != IGNORED).tolist(), False]
     edges = [at for at, (before, now) in enumerate(pairwise(learned)) if before != now]
@@ -160,12 +163,14 @@ def precision(order: Order) -> str:
 
 
 def prove(order: Order, folder: Path) -> dict[str, Any]:
-    """Runs the script's first steps and compares their losses with the run's: {ok, sentence, first_difference}.
+    """Runs the script's first steps and compares their losses with the run's (of DPO, where every run begins at the
+    loss ln 2, the size of their gradients): {ok, sentence, first_difference}.
 
     ok is None where the run has made no step on this computer, or went over to 4 bit after its first ones, or the
     script could not be run here.
     """
-    wanted = losses(order.run_folder / "events.jsonl")
+    figure = "grad_norm" if order.run.settings.trainer == "dpo" else "loss"
+    wanted = told(order.run_folder / "events.jsonl", figure)
     if not wanted:
         return {"ok": None, "sentence": "This run made no step here, so the script was not compared with it."}
     count, out = min(PROVED_STEPS, len(wanted)), order.work / "tried"
@@ -185,7 +190,7 @@ def prove(order: Order, folder: Path) -> dict[str, Any]:
     if done.returncode:
         return {"ok": False, "sentence": "The script did not run; its output is in script.log of this export."}
     lines = [json.loads(line) for line in (out / "losses.jsonl").read_text("utf-8").split("\n") if line]
-    made = {line["step"]: line["loss"] for line in lines if "loss" in line}
+    made = {line["step"]: line[figure] for line in lines if figure in line}
     tolerance = SAME[precision(order)]
     differing = [
         step
@@ -193,23 +198,23 @@ def prove(order: Order, folder: Path) -> dict[str, Any]:
         if not abs(made[step] - wanted[step]) <= tolerance * max(1.0, abs(wanted[step]))
     ]
     said = ", ".join(f"{made[step]:.4f} and {wanted[step]:.4f}" for step in range(1, count + 1))
-    same = "the same loss" if not differing else "another loss"
-    sentence = f"Its first {count} steps, made here, give {same} as the run (script and run: {said})."
+    same = f"another {_FIGURES[figure]} than" if differing else f"the same {_FIGURES[figure]} as"
+    sentence = f"Its first {count} steps, made here, give {same} the run (script and run: {said})."
     if differing and read_run(order.run_folder).settings.method != order.run.settings.method:
         return {"ok": None, "sentence": f"{sentence} The run went over to 4 bit on the way, for lack of memory."}
     return {"ok": not differing, "sentence": sentence, "first_difference": differing[0] if differing else None}
 
 
-def losses(events: Path) -> dict[int, float]:
-    """The loss of each step as a run told it last."""
+def told(events: Path, figure: str) -> dict[int, float]:
+    """The figure of each of a run's first steps as the run told it last, as long as it is a number."""
     if not events.is_file():
         return {}
-    told = {}
+    found: dict[int, Any] = {}
     for line in events.read_bytes().split(b"\n"):
         try:
             event = json.loads(line)
         except ValueError:
             continue  # torn, or empty
-        if event.get("kind") == "step" and event["data"]["loss"] is not None:
-            told[int(event["data"]["step"])] = float(event["data"]["loss"])
-    return told
+        if event.get("kind") == "step":
+            found[int(event["data"]["step"])] = event["data"][figure]
+    return dict(takewhile(lambda step: step[1] is not None, sorted(found.items())))

@@ -8,7 +8,8 @@
     python train.py                      where those packages are installed
     python train.py --model FOLDER       from a copy of the model on this computer
 
-Each example has its text to read, the tokens of it (input_ids), and which of them are learned (learn: from, to).
+Each example has its text to read, the tokens of it (input_ids), and which of them are learned (learn: from, to). For
+DPO it is there twice, ending in the better and in the worse answer: the difference between them is learned.
 What was learned lies in the folder out, with the loss of every step in losses.jsonl.
 """
 
@@ -17,11 +18,14 @@ import json
 import random
 import shutil
 from contextlib import nullcontext
+from itertools import islice
 from pathlib import Path
 
 # settings
 MODEL = ""
 REVISION = ""
+TRAINER = "sft"
+BETA = 0.1
 METHOD = "lora"
 PRECISION = "fp32"
 LORA_RANK = 8
@@ -63,16 +67,23 @@ def arguments():
 
 
 def read(path):
-    """The examples: input_ids, and labels that are -100 where a token is only read."""
-    rows = []
-    for line in path.read_text("utf-8").split("\n") if path.is_file() else ():
-        if line:
-            row = json.loads(line)
-            labels = [-100] * len(row["input_ids"])
-            for start, end in row["learn"]:
-                labels[start:end] = row["input_ids"][start:end]
-            rows.append({"input_ids": row["input_ids"], "labels": labels})
-    return rows
+    """The examples, each a list of its sides: one, or for DPO the better and the worse one."""
+    lines = path.read_text("utf-8").split("\n") if path.is_file() else ()
+    rows = [json.loads(line) for line in lines if line]
+    return [[side(row["better"]), side(row["worse"])] if TRAINER == "dpo" else [side(row)] for row in rows]
+
+
+def side(row):
+    """The tokens of an example (input_ids), and labels that are -100 where a token is only read."""
+    labels = [-100] * len(row["input_ids"])
+    for start, end in row["learn"]:
+        labels[start:end] = row["input_ids"][start:end]
+    return {"input_ids": row["input_ids"], "labels": labels}
+
+
+def longest(row):
+    """The tokens of an example, or of its longer side."""
+    return max(len(side["input_ids"]) for side in row)
 
 
 def epoch_batches(lengths, batch, seed, epoch):
@@ -91,7 +102,7 @@ def epoch_batches(lengths, batch, seed, epoch):
 
 def steps(rows):
     """The rows of each step, epoch after epoch, until TOTAL_STEPS."""
-    lengths = [len(row["input_ids"]) for row in rows]
+    lengths = [longest(row) for row in rows]
     done, epoch = 0, 0
     while done < TOTAL_STEPS:
         for numbers in epoch_batches(lengths, EFFECTIVE_BATCH, SEED, epoch)[: TOTAL_STEPS - done]:
@@ -102,7 +113,7 @@ def steps(rows):
 
 def parts(rows):
     """A step's rows in parts that fit into memory together, the longest first."""
-    ordered = sorted(rows, key=lambda row: -len(row["input_ids"]))
+    ordered = sorted(rows, key=lambda row: -longest(row))
     return [ordered[i : i + MICRO_BATCH] for i in range(0, len(ordered), MICRO_BATCH)]
 
 
@@ -150,17 +161,17 @@ def build(name, device, dtype):
     return model if METHOD == "qlora" else model.to(device)
 
 
-def summed_loss(model, rows, device):
-    """The sum of the losses of the learned tokens in `rows`, padded on the right to the longest."""
+def token_losses(model, sides, device):
+    """The loss of each learned token in `sides`, padded on the right to the longest, and the number of its side."""
     import torch
 
-    shape = (len(rows), max(len(row["input_ids"]) for row in rows))
+    shape = (len(sides), longest(sides))
     ids, labels = torch.full(shape, PAD_ID), torch.full(shape, -100)
     mask = torch.zeros(shape, dtype=torch.long)
-    for index, row in enumerate(rows):
-        length = len(row["input_ids"])
-        ids[index, :length] = torch.tensor(row["input_ids"])
-        labels[index, : length - 1] = torch.tensor(row["labels"][1:])  # each position predicts the next token
+    for index, side in enumerate(sides):
+        length = len(side["input_ids"])
+        ids[index, :length] = torch.tensor(side["input_ids"])
+        labels[index, : length - 1] = torch.tensor(side["labels"][1:])  # each position predicts the next token
         mask[index, :length] = 1
     learned = (labels != -100).to(device)
     # Only learned positions reach the output layer, which would else take most of the time and memory.
@@ -169,12 +180,35 @@ def summed_loss(model, rows, device):
         logits = model(input_ids=ids.to(device), attention_mask=mask.to(device), use_cache=False).logits[0]
     finally:
         hook.remove()
-    return torch.nn.functional.cross_entropy(logits.float(), labels.to(device)[learned], reduction="sum")
+    losses = torch.nn.functional.cross_entropy(logits.float(), labels.to(device)[learned], reduction="none")
+    return losses, learned.nonzero()[:, 0]
 
 
-def tokens(rows):
-    """How many tokens of `rows` are learned."""
-    return max(1, sum(label != -100 for row in rows for label in row["labels"]))
+def summed_loss(model, rows, device):
+    """The sum of the losses of the learned tokens in `rows`. For DPO of the pairs (arXiv:2305.18290, equation 7): by
+    how much more the better answer has become likelier since the beginning than the worse one."""
+    import torch
+
+    if TRAINER == "sft":
+        return token_losses(model, [row[0] for row in rows], device)[0].sum()
+    beginning = torch.tensor([[side["beginning"] for side in row] for row in rows], device=device).T
+    better, worse = likelihoods(model, rows, device) - beginning
+    return -torch.nn.functional.logsigmoid(BETA * (better - worse)).sum()
+
+
+def likelihoods(model, pairs, device):
+    """The log-probabilities of the better answers of `pairs`, and of the worse ones."""
+    import torch
+
+    losses, owners = token_losses(model, [row[0] for row in pairs] + [row[1] for row in pairs], device)
+    return torch.zeros(2 * len(pairs), device=device).index_add(0, owners, -losses).view(2, -1)
+
+
+def count(rows):
+    """What the loss is the mean of: how many tokens of `rows` are learned; for DPO how many pairs there are."""
+    if TRAINER == "dpo":
+        return len(rows)
+    return max(1, sum(label != -100 for row in rows for label in row[0]["labels"]))
 
 
 def main():
@@ -212,29 +246,38 @@ def main():
     def test():
         model.eval()
         with torch.no_grad(), autocast():
-            return sum(summed_loss(model, part, device).item() for part in parts(validation)) / tokens(validation)
+            return sum(summed_loss(model, part, device).item() for part in parts(validation)) / count(validation)
 
     def save():
         model.save_pretrained(options.out)
         for file in options.tokenizer:
             shutil.copyfile(file, options.out / file.name)
 
+    def weigh(pairs):
+        """Notes how likely the untrained model holds both answers of each pair."""
+        model.eval()
+        with torch.no_grad(), autocast():
+            for part in parts(pairs):
+                for row, known in zip(part, likelihoods(model, part, device).T.tolist(), strict=True):
+                    row[0]["beginning"], row[1]["beginning"] = known
+
+    planned = list(islice(steps(train), options.steps))
+    if TRAINER == "dpo":
+        weigh([*{id(row): row for rows in planned for row in rows}.values(), *validation])
     if validation:
         tell(step=0, validation_loss=test())
     best, stale = float("inf"), 0
-    for step, rows in enumerate(steps(train), start=1):
-        if step > options.steps:
-            break
+    for step, rows in enumerate(planned, start=1):
         model.train()
-        learned, loss = tokens(rows), 0.0
+        counted, loss = count(rows), 0.0
         for part in parts(rows):
             with autocast():
-                share = summed_loss(model, part, device) / learned
+                share = summed_loss(model, part, device) / counted
             scaler.scale(share).backward()
             loss += share.item()
         scaler.unscale_(optimizer)
         norm = torch.nn.utils.clip_grad_norm_(learning.values(), MAX_GRAD_NORM).item()
-        tell(step=step, loss=loss, gradient_norm=norm, learning_rate=schedule.get_last_lr()[0])
+        tell(step=step, loss=loss, grad_norm=norm, learning_rate=schedule.get_last_lr()[0])
         scaler.step(optimizer)
         scaler.update()
         schedule.step()

@@ -14,7 +14,11 @@ from typing import Any
 import pytest
 
 from backend import export, manifest, script
-from backend.errors import BadSetting, ExportFailed
+from backend.data.load import load
+from backend.encoded import Encoded
+from backend.errors import ExportFailed
+from backend.export_order import Order
+from backend.pairs import encode_pairs
 from backend.settings import SAMPLES, Workspace
 from backend.specs import TrainSettings
 from backend.template import Tokeniser
@@ -25,6 +29,7 @@ from jobs.files import to_json
 from tests.backend.tiny_run import FakeWork, make_pairs_run, make_run, run_of
 
 SCRIPT = script.TEMPLATE
+PAIRS = Path(__file__).parents[1] / "data" / "pairs.jsonl"
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # peft uses names that transformers renames
 
@@ -85,6 +90,24 @@ def test_the_script_gives_the_runs_loss_curve_to_its_end(workspace: Workspace, t
 
 
 @pytest.mark.slow
+def test_the_embedded_models_script_on_pairs_is_proved_in_bf16(workspace: Workspace, embedded_model: Path) -> None:
+    rows = load(PAIRS).rows[:20]
+    pairs = [row for row in encode_pairs(Tokeniser.load(embedded_model), rows) if isinstance(row, Encoded)]
+    work = run_of(
+        workspace.runs / "toy", embedded_model, pairs, [], trainer="dpo", max_steps=4, precision="bf16",
+        learning_rate=5e-5, warmup_ratio=0.0, lora_dropout=0.0, per_device_train_batch_size=4,
+    )  # fmt: skip
+    train(work)
+    told(work)
+    result, folder = exported(workspace)
+    assert result["same"]["ok"] is True
+    assert "the same size of the gradients" in result["same"]["sentence"]
+    other = (folder / "train.py").read_text().replace("\nBETA = 0.1", "\nBETA = 0.15")
+    (folder / "train.py").write_text(other)
+    assert script.prove(Order.of(Context(workspace)), folder)["ok"] is False
+
+
+@pytest.mark.slow
 def test_the_embedded_models_script_is_proved_by_its_first_steps(workspace: Workspace, embedded_model: Path) -> None:
     tokeniser = Tokeniser.load(embedded_model)
     lines = (SAMPLES / "orders.jsonl").read_text("utf-8").splitlines()[:20]
@@ -97,26 +120,37 @@ def test_the_embedded_models_script_is_proved_by_its_first_steps(workspace: Work
     assert "give the same loss" in result["same"]["sentence"]
 
 
-@pytest.mark.parametrize(("shift", "used", "ok"), [(0.0, "lora", True), (0.2, "lora", False), (0.2, "qlora", None)])
+@pytest.mark.parametrize(
+    ("shift", "used", "ok"),
+    [
+        ({}, "lora", True),
+        ({"loss": 0.2}, "lora", False),
+        ({"loss": 0.2}, "qlora", None),
+        ({"loss": 0.2}, "dpo", True),
+        ({"grad_norm": 0.2}, "dpo", False),
+    ],
+)
 def test_a_script_that_trains_something_else_is_not_offered(
-    workspace: Workspace, tiny_model: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, shift: float, used: str,
-    ok: bool | None,
+    workspace: Workspace, tiny_model: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, shift: dict[str, float],
+    used: str, ok: bool | None,
 ) -> None:  # fmt: skip
-    """A stand-in for the script tells the losses."""
-    work = make_run(workspace.runs / "toy", tiny_model)
-    rescue.keep(work.folder, TrainSettings(**work.spec["settings"]).changed(method=used))
-    work.events = [("step", {"step": step, "loss": 2.0}) for step in (1, 2, 3)]
+    """A stand-in for the script tells the figures, those of the second step shifted."""
+    work = (make_pairs_run if used == "dpo" else make_run)(workspace.runs / "toy", tiny_model)
+    if used == "qlora":
+        rescue.keep(work.folder, TrainSettings(**work.spec["settings"]).changed(method=used))
+    work.events = [("step", {"step": step, "loss": 2.0, "grad_norm": 2.0}) for step in (1, 2, 3)]
     told(work)
+    lines = [dict(data) for _, data in work.events]
+    lines[1] |= {figure: 2.0 + by for figure, by in shift.items()}
     stand_in = tmp_path / "train.py"
     stand_in.write_text(
-        "import json, pathlib, sys\n# settings\n# end of settings\nout = pathlib.Path(sys.argv[-1])\nout.mkdir()\n"
-        f"lines = [json.dumps({{'step': i, 'loss': 2.0 + {shift} * (i == 2)}}) for i in (1, 2, 3)]\n"
-        "(out / 'losses.jsonl').write_text('\\n'.join(lines))\n"
+        "import pathlib, sys\n# settings\n# end of settings\nout = pathlib.Path(sys.argv[-1])\nout.mkdir()\n"
+        f"(out / 'losses.jsonl').write_text({chr(10).join(map(json.dumps, lines))!r})\n"
     )
     monkeypatch.setattr(script, "TEMPLATE", stand_in)
     if ok is not False:
         result, folder = exported(workspace)
-        assert f'METHOD = "{used}"' in (folder / "train.py").read_text()
+        assert ("METHOD" if used != "dpo" else "TRAINER") + f' = "{used}"' in (folder / "train.py").read_text()
         assert result["proofs"][0]["ok"] is ok
         assert "first 3 steps" in result["proofs"][0]["sentence"]
     else:
@@ -126,10 +160,32 @@ def test_a_script_that_trains_something_else_is_not_offered(
         assert not (workspace.exports / "export").exists()
 
 
-def test_a_run_on_pairs_is_refused(workspace: Workspace, tiny_model: Path) -> None:
-    told(make_pairs_run(workspace.runs / "toy", tiny_model))
-    with pytest.raises(BadSetting, match="script"):
-        export.run(Context(workspace))
+@pytest.mark.parametrize(
+    "settings",
+    [
+        pytest.param({"per_device_train_batch_size": 2, "gradient_accumulation_steps": 3}, id="lora"),
+        pytest.param({"method": "full", "learning_rate": 1e-3}, id="full", marks=pytest.mark.slow),
+    ],
+)
+def test_on_pairs_too_the_script_gives_the_runs_loss_curve_to_its_end(
+    workspace: Workspace, tiny_model: Path, settings: dict[str, Any]
+) -> None:
+    work = make_pairs_run(
+        workspace.runs / "toy", tiny_model, beta=0.3, lora_dropout=0.0, num_train_epochs=2, early_stopping=False,
+        **settings,
+    )  # fmt: skip
+    (work.folder / "spec.json").write_text(json.dumps(work.spec), "utf-8")
+    _, folder = exported(workspace)
+    train(work)
+    command = [sys.executable, str(folder / "train.py"), "--model", str(tiny_model)]
+    subprocess.run(command, check=True, capture_output=True, cwd=folder, env={**os.environ, "PYTHONPATH": ""})
+    made = losses_in(folder / "out")
+    assert made["loss"] == pytest.approx(work.losses(), abs=1e-4)
+    assert made["loss"][1] == pytest.approx(0.6931, abs=1e-4)  # ln 2: both answers as likely as at the beginning
+    assert made["validation_loss"] == pytest.approx({e["step"]: e["loss"] for e in work.told("eval")}, abs=1e-4)
+    pair = json.loads((folder / "data" / "train.jsonl").read_text().splitlines()[0])
+    assert pair["better"]["text"].partition("<|assistant|>")[0] == pair["worse"]["text"].partition("<|assistant|>")[0]
+    assert pair["better"]["text"] != pair["worse"]["text"]
 
 
 def test_its_settings_packages_and_rows_can_be_read(workspace: Workspace, tiny_model: Path) -> None:
