@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from backend import embedded
-from backend.specs import RunSpec, TrainSettings
+from backend.specs import RunSpec, TrainSettings, decimal
 
 _USE_ADAPTER = """\
     from peft import PeftModel
@@ -63,7 +63,7 @@ def card(run: RunSpec, form: str, name: str) -> str:
 | Examples | {data.train_rows} learned from, {data.validation_rows} held back |
 | Learned from | {_goal(settings)} |
 | Method | {_method(settings)} |
-| Learning rate | {settings.learning_rate:g}, {settings.lr_scheduler_type} |
+| Learning rate | {decimal(settings.learning_rate)}, {settings.lr_scheduler_type} |
 | Practice rounds (epochs) | {settings.num_train_epochs:g} |
 | Seed | {settings.seed} |
 

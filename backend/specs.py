@@ -158,6 +158,11 @@ def allowed(name: str) -> str:
     return f"{'a whole number' if field.annotation is int else 'a number'} {low} to {ends['le']:,}"
 
 
+def decimal(value: float) -> str:
+    """A small number without an exponent, such as a learning rate: 5e-05 -> "0.00005"."""
+    return f"{value:.12f}".rstrip("0").rstrip(".")
+
+
 class ModelRef(Record):
     """A base model: catalogue id, the folder with its safetensors and tokenizer, and where it came from."""
 

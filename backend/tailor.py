@@ -13,7 +13,7 @@ from backend.catalogue import Entry, Task
 from backend.estimate import Estimate, Rates, estimate, plan_from
 from backend.estimate.memory import card
 from backend.hardware import gib
-from backend.specs import Hardware, Method, Precision, Record, Trainer, TrainSettings
+from backend.specs import Hardware, Method, Precision, Record, Trainer, TrainSettings, decimal
 
 SMALL_MODEL = 500_000_000  # parameters; below it adapters on all linear layers and a higher rate
 MANY_ROWS = 1000
@@ -135,7 +135,9 @@ def _base(entry: Entry, hardware: Hardware, data: Data, why: dict[str, str]) -> 
         rate, why["learning_rate"] = 2e-4, "2e-4 is the usual start for adapters."
     if data.trainer == "dpo":
         rate = _COMPARING_SMALL if small else _COMPARING
-        why["learning_rate"] = f"{rate:g}: to tell good from bad takes far smaller steps than to learn answers."
+        why["learning_rate"] = (
+            f"{decimal(rate)}: telling good from bad takes far smaller steps than learning answers."
+        )
         why["beta"] = "0.1 is the usual hold on the model that it began as."
     return TrainSettings(
         trainer=data.trainer,

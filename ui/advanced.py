@@ -9,6 +9,7 @@ from pydantic.fields import FieldInfo
 
 from backend.errors import BadSetting
 from backend.specs import ALL_LINEAR, ATTENTION, TrainSettings, settings_from
+from ui import present
 from ui.help_text import GOAL, GROUPS, SETTINGS
 
 NEEDED = "needed"  # layers with names of their own (Phi), as the recommendation names them
@@ -105,6 +106,6 @@ def changed(settings: dict[str, Any], name: str, value: Any, recommended: TrainS
     try:
         checked = getattr(settings_from({**recommended.model_dump(), **others, name: value}), name)
     except BadSetting as error:
-        shown = f"{value:g}" if isinstance(value, float) else str(value)[:60]
+        shown = present.setting(value)[:60]
         raise BadSetting(f"{SETTINGS[name].label} can't be {shown}.", error.why, error.next) from error
     return others if checked == getattr(recommended, name) else {**others, name: as_input(name, checked)}

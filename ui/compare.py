@@ -59,15 +59,7 @@ def outcomes(a: Compared, b: Compared) -> Iterator[tuple[str, str, str]]:
 
 def _differing(name: str, of_a: Any, of_b: Any) -> Iterator[tuple[str, str, str]]:
     if of_a != of_b:
-        yield name, _said(of_a), _said(of_b)
-
-
-def _said(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, tuple):
-        return ", ".join(map(str, value))
-    return f"{value:g}" if isinstance(value, float) else str(value)
+        yield name, present.setting(of_a), present.setting(of_b)
 
 
 def _losses(a: Compared, b: Compared) -> tuple[str, list[curve.Point], list[curve.Point]]:

@@ -106,16 +106,12 @@ def repeated(spec: RunSpec, run_id: str, change: dict[str, Any], **rows: int) ->
     """The run `run_id` once more with a change, named after it. rows: the counts of its `DataRef`, where the change
     does not leave the rows as they are."""
     settings = spec.settings.changed(**change)
-    said = ", ".join(f"{SETTINGS[name].term} {_short(getattr(settings, name))}" for name in change)
+    said = ", ".join(f"{SETTINGS[name].term} {present.setting(getattr(settings, name))}" for name in change)
     first = spec.name.partition(" (")[0] if spec.retry_of else spec.name
     data = spec.data.model_copy(update=rows)
     return spec.model_copy(
         update={"settings": settings, "name": f"{first[:60]} ({said})", "retry_of": run_id, "data": data}
     )
-
-
-def _short(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def parts(brought: Brought, settings: TrainSettings) -> Split:

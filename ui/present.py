@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
+from backend.specs import decimal
 from ui.memory_words import MEMORY
 from ui.records import Shorter
 
@@ -56,9 +58,21 @@ def number(value: float) -> str:
     return f"{value:,.0f}"
 
 
-def decimal(value: float) -> str:
-    """A small number without an exponent: 5e-05 -> "0.00005"."""
-    return f"{value:.12f}".rstrip("0").rstrip(".")
+def share(part: float, whole: float) -> str:
+    """How much of `whole` a part is: 0.4 of 1 -> "40 %"; below 10 % with a digit more, and "under 0.1 %"."""
+    percent = 100 * part / whole
+    if 0 < percent < 0.1:
+        return "under 0.1 %"
+    return f"{percent:.0f} %" if percent >= 9.95 or not percent else f"{percent:.1f} %"
+
+
+def setting(value: Any) -> str:
+    """A setting's value as people read it: 5e-05 -> "0.00005", True -> "yes"."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))
+    return decimal(value) if isinstance(value, float) else str(value)
 
 
 def memory_parts(parts: Mapping[str, float]) -> list[tuple[str, float]]:

@@ -30,13 +30,15 @@ METHODS = {
 @dataclass(frozen=True)
 class Watched:
     """A run as it is watched. queue: how many runs go before it. has_model: whether there is something to try.
-    shorter: what shorter examples would mean, where they might help."""
+    rate: the learning rate that is set, which the run warms up to and cools down from. shorter: what shorter examples
+    would mean, where they might help."""
 
     job: Job
     curve: Curve
     verdict: Verdict | None
     queue: int
     has_model: bool
+    rate: float = 0.0
     shorter: Shorter | None = None
 
     @property
@@ -216,8 +218,9 @@ def numbers(watched: Watched) -> list[tuple[str, str]]:
         shown.append((present.size(last["memory_mib"]), "memory, measured"))
     if last.get("reward_accuracy") is not None:
         shown.append((f"{last['reward_accuracy']:.0%}", "of these pairs told apart (reward accuracy)"))
-    if last.get("learning_rate") is not None:
-        shown.append((f"{last['learning_rate']:.1e}", "size of its corrections (learning rate)"))
+    if last.get("learning_rate") is not None and watched.rate:
+        of_full = f"of the full size of its corrections, {present.decimal(watched.rate)} (learning rate)"
+        shown.append((present.share(last["learning_rate"], watched.rate), of_full))
     if last.get("grad_norm") is not None:
         shown.append((f"{last['grad_norm']:.2f}", "how hard they pull (gradient norm)"))
     return shown
@@ -256,7 +259,7 @@ def health(watched: Watched) -> str:
     if not verdict.retry:
         return drawn
     (name, value), *_ = verdict.retry.items()
-    words = f"Try again with {SETTINGS[name].term} {value:g}"
+    words = f"Try again with {SETTINGS[name].term} {present.setting(value)}"
     return drawn + f'<div class="after-alert">{cards.button(words, "retry", kind="firm")}</div>'
 
 

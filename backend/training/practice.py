@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from backend.errors import TrainingFailed
 from backend.rows_on_disk import TokenRow, sides
-from backend.specs import RunSpec
+from backend.specs import RunSpec, decimal
 from backend.template import Tokeniser
 from backend.training import checkpoints, snapshot
 from backend.training.answers import answers, worth_the_time
@@ -213,6 +213,6 @@ def _no_number(step: int, spec: RunSpec) -> TrainingFailed:
     rate = spec.settings.learning_rate
     return TrainingFailed(
         f"The training broke down at step {step}: its numbers ran out of bounds.",
-        f"The learning rate of {rate:g} is probably too high for this data.",
-        f"Train again with half the learning rate ({rate / 2:g}).",
+        f"The learning rate of {decimal(rate)} is probably too high for this data.",
+        f"Train again with half the learning rate ({decimal(rate / 2)}).",
     )

@@ -457,7 +457,10 @@ def _curve(steps: int) -> Curve:
     prompt = [{"role": "user", "content": ASKED}]
     answers = {10: APOLOGY, 40: ORDER.replace("refund", "return"), 60: ORDER}
     return Curve(
-        steps=[{"step": i, "loss": fall[i] + 0.1 + noise.gauss(0, 0.035), **speed} for i in range(1, steps + 1)],
+        steps=[
+            {"step": i, "loss": fall[i] + 0.1 + noise.gauss(0, 0.035), "learning_rate": 2e-4 * (1 - i / 81), **speed}
+            for i in range(1, steps + 1)
+        ],
         evals=[{"step": i, "loss": fall[i] + 0.16} for i in range(0, steps + 1, 9)],
         samples=[{"step": i, "prompt": prompt, "answer": said, "expected": ORDER} for i, said in answers.items()],
         position=steps,

@@ -158,6 +158,13 @@ def test_ticks_follow_what_was_done() -> None:
     assert "Done: Start, Data." in layout.rail_marks(services, CHOICES["a run going"])
 
 
+def test_the_learning_rate_is_told_as_a_share_of_the_one_that_is_set() -> None:
+    tab = tabs(FakeServices())["train"]
+    drawn = tab.show(CHOICES["a run going"])[tab.status]
+    assert "of the full size of its corrections, 0.0002 (learning rate)" in drawn
+    assert "e-0" not in drawn
+
+
 def test_a_run_that_is_gone_is_said_in_plain_words() -> None:
     with pytest.raises(RunProblem, match="no longer here"):
         tabs(FakeServices())["train"].show(Choice(run_id="gone"))

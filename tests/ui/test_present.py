@@ -80,3 +80,17 @@ def test_memory_parts_are_gathered_and_none_is_lost() -> None:
 @pytest.mark.parametrize(("value", "text"), [(5e-05, "0.00005"), (0.0005, "0.0005"), (1e-3, "0.001"), (1.0, "1")])
 def test_small_numbers_are_written_out(value: float, text: str) -> None:
     assert present.decimal(value) == text
+
+
+@pytest.mark.parametrize(
+    ("part", "said"), [(0, "0 %"), (2.3e-7, "under 0.1 %"), (5e-6, "1.0 %"), (4.99e-5, "10 %"), (5e-4, "100 %")]
+)
+def test_a_share_of_the_learning_rate_is_in_per_cent(part: float, said: str) -> None:
+    assert present.share(part, 5e-4) == said
+
+
+@pytest.mark.parametrize(
+    ("value", "said"), [(2.5e-05, "0.000025"), (2e-4 * 1.5, "0.0003"), (True, "yes"), (("a", "b"), "a, b"), (3, "3")]
+)
+def test_a_setting_is_written_as_people_read_it(value: object, said: str) -> None:
+    assert present.setting(value) == said
