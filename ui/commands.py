@@ -63,6 +63,12 @@ def check(options: argparse.Namespace, workspace: Workspace) -> Answer:
 def fix(options: argparse.Namespace, workspace: Workspace) -> Answer:
     accepted = [kind.strip() for kind in options.accept.split(",")] if options.accept else USUAL
     fixed = brought_for(options.file, workspace, accepted=dict.fromkeys(accepted, "all")).fixed
+    if not fixed.dataset.rows:
+        raise BadInput(
+            "No example is left, so nothing was written.",
+            f"None of {options.file.name} can be used as it is: {present.count(fixed.dropped, 'row')} left out.",
+            "See what is wrong with: check FILE",
+        )
     log = write(fixed, options.output)
     document = {"changed": fixed.changed, "dropped": fixed.dropped, "rows": len(fixed.dataset.rows), "log": str(log)}
     return Answer(document, f"{fixed.changed} rows changed, {fixed.dropped} left out. What was done: {log}")

@@ -68,7 +68,11 @@ class Preview:
 
         @handler
         def go(given: Given) -> Updates:
-            return gone_to(given, int(given[self.row] or 1))
+            choice, row = kept.choice(given), int(given[self.row] or 0)
+            total = self.services.data(choice).report.rows
+            if 1 <= row <= total:
+                return {self.hits: "", **gone_to(given, row)}
+            return {self.row: choice.row, self.hits: data_views.no_such_example(row, total)}
 
         def finding(way: int) -> Any:
             @handler
@@ -83,7 +87,7 @@ class Preview:
         outputs = [*kept.outputs, *self.outputs]
         for trigger, way in ((self.back.click, -1), (self.on.click, 1)):
             trigger(turning(way), kept.inputs(), outputs, **LISTEN)
-        self.row.submit(go, kept.inputs(self.row), outputs, **LISTEN)
+        self.row.submit(go, kept.inputs(self.row), [*outputs, self.hits], **LISTEN)
         searches = ((self.search_back.click, -1), (self.search_on.click, 1), (self.search.submit, 1))
         for trigger, way in searches:
             trigger(finding(way), kept.inputs(self.search), [*outputs, self.hits], **LISTEN)

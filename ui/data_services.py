@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Hashable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -119,6 +120,13 @@ class DataServices(Parts):
         """The same, or None when it takes longer than a moment; `reading` then says how far it is."""
         found = self._for_run(choice, bringing.SOON)
         return planning.data_state(found) if found else None
+
+    def data_ready(self, choice: Choice) -> bool:
+        """Whether the chosen examples can be trained on, as far as it is known by now."""
+        with suppress(ApprenticeError):  # which Data tells
+            found = self._for_run(choice, 0.0) if choice.data_id else None
+            return found is not None and not found.blocked
+        return False
 
     def accept(self, data_id: str, kind: str, rows: Literal["all"] | list[int]) -> None:
         self.shelf.accept(data_id, kind, rows)

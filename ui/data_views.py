@@ -131,6 +131,12 @@ def token_count(pieces: Sequence[Piece], note: str = "") -> str:
     return cards.text(f"{present.number(learned)} of {present.count(whole, 'token')} are learned. {note}", "small")
 
 
+def no_such_example(row: int, total: int) -> str:
+    """Why the preview stays where it is."""
+    said = f"There is no example {present.number(row)}: the file has {present.number(total)}."
+    return f'<p class="small" role="status">{escape(said)}</p>'
+
+
 def hits(found: Hits, text: str) -> str:
     """What a search came to."""
     if not text.strip():

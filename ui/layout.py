@@ -191,7 +191,10 @@ def _to(name: str) -> tuple[Any, str]:
 def _reached(services: Any, choice: Choice) -> list[str]:
     """The steps that are behind this person."""
     state = services.run_state(choice.run_id)
-    steps = {"start": bool(choice.task or choice.data_id or state), "data": bool(choice.data_id or state)}
+    steps = {
+        "start": bool(choice.task or choice.data_id or state),
+        "data": bool(state) or services.data_ready(choice),
+    }
     if state in ("completed", "stopped") and services.has_model(choice.run_id):
         tried, taken = services.was_asked(choice.run_id), services.was_exported(choice.run_id)
         steps |= {"train": True, "try": tried, "share": taken}

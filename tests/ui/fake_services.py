@@ -204,6 +204,9 @@ class FakeServices:
     def cancel_reading(self, choice: Choice) -> None:
         pass
 
+    def data_ready(self, choice: Choice) -> bool:
+        return bool(choice.data_id)
+
     def data_soon(self, choice: Choice) -> DataState | None:
         return self.data(choice)
 

@@ -70,6 +70,16 @@ def test_fix_then_check_is_clean(app: Shell, tmp_path: Path) -> None:
     assert not [p for p in after["problems"] if p["severity"] == "error"]
 
 
+def test_a_file_of_which_no_row_is_left_is_not_written(app: Shell, tmp_path: Path) -> None:
+    file = written(tmp_path / "d.jsonl", chat("a question left alone", None), "{broken")
+    clean = tmp_path / "clean.jsonl"
+    told = app("fix", file, "-o", str(clean))
+    assert app.code == 1
+    assert told["what"] == "No example is left, so nothing was written."
+    assert "2 rows left out" in told["why"]
+    assert list(tmp_path.glob("clean*")) == []
+
+
 def test_a_test_file_of_ones_own_is_checked_used_and_kept_apart(app: Shell, tmp_path: Path) -> None:
     rows = [chat(f"what about the thing called {i} over there?", f"answer to {i}, in some words") for i in range(20)]
     test = [chat(f"another one, {i} it was, of mine?", f"quite another answer, {i}") for i in range(5)]

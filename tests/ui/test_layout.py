@@ -165,6 +165,23 @@ def test_the_learning_rate_is_told_as_a_share_of_the_one_that_is_set() -> None:
     assert "e-0" not in drawn
 
 
+@pytest.mark.parametrize(("typed", "stays"), [(12, False), (0, True), (241, True)])
+def test_a_number_that_no_example_has_leaves_the_preview_as_it_is(typed: int, stays: bool) -> None:
+    page = in_loop(lambda: layout._draw(FakeServices())[1])
+    preview = page.tabs["data"].preview
+    go = next(one for one in page.rail.parent.fns.values() if (preview.row._id, "submit") in one.targets)
+    given = {part: getattr(part, "value", None) for part in page.kept.inputs()}
+    given |= {page.kept.part("data_id"): ["data-1"], page.kept.part("row"): [3], preview.row: typed}
+    answer = go.fn(given)
+    if stays:
+        assert answer[preview.row] == 3
+        assert set(answer) == {preview.row, preview.hits}
+        assert f"There is no example {typed}: the file has 240." in answer[preview.hits]
+    else:
+        assert answer[page.kept.part("row")] == [12]
+        assert answer[preview.hits] == ""
+
+
 def test_a_run_that_is_gone_is_said_in_plain_words() -> None:
     with pytest.raises(RunProblem, match="no longer here"):
         tabs(FakeServices())["train"].show(Choice(run_id="gone"))

@@ -55,6 +55,7 @@ def test_a_faulty_file_is_mended_and_unmended(services: Services, tmp_path: Path
     file.write_text("".join(good % (f"question {i}", f"answer number {i}") for i in range(12)) + good % ("why?", ""))
     choice = Choice(data_id=services.add_data(file, file.name))
     before = shown(services, "data", choice)
+    assert 'data-done="start"' in rail_marks(services, choice)
     assert "must be mended" in before["problems"]
     assert "Row 13 (line 13)" in before["reason"]
     assert before["forward"]["interactive"] is False
@@ -62,6 +63,7 @@ def test_a_faulty_file_is_mended_and_unmended(services: Services, tmp_path: Path
     after = shown(services, "data", choice)
     assert after["reason"] == ""
     assert "1 example of the file left out" in after["summary"]
+    assert 'data-done="start data"' in rail_marks(services, choice)
     services.undo(choice.data_id, "empty_answer")
     assert shown(services, "data", choice)["reason"] == before["reason"]
 
