@@ -1,12 +1,12 @@
 """The models that can be taught: what is known of each, from catalogue.json, a folder or the Hugging Face cache.
 
-Architecture numbers come from the models' own config.json (as litgpt/config.py and transformers' conversion scripts
-repeat them); a test counts the parameters again. Download sizes are two bytes a parameter and the tokenizer.
+Architecture numbers come from the models' own config.json (as litgpt/config.py, transformers' conversion scripts and
+other public projects repeat them); a test counts the parameters again. Download sizes are two bytes a parameter and
+the tokenizer.
 """
 
 from __future__ import annotations
 
-import json
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -112,7 +112,7 @@ def from_folder(folder: Path, model_id: str = "") -> Entry:
     shape = architecture.read(folder / "config.json")
     named = model_id or f"local/{models.plain(folder.name)}"
     shape = shape.model_copy(update={"name": f"{shape.name} {named.partition('/')[2]}".strip()})
-    fused = _has_fused_layers(folder)
+    some, every = _TARGETS.get(model_folder.kind(folder), (ATTENTION, ALL_LINEAR))
     return Entry(
         id=named,
         name=folder.name if not model_id else model_id.partition("/")[2],
@@ -123,8 +123,8 @@ def from_folder(folder: Path, model_id: str = "") -> Entry:
         commercial_use=False,
         context_length=max(512, model_folder.context_length(folder)),
         chat_template=(folder / "chat_template.jinja").is_file() or "chat_template" in _text(folder),
-        lora_targets=_FUSED[:2] if fused else ATTENTION,
-        all_linear_targets=_FUSED if fused else ALL_LINEAR,
+        lora_targets=some,
+        all_linear_targets=every,
         download_mib=model_folder.weight_bytes(folder) // _MIB,
     )
 
@@ -141,6 +141,12 @@ def here(workspace: Workspace) -> dict[str, Path | None]:
 
 
 _FUSED = ("qkv_proj", "o_proj", "gate_up_proj", "down_proj")
+_MIXING = ("q_proj", "k_proj", "v_proj", "in_proj", "out_proj")  # LFM2: attention and short convolutions
+# By kind of model: its attention's layers, and all linear ones of a block.
+_TARGETS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "phi3": (_FUSED[:2], _FUSED),
+    "lfm2": (_MIXING, (*_MIXING, "w1", "w2", "w3")),
+}
 
 
 def _has_embedded() -> bool:
@@ -149,14 +155,6 @@ def _has_embedded() -> bool:
     except MissingPart:
         return False
     return True
-
-
-def _has_fused_layers(folder: Path) -> bool:
-    try:
-        kind = json.loads((folder / "config.json").read_text("utf-8")).get("model_type", "")
-    except (OSError, ValueError):
-        return False
-    return str(kind).startswith("phi3")
 
 
 def _text(folder: Path) -> str:

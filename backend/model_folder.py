@@ -77,6 +77,11 @@ def weight_bytes(folder: Path) -> int:
     return sum(file.stat().st_size for file in folder.glob("*.safetensors"))
 
 
+def kind(folder: Path) -> str:
+    """What transformers calls the model's kind, such as "llama"; "" where the config does not say."""
+    return str(_json(folder / "config.json").get("model_type") or "")
+
+
 def context_length(folder: Path) -> int:
     """Tokens that the model can attend to; 2048 where its config does not say."""
     return int(_json(folder / "config.json").get("max_position_embeddings") or 2048)

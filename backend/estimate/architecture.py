@@ -16,8 +16,9 @@ from backend.specs import Record
 class Architecture(Record):
     """A decoder-only transformer with rotary positions and RMSNorm.
 
-    num_params counts tied embeddings once; 0 where it is not known. The last four fields default to what the name
-    says of the family (Gemma's wide norms and capped logits, Qwen3's norms of queries and keys).
+    num_params counts tied embeddings once; 0 where it is not known. attention_layers: the blocks that attend, where
+    the others are gated short convolutions over conv_kernel tokens (LFM2); None: all. The last four fields default to
+    what the name says of the family (Gemma's wide norms and capped logits, Qwen3's norms of queries and keys).
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -32,6 +33,8 @@ class Architecture(Record):
     intermediate_size: int
     vocab_size: int
     tie_word_embeddings: bool
+    attention_layers: tuple[int, ...] | None = None
+    conv_kernel: int = 3
     gated_mlp: bool | None = None
     qk_norm: bool | None = None
     norms_per_layer: int | None = None
@@ -43,8 +46,8 @@ class Architecture(Record):
 
     @property
     def has_qk_norm(self) -> bool:
-        """Whether queries and keys are normalised, as in Qwen3, Gemma 3 and OLMo 2."""
-        named = re.search(r"qwen-?3|olmo-?2", self.name.lower()) is not None or self._gemma in ("3", "4")
+        """Whether queries and keys are normalised, as in Qwen3, Gemma 3, OLMo 2 and LFM2."""
+        named = re.search(r"qwen-?3|olmo-?2|lfm-?2", self.name.lower()) is not None or self._gemma in ("3", "4")
         return named if self.qk_norm is None else self.qk_norm
 
     @property
@@ -64,26 +67,36 @@ class Architecture(Record):
         return found.group(1) if found else ""
 
     @property
-    def matrices(self) -> dict[str, tuple[int, int]]:
-        """The linear layers of one block: name to (outputs, inputs)."""
+    def attending(self) -> int:
+        """How many blocks attend."""
+        return sum(self.attends(index) for index in range(self.num_layers))
+
+    def attends(self, index: int) -> bool:
+        """Whether block `index` attends, or is a gated short convolution."""
+        return self.attention_layers is None or index in self.attention_layers
+
+    def matrices(self, index: int) -> dict[str, tuple[int, int]]:
+        """The linear layers of block `index`: name to (outputs, inputs)."""
+        hidden, between = self.hidden_size, self.intermediate_size
         wide, narrow = self.num_attention_heads * self.head_dim, self.num_kv_heads * self.head_dim
-        shapes = {
-            "q_proj": (wide, self.hidden_size),
-            "k_proj": (narrow, self.hidden_size),
-            "v_proj": (narrow, self.hidden_size),
-            "o_proj": (self.hidden_size, wide),
-            "gate_proj": (self.intermediate_size, self.hidden_size),
-            "up_proj": (self.intermediate_size, self.hidden_size),
-            "down_proj": (self.hidden_size, self.intermediate_size),
-        }
-        if self.gated_mlp is False:
-            del shapes["gate_proj"]
-        return shapes
+        if self.attends(index):
+            shapes = {
+                "q_proj": (wide, hidden),
+                "k_proj": (narrow, hidden),
+                "v_proj": (narrow, hidden),
+                "o_proj": (hidden, wide),
+            }
+        else:
+            shapes = {"conv_in": (3 * hidden, hidden), "conv_out": (hidden, hidden)}
+        if self.gated_mlp is not False:
+            shapes["gate_proj"] = (between, hidden)
+        return {**shapes, "up_proj": (between, hidden), "down_proj": (hidden, between)}
 
     @property
     def linear_params(self) -> int:
         """Parameters of all linear layers in all blocks: what 4-bit loading packs."""
-        return self.num_layers * sum(outputs * inputs for outputs, inputs in self.matrices.values())
+        shapes = [shape for index in range(self.num_layers) for shape in self.matrices(index).values()]
+        return sum(outputs * inputs for outputs, inputs in shapes)
 
     @property
     def embedding_params(self) -> int:
@@ -92,11 +105,12 @@ class Architecture(Record):
 
     @property
     def counted_params(self) -> int:
-        """Parameters by the formula: linear layers, embeddings, norms (biases left out)."""
+        """Parameters by the formula: linear layers, embeddings, norms, convolutions (biases left out)."""
         norms = (self.layer_norms * self.num_layers + 1) * self.hidden_size
         if self.has_qk_norm:
-            norms += 2 * self.num_layers * self.head_dim
-        return self.linear_params + self.embedding_params + norms
+            norms += 2 * self.attending * self.head_dim
+        convolutions = (self.num_layers - self.attending) * self.hidden_size * self.conv_kernel
+        return self.linear_params + self.embedding_params + norms + convolutions
 
     @property
     def bias_params(self) -> int:
@@ -142,11 +156,14 @@ def from_values(values: dict[str, Any], source: str) -> Architecture:
 
 
 def _from_config(config: dict[str, Any]) -> dict[str, Any]:
+    _must_be_understood(config)
     heads = config.get("num_attention_heads")
     head_dim = config.get("head_dim")
     if not head_dim and isinstance(heads, int) and heads and isinstance(config.get("hidden_size"), int):
         head_dim = config["hidden_size"] // heads
     kind = str(config.get("model_type", ""))
+    if kind == "lfm2":
+        config = {**config, **_lfm2(config)}
     return {
         "name": str(config.get("_name_or_path") or kind),
         "hidden_size": config.get("hidden_size"),
@@ -157,7 +174,38 @@ def _from_config(config: dict[str, Any]) -> dict[str, Any]:
         "intermediate_size": config.get("intermediate_size"),
         "vocab_size": config.get("vocab_size"),
         "tie_word_embeddings": config.get("tie_word_embeddings", kind.startswith("gemma")),
-        "qk_norm": kind.startswith(("qwen3", "gemma3", "gemma4", "olmo2")),
+        "attention_layers": config.get("attention_layers"),
+        "conv_kernel": config.get("conv_L_cache", 3),
+        "qk_norm": kind.startswith(("qwen3", "gemma3", "gemma4", "olmo2", "lfm2")),
         "norms_per_layer": 4 if kind.startswith(("gemma2", "gemma3", "gemma4")) else 2,
         "capped_logits": bool(config.get("final_logit_softcapping")),
+    }
+
+
+def _must_be_understood(config: dict[str, Any]) -> None:
+    """Raises BadInput for a model with layers whose memory is not modelled."""
+    known = {"attention", "full_attention", "sliding_attention", "conv" if config.get("model_type") == "lfm2" else ""}
+    strange = sorted({str(kind) for kind in config.get("layer_types") or []} - known)
+    strange += ["experts"] if config.get("num_local_experts") or config.get("num_experts") else []
+    if strange:
+        raise BadInput(
+            "This model is of a kind that can't be taught here yet.",
+            f"What it needs is not known: parts of it are {', '.join(strange).replace('_', ' ')}.",
+            "Choose a model whose layers all attend, such as one of the catalogue.",
+        )
+
+
+def _lfm2(config: dict[str, Any]) -> dict[str, Any]:
+    """What transformers' configuration_lfm2.py and modeling_lfm2.py make of an LFM2 config."""
+    kinds = config.get("layer_types") or []
+    attending = [index for index, kind in enumerate(kinds) if kind == "full_attention"]
+    width = config.get("block_ff_dim", config.get("intermediate_size"))
+    if isinstance(width, int) and config.get("block_auto_adjust_ff_dim", True):
+        step = config.get("block_multiple_of", 256)
+        width = int(config.get("block_ffn_dim_multiplier", 1.0) * int(2 * width / 3))
+        width = step * -(-width // step)
+    return {
+        "attention_layers": attending if kinds else config.get("full_attn_idxs"),
+        "intermediate_size": width,
+        "tie_word_embeddings": config.get("tie_embedding", config.get("tie_word_embeddings", True)),
     }

@@ -17,6 +17,7 @@ from backend.estimate.operations import (
     activate,
     add,
     cast,
+    convolve,
     copy,
     lengthened,
     linear,
@@ -77,7 +78,10 @@ class Decoder:
         sandwich = self.shape.layer_norms == 4
         residual = hidden
         hidden = norm(tape, hidden, layer.norm, wide)
-        hidden, _scores = self._attention(layer, hidden)
+        if layer.convolution is not None:
+            hidden = self._convolution(layer, hidden, layer.convolution)
+        else:
+            hidden, _scores = self._attention(layer, hidden)
         if sandwich:
             hidden = norm(tape, hidden, layer.norm, wide)
         hidden = add(tape, residual, hidden)
@@ -107,6 +111,10 @@ class Decoder:
             out = attention.fused(tape, q, k, v, groups, flash)
         out = self._project(layer, "o_proj", out)
         return out, scores
+
+    def _convolution(self, layer: Layer, x: Tensor, weight: Weight) -> Tensor:
+        mixed = copy(self.tape, convolve(self.tape, self._project(layer, "conv_in", x), weight))
+        return self._project(layer, "conv_out", mixed)
 
     def _mlp(self, layer: Layer, x: Tensor) -> Tensor:
         tape = self.tape

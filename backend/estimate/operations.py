@@ -204,6 +204,36 @@ def multiply(tape: Tape, a: Tensor, b: Tensor) -> Tensor:
     return tape.record(tape.new(a.count, a.width), [a, b], saved, backward)
 
 
+def convolve(tape: Tape, x: Tensor, weight: Weight) -> Tensor:
+    """LFM2's gated short convolution (modeling_lfm2.py): of x = (B, C, h) side by side it makes C * conv(B * h).
+
+    The parts are views of x. The product is kept for the convolution, and the convolved for the gate. The gradient of
+    x is put together from those of its parts.
+    """
+    count, width = x.count // 3, x.width
+    product = tape.new(count, width)
+    convolved = tape.new(count, width)
+    out = tape.new(count, width)
+    if x.node is None:
+        return out
+    saved = [tape.save(tensor) for tensor in (x, product, convolved)]
+    learns = weight.learns
+
+    def backward(g: Tensor, _: list[Tensor]) -> list[Tensor | None]:
+        of_gate, of_convolved = tape.new(count, g.width), tape.new(count, g.width)
+        of_product = tape.new(count, g.width)
+        of_weight = tape.new(weight.count, weight.width) if learns else None
+        del of_convolved
+        of_factors = [tape.new(count, g.width) for _ in range(2)]
+        del of_product
+        whole = tape.new(x_count, g.width)
+        del of_gate, of_factors
+        return [whole, of_weight]
+
+    x_count = x.count
+    return tape.record(out, [x, weight.tensor], saved, backward)
+
+
 def norm(tape: Tape, x: Tensor, weight: Weight, wide: bool = False) -> Tensor:
     """RMSNorm as transformers writes it: in fp32, back to the width of x, times the weight (`wide`: before that)."""
     normal = _normalise(tape, cast(tape, x, FLOAT))

@@ -12,7 +12,21 @@ Attention = Literal["eager", "sdpa", "flash_attention_2"]
 Optimizer = Literal["adamw", "adamw_8bit"]
 
 
-_JOINED = {"qkv_proj": ("q_proj", "k_proj", "v_proj"), "gate_up_proj": ("gate_proj", "up_proj")}
+# What families call the layers that the estimate knows: joined into one (Phi), or by other names (LFM2).
+_LAYERS = {
+    "qkv_proj": ("q_proj", "k_proj", "v_proj"),
+    "gate_up_proj": ("gate_proj", "up_proj"),
+    "in_proj": ("conv_in",),
+    "out_proj": ("o_proj", "conv_out"),
+    "w1": ("gate_proj",),
+    "w2": ("down_proj",),
+    "w3": ("up_proj",),
+}
+
+
+def adapted(targets: tuple[str, ...]) -> frozenset[str]:
+    """The layers, as the estimate names them, that get an adapter when `targets` are named."""
+    return frozenset(layer for name in targets for layer in _LAYERS.get(name, (name,)))
 
 
 class Plan(Record):
@@ -41,8 +55,8 @@ class Plan(Record):
 
     @property
     def adapted(self) -> frozenset[str]:
-        """The layers that get an adapter, those that some families join (Phi) taken apart."""
-        return frozenset(part for name in self.targets for part in _JOINED.get(name, (name,)))
+        """The layers that get an adapter."""
+        return adapted(self.targets)
 
     @property
     def tokens(self) -> int:

@@ -120,7 +120,7 @@ def _flops(architecture: Architecture, plan: Plan) -> tuple[float, float]:
     learned = 1.0 if plan.full_logits else plan.learned_share
     head = 4.0 * architecture.vocab_size * architecture.hidden_size * tokens * learned
     width = architecture.num_attention_heads * architecture.head_dim
-    scores = 4.0 * (passes + 1) * architecture.num_layers * width * plan.max_tokens * tokens
+    scores = 4.0 * (passes + 1) * architecture.attending * width * plan.max_tokens * tokens
     if plan.precision == "fp32":
         return 0.0, linear + head + scores
     if plan.method == "qlora" and plan.fp32_norms:

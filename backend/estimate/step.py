@@ -42,10 +42,17 @@ class Peak:
 def written(architecture: Architecture, plan: Plan) -> int:
     """Bytes of all tensors that one step makes: a measure of its memory traffic.
 
-    Every layer makes the same, so it is taken from steps of two and of three layers.
+    Every layer of a kind makes the same, so it is taken from steps of two layers and of one more of each kind.
     """
-    two, three = (_written(architecture.model_copy(update={"num_layers": layers}), plan) for layers in (2, 3))
-    return two + (three - two) * (architecture.num_layers - 2)
+
+    def of(attending: int, others: int) -> int:
+        layers = {"num_layers": attending + others, "attention_layers": tuple(range(attending))}
+        return _written(architecture.model_copy(update=layers), plan)
+
+    two, attending = of(2, 0), architecture.attending
+    others = architecture.num_layers - attending
+    more = (of(2, 1) - two) * others if others else 0
+    return two + (of(3, 0) - two) * (attending - 2) + more
 
 
 def _written(architecture: Architecture, plan: Plan) -> int:

@@ -28,6 +28,7 @@ class Layer:
 
     norm: Weight
     weights: dict[str, Weight] = field(default_factory=dict)
+    convolution: Weight | None = None
     adapters: dict[str, tuple[Weight, Weight]] = field(default_factory=dict)
     magnitudes: dict[str, Weight] = field(default_factory=dict)
 
@@ -48,7 +49,7 @@ class Weights:
         self._packed: list[Tensor] = []
         arriving = self._arriving()
         self.embedding = self._whole(shape.vocab_size, shape.hidden_size, next(arriving))
-        self.layers = [self._layer(arriving) for _ in range(shape.num_layers)]
+        self.layers = [self._layer(arriving, index) for index in range(shape.num_layers)]
         self.final_norm = self._whole(1, shape.hidden_size, next(arriving))
         self.head = self.embedding
         if not shape.tie_word_embeddings:
@@ -63,11 +64,13 @@ class Weights:
     def _arriving(self) -> Iterator[Tensor]:
         """The weights as they come from disk, in 16 bits (32 at fp32)."""
         shape = self.shape
-        matrices = [outputs * inputs for outputs, inputs in shape.matrices.values()]
         embedding = shape.vocab_size * shape.hidden_size
         counts = [embedding]
-        for _ in range(shape.num_layers):
-            counts += [*matrices, *[shape.hidden_size] * shape.layer_norms]
+        for index in range(shape.num_layers):
+            counts += [outputs * inputs for outputs, inputs in shape.matrices(index).values()]
+            counts += [shape.hidden_size] * shape.layer_norms
+            if not shape.attends(index):
+                counts.append(shape.hidden_size * shape.conv_kernel)
             if shape.bias_params:
                 counts.append(shape.bias_params // shape.num_layers)
         counts += [shape.hidden_size] if shape.tie_word_embeddings else [shape.hidden_size, embedding]
@@ -84,9 +87,9 @@ class Weights:
         self._held.append(tensor)
         return Weight(outputs, inputs, width or self.rest, tensor=tensor)
 
-    def _layer(self, arriving: Iterator[Tensor]) -> Layer:
+    def _layer(self, arriving: Iterator[Tensor], index: int) -> Layer:
         shape, weights = self.shape, {}
-        for name, (outputs, inputs) in shape.matrices.items():
+        for name, (outputs, inputs) in shape.matrices(index).items():
             tensor = next(arriving)
             if self.plan.method == "qlora":
                 self._pack(outputs * inputs)
@@ -95,9 +98,12 @@ class Weights:
                 weights[name] = self._whole(outputs, inputs, tensor, self.kept)
             del tensor
         norms = [self._whole(1, shape.hidden_size, next(arriving)) for _ in range(shape.layer_norms)]
+        convolution = None
+        if not shape.attends(index):
+            convolution = self._whole(shape.hidden_size, shape.conv_kernel, next(arriving), self.kept)
         if shape.bias_params:
             self._held.append(next(arriving))
-        return Layer(norms[0], weights)
+        return Layer(norms[0], weights, convolution)
 
     def _pack(self, count: int) -> None:
         new, scales = self.tape.new, count // _NF4_BLOCK

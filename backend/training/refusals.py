@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Protocol
 
 from backend import manifest, model_folder
-from backend.errors import BadInput, NotEnough, TrainingFailed
+from backend.errors import BadInput, BadSetting, NotEnough, TrainingFailed
 from backend.estimate import Architecture
+from backend.estimate.plan import adapted
 from backend.prepare import PreparedRun
 from backend.specs import RunSpec, TrainSettings
 from backend.template import Tokeniser
@@ -22,6 +23,11 @@ _HELD = checkpoints.KEPT + 2  # checkpoints there may be at once: those kept, th
 _RESULT = 8  # bytes of a trained number in the result and in the one being written, in float32
 _ROOM = 64 * _MIB  # for events, log, tokenizer and data
 
+# Kinds of models of which tests/backend/test_packing.py shows that packed rows do not see each other.
+PACKED_APART = frozenset(
+    ("gemma", "gemma2", "gemma3_text", "granite", "llama", "mistral", "olmo2", "phi3", "qwen2", "qwen3", "smollm3")
+)
+
 
 class Learned(Protocol):
     """A row, before it is written or as read back."""
@@ -33,8 +39,9 @@ class Learned(Protocol):
 def before_start(run: PreparedRun, folder: Path, shape: Architecture) -> None:
     """Whether the run can be queued; `folder`: on the disk that it will lie on. shape: of its model.
 
-    Raises BadInput, TrainingFailed, NotEnough.
+    Raises BadInput, BadSetting, TrainingFailed, NotEnough.
     """
+    must_keep_apart(run.spec.model.path, run.spec.settings)
     must_be_learnable(run.train, run.spec.data.longest, model_folder.context_length(run.spec.model.path))
     schedule(len(run.train), len(run.validation), run.spec.settings)
     must_fit(folder, disk_needed(shape, run.spec.settings))
@@ -47,6 +54,17 @@ def must_have_template(tokeniser: Tokeniser, conversations: bool) -> None:
             "This model can't learn from conversations.",
             "It is a base model: it has no chat template, the form in which a model is given a conversation.",
             "Choose an instruct model, or bring plain texts.",
+        )
+
+
+def must_keep_apart(model: Path, settings: TrainSettings) -> None:
+    """Raises BadSetting when rows shall be packed and the model in the folder `model` may mix them up."""
+    kind = model_folder.kind(model)
+    if settings.packing and kind not in PACKED_APART:
+        raise BadSetting(
+            "Examples can't be packed for this model.",
+            f"It is of a kind ({kind or 'unknown'}) in which packed examples may run into each other.",
+            "Set packing to false: examples are then padded instead.",
         )
 
 
@@ -70,9 +88,11 @@ def trained_numbers(shape: Architecture, settings: TrainSettings) -> int:
     """How many numbers are trained: all of the model, or each adapted layer's A and B (DoRA: and its lengths)."""
     if settings.method == "full":
         return shape.params
-    adapted = [size for name, size in shape.matrices.items() if name in settings.target_modules]
-    lora = sum(settings.lora_rank * (outputs + inputs) for outputs, inputs in adapted)
-    return shape.num_layers * (lora + sum(outputs for outputs, _ in adapted if settings.use_dora))
+    named = adapted(settings.target_modules)
+    blocks = [shape.matrices(index) for index in range(shape.num_layers)]
+    sizes = [size for block in blocks for name, size in block.items() if name in named]
+    lora = sum(settings.lora_rank * (outputs + inputs) for outputs, inputs in sizes)
+    return lora + sum(outputs for outputs, _ in sizes if settings.use_dora)
 
 
 def disk_needed(shape: Architecture, settings: TrainSettings) -> int:

@@ -27,7 +27,7 @@ from backend.training import (
 from backend.training.collate import Collator, needs_mask
 from backend.training.learner import RESCUES, Learner
 from backend.training.practice import TESTED_ROWS, Practice, Work
-from backend.training.refusals import must_be_learnable
+from backend.training.refusals import must_be_learnable, must_keep_apart
 from backend.training.resume import tell
 from backend.training.schedule import schedule
 from backend.training.sharing import with_sharing
@@ -114,6 +114,7 @@ def set_up(
     practice_of: makes the run from what `Practice` takes. rescues: see `Learner`.
     """
     settings = spec.settings
+    must_keep_apart(spec.model.path, settings)
     longest = max((row.longest for row in [*train, *validation]), default=0)
     must_be_learnable(train, longest, context_length(spec.model.path))
     plan = schedule(len(train), len(validation), settings)

@@ -20,14 +20,20 @@ KEPT = Path(__file__).parent.parent / "data" / "chat_templates"
 
 OF_FAMILY = {
     "CodeGemma": ("gemma",),
+    "Falcon3": ("falcon3",),
     "Gemma 2": ("gemma",),
     "Gemma 3": ("gemma3",),
-    "Granite": ("granite3_3",),
+    "Granite": ("granite3_3", "granite4_0"),
+    "LFM2.5": ("lfm2_2_5", "lfm2_2_5_v2"),
     "Llama 3": ("llama3_1", "llama3_2"),
+    "Mistral": ("mistral_v0_3",),
+    "OLMo 2": ("olmo2",),
     "Phi-3": ("phi3", "phi3_5"),
+    "Phi-4": ("phi4_mini",),
     "Qwen2.5": ("qwen2_5",),
     "Qwen3": ("qwen3", "qwen3_instruct_2507"),
     "SmolLM3": ("smollm3",),
+    "TinyLlama": ("tinyllama",),
 }
 OWN = {  # our own words for formats whose texts are not at hand: no generation prompt; an end that is the end of text
     "inst_style": "{{ bos_token }}{% for m in messages %}{% if m.role == 'assistant' %}{{ m.content + eos_token }}"
@@ -37,7 +43,7 @@ OWN = {  # our own words for formats whose texts are not at hand: no generation 
 }
 EMBEDDED = "SmolLM2"  # the embedded model brings its own
 CATALOGUE = sorted({name for names in OF_FAMILY.values() for name in names})
-NOT_ESTABLISHED = ("Falcon3", "Mistral", "OLMo 2", "Phi-4", "TinyLlama")  # no package that is at hand has their texts
+BEFORE = {"mistral_v0_3": " "}  # what a template writes before an answer, and its generation prompt does not
 MARKER = re.compile(r"<\|[a-zA-Z_]+\|>|<[a-z]+_of_turn>|<\|turn>|<turn\|>")
 
 

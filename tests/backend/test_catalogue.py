@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,6 +27,7 @@ FAMILIES = (
     "SmolLM2",
     "SmolLM3",
     "Mistral",
+    "LFM2.5",
 )
 
 
@@ -70,8 +72,12 @@ def test_transformers_builds_a_model_of_as_many_parameters(entry: Entry) -> None
     kinds = {"Llama 3": "llama", "SmolLM2": "llama", "TinyLlama": "llama", "Falcon3": "llama", "Mistral": "mistral",
              "SmolLM3": "smollm3", "Qwen2.5": "qwen2", "Qwen3": "qwen3", "Phi-3": "phi3", "Phi-4": "phi3",
              "Gemma 2": "gemma2", "Gemma 3": "gemma3_text", "CodeGemma": "gemma", "OLMo 2": "olmo2",
-             "Granite": "granite"}  # fmt: skip
+             "Granite": "granite", "LFM2.5": "lfm2"}  # fmt: skip
     shape = entry.architecture
+    more: dict[str, Any] = {}
+    if shape.attention_layers is not None:
+        layers = ["full_attention" if shape.attends(index) else "conv" for index in range(shape.num_layers)]
+        more = {"layer_types": layers, "block_auto_adjust_ff_dim": False}
     config = CONFIG_MAPPING[kinds[entry.family]](
         hidden_size=shape.hidden_size,
         num_hidden_layers=shape.num_layers,
@@ -82,6 +88,7 @@ def test_transformers_builds_a_model_of_as_many_parameters(entry: Entry) -> None
         vocab_size=shape.vocab_size,
         tie_word_embeddings=shape.tie_word_embeddings,
         pad_token_id=0,
+        **more,
     )
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config)
@@ -126,6 +133,12 @@ def test_model_in_a_folder_is_read_from_its_config(tmp_path: Path) -> None:
 def test_model_with_code_of_its_own_is_refused(tmp_path: Path) -> None:
     with pytest.raises(WorkspaceProblem):
         catalogue.from_folder(folder_with(tmp_path, auto_map={"AutoConfig": "evil.Config"}))
+
+
+@pytest.mark.parametrize("more", [{"layer_types": ["full_attention", "mamba"]}, {"num_local_experts": 4}])
+def test_model_with_parts_that_are_not_understood_is_refused(tmp_path: Path, more: dict[str, Any]) -> None:
+    with pytest.raises(BadInput, match="can't be taught here yet"):
+        catalogue.from_folder(folder_with(tmp_path, **more))
 
 
 def test_folder_without_a_model_is_told(tmp_path: Path) -> None:

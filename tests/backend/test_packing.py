@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 
 from backend import training
+from backend.errors import BadSetting
 from backend.rows_on_disk import TokenRow
+from backend.specs import TrainSettings
 from backend.training.batches import packs
 from backend.training.collate import Batch, Collator
 from backend.training.loss import token_losses
+from backend.training.refusals import PACKED_APART, must_keep_apart
 from tests.backend.tiny_run import make_run
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
@@ -31,6 +34,10 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "gemma3, windows": ("Gemma3", {"sliding_window": 8, "layer_types": ["sliding_attention", "full_attention"]}),
     "phi3": ("Phi3", {}),
     "phi3, a window": ("Phi3", {"sliding_window": 8}),
+    "gemma": ("Gemma", {}),
+    "granite": ("Granite", {}),
+    "olmo2": ("Olmo2", {}),
+    "smollm3, every other layer without positions": ("SmolLM3", {"no_rope_layer_interval": 2}),
 }
 
 
@@ -45,6 +52,14 @@ def model_of(kind: str, attention: str) -> Any:
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.2)  # so that what is seen matters
     return model.eval()
+
+
+def test_what_may_be_packed_is_what_is_tried_here(tmp_path: Path) -> None:
+    assert {model_of(kind, "eager").config.model_type for kind in KINDS} == PACKED_APART
+    (tmp_path / "config.json").write_text('{"model_type": "granitemoehybrid"}')
+    must_keep_apart(tmp_path, TrainSettings())
+    with pytest.raises(BadSetting, match="can't be packed"):
+        must_keep_apart(tmp_path, TrainSettings(packing=True))
 
 
 def rows_of() -> list[TokenRow]:

@@ -1,0 +1,143 @@
+"""LFM2, most of whose blocks are gated short convolutions: counted, estimated, adapted and trained as it is."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from backend import catalogue, training
+from backend.estimate import Architecture, Plan, architecture
+from backend.estimate.allocator import Heap
+from backend.estimate.decoder import Decoder
+from backend.estimate.step import written
+from backend.estimate.tape import Meter
+from backend.rows_on_disk import TokenRow
+from backend.specs import TrainSettings
+from backend.training import fused_lora, refusals
+from backend.training.collate import Collator
+from backend.training.loss import token_losses
+from backend.training.model import attach
+from tests.backend.tiny_run import make_model, make_run
+
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
+
+KINDS = ["conv", "full_attention", "conv"]
+EVERY = catalogue.find("LFM2.5-350M").all_linear_targets
+PUBLISHED = {"LFM2.5-350M": 354_483_968, "LFM2.5-1.2B-Instruct": 1_170_340_608}  # by the makers' model cards
+
+
+def model_of(kinds: list[str] = KINDS, **more: Any) -> Any:
+    import torch
+    from transformers import Lfm2Config, Lfm2ForCausalLM
+
+    shape = {
+        "vocab_size": 48, "hidden_size": 64, "intermediate_size": 120, "num_attention_heads": 4,
+        "num_key_value_heads": 2, "block_multiple_of": 16, "max_position_embeddings": 256, "pad_token_id": 0,
+    }  # fmt: skip
+    torch.manual_seed(0)
+    config = Lfm2Config(**{**shape, **more}, num_hidden_layers=len(kinds), layer_types=kinds)
+    return Lfm2ForCausalLM._from_config(config, attn_implementation="sdpa")
+
+
+def shape_of(model: Any) -> Architecture:
+    return architecture.from_values(json.loads(model.config.to_json_string(use_diff=False)), "config.json")
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_parameters_are_those_that_the_makers_give(name: str) -> None:
+    assert catalogue.find(name).architecture.counted_params == PUBLISHED[name]
+
+
+def test_a_config_is_read_as_transformers_reads_it() -> None:
+    model = model_of()
+    shape = shape_of(model)
+    assert shape.attention_layers == (1,)
+    assert shape.counted_params == model.num_parameters()
+
+
+@pytest.mark.parametrize("targets", [EVERY, catalogue.find("LFM2.5-350M").lora_targets, ("out_proj",), ("w2",)])
+def test_the_adapters_counted_are_those_that_are_made(targets: tuple[str, ...]) -> None:
+    model = model_of()
+    settings = TrainSettings(target_modules=targets, lora_rank=4)
+    expected = refusals.trained_numbers(shape_of(model), settings)
+    made = attach(model, settings)
+    assert sum(part.numel() for part in made.parameters() if part.requires_grad) == expected
+
+
+def kept_in_torch(kinds: list[str], tokens: int) -> int:
+    """Bytes of the activations that torch keeps for the backward pass of a forward pass to the last hidden state."""
+    import torch
+
+    adapted = attach(model_of(kinds), TrainSettings(target_modules=EVERY, lora_rank=4, lora_dropout=0))
+    fused_lora.fuse(adapted)
+    model = adapted.get_base_model()
+    model.enable_input_require_grads()
+    own = {part.untyped_storage().data_ptr() for part in model.parameters()}
+    kept: dict[int, torch.Tensor] = {}
+
+    def note(tensor: torch.Tensor) -> torch.Tensor:
+        kept[tensor.untyped_storage().data_ptr()] = tensor
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        model.model(input_ids=torch.ones((1, tokens), dtype=torch.long), use_cache=False)
+    return sum(one.untyped_storage().nbytes() for place, one in kept.items() if place not in own)
+
+
+def kept_in_estimate(kinds: list[str], tokens: int) -> int:
+    plan = Plan(method="lora", rank=4, targets=EVERY, max_tokens=tokens, precision="fp32", checkpointing=False)
+    decoder = Decoder(shape_of(model_of(kinds)), plan, Meter(Heap()), 1 << 20)
+    loss, kept = decoder.forward()
+    held = decoder.meter.live["activations"]
+    del loss, kept
+    return held
+
+
+def test_a_block_keeps_for_its_gradient_what_torch_keeps() -> None:
+    """What one more convolution adds, in float32, with adapters on all its layers."""
+    more, less = ["full_attention", "conv", "conv"], ["full_attention", "conv"]
+    tokens = 200
+    measured = kept_in_torch(more, tokens) - kept_in_torch(less, tokens)
+    expected = kept_in_estimate(more, tokens) - kept_in_estimate(less, tokens)
+    assert expected == pytest.approx(measured, rel=0.05)
+
+
+def test_each_block_moves_its_own_bytes() -> None:
+    shape, plan = shape_of(model_of()), Plan(rank=4, targets=EVERY, max_tokens=64)
+    longer = shape_of(model_of([*KINDS, "conv"]))
+    attending = shape_of(model_of([*KINDS, "full_attention"]))
+    assert 0 < written(longer, plan) - written(shape, plan) < written(attending, plan) - written(shape, plan)
+
+
+def test_padded_rows_have_the_losses_that_they_have_alone_and_packed_ones_do_not() -> None:
+    import torch
+
+    model = model_of().eval()
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    draw = np.random.default_rng(0)
+    ids = [draw.integers(1, 40, length).astype(np.int32) for length in (9, 21, 4)]
+    rows = [TokenRow(one, np.where(np.arange(len(one)) > 0, one, -100).astype(np.int32), len(one) - 1) for one in ids]
+    with torch.no_grad():
+        alone = torch.cat([token_losses(model, Collator(0, "cpu")([row])) for row in rows])
+        padded = token_losses(model, Collator(0, "cpu", masked=True)(rows))
+        packed = token_losses(model, Collator(0, "cpu", packed=True)(rows))
+    assert torch.allclose(padded, alone, atol=2e-5)
+    assert (packed - alone).abs().max() > 0.02  # why packing is refused
+
+
+def test_it_is_trained_and_proved(tmp_path: Path) -> None:
+    folder = make_model(tmp_path / "model")
+    model_of(vocab_size=44).save_pretrained(folder)
+    entry = catalogue.from_folder(folder)
+    assert set(entry.all_linear_targets) == set(EVERY)
+    work = make_run(tmp_path / "run", folder, max_steps=2, target_modules=entry.all_linear_targets)
+    result = training.run(work)
+    proof = next(data for kind, data in work.events if kind == "proof")
+    assert proof["changed_tensors"] > 0
+    assert proof["base_changed"] == 0
+    assert result["steps"] == 2
