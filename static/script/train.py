@@ -7,6 +7,9 @@
     uv run train.py                      installs what the header names, then trains
     python train.py                      where those packages are installed
     python train.py --model FOLDER       from a copy of the model on this computer
+    accelerate launch --multi_gpu --num_processes 2 train.py
+                                         on two cards: each step's examples are shared out, so it learns the same
+                                         (several machines: copy this folder to each, and see its --num_machines)
 
 Each example has its text to read, the tokens of it (input_ids), and which of them are learned (learn: from, to). For
 DPO it is there twice, ending in the better and in the worse answer: the difference between them is learned.
@@ -15,6 +18,7 @@ What was learned lies in the folder out, with the loss of every step in losses.j
 
 import argparse
 import json
+import os
 import random
 import shutil
 from contextlib import nullcontext
@@ -50,6 +54,7 @@ PAD_ID = 0
 # end of settings
 
 HERE = Path(__file__).resolve().parent
+RANK, WORLD = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))  # set by accelerate and torchrun
 
 
 def arguments():
@@ -109,6 +114,11 @@ def steps(rows):
             yield [rows[number] for number in numbers]
             done += 1
         epoch += 1
+
+
+def own(rows):
+    """This process's share of `rows`: every one, unless several processes train together."""
+    return rows[RANK::WORLD]
 
 
 def parts(rows):
@@ -211,13 +221,48 @@ def count(rows):
     return max(1, sum(label != -100 for row in rows for label in row[0]["labels"]))
 
 
+def join(device):
+    """Joins the other processes, if there are any; gives the device to train on, a card of its own for each."""
+    import torch
+
+    if WORLD == 1:
+        return device
+    if device == "cuda":
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+        torch.distributed.init_process_group("nccl")
+        return device
+    torch.distributed.init_process_group("gloo")
+    return "cpu"
+
+
+def added_up(number, device):
+    """The sum of `number` over all processes."""
+    import torch
+
+    if WORLD == 1:
+        return number
+    total = torch.tensor(number, dtype=torch.float64, device=device)
+    torch.distributed.all_reduce(total)
+    return total.item()
+
+
+def add_up_gradients(weights):
+    """Gives every process the sum of all gradients; one that had no examples in this step adds zeros."""
+    import torch
+
+    for weight in weights if WORLD > 1 else ():
+        if weight.grad is None:
+            weight.grad = torch.zeros_like(weight)
+        torch.distributed.all_reduce(weight.grad)
+
+
 def main():
     options = arguments()
 
     import torch
     from transformers import get_scheduler
 
-    device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    device = join("cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu")
     dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[PRECISION]
 
     def autocast():
@@ -225,7 +270,7 @@ def main():
 
     train, validation = read(options.train), read(options.validation)
     options.out.mkdir(parents=True, exist_ok=True)
-    record = (options.out / "losses.jsonl").open("w", encoding="utf-8")
+    record = (options.out / "losses.jsonl").open("w", encoding="utf-8") if RANK == 0 else None
     model = build(options.model, device, dtype)
     learning = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
     kept = [name for name in learning if name.endswith("bias") or "norm" in name]  # never made smaller
@@ -237,8 +282,11 @@ def main():
     kind = "constant_with_warmup" if LR_SCHEDULER_TYPE == "constant" else LR_SCHEDULER_TYPE
     schedule = get_scheduler(kind, optimizer, WARMUP_STEPS, TOTAL_STEPS)
     scaler = torch.amp.GradScaler(device, enabled=PRECISION == "fp16")
+    scaler.scale(torch.zeros(1, device=device))  # ready even if this process has no example in the first step
 
     def tell(**line):
+        if RANK > 0:
+            return
         print(json.dumps(line), flush=True)
         record.write(json.dumps(line) + "\n")
         record.flush()
@@ -246,9 +294,12 @@ def main():
     def test():
         model.eval()
         with torch.no_grad(), autocast():
-            return sum(summed_loss(model, part, device).item() for part in parts(validation)) / count(validation)
+            loss = sum(summed_loss(model, part, device).item() for part in parts(own(validation)))
+        return added_up(loss, device) / count(validation)
 
     def save():
+        if RANK > 0:
+            return
         model.save_pretrained(options.out)
         for file in options.tokenizer:
             shutil.copyfile(file, options.out / file.name)
@@ -263,21 +314,22 @@ def main():
 
     planned = list(islice(steps(train), options.steps))
     if TRAINER == "dpo":
-        weigh([*{id(row): row for rows in planned for row in rows}.values(), *validation])
+        weigh([*{id(row): row for rows in planned for row in own(rows)}.values(), *own(validation)])
     if validation:
         tell(step=0, validation_loss=test())
     best, stale = float("inf"), 0
     for step, rows in enumerate(planned, start=1):
         model.train()
         counted, loss = count(rows), 0.0
-        for part in parts(rows):
+        for part in parts(own(rows)):
             with autocast():
                 share = summed_loss(model, part, device) / counted
             scaler.scale(share).backward()
             loss += share.item()
+        add_up_gradients(learning.values())
         scaler.unscale_(optimizer)
         norm = torch.nn.utils.clip_grad_norm_(learning.values(), MAX_GRAD_NORM).item()
-        tell(step=step, loss=loss, grad_norm=norm, learning_rate=schedule.get_last_lr()[0])
+        tell(step=step, loss=added_up(loss, device), grad_norm=norm, learning_rate=schedule.get_last_lr()[0])
         scaler.step(optimizer)
         scaler.update()
         schedule.step()
@@ -294,6 +346,8 @@ def main():
                     break
     if best == float("inf"):  # no test chose a version
         save()
+    if WORLD > 1:
+        torch.distributed.destroy_process_group()
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import os
 import runpy
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -186,6 +187,31 @@ def test_on_pairs_too_the_script_gives_the_runs_loss_curve_to_its_end(
     pair = json.loads((folder / "data" / "train.jsonl").read_text().splitlines()[0])
     assert pair["better"]["text"].partition("<|assistant|>")[0] == pair["worse"]["text"].partition("<|assistant|>")[0]
     assert pair["better"]["text"] != pair["worse"]["text"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("make", [make_run, make_pairs_run])
+def test_two_processes_of_accelerate_launch_give_the_runs_loss_curve(
+    workspace: Workspace, tiny_model: Path, make: Callable[..., FakeWork]
+) -> None:
+    """One example is left for the last step, and one is tested: the second process has none."""
+    work = make(
+        workspace.runs / "toy", tiny_model, rows=17, validation=1, lora_dropout=0.0, num_train_epochs=2,
+        per_device_train_batch_size=3, gradient_accumulation_steps=2, early_stopping=False,
+    )  # fmt: skip
+    (work.folder / "spec.json").write_text(json.dumps(work.spec), "utf-8")
+    _, folder = exported(workspace)
+    train(work)
+    command = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2",
+               "--main_process_port", "0", str(folder / "train.py"), "--model", str(tiny_model)]  # fmt: skip
+    env = {**os.environ, "PYTHONPATH": "", "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(command, check=False, capture_output=True, cwd=folder, env=env)
+    assert done.returncode == 0, done.stderr.decode()
+    made = losses_in(folder / "out")
+    assert made["loss"] == pytest.approx(work.losses(), abs=1e-4)
+    assert made["validation_loss"] == pytest.approx({e["step"]: e["loss"] for e in work.told("eval")}, abs=1e-4)
+    assert done.stdout == (folder / "out" / "losses.jsonl").read_bytes()  # told by one process only
+    assert (folder / "out" / "adapter_model.safetensors").is_file()
 
 
 def test_its_settings_packages_and_rows_can_be_read(workspace: Workspace, tiny_model: Path) -> None:
