@@ -12,7 +12,7 @@ from backend.data.background import Work, Works
 from backend.data.brought import Brought
 from backend.data.measure import Model
 from backend.data.shelf import AS_FOUND, Shelf
-from backend.data.windows import Lengths
+from backend.data.windows import UNLIMITED, Lengths
 from backend.errors import BadInput
 from backend.settings import new_id
 from ui.records import Reading
@@ -104,6 +104,10 @@ class Bringing:
         if work.error is not None:
             raise work.error
         return self._shelf.open(data_id, model, lengths)
+
+    def held(self, data_id: str, model: Model | None) -> Brought | None:
+        """The whole data set as it stands for a model; None where nobody has looked at it of late."""
+        return self._shelf.held(data_id, model, UNLIMITED)
 
     def looking(self, data_id: str) -> Reading | None:
         """How far the looks at a data set are; None when none is at work."""

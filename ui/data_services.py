@@ -122,9 +122,9 @@ class DataServices(Parts):
         return planning.data_state(found) if found else None
 
     def data_ready(self, choice: Choice) -> bool:
-        """Whether the chosen examples can be trained on, as far as it is known by now."""
+        """Whether the chosen examples can be trained on, as far as it is known by now: nothing is read for it."""
         with suppress(ApprenticeError):  # which Data tells
-            found = self._for_run(choice, 0.0) if choice.data_id else None
+            found = self._bringing.held(choice.data_id, self.reader(choice.model_id)) if choice.data_id else None
             return found is not None and not found.blocked
         return False
 
