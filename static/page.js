@@ -97,6 +97,11 @@
     if (button) { button.focus({ preventScroll: true }); last = ''; }
   };
 
+  // Escape closes an error, wherever the keyboard is.
+  document.addEventListener('keydown', (event) => {
+    if (event.key === 'Escape') document.querySelector('[data-testid=toast-close]')?.click();
+  });
+
   // Radios of one question get one name before an arrow key is acted on, so that it moves among them.
   document.addEventListener('keydown', (event) => {
     if (!event.key.startsWith('Arrow') || !event.target.matches('.choices input[type=radio]')) return;
