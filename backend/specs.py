@@ -17,6 +17,7 @@ Method = Literal["lora", "qlora", "full"]
 Trainer = Literal["sft", "dpo"]
 Precision = Literal["bf16", "fp16", "fp32"]
 LongDocuments = Literal["windows", "truncate"]
+Sharding = Literal["none", "fsdp", "zero2"]
 
 ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
 ALL_LINEAR = (*ATTENTION, "gate_proj", "up_proj", "down_proj")
@@ -97,6 +98,7 @@ class TrainSettings(Record):
     gradient_checkpointing: bool = False
     precision: Precision | Literal["auto"] = "auto"
     num_processes: int = Field(1, ge=1, le=16)  # that train together, each on its card
+    sharding: Sharding = "none"  # how the model is divided over them (backend/training/sharding.py)
     seed: int = Field(0, ge=0, le=2**31 - 1)
     early_stopping: bool = True
     early_stopping_patience: int = Field(3, ge=1, le=100)  # evaluations

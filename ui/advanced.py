@@ -26,8 +26,11 @@ CHOICES = {
         ("Those this model needs", NEEDED),
     ],
     "long_documents": [("In pieces that overlap", "windows"), ("Only their beginning", "truncate")],
+    "sharding": [("Each has all of it", "none"), ("Divided (FSDP)", "fsdp"), ("Only in between (ZeRO-2)", "zero2")],
     "lr_scheduler_type": [("Cosine", "cosine"), ("Linear", "linear"), ("Constant", "constant")],
 }
+
+TOGETHER = ("num_processes", "sharding")  # for several cards
 
 
 def goal() -> gr.Radio:
@@ -67,9 +70,10 @@ def info(name: str) -> str:
     return f"{SETTINGS[name].says} ({SETTINGS[name].term})"
 
 
-def right(name: str, value: Any) -> dict[str, Any]:
-    """The update of an input that shows a setting's value."""
-    return gr.update(value=as_input(name, value), info=info(name), elem_classes=[])
+def right(name: str, value: Any, cards: int) -> dict[str, Any]:
+    """The update of an input that shows a setting's value; cards: how many there are here."""
+    visible = cards > 1 or name not in TOGETHER
+    return gr.update(value=as_input(name, value), info=info(name), elem_classes=[], visible=visible)
 
 
 def wrong(name: str, error: BadSetting, kept: Any) -> dict[str, Any]:

@@ -49,6 +49,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "precision",
         "gradient_checkpointing",
         "num_processes",
+        "sharding",
         "weight_decay",
         "max_grad_norm",
         "beta",
@@ -131,6 +132,13 @@ SETTINGS: dict[str, Help] = {
         "number of processes",
         "Several equal graphics cards share out the examples of each step. It learns the same and is faster. At most "
         "as many as there are cards; 1 is right for most.",
+    ),
+    "sharding": Help(
+        "How cards share the model",
+        "sharding: FSDP, ZeRO-2",
+        "For a model that is too much for one card. Divided, each card keeps a part of the model and gets the rest "
+        "while it is needed: slower, far less memory. With ZeRO-2, only for full training, each card works with the "
+        "whole model, and what the corrections need waits in the computer's memory. It learns the same.",
     ),
     "weight_decay": Help(
         "Pull towards zero",

@@ -28,6 +28,11 @@ from ui.records import Curve, DataFiles, DataState, Plan, Preview, RunLine
 
 SPREAD = 1.25  # allowed either way around what a rehearsal says, for a computer that does other things too
 SHOWN = 8000  # characters of one text in a preview
+_LESS = (
+    "The memory is computed for one card that holds the whole model. Divided, each card needs less; how much is not "
+    "computed."
+)
+_DIVIDED = {"none": "", "fsdp": _LESS, "zero2": _LESS}
 
 
 def plan(
@@ -63,7 +68,7 @@ def plan(
         memory_mib=needed.memory.total_mib,
         memory_parts=needed.memory.parts,
         have_mib=needed.fit.has_mib,
-        notes=tuple(filter(None, [tokens.sentence if tokens else ""])),
+        notes=tuple(filter(None, [tokens.sentence if tokens else "", _DIVIDED[settings.sharding]])),
         pairs=pairs(brought),
         blocked=blocked(brought, why_not, needed, settings) or no_room(entry, settings, hardware),
     )
@@ -154,7 +159,7 @@ def blocked(brought: Brought, why_not: str, needed: Estimate, settings: TrainSet
         return "To learn the difference, every example needs a good and a bad answer. Learn from the good ones."
     if why_not:
         return why_not
-    if not needed.fit.fits:
+    if not needed.fit.fits and settings.sharding == "none":
         return (
             "This needs more memory than is free. Choose a smaller model, or close other programs and press Look "
             "again on the first tab."

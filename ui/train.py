@@ -136,7 +136,8 @@ class TrainTab:
             values = self.settings(choice)
         except ApprenticeError:
             values = self.settings(choice.but(settings={}))
-        return {part: advanced.right(name, getattr(values, name)) for name, part in self.inputs.items()}
+        cards = len(self.services.hardware().hardware.gpus)
+        return {part: advanced.right(name, getattr(values, name), cards) for name, part in self.inputs.items()}
 
 
 def build(services: Any, kept: Kept) -> TrainTab:

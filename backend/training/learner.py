@@ -15,7 +15,8 @@ from backend.training.loss import summed_loss
 from backend.training.model import trainable
 from backend.training.preference import likelihoods, preference_loss
 from backend.training.rescue import is_out_of_memory, out_of_memory
-from backend.training.team import ALONE
+from backend.training.sharding import rest
+from backend.training.team import ALONE, Team
 
 if TYPE_CHECKING:
     import torch
@@ -43,13 +44,14 @@ class Learner:
         tell: Callable[[str, str, str], None],
         alive: Callable[[], None],
         rescues: int = RESCUES,
+        team: Team = ALONE,
     ) -> None:
         self.micro = settings.per_device_train_batch_size
         self._pack = settings.max_length / self.micro if settings.packing else None  # tokens for each of `micro`
         self.collator, self._device, self._tell, self._alive = collator, device, tell, alive
         self._beta = settings.beta if settings.trainer == "dpo" else None
-        self._rescues = rescues  # left
-        self.team = ALONE
+        self._rescues = 0 if team.shards else rescues  # left; the others of a divided model would wait for ever
+        self.team = team
         self.figures: dict[str, float] = {}
 
     def learn(self, model: Any, rows: Sequence[TokenRow], backward: Callable[[torch.Tensor], None]) -> torch.Tensor:
@@ -70,6 +72,7 @@ class Learner:
         model.eval()
         with torch.no_grad():
             total = self._within_memory(model, lambda: self._mean_loss(model, rows))
+            rest(model)
             self.team.add_up(total)
             return float(total)
 
@@ -116,7 +119,10 @@ class Learner:
         """The losses of the micro batches, which add up to the mean of `rows`."""
         count = max(1, sum(row.learned for row in rows) if self._beta is None else len(rows))
         self.figures = {}
-        for part in self._parts(rows):
+        parts = self._parts(rows)
+        for index in range(self.team.passes(len(parts))):
+            counts = index < len(parts)  # else it only helps the others of a divided model through theirs
+            part = parts[index] if counts else rows[:1]
             with self._device.autocast():
                 if self._beta is None:
                     loss = summed_loss(model, self.collator(part))
@@ -124,7 +130,7 @@ class Learner:
                     loss, figures = preference_loss(model, self.collator(sides(part)), part, self._beta)
                     for name, value in figures.items():
                         self.figures[name] = self.figures.get(name, 0.0) + value / count
-            yield loss / count
+            yield loss / count if counts else loss * 0
 
     def _parts(self, rows: Sequence[TokenRow]) -> list[list[TokenRow]]:
         """This process's share of `rows` as micro batches."""

@@ -21,6 +21,7 @@ from backend.training.history import History
 from backend.training.learner import Learner
 from backend.training.rescue import is_out_of_memory
 from backend.training.schedule import Schedule
+from backend.training.sharding import rest
 
 if TYPE_CHECKING:
     import torch
@@ -114,7 +115,7 @@ class Practice:
         self.stopping = self.should_stop()
         control.should_log = True
         control.should_evaluate = step in self.schedule.evaluations and not self.stopping
-        due = time.monotonic() - self._saved > SAVE_EVERY or step == self.schedule.total
+        due = self.learner.team.agreed(time.monotonic() - self._saved > SAVE_EVERY) or step == self.schedule.total
         control.should_save = control.should_evaluate or self.stopping or due
         control.should_training_stop = control.should_training_stop or self.stopping
 
@@ -156,10 +157,10 @@ class Practice:
         if not math.isfinite(loss):
             raise _no_number(step, self.spec)
         self.history.evaluated(step, loss, self.learner.figures)
-        wanted = (
-            self._answering and self.learner.team.leads and worth_the_time(self.history, step, self.schedule.total)
-        )
-        if wanted and not self.work.should_stop():
+        team = self.learner.team
+        wanted = team.leads and self._answering and worth_the_time(self.history, step, self.schedule.total)
+        wanted = wanted and not self.work.should_stop()
+        if team.agreed(wanted) if team.shards else wanted:
             self._answer(model, step)
         self.tell_progress(step)
         self._free_since = time.perf_counter()
@@ -172,13 +173,15 @@ class Practice:
     def save(self, trainer: Any) -> None:
         """Writes a checkpoint and removes the ones that are no longer needed. Raises OSError."""
         step = trainer.state.global_step
+        self._saved = time.monotonic()
         if not self.learner.team.leads:
+            if self.learner.team.shards:
+                snapshot.write(None, trainer, self.history)
             return
         self.history.elapsed, self._began = self.elapsed, time.monotonic()
         with checkpoints.writing(self.checkpoints, step) as folder:
             snapshot.write(folder, trainer, self.history)
         checkpoints.prune(self.checkpoints, self.history.best_step)
-        self._saved = time.monotonic()
         self.work.emit("checkpoint", step=step)
         self._free_since = time.perf_counter()
 
@@ -186,8 +189,9 @@ class Practice:
         began = time.perf_counter()
         try:
             given = answers(model, self.tokeniser, self.device, self.spec.data)
+            rest(model)
         except Exception as error:
-            if not is_out_of_memory(error):
+            if not is_out_of_memory(error) or self.learner.team.shards:
                 raise
             self._answering, given = False, []
             self.work.emit("note", title="No more answers on the way", what=_NO_ANSWERS, next="")

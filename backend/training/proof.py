@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from backend import manifest
 from backend.errors import TrainingFailed
 from backend.training.model import frozen, trainable
+from backend.training.sharding import put, whole
 
 if TYPE_CHECKING:
     import torch
@@ -53,19 +54,19 @@ def fingerprint(model: Any, base_folder: Path) -> Fingerprint:
     if not still:
         files = {file.name: manifest.digest(file) for file in sorted(base_folder.glob("*.safetensors"))}
         return Fingerprint(trained, files, "the model's files, whole")
-    whole = sum(parameter.nbytes for parameter in still.values()) <= _ALL_UP_TO
-    base = {name: digest(parameter, whole=whole) for name, parameter in still.items()}
-    how = "every base tensor, whole" if whole else "1 MiB at either end of every base tensor"
+    entire = sum(parameter.nbytes for parameter in still.values()) <= _ALL_UP_TO
+    base = {name: digest(parameter, entire=entire) for name, parameter in still.items()}
+    how = "every base tensor, whole" if entire else "1 MiB at either end of every base tensor"
     return Fingerprint(trained, base, how)
 
 
-def digest(tensor: torch.Tensor, *, whole: bool = True) -> str:
+def digest(tensor: torch.Tensor, *, entire: bool = True) -> str:
     """The SHA-256 of a tensor's bytes, or of _PART bytes at either end."""
     import torch
 
-    flat = tensor.detach().reshape(-1)
+    flat = whole(tensor).reshape(-1)
     part = _PART // tensor.element_size()
-    parts = [flat] if whole or len(flat) <= 2 * part else [flat[:part], flat[-part:]]
+    parts = [flat] if entire or len(flat) <= 2 * part else [flat[:part], flat[-part:]]
     sha = hashlib.sha256()
     for piece in parts:
         sha.update(piece.cpu().contiguous().view(torch.uint8).numpy().data)
@@ -124,13 +125,15 @@ def _reload(model: Any, saved: Path) -> None:
     with torch.no_grad():
         for parameter in trainable(model).values():
             parameter.zero_()
-    tensors = {name: value for file in sorted(saved.glob("*.safetensors")) for name, value in load_file(file).items()}
     if hasattr(model, "peft_config"):
-        from peft import set_peft_model_state_dict
+        from peft import get_peft_model_state_dict
 
-        set_peft_model_state_dict(model, tensors)
+        own = get_peft_model_state_dict(model, save_embedding_layers=False)
     else:
-        model.load_state_dict(tensors, strict=False)
+        own = model.state_dict()
+    for file in sorted(saved.glob("*.safetensors")):
+        for name, value in load_file(file).items():
+            put(value, own[name])
 
 
 def _differing(before: Mapping[str, str], now: Mapping[str, str]) -> int:

@@ -14,7 +14,7 @@ from backend.estimate.plan import adapted
 from backend.prepare import PreparedRun
 from backend.specs import RunSpec, TrainSettings
 from backend.template import Tokeniser
-from backend.training import checkpoints
+from backend.training import checkpoints, sharding
 from backend.training.schedule import schedule
 
 _MIB = 1 << 20
@@ -42,6 +42,7 @@ def before_start(run: PreparedRun, folder: Path, shape: Architecture) -> None:
     Raises BadInput, BadSetting, TrainingFailed, NotEnough.
     """
     must_keep_apart(run.spec.model.path, run.spec.settings)
+    sharding.refuse(run.spec.settings)
     must_be_learnable(run.train, run.spec.data.longest, model_folder.context_length(run.spec.model.path))
     schedule(len(run.train), len(run.validation), run.spec.settings)
     must_fit(folder, disk_needed(shape, run.spec.settings))

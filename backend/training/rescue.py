@@ -100,7 +100,8 @@ def next_step(planned: TrainSettings, used: TrainSettings, *, can_quantise: bool
     if at_once > 1 or not used.gradient_checkpointing:
         changes = {**micro(used, 1), "gradient_checkpointing": True}
         return Step(changes, "It reads one example at a time and works some things out twice (slower, same result).")
-    if used.method == "lora" and can_quantise and used.trainer == "sft":  # DPO compares with the model it began with
+    whole = used.trainer == "sft" and used.sharding == "none"  # DPO compares with the model that it began with
+    if used.method == "lora" and can_quantise and whole:
         return Step({"method": "qlora"}, "The model itself is kept in 4 bit from now on (QLoRA).")
     return None
 

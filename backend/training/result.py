@@ -11,6 +11,9 @@ from typing import Any
 
 from backend.model_folder import TOKENISER_FILES
 from backend.saving import disk_errors
+from backend.training.model import trainable
+from backend.training.sharding import gathered
+from backend.training.team import Team
 
 
 def folder_of(run_folder: Path, method: str) -> Path:
@@ -19,20 +22,27 @@ def folder_of(run_folder: Path, method: str) -> Path:
 
 
 @contextmanager
-def saved(model: Any, base_folder: Path, target: Path) -> Iterator[Path]:
+def saved(model: Any, base_folder: Path, target: Path, team: Team) -> Iterator[Path]:
     """Saves what was trained as safetensors, and the base's tokenizer and chat template beside it.
 
     The block gets the folder, under another name, to prove it; `target` appears when the block ends well. Where it
-    does not, nothing new is left. Raises OSError.
+    does not, nothing new is left. Of a `team` the first process writes, and the others read what it wrote.
+    Raises OSError.
     """
     unfinished = target.with_name(f".unfinished-{target.name}")
+    weights = gathered(trainable(model), keep=team.leads) if team.shards else None
+    if not team.leads:
+        team.agreed(True)  # the first one has written
+        yield unfinished
+        return
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
     try:
-        _save(model, unfinished)
+        _save(model, unfinished, weights)
         for name in TOKENISER_FILES:
             if (base_folder / name).is_file():
                 shutil.copyfile(base_folder / name, unfinished / name)
+        team.agreed(True)
         yield unfinished
         shutil.rmtree(target, ignore_errors=True)
         os.replace(unfinished, target)
@@ -40,10 +50,10 @@ def saved(model: Any, base_folder: Path, target: Path) -> Iterator[Path]:
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def _save(model: Any, folder: Path) -> None:
+def _save(model: Any, folder: Path, weights: dict[str, Any] | None) -> None:
     with disk_errors():
         if hasattr(model, "peft_config"):
-            model.save_pretrained(folder, save_embedding_layers=False)
+            model.save_pretrained(folder, state_dict=weights, save_embedding_layers=False)
             (folder / "README.md").unlink(missing_ok=True)  # a form to fill in
         else:
-            model.save_pretrained(folder)
+            model.save_pretrained(folder, state_dict=weights)

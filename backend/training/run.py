@@ -20,6 +20,7 @@ from backend.training import (
     rescue,
     result,
     resume,
+    sharding,
     snapshot,
     team,
     trainer,
@@ -77,14 +78,14 @@ def _settings(context: Work, planned: TrainSettings, rows: Sequence[TokenRow]) -
 def _run(
     context: Work, spec: RunSpec, train: Sequence[TokenRow], validation: Sequence[TokenRow], group: Team
 ) -> dict[str, Any]:
-    practice, engine, net = set_up(context, spec, train, validation)
-    practice.learner.team = group
+    practice, engine, net = set_up(context, spec, train, validation, group=group)
     before = proof.fingerprint(net, spec.model.path)
     weighed = spec.settings.trainer == "sft" or preference.weigh(practice, net)
     step = _practise(practice, engine, net) if weighed else 0
-    practice.learner.team = ALONE
-    group.over.set()
-    if not step or not group.leads:
+    if not group.shards:  # the first process does the rest alone
+        practice.learner.team = ALONE
+        group.over.set()
+    if not step or not (group.leads or group.shards):
         return _summary(practice, net, step)  # stopped before the first step: there is nothing to keep
     best = _choose(practice, net, step)
     context.progress("Saving")
@@ -94,7 +95,7 @@ def _run(
     def loss() -> float:
         return practice.learner.mean_loss(net, rows)
 
-    with result.saved(net, spec.model.path, target) as folder:
+    with result.saved(net, spec.model.path, target, practice.learner.team) as folder:
         context.progress("Checking")
         proved = proof.prove(net, before, spec.model.path, folder, loss, len(rows))
     context.emit("proof", **proved.to_dict())
@@ -108,10 +109,11 @@ def set_up(
     validation: Sequence[TokenRow],
     practice_of: Callable[..., Practice] = Practice,
     rescues: int = RESCUES,
+    group: Team = ALONE,
 ) -> tuple[Practice, Any, Any]:
     """The run, its trainer and its model, ready for the first step. Raises TrainingFailed, MissingPart, BadSetting.
 
-    practice_of: makes the run from what `Practice` takes. rescues: see `Learner`.
+    practice_of: makes the run from what `Practice` takes. rescues: see `Learner`. group: the processes that train it.
     """
     settings = spec.settings
     must_keep_apart(spec.model.path, settings)
@@ -129,12 +131,15 @@ def set_up(
         rescue.keep(context.folder, settings.changed(**rescue.micro(settings, learner.micro)))
         tell(context, *words)
 
-    learner = Learner(collator, place, settings, made_room, context.alive, rescues)
+    learner = Learner(collator, place, settings, made_room, context.alive, rescues, group)
     practice = practice_of(context, spec, place, tokeniser, train, spread(validation, TESTED_ROWS), plan, learner)
     engine = trainer.build(net, practice)
     model.settle(net, place)
     fused_lora.fuse(net)
-    learner.collator = with_sharing(collator, net, train, settings, place)
+    if group.shards:
+        sharding.divide(net, settings, place.kind)
+    else:
+        learner.collator = with_sharing(collator, net, train, settings, place)
     return practice, engine, net
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backend.saving import disk_errors
+from backend.training import sharding
 from backend.training.history import History
 from backend.training.model import trainable
 
@@ -24,12 +25,17 @@ STATE = "state.json"
 TRAINER_STATE = "trainer_state.json"  # the name that transformers reads
 
 
-def write(folder: Path, trainer: Any, history: History) -> None:
-    """Writes the state of `trainer` and `history` into `folder`. Raises OSError."""
+def write(folder: Path | None, trainer: Any, history: History) -> None:
+    """Writes the state of `trainer` and `history` into `folder`; None: only gives the others this process's part of
+    what is divided. Raises OSError."""
     optimizer = trainer.optimizer.state_dict()
     moments = {
         f"{index}.{name}": value for index, values in optimizer["state"].items() for name, value in values.items()
     }
+    weights = sharding.gathered(trainable(trainer.model), keep=folder is not None)
+    moments = sharding.gathered(moments, keep=folder is not None)
+    if folder is None:
+        return
     scaler = getattr(trainer.accelerator, "scaler", None)
     state = {
         "groups": optimizer["param_groups"],
@@ -37,7 +43,7 @@ def write(folder: Path, trainer: Any, history: History) -> None:
         "scaler": scaler.state_dict() if scaler else None,
         "history": history.to_dict(),
     }
-    _save(folder / WEIGHTS, trainable(trainer.model))
+    _save(folder / WEIGHTS, weights)
     _save(folder / OPTIMIZER, moments)
     _save(folder / RNG, _random_states())
     (folder / STATE).write_text(json.dumps(state), "utf-8")
@@ -51,15 +57,13 @@ def read_history(checkpoint: Path) -> History:
 
 def load_weights(checkpoint: Path, model: Any) -> None:
     """Puts the trainable weights of `checkpoint` into `model`. Raises ValueError when the names are not the same."""
-    import torch
     from safetensors.torch import load_file
 
     saved, wanted = load_file(checkpoint / WEIGHTS), trainable(model)
     if saved.keys() != wanted.keys():
         raise ValueError("the checkpoint holds other weights than this model trains")
-    with torch.no_grad():
-        for name, parameter in wanted.items():
-            parameter.copy_(saved[name])
+    for name, parameter in wanted.items():
+        sharding.put(saved[name], parameter)
 
 
 def load_optimizer(checkpoint: Path, trainer: Any) -> None:
@@ -67,10 +71,11 @@ def load_optimizer(checkpoint: Path, trainer: Any) -> None:
     from safetensors.torch import load_file
 
     state = _state(checkpoint)
+    weights = [weight for group in trainer.optimizer.param_groups for weight in group["params"]]
     moments: dict[int, dict[str, torch.Tensor]] = {}
     for name, value in load_file(checkpoint / OPTIMIZER).items():
         index, _, field = name.partition(".")
-        moments.setdefault(int(index), {})[field] = value
+        moments.setdefault(int(index), {})[field] = sharding.like(value, weights[int(index)])
     trainer.optimizer.load_state_dict({"state": moments, "param_groups": state["groups"]})
     trainer.lr_scheduler.load_state_dict(state["scheduler"])
     if state["scaler"]:
@@ -101,7 +106,7 @@ def _save(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
     from safetensors.torch import save_file
 
     with disk_errors():
-        save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, path)
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path)
 
 
 def _state(checkpoint: Path) -> dict[str, Any]:

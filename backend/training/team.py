@@ -1,9 +1,10 @@
 """Several processes that train one run together, each on its card: every step's rows are shared out among them.
 
-The worker is the first of them and starts the others with the variables that `accelerate launch` sets. Each holds the
-whole model; after its rows of a step the gradients are added up, so that all take the same step: what is learned is
-what one process learns with as many more micro batches. Only the first one tells, saves and answers. The others read
-the run's spec from their standard input and end when it closes: they never outlive the worker.
+The worker is the first of them and starts the others with the variables that `accelerate launch` sets. Each holds
+the whole model, or its part of it (sharding.py); after its rows of a step the gradients are added up, so that all
+take the same step: what is learned is what one process learns with as many more micro batches. Only the first one
+tells and saves. The others read the run's spec from their standard input and end when it closes: they never outlive
+the worker.
 """
 
 from __future__ import annotations
@@ -21,11 +22,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from backend.errors import BadSetting, TrainingFailed
+from backend.errors import BadSetting, OutOfMemory, TrainingFailed
 from backend.hardware import container
 from backend.hardware.cards import emptiest_first
 from backend.settings import child_environment
 from backend.specs import RunSpec, TrainSettings
+from backend.training import sharding
+from backend.training.rescue import out_of_memory
 
 if TYPE_CHECKING:
     import torch
@@ -45,7 +48,10 @@ _MEMBER = ("-m", "backend.training.member")
 _PATIENCE = timedelta(minutes=30)  # for the others: the first one answers questions and saves meanwhile
 _TO_START = timedelta(minutes=3)  # until all have loaded torch
 _TO_END = 60.0  # seconds for the others after the last step
+_TO_FOLLOW = 5.0  # seconds for another process to be gone when its connection is
 _TO_NOTICE = 60.0  # seconds for this process to fail by itself when another one has: on cards it waits for ever
+SHORT_OF_MEMORY = 77  # exit code of another process
+_VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 _FAILED = (
     "One of the processes that trained together has failed.",
     "What went wrong is in the file log.txt of this run.",
@@ -55,10 +61,12 @@ _FAILED = (
 
 @dataclass(frozen=True)
 class Team:
-    """rank: the number of this process, from 0. size: how many there are. over: set when nobody is waited for."""
+    """rank: the number of this process, from 0. size: how many there are. shards: whether they divide the model among
+    them, and so make every pass through it together. over: set when nobody is waited for."""
 
     rank: int = 0
     size: int = 1
+    shards: bool = False
     over: threading.Event = field(default_factory=threading.Event, compare=False)
 
     @property
@@ -80,7 +88,7 @@ class Team:
 
     def add_up_gradients(self, parameters: Iterable[torch.nn.Parameter]) -> None:
         """Puts the sum of the gradients into every process, nothing where a process had no rows."""
-        if self.size > 1:
+        if self.size > 1 and not self.shards:  # those of a divided model are added up as they are made
             import torch
 
             for parameter in parameters:
@@ -94,21 +102,38 @@ class Team:
             return wish
         import torch
 
-        kind = "cuda" if torch.cuda.is_available() else "cpu"
-        votes = torch.tensor(float(wish), device=kind)
+        votes = torch.tensor(float(wish), device=_kind())
         self.add_up(votes)
         return bool(votes > 0)
 
+    def passes(self, own: int) -> int:
+        """How many passes through the model this process makes to do its `own`: where it is divided, as many as the
+        process with the most."""
+        if not self.shards:
+            return own
+        import torch
+        import torch.distributed as dist
+
+        most = torch.tensor(own, device=_kind())
+        dist.all_reduce(most, dist.ReduceOp.MAX)
+        return int(most)
+
 
 ALONE = Team()
+
+
+def _kind() -> str:
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 @contextmanager
 def gathered(context: Member, spec: RunSpec, cards: Sequence[str]) -> Iterator[Team]:
     """The team of a run; the first process starts the others, watches them, and waits for them at the end.
 
-    Raises BadSetting when there can be no such team here, TrainingFailed when one of the others failed. Where this
-    process does not notice, waiting for one that is gone, it tells and ends.
+    Raises TrainingFailed when one of the others failed, OutOfMemory when it ran out of it. Where this process does
+    not notice, waiting for one that is gone, it tells and ends.
     """
     size = spec.settings.num_processes
     if size == 1:
@@ -116,7 +141,7 @@ def gathered(context: Member, spec: RunSpec, cards: Sequence[str]) -> Iterator[T
         return
     rank = int(os.environ.get("RANK", 0))
     others = [] if "RANK" in os.environ else _start(context.folder, spec, size, cards)
-    team = Team(rank, size)
+    team = Team(rank, size, spec.settings.sharding != "none")
     try:
         _connect(rank, size)
         for other in others:
@@ -124,13 +149,26 @@ def gathered(context: Member, spec: RunSpec, cards: Sequence[str]) -> Iterator[T
         yield team
         for other in others:
             other.wait(_TO_END)
+    except OutOfMemory:
+        raise
     except Exception as error:
-        if any(other.poll() for other in others):
+        codes = [_code(other) for other in others]
+        if SHORT_OF_MEMORY in codes:
+            raise out_of_memory() from error
+        if any(codes):
             raise TrainingFailed(*_FAILED) from error
         raise
     finally:
         team.over.set()
         _leave(others)
+
+
+def _code(other: subprocess.Popen[bytes]) -> int:
+    """The exit code of `other`, 0 where it goes on."""
+    try:
+        return other.wait(_TO_FOLLOW)
+    except subprocess.TimeoutExpired:
+        return 0
 
 
 def _watch(other: subprocess.Popen[bytes], team: Team, context: Member) -> None:
@@ -154,6 +192,7 @@ def cards() -> list[str]:
 def refuse(settings: TrainSettings, cards: Sequence[str]) -> None:
     """Raises BadSetting when the processes asked for have no card, core or rows of their own. Asked once, by the
     first of them."""
+    sharding.refuse(settings)
     count = settings.num_processes
     if count == 1 or "RANK" in os.environ:
         return
@@ -198,10 +237,11 @@ def _connect(rank: int, size: int) -> None:
     import torch
     import torch.distributed as dist
 
-    backend = "nccl" if torch.cuda.is_available() else "gloo"
+    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
     store = dist.TCPStore(host, port, size, rank == 0, timeout=_TO_START)  # type: ignore[attr-defined]
     dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=_PATIENCE)
+    _forget()  # else the trainer would add up gradients once more
 
 
 def _leave(others: Sequence[subprocess.Popen[bytes]]) -> None:
@@ -216,8 +256,12 @@ def _leave(others: Sequence[subprocess.Popen[bytes]]) -> None:
     if dist.is_initialized():
         dist.destroy_process_group()
     if others:
-        for name in ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "LOCAL_RANK"):
-            os.environ.pop(name, None)
+        _forget()
+
+
+def _forget() -> None:
+    for name in _VARIABLES:
+        os.environ.pop(name, None)
 
 
 @dataclass

@@ -28,7 +28,7 @@ def build(model: Any, practice: Practice) -> Any:
             return practice.loader()
 
         def training_step(self, model: Any, inputs: list[int], num_items_in_batch: Any = None) -> torch.Tensor:
-            self.model.train()  # not the wrapped one, which would add up gradients at each micro batch
+            self.model.train()
             return practice.learn(self.model, inputs, self.accelerator.backward)
 
         def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
@@ -76,9 +76,12 @@ def build(model: Any, practice: Practice) -> Any:
 def _arguments(practice: Practice) -> Any:
     from trl import SFTConfig
 
+    class Arguments(SFTConfig):  # type: ignore[misc]
+        place_model_on_device = None if not practice.learner.team.shards else False  # divided before it is moved
+
     settings, device = practice.spec.settings, practice.device
     schedule = settings.lr_scheduler_type
-    return SFTConfig(
+    return Arguments(
         output_dir=str(practice.checkpoints),
         learning_rate=settings.learning_rate,
         lr_scheduler_type="constant_with_warmup" if schedule == "constant" else schedule,  # "constant" ignores warmup

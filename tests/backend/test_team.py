@@ -27,6 +27,7 @@ import json, sys
 from pathlib import Path
 from backend import training
 from backend.errors import ApprenticeError
+from backend.training import sharding, snapshot
 from tests.backend.tiny_run import FakeWork, make_run
 folder, model = map(Path, sys.argv[1:3])
 chosen, stop_at = map(json.loads, sys.argv[3:])
@@ -37,9 +38,23 @@ else:
     work = make_run(folder, model, rows=37, lora_dropout=0.0, num_train_epochs=2, **chosen)
     kept.write_text(json.dumps(work.spec))
 work.stop_at = stop_at
+shares, divide, write = [], sharding.divide, snapshot.write  # of the weights and of the optimizer's state held here
+
+def divided(net, *how):
+    whole = sharding.held(net.parameters())
+    divide(net, *how)
+    shares[:] = [sharding.held(net.parameters()) / whole]
+
+def written(folder, trainer, history):
+    moments = [m for state in trainer.optimizer.state.values() for m in state.values() if m.dim()]
+    shares[1:] = [sharding.held(moments) / sum(m.nbytes for m in moments)] if shares else []
+    write(folder, trainer, history)
+
+sharding.divide, snapshot.write = divided, written
 result = training.run(work)
 print(json.dumps({"result": result, "losses": work.losses(), "tests": [e["loss"] for e in work.told("eval")],
-                  "norms": [e["grad_norm"] for e in work.told("step")], "samples": len(work.told("sample"))}))
+                  "norms": [e["grad_norm"] for e in work.told("step")], "samples": len(work.told("sample")),
+                  "shares": shares}))
 """
 
 
