@@ -66,7 +66,7 @@ class Measured(Record):
 
     memory_mib: at the peak of the steps tried, then of the whole run. startup: seconds before the first step.
     tokens_per_second: of the practice, padding left out. test_seconds: one test on the rows kept back.
-    answer_seconds: answering the held-out prompts once, 0 where there was no time to try.
+    answer_seconds: answering the held-out prompts once at full length, 0 where there was no time to try.
     reference_seconds: of DPO, weighing both answers of all pairs before the first step. proof_seconds: comparing all
     weights with the base and the saved ones at the end.
     """

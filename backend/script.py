@@ -37,6 +37,7 @@ TEMPLATE = PROJECT_ROOT / "static" / "script" / "train.py"
 PACKAGES = ("torch", "transformers", "peft", "accelerate", "safetensors")  # whose ranges the header takes over
 PROVED_STEPS = 3
 SAME = {"fp32": 1e-4, "bf16": 2e-2, "fp16": 2e-2}  # relative difference of two losses that is rounding
+_SMALL = 1e-3  # size of gradients below which a difference is rounding
 _SECONDS = 1800  # for the proof
 
 _SETTINGS = re.compile(r"(?<=^# settings\n).*?(?=^# end of settings$)", re.DOTALL | re.MULTILINE)
@@ -196,7 +197,7 @@ def prove(order: Order, folder: Path) -> dict[str, Any]:
     sentence = f"Its first {count} steps, made here, give {_compared('loss', pairs, differing)}."
     if order.run.settings.trainer == "dpo" and 1 in gradients:
         first = [(1, made[1]["grad_norm"], gradients[1])]
-        apart = _differing(first, SAME[precision(order)])
+        apart = _differing(first, SAME[precision(order)], _SMALL)
         sentence += f" The first gives {_compared('size of the gradients', first, apart)}."
         differing = apart or differing
     if differing and read_run(order.run_folder).settings.method != order.run.settings.method:
@@ -204,9 +205,10 @@ def prove(order: Order, folder: Path) -> dict[str, Any]:
     return {"ok": not differing, "sentence": sentence, "first_difference": differing[0] if differing else None}
 
 
-def _differing(pairs: list[tuple[int, float, float]], tolerance: float) -> list[int]:
-    """The steps at which what the script made is not what the run had. pairs: step, made, had."""
-    return [step for step, made, had in pairs if not abs(made - had) <= tolerance * max(1.0, abs(had))]
+def _differing(pairs: list[tuple[int, float, float]], tolerance: float, least: float = 1.0) -> list[int]:
+    """The steps at which what the script made is not what the run had. pairs: step, made, had. tolerance: relative,
+    of a figure that is at least `least`."""
+    return [step for step, made, had in pairs if not abs(made - had) <= tolerance * max(least, abs(had))]
 
 
 def _compared(figure: str, pairs: list[tuple[int, float, float]], differing: list[int]) -> str:

@@ -13,11 +13,12 @@ from backend.data.checks_tokens import Tokens
 from backend.data.fix import Change, write
 from backend.data.split import Split
 from backend.encoded import Piece
-from backend.errors import ApprenticeError
+from backend.errors import ApprenticeError, BadSetting
 from backend.estimate import Estimate, Rates, estimate, plan_from, time
 from backend.preflight import Measured
 from backend.specs import Hardware, RunSpec, Trainer, TrainSettings
 from backend.tailor import precision_for
+from backend.training import sharding
 from backend.training.refusals import disk_needed
 from backend.training.schedule import schedule
 from jobs.models import Job
@@ -32,7 +33,6 @@ _LESS = (
     "The memory is computed for one card that holds the whole model. Divided, each card needs less; how much is not "
     "computed."
 )
-_DIVIDED = {"none": "", "fsdp": _LESS, "zero2": _LESS}
 
 
 def plan(
@@ -68,9 +68,9 @@ def plan(
         memory_mib=needed.memory.total_mib,
         memory_parts=needed.memory.parts,
         have_mib=needed.fit.has_mib,
-        notes=tuple(filter(None, [tokens.sentence if tokens else "", _DIVIDED[settings.sharding]])),
+        notes=tuple(filter(None, [tokens.sentence if tokens else "", _LESS if _divided(settings, hardware) else ""])),
         pairs=pairs(brought),
-        blocked=blocked(brought, why_not, needed, settings) or no_room(entry, settings, hardware),
+        blocked=blocked(brought, why_not, needed, settings, hardware) or no_room(entry, settings, hardware),
     )
 
 
@@ -151,7 +151,12 @@ def pairs(brought: Brought) -> bool:
     return bool(brought.rows) and all(row.rejected for row in brought.rows)
 
 
-def blocked(brought: Brought, why_not: str, needed: Estimate, settings: TrainSettings) -> str:
+def _divided(settings: TrainSettings, hardware: Hardware) -> bool:
+    """Whether the model is divided over cards that are here."""
+    return settings.sharding != "none" and 1 < settings.num_processes <= len(hardware.gpus)
+
+
+def blocked(brought: Brought, why_not: str, needed: Estimate, settings: TrainSettings, hardware: Hardware) -> str:
     """Why training can't start, "" when it can."""
     if brought.blocked:
         return brought.blocked
@@ -159,7 +164,11 @@ def blocked(brought: Brought, why_not: str, needed: Estimate, settings: TrainSet
         return "To learn the difference, every example needs a good and a bad answer. Learn from the good ones."
     if why_not:
         return why_not
-    if not needed.fit.fits and settings.sharding == "none":
+    try:
+        sharding.refuse(settings)
+    except BadSetting as error:
+        return f"{error.what} {error.why} {error.next}"
+    if not needed.fit.fits and not _divided(settings, hardware):
         return (
             "This needs more memory than is free. Choose a smaller model, or close other programs and press Look "
             "again on the first tab."

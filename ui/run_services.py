@@ -144,11 +144,12 @@ class RunServices(Parts):
         if length is None or (run_id, length) in map(self._shorter_of, self.runner.jobs(kind="train")):
             return None
         if (run_id, length) not in self._shorter:
+            self._shorter[run_id, length] = None
             with suppress(ApprenticeError):  # damaged rows are told when they are trained
                 rows = shortened(self.runner.folder(run_id), self.spec(run_id).settings.changed(max_length=length))
                 told = Shorter(length, rows.before, rows.cut, rows.left_out, rows.divided)
                 self._shorter[run_id, length] = told if rows.train else None
-        return self._shorter.get((run_id, length))
+        return self._shorter[run_id, length]
 
     def _shorter_length(self, run_id: str) -> int | None:
         """Tokens: what was measured to fit, else half of the longest; None where the run did not lack memory."""

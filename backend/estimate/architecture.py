@@ -12,6 +12,11 @@ from pydantic import ConfigDict, ValidationError
 from backend.errors import BadInput
 from backend.specs import Record
 
+# The kinds of models (model_type) that are decoders as this describes them.
+MODELLED = frozenset(
+    "gemma gemma2 gemma3_text granite lfm2 llama mistral olmo2 phi3 qwen2 qwen3 smollm3".split()  # noqa: SIM905
+)
+
 
 class Architecture(Record):
     """A decoder-only transformer with rotary positions and RMSNorm.
@@ -183,15 +188,18 @@ def _from_config(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _must_be_understood(config: dict[str, Any]) -> None:
-    """Raises BadInput for a model with layers whose memory is not modelled."""
+    """Raises BadInput for a kind of model, or of layers, whose memory is not modelled."""
     known = {"attention", "full_attention", "sliding_attention", "conv" if config.get("model_type") == "lfm2" else ""}
     strange = sorted({str(kind) for kind in config.get("layer_types") or []} - known)
     strange += ["experts"] if config.get("num_local_experts") or config.get("num_experts") else []
-    if strange:
+    kind = str(config.get("model_type", ""))
+    why = f"parts of it are {', '.join(strange).replace('_', ' ')}" if strange else ""
+    why = why or ("" if kind in MODELLED else f"its model_type is {kind or 'not named'}")
+    if why:
         raise BadInput(
             "This model is of a kind that can't be taught here yet.",
-            f"What it needs is not known: parts of it are {', '.join(strange).replace('_', ' ')}.",
-            "Choose a model whose layers all attend, such as one of the catalogue.",
+            f"What it needs is not known: {why}.",
+            "Choose a model of another family, such as one of the catalogue.",
         )
 
 

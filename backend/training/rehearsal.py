@@ -142,10 +142,8 @@ def rehearse(folder: Path, spec: RunSpec, began: float, limit_mib: float | None)
     speed = rehearsal.seconds_per_token()
     test_speed = _test_speed(rehearsal, net)
     weighing = _weighing_seconds(rehearsal, net)
-    answering, start = 0.0, time.perf_counter()
-    if time.time() - began - startup < _PATIENCE and spec.data.held_out_prompts:
-        answers(net, rehearsal.tokeniser, rehearsal.device, spec.data, _TRIED_TOKENS)
-        answering = (time.perf_counter() - start) * NEW_TOKENS / _TRIED_TOKENS
+    wanted = time.time() - began - startup < _PATIENCE and spec.data.held_out_prompts
+    answering = _answer_seconds(rehearsal, net) if wanted else 0.0
     peak = rehearsal.device.peak_memory_mib()
     if limit_mib is not None and peak > limit_mib:
         raise NotEnough("There is not enough memory.", f"{peak} MiB were used at the peak.")
@@ -162,13 +160,23 @@ def rehearse(folder: Path, spec: RunSpec, began: float, limit_mib: float | None)
 
 
 def _test_speed(rehearsal: Rehearsal, net: Any) -> float:
-    """Seconds a token of a test, by one batch of the longest rows; 0 where nothing is kept back."""
-    rows = sorted(rehearsal.validation, key=lambda row: -row.longest)[: rehearsal.learner.micro]
-    if not rows:
-        return 0.0
+    """Seconds a token of a test, by one batch of the longest rows; of those learned where none are kept back."""
+    tested = rehearsal.validation or rehearsal.train
+    rows = sorted(tested, key=lambda row: -row.longest)[: rehearsal.learner.micro]
     start = time.perf_counter()
     rehearsal.learner.mean_loss(net, rows)
     return (time.perf_counter() - start) / _tokens(rows)
+
+
+def _answer_seconds(rehearsal: Rehearsal, net: Any) -> float:
+    """What answering the held-out prompts once takes, with NEW_TOKENS tokens each: by that of fewer, whose first one
+    comes with reading the prompts."""
+    took = []
+    for tokens in (1, _TRIED_TOKENS):
+        start = time.perf_counter()
+        answers(net, rehearsal.tokeniser, rehearsal.device, rehearsal.spec.data, tokens)
+        took.append(time.perf_counter() - start)
+    return took[0] + max(0.0, took[1] - took[0]) * (NEW_TOKENS - 1) / (_TRIED_TOKENS - 1)
 
 
 def _weighing_seconds(rehearsal: Rehearsal, net: Any) -> float:

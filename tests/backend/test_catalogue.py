@@ -135,7 +135,9 @@ def test_model_with_code_of_its_own_is_refused(tmp_path: Path) -> None:
         catalogue.from_folder(folder_with(tmp_path, auto_map={"AutoConfig": "evil.Config"}))
 
 
-@pytest.mark.parametrize("more", [{"layer_types": ["full_attention", "mamba"]}, {"num_local_experts": 4}])
+@pytest.mark.parametrize(
+    "more", [{"layer_types": ["full_attention", "mamba"]}, {"num_local_experts": 4}, {"model_type": "falcon_h1"}]
+)
 def test_model_with_parts_that_are_not_understood_is_refused(tmp_path: Path, more: dict[str, Any]) -> None:
     with pytest.raises(BadInput, match="can't be taught here yet"):
         catalogue.from_folder(folder_with(tmp_path, **more))
