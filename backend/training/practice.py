@@ -171,16 +171,17 @@ class Practice:
         return self.learner.mean_loss(model, self.validation)
 
     def save(self, trainer: Any) -> None:
-        """Writes a checkpoint and removes the ones that are no longer needed. Raises OSError."""
+        """Writes a checkpoint and removes the ones that are no longer needed; all processes of a team call it together.
+        Raises OSError."""
         step = trainer.state.global_step
         self._saved = time.monotonic()
-        if not self.learner.team.leads:
-            if self.learner.team.shards:
-                snapshot.write(None, trainer, self.history)
+        team = self.learner.team
+        if not team.leads:
+            snapshot.write(None, trainer, self.history, team)
             return
         self.history.elapsed, self._began = self.elapsed, time.monotonic()
         with checkpoints.writing(self.checkpoints, step) as folder:
-            snapshot.write(folder, trainer, self.history)
+            snapshot.write(folder, trainer, self.history, team)
         checkpoints.prune(self.checkpoints, self.history.best_step)
         self.work.emit("checkpoint", step=step)
         self._free_since = time.perf_counter()

@@ -18,6 +18,8 @@ from backend.training.model import trainable
 if TYPE_CHECKING:
     import torch
 
+    from backend.training.team import Team
+
 WEIGHTS = "weights.safetensors"
 OPTIMIZER = "optimizer.safetensors"
 RNG = "rng.safetensors"
@@ -25,15 +27,16 @@ STATE = "state.json"
 TRAINER_STATE = "trainer_state.json"  # the name that transformers reads
 
 
-def write(folder: Path | None, trainer: Any, history: History) -> None:
-    """Writes the state of `trainer` and `history` into `folder`; None: only gives the others this process's part of
-    what is divided. Raises OSError."""
+def write(folder: Path | None, trainer: Any, history: History, team: Team) -> None:
+    """Writes the state of `trainer` and `history` into `folder`; None: only gives the process that does so this one's
+    part. Called by all of `team` together. Raises OSError."""
     optimizer = trainer.optimizer.state_dict()
     moments = {
         f"{index}.{name}": value for index, values in optimizer["state"].items() for name, value in values.items()
     }
     weights = sharding.gathered(trainable(trainer.model), keep=folder is not None)
     moments = sharding.gathered(moments, keep=folder is not None)
+    random = _random_states(team)
     if folder is None:
         return
     scaler = getattr(trainer.accelerator, "scaler", None)
@@ -45,7 +48,7 @@ def write(folder: Path | None, trainer: Any, history: History) -> None:
     }
     _save(folder / WEIGHTS, weights)
     _save(folder / OPTIMIZER, moments)
-    _save(folder / RNG, _random_states())
+    _save(folder / RNG, random)
     (folder / STATE).write_text(json.dumps(state), "utf-8")
     trainer.state.save_to_json(str(folder / TRAINER_STATE))
 
@@ -82,24 +85,27 @@ def load_optimizer(checkpoint: Path, trainer: Any) -> None:
         trainer.accelerator.scaler.load_state_dict(state["scaler"])
 
 
-def load_random_state(checkpoint: Path) -> None:
-    """Sets torch's random generators as they were at `checkpoint`."""
+def load_random_state(checkpoint: Path, rank: int) -> None:
+    """Sets torch's random generators as those of the process `rank` were at `checkpoint`."""
     import torch
     from safetensors.torch import load_file
 
     states = load_file(checkpoint / RNG)
-    torch.set_rng_state(states["cpu"])
-    if "cuda" in states and torch.cuda.is_available():
-        torch.cuda.set_rng_state(states["cuda"])
+    own = {kind: states.get(f"{kind}.{rank}", states.get(kind)) for kind in ("cpu", "cuda")}  # older: the first one's
+    if own["cpu"] is not None:
+        torch.set_rng_state(own["cpu"])
+    if own["cuda"] is not None and torch.cuda.is_available():
+        torch.cuda.set_rng_state(own["cuda"])
 
 
-def _random_states() -> dict[str, torch.Tensor]:
+def _random_states(team: Team) -> dict[str, torch.Tensor]:
+    """Of each process in `team`, by kind and rank: each draws its own dropout."""
     import torch
 
-    states = {"cpu": torch.get_rng_state()}
+    own = {"cpu": torch.get_rng_state()}
     if torch.cuda.is_available():
-        states["cuda"] = torch.cuda.get_rng_state()
-    return states
+        own["cuda"] = torch.cuda.get_rng_state()
+    return {f"{kind}.{rank}": state for kind, value in own.items() for rank, state in enumerate(team.each(value))}
 
 
 def _save(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:

@@ -86,6 +86,17 @@ class Team:
             for tensor in tensors:
                 dist.all_reduce(tensor)
 
+    def each(self, tensor: torch.Tensor) -> list[torch.Tensor]:
+        """`tensor` of every process, by rank; of one shape in all."""
+        if self.size == 1:
+            return [tensor]
+        import torch
+        import torch.distributed as dist
+
+        all_of_them = [torch.empty_like(tensor) for _ in range(self.size)]
+        dist.all_gather(all_of_them, tensor)
+        return all_of_them
+
     def add_up_gradients(self, parameters: Iterable[torch.nn.Parameter]) -> None:
         """Puts the sum of the gradients into every process, nothing where a process had no rows."""
         if self.size > 1 and not self.shards:  # those of a divided model are added up as they are made

@@ -58,7 +58,7 @@ def build(model: Any, practice: Practice) -> Any:
 
         def _load_rng_state(self, checkpoint: str | None) -> None:
             if checkpoint:
-                snapshot.load_random_state(Path(checkpoint))
+                snapshot.load_random_state(Path(checkpoint), practice.learner.team.rank)
 
     trainer = PracticeTrainer(
         model=model,

@@ -80,6 +80,20 @@ def test_each_process_holds_half_and_gradients_are_those_of_the_whole(
 WAYS = [("lora", "fsdp"), ("full", "fsdp"), ("full", "zero2")]
 
 
+def test_two_steps_of_a_divided_run(tiny_model: Path, tmp_path: Path) -> None:
+    """Each process has random numbers of its own, and all are kept."""
+    from safetensors.torch import load_file
+
+    divided: dict[str, Any] = {"num_processes": 2, "sharding": "fsdp", "lora_dropout": 0.3}
+    told = trained(tmp_path, tiny_model, max_steps=2, **divided)
+    assert len(told["losses"]) == 2
+    assert told["samples"] > 0
+    assert told["result"]["weights_changed"] is True
+    assert told["shares"] == pytest.approx([0.5, 0.5], abs=0.06)
+    states = load_file(tmp_path / "checkpoints" / "step-2" / "rng.safetensors")
+    assert not states["cpu.0"].equal(states["cpu.1"])
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("method", "kind"), [*WAYS, ("full", "none")])
 def test_a_divided_run_learns_what_one_process_does(tiny_model: Path, tmp_path: Path, method: str, kind: str) -> None:

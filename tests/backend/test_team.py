@@ -35,7 +35,7 @@ kept = folder / "spec.json"
 if kept.is_file():
     work = FakeWork(folder, json.loads(kept.read_text()))
 else:
-    work = make_run(folder, model, rows=37, lora_dropout=0.0, num_train_epochs=2, **chosen)
+    work = make_run(folder, model, rows=37, **{"lora_dropout": 0.0, "num_train_epochs": 2, **chosen})
     kept.write_text(json.dumps(work.spec))
 work.stop_at = stop_at
 shares, divide, write = [], sharding.divide, snapshot.write  # of the weights and of the optimizer's state held here
@@ -45,10 +45,10 @@ def divided(net, *how):
     divide(net, *how)
     shares[:] = [sharding.held(net.parameters()) / whole]
 
-def written(folder, trainer, history):
+def written(folder, trainer, *more):
     moments = [m for state in trainer.optimizer.state.values() for m in state.values() if m.dim()]
     shares[1:] = [sharding.held(moments) / sum(m.nbytes for m in moments)] if shares else []
-    write(folder, trainer, history)
+    write(folder, trainer, *more)
 
 sharding.divide, snapshot.write = divided, written
 result = training.run(work)
@@ -83,6 +83,20 @@ def test_two_processes_give_the_loss_of_one_with_twice_the_accumulation(tiny_mod
     assert two["result"]["state"] == "completed"
     assert (tmp_path / "two" / "result" / "adapter" / "adapter_model.safetensors").is_file()
     assert two["samples"] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sharding", ["none", "fsdp"])
+def test_a_resumed_team_draws_the_dropout_that_it_would_have_drawn(
+    tiny_model: Path, tmp_path: Path, sharding: str
+) -> None:
+    shared: dict[str, Any] = {"num_processes": 2, "sharding": sharding, "lora_dropout": 0.3}
+    through = trained(tmp_path / "through", tiny_model, **shared)
+    stopped = trained(tmp_path / "two", tiny_model, 4, **shared)
+    two = trained(tmp_path / "two", tiny_model, **shared)
+    assert list(stopped["losses"]) == ["1", "2", "3", "4"]
+    assert {**stopped["losses"], **two["losses"]} == through["losses"]
+    assert stopped["norms"] + two["norms"] == through["norms"]
 
 
 @pytest.mark.slow
