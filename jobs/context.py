@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import threading
 import time
 from typing import Any
 
 from backend.settings import Workspace
 from jobs.events import EventLog
+from jobs.failures import ending_of
 from jobs.memory import free_share, look
 from jobs.models import Progress, State
 from jobs.store import JobFolder, Status
 
 _SECONDS_BETWEEN_WRITES = 0.5
 _SECONDS_OF_SILENCE = 5.0
+
+log = logging.getLogger(__name__)
 
 
 class Context:
@@ -85,6 +90,18 @@ class Context:
         """Whether a stop is asked for. A few microseconds; once true it stays so."""
         self.stopping = self.stopping or self._job.stop_requested
         return self.stopping
+
+    def fail(self, error: Exception) -> None:
+        """End this attempt and this process as if the work had raised `error`: where the work can't be interrupted.
+
+        Nothing is written after that. A status that can't be written leaves the attempt interrupted.
+        """
+        with self._lock:
+            log.error("the work is given up: %s", error)
+            try:
+                self._job.write_status(ending_of(error, self.status, stop_requested=self._job.stop_requested))
+            finally:
+                os._exit(1)
 
     def close(self) -> None:
         """See all events on the disk. Raises OSError."""

@@ -5,7 +5,6 @@ It holds the job's lock until its process is gone, and while it does it alone wr
 
 from __future__ import annotations
 
-import errno
 import importlib
 import logging
 import sys
@@ -17,13 +16,14 @@ from typing import Any
 import psutil
 from filelock import FileLock, Timeout
 
-from backend.errors import ApprenticeError, OutOfMemory
+from backend.errors import ApprenticeError
 from backend.settings import Workspace
 from jobs import memory, store
 from jobs.context import Context
+from jobs.failures import ending_of
 from jobs.files import to_json
 from jobs.kinds import KINDS
-from jobs.models import Failure, State
+from jobs.models import State
 from jobs.store import JobFolder, Status
 
 log = logging.getLogger("jobs.worker")
@@ -31,8 +31,6 @@ log = logging.getLogger("jobs.worker")
 PATIENCE = 10.0  # seconds to wait for the lock: a runner holds it for a moment when it looks
 LAST_WORD_TRIES, LAST_WORD_PAUSE = 5, 1.0  # seconds
 DONE, FAILED, USAGE, NOTHING_TO_DO = 0, 1, 2, 3
-
-_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}  # no space, or none left of a quota
 
 Work = Callable[[Context], dict[str, Any] | None]
 
@@ -83,9 +81,7 @@ def attempt(folder: JobFolder, workspace: Workspace) -> int:
         ending = _work(folder, context)
     except (Exception, SystemExit) as error:
         log.exception("attempt %s failed", status.attempt)
-        last = context.status if context else status
-        again = isinstance(error, OutOfMemory) and not folder.stop_requested
-        ending = (last.with_less_memory() if again else None) or last.ending(State.FAILED, failure_of(error))
+        ending = ending_of(error, context.status if context else status, stop_requested=folder.stop_requested)
     log.info("attempt %s: %s", ending.attempt, ending.state)
     return DONE if _say_last_word(folder, ending) and ending.state is not State.FAILED else FAILED
 
@@ -125,42 +121,6 @@ def load(kind: str) -> Work:
     module, function = KINDS[kind].work.split(":")
     work: Work = getattr(importlib.import_module(module), function)
     return work
-
-
-def failure_of(error: BaseException) -> Failure:
-    """An error in plain words; the technical detail is in the log."""
-    if isinstance(error, ApprenticeError):
-        return Failure(**error.to_dict())
-    if isinstance(error, MemoryError):
-        return Failure(
-            what="There was not enough memory.",
-            why="This work, with these settings, needs more than the machine has free.",
-            next="Close other programs or choose a smaller model, then try again.",
-            error=OutOfMemory.__name__,
-        )
-    if isinstance(error, OSError) and error.errno in _FULL:
-        return Failure(
-            what="The disk is full.",
-            why="The run could not write to its folder.",
-            next="Make room, then resume it: what was saved before is kept.",
-        )
-    if isinstance(error, OSError):
-        return Failure(
-            what="A file could not be read or written.",
-            why=f"The system says: {error.strerror or error}.",
-            next="Check the disk, then resume the run.",
-        )
-    if isinstance(error, ImportError):
-        return Failure(
-            what=f"A part that this needs can't be loaded: {error.name or 'unknown'}.",
-            why="It is not installed, or its installation is damaged.",
-            next="Run the start script again: it installs what is missing.",
-        )
-    return Failure(
-        what="Something went wrong that was not foreseen.",
-        why="The technical detail is in the file log.txt of this run.",
-        next="Resume it; if it happens again, report it with that file.",
-    )
 
 
 if __name__ == "__main__":

@@ -47,6 +47,7 @@ class Work(Protocol):
     def progress(self, phase: str, done: int = 0, total: int = 0, seconds_left: float | None = None) -> None: ...
     def alive(self) -> None: ...
     def should_stop(self) -> bool: ...
+    def fail(self, error: Exception) -> None: ...
 
 
 @dataclass
@@ -171,8 +172,10 @@ class Practice:
         return self.learner.mean_loss(model, self.validation)
 
     def save(self, trainer: Any) -> None:
-        """Writes a checkpoint and removes the ones that are no longer needed; all processes of a team call it together.
-        Raises OSError."""
+        """Writes a checkpoint and removes the ones that are no longer needed; called by all of a team together.
+
+        Raises OSError.
+        """
         step = trainer.state.global_step
         self._saved = time.monotonic()
         team = self.learner.team

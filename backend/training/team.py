@@ -41,7 +41,7 @@ class Member(Protocol):
 
     folder: Path
 
-    def emit(self, kind: str, **data: Any) -> None: ...
+    def fail(self, error: Exception) -> None: ...
 
 
 _MEMBER = ("-m", "backend.training.member")
@@ -144,7 +144,7 @@ def gathered(context: Member, spec: RunSpec, cards: Sequence[str]) -> Iterator[T
     """The team of a run; the first process starts the others, watches them, and waits for them at the end.
 
     Raises TrainingFailed when one of the others failed, OutOfMemory when it ran out of it. Where this process does
-    not notice, waiting for one that is gone, it tells and ends.
+    not notice, waiting for one that is gone, the attempt ends with that error and so does the process.
     """
     size = spec.settings.num_processes
     if size == 1:
@@ -164,10 +164,8 @@ def gathered(context: Member, spec: RunSpec, cards: Sequence[str]) -> Iterator[T
         raise
     except Exception as error:
         codes = [_code(other) for other in others]
-        if SHORT_OF_MEMORY in codes:
-            raise out_of_memory() from error
         if any(codes):
-            raise TrainingFailed(*_FAILED) from error
+            raise _failure(codes) from error
         raise
     finally:
         team.over.set()
@@ -183,11 +181,14 @@ def _code(other: subprocess.Popen[bytes]) -> int:
 
 
 def _watch(other: subprocess.Popen[bytes], team: Team, context: Member) -> None:
-    """Ends this process when `other` has failed and the rest of the team waits for it."""
+    """Ends the attempt, and this process, when `other` has failed and the rest of the team waits for it."""
     if other.wait() and not team.over.wait(_TO_NOTICE):
-        what, why, following = _FAILED
-        context.emit("note", title=what, what=why, next=following)
-        os._exit(1)
+        context.fail(_failure([other.returncode]))
+
+
+def _failure(codes: Sequence[int]) -> OutOfMemory | TrainingFailed:
+    """What the exit codes of the others say."""
+    return out_of_memory() if SHORT_OF_MEMORY in codes else TrainingFailed(*_FAILED)
 
 
 def cards() -> list[str]:
@@ -287,6 +288,7 @@ class Silent:
     def emit(self, kind: str, **data: Any) -> None: ...
     def progress(self, phase: str, done: int = 0, total: int = 0, seconds_left: float | None = None) -> None: ...
     def alive(self) -> None: ...
+    def fail(self, error: Exception) -> None: ...
     def should_stop(self) -> bool:
         return False
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from backend.errors import BadSetting
+from backend.errors import BadSetting, OutOfMemory, TrainingFailed
 from backend.hardware import cards
 from backend.hardware.cards import Found
 from backend.settings import PROJECT_ROOT
@@ -118,22 +118,53 @@ except ApprenticeError as error:
     assert "One of the processes" in done.stdout, done.stderr[-2000:]
 
 
-@pytest.mark.parametrize(("code", "waiting", "ends"), [(3, True, True), (3, False, False), (0, True, False)])
+@pytest.mark.parametrize(
+    ("code", "waiting", "ends"),
+    [
+        (3, True, [TrainingFailed]),
+        (team.SHORT_OF_MEMORY, True, [OutOfMemory]),
+        (team.SHORT_OF_MEMORY, False, []),
+        (0, True, []),
+    ],
+)
 def test_a_process_that_is_gone_is_not_waited_for_without_end(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, waiting: bool, ends: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, waiting: bool, ends: list[type[Exception]]
 ) -> None:
     monkeypatch.setattr(team, "_TO_NOTICE", 0.0)
-    ended: list[int] = []
-    monkeypatch.setattr(os, "_exit", ended.append)
     group, work = team.Team(0, 2), FakeWork(tmp_path, {})
     if not waiting:
         group.over.set()
     with subprocess.Popen([sys.executable, "-c", f"raise SystemExit({code})"]) as other:
         team._watch(other, group, work)
-    assert ended == ([1] if ends else [])
-    assert [note["title"] for note in work.told("note")] == (
-        ["One of the processes that trained together has failed."] if ends else []
-    )
+    assert [type(error) for error in work.failed] == ends
+
+
+MEMBER_SHORT_OF_MEMORY = """
+import runpy
+from backend.training.learner import Learner
+def learn(*_): raise MemoryError
+Learner.learn = learn
+runpy.run_module("backend.training.member", run_name="__main__")
+"""
+
+
+@pytest.mark.slow
+def test_memory_that_runs_out_in_another_process_ends_the_run_as_its_own_would(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    code = WORKER.replace("result = training.run(work)\n", f"""
+from backend.training import team
+team._MEMBER = ("-c", {MEMBER_SHORT_OF_MEMORY!r})
+try:
+    training.run(work)
+except ApprenticeError as error:
+    print(type(error).__name__)
+    sys.exit()
+""", 1)  # fmt: skip
+    command = [sys.executable, "-c", code, str(tmp_path / "run"), str(tiny_model), '{"num_processes": 2}', "null"]
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT_ROOT)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300, check=False)
+    assert done.stdout.split() == ["OutOfMemory"], done.stderr[-2000:]
 
 
 @pytest.mark.parametrize(

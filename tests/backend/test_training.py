@@ -250,7 +250,7 @@ def test_a_full_disk_is_told_as_such(model: Path, tmp_path: Path, monkeypatch: p
     import safetensors.torch
     from safetensors import SafetensorError
 
-    from jobs.worker import failure_of
+    from jobs.failures import failure_of
 
     number = 112 if sys.platform == "win32" else errno.ENOSPC
     save = safetensors.torch.save_file

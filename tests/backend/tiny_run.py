@@ -73,6 +73,7 @@ class FakeWork:
     events: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     phases: list[str] = field(default_factory=list)
     signs: int = 0
+    failed: list[Exception] = field(default_factory=list)
     _steps: int = 0
 
     def emit(self, kind: str, **data: Any) -> None:
@@ -85,6 +86,9 @@ class FakeWork:
 
     def alive(self) -> None:
         self.signs += 1
+
+    def fail(self, error: Exception) -> None:
+        self.failed.append(error)
 
     def should_stop(self) -> bool:
         """Asked after each step, before the step is told: the step in question is one more than the last told."""

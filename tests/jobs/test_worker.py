@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from backend.errors import OutOfMemory, TrainingFailed
 from backend.settings import Workspace
 from jobs import files, process, worker
+from jobs.context import Context
 from jobs.models import State
 from jobs.runner import Runner
 from jobs.store import JobFolder
@@ -196,3 +198,18 @@ def test_a_disk_that_is_full_for_the_runner_too_is_said_and_later_settled(
     disk.fail(0)
     runner.tick()
     assert runner.job(job_id).state is State.INTERRUPTED
+
+
+@pytest.mark.parametrize(
+    ("error", "state", "shorter"),
+    [(OutOfMemory("a", "b", "c"), State.QUEUED, True), (TrainingFailed("a", "b", "c"), State.FAILED, False)],
+)
+def test_work_that_can_not_be_interrupted_ends_as_if_it_had_failed_by_itself(
+    runner: Runner, monkeypatch: pytest.MonkeyPatch, error: Exception, state: State, shorter: bool
+) -> None:
+    ended: list[int] = []
+    monkeypatch.setattr(os, "_exit", ended.append)
+    folder = folder_of(runner, runner.submit("noop", {}, ""))
+    Context(folder, runner.workspace, folder.status()).fail(error)
+    assert ended == [1]
+    assert (folder.status().state, folder.status().short_of_memory) == (state, shorter)

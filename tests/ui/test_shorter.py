@@ -13,10 +13,10 @@ from backend.errors import RunProblem
 from backend.rows_on_disk import read_rows
 from backend.settings import Workspace
 from backend.training import rescue
+from jobs.failures import failure_of
 from jobs.files import to_json
 from jobs.models import Failure, State
 from jobs.store import JobFolder
-from jobs.worker import failure_of
 from tests.backend.tiny_run import run_of
 from tests.ui.test_layout import tabs
 from ui import commands
