@@ -7,6 +7,7 @@ from typing import Any
 
 from backend.specs import DataRef
 from backend.template import Tokeniser
+from backend.training import sharding
 from backend.training.device import Device
 from backend.training.history import History
 
@@ -62,6 +63,9 @@ def generate(
     model.eval()
     with torch.no_grad(), device.autocast():
         made = model.generate(
-            input_ids=ids.to(device.kind), attention_mask=mask.to(device.kind), generation_config=config
+            input_ids=ids.to(device.kind),
+            attention_mask=mask.to(device.kind),
+            generation_config=config,
+            synced_gpus=sharding.is_divided(model),  # else one that is done early leaves the others waiting
         )
     return [tokeniser.decode(row[longest:].tolist()).strip() for row in made]

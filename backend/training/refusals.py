@@ -11,10 +11,11 @@ from backend import manifest, model_folder
 from backend.errors import BadInput, BadSetting, NotEnough, TrainingFailed
 from backend.estimate import Architecture
 from backend.estimate.plan import adapted
+from backend.hardware.probing import memory
 from backend.prepare import PreparedRun
 from backend.specs import RunSpec, TrainSettings
 from backend.template import Tokeniser
-from backend.training import checkpoints, sharding
+from backend.training import checkpoints, team
 from backend.training.schedule import schedule
 
 _MIB = 1 << 20
@@ -42,7 +43,8 @@ def before_start(run: PreparedRun, folder: Path, shape: Architecture) -> None:
     Raises BadInput, BadSetting, TrainingFailed, NotEnough.
     """
     must_keep_apart(run.spec.model.path, run.spec.settings)
-    sharding.refuse(run.spec.settings)
+    team.refuse(run.spec.settings, team.cards())
+    must_load(shape, run.spec.settings)
     must_be_learnable(run.train, run.spec.data.longest, model_folder.context_length(run.spec.model.path))
     schedule(len(run.train), len(run.validation), run.spec.settings)
     must_fit(folder, disk_needed(shape, run.spec.settings))
@@ -109,6 +111,21 @@ def must_fit(folder: Path, needed: int) -> None:
             "There is not enough room on the disk for this run.",
             f"Its saved states and its result need up to {-(-needed // _MIB)} MiB, and {free // _MIB} MiB are free.",
             "Delete runs or files that you no longer need, or choose another folder with --workspace DIR.",
+        )
+
+
+def must_load(shape: Architecture, settings: TrainSettings) -> None:
+    """Raises NotEnough when a divided model can't be loaded: each process first holds all of it in the computer's
+    memory, and where all of it is trained, in float32 (4 bytes a number). An adapter's base is not counted: it may
+    lie in mapped files that the processes have in common."""
+    if settings.sharding == "none" or settings.method != "full":
+        return
+    needed, (_, free) = settings.num_processes * shape.params * 4 // _MIB, memory()
+    if needed > free:
+        raise NotEnough(
+            "There is not enough memory to load the model in every process.",
+            f"Each first holds all of it in the computer's memory: {needed} MiB in all, and {free} MiB are free.",
+            "Choose a smaller model, or close other programs.",
         )
 
 

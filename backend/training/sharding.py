@@ -35,7 +35,10 @@ def refuse(settings: TrainSettings) -> None:
         why = "zero2 divides what is learned, and with a LoRA adapter that is little."
     if why:
         better = "fsdp" if settings.num_processes > 1 and settings.method != "qlora" else "none"
-        raise BadSetting(f"The model can't be divided over cards ({chosen}).", why, f"Set sharding to {better}.")
+        more = "num_processes to the number of cards, or " if settings.num_processes == 1 else ""
+        raise BadSetting(
+            f"The model can't be divided over cards ({chosen}).", why, f"Set {more}sharding to {better}."
+        )
 
 
 def divide(model: Any, settings: TrainSettings, kind: str) -> None:
@@ -74,6 +77,11 @@ def rest(model: Any) -> None:
     for part in model.modules():
         if hasattr(part, "reshard"):
             part.reshard()
+
+
+def is_divided(model: Any) -> bool:
+    """Whether this process holds only a part of `model`."""
+    return any(map(_is_divided, model.parameters()))
 
 
 def whole(tensor: torch.Tensor) -> torch.Tensor:

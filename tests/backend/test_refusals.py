@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,10 +16,11 @@ from backend import training
 from backend.errors import ApprenticeError, BadInput, BadSetting, MissingPart, NotEnough, TrainingFailed
 from backend.estimate import Architecture
 from backend.models import read_run
+from backend.prepare import PreparedRun
 from backend.specs import RunSpec, TrainSettings, settings_from
 from backend.template import Tokeniser
-from backend.training import refusals
-from tests.backend.tiny_run import FakeWork, make_run
+from backend.training import refusals, team
+from tests.backend.tiny_run import FakeWork, conversations, make_run, run_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
 
@@ -87,6 +89,37 @@ def test_a_base_model_without_a_template_is_refused_for_conversations_only(tiny_
         refusals.must_have_template(tokeniser, conversations=True)
     refusals.must_have_template(tokeniser, conversations=False)
     refusals.must_have_template(Tokeniser.load(tiny_model), conversations=True)
+
+
+@pytest.mark.parametrize(
+    ("settings", "cards", "free", "why"),
+    [
+        ({"num_processes": 2, "trainer": "dpo"}, 2, 1000, "single answers"),
+        ({"num_processes": 2}, 1, 1000, "There are 1 cards"),
+        ({"num_processes": 2, "sharding": "fsdp", "method": "full"}, 2, 700, "762 MiB in all, and 700 MiB are free"),
+        ({"num_processes": 2, "sharding": "fsdp", "method": "full"}, 2, 800, ""),
+        ({"num_processes": 2, "sharding": "fsdp"}, 2, 700, ""),
+    ],
+)
+def test_what_several_processes_can_not_do_is_refused_before_they_start(
+    tiny_model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    disk: Callable[[int], None],
+    settings: dict[str, Any],
+    cards: int,
+    free: int,
+    why: str,
+) -> None:
+    monkeypatch.setattr(team, "cards", lambda: [str(card) for card in range(cards)])
+    disk(10_000)
+    monkeypatch.setattr(refusals, "memory", lambda: (free, free))
+    data = [Tokeniser.load(tiny_model).encode(messages) for messages in conversations(12)]
+    spec = RunSpec.model_validate(run_of(tmp_path, tiny_model, data[:8], data[8:], **settings).spec)
+    large = SHAPE.model_copy(update={"num_params": 100_000_000})
+    with nullcontext() if not why else pytest.raises((BadSetting, NotEnough)) as caught:
+        refusals.before_start(PreparedRun(spec, data[:8], data[8:]), tmp_path, large)
+    assert caught is None or why in caught.value.why
 
 
 @pytest.mark.parametrize("rate", ["0", "-1e-4", "0.5", "nan", "inf", "fast"])

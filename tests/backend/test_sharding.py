@@ -20,10 +20,12 @@ from tests.backend.test_team import trained
 PAIR = """
 import json, sys
 from pathlib import Path
+from types import SimpleNamespace
 import torch, torch.distributed as dist
 from transformers import AutoModelForCausalLM
 from backend.specs import TrainSettings
-from backend.training import sharding
+from backend.training import answers, sharding
+from backend.training.device import Device
 rank, model, folder, kind = int(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), sys.argv[4]
 dist.init_process_group("gloo", init_method=f"file://{folder}/{kind}", rank=rank, world_size=2)
 settings = TrainSettings(method="full", num_processes=2, sharding=kind)
@@ -35,8 +37,9 @@ net(ids[rank : rank + 1], labels=ids[rank : rank + 1]).loss.backward()
 sum(alone(row[None], labels=row[None]).loss for row in ids).backward()
 whole = dict(alone.named_parameters())
 far = max(float((sharding.whole(p.grad) - whole[n].grad).abs().max()) for n, p in net.named_parameters())
-with torch.no_grad():
-    net(ids)
+never, at_once = [10**6], range(len(whole["model.embed_tokens.weight"]))
+words = SimpleNamespace(pad_id=0, stop_ids=never if rank else at_once, decode=lambda ids: str(len(ids)))
+(answer,) = answers.generate(net, words, Device("cpu", "fp32"), [[5, 6]], 4)
 sharding.rest(net)
 shares = [sharding.held(net.parameters()) / everything, sharding.held(p.grad for p in net.parameters()) / everything]
 kept = sharding.gathered(dict(net.named_parameters()), keep=True)
@@ -47,7 +50,7 @@ for parameter in net.parameters():
     assert torch.equal(sharding.whole(sharding.like(torch.arange(parameter.numel()).view(parameter.shape).float(),
         parameter)).flatten(), torch.arange(parameter.numel()).float())
 twos = all((sharding.whole(p) == 2).all() for p in net.parameters())
-print(json.dumps({"far": far, "shares": shares, "same": bool(same), "twos": bool(twos)}))
+print(json.dumps({"far": far, "shares": shares, "same": bool(same), "twos": bool(twos), "answer": answer}))
 dist.destroy_process_group()
 """
 
@@ -67,7 +70,7 @@ def test_each_process_holds_half_and_gradients_are_those_of_the_whole(
         )
         for rank in range(2)
     ]
-    for process in both:
+    for answer, process in zip(("1", "4"), both, strict=True):  # tokens, as one is done early
         printed, errors = process.communicate(timeout=120)
         assert process.returncode == 0, errors[-3000:]
         told = json.loads(printed.splitlines()[-1])
@@ -75,6 +78,7 @@ def test_each_process_holds_half_and_gradients_are_those_of_the_whole(
         assert told["shares"] == pytest.approx([0.5, 0.5], abs=0.05)
         assert told["same"]
         assert told["twos"]
+        assert told["answer"] == answer
 
 
 WAYS = [("lora", "fsdp"), ("full", "fsdp"), ("full", "zero2")]
@@ -166,7 +170,9 @@ def test_what_can_not_be_divided_is_refused(settings: dict[str, Any], why: str) 
     with pytest.raises(BadSetting) as refused:
         team.refuse(TrainSettings(**settings), ["0", "1"])
     assert why in refused.value.why
-    name, value = refused.value.next.removeprefix("Set ").removesuffix(".").split(" to ")
+    *more, last = refused.value.next.removeprefix("Set ").removesuffix(".").split(", or ")
+    assert more == (["num_processes to the number of cards"] if "num_processes" not in settings else [])
+    name, value = last.split(" to ")
     assert str(settings[name]) != value
 
 
