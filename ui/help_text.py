@@ -138,7 +138,9 @@ SETTINGS: dict[str, Help] = {
         "sharding: FSDP, ZeRO-2",
         "For a model that is too much for one card. Divided, each card keeps a part of the model and gets the rest "
         "while it is needed: slower, far less memory. With ZeRO-2, only for full training, each card works with the "
-        "whole model, and what the corrections need waits in the computer's memory. It learns the same.",
+        "whole model, and what the corrections need waits in the computer's memory. It learns the same. For each "
+        "card the whole model is first loaded into the computer's memory. Tested with two processes on a processor, "
+        "not yet on cards.",
     ),
     "weight_decay": Help(
         "Pull towards zero",
