@@ -62,7 +62,7 @@ def diagnose(
     if not all(map(math.isfinite, [*losses, *tests])):
         return _broken(steps, settings)
     if len(losses) < EARLY:
-        return Verdict("good", "Too early to say", f"After {EARLY} steps there is enough to judge by.")
+        return Verdict("good", "Too early to say", f"It takes {EARLY} steps to judge by.")
     return (
         _known(losses, evals, tests)
         or _unsteady(losses, settings)

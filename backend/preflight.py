@@ -212,7 +212,7 @@ def _first_that_fits(context: Work, spec: RunSpec) -> Measured | None:
     raise NotEnough(
         "This training does not fit the memory that is free.",
         "Tried on your longest examples, it ran out of memory even with the most sparing settings.",
-        "Choose a smaller model, make the examples shorter, or close other programs.",
+        "Choose a smaller model, or close other programs.",
     )
 
 

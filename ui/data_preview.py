@@ -100,9 +100,7 @@ def build(services: Any) -> Preview:
         with gr.Row(elem_classes="tools"):
             with gr.Row(elem_classes="stepper"):
                 back = button("Previous", elem_id="row-back")
-                row = gr.Number(
-                    1, minimum=1, precision=0, label="Example", min_width=0, scale=0, elem_id="row-number"
-                )
+                row = gr.Number(1, precision=0, label="Example", min_width=0, scale=0, elem_id="row-number")
                 on = button("Next", elem_id="row-on")
             with gr.Row(elem_classes="stepper search"):
                 search = gr.Textbox(

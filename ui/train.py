@@ -192,7 +192,12 @@ def build(services: Any, kept: Kept) -> TrainTab:
             except BadSetting as error:
                 stays = before.settings.get(setting, getattr(recommended, setting))
                 return {part: advanced.wrong(setting, error, stays)}
-            return {**kept.keep(before, choice), **tab.show(choice), part: tab.restore(choice)[part]}
+            values = tab.restore(choice)  # another goal has other numbers
+            return {
+                **kept.keep(before, choice),
+                **tab.show(choice),
+                **(values if setting == "trainer" else {part: values[part]}),
+            }
 
         return take
 
@@ -210,7 +215,9 @@ def build(services: Any, kept: Kept) -> TrainTab:
 
     @handler
     def reset(given: Given) -> Updates:
-        return changed(given, kept.choice(given).but(settings={}))
+        choice = kept.choice(given)
+        goal = {name: value for name, value in choice.settings.items() if name == "trainer"}
+        return changed(given, choice.but(settings=goal))
 
     @handler
     def begin(given: Given) -> Updates:

@@ -183,7 +183,8 @@ def status(watched: Watched) -> str:
         lead = time_left(progress)
         bar = cards.progress(done if progress and progress.total else None, title)
     elif job.started and job.ended:
-        lead = f"It took {present.duration(job.ended - job.started)}."
+        since = " since it went on" if job.attempt > 1 else ""
+        lead = f"It took {present.duration(job.ended - job.started)}{since}."
     live = f'<p class="unseen" role="status" aria-live="polite">{escape(_spoken(title, done, watched))}</p>'
     told = notices(watched.curve.notes)
     return cards.card(title, bar, cards.facts(numbers(watched)), told, failure, live, badges=badge, lead=lead)
@@ -277,9 +278,9 @@ def samples(asked: Sequence[Any]) -> str:
     parts = [_sample(question, sample, earlier.get(question, [])) for question, sample in latest.items()]
     step = max(sample["step"] for sample in asked)
     return cards.card(
-        "What it answers now",
+        "What it answers",
         f'<div class="samples">{"".join(parts)}</div>',
-        lead=f"To questions it never practised on, at step {step}.",
+        lead=f"To questions it never practised on, {f'at step {step}' if step else 'before it learned anything'}.",
     )
 
 

@@ -133,17 +133,22 @@ class Digest:
         self._thread.join()
 
 
+def must_be_file(path: Path) -> None:
+    """Raises BadInput when there is no file at `path`."""
+    if path.is_dir():
+        raise BadInput(f"{path.name} is a folder.", "Data is read from a file.", "Choose a file in it.")
+    if not path.exists():
+        raise BadInput(f"There is no file {path.name}.", "", "Check the name and the folder.")
+
+
 def open_path(
     path: Path, limits: Limits, progress: Callable[[float], None] | None, cancelled: Callable[[], bool] | None
 ) -> Feed:
     """The feed of a file. Raises BadInput when it can't be read, is empty or is too large."""
+    must_be_file(path)
     try:
-        if path.is_dir():
-            raise BadInput(f"{path.name} is a folder.", "Data is read from a file.", "Choose a file in it.")
         file = path.open("rb")
         size = path.stat().st_size
-    except FileNotFoundError as error:
-        raise BadInput(f"There is no file {path.name}.", "", "Check the name and the folder.") from error
     except OSError as error:
         raise BadInput(
             f"The file {path.name} can't be read.",

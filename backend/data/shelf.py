@@ -19,6 +19,7 @@ from typing import Any
 
 from backend.data.background import NOBODY, Watch
 from backend.data.brought import About, Accepted, Brought, Chosen, examine, must_fit, unread
+from backend.data.feed import must_be_file
 from backend.data.fix import EVERYWHERE, FIXABLE
 from backend.data.kinds import KINDS
 from backend.data.load import load
@@ -62,6 +63,7 @@ class Shelf:
         """Keeps a copy of the file and gives its id: `data_id` if that is given, else the same file again, not yet
         mended, gets the same id. how: as in `read_again`. Raises BadInput when it is no data set, Cancelled when
         `watch` says so; then nothing is kept."""
+        must_be_file(path)
         return self._add(name, lambda target: shutil.copyfile(path, target), watch, data_id, how)
 
     def add_text(

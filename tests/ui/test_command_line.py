@@ -131,6 +131,12 @@ def test_a_file_that_is_no_data_set_is_refused_in_a_sentence(
     assert app("runs") == {"runs": []}
 
 
+def test_a_file_that_is_not_there_is_said(app: Shell, tmp_path: Path) -> None:
+    assert "There is no file gone.jsonl" in app("train", "--data", str(tmp_path / "gone.jsonl"))["what"]
+    assert "is a folder" in app("train", "--data", str(tmp_path))["what"]
+    assert app.code == 1
+
+
 def test_a_row_without_an_answer_is_named_and_nothing_starts(app: Shell, tmp_path: Path) -> None:
     rows = [chat(f"question number {i}?", f"answer to {i}, in some words") for i in range(12)]
     answer = app("train", "--data", written(tmp_path / "d.jsonl", *rows, chat("alone", None)))

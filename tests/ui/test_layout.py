@@ -226,6 +226,10 @@ class TestTimer:
         assert page.refreshed("train", CHOICES["a run going"], shown[page.seen]) is None
 
 
+def _labelled(page: layout._Page, label: str) -> Any:
+    return next(part for part in page.rail.parent.blocks.values() if getattr(part, "value", None) == label)
+
+
 class TestTrain:
     """A number that can't be taken, and settings that can't be read."""
 
@@ -257,6 +261,24 @@ class TestTrain:
         assert answer[tab.inputs["learning_rate"]]["value"] == 0.01
         assert answer[tab.inputs["learning_rate"]]["elem_classes"] == []
         assert answer[page.kept.part("settings")] == [{"learning_rate": 0.01}]
+
+    def test_another_goal_shows_its_own_numbers_and_outlives_going_back_to_the_recommended_ones(
+        self, page: layout._Page
+    ) -> None:
+        tab, listeners = page.tabs["train"], list(page.rail.parent.fns.values())
+        chosen, back = (
+            next(one for one in listeners if (part, event) in one.targets)
+            for part, event in (
+                (tab.inputs["trainer"]._id, "input"),
+                (_labelled(page, "Back to the recommended numbers")._id, "click"),
+            )
+        )
+        given = {part: getattr(part, "value", None) for part in page.kept.inputs()}
+        given |= {page.kept.part("data_id"): ["data-1"], tab.inputs["trainer"]: "dpo"}
+        answer = chosen.fn(given)
+        assert set(tab.inputs.values()) <= set(answer)
+        given[page.kept.part("settings")] = [{"trainer": "dpo", "learning_rate": 0.01}]
+        assert back.fn(given)[page.kept.part("settings")] == [{"trainer": "dpo"}]
 
     def test_settings_that_can_not_be_read_are_told_in_place_of_the_plan(self, page: layout._Page) -> None:
         tab, choice = page.tabs["train"], Choice(data_id="data-1", settings={"lora_rank": 5000})

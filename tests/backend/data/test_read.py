@@ -224,6 +224,7 @@ def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
     def denied(*_: Any, **__: Any) -> Any:
         raise PermissionError(13, "Permission denied")
 
+    (tmp_path / "x.jsonl").touch()
     monkeypatch.setattr(Path, "open", denied)
     with pytest.raises(BadInput, match="Permission denied"):
         load(tmp_path / "x.jsonl")
