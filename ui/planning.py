@@ -31,7 +31,7 @@ SPREAD = 1.25  # allowed either way around what a rehearsal says, for a computer
 SHOWN = 8000  # characters of one text in a preview
 _LESS = (
     "The memory is computed for one card that holds the whole model. Divided, each card needs less; how much is not "
-    "computed."
+    "computed. For each card the whole model is first loaded into the computer's memory."
 )
 
 
