@@ -107,8 +107,8 @@ def _rounds(ahead: Plan) -> tuple[str, str]:
     """How long it practises, by rounds or by the number of steps that was set."""
     if ahead.settings.max_steps > 0:
         return present.count(ahead.steps, "step"), "then it ends, as set (max_steps)"
-    rounds = ahead.settings.num_train_epochs
-    return f"{rounds:g} {'round' if rounds == 1 else 'rounds'}", f"{present.count(ahead.steps, 'step')} (epochs)"
+    rounds, steps = ahead.settings.num_train_epochs, present.count(ahead.steps, "step")
+    return f"{rounds:g} {'round' if rounds == 1 else 'rounds'}", f"(epochs), {steps} in all"
 
 
 def _reasons(why: Mapping[str, str], by_hand: Collection[str]) -> str:
@@ -125,7 +125,10 @@ def _plan_lines(ahead: Plan) -> list[tuple[str, str, str]]:
     if settings.method != "full":
         term += f", rank {settings.lora_rank}, alpha {settings.lora_alpha}"
     at_once, readings = settings.per_device_train_batch_size, settings.gradient_accumulation_steps
-    length = f"{present.number(ahead.learned_tokens)} tokens to learn, {present.number(ahead.longest)} in the longest"
+    length = "their tokens are counted once the model is on this computer"
+    if ahead.longest:
+        learned, longest = present.number(ahead.learned_tokens), present.number(ahead.longest)
+        length = f"{learned} tokens to learn, {longest} in the longest"
     rate = present.decimal(settings.learning_rate)
     best = "the best version is kept (early stopping)" if settings.early_stopping else ""
     measured = []

@@ -84,6 +84,7 @@ def test_each_process_holds_half_and_gradients_are_those_of_the_whole(
 WAYS = [("lora", "fsdp"), ("full", "fsdp"), ("full", "zero2")]
 
 
+@pytest.mark.slow
 def test_two_steps_of_a_divided_run(tiny_model: Path, tmp_path: Path) -> None:
     """Each process has random numbers of its own, and all are kept."""
     from safetensors.torch import load_file

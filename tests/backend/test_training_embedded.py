@@ -19,6 +19,7 @@ PAIRS = Path(__file__).parents[1] / "data" / "pairs.jsonl"
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
 
 
+@pytest.mark.slow  # tests/browser/test_whole_way.py trains it in the test command
 def test_a_few_steps_on_the_orders_sample(embedded_model: Path, tmp_path: Path) -> None:
     tokeniser = Tokeniser.load(embedded_model)
     lines = (SAMPLES / "orders.jsonl").read_text("utf-8").splitlines()[:22]
