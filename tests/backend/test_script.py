@@ -52,7 +52,7 @@ class Context:
 
     def __init__(self, workspace: Workspace) -> None:
         self.workspace, self.folder = workspace, workspace.runs / "export"
-        self.folder.mkdir()
+        self.folder.mkdir(exist_ok=True)
         self.spec = {"run": "toy", "to": "script", "name": "My toy; touch x"}
 
     def progress(self, *_: Any) -> None: ...
