@@ -100,8 +100,7 @@ class DataTab:
         now = self.services.reading(choice)
         far = (now.phase, int(100 * now.fraction), now.first is None, repr(now.error)) if now else ()
         mark = self.services.data_mark(choice.data_id)
-        looked_at = choice.data_id, choice.row  # a slow answer that shows an older row is put right
-        return looked_at, choice.reading_id, self.services.model_ready(choice.model_id), mark, far
+        return self.services.model_ready(choice.model_id), mark, far
 
 
 def build(services: Any, kept: Kept) -> DataTab:

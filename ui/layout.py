@@ -71,13 +71,14 @@ class _Page:
     def refreshed(self, name: str, before: Choice, seen: str) -> Updates | None:
         """The open tab again if anything changed since `seen`; None when nothing did.
 
-        What no longer exists (a run that was deleted elsewhere) is no longer chosen. An error stands in the place
-        of the guide line, once: this is called every second.
+        The choice counts too: an answer to an older one, which comes late, is put right by the next look. What no
+        longer exists (a run that was deleted elsewhere) is no longer chosen. An error stands in the place of the
+        guide line, once: this is called every second.
         """
         tab: Tab = self.tabs[name]
         try:
             choice = self.services.known(before)
-            now = repr((name, tab.signature(choice), _reached(self.services, choice)))
+            now = repr((name, choice, tab.signature(choice), _reached(self.services, choice)))
             if now == seen and choice == before:
                 return None
             forgotten, shown = self.kept.keep(before, choice), self.showing(name, choice)

@@ -61,7 +61,7 @@ class Tab(Protocol):
         """The whole tab as it stands, from the services."""
 
     def signature(self, choice: Choice) -> Hashable:
-        """Cheap; when it changes, the timer shows the tab again."""
+        """Cheap; when it or the choice changes, the timer shows the tab again."""
 
 
 # A press on a drawn button (cards.button) becomes the component's click event with the button's data; so does a

@@ -48,7 +48,7 @@ class RunsTab:
     def signature(self, choice: Choice) -> Hashable:
         runs = [(run.id, run.state, run.eval_loss) for run in self.services.runs()]
         drawn = [self.services.curve_position(one) for one in (choice.run_id, choice.beside) if one]
-        return repr((choice.run_id, choice.beside, runs, drawn)), int(time.time() / 60)
+        return repr((runs, drawn)), int(time.time() / 60)
 
 
 def build(services: Any, kept: Kept) -> RunsTab:

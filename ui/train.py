@@ -124,9 +124,8 @@ class TrainTab:
 
     def signature(self, choice: Choice) -> Hashable:
         if not choice.run_id:
-            chosen = (choice.task, choice.data_id, choice.model_id, repr(choice.settings))
             downloads = [(one.state, one.progress) for one in self.services.downloads().values()]
-            return chosen, self.services.model_ready(choice.model_id), repr(downloads)
+            return self.services.model_ready(choice.model_id), repr(downloads)
         job = self.services.runner.job(choice.run_id)
         return repr((job.state, job.progress, job.stop_requested)), self.services.curve_position(choice.run_id)
 

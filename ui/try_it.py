@@ -56,7 +56,7 @@ class TryTab:
     def signature(self, choice: Choice) -> Hashable:
         why_not = no_model(self.services, choice)
         asked = not why_not and self.services.was_asked(choice.run_id)
-        return choice.run_id, why_not, asked, self.services.answering()
+        return why_not, asked, self.services.answering()
 
 
 def no_model(services: Any, choice: Choice) -> str:

@@ -189,13 +189,13 @@ def _from_config(config: dict[str, Any]) -> dict[str, Any]:
 
 def _must_be_understood(config: dict[str, Any]) -> None:
     """Raises BadInput for a kind of model, or of layers, whose memory is not modelled."""
-    known = {"attention", "full_attention", "sliding_attention", "conv" if config.get("model_type") == "lfm2" else ""}
+    kind = str(config.get("model_type", ""))
+    known = {"attention", "full_attention", "sliding_attention", "conv" if kind == "lfm2" else ""}
     strange = sorted({str(kind) for kind in config.get("layer_types") or []} - known)
     strange += ["experts"] if config.get("num_local_experts") or config.get("num_experts") else []
-    kind = str(config.get("model_type", ""))
-    why = f"parts of it are {', '.join(strange).replace('_', ' ')}" if strange else ""
-    why = why or ("" if kind in MODELLED else f"its model_type is {kind or 'not named'}")
-    if why:
+    if strange or kind not in MODELLED:
+        parts = ", ".join(strange).replace("_", " ")
+        why = f"parts of it are {parts}" if strange else f"its kind is {kind or 'not named'}"
         raise BadInput(
             "This model is of a kind that can't be taught here yet.",
             f"What it needs is not known: {why}.",

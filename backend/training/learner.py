@@ -10,13 +10,13 @@ from backend.rows_on_disk import TokenRow, sides
 from backend.specs import TrainSettings
 from backend.training.batches import micro_batches, packs
 from backend.training.collate import Collator
+from backend.training.collective import ALONE, Team
 from backend.training.device import Device
 from backend.training.loss import summed_loss
 from backend.training.model import trainable
 from backend.training.preference import likelihoods, preference_loss
 from backend.training.rescue import is_out_of_memory, out_of_memory
 from backend.training.sharding import rest
-from backend.training.team import ALONE, Team
 
 if TYPE_CHECKING:
     import torch

@@ -10,6 +10,7 @@ from typing import Protocol
 from backend import manifest, model_folder
 from backend.errors import BadInput, BadSetting, NotEnough, TrainingFailed
 from backend.estimate import Architecture
+from backend.estimate.architecture import MODELLED
 from backend.estimate.plan import adapted
 from backend.hardware.probing import memory
 from backend.prepare import PreparedRun
@@ -24,10 +25,9 @@ _HELD = checkpoints.KEPT + 2  # checkpoints there may be at once: those kept, th
 _RESULT = 8  # bytes of a trained number in the result and in the one being written, in float32
 _ROOM = 64 * _MIB  # for events, log, tokenizer and data
 
-# Kinds of models of which tests/backend/test_packing.py shows that packed rows do not see each other.
-PACKED_APART = frozenset(
-    ("gemma", "gemma2", "gemma3_text", "granite", "llama", "mistral", "olmo2", "phi3", "qwen2", "qwen3", "smollm3")
-)
+# Kinds of models of which tests/backend/test_packing.py shows that packed rows do not see each other: all but LFM2,
+# whose convolutions read across them.
+PACKED_APART = MODELLED - {"lfm2"}
 
 
 class Learned(Protocol):

@@ -11,9 +11,9 @@ from typing import Any
 
 from backend.model_folder import TOKENISER_FILES
 from backend.saving import disk_errors
+from backend.training.collective import Team
 from backend.training.model import trainable
 from backend.training.sharding import gathered
-from backend.training.team import Team
 
 
 def folder_of(run_folder: Path, method: str) -> Path:

@@ -26,13 +26,13 @@ from backend.training import (
     trainer,
 )
 from backend.training.collate import Collator, needs_mask
+from backend.training.collective import ALONE, Team
 from backend.training.learner import RESCUES, Learner
 from backend.training.practice import TESTED_ROWS, Practice, Work
 from backend.training.refusals import must_be_learnable, must_keep_apart
 from backend.training.resume import tell
 from backend.training.schedule import schedule
 from backend.training.sharing import with_sharing
-from backend.training.team import ALONE, Team
 
 T = TypeVar("T")
 

@@ -18,7 +18,7 @@ from backend.training.model import trainable
 if TYPE_CHECKING:
     import torch
 
-    from backend.training.team import Team
+    from backend.training.collective import Team
 
 WEIGHTS = "weights.safetensors"
 OPTIMIZER = "optimizer.safetensors"

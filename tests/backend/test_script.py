@@ -72,19 +72,25 @@ def losses_in(out: Path) -> dict[str, dict[int, float]]:
     return {kind: {line["step"]: line[kind] for line in lines if kind in line} for kind in kinds}
 
 
+def trained_by_both(workspace: Workspace, work: FakeWork) -> tuple[Path, dict[str, dict[int, float]]]:
+    """Trains the run and its script, whose losses must be the same; gives the script's folder and its losses."""
+    (work.folder / "spec.json").write_text(json.dumps(work.spec), "utf-8")
+    _, folder = exported(workspace)
+    train(work)
+    command = [sys.executable, str(folder / "train.py"), "--model", str(work.spec["model"]["path"])]
+    subprocess.run(command, check=True, capture_output=True, cwd=folder, env={**os.environ, "PYTHONPATH": ""})
+    made = losses_in(folder / "out")
+    assert made["loss"] == pytest.approx(work.losses(), abs=1e-4)
+    assert made["validation_loss"] == pytest.approx({e["step"]: e["loss"] for e in work.told("eval")}, abs=1e-4)
+    return folder, made
+
+
 def test_the_script_gives_the_runs_loss_curve_to_its_end(workspace: Workspace, tiny_model: Path) -> None:
     work = make_run(
         workspace.runs / "toy", tiny_model, lora_dropout=0.0, num_train_epochs=2, per_device_train_batch_size=4,
         gradient_accumulation_steps=2, weight_decay=0.1, early_stopping=False,
     )  # fmt: skip
-    (work.folder / "spec.json").write_text(json.dumps(work.spec), "utf-8")
-    _, folder = exported(workspace)
-    train(work)
-    command = [sys.executable, str(folder / "train.py"), "--model", str(tiny_model)]
-    subprocess.run(command, check=True, capture_output=True, cwd=folder, env={**os.environ, "PYTHONPATH": ""})
-    made = losses_in(folder / "out")
-    assert made["loss"] == pytest.approx(work.losses(), abs=1e-4)
-    assert made["validation_loss"] == pytest.approx({e["step"]: e["loss"] for e in work.told("eval")}, abs=1e-4)
+    folder, made = trained_by_both(workspace, work)
     assert made["learning_rate"] == pytest.approx({e["step"]: e["learning_rate"] for e in work.told("step")})
     assert (folder / "out" / "adapter_model.safetensors").is_file()
     assert (folder / "out" / "tokenizer.json").is_file()
@@ -178,15 +184,8 @@ def test_on_pairs_too_the_script_gives_the_runs_loss_curve_to_its_end(
         workspace.runs / "toy", tiny_model, beta=0.3, lora_dropout=0.0, num_train_epochs=2, early_stopping=False,
         **settings,
     )  # fmt: skip
-    (work.folder / "spec.json").write_text(json.dumps(work.spec), "utf-8")
-    _, folder = exported(workspace)
-    train(work)
-    command = [sys.executable, str(folder / "train.py"), "--model", str(tiny_model)]
-    subprocess.run(command, check=True, capture_output=True, cwd=folder, env={**os.environ, "PYTHONPATH": ""})
-    made = losses_in(folder / "out")
-    assert made["loss"] == pytest.approx(work.losses(), abs=1e-4)
+    folder, made = trained_by_both(workspace, work)
     assert made["loss"][1] == pytest.approx(0.6931, abs=1e-4)  # ln 2: both answers as likely as at the beginning
-    assert made["validation_loss"] == pytest.approx({e["step"]: e["loss"] for e in work.told("eval")}, abs=1e-4)
     pair = json.loads((folder / "data" / "train.jsonl").read_text().splitlines()[0])
     assert pair["better"]["text"].partition("<|assistant|>")[0] == pair["worse"]["text"].partition("<|assistant|>")[0]
     assert pair["better"]["text"] != pair["worse"]["text"]

@@ -100,7 +100,6 @@ def test_what_is_taken_back_does_not_return_with_a_reload(open_page: Callable[..
     page.wait_for_selector("#to-data:not([disabled])")
     page.locator("input[value=extract]").check()
     begun.wait_for(state="attached")
-    page.wait_for_timeout(1500)  # a redraw that was on its way is through
     page.get_by_label("Yes, prices, stock and the like").check()
     advice.wait_for()
     page.get_by_label("No, or hardly ever").check()

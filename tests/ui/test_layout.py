@@ -196,6 +196,13 @@ class TestTimer:
         assert first is not None
         assert page.refreshed("train", CHOICES["a run going"], first[page.seen]) is None
 
+    def test_a_late_answer_to_an_older_choice_is_put_right(self) -> None:
+        page = in_loop(lambda: layout._draw(FakeServices())[1])
+        late = page.refreshed("start", Choice(task="voice"), "") or {}
+        assert late[page.tabs["start"].advice] == ""
+        shown = page.refreshed("start", Choice(task="voice", facts_change=True), late[page.seen]) or {}
+        assert "looking them up works better" in shown[page.tabs["start"].advice]
+
     def test_a_step_forward_is_shown(self) -> None:
         services = FakeServices()
         page = in_loop(lambda: layout._draw(services)[1])
