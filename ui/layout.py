@@ -132,7 +132,6 @@ def _restores(blocks: gr.Blocks, page: _Page) -> None:
         return {
             **page.kept.keep(before, choice),
             page.marks: rail_marks(page.services, choice),
-            **start_tab.restore(choice),
         }
 
     @handler
@@ -142,8 +141,9 @@ def _restores(blocks: gr.Blocks, page: _Page) -> None:
         choice = page.kept.choice(given)
         return {page.seen: "", page.marks: rail_marks(page.services, choice), **start_tab.show(choice)}
 
-    first = [*page.kept.outputs, page.marks, start_tab.task, start_tab.facts]
-    restored = blocks.load(restore, page.kept.inputs(), first, **LISTEN)
+    answered = [page.kept.part("task"), page.kept.part("facts_change")]
+    blocks.load(None, answered, start_tab.answers, js=start.RESTORE, **LISTEN)
+    restored = blocks.load(restore, page.kept.inputs(), [*page.kept.outputs, page.marks], **LISTEN)
     restored.then(show, page.kept.inputs(), [page.seen, page.marks, *start_tab.outputs], **LISTEN)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
@@ -10,12 +11,19 @@ import gradio as gr
 
 from backend.recommend import Recommendation
 from ui import cards, start_views
-from ui.choice import Choice
+from ui.choice import TASKS, Choice
 from ui.messages import handler
 from ui.parts import LISTEN, Given, Kept, Updates, drawn, pressable, pressed, primary
 
 CHANGING = "Yes, prices, stock and the like"
 STABLE = "No, or hardly ever"
+
+# Both answers as the browser kept them, put back by the browser itself: a server's answer would come after a quick
+# person has chosen, and take that back.
+RESTORE = f"""(task, changing) => [
+  {json.dumps(TASKS)}.includes(task?.[0]) ? task[0] : null,
+  changing?.[0] === true ? {json.dumps(CHANGING)} : {json.dumps(STABLE)},
+]"""
 
 
 @dataclass
@@ -76,8 +84,10 @@ class StartTab:
         ready = self.services.model_ready(choice.model_id)
         return repr((compared, better and better.model.id, job and (job.state, job.progress), downloads, ready))
 
-    def restore(self, choice: Choice) -> Updates:
-        return {self.task: choice.task or None, self.facts: CHANGING if choice.facts_change else STABLE}
+    @property
+    def answers(self) -> list[gr.Radio]:
+        """What `RESTORE` fills, from the kept `task` and `facts_change`."""
+        return [self.task, self.facts]
 
 
 def build(services: Any, kept: Kept) -> StartTab:

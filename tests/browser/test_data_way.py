@@ -97,7 +97,6 @@ def test_what_is_taken_back_does_not_return_with_a_reload(open_page: Callable[..
     page = open_page(page_of)
     begun = page.locator("#reached [data-done~=start]")
     advice = page.get_by_text("looking them up works better than learning them")
-    page.wait_for_selector("#to-data:not([disabled])")
     page.locator("input[value=extract]").check()
     begun.wait_for(state="attached")
     page.get_by_label("Yes, prices, stock and the like").check()

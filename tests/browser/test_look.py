@@ -84,6 +84,25 @@ def test_a_reload_brings_everything_back(open_page: Opens, drawn_page: str) -> N
     page.wait_for_selector(".tokens .l")
 
 
+def test_a_choice_made_before_the_server_has_answered_stands(open_page: Opens, drawn_page: str) -> None:
+    """What the browser kept of an earlier visit comes back at once, and no late answer takes a newer choice back."""
+    page = open_page(drawn_page)
+    page.get_by_label("Write in a style").check()
+    page.wait_for_selector("#reached [data-done~=start]", state="attached")
+    page.wait_for_timeout(500)  # until the browser has written it down
+    held: list[Any] = []
+    page.route("**/queue/join*", lambda route: held.append(route))  # the server's answers stay away
+    page.reload()
+    page.wait_for_selector(".choices label.selected:has-text('Write in a style')")
+    page.get_by_label("Answer in our voice").check()
+    for one in held:
+        one.continue_()
+    page.unroute("**/queue/join*")
+    page.wait_for_selector("#to-data:not([disabled])")
+    page.wait_for_timeout(1500)
+    assert page.get_by_label("Answer in our voice").is_checked()
+
+
 def test_the_way_from_sample_to_download(open_page: Opens, drawn_page: str) -> None:
     page = open_page(drawn_page)
     page.get_by_text("Pull data out of text").click()
