@@ -67,8 +67,8 @@ class Measured(Record):
     memory_mib: at the peak of the steps tried, then of the whole run. startup: seconds before the first step.
     tokens_per_second: of the practice, padding left out. test_seconds: one test on the rows kept back.
     answer_seconds: answering the held-out prompts once at full length, 0 where there was no time to try.
-    reference_seconds: of DPO, weighing both answers of all pairs before the first step. proof_seconds: comparing all
-    weights with the base and the saved ones at the end.
+    reference_seconds: of DPO, weighing both answers of all pairs before the first step. save_seconds: one checkpoint.
+    proof_seconds: comparing all weights with the base and the saved ones at the end.
     """
 
     settings: TrainSettings
@@ -79,6 +79,7 @@ class Measured(Record):
     test_seconds: float
     answer_seconds: float
     reference_seconds: float = 0.0
+    save_seconds: float = 0.0
     proof_seconds: float = 0.0
 
     def seconds(self, steps: int, evaluations: int) -> float:
@@ -86,7 +87,8 @@ class Measured(Record):
         practice = steps * self.seconds_per_step
         tests = evaluations + bool(evaluations)
         answers = min(tests, max(2.0, _ANSWER_SHARE * practice / max(0.01, self.answer_seconds)))
-        around = self.startup + self.reference_seconds + self.proof_seconds
+        saves = max(1, evaluations)  # after each test but the first
+        around = self.startup + self.reference_seconds + self.proof_seconds + saves * self.save_seconds
         return around + practice + tests * self.test_seconds + answers * self.answer_seconds
 
 

@@ -2,7 +2,7 @@
 
 It takes the steps through the very code that trains: a short row to warm up, the longest rows (with the optimizer's
 state there, so that memory is at its highest), and rows that are usual for this data until there is enough to time.
-Then it tests on one batch, of DPO weighs one, and answers a prompt. backend/preflight.py starts it, in a process of
+Then it saves its state once, tests on one batch, of DPO weighs one, and answers a prompt. backend/preflight.py starts it, in a process of
 its own, so that its memory is what the run's will be, and so that a system that is short of memory ends it and
 nothing else.
 """
@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -24,7 +25,7 @@ from backend.errors import ApprenticeError, NotEnough
 from backend.rows_on_disk import TokenRow, read_rows, sides
 from backend.shorter import cut
 from backend.specs import RunSpec, TrainSettings
-from backend.training import preference, proof
+from backend.training import checkpoints, preference, proof, snapshot
 from backend.training.answers import NEW_TOKENS, answers
 from backend.training.batches import epoch_batches, packs
 from backend.training.device import prepare_process
@@ -140,6 +141,7 @@ def rehearse(folder: Path, spec: RunSpec, began: float, limit_mib: float | None)
     startup = time.time() - began
     engine.train()
     speed = rehearsal.seconds_per_token()
+    saving = _saving_seconds(rehearsal, engine)
     test_speed = _test_speed(rehearsal, net)
     weighing = _weighing_seconds(rehearsal, net)
     wanted = time.time() - began - startup < _PATIENCE and spec.data.held_out_prompts
@@ -155,8 +157,20 @@ def rehearse(folder: Path, spec: RunSpec, began: float, limit_mib: float | None)
         "test_seconds": test_speed * _tokens(rehearsal.validation),
         "answer_seconds": answering,
         "reference_seconds": weighing,
+        "save_seconds": saving,
         "proof_seconds": fingerprinting + 2 * test_speed * _tokens(proved_rows(train, validation)),
     }
+
+
+def _saving_seconds(rehearsal: Rehearsal, engine: Any) -> float:
+    """Of one checkpoint, which is removed again: with all weights trained it is six times the model's size."""
+    start = time.perf_counter()
+    place = rehearsal.work.folder / FOLDER / "checkpoints"
+    with checkpoints.writing(place, 0) as folder:
+        snapshot.write(folder, engine, rehearsal.history, rehearsal.learner.team)
+    took = time.perf_counter() - start
+    shutil.rmtree(place)
+    return took
 
 
 def _test_speed(rehearsal: Rehearsal, net: Any) -> float:

@@ -73,6 +73,8 @@ def test_a_run_is_measured_in_a_process_of_its_own_then_trained(work: MeasuredWo
     told = work.told("preflight")[0]
     assert 100 < told["memory_mib"] < 3000
     assert told["tokens_per_second"] > 0
+    assert told["save_seconds"] > 0
+    assert not (work.folder / "preflight" / "checkpoints").exists()
     assert result["measured"]["memory_mib"] == told["memory_mib"]
     assert work.phases.index(preflight.PHASE) < work.phases.index("Practising")
 
@@ -288,12 +290,15 @@ def test_the_steps_hold_the_longest_rows_and_usual_ones() -> None:
     assert sum(lengths[row] for row in usual) == pytest.approx(sum(lengths) / (len(lengths) / 4), rel=0.5)
 
 
-def test_time_is_made_of_steps_tests_answers_and_proof() -> None:
+def test_time_is_made_of_steps_tests_answers_saving_and_proof() -> None:
     measured = preflight.Measured(settings=TrainSettings(), **{k: v for k, v in FITS.items() if k != "fits"})
     assert measured.seconds(100, 0) == 4 + 50
     assert measured.seconds(100, 5) == 4 + 50 + 6 * 1 + 2 * 2.5
     around = measured.model_copy(update={"reference_seconds": 30.0, "proof_seconds": 3.0})
     assert around.seconds(100, 0) == 4 + 30 + 50 + 3
+    saving = measured.model_copy(update={"save_seconds": 2.0})
+    assert saving.seconds(100, 5) - measured.seconds(100, 5) == 5 * 2
+    assert saving.seconds(100, 0) - measured.seconds(100, 0) == 2
     assert json.loads(measured.model_dump_json())["memory_mib"] == 700
 
 
