@@ -35,31 +35,46 @@
     }
   };
 
-  // A table shows the lines that carry every chosen value. What was chosen outlives a table that is drawn anew.
+  // A table shows the lines that carry every chosen value and every typed word. What was chosen and typed outlives a
+  // table that is drawn anew.
   const chosen = {};
+  const carries = (row, field) => {
+    const carried = row.dataset[field.dataset.filter];
+    if (field.type !== 'search') return carried.split(' ').includes(field.value);
+    return field.value.toLowerCase().split(/\s+/).every((word) => carried.toLowerCase().includes(word));
+  };
   const filter = (filters) => {
-    const wanted = [...filters.querySelectorAll('select')].filter((list) => list.value);
+    const wanted = [...filters.querySelectorAll('[data-filter]')].filter((field) => field.value.trim());
     const rows = [...filters.parentElement.querySelectorAll(`table.${filters.dataset.for} tbody tr`)];
-    for (const row of rows) {
-      row.hidden = !wanted.every((list) => row.dataset[list.dataset.filter].split(' ').includes(list.value));
-    }
+    for (const row of rows) row.hidden = !wanted.every((field) => carries(row, field));
     const shown = rows.filter((row) => !row.hidden).length;
-    const said = wanted.length ? `${shown} of ${rows.length} models are shown.` : '';
+    const typed = wanted.some((field) => field.type === 'search');
+    const counted = wanted.length ? `${shown} of ${rows.length} models are shown.` : '';
+    const said = typed && !shown ? 'No model matches; clear the search.' : counted;
     const left = filters.querySelector('.left');
     if (left.textContent !== said) left.textContent = said;
+    filters.querySelector('.clear').hidden = !typed;
+  };
+  const choose = (field, value) => {
+    field.value = chosen[field.dataset.filter] = value;
+    filter(field.closest('.filters'));
   };
 
-  document.addEventListener('change', (event) => {
-    const list = event.target.closest('select[data-filter]');
-    if (!list) return;
-    chosen[list.dataset.filter] = list.value;
-    filter(list.closest('.filters'));
+  document.addEventListener('input', (event) => {
+    const field = event.target.closest('[data-filter]');
+    if (field) choose(field, field.value);
+  });
+  document.addEventListener('click', (event) => {
+    const field = event.target.closest('.filters .clear')?.parentElement.querySelector('[data-filter]');
+    if (!field) return;
+    choose(field, '');
+    field.focus();
   });
 
   const keepFilters = () => {
     for (const filters of document.querySelectorAll('.filters:not([data-kept])')) {
       filters.dataset.kept = '';
-      for (const list of filters.querySelectorAll('select')) list.value = chosen[list.dataset.filter] || '';
+      for (const field of filters.querySelectorAll('[data-filter]')) field.value = chosen[field.dataset.filter] || '';
       filter(filters);
     }
   };

@@ -141,11 +141,19 @@ def table(
     )
 
 
-def filters(choices: Mapping[str, tuple[str, Mapping[str, str]]], kind: str) -> str:
-    """Lists to choose from, each leaving in the table of this kind only the lines that carry the chosen value.
+def filters(choices: Mapping[str, tuple[str, Mapping[str, str]]], kind: str, search: tuple[str, str]) -> str:
+    """A field to search by and lists to choose from. Each leaves in the table of this kind only the lines that carry
+    every typed word, or the chosen value.
 
-    choices: key to (question, value to its words). static/page.js does the filtering and says how many are left.
+    choices: key to (question, value to its words). search: (key, question). static/page.js does the filtering and
+    says how many are left.
     """
+    key, question = map(escape, search)
+    field = (
+        f'<div class="find"><label><span>{question}</span><input type="search" data-filter="{key}" '
+        'autocomplete="off" spellcheck="false"></label>'
+        '<button type="button" class="btn quiet clear" hidden>Clear the search</button></div>'
+    )
     lists = "".join(
         f'<label><span>{escape(question)}</span><select data-filter="{escape(key)}" aria-label="{escape(question)}">'
         + "".join(
@@ -155,7 +163,8 @@ def filters(choices: Mapping[str, tuple[str, Mapping[str, str]]], kind: str) -> 
         + "</select></label>"
         for key, (question, values) in choices.items()
     )
-    return f'<div class="filters" data-for="{escape(kind)}">{lists}<p class="small left" role="status"></p></div>'
+    left = '<p class="small left" role="status"></p>'
+    return f'<div class="filters" data-for="{escape(kind)}">{field}{lists}{left}</div>'
 
 
 def sort_key(value: float) -> str:

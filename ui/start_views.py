@@ -173,6 +173,7 @@ def _licence(model: Entry) -> tuple[str, str]:
 NEEDED_BY_RUNS = "What you trained from it can't be tried or taken away until it is downloaded again."
 COMPARING = cards.text("Working out what each model needs here. This takes a few seconds, once.", "small")
 GOOD_FOR = {"voice": "Conversation", "extract": "Tidy fields", "write": "Fluent writing"}
+SEARCH = ("words", "Search by name, family or licence")
 SIZES = {"small": "Below 1 billion", "middle": "1 to 4 billion", "large": "Above 4 billion"}
 
 
@@ -187,7 +188,7 @@ def others_table(
     kinds = [_kinds(option, option.model.id in ready) for option in options]
     table = cards.table(headers, lines, "Models and whether they fit this computer", True, "models", kinds)
     least = cards.text("What each needs is the least memory that a training of it can make do with here.", "small")
-    return cards.filters(_choices(options), "models") + table + least + _full(options[0])
+    return cards.filters(_choices(options), "models", SEARCH) + table + least + _full(options[0])
 
 
 def _full(recommended: Option) -> str:
@@ -215,7 +216,7 @@ def _choices(options: Sequence[Option]) -> dict[str, tuple[str, dict[str, str]]]
 
 
 def _kinds(option: Option, ready: bool) -> dict[str, list[str]]:
-    """A model's values for each filter."""
+    """A model's values for each filter, and the words that it is found by."""
     model = option.model
     size = "small" if model.parameters < 1e9 else "middle" if model.parameters <= 4.05e9 else "large"
     return {
@@ -224,6 +225,7 @@ def _kinds(option: Option, ready: bool) -> dict[str, list[str]]:
         "use": [*(["free"] if model.commercial_use else []), *([] if model.gated else ["open"])],
         "language": list(model.languages),
         "task": list(model.good_for),
+        SEARCH[0]: [model.name, model.family, model.licence],
     }
 
 

@@ -189,6 +189,48 @@ def test_tables_sort_by_number(open_page: Opens, drawn_page: str) -> None:
     assert shown.all_inner_texts() == ["3.0 GB", "1.2 GB"], "sorting and filter are forgotten"
 
 
+def names(page: Any) -> list[str]:
+    """The models that the table shows."""
+    return page.locator("table.models tbody tr:visible td[data-name=Model] strong").all_inner_texts()
+
+
+def draw_models_again(page: Any) -> None:
+    """Chooses another model, by no key and no mouse."""
+    page.evaluate("document.querySelector('.filters').dataset.old = ''")
+    page.evaluate("document.querySelector('table.models button[data-do=model]').click()")
+    page.wait_for_selector(".filters[data-kept]:not([data-old])")
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_models_are_found_by_typing(open_page: Opens, drawn_page: str, width: int) -> None:
+    page = open_page(drawn_page, width)
+    page.get_by_role("button", name="Other models").click()
+    search = page.get_by_label("Search by name, family or licence")
+    search.press_sequentially("llama COMMUNITY")  # a name and a licence
+    page.get_by_text("2 of 4 models are shown.").wait_for()
+    assert names(page) == ["Llama 3.2 1B", "Llama 3.2 3B"]
+    page.get_by_label("Fit", exact=True).select_option("Just fits")
+    page.get_by_text("1 of 4 models are shown.").wait_for()
+    search.focus()
+    draw_models_again(page)
+    assert names(page) == ["Llama 3.2 3B"]
+    page.keyboard.type("x")
+    assert search.input_value() == "llama COMMUNITYx", "what was typed, or the keyboard's place in it, is lost"
+    page.get_by_text("No model matches; clear the search.").wait_for()
+    assert names(page) == []
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")  # "Clear the search"
+    page.get_by_text("1 of 4 models are shown.").wait_for()
+    assert search.evaluate("(field) => field === document.activeElement && !field.value")
+    assert page.get_by_role("button", name="Clear the search").is_hidden()
+    search.fill("3B")
+    page.evaluate(
+        "(all => { all.outerHTML = all.outerHTML.replace('data-kept', '') })(document.querySelector('.filters'))"
+    )
+    page.get_by_text("1 of 4 models are shown.").wait_for()
+    assert search.input_value() == "3B", "what was typed is lost with the field"
+
+
 def test_typed_text_is_never_run(open_page: Opens, drawn_page: str) -> None:
     page = open_page(drawn_page)
     take_sample(page)

@@ -136,11 +136,13 @@ class FakeServices:
     def recommendation(self, task: str = "", data_id: str = "", model_id: str = "") -> Recommendation:
         why = "The smallest model that handles your longest example and already knows how to chat."
         needs = {"Llama-3.2-1B-Instruct": 3100.0, "Llama-3.2-3B-Instruct": 10300.0, "gemma-2-9b-it": 22000.0}
+        name = model_id.rpartition("/")[2]
+        chosen = (name, needs[name], "Knows more and takes longer.") if name in needs else (MODEL, 1200.0, why)
         return Recommendation(
-            **_option(MODEL, 1200.0, why),
+            **_option(*chosen),
             why={"lora_rank": "Rank 8 suits up to 1,000 examples.", "learning_rate": "Measured best on this model."},
             hardware=self.hardware().hardware,
-            least_mib=1200.0,
+            least_mib=chosen[1],
             assumed=None if data_id else 512,
             others=tuple(Option(**_option(name, mib, "Knows more and takes longer.")) for name, mib in needs.items()),
         )

@@ -144,8 +144,9 @@ def test_each_line_carries_what_it_is_filtered_by() -> None:
     assert 'data-size="large"' in gemma[1]
     assert table.count('data-fit="yes here"') == 1
     offered = set(re.findall(r'data-filter="(\w+)"', table))
-    assert offered == {"fit", "size", "use", "language", "task"}
-    for key in offered:
+    assert offered == {"fit", "size", "use", "language", "task", "words"}
+    assert 'data-words="Gemma 2 9B Gemma 2 Gemma terms of use (conditions apply)"' in gemma[1]
+    for key in offered - {"words"}:
         values = set(re.search(rf'data-filter="{key}"[^>]*>(.*?)</select>', table)[1].split('value="')[2:])  # type: ignore[index]
         carried = " ".join(re.findall(rf' data-{key}="([^"]*)"', table)).split()
         assert {value.partition('"')[0] for value in values} & set(carried), key
