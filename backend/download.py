@@ -117,6 +117,15 @@ def remove(workspace: Workspace, model_id: str) -> float:
     return size / _MIB
 
 
+def begun(workspace: Workspace, model_id: str) -> bool:
+    """Whether a part of the model lies in the workspace, from which a download would go on."""
+    staging, _ = _half_made(models.own_folder(workspace, model_id))
+    try:
+        return any(path.stat().st_size for path in staging.iterdir())
+    except OSError:  # it is not there, or is being deleted
+        return False
+
+
 def _half_made(target: Path) -> tuple[Path, Path]:
     """The folder that is filled before it becomes `target`, and the file that says which commit it is of."""
     return target.with_name(f".{target.name}.part"), target.with_name(f".{target.name}.commit")
@@ -149,7 +158,7 @@ def _fetch(context: Work, client: httpx.Client, entry: Entry, target: Path) -> N
     meter = _Meter(context, entry.name, sum(file.size for file in files))
     with disk_errors():
         for file in sorted(files, key=lambda file: file.name.endswith(".safetensors")):
-            _get(client, f"/{entry.id}/resolve/{commit}/{file.name}", staging / file.name, file, meter)
+            _get(client, entry, commit, staging / file.name, file, meter)
             if file.name == "config.json" or file.name == "tokenizer_config.json":
                 _without_code(staging / file.name, entry)
         context.progress("Checking the model")
@@ -191,23 +200,35 @@ def _answered(client: httpx.Client, entry: Entry, address: str, query: dict[str,
     except httpx.HTTPError as error:
         log.warning("the hub can't be reached: %r", error)
         raise _offline(entry, f"{httpx.URL(endpoint()).host} can't be reached.") from error
-    _insist(answer.status_code, entry)
+    _insist(answer, entry)
     return answer
 
 
-def _insist(status: int, entry: Entry) -> None:
+def _insist(answer: httpx.Response, entry: Entry) -> None:
     """Raises what a refusal means."""
+    status = answer.status_code
     if status in (401, 403):
         raise MissingPart(
             f"{entry.name} is not given to everybody.",
-            "Its makers want to be asked first." if entry.gated else "The hub did not accept the access token.",
+            _why_not(status, entry, "Authorization" in answer.request.headers),
             f"Open huggingface.co/{entry.id} in a browser, sign in and accept the terms; make a token under "
-            "huggingface.co/settings/tokens; then type `hf auth login`, or set HF_TOKEN, and download again.",
+            "huggingface.co/settings/tokens and give it to Apprentice: on the page beside the model, or by "
+            "`models --token`. Then download again.",
         )
     if status == 404:
         raise _refused(entry, "The hub does not have it, or no longer in this version.")
     if status >= 400:
         raise _refused(entry, f"The hub answered with error {status}.")
+
+
+def _why_not(status: int, entry: Entry, with_token: bool) -> str:
+    if with_token and status == 401:
+        return "The hub does not know the access token that it was shown."
+    if not entry.gated:
+        return "The hub did not accept the access token."
+    if with_token:
+        return "The hub knows the access token, but its owner was not given access, or not yet."
+    return "Its makers want to be asked first, and there is no access token that shows who asks."
 
 
 class _Meter:
@@ -241,7 +262,7 @@ class _Meter:
             self._context.emit("downloaded", mib=self._have // _MIB, of=self._total // _MIB)
 
 
-def _get(client: httpx.Client, address: str, path: Path, file: File, meter: _Meter) -> None:
+def _get(client: httpx.Client, entry: Entry, commit: str, path: Path, file: File, meter: _Meter) -> None:
     """Fetches one file, from where an earlier try ended. Raises MissingPart."""
     if path.is_file():
         meter.had(file.size)
@@ -250,7 +271,7 @@ def _get(client: httpx.Client, address: str, path: Path, file: File, meter: _Met
     meter.had(part.stat().st_size if part.is_file() else 0)
     for attempt in range(_TRIES):
         try:
-            _stream(client, address, part, file, meter)
+            _stream(client, entry, commit, part, file, meter)
             break
         except httpx.HTTPError as error:
             log.warning("%s broke off: %r", file.name, error)
@@ -272,7 +293,7 @@ def _get(client: httpx.Client, address: str, path: Path, file: File, meter: _Met
     part.replace(path)
 
 
-def _stream(client: httpx.Client, address: str, part: Path, file: File, meter: _Meter) -> None:
+def _stream(client: httpx.Client, entry: Entry, commit: str, part: Path, file: File, meter: _Meter) -> None:
     have = part.stat().st_size if part.is_file() else 0
     if have == file.size and part.is_file():
         return
@@ -280,10 +301,12 @@ def _stream(client: httpx.Client, address: str, part: Path, file: File, meter: _
         part.unlink()
         meter.had(-have)
         have = 0
+    address = f"/{entry.id}/resolve/{commit}/{file.name}"
     with client.stream("GET", address, headers={"Range": f"bytes={have}-", "Accept-Encoding": "identity"}) as answer:
+        if answer.status_code in (401, 403) and not answer.history:  # by the hub, not by where it sends one on to
+            _insist(answer, entry)
         if answer.status_code in (401, 403, 404):
-            why = f"The hub does not give {file.name}."
-            raise MissingPart("The download was refused.", why, "Ask for access on the model's page, then try again.")
+            raise _refused(entry, f"The hub does not give {file.name}.")
         if not answer.is_success:  # httpx's own error would hold the address, which may be a signed one
             raise httpx.ReadError(f"the answer was {answer.status_code}")
         if answer.status_code != httpx.codes.PARTIAL_CONTENT and have:

@@ -1,17 +1,94 @@
-"""A person's access token for the Hugging Face hub. It is read where the person put it and never written by us."""
+"""A person's access token for the Hugging Face hub: found where it was put, and kept where a person asks for that.
+
+It is kept in the system's keyring or, where that can't be had, in this process's memory. We write it into no file.
+"""
 
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any, Literal
+
+from backend.errors import BadInput, MissingPart
+from backend.settings import held
+
+Place = Literal["environment", "memory", "keyring", "login", ""]
 
 VARIABLE = "HF_TOKEN"
 _KEYRING = ("apprentice", "hf_token")  # service and name
+_FORM = re.compile(r"hf_[!-~]{1,197}")
+_FIT = 1  # the priority from which the keyring library recommends a keyring; plain files and the like are below
+_shut = False  # whether the keyring did not open when it was last asked
 
 
 def find() -> str | None:
-    """From $HF_TOKEN, the system's keyring, or where `hf auth login` put it; None where there is none."""
-    return os.environ.get(VARIABLE) or _from_keyring() or _from_login()
+    """From $HF_TOKEN, this process's memory, the system's keyring, or where `hf auth login` put it; None where there
+    is none."""
+    return next((found for look in _PLACES.values() if (found := look())), None)
+
+
+def place() -> Place:
+    """Where `find` has the token from, "" where there is none.
+
+    For a page, which asks often: a keyring that did not open is left alone, since each asking may open a window.
+    """
+    for name, look in _PLACES.items():
+        if not (name == "keyring" and _shut) and look():
+            return name
+    return ""
+
+
+def keeper() -> Place:
+    """Where `keep` would put a token: "keyring", or "memory" where there is none that is fit for it."""
+    return "memory" if _shut or _keyring() is None else "keyring"
+
+
+def keep(typed: str) -> Place:
+    """Keeps the token that a person typed, and says where: in memory where the keyring does not take it.
+
+    Raises BadInput for what is no token, and where the environment's is used before any other.
+    """
+    token = typed.strip()
+    if not _FORM.fullmatch(token):
+        raise BadInput(
+            "This is not an access token of Hugging Face.",
+            "A token begins with hf_ and is one word of English letters and digits.",
+            "Copy it anew from huggingface.co/settings/tokens.",
+        )
+    if os.environ.get(VARIABLE):
+        raise BadInput(
+            "The token was not kept.",
+            f"The environment variable {VARIABLE} holds one, and that one is used.",
+            "Remove the variable, then start Apprentice again.",
+        )
+    keyring = _keyring()
+    with suppress(MissingPart), _opened():
+        if keyring is not None:
+            keyring.set_password(*_KEYRING, token)
+            held.pop(VARIABLE, None)
+            return "keyring"
+    held[VARIABLE] = token
+    return "memory"
+
+
+def forget() -> None:
+    """Deletes the token from the memory or the keyring.
+
+    Raises BadInput where it lies elsewhere or there is none, MissingPart where the keyring does not give it up.
+    """
+    where = place()
+    if where == "memory":
+        del held[VARIABLE]
+    elif where == "keyring":
+        import keyring
+
+        with _opened():
+            keyring.delete_password(*_KEYRING)
+    else:
+        raise BadInput("There is no access token that Apprentice could delete.")
 
 
 def home() -> Path:
@@ -19,15 +96,40 @@ def home() -> Path:
     return Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
 
 
+@contextmanager
+def _opened() -> Iterator[None]:
+    """For asking the keyring. Raises MissingPart for whatever its systems raise, which are errors of many kinds."""
+    global _shut
+    try:
+        yield
+    except Exception as error:
+        _shut = True
+        raise MissingPart(
+            "The keyring of this computer can't be used now.",
+            "It is locked, or the system did not allow it.",
+            f"Unlock it and try again. The system's own program for passwords shows the token as “{_KEYRING[0]}”.",
+        ) from error
+    _shut = False
+
+
+def _keyring() -> Any:
+    """The keyring to write to, the best one where there are several; None where none is fit to keep a secret."""
+    import keyring
+
+    with suppress(MissingPart), _opened():
+        found = keyring.get_keyring()
+        best = max(getattr(found, "backends", None) or [found], key=lambda one: one.priority)
+        return best if best.priority >= _FIT else None
+    return None
+
+
 def _from_keyring() -> str | None:
     import keyring
-    from keyring.errors import KeyringError
 
-    try:
+    with suppress(MissingPart), _opened():
         kept: str | None = keyring.get_password(*_KEYRING)
-    except KeyringError:
-        return None
-    return kept
+        return kept
+    return None
 
 
 def _from_login() -> str | None:
@@ -35,3 +137,11 @@ def _from_login() -> str | None:
         return (home() / "token").read_text("utf-8").strip() or None
     except (OSError, UnicodeDecodeError):
         return None
+
+
+_PLACES: dict[Place, Callable[[], str | None]] = {  # in the order in which they count
+    "environment": lambda: os.environ.get(VARIABLE),
+    "memory": lambda: held.get(VARIABLE),
+    "keyring": _from_keyring,
+    "login": _from_login,
+}

@@ -18,6 +18,10 @@ SAMPLES = PROJECT_ROOT / "static" / "samples"
 _SECRET_WORDS = {"TOKEN", "KEY", "APIKEY", "SECRET", "SECRETS", "PASS", "PASSWD", "CREDENTIALS", "PAT", "AUTH"}
 _ID_ALPHABET = string.ascii_lowercase + string.digits
 
+# Secrets that a person gave this process to hold for as long as it runs, by the environment variable that a worker
+# which may have one is given it in.
+held: dict[str, str] = {}
+
 
 @dataclass(frozen=True)
 class Workspace:
@@ -90,6 +94,11 @@ def is_secret(name: str) -> bool:
     The processes that train, export and chat are given none of them.
     """
     return "PASSWORD" in name.upper() or not _SECRET_WORDS.isdisjoint(name.upper().split("_"))
+
+
+def secret(name: str) -> str:
+    """The secret of this name: from the environment, else one that is held; "" where there is none."""
+    return os.environ.get(name) or held.get(name, "")
 
 
 def new_id() -> str:

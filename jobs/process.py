@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import psutil
 
-from backend.settings import HOME_VARIABLE, PROJECT_ROOT, Workspace, child_environment
+from backend.settings import HOME_VARIABLE, PROJECT_ROOT, Workspace, child_environment, secret
 from jobs.kinds import KINDS
 from jobs.store import JobFolder
 
@@ -29,7 +29,7 @@ def environment(workspace: Workspace, secrets: Sequence[str] = ()) -> dict[str, 
     """This process's environment without its secrets but the named ones, and with what the worker needs."""
     return {
         **child_environment(),
-        **{name: os.environ[name] for name in secrets if name in os.environ},
+        **{name: known for name in secrets if (known := secret(name))},
         HOME_VARIABLE: str(workspace.root),
         "PYTHONUNBUFFERED": "1",
         "PYTHONFAULTHANDLER": "1",  # a crash in native code leaves its stack in log.txt

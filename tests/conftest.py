@@ -13,10 +13,12 @@ import pytest
 from backend import embedded
 from backend.settings import HOME_VARIABLE, PROJECT_ROOT, Workspace
 
-# Before torch is imported anywhere: several busy processes on few cores must not spin, and nothing asks the network.
+# Before torch is imported anywhere: several busy processes on few cores must not spin, and nothing asks the network,
+# nor this computer's keyring.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.fail.Keyring"
 
 
 @pytest.fixture(scope="session")

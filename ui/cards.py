@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
@@ -85,6 +86,20 @@ def button(words: str, do: str, value: Any = "", kind: str = "quiet", label: str
         f'<button type="button" class="btn {kind}" data-do="{escape(do)}" data-value="{escape(str(value))}"{named}>'
         f"{escape(words)}</button>"
     )
+
+
+def form(do: str, *body: str, kind: str = "") -> str:
+    """A form inside drawn HTML; sending it gives the page's handler `do` and its named fields, for `fields` to read.
+    The method "dialog" sees to it that the browser itself never sends them anywhere."""
+    return f'<form class="{kind}" data-send="{escape(do)}" method="dialog">{"".join(body)}</form>'
+
+
+def fields(value: str) -> dict[str, str]:
+    """The fields of a form that was sent; none where `value`, which comes from the browser, is something else."""
+    try:
+        return {str(name): typed for name, typed in json.loads(value).items() if isinstance(typed, str)}
+    except (ValueError, AttributeError):
+        return {}
 
 
 def fold(summary: str, *body: str, opened: bool = False, kind: str = "", key: str = "") -> str:

@@ -190,7 +190,7 @@ def _choosing(do: str, more: str, columns: Iterable[str], shape: str, mapping: d
     known = list(dict.fromkeys(columns))[:COLUMNS]
     fields = "".join(_fields(name, known, mapping if name == shape else {}) for name in SHAPES) if known else ""
     send = '<button type="submit" class="btn firm">Read it this way</button>'
-    return f'<form class="how" data-send="{do}"><div class="choose">{more}{shapes}</div>{fields}{send}</form>'
+    return cards.form(do, f'<div class="choose">{more}{shapes}</div>', fields, send, kind="how")
 
 
 def _fields(shape: str, columns: Sequence[str], mapping: dict[str, str]) -> str:
@@ -220,7 +220,7 @@ def _select(label: str, name: str, choices: Iterable[tuple[str, str]], chosen: s
 def sent(value: str, data: DataState) -> dict[str, Any]:
     """What the form says, as fields of ReadOptions; what is as it was found is left to the content. The text comes
     from the browser: only known encodings and delimiters count, and the reader checks shape, sheet and columns."""
-    form = _said(value)
+    form = cards.fields(value)
     how: dict[str, Any] = {}
     if form.get("encoding") in ENCODINGS:
         how["encoding"] = form["encoding"]
@@ -239,19 +239,12 @@ def sent(value: str, data: DataState) -> dict[str, Any]:
 
 def sent_columns(value: str) -> dict[str, Any]:
     """What the form says about the shape and its columns."""
-    form = _said(value)
+    form = cards.fields(value)
     shape = form.get("shape", "")
     if shape not in SHAPES:
         return {}
     mapping = {f: form[f"{shape}.{f}"] for f in SHAPES[shape].fields if form.get(f"{shape}.{f}")}
     return {"shape": shape, **({"mapping": mapping} if mapping else {})}
-
-
-def _said(value: str) -> dict[str, str]:
-    try:
-        return {str(k): v for k, v in json.loads(value).items() if isinstance(v, str)}
-    except (ValueError, AttributeError):
-        return {}
 
 
 def changes(changed: Sequence[Change], shown: int = SHOWN) -> str:

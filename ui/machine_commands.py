@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import getpass
 import platform
 import shutil
+import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from backend import catalogue
-from backend.errors import BadSetting, MissingPart
+from backend import catalogue, hub_token
+from backend.errors import BadInput, BadSetting, MissingPart
 from backend.estimate import Plan, architecture
 from backend.estimate import estimate as estimate_for
 from backend.hardware import gib, load_hardware, probe
@@ -19,7 +22,7 @@ from backend.prepare import VERSIONED, versions
 from backend.recommend import recommend as recommendation
 from backend.settings import Workspace
 from backend.specs import ALL_LINEAR, Hardware
-from ui import planning
+from ui import fetch_card, planning
 from ui.commands import Answer, brought_for, follow
 from ui.services import Services
 
@@ -69,6 +72,8 @@ def missing(packages: dict[str, str]) -> list[dict[str, str]]:
 
 
 def models(options: argparse.Namespace, workspace: Workspace) -> Answer:
+    if options.token or options.forget_token:
+        return token(Services(workspace), options.forget_token)
     if options.download:
         return downloaded(options.download, workspace)
     if options.remove:
@@ -87,6 +92,34 @@ def downloaded(model_id: str, workspace: Workspace) -> Answer:
         raise MissingPart(job.failure.what, job.failure.why, job.failure.next)
     text = job.result["path"] if job.result else "Stopped. Start it again to go on."
     return Answer({"state": job.state.value, **job.result}, text)
+
+
+def token(services: Services, forget: bool) -> Answer:
+    """Keeps an access token in the keyring, or deletes it, and says where one lies then."""
+    if forget:
+        services.forget_token()
+    elif (typed := _unseen()) and services.keep_token(typed) != "keyring":
+        raise MissingPart(
+            "The token was not kept.",
+            "This computer has no keyring that can be used.",
+            f"Set the environment variable {hub_token.VARIABLE}, or use the page, which can keep it while it runs.",
+        )
+    place = hub_token.place()
+    return Answer({"token": place or None}, fetch_card.PLACES[place])
+
+
+def _unseen() -> str:
+    """A line from standard input, not shown where it is typed. Raises BadInput where the terminal would show it."""
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().strip()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", getpass.GetPassWarning)
+            return getpass.getpass("Access token (not shown; Enter alone changes nothing): ", sys.stderr).strip()
+    except EOFError:
+        return ""
+    except getpass.GetPassWarning as error:
+        raise BadInput("No token was read.", "This terminal would show it.", "Give it through a pipe.") from error
 
 
 def hardware_of(options: argparse.Namespace, workspace: Workspace) -> Hardware:

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from backend import calibrate, catalogue, download, hardware, models
+from backend import calibrate, catalogue, download, hardware, hub_token, models
 from backend.catalogue import TASKS, Task
 from backend.data.measure import Model
 from backend.errors import BadInput, MissingPart
 from backend.estimate import Rates
+from backend.hub_token import Place
 from backend.recommend import Option, Recommendation, recommend
 from backend.specs import Trainer
 from backend.tailor import Data, Tailored, tailor
 from backend.template import Tokeniser
 from jobs.models import Job
 from ui import planning
+from ui.records import Access, Fetching
 from ui.service_parts import SIMULATED, Parts
 
 NOT_HERE = "This model is not on this computer. Download it, or choose one that is ready."
@@ -79,6 +81,41 @@ class ModelServices(Parts):
             found.setdefault(planning.downloaded_by(self.runner.folder(job.id)), job)
         found.pop("", None)
         return found
+
+    def fetching(self, model_id: str) -> Fetching:
+        """How it stands with a model of the catalogue that is not here."""
+        entry, job = catalogue.find(model_id), self.last_download(model_id)
+        if job and not job.state.is_terminal:
+            return Fetching(entry, job, True, None)
+        return Fetching(entry, job, download.begun(self.workspace, entry.id), self._access() if entry.gated else None)
+
+    def _access(self) -> Access:
+        return Access("", "") if self._shared() else Access(hub_token.place(), hub_token.keeper())
+
+    def _shared(self) -> bool:
+        """Whether this is a page that strangers may look at, or one for another machine."""
+        return bool(self.simulated or self.hardware().hardware.hosted)
+
+    def keep_token(self, typed: str) -> Place:
+        """Keeps the access token for the hub that a person typed, and says where.
+
+        Raises BadInput on a hosted page, and what `hub_token.keep` raises.
+        """
+        self._insist_on_own()
+        return hub_token.keep(typed)
+
+    def forget_token(self) -> None:
+        """Deletes the access token that is kept. Raises BadInput on a hosted page, and as `hub_token.forget` does."""
+        self._insist_on_own()
+        hub_token.forget()
+
+    def _insist_on_own(self) -> None:
+        if self._shared():
+            raise BadInput(
+                "An access token is neither kept nor deleted here.",
+                "This page does not run on a computer of your own.",
+                "Use Apprentice on one for models that need a token.",
+            )
 
     def remove_model(self, model_id: str) -> float:
         """Deletes a downloaded model, or what came of it, and gives the MiB that are free again.

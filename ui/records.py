@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from backend.catalogue import Entry
 from backend.data.brought import About, Accepted
 from backend.data.checks_tokens import Tokens
 from backend.data.fix import Change
 from backend.data.report import Report
 from backend.data.rows import DataSet, Message, Problem, Source
 from backend.encoded import Piece
+from backend.hub_token import Place
 from backend.specs import RunSpec, TrainSettings
 from jobs.models import Failure, Job, Progress, State
 
@@ -25,6 +27,26 @@ class Sample:
     what: str
     path: Path
     held_out: Path
+
+
+@dataclass(frozen=True)
+class Access:
+    """How the person shows the hub who asks. place: where an access token lies, "" where there is none; keeper: where
+    one would be kept, "" on a page that asks for none. Never the token itself."""
+
+    place: Place
+    keeper: Place
+
+
+@dataclass(frozen=True)
+class Fetching:
+    """A model that is not here. job: its latest download, if there was one; begun: whether a part of it is here;
+    access: None where the hub gives it to everybody."""
+
+    model: Entry
+    job: Job | None
+    begun: bool
+    access: Access | None
 
 
 @dataclass(frozen=True)

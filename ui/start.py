@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 
 from backend.recommend import Recommendation
-from ui import cards, start_views
+from ui import cards, fetch_card, start_views
 from ui.choice import TASKS, Choice
 from ui.messages import handler
 from ui.parts import LISTEN, Given, Kept, Updates, drawn, pressable, pressed, primary
@@ -56,7 +56,7 @@ class StartTab:
         size = self.services.model_size(chosen.model.id)
         downloads = self.services.downloads()
         if size is None and not chosen.model.embedded and not simulated:
-            more = start_views.fetching(chosen.model, downloads.get(chosen.model.id))
+            more = fetch_card.fetching(self.services.fetching(chosen.model.id))
         else:
             more = start_views.suggestion(self.services.better(choice.task, choice.data_id)) if recommended else ""
         return {
@@ -127,16 +127,11 @@ def build(services: Any, kept: Kept) -> StartTab:
 
     @handler
     def press(event: gr.EventData, given: Given) -> Updates:
-        """A model is chosen, downloaded, no longer downloaded, or deleted."""
-        do, model_id = pressed(event)
-        if do == "cancel" and (job := services.downloading(model_id)):
-            services.runner.stop(job.id)
-        if do == "download":
-            services.download(model_id)
-        if do == "discard":
-            services.remove_model(model_id)
-        same = do in ("cancel", "discard") or model_id == kept.choice(given).model_id
-        return changed(given) if same else changed(given, model_id=model_id, settings={})
+        """A model is chosen, or something is done about its download."""
+        do, value = pressed(event)
+        fetch_card.act(services, do, value)
+        chooses = do in ("model", "download") and value != kept.choice(given).model_id
+        return changed(given, model_id=value, settings={}) if chooses else changed(given)
 
     @handler
     def look(event: gr.EventData, given: Given) -> Updates:

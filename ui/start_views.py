@@ -12,7 +12,7 @@ from backend.recommend import Option, Recommendation
 from backend.specs import Gpu
 from backend.tailor import words
 from jobs.models import Job
-from ui import cards, messages, present
+from ui import cards, fetch_card, messages, present
 from ui.choice import Choice
 
 TASKS = {
@@ -113,37 +113,6 @@ def _needed(option: Recommendation) -> str:
     return f"{least.removesuffix(needs[-3:])} to {needs}" if option.assumed and least != needs else needs
 
 
-def fetching(model: Entry, job: Job | None) -> str:
-    """The way to a model that is not here: a button, how far its download is, or why that failed.
-
-    job: its latest download, None when there was none.
-    """
-    if job and not job.state.is_terminal:
-        progress = job.progress
-        phase = progress.phase if progress else "Waiting for its turn"
-        known = progress is not None and progress.total > 0
-        done = present.percent(progress.done, progress.total) if progress and known else None
-        said = f"{phase}."
-        if progress and known:
-            said += f" {present.size(progress.done)} of {present.size(progress.total)}."
-        if progress and progress.seconds_left:
-            said += f" About {present.duration(progress.seconds_left)} left."
-        stop = cards.button("Cancel", "cancel", model.id, label=f"Cancel the download of {model.name}")
-        return cards.text(said) + cards.progress(done, phase) + f'<div class="fetch">{stop}</div>'
-    told = cards.text(model.access, "small") if model.gated else ""
-    if job and job.failure:
-        told += messages.alert("warn", job.failure.what, job.failure.why, job.failure.next)
-    words = f"Go on downloading, {present.size(model.download_mib)}" if job else _download_words(model)
-    get = cards.button(words, "download", model.id, kind="firm", label=f"{words}: {model.name}")
-    if job and job.progress and job.progress.done:
-        get += cards.button("Delete what came so far", "discard", model.id, label=f"Delete what came of {model.name}")
-    return f'{told}<div class="fetch">{get}</div>'
-
-
-def _download_words(model: Entry) -> str:
-    return f"Download, {present.size(model.download_mib)}"
-
-
 def suggestion(better: Recommendation | None) -> str:
     """A model that would suit this computer better, but is not here yet."""
     if better is None:
@@ -151,7 +120,7 @@ def suggestion(better: Recommendation | None) -> str:
     model = better.model
     see = cards.button("Look at it", "model", model.id, label=f"Look at {model.name}")
     said = f"{model.name} would suit this computer and task better. {better.reasons[0]}"
-    small = f"{_download_words(model)}; it needs {_needed(better)} of memory, computed."
+    small = f"{fetch_card.words(model)}; it needs {_needed(better)} of memory, computed."
     return f'<div class="better">{cards.text(said)}{cards.text(small, "small")}{see}</div>'
 
 
@@ -243,7 +212,7 @@ def _line(option: Option, chosen_id: str, ready: bool, job: Job | None) -> tuple
         act += cards.text(f"Downloading: {done} %", "small")
         act += cards.button("Cancel", "cancel", model.id, label=f"Cancel the download of {model.name}")
     elif not (ready or going or model.embedded or option.fit == "no"):
-        words = _download_words(model)
+        words = fetch_card.words(model)
         act += cards.button(words, "download", model.id, label=f"{words}: {model.name}")
     elif ready and job:
         sure = cards.button("Delete for good", "discard", model.id, "danger", label=f"Delete {model.name} for good")

@@ -8,10 +8,9 @@ from typing import Any
 
 import gradio as gr
 
-from backend import catalogue
 from backend.errors import ApprenticeError, BadSetting
 from backend.specs import settings_from
-from ui import advanced, cards, compare, messages, start_views, train_views
+from ui import advanced, cards, compare, fetch_card, messages, train_views
 from ui.choice import Choice
 from ui.messages import handler
 from ui.parts import LISTEN, Given, Kept, Updates, button, drawn, pressable, pressed, primary
@@ -81,9 +80,10 @@ class TrainTab:
         """The way to the chosen model where it is not here yet."""
         if not choice.model_id or self.services.simulated or self.services.model_ready(choice.model_id):
             return ""
-        model = catalogue.find(choice.model_id)
-        fetching = start_views.fetching(model, self.services.downloads().get(model.id))
-        return "" if model.embedded else cards.card(f"{model.name} is not on this computer yet", fetching)
+        found = self.services.fetching(choice.model_id)
+        if found.model.embedded:
+            return ""
+        return cards.card(f"{found.model.name} is not on this computer yet", fetch_card.fetching(found))
 
     def _watch(self, choice: Choice) -> Updates:
         run_id = choice.run_id
@@ -202,14 +202,8 @@ def build(services: Any, kept: Kept) -> TrainTab:
 
     @handler
     def fetch(event: gr.EventData, given: Given) -> Updates:
-        """Downloads the chosen model, stops that, or deletes what came of it."""
-        do, model_id = pressed(event)
-        if do == "download":
-            services.download(model_id)
-        elif do == "cancel" and (job := services.downloading(model_id)):
-            services.runner.stop(job.id)
-        elif do == "discard":
-            services.remove_model(model_id)
+        """Something is done about the download of the chosen model."""
+        fetch_card.act(services, *pressed(event))
         return tab.show(kept.choice(given))
 
     @handler

@@ -19,7 +19,11 @@ import pytest
 from backend import catalogue, download, hub_token, models
 from backend.errors import BadInput, MissingPart, NotEnough, WorkspaceProblem
 from backend.settings import Workspace
-from jobs import worker
+from jobs import process, worker
+from jobs.models import State
+from jobs.runner import Runner
+from tests.backend import keyring_in_file
+from tests.backend.keyring_in_file import NONE
 
 MODEL = "HuggingFaceTB/SmolLM2-360M-Instruct"
 COMMIT = "a" * 40
@@ -29,11 +33,13 @@ WEIGHTS = bytes(range(256)) * 16000  # 4 MB
 
 @dataclass
 class Hub:
-    """What the stand-in holds and was asked. broken: bytes after which it hangs up, once. signed: what the signed
-    address answers that weights are then to be fetched from, 0 for none."""
+    """What the stand-in holds and was asked. status: what it answers, of a listed model only for files. broken: bytes
+    after which it hangs up, once. signed: what the signed address answers that weights are then to be fetched from, 0
+    for none."""
 
     files: dict[str, bytes]
     status: int = 200
+    listed: bool = False
     commit: str = COMMIT
     broken: int | None = None
     signed: int = 0
@@ -83,7 +89,8 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
             name = name.removesuffix(f"?Signature={SIGNATURE}")
             content = held.files.get(name, json.dumps(held.told()).encode())
             start = int(re.sub(r"\D", "", self.headers["Range"] or "0"))
-            self.send_response(held.status if held.status != 200 else 206 if self.headers["Range"] else 200)
+            refused = held.status != 200 and not (held.listed and "/api/" in self.path)
+            self.send_response(held.status if refused else 206 if self.headers["Range"] else 200)
             self.send_header("Content-Length", str(len(content) - start))
             self.end_headers()
             if name.endswith(".safetensors") and held.broken is not None:
@@ -107,9 +114,9 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
     server.server_close()
 
 
-def pin(monkeypatch: pytest.MonkeyPatch, commit: str) -> None:
-    """Has the catalogue pin MODEL to `commit`; "": to none."""
-    entry = catalogue.find(MODEL).model_copy(update={"revision": commit})
+def pin(monkeypatch: pytest.MonkeyPatch, commit: str, gated: bool = False) -> None:
+    """Has the catalogue pin MODEL to `commit`; "": to none. gated: and say that it is given only to those who ask."""
+    entry = catalogue.find(MODEL).model_copy(update={"revision": commit, "gated": gated})
     monkeypatch.setattr(catalogue, "find", lambda model_id: entry)
 
 
@@ -160,8 +167,10 @@ def test_a_stopped_download_goes_on_where_it_was(hub: Hub, work: FakeWork) -> No
     work.stop_at = 1
     assert download.run(work) == {}
     assert not models.is_ready(work.workspace, MODEL)
+    assert download.begun(work.workspace, MODEL)
     work.stop_at, hub.asked[:] = None, []
     download.run(work)
+    assert not download.begun(work.workspace, MODEL)
     ranges = [given for path, given, _ in hub.asked if path.endswith("model.safetensors")]
     assert ranges == ["bytes=2097152-"]
     assert (models.folder(work.workspace, MODEL) / "model.safetensors").read_bytes() == WEIGHTS
@@ -247,12 +256,27 @@ def test_damaged_weights_are_not_kept(hub: Hub, work: FakeWork) -> None:
     assert not models.is_ready(work.workspace, MODEL)
 
 
-@pytest.mark.parametrize("status", [401, 403])
-def test_a_gated_model_says_how_to_get_access(hub: Hub, work: FakeWork, status: int) -> None:
-    hub.status = status
+@pytest.mark.parametrize(
+    ("status", "token", "why"),
+    [
+        (401, None, "there is no access token"),
+        (401, "hf_secret", "does not know the access token"),
+        (403, "hf_secret", "was not given access, or not yet"),
+    ],
+)
+@pytest.mark.parametrize("listed", [True, False])
+def test_a_gated_model_says_how_to_get_access(
+    hub: Hub, work: FakeWork, monkeypatch: pytest.MonkeyPatch, status: int, token: str | None, why: str, listed: bool
+) -> None:
+    """listed: the hub tells everybody which files there are, and refuses the files themselves."""
+    hub.status, hub.listed = status, listed
+    pin(monkeypatch, "", gated=True)
+    monkeypatch.setattr(hub_token, "find", lambda: token)
     with pytest.raises(MissingPart, match="not given to everybody") as told:
         download.run(work)
+    assert why in told.value.why
     assert "huggingface.co/settings/tokens" in told.value.next
+    assert not download.begun(work.workspace, MODEL)
 
 
 def test_the_token_goes_to_the_hub_and_into_no_file(
@@ -323,13 +347,39 @@ def test_without_a_network_it_says_so(work: FakeWork, monkeypatch: pytest.Monkey
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(MissingPart, match="no network"):
         download.run(work)
+    assert not download.begun(work.workspace, MODEL)
 
 
 def test_the_worker_of_a_download_alone_is_given_the_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from jobs.kinds import KINDS
     from jobs.process import environment
 
+    def given() -> dict[str, str]:
+        """The token that each kind of worker gets."""
+        found = {kind: environment(Workspace(tmp_path), one.secrets).get("HF_TOKEN") for kind, one in KINDS.items()}
+        return {kind: token for kind, token in found.items() if token is not None}
+
+    keyring_in_file.install(monkeypatch, tmp_path, NONE)
+    assert given() == {}
+    hub_token.keep("hf_typed")
+    assert given() == {"download": "hf_typed"}
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
-    given = {kind for kind, one in KINDS.items() if "HF_TOKEN" in environment(Workspace(tmp_path), one.secrets)}
-    assert given == {"download"}
+    assert given() == {"download": "hf_secret"}
     assert os.environ["HF_TOKEN"] == "hf_secret"
+
+
+@pytest.mark.parametrize(("backend", "place"), [(f"{keyring_in_file.__name__}.Keyring", "keyring"), (NONE, "memory")])
+def test_a_token_that_was_typed_reaches_the_hub_through_a_real_worker_and_stands_in_no_file(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: str, place: str
+) -> None:
+    hub.commit = next(entry.revision for entry in catalogue.all() if entry.id == MODEL)
+    keyring_in_file.install(monkeypatch, tmp_path, backend)
+    assert hub_token.keep("hf_typed_by_a_person") == place
+    runner = Runner(Workspace.open(tmp_path / "home"))
+    job = runner.wait(runner.submit("download", {"model": MODEL}, "Download"))
+    process._children.pop((job.id, 1)).wait()
+    assert job.state is State.COMPLETED, job.failure
+    assert {given for _, _, given in hub.asked} == {"Bearer hf_typed_by_a_person"}
+    files = [path for path in (tmp_path / "home").rglob("*") if path.is_file()]
+    assert {"job.json", "spec.json", "events.jsonl", "log.txt"} <= {path.name for path in files}
+    assert [path for path in files if b"hf_typed_by_a_person" in path.read_bytes()] == []

@@ -201,14 +201,15 @@ def draw_models_again(page: Any) -> None:
     page.wait_for_selector(".filters[data-kept]:not([data-old])")
 
 
-@pytest.mark.parametrize("width", [1280, 390])
-def test_models_are_found_by_typing(open_page: Opens, drawn_page: str, width: int) -> None:
-    page = open_page(drawn_page, width)
+def test_models_are_found_by_typing(open_page: Opens, drawn_page: str) -> None:
+    page = open_page(drawn_page)
     page.get_by_role("button", name="Other models").click()
     search = page.get_by_label("Search by name, family or licence")
     search.press_sequentially("llama COMMUNITY")  # a name and a licence
     page.get_by_text("2 of 4 models are shown.").wait_for()
-    assert names(page) == ["Llama 3.2 1B", "Llama 3.2 3B"]
+    for width in (390, 1280):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert names(page) == ["Llama 3.2 1B", "Llama 3.2 3B"], width
     page.get_by_label("Fit", exact=True).select_option("Just fits")
     page.get_by_text("1 of 4 models are shown.").wait_for()
     search.focus()
@@ -229,6 +230,39 @@ def test_models_are_found_by_typing(open_page: Opens, drawn_page: str, width: in
     )
     page.get_by_text("1 of 4 models are shown.").wait_for()
     assert search.input_value() == "3B", "what was typed is lost with the field"
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_an_access_token_is_kept_and_forgotten_and_never_comes_back(
+    open_page: Opens, drawn_page: str, theme: str
+) -> None:
+    page = open_page(f"{drawn_page}/?__theme={theme}")
+
+    def can_be_read() -> None:
+        for width in (1280, 390):
+            page.set_viewport_size({"width": width, "height": 900})
+            page.wait_for_function(COLOURS_STAND)
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, width
+            assert page.evaluate(f"({CONTRAST})(4.5)") == [], width
+
+    page.get_by_role("button", name="Other models").click()
+    page.get_by_role("button", name="Choose Llama 3.2 3B").click()
+    field = page.get_by_label("Access token")
+    field.fill("my password")
+    page.keyboard.press("Enter")
+    page.get_by_text("This is not an access token of Hugging Face.").wait_for()
+    page.keyboard.press("Escape")
+    page.wait_for_selector(".toast-body", state="detached")
+    can_be_read()
+    field.fill("hf_s3cr3t")
+    page.get_by_role("button", name="Keep", exact=True).click()
+    page.get_by_text("An access token is kept in the keyring").wait_for()
+    assert "s3cr3t" not in page.content() + page.evaluate("JSON.stringify([localStorage, sessionStorage])") + page.url
+    page.get_by_text("Forget it").click()
+    can_be_read()
+    page.get_by_role("button", name="Forget the token").click()
+    field.wait_for()
+    assert field.input_value() == ""
 
 
 def test_typed_text_is_never_run(open_page: Opens, drawn_page: str) -> None:

@@ -20,9 +20,10 @@ from backend.data.rows import DataSet, Problem, Row, Source
 from backend.data.shelf import Kept
 from backend.data.windows import Lengths
 from backend.encoded import Piece
-from backend.errors import RunProblem
+from backend.errors import BadInput, RunProblem
 from backend.estimate import Estimate, Fit, Memory
 from backend.hardware import Probe, sentences
+from backend.hub_token import Place
 from backend.monitor import Verdict
 from backend.recommend import Option, Recommendation
 from backend.renting import Sent
@@ -30,12 +31,14 @@ from backend.specs import Cpu, DataRef, Gpu, Hardware, ModelRef, RunSpec, TrainS
 from jobs.models import Job, Progress, State
 from ui.choice import Choice
 from ui.records import (
+    Access,
     Compared,
     Curve,
     DataFiles,
     DataState,
     ExportFile,
     ExportLine,
+    Fetching,
     HeldOut,
     Hits,
     Plan,
@@ -106,6 +109,7 @@ class FakeServices:
         self.exported: list[ExportLine] = []
         self.renting = FakeRenting()
         self.simulated: Hardware | None = None
+        self.token: Place = ""
 
     # Start
 
@@ -126,6 +130,19 @@ class FakeServices:
 
     def remove_model(self, model_id: str) -> float:
         return 0.0
+
+    def fetching(self, model_id: str) -> Fetching:
+        entry = catalogue.find(model_id)
+        return Fetching(entry, None, False, Access(self.token, "keyring") if entry.gated else None)
+
+    def keep_token(self, typed: str) -> Place:
+        if not typed.startswith("hf_"):
+            raise BadInput("This is not an access token of Hugging Face.")
+        self.token = "keyring"
+        return self.token
+
+    def forget_token(self) -> None:
+        self.token = ""
 
     def better(self, task: str = "", data_id: str = "") -> Recommendation | None:
         return None

@@ -36,6 +36,7 @@ DRAWN = {
     "progress": lambda: cards.progress(4, EVIL),
     "memory bar": lambda: cards.memory_bar([(EVIL, 1.0)], 2.0, EVIL),
     "button": lambda: cards.button(EVIL, EVIL, EVIL, label=EVIL),
+    "form": lambda: cards.form(EVIL, cards.text(EVIL)),
     "filters": lambda: cards.filters({EVIL: (EVIL, {EVIL: EVIL})}, EVIL, (EVIL, EVIL)),
     "fold": lambda: cards.fold(EVIL),
     "confirm": lambda: cards.confirm(EVIL, EVIL, ""),

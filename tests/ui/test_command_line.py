@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import getpass
+import io
 import json
+import sys
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from backend.settings import SAMPLES, Workspace
+from tests.backend import keyring_in_file
 from ui.command_line import main
 from ui.services import Services
 
@@ -207,3 +213,54 @@ def test_a_workspace_that_can_not_be_written_is_said(tmp_path: Path, capsys: pyt
     (tmp_path / "file").write_text("not a folder", "utf-8")
     assert main(["runs", "--workspace", str(tmp_path / "file" / "inside")]) == 1
     assert "can't be written" in capsys.readouterr().err
+
+
+class TestToken:
+    """`models --token`: the access token for the hub."""
+
+    SECRET = "hf_" + "s3cr3t" * 6
+
+    @pytest.fixture
+    def typed(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], None]:
+        """Says what comes from standard input."""
+        keyring_in_file.install(monkeypatch, tmp_path)
+        return lambda text: monkeypatch.setattr(sys, "stdin", io.StringIO(text))
+
+    def test_it_is_kept_found_and_forgotten_and_never_shown(self, app: Shell, typed: Callable[[str], None]) -> None:
+        typed(f"{self.SECRET}\n")
+        assert app("models", "--token") == {"token": "keyring"}
+        assert self.SECRET not in app.said
+        typed("")
+        assert app("models", "--token") == {"token": "keyring"}
+        assert app("models", "--forget-token") == {"token": None}
+        assert app("models", "--forget-token")["what"] == "There is no access token that Apprentice could delete."
+        assert app.code == 1
+
+    def test_what_is_no_token_is_refused_and_not_repeated(self, app: Shell, typed: Callable[[str], None]) -> None:
+        typed("my password\n")
+        assert "not an access token" in app("models", "--token")["what"]
+        assert app.code == 1
+        assert "my password" not in app.said + str(app.answer)
+
+    def test_without_a_keyring_it_says_what_to_do(
+        self, app: Shell, typed: Callable[[str], None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        keyring_in_file.install(monkeypatch, tmp_path, keyring_in_file.NONE)
+        typed(self.SECRET)
+        assert "no keyring" in app("models", "--token")["why"]
+        assert "HF_TOKEN" in app.answer["next"]
+
+    def test_a_terminal_does_not_show_it(
+        self, app: Shell, typed: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        typed("not from here")
+        monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
+        monkeypatch.setattr(getpass, "getpass", lambda *_: self.SECRET)
+        assert app("models", "--token") == {"token": "keyring"}
+
+        def shows(*_: Any) -> str:
+            warnings.warn("Can not control echo on the terminal.", getpass.GetPassWarning, stacklevel=2)
+            return self.SECRET
+
+        monkeypatch.setattr(getpass, "getpass", shows)
+        assert app("models", "--token")["why"] == "This terminal would show it."

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import sys
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from backend.data.language import NAMES
 from backend.hardware import Probe, container, load_hardware, probe, torch_build
 from backend.recommend import recommend
 from backend.specs import Gpu, Hardware, MachineProblem
-from jobs.models import Failure, Job, Progress, State
+from jobs.models import Job, Progress, State
 from tests.backend.test_hardware import AMPERE, T4, NVMLErrorLibraryNotFound, driver
 from tests.ui.fake_services import FakeServices, job
 from ui import present, start_views
@@ -172,31 +171,15 @@ def download(state: State, **more: Any) -> Job:
     return job("download-1", state, **more)
 
 
-def test_a_model_that_is_not_here_can_be_downloaded() -> None:
-    told = start_views.fetching(LLAMA, None)
-    assert f'data-do="download" data-value="{LLAMA.id}"' in told
-    assert "Download, 2.3 GB" in told
-    assert escape(LLAMA.access) in told
-
-
-def test_a_download_is_watched_and_cancelled() -> None:
-    progress = Progress(phase="Downloading Llama", done=500, total=2048, seconds_left=65.0)
-    going = download(State.RUNNING, progress=progress)
-    told = start_views.fetching(LLAMA, going)
-    assert 'aria-valuenow="24"' in told
-    assert "500 MB of 2.0 GB. About 1 min 5 s left." in told
-    assert 'data-do="cancel"' in told
+def test_a_download_is_watched_and_cancelled_in_the_table_too() -> None:
+    going = download(State.RUNNING, progress=Progress(phase="Downloading Llama", done=500, total=2048))
     options = FakeServices().others()
     table = start_views.others_table(options, "", set(), {LLAMA.id: going})
     assert "Downloading: 24 %" in table
     assert f'data-do="cancel" data-value="{LLAMA.id}"' in table
 
 
-def test_a_download_that_failed_says_why_and_can_go_on() -> None:
-    told = start_views.fetching(LLAMA, download(State.FAILED, failure=Failure(what="There is no network.")))
-    assert "There is no network." in told
-    assert "Go on downloading" in told
-    assert f'data-do="discard" data-value="{LLAMA.id}"' in told
+def test_a_model_that_was_downloaded_can_be_deleted_in_the_table() -> None:
     table = start_views.others_table(FakeServices().others(), "", {LLAMA.id}, {LLAMA.id: download(State.COMPLETED)})
     assert f'data-do="discard" data-value="{LLAMA.id}"' in table
 
