@@ -2,9 +2,9 @@
 
 It takes the steps through the very code that trains: a short row to warm up, the longest rows (with the optimizer's
 state there, so that memory is at its highest), and rows that are usual for this data until there is enough to time.
-Then it saves its state once, tests on one batch, of DPO weighs one, and answers a prompt. backend/preflight.py starts it, in a process of
-its own, so that its memory is what the run's will be, and so that a system that is short of memory ends it and
-nothing else.
+Then it saves its state once, tests on one batch, of DPO weighs one, and answers a prompt. backend/preflight.py starts
+it, in a process of its own, so that its memory is what the run's will be, and so that a system that is short of
+memory ends it and nothing else.
 """
 
 from __future__ import annotations
