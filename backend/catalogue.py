@@ -2,7 +2,17 @@
 
 Architecture numbers come from the models' own config.json (as litgpt/config.py, transformers' conversion scripts and
 other public projects repeat them); a test counts the parameters again. Download sizes are two bytes a parameter and
-the tokenizer.
+the tokenizer; of Qwen3.5 also what it sees with, and a head that is not loaded.
+
+Left out, though much used:
+- DeepSeek-R1-Distill: its template ends the prompt inside a thought and drops thoughts from answers, so that nothing
+  of an example is what the model must produce (tests/backend/test_template.py).
+- GLM-4 9B and Apertus 8B: their templates write no end after a last answer, so that it could not be learned.
+- Gemma 3 from 4B on, Gemma 3n, Gemma 4, Ministral 3: transformers does not load their text part alone
+  (AutoModelForCausalLM), and their memory with the other parts is not modelled.
+- Falcon-H1, Nemotron-H, Granite 4.0: state-space layers or experts, which are not modelled.
+- MiniCPM4 asks for code of its own; ERNIE 4.5 0.3B brings no tokenizer.json; of Hunyuan's instruct models no template
+  is at hand.
 """
 
 from __future__ import annotations
@@ -15,7 +25,7 @@ from pydantic import Field, TypeAdapter
 
 from backend import embedded, model_folder, models
 from backend.errors import BadInput, MissingPart
-from backend.estimate import architecture
+from backend.estimate import reading
 from backend.estimate.architecture import Architecture
 from backend.settings import Workspace
 from backend.specs import ALL_LINEAR, ATTENTION, Record
@@ -109,7 +119,7 @@ def from_folder(folder: Path, model_id: str = "") -> Entry:
     of a kind whose numbers are not understood.
     """
     model_folder.check(folder)
-    shape = architecture.read(folder / "config.json")
+    shape = reading.read(folder / "config.json")
     named = model_id or f"local/{models.plain(folder.name)}"
     shape = shape.model_copy(update={"name": f"{shape.name} {named.partition('/')[2]}".strip()})
     some, every = _TARGETS.get(model_folder.kind(folder), (ATTENTION, ALL_LINEAR))
@@ -142,10 +152,12 @@ def here(workspace: Workspace) -> dict[str, Path | None]:
 
 _FUSED = ("qkv_proj", "o_proj", "gate_up_proj", "down_proj")
 _MIXING = ("q_proj", "k_proj", "v_proj", "in_proj", "out_proj")  # LFM2: attention and short convolutions
+_DELTA = (*ATTENTION, "in_proj_qkv", "in_proj_z", "out_proj")  # Qwen3.5: attention and gated delta nets
 # By kind of model: its attention's layers, and all linear ones of a block.
 _TARGETS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "phi3": (_FUSED[:2], _FUSED),
     "lfm2": (_MIXING, (*_MIXING, "w1", "w2", "w3")),
+    "qwen3_5_text": (_DELTA, (*_DELTA, "in_proj_a", "in_proj_b", *ALL_LINEAR[4:])),
 }
 
 

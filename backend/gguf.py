@@ -60,6 +60,8 @@ def convert(model: Path, out: Path) -> None:
     """
     model_folder.check(model)
     arguments = [str(converter()), str(model), "--outfile", str(out), "--outtype", "f16"]
+    if model_folder.kind(model) == "qwen3_5_text":
+        arguments.append("--no-mtp")  # the head that guesses a token more: transformers does not load it
     _child(arguments, out, "The model could not be turned into a GGUF file.")
 
 

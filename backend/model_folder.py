@@ -78,13 +78,14 @@ def weight_bytes(folder: Path) -> int:
 
 
 def kind(folder: Path) -> str:
-    """What transformers calls the model's kind, such as "llama"; "" where the config does not say."""
-    return str(_json(folder / "config.json").get("model_type") or "")
+    """What transformers calls the model's kind, such as "llama"; "" where the config does not say. Of a model that
+    also sees: that of the part that reads and writes."""
+    return str(_config(folder).get("model_type") or "")
 
 
 def context_length(folder: Path) -> int:
     """Tokens that the model can attend to; 2048 where its config does not say."""
-    return int(_json(folder / "config.json").get("max_position_embeddings") or 2048)
+    return int(_config(folder).get("max_position_embeddings") or 2048)
 
 
 def saved_dtype(folder: Path) -> str:
@@ -125,6 +126,12 @@ def make_portable(folder: Path, name: str) -> None:
 def files(folder: Path) -> Iterator[Path]:
     """The files in `folder`, at any depth, in order of their paths."""
     return (path for path in sorted(folder.rglob("*")) if path.is_file())
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    """The config; of a model that also sees, that of the part that reads and writes comes first."""
+    config = _json(folder / "config.json")
+    return {**config, **(config.get("text_config") or {})}
 
 
 def _portable_config(config: dict[str, Any], name: str) -> None:

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from backend import catalogue, hub_token
 from backend.errors import BadInput, BadSetting, MissingPart
-from backend.estimate import Plan, architecture
+from backend.estimate import Plan, reading
 from backend.estimate import estimate as estimate_for
 from backend.hardware import gib, load_hardware, probe
 from backend.prepare import VERSIONED, versions
@@ -158,9 +158,7 @@ def estimate(options: argparse.Namespace, workspace: Workspace) -> Answer:
         first = error.errors()[0]
         raise BadSetting(f"{first['loc'][0]} can't be {first['input']}.", f"{first['msg']}.", "Change it.") from error
     described = (
-        architecture.read(options.architecture)
-        if options.architecture
-        else catalogue.find(options.model).architecture
+        reading.read(options.architecture) if options.architecture else catalogue.find(options.model).architecture
     )
     found = estimate_for(described, plan, hardware_of(options, workspace))
     text = [f"{gib(found.memory.total_mib)} at the peak, computed; {gib(found.fit.has_mib)} are free."]

@@ -1,9 +1,10 @@
 """What a training needs, before anything is loaded: peak memory by parts, whether it fits, and how long it takes.
 
     architecture.py   what a model is made of          memory.py   peak memory, by parts, and whether it fits
-    plan.py           how it is trained                speed.py    time, as a range
-    step.py           a training step, simulated: decoder.py on weights.py, made of operations.py and attention.py,
-                      recorded on tape.py (autograd), in the memory of allocator.py
+    reading.py        the same, from its config.json   speed.py    time, as a range
+    plan.py           how it is trained
+    step.py           a training step, simulated: decoder.py on weights.py, made of operations.py, attention.py and
+                      delta.py, recorded on tape.py (autograd), in the memory of allocator.py
 
 Memory is not fitted to measurements: the step is run, with tensors that have a size but no content.
 """

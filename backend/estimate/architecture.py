@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import re
-from pathlib import Path
-from typing import Any
 
-from pydantic import ConfigDict, ValidationError
+from pydantic import ConfigDict
 
-from backend.errors import BadInput
 from backend.specs import Record
-
-# The kinds of models (model_type) that are decoders as this describes them.
-MODELLED = frozenset(
-    "gemma gemma2 gemma3_text granite lfm2 llama mistral olmo2 phi3 qwen2 qwen3 smollm3".split()  # noqa: SIM905
-)
 
 
 class Architecture(Record):
     """A decoder-only transformer with rotary positions and RMSNorm.
 
-    num_params counts tied embeddings once; 0 where it is not known. attention_layers: the blocks that attend, where
-    the others are gated short convolutions over conv_kernel tokens (LFM2); None: all. The last four fields default to
-    what the name says of the family (Gemma's wide norms and capped logits, Qwen3's norms of queries and keys).
+    num_params counts tied embeddings once; 0 where it is not known. attention_layers: the blocks that attend, None:
+    all. The others are gated short convolutions over conv_kernel tokens (LFM2), or, where delta_heads says how many
+    key and value heads of delta_dim they have, gated delta nets (Qwen3.5, whose attention is gated too).
+    post_norm: a block's norms come after attention and MLP, none before. The last fields default to what the name
+    says of the family (Gemma's wide norms and capped logits, Qwen3's norms of queries and keys).
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -40,14 +33,20 @@ class Architecture(Record):
     tie_word_embeddings: bool
     attention_layers: tuple[int, ...] | None = None
     conv_kernel: int = 3
+    delta_heads: tuple[int, int] | None = None
+    delta_dim: int = 128
+    post_norm: bool = False
     gated_mlp: bool | None = None
     qk_norm: bool | None = None
+    wide_norms: bool | None = None
     norms_per_layer: int | None = None
     capped_logits: bool | None = None
 
     @property
-    def is_gemma(self) -> bool:
-        return "gemma" in self.name.lower()
+    def has_wide_norms(self) -> bool:
+        """Whether norms are weighted in fp32, as in Gemma, OLMo 2 and 3 and Qwen3.5, before they are narrowed."""
+        named = re.search(r"gemma|olmo-?[23]|qwen-?3[._]5", self.name.lower()) is not None
+        return named if self.wide_norms is None else self.wide_norms
 
     @property
     def has_qk_norm(self) -> bool:
@@ -77,8 +76,14 @@ class Architecture(Record):
         return sum(self.attends(index) for index in range(self.num_layers))
 
     def attends(self, index: int) -> bool:
-        """Whether block `index` attends, or is a gated short convolution."""
+        """Whether block `index` attends, or is a gated short convolution or delta net."""
         return self.attention_layers is None or index in self.attention_layers
+
+    @property
+    def convolved(self) -> int:
+        """Channels of the convolution in a block that does not attend: its width, or all queries, keys and values."""
+        keys, values = self.delta_heads or (0, 0)
+        return (2 * keys + values) * self.delta_dim or self.hidden_size
 
     def matrices(self, index: int) -> dict[str, tuple[int, int]]:
         """The linear layers of block `index`: name to (outputs, inputs)."""
@@ -86,13 +91,22 @@ class Architecture(Record):
         wide, narrow = self.num_attention_heads * self.head_dim, self.num_kv_heads * self.head_dim
         if self.attends(index):
             shapes = {
-                "q_proj": (wide, hidden),
+                "q_proj": (wide * 2 if self.delta_heads else wide, hidden),  # with the gates
                 "k_proj": (narrow, hidden),
                 "v_proj": (narrow, hidden),
-                "o_proj": (hidden, wide),
+                "o_proj" if self.attention_layers is None or self.delta_heads else "out_proj": (hidden, wide),
+            }
+        elif self.delta_heads:
+            values = self.delta_heads[1] * self.delta_dim
+            shapes = {
+                "in_proj_qkv": (self.convolved, hidden),
+                "in_proj_z": (values, hidden),
+                "in_proj_b": (self.delta_heads[1], hidden),
+                "in_proj_a": (self.delta_heads[1], hidden),
+                "out_proj": (hidden, values),
             }
         else:
-            shapes = {"conv_in": (3 * hidden, hidden), "conv_out": (hidden, hidden)}
+            shapes = {"in_proj": (3 * hidden, hidden), "out_proj": (hidden, hidden)}
         if self.gated_mlp is not False:
             shapes["gate_proj"] = (between, hidden)
         return {**shapes, "up_proj": (between, hidden), "down_proj": (hidden, between)}
@@ -114,8 +128,10 @@ class Architecture(Record):
         norms = (self.layer_norms * self.num_layers + 1) * self.hidden_size
         if self.has_qk_norm:
             norms += 2 * self.attending * self.head_dim
-        convolutions = (self.num_layers - self.attending) * self.hidden_size * self.conv_kernel
-        return self.linear_params + self.embedding_params + norms + convolutions
+        others = self.convolved * self.conv_kernel
+        if self.delta_heads:
+            others += 2 * self.delta_heads[1] + self.delta_dim  # decays, their biases, and a norm
+        return self.linear_params + self.embedding_params + norms + (self.num_layers - self.attending) * others
 
     @property
     def bias_params(self) -> int:
@@ -126,94 +142,3 @@ class Architecture(Record):
     @property
     def params(self) -> int:
         return self.num_params or self.counted_params
-
-
-def read(path: Path) -> Architecture:
-    """The architecture in a JSON file: our own field names, or a transformers config.json.
-
-    Raises BadInput in plain words.
-    """
-    try:
-        values = json.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise BadInput(f"The file {path.name} can't be read.", f"The system says: {error.strerror}.") from error
-    except ValueError as error:
-        raise BadInput(f"The file {path.name} is not JSON.", "", "Give a file with one JSON object.") from error
-    if not isinstance(values, dict):
-        raise BadInput(f"The file {path.name} holds no JSON object.", "", "Give a file with one JSON object.")
-    return from_values(values.get("model_config", values), path.name)
-
-
-def from_values(values: dict[str, Any], source: str) -> Architecture:
-    """The architecture from our own field names or from those of a transformers config. Raises BadInput."""
-    if "num_hidden_layers" in values or "text_config" in values:
-        values = _from_config({**values, **(values.get("text_config") or {})})
-    try:
-        return Architecture.model_validate(values)
-    except ValidationError as error:
-        field = ".".join(str(part) for part in error.errors()[0]["loc"]) or "something"
-        raise BadInput(
-            f"The model description {source} can't be used.",
-            f"Its {field} is missing or not a usable value.",
-            "It needs hidden_size, num_layers, num_attention_heads, num_kv_heads, head_dim, intermediate_size, "
-            "vocab_size and tie_word_embeddings.",
-        ) from error
-
-
-def _from_config(config: dict[str, Any]) -> dict[str, Any]:
-    _must_be_understood(config)
-    heads = config.get("num_attention_heads")
-    head_dim = config.get("head_dim")
-    if not head_dim and isinstance(heads, int) and heads and isinstance(config.get("hidden_size"), int):
-        head_dim = config["hidden_size"] // heads
-    kind = str(config.get("model_type", ""))
-    if kind == "lfm2":
-        config = {**config, **_lfm2(config)}
-    return {
-        "name": str(config.get("_name_or_path") or kind),
-        "hidden_size": config.get("hidden_size"),
-        "num_layers": config.get("num_hidden_layers"),
-        "num_attention_heads": heads,
-        "num_kv_heads": config.get("num_key_value_heads") or heads,
-        "head_dim": head_dim,
-        "intermediate_size": config.get("intermediate_size"),
-        "vocab_size": config.get("vocab_size"),
-        "tie_word_embeddings": config.get("tie_word_embeddings", kind.startswith("gemma")),
-        "attention_layers": config.get("attention_layers"),
-        "conv_kernel": config.get("conv_L_cache", 3),
-        "qk_norm": kind.startswith(("qwen3", "gemma3", "gemma4", "olmo2", "lfm2")),
-        "norms_per_layer": 4 if kind.startswith(("gemma2", "gemma3", "gemma4")) else 2,
-        "capped_logits": bool(config.get("final_logit_softcapping")),
-    }
-
-
-def _must_be_understood(config: dict[str, Any]) -> None:
-    """Raises BadInput for a kind of model, or of layers, whose memory is not modelled."""
-    kind = str(config.get("model_type", ""))
-    known = {"attention", "full_attention", "sliding_attention", "conv" if kind == "lfm2" else ""}
-    strange = sorted({str(kind) for kind in config.get("layer_types") or []} - known)
-    strange += ["experts"] if config.get("num_local_experts") or config.get("num_experts") else []
-    if strange or kind not in MODELLED:
-        parts = ", ".join(strange).replace("_", " ")
-        why = f"parts of it are {parts}" if strange else f"its kind is {kind or 'not named'}"
-        raise BadInput(
-            "This model is of a kind that can't be taught here yet.",
-            f"What it needs is not known: {why}.",
-            "Choose a model of another family, such as one of the catalogue.",
-        )
-
-
-def _lfm2(config: dict[str, Any]) -> dict[str, Any]:
-    """What transformers' configuration_lfm2.py and modeling_lfm2.py make of an LFM2 config."""
-    kinds = config.get("layer_types") or []
-    attending = [index for index, kind in enumerate(kinds) if kind == "full_attention"]
-    width = config.get("block_ff_dim", config.get("intermediate_size"))
-    if isinstance(width, int) and config.get("block_auto_adjust_ff_dim", True):
-        step = config.get("block_multiple_of", 256)
-        width = int(config.get("block_ffn_dim_multiplier", 1.0) * int(2 * width / 3))
-        width = step * -(-width // step)
-    return {
-        "attention_layers": attending if kinds else config.get("full_attn_idxs"),
-        "intermediate_size": width,
-        "tie_word_embeddings": config.get("tie_embedding", config.get("tie_word_embeddings", True)),
-    }

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from backend.estimate import attention
+from backend.estimate import attention, delta
 from backend.estimate.architecture import Architecture
 from backend.estimate.operations import (
     FLOAT,
@@ -25,8 +25,10 @@ from backend.estimate.operations import (
     linear_widened,
     multiply,
     norm,
+    part,
     rotate,
     scale,
+    sigmoid,
     view,
 )
 from backend.estimate.plan import Plan
@@ -53,7 +55,7 @@ class Decoder:
                 block = partial(self._block, layer, mask)
                 hidden = tape.checkpoint(block, hidden) if plan.checkpointing else block(hidden)
             del mask
-            hidden = norm(tape, hidden, self.weights.final_norm, wide=self.shape.is_gemma)
+            hidden = norm(tape, hidden, self.weights.final_norm, self.shape.has_wide_norms)
         with self.meter.purpose("logits and loss"):
             return self._loss(hidden)
 
@@ -74,21 +76,25 @@ class Decoder:
         return mask
 
     def _block(self, layer: Layer, mask: Tensor | None, hidden: Tensor) -> Tensor:
-        tape, wide = self.tape, self.shape.is_gemma
-        sandwich = self.shape.layer_norms == 4
+        tape, wide = self.tape, self.shape.has_wide_norms
+        before, after = not self.shape.post_norm, self.shape.post_norm or self.shape.layer_norms == 4
         residual = hidden
-        hidden = norm(tape, hidden, layer.norm, wide)
-        if layer.convolution is not None:
-            hidden = self._convolution(layer, hidden, layer.convolution)
-        else:
+        if before:
+            hidden = norm(tape, hidden, layer.norm, wide)
+        if layer.convolution is None:
             hidden, _scores = self._attention(layer, hidden)
-        if sandwich:
+        elif self.shape.delta_heads:
+            hidden = self._delta(layer, hidden, layer.convolution)
+        else:
+            hidden = self._convolution(layer, hidden, layer.convolution)
+        if after:
             hidden = norm(tape, hidden, layer.norm, wide)
         hidden = add(tape, residual, hidden)
         residual = hidden
-        hidden = norm(tape, hidden, layer.norm, wide)
+        if before:
+            hidden = norm(tape, hidden, layer.norm, wide)
         hidden = self._mlp(layer, hidden)
-        if sandwich:
+        if after:
             hidden = norm(tape, hidden, layer.norm, wide)
         return add(tape, residual, hidden)
 
@@ -97,11 +103,16 @@ class Decoder:
         groups = shape.num_attention_heads // shape.num_kv_heads
         eager, flash = plan.attention == "eager", plan.attention == "flash_attention_2"
         apart = eager or (groups > 1 and not flash)
-        q = view(tape, self._project(layer, "q_proj", hidden), eager)
+        q = self._project(layer, "q_proj", hidden)
+        gate: Tensor | None = None
+        if shape.delta_heads:
+            gate = copy(tape, part(tape, q, 2, whole=False))
+            q = part(tape, q, 2, whole=True)
+        q = view(tape, q, eager)
         k = view(tape, self._project(layer, "k_proj", hidden), apart)
         v = view(tape, self._project(layer, "v_proj", hidden), apart)
         if shape.has_qk_norm:
-            q, k = (norm(tape, x, layer.norm, shape.is_gemma) for x in (q, k))
+            q, k = (norm(tape, x, layer.norm, shape.has_wide_norms) for x in (q, k))
         q, k = rotate(tape, q), rotate(tape, k)
         scores: Tensor | None = None
         if eager:
@@ -109,12 +120,20 @@ class Decoder:
             out, scores = attention.eager(tape, q, k, v, groups, plan.batch, count)
         else:
             out = attention.fused(tape, q, k, v, groups, flash)
-        out = self._project(layer, "o_proj", out)
-        return out, scores
+        if gate is not None:
+            out = multiply(tape, out, sigmoid(tape, gate))
+        return self._project(layer, "o_proj" if "o_proj" in layer.weights else "out_proj", out), scores
 
     def _convolution(self, layer: Layer, x: Tensor, weight: Weight) -> Tensor:
-        mixed = copy(self.tape, convolve(self.tape, self._project(layer, "conv_in", x), weight))
-        return self._project(layer, "conv_out", mixed)
+        mixed = copy(self.tape, convolve(self.tape, self._project(layer, "in_proj", x), weight))
+        return self._project(layer, "out_proj", mixed)
+
+    def _delta(self, layer: Layer, x: Tensor, weight: Weight) -> Tensor:
+        tape = self.tape
+        mixed, gate = self._project(layer, "in_proj_qkv", x), self._project(layer, "in_proj_z", x)
+        mixed = activate(tape, delta.convolve(tape, mixed, weight))
+        out = delta.gate(tape, delta.rule(tape, self.shape, self.plan, mixed), gate, layer.norm)
+        return self._project(layer, "out_proj", out)
 
     def _mlp(self, layer: Layer, x: Tensor) -> Tensor:
         tape = self.tape

@@ -185,6 +185,23 @@ def activate(tape: Tape, x: Tensor) -> Tensor:
     return _pointwise(tape, x, x)
 
 
+def sigmoid(tape: Tape, x: Tensor) -> Tensor:
+    """Its gradient is made of its result."""
+    out = tape.new(x.count, x.width)
+    if x.node is None:
+        return out
+    return tape.record(out, [x], [tape.save(out)], lambda g, _: [tape.new(g.count, g.width)])
+
+
+def part(tape: Tape, x: Tensor, parts: int, whole: bool) -> Tensor:
+    """One of the equal `parts` of x, seen in place. The gradient of x is put together by the one that is `whole`."""
+    count, width = x.count, x.width
+    out = Tensor(x.storage, count // parts, width)
+    if x.node is None:
+        return out
+    return tape.record(out, [x], [], lambda g, _: [tape.new(count, width) if whole else None])
+
+
 def _pointwise(tape: Tape, x: Tensor, kept: Tensor | None) -> Tensor:
     if x.node is None:
         return tape.new(x.count, x.width)
@@ -193,15 +210,13 @@ def _pointwise(tape: Tape, x: Tensor, kept: Tensor | None) -> Tensor:
 
 
 def multiply(tape: Tape, a: Tensor, b: Tensor) -> Tensor:
-    """a * b, element by element."""
+    """a * b, element by element, in the wider of the two."""
+    widths = a.width, b.width
+    out = tape.new(a.count, max(widths))
     if a.node is None and b.node is None:
-        return tape.new(a.count, a.width)
+        return out
     saved = [tape.save(a), tape.save(b)]
-
-    def backward(g: Tensor, _: list[Tensor]) -> list[Tensor | None]:
-        return [tape.new(g.count, g.width), tape.new(g.count, g.width)]
-
-    return tape.record(tape.new(a.count, a.width), [a, b], saved, backward)
+    return tape.record(out, [a, b], saved, lambda g, _: [tape.new(g.count, width) for width in widths])
 
 
 def convolve(tape: Tape, x: Tensor, weight: Weight) -> Tensor:

@@ -12,12 +12,10 @@ Attention = Literal["eager", "sdpa", "flash_attention_2"]
 Optimizer = Literal["adamw", "adamw_8bit"]
 
 
-# What families call the layers that the estimate knows: joined into one (Phi), or by other names (LFM2).
+# What families call the layers that the estimate knows: joined into one (Phi, GLM), or by other names (LFM2).
 _LAYERS = {
     "qkv_proj": ("q_proj", "k_proj", "v_proj"),
     "gate_up_proj": ("gate_proj", "up_proj"),
-    "in_proj": ("conv_in",),
-    "out_proj": ("o_proj", "conv_out"),
     "w1": ("gate_proj",),
     "w2": ("down_proj",),
     "w3": ("up_proj",),

@@ -46,7 +46,8 @@ def written(architecture: Architecture, plan: Plan) -> int:
     """
 
     def of(attending: int, others: int) -> int:
-        layers = {"num_layers": attending + others, "attention_layers": tuple(range(attending))}
+        which = None if architecture.attention_layers is None else tuple(range(attending))
+        layers = {"num_layers": attending + others, "attention_layers": which}
         return _written(architecture.model_copy(update=layers), plan)
 
     two, attending = of(2, 0), architecture.attending

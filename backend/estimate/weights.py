@@ -70,7 +70,7 @@ class Weights:
             counts += [outputs * inputs for outputs, inputs in shape.matrices(index).values()]
             counts += [shape.hidden_size] * shape.layer_norms
             if not shape.attends(index):
-                counts.append(shape.hidden_size * shape.conv_kernel)
+                counts.append(shape.convolved * shape.conv_kernel)
             if shape.bias_params:
                 counts.append(shape.bias_params // shape.num_layers)
         counts += [shape.hidden_size] if shape.tie_word_embeddings else [shape.hidden_size, embedding]
@@ -100,7 +100,7 @@ class Weights:
         norms = [self._whole(1, shape.hidden_size, next(arriving)) for _ in range(shape.layer_norms)]
         convolution = None
         if not shape.attends(index):
-            convolution = self._whole(shape.hidden_size, shape.conv_kernel, next(arriving), self.kept)
+            convolution = self._whole(shape.convolved, shape.conv_kernel, next(arriving), self.kept)
         if shape.bias_params:
             self._held.append(next(arriving))
         return Layer(norms[0], weights, convolution)

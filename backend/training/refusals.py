@@ -10,8 +10,8 @@ from typing import Protocol
 from backend import manifest, model_folder
 from backend.errors import BadInput, BadSetting, NotEnough, TrainingFailed
 from backend.estimate import Architecture
-from backend.estimate.architecture import MODELLED
 from backend.estimate.plan import adapted
+from backend.estimate.reading import MODELLED
 from backend.hardware.probing import memory
 from backend.prepare import PreparedRun
 from backend.specs import RunSpec, TrainSettings
@@ -27,7 +27,7 @@ _ROOM = 64 * _MIB  # for events, log, tokenizer and data
 
 # Kinds of models of which tests/backend/test_packing.py shows that packed rows do not see each other: all but LFM2,
 # whose convolutions read across them.
-PACKED_APART = MODELLED - {"lfm2"}
+PACKED_APART = MODELLED - {"lfm2", "qwen3_5_text"}
 
 
 class Learned(Protocol):

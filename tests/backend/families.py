@@ -20,31 +20,38 @@ KEPT = Path(__file__).parent.parent / "data" / "chat_templates"
 
 OF_FAMILY = {
     "CodeGemma": ("gemma",),
+    "EXAONE": ("exaone_style",),
     "Falcon3": ("falcon3",),
     "Gemma 2": ("gemma",),
     "Gemma 3": ("gemma3",),
     "Granite": ("granite3_3", "granite4_0"),
     "LFM2.5": ("lfm2_2_5", "lfm2_2_5_v2"),
     "Llama 3": ("llama3_1", "llama3_2"),
+    "MiniCPM": ("minicpm5",),
     "Mistral": ("mistral_v0_3",),
     "OLMo 2": ("olmo2",),
+    "OLMo 3": ("olmo3_1",),
     "Phi-3": ("phi3", "phi3_5"),
     "Phi-4": ("phi4_mini",),
     "Qwen2.5": ("qwen2_5",),
     "Qwen3": ("qwen3", "qwen3_instruct_2507"),
+    "Qwen3.5": ("qwen3_5_nothink", "qwen3_5_think"),
     "SmolLM3": ("smollm3",),
     "TinyLlama": ("tinyllama",),
 }
-OWN = {  # our own words for formats whose texts are not at hand: no generation prompt; an end that is the end of text
+OWN = {  # our own words for formats: no generation prompt; an end that is the end of text; EXAONE 4.0's empty thought
     "inst_style": "{{ bos_token }}{% for m in messages %}{% if m.role == 'assistant' %}{{ m.content + eos_token }}"
     "{% else %}{{ '[INST] ' + m.content + '[/INST]' }}{% endif %}{% endfor %}",
+    "exaone_style": "{% set answer = '[|assistant|]\n<think>\n\n</think>\n\n' %}{% for m in messages %}"
+    "{{ (answer if m.role == 'assistant' else '[|' + m.role + '|]\n') + m.content + '[|endofturn|]\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ answer }}{% endif %}",
     "tag_style": "{% for m in messages %}{{ '<|' + m.role + '|>\n' + m.content + eos_token + '\n' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|assistant|>\n' }}{% endif %}",
 }
 EMBEDDED = "SmolLM2"  # the embedded model brings its own
 CATALOGUE = sorted({name for names in OF_FAMILY.values() for name in names})
 BEFORE = {"mistral_v0_3": " "}  # what a template writes before an answer, and its generation prompt does not
-MARKER = re.compile(r"<\|[a-zA-Z_]+\|>|<[a-z]+_of_turn>|<\|turn>|<turn\|>")
+MARKER = re.compile(r"<\|[a-zA-Z_]+\|>|<[a-z]+_of_turn>|<\|turn>|<turn\|>|\[\|[a-z]+\|\]|<｜[^｜ ]+｜>")
 
 
 def text_of(name: str) -> str:

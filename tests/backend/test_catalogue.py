@@ -28,6 +28,10 @@ FAMILIES = (
     "SmolLM3",
     "Mistral",
     "LFM2.5",
+    "Qwen3.5",
+    "OLMo 3",
+    "EXAONE",
+    "MiniCPM",
 )
 
 
@@ -59,7 +63,9 @@ def test_entry_is_complete_and_its_parameters_add_up(entry: Entry) -> None:
     assert entry.architecture.num_params == entry.parameters
     assert entry.architecture.counted_params == pytest.approx(entry.parameters, rel=0.001)
     if not entry.embedded:
-        assert entry.download_mib == pytest.approx(entry.parameters * 2 / 2**20, rel=0.05)
+        needed = entry.parameters * 2 / 2**20
+        assert entry.download_mib == pytest.approx(needed, rel=0.05 if "pictures" not in entry.note else 0.25)
+        assert entry.download_mib >= needed
 
 
 @pytest.mark.slow
@@ -72,12 +78,17 @@ def test_transformers_builds_a_model_of_as_many_parameters(entry: Entry) -> None
     kinds = {"Llama 3": "llama", "SmolLM2": "llama", "TinyLlama": "llama", "Falcon3": "llama", "Mistral": "mistral",
              "SmolLM3": "smollm3", "Qwen2.5": "qwen2", "Qwen3": "qwen3", "Phi-3": "phi3", "Phi-4": "phi3",
              "Gemma 2": "gemma2", "Gemma 3": "gemma3_text", "CodeGemma": "gemma", "OLMo 2": "olmo2",
-             "Granite": "granite", "LFM2.5": "lfm2"}  # fmt: skip
+             "Granite": "granite", "LFM2.5": "lfm2", "Qwen3.5": "qwen3_5_text",
+             "OLMo 3": "olmo3", "EXAONE": "exaone4", "MiniCPM": "llama"}  # fmt: skip
     shape = entry.architecture
     more: dict[str, Any] = {}
     if shape.attention_layers is not None:
-        layers = ["full_attention" if shape.attends(index) else "conv" for index in range(shape.num_layers)]
+        other = "linear_attention" if shape.delta_heads else "conv"
+        layers = ["full_attention" if shape.attends(index) else other for index in range(shape.num_layers)]
         more = {"layer_types": layers, "block_auto_adjust_ff_dim": False}
+    if shape.delta_heads:
+        keys, values = shape.delta_heads
+        more |= {"linear_num_key_heads": keys, "linear_num_value_heads": values}
     config = CONFIG_MAPPING[kinds[entry.family]](
         hidden_size=shape.hidden_size,
         num_hidden_layers=shape.num_layers,

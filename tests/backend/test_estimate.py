@@ -11,7 +11,7 @@ import pytest
 
 from backend import catalogue
 from backend.errors import BadInput
-from backend.estimate import Plan, Rates, architecture, estimate
+from backend.estimate import Plan, Rates, estimate, reading
 from backend.estimate.allocator import MIB, Allocator
 from backend.estimate.memory import memory
 from backend.estimate.speed import from_speed, published, step_seconds
@@ -50,7 +50,7 @@ def test_no_model_family_is_predicted_badly(errors: list[float]) -> None:
 
 def test_tensors_in_use_are_predicted_within_a_percent() -> None:
     for row in ROWS[:12]:
-        found = memory(architecture.from_values(row["model_config"], "row"), plan_of(row), T4)
+        found = memory(reading.from_values(row["model_config"], "row"), plan_of(row), T4)
         used = found.total_mib - found.parts["fragmentation"] - found.parts["CUDA context"]
         assert used == pytest.approx(row["measured"]["peak_allocated_mib"], rel=0.01), row["id"]
 
@@ -134,7 +134,7 @@ def test_time_of_measured_steps_lies_in_the_range() -> None:
     rates = published(T4)
     assert rates is not None
     for row in ROWS:
-        shape = architecture.from_values(row["model_config"], "row")
+        shape = reading.from_values(row["model_config"], "row")
         ratio = row["measured"]["step_seconds"] / step_seconds(shape, plan_of(row), rates)
         assert 1 / 1.3 < ratio < 1.3, row["id"]
 
@@ -179,7 +179,7 @@ def test_architecture_is_read_from_a_transformers_config(tmp_path: Path) -> None
               "tie_word_embeddings": True}  # fmt: skip
     path = tmp_path / "config.json"
     path.write_text(json.dumps(config))
-    found = architecture.read(path)
+    found = reading.read(path)
     assert found.head_dim == 64
     assert found.counted_params == 134_515_008
 
@@ -189,7 +189,7 @@ def test_bad_description_of_a_model_is_told(tmp_path: Path, text: str) -> None:
     path = tmp_path / "model.json"
     path.write_text(text)
     with pytest.raises(BadInput) as told:
-        architecture.read(path)
+        reading.read(path)
     assert "model.json" in told.value.what
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +9,16 @@ import numpy as np
 import pytest
 
 from backend import catalogue, training
-from backend.estimate import Architecture, Plan, architecture
-from backend.estimate.allocator import Heap
-from backend.estimate.decoder import Decoder
+from backend.estimate import Plan
 from backend.estimate.step import written
-from backend.estimate.tape import Meter
 from backend.rows_on_disk import TokenRow
 from backend.specs import TrainSettings
-from backend.training import fused_lora, refusals
+from backend.training import refusals
 from backend.training.collate import Collator
 from backend.training.loss import token_losses
 from backend.training.model import attach
+from tests.backend import kept
+from tests.backend.kept import shape_of
 from tests.backend.tiny_run import make_model, make_run
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
@@ -41,10 +39,6 @@ def model_of(kinds: list[str] = KINDS, **more: Any) -> Any:
     torch.manual_seed(0)
     config = Lfm2Config(**{**shape, **more}, num_hidden_layers=len(kinds), layer_types=kinds)
     return Lfm2ForCausalLM._from_config(config, attn_implementation="sdpa")
-
-
-def shape_of(model: Any) -> Architecture:
-    return architecture.from_values(json.loads(model.config.to_json_string(use_diff=False)), "config.json")
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -68,41 +62,12 @@ def test_the_adapters_counted_are_those_that_are_made(targets: tuple[str, ...]) 
     assert sum(part.numel() for part in made.parameters() if part.requires_grad) == expected
 
 
-def kept_in_torch(kinds: list[str], tokens: int) -> int:
-    """Bytes of the activations that torch keeps for the backward pass of a forward pass to the last hidden state."""
-    import torch
-
-    adapted = attach(model_of(kinds), TrainSettings(target_modules=EVERY, lora_rank=4, lora_dropout=0))
-    fused_lora.fuse(adapted)
-    model = adapted.get_base_model()
-    model.enable_input_require_grads()
-    own = {part.untyped_storage().data_ptr() for part in model.parameters()}
-    kept: dict[int, torch.Tensor] = {}
-
-    def note(tensor: torch.Tensor) -> torch.Tensor:
-        kept[tensor.untyped_storage().data_ptr()] = tensor
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-        model.model(input_ids=torch.ones((1, tokens), dtype=torch.long), use_cache=False)
-    return sum(one.untyped_storage().nbytes() for place, one in kept.items() if place not in own)
-
-
-def kept_in_estimate(kinds: list[str], tokens: int) -> int:
-    plan = Plan(method="lora", rank=4, targets=EVERY, max_tokens=tokens, precision="fp32", checkpointing=False)
-    decoder = Decoder(shape_of(model_of(kinds)), plan, Meter(Heap()), 1 << 20)
-    loss, kept = decoder.forward()
-    held = decoder.meter.live["activations"]
-    del loss, kept
-    return held
-
-
 def test_a_block_keeps_for_its_gradient_what_torch_keeps() -> None:
     """What one more convolution adds, in float32, with adapters on all its layers."""
     more, less = ["full_attention", "conv", "conv"], ["full_attention", "conv"]
     tokens = 200
-    measured = kept_in_torch(more, tokens) - kept_in_torch(less, tokens)
-    expected = kept_in_estimate(more, tokens) - kept_in_estimate(less, tokens)
+    measured = kept.in_torch(model_of(more), EVERY, tokens) - kept.in_torch(model_of(less), EVERY, tokens)
+    expected = kept.in_estimate(model_of(more), EVERY, tokens) - kept.in_estimate(model_of(less), EVERY, tokens)
     assert expected == pytest.approx(measured, rel=0.05)
 
 

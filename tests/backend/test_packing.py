@@ -38,6 +38,11 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "granite": ("Granite", {}),
     "olmo2": ("Olmo2", {}),
     "smollm3, every other layer without positions": ("SmolLM3", {"no_rope_layer_interval": 2}),
+    "ernie4_5": ("Ernie4_5", {}),
+    "exaone4": ("Exaone4", {"sliding_window": None, "layer_types": ["full_attention"] * 2}),
+    "glm4": ("Glm4", {}),
+    "hunyuan": ("HunYuanDenseV1", {}),
+    "olmo3, windows": ("Olmo3", {"sliding_window": 8, "layer_types": ["sliding_attention", "full_attention"]}),
 }
 
 

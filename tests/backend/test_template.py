@@ -21,7 +21,7 @@ from backend.errors import BadInput, MissingPart
 from backend.template import Tokeniser
 from tests.backend.families import BEFORE, CATALOGUE, EMBEDDED, OF_FAMILY, OWN, TEMPLATES, tokeniser_for
 
-REWRITES_HISTORY = ["qwen3", "qwen3_5_think", "qwen3_5_nothink", "qwen3_6"]
+REWRITES_HISTORY = ["qwen3", "qwen3_5_think", "qwen3_5_nothink", "qwen3_6", "olmo3_1"]
 FAMILIES = sorted({*CATALOGUE, *OWN} - {*REWRITES_HISTORY})
 WITH_TWIN = [name for name in FAMILIES if (TEMPLATES / f"{name}_training.jinja").exists()]
 
@@ -127,8 +127,17 @@ def test_a_turn_that_the_template_rewrites_is_counted_and_not_learned(name: str,
     tokeniser, _ = tokeniser_for(name, embedded_model)
     encoded = tokeniser.encode(CHAT)
     assert encoded.skipped_turns == 1
-    assert [text.endswith("Sure, again.<|im_end|>") for text in learned_texts(tokeniser, CHAT)] == [True]
+    last = f"Sure, again.{tokeniser.end_of_turn}"
+    assert [text.endswith(last) for text in learned_texts(tokeniser, CHAT)] == [True]
     assert tokeniser.encode(CHAT[:2]).skipped_turns == 0
+
+
+def test_nothing_is_learned_where_a_prompt_ends_inside_a_thought_that_answers_lack(embedded_model: Path) -> None:
+    """Why the catalogue has no DeepSeek-R1-Distill: its prompt opens a thought, and its answers come without one."""
+    tokeniser, _ = tokeniser_for("deepseek_r1_distill", embedded_model)
+    for answer in ("Hello, you.", "<think>\nA greeting.\n</think>\n\nHello, you."):
+        encoded = tokeniser.encode([CHAT[0], {"role": "assistant", "content": answer}])
+        assert (encoded.learned, encoded.skipped_turns) == (0, 1)
 
 
 @pytest.mark.parametrize("place", ["user", "assistant"])

@@ -1,0 +1,115 @@
+"""Qwen3.5's gated delta net on a `Tape`: what of it is kept, and what its gradient needs.
+
+Source: transformers 5.24 `modeling_qwen3_5.py` as it runs without the packages fla and causal-conv1d: in fp32, but
+for products under autocast, and in chunks of 64 tokens, which are taken here as one step. Numbers per token and head
+only (decays, betas, lengths) are left out.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from backend.estimate.architecture import Architecture
+from backend.estimate.operations import FLOAT, Weight, activate, cast, copy, multiply, norm, scale
+from backend.estimate.plan import Plan
+from backend.estimate.tape import Tape, Tensor
+
+_CHUNK = 64
+
+
+def convolve(tape: Tape, x: Tensor, weight: Weight) -> Tensor:
+    """Each channel over its last tokens. x lies token by token: the kernel puts it in order by channel."""
+    count, width = x.count, x.width
+    ordered = tape.new(count, width)
+    out = tape.new(count, width)
+    del ordered
+    if x.node is None:
+        return out
+    learns = weight.learns
+
+    def backward(g: Tensor, _: list[Tensor]) -> list[Tensor | None]:
+        ordered = tape.new(count, width)
+        of_x = tape.new(count, width)
+        del ordered
+        return [of_x, tape.new(weight.count, weight.width) if learns else None]
+
+    return tape.record(out, [x, weight.tensor], [tape.save(x)], backward)
+
+
+def rule(tape: Tape, shape: Architecture, plan: Plan, mixed: Tensor) -> Tensor:
+    """The gated delta rule: what is read from the state for the queries, keys and values side by side in `mixed`."""
+    assert shape.delta_heads is not None
+    heads, dim = shape.delta_heads[1], shape.delta_dim
+    chunks = plan.batch * -(-plan.max_tokens // _CHUNK)
+    wide, square = (chunks * _CHUNK * heads * size for size in (dim, _CHUNK))
+    step, narrow = partial(_step, tape), partial(cast, tape, width=FLOAT if plan.full_logits else plan.width)
+
+    query, key, value = (_part(tape, mixed, plan.tokens * heads * dim, last) for last in (False, False, True))
+    query, key = (step(x.count, [x], [x], x.count) for x in (query, key))  # to length one
+    query = scale(tape, query)
+    query, key, value = (step(wide, [x], []) for x in (query, key, value))  # filled up to whole chunks
+    new, known = step(wide, [value], [value], wide), step(wide, [key], [key], wide)
+    decay = step(square, [], [], square)
+    decay = step(square, [decay], [decay], square)
+    ordered = partial(copy, tape) if mixed.width == FLOAT else narrow
+    system = multiply(tape, _product(tape, ordered(known), ordered(key), square), decay)
+    inner = multiply(tape, _product(tape, ordered(query), ordered(key), square), decay)
+    decayed = step(wide, [known], [known], wide)
+    values, keys = _solve(tape, system, new), _solve(tape, system, decayed)
+    query, key = (step(wide, [x], [x], wide) for x in (query, key))
+    state, change = (tape.new(count, FLOAT) for count in (chunks * heads * dim * dim, wide))
+    narrowed = [narrow(x) for x in (keys, query, key, inner)]
+    kept = [*narrowed, state, *(narrow(x) for x in (state, state, change, change))]
+    out = step(wide, [values, *narrowed], kept, 2 * wide)
+    del kept
+    return _cut(tape, out, plan.tokens * heads * dim, mixed.width)
+
+
+def gate(tape: Tape, x: Tensor, by: Tensor, weight: Weight) -> Tensor:
+    """The norm of x times the SiLU of `by`, which is taken in fp32."""
+    open_ = activate(tape, cast(tape, by, FLOAT))
+    return cast(tape, multiply(tape, norm(tape, x, weight), open_), x.width)
+
+
+def _step(tape: Tape, count: int, inputs: list[Tensor], kept: list[Tensor], more: int = 0) -> Tensor:
+    """`count` numbers in fp32 made of `inputs`, each of which gets a gradient; `more` numbers are taken on the way,
+    there and back."""
+    on_the_way = tape.new(more, FLOAT)
+    out = tape.new(count, FLOAT)
+    del on_the_way
+    sizes = [(one.count, one.width) for one in inputs]
+
+    def backward(_gradient: Tensor, _: list[Tensor]) -> list[Tensor | None]:
+        on_the_way = tape.new(more, FLOAT)
+        gradients: list[Tensor | None] = [tape.new(*size) for size in sizes]
+        del on_the_way
+        return gradients
+
+    return tape.record(out, list(inputs), [tape.save(one) for one in kept], backward)
+
+
+def _part(tape: Tape, mixed: Tensor, count: int, last: bool) -> Tensor:
+    """Queries, keys or values in fp32. The gradient of `mixed` is put together when the `last` of them is there."""
+    size, width = mixed.count, mixed.width
+    out = Tensor(mixed.storage, count, FLOAT) if width == FLOAT else tape.new(count, FLOAT)
+    return tape.record(out, [mixed], [], lambda g, _: [tape.new(size, width) if last else None])
+
+
+def _product(tape: Tape, a: Tensor, b: Tensor, count: int) -> Tensor:
+    sizes = [(one.count, one.width) for one in (a, b)]
+    saved = [tape.save(a), tape.save(b)]
+    return tape.record(tape.new(count, a.width), [a, b], saved, lambda g, _: [tape.new(*size) for size in sizes])
+
+
+def _solve(tape: Tape, system: Tensor, right: Tensor) -> Tensor:
+    """The solution of a triangular system for each chunk."""
+    out = tape.new(right.count, FLOAT)
+    square, wide = system.count, right.count
+    saved = [tape.save(system), tape.save(out)]
+    return tape.record(out, [system, right], saved, lambda g, _: [tape.new(square, FLOAT), tape.new(wide, FLOAT)])
+
+
+def _cut(tape: Tape, x: Tensor, count: int, width: int) -> Tensor:
+    """Without what was filled up, and as wide as the model."""
+    whole = x.count
+    return tape.record(tape.new(count, width), [x], [], lambda g, _: [tape.new(whole, FLOAT)])

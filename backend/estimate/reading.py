@@ -1,0 +1,148 @@
+"""A model's architecture as a JSON file describes it: a transformers config.json, or our own field names."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from backend.errors import BadInput
+from backend.estimate.architecture import Architecture
+
+# The kinds of models (model_type) that are decoders as `Architecture` describes them, and what each has beyond Llama.
+_KINDS: dict[str, dict[str, Any]] = {
+    "ernie4_5": {},
+    "exaone4": {"qk_norm": True, "post_norm": True},
+    "gemma": {"wide_norms": True},
+    "gemma2": {"wide_norms": True, "norms_per_layer": 4},
+    "gemma3_text": {"wide_norms": True, "norms_per_layer": 4, "qk_norm": True},
+    "glm4": {"norms_per_layer": 4},
+    "granite": {},
+    "hunyuan_v1_dense": {"qk_norm": True},
+    "lfm2": {"qk_norm": True},
+    "llama": {},
+    "mistral": {},
+    "olmo2": {"qk_norm": True, "post_norm": True, "wide_norms": True},
+    "olmo3": {"qk_norm": True, "post_norm": True, "wide_norms": True},
+    "phi3": {},
+    "qwen2": {},
+    "qwen3": {"qk_norm": True},
+    "qwen3_5_text": {"qk_norm": True, "wide_norms": True},
+    "smollm3": {},
+}
+MODELLED = frozenset(_KINDS)
+_OTHER_LAYERS = {"lfm2": "conv", "qwen3_5_text": "linear_attention"}
+# Kinds that also see, of which transformers loads the part that reads and writes alone (AutoModelForCausalLM).
+_SEEING = frozenset({"qwen3_5"})
+
+
+def read(path: Path) -> Architecture:
+    """The architecture in a JSON file: our own field names, or a transformers config.json.
+
+    Raises BadInput in plain words.
+    """
+    try:
+        values = json.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise BadInput(f"The file {path.name} can't be read.", f"The system says: {error.strerror}.") from error
+    except ValueError as error:
+        raise BadInput(f"The file {path.name} is not JSON.", "", "Give a file with one JSON object.") from error
+    if not isinstance(values, dict):
+        raise BadInput(f"The file {path.name} holds no JSON object.", "", "Give a file with one JSON object.")
+    return from_values(values.get("model_config", values), path.name)
+
+
+def from_values(values: dict[str, Any], source: str) -> Architecture:
+    """The architecture from our own field names or from those of a transformers config. Raises BadInput."""
+    if "num_hidden_layers" in values or "text_config" in values:
+        values = _from_config(values)
+    try:
+        return Architecture.model_validate(values)
+    except ValidationError as error:
+        field = ".".join(str(part) for part in error.errors()[0]["loc"]) or "something"
+        raise BadInput(
+            f"The model description {source} can't be used.",
+            f"Its {field} is missing or not a usable value.",
+            "It needs hidden_size, num_layers, num_attention_heads, num_kv_heads, head_dim, intermediate_size, "
+            "vocab_size and tie_word_embeddings.",
+        ) from error
+
+
+def _from_config(config: dict[str, Any]) -> dict[str, Any]:
+    _must_be_understood(config)
+    config = {**config, **(config.get("text_config") or {})}
+    heads = config.get("num_attention_heads")
+    head_dim = config.get("head_dim")
+    if not head_dim and isinstance(heads, int) and heads and isinstance(config.get("hidden_size"), int):
+        head_dim = config["hidden_size"] // heads
+    kind = str(config.get("model_type", ""))
+    kinds = config.get("layer_types") or []
+    attending = [index for index, one in enumerate(kinds) if one == "full_attention"]
+    return {
+        "name": str(config.get("_name_or_path") or kind),
+        "hidden_size": config.get("hidden_size"),
+        "num_layers": config.get("num_hidden_layers"),
+        "num_attention_heads": heads,
+        "num_kv_heads": config.get("num_key_value_heads") or heads,
+        "head_dim": head_dim,
+        "intermediate_size": config.get("intermediate_size"),
+        "vocab_size": config.get("vocab_size"),
+        "tie_word_embeddings": config.get("tie_word_embeddings", kind.startswith("gemma")),
+        "attention_layers": attending if kind in _OTHER_LAYERS and kinds else None,
+        "qk_norm": False,
+        "wide_norms": False,
+        "norms_per_layer": 2,
+        "capped_logits": bool(config.get("final_logit_softcapping")),
+        **_KINDS[kind],
+        **(_lfm2(config) if kind == "lfm2" else _qwen3_5(config) if kind == "qwen3_5_text" else {}),
+    }
+
+
+def _must_be_understood(config: dict[str, Any]) -> None:
+    """Raises BadInput for a kind of model, or of layers, whose memory is not modelled."""
+    outer = str(config.get("model_type", ""))
+    seeing = "text_config" in config and outer not in _SEEING
+    config = {**config, **(config.get("text_config") or {})}
+    kind = str(config.get("model_type", ""))
+    known = {"attention", "full_attention", "sliding_attention", _OTHER_LAYERS.get(kind, "")}
+    strange = sorted({str(kind) for kind in config.get("layer_types") or []} - known)
+    strange += ["experts"] if config.get("num_local_experts") or config.get("num_experts") else []
+    strange += ["for pictures or sound"] if seeing else []
+    if strange or kind not in MODELLED:
+        parts = ", ".join(strange).replace("_", " ")
+        why = f"parts of it are {parts}" if strange else f"its kind is {kind or 'not named'}"
+        raise BadInput(
+            "This model is of a kind that can't be taught here yet.",
+            f"What it needs is not known: {why}.",
+            "Choose a model of another family, such as one of the catalogue.",
+        )
+
+
+def _lfm2(config: dict[str, Any]) -> dict[str, Any]:
+    """What transformers' configuration_lfm2.py and modeling_lfm2.py make of an LFM2 config."""
+    width = config.get("block_ff_dim", config.get("intermediate_size"))
+    if isinstance(width, int) and config.get("block_auto_adjust_ff_dim", True):
+        step = config.get("block_multiple_of", 256)
+        width = int(config.get("block_ffn_dim_multiplier", 1.0) * int(2 * width / 3))
+        width = step * -(-width // step)
+    made = {
+        "intermediate_size": width,
+        "conv_kernel": config.get("conv_L_cache", 3),
+        "tie_word_embeddings": config.get("tie_embedding", config.get("tie_word_embeddings", True)),
+    }
+    return made if config.get("layer_types") else {**made, "attention_layers": config.get("full_attn_idxs")}
+
+
+def _qwen3_5(config: dict[str, Any]) -> dict[str, Any]:
+    """What transformers' configuration_qwen3_5.py makes of a Qwen3.5 config, with its defaults."""
+    made = {
+        "conv_kernel": config.get("linear_conv_kernel_dim", 4),
+        "delta_heads": (config.get("linear_num_key_heads", 16), config.get("linear_num_value_heads", 32)),
+        "delta_dim": config.get("linear_key_head_dim", 128),
+    }
+    layers, every = config.get("num_hidden_layers"), config.get("full_attention_interval", 4)
+    if config.get("layer_types") or not isinstance(layers, int):
+        return made
+    return {**made, "attention_layers": [index for index in range(layers) if (index + 1) % every == 0]}
