@@ -4,6 +4,8 @@ The rules come from the guide (spikes: halve the rate; barely any change after 1
 risk learning by heart) and from what its users run into: data that was known already, copies on the held-back side,
 validation that never improves, a computer that is busy with something else.
 The thresholds below are ours, set so that the recorded curves in the tests get the verdict that a person gives them.
+
+Every number is told as the page tells it elsewhere: the practice loss as `recent` has it, a loss as `told` writes it.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ Event = Mapping[str, Any]
 
 EARLY = 10  # steps before anything can be said
 FLAT_AFTER = 100  # steps (the guide)
-_WINDOW = 10  # steps that a median is taken over
+RECENT = 10  # steps that a median is taken over
 _SPIKE = 1.5  # times the median before it ...
 _SPIKE_LEAST = 0.3  # ... and at least so much above it (nats)
 _DIVERGED = 1.3  # times the lowest median so far
@@ -49,6 +51,20 @@ class Verdict:
     retry: dict[str, Any] | None = None
 
 
+def recent(losses: Sequence[float]) -> float:
+    """The practice loss now: the median of the last steps, `RECENT` at most, since that of one step leaps about.
+
+    NaN where the last one is no number, or there is none.
+    """
+    latest = [loss for loss in losses[-RECENT:] if math.isfinite(loss)]
+    return median(latest) if latest and math.isfinite(losses[-1]) else math.nan
+
+
+def told(loss: float) -> str:
+    """A loss to two significant places."""
+    return f"{loss:.2f}" if loss >= 0.095 else f"{loss:.3f}"
+
+
 def diagnose(
     steps: Sequence[Event], evals: Sequence[Event], settings: TrainSettings, expected: float | None = None
 ) -> Verdict:
@@ -60,7 +76,7 @@ def diagnose(
     losses = [_number(event.get("loss")) for event in steps]
     tests = [_number(event.get("loss")) for event in evals]
     if not all(map(math.isfinite, [*losses, *tests])):
-        return _broken(steps, settings)
+        return _broken(steps, losses, settings)
     if len(losses) < EARLY:
         return Verdict("good", "Too early to say", f"It takes {EARLY} steps to judge by.")
     return (
@@ -73,15 +89,16 @@ def diagnose(
         or _settled(steps, losses, settings)
         or _starved(steps)
         or _slow(steps, expected)
-        or (_apart(losses, evals) if settings.trainer == "dpo" else _well(losses, tests))
+        or (_apart(losses, evals) if settings.trainer == "dpo" else _well(losses, evals, tests))
     )
 
 
-def _broken(steps: Sequence[Event], settings: TrainSettings) -> Verdict:
+def _broken(steps: Sequence[Event], losses: Sequence[float], settings: TrainSettings) -> Verdict:
+    which = "test" if all(map(math.isfinite, losses)) else "practice"
     return Verdict(
         "bad",
         "The numbers broke down",
-        f"After {max(0, len(steps) - 1)} steps the loss was no number any more: the steps were too large.",
+        f"After {max(0, len(steps) - 1)} steps the {which} loss was no number any more: the steps were too large.",
         "Try again with half the learning rate.",
         {"learning_rate": settings.learning_rate / 2},
     )
@@ -89,13 +106,17 @@ def _broken(steps: Sequence[Event], settings: TrainSettings) -> Verdict:
 
 def _known(losses: Sequence[float], evals: Sequence[Event], tests: Sequence[float]) -> Verdict | None:
     """The model could do it before it was trained."""
-    before = tests[0] if evals and evals[0]["step"] == 0 else median(losses[:3])
+    tested = bool(evals) and evals[0]["step"] == 0
+    before = tests[0] if tested else median(losses[:3])
     if before >= _KNOWN:
         return None
+    said = f"The test loss before training was {told(before)}"
+    if not tested:
+        said = f"The practice loss was {told(before)} in its first steps"
     return Verdict(
         "watch",
         "It knows this already",
-        f"The loss was {before:.2f} before the first step: there is hardly anything left to learn.",
+        f"{said}: there is hardly anything left to learn.",
         "Look whether the answers stand in the questions, or whether all examples are alike.",
     )
 
@@ -104,13 +125,13 @@ def _unsteady(losses: Sequence[float], settings: TrainSettings) -> Verdict | Non
     """Spikes, or a loss that climbs and stays up."""
     halved = {"learning_rate": settings.learning_rate / 2}
     stride = max(1, len(losses) // 1000)
-    lowest = min(median(losses[i : i + _WINDOW]) for i in range(0, max(1, len(losses) - _WINDOW + 1), stride))
-    now = median(losses[-_WINDOW:])
+    lowest = min(median(losses[i : i + RECENT]) for i in range(0, max(1, len(losses) - RECENT + 1), stride))
+    now = recent(losses)
     if now > lowest * _DIVERGED and now > lowest + _SPIKE_LEAST:
         return Verdict(
             "bad",
             "It is getting worse",
-            f"The loss was down at {lowest:.2f} and is now {now:.2f}: the steps are too large.",
+            f"The practice loss was down at {told(lowest)} and is now {told(now)}: the steps are too large.",
             "Stop, and try again with half the learning rate.",
             halved,
         )
@@ -119,7 +140,7 @@ def _unsteady(losses: Sequence[float], settings: TrainSettings) -> Verdict | Non
         return Verdict(
             "watch",
             "The loss jumps",
-            f"It leapt up {spikes} times before it came down again: the steps are a little too large.",
+            f"In practice it leapt up {spikes} times before it came down again: the steps are a little too large.",
             "If it goes on, try again with half the learning rate.",
             halved,
         )
@@ -129,7 +150,7 @@ def _unsteady(losses: Sequence[float], settings: TrainSettings) -> Verdict | Non
 def _is_spike(losses: Sequence[float], index: int) -> bool:
     if losses[index] < losses[index - 1] + _SPIKE_LEAST / 2:
         return False  # no leap: spares the median of nearly all steps
-    before = median(losses[max(0, index - _WINDOW) : index])
+    before = median(losses[max(0, index - RECENT) : index])
     return losses[index] > max(before * _SPIKE, before + _SPIKE_LEAST)
 
 
@@ -144,7 +165,7 @@ def _no_help(
     return Verdict(
         "bad",
         "What it learns does not help with new examples",
-        f"On examples that it never saw, the loss was {tests[0]:.2f} before the training and is {tests[-1]:.2f} now.",
+        _tested(evals, tests),
         "Check that the held-back examples are of the same kind; more and more varied examples help most. "
         "Otherwise try half the learning rate.",
         {"learning_rate": settings.learning_rate / 2},
@@ -167,8 +188,8 @@ def _by_heart(
     return Verdict(
         "watch",
         "It begins to learn by heart",
-        f"On examples that it never saw, the loss was lowest at step {at} ({tests[best]:.2f}) and is {tests[-1]:.2f} "
-        "now. The model of that step is kept.",
+        f"The best test loss, on examples that it never saw, was {told(tests[best])} at step {at}; the latest is "
+        f"{told(tests[-1])}. The model of step {at} is kept.",
         "You can stop here. More, or more varied, examples let it learn longer.",
         {"num_train_epochs": rounds} if shorter else None,
     )
@@ -181,7 +202,7 @@ def _flat(losses: Sequence[float], settings: TrainSettings) -> Verdict | None:
     return Verdict(
         "watch",
         "It hardly learns",
-        f"After {len(losses)} steps the loss has barely moved ({median(losses[-_WINDOW:]):.2f}).",
+        f"After {len(losses)} steps the practice loss has barely moved: it is {told(recent(losses))}.",
         "Look at the preview of your examples: is the answer what is learned? If it is, try 1.5 times the "
         "learning rate.",
         _faster(settings),
@@ -198,7 +219,8 @@ def _too_good(steps: Sequence[Event], evals: Sequence[Event], tests: Sequence[fl
     return Verdict(
         "watch",
         "Too good to be true",
-        f"After {epoch:.1f} rounds it makes almost no mistake on examples that it never saw (loss {tests[1]:.3f}).",
+        f"After {epoch:.1f} rounds it makes almost no mistake on examples that it never saw: the test loss was "
+        f"{told(tests[1])} at step {evals[1]['step']}.",
         "Look for duplicates in step 2: held-back examples that are also practised on prove nothing. If there are "
         "none, the task is easy, and fewer examples would do.",
     )
@@ -213,13 +235,14 @@ def _settled(steps: Sequence[Event], losses: Sequence[float], settings: TrainSet
     ]
     if len(high) < FLAT_AFTER:
         return None
-    first, middle, now = median(high[:5]), median(high[len(high) // 2 :][:_WINDOW]), median(losses[-_WINDOW:])
+    first, middle, now = median(high[:5]), median(high[len(high) // 2 :][:RECENT]), recent(losses)
     if now < first * _STILL_HIGH or now < middle * (1 - _FALL):
         return None
     return Verdict(
         "watch",
         "It stopped getting better early",
-        f"The loss fell from {first:.2f} to {middle:.2f} and has stayed there ({now:.2f}).",
+        f"The practice loss fell from {told(first)} in its first steps to {told(middle)} half way, and is now "
+        f"{told(now)}.",
         "Look at the preview of your examples: answers that don't follow from their questions can't be learned. "
         "If they do, try 1.5 times the learning rate.",
         _faster(settings),
@@ -228,7 +251,7 @@ def _settled(steps: Sequence[Event], losses: Sequence[float], settings: TrainSet
 
 def _starved(steps: Sequence[Event]) -> Verdict | None:
     """Much time goes by between steps."""
-    latest = [event for event in steps[-_WINDOW:] if event.get("seconds")]
+    latest = [event for event in steps[-RECENT:] if event.get("seconds")]
     if not latest:
         return None
     share = median(event.get("waited", 0.0) / (event["seconds"] + event.get("waited", 0.0)) for event in latest)
@@ -245,7 +268,7 @@ def _starved(steps: Sequence[Event]) -> Verdict | None:
 def _slow(steps: Sequence[Event], expected: float | None) -> Verdict | None:
     if not expected:
         return None
-    now = median(_number(event.get("tokens_per_second")) for event in steps[-_WINDOW:])
+    now = median(_number(event.get("tokens_per_second")) for event in steps[-RECENT:])
     if not now < expected * _SLOW:
         return None
     return Verdict(
@@ -256,24 +279,36 @@ def _slow(steps: Sequence[Event], expected: float | None) -> Verdict | None:
     )
 
 
-def _well(losses: Sequence[float], tests: Sequence[float]) -> Verdict:
-    what = f"The loss fell from {losses[0]:.2f} to {median(losses[-_WINDOW:]):.2f}"
-    if len(tests) > 1:
-        what += f", on examples that it never saw from {tests[0]:.2f} to {tests[-1]:.2f}"
-    if _fell(losses):
-        return Verdict("good", "It learns well", what + ".")
-    return Verdict("good", "It has not learned much yet", f"The loss is {median(losses[-_WINDOW:]):.2f}.")
+def _well(losses: Sequence[float], evals: Sequence[Event], tests: Sequence[float]) -> Verdict:
+    if not _fell(losses):
+        return _not_yet(losses)
+    tested = f" {_tested(evals, tests)}" if len(tests) > 1 else ""
+    return Verdict("good", "It learns well", f"{_practised(losses)}.{tested}")
+
+
+def _practised(losses: Sequence[float]) -> str:
+    return f"The practice loss fell from {told(losses[0])} at the first step to {told(recent(losses))}"
+
+
+def _tested(evals: Sequence[Event], tests: Sequence[float]) -> str:
+    began = "before training" if evals[0]["step"] == 0 else f"at step {evals[0]['step']}"
+    first, latest = told(tests[0]), told(tests[-1])
+    return f"The test loss, on examples that it never saw, was {first} {began}; the latest is {latest}."
+
+
+def _not_yet(losses: Sequence[float]) -> Verdict:
+    return Verdict("good", "It has not learned much yet", f"The practice loss is {told(recent(losses))}.")
 
 
 def _apart(losses: Sequence[float], evals: Sequence[Event]) -> Verdict:
     """How a run does that learns to prefer one answer to another (DPO)."""
     if not _fell(losses):
-        return Verdict("good", "It has not learned much yet", f"The loss is {median(losses[-_WINDOW:]):.2f}.")
-    told = f"The loss fell from {losses[0]:.2f} to {median(losses[-_WINDOW:]):.2f}"
+        return _not_yet(losses)
+    fell = _practised(losses)
     share = _number(evals[-1].get("reward_accuracy")) if evals else math.nan
     if not math.isfinite(share):
-        return Verdict("good", "It learns the difference", told + ".")
-    what = f"{told}; in {share:.0%} of the pairs that it never saw, the good answer has become the likelier one."
+        return Verdict("good", "It learns the difference", fell + ".")
+    what = f"{fell}; in {share:.0%} of the pairs that it never saw, the good answer has become the likelier one."
     if share < _GUESSED:
         return Verdict(
             "watch",
@@ -289,7 +324,7 @@ def _faster(settings: TrainSettings) -> dict[str, Any]:
 
 
 def _fell(losses: Sequence[float]) -> bool:
-    return median(losses[-_WINDOW:]) < median(losses[:5]) * (1 - _FALL)
+    return recent(losses) < median(losses[:5]) * (1 - _FALL)
 
 
 def _number(value: Any) -> float:

@@ -7,6 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
+from ui import present
+from ui.records import Origin
+
 TICK = (
     '<svg class="tick-icon" viewBox="0 0 16 16" aria-hidden="true">'
     '<path d="M3.2 8.6l3.1 3.1 6.5-7" fill="none" stroke="currentColor" stroke-width="2" '
@@ -27,6 +30,11 @@ def guide(step: int, now: str, then: str) -> str:
     """Where one is and what comes next. step: 1 to 5, or 0 for a tab that is no step."""
     place = f"<strong>Step {step} of 5.</strong> " if step else ""
     return f'<p class="guide-line">{place}{escape(now)} <span>{escape(then)}</span></p>'
+
+
+def which(run: Origin) -> str:
+    """Which model a tab is about: its name, and what it began with."""
+    return f'<p class="which"><strong>{escape(run.name)}</strong> · {escape(present.origin(run))}</p>'
 
 
 def text(words: str, kind: str = "") -> str:

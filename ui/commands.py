@@ -23,6 +23,7 @@ from backend.settings import Workspace
 from backend.specs import settings_from
 from jobs.models import Event, Job, State
 from ui import present
+from ui.records import RunLine
 from ui.services import Services
 
 
@@ -176,9 +177,14 @@ def runs(options: argparse.Namespace, workspace: Workspace) -> Answer:
     services = Services(workspace)
     services.runner.tick()
     lines = services.runs()
-    document = {"runs": [vars(run) for run in lines]}
-    text = "\n".join(f"{run.id}  {run.state.value:11}  {run.name}" for run in lines)
+    document = {"runs": [_listed(services, run) for run in lines]}
+    text = "\n".join(f"{run.origin.id}  {run.state.value:11}  {run.origin.name}" for run in lines)
     return Answer(document, text or "Nothing is trained yet.")
+
+
+def _listed(services: Services, run: RunLine) -> dict[str, Any]:
+    losses = services.losses(services.runner.job(run.origin.id))
+    return {**asdict(run.origin), "state": run.state, "created": run.created, **losses}
 
 
 def delete(options: argparse.Namespace, workspace: Workspace) -> Answer:
@@ -223,7 +229,7 @@ class Shown:
             speed = data.get("tokens_per_second") or 0
             say(f"step {data['step']}: practice loss {data['loss']:.3f}, {speed:.0f} tokens/s")
         elif event.kind == "eval":
-            say(f"step {data['step']}: held-back loss {data['loss']:.3f}")
+            say(f"step {data['step']}: test loss {data['loss']:.3f}")
         elif event.kind == "preflight":
             memory, speed = present.size(data["memory_mib"]), data["tokens_per_second"]
             say(f"Measured on your longest examples: {memory} of memory at the peak; {speed:.0f} tokens/s.")
@@ -246,19 +252,19 @@ def run_answer(services: Services, job: Job, detailed: bool = False) -> Answer:
             document["failure"]["shorter"] = asdict(shorter)
             text.append(present.shorter(shorter))
     if losses.get("eval_loss") is not None:
-        text.append(held_back(**losses))
+        text.append(tested(**losses))
     if detailed and job.kind == "train":
         document["spec"] = services.spec(job.id).model_dump(mode="json")
         document["folder"] = str(services.runner.folder(job.id))
     return Answer(document, "\n".join(filter(None, text)))
 
 
-def held_back(first_eval_loss: float | None, eval_loss: float, eval_step: int | None) -> str:
+def tested(first_eval_loss: float | None, eval_loss: float, eval_step: int | None) -> str:
     """The losses on the held-back examples, and when the last was measured."""
     if eval_step == 0:
-        return f"Held-back loss {eval_loss:.4f} before training; not tested since."
+        return f"Test loss {eval_loss:.4f} before training; not tested since."
     began = "" if first_eval_loss is None else f"{first_eval_loss:.4f} -> "
-    return f"Held-back loss {began}{eval_loss:.4f}" + (f" (tested at step {eval_step})." if eval_step else ".")
+    return f"Test loss {began}{eval_loss:.4f}" + (f" (tested at step {eval_step})." if eval_step else ".")
 
 
 # Using a model

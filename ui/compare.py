@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from html import escape
 from typing import Any
 
-from ui import cards, curve, messages, present
+from ui import cards, curve, losses, messages, present
 from ui.help_text import SETTINGS
 from ui.records import Compared
 
@@ -16,7 +16,8 @@ HEADERS = ("", "A", "B")
 def card(a: Compared, b: Compared) -> str:
     """The card that compares `a` with `b`."""
     differing = list(differences(a, b))
-    loss, first, second = _losses(a, b)
+    tests, first, second = _lines(a, b)
+    loss = losses.LATEST if tests else losses.PRACTICE
     caution = ""
     if tested(a) != tested(b):
         caution = messages.alert("calm", "They were tested on different examples, so their losses tell little.")
@@ -27,10 +28,10 @@ def card(a: Compared, b: Compared) -> str:
     return cards.card(
         "Two runs compared",
         caution,
-        f'<div class="plot">{curve.draw_two(first, second)}</div>',
+        f'<div class="plot">{curve.draw_two(first, second, tests)}</div>',
         _table("What differs", differing) if differing else cards.text("All of their settings are the same."),
         _table("What came of it", list(outcomes(a, b))),
-        lead=f"{loss}. A: {a.spec.name}. B: {b.spec.name}.",
+        lead=f"A: {a.spec.name}. B: {b.spec.name}. Beside each line stands its {loss}.",
     )
 
 
@@ -51,7 +52,9 @@ def differences(a: Compared, b: Compared) -> Iterator[tuple[str, str, str]]:
 
 def outcomes(a: Compared, b: Compared) -> Iterator[tuple[str, str, str]]:
     """(name, of a, of b) for what both reached so far."""
-    yield "Best held-back loss", present.loss(_best(a)), present.loss(_best(b))
+    of_a, of_b = (losses.rows(losses.of(run.job, run.curve)) for run in (a, b))
+    for name in {**of_a, **of_b}:
+        yield name, of_a.get(name, "not yet"), of_b.get(name, "not yet")
     yield "Steps", present.number(len(a.curve.steps)), present.number(len(b.curve.steps))
     yield "Time", _time(a), _time(b)
     yield "State", present.state(a.job.state.value)[0], present.state(b.job.state.value)[0]
@@ -62,17 +65,13 @@ def _differing(name: str, of_a: Any, of_b: Any) -> Iterator[tuple[str, str, str]
         yield name, present.setting(of_a), present.setting(of_b)
 
 
-def _losses(a: Compared, b: Compared) -> tuple[str, list[curve.Point], list[curve.Point]]:
-    """What is drawn: the held-back losses, or where one of them has none yet those of practice."""
-    held = [[curve.point(test) for test in one.curve.evals] for one in (a, b)]
-    if all(held):
-        return "Loss on held-back examples", held[0], held[1]
+def _lines(a: Compared, b: Compared) -> tuple[bool, list[curve.Point], list[curve.Point]]:
+    """What is drawn: the test losses (True), or where one of them has none yet those of practice."""
+    tests = [[curve.point(test) for test in one.curve.evals] for one in (a, b)]
+    if all(tests):
+        return True, tests[0], tests[1]
     practice = [[curve.point(step) for step in one.curve.steps] for one in (a, b)]
-    return "Loss in practice", practice[0], practice[1]
-
-
-def _best(run: Compared) -> float | None:
-    return min((test["loss"] for test in run.curve.evals[1:] if test["loss"] is not None), default=None)
+    return False, practice[0], practice[1]
 
 
 def _time(run: Compared) -> str:

@@ -1,4 +1,4 @@
-"""The loss curve as one SVG: both losses labelled on their lines, the best checkpoint marked.
+"""The loss curve as one SVG: both losses labelled on their lines, the best version marked.
 
 The drawing stretches with the page while its letters keep their size: lines live in a stretched inner drawing,
 letters and dots in percentages of the plot. Colours come from the style sheet, so it follows light and dark.
@@ -11,45 +11,60 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from ui import present
+from backend import monitor
+from ui import losses, present
 
 Point = tuple[float, float]  # (step, loss)
 LIMIT = 500  # points drawn of each line
-NAMES = {"practice": "practice", "held": "held back", "first": "A", "second": "B"}
+NAMES = {"practice": "practice loss", "held": losses.LATEST, "first": "A", "second": "B"}
 _UNITS = 1000  # the inner drawing's width and height
 _LABEL_GAP = 7.5  # per cent of the plot's height that two labels need between them
 
 
 def draw(
-    practice: Sequence[Point], held_back: Sequence[Point], total_steps: int = 0, best_step: int | None = None
+    practice: Sequence[Point], tests: Sequence[Point], total_steps: int = 0, best_step: int | None = None
 ) -> str:
     """The curve of one run as an SVG string.
 
-    practice, held_back: (step, loss) in order of step; a loss that is not finite is left out.
+    practice, tests: (step, loss) in order of step; a loss that is not finite is left out of the lines.
     total_steps: how far the step axis reaches, so that the curve grows into free room; 0 when unknown.
-    best_step: the held-back point that is kept as the best; found here when not given.
+    best_step: of the best test, which is marked.
     """
-    practice, held_back = _finite(practice), _finite(held_back)
-    if not practice and not held_back:
+    now = {"practice": practised(practice), "held": tests[-1][1] if tests else None}
+    practice, tests = _finite(practice), _finite(tests)
+    if not practice and not tests:
         return _empty()
-    best = _best(held_back, best_step)
-    said = sentence({"Practice loss": practice, "Held-back loss": held_back}, best)
-    return _drawing({"practice": practice, "held": held_back}, total_steps, said, held_back, best)
+    best = next((point for point in reversed(tests) if point[0] == best_step), None)
+    said = sentence({"Practice loss": practice, "Test loss": tests}, [now["practice"], now["held"]], best)
+    return _drawing({"practice": practice, "held": tests}, now, total_steps, said, tests, best)
 
 
-def draw_two(first: Sequence[Point], second: Sequence[Point]) -> str:
-    """The same loss of two runs, A and B, over each other, as an SVG string."""
+def draw_two(first: Sequence[Point], second: Sequence[Point], tested: bool) -> str:
+    """The same loss of two runs, A and B, over each other, as an SVG string. tested: the test loss, else practice."""
+    now = [points[-1][1] if tested and points else practised(points) for points in (first, second)]
     first, second = _finite(first), _finite(second)
     if not first and not second:
         return _empty()
-    said = sentence({"The loss of A": first, "The loss of B": second}, None)
-    return _drawing({"first": first, "second": second}, 0, said, [], None)
+    which = "test" if tested else "practice"
+    said = sentence({f"The {which} loss of A": first, f"The {which} loss of B": second}, now, None)
+    return _drawing({"first": first, "second": second}, {"first": now[0], "second": now[1]}, 0, said, [], None)
+
+
+def practised(points: Sequence[Point]) -> float | None:
+    """The practice loss now; None before the first step."""
+    return monitor.recent([loss for _, loss in points]) if points else None
 
 
 def _drawing(
-    lines: dict[str, list[Point]], total_steps: float, said: str, dots: list[Point], best: Point | None
+    lines: dict[str, list[Point]],
+    now: Mapping[str, float | None],
+    total_steps: float,
+    said: str,
+    dots: list[Point],
+    best: Point | None,
 ) -> str:
-    """An SVG string of `lines` by the names of their style, with dots and the best point on one of them."""
+    """An SVG string of `lines` by the names of their style, with the numbers `now` at their ends, and with dots and
+    the best point on one of them."""
     last = max([total_steps, 1, *(points[-1][0] for points in lines.values() if points)])
     top, gap = _scale(max(value for points in lines.values() for _, value in points))
     place = _Place(last, top)
@@ -58,28 +73,29 @@ def _drawing(
         f'<svg class="curve" role="img" aria-label="{escape(said)}">'
         f"{_grid(top, gap, place)}{_steps(last, place)}"
         f'<svg viewBox="0 0 {_UNITS} {_UNITS}" preserveAspectRatio="none" width="100%" height="100%">{drawn}</svg>'
-        f"{_dots(dots, place)}{_marks(lines, best, place)}</svg>"
+        f"{_dots(dots, place)}{_marks(lines, now, best, place)}</svg>"
     )
 
 
 def point(event: Mapping[str, Any]) -> Point:
     """A step or test as told, as a point; its loss is NaN where it was no number."""
-    loss = event["loss"]
-    return event["step"], math.nan if loss is None else loss
+    return event["step"], losses.number(event)
 
 
-def sentence(lines: Mapping[str, Sequence[Point]], best: Point | None) -> str:
-    """The curve for someone who can't see it."""
+def sentence(lines: Mapping[str, Sequence[Point]], now: Sequence[float | None], best: Point | None) -> str:
+    """The curve for someone who can't see it. now: of each line what is told as its latest number."""
     said = []
-    for name, points in lines.items():
-        if len(points) > 1:
-            (_, first), (step, now) = points[0], points[-1]
-            way = "fell" if now < first else "rose" if now > first else "stayed"
-            said.append(f"{name} {way} from {present.loss(first)} to {present.loss(now)} by step {step:.0f}.")
-        elif points:
-            said.append(f"{name} is {present.loss(points[0][1])} at step {points[0][0]:.0f}.")
+    for (name, points), latest in zip(lines.items(), now, strict=True):
+        if not points or latest is None:
+            continue
+        (_, first), (step, _) = points[0], points[-1]
+        if len(points) > 1 and math.isfinite(latest):
+            way = "fell" if latest < first else "rose" if latest > first else "stayed"
+            said.append(f"{name} {way} from {present.loss(first)} to {present.loss(latest)} by step {step:.0f}.")
+        else:
+            said.append(f"{name} is {present.loss(latest)} at step {step:.0f}.")
     if best:
-        said.append(f"The best held-back loss is {present.loss(best[1])}, at step {best[0]:.0f}.")
+        said.append(f"The {losses.BEST} is {present.loss(best[1])}, at step {best[0]:.0f}.")
     return " ".join(said)
 
 
@@ -111,13 +127,6 @@ class _Place:
 
 def _finite(points: Sequence[Point]) -> list[Point]:
     return [(step, value) for step, value in points if math.isfinite(value)]
-
-
-def _best(held_back: list[Point], best_step: int | None) -> Point | None:
-    named = [point for point in held_back if point[0] == best_step]
-    if named:
-        return named[-1]
-    return min(held_back, key=lambda point: point[1]) if len(held_back) > 1 else None
 
 
 def _scale(highest: float) -> tuple[float, float]:
@@ -157,17 +166,16 @@ def _line(name: str, points: list[Point], place: _Place) -> str:
     return f'<polyline class="line {name}" points="{drawn}" vector-effect="non-scaling-stroke"/>'
 
 
-def _dots(held_back: list[Point], place: _Place) -> str:
-    if len(held_back) > 24:
+def _dots(tests: list[Point], place: _Place) -> str:
+    if len(tests) > 24:
         return ""
     return "".join(
-        f'<circle class="dot" cx="{place.x(step):.2f}%" cy="{place.y(value):.2f}%" r="2.5"/>'
-        for step, value in held_back
+        f'<circle class="dot" cx="{place.x(step):.2f}%" cy="{place.y(value):.2f}%" r="2.5"/>' for step, value in tests
     )
 
 
-def _marks(lines: dict[str, list[Point]], best: Point | None, place: _Place) -> str:
-    """The labels at the ends of both lines, kept apart, and the best checkpoint."""
+def _marks(lines: dict[str, list[Point]], now: Mapping[str, float | None], best: Point | None, place: _Place) -> str:
+    """The labels at the ends of both lines, kept apart, and the best version."""
     ends = {name: points[-1] for name, points in lines.items() if points}
     heights = {name: place.y(value) for name, (_, value) in ends.items()}
     if len(heights) == 2:
@@ -177,8 +185,8 @@ def _marks(lines: dict[str, list[Point]], best: Point | None, place: _Place) -> 
             middle = min(middle, 100 - _LABEL_GAP / 2)
             heights[upper], heights[lower] = middle - _LABEL_GAP / 2, middle + _LABEL_GAP / 2
     x = max((place.x(step) for step, _ in ends.values()), default=0)
-    wide = "".join(_label(name, ends[name][1], f"{x:.2f}%", f"{heights[name]:.2f}%") for name in ends)
-    narrow = "".join(_label(name, ends[name][1], "100%", "0") for name in ends)
+    wide = "".join(_label(name, now[name], f"{x:.2f}%", f"{heights[name]:.2f}%") for name in ends)
+    narrow = "".join(_label(name, now[name], "100%", "0") for name in ends)
     parts = [f'<g class="wide">{wide}</g>', f'<g class="narrow">{narrow}</g>']
     if best:
         x, y = place.x(best[0]), place.y(best[1])
@@ -191,8 +199,8 @@ def _marks(lines: dict[str, list[Point]], best: Point | None, place: _Place) -> 
     return "".join(parts)
 
 
-def _label(name: str, value: float, x: str, y: str) -> str:
-    """A line's name and latest loss. Drawn twice: at the line's end, and in the corner where a phone has no room."""
+def _label(name: str, value: float | None, x: str, y: str) -> str:
+    """A line's name and its number. Drawn twice: at the line's end, and in the corner where a phone has no room."""
     return f'<text class="label {name}" x="{x}" y="{y}">{NAMES[name]} <tspan>{present.loss(value)}</tspan></text>'
 
 

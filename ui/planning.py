@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from backend import catalogue, models
+from backend import catalogue
 from backend.catalogue import Entry
 from backend.data.brought import Brought
 from backend.data.checks_tokens import Tokens
@@ -25,7 +25,7 @@ from jobs.models import Job
 from jobs.store import JobFolder
 from ui import present
 from ui.help_text import SETTINGS
-from ui.records import Curve, DataFiles, DataState, Plan, Preview, RunLine
+from ui.records import Curve, DataFiles, DataState, Origin, Plan, Preview
 
 SPREAD = 1.25  # allowed either way around what a rehearsal says, for a computer that does other things too
 SHOWN = 8000  # characters of one text in a preview
@@ -258,18 +258,9 @@ def downloaded_by(folder: Path) -> str:
         return ""
 
 
-def run_line(job: Job, folder: Path, curve: Curve) -> RunLine:
-    """A run as it stands in the list."""
-    spec = models.read_run(folder)
-    return RunLine(
-        id=job.id,
-        name=job.name,
-        model_name=model_name(spec.model.id),
-        data_name=spec.data.name,
-        state=job.state,
-        created=job.created,
-        **losses(job, curve),
-    )
+def origin(job: Job, spec: RunSpec) -> Origin:
+    """What a run began with, in names for people."""
+    return Origin(job.id, job.name, model_name(spec.model.id), spec.data.name, spec.data.train_rows)
 
 
 def model_name(model_id: str) -> str:

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from backend import monitor
 from backend.specs import decimal
 from ui.memory_words import MEMORY
-from ui.records import Shorter
+from ui.records import Origin, Shorter
 
 
 def size(mib: float) -> str:
@@ -94,7 +95,7 @@ def loss(value: float | None) -> str:
         return "not yet"
     if not math.isfinite(value):
         return "not a number"
-    return f"{value:.2f}" if value >= 0.095 else f"{value:.3f}"
+    return monitor.told(value)
 
 
 def percent(done: float, total: float) -> int:
@@ -116,6 +117,11 @@ def when(time: float, now: float) -> str:
     if moment.date() == today.date():
         return f"today {clock}"
     return f"{moment.day} {moment:%b} {clock}" if moment.year == today.year else f"{moment.day} {moment:%b %Y}"
+
+
+def origin(run: Origin) -> str:
+    """What a run began with: "based on SmolLM2 135M · 216 examples from orders.jsonl"."""
+    return f"based on {run.model_name} · {count(run.examples, 'example')} from {shorten(run.data_name, 60)}"
 
 
 def shorten(text: str, limit: int = 80) -> str:

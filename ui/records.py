@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from backend.catalogue import Entry
 from backend.data.brought import About, Accepted
@@ -179,6 +179,29 @@ class Compared:
     curve: Curve
 
 
+class AtStep(NamedTuple):
+    """A test: after which step, and its loss, NaN where it was no number."""
+
+    step: int
+    loss: float
+
+
+@dataclass(frozen=True)
+class Losses:
+    """What is told of a run's losses; `ui.losses` has the words.
+
+    practice: the practice loss now, over that many steps; None before the first step. before: the test before
+    training. latest, best: of the tests since. kept: the step whose model is kept, so far or for good; None where
+    there is none."""
+
+    practice: float | None = None
+    over: int = 0
+    before: AtStep | None = None
+    latest: AtStep | None = None
+    best: AtStep | None = None
+    kept: int | None = None
+
+
 @dataclass(frozen=True)
 class Shorter:
     """What it would mean to train once more with at most max_length tokens of each example. examples: all of the run;
@@ -192,18 +215,24 @@ class Shorter:
 
 
 @dataclass(frozen=True)
-class RunLine:
-    """A run in the list."""
+class Origin:
+    """What tells a run from others: its name, the model that it began with, and the examples that it practises on."""
 
     id: str
     name: str
     model_name: str
     data_name: str
+    examples: int
+
+
+@dataclass(frozen=True)
+class RunLine:
+    """A run in the list."""
+
+    origin: Origin
     state: State
     created: float
-    first_eval_loss: float | None
-    eval_loss: float | None
-    eval_step: int | None = None  # after which the last loss was measured
+    losses: Losses
 
 
 @dataclass(frozen=True)

@@ -6,22 +6,22 @@ A part of `ui.services.Services`, whose other parts it calls.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from backend.chat import Proof
-from backend.errors import RunProblem
+from backend.errors import ApprenticeError, RunProblem
 from backend.training.result import folder_of
-from jobs.models import State
-from ui import samples
+from jobs.models import Job, State
+from ui import planning, samples
 from ui.chatting import Opened
 from ui.exporting import export_line, sizes
-from ui.records import (
-    ExportLine,
-    HeldOut,
-)
+from ui.records import ExportLine, HeldOut, Origin
 from ui.service_parts import Parts
 
+READY = 3  # models offered to be tried
 WITH_MODEL = (State.COMPLETED, State.STOPPED, State.INTERRUPTED)
 
 
@@ -32,6 +32,16 @@ class ResultServices(Parts):
         """Whether a run is done or stopped and has kept what it learned."""
         ended = self.runner.job(run_id).state in (State.COMPLETED, State.STOPPED)
         return ended and folder_of(self.runner.folder(run_id), self.spec(run_id).settings.method).is_dir()
+
+    def ready(self) -> list[Origin]:
+        """The models that can be tried, those that ended last first, READY at most."""
+        jobs = sorted(self.runner.jobs(kind="train"), key=lambda job: job.ended or 0.0, reverse=True)
+        return list(islice(filter(None, map(self._ready, jobs)), READY))
+
+    def _ready(self, job: Job) -> Origin | None:
+        with suppress(ApprenticeError):  # a damaged run is no model to try
+            return planning.origin(job, self.spec(job.id)) if self.has_model(job.id) else None
+        return None
 
     def trained(self, run_id: str) -> Path:
         """The folder of what a run learned. Raises RunProblem when there is nothing yet."""

@@ -18,10 +18,11 @@ from backend.shorter import shortened
 from backend.specs import RunSpec, TrainSettings
 from backend.training import refusals, rescue
 from jobs.models import Job
-from ui import planning, samples
+from ui import losses, planning, samples
 from ui.records import (
     Compared,
     Curve,
+    Origin,
     Plan,
     RunLine,
     Shorter,
@@ -200,7 +201,16 @@ class RunServices(Parts):
     def runs(self) -> list[RunLine]:
         """Every training, newest first."""
         jobs = self.runner.jobs(kind="train")
-        return [planning.run_line(job, self.runner.folder(job.id), self.curve(job.id)) for job in jobs]
+        return [
+            RunLine(
+                planning.origin(job, self.spec(job.id)), job.state, job.created, losses.of(job, self.curve(job.id))
+            )
+            for job in jobs
+        ]
+
+    def origin(self, run_id: str) -> Origin:
+        """What a run began with, in names for people."""
+        return planning.origin(self.runner.job(run_id), self.spec(run_id))
 
     def losses(self, job: Job) -> dict[str, Any]:
         """first_eval_loss, eval_loss and eval_step of a run, in whatever state it is."""

@@ -10,10 +10,11 @@ from typing import Any
 
 import gradio as gr
 
-from ui import cards, compare, present
+from ui import cards, compare, losses, present
 from ui.choice import Choice
 from ui.messages import handler
 from ui.parts import LISTEN, Given, Kept, Updates, drawn, pressable, pressed
+from ui.records import Losses, RunLine
 
 
 @dataclass
@@ -46,9 +47,8 @@ class RunsTab:
         return compare.card(self.services.compared(choice.run_id), self.services.compared(choice.beside))
 
     def signature(self, choice: Choice) -> Hashable:
-        runs = [(run.id, run.state, run.eval_loss) for run in self.services.runs()]
         drawn = [self.services.curve_position(one) for one in (choice.run_id, choice.beside) if one]
-        return repr((runs, drawn)), int(time.time() / 60)
+        return repr((self.services.runs(), drawn)), int(time.time() / 60)
 
 
 def build(services: Any, kept: Kept) -> RunsTab:
@@ -76,43 +76,39 @@ def build(services: Any, kept: Kept) -> RunsTab:
     return tab
 
 
-def listing(runs: Iterable[Any], open_id: str, now: float) -> str:
+def listing(runs: Iterable[RunLine], open_id: str, now: float) -> str:
     """The runs as a table, newest first."""
     runs = list(runs)
-    opened = next((run.name for run in runs if run.id == open_id), "")
-    lines = [_line(run, opened, run.id == open_id, now) for run in runs]
+    opened = next((run.origin.name for run in runs if run.origin.id == open_id), "")
+    lines = [_line(run, opened, run.origin.id == open_id, now) for run in runs]
     if not lines:
         return ""
-    headers = ("Name", "State", "Held-back loss", "When", "")
+    headers = ("Name", "State", "Loss", "When", "")
     return f'<section class="card">{cards.table(headers, lines, "Your models", kind="runs")}</section>'
 
 
-def losses(run: Any) -> str:
-    """The loss before and after, and when it was measured if the run is not through."""
-    if run.eval_loss is None:
-        return "not yet"
-    if run.eval_step == 0:
-        return f"{present.loss(run.eval_loss)}{cards.text('before training', 'small')}"
-    when = f"tested at step {run.eval_step}" if run.eval_step and run.state.value != "completed" else ""
-    change = f"{present.loss(run.first_eval_loss)} to {present.loss(run.eval_loss)}"
-    return change + (cards.text(when, "small") if when else "")
+def _losses(told: Losses) -> str:
+    """The best test, else the one before training, else the practice loss; and what it was before training."""
+    number, words = losses.facts(told)[-1]
+    before = f"{present.loss(told.before.loss)} {losses.BEFORE}" if told.before and told.best else ""
+    return escape(number) + cards.text(words, "small") + cards.text(before, "small")
 
 
-def _line(run: Any, opened: str, is_open: bool, now: float) -> tuple[str, ...]:
-    state = str(run.state.value)
-    acts = [cards.button("Open", "open", run.id, "firm", f"Open {run.name}")]
+def _line(run: RunLine, opened: str, is_open: bool, now: float) -> tuple[str, ...]:
+    state, run_id, called = str(run.state.value), run.origin.id, run.origin.name
+    acts = [cards.button("Open", "open", run_id, "firm", f"Open {called}")]
     if opened and not is_open:
-        acts.append(cards.button("Compare", "compare", run.id, label=f"Compare {run.name} with {opened}"))
+        acts.append(cards.button("Compare", "compare", run_id, label=f"Compare {called} with {opened}"))
     if state in ("stopped", "interrupted", "failed"):
-        acts.append(cards.button("Go on", "resume", run.id, label=f"Go on training {run.name}"))
+        acts.append(cards.button("Go on", "resume", run_id, label=f"Go on training {called}"))
     if state not in ("queued", "starting", "running", "stopping"):
-        sure = cards.button("Delete for good", "delete", run.id, "danger")
+        sure = cards.button("Delete for good", "delete", run_id, "danger")
         acts.append(cards.confirm("Delete", "This removes the model, its curve and its files.", sure))
-    name = f"<strong>{escape(run.name)}</strong>{cards.text(f'{run.model_name}, {run.data_name}', 'small')}"
+    name = f"<strong>{escape(called)}</strong>{cards.text(present.origin(run.origin), 'small')}"
     return (
-        name + (cards.badge("Open", "calm") if is_open else ""),
+        name + (cards.badge("Open now", "calm") if is_open else ""),
         cards.badge(*present.state(state)),
-        losses(run),
+        _losses(run.losses),
         escape(present.when(run.created, now)),
         f'<div class="acts">{"".join(acts)}</div>',
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -10,11 +10,11 @@ from urllib.parse import quote
 
 import gradio as gr
 
-from ui import cards, messages, present, rent_card
+from ui import cards, messages, present, ready, rent_card
 from ui.choice import Choice
 from ui.messages import handler
-from ui.parts import LISTEN, Given, Kept, Updates, drawn, primary
-from ui.try_it import no_model
+from ui.parts import LISTEN, Given, Kept, Updates, button, drawn, pressable, primary
+from ui.ready import no_model
 
 KINDS = {
     "gguf:Q8_0": (
@@ -23,61 +23,64 @@ KINDS = {
     ),
     "adapter": ("Only what it learned", "Small; needs the model it came from beside it. (adapter, safetensors)"),
     "merged": ("The whole model", "For servers and for further training. (merged, safetensors)"),
-    "script": (
-        "The recipe",
-        "A Python file with your examples that trains the same thing elsewhere. (script)",
-    ),
+    "script": ("The recipe", "A Python file with your examples that trains the same thing elsewhere. (script)"),
 }
+RECIPE = f"What can be taken already is the recipe. {KINDS['script'][1]}"
 
 
 @dataclass
 class ShareTab:
+    """make: the file of the chosen kind. recipe: the script, which alone can be made before there is a model."""
+
     services: Any
     line: gr.HTML
+    offered: gr.HTML
     kind: gr.Radio
     make: gr.Button
+    recipe: gr.Button
     why_not: gr.HTML
     exports: gr.HTML
     rent: rent_card.RentCard
 
     @property
     def outputs(self) -> list[Any]:
-        return [self.line, self.kind, self.make, self.why_not, self.exports, *self.rent.outputs]
+        buttons = [self.make, self.recipe, self.why_not]
+        return [self.line, self.offered, self.kind, *buttons, self.exports, *self.rent.outputs]
 
     def show(self, choice: Choice) -> Updates:
-        if not choice.run_id:
-            return {
-                self.line: cards.guide(5, "There is nothing to take away yet.", "Train a model first."),
-                self.make: gr.update(interactive=False),
-                self.why_not: no_model(self.services, choice),
-                self.exports: "",
-                **self.rent.show(choice),
-            }
-        only_script = no_model(self.services, choice)
-        ways = choices({}, ("script",)) if only_script else choices(self.services.export_sizes(choice.run_id))
-        jobs = self.services.exports(choice.run_id)
-        busy = any(job.active for job in jobs)
-        now = "The model can be taken when it is trained." if only_script else "Choose how to take it with you."
+        why_not = no_model(self.services, choice)
+        jobs = self.services.exports(choice.run_id) if choice.run_id else []
+        sizes = {} if why_not else self.services.export_sizes(choice.run_id)
+        busy = "One file is being made; the next can be started when it is done."
+        busy = busy if any(job.active for job in jobs) else ""
+        only_recipe = bool(choice.run_id and why_not)
         return {
-            self.line: cards.guide(5, now, "Each file comes with the proof that it is the same."),
-            self.kind: gr.update(choices=ways, **({"value": "script"} if only_script else {})),
-            self.make: gr.update(interactive=not busy),
-            self.why_not: "One file is being made; the next can be started when it is done." if busy else "",
+            self.line: self._guide(choice, why_not) + ready.which(self.services, choice),
+            self.offered: ready.offer(self.services, choice),
+            self.kind: gr.update(choices=choices(sizes), visible=not only_recipe),
+            self.make: gr.update(interactive=not (busy or why_not), visible=not only_recipe),
+            self.recipe: gr.update(interactive=not busy, visible=only_recipe),
+            self.why_not: busy or (RECIPE if only_recipe else why_not),
             self.exports: made(jobs),
             **self.rent.show(choice),
         }
 
-    def signature(self, choice: Choice) -> Hashable:
+    def _guide(self, choice: Choice, why_not: str) -> str:
         if not choice.run_id:
-            return ""
-        return no_model(self.services, choice), repr(
-            [(job.id, job.state, job.progress) for job in self.services.exports(choice.run_id)]
-        )
+            return cards.guide(5, "There is nothing to take away yet.", "Train a model first.")
+        now = "There is no model to take away here yet." if why_not else "Choose how to take it with you."
+        return cards.guide(5, now, why_not or "Each file comes with the proof that it is the same.")
+
+    def signature(self, choice: Choice) -> Hashable:
+        jobs = self.services.exports(choice.run_id) if choice.run_id else []
+        offered = ready.offered(self.services, choice)
+        return no_model(self.services, choice), repr((offered, [(job.id, job.state, job.progress) for job in jobs]))
 
 
 def build(services: Any, kept: Kept) -> ShareTab:
     """Draws the tab inside the current gr.Tab."""
     line = drawn(cards.guide(5, "One moment.", ""), elem_classes="guide")
+    offered = pressable(elem_id="ready-to-share")
     kind = gr.Radio(
         choices({}),
         value="gguf:Q8_0",
@@ -87,25 +90,31 @@ def build(services: Any, kept: Kept) -> ShareTab:
     )
     with gr.Row(elem_classes="actions"):
         make = primary("Make the file", interactive=False, elem_id="export")
+        recipe = button("Make the recipe", visible=False, elem_id="export-recipe")
         why_not = drawn(elem_classes="reason")
     exports = drawn()
-    tab = ShareTab(services, line, kind, make, why_not, exports, rent_card.build(services, kept))
+    rent = rent_card.build(services, kept)
+    tab = ShareTab(services, line, offered, kind, make, recipe, why_not, exports, rent)
 
-    @handler
-    def start(given: Given) -> Updates:
-        choice = kept.choice(given)
-        services.start_export(choice.run_id, given[kind])
-        return tab.show(choice)
+    def starting(to: Callable[[Given], str]) -> Any:
+        @handler
+        def start(given: Given) -> Updates:
+            choice = kept.choice(given)
+            services.start_export(choice.run_id, to(given))
+            return tab.show(choice)
 
-    make.click(start, kept.inputs(kind), tab.outputs, **LISTEN)
+        return start
+
+    make.click(starting(lambda given: str(given[kind])), kept.inputs(kind), tab.outputs, **LISTEN)
+    recipe.click(starting(lambda _: "script"), kept.inputs(), tab.outputs, **LISTEN)
+    ready.listen(offered, services, kept, lambda choice, _: tab.show(choice), tab.outputs)
     return tab
 
 
-def choices(sizes: dict[str, float], keys: Iterable[str] = tuple(KINDS)) -> list[tuple[str, str]]:
+def choices(sizes: dict[str, float]) -> list[tuple[str, str]]:
     """The ways to take it, with the size each will have where it is known (MiB)."""
     made = []
-    for key in keys:
-        title, said = KINDS[key]
+    for key, (title, said) in KINDS.items():
         size = f"\nAbout {present.size(sizes[key])}, computed" if key in sizes else ""
         made.append((f"{title}\n{said}{size}", key))
     return made

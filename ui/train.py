@@ -93,6 +93,7 @@ class TrainTab:
             self.services.verdict(run_id),
             self.services.queue_position(run_id),
             self.services.has_model(run_id),
+            self.services.origin(run_id),
             self.services.compared(run_id).spec.settings.learning_rate,
             self.services.shorter(run_id),
         )

@@ -9,10 +9,10 @@ from typing import Any
 
 from backend.monitor import Verdict
 from jobs.models import Job, Progress
-from ui import cards, curve, messages, present
+from ui import cards, curve, losses, messages, present
 from ui.help_text import SETTINGS
 from ui.memory_words import PARTS
-from ui.records import Curve, Plan, Shorter
+from ui.records import Curve, Losses, Origin, Plan, Shorter
 
 PLAN = "What is about to happen"
 GOALS = {
@@ -30,14 +30,15 @@ METHODS = {
 @dataclass(frozen=True)
 class Watched:
     """A run as it is watched. queue: how many runs go before it. has_model: whether there is something to try.
-    rate: the learning rate that is set, which the run warms up to and cools down from. shorter: what shorter examples
-    would mean, where they might help."""
+    origin: what it began with. rate: the learning rate that is set, which the run warms up to and cools down from.
+    shorter: what shorter examples would mean, where they might help."""
 
     job: Job
     curve: Curve
     verdict: Verdict | None
     queue: int
     has_model: bool
+    origin: Origin
     rate: float = 0.0
     shorter: Shorter | None = None
 
@@ -48,6 +49,10 @@ class Watched:
     @property
     def can_stop(self) -> bool:
         return not self.job.state.is_terminal
+
+    @property
+    def losses(self) -> Losses:
+        return losses.of(self.job, self.curve)
 
 
 def plan(ahead: Plan, why: Mapping[str, str], by_hand: Collection[str]) -> str:
@@ -161,7 +166,7 @@ def guide(watched: Watched) -> str:
     }
     if watched.state == "stopped" and not watched.has_model:
         said["stopped"] = ("Training was stopped.", "It had learned nothing yet. You can go on training.")
-    return cards.guide(3, *said.get(watched.state, ("", "")))
+    return cards.guide(3, *said.get(watched.state, ("", ""))) + cards.which(watched.origin)
 
 
 def status(watched: Watched) -> str:
@@ -211,17 +216,15 @@ def time_left(progress: Progress | None) -> str:
 
 def numbers(watched: Watched) -> list[tuple[str, str]]:
     last = watched.curve.steps[-1] if watched.curve.steps else {}
-    tested = watched.curve.evals[-1] if watched.curve.evals else {}
-    shown = [
-        (present.loss(last.get("loss")), "practice loss"),
-        (present.loss(tested.get("loss")), "held-back loss"),
-    ]
+    shown = losses.facts(watched.losses)
     if last.get("tokens_per_second"):
         shown.append((present.number(last["tokens_per_second"]), "tokens a second"))
     if last.get("memory_mib"):
         shown.append((present.size(last["memory_mib"]), "memory, measured"))
     if last.get("reward_accuracy") is not None:
         shown.append((f"{last['reward_accuracy']:.0%}", "of these pairs told apart (reward accuracy)"))
+    if not watched.can_stop:
+        return shown
     if last.get("learning_rate") is not None and watched.rate:
         of_full = f"of the full size of its corrections, {present.decimal(watched.rate)} (learning rate)"
         shown.append((present.share(last["learning_rate"], watched.rate), of_full))
@@ -241,10 +244,11 @@ def loss_card(watched: Watched) -> str:
     evals = [curve.point(test) for test in watched.curve.evals]
     progress = watched.job.progress
     total = progress.total if progress and watched.can_stop and progress.total >= len(steps) else 0
-    best = watched.job.result.get("best_step") if watched.job.result else None
-    return (
-        '<section class="card"><h2>How wrong it still is</h2>'
-        f'<div class="plot">{curve.draw(steps, evals, total, best)}</div></section>'
+    best = watched.losses.best.step if watched.losses.best else None
+    return cards.card(
+        "How wrong it still is",
+        f'<div class="plot">{curve.draw(steps, evals, total, best)}</div>',
+        lead=losses.legend(bool(evals)),
     )
 
 

@@ -10,10 +10,11 @@ from typing import Any
 import gradio as gr
 
 from backend.errors import BadInput
-from ui import cards, messages, present
+from ui import cards, messages, present, ready
 from ui.choice import Choice
 from ui.messages import handler
 from ui.parts import LISTEN, STORAGE_KEY, Given, Kept, Updates, button, drawn, pressable, pressed, primary
+from ui.ready import no_model
 
 LONGEST_QUESTION = 20_000  # characters
 TURNS_KEPT = 40  # by the browser
@@ -24,6 +25,7 @@ PANES = {"base": "Before", "tuned": "Yours"}
 class TryTab:
     services: Any
     line: gr.HTML
+    offered: gr.HTML
     proof: gr.HTML
     talk: gr.BrowserState
     shown: gr.HTML
@@ -34,13 +36,16 @@ class TryTab:
 
     @property
     def outputs(self) -> list[Any]:
-        return [self.line, self.proof, self.shown, self.suggested, self.ask, self.why_not, self.forward]
+        answers = [self.proof, self.shown, self.suggested]
+        return [self.line, self.offered, *answers, self.ask, self.why_not, self.forward]
 
     def show(self, choice: Choice) -> Updates:
         why_not = no_model(self.services, choice)
-        now = "There is no model to try yet." if why_not else "Ask both the same."
+        now = "There is nothing to try here yet." if why_not else "Ask both the same."
+        then = "" if why_not else "When you like it, take it with you in step 5."
         return {
-            self.line: cards.guide(4, now, "When you like it, take it with you in step 5."),
+            self.line: cards.guide(4, now, then) + ready.which(self.services, choice),
+            self.offered: ready.offer(self.services, choice),
             self.proof: "" if why_not else proved(self.services.chat_proof(choice.run_id)),
             self.suggested: "" if why_not else suggestions(self.services.held_out(choice.run_id)),
             self.ask: gr.update(interactive=not why_not and not self.services.answering()),
@@ -56,24 +61,14 @@ class TryTab:
     def signature(self, choice: Choice) -> Hashable:
         why_not = no_model(self.services, choice)
         asked = not why_not and self.services.was_asked(choice.run_id)
-        return why_not, asked, self.services.answering()
-
-
-def no_model(services: Any, choice: Choice) -> str:
-    """Why there is nothing to try or to share; "" when there is."""
-    if not choice.run_id:
-        return "Train a model first, in step 3, or open one of your models."
-    if services.run_state(choice.run_id) not in ("completed", "stopped"):
-        return "This is possible when its training is done or stopped."
-    if not services.has_model(choice.run_id):
-        return "Its training was stopped before it had learned anything. Go on with it in step 3."
-    return ""
+        return why_not, asked, self.services.answering(), repr(ready.offered(self.services, choice))
 
 
 def build(services: Any, kept: Kept) -> TryTab:
     """Draws the tab inside the current gr.Tab."""
     line = drawn(cards.guide(4, "One moment.", ""), elem_classes="guide")
     talk = gr.BrowserState(kept_talk("", []), storage_key=f"{STORAGE_KEY}-talk", secret=STORAGE_KEY)
+    offered = pressable(elem_id="ready-to-try")
     proof = drawn()
     shown = drawn(conversation([]), elem_classes="talk", elem_id="talk")
     suggested = pressable()
@@ -118,7 +113,7 @@ def build(services: Any, kept: Kept) -> TryTab:
     with gr.Row(elem_classes="actions end"):
         forward = button("Go on to sharing", interactive=False, elem_id="to-share")
 
-    tab = TryTab(services, line, proof, talk, shown, suggested, ask, why_not, forward)
+    tab = TryTab(services, line, offered, proof, talk, shown, suggested, ask, why_not, forward)
 
     @handler
     def answer(given: Given) -> Iterator[Updates]:
@@ -165,6 +160,9 @@ def build(services: Any, kept: Kept) -> TryTab:
         known = services.held_out(kept.choice(given).run_id)
         return known[int(at)].question if do == "suggest" and at.isdecimal() and int(at) < len(known) else gr.skip()
 
+    def opened(choice: Choice, given: Given) -> Updates:
+        return {**tab.show(choice), **tab.restore(choice, given)}
+
     def settled(given: Given) -> Updates:
         can = not no_model(services, kept.choice(given))
         return {ask: gr.update(interactive=can), stop: gr.update(visible=False)}
@@ -182,6 +180,7 @@ def build(services: Any, kept: Kept) -> TryTab:
     stop.click(handler(services.stop_chat), None, None, queue=False, **LISTEN)
     clear.click(over, kept.inputs(), [talk, stop, *tab.outputs], cancels=[asking], **LISTEN)
     suggested.click(suggest, kept.inputs(), [question], **LISTEN)
+    ready.listen(offered, services, kept, opened, tab.outputs, talk)
     return tab
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from backend.monitor import Verdict, diagnose
+from backend.monitor import RECENT, Verdict, diagnose, recent, told
 from backend.specs import TrainSettings
 
 RECORDED = Path(__file__).parent.parent / "data" / "recorded_curves.json"
@@ -56,10 +56,38 @@ def test_recorded_curves(recorded: dict[str, Any]) -> None:
 
 
 def test_learning_well_says_how_far_both_losses_fell() -> None:
-    verdict = diagnose(steps(falling(80)), evals([3.0, 1.2, 0.8, 0.6]), SETTINGS)
+    practised = falling(80)
+    verdict = diagnose(steps(practised), evals([3.0, 1.2, 0.8, 0.6]), SETTINGS)
     check(verdict, "good", "It learns well")
-    assert "to 0.6" in verdict.what
-    assert "from 3.00 to 0.60" in verdict.what
+    assert f"practice loss fell from {told(practised[0])} at the first step" in verdict.what
+    assert f"to {told(recent(practised))}." in verdict.what
+    assert "test loss, on examples that it never saw, was 3.00 before training; the latest is 0.60." in verdict.what
+
+
+def test_the_practice_loss_is_told_over_several_steps_until_one_is_no_number() -> None:
+    assert recent([9.0, *[1.0, 2.0] * (RECENT // 2)]) == 1.5
+    assert recent([3.0, 2.0]) == 2.5
+    assert recent([math.nan, 2.0]) == 2.0
+    assert math.isnan(recent([2.0, math.nan]))
+    assert math.isnan(recent([]))
+
+
+def test_every_verdict_says_of_which_loss_its_numbers_are() -> None:
+    """Number by number: what stands before a figure names it."""
+    flat, by_heart = curve(lambda i: 2.4, 120, 0.04), [3.0, 1.4, 1.1, 1.2, 1.3, 1.5, 1.7]
+    climbing = [*falling(40, 3.0, 0.8), *curve(lambda i: 1.0 + i / 10, 30, 0.05)]
+    for told_of, tested in (
+        (flat, [2.4, 2.39, 2.4, 2.38]),
+        (falling(120, 3.0, 0.05), by_heart),
+        (climbing, [3.0, 1.2]),
+        (falling(80), [2.0, 2.1, 2.4, 2.9]),
+        (curve(lambda i: 0.03, 40, 0.3), [0.03, 0.03]),
+        (curve(lambda i: 0.03, 40, 0.3), []),
+        (flat[:50], []),
+    ):
+        said = diagnose(steps(told_of), evals(tested), SETTINGS).what
+        assert ("practice loss" in said) or ("test loss" in said), said
+        assert "the loss" not in said.lower(), said
 
 
 def test_learning_well_with_much_noise() -> None:
@@ -122,7 +150,7 @@ def test_flat_before_100_steps_is_not_judged() -> None:
 def test_learning_by_heart_keeps_the_best_and_offers_fewer_rounds() -> None:
     verdict = diagnose(steps(falling(120, 3.0, 0.05)), evals([3.0, 1.4, 1.1, 1.2, 1.3, 1.5, 1.7]), SETTINGS)
     check(verdict, "watch", "It begins to learn by heart", {"num_train_epochs": 2.0})
-    assert "step 40 (1.10)" in verdict.what
+    assert "best test loss, on examples that it never saw, was 1.10 at step 40; the latest is 1.70." in verdict.what
 
 
 def test_a_single_rise_of_the_validation_loss_is_no_learning_by_heart() -> None:

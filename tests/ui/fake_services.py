@@ -9,7 +9,7 @@ from collections.abc import Hashable, Iterator
 from pathlib import Path
 from typing import Any
 
-from backend import catalogue
+from backend import catalogue, monitor
 from backend.chat import Proof
 from backend.data.brought import About
 from backend.data.checks_tokens import Tokens
@@ -29,6 +29,7 @@ from backend.recommend import Option, Recommendation
 from backend.renting import Sent
 from backend.specs import Cpu, DataRef, Gpu, Hardware, ModelRef, RunSpec, TrainSettings
 from jobs.models import Job, Progress, State
+from ui import losses
 from ui.choice import Choice
 from ui.records import (
     Access,
@@ -41,6 +42,7 @@ from ui.records import (
     Fetching,
     HeldOut,
     Hits,
+    Origin,
     Plan,
     Preview,
     Reading,
@@ -51,13 +53,14 @@ from ui.records import (
 ASKED = "hi, order 77120, 3 garden chairs, one cracked, refund please. Marta Quiroga"
 ORDER = '{"intent": "refund", "order_id": "77120", "item": "garden chair", "quantity": 3, "name": "Marta Quiroga"}'
 APOLOGY = "I'm sorry to hear that your chairs arrived damaged. Please contact the seller and ask for a refund."
-DATA, MODEL = "data-1", "SmolLM2-135M-Instruct"
+DATA, MODEL, NAME = "data-1", "SmolLM2-135M-Instruct", "SmolLM2 135M"
 
 
 def job(run_id: str, state: State, **changes: Any) -> Job:
     """A training at step 74 of 81."""
     now = time.time()
-    ended = {"ended": now, "result": {"best_step": 72}} if state in (State.COMPLETED, State.STOPPED) else {}
+    best = 27 if run_id == "run-new" else 72
+    ended = {"ended": now, "result": {"best_step": best}} if state in (State.COMPLETED, State.STOPPED) else {}
     values: dict[str, Any] = {
         "id": run_id,
         "kind": "train",
@@ -84,10 +87,14 @@ class FakeRunner:
         return self.known[run_id]
 
     def stop(self, run_id: str) -> None:
-        self.known[run_id] = job(run_id, State.STOPPED, stop_requested=True)
+        self.known[run_id] = self._again(run_id, State.STOPPED, stop_requested=True)
 
     def resume(self, run_id: str) -> None:
-        self.known[run_id] = job(run_id, State.RUNNING, attempt=2)
+        self.known[run_id] = self._again(run_id, State.RUNNING, attempt=2)
+
+    def _again(self, run_id: str, state: State, **changes: Any) -> Job:
+        before = self.job(run_id)
+        return job(run_id, state, name=before.name, created=before.created, progress=before.progress, **changes)
 
 
 class FakeRenting:
@@ -106,7 +113,7 @@ class FakeServices:
         self.accepted: dict[str, Any] = {}
         self.refused: dict[str, Any] = {}
         self.asked: set[str] = set()
-        self.exported: list[ExportLine] = []
+        self.exported: dict[str, list[ExportLine]] = {}
         self.renting = FakeRenting()
         self.simulated: Hardware | None = None
         self.token: Place = ""
@@ -307,7 +314,7 @@ class FakeServices:
     def plan(self, data_id: str, model_id: str, settings: TrainSettings) -> Plan:
         return Plan(
             settings=settings,
-            model_name=MODEL,
+            model_name=NAME,
             data_name="orders.jsonl",
             train_rows=216,
             validation_rows=24,
@@ -323,11 +330,13 @@ class FakeServices:
         )
 
     def start_training(self, data_id: str, model_id: str, settings: TrainSettings, name: str = "") -> str:
-        self.runner.known["run-new"] = job("run-new", State.RUNNING, name=name or "Orders")
+        far = Progress(phase="Practising, round 2 of 3", done=30, total=81, seconds_left=170.0)
+        now = time.time()
+        self.runner.known["run-new"] = job("run-new", State.RUNNING, name=name or "Orders", created=now, progress=far)
         return "run-new"
 
     def curve(self, run_id: str) -> Curve:
-        return _curve(74)
+        return _curve(30, 1e-4) if run_id == "run-new" else _curve(74)
 
     def curve_position(self, run_id: str) -> int:
         return 74
@@ -336,7 +345,8 @@ class FakeServices:
         return 0
 
     def verdict(self, run_id: str) -> Verdict | None:
-        return Verdict("good", "Learning well", "Both curves fall together.", "Nothing to do.")
+        curve = self.curve(run_id)
+        return monitor.diagnose(curve.steps, curve.evals, TrainSettings())
 
     def retry(self, run_id: str) -> str:
         self.runner.known["run-new"] = job("run-new", State.QUEUED, name="Orders (learning rate 0.0001)")
@@ -352,7 +362,7 @@ class FakeServices:
         return "run-a" if run_id == "run-new" else ""
 
     def compared(self, run_id: str) -> Compared:
-        halved = {"learning_rate": 1e-4} if run_id == "run-new" else {}
+        halved = {"learning_rate": 1e-4} if run_id == "run-new" else {}  # as in its curve
         one = self.runner.job(run_id)
         data = DataRef(
             name="orders.jsonl", sha256="0" * 64, train_rows=216, validation_rows=24, train_tokens=31200,
@@ -360,7 +370,7 @@ class FakeServices:
         )  # fmt: skip
         model = ModelRef(id=MODEL, path=Path("models/embedded"))
         spec = RunSpec(name=one.name, model=model, data=data, settings=TrainSettings(**halved))
-        return Compared(spec, one, _curve(30 if halved else 74))
+        return Compared(spec, one, self.curve(run_id))
 
     # Try
 
@@ -396,11 +406,14 @@ class FakeServices:
     def has_model(self, run_id: str) -> bool:
         return bool(self.runner.job(run_id).result)
 
+    def ready(self) -> list[Origin]:
+        return [self.origin(run_id) for run_id in self.runner.known if self.has_model(run_id)][:3]
+
     def export_sizes(self, run_id: str) -> dict[str, float]:
         return {"gguf:Q8_0": 138.0, "adapter": 18.6, "merged": 258.0}
 
     def exports(self, run_id: str) -> list[ExportLine]:
-        return self.exported
+        return self.exported.get(run_id, [])
 
     def start_export(self, run_id: str, to: str) -> str:
         proofs = (
@@ -409,22 +422,24 @@ class FakeServices:
             (True, "It loads, answers and stops by itself."),
         )
         file = ExportFile("orders-Q8_0.gguf", Path("/tmp/model.gguf"), 138.0)
-        self.exported.insert(0, ExportLine("export-1", to, State.COMPLETED, False, None, None, (file,), proofs))
+        made = ExportLine("export-1", to, State.COMPLETED, False, None, None, (file,), proofs)
+        self.exported.setdefault(run_id, []).insert(0, made)
         return "export-1"
 
     def was_exported(self, run_id: str) -> bool:
         self.runner.job(run_id)
-        return bool(self.exported)
+        return bool(self.exports(run_id))
 
     # My models
 
     def runs(self) -> list[RunLine]:
         return [
-            RunLine(
-                one.id, one.name, MODEL, "orders.jsonl", one.state, one.created, 1.88, 0.24 if one.ended else None
-            )
-            for one in self.runner.known.values()
+            RunLine(self.origin(one.id), one.state, one.created, losses.of(one, self.curve(one.id)))
+            for one in sorted(self.runner.known.values(), key=lambda one: one.created, reverse=True)
         ]
+
+    def origin(self, run_id: str) -> Origin:
+        return Origin(run_id, self.runner.job(run_id).name, NAME, "orders.jsonl", 216)
 
     def resume(self, run_id: str) -> None:
         self.runner.resume(run_id)
@@ -471,19 +486,29 @@ def _problems() -> list[Problem]:
     ]
 
 
-def _curve(steps: int) -> Curve:
+def _curve(steps: int, rate: float = 2e-4) -> Curve:
     """Two losses that fall together, and what it answered on the way."""
     noise = random.Random(1)
     speed = {"tokens_per_second": 412, "memory_mib": 1740}
     fall = [1.72 * math.exp(-4 * step / steps) for step in range(steps + 1)]
     prompt = [{"role": "user", "content": ASKED}]
-    answers = {10: APOLOGY, 40: ORDER.replace("refund", "return"), 60: ORDER}
+    answers = {0: APOLOGY, 10: APOLOGY, 27: ORDER.replace("refund", "return"), 54: ORDER}
     return Curve(
         steps=[
-            {"step": i, "loss": fall[i] + 0.1 + noise.gauss(0, 0.035), "learning_rate": 2e-4 * (1 - i / 81), **speed}
+            {
+                "step": i,
+                "epoch": i / 27,
+                "loss": fall[i] + 0.1 + noise.gauss(0, 0.035),
+                "learning_rate": rate * (1 - i / 81),
+                **speed,
+            }
             for i in range(1, steps + 1)
         ],
         evals=[{"step": i, "loss": fall[i] + 0.16} for i in range(0, steps + 1, 9)],
-        samples=[{"step": i, "prompt": prompt, "answer": said, "expected": ORDER} for i, said in answers.items()],
+        samples=[
+            {"step": i, "prompt": prompt, "answer": said, "expected": ORDER}
+            for i, said in answers.items()
+            if i <= steps
+        ],
         position=steps,
     )

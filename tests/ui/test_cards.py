@@ -17,7 +17,7 @@ from jobs.models import State
 from tests.ui.fake_services import FakeServices
 from ui import cards, data_how, data_problems, data_views, messages, present, runs, train_views, try_it
 from ui.choice import Choice
-from ui.records import DataFiles, DataState, HeldOut, Hits, Reading, RunLine
+from ui.records import DataFiles, DataState, HeldOut, Hits, Losses, Origin, Reading, RunLine
 
 EVIL = '<img src=x onerror="alert(1)"><script>alert(2)</script>'
 
@@ -41,6 +41,7 @@ DRAWN = {
     "fold": lambda: cards.fold(EVIL),
     "confirm": lambda: cards.confirm(EVIL, EVIL, ""),
     "guide": lambda: cards.guide(1, EVIL, EVIL),
+    "which model": lambda: cards.which(Origin(EVIL, EVIL, EVIL, EVIL, 1)),
     "bubbles": lambda: cards.bubbles([{"role": EVIL, "content": EVIL, "tool_calls": [{"name": EVIL}]}]),
     "tokens": lambda: cards.tokens([Piece(EVIL, "learned", 3)]),
     "proofs": lambda: cards.steps_done([(True, EVIL), (False, EVIL), (None, EVIL)]),
@@ -57,7 +58,7 @@ DRAWN = {
     ),
     "conversation": lambda: try_it.conversation([TURN]),
     "suggestions": lambda: try_it.suggestions([HeldOut(EVIL, [], EVIL)]),
-    "runs": lambda: runs.listing([RunLine(EVIL, EVIL, EVIL, EVIL, State.STOPPED, 1.0, 2.0, 1.0)], "", 2.0),
+    "runs": lambda: runs.listing([RunLine(Origin(EVIL, EVIL, EVIL, EVIL, 1), State.STOPPED, 1.0, Losses())], "", 2.0),
 }  # fmt: skip
 
 

@@ -14,6 +14,9 @@ from typing import Any
 import pytest
 
 from backend.settings import SAMPLES, Workspace
+from backend.specs import TrainSettings
+from jobs.models import State
+from jobs.store import JobFolder
 from tests.backend import keyring_in_file
 from ui.command_line import main
 from ui.services import Services
@@ -60,6 +63,18 @@ def test_check_has_the_promised_keys(app: Shell) -> None:
     assert (report["rows"], report["usable"], report["problems"]) == (240, 240, [])
     assert {"total", "learned", "longest", "truncated"} <= set(report["tokens"])
     assert report["split"]["train"] + report["split"]["validation"] == 240
+
+
+def test_runs_are_listed_with_what_they_began_with_and_their_losses(app: Shell) -> None:
+    services = Services(app.workspace)
+    run_id = services.start_training(services.add_data(SAMPLES / "orders.jsonl", "orders.jsonl"), "", TrainSettings())
+    folder = JobFolder(app.workspace.run_folder(run_id))
+    result = {"first_eval_loss": 3.1, "eval_loss": 1.2, "eval_step": 20, "best_step": 20}
+    folder.write_status(folder.status().ending(State.COMPLETED, result=result))
+    (listed,) = app("runs")["runs"]
+    assert (listed["id"], listed["name"], listed["state"]) == (run_id, "Orders", "completed")
+    assert (listed["model_name"], listed["data_name"], listed["examples"]) == ("SmolLM2 135M", "orders.jsonl", 216)
+    assert (listed["first_eval_loss"], listed["eval_loss"], listed["eval_step"]) == (3.1, 1.2, 20)
 
 
 def test_fix_then_check_is_clean(app: Shell, tmp_path: Path) -> None:

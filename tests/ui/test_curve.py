@@ -7,9 +7,11 @@ import random
 import re
 from xml.etree import ElementTree
 
+from backend import monitor
 from ui import curve
 
 PRACTICE = [(float(step), 1.8 * math.exp(-step / 30) + 0.1) for step in range(1, 81)]
+NOW = monitor.recent([loss for _, loss in PRACTICE])
 HELD = [(float(step), 1.8 * math.exp(-step / 30) + 0.2) for step in range(0, 81, 10)]
 
 
@@ -20,11 +22,12 @@ def points(svg: str, name: str) -> list[tuple[float, float]]:
 
 
 def test_it_is_one_well_formed_image_with_a_sentence() -> None:
-    root = ElementTree.fromstring(curve.draw(PRACTICE, HELD))
+    root = ElementTree.fromstring(curve.draw(PRACTICE, HELD, best_step=80))
     assert root.get("role") == "img"
     said = root.get("aria-label") or ""
-    assert "Practice loss fell from 1.84 to 0.23 by step 80." in said
-    assert "The best held-back loss is 0.33, at step 80." in said
+    assert f"Practice loss fell from 1.84 to {NOW:.2f} by step 80." in said
+    assert "Test loss fell from 2.00 to 0.33 by step 80." in said
+    assert "The best test loss is 0.33, at step 80." in said
 
 
 def test_lines_lie_where_the_numbers_say() -> None:
@@ -36,12 +39,12 @@ def test_lines_lie_where_the_numbers_say() -> None:
 
 
 def test_both_lines_are_named_with_their_latest_loss_and_the_best_is_marked() -> None:
-    svg = curve.draw(PRACTICE, [*HELD, (90.0, 0.9)])
-    assert ">practice <tspan>0.23" in svg
-    assert ">held back <tspan>0.90" in svg
+    svg = curve.draw(PRACTICE, [*HELD, (90.0, 0.9)], best_step=80)
+    assert f">practice loss <tspan>{NOW:.2f}" in svg
+    assert ">latest test loss <tspan>0.90" in svg
     best = re.search(r'<circle class="best" cx="([\d.]+)%"', svg)
     assert best
-    assert abs(float(best[1]) - 100 * 80 / 90) < 0.1  # the lowest, not the latest
+    assert abs(float(best[1]) - 100 * 80 / 90) < 0.1  # that one, not the latest
 
 
 def test_labels_never_lie_on_each_other() -> None:

@@ -164,7 +164,8 @@ def test_a_run_stopped_before_it_learned_leaves_every_tab_whole(services: Servic
     train, trying, share = (drawn[name] for name in ("train", "try", "share"))
     assert train.show(choice)[train.forward]["visible"] is False
     assert "before it had learned anything" in trying.show(choice)[trying.why_not]
-    assert share.show(choice)[share.kind]["value"] == "script"
+    assert share.show(choice)[share.kind]["visible"] is share.show(choice)[share.make]["visible"] is False
+    assert share.show(choice)[share.recipe] == {"__type__": "update", "visible": True, "interactive": True}
     assert "train" not in rail_marks(services, choice)
     (folder.path / "result" / "adapter").mkdir(parents=True)
     assert train.show(choice)[train.forward]["visible"] is True
