@@ -16,10 +16,11 @@ from ui.parts import LISTEN, Given, Kept, Updates, button, drawn
 
 @dataclass
 class Preview:
-    """The preview's parts. row: the example's number in the file."""
+    """The preview's parts. row: the example's number in the file; refused: why what was typed there is none."""
 
     services: Any
     row: gr.Number
+    refused: gr.HTML
     back: gr.Button
     on: gr.Button
     search: gr.Textbox
@@ -32,12 +33,13 @@ class Preview:
 
     @property
     def outputs(self) -> list[Any]:
-        return [self.row, self.bubbles, self.counted, self.tokens]
+        return [self.row, self.refused, self.bubbles, self.counted, self.tokens]
 
     def show(self, choice: Choice) -> Updates:
         data = self.services.data(choice)
         total = max(1, data.report.rows)
-        shown: Updates = {self.row: gr.update(value=choice.row, label=f"Example, of {total:,}")}
+        label = f"Example, of {total:,}"
+        shown: Updates = {self.row: gr.update(value=choice.row, label=label), self.refused: ""}
         try:
             preview = self.services.preview(choice)
         except BadInput as error:
@@ -50,29 +52,28 @@ class Preview:
         }
 
     def listen(self, kept: Kept) -> None:
-        """What the steps, the number and the search do."""
+        """What the steps, the number and the search do. A number counts when its field is left."""
 
         def gone_to(given: Given, row: int) -> Updates:
             before = kept.choice(given)
             choice = before.but(row=row)
-            return {**kept.keep(before, choice), **self.show(choice)}
+            return {**kept.keep(before, choice), **self.show(choice), self.hits: ""}
 
-        def turning(way: int) -> Any:
+        def going(way: int | None = None) -> Any:
+            """To the number that is typed, or a step on from there; one that no example has is put back, and told."""
+
             @handler
-            def turn(given: Given) -> Updates:
-                choice = kept.choice(given)
-                row = self.services.step(choice, way)
-                return gone_to(given, row)
+            def go(given: Given) -> Updates:
+                choice, typed = kept.choice(given), given[self.row]
+                total = self.services.data(choice).report.rows
+                row = _number(typed, total)
+                if row is None:
+                    return {self.row: choice.row, self.refused: data_views.no_such_example(typed, total)}
+                if way is not None:
+                    return gone_to(given, self.services.step(choice.but(row=row), way))
+                return {self.refused: ""} if row == choice.row else gone_to(given, row)
 
-            return turn
-
-        @handler
-        def go(given: Given) -> Updates:
-            choice, row = kept.choice(given), int(given[self.row] or 0)
-            total = self.services.data(choice).report.rows
-            if 1 <= row <= total:
-                return {self.hits: "", **gone_to(given, row)}
-            return {self.row: choice.row, self.hits: data_views.no_such_example(row, total)}
+            return go
 
         def finding(way: int) -> Any:
             @handler
@@ -80,17 +81,24 @@ class Preview:
                 choice, text = kept.choice(given), str(given[self.search] or "")[:1000]
                 found = self.services.find(choice, text, way)
                 said = {self.hits: data_views.hits(found, text)}
-                return {**said, **gone_to(given, found.row)} if found.row else said
+                return {**gone_to(given, found.row), **said} if found.row else said
 
             return find
 
-        outputs = [*kept.outputs, *self.outputs]
+        outputs, typed = [*kept.outputs, *self.outputs, self.hits], kept.inputs(self.row)
+        left = gr.on([self.row.submit, self.row.blur], going(), typed, outputs, **LISTEN)
         for trigger, way in ((self.back.click, -1), (self.on.click, 1)):
-            trigger(turning(way), kept.inputs(), outputs, **LISTEN)
-        self.row.submit(go, kept.inputs(self.row), [*outputs, self.hits], **LISTEN)
+            trigger(going(way), typed, outputs, cancels=[left], **LISTEN)  # which does what leaving the field began
         searches = ((self.search_back.click, -1), (self.search_on.click, 1), (self.search.submit, 1))
         for trigger, way in searches:
-            trigger(finding(way), kept.inputs(self.search), [*outputs, self.hits], **LISTEN)
+            trigger(finding(way), kept.inputs(self.search), outputs, cancels=[left], **LISTEN)
+
+
+def _number(typed: object, total: int) -> int | None:
+    """The number of an example that was typed, as the browser sends it; None where there is none with it."""
+    if isinstance(typed, bool) or not isinstance(typed, (int, float)) or typed not in range(1, total + 1):
+        return None
+    return int(typed)
 
 
 def build(services: Any) -> Preview:
@@ -98,10 +106,12 @@ def build(services: Any) -> Preview:
     with gr.Column(elem_classes="card preview", elem_id="preview"):
         drawn(f"<h2>What the model will learn</h2>{data_views.SWATCHES}")
         with gr.Row(elem_classes="tools"):
-            with gr.Row(elem_classes="stepper"):
-                back = button("Previous", elem_id="row-back")
-                row = gr.Number(1, precision=0, label="Example", min_width=0, scale=0, elem_id="row-number")
-                on = button("Next", elem_id="row-on")
+            with gr.Column(elem_classes="go-to", scale=0, min_width=0):
+                with gr.Row(elem_classes="stepper"):
+                    back = button("Previous", elem_id="row-back")
+                    row = gr.Number(1, label="Example", min_width=0, scale=0, elem_id="row-number")
+                    on = button("Next", elem_id="row-on")
+                refused = drawn(elem_id="row-refused")
             with gr.Row(elem_classes="stepper search"):
                 search = gr.Textbox(
                     label="Find examples with", max_lines=1, min_width=0, scale=1, elem_id="row-search"
@@ -114,4 +124,4 @@ def build(services: Any) -> Preview:
             with gr.Column():
                 counted = drawn()
                 tokens = drawn()
-    return Preview(services, row, back, on, search, search_back, search_on, hits, bubbles, counted, tokens)
+    return Preview(services, row, refused, back, on, search, search_back, search_on, hits, bubbles, counted, tokens)

@@ -131,10 +131,12 @@ def token_count(pieces: Sequence[Piece], note: str = "") -> str:
     return cards.text(f"{present.number(learned)} of {present.count(whole, 'token')} are learned. {note}", "small")
 
 
-def no_such_example(row: int, total: int) -> str:
-    """Why the preview stays where it is."""
-    said = f"There is no example {present.number(row)}: the file has {present.number(total)}."
-    return f'<p class="small" role="status">{escape(said)}</p>'
+def no_such_example(typed: object, total: int) -> str:
+    """Why the preview stays where it is. typed: what stood in the field, as the browser sends it."""
+    said = f"Type a whole number from 1 to {present.number(total)}."
+    if isinstance(typed, (int, float)):
+        said = f"There is no example {typed:,.10g}. {said}"
+    return f'<p class="small wrong" role="alert">{escape(said)}</p>'
 
 
 def hits(found: Hits, text: str) -> str:

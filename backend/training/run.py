@@ -179,7 +179,7 @@ def _practise(practice: Practice, engine: Any, net: Any) -> int:
         tell(
             practice.work,
             "Stopped early",
-            f"The validation loss has not improved since step {practice.history.best_step}, so the run ended at step "
+            f"The test loss has not improved since step {practice.history.best_step}, so the run ended at step "
             f"{engine.state.global_step}. The model of step {practice.history.best_step} is kept.",
         )
     return int(engine.state.global_step)

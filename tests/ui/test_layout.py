@@ -165,21 +165,56 @@ def test_the_learning_rate_is_told_as_a_share_of_the_one_that_is_set() -> None:
     assert "e-0" not in drawn
 
 
-@pytest.mark.parametrize(("typed", "stays"), [(12, False), (0, True), (241, True)])
-def test_a_number_that_no_example_has_leaves_the_preview_as_it_is(typed: int, stays: bool) -> None:
-    page = in_loop(lambda: layout._draw(FakeServices())[1])
-    preview = page.tabs["data"].preview
-    go = next(one for one in page.rail.parent.fns.values() if (preview.row._id, "submit") in one.targets)
-    given = {part: getattr(part, "value", None) for part in page.kept.inputs()}
-    given |= {page.kept.part("data_id"): ["data-1"], page.kept.part("row"): [3], preview.row: typed}
-    answer = go.fn(given)
-    if stays:
+class TestExampleNumber:
+    """The number above the preview: what the browser sends is the number as typed, None for letters or nothing."""
+
+    @pytest.fixture
+    def page(self) -> layout._Page:
+        return in_loop(lambda: layout._draw(FakeServices())[1])
+
+    def answer(self, page: layout._Page, typed: object, part: str = "row", event: str = "blur") -> dict[Any, Any]:
+        """The answer to an event of a part of the preview while example 3 is shown and this is typed."""
+        preview = page.tabs["data"].preview
+        pressed = (getattr(preview, part)._id, event)
+        go = next(one for one in page.rail.parent.fns.values() if pressed in one.targets)
+        given = {part: getattr(part, "value", None) for part in page.kept.inputs()}
+        given |= {page.kept.part("data_id"): ["data-1"], page.kept.part("row"): [3]}
+        answer: dict[Any, Any] = go.fn({**given, preview.row: preview.row.preprocess(typed)})
+        return answer
+
+    @pytest.mark.parametrize(
+        ("typed", "said"),
+        [
+            (0, "There is no example 0. Type a whole number from 1 to 240."),
+            (-3, "There is no example -3. "),
+            (241, "There is no example 241. "),
+            (2.5, "There is no example 2.5. "),
+            (1e9, "There is no example 1,000,000,000. "),
+            (None, "Type a whole number from 1 to 240."),
+            ("seven", "Type a whole number from 1 to 240."),
+            ([3], "Type a whole number from 1 to 240."),
+        ],
+    )
+    @pytest.mark.parametrize(("part", "event"), [("row", "blur"), ("row", "submit"), ("on", "click")])
+    def test_one_that_no_example_has_is_told_and_put_back(
+        self, page: layout._Page, typed: object, said: str, part: str, event: str
+    ) -> None:
+        preview = page.tabs["data"].preview
+        answer = self.answer(page, typed, part, event)
         assert answer[preview.row] == 3
-        assert set(answer) == {preview.row, preview.hits}
-        assert f"There is no example {typed}: the file has 240." in answer[preview.hits]
-    else:
+        assert set(answer) == {preview.row, preview.refused}, "all else stays"
+        assert said in answer[preview.refused]
+
+    def test_the_example_with_it_is_shown_and_what_was_told_goes(self, page: layout._Page) -> None:
+        preview = page.tabs["data"].preview
+        answer = self.answer(page, 12)
         assert answer[page.kept.part("row")] == [12]
-        assert answer[preview.hits] == ""
+        assert answer[preview.refused] == answer[preview.hits] == ""
+        assert self.answer(page, 3) == {preview.refused: ""}, "it is shown already"
+
+    def test_a_step_is_taken_from_what_is_typed(self, page: layout._Page) -> None:
+        assert self.answer(page, 12, "on", "click")[page.kept.part("row")] == [13]
+        assert self.answer(page, 12, "back", "click")[page.kept.part("row")] == [11]
 
 
 def test_a_run_that_is_gone_is_said_in_plain_words() -> None:
