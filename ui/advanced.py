@@ -60,9 +60,8 @@ def _input(name: str, field: FieldInfo) -> gr.components.Component:
     choices = CHOICES.get(name) or _literals(field.annotation)
     if choices:
         return gr.Dropdown(choices, value=value, filterable=False, **words)
-    whole = field.annotation is int
-    step = 1 if whole else max(float(value), 0.1) / 10
-    return gr.Number(value, precision=0 if whole else None, step=step, **words)  # its limits are told by `wrong`
+    step = 1 if field.annotation is int else max(float(value), 0.1) / 10
+    return gr.Number(value, step=step, **words)  # its limits are told by `wrong`
 
 
 def info(name: str) -> str:
@@ -70,10 +69,9 @@ def info(name: str) -> str:
     return f"{SETTINGS[name].says} ({SETTINGS[name].term})"
 
 
-def right(name: str, value: Any, cards: int) -> dict[str, Any]:
-    """The update of an input that shows a setting's value; cards: how many there are here."""
-    visible = cards > 1 or name not in TOGETHER
-    return gr.update(value=as_input(name, value), info=info(name), elem_classes=[], visible=visible)
+def right(name: str, value: Any) -> dict[str, Any]:
+    """The update of an input that shows a setting's value."""
+    return gr.update(value=as_input(name, value), info=info(name), elem_classes=[])
 
 
 def wrong(name: str, error: BadSetting, kept: Any) -> dict[str, Any]:

@@ -15,13 +15,20 @@ from ui.choice import Choice
 from ui.messages import handler
 from ui.parts import LISTEN, Given, Kept, Updates, button, drawn, pressable, pressed, primary
 
+# In the browser, which alone knows what the inputs hold now: writes into each what is to stand there, unless it holds
+# another value than when the answer was asked for.
+_WRITE = """(news, ...now) => news ? [
+  null, ...now.map((value, at) => news[at] && news[at][0] === value ? news[at][1] : undefined)
+] : []"""
+
 
 @dataclass
 class TrainTab:
-    """inputs: the settings, by name. before: the plan; after: the run."""
+    """inputs: the settings, by name. news: what to write into them (`restore`). before: the plan; after: the run."""
 
     services: Any
     inputs: dict[str, Any]
+    news: gr.JSON
     line: gr.HTML
     before: gr.Column
     goal: gr.Column
@@ -45,7 +52,7 @@ class TrainTab:
         ahead = [self.line, self.before, self.goal, self.plan, self.memory, self.start, self.why_not]
         buttons = [self.forward, self.resume, self.stop, self.stop_says]
         after = [self.after, self.status, *buttons, self.health, self.curve, self.beside, self.samples]
-        return [*ahead, *after, *self.inputs.values()]
+        return [*ahead, *after, self.news, *self.inputs.values()]
 
     def show(self, choice: Choice) -> Updates:
         """The tab but for the inputs, in which the person may be typing; `restore` fills those."""
@@ -130,14 +137,20 @@ class TrainTab:
         job = self.services.runner.job(choice.run_id)
         return repr((job.state, job.progress, job.stop_requested)), self.services.curve_position(choice.run_id)
 
-    def restore(self, choice: Choice) -> Updates:
-        """The settings' inputs as they stand."""
+    def restore(self, choice: Choice, given: Given, *names: str) -> Updates:
+        """The settings' inputs (all, or these) as they stand; one in which the person types before this arrives is
+        left as it is. given: what they hold."""
         try:
             values = self.settings(choice)
         except ApprenticeError:
             values = self.settings(choice.but(settings={}))
-        cards = len(self.services.hardware().hardware.gpus)
-        return {part: advanced.right(name, getattr(values, name), cards) for name, part in self.inputs.items()}
+        several = len(self.services.hardware().hardware.gpus) > 1
+        writes = {name: (given[self.inputs[name]], getattr(values, name)) for name in names or self.inputs}
+        news = {name: [held, advanced.right(name, value)] for name, (held, value) in writes.items()}
+        return {
+            self.news: [news.get(name) for name in self.inputs],
+            **{self.inputs[name]: gr.update(visible=several) for name in advanced.TOGETHER},
+        }
 
 
 def build(services: Any, kept: Kept) -> TrainTab:
@@ -150,6 +163,7 @@ def build(services: Any, kept: Kept) -> TrainTab:
         with gr.Accordion("Advanced: every number of the recipe", open=False, elem_classes="fold-block"):
             memory = drawn()
             inputs = {"trainer": trainer, **advanced.build()}
+            news = gr.JSON(visible=False)
             back = button("Back to the recommended numbers")
         with gr.Row(elem_classes="actions"):
             name = gr.Textbox(
@@ -171,12 +185,12 @@ def build(services: Any, kept: Kept) -> TrainTab:
         samples = drawn()
 
     tab = TrainTab(
-        services, inputs, line, before, goal, plan, memory, start, why_not,
+        services, inputs, news, line, before, goal, plan, memory, start, why_not,
         after, status, forward, resume, stop, stop_says, health, curve, beside, samples,
     )  # fmt: skip
 
     def changed(given: Given, choice: Choice) -> Updates:
-        return {**kept.keep(kept.choice(given), choice), **tab.show(choice), **tab.restore(choice)}
+        return {**kept.keep(kept.choice(given), choice), **tab.show(choice)}
 
     def change(setting: str) -> Any:
         """Keeps one number as it was typed; an emptied field goes back to the recommended number, and one that can't
@@ -192,12 +206,8 @@ def build(services: Any, kept: Kept) -> TrainTab:
             except BadSetting as error:
                 stays = before.settings.get(setting, getattr(recommended, setting))
                 return {part: advanced.wrong(setting, error, stays)}
-            values = tab.restore(choice)  # another goal has other numbers
-            return {
-                **kept.keep(before, choice),
-                **tab.show(choice),
-                **(values if setting == "trainer" else {part: values[part]}),
-            }
+            names = () if setting == "trainer" else (setting,)  # another goal has other numbers
+            return {**kept.keep(before, choice), **tab.show(choice), **tab.restore(choice, given, *names)}
 
         return take
 
@@ -211,7 +221,8 @@ def build(services: Any, kept: Kept) -> TrainTab:
     def reset(given: Given) -> Updates:
         choice = kept.choice(given)
         goal = {name: value for name, value in choice.settings.items() if name == "trainer"}
-        return changed(given, choice.but(settings=goal))
+        choice = choice.but(settings=goal)
+        return {**changed(given, choice), **tab.restore(choice, given)}
 
     @handler
     def begin(given: Given) -> Updates:
@@ -244,11 +255,13 @@ def build(services: Any, kept: Kept) -> TrainTab:
         begin_again = retries.get(pressed(event)[0])
         return changed(given, choice.but(run_id=begin_again(choice.run_id))) if begin_again else gr.skip()
 
-    everything = [*kept.outputs, *tab.outputs]
+    everything, fields = [*kept.outputs, *tab.outputs], list(inputs.values())
     for setting, part in inputs.items():
-        gr.on(advanced.changes(part), change(setting), kept.inputs(part), everything, **LISTEN)
+        held = fields if setting == "trainer" else [part]
+        gr.on(advanced.changes(part), change(setting), kept.inputs(*held), everything, **LISTEN)
+    news.change(None, [news, *fields], [news, *fields], js=_WRITE, **LISTEN)
     plan.click(fetch, kept.inputs(), tab.outputs, **LISTEN)
-    back.click(reset, kept.inputs(), everything, **LISTEN)
+    back.click(reset, kept.inputs(*fields), everything, **LISTEN)
     start.click(begin, kept.inputs(name), everything, **LISTEN)
     stop.click(end, kept.inputs(), tab.outputs, **LISTEN)
     resume.click(go_on, kept.inputs(), tab.outputs, **LISTEN)

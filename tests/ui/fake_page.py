@@ -9,7 +9,12 @@ from pathlib import Path
 from tests.ui.fake_services import FakeServices
 from ui.layout import build, launch_arguments
 
-if __name__ == "__main__":
-    port = int(sys.argv[1]) if len(sys.argv) > 1 else 7870
+
+def serve(services: FakeServices, port: int) -> None:
+    """Until Ctrl-C."""
     with tempfile.TemporaryDirectory() as exports:
-        build(FakeServices()).launch(server_name="127.0.0.1", server_port=port, **launch_arguments(Path(exports)))
+        build(services).launch(server_name="127.0.0.1", server_port=port, **launch_arguments(Path(exports)))
+
+
+if __name__ == "__main__":
+    serve(FakeServices(), int(sys.argv[1]) if len(sys.argv) > 1 else 7870)

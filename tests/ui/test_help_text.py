@@ -88,10 +88,3 @@ def test_every_part_of_the_memory_has_its_words_and_its_source() -> None:
     parts = {name for plan, hardware in plans for name in memory(SMALL, plan, hardware).parts}  # type: ignore[arg-type]
     assert parts == set(PARTS)
     assert all(part.words and part.source for part in PARTS.values())
-
-
-@pytest.mark.parametrize(("cards", "shown"), [(0, False), (1, False), (2, True)])
-def test_what_several_cards_share_is_shown_only_with_several(cards: int, shown: bool) -> None:
-    assert advanced.right("sharding", "none", cards)["visible"] is shown
-    assert advanced.right("num_processes", 1, cards)["visible"] is shown
-    assert advanced.right("seed", 0, cards)["visible"] is True

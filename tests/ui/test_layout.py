@@ -13,6 +13,7 @@ from gradio.routes import App
 from starlette.testclient import TestClient
 
 from backend.errors import RunProblem
+from backend.hardware import Probe
 from backend.settings import PROJECT_ROOT
 from tests.ui.conftest import in_loop
 from tests.ui.fake_services import FakeServices
@@ -268,6 +269,11 @@ class TestTimer:
         assert page.refreshed("train", CHOICES["a run going"], shown[page.seen]) is None
 
 
+def written(tab: Any, answer: dict[Any, Any]) -> dict[str, Any]:
+    """What an answer has written into the settings' inputs, where they hold what they held."""
+    return {name: news[1]["value"] for name, news in zip(tab.inputs, answer[tab.news], strict=True) if news}
+
+
 def _labelled(page: layout._Page, label: str) -> Any:
     return next(part for part in page.rail.parent.blocks.values() if getattr(part, "value", None) == label)
 
@@ -300,8 +306,9 @@ class TestTrain:
     def test_once_it_is_right_it_counts_and_its_words_are_as_before(self, page: layout._Page) -> None:
         tab = page.tabs["train"]
         answer = self.type(page, "learning_rate", 0.01)
-        assert answer[tab.inputs["learning_rate"]]["value"] == 0.01
-        assert answer[tab.inputs["learning_rate"]]["elem_classes"] == []
+        assert written(tab, answer) == {"learning_rate": 0.01}
+        ((_, update),) = filter(None, answer[tab.news])
+        assert update["elem_classes"] == []
         assert answer[page.kept.part("settings")] == [{"learning_rate": 0.01}]
 
     def test_another_goal_shows_its_own_numbers_and_outlives_going_back_to_the_recommended_ones(
@@ -316,9 +323,10 @@ class TestTrain:
             )
         )
         given = {part: getattr(part, "value", None) for part in page.kept.inputs()}
+        given |= {part: part.value for part in tab.inputs.values()}
         given |= {page.kept.part("data_id"): ["data-1"], tab.inputs["trainer"]: "dpo"}
         answer = chosen.fn(given)
-        assert set(tab.inputs.values()) <= set(answer)
+        assert set(written(tab, answer)) == set(tab.inputs)
         given[page.kept.part("settings")] = [{"trainer": "dpo", "learning_rate": 0.01}]
         assert back.fn(given)[page.kept.part("settings")] == [{"trainer": "dpo"}]
 
@@ -327,7 +335,23 @@ class TestTrain:
         shown = tab.show(choice)
         assert "from 1 to 256" in shown[tab.plan]
         assert not shown[tab.start]["interactive"]
-        assert tab.restore(choice)[tab.inputs["lora_rank"]]["value"] == 8
+        assert written(tab, tab.restore(choice, dict.fromkeys(tab.inputs.values())))["lora_rank"] == 8
+
+    @pytest.mark.parametrize(("cards", "shown"), [(0, False), (1, False), (2, True)])
+    def test_what_several_cards_share_is_shown_only_with_several(self, cards: int, shown: bool) -> None:
+        class Several(FakeServices):
+            def hardware(self) -> Probe:
+                here = super().hardware().hardware
+                return Probe.of(here.model_copy(update={"gpus": here.gpus * cards}))
+
+        tab = tabs(Several())["train"]
+        restored = tab.restore(Choice(), dict.fromkeys(tab.inputs.values()))
+        visible = {name: restored[part]["visible"] for name, part in tab.inputs.items() if part in restored}
+        assert visible == {"num_processes": shown, "sharding": shown}
+
+    def test_a_part_of_a_whole_number_is_told_and_not_rounded(self, page: layout._Page) -> None:
+        field = page.tabs["train"].inputs["lora_rank"]
+        assert "can't be 8.5." in self.type(page, "lora_rank", field.preprocess(8.5))[field]["info"]
 
     def test_a_fault_of_ours_is_told_in_place_of_the_plan(self) -> None:
         class Broken(FakeServices):

@@ -1,0 +1,48 @@
+"""The page over made-up records, with slow answers that wait while a file is there: PORT and FILE are its arguments.
+So a test can do what a quick person does before they come."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from backend.recommend import Recommendation
+from backend.specs import TrainSettings
+from tests.ui.fake_page import serve
+from tests.ui.fake_services import FakeServices
+from ui.records import HeldOut, Plan
+
+RECOMMENDED = TrainSettings(lora_rank=32, lora_alpha=64, seed=7)  # other numbers than those that the page begins with
+
+
+class HeldServices(FakeServices):
+    def __init__(self, file: Path) -> None:
+        super().__init__()
+        self.file = file
+
+    def _wait(self) -> None:
+        while self.file.exists():
+            time.sleep(0.02)
+
+    def recommendation(self, *asked: Any, **named: Any) -> Recommendation:
+        return super().recommendation(*asked, **named).model_copy(update={"settings": RECOMMENDED})
+
+    def plan(self, *asked: Any) -> Plan:
+        self._wait()
+        return super().plan(*asked)
+
+    def held_out(self, run_id: str) -> list[HeldOut]:
+        self._wait()
+        return super().held_out(run_id)
+
+    def ask(self, *asked: Any, **sampling: Any) -> Iterator[tuple[str, str, bool]]:
+        for part in super().ask(*asked, **sampling):
+            yield part
+            self._wait()
+
+
+if __name__ == "__main__":
+    serve(HeldServices(Path(sys.argv[2])), int(sys.argv[1]))

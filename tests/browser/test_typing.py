@@ -1,0 +1,73 @@
+"""What a person types stays, however late an answer comes; what can't be taken is told where it was typed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.browser.conftest import free_port, served
+from tests.browser.test_look import go, take_sample
+
+pytestmark = pytest.mark.browser
+
+Opens = Callable[..., Any]
+
+
+@pytest.fixture
+def hold(tmp_path: Path) -> Path:
+    """While it is there, slow answers wait."""
+    return tmp_path / "hold"
+
+
+@pytest.fixture
+def held_page(hold: Path, tmp_path: Path) -> Iterator[str]:
+    port = free_port()
+    command = [sys.executable, "-m", "tests.browser.held_page", str(port), str(hold)]
+    with served(command, port, tmp_path / "log.txt") as url:
+        yield url
+        hold.unlink(missing_ok=True)
+
+
+def test_numbers_that_are_typed_while_train_opens_stay(open_page: Opens, held_page: str, hold: Path) -> None:
+    page = open_page(held_page)
+    take_sample(page)
+    hold.touch()
+    page.click("#tab-train-button")
+    page.get_by_role("button", name="Advanced: every number of the recipe").click()
+    rank, alpha, seed = (page.locator(f"#set-{name} input") for name in ("lora_rank", "lora_alpha", "seed"))
+    rank.fill("64")
+    hold.unlink()
+    page.wait_for_function("document.querySelector('#set-seed input')?.value === '7'")
+    assert (rank.input_value(), alpha.input_value()) == ("64", "64"), "the rank was typed, alpha is recommended"
+    rank.press("Tab")
+    page.get_by_text("rank 64, alpha 64").wait_for()
+    go(page, "data")
+    go(page, "train")
+    page.get_by_text("rank 64, alpha 64").wait_for()
+    assert (rank.input_value(), seed.input_value()) == ("64", "7")
+
+
+def test_a_number_typed_again_before_the_first_is_taken_stays(open_page: Opens, held_page: str, hold: Path) -> None:
+    page = open_page(held_page)
+    take_sample(page)
+    go(page, "train")
+    page.get_by_role("button", name="Advanced: every number of the recipe").click()
+    page.wait_for_function("document.querySelector('#set-seed input')?.value === '7'")
+    seed = page.locator("#set-seed input")
+    seed.fill("5.5")
+    seed.press("Tab")
+    page.get_by_text("can't be 5.5").wait_for()
+    hold.touch()
+    seed.fill("5")
+    seed.press("Tab")
+    seed.fill("6")
+    hold.unlink()
+    page.get_by_text("You changed this.").first.wait_for(state="attached")
+    assert seed.input_value() == "6"
+    seed.press("Tab")
+    page.locator("#set-seed:not(.wrong)").wait_for()
+    assert seed.input_value() == "6"
