@@ -19,6 +19,15 @@ from ui.ready import no_model
 LONGEST_QUESTION = 20_000  # characters
 TURNS_KEPT = 40  # by the browser
 PANES = {"base": "Before", "tuned": "Yours"}
+# In the browser, as the question leaves: what is written into the box from then on is the next one.
+_SENT = f"""(...given) => {{
+  const box = document.querySelector('#question textarea');
+  if (box.value.length <= {LONGEST_QUESTION} && !document.querySelector('#ask').disabled) {{
+    box.value = '';
+    box.dispatchEvent(new Event('input', {{ bubbles: true }}));
+  }}
+  return given;
+}}"""
 
 
 @dataclass
@@ -119,6 +128,8 @@ def build(services: Any, kept: Kept) -> TryTab:
     def answer(given: Given) -> Iterator[Updates]:
         choice, words = kept.choice(given), (given[question] or "").strip()
         turns = turns_with(choice.run_id, given[talk])
+        if why_not := no_model(services, choice):
+            raise BadInput("There is no model to ask.", "", why_not)
         if not words:
             raise BadInput("There is no question.", "", "Write one into the box.")
         if len(words) > LONGEST_QUESTION:
@@ -130,7 +141,7 @@ def build(services: Any, kept: Kept) -> TryTab:
         asked = {pane: _messages(turns, pane, words) for pane in PANES}
         turns = [*turns, turn]
         busy = {ask: gr.update(interactive=False), stop: gr.update(visible=True)}
-        yield {shown: conversation(turns, True), question: "", **busy}
+        yield {shown: conversation(turns, True), **busy}
         for pane, text, done in services.ask(
             choice.run_id,
             asked,
@@ -171,7 +182,8 @@ def build(services: Any, kept: Kept) -> TryTab:
         [ask.click, question.submit],
         answer,
         kept.inputs(talk, question, temperature, longest, seed),
-        [talk, question, stop, *tab.outputs],
+        [talk, stop, *tab.outputs],
+        js=_SENT,
         concurrency_limit=1,
         concurrency_id="chat",
         **LISTEN,

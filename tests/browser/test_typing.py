@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.browser.conftest import free_port, served
-from tests.browser.test_look import go, take_sample
+from tests.browser.test_look import go, start_training, take_sample
 
 pytestmark = pytest.mark.browser
 
@@ -71,3 +71,43 @@ def test_a_number_typed_again_before_the_first_is_taken_stays(open_page: Opens, 
     seed.press("Tab")
     page.locator("#set-seed:not(.wrong)").wait_for()
     assert seed.input_value() == "6"
+
+
+def test_asking_clears_only_the_question_that_was_sent(open_page: Opens, held_page: str, hold: Path) -> None:
+    """What is typed before the first word of the answer comes, and while it is written, is the next question."""
+    page = open_page(held_page)
+    take_sample(page)
+    start_training(page)
+    page.click("#stop")
+    page.click("#to-try")
+    page.wait_for_selector("#ask:not([disabled])")
+    question = page.get_by_label("Your question to both")
+    question.fill("Where is my order?")
+    hold.touch()
+    page.click("#ask")
+    page.wait_for_function("document.querySelector('#question textarea').value === ''")
+    question.fill("And the next one")
+    page.click("#ask")  # the first one is not answered yet
+    hold.unlink()
+    page.locator(".turn .asked", has_text="Where is my order?").wait_for()
+    hold.touch()
+    assert question.input_value() == "And the next one"
+    question.fill("And the next one?")
+    hold.unlink()
+    page.locator(".answer.tuned", has_text='"quantity": 3').wait_for()
+    page.wait_for_selector("#ask:not([disabled])")
+    assert question.input_value() == "And the next one?"
+    assert page.locator(".turn").count() == 1
+    page.click("#ask")
+    page.locator(".turn .asked", has_text="And the next one?").wait_for()
+    assert question.input_value() == ""
+
+
+def test_a_question_that_can_not_be_sent_is_not_cleared(open_page: Opens, held_page: str) -> None:
+    page = open_page(held_page)
+    go(page, "try")
+    question = page.get_by_label("Your question to both")
+    question.fill("Is anybody there?")
+    question.press("Shift+Enter")
+    page.locator(".toast-body").wait_for()
+    assert question.input_value() == "Is anybody there?"
