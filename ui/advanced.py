@@ -74,9 +74,10 @@ def right(name: str, value: Any) -> dict[str, Any]:
     return gr.update(value=as_input(name, value), info=info(name), elem_classes=[])
 
 
-def wrong(name: str, error: BadSetting, kept: Any) -> dict[str, Any]:
+def wrong(name: str, error: BadSetting, typed: Any, kept: Any) -> dict[str, Any]:
     """The update of an input that holds what can't be taken: it keeps what was typed and says why."""
-    return gr.update(info=f"{error.what} {error.why} It stays at {as_input(name, kept)}.", elem_classes=["wrong"])
+    said = f"{error.what} {error.why} It stays at {as_input(name, kept)}."
+    return gr.update(value=typed, info=said, elem_classes=["wrong"])
 
 
 def _literals(annotation: Any) -> list[str]:

@@ -13,6 +13,13 @@ from ui.choice import Choice
 from ui.messages import handler
 from ui.parts import LISTEN, Given, Kept, Updates, button, drawn
 
+# In the browser: the example that is shown now is written into its field, unless another number is being typed there.
+_FOLLOW = """(kept, typed) => {
+  const before = window.shownRow ?? 1, row = kept?.[0] > 0 ? kept[0] : 1;
+  window.shownRow = row;
+  return typed === before ? row : undefined;
+}"""
+
 
 @dataclass
 class Preview:
@@ -38,8 +45,7 @@ class Preview:
     def show(self, choice: Choice) -> Updates:
         data = self.services.data(choice)
         total = max(1, data.report.rows)
-        label = f"Example, of {total:,}"
-        shown: Updates = {self.row: gr.update(value=choice.row, label=label), self.refused: ""}
+        shown: Updates = {self.row: gr.update(label=f"Example, of {total:,}")}
         try:
             preview = self.services.preview(choice)
         except BadInput as error:
@@ -52,26 +58,26 @@ class Preview:
         }
 
     def listen(self, kept: Kept) -> None:
-        """What the steps, the number and the search do. A number counts when its field is left."""
+        """What the steps, the number and the search do. A number counts when its field is left, also by a press of
+        Next: both then go to it, whichever answer comes first."""
 
         def gone_to(given: Given, row: int) -> Updates:
             before = kept.choice(given)
             choice = before.but(row=row)
             return {**kept.keep(before, choice), **self.show(choice), self.hits: ""}
 
-        def going(way: int | None = None) -> Any:
-            """To the number that is typed, or a step on from there; one that no example has is put back, and told."""
-
+        def going(way: int = 0) -> Any:
             @handler
             def go(given: Given) -> Updates:
+                """To the number that is typed, else a step on; a number that no example has is put back, and told."""
                 choice, typed = kept.choice(given), given[self.row]
+                if typed == choice.row:
+                    return gone_to(given, self.services.step(choice, way)) if way else {self.refused: ""}
                 total = self.services.data(choice).report.rows
                 row = _number(typed, total)
                 if row is None:
                     return {self.row: choice.row, self.refused: data_views.no_such_example(typed, total)}
-                if way is not None:
-                    return gone_to(given, self.services.step(choice.but(row=row), way))
-                return {self.refused: ""} if row == choice.row else gone_to(given, row)
+                return gone_to(given, row)
 
             return go
 
@@ -85,13 +91,16 @@ class Preview:
 
             return find
 
-        outputs, typed = [*kept.outputs, *self.outputs, self.hits], kept.inputs(self.row)
-        left = gr.on([self.row.submit, self.row.blur], going(), typed, outputs, **LISTEN)
+        typed, outputs = kept.inputs(self.row), [*kept.outputs, *self.outputs, self.hits]
+        left = gr.on([self.row.submit, self.row.blur], going(), typed, outputs, trigger_mode="multiple", **LISTEN)
         for trigger, way in ((self.back.click, -1), (self.on.click, 1)):
-            trigger(going(way), typed, outputs, cancels=[left], **LISTEN)  # which does what leaving the field began
+            trigger(going(way), typed, outputs, **LISTEN)
         searches = ((self.search_back.click, -1), (self.search_on.click, 1), (self.search.submit, 1))
         for trigger, way in searches:
             trigger(finding(way), kept.inputs(self.search), outputs, cancels=[left], **LISTEN)
+        row, data_id = kept.part("row"), kept.part("data_id")
+        row.change(None, [row, self.row], self.row, js=_FOLLOW, **LISTEN)
+        gr.on([row.change, data_id.change], None, None, self.refused, js="() => ''", **LISTEN)
 
 
 def _number(typed: object, total: int) -> int | None:

@@ -57,16 +57,10 @@ class _Page:
     def restored(self, name: str, choice: Choice, given: Given) -> Updates:
         """What a tab holds besides what `show` fills: a typed table, numbers changed by hand, the conversation."""
         if name == "train":
-            return self.tabs["train"].restore(choice, given)
+            return self.tabs["train"].restore(choice)
         if name == "data":
             return self.tabs["data"].bring.restore(given)
         return self.tabs["try"].restore(choice, given) if name == "try" else {}
-
-    def held(self, name: str) -> list[Any]:
-        """What `restored` reads of a tab."""
-        tabs = self.tabs
-        typed = {"data": [tabs["data"].bring.typed_kept], "try": [tabs["try"].talk]}
-        return [*tabs["train"].inputs.values()] if name == "train" else typed.get(name, [])
 
     def showing(self, name: str, choice: Choice) -> Updates:
         """A tab as it stands. `choice` may be older than what the browser keeps by now, where two answers cross; so
@@ -169,7 +163,7 @@ def _leads_on(page: _Page) -> None:
     for name, room in page.rooms.items():
         # Noted at once and by nothing slow: showing the first tab may end after the second one is open.
         noted = room.select(partial(str, name), None, page.here, queue=False, **LISTEN)
-        given = page.kept.inputs(*page.held(name))
+        given = page.kept.inputs(page.tabs["try"].talk, page.tabs["data"].bring.typed_kept)
         noted.then(page.opened(name), given, page.outputs(name), concurrency_limit=4, **LISTEN)
     for name, following in (("start", "data"), ("data", "train"), ("train", "try"), ("try", "share")):
         pressed_on = page.tabs["start"].taken.then if name == "start" else page.tabs[name].forward.click

@@ -38,7 +38,7 @@ class RunsTab:
         return {
             self.line: cards.guide(0, said, then),
             self.compared: self._compared(choice),
-            self.listing: listing(runs, choice.run_id, time.time()),
+            self.listing: listing(runs, choice.run_id, time.time(), choice.beside),
         }
 
     def _compared(self, choice: Choice) -> str:
@@ -76,11 +76,11 @@ def build(services: Any, kept: Kept) -> RunsTab:
     return tab
 
 
-def listing(runs: Iterable[RunLine], open_id: str, now: float) -> str:
-    """The runs as a table, newest first."""
+def listing(runs: Iterable[RunLine], open_id: str, now: float, beside: str = "") -> str:
+    """The runs as a table, newest first. beside: the one that the open one is compared with."""
     runs = list(runs)
     opened = next((run.origin.name for run in runs if run.origin.id == open_id), "")
-    lines = [_line(run, opened, run.origin.id == open_id, now) for run in runs]
+    lines = [_line(run, opened, run.origin.id == open_id, run.origin.id == beside, now) for run in runs]
     if not lines:
         return ""
     headers = ("Name", "State", "Loss", "When", "")
@@ -94,11 +94,14 @@ def _losses(told: Losses) -> str:
     return escape(number) + cards.text(words, "small") + cards.text(before, "small")
 
 
-def _line(run: RunLine, opened: str, is_open: bool, now: float) -> tuple[str, ...]:
+def _line(run: RunLine, opened: str, is_open: bool, is_beside: bool, now: float) -> tuple[str, ...]:
     state, run_id, called = str(run.state.value), run.origin.id, run.origin.name
     acts = [cards.button("Open", "open", run_id, "firm", f"Open {called}")]
     if opened and not is_open:
-        acts.append(cards.button("Compare", "compare", run_id, label=f"Compare {called} with {opened}"))
+        words, label = "Compare", f"Compare {called} with {opened}"
+        if is_beside:
+            words, label = "Stop comparing", f"Stop comparing {called} with {opened}"
+        acts.append(cards.button(words, "compare", run_id, label=label))
     if state in ("stopped", "interrupted", "failed"):
         acts.append(cards.button("Go on", "resume", run_id, label=f"Go on training {called}"))
     if state not in ("queued", "starting", "running", "stopping"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
@@ -10,16 +11,23 @@ import gradio as gr
 
 from backend.errors import ApprenticeError, BadSetting
 from backend.specs import settings_from
-from ui import advanced, cards, compare, fetch_card, messages, train_views
+from ui import advanced, cards, compare, fetch_card, messages, planning, train_views
 from ui.choice import Choice
 from ui.messages import handler
 from ui.parts import LISTEN, Given, Kept, Updates, button, drawn, pressable, pressed, primary
 
 # In the browser, which alone knows what the inputs hold now: writes into each what is to stand there, unless it holds
-# another value than when the answer was asked for.
-_WRITE = """(news, ...now) => news ? [
-  null, ...now.map((value, at) => news[at] && news[at][0] === value ? news[at][1] : undefined)
-] : []"""
+# neither that nor what was written there last (at first what it began with): then a person is typing in it.
+_WRITE = """(news, ...now) => {
+  if (!news) return [];
+  window.written ??= BEGIN;
+  return [null, ...now.map((value, at) => {
+    const update = news[at];
+    if (!update || ![update.value, window.written[at]].includes(value)) return undefined;
+    window.written[at] = update.value;
+    return update;
+  })];
+}"""
 
 
 @dataclass
@@ -34,6 +42,7 @@ class TrainTab:
     goal: gr.Column
     plan: gr.HTML
     memory: gr.HTML
+    called: gr.Textbox
     start: gr.Button
     why_not: gr.HTML
     after: gr.Column
@@ -49,7 +58,7 @@ class TrainTab:
 
     @property
     def outputs(self) -> list[Any]:
-        ahead = [self.line, self.before, self.goal, self.plan, self.memory, self.start, self.why_not]
+        ahead = [self.line, self.before, self.goal, self.plan, self.memory, self.called, self.start, self.why_not]
         buttons = [self.forward, self.resume, self.stop, self.stop_says]
         after = [self.after, self.status, *buttons, self.health, self.curve, self.beside, self.samples]
         return [*ahead, *after, self.news, *self.inputs.values()]
@@ -61,14 +70,14 @@ class TrainTab:
         return {**columns, **(self._watch(choice) if running else self._plan(choice))}
 
     def _plan(self, choice: Choice) -> Updates:
-        plan, memory, why_not, asks = "", "", "Bring some examples first, in step 2.", False
+        plan, memory, unnamed, why_not, asks = "", "", "", "Bring some examples first, in step 2.", False
         if choice.data_id:
             try:
                 advice = self.recommended(choice)
                 ahead = self.services.plan(choice.data_id, choice.model_id, self.settings(choice))
                 asks = ahead.pairs or ahead.settings.trainer == "dpo"
                 plan, why_not = train_views.plan(ahead, advice.why, choice.settings), ahead.blocked
-                memory = train_views.memory(ahead)
+                memory, unnamed = train_views.memory(ahead), planning.run_name(ahead.data_name)
                 plan += self._fetching(choice)
             except Exception as error:
                 words = messages.in_words(error)
@@ -79,6 +88,7 @@ class TrainTab:
             self.goal: gr.update(visible=asks),
             self.plan: plan,
             self.memory: memory,
+            self.called: gr.update(placeholder=unnamed),
             self.start: gr.update(interactive=not why_not),
             self.why_not: why_not,
         }
@@ -137,20 +147,20 @@ class TrainTab:
         job = self.services.runner.job(choice.run_id)
         return repr((job.state, job.progress, job.stop_requested)), self.services.curve_position(choice.run_id)
 
-    def restore(self, choice: Choice, given: Given, *names: str) -> Updates:
-        """The settings' inputs (all, or these) as they stand; one in which the person types before this arrives is
-        left as it is. given: what they hold."""
+    def restore(self, choice: Choice, *names: str) -> Updates:
+        """The settings' inputs (all, or these) as they stand; one in which the person is typing is left as it is."""
         try:
             values = self.settings(choice)
         except ApprenticeError:
             values = self.settings(choice.but(settings={}))
         several = len(self.services.hardware().hardware.gpus) > 1
-        writes = {name: (given[self.inputs[name]], getattr(values, name)) for name in names or self.inputs}
-        news = {name: [held, advanced.right(name, value)] for name, (held, value) in writes.items()}
-        return {
-            self.news: [news.get(name) for name in self.inputs],
-            **{self.inputs[name]: gr.update(visible=several) for name in advanced.TOGETHER},
-        }
+        news = {name: advanced.right(name, getattr(values, name)) for name in names or self.inputs}
+        shown = {self.inputs[name]: gr.update(visible=several) for name in advanced.TOGETHER}
+        return {**self.write(news), **shown}
+
+    def write(self, news: dict[str, Any]) -> Updates:
+        """Has the browser write into the settings' inputs; news: an update with a value for each, by name."""
+        return {self.news: [news.get(name) for name in self.inputs]}
 
 
 def build(services: Any, kept: Kept) -> TrainTab:
@@ -166,9 +176,7 @@ def build(services: Any, kept: Kept) -> TrainTab:
             news = gr.JSON(visible=False)
             back = button("Back to the recommended numbers")
         with gr.Row(elem_classes="actions"):
-            name = gr.Textbox(
-                label="A name for your model", placeholder="My first model", max_lines=1, elem_id="run-name"
-            )
+            called = gr.Textbox(label="A name for your model", max_lines=1, elem_id="run-name")
             start = primary("Start training", interactive=False, elem_id="start-training")
             why_not = drawn(elem_classes="reason")
     with gr.Column(visible=False) as after:
@@ -185,7 +193,7 @@ def build(services: Any, kept: Kept) -> TrainTab:
         samples = drawn()
 
     tab = TrainTab(
-        services, inputs, news, line, before, goal, plan, memory, start, why_not,
+        services, inputs, news, line, before, goal, plan, memory, called, start, why_not,
         after, status, forward, resume, stop, stop_says, health, curve, beside, samples,
     )  # fmt: skip
 
@@ -205,9 +213,9 @@ def build(services: Any, kept: Kept) -> TrainTab:
                 choice = before.but(settings=advanced.changed(before.settings, setting, given[part], recommended))
             except BadSetting as error:
                 stays = before.settings.get(setting, getattr(recommended, setting))
-                return {part: advanced.wrong(setting, error, stays)}
+                return tab.write({setting: advanced.wrong(setting, error, given[part], stays)})
             names = () if setting == "trainer" else (setting,)  # another goal has other numbers
-            return {**kept.keep(before, choice), **tab.show(choice), **tab.restore(choice, given, *names)}
+            return {**kept.keep(before, choice), **tab.show(choice), **tab.restore(choice, *names)}
 
         return take
 
@@ -222,14 +230,14 @@ def build(services: Any, kept: Kept) -> TrainTab:
         choice = kept.choice(given)
         goal = {name: value for name, value in choice.settings.items() if name == "trainer"}
         choice = choice.but(settings=goal)
-        return {**changed(given, choice), **tab.restore(choice, given)}
+        return {**changed(given, choice), **tab.restore(choice)}
 
     @handler
     def begin(given: Given) -> Updates:
         choice = kept.choice(given)
-        called = (given[name] or "").strip()
-        run_id = services.start_training(choice.data_id, choice.model_id, tab.settings(choice), called)
-        return changed(given, choice.but(run_id=run_id))
+        name = (given[called] or "").strip()
+        run_id = services.start_training(choice.data_id, choice.model_id, tab.settings(choice), name)
+        return {**changed(given, choice.but(run_id=run_id)), called: ""}  # the next one has a name of its own
 
     @handler
     def end(given: Given) -> Updates:
@@ -257,12 +265,13 @@ def build(services: Any, kept: Kept) -> TrainTab:
 
     everything, fields = [*kept.outputs, *tab.outputs], list(inputs.values())
     for setting, part in inputs.items():
-        held = fields if setting == "trainer" else [part]
-        gr.on(advanced.changes(part), change(setting), kept.inputs(*held), everything, **LISTEN)
-    news.change(None, [news, *fields], [news, *fields], js=_WRITE, **LISTEN)
+        changes, given = advanced.changes(part), kept.inputs(part)
+        gr.on(changes, change(setting), given, everything, trigger_mode="always_last", **LISTEN)
+    begin_with = json.dumps([part.value for part in fields])
+    news.change(None, [news, *fields], [news, *fields], js=_WRITE.replace("BEGIN", begin_with), **LISTEN)
     plan.click(fetch, kept.inputs(), tab.outputs, **LISTEN)
-    back.click(reset, kept.inputs(*fields), everything, **LISTEN)
-    start.click(begin, kept.inputs(name), everything, **LISTEN)
+    back.click(reset, kept.inputs(), everything, **LISTEN)
+    start.click(begin, kept.inputs(called), everything, **LISTEN)
     stop.click(end, kept.inputs(), tab.outputs, **LISTEN)
     resume.click(go_on, kept.inputs(), tab.outputs, **LISTEN)
     status.click(retry, kept.inputs(), everything, **LISTEN)

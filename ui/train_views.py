@@ -20,6 +20,7 @@ GOALS = {
     "dpo": ("the difference between good and bad answers", "direct preference optimisation, DPO"),
 }
 NOTICES = 4  # shown at once
+STEPS = ("Practising", "Testing")  # phases that are counted in steps
 METHODS = {
     "lora": ("a small addition to the model", "LoRA"),
     "qlora": ("a small addition to the model, squeezed to 4 bits", "QLoRA"),
@@ -209,7 +210,8 @@ def notices(notes: Sequence[Mapping[str, Any]]) -> str:
 def time_left(progress: Progress | None) -> str:
     if progress is None:
         return "Getting ready."
-    counted = f"{present.number(progress.done)} of {present.number(progress.total)}. " if progress.total else ""
+    step = "Step " if progress.phase in STEPS else ""
+    counted = f"{step}{present.number(progress.done)} of {present.number(progress.total)}. " if progress.total else ""
     left = f"About {present.duration(progress.seconds_left)} left." if progress.seconds_left else ""
     return (counted + left).strip() or "This takes a moment."
 

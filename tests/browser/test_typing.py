@@ -73,6 +73,46 @@ def test_a_number_typed_again_before_the_first_is_taken_stays(open_page: Opens, 
     assert seed.input_value() == "6"
 
 
+def test_what_is_wrong_stays_with_its_reason_until_the_recommended_numbers_are_wanted(
+    open_page: Opens, held_page: str
+) -> None:
+    page = open_page(held_page)
+    take_sample(page)
+    go(page, "train")
+    page.get_by_role("button", name="Advanced: every number of the recipe").click()
+    page.wait_for_function("document.querySelector('#set-seed input')?.value === '7'")
+    rank, seed = (page.locator(f"#set-{name} input") for name in ("lora_rank", "seed"))
+    rank.fill("48")
+    rank.press("Tab")
+    page.get_by_text("rank 48, alpha 64").wait_for()
+    seed.fill("5.5")
+    seed.press("Tab")
+    page.get_by_text("can't be 5.5").wait_for()
+    assert (rank.input_value(), seed.input_value()) == ("48", "5.5")
+    page.get_by_role("button", name="Back to the recommended numbers").click()
+    page.get_by_text("rank 32, alpha 64").wait_for()
+    page.wait_for_function("document.querySelector('#set-seed input').value === '7'")
+    assert rank.input_value() == "32"
+    page.get_by_text("can't be 5.5").wait_for(state="detached")
+
+
+def test_of_two_numbers_that_are_left_before_an_answer_comes_the_last_counts(
+    open_page: Opens, held_page: str, hold: Path
+) -> None:
+    page = open_page(held_page)
+    take_sample(page)
+    go(page, "train")
+    page.get_by_role("button", name="Advanced: every number of the recipe").click()
+    page.wait_for_function("document.querySelector('#set-seed input')?.value === '7'")
+    hold.touch()
+    for typed in ("16", "48"):
+        page.locator("#set-lora_rank input").fill(typed)
+        page.locator("#set-lora_rank input").press("Tab")
+    hold.unlink()
+    page.get_by_text("rank 48, alpha 64").wait_for()
+    assert page.locator("#set-lora_rank input").input_value() == "48"
+
+
 def test_asking_clears_only_the_question_that_was_sent(open_page: Opens, held_page: str, hold: Path) -> None:
     """What is typed before the first word of the answer comes, and while it is written, is the next question."""
     page = open_page(held_page)
@@ -111,3 +151,31 @@ def test_a_question_that_can_not_be_sent_is_not_cleared(open_page: Opens, held_p
     question.press("Shift+Enter")
     page.locator(".toast-body").wait_for()
     assert question.input_value() == "Is anybody there?"
+
+
+def test_a_faulty_number_of_an_example_is_told_beside_its_field_and_put_back(
+    open_page: Opens, drawn_page: str
+) -> None:
+    page = open_page(drawn_page)
+    take_sample(page)
+    number, told = page.locator("#row-number input"), page.locator("#row-refused")
+    number.fill("3")
+    number.press("Enter")
+    page.get_by_text("order 77003").first.wait_for()
+    for typed, said in (("2.5", "There is no example 2.5."), ("", "Type a whole number"), ("0", "no example 0.")):
+        number.fill(typed)
+        number.press("Tab")
+        told.get_by_text(said).wait_for()
+        page.wait_for_function("document.querySelector('#row-number input').value === '3'")
+    number.press("Control+a")
+    page.keyboard.type("e")  # all that a browser takes of letters in a field of numbers
+    number.press("Enter")
+    told.get_by_text("Type a whole number from 1 to 240.").wait_for()
+    page.wait_for_function("document.querySelector('#row-number input').value === '3'")
+    number.fill("12")
+    page.click("#row-on")
+    page.get_by_text("order 77012").first.wait_for()
+    page.click("#row-on")
+    page.get_by_text("order 77013").first.wait_for()
+    page.wait_for_function("document.querySelector('#row-number input').value === '13'")
+    told.locator("p").wait_for(state="detached")

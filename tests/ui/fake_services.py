@@ -69,7 +69,7 @@ def job(run_id: str, state: State, **changes: Any) -> Job:
         "attempt": 1,
         "created": now - 7200,
         "started": now - 240,
-        "progress": Progress(phase="Practising, round 3 of 3", done=74, total=81, seconds_left=80.0),
+        "progress": Progress(phase="Practising", done=74, total=81, seconds_left=80.0),
         **ended,
         **changes,
     }
@@ -113,6 +113,7 @@ class FakeServices:
         self.accepted: dict[str, Any] = {}
         self.refused: dict[str, Any] = {}
         self.asked: set[str] = set()
+        self.busy = False  # an answer is being written
         self.exported: dict[str, list[ExportLine]] = {}
         self.renting = FakeRenting()
         self.simulated: Hardware | None = None
@@ -330,7 +331,7 @@ class FakeServices:
         )
 
     def start_training(self, data_id: str, model_id: str, settings: TrainSettings, name: str = "") -> str:
-        far = Progress(phase="Practising, round 2 of 3", done=30, total=81, seconds_left=170.0)
+        far = Progress(phase="Practising", done=30, total=81, seconds_left=170.0)
         now = time.time()
         self.runner.known["run-new"] = job("run-new", State.RUNNING, name=name or "Orders", created=now, progress=far)
         return "run-new"
@@ -375,11 +376,14 @@ class FakeServices:
     # Try
 
     def chat_proof(self, run_id: str) -> Proof | None:
-        said = "The left one is the model as it was: without what it learned it gives the base model's very numbers."
+        said = (
+            "Checked: with the training switched off, all 49,152 numbers that the model computes for a test question "
+            "are exactly those of the base model; with it on, they differ."
+        )
         return Proof(True, True, said) if run_id in self.asked else None
 
     def answering(self) -> bool:
-        return False
+        return self.busy
 
     def was_asked(self, run_id: str) -> bool:
         self.runner.job(run_id)
@@ -393,10 +397,14 @@ class FakeServices:
         self, run_id: str, asked: dict[str, Any], temperature: float = 0.0, max_new_tokens: int = 256, seed: int = 0
     ) -> Iterator[tuple[str, str, bool]]:
         self.asked.add(run_id)
-        for end in range(8, 140, 8):
-            for pane, answer in (("base", APOLOGY), ("tuned", ORDER)):
-                yield pane, answer[:end], end >= len(answer)
-            time.sleep(0.05)
+        self.busy = True
+        try:
+            for end in range(8, 140, 8):
+                for pane, answer in (("base", APOLOGY), ("tuned", ORDER)):
+                    yield pane, answer[:end], end >= len(answer)
+                time.sleep(0.05)
+        finally:
+            self.busy = False
 
     def stop_chat(self) -> None:
         pass

@@ -98,5 +98,8 @@ def test_my_models_compares_with_the_open_run() -> None:
     assert 'data-do="compare" data-value="run-b"' in listed[tab.listing]
     assert 'data-do="compare" data-value="run-a"' not in listed[tab.listing]
     assert listed[tab.compared] == ""
-    assert "Two runs compared" in tab.show(Choice(run_id="run-a", beside="run-b"))[tab.compared]
+    beside = tab.show(Choice(run_id="run-a", beside="run-b"))
+    assert "Two runs compared" in beside[tab.compared]
+    assert beside[tab.listing].count(">Stop comparing<") == 1
+    assert ">Stop comparing<" not in listed[tab.listing]
     assert 'data-do="compare"' not in tab.show(Choice())[tab.listing]

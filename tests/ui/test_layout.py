@@ -176,11 +176,12 @@ class TestExampleNumber:
     def answer(self, page: layout._Page, typed: object, part: str = "row", event: str = "blur") -> dict[Any, Any]:
         """The answer to an event of a part of the preview while example 3 is shown and this is typed."""
         preview = page.tabs["data"].preview
-        pressed = (getattr(preview, part)._id, event)
-        go = next(one for one in page.rail.parent.fns.values() if pressed in one.targets)
+        target = getattr(preview, part)
+        go = next(one for one in page.rail.parent.fns.values() if (target._id, event) in one.targets)
         given = {part: getattr(part, "value", None) for part in page.kept.inputs()}
-        given |= {page.kept.part("data_id"): ["data-1"], page.kept.part("row"): [3]}
-        answer: dict[Any, Any] = go.fn({**given, preview.row: preview.row.preprocess(typed)})
+        given |= {page.kept.part("data_id"): ["data-1"], page.kept.part("row"): [3], preview.search: "lamps"}
+        given[preview.row] = preview.row.preprocess(typed)
+        answer: dict[Any, Any] = go.fn(given)
         return answer
 
     @pytest.mark.parametrize(
@@ -210,12 +211,19 @@ class TestExampleNumber:
         preview = page.tabs["data"].preview
         answer = self.answer(page, 12)
         assert answer[page.kept.part("row")] == [12]
-        assert answer[preview.refused] == answer[preview.hits] == ""
+        assert answer[preview.hits] == ""
         assert self.answer(page, 3) == {preview.refused: ""}, "it is shown already"
 
-    def test_a_step_is_taken_from_what_is_typed(self, page: layout._Page) -> None:
-        assert self.answer(page, 12, "on", "click")[page.kept.part("row")] == [13]
-        assert self.answer(page, 12, "back", "click")[page.kept.part("row")] == [11]
+    def test_a_search_goes_to_what_it_finds_and_says_so(self, page: layout._Page) -> None:
+        for part, event, found in (("search", "submit", 4), ("search_on", "click", 4), ("search_back", "click", 2)):
+            answer = self.answer(page, 3, part, event)
+            assert answer[page.kept.part("row")] == [found]
+            assert "3 examples with “lamps”" in answer[page.tabs["data"].preview.hits]
+
+    def test_a_step_is_taken_and_where_a_number_is_typed_it_goes_there(self, page: layout._Page) -> None:
+        for part, beside in (("on", 4), ("back", 2)):
+            assert self.answer(page, 3, part, "click")[page.kept.part("row")] == [beside]
+            assert self.answer(page, 12, part, "click")[page.kept.part("row")] == [12]
 
 
 def test_a_run_that_is_gone_is_said_in_plain_words() -> None:
@@ -270,8 +278,14 @@ class TestTimer:
 
 
 def written(tab: Any, answer: dict[Any, Any]) -> dict[str, Any]:
-    """What an answer has written into the settings' inputs, where they hold what they held."""
-    return {name: news[1]["value"] for name, news in zip(tab.inputs, answer[tab.news], strict=True) if news}
+    """What an answer has written into the settings' inputs, but for those in which a person types meanwhile."""
+    return {name: news["value"] for name, news in zip(tab.inputs, answer[tab.news], strict=True) if news}
+
+
+def told(tab: Any, answer: dict[Any, Any]) -> dict[str, Any]:
+    """The update of the one input into which an answer has something written."""
+    (update,) = filter(None, answer[tab.news])
+    return dict(update)
 
 
 def _labelled(page: layout._Page, label: str) -> Any:
@@ -295,20 +309,19 @@ class TestTrain:
         return answer
 
     def test_it_is_told_at_its_field_and_changes_nothing_else(self, page: layout._Page) -> None:
-        field = page.tabs["train"].inputs["learning_rate"]
+        tab = page.tabs["train"]
         answer = self.type(page, "learning_rate", 5.0)
-        assert set(answer) == {field}
-        assert "Size of each correction can't be 5." in answer[field]["info"]
-        assert "above 0, up to 0.1" in answer[field]["info"]
-        assert "It stays at 0.0002." in answer[field]["info"]
-        assert "value" not in answer[field], "what was typed is kept"
+        assert set(answer) == {tab.news}
+        assert written(tab, answer) == {"learning_rate": 5.0}, "what was typed is kept"
+        assert "Size of each correction can't be 5." in told(tab, answer)["info"]
+        assert "above 0, up to 0.1" in told(tab, answer)["info"]
+        assert "It stays at 0.0002." in told(tab, answer)["info"]
 
     def test_once_it_is_right_it_counts_and_its_words_are_as_before(self, page: layout._Page) -> None:
         tab = page.tabs["train"]
         answer = self.type(page, "learning_rate", 0.01)
         assert written(tab, answer) == {"learning_rate": 0.01}
-        ((_, update),) = filter(None, answer[tab.news])
-        assert update["elem_classes"] == []
+        assert told(tab, answer)["elem_classes"] == []
         assert answer[page.kept.part("settings")] == [{"learning_rate": 0.01}]
 
     def test_another_goal_shows_its_own_numbers_and_outlives_going_back_to_the_recommended_ones(
@@ -323,7 +336,6 @@ class TestTrain:
             )
         )
         given = {part: getattr(part, "value", None) for part in page.kept.inputs()}
-        given |= {part: part.value for part in tab.inputs.values()}
         given |= {page.kept.part("data_id"): ["data-1"], tab.inputs["trainer"]: "dpo"}
         answer = chosen.fn(given)
         assert set(written(tab, answer)) == set(tab.inputs)
@@ -335,7 +347,7 @@ class TestTrain:
         shown = tab.show(choice)
         assert "from 1 to 256" in shown[tab.plan]
         assert not shown[tab.start]["interactive"]
-        assert written(tab, tab.restore(choice, dict.fromkeys(tab.inputs.values())))["lora_rank"] == 8
+        assert written(tab, tab.restore(choice))["lora_rank"] == 8
 
     @pytest.mark.parametrize(("cards", "shown"), [(0, False), (1, False), (2, True)])
     def test_what_several_cards_share_is_shown_only_with_several(self, cards: int, shown: bool) -> None:
@@ -345,13 +357,23 @@ class TestTrain:
                 return Probe.of(here.model_copy(update={"gpus": here.gpus * cards}))
 
         tab = tabs(Several())["train"]
-        restored = tab.restore(Choice(), dict.fromkeys(tab.inputs.values()))
+        restored = tab.restore(Choice())
         visible = {name: restored[part]["visible"] for name, part in tab.inputs.items() if part in restored}
         assert visible == {"num_processes": shown, "sharding": shown}
 
     def test_a_part_of_a_whole_number_is_told_and_not_rounded(self, page: layout._Page) -> None:
-        field = page.tabs["train"].inputs["lora_rank"]
-        assert "can't be 8.5." in self.type(page, "lora_rank", field.preprocess(8.5))[field]["info"]
+        tab = page.tabs["train"]
+        typed = tab.inputs["lora_rank"].preprocess(8.5)
+        assert "can't be 8.5." in told(tab, self.type(page, "lora_rank", typed))["info"]
+
+    def test_a_name_is_for_one_run_and_what_it_is_called_without_one_is_said(self, page: layout._Page) -> None:
+        tab = page.tabs["train"]
+        assert tab.show(Choice(data_id="data-1"))[tab.called]["placeholder"] == "Orders"
+        begin = next(one for one in page.rail.parent.fns.values() if (tab.start._id, "click") in one.targets)
+        given = {part: getattr(part, "value", None) for part in page.kept.inputs()}
+        answer = begin.fn({**given, page.kept.part("data_id"): ["data-1"], tab.called: " Mine "})
+        assert "<strong>Mine</strong>" in answer[tab.line]
+        assert answer[tab.called] == ""
 
     def test_a_fault_of_ours_is_told_in_place_of_the_plan(self) -> None:
         class Broken(FakeServices):
