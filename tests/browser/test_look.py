@@ -276,3 +276,32 @@ def test_typed_text_is_never_run(open_page: Opens, drawn_page: str) -> None:
     page.click("#ask")
     page.locator(".turn .asked", has_text=evil).wait_for()
     assert page.evaluate("window.broken") is None
+
+
+def test_while_a_run_has_nothing_to_try_an_older_model_is_opened_where_it_is_wanted(
+    open_page: Opens, drawn_page: str
+) -> None:
+    page = open_page(drawn_page)
+    take_sample(page)
+    page.locator("#tab-train-button").click()
+    page.get_by_label("A name for your model").fill("Second try")
+    start_training(page)
+    page.reload()
+    go(page, "share")
+    page.locator("#tab-share .guide").get_by_text("Second try").wait_for()
+    page.locator("#export-recipe").wait_for()
+    assert not page.locator("#export").is_visible()
+    go(page, "try")
+    page.locator("#tab-try .guide").get_by_text("Second try").wait_for()
+    page.locator("#ready-to-try").get_by_role("button", name="Open Orders to fields").click()
+    page.wait_for_selector("#ask:not([disabled])")
+    page.locator("#tab-try .guide").get_by_text("Orders to fields").wait_for()
+    assert page.locator("#tab-try").is_visible(), "it is opened there"
+    go(page, "share")
+    page.locator("#tab-share .guide").get_by_text("Orders to fields").wait_for()
+    page.wait_for_selector("#export:not([disabled])")
+    assert page.get_by_label("One file for any computer").is_checked(), "no other way was chosen"
+    go(page, "runs")
+    page.get_by_role("button", name="Open Second try").first.click()
+    page.locator("#tab-train .guide").get_by_text("Second try").wait_for()
+    page.get_by_text("It is learning.").wait_for()
