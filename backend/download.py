@@ -30,7 +30,7 @@ from backend.settings import Workspace
 log = logging.getLogger(__name__)
 
 _WANTED = re.compile(
-    r"model(-\d+-of-\d+)?\.safetensors|model\.safetensors\.index\.json|(config|generation_config|tokenizer"
+    r"model(\.safetensors)?(-\d+-of-\d+)?\.safetensors|model\.safetensors\.index\.json|(config|generation_config|tokenizer"
     r"|tokenizer_config|special_tokens_map|added_tokens|vocab)\.json|merges\.txt|tokenizer\.model|chat_template\.jinja"
     r"|LICENSE[\w.-]*"
 )
@@ -77,7 +77,7 @@ def run(context: Work) -> dict[str, Any]:
     with FileLock(_lock(target)):
         if not _is_here(context.workspace, entry):
             context.progress(f"Asking for {entry.name}")
-            with _client() as client:
+            with _client(entry) as client:
                 try:
                     _fetch(context, client, entry, target)
                 except Stopped:
@@ -140,8 +140,9 @@ def endpoint() -> str:
     return (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
 
 
-def _client() -> httpx.Client:
-    token = hub_token.find()
+def _client(entry: Entry) -> httpx.Client:
+    """Shows who asks only where that is asked for: looking for a token may open the keyring's window."""
+    token = hub_token.find() if entry.gated else None
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     patience = httpx.Timeout(30, connect=10)
     return httpx.Client(base_url=endpoint(), headers=headers, timeout=patience, follow_redirects=True)
@@ -198,7 +199,7 @@ def _answered(client: httpx.Client, entry: Entry, address: str, query: dict[str,
     try:
         answer = client.get(address, params=query)
     except httpx.HTTPError as error:
-        log.warning("the hub can't be reached: %r", error)
+        log.warning("the hub can't be reached: %s", type(error).__name__)  # its text may hold the token
         raise _offline(entry, f"{httpx.URL(endpoint()).host} can't be reached.") from error
     _insist(answer, entry)
     return answer
@@ -222,10 +223,10 @@ def _insist(answer: httpx.Response, entry: Entry) -> None:
 
 
 def _why_not(status: int, entry: Entry, with_token: bool) -> str:
+    if not entry.gated:
+        return "The hub no longer shows it to everybody, or does not have it any more."
     if with_token and status == 401:
         return "The hub does not know the access token that it was shown."
-    if not entry.gated:
-        return "The hub did not accept the access token."
     if with_token:
         return "The hub knows the access token, but its owner was not given access, or not yet."
     return "Its makers want to be asked first, and there is no access token that shows who asks."
@@ -274,7 +275,7 @@ def _get(client: httpx.Client, entry: Entry, commit: str, path: Path, file: File
             _stream(client, entry, commit, part, file, meter)
             break
         except httpx.HTTPError as error:
-            log.warning("%s broke off: %r", file.name, error)
+            log.warning("%s broke off: %s", file.name, type(error).__name__)
             if attempt == _TRIES - 1:
                 raise MissingPart(
                     "The download broke off.",

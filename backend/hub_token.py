@@ -21,22 +21,32 @@ VARIABLE = "HF_TOKEN"
 _KEYRING = ("apprentice", "hf_token")  # service and name
 _FORM = re.compile(r"hf_[!-~]{1,197}")
 _FIT = 1  # the priority from which the keyring library recommends a keyring; plain files and the like are below
+_SENDABLE = re.compile(r"[!-~]+")
 _shut = False  # whether the keyring did not open when it was last asked
+_holds: bool | None = None  # whether it held a token then; None before it was asked
 
 
 def find() -> str | None:
     """From $HF_TOKEN, this process's memory, the system's keyring, or where `hf auth login` put it; None where there
-    is none."""
-    return next((found for look in _PLACES.values() if (found := look())), None)
+    is none. Raises BadInput for one that no request can carry."""
+    found = next((found for look in _PLACES.values() if (found := look())), None)
+    if found and not _SENDABLE.fullmatch(found):
+        raise BadInput(
+            "The access token for Hugging Face can't be used.",
+            "It holds signs that no token has.",
+            f"Put it right where it lies: {VARIABLE}, the keyring, or `hf auth login`.",
+        )
+    return found
 
 
 def place() -> Place:
     """Where `find` has the token from, "" where there is none.
 
-    For a page, which asks often: a keyring that did not open is left alone, since each asking may open a window.
+    For a page, which asks often: the keyring is asked once, since each asking may open a window.
     """
     for name, look in _PLACES.items():
-        if not (name == "keyring" and _shut) and look():
+        known = name == "keyring" and (_shut or _holds is not None)
+        if (_holds and not _shut) if known else look():
             return name
     return ""
 
@@ -47,15 +57,17 @@ def keeper() -> Place:
 
 
 def keep(typed: str) -> Place:
-    """Keeps the token that a person typed, and says where: in memory where the keyring does not take it.
+    """Keeps the token that a person typed, and says where: as `keeper` promised, and in memory where the keyring does
+    not take it.
 
     Raises BadInput for what is no token, and where the environment's is used before any other.
     """
+    global _holds
     token = typed.strip()
     if not _FORM.fullmatch(token):
         raise BadInput(
             "This is not an access token of Hugging Face.",
-            "A token begins with hf_ and is one word of English letters and digits.",
+            "A token begins with hf_ and is one word without umlauts and the like.",
             "Copy it anew from huggingface.co/settings/tokens.",
         )
     if os.environ.get(VARIABLE):
@@ -64,30 +76,36 @@ def keep(typed: str) -> Place:
             f"The environment variable {VARIABLE} holds one, and that one is used.",
             "Remove the variable, then start Apprentice again.",
         )
-    keyring = _keyring()
+    keyring = _keyring() if keeper() == "keyring" else None
     with suppress(MissingPart), _opened():
         if keyring is not None:
             keyring.set_password(*_KEYRING, token)
             held.pop(VARIABLE, None)
+            _holds = True
             return "keyring"
     held[VARIABLE] = token
     return "memory"
 
 
 def forget() -> None:
-    """Deletes the token from the memory or the keyring.
+    """Deletes the token from the memory and the keyring.
 
-    Raises BadInput where it lies elsewhere or there is none, MissingPart where the keyring does not give it up.
+    Raises BadInput where it lies elsewhere or there is none, MissingPart where the keyring does not open.
     """
-    where = place()
-    if where == "memory":
-        del held[VARIABLE]
-    elif where == "keyring":
-        import keyring
+    global _holds
+    import keyring
+    from keyring.errors import NoKeyringError
 
-        with _opened():
-            keyring.delete_password(*_KEYRING)
-    else:
+    gone = False
+    if not os.environ.get(VARIABLE):
+        gone = bool(held.pop(VARIABLE, None))
+        harmless = (NoKeyringError, MissingPart) if gone else (NoKeyringError,)
+        with suppress(*harmless), _opened(NoKeyringError):
+            if keyring.get_password(*_KEYRING):
+                keyring.delete_password(*_KEYRING)
+                gone = True
+            _holds = False
+    if not gone:
         raise BadInput("There is no access token that Apprentice could delete.")
 
 
@@ -97,11 +115,13 @@ def home() -> Path:
 
 
 @contextmanager
-def _opened() -> Iterator[None]:
+def _opened(*let_through: type[Exception]) -> Iterator[None]:
     """For asking the keyring. Raises MissingPart for whatever its systems raise, which are errors of many kinds."""
     global _shut
     try:
         yield
+    except let_through:
+        raise
     except Exception as error:
         _shut = True
         raise MissingPart(
@@ -124,10 +144,12 @@ def _keyring() -> Any:
 
 
 def _from_keyring() -> str | None:
+    global _holds
     import keyring
 
     with suppress(MissingPart), _opened():
         kept: str | None = keyring.get_password(*_KEYRING)
+        _holds = bool(kept)
         return kept
     return None
 
@@ -140,7 +162,7 @@ def _from_login() -> str | None:
 
 
 _PLACES: dict[Place, Callable[[], str | None]] = {  # in the order in which they count
-    "environment": lambda: os.environ.get(VARIABLE),
+    "environment": lambda: os.environ.get(VARIABLE, "").strip(),
     "memory": lambda: held.get(VARIABLE),
     "keyring": _from_keyring,
     "login": _from_login,

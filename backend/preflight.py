@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import shutil
 import subprocess
 import sys
 import time
@@ -31,13 +32,15 @@ from backend.saving import replace_text
 from backend.settings import PROJECT_ROOT, Workspace, child_environment
 from backend.specs import ModelRef, Record, RunSpec, TrainSettings
 from backend.training import checkpoints, rescue
+from backend.training.practice import SAVE_EVERY
 from backend.training.practice import Work as TrainingWork
-from backend.training.rehearsal import FOLDER, ORDER, OUTCOME
+from backend.training.rehearsal import FOLDER, ORDER, OUTCOME, TRIED
 
 log = logging.getLogger(__name__)
 
 PHASE = "Measuring your longest examples"
 _KEPT = "measured.json"
+_RECIPE = 2  # raised when more is measured, so that older measurements are made again
 _POLL = 0.2  # seconds
 _MOST = 1800.0  # seconds for one rehearsal, after which the run begins without
 _SHORT_OF_MEMORY = (-9, -6)  # exits by SIGKILL, of the system that has no more, and SIGABRT, of what got no memory
@@ -87,7 +90,7 @@ class Measured(Record):
         practice = steps * self.seconds_per_step
         tests = evaluations + bool(evaluations)
         answers = min(tests, max(2.0, _ANSWER_SHARE * practice / max(0.01, self.answer_seconds)))
-        saves = max(1, evaluations)  # after each test but the first
+        saves = max(1, evaluations, practice // SAVE_EVERY)  # after each test but the first, and as time passes
         around = self.startup + self.reference_seconds + self.proof_seconds + saves * self.save_seconds
         return around + practice + tests * self.test_seconds + answers * self.answer_seconds
 
@@ -166,7 +169,8 @@ def key(model: ModelRef, settings: TrainSettings, sha256: str, train: int, valid
     sha256: of the source file. train, validation: rows as trained. longest: tokens of the longest one.
     """
     chosen = settings.model_dump(mode="json", include={*_MATTERS, *(["max_length"] if settings.packing else [])})
-    return json.dumps([calibrate.machine(), model.id, model.revision, chosen, sha256, train, validation, longest])
+    machine = f"{_RECIPE} {calibrate.machine()}"
+    return json.dumps([machine, model.id, model.revision, chosen, sha256, train, validation, longest])
 
 
 def key_of(spec: RunSpec) -> str:
@@ -243,6 +247,7 @@ def _rehearsed(context: Work, spec: RunSpec) -> dict[str, Any] | None:
     finally:
         child.kill()
         child.wait()
+        shutil.rmtree(place / TRIED, ignore_errors=True)  # what it saved for a try, where it was ended meanwhile
     return _outcome(place / OUTCOME, child.returncode)
 
 

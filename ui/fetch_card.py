@@ -20,19 +20,17 @@ PLACES = {
 KEEPERS = {
     "keyring": (
         "Keep",
-        "It is kept in the keyring of this computer, where it keeps passwords: not with your work, and never in this "
-        "browser. It is sent to Hugging Face only.",
+        "It is kept in the keyring of this computer, where it keeps passwords: not with your work. Apprentice keeps "
+        "nothing of it in this browser; should your browser offer to save it, decline. It is sent to the hub only.",
     ),
     "memory": (
         "Keep until Apprentice ends",
         "This computer has no keyring that can be used, so the token can't be kept for the next time. Apprentice can "
-        "keep it in memory until it ends: in no file, and never in this browser. It is sent to Hugging Face only.",
+        "keep it in memory until it ends, in no file. Should your browser offer to save it, decline. It is sent to "
+        "the hub only.",
     ),
 }
-HOSTED = (
-    "Its makers give it only to those who accept its licence and show an access token. This page does not run on a "
-    "computer of your own, so it asks for none: use Apprentice on one for this model."
-)
+ASKED = "Its makers give it only to those who accept its licence and show an access token."
 SURE = "To download such a model again you would have to paste a token again."
 
 
@@ -54,6 +52,8 @@ def fetching(found: Fetching) -> str:
     told = access(model, found.access) if found.access else ""
     if job and job.failure:
         told += messages.alert("warn", job.failure.what, job.failure.why, job.failure.next)
+    if found.access and not found.access.keeper:
+        return told
     does = f"Go on downloading, {present.size(model.download_mib)}" if found.begun else words(model)
     get = cards.button(does, "download", model.id, kind="firm", label=f"{does}: {model.name}")
     if found.begun:
@@ -68,8 +68,8 @@ def words(model: Entry) -> str:
 
 def access(model: Entry, has: Access) -> str:
     """The steps to a model that its makers give only to those who ask: its licence, then an access token."""
-    if not has.keeper:
-        return cards.text(HOSTED, "small")
+    if has.refused:
+        return cards.text(f"{ASKED} {has.refused}", "small")
     licence = model.licence.partition(" (")[0]
     page = link(f"https://huggingface.co/{model.id}", f"the page of {model.name}")
     steps = [

@@ -22,6 +22,13 @@ from ui import planning
 from ui.records import Access, Fetching
 from ui.service_parts import SIMULATED, Parts
 
+NOT_OWN = (
+    "This page does not run on a computer of your own, so it asks for none: use Apprentice on one for such a model."
+)
+OPEN = (
+    "This page is open to the network, where a token would travel unprotected: type `models --token` on the computer "
+    "that it runs on."
+)
 NOT_HERE = "This model is not on this computer. Download it, or choose one that is ready."
 COMING = "This model is being downloaded."
 
@@ -61,6 +68,10 @@ class ModelServices(Parts):
         if self.simulated:
             raise BadInput(SIMULATED, "", "Open the page without --hardware to download a model.")
         entry = catalogue.find(model_id)
+        if entry.gated and self._shared():
+            raise BadInput(
+                f"{entry.name} is not downloaded here.", "Its makers want to see an access token.", NOT_OWN
+            )
         going = self.downloading(entry.id)
         return going.id if going else self.runner.submit("download", {"model": entry.id}, f"Download {entry.name}")
 
@@ -90,11 +101,20 @@ class ModelServices(Parts):
         return Fetching(entry, job, download.begun(self.workspace, entry.id), self._access() if entry.gated else None)
 
     def _access(self) -> Access:
-        return Access("", "") if self._shared() else Access(hub_token.place(), hub_token.keeper())
+        refused = self._no_token()
+        if self._shared():
+            return Access("", "", refused)
+        return Access(hub_token.place(), hub_token.keeper(), refused)
 
     def _shared(self) -> bool:
         """Whether this is a page that strangers may look at, or one for another machine."""
         return bool(self.simulated or self.hardware().hardware.hosted)
+
+    def _no_token(self) -> str:
+        """Why no access token is asked for here, "" where one may be."""
+        if self._shared():
+            return NOT_OWN
+        return OPEN if self.open_to_network else ""
 
     def keep_token(self, typed: str) -> Place:
         """Keeps the access token for the hub that a person typed, and says where.
@@ -110,12 +130,8 @@ class ModelServices(Parts):
         hub_token.forget()
 
     def _insist_on_own(self) -> None:
-        if self._shared():
-            raise BadInput(
-                "An access token is neither kept nor deleted here.",
-                "This page does not run on a computer of your own.",
-                "Use Apprentice on one for models that need a token.",
-            )
+        if refused := self._no_token():
+            raise BadInput("An access token is neither kept nor deleted here.", refused, "")
 
     def remove_model(self, model_id: str) -> float:
         """Deletes a downloaded model, or what came of it, and gives the MiB that are free again.

@@ -32,10 +32,12 @@ class Sample:
 @dataclass(frozen=True)
 class Access:
     """How the person shows the hub who asks. place: where an access token lies, "" where there is none; keeper: where
-    one would be kept, "" on a page that asks for none. Never the token itself."""
+    one would be kept, "" where such models are not fetched at all; refused: why the page asks for none. Never the
+    token itself."""
 
     place: Place
     keeper: Place
+    refused: str = ""
 
 
 @dataclass(frozen=True)

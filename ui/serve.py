@@ -69,6 +69,7 @@ def run(
     from ui.services import Services
 
     services = Services(workspace, simulated)
+    services.open_to_network = not is_loopback(host)
     page = layout.build(services)
     ended = threading.Event()
     for name in ("SIGTERM", "SIGINT"):

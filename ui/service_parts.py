@@ -23,8 +23,11 @@ SIMULATED = "This machine is only simulated, so nothing can be trained on it."
 class Parts:
     """The parts that all of `ui.services.Services` share.
 
-    simulated: another machine to show everything for; nothing can be trained on it.
+    simulated: another machine to show everything for; nothing can be trained on it. open_to_network: whether the page
+    is reached from other computers too.
     """
+
+    open_to_network = False
 
     def __init__(self, workspace: Workspace, simulated: Hardware | None = None) -> None:
         self.workspace, self.simulated = workspace, simulated

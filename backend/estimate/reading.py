@@ -72,7 +72,7 @@ def from_values(values: dict[str, Any], source: str) -> Architecture:
 
 def _from_config(config: dict[str, Any]) -> dict[str, Any]:
     _must_be_understood(config)
-    config = {**config, **(config.get("text_config") or {})}
+    config = {**config, **_text_part(config)}
     heads = config.get("num_attention_heads")
     head_dim = config.get("head_dim")
     if not head_dim and isinstance(heads, int) and heads and isinstance(config.get("hidden_size"), int):
@@ -103,8 +103,8 @@ def _from_config(config: dict[str, Any]) -> dict[str, Any]:
 def _must_be_understood(config: dict[str, Any]) -> None:
     """Raises BadInput for a kind of model, or of layers, whose memory is not modelled."""
     outer = str(config.get("model_type", ""))
-    seeing = "text_config" in config and outer not in _SEEING
-    config = {**config, **(config.get("text_config") or {})}
+    seeing = bool(_text_part(config)) and outer not in _SEEING
+    config = {**config, **_text_part(config)}
     kind = str(config.get("model_type", ""))
     known = {"attention", "full_attention", "sliding_attention", _OTHER_LAYERS.get(kind, "")}
     strange = sorted({str(kind) for kind in config.get("layer_types") or []} - known)
@@ -118,6 +118,12 @@ def _must_be_understood(config: dict[str, Any]) -> None:
             f"What it needs is not known: {why}.",
             "Choose a model of another family, such as one of the catalogue.",
         )
+
+
+def _text_part(config: dict[str, Any]) -> dict[str, Any]:
+    """What a config that also describes other parts says of the one that reads and writes; {} if none."""
+    part = config.get("text_config")
+    return part if isinstance(part, dict) else {}
 
 
 def _lfm2(config: dict[str, Any]) -> dict[str, Any]:

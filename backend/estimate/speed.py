@@ -134,12 +134,13 @@ def time(
     """Seconds to train on `tokens` tokens in all (over all epochs, padding left out).
 
     rates: those measured on this machine (see backend/calibrate.py), else the card's data sheet.
-    None when neither is known: then only a measurement can tell.
+    None when neither is known, and for gated delta nets, whose own work is not counted: then only a measurement can
+    tell.
     """
     device = device_for(hardware, plan)
     plan = on_processor(plan) if device == "cpu" else plan
     rates = rates or (published(hardware) if device == "cuda" else None)
-    if rates is None:
+    if rates is None or architecture.delta_heads:
         return None
     per_second = plan.tokens / step_seconds(architecture, plan, rates)
     return from_speed(per_second, tokens, rates.spread, rates.basis)

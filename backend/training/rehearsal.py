@@ -38,6 +38,7 @@ from backend.training.team import Silent
 log = logging.getLogger(__name__)
 
 FOLDER, ORDER, OUTCOME = "preflight", "order.json", "outcome.json"
+TRIED = "checkpoints"  # in FOLDER, while the saving is timed
 WARMING, LONGEST = 1, 2  # the first step, and the one on the longest rows
 _TIMED_STEPS = 4  # at most so many usual steps ...
 _ENOUGH = 8.0  # ... until they, or the longest one, took so many seconds
@@ -66,7 +67,7 @@ class Quiet(Silent):
 
 
 class Rehearsal(Practice):
-    """A run of a few chosen steps that saves nothing. timed: (tokens, seconds) of each step but the first."""
+    """A run of a few chosen steps that keeps nothing. timed: (tokens, seconds) of each step but the first."""
 
     def __init__(self, *parts: Any) -> None:
         super().__init__(*parts)
@@ -144,7 +145,7 @@ def rehearse(folder: Path, spec: RunSpec, began: float, limit_mib: float | None)
     saving = _saving_seconds(rehearsal, engine)
     test_speed = _test_speed(rehearsal, net)
     weighing = _weighing_seconds(rehearsal, net)
-    wanted = time.time() - began - startup < _PATIENCE and spec.data.held_out_prompts
+    wanted = time.time() - began - startup - saving < _PATIENCE and spec.data.held_out_prompts
     answering = _answer_seconds(rehearsal, net) if wanted else 0.0
     peak = rehearsal.device.peak_memory_mib()
     if limit_mib is not None and peak > limit_mib:
@@ -165,7 +166,7 @@ def rehearse(folder: Path, spec: RunSpec, began: float, limit_mib: float | None)
 def _saving_seconds(rehearsal: Rehearsal, engine: Any) -> float:
     """Of one checkpoint, which is removed again: with all weights trained it is six times the model's size."""
     start = time.perf_counter()
-    place = rehearsal.work.folder / FOLDER / "checkpoints"
+    place = rehearsal.work.folder / FOLDER / TRIED
     with checkpoints.writing(place, 0) as folder:
         snapshot.write(folder, engine, rehearsal.history, rehearsal.learner.team)
     took = time.perf_counter() - start

@@ -51,4 +51,5 @@ def install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, backend: str = f"{_
     monkeypatch.setitem(settings.held, hub_token.VARIABLE, "")
     monkeypatch.setattr(keyring.core, "_keyring_backend", None)
     monkeypatch.setattr(hub_token, "_shut", False)
+    monkeypatch.setattr(hub_token, "_holds", None)
     return file

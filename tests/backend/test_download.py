@@ -282,10 +282,19 @@ def test_a_gated_model_says_how_to_get_access(
 def test_the_token_goes_to_the_hub_and_into_no_file(
     hub: Hub, work: FakeWork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    pin(monkeypatch, "", gated=True)
     monkeypatch.setattr(hub_token, "find", lambda: "hf_secret")
     download.run(work)
     assert {given for _, _, given in hub.asked} == {"Bearer hf_secret"}
     assert not any(b"hf_secret" in path.read_bytes() for path in work.workspace.root.rglob("*") if path.is_file())
+
+
+def test_a_model_that_everybody_may_have_is_fetched_without_it(
+    hub: Hub, work: FakeWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub_token, "find", lambda: pytest.fail("the keyring is asked"))
+    download.run(work)
+    assert {given for _, _, given in hub.asked} == {None}
 
 
 @pytest.mark.parametrize("answer", [200, 500])
@@ -372,14 +381,32 @@ def test_the_worker_of_a_download_alone_is_given_the_token(tmp_path: Path, monke
 def test_a_token_that_was_typed_reaches_the_hub_through_a_real_worker_and_stands_in_no_file(
     hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: str, place: str
 ) -> None:
-    hub.commit = next(entry.revision for entry in catalogue.all() if entry.id == MODEL)
+    gated = "meta-llama/Llama-3.2-1B-Instruct"
+    hub.commit = next(entry.revision for entry in catalogue.all() if entry.id == gated) or COMMIT
     keyring_in_file.install(monkeypatch, tmp_path, backend)
     assert hub_token.keep("hf_typed_by_a_person") == place
     runner = Runner(Workspace.open(tmp_path / "home"))
-    job = runner.wait(runner.submit("download", {"model": MODEL}, "Download"))
+    job = runner.wait(runner.submit("download", {"model": gated}, "Download"))
     process._children.pop((job.id, 1)).wait()
     assert job.state is State.COMPLETED, job.failure
     assert {given for _, _, given in hub.asked} == {"Bearer hf_typed_by_a_person"}
     files = [path for path in (tmp_path / "home").rglob("*") if path.is_file()]
     assert {"job.json", "spec.json", "events.jsonl", "log.txt"} <= {path.name for path in files}
     assert [path for path in files if b"hf_typed_by_a_person" in path.read_bytes()] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        ("model.safetensors", True),
+        ("model-00001-of-00004.safetensors", True),
+        ("model.safetensors-00001-of-00002.safetensors", True),  # as Qwen3.5 is published
+        ("model.safetensors.index.json", True),
+        ("adapter_model.safetensors", False),
+        ("onnx/model.safetensors", False),
+        ("pytorch_model.bin", False),
+        ("modeling_own.py", False),
+    ],
+)
+def test_weights_are_known_by_the_names_that_are_published(name: str, wanted: bool) -> None:
+    assert bool(download._WANTED.fullmatch(name)) == wanted

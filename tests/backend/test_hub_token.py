@@ -126,6 +126,35 @@ def test_that_of_the_environment_goes_first_and_is_left_alone(monkeypatch: pytes
         hub_token.forget()
 
 
+def test_one_from_the_environment_is_used_without_what_stands_around_it(
+    monkeypatch: pytest.MonkeyPatch, file: Path
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", f"{SECRET}\n")
+    assert hub_token.find() == SECRET
+    monkeypatch.setenv("HF_TOKEN", "hf_schlüssel")
+    with pytest.raises(BadInput, match="can't be used") as refused:
+        hub_token.find()
+    assert "schlüssel" not in str(refused.value)
+
+
+def test_one_in_a_keyring_that_is_shut_is_not_said_to_be_gone(monkeypatch: pytest.MonkeyPatch, file: Path) -> None:
+    hub_token.keep(SECRET)
+    monkeypatch.setattr(Keyring, "get_password", closed)
+    with pytest.raises(MissingPart, match="can't be used now"):
+        hub_token.forget()
+    assert hub_token.keeper() == "memory"
+    monkeypatch.setattr(hub_token, "_holds", None)
+    assert hub_token.keep("hf_another") == "memory", "what the page promises"
+
+
+def test_the_page_asks_the_keyring_once(monkeypatch: pytest.MonkeyPatch, file: Path) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(Keyring, "get_password", lambda *given: asked.append(""))
+    assert [hub_token.place() for _ in range(3)] == [""] * 3
+    assert len(asked) == 1
+    assert hub_token.keep(SECRET) == hub_token.place() == "keyring"
+
+
 def test_that_of_a_login_is_found_and_goes_last(file: Path, tmp_path: Path) -> None:
     (tmp_path / "hf").mkdir()
     (tmp_path / "hf" / "token").write_text("hf_login\n")

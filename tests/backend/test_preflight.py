@@ -299,6 +299,7 @@ def test_time_is_made_of_steps_tests_answers_saving_and_proof() -> None:
     saving = measured.model_copy(update={"save_seconds": 2.0})
     assert saving.seconds(100, 5) - measured.seconds(100, 5) == 5 * 2
     assert saving.seconds(100, 0) - measured.seconds(100, 0) == 2
+    assert saving.seconds(6000, 0) - measured.seconds(6000, 0) == 10 * 2, "one is saved every five minutes"
     assert json.loads(measured.model_dump_json())["memory_mib"] == 700
 
 

@@ -92,13 +92,14 @@ def test_a_choice_made_before_the_server_has_answered_stands(open_page: Opens, d
     page.wait_for_selector("#reached [data-done~=start]", state="attached")
     page.wait_for_timeout(500)  # until the browser has written it down
     held: list[Any] = []
-    page.route("**/queue/join*", lambda route: held.append(route))  # the server's answers stay away
+    holding = [True]  # the server's answers stay away
+    page.route("**/queue/join*", lambda route: held.append(route) if holding else route.continue_())
     page.reload()
     page.wait_for_selector(".choices label.selected:has-text('Write in a style')")
     page.get_by_label("Answer in our voice").check()
+    holding.clear()
     for one in held:
         one.continue_()
-    page.unroute("**/queue/join*")
     page.wait_for_selector("#to-data:not([disabled])")
     page.wait_for_timeout(1500)
     assert page.get_by_label("Answer in our voice").is_checked()

@@ -24,6 +24,7 @@ from tests.ui.conftest import in_loop
 from tests.ui.fake_services import job
 from ui import fetch_card, layout
 from ui.choice import Choice
+from ui.model_services import NOT_OWN
 from ui.records import Access, Fetching
 from ui.services import Services
 
@@ -96,7 +97,7 @@ class TestAccess:
         assert (FIELD in told) == (place == "login")  # a kept one goes before a login's
 
     def test_a_hosted_page_asks_for_none(self) -> None:
-        told = drawn(keeper="")
+        told = drawn(access=Access("", "", NOT_OWN))
         assert "does not run on a computer of your own" in told
         assert FIELD not in told
 
@@ -182,7 +183,18 @@ class TestPage:
         with pytest.raises(BadInput, match="neither kept nor deleted"):
             other.forget_token()
         assert hub_token.find() == SECRET
-        assert other.fetching(GATED.id).access == Access("", "")
+        assert other.fetching(GATED.id).access == Access("", "", NOT_OWN)
+        assert 'data-do="download"' not in fetch_card.fetching(other.fetching(GATED.id))
+        with pytest.raises(BadInput):
+            other.download(GATED.id)
+
+    def test_a_page_that_is_open_to_the_network_asks_for_none(self, services: Services) -> None:
+        services.open_to_network = True
+        told = fetch_card.fetching(services.fetching(GATED.id))
+        assert "models --token" in told
+        assert FIELD not in told
+        with pytest.raises(BadInput, match="neither kept nor deleted"):
+            services.keep_token(SECRET)
 
     def test_a_download_goes_on_only_where_something_came(self, services: Services) -> None:
         def failed() -> None:
