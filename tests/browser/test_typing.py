@@ -39,7 +39,9 @@ def test_numbers_that_are_typed_while_train_opens_stay(open_page: Opens, held_pa
     page.click("#tab-train-button")
     page.get_by_role("button", name="Advanced: every number of the recipe").click()
     rank, alpha, seed = (page.locator(f"#set-{name} input") for name in ("lora_rank", "lora_alpha", "seed"))
+    page.wait_for_timeout(1000)  # until the fold stands open, as a person would wait
     rank.fill("64")
+    page.wait_for_timeout(500)
     hold.unlink()
     page.wait_for_function("document.querySelector('#set-seed input')?.value === '7'")
     assert (rank.input_value(), alpha.input_value()) == ("64", "64"), "the rank was typed, alpha is recommended"
