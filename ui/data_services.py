@@ -165,7 +165,7 @@ class DataServices(Parts):
         """The chosen example as the planned run takes it. Raises BadInput when it can't be shown."""
         brought, tokeniser = self._waited_for(choice), self.tokeniser(choice.model_id)
         lengths = self.lengths(choice) if tokeniser else UNLIMITED
-        return previewing.preview(brought, choice.row, tokeniser, lengths, self.not_ready)
+        return previewing.preview(brought, choice.row, tokeniser, lengths, lambda: self.not_ready(choice.model_id))
 
     def step(self, choice: Choice, way: int) -> int:
         """The number of the next example (way 1), or of the one before (-1); 0: the nearest."""

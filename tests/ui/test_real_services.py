@@ -44,6 +44,8 @@ def test_a_sample_is_shown_before_the_model_is_ready(services: Services) -> None
     data = shown(services, "data", choice)
     assert "240 examples, ready" in data["summary"]
     assert "still being made ready" in data["bubbles"]
+    other = shown(services, "data", choice.but(model_id="meta-llama/Llama-3.2-1B-Instruct"))
+    assert "not on this computer" in other["bubbles"], "why its tokens can't be shown"
     train = shown(services, "train", choice)
     assert train["start"]["interactive"] is False
     assert "still being made ready" in train["why_not"]
