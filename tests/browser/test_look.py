@@ -18,6 +18,20 @@ Opens = Callable[..., Any]
 def go(page: Any, name: str) -> None:
     page.click(f"#tab-{name}-button")
     page.wait_for_selector(f"#tab-{name} .guide-line")
+    seen(page)
+
+
+def unfold(page: Any) -> None:
+    """Opens the fold of every number, and looks at it."""
+    page.get_by_role("button", name="Advanced: every number of the recipe").click()
+    page.wait_for_selector("#set-seed input")
+    seen(page)
+
+
+def seen(page: Any) -> None:
+    """Waits until what has just been put on the page is painted: gradio draws the fields of a tab or fold as it is
+    opened, and in the next frame, before anybody can see them, writes into them once more what they began with."""
+    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
 # A button that has just become usable still fades from one colour to another.

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.browser.conftest import free_port, served
-from tests.browser.test_look import go, start_training, take_sample
+from tests.browser.test_look import go, start_training, take_sample, unfold
 
 pytestmark = pytest.mark.browser
 
@@ -37,11 +37,9 @@ def test_numbers_that_are_typed_while_train_opens_stay(open_page: Opens, held_pa
     take_sample(page)
     hold.touch()
     page.click("#tab-train-button")
-    page.get_by_role("button", name="Advanced: every number of the recipe").click()
+    unfold(page)
     rank, alpha, seed = (page.locator(f"#set-{name} input") for name in ("lora_rank", "lora_alpha", "seed"))
-    page.wait_for_timeout(1000)  # until the fold stands open, as a person would wait
     rank.fill("64")
-    page.wait_for_timeout(500)
     hold.unlink()
     page.wait_for_function("document.querySelector('#set-seed input')?.value === '7'")
     assert (rank.input_value(), alpha.input_value()) == ("64", "64"), "the rank was typed, alpha is recommended"
@@ -57,7 +55,7 @@ def test_a_number_typed_again_before_the_first_is_taken_stays(open_page: Opens, 
     page = open_page(held_page)
     take_sample(page)
     go(page, "train")
-    page.get_by_role("button", name="Advanced: every number of the recipe").click()
+    unfold(page)
     page.wait_for_function("document.querySelector('#set-seed input')?.value === '7'")
     seed = page.locator("#set-seed input")
     seed.fill("5.5")
@@ -81,7 +79,7 @@ def test_what_is_wrong_stays_with_its_reason_until_the_recommended_numbers_are_w
     page = open_page(held_page)
     take_sample(page)
     go(page, "train")
-    page.get_by_role("button", name="Advanced: every number of the recipe").click()
+    unfold(page)
     page.wait_for_function("document.querySelector('#set-seed input')?.value === '7'")
     rank, seed = (page.locator(f"#set-{name} input") for name in ("lora_rank", "seed"))
     rank.fill("48")
@@ -104,7 +102,7 @@ def test_of_two_numbers_that_are_left_before_an_answer_comes_the_last_counts(
     page = open_page(held_page)
     take_sample(page)
     go(page, "train")
-    page.get_by_role("button", name="Advanced: every number of the recipe").click()
+    unfold(page)
     page.wait_for_function("document.querySelector('#set-seed input')?.value === '7'")
     hold.touch()
     for typed in ("16", "48"):

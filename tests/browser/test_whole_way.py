@@ -15,6 +15,7 @@ import pytest
 
 from backend.settings import HOME_VARIABLE, PROJECT_ROOT, Workspace
 from tests.browser.conftest import free_port, served
+from tests.browser.test_look import unfold
 
 pytestmark = pytest.mark.browser
 
@@ -64,7 +65,7 @@ def test_from_a_sample_to_a_file_that_answers_anywhere(
     page.click("#to-train:not([disabled])")
     page.wait_for_selector("#start-training:not([disabled])")
 
-    page.get_by_text("Advanced: every number of the recipe").click()
+    unfold(page)
     page.locator("#set-max_steps input").fill(str(STEPS))
     page.locator("#set-max_steps input").press("Enter")
     page.get_by_text(f"{STEPS} steps").first.wait_for()
