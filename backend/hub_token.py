@@ -76,7 +76,7 @@ def keep(typed: str) -> Place:
             f"The environment variable {VARIABLE} holds one, and that one is used.",
             "Remove the variable, then start Apprentice again.",
         )
-    keyring = _keyring() if keeper() == "keyring" else None
+    keyring = None if _shut else _keyring()
     with suppress(MissingPart), _opened():
         if keyring is not None:
             keyring.set_password(*_KEYRING, token)

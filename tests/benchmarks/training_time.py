@@ -39,11 +39,11 @@ def timed(services: Services, sample: str, changes: dict[str, Any], steps: int) 
     settings = services.tailored("", data_id).settings.changed(max_steps=steps, early_stopping=False, **changes)
     before = services.plan(data_id, "", settings)
     assert before.seconds is not None
-    rehearsed: list[float] = []
+    rehearsed: list[Event] = []
 
     def heard(event: Event) -> None:
         if event.kind == "preflight":
-            rehearsed.append(event.time)
+            rehearsed.append(event)
 
     run_id = services.start_training(data_id, "", settings)
     job = services.runner.wait(run_id, on_event=heard)
@@ -55,8 +55,8 @@ def timed(services: Services, sample: str, changes: dict[str, Any], steps: int) 
     return {
         "computed": (before.seconds[0] * before.seconds[1]) ** 0.5,
         "rehearsed": (after.seconds[0] * after.seconds[1]) ** 0.5,
-        "took": job.ended - rehearsed[0],
-        "memory_rehearsed": after.memory_mib,
+        "took": job.ended - rehearsed[0].time,
+        "memory_rehearsed": float(rehearsed[0].data["memory_mib"]),  # by now the plan has the run's own peak
         "memory_took": float(job.result["peak_memory_mib"]),
     }
 
