@@ -8,12 +8,10 @@ import gradio as gr
 from pydantic.fields import FieldInfo
 
 from backend.errors import BadSetting
-from backend.specs import ALL_LINEAR, ATTENTION, TrainSettings, settings_from
-from ui import present
+from backend.specs import TrainSettings
 from ui.help_text import GOAL, GROUPS, SETTINGS
+from ui.typed import NEEDED, as_input
 
-NEEDED = "needed"  # layers with names of their own (Phi), as the recommendation names them
-TARGETS = {"all-linear": ALL_LINEAR, "attention": ATTENTION}
 CHOICES = {
     "trainer": [
         ("Learn from the good answers", "sft"),
@@ -74,9 +72,9 @@ def right(name: str, value: Any) -> dict[str, Any]:
     return gr.update(value=as_input(name, value), info=info(name), elem_classes=[])
 
 
-def wrong(name: str, error: BadSetting, typed: Any, kept: Any) -> dict[str, Any]:
+def wrong(error: BadSetting, typed: Any, usual: Any) -> dict[str, Any]:
     """The update of an input that holds what can't be taken: it keeps what was typed and says why."""
-    said = f"{error.what} {error.why} It stays at {as_input(name, kept)}."
+    said = f"{error.what} {error.why} Put it right before you start; emptied, it goes back to {usual}."
     return gr.update(value=typed, info=said, elem_classes=["wrong"])
 
 
@@ -89,26 +87,3 @@ def _literals(annotation: Any) -> list[str]:
 def changes(part: Any) -> list[Any]:
     """The events by which a person changes a setting; a number counts when its field is left."""
     return [part.blur, part.submit] if isinstance(part, gr.Number) else [part.input]
-
-
-def as_input(name: str, value: Any) -> Any:
-    """A setting's value as its input shows it."""
-    if name == "target_modules":
-        return next((word for word, modules in TARGETS.items() if tuple(value) == modules), NEEDED)
-    return value
-
-
-def changed(settings: dict[str, Any], name: str, value: Any, recommended: TrainSettings) -> dict[str, Any]:
-    """`settings` (those changed by hand) with `value` for `name`; left out where it is empty or the recommended one.
-
-    Raises BadSetting in the words of the page.
-    """
-    others = {other: kept for other, kept in settings.items() if other != name}
-    if value is None or value == NEEDED:
-        return others
-    try:
-        checked = getattr(settings_from({**recommended.model_dump(), **others, name: value}), name)
-    except BadSetting as error:
-        shown = present.setting(value)[:60]
-        raise BadSetting(f"{SETTINGS[name].label} can't be {shown}.", error.why, error.next) from error
-    return others if checked == getattr(recommended, name) else {**others, name: as_input(name, checked)}

@@ -16,7 +16,7 @@ from backend.data.shelf import Kept
 from backend.data.windows import UNLIMITED, Lengths
 from backend.errors import ApprenticeError
 from backend.settings import child
-from backend.specs import Trainer, settings_from
+from backend.specs import Trainer
 from ui import bringing, planning, previewing, samples
 from ui.choice import Choice
 from ui.records import (
@@ -28,6 +28,7 @@ from ui.records import (
     Sample,
 )
 from ui.service_parts import Parts
+from ui.typed import typed
 
 
 class DataServices(Parts):
@@ -87,14 +88,11 @@ class DataServices(Parts):
         return found
 
     def lengths(self, choice: Choice) -> Lengths:
-        """How much the planned run gives the model of a row: as set by hand, else as is recommended. Waits until the
-        examples are checked."""
+        """How much the planned run gives the model of a row: as set by hand where that can be taken, else as is
+        recommended. Waits until the examples are checked."""
         trainer: Trainer = "dpo" if choice.settings.get("trainer") == "dpo" else "sft"
         recommended = self.tailored(choice.task, choice.data_id, choice.model_id, trainer).settings
-        try:
-            return Lengths.of(settings_from({**recommended.model_dump(), **choice.settings}))
-        except ApprenticeError:  # which Train tells at its field
-            return Lengths.of(recommended)
+        return Lengths.of(typed(choice.settings, recommended).settings)
 
     def _for_run(self, choice: Choice, seconds: float | None = None) -> Brought | None:
         """The examples as the planned run takes them; None when finding that out takes longer than `seconds`."""

@@ -57,7 +57,7 @@ class _Page:
     def restored(self, name: str, choice: Choice, given: Given) -> Updates:
         """What a tab holds besides what `show` fills: a typed table, numbers changed by hand, the conversation."""
         if name == "train":
-            return self.tabs["train"].restore(choice)
+            return self.tabs["train"].recipe.restore(choice)
         if name == "data":
             return self.tabs["data"].bring.restore(given)
         return self.tabs["try"].restore(choice, given) if name == "try" else {}

@@ -2,41 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
-from backend.errors import ApprenticeError, BadSetting
-from backend.specs import settings_from
 from ui import advanced, cards, compare, fetch_card, messages, planning, train_views
 from ui.choice import Choice
 from ui.messages import handler
 from ui.parts import LISTEN, Given, Kept, Updates, button, drawn, pressable, pressed, primary
-
-# In the browser, which alone knows what the inputs hold now: writes into each what is to stand there, unless it holds
-# neither that nor what was written there last (at first what it began with): then a person is typing in it.
-_WRITE = """(news, ...now) => {
-  if (!news) return [];
-  window.written ??= BEGIN;
-  return [null, ...now.map((value, at) => {
-    const update = news[at];
-    if (!update || ![update.value, window.written[at]].includes(value)) return undefined;
-    window.written[at] = update.value;
-    return update;
-  })];
-}"""
+from ui.recipe import Recipe
 
 
 @dataclass
 class TrainTab:
-    """inputs: the settings, by name. news: what to write into them (`restore`). before: the plan; after: the run."""
+    """before: the plan, with the numbers of its recipe; after: the run."""
 
     services: Any
-    inputs: dict[str, Any]
-    news: gr.JSON
+    recipe: Recipe
     line: gr.HTML
     before: gr.Column
     goal: gr.Column
@@ -61,10 +45,10 @@ class TrainTab:
         ahead = [self.line, self.before, self.goal, self.plan, self.memory, self.called, self.start, self.why_not]
         buttons = [self.forward, self.resume, self.stop, self.stop_says]
         after = [self.after, self.status, *buttons, self.health, self.curve, self.beside, self.samples]
-        return [*ahead, *after, self.news, *self.inputs.values()]
+        return [*ahead, *after, *self.recipe.outputs]
 
     def show(self, choice: Choice) -> Updates:
-        """The tab but for the inputs, in which the person may be typing; `restore` fills those."""
+        """The tab but for the recipe's fields, in which the person may be typing; `Recipe.restore` fills those."""
         running = bool(choice.run_id)
         columns = {self.before: gr.update(visible=not running), self.after: gr.update(visible=running)}
         return {**columns, **(self._watch(choice) if running else self._plan(choice))}
@@ -73,10 +57,11 @@ class TrainTab:
         plan, memory, unnamed, why_not, asks = "", "", "", "Bring some examples first, in step 2.", False
         if choice.data_id:
             try:
-                advice = self.recommended(choice)
-                ahead = self.services.plan(choice.data_id, choice.model_id, self.settings(choice))
+                advice, read = self.recipe.recommended(choice), self.recipe.read(choice)
+                ahead = self.services.plan(choice.data_id, choice.model_id, read.settings)
                 asks = ahead.pairs or ahead.settings.trainer == "dpo"
-                plan, why_not = train_views.plan(ahead, advice.why, choice.settings), ahead.blocked
+                plan = train_views.plan(ahead, advice.why, read.changed)
+                why_not = next((fault.what for fault in read.faults.values()), ahead.blocked)
                 memory, unnamed = train_views.memory(ahead), planning.run_name(ahead.data_name)
                 plan += self._fetching(choice)
             except Exception as error:
@@ -132,35 +117,12 @@ class TrainTab:
         first = self.services.repeats(run_id)
         return compare.card(self.services.compared(first), self.services.compared(run_id)) if first else ""
 
-    def settings(self, choice: Choice) -> Any:
-        return settings_from({**self.recommended(choice).settings.model_dump(), **choice.settings})
-
-    def recommended(self, choice: Choice) -> Any:
-        """The settings for what was chosen, each with its reason."""
-        trainer = choice.settings.get("trainer", "sft")
-        return self.services.tailored(choice.task, choice.data_id, choice.model_id, trainer)
-
     def signature(self, choice: Choice) -> Hashable:
         if not choice.run_id:
             downloads = [(one.state, one.progress) for one in self.services.downloads().values()]
             return self.services.model_ready(choice.model_id), repr(downloads)
         job = self.services.runner.job(choice.run_id)
         return repr((job.state, job.progress, job.stop_requested)), self.services.curve_position(choice.run_id)
-
-    def restore(self, choice: Choice, *names: str) -> Updates:
-        """The settings' inputs (all, or these) as they stand; one in which the person is typing is left as it is."""
-        try:
-            values = self.settings(choice)
-        except ApprenticeError:
-            values = self.settings(choice.but(settings={}))
-        several = len(self.services.hardware().hardware.gpus) > 1
-        news = {name: advanced.right(name, getattr(values, name)) for name in names or self.inputs}
-        shown = {self.inputs[name]: gr.update(visible=several) for name in advanced.TOGETHER}
-        return {**self.write(news), **shown}
-
-    def write(self, news: dict[str, Any]) -> Updates:
-        """Has the browser write into the settings' inputs; news: an update with a value for each, by name."""
-        return {self.news: [news.get(name) for name in self.inputs]}
 
 
 def build(services: Any, kept: Kept) -> TrainTab:
@@ -193,31 +155,18 @@ def build(services: Any, kept: Kept) -> TrainTab:
         samples = drawn()
 
     tab = TrainTab(
-        services, inputs, news, line, before, goal, plan, memory, called, start, why_not,
+        services, Recipe(services, inputs, news), line, before, goal, plan, memory, called, start, why_not,
         after, status, forward, resume, stop, stop_says, health, curve, beside, samples,
     )  # fmt: skip
 
     def changed(given: Given, choice: Choice) -> Updates:
         return {**kept.keep(kept.choice(given), choice), **tab.show(choice)}
 
-    def change(setting: str) -> Any:
-        """Keeps one number as it was typed; an emptied field goes back to the recommended number, and one that can't
-        be taken says why."""
-        part = inputs[setting]
-
-        @handler
-        def take(given: Given) -> Updates:
-            before = kept.choice(given)
-            recommended = tab.recommended(before).settings
-            try:
-                choice = before.but(settings=advanced.changed(before.settings, setting, given[part], recommended))
-            except BadSetting as error:
-                stays = before.settings.get(setting, getattr(recommended, setting))
-                return tab.write({setting: advanced.wrong(setting, error, given[part], stays)})
-            names = () if setting == "trainer" else (setting,)  # another goal has other numbers
-            return {**kept.keep(before, choice), **tab.show(choice), **tab.restore(choice, *names)}
-
-        return take
+    @handler
+    def judge(given: Given) -> Updates:
+        """A field was left: what is wrong with it is told there, and the plan follows."""
+        choice = kept.choice(given)
+        return {**tab.show(choice), **tab.recipe.restore(choice)}
 
     @handler
     def fetch(event: gr.EventData, given: Given) -> Updates:
@@ -230,13 +179,13 @@ def build(services: Any, kept: Kept) -> TrainTab:
         choice = kept.choice(given)
         goal = {name: value for name, value in choice.settings.items() if name == "trainer"}
         choice = choice.but(settings=goal)
-        return {**changed(given, choice), **tab.restore(choice)}
+        return {**changed(given, choice), **tab.recipe.restore(choice)}
 
     @handler
     def begin(given: Given) -> Updates:
         choice = kept.choice(given)
         name = (given[called] or "").strip()
-        run_id = services.start_training(choice.data_id, choice.model_id, tab.settings(choice), name)
+        run_id = services.start_training(choice.data_id, choice.model_id, tab.recipe.settings(choice), name)
         return {**changed(given, choice.but(run_id=run_id)), called: ""}  # the next one has a name of its own
 
     @handler
@@ -263,15 +212,13 @@ def build(services: Any, kept: Kept) -> TrainTab:
         begin_again = retries.get(pressed(event)[0])
         return changed(given, choice.but(run_id=begin_again(choice.run_id))) if begin_again else gr.skip()
 
-    everything, fields = [*kept.outputs, *tab.outputs], list(inputs.values())
-    for setting, part in inputs.items():
-        changes, given = advanced.changes(part), kept.inputs(part)
-        gr.on(changes, change(setting), given, everything, trigger_mode="always_last", **LISTEN)
-    begin_with = json.dumps([part.value for part in fields])
-    news.change(None, [news, *fields], [news, *fields], js=_WRITE.replace("BEGIN", begin_with), **LISTEN)
+    everything = [*kept.outputs, *tab.outputs]
+    # One at a time, so that the last answer is to the last press.
+    in_turn: dict[str, Any] = {"concurrency_id": "recipe", "concurrency_limit": 1}
+    tab.recipe.listen(kept, judge, tab.outputs, **in_turn)
     plan.click(fetch, kept.inputs(), tab.outputs, **LISTEN)
-    back.click(reset, kept.inputs(), everything, **LISTEN)
-    start.click(begin, kept.inputs(called), everything, **LISTEN)
+    back.click(reset, kept.inputs(), everything, **in_turn, **LISTEN)
+    start.click(begin, kept.inputs(called), everything, **in_turn, **LISTEN)
     stop.click(end, kept.inputs(), tab.outputs, **LISTEN)
     resume.click(go_on, kept.inputs(), tab.outputs, **LISTEN)
     status.click(retry, kept.inputs(), everything, **LISTEN)

@@ -34,6 +34,9 @@ class HeldServices(FakeServices):
         self._wait()
         return super().plan(*asked)
 
+    def start_training(self, data_id: str, model_id: str, settings: TrainSettings, name: str = "") -> str:
+        return super().start_training(data_id, model_id, settings, f"A model of rank {settings.lora_rank}")
+
     def held_out(self, run_id: str) -> list[HeldOut]:
         self._wait()
         return super().held_out(run_id)

@@ -42,9 +42,11 @@ def take_sample(page: Any) -> None:
     go(page, "data")
     page.get_by_role("button", name="Take the sample Orders into fields").click()
     page.wait_for_selector(".tokens .l")
-    if page.get_by_role("button", name="Mend or leave out all that must be").is_visible():
-        page.get_by_role("button", name="Mend or leave out all that must be").click()
-        page.wait_for_selector("#to-train:not([disabled])")
+    mend, ready = page.get_by_role("button", name="Mend or leave out all that must be"), "#to-train:not([disabled])"
+    mend.or_(page.locator(ready)).first.wait_for()
+    if mend.is_visible():
+        mend.click()
+        page.wait_for_selector(ready)
 
 
 def start_training(page: Any) -> None:

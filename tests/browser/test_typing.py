@@ -32,13 +32,32 @@ def held_page(hold: Path, tmp_path: Path) -> Iterator[str]:
         hold.unlink(missing_ok=True)
 
 
+def at_the_recipe(open_page: Opens, held_page: str) -> Any:
+    """A page on Train, with every number of the recipe open."""
+    page = open_page(held_page)
+    take_sample(page)
+    go(page, "train")
+    unfold(page)
+    page.wait_for_function("document.querySelector('#set-seed input')?.value === '7'")
+    return page
+
+
+def field(page: Any, setting: str) -> Any:
+    return page.locator(f"#set-{setting} input")
+
+
+def leave(page: Any, setting: str, typed: str) -> None:
+    field(page, setting).fill(typed)
+    field(page, setting).press("Tab")
+
+
 def test_numbers_that_are_typed_while_train_opens_stay(open_page: Opens, held_page: str, hold: Path) -> None:
     page = open_page(held_page)
     take_sample(page)
     hold.touch()
     page.click("#tab-train-button")
     unfold(page)
-    rank, alpha, seed = (page.locator(f"#set-{name} input") for name in ("lora_rank", "lora_alpha", "seed"))
+    rank, alpha, seed = (field(page, name) for name in ("lora_rank", "lora_alpha", "seed"))
     rank.fill("64")
     hold.unlink()
     page.wait_for_function("document.querySelector('#set-seed input')?.value === '7'")
@@ -52,15 +71,11 @@ def test_numbers_that_are_typed_while_train_opens_stay(open_page: Opens, held_pa
 
 
 def test_a_number_typed_again_before_the_first_is_taken_stays(open_page: Opens, held_page: str, hold: Path) -> None:
-    page = open_page(held_page)
-    take_sample(page)
-    go(page, "train")
-    unfold(page)
-    page.wait_for_function("document.querySelector('#set-seed input')?.value === '7'")
-    seed = page.locator("#set-seed input")
+    page = at_the_recipe(open_page, held_page)
+    seed = field(page, "seed")
     seed.fill("5.5")
     seed.press("Tab")
-    page.get_by_text("can't be 5.5").wait_for()
+    page.locator("#set-seed").get_by_text("can't be 5.5").wait_for()
     hold.touch()
     seed.fill("5")
     seed.press("Tab")
@@ -76,41 +91,85 @@ def test_a_number_typed_again_before_the_first_is_taken_stays(open_page: Opens, 
 def test_what_is_wrong_stays_with_its_reason_until_the_recommended_numbers_are_wanted(
     open_page: Opens, held_page: str
 ) -> None:
-    page = open_page(held_page)
-    take_sample(page)
-    go(page, "train")
-    unfold(page)
-    page.wait_for_function("document.querySelector('#set-seed input')?.value === '7'")
-    rank, seed = (page.locator(f"#set-{name} input") for name in ("lora_rank", "seed"))
+    page = at_the_recipe(open_page, held_page)
+    rank, seed = field(page, "lora_rank"), field(page, "seed")
     rank.fill("48")
     rank.press("Tab")
     page.get_by_text("rank 48, alpha 64").wait_for()
     seed.fill("5.5")
     seed.press("Tab")
-    page.get_by_text("can't be 5.5").wait_for()
+    page.locator("#set-seed").get_by_text("can't be 5.5").wait_for()
+    page.locator("#tab-train .reason", has_text="can't be 5.5").first.wait_for()
+    assert page.locator("#start-training").is_disabled()
     assert (rank.input_value(), seed.input_value()) == ("48", "5.5")
     page.get_by_role("button", name="Back to the recommended numbers").click()
     page.get_by_text("rank 32, alpha 64").wait_for()
     page.wait_for_function("document.querySelector('#set-seed input').value === '7'")
     assert rank.input_value() == "32"
-    page.get_by_text("can't be 5.5").wait_for(state="detached")
+    page.get_by_text("can't be 5.5").first.wait_for(state="detached")
+    assert page.locator("#start-training").is_enabled()
 
 
 def test_of_two_numbers_that_are_left_before_an_answer_comes_the_last_counts(
     open_page: Opens, held_page: str, hold: Path
 ) -> None:
-    page = open_page(held_page)
-    take_sample(page)
-    go(page, "train")
-    unfold(page)
-    page.wait_for_function("document.querySelector('#set-seed input')?.value === '7'")
+    page = at_the_recipe(open_page, held_page)
     hold.touch()
-    for typed in ("16", "48"):
-        page.locator("#set-lora_rank input").fill(typed)
-        page.locator("#set-lora_rank input").press("Tab")
+    leave(page, "lora_rank", "16")
+    leave(page, "lora_rank", "48")
     hold.unlink()
     page.get_by_text("rank 48, alpha 64").wait_for()
-    assert page.locator("#set-lora_rank input").input_value() == "48"
+    assert field(page, "lora_rank").input_value() == "48"
+
+
+def test_two_fields_that_are_left_before_an_answer_comes_both_count(
+    open_page: Opens, held_page: str, hold: Path
+) -> None:
+    page = at_the_recipe(open_page, held_page)
+    hold.touch()
+    leave(page, "lora_rank", "16")
+    leave(page, "lora_alpha", "48")
+    hold.unlink()
+    page.get_by_text("rank 16, alpha 48").wait_for()
+    assert (field(page, "lora_rank").input_value(), field(page, "lora_alpha").input_value()) == ("16", "48")
+
+
+def test_a_training_begins_with_the_number_out_of_which_start_was_pressed(open_page: Opens, held_page: str) -> None:
+    page = at_the_recipe(open_page, held_page)
+    field(page, "lora_rank").fill("16")
+    page.click("#start-training")
+    page.locator("#tab-train").get_by_text("A model of rank 16", exact=True).wait_for()
+
+
+def test_back_to_the_recommended_numbers_takes_back_one_that_is_being_typed(open_page: Opens, held_page: str) -> None:
+    page = at_the_recipe(open_page, held_page)
+    field(page, "lora_rank").fill("16")
+    page.get_by_role("button", name="Back to the recommended numbers").click()
+    page.wait_for_function("document.querySelector('#set-lora_rank input').value === '32'")
+    page.get_by_text("rank 32, alpha 64").wait_for()
+    go(page, "data")
+    go(page, "train")
+    page.get_by_text("rank 32, alpha 64").wait_for()
+
+
+def test_an_emptied_number_is_filled_with_the_recommended_one(open_page: Opens, held_page: str) -> None:
+    page = at_the_recipe(open_page, held_page)
+    leave(page, "lora_rank", "16")
+    page.get_by_text("rank 16, alpha 64").wait_for()
+    leave(page, "lora_rank", "")
+    page.wait_for_function("document.querySelector('#set-lora_rank input').value === '32'")
+    page.get_by_text("rank 32, alpha 64").wait_for()
+    leave(page, "lora_rank", "")
+    page.wait_for_function("document.querySelector('#set-lora_rank input').value === '32'")
+
+
+def test_a_field_that_is_only_passed_through_is_none_that_was_changed(open_page: Opens, held_page: str) -> None:
+    page = at_the_recipe(open_page, held_page)
+    field(page, "lora_rank").focus()
+    field(page, "lora_rank").press("Tab")
+    leave(page, "seed", "9")
+    page.get_by_text("You changed this.").first.wait_for(state="attached")
+    assert page.get_by_text("You changed this.").count() == 1
 
 
 def test_asking_clears_only_the_question_that_was_sent(open_page: Opens, held_page: str, hold: Path) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import gradio as gr
 import pytest
 
 from backend import catalogue
-from backend.errors import BadSetting
 from backend.estimate import Plan
 from backend.estimate.memory import memory
 from backend.specs import Gpu, Hardware, TrainSettings, allowed
@@ -14,6 +15,7 @@ from tests.ui.conftest import in_loop
 from ui import advanced
 from ui.help_text import GROUPS, SETTINGS
 from ui.memory_words import PARTS
+from ui.typed import as_input, typed
 
 SMALL = catalogue.default().architecture
 CARD = Gpu(name="RTX 3090", memory_total_mib=24576, memory_free_mib=24000, compute_capability=(8, 6))
@@ -41,33 +43,36 @@ def test_inputs_show_the_defaults_and_give_them_back() -> None:
 
     inputs = in_loop(build)
     for name, part in inputs.items():
-        assert advanced.changed({}, name, part.value, TrainSettings()) == {}
+        read = typed({name: part.value}, TrainSettings())
+        assert (read.settings, read.changed, read.faults) == (TrainSettings(), frozenset(), {})
 
 
-def test_only_what_was_changed_by_hand_is_kept() -> None:
+def test_what_was_changed_by_hand_takes_the_place_of_what_is_recommended() -> None:
     recommended = TrainSettings(max_length=128, learning_rate=5e-4)
-    kept = advanced.changed({}, "lora_rank", 16, recommended)
-    kept = advanced.changed(kept, "target_modules", "attention", recommended)
-    assert kept == {"lora_rank": 16, "target_modules": "attention"}
-    assert advanced.changed(kept, "lora_rank", 8, recommended) == {"target_modules": "attention"}
-
-
-def test_an_emptied_field_goes_back_to_the_recommended_number() -> None:
-    recommended = TrainSettings(learning_rate=5e-4)
-    assert advanced.changed({"learning_rate": 1e-3, "seed": 4}, "learning_rate", None, recommended) == {"seed": 4}
+    read = typed({"lora_rank": 16, "target_modules": "attention", "max_length": 128, "seed": None}, recommended)
+    assert read.settings == recommended.changed(lora_rank=16, target_modules="attention")
+    assert read.changed == {"lora_rank", "target_modules"}
 
 
 def test_layers_of_their_own_are_left_as_recommended() -> None:
     recommended = TrainSettings(target_modules=("qkv_proj", "o_proj"))
-    shown = advanced.as_input("target_modules", recommended.target_modules)
-    assert advanced.changed({}, "target_modules", shown, recommended) == {}
+    shown = as_input("target_modules", recommended.target_modules)
+    assert typed({"target_modules": shown}, recommended) == typed({}, recommended)
 
 
-def test_a_number_out_of_range_is_refused_by_name() -> None:
-    with pytest.raises(BadSetting, match=r"Size of each correction can't be 7\. It must be a number above 0"):
-        advanced.changed({}, "learning_rate", 7, TrainSettings())
-    with pytest.raises(BadSetting, match="a whole number from 1 to 256"):
-        advanced.changed({}, "lora_rank", 0, TrainSettings())
+def test_a_number_out_of_range_is_refused_by_name_and_the_others_count() -> None:
+    read = typed({"learning_rate": 7, "lora_rank": 0, "seed": 4}, TrainSettings())
+    assert read.settings == TrainSettings(seed=4)
+    assert read.changed == {"seed"}
+    assert str(read.faults["learning_rate"]).startswith(
+        "Size of each correction can't be 7. It must be a number above 0"
+    )
+    assert "a whole number from 1 to 256" in str(read.faults["lora_rank"])
+
+
+@pytest.mark.parametrize("junk", [{"no_such": 1}, {"seed": {"a": []}}, {"target_modules": 5}, {"": None}])
+def test_what_a_browser_kept_of_an_older_page_breaks_nothing(junk: dict[str, Any]) -> None:
+    assert typed(junk, TrainSettings()).settings == TrainSettings()
 
 
 def test_the_values_of_every_setting_can_be_told() -> None:

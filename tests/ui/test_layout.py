@@ -279,13 +279,7 @@ class TestTimer:
 
 def written(tab: Any, answer: dict[Any, Any]) -> dict[str, Any]:
     """What an answer has written into the settings' inputs, but for those in which a person types meanwhile."""
-    return {name: news["value"] for name, news in zip(tab.inputs, answer[tab.news], strict=True) if news}
-
-
-def told(tab: Any, answer: dict[Any, Any]) -> dict[str, Any]:
-    """The update of the one input into which an answer has something written."""
-    (update,) = filter(None, answer[tab.news])
-    return dict(update)
+    return {name: update["value"] for name, update in answer[tab.recipe.news]["updates"].items()}
 
 
 def _labelled(page: layout._Page, label: str) -> Any:
@@ -299,55 +293,62 @@ class TestTrain:
     def page(self) -> layout._Page:
         return in_loop(lambda: layout._draw(FakeServices())[1])
 
-    def type(self, page: layout._Page, setting: str, value: Any) -> dict[Any, Any]:
-        """What the page does when the field of a setting is left with this value."""
-        tab = page.tabs["train"]
-        blurs = [one for one in page.rail.parent.fns.values() if (tab.inputs[setting]._id, "blur") in one.targets]
+    def leave(self, page: layout._Page, setting: str, value: Any) -> dict[Any, Any]:
+        """What the page does when the field of a setting was left with this value, which the browser keeps."""
+        tab, fns = page.tabs["train"], page.rail.parent.fns
+        left = next(at for at, one in fns.items() if (tab.recipe.inputs[setting]._id, "blur") in one.targets)
+        judged = next(one for one in fns.values() if one.trigger_after == left)
         given = {part: getattr(part, "value", None) for part in page.kept.inputs()}
-        given |= {page.kept.part("data_id"): ["data-1"], tab.inputs[setting]: value}
-        answer: dict[Any, Any] = blurs[0].fn(given)
+        kept = {page.kept.part("data_id"): ["data-1"], page.kept.part("settings"): [{setting: value}]}
+        answer: dict[Any, Any] = judged.fn({**given, **kept})
         return answer
 
-    def test_it_is_told_at_its_field_and_changes_nothing_else(self, page: layout._Page) -> None:
+    def test_what_can_not_be_taken_is_told_at_its_field_and_nothing_begins_with_it(self, page: layout._Page) -> None:
         tab = page.tabs["train"]
-        answer = self.type(page, "learning_rate", 5.0)
-        assert set(answer) == {tab.news}
-        assert written(tab, answer) == {"learning_rate": 5.0}, "what was typed is kept"
-        assert "Size of each correction can't be 5." in told(tab, answer)["info"]
-        assert "above 0, up to 0.1" in told(tab, answer)["info"]
-        assert "It stays at 0.0002." in told(tab, answer)["info"]
+        answer = self.leave(page, "learning_rate", 5.0)
+        assert written(tab, answer)["learning_rate"] == 5.0, "what was typed is kept"
+        told = answer[tab.recipe.news]["updates"]["learning_rate"]["info"]
+        assert "Size of each correction can't be 5." in told
+        assert "above 0, up to 0.1" in told
+        assert "emptied, it goes back to 0.0002." in told
+        assert not answer[tab.start]["interactive"]
+        assert "Size of each correction can't be 5." in answer[tab.why_not]
+        begin = next(one for one in page.rail.parent.fns.values() if (tab.start._id, "click") in one.targets)
+        given = {part: getattr(part, "value", None) for part in page.kept.inputs()}
+        kept = {page.kept.part("data_id"): ["data-1"], page.kept.part("settings"): [{"learning_rate": 5.0}]}
+        with pytest.raises(gr.Error, match="Size of each correction can"):
+            begin.fn({**given, **kept, tab.called: ""})
 
     def test_once_it_is_right_it_counts_and_its_words_are_as_before(self, page: layout._Page) -> None:
         tab = page.tabs["train"]
-        answer = self.type(page, "learning_rate", 0.01)
-        assert written(tab, answer) == {"learning_rate": 0.01}
-        assert told(tab, answer)["elem_classes"] == []
-        assert answer[page.kept.part("settings")] == [{"learning_rate": 0.01}]
+        answer = self.leave(page, "learning_rate", 0.01)
+        told = answer[tab.recipe.news]["updates"]["learning_rate"]
+        assert (told["value"], told["elem_classes"]) == (0.01, [])
+        assert "can't be" not in answer[tab.why_not]
+        assert "You changed this." in answer[tab.plan]
 
     def test_another_goal_shows_its_own_numbers_and_outlives_going_back_to_the_recommended_ones(
         self, page: layout._Page
     ) -> None:
-        tab, listeners = page.tabs["train"], list(page.rail.parent.fns.values())
-        chosen, back = (
-            next(one for one in listeners if (part, event) in one.targets)
-            for part, event in (
-                (tab.inputs["trainer"]._id, "input"),
-                (_labelled(page, "Back to the recommended numbers")._id, "click"),
-            )
+        tab = page.tabs["train"]
+        label = "Back to the recommended numbers"
+        back = next(
+            one for one in page.rail.parent.fns.values() if (_labelled(page, label)._id, "click") in one.targets
         )
         given = {part: getattr(part, "value", None) for part in page.kept.inputs()}
-        given |= {page.kept.part("data_id"): ["data-1"], tab.inputs["trainer"]: "dpo"}
-        answer = chosen.fn(given)
-        assert set(written(tab, answer)) == set(tab.inputs)
+        given |= {page.kept.part("data_id"): ["data-1"]}
         given[page.kept.part("settings")] = [{"trainer": "dpo", "learning_rate": 0.01}]
-        assert back.fn(given)[page.kept.part("settings")] == [{"trainer": "dpo"}]
+        answer = back.fn(given)
+        assert answer[page.kept.part("settings")] == [{"trainer": "dpo"}]
+        assert written(tab, answer)["trainer"] == "dpo"
+        assert answer[tab.goal]["visible"]
 
-    def test_settings_that_can_not_be_read_are_told_in_place_of_the_plan(self, page: layout._Page) -> None:
+    def test_settings_that_can_not_be_taken_keep_the_plan_from_beginning(self, page: layout._Page) -> None:
         tab, choice = page.tabs["train"], Choice(data_id="data-1", settings={"lora_rank": 5000})
         shown = tab.show(choice)
-        assert "from 1 to 256" in shown[tab.plan]
+        assert "can't be 5000" in shown[tab.why_not]
         assert not shown[tab.start]["interactive"]
-        assert written(tab, tab.restore(choice))["lora_rank"] == 8
+        assert written(tab, tab.recipe.restore(choice))["lora_rank"] == 5000
 
     @pytest.mark.parametrize(("cards", "shown"), [(0, False), (1, False), (2, True)])
     def test_what_several_cards_share_is_shown_only_with_several(self, cards: int, shown: bool) -> None:
@@ -357,14 +358,14 @@ class TestTrain:
                 return Probe.of(here.model_copy(update={"gpus": here.gpus * cards}))
 
         tab = tabs(Several())["train"]
-        restored = tab.restore(Choice())
-        visible = {name: restored[part]["visible"] for name, part in tab.inputs.items() if part in restored}
+        restored = tab.recipe.restore(Choice())
+        visible = {name: restored[part]["visible"] for name, part in tab.recipe.inputs.items() if part in restored}
         assert visible == {"num_processes": shown, "sharding": shown}
 
     def test_a_part_of_a_whole_number_is_told_and_not_rounded(self, page: layout._Page) -> None:
         tab = page.tabs["train"]
-        typed = tab.inputs["lora_rank"].preprocess(8.5)
-        assert "can't be 8.5." in told(tab, self.type(page, "lora_rank", typed))["info"]
+        answer = self.leave(page, "lora_rank", 8.5)
+        assert "can't be 8.5." in answer[tab.recipe.news]["updates"]["lora_rank"]["info"]
 
     def test_a_name_is_for_one_run_and_what_it_is_called_without_one_is_said(self, page: layout._Page) -> None:
         tab = page.tabs["train"]
