@@ -214,7 +214,7 @@ def _insist(answer: httpx.Response, entry: Entry) -> None:
             _why_not(status, entry, "Authorization" in answer.request.headers),
             f"Open huggingface.co/{entry.id} in a browser, sign in and accept the terms; make a token under "
             "huggingface.co/settings/tokens and give it to Apprentice: on the page beside the model, or by "
-            "`models --token`. Then download again.",
+            "`./start.sh models --token`. Then download again.",
         )
     if status == 404:
         raise _refused(entry, "The hub does not have it, or no longer in this version.")

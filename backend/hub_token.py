@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Lock
 from typing import Any, Literal
 
 from backend.errors import BadInput, MissingPart
@@ -22,6 +23,7 @@ _KEYRING = ("apprentice", "hf_token")  # service and name
 _FORM = re.compile(r"hf_[!-~]{1,197}")
 _FIT = 1  # the priority from which the keyring library recommends a keyring; plain files and the like are below
 _SENDABLE = re.compile(r"[!-~]+")
+_asking = Lock()  # the page's threads all ask
 _shut = False  # whether the keyring did not open when it was last asked
 _holds: bool | None = None  # whether it held a token then; None before it was asked
 
@@ -34,7 +36,7 @@ def find() -> str | None:
         raise BadInput(
             "The access token for Hugging Face can't be used.",
             "It holds signs that no token has.",
-            f"Put it right where it lies: {VARIABLE}, the keyring, or `hf auth login`.",
+            f"Correct it where it is kept: {VARIABLE}, the keyring, or `hf auth login`.",
         )
     return found
 
@@ -44,10 +46,11 @@ def place() -> Place:
 
     For a page, which asks often: the keyring is asked once, since each asking may open a window.
     """
-    for name, look in _PLACES.items():
-        known = name == "keyring" and (_shut or _holds is not None)
-        if (_holds and not _shut) if known else look():
-            return name
+    with _asking:
+        for name, look in _PLACES.items():
+            known = name == "keyring" and (_shut or _holds is not None)
+            if (_holds and not _shut) if known else look():
+                return name
     return ""
 
 
@@ -70,7 +73,7 @@ def keep(typed: str) -> Place:
             "A token begins with hf_ and is one word without umlauts and the like.",
             "Copy it anew from huggingface.co/settings/tokens.",
         )
-    if os.environ.get(VARIABLE):
+    if _PLACES["environment"]():
         raise BadInput(
             "The token was not kept.",
             f"The environment variable {VARIABLE} holds one, and that one is used.",
@@ -97,7 +100,7 @@ def forget() -> None:
     from keyring.errors import NoKeyringError
 
     gone = False
-    if not os.environ.get(VARIABLE):
+    if not _PLACES["environment"]():
         gone = bool(held.pop(VARIABLE, None))
         harmless = (NoKeyringError, MissingPart) if gone else (NoKeyringError,)
         with suppress(*harmless), _opened(NoKeyringError):

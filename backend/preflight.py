@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
 import shutil
 import subprocess
 import sys
@@ -90,7 +91,8 @@ class Measured(Record):
         practice = steps * self.seconds_per_step
         tests = evaluations + bool(evaluations)
         answers = min(tests, max(2.0, _ANSWER_SHARE * practice / max(0.01, self.answer_seconds)))
-        saves = max(1, evaluations, practice // SAVE_EVERY)  # after each test but the first, and as time passes
+        between = max(1, evaluations)  # after each test but the first it is saved, and as time passes between them
+        saves = between * max(1, math.ceil(practice / between / SAVE_EVERY))
         around = self.startup + self.reference_seconds + self.proof_seconds + saves * self.save_seconds
         return around + practice + tests * self.test_seconds + answers * self.answer_seconds
 

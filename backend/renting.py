@@ -52,7 +52,7 @@ def token() -> str:
         raise MissingPart(
             "There is no access token for Hugging Face.",
             "Renting a computer there needs an account with a way to pay, and a token that may write.",
-            "Make one at huggingface.co/settings/tokens, then keep it by `models --token`.",
+            "Make one at huggingface.co/settings/tokens, then keep it by `./start.sh models --token`.",
         )
     return found
 

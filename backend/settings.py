@@ -98,7 +98,7 @@ def is_secret(name: str) -> bool:
 
 def secret(name: str) -> str:
     """The secret of this name: from the environment, else one that is held; "" where there is none."""
-    return os.environ.get(name) or held.get(name, "")
+    return os.environ.get(name, "").strip() or held.get(name, "")
 
 
 def new_id() -> str:

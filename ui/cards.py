@@ -88,7 +88,7 @@ def memory_bar(parts: Sequence[tuple[str, float]], have: float, said: str) -> st
 
 
 def button(words: str, do: str, value: Any = "", kind: str = "quiet", label: str = "") -> str:
-    """A button inside drawn HTML; pressing it sends (do, value) to the page's handler. See `layout.Pressable`."""
+    """A button inside drawn HTML; pressing it sends (do, value) to the page's handler. See `parts.pressable`."""
     named = f' aria-label="{escape(label)}"' if label else ""
     return (
         f'<button type="button" class="btn {kind}" data-do="{escape(do)}" data-value="{escape(str(value))}"{named}>'

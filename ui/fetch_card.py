@@ -69,7 +69,8 @@ def words(model: Entry) -> str:
 def access(model: Entry, has: Access) -> str:
     """The steps to a model that its makers give only to those who ask: its licence, then an access token."""
     if has.refused:
-        return cards.text(f"{ASKED} {has.refused}", "small")
+        told = PLACES[has.place] if has.place else has.refused
+        return cards.text(f"{ASKED} {told}", "small")
     licence = model.licence.partition(" (")[0]
     page = link(f"https://huggingface.co/{model.id}", f"the page of {model.name}")
     steps = [

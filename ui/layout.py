@@ -176,6 +176,8 @@ def _leads_on(page: _Page) -> None:
             return gr.skip()
         before = page.kept.choice(given)
         choice = page.services.opened(before, run_id)
+        if choice.run_id != before.run_id:
+            page.services.stop_chat()  # what it writes would stand under the name of another model
         kept, moved = page.kept.keep(before, choice), {page.rail: gr.update(selected="train"), page.here: "train"}
         return {**kept, **moved, **page.showing("train", choice)}
 

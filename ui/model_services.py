@@ -26,8 +26,8 @@ NOT_OWN = (
     "This page does not run on a computer of your own, so it asks for none: use Apprentice on one for such a model."
 )
 OPEN = (
-    "This page is open to the network, where a token would travel unprotected: type `models --token` on the computer "
-    "that it runs on."
+    "This page is open to the network, where a token would travel unprotected: type `./start.sh models --token` (on "
+    "Windows `start.bat models --token`) on the computer that it runs on."
 )
 NOT_HERE = "This model is not on this computer. Download it, or choose one that is ready."
 COMING = "This model is being downloaded."
@@ -112,6 +112,8 @@ class ModelServices(Parts):
 
     def _no_token(self) -> str:
         """Why no access token is asked for here, "" where one may be."""
+        if self.simulated:
+            return SIMULATED
         if self._shared():
             return NOT_OWN
         return OPEN if self.open_to_network else ""
@@ -122,7 +124,12 @@ class ModelServices(Parts):
         Raises BadInput on a hosted page, and what `hub_token.keep` raises.
         """
         self._insist_on_own()
-        return hub_token.keep(typed)
+        place = hub_token.keep(typed)
+        for entry in catalogue.all():
+            latest = self.last_download(entry.id) if entry.gated else None
+            if latest and latest.failure:
+                self.runner.delete(latest.id)  # it failed without this token, and would still be told beside it
+        return place
 
     def forget_token(self) -> None:
         """Deletes the access token that is kept. Raises BadInput on a hosted page, and as `hub_token.forget` does."""

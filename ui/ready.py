@@ -20,7 +20,10 @@ def no_model(services: Any, choice: Choice) -> str:
     """Why there is nothing to try or to share; "" when there is."""
     if not choice.run_id:
         return "Train a model first, in step 3, or open one of your models."
-    if services.run_state(choice.run_id) not in ("completed", "stopped"):
+    state = services.run_state(choice.run_id)
+    if state in ("failed", "interrupted"):
+        return "Its training broke off. Step 3 says why, and how to go on."
+    if state not in ("completed", "stopped"):
         return "This is possible when its training is done or stopped."
     if not services.has_model(choice.run_id):
         return "Its training was stopped before it had learned anything. Go on with it in step 3."

@@ -4,30 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
-from html import escape
 from typing import Any
 
 import gradio as gr
 
 from backend.errors import BadInput
-from ui import cards, messages, present, ready
+from ui import cards, ready
 from ui.choice import Choice
 from ui.messages import handler
 from ui.parts import LISTEN, STORAGE_KEY, Given, Kept, Updates, button, drawn, pressable, pressed, primary
 from ui.ready import no_model
+from ui.try_views import PANES, conversation, proved, suggestions
 
 LONGEST_QUESTION = 20_000  # characters
 TURNS_KEPT = 40  # by the browser
-PANES = {"base": "Before", "tuned": "Yours"}
 # In the browser, as the question leaves: what is written into the box from then on is the next one.
 _SENT = f"""(...given) => {{
   const box = document.querySelector('#question textarea');
   if (box.value.length <= {LONGEST_QUESTION} && !document.querySelector('#ask').disabled) {{
+    window.sent = box.value;
     box.value = '';
     box.dispatchEvent(new Event('input', {{ bubbles: true }}));
   }}
   return given;
 }}"""
+# Where that question got no answer: it is put back, unless the next one is being written.
+_BACK = "(now) => now || window.sent || ''"
 
 
 @dataclass
@@ -153,17 +155,19 @@ def build(services: Any, kept: Kept) -> TryTab:
             if done:
                 turn["done"].append(pane)
             yield {shown: conversation(turns, True)}
-        yield {
-            talk: kept_talk(choice.run_id, turns),
-            shown: conversation(turns),
-            **tab.show(choice),
-            **settled(given),
-        }
+        yield {talk: kept_talk(choice.run_id, turns)}
+
+    @handler
+    def settle(given: Given) -> Updates:
+        """The tab with what is open by now, after an answer or in place of one that failed."""
+        choice = kept.choice(given)
+        turns = conversation(turns_with(choice.run_id, given[talk]))
+        return {**tab.show(choice), shown: turns, stop: gr.update(visible=False)}
 
     @handler
     def over(given: Given) -> Updates:
         services.stop_chat()
-        return {talk: kept_talk("", []), **tab.show(kept.choice(given)), shown: conversation([]), **settled(given)}
+        return {talk: kept_talk("", []), **settle({**given, talk: kept_talk("", [])})}
 
     @handler
     def suggest(event: gr.EventData, given: Given) -> Any:
@@ -173,10 +177,6 @@ def build(services: Any, kept: Kept) -> TryTab:
 
     def opened(choice: Choice, given: Given) -> Updates:
         return {**tab.show(choice), **tab.restore(choice, given)}
-
-    def settled(given: Given) -> Updates:
-        can = not no_model(services, kept.choice(given))
-        return {ask: gr.update(interactive=can), stop: gr.update(visible=False)}
 
     asking = gr.on(
         [ask.click, question.submit],
@@ -188,7 +188,9 @@ def build(services: Any, kept: Kept) -> TryTab:
         concurrency_id="chat",
         **LISTEN,
     )
-    asking.failure(settled, kept.inputs(), [ask, stop], **LISTEN)
+    asking.failure(None, [question], [question], js=_BACK, **LISTEN)
+    for ended in (asking.success, asking.failure):
+        ended(settle, kept.inputs(talk), [stop, *tab.outputs], **LISTEN)
     stop.click(handler(services.stop_chat), None, None, queue=False, **LISTEN)
     clear.click(over, kept.inputs(), [talk, stop, *tab.outputs], cancels=[asking], **LISTEN)
     suggested.click(suggest, kept.inputs(), [question], **LISTEN)
@@ -218,58 +220,3 @@ def _messages(turns: list[Any], pane: str, words: str) -> list[dict[str, str]]:
     for turn in turns:
         told += [{"role": "user", "content": turn["question"]}, {"role": "assistant", "content": turn[pane]}]
     return [*told, {"role": "user", "content": words}]
-
-
-def conversation(turns: list[Any], answering: bool = False) -> str:
-    """Each question with both answers beside each other."""
-    heads = "".join(
-        f'<div class="pane-head {pane}"><strong>{name}</strong><span>{said}</span></div>'
-        for pane, name, said in (
-            ("base", "Before", "the model it came from (base)"),
-            ("tuned", "Yours", "what it became (tuned)"),
-        )
-    )
-    if not turns:
-        body = '<p class="nothing">Both will answer here, at the same time.</p>'
-    else:
-        body = "".join(_turn(turn, answering and turn is turns[-1]) for turn in turns)
-    busy = str(answering).lower()
-    log = f'<div role="log" aria-label="Questions and answers" aria-busy="{busy}">{body}</div>'
-    return f'<div class="panes">{heads}</div>{log}'
-
-
-def _turn(turn: Any, answering: bool) -> str:
-    answers = []
-    for pane, name in PANES.items():
-        waiting = answering and pane not in turn["done"]
-        words = escape(turn[pane]) + ('<i class="caret" aria-hidden="true"></i>' if waiting else "")
-        if not turn[pane] and not waiting:
-            words = '<span class="small">No words came back.</span>'
-        answers.append(f'<div class="answer {pane}"><span class="pane-name">{name}</span><div>{words}</div></div>')
-    asked = f'<div class="asked"><span class="unseen">You asked: </span>{escape(turn["question"])}</div>'
-    both = f'<div class="versus">{"".join(answers)}</div>'
-    return f'<article class="turn">{asked}{both}{_expected(turn)}</article>'
-
-
-def _expected(turn: Any) -> str:
-    """The answer that your examples give to a question of theirs."""
-    words = turn.get("expected")
-    return f'<p class="expected small">Your examples say: {escape(words)}</p>' if words else ""
-
-
-def suggestions(known: list[Any]) -> str:
-    """Held-out questions to press."""
-    if not known:
-        return ""
-    buttons = "".join(
-        cards.button(present.shorten(one.question, 70), "suggest", index, "chip")
-        for index, one in enumerate(known[:4])
-    )
-    return f'<div class="chips"><span class="small">Questions it never practised on:</span>{buttons}</div>'
-
-
-def proved(proof: Any) -> str:
-    """That the left one really is the base."""
-    if proof is None:
-        return ""
-    return cards.steps_done([(proof.ok, proof.sentence)]) if proof.ok else messages.alert("bad", proof.sentence)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -107,6 +109,26 @@ def test_a_keyring_that_was_not_opened_is_not_asked_again_by_the_page(
     assert hub_token.keeper() == "memory"
     assert hub_token.find() is None  # a download asks
     assert len(asked) == 2
+
+
+def test_the_threads_of_a_page_ask_the_keyring_once(monkeypatch: pytest.MonkeyPatch, file: Path) -> None:
+    asked: list[str] = []
+
+    def slow(*given: str) -> None:
+        asked.append("")
+        time.sleep(0.3)
+
+    monkeypatch.setattr(Keyring, "get_password", slow)
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(lambda _: hub_token.place(), range(4))) == [""] * 4
+    assert len(asked) == 1
+
+
+def test_blanks_in_the_environment_are_no_token(monkeypatch: pytest.MonkeyPatch, file: Path) -> None:
+    monkeypatch.setenv("HF_TOKEN", "  ")
+    assert hub_token.keep(SECRET) == hub_token.place() == "keyring"
+    hub_token.forget()
+    assert hub_token.find() is None
 
 
 def test_a_keyring_that_does_not_give_it_up_says_so(monkeypatch: pytest.MonkeyPatch, file: Path) -> None:

@@ -300,6 +300,8 @@ def test_time_is_made_of_steps_tests_answers_saving_and_proof() -> None:
     assert saving.seconds(100, 5) - measured.seconds(100, 5) == 5 * 2
     assert saving.seconds(100, 0) - measured.seconds(100, 0) == 2
     assert saving.seconds(6000, 0) - measured.seconds(6000, 0) == 10 * 2, "one is saved every five minutes"
+    assert saving.seconds(9600, 4) - measured.seconds(9600, 4) == 16 * 2, "also where tests are 20 minutes apart"
+    assert saving.seconds(10800, 4) - measured.seconds(10800, 4) == 20 * 2, "which begin the five minutes anew"
     assert json.loads(measured.model_dump_json())["memory_mib"] == 700
 
 

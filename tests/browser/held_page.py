@@ -9,12 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from backend.errors import ChatFailed
 from backend.recommend import Recommendation
 from backend.specs import TrainSettings
 from tests.ui.fake_page import serve
 from tests.ui.fake_services import FakeServices
 from ui.records import HeldOut, Plan
 
+BREAKS_OFF = "Where does it break off?"  # a question whose answer fails after its first words
 RECOMMENDED = TrainSettings(lora_rank=32, lora_alpha=64, seed=7)  # other numbers than those that the page begins with
 
 
@@ -44,6 +46,8 @@ class HeldServices(FakeServices):
     def ask(self, *asked: Any, **sampling: Any) -> Iterator[tuple[str, str, bool]]:
         for part in super().ask(*asked, **sampling):
             yield part
+            if BREAKS_OFF in repr(asked):
+                raise ChatFailed("The model ended while it answered.", "", "Ask again.")
             self._wait()
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.browser.conftest import free_port, served
+from tests.browser.held_page import BREAKS_OFF
 from tests.browser.test_look import go, start_training, take_sample, unfold
 
 pytestmark = pytest.mark.browser
@@ -172,14 +173,21 @@ def test_a_field_that_is_only_passed_through_is_none_that_was_changed(open_page:
     assert page.get_by_text("You changed this.").count() == 1
 
 
-def test_asking_clears_only_the_question_that_was_sent(open_page: Opens, held_page: str, hold: Path) -> None:
-    """What is typed before the first word of the answer comes, and while it is written, is the next question."""
+@pytest.fixture
+def at_try(open_page: Opens, held_page: str) -> Any:
+    """A page on Try, with a model to ask."""
     page = open_page(held_page)
     take_sample(page)
     start_training(page)
     page.click("#stop")
     page.click("#to-try")
     page.wait_for_selector("#ask:not([disabled])")
+    return page
+
+
+def test_asking_clears_only_the_question_that_was_sent(at_try: Any, hold: Path) -> None:
+    """What is typed before the first word of the answer comes, and while it is written, is the next question."""
+    page = at_try
     question = page.get_by_label("Your question to both")
     question.fill("Where is my order?")
     hold.touch()
@@ -200,6 +208,33 @@ def test_asking_clears_only_the_question_that_was_sent(open_page: Opens, held_pa
     page.click("#ask")
     page.locator(".turn .asked", has_text="And the next one?").wait_for()
     assert question.input_value() == ""
+
+
+def test_a_question_whose_answer_fails_is_put_back_and_the_half_answer_goes(at_try: Any) -> None:
+    question = at_try.get_by_label("Your question to both")
+    question.fill(BREAKS_OFF)
+    at_try.click("#ask")
+    at_try.locator(".toast-body").wait_for()
+    at_try.wait_for_selector("#talk [aria-busy=false]")
+    at_try.wait_for_function("document.querySelector('#question textarea').value !== ''")
+    assert question.input_value() == BREAKS_OFF
+    assert at_try.locator(".turn").count() == 0
+    at_try.wait_for_selector("#ask:not([disabled])")
+
+
+def test_an_answer_does_not_stay_under_the_name_of_another_model(at_try: Any, hold: Path) -> None:
+    at_try.get_by_label("Your question to both").fill("Where is my order?")
+    hold.touch()
+    at_try.click("#ask")
+    at_try.wait_for_function("document.querySelector('#question textarea').value === ''")
+    go(at_try, "runs")
+    at_try.locator("[data-do=open][data-value=run-a]").click()
+    at_try.locator("#tab-train").get_by_text("Orders to fields", exact=True).first.wait_for()
+    hold.unlink()
+    go(at_try, "try")
+    at_try.wait_for_selector("#ask:not([disabled])")
+    at_try.wait_for_selector("#stop-answer", state="hidden")
+    at_try.locator("#talk").get_by_text("Both will answer here").wait_for()
 
 
 def test_a_question_that_can_not_be_sent_is_not_cleared(open_page: Opens, held_page: str) -> None:

@@ -15,7 +15,7 @@ from backend.encoded import Piece
 from backend.errors import BadInput
 from jobs.models import State
 from tests.ui.fake_services import FakeServices
-from ui import cards, data_how, data_problems, data_views, messages, present, runs, train_views, try_it
+from ui import cards, data_how, data_problems, data_views, messages, present, runs, train_views, try_views
 from ui.choice import Choice
 from ui.records import DataFiles, DataState, HeldOut, Hits, Losses, Origin, Reading, RunLine
 
@@ -56,8 +56,8 @@ DRAWN = {
     "samples while training": lambda: train_views.samples(
         [{"step": 1, "prompt": [{"role": "user", "content": EVIL}], "answer": EVIL, "expected": EVIL}] * 2
     ),
-    "conversation": lambda: try_it.conversation([TURN]),
-    "suggestions": lambda: try_it.suggestions([HeldOut(EVIL, [], EVIL)]),
+    "conversation": lambda: try_views.conversation([TURN]),
+    "suggestions": lambda: try_views.suggestions([HeldOut(EVIL, [], EVIL)]),
     "runs": lambda: runs.listing([RunLine(Origin(EVIL, EVIL, EVIL, EVIL, 1), State.STOPPED, 1.0, Losses())], "", 2.0),
 }  # fmt: skip
 

@@ -25,6 +25,7 @@ from tests.ui.fake_services import job
 from ui import fetch_card, layout
 from ui.choice import Choice
 from ui.model_services import NOT_OWN
+from ui.service_parts import SIMULATED
 from ui.records import Access, Fetching
 from ui.services import Services
 
@@ -168,9 +169,9 @@ class TestPage:
         assert FIELD in press("forget-token", "")["model"]
         assert hub_token.find() is None
 
-    @pytest.mark.parametrize("machine", ["hosted", "simulated"])
+    @pytest.mark.parametrize(("machine", "said"), [("hosted", NOT_OWN), ("simulated", SIMULATED)])
     def test_a_page_that_is_not_on_ones_own_computer_neither_keeps_nor_deletes_one(
-        self, services: Services, monkeypatch: pytest.MonkeyPatch, machine: str
+        self, services: Services, monkeypatch: pytest.MonkeyPatch, machine: str, said: str
     ) -> None:
         services.keep_token(SECRET)
         if machine == "hosted":
@@ -183,7 +184,7 @@ class TestPage:
         with pytest.raises(BadInput, match="neither kept nor deleted"):
             other.forget_token()
         assert hub_token.find() == SECRET
-        assert other.fetching(GATED.id).access == Access("", "", NOT_OWN)
+        assert other.fetching(GATED.id).access == Access("", "", said)
         assert 'data-do="download"' not in fetch_card.fetching(other.fetching(GATED.id))
         with pytest.raises(BadInput):
             other.download(GATED.id)
@@ -195,6 +196,14 @@ class TestPage:
         assert FIELD not in told
         with pytest.raises(BadInput, match="neither kept nor deleted"):
             services.keep_token(SECRET)
+
+    def test_what_failed_for_want_of_one_is_no_longer_told_once_it_is_kept(self, services: Services) -> None:
+        folder = JobFolder(services.workspace.run_folder(services.download(GATED.id)))
+        refused = Failure(what="Llama 3.2 1B is not given to everybody.")
+        folder.write_status(folder.status().ending(State.FAILED, failure=refused))
+        assert refused.what in fetch_card.fetching(services.fetching(GATED.id))
+        services.keep_token(SECRET)
+        assert refused.what not in fetch_card.fetching(services.fetching(GATED.id))
 
     def test_a_download_goes_on_only_where_something_came(self, services: Services) -> None:
         def failed() -> None:
