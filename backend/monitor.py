@@ -51,13 +51,21 @@ class Verdict:
     retry: dict[str, Any] | None = None
 
 
-def recent(losses: Sequence[float]) -> float:
-    """The practice loss now: the median of the last steps, `RECENT` at most, since that of one step leaps about.
+def window(steps: int) -> int:
+    """How many of the last steps stand for "now" after `steps`: a third, `RECENT` at most. The loss of one step leaps
+    about, and in a short run that of the first ones is long past."""
+    return min(RECENT, max(1, steps // 3))
+
+
+def recent(losses: Sequence[float], at: int | None = None) -> float:
+    """The practice loss after `at` steps (else now): the median of the last ones (`window`).
 
     NaN where the last one is no number, or there is none.
     """
-    latest = [loss for loss in losses[-RECENT:] if math.isfinite(loss)]
-    return median(latest) if latest and math.isfinite(losses[-1]) else math.nan
+    at = len(losses) if at is None else at
+    latest = losses[at - window(at) : at]
+    finite = [loss for loss in latest if math.isfinite(loss)]
+    return median(finite) if finite and math.isfinite(latest[-1]) else math.nan
 
 
 def told(loss: float) -> str:
@@ -78,7 +86,7 @@ def diagnose(
     if not all(map(math.isfinite, [*losses, *tests])):
         return _broken(steps, losses, settings)
     if len(losses) < EARLY:
-        return Verdict("good", "Too early to say", f"It takes {EARLY} steps to judge by.")
+        return Verdict("good", "Too few steps to judge by", f"It takes {EARLY}; there are {len(losses)}.")
     return (
         _known(losses, evals, tests)
         or _unsteady(losses, settings)
@@ -189,7 +197,7 @@ def _by_heart(
         "watch",
         "It begins to learn by heart",
         f"The best test loss, on examples that it never saw, was {told(tests[best])} at step {at}; the latest is "
-        f"{told(tests[-1])}. The model of step {at} is kept.",
+        f"{told(tests[-1])}.",
         "You can stop here. More, or more varied, examples let it learn longer.",
         {"num_train_epochs": rounds} if shorter else None,
     )

@@ -193,12 +193,13 @@ def prove(order: Order, folder: Path) -> dict[str, Any]:
     lines = [json.loads(line) for line in (out / "losses.jsonl").read_text("utf-8").split("\n") if line]
     made = {line["step"]: line for line in lines if "loss" in line}
     pairs = [(step, made[step]["loss"], wanted[step]) for step in range(1, count + 1)]
-    differing = _differing(pairs, SAME[precision(order)])
-    sentence = f"Its first {count} steps, made here, give {_compared('loss', pairs, differing)}."
+    same = SAME[precision(order)]
+    differing = _differing(pairs, same)
+    sentence = f"Its first {count} steps, made here, give {_compared('loss', pairs, differing, same)}."
     if order.run.settings.trainer == "dpo" and 1 in gradients:
         first = [(1, made[1]["grad_norm"], gradients[1])]
-        apart = _differing(first, SAME[precision(order)], _SMALL)
-        sentence += f" The first gives {_compared('size of the gradients', first, apart)}."
+        apart = _differing(first, same, _SMALL)
+        sentence += f" The first gives {_compared('size of the gradients', first, apart, same)}."
         differing = apart or differing
     if differing and read_run(order.run_folder).settings.method != order.run.settings.method:
         return {"ok": None, "sentence": f"{sentence} The run went over to 4 bit on the way, for lack of memory."}
@@ -211,9 +212,13 @@ def _differing(pairs: list[tuple[int, float, float]], tolerance: float, least: f
     return [step for step, made, had in pairs if not abs(made - had) <= tolerance * max(least, abs(had))]
 
 
-def _compared(figure: str, pairs: list[tuple[int, float, float]], differing: list[int]) -> str:
+def _compared(figure: str, pairs: list[tuple[int, float, float]], differing: list[int], same: float) -> str:
+    """same: the relative difference up to which two figures are taken as the same."""
     said = ", ".join(f"{made:.4f} and {had:.4f}" for _, made, had in pairs)
-    return f"{f'another {figure} than' if differing else f'the same {figure} as'} the run (script and run: {said})"
+    verdict = (
+        f"another {figure} than the run" if differing else f"the same {figure} as the run, within {100 * same:g} %"
+    )
+    return f"{verdict} (script and run: {said})"
 
 
 def told(events: Path, figure: str) -> dict[int, float]:

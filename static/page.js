@@ -112,6 +112,13 @@
     if (button) { button.focus({ preventScroll: true }); last = ''; }
   };
 
+  // An error stands until the next thing is done.
+  document.addEventListener('click', (event) => {
+    const done = event.isTrusted && event.target.closest('button, [role=tab], summary, a');
+    if (!done || event.target.closest('.toast-wrap')) return;
+    for (const close of document.querySelectorAll('[data-testid=toast-close]')) close.click();
+  }, true);
+
   // Escape closes an error, wherever the keyboard is.
   document.addEventListener('keydown', (event) => {
     if (event.key === 'Escape') document.querySelector('[data-testid=toast-close]')?.click();

@@ -76,7 +76,9 @@ def _lines(a: Compared, b: Compared) -> tuple[bool, list[curve.Point], list[curv
 
 def _time(run: Compared) -> str:
     job = run.job
-    return present.duration(job.ended - job.started) if job.started and job.ended else "not yet"
+    if not (job.started and job.ended):
+        return "not yet"
+    return present.duration(job.ended - job.started) + (" since it went on" if job.attempt > 1 else "")
 
 
 def _table(caption: str, lines: list[tuple[str, str, str]]) -> str:

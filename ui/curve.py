@@ -30,18 +30,21 @@ def draw(
     total_steps: how far the step axis reaches, so that the curve grows into free room; 0 when unknown.
     best_step: of the best test, which is marked.
     """
-    now = {"practice": practised(practice), "held": tests[-1][1] if tests else None}
-    practice, tests = _finite(practice), _finite(tests)
+    typical = typically(practice)
+    now = {"practice": _last(typical), "held": _last(tests)}
+    practice, typical, tests = _finite(practice), _finite(typical), _finite(tests)
     if not practice and not tests:
         return _empty()
     best = next((point for point in reversed(tests) if point[0] == best_step), None)
-    said = sentence({"Practice loss": practice, "Test loss": tests}, [now["practice"], now["held"]], best)
-    return _drawing({"practice": practice, "held": tests}, now, total_steps, said, tests, best)
+    said = sentence({"Practice loss": typical, "Test loss": tests}, [now["practice"], now["held"]], best)
+    return _drawing({"practice": typical, "held": tests}, now, total_steps, said, tests, best, practice)
 
 
 def draw_two(first: Sequence[Point], second: Sequence[Point], tested: bool) -> str:
     """The same loss of two runs, A and B, over each other, as an SVG string. tested: the test loss, else practice."""
-    now = [points[-1][1] if tested and points else practised(points) for points in (first, second)]
+    if not tested:
+        first, second = typically(first), typically(second)
+    now = [_last(points) for points in (first, second)]
     first, second = _finite(first), _finite(second)
     if not first and not second:
         return _empty()
@@ -50,9 +53,14 @@ def draw_two(first: Sequence[Point], second: Sequence[Point], tested: bool) -> s
     return _drawing({"first": first, "second": second}, {"first": now[0], "second": now[1]}, 0, said, [], None)
 
 
-def practised(points: Sequence[Point]) -> float | None:
-    """The practice loss now; None before the first step."""
-    return monitor.recent([loss for _, loss in points]) if points else None
+def typically(points: Sequence[Point]) -> list[Point]:
+    """The practice loss at each step as it is told: the median of those before it (`monitor.recent`)."""
+    each = [loss for _, loss in points]
+    return [(step, monitor.recent(each, at + 1)) for at, (step, _) in enumerate(points)]
+
+
+def _last(points: Sequence[Point]) -> float | None:
+    return points[-1][1] if points else None
 
 
 def _drawing(
@@ -62,13 +70,15 @@ def _drawing(
     said: str,
     dots: list[Point],
     best: Point | None,
+    each: Sequence[Point] = (),
 ) -> str:
     """An SVG string of `lines` by the names of their style, with the numbers `now` at their ends, and with dots and
-    the best point on one of them."""
+    the best point on one of them. each: a pale line behind them."""
     last = max([total_steps, 1, *(points[-1][0] for points in lines.values() if points)])
-    top, gap = _scale(max(value for points in lines.values() for _, value in points))
+    top, gap = _scale(max(value for points in (*lines.values(), each) for _, value in points))
     place = _Place(last, top)
-    drawn = "".join(_line(name, down_sample(points), place) for name, points in lines.items())
+    drawn = _line("each", down_sample(each), place)
+    drawn += "".join(_line(name, down_sample(points), place) for name, points in lines.items())
     return (
         f'<svg class="curve" role="img" aria-label="{escape(said)}">'
         f"{_grid(top, gap, place)}{_steps(last, place)}"

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from backend.data.brought import Brought
 from backend.data.shelf import Kept
 from backend.data.windows import UNLIMITED, Lengths
-from backend.errors import ApprenticeError
+from backend.errors import ApprenticeError, BadInput
 from backend.settings import child
 from backend.specs import Trainer
 from ui import bringing, planning, previewing, samples
@@ -77,8 +77,9 @@ class DataServices(Parts):
         return self.shelf.all()
 
     def delete_data(self, data_id: str) -> None:
-        """Deletes a data set; runs keep the rows that they practise on. Raises BadInput when it is not here."""
-        self.shelf.remove(data_id)
+        """Deletes a data set, if it is still here; runs keep the rows that they practise on."""
+        with suppress(BadInput):
+            self.shelf.remove(data_id)
         shutil.rmtree(self._data_files(data_id), ignore_errors=True)
         self._files.pop(data_id, None)
 

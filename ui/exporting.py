@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from backend import model_folder
 from jobs.models import Job, State
 from ui.records import ExportFile, ExportLine
 
@@ -31,12 +32,22 @@ def proofs(result: dict[str, Any]) -> list[tuple[bool | None, str]]:
     return [(proof["ok"], str(proof["sentence"])) for proof in result.get("proofs", [])]
 
 
-def sizes(model: Path, adapter: Path) -> dict[str, float]:
-    """What each export will weigh (MiB), computed from the files that it is made of: a GGUF at Q8_0 keeps 34 bytes
-    for each 32 weights, which take 64 in bf16."""
-    merged = _weight(model)
-    return {"adapter": _weight(adapter), "merged": merged, "gguf:Q8_0": merged * 34 / 64}
+def sizes(model: Path, adapter: Path) -> dict[str, tuple[float, float]]:
+    """What each export will weigh, at least and at most (MiB), computed from the files that it is made of.
+
+    A GGUF at Q8_0 keeps 34 bytes for each 32 weights, which take 64 in 16 bits. A merged model is saved in 16 bits,
+    or in 32 where that would lose too much of what was learned (`backend.merge`).
+    """
+    weights, around = _weight(model, "*.safetensors"), _weight(model, "tokenizer*")
+    learned = _weight(adapter, "*")  # its tokenizer too
+    wide = weights if model_folder.saved_dtype(model) == "float32" else 2 * weights
+    small = wide / 4 * 34 / 32
+    return {
+        "adapter": (learned, learned),
+        "merged": (weights + around, wide + around),
+        "gguf:Q8_0": (small, small),
+    }
 
 
-def _weight(folder: Path) -> float:
-    return sum(file.stat().st_size for file in folder.glob("*.safetensors")) / MIB
+def _weight(folder: Path, files: str) -> float:
+    return sum(file.stat().st_size for file in folder.glob(files) if file.is_file()) / MIB

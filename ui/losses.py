@@ -25,7 +25,7 @@ def of(job: Job, curve: Curve) -> Losses:
     so_far = best.step if best and job.state not in BROKEN_OFF else None
     return Losses(
         practice=monitor.recent(steps) if steps else None,
-        over=min(len(steps), monitor.RECENT),
+        over=monitor.window(len(steps)),
         before=next((test for test in tests if test.step == 0), None),
         latest=since[-1] if since else None,
         best=best,
@@ -40,7 +40,9 @@ def number(event: Mapping[str, Any]) -> float:
 
 def legend(tests: bool) -> str:
     """What the losses are; tests: whether there are any."""
-    practice = "Practice loss: on the examples that it learns from (training loss, the median of the last steps)"
+    practice = (
+        "Practice loss: on the examples that it learns from (training loss, its steps pale, their median drawn out)"
+    )
     return f"{practice}; test loss: on those kept back (validation loss)." if tests else f"{practice}."
 
 

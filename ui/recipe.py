@@ -90,7 +90,8 @@ class Recipe:
         }
         several = len(self.services.hardware().hardware.gpus) > 1
         shown = {self.inputs[name]: gr.update(visible=several) for name in advanced.TOGETHER}
-        return {self.news: {"of": choice.settings, "usual": usual, "updates": updates}, **shown}
+        news = {"of": choice.settings, "usual": usual, "updates": updates}
+        return {self.news: _sendable(news), **shown}
 
     def listen(self, kept: Kept, judge: Any, outputs: list[Any], **options: Any) -> None:
         """Keeps what a field is left with, and then has `judge` answer into `outputs`."""
@@ -103,3 +104,10 @@ class Recipe:
             one.then(judge, kept.inputs(), outputs, trigger_mode="always_last", **options, **LISTEN)
         write = _WRITE.replace("MEMORY", memory).replace("NAMES", json.dumps(names))
         self.news.change(None, [self.news, settings, *fields], [self.news, *fields], js=write, **LISTEN)
+
+
+def _sendable(told: Any) -> Any:
+    """As gradio can send it: no whole numbers of more than 64 bits, which a browser does not know either."""
+    if isinstance(told, dict):
+        return {name: _sendable(value) for name, value in told.items()}
+    return float(told) if isinstance(told, int) and abs(told) >= 2**53 else told

@@ -105,6 +105,6 @@ class ResultServices(Parts):
     def was_exported(self, run_id: str) -> bool:
         return any(export.state is State.COMPLETED for export in self.exports(run_id))
 
-    def export_sizes(self, run_id: str) -> dict[str, float]:
-        """What each export will weigh (MiB), computed from the files that it is made of."""
+    def export_sizes(self, run_id: str) -> dict[str, tuple[float, float]]:
+        """What each export will weigh, at least and at most (MiB), computed from the files that it is made of."""
         return sizes(self.spec(run_id).model.path, self.trained(run_id))

@@ -111,11 +111,14 @@ def build(services: Any, kept: Kept) -> ShareTab:
     return tab
 
 
-def choices(sizes: dict[str, float]) -> list[tuple[str, str]]:
-    """The ways to take it, with the size each will have where it is known (MiB)."""
+def choices(sizes: dict[str, tuple[float, float]]) -> list[tuple[str, str]]:
+    """The ways to take it, with the least and the largest size each can have where they are known (MiB)."""
     made = []
     for key, (title, said) in KINDS.items():
-        size = f"\nAbout {present.size(sizes[key])}, computed" if key in sizes else ""
+        least, most = sizes.get(key, (0.0, 0.0))
+        size = f"\nAbout {present.size(least)}, computed" if least else ""
+        if most > least:
+            size += f"; {present.size(most)} where that would lose what it learned"
         made.append((f"{title}\n{said}{size}", key))
     return made
 

@@ -55,15 +55,16 @@ class StartTab:
         why_not = start_views.reason(chosen, waiting)
         size = self.services.model_size(chosen.model.id)
         downloads = self.services.downloads()
+        better, more = None, ""
         if size is None and not chosen.model.embedded and not simulated:
             more = fetch_card.fetching(self.services.fetching(chosen.model.id))
-        else:
-            more = start_views.suggestion(self.services.better(choice.task, choice.data_id)) if recommended else ""
+        elif recommended and (better := self.services.better(choice.task, choice.data_id)):
+            more = start_views.suggestion(better, chosen)
         return {
             self.line: start_views.guide(choice, not preparing),
             self.advice: start_views.RETRIEVAL if choice.facts_change else "",
             self.machine: start_views.machine_card(self.services.hardware(), simulated),
-            self.model: start_views.model_card(chosen, recommended, size, preparing, more),
+            self.model: start_views.model_card(chosen, recommended, size, preparing, more, better is not None),
             self.others: start_views.others_table(options, chosen.model.id, ready, downloads),
             self.forward: gr.update(interactive=not why_not),
             self.reason: why_not,

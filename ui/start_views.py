@@ -71,14 +71,21 @@ def _free_on(gpu: Gpu) -> tuple[str, str]:
 
 
 def model_card(
-    option: Recommendation, recommended: bool, on_disk: float | None, preparing: Job | None, more: str = ""
+    option: Recommendation,
+    recommended: bool,
+    on_disk: float | None,
+    preparing: Job | None,
+    more: str = "",
+    outdone: bool = False,
 ) -> str:
     """The chosen model: why, what it needs against what is here, its licence and size.
 
     on_disk: MiB that it takes on this computer, measured; None while it is not here. more: ready HTML beneath.
+    outdone: whether one that is not here would be better.
     """
     model, fit = option.model, option.estimate.fit
-    word = "Your choice" if not recommended else "Recommended" if fit.fits else "The nearest one"
+    best = "Best of those here" if outdone else "Recommended"
+    word = "Your choice" if not recommended else best if fit.fits else "The nearest one"
     badges = cards.badge(word, "good" if recommended and fit.fits else "calm")
     badges += cards.badge(*FITS[fit.badge])
     badges += cards.badge("Ready on this computer") if on_disk is not None else ""
@@ -113,13 +120,12 @@ def _needed(option: Recommendation) -> str:
     return f"{least.removesuffix(needs[-3:])} to {needs}" if option.assumed and least != needs else needs
 
 
-def suggestion(better: Recommendation | None) -> str:
-    """A model that would suit this computer better, but is not here yet."""
-    if better is None:
-        return ""
+def suggestion(better: Recommendation, chosen: Recommendation) -> str:
+    """A model that would suit this computer better, but is not here yet, and what it has before the chosen one."""
     model = better.model
     see = cards.button("Look at it", "model", model.id, label=f"Look at {model.name}")
-    said = f"{model.name} would suit this computer and task better. {better.reasons[0]}"
+    why = next((reason for reason in better.reasons if reason not in chosen.reasons), model.note)
+    said = f"{model.name} would suit this computer and task better. {why}"
     small = f"{fetch_card.words(model)}; it needs {_needed(better)} of memory, computed."
     return f'<div class="better">{cards.text(said)}{cards.text(small, "small")}{see}</div>'
 

@@ -264,7 +264,7 @@ def health(watched: Watched) -> str:
     if not watched.can_stop and not watched.curve.steps:
         return ""
     if verdict is None:
-        return messages.alert("calm", "Too early to say", "The curve needs a few more steps.")
+        return messages.alert("calm", "Too few steps to judge by", "The curve needs a few more.")
     drawn = messages.alert(TONES[verdict.light], verdict.title, verdict.what, verdict.next)
     if not verdict.retry:
         return drawn

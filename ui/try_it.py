@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from backend.errors import BadInput
-from ui import cards, ready
+from ui import cards, present, ready
 from ui.choice import Choice
 from ui.messages import handler
 from ui.parts import LISTEN, STORAGE_KEY, Given, Kept, Updates, button, drawn, pressable, pressed, primary
@@ -17,6 +17,8 @@ from ui.ready import no_model
 from ui.try_views import PANES, conversation, proved, suggestions
 
 LONGEST_QUESTION = 20_000  # characters
+CHANCE = "Number that chance begins with"
+WHOLE = f"It must be a whole number from 0 to {2**31 - 1:,}. It stands under “How they answer”."
 TURNS_KEPT = 40  # by the browser
 # In the browser, as the question leaves: what is written into the box from then on is the next one.
 _SENT = f"""(...given) => {{
@@ -86,7 +88,7 @@ def build(services: Any, kept: Kept) -> TryTab:
     with gr.Column(elem_classes="ask-box"):
         question = gr.Textbox(
             label="Your question to both",
-            placeholder="Write what a customer would write",
+            placeholder="Write what a customer would write; Shift and Enter asks",
             lines=2,
             max_lines=8,
             elem_id="question",
@@ -115,10 +117,7 @@ def build(services: Any, kept: Kept) -> TryTab:
             )
             seed = gr.Number(
                 0,
-                precision=0,
-                minimum=0,
-                maximum=2**31 - 1,
-                label="Number that chance begins with",
+                label=CHANCE,
                 info="The same number gives the same answer again. (seed)",
             )
     with gr.Row(elem_classes="actions end"):
@@ -138,6 +137,9 @@ def build(services: Any, kept: Kept) -> TryTab:
             raise BadInput(
                 "The question is too long.", f"It has more than {LONGEST_QUESTION:,} characters.", "Shorten it."
             )
+        chance = given[seed] or 0
+        if not (isinstance(chance, (int, float)) and chance in range(2**31)):
+            raise BadInput(f"{CHANCE} can't be {present.setting(chance)[:40]}.", "", WHOLE)
         expected = next((one.expected for one in services.held_out(choice.run_id) if one.question == words), "")
         turn: dict[str, Any] = {"question": words, "base": "", "tuned": "", "done": [], "expected": expected}
         asked = {pane: _messages(turns, pane, words) for pane in PANES}
@@ -149,7 +151,7 @@ def build(services: Any, kept: Kept) -> TryTab:
             asked,
             temperature=float(given[temperature]),
             max_new_tokens=int(given[longest]),
-            seed=int(given[seed] or 0),
+            seed=int(chance),
         ):
             turn[pane] = text
             if done:

@@ -43,7 +43,7 @@ def schedule(rows: int, validation_rows: int, settings: TrainSettings) -> Schedu
         raise TrainingFailed(
             "There is nothing to do in this run.",
             f"It has {rows} examples and {max(total, 0)} steps.",
-            "Add examples, or set max_steps to -1 and num_train_epochs to 1 or more.",
+            "Add examples, more rounds (num_train_epochs), or take the limit of steps away (max_steps -1).",
         )
     if not validation_rows:
         return Schedule(steps_per_epoch, total, frozenset())

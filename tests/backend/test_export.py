@@ -22,6 +22,7 @@ from backend.settings import Workspace, new_id
 from backend.template import Tokeniser
 from backend.training import rescue
 from tests.backend.synthetic import make_adapter, make_finished_run
+from ui import exporting
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # peft uses names that transformers renames
 
@@ -110,7 +111,7 @@ def test_a_gguf_file_is_made_and_proved(order: Order, tmp_path: Path) -> None:
     assert "".join(chunk.text for chunk in chunks) == result["smoke"]["text"]
 
 
-def test_a_merged_model_holds_the_adapter(order: Order, embedded_model: Path) -> None:
+def test_a_merged_model_holds_the_adapter(order: Order, embedded_model: Path, adapter: Path) -> None:
     work = order("merged", name="Orders")
     result = export.run(work)
     folder = work.given / "orders-merged"
@@ -118,6 +119,9 @@ def test_a_merged_model_holds_the_adapter(order: Order, embedded_model: Path) ->
     assert tensors(folder / "model.safetensors") == tensors(embedded_model / "model.safetensors")
     assert result["merge"]["dtype"] == "bfloat16"
     assert result["merge"]["lost"] < 0.1
+    least, most = exporting.sizes(embedded_model, adapter)["merged"]
+    assert result["files"][0]["bytes"] / 2**20 == pytest.approx(least, rel=0.02)
+    assert most == pytest.approx(2 * least, rel=0.02), "in float32, where bfloat16 would lose too much"
     for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
         assert (folder / name).read_bytes() == (embedded_model / name).read_bytes()
     generation = json.loads((folder / "generation_config.json").read_text("utf-8"))
@@ -128,10 +132,12 @@ def test_a_merged_model_holds_the_adapter(order: Order, embedded_model: Path) ->
         assert {"orders-merged/model.safetensors", "orders-merged/README.md"} <= set(archive.namelist())
 
 
-def test_an_adapter_is_packed_with_all_it_needs(order: Order) -> None:
+def test_an_adapter_is_packed_with_all_it_needs(order: Order, embedded_model: Path, adapter: Path) -> None:
     work = order("adapter", name="../../Ördérs | <b>")
     result = export.run(work)
     assert [file["name"] for file in result["files"]] == ["orders-b-adapter.zip"]
+    told = exporting.sizes(embedded_model, adapter)["adapter"][1]
+    assert result["files"][0]["bytes"] / 2**20 == pytest.approx(told, rel=0.1)
     folder = work.given / "orders-b-adapter"
     names = {path.name for path in folder.iterdir()}
     assert names >= {"adapter_model.safetensors", "adapter_config.json", "tokenizer.json", "chat_template.jinja"}

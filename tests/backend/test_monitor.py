@@ -65,9 +65,12 @@ def test_learning_well_says_how_far_both_losses_fell() -> None:
 
 
 def test_the_practice_loss_is_told_over_several_steps_until_one_is_no_number() -> None:
-    assert recent([9.0, *[1.0, 2.0] * (RECENT // 2)]) == 1.5
-    assert recent([3.0, 2.0]) == 2.5
-    assert recent([math.nan, 2.0]) == 2.0
+    long = [9.0] * 2 * RECENT + [1.0, 2.0] * (RECENT // 2)
+    assert recent(long) == 1.5
+    assert recent(long, 2 * RECENT) == 9.0, "as it was then"
+    assert recent([3.0, 2.0]) == 2.0, "in a short run the first steps are long past"
+    assert recent([3.0, 3.0, 3.0, 2.0, 1.0, 1.4]) == 1.2
+    assert recent([4.0, 3.0, 3.0, 3.0, 2.0, math.nan, 2.4, 1.4, 1.0]) == 1.4
     assert math.isnan(recent([2.0, math.nan]))
     assert math.isnan(recent([]))
 
@@ -100,8 +103,8 @@ def test_a_low_and_noisy_loss_at_the_end_is_no_jump() -> None:
 
 
 def test_too_early() -> None:
-    check(diagnose(steps([3.1, 2.9, 3.0]), evals([3.0]), SETTINGS), "good", "Too early to say")
-    check(diagnose([], [], SETTINGS), "good", "Too early to say")
+    check(diagnose(steps([3.1, 2.9, 3.0]), evals([3.0]), SETTINGS), "good", "Too few steps to judge by")
+    check(diagnose([], [], SETTINGS), "good", "Too few steps to judge by")
 
 
 @pytest.mark.parametrize("broken", [None, math.nan, math.inf])

@@ -11,7 +11,7 @@ import pytest
 
 from tests.browser.conftest import free_port, served
 from tests.browser.held_page import BREAKS_OFF
-from tests.browser.test_look import go, start_training, take_sample, unfold
+from tests.browser.test_look import go, seen, start_training, take_sample, unfold
 
 pytestmark = pytest.mark.browser
 
@@ -222,6 +222,20 @@ def test_a_question_whose_answer_fails_is_put_back_and_the_half_answer_goes(at_t
     at_try.wait_for_selector("#ask:not([disabled])")
 
 
+def test_a_chance_number_that_is_none_is_told_and_the_question_put_back(at_try: Any) -> None:
+    question = at_try.get_by_label("Your question to both")
+    question.fill("Where is my order?")
+    at_try.get_by_role("button", name="How they answer").click()
+    seed = at_try.locator("#tab-try").get_by_label("Number that chance begins with")
+    seed.wait_for()
+    seen(at_try)
+    seed.fill("-5")
+    at_try.click("#ask")
+    at_try.get_by_text("Number that chance begins with can't be -5.").wait_for()
+    at_try.wait_for_function("document.querySelector('#question textarea').value !== ''")
+    assert question.input_value() == "Where is my order?"
+
+
 def test_an_answer_does_not_stay_under_the_name_of_another_model(at_try: Any, hold: Path) -> None:
     at_try.get_by_label("Your question to both").fill("Where is my order?")
     hold.touch()
@@ -245,6 +259,8 @@ def test_a_question_that_can_not_be_sent_is_not_cleared(open_page: Opens, held_p
     question.press("Shift+Enter")
     page.locator(".toast-body").wait_for()
     assert question.input_value() == "Is anybody there?"
+    go(page, "data")  # an error stands until the next thing is done
+    page.locator(".toast-body").wait_for(state="detached")
 
 
 def test_a_faulty_number_of_an_example_is_told_beside_its_field_and_put_back(

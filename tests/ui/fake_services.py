@@ -417,8 +417,8 @@ class FakeServices:
     def ready(self) -> list[Origin]:
         return [self.origin(run_id) for run_id in self.runner.known if self.has_model(run_id)][:3]
 
-    def export_sizes(self, run_id: str) -> dict[str, float]:
-        return {"gguf:Q8_0": 138.0, "adapter": 18.6, "merged": 258.0}
+    def export_sizes(self, run_id: str) -> dict[str, tuple[float, float]]:
+        return {"gguf:Q8_0": (138.0, 138.0), "adapter": (18.6, 18.6), "merged": (258.0, 516.0)}
 
     def exports(self, run_id: str) -> list[ExportLine]:
         return self.exported.get(run_id, [])

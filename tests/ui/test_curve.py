@@ -7,12 +7,24 @@ import random
 import re
 from xml.etree import ElementTree
 
+import pytest
+
 from backend import monitor
 from ui import curve
 
 PRACTICE = [(float(step), 1.8 * math.exp(-step / 30) + 0.1) for step in range(1, 81)]
 NOW = monitor.recent([loss for _, loss in PRACTICE])
 HELD = [(float(step), 1.8 * math.exp(-step / 30) + 0.2) for step in range(0, 81, 10)]
+
+
+def test_the_line_that_carries_a_number_ends_at_that_number() -> None:
+    steps = [(1.0, 4.0), (2.0, 3.6), (3.0, 3.0), (4.0, 2.6), (5.0, 2.2), (6.0, 1.8)]
+    svg = curve.draw(steps, [])
+    ((_, height),) = re.findall(r'class="line practice" points="[^"]* ([\d.]+),([\d.]+)"', svg)
+    top = max(float(one) for one in re.findall(r'class="tick left"[^>]*>([\d.]+)<', svg))
+    assert (1 - float(height) / 1000) * top == pytest.approx(2.0, abs=0.01)
+    assert ">practice loss <tspan>2.00<" in svg
+    assert 'class="line each"' in svg
 
 
 def points(svg: str, name: str) -> list[tuple[float, float]]:

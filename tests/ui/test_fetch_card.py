@@ -25,8 +25,8 @@ from tests.ui.fake_services import job
 from ui import fetch_card, layout
 from ui.choice import Choice
 from ui.model_services import NOT_OWN
-from ui.service_parts import SIMULATED
 from ui.records import Access, Fetching
+from ui.service_parts import SIMULATED
 from ui.services import Services
 
 OPEN = catalogue.find("HuggingFaceTB/SmolLM2-360M-Instruct")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import orjson
 import pytest
 from gradio.routes import App
 from starlette.testclient import TestClient
@@ -318,6 +319,12 @@ class TestTrain:
         kept = {page.kept.part("data_id"): ["data-1"], page.kept.part("settings"): [{"learning_rate": 5.0}]}
         with pytest.raises(gr.Error, match="Size of each correction can"):
             begin.fn({**given, **kept, tab.called: ""})
+
+    def test_a_number_too_large_for_any_whole_one_is_told_too(self, page: layout._Page) -> None:
+        tab = page.tabs["train"]
+        told = self.leave(page, "seed", 10**20)[tab.recipe.news]
+        assert "can't be 100000000000000000000." in told["updates"]["seed"]["info"]
+        assert orjson.loads(orjson.dumps(told))["of"] == {"seed": 1e20}
 
     def test_once_it_is_right_it_counts_and_its_words_are_as_before(self, page: layout._Page) -> None:
         tab = page.tabs["train"]

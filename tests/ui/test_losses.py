@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from backend.monitor import RECENT, diagnose
+from backend.monitor import RECENT, diagnose, recent
 from backend.specs import TrainSettings
 from jobs.models import State
 from tests.ui.fake_services import FakeServices, job
@@ -122,7 +122,7 @@ def test_runs_without_a_test_are_compared_by_their_practice_loss() -> None:
     spec = FakeServices().compared("run-a").spec
     pair = [Compared(spec, job(name, State.RUNNING), story({}, steps)) for name, steps in (("a", 40), ("b", 30))]
     card = said(compare.card(*pair))
-    practised = [curve.practised([curve.point(step) for step in one.curve.steps]) for one in pair]
+    practised = [recent([curve.point(step)[1] for step in one.curve.steps]) for one in pair]
     assert "Beside each line stands its practice loss." in card
     for letter, number in zip("AB", practised, strict=True):
         assert f"{letter} {number:.2f}" in card

@@ -186,7 +186,9 @@ def test_a_model_that_was_downloaded_can_be_deleted_in_the_table() -> None:
 
 def test_a_better_model_is_suggested() -> None:
     better = recommend(machine("rtx4090"), compare=False)
-    told = start_views.suggestion(better)
+    small = recommend(machine("cpu16"), compare=False)
+    told = start_views.suggestion(better, small)
     assert f"{better.model.name} would suit this computer" in told
     assert f'data-do="model" data-value="{better.model.id}"' in told
-    assert start_views.suggestion(None) == ""
+    assert next(reason for reason in better.reasons if reason not in small.reasons) in told
+    assert "Recommended" not in start_views.model_card(small, True, 260.0, None, told, outdone=True)
