@@ -124,6 +124,25 @@
     if (event.key === 'Escape') document.querySelector('[data-testid=toast-close]')?.click();
   });
 
+  // Gradio gives the keyboard to a cell of a typed table, or to the field that a letter opens in it, only in the next
+  // frame: what is typed until then would be lost. A letter that opens a field takes the place of what stood there.
+  let opened = null;
+  document.addEventListener('keydown', () => { opened = document.querySelector('.body-cell textarea'); }, true);
+  window.addEventListener('keydown', (event) => {
+    const table = event.composedPath().find((part) => part.classList?.contains('table-container'));
+    const field = table?.querySelector('.body-cell textarea');
+    if (field) {
+      field.focus();
+      if (field !== opened && event.key.length === 1) field.select();
+    } else if (document.activeElement === document.body) {
+      table?.querySelector('.cell-selected')?.focus();
+    }
+  });
+  document.addEventListener('click', (event) => {
+    const cell = event.target.closest('.body-cell:not(:has(textarea))');
+    if (!event.shiftKey && !event.ctrlKey && !event.metaKey) cell?.focus();
+  }, true);
+
   // Radios of one question get one name before an arrow key is acted on, so that it moves among them.
   document.addEventListener('keydown', (event) => {
     if (!event.key.startsWith('Arrow') || !event.target.matches('.choices input[type=radio]')) return;

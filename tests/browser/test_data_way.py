@@ -108,3 +108,37 @@ def test_what_is_taken_back_does_not_return_with_a_reload(open_page: Callable[..
     begun.wait_for(state="attached")
     page.wait_for_timeout(1500)  # all that was kept is back
     assert page.get_by_label("No, or hardly ever").is_checked()
+
+
+def test_what_is_typed_into_the_table_is_learned(open_page: Callable[..., Any], page_of: str) -> None:
+    page = open_page(page_of)
+    page.click("#tab-data-button")
+    page.get_by_role("tab", name="Type them in").click()
+    keys = page.keyboard
+
+    def cell(row: int, column: int) -> Any:
+        return page.get_by_test_id(f"cell-{row}-{column}")
+
+    cell(0, 0).click()
+    keys.type("What is up?")
+    keys.press("Tab")
+    keys.type("Not much, Jörg.", delay=60)
+    page.set_viewport_size({"width": 390, "height": 900})
+    cell(1, 0).click()
+    keys.type("first words", delay=60)
+    keys.press("Enter")
+    keys.type("Is it late?")  # takes the place of what stood there
+    keys.press("Enter")
+    keys.press("ArrowRight")
+    keys.type("Yes, go to bed.", delay=60)
+    keys.press("Enter")
+    keys.press("ArrowUp")
+    keys.press("Enter")  # opens what stands there
+    keys.press("End")
+    keys.type(" You?")
+    keys.press("Escape")
+    page.get_by_role("button", name="Read these").click()
+    read = page.locator(".before-after .is .bubble > div")
+    read.nth(3).wait_for(state="attached")
+    said = [words.strip() for words in read.all_text_contents()]
+    assert said == ["What is up?", "Not much, Jörg. You?", "Is it late?", "Yes, go to bed."]

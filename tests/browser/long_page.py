@@ -1,0 +1,63 @@
+"""The page over made-up records whose names are long and have no spaces: PORT is its argument."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from backend.data.plan import NoExamples
+from backend.data.shelf import Kept
+from tests.ui.fake_page import serve
+from tests.ui.fake_services import DATA, FakeServices
+from ui.choice import Choice
+from ui.records import Compared, DataFiles, DataState, Origin, Plan, Reading
+
+FILE = "customer_support_conversations_november_2026_final_cleaned_v2.csv"
+MODEL = "customer-support-assistant-for-the-november-2026-final-cleaned-files"
+COLUMNS = ("the_question_of_the_customer_as_it_came_in_by_mail_or_telephone", "the_answer_of_our_support_team_" * 2)
+
+
+class LongServices(FakeServices):
+    def data_sets(self) -> list[Kept]:
+        return [Kept(DATA, FILE, 48_000), Kept("data-2", FILE, 48_000)]
+
+    def reading(self, choice: Choice) -> Reading | None:
+        unclear = NoExamples("Nobody can tell which column is what.", next="Choose the columns.", columns=COLUMNS)
+        return Reading(FILE, "", 0.0, error=unclear) if choice.data_id else None
+
+    def data(self, choice: Choice) -> DataState:
+        data = super().data(choice)
+        mapping = dict(zip(("question", "answer"), COLUMNS, strict=True))
+        source = replace(
+            data.original.source, name=FILE, format="csv", shape="question_answer", mapping=mapping, ignored=COLUMNS
+        )
+        originals = {number: dict.fromkeys(COLUMNS, FILE) for number in data.original.originals}
+        return replace(data, name=FILE, original=replace(data.original, source=source, originals=originals))
+
+    def made_files(self, choice: Choice) -> DataFiles:
+        return DataFiles(Path(FILE), Path(FILE), 3)
+
+    def plan(self, *asked: Any) -> Plan:
+        return replace(super().plan(*asked), model_name=MODEL, data_name=FILE)
+
+    def compared(self, run_id: str) -> Compared:
+        """Each of its own model and file, so that the names stand side by side."""
+        told = super().compared(run_id)
+        model = told.spec.model.model_copy(update={"id": f"{MODEL}-{run_id}"})
+        data = told.spec.data.model_copy(update={"name": f"{run_id}_{FILE}"})
+        return replace(told, spec=told.spec.model_copy(update={"name": MODEL, "model": model, "data": data}))
+
+    def start_export(self, run_id: str, to: str) -> str:
+        made = super().start_export(run_id, to)
+        first = self.exported[run_id][0]
+        self.exported[run_id][0] = replace(first, files=tuple(replace(one, name=FILE) for one in first.files))
+        return made
+
+    def origin(self, run_id: str) -> Origin:
+        return Origin(run_id, MODEL, MODEL, FILE, 216)
+
+
+if __name__ == "__main__":
+    serve(LongServices(), int(sys.argv[1]))

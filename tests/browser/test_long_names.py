@@ -1,0 +1,42 @@
+"""Names that are long and have no spaces leave everything within its card and the window."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.browser.conftest import free_port, served
+from tests.browser.test_look import TABS, go, take_sample
+
+pytestmark = pytest.mark.browser
+
+OUTSIDE = (Path(__file__).parent / "outside.js").read_text("utf-8")
+
+
+def test_long_names_stay_within_their_cards(open_page: Callable[..., Any], tmp_path: Path) -> None:
+    port = free_port()
+    command = [sys.executable, "-m", "tests.browser.long_page", str(port)]
+    with served(command, port, tmp_path / "long.txt") as url:
+        page = open_page(url)
+        take_sample(page)
+        page.locator("#tab-data summary", has_text="How this file was read").click()
+        page.locator("#earlier summary").first.click()
+        go(page, "runs")
+        page.locator("#runs [data-do=open]").last.click()
+        page.wait_for_selector("#to-try:visible")
+        go(page, "share")
+        page.click("#export")
+        page.locator("#tab-share a[download]").first.wait_for()
+        go(page, "runs")
+        page.locator("#runs [data-do=compare]").first.click()
+        page.get_by_role("heading", name="What differs").wait_for()
+        for width in (1280, 390):
+            page.set_viewport_size({"width": width, "height": 900})
+            for name in TABS:
+                go(page, name)
+                page.wait_for_timeout(400)
+                assert page.evaluate(f"({OUTSIDE})()") == [], (name, width)
