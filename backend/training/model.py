@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from backend import model_folder
 from backend.errors import BadSetting, MissingPart, TrainingFailed
 from backend.specs import TrainSettings
-from backend.training.device import Device
+from backend.training.device import Device, give_back_freed_memory
 
 if TYPE_CHECKING:
     import torch
@@ -32,11 +32,17 @@ def build(folder: Path, model_id: str, settings: TrainSettings, device: Device, 
     model.config.use_cache = False
     if device.kind == "cpu" and 0 < (settings.max_length if settings.packing else longest) <= SHORT:
         model.set_attn_implementation("eager")
+    if device.kind == "cpu" and settings.gradient_checkpointing and _has_delta_nets(model):
+        give_back_freed_memory()
     torch.manual_seed(settings.seed)
     if settings.method != "full":
         model = attach(model, settings)
         model.peft_config["default"].base_model_name_or_path = model_id
     return model
+
+
+def _has_delta_nets(model: Any) -> bool:
+    return "linear_attention" in (getattr(model.config, "layer_types", None) or ())
 
 
 def load(folder: Path, settings: TrainSettings, device: Device) -> Any:

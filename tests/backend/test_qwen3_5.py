@@ -18,8 +18,9 @@ from backend.rows_on_disk import TokenRow
 from backend.specs import TrainSettings
 from backend.training import refusals
 from backend.training.collate import Collator, needs_mask
+from backend.training.device import Device
 from backend.training.loss import token_losses
-from backend.training.model import attach
+from backend.training.model import attach, build
 from tests.backend import kept
 from tests.backend.kept import shape_of
 from tests.backend.tiny_run import make_model, make_run
@@ -48,8 +49,46 @@ def model_of(kinds: list[str] = KINDS, **more: Any) -> Any:
     return Qwen3_5ForCausalLM._from_config(config, attn_implementation="sdpa")
 
 
-def test_parameters_are_those_that_others_counted() -> None:
-    assert catalogue.find("Qwen3.5-2B").architecture.counted_params == 1_881_825_088
+@pytest.mark.parametrize("entry", [one for one in catalogue.all() if "Qwen3.5" in one.id], ids=lambda one: one.id)
+def test_parameters_are_those_that_transformers_counts(entry: Any) -> None:
+    import torch
+    from transformers import Qwen3_5ForCausalLM, Qwen3_5TextConfig
+
+    shape = entry.architecture
+    config = Qwen3_5TextConfig(
+        vocab_size=shape.vocab_size,
+        hidden_size=shape.hidden_size,
+        intermediate_size=shape.intermediate_size,
+        num_hidden_layers=shape.num_layers,
+        layer_types=[
+            "full_attention" if at in shape.attention_layers else "linear_attention" for at in range(shape.num_layers)
+        ],
+        num_attention_heads=shape.num_attention_heads,
+        num_key_value_heads=shape.num_kv_heads,
+        head_dim=shape.head_dim,
+        linear_num_key_heads=shape.delta_heads[0],
+        linear_num_value_heads=shape.delta_heads[1],
+        linear_key_head_dim=shape.delta_dim,
+        linear_value_head_dim=shape.delta_dim,
+        tie_word_embeddings=shape.tie_word_embeddings,
+    )
+    with torch.device("meta"):
+        model = Qwen3_5ForCausalLM(config)
+    assert shape.counted_params == model.num_parameters() == entry.parameters
+
+
+@pytest.mark.parametrize(("checkpointing", "asked"), [(True, 1), (False, 0)])
+def test_freed_memory_is_given_back_where_blocks_are_computed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, checkpointing: bool, asked: int
+) -> None:
+    """Else the peak is half as high again as the estimate: tests.benchmarks.memory_of_families."""
+    make_model(tmp_path / "model")
+    model_of().save_pretrained(tmp_path / "model")
+    times: list[int] = []
+    monkeypatch.setattr("backend.training.model.give_back_freed_memory", lambda: times.append(1))
+    settings = TrainSettings(gradient_checkpointing=checkpointing, target_modules=EVERY, precision="fp32")
+    build(tmp_path / "model", "tests/tiny", settings, Device("cpu", "fp32"))
+    assert len(times) == asked
 
 
 def test_a_config_is_read_as_transformers_reads_it() -> None:
