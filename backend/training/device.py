@@ -28,10 +28,11 @@ _M_MMAP_THRESHOLD = -3  # in malloc.h
 def give_back_freed_memory() -> None:
     """Has glibc give what is freed in pieces of 8 MiB and more back to the system at once; elsewhere nothing is done.
 
-    It does so from 128 KiB on at first, but raises that to 32 MiB as large tensors come and go (mallopt(3)), and keeps
-    their places, into which others do not fit. Measured where gated delta nets are computed again for their gradient
-    (python -m tests.benchmarks.memory_of_families qwen3_5_text, 8 rows of 768 tokens): 3,072 to 3,252 MiB at the peak
-    and 390 tokens/s; so 1,919 MiB and 225 tokens/s, from 128 KiB on 1,878 and 207. Other models gain too little.
+    It does so from 128 KiB on at first, but raises that to 32 MiB as large tensors come and go (mallopt(3)), and
+    keeps their places, into which others do not fit. Measured where gated delta nets are computed again for their
+    gradient (python -m tests.benchmarks.memory_of_families qwen3_5_text, 8 rows of 768 tokens): 3,072 to 3,252 MiB at
+    the peak and 390 tokens/s; so 1,919 MiB and 225 tokens/s, from 128 KiB on 1,878 and 207. Other models gain too
+    little.
     """
     if sys.platform == "linux":
         import ctypes

@@ -18,19 +18,25 @@ pytestmark = pytest.mark.browser
 Opens = Callable[..., Any]
 
 
-@pytest.fixture
-def hold(tmp_path: Path) -> Path:
-    """While it is there, slow answers wait."""
-    return tmp_path / "hold"
+@pytest.fixture(scope="module")
+def held(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """A page, and the file while which is there its slow answers wait."""
+    folder, port = tmp_path_factory.mktemp("held"), free_port()
+    command = [sys.executable, "-m", "tests.browser.held_page", str(port), str(folder / "hold")]
+    with served(command, port, folder / "log.txt") as url:
+        yield url, folder / "hold"
+        (folder / "hold").unlink(missing_ok=True)
 
 
 @pytest.fixture
-def held_page(hold: Path, tmp_path: Path) -> Iterator[str]:
-    port = free_port()
-    command = [sys.executable, "-m", "tests.browser.held_page", str(port), str(hold)]
-    with served(command, port, tmp_path / "log.txt") as url:
-        yield url
-        hold.unlink(missing_ok=True)
+def hold(held: tuple[str, Path]) -> Iterator[Path]:
+    yield held[1]
+    held[1].unlink(missing_ok=True)
+
+
+@pytest.fixture
+def held_page(held: tuple[str, Path]) -> str:
+    return held[0]
 
 
 def at_the_recipe(open_page: Opens, held_page: str) -> Any:

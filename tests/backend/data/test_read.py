@@ -172,9 +172,9 @@ def _zip(**parts: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (b"", "nothing in this file"),
-        (b" \n\t\n", "nothing in this file"),
-        (gzip.compress(b""), "nothing in this file"),
+        (b"", "nothing in it"),
+        (b" \n\t\n", "nothing in it"),
+        (gzip.compress(b""), "nothing in it"),
         (b"[]", "nothing in this file"),
         (b"question,answer\n", "only a header"),
         (b"\x89PNG\r\n\x1a\n" + bytes(range(256)), "a picture"),
