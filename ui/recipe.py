@@ -18,18 +18,18 @@ from backend.specs import TrainSettings
 from ui import advanced
 from ui.choice import Choice
 from ui.parts import LISTEN, Kept, Updates
-from ui.typed import Typed, as_input, typed
+from ui.typed import as_input, typed
 
-# What the browser remembers of each field: `last`, the update that was written into it (at first what it began with),
+# What the browser remembers of each field: `last`, the update that was written into it (before one was: BEGIN),
 # `usual`, the recommended value, and `left`, what it held when it was left, until it is written into again.
-_MEMORY = "const memory = window.recipe ??= { last: BEGIN, usual: {}, left: {} };"
+_MEMORY = "const memory = window.recipe ??= { last: {}, usual: {}, left: {} };"
 # A field is left. An emptied one, or one with the recommended value, is none that was changed by hand.
 _LEFT = """(typed, kept) => {
   MEMORY
   const value = typed ?? null, { NAME: before, ...others } = kept?.[0] ?? {};
   memory.left.NAME = value;
   if (value === null || value === memory.usual.NAME) return [[others]];
-  if (before === undefined && value === memory.last.NAME.value) return [kept]; // it was only passed through
+  if (before === undefined && value === (memory.last.NAME ?? BEGIN).value) return [kept]; // only passed
   return [[{ ...others, NAME: value }]];
 }"""
 # Writes into each field what is to stand there, but where another number was left since the answer was asked for (its
@@ -39,7 +39,7 @@ _WRITE = """(news, kept, ...now) => {
   MEMORY
   const same = (one, other) => JSON.stringify(one ?? null) === JSON.stringify(other ?? null);
   return [null, ...NAMES.map((name, at) => {
-    const value = now[at] ?? null, last = memory.last[name], update = news.updates[name];
+    const value = now[at] ?? null, last = memory.last[name] ?? BEGIN[name], update = news.updates[name];
     if (!same(news.of[name], kept?.[0]?.[name])) return undefined;
     memory.usual[name] = news.usual[name];
     if (![update.value, last.value].includes(value) && memory.left[name] !== value) return undefined;
@@ -67,20 +67,17 @@ class Recipe:
         trainer = "dpo" if choice.settings.get("trainer") == "dpo" else "sft"
         return self.services.tailored(choice.task, choice.data_id, choice.model_id, trainer)
 
-    def read(self, choice: Choice) -> Typed:
-        """What stands in the fields, as far as it can be taken, and what is wrong with the rest."""
-        return typed(choice.settings, self.recommended(choice).settings)
-
     def settings(self, choice: Choice) -> TrainSettings:
         """What to train with. Raises BadSetting while a field holds what can't be taken."""
-        read = self.read(choice)
+        read = typed(choice.settings, self.recommended(choice).settings)
         for fault in read.faults.values():
             raise fault
         return read.settings
 
     def restore(self, choice: Choice) -> Updates:
         """The fields as they stand; one in which the person is typing is left as it is."""
-        recommended, read = self.recommended(choice).settings, self.read(choice)
+        recommended = self.recommended(choice).settings
+        read = typed(choice.settings, recommended)
         usual = {name: as_input(name, getattr(recommended, name)) for name in self.inputs}
         updates = {
             name: advanced.wrong(read.faults[name], choice.settings[name], usual[name])
@@ -96,13 +93,14 @@ class Recipe:
     def listen(self, kept: Kept, judge: Any, outputs: list[Any], **options: Any) -> None:
         """Keeps what a field is left with, and then has `judge` answer into `outputs`."""
         names, fields, settings = list(self.inputs), list(self.inputs.values()), kept.part("settings")
-        begin = json.dumps({name: {"value": part.value} for name, part in self.inputs.items()})
-        memory = _MEMORY.replace("BEGIN", begin)
+        begin = {name: {"value": part.value} for name, part in self.inputs.items()}
         for name, part in self.inputs.items():
-            left = _LEFT.replace("MEMORY", memory).replace("NAME", name)
+            left = _LEFT.replace("MEMORY", _MEMORY).replace("BEGIN", json.dumps(begin[name])).replace("NAME", name)
             one = gr.on(advanced.changes(part), None, [part, settings], [settings], js=left, **LISTEN)
             one.then(judge, kept.inputs(), outputs, trigger_mode="always_last", **options, **LISTEN)
-        write = _WRITE.replace("MEMORY", memory).replace("NAMES", json.dumps(names))
+        write = (
+            _WRITE.replace("MEMORY", _MEMORY).replace("BEGIN", json.dumps(begin)).replace("NAMES", json.dumps(names))
+        )
         self.news.change(None, [self.news, settings, *fields], [self.news, *fields], js=write, **LISTEN)
 
 

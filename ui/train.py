@@ -13,6 +13,7 @@ from ui.choice import Choice
 from ui.messages import handler
 from ui.parts import LISTEN, Given, Kept, Updates, button, drawn, pressable, pressed, primary
 from ui.recipe import Recipe
+from ui.typed import typed
 
 
 @dataclass
@@ -57,7 +58,8 @@ class TrainTab:
         plan, memory, unnamed, why_not, asks = "", "", "", "Bring some examples first, in step 2.", False
         if choice.data_id:
             try:
-                advice, read = self.recipe.recommended(choice), self.recipe.read(choice)
+                advice = self.recipe.recommended(choice)
+                read = typed(choice.settings, advice.settings)
                 ahead = self.services.plan(choice.data_id, choice.model_id, read.settings)
                 asks = ahead.pairs or ahead.settings.trainer == "dpo"
                 plan = train_views.plan(ahead, advice.why, read.changed)

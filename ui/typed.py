@@ -27,17 +27,16 @@ class Typed:
 
 def typed(by_hand: Mapping[str, Any], recommended: TrainSettings) -> Typed:
     """by_hand: what stands in the fields that were changed, by setting. The browser keeps it, so check all of it."""
-    values, faults = recommended.model_dump(), {}
+    settings, faults = recommended, {}
     for name, value in by_hand.items():
         if name not in SETTINGS or value in (None, NEEDED):
             continue
         try:
-            values = settings_from({**values, name: value}).model_dump()
+            settings = settings_from({**settings.model_dump(), name: value})
         except BadSetting as error:
             shown = present.setting(value)[:60]
             faults[name] = BadSetting(f"{SETTINGS[name].label} can't be {shown}.", error.why, error.next)
-    settings = settings_from(values)
-    changed = {name for name in by_hand if name in SETTINGS and values[name] != getattr(recommended, name)}
+    changed = {name for name in by_hand if name in SETTINGS and getattr(settings, name) != getattr(recommended, name)}
     return Typed(settings, frozenset(changed), faults)
 
 
