@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from pathlib import Path
 
 from backend.errors import OutOfMemory
 from backend.training import run, team
 
 if __name__ == "__main__":
+    code = 0
     try:
         run(team.joined(Path(sys.argv[1])))
     except OutOfMemory:
-        sys.exit(team.SHORT_OF_MEMORY)
+        code = team.SHORT_OF_MEMORY
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    team.end(code)

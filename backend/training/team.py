@@ -10,6 +10,7 @@ the worker.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import socket
 import subprocess
@@ -20,7 +21,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 from backend.errors import BadSetting, OutOfMemory, TrainingFailed
 from backend.hardware import container
@@ -207,6 +208,19 @@ class Silent:
     def fail(self, error: Exception) -> None: ...
     def should_stop(self) -> bool:
         return False
+
+
+def end(code: int) -> NoReturn:
+    """Ends this process with `code`, without the interpreter's own end, once all it has printed is out.
+
+    A divided model keeps its process group, whose threads give tensors back after the last step; one that asks for
+    the interpreter's lock while it ends aborts the process ("terminate called without an active exception": seen
+    with torch 2.13, and every time when that thread is held up until then).
+    """
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def joined(folder: Path) -> Silent:

@@ -24,7 +24,7 @@ from types import SimpleNamespace
 import torch, torch.distributed as dist
 from transformers import AutoModelForCausalLM
 from backend.specs import TrainSettings
-from backend.training import answers, sharding
+from backend.training import answers, sharding, team
 from backend.training.device import Device
 rank, model, folder, kind = int(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), sys.argv[4]
 dist.init_process_group("gloo", init_method=f"file://{folder}/{kind}", rank=rank, world_size=2)
@@ -52,7 +52,7 @@ for parameter in net.parameters():
 twos = all((sharding.whole(p) == 2).all() for p in net.parameters())
 print(json.dumps({"far": far, "shares": shares, "same": bool(same), "twos": bool(twos), "answer": answer}))
 dist.barrier()
-dist.destroy_process_group()
+team.end(0)
 """
 
 

@@ -139,6 +139,20 @@ def test_a_process_that_is_gone_is_not_waited_for_without_end(
     assert [type(error) for error in work.failed] == ends
 
 
+def test_a_process_ends_with_its_code_and_all_it_printed_without_the_interpreters_end() -> None:
+    code = """
+import atexit, sys
+from backend.training import team
+atexit.register(print, "the interpreter ends")
+print("told")
+print("logged", file=sys.stderr)
+team.end(5)
+"""
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT_ROOT)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (5, "told\n", "logged\n")
+
+
 MEMBER_SHORT_OF_MEMORY = """
 import runpy
 from backend.training.learner import Learner
