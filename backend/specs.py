@@ -74,7 +74,7 @@ class TrainSettings(Record):
     """
 
     trainer: Trainer = "sft"  # supervised on answers, or DPO on pairs of a better and a worse one
-    beta: float = Field(0.1, gt=0, le=10)  # DPO: how strongly the model is held to the one it came from
+    beta: float = Field(0.1, ge=0.001, le=10)  # DPO: how strongly the model is held to the one it came from
     method: Method = "lora"
     lora_rank: int = Field(8, ge=1, le=256)
     lora_alpha: int = Field(16, ge=1, le=1024)
@@ -82,12 +82,12 @@ class TrainSettings(Record):
     target_modules: tuple[str, ...] = ALL_LINEAR
     use_rslora: bool = False  # the addition is scaled by alpha / sqrt(rank) (Kalajdzievski 2023, arXiv:2312.03732)
     use_dora: bool = False  # length and direction learn apart (DoRA, Liu et al. 2024, arXiv:2402.09353)
-    learning_rate: float = Field(2e-4, gt=0, le=0.1)
+    learning_rate: float = Field(2e-4, ge=1e-8, le=0.1)
     lr_scheduler_type: Literal["cosine", "linear", "constant"] = "cosine"
     warmup_ratio: float = Field(0.1, ge=0, le=0.5)
     weight_decay: float = Field(0.0, ge=0, le=1)
-    max_grad_norm: float = Field(1.0, gt=0, le=100)
-    num_train_epochs: float = Field(3.0, gt=0, le=100)
+    max_grad_norm: float = Field(1.0, ge=0.001, le=100)
+    num_train_epochs: float = Field(3.0, ge=0.01, le=100)
     max_steps: int = Field(-1, ge=-1, le=1_000_000)  # -1: num_train_epochs decides
     per_device_train_batch_size: int = Field(8, ge=1, le=512)
     gradient_accumulation_steps: int = Field(1, ge=1, le=512)
@@ -156,7 +156,7 @@ def allowed(name: str) -> str:
     ends = {
         kind: getattr(mark, kind) for mark in field.metadata for kind in ("ge", "gt", "le") if hasattr(mark, kind)
     }
-    low = f"from {ends['ge']}" if "ge" in ends else f"above {ends['gt']}, up"
+    low = f"from {decimal(ends['ge']) or 0}" if "ge" in ends else f"above {ends['gt']}, up"
     return f"{'a whole number' if field.annotation is int else 'a number'} {low} to {ends['le']:,}"
 
 

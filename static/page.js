@@ -1,4 +1,5 @@
-// What the page needs beside gradio: tables that sort, and names and keys for those who can't use a mouse or see.
+// What the page needs beside gradio: tables that sort, an address for each step, and names and keys for those who
+// can't use a mouse or see.
 (() => {
   const key = (row, column) => {
     const cell = row.cells[column];
@@ -150,6 +151,20 @@
     for (const radio of radios) radio.name = radios[0].name;
   }, true);
 
+  // The address names the open step: a reload opens it again, and the browser's Back goes to the one before.
+  const tabOf = (step) => document.getElementById(`tab-${step}-button`);
+  const named = () => (tabOf(location.hash.slice(1)) ? location.hash.slice(1) : 'start');
+  let wanted = null; // the step that the address asks for, until it is open
+  const keepStep = () => {
+    const open = document.querySelector('#rail [role=tab][aria-selected=true]')?.dataset.tabId;
+    if (!open) return;
+    wanted ??= named();
+    if (wanted && open !== wanted) return tabOf(wanted).click();
+    wanted = '';
+    if (open !== named()) history.pushState(null, '', `#${open}`);
+  };
+  window.addEventListener('popstate', () => { wanted = null; keepStep(); });
+
   // Folds say whether they are open, the rail says what it is.
   const say = (element, name, value) => {
     if (element && element.getAttribute(name) !== value) element.setAttribute(name, value);
@@ -159,11 +174,12 @@
       say(fold, 'aria-expanded', String(fold.classList.contains('open')));
     }
     say(document.querySelector('#rail [role=tablist]'), 'aria-label', 'Steps and your models');
+    keepStep();
     keepSorted();
     keepFilters();
     keepFolds();
     keepPlace();
-  }).observe(document.documentElement, { childList: true, subtree: true, attributeFilter: ['class', 'open'] });
+  }).observe(document.documentElement, { childList: true, subtree: true, attributeFilter: ['class', 'open', 'aria-selected'] });
 
   // Arrow keys move along the rail of steps, as a tab list should.
   document.addEventListener('keydown', (event) => {

@@ -64,7 +64,7 @@ def _kind(found: Sequence[Problem], data: DataState, groups: str) -> str:
     if waiting and (unread or first.kind in FIXABLE):
         words = "Do this for all" if waiting == len(rows) else f"Do this for the other {present.number(waiting)}"
         actions.append(cards.button(words, "accept", first.kind, "firm", f"{words}: {fix}"))
-    if waiting and not unread:
+    if waiting and first.severity != "error":
         actions.append(cards.button("Leave as is", "refuse", first.kind, label=f"Leave as is: {title(first.kind)}"))
     if mended or left:
         actions.append(cards.button("Undo", "undo", first.kind, label=f"Undo: {title(first.kind)}"))
@@ -122,7 +122,7 @@ def _row(problem: Problem, data: DataState) -> str:
     buttons = "" if unread else cards.button("Look", "look", problem.row, label=f"Look at example {problem.row}")
     if data.about.covers(problem):
         state = "left out" if unread else "mended"
-        words = "Take it back" if unread else "Leave as is"
+        words = "Take it back" if problem.severity == "error" else "Leave as is"
         buttons += cards.button(words, "refuse", at, label=f"{words}: example {problem.row}")
     elif problem.kind in FIXABLE or unread:
         state = ("can't be read" if unread else "left as is") if data.about.leaves(problem) else ""

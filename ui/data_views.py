@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from html import escape
 
@@ -33,17 +34,18 @@ def samples(known: Iterable[Sample]) -> str:
 
 def earlier(kept: Sequence[Kept], data_id: str) -> str:
     """The data sets that were brought, newest first, to open again or to delete. data_id: the open one."""
-    lines = [_earlier(one, one.id == data_id) for one in kept]
-    table = cards.table(("Name", "Size", ""), lines, "Examples brought before")
+    now = time.time()
+    lines = [_earlier(one, one.id == data_id, now) for one in kept]
+    table = cards.table(("Name", "Size", "Brought", ""), lines, "Examples brought before")
     return cards.fold(f"Examples brought before: {len(lines):,}", table, key="earlier") if lines else ""
 
 
-def _earlier(one: Kept, is_open: bool) -> tuple[str, ...]:
+def _earlier(one: Kept, is_open: bool, now: float) -> tuple[str, ...]:
     acts = "" if is_open else cards.button("Open", "open", one.id, "firm", f"Open {one.name}")
     acts += cards.confirm("Delete", KEPT_BY_RUNS, cards.button("Delete for good", "delete", one.id, "danger"))
     name = f"<strong>{escape(present.shorten(one.name, 60))}</strong>{cards.badge('Open', 'calm') if is_open else ''}"
-    size = f"{one.bytes / 1024:.1f} KB" if one.bytes < 100 * 1024 else present.size(one.bytes / (1 << 20))
-    return name, size, f'<div class="acts">{acts}</div>'
+    brought = escape(present.when(one.brought, now))
+    return name, present.bytes_of(one.bytes), brought, f'<div class="acts">{acts}</div>'
 
 
 def guide(data: DataState) -> str:

@@ -23,6 +23,13 @@ def size(mib: float) -> str:
     return f"{gib:.1f} GB" if gib < 99.95 else f"{gib:,.0f} GB"
 
 
+def bytes_of(count: int) -> str:
+    """The size of a file in bytes, which may be a small one: 96 -> "96 bytes", 2048 -> "2.0 KB"."""
+    if count < 1024:
+        return "1 byte" if count == 1 else f"{count} bytes"
+    return f"{count / 1024:.1f} KB" if count < 100 * 1024 else size(count / (1 << 20))
+
+
 def duration(seconds: float) -> str:
     """Seconds in at most two units: 80 -> "1 min 20 s", 7500 -> "2 h 5 min"."""
     whole = max(0, round(seconds))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import json
 import logging
 import logging.handlers
 import os
@@ -20,6 +19,7 @@ from filelock import FileLock, Timeout
 from backend.errors import BadSetting, WorkspaceProblem
 from backend.settings import Workspace
 from backend.specs import Hardware
+from jobs.files import read_json, write_json
 
 LOOPBACK = "127.0.0.1"
 FIRST_PORT, PORTS = 7860, 100
@@ -173,14 +173,14 @@ _IN_USE = {98, 48, 10048}  # EADDRINUSE on Linux, macOS and Windows
 
 
 def note_running(workspace: Workspace, url: str) -> None:
-    (workspace.root / "app.json").write_text(json.dumps({"url": url}), "utf-8")
+    write_json(workspace.root / "app.json", {"url": url})
 
 
 def running_at(workspace: Workspace) -> str:
     """Where the app that holds this workspace shows its page. Raises WorkspaceProblem when it does not say."""
     for _ in range(50):
         try:
-            return str(json.loads((workspace.root / "app.json").read_text("utf-8"))["url"])
+            return str(read_json(workspace.root / "app.json")["url"])
         except (OSError, ValueError, KeyError):
             time.sleep(0.2)
     raise WorkspaceProblem(

@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from ui import advanced, cards, compare, fetch_card, messages, planning, train_views
+from ui import advanced, cards, compare, fetch_card, messages, planning, present, train_views
 from ui.choice import Choice
 from ui.messages import handler
 from ui.parts import LISTEN, Given, Kept, Updates, button, drawn, pressable, pressed, primary
@@ -71,7 +71,7 @@ class TrainTab:
                 plan, why_not = messages.alert("bad", words.what, words.why, words.next), words.what
         now = "Look through what is about to happen." if plan else "There is nothing to train on yet."
         return {
-            self.line: cards.guide(3, now, "Training takes a while; you can close the page meanwhile."),
+            self.line: cards.guide(3, now, self._first() or "You can close the page while it trains."),
             self.goal: gr.update(visible=asks),
             self.plan: plan,
             self.memory: memory,
@@ -79,6 +79,13 @@ class TrainTab:
             self.start: gr.update(interactive=not why_not),
             self.why_not: why_not,
         }
+
+    def _first(self) -> str:
+        """What is trained before a run that begins now."""
+        names = [run.origin.name for run in self.services.runs() if not run.state.is_terminal]
+        if len(names) > 1:
+            return f"{len(names)} trainings go before this one, one at a time."
+        return f"{present.shorten(names[0], 40)} is being trained; this one begins after it." if names else ""
 
     def _fetching(self, choice: Choice) -> str:
         """The way to the chosen model where it is not here yet."""
@@ -122,7 +129,7 @@ class TrainTab:
     def signature(self, choice: Choice) -> Hashable:
         if not choice.run_id:
             downloads = [(one.state, one.progress) for one in self.services.downloads().values()]
-            return self.services.model_ready(choice.model_id), repr(downloads)
+            return self.services.model_ready(choice.model_id), repr(downloads), self._first()
         job = self.services.runner.job(choice.run_id)
         return repr((job.state, job.progress, job.stop_requested)), self.services.curve_position(choice.run_id)
 

@@ -39,11 +39,12 @@ _ROWS_HELD, _SETS_HELD = 300_000, 6  # kept in memory, the newest whatever its s
 
 @dataclass(frozen=True)
 class Kept:
-    """A data set on the shelf. bytes: of the file as it came."""
+    """A data set on the shelf. bytes: of the file as it came; brought: when, in epoch seconds."""
 
     id: str
     name: str
     bytes: int
+    brought: float
 
 
 class Shelf:
@@ -118,7 +119,8 @@ class Shelf:
         found = []
         for folder in sorted(self._root.iterdir(), reverse=True):
             with suppress(ApprenticeError, OSError):
-                found.append(Kept(folder.name, self.about(folder.name).name, (folder / "source").stat().st_size))
+                source = (folder / "source").stat()
+                found.append(Kept(folder.name, self.about(folder.name).name, source.st_size, source.st_mtime))
         return found
 
     def remove(self, data_id: str) -> None:

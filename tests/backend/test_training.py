@@ -286,9 +286,10 @@ def test_a_file_that_the_system_does_not_let_grow_is_an_oserror(tmp_path: Path) 
     assert caught.value.errno == errno.EFBIG
 
 
-def test_a_failed_proof_leaves_no_result(model: Path, tmp_path: Path) -> None:
+def test_a_failed_proof_leaves_no_result(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.optim.AdamW.step", lambda *_args, **_more: None)
     with pytest.raises(TrainingFailed, match="learned nothing"):
-        training.run(make_run(tmp_path, model, max_steps=2, learning_rate=1e-50))
+        training.run(make_run(tmp_path, model, max_steps=2))
     assert not list((tmp_path / "result").iterdir())
 
 
@@ -376,13 +377,9 @@ def test_qlora_trains_on_a_4_bit_base(model: Path, tmp_path: Path) -> None:
     assert {tensor.dtype.itemsize for tensor in weights(tmp_path).values()} == {4}
 
 
-@pytest.mark.parametrize(
-    ("settings", "words"),
-    [({"max_steps": 0}, "nothing to do"), ({"learning_rate": 1e-50}, "learned nothing")],
-)
-def test_a_run_that_would_do_nothing_fails(model: Path, tmp_path: Path, settings: dict[str, Any], words: str) -> None:
-    with pytest.raises(TrainingFailed, match=words):
-        training.run(make_run(tmp_path, model, **{"max_steps": 2, **settings}))
+def test_a_run_that_would_do_nothing_fails(model: Path, tmp_path: Path) -> None:
+    with pytest.raises(TrainingFailed, match="nothing to do"):
+        training.run(make_run(tmp_path, model, max_steps=0))
 
 
 def test_rows_without_an_answer_are_refused(model: Path, tmp_path: Path) -> None:

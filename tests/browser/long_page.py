@@ -21,7 +21,7 @@ COLUMNS = ("the_question_of_the_customer_as_it_came_in_by_mail_or_telephone", "t
 
 class LongServices(FakeServices):
     def data_sets(self) -> list[Kept]:
-        return [Kept(DATA, FILE, 48_000), Kept("data-2", FILE, 48_000)]
+        return [Kept(DATA, FILE, 48_000, 1.7e9), Kept("data-2", FILE, 48_000, 1.7e9)]
 
     def reading(self, choice: Choice) -> Reading | None:
         unclear = NoExamples("Nobody can tell which column is what.", next="Choose the columns.", columns=COLUMNS)

@@ -220,7 +220,7 @@ class FakeServices:
         return None
 
     def data_sets(self) -> list[Kept]:
-        return [Kept(DATA, "orders.jsonl", 48_000)]
+        return [Kept(DATA, "orders.jsonl", 48_000, 1_700_000_000.0)]
 
     def delete_data(self, data_id: str) -> None:
         pass

@@ -263,14 +263,18 @@ def test_an_example_with_two_faults_of_a_kind_counts_once(services: Services, fi
     with file.open("a") as more:
         more.write(json.dumps({"messages": turns}) + "\n")
     tab, choice = tabs(services)["data"], Choice(data_id=services.add_data(file, "mine.jsonl"))
-    assert "1 example, must be mended" in tab.show(choice)[tab.problems]
+    shown = tab.show(choice)[tab.problems]
+    assert "1 example, must be mended" in shown
+    assert "Leave as is" not in shown, "nothing begins with it as it is"
 
 
 def test_what_was_brought_before_can_be_opened_again_and_deleted(services: Services, file: Path) -> None:
     old, new = services.add_data(file, "old.jsonl"), services.add_data(file, "new.jsonl")
     tab, choice = tabs(services)["data"], Choice(data_id=new, run_id="run-a", row=7)
     listed = tab.show(choice)[tab.bring.earlier]
-    assert (listed.count("old.jsonl"), "0 MB" in listed) == (2, False), "its name, and its button"
+    assert listed.count("old.jsonl") == 2, "its name, and its button"
+    assert f">{file.stat().st_size / 1024:.1f} KB<" in listed
+    assert "just now" in listed
     assert f'data-do="open" data-value="{new}"' not in listed, "it is open"
     opened = _done(services, choice, "open", old)
     assert (opened.data_id, opened.run_id, opened.row) == (old, "", 1)

@@ -61,12 +61,12 @@ def test_layers_of_their_own_are_left_as_recommended() -> None:
 
 
 def test_a_number_out_of_range_is_refused_by_name_and_the_others_count() -> None:
-    read = typed({"learning_rate": 7, "lora_rank": 0, "seed": 4}, TrainSettings())
-    assert read.settings == TrainSettings(seed=4)
-    assert read.changed == {"seed"}
-    assert str(read.faults["learning_rate"]).startswith(
-        "Size of each correction can't be 7. It must be a number above 0"
-    )
+    for rate in (7, 1e-99):
+        read = typed({"learning_rate": rate, "lora_rank": 0, "seed": 4}, TrainSettings())
+        assert read.settings == TrainSettings(seed=4)
+        assert read.changed == {"seed"}
+        assert str(read.faults["learning_rate"]).startswith("Size of each correction can't be ")
+        assert "It must be a number from 0.00000001 to 0.1." in str(read.faults["learning_rate"])
     assert "a whole number from 1 to 256" in str(read.faults["lora_rank"])
 
 
@@ -79,6 +79,7 @@ def test_the_values_of_every_setting_can_be_told() -> None:
     assert {name: allowed(name) for name in TrainSettings.model_fields}[
         "precision"
     ] == "one of bf16, fp16, fp32, auto"
+    assert allowed("weight_decay") == "a number from 0 to 1"
     assert allowed("max_steps") == "a whole number from -1 to 1,000,000"
     assert allowed("lr_scheduler_type") == "one of cosine, linear, constant"
 

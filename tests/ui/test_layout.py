@@ -16,8 +16,9 @@ from starlette.testclient import TestClient
 from backend.errors import RunProblem
 from backend.hardware import Probe
 from backend.settings import PROJECT_ROOT
+from jobs.models import State
 from tests.ui.conftest import in_loop
-from tests.ui.fake_services import FakeServices
+from tests.ui.fake_services import FakeServices, job
 from ui import layout
 from ui.choice import Choice
 from ui.parts import Kept
@@ -310,7 +311,7 @@ class TestTrain:
         assert written(tab, answer)["learning_rate"] == 5.0, "what was typed is kept"
         told = answer[tab.recipe.news]["updates"]["learning_rate"]["info"]
         assert "Size of each correction can't be 5." in told
-        assert "above 0, up to 0.1" in told
+        assert "from 0.00000001 to 0.1" in told
         assert "emptied, it goes back to 0.0002." in told
         assert not answer[tab.start]["interactive"]
         assert "Size of each correction can't be 5." in answer[tab.why_not]
@@ -349,6 +350,16 @@ class TestTrain:
         assert answer[page.kept.part("settings")] == [{"trainer": "dpo"}]
         assert written(tab, answer)["trainer"] == "dpo"
         assert answer[tab.goal]["visible"]
+
+    def test_what_is_trained_before_it_is_named(self, page: layout._Page) -> None:
+        tab, known = page.tabs["train"], page.services.runner.known
+        assert "is being trained; this one begins after it." in tab.show(Choice(data_id="data-1"))[tab.line]
+        before = tab.signature(Choice(data_id="data-1"))
+        known["run-d"] = job("run-d", State.QUEUED)
+        assert "2 trainings go before this one" in tab.show(Choice(data_id="data-1"))[tab.line]
+        assert tab.signature(Choice(data_id="data-1")) != before, "the page looks again"
+        known.clear()
+        assert "You can close the page" in tab.show(Choice(data_id="data-1"))[tab.line]
 
     def test_settings_that_can_not_be_taken_keep_the_plan_from_beginning(self, page: layout._Page) -> None:
         tab, choice = page.tabs["train"], Choice(data_id="data-1", settings={"lora_rank": 5000})

@@ -24,6 +24,14 @@ def test_size(mib: float, shown: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("count", "shown"),
+    [(0, "0 bytes"), (1, "1 byte"), (96, "96 bytes"), (2048, "2.0 KB"), (150_000, "0.1 MB"), (90_000_000, "86 MB")],
+)
+def test_the_size_of_a_file(count: int, shown: str) -> None:
+    assert present.bytes_of(count) == shown
+
+
+@pytest.mark.parametrize(
     ("seconds", "shown"),
     [
         (-3, "0 s"),

@@ -1,0 +1,71 @@
+"""The address names the open step: Back goes to the one before, and a reload opens it again."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.browser.test_look import go, start_training, take_sample
+
+pytestmark = pytest.mark.browser
+
+Opens = Callable[..., Any]
+BUTTONS = """[...document.querySelectorAll('#tab-train button:not([disabled])')]
+    .filter((button) => button.checkVisibility()).map((button) => button.innerText)"""
+
+
+def is_open(page: Any, step: str) -> None:
+    page.wait_for_selector(f"#tab-{step}-button[aria-selected=true]")
+    page.wait_for_selector(f"#tab-{step} .guide-line")
+    assert page.url.endswith(f"#{step}")
+
+
+def test_back_and_on_go_from_step_to_step_and_not_out_of_the_page(open_page: Opens, drawn_page: str) -> None:
+    page = open_page(drawn_page)
+    begun = page.evaluate("history.length")
+    assert not page.url.endswith("#start"), "nothing is noted before a step is taken"
+    for step in ("data", "train", "runs"):
+        go(page, step)
+    assert page.evaluate("history.length") == begun + 3
+    page.go_back()
+    is_open(page, "train")
+    page.go_back()
+    is_open(page, "data")
+    page.go_forward()
+    is_open(page, "train")
+    page.go_back()
+    page.go_back()
+    page.wait_for_selector("#tab-start-button[aria-selected=true]")
+    assert page.evaluate("history.length") == begun + 3, "going back notes nothing"
+
+
+def test_a_button_that_leads_on_is_a_step_too(open_page: Opens, drawn_page: str) -> None:
+    page = open_page(drawn_page)
+    take_sample(page)
+    page.click("#to-train")
+    is_open(page, "train")
+    page.go_back()
+    is_open(page, "data")
+
+
+def test_a_reload_opens_the_same_step_as_it_was(open_page: Opens, drawn_page: str) -> None:
+    page = open_page(drawn_page)
+    take_sample(page)
+    start_training(page)
+    before = page.evaluate(BUTTONS)
+    page.reload()
+    is_open(page, "train")
+    page.wait_for_selector("svg.curve .line.held")
+    page.wait_for_function(f"(before) => JSON.stringify({BUTTONS}) === JSON.stringify(before)", arg=before)
+
+
+def test_an_address_that_names_no_step_opens_the_first(open_page: Opens, drawn_page: str) -> None:
+    for odd in ("#nothing", "#rail", "#%22%3E", "#"):
+        page = open_page(f"{drawn_page}/{odd}")
+        page.wait_for_selector("#tab-start .guide-line")
+        assert page.locator("#tab-start-button").get_attribute("aria-selected") == "true"
+        go(page, "data")
+        assert re.search(r"#data$", page.url)
