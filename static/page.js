@@ -144,6 +144,14 @@
     if (!event.shiftKey && !event.ctrlKey && !event.metaKey) cell?.focus();
   }, true);
 
+  // A finger has no keys to open a cell with: its first tap does.
+  let finger = false;
+  document.addEventListener('pointerdown', (event) => { finger = event.pointerType === 'touch'; }, true);
+  window.addEventListener('click', (event) => {
+    const cell = finger && event.target.closest('.body-cell:not(:has(textarea))');
+    if (cell) cell.dispatchEvent(new MouseEvent('dblclick', { bubbles: true }));
+  });
+
   // Radios of one question get one name before an arrow key is acted on, so that it moves among them.
   document.addEventListener('keydown', (event) => {
     if (!event.key.startsWith('Arrow') || !event.target.matches('.choices input[type=radio]')) return;

@@ -1,0 +1,28 @@
+"""A phone has fingers and no keys: what opens with a key or a second click opens with a tap."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.browser.test_look import go
+
+pytestmark = pytest.mark.browser
+
+
+def test_a_tap_opens_a_cell_of_the_table_and_the_next_tap_another(
+    open_page: Callable[..., Any], drawn_page: str
+) -> None:
+    page = open_page(drawn_page, width=390, height=800, has_touch=True, is_mobile=True)
+    go(page, "data")
+    page.get_by_role("tab", name="Type them in").tap()
+    for column, words in enumerate(("What is up?", "Not much.")):
+        page.get_by_test_id(f"cell-0-{column}").tap()
+        page.wait_for_selector(f"[data-testid=cell-0-{column}] textarea:focus")
+        page.keyboard.insert_text(words)
+    page.get_by_test_id("cell-1-0").tap()
+    page.wait_for_selector("[data-testid=cell-1-0] textarea:focus")
+    said = [page.get_by_test_id(f"cell-0-{column}").inner_text().strip() for column in (0, 1)]
+    assert said == ["What is up?", "Not much."]
