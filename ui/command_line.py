@@ -171,15 +171,16 @@ def _validation_option(command: argparse.ArgumentParser) -> None:
 
 def _model_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
     listed = add("models", machine_commands.models, "list the models; download or delete one; keep an access token")
-    listed.add_argument("--remove", default=None, metavar="ID", help="delete what was downloaded of this model")
-    listed.add_argument("--download", default=None, metavar="ID", help="fetch this model from the Hugging Face hub")
-    listed.add_argument(
+    one = listed.add_mutually_exclusive_group()
+    one.add_argument("--remove", default=None, metavar="ID", help="delete what was downloaded of this model")
+    one.add_argument("--download", default=None, metavar="ID", help="fetch this model from the Hugging Face hub")
+    one.add_argument(
         "--token",
         action="store_true",
         default=False,
         help="keep an access token for the hub, read from standard input; nothing typed: say where one lies",
     )
-    listed.add_argument("--forget-token", action="store_true", default=False, help="delete the token that is kept")
+    one.add_argument("--forget-token", action="store_true", default=False, help="delete the token that is kept")
     recommend = add("recommend", machine_commands.recommend, "choose a model and settings for this machine and data")
     recommend.add_argument("--hardware", type=Path, default=None, metavar="FILE", help="simulate this machine")
     recommend.add_argument("--task", default=None, choices=("voice", "extract", "write", "other"))

@@ -64,8 +64,8 @@ def test_entry_is_complete_and_its_parameters_add_up(entry: Entry) -> None:
     assert entry.architecture.counted_params == pytest.approx(entry.parameters, rel=0.001)
     if not entry.embedded:
         needed = entry.parameters * 2 / 2**20
-        assert entry.download_mib == pytest.approx(needed, rel=0.05 if "pictures" not in entry.note else 0.25)
-        assert entry.download_mib >= needed
+        more = "pictures" in entry.note  # files that hold more than what is trained say so
+        assert (1.05 if more else 1.0) <= entry.download_mib / needed <= (1.25 if more else 1.05)
 
 
 @pytest.mark.slow

@@ -194,7 +194,16 @@ def test_a_command_that_does_not_exist_is_wrong_usage() -> None:
     assert ended.value.code == 2
 
 
-@pytest.mark.parametrize("typed", [["dance"], ["estimate"], ["serve", "--port", "x"], ["estimate", "--rank", "two"]])
+@pytest.mark.parametrize(
+    "typed",
+    [
+        ["dance"],
+        ["estimate"],
+        ["serve", "--port", "x"],
+        ["estimate", "--rank", "two"],
+        ["models", "--token", "--download", "a/b"],
+    ],
+)
 def test_wrong_usage_is_told_in_json_too(typed: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main([*typed, "--json"])
