@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -33,12 +34,13 @@ LOGO = STATIC / "icon.svg"
 
 @dataclass
 class _Page:
-    """The page's own parts. here: the open tab; seen: what the timer last showed."""
+    """The page's own parts. here: the open tab; seen: what the timer last showed. The browser holds both: with a
+    gr.State gradio keeps a connection open for every page, and a browser has six of them for all its pages here."""
 
     services: Any
     kept: Kept
-    here: gr.State
-    seen: gr.State
+    here: gr.Textbox
+    seen: gr.Textbox
     marks: gr.HTML
     rail: gr.Tabs
     rooms: dict[str, gr.Tab]
@@ -78,12 +80,12 @@ class _Page:
         tab: Tab = self.tabs[name]
         try:
             choice = self.services.known(before)
-            now = repr((name, choice, tab.signature(choice), _reached(self.services, choice)))
+            now = _short(name, choice, tab.signature(choice), _reached(self.services, choice))
             if now == seen and choice == before:
                 return None
             forgotten, shown = self.kept.keep(before, choice), self.showing(name, choice)
         except Exception as error:
-            now = repr(error)
+            now = _short(error)
             return None if now == seen else {self.seen: now, tab.line: messages.error_alert(error)}
         return {**forgotten, **shown, self.seen: now}
 
@@ -104,7 +106,8 @@ def _draw(services: Any) -> tuple[gr.Blocks, _Page]:
     blocks = gr.Blocks(title="Apprentice", analytics_enabled=False, delete_cache=(3600, 86400))
     with blocks:
         kept = Kept()
-        here, seen = gr.State("start"), gr.State("")
+        here = gr.Textbox("start", label="The open step", visible=False)
+        seen = gr.Textbox("", label="What is shown", visible=False)
         timer = gr.Timer(1.0)
         drawn(HEADER)
         marks = drawn(rail_marks(services, Choice()), elem_id="reached")
@@ -161,8 +164,8 @@ def _ticks(timer: gr.Timer, page: _Page) -> None:
 def _leads_on(page: _Page) -> None:
     """Opening a tab, the buttons that lead to the next one, and opening a run."""
     for name, room in page.rooms.items():
-        # Noted at once and by nothing slow: showing the first tab may end after the second one is open.
-        noted = room.select(partial(str, name), None, page.here, queue=False, **LISTEN)
+        # Noted at once, in the browser: showing the first tab may end after the second one is open.
+        noted = room.select(None, None, page.here, js=f"() => '{name}'", **LISTEN)
         given = page.kept.inputs(page.tabs["try"].talk, page.tabs["data"].bring.typed_kept)
         noted.then(page.opened(name), given, page.outputs(name), concurrency_limit=4, **LISTEN)
     for name, following in (("start", "data"), ("data", "train"), ("train", "try"), ("try", "share")):
@@ -184,6 +187,11 @@ def _leads_on(page: _Page) -> None:
     page.tabs["runs"].listing.click(
         open_run, page.kept.inputs(), [*page.kept.outputs, page.rail, page.here, *page.outputs("train")], **LISTEN
     )
+
+
+def _short(*what: Any) -> str:
+    """Stands for `what`: short, since it goes to the browser and comes back every second."""
+    return hashlib.sha256(repr(what).encode()).hexdigest()
 
 
 def _to(name: str) -> tuple[Any, str]:
