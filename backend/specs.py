@@ -74,7 +74,7 @@ class TrainSettings(Record):
     """
 
     trainer: Trainer = "sft"  # supervised on answers, or DPO on pairs of a better and a worse one
-    beta: float = Field(0.1, ge=0.001, le=10)  # DPO: how strongly the model is held to the one it came from
+    beta: float = Field(0.1, gt=0, le=10)  # DPO: how strongly the model is held to the one it came from
     method: Method = "lora"
     lora_rank: int = Field(8, ge=1, le=256)
     lora_alpha: int = Field(16, ge=1, le=1024)
@@ -82,12 +82,12 @@ class TrainSettings(Record):
     target_modules: tuple[str, ...] = ALL_LINEAR
     use_rslora: bool = False  # the addition is scaled by alpha / sqrt(rank) (Kalajdzievski 2023, arXiv:2312.03732)
     use_dora: bool = False  # length and direction learn apart (DoRA, Liu et al. 2024, arXiv:2402.09353)
-    learning_rate: float = Field(2e-4, ge=1e-8, le=0.1)
+    learning_rate: float = Field(2e-4, gt=0, le=0.1)
     lr_scheduler_type: Literal["cosine", "linear", "constant"] = "cosine"
     warmup_ratio: float = Field(0.1, ge=0, le=0.5)
     weight_decay: float = Field(0.0, ge=0, le=1)
-    max_grad_norm: float = Field(1.0, ge=0.001, le=100)
-    num_train_epochs: float = Field(3.0, ge=0.01, le=100)
+    max_grad_norm: float = Field(1.0, gt=0, le=100)
+    num_train_epochs: float = Field(3.0, gt=0, le=100)
     max_steps: int = Field(-1, ge=-1, le=1_000_000)  # -1: num_train_epochs decides
     per_device_train_batch_size: int = Field(8, ge=1, le=512)
     gradient_accumulation_steps: int = Field(1, ge=1, le=512)
@@ -114,6 +114,11 @@ class TrainSettings(Record):
         return settings_from({**self.model_dump(), **changes})
 
 
+# Below these nothing is learned in a person's time. Only what is chosen anew is held to them: a run that is kept may
+# have less.
+_LEAST = {"learning_rate": 1e-8, "max_grad_norm": 0.001, "num_train_epochs": 0.01, "beta": 0.001}
+
+
 def settings_from(values: dict[str, Any]) -> TrainSettings:
     """TrainSettings from names and values (texts as typed on the command line are converted).
 
@@ -135,13 +140,20 @@ def settings_from(values: dict[str, Any]) -> TrainSettings:
         named = {"all-linear": ALL_LINEAR, "attention": ATTENTION}
         values["target_modules"] = named.get(targets) or tuple(t.strip() for t in targets.split(",") if t.strip())
     try:
-        return TrainSettings.model_validate(values)
+        settings = TrainSettings.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0]) if first["loc"] else "a setting"
-        shown = str(first.get("input"))[:60]
         why = allowed(name) if name in known else first["msg"]
-        raise BadSetting(f"The setting {name} can't be {shown}.", f"It must be {why}.", "Change it.") from error
+        raise _refused(name, first.get("input"), why) from error
+    for name, least in _LEAST.items():
+        if getattr(settings, name) < least:
+            raise _refused(name, getattr(settings, name), allowed(name))
+    return settings
+
+
+def _refused(name: str, value: Any, why: str) -> BadSetting:
+    return BadSetting(f"The setting {name} can't be {str(value)[:60]}.", f"It must be {why}.", "Change it.")
 
 
 def allowed(name: str) -> str:
@@ -153,11 +165,9 @@ def allowed(name: str) -> str:
         named = [word for part in (field.annotation, *get_args(field.annotation)) for word in get_args(part)]
         words = [word for word in named if isinstance(word, str)]
         return f"one of {', '.join(words)}" if words else "a list of names"
-    ends = {
-        kind: getattr(mark, kind) for mark in field.metadata for kind in ("ge", "gt", "le") if hasattr(mark, kind)
-    }
-    low = f"from {decimal(ends['ge']) or 0}" if "ge" in ends else f"above {ends['gt']}, up"
-    return f"{'a whole number' if field.annotation is int else 'a number'} {low} to {ends['le']:,}"
+    ends = {kind: getattr(mark, kind) for mark in field.metadata for kind in ("ge", "le") if hasattr(mark, kind)}
+    least = decimal(_LEAST[name] if name in _LEAST else ends["ge"])
+    return f"{'a whole number' if field.annotation is int else 'a number'} from {least} to {ends['le']:,}"
 
 
 def decimal(value: float) -> str:

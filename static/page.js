@@ -144,9 +144,9 @@
     if (!event.shiftKey && !event.ctrlKey && !event.metaKey) cell?.focus();
   }, true);
 
-  // A finger has no keys to open a cell with: its first tap does.
+  // A finger or a pen has no keys to open a cell with: its first tap does.
   let finger = false;
-  document.addEventListener('pointerdown', (event) => { finger = event.pointerType === 'touch'; }, true);
+  document.addEventListener('pointerdown', (event) => { finger = event.pointerType !== 'mouse'; }, true);
   window.addEventListener('click', (event) => {
     const cell = finger && event.target.closest('.body-cell:not(:has(textarea))');
     if (cell) cell.dispatchEvent(new MouseEvent('dblclick', { bubbles: true }));
@@ -169,9 +169,13 @@
     wanted ??= named();
     if (wanted && open !== wanted) return tabOf(wanted).click();
     wanted = '';
-    if (open !== named()) history.pushState(null, '', `#${open}`);
+    if (open !== named()) history.pushState(null, '', `${location.pathname}${location.search}#${open}`);
   };
-  window.addEventListener('popstate', () => { wanted = null; keepStep(); });
+  window.addEventListener('popstate', () => {
+    if (location.hash && !tabOf(location.hash.slice(1))) return;
+    wanted = null;
+    keepStep();
+  });
 
   // Folds say whether they are open, the rail says what it is.
   const say = (element, name, value) => {
@@ -182,11 +186,11 @@
       say(fold, 'aria-expanded', String(fold.classList.contains('open')));
     }
     say(document.querySelector('#rail [role=tablist]'), 'aria-label', 'Steps and your models');
-    keepStep();
     keepSorted();
     keepFilters();
     keepFolds();
     keepPlace();
+    keepStep();
   }).observe(document.documentElement, { childList: true, subtree: true, attributeFilter: ['class', 'open', 'aria-selected'] });
 
   // Arrow keys move along the rail of steps, as a tab list should.

@@ -155,6 +155,8 @@ def _ticks(timer: gr.Timer, page: _Page) -> None:
 
     @handler
     def tick(given: Given) -> Any:
+        if given[page.here] not in page.tabs:  # the browser says which
+            return gr.skip()
         return page.refreshed(given[page.here], page.kept.choice(given), given[page.seen]) or gr.skip()
 
     outputs = [*page.kept.outputs, *page.every_output]

@@ -128,6 +128,8 @@ def when(time: float, now: float) -> str:
 
 def origin(run: Origin) -> str:
     """What a run began with: "based on SmolLM2 135M · 216 examples from orders.jsonl"."""
+    if not run.model_name:
+        return "damaged: what it began with can't be read"
     return f"based on {run.model_name} · {count(run.examples, 'example')} from {shorten(run.data_name, 60)}"
 
 

@@ -22,6 +22,7 @@ from ui import losses, planning, samples
 from ui.records import (
     Compared,
     Curve,
+    Losses,
     Origin,
     Plan,
     RunLine,
@@ -199,14 +200,15 @@ class RunServices(Parts):
         return first if first and self.run_state(first) else ""
 
     def runs(self) -> list[RunLine]:
-        """Every training, newest first."""
-        jobs = self.runner.jobs(kind="train")
-        return [
-            RunLine(
-                planning.origin(job, self.spec(job.id)), job.state, job.created, losses.of(job, self.curve(job.id))
-            )
-            for job in jobs
-        ]
+        """Every training, newest first. A damaged one has its name only, by which it can be deleted."""
+        return [self._line(job) for job in self.runner.jobs(kind="train")]
+
+    def _line(self, job: Job) -> RunLine:
+        try:
+            origin, told = planning.origin(job, self.spec(job.id)), losses.of(job, self.curve(job.id))
+        except ApprenticeError:
+            origin, told = Origin(job.id, job.name, "", "", 0), Losses()
+        return RunLine(origin, job.state, job.created, told)
 
     def origin(self, run_id: str) -> Origin:
         """What a run began with, in names for people."""

@@ -55,7 +55,7 @@ def build(services: Any, kept: Kept) -> RunsTab:
     """Draws the tab inside the current gr.Tab."""
     line = drawn(cards.guide(0, "One moment.", ""), elem_classes="guide")
     compared = drawn(elem_id="compared")
-    drawn_list = pressable(elem_id="runs")
+    drawn_list = pressable(elem_id="run-list")
     tab = RunsTab(services, line, compared, drawn_list)
 
     @handler

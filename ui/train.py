@@ -71,7 +71,7 @@ class TrainTab:
                 plan, why_not = messages.alert("bad", words.what, words.why, words.next), words.what
         now = "Look through what is about to happen." if plan else "There is nothing to train on yet."
         return {
-            self.line: cards.guide(3, now, self._first() or "You can close the page while it trains."),
+            self.line: cards.guide(3, now, (plan and self._first()) or "You can close the page while it trains."),
             self.goal: gr.update(visible=asks),
             self.plan: plan,
             self.memory: memory,
@@ -82,10 +82,10 @@ class TrainTab:
 
     def _first(self) -> str:
         """What is trained before a run that begins now."""
-        names = [run.origin.name for run in self.services.runs() if not run.state.is_terminal]
-        if len(names) > 1:
-            return f"{len(names)} trainings go before this one, one at a time."
-        return f"{present.shorten(names[0], 40)} is being trained; this one begins after it." if names else ""
+        first = [job.name for job in self.services.runner.jobs(kind="train") if not job.state.is_terminal]
+        if len(first) > 1:
+            return f"{len(first)} trainings go first, one at a time."
+        return f"{present.shorten(first[0], 40)} is trained first; this one begins after it." if first else ""
 
     def _fetching(self, choice: Choice) -> str:
         """The way to the chosen model where it is not here yet."""

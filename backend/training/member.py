@@ -10,12 +10,13 @@ from backend.errors import OutOfMemory
 from backend.training import run, team
 
 if __name__ == "__main__":
-    code = 0
+    code = 1
     try:
         run(team.joined(Path(sys.argv[1])))
+        code = 0
     except OutOfMemory:
         code = team.SHORT_OF_MEMORY
     except BaseException:
         traceback.print_exc()
-        code = 1
-    team.end(code)
+    finally:
+        team.end(code)

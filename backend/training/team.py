@@ -215,12 +215,15 @@ def end(code: int) -> NoReturn:
 
     A divided model keeps its process group, whose threads give tensors back after the last step; one that asks for
     the interpreter's lock while it ends aborts the process ("terminate called without an active exception": seen
-    with torch 2.13, and every time when that thread is held up until then).
+    with torch 2.13 where that thread was held up until then). The first process goes on for seconds, to save and to
+    prove, so that nothing waits when it ends.
     """
-    logging.shutdown()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
+    try:
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(code)
 
 
 def joined(folder: Path) -> Silent:

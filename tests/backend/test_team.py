@@ -27,7 +27,7 @@ import json, sys
 from pathlib import Path
 from backend import training
 from backend.errors import ApprenticeError
-from backend.training import sharding, snapshot
+from backend.training import sharding, snapshot, team
 from tests.backend.tiny_run import FakeWork, make_run
 folder, model = map(Path, sys.argv[1:3])
 chosen, stop_at = map(json.loads, sys.argv[3:])
@@ -55,6 +55,7 @@ result = training.run(work)
 print(json.dumps({"result": result, "losses": work.losses(), "tests": [e["loss"] for e in work.told("eval")],
                   "norms": [e["grad_norm"] for e in work.told("step")], "samples": len(work.told("sample")),
                   "shares": shares}))
+team.end(0)
 """
 
 
@@ -151,6 +152,8 @@ team.end(5)
     environment = {**os.environ, "PYTHONPATH": str(PROJECT_ROOT)}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (5, "told\n", "logged\n")
+    full = code.replace("team.end", "sys.stdout.flush = lambda: 1 / 0  # the disk is full\nteam.end")
+    assert subprocess.run([sys.executable, "-c", full], capture_output=True, env=environment).returncode == 5
 
 
 MEMBER_SHORT_OF_MEMORY = """

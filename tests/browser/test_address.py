@@ -17,6 +17,11 @@ BUTTONS = """[...document.querySelectorAll('#tab-train button:not([disabled])')]
     .filter((button) => button.checkVisibility()).map((button) => button.innerText)"""
 
 
+def heading(page: Any) -> float:
+    """How far down the page's first line stands; below 0 it can't be seen."""
+    return float(page.evaluate("document.querySelector('header.top').getBoundingClientRect().top"))
+
+
 def is_open(page: Any, step: str) -> None:
     page.wait_for_selector(f"#tab-{step}-button[aria-selected=true]")
     page.wait_for_selector(f"#tab-{step} .guide-line")
@@ -40,6 +45,21 @@ def test_back_and_on_go_from_step_to_step_and_not_out_of_the_page(open_page: Ope
     page.go_back()
     page.wait_for_selector("#tab-start-button[aria-selected=true]")
     assert page.evaluate("history.length") == begun + 3, "going back notes nothing"
+
+
+def test_going_back_does_not_scroll_and_keeps_what_else_the_address_says(open_page: Opens, drawn_page: str) -> None:
+    page = open_page(f"{drawn_page}/?__theme=dark", width=1000, height=500)
+    for step in ("start", "data", "train", "try", "share", "runs"):
+        assert page.locator(f"[id={step}]").count() == 0, "the browser would scroll to it"
+    go(page, "runs")
+    go(page, "start")
+    page.go_back()
+    is_open(page, "runs")
+    assert page.url.endswith("/?__theme=dark#runs")
+    assert heading(page) >= 0
+    page.evaluate("location.hash = '#nowhere'")
+    page.wait_for_timeout(300)
+    assert page.locator("#tab-runs-button").get_attribute("aria-selected") == "true", "no such step: it stays"
 
 
 def test_a_button_that_leads_on_is_a_step_too(open_page: Opens, drawn_page: str) -> None:

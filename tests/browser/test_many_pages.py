@@ -25,4 +25,4 @@ def test_eight_pages_of_one_browser_all_answer(open_page: Callable[..., Any], dr
     pages[-1].click("#start-training")
     pages[-1].wait_for_selector("svg.curve .line.held")
     go(first, "runs")
-    first.wait_for_selector("#runs table")
+    first.wait_for_selector("#run-list table")

@@ -86,6 +86,9 @@ class FakeRunner:
             raise RunProblem("This run is no longer here.")
         return self.known[run_id]
 
+    def jobs(self, kind: str) -> list[Job]:
+        return list(self.known.values())
+
     def stop(self, run_id: str) -> None:
         self.known[run_id] = self._again(run_id, State.STOPPED, stop_requested=True)
 

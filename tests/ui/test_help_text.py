@@ -68,6 +68,7 @@ def test_a_number_out_of_range_is_refused_by_name_and_the_others_count() -> None
         assert str(read.faults["learning_rate"]).startswith("Size of each correction can't be ")
         assert "It must be a number from 0.00000001 to 0.1." in str(read.faults["learning_rate"])
     assert "a whole number from 1 to 256" in str(read.faults["lora_rank"])
+    assert TrainSettings(learning_rate=1e-99).learning_rate == 1e-99, "a run that is kept may have it"
 
 
 @pytest.mark.parametrize("junk", [{"no_such": 1}, {"seed": {"a": []}}, {"target_modules": 5}, {"": None}])
@@ -81,6 +82,7 @@ def test_the_values_of_every_setting_can_be_told() -> None:
     ] == "one of bf16, fp16, fp32, auto"
     assert allowed("weight_decay") == "a number from 0 to 1"
     assert allowed("max_steps") == "a whole number from -1 to 1,000,000"
+    assert allowed("learning_rate") == "a number from 0.00000001 to 0.1"
     assert allowed("lr_scheduler_type") == "one of cosine, linear, constant"
 
 

@@ -51,6 +51,11 @@ def test_nothing_it_does_is_offered_as_an_api(page: gr.Blocks) -> None:
     assert not page.get_api_info()["named_endpoints"]
 
 
+def test_no_connection_is_kept_open_for_a_page(page: gr.Blocks) -> None:
+    """A browser has six of them to one address, for all its pages."""
+    assert page.get_config_file()["connect_heartbeat"] is False
+
+
 def test_every_input_has_a_label(page: gr.Blocks) -> None:
     kinds = {"textbox", "number", "dropdown", "checkbox", "radio", "slider", "file", "dataframe"}
     inputs = [part for part in page.get_config_file()["components"] if part["type"] in kinds]
@@ -242,6 +247,14 @@ class TestTimer:
         assert first is not None
         assert page.refreshed("train", CHOICES["a run going"], first[page.seen]) is None
 
+    @pytest.mark.parametrize("here", ["nope", "", None])
+    def test_a_step_that_is_none_shows_nothing(self, here: str | None) -> None:
+        page = in_loop(lambda: layout._draw(FakeServices())[1])
+        tick = next(one.fn for one in page.rail.parent.fns.values() if one.targets and one.targets[0][1] == "tick")
+        given = {part: getattr(part, "value", None) for part in page.kept.inputs(page.here, page.seen)}
+        answer = tick({**given, page.here: here})
+        assert answer == gr.skip()
+
     def test_a_late_answer_to_an_older_choice_is_put_right(self) -> None:
         page = in_loop(lambda: layout._draw(FakeServices())[1])
         late = page.refreshed("start", Choice(task="voice"), "") or {}
@@ -353,10 +366,11 @@ class TestTrain:
 
     def test_what_is_trained_before_it_is_named(self, page: layout._Page) -> None:
         tab, known = page.tabs["train"], page.services.runner.known
-        assert "is being trained; this one begins after it." in tab.show(Choice(data_id="data-1"))[tab.line]
+        assert "is trained first; this one begins after it." in tab.show(Choice(data_id="data-1"))[tab.line]
+        assert "first" not in tab.show(Choice())[tab.line], "there is no this one yet"
         before = tab.signature(Choice(data_id="data-1"))
         known["run-d"] = job("run-d", State.QUEUED)
-        assert "2 trainings go before this one" in tab.show(Choice(data_id="data-1"))[tab.line]
+        assert "2 trainings go first" in tab.show(Choice(data_id="data-1"))[tab.line]
         assert tab.signature(Choice(data_id="data-1")) != before, "the page looks again"
         known.clear()
         assert "You can close the page" in tab.show(Choice(data_id="data-1"))[tab.line]

@@ -15,7 +15,7 @@ from jobs.store import JobFolder
 from tests.ui.conftest import in_loop
 from tests.ui.fake_services import FakeServices, job
 from tests.ui.test_layout import tabs
-from ui import layout
+from ui import layout, runs
 from ui.choice import Choice
 from ui.services import Services
 
@@ -127,3 +127,12 @@ class TestRealServices:
         damaged = self.train(services, data_id, "Damaged", ended=2.0)
         (Path(services.runner.folder(damaged)) / "spec.json").write_text("{")
         assert [one.name for one in services.ready()] == ["Sound"]
+        assert {one.origin.name: one.origin.examples > 0 for one in services.runs()} == {
+            "Sound": True,
+            "Damaged": False,
+        }
+        planned = tabs(services)["train"]
+        assert planned.show(Choice(data_id=data_id))[planned.plan]
+        listed = runs.listing(services.runs(), "", 3.0)
+        assert "can&#x27;t be read" in listed
+        assert f'data-do="delete" data-value="{damaged}"' in listed
