@@ -177,6 +177,32 @@
     keepStep();
   });
 
+  // What is chosen is kept for all pages, so that a new one begins with it; a page that is loaded again has its own.
+  let mine = null; // where a browser keeps nothing for this page
+  try {
+    const ours = localStorage, kept = 'apprentice-', write = Storage.prototype.setItem;
+    mine = sessionStorage;
+    for (const name of Object.keys(mine)) if (name.startsWith(kept)) ours.setItem(name, mine.getItem(name));
+    Storage.prototype.setItem = function (name, value) {
+      write.call(this, name, value);
+      if (this === ours && name.startsWith(kept)) write.call(mine, name, value);
+    };
+  } catch { /* nothing is kept */ }
+
+  // A question that was sent is there again when the page is loaded before its answer has come.
+  let unanswered = mine?.getItem('sent');
+  window.keepSent = (words) => { window.sent = words; mine?.setItem('sent', words); };
+  const giveBack = () => {
+    const box = unanswered && document.querySelector('#question textarea');
+    if (!box) return;
+    const words = unanswered;
+    unanswered = '';
+    requestAnimationFrame(() => requestAnimationFrame(() => {
+      box.value = words;
+      box.dispatchEvent(new Event('input', { bubbles: true }));
+    }));
+  };
+
   // Folds say whether they are open, the rail says what it is.
   const say = (element, name, value) => {
     if (element && element.getAttribute(name) !== value) element.setAttribute(name, value);
@@ -190,6 +216,7 @@
     keepFilters();
     keepFolds();
     keepPlace();
+    giveBack();
     keepStep();
   }).observe(document.documentElement, { childList: true, subtree: true, attributeFilter: ['class', 'open', 'aria-selected'] });
 

@@ -43,7 +43,8 @@ def earlier(kept: Sequence[Kept], data_id: str) -> str:
 def _earlier(one: Kept, is_open: bool, now: float) -> tuple[str, ...]:
     acts = "" if is_open else cards.button("Open", "open", one.id, "firm", f"Open {one.name}")
     acts += cards.confirm("Delete", KEPT_BY_RUNS, cards.button("Delete for good", "delete", one.id, "danger"))
-    name = f"<strong>{escape(present.shorten(one.name, 60))}</strong>{cards.badge('Open', 'calm') if is_open else ''}"
+    name = f"<strong>{escape(present.shorten(one.name, 60))}</strong>"
+    name += f" {cards.badge('Open', 'calm')}" if is_open else ""
     brought = escape(present.when(one.brought, now))
     return name, present.bytes_of(one.bytes), brought, f'<div class="acts">{acts}</div>'
 

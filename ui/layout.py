@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +33,16 @@ LOGO = STATIC / "icon.svg"
 
 @dataclass
 class _Page:
-    """The page's own parts. here: the open tab; seen: what the timer last showed. The browser holds both: with a
-    gr.State gradio keeps a connection open for every page, and a browser has six of them for all its pages here."""
+    """The page's own parts. here: the open tab; seen: what the timer last showed; opens: the run to open.
+
+    The browser holds these: with a gr.State gradio keeps a connection open for every page, and a browser has six of
+    them for all its pages here."""
 
     services: Any
     kept: Kept
     here: gr.Textbox
     seen: gr.Textbox
+    opens: gr.Textbox
     marks: gr.HTML
     rail: gr.Tabs
     rooms: dict[str, gr.Tab]
@@ -108,6 +110,7 @@ def _draw(services: Any) -> tuple[gr.Blocks, _Page]:
         kept = Kept()
         here = gr.Textbox("start", label="The open step", visible=False)
         seen = gr.Textbox("", label="What is shown", visible=False)
+        opens = gr.Textbox("", label="The run to open", visible=False)
         timer = gr.Timer(1.0)
         drawn(HEADER)
         marks = drawn(rail_marks(services, Choice()), elem_id="reached")
@@ -117,7 +120,7 @@ def _draw(services: Any) -> tuple[gr.Blocks, _Page]:
                 side: Any = "left" if name in STEPS else "right"
                 with gr.Tab(label, id=name, elem_id=f"tab-{name}", alignment=side) as rooms[name]:
                     tabs[name] = module.build(services, kept)
-        page = _Page(services, kept, here, seen, marks, rail, rooms, tabs)
+        page = _Page(services, kept, here, seen, opens, marks, rail, rooms, tabs)
         _restores(blocks, page)
         _ticks(timer, page)
         _leads_on(page)
@@ -172,23 +175,21 @@ def _leads_on(page: _Page) -> None:
         noted.then(page.opened(name), given, page.outputs(name), concurrency_limit=4, **LISTEN)
     for name, following in (("start", "data"), ("data", "train"), ("train", "try"), ("try", "share")):
         pressed_on = page.tabs["start"].taken.then if name == "start" else page.tabs[name].forward.click
-        pressed_on(partial(_to, following), None, [page.rail, page.here], **LISTEN)  # which opens it, as a press does
+        pressed_on(None, None, None, js=_leads(name, following), **LISTEN)
 
     @handler
-    def open_run(event: gr.EventData, given: Given) -> Any:
+    def open_run(event: gr.EventData, given: Given) -> Updates:
         do, run_id = pressed(event)
         if do != "open":
-            return gr.skip()
+            return {page.opens: ""}
         before = page.kept.choice(given)
         choice = page.services.opened(before, run_id)
         if choice.run_id != before.run_id:
             page.services.stop_chat()  # what it writes would stand under the name of another model
-        kept, moved = page.kept.keep(before, choice), {page.rail: gr.update(selected="train"), page.here: "train"}
-        return {**kept, **moved, **page.showing("train", choice)}
+        return {**page.kept.keep(before, choice), page.opens: run_id}
 
-    page.tabs["runs"].listing.click(
-        open_run, page.kept.inputs(), [*page.kept.outputs, page.rail, page.here, *page.outputs("train")], **LISTEN
-    )
+    chosen = page.tabs["runs"].listing.click(open_run, page.kept.inputs(), [*page.kept.outputs, page.opens], **LISTEN)
+    chosen.then(None, page.opens, None, js=_leads("runs", "train"), **LISTEN)
 
 
 def _short(*what: Any) -> str:
@@ -196,9 +197,12 @@ def _short(*what: Any) -> str:
     return hashlib.sha256(repr(what).encode()).hexdigest()
 
 
-def _to(name: str) -> tuple[Any, str]:
-    """To another tab, and the note that it is the open one."""
-    return gr.update(selected=name), name
+def _leads(name: str, following: str) -> str:
+    """Presses another tab in the browser, unless a quick person has left this one, or what it is given is empty."""
+    return f"""(given = true) => {{
+      const open = document.querySelector('#tab-{name}-button[aria-selected=true]');
+      if (given && open) document.getElementById('tab-{following}-button').click();
+    }}"""
 
 
 def _reached(services: Any, choice: Choice) -> list[str]:

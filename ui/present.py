@@ -80,6 +80,8 @@ def setting(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, tuple):
         return ", ".join(map(str, value))
+    if isinstance(value, (int, float)) and abs(value) >= 1e15:
+        return f"{value:g}"
     return decimal(value) if isinstance(value, float) else str(value)
 
 

@@ -15,6 +15,8 @@ from ui.parts import LISTEN, Given, Kept, Updates, button, drawn, pressable, pre
 from ui.recipe import Recipe
 from ui.typed import typed
 
+STOP, STOP_WAITING = "Stop and keep what it learned", "Don't wait any longer"
+
 
 @dataclass
 class TrainTab:
@@ -63,15 +65,18 @@ class TrainTab:
                 ahead = self.services.plan(choice.data_id, choice.model_id, read.settings)
                 asks = ahead.pairs or ahead.settings.trainer == "dpo"
                 plan = train_views.plan(ahead, advice.why, read.changed)
-                why_not = next((fault.what for fault in read.faults.values()), ahead.blocked)
+                why_not = next((f"{fault.what} {fault.why}" for fault in read.faults.values()), ahead.blocked)
                 memory, unnamed = train_views.memory(ahead), planning.run_name(ahead.data_name)
                 plan += self._fetching(choice)
             except Exception as error:
                 words = messages.in_words(error)
                 plan, why_not = messages.alert("bad", words.what, words.why, words.next), words.what
-        now = "Look through what is about to happen." if plan else "There is nothing to train on yet."
+        now, then = "There is nothing to train on yet.", ""
+        if plan:
+            now = "Look through what is about to happen."
+            then = self._first() or "You can close the page while it trains."
         return {
-            self.line: cards.guide(3, now, (plan and self._first()) or "You can close the page while it trains."),
+            self.line: cards.guide(3, now, then),
             self.goal: gr.update(visible=asks),
             self.plan: plan,
             self.memory: memory,
@@ -113,7 +118,11 @@ class TrainTab:
             self.status: train_views.status(watched),
             self.forward: gr.update(visible=watched.has_model),
             self.resume: gr.update(visible=watched.job.state.can_resume),
-            self.stop: gr.update(visible=watched.can_stop, interactive=not watched.job.stop_requested),
+            self.stop: gr.update(
+                value=STOP_WAITING if watched.state == "queued" else STOP,
+                visible=watched.can_stop,
+                interactive=not watched.job.stop_requested,
+            ),
             self.stop_says: train_views.stop_reason(watched),
             self.health: train_views.health(watched),
             self.curve: train_views.loss_card(watched),
@@ -155,7 +164,7 @@ def build(services: Any, kept: Kept) -> TrainTab:
         with gr.Row(elem_classes="actions"):
             forward = primary("Try your model", visible=False, elem_id="to-try")
             resume = button("Go on training", visible=False, elem_id="resume")
-            stop = button("Stop and keep what it learned", visible=False, elem_id="stop")
+            stop = button(STOP, visible=False, elem_id="stop")
             again = button("Train another", elem_id="train-again")
             stop_says = drawn(elem_classes="reason")
         health = pressable()
@@ -227,7 +236,8 @@ def build(services: Any, kept: Kept) -> TrainTab:
     tab.recipe.listen(kept, judge, tab.outputs, **in_turn)
     plan.click(fetch, kept.inputs(), tab.outputs, **LISTEN)
     back.click(reset, kept.inputs(), everything, **in_turn, **LISTEN)
-    start.click(begin, kept.inputs(called), everything, **in_turn, **LISTEN)
+    begun = start.click(begin, kept.inputs(called), everything, **in_turn, **LISTEN)
+    begun.success(None, None, None, js="() => window.scrollTo({ top: 0 })", **LISTEN)
     stop.click(end, kept.inputs(), tab.outputs, **LISTEN)
     resume.click(go_on, kept.inputs(), tab.outputs, **LISTEN)
     status.click(retry, kept.inputs(), everything, **LISTEN)

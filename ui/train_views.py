@@ -131,7 +131,7 @@ def _plan_lines(ahead: Plan) -> list[tuple[str, str, str]]:
     if settings.method != "full":
         term += f", rank {settings.lora_rank}, alpha {settings.lora_alpha}"
     at_once, readings = settings.per_device_train_batch_size, settings.gradient_accumulation_steps
-    length = "their tokens are counted once the model is on this computer"
+    length = "their tokens are not counted yet"
     if ahead.longest:
         learned, longest = present.number(ahead.learned_tokens), present.number(ahead.longest)
         length = f"{learned} tokens to learn, {longest} in the longest"
@@ -261,7 +261,7 @@ def health(watched: Watched) -> str:
     """The health light with one sentence, and the one change to try; nothing of a run that ended before its first
     step."""
     verdict = watched.verdict
-    if not watched.can_stop and not watched.curve.steps:
+    if not watched.curve.steps and (watched.state == "queued" or not watched.can_stop):
         return ""
     if verdict is None:
         return messages.alert("calm", "Too few steps to judge by", "The curve needs a few more.")
@@ -319,4 +319,6 @@ def stop_reason(watched: Watched) -> str:
         return ""
     if watched.job.stop_requested or watched.state == "stopping":
         return "It finishes the step it is in, saves, and stops."
+    if watched.state == "queued":
+        return "It has learned nothing yet. You can go on with it later."
     return "Stopping saves what it learned. You can go on later from there."

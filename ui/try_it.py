@@ -24,7 +24,7 @@ TURNS_KEPT = 40  # by the browser
 _SENT = f"""(...given) => {{
   const box = document.querySelector('#question textarea');
   if (box.value.length <= {LONGEST_QUESTION} && !document.querySelector('#ask').disabled) {{
-    window.sent = box.value;
+    window.keepSent(box.value);
     box.value = '';
     box.dispatchEvent(new Event('input', {{ bubbles: true }}));
   }}
@@ -191,6 +191,7 @@ def build(services: Any, kept: Kept) -> TryTab:
         **LISTEN,
     )
     asking.failure(None, [question], [question], js=_BACK, **LISTEN)
+    asking.success(None, None, None, js="() => window.keepSent('')", **LISTEN)
     for ended in (asking.success, asking.failure):
         ended(settle, kept.inputs(talk), [stop, *tab.outputs], **LISTEN)
     stop.click(handler(services.stop_chat), None, None, queue=False, **LISTEN)

@@ -184,7 +184,7 @@ def _feed(
     try:
         feed = Feed(file, size, limits, progress, cancelled)
         if feed.whole and not feed.head.strip():
-            raise BadInput("There is nothing in it.", "It is empty.", "Bring something else.")
+            raise BadInput("There is nothing in it.", "", "Bring something else.")
     except BaseException:
         file.close()
         raise

@@ -14,6 +14,7 @@ from backend.recommend import Recommendation
 from backend.specs import TrainSettings
 from tests.ui.fake_page import serve
 from tests.ui.fake_services import FakeServices
+from ui.choice import Choice
 from ui.records import HeldOut, Plan
 
 BREAKS_OFF = "Where does it break off?"  # a question whose answer fails after its first words
@@ -38,6 +39,10 @@ class HeldServices(FakeServices):
 
     def start_training(self, data_id: str, model_id: str, settings: TrainSettings, name: str = "") -> str:
         return super().start_training(data_id, model_id, settings, f"A model of rank {settings.lora_rank}")
+
+    def opened(self, choice: Choice, run_id: str) -> Choice:
+        time.sleep(0.5)
+        return super().opened(choice, run_id)
 
     def held_out(self, run_id: str) -> list[HeldOut]:
         self._wait()

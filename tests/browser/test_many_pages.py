@@ -1,4 +1,4 @@
-"""More pages than a browser keeps connections to one address (six): each of them opens and answers."""
+"""Several pages of one browser: more than it keeps connections for (six) all answer, and each keeps its own run."""
 
 from __future__ import annotations
 
@@ -26,3 +26,22 @@ def test_eight_pages_of_one_browser_all_answer(open_page: Callable[..., Any], dr
     pages[-1].wait_for_selector("svg.curve .line.held")
     go(first, "runs")
     first.wait_for_selector("#run-list table")
+
+
+def test_a_page_that_is_loaded_again_shows_its_own_run(open_page: Callable[..., Any], drawn_page: str) -> None:
+    first = open_page(drawn_page)
+    second = first.context.new_page()
+    second.goto(drawn_page)
+    pages = {first: ("run-a", "#to-try"), second: ("run-c", "#resume")}  # one has ended, one was interrupted
+    for page, (run, button) in pages.items():
+        go(page, "runs")
+        page.locator(f"[data-do=open][data-value={run}]").click()
+        page.wait_for_selector(f"#tab-train {button}")
+    for page in (first, second, first):
+        page.reload()
+        page.wait_for_selector(f"#tab-train {pages[page][1]}")
+        assert page.locator("#resume").is_visible() == (page == second)
+    third = first.context.new_page()
+    third.goto(drawn_page)
+    go(third, "train")
+    third.wait_for_selector("#tab-train #to-try")  # a new one begins with what was used last

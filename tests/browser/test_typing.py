@@ -257,6 +257,35 @@ def test_an_answer_does_not_stay_under_the_name_of_another_model(at_try: Any, ho
     at_try.locator("#talk").get_by_text("Both will answer here").wait_for()
 
 
+def test_a_question_that_was_being_answered_is_there_again_after_a_reload(at_try: Any, hold: Path) -> None:
+    question = at_try.get_by_label("Your question to both")
+    question.fill("Where is my order?")
+    hold.touch()
+    at_try.click("#ask")
+    at_try.wait_for_function("document.querySelector('#question textarea').value === ''")
+    at_try.reload()
+    hold.unlink()
+    at_try.wait_for_function("document.querySelector('#question textarea')?.value === 'Where is my order?'")
+    at_try.wait_for_selector("#ask:not([disabled])")
+    at_try.click("#ask")
+    at_try.locator(".answer.tuned", has_text='"quantity": 3').wait_for()
+    at_try.wait_for_selector("#stop-answer", state="hidden")
+    at_try.reload()
+    at_try.locator(".answer.tuned", has_text='"quantity": 3').wait_for()
+    seen(at_try)
+    assert question.input_value() == "", "it is answered"
+
+
+def test_a_quick_press_on_another_step_is_not_taken_back(at_try: Any) -> None:
+    go(at_try, "runs")
+    at_try.locator("[data-do=open][data-value=run-a]").click()
+    at_try.click("#tab-data-button")
+    at_try.wait_for_timeout(1500)
+    assert at_try.locator("#tab-data-button").get_attribute("aria-selected") == "true"
+    go(at_try, "train")
+    at_try.locator("#tab-train").get_by_text("Orders to fields", exact=True).first.wait_for()
+
+
 def test_a_question_that_can_not_be_sent_is_not_cleared(open_page: Opens, held_page: str) -> None:
     page = open_page(held_page)
     go(page, "try")
