@@ -128,6 +128,7 @@ def build(services: Any) -> Bring:
                     headers=TABLE_HEADERS,
                     type="array",
                     column_count=2,
+                    column_widths=["50%", "50%"],
                     wrap=True,
                     interactive=True,
                     label="Your examples",
