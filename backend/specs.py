@@ -114,11 +114,6 @@ class TrainSettings(Record):
         return settings_from({**self.model_dump(), **changes})
 
 
-# Below these nothing is learned in a person's time. Only what is chosen anew is held to them: a run that is kept may
-# have less.
-_LEAST = {"learning_rate": 1e-8, "max_grad_norm": 0.001, "num_train_epochs": 0.01, "beta": 0.001}
-
-
 def settings_from(values: dict[str, Any]) -> TrainSettings:
     """TrainSettings from names and values (texts as typed on the command line are converted).
 
@@ -140,12 +135,21 @@ def settings_from(values: dict[str, Any]) -> TrainSettings:
         named = {"all-linear": ALL_LINEAR, "attention": ATTENTION}
         values["target_modules"] = named.get(targets) or tuple(t.strip() for t in targets.split(",") if t.strip())
     try:
-        settings = TrainSettings.model_validate(values)
+        return TrainSettings.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0]) if first["loc"] else "a setting"
         why = allowed(name) if name in known else first["msg"]
         raise _refused(name, first.get("input"), why) from error
+
+
+# Below these nothing is learned in a person's time.
+_LEAST = {"learning_rate": 1e-8, "max_grad_norm": 0.001, "num_train_epochs": 0.01, "beta": 0.001}
+
+
+def chosen_settings(values: dict[str, Any]) -> TrainSettings:
+    """As `settings_from`, held to the least that learns: for what a person chooses now. A kept run may have less."""
+    settings = settings_from(values)
     for name, least in _LEAST.items():
         if getattr(settings, name) < least:
             raise _refused(name, getattr(settings, name), allowed(name))

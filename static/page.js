@@ -162,41 +162,53 @@
   // The address names the open step: a reload opens it again, and the browser's Back goes to the one before.
   const tabOf = (step) => document.getElementById(`tab-${step}-button`);
   const named = () => (tabOf(location.hash.slice(1)) ? location.hash.slice(1) : 'start');
+  const shown = () => document.querySelector('#rail [role=tab][aria-selected=true]')?.dataset.tabId;
+  const at = (step) => `${location.pathname}${location.search}#${step}`;
   let wanted = null; // the step that the address asks for, until it is open
   const keepStep = () => {
-    const open = document.querySelector('#rail [role=tab][aria-selected=true]')?.dataset.tabId;
+    const open = shown();
     if (!open) return;
     wanted ??= named();
     if (wanted && open !== wanted) return tabOf(wanted).click();
     wanted = '';
-    if (open !== named()) history.pushState(null, '', `${location.pathname}${location.search}#${open}`);
+    if (open !== named()) history.pushState(null, '', at(open));
   };
   window.addEventListener('popstate', () => {
-    if (location.hash && !tabOf(location.hash.slice(1))) return;
+    if (location.hash && !tabOf(location.hash.slice(1))) return history.replaceState(null, '', at(shown()));
     wanted = null;
     keepStep();
   });
 
   // What is chosen is kept for all pages, so that a new one begins with it; a page that is loaded again has its own.
+  // What is typed and talked is the same for all.
   let mine = null; // where a browser keeps nothing for this page
   try {
-    const ours = localStorage, kept = 'apprentice-', write = Storage.prototype.setItem;
     mine = sessionStorage;
-    for (const name of Object.keys(mine)) if (name.startsWith(kept)) ours.setItem(name, mine.getItem(name));
+    const ours = localStorage, { getItem: read, setItem: write } = Storage.prototype;
+    const own = (storage, name) => storage === ours && /^apprentice-(?!table|talk)/.test(name);
+    Storage.prototype.getItem = function (name) {
+      return (own(this, name) ? read.call(mine, name) : null) ?? read.call(this, name);
+    };
     Storage.prototype.setItem = function (name, value) {
+      if (own(this, name)) {
+        try { write.call(mine, name, value); } catch { mine.removeItem(name); }
+      }
       write.call(this, name, value);
-      if (this === ours && name.startsWith(kept)) write.call(mine, name, value);
     };
   } catch { /* nothing is kept */ }
 
   // A question that was sent is there again when the page is loaded before its answer has come.
   let unanswered = mine?.getItem('sent');
-  window.keepSent = (words) => { window.sent = words; mine?.setItem('sent', words); };
+  window.keepSent = (words) => {
+    window.sent = words;
+    try { mine?.setItem('sent', words); } catch { /* there is no room */ }
+  };
   const giveBack = () => {
     const box = unanswered && document.querySelector('#question textarea');
     if (!box) return;
     const words = unanswered;
     unanswered = '';
+    window.keepSent('');
     requestAnimationFrame(() => requestAnimationFrame(() => {
       box.value = words;
       box.dispatchEvent(new Event('input', { bubbles: true }));

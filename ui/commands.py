@@ -20,7 +20,7 @@ from backend.data.windows import Lengths
 from backend.errors import ApprenticeError, BadInput, MissingPart, RunProblem
 from backend.hardware import load_hardware
 from backend.settings import Workspace
-from backend.specs import settings_from
+from backend.specs import chosen_settings
 from jobs.models import Event, Job, State
 from ui import present
 from ui.records import RunLine
@@ -141,14 +141,14 @@ def train(options: argparse.Namespace, workspace: Workspace) -> Answer:
         raise BadInput(
             f"{wrong[0]!r} is not a setting.", "A setting has the form key=value.", "For example: --set seed=1"
         )
-    trainer = settings_from(typed).trainer  # a misspelt setting is told before anything else is done
+    trainer = chosen_settings(typed).trainer  # a misspelt setting is told before anything else is done
     model_id = named(services, options.model)
     ready_tokeniser(services, model_id)
     data_id = services.add_data(options.data, options.data.name)
     if options.validation:
         services.set_validation(data_id, options.validation, options.validation.name)
     base = services.tailored("", data_id, model_id, trainer).settings
-    settings = settings_from({**base.model_dump(), **typed})
+    settings = chosen_settings({**base.model_dump(), **typed})
     run_id = services.start_training(data_id, model_id, settings, options.name or "")
     say(f"Run {run_id}. Ctrl-C stops and saves.")
     return ended(services, follow(services, run_id))
@@ -183,7 +183,7 @@ def runs(options: argparse.Namespace, workspace: Workspace) -> Answer:
 
 
 def _listed(services: Services, run: RunLine) -> dict[str, Any]:
-    losses = services.losses(services.runner.job(run.origin.id))
+    losses = services.losses(services.runner.job(run.origin.id)) if services.can_be_read(run.origin.id) else {}
     return {**asdict(run.origin), "state": run.state, "created": run.created, **losses}
 
 

@@ -189,7 +189,7 @@ def _leads_on(page: _Page) -> None:
         return {**page.kept.keep(before, choice), page.opens: run_id}
 
     chosen = page.tabs["runs"].listing.click(open_run, page.kept.inputs(), [*page.kept.outputs, page.opens], **LISTEN)
-    chosen.then(None, page.opens, None, js=_leads("runs", "train"), **LISTEN)
+    chosen.success(None, page.opens, None, js=_leads("runs", "train"), **LISTEN)
 
 
 def _short(*what: Any) -> str:

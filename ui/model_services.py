@@ -147,7 +147,7 @@ class ModelServices(Parts):
         """
         entry = catalogue.find(model_id)
         waiting = [job for job in self.runner.jobs(kind="train") if not job.state.is_terminal]
-        if any(self.spec(job.id).model.id == entry.id for job in waiting):
+        if any(self.can_be_read(job.id) and self.spec(job.id).model.id == entry.id for job in waiting):
             raise BadInput(f"{entry.name} is being trained.", "", "Stop that training first.")
         self.stop_chat()
         freed = download.remove(self.workspace, entry.id)

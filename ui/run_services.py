@@ -197,10 +197,10 @@ class RunServices(Parts):
     def repeats(self, run_id: str) -> str:
         """The run that this one repeats with a change; "" if none, or if that one is no longer here."""
         first = self.spec(run_id).retry_of
-        return first if first and self.run_state(first) else ""
+        return first if first and self.can_be_read(first) else ""
 
     def runs(self) -> list[RunLine]:
-        """Every training, newest first. A damaged one has its name only, by which it can be deleted."""
+        """Every training, newest first. Of a damaged one there is the name only, to delete it by."""
         return [self._line(job) for job in self.runner.jobs(kind="train")]
 
     def _line(self, job: Job) -> RunLine:
@@ -221,6 +221,15 @@ class RunServices(Parts):
     def delete(self, run_id: str) -> None:
         self.runner.delete(run_id)
         self._chat.forget(run_id)
+
+    def can_be_read(self, run_id: str) -> bool:
+        """Whether there is such a run, undamaged."""
+        try:
+            self.runner.job(run_id)
+            self.spec(run_id)
+        except ApprenticeError:
+            return False
+        return True
 
     def run_state(self, run_id: str) -> str:
         """The state's name; "" when there is no such run."""

@@ -49,9 +49,9 @@ class Services(ModelServices, DataServices, RunServices, ResultServices):
 
     def known(self, choice: Choice) -> Choice:
         """The browser's choice without what is no longer here, and with what has been read since."""
-        if choice.run_id and not self.run_state(choice.run_id):
+        if choice.run_id and not self.can_be_read(choice.run_id):
             choice = choice.but(run_id="")
-        if choice.beside and not self.run_state(choice.beside):
+        if choice.beside and not self.can_be_read(choice.beside):
             choice = choice.but(beside="")
         if choice.model_id and not planning.is_known(choice.model_id):
             choice = choice.but(model_id="")

@@ -16,6 +16,7 @@ from ui.recipe import Recipe
 from ui.typed import typed
 
 STOP, STOP_WAITING = "Stop and keep what it learned", "Don't wait any longer"
+_TO_TOP = "() => document.querySelector('#tab-train-button[aria-selected=true]') && window.scrollTo({ top: 0 })"
 
 
 @dataclass
@@ -237,7 +238,7 @@ def build(services: Any, kept: Kept) -> TrainTab:
     plan.click(fetch, kept.inputs(), tab.outputs, **LISTEN)
     back.click(reset, kept.inputs(), everything, **in_turn, **LISTEN)
     begun = start.click(begin, kept.inputs(called), everything, **in_turn, **LISTEN)
-    begun.success(None, None, None, js="() => window.scrollTo({ top: 0 })", **LISTEN)
+    begun.success(None, None, None, js=_TO_TOP, **LISTEN)
     stop.click(end, kept.inputs(), tab.outputs, **LISTEN)
     resume.click(go_on, kept.inputs(), tab.outputs, **LISTEN)
     status.click(retry, kept.inputs(), everything, **LISTEN)

@@ -319,6 +319,6 @@ def stop_reason(watched: Watched) -> str:
         return ""
     if watched.job.stop_requested or watched.state == "stopping":
         return "It finishes the step it is in, saves, and stops."
-    if watched.state == "queued":
+    if watched.state == "queued" and not watched.curve.steps:
         return "It has learned nothing yet. You can go on with it later."
     return "Stopping saves what it learned. You can go on later from there."

@@ -31,7 +31,11 @@ _SENT = f"""(...given) => {{
   return given;
 }}"""
 # Where that question got no answer: it is put back, unless the next one is being written.
-_BACK = "(now) => now || window.sent || ''"
+_BACK = """(now) => {
+  const sent = window.sent || '';
+  window.keepSent('');
+  return now || sent;
+}"""
 
 
 @dataclass

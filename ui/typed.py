@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from backend.errors import BadSetting
-from backend.specs import ALL_LINEAR, ATTENTION, TrainSettings, settings_from
+from backend.specs import ALL_LINEAR, ATTENTION, TrainSettings, chosen_settings
 from ui import present
 from ui.help_text import SETTINGS
 
@@ -32,7 +32,7 @@ def typed(by_hand: Mapping[str, Any], recommended: TrainSettings) -> Typed:
         if name not in SETTINGS or value in (None, NEEDED):
             continue
         try:
-            settings = settings_from({**settings.model_dump(), name: value})
+            settings = chosen_settings({**settings.model_dump(), name: value})
         except BadSetting as error:
             shown = present.setting(value)[:60]
             faults[name] = BadSetting(f"{SETTINGS[name].label} can't be {shown}.", error.why, error.next)

@@ -27,7 +27,7 @@ import json, sys
 from pathlib import Path
 from backend import training
 from backend.errors import ApprenticeError
-from backend.training import sharding, snapshot, team
+from backend.training import sharding, snapshot
 from tests.backend.tiny_run import FakeWork, make_run
 folder, model = map(Path, sys.argv[1:3])
 chosen, stop_at = map(json.loads, sys.argv[3:])
@@ -55,7 +55,6 @@ result = training.run(work)
 print(json.dumps({"result": result, "losses": work.losses(), "tests": [e["loss"] for e in work.told("eval")],
                   "norms": [e["grad_norm"] for e in work.told("step")], "samples": len(work.told("sample")),
                   "shares": shares}))
-team.end(0)
 """
 
 

@@ -57,9 +57,13 @@ def test_going_back_does_not_scroll_and_keeps_what_else_the_address_says(open_pa
     is_open(page, "runs")
     assert page.url.endswith("/?__theme=dark#runs")
     assert heading(page) >= 0
+    begun = page.evaluate("history.length")
     page.evaluate("location.hash = '#nowhere'")
-    page.wait_for_timeout(300)
+    page.wait_for_function("location.hash === '#runs'")
     assert page.locator("#tab-runs-button").get_attribute("aria-selected") == "true", "no such step: it stays"
+    assert page.evaluate("history.length") == begun, "what lay ahead was one step too"
+    page.go_back()
+    is_open(page, "runs")
 
 
 def test_a_button_that_leads_on_is_a_step_too(open_page: Opens, drawn_page: str) -> None:

@@ -37,8 +37,10 @@ def test_a_page_that_is_loaded_again_shows_its_own_run(open_page: Callable[..., 
         go(page, "runs")
         page.locator(f"[data-do=open][data-value={run}]").click()
         page.wait_for_selector(f"#tab-train {button}")
+    for page in pages:
+        page.evaluate("setTimeout(() => location.reload())")  # both at once
+    first.wait_for_timeout(1000)
     for page in (first, second, first):
-        page.reload()
         page.wait_for_selector(f"#tab-train {pages[page][1]}")
         assert page.locator("#resume").is_visible() == (page == second)
     third = first.context.new_page()

@@ -15,7 +15,7 @@ from jobs.store import JobFolder
 from tests.ui.conftest import in_loop
 from tests.ui.fake_services import FakeServices, job
 from tests.ui.test_layout import tabs
-from ui import layout, runs
+from ui import layout, runs, train_views
 from ui.choice import Choice
 from ui.services import Services
 
@@ -131,8 +131,9 @@ class TestRealServices:
             "Sound": True,
             "Damaged": False,
         }
-        planned = tabs(services)["train"]
-        assert planned.show(Choice(data_id=data_id))[planned.plan]
+        drawn_tabs = tabs(services)
+        assert train_views.PLAN in drawn_tabs["train"].show(Choice(data_id=data_id))[drawn_tabs["train"].plan]
+        assert services.known(Choice(run_id=damaged, beside=damaged)) == Choice()
         listed = runs.listing(services.runs(), "", 3.0)
         assert "can&#x27;t be read" in listed
         assert f'data-do="delete" data-value="{damaged}"' in listed

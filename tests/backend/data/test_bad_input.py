@@ -123,8 +123,8 @@ TABLE: list[tuple[str, bytes, Found]] = [
 FILE_KINDS = {"encoding"}  # what else is said of the file as a whole is said of small files
 
 REFUSED: list[tuple[str, bytes, str]] = [
-    ("nothing", b"", "empty"),
-    ("line ends only", b"\n\r\n \n", "empty"),
+    ("nothing", b"", "nothing in it"),
+    ("line ends only", b"\n\r\n \n", "nothing in it"),
     ("a heading only", b"question,answer\n", "only a header"),
     ("a picture", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "a picture"),
     ("a pickle", b"\x80\x04\x95\x10\0\0\0\0\0\0\0}\x94.", "pickle"),
