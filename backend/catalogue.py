@@ -122,7 +122,7 @@ def from_folder(folder: Path, model_id: str = "") -> Entry:
     shape = reading.read(folder / "config.json")
     named = model_id or f"local/{models.plain(folder.name)}"
     shape = shape.model_copy(update={"name": f"{shape.name} {named.partition('/')[2]}".strip()})
-    some, every = _TARGETS.get(model_folder.kind(folder), (ATTENTION, ALL_LINEAR))
+    some, every = targets_of(model_folder.kind(folder))
     return Entry(
         id=named,
         name=folder.name if not model_id else model_id.partition("/")[2],
@@ -156,9 +156,15 @@ _DELTA = (*ATTENTION, "in_proj_qkv", "in_proj_z", "out_proj")  # Qwen3.5: attent
 # By kind of model: its attention's layers, and all linear ones of a block.
 _TARGETS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "phi3": (_FUSED[:2], _FUSED),
+    "glm4": (ATTENTION, (*ATTENTION, *_FUSED[2:])),
     "lfm2": (_MIXING, (*_MIXING, "w1", "w2", "w3")),
     "qwen3_5_text": (_DELTA, (*_DELTA, "in_proj_a", "in_proj_b", *ALL_LINEAR[4:])),
 }
+
+
+def targets_of(kind: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The names of the linear layers in a block of a kind of model (`model_type`): its attention's, and all."""
+    return _TARGETS.get(kind, (ATTENTION, ALL_LINEAR))
 
 
 def _has_embedded() -> bool:

@@ -12,6 +12,7 @@ import pytest
 from backend import catalogue, models
 from backend.catalogue import Entry
 from backend.errors import BadInput, MissingPart, WorkspaceProblem
+from backend.estimate.reading import MODELLED
 from backend.settings import Workspace
 
 ENTRIES = catalogue.all()
@@ -66,6 +67,28 @@ def test_entry_is_complete_and_its_parameters_add_up(entry: Entry) -> None:
         needed = entry.parameters * 2 / 2**20
         more = "pictures" in entry.note  # files that hold more than what is trained say so
         assert (1.05 if more else 1.0) <= entry.download_mib / needed <= (1.25 if more else 1.05)
+
+
+@pytest.mark.parametrize("kind", sorted(MODELLED))
+def test_what_is_trained_of_a_folder_are_the_linear_layers_that_its_kind_has(kind: str) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+    shape: dict[str, Any] = {
+        "vocab_size": 64, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 4,
+        "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8, "pad_token_id": 0,
+    }  # fmt: skip
+    if kind in ("exaone4", "olmo3"):
+        shape["layer_types"] = [*["sliding_attention"] * 3, "full_attention"]
+    if kind == "lfm2":
+        shape["layer_types"] = [*["conv"] * 3, "full_attention"]
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(CONFIG_MAPPING[kind](**shape))
+    names = {name.rpartition(".")[2] for name, part in model.named_modules() if isinstance(part, torch.nn.Linear)}
+    attention, every = catalogue.targets_of(kind)
+    assert set(every) == names - {"lm_head"}
+    assert set(attention) < set(every)
 
 
 @pytest.mark.slow
