@@ -1,5 +1,5 @@
-// What the page needs beside gradio: tables that sort, an address for each step, and names and keys for those who
-// can't use a mouse or see.
+// What the page needs beside gradio: tables that sort, an address for each step, what each page keeps, and names and
+// keys for those who can't use a mouse or see.
 (() => {
   const key = (row, column) => {
     const cell = row.cells[column];

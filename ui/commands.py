@@ -183,7 +183,7 @@ def runs(options: argparse.Namespace, workspace: Workspace) -> Answer:
 
 
 def _listed(services: Services, run: RunLine) -> dict[str, Any]:
-    losses = services.losses(services.runner.job(run.origin.id)) if services.can_be_read(run.origin.id) else {}
+    losses = services.losses(services.runner.job(run.origin.id))
     return {**asdict(run.origin), "state": run.state, "created": run.created, **losses}
 
 

@@ -215,8 +215,12 @@ class RunServices(Parts):
         return planning.origin(self.runner.job(run_id), self.spec(run_id))
 
     def losses(self, job: Job) -> dict[str, Any]:
-        """first_eval_loss, eval_loss and eval_step of a run, in whatever state it is."""
-        return planning.losses(job, self.curve(job.id))
+        """first_eval_loss, eval_loss and eval_step of a run in any state; of a damaged one what it ended with."""
+        try:
+            curve = self.curve(job.id)
+        except ApprenticeError:
+            curve = Curve()
+        return planning.losses(job, curve)
 
     def delete(self, run_id: str) -> None:
         self.runner.delete(run_id)

@@ -77,7 +77,7 @@ def test_a_faulty_table_is_mended_taken_along_and_trained_on(
     page.click("#search-on")
     page.get_by_text("1 example with “JANE.ROE”.").wait_for()
     page.wait_for_function("document.querySelector('#row-number input').value === '25'")
-    page.locator("#preview .tokens", has_text="jane.roe").wait_for()  # a late answer is put right within a second
+    page.locator("#preview .tokens", has_text="jane.roe").wait_for()
 
     page.get_by_role("button", name="Make files of the cleaned examples").click()
     taken = []

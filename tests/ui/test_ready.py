@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from jobs.store import JobFolder
 from tests.ui.conftest import in_loop
 from tests.ui.fake_services import FakeServices, job
 from tests.ui.test_layout import tabs
-from ui import layout, runs, train_views
+from ui import commands, layout, runs, train_views
 from ui.choice import Choice
 from ui.services import Services
 
@@ -134,6 +135,10 @@ class TestRealServices:
         drawn_tabs = tabs(services)
         assert train_views.PLAN in drawn_tabs["train"].show(Choice(data_id=data_id))[drawn_tabs["train"].plan]
         assert services.known(Choice(run_id=damaged, beside=damaged)) == Choice()
+        told = commands.runs(argparse.Namespace(), services.workspace).document["runs"]
+        assert {one["name"]: "eval_loss" in one for one in told} == {"Sound": True, "Damaged": True}, (
+            "names are promised"
+        )
         listed = runs.listing(services.runs(), "", 3.0)
         assert "can&#x27;t be read" in listed
         assert f'data-do="delete" data-value="{damaged}"' in listed
