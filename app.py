@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from ui.command_line import main
+from ui.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

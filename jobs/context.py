@@ -11,8 +11,8 @@ from typing import Any
 from backend.settings import Workspace
 from jobs.events import EventLog
 from jobs.failures import ending_of
-from jobs.memory import free_share, look
-from jobs.models import Progress, State
+from jobs.oom_detection import free_share, look
+from jobs.records import Progress, State
 from jobs.store import JobFolder, Status
 
 _SECONDS_BETWEEN_WRITES = 0.5

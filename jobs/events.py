@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from jobs.files import BINARY, to_json, write_all
-from jobs.models import Event, Events
+from jobs.records import Event, Events
 
 RESUMED = "resumed"
 _SECONDS_BETWEEN_SYNCS = 1.0

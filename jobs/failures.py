@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 
 from backend.errors import ApprenticeError, OutOfMemory
-from jobs.models import Failure, State
+from jobs.records import Failure, State
 from jobs.store import Status
 
 _FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}  # no space, or none left of a quota

@@ -16,8 +16,8 @@ from filelock import FileLock, Timeout
 
 from backend.errors import RunProblem, WorkspaceProblem
 from backend.settings import Workspace
-from jobs.kinds import LANES, Lane
-from jobs.models import State
+from jobs.records import State
+from jobs.registry import LANES, Lane
 
 log = logging.getLogger(__name__)
 

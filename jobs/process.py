@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import psutil
 
 from backend.settings import HOME_VARIABLE, PROJECT_ROOT, Workspace, child_environment, secret
-from jobs.kinds import KINDS
+from jobs.registry import KINDS
 from jobs.store import JobFolder
 
 WORKER = (sys.executable, "-m", "jobs.worker")

@@ -20,8 +20,8 @@ from backend.settings import Workspace, child, new_id
 from jobs import process, store
 from jobs.events import read_lines, read_story
 from jobs.index import Busy, Index, Row, Table
-from jobs.kinds import KINDS, LANES
-from jobs.models import Event, Events, Job, State
+from jobs.records import Event, Events, Job, State
+from jobs.registry import KINDS, LANES
 from jobs.store import Identity, JobFolder, Status
 from jobs.supervisor import Supervisor
 
@@ -69,7 +69,7 @@ class Runner:
         return sorted(found, key=lambda job: (job.created, job.id), reverse=True)
 
     def events(self, job_id: str, after: int = 0) -> Events:
-        """The events that count, told since position `after`; see jobs.models.Events."""
+        """The events that count, told since position `after`; see jobs.records.Events."""
         try:
             return read_story(self._find(job_id).events, after)
         except OSError as error:

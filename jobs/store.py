@@ -31,8 +31,8 @@ from pydantic import Field
 from backend.errors import RunProblem, WorkspaceProblem
 from backend.settings import Workspace, sync
 from jobs.files import patiently, read_json, write_all, write_json
-from jobs.memory import Memory
-from jobs.models import Failure, Job, Progress, Record, State
+from jobs.oom_detection import Memory
+from jobs.records import Failure, Job, Progress, Record, State
 
 log = logging.getLogger(__name__)
 

@@ -7,9 +7,9 @@ import time
 
 from backend.errors import OutOfMemory
 from backend.settings import Workspace
-from jobs import memory, process
-from jobs.kinds import KINDS
-from jobs.models import Failure, State
+from jobs import oom_detection, process
+from jobs.records import Failure, State
+from jobs.registry import KINDS
 from jobs.store import JobFolder, Status
 
 log = logging.getLogger(__name__)
@@ -113,8 +113,8 @@ class Supervisor:
             return status.ending(State.INTERRUPTED, OVERDUE)
         if status.pid is None and (process.exit_code(folder.id, status.attempt) or 0) >= 0:
             return status.ending(State.FAILED, NEVER_STARTED)
-        ran_out = memory.ran_out(status.memory)
-        if ran_out or (ran_out is None and memory.was_short(status.memory)):
+        ran_out = oom_detection.ran_out(status.memory)
+        if ran_out or (ran_out is None and oom_detection.was_short(status.memory)):
             kind = KINDS.get(folder.identity().kind)
             again = kind is not None and kind.lighter and not folder.stop_requested
             failure = RAN_OUT if ran_out else PERHAPS_RAN_OUT

@@ -18,12 +18,12 @@ from filelock import FileLock, Timeout
 
 from backend.errors import ApprenticeError
 from backend.settings import Workspace
-from jobs import memory, store
+from jobs import oom_detection, store
 from jobs.context import Context
 from jobs.failures import ending_of
 from jobs.files import to_json
-from jobs.kinds import KINDS
-from jobs.models import State
+from jobs.records import State
+from jobs.registry import KINDS
 from jobs.store import JobFolder, Status
 
 log = logging.getLogger("jobs.worker")
@@ -72,7 +72,7 @@ def attempt(folder: JobFolder, workspace: Workspace) -> int:
         return NOTHING_TO_DO
     log.info("attempt %s of %s begins", status.attempt, folder.id)
     me = psutil.Process()
-    status = status.changed(pid=me.pid, pid_created=me.create_time(), memory=memory.look())
+    status = status.changed(pid=me.pid, pid_created=me.create_time(), memory=oom_detection.look())
     context = None
     try:
         folder.write_status(status)

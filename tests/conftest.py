@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from backend import embedded
+from backend.models import bundled
 from backend.settings import HOME_VARIABLE, PROJECT_ROOT, Workspace
 
 # Before torch is imported anywhere: several busy processes on few cores must not spin, and nothing asks the network,
@@ -26,18 +26,21 @@ def embedded_model(request: pytest.FixtureRequest) -> Path:
     """The folder of the unpacked embedded model (read only: tests that change it take `workspace_with_model`)."""
     assert request.config.cache is not None
     workspace = Workspace.open(request.config.cache.mkdir("apprentice"))
-    if not embedded.is_ready(workspace):  # in a process of its own: this one shall stay light
-        program = "from backend import embedded, settings; embedded.ensure(settings.Workspace.open())"
+    if not bundled.is_ready(workspace):  # in a process of its own: this one shall stay light
+        program = (
+            "from backend.models import bundled\nfrom backend.settings import Workspace\n"
+            "bundled.ensure(Workspace.open())"
+        )
         environment = {**os.environ, HOME_VARIABLE: str(workspace.root), "PYTHONPATH": str(PROJECT_ROOT)}
         subprocess.run([sys.executable, "-c", program], env=environment, check=True, capture_output=True)
-    return embedded.folder(workspace)
+    return bundled.folder(workspace)
 
 
 @pytest.fixture
 def workspace_with_model(embedded_model: Path, tmp_path: Path) -> Workspace:
     """A fresh workspace that has the embedded model already (hard links where the system has them)."""
     workspace = Workspace.open(tmp_path / "workspace")
-    shutil.copytree(embedded_model, embedded.folder(workspace), copy_function=_link)
+    shutil.copytree(embedded_model, bundled.folder(workspace), copy_function=_link)
     return workspace
 
 

@@ -1,5 +1,5 @@
 """The page and the command line: two faces of the same services."""
 
-from ui import quick_gradio
+from ui.web import fast_import
 
-quick_gradio.install()
+fast_import.install()

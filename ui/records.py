@@ -6,16 +6,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from backend.catalogue import Entry
-from backend.data.brought import About, Accepted
-from backend.data.checks_tokens import Tokens
-from backend.data.fix import Change
-from backend.data.report import Report
-from backend.data.rows import DataSet, Message, Problem, Source
-from backend.encoded import Piece
-from backend.hub_token import Place
-from backend.specs import RunSpec, TrainSettings
-from jobs.models import Failure, Job, Progress, State
+from backend.datasets.checks.fix import Change
+from backend.datasets.checks.report import Report
+from backend.datasets.checks.tokens import Tokens
+from backend.datasets.dataset import About, Accepted
+from backend.models.catalogue import Entry
+from backend.models.hub_token import Place
+from backend.records.encoded import Piece
+from backend.records.rows import DataSet, Message, Problem, Source
+from backend.records.specs import RunSpec, TrainSettings
+from jobs.records import Failure, Job, Progress, State
 
 
 @dataclass(frozen=True)
@@ -190,7 +190,7 @@ class AtStep(NamedTuple):
 
 @dataclass(frozen=True)
 class Losses:
-    """What is told of a run's losses; `ui.losses` has the words.
+    """What is told of a run's losses; `ui.services.losses` has the words.
 
     practice: the practice loss now, over that many steps; None before the first step. before: the test before
     training. latest, best: of the tests since. kept: the step whose model is kept, so far or for good; None where
@@ -207,7 +207,7 @@ class Losses:
 @dataclass(frozen=True)
 class Shorter:
     """What it would mean to train once more with at most max_length tokens of each example. examples: all of the run;
-    cut, left_out, divided: see `backend.shorter.Shortened`."""
+    cut, left_out, divided: see `backend.runs.truncate.Shortened`."""
 
     max_length: int
     examples: int

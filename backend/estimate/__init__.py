@@ -17,7 +17,7 @@ from backend.estimate.architecture import Architecture
 from backend.estimate.memory import Fit, Memory, fit, memory
 from backend.estimate.plan import Plan, plan_from
 from backend.estimate.speed import Rates, Time, time
-from backend.specs import Hardware, Record
+from backend.records.specs import Hardware, Record
 
 __all__ = ["Architecture", "Estimate", "Fit", "Memory", "Plan", "Rates", "Time", "estimate", "plan_from"]
 
@@ -55,7 +55,7 @@ def estimate(
     """What training `architecture` by `plan` needs on `hardware`.
 
     tokens: in the training data over all epochs; without it the time is for one million tokens.
-    rates: this machine's measured speed (`backend.calibrate.rates`), if any. quick: see `step.peak`.
+    rates: this machine's measured speed (`backend.hardware.benchmark.rates`), if any. quick: see `step.peak`.
     """
     needed = memory(architecture, plan, hardware, quick)
     seconds = time(architecture, plan, hardware, 1e6 if tokens is None else tokens, rates)

@@ -6,7 +6,7 @@ import re
 
 from pydantic import ConfigDict
 
-from backend.specs import Record
+from backend.records.specs import Record
 
 
 class Architecture(Record):

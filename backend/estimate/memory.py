@@ -14,9 +14,8 @@ from typing import Any, Literal
 from backend.estimate import step
 from backend.estimate.allocator import MIB
 from backend.estimate.architecture import Architecture
-from backend.estimate.plan import Plan
-from backend.specs import Gpu, Hardware, Record
-from backend.training.model import SHORT
+from backend.estimate.plan import EAGER_ATTENTION_LIMIT, Plan
+from backend.records.specs import Gpu, Hardware, Record
 
 Device = Literal["cuda", "mps", "cpu"]
 Badge = Literal["yes", "tight", "no"]
@@ -110,7 +109,7 @@ def memory(architecture: Architecture, plan: Plan, hardware: Hardware, quick: bo
 
 def on_processor(plan: Plan) -> Plan:
     """`plan` as backend/training does it on a processor: plain attention for short rows."""
-    return plan.model_copy(update={"attention": "eager" if plan.max_tokens <= SHORT else "sdpa"})
+    return plan.model_copy(update={"attention": "eager" if plan.max_tokens <= EAGER_ATTENTION_LIMIT else "sdpa"})
 
 
 def available(hardware: Hardware) -> float:

@@ -22,7 +22,7 @@ from backend.estimate import step
 from backend.estimate.architecture import Architecture
 from backend.estimate.memory import card, device_for, on_processor
 from backend.estimate.plan import Plan
-from backend.specs import Hardware, Record
+from backend.records.specs import Hardware, Record
 
 _SHARE_16, _SHARE_32, _TRAFFIC, _LAUNCH = 0.37, 0.51, 2.6, 0.0047
 _STARTUP = 20.0  # seconds: importing, loading the model, saving
@@ -133,7 +133,7 @@ def time(
 ) -> Time | None:
     """Seconds to train on `tokens` tokens in all (over all epochs, padding left out).
 
-    rates: those measured on this machine (see backend/calibrate.py), else the card's data sheet.
+    rates: those measured on this machine (see backend/hardware/benchmark.py), else the card's data sheet.
     None when neither is known, and for gated delta nets, whose own work is not counted: then only a measurement can
     tell.
     """

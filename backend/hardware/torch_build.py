@@ -7,7 +7,7 @@ import re
 import sys
 from pathlib import Path
 
-from backend.specs import MachineProblem
+from backend.records.specs import MachineProblem
 
 
 def built_for() -> str | None:

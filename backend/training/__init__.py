@@ -1,4 +1,4 @@
-"""Training a model on the rows of a run. `run` does the job "train" once backend/preflight.py has measured it.
+"""Training a model on the rows of a run. `run` does the job "train" once backend/training/job.py has measured it.
 
     run.py          the whole way: read, load, practise, prove, save
     device.py       which processor or card, in which precision

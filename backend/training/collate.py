@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from backend.encoded import IGNORED
-from backend.rows_on_disk import TokenRow
+from backend.records.encoded import IGNORED
+from backend.runs.token_rows import TokenRow
 
 if TYPE_CHECKING:
     import torch

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from contextlib import AbstractContextManager, nullcontext
@@ -10,15 +9,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from backend.errors import BadSetting
-from backend.hardware.cards import emptiest_first
-from backend.specs import Precision, TrainSettings
+from backend.records.specs import Precision, TrainSettings
 
 if TYPE_CHECKING:
     import torch
 
 _FASTER = 1.2  # how much faster bf16 must be on a processor to be worth its rounding
 _MIB = 1 << 20
-_POLITE = 10  # niceness: the page and other programs come first
 
 
 _AT_ONCE = 8 << 20  # bytes
@@ -93,23 +90,6 @@ class Device:
             torch.cuda.empty_cache()
         elif self.kind == "mps":
             torch.mps.empty_cache()
-
-
-def prepare_process(card: str = "") -> None:
-    """Before torch is imported: no network, one card, idle threads that sleep, and a low priority.
-
-    card: its number in the order of the bus, "" for the one with the most free memory. Cards that the environment
-    names already are left as they are.
-    With other busy processes the default of OpenMP (idle threads spin) made a step take over ten times as long.
-    """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    if "CUDA_VISIBLE_DEVICES" not in os.environ:
-        chosen = card or next(iter(emptiest_first()), "0")
-        os.environ.update(CUDA_DEVICE_ORDER="PCI_BUS_ID", CUDA_VISIBLE_DEVICES=chosen)
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    for name in ("HF_HUB_OFFLINE", "HF_HUB_DISABLE_TELEMETRY", "DO_NOT_TRACK"):
-        os.environ[name] = "1"
-    _lower_priority()
 
 
 def choose(settings: TrainSettings) -> Device:
@@ -206,16 +186,3 @@ def _peak_resident() -> int:
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
-
-
-def _lower_priority() -> None:
-    import psutil
-
-    process = psutil.Process()
-    try:
-        if sys.platform == "win32":
-            process.nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
-        elif process.nice() < _POLITE:
-            process.nice(_POLITE)
-    except psutil.Error:
-        pass  # not allowed here: training then competes with the page, nothing else

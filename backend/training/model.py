@@ -5,17 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backend import model_folder
 from backend.errors import BadSetting, MissingPart, TrainingFailed
-from backend.specs import TrainSettings
+from backend.estimate.plan import EAGER_ATTENTION_LIMIT
+from backend.models import model_folder
+from backend.records.specs import TrainSettings
 from backend.training.device import Device, give_back_freed_memory
 
 if TYPE_CHECKING:
     import torch
-
-# Up to this many tokens a row, plain attention is faster on a processor than torch's fused one, whose backward pass
-# is slow there: rows of 95 tokens, batch 8, embedded model: 2.28 instead of 2.54 processor-ms a token.
-SHORT = 256
 
 
 def build(folder: Path, model_id: str, settings: TrainSettings, device: Device, longest: int = 0) -> Any:
@@ -30,7 +27,7 @@ def build(folder: Path, model_id: str, settings: TrainSettings, device: Device, 
     model_folder.check(folder)
     model = load(folder, settings, device)
     model.config.use_cache = False
-    if device.kind == "cpu" and 0 < (settings.max_length if settings.packing else longest) <= SHORT:
+    if device.kind == "cpu" and 0 < (settings.max_length if settings.packing else longest) <= EAGER_ATTENTION_LIMIT:
         model.set_attn_implementation("eager")
     if device.kind == "cpu" and settings.gradient_checkpointing and _has_delta_nets(model):
         give_back_freed_memory()

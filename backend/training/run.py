@@ -5,34 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from backend.model_folder import context_length
-from backend.models import located
-from backend.rows_on_disk import TokenRow, read_rows
-from backend.specs import RunSpec, TrainSettings
-from backend.template import Tokeniser
-from backend.training import (
-    checkpoints,
-    device,
-    fused_lora,
-    model,
-    preference,
-    proof,
-    rescue,
-    result,
-    resume,
-    sharding,
-    snapshot,
-    team,
-    trainer,
-)
+from backend.hardware.process import prepare_process
+from backend.models.local import located
+from backend.models.model_folder import context_length
+from backend.records.specs import RunSpec, TrainSettings
+from backend.runs.token_rows import TokenRow, read_rows
+from backend.tokens.tokenizer import Tokeniser
+from backend.training import device, dpo_reference, fused_lora, model, oom, trainer
 from backend.training.collate import Collator, needs_mask
-from backend.training.collective import ALONE, Team
-from backend.training.learner import RESCUES, Learner
-from backend.training.practice import TESTED_ROWS, Practice, Work
-from backend.training.refusals import must_be_learnable, must_keep_apart
-from backend.training.resume import tell
+from backend.training.distributed import process_group, sharding
+from backend.training.distributed.collective import ALONE, Team
+from backend.training.preconditions import must_be_learnable, must_keep_apart
+from backend.training.prefix_sharing import with_sharing
 from backend.training.schedule import schedule
-from backend.training.sharing import with_sharing
+from backend.training.session import TESTED_ROWS, Practice
+from backend.training.state import checkpoints, result, resume, verify
+from backend.training.state import save as state_saving
+from backend.training.state.resume import tell
+from backend.training.train_step import RESCUES, Learner
+from backend.training.work import Work
 
 T = TypeVar("T")
 
@@ -50,37 +41,37 @@ def run(context: Work) -> dict[str, Any]:
     memory ran short.
     Raises TrainingFailed, OutOfMemory, NotEnough, MissingPart, BadSetting, OSError (a full disk).
     """
-    cards = team.cards()
-    device.prepare_process(*cards[:1])
+    cards = process_group.cards()
+    prepare_process(*cards[:1])
     spec = located(RunSpec.model_validate(context.spec), context.folder)
-    with rescue.memory_errors():
+    with oom.memory_errors():
         context.progress("Preparing")
         train, validation = read_rows(context.folder)
         used = _settings(context, spec.settings, [*train, *validation])
-        team.refuse(used, cards)
+        process_group.refuse(used, cards)
         if used.num_processes > 1:  # else each might choose its own
             used = used.changed(precision=device.choose(used).precision)
         used_spec = spec.model_copy(update={"settings": used})
-        with team.gathered(context, used_spec, cards) as group:
+        with process_group.gathered(context, used_spec, cards) as group:
             told = _run(context, used_spec, train, validation, group)
-    return {**told, "settings_changed": rescue.differing(spec.settings, rescue.settings_used(context.folder, used))}
+    return {**told, "settings_changed": oom.differing(spec.settings, oom.settings_used(context.folder, used))}
 
 
 def _settings(context: Work, planned: TrainSettings, rows: Sequence[TokenRow]) -> TrainSettings:
     """The settings to use in this attempt: for less memory, where the one before ran out of it."""
     if context.short_of_memory:
-        step = rescue.step_down(context.folder, planned, max((row.longest for row in rows), default=0))
+        step = oom.step_down(context.folder, planned, max((row.longest for row in rows), default=0))
         what = "The run is tried again and goes on from its last checkpoint, with less memory."
         tell(context, "Memory ran out", f"{what} {step.sentence}")
-    return rescue.settings_used(context.folder, planned)
+    return oom.settings_used(context.folder, planned)
 
 
 def _run(
     context: Work, spec: RunSpec, train: Sequence[TokenRow], validation: Sequence[TokenRow], group: Team
 ) -> dict[str, Any]:
     practice, engine, net = set_up(context, spec, train, validation, group=group)
-    before = proof.fingerprint(net, spec.model.path)
-    weighed = spec.settings.trainer == "sft" or preference.weigh(practice, net)
+    before = verify.fingerprint(net, spec.model.path)
+    weighed = spec.settings.trainer == "sft" or dpo_reference.weigh(practice, net)
     step = _practise(practice, engine, net) if weighed else 0
     if not group.shards:  # the first process does the rest alone
         practice.learner.team = ALONE
@@ -97,7 +88,7 @@ def _run(
 
     with result.saved(net, spec.model.path, target, practice.learner.team) as folder:
         context.progress("Checking")
-        proved = proof.prove(net, before, spec.model.path, folder, loss, len(rows))
+        proved = verify.prove(net, before, spec.model.path, folder, loss, len(rows))
     context.emit("proof", **proved.to_dict())
     return {**_summary(practice, net, step), **best, "weights_changed": True, "base_unchanged": True}
 
@@ -128,7 +119,7 @@ def set_up(
     collator = Collator(tokeniser.pad_id, place.kind, settings.packing, needs_mask(net.config))
 
     def made_room(*words: str) -> None:
-        rescue.keep(context.folder, settings.changed(**rescue.micro(settings, learner.micro)))
+        oom.keep(context.folder, settings.changed(**oom.micro(settings, learner.micro)))
         tell(context, *words)
 
     learner = Learner(collator, place, settings, made_room, context.alive, rescues, group)
@@ -160,10 +151,10 @@ def _practise(practice: Practice, engine: Any, net: Any) -> int:
     else:
         found = checkpoints.find(practice.checkpoints).newest
     if found:
-        practice.history = snapshot.read_history(found)
+        practice.history = state_saving.read_history(found)
         step = checkpoints.step_of(found)
         resume.tell_other_versions(practice.work, practice.spec.versions)
-        snapshot.load_weights(found, net)
+        state_saving.load_weights(found, net)
         if step in practice.schedule.evaluations and practice.history.eval_step != step:
             practice.test(net, step)  # the stop left it out
         if step >= practice.schedule.total or practice.exhausted:
@@ -195,7 +186,7 @@ def _choose(practice: Practice, net: Any, step: int) -> dict[str, Any]:
     if history.stale and history.best_step is not None:
         best = checkpoints.path(practice.checkpoints, history.best_step)
         if checkpoints.is_valid(best, content=True):
-            snapshot.load_weights(best, net)
+            state_saving.load_weights(best, net)
             told = {"eval_loss": history.best_loss, "eval_step": history.best_step, "best_step": history.best_step}
             return {**told, **history.best_figures}
         what = f"The best version, of step {history.best_step}, can't be read any more. The last one is kept."

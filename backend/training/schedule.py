@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from backend.errors import TrainingFailed
-from backend.specs import TrainSettings
+from backend.records.specs import TrainSettings
 
 FEWEST, MOST = 5, 20  # tests in a run, the one before the first step not counted; more where there are more epochs
 ROWS_BETWEEN = 2000  # rows learned from between two tests, where that gives no fewer and no more: a test on 200 rows,

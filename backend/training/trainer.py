@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backend.training import snapshot
-from backend.training.practice import Practice
+from backend.training.session import Practice
+from backend.training.state import save as state_saving
 
 if TYPE_CHECKING:
     import torch
@@ -47,18 +47,18 @@ def build(model: Any, practice: Practice) -> Any:
             practice.save(self)
 
         def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-            snapshot.load_weights(Path(resume_from_checkpoint), self.model)
+            state_saving.load_weights(Path(resume_from_checkpoint), self.model)
 
         def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
             if checkpoint:
-                snapshot.load_optimizer(Path(checkpoint), self)
+                state_saving.load_optimizer(Path(checkpoint), self)
 
         def _load_scaler(self, checkpoint: str | None) -> None:
             pass  # loaded with the optimizer
 
         def _load_rng_state(self, checkpoint: str | None) -> None:
             if checkpoint:
-                snapshot.load_random_state(Path(checkpoint), practice.learner.team.rank)
+                state_saving.load_random_state(Path(checkpoint), practice.learner.team.rank)
 
     trainer = PracticeTrainer(
         model=model,

@@ -13,7 +13,7 @@ from pathlib import Path
 import trl
 from tokenizers import AddedToken, Tokenizer
 
-from backend.template import Tokeniser
+from backend.tokens.tokenizer import Tokeniser
 
 TEMPLATES = Path(trl.__file__).parent / "chat_templates"
 KEPT = Path(__file__).parent.parent / "data" / "chat_templates"

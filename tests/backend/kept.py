@@ -9,7 +9,7 @@ from backend.estimate import Architecture, Plan, reading
 from backend.estimate.allocator import Heap
 from backend.estimate.decoder import Decoder
 from backend.estimate.tape import Meter
-from backend.specs import TrainSettings
+from backend.records.specs import TrainSettings
 from backend.training import fused_lora
 from backend.training.model import attach
 

@@ -10,7 +10,8 @@ import keyring.core
 import pytest
 from keyring.backend import KeyringBackend
 
-from backend import hub_token, settings
+from backend import settings
+from backend.models import hub_token
 
 FILE = "TEST_KEYRING_FILE"
 NONE = "keyring.backends.fail.Keyring"  # what the library takes where a system has none

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
 
-from backend.model_folder import TOKENISER_FILES
-from backend.rows_on_disk import write_rows
-from backend.specs import DataRef, ModelRef, RunSpec, TrainSettings
-from backend.template import Tokeniser
+from backend.models.model_folder import TOKENISER_FILES
+from backend.records.specs import DataRef, ModelRef, RunSpec, TrainSettings
+from backend.runs.token_rows import write_rows
+from backend.tokens.tokenizer import Tokeniser
 
 QUESTIONS = ["Where is order 4711?", "Please change 2 lamps to 3.", "Hi! I never got my rug."]
 ANSWER = '{"intent":"track","order_id":"4711"}'

@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from backend.chat_child import ChatChild
+from backend.chat.child import ChatChild
 from backend.settings import Workspace, is_secret
 
 SECRETS = [

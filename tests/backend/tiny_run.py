@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from backend.data.rows import Row
-from backend.encoded import Encoded
-from backend.pairs import encode_pairs
-from backend.rows_on_disk import write_rows
-from backend.specs import DataRef, ModelRef, RunSpec, TrainSettings
-from backend.template import Tokeniser
+from backend.records.encoded import Encoded
+from backend.records.rows import Row
+from backend.records.specs import DataRef, ModelRef, RunSpec, TrainSettings
+from backend.runs.token_rows import write_rows
+from backend.tokens.preference_pairs import encode_pairs
+from backend.tokens.tokenizer import Tokeniser
 
 TEMPLATE = (
     "{% for m in messages %}<|{{ m['role'] }}|> {{ m['content'] }} <|end|> {% endfor %}"

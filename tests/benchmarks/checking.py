@@ -31,15 +31,19 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
-from backend.data import check, checks_answers, checks_content, checks_file, checks_structure
-from backend.data.load import load
-from backend.data.memory import without_gc
-from backend.data.rows import Problem, Row
+from backend.datasets import check_dataset
+from backend.datasets.checks import answers as answer_checks
+from backend.datasets.checks import content as content_checks
+from backend.datasets.checks import dataset as dataset_checks
+from backend.datasets.checks import structure as structure_checks
+from backend.datasets.read.gc_pause import without_gc
+from backend.datasets.read.load import load
+from backend.records.rows import Problem, Row
 from tests.benchmarks import chat_corpus
 
 RUNS = 3
 STRUCTURAL = {"empty_answer", "no_assistant", "ends_with_user", "same_role_twice", "system_not_first"}
-FAULTS = checks_content.text_faults()
+FAULTS = content_checks.text_faults()
 Found = set[tuple[int, str]]
 
 
@@ -119,7 +123,7 @@ def _of(problems: Iterable[Problem]) -> Found:
 def order(path: Path) -> tuple[float, Found]:
     rows = load(path).rows
     start = time.perf_counter()
-    problems = list(checks_structure.find(rows))
+    problems = list(structure_checks.find(rows))
     return time.perf_counter() - start, _of(problems)
 
 
@@ -201,7 +205,7 @@ def ours(path: Path) -> tuple[float, Found]:
     start = time.perf_counter()
     rows = load(path).rows
     with without_gc():
-        problems = [*check.row_problems(rows), *checks_answers.find(rows)]
+        problems = [*check_dataset.row_problems(rows), *answer_checks.find(rows)]
     return time.perf_counter() - start, _of(problems)
 
 
@@ -210,7 +214,7 @@ def with_datasets(path: Path) -> tuple[float, Found]:
 
     def of_row(example: dict[str, Any]) -> dict[str, list[str]]:
         messages = example["messages"]
-        kinds = [problem.kind for problem in checks_structure.find([Row(1, 1, messages)])]
+        kinds = [problem.kind for problem in structure_checks.find([Row(1, 1, messages)])]
         return {"kinds": sorted({*kinds, *kinds_in_texts(messages)})}
 
     start = time.perf_counter()
@@ -224,19 +228,19 @@ def with_datasets(path: Path) -> tuple[float, Found]:
 def kinds_in_texts(messages: list[dict[str, Any]]) -> list[str]:
     """The kinds of fault in the texts of one row, looked for one by one."""
     kinds = [fault.kind for message in messages for fault in FAULTS if fault.find(message["content"])]
-    return kinds + [problem.kind for problem in checks_answers.repetitions([Row(1, 1, messages)])]
+    return kinds + [problem.kind for problem in answer_checks.repetitions([Row(1, 1, messages)])]
 
 
 def over_rows(rows: list[Row]) -> Iterator[Problem]:
     """What needs more than one row to judge: done by all ways as we do it, so that they find the same."""
-    yield from checks_file.system_messages(rows)
-    yield from checks_answers.short_answers(rows)
-    yield from checks_answers.conflicts(rows)
+    yield from dataset_checks.system_messages(rows)
+    yield from answer_checks.short_answers(rows)
+    yield from answer_checks.conflicts(rows)
 
 
 def everything(path: Path) -> tuple[float, Found]:
     start = time.perf_counter()
-    report = check.check(load(path))
+    report = check_dataset.check(load(path))
     return time.perf_counter() - start, _of(report.problems)
 
 

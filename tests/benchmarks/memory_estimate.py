@@ -21,10 +21,10 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from backend import catalogue
 from backend.estimate import Architecture, Plan
 from backend.estimate.memory import CONTEXT_T4, memory
-from backend.specs import Gpu, Hardware
+from backend.models import catalogue
+from backend.records.specs import Gpu, Hardware
 
 T4 = Hardware(gpus=(Gpu(name="Tesla T4", memory_total_mib=15360, memory_free_mib=14912, compute_capability=(7, 5)),))
 MEASURED = Path(__file__).parents[1] / "data" / "measured_vram_t4.json"

@@ -20,10 +20,10 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from backend import catalogue
 from backend.estimate import plan_from, reading
 from backend.estimate.memory import PROGRAMS_MIB, memory
-from backend.specs import Hardware, TrainSettings
+from backend.models import catalogue
+from backend.records.specs import Hardware, TrainSettings
 
 STEPS = 3
 LEARNED = 0.5
@@ -92,7 +92,7 @@ def make(kind: str, folder: Path) -> dict[str, float]:
 
 def child(number: int, folder: Path) -> dict[str, float]:
     from backend import training
-    from backend.encoded import Encoded
+    from backend.records.encoded import Encoded
     from tests.backend.tiny_run import run_of
 
     settings = settings_of(number, catalogue.from_folder(folder).all_linear_targets)

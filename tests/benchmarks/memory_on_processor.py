@@ -20,10 +20,10 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from backend import catalogue
 from backend.estimate import plan_from
 from backend.estimate.memory import PROGRAMS_MIB, memory
-from backend.specs import ATTENTION, Hardware, TrainSettings
+from backend.models import catalogue
+from backend.records.specs import ATTENTION, Hardware, TrainSettings
 
 STEPS = 3
 LEARNED = 0.5
@@ -80,7 +80,7 @@ def measured(number: int, model: Path) -> dict[str, float]:
 
 def child(number: int, model: Path) -> dict[str, float]:
     from backend import training
-    from backend.encoded import Encoded
+    from backend.records.encoded import Encoded
     from tests.backend.tiny_run import run_of
 
     settings = settings_of(number)
@@ -97,11 +97,11 @@ def child(number: int, model: Path) -> dict[str, float]:
 
 
 def main(numbers: list[int]) -> None:
-    from backend import embedded
+    from backend.models import bundled
     from backend.settings import Workspace
 
     with tempfile.TemporaryDirectory() as home:
-        model = embedded.ensure(Workspace.open(Path(home)))
+        model = bundled.ensure(Workspace.open(Path(home)))
         ours, peers = [], []
         weights = catalogue.default().parameters * 2 / 2**20
         for number in numbers:

@@ -24,7 +24,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from backend.data.similar import similar_pairs
+from backend.datasets.checks.near_duplicates import similar_pairs
 from tests.benchmarks.chat_corpus import Words
 
 Pairs = set[tuple[int, int]]

@@ -27,8 +27,8 @@ from typing import Any
 import httpx
 
 from backend.settings import SAMPLES, Workspace
-from jobs.models import State
-from ui.services import Services
+from jobs.records import State
+from ui.services.app import Services
 
 ROUNDS = 20  # of every handler
 STEPS = 8  # of training whose speed is taken, without and with a chat
@@ -45,7 +45,7 @@ class Page:
         config = self._client.get("/config").raise_for_status().json()
         self._listeners = config["dependencies"]
         self._parts = {part["id"]: part for part in config["components"]}
-        self._kept = {name: [value] for name, value in kept.items()}  # as `ui.parts.Kept` writes it
+        self._kept = {name: [value] for name, value in kept.items()}  # as `ui.web.components.Kept` writes it
         self._session = uuid.uuid4().hex
 
     def listener(self, event: str, element: str = "", kind: str = "") -> Any:

@@ -30,7 +30,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Literal
 
-from backend.data.load import load
+from backend.datasets.read.load import load
 from tests.benchmarks.chat_corpus import Messages, Words, row
 from tests.benchmarks.checking import peak_mib
 

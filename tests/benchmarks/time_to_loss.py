@@ -23,7 +23,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from backend.training.device import prepare_process
+from backend.hardware.process import prepare_process
 
 CHATS, TESTED, TESTS, SEED = 1000, 64, 20, 0
 OUR_RATE, ITS_RATE = 5e-4, 2e-5
@@ -88,11 +88,11 @@ def first(tests: list[tuple[float, float]], loss: float) -> float | None:
 
 def prepare(home: Path, count: int) -> tuple[Path, Path]:
     """The embedded model's folder, and a file of rows: `train` and `validation`."""
-    from backend import embedded
+    from backend.models import bundled
     from backend.settings import Workspace
-    from backend.template import Tokeniser
+    from backend.tokens.tokenizer import Tokeniser
 
-    model = embedded.ensure(Workspace.open(home))
+    model = bundled.ensure(Workspace.open(home))
     encoded = [Tokeniser.load(model).encode(chat) for chat in chats(count + TESTED, SEED)]
     made = [{"input_ids": row.input_ids, "labels": row.labels} for row in encoded]
     print(f"{count} chats of {sum(row.tokens for row in encoded) / len(encoded):.0f} tokens", flush=True)
@@ -144,9 +144,9 @@ def validation_loss(net: Any, rows: list[Row]) -> float:
 
 def ours(rate: float, model: Path, rows: dict[str, list[Row]], folder: Path) -> list[tuple[float, float]]:
     from backend import training
-    from backend.encoded import Encoded
+    from backend.records.encoded import Encoded
     from backend.training import schedule
-    from backend.training.practice import Practice
+    from backend.training.session import Practice
     from tests.backend.tiny_run import run_of
 
     sides = [[Encoded(row["input_ids"], row["labels"]) for row in rows[name]] for name in ("train", "validation")]

@@ -24,8 +24,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from backend.hardware.process import prepare_process
 from backend.settings import PROJECT_ROOT
-from backend.training.device import prepare_process
 
 Step = tuple[float, float, int]  # when it began by both clocks, and its learned tokens
 
@@ -74,11 +74,11 @@ def main(steps: int) -> None:
 
 def prepare(home: Path) -> tuple[Path, Path]:
     """The embedded model's folder and a file of rows."""
-    from backend import embedded
+    from backend.models import bundled
     from backend.settings import SAMPLES, Workspace
-    from backend.template import Tokeniser
+    from backend.tokens.tokenizer import Tokeniser
 
-    model = embedded.ensure(Workspace.open(home))
+    model = bundled.ensure(Workspace.open(home))
     tokeniser = Tokeniser.load(model)
     lines = (SAMPLES / "orders.jsonl").read_text("utf-8").splitlines()
     encoded = [tokeniser.encode(json.loads(line)["messages"]) for line in lines]
@@ -122,8 +122,8 @@ def llamafactory(model: Path, steps: int, folder: Path) -> dict[str, Any]:
 
 def ours(model: Path, rows: list[dict[str, list[int]]], steps: int, folder: Path) -> dict[str, Any]:
     from backend import training
-    from backend.encoded import Encoded
-    from backend.training.practice import Practice
+    from backend.records.encoded import Encoded
+    from backend.training.session import Practice
     from tests.backend.tiny_run import run_of
 
     work = run_of(

@@ -1,8 +1,8 @@
 """How near the time that is shown before a training comes to what it takes, on this machine.
 
-Ours: `backend.preflight`, a few steps in a process of their own before the run; against the run's own time, from the
-end of that rehearsal to its end, over six different runs of the embedded model. Peer: the estimate computed from the
-measured rates of this machine (`backend.calibrate`), which is what was shown before there was a rehearsal.
+Ours: `backend.training.job`, a few steps in a process of their own before the run; against the run's own time, from
+the end of that rehearsal to its end, over six different runs of the embedded model. Peer: the estimate computed from
+the measured rates of this machine (`backend.hardware.benchmark`), which was shown before there was a rehearsal.
 
 Run: python -m tests.benchmarks.training_time [STEPS] (with 12 steps about ten minutes on two idle cores). The last
 line is JSON: mean absolute errors in percent; ratio is peer / ours.
@@ -17,11 +17,11 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+from backend.records.specs import ATTENTION
 from backend.settings import SAMPLES, Workspace
-from backend.specs import ATTENTION
-from jobs.models import Event, State
-from ui.commands import prepare_model
-from ui.services import Services
+from jobs.records import Event, State
+from ui.cli.commands import prepare_model
+from ui.services.app import Services
 
 RUNS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("orders", {}),

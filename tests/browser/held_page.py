@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from backend.advice.recommend import Recommendation
 from backend.errors import ChatFailed
-from backend.recommend import Recommendation
-from backend.specs import TrainSettings
+from backend.records.specs import TrainSettings
 from tests.ui.fake_page import serve
 from tests.ui.fake_services import FakeServices
-from ui.choice import Choice
 from ui.records import HeldOut, Plan
+from ui.services.selection import Choice
 
 BREAKS_OFF = "Where does it break off?"  # a question whose answer fails after its first words
 RECOMMENDED = TrainSettings(lora_rank=32, lora_alpha=64, seed=7)  # other numbers than those that the page begins with

@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from backend.data.plan import NoExamples
-from backend.data.shelf import Kept
+from backend.datasets.convert.mapping import NoExamples
+from backend.datasets.store import Kept
 from tests.ui.fake_page import serve
 from tests.ui.fake_services import DATA, FakeServices
-from ui.choice import Choice
 from ui.records import Compared, DataFiles, DataState, Origin, Plan, Reading
+from ui.services.selection import Choice
 
 FILE = "customer_support_conversations_november_2026_final_cleaned_v2.csv"
 MODEL = "customer-support-assistant-for-the-november-2026-final-cleaned-files"

@@ -13,7 +13,7 @@ import pytest
 
 from backend.settings import Workspace
 from jobs import process, store
-from jobs.models import Job
+from jobs.records import Job
 from jobs.runner import Runner
 from jobs.store import JobFolder, Status
 

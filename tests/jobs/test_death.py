@@ -16,7 +16,7 @@ import pytest
 from backend.settings import PROJECT_ROOT, Workspace
 from jobs import process, supervisor
 from jobs.files import read_json
-from jobs.models import State
+from jobs.records import State
 from jobs.runner import Runner
 from jobs.supervisor import OVERDUE
 from tests.jobs.conftest import (

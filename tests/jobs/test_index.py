@@ -16,7 +16,7 @@ import pytest
 from backend.errors import WorkspaceProblem
 from backend.settings import PROJECT_ROOT, Workspace
 from jobs.index import Busy, Index, Row
-from jobs.models import State
+from jobs.records import State
 from jobs.runner import Runner
 from tests.jobs.conftest import FOREVER, counting, finish, steps
 

@@ -10,8 +10,8 @@ import pytest
 
 from backend.errors import ApprenticeError, BadInput, RunProblem, WorkspaceProblem
 from backend.settings import Workspace, new_id
-from jobs.kinds import KINDS, Kind
-from jobs.models import Event, State
+from jobs.records import Event, State
+from jobs.registry import KINDS, Kind
 from jobs.runner import Runner
 from tests.jobs.conftest import FOREVER, counting, finish, folder_of, steps, until
 
@@ -66,7 +66,7 @@ def test_a_light_job_does_not_wait_for_a_training(
     runner: Runner, monkeypatch: pytest.MonkeyPatch, worker_that: Callable[[str], None]
 ) -> None:
     monkeypatch.setitem(KINDS, "light", Kind("jobs.noop:run", "light"))
-    worker_that("from jobs.kinds import KINDS, Kind; KINDS['light'] = Kind('jobs.noop:run', 'light')")
+    worker_that("from jobs.registry import KINDS, Kind; KINDS['light'] = Kind('jobs.noop:run', 'light')")
     training = runner.submit("noop", FOREVER, "")
     light = runner.submit("light", {"steps": 1}, "")
 
@@ -215,7 +215,7 @@ def test_a_wrong_spec_fails_in_plain_words(runner: Runner) -> None:
 
 
 def test_a_missing_part_is_named(runner: Runner, worker_that: Callable[[str], None]) -> None:
-    worker_that("from jobs.kinds import KINDS, Kind; KINDS['noop'] = Kind('not_installed_here:run', 'training')")
+    worker_that("from jobs.registry import KINDS, Kind; KINDS['noop'] = Kind('not_installed_here:run', 'training')")
     job = finish(runner, runner.submit("noop", {}, ""))
     assert job.failure is not None
     assert "not_installed_here" in job.failure.what

@@ -14,7 +14,7 @@ from backend.errors import OutOfMemory, TrainingFailed
 from backend.settings import Workspace
 from jobs import files, process, worker
 from jobs.context import Context
-from jobs.models import State
+from jobs.records import State
 from jobs.runner import Runner
 from jobs.store import JobFolder
 from jobs.supervisor import KILLED, NEVER_STARTED

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from tests.ui.fake_services import FakeServices
-from ui.layout import build, launch_arguments
+from ui.web.page import build, launch_arguments
 
 
 def serve(services: FakeServices, port: int) -> None:

@@ -9,28 +9,27 @@ from collections.abc import Hashable, Iterator
 from pathlib import Path
 from typing import Any
 
-from backend import catalogue, monitor
-from backend.chat import Proof
-from backend.data.brought import About
-from backend.data.checks_tokens import Tokens
-from backend.data.fix import Change
-from backend.data.kinds import problem
-from backend.data.report import DuplicateRows, Report, SplitRows
-from backend.data.rows import DataSet, Problem, Row, Source
-from backend.data.shelf import Kept
-from backend.data.windows import Lengths
-from backend.encoded import Piece
+from backend.advice import diagnose
+from backend.advice.diagnose import Verdict
+from backend.advice.recommend import Option, Recommendation
+from backend.chat.client import Proof
+from backend.datasets.checks.fix import Change
+from backend.datasets.checks.issues import problem
+from backend.datasets.checks.report import DuplicateRows, Report, SplitRows
+from backend.datasets.checks.tokens import Tokens
+from backend.datasets.dataset import About
+from backend.datasets.store import Kept
 from backend.errors import BadInput, RunProblem
 from backend.estimate import Estimate, Fit, Memory
+from backend.export.hf_jobs import Sent
 from backend.hardware import Probe, sentences
-from backend.hub_token import Place
-from backend.monitor import Verdict
-from backend.recommend import Option, Recommendation
-from backend.renting import Sent
-from backend.specs import Cpu, DataRef, Gpu, Hardware, ModelRef, RunSpec, TrainSettings
-from jobs.models import Job, Progress, State
-from ui import losses
-from ui.choice import Choice
+from backend.models import catalogue
+from backend.models.hub_token import Place
+from backend.records.encoded import Piece
+from backend.records.lengths import Lengths
+from backend.records.rows import DataSet, Problem, Row, Source
+from backend.records.specs import Cpu, DataRef, Gpu, Hardware, ModelRef, RunSpec, TrainSettings
+from jobs.records import Job, Progress, State
 from ui.records import (
     Access,
     Compared,
@@ -49,6 +48,8 @@ from ui.records import (
     RunLine,
     Sample,
 )
+from ui.services import losses
+from ui.services.selection import Choice
 
 ASKED = "hi, order 77120, 3 garden chairs, one cracked, refund please. Marta Quiroga"
 ORDER = '{"intent": "refund", "order_id": "77120", "item": "garden chair", "quantity": 3, "name": "Marta Quiroga"}'
@@ -109,7 +110,7 @@ class FakeRenting:
 
 
 class FakeServices:
-    """What ui/services.py offers."""
+    """What ui/services/app.py offers."""
 
     def __init__(self) -> None:
         self.runner = FakeRunner()
@@ -350,7 +351,7 @@ class FakeServices:
 
     def verdict(self, run_id: str) -> Verdict | None:
         curve = self.curve(run_id)
-        return monitor.diagnose(curve.steps, curve.evals, TrainSettings())
+        return diagnose.diagnose(curve.steps, curve.evals, TrainSettings())
 
     def retry(self, run_id: str) -> str:
         self.runner.known["run-new"] = job("run-new", State.QUEUED, name="Orders (learning rate 0.0001)")

@@ -1,0 +1,259 @@
+"""The settings for one model on one machine and data set, by the guide's rules, each with its reason.
+
+Measured for the embedded model (135 M parameters, 200 rows, a processor): adapters on all linear layers at 5e-4 gave
+40 of 40 held-out answers exactly, attention only at 2e-4 gave 30 of 40. Larger models keep the guide's values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from backend.estimate import Estimate, Rates, estimate, plan_from
+from backend.estimate.memory import card
+from backend.hardware import gib
+from backend.models.catalogue import Entry, Task
+from backend.records.specs import Hardware, Method, Precision, Record, Trainer, TrainSettings, decimal
+
+SMALL_MODEL = 500_000_000  # parameters; below it adapters on all linear layers and a higher rate
+MANY_ROWS = 1000
+LONG = 8192  # tokens; training on longer ones often fails on home computers (the guide)
+WINDOW = 4096
+ASSUMED = 512  # tokens of the longest example, about 380 words, while there are no examples yet
+FULL_TUNING_MIB = 44_000  # a card of "48 GB"
+_COMPARING, _COMPARING_SMALL = 1e-5, 5e-5  # learning rates of DPO: ten times TRL's for whole models
+_FULL_BYTES = 16  # a parameter in fp32, its gradient and the two moments of AdamW
+
+
+class Data(Record):
+    """What is known of the examples: rows, the longest and all of them in tokens, the part that is learned; trainer:
+    how they are learned from."""
+
+    task: Task | None = None
+    rows: int | None = None
+    longest: int | None = None
+    documents: bool = False  # plain texts, of which long ones are taken as windows
+    tokens: int | None = None
+    learned_share: float | None = None
+    trainer: Trainer = "sft"
+    language: str | None = None
+
+
+class Tailored(Record):
+    """Settings, what they need here, and why each is as it is (setting name to sentence)."""
+
+    settings: TrainSettings
+    estimate: Estimate
+    why: dict[str, str]
+
+
+def words(tokens: int) -> int:
+    """About how many English words so many tokens are (three words to four tokens), rounded to tens."""
+    return round(tokens * 0.075) * 10
+
+
+def precision_for(hardware: Hardware) -> Precision:
+    """bf16 where it is native (compute capability 8 and newer, Apple, some processors), fp16 on older cards."""
+    gpu = card(hardware)
+    if gpu is not None:
+        return "bf16" if gpu.compute_capability is None or gpu.compute_capability >= (8, 0) else "fp16"
+    return "bf16" if hardware.unified_memory or hardware.cpu.bf16 else "fp32"
+
+
+def tailor(entry: Entry, hardware: Hardware, data: Data, rates: Rates | None = None) -> Tailored:
+    """The settings that train `entry` best on `hardware`: the largest batch that fits, memory saved only if needed.
+
+    When nothing fits, the most sparing settings, with a fit of "no".
+    """
+    why: dict[str, str] = {}
+    base = _base(entry, hardware, data, why)
+    chosen, found = base, None
+    for method in _methods(hardware):
+        whole = base.changed(method=method)
+        if method == "lora" and not _is_roomy(
+            _needs(entry, _smallest(whole), hardware, data, rates, quick=True), hardware
+        ):
+            continue
+        for settings in _from_largest(whole, entry, hardware, data, rates):
+            chosen, found = settings, _needs(entry, settings, hardware, data, rates)
+            if found.fit.badge == "yes":
+                return Tailored(settings=chosen, estimate=found, why=_explain(why, chosen, found, hardware))
+    assert found is not None
+    return Tailored(settings=chosen, estimate=found, why=_explain(why, chosen, found, hardware))
+
+
+def sparing(entry: Entry, hardware: Hardware, data: Data, rates: Rates | None = None) -> Tailored:
+    """The settings that need the least memory, found at once: to tell whether a model can be trained here at all.
+
+    Lengths are rounded up to a power of two, so that a change of the data seldom asks for a new computation.
+    """
+    if data.longest is not None:
+        data = data.model_copy(update={"longest": 1 << (data.longest - 1).bit_length(), "learned_share": None})
+    settings = _smallest(_base(entry, hardware, data, {}).changed(method=_methods(hardware)[-1]))
+    return Tailored(settings=settings, estimate=_needs(entry, settings, hardware, data, rates, quick=True), why={})
+
+
+def weights_mib(entry: Entry, hardware: Hardware) -> float:
+    """MiB of the weights alone where they take the least: what a training needs at the very least."""
+    shape = entry.architecture
+    in_four_bits = "qlora" in _methods(hardware)
+    return (shape.linear_params * (0.5 if in_four_bits else 2) + shape.embedding_params * 2) / 2**20
+
+
+def full_tuning(entry: Entry, hardware: Hardware, data: Data) -> Estimate | None:
+    """What training all weights needs, where the guide offers it: on a card of 48 GB and more that can hold them.
+
+    None elsewhere.
+    """
+    gpu = card(hardware)
+    if gpu is None or gpu.memory_total_mib < FULL_TUNING_MIB:
+        return None
+    if entry.parameters * _FULL_BYTES > gpu.memory_total_mib << 20:
+        return None
+    settings = _smallest(_base(entry, hardware, data, {}).changed(method="full"))
+    return _needs(entry, settings, hardware, data, None, quick=True)
+
+
+def _base(entry: Entry, hardware: Hardware, data: Data, why: dict[str, str]) -> TrainSettings:
+    many = data.rows is not None and data.rows > MANY_ROWS
+    small = entry.parameters < SMALL_MODEL
+    rank, batch = (16, 16) if many else (8, 8)
+    length, why["max_length"] = _length(entry, data)
+    windows: dict[str, Any] = {}
+    if data.documents and data.longest is not None and data.longest > length:
+        windows["window_overlap"] = _overlap(length)
+        why["window_overlap"] = "Each piece begins with the last eighth of the one before, so that no thread is lost."
+    epochs, why["num_train_epochs"] = _epochs(data.rows)
+    counted = f"{data.rows} examples" if data.rows is not None else "up to 1,000 examples"
+    why["lora_rank"] = f"Rank {rank} suits {counted}; a higher one learns small data by heart."
+    why["per_device_train_batch_size"] = f"Each step learns from {batch} examples; 8 to 16 is the usual range."
+    if small:
+        why["target_modules"] = "Adapters on all linear layers: a model this small needs them to learn a format."
+        rate, why["learning_rate"] = 5e-4, "5e-4: measured best on a model of this size."
+    else:
+        why["target_modules"] = f"The layers that {entry.family} models are usually adapted at."
+        rate, why["learning_rate"] = 2e-4, "2e-4 is the usual start for adapters."
+    if data.trainer == "dpo":
+        rate = _COMPARING_SMALL if small else _COMPARING
+        why["learning_rate"] = (
+            f"{decimal(rate)}: telling good from bad takes far smaller steps than learning answers."
+        )
+        why["beta"] = "0.1 is the usual hold on the model that it began as."
+    return TrainSettings(
+        trainer=data.trainer,
+        lora_rank=rank,
+        lora_alpha=2 * rank,
+        target_modules=entry.all_linear_targets if small else entry.lora_targets,
+        learning_rate=rate,
+        num_train_epochs=epochs,
+        per_device_train_batch_size=batch,
+        max_length=length,
+        **windows,
+        precision=precision_for(hardware) if card(hardware) else "auto",
+    )
+
+
+def _length(entry: Entry, data: Data) -> tuple[int, str]:
+    window = min(WINDOW, entry.context_length)
+    if data.documents and data.longest is not None and data.longest > window:
+        return window, f"Long documents are read in pieces of {window:,} tokens that overlap, each by itself."
+    if data.longest is None:
+        return ASSUMED, f"{ASSUMED} tokens, about {words(ASSUMED)} words, until the examples are known."
+    needed = -(-max(16, data.longest) // 64) * 64
+    if needed <= min(LONG, entry.context_length):
+        return needed, f"The longest example has {data.longest:,} tokens."
+    return window, (
+        f"The longest example has {data.longest:,} tokens, too many to learn at once here: what is beyond "
+        f"{window:,} is cut off. Split long texts into overlapping parts instead."
+    )
+
+
+def _overlap(window: int) -> int:
+    """The guide's share: 512 of 4,096 tokens."""
+    return window // 8
+
+
+def _epochs(rows: int | None) -> tuple[float, str]:
+    if rows is None or rows <= 2000:
+        return 3.0, "Three rounds over the examples; it stops earlier when it no longer improves."
+    if rows <= 10_000:
+        return 2.0, f"Two rounds are enough with {rows:,} examples."
+    return 1.0, f"One round is enough with {rows:,} examples."
+
+
+def _methods(hardware: Hardware) -> tuple[Method, ...]:
+    """From the roomiest to the most sparing. 4-bit weights need bitsandbytes, which Apple's GPU lacks."""
+    return ("lora",) if hardware.unified_memory else ("lora", "qlora")
+
+
+def _from_largest(
+    base: TrainSettings, entry: Entry, hardware: Hardware, data: Data, rates: Rates | None
+) -> Iterator[TrainSettings]:
+    """The guide's ladder: smaller batches, then checkpointing, then at most 1,024 tokens. Ends with the smallest."""
+    smallest = _smallest(base)
+    short = smallest.changed(max_length=min(1024, smallest.max_length))
+    if data.documents:
+        short = short.changed(window_overlap=_overlap(short.max_length))
+    if _needs(entry, smallest, hardware, data, rates).fit.badge != "yes":
+        yield smallest
+        if short != smallest:
+            yield short
+        return
+    batch = base.per_device_train_batch_size
+    for checkpointing in (False, True):
+        micro = batch
+        while micro >= 1:
+            yield base.changed(
+                per_device_train_batch_size=micro,
+                gradient_accumulation_steps=batch // micro,
+                gradient_checkpointing=checkpointing,
+            )
+            micro //= 2
+            if not checkpointing and micro < 4 and card(hardware) is not None:
+                break  # a card is kept busy better by checkpointing than by one or two rows at a time
+
+
+def _smallest(settings: TrainSettings) -> TrainSettings:
+    return settings.changed(
+        per_device_train_batch_size=1,
+        gradient_accumulation_steps=settings.effective_batch,
+        gradient_checkpointing=True,
+    )
+
+
+def _needs(
+    entry: Entry, settings: TrainSettings, hardware: Hardware, data: Data, rates: Rates | None, quick: bool = False
+) -> Estimate:
+    plan = plan_from(settings, precision_for(hardware), longest=data.longest)
+    if data.learned_share:
+        plan = plan.model_copy(update={"learned_share": min(1.0, data.learned_share)})
+    tokens = None if data.tokens is None else data.tokens * settings.num_train_epochs
+    return estimate(entry.architecture, plan, hardware, tokens=tokens, rates=rates, quick=quick)
+
+
+def _is_roomy(smallest: Estimate, hardware: Hardware) -> bool:
+    """On a card, 16-bit weights only where they leave half of it free; else 4 bits, as the guide says."""
+    return card(hardware) is None or 2 * smallest.fit.needs_mib <= smallest.fit.has_mib
+
+
+def _explain(why: dict[str, str], settings: TrainSettings, found: Estimate, hardware: Hardware) -> dict[str, str]:
+    why = dict(why)
+    needs, has = gib(found.fit.needs_mib), gib(found.fit.has_mib)
+    where = "the card" if found.memory.device == "cuda" else "this computer"
+    if settings.method == "qlora":
+        why["method"] = f"QLoRA: the model is held in 4 bits, so that the training fits {where} ({needs} of {has})."
+    else:
+        why["method"] = f"LoRA: small adapters learn, the model itself stays as it is ({needs} of {has})."
+    micro, steps = settings.per_device_train_batch_size, settings.gradient_accumulation_steps
+    if steps > 1:
+        why["gradient_accumulation_steps"] = f"{micro} at a time, {steps} times a step: what fits the memory."
+    if settings.gradient_checkpointing:
+        why["gradient_checkpointing"] = "On: it saves memory and costs about a fifth of the speed."
+    else:
+        why["gradient_checkpointing"] = "Off: there is enough memory, and without it training is faster."
+    why["precision"] = {
+        "bf16": "bf16: 16-bit numbers with a wide range.",
+        "fp16": "fp16: this card's generation has no bf16 of its own.",
+        "fp32": "32-bit numbers: 16-bit ones are not faster on this processor.",
+    }[precision_for(hardware)]
+    return why

@@ -1,0 +1,101 @@
+"""The chat process seen from its parent: started, spoken to over two pipes, ended.
+
+It ends by itself when the parent does, because its stdin then ends.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import queue
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from backend.errors import ChatFailed
+from backend.settings import HOME_VARIABLE, PROJECT_ROOT, Workspace, child_environment
+
+log = logging.getLogger(__name__)
+
+
+class ChatChild:
+    """The child process and its two pipes. It ends by itself when this process ends."""
+
+    def __init__(self, workspace: Workspace, idle_seconds: float, log_file: Path) -> None:
+        environment = child_environment() | {
+            HOME_VARIABLE: str(workspace.root),
+            "APPRENTICE_CHAT_IDLE": str(idle_seconds),
+            "HF_HUB_OFFLINE": "1",
+            "OMP_WAIT_POLICY": "PASSIVE",
+            "TOKENIZERS_PARALLELISM": "false",
+        }
+        log_file.parent.mkdir(parents=True, exist_ok=True)
+        with log_file.open("wb") as chat_log:
+            self._child = subprocess.Popen(
+                [sys.executable, "-m", "backend.chat.server"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=chat_log,
+                cwd=PROJECT_ROOT,
+                env=environment,
+            )
+        self._writing = threading.Lock()
+        self._replies: queue.Queue[dict[str, Any] | None] = queue.Queue()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    @property
+    def alive(self) -> bool:
+        return self._child.poll() is None
+
+    def send(self, message: dict[str, Any]) -> None:
+        assert self._child.stdin is not None
+        try:
+            with self._writing:
+                self._child.stdin.write(json.dumps(message).encode() + b"\n")
+                self._child.stdin.flush()
+        except (OSError, ValueError) as error:
+            raise self._gone() from error
+
+    def receive(self, timeout: float | None = None) -> dict[str, Any]:
+        """The next reply. Raises ChatFailed when the child has ended, queue.Empty after `timeout` seconds."""
+        message = self._replies.get(timeout=timeout)
+        if message is None:
+            raise self._gone()
+        return message
+
+    def end(self) -> None:
+        """Closes its stdin, upon which it ends; killed when it does not within five seconds."""
+        assert self._child.stdin is not None
+        try:
+            self._child.stdin.close()
+        except OSError:
+            log.debug("the chat process had closed its end")
+        try:
+            self._child.wait(5)
+        except subprocess.TimeoutExpired:
+            self.kill()
+        self._reader.join(5)
+
+    def kill(self) -> None:
+        self._child.kill()
+        self._child.wait(5)
+
+    def _read(self) -> None:
+        assert self._child.stdout is not None
+        with self._child.stdout as lines:
+            for line in lines:
+                self._replies.put(json.loads(line))
+        self._replies.put(None)
+
+    def _gone(self) -> ChatFailed:
+        code = self._child.wait(5)
+        log.warning("the chat process ended with %s", code)
+        self._replies.put(None)  # for whoever asks next
+        return ChatFailed(
+            "The model stopped working.",
+            "Its process ended while it was loading or answering, most likely because the memory ran out.",
+            "Ask again: it is started anew. Closing other programs frees memory.",
+        )

@@ -1,0 +1,189 @@
+"""`python -m backend.chat.server`: holds a model and answers, so that the page never imports torch or llama.cpp.
+
+It speaks JSON lines. In: {"do": "open" | "ask" | "prompt_ids" | "score" | "ping" | "stop", "number": n, ...}.
+Out: {"number": n, "type": "progress" | "chunk" | "done" | "error", ...}; every request but "stop" ends with one
+"done" or one "error".
+It ends when its stdin ends (its parent closed it, or died) and when nothing was asked for a while.
+backend/chat/child.py is the other end.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import queue
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from backend.chat.engine import Engine, Sampling, Tokens
+from backend.errors import ApprenticeError, ChatFailed
+
+log = logging.getLogger(__name__)
+
+
+class _Pane:
+    """One answer in the making: its tokens, its text, and how fast they come (its own steps only)."""
+
+    def __init__(self, name: str, engine: Engine, prompt_ids: list[int], sampling: Sampling) -> None:
+        self.name = name
+        self._tokens: Tokens = engine.tokens(name, prompt_ids, sampling)
+        self._stream = engine.text_stream()
+        self._ids: list[int] = []
+        self._seconds = 0.0  # after the first token: what a token costs, reading the prompt left out
+        self.finish = ""
+
+    def step(self) -> dict[str, Any]:
+        """One more token, or the end, as a chunk."""
+        begun = time.perf_counter()
+        try:
+            token = next(self._tokens)
+        except StopIteration as end:
+            return self.end(end.value)
+        if self._ids:
+            self._seconds += time.perf_counter() - begun
+        self._ids.append(token)
+        return self._chunk(self._stream.add(token))
+
+    def end(self, finish: str) -> dict[str, Any]:
+        """The last chunk; it carries the token ids of the whole answer."""
+        self.finish = finish
+        self._tokens.close()
+        return {**self._chunk(self._stream.end()), "ids": self._ids}
+
+    def _chunk(self, text: str) -> dict[str, Any]:
+        speed = (len(self._ids) - 1) / self._seconds if self._seconds else 0.0
+        return {
+            "pane": self.name,
+            "text": text,
+            "finish": self.finish,
+            "tokens": len(self._ids),
+            "tokens_per_second": round(speed, 1),
+        }
+
+
+class ChatProcess:
+    """Takes requests one by one and answers them through `send`."""
+
+    def __init__(self, send: Any) -> None:
+        self._send = send
+        self._engine: Engine | None = None
+        self._work: dict[str, Callable[[dict[str, Any]], Any]] = {
+            "open": self._open,
+            "ask": self._ask,
+            "prompt_ids": self._prompt_ids,
+            "score": self._score,
+            "ping": lambda _: None,
+        }
+        self.stop_up_to = 0  # asks with this number or a lower one end early
+
+    def handle(self, request: dict[str, Any]) -> None:
+        number = request["number"]
+        try:
+            value = self._work[request["do"]](request)
+            self._send({"number": number, "type": "done", "value": value})
+        except ApprenticeError as error:
+            self._send({"number": number, "type": "error", **error.to_dict()})
+        except Exception as error:
+            log.exception("request %s failed", request["do"])
+            failure = ChatFailed("The model could not do this.", _reason(error), "Try again, or open it anew.")
+            self._send({"number": number, "type": "error", **failure.to_dict()})
+
+    def _open(self, request: dict[str, Any]) -> dict[str, Any]:
+        self._engine = None  # frees the model before
+        self._engine = self._loaded(request)
+        return {"panes": self._engine.panes, "report": self._engine.report}
+
+    def _loaded(self, request: dict[str, Any]) -> Engine:
+        if request.get("gguf"):
+            from backend.chat.gguf_engine import GgufEngine
+
+            return GgufEngine(Path(request["gguf"]))
+        from backend.chat.torch_engine import TorchEngine
+        from backend.models import bundled
+        from backend.settings import Workspace
+
+        def progress(phase: str, done: int = 0, total: int = 0) -> None:
+            message = {"number": request["number"], "type": "progress"}
+            self._send({**message, "phase": phase, "done": done, "total": total})
+
+        workspace = Workspace.open(Path(request["workspace"]))
+        model = Path(request["model"])
+        if model == bundled.folder(workspace):
+            bundled.ensure(workspace, progress)
+        progress("Loading the model")
+        return TorchEngine(model, Path(request["adapter"]) if request.get("adapter") else None)
+
+    @property
+    def _ready(self) -> Engine:
+        if self._engine is None:
+            raise ChatFailed("No model is open.", "", "Choose a model first.")
+        return self._engine
+
+    def _ask(self, request: dict[str, Any]) -> None:
+        engine, number = self._ready, request["number"]
+        engine.use_threads(request["threads"])
+        sampling = Sampling(**request["sampling"])
+        panes = []
+        for name, messages in request["messages"].items():
+            ids = engine.prompt_ids(messages)
+            panes.append(_Pane(name, engine, ids, sampling.within(len(ids), engine.context_length)))
+        while panes:
+            for pane in panes:
+                chunk = pane.end("stopped") if self.stop_up_to >= number else pane.step()
+                self._send({"number": number, "type": "chunk", **chunk})
+            panes = [pane for pane in panes if not pane.finish]
+
+    def _prompt_ids(self, request: dict[str, Any]) -> list[int]:
+        return self._ready.prompt_ids(request["messages"])
+
+    def _score(self, request: dict[str, Any]) -> list[dict[str, Any]]:
+        return self._ready.score(request["rows"])
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
+        return "The memory was not enough."
+    return f"The cause is a fault of kind {type(error).__name__}; the log has the details."
+
+
+def main() -> None:
+    """The process: reads requests until stdin ends or `APPRENTICE_CHAT_IDLE` seconds pass without one."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then closes stdin
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr)
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8", newline="\n")
+    os.dup2(2, 1)  # what a library prints goes to the log, not between the JSON lines
+
+    def send(message: dict[str, Any]) -> None:
+        out.write(json.dumps(message, ensure_ascii=False) + "\n")
+        out.flush()
+
+    requests: queue.Queue[dict[str, Any]] = queue.Queue()
+    process = ChatProcess(send)
+    threading.Thread(target=_read, args=(requests, process), daemon=True).start()
+    idle = float(os.environ.get("APPRENTICE_CHAT_IDLE", "600"))
+    while True:
+        try:
+            request = requests.get(timeout=idle)
+        except queue.Empty:
+            os._exit(0)  # at once: an orderly end would wait on the thread that reads stdin
+        process.handle(request)
+
+
+def _read(requests: queue.Queue[dict[str, Any]], process: ChatProcess) -> None:
+    for line in sys.stdin.buffer:
+        request = json.loads(line)
+        if request["do"] == "stop":
+            process.stop_up_to = request["number"]
+        else:
+            requests.put(request)
+    os._exit(0)  # the parent is gone; nothing here needs saving
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""What is answered: repetition, very short answers, different answers to one question."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from statistics import median
+
+from backend.datasets.checks.issues import problem
+from backend.datasets.checks.normalize import normalise, same_rows
+from backend.datasets.checks.repetition import repeated
+from backend.datasets.conversation import answers, content, last_answer, question
+from backend.datasets.excerpt import excerpt
+from backend.records.rows import Problem, Row
+
+SAME_EVERYWHERE = 5  # rows from which on one question in all of them is a fault of the file
+_TYPICAL = 30  # characters: where the middle answer is shorter, short answers are the task (labels, numbers)
+
+
+def find(rows: Sequence[Row]) -> Iterator[Problem]:
+    """Problems in the answers of `rows`."""
+    yield from repetitions(rows)
+    yield from short_answers(rows)
+    yield from conflicts(rows)
+
+
+def repetitions(rows: Sequence[Row]) -> Iterator[Problem]:
+    """Answers in which one sentence stands five times or more."""
+    for row in rows:
+        for answer in answers(row):
+            found = repeated(answer)
+            if found:
+                sentence, times = found
+                message = f"One sentence stands {times} times in the answer; the model would learn to repeat itself."
+                yield problem(row, "repetition", message, excerpt(sentence))
+                break
+
+
+def short_answers(rows: Sequence[Row]) -> Iterator[Problem]:
+    """Answers far shorter than is usual in this file: a tenth of the middle one, ten characters at most."""
+    lengths = [(row, len(last_answer(row).strip())) for row in rows if row.messages]
+    middle = median([length for _, length in lengths if length] or [0])
+    if middle < _TYPICAL:
+        return
+    limit = min(10, int(middle) // 10)
+    for row, length in lengths:
+        if 0 < length <= limit and not row.messages[-1].get("tool_calls"):
+            units = "character" if length == 1 else "characters"
+            message = f"The answer has {length} {units}; answers here usually have about {int(middle)}."
+            yield problem(row, "very_short_answer", message, excerpt(last_answer(row)))
+
+
+def conflicts(rows: Sequence[Row]) -> Iterator[Problem]:
+    """Rows with the question of an earlier row and another answer."""
+    ending = [
+        row for row in rows if row.messages and row.messages[-1]["role"] == "assistant" and row.rejected is None
+    ]
+    groups = same_rows(ending, lambda row, of_text: tuple([of_text(content(m)) for m in row.messages[:-1]]))
+    if groups and len(groups[0]) == len(ending) >= SAME_EVERYWHERE:
+        return  # checks_file says so once
+    for group in groups:
+        answered = [ending[i] for i in group if question(ending[i]).strip() and last_answer(ending[i]).strip()]
+        for row in answered[1:]:
+            if normalise(last_answer(row)) != normalise(last_answer(answered[0])):
+                message = (
+                    f"Line {answered[0].line} has the same question with another answer; "
+                    "the model can't tell which one is right."
+                )
+                yield problem(row, "conflicting_answers", message, excerpt(last_answer(row)))

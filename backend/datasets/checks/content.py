@@ -1,0 +1,62 @@
+"""Faults inside what is said: unwanted characters, garbled letters, template markers, personal data."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from functools import reduce
+from itertools import accumulate, islice
+from operator import or_
+
+from backend.datasets.checks.characters import CHARACTER_FAULTS
+from backend.datasets.checks.issues import problem
+from backend.datasets.checks.patterns import TextFault, classes
+from backend.datasets.checks.personal_data import PERSONAL_FAULTS
+from backend.datasets.checks.template_markers import marker_fault
+from backend.datasets.conversation import NAMES, content
+from backend.datasets.excerpt import excerpt
+from backend.records.rows import Problem, Row
+
+_BLOCK = 4096  # rows looked at together: a few MiB of text
+
+
+def text_faults(control_markers: Iterable[str] = ()) -> tuple[TextFault, ...]:
+    """Every fault that a text can have, for a model with these control markers, in the order they are mended."""
+    return (*CHARACTER_FAULTS, marker_fault(control_markers), *PERSONAL_FAULTS)
+
+
+def find(rows: Iterable[Row], faults: Sequence[TextFault]) -> Iterator[Problem]:
+    """For each row at most one problem of each kind, at the first place where it shows."""
+    rows = iter(rows)
+    needed = reduce(or_, (fault.needs for fault in faults), 0)
+    while block := list(islice(rows, _BLOCK)):
+        said = [_texts(row) for row in block]
+        ends = list(accumulate(map(len, said)))
+        flags = classes([text for texts in said for text in texts])
+        suspects = {bisect_right(ends, i) for i, flag in enumerate(flags) if flag & needed}
+        for i in sorted(suspects):
+            yield from _in_row(block[i], said[i], flags[ends[i] - len(said[i]) : ends[i]], faults)
+
+
+def _texts(row: Row) -> list[str]:
+    texts = [content(message) for message in row.messages]
+    if row.rejected:
+        texts += [content(message) for message in row.rejected]
+    return texts if row.text is None else [*texts, row.text]
+
+
+def _places(row: Row) -> list[str]:
+    """What to call each of the texts of `_texts`."""
+    roles = [str(message["role"]) for message in row.messages]
+    return [*(NAMES.get(role, role) for role in roles), *("rejected answer" for _ in row.rejected or ()), "text"]
+
+
+def _in_row(row: Row, texts: list[str], flags: list[int], faults: Sequence[TextFault]) -> Iterator[Problem]:
+    places = _places(row)
+    for fault in faults:
+        for place, text, flag in zip(places, texts, flags, strict=False):
+            match = fault.find(text) if flag & fault.needs else None
+            if match is not None:
+                quote = excerpt(text, match.start(), match.end())
+                yield problem(row, fault.kind, f"The {place} contains {fault.what}. {fault.why}", quote)
+                break

@@ -1,0 +1,55 @@
+"""Which texts, and which rows, are the same but for case, spaces, Unicode form and punctuation at their ends."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Sequence
+
+from backend.records.rows import Row
+
+Groups = list[list[int]]  # positions in a list of rows, each group and the groups in rising order
+Key = Callable[[Row, "Callable[[str], Hashable]"], Hashable]  # what of a row must be the same; None: alike to no row
+
+_EDGES = re.compile(r"^[\W_]+|[\W_]+$")
+_NO_WORD = bytes(b for b in range(128) if not chr(b).isalnum())
+
+
+def normalise(text: str) -> str:
+    """`text` for comparing: NFKC, no case, one space between words, no punctuation at its ends.
+
+    A text of punctuation alone stays as it is.
+    """
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text)
+    text = " ".join(text.casefold().split())
+    return _EDGES.sub("", text) or text
+
+
+def fingerprint(text: str) -> bytes:
+    """The same for texts that `normalise` makes the same, and much quicker; now and then also for others."""
+    if not text.isascii():
+        text = normalise(text)
+    return text.encode("utf-8", "surrogatepass").lower().translate(None, _NO_WORD)
+
+
+def same_rows(rows: Sequence[Row], key: Key) -> Groups:
+    """Groups of two or more rows whose `key` is the same. The key makes its texts comparable by the function that
+    it is given: first a quick one, then, where that agrees, the exact one."""
+    groups: Groups = []
+    for rough in _grouped((i, _short(key(row, fingerprint))) for i, row in enumerate(rows)):
+        groups += _grouped((i, key(rows[i], normalise)) for i in rough)
+    return sorted(groups)
+
+
+def _grouped(keys: Iterable[tuple[int, Hashable]]) -> Groups:
+    by_key: dict[Hashable, list[int]] = defaultdict(list)
+    for i, key in keys:
+        if key is not None:
+            by_key[key].append(i)
+    return [group for group in by_key.values() if len(group) > 1]
+
+
+def _short(key: Hashable) -> int | None:
+    return None if key is None else hash(key)  # the keys themselves would take as much memory as the file

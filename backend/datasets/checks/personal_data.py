@@ -1,0 +1,97 @@
+"""Personal data and secrets: e-mail addresses, telephone, card and account numbers, keys.
+
+Strict on purpose: a pattern that cries at every order number is soon ignored. Cards must pass their checksum
+(Luhn, ISO/IEC 7812) and accounts theirs (ISO 13616, modulo 97); telephone numbers need a country code, the usual
+grouping, or a word such as "call" before them.
+"""
+
+from __future__ import annotations
+
+import re
+
+from backend.datasets.checks.patterns import AT, DIGIT, LOW_LINE, TextFault
+
+_WHY = "A model can repeat what it has learned to anybody."
+
+
+def luhn(digits: str) -> bool:
+    """True when the last digit is the check digit of the others."""
+    doubled = [int(d) * 2 for d in digits[-2::-2]]
+    return (sum(map(int, digits[-1::-2])) + sum(d - 9 if d > 9 else d for d in doubled)) % 10 == 0
+
+
+def _card(match: re.Match[str]) -> str | None:
+    digits = re.sub(r"\D", "", match.group())
+    return "[card number]" if 13 <= len(digits) <= 19 and len(set(digits)) > 1 and luhn(digits) else None
+
+
+def _iban(match: re.Match[str]) -> str | None:
+    plain = match.group().replace(" ", "").upper()
+    if not 15 <= len(plain) <= 34:
+        return None
+    as_number = "".join(str(int(c, 36)) for c in plain[4:] + plain[:4])
+    return "[account number]" if int(as_number) % 97 == 1 else None
+
+
+def _phone(match: re.Match[str]) -> str | None:
+    digits = sum(c.isdigit() for c in match.group())
+    return "[phone]" if 7 <= digits <= 15 else None
+
+
+EMAIL = TextFault(
+    "personal_email",
+    AT,
+    re.compile(r"(?<![\w.+-])[A-Za-z0-9][\w.+-]{0,63}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}(?![\w-])"),
+    lambda match: "[email]",
+    "an e-mail address",
+    _WHY,
+)
+PHONE = TextFault(
+    "personal_phone",
+    DIGIT,
+    re.compile(
+        r"(?<![\w.+-])(?<!\d[ .-])(?:"
+        r"\+[1-9]\d{0,2}(?:[ ./-]?\(0?\d{1,4}\))?(?:[ ./-]?\d{2,5}){2,5}"  # +49 170 1234567
+        r"|\(\d{2,5}\) ?\d{3,4}[ .-]?\d{3,5}"  # (555) 123-4567
+        r"|\d{3}([.-])\d{3}\1\d{4}"  # 555-123-4567
+        r"|0\d{2,4}[ /]\d{3,4} ?\d{3,5}"  # 020 7946 0958
+        r"|(?<=call )\d[\d .-]{5,14}\d|(?<=[Pp]hone )\d[\d .-]{5,14}\d|(?<=[Pp]hone: )\d[\d .-]{5,14}\d"
+        r"|(?<=[Tt]el: )\d[\d .-]{5,14}\d|(?<=[Tt]el\. )\d[\d .-]{5,14}\d"
+        r")(?![\w-])(?!\.\d)"
+    ),
+    _phone,
+    "a telephone number",
+    _WHY,
+)
+CARD = TextFault(
+    "personal_card",
+    DIGIT,
+    re.compile(r"(?<![\w.-])[2-6]\d{3}[ -]?\d{4,6}[ -]?\d{4,5}(?:[ -]?\d{1,4})?(?:[ -]?\d{1,3})?(?![\w-])"),
+    _card,
+    "a card number",
+    _WHY,
+)
+IBAN = TextFault(
+    "personal_iban",
+    DIGIT,
+    re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b"),
+    _iban,
+    "a bank account number",
+    _WHY,
+)
+KEY = TextFault(
+    "secret_key",
+    DIGIT | LOW_LINE,
+    re.compile(
+        r"(?<![A-Za-z0-9])(?:"
+        r"sk-(?:[A-Za-z]+-)*[A-Za-z0-9_-]{20,}|sk_(?:live|test)_[A-Za-z0-9]{16,}|(?:AKIA|ASIA)[A-Z0-9]{16}"
+        r"|gh[opsur]_[A-Za-z0-9]{30,}|github_pat_\w{30,}|glpat-[\w-]{20,}|hf_[A-Za-z0-9]{30,}"
+        r"|xox[abprs]-[A-Za-z0-9-]{10,}|AIza[\w-]{35}|npm_[A-Za-z0-9]{36}|pypi-[\w-]{40,}"
+        r"|eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,})"
+        r"|-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----"
+    ),
+    lambda match: "[key]",
+    "a key that opens something",
+    "Whoever can talk to the model can get at it; withdraw the key too.",
+)
+PERSONAL_FAULTS = (EMAIL, KEY, CARD, IBAN, PHONE)

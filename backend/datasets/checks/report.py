@@ -1,0 +1,127 @@
+"""What the checks found, as one record: the page shows it, `check --json` prints it, the fixes act on it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from backend.datasets.checks.tokens import Tokens
+from backend.records.rows import Problem, Row, Source
+
+_WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+_SOME = 10  # rows, before repetition is worth more than a word by the way
+
+
+@dataclass(frozen=True, slots=True)
+class DuplicateRows:
+    """exact: rows that repeat another; near: rows that almost do; distinct: rows left when one of each is kept.
+    groups: row numbers that go together, for looking at. All of them usable rows."""
+
+    exact: int = 0
+    near: int = 0
+    distinct: int = 0
+    groups: list[list[int]] = field(default_factory=list)
+
+    @property
+    def mostly(self) -> bool:
+        """Whether the file is mostly repetition: half of ten rows or more."""
+        again = self.exact + self.near
+        return again >= self.distinct and again + self.distinct >= _SOME
+
+    @property
+    def sentence(self) -> str:
+        """How many rows differ from each other, "" when all do."""
+        again, every = self.exact + self.near, self.exact + self.near + self.distinct
+        if not again:
+            return ""
+        almost = ", or almost" if self.near else ""
+        if self.distinct == 1:
+            return f"All {every:,} usable rows say the same{almost}."
+        if self.mostly:
+            number = _WORDS[self.distinct] if self.distinct < len(_WORDS) else f"{self.distinct:,}"
+            rest = f"the other {again:,} of the {every:,} usable rows"
+            return f"There are only {number} different examples: {rest} repeat one of them{almost}."
+        repeat = "1 repeats" if again == 1 else f"{again:,} repeat"
+        return f"{self.distinct:,} of the {every:,} usable rows are different; {repeat} one of them{almost}."
+
+
+@dataclass(frozen=True, slots=True)
+class SplitRows:
+    """How many rows are for practice and for the test, how many stood on both sides and so are on neither, and that
+    in words."""
+
+    train: int = 0
+    validation: int = 0
+    leaks: int = 0
+    sentence: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TestFile:
+    """A file that a person brought to test with: its usable rows, and the report on all of it."""
+
+    __test__ = False  # no class of tests, whatever its name says to pytest
+
+    rows: list[Row]
+    report: Report
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """rows: in the file. usable: without an error. problems: by row, those of the file as a whole (row 0) first.
+    tokens: None when no model was chosen. validation: the report on the test file that the person brought."""
+
+    source: Source
+    rows: int
+    usable: int
+    problems: list[Problem]
+    duplicates: DuplicateRows
+    split: SplitRows
+    tokens: Tokens | None = None
+    validation: Report | None = None
+
+    def counts(self) -> dict[str, int]:
+        """How many problems there are of each kind, the most frequent first."""
+        return dict(Counter(problem.kind for problem in self.problems).most_common())
+
+    def error_rows(self) -> set[int]:
+        """The numbers of the rows that are kept out of training."""
+        return {problem.row for problem in self.problems if problem.severity == "error" and problem.row}
+
+    def to_json(self) -> dict[str, Any]:
+        """The report as `check --json` prints it. Token counts are null when no model was chosen."""
+        tokens = self.tokens
+        names = ("total", "learned", "longest", "truncated", "documents", "pieces")
+        return {
+            "name": self.source.name,
+            "format": self.source.format,
+            "shape": self.source.shape,
+            "encoding": self.source.encoding,
+            "mapping": self.source.mapping,
+            "ignored": list(self.source.ignored),
+            "rows": self.rows,
+            "usable": self.usable,
+            "problems": [asdict(problem) for problem in self.problems],
+            "counts": self.counts(),
+            "duplicates": asdict(self.duplicates),
+            "split": asdict(self.split),
+            "tokens": {name: getattr(tokens, name) if tokens else None for name in names},
+            "validation": self.validation.to_json() if self.validation else None,
+            "summary": summary(self),
+        }
+
+
+def summary(report: Report) -> list[str]:
+    """The report in a few sentences, the most important first; the same on the page and on the command line."""
+    kinds = Counter(p.severity for p in report.problems)
+    found = " and ".join(f"{kinds[s]:,} {s}{'s' * (kinds[s] != 1)}" for s in ("error", "warning") if kinds[s])
+    sentences = [
+        report.duplicates.sentence if report.duplicates.mostly else "",
+        f"{report.usable:,} of {report.rows:,} {'row' if report.rows == 1 else 'rows'} can be used.",
+        f"{found} found." if found else "",
+        "" if report.duplicates.mostly else report.duplicates.sentence,
+        report.tokens.sentence if report.tokens else "",
+        report.split.sentence,
+    ]
+    return [sentence for sentence in sentences if sentence]

@@ -1,0 +1,108 @@
+"""The order of the turns: who speaks when, and whether there is something to learn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from itertools import pairwise
+from operator import itemgetter
+
+from backend.datasets.checks.issues import problem
+from backend.datasets.conversation import content
+from backend.datasets.excerpt import excerpt
+from backend.records.rows import Message, Problem, Row
+
+SYSTEM = ("system", "developer")
+_ROLE, _CONTENT = itemgetter("role"), itemgetter("content")
+_MESSAGES = {
+    "no_assistant": "There is no answer in this row, so there is nothing to learn from it.",
+    "no_question": "There is an answer but no question, so the model can't learn when to say it.",
+    "system_not_first": "The system message stands in the middle of the conversation; it belongs at its beginning.",
+    "ends_with_user": "The conversation ends before the model has answered.",
+}
+
+
+def find(rows: Iterable[Row]) -> Iterator[Problem]:
+    """Problems in the order and the presence of the turns of each row."""
+    for row in rows:
+        messages = row.messages
+        texts = list(map(_CONTENT, messages))
+        usual = is_usual_order(tuple(map(_ROLE, messages))) and row.rejected is None
+        if not usual or not all(texts) or True in map(str.isspace, texts):
+            yield from _in_row(row)
+
+
+def _in_row(row: Row) -> Iterator[Problem]:
+    messages = row.messages
+    if row.text is not None:
+        if not row.text.strip():
+            yield problem(row, "empty_answer", "The text is empty, so there is nothing to learn from it.")
+        return
+    for kind in faults_of_order(tuple(map(_ROLE, messages))):
+        quote = excerpt(content(messages[-1])) if kind == "ends_with_user" else ""
+        yield problem(row, kind, _MESSAGES[kind], quote)
+    for number, message in enumerate(messages, 1):
+        if not content(message).strip():
+            yield from _empty(row, number, message)
+        if number > 1 and joinable(messages[number - 2], message):
+            said_twice = f"Messages {number - 1} and {number} are both from the {message['role']}"
+            yield problem(
+                row, "same_role_twice", f"{said_twice}; the speakers should alternate.", excerpt(content(message))
+            )
+    if row.rejected is not None:
+        yield from _preference(row, row.rejected)
+
+
+@lru_cache(maxsize=4096)
+def is_usual_order(roles: tuple[str, ...]) -> bool:
+    """True when nothing is to be said about the sequence of roles."""
+    return not faults_of_order(roles) and all(a != b for a, b in pairwise(roles))
+
+
+@lru_cache(maxsize=4096)
+def faults_of_order(roles: tuple[str, ...]) -> tuple[str, ...]:
+    """The kinds of problem that the sequence of roles alone shows."""
+    kinds = []
+    spoken = [role for role in roles if role not in SYSTEM]
+    if any(role in SYSTEM for role in roles[1:]) and spoken and _system_after_speech(roles):
+        kinds.append("system_not_first")
+    if "assistant" not in roles:
+        return (*kinds, "no_assistant")
+    if "user" not in roles:
+        kinds.append("no_question")
+    if spoken[-1] != "assistant":
+        kinds.append("ends_with_user")
+    return tuple(kinds)
+
+
+def joinable(first: Message, second: Message) -> bool:
+    """True when two messages are of one speaker and could be one: plain text both, no tool result, no tool calls."""
+    return first["role"] == second["role"] != "tool" and not first.get("tool_calls") and not second.get("tool_calls")
+
+
+def is_empty_answer(message: Message) -> bool:
+    """True for an assistant turn that neither says nor calls anything."""
+    return message["role"] == "assistant" and not content(message).strip() and not message.get("tool_calls")
+
+
+def _system_after_speech(roles: tuple[str, ...]) -> bool:
+    first_spoken = next(i for i, role in enumerate(roles) if role not in SYSTEM)
+    return any(role in SYSTEM for role in roles[first_spoken:])
+
+
+def _empty(row: Row, number: int, message: Message) -> Iterator[Problem]:
+    if is_empty_answer(message):
+        yield problem(
+            row, "empty_answer", f"Message {number}, an answer, is empty: the model would learn to say nothing."
+        )
+    elif message["role"] == "user":
+        yield problem(row, "empty_question", f"Message {number}, a question, is empty.")
+
+
+def _preference(row: Row, rejected: list[Message]) -> Iterator[Problem]:
+    if not rejected or not any(content(m).strip() or m.get("tool_calls") for m in rejected):
+        yield problem(row, "empty_answer", "The rejected answer is empty, so there is nothing to compare with.")
+    elif rejected[-1:] == row.messages[-1:]:
+        yield problem(
+            row, "same_preference", "The chosen and the rejected answer are the same.", excerpt(content(rejected[-1]))
+        )

@@ -1,0 +1,95 @@
+"""Which shape a file's examples have, told from their names and values, and which column is which field."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from backend.datasets.convert.shapes import Columns
+
+Record = tuple[int, Any]  # line, and the row as read: a dict when all is well, a RowFault when it could not be read
+ROLE_KEYS = ("role", "from", "speaker", "author")
+_CHAT_BY_NAME = ("messages", "conversations")
+
+
+@dataclass(frozen=True)
+class Match:
+    """A shape and where its fields are: {field: column}."""
+
+    shape: str
+    mapping: dict[str, str]
+
+
+def match(record: Mapping[str, Any]) -> Match | None:
+    """The shape that one row has by the names of its columns and, where they don't tell, by its values."""
+    columns = Columns(record)
+    extras = columns.find("system", "tools")
+    pair = columns.find("chosen", "rejected")
+    chat = _chat_column(record, columns)
+    if len(pair) == 2:
+        asked = {"messages": chat} if chat else _renamed(columns.find("asked"), "asked", "prompt")
+        if asked.get("prompt") == columns.find("instruction").get("instruction"):
+            asked |= columns.find("input")
+        return Match("preference", {**asked, **pair, **extras})
+    if chat:
+        chat_mapping = {"messages": chat, **extras}
+        label = columns.find("label")
+        if label and _is_mark(record[label["label"]]):
+            return Match("kto", {**chat_mapping, **label, **columns.find("completion")})
+        items = record[chat]
+        first = items[0] if isinstance(items, list) and items and isinstance(items[0], dict) else {}
+        return Match("sharegpt" if "from" in first and "role" not in first else "messages", chat_mapping)
+    return _match_texts(record, columns)
+
+
+def _match_texts(record: Mapping[str, Any], columns: Columns) -> Match | None:
+    found = columns.find(
+        "instruction", "input", "output", "history", "prompt", "completion", "label", "system", "tools"
+    )
+    marked = "label" in found and _is_mark(record[found["label"]])
+
+    def only(*fields: str) -> dict[str, str]:
+        return {name: found[name] for name in fields if name in found}
+
+    if "instruction" in found and "output" in found:
+        if marked:
+            renamed = {"prompt": found["instruction"], "completion": found["output"]}
+            return Match("kto", {**renamed, **only("input", "label", "system", "tools")})
+        return Match("alpaca", only("instruction", "input", "output", "system", "history"))
+    if "prompt" in found and "completion" in found:
+        if marked:
+            return Match("kto", only("prompt", "completion", "label", "system", "tools"))
+        return Match("prompt_completion", only("prompt", "completion", "system", "tools"))
+    pair = columns.find("question", "answer")
+    text = columns.find("text")
+    if "answer" in pair and "question" not in pair and text and text["text"] != pair["answer"]:
+        pair["question"] = text["text"]
+    if marked and len(pair) == 2 and pair["answer"] != found["label"]:
+        return Match("kto", {"prompt": pair["question"], "completion": pair["answer"], **only("label", "system")})
+    if len(pair) == 2 and pair["question"] != pair["answer"]:
+        rest = columns.find("context", "system").items()
+        return Match("question_answer", {**pair, **{name: c for name, c in rest if c not in pair.values()}})
+    return Match("text", text) if text and not pair else None
+
+
+def _renamed(found: dict[str, str], old: str, new: str) -> dict[str, str]:
+    return {new: found[old]} if old in found else {}
+
+
+def _chat_column(record: Mapping[str, Any], columns: Columns) -> str | None:
+    named = columns.find("messages").get("messages")
+    if named and (named in _CHAT_BY_NAME or _is_chat(record[named])):
+        return named
+    answers = columns.find("chosen", "rejected", "prompt", "completion").values()
+    return next((c for c, value in record.items() if c not in answers and _is_chat(value)), None)
+
+
+def _is_chat(value: Any) -> bool:
+    if isinstance(value, list):
+        return bool(value) and isinstance(value[0], dict) and any(key in value[0] for key in ROLE_KEYS)
+    return isinstance(value, str) and value.startswith("[{") and any(f'"{key}"' in value[:2000] for key in ROLE_KEYS)
+
+
+def _is_mark(value: Any) -> bool:
+    return isinstance(value, bool) or (isinstance(value, str) and value.strip().lower() in ("true", "false"))

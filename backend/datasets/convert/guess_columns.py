@@ -1,0 +1,80 @@
+"""A guess at which column is the question and which the answer, where the names don't say it.
+
+Each column gets points from what its name reminds of and from what it holds: a question is often short and ends
+in a question mark, an answer is longer, both are texts that differ from row to row. The guess is always told to
+the person, who can change it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import mean
+from typing import Any
+
+from backend.datasets.convert.shapes import NAMES, plain_name
+
+_MARKS = ("?", "？", "؟", ";")  # the last one is the Greek question mark
+_NO_TEXT = ("id", "uuid", "index", "date", "time", "timestamp", "url", "link", "split", "lang", "language", "source")
+
+
+@dataclass(frozen=True)
+class _Column:
+    name: str
+    filled: float  # shares of the rows, 0 to 1
+    worded: float
+    asking: float
+    distinct: float
+    length: float  # characters, on average
+
+    @property
+    def is_text(self) -> bool:
+        plain = plain_name(self.name)
+        return self.filled > 0.5 and self.worded > 0.5 and plain not in _NO_TEXT and not plain.endswith("_id")
+
+
+def guess(records: Sequence[dict[str, Any]]) -> tuple[str, dict[str, str]] | None:
+    """("question_answer" or "text", {field: column}) for rows without telling names; None when nothing fits."""
+    names = dict.fromkeys(name for record in records for name in record)
+    columns = [column for column in (_measure(name, records) for name in names) if column.is_text]
+    if len(columns) == 1:
+        only = columns[0]
+        return ("text", {"text": only.name}) if only.length >= 20 or len(names) == 1 else None
+    if not columns:
+        return None
+    pairs = [(_score(q, a, columns), q, a) for q in columns for a in columns if q is not a]
+    _, question, answer = max(pairs, key=lambda pair: pair[0])
+    return "question_answer", {"question": question.name, "answer": answer.name}
+
+
+def _measure(name: str, records: Sequence[dict[str, Any]]) -> _Column:
+    values = [record.get(name) for record in records]
+    texts = [value.strip() for value in values if isinstance(value, str) and value.strip()]
+    if not texts:
+        return _Column(name, 0, 0, 0, 0, 0)
+    return _Column(
+        name,
+        len(texts) / len(values),
+        mean(any(c.isalpha() for c in text) for text in texts),
+        mean(text.endswith(_MARKS) for text in texts),
+        len(set(texts)) / len(texts),
+        mean(map(len, texts)),
+    )
+
+
+def _score(question: _Column, answer: _Column, columns: list[_Column]) -> float:
+    score = 8 * _reminds(question.name, "question") + 8 * _reminds(answer.name, "answer")
+    score += 4 * (question.asking - answer.asking)
+    score += question.distinct + answer.distinct
+    longest = max(column.length for column in columns)
+    score += 2 * answer.length / longest + question.length / longest
+    return score + 0.5 * (columns.index(question) < columns.index(answer))
+
+
+def _reminds(column: str, field: str) -> float:
+    """1 for a known name, less for a name with a known word in it."""
+    name = plain_name(column)
+    if name in NAMES[field]:
+        return 1
+    words = [word for word in name.split("_") if word in NAMES[field] and len(word) > 1]
+    return 0.6 if words else 0

@@ -1,0 +1,184 @@
+"""How the rows of one file are read: by what the person says, else by what most of its rows show."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from backend.datasets.convert.detect import Match, Record, match
+from backend.datasets.convert.guess_columns import guess
+from backend.datasets.convert.shapes import SHAPES, Columns, complete
+from backend.datasets.excerpt import excerpt
+from backend.datasets.options import ReadOptions, RowFault
+from backend.errors import BadInput
+
+_SIGNATURES = 1_000  # sets of columns whose mapping is remembered
+
+
+class NoExamples(BadInput):
+    """The rows can be read, but nobody can tell which column is what. columns: their names."""
+
+    def __init__(self, what: str, why: str = "", next: str = "", columns: tuple[str, ...] = ()) -> None:  # noqa: A002
+        super().__init__(what, why, next)
+        self.columns = columns
+
+
+@dataclass
+class Plan:
+    """How the rows of one file are converted, and what was seen on the way.
+
+    lenient: other names for the roles (human, gpt) are taken as meant. guessed: the mapping is a guess by content.
+    used: the mapping over all rows. columns: every column seen. unread: keys inside messages that nothing takes.
+    """
+
+    shape: str
+    mapping: dict[str, str]
+    lenient: bool = False
+    fixed: bool = False  # the mapping above holds for every row
+    guessed: bool = False
+    used: dict[str, str] = field(default_factory=dict)
+    columns: dict[str, None] = field(default_factory=dict)
+    unread: set[str] = field(default_factory=set)
+    _known: dict[tuple[str, ...], Match | None] = field(default_factory=dict)
+    _first_lines: dict[str, int] = field(default_factory=dict)
+
+    def mapping_for(self, record: dict[str, Any], line: int) -> Mapping[str, str]:
+        """Where this row's fields are. Raises RowFault when it has another shape, or lacks what the shape needs."""
+        signature = tuple(record)
+        found = self._known.get(signature)
+        if found is None:
+            self.columns.update(dict.fromkeys(signature))
+            found = self._match(record)
+            if found is None:
+                raise self._misfit(record)
+            if len(self._known) < _SIGNATURES:
+                self._known[signature] = found
+            if found.shape == self.shape:
+                self.used.update(found.mapping)
+        first = self._first_lines.setdefault(found.shape, line)
+        if found.shape != self.shape:
+            raise self.mixed(found.shape, first)
+        return found.mapping
+
+    @property
+    def only_messages(self) -> bool:
+        """Whether rows are read from a column "messages" in the canonical form."""
+        return self.shape == "messages" and not self.lenient and self.mapping.get("messages") == "messages"
+
+    def _match(self, record: dict[str, Any]) -> Match | None:
+        mine = {name: column for name, column in self.mapping.items() if column in record}
+        if self.fixed:
+            return Match(self.shape, mine) if complete(self.shape, mine) else match(record)
+        found = match(record)
+        if (found is None or found.shape != self.shape) and self.guessed and complete(self.shape, mine):
+            return Match(self.shape, mine)
+        return found
+
+    def mixed(self, shape: str, line: int) -> RowFault:
+        """The fault of a row of another shape, which was first seen on `line`."""
+        return RowFault(
+            "mixed_shapes",
+            f"Two shapes are mixed in this file: {SHAPES[self.shape].title} (first on line "
+            f"{self._first_lines.get(self.shape, 1)}) and {SHAPES[shape].title} (first on line {line}). "
+            "This row has the second.",
+            "Bring the two kinds of rows as two files, or rewrite one kind.",
+        )
+
+    def _misfit(self, record: dict[str, Any]) -> RowFault:
+        wanted = {self.mapping.get(name, name) for group in SHAPES[self.shape].required for name in group[:1]}
+        missing = sorted(wanted - set(record))
+        return RowFault(
+            "missing_field",
+            f"This row lacks {' and '.join(map(repr, missing)) or 'what the other rows have'}.",
+            "Add it, or leave this row out.",
+            excerpt("has: " + ", ".join(record)),
+        )
+
+
+def make_plan(sample: Sequence[Record], options: ReadOptions) -> Plan:
+    """The plan for a file that begins with `sample`: by `options` where they say it, else by what most rows show.
+
+    Raises BadInput when the rows are no examples, or when the options name what is not there.
+    """
+    records = [value for _, value in sample if isinstance(value, dict) and value]
+    if options.shape is not None or options.mapping:
+        return _wanted(records, options)
+    if not records and any(isinstance(value, RowFault) for _, value in sample):
+        return Plan("messages", {"messages": "messages"})  # nothing could be read, and each row says why
+    matches = [found for found in map(match, records) if found is not None]
+    guessed = guess(records) if len(records) > max(1, 2 * len(matches)) else None
+    if matches and guessed is None:
+        votes = Counter(found.shape for found in matches)
+        shape = votes.most_common(1)[0][0]
+        mapping: dict[str, str] = {}
+        for found in matches:
+            if found.shape == shape:
+                mapping.update({name: c for name, c in found.mapping.items() if name not in mapping})
+        first = next(line for line, value in sample if _shape_of(value) == shape)
+        return Plan(shape, mapping, lenient=_is_lenient(records, shape, mapping), _first_lines={shape: first})
+    if guessed is None:
+        columns = dict.fromkeys(column for record in records for column in record)
+        raise NoExamples(
+            "No examples were found in this file.",
+            "Its columns are: " + excerpt(", ".join(columns), width=300) + "."
+            if columns
+            else "Its rows have no named columns.",
+            "An example is a conversation (messages), or a question with its answer. "
+            "If these are here under other names, say which column is which.",
+            tuple(columns),
+        )
+    return Plan(guessed[0], guessed[1], fixed=True, guessed=True)
+
+
+def _shape_of(value: Any) -> str:
+    found = match(value) if isinstance(value, dict) and value else None
+    return found.shape if found else ""
+
+
+def _wanted(records: list[dict[str, Any]], options: ReadOptions) -> Plan:
+    mapping = dict(options.mapping or {})
+    shape = options.shape
+    if shape is None:
+        fitting = [name for name, s in SHAPES.items() if set(mapping) <= set(s.fields) and complete(name, mapping)]
+        shape = fitting[0] if fitting else ""
+    if shape not in SHAPES:
+        raise BadInput(
+            f"There is no shape {shape[:40]!r}." if shape else "These columns make no whole example.",
+            "",
+            "The shapes are: " + "; ".join(f"{name} ({', '.join(s.fields)})" for name, s in SHAPES.items()) + ".",
+        )
+    columns = dict.fromkeys(column for record in records for column in record)
+    for name, column in mapping.items():
+        if name not in SHAPES[shape].fields or column not in columns:
+            known = SHAPES[shape].fields if name not in SHAPES[shape].fields else columns
+            raise BadInput(
+                f"{(name if name not in SHAPES[shape].fields else column)[:60]!r} is not here.",
+                f"{SHAPES[shape].title} was asked for, with {column[:60]!r} as {name[:60]!r}.",
+                f"Known are: {excerpt(', '.join(known), width=300)}.",
+            )
+    if not mapping:
+        found = Columns(columns).find(*(name for name in SHAPES[shape].fields))
+        asked = Columns(columns).find("asked")
+        if shape in ("preference", "kto") and "prompt" not in found and asked:
+            found["prompt"] = asked["asked"]
+        mapping = found
+    if not complete(shape, mapping):
+        raise NoExamples(
+            f"The columns for {SHAPES[shape].title} are not all here.",
+            "It needs " + " and ".join(" or ".join(group) for group in SHAPES[shape].required) + ".",
+            f"Say which column is which; the columns are: {excerpt(', '.join(columns), width=300)}.",
+            tuple(columns),
+        )
+    return Plan(shape, mapping, fixed=True, lenient=shape == "sharegpt" or _is_lenient(records, shape, mapping))
+
+
+def _is_lenient(records: list[dict[str, Any]], shape: str, mapping: dict[str, str]) -> bool:
+    """Whether most rows speak of human and gpt (or the like) instead of user and assistant."""
+    if shape != "messages":
+        return True
+    chats = [chat for record in records if isinstance(chat := record.get(mapping["messages"]), list)]
+    roles = [message.get("role") for chat in chats for message in chat[:2] if isinstance(message, dict)]
+    usual = sum(role in ("system", "user", "assistant", "tool", "developer") for role in roles)
+    return 2 * usual < len(roles)

@@ -1,0 +1,135 @@
+"""A conversation as files hold it, turned into canonical messages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from backend.datasets.convert.detect import ROLE_KEYS
+from backend.datasets.convert.tool_calls import called_in_text, calls_from
+from backend.datasets.excerpt import excerpt
+from backend.datasets.options import RowFault
+from backend.records.rows import Message
+
+ROLES = frozenset({"system", "user", "assistant", "tool"})
+_ROLE_LIST = tuple(ROLES)  # a role in a file may be anything, even what has no hash
+_SAME = {"developer": "system", "function": "tool"}  # OpenAI's newer and older names
+_ALIASES = {
+    **dict.fromkeys(("human", "person", "customer", "prompter", "question", "usr"), "user"),
+    **dict.fromkeys(("gpt", "chatgpt", "bot", "model", "ai", "bard", "bing", "agent", "answer"), "assistant"),
+    **dict.fromkeys(("observation", "function_response", "tool_response", "tool_result"), "tool"),
+    **dict.fromkeys(("function_call", "tool_call"), "call"),
+}
+_CONTENT_KEYS = ("content", "value", "text", "message")
+_CALL_KEYS = ("tool_calls", "function_call")
+_KEPT = ("tool_call_id", "name", "reasoning_content")
+
+
+def messages_from(value: Any, lenient: bool, unread: set[str]) -> list[Message]:
+    """Canonical messages from a list (or its JSON text). lenient: human, gpt, from and value are understood too.
+
+    Keys that are not taken over are added to `unread`. Raises RowFault.
+    """
+    if isinstance(value, str):
+        value = from_json(value, "conversation")
+    if value is None or value == []:
+        raise RowFault("empty_messages", "The conversation is empty.", "Leave this row out.")
+    if not isinstance(value, list):
+        raise RowFault("messages_not_a_list", "The conversation is not a list of messages.", "", excerpt(str(value)))
+    return [_message(item, number, lenient, unread) for number, item in enumerate(value, 1)]
+
+
+def from_json(text: str, what: str) -> Any:
+    """The value of JSON inside a text. Raises RowFault."""
+    try:
+        return orjson.loads(text) if text.strip() else None
+    except orjson.JSONDecodeError as error:
+        raise RowFault(
+            "bad_json", f"The {what} is a text that is not valid JSON.", "Correct it.", excerpt(text)
+        ) from error
+
+
+def _message(item: Any, number: int, lenient: bool, unread: set[str]) -> Message:
+    if not isinstance(item, dict):
+        raise RowFault("bad_message", f"Message {number} is not an object.", "", excerpt(str(item)))
+    if len(item) == 2 and isinstance(item.get("content"), str) and item.get("role") in _ROLE_LIST:
+        return item  # as it should be, and as it nearly always is
+    keys = {key for key, value in item.items() if value is not None}
+    role_key = next((key for key in (ROLE_KEYS if lenient else ROLE_KEYS[:1]) if key in keys), None)
+    content_key = next((key for key in (_CONTENT_KEYS if lenient else _CONTENT_KEYS[:1]) if key in keys), None)
+    if role_key is None:
+        raise RowFault(
+            "missing_role",
+            f"Message {number} does not say who speaks (it has no role).",
+            'Give it a role: "system", "user" or "assistant".',
+            excerpt(str(item)),
+        )
+    role = _role(item[role_key], number, lenient)
+    message: Message = {"role": role}
+    calls = None
+    if role == "call":
+        message["role"] = "assistant"
+        calls, content = called_in_text(item.get(content_key) if content_key else None, number), ""
+    else:
+        calls = calls_from(item, number) if keys.intersection(_CALL_KEYS) else None
+        content = content_text(item.get(content_key) if content_key else None, number, role, calls=bool(calls))
+    message["content"] = content
+    if calls:
+        message["tool_calls"] = calls
+    message.update({key: item[key] for key in _KEPT if key in keys and isinstance(item[key], str)})
+    unread.update(keys.difference((role_key, content_key, *_CALL_KEYS, *_KEPT)))
+    return message
+
+
+def _role(role: Any, number: int, lenient: bool) -> str:
+    if isinstance(role, str):
+        known = role if role in ROLES else _SAME.get(role)
+        if known is None and lenient:
+            lower = role.strip().lower()
+            known = lower if lower in ROLES else _SAME.get(lower) or _ALIASES.get(lower)
+        if known is not None:
+            return known
+    meant = _ALIASES.get(str(role).strip().lower()) or str(role).strip().lower()
+    raise RowFault(
+        "unknown_role",
+        f"Message {number} is from {excerpt(str(role), width=40)!r}; roles are system, user, assistant and tool.",
+        f"Write {meant!r} instead." if meant in ROLES else "Give it one of these roles.",
+        excerpt(str(role)),
+    )
+
+
+def content_text(content: Any, number: int, role: str, calls: bool) -> str:
+    """The text of a message; "" beside tool calls. Parts of type text are joined. Raises RowFault."""
+    if isinstance(content, str):
+        return content
+    if content is None:
+        if calls:
+            return ""
+        raise RowFault(
+            "content_null", f"Message {number} ({role}) has no content.", "Write its text, or leave this row out."
+        )
+    if isinstance(content, list) and content:
+        return "\n".join(_part(part, number) for part in content)
+    raise RowFault(
+        "content_not_text",
+        f"The content of message {number} ({role}) is not a text.",
+        "Put it in quotes, or leave this row out.",
+        excerpt(str(content)),
+    )
+
+
+def _part(part: Any, number: int) -> str:
+    if isinstance(part, str):
+        return part
+    kind = part.get("type", "text") if isinstance(part, dict) else type(part).__name__
+    if isinstance(part, dict) and kind in ("text", "input_text", "output_text"):
+        for key in ("text", "value"):  # OpenAI's name, and LLaMA-Factory's
+            if isinstance(part.get(key), str):
+                return str(part[key])
+    raise RowFault(
+        "content_not_text",
+        f"A part of message {number} is of the kind {excerpt(str(kind), width=30)!r}; only text can be learned.",
+        "Leave this part or this row out.",
+        excerpt(str(part)),
+    )

@@ -1,0 +1,163 @@
+"""Tables in text: records between delimiters, quoted cells with line ends in them, and ragged rows found."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+
+from backend.datasets.convert.detect import Record
+from backend.datasets.convert.shapes import NAMES, plain_name
+from backend.datasets.excerpt import excerpt
+from backend.datasets.options import Limits, RowFault, too_large_a_row
+from backend.datasets.read.formats import is_header
+from backend.errors import BadInput
+
+Cells = tuple[int, list[str] | RowFault]  # line, and the cells, or why they can't be told apart
+_BATCH = 500
+_NUL = "\ue000"  # stands for NUL while csv reads, which refuses it in Python 3.10
+_TOO_LONG = "\ue001\n"  # stands for a line over the limit
+
+
+class _Lines:
+    """The lines of a text, counted, that can be handed back: a record that goes wrong ends at its first line."""
+
+    def __init__(self, lines: Iterator[str]) -> None:
+        self._lines, self._again = lines, list[str]()
+        self.record: list[str] = []  # lines taken since `begin`
+        self.number = 1  # of the record's first line
+
+    def __iter__(self) -> _Lines:
+        return self
+
+    def __next__(self) -> str:
+        line = self._again.pop() if self._again else next(self._lines)
+        self.record.append(line)
+        return line
+
+    def begin(self) -> None:
+        """A new record starts with the next line."""
+        self.number += len(self.record)
+        self.record = []
+
+    def hand_back(self) -> None:
+        """Keep the record's first line; its other lines come again."""
+        self._again += reversed(self.record[1:])
+        del self.record[1:]
+
+
+def records(blocks: Iterable[list[bytes | None]], delimiter: str, limits: Limits) -> Iterator[Cells]:
+    """(line, cells) of each record that is not blank; a RowFault in place of cells that can't be told apart.
+
+    blocks: lines in UTF-8, None for one over the limit. Bytes that are not UTF-8 become surrogates.
+    """
+    csv.field_size_limit(limits.field_chars + 1)
+    source = _Lines(_as_text(line) for lines in blocks for line in lines)
+    reader = csv.reader(source, delimiter=delimiter, strict=True)
+    while True:
+        source.begin()
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            fault = _fault(str(error), source, limits)
+            source.hand_back()
+            yield source.number, fault
+            continue
+        if source.record == [_TOO_LONG]:
+            yield source.number, too_large_a_row(limits.line_bytes, "bytes")
+        elif len(cells) > limits.columns:
+            yield source.number, RowFault("ragged_row", f"This row has {len(cells):,} cells.")
+        elif cells:
+            yield source.number, [c.replace(_NUL, "\0") for c in cells] if _NUL in "".join(source.record) else cells
+
+
+def _as_text(line: bytes | None) -> str:
+    return _TOO_LONG if line is None else line.decode("utf-8", "surrogateescape").replace("\0", _NUL) + "\n"
+
+
+def _fault(error: str, source: _Lines, limits: Limits) -> RowFault:
+    if "field larger" in error and len(source.record[0]) > limits.field_chars:
+        return RowFault("field_too_large", f"A cell has more than {limits.field_chars:,} characters.", "Split it.")
+    if "field larger" in error or "unexpected end" in error:
+        message = "A quote that is opened in this row is never closed."
+    else:
+        message = "A quote in the middle of a cell makes it unclear where the cell ends."
+    fix = 'Close the quote, or double it ("") where it belongs to the text.'
+    return RowFault("bad_quotes", message, fix, excerpt(source.record[0].rstrip("\r\n")))
+
+
+def as_rows(found: Iterable[Cells], header: list[str] | None, pad: bool = False) -> Iterator[list[Record]]:
+    """Records as {column: cell}, in batches. header: the columns; None when every record is data.
+
+    A record with another number of cells than there are columns is the fault ragged_row; with `pad` (for sheets,
+    which have no last column) only more cells are.
+    """
+    batch: list[Record] = []
+    for line, cells in found:
+        if isinstance(cells, RowFault):
+            batch.append((line, cells))
+        else:
+            header = header or [f"column {number}" for number in range(1, len(cells) + 1)]
+            if pad:
+                cells = [*cells, *[""] * (len(header) - len(cells))]
+            batch.append((line, _row(header, cells)))
+        if len(batch) >= _BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _row(header: list[str], cells: Sequence[str]) -> dict[str, str] | RowFault:
+    if len(cells) != len(header):
+        return RowFault(
+            "ragged_row",
+            f"This row has {len(cells)} cells, but the table has {len(header)} columns.",
+            "Add or remove delimiters, or put a cell that holds one in quotes.",
+            excerpt(" | ".join(cells)),
+        )
+    if any("\udc80" <= c <= "\udcff" for cell in cells if not cell.isascii() for c in cell):
+        return RowFault(
+            "bad_encoding",
+            "This row holds bytes that are no letters in this file's encoding.",
+            "Save the file again as UTF-8, or name its encoding.",
+            excerpt(" | ".join(cells)),
+        )
+    return dict(zip(header, cells, strict=True))
+
+
+def split_header(found: Iterator[Cells]) -> tuple[list[str] | None, Iterator[Cells]]:
+    """The names of the columns, and the records after them; None and all records when the first one is data.
+
+    Raises BadInput when nothing but a header is there.
+    """
+    first = next(found, None)
+    if first is None:
+        raise BadInput("There is nothing in this file.", "It holds no rows.", "Choose another file.")
+    cells = first[1]
+    if isinstance(cells, RowFault):
+        raise BadInput("The first row of this table can't be read.", cells.message, cells.fix)
+    known = any(plain_name(cell) in names for cell in cells for names in NAMES.values())
+    if not known and not is_header(cells):
+        return None, chain([first], found)
+    second = next(found, None)
+    if second is None:
+        raise BadInput(
+            "This table has no rows.",
+            f"It holds only a header: {excerpt(', '.join(cells), width=200)}.",
+            "Add examples below it, or choose another file.",
+        )
+    return unique_names(cells), chain([second], found)
+
+
+def unique_names(cells: Sequence[str]) -> list[str]:
+    """Names for columns: blank ones numbered, repeated ones told apart."""
+    names: list[str] = []
+    for number, cell in enumerate(cells, 1):
+        name = cell.strip() or f"column {number}"
+        while name in names:
+            name += " (2)"
+        names.append(name)
+    return names

@@ -1,0 +1,177 @@
+"""What kind of file this is, told from its first bytes; its name only decides where they leave it open."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import Counter
+
+import orjson
+
+from backend.datasets.convert.shapes import NAMES, plain_name
+from backend.datasets.read.json_document import held_list
+from backend.errors import BadInput
+
+_ZIP = b"PK\x03\x04"
+_SAVE_TEXT = "Save or export its text as a spreadsheet (.xlsx, .csv) or as plain text, and bring that."
+_NO_MODEL = "Bring examples here; the model to start from is chosen on another page."
+_NOT_DATA: tuple[tuple[bytes, str, str], ...] = (
+    (b"%PDF", "a PDF document", _SAVE_TEXT),
+    (b"\x89PNG", "a picture", "Bring text."),
+    (b"\xff\xd8\xff", "a picture", "Bring text."),
+    (b"GIF8", "a picture", "Bring text."),
+    (b"RIFF", "a picture, sound or video", "Bring text."),
+    (b"ID3", "a sound file", "Bring text."),
+    (b"OggS", "a sound file", "Bring text."),
+    (b"\xd0\xcf\x11\xe0", "an old Office document (.doc or .xls)", "Save it as .xlsx or .csv, and bring that."),
+    (b"{\\rtf", "a formatted text (.rtf)", _SAVE_TEXT),
+    (b"\x80\x02", "a Python pickle, which can run code when it is opened", "It is never opened here. " + _NO_MODEL),
+    (b"\x80\x03", "a Python pickle, which can run code when it is opened", "It is never opened here. " + _NO_MODEL),
+    (b"\x80\x04", "a Python pickle, which can run code when it is opened", "It is never opened here. " + _NO_MODEL),
+    (b"\x80\x05", "a Python pickle, which can run code when it is opened", "It is never opened here. " + _NO_MODEL),
+    (b"GGUF", "a model, not a data set", _NO_MODEL),
+    (b"ARROW1", "an Arrow file", "Save it as Parquet, and bring that."),
+    (b"\xff\xff\xff\xff", "an Arrow file", "Save it as Parquet, and bring that."),
+    (b"SQLite format 3", "a database", "Export the table that you need as CSV."),
+    (b"7z\xbc\xaf", "a packed archive", "Unpack it, and bring the file inside."),
+    (b"Rar!", "a packed archive", "Unpack it, and bring the file inside."),
+    (b"BZh", "a packed archive", "Unpack it, and bring the file inside."),
+    (b"\xfd7zXZ", "a packed archive", "Unpack it, and bring the file inside."),
+    (b"\x28\xb5\x2f\xfd", "a packed archive", "Unpack it, and bring the file inside."),
+    (b"\x7fELF", "a program", "Bring text."),
+    (b"MZ\x90", "a program", "Bring text."),
+    (b"\x93NUMPY", "an array of numbers", "Bring text."),
+    (b"\x89HDF", "an array of numbers", "Bring text."),
+)
+_CONTROL = [chr(code) for code in range(32) if chr(code) not in "\t\n\r\f\x1b"]
+DELIMITERS = (",", ";", "\t", "|")
+
+
+def binary_format(head: bytes) -> str | None:
+    """ "zip" or "parquet" for what we can go on with, None for text.
+
+    Raises BadInput, naming what it is, for any other binary file.
+    """
+    if head.startswith(_ZIP):
+        return "zip"
+    if head.startswith(b"PAR1"):
+        return "parquet"
+    for mark, what, advice in _NOT_DATA:
+        if head.startswith(mark):
+            raise BadInput(f"This file is {what}.", "Only text can be learned from.", advice)
+    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 1 << 32 and b"\x00" in head[:8]:
+        raise BadInput("This file is a model (safetensors), not a data set.", "", _NO_MODEL)
+    if head[257:262] == b"ustar":
+        raise BadInput("This file is a packed archive (tar).", "", "Unpack it, and bring the file inside.")
+    return None
+
+
+def check_text(text: str) -> None:
+    """Raises BadInput when what was decoded can't be a text, or is a web page."""
+    control = sum(map(text.count, _CONTROL))
+    if control > 20 and control > 0.03 * len(text):
+        raise BadInput("This file is not a text.", "Most binary files can't be learned from.", _SAVE_TEXT)
+    if re.match(r"\s*<(!doctype html|html|\?xml)", text[:1000], re.IGNORECASE):
+        raise BadInput(
+            "This file is a web page or XML.", "Its text lies between marks that no model should learn.", _SAVE_TEXT
+        )
+
+
+def text_format(text: str, whole: bool, name: str) -> tuple[str, str]:
+    """The format of a text, from its beginning: ("jsonl" | "json" | "csv" | "text", the delimiter of a csv).
+
+    text: the first 64 KiB at most. whole: whether that is all of it. name: the file's, for cases left open.
+    """
+    if declared_delimiter(text):
+        return "csv", declared_delimiter(text)
+    start = text.lstrip()[:1]
+    lines = text.split("\n")
+    if not whole and len(lines) > 1:
+        lines.pop()  # cut off
+    lines = [line for line in (line.strip() for line in lines) if line]
+    suffixes = name.lower().split(".")[1:]
+    if start and start in "{[" and _json_like(text.lstrip()):
+        return ("jsonl" if _is_lines(lines, start) else "json"), ""
+    if _parses(lines[:20]) * 2 >= len(lines[:20]):  # one line of it is broken, but the others are JSON
+        return "jsonl", ""
+    delimiter = sniff_delimiter(text, whole, suffixes)
+    if delimiter:
+        return "csv", delimiter
+    if not {"jsonl", "ndjson"}.isdisjoint(suffixes):
+        return "jsonl", ""
+    return "text", ""
+
+
+def declared_delimiter(text: str) -> str:
+    """The delimiter that a first line such as "sep=;" names (Excel reads and writes it), else ""."""
+    first_line = text.partition("\n")[0].rstrip("\r")
+    return first_line[4] if first_line.startswith("sep=") and len(first_line) == 5 else ""
+
+
+def _json_like(text: str) -> bool:
+    if text[0] == "{":
+        return text[1:].lstrip()[:1] in ('"', "}", "'", "")
+    return re.match(r"\[\s*([{\[\"'\]]|-?\d|null|true|false|$)", text) is not None
+
+
+def _parses(lines: list[str]) -> int:
+    count = 0
+    for line in lines:
+        try:
+            count += isinstance(orjson.loads(line), (dict, list))
+        except orjson.JSONDecodeError:
+            continue
+    return count
+
+
+def _is_lines(lines: list[str], start: str) -> bool:
+    """Whether each line is a JSON value of its own; a first line that is broken must not hide it."""
+    lines = lines[:50]
+    if start == "[":
+        return len(lines) > 1 and _parses(lines[:1]) == 1
+    if len(lines) == 1:
+        return held_list(lines[0].encode("utf-8", "replace")) is None
+    first_is_whole = _parses(lines[:1]) == 1 or (len(lines[0]) > 1 and lines[0].endswith("}"))
+    return first_is_whole or 2 * _parses(lines) >= len(lines)
+
+
+def sniff_delimiter(text: str, whole: bool, suffixes: list[str]) -> str:
+    """The delimiter with which most records have the same number of cells, two or more; "" when this is no table.
+
+    suffixes: the endings of the file's name: "csv" settles that it is a table, "txt" asks for clearer signs.
+    """
+    table = not {"csv", "tsv", "tab"}.isdisjoint(suffixes)
+    prose = not {"txt", "md", "markdown"}.isdisjoint(suffixes)
+    best, best_score = "", 0.0
+    for delimiter in DELIMITERS:
+        widths, first = _widths(text, delimiter, whole)
+        if len(first) < 2:
+            continue
+        width, agreeing = Counter(widths).most_common(1)[0]
+        share = agreeing / len(widths)
+        known = sum(any(plain_name(cell) in names for names in NAMES.values()) for cell in first)
+        orderly = len(widths) >= 3 and share > 0.9 and is_header(first) and (not prose or delimiter == "\t")
+        score = share + min(known, 2) / 4 + min(width, 10) / 100
+        if width >= 2 and share >= 0.5 and (table or known > prose or orderly) and score > best_score:
+            best, best_score = delimiter, score
+    return best or ("," if table else "")
+
+
+def _widths(text: str, delimiter: str, whole: bool) -> tuple[list[int], list[str]]:
+    lines = text.replace("\0", "").replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    records = []
+    try:
+        for record in csv.reader([line + "\n" for line in lines], delimiter=delimiter):
+            if record:
+                records.append(record)
+    except csv.Error:
+        records.append([])
+    if not whole and len(records) > 1:
+        records.pop()
+    return [len(record) for record in records[:200]], records[0] if records else []
+
+
+def is_header(cells: list[str]) -> bool:
+    """Whether these can be names of columns: short, each one different, no sentences."""
+    names = [cell.strip() for cell in cells]
+    return len(set(names)) == len(names) and all(0 < len(n) <= 40 and n[-1] not in ".?!,;" for n in names)

@@ -1,0 +1,155 @@
+"""The examples in a JSON document, one after another, without holding the document.
+
+A document is a list of examples, an object that holds one such list, or objects written one after another (each
+over several lines). Only the ends of the examples are looked for here; each is then read by `strict_json`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from backend.datasets.convert.detect import Record
+from backend.datasets.convert.shapes import NAMES, plain_name
+from backend.datasets.options import KIB, MIB, Limits, RowFault, too_large_a_row
+from backend.datasets.read.strict_json import parse
+from backend.errors import BadInput
+
+_TEXT = rb'"[^"\\]*(?:\\.[^"\\]*)*"'
+_WHOLE_TEXT = re.compile(_TEXT, re.DOTALL)
+_BETWEEN = re.compile(_TEXT + rb'|["\[\]{},]', re.DOTALL)  # a lone quote: a text that goes on in the next block
+_INSIDE = re.compile(_TEXT + rb'|["\[\]{}]', re.DOTALL)
+_HELD_LIST = re.compile(rb'"([^"\\]{1,200})"\s*:\s*(\[)\s*\{')
+_IN_ROWS = frozenset(
+    name
+    for field in ("messages", "chosen", "rejected", "tools", "history", "prompt", "completion")
+    for name in NAMES[field]
+)
+_DEEPEST = 10_000
+_OPEN, _CLOSE, _QUOTE, _COMMA = b"[{", b"]}", ord('"'), ord(",")
+
+
+def held_list(head: bytes) -> tuple[int, str] | None:
+    """Where the list begins that an object holds, and its name; None when the object is itself an example."""
+    for found in _HELD_LIST.finditer(head):
+        before = _WHOLE_TEXT.sub(b"", head[: found.start()])
+        if before.count(b"{") - before.count(b"}") == 1 and before.count(b"[") == before.count(b"]"):
+            name = found[1].decode("utf-8", "replace")
+            return None if plain_name(name) in _IN_ROWS else (found.start(2), name)
+    return None
+
+
+def examples(blocks: Iterable[bytes], start: int | None, name: str, limits: Limits) -> Iterator[list[Record]]:
+    """Batches of records. blocks: the document in UTF-8. start: where its list begins; None: objects one by one.
+
+    name: of the list that an object holds, else "". What can't be read is a RowFault in place of the value.
+    Raises BadInput when an example is larger than a line may be, or when an object holds two lists.
+    """
+    scanner = _Scanner(start is not None, limits)
+    after = b""  # what follows the list
+    for number, block in enumerate(blocks):
+        if number == 0 and start is not None:
+            scanner.line += block.count(b"\n", 0, start)
+            block = block[start + 1 :]
+        if scanner.ended:
+            after += block[: max(0, 64 * KIB - len(after))]
+        else:
+            yield scanner.feed(block)
+    if not scanner.ended:
+        yield scanner.feed(b"", last=True)
+    after = scanner.rest() + after
+    if scanner.ended and name:
+        second = held_list(b'{"": 0' + after)
+        if second is not None:
+            raise BadInput(
+                f"This file holds several lists: {name!r} and {second[1]!r}.",
+                "It is not clear which one to learn from.",
+                "Bring each list as a file of its own.",
+            )
+    elif after.strip():
+        yield scanner.example(after)
+    if start is not None and not scanner.ended:
+        fault = RowFault("bad_json", "The file breaks off: its list never ends.", "Check that the file is whole.")
+        yield [(scanner.line, fault)]
+
+
+class _Scanner:
+    """Finds where examples end in the blocks that it is fed, and reads them."""
+
+    def __init__(self, in_list: bool, limits: Limits) -> None:
+        self._in_list, self._limits = in_list, limits
+        self._buffer = b""
+        self._begin = self._at = 0  # the example looked at; marks are seen up to _at
+        self._depth = 0
+        self._needed = 0  # bytes that must be there before looking again for the end of a long text
+        self._some = False  # whether an example came before
+        self._counted = 0  # line ends are counted up to here
+        self.line = 1
+        self.ended = False
+
+    def rest(self) -> bytes:
+        """What no example has taken."""
+        return self._buffer[self._begin :]
+
+    def feed(self, block: bytes, last: bool = False) -> list[Record]:
+        """The examples that are complete with this block."""
+        self._count_lines(self._begin)
+        self._buffer = self._buffer[self._begin :] + block
+        self._at, self._begin, self._counted = self._at - self._begin, 0, 0
+        found: list[Record] = []
+        if len(self._buffer) - self._at >= self._needed or last:
+            self._needed = 0
+        while not self.ended and not self._needed and (end := self._next_end()) is not None:
+            found += self.example(self._buffer[self._begin : end], self._buffer[end : self._at] == b",")
+            self._begin = self._at
+        if not self.ended and len(self._buffer) - self._begin > self._limits.line_bytes:
+            self._count_lines(self._begin)
+            raise BadInput(
+                f"The example on line {self.line} is too large.",
+                f"One may have {self._limits.line_bytes // MIB:,} MiB. Perhaps a bracket or a quote is never closed.",
+                "Correct it, or leave it out.",
+            )
+        return found
+
+    def example(self, text: bytes, comma: bool = False) -> list[Record]:
+        """The record of `text`; none for blank text, unless a comma stands before or after it."""
+        inner = text.strip() if self._in_list else text.strip(b" \t\r\n,")
+        self._count_lines(self._begin + text.find(inner))
+        if not inner and not (self._in_list and (comma or self._some)):
+            return []
+        self._some = True
+        if len(inner) > self._limits.line_bytes:
+            return [(self.line, too_large_a_row(self._limits.line_bytes, "bytes"))]
+        try:
+            return [(self.line, parse(inner, self._limits, self.line))]
+        except RowFault as fault:
+            return [(self.line, fault)]
+
+    def _count_lines(self, upto: int) -> None:
+        self.line += self._buffer.count(b"\n", self._counted, upto)
+        self._counted = upto
+
+    def _next_end(self) -> int | None:
+        """Where the current example ends; None when that is not in the buffer yet."""
+        while mark := (_INSIDE if self._depth else _BETWEEN).search(self._buffer, self._at):
+            byte = self._buffer[mark.start()]
+            if byte == _QUOTE and mark.end() - mark.start() == 1:
+                self._at = mark.start()
+                self._needed = 2 * (len(self._buffer) - self._at)  # doubling: looked at anew each time, but few times
+                return None
+            self._at = mark.end()
+            if byte in _OPEN:
+                self._depth += 1
+                if self._depth > _DEEPEST:
+                    raise BadInput("This file is no data set.", "Its lists and objects lie too deep in each other.")
+            elif byte in _CLOSE and self._depth:
+                self._depth -= 1
+                if not self._depth and not self._in_list:
+                    return mark.end()
+            elif byte in _CLOSE:
+                self.ended = self._in_list
+                return mark.start() if self._in_list else mark.end()
+            elif byte == _COMMA and self._in_list:
+                return mark.start()
+        self._at = len(self._buffer)
+        return None

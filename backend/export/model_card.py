@@ -1,0 +1,92 @@
+"""The README.md that goes with an export: what it is, what it came from, how to use it."""
+
+from __future__ import annotations
+
+import json
+
+from backend.models import bundled
+from backend.records.specs import RunSpec, TrainSettings, decimal
+
+_USE_ADAPTER = """\
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    folder = "."  # where this file lies
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    base = AutoModelForCausalLM.from_pretrained({base})
+    model = PeftModel.from_pretrained(base, folder)
+"""
+_USE_MERGED = """\
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    folder = "."  # where this file lies
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = AutoModelForCausalLM.from_pretrained(folder)
+"""
+_ASK = """\
+    messages = [{"role": "user", "content": "Hello"}]
+    prompt = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+    read = tokenizer(prompt, add_special_tokens=False, return_tensors="pt")
+    answer = model.generate(**read, max_new_tokens=200, do_sample=False)
+    print(tokenizer.decode(answer[0, read["input_ids"].shape[1]:], skip_special_tokens=True))
+"""
+
+
+def card(run: RunSpec, form: str, name: str) -> str:
+    """The card of an "adapter" or a "merged" model, as Markdown with the header that the Hugging Face hub reads.
+
+    name: a plain file name. What a person typed (the run's name) stands in one line, as text.
+    """
+    header = {
+        "base_model": run.model.id,
+        "library_name": "peft" if form == "adapter" else "transformers",
+        "pipeline_tag": "text-generation",
+        "tags": ["full" if run.settings.method == "full" else "lora", run.settings.trainer, "apprentice"],
+    }
+    if run.model.id == bundled.MODEL_ID:
+        header["license"] = bundled.LICENCE.lower()
+    lines = [f"{key}: {json.dumps(value)}" for key, value in header.items()]
+    what = "A LoRA adapter for" if form == "adapter" else "A fine-tuned copy of"
+    settings, data = run.settings, run.data
+    use = _USE_ADAPTER.format(base=json.dumps(run.model.id)) if form == "adapter" else _USE_MERGED
+    return f"""---
+{chr(10).join(lines)}
+---
+
+# {name}
+
+{what} {run.model.id}, taught with Apprentice.
+
+| | |
+|---|---|
+| Run | {_one_line(run.name)} |
+| Examples | {data.train_rows} learned from, {data.validation_rows} held back |
+| Learned from | {_goal(settings)} |
+| Method | {_method(settings)} |
+| Learning rate | {decimal(settings.learning_rate)}, {settings.lr_scheduler_type} |
+| Practice rounds (epochs) | {settings.num_train_epochs:g} |
+| Seed | {settings.seed} |
+
+## How to use it
+
+{use}
+{_ASK}
+The chat template and the end token that it was trained with are part of the tokenizer files beside this one.
+"""
+
+
+def _goal(settings: TrainSettings) -> str:
+    return "answers (SFT)" if settings.trainer == "sft" else f"better and worse answers (DPO, beta {settings.beta:g})"
+
+
+def _method(settings: TrainSettings) -> str:
+    if settings.method == "full":
+        return "all weights"
+    targets = ", ".join(settings.target_modules)
+    variants = [name for name, used in (("rsLoRA", settings.use_rslora), ("DoRA", settings.use_dora)) if used]
+    method = " with ".join([settings.method, *variants])
+    return f"{method}, rank {settings.lora_rank}, alpha {settings.lora_alpha}, on {targets}"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.replace("|", "/").split())[:100]

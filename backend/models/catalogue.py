@@ -1,0 +1,182 @@
+"""The models that can be taught: what is known of each, from catalogue.json, a folder or the Hugging Face cache.
+
+Architecture numbers come from the models' own config.json (as litgpt/config.py, transformers' conversion scripts and
+other public projects repeat them); a test counts the parameters again. Download sizes are two bytes a parameter and
+the tokenizer; of Qwen3.5 also what it sees with, and a head that is not loaded.
+
+Left out, though much used:
+- DeepSeek-R1-Distill: its template ends the prompt inside a thought and drops thoughts from answers, so that nothing
+  of an example is what the model must produce (tests/backend/tokens/test_tokenizer.py).
+- GLM-4 9B and Apertus 8B: their templates write no end after a last answer, so that it could not be learned.
+- Gemma 3 from 4B on, Gemma 3n, Gemma 4, Ministral 3: transformers does not load their text part alone
+  (AutoModelForCausalLM), and their memory with the other parts is not modelled.
+- Falcon-H1, Nemotron-H, Granite 4.0: state-space layers or experts, which are not modelled.
+- MiniCPM4 asks for code of its own; ERNIE 4.5 0.3B brings no tokenizer.json; of Hunyuan's instruct models no template
+  is at hand.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, TypeAdapter
+
+from backend.errors import BadInput, MissingPart
+from backend.estimate import reading
+from backend.estimate.architecture import Architecture
+from backend.models import bundled, local, model_folder
+from backend.records.specs import ALL_LINEAR, ATTENTION, Record
+from backend.settings import Workspace
+
+Task = Literal["voice", "extract", "write", "other"]
+TASKS: tuple[Task, ...] = ("voice", "extract", "write", "other")
+
+_FILE = Path(__file__).with_name("catalogue.json")
+_MIB = 1 << 20
+
+
+class Entry(Record):
+    """One model.
+
+    id: on the Hugging Face hub, or the folder it lies in. parameters: tied embeddings counted once. context_length in
+    tokens. lora_targets: those that the guide names for the family; all_linear_targets: all linear ones of a block.
+    languages: ISO 639-1 codes. revision: the pinned commit, as public projects pin it, "" where the newest is taken
+    at download and noted. access: how to get a gated model.
+    """
+
+    id: str = Field(pattern=r"^[\w.-]+/[\w.-]+$")
+    name: str
+    family: str
+    parameters: int = Field(gt=0, lt=10_000_000_000)
+    architecture: Architecture
+    licence: str
+    commercial_use: bool
+    gated: bool = False
+    access: str = ""
+    context_length: int = Field(ge=512)
+    chat_template: bool = True
+    instruct: bool = True
+    lora_targets: tuple[str, ...] = ATTENTION
+    all_linear_targets: tuple[str, ...] = ALL_LINEAR
+    languages: tuple[str, ...] = ()
+    good_for: tuple[Task, ...] = ()
+    download_mib: int = Field(ge=0)
+    revision: str = ""
+    embedded: bool = False
+    note: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """The entry as `models --json` lists it."""
+        return self.model_dump(mode="json")
+
+
+@lru_cache(maxsize=1)
+def all() -> tuple[Entry, ...]:  # noqa: A001
+    """Every model of the catalogue: the embedded one first, then by size."""
+    return tuple(TypeAdapter(list[Entry]).validate_json(_FILE.read_bytes()))
+
+
+def default() -> Entry:
+    """The model that comes with the app."""
+    return next(entry for entry in all() if entry.embedded)
+
+
+def find(model_id: str) -> Entry:
+    """The catalogue's entry, by id or by the part after the slash. Raises BadInput with the nearest names."""
+    import difflib
+
+    wanted = model_id.lower()
+    for entry in all():
+        if wanted in (entry.id.lower(), entry.id.lower().partition("/")[2]):
+            return entry
+    near = difflib.get_close_matches(model_id, [entry.id for entry in all()], n=3, cutoff=0.3)
+    raise BadInput(
+        f"There is no model {model_id[:100]!r} in the catalogue.",
+        f"The nearest are {', '.join(near)}." if near else "",
+        "See them all with: python app.py models",
+    )
+
+
+def entry(workspace: Workspace, model_id: str) -> Entry:
+    """What is known of a model: by the catalogue, else by the folder that it lies in on this computer.
+
+    Raises BadInput with the nearest names, and what `from_folder` raises.
+    """
+    try:
+        return find(model_id)
+    except BadInput:
+        if not local.is_ready(workspace, model_id):
+            raise
+    return from_folder(local.folder(workspace, model_id), model_id)
+
+
+def from_folder(folder: Path, model_id: str = "") -> Entry:
+    """A model that lies in `folder`, read from its config.json.
+
+    Raises MissingPart when there is no model, WorkspaceProblem when it asks for code of its own, BadInput when it is
+    of a kind whose numbers are not understood.
+    """
+    model_folder.check(folder)
+    shape = reading.read(folder / "config.json")
+    named = model_id or f"local/{local.plain(folder.name)}"
+    shape = shape.model_copy(update={"name": f"{shape.name} {named.partition('/')[2]}".strip()})
+    some, every = targets_of(model_folder.kind(folder))
+    return Entry(
+        id=named,
+        name=folder.name if not model_id else model_id.partition("/")[2],
+        family="from a folder",
+        parameters=shape.counted_params,
+        architecture=shape,
+        licence="not known: see where the model came from",
+        commercial_use=False,
+        context_length=max(512, model_folder.context_length(folder)),
+        chat_template=(folder / "chat_template.jinja").is_file() or "chat_template" in _text(folder),
+        lora_targets=some,
+        all_linear_targets=every,
+        download_mib=model_folder.weight_bytes(folder) // _MIB,
+    )
+
+
+def here(workspace: Workspace) -> dict[str, Path | None]:
+    """The models that can be used without a network: id to folder (None: the embedded one, not unpacked yet)."""
+    found: dict[str, Path | None] = dict(local.cached())
+    for entry in all():
+        if local.is_ready(workspace, entry.id):
+            found[entry.id] = local.folder(workspace, entry.id)
+    if bundled.MODEL_ID not in found and _has_embedded():
+        found[bundled.MODEL_ID] = None
+    return found
+
+
+_FUSED = ("qkv_proj", "o_proj", "gate_up_proj", "down_proj")
+_MIXING = ("q_proj", "k_proj", "v_proj", "in_proj", "out_proj")  # LFM2: attention and short convolutions
+_DELTA = (*ATTENTION, "in_proj_qkv", "in_proj_z", "out_proj")  # Qwen3.5: attention and gated delta nets
+# By kind of model: its attention's layers, and all linear ones of a block.
+_TARGETS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "phi3": (_FUSED[:2], _FUSED),
+    "glm4": (ATTENTION, (*ATTENTION, *_FUSED[2:])),
+    "lfm2": (_MIXING, (*_MIXING, "w1", "w2", "w3")),
+    "qwen3_5_text": (_DELTA, (*_DELTA, "in_proj_a", "in_proj_b", *ALL_LINEAR[4:])),
+}
+
+
+def targets_of(kind: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The names of the linear layers in a block of a kind of model (`model_type`): its attention's, and all."""
+    return _TARGETS.get(kind, (ATTENTION, ALL_LINEAR))
+
+
+def _has_embedded() -> bool:
+    try:
+        bundled.source()
+    except MissingPart:
+        return False
+    return True
+
+
+def _text(folder: Path) -> str:
+    try:
+        return (folder / "tokenizer_config.json").read_text("utf-8")
+    except OSError:
+        return ""

@@ -1,0 +1,154 @@
+"""A model as a folder on disk: checked before it is loaded, loaded without running code from it, made portable.
+
+Only safetensors are read, and nothing in the folder may ask for code of its own. `load` and `attach` import torch,
+transformers and peft: call them in the training, chat and export processes only.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from backend.errors import MissingPart, WorkspaceProblem
+
+if TYPE_CHECKING:
+    import torch
+
+TOKENISER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
+_THIS_INSTALLATION = ("is_local", "local_files_only", "backend")  # what transformers 5 notes about itself
+
+
+def check(folder: Path) -> None:
+    """Raises MissingPart when `folder` holds no whole safetensors model, WorkspaceProblem when it asks for foreign
+    code."""
+    if not (folder / "config.json").is_file() or not _has_all_weights(folder):
+        raise MissingPart(
+            f"The model {folder.name} is not here, or only a part of it.",
+            "Its folder needs a config.json and its weights as safetensors.",
+            "Prepare or download the model again.",
+        )
+    for name in ("config.json", "tokenizer_config.json", "adapter_config.json"):
+        if "auto_map" in _json(folder / name):
+            raise WorkspaceProblem(
+                f"The model {folder.name} was not loaded.",
+                f"Its {name} asks to run program code that comes with it.",
+                "Choose a model that works without code of its own.",
+            )
+
+
+def _has_all_weights(folder: Path) -> bool:
+    """Whether its weights are here: where an index names several files, each of them."""
+    named = _json(folder / "model.safetensors.index.json").get("weight_map") or {}
+    return any(folder.glob("*.safetensors")) and all((folder / name).is_file() for name in set(named.values()))
+
+
+def check_adapter(folder: Path) -> None:
+    """Raises MissingPart when `folder` holds no LoRA adapter as safetensors."""
+    is_lora = _json(folder / "adapter_config.json").get("peft_type") == "LORA"
+    if not is_lora or not (folder / "adapter_model.safetensors").is_file():
+        raise MissingPart(
+            "What this run has learned is not here.",
+            f"{folder.name} lacks a LoRA adapter (adapter_config.json and adapter_model.safetensors).",
+            "Wait until the training has ended, or train again.",
+        )
+
+
+def load(folder: Path, dtype: torch.dtype) -> Any:
+    """The causal language model in `folder`, in evaluation mode, on the CPU, its weights as `dtype`."""
+    from transformers import AutoModelForCausalLM
+
+    check(folder)
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, use_safetensors=True, local_files_only=True)
+    return model.eval()
+
+
+def attach(model: Any, adapter: Path) -> Any:
+    """`model` with the LoRA adapter in the folder `adapter`, as a peft model in evaluation mode."""
+    from peft import PeftModel
+
+    check_adapter(adapter)
+    return PeftModel.from_pretrained(model, str(adapter), is_trainable=False).eval()
+
+
+def weight_bytes(folder: Path) -> int:
+    """Bytes of the safetensors files in `folder`."""
+    return sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+
+
+def kind(folder: Path) -> str:
+    """What transformers calls the model's kind, such as "llama"; "" where the config does not say. Of a model that
+    also sees: that of the part that reads and writes."""
+    return str(_config(folder).get("model_type") or "")
+
+
+def context_length(folder: Path) -> int:
+    """Tokens that the model can attend to; 2048 where its config does not say."""
+    return int(_config(folder).get("max_position_embeddings") or 2048)
+
+
+def saved_dtype(folder: Path) -> str:
+    """The name of the dtype of the weights on disk, such as "bfloat16"; "" where the config does not say."""
+    config = _json(folder / "config.json")
+    return str(config.get("dtype") or config.get("torch_dtype") or "")
+
+
+def end_ids(folder: Path) -> set[int]:
+    """The ids that the model's generation_config.json and config.json name as the end of an answer."""
+    named: set[int] = set()
+    for name in ("generation_config.json", "config.json"):
+        value = _json(folder / name).get("eos_token_id")
+        named.update(value if isinstance(value, list) else [] if value is None else [value])
+    return named
+
+
+def write_end_ids(folder: Path, ids: Collection[int]) -> None:
+    """Notes in generation_config.json that an answer ends at any of `ids` too, so that every program stops there."""
+    named = sorted(end_ids(folder).union(ids))
+    values = {**_json(folder / "generation_config.json"), "eos_token_id": named[0] if len(named) == 1 else named}
+    (folder / "generation_config.json").write_text(json.dumps(values, indent=2) + "\n", "utf-8")
+
+
+def make_portable(folder: Path, name: str) -> None:
+    """Edits what transformers 5 has just saved so that older programs read it rightly too.
+
+    The rotary base also stands where transformers 4 looks for it (which would silently take 10,000), the tokenizer
+    class is one that both know, and paths of this machine go. name: the model's name, such as its id on the hub.
+    """
+    for file, edit in (("config.json", _portable_config), ("tokenizer_config.json", _portable_tokenizer)):
+        values = _json(folder / file)
+        if values:
+            edit(values, name)
+            (folder / file).write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", "utf-8")
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    """The config; of a model that also sees, that of the part that reads and writes comes first."""
+    config = _json(folder / "config.json")
+    return {**config, **(config.get("text_config") or {})}
+
+
+def _portable_config(config: dict[str, Any], name: str) -> None:
+    config["_name_or_path"] = name
+    config.pop("_model_name_or_path", None)
+    theta = (config.get("rope_parameters") or {}).get("rope_theta")
+    if theta:
+        config.setdefault("rope_theta", theta)
+    if config.get("dtype"):
+        config.setdefault("torch_dtype", config["dtype"])
+
+
+def _portable_tokenizer(config: dict[str, Any], _: str) -> None:
+    for key in _THIS_INSTALLATION:
+        config.pop(key, None)
+    if config.get("tokenizer_class") == "TokenizersBackend":
+        config["tokenizer_class"] = "PreTrainedTokenizerFast"
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,142 @@
+"""Token ids with what is learned and what is only read: records, and pure functions over character spans."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from backend.records.rows import Message
+
+if TYPE_CHECKING:
+    from tokenizers import Encoding
+
+IGNORED = -100  # the label of a position that is only read (torch's cross-entropy ignores it)
+
+Kind = Literal["learned", "read", "template"]
+Span = tuple[int, int]  # characters of the rendered text, end excluded
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A row as text: the spans that are learned, in order, and how many assistant turns could not be learned."""
+
+    text: str
+    learned: list[Span]
+    skipped_turns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """One row as the trainer gets it. labels: the id where it is learned, -100 where it is only read.
+
+    truncated: tokens beyond max_length were cut off. skipped_turns: assistant turns that are not learned. rejected:
+    of a preference pair, the same conversation with the worse answer.
+    """
+
+    input_ids: list[int]
+    labels: list[int]
+    truncated: bool = False
+    skipped_turns: int = 0
+    rejected: Encoded | None = None
+
+    @property
+    def tokens(self) -> int:
+        return len(self.input_ids)
+
+    @property
+    def learned(self) -> int:
+        return len(self.labels) - self.labels.count(IGNORED)
+
+    @property
+    def sides(self) -> tuple[Encoded, ...]:
+        """The row and, of a preference pair, the one with the worse answer."""
+        return (self,) if self.rejected is None else (self, self.rejected)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Consecutive tokens of one kind, for showing: the text that they stand for and how many they are."""
+
+    text: str
+    kind: Kind
+    tokens: int
+
+
+def first_token(encoding: Encoding, at: int) -> int | None:
+    """The first token of what begins at character `at`; None unless that and the character before it are parts of
+    tokens, and a token begins there."""
+    if not at:
+        return 0
+    token = encoding.char_to_token(at)
+    if token is None or encoding.char_to_token(at - 1) is None or place(encoding, token)[0] != at:
+        return None
+    return token
+
+
+def place(encoding: Encoding, token: int) -> Span:
+    """The characters of a token."""
+    found = encoding.token_to_chars(token)
+    assert found is not None
+    return found
+
+
+def tiled(offsets: Sequence[Span], length: int) -> list[Span]:
+    """Spans without gaps: characters that a tokenizer's offsets leave out (a space before a word) go to the
+    token after them. length: characters of the text."""
+    spans: list[Span] = []
+    reached = 0
+    for start, end in offsets:
+        spans.append((min(reached, start), max(end, start)))
+        reached = max(reached, end)
+    if spans:
+        spans[-1] = (spans[-1][0], length)
+    return spans
+
+
+def labelled(ids: list[int], spans: Sequence[Span], rendered: Rendered, max_length: int | None) -> Encoded:
+    """The ids with their labels: a token is learned when it begins inside a learned span."""
+    labels = [IGNORED] * len(ids)
+    turns = iter(rendered.learned)
+    turn = next(turns, None)
+    for position, (start, _) in enumerate(spans):
+        while turn is not None and start >= turn[1]:
+            turn = next(turns, None)
+        if turn is None:
+            break
+        if start >= turn[0]:
+            labels[position] = ids[position]
+    limit = max_length or len(ids)
+    return Encoded(ids[:limit], labels[:limit], len(ids) > limit, rendered.skipped_turns)
+
+
+def contents(text: str, messages: Sequence[Message]) -> list[Span]:
+    """Where the contents of the messages stand in the rendered text, as far as they are found in order."""
+    spans: list[Span] = []
+    position = 0
+    for message in messages:
+        content = message.get("content")
+        content = content.strip() if isinstance(content, str) else ""
+        at = text.find(content, position) if content else -1
+        if at >= 0:
+            position = at + len(content)
+            spans.append((at, position))
+    return spans
+
+
+def pieces(
+    text: str, spans: Sequence[Span], labels: Sequence[int], content: Sequence[Span], unseen: str
+) -> list[Piece]:
+    """Tokens grouped into learned, read (inside `content`) and template parts. unseen: a character not to show."""
+    grouped: list[Piece] = []
+    shown = 0
+    for (start, end), label in zip(spans, labels, strict=False):
+        inside = any(a <= start and end <= b for a, b in content)
+        kind: Kind = "learned" if label != IGNORED else "read" if inside else "template"
+        part = text[max(shown, start) : end].replace(unseen, "")
+        shown = max(shown, end)
+        if grouped and grouped[-1].kind == kind:
+            grouped[-1] = Piece(grouped[-1].text + part, kind, grouped[-1].tokens + 1)
+        else:
+            grouped.append(Piece(part, kind, 1))
+    return grouped

@@ -1,0 +1,80 @@
+"""What the model that a DPO run began with holds of each answer: its log-probabilities.
+
+They are computed once, before the first step, and kept in the run's folder: it is the same
+weights with the adapter off, and where all weights are trained, the weights before they are.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from backend.files.atomic import disk_errors
+from backend.runs.token_rows import TokenRow
+from backend.training.dpo_loss import untrained
+
+if TYPE_CHECKING:
+    from backend.training.session import Practice
+
+REFERENCE = "reference.safetensors"
+
+
+def weigh(practice: Practice, model: Any) -> bool:
+    """Gives the rows of `practice` the log-probabilities of the model that the run began with; False when stopped.
+
+    Call it before trained weights are loaded. Raises NotEnough, OSError.
+    """
+    kept = practice.work.folder / REFERENCE
+    rows = [*practice.train, *practice.validation]
+    known = _read(kept, len(rows))
+    if known is None:
+        known = _computed(practice, model, rows)
+        if known is None:
+            practice.stopping = True
+            return False
+        _write(kept, known)
+    weighed = [
+        replace(row, reference=better, rejected=row.rejected and replace(row.rejected, reference=worse))
+        for row, (better, worse) in zip(rows, known, strict=True)
+    ]
+    practice.train, practice.validation = weighed[: len(practice.train)], weighed[len(practice.train) :]
+    return True
+
+
+def _computed(practice: Practice, model: Any, rows: Sequence[TokenRow]) -> list[list[float]] | None:
+    """For each of `rows` its two log-probabilities, the longest computed first; None when the run is to stop."""
+    order = sorted(range(len(rows)), key=lambda number: -rows[number].longest)
+    known: dict[int, list[float]] = {}
+    with untrained(model):
+        while len(known) < len(rows):
+            if practice.work.should_stop():
+                return None
+            practice.work.progress("Weighing both answers", len(known), len(rows))
+            part = order[len(known) : len(known) + practice.learner.micro]
+            known |= zip(part, practice.learner.likelihoods(model, [rows[number] for number in part]), strict=True)
+    return [known[number] for number in range(len(rows))]
+
+
+def _read(path: Path, count: int) -> list[list[float]] | None:
+    """What `_write` kept; None when there is nothing that can be used."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        known: list[list[float]] = load_file(path)["likelihoods"].tolist()
+    except (OSError, SafetensorError, KeyError):
+        return None
+    return known if len(known) == count else None
+
+
+def _write(path: Path, known: list[list[float]]) -> None:
+    import torch
+    from safetensors.torch import save_file
+
+    unfinished = path.with_name(f".unfinished-{path.name}")
+    with disk_errors():
+        save_file({"likelihoods": torch.tensor(known)}, unfinished)
+    os.replace(unfinished, path)

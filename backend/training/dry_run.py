@@ -1,0 +1,249 @@
+"""`python -m backend.training.dry_run RUN_FOLDER`: a few steps of a run, for what they take; nothing is kept.
+
+It takes the steps through the very code that trains: a short row to warm up, the longest rows (with the optimizer's
+state there, so that memory is at its highest), and rows that are usual for this data until there is enough to time.
+Then it saves its state once, tests on one batch, of DPO weighs one, and answers a prompt. job.py starts it,
+in a process of its own, so that its memory is what the run's will be, and so that a system that is short of
+memory ends it and nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from backend.errors import ApprenticeError, NotEnough
+from backend.hardware.process import prepare_process
+from backend.records.specs import RunSpec, TrainSettings
+from backend.runs.token_rows import TokenRow, read_rows, sides
+from backend.runs.truncate import cut
+from backend.training import dpo_loss
+from backend.training.distributed.process_group import Silent
+from backend.training.oom import is_out_of_memory
+from backend.training.run import proved_rows, set_up, spread
+from backend.training.sampler import epoch_batches, packs
+from backend.training.samples import NEW_TOKENS, answers
+from backend.training.schedule import Schedule
+from backend.training.session import Practice
+from backend.training.state import checkpoints, verify
+from backend.training.state import save as state_saving
+
+log = logging.getLogger(__name__)
+
+FOLDER, ORDER, OUTCOME = "preflight", "order.json", "outcome.json"
+TRIED = "checkpoints"  # in FOLDER, while the saving is timed
+WARMING, LONGEST = 1, 2  # the first step, and the one on the longest rows
+_TIMED_STEPS = 4  # at most so many usual steps ...
+_ENOUGH = 8.0  # ... until they, or the longest one, took so many seconds
+_TRIED_TOKENS = 16  # of the NEW_TOKENS of an answer
+_PATIENCE = 20.0  # seconds of steps and test, after which no prompt is answered
+_MIB = 1 << 20
+
+
+class Orphaned(Exception):
+    """The process that started this one is gone."""
+
+
+class Quiet(Silent):
+    """Tells nothing, and ends the work when the parent is gone."""
+
+    def __init__(self, folder: Path, spec: dict[str, Any]) -> None:
+        super().__init__(folder, spec)
+        self._parent = os.getppid()
+
+    def progress(self, phase: str, done: int = 0, total: int = 0, seconds_left: float | None = None) -> None:
+        self.alive()
+
+    def alive(self) -> None:
+        if os.getppid() != self._parent:
+            raise Orphaned
+
+
+class Rehearsal(Practice):
+    """A run of a few chosen steps that keeps nothing. timed: (tokens, seconds) of each step but the first."""
+
+    def __init__(self, *parts: Any) -> None:
+        super().__init__(*parts)
+        self.chosen = chosen([row.longest for row in self.train], self.spec.settings)
+        self.schedule = Schedule(len(self.chosen), len(self.chosen), frozenset())
+        self.timed: list[tuple[int, float]] = []
+
+    def loader(self) -> Any:
+        from torch.utils.data import DataLoader
+
+        return DataLoader(range(len(self.train)), batch_sampler=self.chosen, collate_fn=list)  # type: ignore[arg-type]
+
+    def after_step(self, step: int, control: Any) -> None:
+        control.should_log = True
+        seconds = time.perf_counter() - self._step_began
+        if step >= LONGEST:
+            self.timed.append((self._step_tokens[0], seconds))
+        control.should_training_stop = control.should_training_stop or self._is_enough()
+
+    def _is_enough(self) -> bool:
+        usual = sum(seconds for _, seconds in self.timed[1:])
+        return bool(self.timed) and (self.timed[0][1] > _ENOUGH or usual > _ENOUGH)
+
+    def tell_step(self, step: int, epoch: float, loss: float, grad_norm: float, learning_rate: float) -> None: ...
+
+    def save(self, trainer: Any) -> None: ...
+
+    def seconds_per_token(self) -> float:
+        """Of the usual steps; of the longest one where it took so long that there were none."""
+        steps = self.timed[1:] or self.timed
+        return sum(seconds for _, seconds in steps) / sum(tokens for tokens, _ in steps)
+
+
+def chosen(lengths: Sequence[int], settings: TrainSettings) -> list[list[int]]:
+    """The rows of each step: the shortest, the longest ones, and those of the batches nearest to the mean one, each
+    once: a batch whose shape has been seen before goes faster.
+
+    Of a step in several parts only two are taken: from the second on, memory is the same. Packed, the rows of whole
+    steps: all of one make its packs; and instead of the longest rows the step with the fullest pack.
+    """
+    parts = settings.gradient_accumulation_steps if settings.packing else min(2, settings.gradient_accumulation_steps)
+    count = settings.per_device_train_batch_size * parts
+    longest = sorted(range(len(lengths)), key=lambda row: -lengths[row])[:count]
+    shortest = min(range(len(lengths)), key=lambda row: lengths[row])
+    batches = epoch_batches(lengths, settings.effective_batch, settings.seed, 0)
+    mean = sum(lengths) / len(batches)
+    nearest = sorted(batches, key=lambda rows: abs(sum(lengths[row] for row in rows) - mean))[:_TIMED_STEPS]
+    usual = [spread(nearest[step % len(nearest)], count) for step in range(_TIMED_STEPS)]
+    if settings.packing:
+        longest = max(batches, key=lambda rows: _fullest_pack(rows, lengths, settings.max_length))
+    return [[shortest], longest, *usual]
+
+
+def _fullest_pack(rows: Sequence[int], lengths: Sequence[int], limit: int) -> int:
+    return max(sum(lengths[row] for row in part) for part in packs(rows, lengths, limit))
+
+
+def rehearse(folder: Path, spec: RunSpec, began: float, limit_mib: float | None) -> dict[str, Any]:
+    """What `backend.training.job.Outcome` holds. Raises NotEnough when memory does not suffice."""
+    if limit_mib is not None:
+        _limit_memory(limit_mib)
+    whole = read_rows(folder)
+    train, validation = (cut(rows, spec.settings.max_length) for rows in whole)
+    if not train and any(row.learned for row in whole[0]):
+        raise NotEnough("There is not enough memory.", f"Cut at {spec.settings.max_length} tokens no answer is left.")
+    context = Quiet(folder, spec.model_dump(mode="json"))
+    rehearsal, engine, net = set_up(context, spec, train, validation, practice_of=Rehearsal, rescues=0)
+    assert isinstance(rehearsal, Rehearsal)
+    start = time.perf_counter()
+    verify.fingerprint(net, spec.model.path)  # part of the start, and of its memory
+    fingerprinting = time.perf_counter() - start
+    startup = time.time() - began
+    engine.train()
+    speed = rehearsal.seconds_per_token()
+    saving = _saving_seconds(rehearsal, engine)
+    test_speed = _test_speed(rehearsal, net)
+    weighing = _weighing_seconds(rehearsal, net)
+    wanted = time.time() - began - startup - saving < _PATIENCE and spec.data.held_out_prompts
+    answering = _answer_seconds(rehearsal, net) if wanted else 0.0
+    peak = rehearsal.device.peak_memory_mib()
+    if limit_mib is not None and peak > limit_mib:
+        raise NotEnough("There is not enough memory.", f"{peak} MiB were used at the peak.")
+    return {
+        "memory_mib": peak,
+        "startup": startup,
+        "seconds_per_step": speed * _tokens(train) * spec.settings.effective_batch / len(train),
+        "tokens_per_second": 1 / speed,
+        "test_seconds": test_speed * _tokens(rehearsal.validation),
+        "answer_seconds": answering,
+        "reference_seconds": weighing,
+        "save_seconds": saving,
+        "proof_seconds": fingerprinting + 2 * test_speed * _tokens(proved_rows(train, validation)),
+    }
+
+
+def _saving_seconds(rehearsal: Rehearsal, engine: Any) -> float:
+    """Of one checkpoint, which is removed again: with all weights trained it is six times the model's size."""
+    start = time.perf_counter()
+    place = rehearsal.work.folder / FOLDER / TRIED
+    with checkpoints.writing(place, 0) as folder:
+        state_saving.write(folder, engine, rehearsal.history, rehearsal.learner.team)
+    took = time.perf_counter() - start
+    shutil.rmtree(place)
+    return took
+
+
+def _test_speed(rehearsal: Rehearsal, net: Any) -> float:
+    """Seconds a token of a test, by one batch of the longest rows; of those learned where none are kept back."""
+    tested = rehearsal.validation or rehearsal.train
+    rows = sorted(tested, key=lambda row: -row.longest)[: rehearsal.learner.micro]
+    start = time.perf_counter()
+    rehearsal.learner.mean_loss(net, rows)
+    return (time.perf_counter() - start) / _tokens(rows)
+
+
+def _answer_seconds(rehearsal: Rehearsal, net: Any) -> float:
+    """What answering the held-out prompts once takes, with NEW_TOKENS tokens each: by that of fewer, whose first one
+    comes with reading the prompts."""
+    took = []
+    for tokens in (1, _TRIED_TOKENS):
+        start = time.perf_counter()
+        answers(net, rehearsal.tokeniser, rehearsal.device, rehearsal.spec.data, tokens)
+        took.append(time.perf_counter() - start)
+    return took[0] + max(0.0, took[1] - took[0]) * (NEW_TOKENS - 1) / (_TRIED_TOKENS - 1)
+
+
+def _weighing_seconds(rehearsal: Rehearsal, net: Any) -> float:
+    """What DPO takes before the first step to weigh all pairs, by one batch of usual length; 0 otherwise."""
+    if rehearsal.spec.settings.trainer != "dpo":
+        return 0.0
+    rows = sorted([*rehearsal.train, *rehearsal.validation], key=lambda row: -row.longest)
+    usual = rows[len(rows) // 2 :][: rehearsal.learner.micro]
+    start = time.perf_counter()
+    with dpo_loss.untrained(net):
+        rehearsal.learner.likelihoods(net, usual)
+    return (time.perf_counter() - start) * _tokens(rows) / _tokens(usual)
+
+
+def _tokens(rows: Sequence[TokenRow]) -> int:
+    return sum(row.tokens for row in sides(rows))
+
+
+def _limit_memory(mib: float) -> None:
+    """Has Linux refuse what this process asks for beyond `mib`, instead of ending some process when all is used."""
+    if sys.platform != "linux":
+        return
+    import resource
+
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    data, resident = (int(status[name].split()[0]) * 1024 for name in ("VmData", "VmRSS"))
+    limit = max(0, data + int(mib * _MIB) - resident)
+    _, most = resource.getrlimit(resource.RLIMIT_DATA)
+    resource.setrlimit(resource.RLIMIT_DATA, (limit if most < 0 else min(limit, most), most))
+
+
+def main(folder: Path) -> None:
+    """Does what FOLDER/preflight/order.json says, and writes what came of it to outcome.json beside it."""
+    began = psutil.Process().create_time()
+    place = folder / FOLDER
+    order = json.loads((place / ORDER).read_text("utf-8"))
+    try:
+        found = {"fits": True, **rehearse(folder, RunSpec.model_validate(order["spec"]), began, order["limit_mib"])}
+    except NotEnough:
+        found = {"fits": False}
+    except ApprenticeError as error:
+        found = {"fits": None, **error.to_dict()}
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        found = {"fits": False}
+    (place / OUTCOME).write_text(json.dumps(found), "utf-8")
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    prepare_process()
+    main(Path(sys.argv[1]))

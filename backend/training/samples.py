@@ -1,0 +1,71 @@
+"""What the model answers to held-out prompts while it learns: greedy, short, and only when time allows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from backend.records.specs import DataRef
+from backend.tokens.tokenizer import Tokeniser
+from backend.training.device import Device
+from backend.training.distributed import sharding
+from backend.training.state.metrics import History
+
+PROMPTS = 3
+NEW_TOKENS = 64
+_SHARE = 0.1  # of the run's time that answers may take
+
+
+def worth_the_time(history: History, step: int, total: int) -> bool:
+    """Whether answering again, if it takes as long as the last time, stays within the share of the whole run's time
+    (at its pace so far). The first and the last answers are always given."""
+    if not history.answers or step == total:
+        return True
+    return history.answer_seconds + history.last_answer_seconds <= _SHARE * history.seconds * total / max(1, step)
+
+
+def answers(
+    model: Any, tokeniser: Tokeniser, device: Device, data: DataRef, new_tokens: int = NEW_TOKENS
+) -> list[dict[str, Any]]:
+    """`prompt`, `answer` (at most `new_tokens`) and `expected` ("" if unknown) for up to PROMPTS held-out prompts of
+    `data`."""
+    prompts = [list(prompt) for prompt in data.held_out_prompts[:PROMPTS]]
+    if not prompts:
+        return []
+    given = generate(model, tokeniser, device, [tokeniser.prompt_ids(prompt) for prompt in prompts], new_tokens)
+    expected = [*data.held_out_answers, *[""] * len(prompts)]
+    return [
+        {"prompt": prompt, "answer": answer, "expected": wanted}
+        for prompt, answer, wanted in zip(prompts, given, expected, strict=False)
+    ]
+
+
+def generate(
+    model: Any, tokeniser: Tokeniser, device: Device, prompts: Sequence[Sequence[int]], new_tokens: int
+) -> list[str]:
+    """The greedy answers to `prompts` (token ids), at most `new_tokens` each, made together."""
+    import torch
+    from transformers import GenerationConfig
+
+    longest = max(len(ids) for ids in prompts)
+    ids = torch.full((len(prompts), longest), tokeniser.pad_id)
+    mask = torch.zeros_like(ids)
+    for index, prompt in enumerate(prompts):
+        ids[index, longest - len(prompt) :] = torch.tensor(prompt)
+        mask[index, longest - len(prompt) :] = 1
+    config = GenerationConfig(
+        max_new_tokens=new_tokens,
+        do_sample=False,
+        eos_token_id=list(tokeniser.stop_ids),
+        pad_token_id=tokeniser.pad_id,
+        use_cache=True,
+    )
+    model.eval()
+    with torch.no_grad(), device.autocast():
+        made = model.generate(
+            input_ids=ids.to(device.kind),
+            attention_mask=mask.to(device.kind),
+            generation_config=config,
+            synced_gpus=sharding.is_divided(model),  # else one that is done early leaves the others waiting
+        )
+    return [tokeniser.decode(row[longest:].tolist()).strip() for row in made]

@@ -1,0 +1,120 @@
+"""Everything that a run needs to go on exactly where it was, as safetensors and JSON. No pickle is written or read.
+
+Rows need no position of their own: which ones a step learns from follows from the seed and the step.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from backend.files.atomic import disk_errors
+from backend.training.distributed import sharding
+from backend.training.model import trainable
+from backend.training.state.metrics import History
+
+if TYPE_CHECKING:
+    import torch
+
+    from backend.training.distributed.collective import Team
+
+WEIGHTS = "weights.safetensors"
+OPTIMIZER = "optimizer.safetensors"
+RNG = "rng.safetensors"
+STATE = "state.json"
+TRAINER_STATE = "trainer_state.json"  # the name that transformers reads
+
+
+def write(folder: Path | None, trainer: Any, history: History, team: Team) -> None:
+    """Writes the state of `trainer` and `history` into `folder`; None: only gives the process that does so this one's
+    part. Called by all of `team` together. Raises OSError."""
+    optimizer = trainer.optimizer.state_dict()
+    moments = {
+        f"{index}.{name}": value for index, values in optimizer["state"].items() for name, value in values.items()
+    }
+    weights = sharding.gathered(trainable(trainer.model), keep=folder is not None)
+    moments = sharding.gathered(moments, keep=folder is not None)
+    random = _random_states(team)
+    if folder is None:
+        return
+    scaler = getattr(trainer.accelerator, "scaler", None)
+    state = {
+        "groups": optimizer["param_groups"],
+        "scheduler": trainer.lr_scheduler.state_dict(),
+        "scaler": scaler.state_dict() if scaler else None,
+        "history": history.to_dict(),
+    }
+    _save(folder / WEIGHTS, weights)
+    _save(folder / OPTIMIZER, moments)
+    _save(folder / RNG, random)
+    (folder / STATE).write_text(json.dumps(state), "utf-8")
+    trainer.state.save_to_json(str(folder / TRAINER_STATE))
+
+
+def read_history(checkpoint: Path) -> History:
+    """What the run had reached at `checkpoint`."""
+    return History.from_dict(_state(checkpoint)["history"])
+
+
+def load_weights(checkpoint: Path, model: Any) -> None:
+    """Puts the trainable weights of `checkpoint` into `model`. Raises ValueError when the names are not the same."""
+    from safetensors.torch import load_file
+
+    saved, wanted = load_file(checkpoint / WEIGHTS), trainable(model)
+    if saved.keys() != wanted.keys():
+        raise ValueError("the checkpoint holds other weights than this model trains")
+    for name, parameter in wanted.items():
+        sharding.put(saved[name], parameter)
+
+
+def load_optimizer(checkpoint: Path, trainer: Any) -> None:
+    """Puts the states of the optimizer, the schedule and (in fp16) the scaler of `checkpoint` into `trainer`."""
+    from safetensors.torch import load_file
+
+    state = _state(checkpoint)
+    weights = [weight for group in trainer.optimizer.param_groups for weight in group["params"]]
+    moments: dict[int, dict[str, torch.Tensor]] = {}
+    for name, value in load_file(checkpoint / OPTIMIZER).items():
+        index, _, field = name.partition(".")
+        moments.setdefault(int(index), {})[field] = sharding.like(value, weights[int(index)])
+    trainer.optimizer.load_state_dict({"state": moments, "param_groups": state["groups"]})
+    trainer.lr_scheduler.load_state_dict(state["scheduler"])
+    if state["scaler"]:
+        trainer.accelerator.scaler.load_state_dict(state["scaler"])
+
+
+def load_random_state(checkpoint: Path, rank: int) -> None:
+    """Sets torch's random generators as those of the process `rank` were at `checkpoint`."""
+    import torch
+    from safetensors.torch import load_file
+
+    states = load_file(checkpoint / RNG)
+    own = {kind: states.get(f"{kind}.{rank}", states.get(kind)) for kind in ("cpu", "cuda")}  # older: the first one's
+    if own["cpu"] is not None:
+        torch.set_rng_state(own["cpu"])
+    if own["cuda"] is not None and torch.cuda.is_available():
+        torch.cuda.set_rng_state(own["cuda"])
+
+
+def _random_states(team: Team) -> dict[str, torch.Tensor]:
+    """Of each process in `team`, by kind and rank: each draws its own dropout."""
+    import torch
+
+    own = {"cpu": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        own["cuda"] = torch.cuda.get_rng_state()
+    return {f"{kind}.{rank}": state for kind, value in own.items() for rank, state in enumerate(team.each(value))}
+
+
+def _save(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
+    from safetensors.torch import save_file
+
+    with disk_errors():
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path)
+
+
+def _state(checkpoint: Path) -> dict[str, Any]:
+    state: dict[str, Any] = json.loads((checkpoint / STATE).read_text("utf-8"))
+    return state

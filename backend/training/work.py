@@ -1,0 +1,21 @@
+"""What a training needs of the job that it runs in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Protocol
+
+
+class Work(Protocol):
+    """The worker's side of a job, as `jobs.context.Context` gives it."""
+
+    folder: Path
+    spec: dict[str, Any]
+    attempt: int
+    short_of_memory: bool
+
+    def emit(self, kind: str, **data: Any) -> None: ...
+    def progress(self, phase: str, done: int = 0, total: int = 0, seconds_left: float | None = None) -> None: ...
+    def alive(self) -> None: ...
+    def should_stop(self) -> bool: ...
+    def fail(self, error: Exception) -> None: ...

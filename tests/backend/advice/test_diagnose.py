@@ -1,0 +1,247 @@
+"""Each curve gets the verdict that a person looking at it gives. Recorded curves are of real runs, rounded."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from backend.advice.diagnose import RECENT, Verdict, diagnose, recent, told
+from backend.records.specs import TrainSettings
+from backend.settings import PROJECT_ROOT
+
+RECORDED = PROJECT_ROOT / "tests" / "data" / "recorded_curves.json"
+SETTINGS = TrainSettings(learning_rate=2e-4, num_train_epochs=6)
+
+
+def steps(losses: Sequence[float | None], per_epoch: int = 20, speed: float = 500) -> list[dict[str, Any]]:
+    return [
+        {"step": i, "epoch": i / per_epoch, "loss": loss, "tokens_per_second": speed}
+        for i, loss in enumerate(losses, start=1)
+    ]
+
+
+def evals(losses: Sequence[float | None], every: int = 20) -> list[dict[str, Any]]:
+    return [{"step": i * every, "loss": loss} for i, loss in enumerate(losses)]
+
+
+def curve(shape: Callable[[int], float], count: int, noise: float = 0.0, seed: int = 1) -> list[float]:
+    draw = random.Random(seed)
+    return [shape(i) * (1 + draw.uniform(-noise, noise)) for i in range(count)]
+
+
+def falling(count: int, start: float = 3.0, end: float = 0.5, noise: float = 0.05) -> list[float]:
+    return curve(lambda i: end + (start - end) * math.exp(-4 * i / count), count, noise)
+
+
+def check(verdict: Verdict, light: str, title: str, retry: dict[str, Any] | None = None) -> None:
+    assert (verdict.light, verdict.title, verdict.retry) == (light, title, retry)
+
+
+@pytest.mark.parametrize("recorded", json.loads(RECORDED.read_text("utf-8")), ids=lambda one: one["what"])
+def test_recorded_curves(recorded: dict[str, Any]) -> None:
+    """The embedded model on the orders sample, batch 4."""
+    columns = zip(recorded["epochs"], recorded["losses"], recorded["rates"], strict=True)
+    told = [
+        {"step": i, "epoch": epoch, "loss": loss, "learning_rate": rate, "seconds": 2.0, "waited": 0.0}
+        for i, (epoch, loss, rate) in enumerate(columns, start=1)
+    ]
+    tests = [{"step": step, "loss": loss} for step, loss in recorded["evals"]]
+    settings = SETTINGS.changed(learning_rate=max(recorded["rates"]), num_train_epochs=15)
+    assert diagnose(told, tests, settings).title == recorded["title"]
+
+
+def test_learning_well_says_how_far_both_losses_fell() -> None:
+    practised = falling(80)
+    verdict = diagnose(steps(practised), evals([3.0, 1.2, 0.8, 0.6]), SETTINGS)
+    check(verdict, "good", "It learns well")
+    assert f"practice loss fell from {told(practised[0])} at the first step" in verdict.what
+    assert f"to {told(recent(practised))}." in verdict.what
+    assert "test loss, on examples that it never saw, was 3.00 before training; the latest is 0.60." in verdict.what
+
+
+def test_the_practice_loss_is_told_over_several_steps_until_one_is_no_number() -> None:
+    long = [9.0] * 2 * RECENT + [1.0, 2.0] * (RECENT // 2)
+    assert recent(long) == 1.5
+    assert recent(long, 2 * RECENT) == 9.0, "as it was then"
+    assert recent([3.0, 2.0]) == 2.0, "in a short run the first steps are long past"
+    assert recent([3.0, 3.0, 3.0, 2.0, 1.0, 1.4]) == 1.2
+    assert recent([4.0, 3.0, 3.0, 3.0, 2.0, math.nan, 2.4, 1.4, 1.0]) == 1.4
+    assert math.isnan(recent([2.0, math.nan]))
+    assert math.isnan(recent([]))
+
+
+def test_every_verdict_says_of_which_loss_its_numbers_are() -> None:
+    """Number by number: what stands before a figure names it."""
+    flat, by_heart = curve(lambda i: 2.4, 120, 0.04), [3.0, 1.4, 1.1, 1.2, 1.3, 1.5, 1.7]
+    climbing = [*falling(40, 3.0, 0.8), *curve(lambda i: 1.0 + i / 10, 30, 0.05)]
+    for told_of, tested in (
+        (flat, [2.4, 2.39, 2.4, 2.38]),
+        (falling(120, 3.0, 0.05), by_heart),
+        (climbing, [3.0, 1.2]),
+        (falling(80), [2.0, 2.1, 2.4, 2.9]),
+        (curve(lambda i: 0.03, 40, 0.3), [0.03, 0.03]),
+        (curve(lambda i: 0.03, 40, 0.3), []),
+        (flat[:50], []),
+    ):
+        said = diagnose(steps(told_of), evals(tested), SETTINGS).what
+        assert ("practice loss" in said) or ("test loss" in said), said
+        assert "the loss" not in said.lower(), said
+
+
+def test_learning_well_with_much_noise() -> None:
+    check(diagnose(steps(falling(200, noise=0.25)), evals([3.0, 1.5, 1.2]), SETTINGS), "good", "It learns well")
+
+
+def test_a_low_and_noisy_loss_at_the_end_is_no_jump() -> None:
+    low = [*falling(60, 3.0, 0.05), *curve(lambda i: 0.05, 60, 0.9)]
+    check(diagnose(steps(low), evals([3.0, 0.2, 0.06, 0.05]), SETTINGS), "good", "It learns well")
+
+
+def test_too_early() -> None:
+    check(diagnose(steps([3.1, 2.9, 3.0]), evals([3.0]), SETTINGS), "good", "Too few steps to judge by")
+    check(diagnose([], [], SETTINGS), "good", "Too few steps to judge by")
+
+
+@pytest.mark.parametrize("broken", [None, math.nan, math.inf])
+def test_no_number(broken: float | None) -> None:
+    verdict = diagnose(steps([*falling(20), broken]), evals([3.0]), SETTINGS)
+    check(verdict, "bad", "The numbers broke down", {"learning_rate": 1e-4})
+    assert "After 20 steps" in verdict.what
+
+
+def test_a_validation_loss_that_is_no_number() -> None:
+    check(
+        diagnose(steps(falling(20)), evals([3.0, None]), SETTINGS),
+        "bad", "The numbers broke down", {"learning_rate": 1e-4},
+    )  # fmt: skip
+
+
+def test_spikes_halve_the_rate() -> None:
+    losses = falling(60)
+    losses[20], losses[33], losses[47] = 3.4, 2.9, 2.2
+    check(diagnose(steps(losses), evals([3.0, 1.2]), SETTINGS), "watch", "The loss jumps", {"learning_rate": 1e-4})
+
+
+def test_one_spike_is_forgiven() -> None:
+    losses = falling(60)
+    losses[30] = 3.0
+    check(diagnose(steps(losses), evals([3.0, 1.2]), SETTINGS), "good", "It learns well")
+
+
+def test_a_loss_that_climbs_and_stays_up() -> None:
+    losses = [*falling(40, 3.0, 0.8), *curve(lambda i: 1.0 + i / 10, 30, 0.05)]
+    check(diagnose(steps(losses), evals([3.0, 1.2]), SETTINGS), "bad", "It is getting worse", {"learning_rate": 1e-4})
+
+
+def test_flat_after_100_steps_takes_a_higher_rate() -> None:
+    flat = curve(lambda i: 2.4, 120, 0.04)
+    check(
+        diagnose(steps(flat), evals([2.4, 2.39, 2.4, 2.38]), SETTINGS),
+        "watch", "It hardly learns", {"learning_rate": pytest.approx(3e-4)},
+    )  # fmt: skip
+
+
+def test_flat_before_100_steps_is_not_judged() -> None:
+    check(diagnose(steps(curve(lambda i: 2.4, 99, 0.04)), [], SETTINGS), "good", "It has not learned much yet")
+
+
+def test_learning_by_heart_keeps_the_best_and_offers_fewer_rounds() -> None:
+    verdict = diagnose(steps(falling(120, 3.0, 0.05)), evals([3.0, 1.4, 1.1, 1.2, 1.3, 1.5, 1.7]), SETTINGS)
+    check(verdict, "watch", "It begins to learn by heart", {"num_train_epochs": 2.0})
+    assert "best test loss, on examples that it never saw, was 1.10 at step 40; the latest is 1.70." in verdict.what
+
+
+def test_a_single_rise_of_the_validation_loss_is_no_learning_by_heart() -> None:
+    check(diagnose(steps(falling(80)), evals([3.0, 1.4, 1.1, 1.2]), SETTINGS), "good", "It learns well")
+
+
+def test_a_validation_loss_that_levels_off_is_no_learning_by_heart() -> None:
+    verdict = diagnose(steps(falling(120)), evals([3.0, 1.1, 1.0, 1.005, 1.01, 1.004]), SETTINGS)
+    check(verdict, "good", "It learns well")
+
+
+def test_learned_by_heart_from_the_start() -> None:
+    verdict = diagnose(steps(falling(80)), evals([2.0, 2.1, 2.4, 2.9]), SETTINGS)
+    check(verdict, "bad", "What it learns does not help with new examples", {"learning_rate": 1e-4})
+
+
+def test_known_already() -> None:
+    verdict = diagnose(steps(curve(lambda i: 0.03, 40, 0.3)), evals([0.03, 0.03]), SETTINGS)
+    check(verdict, "watch", "It knows this already")
+
+
+def test_slower_than_measured() -> None:
+    verdict = diagnose(steps(falling(80), speed=200), evals([3.0, 1.2]), SETTINGS, expected=500)
+    check(verdict, "watch", "Slower than measured")
+    assert "200 tokens a second; 500" in verdict.what
+    check(diagnose(steps(falling(80), speed=400), evals([3.0]), SETTINGS, expected=500), "good", "It learns well")
+
+
+def test_waiting_between_steps() -> None:
+    waiting = [{**step, "seconds": 2.0, "waited": 1.5} for step in steps(falling(80))]
+    verdict = diagnose(waiting, evals([3.0, 1.2]), SETTINGS)
+    check(verdict, "watch", "It waits more than it should")
+    assert "43% of the time" in verdict.what
+    busy = [{**step, "seconds": 2.0, "waited": 0.1} for step in waiting]
+    check(diagnose(busy, evals([3.0, 1.2]), SETTINGS), "good", "It learns well")
+
+
+def test_perfect_on_new_examples_after_half_a_round() -> None:
+    verdict = diagnose(steps(falling(40, 3.0, 0.01), per_epoch=40), evals([3.0, 0.011, 0.01]), SETTINGS)
+    check(verdict, "watch", "Too good to be true")
+    assert "duplicates" in verdict.next
+    later = diagnose(steps(falling(40, 3.0, 0.01), per_epoch=10), evals([3.0, 0.011, 0.01]), SETTINGS)
+    check(later, "good", "It learns well")
+
+
+def early_plateau(rate: Callable[[int], float]) -> list[dict[str, Any]]:
+    losses = curve(lambda i: 2.0 + max(0.0, 0.8 - i / 20), 160, 0.03)
+    return [{**step, "learning_rate": rate(step["step"])} for step in steps(losses)]
+
+
+def test_an_early_plateau_takes_a_higher_rate() -> None:
+    verdict = diagnose(early_plateau(lambda step: 2e-4), evals([2.8, 2.1, 2.0]), SETTINGS)
+    check(verdict, "watch", "It stopped getting better early", {"learning_rate": pytest.approx(3e-4)})
+
+
+def test_a_plateau_where_the_rate_runs_out_is_the_end_of_a_run() -> None:
+    verdict = diagnose(early_plateau(lambda step: 2e-4 if step < 40 else 1e-5), evals([2.8, 2.1, 2.0]), SETTINGS)
+    check(verdict, "good", "It learns well")
+
+
+def test_a_plateau_far_below_the_start_is_what_was_wanted() -> None:
+    losses = curve(lambda i: 0.2 + max(0.0, 2.8 - i / 7), 160, 0.03)
+    check(diagnose(steps(losses), evals([3.0, 0.3, 0.25]), SETTINGS), "good", "It learns well")
+
+
+def test_the_gravest_finding_is_given() -> None:
+    losses = [*falling(40, 3.0, 0.8, 0.0), *[4.0] * 20]
+    verdict = diagnose(steps(losses, speed=1), evals([2.0, 2.1, 2.4, 2.9]), SETTINGS, expected=500)
+    check(verdict, "bad", "It is getting worse", {"learning_rate": 1e-4})
+
+
+def test_a_retry_never_leaves_what_the_settings_allow() -> None:
+    steep = SETTINGS.changed(learning_rate=0.09)
+    verdict = diagnose(steps(curve(lambda i: 2.4, 120, 0.04)), [], steep)
+    assert verdict.retry
+    assert steep.changed(**verdict.retry).learning_rate == 0.1
+
+
+@pytest.mark.parametrize(
+    ("shares", "light", "title", "words"),
+    [
+        ([0.0, 0.8, 0.95], "good", "It learns the difference", "95% of the pairs"),
+        ([0.0, 0.5, 0.52], "watch", "It does not tell new pairs apart", "52% of the pairs"),
+    ],
+)
+def test_pairs_are_told_apart_or_not(shares: list[float], light: str, title: str, words: str) -> None:
+    """A loss near zero is what pairs end at, and no sign of copies on both sides."""
+    tested = [{**one, "reward_accuracy": share} for one, share in zip(evals([0.69, 0.3, 0.02]), shares, strict=False)]
+    verdict = diagnose(steps(falling(60, 0.69, 0.01)), tested, TrainSettings(trainer="dpo"))
+    check(verdict, light, title)
+    assert words in verdict.what

@@ -1,0 +1,288 @@
+"""Chatting through the chat process: both panes, what stops an answer, and what happens when the process dies."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from backend.chat import client as chat_module
+from backend.chat.client import Chat, Chunk
+from backend.errors import BadInput, ChatFailed, MissingPart, WorkspaceProblem
+from backend.settings import PROJECT_ROOT, Workspace
+from backend.tokens.tokenizer import Tokeniser
+from tests.backend.synthetic import make_adapter
+
+HELLO = [{"role": "user", "content": "Write a long story about a lighthouse."}]
+FRANCE = [{"role": "user", "content": "What is the capital of France?"}]
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    return Workspace.open(tmp_path_factory.mktemp("workspace"))
+
+
+@pytest.fixture(scope="module")
+def chat(workspace: Workspace, embedded_model: Path, adapter: Path) -> Iterator[Chat]:
+    """The embedded model beside itself with a random adapter, open."""
+    chat = Chat(workspace)
+    chat.open(embedded_model, adapter)
+    yield chat
+    chat.close()
+
+
+@pytest.fixture(scope="module")
+def tiny_chat(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chat]:
+    chat = Chat(Workspace.open(tmp_path_factory.mktemp("workspace")))
+    yield chat
+    chat.close()
+
+
+@pytest.fixture
+def tiny(tiny_chat: Chat, tiny_model: Path) -> Chat:
+    """The tiny random model, open: for what needs no sense in its words."""
+    tiny_chat.open(tiny_model)
+    return tiny_chat
+
+
+def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.02)
+
+
+def text(chunks: list[Chunk], pane: str) -> str:
+    return "".join(chunk.text for chunk in chunks if chunk.pane == pane)
+
+
+def ids(chunks: list[Chunk], pane: str) -> tuple[int, ...]:
+    return next(chunk.ids for chunk in chunks if chunk.pane == pane and chunk.done)
+
+
+def child(chat: Chat) -> psutil.Process:
+    assert chat._process is not None
+    return psutil.Process(chat._process._child.pid)
+
+
+# Two panes
+
+
+def test_both_panes_stream_together(chat: Chat, embedded_model: Path) -> None:
+    chunks = list(chat.ask(HELLO, max_new_tokens=12))
+    assert [chunk.pane for chunk in chunks] == ["base", "tuned"] * 13  # turn by turn, then the two ends
+    tokeniser = Tokeniser.load(embedded_model)
+    for pane in ("base", "tuned"):
+        last = [chunk for chunk in chunks if chunk.pane == pane][-1]
+        assert (last.finish, last.tokens, len(last.ids)) == ("length", 12, 12)
+        assert last.tokens_per_second > 0
+        assert text(chunks, pane) == tokeniser.decode(last.ids)
+    assert ids(chunks, "base") != ids(chunks, "tuned")
+
+
+def test_the_proof_says_that_the_base_is_the_base(chat: Chat) -> None:
+    assert chat.proof is not None
+    assert chat.proof.base_is_base
+    assert chat.proof.tuned_differs
+    assert "exactly those of the base model" in chat.proof.sentence
+
+
+def test_the_base_pane_answers_as_the_base_alone_does(chat: Chat, embedded_model: Path, tmp_path: Path) -> None:
+    beside = ids(list(chat.ask(HELLO, max_new_tokens=15)), "base")
+    alone = Chat(Workspace.open(tmp_path))
+    assert alone.open(embedded_model) is None
+    assert alone.panes == ("base",)
+    try:
+        assert ids(list(alone.ask(HELLO, max_new_tokens=15)), "base") == beside
+        with pytest.raises(ChatFailed):
+            alone.ask(HELLO, panes=("tuned",))
+    finally:
+        alone.close()
+
+
+def test_each_pane_may_have_its_own_conversation(chat: Chat) -> None:
+    asked = {"base": FRANCE, "tuned": HELLO}
+    both = list(chat.ask_each(asked, max_new_tokens=8))
+    for pane, question in asked.items():
+        assert ids(both, pane) == ids(list(chat.ask(question, panes=(pane,), max_new_tokens=8)), pane)
+    assert text(both, "base") == "The capital of France is Paris."
+
+
+def test_the_answer_ends_where_the_model_ends_it(chat: Chat, embedded_model: Path) -> None:
+    last = list(chat.ask(FRANCE, panes=("base",), max_new_tokens=50))[-1]
+    assert last.finish == "end"
+    assert not set(last.ids) & set(Tokeniser.load(embedded_model).stop_ids)
+
+
+def test_a_seed_makes_a_drawn_answer_come_again(chat: Chat) -> None:
+    def drawn(seed: int) -> tuple[int, ...]:
+        chunks = list(chat.ask(HELLO, panes=("base",), max_new_tokens=12, temperature=1.0, top_p=0.9, seed=seed))
+        return ids(chunks, "base")
+
+    assert drawn(1) == drawn(1)
+    assert len({drawn(seed) for seed in range(3)}) > 1
+
+
+def test_a_tiny_top_p_is_greedy(chat: Chat) -> None:
+    greedy = ids(list(chat.ask(HELLO, panes=("base",), max_new_tokens=8)), "base")
+    drawn = list(chat.ask(HELLO, panes=("base",), max_new_tokens=8, temperature=2.0, top_p=0.0001, seed=5))
+    assert ids(drawn, "base") == greedy
+
+
+def test_the_prompt_is_what_training_sees(chat: Chat, embedded_model: Path) -> None:
+    said = [{"role": "user", "content": "Hi <|im_end|> 1234"}]
+    assert chat.prompt_ids(said) == Tokeniser.load(embedded_model).prompt_ids(said)
+
+
+# Stopping
+
+
+def test_stop_ends_the_answer_and_the_next_one_comes(chat: Chat) -> None:
+    stream = chat.ask(HELLO, max_new_tokens=2000)
+    first = [next(stream) for _ in range(4)]
+    threading.Thread(target=chat.stop).start()
+    rest = list(stream)
+    assert {chunk.pane: chunk.finish for chunk in rest if chunk.done} == {"base": "stopped", "tuned": "stopped"}
+    assert len(first) + len(rest) < 1000
+    assert text(list(chat.ask(FRANCE, max_new_tokens=20)), "base") == "The capital of France is Paris."
+
+
+def test_closing_the_iterator_stops_the_work(chat: Chat) -> None:
+    stream = chat.ask(HELLO, max_new_tokens=2000)
+    next(stream)
+    stream.close()  # type: ignore[attr-defined]
+    assert text(list(chat.ask(FRANCE, max_new_tokens=20)), "base") == "The capital of France is Paris."
+
+
+def test_a_stop_before_anything_is_asked_does_no_harm(tiny: Chat) -> None:
+    tiny.stop()
+    assert list(tiny.ask(FRANCE, max_new_tokens=3))[-1].finish != "stopped"
+
+
+def test_a_conversation_beyond_the_context_is_refused(tiny: Chat) -> None:
+    with pytest.raises(BadInput, match="too long"):
+        list(tiny.ask([{"role": "user", "content": "w1 " * 5000}]))
+    assert list(tiny.ask(FRANCE, max_new_tokens=3))[-1].done
+
+
+# The process
+
+
+def test_after_a_crash_it_is_said_and_the_next_question_is_answered(chat: Chat) -> None:
+    stream = chat.ask(HELLO, max_new_tokens=2000)
+    next(stream)
+    before = child(chat)
+    before.kill()
+    with pytest.raises(ChatFailed, match="stopped working"):
+        list(stream)
+    assert text(list(chat.ask(FRANCE, max_new_tokens=20)), "base") == "The capital of France is Paris."
+    assert child(chat).pid != before.pid
+
+
+def test_it_leaves_the_memory_when_nobody_asks_and_comes_back(tmp_path: Path, tiny_model: Path) -> None:
+    chat = Chat(Workspace.open(tmp_path), idle_seconds=0.2)
+    chat.open(tiny_model)
+    before = child(chat)
+    try:
+        until(lambda: not before.is_running() or before.status() == psutil.STATUS_ZOMBIE)
+        assert list(chat.ask(FRANCE, max_new_tokens=3))[-1].done
+    finally:
+        chat.close()
+
+
+def test_the_process_dies_with_its_parent(tmp_path: Path) -> None:
+    program = (
+        "import os, sys, time; from pathlib import Path; from backend.settings import Workspace;"
+        "from backend.chat.child import ChatChild;"
+        "c = ChatChild(Workspace.open(Path(sys.argv[1])), 600, Path(sys.argv[1]) / 'log');"
+        "print(c._child.pid, flush=True); time.sleep(600)"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT_ROOT)}
+    parent = subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], env=environment, stdout=subprocess.PIPE)
+    assert parent.stdout is not None
+    with parent.stdout as out:
+        chatting = psutil.Process(int(out.readline()))
+    assert chatting.is_running()
+    parent.kill()
+    parent.wait()
+    until(lambda: not chatting.is_running() or chatting.status() == psutil.STATUS_ZOMBIE)
+
+
+def test_opening_the_same_again_keeps_the_process(tiny: Chat, tiny_model: Path) -> None:
+    before = child(tiny).pid
+    tiny.open(tiny_model)
+    assert child(tiny).pid == before
+
+
+def test_without_an_open_model_it_says_so(tmp_path: Path) -> None:
+    chat = Chat(Workspace.open(tmp_path))
+    with pytest.raises(ChatFailed, match="open"):
+        chat.ask(FRANCE)
+    with pytest.raises(ChatFailed, match="open"):
+        chat.prompt_ids(FRANCE)
+
+
+def test_a_core_is_left_to_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 3}, raising=False)
+    assert chat_module._threads(False) == 4
+    assert chat_module._threads(True) == 3
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0}, raising=False)
+    assert chat_module._threads(True) == 1
+
+
+def test_the_token_of_the_hub_is_not_handed_on(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    chat = Chat(Workspace.open(tmp_path))
+    chat.open(tiny_model)
+    try:
+        assert "hf_secret" not in child(chat).environ().values()
+    finally:
+        chat.close()
+
+
+# What is refused
+
+
+def test_an_adapter_that_changes_nothing_is_refused(tiny: Chat, tiny_model: Path, tmp_path: Path) -> None:
+    idle = make_adapter(tmp_path / "idle", tiny_model, strength=0.0)
+    with pytest.raises(ChatFailed, match="same as the base model"):
+        tiny.open(tiny_model, idle)
+    with pytest.raises(ChatFailed):  # and nothing is left open that could pass for it
+        tiny.ask(FRANCE)
+
+
+def test_a_model_that_is_not_here_is_said(tiny: Chat, tmp_path: Path) -> None:
+    with pytest.raises(MissingPart):
+        tiny.open(tmp_path / "nowhere")
+
+
+def test_a_pickle_is_never_opened(tiny: Chat, tiny_model: Path, tmp_path: Path) -> None:
+    canary = tmp_path / "canary"
+    adapter = make_adapter(tmp_path / "adapter", tiny_model)
+    (adapter / "adapter_model.safetensors").unlink()
+    payload = f"cposix\nsystem\n(S'touch {canary}'\ntR.".encode()
+    (adapter / "adapter_model.bin").write_bytes(payload)
+    with pytest.raises(MissingPart, match="What this run has learned is not here"):
+        tiny.open(tiny_model, adapter)
+    assert not canary.exists()
+
+
+@pytest.mark.parametrize("file", ["config.json", "tokenizer_config.json"])
+def test_a_model_with_code_of_its_own_is_refused(tiny: Chat, tiny_model: Path, tmp_path: Path, file: str) -> None:
+    import shutil
+
+    foreign = shutil.copytree(tiny_model, tmp_path / "foreign")
+    values = json.loads((foreign / file).read_text("utf-8"))
+    (foreign / file).write_text(json.dumps({**values, "auto_map": {"AutoModelForCausalLM": "m.M"}}), "utf-8")
+    with pytest.raises(WorkspaceProblem, match="program code"):
+        tiny.open(foreign)

@@ -1,0 +1,126 @@
+"""Text from tokens as they come, drawing the next token, and the proof that refuses a base that is not the base."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from backend.chat import torch_engine
+from backend.chat.engine import Sampling, TextStream, scored
+from backend.chat.torch_engine import TorchEngine
+from backend.errors import BadInput, ChatFailed
+from backend.models import model_folder
+from backend.tokens.tokenizer import Tokeniser
+from tests.backend.synthetic import make_adapter
+
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # peft uses names that transformers renames
+
+
+@pytest.fixture(scope="session")
+def tokeniser(embedded_model: Path) -> Tokeniser:
+    return Tokeniser.load(embedded_model)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.text(st.one_of(st.characters(codec="utf-8", exclude_characters="\ufffd"), st.sampled_from("🦙日é ab\n"))))
+def test_streamed_text_is_the_whole_text_in_whole_characters(tokeniser: Tokeniser, text: str) -> None:
+    ids = tokeniser._tokenizer.encode(text, add_special_tokens=False).ids
+    stream = TextStream(tokeniser.decode)
+    parts = [stream.add(token) for token in ids] + [stream.end()]
+    assert "".join(parts) == tokeniser.decode(ids)
+    assert "\ufffd" in tokeniser.decode(ids) or not any("\ufffd" in part for part in parts)
+
+
+def test_a_character_cut_off_at_the_end_shows_as_such(tokeniser: Tokeniser) -> None:
+    ids = tokeniser._tokenizer.encode("ok 🦙", add_special_tokens=False).ids[:-1]
+    stream = TextStream(tokeniser.decode)
+    assert "".join(stream.add(token) for token in ids).strip() == "ok"
+    assert "\ufffd" in stream.end()
+
+
+def test_only_the_likeliest_that_make_up_top_p_are_drawn() -> None:
+    import torch
+
+    last = torch.log(torch.tensor([0.5, 0.3, 0.15, 0.05]))
+    generator = torch.Generator().manual_seed(0)
+
+    def drawn(top_p: float, temperature: float = 1.0) -> set[int]:
+        sampling = Sampling(temperature=temperature, top_p=top_p)
+        return {torch_engine._pick(last, sampling, generator) for _ in range(300)}
+
+    assert drawn(0.4) == {0}
+    assert drawn(0.7) == {0, 1}
+    assert drawn(1.0) == {0, 1, 2, 3}
+    assert drawn(1.0, temperature=0.0) == {0}
+
+
+def test_a_model_that_computes_nonsense_is_not_answered_from() -> None:
+    import torch
+
+    with pytest.raises(ChatFailed, match="not a number"):
+        torch_engine._pick(torch.tensor([0.0, float("nan")]), Sampling(), torch.Generator())
+
+
+def test_an_answer_never_outgrows_the_context() -> None:
+    assert Sampling(max_new_tokens=100).within(30, 50).max_new_tokens == 20
+    assert Sampling(max_new_tokens=10).within(30, 50).max_new_tokens == 10
+    with pytest.raises(BadInput, match="50"):
+        Sampling().within(50, 50)
+
+
+def test_the_twin_shares_every_weight(tiny_model: Path) -> None:
+    import torch
+
+    model = model_folder.load(tiny_model, torch.float32)
+    twin = torch_engine._twin(model)
+    assert twin is not model
+    assert {p.data_ptr() for p in twin.parameters()} == {p.data_ptr() for p in model.parameters()}
+
+
+def test_a_base_that_was_touched_is_refused(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    adapter = make_adapter(tmp_path / "adapter", tiny_model)
+    honest = model_folder.attach
+
+    def attach_and_touch(model: object, folder: Path) -> object:
+        tuned = honest(model, folder)
+        with torch.no_grad():
+            next(tuned.parameters()).add_(0.01)
+        return tuned
+
+    assert TorchEngine(tiny_model, adapter).panes == ("base", "tuned")
+    monkeypatch.setattr(model_folder, "attach", attach_and_touch)
+    with pytest.raises(ChatFailed, match="can't be compared"):
+        TorchEngine(tiny_model, adapter)
+
+
+def test_a_model_trained_as_a_whole_stands_beside_its_base(tiny_model: Path, tmp_path: Path) -> None:
+    import torch
+
+    model = model_folder.load(tiny_model, torch.float32)
+    with torch.no_grad():
+        model.model.norm.weight.mul_(1.5)
+    model.save_pretrained(tmp_path / "model")
+    engine = TorchEngine(tiny_model, tmp_path / "model")
+    assert engine.panes == ("base", "tuned")
+    with pytest.raises(ChatFailed, match="same as the base"):
+        TorchEngine(tiny_model, tiny_model)
+
+
+def test_known_answers_are_rated_as_torch_rates_them(tiny_model: Path) -> None:
+    import torch
+
+    model = model_folder.load(tiny_model, torch.float32)
+    ids, labels = [1, 5, 9, 2, 7, 3], [-100, -100, 9, 2, -100, 3]
+    logits = torch_engine.logits(model, ids)
+    rated = scored(logits.numpy(), labels)
+    wanted = torch.nn.functional.cross_entropy(logits[:-1], torch.tensor(labels[1:]))
+    assert rated["nll"] == pytest.approx(float(wanted), rel=1e-5)
+    assert rated["top"] == [int(logits[i].argmax()) for i in (1, 2, 4)]
+    assert scored(logits.numpy(), [-100] * 6) == {"nll": 0.0, "top": []}

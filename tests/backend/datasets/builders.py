@@ -1,0 +1,78 @@
+"""Small data sets for the tests of backend.datasets: clean rows, and a tokeniser of words."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+
+from backend.errors import ApprenticeError, BadInput
+from backend.records.encoded import Encoded
+from backend.records.rows import DataSet, Row, Source
+
+SOURCE = Source("rows.jsonl", "jsonl", "messages", "utf-8", "0" * 64)
+SYSTEM = "You answer for a shop."
+_WORDS = (
+    *("order", "parcel", "window", "garden", "bicycle", "invoice", "refund", "yellow", "morning", "carpet"),
+    *("kettle", "ladder", "museum", "notebook", "orange", "pencil", "quarter", "ribbon", "saddle", "ticket"),
+    *("umbrella", "village", "walnut", "zipper", "anchor", "basket", "candle", "dinner", "engine", "feather"),
+    *("guitar", "hammer", "island", "jacket", "kitchen", "lantern", "mirror", "needle", "oyster", "pepper"),
+)
+
+
+def chat(row: int, *turns: tuple[str, str]) -> Row:
+    """A conversation at line and row `row`."""
+    return Row(row, row, [{"role": role, "content": content} for role, content in turns])
+
+
+def question(row: int) -> tuple[str, str]:
+    """A question unlike that of every other row."""
+    return "user", f"Where can I find the {' '.join(_words(row)[:9])}?"
+
+
+def answer(row: int) -> tuple[str, str]:
+    """An answer unlike that of every other row."""
+    words = _words(row)
+    return (
+        "assistant",
+        f"You will find it beside the {' '.join(words[9:25])}. Ask there for the {' '.join(words[25:])}.",
+    )
+
+
+def clean_row(row: int) -> Row:
+    """A row without a fault, unlike every other."""
+    return chat(row, ("system", SYSTEM), question(row), answer(row))
+
+
+def _words(row: int) -> list[str]:
+    return random.Random(row).choices(_WORDS, k=40)
+
+
+def clean_rows(count: int) -> list[Row]:
+    """`count` rows without a fault."""
+    return [clean_row(i) for i in range(1, count + 1)]
+
+
+def dataset(rows: Iterable[Row]) -> DataSet:
+    """`rows` as if read from a file."""
+    rows = list(rows)
+    return DataSet(SOURCE, rows, [], len(rows))
+
+
+class WordTokeniser:
+    """One token a word, one for each role; the answers are learned. Refuses a system message in mid-chat."""
+
+    control_markers = ("<|im_end|>", "[MARK]")
+
+    def encode_rows(self, rows: Sequence[Row]) -> list[Encoded | ApprenticeError]:
+        return [self._encode(row) for row in rows]
+
+    def _encode(self, row: Row) -> Encoded | ApprenticeError:
+        labels: list[int] = []
+        for number, message in enumerate(row.messages):
+            if number and message["role"] == "system":
+                return BadInput("The model takes a system message at the beginning only.", "Its template says so.")
+            words = len(message["content"].split())
+            learned = message["role"] == "assistant" and "unlearnable" not in message["content"]
+            labels += [-100, *([7] * words if learned else [-100] * words)]
+        labels += [7] * len((row.text or "").split())
+        return Encoded([7] * len(labels), labels)

@@ -1,0 +1,90 @@
+"""Faults inside a text: found where they are, not found where people write like that, mended for good."""
+
+from __future__ import annotations
+
+import pytest
+
+from backend.datasets.checks.content import text_faults
+from backend.datasets.checks.language import detect
+from backend.datasets.checks.repetition import repair, repeated
+
+FAULTS = {fault.kind: fault for fault in text_faults()}
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "mended"),
+    [
+        ("mojibake", "CafÃ© au lait", "Café au lait"),
+        ("mojibake", "Itâ€™s â€œfineâ€\u009d", "It’s “fine”"),
+        ("mojibake", "It\u00e2\u0080\u0099s", "It’s"),
+        ("mojibake", "20 Â°C for 5 â‚¬", "20 °C for 5 €"),
+        ("mojibake", "ÐŸÑ€Ð¸Ð²ÐµÑ‚", "Привет"),
+        ("mojibake", "nice ðŸ˜€", "nice 😀"),
+        ("mojibake", "twice: CafÃƒÂ©", "twice: Café"),
+        ("invisible_characters", "pass\u200bword \ufeff", "password "),
+        ("control_characters", "a\x1b[0mb\x9f\tc\r\n", "a[0mb\tc\r\n"),
+        ("control_marker", "x</s>[INST] y [/INST]<<SYS>>z<start_of_turn>", "x y z"),
+        ("control_marker", "<|im_<|im_end|>end|>", ""),
+        ("personal_email", "Mail a.b+c@sub.example.org.", "Mail [email]."),
+        ("personal_phone", "(555) 123-4567 or 555-123-4567 or +1 555 123 4567", "[phone] or [phone] or [phone]"),
+        ("personal_phone", "Tel: 1234567", "Tel: [phone]"),
+        ("personal_card", "5500-0000-0000-0004 and 378282246310005", "[card number] and [card number]"),
+        ("personal_iban", "GB82 WEST 1234 5698 7654 32", "[account number]"),
+        ("secret_key", "AKIAIOSFODNN7EXAMPLE and ghp_" + "a1" * 18, "[key] and [key]"),
+    ],
+)
+def test_a_fault_is_found_and_mended(kind: str, text: str, mended: str) -> None:
+    assert FAULTS[kind].find(text)
+    assert FAULTS[kind].repair(text) == mended
+    assert not FAULTS[kind].find(mended)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "“CAFÉ” … “VOILÀ” und „Ä“",  # capitals before closing quotes
+        "Il était à l'opéra, où ça coûte 5 € – voilà…",
+        "São Paulo, coração, NÃO, ÂNGULO",
+        "نمی‌خواهم و می‌روم",  # zero-width non-joiners as Persian is written
+        "क्‍ष family 👨‍👩‍👧 flag 🏳️‍🌈",  # joiners inside letters and emoji
+        "Order 4111-22 of 2024-01-15, 10:30, 192.168.100.200, version 1.2.3.4",
+        "ISBN 978-3-16-148410-0, item 1234567890123, from 100-200 to 3,000,000.00",
+        "if a < b and c[0] > d: x = y[INDEX]; <div></div> <strong>",
+        "me@home, @handle, a @ b, user@localhost",
+        "The task-list and sk-short, AKIA, hf_no",
+        "uuid 550e8400-e29b-41d4-a716-446655440000 and 0.123456789012 and 12/11/2023 10:15",
+        "日本語のテキスト、中文文本。 한국어",
+    ],
+)
+def test_good_text_has_no_fault(text: str) -> None:
+    assert {kind: match.group() for kind, fault in FAULTS.items() if (match := fault.find(text))} == {}
+
+
+def test_repetition_counts_sentences_and_leaves_code_alone() -> None:
+    text = "I can help you. " * 5 + "Ask me anything."
+    assert repeated(text) == ("i can help you", 5)
+    assert repair(text) == "I can help you. Ask me anything."
+    assert repeated("I can help you. " * 4) is None
+    assert repeated("    return false;\n" * 9) is None
+    assert repeated("1. Yes.\n" * 9) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("The order that you have sent us is not here, but we can look for it with you.", "en"),
+        ("Je ne sais pas où est la commande que vous avez faite dans notre boutique.", "fr"),
+        ("El pedido que usted hizo no está en la tienda, pero lo vamos a buscar con usted.", "es"),
+        ("Заказ, который вы сделали, ещё не пришёл.", "ru"),
+        ("Замовлення, яке ви зробили, ще не прийшло, її немає.", "uk"),
+        ("ご注文の商品はまだ届いていません。", "ja"),
+        ("您订购的商品还没有到货。", "zh"),
+        ("주문하신 상품이 아직 도착하지 않았습니다.", "ko"),
+        ("الطلب الذي قمت به لم يصل بعد", "ar"),
+        ("x = 1; y = 2; print(x + y)", None),
+        ("ok", None),
+        ("kettle ladder museum notebook orange pencil quarter ribbon", None),
+    ],
+)
+def test_a_language_is_named_only_when_it_is_plain(text: str, language: str | None) -> None:
+    assert detect(text) == language

@@ -1,0 +1,131 @@
+"""Rows that say the same are found, rows that do not are left alone, and the counts are exact."""
+
+from __future__ import annotations
+
+import re
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from backend.datasets.check_dataset import check
+from backend.datasets.checks.duplicates import connected, find
+from backend.datasets.checks.near_duplicates import THRESHOLD, similar_pairs
+from backend.datasets.checks.report import summary
+from backend.records.rows import Row
+from tests.backend.datasets.builders import answer, chat, clean_row, clean_rows, dataset, question
+
+
+def test_a_thousand_rows_with_ten_distinct_ones_say_exactly_that() -> None:
+    rows = [Row(i, i, clean_row(i % 10).messages) for i in range(1, 1001)]
+    report = check(dataset(rows))
+    assert (report.duplicates.exact, report.duplicates.near, report.duplicates.distinct) == (990, 0, 10)
+    assert sorted(map(len, report.duplicates.groups)) == [100] * 10
+    assert report.counts()["duplicate"] == 990
+    said = "There are only ten different examples: the other 990 of the 1,000 usable rows repeat one of them."
+    assert summary(report)[0] == report.to_json()["summary"][0] == said
+    about_the_file = {p.kind: p.message for p in report.problems if not p.row}
+    assert about_the_file["mostly_repeats"] == said
+    assert about_the_file["too_few"].startswith("There are only 10 different rows that can be used.")
+
+
+def test_a_few_repeated_rows_are_said_by_the_way() -> None:
+    rows = [*clean_rows(20), Row(21, 21, clean_row(3).messages)]
+    report = check(dataset(rows))
+    assert "20 of the 21 usable rows are different; 1 repeats one of them." in summary(report)[1:]
+    assert "mostly_repeats" not in report.counts()
+    assert summary(check(dataset([Row(i, i, clean_row(1).messages) for i in range(1, 15)])))[0].startswith("All 14")
+
+
+def test_case_spaces_unicode_form_and_punctuation_at_the_ends_do_not_matter() -> None:
+    rows = [
+        chat(1, ("user", "Is the Café open?"), ("assistant", "Yes, until 10 p.m.")),
+        chat(2, ("user", "  is the cafe\u0301 \n OPEN "), ("assistant", "“yes, until 10 p.m”!")),
+        chat(3, ("user", "Is the café open?"), ("assistant", "Yes, until 11 p.m.")),
+        chat(4, ("user", "What is 3-5?"), ("assistant", "-2")),
+        chat(5, ("user", "What is 3+5?"), ("assistant", "8")),
+    ]
+    assert find(rows).exact == [[0, 1]]
+
+
+def test_small_edits_are_found_and_other_rows_are_not() -> None:
+    rows = clean_rows(40)
+    edited = [rows[i].messages[2]["content"] for i in range(4)]
+    edits = [
+        edited[0].replace("You will", "You would"),
+        edited[1] + " Thank you.",
+        edited[2].replace("Ask there", "Ask, please, there"),
+        edited[3].replace(" the ", " THE ", 1).replace("?", ""),
+    ]
+    for i, text in enumerate(edits):
+        rows.append(chat(41 + i, *[(m["role"], m["content"]) for m in rows[i].messages[:2]], ("assistant", text)))
+    found = find(rows)
+    assert found.groups == [[i, 40 + i] for i in range(4)]
+    assert (found.exact_count, found.near_count) == (1, 3)
+
+
+def test_other_numbers_make_another_row() -> None:
+    rows = [
+        chat(i, ("user", f"What is the price of the parcel with the number {i} in your shop today, please?"),
+             ("assistant", f"The parcel with the number {i} has the usual price in our shop today."))
+        for i in range(1, 60)
+    ]  # fmt: skip
+    assert find(rows).groups == []
+
+
+def test_an_instruction_in_every_row_does_not_make_them_alike() -> None:
+    instruction = (
+        "Read the text below and write down the name of the thing that the customer wants, and nothing else. " * 3
+    )
+    rows = [
+        chat(i, ("user", instruction + question(i)[1]), ("assistant", question(i)[1].split()[6]))
+        for i in range(1, 61)
+    ]
+    assert find(rows).groups == []
+
+
+def test_almost_the_same_question_counts_when_the_answers_are_alike() -> None:
+    words = "I bought a red wagon at your market in spring and want to know when it will be brought to my door"
+    rows = [
+        chat(1, ("user", words), ("assistant", "On Monday")),
+        chat(2, ("user", words.replace("spring", "summer")), ("assistant", "on monday.")),
+        chat(3, ("user", words.replace("red", "green")), ("assistant", "That depends on the weather over the pass")),
+    ]
+    assert find(rows).groups == [[0, 1]]
+
+
+def test_rows_with_one_question_stay_together_in_a_split_without_being_duplicates() -> None:
+    rows = [*clean_rows(20), chat(21, *[(m["role"], m["content"]) for m in clean_row(3).messages[:2]], answer(99))]
+    found = find(rows)
+    assert found.groups == []
+    assert found.together == [[2, 20]]
+
+
+def test_documents_and_chinese_are_compared_too() -> None:
+    text = "我们的商店每天早上九点开门，晚上八点关门，周末也不休息，欢迎您随时光临，我们会为您提供最好的服务。"
+    rows = [Row(1, 1, text=text), Row(2, 2, text=text.replace("晚上", "傍晚")), Row(3, 3, text=text[::-1])]
+    assert find(rows).groups == [[0, 1]]
+
+
+def test_connected_joins_what_shares_a_member() -> None:
+    assert connected([[5, 6], [1, 2], [2, 3], [3, 1]]) == [[1, 2, 3], [5, 6]]
+
+
+def _alike(a: str, b: str) -> bool:
+    """The definition of `similar_pairs`, written down plainly."""
+    words = [re.findall(r"[a-z0-9]+", text.lower()) for text in (a, b)]
+    first, second = ({*zip(said, [*said[1:], ""], strict=False)} for said in words)
+    numbers = [sorted(w for w in said if re.search(r"\d", w)) for said in words]
+    return (
+        bool(first and second) and numbers[0] == numbers[1] and len(first & second) >= THRESHOLD * len(first | second)
+    )
+
+
+_words = st.sampled_from(["a", "bb", "ccc", "dddddddddd", "1", "22", "x3", "longerthaneightbytes"])
+_sentences = st.lists(_words, max_size=12).map(" ".join)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(_sentences, max_size=10))
+def test_pairs_are_exactly_those_of_the_plain_definition(texts: list[str]) -> None:
+    expected = [(i, j) for j in range(len(texts)) for i in range(j) if _alike(texts[i], texts[j])]
+    assert sorted(similar_pairs(texts)) == sorted(expected)

@@ -1,0 +1,221 @@
+"""The shape and the columns of a file are told from what is in it, and what the person says wins."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from backend.datasets.read.load import ReadOptions, load_text
+from backend.errors import BadInput
+from backend.records.rows import DataSet
+
+USER, ASSISTANT = {"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}
+HUMAN, GPT = {"from": "human", "value": "q"}, {"from": "gpt", "value": "a"}
+
+
+def jsonl(*rows: Any, **options: Any) -> DataSet:
+    text = "\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
+    return load_text(text, options=ReadOptions(**options))
+
+
+def found(data: DataSet) -> list[tuple[int, str]]:
+    return [(p.line, p.kind) for p in data.problems]
+
+
+@pytest.mark.parametrize(
+    ("row", "shape", "mapping"),
+    [
+        ({"messages": [USER, ASSISTANT]}, "messages", {"messages": "messages"}),
+        ({"conversation": [USER, ASSISTANT]}, "messages", {"messages": "conversation"}),
+        ({"conversations": [HUMAN, GPT]}, "sharegpt", {"messages": "conversations"}),
+        (
+            {"conversations": [HUMAN, GPT], "system": "s", "tools": "[]", "id": "1"},
+            "sharegpt",
+            {"messages": "conversations", "system": "system", "tools": "tools"},
+        ),
+        (
+            {"instruction": "i", "input": "", "output": "o"},
+            "alpaca",
+            {"instruction": "instruction", "input": "input", "output": "output"},
+        ),
+        (
+            {"instruction": "i", "context": "c", "response": "o", "category": "x"},
+            "alpaca",
+            {"instruction": "instruction", "input": "context", "output": "response"},
+        ),
+        ({"prompt": "p", "completion": "c"}, "prompt_completion", {"prompt": "prompt", "completion": "completion"}),
+        (
+            {"prompt": [USER], "completion": [ASSISTANT]},
+            "prompt_completion",
+            {"prompt": "prompt", "completion": "completion"},
+        ),
+        ({"prompt": "p", "response": "r"}, "question_answer", {"question": "prompt", "answer": "response"}),
+        ({"Frage": "p", "Antwort": "r"}, "question_answer", {"question": "Frage", "answer": "Antwort"}),
+        ({"вопрос": "p", "ответ": "r"}, "question_answer", {"question": "вопрос", "answer": "ответ"}),
+        ({"问题": "p", "答案": "r"}, "question_answer", {"question": "问题", "answer": "答案"}),
+        ({"प्रश्न": "p", "उत्तर": "r"}, "question_answer", {"question": "प्रश्न", "answer": "उत्तर"}),
+        ({"userMessage": "p", "Reply": "r"}, "question_answer", {"question": "userMessage", "answer": "Reply"}),
+        ({"text": "t", "label": "spam"}, "question_answer", {"question": "text", "answer": "label"}),
+        ({"text": "t", "url": "u"}, "text", {"text": "text"}),
+        (
+            {"prompt": "p", "chosen": "c", "rejected": "r"},
+            "preference",
+            {"prompt": "prompt", "chosen": "chosen", "rejected": "rejected"},
+        ),
+        (
+            {"question": "p", "preferred": "c", "dispreferred": "r"},
+            "preference",
+            {"prompt": "question", "chosen": "preferred", "rejected": "dispreferred"},
+        ),
+        (
+            {"instruction": "i", "input": "x", "accepted": "c", "rejected": "r"},
+            "preference",
+            {"prompt": "instruction", "input": "input", "chosen": "accepted", "rejected": "rejected"},
+        ),
+        (
+            {"conversations": [HUMAN], "chosen": GPT, "rejected": GPT},
+            "preference",
+            {"messages": "conversations", "chosen": "chosen", "rejected": "rejected"},
+        ),
+        (
+            {"input": {"messages": [USER]}, "preferred_output": [ASSISTANT], "non_preferred_output": [ASSISTANT]},
+            "preference",
+            {"prompt": "input", "chosen": "preferred_output", "rejected": "non_preferred_output"},
+        ),
+        (
+            {"prompt": "p", "completion": "c", "label": True},
+            "kto",
+            {"prompt": "prompt", "completion": "completion", "label": "label"},
+        ),
+        ({"messages": [USER, ASSISTANT], "kto_tag": True}, "kto", {"messages": "messages", "label": "kto_tag"}),
+        (
+            {"instruction": "i", "input": "", "output": "o", "kto_tag": True},
+            "kto",
+            {"prompt": "instruction", "completion": "output", "input": "input", "label": "kto_tag"},
+        ),
+        (
+            {"prompt": "p", "response": "r", "kto_tag": True},
+            "kto",
+            {"prompt": "prompt", "completion": "response", "label": "kto_tag"},
+        ),
+    ],
+)
+def test_the_shape_is_recognised(row: dict[str, Any], shape: str, mapping: dict[str, str]) -> None:
+    data = jsonl(row, row)
+    assert data.source.shape == shape
+    assert data.source.mapping == mapping
+    assert len(data.rows) == 2
+    assert set(data.source.ignored) == set(row) - set(mapping.values())
+
+
+@pytest.mark.parametrize(
+    ("header", "rows", "question", "answer"),
+    [
+        ("x,y", ["Where is it?,It is over there by the door.", "Who is that?,That is the old owner."], "x", "y"),
+        ("y,x", ["It is over there by the door.,Where is it?", "That is the old owner.,Who is that?"], "x", "y"),
+        (
+            "id,kolumna,tekst",
+            ["1,kort,a much longer text stands here", "2,andra,another long text is here"],
+            "kolumna",
+            "tekst",
+        ),
+        ("nr,our_reply_text,mail", ["1,yes of course,can you", "2,no never ever,will you"], "mail", "our_reply_text"),
+        (
+            "date,product,issue,fix",
+            ["2026-01-01,a1,it fails to start at all,restart the whole machine please now"] * 2,
+            "issue",
+            "fix",
+        ),
+    ],
+)
+def test_columns_without_telling_names_are_guessed_and_told(
+    header: str, rows: list[str], question: str, answer: str
+) -> None:
+    data = load_text("\n".join([header, *rows]), name="x.csv")
+    assert data.source.mapping == {"question": question, "answer": answer}
+    assert [p.kind for p in data.problems] == ["mapping_guessed"]
+    assert repr(question) in data.problems[0].message
+
+
+def test_the_person_says_which_column_is_which() -> None:
+    text = "a,b,c\nq1,x,r1\nq2,y,r2\n"
+    data = load_text(text, options=ReadOptions(mapping={"question": "a", "answer": "c", "system": "b"}))
+    assert data.rows[1].messages == [
+        {"role": "system", "content": "y"},
+        {"role": "user", "content": "q2"},
+        {"role": "assistant", "content": "r2"},
+    ]
+    assert data.source.mapping == {"question": "a", "answer": "c", "system": "b"}
+    assert data.problems == []
+    data = load_text(text, options=ReadOptions(mapping={"text": "c"}))
+    assert [row.text for row in data.rows] == ["r1", "r2"]
+
+
+def test_a_shape_that_was_asked_for_wins() -> None:
+    data = jsonl({"question": "q", "answer": "a", "text": "t"}, shape="text")
+    assert [row.text for row in data.rows] == ["t"]
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"mapping": {"question": "gone", "answer": "c"}}, "'gone' is not here"),
+        ({"mapping": {"answer": "c"}}, "no whole example"),
+        ({"mapping": {"nonsense": "c"}}, "no whole example"),
+        ({"shape": "poem"}, "no shape 'poem'"),
+        ({"shape": "alpaca"}, "not all here"),
+        ({"shape": "text", "mapping": {"text": "c", "answer": "a"}}, "'answer' is not here"),
+    ],
+)
+def test_a_wrong_choice_of_columns_is_told(options: dict[str, Any], told: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        load_text("a,b,c\nq1,x,r1\nq2,y,r2\n", options=ReadOptions(**options))
+    assert told in str(caught.value)
+
+
+def test_mixed_shapes_name_both_and_their_first_lines() -> None:
+    chat, alpaca = {"messages": [USER, ASSISTANT]}, {"instruction": "i", "output": "o"}
+    data = jsonl(chat, chat, alpaca, chat, alpaca)
+    assert found(data) == [(3, "mixed_shapes"), (5, "mixed_shapes")]
+    for problem in data.problems:
+        assert "OpenAI chat (messages) (first on line 1)" in problem.message
+        assert "Alpaca (instruction, output) (first on line 3)" in problem.message
+    assert len(data.rows) == 3
+
+
+def test_the_shape_of_most_rows_is_that_of_the_file() -> None:
+    data = jsonl({"prompt": "p", "completion": "c"}, *[{"messages": [USER, ASSISTANT]}] * 3)
+    assert data.source.shape == "messages"
+    assert found(data) == [(1, "mixed_shapes")]
+
+
+def test_rows_that_lack_what_the_others_have_are_told() -> None:
+    data = jsonl({"messages": [USER, ASSISTANT]}, {"id": 7, "topic": "x"}, {"messages": [USER, ASSISTANT], "id": 8})
+    assert found(data) == [(2, "missing_field")]
+    assert "'messages'" in data.problems[0].message
+
+
+def test_optional_columns_may_come_late() -> None:
+    rows: list[dict[str, Any]] = [{"instruction": "i", "output": "o"}] * 300
+    data = jsonl(*rows, {"instruction": "i", "output": "o", "system": "s", "source": "x"})
+    assert data.problems == []
+    assert data.rows[300].messages[0] == {"role": "system", "content": "s"}
+    assert data.source.mapping["system"] == "system"
+    assert data.source.ignored == ("source",)
+
+
+def test_other_names_for_the_roles_are_meant_only_where_the_file_uses_them() -> None:
+    human = {"messages": [{"role": "human", "content": "q"}, {"role": "gpt", "content": "a"}]}
+    usual = {"messages": [USER, ASSISTANT]}
+    assert [m["role"] for m in jsonl(human, human).rows[0].messages] == ["user", "assistant"]
+    data = jsonl(usual, human, usual)
+    assert found(data) == [(2, "unknown_role")]
+    assert "Write 'user' instead." in data.problems[0].fix
+
+
+def test_unknown_keys_inside_messages_are_listed() -> None:
+    data = jsonl({"messages": [USER, {**ASSISTANT, "weight": 1}]})
+    assert data.source.ignored == ("message.weight",)
+    assert data.rows[0].messages == [USER, ASSISTANT]

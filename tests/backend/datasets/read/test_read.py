@@ -1,0 +1,328 @@
+"""Any usual file is read, whatever its name says; a file that is no data set gets a plain sentence."""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import io
+import json
+import os
+import pickle
+import tracemalloc
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend.datasets.read.load import Cancelled, Limits, ReadOptions, load, load_table, load_text
+from backend.errors import BadInput
+from backend.records.rows import DataSet
+
+CHAT = {"messages": [{"role": "user", "content": "Grüße?"}, {"role": "assistant", "content": "Schöne Grüße!"}]}
+CHAT_LINE = json.dumps(CHAT, ensure_ascii=False)
+
+
+def read(tmp_path: Path, content: bytes | str, name: str = "data.bin", **options: Any) -> DataSet:
+    """What `load` makes of a file with this content."""
+    path = tmp_path / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return load(path, options=ReadOptions(**options))
+
+
+def refusal(tmp_path: Path, content: bytes | str, name: str = "data.jsonl", **options: Any) -> str:
+    """What a person is told who brings this file."""
+    with pytest.raises(BadInput) as caught:
+        read(tmp_path, content, name, **options)
+    return str(caught.value)
+
+
+def kinds(data: DataSet) -> list[tuple[int, str]]:
+    """(line, kind) of each problem."""
+    return [(p.line, p.kind) for p in data.problems]
+
+
+@pytest.mark.parametrize(
+    ("content", "format_"),
+    [
+        (f"{CHAT_LINE}\n{CHAT_LINE}\n", "jsonl"),
+        (CHAT_LINE, "jsonl"),
+        (f"\n\n{CHAT_LINE}\r\n{CHAT_LINE}\r\n", "jsonl"),
+        (f"[{CHAT_LINE}, {CHAT_LINE}]", "json"),
+        (json.dumps([CHAT] * 3, indent=2), "json"),
+        (json.dumps({"version": 2, "data": [CHAT, CHAT], "note": "x"}), "json"),
+        (json.dumps({"version": {"a": [1]}, "rows": [CHAT]}, indent=1), "json"),
+        (json.dumps(CHAT, indent=2) + "\n" + json.dumps(CHAT, indent=2), "json"),
+        (json.dumps(CHAT, indent=2), "json"),
+        ("question,answer\nGrüße?,Schöne Grüße!\n", "csv"),
+        ("Question;Answer\r\nGrüße?;Schöne Grüße!\r\n", "csv"),
+        ("sep=;\nquestion;answer\nGrüße?;Schöne Grüße!\n", "csv"),
+        ("question\tanswer\nGrüße?\tSchöne Grüße!", "tsv"),
+        ("question|answer\rGrüße?|Schöne Grüße!\r", "csv"),
+    ],
+)
+@pytest.mark.parametrize("name", ["x.jsonl", "x.csv", "x.txt", "x"])
+def test_the_content_decides_not_the_ending(tmp_path: Path, content: str, format_: str, name: str) -> None:
+    data = read(tmp_path, content, name)
+    assert data.source.format == format_
+    assert data.problems == []
+    assert len(data.rows) == data.total_rows >= 1
+    assert all(row.messages == CHAT["messages"] for row in data.rows)
+
+
+@pytest.mark.parametrize("name", ["story.md", "story.txt", "story"])
+def test_prose_is_one_document(tmp_path: Path, name: str) -> None:
+    prose = (
+        "# A title\n\n"
+        + "The fox, who was quick, jumped.\nThe dog, being lazy, did not; it slept.\n\n- one, two\n" * 3
+    )
+    data = read(tmp_path, prose, name)
+    assert [row.text for row in data.rows] == [prose]
+    assert (data.source.shape, data.source.format) == ("text", "markdown" if name.endswith("md") else "text")
+
+
+@pytest.mark.parametrize("pasted", ["hello", " \n What do I do here?\n", "x" * 199])
+def test_a_text_too_short_to_be_a_document_is_refused(pasted: str) -> None:
+    with pytest.raises(BadInput, match=f"too short to learn from: {len(pasted.strip())} characters"):
+        load_text(pasted)
+    assert load_text("x" * 200).rows[0].text == "x" * 200
+
+
+ACCOUNT = "daemon:x:1:1:daemon:/usr/sbin:/usr/sbin/nologin\nroot:x:0:0:root:/root:/bin/bash\n"
+SECTIONS = "[paths]\n# where things are\ndata = /srv/data\nlogs=/var/log\n\n[limits]\nlevel: high\nrate = 12.5\n"
+LOGGED = "2026-11-24 18:03:11 INFO started the server\nNov  4 18:03:12 host app[7]: ready\n[ERROR] it broke down\n"
+OPTIONS = "[--debug]\n[--endpoint-url <value>]\n[-v <number of times to say it>]\n[notes from the makers]\n"
+DIALOGUE = "ANNA: And where were you all night, may I ask?\nPAUL: I walked along the river until it was light.\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "like"),
+    [
+        (ACCOUNT, "a configuration file"),
+        (SECTIONS, "a configuration file"),
+        (OPTIONS, "a configuration file"),
+        (LOGGED, "a log"),
+        (DIALOGUE, ""),
+        (f"note: {'x' * 100_000} and four more words\n", ""),
+    ],
+)
+def test_a_text_that_is_hardly_meant_to_be_learned_is_asked_about(text: str, like: str) -> None:
+    found = [(p.kind, p.severity) for p in load_text(text * 4).problems]
+    assert found == ([("stray_text", "warning")] if like else [])
+    assert all(f"looks like {like}." in p.message for p in load_text(text * 4).problems)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [f"{CHAT_LINE}\n{CHAT_LINE}", json.dumps([CHAT]), "question;answer\nGrüße?;Schöne Grüße!\n"],
+)
+def test_gzip_is_unpacked(tmp_path: Path, content: str) -> None:
+    data = read(tmp_path, gzip.compress(content.encode()), "x.bin")
+    assert data.rows[0].messages == CHAT["messages"]
+    assert data.source.details["packed"] == "gzip"
+
+
+@pytest.mark.parametrize("content", [CHAT_LINE + "\n" + CHAT_LINE, "frage;antwort\nGrüße?;Schöne Grüße!\n"])
+@pytest.mark.parametrize(
+    ("encoded", "encoding", "sure"),
+    [
+        (lambda t: t.encode(), "utf-8", True),
+        (lambda t: codecs.BOM_UTF8 + t.encode(), "utf-8-sig", True),
+        (lambda t: t.encode("utf-16"), "utf-16-le", True),
+        (lambda t: codecs.BOM_UTF16_BE + t.encode("utf-16-be"), "utf-16-be", True),
+        (lambda t: t.encode("utf-16-le"), "utf-16-le", False),
+        (lambda t: t.encode("cp1252"), "cp1252", False),
+    ],
+)
+def test_encodings_are_found_and_a_guess_is_told(
+    tmp_path: Path, content: str, encoded: Any, encoding: str, sure: bool
+) -> None:
+    data = read(tmp_path, encoded(content))
+    assert data.rows[0].messages == CHAT["messages"]
+    assert data.source.encoding == encoding
+    assert kinds(data) == ([] if sure else [(0, "encoding")])
+    assert all(p.severity == "warning" for p in data.problems)
+
+
+def test_the_person_can_name_the_encoding(tmp_path: Path) -> None:
+    russian = '{"question": "Где заказ?", "answer": "В пути."}'
+    data = read(tmp_path, russian.encode("cp866"), encoding="cp866")
+    assert data.rows[0].messages[0]["content"] == "Где заказ?"
+    assert data.problems == []
+    assert "no encoding 'klingon'" in refusal(tmp_path, russian, encoding="klingon")
+
+
+def test_a_few_broken_bytes_do_not_make_another_encoding(tmp_path: Path) -> None:
+    lines = [CHAT_LINE.encode()] * 5
+    lines[2] = lines[2].replace("ö".encode(), b"\xc3")
+    data = read(tmp_path, b"\n".join(lines))
+    assert data.source.encoding == "utf-8"
+    assert kinds(data) == [(3, "bad_encoding")]
+    assert [row.line for row in data.rows] == [1, 2, 4, 5]
+
+
+def _zip(**parts: bytes) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in parts.items():
+            archive.writestr(name.replace("__", "/").replace("_", "."), content)
+    return packed.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "nothing in it"),
+        (b" \n\t\n", "nothing in it"),
+        (gzip.compress(b""), "nothing in it"),
+        (b"[]", "nothing in this file"),
+        (b"question,answer\n", "only a header"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(range(256)), "a picture"),
+        (b"%PDF-1.7\n%\xe2\xe3", "a PDF"),
+        (_zip(word__document_xml=b"<w/>"), "a Word document"),
+        (_zip(content_xml=b"<w/>"), "an OpenDocument file"),
+        (_zip(archive__data_pkl=b"x"), "a PyTorch file"),
+        (_zip(readme_txt=b"x"), "a zip archive"),
+        (pickle.dumps({"a": [1, 2]}), "pickle"),
+        ((64).to_bytes(8, "little") + b'{"weight":{}}', "safetensors"),
+        (b"GGUF\x03\x00\x00\x00", "a model"),
+        (b"SQLite format 3\x00" + b"\0" * 90, "a database"),
+        (bytes((i * 37 + 11) % 251 for i in range(5000)), "not a text"),
+        (b"<!DOCTYPE html><html><body>x</body></html>", "a web page"),
+        (b'{"name": "app", "version": "1.0", "private": true}', "No examples were found"),
+        (b'{"a": [{"question": "x", "answer": "y"}], "b": [{"question": "x", "answer": "y"}]}', "several lists"),
+        (b"[1, 2, 3]", "No examples were found"),
+        (gzip.compress(b"x" * 5000)[:-20], "gzip file is damaged"),
+        (_zip(xl__workbook_xml=b"<broken"), "damaged"),
+        (b"PAR1 and then nothing", "damaged"),
+    ],
+)
+def test_what_is_no_data_set_gets_a_plain_sentence(tmp_path: Path, content: bytes, told: str) -> None:
+    assert told in refusal(tmp_path, content)
+
+
+def test_a_pickle_is_never_opened(tmp_path: Path) -> None:
+    canary = tmp_path / "canary"
+
+    class Trap:
+        def __reduce__(self) -> Any:
+            return os.mkdir, (str(canary),)
+
+    for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1):
+        refusal(tmp_path, pickle.dumps(Trap(), protocol), "model.bin")
+    assert not canary.exists()
+
+
+def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"no file gone\.jsonl"):
+        load(tmp_path / "gone.jsonl")
+    with pytest.raises(BadInput, match="is a folder"):
+        load(tmp_path)
+
+
+def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(*_: Any, **__: Any) -> Any:
+        raise PermissionError(13, "Permission denied")
+
+    (tmp_path / "x.jsonl").touch()
+    monkeypatch.setattr(Path, "open", denied)
+    with pytest.raises(BadInput, match="Permission denied"):
+        load(tmp_path / "x.jsonl")
+
+
+def test_too_large_a_file_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    assert "too large" in refusal(tmp_path, CHAT_LINE, limits=Limits(file_bytes=10))
+
+
+def test_a_gzip_bomb_is_stopped(tmp_path: Path) -> None:
+    bomb = gzip.compress(b"a" * 3_000_000)
+    assert "unpacks to far more" in refusal(tmp_path, bomb, limits=Limits(expanded_bytes=1_000_000))
+    assert "unpacks to far more" in refusal(tmp_path, bomb, limits=Limits(ratio_from_bytes=100_000))
+
+
+def test_a_giant_line_is_one_problem_and_never_held(tmp_path: Path) -> None:
+    path = tmp_path / "giant.jsonl"
+    with path.open("wb") as file:
+        file.write(CHAT_LINE.encode() + b'\n{"messages": "')
+        for _ in range(60):
+            file.write(b"x" * 1_000_000)
+        file.write(b'"}\n' + CHAT_LINE.encode())
+    load_text(CHAT_LINE)  # whatever is imported on the way
+    tracemalloc.start()
+    data = load(path, options=ReadOptions(limits=Limits(line_bytes=2_000_000)))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert kinds(data) == [(2, "row_too_large")]
+    assert [row.line for row in data.rows] == [1, 3]
+    assert peak < 20_000_000 + 8_000_000  # two buffers of the line limit, and the block that is hashed
+
+
+def test_more_rows_than_are_taken_are_counted_and_told(tmp_path: Path) -> None:
+    for content in (f"{CHAT_LINE}\n" * 50, json.dumps([CHAT] * 50), "question,answer\n" + "a,b\n" * 50):
+        data = read(tmp_path, content, limits=Limits(rows=10))
+        assert (len(data.rows), data.total_rows) == (10, 50)
+        assert kinds(data) == [(0, "rows_left_out")]
+        assert "last 40 rows" in data.problems[0].message
+
+
+def test_more_text_than_is_taken_is_told(tmp_path: Path) -> None:
+    line = json.dumps({"messages": [{"role": "user", "content": "x" * 1000}, {"role": "assistant", "content": "y"}]})
+    data = read(tmp_path, f"{line}\n" * 3000, limits=Limits(kept_bytes=1_000_000))
+    assert 900 < len(data.rows) < 1500
+    assert data.total_rows == 3000
+    assert kinds(data) == [(0, "rows_left_out")]
+
+
+def test_problems_do_not_pile_up_without_end(tmp_path: Path) -> None:
+    data = read(tmp_path, f"{CHAT_LINE}\n" + "{broken\n" * 500, limits=Limits(problems=100))
+    assert len(data.problems) == 101
+    assert data.total_rows == 501
+
+
+@pytest.mark.parametrize(
+    "content", [f"{CHAT_LINE}\n" * 9000, json.dumps([CHAT] * 9000), "question,answer\n" + "a,b\n" * 150_000]
+)
+def test_progress_rises_to_one_and_reading_can_be_cancelled(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "x"
+    path.write_text(content, "utf-8")
+    told: list[float] = []
+    load(path, progress=told.append)
+    assert told == sorted(told)
+    assert told[-1] == 1.0
+    assert any(0 < fraction < 1 for fraction in told)
+    with pytest.raises(Cancelled):
+        load(path, progress=told.append, cancelled=lambda: told[-1] < 1 and bool(told.append(0.5)) is False)
+
+
+def test_the_hash_is_that_of_the_file(tmp_path: Path) -> None:
+    import hashlib
+
+    content = gzip.compress(CHAT_LINE.encode())
+    assert read(tmp_path, content).source.sha256 == hashlib.sha256(content).hexdigest()
+    assert load_text(CHAT_LINE).source.sha256 == hashlib.sha256(CHAT_LINE.encode()).hexdigest()
+
+
+def test_pasted_text_is_read_like_a_file() -> None:
+    assert load_text(CHAT_LINE).rows[0].messages == CHAT["messages"]
+    table = load_text("Frage\tAntwort\nGrüße?\tSchöne Grüße!")
+    assert table.rows[0].messages == CHAT["messages"]
+    assert load_text('{"question": "half \ud800", "answer": "x"}').problems[0].kind == "lone_surrogate"
+    with pytest.raises(BadInput):
+        load_text(" \n")
+
+
+def test_typed_examples_are_read_and_blank_rows_passed_over() -> None:
+    data = load_table([["Grüße?", "Schöne Grüße!"], ["", None], ["Only asked", ""]], ["Question", "Answer"])
+    assert data.rows[0].messages == CHAT["messages"]
+    assert data.total_rows == 2
+    assert data.rows[1].row == 2
+    assert data.rows[1].line == 3
+    assert data.source.format == "table"
+    with pytest.raises(BadInput, match="no examples in this table yet"):
+        load_table([["", ""]], ["Question", "Answer"])
+
+
+def test_the_first_rows_are_kept_as_they_were(tmp_path: Path) -> None:
+    data = read(tmp_path, "frage;antwort\n" + "a;b\n" * 50)
+    assert data.originals[1] == {"frage": "a", "antwort": "b"}
+    assert len(data.originals) == 20

@@ -1,0 +1,225 @@
+"""Tables keep every cell as it is written, and a row that does not fit is named with its line."""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import gzip
+import io
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from backend.datasets.read.load import Limits, ReadOptions, load, load_text
+from backend.errors import BadInput
+from backend.records.rows import DataSet
+
+
+def pairs(data: DataSet) -> list[tuple[str, str]]:
+    """(question, answer) of each row."""
+    return [(row.messages[-2]["content"], row.messages[-1]["content"]) for row in data.rows]
+
+
+def found(data: DataSet) -> list[tuple[int, int, str]]:
+    return [(p.line, p.row, p.kind) for p in data.problems if p.row]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("question,answer\na,b\n", [("a", "b")]),
+        ('question,answer\n"a ""quoted"" word","b, c"\n', [('a "quoted" word', "b, c")]),
+        ('question,answer\n"two\nlines","b\r\nc"\n', [("two\nlines", "b\r\nc")]),
+        ("question,answer\r\na,b\r\n\r\nc,d", [("a", "b"), ("c", "d")]),
+        ("question,answer\nNone,NA\n007,null\nNaN,1.10\n", [("None", "NA"), ("007", "null"), ("NaN", "1.10")]),
+        ('question,answer\nIs 5" enough?,yes\n', [('Is 5" enough?', "yes")]),
+        ("\ufeffquestion,answer\na,b\n", [("a", "b")]),
+        ("question,answer\na\u2028b,c\u0085d\n", [("a\u2028b", "c\u0085d")]),
+        ("question,answer\n" + "x" * 200_000 + ",b\n", [("x" * 200_000, "b")]),
+        ("question,answer\na\0b,c\n", [("a\0b", "c")]),
+        ("question , Answer:\na,b\n", [("a", "b")]),
+    ],
+)
+def test_cells_stay_as_they_are_written(text: str, expected: list[tuple[str, str]]) -> None:
+    data = load_text(text)
+    assert pairs(data) == expected
+    assert data.problems == []
+
+
+def test_ragged_rows_are_named_and_nothing_is_shifted() -> None:
+    data = load_text('question,answer,note\na,b,c\nonly,two\n"x\ny",2,3\none,two,three,four\nd,e,f\n')
+    assert pairs(data) == [("a", "b"), ("x\ny", "2"), ("d", "e")]
+    assert found(data) == [(3, 2, "ragged_row"), (6, 4, "ragged_row")]
+    assert "2 cells, but the table has 3 columns" in data.problems[0].message
+    assert data.total_rows == 5
+    assert data.source.ignored == ("note",)
+
+
+def test_a_quote_that_is_never_closed_costs_only_its_row() -> None:
+    rows = "".join(f"q{n},a{n}\n" for n in range(3000))
+    data = load_text('question,answer\nfirst,"opened\n' + rows)
+    assert found(data) == [(2, 1, "bad_quotes")]
+    assert "never closed" in data.problems[0].message
+    assert len(data.rows) == 3000
+
+
+def test_a_stray_quote_costs_only_its_row() -> None:
+    data = load_text('question,answer\n"a"b,c\nd,e\n')
+    assert found(data) == [(2, 1, "bad_quotes")]
+    assert pairs(data) == [("d", "e")]
+
+
+def test_cells_and_lines_over_the_limit_are_named() -> None:
+    text = "question,answer\na,b\n" + "x" * 300 + ",b\nc,d\n"
+    assert found(load_text(text, options=ReadOptions(limits=Limits(field_chars=200)))) == [(3, 2, "field_too_large")]
+    assert found(load_text(text, options=ReadOptions(limits=Limits(row_chars=200)))) == [(3, 2, "row_too_large")]
+    assert found(load_text(text, options=ReadOptions(limits=Limits(line_bytes=200)))) == [(3, 2, "row_too_large")]
+
+
+def test_a_blank_row_of_a_table_is_told() -> None:
+    assert found(load_text("question,answer\na,b\n,\nc,d\n")) == [(3, 2, "empty_row")]
+
+
+def test_the_delimiter_is_shown_and_can_be_chosen() -> None:
+    assert load_text("frage;antwort\n1,5;2,5\n3,5;4,5\n").source.details == {"delimiter": ";"}
+    data = load_text("a~b\nq~r\ns~t\n", options=ReadOptions(delimiter="~", mapping={"question": "a", "answer": "b"}))
+    assert pairs(data) == [("q", "r"), ("s", "t")]
+
+
+def test_a_table_without_a_header_loses_no_row(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text(
+        "What is the capital of France?,It is Paris of course.\nWho wrote Faust?,Johann Wolfgang von Goethe did.\n"
+        "Where is the Nile?,It flows through Egypt and Sudan.\n"
+    )
+    data = load(path)
+    assert pairs(data)[0] == ("What is the capital of France?", "It is Paris of course.")
+    assert len(data.rows) == 3
+    assert data.source.details["header"] == "none"
+
+
+# Many control characters mean a binary file, which is refused; so a cell here has the usual ones only.
+WRITTEN = st.text(st.one_of(st.characters(exclude_categories=["Cs", "Cc"]), st.sampled_from("\n\r\t")), max_size=12)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(WRITTEN, WRITTEN), min_size=1, max_size=8),
+    st.sampled_from([",", ";", "\t"]),
+    st.sampled_from([csv.QUOTE_ALL, csv.QUOTE_MINIMAL]),
+)
+def test_what_csv_writes_is_read_back(rows: list[tuple[str, str]], delimiter: str, quoting: Any) -> None:
+    clean = [(f"q{a}", f"a{b}") for a, b in rows if not any(c in a + b for c in "\0\ue000\ue001")]
+    if quoting == csv.QUOTE_MINIMAL:
+        clean = [(a, b) for a, b in clean if "\r" not in a + b] or [("q", "a")]
+    clean = clean or [("q", "a")]
+    out = io.StringIO()
+    writer = csv.writer(out, delimiter=delimiter, quoting=quoting, lineterminator="\n")
+    writer.writerows([("question", "answer"), *clean])
+    data = load_text(out.getvalue())
+    assert pairs(data) == clean
+    assert data.problems == []
+
+
+def _workbook(path: Path, *sheets: tuple[str, list[list[Any]]]) -> Path:
+    from openpyxl import Workbook
+
+    book = Workbook()
+    book.remove(book.active)
+    for name, rows in sheets:
+        sheet = book.create_sheet(name)
+        for row in rows:
+            sheet.append(row)
+    book.save(path)
+    return path
+
+
+QA: list[list[Any]] = [["Question", "Answer"], ["007", "None"], [3, 2.5], [datetime.date(2026, 1, 2), True]]
+
+
+def test_excel_values_become_text(tmp_path: Path) -> None:
+    rows = [*QA, [], ["last", "one", None]]
+    data = load(_workbook(tmp_path / "table.csv", ("Table", rows)))
+    assert pairs(data) == [("007", "None"), ("3", "2.5"), ("2026-01-02", "true"), ("last", "one")]
+    assert [row.line for row in data.rows] == [2, 3, 4, 6]
+    assert (data.source.format, data.source.details) == ("xlsx", {"sheet": "Table", "sheets": "Table"})
+
+
+def test_the_sheet_with_rows_is_read_and_the_others_are_named(tmp_path: Path) -> None:
+    path = _workbook(tmp_path / "x.xlsx", ("Cover", []), ("Data", QA), ("More", [["question", "answer"], ["x", "y"]]))
+    data = load(path)
+    assert len(data.rows) == 3
+    assert [(p.kind, p.severity) for p in data.problems] == [("other_sheets", "warning")]
+    assert "Cover, More" in data.problems[0].message
+    chosen = load(path, options=ReadOptions(sheet="More"))
+    assert pairs(chosen) == [("x", "y")]
+    assert chosen.problems == []
+    with pytest.raises(BadInput, match="no sheet 'Gone'"):
+        load(path, options=ReadOptions(sheet="Gone"))
+
+
+def test_ragged_excel_rows_are_named(tmp_path: Path) -> None:
+    data = load(_workbook(tmp_path / "x.xlsx", ("T", [["question", "answer"], ["a"], ["b", "c", "d"], ["e", "f"]])))
+    assert found(data) == [(3, 2, "ragged_row")]
+    assert pairs(data) == [("a", ""), ("e", "f")]
+
+
+def test_an_excel_bomb_is_stopped_before_it_is_unpacked(tmp_path: Path) -> None:
+    path = _workbook(tmp_path / "x.xlsx", ("T", QA))
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("xl/media/blank.bin", b"\0" * 5_000_000)
+    for limits in (Limits(expanded_bytes=1_000_000), Limits(ratio_from_bytes=1_000_000)):
+        with pytest.raises(BadInput, match="unpacks to far more"):
+            load(path, options=ReadOptions(limits=limits))
+
+
+def test_entities_in_excel_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.xlsx"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("xl/workbook.xml", '<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "b">]><workbook/>')
+    with pytest.raises(BadInput, match="not as Excel writes it"):
+        load(path)
+
+
+def _parquet(path: Path, columns: dict[str, list[Any]], **options: Any) -> Path:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    pq.write_table(pa.table(columns), path, **options)
+    return path
+
+
+def test_parquet_tables_and_conversations(tmp_path: Path) -> None:
+    data = load(
+        _parquet(tmp_path / "x.json", {"question": ["a", "007", None], "answer": ["b", "None", "c"], "id": [1, 2, 3]})
+    )
+    assert pairs(data) == [("a", "b"), ("007", "None")]
+    assert found(data) == [(3, 3, "content_null")]
+    assert (data.source.format, data.source.ignored) == ("parquet", ("id",))
+    messages = [
+        [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}],
+        [{"role": "user", "content": "c", "name": "Ann"}, {"role": "assistant", "content": "d"}],
+    ]
+    chats = load(_parquet(tmp_path / "y.parquet", {"messages": messages}))
+    assert [row.messages for row in chats.rows] == messages
+    packed = tmp_path / "z.parquet.gz"
+    packed.write_bytes(gzip.compress((tmp_path / "y.parquet").read_bytes()))
+    assert [row.messages for row in load(packed).rows] == messages
+
+
+def test_parquet_is_measured_before_it_is_read(tmp_path: Path) -> None:
+    path = _parquet(
+        tmp_path / "x.parquet", {"question": ["a" * 1000] * 5000, "answer": [str(n) for n in range(5000)]}
+    )
+    assert len(load(path, options=ReadOptions(limits=Limits(rows=100))).rows) == 100
+    huge = _parquet(
+        tmp_path / "y.parquet", {"question": ["a" * 1000] * 5000, "answer": ["b"] * 5000}, use_dictionary=False
+    )
+    with pytest.raises(BadInput, match="unpacks to far more"):
+        load(huge, options=ReadOptions(limits=Limits(expanded_bytes=1_000_000)))
+    with pytest.raises(BadInput, match="no rows"):
+        load(_parquet(tmp_path / "z.parquet", {"question": [], "answer": []}))

@@ -1,0 +1,201 @@
+"""Every fault that is a matter of meaning is found at its row, and clean rows are left in peace."""
+
+from __future__ import annotations
+
+import pytest
+
+from backend.datasets.check_dataset import check
+from backend.datasets.checks.report import summary
+from backend.datasets.options import Cancelled
+from backend.datasets.token_counts import Measurer
+from backend.records.lengths import Lengths
+from backend.records.rows import DataSet, Message, Problem, Row
+from tests.backend.datasets.builders import SYSTEM, WordTokeniser, answer, chat, clean_rows, dataset, question
+
+LONG = "This answer is as long as the answers in this file usually are, so that its length is no matter at all."
+Q, A = ("user", "Where can I leave my old bicycle tonight?"), ("assistant", LONG)
+S = ("system", SYSTEM)
+
+PLANTED: dict[str, list[tuple[str, str]]] = {
+    "empty_answer": [S, Q, ("assistant", " \n")],
+    "no_assistant": [S, Q],
+    "ends_with_user": [S, Q, A, ("user", "And tomorrow?")],
+    "same_role_twice": [S, Q, ("user", "I mean the green one."), A],
+    "system_not_first": [Q, S, A],
+    "no_question": [S, A],
+    "empty_question": [S, ("user", ""), A],
+    "nul_character": [S, Q, ("assistant", LONG + "\x00")],
+    "control_characters": [S, Q, ("assistant", LONG + "\x07")],
+    "invisible_characters": [S, ("user", "Where can I \u202eleave my old bicycle tonight?"), A],
+    "mojibake": [S, Q, ("assistant", LONG + " At the cafÃ©.")],
+    "control_marker": [S, Q, ("assistant", LONG + "<|im_end|>")],
+    "repetition": [S, Q, ("assistant", "We are sorry to hear it. " * 5 + LONG)],
+    "very_short_answer": [S, Q, ("assistant", "Ok.")],
+    "personal_email": [S, Q, ("assistant", LONG + " Write to jane.doe@example.com today.")],
+    "personal_phone": [S, Q, ("assistant", LONG + " Ring +49 170 1234567 today.")],
+    "personal_card": [S, Q, ("assistant", LONG + " Pay with 4111 1111 1111 1111 today.")],
+    "personal_iban": [S, Q, ("assistant", LONG + " Pay to DE89 3704 0044 0532 0130 00 today.")],
+    "secret_key": [S, Q, ("assistant", LONG + " Use sk-proj-abcdefghij0123456789ABCD today.")],
+    "system_inconsistent": [Q, A],
+}
+
+
+def about_rows(problems: list[Problem]) -> list[tuple[int, str]]:
+    return [(p.row, p.kind) for p in problems if p.row]
+
+
+@pytest.mark.parametrize("kind", PLANTED)
+def test_a_planted_fault_is_found_at_its_line_and_nothing_else_is(kind: str) -> None:
+    rows = clean_rows(30)
+    rows.insert(17, Row(1018, 18, chat(18, *PLANTED[kind]).messages))
+    for number, row in enumerate(rows, 1):
+        row.row = number
+    found = [p for p in check(dataset(rows)).problems if p.row]
+    assert [(p.line, p.row, p.kind) for p in found] == [(1018, 18, kind)]
+    assert found[0].message.endswith(".")
+    assert found[0].fix.endswith(".")
+    assert found[0].quote
+
+
+def test_clean_rows_have_no_problem_and_many_faults_are_all_found() -> None:
+    assert about_rows(check(dataset(clean_rows(300))).problems) == []
+    rows = clean_rows(300)
+    for place, kind in enumerate(PLANTED):
+        turns = [(role, text.replace("bicycle", f"bicycle {place}")) for role, text in PLANTED[kind]]
+        turns = [(role, text.replace("no matter", f"not item {place}")) for role, text in turns]
+        rows[10 * place + 3] = chat(10 * place + 4, *turns)
+    found = about_rows(check(dataset(rows)).problems)
+    expected = {(10 * place + 4, kind) for place, kind in enumerate(PLANTED)}
+    expected.add((10 * list(PLANTED).index("system_inconsistent") + 4, "system_inconsistent"))
+    assert set(found) == expected
+    assert len(found) == len(expected)
+
+
+def test_the_quote_shows_the_place_with_unseen_characters_written_out() -> None:
+    row = chat(1, Q, ("assistant", "x" * 500 + "\u202e" + "y" * 500))
+    (problem,) = [p for p in check(dataset([row])).problems if p.kind == "invisible_characters"]
+    assert "\\u202e" in problem.quote
+    assert "\u202e" not in problem.quote
+    assert len(problem.quote) < 100
+
+
+def test_one_question_with_two_answers_names_the_other_line() -> None:
+    rows = clean_rows(20)
+    rows.append(chat(21, S, ("user", rows[4].messages[1]["content"].upper()), A))
+    (problem,) = [p for p in check(dataset(rows)).problems if p.row]
+    assert (problem.row, problem.kind) == (21, "conflicting_answers")
+    assert "Line 5 " in problem.message
+
+
+def test_the_same_question_everywhere_is_said_once_for_the_file() -> None:
+    rows = [chat(i, Q, answer(i)) for i in range(1, 21)]
+    assert [p.kind for p in check(dataset(rows)).problems] == ["too_few", "same_input_everywhere"]
+
+
+@pytest.mark.parametrize(
+    ("count", "kind", "word"),
+    [(5, "too_few", "only 5"), (30, "too_few", "Fewer than 50"), (120, "too_few", "200 to 2,000")],
+)
+def test_the_number_of_rows_is_judged_by_the_guides_numbers(count: int, kind: str, word: str) -> None:
+    (problem,) = check(dataset(clean_rows(count))).problems
+    assert (problem.line, problem.row, problem.kind) == (0, 0, kind)
+    assert word in problem.message
+
+
+def test_enough_rows_are_no_problem_and_very_many_are_worth_a_word() -> None:
+    assert check(dataset(clean_rows(200))).problems == []
+    (problem,) = check(dataset(clean_rows(2_100))).problems
+    assert problem.kind == "too_many"
+
+
+def test_a_tool_call_needs_no_text() -> None:
+    call: Message = {"role": "assistant", "content": None, "tool_calls": [{"type": "function"}]}
+    row = Row(
+        1, 1, [*chat(1, Q).messages, call, {"role": "tool", "content": "42"}, {"role": "assistant", "content": LONG}]
+    )
+    assert about_rows(check(dataset([row])).problems) == []
+
+
+def test_preference_pairs_are_checked_on_both_sides() -> None:
+    same, empty = chat(1, Q, A), chat(2, ("user", "Another question entirely, please?"), A)
+    same.rejected, empty.rejected = [{"role": "assistant", "content": LONG}], [{"role": "assistant", "content": ""}]
+    assert about_rows(check(dataset([same, empty])).problems) == [(1, "same_preference"), (2, "empty_answer")]
+
+
+def test_labels_are_not_called_short() -> None:
+    rows = [chat(i, question(i), ("assistant", "yes" if i % 2 else "no")) for i in range(1, 60)]
+    assert about_rows(check(dataset(rows)).problems) == []
+
+
+def test_what_the_model_can_not_take_is_said_with_its_reason() -> None:
+    rows = clean_rows(12)
+    rows[2] = chat(3, Q, ("system", "Be kind."), A)
+    rows[5] = chat(6, S, ("user", "Say the unlearnable thing to me?"), ("assistant", "unlearnable " * 20))
+    rows[7] = chat(8, S, ("user", "long " * 200), A)
+    rows[9] = chat(10, S, ("user", "How much can you write for me?"), ("assistant", "word " * 200))
+    report = check(dataset(rows), measurer=Measurer(WordTokeniser()), lengths=Lengths(100))
+    found = {(p.row, p.kind): p for p in report.problems if p.row}
+    assert set(found) >= {
+        (3, "template_refuses"),
+        (6, "nothing_to_learn"),
+        (8, "answer_vanishes"),
+        (10, "too_long"),
+    }
+    assert "at the beginning only" in found[3, "template_refuses"].message
+    assert found[10, "too_long"].severity == "warning"
+    assert report.usable == 9
+    assert report.tokens is not None
+    assert report.tokens.longest == 200 + 3 + 5 + 7
+    assert report.tokens.truncated == 1
+    assert report.tokens.total < sum(report.tokens.lengths.values())
+
+
+def test_rows_beyond_eight_thousand_tokens_are_worth_a_word() -> None:
+    rows = [*clean_rows(3), chat(4, ("system", SYSTEM), question(4), ("assistant", "word " * 9000))]
+    report = check(dataset(rows), measurer=Measurer(WordTokeniser()))
+    assert about_rows(report.problems) == [(4, "very_long")]
+
+
+def test_markers_of_the_chosen_model_are_known() -> None:
+    row = chat(1, Q, ("assistant", LONG + " [MARK]"))
+    assert "control_marker" not in check(dataset([row])).counts()
+    assert "control_marker" in check(dataset([row]), measurer=Measurer(WordTokeniser())).counts()
+
+
+def test_the_language_is_compared_with_the_models_only_when_plain() -> None:
+    german = "Das ist eine Frage, die wir nicht für dich beantworten werden, aber es gibt auch noch mehr zu sagen."
+    rows = [chat(i, ("user", f"{german} Nummer {i}"), ("assistant", german)) for i in range(1, 30)]
+    said = [
+        p.message for p in check(dataset(rows), model_languages=("en",)).problems if p.kind == "language_mismatch"
+    ]
+    assert len(said) == 1
+    assert "German" in said[0]
+    for languages in (("en", "de"), None):
+        assert "language_mismatch" not in check(dataset(rows), model_languages=languages).counts()
+    rows = [chat(i, ("user", f"kettle {i}"), ("assistant", f"ladder museum {i}")) for i in range(1, 30)]
+    assert "language_mismatch" not in check(dataset(rows), model_languages=("de",)).counts()
+
+
+def test_problems_from_reading_are_in_the_report_and_come_in_the_order_of_lines() -> None:
+    unread = Problem(2, 2, "bad_json", "error", "This line is no JSON.")
+    rows = [row for row in clean_rows(6) if row.row != 2]
+    rows[3] = chat(5, Q, A)
+    report = check(DataSet(dataset([]).source, rows, [unread], 6))
+    assert [p.row for p in report.problems] == [0, 2, 5]
+    assert (report.rows, report.usable) == (6, 5)
+
+
+def test_progress_rises_to_one_and_cancelling_stops() -> None:
+    told: list[float] = []
+    check(dataset(clean_rows(20)), progress=told.append)
+    assert told == sorted(told)
+    assert told[-1] == 1.0
+    with pytest.raises(Cancelled):
+        check(dataset(clean_rows(20)), cancelled=lambda: True)
+
+
+def test_no_rows_at_all_is_a_report_too() -> None:
+    report = check(dataset([]))
+    assert report.usable == 0
+    assert [p.kind for p in report.problems] == ["too_few"]
+    assert summary(report)[0] == "0 of 0 rows can be used."

@@ -1,0 +1,229 @@
+"""The memory estimate against measured training steps, and the parts it is made of."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from statistics import mean
+
+import pytest
+
+from backend.errors import BadInput
+from backend.estimate import Plan, Rates, estimate, reading
+from backend.estimate.allocator import MIB, Allocator
+from backend.estimate.memory import memory
+from backend.estimate.speed import from_speed, published, step_seconds
+from backend.models import catalogue
+from backend.records.specs import ALL_LINEAR, Gpu, Hardware
+from tests.benchmarks.memory_estimate import T4, error, family, measured_rows, plan_of, published_errors
+
+ROWS = measured_rows()
+LLAMA = catalogue.find("meta-llama/Llama-3.2-1B-Instruct").architecture
+EMBEDDED = catalogue.default().architecture
+RTX_3090 = Gpu(
+    name="NVIDIA GeForce RTX 3090", memory_total_mib=24576, memory_free_mib=24000, compute_capability=(8, 6)
+)
+CARD = Hardware(gpus=(RTX_3090,))
+
+
+@pytest.fixture(scope="module")
+def errors() -> list[float]:
+    return [error(row) for row in ROWS]
+
+
+def test_estimate_is_near_every_measured_step(errors: list[float]) -> None:
+    assert mean(map(abs, errors)) <= 2
+    assert min(errors) >= -8
+
+
+def test_unquantised_steps_are_predicted_almost_exactly(errors: list[float]) -> None:
+    plain = [one for row, one in zip(ROWS, errors, strict=True) if row["config"]["quantization"] == "none"]
+    assert max(map(abs, plain)) < 0.5
+
+
+def test_no_model_family_is_predicted_badly(errors: list[float]) -> None:
+    for name in {family(row) for row in ROWS}:
+        own = [abs(one) for row, one in zip(ROWS, errors, strict=True) if family(row) == name]
+        assert mean(own) <= 4, name
+
+
+def test_tensors_in_use_are_predicted_within_a_percent() -> None:
+    for row in ROWS[:12]:
+        found = memory(reading.from_values(row["model_config"], "row"), plan_of(row), T4)
+        used = found.total_mib - found.parts["fragmentation"] - found.parts["CUDA context"]
+        assert used == pytest.approx(row["measured"]["peak_allocated_mib"], rel=0.01), row["id"]
+
+
+def test_models_that_were_never_looked_at_are_near_too() -> None:
+    assert all(abs(one) <= 8 for one in published_errors().values())
+
+
+def test_parts_add_up_to_the_total() -> None:
+    for hardware in (CARD, Hardware(), Hardware(unified_memory=True)):
+        found = memory(LLAMA, Plan(), hardware)
+        assert sum(found.parts.values()) == pytest.approx(found.total_mib)
+        assert all(part >= 0 for part in found.parts.values())
+
+
+def test_weights_lie_in_memory_as_they_are_stored() -> None:
+    linear, rest = LLAMA.linear_params, LLAMA.embedding_params
+    plain = memory(LLAMA, Plan(method="lora", precision="bf16"), CARD).parts
+    assert plain["weights"] == pytest.approx((linear + rest) * 2 / MIB, rel=0.01)
+    packed = memory(LLAMA, Plan(method="qlora", fp32_norms=True, double_quant=False, full_logits=True), CARD).parts
+    assert packed["weights"] == pytest.approx(linear / 2 / MIB, rel=0.03)
+    assert packed["quantisation scales"] == pytest.approx(linear / 64 * 4 / MIB, rel=0.01)
+    assert packed["fp32 leftovers"] == pytest.approx(rest * 4 / MIB, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("more", "less"),
+    [
+        (Plan(checkpointing=False), Plan(checkpointing=True)),
+        (Plan(batch=4), Plan(batch=2)),
+        (Plan(max_tokens=2048), Plan(max_tokens=1024)),
+        (Plan(rank=64), Plan(rank=8)),
+        (Plan(dora=True), Plan()),
+        (Plan(method="full"), Plan(method="lora")),
+        (Plan(method="lora"), Plan(method="qlora")),
+        (Plan(attention="eager", max_tokens=2048), Plan(attention="sdpa", max_tokens=2048)),
+        (Plan(precision="fp32"), Plan(precision="bf16")),
+        (Plan(optimizer="adamw", rank=64), Plan(optimizer="adamw_8bit", rank=64)),
+        (Plan(method="qlora", double_quant=False), Plan(method="qlora", double_quant=True)),
+        (Plan(method="qlora", fp32_norms=True), Plan(method="qlora")),
+        (Plan(full_logits=True), Plan()),
+        (Plan(batch=4), Plan(batch=4, learned_share=0.3)),
+    ],
+)
+def test_each_choice_moves_memory_the_right_way(more: Plan, less: Plan) -> None:
+    assert memory(LLAMA, more, CARD).total_mib > memory(LLAMA, less, CARD).total_mib
+
+
+def test_guide_case_of_7b_on_24_gb_fits() -> None:
+    mistral = catalogue.find("mistralai/Mistral-7B-Instruct-v0.3").architecture
+    found = estimate(mistral, Plan(method="qlora", batch=4, max_tokens=2048), CARD)
+    assert found.fit.fits
+    assert found.memory.total_mib < 24_000
+    assert not estimate(mistral, Plan(method="full"), CARD).fit.fits
+
+
+def test_fp16_means_a_card_even_where_there_is_none() -> None:
+    found = estimate(LLAMA, Plan(precision="fp16"), Hardware())
+    assert found.memory.device == "cuda"
+    assert not found.fit.fits
+    assert estimate(LLAMA, Plan(), Hardware()).memory.device == "cpu"
+
+
+def test_what_just_fits_is_tight() -> None:
+    needs = memory(EMBEDDED, Plan(), CARD).total_mib
+    for free, badge in ((needs * 1.2, "yes"), (needs * 1.03, "tight"), (needs * 0.9, "no")):
+        gpu = RTX_3090.model_copy(update={"memory_free_mib": int(free)})
+        assert estimate(EMBEDDED, Plan(), CARD.model_copy(update={"gpus": (gpu,)})).fit.badge == badge
+
+
+def test_json_has_what_is_promised() -> None:
+    document = json.loads(json.dumps(estimate(LLAMA, Plan(), CARD, tokens=100_000).to_json()))
+    assert set(document) >= {"model", "memory", "fits", "time"}
+    assert set(document["memory"]) >= {"total_mib", "parts"}
+    assert document["fits"] is True
+    assert document["time"]["low"] < document["time"]["seconds"] < document["time"]["high"]
+    assert document["time"]["basis"] == "computed"
+
+
+def test_time_of_measured_steps_lies_in_the_range() -> None:
+    rates = published(T4)
+    assert rates is not None
+    for row in ROWS:
+        shape = reading.from_values(row["model_config"], "row")
+        ratio = row["measured"]["step_seconds"] / step_seconds(shape, plan_of(row), rates)
+        assert 1 / 1.3 < ratio < 1.3, row["id"]
+
+
+def test_time_is_unknown_without_any_speed() -> None:
+    unknown = Gpu(name="Some New Card", memory_total_mib=24576, memory_free_mib=24000, compute_capability=(12, 0))
+    assert estimate(LLAMA, Plan(), Hardware(gpus=(unknown,))).time is None
+    assert estimate(LLAMA, Plan(), Hardware()).time is None
+
+
+def test_measured_rates_give_a_measured_time() -> None:
+    rates = Rates(rate16=5e11, rate32=2e11, bandwidth=1e10, launch=0.001, spread=1.25, basis="measured")
+    found = estimate(EMBEDDED, Plan(batch=8, max_tokens=128), Hardware(), tokens=50_000, rates=rates).time
+    assert found is not None
+    assert found.basis == "measured"
+    double = estimate(EMBEDDED, Plan(batch=8, max_tokens=128), Hardware(), tokens=100_000, rates=rates).time
+    assert double is not None
+    assert double.seconds > found.seconds
+    assert from_speed(100, 1000, 1.2, "measured").seconds > 10
+
+
+def test_allocator_rounds_and_keeps_as_pytorch_does() -> None:
+    allocator = Allocator()
+    small = allocator.allocate(1000)
+    assert (allocator.allocated, allocator.reserved) == (1024, 2 * MIB)
+    large = allocator.allocate(3 * MIB)
+    assert allocator.reserved == 22 * MIB
+    own = allocator.allocate(19 * MIB + 1)
+    assert allocator.reserved == 42 * MIB
+    assert own.size == 20 * MIB  # what is left is too small to be split off
+    allocator.release(large)
+    allocator.release(small)
+    assert allocator.reserved == 42 * MIB
+    again = allocator.allocate(20 * MIB)
+    assert again.size == 20 * MIB
+    assert allocator.reserved == 42 * MIB  # joined with its neighbour, the segment is whole again
+
+
+def test_architecture_is_read_from_a_transformers_config(tmp_path: Path) -> None:
+    config = {"model_type": "llama", "hidden_size": 576, "num_hidden_layers": 30, "num_attention_heads": 9,
+              "num_key_value_heads": 3, "intermediate_size": 1536, "vocab_size": 49152,
+              "tie_word_embeddings": True}  # fmt: skip
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(config))
+    found = reading.read(path)
+    assert found.head_dim == 64
+    assert found.counted_params == 134_515_008
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"hidden_size": "wide"}', '{"hidden_size": -1, "num_layers": 0}'])
+def test_bad_description_of_a_model_is_told(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "model.json"
+    path.write_text(text)
+    with pytest.raises(BadInput) as told:
+        reading.read(path)
+    assert "model.json" in told.value.what
+
+
+SHALLOW = [
+    catalogue.find(name).architecture.model_copy(update={"num_layers": 5, "num_params": 0})
+    for name in ("SmolLM2-135M-Instruct", "gemma-3-270m-it", "Qwen2.5-0.5B-Instruct", "Llama-3.2-1B-Instruct")
+]
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_more_of_anything_never_needs_less(seed: int) -> None:
+    """Whatever the other settings are: more rows, longer rows or a higher rank need as much memory or more."""
+    draw = random.Random(seed)
+    hardware = draw.choice([CARD, T4, Hardware(), Hardware(unified_memory=True)])
+    on_card = hardware.gpus != ()
+    plan = Plan(
+        method=draw.choice(["lora", "qlora", "full"]),
+        rank=draw.choice([4, 16, 64]),
+        targets=draw.choice([("q_proj", "v_proj"), ALL_LINEAR]),
+        batch=draw.choice([1, 3, 16]),
+        max_tokens=draw.choice([64, 700, 2048, 8192]),
+        precision=draw.choice(["bf16", "fp32", *(["fp16"] if on_card else [])]),
+        attention=draw.choice(["eager", "sdpa", *(["flash_attention_2"] if on_card else [])]),
+        checkpointing=draw.random() < 0.5,
+        optimizer=draw.choice(["adamw", *(["adamw_8bit"] if on_card else [])]),
+        double_quant=draw.random() < 0.5,
+        fp32_norms=draw.random() < 0.5,
+        full_logits=draw.random() < 0.5,
+        learned_share=draw.choice([1.0, 0.3]),
+    )
+    shape = draw.choice(SHALLOW)
+    needed = memory(shape, plan, hardware)
+    assert min(needed.parts.values()) >= 0
+    assert needed.parts["fragmentation"] < needed.total_mib / 2
+    for name in ("batch", "max_tokens", "rank"):
+        more = memory(shape, plan.model_copy(update={name: 2 * getattr(plan, name)}), hardware)
+        assert more.total_mib >= 0.999 * needed.total_mib, name

@@ -1,0 +1,201 @@
+"""Qwen3.5, most of whose blocks are gated delta nets: counted, estimated, adapted and trained, without its eyes."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from backend import training
+from backend.errors import BadSetting
+from backend.estimate import Plan
+from backend.estimate.step import written
+from backend.export import gguf
+from backend.models import catalogue
+from backend.models.model_folder import TOKENISER_FILES
+from backend.records.specs import TrainSettings
+from backend.runs.token_rows import TokenRow
+from backend.training import preconditions
+from backend.training.collate import Collator, needs_mask
+from backend.training.device import Device
+from backend.training.loss import token_losses
+from backend.training.model import attach, build
+from tests.backend import kept
+from tests.backend.kept import shape_of
+from tests.backend.tiny_run import make_model, make_run
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::FutureWarning"),
+    pytest.mark.filterwarnings("ignore::UserWarning"),
+]
+
+KINDS = ["linear_attention", "full_attention", "linear_attention"]
+SMALLEST = catalogue.find("Qwen3.5-0.8B")
+EVERY = SMALLEST.all_linear_targets
+SHAPE: dict[str, Any] = {
+    "vocab_size": 48, "hidden_size": 64, "intermediate_size": 96, "num_attention_heads": 4, "num_key_value_heads": 2,
+    "head_dim": 16, "linear_num_key_heads": 2, "linear_num_value_heads": 4, "linear_key_head_dim": 16,
+    "linear_value_head_dim": 16, "max_position_embeddings": 256, "pad_token_id": 0, "tie_word_embeddings": True,
+}  # fmt: skip
+
+
+def model_of(kinds: list[str] = KINDS, **more: Any) -> Any:
+    import torch
+    from transformers import Qwen3_5ForCausalLM, Qwen3_5TextConfig
+
+    torch.manual_seed(0)
+    config = Qwen3_5TextConfig(**{**SHAPE, **more}, num_hidden_layers=len(kinds), layer_types=kinds)
+    return Qwen3_5ForCausalLM._from_config(config, attn_implementation="sdpa")
+
+
+@pytest.mark.parametrize("entry", [one for one in catalogue.all() if "Qwen3.5" in one.id], ids=lambda one: one.id)
+def test_parameters_are_those_that_transformers_counts(entry: Any) -> None:
+    import torch
+    from transformers import Qwen3_5ForCausalLM, Qwen3_5TextConfig
+
+    shape = entry.architecture
+    config = Qwen3_5TextConfig(
+        vocab_size=shape.vocab_size,
+        hidden_size=shape.hidden_size,
+        intermediate_size=shape.intermediate_size,
+        num_hidden_layers=shape.num_layers,
+        layer_types=[
+            "full_attention" if at in shape.attention_layers else "linear_attention" for at in range(shape.num_layers)
+        ],
+        num_attention_heads=shape.num_attention_heads,
+        num_key_value_heads=shape.num_kv_heads,
+        head_dim=shape.head_dim,
+        linear_num_key_heads=shape.delta_heads[0],
+        linear_num_value_heads=shape.delta_heads[1],
+        linear_key_head_dim=shape.delta_dim,
+        linear_value_head_dim=shape.delta_dim,
+        tie_word_embeddings=shape.tie_word_embeddings,
+    )
+    with torch.device("meta"):
+        model = Qwen3_5ForCausalLM(config)
+    assert shape.counted_params == model.num_parameters() == entry.parameters
+
+
+@pytest.mark.parametrize(("checkpointing", "asked"), [(True, 1), (False, 0)])
+def test_freed_memory_is_given_back_where_blocks_are_computed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, checkpointing: bool, asked: int
+) -> None:
+    """Else the peak is half as high again as the estimate: tests.benchmarks.memory_of_families."""
+    make_model(tmp_path / "model")
+    model_of().save_pretrained(tmp_path / "model")
+    times: list[int] = []
+    monkeypatch.setattr("backend.training.model.give_back_freed_memory", lambda: times.append(1))
+    settings = TrainSettings(gradient_checkpointing=checkpointing, target_modules=EVERY, precision="fp32")
+    build(tmp_path / "model", "tests/tiny", settings, Device("cpu", "fp32"))
+    assert len(times) == asked
+
+
+def test_a_config_is_read_as_transformers_reads_it() -> None:
+    model = model_of()
+    shape = shape_of(model)
+    assert shape.attention_layers == (1,)
+    assert shape.counted_params == model.num_parameters()
+
+
+@pytest.mark.parametrize("targets", [EVERY, SMALLEST.lora_targets, ("out_proj",), ("o_proj",)])
+def test_the_adapters_counted_are_those_that_are_made(targets: tuple[str, ...]) -> None:
+    model = model_of()
+    settings = TrainSettings(target_modules=targets, lora_rank=4)
+    expected = preconditions.trained_numbers(shape_of(model), settings)
+    made = attach(model, settings)
+    assert sum(part.numel() for part in made.parameters() if part.requires_grad) == expected
+
+
+@pytest.mark.parametrize("kind", ["linear_attention", "full_attention"])
+def test_a_block_keeps_for_its_gradient_what_torch_keeps(kind: str) -> None:
+    """What one more block adds, in float32, with adapters on all its layers."""
+    less, more = KINDS[:2], [*KINDS[:2], kind]
+    heads = {"linear_num_key_heads": 4, "linear_key_head_dim": 32, "linear_value_head_dim": 32}
+    tokens = 256
+    measured, expected = (
+        way(model_of(more, **heads), EVERY, tokens) - way(model_of(less, **heads), EVERY, tokens)
+        for way in (kept.in_torch, kept.in_estimate)
+    )
+    assert expected == pytest.approx(measured, rel=0.05)
+
+
+def test_each_block_moves_its_own_bytes() -> None:
+    shape, plan = shape_of(model_of()), Plan(rank=4, targets=EVERY, max_tokens=64)
+    longer = shape_of(model_of([*KINDS, "linear_attention"]))
+    assert 0 < written(shape, plan) < written(longer, plan)
+
+
+def test_padded_rows_have_the_losses_that_they_have_alone_and_packed_ones_do_not(tmp_path: Path) -> None:
+    import torch
+
+    model = model_of().eval()
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    draw = np.random.default_rng(0)
+    ids = [draw.integers(1, 40, length).astype(np.int32) for length in (9, 21, 4)]
+    rows = [TokenRow(one, np.where(np.arange(len(one)) > 0, one, -100).astype(np.int32), len(one) - 1) for one in ids]
+    assert needs_mask(model.config)
+    with torch.no_grad():
+        alone = torch.cat([token_losses(model, Collator(0, "cpu")([row])) for row in rows])
+        padded = token_losses(model, Collator(0, "cpu", masked=True)(rows))
+        packed = token_losses(model, Collator(0, "cpu", packed=True)(rows))
+    assert torch.allclose(padded, alone, atol=2e-5)
+    assert (packed - alone).abs().max() > 0.02  # why packing is refused
+    (tmp_path / "config.json").write_text('{"model_type": "qwen3_5", "text_config": {"model_type": "qwen3_5_text"}}')
+    with pytest.raises(BadSetting, match="can't be packed"):
+        preconditions.must_keep_apart(tmp_path, TrainSettings(packing=True))
+
+
+def seeing_model(folder: Path, **more: Any) -> None:
+    """As Qwen publishes it: with a part for pictures."""
+    import torch
+    from transformers import Qwen3_5Config, Qwen3_5ForConditionalGeneration
+
+    own = {"vocab_size": 44, "max_position_embeddings": 1024, "num_hidden_layers": 3, "layer_types": KINDS}
+    text = {**SHAPE, **own, **more}
+    sight = {"depth": 1, "hidden_size": 32, "intermediate_size": 48, "num_heads": 2}
+    sight["out_hidden_size"] = text["hidden_size"]
+    torch.manual_seed(0)
+    make_model(folder)
+    config = Qwen3_5Config(text_config=text, vision_config=sight, tie_word_embeddings=True)
+    Qwen3_5ForConditionalGeneration(config).save_pretrained(folder)
+
+
+def test_what_it_reads_and_writes_with_is_trained_and_proved(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    seeing_model(folder)
+    entry = catalogue.from_folder(folder)
+    assert (set(entry.all_linear_targets), entry.context_length) == (set(EVERY), 1024)
+    work = make_run(tmp_path / "run", folder, max_steps=2, target_modules=entry.all_linear_targets)
+    result = training.run(work)
+    proof = next(data for kind, data in work.events if kind == "proof")
+    assert proof["changed_tensors"] > 0
+    assert proof["base_changed"] == 0
+    assert result["steps"] == 2
+
+
+@pytest.mark.slow
+def test_its_gguf_file_computes_the_same(tmp_path: Path, embedded_model: Path) -> None:
+    """Though the config tells of a head for further tokens, whose weights are not there."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    llama = pytest.importorskip("llama_cpp").Llama
+    wide = {"hidden_size": 256, "intermediate_size": 512, "linear_key_head_dim": 64, "linear_value_head_dim": 64}
+    layers = {"num_hidden_layers": 4, "layer_types": [*["linear_attention"] * 3, "full_attention"]}
+    seeing_model(tmp_path / "whole", **wide, **layers, head_dim=64, vocab_size=49152, mtp_num_hidden_layers=1)
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "whole", dtype=torch.float32)
+    model.save_pretrained(tmp_path / "text")
+    for name in TOKENISER_FILES:
+        if (embedded_model / name).is_file():
+            shutil.copyfile(embedded_model / name, tmp_path / "text" / name)
+    gguf.convert(tmp_path / "text", tmp_path / "text.gguf")
+    ids = [100 + 37 * number for number in range(30)]
+    loaded = llama(str(tmp_path / "text.gguf"), n_ctx=64, logits_all=True, verbose=False)
+    loaded.eval(ids)
+    with torch.no_grad():
+        expected = model(input_ids=torch.tensor([ids])).logits[0].numpy()
+    assert np.abs(loaded.scores[: len(ids)] - expected).max() < 0.01

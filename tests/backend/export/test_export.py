@@ -1,0 +1,385 @@
+"""Exports: what is made, that it is proved to be the same model, and that nothing unproved is ever offered."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from safetensors import safe_open
+
+from backend.chat.client import Chat, Chunk
+from backend.chat.engine import Messages
+from backend.errors import BadSetting, ExportFailed, MissingPart, NotEnough, RunProblem, WorkspaceProblem
+from backend.export import checks as export_checks
+from backend.export import job as export_job
+from backend.export import merge
+from backend.export import request as export_request
+from backend.models import bundled, local
+from backend.settings import Workspace, new_id
+from backend.tokens.tokenizer import Tokeniser
+from backend.training import oom
+from tests.backend.synthetic import make_adapter, make_finished_run
+from ui.services import exports
+
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # peft uses names that transformers renames
+
+
+@dataclass
+class Work:
+    """Stands in for the worker's context. stop_at: the phase in which a stop is asked for."""
+
+    workspace: Workspace
+    spec: dict[str, Any]
+    stop_at: str = ""
+    phases: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.folder = self.workspace.runs / new_id()
+        self.folder.mkdir()
+
+    def progress(self, phase: str, done: int = 0, total: int = 0, seconds_left: float | None = None) -> None:
+        assert 0 <= done <= total
+        self.phases.append(phase)
+
+    def should_stop(self) -> bool:
+        return self.stop_at in self.phases
+
+    @property
+    def given(self) -> Path:
+        return self.workspace.exports / self.folder.name
+
+
+Order = Callable[..., Work]
+
+
+@pytest.fixture
+def order(workspace_with_model: Workspace, adapter: Path) -> Order:
+    """order(to, name=…): the export of a finished run of the embedded model, not begun."""
+    run = workspace_with_model.runs / new_id()
+    result = make_finished_run(run, bundled.folder(workspace_with_model), bundled.MODEL_ID)
+    shutil.copytree(adapter, result)
+    return lambda to, **more: Work(workspace_with_model, {"run": run.name, "to": to, **more})
+
+
+@pytest.fixture
+def tiny_order(tmp_path: Path, tiny_model: Path) -> Order:
+    """The same with the tiny random model; adapter=False leaves the result out, settings go into the run."""
+    workspace = Workspace.open(tmp_path / "workspace")
+
+    def make(to: str, adapter: bool = True, strength: float = 0.05, **settings: object) -> Work:
+        run = workspace.runs / new_id()
+        result = make_finished_run(run, tiny_model, "tests/tiny", **settings)
+        if adapter:
+            make_adapter(result, tiny_model, strength)
+        return Work(workspace, {"run": run.name, "to": to, "name": "Tiny"})
+
+    return make
+
+
+def tensors(file: Path) -> dict[str, str]:
+    with safe_open(file, "pt") as opened:
+        return {name: str(opened.get_slice(name).get_dtype()) for name in opened.keys()}  # noqa: SIM118
+
+
+def test_a_gguf_file_is_made_and_proved(order: Order, tmp_path: Path) -> None:
+    work = order("gguf:Q8_0", name="Shop: Bestellungen/../2")
+    result = export_job.run(work)
+
+    assert [file["name"] for file in result["files"]] == ["shop-bestellungen-2-Q8_0.gguf"]
+    file = work.given / result["files"][0]["name"]
+    assert hashlib.sha256(file.read_bytes()).hexdigest() == result["files"][0]["sha256"]
+    assert result["parity"]["ok"]
+    assert result["parity"]["first_difference"] is None
+    assert result["merge"]["lost"] < 0.05
+    assert result["smoke"]["loads"]
+    assert result["smoke"]["agrees"]
+    assert result["smoke"]["tokens_per_second"] > 0
+    assert all(proof["ok"] and proof["sentence"] for proof in result["proofs"])
+    assert not (work.folder / "work").exists()
+    json.dumps(result)
+
+    chat = Chat(Workspace.open(tmp_path / "elsewhere"))
+    chat.open(gguf=file)
+    try:
+        prompt = [{"role": "user", "content": "Where is order 4711?"}]
+        chunks = list(chat.ask(prompt, max_new_tokens=export_checks.ANSWER_TOKENS))
+    finally:
+        chat.close()
+    assert "".join(chunk.text for chunk in chunks) == result["smoke"]["text"]
+
+
+def test_a_merged_model_holds_the_adapter(order: Order, embedded_model: Path, adapter: Path) -> None:
+    work = order("merged", name="Orders")
+    result = export_job.run(work)
+    folder = work.given / "orders-merged"
+    assert result["folder"] == folder.name
+    assert tensors(folder / "model.safetensors") == tensors(embedded_model / "model.safetensors")
+    assert result["merge"]["dtype"] == "bfloat16"
+    assert result["merge"]["lost"] < 0.1
+    least, most = exports.sizes(embedded_model, adapter)["merged"]
+    assert result["files"][0]["bytes"] / 2**20 == pytest.approx(least, rel=0.02)
+    assert most == pytest.approx(2 * least, rel=0.02), "in float32, where bfloat16 would lose too much"
+    for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
+        assert (folder / name).read_bytes() == (embedded_model / name).read_bytes()
+    generation = json.loads((folder / "generation_config.json").read_text("utf-8"))
+    assert [generation["eos_token_id"]] == list(Tokeniser.load(folder).stop_ids)
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    assert config["rope_theta"] == config["rope_parameters"]["rope_theta"] == 100_000.0  # older programs look there
+    with zipfile.ZipFile(work.given / "orders-merged.zip") as archive:
+        assert {"orders-merged/model.safetensors", "orders-merged/README.md"} <= set(archive.namelist())
+
+
+def test_an_adapter_is_packed_with_all_it_needs(order: Order, embedded_model: Path, adapter: Path) -> None:
+    work = order("adapter", name="../../Ördérs | <b>")
+    result = export_job.run(work)
+    assert [file["name"] for file in result["files"]] == ["orders-b-adapter.zip"]
+    told = exports.sizes(embedded_model, adapter)["adapter"][1]
+    assert result["files"][0]["bytes"] / 2**20 == pytest.approx(told, rel=0.1)
+    folder = work.given / "orders-b-adapter"
+    names = {path.name for path in folder.iterdir()}
+    assert names >= {"adapter_model.safetensors", "adapter_config.json", "tokenizer.json", "chat_template.jinja"}
+    card = (folder / "README.md").read_text("utf-8")
+    assert "| Learned from | answers (SFT) |" in card
+    assert f'base_model: "{bundled.MODEL_ID}"' in card
+    assert "PeftModel" in card
+    assert str(work.workspace.root) not in card + (folder / "adapter_config.json").read_text("utf-8")
+    assert result["parity"]["ok"]
+
+
+def test_the_card_says_what_the_run_used_and_not_what_was_planned(tiny_order: Order) -> None:
+    work = tiny_order("adapter")
+    folder = work.workspace.run_folder(work.spec["run"])
+    oom.keep(folder, local.read_run(folder).settings.changed(method="qlora"))
+    export_job.run(work)
+    assert "| Method | qlora, rank" in (work.given / "tiny-adapter" / "README.md").read_text("utf-8")
+
+
+def test_an_end_that_the_base_did_not_know_is_noted(tiny_order: Order, tiny_model: Path) -> None:
+    work = tiny_order("merged")
+    export_job.run(work)
+    folder = work.given / "tiny-merged"
+    known = json.loads((tiny_model / "generation_config.json").read_text("utf-8"))["eos_token_id"]
+    named = json.loads((folder / "generation_config.json").read_text("utf-8"))["eos_token_id"]
+    turn = Tokeniser.load(folder).stop_ids
+    assert known not in turn  # what makes this a test
+    assert set(named) == {known, *turn}
+
+
+def test_too_faint_an_adapter_for_bf16_is_kept_in_float32(order: Order, embedded_model: Path, tmp_path: Path) -> None:
+    faint = make_adapter(tmp_path / "faint", embedded_model, strength=1e-4)
+    texts = [Tokeniser.load(embedded_model).prompt_ids([{"role": "user", "content": "Hello 123"}])]
+    proof = merge.merge(embedded_model, faint, tmp_path / "merged", texts)
+    assert proof.dtype == "float32"
+    assert proof.ok
+    assert set(tensors(tmp_path / "merged" / "model.safetensors").values()) == {"F32"}
+
+
+def test_a_model_trained_as_a_whole_is_exported(tiny_order: Order, tiny_model: Path) -> None:
+    work = tiny_order("merged", adapter=False, method="full")
+    shutil.copytree(tiny_model, work.workspace.runs / work.spec["run"] / "result" / "model")
+    result = export_job.run(work)
+    assert result["parity"]["ok"]
+    assert tensors(work.given / "tiny-merged" / "model.safetensors") == tensors(tiny_model / "model.safetensors")
+    again = Work(work.workspace, {**work.spec, "to": "adapter"})
+    with pytest.raises(BadSetting, match="no adapter"):
+        export_job.run(again)
+
+
+# Nothing unproved is offered
+
+
+def assert_nothing_offered(work: Work) -> None:
+    assert not work.given.exists()
+    assert not (work.folder / "work").exists()
+
+
+def test_other_tokens_in_the_saved_model_stop_the_export(tiny_order: Order, monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = export_checks.through_transformers
+
+    def with_one_more(folder: Path) -> export_checks.Prompt:
+        prompt_ids = honest(folder)
+        return lambda chat: [*prompt_ids(chat)[:3], 7, *prompt_ids(chat)[3:]]
+
+    monkeypatch.setattr(export_checks, "through_transformers", with_one_more)
+    work = tiny_order("adapter")
+    with pytest.raises(ExportFailed, match="not offered"):
+        export_job.run(work)
+    assert_nothing_offered(work)
+
+
+def test_a_merge_that_lost_the_adapter_stops_the_export(tiny_order: Order, monkeypatch: pytest.MonkeyPatch) -> None:
+    from peft.tuners.lora import LoraModel
+
+    monkeypatch.setattr(LoraModel, "merge_and_unload", lambda self: self.unload())
+    work = tiny_order("merged")
+    with pytest.raises(ExportFailed, match="0% of what the training changed"):
+        export_job.run(work)
+    assert_nothing_offered(work)
+
+
+def test_a_file_that_answers_otherwise_stops_the_export(
+    order: Order, monkeypatch: pytest.MonkeyPatch, f16: Path
+) -> None:
+    from backend.export import gguf
+
+    monkeypatch.setattr(gguf, "convert", lambda model, out: shutil.copyfile(f16, out))  # the base instead
+    work = order("gguf:F16")
+    with pytest.raises(ExportFailed, match="another model"):
+        export_job.run(work)
+    assert_nothing_offered(work)
+
+
+@pytest.mark.parametrize("phase", ["Checking", "Merging"])
+def test_a_stop_leaves_nothing(tiny_order: Order, phase: str) -> None:
+    work = tiny_order("merged")
+    work.stop_at = phase
+    assert export_job.run(work) == {}
+    assert_nothing_offered(work)
+
+
+def test_a_full_disk_is_noticed_before(tiny_order: Order, monkeypatch: pytest.MonkeyPatch) -> None:
+    work = tiny_order("merged")
+    usage = shutil.disk_usage(work.folder)._replace(free=5 << 20)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(NotEnough, match="5 MiB are free"):
+        export_job.run(work)
+    assert_nothing_offered(work)
+
+
+def test_without_llama_cpp_f16_is_made_untried_and_smaller_ones_say_what_is_missing(
+    order: Order, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import importlib.util
+
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *a: None if name == "llama_cpp" else find(name, *a))
+    with pytest.raises(MissingPart, match="compiler"):
+        export_job.run(order("gguf:Q8_0"))
+    work = order("gguf:F16")
+    result = export_job.run(work)
+    assert result["smoke"]["ok"] is None
+    assert "not tried" in result["proofs"][-1]["sentence"]
+    assert (work.given / result["files"][0]["name"]).read_bytes()[:4] == b"GGUF"
+
+
+@pytest.mark.parametrize("to", ["", "gguf", "gguf:Q9", "gguf:../x", "hub", "adapter:F16"])
+def test_an_unknown_form_is_refused(tiny_order: Order, to: str) -> None:
+    with pytest.raises(BadSetting, match="gguf:Q8_0"):
+        export_job.run(tiny_order(to))
+
+
+def test_an_unknown_setting_is_refused(tiny_order: Order) -> None:
+    work = tiny_order("adapter")
+    work.spec["trust_remote_code"] = True
+    with pytest.raises(BadSetting):
+        export_job.run(work)
+
+
+@pytest.mark.parametrize("run", ["../../etc", "..", "/etc", "a/b", ""])
+def test_a_run_is_an_id_and_never_a_path(tiny_order: Order, run: str) -> None:
+    work = tiny_order("adapter")
+    work.spec["run"] = run
+    with pytest.raises(WorkspaceProblem):
+        export_job.run(work)
+
+
+def test_a_run_without_a_result_says_so(tiny_order: Order) -> None:
+    with pytest.raises(MissingPart, match="has learned"):
+        export_job.run(tiny_order("merged", adapter=False))
+
+
+def test_a_job_that_is_no_training_can_not_be_exported(tiny_order: Order) -> None:
+    work = tiny_order("adapter")
+    work.spec["run"] = work.folder.name
+    with pytest.raises(RunProblem):
+        export_job.run(work)
+
+
+# The proofs themselves
+
+
+def test_the_first_differing_token_is_named(embedded_model: Path) -> None:
+    tokeniser = Tokeniser.load(embedded_model)
+
+    def other(chat: Messages) -> list[int]:
+        return tokeniser.prompt_ids([{**m, "content": m["content"].replace("France", "Spain")} for m in chat])
+
+    same = export_checks.parity(tokeniser, {"it": lambda chat: tokeniser.prompt_ids([dict(m) for m in chat])})
+    assert same["ok"]
+    assert same["conversations"] >= 4
+    found = export_checks.parity(tokeniser, {"it": other})
+    assert not found["ok"]
+    difference = found["first_difference"]
+    assert (difference["conversation"], difference["training"], difference["other"]) == (1, " France", " Spain")
+
+
+def test_a_missing_end_is_a_difference_too(embedded_model: Path) -> None:
+    tokeniser = Tokeniser.load(embedded_model)
+    cut = export_checks.parity(tokeniser, {"it": lambda chat: tokeniser.prompt_ids([dict(m) for m in chat])[:-1]})
+    assert not cut["ok"]
+    assert cut["first_difference"]["other"] == ""
+
+
+@dataclass
+class Answering:
+    """Stands in for an open GGUF file."""
+
+    finish: str = "end"
+    nll: float = 0.5
+    end_ids: tuple[int, ...] = (0, 2)
+    ids: tuple[int, ...] = (5, 6)
+
+    @property
+    def report(self) -> dict[str, Any]:
+        return {"end_ids": list(self.end_ids)}
+
+    def ask(self, messages: Messages, max_new_tokens: int) -> list[Chunk]:
+        return [Chunk("tuned", "Hi", len(self.ids), 9.0, self.finish, self.ids)]
+
+    def score(self, rows: list[dict[str, list[int]]]) -> list[dict[str, Any]]:
+        return [{"nll": self.nll, "top": [5, 6]}]
+
+
+@pytest.mark.parametrize(
+    ("answering", "merged_ends", "ok", "stops"),
+    [
+        (Answering(), True, True, True),
+        (Answering(finish="length"), True, False, False),
+        (Answering(finish="length"), False, True, False),
+        (Answering(end_ids=(0,)), True, False, False),
+        (Answering(nll=0.56), True, False, True),
+        (Answering(nll=0.44), True, False, True),
+        (Answering(nll=0.54), True, True, True),
+        (Answering(ids=()), True, False, True),
+    ],
+)
+def test_a_file_passes_when_it_ends_and_agrees(answering: Any, merged_ends: bool, ok: bool, stops: bool) -> None:
+    known = {"ids": [5, 7], "ends": merged_ends, "scores": [{"nll": 0.5, "top": [5, 9]}], "end_ids": [2]}
+    proof = export_checks.smoke(answering, "Q8_0", known, [[{"role": "user", "content": "Hi"}]], [])
+    assert (proof["ok"], proof["stops"]) == (ok, stops)
+    assert proof["same_choice"] == 0.5
+    assert proof["same_tokens"] == min(1, len(answering.ids))
+    assert ("ends its answers" in proof["sentence"]) == (ok and stops)
+
+
+@pytest.mark.parametrize(
+    ("name", "slug"),
+    [
+        ("My Model", "my-model"),
+        ("../../etc/passwd", "etc-passwd"),
+        ("日本語", "model"),
+        ("", "model"),
+        ("a" * 100, "a" * 40),
+        ("Über; rm -rf $(x)", "uber-rm-rf-x"),
+        ("--help", "help"),
+    ],
+)
+def test_a_name_becomes_a_plain_file_name(name: str, slug: str) -> None:
+    assert export_request.slug(name) == slug

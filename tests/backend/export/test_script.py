@@ -1,0 +1,283 @@
+"""The script of a run trains the same thing, alone: its loss curve is the run's."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import runpy
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend.datasets.read.load import load
+from backend.errors import ExportFailed
+from backend.export import job as export_job
+from backend.export import script
+from backend.export.request import Order
+from backend.files import manifest
+from backend.records.encoded import Encoded
+from backend.records.specs import TrainSettings
+from backend.settings import PROJECT_ROOT, SAMPLES, Workspace
+from backend.tokens.preference_pairs import encode_pairs
+from backend.tokens.tokenizer import Tokeniser
+from backend.training import oom
+from backend.training import run as train
+from backend.training.sampler import epoch_batches
+from jobs.files import to_json
+from tests.backend.tiny_run import FakeWork, make_pairs_run, make_run, run_of
+
+SCRIPT = script.TEMPLATE
+PAIRS = PROJECT_ROOT / "tests" / "data" / "pairs.jsonl"
+
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # peft uses names that transformers renames
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    return Workspace.open(tmp_path / "workspace")
+
+
+def told(work: FakeWork) -> None:
+    """Writes what the worker writes."""
+    lines = [{"time": 0.0, "attempt": 1, "kind": kind, "data": data} for kind, data in work.events]
+    (work.folder / "events.jsonl").write_bytes(b"".join(to_json(line) + b"\n" for line in lines))
+    (work.folder / "spec.json").write_text(json.dumps(work.spec), "utf-8")
+
+
+class Context:
+    """The worker's side of an export."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace, self.folder = workspace, workspace.runs / "export"
+        self.folder.mkdir(exist_ok=True)
+        self.spec = {"run": "toy", "to": "script", "name": "My toy; touch x"}
+
+    def progress(self, *_: Any) -> None: ...
+
+    def should_stop(self) -> bool:
+        return False
+
+
+def exported(workspace: Workspace) -> tuple[dict[str, Any], Path]:
+    result = export_job.run(Context(workspace))
+    return result, workspace.exports / "export" / result["folder"]
+
+
+def losses_in(out: Path) -> dict[str, dict[int, float]]:
+    lines = [json.loads(line) for line in (out / "losses.jsonl").read_text().splitlines()]
+    kinds = ("loss", "validation_loss", "learning_rate")
+    return {kind: {line["step"]: line[kind] for line in lines if kind in line} for kind in kinds}
+
+
+def trained_by_both(workspace: Workspace, work: FakeWork) -> tuple[Path, dict[str, dict[int, float]]]:
+    """Trains the run and its script, whose losses must be the same; gives the script's folder and its losses."""
+    (work.folder / "spec.json").write_text(json.dumps(work.spec), "utf-8")
+    _, folder = exported(workspace)
+    train(work)
+    command = [sys.executable, str(folder / "train.py"), "--model", str(work.spec["model"]["path"])]
+    subprocess.run(command, check=True, capture_output=True, cwd=folder, env={**os.environ, "PYTHONPATH": ""})
+    made = losses_in(folder / "out")
+    assert made["loss"] == pytest.approx(work.losses(), abs=1e-4)
+    assert made["validation_loss"] == pytest.approx({e["step"]: e["loss"] for e in work.told("eval")}, abs=1e-4)
+    return folder, made
+
+
+def test_the_script_gives_the_runs_loss_curve_to_its_end(workspace: Workspace, tiny_model: Path) -> None:
+    work = make_run(
+        workspace.runs / "toy", tiny_model, lora_dropout=0.0, num_train_epochs=2, per_device_train_batch_size=4,
+        gradient_accumulation_steps=2, weight_decay=0.1, early_stopping=False,
+    )  # fmt: skip
+    folder, made = trained_by_both(workspace, work)
+    assert made["learning_rate"] == pytest.approx({e["step"]: e["learning_rate"] for e in work.told("step")})
+    assert (folder / "out" / "adapter_model.safetensors").is_file()
+    assert (folder / "out" / "tokenizer.json").is_file()
+
+
+@pytest.mark.slow
+def test_the_embedded_models_script_on_pairs_is_proved_in_bf16(workspace: Workspace, embedded_model: Path) -> None:
+    rows = load(PAIRS).rows[:6]
+    pairs = [row for row in encode_pairs(Tokeniser.load(embedded_model), rows) if isinstance(row, Encoded)]
+    work = run_of(
+        workspace.runs / "toy", embedded_model, pairs, [], trainer="dpo", max_steps=3, precision="bf16",
+        learning_rate=5e-5, warmup_ratio=0.0, lora_dropout=0.0, per_device_train_batch_size=2,
+    )  # fmt: skip
+    train(work)
+    told(work)
+    result, folder = exported(workspace)
+    assert result["same"]["ok"] is True
+    assert "the same size of the gradients" in result["same"]["sentence"]
+    other = (folder / "train.py").read_text().replace("\nBETA = 0.1", "\nBETA = 0.15")
+    (folder / "train.py").write_text(other)
+    assert script.prove(Order.of(Context(workspace)), folder)["ok"] is False
+
+
+@pytest.mark.slow
+def test_the_embedded_models_script_is_proved_by_its_first_steps(workspace: Workspace, embedded_model: Path) -> None:
+    tokeniser = Tokeniser.load(embedded_model)
+    lines = (SAMPLES / "orders.jsonl").read_text("utf-8").splitlines()[:20]
+    rows = [tokeniser.encode(json.loads(line)["messages"]) for line in lines]
+    work = run_of(workspace.runs / "toy", embedded_model, rows, [], max_steps=4, precision="auto", lora_dropout=0.0)
+    train(work)
+    told(work)
+    result, _ = exported(workspace)
+    assert result["same"]["ok"] is True
+    assert "give the same loss" in result["same"]["sentence"]
+
+
+@pytest.mark.parametrize(
+    ("shift", "used", "ok"),
+    [
+        ({}, "lora", True),
+        ({"loss": 0.2}, "lora", False),
+        ({"loss": 0.2}, "qlora", None),
+        ({}, "dpo", True),
+        ({"loss": 0.2}, "dpo", False),
+        ({"grad_norm": 0.2}, "dpo", False),
+    ],
+)
+def test_a_script_that_trains_something_else_is_not_offered(
+    workspace: Workspace, tiny_model: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, shift: dict[str, float],
+    used: str, ok: bool | None,
+) -> None:  # fmt: skip
+    """A stand-in for the script tells the figures, the loss of the second step or the first gradients shifted."""
+    work = (make_pairs_run if used == "dpo" else make_run)(workspace.runs / "toy", tiny_model)
+    if used == "qlora":
+        oom.keep(work.folder, TrainSettings(**work.spec["settings"]).changed(method=used))
+    work.events = [("step", {"step": step, "loss": 2.0, "grad_norm": 2.0}) for step in (1, 2, 3)]
+    told(work)
+    lines = [dict(data) for _, data in work.events]
+    for figure, by in shift.items():
+        lines[figure == "loss"][figure] += by
+    stand_in = tmp_path / "train.py"
+    stand_in.write_text(
+        "import pathlib, sys\n# settings\n# end of settings\nout = pathlib.Path(sys.argv[-1])\nout.mkdir()\n"
+        f"(out / 'losses.jsonl').write_text({chr(10).join(map(json.dumps, lines))!r})\n"
+    )
+    monkeypatch.setattr(script, "TEMPLATE", stand_in)
+    if ok is not False:
+        result, folder = exported(workspace)
+        assert ("METHOD" if used != "dpo" else "TRAINER") + f' = "{used}"' in (folder / "train.py").read_text()
+        assert result["proofs"][0]["ok"] is ok
+        assert "first 3 steps" in result["proofs"][0]["sentence"]
+    else:
+        with pytest.raises(ExportFailed, match="not the model") as caught:
+            export_job.run(Context(workspace))
+        assert "2.2000 and 2.0000" in caught.value.why
+        assert "another" in caught.value.why
+        assert not (workspace.exports / "export").exists()
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        pytest.param({"per_device_train_batch_size": 2, "gradient_accumulation_steps": 3}, id="lora"),
+        pytest.param({"method": "full", "learning_rate": 1e-3}, id="full", marks=pytest.mark.slow),
+    ],
+)
+def test_on_pairs_too_the_script_gives_the_runs_loss_curve_to_its_end(
+    workspace: Workspace, tiny_model: Path, settings: dict[str, Any]
+) -> None:
+    work = make_pairs_run(
+        workspace.runs / "toy", tiny_model, beta=0.3, lora_dropout=0.0, num_train_epochs=2, early_stopping=False,
+        **settings,
+    )  # fmt: skip
+    folder, made = trained_by_both(workspace, work)
+    assert made["loss"][1] == pytest.approx(0.6931, abs=1e-4)  # ln 2: both answers as likely as at the beginning
+    pair = json.loads((folder / "data" / "train.jsonl").read_text().splitlines()[0])
+    assert pair["better"]["text"].partition("<|assistant|>")[0] == pair["worse"]["text"].partition("<|assistant|>")[0]
+    assert pair["better"]["text"] != pair["worse"]["text"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("make", [make_run, make_pairs_run])
+def test_two_processes_of_accelerate_launch_give_the_runs_loss_curve(
+    workspace: Workspace, tiny_model: Path, make: Callable[..., FakeWork]
+) -> None:
+    """One example is left for the last step, and one is tested: the second process has none."""
+    work = make(
+        workspace.runs / "toy", tiny_model, rows=17, validation=1, lora_dropout=0.0, num_train_epochs=2,
+        per_device_train_batch_size=3, gradient_accumulation_steps=2, early_stopping=False,
+    )  # fmt: skip
+    (work.folder / "spec.json").write_text(json.dumps(work.spec), "utf-8")
+    _, folder = exported(workspace)
+    train(work)
+    command = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2",
+               "--main_process_port", "0", str(folder / "train.py"), "--model", str(tiny_model)]  # fmt: skip
+    env = {**os.environ, "PYTHONPATH": "", "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(command, check=False, capture_output=True, cwd=folder, env=env)
+    assert done.returncode == 0, done.stderr.decode()
+    made = losses_in(folder / "out")
+    assert made["loss"] == pytest.approx(work.losses(), abs=1e-4)
+    assert made["validation_loss"] == pytest.approx({e["step"]: e["loss"] for e in work.told("eval")}, abs=1e-4)
+    assert done.stdout == (folder / "out" / "losses.jsonl").read_bytes()  # told by one process only
+    assert (folder / "out" / "adapter_model.safetensors").is_file()
+
+
+def test_its_settings_packages_and_rows_can_be_read(workspace: Workspace, tiny_model: Path) -> None:
+    work = make_run(workspace.runs / "toy", tiny_model)
+    (work.folder / "spec.json").write_text(json.dumps(work.spec), "utf-8")
+    result, folder = exported(workspace)
+    assert result["proofs"] == [{"ok": None, "sentence": "This run made no step here, so the script was not "
+                                 "compared with it."}]  # fmt: skip
+    text = (folder / "train.py").read_text()
+    assert "\nLORA_RANK = 8\n" in text
+    assert "\nLEARNING_RATE = 0.005\n" in text
+    header = text.partition('# ///\n"""')[0]
+    assert '#     "torch>=' in header
+    assert '#     "peft>=' in header
+    assert "gradio" not in text
+    row = json.loads((folder / "data" / "train.jsonl").read_text().splitlines()[0])
+    ((start, end),) = row["learn"]
+    assert row["text"].startswith("<|user|>")
+    assert 0 < start < end <= len(row["input_ids"])
+    assert [file["name"] for file in result["files"]] == ["my-toy-touch-x-script.zip"]
+    assert manifest.digest(folder.with_suffix(".zip")) == result["files"][0]["sha256"]
+
+
+@pytest.mark.parametrize(
+    ("model_id", "name", "commit"), [("owner/name", "owner/name", "b" * 40), ("local/mine-123456", "", "")]
+)
+def test_it_names_the_model_and_the_commit_that_it_was_trained_from(
+    workspace: Workspace, tiny_model: Path, monkeypatch: pytest.MonkeyPatch, model_id: str, name: str, commit: str
+) -> None:
+    work = make_run(workspace.runs / "toy", tiny_model)
+    work.spec["model"] |= {"id": model_id, "revision": commit}
+    told(work)
+    _, folder = exported(workspace)
+    text = (folder / "train.py").read_text()
+    assert f'\nMODEL = "{name}"' in text
+    assert f'\nREVISION = "{commit}"' in text
+    asked: dict[str, Any] = {}
+
+    def load(model: str, **options: Any) -> None:
+        asked.update(model=model, **options)
+        raise InterruptedError
+
+    monkeypatch.setattr("transformers.AutoModelForCausalLM.from_pretrained", load)
+    monkeypatch.setattr(sys, "argv", ["train.py"])
+    names = runpy.run_path(str(folder / "train.py"))
+    with pytest.raises(InterruptedError if name else SystemExit):
+        names["build"](names["arguments"]().model, "cpu", None)
+    assert (asked.get("model", ""), asked.get("revision", "")) == (name, commit)
+
+
+def test_it_imports_nothing_of_ours() -> None:
+    tree = ast.parse(SCRIPT.read_text())
+    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    imported |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    ours = {path.name for path in script.PROJECT_ROOT.iterdir() if (path / "__init__.py").is_file()}
+    assert "backend" in ours
+    assert not {name.partition(".")[0] for name in imported} & ours
+
+
+@pytest.mark.parametrize(("rows", "batch"), [(1, 4), (37, 8), (500, 3)])
+def test_it_takes_rows_in_the_same_order(rows: int, batch: int) -> None:
+    theirs = runpy.run_path(str(SCRIPT))["epoch_batches"]
+    lengths = [7 * row % 31 for row in range(rows)]
+    for epoch in range(2):
+        assert theirs(lengths, batch, 5, epoch) == epoch_batches(lengths, batch, 5, epoch)

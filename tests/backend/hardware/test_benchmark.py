@@ -1,0 +1,55 @@
+"""The measured speed of this machine: kept, read back, and not believed on another one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from backend.estimate import Rates
+from backend.hardware import benchmark
+from backend.settings import Workspace
+
+RATES = Rates(rate16=4e11, rate32=2e11, bandwidth=1e10, launch=0.001, spread=1.25, basis="measured")
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    return Workspace.open(tmp_path)
+
+
+def work(workspace: Workspace) -> Any:
+    return SimpleNamespace(workspace=workspace, progress=lambda *_: None)
+
+
+def test_rates_are_unknown_until_measured_and_then_kept(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(benchmark, "measure", lambda: RATES)
+    monkeypatch.setattr("backend.hardware.process.prepare_process", lambda: None)
+    assert benchmark.rates(workspace) is None
+    assert benchmark.run(work(workspace)) == RATES.model_dump()
+    assert benchmark.rates(workspace) == RATES
+
+
+def test_rates_of_another_machine_or_torn_are_not_believed(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(benchmark, "measure", lambda: RATES)
+    monkeypatch.setattr("backend.hardware.process.prepare_process", lambda: None)
+    benchmark.run(work(workspace))
+    monkeypatch.setattr(benchmark, "machine", lambda: "another")
+    assert benchmark.rates(workspace) is None
+    (workspace.cache / "speed.json").write_text('{"machine": "another", "rates"')
+    assert benchmark.rates(workspace) is None
+
+
+def test_this_machine_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(benchmark, "_BUDGET", 0.01)
+    found = benchmark.measure()
+    assert found.rate16 >= found.rate32 > 1e8
+    assert found.bandwidth > 1e7
+    assert 0 < found.launch < 1
+    assert found.basis == "measured"

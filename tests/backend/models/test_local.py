@@ -1,0 +1,79 @@
+"""Where models lie: in a workspace that was moved, or in a folder of the person's own."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from backend import training
+from backend.errors import BadInput, MissingPart, RunProblem
+from backend.models import catalogue, local
+from backend.records.specs import RunSpec
+from backend.settings import Workspace
+from tests.backend.tiny_run import make_run
+
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
+
+
+def test_a_run_goes_on_and_is_read_after_its_workspace_was_moved(tiny_model: Path, tmp_path: Path) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    model = shutil.copytree(tiny_model, old / "models" / "tiny")
+    work = make_run(old / "runs" / "a", model, max_steps=3)
+    (work.folder / "spec.json").write_text(RunSpec.model_validate(work.spec).model_dump_json())
+    work.stop_at = 2
+    training.run(work)
+    old.rename(new)
+    work.folder, work.stop_at = new / "runs" / "a", None
+    assert local.read_run(work.folder).model.path == new / "models" / "tiny"
+    assert training.run(work)["steps"] == 3
+
+
+def test_a_model_outside_the_workspace_stays_where_it_is(tiny_model: Path, tmp_path: Path) -> None:
+    run = tmp_path / "runs" / "a"
+    work = make_run(run, tiny_model)
+    (tmp_path / "models" / tiny_model.name).mkdir(parents=True)
+    assert local.located(RunSpec.model_validate(work.spec), run).model.path == tiny_model
+
+
+def test_a_folder_without_a_readable_spec_is_no_run(tmp_path: Path) -> None:
+    (tmp_path / "spec.json").write_text("{")
+    with pytest.raises(RunProblem, match="no training run"):
+        local.read_run(tmp_path)
+
+
+def test_a_model_in_a_folder_of_the_persons_own_can_be_planned_and_trained(tiny_model: Path, tmp_path: Path) -> None:
+    workspace = Workspace.open(tmp_path / "home")
+    model_id = local.adopt(workspace, tiny_model)
+    assert local.adopt(workspace, tiny_model) == model_id
+    assert local.reference(workspace, model_id).path == tiny_model.resolve()
+    assert local.tokeniser(workspace, model_id).chat_template
+    assert catalogue.entry(workspace, model_id).parameters > 10_000
+    assert list(workspace.models.glob("*.safetensors")) == []  # it stays where it is
+
+
+def test_half_a_model_in_the_cache_is_not_ready(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
+    snapshot = tmp_path / "cache" / "models--made--up" / "snapshots" / ("a" * 40)
+    shutil.copytree(tiny_model, snapshot)
+    first, second = "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"
+    (snapshot / "model.safetensors").rename(snapshot / first)
+    index = {"weight_map": {"model.embed_tokens.weight": first, "model.norm.weight": second}}
+    (snapshot / "model.safetensors.index.json").write_text(json.dumps(index))
+    workspace = Workspace.open(tmp_path / "home")
+    assert not local.is_ready(workspace, "made/up")
+    shutil.copyfile(snapshot / first, snapshot / second)
+    assert local.is_ready(workspace, "made/up")
+
+
+def test_a_folder_without_a_model_is_not_taken(tmp_path: Path) -> None:
+    workspace = Workspace.open(tmp_path / "home")
+    with pytest.raises(MissingPart):
+        local.adopt(workspace, tmp_path)
+    assert not local.is_ready(workspace, "local/anything")
+    with pytest.raises(BadInput):
+        catalogue.entry(workspace, "local/anything")

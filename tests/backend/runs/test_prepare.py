@@ -1,0 +1,142 @@
+"""What the trainer receives: long documents in exactly the windows that the settings, the counts and the page say."""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tokenizers import Tokenizer
+
+from backend.datasets.dataset import About, Brought, examine
+from backend.datasets.read.load import load, load_text
+from backend.datasets.token_counts import Measurer
+from backend.records.encoded import IGNORED
+from backend.records.lengths import Lengths
+from backend.records.rows import DataSet, Row
+from backend.records.specs import ModelRef, TrainSettings
+from backend.runs.prepare import prepare_run
+from backend.runs.token_rows import read_rows
+from backend.settings import SAMPLES
+from backend.tokens.tokenizer import Tokeniser
+from tests.backend.families import CATALOGUE, EMBEDDED, OWN, tokeniser_for
+
+SETTINGS = TrainSettings(max_length=64, window_overlap=10, validation_fraction=0.3, seed=4)
+
+
+def stories(count: int) -> list[str]:
+    """Texts of different words, from a few to some hundred."""
+    draw = random.Random(7)
+    words = ["lamp", "river", "<|im_end|>", "café", "mountain", "thread", "seven", "glass,", "walked.", "🎉"]
+    return [f"Story {i}. " + " ".join(draw.choices(words, k=60 + 40 * i)) for i in range(count)]
+
+
+def brought_for(texts: list[str], model: Path, settings: TrainSettings) -> Brought:
+    dataset = load_text("\n".join(json.dumps({"text": text}) for text in texts))
+    return examine("", About("stories"), dataset, Measurer(Tokeniser.load(model)), Lengths.of(settings))
+
+
+def trained_rows(brought: Brought, model: Path, settings: TrainSettings, run: Path) -> list[list[list[int]]]:
+    """The ids on both sides, as the trainer reads them; every one of them is learned."""
+    parts = brought.parts(settings.validation_fraction, settings.seed)
+    prepared = prepare_run(
+        brought.rows,
+        brought.original.source,
+        parts,
+        Tokeniser.load(model),
+        ModelRef(id="m", path=model),
+        settings,
+        "r",
+    )
+    prepared.write(run)
+    sides = read_rows(run)
+    assert all(row.learned == row.tokens for side in sides for row in side)
+    assert prepared.spec.data.train_rows == len(sides[0])
+    return [[row.input_ids.tolist() for row in side] for side in sides]
+
+
+def test_the_trainer_receives_exactly_the_windows(embedded_model: Path, tmp_path: Path) -> None:
+    texts = [text.replace("<|im_end|>", "lamp") for text in stories(9)]
+    brought = brought_for(texts, embedded_model, SETTINGS)
+    tokenizer = Tokenizer.from_file(str(embedded_model / "tokenizer.json"))
+    end = Tokeniser.load(embedded_model).eos_id
+    expected = []
+    for text in texts:
+        ids, windows = [*tokenizer.encode(text).ids, end], []
+        while len(ids) > 64:
+            windows.append(ids[:64])
+            ids = ids[64 - 10 :]
+        expected.append([*windows, ids])
+    train, validation = trained_rows(brought, embedded_model, SETTINGS, tmp_path)
+    parts = brought.parts(0.3, 4)
+    assert validation == [window for i in parts.validation for window in expected[i]]
+    assert train == [window for i in parts.train for window in expected[i]]
+    tokens = brought.report.tokens
+    assert tokens is not None
+    assert (tokens.documents, tokens.pieces) == (9, len(train) + len(validation))
+    assert tokens.total == tokens.learned == sum(map(len, train + validation))
+    assert (brought.pieces(parts.train), brought.pieces(parts.validation)) == (len(train), len(validation))
+    assert tokens.sentence.startswith(f"9 documents become {tokens.pieces} pieces of at most 64 tokens")
+
+
+def test_the_preview_of_a_document_shows_the_windows_that_are_trained(embedded_model: Path, tmp_path: Path) -> None:
+    texts, lengths = stories(6), Lengths.of(SETTINGS)
+    brought = brought_for(texts, embedded_model, SETTINGS)
+    tokeniser = Tokeniser.load(embedded_model)
+    train, validation = trained_rows(brought, embedded_model, SETTINGS, tmp_path)
+    rows = brought.rows
+    shown = [piece for row in rows for piece in tokeniser.document_pieces(row, lengths)]
+    assert sorted(piece.tokens for piece in shown) == sorted(map(len, train + validation))
+    for row, text in zip(rows, texts, strict=True):
+        first = tokeniser.document_pieces(row, lengths)[0]
+        assert (text + tokeniser.eos_token).startswith(first.text.replace("\ufffd", ""))
+
+
+@pytest.mark.parametrize("mode", ["windows", "truncate"])
+def test_a_document_is_cut_only_when_that_was_chosen(mode: str, embedded_model: Path, tmp_path: Path) -> None:
+    settings = SETTINGS.changed(long_documents=mode)
+    texts = stories(5)
+    brought = brought_for(texts, embedded_model, settings)
+    train, validation = trained_rows(brought, embedded_model, settings, tmp_path)
+    long = sum(len(ids) == 64 for ids in train + validation)
+    assert (len(train) + len(validation) == 5) == (mode == "truncate")
+    told = {p.kind for p in brought.report.problems if p.row} & {"too_long", "answer_vanishes"}
+    assert told == ({"too_long"} if mode == "truncate" else set())
+    assert long >= 5
+
+
+@pytest.mark.parametrize("every", [pytest.param(1, marks=pytest.mark.slow), 12])
+@pytest.mark.parametrize("name", [EMBEDDED, *CATALOGUE, *OWN])
+def test_the_trainer_receives_what_the_preview_shows_and_the_counts_say(
+    name: str, every: int, embedded_model: Path, sample_rows: DataSet, tmp_path: Path
+) -> None:
+    tokeniser = Tokeniser.load(embedded_model) if name == EMBEDDED else tokeniser_for(name, embedded_model)[0]
+    settings = TrainSettings(max_length=90)
+    some = replace(sample_rows, rows=sample_rows.rows[::every])
+    about = About("samples", accepted={"answer_vanishes": "all"})
+    brought = examine("", about, some, Measurer(tokeniser), Lengths.of(settings))
+    parts, reference = brought.parts(0.1, 0), ModelRef(id="m", path=embedded_model)
+    prepare_run(brought.rows, sample_rows.source, parts, tokeniser, reference, settings, "r").write(tmp_path)
+    train, validation = read_rows(tmp_path)
+    tokens = brought.fixed_report.tokens
+    assert tokens is not None
+    assert tokens.total == sum(row.tokens for row in train + validation)
+    assert tokens.learned == sum(row.learned for row in train + validation)
+    assert tokens.pieces == len(brought.rows) == len(train) + len(validation)
+    for positions, received in ((parts.train, train), (parts.validation, validation)):
+        for position, row in zip(positions, received, strict=True):
+            shown = tokeniser.pieces(brought.rows[position].messages, max_length=90)
+            kinds = [piece.kind == "learned" for piece in shown for _ in range(piece.tokens)]
+            assert kinds == [label != IGNORED for label in row.labels.tolist()]
+            learned = "".join(piece.text for piece in shown if piece.kind == "learned")
+            assert tokeniser.decode([i for i in row.labels.tolist() if i != IGNORED], False) == learned
+
+
+@pytest.fixture(scope="module")
+def sample_rows() -> DataSet:
+    """Every row of the sample sets that come with the app, as one."""
+    orders, support = (load(SAMPLES / f"{name}.jsonl") for name in ("orders", "support"))
+    rows = [Row(i, i, row.messages) for i, row in enumerate([*orders.rows, *support.rows], 1)]
+    return DataSet(orders.source, rows, [], len(rows))

@@ -1,0 +1,227 @@
+"""Two processes that train one run learn what one does; what can't be shared out is refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend.errors import BadSetting, OutOfMemory, TrainingFailed
+from backend.hardware import gpus as nvidia
+from backend.hardware import process
+from backend.hardware.gpus import Found
+from backend.records.specs import Gpu, TrainSettings
+from backend.settings import PROJECT_ROOT
+from backend.training.distributed import process_group
+from tests.backend.tiny_run import FakeWork
+
+GPU = Gpu(name="NVIDIA T4", memory_total_mib=15360, memory_free_mib=15000)
+
+# The worker is a process of its own, as in life.
+WORKER = """
+import json, sys
+from pathlib import Path
+from backend import training
+from backend.errors import ApprenticeError
+from backend.training.distributed import sharding; from backend.training.state import save as snapshot
+from tests.backend.tiny_run import FakeWork, make_run
+folder, model = map(Path, sys.argv[1:3])
+chosen, stop_at = map(json.loads, sys.argv[3:])
+kept = folder / "spec.json"
+if kept.is_file():
+    work = FakeWork(folder, json.loads(kept.read_text()))
+else:
+    work = make_run(folder, model, rows=37, **{"lora_dropout": 0.0, "num_train_epochs": 2, **chosen})
+    kept.write_text(json.dumps(work.spec))
+work.stop_at = stop_at
+shares, divide, write = [], sharding.divide, snapshot.write  # of the weights and of the optimizer's state held here
+
+def divided(net, *how):
+    whole = sharding.held(net.parameters())
+    divide(net, *how)
+    shares[:] = [sharding.held(net.parameters()) / whole]
+
+def written(folder, trainer, *more):
+    moments = [m for state in trainer.optimizer.state.values() for m in state.values() if m.dim()]
+    shares[1:] = [sharding.held(moments) / sum(m.nbytes for m in moments)] if shares else []
+    write(folder, trainer, *more)
+
+sharding.divide, snapshot.write = divided, written
+result = training.run(work)
+print(json.dumps({"result": result, "losses": work.losses(), "tests": [e["loss"] for e in work.told("eval")],
+                  "norms": [e["grad_norm"] for e in work.told("step")], "samples": len(work.told("sample")),
+                  "shares": shares}))
+"""
+
+
+def trained(folder: Path, model: Path, stop_at: int | None = None, **settings: Any) -> dict[str, Any]:
+    command = [sys.executable, "-c", WORKER, str(folder), str(model), json.dumps(settings), json.dumps(stop_at)]
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT_ROOT), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return told
+
+
+@pytest.mark.slow
+def test_two_processes_give_the_loss_of_one_with_twice_the_accumulation(tiny_model: Path, tmp_path: Path) -> None:
+    """The two are stopped after the fourth step and go on."""
+    one = trained(tmp_path / "one", tiny_model, per_device_train_batch_size=4, gradient_accumulation_steps=2)
+    shared: dict[str, Any] = {"per_device_train_batch_size": 8, "num_processes": 2}
+    stopped = trained(tmp_path / "two", tiny_model, 4, **shared)
+    assert stopped["result"]["state"] == "stopped"
+    two = trained(tmp_path / "two", tiny_model, **shared)
+    assert len(one["losses"]) == 10
+    assert {**stopped["losses"], **two["losses"]} == pytest.approx(one["losses"], abs=1e-5)
+    assert stopped["norms"] + two["norms"] == pytest.approx(one["norms"], rel=1e-4)
+    assert two["tests"][-1] == pytest.approx(one["tests"][-1], abs=1e-5)
+    assert two["result"]["weights_changed"] is True
+    assert two["result"]["state"] == "completed"
+    assert (tmp_path / "two" / "result" / "adapter" / "adapter_model.safetensors").is_file()
+    assert two["samples"] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sharding", ["none", "fsdp"])
+def test_a_resumed_team_draws_the_dropout_that_it_would_have_drawn(
+    tiny_model: Path, tmp_path: Path, sharding: str
+) -> None:
+    shared: dict[str, Any] = {"num_processes": 2, "sharding": sharding, "lora_dropout": 0.3}
+    through = trained(tmp_path / "through", tiny_model, **shared)
+    stopped = trained(tmp_path / "two", tiny_model, 4, **shared)
+    two = trained(tmp_path / "two", tiny_model, **shared)
+    assert list(stopped["losses"]) == ["1", "2", "3", "4"]
+    assert {**stopped["losses"], **two["losses"]} == through["losses"]
+    assert stopped["norms"] + two["norms"] == through["norms"]
+
+
+@pytest.mark.slow
+def test_when_another_process_fails_the_run_does_and_says_so(tiny_model: Path, tmp_path: Path) -> None:
+    code = WORKER.replace("result = training.run(work)\n", """
+from backend.training.distributed import process_group as team
+from datetime import timedelta
+team._TO_START = timedelta(seconds=20)
+team._MEMBER = ("-c", "import sys; sys.stdin.readline(); sys.exit(3)")
+try:
+    training.run(work)
+except ApprenticeError as error:
+    print(json.dumps({"what": error.what}))
+    sys.exit()
+""", 1)  # fmt: skip
+    command = [sys.executable, "-c", code, str(tmp_path / "run"), str(tiny_model), '{"num_processes": 2}', "null"]
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT_ROOT)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300, check=False)
+    assert "One of the processes" in done.stdout, done.stderr[-2000:]
+
+
+@pytest.mark.parametrize(
+    ("code", "waiting", "ends"),
+    [
+        (3, True, [TrainingFailed]),
+        (process_group.SHORT_OF_MEMORY, True, [OutOfMemory]),
+        (process_group.SHORT_OF_MEMORY, False, []),
+        (0, True, []),
+    ],
+)
+def test_a_process_that_is_gone_is_not_waited_for_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, waiting: bool, ends: list[type[Exception]]
+) -> None:
+    monkeypatch.setattr(process_group, "_TO_NOTICE", 0.0)
+    group, work = process_group.Team(0, 2), FakeWork(tmp_path, {})
+    if not waiting:
+        group.over.set()
+    with subprocess.Popen([sys.executable, "-c", f"raise SystemExit({code})"]) as other:
+        process_group._watch(other, group, work)
+    assert [type(error) for error in work.failed] == ends
+
+
+def test_a_process_ends_with_its_code_and_all_it_printed_without_the_interpreters_end() -> None:
+    code = """
+import atexit, sys
+from backend.training.distributed import process_group as team
+atexit.register(print, "the interpreter ends")
+print("told")
+print("logged", file=sys.stderr)
+team.end(5)
+"""
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT_ROOT)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (5, "told\n", "logged\n")
+    full = code.replace("team.end", "sys.stdout.flush = lambda: 1 / 0  # the disk is full\nteam.end")
+    assert subprocess.run([sys.executable, "-c", full], capture_output=True, env=environment).returncode == 5
+
+
+MEMBER_SHORT_OF_MEMORY = """
+import runpy
+from backend.training.train_step import Learner
+def learn(*_): raise MemoryError
+Learner.learn = learn
+runpy.run_module("backend.training.distributed.worker", run_name="__main__")
+"""
+
+
+@pytest.mark.slow
+def test_memory_that_runs_out_in_another_process_ends_the_run_as_its_own_would(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    code = WORKER.replace("result = training.run(work)\n", f"""
+from backend.training.distributed import process_group as team
+team._MEMBER = ("-c", {MEMBER_SHORT_OF_MEMORY!r})
+try:
+    training.run(work)
+except ApprenticeError as error:
+    print(type(error).__name__)
+    sys.exit()
+""", 1)  # fmt: skip
+    command = [sys.executable, "-c", code, str(tmp_path / "run"), str(tiny_model), '{"num_processes": 2}', "null"]
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT_ROOT)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300, check=False)
+    assert done.stdout.split() == ["OutOfMemory"], done.stderr[-2000:]
+
+
+@pytest.mark.parametrize(
+    ("settings", "places", "why"),
+    [
+        ({"num_processes": 4}, ["0", "1"], "There are 2 cards"),
+        ({"num_processes": 2, "per_device_train_batch_size": 1}, ["0", "1"], "1 examples a step"),
+        ({"num_processes": 16}, [], "cores"),
+    ],
+)
+def test_more_processes_than_places_are_refused(settings: dict[str, Any], places: list[str], why: str) -> None:
+    with pytest.raises(BadSetting) as refused:
+        process_group.refuse(TrainSettings(**settings), places)
+    assert why in refused.value.why
+
+
+def test_the_cards_are_those_that_may_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nvidia, "nvidia", lambda: Found(gpus=(GPU, GPU, GPU)))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert process_group.cards() == ["0", "1", "2"]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3, 5")
+    assert process_group.cards() == ["3", "5"]
+    process_group.refuse(TrainSettings(num_processes=2), process_group.cards())
+
+
+def test_the_card_with_the_most_free_memory_is_used_as_it_was_planned(monkeypatch: pytest.MonkeyPatch) -> None:
+    full = GPU.model_copy(update={"memory_free_mib": 900})
+    monkeypatch.setattr(nvidia, "nvidia", lambda: Found(gpus=(full, GPU)))
+    monkeypatch.setattr(process, "_lower_priority", lambda: None)
+    monkeypatch.setattr(os, "environ", {})
+    process.prepare_process()
+    assert (os.environ["CUDA_DEVICE_ORDER"], os.environ["CUDA_VISIBLE_DEVICES"]) == ("PCI_BUS_ID", "1")
+    monkeypatch.setattr(os, "environ", {"CUDA_VISIBLE_DEVICES": "0"})  # a person's own choice
+    process.prepare_process()
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "0"
+    assert "CUDA_DEVICE_ORDER" not in os.environ
+
+
+def test_rows_are_shared_out_once_each() -> None:
+    rows = list(range(7))
+    shares = [process_group.Team(rank, 3).share(rows) for rank in range(3)]
+    assert sorted(row for share in shares for row in share) == rows
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1

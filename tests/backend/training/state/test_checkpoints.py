@@ -1,0 +1,129 @@
+"""A checkpoint is whole or it is none: whatever fails while it is written, the earlier ones stay good."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend.files import manifest
+from backend.training.state import checkpoints
+
+
+def write(parent: Path, step: int) -> Path:
+    with checkpoints.writing(parent, step) as folder:
+        (folder / "weights.safetensors").write_bytes(b"weights %d" % step)
+        (folder / "state.json").write_text(f'{{"step": {step}}}')
+    return checkpoints.path(parent, step)
+
+
+def steps(parent: Path) -> list[int]:
+    return sorted(checkpoints.step_of(folder) for folder in parent.iterdir())
+
+
+def test_the_newest_is_the_one_of_the_highest_step_whatever_the_clock_said(tmp_path: Path) -> None:
+    for step in (9, 100, 20):
+        write(tmp_path, step)
+    hour_ago = checkpoints.path(tmp_path, 100).stat().st_mtime - 3600
+    os.utime(checkpoints.path(tmp_path, 100), (hour_ago, hour_ago))
+    assert checkpoints.newest(tmp_path) == checkpoints.path(tmp_path, 100)
+    checkpoints.prune(tmp_path, best=None)
+    assert steps(tmp_path) == [20, 100]
+
+
+def test_the_best_is_never_removed(tmp_path: Path) -> None:
+    for step in (1, 2, 3, 4, 5):
+        write(tmp_path, step)
+        checkpoints.prune(tmp_path, best=2 if step >= 2 else None)
+    assert steps(tmp_path) == [2, 4, 5]
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "state.json", manifest.NAME])
+@pytest.mark.parametrize("fault", ["gone", "cut", "flipped"])
+def test_a_damaged_checkpoint_is_none(tmp_path: Path, name: str, fault: str) -> None:
+    good, bad = write(tmp_path, 1), write(tmp_path, 2)
+    file = bad / name
+    content = file.read_bytes()
+    if fault == "gone":
+        file.unlink()
+    else:
+        file.write_bytes(content[: len(content) // 2] if fault == "cut" else bytes([content[0] ^ 1]) + content[1:])
+    assert checkpoints.newest(tmp_path) == good
+
+
+def test_a_damaged_one_does_not_count_as_one_of_those_kept(tmp_path: Path) -> None:
+    for step in (1, 2, 3):
+        write(tmp_path, step)
+    (checkpoints.path(tmp_path, 3) / "state.json").unlink()
+    checkpoints.prune(tmp_path, best=None)
+    assert steps(tmp_path) == [1, 2]
+
+
+def test_a_manifest_of_another_step_does_not_hold(tmp_path: Path) -> None:
+    write(tmp_path, 1).rename(checkpoints.path(tmp_path, 7))
+    assert checkpoints.newest(tmp_path) is None
+
+
+def test_the_same_step_again_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
+    old = write(tmp_path, 5)
+    (old / "weights.safetensors").write_bytes(b"damaged!!!")
+    write(tmp_path, 5)
+    assert checkpoints.newest(tmp_path) == old
+
+
+@pytest.mark.parametrize("kind", ["crash", "full disk"])
+def test_whatever_fails_the_earlier_checkpoint_stays_and_the_next_one_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """The Nth call that touches the disk fails, for rising N until none does; a crash also leaves its rubbish."""
+    for n in range(1, 100):
+        parent = tmp_path / f"{kind}-{n}"
+        write(parent, 1)
+        with monkeypatch.context() as patch:
+            failing = FailAt(n, patch, crash=kind == "crash")
+            try:
+                write(parent, 2)
+            except (OSError, Crash):
+                assert failing.failed
+        assert checkpoints.newest(parent) in (checkpoints.path(parent, 1), checkpoints.path(parent, 2))
+        write(parent, 3)
+        assert checkpoints.newest(parent) == checkpoints.path(parent, 3)
+        checkpoints.prune(parent, best=None)
+        assert {folder.name for folder in parent.iterdir()} <= {"step-1", "step-2", "step-3"}
+        assert not list(parent.glob(".*"))
+        if not failing.failed:
+            assert n > 6  # files, manifest, folder, rename, parent
+            return
+    pytest.fail("the writing never went through")
+
+
+class Crash(BaseException):
+    """The process is gone: nothing that cleans up runs."""
+
+
+class FailAt:
+    """Makes the Nth fsync, rename or manifest fail; after a crash, cleaning up does nothing."""
+
+    def __init__(self, n: int, patch: pytest.MonkeyPatch, *, crash: bool) -> None:
+        self.left, self.crash, self.failed = n, crash, False
+        patch.setattr(os, "fsync", self._counted(os.fsync))
+        patch.setattr(os, "replace", self._counted(os.replace))
+        patch.setattr(checkpoints.manifest, "write", self._counted(manifest.write))
+        remove = checkpoints.shutil.rmtree
+        patch.setattr(
+            checkpoints.shutil, "rmtree", lambda *a, **k: None if self.failed and crash else remove(*a, **k)
+        )
+
+    def _counted(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(*given: Any, **named: Any) -> Any:
+            self.left -= 1
+            if self.left == 0:
+                self.failed = True
+                raise Crash if self.crash else OSError(errno.ENOSPC, "No space left on device")
+            return call(*given, **named)
+
+        return counted

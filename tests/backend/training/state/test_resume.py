@@ -1,0 +1,142 @@
+"""A run that was stopped or killed at random steps and resumed is, bit for bit, the run that never was.
+
+Compared on the processor: every step's loss, every test's loss, and the weights that are kept.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend import training
+from backend.settings import SAMPLES
+from backend.tokens.tokenizer import Tokeniser
+from backend.training import device
+from backend.training.state import resume
+from tests.backend.tiny_run import FakeWork, make_pairs_run, make_run, run_of
+
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
+
+EVERY_DAY: dict[str, dict[str, Any]] = {
+    "qlora": {"method": "qlora"},
+    "full": {"method": "full", "learning_rate": 1e-3},
+    "packing": {"packing": True, "per_device_train_batch_size": 4, "gradient_accumulation_steps": 2},
+}
+SLOW: dict[str, dict[str, Any]] = {
+    "lora": {},
+    "dora and rslora": {"use_dora": True, "use_rslora": True},
+    "checkpointing": {"gradient_checkpointing": True, "lr_scheduler_type": "linear", "weight_decay": 0.1},
+    "qlora, packing": {"method": "qlora", "packing": True},
+    "dpo": {"trainer": "dpo"},
+    "dpo of all weights": {"trainer": "dpo", "method": "full", "learning_rate": 1e-3},
+    **EVERY_DAY,
+}
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+class Mortal(FakeWork):
+    """Dies as soon as the step `dies_at` is told."""
+
+    dies_at: int | None = None
+
+    def emit(self, kind: str, **data: Any) -> None:
+        super().emit(kind, **data)
+        if kind == "step" and data["step"] == self.dies_at:
+            raise Killed
+
+
+def kept(folder: Path) -> dict[str, Any]:
+    from safetensors.torch import load_file
+
+    (file,) = (folder / "result").rglob("*.safetensors")
+    return load_file(file)
+
+
+def losses_of_tests(work: FakeWork) -> dict[int, float]:
+    return {event["step"]: event["loss"] for event in work.told("eval")}
+
+
+def check(whole: FakeWork, interrupted: FakeWork, steps: int, seed: int, times: int = 3) -> None:
+    """Trains `whole` in one go and `interrupted` in pieces, ended at random steps, and compares them."""
+    import torch
+
+    draw = random.Random(seed)
+    training.run(whole)
+    shutil.copy(whole.folder / resume.DEVICE, interrupted.folder)  # a busy machine may measure two runs differently
+    work = Mortal(interrupted.folder, interrupted.spec)
+    for at in sorted(draw.sample(range(1, steps), times)):
+        work.stop_at, work.dies_at = (at, None) if draw.random() < 0.5 else (None, at)
+        try:
+            assert training.run(work)["state"] == "stopped"
+        except Killed:
+            assert work.dies_at == at
+        work.attempt += 1
+    work.stop_at = work.dies_at = None
+    assert training.run(work)["state"] == "completed"
+    assert work.losses() == whole.losses()
+    assert sorted(work.losses()) == list(range(1, steps + 1))
+    assert losses_of_tests(work) == losses_of_tests(whole)
+    one, other = kept(whole.folder), kept(work.folder)
+    assert one.keys() == other.keys()
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def tiny(folder: Path, model: Path, settings: dict[str, Any], **more: Any) -> FakeWork:
+    make = make_run
+    if settings.get("trainer") == "dpo":
+        settings, make = {name: value for name, value in settings.items() if name != "trainer"}, make_pairs_run
+    return make(folder, model, **{"early_stopping": False, **settings, **more})
+
+
+def pieces(folder: Path, model: Path, settings: dict[str, Any], steps: int) -> tuple[FakeWork, FakeWork]:
+    whole, interrupted = (tiny(folder / name, model, settings, max_steps=steps) for name in ("whole", "pieces"))
+    return whole, interrupted
+
+
+@pytest.mark.parametrize("name", EVERY_DAY)
+def test_resumed_equals_uninterrupted(tiny_model: Path, tmp_path: Path, name: str) -> None:
+    check(*pieces(tmp_path, tiny_model, EVERY_DAY[name], 8), 8, seed=len(name), times=2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("name", SLOW)
+def test_resumed_equals_uninterrupted_at_any_step(tiny_model: Path, tmp_path: Path, name: str, seed: int) -> None:
+    check(*pieces(tmp_path, tiny_model, SLOW[name], 15), 15, seed, times=4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("settings", [{}, {"method": "qlora"}, {"packing": True}], ids=str)
+def test_the_embedded_model_resumes_exactly_in_the_precision_that_this_machine_chose(
+    embedded_model: Path, tmp_path: Path, settings: dict[str, Any]
+) -> None:
+    tokeniser = Tokeniser.load(embedded_model)
+    lines = (SAMPLES / "orders.jsonl").read_text("utf-8").splitlines()[:14]
+    rows = [tokeniser.encode(json.loads(line)["messages"]) for line in lines]
+    made = []
+    for name in ("whole", "pieces"):
+        chosen = {"max_steps": 4, "per_device_train_batch_size": 2, "precision": "auto", **settings}
+        work = run_of(tmp_path / name, embedded_model, rows[:10], rows[10:], **chosen)
+        work.spec["data"]["held_out_prompts"] = []
+        made.append(work)
+    check(made[0], made[1], 4, seed=1, times=2)
+
+
+def test_a_machine_that_measures_otherwise_later_does_not_change_what_is_learned(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = make_run(tmp_path, tiny_model, max_steps=4, precision="auto")
+    used = []
+    for speed, stop_at in ((2.0, 2), (0.5, None)):
+        monkeypatch.setattr(device, "bf16_speed", lambda speed=speed: speed)
+        work.stop_at = stop_at
+        used.append(training.run(work)["precision"])
+    assert used == ["bf16", "bf16"]

@@ -1,0 +1,211 @@
+"""Learning the difference between a good and a bad answer (DPO): the pairs as tokens, the loss, whole runs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend import training
+from backend.datasets.split import Split
+from backend.errors import BadInput
+from backend.records.encoded import IGNORED, Encoded
+from backend.records.rows import Message, Row, Source
+from backend.records.specs import ModelRef, TrainSettings
+from backend.runs.prepare import prepare_run
+from backend.runs.token_rows import TokenRow, read_rows, sides
+from backend.tokens.preference_pairs import encode_pairs
+from backend.tokens.tokenizer import Tokeniser
+from backend.training.collate import Collator
+from backend.training.dpo_loss import likelihoods, preference_loss
+from tests.backend.tiny_run import FakeWork, make_pairs_run, pairs
+
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
+
+
+def said(role: str, content: str) -> Message:
+    return {"role": role, "content": content}
+
+
+def pair(*, better: str = "w2 w1", worse: str = "w1 w2") -> Row:
+    return Row(7, 3, [said("user", "w1 w2"), said("assistant", better)], [said("assistant", worse)])
+
+
+# The pairs as tokens
+
+
+def test_only_the_answers_are_learned(tiny_model: Path) -> None:
+    tokeniser = Tokeniser.load(tiny_model)
+    asked = [said("user", "w1"), said("assistant", "w9"), said("user", "w2")]
+    row = Row(1, 1, [*asked, said("assistant", "w3 w4")], [said("assistant", "w5")])
+    (encoded,) = encode_pairs(tokeniser, [row])
+    assert isinstance(encoded, Encoded)
+    learned = [
+        tokeniser.decode([i for i in side.labels if i != IGNORED], skip_special_tokens=False)
+        for side in encoded.sides
+    ]
+    assert learned == ["w3 w4 <|end|>", "w5 <|end|>"]
+    question = tokeniser.prompt_ids(asked)
+    assert all(side.input_ids[: len(question)] == question for side in encoded.sides)
+
+
+def prepared(model: Path, rows: Sequence[Row], **settings: Any) -> Any:
+    source = Source("pairs.jsonl", "jsonl", "preference", "utf-8", "")
+    chosen = TrainSettings(trainer="dpo", **settings)
+    split = Split(list(range(len(rows))), [], "")
+    return prepare_run(rows, source, split, Tokeniser.load(model), ModelRef(id="t", path=model), chosen, "x")
+
+
+@pytest.mark.parametrize(
+    ("row", "settings", "words"),
+    [
+        (pair(worse="w2   w1"), {}, "same to the model"),
+        (pair(better="w2 " * 12 + "w1", worse="w2 " * 12 + "w3"), {"max_length": 16}, "after the longest length"),
+        (Row(7, 3, pair().messages), {}, "no second, worse answer"),
+        (Row(7, 3, text="w1 w2"), {}, "no second, worse answer"),
+        (Row(7, 3, pair().messages, [said("assistant", "w1"), said("user", "w2")]), {}, "no second, worse answer"),
+    ],
+)
+def test_a_row_without_a_difference_is_refused_by_name(
+    tiny_model: Path, row: Row, settings: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(BadInput, match="Row 3 \\(line 7\\)") as caught:
+        prepared(tiny_model, [*pairs(2), row], **settings)
+    assert words in f"{caught.value.what} {caught.value.why}"
+
+
+def test_both_sides_are_counted_and_kept(tiny_model: Path, tmp_path: Path) -> None:
+    ready = prepared(tiny_model, pairs(5))
+    ready.write(tmp_path)
+    train, _ = read_rows(tmp_path)
+    assert ready.spec.data.train_tokens == sum(side.tokens for side in sides(train))
+    assert ready.spec.data.learned_tokens == sum(side.learned for side in sides(train))
+    assert [row.rejected.input_ids.tolist() for row in train if row.rejected] == [
+        row.rejected.input_ids for row in ready.train
+    ]
+
+
+# The loss
+
+
+@pytest.mark.parametrize("how", [{}, {"masked": True}, {"packed": True}], ids=str)
+def test_the_loss_is_that_of_trl(tiny_model: Path, tmp_path: Path, how: dict[str, bool]) -> None:
+    """TRL's own trainer, its own tokens and template, the same weights: the same loss, accuracy and margin."""
+    import torch
+    from datasets import Dataset
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from trl import DPOConfig, DPOTrainer
+
+    rows = pairs(6)
+    base, tuned = (AutoModelForCausalLM.from_pretrained(tiny_model, dtype=torch.float32).eval() for _ in range(2))
+    torch.manual_seed(3)
+    with torch.no_grad():
+        for parameter in tuned.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.02)
+    theirs = DPOTrainer(
+        model=tuned,
+        ref_model=base,
+        args=DPOConfig(
+            output_dir=str(tmp_path), use_cpu=True, bf16=False, report_to="none", per_device_train_batch_size=6,
+            gradient_checkpointing=False, beta=0.3, disable_tqdm=True,
+        ),
+        train_dataset=Dataset.from_list(
+            [{"prompt": row.messages[:1], "chosen": row.messages[1:], "rejected": row.rejected} for row in rows]
+        ),
+        processing_class=AutoTokenizer.from_pretrained(tiny_model),
+    )  # fmt: skip
+    tuned.eval()
+    inputs = next(iter(theirs.get_eval_dataloader(theirs.train_dataset)))
+    with torch.no_grad():
+        expected = float(theirs._compute_loss(tuned, inputs, False))
+    told = {name: values[-1] for name, values in theirs._metrics["eval"].items()}
+
+    made = [token_row(row) for row in encode_pairs(Tokeniser.load(tiny_model), rows)]
+    batch = Collator(0, "cpu", **how)(sides(made))
+    with torch.no_grad():
+        reference = likelihoods(base, batch)
+        found = likelihoods(tuned, batch)
+    weighed = [with_reference(row, *both) for row, both in zip(made, reference.view(2, -1).t().tolist(), strict=True)]
+    loss, figures = preference_loss(tuned, batch, weighed, beta=0.3)
+    assert found.std() > 1
+    assert loss.item() / 6 == pytest.approx(expected, rel=1e-4)
+    assert figures["reward_accuracy"] / 6 == pytest.approx(told["rewards/accuracies"])
+    assert figures["reward_margin"] / 6 == pytest.approx(told["rewards/margins"], rel=1e-3)
+
+
+def token_row(row: Any) -> TokenRow:
+    import numpy as np
+
+    worse = None if row.rejected is None else token_row(row.rejected)
+    ids, labels = (np.array(values, dtype=np.int32) for values in (row.input_ids, row.labels))
+    return TokenRow(ids, labels, row.learned, worse)
+
+
+def with_reference(row: TokenRow, better: float, worse: float) -> TokenRow:
+    from dataclasses import replace
+
+    assert row.rejected
+    return replace(row, reference=better, rejected=replace(row.rejected, reference=worse))
+
+
+# Whole runs
+
+
+def weights(work: FakeWork) -> dict[str, Any]:
+    from safetensors.torch import load_file
+
+    (file,) = (work.folder / "result").glob("*/*model.safetensors")
+    return load_file(file)
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"method": "full", "learning_rate": 1e-3}, {"packing": True, "lora_dropout": 0.0}], ids=str
+)
+def test_a_run_learns_the_difference_and_resumes_exactly(
+    tiny_model: Path, tmp_path: Path, settings: dict[str, Any]
+) -> None:
+    import torch
+
+    whole, halved = (make_pairs_run(tmp_path / name, tiny_model, **settings) for name in ("whole", "halved"))
+    result = training.run(whole)
+    tested, steps = whole.told("eval"), whole.told("step")
+    assert result["first_eval_loss"] == pytest.approx(math.log(2), abs=1e-4)  # no answer has gained anything yet
+    assert result["eval_loss"] < result["first_eval_loss"]
+    assert result["reward_accuracy"] == max(event["reward_accuracy"] for event in tested) > 0.7
+    assert steps[-1]["reward_margin"] > steps[0]["reward_margin"]
+    assert "Weighing both answers" in whole.phases
+    for stop_at in (2, 5):
+        halved.stop_at = stop_at
+        training.run(halved)
+    halved.stop_at = None
+    halved.phases.clear()
+    training.run(halved)
+    assert "Weighing both answers" not in halved.phases  # kept from the first attempt
+    assert halved.losses() == whole.losses()
+    one, other = weights(whole), weights(halved)
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_smaller_micro_batch_changes_nothing(tiny_model: Path, tmp_path: Path) -> None:
+    plain = make_pairs_run(tmp_path / "plain", tiny_model, max_steps=4, lora_dropout=0.0)
+    small = make_pairs_run(
+        tmp_path / "small", tiny_model, max_steps=4, lora_dropout=0.0,
+        per_device_train_batch_size=2, gradient_accumulation_steps=4,
+    )  # fmt: skip
+    training.run(plain)
+    training.run(small)
+    assert small.losses() == pytest.approx(plain.losses(), rel=1e-4)
+    assert [event["reward_margin"] for event in small.told("step")] == pytest.approx(
+        [event["reward_margin"] for event in plain.told("step")], rel=1e-3, abs=1e-6
+    )
+
+
+def test_a_stop_while_the_answers_are_weighed_leaves_no_result(tiny_model: Path, tmp_path: Path) -> None:
+    work = make_pairs_run(tmp_path, tiny_model)
+    work.stop_at = 0
+    result = training.run(work)
+    assert (result["state"], result["steps"]) == ("stopped", 0)
+    assert not (tmp_path / "result").exists()

@@ -1,0 +1,322 @@
+"""The preflight: what a run will take is measured on its longest rows, and what does not fit is not begun."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend import training
+from backend.errors import BadSetting, DoesNotFit, NotEnough
+from backend.records.specs import RunSpec, TrainSettings
+from backend.runs.truncate import cut
+from backend.settings import Workspace
+from backend.training import job as training_job
+from backend.training import oom
+from backend.training.dry_run import chosen, rehearse
+from backend.training.job import ladder
+from backend.training.sampler import epoch_batches, packs
+from backend.training.state import checkpoints
+from tests.backend.tiny_run import FakeWork, make_pairs_run, make_run
+
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # peft and trl use names that transformers renames
+
+FITS = {
+    "fits": True, "memory_mib": 700, "startup": 4.0, "seconds_per_step": 0.5, "tokens_per_second": 300.0,
+    "test_seconds": 1.0, "answer_seconds": 2.0,
+}  # fmt: skip
+SHORT = {"fits": False}
+
+
+@dataclass
+class MeasuredWork(FakeWork):
+    """A worker's context with a workspace."""
+
+    workspace: Any = None
+    counted_anew: int = 0
+
+    def count_memory_anew(self) -> None:
+        self.counted_anew += 1
+
+
+@pytest.fixture
+def work(tmp_path: Path, tiny_model: Path) -> MeasuredWork:
+    workspace = Workspace.open(tmp_path / "home")
+    made = make_run(workspace.runs / "one", tiny_model, per_device_train_batch_size=4, max_length=512)
+    return MeasuredWork(made.folder, made.spec, workspace=workspace)
+
+
+def settings_of(work: FakeWork) -> TrainSettings:
+    return RunSpec.model_validate(work.spec).settings
+
+
+def rehearsals(monkeypatch: pytest.MonkeyPatch, *outcomes: dict[str, Any] | None) -> list[TrainSettings]:
+    """Has the rehearsals come out so, one after another; gives the settings that they are asked for."""
+    asked: list[TrainSettings] = []
+    waiting = iter(outcomes)
+
+    def rehearsed(context: Any, spec: RunSpec) -> dict[str, Any] | None:
+        asked.append(spec.settings)
+        outcome = next(waiting)
+        return dict(outcome) if outcome else None
+
+    monkeypatch.setattr(training_job, "_rehearsed", rehearsed)
+    return asked
+
+
+def test_a_run_is_measured_in_a_process_of_its_own_then_trained(work: MeasuredWork) -> None:
+    result = training_job.run(work)
+    assert result["state"] == "completed"
+    assert result["weights_changed"]
+    told = work.told("preflight")[0]
+    assert 100 < told["memory_mib"] < 3000
+    assert told["tokens_per_second"] > 0
+    assert told["save_seconds"] > 0
+    assert not (work.folder / "preflight" / "checkpoints").exists()
+    assert result["measured"]["memory_mib"] == told["memory_mib"]
+    assert work.phases.index(training_job.PHASE) < work.phases.index("Practising")
+
+
+def test_what_was_measured_is_known_the_next_time(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = rehearsals(monkeypatch, FITS)
+    spec = RunSpec.model_validate(work.spec)
+    first = training_job.settle(work, spec)
+    assert training_job.settle(work, spec) == first == training_job.recall(work.workspace, training_job.key_of(spec))
+    assert len(asked) == 1
+    wider = spec.model_copy(update={"settings": spec.settings.changed(lora_rank=64)})
+    assert training_job.recall(work.workspace, training_job.key_of(wider)) is None
+
+
+def test_a_run_that_is_known_keeps_its_own_settings(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
+    rehearsals(monkeypatch, FITS)
+    spec = RunSpec.model_validate(work.spec)
+    training_job.settle(work, spec)
+    own = spec.settings.changed(learning_rate=1e-4, num_train_epochs=7, seed=3, max_length=256)
+    again = training_job.settle(work, spec.model_copy(update={"settings": own}))
+    assert again is not None
+    assert again.settings == own
+    assert oom.settings_used(work.folder, own) == own
+    assert not (work.folder / oom.NAME).exists()
+
+
+def test_packed_a_measurement_is_of_one_length(work: MeasuredWork) -> None:
+    spec = RunSpec.model_validate(work.spec)
+    packed = [spec.settings.changed(packing=True, max_length=length) for length in (512, 256)]
+    first, second = (training_job.key_of(spec.model_copy(update={"settings": settings})) for settings in packed)
+    assert first != second
+
+
+def test_the_peak_of_the_whole_run_is_known_the_next_time(
+    work: MeasuredWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rehearsals(monkeypatch, FITS)
+    monkeypatch.setattr(training, "run", lambda context: {"peak_memory_mib": 900})
+    assert training_job.run(work)["measured"]["memory_mib"] == 700
+    again = training_job.recall(work.workspace, training_job.key_of(RunSpec.model_validate(work.spec)))
+    assert again is not None
+    assert again.memory_mib == 900
+
+
+def test_a_run_that_was_measured_is_resumed_without_measuring(
+    work: MeasuredWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rehearsals(monkeypatch, FITS)
+    trained: list[Any] = []
+    monkeypatch.setattr(training, "run", lambda context: trained.append(1) or {"steps": 1, "peak_memory_mib": 0})
+    training_job.run(work)
+    (work.workspace.cache / "preflight").rename(work.workspace.cache / "gone")
+    training_job.run(work)
+    assert trained == [1, 1]
+
+
+def test_a_run_with_a_checkpoint_goes_on_as_it_began(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = rehearsals(monkeypatch, SHORT, FITS)
+    monkeypatch.setattr(training, "run", lambda context: {"steps": 1, "peak_memory_mib": 0})
+    with checkpoints.writing(work.folder / "checkpoints", 3) as folder:
+        (folder / "weights.safetensors").write_bytes(b"weights")
+    assert training_job.run(work)["measured"] is None
+    assert asked == []
+    assert not (work.folder / oom.NAME).exists()
+
+
+def test_what_several_processes_take_is_not_measured_with_one(
+    work: MeasuredWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = rehearsals(monkeypatch, FITS)
+    work.spec["settings"]["num_processes"] = 2
+    monkeypatch.setattr(training, "run", lambda context: {"steps": 1, "peak_memory_mib": 0})
+    assert training_job.run(work)["measured"] is None
+    assert (asked, work.told("preflight")) == ([], [])
+
+
+def test_what_does_not_fit_is_made_to_fit_and_told(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = rehearsals(monkeypatch, SHORT, SHORT, FITS)
+    measured = training_job.settle(work, RunSpec.model_validate(work.spec))
+    assert measured is not None
+    assert [s.per_device_train_batch_size for s in asked] == [4, 2, 1]
+    assert {s.effective_batch for s in asked} == {4}
+    assert oom.settings_used(work.folder, settings_of(work)) == measured.settings == asked[-1]
+    assert "2 instead of 4" in work.told("note")[0]["what"]
+
+
+def test_shorter_examples_are_offered_and_not_taken(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = rehearsals(monkeypatch, SHORT, SHORT, SHORT, SHORT, FITS)
+    work.spec["data"]["longest"] = 512
+    with pytest.raises(DoesNotFit) as refused:
+        training_job.settle(work, RunSpec.model_validate(work.spec))
+    assert (asked[-1].method, asked[-1].max_length) == ("qlora", 256)
+    assert work.told("preflight")[-1]["max_length"] == 256
+    assert "256 tokens" in refused.value.next
+    assert oom.settings_used(work.folder, settings_of(work)) == settings_of(work)
+
+
+def test_when_nothing_fits_that_is_said(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
+    rehearsals(monkeypatch, *[SHORT] * 20)
+    with pytest.raises(NotEnough, match="does not fit") as refused:
+        training_job.settle(work, RunSpec.model_validate(work.spec))
+    assert not isinstance(refused.value, DoesNotFit)  # shorter examples were tried too
+
+
+def test_a_measuring_that_breaks_does_not_keep_the_run_from_training(
+    work: MeasuredWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rehearsals(monkeypatch, None)
+    assert training_job.settle(work, RunSpec.model_validate(work.spec)) is None
+    assert [note["title"] for note in work.told("note")] == ["Not measured"]
+
+
+def test_a_measuring_that_takes_too_long_is_ended(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training_job, "_MOST", 0.0)
+    assert training_job.settle(work, RunSpec.model_validate(work.spec)) is None
+    assert not (work.folder / "preflight" / "outcome.json").exists()
+    assert [note["title"] for note in work.told("note")] == ["Not measured"]
+
+
+@pytest.mark.parametrize(("code", "found"), [(-9, SHORT), (-6, SHORT), (-11, None), (-4, None), (1, None)])
+def test_a_crash_is_not_taken_for_a_lack_of_memory(tmp_path: Path, code: int, found: dict[str, Any] | None) -> None:
+    assert training_job._outcome(tmp_path / "outcome.json", code) == found
+
+
+def test_a_rehearsal_that_the_system_ended_is_not_counted_against_the_run(
+    work: MeasuredWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rehearsals(monkeypatch, SHORT, FITS)
+    training_job.settle(work, RunSpec.model_validate(work.spec))
+    assert work.counted_anew == 2
+
+
+def test_a_smaller_peak_does_not_replace_a_larger_one(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
+    rehearsals(monkeypatch, {**FITS, "memory_mib": 900}, {**FITS, "memory_mib": 600})
+    spec = RunSpec.model_validate(work.spec)
+    training_job.settle(work, spec)
+    monkeypatch.setattr(training_job, "available", lambda hardware: 800.0)
+    measured = training_job.settle(work, spec)
+    known = training_job.recall(work.workspace, training_job.key_of(spec))
+    assert measured is not None
+    assert known is not None
+    assert (measured.memory_mib, known.memory_mib) == (600, 900)
+
+
+def test_a_stop_while_measuring_ends_the_process_and_trains_nothing(work: MeasuredWork) -> None:
+    work.stop_at = 0
+    assert training_job.run(work)["state"] == "stopped"
+    assert not (work.folder / "result").exists()
+    assert not (work.folder / "preflight" / "outcome.json").exists()
+
+
+def test_a_fault_in_the_settings_is_told_before_the_training(work: MeasuredWork) -> None:
+    work.spec["settings"]["target_modules"] = ["no_such_layer"]
+    with pytest.raises(BadSetting, match="no_such_layer"):
+        training_job.settle(work, RunSpec.model_validate(work.spec))
+
+
+def test_memory_that_the_computer_does_not_have_is_noticed_before_it_is_used_up(
+    work: MeasuredWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training_job, "available", lambda hardware: 150.0)
+    assert training_job._rehearsed(work, RunSpec.model_validate(work.spec)) == SHORT
+
+
+def test_each_rung_of_the_ladder_learns_from_as_many_examples() -> None:
+    settings = TrainSettings(per_device_train_batch_size=6, gradient_accumulation_steps=2)
+    rungs = [s for s, _ in ladder(settings, longest=1024)]
+    assert {s.effective_batch for s in rungs} == {12}
+    assert rungs[-1].max_length == oom.SHORTEST
+
+
+PACKED = {"packing": True}
+SPARING = {"per_device_train_batch_size": 1, "gradient_checkpointing": True, "method": "qlora"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "longest", "tried"),
+    [({}, 700, {350}), ({}, 300, set()), (PACKED | SPARING, 300, {512, 256}), (PACKED, 300, set())],
+)
+def test_only_lengths_that_save_memory_are_tried(settings: dict[str, Any], longest: int, tried: set[int]) -> None:
+    rungs = ladder(TrainSettings(max_length=1024, **settings), longest)
+    assert {s.max_length for s, _ in rungs} - {1024} == tried
+
+
+def test_a_length_that_leaves_no_answer_is_not_offered(work: MeasuredWork) -> None:
+    spec = RunSpec.model_validate(work.spec)
+    short = spec.model_copy(update={"settings": spec.settings.model_copy(update={"max_length": 2})})
+    with pytest.raises(NotEnough):
+        rehearse(work.folder, short, 0.0, None)
+
+
+def test_packed_the_fullest_pack_of_a_whole_step_is_tried() -> None:
+    lengths = [*range(20, 120)] * 4
+    settings = TrainSettings(
+        per_device_train_batch_size=2, gradient_accumulation_steps=8, packing=True, max_length=512
+    )
+    _, longest, usual, *_ = chosen(lengths, settings)
+
+    def fullest(rows: list[int]) -> int:
+        return max(sum(lengths[row] for row in part) for part in packs(rows, lengths, 512))
+
+    assert fullest(longest) == max(map(fullest, epoch_batches(lengths, 16, settings.seed, 0)))
+    assert len(usual) == 16
+
+
+def test_the_steps_hold_the_longest_rows_and_usual_ones() -> None:
+    lengths = [10] * 40 + [500] * 4 + [100] * 40
+    warm, longest, *others = chosen(lengths, TrainSettings(per_device_train_batch_size=4))
+    usual = others[0]
+    assert len({tuple(rows) for rows in others}) == len(others)
+    assert [lengths[row] for row in warm] == [10]
+    assert [lengths[row] for row in longest] == [500] * 4
+    assert sum(lengths[row] for row in usual) == pytest.approx(sum(lengths) / (len(lengths) / 4), rel=0.5)
+
+
+def test_time_is_made_of_steps_tests_answers_saving_and_proof() -> None:
+    measured = training_job.Measured(settings=TrainSettings(), **{k: v for k, v in FITS.items() if k != "fits"})
+    assert measured.seconds(100, 0) == 4 + 50
+    assert measured.seconds(100, 5) == 4 + 50 + 6 * 1 + 2 * 2.5
+    around = measured.model_copy(update={"reference_seconds": 30.0, "proof_seconds": 3.0})
+    assert around.seconds(100, 0) == 4 + 30 + 50 + 3
+    saving = measured.model_copy(update={"save_seconds": 2.0})
+    assert saving.seconds(100, 5) - measured.seconds(100, 5) == 5 * 2
+    assert saving.seconds(100, 0) - measured.seconds(100, 0) == 2
+    assert saving.seconds(6000, 0) - measured.seconds(6000, 0) == 10 * 2, "one is saved every five minutes"
+    assert saving.seconds(9600, 4) - measured.seconds(9600, 4) == 16 * 2, "also where tests are 20 minutes apart"
+    assert saving.seconds(10800, 4) - measured.seconds(10800, 4) == 20 * 2, "which begin the five minutes anew"
+    assert json.loads(measured.model_dump_json())["memory_mib"] == 700
+
+
+def test_of_pairs_the_weighing_before_the_first_step_is_timed(tmp_path: Path, tiny_model: Path) -> None:
+    made = make_pairs_run(tmp_path / "pairs", tiny_model, per_device_train_batch_size=4)
+    found = rehearse(made.folder, RunSpec.model_validate(made.spec), time.time(), None)
+    assert found["reference_seconds"] > 0
+
+
+def test_rows_are_cut_for_a_shorter_length(work: MeasuredWork) -> None:
+    from backend.runs.token_rows import read_rows
+
+    train, _ = read_rows(work.folder)
+    short = cut(train, 6)
+    assert max(row.tokens for row in short) == 6
+    assert all(row.learned for row in short)

@@ -1,0 +1,200 @@
+"""Memory that runs out anywhere in a run: it goes on by itself with less, learns the same, and tells each change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend import training
+from backend.errors import DoesNotFit, OutOfMemory
+from backend.records.specs import TrainSettings
+from backend.training import model, oom, session, train_step
+from backend.training import samples as training_samples
+from backend.training.state import result
+from tests.backend.tiny_run import FakeWork, make_run
+
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
+
+CARD = "CUDA out of memory. Tried to allocate 2.00 GiB"
+APPLE = "MPS backend out of memory (MPS allocated: 17.50 GB)"
+PROCESSOR = (
+    "[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"
+)
+
+
+def finished(work: FakeWork) -> dict[str, Any]:
+    """What becomes of the run when the runner gives it its lighter attempts."""
+    for _ in range(4):
+        try:
+            return training.run(work)
+        except OutOfMemory:
+            work.attempt, work.short_of_memory = work.attempt + 1, True
+    pytest.fail("it ran out of memory more than four times")
+
+
+def failing(call: Callable[..., Any], error: Exception, when: Callable[..., bool]) -> Callable[..., Any]:
+    def failing_call(*given: Any, **named: Any) -> Any:
+        if when(*given):
+            raise error
+        return call(*given, **named)
+
+    return failing_call
+
+
+def small(folder: Path, tiny_model: Path, **settings: Any) -> FakeWork:
+    return make_run(folder, tiny_model, **{"lora_dropout": 0.0, "max_steps": 10, **settings})
+
+
+@pytest.fixture(scope="module")
+def whole(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> FakeWork:
+    work = small(tmp_path_factory.mktemp("whole"), tiny_model)
+    training.run(work)
+    return work
+
+
+def notes(work: FakeWork) -> list[str]:
+    return [note["title"] for note in work.told("note")]
+
+
+def test_a_step_that_no_micro_batch_makes_fit_is_tried_again_with_less_kept(
+    whole: FakeWork, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At step 7 memory runs out as long as activations are kept; it goes on from the checkpoint of step 5."""
+    work = small(tmp_path, tiny_model)
+
+    def too_large(net: Any, _: Any) -> bool:
+        late = len(work.losses()) >= 6 and net.training
+        return late and not net.get_base_model().is_gradient_checkpointing
+
+    monkeypatch.setattr(train_step, "summed_loss", failing(train_step.summed_loss, RuntimeError(CARD), too_large))
+    told = finished(work)
+    assert work.attempt == 2
+    assert [event["step"] for event in work.told("step")] == [1, 2, 3, 4, 5, 6, 6, 7, 8, 9, 10]
+    assert work.losses() == pytest.approx(whole.losses(), rel=1e-5)
+    assert notes(work) == ["Memory ran short"] * 3 + ["Memory ran out"]
+    assert told["settings_changed"] == {
+        "per_device_train_batch_size": 1, "gradient_accumulation_steps": 8, "gradient_checkpointing": True
+    }  # fmt: skip
+    assert (told["state"], told["steps"]) == ("completed", 10)
+
+
+@pytest.mark.parametrize("text", [CARD, APPLE, PROCESSOR], ids=["card", "apple", "processor"])
+def test_loading_that_fits_only_in_4_bit_ends_as_qlora(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    def too_large(_: Path, settings: TrainSettings, *__: Any) -> bool:
+        return settings.method == "lora"
+
+    monkeypatch.setattr(model, "load", failing(model.load, RuntimeError(text), too_large))
+    work = small(tmp_path, tiny_model, max_steps=2)
+    told = finished(work)
+    assert work.attempt == 4
+    assert notes(work) == ["Memory ran out"] * 3
+    changed = told["settings_changed"]
+    assert (changed["method"], changed["gradient_checkpointing"]) == ("qlora", True)
+    assert changed["per_device_train_batch_size"] * changed["gradient_accumulation_steps"] == 8
+    assert (tmp_path / "result" / "adapter" / "adapter_model.safetensors").is_file()
+
+
+def test_a_run_begun_as_lora_goes_on_in_4_bit_with_what_it_has_learned(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = small(tmp_path, tiny_model, gradient_checkpointing=True, per_device_train_batch_size=1)
+    late = failing(
+        train_step.summed_loss, MemoryError(), lambda net, _: len(work.losses()) >= 6 and not quantised(net)
+    )
+    monkeypatch.setattr(train_step, "summed_loss", late)
+    told = finished(work)
+    assert (work.attempt, told["settings_changed"]) == (2, {"method": "qlora"})
+    assert work.losses()[7] < work.losses()[1]
+    assert told["eval_loss"] < told["first_eval_loss"]
+
+
+def quantised(net: Any) -> bool:
+    return getattr(net.get_base_model(), "is_quantized", False)
+
+
+def test_a_test_that_runs_out_of_memory_is_rescued_like_a_step(
+    whole: FakeWork, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_many(net: Any, batch: Any) -> bool:
+        return not net.training and len(batch.inputs["input_ids"]) > 2
+
+    monkeypatch.setattr(train_step, "summed_loss", failing(train_step.summed_loss, RuntimeError(APPLE), too_many))
+    work = small(tmp_path, tiny_model)
+    finished(work)
+    assert work.losses() == pytest.approx(whole.losses(), rel=1e-5)
+    assert notes(work) == ["Memory ran short"] * 2
+    assert (tmp_path / oom.NAME).is_file()
+
+
+def test_answers_that_do_not_fit_are_left_out_and_nothing_else_changes(
+    whole: FakeWork, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "answers", failing(training_samples.answers, RuntimeError(CARD), lambda *_: True))
+    work = small(tmp_path, tiny_model)
+    told = finished(work)
+    assert (work.attempt, told["settings_changed"]) == (1, {})
+    assert work.losses() == whole.losses()
+    assert notes(work) == ["No more answers on the way"]
+    assert not work.told("sample")
+
+
+def test_saving_that_runs_out_of_memory_is_tried_again_without_another_step(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = small(tmp_path, tiny_model)
+    monkeypatch.setattr(result, "_save", failing(result._save, MemoryError(), lambda *_: work.attempt == 1))
+    assert finished(work)["steps"] == 10
+    assert len(work.told("step")) == 10
+
+
+def test_a_ladder_without_another_step_asks_the_person(tiny_model: Path, tmp_path: Path) -> None:
+    work = small(tmp_path, tiny_model, method="qlora", gradient_checkpointing=True, per_device_train_batch_size=1)
+    work.attempt, work.short_of_memory = 2, True
+    with pytest.raises(DoesNotFit) as caught:
+        training.run(work)
+    assert not isinstance(caught.value, OutOfMemory)  # else it would be tried again
+    assert "max_length" not in caught.value.next  # its examples are short
+    assert not work.told("step")
+    assert "max_length 450" in oom.no_step_left(900).next
+
+
+def test_the_ladder_keeps_the_effective_batch_and_ends_after_three_steps() -> None:
+    planned = TrainSettings(per_device_train_batch_size=6, gradient_accumulation_steps=2)
+    used, taken = planned, []
+    while step := oom.next_step(planned, used, can_quantise=True):
+        used = used.changed(**step.changes)
+        taken.append((used.per_device_train_batch_size, used.gradient_checkpointing, used.method))
+        assert used.effective_batch == 12
+    assert taken == [(3, False, "lora"), (1, True, "lora"), (1, True, "qlora")]
+
+
+def test_fewer_examples_at_a_time_are_no_longer_filled_up_to_a_pack() -> None:
+    planned = TrainSettings(per_device_train_batch_size=8, packing=True)
+    step = oom.next_step(planned, planned, can_quantise=True)
+    assert step is not None
+    used = planned.changed(**step.changes)
+    assert (used.per_device_train_batch_size, used.packing, used.effective_batch) == (4, False, 8)
+
+
+@pytest.mark.parametrize(("method", "can_quantise"), [("full", True), ("lora", False), ("qlora", True)])
+def test_only_lora_becomes_qlora_and_only_where_that_works(method: Any, can_quantise: bool) -> None:
+    planned = TrainSettings(method=method, per_device_train_batch_size=1, gradient_checkpointing=True)
+    assert oom.next_step(planned, planned, can_quantise=can_quantise) is None
+
+
+def test_settings_that_can_not_be_read_are_those_planned(tmp_path: Path) -> None:
+    planned = TrainSettings(seed=7)
+    (tmp_path / oom.NAME).write_text("{")
+    assert oom.settings_used(tmp_path, planned) == planned
+
+
+def test_what_is_no_lack_of_memory_is_told_as_what_it_is() -> None:
+    with pytest.raises(ValueError, match="shape"), oom.memory_errors():
+        raise ValueError("wrong shape")
+    with pytest.raises(OutOfMemory), oom.memory_errors():
+        raise OSError(12, "Cannot allocate memory")

@@ -1,0 +1,55 @@
+"""A training by the embedded model in a process that really gets no more memory: it makes do and learns."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from backend.models import bundled
+from backend.records.encoded import Encoded
+from backend.runs.token_rows import write_rows
+from backend.settings import Workspace
+from backend.training import oom
+from jobs import process
+from jobs.records import State
+from jobs.runner import Runner
+from tests.backend.tiny_run import run_of
+
+# The libraries are loaded first: they take gigabytes of address space, though little memory.
+WITHIN = """
+import sys, resource, psutil
+import torch, transformers, trl, peft, datasets, pyarrow.parquet
+torch.ones(64, 64) @ torch.ones(64, 64)
+limit = psutil.Process().memory_info().vms + ({mib} << 20)
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+from jobs import registry as kinds, worker
+kinds.KINDS["train"] = kinds.Kind("backend.training:run", "training", lighter=True)  # not measured before
+sys.exit(worker.main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a limit on the address space")
+def test_a_real_limit_on_memory_is_met_with_fewer_examples_at_a_time(
+    workspace_with_model: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [Encoded([i % 900 + 20 for i in range(300)], [-100] * 150 + [i % 900 + 20 for i in range(150, 300)])] * 8
+    made = run_of(
+        tmp_path / "made", bundled.folder(workspace_with_model), rows, [],
+        max_steps=1, precision="bf16", lora_dropout=0.0, per_device_train_batch_size=8,
+    )  # fmt: skip
+    made.spec["data"]["held_out_prompts"] = []
+    monkeypatch.setattr(process, "WORKER", (sys.executable, "-c", WITHIN.format(mib=1500)))
+    runner = Runner(workspace_with_model)
+    job_id = runner.submit("train", made.spec, "", prepare=lambda folder: write_rows(folder, rows, []))
+    job = runner.wait(job_id)
+    notes = [event.data["title"] for event in runner.events(job_id).events if event.kind == "note"]
+    assert job.state is State.COMPLETED, (runner.folder(job_id) / "log.txt").read_text()[-3000:]
+    assert job.result["steps"] == 1
+    assert {"Memory ran short"} <= set(notes) <= {"Memory ran short", "Memory ran out"}
+    used = json.loads((runner.folder(job_id) / oom.NAME).read_text())
+    assert used["per_device_train_batch_size"] < 8
+    assert used["per_device_train_batch_size"] * used["gradient_accumulation_steps"] == 8

@@ -1,0 +1,248 @@
+"""The parts of training by themselves: the same numbers as the plain way, whatever is left out or joined."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from backend.errors import BadSetting
+from backend.models import model_folder
+from backend.records.encoded import Encoded
+from backend.records.specs import TrainSettings
+from backend.runs.token_rows import TokenRow, read_rows, write_rows
+from backend.training import device, fused_lora, model, sampler
+from backend.training.collate import WORTH_SHARING, Collator, common_beginning
+from backend.training.device import Device, choose
+from backend.training.loss import summed_loss
+from backend.training.prefix_sharing import with_sharing
+from backend.training.samples import worth_the_time
+from backend.training.schedule import schedule
+from backend.training.state.metrics import History
+from tests.backend.tiny_run import make_model
+
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_model(tmp_path_factory.mktemp("model"))
+
+
+def rows(*lengths: int, seed: int = 0, beginning: int = 0) -> list[TokenRow]:
+    """Random rows, half of their tokens learned; before each the same `beginning` tokens, only read."""
+    common = (4 + np.arange(beginning) % 40).astype(np.int32)
+    draw = np.random.default_rng(seed)
+    made = []
+    for length in lengths:
+        ids = draw.integers(4, 44, length).astype(np.int32)
+        labels = np.where(draw.random(length) < 0.5, ids, -100).astype(np.int32)
+        labels[0], labels[-1] = -100, ids[-1]
+        labels = np.concatenate([np.full(beginning, -100, dtype=np.int32), labels])
+        made.append(TokenRow(np.concatenate([common, ids]), labels, int((labels != -100).sum())))
+    return made
+
+
+def plain_loss(net: Any, some: list[TokenRow]) -> Any:
+    """The sum over rows of what transformers itself computes, each row alone."""
+    import torch
+
+    total: Any = 0.0
+    for row in some:
+        ids, labels = torch.as_tensor(row.input_ids)[None].long(), torch.as_tensor(row.labels)[None].long()
+        total = total + net(input_ids=ids, labels=labels).loss * row.learned
+    return total
+
+
+def gradients(net: Any, loss: Any) -> dict[str, Any]:
+    net.zero_grad()
+    loss.backward()
+    return {name: parameter.grad.clone() for name, parameter in model.trainable(net).items()}
+
+
+def lora(folder: Path, *, fused: bool, place: Device = Device("cpu", "fp32"), **settings: Any) -> Any:  # noqa: B008
+    import torch
+
+    net = model.build(folder, "tiny", TrainSettings(**settings), place)
+    model.settle(net, place)
+    torch.manual_seed(1)
+    for name, parameter in model.trainable(net).items():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter, std=0.2)  # as after some steps
+    assert fused_lora.fuse(net) == 14 if fused else True
+    return net
+
+
+@pytest.mark.parametrize("how", [{}, {"masked": True}, {"packed": True}, {"sharing": True}], ids=str)
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+def test_the_loss_and_its_gradients_are_those_of_each_row_alone(
+    folder: Path, attention: str, how: dict[str, bool]
+) -> None:
+    net, some = lora(folder, fused=False), rows(9, 4, 17, 2, beginning=WORTH_SHARING)
+    net.set_attn_implementation(attention)
+    batch = Collator(0, "cpu", **how)(some)
+    assert (batch.beginning is not None) == ("sharing" in how)
+    ours = summed_loss(net, batch)
+    plain = plain_loss(net, some)
+    assert ours.item() == pytest.approx(plain.item(), rel=1e-5)
+    one, other = gradients(net, ours), gradients(net, plain_loss(net, some))
+    assert all(one[name].allclose(other[name], rtol=1e-3, atol=1e-5) for name in other)
+
+
+@pytest.mark.parametrize(
+    ("ids", "labels", "shared"),
+    [
+        ([[5, 6, 7, 8], [5, 6, 9, 8]], [[-100, -100, 7, 8], [-100, -100, 9, 8]], 1),  # the 6 predicts what is learned
+        ([[5, 6, 7, 8], [5, 6, 9, 8]], [[-100, -100, -100, 8], [-100, -100, -100, 8]], 2),
+        ([[5, 6, 7, 8], [4, 6, 7, 8]], [[-100, -100, -100, 8], [-100, -100, -100, 8]], 0),
+        ([[5, 6, 7], [5, 6, 7]], [[-100, 6, 7], [-100, -100, 7]], 0),
+        ([[5, 6, 7, 8]], [[-100, -100, -100, 8]], 0),
+    ],
+)
+def test_a_beginning_ends_before_anything_is_learned(
+    ids: list[list[int]], labels: list[list[int]], shared: int
+) -> None:
+    made = [
+        TokenRow(np.array(one, dtype=np.int32), np.array(two, dtype=np.int32), sum(label != -100 for label in two))
+        for one, two in zip(ids, labels, strict=True)
+    ]
+    assert common_beginning(made) == shared
+
+
+def test_beginnings_are_shared_only_where_that_is_exact(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place, plain, some = Device("cpu", "fp32"), Collator(0, "cpu"), rows(9, 4, beginning=WORTH_SHARING)
+    net = lora(folder, fused=True)
+    assert with_sharing(plain, net, some, TrainSettings(), place).sharing
+    assert not with_sharing(plain, net, rows(9, 4), TrainSettings(), place).sharing
+    assert not with_sharing(plain, net, some, TrainSettings(lora_dropout=0.1), place).sharing
+    assert not with_sharing(plain, net, some, TrainSettings(gradient_checkpointing=True), place).sharing
+    forgets = net.get_base_model().forward
+    monkeypatch.setattr(net.get_base_model(), "forward", lambda *a, cache=None, **k: forgets(*a, **k))
+    assert not with_sharing(plain, net, some, TrainSettings(), place).sharing
+
+
+@pytest.mark.parametrize("settings", [{}, {"use_rslora": True, "lora_alpha": 4}], ids=str)
+def test_the_fused_layers_give_the_same_loss_and_gradients(folder: Path, settings: dict[str, Any]) -> None:
+    some = Collator(0, "cpu")(rows(9, 4, 17))
+    fused, plain = (lora(folder, fused=fused, **settings) for fused in (True, False))
+    ours, theirs = summed_loss(fused, some), summed_loss(plain, some)
+    assert ours.item() == pytest.approx(theirs.item(), rel=1e-6)
+    one, other = gradients(fused, ours), gradients(plain, theirs)
+    assert all(one[name].allclose(other[name], rtol=1e-4, atol=1e-6) for name in other)
+
+
+def test_the_fused_layers_can_be_turned_off(folder: Path) -> None:
+    import torch
+
+    net, ids = lora(folder, fused=True), torch.arange(4, 12)[None]
+    with net.disable_adapter():
+        off = net(input_ids=ids).logits
+    assert torch.equal(off, model_folder.load(folder, torch.float32)(input_ids=ids).logits)
+    assert not torch.equal(off, net(input_ids=ids).logits)
+
+
+def test_bf16_learns_nearly_the_same_from_float32_weights(folder: Path) -> None:
+    place, some = Device("cpu", "bf16"), Collator(0, "cpu")(rows(9, 4, 17))
+    net, exact = lora(folder, fused=True, place=place), lora(folder, fused=True)
+    with place.autocast():
+        loss = summed_loss(net, some)
+    assert loss.item() == pytest.approx(summed_loss(exact, some).item(), rel=0.02)
+    assert {gradient.dtype.itemsize for gradient in gradients(net, loss).values()} == {4}
+
+
+@pytest.mark.parametrize("settings", [{"lora_dropout": 0.1}, {"use_dora": True}], ids=str)
+def test_layers_with_more_to_them_are_left_to_peft(folder: Path, settings: dict[str, Any]) -> None:
+    assert fused_lora.fuse(lora(folder, fused=False, **settings)) == 0
+
+
+@pytest.mark.parametrize(("capability", "precision"), [((7, 5), "fp16"), ((8, 0), "bf16"), ((12, 0), "bf16")])
+def test_a_card_trains_in_bf16_only_where_it_has_it(
+    monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], precision: str
+) -> None:
+    """Older cards say that they support bf16, and emulate it."""
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: capability)
+    assert choose(TrainSettings()) == Device("cuda", precision)  # type: ignore[arg-type]
+    assert choose(TrainSettings(precision="fp32")) == Device("cuda", "fp32")
+
+
+@pytest.mark.parametrize(("speed", "precision"), [(4.0, "bf16"), (1.1, "fp32"), (0.2, "fp32")])
+def test_a_processor_trains_in_bf16_only_where_that_is_faster(
+    monkeypatch: pytest.MonkeyPatch, speed: float, precision: str
+) -> None:
+    monkeypatch.setattr(device, "bf16_speed", lambda: speed)
+    assert choose(TrainSettings()).precision == precision
+
+
+def test_a_processor_refuses_fp16() -> None:
+    with pytest.raises(BadSetting, match="fp16"):
+        choose(TrainSettings(precision="fp16"))
+
+
+def test_answers_stay_a_small_part_of_the_run() -> None:
+    slow = History(answers=1, answer_seconds=9.0, last_answer_seconds=9.0, seconds=20.0)
+    assert worth_the_time(History(), 0, 80)
+    assert not worth_the_time(slow, 10, 80)
+    assert worth_the_time(slow, 80, 80)
+    assert worth_the_time(slow, 10, 90)  # 18 of 180 seconds
+
+
+def test_every_row_is_learned_once_an_epoch_beside_rows_of_similar_length() -> None:
+    lengths = [5 + (i * 37) % 200 for i in range(403)]
+    made = sampler.epoch_batches(lengths, 8, seed=3, epoch=1)
+    assert sorted(row for batch in made for row in batch) == list(range(403))
+    assert len(made) == 51
+    padded = sum(len(batch) * max(lengths[row] for row in batch) for batch in made)
+    assert padded < 1.1 * sum(lengths)
+
+
+def test_the_same_seed_and_epoch_give_the_same_batches() -> None:
+    lengths = [i % 50 for i in range(100)]
+    same = [sampler.epoch_batches(lengths, 8, seed=1, epoch=2) for _ in range(2)]
+    assert same[0] == same[1]
+    assert same[0] != sampler.epoch_batches(lengths, 8, seed=1, epoch=3)
+    assert same[0] != sampler.epoch_batches(lengths, 8, seed=2, epoch=2)
+
+
+@pytest.mark.parametrize(
+    ("count", "settings", "steps", "tested"),
+    [
+        (216, {"num_train_epochs": 3}, 81, [14, 27, 40, 54, 68, 81]),
+        (216, {"num_train_epochs": 1}, 27, [5, 11, 16, 22, 27]),
+        (216, {"num_train_epochs": 8}, 216, [27, 54, 81, 108, 135, 162, 189, 216]),
+        (9000, {"num_train_epochs": 1, "per_device_train_batch_size": 2}, 4500, [900, 1800, 2700, 3600, 4500]),
+        (216, {"max_steps": 3}, 3, [1, 2, 3]),
+        (4, {"num_train_epochs": 2}, 2, [1, 2]),
+    ],
+)
+def test_tests_are_spread_over_the_run(count: int, settings: dict[str, Any], steps: int, tested: list[int]) -> None:
+    plan = schedule(count, 10, TrainSettings(**settings))
+    assert plan.total == steps
+    assert sorted(plan.evaluations) == tested
+
+
+@pytest.mark.parametrize(
+    ("rows", "epochs", "tests"), [(2000, 3, 6), (20_000, 1, 10), (20_000, 3, 20), (900_000, 1, 20)]
+)
+def test_large_data_is_tested_on_more_often_than_small_data_but_not_without_end(
+    rows: int, epochs: int, tests: int
+) -> None:
+    plan = schedule(rows, 10, TrainSettings(num_train_epochs=epochs))
+    assert tests <= len(plan.evaluations) <= tests + 1
+    assert {plan.steps_per_epoch * epoch for epoch in range(1, epochs + 1)} <= plan.evaluations
+
+
+def test_rows_come_back_as_they_were_written(tmp_path: Path) -> None:
+    train = [Encoded([1, 2, 3], [-100, 2, 3]), Encoded([70_000], [-100])]
+    write_rows(tmp_path, train, [])
+    read, validation = read_rows(tmp_path)
+    assert [(row.input_ids.tolist(), row.labels.tolist(), row.learned) for row in read] == [
+        ([1, 2, 3], [-100, 2, 3], 2),
+        ([70_000], [-100], 0),
+    ]
+    assert validation == []

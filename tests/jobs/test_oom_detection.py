@@ -1,0 +1,205 @@
+"""Memory that runs out: another attempt with less, three at most; the system's kills are told from a person's."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from jobs import oom_detection, supervisor
+from jobs.context import Context
+from jobs.oom_detection import Memory
+from jobs.records import Failure, State
+from jobs.runner import Runner
+from jobs.store import LIGHTER_ATTEMPTS
+from jobs.supervisor import ENDED, KILLED, PERHAPS_RAN_OUT, RAN_OUT
+from tests.jobs.conftest import FOREVER, counting, finish, folder_of, kill, status_of, steps, until
+
+
+def notes(runner: Runner, job_id: str) -> int:
+    return len([event for event in runner.events(job_id).events if event.kind == "note"])
+
+
+def test_work_that_ran_out_of_memory_goes_on_by_itself_with_less(runner: Runner) -> None:
+    job_id = runner.submit("noop", {"steps": 5, "exhaust_at": 3}, "")
+    job = finish(runner, job_id)
+    assert (job.state, job.attempt, job.failure) == (State.COMPLETED, 2, None)
+    assert steps(runner, job_id) == [1, 2, 3, 4, 5]
+    assert notes(runner, job_id) == 1
+
+
+def test_the_next_in_the_queue_waits_for_the_lighter_attempt(runner: Runner) -> None:
+    first = runner.submit("noop", {"steps": 3, "exhaust_at": 2}, "")
+    second = runner.submit("noop", {"steps": 1}, "")
+    finish(runner, second)
+    ended, started = runner.job(first).ended, runner.job(second).started
+    assert ended is not None
+    assert started is not None
+    assert ended <= started
+
+
+def test_after_three_lighter_attempts_a_person_is_asked_and_may_try_again(runner: Runner) -> None:
+    job_id = runner.submit("noop", {"steps": 5, "exhaust_at": 3, "exhausted_attempts": 5}, "")
+    job = finish(runner, job_id)
+    assert (job.state, job.attempt) == (State.FAILED, 1 + LIGHTER_ATTEMPTS)
+    assert job.failure == Failure(
+        what="The noop job ran out of memory.",
+        why="It was asked to at step 3.",
+        next="Resume it.",
+        error="OutOfMemory",
+    )
+    assert notes(runner, job_id) == LIGHTER_ATTEMPTS
+    runner.resume(job_id)
+    job = finish(runner, job_id)
+    assert (job.state, job.attempt) == (State.COMPLETED, 6)
+
+
+@pytest.fixture
+def counter(tmp_path: Path, worker_that: Callable[[str], None]) -> Path:
+    """The file in which the system counts, for the workers started from now on."""
+    file = tmp_path / "memory.events"
+    file.write_text("low 0\nhigh 0\nmax 7\noom 4\noom_kill 2\n")
+    worker_that(
+        "from jobs import oom_detection\nimport pathlib\n"
+        f"oom_detection._group_files = lambda: [pathlib.Path({str(file)!r})]"
+    )
+    return file
+
+
+def at_work(runner: Runner) -> str:
+    job_id = runner.submit("noop", {**FOREVER, "steps": 30}, "")
+    counting(runner, job_id)
+    return job_id
+
+
+def test_a_worker_that_the_system_ended_for_memory_goes_on_with_less(runner: Runner, counter: Path) -> None:
+    job_id = at_work(runner)
+    kill(runner, job_id)
+    counter.write_text("oom_kill 3\n")
+    runner.tick()
+    assert status_of(runner, job_id).short_of_memory
+    job = finish(runner, job_id)
+    assert (job.state, job.attempt) == (State.COMPLETED, 2)
+    assert steps(runner, job_id) == list(range(1, 31))
+
+
+def test_a_worker_that_a_person_killed_waits_for_the_person(runner: Runner, counter: Path) -> None:
+    job_id = at_work(runner)
+    kill(runner, job_id)
+    runner.tick()
+    job = runner.job(job_id)
+    assert (job.state, job.failure) == (State.INTERRUPTED, ENDED)
+
+
+def test_what_the_system_ended_before_the_work_counted_anew_is_not_the_works_end(
+    runner: Runner, counter: Path
+) -> None:
+    folder = folder_of(runner, runner.submit("noop", {}, ""))
+    ran_short = Memory(counter=str(counter), count=2)
+    context = Context(folder, runner.workspace, folder.status().changed(state=State.RUNNING, pid=1, memory=ran_short))
+    counter.write_text("oom_kill 3\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(oom_detection, "_group_files", lambda: [counter])
+        context.count_memory_anew()
+    context.close()
+    made = supervisor.Supervisor(runner.workspace, 1, 1)._ending(folder, folder.status())
+    assert (made.state, made.failure) == (State.INTERRUPTED, ENDED)
+
+
+def test_a_kill_for_memory_is_told_to_a_later_app_too(runner: Runner, counter: Path) -> None:
+    """The app that started the worker is gone, and a stop was asked for: no attempt is made by itself."""
+    job_id = at_work(runner)
+    folder_of(runner, job_id).request_stop()
+    kill(runner, job_id)
+    counter.write_text("oom_kill 3\n")
+    job = Runner(runner.workspace).job(job_id)
+    assert (job.state, job.failure) == (State.INTERRUPTED, RAN_OUT)
+
+
+@pytest.mark.parametrize(
+    ("free", "told", "attempt"), [(0.02, PERHAPS_RAN_OUT, 2), (0.4, KILLED, 1), (None, KILLED, 1)]
+)
+def test_where_the_system_does_not_count_what_was_free_decides(
+    runner: Runner, monkeypatch: pytest.MonkeyPatch, free: float | None, told: Failure, attempt: int
+) -> None:
+    job_id = at_work(runner)
+    kill(runner, job_id)
+    folder = folder_of(runner, job_id)
+    status = folder.status().changed(memory=Memory(free=free))
+    folder.write_status(status)
+    runner.tick()
+    assert runner.job(job_id).attempt == attempt
+    folder = folder_of(runner, runner.submit("export", {}, ""))
+    made = supervisor.Supervisor(runner.workspace, 1, 1)._ending(folder, status)
+    assert (made.state, made.failure) == (State.INTERRUPTED, told)
+
+
+def test_the_control_groups_of_both_versions_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own, groups = tmp_path / "cgroup", tmp_path / "groups"
+    monkeypatch.setattr(oom_detection, "_OWN", own)
+    monkeypatch.setattr(oom_detection, "_GROUPS", groups)
+    monkeypatch.setattr(oom_detection, "_MACHINE", tmp_path / "vmstat")
+    assert oom_detection.ran_out(oom_detection.look()) is None
+
+    (tmp_path / "vmstat").write_text("pgfault 9\noom_kill 1\n")
+    assert oom_detection.look().count == 1
+    for line, folder, name in (
+        ("4:cpu,memory:/a/b\n", "memory/a/b", "memory.oom_control"),
+        ("0::/user/app.scope\n", "user/app.scope", "memory.events"),
+    ):
+        own.write_text(line)
+        (groups / folder).mkdir(parents=True)
+        file = groups / folder / name
+        file.write_text("oom 9\noom_kill 5\noom_group_kill 0\n")
+        before = oom_detection.look()
+        assert (before.counter, before.count) == (str(file), 5)
+        assert oom_detection.ran_out(before) is False
+        file.write_text("oom_kill 6\n")
+        assert oom_detection.ran_out(before) is True
+        file.unlink()
+        assert oom_detection.ran_out(before) is None
+
+
+@pytest.fixture
+def small_group() -> Iterator[Path]:
+    """A control group of this process's own with 200 MiB of memory, where the system lets us make one."""
+    (counter, *_) = [*oom_detection._group_files(), Path("/nowhere/counter")]
+    group = counter.parent / "apprentice-test"
+    try:
+        group.mkdir()
+        for name in ("memory.limit_in_bytes", "memory.max"):
+            if (group / name).exists():
+                (group / name).write_text(str(200 << 20))
+        assert (group / "cgroup.procs").exists()
+    except OSError:
+        pytest.skip("this system lets us make no control group")
+    yield group
+    until(lambda: not (group / "cgroup.procs").read_text().split())
+    with contextlib.suppress(OSError):
+        group.rmdir()
+
+
+GREEDY = """
+import os, pathlib
+(pathlib.Path({group!r}) / "cgroup.procs").write_text(str(os.getpid()))
+from jobs import noop
+def greedy(spec, step):
+    if step == 3:
+        bytearray(os.urandom(1 << 20) * 400)
+noop._misbehave = greedy
+"""
+
+
+@pytest.mark.slow
+def test_the_kernels_own_killer_is_told_apart_and_the_run_goes_on(
+    runner: Runner, worker_that: Callable[[str], None], small_group: Path
+) -> None:
+    """A real kill: the first attempt takes 400 MiB at its third step, in a control group that has 200."""
+    worker_that(GREEDY.format(group=str(small_group)))
+    job_id = runner.submit("noop", {"steps": 5}, "")
+    job = finish(runner, job_id)
+    assert (job.state, job.attempt) == (State.COMPLETED, 2)
+    assert steps(runner, job_id) == [1, 2, 3, 4, 5]
+    assert notes(runner, job_id) == 1

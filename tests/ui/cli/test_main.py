@@ -1,0 +1,290 @@
+"""The commands as a person types them: their JSON, their words, their exit codes."""
+
+from __future__ import annotations
+
+import getpass
+import io
+import json
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend.records.specs import TrainSettings
+from backend.settings import SAMPLES, Workspace
+from jobs.records import State
+from jobs.store import JobFolder
+from tests.backend import keyring_in_file
+from ui.cli.main import main
+from ui.services.app import Services
+
+ORDERS = str(SAMPLES / "orders.jsonl")
+
+
+class Shell:
+    """Runs commands in a workspace; `code`, `answer` (the JSON document) and `said` (stderr) are of the last."""
+
+    def __init__(self, workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+        self.workspace, self.capsys = workspace, capsys
+        self.code, self.answer, self.said = 0, None, ""
+
+    def __call__(self, *arguments: str) -> Any:
+        self.code = main([*arguments, "--json", "--workspace", str(self.workspace.root)])
+        out, self.said = self.capsys.readouterr()
+        self.answer = json.loads(out)
+        return self.answer
+
+
+@pytest.fixture
+def app(
+    workspace_with_model: Workspace, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Shell:
+    monkeypatch.setenv("APPRENTICE_HOME", str(workspace_with_model.root))
+    return Shell(workspace_with_model, capsys)
+
+
+def written(path: Path, *lines: object) -> str:
+    path.write_text("\n".join(line if isinstance(line, str) else json.dumps(line) for line in lines), "utf-8")
+    return str(path)
+
+
+def chat(question: str, answer: str | None) -> dict[str, Any]:
+    messages = [{"role": "user", "content": question}]
+    return {"messages": messages + ([{"role": "assistant", "content": answer}] if answer is not None else [])}
+
+
+def test_check_has_the_promised_keys(app: Shell) -> None:
+    report = app("check", ORDERS)
+    assert app.code == 0
+    assert {"format", "encoding", "rows", "usable", "problems", "duplicates", "split", "tokens"} <= set(report)
+    assert (report["rows"], report["usable"], report["problems"]) == (240, 240, [])
+    assert {"total", "learned", "longest", "truncated"} <= set(report["tokens"])
+    assert report["split"]["train"] + report["split"]["validation"] == 240
+
+
+def test_runs_are_listed_with_what_they_began_with_and_their_losses(app: Shell) -> None:
+    services = Services(app.workspace)
+    run_id = services.start_training(services.add_data(SAMPLES / "orders.jsonl", "orders.jsonl"), "", TrainSettings())
+    folder = JobFolder(app.workspace.run_folder(run_id))
+    result = {"first_eval_loss": 3.1, "eval_loss": 1.2, "eval_step": 20, "best_step": 20}
+    folder.write_status(folder.status().ending(State.COMPLETED, result=result))
+    (listed,) = app("runs")["runs"]
+    assert (listed["id"], listed["name"], listed["state"]) == (run_id, "Orders", "completed")
+    assert (listed["model_name"], listed["data_name"], listed["examples"]) == ("SmolLM2 135M", "orders.jsonl", 216)
+    assert (listed["first_eval_loss"], listed["eval_loss"], listed["eval_step"]) == (3.1, 1.2, 20)
+
+
+def test_fix_then_check_is_clean(app: Shell, tmp_path: Path) -> None:
+    rows = [chat(f"question number {i}?", f"answer to {i}, in some words") for i in range(20)]
+    file = written(tmp_path / "d.jsonl", *rows, chat("a question left alone", None), "{broken", rows[0])
+    before = app("check", file)
+    assert {p["line"] for p in before["problems"] if p["severity"] == "error"} == {21, 22}
+    fixed = app("fix", file, "-o", str(tmp_path / "clean.jsonl"))
+    assert fixed["dropped"] == 3
+    log = [json.loads(line) for line in Path(fixed["log"]).read_text("utf-8").splitlines()]
+    assert {entry["line"] for entry in log} == {21, 22, 23}
+    after = app("check", str(tmp_path / "clean.jsonl"))
+    assert (after["rows"], after["usable"]) == (20, 20)
+    assert not [p for p in after["problems"] if p["severity"] == "error"]
+
+
+def test_a_file_of_which_no_row_is_left_is_not_written(app: Shell, tmp_path: Path) -> None:
+    file = written(tmp_path / "d.jsonl", chat("a question left alone", None), "{broken")
+    clean = tmp_path / "clean.jsonl"
+    told = app("fix", file, "-o", str(clean))
+    assert app.code == 1
+    assert told["what"] == "No example is left, so nothing was written."
+    assert "2 rows left out" in told["why"]
+    assert list(tmp_path.glob("clean*")) == []
+
+
+def test_a_test_file_of_ones_own_is_checked_used_and_kept_apart(app: Shell, tmp_path: Path) -> None:
+    rows = [chat(f"what about the thing called {i} over there?", f"answer to {i}, in some words") for i in range(20)]
+    test = [chat(f"another one, {i} it was, of mine?", f"quite another answer, {i}") for i in range(5)]
+    data = written(tmp_path / "d.jsonl", *rows)
+    own = written(tmp_path / "test.jsonl", *test, rows[3], chat("a question left alone", None), "{broken")
+    report = app("check", data, "--validation", own)
+    assert report["split"] == {
+        "train": 19,
+        "validation": 6,
+        "leaks": 1,
+        "sentence": "19 will be used for practice, 6 are kept back to test it. "
+        "1 row stands in your test file too, or almost, and will not be practised.",
+    }
+    found = {p["kind"]: (p["line"], p["message"]) for p in report["problems"]}
+    assert found["leak"] == (4, "This row says the same as line 6 of your test file, so it will not be practised.")
+    assert "2 of the 8 rows of your test file can't be used: lines 7, 8." in found["test_rows_left_out"]
+    assert {p["line"] for p in report["validation"]["problems"] if p["severity"] == "error"} == {7, 8}
+
+
+def test_a_test_file_without_a_usable_row_is_refused(app: Shell, tmp_path: Path) -> None:
+    empty = written(tmp_path / "test.jsonl", "{broken", '{"messages": []}')
+    assert "No row of this test file" in app("check", ORDERS, "--validation", empty)["what"]
+    assert "No row of this test file" in app("train", "--data", ORDERS, "--validation", empty)["what"]
+    assert app("runs") == {"runs": []}
+    text = written(tmp_path / "test.txt", "Once upon a time there was a lamp. " * 20)
+    assert "documents" in app("check", ORDERS, "--validation", text)["what"]
+
+
+@pytest.mark.parametrize("number", ["-5", "0", "many", "1.5"])
+def test_a_longest_length_that_makes_no_sense_is_wrong_usage(number: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["check", ORDERS, "--max-tokens", number])
+    assert ended.value.code == 2
+    assert "not a whole number from 1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(b"", "empty"), (b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR", "no data set"), (b"\n\n\n", "empty")],
+)
+def test_a_file_that_is_no_data_set_is_refused_in_a_sentence(
+    app: Shell, tmp_path: Path, content: bytes, said: str
+) -> None:
+    (tmp_path / "file.jsonl").write_bytes(content)
+    answer = app("train", "--data", str(tmp_path / "file.jsonl"))
+    assert app.code == 1
+    assert answer["what"]
+    assert "Traceback" not in app.said
+    assert app("runs") == {"runs": []}
+
+
+def test_a_file_that_is_not_there_is_said(app: Shell, tmp_path: Path) -> None:
+    assert "There is no file gone.jsonl" in app("train", "--data", str(tmp_path / "gone.jsonl"))["what"]
+    assert "is a folder" in app("train", "--data", str(tmp_path))["what"]
+    assert app.code == 1
+
+
+def test_a_row_without_an_answer_is_named_and_nothing_starts(app: Shell, tmp_path: Path) -> None:
+    rows = [chat(f"question number {i}?", f"answer to {i}, in some words") for i in range(12)]
+    answer = app("train", "--data", written(tmp_path / "d.jsonl", *rows, chat("alone", None)))
+    assert app.code == 1
+    assert "Row 13 (line 13)" in answer["why"]
+    assert app("runs") == {"runs": []}
+
+
+def test_a_misspelt_setting_names_the_nearest(app: Shell) -> None:
+    answer = app("train", "--data", ORDERS, "--set", "learnin_rate=1e-4")
+    assert (app.code, answer["error"]) == (1, "BadSetting")
+    assert "'learning_rate'" in answer["why"]
+
+
+@pytest.mark.parametrize("command", ["show", "stop", "resume", "delete"])
+@pytest.mark.parametrize("run", ["nosuch", "../../etc", "; touch x", "$(x)", "/etc/passwd"])
+def test_a_run_that_is_none_is_refused(app: Shell, command: str, run: str) -> None:
+    app(command, run)
+    assert app.code == 1
+
+
+def test_the_examples_that_are_kept_are_listed_and_deleted(app: Shell) -> None:
+    data_id = Services(app.workspace).add_data(SAMPLES / "orders.jsonl", "orders.jsonl")
+    assert [one["id"] for one in app("datasets")["datasets"]] == [data_id]
+    assert app("datasets", "--delete", data_id)["deleted"] == data_id
+    assert app("datasets")["datasets"] == []
+    app("datasets", "--delete", "../runs")
+    assert app.code == 1
+
+
+def test_a_command_that_does_not_exist_is_wrong_usage() -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["dance"])
+    assert ended.value.code == 2
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        ["dance"],
+        ["estimate"],
+        ["serve", "--port", "x"],
+        ["estimate", "--rank", "two"],
+        ["models", "--token", "--download", "a/b"],
+    ],
+)
+def test_wrong_usage_is_told_in_json_too(typed: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([*typed, "--json"])
+    assert ended.value.code == 2
+    told = capsys.readouterr()
+    assert json.loads(told.out)["error"] == "BadUsage"
+    assert json.loads(told.out)["what"] in told.err
+
+
+def test_doctor_tells_the_hardware_and_the_packages(app: Shell) -> None:
+    told = app("doctor")
+    assert {"hardware", "packages", "problems"} <= set(told)
+    assert told["hardware"]["memory_total_mib"] > 0
+    assert told["packages"]["transformers"]
+
+
+def test_what_doctor_prints_can_be_given_back_as_a_machine(app: Shell, tmp_path: Path) -> None:
+    file = written(tmp_path / "machine.json", app("doctor")["hardware"])
+    assert {"hardware", "model", "settings", "estimate", "reasons", "others"} <= set(
+        app("recommend", "--hardware", file)
+    )
+
+
+def test_estimate_has_the_promised_keys(app: Shell) -> None:
+    found = app("estimate", "--model", "HuggingFaceTB/SmolLM2-135M-Instruct", "--max-tokens", "512", "--batch", "4")
+    assert {"memory", "fits", "time"} <= set(found)
+    assert found["memory"]["total_mib"] == pytest.approx(sum(found["memory"]["parts"].values()), rel=0.01)
+
+
+def test_a_workspace_that_can_not_be_written_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("not a folder", "utf-8")
+    assert main(["runs", "--workspace", str(tmp_path / "file" / "inside")]) == 1
+    assert "can't be written" in capsys.readouterr().err
+
+
+class TestToken:
+    """`models --token`: the access token for the hub."""
+
+    SECRET = "hf_" + "s3cr3t" * 6
+
+    @pytest.fixture
+    def typed(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], None]:
+        """Says what comes from standard input."""
+        keyring_in_file.install(monkeypatch, tmp_path)
+        return lambda text: monkeypatch.setattr(sys, "stdin", io.StringIO(text))
+
+    def test_it_is_kept_found_and_forgotten_and_never_shown(self, app: Shell, typed: Callable[[str], None]) -> None:
+        typed(f"{self.SECRET}\n")
+        assert app("models", "--token") == {"token": "keyring"}
+        assert self.SECRET not in app.said
+        typed("")
+        assert app("models", "--token") == {"token": "keyring"}
+        assert app("models", "--forget-token") == {"token": None}
+        assert app("models", "--forget-token")["what"] == "There is no access token that Apprentice could delete."
+        assert app.code == 1
+
+    def test_what_is_no_token_is_refused_and_not_repeated(self, app: Shell, typed: Callable[[str], None]) -> None:
+        typed("my password\n")
+        assert "not an access token" in app("models", "--token")["what"]
+        assert app.code == 1
+        assert "my password" not in app.said + str(app.answer)
+
+    def test_without_a_keyring_it_says_what_to_do(
+        self, app: Shell, typed: Callable[[str], None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        keyring_in_file.install(monkeypatch, tmp_path, keyring_in_file.NONE)
+        typed(self.SECRET)
+        assert "no keyring" in app("models", "--token")["why"]
+        assert "HF_TOKEN" in app.answer["next"]
+
+    def test_a_terminal_does_not_show_it(
+        self, app: Shell, typed: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        typed("not from here")
+        monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
+        monkeypatch.setattr(getpass, "getpass", lambda *_: self.SECRET)
+        assert app("models", "--token") == {"token": "keyring"}
+
+        def shows(*_: Any) -> str:
+            warnings.warn("Can not control echo on the terminal.", getpass.GetPassWarning, stacklevel=2)
+            return self.SECRET
+
+        monkeypatch.setattr(getpass, "getpass", shows)
+        assert app("models", "--token")["why"] == "This terminal would show it."

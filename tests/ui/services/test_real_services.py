@@ -1,0 +1,92 @@
+"""The page over the real services, before any model is there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend.settings import PROJECT_ROOT, Workspace
+from tests.ui.web.test_page import tabs
+from ui.services.app import Services
+from ui.services.selection import Choice
+from ui.web.page import rail_marks
+
+
+@pytest.fixture(scope="module")
+def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
+    made = Services(Workspace.open(tmp_path_factory.mktemp("workspace")))
+    yield made
+    made.close()
+
+
+def shown(services: Services, name: str, choice: Choice) -> dict[str, Any]:
+    """A tab's drawn texts, by field."""
+    tab = tabs(services)[name]
+    updates = tab.show(choice)
+    assert set(updates) <= set(tab.outputs)
+    hash(tab.signature(choice))
+    parts = {**vars(tab), **vars(getattr(tab, "preview", object))}
+    return {field: updates[part] for field, part in parts.items() if getattr(part, "_id", None) and part in updates}
+
+
+@pytest.mark.parametrize("name", ["start", "data", "train", "try", "share", "runs"])
+def test_every_tab_opens_on_a_fresh_workspace(services: Services, name: str) -> None:
+    assert "guide-line" in shown(services, name, Choice())["line"]
+    assert 'data-done=""' in rail_marks(services, Choice())
+
+
+def test_a_sample_is_shown_before_the_model_is_ready(services: Services) -> None:
+    sample = services.samples()[0]
+    choice = Choice(data_id=services.add_data(sample.path, sample.path.name))
+    data = shown(services, "data", choice)
+    assert "240 examples, ready" in data["summary"]
+    assert "still being made ready" in data["bubbles"]
+    other = shown(services, "data", choice.but(model_id="meta-llama/Llama-3.2-1B-Instruct"))
+    assert "not on this computer" in other["bubbles"], "why its tokens can't be shown"
+    train = shown(services, "train", choice)
+    assert train["start"]["interactive"] is False
+    assert "still being made ready" in train["why_not"]
+
+
+def test_a_faulty_file_is_mended_and_unmended(services: Services, tmp_path: Path) -> None:
+    good = '{"messages": [{"role": "user", "content": "%s"}, {"role": "assistant", "content": "%s"}]}\n'
+    file = tmp_path / "faulty.jsonl"
+    file.write_text("".join(good % (f"question {i}", f"answer number {i}") for i in range(12)) + good % ("why?", ""))
+    choice = Choice(data_id=services.add_data(file, file.name))
+    before = shown(services, "data", choice)
+    assert 'data-done="start"' in rail_marks(services, choice)
+    assert "must be mended" in before["problems"]
+    assert "Row 13 (line 13)" in before["reason"]
+    assert before["forward"]["interactive"] is False
+    services.accept(choice.data_id, "empty_answer", "all")
+    after = shown(services, "data", choice)
+    assert after["reason"] == ""
+    assert "1 example of the file left out" in after["summary"]
+    assert 'data-done="start data"' in rail_marks(services, choice)
+    services.undo(choice.data_id, "empty_answer")
+    assert shown(services, "data", choice)["reason"] == before["reason"]
+
+
+PAIRS = PROJECT_ROOT / "tests" / "data" / "pairs.jsonl"
+
+
+def test_pairs_can_be_learned_from_in_two_ways(services: Services) -> None:
+    choice = Choice(data_id=services.add_data(PAIRS, PAIRS.name))
+    train = shown(services, "train", choice)
+    assert train["goal"]["visible"] is True
+    assert "from the good answers; the bad ones are left out" in train["plan"]
+    compared = shown(services, "train", choice.but(settings={"trainer": "dpo"}))
+    assert "the difference between good and bad answers" in compared["plan"]
+    assert "0.00005" in compared["plan"]
+
+
+def test_what_is_no_pair_teaches_no_difference(services: Services) -> None:
+    sample = services.samples()[0]
+    choice = Choice(data_id=services.add_data(sample.path, sample.path.name))
+    assert shown(services, "train", choice)["goal"]["visible"] is False
+    asked = shown(services, "train", choice.but(settings={"trainer": "dpo"}))
+    assert asked["goal"]["visible"] is True  # the way back
+    assert "every example needs a good and a bad answer" in asked["why_not"]

@@ -1,0 +1,132 @@
+"""A run that no memory sufficed for: shorter examples are offered with what they lose, and taken only when asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend.errors import RunProblem
+from backend.records.encoded import Encoded
+from backend.runs.token_rows import read_rows
+from backend.settings import Workspace
+from backend.training import oom
+from jobs.failures import failure_of
+from jobs.files import to_json
+from jobs.records import Failure, State
+from jobs.store import JobFolder
+from tests.backend.tiny_run import run_of
+from tests.ui.web.test_page import tabs
+from ui.cli import commands
+from ui.services.app import Services
+from ui.services.selection import Choice
+
+LONGEST = 600
+EXHAUSTED = failure_of(oom.no_step_left(LONGEST))
+
+
+def row(asked: int, answered: int) -> Encoded:
+    return Encoded([7] * (asked + answered), [-100] * asked + [7] * answered)
+
+
+ROWS = [row(10, 10), row(100, 500), row(400, 100), row(250, 100)]
+
+
+@pytest.fixture
+def services(tmp_path: Path) -> Iterator[Services]:
+    made = Services(Workspace.open(tmp_path))
+    yield made
+    made.close()
+
+
+def failed(
+    services: Services, folder: Path, failure: Failure, rows: list[Encoded] = ROWS, fits: int = 0, **settings: Any
+) -> str:
+    """A run that ended so. fits: the length that was measured to fit."""
+    work = run_of(folder, folder, rows, [ROWS[0]], **settings)
+    measured = {"time": 0.0, "attempt": 1, "kind": "preflight", "data": {"max_length": fits, "tokens_per_second": 1}}
+
+    def write(new: Path) -> None:
+        (folder / "data").rename(new / "data")
+        (new / "events.jsonl").write_bytes(to_json(measured) + b"\n")
+
+    run = services.runner.submit("train", work.spec, "Orders", prepare=write)
+    services.runner.stop(run)
+    job = JobFolder(services.runner.folder(run))
+    job.write_status(job.status().ending(State.FAILED, failure))
+    return run
+
+
+def test_the_failed_run_says_what_shorter_examples_would_lose(services: Services, tmp_path: Path) -> None:
+    run = failed(services, tmp_path / "made", EXHAUSTED)
+    tab = tabs(services)["train"]
+    drawn = tab.show(Choice(run_id=run))[tab.status]
+    cut = "3 of 5 examples are cut; 1 loses its answer and is left out."
+    assert f"Try again with at most 300 tokens of each example: {cut}" in drawn
+    assert 'data-do="shorter"' in drawn
+    told = commands.run_answer(services, services.runner.job(run))
+    assert told.document["failure"]["error"] == "DoesNotFit"
+    assert told.document["failure"]["shorter"] == {
+        "max_length": 300, "examples": 5, "cut": 3, "left_out": 1, "divided": 0
+    }  # fmt: skip
+    assert "3 of 5 examples are cut" in told.text
+
+
+def test_asked_to_it_trains_the_shorter_examples_beside_the_first(services: Services, tmp_path: Path) -> None:
+    run = failed(services, tmp_path / "made", EXHAUSTED)
+    again = services.retry_shorter(run)
+    old, new = services.spec(run), services.spec(again)
+    assert new.settings == old.settings.changed(max_length=300)
+    assert new.name == "toy (maximum length in tokens 300)"
+    train, validation = read_rows(services.runner.folder(again))
+    assert [len(one.input_ids) for one in train] == [20, 300, 300]
+    assert [one.learned for one in train] == [10, 200, 50]
+    assert (new.data.train_rows, new.data.longest, new.data.learned_tokens) == (3, 300, 260)
+    assert len(validation) == 1
+    beside = tabs(services)["train"]._beside(again)
+    assert "Two runs compared" in beside
+    assert "tested on different examples" in beside
+
+
+def test_it_is_offered_once_for_each_length(services: Services, tmp_path: Path) -> None:
+    run = failed(services, tmp_path / "made", EXHAUSTED)
+    again = services.retry_shorter(run)
+    assert services.shorter(run) is None
+    with pytest.raises(RunProblem):
+        services.retry_shorter(run)
+    services.runner.stop(again)
+    services.delete(again)
+    assert services.shorter(run) is not None
+
+
+def test_the_length_that_was_measured_to_fit_is_offered_first(services: Services, tmp_path: Path) -> None:
+    run = failed(services, tmp_path / "made", EXHAUSTED, fits=256)
+    offered = services.shorter(run)
+    assert offered is not None
+    assert offered.max_length == 256
+    whole = failed(services, tmp_path / "other", EXHAUSTED, fits=1024)
+    offered = services.shorter(whole)
+    assert offered is not None
+    assert offered.max_length == 300
+
+
+@pytest.mark.parametrize(
+    ("failure", "rows"),
+    [
+        (Failure(what="The disk is full.", error="NotEnough"), ROWS),
+        (Failure(what="Something was not foreseen."), ROWS),
+        (EXHAUSTED, [row(10, 400)]),  # halves would be too short to help
+        (EXHAUSTED, [row(500, 100)]),  # nothing to learn would be left
+    ],
+    ids=["disk", "unknown", "short", "nothing left"],
+)
+def test_it_is_not_offered_where_it_can_not_help(
+    services: Services, tmp_path: Path, failure: Failure, rows: list[Encoded]
+) -> None:
+    run = failed(services, tmp_path / "made", failure, rows)
+    assert services.shorter(run) is None
+    with pytest.raises(RunProblem):
+        services.retry_shorter(run)
+    assert "shorter" not in commands.run_answer(services, services.runner.job(run)).document["failure"]

@@ -1,0 +1,104 @@
+"""Numbers as a person reads them."""
+
+from __future__ import annotations
+
+import pytest
+
+from ui.text import format as fmt
+
+
+@pytest.mark.parametrize(
+    ("mib", "shown"),
+    [
+        (0, "0 MB"),
+        (0.4, "0.4 MB"),
+        (18.6, "19 MB"),
+        (320, "320 MB"),
+        (1024, "1.0 GB"),
+        (5222, "5.1 GB"),
+        (200_000, "195 GB"),
+    ],
+)
+def test_size(mib: float, shown: str) -> None:
+    assert fmt.size(mib) == shown
+
+
+@pytest.mark.parametrize(
+    ("count", "shown"),
+    [(0, "0 bytes"), (1, "1 byte"), (96, "96 bytes"), (2048, "2.0 KB"), (150_000, "0.1 MB"), (90_000_000, "86 MB")],
+)
+def test_the_size_of_a_file(count: int, shown: str) -> None:
+    assert fmt.bytes_of(count) == shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        (-3, "0 s"),
+        (40, "40 s"),
+        (60, "1 min"),
+        (80, "1 min 20 s"),
+        (725, "12 min"),
+        (7500, "2 h 5 min"),
+        (7200, "2 h"),
+    ],
+)
+def test_duration(seconds: float, shown: str) -> None:
+    assert fmt.duration(seconds) == shown
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "shown"),
+    [(170, 230, "3 to 4 min"), (58, 62, "about 1 min"), (40, 130, "40 s to 2 min"), (3600, 9000, "1 to 2.5 h")],
+)
+def test_span(low: float, high: float, shown: str) -> None:
+    assert fmt.span(low, high) == shown
+
+
+def test_a_bar_is_full_only_when_it_is_done() -> None:
+    assert fmt.percent(999, 1000) == 99
+    assert fmt.percent(1000, 1000) == 100
+    assert fmt.percent(5, 0) == 0
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(None, "not yet"), (float("nan"), "not a number"), (1.6549, "1.65"), (0.0213, "0.021")]
+)
+def test_loss(value: float | None, shown: str) -> None:
+    assert fmt.loss(value) == shown
+
+
+def test_counts_agree_with_their_noun() -> None:
+    assert fmt.count(1, "example") == "1 example"
+    assert fmt.count(2400, "example") == "2,400 examples"
+    assert fmt.listed(["a", "b", "c"]) == "a, b and c"
+
+
+def test_shorten_keeps_one_line_within_its_limit() -> None:
+    assert fmt.shorten("a\n b " * 40, 20) == "a b a b a b a b a b…"
+    assert fmt.shorten("short", 20) == "short"
+
+
+def test_memory_parts_are_gathered_and_none_is_lost() -> None:
+    parts = {"weights": 256.0, "quantisation scales": 4.0, "optimizer": 20.0, "something new": 3.0, "programs": 0.0}
+    shown = fmt.memory_parts(parts)
+    assert shown == [("the model", 260.0), ("what is trained", 20.0), ("something new", 3.0)]
+
+
+@pytest.mark.parametrize(("value", "text"), [(5e-05, "0.00005"), (0.0005, "0.0005"), (1e-3, "0.001"), (1.0, "1")])
+def test_small_numbers_are_written_out(value: float, text: str) -> None:
+    assert fmt.decimal(value) == text
+
+
+@pytest.mark.parametrize(
+    ("part", "said"), [(0, "0 %"), (2.3e-7, "under 0.1 %"), (5e-6, "1.0 %"), (4.99e-5, "10 %"), (5e-4, "100 %")]
+)
+def test_a_share_of_the_learning_rate_is_in_per_cent(part: float, said: str) -> None:
+    assert fmt.share(part, 5e-4) == said
+
+
+@pytest.mark.parametrize(
+    ("value", "said"), [(2.5e-05, "0.000025"), (2e-4 * 1.5, "0.0003"), (True, "yes"), (("a", "b"), "a, b"), (3, "3")]
+)
+def test_a_setting_is_written_as_people_read_it(value: object, said: str) -> None:
+    assert fmt.setting(value) == said

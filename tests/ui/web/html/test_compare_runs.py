@@ -1,0 +1,105 @@
+"""Two runs beside each other, and a run that is tried again with one change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend.errors import RunProblem
+from backend.records.encoded import Encoded
+from backend.settings import Workspace
+from backend.training import oom
+from jobs.files import to_json
+from tests.backend.tiny_run import run_of
+from tests.ui.fake_services import FakeServices
+from tests.ui.web.test_page import tabs
+from ui.services.app import Services
+from ui.services.selection import Choice
+from ui.web.html import compare_runs
+
+ROW = Encoded([1, 2, 3], [-100, 2, 3])
+
+
+@pytest.fixture
+def services(tmp_path: Path) -> Iterator[Services]:
+    made = Services(Workspace.open(tmp_path))
+    yield made
+    made.close()
+
+
+def queued(services: Services, folder: Path, events: list[dict[str, Any]], **settings: Any) -> str:
+    """A run whose worker has told `events`."""
+    work = run_of(folder, folder, [ROW] * 8, [ROW], **settings)
+
+    def write(new: Path) -> None:
+        (folder / "data").rename(new / "data")
+        told = [{"time": 0.0, "attempt": 1, "kind": "step", "data": event} for event in events]
+        (new / "events.jsonl").write_bytes(b"".join(to_json(line) + b"\n" for line in told))
+
+    return services.runner.submit("train", work.spec, "Orders", prepare=write)
+
+
+def broken(count: int) -> list[dict[str, Any]]:
+    return [{"step": i, "epoch": i / 10, "loss": None if i == count else 2.0} for i in range(1, count + 1)]
+
+
+def test_only_what_differs_is_listed() -> None:
+    fake = FakeServices()
+    first, again = fake.compared("run-a"), fake.compared(fake.retry("run-a"))
+    assert list(compare_runs.differences(first, again)) == [("Size of each correction", "0.0002", "0.0001")]
+    drawn = compare_runs.card(first, again)
+    assert ">A <tspan>" in drawn
+    assert ">B <tspan>" in drawn
+    assert "different examples" not in drawn
+    assert not list(compare_runs.differences(first, first))
+
+
+def test_a_run_is_compared_with_the_settings_that_it_used(services: Services, tmp_path: Path) -> None:
+    planned, stepped = queued(services, tmp_path / "a", []), queued(services, tmp_path / "b", [])
+    oom.keep(services.runner.folder(stepped), services.spec(stepped).settings.changed(method="qlora"))
+    found = compare_runs.differences(services.compared(planned), services.compared(stepped))
+    assert [(of_a, of_b) for _, of_a, of_b in found] == [("lora", "qlora")]
+
+
+def test_runs_on_other_examples_are_compared_with_a_caution() -> None:
+    fake = FakeServices()
+    one = fake.compared("run-a")
+    other = one.spec.model_copy(update={"data": one.spec.data.model_copy(update={"sha256": "1" * 64})})
+    assert "different examples" in compare_runs.card(one, type(one)(other, one.job, one.curve))
+
+
+def test_a_retry_takes_the_same_rows_and_changes_one_number(services: Services, tmp_path: Path) -> None:
+    first = queued(services, tmp_path / "made", broken(12), learning_rate=2e-3)
+    again = services.retry(first)
+    old, new = services.spec(first), services.spec(again)
+    assert new.settings == old.settings.changed(learning_rate=1e-3)
+    assert new.name == "toy (learning rate 0.001)"
+    assert services.repeats(again) == first
+    rows = [(services.runner.folder(run) / "data" / "train.parquet").read_bytes() for run in (first, again)]
+    assert rows[0] == rows[1]
+    assert "Two runs compared" in tabs(services)["train"]._beside(again)
+    services.runner.stop(first)
+    services.delete(first)
+    assert services.repeats(again) == ""
+
+
+def test_a_run_that_gives_no_reason_is_not_tried_again(services: Services, tmp_path: Path) -> None:
+    run = queued(services, tmp_path / "made", [])
+    with pytest.raises(RunProblem, match="nothing to change"):
+        services.retry(run)
+
+
+def test_my_models_compares_with_the_open_run() -> None:
+    tab = tabs(FakeServices())["runs"]
+    listed = tab.show(Choice(run_id="run-a"))
+    assert 'data-do="compare" data-value="run-b"' in listed[tab.listing]
+    assert 'data-do="compare" data-value="run-a"' not in listed[tab.listing]
+    assert listed[tab.compared] == ""
+    beside = tab.show(Choice(run_id="run-a", beside="run-b"))
+    assert "Two runs compared" in beside[tab.compared]
+    assert beside[tab.listing].count(">Stop comparing<") == 1
+    assert ">Stop comparing<" not in listed[tab.listing]
+    assert 'data-do="compare"' not in tab.show(Choice())[tab.listing]

@@ -1,0 +1,135 @@
+"""Whatever a person or a file brings stays text on the page."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend.datasets.checks.fix import Change
+from backend.datasets.checks.report import DuplicateRows
+from backend.errors import BadInput
+from backend.records.encoded import Piece
+from backend.records.rows import DataSet, Problem, Row, Source
+from jobs.records import State
+from tests.ui.fake_services import FakeServices
+from ui.records import DataFiles, DataState, HeldOut, Hits, Losses, Origin, Reading, RunLine
+from ui.services.selection import Choice
+from ui.text import format as fmt
+from ui.web import errors as web_errors
+from ui.web.data import issues as issues_panel
+from ui.web.data import read_options
+from ui.web.data import views as data_views
+from ui.web.html import components
+from ui.web.runs import tab as runs_tab
+from ui.web.train import views as train_views
+from ui.web.try_it import views as try_it_views
+
+EVIL = '<img src=x onerror="alert(1)"><script>alert(2)</script>'
+
+
+def problem() -> Problem:
+    return Problem(4, 3, EVIL, "error", EVIL, EVIL, EVIL)
+
+
+TURN = {"question": EVIL, "base": EVIL, "tuned": EVIL, "done": [], "expected": EVIL}
+
+DRAWN = {
+    "card": lambda: components.card(EVIL, lead=EVIL),
+    "badge": lambda: components.badge(EVIL),
+    "facts": lambda: components.facts([(EVIL, EVIL)]),
+    "rows": lambda: components.rows([(EVIL, EVIL, EVIL)]),
+    "progress": lambda: components.progress(4, EVIL),
+    "memory bar": lambda: components.memory_bar([(EVIL, 1.0)], 2.0, EVIL),
+    "button": lambda: components.button(EVIL, EVIL, EVIL, label=EVIL),
+    "form": lambda: components.form(EVIL, components.text(EVIL)),
+    "filters": lambda: components.filters({EVIL: (EVIL, {EVIL: EVIL})}, EVIL, (EVIL, EVIL)),
+    "fold": lambda: components.fold(EVIL),
+    "confirm": lambda: components.confirm(EVIL, EVIL, ""),
+    "guide": lambda: components.guide(1, EVIL, EVIL),
+    "which model": lambda: components.which(Origin(EVIL, EVIL, EVIL, EVIL, 1)),
+    "bubbles": lambda: components.bubbles([{"role": EVIL, "content": EVIL, "tool_calls": [{"name": EVIL}]}]),
+    "tokens": lambda: components.tokens([Piece(EVIL, "learned", 3)]),
+    "proofs": lambda: components.steps_done([(True, EVIL), (False, EVIL), (None, EVIL)]),
+    "alert": lambda: web_errors.alert("bad", EVIL, EVIL, EVIL),
+    "problems": lambda: issues_panel.card(evil_data()),
+    "how it was read": lambda: read_options.card(evil_data()),
+    "before and after": lambda: read_options.changes([Change(1, 1, EVIL, EVIL, f"a {EVIL}", f"b {EVIL}")]),
+    "reading": lambda: data_views.reading(Reading(EVIL, EVIL, 0.5, evil_data().original), True),
+    "reading failed": lambda: data_views.reading(Reading(EVIL, "", 0.5, error=BadInput(EVIL, EVIL, EVIL)), True),
+    "files": lambda: data_views.download(data(), DataFiles(Path("<img src=x>"), Path("<img src=x>"), 2)),
+    "hits": lambda: data_views.hits(Hits(2, 1, 1), EVIL),
+    "samples while training": lambda: train_views.samples(
+        [{"step": 1, "prompt": [{"role": "user", "content": EVIL}], "answer": EVIL, "expected": EVIL}] * 2
+    ),
+    "conversation": lambda: try_it_views.conversation([TURN]),
+    "suggestions": lambda: try_it_views.suggestions([HeldOut(EVIL, [], EVIL)]),
+    "runs": lambda: runs_tab.listing(
+        [RunLine(Origin(EVIL, EVIL, EVIL, EVIL, 1), State.STOPPED, 1.0, Losses())], "", 2.0
+    ),
+}  # fmt: skip
+
+
+def evil_data() -> DataState:
+    """A data set in which every name and text is markup."""
+    source = Source(EVIL, EVIL, EVIL, EVIL, "", {"question": EVIL}, (EVIL,), {"delimiter": EVIL, "sheet": EVIL})
+    rows = [Row(1, 1, [{"role": EVIL, "content": EVIL}]), Row(2, 2, text=EVIL)]
+    original = DataSet(source, rows, [problem()], 2, {1: {EVIL: EVIL}, 2: EVIL})
+    found = [problem(), Problem(1, 1, "duplicate", "warning", EVIL, EVIL, EVIL)]
+    groups = DuplicateRows(1, 0, 1, [[1, 2]])
+    return replace(data(), original=original, report=replace(data().report, problems=found, duplicates=groups))
+
+
+@pytest.mark.parametrize("piece", DRAWN)
+def test_markup_in_texts_is_shown_not_run(piece: str) -> None:
+    html = DRAWN[piece]()
+    assert "&lt;img" in html or "&lt;script" in html
+    assert "<img" not in html
+    assert "<script" not in html
+
+
+def test_a_need_beyond_what_is_there_is_marked() -> None:
+    assert "over" in components.memory_bar([("weights", 9.0)], 8.0, "Needs 9, you have 8.")
+    assert "over" not in components.memory_bar([("weights", 7.0)], 8.0, "Needs 7, you have 8.")
+
+
+def data(**accepted: Any) -> DataState:
+    services = FakeServices()
+    services.accepted = dict(accepted)
+    return services.data(Choice(data_id="data-1"))
+
+
+def test_each_kind_of_problem_is_listed_once_with_its_rows_and_its_fix() -> None:
+    html = issues_panel.card(data())
+    assert html.count("The answer is empty") == 1
+    assert "2 examples, must be mended" in html
+    assert "Example 18, line 18" in html
+    assert "Example 51, line 51" in html
+    assert 'data-do="accept" data-value="empty_answer"' in html
+    assert html.index("empty") < html.index("same as example 12"), "errors come first"
+
+
+def test_what_was_mended_can_be_taken_back() -> None:
+    html = issues_panel.card(data(empty_answer="all", duplicate=[40]))
+    assert "2 examples left out" in html
+    assert 'data-do="undo" data-value="empty_answer"' in html
+    assert 'data-do="accept" data-value="empty_answer:18"' not in html, "what is mended is not offered again"
+
+
+def test_a_kind_mended_for_one_row_only_says_so() -> None:
+    assert "1 example left out" in issues_panel.card(data(empty_answer=[18]))
+    assert 'data-value="empty_answer:51"' in issues_panel.card(data(empty_answer=[18]))
+
+
+def test_states_have_words() -> None:
+    assert {state.value for state in State} <= set(fmt.STATES)
+
+
+def test_what_a_run_tells_beside_its_numbers_is_shown_the_latest_last() -> None:
+    told = [{"title": f"Notice {n}", "what": "It reads <4> at a time.", "next": ""} for n in range(6)]
+    drawn = train_views.notices(told)
+    assert "It reads &lt;4&gt; at a time." in drawn
+    assert [f"Notice {n}" in drawn for n in range(6)] == [False, False, True, True, True, True]
+    assert train_views.notices([]) == ""

@@ -1,0 +1,97 @@
+"""The curve as a drawing: what it shows, what it says, and that it stays small."""
+
+from __future__ import annotations
+
+import math
+import random
+import re
+from xml.etree import ElementTree
+
+import pytest
+
+from backend.advice import diagnose
+from ui.web.html import loss_curve
+
+PRACTICE = [(float(step), 1.8 * math.exp(-step / 30) + 0.1) for step in range(1, 81)]
+NOW = diagnose.recent([loss for _, loss in PRACTICE])
+HELD = [(float(step), 1.8 * math.exp(-step / 30) + 0.2) for step in range(0, 81, 10)]
+
+
+def test_the_line_that_carries_a_number_ends_at_that_number() -> None:
+    steps = [(1.0, 4.0), (2.0, 3.6), (3.0, 3.0), (4.0, 2.6), (5.0, 2.2), (6.0, 1.8)]
+    svg = loss_curve.draw(steps, [])
+    ((_, height),) = re.findall(r'class="line practice" points="[^"]* ([\d.]+),([\d.]+)"', svg)
+    top = max(float(one) for one in re.findall(r'class="tick left"[^>]*>([\d.]+)<', svg))
+    assert (1 - float(height) / 1000) * top == pytest.approx(2.0, abs=0.01)
+    assert ">practice loss <tspan>2.00<" in svg
+    assert 'class="line each"' in svg
+
+
+def points(svg: str, name: str) -> list[tuple[float, float]]:
+    drawn = re.search(rf'class="line {name}" points="([^"]*)"', svg)
+    assert drawn, f"no line {name}"
+    return [(float(x), float(y)) for x, y in (pair.split(",") for pair in drawn[1].split())]
+
+
+def test_it_is_one_well_formed_image_with_a_sentence() -> None:
+    root = ElementTree.fromstring(loss_curve.draw(PRACTICE, HELD, best_step=80))
+    assert root.get("role") == "img"
+    said = root.get("aria-label") or ""
+    assert f"Practice loss fell from 1.84 to {NOW:.2f} by step 80." in said
+    assert "Test loss fell from 2.00 to 0.33 by step 80." in said
+    assert "The best test loss is 0.33, at step 80." in said
+
+
+def test_lines_lie_where_the_numbers_say() -> None:
+    svg = loss_curve.draw(PRACTICE, HELD, total_steps=160)
+    practice = points(svg, "practice")
+    assert practice[-1][0] == 500.0  # step 80 of 160 is half way
+    assert practice[0][1] < practice[-1][1]  # a falling loss goes down the page
+    assert all(0 <= y <= 1000 for _, y in practice + points(svg, "held"))
+
+
+def test_both_lines_are_named_with_their_latest_loss_and_the_best_is_marked() -> None:
+    svg = loss_curve.draw(PRACTICE, [*HELD, (90.0, 0.9)], best_step=80)
+    assert f">practice loss <tspan>{NOW:.2f}" in svg
+    assert ">latest test loss <tspan>0.90" in svg
+    best = re.search(r'<circle class="best" cx="([\d.]+)%"', svg)
+    assert best
+    assert abs(float(best[1]) - 100 * 80 / 90) < 0.1  # that one, not the latest
+
+
+def test_labels_never_lie_on_each_other() -> None:
+    svg = loss_curve.draw([(1.0, 1.0), (2.0, 0.5)], [(1.0, 1.0), (2.0, 0.5)])
+    heights = [float(y) for y in re.findall(r'class="label \w+" x="[\d.]+%" y="([\d.]+)%"', svg)]
+    assert len(heights) == 2
+    assert abs(heights[0] - heights[1]) >= 7
+
+
+def test_a_long_run_is_drawn_with_few_points_and_keeps_its_spikes() -> None:
+    noise = random.Random(0)
+    long = [(float(step), 1.0 + noise.random() / 10) for step in range(10_000)]
+    long[6_123] = (6_123.0, 7.5)
+    kept = loss_curve.down_sample(long)
+    assert len(kept) <= loss_curve.LIMIT
+    assert (6_123.0, 7.5) in kept
+    assert kept[0] == long[0]
+    assert kept[-1] == long[-1]
+    assert kept == sorted(kept)
+    assert len(loss_curve.draw(long, [])) < 20_000
+
+
+def test_a_loss_that_is_no_number_is_left_out() -> None:
+    svg = loss_curve.draw([(1.0, 1.0), (2.0, math.nan), (3.0, math.inf), (4.0, 0.5)], [])
+    assert len(points(svg, "practice")) == 2
+    assert "nan" not in svg.lower()
+
+
+def test_before_the_first_step_it_says_so() -> None:
+    assert "starts with the first practice step" in loss_curve.draw([], [])
+
+
+def test_axis_numbers_are_round_and_few() -> None:
+    for highest in (0.02, 0.3, 1.7, 2.0, 9.4, 113.0):
+        top, gap = loss_curve._scale(highest)
+        assert top >= highest
+        assert 2 <= round(top / gap) <= 7
+        assert float(f"{gap:.1g}") == gap or float(f"{gap:.2g}") == gap

@@ -1,0 +1,224 @@
+"""The way to a model that is not here, as it is drawn and as it is walked; an access token comes into no page."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import pytest
+
+from backend.errors import BadInput
+from backend.models import catalogue, hub_token
+from backend.models.hub_token import Place
+from backend.records.specs import Hardware
+from backend.settings import SAMPLES, Workspace
+from jobs.records import Failure, Progress, State
+from jobs.store import JobFolder
+from tests.backend import keyring_in_file
+from tests.backend.keyring_in_file import NONE
+from tests.ui.conftest import in_loop
+from tests.ui.fake_services import job
+from ui.records import Access, Fetching
+from ui.services.app import Services
+from ui.services.context import SIMULATED
+from ui.services.models import NOT_OWN
+from ui.services.selection import Choice
+from ui.web import page as web_page
+from ui.web.start import download_card
+
+OPEN = catalogue.find("HuggingFaceTB/SmolLM2-360M-Instruct")
+GATED = catalogue.find("meta-llama/Llama-3.2-1B-Instruct")
+SECRET = "hf_" + "s3cr3t" * 6
+FIELD = 'type="password" name="token" autocomplete="off"'
+
+
+def drawn(place: Place = "", keeper: Place = "keyring", **more: Any) -> str:
+    return download_card.fetching(
+        Fetching(GATED, **{"job": None, "begun": False, "access": Access(place, keeper)} | more)
+    )
+
+
+class TestDownload:
+    def test_a_model_that_everybody_may_have_has_a_button_and_nothing_else(self) -> None:
+        told = download_card.fetching(Fetching(OPEN, None, False, None))
+        assert f'data-do="download" data-value="{OPEN.id}"' in told
+        assert "Download, 6" in told
+        assert "token" not in told
+
+    def test_it_is_watched_and_cancelled(self) -> None:
+        progress = Progress(phase="Downloading Llama", done=500, total=2048, seconds_left=65.0)
+        told = drawn(job=job("download-1", State.RUNNING, progress=progress))
+        assert 'aria-valuenow="24"' in told
+        assert "500 MB of 2.0 GB. About 1 min 5 s left." in told
+        assert 'data-do="cancel"' in told
+        assert "token" not in told
+
+    def test_one_that_failed_says_why(self) -> None:
+        failed = job("download-1", State.FAILED, failure=Failure(what="There is no network."))
+        assert "There is no network." in drawn(job=failed)
+
+    @pytest.mark.parametrize("begun", [True, False])
+    def test_it_goes_on_only_where_something_came(self, begun: bool) -> None:
+        told = drawn(job=job("download-1", State.FAILED), begun=begun)
+        assert ("Go on downloading, 2.3 GB" in told) == begun
+        assert (">Download, 2.3 GB<" in told) == (not begun)
+        assert (f'data-do="discard" data-value="{GATED.id}"' in told) == begun
+
+
+class TestAccess:
+    def test_three_steps_lead_to_a_model_that_must_be_asked_for(self) -> None:
+        told = drawn()
+        assert told.count("<li>") == 3
+        assert f'<a href="https://huggingface.co/{GATED.id}" target="_blank" rel="noopener noreferrer">' in told
+        assert "accept its licence, Llama 3.2 Community." in told
+        assert 'href="https://huggingface.co/settings/tokens"' in told
+        assert FIELD in told
+        assert "kept in the keyring of this computer" in told
+
+    def test_without_a_keyring_it_is_offered_for_as_long_as_the_app_runs(self) -> None:
+        told = drawn(keeper="memory")
+        assert "This computer has no keyring that can be used" in told
+        assert ">Keep until Apprentice ends</button>" in told
+
+    @pytest.mark.parametrize("place", ["keyring", "memory"])
+    def test_one_that_is_kept_is_said_and_can_be_forgotten(self, place: Place) -> None:
+        told = drawn(place)
+        assert download_card.PLACES[place] in told.replace("&#x27;", "'")
+        assert 'data-do="forget-token"' in told
+        assert FIELD not in told
+
+    @pytest.mark.parametrize(("place", "said"), [("environment", "HF_TOKEN"), ("login", "hf auth login")])
+    def test_one_that_comes_from_elsewhere_is_not_forgotten_here(self, place: Place, said: str) -> None:
+        told = drawn(place)
+        assert said in told
+        assert "forget-token" not in told
+        assert (FIELD in told) == (place == "login")  # a kept one goes before a login's
+
+    def test_a_hosted_page_asks_for_none(self) -> None:
+        told = drawn(access=Access("", "", NOT_OWN))
+        assert "does not run on a computer of your own" in told
+        assert FIELD not in told
+
+
+@pytest.fixture
+def services(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, workspace_with_model: Workspace) -> Services:
+    keyring_in_file.install(monkeypatch, tmp_path)
+    return Services(workspace_with_model)
+
+
+def presser(services: Services) -> Callable[[str, str], dict[str, str]]:
+    """Presses a button, or sends a form, of the model's card on Start while GATED is chosen; gives what is drawn."""
+    page = in_loop(lambda: web_page._draw(services)[1])
+    tab = page.tabs["start"]
+    listener = next(one for one in page.rail.parent.fns.values() if (tab.model._id, "click") in one.targets)
+    given = {part: getattr(part, "value", None) for part in page.kept.inputs()}
+    given[page.kept.part("model_id")] = [GATED.id]
+
+    def press(do: str, value: str) -> dict[str, str]:
+        answer = listener.fn(gr.EventData(None, {"do": do, "value": value}), given)
+        assert not set(answer) & set(page.kept.outputs), "the browser keeps something of it"
+        return {name: str(answer[getattr(tab, name)]) for name in ("model", "others", "line", "reason")}
+
+    return press
+
+
+def form(typed: str) -> str:
+    """What the browser sends of the form."""
+    return json.dumps({"token": typed})
+
+
+class TestPage:
+    @pytest.mark.parametrize("place", ["keyring", "memory"])
+    def test_a_token_that_is_kept_stands_in_no_page_and_no_file(
+        self,
+        services: Services,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+        tmp_path: Path,
+        place: Place,
+    ) -> None:
+        caplog.set_level(logging.DEBUG)
+        if place == "memory":
+            keyring_in_file.install(monkeypatch, tmp_path, NONE)
+        shown = presser(services)("token", form(SECRET))
+        assert (hub_token.find(), hub_token.place()) == (SECRET, place)
+        assert download_card.PLACES[place] in shown["model"].replace("&#x27;", "'")
+        choice = Choice(model_id=GATED.id, data_id=services.add_data(SAMPLES / "orders.jsonl", "orders.jsonl"))
+        page = in_loop(lambda: web_page._draw(services)[1])
+        every = {name: repr(tab.show(choice)) + repr(tab.signature(choice)) for name, tab in page.tabs.items()}
+        assert "Forget it" in every["train"]
+        services.download(GATED.id)
+        assert SECRET not in repr([shown, every, page.rail.parent.get_config_file()]) + caplog.text
+        files = [path for path in services.workspace.root.rglob("*") if path.is_file()]
+        assert [path for path in files if SECRET.encode() in path.read_bytes()] == []
+
+    def test_what_is_no_token_is_refused_and_not_repeated(self, services: Services) -> None:
+        press = presser(services)
+        for typed in (form("my password"), form(""), "my password", "[]", '{"token": 7}', ""):
+            with pytest.raises(gr.Error, match="not an access token") as refused:
+                press("token", typed)
+            assert "my password" not in str(refused.value)
+        assert hub_token.place() == ""
+
+    def test_it_is_forgotten(self, services: Services) -> None:
+        press = presser(services)
+        press("token", form(SECRET))
+        assert FIELD in press("forget-token", "")["model"]
+        assert hub_token.find() is None
+
+    @pytest.mark.parametrize(("machine", "said"), [("hosted", NOT_OWN), ("simulated", SIMULATED)])
+    def test_a_page_that_is_not_on_ones_own_computer_neither_keeps_nor_deletes_one(
+        self, services: Services, monkeypatch: pytest.MonkeyPatch, machine: str, said: str
+    ) -> None:
+        services.keep_token(SECRET)
+        if machine == "hosted":
+            monkeypatch.setenv("SPACE_ID", "somebody/something")
+            other = Services(services.workspace)
+        else:
+            other = Services(services.workspace, Hardware(memory_total_mib=8000, memory_available_mib=6000))
+        with pytest.raises(BadInput, match="neither kept nor deleted"):
+            other.keep_token("hf_another")
+        with pytest.raises(BadInput, match="neither kept nor deleted"):
+            other.forget_token()
+        assert hub_token.find() == SECRET
+        assert other.fetching(GATED.id).access == Access("", "", said)
+        assert 'data-do="download"' not in download_card.fetching(other.fetching(GATED.id))
+        with pytest.raises(BadInput):
+            other.download(GATED.id)
+
+    def test_a_page_that_is_open_to_the_network_asks_for_none(self, services: Services) -> None:
+        services.open_to_network = True
+        told = download_card.fetching(services.fetching(GATED.id))
+        assert "models --token" in told
+        assert FIELD not in told
+        with pytest.raises(BadInput, match="neither kept nor deleted"):
+            services.keep_token(SECRET)
+
+    def test_what_failed_for_want_of_one_is_no_longer_told_once_it_is_kept(self, services: Services) -> None:
+        folder = JobFolder(services.workspace.run_folder(services.download(GATED.id)))
+        refused = Failure(what="Llama 3.2 1B is not given to everybody.")
+        folder.write_status(folder.status().ending(State.FAILED, failure=refused))
+        assert refused.what in download_card.fetching(services.fetching(GATED.id))
+        services.keep_token(SECRET)
+        assert refused.what not in download_card.fetching(services.fetching(GATED.id))
+
+    def test_a_download_goes_on_only_where_something_came(self, services: Services) -> None:
+        def failed() -> None:
+            folder = JobFolder(services.workspace.run_folder(services.download(GATED.id)))
+            ended = folder.status().ending(State.FAILED, failure=Failure(what="There is no network."))
+            folder.write_status(ended)
+
+        failed()
+        assert ">Download, 2.3 GB<" in download_card.fetching(services.fetching(GATED.id))
+        part = services.workspace.models / ".meta-llama--Llama-3.2-1B-Instruct.part"
+        part.mkdir()
+        (part / "config.json.part").touch()
+        assert ">Download, 2.3 GB<" in download_card.fetching(services.fetching(GATED.id))
+        (part / "config.json.part").write_text("{")
+        assert "Go on downloading" in download_card.fetching(services.fetching(GATED.id))
+        failed()  # a later try that fetched nothing does not hide what came before
+        assert "Go on downloading" in download_card.fetching(services.fetching(GATED.id))

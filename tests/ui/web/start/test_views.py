@@ -1,0 +1,196 @@
+"""The computer and the models as Start draws them."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from backend.advice.recommend import recommend
+from backend.datasets.checks.language import NAMES
+from backend.hardware import Probe, container, load_hardware, probe, torch_build
+from backend.models import catalogue
+from backend.records.specs import Gpu, Hardware, MachineProblem
+from backend.settings import PROJECT_ROOT
+from jobs.records import Job, Progress, State
+from tests.backend.hardware.test_hardware import AMPERE, T4, NVMLErrorLibraryNotFound, driver
+from tests.ui.fake_services import FakeServices, job
+from ui.text import format as fmt
+from ui.web.start import views as start_views
+
+MACHINES = PROJECT_ROOT / "tests" / "backend" / "machines"
+EMBEDDED = catalogue.default()
+
+
+def machine(name: str) -> Hardware:
+    return load_hardware(MACHINES / f"{name}.json")
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in MACHINES.glob("*.json")))
+def test_every_machine_is_told_and_gets_a_card(name: str) -> None:
+    hardware = machine(name)
+    told = start_views.machine_card(Probe.of(hardware), simulated=True)
+    assert "Simulated" in told
+    assert all(gpu.name in told for gpu in hardware.gpus)
+    found = recommend(hardware, compare=False)
+    card = start_views.model_card(found, True, None, None)
+    assert found.model.name in card
+    assert found.model.licence.partition(" (")[0] in card
+    assert re.search(r"needed, computed; you have [\d.,]+ [GM]B", card)
+    assert ("Too big" in card) == (found.fit == "no") != (">Recommended<" in card)
+
+
+def test_before_there_are_examples_it_is_said_what_the_memory_is_for() -> None:
+    card = start_views.model_card(recommend(machine("cpu16"), compare=False), True, 260.0, None)
+    assert re.search(r"<dd>[\d.]+ to [\d.]+ GB</dd>", card)
+    assert "examples of up to 512 tokens, about 380 words" in card
+    known = recommend(machine("cpu16"), rows=200, longest=100, tokens=15_000, learned_share=0.4, compare=False)
+    card = start_views.model_card(known, True, 260.0, None)
+    assert "about 380 words" not in card
+    assert f"{fmt.size(known.memory.total_mib)}</dd>" in card
+
+
+def test_least_memory_of_the_embedded_model_is_what_the_readme_promises() -> None:
+    small = Hardware(memory_total_mib=4096, memory_available_mib=3000)
+    found = recommend(small, compare=False)
+    assert (found.model.id, found.fit) == (EMBEDDED.id, "yes")
+
+
+def test_both_sizes_of_the_model_that_comes_packed_are_told() -> None:
+    found = recommend(machine("cpu16"), compare=False)
+    assert "260 MB" in start_views.model_card(found, True, 260.0, None)
+    assert "unpacked from 93 MB" in start_views.model_card(found, True, 260.0, None)
+    assert "unpacked it takes 257 MB" in start_views.model_card(found, True, None, None)
+
+
+def test_a_second_card_and_what_is_wrong_are_told() -> None:
+    told = start_views.machine_card(Probe.of(machine("two_cards")))
+    assert told.count("free on the card of") == 2
+    wrong = MachineProblem(what="There is a graphics card, but torch can't use it.", next="Run: pip install torch")
+    hardware = Hardware(gpus=(Gpu(name="RTX", memory_total_mib=8192, memory_free_mib=8000),))
+    told = start_views.machine_card(Probe(hardware=hardware, problems=(wrong,)))
+    assert "Run: pip install torch" in told
+
+
+def drawn(tmp_path: Path) -> str:
+    return start_views.machine_card(probe(tmp_path))
+
+
+class TestProbe:
+    """What the driver and the installation say, as it stands on the page (`driver` stands in for NVML)."""
+
+    @pytest.fixture(autouse=True)
+    def plain(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(torch_build, "built_for", lambda: "13.0")
+
+    def install(self, monkeypatch: pytest.MonkeyPatch, *cards: Any, **options: Any) -> None:
+        monkeypatch.setitem(sys.modules, "pynvml", driver(list(cards), **options))
+
+    def test_broken_driver(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        self.install(monkeypatch, AMPERE, broken="nvmlInit")
+        told = drawn(tmp_path)
+        assert "The driver of the graphics card does not answer" in told
+        assert "Restart the computer" in told
+        assert "Unknown Error" in told
+
+    def test_no_card(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        self.install(monkeypatch, broken="nvmlInit", error=NVMLErrorLibraryNotFound)
+        assert "the processor does the work" in drawn(tmp_path)
+        assert "alert" not in drawn(tmp_path)
+
+    def test_two_cards(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        self.install(monkeypatch, T4, AMPERE)
+        told = drawn(tmp_path)
+        assert "free on the card of 15.0 GB" in told
+        assert "free on the card of 24.0 GB" in told
+        assert "Tesla T4" in told
+
+    def test_card_that_another_program_holds(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        self.install(monkeypatch, {**AMPERE, "free": 4000, "held": {os.getppid(): 20000}})
+        told = drawn(tmp_path)
+        assert "Other programs hold 19.5 GB of the memory of NVIDIA GeForce RTX 3090" in told
+        assert psutil.Process(os.getppid()).name() in told
+        assert 'data-do="probe"' in told
+
+    def test_torch_without_cuda(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        self.install(monkeypatch, AMPERE)
+        monkeypatch.setattr(torch_build, "built_for", lambda: "")
+        assert "pip install --force-reinstall torch" in drawn(tmp_path)
+
+    def test_limits_of_a_container(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        self.install(monkeypatch, broken="nvmlInit", error=NVMLErrorLibraryNotFound)
+        monkeypatch.setattr(container, "memory", lambda: container.Limit(3 << 30, 1 << 30))
+        monkeypatch.setattr(container, "cores", lambda: 1)
+        told = drawn(tmp_path)
+        assert re.search(r"2\.0 GB</dd><dt>memory free of 3\.0 GB", told)
+        assert "processor core<" in told
+
+
+def test_every_language_has_a_name() -> None:
+    assert {code for entry in catalogue.all() for code in entry.languages} <= set(NAMES)
+
+
+def test_each_line_carries_what_it_is_filtered_by() -> None:
+    options = FakeServices().others()
+    table = start_views.others_table(options, options[0].model.id, {options[0].model.id}, {})
+    gemma = re.search(r"<tr ([^>]*)><td[^>]*><strong>Gemma 2 9B", table)
+    assert gemma is not None
+    assert 'data-fit="no"' in gemma[1]
+    assert 'data-use="free"' in gemma[1]  # and not "open": access must be asked for
+    assert 'data-size="large"' in gemma[1]
+    assert table.count('data-fit="yes here"') == 1
+    offered = set(re.findall(r'data-filter="(\w+)"', table))
+    assert offered == {"fit", "size", "use", "language", "task", "words"}
+    assert 'data-words="Gemma 2 9B Gemma 2 Gemma terms of use (conditions apply)"' in gemma[1]
+    for key in offered - {"words"}:
+        values = set(re.search(rf'data-filter="{key}"[^>]*>(.*?)</select>', table)[1].split('value="')[2:])  # type: ignore[index]
+        carried = " ".join(re.findall(rf' data-{key}="([^"]*)"', table)).split()
+        assert {value.partition('"')[0] for value in values} & set(carried), key
+
+
+def test_while_models_are_compared_it_is_said() -> None:
+    assert "Working out" in start_views.others_table(None, "", set(), {})
+
+
+def test_training_all_weights_is_offered_where_it_fits() -> None:
+    def table(name: str) -> str:
+        found = recommend(machine(name))
+        return start_views.others_table([found, *found.others], "", set(), {})
+
+    assert "full fine-tuning" in table("h100")
+    assert "full fine-tuning" not in table("cpu16")
+
+
+LLAMA = catalogue.find("meta-llama/Llama-3.2-1B-Instruct")
+
+
+def download(state: State, **more: Any) -> Job:
+    return job("download-1", state, **more)
+
+
+def test_a_download_is_watched_and_cancelled_in_the_table_too() -> None:
+    going = download(State.RUNNING, progress=Progress(phase="Downloading Llama", done=500, total=2048))
+    options = FakeServices().others()
+    table = start_views.others_table(options, "", set(), {LLAMA.id: going})
+    assert "Downloading: 24 %" in table
+    assert f'data-do="cancel" data-value="{LLAMA.id}"' in table
+
+
+def test_a_model_that_was_downloaded_can_be_deleted_in_the_table() -> None:
+    table = start_views.others_table(FakeServices().others(), "", {LLAMA.id}, {LLAMA.id: download(State.COMPLETED)})
+    assert f'data-do="discard" data-value="{LLAMA.id}"' in table
+
+
+def test_a_better_model_is_suggested() -> None:
+    better = recommend(machine("rtx4090"), compare=False)
+    small = recommend(machine("cpu16"), compare=False)
+    told = start_views.suggestion(better, small)
+    assert f"{better.model.name} would suit this computer" in told
+    assert f'data-do="model" data-value="{better.model.id}"' in told
+    assert next(reason for reason in better.reasons if reason not in small.reasons) in told
+    assert "Recommended" not in start_views.model_card(small, True, 260.0, None, told, outdone=True)

@@ -1,0 +1,172 @@
+"""Who may talk to the page: every kind of request, every method, from here and from elsewhere."""
+
+from __future__ import annotations
+
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route, WebSocketRoute
+from starlette.testclient import TestClient
+from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from ui.web import guard
+
+OURS = "http://127.0.0.1:7860"
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "ANYTHING")
+NAVIGATION = {"sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
+
+
+async def answer(request: Request) -> PlainTextResponse:
+    return PlainTextResponse("in")
+
+
+async def talk(socket: WebSocket) -> None:
+    await socket.accept()
+    await socket.send_text("in")
+    await socket.close()
+
+
+def client(base: str = OURS) -> TestClient:
+    routes = [
+        Route("/", answer, methods=METHODS),
+        Route("/deep", answer, methods=METHODS),
+        WebSocketRoute("/ws", talk),
+    ]
+    return TestClient(Starlette(routes=routes, middleware=guard.middleware()), base_url=base)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_our_own_page_may_do_everything(method: str) -> None:
+    assert client().request(method, "/deep", headers={"origin": OURS}).status_code == 200
+    assert client().request(method, "/deep", headers={"sec-fetch-site": "same-origin"}).status_code == 200
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "http://evil.example",
+        "null",
+        "",
+        "https://127.0.0.1:7860",
+        "http://127.0.0.1:9999",
+        "http://127.0.0.1",
+        "file://",
+    ],
+)
+def test_another_origin_may_do_nothing(method: str, origin: str) -> None:
+    headers = {"origin": origin, "sec-fetch-site": "same-origin", **NAVIGATION}
+    assert client().request(method, "/", headers=headers).status_code == 403
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("site", ["cross-site", "same-site", "made-up"])
+def test_a_request_that_a_page_elsewhere_causes_is_refused(method: str, site: str) -> None:
+    assert client().request(method, "/deep", headers={"sec-fetch-site": site}).status_code == 403
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:7860", "127.0.0.1", "127.0.0.1:9999", "127.0.0.1.evil.example:7860", ""]
+)
+def test_another_host_name_is_refused(method: str, host: str) -> None:
+    assert client().request(method, "/", headers={"host": host}).status_code == 400
+
+
+def test_two_host_names_are_refused() -> None:
+    assert client().get("/", headers=[("host", "127.0.0.1:7860"), ("host", "evil.example")]).status_code == 400
+
+
+@pytest.mark.parametrize("base", [OURS, "http://localhost:7860", "http://[::1]:7860"])
+def test_each_name_of_this_computer_works(base: str) -> None:
+    assert client(base).get("/").status_code == 200
+
+
+def test_a_link_from_elsewhere_opens_the_front_page_only() -> None:
+    headers = {"sec-fetch-site": "cross-site", **NAVIGATION}
+    assert client().get("/?__theme=dark", headers=headers).status_code == 200
+    assert client().get("/deep", headers=headers).status_code == 403
+    assert client().post("/", headers=headers).status_code == 403
+    assert client().get("/", headers={**headers, "sec-fetch-dest": "iframe"}).status_code == 403
+
+
+def test_a_program_may_read_but_not_write() -> None:
+    assert client().get("/deep").status_code == 200
+    assert client().post("/deep").status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("headers", "opens"), [({"origin": OURS}, True), ({"origin": "http://evil.example"}, False), ({}, False)]
+)
+def test_websockets_need_our_origin(headers: dict[str, str], opens: bool) -> None:
+    if opens:
+        with client().websocket_connect("ws://127.0.0.1:7860/ws", headers=headers) as socket:
+            assert socket.receive_text() == "in"
+        return
+    with pytest.raises(WebSocketDisconnect), client().websocket_connect("ws://127.0.0.1:7860/ws", headers=headers):
+        pass
+
+
+def test_the_page_may_load_nothing_from_elsewhere_and_be_framed_by_nobody() -> None:
+    policy = client().get("/").headers["content-security-policy"]
+    assert "default-src 'self'" in policy
+    assert "http" not in policy
+    assert "frame-ancestors 'none'" in policy
+
+
+def test_a_space_is_reached_by_its_own_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPACE_HOST", "me-apprentice.hf.space")
+    page = client("https://me-apprentice.hf.space")
+    assert page.post("/deep", headers={"origin": "https://me-apprentice.hf.space"}).status_code == 200
+    assert page.post("/deep", headers={"origin": "https://other.hf.space"}).status_code == 403
+    assert (
+        page.get(
+            "/", headers={"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": "iframe"}
+        ).status_code
+        == 200
+    )
+
+
+def opened(address: str, host: str = "0.0.0.0") -> TestClient:
+    """A client of a page that is open to the network, connected to `address` of this computer."""
+
+    async def answers(scope: Scope, receive: Receive, send: Send) -> None:
+        await guarded({**scope, "server": (address, 7860)}, receive, send)
+
+    guarded = guard.Guard(Starlette(routes=[Route("/", answer, methods=METHODS)]), hosts=(host,))
+    return TestClient(answers, base_url=OURS)
+
+
+@pytest.mark.parametrize(
+    ("address", "host"),
+    [
+        ("192.168.1.5", "192.168.1.5:7860"),
+        ("fd00::5", "[fd00::5]:7860"),
+        ("fe80::5%eth0", "[fe80::5]:7860"),
+        ("::ffff:192.168.1.5", "192.168.1.5:7860"),
+        ("192.168.1.5", "127.0.0.1:7860"),
+    ],
+)
+def test_opened_to_the_network_it_is_reached_by_the_address_of_the_connection(address: str, host: str) -> None:
+    page = opened(address)
+    assert page.get("/", headers={"host": host}).status_code == 200
+    assert page.post("/", headers={"host": host, "origin": f"http://{host}"}).status_code == 200
+    assert page.post("/", headers={"host": host, "origin": "http://evil.example"}).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["evil.example:7860", "192.168.1.5.evil.example:7860", "192.168.1.6:7860", "192.168.1.5:9999", "fd00::5:7860"],
+)
+def test_opened_to_the_network_a_name_is_refused_all_the_same(host: str) -> None:
+    assert opened("192.168.1.5").get("/", headers={"host": host}).status_code == 400
+
+
+def test_opened_to_the_network_it_is_reached_by_the_name_it_was_given() -> None:
+    assert opened("192.168.1.5", "MyBox.lan").get("/", headers={"host": "mybox.lan:7860"}).status_code == 200
+
+
+def test_not_opened_only_loopback_is_ours() -> None:
+    assert client("http://192.168.1.5:7860").get("/").status_code == 400

@@ -1,0 +1,427 @@
+"""The page as it is served, without a browser."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import orjson
+import pytest
+from gradio.routes import App
+from starlette.testclient import TestClient
+
+from backend.errors import RunProblem
+from backend.hardware import Probe
+from backend.settings import PROJECT_ROOT
+from jobs.records import State
+from tests.ui.conftest import in_loop
+from tests.ui.fake_services import FakeServices, job
+from ui.services.selection import Choice
+from ui.web import page as web_page
+from ui.web.components import Kept
+
+OURS = "http://127.0.0.1:7860"
+
+
+@pytest.fixture(scope="module")
+def page() -> gr.Blocks:
+    return in_loop(lambda: web_page.build(FakeServices()))
+
+
+@pytest.fixture(scope="module")
+def client(page: gr.Blocks, tmp_path_factory: pytest.TempPathFactory) -> TestClient:
+    arguments = web_page.launch_arguments(tmp_path_factory.mktemp("exports"))
+    page.allowed_paths, page.blocked_paths, page.favicon_path = (
+        arguments["allowed_paths"],
+        [],
+        arguments["favicon_path"],
+    )
+    page.max_file_size, page.enable_monitoring = 1000, False
+    app = in_loop(lambda: App.create_app(page, app_kwargs=arguments["app_kwargs"]))
+    return TestClient(app, base_url=OURS)
+
+
+def test_nothing_it_does_is_offered_as_an_api(page: gr.Blocks) -> None:
+    listeners = page.get_config_file()["dependencies"]
+    assert listeners
+    assert {one["api_visibility"] for one in listeners} == {"private"}
+    assert not page.get_api_info()["named_endpoints"]
+
+
+def test_no_connection_is_kept_open_for_a_page(page: gr.Blocks) -> None:
+    """A browser has six of them to one address, for all its pages."""
+    assert page.get_config_file()["connect_heartbeat"] is False
+
+
+def test_every_input_has_a_label(page: gr.Blocks) -> None:
+    kinds = {"textbox", "number", "dropdown", "checkbox", "radio", "slider", "file", "dataframe"}
+    inputs = [part for part in page.get_config_file()["components"] if part["type"] in kinds]
+    assert len(inputs) > 25
+    for part in inputs:
+        assert part["props"].get("label"), part
+
+
+@pytest.mark.parametrize("path", ["/docs", "/openapi.json", "/redoc"])
+def test_the_server_describes_itself_to_nobody(client: TestClient, path: str) -> None:
+    assert "swagger" not in client.get(path).text.lower()
+
+
+def test_the_guard_stands_before_every_route(client: TestClient, page: gr.Blocks) -> None:
+    paths = set(client.app.openapi()["paths"]) | {route.path for route in client.app.routes if hasattr(route, "path")}  # type: ignore[attr-defined]
+    assert len(paths) > 40
+    for path in paths:
+        filled = path.replace("{", "").replace("}", "").replace(":path", "")
+        for method in ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"):
+            evil = client.request(method, filled, headers={"origin": "http://evil.example"})
+            assert evil.status_code == 403, (method, filled)
+            rebound = client.request(method, filled, headers={"host": "evil.example"})
+            assert rebound.status_code == 400, (method, filled)
+
+
+def test_a_preflight_from_elsewhere_gets_no_permission(client: TestClient) -> None:
+    """Gradio answers preflights before any middleware of ours; what counts is that it permits nothing."""
+    headers = {"origin": "http://evil.example", "access-control-request-method": "POST"}
+    assert "access-control-allow-origin" not in client.options("/gradio_api/queue/join", headers=headers).headers
+
+
+def test_files_of_this_computer_are_not_served(client: TestClient) -> None:
+    for path in (__file__, str(PROJECT_ROOT / "app.py"), "/etc/passwd"):
+        assert client.get(f"/gradio_api/file={path}").status_code in (403, 404)
+
+
+def test_launching_sends_nothing_anywhere() -> None:
+    arguments = web_page.launch_arguments(Path("/exports"))
+    off = ("share", "enable_monitoring", "run_history", "mcp_server", "show_error", "pwa", "ssr_mode")
+    assert [arguments[name] for name in off] == [False] * len(off)
+    assert arguments["strict_cors"] is True
+    assert arguments["allowed_paths"] == ["/exports"]
+    assert arguments["footer_links"] == []
+
+
+def test_fonts_are_the_systems(page: gr.Blocks) -> None:
+    look = web_page.launch_arguments(Path("/exports"))["theme"]
+    assert not look._stylesheets
+    assert "http" not in look._get_theme_css().replace("http://www.w3.org/2000/svg", "")
+    assert "http" not in (web_page.STATIC / "style.css").read_text("utf-8")
+
+
+def test_the_page_opens_without_the_training_libraries() -> None:
+    code = (
+        "import sys; from ui.web import page as layout; from tests.ui.fake_services import FakeServices\n"
+        "layout.build(FakeServices())\n"
+        "heavy = ('torch', 'transformers', 'trl', 'peft', 'datasets', 'llama_cpp')\n"
+        "print([name for name in heavy if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def tabs(services: Any) -> dict[str, Any]:
+    """The tabs over these services, each built apart from the page."""
+
+    def build() -> dict[str, Any]:
+        with gr.Blocks(analytics_enabled=False):
+            kept = Kept()
+            return {name: module.build(services, kept) for name, (_, module) in web_page.TABS.items()}
+
+    return in_loop(build)
+
+
+CHOICES = {
+    "nothing chosen": Choice(),
+    "data chosen": Choice(task="voice", data_id="data-1"),
+    "a run done": Choice(data_id="data-1", run_id="run-a"),
+    "a run going": Choice(data_id="data-1", run_id="run-b"),
+    "a run cut off": Choice(data_id="data-1", run_id="run-c"),
+}
+
+
+@pytest.mark.parametrize("said", CHOICES)
+def test_every_tab_can_be_shown_at_any_time(said: str) -> None:
+    for name, tab in tabs(FakeServices()).items():
+        shown = tab.show(CHOICES[said])
+        assert set(shown) <= set(tab.outputs), name
+        hash(tab.signature(CHOICES[said]))
+
+
+@pytest.mark.parametrize("said", CHOICES)
+def test_a_disabled_button_says_why(said: str) -> None:
+    made = tabs(FakeServices())
+    reasons = {"start": "reason", "data": "reason", "train": "why_not", "try": "why_not", "share": "why_not"}
+    buttons = {"start": "forward", "data": "forward", "train": "start", "try": "ask", "share": "make"}
+    for name, field in reasons.items():
+        shown = made[name].show(CHOICES[said])
+        button, reason = shown.get(getattr(made[name], buttons[name])), shown.get(getattr(made[name], field))
+        if button is not None:
+            assert bool(reason) != button["interactive"], name
+
+
+def test_ticks_follow_what_was_done() -> None:
+    services = FakeServices()
+    assert 'data-done=""' in web_page.rail_marks(services, Choice())
+    assert 'data-done="start data train"' in web_page.rail_marks(services, CHOICES["a run done"])
+    assert "Done: Start, Data." in web_page.rail_marks(services, CHOICES["a run going"])
+
+
+def test_the_learning_rate_is_told_as_a_share_of_the_one_that_is_set() -> None:
+    tab = tabs(FakeServices())["train"]
+    drawn = tab.show(CHOICES["a run going"])[tab.status]
+    assert "of the full size of its corrections, 0.0002 (learning rate)" in drawn
+    assert "e-0" not in drawn
+
+
+class TestExampleNumber:
+    """The number above the preview: what the browser sends is the number as typed, None for letters or nothing."""
+
+    @pytest.fixture
+    def page(self) -> web_page._Page:
+        return in_loop(lambda: web_page._draw(FakeServices())[1])
+
+    def answer(self, page: web_page._Page, typed: object, part: str = "row", event: str = "blur") -> dict[Any, Any]:
+        """The answer to an event of a part of the preview while example 3 is shown and this is typed."""
+        preview = page.tabs["data"].preview
+        target = getattr(preview, part)
+        go = next(one for one in page.rail.parent.fns.values() if (target._id, event) in one.targets)
+        given = {part: getattr(part, "value", None) for part in page.kept.inputs()}
+        given |= {page.kept.part("data_id"): ["data-1"], page.kept.part("row"): [3], preview.search: "lamps"}
+        given[preview.row] = preview.row.preprocess(typed)
+        answer: dict[Any, Any] = go.fn(given)
+        return answer
+
+    @pytest.mark.parametrize(
+        ("typed", "said"),
+        [
+            (0, "There is no example 0. Type a whole number from 1 to 240."),
+            (-3, "There is no example -3. "),
+            (241, "There is no example 241. "),
+            (2.5, "There is no example 2.5. "),
+            (1e9, "There is no example 1,000,000,000. "),
+            (None, "Type a whole number from 1 to 240."),
+            ("seven", "Type a whole number from 1 to 240."),
+            ([3], "Type a whole number from 1 to 240."),
+        ],
+    )
+    @pytest.mark.parametrize(("part", "event"), [("row", "blur"), ("row", "submit"), ("on", "click")])
+    def test_one_that_no_example_has_is_told_and_put_back(
+        self, page: web_page._Page, typed: object, said: str, part: str, event: str
+    ) -> None:
+        preview = page.tabs["data"].preview
+        answer = self.answer(page, typed, part, event)
+        assert answer[preview.row] == 3
+        assert set(answer) == {preview.row, preview.refused}, "all else stays"
+        assert said in answer[preview.refused]
+
+    def test_the_example_with_it_is_shown_and_what_was_told_goes(self, page: web_page._Page) -> None:
+        preview = page.tabs["data"].preview
+        answer = self.answer(page, 12)
+        assert answer[page.kept.part("row")] == [12]
+        assert answer[preview.hits] == ""
+        assert self.answer(page, 3) == {preview.refused: ""}, "it is shown already"
+
+    def test_a_search_goes_to_what_it_finds_and_says_so(self, page: web_page._Page) -> None:
+        for part, event, found in (("search", "submit", 4), ("search_on", "click", 4), ("search_back", "click", 2)):
+            answer = self.answer(page, 3, part, event)
+            assert answer[page.kept.part("row")] == [found]
+            assert "3 examples with “lamps”" in answer[page.tabs["data"].preview.hits]
+
+    def test_a_step_is_taken_and_where_a_number_is_typed_it_goes_there(self, page: web_page._Page) -> None:
+        for part, beside in (("on", 4), ("back", 2)):
+            assert self.answer(page, 3, part, "click")[page.kept.part("row")] == [beside]
+            assert self.answer(page, 12, part, "click")[page.kept.part("row")] == [12]
+
+
+def test_a_run_that_is_gone_is_said_in_plain_words() -> None:
+    with pytest.raises(RunProblem, match="no longer here"):
+        tabs(FakeServices())["train"].show(Choice(run_id="gone"))
+
+
+class TestTimer:
+    """What happens once a second."""
+
+    def test_nothing_is_sent_when_nothing_changed(self) -> None:
+        page = in_loop(lambda: web_page._draw(FakeServices())[1])
+        first = page.refreshed("train", CHOICES["a run going"], "")
+        assert first is not None
+        assert page.refreshed("train", CHOICES["a run going"], first[page.seen]) is None
+
+    @pytest.mark.parametrize("here", ["nope", "", None])
+    def test_a_step_that_is_none_shows_nothing(self, here: str | None) -> None:
+        page = in_loop(lambda: web_page._draw(FakeServices())[1])
+        tick = next(one.fn for one in page.rail.parent.fns.values() if one.targets and one.targets[0][1] == "tick")
+        given = {part: getattr(part, "value", None) for part in page.kept.inputs(page.here, page.seen)}
+        answer = tick({**given, page.here: here})
+        assert answer == gr.skip()
+
+    def test_a_late_answer_to_an_older_choice_is_put_right(self) -> None:
+        page = in_loop(lambda: web_page._draw(FakeServices())[1])
+        late = page.refreshed("start", Choice(task="voice"), "") or {}
+        assert late[page.tabs["start"].advice] == ""
+        shown = page.refreshed("start", Choice(task="voice", facts_change=True), late[page.seen]) or {}
+        assert "looking them up works better" in shown[page.tabs["start"].advice]
+
+    def test_a_step_forward_is_shown(self) -> None:
+        services = FakeServices()
+        page = in_loop(lambda: web_page._draw(services)[1])
+        seen = (page.refreshed("train", CHOICES["a run going"], "") or {})[page.seen]
+        services.runner.stop("run-b")
+        shown = page.refreshed("train", CHOICES["a run going"], seen) or {}
+        assert "Training was stopped." in shown[page.tabs["train"].line]
+        assert 'data-done="start data train"' in shown[page.marks]
+
+    def test_a_run_deleted_elsewhere_is_no_longer_chosen(self) -> None:
+        services = FakeServices()
+        page = in_loop(lambda: web_page._draw(services)[1])
+        services.delete("run-b")
+        shown = page.refreshed("train", CHOICES["a run going"], "") or {}
+        assert shown[page.kept.part("run_id")] == [""]
+        assert "What is about to happen" in shown[page.tabs["train"].plan]
+
+    def test_an_error_is_said_once_and_in_plain_words(self) -> None:
+        class Broken(FakeServices):
+            def curve(self, run_id: str) -> Any:
+                raise OSError("/secret/place")
+
+        page = in_loop(lambda: web_page._draw(Broken())[1])
+        shown = page.refreshed("train", CHOICES["a run going"], "") or {}
+        said = shown[page.tabs["train"].line]
+        assert "Something went wrong on our side." in said
+        assert "secret" not in said
+        assert page.refreshed("train", CHOICES["a run going"], shown[page.seen]) is None
+
+
+def written(tab: Any, answer: dict[Any, Any]) -> dict[str, Any]:
+    """What an answer has written into the settings' inputs, but for those in which a person types meanwhile."""
+    return {name: update["value"] for name, update in answer[tab.recipe.news]["updates"].items()}
+
+
+def _labelled(page: web_page._Page, label: str) -> Any:
+    return next(part for part in page.rail.parent.blocks.values() if getattr(part, "value", None) == label)
+
+
+class TestTrain:
+    """A number that can't be taken, and settings that can't be read."""
+
+    @pytest.fixture
+    def page(self) -> web_page._Page:
+        return in_loop(lambda: web_page._draw(FakeServices())[1])
+
+    def leave(self, page: web_page._Page, setting: str, value: Any) -> dict[Any, Any]:
+        """What the page does when the field of a setting was left with this value, which the browser keeps."""
+        tab, fns = page.tabs["train"], page.rail.parent.fns
+        left = next(at for at, one in fns.items() if (tab.recipe.inputs[setting]._id, "blur") in one.targets)
+        judged = next(one for one in fns.values() if one.trigger_after == left)
+        given = {part: getattr(part, "value", None) for part in page.kept.inputs()}
+        kept = {page.kept.part("data_id"): ["data-1"], page.kept.part("settings"): [{setting: value}]}
+        answer: dict[Any, Any] = judged.fn({**given, **kept})
+        return answer
+
+    def test_what_can_not_be_taken_is_told_at_its_field_and_nothing_begins_with_it(
+        self, page: web_page._Page
+    ) -> None:
+        tab = page.tabs["train"]
+        answer = self.leave(page, "learning_rate", 5.0)
+        assert written(tab, answer)["learning_rate"] == 5.0, "what was typed is kept"
+        told = answer[tab.recipe.news]["updates"]["learning_rate"]["info"]
+        assert "Size of each correction can't be 5." in told
+        assert "from 0.00000001 to 0.1" in told
+        assert "emptied, it goes back to 0.0002." in told
+        assert not answer[tab.start]["interactive"]
+        assert "Size of each correction can't be 5." in answer[tab.why_not]
+        begin = next(one for one in page.rail.parent.fns.values() if (tab.start._id, "click") in one.targets)
+        given = {part: getattr(part, "value", None) for part in page.kept.inputs()}
+        kept = {page.kept.part("data_id"): ["data-1"], page.kept.part("settings"): [{"learning_rate": 5.0}]}
+        with pytest.raises(gr.Error, match="Size of each correction can"):
+            begin.fn({**given, **kept, tab.called: ""})
+
+    def test_a_number_too_large_for_any_whole_one_is_told_too(self, page: web_page._Page) -> None:
+        tab = page.tabs["train"]
+        told = self.leave(page, "seed", 10**20)[tab.recipe.news]
+        assert "can't be 1e+20." in told["updates"]["seed"]["info"]
+        assert orjson.loads(orjson.dumps(told))["of"] == {"seed": 1e20}
+
+    def test_once_it_is_right_it_counts_and_its_words_are_as_before(self, page: web_page._Page) -> None:
+        tab = page.tabs["train"]
+        answer = self.leave(page, "learning_rate", 0.01)
+        told = answer[tab.recipe.news]["updates"]["learning_rate"]
+        assert (told["value"], told["elem_classes"]) == (0.01, [])
+        assert "can't be" not in answer[tab.why_not]
+        assert "You changed this." in answer[tab.plan]
+
+    def test_another_goal_shows_its_own_numbers_and_outlives_going_back_to_the_recommended_ones(
+        self, page: web_page._Page
+    ) -> None:
+        tab = page.tabs["train"]
+        label = "Back to the recommended numbers"
+        back = next(
+            one for one in page.rail.parent.fns.values() if (_labelled(page, label)._id, "click") in one.targets
+        )
+        given = {part: getattr(part, "value", None) for part in page.kept.inputs()}
+        given |= {page.kept.part("data_id"): ["data-1"]}
+        given[page.kept.part("settings")] = [{"trainer": "dpo", "learning_rate": 0.01}]
+        answer = back.fn(given)
+        assert answer[page.kept.part("settings")] == [{"trainer": "dpo"}]
+        assert written(tab, answer)["trainer"] == "dpo"
+        assert answer[tab.goal]["visible"]
+
+    def test_what_is_trained_before_it_is_named(self, page: web_page._Page) -> None:
+        tab, known = page.tabs["train"], page.services.runner.known
+        assert "is trained first; this one begins after it." in tab.show(Choice(data_id="data-1"))[tab.line]
+        assert "first" not in tab.show(Choice())[tab.line], "there is no this one yet"
+        before = tab.signature(Choice(data_id="data-1"))
+        known["run-d"] = job("run-d", State.QUEUED)
+        assert "2 trainings go first" in tab.show(Choice(data_id="data-1"))[tab.line]
+        assert tab.signature(Choice(data_id="data-1")) != before, "the page looks again"
+        known.clear()
+        assert "You can close the page" in tab.show(Choice(data_id="data-1"))[tab.line]
+
+    def test_settings_that_can_not_be_taken_keep_the_plan_from_beginning(self, page: web_page._Page) -> None:
+        tab, choice = page.tabs["train"], Choice(data_id="data-1", settings={"lora_rank": 5000})
+        shown = tab.show(choice)
+        assert "can't be 5000" in shown[tab.why_not]
+        assert not shown[tab.start]["interactive"]
+        assert written(tab, tab.recipe.restore(choice))["lora_rank"] == 5000
+
+    @pytest.mark.parametrize(("cards", "shown"), [(0, False), (1, False), (2, True)])
+    def test_what_several_cards_share_is_shown_only_with_several(self, cards: int, shown: bool) -> None:
+        class Several(FakeServices):
+            def hardware(self) -> Probe:
+                here = super().hardware().hardware
+                return Probe.of(here.model_copy(update={"gpus": here.gpus * cards}))
+
+        tab = tabs(Several())["train"]
+        restored = tab.recipe.restore(Choice())
+        visible = {name: restored[part]["visible"] for name, part in tab.recipe.inputs.items() if part in restored}
+        assert visible == {"num_processes": shown, "sharding": shown}
+
+    def test_a_part_of_a_whole_number_is_told_and_not_rounded(self, page: web_page._Page) -> None:
+        tab = page.tabs["train"]
+        answer = self.leave(page, "lora_rank", 8.5)
+        assert "can't be 8.5." in answer[tab.recipe.news]["updates"]["lora_rank"]["info"]
+
+    def test_a_name_is_for_one_run_and_what_it_is_called_without_one_is_said(self, page: web_page._Page) -> None:
+        tab = page.tabs["train"]
+        assert tab.show(Choice(data_id="data-1"))[tab.called]["placeholder"] == "Orders"
+        begin = next(one for one in page.rail.parent.fns.values() if (tab.start._id, "click") in one.targets)
+        given = {part: getattr(part, "value", None) for part in page.kept.inputs()}
+        answer = begin.fn({**given, page.kept.part("data_id"): ["data-1"], tab.called: " Mine "})
+        assert "<strong>Mine</strong>" in answer[tab.line]
+        assert answer[tab.called] == ""
+
+    def test_a_fault_of_ours_is_told_in_place_of_the_plan(self) -> None:
+        class Broken(FakeServices):
+            def plan(self, *asked: Any) -> Any:
+                raise OSError("/secret/place")
+
+        tab = tabs(Broken())["train"]
+        shown = tab.show(Choice(data_id="data-1"))
+        assert "Something went wrong on our side." in shown[tab.plan]
+        assert "secret" not in shown[tab.plan]
+
+    def test_the_memory_is_told_part_by_part_with_its_sources(self, page: web_page._Page) -> None:
+        tab = page.tabs["train"]
+        told = tab.show(Choice(data_id="data-1"))[tab.memory]
+        assert "The addition that learns" in told
+        assert "Hu et al." in told

@@ -1,0 +1,122 @@
+"""Opening the page: which host and port, and what happens when it is open already."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from filelock import FileLock
+
+from backend.errors import BadSetting
+from backend.settings import PROJECT_ROOT, Workspace
+from ui.web import serve
+
+
+def test_a_port_in_use_gives_the_next_free_one_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        found = serve.free_port("127.0.0.1", port)
+    assert port < found <= port + serve.PORTS
+    assert f"Port {port} is not free; taking {found}." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("port", [0, -1, 70_000])
+def test_a_port_that_is_none_is_refused(port: int) -> None:
+    with pytest.raises(BadSetting, match=f"no port {port}"):
+        serve.free_port("127.0.0.1", port)
+
+
+def test_an_address_of_another_computer_is_refused() -> None:
+    with pytest.raises(BadSetting, match="not an address of this computer"):
+        serve.free_port("203.0.113.7", None)
+
+
+@pytest.mark.parametrize("password", ["", "short"])
+def test_the_network_needs_a_password(monkeypatch: pytest.MonkeyPatch, password: str) -> None:
+    monkeypatch.setenv(serve.PASSWORD, password)
+    with pytest.raises(BadSetting, match="was not opened to the network"):
+        serve.password_for("192.0.2.1")
+
+
+def test_this_computer_needs_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(serve.PASSWORD, raising=False)
+    assert [serve.password_for(host) for host in ("127.0.0.1", "localhost", "::1")] == [None, None, None]
+
+
+def test_a_second_start_opens_the_page_of_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr(serve.webbrowser, "open", opened.append)
+    workspace = Workspace.open(tmp_path)
+    (workspace.root / "app.json").write_text(json.dumps({"url": "http://127.0.0.1:7999"}), "utf-8")
+    with FileLock(workspace.root / "app.lock"):
+        serve.serve(workspace)
+    assert opened == ["http://127.0.0.1:7999"]
+    assert "already open" in capsys.readouterr().err
+
+
+class Reserved(socket.socket):
+    """What Windows does for a port in a range that it keeps back, here 50000 to 50009."""
+
+    def bind(self, address: tuple[str, int]) -> None:  # type: ignore[override]
+        if address[1] < 50_010:
+            raise PermissionError(13, "forbidden by its access permissions")
+
+
+def test_a_port_that_the_system_keeps_back_gives_the_next_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serve.socket, "socket", Reserved)
+    assert serve.free_port("127.0.0.1", 50_000) == 50_010
+
+
+def test_a_port_that_only_the_system_may_use_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serve.socket, "socket", Reserved)
+    with pytest.raises(BadSetting, match="Port 80 may not be used"):
+        serve.free_port("127.0.0.1", 80)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
+def test_open_on_every_address_it_shows_one_that_can_be_opened(host: str) -> None:
+    shown = serve.reachable_at(host)
+    assert shown not in ("0.0.0.0", "::")
+    assert serve.free_port(shown, None)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "192.168.1.5", "fd00::5", "mybox.lan"])
+def test_open_on_one_address_it_shows_that(host: str) -> None:
+    assert serve.reachable_at(host) == host
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no SIGTERM to catch")
+def test_the_real_app_listens_on_loopback_only_opens_once_and_ends_when_told(tmp_path: Path) -> None:
+    command = [sys.executable, str(PROJECT_ROOT / "app.py"), "serve", "--no-browser", "--workspace", str(tmp_path)]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL) as app:
+        try:
+            until = time.monotonic() + 90
+            while not (tmp_path / "app.json").exists():
+                assert app.poll() is None
+                assert time.monotonic() < until
+                time.sleep(0.1)
+            url = json.loads((tmp_path / "app.json").read_text("utf-8"))["url"]
+            connections = psutil.Process(app.pid).net_connections("inet")
+            listening = {f"http://{at.laddr.ip}:{at.laddr.port}" for at in connections if at.status == "LISTEN"}
+            assert listening == {url}
+            assert url.startswith("http://127.0.0.1:")
+
+            second = subprocess.run(command, capture_output=True, text=True, timeout=60)
+            assert (url in second.stderr, second.returncode) == (True, 0)
+
+            app.send_signal(signal.SIGTERM)
+            assert app.wait(timeout=30) == 0
+        finally:
+            app.kill()

@@ -1,0 +1,41 @@
+"""The conversation in Try, as this browser keeps it."""
+
+from __future__ import annotations
+
+import pytest
+
+from ui.web.try_it.tab import TURNS_KEPT, kept_talk, turns_with
+
+
+def turn(question: str) -> dict[str, object]:
+    return {"question": question, "base": "old", "tuned": "new", "done": ["base", "tuned"], "expected": ""}
+
+
+def test_a_conversation_goes_on_after_a_reload() -> None:
+    turns = [turn("Where is my order?"), turn("And when does it come?")]
+    assert turns_with("run-1", kept_talk("run-1", turns)) == turns
+
+
+def test_another_model_begins_a_conversation_of_its_own() -> None:
+    assert turns_with("run-2", kept_talk("run-1", [turn("Where is my order?")])) == []
+
+
+def test_a_long_conversation_keeps_its_latest_turns() -> None:
+    kept = turns_with("run-1", kept_talk("run-1", [turn(str(number)) for number in range(TURNS_KEPT + 3)]))
+    assert [kept[0]["question"], kept[-1]["question"]] == ["3", str(TURNS_KEPT + 2)]
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        None,
+        [],
+        "talk",
+        {},
+        {"run": "run-1"},
+        {"run": "run-1", "turns": "x"},
+        {"run": "run-1", "turns": [1, {}, None]},
+    ],
+)
+def test_what_the_browser_kept_wrongly_is_left_out(kept: object) -> None:
+    assert turns_with("run-1", kept) == []

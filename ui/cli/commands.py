@@ -1,0 +1,307 @@
+"""What each command does. Every function gives an Answer: a JSON document, and the same in words."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from backend.datasets.checks.fix import USUAL, write
+from backend.datasets.checks.report import summary
+from backend.datasets.dataset import About, Accepted, Brought, examine, must_fit
+from backend.datasets.read.load import load
+from backend.datasets.token_counts import Measurer
+from backend.errors import ApprenticeError, BadInput, MissingPart, RunProblem
+from backend.hardware import load_hardware
+from backend.models import local
+from backend.records.lengths import Lengths
+from backend.records.specs import chosen_settings
+from backend.settings import Workspace
+from jobs.records import Event, Job, State
+from ui.records import RunLine
+from ui.services.app import Services
+from ui.text import format as fmt
+
+
+@dataclass(frozen=True)
+class Answer:
+    """document: what --json prints. text: the same for reading. exit_code: 0, or 1 when the input is at fault."""
+
+    document: Any
+    text: str = ""
+    exit_code: int = 0
+
+
+def say(text: str) -> None:
+    """A message for people; stdout is left for the answer."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def serve(options: argparse.Namespace, workspace: Workspace) -> Answer:
+    from ui.web.serve import serve as open_page
+
+    simulated = load_hardware(options.hardware) if options.hardware else None
+    open_page(workspace, options.host, options.port, not options.no_browser, simulated)
+    return Answer({})
+
+
+# Data
+
+
+def check(options: argparse.Namespace, workspace: Workspace) -> Answer:
+    found = brought_for(options.file, workspace, options.model, options.max_tokens, validation=options.validation)
+    lines = [
+        f"{p.severity}: " + (f"line {p.line}, row {p.row}: " if p.row else "") + p.message
+        for p in found.report.problems
+    ]
+    return Answer(found.report.to_json(), "\n".join([*lines, *summary(found.report)]))
+
+
+def fix(options: argparse.Namespace, workspace: Workspace) -> Answer:
+    accepted = [kind.strip() for kind in options.accept.split(",")] if options.accept else USUAL
+    fixed = brought_for(options.file, workspace, accepted=dict.fromkeys(accepted, "all")).fixed
+    if not fixed.dataset.rows:
+        raise BadInput(
+            "No example is left, so nothing was written.",
+            f"None of {options.file.name} can be used as it is: {fmt.count(fixed.dropped, 'row')} left out.",
+            "See what is wrong with: check FILE",
+        )
+    log = write(fixed, options.output)
+    document = {"changed": fixed.changed, "dropped": fixed.dropped, "rows": len(fixed.dataset.rows), "log": str(log)}
+    return Answer(document, f"{fixed.changed} rows changed, {fixed.dropped} left out. What was done: {log}")
+
+
+def brought_for(
+    path: Path,
+    workspace: Workspace,
+    model_id: str | None = None,
+    max_length: int | None = None,
+    accepted: Accepted | None = None,
+    validation: Path | None = None,
+) -> Brought:
+    """The file as it stands for a model, with the fixes accepted; nothing is kept. validation: to test with."""
+    dataset, test = load(path), load(validation) if validation else None
+    if test:
+        must_fit(test, dataset)
+    services = Services(workspace)
+    measurer = Measurer(ready_tokeniser(services, model_id))
+    reader, about = services.reader(model_id or ""), About(path.name, accepted=accepted or {})
+    languages = reader.languages if reader else ()
+    return examine("", about, dataset, measurer, Lengths(max_length), test, languages=languages)
+
+
+def ready_tokeniser(services: Services, model_id: str | None) -> Any:
+    """The model's tokeniser, the embedded model being unpacked first if it is not."""
+    tokeniser = services.tokeniser(model_id or "")
+    if tokeniser is None and not model_id:
+        prepare_model(services)
+        tokeniser = services.tokeniser("")
+    if tokeniser is None:
+        raise MissingPart(
+            f"The model {model_id} is not on this computer.", "", "Leave --model out to use the embedded one."
+        )
+    return tokeniser
+
+
+def named(services: Services, model: str | None) -> str:
+    """The id of a model given by its id or as a folder on this computer; "" for none."""
+    place = Path(model).expanduser() if model else None
+    return local.adopt(services.workspace, place) if place and place.is_dir() else model or ""
+
+
+def prepare_model(services: Services) -> None:
+    """Unpacks the embedded model, showing its progress."""
+    say("Unpacking the embedded model, once.")
+    job = follow(services, services.runner.submit("prepare", {}, "Unpack the model"))
+    if job.failure:
+        raise MissingPart(job.failure.what, job.failure.why, job.failure.next)
+
+
+def datasets(options: argparse.Namespace, workspace: Workspace) -> Answer:
+    services = Services(workspace)
+    if options.delete:
+        services.delete_data(options.delete)
+        return Answer({"deleted": options.delete}, "Deleted. Runs keep the rows that they practise on.")
+    kept = services.data_sets()
+    text = "\n".join(f"{one.id}  {one.bytes:>12,} bytes  {one.name}" for one in kept)
+    return Answer({"datasets": [vars(one) for one in kept]}, text or "No examples are kept.")
+
+
+# Runs
+
+
+def train(options: argparse.Namespace, workspace: Workspace) -> Answer:
+    services = Services(workspace)
+    typed = dict(pair.partition("=")[::2] for pair in options.settings)
+    if wrong := [pair for pair in options.settings if "=" not in pair]:
+        raise BadInput(
+            f"{wrong[0]!r} is not a setting.", "A setting has the form key=value.", "For example: --set seed=1"
+        )
+    trainer = chosen_settings(typed).trainer  # a misspelt setting is told before anything else is done
+    model_id = named(services, options.model)
+    ready_tokeniser(services, model_id)
+    data_id = services.add_data(options.data, options.data.name)
+    if options.validation:
+        services.set_validation(data_id, options.validation, options.validation.name)
+    base = services.tailored("", data_id, model_id, trainer).settings
+    settings = chosen_settings({**base.model_dump(), **typed})
+    run_id = services.start_training(data_id, model_id, settings, options.name or "")
+    say(f"Run {run_id}. Ctrl-C stops and saves.")
+    return ended(services, follow(services, run_id))
+
+
+def resume(options: argparse.Namespace, workspace: Workspace) -> Answer:
+    services = Services(workspace)
+    told = services.runner.events(options.run).position
+    services.resume(options.run)
+    return ended(services, follow(services, options.run, told))
+
+
+def stop(options: argparse.Namespace, workspace: Workspace) -> Answer:
+    services = Services(workspace)
+    services.runner.stop(options.run)
+    return run_answer(services, services.runner.wait(options.run))
+
+
+def show(options: argparse.Namespace, workspace: Workspace) -> Answer:
+    services = Services(workspace)
+    services.runner.tick()
+    return run_answer(services, services.runner.job(options.run), detailed=True)
+
+
+def runs(options: argparse.Namespace, workspace: Workspace) -> Answer:
+    services = Services(workspace)
+    services.runner.tick()
+    lines = services.runs()
+    document = {"runs": [_listed(services, run) for run in lines]}
+    text = "\n".join(f"{run.origin.id}  {run.state.value:11}  {run.origin.name}" for run in lines)
+    return Answer(document, text or "Nothing is trained yet.")
+
+
+def _listed(services: Services, run: RunLine) -> dict[str, Any]:
+    losses = services.losses(services.runner.job(run.origin.id))
+    return {**asdict(run.origin), "state": run.state, "created": run.created, **losses}
+
+
+def delete(options: argparse.Namespace, workspace: Workspace) -> Answer:
+    Services(workspace).runner.delete(options.run)
+    return Answer({"deleted": options.run}, "Deleted.")
+
+
+def ended(services: Services, job: Job) -> Answer:
+    """A run that was waited for: exit code 1 unless it completed or was stopped."""
+    well = job.state in (State.COMPLETED, State.STOPPED)
+    return replace(run_answer(services, job), exit_code=0 if well else 1)
+
+
+def follow(services: Services, job_id: str, told: int = 0) -> Job:
+    """Waits for a job, showing its events from position `told` on stderr; Ctrl-C asks it to stop and waits on."""
+    shown = Shown(told)
+    while True:
+        try:
+            return services.runner.wait(job_id, on_event=shown.event, after=shown.position(services, job_id))
+        except KeyboardInterrupt:
+            say("Stopping and saving.")
+            with suppress(RunProblem):  # it has just ended by itself
+                services.runner.stop(job_id)
+
+
+class Shown:
+    """Prints the events of a run as lines, each once."""
+
+    def __init__(self, told: int) -> None:
+        self._told, self._began = told, False
+
+    def position(self, services: Services, job_id: str) -> int:
+        """Where to go on: what was told before is not told again."""
+        if self._began:
+            self._told = services.runner.events(job_id).position
+        self._began = True
+        return self._told
+
+    def event(self, event: Event) -> None:
+        data = event.data
+        if event.kind == "step":
+            speed = data.get("tokens_per_second") or 0
+            say(f"step {data['step']}: practice loss {data['loss']:.3f}, {speed:.0f} tokens/s")
+        elif event.kind == "eval":
+            say(f"step {data['step']}: test loss {data['loss']:.3f}")
+        elif event.kind == "preflight":
+            memory, speed = fmt.size(data["memory_mib"]), data["tokens_per_second"]
+            say(f"Measured on your longest examples: {memory} of memory at the peak; {speed:.0f} tokens/s.")
+        elif event.kind == "downloaded":
+            say(f"{data['mib']:,} of {data['of']:,} MiB")
+        elif event.kind == "note":
+            say(" ".join(str(data.get(part) or "") for part in ("title", "what", "next")).strip())
+
+
+def run_answer(services: Services, job: Job, detailed: bool = False) -> Answer:
+    """A run as `train --json` promises it."""
+    document: dict[str, Any] = {"run_id": job.id, "name": job.name, "state": job.state.value, **job.result}
+    losses = services.losses(job) if job.kind == "train" else {}
+    document |= losses
+    text = [f"{job.name}: {job.state.value}."]
+    if job.failure:
+        document["failure"] = job.failure.model_dump()
+        text += [job.failure.what, job.failure.why, job.failure.next]
+        if shorter := services.shorter(job.id) if job.kind == "train" else None:
+            document["failure"]["shorter"] = asdict(shorter)
+            text.append(fmt.shorter(shorter))
+    if losses.get("eval_loss") is not None:
+        text.append(tested(**losses))
+    if detailed and job.kind == "train":
+        document["spec"] = services.spec(job.id).model_dump(mode="json")
+        document["folder"] = str(services.runner.folder(job.id))
+    return Answer(document, "\n".join(filter(None, text)))
+
+
+def tested(first_eval_loss: float | None, eval_loss: float, eval_step: int | None) -> str:
+    """The losses on the held-back examples, and when the last was measured."""
+    if eval_step == 0:
+        return f"Test loss {eval_loss:.4f} before training; not tested since."
+    began = "" if first_eval_loss is None else f"{first_eval_loss:.4f} -> "
+    return f"Test loss {began}{eval_loss:.4f}" + (f" (tested at step {eval_step})." if eval_step else ".")
+
+
+# Using a model
+
+
+def chat(options: argparse.Namespace, workspace: Workspace) -> Answer:
+    services = Services(workspace)
+    try:
+        gguf = options.gguf.resolve() if options.gguf else None
+        if gguf and not gguf.is_file():
+            raise BadInput(f"There is no file {options.gguf}.", "", "Give the path of a GGUF file.")
+        answer = services.answer_once(options.run, options.prompt, options.base, gguf, options.seed)
+        return Answer(answer, answer["text"])
+    finally:
+        services.close()
+
+
+def export(options: argparse.Namespace, workspace: Workspace) -> Answer:
+    services = Services(workspace)
+    job = follow(services, services.start_export(options.run, options.to))
+    if job.state is not State.COMPLETED:
+        failure = job.failure
+        raise ApprenticeError(*(failure.what, failure.why, failure.next) if failure else ("The export was stopped.",))
+    made = workspace.exports / job.id
+    try:
+        options.output.mkdir(parents=True, exist_ok=True)
+        for path in sorted(made.iterdir()):
+            target = options.output / path.name
+            shutil.rmtree(target) if target.is_dir() else target.unlink(missing_ok=True)
+            shutil.move(path, target)
+    except OSError as error:
+        raise BadInput(
+            f"The files could not be put into {options.output}.",
+            f"The system says: {error.strerror or error}.",
+            f"They lie in {made}.",
+        ) from error
+    services.runner.delete(job.id)
+    files = [{**file, "path": str(options.output / file["name"])} for file in job.result["files"]]
+    document = {**job.result, "files": files}
+    return Answer(document, "\n".join(file["path"] for file in files))

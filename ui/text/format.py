@@ -1,0 +1,187 @@
+"""Records into the words and numbers a person reads. Pure functions, no HTML, no gradio."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from backend.advice import diagnose
+from backend.records.specs import decimal
+from ui.records import Origin, Shorter
+from ui.text.memory_parts import MEMORY
+
+
+def size(mib: float) -> str:
+    """Memory or disk in MiB as people say it: 320 -> "320 MB", 5222 -> "5.1 GB"."""
+    if mib < 0.1:
+        return "0 MB"
+    if mib < 1000:
+        return f"{mib:.0f} MB" if mib >= 10 else f"{mib:.1f} MB"
+    gib = mib / 1024
+    return f"{gib:.1f} GB" if gib < 99.95 else f"{gib:,.0f} GB"
+
+
+def bytes_of(count: int) -> str:
+    """The size of a file in bytes, which may be a small one: 96 -> "96 bytes", 2048 -> "2.0 KB"."""
+    if count < 1024:
+        return "1 byte" if count == 1 else f"{count} bytes"
+    return f"{count / 1024:.1f} KB" if count < 100 * 1024 else size(count / (1 << 20))
+
+
+def duration(seconds: float) -> str:
+    """Seconds in at most two units: 80 -> "1 min 20 s", 7500 -> "2 h 5 min"."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        minutes, rest = divmod(whole, 60)
+        return f"{minutes} min {rest} s" if rest and minutes < 10 else f"{round(whole / 60)} min"
+    hours, rest = divmod(round(whole / 60), 60)
+    if hours < 48:
+        return f"{hours} h {rest} min" if rest else f"{hours} h"
+    return f"{hours // 24} days"
+
+
+def span(low: float, high: float) -> str:
+    """A range of seconds: (170, 230) -> "3 to 4 min"; one figure where both ends read the same."""
+    first, last = _rough(low), _rough(high)
+    if first == last:
+        return f"about {first}"
+    number, _, unit = first.partition(" ")
+    return f"{number} to {last}" if last.endswith(f" {unit}") else f"{first} to {last}"
+
+
+def _rough(seconds: float) -> str:
+    if seconds < 55:
+        return f"{max(5, round(seconds / 5) * 5)} s"
+    if seconds < 3600:
+        return f"{max(1, round(seconds / 60))} min"
+    return f"{seconds / 3600:.1f}".removesuffix(".0") + " h"
+
+
+def number(value: float) -> str:
+    """A whole number with separators: 12400 -> "12,400"."""
+    return f"{value:,.0f}"
+
+
+def share(part: float, whole: float) -> str:
+    """How much of `whole` a part is: 0.4 of 1 -> "40 %"; below 10 % with a digit more, and "under 0.1 %"."""
+    percent = 100 * part / whole
+    if 0 < percent < 0.1:
+        return "under 0.1 %"
+    return f"{percent:.0f} %" if percent >= 9.95 or not percent else f"{percent:.1f} %"
+
+
+def setting(value: Any) -> str:
+    """A setting's value as people read it: 5e-05 -> "0.00005", True -> "yes"."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))
+    if isinstance(value, (int, float)) and abs(value) >= 1e15:
+        return f"{value:g}"
+    return decimal(value) if isinstance(value, float) else str(value)
+
+
+def memory_parts(parts: Mapping[str, float]) -> list[tuple[str, float]]:
+    """An estimate's parts (MiB) gathered under plain words; parts without one come last, as they are."""
+    gathered = [(words, sum(parts.get(name, 0) for name in names)) for words, names in MEMORY.items()]
+    known = {name for names in MEMORY.values() for name in names}
+    others = [(name, mib) for name, mib in parts.items() if name not in known]
+    return [(words, mib) for words, mib in gathered + others if mib > 0]
+
+
+def count(amount: int, one: str, many: str = "") -> str:
+    """A number with its noun: (1, "example") -> "1 example", (240, "example") -> "240 examples"."""
+    return f"{amount:,} {one if amount == 1 else many or one + 's'}"
+
+
+def loss(value: float | None) -> str:
+    """A loss to two significant places, "not yet" before there is one, "not a number" when it broke."""
+    if value is None:
+        return "not yet"
+    if not math.isfinite(value):
+        return "not a number"
+    return diagnose.told(value)
+
+
+def percent(done: float, total: float) -> int:
+    """Whole percent, 0 when `total` is 0, never above 100 and never 100 before it is done."""
+    if total <= 0:
+        return 0
+    return 100 if done >= total else min(99, int(100 * done / total))
+
+
+def when(time: float, now: float) -> str:
+    """A moment (epoch seconds) near `now`: "just now", "12 min ago", "today 14:05", "24 Nov 14:05"."""
+    ago = now - time
+    moment, today = datetime.fromtimestamp(time), datetime.fromtimestamp(now)
+    if ago < 60:
+        return "just now"
+    if ago < 3600:
+        return f"{int(ago // 60)} min ago"
+    clock = f"{moment:%H:%M}"
+    if moment.date() == today.date():
+        return f"today {clock}"
+    return f"{moment.day} {moment:%b} {clock}" if moment.year == today.year else f"{moment.day} {moment:%b %Y}"
+
+
+def origin(run: Origin) -> str:
+    """What a run began with: "based on SmolLM2 135M · 216 examples from orders.jsonl"."""
+    if not run.model_name:
+        return "damaged: what it began with can't be read"
+    return f"based on {run.model_name} · {count(run.examples, 'example')} from {shorten(run.data_name, 60)}"
+
+
+def shorten(text: str, limit: int = 80) -> str:
+    """The first `limit` characters on one line, with an ellipsis where something was left out."""
+    line = " ".join(text.split())
+    return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
+
+
+def shorter(offer: Shorter) -> str:
+    """What training once more with shorter examples would do to them."""
+    of_all = f"of {count(offer.examples, 'example')}"
+    told = []
+    if offer.cut:
+        told.append(f"{number(offer.cut)} {of_all} {'is' if offer.cut == 1 else 'are'} cut")
+    if offer.divided:
+        told.append(f"{number(offer.divided)} {of_all} become several shorter ones and lose nothing")
+    if offer.left_out:
+        lost = "loses its answer and is" if offer.left_out == 1 else "lose their answer and are"
+        told.append(f"{number(offer.left_out)} {lost} left out")
+    effect = "; ".join(told) or "no example is cut, fewer are read at a time"
+    return f"Try again with at most {number(offer.max_length)} tokens of each example: {effect}."
+
+
+def listed(words: list[str]) -> str:
+    """["a", "b", "c"] -> "a, b and c"."""
+    return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " and " + words[-1] if words else ""
+
+
+STATES = {
+    "queued": ("Waiting", "calm"),
+    "starting": ("Starting", "good"),
+    "running": ("Running", "good"),
+    "stopping": ("Stopping", "warn"),
+    "stopped": ("Stopped", "warn"),
+    "completed": ("Done", "good"),
+    "failed": ("Failed", "bad"),
+    "interrupted": ("Interrupted", "warn"),
+}
+
+
+def state(value: str) -> tuple[str, str]:
+    """A run's state as (word, tone); tones are those of `cards.badge`."""
+    return STATES.get(value, (value.capitalize(), "calm"))
+
+
+def short_number(value: float) -> str:
+    """A large count as people say it: 134515008 -> "135 million", 3.8e9 -> "3.8 billion"."""
+    if value >= 1e9:
+        return f"{value / 1e9:.1f} billion".replace(".0 ", " ")
+    if value >= 1e6:
+        return f"{value / 1e6:.0f} million"
+    return number(value)

@@ -1,0 +1,89 @@
+"""Two runs side by side: their curves over each other, the settings that differ, and what came of it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from html import escape
+from typing import Any
+
+from ui.records import Compared
+from ui.services import losses
+from ui.text import format as fmt
+from ui.text.settings_help import SETTINGS
+from ui.web import errors as web_errors
+from ui.web.html import components, loss_curve
+
+HEADERS = ("", "A", "B")
+
+
+def card(a: Compared, b: Compared) -> str:
+    """The card that compares `a` with `b`."""
+    differing = list(differences(a, b))
+    tests, first, second = _lines(a, b)
+    loss = losses.LATEST if tests else losses.PRACTICE
+    caution = ""
+    if tested(a) != tested(b):
+        caution = web_errors.alert("calm", "They were tested on different examples, so their losses tell little.")
+    elif a.spec.model.id != b.spec.model.id:
+        caution = web_errors.alert(
+            "calm", "They are different models; compare their answers in step 4 rather than losses."
+        )
+    return components.card(
+        "Two runs compared",
+        caution,
+        f'<div class="plot">{loss_curve.draw_two(first, second, tests)}</div>',
+        _table("What differs", differing) if differing else components.text("All of their settings are the same."),
+        _table("What came of it", list(outcomes(a, b))),
+        lead=f"A: {a.spec.name}. B: {b.spec.name}. Beside each line stands its {loss}.",
+    )
+
+
+def tested(run: Compared) -> tuple[str, int, int]:
+    """What tells apart the examples that runs were tested on: in one of them the same ones may be shorter."""
+    data = run.spec.data
+    return data.sha256, data.validation_rows, data.longest
+
+
+def differences(a: Compared, b: Compared) -> Iterator[tuple[str, str, str]]:
+    """(name, of a, of b) for the model, the data and each setting in which they differ."""
+    yield from _differing("Model", a.spec.model.id, b.spec.model.id)
+    yield from _differing("Examples", a.spec.data.name, b.spec.data.name)
+    yield from _differing("Examples to practise on", a.spec.data.train_rows, b.spec.data.train_rows)
+    for name in SETTINGS:
+        yield from _differing(SETTINGS[name].label, getattr(a.spec.settings, name), getattr(b.spec.settings, name))
+
+
+def outcomes(a: Compared, b: Compared) -> Iterator[tuple[str, str, str]]:
+    """(name, of a, of b) for what both reached so far."""
+    of_a, of_b = (losses.rows(losses.of(run.job, run.curve)) for run in (a, b))
+    for name in {**of_a, **of_b}:
+        yield name, of_a.get(name, "not yet"), of_b.get(name, "not yet")
+    yield "Steps", fmt.number(len(a.curve.steps)), fmt.number(len(b.curve.steps))
+    yield "Time", _time(a), _time(b)
+    yield "State", fmt.state(a.job.state.value)[0], fmt.state(b.job.state.value)[0]
+
+
+def _differing(name: str, of_a: Any, of_b: Any) -> Iterator[tuple[str, str, str]]:
+    if of_a != of_b:
+        yield name, fmt.setting(of_a), fmt.setting(of_b)
+
+
+def _lines(a: Compared, b: Compared) -> tuple[bool, list[loss_curve.Point], list[loss_curve.Point]]:
+    """What is drawn: the test losses (True), or where one of them has none yet those of practice."""
+    tests = [[loss_curve.point(test) for test in one.curve.evals] for one in (a, b)]
+    if all(tests):
+        return True, tests[0], tests[1]
+    practice = [[loss_curve.point(step) for step in one.curve.steps] for one in (a, b)]
+    return False, practice[0], practice[1]
+
+
+def _time(run: Compared) -> str:
+    job = run.job
+    if not (job.started and job.ended):
+        return "not yet"
+    return fmt.duration(job.ended - job.started) + (" since it went on" if job.attempt > 1 else "")
+
+
+def _table(caption: str, lines: list[tuple[str, str, str]]) -> str:
+    cells = [tuple(map(escape, line)) for line in lines]
+    return f"<h3>{escape(caption)}</h3>" + components.table(HEADERS, cells, caption, kind="compared")

@@ -1,0 +1,160 @@
+"""Share: take the model away as a file, each with the proof that it is the same model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+from urllib.parse import quote
+
+import gradio as gr
+
+from ui.services.selection import Choice
+from ui.text import format as fmt
+from ui.web import errors as web_errors
+from ui.web.components import LISTEN, Given, Kept, Updates, button, drawn, pressable, primary
+from ui.web.errors import handler
+from ui.web.html import components
+from ui.web.share import hf_jobs_card
+from ui.web.try_it import ready_models
+from ui.web.try_it.ready_models import no_model
+
+KINDS = {
+    "gguf:Q8_0": (
+        "One file for any computer",
+        "Runs in LM Studio, Ollama and llama.cpp, without a graphics card. (GGUF, Q8_0)",
+    ),
+    "adapter": ("Only what it learned", "Small; needs the model it came from beside it. (adapter, safetensors)"),
+    "merged": ("The whole model", "For servers and for further training. (merged, safetensors)"),
+    "script": ("The recipe", "A Python file with your examples that trains the same thing elsewhere. (script)"),
+}
+RECIPE = f"What can be taken already is the recipe. {KINDS['script'][1]}"
+
+
+@dataclass
+class ShareTab:
+    """make: the file of the chosen kind. recipe: the script, which alone can be made before there is a model."""
+
+    services: Any
+    line: gr.HTML
+    offered: gr.HTML
+    kind: gr.Radio
+    make: gr.Button
+    recipe: gr.Button
+    why_not: gr.HTML
+    exports: gr.HTML
+    rent: hf_jobs_card.RentCard
+
+    @property
+    def outputs(self) -> list[Any]:
+        buttons = [self.make, self.recipe, self.why_not]
+        return [self.line, self.offered, self.kind, *buttons, self.exports, *self.rent.outputs]
+
+    def show(self, choice: Choice) -> Updates:
+        why_not = no_model(self.services, choice)
+        jobs = self.services.exports(choice.run_id) if choice.run_id else []
+        sizes = {} if why_not else self.services.export_sizes(choice.run_id)
+        busy = "One file is being made; the next can be started when it is done."
+        busy = busy if any(job.active for job in jobs) else ""
+        only_recipe = bool(choice.run_id and why_not)
+        return {
+            self.line: self._guide(choice, why_not) + ready_models.which(self.services, choice),
+            self.offered: ready_models.offer(self.services, choice),
+            self.kind: gr.update(choices=choices(sizes), visible=not only_recipe),
+            self.make: gr.update(interactive=not (busy or why_not), visible=not only_recipe),
+            self.recipe: gr.update(interactive=not busy, visible=only_recipe),
+            self.why_not: busy or (RECIPE if only_recipe else why_not),
+            self.exports: made(jobs),
+            **self.rent.show(choice),
+        }
+
+    def _guide(self, choice: Choice, why_not: str) -> str:
+        if not choice.run_id:
+            return components.guide(5, "There is nothing to take away yet.", "Train a model first.")
+        now = "There is no model to take away here yet." if why_not else "Choose how to take it with you."
+        return components.guide(5, now, why_not or "Each file comes with the proof that it is the same.")
+
+    def signature(self, choice: Choice) -> Hashable:
+        jobs = self.services.exports(choice.run_id) if choice.run_id else []
+        offered = ready_models.offered(self.services, choice)
+        return no_model(self.services, choice), repr((offered, [(job.id, job.state, job.progress) for job in jobs]))
+
+
+def build(services: Any, kept: Kept) -> ShareTab:
+    """Draws the tab inside the current gr.Tab."""
+    line = drawn(components.guide(5, "One moment.", ""), elem_classes="guide")
+    offered = pressable(elem_id="ready-to-share")
+    kind = gr.Radio(
+        choices({}),
+        value="gguf:Q8_0",
+        label="How do you want to take it?",
+        elem_classes="choices four",
+        elem_id="export-kind",
+    )
+    with gr.Row(elem_classes="actions"):
+        make = primary("Make the file", interactive=False, elem_id="export")
+        recipe = button("Make the recipe", visible=False, elem_id="export-recipe")
+        why_not = drawn(elem_classes="reason")
+    exports = drawn()
+    rent = hf_jobs_card.build(services, kept)
+    tab = ShareTab(services, line, offered, kind, make, recipe, why_not, exports, rent)
+
+    def starting(to: Callable[[Given], str]) -> Any:
+        @handler
+        def start(given: Given) -> Updates:
+            choice = kept.choice(given)
+            services.start_export(choice.run_id, to(given))
+            return tab.show(choice)
+
+        return start
+
+    make.click(starting(lambda given: str(given[kind])), kept.inputs(kind), tab.outputs, **LISTEN)
+    recipe.click(starting(lambda _: "script"), kept.inputs(), tab.outputs, **LISTEN)
+    ready_models.listen(offered, services, kept, lambda choice, _: tab.show(choice), tab.outputs)
+    return tab
+
+
+def choices(sizes: dict[str, tuple[float, float]]) -> list[tuple[str, str]]:
+    """The ways to take it, with the least and the largest size each can have where they are known (MiB)."""
+    made = []
+    for key, (title, said) in KINDS.items():
+        least, most = sizes.get(key, (0.0, 0.0))
+        size = f"\nAbout {fmt.size(least)}, computed" if least else ""
+        if most > least:
+            size += f"; {fmt.size(most)} where that would lose what it learned"
+        made.append((f"{title}\n{said}{size}", key))
+    return made
+
+
+def made(jobs: Iterable[Any]) -> str:
+    """Every export of this run: how far it is, or its files and proofs."""
+    return "".join(_export(job) for job in jobs)
+
+
+def _export(job: Any) -> str:
+    title = KINDS.get(job.to, (job.to, ""))[0]
+    word, tone = fmt.state(str(job.state.value))
+    badge = components.badge(word, tone)
+    if job.failure:
+        return components.card(
+            title, web_errors.alert("bad", job.failure.what, job.failure.why, job.failure.next), badges=badge
+        )
+    if job.active:
+        progress = job.progress
+        phase = progress.phase if progress else "Waiting for its turn"
+        done = fmt.percent(progress.done, progress.total) if progress and progress.total else None
+        return components.card(title, components.progress(done, phase), badges=badge, lead=f"{phase}.")
+    files = "".join(
+        f'<a class="btn firm" href="{link(file.path)}" download="{escape(file.name)}">Download {escape(file.name)}'
+        f" <span>{fmt.size(file.size_mib)}</span></a>"
+        for file in job.files
+    )
+    return components.card(
+        title, components.steps_done(job.proofs), f'<div class="files">{files}</div>', badges=badge
+    )
+
+
+def link(path: Any) -> str:
+    """Where the page serves a finished export; only paths that the services built come here."""
+    return escape("/gradio_api/file=" + quote(str(path)))

@@ -1,0 +1,89 @@
+"""The Advanced fold: every number of TrainSettings as an input, with its sentence from help_text."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, get_args, get_origin
+
+import gradio as gr
+from pydantic.fields import FieldInfo
+
+from backend.errors import BadSetting
+from backend.records.specs import TrainSettings
+from ui.services.overrides import NEEDED, as_input
+from ui.text.settings_help import GOAL, GROUPS, SETTINGS
+
+CHOICES = {
+    "trainer": [
+        ("Learn from the good answers", "sft"),
+        ("Learn the difference between good and bad answers", "dpo"),
+    ],
+    "method": [("LoRA", "lora"), ("QLoRA, 4 bits", "qlora"), ("Full", "full")],
+    "target_modules": [
+        ("All layers", "all-linear"),
+        ("Attention only", "attention"),
+        ("Those this model needs", NEEDED),
+    ],
+    "long_documents": [("In pieces that overlap", "windows"), ("Only their beginning", "truncate")],
+    "sharding": [("Each has all of it", "none"), ("Divided (FSDP)", "fsdp"), ("Only in between (ZeRO-2)", "zero2")],
+    "lr_scheduler_type": [("Cosine", "cosine"), ("Linear", "linear"), ("Constant", "constant")],
+}
+
+TOGETHER = ("num_processes", "sharding")  # for several cards
+
+
+def goal() -> gr.Radio:
+    """What to learn from preference pairs; stands beside the plan."""
+    label = SETTINGS["trainer"].label
+    return gr.Radio(CHOICES["trainer"], value="sft", label=label, info=info("trainer"), elem_id="set-trainer")
+
+
+def build() -> dict[str, gr.components.Component]:
+    """One input for each other setting, grouped, inside the current fold; by the setting's name."""
+    made: dict[str, gr.components.Component] = {}
+    for title, names in GROUPS.items():
+        if title == GOAL:
+            continue
+        gr.HTML(f"<h3>{title}</h3>", js_on_load=None, apply_default_css=False, elem_classes="group-name")
+        with gr.Row(elem_classes="settings"):
+            for name in names:
+                made[name] = _input(name, TrainSettings.model_fields[name])
+    return made
+
+
+def _input(name: str, field: FieldInfo) -> gr.components.Component:
+    words: dict[str, Any] = {"label": SETTINGS[name].label, "info": info(name), "elem_id": f"set-{name}"}
+    value = as_input(name, field.default)
+    if field.annotation is bool:
+        return gr.Checkbox(value, **words)
+    choices = CHOICES.get(name) or _literals(field.annotation)
+    if choices:
+        return gr.Dropdown(choices, value=value, filterable=False, **words)
+    step = 1 if field.annotation is int else max(float(value), 0.1) / 10
+    return gr.Number(value, step=step, **words)  # its limits are told by `wrong`
+
+
+def info(name: str) -> str:
+    """What a setting does and which way to turn it."""
+    return f"{SETTINGS[name].says} ({SETTINGS[name].term})"
+
+
+def right(name: str, value: Any) -> dict[str, Any]:
+    """The update of an input that shows a setting's value."""
+    return gr.update(value=as_input(name, value), info=info(name), elem_classes=[])
+
+
+def wrong(error: BadSetting, typed: Any, usual: Any) -> dict[str, Any]:
+    """The update of an input that holds what can't be taken: it keeps what was typed and says why."""
+    said = f"{error.what} {error.why} Put it right before you start; emptied, it goes back to {usual}."
+    return gr.update(value=typed, info=said, elem_classes=["wrong"])
+
+
+def _literals(annotation: Any) -> list[str]:
+    if get_origin(annotation) is Literal:
+        return [str(value) for value in get_args(annotation)]
+    return [value for part in get_args(annotation) for value in _literals(part)]
+
+
+def changes(part: Any) -> list[Any]:
+    """The events by which a person changes a setting; a number counts when its field is left."""
+    return [part.blur, part.submit] if isinstance(part, gr.Number) else [part.input]
