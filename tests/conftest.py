@@ -22,7 +22,7 @@ os.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.fail.Keyring"
 
 
 @pytest.fixture(scope="session")
-def embedded_model(request: pytest.FixtureRequest) -> Path:
+def bundled_model(request: pytest.FixtureRequest) -> Path:
     """The folder of the unpacked embedded model (read only: tests that change it take `workspace_with_model`)."""
     assert request.config.cache is not None
     workspace = Workspace.open(request.config.cache.mkdir("apprentice"))
@@ -37,10 +37,10 @@ def embedded_model(request: pytest.FixtureRequest) -> Path:
 
 
 @pytest.fixture
-def workspace_with_model(embedded_model: Path, tmp_path: Path) -> Workspace:
+def workspace_with_model(bundled_model: Path, tmp_path: Path) -> Workspace:
     """A fresh workspace that has the embedded model already (hard links where the system has them)."""
     workspace = Workspace.open(tmp_path / "workspace")
-    shutil.copytree(embedded_model, bundled.folder(workspace), copy_function=_link)
+    shutil.copytree(bundled_model, bundled.folder(workspace), copy_function=_link)
     return workspace
 
 

@@ -168,7 +168,7 @@ class Curve:
     evals: list[dict[str, Any]] = field(default_factory=list)
     samples: list[dict[str, Any]] = field(default_factory=list)
     notes: list[dict[str, Any]] = field(default_factory=list)
-    preflights: list[dict[str, Any]] = field(default_factory=list)  # what was measured before each attempt
+    dry_runs: list[dict[str, Any]] = field(default_factory=list)  # what was measured before each attempt
     position: int = 0
 
 
@@ -196,7 +196,7 @@ class Losses:
     training. latest, best: of the tests since. kept: the step whose model is kept, so far or for good; None where
     there is none."""
 
-    practice: float | None = None
+    training: float | None = None
     over: int = 0
     before: AtStep | None = None
     latest: AtStep | None = None

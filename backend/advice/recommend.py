@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from backend.advice.settings import ASSUMED, Data, Tailored, full_tuning, sparing, tailor, weights_mib
+from backend.advice.settings import ASSUMED, ChosenSettings, Data, choose_settings, full_tuning, sparing, weights_mib
 from backend.estimate import Estimate, Memory, Rates
 from backend.estimate.memory import Badge, card
 from backend.estimate.memory import available as free
@@ -125,7 +125,7 @@ def recommend(
     entries = sorted(catalogue.all(), key=lambda entry: _rank(entry, hardware, data, available), reverse=True)
     wanted = catalogue.find(model_id) if model_id else None
     entry, tailored = (
-        (wanted, tailor(wanted, hardware, data, rates))
+        (wanted, choose_settings(wanted, hardware, data, rates))
         if wanted
         else _choose(entries, hardware, data, available, rates)
     )
@@ -148,7 +148,7 @@ def recommend(
 
 def _choose(
     entries: list[Entry], hardware: Hardware, data: Data, available: Collection[str] | None, rates: Rates | None
-) -> tuple[Entry, Tailored]:
+) -> tuple[Entry, ChosenSettings]:
     """The first of `entries` that fits with room to spare, else the smallest."""
     sensible = [
         entry
@@ -158,9 +158,9 @@ def _choose(
     room = free(hardware)
     for entry in sensible:
         if weights_mib(entry, hardware) < room and sparing(entry, hardware, data, rates).estimate.fit.badge == "yes":
-            return entry, tailor(entry, hardware, data, rates)
+            return entry, choose_settings(entry, hardware, data, rates)
     entry = min(sensible, key=lambda one: weights_mib(one, hardware))
-    return entry, tailor(entry, hardware, data, rates)
+    return entry, choose_settings(entry, hardware, data, rates)
 
 
 def reach(hardware: Hardware) -> float:
@@ -238,7 +238,7 @@ def _traits(entry: Entry, data: Data) -> list[str]:
 
 
 def _reasons(
-    entry: Entry, tailored: Tailored, hardware: Hardware, data: Data, available: Collection[str] | None
+    entry: Entry, tailored: ChosenSettings, hardware: Hardware, data: Data, available: Collection[str] | None
 ) -> tuple[str, ...]:
     fit = tailored.estimate.fit
     if fit.badge == "no":
@@ -278,7 +278,7 @@ def _why_this_size(entry: Entry, hardware: Hardware) -> str:
     return "Without a graphics card a small model is the one that trains in a sensible time."
 
 
-def _nothing_fits(entry: Entry, tailored: Tailored, hardware: Hardware) -> tuple[str, ...]:
+def _nothing_fits(entry: Entry, tailored: ChosenSettings, hardware: Hardware) -> tuple[str, ...]:
     needs, has = tailored.estimate.fit.needs_mib, tailored.estimate.fit.has_mib
     gpu = card(hardware)
     total = gpu.memory_total_mib if gpu else hardware.memory_total_mib

@@ -39,7 +39,7 @@ class Data(Record):
     language: str | None = None
 
 
-class Tailored(Record):
+class ChosenSettings(Record):
     """Settings, what they need here, and why each is as it is (setting name to sentence)."""
 
     settings: TrainSettings
@@ -60,7 +60,7 @@ def precision_for(hardware: Hardware) -> Precision:
     return "bf16" if hardware.unified_memory or hardware.cpu.bf16 else "fp32"
 
 
-def tailor(entry: Entry, hardware: Hardware, data: Data, rates: Rates | None = None) -> Tailored:
+def choose_settings(entry: Entry, hardware: Hardware, data: Data, rates: Rates | None = None) -> ChosenSettings:
     """The settings that train `entry` best on `hardware`: the largest batch that fits, memory saved only if needed.
 
     When nothing fits, the most sparing settings, with a fit of "no".
@@ -77,12 +77,12 @@ def tailor(entry: Entry, hardware: Hardware, data: Data, rates: Rates | None = N
         for settings in _from_largest(whole, entry, hardware, data, rates):
             chosen, found = settings, _needs(entry, settings, hardware, data, rates)
             if found.fit.badge == "yes":
-                return Tailored(settings=chosen, estimate=found, why=_explain(why, chosen, found, hardware))
+                return ChosenSettings(settings=chosen, estimate=found, why=_explain(why, chosen, found, hardware))
     assert found is not None
-    return Tailored(settings=chosen, estimate=found, why=_explain(why, chosen, found, hardware))
+    return ChosenSettings(settings=chosen, estimate=found, why=_explain(why, chosen, found, hardware))
 
 
-def sparing(entry: Entry, hardware: Hardware, data: Data, rates: Rates | None = None) -> Tailored:
+def sparing(entry: Entry, hardware: Hardware, data: Data, rates: Rates | None = None) -> ChosenSettings:
     """The settings that need the least memory, found at once: to tell whether a model can be trained here at all.
 
     Lengths are rounded up to a power of two, so that a change of the data seldom asks for a new computation.
@@ -90,7 +90,9 @@ def sparing(entry: Entry, hardware: Hardware, data: Data, rates: Rates | None = 
     if data.longest is not None:
         data = data.model_copy(update={"longest": 1 << (data.longest - 1).bit_length(), "learned_share": None})
     settings = _smallest(_base(entry, hardware, data, {}).changed(method=_methods(hardware)[-1]))
-    return Tailored(settings=settings, estimate=_needs(entry, settings, hardware, data, rates, quick=True), why={})
+    return ChosenSettings(
+        settings=settings, estimate=_needs(entry, settings, hardware, data, rates, quick=True), why={}
+    )
 
 
 def weights_mib(entry: Entry, hardware: Hardware) -> float:

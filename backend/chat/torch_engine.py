@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from backend.chat.engine import BASE, TUNED, Messages, Sampling, TextStream, Tokens, scored
 from backend.errors import ChatFailed, NotEnough
 from backend.models import model_folder
-from backend.tokens.tokenizer import Tokeniser
+from backend.tokens.tokenizer import ChatTokenizer
 
 if TYPE_CHECKING:
     import torch
@@ -38,8 +38,8 @@ class TorchEngine:
         model_folder.check(model)
         device = "cpu" if dtype else _device(model)
         base = model_folder.load(model, dtype) if dtype else _quickest(model, device)
-        self._tokeniser = Tokeniser.load(tuned if tuned and (tuned / "tokenizer.json").is_file() else model)
-        self._end_ids = model_folder.end_ids(model) | set(self._tokeniser.stop_ids)
+        self._tokenizer = ChatTokenizer.load(tuned if tuned and (tuned / "tokenizer.json").is_file() else model)
+        self._end_ids = model_folder.end_ids(model) | set(self._tokenizer.stop_ids)
         self._models = {BASE: base}
         self.context_length = model_folder.context_length(model)
         self.report: dict[str, Any] = {
@@ -52,10 +52,10 @@ class TorchEngine:
         self.panes = tuple(self._models)
 
     def prompt_ids(self, messages: Messages) -> list[int]:
-        return self._tokeniser.prompt_ids([dict(m) for m in messages])
+        return self._tokenizer.prompt_ids([dict(m) for m in messages])
 
     def text_stream(self) -> TextStream:
-        return TextStream(self._tokeniser.decode)
+        return TextStream(self._tokenizer.decode)
 
     def use_threads(self, threads: int) -> None:
         import torch

@@ -50,7 +50,7 @@ class About:
 
 
 @dataclass(frozen=True)
-class Brought:
+class CheckedDataset:
     """A data set for one model. test: the file to test with, if the person brought one. trials: what each fix would
     change in the first rows that it is for."""
 
@@ -159,7 +159,7 @@ def examine(
     validation: DataSet | None = None,
     watch: Watch = NOBODY,
     languages: tuple[str, ...] = (),
-) -> Brought:
+) -> CheckedDataset:
     """Checks, fixes as accepted, and checks what came out. languages: ISO 639-1 codes of those that the model was
     made for; () says nothing about them. validation: the test file that the person brought; its
     rows are checked too, and those with an error are left out. Raises BadSetting for a kind without a fix."""
@@ -182,17 +182,17 @@ def examine(
     fixed = apply(original, report, mends, **for_model)
     after = checked(fixed.dataset, "Checking what was mended", test) if fixed.changes else report
     tried = trials(original, report.problems, measurer)
-    return Brought(data_id, about, original, report, fixed, after, tried, test)
+    return CheckedDataset(data_id, about, original, report, fixed, after, tried, test)
 
 
-def must_fit(test: DataSet, practice: DataSet) -> None:
+def must_fit(test: DataSet, training: DataSet) -> None:
     """Raises BadInput when `test` can't be what a training on `practice` is tested with."""
-    if not practice.rows:
+    if not training.rows:
         return
     if not test.rows:
         first = next((p.message for p in test.problems if p.row), "It holds no rows.")
         raise BadInput("No row of this test file can be used.", first, "Mend the file, or choose another.")
-    one, other = (("documents" if data.rows[0].text is not None else "conversations") for data in (test, practice))
+    one, other = (("documents" if data.rows[0].text is not None else "conversations") for data in (test, training))
     if one != other:
         raise BadInput(
             f"This test file holds {one}, and the examples are {other}.",

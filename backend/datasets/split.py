@@ -55,12 +55,12 @@ def split(rows: Sequence[Row], fraction: float = FRACTION, seed: int = 0, togeth
     return Split(train, validation, _sentence(len(train), len(validation), fraction))
 
 
-def split_with(rows: Sequence[Row], brought: Sequence[Row], together: Groups | None = None) -> Split:
+def split_with(rows: Sequence[Row], checked: Sequence[Row], together: Groups | None = None) -> Split:
     """Test with the `brought` rows, all of them. Practice rows that say the same as one of them are left out.
 
     Positions count through `rows` and then `brought`; together: groups of such positions, found here when not given.
     """
-    everything = [*rows, *brought]
+    everything = [*rows, *checked]
     groups = duplicates.find(everything).together if together is None else together
     leaked: dict[int, int] = {}
     for group in groups:
@@ -68,7 +68,7 @@ def split_with(rows: Sequence[Row], brought: Sequence[Row], together: Groups | N
         if twin is not None:
             leaked.update(dict.fromkeys([i for i in group if i < len(rows)], twin))
     train = [i for i in range(len(rows)) if i not in leaked]
-    sentence = _sentence(len(train), len(brought), 1.0)
+    sentence = _sentence(len(train), len(checked), 1.0)
     if leaked:
         stand = "1 row stands" if len(leaked) == 1 else f"{len(leaked):,} rows stand"
         sentence += f" {stand} in your test file too, or almost, and will not be practised."
@@ -82,12 +82,12 @@ def _all_groups(count: int, together: Groups) -> Groups:
 
 
 def _sentence(train: int, validation: int, fraction: float) -> str:
-    practice = f"{train:,} will be used for practice"
+    training = f"{train:,} will be used for practice"
     if not validation:
         why = "as you chose" if not fraction else "there is too little to keep some back"
-        return f"{practice}, none is kept back to test it: {why}."
+        return f"{training}, none is kept back to test it: {why}."
     kept = "1 is" if validation == 1 else f"{validation:,} are"
-    sentence = f"{practice}, {kept} kept back to test it."
+    sentence = f"{training}, {kept} kept back to test it."
     if train + validation < 10:
         sentence += " That is too few for a test to say much."
     return sentence

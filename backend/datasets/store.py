@@ -20,7 +20,7 @@ from typing import Any
 from backend.datasets.background import NOBODY, Watch
 from backend.datasets.checks.fix import EVERYWHERE, FIXABLE
 from backend.datasets.checks.issues import KINDS
-from backend.datasets.dataset import About, Accepted, Brought, Chosen, examine, must_fit, unread
+from backend.datasets.dataset import About, Accepted, CheckedDataset, Chosen, examine, must_fit, unread
 from backend.datasets.options import ReadOptions
 from backend.datasets.read.load import load
 from backend.datasets.read.source import must_be_file
@@ -44,16 +44,16 @@ class Kept:
     id: str
     name: str
     bytes: int
-    brought: float
+    checked: float
 
 
-class Shelf:
+class DatasetStore:
     """The data sets in a folder. Ids are made here; an id that is none raises WorkspaceProblem."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self._read: OrderedDict[Hashable, DataSet] = OrderedDict()
-        self._examined: OrderedDict[Hashable, Brought] = OrderedDict()
+        self._examined: OrderedDict[Hashable, CheckedDataset] = OrderedDict()
         self._measurers: OrderedDict[Hashable, Measurer] = OrderedDict()
         self._lock = threading.RLock()  # held for moments only: never while a file is read or checked
         self._reading: dict[str, threading.Lock] = {}
@@ -183,14 +183,16 @@ class Shelf:
             self._hold(self._read, key, found, found)
         return found
 
-    def held(self, data_id: str, model: Model | None, lengths: Lengths = UNLIMITED) -> Brought | None:
+    def held(self, data_id: str, model: Model | None, lengths: Lengths = UNLIMITED) -> CheckedDataset | None:
         """What `open` gives, if it is in memory."""
         return self._examined.get(self._key(data_id, model, lengths))
 
     def _key(self, data_id: str, model: Model | None, lengths: Lengths = UNLIMITED) -> Hashable:
         return data_id, model, lengths, _written(asdict(self.about(data_id)))
 
-    def open(self, data_id: str, model: Model | None, lengths: Lengths = UNLIMITED, watch: Watch = NOBODY) -> Brought:
+    def open(
+        self, data_id: str, model: Model | None, lengths: Lengths = UNLIMITED, watch: Watch = NOBODY
+    ) -> CheckedDataset:
         """The data set as it stands for a model (None: not yet known), kept in memory until something changes."""
         key = self._key(data_id, model, lengths)
         with self._lock:
@@ -223,9 +225,9 @@ class Shelf:
         """The one of these rows and this model, so that no row is tokenised again for another length or fix."""
         if model is None:
             return None
-        key = (data_id, _written(about.how), model.tokeniser)
+        key = (data_id, _written(about.how), model.tokenizer)
         with self._lock:
-            self._measurers.setdefault(key, Measurer(model.tokeniser))
+            self._measurers.setdefault(key, Measurer(model.tokenizer))
             self._measurers.move_to_end(key)
             while len(self._measurers) > _SETS_HELD:
                 self._measurers.popitem(last=False)

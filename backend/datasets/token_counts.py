@@ -26,7 +26,7 @@ class Encoder(Protocol):
 class Model:
     """The model that rows are looked at for. languages: ISO 639-1 codes of those that it was made for."""
 
-    tokeniser: Encoder
+    tokenizer: Encoder
     languages: tuple[str, ...] = ()
 
 

@@ -14,7 +14,7 @@ from backend.chat.client import Chat
 from backend.chat.engine import BASE, Messages, Sampling
 from backend.errors import BadInput
 from backend.export.merge import working_dtype
-from backend.tokens.tokenizer import Tokeniser
+from backend.tokens.tokenizer import ChatTokenizer
 
 ANSWER_TOKENS = 128  # at most, in an answer that is looked at
 ROWS = 8  # examples that the two are rated on
@@ -38,7 +38,7 @@ _CHATS: tuple[Messages, ...] = (
 )
 
 
-def parity(tokeniser: Tokeniser, others: dict[str, Prompt], held_out: Sequence[Messages] = ()) -> dict[str, Any]:
+def parity(tokenizer: ChatTokenizer, others: dict[str, Prompt], held_out: Sequence[Messages] = ()) -> dict[str, Any]:
     """Whether the same conversations become the same token ids as in training.
 
     others: by the name to show, how each of them makes the ids of a prompt. Conversations that the template does not
@@ -48,12 +48,12 @@ def parity(tokeniser: Tokeniser, others: dict[str, Prompt], held_out: Sequence[M
     conversations = 0
     for chat in (*_CHATS, *held_out):
         try:
-            wanted = tokeniser.prompt_ids([dict(m) for m in chat])
+            wanted = tokenizer.prompt_ids([dict(m) for m in chat])
         except BadInput:
             continue
         conversations += 1
         for where, prompt_ids in others.items():
-            difference = _difference(tokeniser, wanted, prompt_ids(chat))
+            difference = _difference(tokenizer, wanted, prompt_ids(chat))
             if difference:
                 found = {"where": where, "conversation": conversations, **difference}
                 return {
@@ -157,12 +157,12 @@ def _leading(left: Sequence[int], right: Sequence[int]) -> int:
     return next((i for i, (a, b) in enumerate(zip_longest(left, right)) if a != b), len(left))
 
 
-def _difference(tokeniser: Tokeniser, wanted: list[int], got: list[int]) -> dict[str, Any] | None:
+def _difference(tokenizer: ChatTokenizer, wanted: list[int], got: list[int]) -> dict[str, Any] | None:
     position = _leading(wanted, got)
     if position == len(wanted) == len(got):
         return None
 
     def text(ids: list[int]) -> str:
-        return tokeniser.decode(ids[position : position + 1], skip_special_tokens=False)
+        return tokenizer.decode(ids[position : position + 1], skip_special_tokens=False)
 
     return {"position": position, "training": text(wanted), "other": text(got)}

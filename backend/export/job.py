@@ -24,7 +24,7 @@ from backend.export.request import Order, Stopped
 from backend.files import manifest
 from backend.files.listing import files_in
 from backend.models import model_folder
-from backend.tokens.tokenizer import Tokeniser
+from backend.tokens.tokenizer import ChatTokenizer
 
 _UNTRIED = "The file was not tried here, because llama-cpp-python is not installed."
 
@@ -108,24 +108,24 @@ def _merge(order: Order, folder: Path, steps: int) -> None:
         proof = merge(order.run.model.path, order.learned, folder, texts, for_gguf=bool(order.kind))
         order.prove("merge", proof.to_dict())
     model_folder.make_portable(folder, order.run.model.id)
-    model_folder.write_end_ids(folder, Tokeniser.load(order.learned).stop_ids)
+    model_folder.write_end_ids(folder, ChatTokenizer.load(order.learned).stop_ids)
     (folder / "README.md").write_text(model_card.card(order.run, "merged", order.name), "utf-8")
 
 
 def _prove_parity(order: Order, folder: Path) -> None:
     others = {"transformers": export_checks.through_transformers(folder)}
-    order.prove("parity", export_checks.parity(Tokeniser.load(order.learned), others, order.prompts()))
+    order.prove("parity", export_checks.parity(ChatTokenizer.load(order.learned), others, order.prompts()))
 
 
 def _prove_gguf(order: Order, merged: Path, file: Path) -> None:
-    tokeniser, prompts, rows = Tokeniser.load(order.learned), order.prompts(), order.rows()
+    tokenizer, prompts, rows = ChatTokenizer.load(order.learned), order.prompts(), order.rows()
     known = export_checks.reference(merged, prompts[0], rows)
     order.phase("Checking", 5, 6)
     chat = Chat(order.context.workspace, log_file=order.context.folder / "gguf.log")
     try:
         chat.open(gguf=file)
         others = {"transformers": export_checks.through_transformers(merged), "the GGUF file": chat.prompt_ids}
-        order.prove("parity", export_checks.parity(tokeniser, others, prompts))
+        order.prove("parity", export_checks.parity(tokenizer, others, prompts))
         order.prove("smoke", export_checks.smoke(chat, order.kind, known, prompts, rows))
     finally:
         chat.close()

@@ -109,7 +109,7 @@ def _computed(model: Any, texts: Sequence[list[int]]) -> list[torch.Tensor]:
     return [logits(model, ids).float() for ids in texts]
 
 
-def _save(merged: Any, out: Path, dtype: torch.dtype, tokenisers: tuple[Path, ...]) -> None:
+def _save(merged: Any, out: Path, dtype: torch.dtype, tokenizers: tuple[Path, ...]) -> None:
     """The weights as `dtype`, and each tokenizer file from the first of the folders `tokenisers` that has it."""
     narrowed: dict[int, torch.Tensor] = {}  # tied weights stay tied: one tensor, saved once
     weights = {
@@ -117,8 +117,8 @@ def _save(merged: Any, out: Path, dtype: torch.dtype, tokenisers: tuple[Path, ..
     }
     with disk_errors():
         merged.save_pretrained(out, state_dict=weights)
-    for name in model_folder.TOKENISER_FILES:
-        found = next((folder / name for folder in tokenisers if (folder / name).is_file()), None)
+    for name in model_folder.TOKENIZER_FILES:
+        found = next((folder / name for folder in tokenizers if (folder / name).is_file()), None)
         if found:
             shutil.copyfile(found, out / name)
     config = json.loads((out / "config.json").read_text("utf-8"))

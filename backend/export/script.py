@@ -23,12 +23,12 @@ from typing import Any
 
 from backend.export.request import Order
 from backend.models.local import is_local, read_run
-from backend.models.model_folder import TOKENISER_FILES
+from backend.models.model_folder import TOKENIZER_FILES
 from backend.records.encoded import IGNORED
 from backend.records.specs import RunSpec
 from backend.runs.token_rows import TokenRow, read_rows
 from backend.settings import PROJECT_ROOT, child_environment
-from backend.tokens.tokenizer import Tokeniser
+from backend.tokens.tokenizer import ChatTokenizer
 from backend.training.run import spread
 from backend.training.schedule import schedule
 from backend.training.session import TESTED_ROWS
@@ -50,17 +50,17 @@ def write(order: Order) -> Path:
     """
     train, validation = read_rows(order.run_folder)
     validation = spread(validation, TESTED_ROWS)
-    tokeniser = Tokeniser.load(order.run.model.path)
+    tokenizer = ChatTokenizer.load(order.run.model.path)
     folder = order.out / f"{order.name}-script"
     (folder / "data").mkdir(parents=True)
     (folder / "tokenizer").mkdir()
-    for name in TOKENISER_FILES:
+    for name in TOKENIZER_FILES:
         if (order.run.model.path / name).is_file():
             shutil.copyfile(order.run.model.path / name, folder / "tokenizer" / name)
     for name, rows in (("train", train), ("validation", validation)):
-        lines = (json.dumps(readable(row, tokeniser), ensure_ascii=False) for row in rows)
+        lines = (json.dumps(readable(row, tokenizer), ensure_ascii=False) for row in rows)
         (folder / "data" / f"{name}.jsonl").write_text("".join(line + "\n" for line in lines), "utf-8")
-    names = settings(order.run, len(train), len(validation), precision(order), tokeniser.pad_id)
+    names = settings(order.run, len(train), len(validation), precision(order), tokenizer.pad_id)
     (folder / "train.py").write_text(filled(names, order.run), "utf-8")
     return folder
 
@@ -132,17 +132,17 @@ def requirements(names: Iterable[str]) -> Iterator[str]:
     return (known[name] for name in names)
 
 
-def readable(row: TokenRow, tokeniser: Tokeniser) -> dict[str, Any]:
+def readable(row: TokenRow, tokenizer: ChatTokenizer) -> dict[str, Any]:
     """A row as the script reads it: text (for people), input_ids, learn (spans of input_ids, end excluded); of a pair
     `better` and `worse`, each with these."""
     if row.rejected is not None:
         better = replace(row, rejected=None)
-        return {"better": readable(better, tokeniser), "worse": readable(row.rejected, tokeniser)}
+        return {"better": readable(better, tokenizer), "worse": readable(row.rejected, tokenizer)}
     ids = row.input_ids.tolist()
     learned = [False, *(row.labels != IGNORED).tolist(), False]
     edges = [at for at, (before, now) in enumerate(pairwise(learned)) if before != now]
     spans = list(zip(edges[::2], edges[1::2], strict=True))
-    return {"text": tokeniser.decode(ids, skip_special_tokens=False), "input_ids": ids, "learn": spans}
+    return {"text": tokenizer.decode(ids, skip_special_tokens=False), "input_ids": ids, "learn": spans}
 
 
 def precision(order: Order) -> str:

@@ -145,7 +145,7 @@ def here(workspace: Workspace) -> dict[str, Path | None]:
     for entry in all():
         if local.is_ready(workspace, entry.id):
             found[entry.id] = local.folder(workspace, entry.id)
-    if bundled.MODEL_ID not in found and _has_embedded():
+    if bundled.MODEL_ID not in found and _has_bundled():
         found[bundled.MODEL_ID] = None
     return found
 
@@ -167,7 +167,7 @@ def targets_of(kind: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return _TARGETS.get(kind, (ATTENTION, ALL_LINEAR))
 
 
-def _has_embedded() -> bool:
+def _has_bundled() -> bool:
     try:
         bundled.source()
     except MissingPart:

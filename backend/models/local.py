@@ -14,7 +14,7 @@ from backend.files.atomic import replace_text
 from backend.models import bundled, hub_token, model_folder
 from backend.records.specs import ModelRef, RunSpec
 from backend.settings import Workspace, child
-from backend.tokens.tokenizer import Tokeniser
+from backend.tokens.tokenizer import ChatTokenizer
 
 DEFAULT = bundled.MODEL_ID
 _LOCAL, _ADOPTED = "local/", "folders.json"
@@ -151,15 +151,15 @@ def read_run(run_folder: Path) -> RunSpec:
     return located(spec, run_folder)
 
 
-def tokeniser(workspace: Workspace, model_id: str) -> Tokeniser:
+def tokenizer(workspace: Workspace, model_id: str) -> ChatTokenizer:
     """The model's tokeniser, kept in memory. Raises MissingPart when the model is not here."""
     path = reference(workspace, model_id).path
     return _loaded(path, (path / "tokenizer.json").stat().st_mtime_ns)
 
 
 @lru_cache(maxsize=4)
-def _loaded(path: Path, _changed: int) -> Tokeniser:
-    return Tokeniser.load(path)
+def _loaded(path: Path, _changed: int) -> ChatTokenizer:
+    return ChatTokenizer.load(path)
 
 
 def _text(path: Path) -> str:

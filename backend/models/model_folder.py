@@ -16,7 +16,7 @@ from backend.errors import MissingPart, WorkspaceProblem
 if TYPE_CHECKING:
     import torch
 
-TOKENISER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
 _THIS_INSTALLATION = ("is_local", "local_files_only", "backend")  # what transformers 5 notes about itself
 
 

@@ -15,7 +15,7 @@ from backend.records.rows import Row, Source
 from backend.records.specs import DataRef, ModelRef, RunSpec, TrainSettings
 from backend.runs.token_rows import sizes, write_rows
 from backend.tokens.preference_pairs import encode_pairs
-from backend.tokens.tokenizer import Tokeniser
+from backend.tokens.tokenizer import ChatTokenizer
 
 WATCHED = 3  # held-back examples whose answers are shown while the model learns
 VERSIONED = ("torch", "transformers", "trl", "peft", "bitsandbytes", "datasets", "tokenizers")
@@ -38,7 +38,7 @@ def prepare_run(
     rows: Sequence[Row],
     source: Source,
     split: Split,
-    tokeniser: Tokeniser,
+    tokenizer: ChatTokenizer,
     model: ModelRef,
     settings: TrainSettings,
     name: str,
@@ -48,7 +48,7 @@ def prepare_run(
     Raises BadInput, naming the first row, when a row can't be turned into tokens or has nothing to learn.
     """
     train, validation = (
-        pieces([rows[i] for i in side], tokeniser, settings) for side in (split.train, split.validation)
+        pieces([rows[i] for i in side], tokenizer, settings) for side in (split.train, split.validation)
     )
     watched = [texts(rows[i]) for i in split.validation[:WATCHED] if rows[i].messages]
     data = DataRef(
@@ -62,11 +62,11 @@ def prepare_run(
     return PreparedRun(spec, train, validation)
 
 
-def pieces(rows: Sequence[Row], tokeniser: Tokeniser, settings: TrainSettings) -> list[Encoded]:
+def pieces(rows: Sequence[Row], tokenizer: ChatTokenizer, settings: TrainSettings) -> list[Encoded]:
     """What the trainer gets of `rows`: pairs for DPO; long documents as windows. Raises BadInput like `checked`."""
     lengths = Lengths.of(settings)
     pairs = settings.trainer == "dpo"
-    encoded = encode_pairs(tokeniser, rows, settings.max_length) if pairs else tokeniser.encode_rows(rows)
+    encoded = encode_pairs(tokenizer, rows, settings.max_length) if pairs else tokenizer.encode_rows(rows)
     return [piece for row, result in zip(rows, encoded, strict=True) for piece in checked(row, result, lengths)]
 
 

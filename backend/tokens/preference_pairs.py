@@ -15,23 +15,23 @@ from backend.records.encoded import IGNORED, Encoded
 from backend.records.rows import Row, shared_prompt, worse_side
 
 if TYPE_CHECKING:
-    from backend.tokens.tokenizer import Tokeniser
+    from backend.tokens.tokenizer import ChatTokenizer
 
 
 def encode_pairs(
-    tokeniser: Tokeniser, rows: Sequence[Row], max_length: int | None = None
+    tokenizer: ChatTokenizer, rows: Sequence[Row], max_length: int | None = None
 ) -> list[Encoded | ApprenticeError]:
     """Each of `rows` with its worse answer as `rejected`, both cut to `max_length` tokens.
 
     A row that is no usable pair gives its error in its place.
     """
-    both = [tokeniser.encode_rows(side) for side in (rows, [worse_side(row) for row in rows])]
+    both = [tokenizer.encode_rows(side) for side in (rows, [worse_side(row) for row in rows])]
     cut = [[one if isinstance(one, ApprenticeError) else _cut(one, max_length) for one in side] for side in both]
-    return [_pair(tokeniser, *pair) for pair in zip(rows, *cut, strict=True)]
+    return [_pair(tokenizer, *pair) for pair in zip(rows, *cut, strict=True)]
 
 
 def _pair(
-    tokeniser: Tokeniser, row: Row, better: Encoded | ApprenticeError, worse: Encoded | ApprenticeError
+    tokenizer: ChatTokenizer, row: Row, better: Encoded | ApprenticeError, worse: Encoded | ApprenticeError
 ) -> Encoded | ApprenticeError:
     roles = [message["role"] for message in row.rejected or ()]
     if row.text is not None or not roles or roles != [message["role"] for message in row.messages[-len(roles) :]]:
@@ -51,7 +51,7 @@ def _pair(
             "They differ only after the longest length." if better.truncated else "They become the same tokens.",
             "Change one of them, leave the row out, or raise the longest length (max_length).",
         )
-    question = len(tokeniser.prompt_ids(shared_prompt(row), row.tools))
+    question = len(tokenizer.prompt_ids(shared_prompt(row), row.tools))
     better, worse = (_only_after(side, question) for side in (better, worse))
     if better.learned and not worse.learned:
         return BadInput(

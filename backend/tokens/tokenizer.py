@@ -49,7 +49,7 @@ _SHORT = 200  # characters; a longer text between a control token and an answer 
 _PROBE = "\uf8f1answer\uf8f1"
 
 
-class Tokeniser:
+class ChatTokenizer:
     """A model's tokenizer and chat template. Use `Tokeniser.load`."""
 
     def __init__(self, tokenizer: Tokenizer, chat_template: str, special_tokens: Mapping[str, str]) -> None:
@@ -63,7 +63,7 @@ class Tokeniser:
         ] = {}  # ids of what a template writes between a control token and an answer
 
     @classmethod
-    def load(cls, folder: Path) -> Tokeniser:
+    def load(cls, folder: Path) -> ChatTokenizer:
         """The tokeniser of the model in `folder` (tokenizer.json, tokenizer_config.json, chat_template.jinja).
 
         Raises MissingPart when the files are not there or can't be read.

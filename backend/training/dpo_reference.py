@@ -17,44 +17,44 @@ from backend.runs.token_rows import TokenRow
 from backend.training.dpo_loss import untrained
 
 if TYPE_CHECKING:
-    from backend.training.session import Practice
+    from backend.training.session import TrainingSession
 
 REFERENCE = "reference.safetensors"
 
 
-def weigh(practice: Practice, model: Any) -> bool:
+def weigh(session: TrainingSession, model: Any) -> bool:
     """Gives the rows of `practice` the log-probabilities of the model that the run began with; False when stopped.
 
     Call it before trained weights are loaded. Raises NotEnough, OSError.
     """
-    kept = practice.work.folder / REFERENCE
-    rows = [*practice.train, *practice.validation]
+    kept = session.work.folder / REFERENCE
+    rows = [*session.train, *session.validation]
     known = _read(kept, len(rows))
     if known is None:
-        known = _computed(practice, model, rows)
+        known = _computed(session, model, rows)
         if known is None:
-            practice.stopping = True
+            session.stopping = True
             return False
         _write(kept, known)
     weighed = [
         replace(row, reference=better, rejected=row.rejected and replace(row.rejected, reference=worse))
         for row, (better, worse) in zip(rows, known, strict=True)
     ]
-    practice.train, practice.validation = weighed[: len(practice.train)], weighed[len(practice.train) :]
+    session.train, session.validation = weighed[: len(session.train)], weighed[len(session.train) :]
     return True
 
 
-def _computed(practice: Practice, model: Any, rows: Sequence[TokenRow]) -> list[list[float]] | None:
+def _computed(session: TrainingSession, model: Any, rows: Sequence[TokenRow]) -> list[list[float]] | None:
     """For each of `rows` its two log-probabilities, the longest computed first; None when the run is to stop."""
     order = sorted(range(len(rows)), key=lambda number: -rows[number].longest)
     known: dict[int, list[float]] = {}
     with untrained(model):
         while len(known) < len(rows):
-            if practice.work.should_stop():
+            if session.work.should_stop():
                 return None
-            practice.work.progress("Weighing both answers", len(known), len(rows))
-            part = order[len(known) : len(known) + practice.learner.micro]
-            known |= zip(part, practice.learner.likelihoods(model, [rows[number] for number in part]), strict=True)
+            session.work.progress("Weighing both answers", len(known), len(rows))
+            part = order[len(known) : len(known) + session.train_step.micro]
+            known |= zip(part, session.train_step.likelihoods(model, [rows[number] for number in part]), strict=True)
     return [known[number] for number in range(len(rows))]
 
 

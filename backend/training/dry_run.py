@@ -33,7 +33,7 @@ from backend.training.run import proved_rows, set_up, spread
 from backend.training.sampler import epoch_batches, packs
 from backend.training.samples import NEW_TOKENS, answers
 from backend.training.schedule import Schedule
-from backend.training.session import Practice
+from backend.training.session import TrainingSession
 from backend.training.state import checkpoints, verify
 from backend.training.state import save as state_saving
 
@@ -68,7 +68,7 @@ class Quiet(Silent):
             raise Orphaned
 
 
-class Rehearsal(Practice):
+class DryRun(TrainingSession):
     """A run of a few chosen steps that keeps nothing. timed: (tokens, seconds) of each step but the first."""
 
     def __init__(self, *parts: Any) -> None:
@@ -127,7 +127,7 @@ def _fullest_pack(rows: Sequence[int], lengths: Sequence[int], limit: int) -> in
     return max(sum(lengths[row] for row in part) for part in packs(rows, lengths, limit))
 
 
-def rehearse(folder: Path, spec: RunSpec, began: float, limit_mib: float | None) -> dict[str, Any]:
+def run_steps(folder: Path, spec: RunSpec, began: float, limit_mib: float | None) -> dict[str, Any]:
     """What `backend.training.job.Outcome` holds. Raises NotEnough when memory does not suffice."""
     if limit_mib is not None:
         _limit_memory(limit_mib)
@@ -136,20 +136,20 @@ def rehearse(folder: Path, spec: RunSpec, began: float, limit_mib: float | None)
     if not train and any(row.learned for row in whole[0]):
         raise NotEnough("There is not enough memory.", f"Cut at {spec.settings.max_length} tokens no answer is left.")
     context = Quiet(folder, spec.model_dump(mode="json"))
-    rehearsal, engine, net = set_up(context, spec, train, validation, practice_of=Rehearsal, rescues=0)
-    assert isinstance(rehearsal, Rehearsal)
+    dry_run, engine, net = set_up(context, spec, train, validation, session_of=DryRun, rescues=0)
+    assert isinstance(dry_run, DryRun)
     start = time.perf_counter()
     verify.fingerprint(net, spec.model.path)  # part of the start, and of its memory
     fingerprinting = time.perf_counter() - start
     startup = time.time() - began
     engine.train()
-    speed = rehearsal.seconds_per_token()
-    saving = _saving_seconds(rehearsal, engine)
-    test_speed = _test_speed(rehearsal, net)
-    weighing = _weighing_seconds(rehearsal, net)
+    speed = dry_run.seconds_per_token()
+    saving = _saving_seconds(dry_run, engine)
+    test_speed = _test_speed(dry_run, net)
+    weighing = _weighing_seconds(dry_run, net)
     wanted = time.time() - began - startup - saving < _PATIENCE and spec.data.held_out_prompts
-    answering = _answer_seconds(rehearsal, net) if wanted else 0.0
-    peak = rehearsal.device.peak_memory_mib()
+    answering = _answer_seconds(dry_run, net) if wanted else 0.0
+    peak = dry_run.device.peak_memory_mib()
     if limit_mib is not None and peak > limit_mib:
         raise NotEnough("There is not enough memory.", f"{peak} MiB were used at the peak.")
     return {
@@ -157,7 +157,7 @@ def rehearse(folder: Path, spec: RunSpec, began: float, limit_mib: float | None)
         "startup": startup,
         "seconds_per_step": speed * _tokens(train) * spec.settings.effective_batch / len(train),
         "tokens_per_second": 1 / speed,
-        "test_seconds": test_speed * _tokens(rehearsal.validation),
+        "test_seconds": test_speed * _tokens(dry_run.validation),
         "answer_seconds": answering,
         "reference_seconds": weighing,
         "save_seconds": saving,
@@ -165,46 +165,46 @@ def rehearse(folder: Path, spec: RunSpec, began: float, limit_mib: float | None)
     }
 
 
-def _saving_seconds(rehearsal: Rehearsal, engine: Any) -> float:
+def _saving_seconds(dry_run: DryRun, engine: Any) -> float:
     """Of one checkpoint, which is removed again: with all weights trained it is six times the model's size."""
     start = time.perf_counter()
-    place = rehearsal.work.folder / FOLDER / TRIED
+    place = dry_run.work.folder / FOLDER / TRIED
     with checkpoints.writing(place, 0) as folder:
-        state_saving.write(folder, engine, rehearsal.history, rehearsal.learner.team)
+        state_saving.write(folder, engine, dry_run.history, dry_run.train_step.team)
     took = time.perf_counter() - start
     shutil.rmtree(place)
     return took
 
 
-def _test_speed(rehearsal: Rehearsal, net: Any) -> float:
+def _test_speed(dry_run: DryRun, net: Any) -> float:
     """Seconds a token of a test, by one batch of the longest rows; of those learned where none are kept back."""
-    tested = rehearsal.validation or rehearsal.train
-    rows = sorted(tested, key=lambda row: -row.longest)[: rehearsal.learner.micro]
+    tested = dry_run.validation or dry_run.train
+    rows = sorted(tested, key=lambda row: -row.longest)[: dry_run.train_step.micro]
     start = time.perf_counter()
-    rehearsal.learner.mean_loss(net, rows)
+    dry_run.train_step.mean_loss(net, rows)
     return (time.perf_counter() - start) / _tokens(rows)
 
 
-def _answer_seconds(rehearsal: Rehearsal, net: Any) -> float:
+def _answer_seconds(dry_run: DryRun, net: Any) -> float:
     """What answering the held-out prompts once takes, with NEW_TOKENS tokens each: by that of fewer, whose first one
     comes with reading the prompts."""
     took = []
     for tokens in (1, _TRIED_TOKENS):
         start = time.perf_counter()
-        answers(net, rehearsal.tokeniser, rehearsal.device, rehearsal.spec.data, tokens)
+        answers(net, dry_run.tokenizer, dry_run.device, dry_run.spec.data, tokens)
         took.append(time.perf_counter() - start)
     return took[0] + max(0.0, took[1] - took[0]) * (NEW_TOKENS - 1) / (_TRIED_TOKENS - 1)
 
 
-def _weighing_seconds(rehearsal: Rehearsal, net: Any) -> float:
+def _weighing_seconds(dry_run: DryRun, net: Any) -> float:
     """What DPO takes before the first step to weigh all pairs, by one batch of usual length; 0 otherwise."""
-    if rehearsal.spec.settings.trainer != "dpo":
+    if dry_run.spec.settings.trainer != "dpo":
         return 0.0
-    rows = sorted([*rehearsal.train, *rehearsal.validation], key=lambda row: -row.longest)
-    usual = rows[len(rows) // 2 :][: rehearsal.learner.micro]
+    rows = sorted([*dry_run.train, *dry_run.validation], key=lambda row: -row.longest)
+    usual = rows[len(rows) // 2 :][: dry_run.train_step.micro]
     start = time.perf_counter()
     with dpo_loss.untrained(net):
-        rehearsal.learner.likelihoods(net, usual)
+        dry_run.train_step.likelihoods(net, usual)
     return (time.perf_counter() - start) * _tokens(rows) / _tokens(usual)
 
 
@@ -231,7 +231,7 @@ def main(folder: Path) -> None:
     place = folder / FOLDER
     order = json.loads((place / ORDER).read_text("utf-8"))
     try:
-        found = {"fits": True, **rehearse(folder, RunSpec.model_validate(order["spec"]), began, order["limit_mib"])}
+        found = {"fits": True, **run_steps(folder, RunSpec.model_validate(order["spec"]), began, order["limit_mib"])}
     except NotEnough:
         found = {"fits": False}
     except ApprenticeError as error:

@@ -89,13 +89,13 @@ class Measured(Record):
 
     def seconds(self, steps: int, evaluations: int) -> float:
         """Of a whole run, should it not stop early. One test is made before the first step."""
-        practice = steps * self.seconds_per_step
+        session = steps * self.seconds_per_step
         tests = evaluations + bool(evaluations)
-        answers = min(tests, max(2.0, _ANSWER_SHARE * practice / max(0.01, self.answer_seconds)))
+        answers = min(tests, max(2.0, _ANSWER_SHARE * session / max(0.01, self.answer_seconds)))
         between = max(1, evaluations)  # after each test but the first it is saved, and as time passes between them
-        saves = between * max(1, math.ceil(practice / between / SAVE_EVERY))
+        saves = between * max(1, math.ceil(session / between / SAVE_EVERY))
         around = self.startup + self.reference_seconds + self.proof_seconds + saves * self.save_seconds
-        return around + practice + tests * self.test_seconds + answers * self.answer_seconds
+        return around + session + tests * self.test_seconds + answers * self.answer_seconds
 
 
 def run(context: Work) -> dict[str, Any]:
@@ -209,7 +209,7 @@ def _first_that_fits(context: Work, spec: RunSpec) -> Measured | None:
         context.progress(PHASE)
         if told:
             context.emit("note", title="Memory would run short", what=told, next="")
-        found = _rehearsed(context, spec.model_copy(update={"settings": settings}))
+        found = _dry_run(context, spec.model_copy(update={"settings": settings}))
         context.count_memory_anew()
         if found is None:
             if not context.should_stop():
@@ -225,7 +225,7 @@ def _first_that_fits(context: Work, spec: RunSpec) -> Measured | None:
     )
 
 
-def _rehearsed(context: Work, spec: RunSpec) -> dict[str, Any] | None:
+def _dry_run(context: Work, spec: RunSpec) -> dict[str, Any] | None:
     """The outcome of a process of its own; None when it was stopped, took too long, or ended for another
     reason than memory."""
     place = context.folder / FOLDER

@@ -17,7 +17,7 @@ from backend.hardware.probe import memory
 from backend.models import model_folder
 from backend.records.specs import RunSpec, TrainSettings
 from backend.runs.prepare import PreparedRun
-from backend.tokens.tokenizer import Tokeniser
+from backend.tokens.tokenizer import ChatTokenizer
 from backend.training.distributed import process_group
 from backend.training.schedule import schedule
 from backend.training.state import checkpoints
@@ -53,9 +53,9 @@ def before_start(run: PreparedRun, folder: Path, shape: Architecture) -> None:
     must_fit(folder, disk_needed(shape, run.spec.settings))
 
 
-def must_have_template(tokeniser: Tokeniser, conversations: bool) -> None:
+def must_have_template(tokenizer: ChatTokenizer, conversations: bool) -> None:
     """Raises BadInput when the data are `conversations` and the model has no chat template."""
-    if conversations and not tokeniser.chat_template:
+    if conversations and not tokenizer.chat_template:
         raise BadInput(
             "This model can't learn from conversations.",
             "It is a base model: it has no chat template, the form in which a model is given a conversation.",

@@ -10,7 +10,7 @@ from backend.models.local import located
 from backend.models.model_folder import context_length
 from backend.records.specs import RunSpec, TrainSettings
 from backend.runs.token_rows import TokenRow, read_rows
-from backend.tokens.tokenizer import Tokeniser
+from backend.tokens.tokenizer import ChatTokenizer
 from backend.training import device, dpo_reference, fused_lora, model, oom, trainer
 from backend.training.collate import Collator, needs_mask
 from backend.training.distributed import process_group, sharding
@@ -18,11 +18,11 @@ from backend.training.distributed.collective import ALONE, Team
 from backend.training.preconditions import must_be_learnable, must_keep_apart
 from backend.training.prefix_sharing import with_sharing
 from backend.training.schedule import schedule
-from backend.training.session import TESTED_ROWS, Practice
+from backend.training.session import TESTED_ROWS, TrainingSession
 from backend.training.state import checkpoints, result, resume, verify
 from backend.training.state import save as state_saving
 from backend.training.state.resume import tell
-from backend.training.train_step import RESCUES, Learner
+from backend.training.train_step import RESCUES, TrainStep
 from backend.training.work import Work
 
 T = TypeVar("T")
@@ -69,28 +69,28 @@ def _settings(context: Work, planned: TrainSettings, rows: Sequence[TokenRow]) -
 def _run(
     context: Work, spec: RunSpec, train: Sequence[TokenRow], validation: Sequence[TokenRow], group: Team
 ) -> dict[str, Any]:
-    practice, engine, net = set_up(context, spec, train, validation, group=group)
+    session, engine, net = set_up(context, spec, train, validation, group=group)
     before = verify.fingerprint(net, spec.model.path)
-    weighed = spec.settings.trainer == "sft" or dpo_reference.weigh(practice, net)
-    step = _practise(practice, engine, net) if weighed else 0
+    weighed = spec.settings.trainer == "sft" or dpo_reference.weigh(session, net)
+    step = _practise(session, engine, net) if weighed else 0
     if not group.shards:  # the first process does the rest alone
-        practice.learner.team = ALONE
+        session.train_step.team = ALONE
         group.over.set()
     if not step or not (group.leads or group.shards):
-        return _summary(practice, net, step)  # stopped before the first step: there is nothing to keep
-    best = _choose(practice, net, step)
+        return _summary(session, net, step)  # stopped before the first step: there is nothing to keep
+    best = _choose(session, net, step)
     context.progress("Saving")
     target = result.folder_of(context.folder, spec.settings.method)
-    rows = proved_rows(practice.train, practice.validation)
+    rows = proved_rows(session.train, session.validation)
 
     def loss() -> float:
-        return practice.learner.mean_loss(net, rows)
+        return session.train_step.mean_loss(net, rows)
 
-    with result.saved(net, spec.model.path, target, practice.learner.team) as folder:
+    with result.saved(net, spec.model.path, target, session.train_step.team) as folder:
         context.progress("Checking")
         proved = verify.prove(net, before, spec.model.path, folder, loss, len(rows))
     context.emit("proof", **proved.to_dict())
-    return {**_summary(practice, net, step), **best, "weights_changed": True, "base_unchanged": True}
+    return {**_summary(session, net, step), **best, "weights_changed": True, "base_unchanged": True}
 
 
 def set_up(
@@ -98,10 +98,10 @@ def set_up(
     spec: RunSpec,
     train: Sequence[TokenRow],
     validation: Sequence[TokenRow],
-    practice_of: Callable[..., Practice] = Practice,
+    session_of: Callable[..., TrainingSession] = TrainingSession,
     rescues: int = RESCUES,
     group: Team = ALONE,
-) -> tuple[Practice, Any, Any]:
+) -> tuple[TrainingSession, Any, Any]:
     """The run, its trainer and its model, ready for the first step. Raises TrainingFailed, MissingPart, BadSetting.
 
     practice_of: makes the run from what `Practice` takes. rescues: see `Learner`. group: the processes that train it.
@@ -111,27 +111,27 @@ def set_up(
     longest = max((row.longest for row in [*train, *validation]), default=0)
     must_be_learnable(train, longest, context_length(spec.model.path))
     plan = schedule(len(train), len(validation), settings)
-    tokeniser = Tokeniser.load(spec.model.path)
+    tokenizer = ChatTokenizer.load(spec.model.path)
 
     context.progress("Loading the model")
     place = resume.device_for(context.folder, settings)
     net = model.build(spec.model.path, spec.model.id, settings, place, longest)
-    collator = Collator(tokeniser.pad_id, place.kind, settings.packing, needs_mask(net.config))
+    collator = Collator(tokenizer.pad_id, place.kind, settings.packing, needs_mask(net.config))
 
     def made_room(*words: str) -> None:
-        oom.keep(context.folder, settings.changed(**oom.micro(settings, learner.micro)))
+        oom.keep(context.folder, settings.changed(**oom.micro(settings, train_step.micro)))
         tell(context, *words)
 
-    learner = Learner(collator, place, settings, made_room, context.alive, rescues, group)
-    practice = practice_of(context, spec, place, tokeniser, train, spread(validation, TESTED_ROWS), plan, learner)
-    engine = trainer.build(net, practice)
+    train_step = TrainStep(collator, place, settings, made_room, context.alive, rescues, group)
+    session = session_of(context, spec, place, tokenizer, train, spread(validation, TESTED_ROWS), plan, train_step)
+    engine = trainer.build(net, session)
     model.settle(net, place)
     fused_lora.fuse(net)
     if group.shards:
         sharding.divide(net, settings, place.kind)
     else:
-        learner.collator = with_sharing(collator, net, train, settings, place)
-    return practice, engine, net
+        train_step.collator = with_sharing(collator, net, train, settings, place)
+    return session, engine, net
 
 
 def proved_rows(train: Sequence[TokenRow], validation: Sequence[TokenRow]) -> list[TokenRow]:
@@ -144,61 +144,61 @@ def spread(rows: Sequence[T], count: int) -> list[T]:
     return [rows[i * len(rows) // count] for i in range(count)] if len(rows) > count else list(rows)
 
 
-def _practise(practice: Practice, engine: Any, net: Any) -> int:
+def _practise(session: TrainingSession, engine: Any, net: Any) -> int:
     """Trains from the newest checkpoint, or from the start; gives the step reached."""
-    if practice.learner.team.leads:
-        found = resume.checkpoint_of(practice.work, practice.spec.model.path)
+    if session.train_step.team.leads:
+        found = resume.checkpoint_of(session.work, session.spec.model.path)
     else:
-        found = checkpoints.find(practice.checkpoints).newest
+        found = checkpoints.find(session.checkpoints).newest
     if found:
-        practice.history = state_saving.read_history(found)
+        session.history = state_saving.read_history(found)
         step = checkpoints.step_of(found)
-        resume.tell_other_versions(practice.work, practice.spec.versions)
+        resume.tell_other_versions(session.work, session.spec.versions)
         state_saving.load_weights(found, net)
-        if step in practice.schedule.evaluations and practice.history.eval_step != step:
-            practice.test(net, step)  # the stop left it out
-        if step >= practice.schedule.total or practice.exhausted:
+        if step in session.schedule.evaluations and session.history.eval_step != step:
+            session.test(net, step)  # the stop left it out
+        if step >= session.schedule.total or session.exhausted:
             return step
-        practice.tell_progress(step)
-    elif practice.validation:
-        practice.test(net, 0)
-    if practice.should_stop() and not found:
-        practice.stopping = True
+        session.tell_progress(step)
+    elif session.validation:
+        session.test(net, 0)
+    if session.should_stop() and not found:
+        session.stopping = True
         return 0
     engine.train(resume_from_checkpoint=str(found) if found else None)
-    if practice.exhausted and engine.state.global_step < practice.schedule.total:
+    if session.exhausted and engine.state.global_step < session.schedule.total:
         tell(
-            practice.work,
+            session.work,
             "Stopped early",
-            f"The test loss has not improved since step {practice.history.best_step}, so the run ended at step "
-            f"{engine.state.global_step}. The model of step {practice.history.best_step} is kept.",
+            f"The test loss has not improved since step {session.history.best_step}, so the run ended at step "
+            f"{engine.state.global_step}. The model of step {session.history.best_step} is kept.",
         )
     return int(engine.state.global_step)
 
 
-def _choose(practice: Practice, net: Any, step: int) -> dict[str, Any]:
+def _choose(session: TrainingSession, net: Any, step: int) -> dict[str, Any]:
     """Puts the best weights into `net`; gives their step (`best_step`), and the loss and step of their last test.
 
     A stop between two tests is not followed by another one: the last weights are then kept, with the loss of the test
     before (its step says so), unless that one already was worse than an earlier one.
     """
-    history = practice.history
+    history = session.history
     if history.stale and history.best_step is not None:
-        best = checkpoints.path(practice.checkpoints, history.best_step)
+        best = checkpoints.path(session.checkpoints, history.best_step)
         if checkpoints.is_valid(best, content=True):
             state_saving.load_weights(best, net)
             told = {"eval_loss": history.best_loss, "eval_step": history.best_step, "best_step": history.best_step}
             return {**told, **history.best_figures}
         what = f"The best version, of step {history.best_step}, can't be read any more. The last one is kept."
-        tell(practice.work, "A saved state was damaged", what, "Check the disk.")
+        tell(session.work, "A saved state was damaged", what, "Check the disk.")
     figures = history.best_figures if history.eval_step == history.best_step else {}
     return {"best_step": step, **figures}
 
 
-def _summary(practice: Practice, net: Any, step: int) -> dict[str, Any]:
-    history = practice.history
+def _summary(session: TrainingSession, net: Any, step: int) -> dict[str, Any]:
+    history = session.history
     return {
-        "state": "stopped" if practice.stopping else "completed",
+        "state": "stopped" if session.stopping else "completed",
         "steps": step,
         "train_loss": history.train_loss,
         "eval_loss": history.eval_loss,
@@ -207,10 +207,10 @@ def _summary(practice: Practice, net: Any, step: int) -> dict[str, Any]:
         "best_step": history.best_step,
         "tokens_per_second": round(history.per_second(history.tokens), 1),
         "learned_tokens_per_second": round(history.per_second(history.learned_tokens), 1),
-        "peak_memory_mib": practice.device.peak_memory_mib(),
-        "seconds": round(practice.elapsed, 1),
+        "peak_memory_mib": session.device.peak_memory_mib(),
+        "seconds": round(session.elapsed, 1),
         "weights_changed": False,
         "base_unchanged": True,
-        "precision": practice.device.precision,
+        "precision": session.device.precision,
         "trainable_parameters": sum(parameter.numel() for parameter in model.trainable(net).values()),
     }

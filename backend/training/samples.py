@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from backend.records.specs import DataRef
-from backend.tokens.tokenizer import Tokeniser
+from backend.tokens.tokenizer import ChatTokenizer
 from backend.training.device import Device
 from backend.training.distributed import sharding
 from backend.training.state.metrics import History
@@ -25,14 +25,14 @@ def worth_the_time(history: History, step: int, total: int) -> bool:
 
 
 def answers(
-    model: Any, tokeniser: Tokeniser, device: Device, data: DataRef, new_tokens: int = NEW_TOKENS
+    model: Any, tokenizer: ChatTokenizer, device: Device, data: DataRef, new_tokens: int = NEW_TOKENS
 ) -> list[dict[str, Any]]:
     """`prompt`, `answer` (at most `new_tokens`) and `expected` ("" if unknown) for up to PROMPTS held-out prompts of
     `data`."""
     prompts = [list(prompt) for prompt in data.held_out_prompts[:PROMPTS]]
     if not prompts:
         return []
-    given = generate(model, tokeniser, device, [tokeniser.prompt_ids(prompt) for prompt in prompts], new_tokens)
+    given = generate(model, tokenizer, device, [tokenizer.prompt_ids(prompt) for prompt in prompts], new_tokens)
     expected = [*data.held_out_answers, *[""] * len(prompts)]
     return [
         {"prompt": prompt, "answer": answer, "expected": wanted}
@@ -41,14 +41,14 @@ def answers(
 
 
 def generate(
-    model: Any, tokeniser: Tokeniser, device: Device, prompts: Sequence[Sequence[int]], new_tokens: int
+    model: Any, tokenizer: ChatTokenizer, device: Device, prompts: Sequence[Sequence[int]], new_tokens: int
 ) -> list[str]:
     """The greedy answers to `prompts` (token ids), at most `new_tokens` each, made together."""
     import torch
     from transformers import GenerationConfig
 
     longest = max(len(ids) for ids in prompts)
-    ids = torch.full((len(prompts), longest), tokeniser.pad_id)
+    ids = torch.full((len(prompts), longest), tokenizer.pad_id)
     mask = torch.zeros_like(ids)
     for index, prompt in enumerate(prompts):
         ids[index, longest - len(prompt) :] = torch.tensor(prompt)
@@ -56,8 +56,8 @@ def generate(
     config = GenerationConfig(
         max_new_tokens=new_tokens,
         do_sample=False,
-        eos_token_id=list(tokeniser.stop_ids),
-        pad_token_id=tokeniser.pad_id,
+        eos_token_id=list(tokenizer.stop_ids),
+        pad_token_id=tokenizer.pad_id,
         use_cache=True,
     )
     model.eval()
@@ -68,4 +68,4 @@ def generate(
             generation_config=config,
             synced_gpus=sharding.is_divided(model),  # else one that is done early leaves the others waiting
         )
-    return [tokeniser.decode(row[longest:].tolist()).strip() for row in made]
+    return [tokenizer.decode(row[longest:].tolist()).strip() for row in made]

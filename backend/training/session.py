@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from backend.errors import TrainingFailed
 from backend.records.specs import RunSpec, decimal
 from backend.runs.token_rows import TokenRow, sides
-from backend.tokens.tokenizer import Tokeniser
+from backend.tokens.tokenizer import ChatTokenizer
 from backend.training.device import Device
 from backend.training.distributed.sharding import rest
 from backend.training.oom import is_out_of_memory
@@ -22,7 +22,7 @@ from backend.training.schedule import Schedule
 from backend.training.state import checkpoints
 from backend.training.state import save as state_saving
 from backend.training.state.metrics import History
-from backend.training.train_step import Learner
+from backend.training.train_step import TrainStep
 from backend.training.work import Work
 
 if TYPE_CHECKING:
@@ -38,17 +38,17 @@ _OVERFLOWS = 20  # fp16 steps in a row with an infinite gradient; the scaler nee
 
 
 @dataclass
-class Practice:
+class TrainingSession:
     """The parts of a run and its state. validation: the rows tested on, at most TESTED_ROWS."""
 
     work: Work
     spec: RunSpec
     device: Device
-    tokeniser: Tokeniser
+    tokenizer: ChatTokenizer
     train: Sequence[TokenRow]
     validation: Sequence[TokenRow]
     schedule: Schedule
-    learner: Learner
+    train_step: TrainStep
     history: History = field(default_factory=History)
     stopping: bool = False
     _step_tokens: tuple[int, int] = (0, 0)
@@ -77,7 +77,7 @@ class Practice:
 
     def should_stop(self) -> bool:
         """Whether a stop is asked for; the same answer in every process that trains this run."""
-        return self.learner.team.agreed(self.work.should_stop())
+        return self.train_step.team.agreed(self.work.should_stop())
 
     def loader(self) -> Any:
         """The DataLoader of the rows' numbers, one list for each optimizer step."""
@@ -92,7 +92,7 @@ class Practice:
         rows = [self.train[number] for number in numbers]
         read = sides(rows)
         self._step_tokens = (sum(row.tokens for row in read), sum(row.learned for row in read))
-        return self.learner.learn(model, rows, backward)
+        return self.train_step.learn(model, rows, backward)
 
     def step_begins(self) -> None:
         self._step_began = time.perf_counter()
@@ -103,7 +103,7 @@ class Practice:
         self.stopping = self.should_stop()
         control.should_log = True
         control.should_evaluate = step in self.schedule.evaluations and not self.stopping
-        due = self.learner.team.agreed(time.monotonic() - self._saved > SAVE_EVERY) or step == self.schedule.total
+        due = self.train_step.team.agreed(time.monotonic() - self._saved > SAVE_EVERY) or step == self.schedule.total
         control.should_save = control.should_evaluate or self.stopping or due
         control.should_training_stop = control.should_training_stop or self.stopping
 
@@ -122,7 +122,7 @@ class Practice:
             waited=round(self._waited, 4),
             tokens_per_second=round(tokens / seconds, 1),
             memory_mib=self.device.memory_mib(),
-            **self.learner.figures,
+            **self.train_step.figures,
         )
         self._check(step, loss, grad_norm)
         self.history.stepped(loss, first_of_epoch=(step - 1) % self.schedule.steps_per_epoch == 0)
@@ -141,11 +141,11 @@ class Practice:
         """The validation loss after `step`, told and counted; answers held-out prompts too."""
         self.work.progress("Testing", step, self.schedule.total)
         loss = self.validation_loss(model)
-        self.work.emit("eval", step=step, loss=loss, **self.learner.figures)
+        self.work.emit("eval", step=step, loss=loss, **self.train_step.figures)
         if not math.isfinite(loss):
             raise _no_number(step, self.spec)
-        self.history.evaluated(step, loss, self.learner.figures)
-        team = self.learner.team
+        self.history.evaluated(step, loss, self.train_step.figures)
+        team = self.train_step.team
         wanted = team.leads and self._answering and worth_the_time(self.history, step, self.schedule.total)
         wanted = wanted and not self.work.should_stop()
         if team.agreed(wanted) if team.shards else wanted:
@@ -156,7 +156,7 @@ class Practice:
 
     def validation_loss(self, model: Any) -> float:
         """The mean loss of the validation rows, per learned token (of DPO: per pair)."""
-        return self.learner.mean_loss(model, self.validation)
+        return self.train_step.mean_loss(model, self.validation)
 
     def save(self, trainer: Any) -> None:
         """Writes a checkpoint and removes the ones that are no longer needed; called by all of a team together.
@@ -165,7 +165,7 @@ class Practice:
         """
         step = trainer.state.global_step
         self._saved = time.monotonic()
-        team = self.learner.team
+        team = self.train_step.team
         if not team.leads:
             state_saving.write(None, trainer, self.history, team)
             return
@@ -179,10 +179,10 @@ class Practice:
     def _answer(self, model: Any, step: int) -> None:
         began = time.perf_counter()
         try:
-            given = answers(model, self.tokeniser, self.device, self.spec.data)
+            given = answers(model, self.tokenizer, self.device, self.spec.data)
             rest(model)
         except Exception as error:
-            if not is_out_of_memory(error) or self.learner.team.shards:
+            if not is_out_of_memory(error) or self.train_step.team.shards:
                 raise
             self._answering, given = False, []
             self.work.emit("note", title="No more answers on the way", what=_NO_ANSWERS, next="")

@@ -27,7 +27,7 @@ T = TypeVar("T")
 RESCUES = 3  # times that the micro batch is halved before a run gives up
 
 
-class Learner:
+class TrainStep:
     """Forward and backward passes over rows (of DPO: pairs). micro: rows at a time, halved when memory runs short.
     Packed, as many as fit into max_length tokens (of DPO: each side of them), which is then halved instead.
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backend.training.session import Practice
+from backend.training.session import TrainingSession
 from backend.training.state import save as state_saving
 
 if TYPE_CHECKING:
     import torch
 
 
-def build(model: Any, practice: Practice) -> Any:
+def build(model: Any, session: TrainingSession) -> Any:
     """The trainer of a run: for it, one batch is all rows of an optimizer step.
 
     Its own defaults that would be wrong here are set: learning rate, checkpointing of activations, precision, length,
@@ -21,30 +21,30 @@ def build(model: Any, practice: Practice) -> Any:
     from transformers import PrinterCallback, ProgressCallback
     from trl import SFTTrainer
 
-    class PracticeTrainer(SFTTrainer):  # type: ignore[misc]
+    class SessionTrainer(SFTTrainer):  # type: ignore[misc]
         loss_is_scaled_for_ga = True
 
         def get_train_dataloader(self) -> Any:
-            return practice.loader()
+            return session.loader()
 
         def training_step(self, model: Any, inputs: list[int], num_items_in_batch: Any = None) -> torch.Tensor:
             self.model.train()
-            return practice.learn(self.model, inputs, self.accelerator.backward)
+            return session.learn(self.model, inputs, self.accelerator.backward)
 
         def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
             if "grad_norm" in logs:  # not the summary at the end
-                practice.tell_step(
+                session.tell_step(
                     self.state.global_step, self.state.epoch, logs["loss"], logs["grad_norm"], logs["learning_rate"]
                 )
 
         def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
             self.control.should_evaluate = False  # else the end of an epoch evaluates once more
-            loss = practice.test(self.model, self.state.global_step)
-            self.control.should_training_stop = self.control.should_training_stop or practice.exhausted
+            loss = session.test(self.model, self.state.global_step)
+            self.control.should_training_stop = self.control.should_training_stop or session.exhausted
             return {"eval_loss": loss}
 
         def _save_checkpoint(self, model: Any, trial: Any) -> None:
-            practice.save(self)
+            session.save(self)
 
         def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
             state_saving.load_weights(Path(resume_from_checkpoint), self.model)
@@ -58,37 +58,37 @@ def build(model: Any, practice: Practice) -> Any:
 
         def _load_rng_state(self, checkpoint: str | None) -> None:
             if checkpoint:
-                state_saving.load_random_state(Path(checkpoint), practice.learner.team.rank)
+                state_saving.load_random_state(Path(checkpoint), session.train_step.team.rank)
 
-    trainer = PracticeTrainer(
+    trainer = SessionTrainer(
         model=model,
-        args=_arguments(practice),
-        train_dataset=_dataset(practice),
+        args=_arguments(session),
+        train_dataset=_dataset(session),
         data_collator=list,
-        processing_class=_tokenizer(practice),
-        callbacks=[_callback(practice)],
+        processing_class=_tokenizer(session),
+        callbacks=[_callback(session)],
     )
     for talkative in (PrinterCallback, ProgressCallback):
         trainer.remove_callback(talkative)
     return trainer
 
 
-def _arguments(practice: Practice) -> Any:
+def _arguments(session: TrainingSession) -> Any:
     from trl import SFTConfig
 
     class Arguments(SFTConfig):  # type: ignore[misc]
-        place_model_on_device = None if not practice.learner.team.shards else False  # divided before it is moved
+        place_model_on_device = None if not session.train_step.team.shards else False  # divided before it is moved
 
-    settings, device = practice.spec.settings, practice.device
+    settings, device = session.spec.settings, session.device
     schedule = settings.lr_scheduler_type
     return Arguments(
-        output_dir=str(practice.checkpoints),
+        output_dir=str(session.checkpoints),
         learning_rate=settings.learning_rate,
         lr_scheduler_type="constant_with_warmup" if schedule == "constant" else schedule,  # "constant" ignores warmup
-        warmup_steps=practice.schedule.warmup(settings),
+        warmup_steps=session.schedule.warmup(settings),
         weight_decay=settings.weight_decay,
         max_grad_norm=settings.max_grad_norm,
-        max_steps=practice.schedule.total,
+        max_steps=session.schedule.total,
         per_device_train_batch_size=settings.effective_batch,
         gradient_accumulation_steps=1,
         activation_checkpointing=settings.gradient_checkpointing,
@@ -111,28 +111,28 @@ def _arguments(practice: Practice) -> Any:
     )
 
 
-def _dataset(practice: Practice) -> Any:
+def _dataset(session: TrainingSession) -> Any:
     """The trainer only counts it: rows reach the model through `Practice.learn`."""
     from datasets import Dataset
 
-    return Dataset.from_dict({"input_ids": [[0]] * len(practice.train), "labels": [[0]] * len(practice.train)})
+    return Dataset.from_dict({"input_ids": [[0]] * len(session.train), "labels": [[0]] * len(session.train)})
 
 
-def _tokenizer(practice: Practice) -> Any:
+def _tokenizer(session: TrainingSession) -> Any:
     """The trainer asks for one; it tokenises nothing with it."""
     from transformers import AutoTokenizer
 
-    return AutoTokenizer.from_pretrained(practice.spec.model.path, local_files_only=True)
+    return AutoTokenizer.from_pretrained(session.spec.model.path, local_files_only=True)
 
 
-def _callback(practice: Practice) -> Any:
+def _callback(session: TrainingSession) -> Any:
     from transformers import TrainerCallback
 
     class EachStep(TrainerCallback):  # type: ignore[misc]
         def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            practice.step_begins()
+            session.step_begins()
 
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            practice.after_step(state.global_step, control)
+            session.after_step(state.global_step, control)
 
     return EachStep()

@@ -19,15 +19,15 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def adapter(embedded_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_adapter(tmp_path_factory.mktemp("adapter") / "adapter", embedded_model)
+def adapter(bundled_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_adapter(tmp_path_factory.mktemp("adapter") / "adapter", bundled_model)
 
 
 @pytest.fixture(scope="session")
-def f16(embedded_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def f16(bundled_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The embedded model as an F16 GGUF file."""
     if importlib.util.find_spec("llama_cpp") is None:
         pytest.skip("llama-cpp-python is optional")
     file = tmp_path_factory.mktemp("gguf") / "embedded-F16.gguf"
-    gguf.convert(embedded_model, file)
+    gguf.convert(bundled_model, file)
     return file

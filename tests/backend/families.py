@@ -13,7 +13,7 @@ from pathlib import Path
 import trl
 from tokenizers import AddedToken, Tokenizer
 
-from backend.tokens.tokenizer import Tokeniser
+from backend.tokens.tokenizer import ChatTokenizer
 
 TEMPLATES = Path(trl.__file__).parent / "chat_templates"
 KEPT = Path(__file__).parent.parent / "data" / "chat_templates"
@@ -48,7 +48,7 @@ OWN = {  # our own words for formats: no generation prompt; an end that is the e
     "tag_style": "{% for m in messages %}{{ '<|' + m.role + '|>\n' + m.content + eos_token + '\n' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|assistant|>\n' }}{% endif %}",
 }
-EMBEDDED = "SmolLM2"  # the embedded model brings its own
+BUNDLED = "SmolLM2"  # the embedded model brings its own
 CATALOGUE = sorted({name for names in OF_FAMILY.values() for name in names})
 BEFORE = {"mistral_v0_3": " "}  # what a template writes before an answer, and its generation prompt does not
 MARKER = re.compile(r"<\|[a-zA-Z_]+\|>|<[a-z]+_of_turn>|<\|turn>|<turn\|>|\[\|[a-z]+\|\]|<｜[^｜ ]+｜>")
@@ -63,11 +63,11 @@ def text_of(name: str) -> str:
 
 
 @cache
-def tokeniser_for(name: str, model: Path) -> tuple[Tokeniser, Tokenizer]:
+def tokenizer_for(name: str, model: Path) -> tuple[ChatTokenizer, Tokenizer]:
     """The embedded model's tokenizer, taught the control tokens of the template `name`."""
     source = text_of(name)
     tokenizer = Tokenizer.from_file(str(model / "tokenizer.json"))
     markers = sorted({*MARKER.findall(source), "<s>", "</s>", "<|endoftext|>"})
     tokenizer.add_special_tokens([AddedToken(m, special=True, normalized=False) for m in markers])
     specials = {"bos_token": "<s>", "eos_token": "<|endoftext|>" if name.startswith("phi") else "</s>"}
-    return Tokeniser(tokenizer, source, specials), tokenizer
+    return ChatTokenizer(tokenizer, source, specials), tokenizer

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
 
-from backend.models.model_folder import TOKENISER_FILES
+from backend.models.model_folder import TOKENIZER_FILES
 from backend.records.specs import DataRef, ModelRef, RunSpec, TrainSettings
 from backend.runs.token_rows import write_rows
-from backend.tokens.tokenizer import Tokeniser
+from backend.tokens.tokenizer import ChatTokenizer
 
 QUESTIONS = ["Where is order 4711?", "Please change 2 lamps to 3.", "Hi! I never got my rug."]
 ANSWER = '{"intent":"track","order_id":"4711"}'
@@ -42,7 +42,7 @@ def make_adapter(folder: Path, model: Path, strength: float = 0.05, rank: int = 
     (folder / "adapter_config.json").write_text(
         json.dumps({**about, "base_model_name_or_path": "tests/base"}), "utf-8"
     )
-    for name in TOKENISER_FILES:
+    for name in TOKENIZER_FILES:
         if (model / name).is_file():
             shutil.copyfile(model / name, folder / name)
     return folder
@@ -50,9 +50,9 @@ def make_adapter(folder: Path, model: Path, strength: float = 0.05, rank: int = 
 
 def make_finished_run(folder: Path, model: Path, model_id: str, **settings: object) -> Path:
     """A run folder as training leaves it, but for the adapter: spec.json and a few rows. Gives result/adapter."""
-    tokeniser = Tokeniser.load(model)
+    tokenizer = ChatTokenizer.load(model)
     chats = [[{"role": "user", "content": q}, {"role": "assistant", "content": ANSWER}] for q in QUESTIONS]
-    rows = [tokeniser.encode(chat) for chat in chats]
+    rows = [tokenizer.encode(chat) for chat in chats]
     write_rows(folder, rows, rows)
     spec = RunSpec(
         name="Orders, näturally",

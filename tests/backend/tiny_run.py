@@ -13,7 +13,7 @@ from backend.records.rows import Row
 from backend.records.specs import DataRef, ModelRef, RunSpec, TrainSettings
 from backend.runs.token_rows import write_rows
 from backend.tokens.preference_pairs import encode_pairs
-from backend.tokens.tokenizer import Tokeniser
+from backend.tokens.tokenizer import ChatTokenizer
 
 TEMPLATE = (
     "{% for m in messages %}<|{{ m['role'] }}|> {{ m['content'] }} <|end|> {% endfor %}"
@@ -103,8 +103,8 @@ class FakeWork:
 
 def make_run(folder: Path, model: Path, *, rows: int = 40, validation: int = 8, **settings: Any) -> FakeWork:
     """A run folder as the services make it, with the toy task."""
-    tokeniser = Tokeniser.load(model)
-    data = [tokeniser.encode(messages) for messages in conversations(rows + validation)]
+    tokenizer = ChatTokenizer.load(model)
+    data = [tokenizer.encode(messages) for messages in conversations(rows + validation)]
     return run_of(folder, model, data[:rows], data[rows:], **settings)
 
 
@@ -119,7 +119,9 @@ def pairs(count: int, seed: int = 0) -> list[Row]:
 
 def make_pairs_run(folder: Path, model: Path, *, rows: int = 24, validation: int = 8, **settings: Any) -> FakeWork:
     """A run folder with the toy task as preference pairs."""
-    data = [row for row in encode_pairs(Tokeniser.load(model), pairs(rows + validation)) if isinstance(row, Encoded)]
+    data = [
+        row for row in encode_pairs(ChatTokenizer.load(model), pairs(rows + validation)) if isinstance(row, Encoded)
+    ]
     return run_of(folder, model, data[:rows], data[rows:], trainer="dpo", **settings)
 
 

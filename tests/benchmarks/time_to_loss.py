@@ -90,10 +90,10 @@ def prepare(home: Path, count: int) -> tuple[Path, Path]:
     """The embedded model's folder, and a file of rows: `train` and `validation`."""
     from backend.models import bundled
     from backend.settings import Workspace
-    from backend.tokens.tokenizer import Tokeniser
+    from backend.tokens.tokenizer import ChatTokenizer
 
     model = bundled.ensure(Workspace.open(home))
-    encoded = [Tokeniser.load(model).encode(chat) for chat in chats(count + TESTED, SEED)]
+    encoded = [ChatTokenizer.load(model).encode(chat) for chat in chats(count + TESTED, SEED)]
     made = [{"input_ids": row.input_ids, "labels": row.labels} for row in encoded]
     print(f"{count} chats of {sum(row.tokens for row in encoded) / len(encoded):.0f} tokens", flush=True)
     rows = home / "rows.json"
@@ -146,7 +146,7 @@ def ours(rate: float, model: Path, rows: dict[str, list[Row]], folder: Path) -> 
     from backend import training
     from backend.records.encoded import Encoded
     from backend.training import schedule
-    from backend.training.session import Practice
+    from backend.training.session import TrainingSession
     from tests.backend.tiny_run import run_of
 
     sides = [[Encoded(row["input_ids"], row["labels"]) for row in rows[name]] for name in ("train", "validation")]
@@ -159,7 +159,7 @@ def ours(rate: float, model: Path, rows: dict[str, list[Row]], folder: Path) -> 
     tests: list[tuple[float, float]] = []
     began = still = 0.0
 
-    def test(self: Practice, net: Any, step: int) -> float:
+    def test(self: TrainingSession, net: Any, step: int) -> float:
         nonlocal began, still
         stopped = time.perf_counter()
         if not step:
@@ -170,7 +170,7 @@ def ours(rate: float, model: Path, rows: dict[str, list[Row]], folder: Path) -> 
         still += time.perf_counter() - stopped
         return loss
 
-    Practice.test = test  # type: ignore[method-assign]
+    TrainingSession.test = test  # type: ignore[method-assign]
     training.run(work)
     return tests
 

@@ -76,12 +76,12 @@ def prepare(home: Path) -> tuple[Path, Path]:
     """The embedded model's folder and a file of rows."""
     from backend.models import bundled
     from backend.settings import SAMPLES, Workspace
-    from backend.tokens.tokenizer import Tokeniser
+    from backend.tokens.tokenizer import ChatTokenizer
 
     model = bundled.ensure(Workspace.open(home))
-    tokeniser = Tokeniser.load(model)
+    tokenizer = ChatTokenizer.load(model)
     lines = (SAMPLES / "orders.jsonl").read_text("utf-8").splitlines()
-    encoded = [tokeniser.encode(json.loads(line)["messages"]) for line in lines]
+    encoded = [tokenizer.encode(json.loads(line)["messages"]) for line in lines]
     rows = home / "rows.json"
     rows.write_text(json.dumps([{"input_ids": row.input_ids, "labels": row.labels} for row in encoded]))
     return model, rows
@@ -123,7 +123,7 @@ def llamafactory(model: Path, steps: int, folder: Path) -> dict[str, Any]:
 def ours(model: Path, rows: list[dict[str, list[int]]], steps: int, folder: Path) -> dict[str, Any]:
     from backend import training
     from backend.records.encoded import Encoded
-    from backend.training.session import Practice
+    from backend.training.session import TrainingSession
     from tests.backend.tiny_run import run_of
 
     work = run_of(
@@ -132,13 +132,13 @@ def ours(model: Path, rows: list[dict[str, list[int]]], steps: int, folder: Path
         lora_dropout=0.0, lr_scheduler_type="constant", warmup_ratio=0.0, seed=SEED, precision="auto",
     )  # fmt: skip
     times: list[Step] = []
-    learn = Practice.learn
+    learn = TrainingSession.learn
 
     def timed(self: Any, net: Any, numbers: list[int], backward: Any) -> Any:
         times.append((time.perf_counter(), time.process_time(), sum(self.train[n].learned for n in numbers)))
         return learn(self, net, numbers, backward)
 
-    Practice.learn = timed  # type: ignore[method-assign]
+    TrainingSession.learn = timed  # type: ignore[method-assign]
     training.run(work)
     return {**speed(times), "losses": list(work.losses().values())}
 

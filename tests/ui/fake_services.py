@@ -101,7 +101,7 @@ class FakeRunner:
         return job(run_id, state, name=before.name, created=before.created, progress=before.progress, **changes)
 
 
-class FakeRenting:
+class FakeHfJobs:
     def script(self, run_id: str) -> Path | None:
         return None
 
@@ -119,7 +119,7 @@ class FakeServices:
         self.asked: set[str] = set()
         self.busy = False  # an answer is being written
         self.exported: dict[str, list[ExportLine]] = {}
-        self.renting = FakeRenting()
+        self.renting = FakeHfJobs()
         self.simulated: Hardware | None = None
         self.token: Place = ""
 
@@ -208,16 +208,16 @@ class FakeServices:
     def bring(self, path: Path, name: str, model_id: str = "") -> str:
         return DATA
 
-    def bring_text(self, text: str, model_id: str = "") -> str:
+    def import_text(self, text: str, model_id: str = "") -> str:
         return DATA
 
-    def bring_table(self, rows: list[list[str]], model_id: str = "") -> str:
+    def import_table(self, rows: list[list[str]], model_id: str = "") -> str:
         return DATA
 
     def read_again(self, data_id: str, how: dict[str, Any], model_id: str = "") -> None:
         pass
 
-    def bring_again(self, reading_id: str, how: dict[str, Any], model_id: str = "") -> None:
+    def import_again(self, reading_id: str, how: dict[str, Any], model_id: str = "") -> None:
         pass
 
     def reading(self, choice: Choice) -> Reading | None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from backend.datasets.checks.fix import USUAL, write
 from backend.datasets.checks.report import summary
-from backend.datasets.dataset import About, Accepted, Brought, examine, must_fit
+from backend.datasets.dataset import About, Accepted, CheckedDataset, examine, must_fit
 from backend.datasets.read.load import load
 from backend.datasets.token_counts import Measurer
 from backend.errors import ApprenticeError, BadInput, MissingPart, RunProblem
@@ -53,7 +53,7 @@ def serve(options: argparse.Namespace, workspace: Workspace) -> Answer:
 
 
 def check(options: argparse.Namespace, workspace: Workspace) -> Answer:
-    found = brought_for(options.file, workspace, options.model, options.max_tokens, validation=options.validation)
+    found = checked_for(options.file, workspace, options.model, options.max_tokens, validation=options.validation)
     lines = [
         f"{p.severity}: " + (f"line {p.line}, row {p.row}: " if p.row else "") + p.message
         for p in found.report.problems
@@ -63,7 +63,7 @@ def check(options: argparse.Namespace, workspace: Workspace) -> Answer:
 
 def fix(options: argparse.Namespace, workspace: Workspace) -> Answer:
     accepted = [kind.strip() for kind in options.accept.split(",")] if options.accept else USUAL
-    fixed = brought_for(options.file, workspace, accepted=dict.fromkeys(accepted, "all")).fixed
+    fixed = checked_for(options.file, workspace, accepted=dict.fromkeys(accepted, "all")).fixed
     if not fixed.dataset.rows:
         raise BadInput(
             "No example is left, so nothing was written.",
@@ -75,36 +75,36 @@ def fix(options: argparse.Namespace, workspace: Workspace) -> Answer:
     return Answer(document, f"{fixed.changed} rows changed, {fixed.dropped} left out. What was done: {log}")
 
 
-def brought_for(
+def checked_for(
     path: Path,
     workspace: Workspace,
     model_id: str | None = None,
     max_length: int | None = None,
     accepted: Accepted | None = None,
     validation: Path | None = None,
-) -> Brought:
+) -> CheckedDataset:
     """The file as it stands for a model, with the fixes accepted; nothing is kept. validation: to test with."""
     dataset, test = load(path), load(validation) if validation else None
     if test:
         must_fit(test, dataset)
     services = Services(workspace)
-    measurer = Measurer(ready_tokeniser(services, model_id))
+    measurer = Measurer(ready_tokenizer(services, model_id))
     reader, about = services.reader(model_id or ""), About(path.name, accepted=accepted or {})
     languages = reader.languages if reader else ()
     return examine("", about, dataset, measurer, Lengths(max_length), test, languages=languages)
 
 
-def ready_tokeniser(services: Services, model_id: str | None) -> Any:
+def ready_tokenizer(services: Services, model_id: str | None) -> Any:
     """The model's tokeniser, the embedded model being unpacked first if it is not."""
-    tokeniser = services.tokeniser(model_id or "")
-    if tokeniser is None and not model_id:
+    tokenizer = services.tokenizer(model_id or "")
+    if tokenizer is None and not model_id:
         prepare_model(services)
-        tokeniser = services.tokeniser("")
-    if tokeniser is None:
+        tokenizer = services.tokenizer("")
+    if tokenizer is None:
         raise MissingPart(
             f"The model {model_id} is not on this computer.", "", "Leave --model out to use the embedded one."
         )
-    return tokeniser
+    return tokenizer
 
 
 def named(services: Services, model: str | None) -> str:
@@ -143,7 +143,7 @@ def train(options: argparse.Namespace, workspace: Workspace) -> Answer:
         )
     trainer = chosen_settings(typed).trainer  # a misspelt setting is told before anything else is done
     model_id = named(services, options.model)
-    ready_tokeniser(services, model_id)
+    ready_tokenizer(services, model_id)
     data_id = services.add_data(options.data, options.data.name)
     if options.validation:
         services.set_validation(data_id, options.validation, options.validation.name)

@@ -22,7 +22,7 @@ from backend.models import catalogue, hub_token
 from backend.records.specs import ALL_LINEAR, Hardware
 from backend.runs.prepare import VERSIONED, versions
 from backend.settings import Workspace
-from ui.cli.commands import Answer, brought_for, follow
+from ui.cli.commands import Answer, checked_for, follow
 from ui.services import training_plan
 from ui.services.app import Services
 from ui.web.start import download_card
@@ -168,10 +168,10 @@ def estimate(options: argparse.Namespace, workspace: Workspace) -> Answer:
 
 
 def recommend(options: argparse.Namespace, workspace: Workspace) -> Answer:
-    brought = brought_for(options.data, workspace) if options.data else None
+    checked = checked_for(options.data, workspace) if options.data else None
     here = None if options.hardware else set(catalogue.here(workspace))
     found = recommendation(
-        hardware_of(options, workspace), task=options.task, available=here, **training_plan.told(brought)
+        hardware_of(options, workspace), task=options.task, available=here, **training_plan.told(checked)
     )
     lines = [found.model.name, *found.reasons, *found.why.values()]
     return Answer(found.to_json(), "\n".join(lines))

@@ -44,7 +44,7 @@ class Services(ModelServices, DataServices, RunServices, ResultServices):
 
     def close(self) -> None:
         """Ends the chat process and the thread; jobs go on."""
-        self._bringing.close()
+        self._imports.close()
         self._chat.close()
         self.runner.close()
 
@@ -56,15 +56,15 @@ class Services(ModelServices, DataServices, RunServices, ResultServices):
             choice = choice.but(beside="")
         if choice.model_id and not training_plan.is_known(choice.model_id):
             choice = choice.but(model_id="")
-        if choice.reading_id and self._bringing.reading(choice.reading_id) is None:
+        if choice.reading_id and self._imports.reading(choice.reading_id) is None:
             choice = choice.but(reading_id="", **self._chosen_now(choice.reading_id))
-        return choice if not choice.data_id or self.shelf.has(choice.data_id) else choice.but(data_id="")
+        return choice if not choice.data_id or self.dataset_store.has(choice.data_id) else choice.but(data_id="")
 
     def _chosen_now(self, data_id: str) -> dict[str, Any]:
         """What changes when these examples are read; nothing when reading them was cancelled."""
-        if not self.shelf.has(data_id):
+        if not self.dataset_store.has(data_id):
             return {}
-        rows = self.shelf.original(data_id).rows
+        rows = self.dataset_store.original(data_id).rows
         return {"data_id": data_id, "run_id": "", "row": rows[0].row if rows else 1}
 
     def opened(self, choice: Choice, run_id: str) -> Choice:

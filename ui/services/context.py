@@ -7,15 +7,15 @@ import threading
 from backend import hardware
 from backend.advice.recommend import Recommendation
 from backend.datasets.dataset import About
-from backend.datasets.store import Shelf
+from backend.datasets.store import DatasetStore
 from backend.records.specs import Hardware
 from backend.settings import Workspace
 from jobs.runner import Runner
 from ui.records import Curve, DataFiles, Shorter
 from ui.services.background_cache import Comparing
 from ui.services.chat import Chatting
-from ui.services.hf_jobs import Renting
-from ui.services.imports import Bringing
+from ui.services.hf_jobs import HfJobsService
+from ui.services.imports import DatasetImports
 
 SIMULATED = "This machine is only simulated, so nothing can be trained on it."
 
@@ -32,9 +32,9 @@ class Parts:
     def __init__(self, workspace: Workspace, simulated: Hardware | None = None) -> None:
         self.workspace, self.simulated = workspace, simulated
         self.runner = Runner(workspace)
-        self.shelf = Shelf(workspace.datasets)
-        self._bringing = Bringing(self.shelf)
-        self.renting = Renting(self)
+        self.dataset_store = DatasetStore(workspace.datasets)
+        self._imports = DatasetImports(self.dataset_store)
+        self.renting = HfJobsService(self)
         self._chat = Chatting(workspace, self._training)
         self._files: dict[str, tuple[About, DataFiles]] = {}
         self._curves: dict[str, Curve] = {}

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
-from backend.datasets.dataset import Brought
+from backend.datasets.dataset import CheckedDataset
 from backend.datasets.store import Kept
 from backend.errors import ApprenticeError, BadInput
 from backend.records.lengths import UNLIMITED, Lengths
@@ -41,52 +41,52 @@ class DataServices(Parts):
 
     def add_data(self, path: Path, name: str) -> str:
         """Reads a file and keeps it; waits until that is done."""
-        return self.shelf.add(path, name)
+        return self.dataset_store.add(path, name)
 
     def bring(self, path: Path, name: str, model_id: str = "") -> str:
         """Begins to read a file in the background and gives the id that its examples will have; see `reading`."""
-        return self._bringing.file(path, name, self.reader(model_id))
+        return self._imports.file(path, name, self.reader(model_id))
 
-    def bring_text(self, text: str, model_id: str = "") -> str:
-        return self._bringing.text(text, "Pasted text", self.reader(model_id))
+    def import_text(self, text: str, model_id: str = "") -> str:
+        return self._imports.text(text, "Pasted text", self.reader(model_id))
 
-    def bring_table(self, rows: list[list[str]], model_id: str = "") -> str:
-        return self._bringing.text(sample_datasets.table_as_lines(rows), "Typed examples", self.reader(model_id))
+    def import_table(self, rows: list[list[str]], model_id: str = "") -> str:
+        return self._imports.text(sample_datasets.table_as_lines(rows), "Typed examples", self.reader(model_id))
 
     def read_again(self, data_id: str, how: dict[str, Any], model_id: str = "") -> None:
         """Begins to read a data set as `how` says (fields of ReadOptions; {}: as found)."""
-        self._bringing.again(data_id, how, self.reader(model_id))
+        self._imports.again(data_id, how, self.reader(model_id))
 
-    def bring_again(self, reading_id: str, how: dict[str, Any], model_id: str = "") -> None:
+    def import_again(self, reading_id: str, how: dict[str, Any], model_id: str = "") -> None:
         """Begins once more to bring what could not be read, now as `how` says."""
-        self._bringing.once_more(reading_id, how, self.reader(model_id))
+        self._imports.once_more(reading_id, how, self.reader(model_id))
 
     def reading(self, choice: Choice) -> Reading | None:
         """How far the examples are that are being read or looked at now, or why they could not be read."""
         if choice.reading_id:
-            return self._bringing.reading(choice.reading_id)
-        return self._bringing.looking(choice.data_id)
+            return self._imports.reading(choice.reading_id)
+        return self._imports.looking(choice.data_id)
 
     def data_mark(self, data_id: str) -> Hashable:
         """What is another whenever `data_soon` may have something new to say, in whichever window it was done."""
-        return self._bringing.mark(data_id) if data_id else ()
+        return self._imports.mark(data_id) if data_id else ()
 
     def cancel_reading(self, choice: Choice) -> None:
-        self._bringing.cancel(choice.reading_id)
+        self._imports.cancel(choice.reading_id)
 
     def data_sets(self) -> list[Kept]:
         """The data sets that were brought, newest first."""
-        return self.shelf.all()
+        return self.dataset_store.all()
 
     def delete_data(self, data_id: str) -> None:
         """Deletes a data set, if it is still here; runs keep the rows that they practise on."""
         with suppress(BadInput):
-            self.shelf.remove(data_id)
+            self.dataset_store.remove(data_id)
         shutil.rmtree(self._data_files(data_id), ignore_errors=True)
         self._files.pop(data_id, None)
 
-    def brought(self, data_id: str, model_id: str = "", lengths: Lengths = UNLIMITED) -> Brought:
-        found = self._bringing.look(data_id, self.reader(model_id), lengths)
+    def checked(self, data_id: str, model_id: str = "", lengths: Lengths = UNLIMITED) -> CheckedDataset:
+        found = self._imports.look(data_id, self.reader(model_id), lengths)
         assert found is not None  # it was waited for
         return found
 
@@ -97,18 +97,18 @@ class DataServices(Parts):
         recommended = self.tailored(choice.task, choice.data_id, choice.model_id, trainer).settings
         return Lengths.of(typed(choice.settings, recommended).settings)
 
-    def _for_run(self, choice: Choice, seconds: float | None = None) -> Brought | None:
+    def _for_run(self, choice: Choice, seconds: float | None = None) -> CheckedDataset | None:
         """The examples as the planned run takes them; None when finding that out takes longer than `seconds`."""
         model = self.reader(choice.model_id)
-        whole = self._bringing.look(choice.data_id, model, UNLIMITED, seconds)
+        whole = self._imports.look(choice.data_id, model, UNLIMITED, seconds)
         if whole is None or not whole.longest:
             return whole
         lengths = self.lengths(choice)
         if not whole.documents and whole.longest <= (lengths.max_length or whole.longest):
             return whole  # nothing is cut or divided
-        return self._bringing.look(choice.data_id, model, lengths, seconds)
+        return self._imports.look(choice.data_id, model, lengths, seconds)
 
-    def _waited_for(self, choice: Choice) -> Brought:
+    def _waited_for(self, choice: Choice) -> CheckedDataset:
         found = self._for_run(choice)
         assert found is not None  # it was waited for
         return found
@@ -125,48 +125,48 @@ class DataServices(Parts):
     def data_ready(self, choice: Choice) -> bool:
         """Whether the chosen examples can be trained on, as far as it is known by now: nothing is read for it."""
         with suppress(ApprenticeError):  # which Data tells
-            found = self._bringing.held(choice.data_id, self.reader(choice.model_id)) if choice.data_id else None
+            found = self._imports.held(choice.data_id, self.reader(choice.model_id)) if choice.data_id else None
             return found is not None and not found.blocked
         return False
 
     def accept(self, data_id: str, kind: str, rows: Literal["all"] | list[int]) -> None:
-        self.shelf.accept(data_id, kind, rows)
+        self.dataset_store.accept(data_id, kind, rows)
 
     def refuse(self, data_id: str, kind: str, rows: Literal["all"] | list[int] = "all") -> None:
         """Leaves rows with this kind of problem as they are."""
-        self.shelf.refuse(data_id, kind, rows)
+        self.dataset_store.refuse(data_id, kind, rows)
 
     def undo(self, data_id: str, kind: str) -> None:
         """Takes back what was accepted or refused for a kind of problem."""
-        self.shelf.undo(data_id, kind)
+        self.dataset_store.undo(data_id, kind)
 
     def data_files(self, choice: Choice) -> DataFiles:
         """Writes the mended examples and the list of changes to where the page may serve them from."""
-        brought = self._waited_for(choice)
-        files = training_plan.data_files(brought, self._data_files(choice.data_id))
-        self._files[choice.data_id] = brought.about, files
+        checked = self._waited_for(choice)
+        files = training_plan.data_files(checked, self._data_files(choice.data_id))
+        self._files[choice.data_id] = checked.about, files
         return files
 
     def made_files(self, choice: Choice) -> DataFiles | None:
         """What `data_files` wrote, while nothing else was said of the examples."""
         about, files = self._files.get(choice.data_id, (None, None))
-        return files if files and about == self.shelf.about(choice.data_id) else None
+        return files if files and about == self.dataset_store.about(choice.data_id) else None
 
     def _data_files(self, data_id: str) -> Path:
         return child(self.workspace.exports, f"data-{data_id}")
 
     def set_validation(self, data_id: str, path: Path, name: str) -> None:
         """Tests with this file instead of a part of the examples. Raises BadInput when it can't serve as one."""
-        self.shelf.set_validation(data_id, path, name)
+        self.dataset_store.set_validation(data_id, path, name)
 
     def clear_validation(self, data_id: str) -> None:
-        self.shelf.clear_validation(data_id)
+        self.dataset_store.clear_validation(data_id)
 
     def preview(self, choice: Choice) -> Preview:
         """The chosen example as the planned run takes it. Raises BadInput when it can't be shown."""
-        brought, tokeniser = self._waited_for(choice), self.tokeniser(choice.model_id)
-        lengths = self.lengths(choice) if tokeniser else UNLIMITED
-        return preview.preview(brought, choice.row, tokeniser, lengths, lambda: self.not_ready(choice.model_id))
+        checked, tokenizer = self._waited_for(choice), self.tokenizer(choice.model_id)
+        lengths = self.lengths(choice) if tokenizer else UNLIMITED
+        return preview.preview(checked, choice.row, tokenizer, lengths, lambda: self.not_ready(choice.model_id))
 
     def step(self, choice: Choice, way: int) -> int:
         """The number of the next example (way 1), or of the one before (-1); 0: the nearest."""

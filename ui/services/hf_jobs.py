@@ -17,7 +17,7 @@ from jobs.records import State
 GOES_ALONG = "as a secret of the job: the base model is given only to those who accepted its terms"
 
 
-class Renting:
+class HfJobsService:
     """Over the services. The prices that were looked up are kept, so that what was agreed to is what is sent."""
 
     def __init__(self, services: Any) -> None:

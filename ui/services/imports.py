@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from backend.datasets.background import Work, Works
-from backend.datasets.dataset import Brought
-from backend.datasets.store import AS_FOUND, Shelf
+from backend.datasets.dataset import CheckedDataset
+from backend.datasets.store import AS_FOUND, DatasetStore
 from backend.datasets.token_counts import Model
 from backend.errors import BadInput
 from backend.records.lengths import UNLIMITED, Lengths
@@ -21,11 +21,11 @@ REMEMBERED = 16  # of what was brought, to be read once more in another way
 SOON = 0.8  # seconds that the page waits, so that a small file needs no second look
 
 
-class Bringing:
+class DatasetImports:
     """Brings data sets to a shelf, reads them another way, and looks at them, each in a thread."""
 
-    def __init__(self, shelf: Shelf) -> None:
-        self._shelf = shelf
+    def __init__(self, dataset_store: DatasetStore) -> None:
+        self._dataset_store = dataset_store
         self._works = Works()
         self._adds: OrderedDict[str, tuple[str, Callable[..., str]]] = OrderedDict()
 
@@ -35,11 +35,11 @@ class Bringing:
 
     def file(self, path: Path, name: str, model: Model | None) -> str:
         """Begins to bring a file and gives the id that its examples will have."""
-        return self._begin(name, model, partial(self._shelf.add, path, name))
+        return self._begin(name, model, partial(self._dataset_store.add, path, name))
 
     def text(self, text: str, name: str, model: Model | None) -> str:
         """Begins to bring pasted or typed text."""
-        return self._begin(name, model, partial(self._shelf.add_text, text, name))
+        return self._begin(name, model, partial(self._dataset_store.add_text, text, name))
 
     def _begin(self, name: str, model: Model | None, add: Callable[..., str]) -> str:
         data_id = new_id()
@@ -52,7 +52,7 @@ class Bringing:
     def once_more(self, data_id: str, how: Mapping[str, Any], model: Model | None) -> None:
         """Begins to bring what `file` or `text` was given, read as `how` says. Raises BadInput when that is
         long ago."""
-        if self._shelf.has(data_id):  # a form that was sent twice
+        if self._dataset_store.has(data_id):  # a form that was sent twice
             self.again(data_id, how, model)
             return
         if data_id not in self._adds:
@@ -62,9 +62,9 @@ class Bringing:
         def bring(work: Work) -> None:
             add(work, data_id, how)
             try:
-                self._shelf.open(data_id, model, watch=work)
+                self._dataset_store.open(data_id, model, watch=work)
             except BaseException:
-                self._shelf.remove(data_id)
+                self._dataset_store.remove(data_id)
                 raise
 
         self._works.begin(data_id, name, bring).wait(SOON)
@@ -72,42 +72,42 @@ class Bringing:
     def again(self, data_id: str, how: Mapping[str, Any], model: Model | None) -> None:
         """Begins to read a data set in another way, if it is another. When that fails or is cancelled, it stays as it
         was."""
-        before = self._shelf.about(data_id)
+        before = self._dataset_store.about(data_id)
         if how == before.how:
             return
 
         def read(work: Work) -> None:
-            self._shelf.read_again(data_id, how, work)
+            self._dataset_store.read_again(data_id, how, work)
             try:
-                self._shelf.open(data_id, model, watch=work)
+                self._dataset_store.open(data_id, model, watch=work)
             except BaseException:
-                self._shelf.put_back(data_id, before)
+                self._dataset_store.put_back(data_id, before)
                 raise
 
         self._works.begin(data_id, before.name, read).wait(SOON)
 
     def look(
         self, data_id: str, model: Model | None, lengths: Lengths, seconds: float | None = None
-    ) -> Brought | None:
+    ) -> CheckedDataset | None:
         """The data set as it stands for a model; None when that takes longer than `seconds` and is still being found
         out."""
-        found = self._shelf.held(data_id, model, lengths)
+        found = self._dataset_store.held(data_id, model, lengths)
         if found is not None:
             return found
 
-        def examine(work: Work) -> Brought:
-            return self._shelf.open(data_id, model, lengths, work)
+        def examine(work: Work) -> CheckedDataset:
+            return self._dataset_store.open(data_id, model, lengths, work)
 
-        work = self._works.begin((data_id, model, lengths), self._shelf.about(data_id).name, examine)
+        work = self._works.begin((data_id, model, lengths), self._dataset_store.about(data_id).name, examine)
         if not work.wait(seconds):
             return None
         if work.error is not None:
             raise work.error
-        return self._shelf.open(data_id, model, lengths)
+        return self._dataset_store.open(data_id, model, lengths)
 
-    def held(self, data_id: str, model: Model | None) -> Brought | None:
+    def held(self, data_id: str, model: Model | None) -> CheckedDataset | None:
         """The whole data set as it stands for a model; None where nobody has looked at it of late."""
-        return self._shelf.held(data_id, model, UNLIMITED)
+        return self._dataset_store.held(data_id, model, UNLIMITED)
 
     def looking(self, data_id: str) -> Reading | None:
         """How far the looks at a data set are; None when none is at work."""
@@ -116,7 +116,9 @@ class Bringing:
 
     def mark(self, data_id: str) -> Hashable:
         """What is another whenever something was said of these examples, or a look at them began or ended."""
-        return repr(self._shelf.about(data_id)), tuple((id(work), work.ended) for work in self._works.on(data_id))
+        return repr(self._dataset_store.about(data_id)), tuple(
+            (id(work), work.ended) for work in self._works.on(data_id)
+        )
 
     def reading(self, data_id: str) -> Reading | None:
         """How far the bringing of a data set is, or why it failed; None when it went well, was cancelled, or is not

@@ -24,7 +24,7 @@ def of(job: Job, curve: Curve) -> Losses:
     best = min((test for test in since if math.isfinite(test.loss)), key=lambda test: test.loss, default=None)
     so_far = best.step if best and job.state not in BROKEN_OFF else None
     return Losses(
-        practice=diagnose.recent(steps) if steps else None,
+        training=diagnose.recent(steps) if steps else None,
         over=diagnose.window(len(steps)),
         before=next((test for test in tests if test.step == 0), None),
         latest=since[-1] if since else None,
@@ -40,16 +40,16 @@ def number(event: Mapping[str, Any]) -> float:
 
 def legend(tests: bool) -> str:
     """What the losses are; tests: whether there are any."""
-    practice = (
+    training = (
         "Practice loss: on the examples that it learns from (training loss, its steps pale, their median drawn out)"
     )
-    return f"{practice}; test loss: on those kept back (validation loss)." if tests else f"{practice}."
+    return f"{training}; test loss: on those kept back (validation loss)." if tests else f"{training}."
 
 
 def told(losses: Losses) -> list[tuple[str, str, str]]:
     """(name, number, of which steps) of each loss that there is."""
     over = f"typical of the last {losses.over} steps" if losses.over > 1 else ""
-    lines = [(PRACTICE, fmt.loss(losses.practice), over)]
+    lines = [(PRACTICE, fmt.loss(losses.training), over)]
     if losses.before:
         lines.append((BEFORE, fmt.loss(losses.before.loss), ""))
     if losses.latest:

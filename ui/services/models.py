@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from backend import hardware
 from backend.advice.recommend import Option, Recommendation, recommend
-from backend.advice.settings import Data, Tailored, tailor
+from backend.advice.settings import ChosenSettings, Data, choose_settings
 from backend.datasets.token_counts import Model
 from backend.errors import BadInput, MissingPart
 from backend.estimate import Rates
@@ -18,7 +18,7 @@ from backend.models import catalogue, download, hub_token, local
 from backend.models.catalogue import TASKS, Task
 from backend.models.hub_token import Place
 from backend.records.specs import Trainer
-from backend.tokens.tokenizer import Tokeniser
+from backend.tokens.tokenizer import ChatTokenizer
 from jobs.records import Job
 from ui.records import Access, Fetching
 from ui.services import training_plan
@@ -171,19 +171,19 @@ class ModelServices(Parts):
         told = (latest.failure.what, latest.failure.why, latest.failure.next, "Then start Apprentice again.")
         return " ".join(filter(None, told))
 
-    def tokeniser(self, model_id: str) -> Tokeniser | None:
+    def tokenizer(self, model_id: str) -> ChatTokenizer | None:
         """The model's tokeniser; None when the model is not here yet."""
         try:
-            return local.tokeniser(self.workspace, self._chosen(model_id))
+            return local.tokenizer(self.workspace, self._chosen(model_id))
         except MissingPart:
             return None
 
     def reader(self, model_id: str) -> Model | None:
         """The model as far as examples are looked at for it; None when it is not here yet."""
-        tokeniser = self.tokeniser(model_id)
-        if tokeniser is None:
+        tokenizer = self.tokenizer(model_id)
+        if tokenizer is None:
             return None
-        return Model(tokeniser, catalogue.entry(self.workspace, self._chosen(model_id)).languages)
+        return Model(tokenizer, catalogue.entry(self.workspace, self._chosen(model_id)).languages)
 
     def recommendation(self, task: str = "", data_id: str = "", model_id: str = "") -> Recommendation:
         """The model and settings for this machine, task and data; for one model when `model_id` is given."""
@@ -203,26 +203,28 @@ class ModelServices(Parts):
 
     def _question(self, task: str, data_id: str, model_id: str = "") -> dict[str, Any]:
         """What a recommendation depends on."""
-        brought = self.brought(data_id, model_id) if self.shelf.has(data_id) else None
+        checked = self.checked(data_id, model_id) if self.dataset_store.has(data_id) else None
         return {
             "hardware": self.hardware().hardware,
             "task": cast(Task, task) if task in TASKS else None,
             "available": None if self.simulated else tuple(sorted(self._available())),
             "rates": self._rates(),
-            **training_plan.told(brought),
+            **training_plan.told(checked),
         }
 
     def _rates(self) -> Rates | None:
         """This machine's speed, once it was measured."""
         return None if self.simulated else benchmark.rates(self.workspace)
 
-    def tailored(self, task: str = "", data_id: str = "", model_id: str = "", trainer: Trainer = "sft") -> Tailored:
+    def tailored(
+        self, task: str = "", data_id: str = "", model_id: str = "", trainer: Trainer = "sft"
+    ) -> ChosenSettings:
         """The settings for one model ("": the recommended one), what they need, and why each is as it is."""
-        brought = self.brought(data_id, model_id) if self.shelf.has(data_id) else None
+        checked = self.checked(data_id, model_id) if self.dataset_store.has(data_id) else None
         asked = cast(Task, task) if task in TASKS else None
-        data = Data(task=asked, trainer=trainer, **training_plan.told(brought, trainer))
+        data = Data(task=asked, trainer=trainer, **training_plan.told(checked, trainer))
         entry = catalogue.entry(self.workspace, self._chosen(model_id))
-        return tailor(entry, self.hardware().hardware, data, self._rates())
+        return choose_settings(entry, self.hardware().hardware, data, self._rates())
 
     def _available(self) -> set[str]:
         """The models that can be trained now."""

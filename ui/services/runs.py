@@ -42,15 +42,15 @@ class RunServices(Parts):
     """The trainings of a workspace."""
 
     def plan(self, data_id: str, model_id: str, settings: TrainSettings) -> Plan:
-        brought = self.brought(data_id, model_id, Lengths.of(settings))
+        checked = self.checked(data_id, model_id, Lengths.of(settings))
         entry, why_not = catalogue.entry(self.workspace, self._chosen(model_id)), self.not_ready(model_id)
         why_not = SIMULATED if self.simulated else why_not
-        ahead = training_plan.plan(brought, entry, why_not, settings, self.hardware().hardware, self._rates())
+        ahead = training_plan.plan(checked, entry, why_not, settings, self.hardware().hardware, self._rates())
         if why_not:
             return ahead
         sizes = ahead.train_rows, ahead.validation_rows, ahead.longest
         model = local.reference(self.workspace, entry.id)
-        key = training_job.key(model, settings, brought.original.source.sha256, *sizes)
+        key = training_job.key(model, settings, checked.original.source.sha256, *sizes)
         return training_plan.with_measured(ahead, training_job.recall(self.workspace, key))
 
     def start_training(self, data_id: str, model_id: str, settings: TrainSettings, name: str = "") -> str:
@@ -62,18 +62,18 @@ class RunServices(Parts):
             raise BadInput(SIMULATED, "", "Open the page without --hardware to train.")
         model_id = self._chosen(model_id)
         model = local.reference(self.workspace, model_id)
-        tokeniser = local.tokeniser(self.workspace, model_id)
-        brought = self.shelf.open(data_id, self.reader(model_id), Lengths.of(settings))
-        if brought.blocked:
-            raise BadInput("Training can't begin with these examples.", brought.blocked, "Mend them first.")
-        name = name[:100] or training_plan.run_name(brought.name)
-        parts = training_plan.parts(brought, settings)
-        preconditions.must_have_template(tokeniser, any(row.messages for row in brought.rows))
-        prepared = prepare.prepare_run(brought.rows, brought.original.source, parts, tokeniser, model, settings, name)
+        tokenizer = local.tokenizer(self.workspace, model_id)
+        checked = self.dataset_store.open(data_id, self.reader(model_id), Lengths.of(settings))
+        if checked.blocked:
+            raise BadInput("Training can't begin with these examples.", checked.blocked, "Mend them first.")
+        name = name[:100] or training_plan.run_name(checked.name)
+        parts = training_plan.parts(checked, settings)
+        preconditions.must_have_template(tokenizer, any(row.messages for row in checked.rows))
+        prepared = prepare.prepare_run(checked.rows, checked.original.source, parts, tokenizer, model, settings, name)
         preconditions.before_start(
             prepared, self.workspace.runs, catalogue.entry(self.workspace, model_id).architecture
         )
-        held_out = sample_datasets.held_out_of(brought, parts)
+        held_out = sample_datasets.held_out_of(checked, parts)
 
         def write(folder: Path) -> None:
             sample_datasets.write_held_out(folder, held_out)
@@ -120,7 +120,7 @@ class RunServices(Parts):
 
     def _expected_speed(self, run_id: str, spec: RunSpec) -> float | None:
         """Tokens a second that the run should reach at least: measured before it, else computed; None before."""
-        if measured := self.curve(run_id).preflights:
+        if measured := self.curve(run_id).dry_runs:
             return float(measured[-1]["tokens_per_second"]) / training_plan.SPREAD
         if run_id not in self._speeds:
             rates = benchmark.rates(self.workspace)
@@ -165,7 +165,7 @@ class RunServices(Parts):
         failure = self.runner.job(run_id).failure
         if failure is None or failure.error not in (OutOfMemory.__name__, DoesNotFit.__name__):
             return None
-        spec, measured = self.spec(run_id), self.curve(run_id).preflights
+        spec, measured = self.spec(run_id), self.curve(run_id).dry_runs
         fits = int(measured[-1].get("max_length", 0)) if measured else 0
         return fits if 0 < fits < spec.settings.max_length else oom.half(spec.data.longest)
 

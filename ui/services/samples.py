@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from backend.datasets.dataset import Brought
+from backend.datasets.dataset import CheckedDataset
 from backend.datasets.split import Split
 from backend.errors import BadInput
 from backend.records.rows import Message
@@ -38,13 +38,13 @@ def table_as_lines(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(json.dumps({"messages": messages}, ensure_ascii=False) for messages in turns)
 
 
-def held_out_of(brought: Brought, parts: Split) -> list[list[Message]]:
+def held_out_of(checked: CheckedDataset, parts: Split) -> list[list[Message]]:
     """Conversations that the run will not practise on: a sample's own ones, unless the person brought a file to test
     with, else the rows kept back to test it."""
-    for sample in SAMPLES if brought.test is None else ():
-        if brought.original.source.sha256 == hashlib.sha256(sample.path.read_bytes()).hexdigest():
+    for sample in SAMPLES if checked.test is None else ():
+        if checked.original.source.sha256 == hashlib.sha256(sample.path.read_bytes()).hexdigest():
             return _read(sample.held_out)
-    rows = brought.rows
+    rows = checked.rows
     return [rows[i].messages for i in parts.validation if rows[i].messages]
 
 

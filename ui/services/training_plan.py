@@ -9,7 +9,7 @@ from typing import Any
 from backend.advice.settings import precision_for
 from backend.datasets.checks.fix import Change, write
 from backend.datasets.checks.tokens import Tokens
-from backend.datasets.dataset import Brought
+from backend.datasets.dataset import CheckedDataset
 from backend.datasets.split import Split
 from backend.errors import ApprenticeError, BadSetting
 from backend.estimate import Estimate, Rates, estimate, plan_from, time
@@ -36,18 +36,23 @@ _LESS = (
 
 
 def plan(
-    brought: Brought, entry: Entry, why_not: str, settings: TrainSettings, hardware: Hardware, rates: Rates | None
+    checked: CheckedDataset,
+    entry: Entry,
+    why_not: str,
+    settings: TrainSettings,
+    hardware: Hardware,
+    rates: Rates | None,
 ) -> Plan:
     """Everything that a training of `entry` on `brought` is about to do, its memory and time computed.
 
     why_not: why the model can't be used now, "" when it can.
     """
-    sides = parts(brought, settings)
-    tokens = brought.fixed_report.tokens
-    train, validation = brought.pieces(sides.train), brought.pieces(sides.validation)
+    sides = parts(checked, settings)
+    tokens = checked.fixed_report.tokens
+    train, validation = checked.pieces(sides.train), checked.pieces(sides.validation)
     steps = schedule(max(1, train), validation, settings)
     precision = precision_for(hardware) if settings.precision == "auto" else settings.precision
-    step = plan_from(settings, precision, longest=brought.longest or None)
+    step = plan_from(settings, precision, longest=checked.longest or None)
     total, learned = counted(tokens, settings.trainer) if tokens else (0, 0)
     read = steps.total * settings.effective_batch * (total / max(1, tokens.pieces) if tokens else 0.0)
     if settings.trainer == "dpo":
@@ -56,11 +61,11 @@ def plan(
     return Plan(
         settings=settings,
         model_name=entry.name,
-        data_name=brought.name,
+        data_name=checked.name,
         train_rows=train,
         validation_rows=validation,
         learned_tokens=learned,
-        longest=min(brought.longest, settings.max_length),
+        longest=min(checked.longest, settings.max_length),
         steps=steps.total,
         evaluations=len(steps.evaluations),
         seconds=(needed.time.low, needed.time.high) if needed.time and tokens else None,
@@ -69,8 +74,8 @@ def plan(
         memory_parts=needed.memory.parts,
         have_mib=needed.fit.has_mib,
         notes=tuple(filter(None, [tokens.sentence if tokens else "", _LESS if _divided(settings, hardware) else ""])),
-        pairs=pairs(brought),
-        blocked=blocked(brought, why_not, needed, settings, hardware) or no_room(entry, settings, hardware),
+        pairs=pairs(checked),
+        blocked=blocked(checked, why_not, needed, settings, hardware) or no_room(entry, settings, hardware),
     )
 
 
@@ -119,19 +124,19 @@ def repeated(spec: RunSpec, run_id: str, change: dict[str, Any], **rows: int) ->
     )
 
 
-def parts(brought: Brought, settings: TrainSettings) -> Split:
+def parts(checked: CheckedDataset, settings: TrainSettings) -> Split:
     """The rows for practice and for the test, as the settings have it."""
-    return brought.parts(settings.validation_fraction, settings.seed)
+    return checked.parts(settings.validation_fraction, settings.seed)
 
 
-def told(brought: Brought | None, trainer: Trainer = "sft") -> dict[str, Any]:
+def told(checked: CheckedDataset | None, trainer: Trainer = "sft") -> dict[str, Any]:
     """What a recommendation may know about the data, as it is read by `trainer`."""
-    if brought is None or brought.fixed_report.tokens is None:
-        return {"rows": len(brought.dataset.rows) if brought else None}
-    tokens = brought.fixed_report.tokens
+    if checked is None or checked.fixed_report.tokens is None:
+        return {"rows": len(checked.dataset.rows) if checked else None}
+    tokens = checked.fixed_report.tokens
     total, learned = counted(tokens, trainer)
     return {
-        "rows": len(brought.dataset.rows),
+        "rows": len(checked.dataset.rows),
         "longest": tokens.longest,
         "tokens": total,
         "learned_share": learned / total if total else None,
@@ -146,9 +151,9 @@ def counted(tokens: Tokens, trainer: Trainer) -> tuple[int, int]:
     return tokens.total + tokens.worse, tokens.learned + tokens.worse_learned
 
 
-def pairs(brought: Brought) -> bool:
+def pairs(checked: CheckedDataset) -> bool:
     """Whether every example has a good and a bad answer."""
-    return bool(brought.rows) and all(row.rejected for row in brought.rows)
+    return bool(checked.rows) and all(row.rejected for row in checked.rows)
 
 
 def _divided(settings: TrainSettings, hardware: Hardware) -> bool:
@@ -156,11 +161,13 @@ def _divided(settings: TrainSettings, hardware: Hardware) -> bool:
     return settings.sharding != "none" and 1 < settings.num_processes <= len(hardware.gpus)
 
 
-def blocked(brought: Brought, why_not: str, needed: Estimate, settings: TrainSettings, hardware: Hardware) -> str:
+def blocked(
+    checked: CheckedDataset, why_not: str, needed: Estimate, settings: TrainSettings, hardware: Hardware
+) -> str:
     """Why training can't start, "" when it can."""
-    if brought.blocked:
-        return brought.blocked
-    if settings.trainer == "dpo" and not pairs(brought):
+    if checked.blocked:
+        return checked.blocked
+    if settings.trainer == "dpo" and not pairs(checked):
         return "To learn the difference, every example needs a good and a bad answer. Learn from the good ones."
     if why_not:
         return why_not
@@ -187,38 +194,38 @@ def no_room(entry: Entry, settings: TrainSettings, hardware: Hardware) -> str:
     )
 
 
-def data_state(brought: Brought) -> DataState:
+def data_state(checked: CheckedDataset) -> DataState:
     """A data set as the page shows it."""
     changes: dict[str, list[Change]] = {}
-    for change in brought.fixed.changes:
+    for change in checked.fixed.changes:
         changes.setdefault(change.kind, []).append(change)
-    unusable = len({problem.row for problem in brought.unread if not brought.about.covers(problem)})
+    unusable = len({problem.row for problem in checked.unread if not checked.about.covers(problem)})
     return DataState(
-        name=brought.name,
-        original=brought.original,
-        report=brought.report,
-        problems=brought.problems,
-        rows=len(brought.dataset.rows),
-        about=brought.about,
-        split=brought.said,
-        blocked=brought.blocked,
-        unread=frozenset(problem.kind for problem in brought.unread),
-        test_name=brought.test.report.source.name if brought.test else "",
-        trials=brought.trials,
+        name=checked.name,
+        original=checked.original,
+        report=checked.report,
+        problems=checked.problems,
+        rows=len(checked.dataset.rows),
+        about=checked.about,
+        split=checked.said,
+        blocked=checked.blocked,
+        unread=frozenset(problem.kind for problem in checked.unread),
+        test_name=checked.test.report.source.name if checked.test else "",
+        trials=checked.trials,
         changes=changes,
-        changed=brought.fixed.changed,
-        left_out=brought.fixed.dropped - unusable,
+        changed=checked.fixed.changed,
+        left_out=checked.fixed.dropped - unusable,
         unusable=unusable,
-        tokens=brought.fixed_report.tokens,
+        tokens=checked.fixed_report.tokens,
     )
 
 
-def data_files(brought: Brought, folder: Path) -> DataFiles:
+def data_files(checked: CheckedDataset, folder: Path) -> DataFiles:
     """Writes the examples as they stand, and what was changed, into `folder`. Raises WorkspaceProblem."""
     folder.mkdir(parents=True, exist_ok=True)
     clean = folder / "examples.jsonl"
-    log = write(brought.fixed, clean)
-    return DataFiles(clean, log, len(brought.fixed.changes))
+    log = write(checked.fixed, clean)
+    return DataFiles(clean, log, len(checked.fixed.changes))
 
 
 def shortened(preview: Preview) -> Preview:

@@ -87,7 +87,7 @@ def drawn(value: str = "", **options: Any) -> gr.HTML:
     return gr.HTML(value, js_on_load=None, apply_default_css=False, padding=False, **options)
 
 
-def pressable(value: str = "", **options: Any) -> gr.HTML:
+def clickable(value: str = "", **options: Any) -> gr.HTML:
     """Ready HTML whose `cards.button`s raise the component's click event; read it with `pressed`."""
     return gr.HTML(value, js_on_load=_PRESS, apply_default_css=False, padding=False, **options)
 

@@ -21,7 +21,7 @@ from backend.datasets.checks import dataset as dataset_checks
 from backend.datasets.checks import duplicates
 from backend.datasets.checks import structure as structure_checks
 from backend.datasets.checks import tokens as token_checks
-from backend.datasets.checks.fixers import Mend, mends, with_system, without_system
+from backend.datasets.checks.fixers import Fixer, mends, with_system, without_system
 from backend.datasets.checks.issues import KINDS
 from backend.datasets.checks.report import Report
 from backend.datasets.checks.tokens import Tokens
@@ -184,7 +184,7 @@ class _Work:
         before, self.rows, self._mended, self._waiting = self.rows, [], set(), []
         for row in before:
             kinds = by_row.get(row.row, set())
-            kept = self._mend_row(row, [k for k in FIXABLE if k in kinds], ways) if kinds else row
+            kept = self._fix_row(row, [k for k in FIXABLE if k in kinds], ways) if kinds else row
             if kept is not None:
                 self.rows.append(kept)
         return bool(self._mended) or len(self.rows) < len(before)
@@ -203,14 +203,14 @@ class _Work:
         if "duplicate" in self._accept or "near_duplicate" in self._accept:
             yield from duplicates.problems(self.rows)
 
-    def tried(self, kind: str, rows: Iterable[Row], ways: Mapping[str, Mend]) -> Iterator[Change]:
+    def tried(self, kind: str, rows: Iterable[Row], ways: Mapping[str, Fixer]) -> Iterator[Change]:
         """What the fix of one kind would change in `rows`."""
         for row in rows:
             mended = ways[kind](row) if kind in ways else None
             if mended != row:
                 yield _change(row, mended, kind)
 
-    def ways(self) -> dict[str, Mend]:
+    def ways(self) -> dict[str, Fixer]:
         """The mends of the kinds that do not leave the row out."""
         chats = [row for row in self.rows if row.messages]
         most_have = 2 * sum(map(dataset_checks.has_system, chats)) >= len(chats)
@@ -218,7 +218,7 @@ class _Work:
         ways = mends(self._faults, usual if most_have else None)
         return {**ways, "add_system": with_system(usual), "remove_system": without_system}
 
-    def _mend_row(self, row: Row, kinds: list[str], ways: Mapping[str, Mend]) -> Row | None:
+    def _fix_row(self, row: Row, kinds: list[str], ways: Mapping[str, Fixer]) -> Row | None:
         whole = row
         for kind in kinds:
             if kind in ways:

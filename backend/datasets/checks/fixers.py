@@ -11,10 +11,10 @@ from backend.datasets.checks.structure import SYSTEM, joinable
 from backend.datasets.conversation import content
 from backend.records.rows import Message, Row
 
-Mend = Callable[[Row], Row]
+Fixer = Callable[[Row], Row]
 
 
-def mends(faults: Sequence[TextFault], usual_system: str | None) -> dict[str, Mend]:
+def mends(faults: Sequence[TextFault], usual_system: str | None) -> dict[str, Fixer]:
     """What mends a row of each kind that does not leave it out; every other kind with a fix leaves the row out.
 
     usual_system: the system message that most rows have, None when most have none.
@@ -29,7 +29,7 @@ def mends(faults: Sequence[TextFault], usual_system: str | None) -> dict[str, Me
     }
 
 
-def with_system(text: str | None) -> Mend:
+def with_system(text: str | None) -> Fixer:
     """Gives the row the system message `text` if it has none; does nothing when there is no `text`."""
 
     def mend(row: Row) -> Row:
@@ -45,7 +45,7 @@ def without_system(row: Row) -> Row:
     return replace(row, messages=[m for m in row.messages if m["role"] not in SYSTEM])
 
 
-def _in_every_text(repair: Callable[[str], str]) -> Mend:
+def _in_every_text(repair: Callable[[str], str]) -> Fixer:
     def mend(row: Row) -> Row:
         return replace(
             row,
@@ -57,7 +57,7 @@ def _in_every_text(repair: Callable[[str], str]) -> Mend:
     return mend
 
 
-def _in_answers(repair: Callable[[str], str]) -> Mend:
+def _in_answers(repair: Callable[[str], str]) -> Fixer:
     def mend(row: Row) -> Row:
         answered = [_repaired(m, repair) if m["role"] == "assistant" else m for m in row.messages]
         return replace(row, messages=answered)

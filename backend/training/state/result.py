@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.files.atomic import disk_errors
-from backend.models.model_folder import TOKENISER_FILES
+from backend.models.model_folder import TOKENIZER_FILES
 from backend.training.distributed.collective import Team
 from backend.training.distributed.sharding import gathered
 from backend.training.model import trainable
@@ -39,7 +39,7 @@ def saved(model: Any, base_folder: Path, target: Path, team: Team) -> Iterator[P
     unfinished.mkdir(parents=True)
     try:
         _save(model, unfinished, weights)
-        for name in TOKENISER_FILES:
+        for name in TOKENIZER_FILES:
             if (base_folder / name).is_file():
                 shutil.copyfile(base_folder / name, unfinished / name)
         team.agreed(True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from backend.errors import TrainingFailed
 from backend.files.atomic import replace_text
-from backend.models.model_folder import TOKENISER_FILES
+from backend.models.model_folder import TOKENIZER_FILES
 from backend.records.specs import TrainSettings
 from backend.runs.prepare import versions
 from backend.training import device
@@ -63,7 +63,7 @@ def device_for(run_folder: Path, settings: TrainSettings) -> Device:
 
 def base_files(base: Path) -> dict[str, dict[str, Any]]:
     """Size and SHA-256 of each file of the model in `base` that decides what it computes."""
-    paths = [base / "config.json", *(base / name for name in TOKENISER_FILES), *sorted(base.glob("*.safetensors"))]
+    paths = [base / "config.json", *(base / name for name in TOKENIZER_FILES), *sorted(base.glob("*.safetensors"))]
     return {p.name: {"bytes": p.stat().st_size, "sha256": _digest(p)} for p in paths if p.is_file()}
 
 

@@ -17,7 +17,7 @@ from backend.settings import PROJECT_ROOT
 # What the other models need is left out where it is not looked at: that takes most of the time.
 recommend = partial(recommend_and_compare, compare=False)
 MACHINES = PROJECT_ROOT / "tests" / "backend" / "machines"
-EMBEDDED = catalogue.default().id
+BUNDLED = catalogue.default().id
 
 
 def machine(name: str) -> Hardware:
@@ -82,7 +82,7 @@ def test_processor_trains_the_small_model_at_the_measured_best(name: str) -> Non
     assert settings.num_train_epochs == 3
     assert settings.learning_rate == 5e-4
     assert not settings.gradient_checkpointing
-    assert recommend(machine(name)).model.id == EMBEDDED
+    assert recommend(machine(name)).model.id == BUNDLED
 
 
 def test_zero_gpu_is_explained() -> None:
@@ -117,8 +117,8 @@ def test_when_nothing_fits_it_is_said_with_what_would() -> None:
 
 
 def test_without_a_network_only_what_is_here_can_be_started() -> None:
-    found = recommend_and_compare(machine("rtx4090"), available={EMBEDDED})
-    assert found.model.id == EMBEDDED
+    found = recommend_and_compare(machine("rtx4090"), available={BUNDLED})
+    assert found.model.id == BUNDLED
     assert found.startable
     assert any("no network" in reason for reason in found.reasons)
     assert not any(other.startable for other in found.others)

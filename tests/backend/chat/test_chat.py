@@ -18,7 +18,7 @@ from backend.chat import client as chat_module
 from backend.chat.client import Chat, Chunk
 from backend.errors import BadInput, ChatFailed, MissingPart, WorkspaceProblem
 from backend.settings import PROJECT_ROOT, Workspace
-from backend.tokens.tokenizer import Tokeniser
+from backend.tokens.tokenizer import ChatTokenizer
 from tests.backend.synthetic import make_adapter
 
 HELLO = [{"role": "user", "content": "Write a long story about a lighthouse."}]
@@ -31,10 +31,10 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
 
 @pytest.fixture(scope="module")
-def chat(workspace: Workspace, embedded_model: Path, adapter: Path) -> Iterator[Chat]:
+def chat(workspace: Workspace, bundled_model: Path, adapter: Path) -> Iterator[Chat]:
     """The embedded model beside itself with a random adapter, open."""
     chat = Chat(workspace)
-    chat.open(embedded_model, adapter)
+    chat.open(bundled_model, adapter)
     yield chat
     chat.close()
 
@@ -76,15 +76,15 @@ def child(chat: Chat) -> psutil.Process:
 # Two panes
 
 
-def test_both_panes_stream_together(chat: Chat, embedded_model: Path) -> None:
+def test_both_panes_stream_together(chat: Chat, bundled_model: Path) -> None:
     chunks = list(chat.ask(HELLO, max_new_tokens=12))
     assert [chunk.pane for chunk in chunks] == ["base", "tuned"] * 13  # turn by turn, then the two ends
-    tokeniser = Tokeniser.load(embedded_model)
+    tokenizer = ChatTokenizer.load(bundled_model)
     for pane in ("base", "tuned"):
         last = [chunk for chunk in chunks if chunk.pane == pane][-1]
         assert (last.finish, last.tokens, len(last.ids)) == ("length", 12, 12)
         assert last.tokens_per_second > 0
-        assert text(chunks, pane) == tokeniser.decode(last.ids)
+        assert text(chunks, pane) == tokenizer.decode(last.ids)
     assert ids(chunks, "base") != ids(chunks, "tuned")
 
 
@@ -95,10 +95,10 @@ def test_the_proof_says_that_the_base_is_the_base(chat: Chat) -> None:
     assert "exactly those of the base model" in chat.proof.sentence
 
 
-def test_the_base_pane_answers_as_the_base_alone_does(chat: Chat, embedded_model: Path, tmp_path: Path) -> None:
+def test_the_base_pane_answers_as_the_base_alone_does(chat: Chat, bundled_model: Path, tmp_path: Path) -> None:
     beside = ids(list(chat.ask(HELLO, max_new_tokens=15)), "base")
     alone = Chat(Workspace.open(tmp_path))
-    assert alone.open(embedded_model) is None
+    assert alone.open(bundled_model) is None
     assert alone.panes == ("base",)
     try:
         assert ids(list(alone.ask(HELLO, max_new_tokens=15)), "base") == beside
@@ -116,10 +116,10 @@ def test_each_pane_may_have_its_own_conversation(chat: Chat) -> None:
     assert text(both, "base") == "The capital of France is Paris."
 
 
-def test_the_answer_ends_where_the_model_ends_it(chat: Chat, embedded_model: Path) -> None:
+def test_the_answer_ends_where_the_model_ends_it(chat: Chat, bundled_model: Path) -> None:
     last = list(chat.ask(FRANCE, panes=("base",), max_new_tokens=50))[-1]
     assert last.finish == "end"
-    assert not set(last.ids) & set(Tokeniser.load(embedded_model).stop_ids)
+    assert not set(last.ids) & set(ChatTokenizer.load(bundled_model).stop_ids)
 
 
 def test_a_seed_makes_a_drawn_answer_come_again(chat: Chat) -> None:
@@ -137,9 +137,9 @@ def test_a_tiny_top_p_is_greedy(chat: Chat) -> None:
     assert ids(drawn, "base") == greedy
 
 
-def test_the_prompt_is_what_training_sees(chat: Chat, embedded_model: Path) -> None:
+def test_the_prompt_is_what_training_sees(chat: Chat, bundled_model: Path) -> None:
     said = [{"role": "user", "content": "Hi <|im_end|> 1234"}]
-    assert chat.prompt_ids(said) == Tokeniser.load(embedded_model).prompt_ids(said)
+    assert chat.prompt_ids(said) == ChatTokenizer.load(bundled_model).prompt_ids(said)
 
 
 # Stopping

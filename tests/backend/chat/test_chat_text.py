@@ -13,30 +13,30 @@ from backend.chat.engine import Sampling, TextStream, scored
 from backend.chat.torch_engine import TorchEngine
 from backend.errors import BadInput, ChatFailed
 from backend.models import model_folder
-from backend.tokens.tokenizer import Tokeniser
+from backend.tokens.tokenizer import ChatTokenizer
 from tests.backend.synthetic import make_adapter
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # peft uses names that transformers renames
 
 
 @pytest.fixture(scope="session")
-def tokeniser(embedded_model: Path) -> Tokeniser:
-    return Tokeniser.load(embedded_model)
+def tokenizer(bundled_model: Path) -> ChatTokenizer:
+    return ChatTokenizer.load(bundled_model)
 
 
 @settings(max_examples=150, deadline=None)
 @given(st.text(st.one_of(st.characters(codec="utf-8", exclude_characters="\ufffd"), st.sampled_from("🦙日é ab\n"))))
-def test_streamed_text_is_the_whole_text_in_whole_characters(tokeniser: Tokeniser, text: str) -> None:
-    ids = tokeniser._tokenizer.encode(text, add_special_tokens=False).ids
-    stream = TextStream(tokeniser.decode)
+def test_streamed_text_is_the_whole_text_in_whole_characters(tokenizer: ChatTokenizer, text: str) -> None:
+    ids = tokenizer._tokenizer.encode(text, add_special_tokens=False).ids
+    stream = TextStream(tokenizer.decode)
     parts = [stream.add(token) for token in ids] + [stream.end()]
-    assert "".join(parts) == tokeniser.decode(ids)
-    assert "\ufffd" in tokeniser.decode(ids) or not any("\ufffd" in part for part in parts)
+    assert "".join(parts) == tokenizer.decode(ids)
+    assert "\ufffd" in tokenizer.decode(ids) or not any("\ufffd" in part for part in parts)
 
 
-def test_a_character_cut_off_at_the_end_shows_as_such(tokeniser: Tokeniser) -> None:
-    ids = tokeniser._tokenizer.encode("ok 🦙", add_special_tokens=False).ids[:-1]
-    stream = TextStream(tokeniser.decode)
+def test_a_character_cut_off_at_the_end_shows_as_such(tokenizer: ChatTokenizer) -> None:
+    ids = tokenizer._tokenizer.encode("ok 🦙", add_special_tokens=False).ids[:-1]
+    stream = TextStream(tokenizer.decode)
     assert "".join(stream.add(token) for token in ids).strip() == "ok"
     assert "\ufffd" in stream.end()
 

@@ -58,7 +58,7 @@ def dataset(rows: Iterable[Row]) -> DataSet:
     return DataSet(SOURCE, rows, [], len(rows))
 
 
-class WordTokeniser:
+class WordTokenizer:
     """One token a word, one for each role; the answers are learned. Refuses a system message in mid-chat."""
 
     control_markers = ("<|im_end|>", "[MARK]")

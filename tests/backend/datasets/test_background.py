@@ -10,7 +10,7 @@ import pytest
 
 from backend.datasets.background import Watch, Work, Works
 from backend.datasets.options import Cancelled
-from backend.datasets.store import Shelf
+from backend.datasets.store import DatasetStore
 from backend.errors import BadInput
 from backend.records.rows import DataSet
 
@@ -40,9 +40,9 @@ class Told(Watch):
 
 
 @pytest.fixture
-def shelf(tmp_path: Path) -> Shelf:
+def store(tmp_path: Path) -> DatasetStore:
     (tmp_path / "datasets").mkdir()
-    return Shelf(tmp_path / "datasets")
+    return DatasetStore(tmp_path / "datasets")
 
 
 @pytest.fixture
@@ -52,10 +52,10 @@ def big(tmp_path: Path) -> Path:
     return path
 
 
-def test_the_first_rows_and_the_progress_are_told_while_the_rest_is_read(shelf: Shelf, big: Path) -> None:
+def test_the_first_rows_and_the_progress_are_told_while_the_rest_is_read(store: DatasetStore, big: Path) -> None:
     told = Told()
-    data_id = shelf.add(big, "big.jsonl", told)
-    shelf.open(data_id, None, watch=told)
+    data_id = store.add(big, "big.jsonl", told)
+    store.open(data_id, None, watch=told)
     assert told.first is not None
     assert [row.messages[0]["content"] for row in told.first.rows[:2]] == ["what is 0?", "what is 1?"]
     assert len(told.first.rows) == 20
@@ -63,9 +63,9 @@ def test_the_first_rows_and_the_progress_are_told_while_the_rest_is_read(shelf: 
     assert len({round(fraction, 1) for fraction in told.fractions}) > 5
 
 
-def test_what_is_cancelled_leaves_nothing_behind(shelf: Shelf, big: Path, tmp_path: Path) -> None:
+def test_what_is_cancelled_leaves_nothing_behind(store: DatasetStore, big: Path, tmp_path: Path) -> None:
     with pytest.raises(Cancelled):
-        shelf.add(big, "big.jsonl", Told(until=2))
+        store.add(big, "big.jsonl", Told(until=2))
     assert list((tmp_path / "datasets").iterdir()) == []
 
 

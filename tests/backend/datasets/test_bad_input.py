@@ -22,7 +22,7 @@ from backend.datasets.read.load import load
 from backend.datasets.token_counts import Measurer
 from backend.errors import BadInput
 from backend.records.lengths import Lengths
-from tests.backend.datasets.builders import WordTokeniser, clean_row
+from tests.backend.datasets.builders import WordTokenizer, clean_row
 
 Found = set[tuple[int, str]]  # line, kind; line 0: the file as a whole
 ROWS = [clean_row(i).messages for i in range(1, 13)]
@@ -140,7 +140,7 @@ REFUSED: list[tuple[str, bytes, str]] = [
 LIMITS = Limits(line_bytes=250_000, field_chars=131_072, expanded_bytes=4_000_000, ratio_from_bytes=100_000)
 
 
-def brought(tmp_path: Path, content: bytes, name: str) -> Any:
+def checked(tmp_path: Path, content: bytes, name: str) -> Any:
     path = tmp_path / name
     path.write_bytes(content)
     return load(path, options=ReadOptions(limits=LIMITS))
@@ -148,8 +148,8 @@ def brought(tmp_path: Path, content: bytes, name: str) -> Any:
 
 @pytest.mark.parametrize(("content", "expected"), [case[1:] for case in TABLE], ids=[case[0] for case in TABLE])
 def test_it_is_found_at_its_line_and_nothing_is_dropped(tmp_path: Path, content: bytes, expected: Found) -> None:
-    data = brought(tmp_path, content, "data.parquet")  # the ending is wrong: the content decides
-    report = check(data, measurer=Measurer(WordTokeniser()), lengths=Lengths(80))
+    data = checked(tmp_path, content, "data.parquet")  # the ending is wrong: the content decides
+    report = check(data, measurer=Measurer(WordTokenizer()), lengths=Lengths(80))
     kinds = {kind for _, kind in expected} | FILE_KINDS
     assert {(p.line, p.kind) for p in report.problems if p.row or p.kind in kinds} == expected
     assert all(p.message for p in report.problems)
@@ -161,7 +161,7 @@ def test_it_is_found_at_its_line_and_nothing_is_dropped(tmp_path: Path, content:
 @pytest.mark.parametrize(("content", "said"), [case[1:] for case in REFUSED], ids=[case[0] for case in REFUSED])
 def test_it_is_refused_in_a_plain_sentence(tmp_path: Path, content: bytes, said: str) -> None:
     with pytest.raises(BadInput, match=said) as caught:
-        brought(tmp_path, content, "data")
+        checked(tmp_path, content, "data")
     assert caught.value.what.endswith(".")
 
 
@@ -171,7 +171,7 @@ def told(columns: Sequence[str]) -> bytes:
 
 
 def test_unknown_columns_are_listed_as_ignored(tmp_path: Path) -> None:
-    assert brought(tmp_path, told(["question", "answer", "mood", "weather"]), "x.jsonl").source.ignored == (
+    assert checked(tmp_path, told(["question", "answer", "mood", "weather"]), "x.jsonl").source.ignored == (
         "mood",
         "weather",
     )

@@ -10,7 +10,7 @@ from backend.datasets.options import Cancelled
 from backend.datasets.token_counts import Measurer
 from backend.records.lengths import Lengths
 from backend.records.rows import DataSet, Message, Problem, Row
-from tests.backend.datasets.builders import SYSTEM, WordTokeniser, answer, chat, clean_rows, dataset, question
+from tests.backend.datasets.builders import SYSTEM, WordTokenizer, answer, chat, clean_rows, dataset, question
 
 LONG = "This answer is as long as the answers in this file usually are, so that its length is no matter at all."
 Q, A = ("user", "Where can I leave my old bicycle tonight?"), ("assistant", LONG)
@@ -133,7 +133,7 @@ def test_what_the_model_can_not_take_is_said_with_its_reason() -> None:
     rows[5] = chat(6, S, ("user", "Say the unlearnable thing to me?"), ("assistant", "unlearnable " * 20))
     rows[7] = chat(8, S, ("user", "long " * 200), A)
     rows[9] = chat(10, S, ("user", "How much can you write for me?"), ("assistant", "word " * 200))
-    report = check(dataset(rows), measurer=Measurer(WordTokeniser()), lengths=Lengths(100))
+    report = check(dataset(rows), measurer=Measurer(WordTokenizer()), lengths=Lengths(100))
     found = {(p.row, p.kind): p for p in report.problems if p.row}
     assert set(found) >= {
         (3, "template_refuses"),
@@ -152,14 +152,14 @@ def test_what_the_model_can_not_take_is_said_with_its_reason() -> None:
 
 def test_rows_beyond_eight_thousand_tokens_are_worth_a_word() -> None:
     rows = [*clean_rows(3), chat(4, ("system", SYSTEM), question(4), ("assistant", "word " * 9000))]
-    report = check(dataset(rows), measurer=Measurer(WordTokeniser()))
+    report = check(dataset(rows), measurer=Measurer(WordTokenizer()))
     assert about_rows(report.problems) == [(4, "very_long")]
 
 
 def test_markers_of_the_chosen_model_are_known() -> None:
     row = chat(1, Q, ("assistant", LONG + " [MARK]"))
     assert "control_marker" not in check(dataset([row])).counts()
-    assert "control_marker" in check(dataset([row]), measurer=Measurer(WordTokeniser())).counts()
+    assert "control_marker" in check(dataset([row]), measurer=Measurer(WordTokenizer())).counts()
 
 
 def test_the_language_is_compared_with_the_models_only_when_plain() -> None:

@@ -74,13 +74,13 @@ def test_rows_that_all_say_the_same_can_not_be_split() -> None:
 
 def test_leaks_from_a_test_file_are_found_and_taken_out_of_practice() -> None:
     rows = clean_rows(30)
-    brought = [
+    checked = [
         *clean_rows(3),
         chat(4, *[(m["role"], m["content"] + " Thanks") for m in rows[7].messages]),
         clean_row(77),
     ]
-    brought = [Row(100 + i, i, row.messages) for i, row in enumerate(brought, 1)]
-    divided = split_with(rows, brought)
+    checked = [Row(100 + i, i, row.messages) for i, row in enumerate(checked, 1)]
+    divided = split_with(rows, checked)
     assert [rows[i].row for i in divided.leaked] == [1, 2, 3, 8]
     assert divided.train == [i for i in range(30) if i not in divided.leaked]
     assert divided.validation == [30, 31, 32, 33, 34]
@@ -88,7 +88,7 @@ def test_leaks_from_a_test_file_are_found_and_taken_out_of_practice() -> None:
         "26 will be used for practice, 5 are kept back to test it. "
         "4 rows stand in your test file too, or almost, and will not be practised."
     )
-    test = TestFile(brought, check(dataset(brought)))
+    test = TestFile(checked, check(dataset(checked)))
     report = check(dataset(rows), validation=test)
     assert [(p.row, p.message.partition(" of your")[0]) for p in report.problems if p.kind == "leak"] == [
         (1, "This row says the same as line 101"),

@@ -20,7 +20,7 @@ from tests.benchmarks.memory_estimate import T4, error, family, measured_rows, p
 
 ROWS = measured_rows()
 LLAMA = catalogue.find("meta-llama/Llama-3.2-1B-Instruct").architecture
-EMBEDDED = catalogue.default().architecture
+BUNDLED = catalogue.default().architecture
 RTX_3090 = Gpu(
     name="NVIDIA GeForce RTX 3090", memory_total_mib=24576, memory_free_mib=24000, compute_capability=(8, 6)
 )
@@ -115,10 +115,10 @@ def test_fp16_means_a_card_even_where_there_is_none() -> None:
 
 
 def test_what_just_fits_is_tight() -> None:
-    needs = memory(EMBEDDED, Plan(), CARD).total_mib
+    needs = memory(BUNDLED, Plan(), CARD).total_mib
     for free, badge in ((needs * 1.2, "yes"), (needs * 1.03, "tight"), (needs * 0.9, "no")):
         gpu = RTX_3090.model_copy(update={"memory_free_mib": int(free)})
-        assert estimate(EMBEDDED, Plan(), CARD.model_copy(update={"gpus": (gpu,)})).fit.badge == badge
+        assert estimate(BUNDLED, Plan(), CARD.model_copy(update={"gpus": (gpu,)})).fit.badge == badge
 
 
 def test_json_has_what_is_promised() -> None:
@@ -147,10 +147,10 @@ def test_time_is_unknown_without_any_speed() -> None:
 
 def test_measured_rates_give_a_measured_time() -> None:
     rates = Rates(rate16=5e11, rate32=2e11, bandwidth=1e10, launch=0.001, spread=1.25, basis="measured")
-    found = estimate(EMBEDDED, Plan(batch=8, max_tokens=128), Hardware(), tokens=50_000, rates=rates).time
+    found = estimate(BUNDLED, Plan(batch=8, max_tokens=128), Hardware(), tokens=50_000, rates=rates).time
     assert found is not None
     assert found.basis == "measured"
-    double = estimate(EMBEDDED, Plan(batch=8, max_tokens=128), Hardware(), tokens=100_000, rates=rates).time
+    double = estimate(BUNDLED, Plan(batch=8, max_tokens=128), Hardware(), tokens=100_000, rates=rates).time
     assert double is not None
     assert double.seconds > found.seconds
     assert from_speed(100, 1000, 1.2, "measured").seconds > 10

@@ -15,7 +15,7 @@ from backend.estimate import Plan
 from backend.estimate.step import written
 from backend.export import gguf
 from backend.models import catalogue
-from backend.models.model_folder import TOKENISER_FILES
+from backend.models.model_folder import TOKENIZER_FILES
 from backend.records.specs import TrainSettings
 from backend.runs.token_rows import TokenRow
 from backend.training import preconditions
@@ -178,7 +178,7 @@ def test_what_it_reads_and_writes_with_is_trained_and_proved(tmp_path: Path) -> 
 
 
 @pytest.mark.slow
-def test_its_gguf_file_computes_the_same(tmp_path: Path, embedded_model: Path) -> None:
+def test_its_gguf_file_computes_the_same(tmp_path: Path, bundled_model: Path) -> None:
     """Though the config tells of a head for further tokens, whose weights are not there."""
     import torch
     from transformers import AutoModelForCausalLM
@@ -189,9 +189,9 @@ def test_its_gguf_file_computes_the_same(tmp_path: Path, embedded_model: Path) -
     seeing_model(tmp_path / "whole", **wide, **layers, head_dim=64, vocab_size=49152, mtp_num_hidden_layers=1)
     model = AutoModelForCausalLM.from_pretrained(tmp_path / "whole", dtype=torch.float32)
     model.save_pretrained(tmp_path / "text")
-    for name in TOKENISER_FILES:
-        if (embedded_model / name).is_file():
-            shutil.copyfile(embedded_model / name, tmp_path / "text" / name)
+    for name in TOKENIZER_FILES:
+        if (bundled_model / name).is_file():
+            shutil.copyfile(bundled_model / name, tmp_path / "text" / name)
     gguf.convert(tmp_path / "text", tmp_path / "text.gguf")
     ids = [100 + 37 * number for number in range(30)]
     loaded = llama(str(tmp_path / "text.gguf"), n_ctx=64, logits_all=True, verbose=False)

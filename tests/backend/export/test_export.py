@@ -23,7 +23,7 @@ from backend.export import merge
 from backend.export import request as export_request
 from backend.models import bundled, local
 from backend.settings import Workspace, new_id
-from backend.tokens.tokenizer import Tokeniser
+from backend.tokens.tokenizer import ChatTokenizer
 from backend.training import oom
 from tests.backend.synthetic import make_adapter, make_finished_run
 from ui.services import exports
@@ -115,32 +115,32 @@ def test_a_gguf_file_is_made_and_proved(order: Order, tmp_path: Path) -> None:
     assert "".join(chunk.text for chunk in chunks) == result["smoke"]["text"]
 
 
-def test_a_merged_model_holds_the_adapter(order: Order, embedded_model: Path, adapter: Path) -> None:
+def test_a_merged_model_holds_the_adapter(order: Order, bundled_model: Path, adapter: Path) -> None:
     work = order("merged", name="Orders")
     result = export_job.run(work)
     folder = work.given / "orders-merged"
     assert result["folder"] == folder.name
-    assert tensors(folder / "model.safetensors") == tensors(embedded_model / "model.safetensors")
+    assert tensors(folder / "model.safetensors") == tensors(bundled_model / "model.safetensors")
     assert result["merge"]["dtype"] == "bfloat16"
     assert result["merge"]["lost"] < 0.1
-    least, most = exports.sizes(embedded_model, adapter)["merged"]
+    least, most = exports.sizes(bundled_model, adapter)["merged"]
     assert result["files"][0]["bytes"] / 2**20 == pytest.approx(least, rel=0.02)
     assert most == pytest.approx(2 * least, rel=0.02), "in float32, where bfloat16 would lose too much"
     for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
-        assert (folder / name).read_bytes() == (embedded_model / name).read_bytes()
+        assert (folder / name).read_bytes() == (bundled_model / name).read_bytes()
     generation = json.loads((folder / "generation_config.json").read_text("utf-8"))
-    assert [generation["eos_token_id"]] == list(Tokeniser.load(folder).stop_ids)
+    assert [generation["eos_token_id"]] == list(ChatTokenizer.load(folder).stop_ids)
     config = json.loads((folder / "config.json").read_text("utf-8"))
     assert config["rope_theta"] == config["rope_parameters"]["rope_theta"] == 100_000.0  # older programs look there
     with zipfile.ZipFile(work.given / "orders-merged.zip") as archive:
         assert {"orders-merged/model.safetensors", "orders-merged/README.md"} <= set(archive.namelist())
 
 
-def test_an_adapter_is_packed_with_all_it_needs(order: Order, embedded_model: Path, adapter: Path) -> None:
+def test_an_adapter_is_packed_with_all_it_needs(order: Order, bundled_model: Path, adapter: Path) -> None:
     work = order("adapter", name="../../Ördérs | <b>")
     result = export_job.run(work)
     assert [file["name"] for file in result["files"]] == ["orders-b-adapter.zip"]
-    told = exports.sizes(embedded_model, adapter)["adapter"][1]
+    told = exports.sizes(bundled_model, adapter)["adapter"][1]
     assert result["files"][0]["bytes"] / 2**20 == pytest.approx(told, rel=0.1)
     folder = work.given / "orders-b-adapter"
     names = {path.name for path in folder.iterdir()}
@@ -167,15 +167,15 @@ def test_an_end_that_the_base_did_not_know_is_noted(tiny_order: Order, tiny_mode
     folder = work.given / "tiny-merged"
     known = json.loads((tiny_model / "generation_config.json").read_text("utf-8"))["eos_token_id"]
     named = json.loads((folder / "generation_config.json").read_text("utf-8"))["eos_token_id"]
-    turn = Tokeniser.load(folder).stop_ids
+    turn = ChatTokenizer.load(folder).stop_ids
     assert known not in turn  # what makes this a test
     assert set(named) == {known, *turn}
 
 
-def test_too_faint_an_adapter_for_bf16_is_kept_in_float32(order: Order, embedded_model: Path, tmp_path: Path) -> None:
-    faint = make_adapter(tmp_path / "faint", embedded_model, strength=1e-4)
-    texts = [Tokeniser.load(embedded_model).prompt_ids([{"role": "user", "content": "Hello 123"}])]
-    proof = merge.merge(embedded_model, faint, tmp_path / "merged", texts)
+def test_too_faint_an_adapter_for_bf16_is_kept_in_float32(order: Order, bundled_model: Path, tmp_path: Path) -> None:
+    faint = make_adapter(tmp_path / "faint", bundled_model, strength=1e-4)
+    texts = [ChatTokenizer.load(bundled_model).prompt_ids([{"role": "user", "content": "Hello 123"}])]
+    proof = merge.merge(bundled_model, faint, tmp_path / "merged", texts)
     assert proof.dtype == "float32"
     assert proof.ok
     assert set(tensors(tmp_path / "merged" / "model.safetensors").values()) == {"F32"}
@@ -305,24 +305,24 @@ def test_a_job_that_is_no_training_can_not_be_exported(tiny_order: Order) -> Non
 # The proofs themselves
 
 
-def test_the_first_differing_token_is_named(embedded_model: Path) -> None:
-    tokeniser = Tokeniser.load(embedded_model)
+def test_the_first_differing_token_is_named(bundled_model: Path) -> None:
+    tokenizer = ChatTokenizer.load(bundled_model)
 
     def other(chat: Messages) -> list[int]:
-        return tokeniser.prompt_ids([{**m, "content": m["content"].replace("France", "Spain")} for m in chat])
+        return tokenizer.prompt_ids([{**m, "content": m["content"].replace("France", "Spain")} for m in chat])
 
-    same = export_checks.parity(tokeniser, {"it": lambda chat: tokeniser.prompt_ids([dict(m) for m in chat])})
+    same = export_checks.parity(tokenizer, {"it": lambda chat: tokenizer.prompt_ids([dict(m) for m in chat])})
     assert same["ok"]
     assert same["conversations"] >= 4
-    found = export_checks.parity(tokeniser, {"it": other})
+    found = export_checks.parity(tokenizer, {"it": other})
     assert not found["ok"]
     difference = found["first_difference"]
     assert (difference["conversation"], difference["training"], difference["other"]) == (1, " France", " Spain")
 
 
-def test_a_missing_end_is_a_difference_too(embedded_model: Path) -> None:
-    tokeniser = Tokeniser.load(embedded_model)
-    cut = export_checks.parity(tokeniser, {"it": lambda chat: tokeniser.prompt_ids([dict(m) for m in chat])[:-1]})
+def test_a_missing_end_is_a_difference_too(bundled_model: Path) -> None:
+    tokenizer = ChatTokenizer.load(bundled_model)
+    cut = export_checks.parity(tokenizer, {"it": lambda chat: tokenizer.prompt_ids([dict(m) for m in chat])[:-1]})
     assert not cut["ok"]
     assert cut["first_difference"]["other"] == ""
 

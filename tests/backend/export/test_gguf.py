@@ -18,7 +18,7 @@ from backend.errors import BadInput, ChatFailed, ExportFailed, MissingPart
 from backend.export import gguf
 from backend.models import bundled
 from backend.settings import Workspace
-from backend.tokens.tokenizer import Tokeniser
+from backend.tokens.tokenizer import ChatTokenizer
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("llama_cpp") is None, reason="llama-cpp-python is optional")
 
@@ -75,12 +75,12 @@ def test_a_drawn_answer_comes_again_with_its_seed(chat: Chat, f16: Path) -> None
     ],
 )
 def test_what_a_message_says_never_becomes_a_control_token(
-    chat: Chat, f16: Path, embedded_model: Path, content: str
+    chat: Chat, f16: Path, bundled_model: Path, content: str
 ) -> None:
     chat.open(gguf=f16)
-    tokeniser = Tokeniser.load(embedded_model)
+    tokenizer = ChatTokenizer.load(bundled_model)
     ids = chat.prompt_ids([{"role": "user", "content": content}])
-    assert ids == tokeniser.prompt_ids([{"role": "user", "content": content}])
+    assert ids == tokenizer.prompt_ids([{"role": "user", "content": content}])
     plain = chat.prompt_ids([{"role": "user", "content": "plain"}])
     assert sum(token in (0, 1, 2) for token in ids) == sum(token in (0, 1, 2) for token in plain)
 

@@ -24,7 +24,7 @@ from backend.records.encoded import Encoded
 from backend.records.specs import TrainSettings
 from backend.settings import PROJECT_ROOT, SAMPLES, Workspace
 from backend.tokens.preference_pairs import encode_pairs
-from backend.tokens.tokenizer import Tokeniser
+from backend.tokens.tokenizer import ChatTokenizer
 from backend.training import oom
 from backend.training import run as train
 from backend.training.sampler import epoch_batches
@@ -99,11 +99,11 @@ def test_the_script_gives_the_runs_loss_curve_to_its_end(workspace: Workspace, t
 
 
 @pytest.mark.slow
-def test_the_embedded_models_script_on_pairs_is_proved_in_bf16(workspace: Workspace, embedded_model: Path) -> None:
+def test_the_embedded_models_script_on_pairs_is_proved_in_bf16(workspace: Workspace, bundled_model: Path) -> None:
     rows = load(PAIRS).rows[:6]
-    pairs = [row for row in encode_pairs(Tokeniser.load(embedded_model), rows) if isinstance(row, Encoded)]
+    pairs = [row for row in encode_pairs(ChatTokenizer.load(bundled_model), rows) if isinstance(row, Encoded)]
     work = run_of(
-        workspace.runs / "toy", embedded_model, pairs, [], trainer="dpo", max_steps=3, precision="bf16",
+        workspace.runs / "toy", bundled_model, pairs, [], trainer="dpo", max_steps=3, precision="bf16",
         learning_rate=5e-5, warmup_ratio=0.0, lora_dropout=0.0, per_device_train_batch_size=2,
     )  # fmt: skip
     train(work)
@@ -117,11 +117,11 @@ def test_the_embedded_models_script_on_pairs_is_proved_in_bf16(workspace: Worksp
 
 
 @pytest.mark.slow
-def test_the_embedded_models_script_is_proved_by_its_first_steps(workspace: Workspace, embedded_model: Path) -> None:
-    tokeniser = Tokeniser.load(embedded_model)
+def test_the_embedded_models_script_is_proved_by_its_first_steps(workspace: Workspace, bundled_model: Path) -> None:
+    tokenizer = ChatTokenizer.load(bundled_model)
     lines = (SAMPLES / "orders.jsonl").read_text("utf-8").splitlines()[:20]
-    rows = [tokeniser.encode(json.loads(line)["messages"]) for line in lines]
-    work = run_of(workspace.runs / "toy", embedded_model, rows, [], max_steps=4, precision="auto", lora_dropout=0.0)
+    rows = [tokenizer.encode(json.loads(line)["messages"]) for line in lines]
+    work = run_of(workspace.runs / "toy", bundled_model, rows, [], max_steps=4, precision="auto", lora_dropout=0.0)
     train(work)
     told(work)
     result, _ = exported(workspace)

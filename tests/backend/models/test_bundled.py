@@ -20,7 +20,7 @@ from backend.errors import MissingPart, NotEnough
 from backend.files import manifest
 from backend.models import bundled
 from backend.settings import Workspace
-from backend.tokens.tokenizer import Tokeniser
+from backend.tokens.tokenizer import ChatTokenizer
 
 SYSTEM = {"role": "system", "content": "You are a helpful assistant."}
 QUESTIONS = [  # none of their answers has a near tie among its first 40 tokens, so rounding decides nothing
@@ -129,12 +129,12 @@ def test_many_at_once_unpack_once(workspace: Workspace, unpacked: list[Path]) ->
     assert len(unpacked) == 1
 
 
-def test_the_unpacked_model_is_whole(embedded_model: Path) -> None:
-    assert manifest.holds(embedded_model, content=True)
-    names = {path.name for path in embedded_model.iterdir()}
+def test_the_unpacked_model_is_whole(bundled_model: Path) -> None:
+    assert manifest.holds(bundled_model, content=True)
+    names = {path.name for path in bundled_model.iterdir()}
     assert names >= {"config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json"}
     assert names >= {"chat_template.jinja", "model.safetensors"}
-    assert "/" not in (embedded_model / "tokenizer_config.json").read_text("utf-8")  # no path of this machine
+    assert "/" not in (bundled_model / "tokenizer_config.json").read_text("utf-8")  # no path of this machine
 
 
 LLAMA_TOKENS = """
@@ -147,7 +147,7 @@ print(json.dumps([llama.tokenize(text.encode(), add_bos=False, special=True) for
 
 
 @pytest.mark.skipif(importlib.util.find_spec("llama_cpp") is None, reason="llama-cpp-python is optional")
-def test_its_tokens_are_those_of_llama_cpp(embedded_model: Path) -> None:
+def test_its_tokens_are_those_of_llama_cpp(bundled_model: Path) -> None:
     draw = random.Random(0)
     alphabet = [*"ab cd  1 2 3 ,.!?'\n\t ABZé½²日🦙-_=<|>Ⅷ\u00a0\u0660", "'s", "'re", "  ", "\n\n", "\r\n"]
     texts = ["".join(draw.choice(alphabet) for _ in range(draw.randint(1, 40))) for _ in range(1000)]
@@ -156,18 +156,18 @@ def test_its_tokens_are_those_of_llama_cpp(embedded_model: Path) -> None:
     theirs = json.loads(
         subprocess.run(program, input=json.dumps(texts).encode(), check=True, capture_output=True).stdout
     )
-    tokenizer = Tokeniser.load(embedded_model)._tokenizer
+    tokenizer = ChatTokenizer.load(bundled_model)._tokenizer
     ours = [tokenizer.encode(text, add_special_tokens=False).ids for text in texts]
     assert [text for text, a, b in zip(texts, ours, theirs, strict=True) if a != b] == []
 
 
-def test_it_answers_like_llama_cpp_token_for_token(embedded_model: Path, f16: Path, workspace: Workspace) -> None:
+def test_it_answers_like_llama_cpp_token_for_token(bundled_model: Path, f16: Path, workspace: Workspace) -> None:
     """Nothing went wrong in unpacking (rotary order, tied weights, dtype): a fault would look almost right."""
     import torch
 
     from backend.chat.torch_engine import TorchEngine
 
-    engine = TorchEngine(embedded_model, dtype=torch.float32)
+    engine = TorchEngine(bundled_model, dtype=torch.float32)
     chat = Chat(workspace)
     chat.open(gguf=f16)
     try:
@@ -177,14 +177,14 @@ def test_it_answers_like_llama_cpp_token_for_token(embedded_model: Path, f16: Pa
             answer = list(engine.tokens(BASE, ids, Sampling(max_new_tokens=40)))
             chunks = list(chat.ask(messages, max_new_tokens=40))
             assert list(chunks[-1].ids) == answer
-            assert "".join(chunk.text for chunk in chunks) == Tokeniser.load(embedded_model).decode(answer)
+            assert "".join(chunk.text for chunk in chunks) == ChatTokenizer.load(bundled_model).decode(answer)
     finally:
         chat.close()
 
 
-def test_it_knows_the_capital_of_france(embedded_model: Path, workspace: Workspace) -> None:
+def test_it_knows_the_capital_of_france(bundled_model: Path, workspace: Workspace) -> None:
     chat = Chat(workspace)
-    chat.open(embedded_model)
+    chat.open(bundled_model)
     try:
         chunks = list(chat.ask(CHATS[0], max_new_tokens=20))
     finally:

@@ -49,7 +49,7 @@ def test_a_model_in_a_folder_of_the_persons_own_can_be_planned_and_trained(tiny_
     model_id = local.adopt(workspace, tiny_model)
     assert local.adopt(workspace, tiny_model) == model_id
     assert local.reference(workspace, model_id).path == tiny_model.resolve()
-    assert local.tokeniser(workspace, model_id).chat_template
+    assert local.tokenizer(workspace, model_id).chat_template
     assert catalogue.entry(workspace, model_id).parameters > 10_000
     assert list(workspace.models.glob("*.safetensors")) == []  # it stays where it is
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tokenizers import Tokenizer
 
-from backend.datasets.dataset import About, Brought, examine
+from backend.datasets.dataset import About, CheckedDataset, examine
 from backend.datasets.read.load import load, load_text
 from backend.datasets.token_counts import Measurer
 from backend.records.encoded import IGNORED
@@ -20,8 +20,8 @@ from backend.records.specs import ModelRef, TrainSettings
 from backend.runs.prepare import prepare_run
 from backend.runs.token_rows import read_rows
 from backend.settings import SAMPLES
-from backend.tokens.tokenizer import Tokeniser
-from tests.backend.families import CATALOGUE, EMBEDDED, OWN, tokeniser_for
+from backend.tokens.tokenizer import ChatTokenizer
+from tests.backend.families import BUNDLED, CATALOGUE, OWN, tokenizer_for
 
 SETTINGS = TrainSettings(max_length=64, window_overlap=10, validation_fraction=0.3, seed=4)
 
@@ -33,19 +33,19 @@ def stories(count: int) -> list[str]:
     return [f"Story {i}. " + " ".join(draw.choices(words, k=60 + 40 * i)) for i in range(count)]
 
 
-def brought_for(texts: list[str], model: Path, settings: TrainSettings) -> Brought:
+def checked_for(texts: list[str], model: Path, settings: TrainSettings) -> CheckedDataset:
     dataset = load_text("\n".join(json.dumps({"text": text}) for text in texts))
-    return examine("", About("stories"), dataset, Measurer(Tokeniser.load(model)), Lengths.of(settings))
+    return examine("", About("stories"), dataset, Measurer(ChatTokenizer.load(model)), Lengths.of(settings))
 
 
-def trained_rows(brought: Brought, model: Path, settings: TrainSettings, run: Path) -> list[list[list[int]]]:
+def trained_rows(checked: CheckedDataset, model: Path, settings: TrainSettings, run: Path) -> list[list[list[int]]]:
     """The ids on both sides, as the trainer reads them; every one of them is learned."""
-    parts = brought.parts(settings.validation_fraction, settings.seed)
+    parts = checked.parts(settings.validation_fraction, settings.seed)
     prepared = prepare_run(
-        brought.rows,
-        brought.original.source,
+        checked.rows,
+        checked.original.source,
         parts,
-        Tokeniser.load(model),
+        ChatTokenizer.load(model),
         ModelRef(id="m", path=model),
         settings,
         "r",
@@ -57,11 +57,11 @@ def trained_rows(brought: Brought, model: Path, settings: TrainSettings, run: Pa
     return [[row.input_ids.tolist() for row in side] for side in sides]
 
 
-def test_the_trainer_receives_exactly_the_windows(embedded_model: Path, tmp_path: Path) -> None:
+def test_the_trainer_receives_exactly_the_windows(bundled_model: Path, tmp_path: Path) -> None:
     texts = [text.replace("<|im_end|>", "lamp") for text in stories(9)]
-    brought = brought_for(texts, embedded_model, SETTINGS)
-    tokenizer = Tokenizer.from_file(str(embedded_model / "tokenizer.json"))
-    end = Tokeniser.load(embedded_model).eos_id
+    checked = checked_for(texts, bundled_model, SETTINGS)
+    tokenizer = Tokenizer.from_file(str(bundled_model / "tokenizer.json"))
+    end = ChatTokenizer.load(bundled_model).eos_id
     expected = []
     for text in texts:
         ids, windows = [*tokenizer.encode(text).ids, end], []
@@ -69,69 +69,69 @@ def test_the_trainer_receives_exactly_the_windows(embedded_model: Path, tmp_path
             windows.append(ids[:64])
             ids = ids[64 - 10 :]
         expected.append([*windows, ids])
-    train, validation = trained_rows(brought, embedded_model, SETTINGS, tmp_path)
-    parts = brought.parts(0.3, 4)
+    train, validation = trained_rows(checked, bundled_model, SETTINGS, tmp_path)
+    parts = checked.parts(0.3, 4)
     assert validation == [window for i in parts.validation for window in expected[i]]
     assert train == [window for i in parts.train for window in expected[i]]
-    tokens = brought.report.tokens
+    tokens = checked.report.tokens
     assert tokens is not None
     assert (tokens.documents, tokens.pieces) == (9, len(train) + len(validation))
     assert tokens.total == tokens.learned == sum(map(len, train + validation))
-    assert (brought.pieces(parts.train), brought.pieces(parts.validation)) == (len(train), len(validation))
+    assert (checked.pieces(parts.train), checked.pieces(parts.validation)) == (len(train), len(validation))
     assert tokens.sentence.startswith(f"9 documents become {tokens.pieces} pieces of at most 64 tokens")
 
 
-def test_the_preview_of_a_document_shows_the_windows_that_are_trained(embedded_model: Path, tmp_path: Path) -> None:
+def test_the_preview_of_a_document_shows_the_windows_that_are_trained(bundled_model: Path, tmp_path: Path) -> None:
     texts, lengths = stories(6), Lengths.of(SETTINGS)
-    brought = brought_for(texts, embedded_model, SETTINGS)
-    tokeniser = Tokeniser.load(embedded_model)
-    train, validation = trained_rows(brought, embedded_model, SETTINGS, tmp_path)
-    rows = brought.rows
-    shown = [piece for row in rows for piece in tokeniser.document_pieces(row, lengths)]
+    checked = checked_for(texts, bundled_model, SETTINGS)
+    tokenizer = ChatTokenizer.load(bundled_model)
+    train, validation = trained_rows(checked, bundled_model, SETTINGS, tmp_path)
+    rows = checked.rows
+    shown = [piece for row in rows for piece in tokenizer.document_pieces(row, lengths)]
     assert sorted(piece.tokens for piece in shown) == sorted(map(len, train + validation))
     for row, text in zip(rows, texts, strict=True):
-        first = tokeniser.document_pieces(row, lengths)[0]
-        assert (text + tokeniser.eos_token).startswith(first.text.replace("\ufffd", ""))
+        first = tokenizer.document_pieces(row, lengths)[0]
+        assert (text + tokenizer.eos_token).startswith(first.text.replace("\ufffd", ""))
 
 
 @pytest.mark.parametrize("mode", ["windows", "truncate"])
-def test_a_document_is_cut_only_when_that_was_chosen(mode: str, embedded_model: Path, tmp_path: Path) -> None:
+def test_a_document_is_cut_only_when_that_was_chosen(mode: str, bundled_model: Path, tmp_path: Path) -> None:
     settings = SETTINGS.changed(long_documents=mode)
     texts = stories(5)
-    brought = brought_for(texts, embedded_model, settings)
-    train, validation = trained_rows(brought, embedded_model, settings, tmp_path)
+    checked = checked_for(texts, bundled_model, settings)
+    train, validation = trained_rows(checked, bundled_model, settings, tmp_path)
     long = sum(len(ids) == 64 for ids in train + validation)
     assert (len(train) + len(validation) == 5) == (mode == "truncate")
-    told = {p.kind for p in brought.report.problems if p.row} & {"too_long", "answer_vanishes"}
+    told = {p.kind for p in checked.report.problems if p.row} & {"too_long", "answer_vanishes"}
     assert told == ({"too_long"} if mode == "truncate" else set())
     assert long >= 5
 
 
 @pytest.mark.parametrize("every", [pytest.param(1, marks=pytest.mark.slow), 12])
-@pytest.mark.parametrize("name", [EMBEDDED, *CATALOGUE, *OWN])
+@pytest.mark.parametrize("name", [BUNDLED, *CATALOGUE, *OWN])
 def test_the_trainer_receives_what_the_preview_shows_and_the_counts_say(
-    name: str, every: int, embedded_model: Path, sample_rows: DataSet, tmp_path: Path
+    name: str, every: int, bundled_model: Path, sample_rows: DataSet, tmp_path: Path
 ) -> None:
-    tokeniser = Tokeniser.load(embedded_model) if name == EMBEDDED else tokeniser_for(name, embedded_model)[0]
+    tokenizer = ChatTokenizer.load(bundled_model) if name == BUNDLED else tokenizer_for(name, bundled_model)[0]
     settings = TrainSettings(max_length=90)
     some = replace(sample_rows, rows=sample_rows.rows[::every])
     about = About("samples", accepted={"answer_vanishes": "all"})
-    brought = examine("", about, some, Measurer(tokeniser), Lengths.of(settings))
-    parts, reference = brought.parts(0.1, 0), ModelRef(id="m", path=embedded_model)
-    prepare_run(brought.rows, sample_rows.source, parts, tokeniser, reference, settings, "r").write(tmp_path)
+    checked = examine("", about, some, Measurer(tokenizer), Lengths.of(settings))
+    parts, reference = checked.parts(0.1, 0), ModelRef(id="m", path=bundled_model)
+    prepare_run(checked.rows, sample_rows.source, parts, tokenizer, reference, settings, "r").write(tmp_path)
     train, validation = read_rows(tmp_path)
-    tokens = brought.fixed_report.tokens
+    tokens = checked.fixed_report.tokens
     assert tokens is not None
     assert tokens.total == sum(row.tokens for row in train + validation)
     assert tokens.learned == sum(row.learned for row in train + validation)
-    assert tokens.pieces == len(brought.rows) == len(train) + len(validation)
+    assert tokens.pieces == len(checked.rows) == len(train) + len(validation)
     for positions, received in ((parts.train, train), (parts.validation, validation)):
         for position, row in zip(positions, received, strict=True):
-            shown = tokeniser.pieces(brought.rows[position].messages, max_length=90)
+            shown = tokenizer.pieces(checked.rows[position].messages, max_length=90)
             kinds = [piece.kind == "learned" for piece in shown for _ in range(piece.tokens)]
             assert kinds == [label != IGNORED for label in row.labels.tolist()]
             learned = "".join(piece.text for piece in shown if piece.kind == "learned")
-            assert tokeniser.decode([i for i in row.labels.tolist() if i != IGNORED], False) == learned
+            assert tokenizer.decode([i for i in row.labels.tolist() if i != IGNORED], False) == learned
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from backend.records.specs import TrainSettings
 from backend.runs.token_rows import TokenRow, sizes
 from backend.runs.truncate import shortened
 from backend.tokens.preference_pairs import encode_pairs
-from backend.tokens.tokenizer import Tokeniser
+from backend.tokens.tokenizer import ChatTokenizer
 from tests.backend.tiny_run import WORDS, run_of
 
 SHORT = TrainSettings(max_length=16, window_overlap=4)
@@ -29,29 +29,29 @@ def ids(rows: Sequence[TokenRow | Encoded]) -> list[tuple[list[int], list[int]]]
 
 
 def test_conversations_are_cut_as_if_they_had_been_prepared_so(tmp_path: Path, tiny_model: Path) -> None:
-    tokeniser = Tokeniser.load(tiny_model)
+    tokenizer = ChatTokenizer.load(tiny_model)
     chats = [chat(3, 4), chat(5, 20), chat(20, 5), chat(12, 3), chat(12, 1)]
-    run_of(tmp_path, tiny_model, [tokeniser.encode(one) for one in chats[:4]], [tokeniser.encode(chats[4])])
+    run_of(tmp_path, tiny_model, [tokenizer.encode(one) for one in chats[:4]], [tokenizer.encode(chats[4])])
     found = shortened(tmp_path, SHORT)
     assert (found.before, found.cut, found.left_out, found.divided) == (5, 4, 1, 0)
-    kept = [tokeniser.encode(one, max_length=16) for one in chats if one is not chats[2]]
+    kept = [tokenizer.encode(one, max_length=16) for one in chats if one is not chats[2]]
     assert ids([*found.train, *found.validation]) == ids(kept)
     assert [row.learned for row in found.train] == [5, 8, 1]
     assert sizes(found.train, found.validation)["longest"] == 16
 
 
 def test_a_pair_stays_as_long_as_there_is_a_difference_to_learn(tmp_path: Path, tiny_model: Path) -> None:
-    tokeniser = Tokeniser.load(tiny_model)
+    tokenizer = ChatTokenizer.load(tiny_model)
     rows = [
         Row(1, 1, chat(3, 20), chat(3, 20, first=9)[1:]),  # both cut
         Row(2, 2, chat(3, 20), chat(3, 25)[1:]),  # they differ only beyond the length
         Row(3, 3, chat(20, 3), chat(20, 3, first=9)[1:]),  # nothing of the answers is left
     ]
-    whole = [row for row in encode_pairs(tokeniser, rows) if isinstance(row, Encoded)]
+    whole = [row for row in encode_pairs(tokenizer, rows) if isinstance(row, Encoded)]
     run_of(tmp_path, tiny_model, whole, [], trainer="dpo")
     found = shortened(tmp_path, SHORT)
     assert (found.cut, found.left_out) == (3, 2)
-    prepared = [row for row in encode_pairs(tokeniser, rows, 16) if isinstance(row, Encoded)]
+    prepared = [row for row in encode_pairs(tokenizer, rows, 16) if isinstance(row, Encoded)]
     assert ids(found.train) == ids(prepared)
     assert ids([row.rejected for row in found.train if row.rejected]) == ids(
         [row.rejected for row in prepared if row.rejected]
@@ -60,7 +60,7 @@ def test_a_pair_stays_as_long_as_there_is_a_difference_to_learn(tmp_path: Path, 
 
 def test_parts_of_documents_become_more_and_lose_nothing(tmp_path: Path, tiny_model: Path) -> None:
     document = Row(1, 1, [], text=" ".join(WORDS))
-    whole = Tokeniser.load(tiny_model).encode_rows([document])[0]
+    whole = ChatTokenizer.load(tiny_model).encode_rows([document])[0]
     assert isinstance(whole, Encoded)
     run_of(tmp_path, tiny_model, [whole], [])
     found = shortened(tmp_path, SHORT)

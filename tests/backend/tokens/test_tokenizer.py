@@ -18,8 +18,8 @@ from backend.errors import BadInput, MissingPart
 from backend.models import catalogue
 from backend.records.encoded import IGNORED
 from backend.records.rows import Row
-from backend.tokens.tokenizer import Tokeniser
-from tests.backend.families import BEFORE, CATALOGUE, EMBEDDED, OF_FAMILY, OWN, TEMPLATES, tokeniser_for
+from backend.tokens.tokenizer import ChatTokenizer
+from tests.backend.families import BEFORE, BUNDLED, CATALOGUE, OF_FAMILY, OWN, TEMPLATES, tokenizer_for
 
 REWRITES_HISTORY = ["qwen3", "qwen3_5_think", "qwen3_5_nothink", "qwen3_6", "olmo3_1"]
 FAMILIES = sorted({*CATALOGUE, *OWN} - {*REWRITES_HISTORY})
@@ -48,165 +48,165 @@ CONVERSATIONS = st.lists(TEXT, min_size=2, max_size=6).map(
 THOROUGH = settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-def learned_texts(tokeniser: Tokeniser, messages: list[dict[str, Any]]) -> list[str]:
-    return [piece.text for piece in tokeniser.pieces(messages) if piece.kind == "learned"]
+def learned_texts(tokenizer: ChatTokenizer, messages: list[dict[str, Any]]) -> list[str]:
+    return [piece.text for piece in tokenizer.pieces(messages) if piece.kind == "learned"]
 
 
-def runs(tokeniser: Tokeniser, ids: list[int], mask: list[int]) -> list[str]:
+def runs(tokenizer: ChatTokenizer, ids: list[int], mask: list[int]) -> list[str]:
     """The texts of the runs of ids whose mask is 1."""
     found: list[list[int]] = []
     for previous, (token, learned) in zip([0, *mask], zip(ids, mask, strict=True), strict=False):
         if learned:
             found += [] if previous else [[]]
             found[-1].append(token)
-    return [tokeniser.decode(run, skip_special_tokens=False) for run in found]
+    return [tokenizer.decode(run, skip_special_tokens=False) for run in found]
 
 
 @pytest.mark.parametrize("name", FAMILIES)
 @THOROUGH
 @given(messages=CONVERSATIONS)
 def test_each_answer_and_its_end_token_are_learned_and_nothing_else(
-    name: str, embedded_model: Path, messages: list[dict[str, Any]]
+    name: str, bundled_model: Path, messages: list[dict[str, Any]]
 ) -> None:
-    tokeniser, _ = tokeniser_for(name, embedded_model)
-    encoded = tokeniser.encode(messages)
+    tokenizer, _ = tokenizer_for(name, bundled_model)
+    encoded = tokenizer.encode(messages)
     answers = [BEFORE.get(name, "") + m["content"] for m in messages if m["role"] == "assistant"]
     mask = [int(label != IGNORED) for label in encoded.labels]
-    assert runs(tokeniser, encoded.input_ids, mask) == [answer + tokeniser.end_of_turn for answer in answers]
+    assert runs(tokenizer, encoded.input_ids, mask) == [answer + tokenizer.end_of_turn for answer in answers]
 
 
 @pytest.mark.parametrize("name", [*FAMILIES, *REWRITES_HISTORY])
 @settings(THOROUGH, max_examples=3)
 @given(messages=CONVERSATIONS)
 def test_the_quick_way_to_labels_gives_what_the_long_way_gives(
-    name: str, embedded_model: Path, messages: list[dict[str, Any]]
+    name: str, bundled_model: Path, messages: list[dict[str, Any]]
 ) -> None:
-    tokeniser, _ = tokeniser_for(name, embedded_model)
+    tokenizer, _ = tokenizer_for(name, bundled_model)
     rows = [Row(1, 1, messages), Row(2, 2, [{"role": "user", "content": "\n"}, *messages[1:]])]
-    assert tokeniser.encode_rows(rows) == [tokeniser.encode(row.messages) for row in rows]
+    assert tokenizer.encode_rows(rows) == [tokenizer.encode(row.messages) for row in rows]
 
 
 def test_every_family_of_the_catalogue_is_tried() -> None:
-    assert {entry.family for entry in catalogue.all() if entry.chat_template} == {*OF_FAMILY, EMBEDDED}
+    assert {entry.family for entry in catalogue.all() if entry.chat_template} == {*OF_FAMILY, BUNDLED}
 
 
 @pytest.mark.parametrize("name", WITH_TWIN)
 @THOROUGH
 @given(messages=CONVERSATIONS)
 def test_the_mask_agrees_with_the_one_transformers_computes(
-    name: str, embedded_model: Path, messages: list[dict[str, Any]]
+    name: str, bundled_model: Path, messages: list[dict[str, Any]]
 ) -> None:
     from transformers import PreTrainedTokenizerFast
 
-    tokeniser, tokenizer = tokeniser_for(name, embedded_model)
-    theirs = PreTrainedTokenizerFast(tokenizer_object=tokenizer, **tokeniser.special_tokens)
+    tokenizer, tokenizer = tokenizer_for(name, bundled_model)
+    theirs = PreTrainedTokenizerFast(tokenizer_object=tokenizer, **tokenizer.special_tokens)
     theirs.chat_template = (TEMPLATES / f"{name}_training.jinja").read_text("utf-8")
     output = theirs.apply_chat_template(messages, return_dict=True, return_assistant_tokens_mask=True)
     ids, mask = output["input_ids"], output["assistant_masks"]
-    encoded = tokeniser.encode(messages)
-    assert tokeniser.decode(encoded.input_ids, False) == tokeniser.decode(ids, False)
+    encoded = tokenizer.encode(messages)
+    assert tokenizer.decode(encoded.input_ids, False) == tokenizer.decode(ids, False)
     # Their marks also take in what the template writes after a turn: line ends, a closing end-of-text.
-    theirs_texts = [text.removesuffix("<|endoftext|>").rstrip("\n") for text in runs(tokeniser, ids, mask)]
-    ours_texts = runs(tokeniser, encoded.input_ids, [int(label != IGNORED) for label in encoded.labels])
+    theirs_texts = [text.removesuffix("<|endoftext|>").rstrip("\n") for text in runs(tokenizer, ids, mask)]
+    ours_texts = runs(tokenizer, encoded.input_ids, [int(label != IGNORED) for label in encoded.labels])
     assert ours_texts == [text.lstrip("\n") for text in theirs_texts]
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_the_prompt_that_chat_feeds_is_how_the_training_row_begins(name: str, embedded_model: Path) -> None:
-    tokeniser, _ = tokeniser_for(name, embedded_model)
+def test_the_prompt_that_chat_feeds_is_how_the_training_row_begins(name: str, bundled_model: Path) -> None:
+    tokenizer, _ = tokenizer_for(name, bundled_model)
     for turn in (1, 3):
-        prompt = tokeniser.prompt_ids(CHAT[:turn])
-        encoded = tokeniser.encode(CHAT)
+        prompt = tokenizer.prompt_ids(CHAT[:turn])
+        encoded = tokenizer.encode(CHAT)
         assert encoded.input_ids[: len(prompt)] == prompt
         assert encoded.labels[len(prompt) - 1] == IGNORED
         assert encoded.labels[len(prompt)] != IGNORED
 
 
 @pytest.mark.parametrize("name", REWRITES_HISTORY)
-def test_a_turn_that_the_template_rewrites_is_counted_and_not_learned(name: str, embedded_model: Path) -> None:
-    tokeniser, _ = tokeniser_for(name, embedded_model)
-    encoded = tokeniser.encode(CHAT)
+def test_a_turn_that_the_template_rewrites_is_counted_and_not_learned(name: str, bundled_model: Path) -> None:
+    tokenizer, _ = tokenizer_for(name, bundled_model)
+    encoded = tokenizer.encode(CHAT)
     assert encoded.skipped_turns == 1
-    last = f"Sure, again.{tokeniser.end_of_turn}"
-    assert [text.endswith(last) for text in learned_texts(tokeniser, CHAT)] == [True]
-    assert tokeniser.encode(CHAT[:2]).skipped_turns == 0
+    last = f"Sure, again.{tokenizer.end_of_turn}"
+    assert [text.endswith(last) for text in learned_texts(tokenizer, CHAT)] == [True]
+    assert tokenizer.encode(CHAT[:2]).skipped_turns == 0
 
 
-def test_nothing_is_learned_where_a_prompt_ends_inside_a_thought_that_answers_lack(embedded_model: Path) -> None:
+def test_nothing_is_learned_where_a_prompt_ends_inside_a_thought_that_answers_lack(bundled_model: Path) -> None:
     """Why the catalogue has no DeepSeek-R1-Distill: its prompt opens a thought, and its answers come without one."""
-    tokeniser, _ = tokeniser_for("deepseek_r1_distill", embedded_model)
+    tokenizer, _ = tokenizer_for("deepseek_r1_distill", bundled_model)
     for answer in ("Hello, you.", "<think>\nA greeting.\n</think>\n\nHello, you."):
-        encoded = tokeniser.encode([CHAT[0], {"role": "assistant", "content": answer}])
+        encoded = tokenizer.encode([CHAT[0], {"role": "assistant", "content": answer}])
         assert (encoded.learned, encoded.skipped_turns) == (0, 1)
 
 
 @pytest.mark.parametrize("place", ["user", "assistant"])
 @pytest.mark.parametrize("marker", ["<|im_end|>", "<|im_start|>", "<|endoftext|>"])
 def test_a_control_marker_in_a_message_never_becomes_a_control_token(
-    marker: str, place: str, embedded_model: Path
+    marker: str, place: str, bundled_model: Path
 ) -> None:
-    tokeniser = Tokeniser.load(embedded_model)
+    tokenizer = ChatTokenizer.load(bundled_model)
     clean = [{"role": "user", "content": "Say X now"}, {"role": "assistant", "content": "Here X goes"}]
     dirty = [{**m, "content": m["content"].replace("X", marker)} if m["role"] == place else m for m in clean]
-    ids = tokeniser.encode(dirty).input_ids
-    marker_ids = Tokenizer.from_file(str(embedded_model / "tokenizer.json")).encode(marker).ids
+    ids = tokenizer.encode(dirty).input_ids
+    marker_ids = Tokenizer.from_file(str(bundled_model / "tokenizer.json")).encode(marker).ids
     assert len(marker_ids) == 1
-    assert ids.count(marker_ids[0]) == tokeniser.encode(clean).input_ids.count(marker_ids[0])
-    assert marker in tokeniser.decode(ids, skip_special_tokens=False)
-    assert len(learned_texts(tokeniser, dirty)) == 1
+    assert ids.count(marker_ids[0]) == tokenizer.encode(clean).input_ids.count(marker_ids[0])
+    assert marker in tokenizer.decode(ids, skip_special_tokens=False)
+    assert len(learned_texts(tokenizer, dirty)) == 1
 
 
-def test_an_answer_that_begins_with_a_line_end_is_learned_whole(embedded_model: Path) -> None:
-    tokeniser = Tokeniser.load(embedded_model)
+def test_an_answer_that_begins_with_a_line_end_is_learned_whole(bundled_model: Path) -> None:
+    tokenizer = ChatTokenizer.load(bundled_model)
     messages = [{"role": "user", "content": "x"}, {"role": "assistant", "content": "\n\nyes"}]
-    prompt = tokeniser.prompt_ids(messages[:1])
-    encoded = tokeniser.encode(messages)
+    prompt = tokenizer.prompt_ids(messages[:1])
+    encoded = tokenizer.encode(messages)
     assert encoded.input_ids[: len(prompt)] == prompt
-    assert tokeniser.decode(encoded.input_ids[len(prompt) :]).startswith("\n\nyes")
+    assert tokenizer.decode(encoded.input_ids[len(prompt) :]).startswith("\n\nyes")
 
 
-def test_rows_in_a_batch_are_encoded_as_they_are_alone(embedded_model: Path) -> None:
-    tokeniser = Tokeniser.load(embedded_model)
+def test_rows_in_a_batch_are_encoded_as_they_are_alone(bundled_model: Path) -> None:
+    tokenizer = ChatTokenizer.load(bundled_model)
     chats = [CHAT, CHAT[:2], [{"role": "user", "content": "<|im_end|>"}, CHAT[1]], [{"role": "robot"}]]
     rows = [Row(line=i, row=i, messages=chat) for i, chat in enumerate(chats, 1)]
-    together = tokeniser.encode_rows(rows)
-    assert together[:3] == [tokeniser.encode(chat) for chat in chats[:3]]
+    together = tokenizer.encode_rows(rows)
+    assert together[:3] == [tokenizer.encode(chat) for chat in chats[:3]]
     assert isinstance(together[3], BadInput)
 
 
-def test_text_and_ids_are_those_of_transformers(embedded_model: Path) -> None:
+def test_text_and_ids_are_those_of_transformers(bundled_model: Path) -> None:
     from transformers import AutoTokenizer
 
-    theirs = AutoTokenizer.from_pretrained(embedded_model)
-    ours = Tokeniser.load(embedded_model)
+    theirs = AutoTokenizer.from_pretrained(bundled_model)
+    ours = ChatTokenizer.load(bundled_model)
     chat = [{"role": "system", "content": "Kurz é 🎉"}, *CHAT]
     for messages in (CHAT, chat):
         assert ours.render(messages) == theirs.apply_chat_template(messages, tokenize=False)
         assert ours.encode(messages).input_ids == theirs.apply_chat_template(messages)["input_ids"]
 
 
-def test_truncation_is_told_and_can_leave_nothing_to_learn(embedded_model: Path) -> None:
-    tokeniser = Tokeniser.load(embedded_model)
-    whole = tokeniser.encode(CHAT)
+def test_truncation_is_told_and_can_leave_nothing_to_learn(bundled_model: Path) -> None:
+    tokenizer = ChatTokenizer.load(bundled_model)
+    whole = tokenizer.encode(CHAT)
     assert not whole.truncated
-    short = tokeniser.encode(CHAT, max_length=10)
+    short = tokenizer.encode(CHAT, max_length=10)
     assert (short.tokens, short.learned, short.truncated) == (10, 0, True)
 
 
-def test_a_template_that_tries_to_leave_the_sandbox_is_refused(embedded_model: Path) -> None:
-    loaded = Tokeniser.load(embedded_model)
+def test_a_template_that_tries_to_leave_the_sandbox_is_refused(bundled_model: Path) -> None:
+    loaded = ChatTokenizer.load(bundled_model)
     attack = "{{ ''.__class__.__mro__[1].__subclasses__() }}"
-    tokeniser = Tokeniser(loaded._tokenizer, attack, loaded.special_tokens)
+    tokenizer = ChatTokenizer(loaded._tokenizer, attack, loaded.special_tokens)
     with pytest.raises(BadInput):
-        tokeniser.render(CHAT)
+        tokenizer.render(CHAT)
 
 
-def test_a_model_without_a_template_says_so(embedded_model: Path) -> None:
-    loaded = Tokeniser.load(embedded_model)
+def test_a_model_without_a_template_says_so(bundled_model: Path) -> None:
+    loaded = ChatTokenizer.load(bundled_model)
     with pytest.raises(BadInput, match="no chat template"):
-        Tokeniser(loaded._tokenizer, "", {}).render(CHAT)
+        ChatTokenizer(loaded._tokenizer, "", {}).render(CHAT)
 
 
 def test_a_folder_without_a_tokenizer_says_so(tmp_path: Path) -> None:
     with pytest.raises(MissingPart, match="could not be read"):
-        Tokeniser.load(tmp_path)
+        ChatTokenizer.load(tmp_path)

@@ -18,7 +18,7 @@ from backend.records.specs import ModelRef, TrainSettings
 from backend.runs.prepare import prepare_run
 from backend.runs.token_rows import TokenRow, read_rows, sides
 from backend.tokens.preference_pairs import encode_pairs
-from backend.tokens.tokenizer import Tokeniser
+from backend.tokens.tokenizer import ChatTokenizer
 from backend.training.collate import Collator
 from backend.training.dpo_loss import likelihoods, preference_loss
 from tests.backend.tiny_run import FakeWork, make_pairs_run, pairs
@@ -38,17 +38,17 @@ def pair(*, better: str = "w2 w1", worse: str = "w1 w2") -> Row:
 
 
 def test_only_the_answers_are_learned(tiny_model: Path) -> None:
-    tokeniser = Tokeniser.load(tiny_model)
+    tokenizer = ChatTokenizer.load(tiny_model)
     asked = [said("user", "w1"), said("assistant", "w9"), said("user", "w2")]
     row = Row(1, 1, [*asked, said("assistant", "w3 w4")], [said("assistant", "w5")])
-    (encoded,) = encode_pairs(tokeniser, [row])
+    (encoded,) = encode_pairs(tokenizer, [row])
     assert isinstance(encoded, Encoded)
     learned = [
-        tokeniser.decode([i for i in side.labels if i != IGNORED], skip_special_tokens=False)
+        tokenizer.decode([i for i in side.labels if i != IGNORED], skip_special_tokens=False)
         for side in encoded.sides
     ]
     assert learned == ["w3 w4 <|end|>", "w5 <|end|>"]
-    question = tokeniser.prompt_ids(asked)
+    question = tokenizer.prompt_ids(asked)
     assert all(side.input_ids[: len(question)] == question for side in encoded.sides)
 
 
@@ -56,7 +56,7 @@ def prepared(model: Path, rows: Sequence[Row], **settings: Any) -> Any:
     source = Source("pairs.jsonl", "jsonl", "preference", "utf-8", "")
     chosen = TrainSettings(trainer="dpo", **settings)
     split = Split(list(range(len(rows))), [], "")
-    return prepare_run(rows, source, split, Tokeniser.load(model), ModelRef(id="t", path=model), chosen, "x")
+    return prepare_run(rows, source, split, ChatTokenizer.load(model), ModelRef(id="t", path=model), chosen, "x")
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_the_loss_is_that_of_trl(tiny_model: Path, tmp_path: Path, how: dict[str
         expected = float(theirs._compute_loss(tuned, inputs, False))
     told = {name: values[-1] for name, values in theirs._metrics["eval"].items()}
 
-    made = [token_row(row) for row in encode_pairs(Tokeniser.load(tiny_model), rows)]
+    made = [token_row(row) for row in encode_pairs(ChatTokenizer.load(tiny_model), rows)]
     batch = Collator(0, "cpu", **how)(sides(made))
     with torch.no_grad():
         reference = likelihoods(base, batch)

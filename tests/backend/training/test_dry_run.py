@@ -17,7 +17,7 @@ from backend.runs.truncate import cut
 from backend.settings import Workspace
 from backend.training import job as training_job
 from backend.training import oom
-from backend.training.dry_run import chosen, rehearse
+from backend.training.dry_run import chosen, run_steps
 from backend.training.job import ladder
 from backend.training.sampler import epoch_batches, packs
 from backend.training.state import checkpoints
@@ -54,7 +54,7 @@ def settings_of(work: FakeWork) -> TrainSettings:
     return RunSpec.model_validate(work.spec).settings
 
 
-def rehearsals(monkeypatch: pytest.MonkeyPatch, *outcomes: dict[str, Any] | None) -> list[TrainSettings]:
+def dry_runs(monkeypatch: pytest.MonkeyPatch, *outcomes: dict[str, Any] | None) -> list[TrainSettings]:
     """Has the rehearsals come out so, one after another; gives the settings that they are asked for."""
     asked: list[TrainSettings] = []
     waiting = iter(outcomes)
@@ -82,7 +82,7 @@ def test_a_run_is_measured_in_a_process_of_its_own_then_trained(work: MeasuredWo
 
 
 def test_what_was_measured_is_known_the_next_time(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = rehearsals(monkeypatch, FITS)
+    asked = dry_runs(monkeypatch, FITS)
     spec = RunSpec.model_validate(work.spec)
     first = training_job.settle(work, spec)
     assert training_job.settle(work, spec) == first == training_job.recall(work.workspace, training_job.key_of(spec))
@@ -92,7 +92,7 @@ def test_what_was_measured_is_known_the_next_time(work: MeasuredWork, monkeypatc
 
 
 def test_a_run_that_is_known_keeps_its_own_settings(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
-    rehearsals(monkeypatch, FITS)
+    dry_runs(monkeypatch, FITS)
     spec = RunSpec.model_validate(work.spec)
     training_job.settle(work, spec)
     own = spec.settings.changed(learning_rate=1e-4, num_train_epochs=7, seed=3, max_length=256)
@@ -113,7 +113,7 @@ def test_packed_a_measurement_is_of_one_length(work: MeasuredWork) -> None:
 def test_the_peak_of_the_whole_run_is_known_the_next_time(
     work: MeasuredWork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rehearsals(monkeypatch, FITS)
+    dry_runs(monkeypatch, FITS)
     monkeypatch.setattr(training, "run", lambda context: {"peak_memory_mib": 900})
     assert training_job.run(work)["measured"]["memory_mib"] == 700
     again = training_job.recall(work.workspace, training_job.key_of(RunSpec.model_validate(work.spec)))
@@ -124,7 +124,7 @@ def test_the_peak_of_the_whole_run_is_known_the_next_time(
 def test_a_run_that_was_measured_is_resumed_without_measuring(
     work: MeasuredWork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rehearsals(monkeypatch, FITS)
+    dry_runs(monkeypatch, FITS)
     trained: list[Any] = []
     monkeypatch.setattr(training, "run", lambda context: trained.append(1) or {"steps": 1, "peak_memory_mib": 0})
     training_job.run(work)
@@ -134,7 +134,7 @@ def test_a_run_that_was_measured_is_resumed_without_measuring(
 
 
 def test_a_run_with_a_checkpoint_goes_on_as_it_began(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = rehearsals(monkeypatch, SHORT, FITS)
+    asked = dry_runs(monkeypatch, SHORT, FITS)
     monkeypatch.setattr(training, "run", lambda context: {"steps": 1, "peak_memory_mib": 0})
     with checkpoints.writing(work.folder / "checkpoints", 3) as folder:
         (folder / "weights.safetensors").write_bytes(b"weights")
@@ -146,7 +146,7 @@ def test_a_run_with_a_checkpoint_goes_on_as_it_began(work: MeasuredWork, monkeyp
 def test_what_several_processes_take_is_not_measured_with_one(
     work: MeasuredWork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = rehearsals(monkeypatch, FITS)
+    asked = dry_runs(monkeypatch, FITS)
     work.spec["settings"]["num_processes"] = 2
     monkeypatch.setattr(training, "run", lambda context: {"steps": 1, "peak_memory_mib": 0})
     assert training_job.run(work)["measured"] is None
@@ -154,7 +154,7 @@ def test_what_several_processes_take_is_not_measured_with_one(
 
 
 def test_what_does_not_fit_is_made_to_fit_and_told(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = rehearsals(monkeypatch, SHORT, SHORT, FITS)
+    asked = dry_runs(monkeypatch, SHORT, SHORT, FITS)
     measured = training_job.settle(work, RunSpec.model_validate(work.spec))
     assert measured is not None
     assert [s.per_device_train_batch_size for s in asked] == [4, 2, 1]
@@ -164,7 +164,7 @@ def test_what_does_not_fit_is_made_to_fit_and_told(work: MeasuredWork, monkeypat
 
 
 def test_shorter_examples_are_offered_and_not_taken(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = rehearsals(monkeypatch, SHORT, SHORT, SHORT, SHORT, FITS)
+    asked = dry_runs(monkeypatch, SHORT, SHORT, SHORT, SHORT, FITS)
     work.spec["data"]["longest"] = 512
     with pytest.raises(DoesNotFit) as refused:
         training_job.settle(work, RunSpec.model_validate(work.spec))
@@ -175,7 +175,7 @@ def test_shorter_examples_are_offered_and_not_taken(work: MeasuredWork, monkeypa
 
 
 def test_when_nothing_fits_that_is_said(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
-    rehearsals(monkeypatch, *[SHORT] * 20)
+    dry_runs(monkeypatch, *[SHORT] * 20)
     with pytest.raises(NotEnough, match="does not fit") as refused:
         training_job.settle(work, RunSpec.model_validate(work.spec))
     assert not isinstance(refused.value, DoesNotFit)  # shorter examples were tried too
@@ -184,7 +184,7 @@ def test_when_nothing_fits_that_is_said(work: MeasuredWork, monkeypatch: pytest.
 def test_a_measuring_that_breaks_does_not_keep_the_run_from_training(
     work: MeasuredWork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rehearsals(monkeypatch, None)
+    dry_runs(monkeypatch, None)
     assert training_job.settle(work, RunSpec.model_validate(work.spec)) is None
     assert [note["title"] for note in work.told("note")] == ["Not measured"]
 
@@ -204,13 +204,13 @@ def test_a_crash_is_not_taken_for_a_lack_of_memory(tmp_path: Path, code: int, fo
 def test_a_rehearsal_that_the_system_ended_is_not_counted_against_the_run(
     work: MeasuredWork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rehearsals(monkeypatch, SHORT, FITS)
+    dry_runs(monkeypatch, SHORT, FITS)
     training_job.settle(work, RunSpec.model_validate(work.spec))
     assert work.counted_anew == 2
 
 
 def test_a_smaller_peak_does_not_replace_a_larger_one(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
-    rehearsals(monkeypatch, {**FITS, "memory_mib": 900}, {**FITS, "memory_mib": 600})
+    dry_runs(monkeypatch, {**FITS, "memory_mib": 900}, {**FITS, "memory_mib": 600})
     spec = RunSpec.model_validate(work.spec)
     training_job.settle(work, spec)
     monkeypatch.setattr(training_job, "available", lambda hardware: 800.0)
@@ -238,7 +238,7 @@ def test_memory_that_the_computer_does_not_have_is_noticed_before_it_is_used_up(
     work: MeasuredWork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(training_job, "available", lambda hardware: 150.0)
-    assert training_job._rehearsed(work, RunSpec.model_validate(work.spec)) == SHORT
+    assert training_job._dry_run(work, RunSpec.model_validate(work.spec)) == SHORT
 
 
 def test_each_rung_of_the_ladder_learns_from_as_many_examples() -> None:
@@ -265,7 +265,7 @@ def test_a_length_that_leaves_no_answer_is_not_offered(work: MeasuredWork) -> No
     spec = RunSpec.model_validate(work.spec)
     short = spec.model_copy(update={"settings": spec.settings.model_copy(update={"max_length": 2})})
     with pytest.raises(NotEnough):
-        rehearse(work.folder, short, 0.0, None)
+        run_steps(work.folder, short, 0.0, None)
 
 
 def test_packed_the_fullest_pack_of_a_whole_step_is_tried() -> None:
@@ -309,7 +309,7 @@ def test_time_is_made_of_steps_tests_answers_saving_and_proof() -> None:
 
 def test_of_pairs_the_weighing_before_the_first_step_is_timed(tmp_path: Path, tiny_model: Path) -> None:
     made = make_pairs_run(tmp_path / "pairs", tiny_model, per_device_train_batch_size=4)
-    found = rehearse(made.folder, RunSpec.model_validate(made.spec), time.time(), None)
+    found = run_steps(made.folder, RunSpec.model_validate(made.spec), time.time(), None)
     assert found["reference_seconds"] > 0
 
 

@@ -18,7 +18,7 @@ from backend.estimate import Architecture
 from backend.models.local import read_run
 from backend.records.specs import RunSpec, TrainSettings, settings_from
 from backend.runs.prepare import PreparedRun
-from backend.tokens.tokenizer import Tokeniser
+from backend.tokens.tokenizer import ChatTokenizer
 from backend.training import preconditions
 from backend.training.distributed import process_group
 from tests.backend.tiny_run import FakeWork, conversations, make_run, run_of
@@ -85,11 +85,11 @@ def test_a_base_model_without_a_template_is_refused_for_conversations_only(tiny_
     about = json.loads((base / "tokenizer_config.json").read_text())
     about.pop("chat_template", None)
     (base / "tokenizer_config.json").write_text(json.dumps(about))
-    tokeniser = Tokeniser.load(base)
+    tokenizer = ChatTokenizer.load(base)
     with pytest.raises(BadInput, match="can't learn from conversations"):
-        preconditions.must_have_template(tokeniser, conversations=True)
-    preconditions.must_have_template(tokeniser, conversations=False)
-    preconditions.must_have_template(Tokeniser.load(tiny_model), conversations=True)
+        preconditions.must_have_template(tokenizer, conversations=True)
+    preconditions.must_have_template(tokenizer, conversations=False)
+    preconditions.must_have_template(ChatTokenizer.load(tiny_model), conversations=True)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_what_several_processes_can_not_do_is_refused_before_they_start(
     monkeypatch.setattr(process_group, "cards", lambda: [str(card) for card in range(cards)])
     disk(10_000)
     monkeypatch.setattr(preconditions, "memory", lambda: (free, free))
-    data = [Tokeniser.load(tiny_model).encode(messages) for messages in conversations(12)]
+    data = [ChatTokenizer.load(tiny_model).encode(messages) for messages in conversations(12)]
     spec = RunSpec.model_validate(run_of(tmp_path, tiny_model, data[:8], data[8:], **settings).spec)
     large = SHAPE.model_copy(update={"num_params": 100_000_000})
     with nullcontext() if not why else pytest.raises((BadSetting, NotEnough)) as caught:

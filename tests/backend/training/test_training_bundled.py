@@ -11,7 +11,7 @@ import pytest
 
 from backend import training
 from backend.settings import PROJECT_ROOT, SAMPLES, Workspace
-from backend.tokens.tokenizer import Tokeniser
+from backend.tokens.tokenizer import ChatTokenizer
 from tests.backend.tiny_run import run_of
 
 PAIRS = PROJECT_ROOT / "tests" / "data" / "pairs.jsonl"
@@ -20,12 +20,12 @@ pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
 
 
 @pytest.mark.slow  # tests/browser/test_whole_way.py trains it in the test command
-def test_a_few_steps_on_the_orders_sample(embedded_model: Path, tmp_path: Path) -> None:
-    tokeniser = Tokeniser.load(embedded_model)
+def test_a_few_steps_on_the_orders_sample(bundled_model: Path, tmp_path: Path) -> None:
+    tokenizer = ChatTokenizer.load(bundled_model)
     lines = (SAMPLES / "orders.jsonl").read_text("utf-8").splitlines()[:22]
-    rows = [tokeniser.encode(json.loads(line)["messages"]) for line in lines]
+    rows = [tokenizer.encode(json.loads(line)["messages"]) for line in lines]
     work = run_of(
-        tmp_path, embedded_model, rows[:16], rows[16:],
+        tmp_path, bundled_model, rows[:16], rows[16:],
         max_steps=4, learning_rate=2e-3, per_device_train_batch_size=4, lora_dropout=0.0, precision="auto",
     )  # fmt: skip
     work.spec["data"]["held_out_prompts"] = []

@@ -83,7 +83,7 @@ def test_flash_attention_keeps_packed_rows_apart(model: Path) -> None:
     assert torch.allclose(packed, alone, atol=0.05)
 
 
-def test_qlora_takes_the_memory_that_is_estimated(embedded_model: Path, tmp_path: Path) -> None:
+def test_qlora_takes_the_memory_that_is_estimated(bundled_model: Path, tmp_path: Path) -> None:
     """What the run reserves on the card, beside the estimate without the CUDA context, which torch does not see."""
     import torch
 
@@ -98,7 +98,7 @@ def test_qlora_takes_the_memory_that_is_estimated(embedded_model: Path, tmp_path
         "max_length": 512,
     }
     work = run_of(
-        tmp_path, embedded_model, [Encoded(one, one) for one in ids], [],
+        tmp_path, bundled_model, [Encoded(one, one) for one in ids], [],
         **settings, precision="auto", lora_dropout=0.0, learning_rate=2e-4,
     )  # fmt: skip
     measured = training.run(work)["peak_memory_mib"]

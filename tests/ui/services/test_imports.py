@@ -107,7 +107,7 @@ def test_columns_that_nobody_can_tell_are_asked_for(services: Services, tmp_path
     form = {"shape": "question_answer", "question_answer.question": "x1", "question_answer.answer": "x2"}
     choice = read(services, _done(services, choice, "columns", json.dumps(form)))
     assert services.data(choice).rows == 40
-    assert services.shelf.about(choice.data_id).how["mapping"] == {"question": "x1", "answer": "x2"}
+    assert services.store.about(choice.data_id).how["mapping"] == {"question": "x1", "answer": "x2"}
 
 
 def test_reading_another_way_is_seen_and_taken_back(services: Services, tmp_path: Path) -> None:
@@ -123,10 +123,10 @@ def test_reading_another_way_is_seen_and_taken_back(services: Services, tmp_path
     }
     changed = read(services, _done(services, choice, "how", json.dumps(form)))
     assert changed.data_id == choice.data_id
-    assert services.brought(choice.data_id).dataset.rows[0].messages[1]["content"] == "note 0"
+    assert services.checked(choice.data_id).dataset.rows[0].messages[1]["content"] == "note 0"
     assert "Read it as found" in read_options.card(services.data(choice))
     read(services, _done(services, changed, "as-found", ""))
-    assert services.brought(choice.data_id).dataset.rows[0].messages[1]["content"] == "number 0"
+    assert services.checked(choice.data_id).dataset.rows[0].messages[1]["content"] == "number 0"
 
 
 def test_a_form_that_changes_nothing_leaves_it_to_the_content(services: Services, file: Path) -> None:
@@ -310,18 +310,18 @@ class TestReadAgain:
     def test_cancelled_while_it_is_checked_all_stays_as_it_was(
         self, services: Services, file: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        choice, shelf = self.mended(services, file), services.shelf
-        before = shelf.about(choice.data_id)
+        choice, store = self.mended(services, file), services.store
+        before = store.about(choice.data_id)
 
         def cancelled(*_: Any, **__: Any) -> None:
-            assert shelf.about(choice.data_id).how == {"encoding": "cp1252"}, "it has been read"
+            assert store.about(choice.data_id).how == {"encoding": "cp1252"}, "it has been read"
             raise Cancelled
 
         with monkeypatch.context() as checking:
-            checking.setattr(shelf, "open", cancelled)
+            checking.setattr(store, "open", cancelled)
             services.read_again(choice.data_id, {"encoding": "cp1252"})
             read(services, choice.but(reading_id=choice.data_id))
-        assert shelf.about(choice.data_id) == before
+        assert store.about(choice.data_id) == before
         assert services.data(choice).blocked == ""
 
     def test_it_is_refused_where_the_test_file_no_longer_fits(self, services: Services, tmp_path: Path) -> None:
@@ -329,27 +329,27 @@ class TestReadAgain:
         for path, first in ((table, 0), (own, 50)):
             path.write_text("a1,b2\n" + "".join(f"what is {i}?,number {i}\n" for i in range(first, first + 20)))
         how = {"shape": "question_answer", "mapping": {"question": "a1", "answer": "b2"}}
-        data_id = services.shelf.add(table, "table.csv", how=how)
+        data_id = services.store.add(table, "table.csv", how=how)
         services.set_validation(data_id, own, "own.csv")
-        test = services.brought(data_id).test
+        test = services.checked(data_id).test
         assert test is not None
         assert [m["content"] for m in test.rows[0].messages] == ["what is 50?", "number 50"]
         talks = tmp_path / "talks.jsonl"
         talks.write_text("".join(ROW % (i, i) for i in range(50, 60)))
         services.set_validation(data_id, talks, "talks.jsonl")
-        before, choice = services.shelf.about(data_id), Choice(data_id=data_id, reading_id=data_id)
+        before, choice = services.store.about(data_id), Choice(data_id=data_id, reading_id=data_id)
         services.read_again(data_id, {"shape": "text", "mapping": {"text": "a1"}})
         now = services.reading(read(services, choice))
         assert now is not None
         assert "holds conversations, and the examples are documents" in str(now.error)
-        assert services.shelf.about(data_id) == before
+        assert services.store.about(data_id) == before
 
 
 def test_a_browser_can_not_fill_the_disk_with_made_up_problems(services: Services, file: Path) -> None:
     data_id = services.add_data(file, "mine.jsonl")
-    before = services.shelf.about(data_id)
+    before = services.store.about(data_id)
     for kind, rows in (("x" * 9000, "all"), ("duplicate", [10**9]), ("duplicate", [0])):
         for act in (services.accept, services.refuse):
             with pytest.raises(BadInput):
                 act(data_id, kind, rows)
-    assert services.shelf.about(data_id) == before
+    assert services.store.about(data_id) == before

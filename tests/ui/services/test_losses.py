@@ -52,21 +52,21 @@ def said(html: str) -> str:
 def test_one_number_each_on_the_whole_screen(state: State, result: dict[str, Any]) -> None:
     """The card of numbers, the verdict, the curve's labels, the curve for those who can't see it, and the list."""
     one = watched(state, result=result)
-    practice = f"{losses.of(one.job, WORSE).practice:.2f}"
+    training = f"{losses.of(one.job, WORSE).training:.2f}"
     card, health, plot = (draw(one) for draw in (train_views.status, train_views.health, train_views.loss_card))
-    assert f"{practice} practice loss, typical of the last {RECENT} steps" in said(card)
+    assert f"{training} practice loss, typical of the last {RECENT} steps" in said(card)
     assert "1.60 latest test loss, at step 40" in said(card)
     assert "1.20 best test loss, at step 20: kept" in said(card)
     assert "best test loss, on examples that it never saw, was 1.20 at step 20; the latest is 1.60" in said(health)
-    assert f"practice loss {practice}" in said(plot)
+    assert f"practice loss {training}" in said(plot)
     assert "latest test loss 1.60" in said(plot)
-    assert f"to {practice} by step 40." in plot
+    assert f"to {training} by step 40." in plot
     assert "The best test loss is 1.20, at step 20." in plot
     listed = said(runs_tab.listing([RunLine(one.origin, state, 0.0, one.losses)], "", 1.0))
     assert "1.20 best test loss, at step 20: kept 3.10 test loss before training" in listed
     told = Compared(FakeServices().compared("run-a").spec, one.job, WORSE)
     beside = {name: of_a for name, of_a, _ in compare_runs.outcomes(told, told)}
-    assert beside["Practice loss"] == f"{practice}, typical of the last {RECENT} steps"
+    assert beside["Practice loss"] == f"{training}, typical of the last {RECENT} steps"
     assert beside["Test loss before training"] == "3.10"
     assert beside["Latest test loss"] == "1.60, at step 40"
     assert beside["Best test loss"] == "1.20, at step 20: kept"
@@ -74,10 +74,10 @@ def test_one_number_each_on_the_whole_screen(state: State, result: dict[str, Any
 
 def test_the_verdict_on_a_run_that_learns_well_has_the_numbers_of_its_card() -> None:
     one = watched(State.RUNNING, story({0: 3.1, 20: 1.2, 40: 0.9}))
-    practice = f"{losses.of(one.job, one.curve).practice:.2f}"
+    training = f"{losses.of(one.job, one.curve).training:.2f}"
     assert one.verdict
     assert one.verdict.title == "It learns well"
-    assert f"to {practice}." in one.verdict.what
+    assert f"to {training}." in one.verdict.what
     assert "was 3.10 before training; the latest is 0.90." in one.verdict.what
     assert "0.90 latest test loss, at step 40 0.90 best test loss, at step 40: kept" in said(train_views.status(one))
 
@@ -114,7 +114,7 @@ def test_a_loss_that_is_no_number_is_told_as_that_everywhere() -> None:
     broken = story({0: 3.1, 40: None})
     broken.steps[-1]["loss"] = None
     told = losses.of(job("run-b", State.RUNNING), broken)
-    assert math.isnan(told.practice or 0.0)
+    assert math.isnan(told.training or 0.0)
     assert [number for number, _ in losses.facts(told)] == ["not a number", "not a number"]
     plot = train_views.loss_card(watched(State.RUNNING, broken))
     assert "practice loss not a number" in said(plot)

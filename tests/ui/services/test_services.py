@@ -51,8 +51,8 @@ def test_the_share_kept_back_is_the_one_in_the_settings(services: Services) -> N
 
 
 def test_the_seed_decides_which_rows_are_kept_back(services: Services) -> None:
-    brought = services.brought(services.add_data(SAMPLES / "orders.jsonl", "orders.jsonl"))
-    kept = [training_plan.parts(brought, TrainSettings(seed=seed)).validation for seed in (0, 0, 1)]
+    checked = services.checked(services.add_data(SAMPLES / "orders.jsonl", "orders.jsonl"))
+    kept = [training_plan.parts(checked, TrainSettings(seed=seed)).validation for seed in (0, 0, 1)]
     assert kept[0] == kept[1] != kept[2]
 
 
@@ -76,9 +76,9 @@ def test_a_test_file_of_ones_own_is_what_is_tested_with(services: Services) -> N
     run_id = services.start_training(data_id, "", TrainSettings(seed=5))
     assert services.spec(run_id).data.validation_rows == len(own)
     _, kept = read_rows(services.runner.folder(run_id))
-    tokeniser = services.tokeniser("")
-    assert tokeniser is not None
-    assert [row.input_ids.tolist() for row in kept] == [tokeniser.encode(row["messages"]).input_ids for row in own]
+    tokenizer = services.tokenizer("")
+    assert tokenizer is not None
+    assert [row.input_ids.tolist() for row in kept] == [tokenizer.encode(row["messages"]).input_ids for row in own]
     services.clear_validation(data_id)
     assert (
         services.data(Choice(data_id=data_id)).test_name,
@@ -209,14 +209,14 @@ def test_a_model_that_could_not_be_unpacked_says_why(tmp_path: Path) -> None:
 
 def test_half_a_surrogate_in_a_paste_is_a_fault_of_that_row(services: Services) -> None:
     good = '{"messages": [{"role": "user", "content": "%s"}, {"role": "assistant", "content": "yes, it is"}]}'
-    data_id = services.shelf.add_text("\n".join([good % "is it?", good % "bad \ud800 one"]))
+    data_id = services.store.add_text("\n".join([good % "is it?", good % "bad \ud800 one"]))
     assert [
         (p.row, p.severity) for p in services.data(Choice(data_id=data_id)).report.problems if p.severity == "error"
     ] == [(2, "error")]
 
 
 def test_a_document_is_shown_as_what_is_learned_and_a_huge_row_is_cut(services: Services) -> None:
-    story = services.shelf.add_text("Once upon a time there was a lamp. " * 2000)
+    story = services.store.add_text("Once upon a time there was a lamp. " * 2000)
     shown = services.preview(Choice(data_id=story, row=1))
     assert [(piece.kind, piece.tokens) for piece in shown.pieces[:-1]] == [("learned", 4096)] * 4
     assert shown.note.startswith("1 document becomes 5 pieces of at most 4,096 tokens")
@@ -226,7 +226,7 @@ def test_a_document_is_shown_as_what_is_learned_and_a_huge_row_is_cut(services: 
 def test_examples_are_looked_at_as_the_planned_run_takes_them(services: Services) -> None:
     good = '{"messages": [{"role": "user", "content": "what is %s?"}, {"role": "assistant", "content": "number %d"}]}'
     rows = [*(good % (i, i) for i in range(20)), good % ("this " * 300, 7)]
-    choice = Choice(data_id=services.shelf.add_text("\n".join(rows)), settings={"max_length": 128}, row=21)
+    choice = Choice(data_id=services.store.add_text("\n".join(rows)), settings={"max_length": 128}, row=21)
     state = services.data(choice)
     assert state.blocked == services.plan(choice.data_id, "", TrainSettings(max_length=128)).blocked != ""
     assert services.data(choice.but(settings={})).blocked == ""
@@ -236,7 +236,7 @@ def test_examples_are_looked_at_as_the_planned_run_takes_them(services: Services
     assert "128 tokens" in shown.note
     services.accept(choice.data_id, "answer_vanishes", "all")
     assert (services.data(choice).blocked, services.data_files(choice).changes) == ("", 1)
-    story = Choice(data_id=services.shelf.add_text("Once there was a lamp. " * 2000), settings={"max_length": 512})
+    story = Choice(data_id=services.store.add_text("Once there was a lamp. " * 2000), settings={"max_length": 512})
     pieces = services.plan(story.data_id, "", TrainSettings(max_length=512)).train_rows
     assert len(services.preview(story).pieces) == pieces > 10
     assert f"{pieces} pieces of at most 512 tokens" in services.data(story).split
@@ -246,14 +246,14 @@ def test_examples_in_a_language_that_the_model_does_not_know_are_said_to_be(serv
     good = '{"messages": [{"role": "user", "content": "was ist das und wo ist die Nummer %d?"}, %s]}'
     said = '{"role": "assistant", "content": "das ist nicht die Nummer, die ich auf dem Zettel habe"}'
     rows = [good % (i, said) for i in range(60)]
-    choice = Choice(data_id=services.shelf.add_text("\n".join(rows)))
+    choice = Choice(data_id=services.store.add_text("\n".join(rows)))
     found = {p.kind: p.message for p in services.data(choice).problems}
     assert "in German; the model was made for English" in found["language_mismatch"]
 
 
 def test_rows_that_can_not_be_read_wait_for_a_word_before_they_are_left_out(services: Services) -> None:
     good = '{"messages": [{"role": "user", "content": "what is %d?"}, {"role": "assistant", "content": "number %d"}]}'
-    data_id = services.shelf.add_text("\n".join([*(good % (i, i) for i in range(20)), "{broken", "[1]"]))
+    data_id = services.store.add_text("\n".join([*(good % (i, i) for i in range(20)), "{broken", "[1]"]))
     state = services.data(Choice(data_id=data_id))
     assert "Row 21 (line 21)" in state.blocked
     for kind in state.unread:
@@ -289,7 +289,7 @@ def test_a_training_that_can_not_work_is_refused_and_leaves_nothing(
 ) -> None:
     """An answer longer than the model's context, no step to do, and a disk with 65 MiB free."""
     long = json.dumps([{"role": "user", "content": "Count."}, {"role": "assistant", "content": "one two " * 5000}])
-    data_id = services.shelf.add_text(
+    data_id = services.store.add_text(
         "\n".join(f'{{"messages": {long.replace("Count.", f"Count {i}.")}}}' for i in range(3))
     )
     if not settings:

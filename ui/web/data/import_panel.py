@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from ui.web.components import LISTEN, Given, Kept, Updates, button, drawn, pressable, pressed
+from ui.web.components import LISTEN, Given, Kept, Updates, button, clickable, drawn, pressed
 from ui.web.data import views as data_views
 from ui.web.errors import handler
 from ui.web.html import components
@@ -23,7 +23,7 @@ Taken = Callable[[Given, str], Updates]  # what a handler was given, and the id 
 
 
 @dataclass
-class Bring:
+class ImportPanel:
     """The chooser's parts. typed_kept: the typed table as this browser keeps it."""
 
     services: Any
@@ -79,12 +79,12 @@ class Bring:
 
         @handler
         def take_text(given: Given) -> Updates:
-            return taken(given, self.services.bring_text(given[self.pasted] or "", kept.choice(given).model_id))
+            return taken(given, self.services.import_text(given[self.pasted] or "", kept.choice(given).model_id))
 
         @handler
         def take_table(given: Given) -> Updates:
             filled = [line for line in _cells(given[self.typed]) if any(cell.strip() for cell in line)]
-            return taken(given, self.services.bring_table(filled, kept.choice(given).model_id))
+            return taken(given, self.services.import_table(filled, kept.choice(given).model_id))
 
         @handler
         def keep_table(given: Given) -> Updates:
@@ -100,10 +100,10 @@ class Bring:
         self.typed.input(keep_table, {self.typed}, self.typed_kept, **LISTEN)
 
 
-def build(services: Any) -> Bring:
+def build(services: Any) -> ImportPanel:
     """Draws the chooser."""
     with gr.Accordion("Choose examples", open=False, elem_classes="fold-block") as chooser:
-        samples = pressable()
+        samples = clickable()
         with gr.Tabs(elem_classes="ways"):
             with gr.Tab("Upload a file"):
                 upload = gr.File(
@@ -137,9 +137,9 @@ def build(services: Any) -> Bring:
                     buttons=[],
                 )
                 use_table = button("Read these")
-        earlier = pressable(elem_id="earlier")
+        earlier = clickable(elem_id="earlier")
     typed_kept = gr.BrowserState(None, storage_key="apprentice-table", secret="apprentice")  # noqa: S106
-    return Bring(services, chooser, samples, upload, pasted, use_text, typed, typed_kept, use_table, earlier)
+    return ImportPanel(services, chooser, samples, upload, pasted, use_text, typed, typed_kept, use_table, earlier)
 
 
 def _cells(table: Any) -> list[list[str]]:

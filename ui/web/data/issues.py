@@ -26,7 +26,7 @@ def card(data: DataState) -> str:
         if problem.kind not in read_options.GUESSES:
             kinds.setdefault(problem.kind, []).append(problem)
     words = "Mend or leave out all that must be"
-    all_at_once = components.button(words, "accept-all", "", "firm") if must_mend(data) else ""
+    all_at_once = components.button(words, "accept-all", "", "firm") if must_fix(data) else ""
     ordered = sorted(kinds.values(), key=lambda found: (*_rank(found, data), -len(found)))
     first_copies = next((found[0].kind for found in ordered if found[0].kind in COPIES), "")
     parts = [_kind(found, data, _groups(data) if found[0].kind == first_copies else "") for found in ordered]
@@ -37,7 +37,7 @@ def card(data: DataState) -> str:
     return components.card("What was found" if kinds else "If you like", found, aside=all_at_once)
 
 
-def must_mend(data: DataState) -> list[str]:
+def must_fix(data: DataState) -> list[str]:
     """The kinds of errors that can be mended here (or whose rows can be left out), and wait for a word."""
     waiting = [p for p in data.problems if p.severity == "error" and not _settled(p, data)]
     return [kind for kind in dict.fromkeys(p.kind for p in waiting) if kind in FIXABLE or kind in data.unread]

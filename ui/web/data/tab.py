@@ -11,12 +11,12 @@ import gradio as gr
 
 from ui.records import DataState
 from ui.services.selection import Choice
-from ui.web.components import LISTEN, Given, Kept, Updates, drawn, pressable, pressed, primary
+from ui.web.components import LISTEN, Given, Kept, Updates, clickable, drawn, pressed, primary
 from ui.web.data import import_panel, read_options
 from ui.web.data import issues as issues_panel
 from ui.web.data import preview as preview_panel
 from ui.web.data import views as data_views
-from ui.web.data.import_panel import Bring
+from ui.web.data.import_panel import ImportPanel
 from ui.web.data.preview import Preview
 from ui.web.errors import handler
 from ui.web.html import components
@@ -28,7 +28,7 @@ NOTHING_YET = "Bring your examples, or take ours to try it out.", "Then you see 
 class DataTab:
     services: Any
     line: gr.HTML
-    bring: Bring
+    bring: ImportPanel
     reading: gr.HTML
     found: gr.Column
     summary: gr.HTML
@@ -55,26 +55,26 @@ class DataTab:
         ]
 
     def show(self, choice: Choice) -> Updates:
-        bringing = bool(choice.reading_id)
+        imports = bool(choice.reading_id)
         data = self.services.data_soon(choice) if choice.data_id else None
         now = self.services.reading(choice)
         shown: Updates = {
-            self.reading: data_views.reading(now, bringing),
+            self.reading: data_views.reading(now, imports),
             **self.bring.show(not (data or now) or bool(now and now.error), choice.data_id),
         }
-        if now is not None and now.error is None and (bringing or data is None):
-            return {**shown, **self._waiting(bringing)}
+        if now is not None and now.error is None and (imports or data is None):
+            return {**shown, **self._waiting(imports)}
         if data is None:  # chosen ones have been read this very moment: the next look shows them
-            return {**shown, **(self._waiting(bringing) if choice.data_id else self._empty())}
+            return {**shown, **(self._waiting(imports) if choice.data_id else self._empty())}
         return {**shown, **self._showing(choice, data)}
 
-    def _waiting(self, bringing: bool) -> Updates:
+    def _waiting(self, imports: bool) -> Updates:
         """What stays as it is while examples are read. New ones take the place of those that are shown."""
         return {
             self.line: components.guide(2, "Your examples are being read.", "You can go on as soon as that is done."),
             self.forward: gr.update(interactive=False),
             self.reason: "The examples are still being read.",
-            **({self.found: gr.update(visible=False)} if bringing else {}),
+            **({self.found: gr.update(visible=False)} if imports else {}),
         }
 
     def _empty(self) -> Updates:
@@ -111,16 +111,16 @@ def build(services: Any, kept: Kept) -> DataTab:
     """Draws the tab inside the current gr.Tab."""
     line = drawn(components.guide(2, *NOTHING_YET), elem_classes="guide")
     bring = import_panel.build(services)
-    reading = pressable(elem_id="reading")
+    reading = clickable(elem_id="reading")
     with gr.Column(visible=False) as found:
         summary = drawn()
         with gr.Row(elem_classes="actions"):
             own_test = gr.UploadButton("I have a test file", size="md", min_width=0, scale=0, elem_id="own-test")
-            tested = pressable(elem_classes="reason")
-        how = pressable()
-        problems = pressable()
+            tested = clickable(elem_classes="reason")
+        how = clickable()
+        problems = clickable()
         preview = preview_panel.build(services)
-        download = pressable()
+        download = clickable()
     with gr.Row(elem_classes="actions"):
         forward = primary("Go on to training", interactive=False, elem_id="to-train")
         reason = drawn(elem_classes="reason")
@@ -171,7 +171,7 @@ def _done(services: Any, choice: Choice, do: str, value: str) -> Choice:
     if do == "accept":
         services.accept(data_id, kind, rows)
     elif do == "accept-all":
-        for wrong in issues_panel.must_mend(services.data(choice)):
+        for wrong in issues_panel.must_fix(services.data(choice)):
             services.accept(data_id, wrong, "all")
     elif do == "refuse":
         services.refuse(data_id, kind, rows)
@@ -184,7 +184,7 @@ def _done(services: Any, choice: Choice, do: str, value: str) -> Choice:
         services.read_again(data_id, how, choice.model_id)
         return choice.but(reading_id=data_id)
     elif do == "columns":
-        services.bring_again(choice.reading_id, read_options.sent_columns(value), choice.model_id)
+        services.import_again(choice.reading_id, read_options.sent_columns(value), choice.model_id)
     elif do == "open":
         return choice.but(data_id=value, run_id="", reading_id="", row=1)
     elif do == "delete":

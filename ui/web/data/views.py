@@ -50,8 +50,8 @@ def _earlier(one: Kept, is_open: bool, now: float) -> tuple[str, ...]:
     )
     name = f"<strong>{escape(fmt.shorten(one.name, 60))}</strong>"
     name += f" {components.badge('Open', 'calm')}" if is_open else ""
-    brought = escape(fmt.when(one.brought, now))
-    return name, fmt.bytes_of(one.bytes), brought, f'<div class="acts">{acts}</div>'
+    checked = escape(fmt.when(one.checked, now))
+    return name, fmt.bytes_of(one.bytes), checked, f'<div class="acts">{acts}</div>'
 
 
 def guide(data: DataState) -> str:
@@ -64,7 +64,7 @@ def guide(data: DataState) -> str:
     return components.guide(2, "Your examples are ready.", "Look at what it will learn, then go on to training.")
 
 
-def reading(now: Reading | None, bringing: bool) -> str:
+def reading(now: Reading | None, imports: bool) -> str:
     """What is being read: how far it is and its first rows; or why it could not be read. bringing: it is new, so that
     it can be cancelled."""
     if now is None:
@@ -82,8 +82,8 @@ def reading(now: Reading | None, bringing: bool) -> str:
     if now.first is not None:
         shape = SHAPES[now.first.source.shape].title if now.first.source.shape in SHAPES else ""
         first = components.text(f"Its first rows, read as {shape}:", "lead") + read_options.before_after(now.first)
-    cancel = components.button("Cancel", "cancel", label="Cancel reading") if bringing else ""
-    title = f"{'Reading' if bringing else 'Looking at'} {fmt.shorten(now.name, 60)}"
+    cancel = components.button("Cancel", "cancel", label="Cancel reading") if imports else ""
+    title = f"{'Reading' if imports else 'Looking at'} {fmt.shorten(now.name, 60)}"
     return components.card(title, bar, said, first, aside=cancel)
 
 

@@ -73,8 +73,8 @@ def _lines(a: Compared, b: Compared) -> tuple[bool, list[loss_curve.Point], list
     tests = [[loss_curve.point(test) for test in one.curve.evals] for one in (a, b)]
     if all(tests):
         return True, tests[0], tests[1]
-    practice = [[loss_curve.point(step) for step in one.curve.steps] for one in (a, b)]
-    return False, practice[0], practice[1]
+    training = [[loss_curve.point(step) for step in one.curve.steps] for one in (a, b)]
+    return False, training[0], training[1]
 
 
 def _time(run: Compared) -> str:

@@ -23,7 +23,7 @@ _LABEL_GAP = 7.5  # per cent of the plot's height that two labels need between t
 
 
 def draw(
-    practice: Sequence[Point], tests: Sequence[Point], total_steps: int = 0, best_step: int | None = None
+    training: Sequence[Point], tests: Sequence[Point], total_steps: int = 0, best_step: int | None = None
 ) -> str:
     """The curve of one run as an SVG string.
 
@@ -31,14 +31,14 @@ def draw(
     total_steps: how far the step axis reaches, so that the curve grows into free room; 0 when unknown.
     best_step: of the best test, which is marked.
     """
-    typical = typically(practice)
+    typical = typically(training)
     now = {"practice": _last(typical), "held": _last(tests)}
-    practice, typical, tests = _finite(practice), _finite(typical), _finite(tests)
-    if not practice and not tests:
+    training, typical, tests = _finite(training), _finite(typical), _finite(tests)
+    if not training and not tests:
         return _empty()
     best = next((point for point in reversed(tests) if point[0] == best_step), None)
     said = sentence({"Practice loss": typical, "Test loss": tests}, [now["practice"], now["held"]], best)
-    return _drawing({"practice": typical, "held": tests}, now, total_steps, said, tests, best, practice)
+    return _drawing({"practice": typical, "held": tests}, now, total_steps, said, tests, best, training)
 
 
 def draw_two(first: Sequence[Point], second: Sequence[Point], tested: bool) -> str:

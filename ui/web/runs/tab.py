@@ -14,7 +14,7 @@ from ui.records import Losses, RunLine
 from ui.services import losses
 from ui.services.selection import Choice
 from ui.text import format as fmt
-from ui.web.components import LISTEN, Given, Kept, Updates, drawn, pressable, pressed
+from ui.web.components import LISTEN, Given, Kept, Updates, clickable, drawn, pressed
 from ui.web.errors import handler
 from ui.web.html import compare_runs, components
 
@@ -57,7 +57,7 @@ def build(services: Any, kept: Kept) -> RunsTab:
     """Draws the tab inside the current gr.Tab."""
     line = drawn(components.guide(0, "One moment.", ""), elem_classes="guide")
     compared = drawn(elem_id="compared")
-    drawn_list = pressable(elem_id="run-list")
+    drawn_list = clickable(elem_id="run-list")
     tab = RunsTab(services, line, compared, drawn_list)
 
     @handler

@@ -13,7 +13,7 @@ import gradio as gr
 from ui.services.selection import Choice
 from ui.text import format as fmt
 from ui.web import errors as web_errors
-from ui.web.components import LISTEN, Given, Kept, Updates, button, drawn, pressable, primary
+from ui.web.components import LISTEN, Given, Kept, Updates, button, clickable, drawn, primary
 from ui.web.errors import handler
 from ui.web.html import components
 from ui.web.share import hf_jobs_card
@@ -84,7 +84,7 @@ class ShareTab:
 def build(services: Any, kept: Kept) -> ShareTab:
     """Draws the tab inside the current gr.Tab."""
     line = drawn(components.guide(5, "One moment.", ""), elem_classes="guide")
-    offered = pressable(elem_id="ready-to-share")
+    offered = clickable(elem_id="ready-to-share")
     kind = gr.Radio(
         choices({}),
         value="gguf:Q8_0",

@@ -11,7 +11,7 @@ import gradio as gr
 
 from backend.advice.recommend import Recommendation
 from ui.services.selection import TASKS, Choice
-from ui.web.components import LISTEN, Given, Kept, Updates, drawn, pressable, pressed, primary
+from ui.web.components import LISTEN, Given, Kept, Updates, clickable, drawn, pressed, primary
 from ui.web.errors import handler
 from ui.web.html import components
 from ui.web.start import download_card
@@ -107,10 +107,10 @@ def build(services: Any, kept: Kept) -> StartTab:
         [STABLE, CHANGING], value=STABLE, label="Do the right answers change often?", elem_classes="choices inline"
     )
     advice = drawn()
-    machine = pressable(components.card("Your computer", lead="Looking at what it can do."))
-    model = pressable(components.card("The model", lead="Working out which one fits."))
+    machine = clickable(components.card("Your computer", lead="Looking at what it can do."))
+    model = clickable(components.card("The model", lead="Working out which one fits."))
     with gr.Accordion("Other models", open=False, elem_classes="fold-block"):
-        others = pressable()
+        others = clickable()
     with gr.Row(elem_classes="actions"):
         forward = primary("Go on to your examples", elem_id="to-data")
         reason = drawn(elem_classes="reason")

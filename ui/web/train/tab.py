@@ -13,7 +13,7 @@ from ui.services.overrides import typed
 from ui.services.selection import Choice
 from ui.text import format as fmt
 from ui.web import errors as web_errors
-from ui.web.components import LISTEN, Given, Kept, Updates, button, drawn, pressable, pressed, primary
+from ui.web.components import LISTEN, Given, Kept, Updates, button, clickable, drawn, pressed, primary
 from ui.web.errors import handler
 from ui.web.html import compare_runs, components
 from ui.web.start import download_card
@@ -156,7 +156,7 @@ def build(services: Any, kept: Kept) -> TrainTab:
     with gr.Column() as before:
         with gr.Column(visible=False) as goal:
             trainer = settings_fields.goal()
-        plan = pressable(components.card(train_views.PLAN, lead="One moment."))
+        plan = clickable(components.card(train_views.PLAN, lead="One moment."))
         with gr.Accordion("Advanced: every number of the recipe", open=False, elem_classes="fold-block"):
             memory = drawn()
             inputs = {"trainer": trainer, **settings_fields.build()}
@@ -167,14 +167,14 @@ def build(services: Any, kept: Kept) -> TrainTab:
             start = primary("Start training", interactive=False, elem_id="start-training")
             why_not = drawn(elem_classes="reason")
     with gr.Column(visible=False) as after:
-        status = pressable()
+        status = clickable()
         with gr.Row(elem_classes="actions"):
             forward = primary("Try your model", visible=False, elem_id="to-try")
             resume = button("Go on training", visible=False, elem_id="resume")
             stop = button(STOP, visible=False, elem_id="stop")
             again = button("Train another", elem_id="train-again")
             stop_says = drawn(elem_classes="reason")
-        health = pressable()
+        health = clickable()
         curve = drawn()
         beside = drawn()
         samples = drawn()

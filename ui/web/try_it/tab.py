@@ -11,7 +11,7 @@ import gradio as gr
 from backend.errors import BadInput
 from ui.services.selection import Choice
 from ui.text import format as fmt
-from ui.web.components import LISTEN, STORAGE_KEY, Given, Kept, Updates, button, drawn, pressable, pressed, primary
+from ui.web.components import LISTEN, STORAGE_KEY, Given, Kept, Updates, button, clickable, drawn, pressed, primary
 from ui.web.errors import handler
 from ui.web.html import components
 from ui.web.try_it import ready_models
@@ -87,10 +87,10 @@ def build(services: Any, kept: Kept) -> TryTab:
     """Draws the tab inside the current gr.Tab."""
     line = drawn(components.guide(4, "One moment.", ""), elem_classes="guide")
     talk = gr.BrowserState(kept_talk("", []), storage_key=f"{STORAGE_KEY}-talk", secret=STORAGE_KEY)
-    offered = pressable(elem_id="ready-to-try")
+    offered = clickable(elem_id="ready-to-try")
     proof = drawn()
     shown = drawn(conversation([]), elem_classes="talk", elem_id="talk")
-    suggested = pressable()
+    suggested = clickable()
     with gr.Column(elem_classes="ask-box"):
         question = gr.Textbox(
             label="Your question to both",

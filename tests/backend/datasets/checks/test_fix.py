@@ -17,7 +17,7 @@ from backend.datasets.checks.fix import FIXABLE, Fixed
 from backend.datasets.token_counts import Measurer
 from backend.errors import BadSetting, WorkspaceProblem
 from backend.records.rows import DataSet, Problem, Row
-from tests.backend.datasets.builders import SYSTEM, WordTokeniser, chat, clean_row, clean_rows, dataset
+from tests.backend.datasets.builders import SYSTEM, WordTokenizer, chat, clean_row, clean_rows, dataset
 from tests.backend.datasets.test_check import PLANTED
 
 ALL = dict.fromkeys(fix.ALL, "all")
@@ -111,7 +111,7 @@ def test_of_duplicates_the_first_is_kept() -> None:
 
 def test_a_mend_that_cures_what_the_model_refused_keeps_the_row() -> None:
     data = dataset([*clean_rows(5), chat(6, *PLANTED["system_not_first"])])
-    measurer = Measurer(WordTokeniser())
+    measurer = Measurer(WordTokenizer())
     report = check(data, measurer=measurer)
     assert "template_refuses" in report.counts()
     accept = {"template_refuses": "all", "system_not_first": "all"}

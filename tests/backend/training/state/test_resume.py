@@ -15,7 +15,7 @@ import pytest
 
 from backend import training
 from backend.settings import SAMPLES
-from backend.tokens.tokenizer import Tokeniser
+from backend.tokens.tokenizer import ChatTokenizer
 from backend.training import device
 from backend.training.state import resume
 from tests.backend.tiny_run import FakeWork, make_pairs_run, make_run, run_of
@@ -116,15 +116,15 @@ def test_resumed_equals_uninterrupted_at_any_step(tiny_model: Path, tmp_path: Pa
 @pytest.mark.slow
 @pytest.mark.parametrize("settings", [{}, {"method": "qlora"}, {"packing": True}], ids=str)
 def test_the_embedded_model_resumes_exactly_in_the_precision_that_this_machine_chose(
-    embedded_model: Path, tmp_path: Path, settings: dict[str, Any]
+    bundled_model: Path, tmp_path: Path, settings: dict[str, Any]
 ) -> None:
-    tokeniser = Tokeniser.load(embedded_model)
+    tokenizer = ChatTokenizer.load(bundled_model)
     lines = (SAMPLES / "orders.jsonl").read_text("utf-8").splitlines()[:14]
-    rows = [tokeniser.encode(json.loads(line)["messages"]) for line in lines]
+    rows = [tokenizer.encode(json.loads(line)["messages"]) for line in lines]
     made = []
     for name in ("whole", "pieces"):
         chosen = {"max_steps": 4, "per_device_train_batch_size": 2, "precision": "auto", **settings}
-        work = run_of(tmp_path / name, embedded_model, rows[:10], rows[10:], **chosen)
+        work = run_of(tmp_path / name, bundled_model, rows[:10], rows[10:], **chosen)
         work.spec["data"]["held_out_prompts"] = []
         made.append(work)
     check(made[0], made[1], 4, seed=1, times=2)

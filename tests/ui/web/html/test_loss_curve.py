@@ -44,10 +44,10 @@ def test_it_is_one_well_formed_image_with_a_sentence() -> None:
 
 def test_lines_lie_where_the_numbers_say() -> None:
     svg = loss_curve.draw(PRACTICE, HELD, total_steps=160)
-    practice = points(svg, "practice")
-    assert practice[-1][0] == 500.0  # step 80 of 160 is half way
-    assert practice[0][1] < practice[-1][1]  # a falling loss goes down the page
-    assert all(0 <= y <= 1000 for _, y in practice + points(svg, "held"))
+    training = points(svg, "practice")
+    assert training[-1][0] == 500.0  # step 80 of 160 is half way
+    assert training[0][1] < training[-1][1]  # a falling loss goes down the page
+    assert all(0 <= y <= 1000 for _, y in training + points(svg, "held"))
 
 
 def test_both_lines_are_named_with_their_latest_loss_and_the_best_is_marked() -> None:

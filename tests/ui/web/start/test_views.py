@@ -24,7 +24,7 @@ from ui.text import format as fmt
 from ui.web.start import views as start_views
 
 MACHINES = PROJECT_ROOT / "tests" / "backend" / "machines"
-EMBEDDED = catalogue.default()
+BUNDLED = catalogue.default()
 
 
 def machine(name: str) -> Hardware:
@@ -58,7 +58,7 @@ def test_before_there_are_examples_it_is_said_what_the_memory_is_for() -> None:
 def test_least_memory_of_the_embedded_model_is_what_the_readme_promises() -> None:
     small = Hardware(memory_total_mib=4096, memory_available_mib=3000)
     found = recommend(small, compare=False)
-    assert (found.model.id, found.fit) == (EMBEDDED.id, "yes")
+    assert (found.model.id, found.fit) == (BUNDLED.id, "yes")
 
 
 def test_both_sizes_of_the_model_that_comes_packed_are_told() -> None:
