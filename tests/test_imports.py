@@ -1,6 +1,9 @@
 """Which room may import which, and what is never imported where a module is merely loaded.
 
-app -> ui -> {backend, jobs}      jobs -> backend.settings, backend.errors      only ui and app -> gradio
+A room is a package, or a module that other packages need from below. Every import between two rooms goes down in
+LAYERS, those for type checkers included, and no modules import each other in a circle.
+
+    python -m tests.test_imports      prints the rooms by layer, and how many arrows run up or in a circle
 """
 
 from __future__ import annotations
@@ -13,14 +16,39 @@ import pytest
 
 from backend.settings import PROJECT_ROOT
 
-ROOMS = ("app", "ui", "backend", "jobs")
-MAY_IMPORT = {
-    "app": {"app", "ui", "backend", "jobs"},
-    "ui": {"ui", "backend", "jobs"},
-    "backend": {"backend"},
-    "jobs": {"jobs", "backend.settings", "backend.errors"},
-}
-WITHOUT_GRADIO = ("backend", "jobs", "ui.services", "ui.command_line")
+# From the ground up. The longest name that fits a module is its room; a room imports only rooms of lower layers.
+LAYERS = (
+    ("backend", "backend.errors"),
+    ("backend.records", "backend.settings"),
+    ("backend.files",),
+    ("backend.estimate", "backend.tokens"),
+    ("backend.hardware", "backend.models"),
+    ("backend.datasets.excerpt", "backend.datasets.conversation", "backend.datasets.options"),
+    ("backend.datasets.convert", "backend.datasets.token_counts"),
+    ("backend.datasets.read", "backend.datasets.checks"),
+    ("backend.datasets",),
+    ("backend.advice", "backend.chat", "backend.runs"),
+    ("backend.training.device", "backend.training.work", "backend.training.oom"),
+    ("backend.training.model",),
+    ("backend.training.distributed",),
+    ("backend.training.state",),
+    ("backend.training",),
+    ("backend.training.distributed.worker", "backend.export"),
+    ("jobs",),  # above the backend, so that nothing there imports it; itself it takes only GROUND_OF_JOBS
+    ("ui", "ui.records"),
+    ("ui.text",),
+    ("ui.services",),
+    ("ui.web.components", "ui.web.errors", "ui.web.guard", "ui.web.theme", "ui.web.fast_import"),
+    ("ui.web.html",),
+    ("ui.web.start", "ui.web.try_it"),
+    ("ui.web.share", "ui.web.train", "ui.web.runs"),
+    ("ui.web.data",),
+    ("ui.web",),
+    ("ui.cli",),
+    ("app",),
+)
+GROUND_OF_JOBS = ("backend.errors", "backend.settings", "backend.records", "backend.files")
+MAY_IMPORT_GRADIO = ("app", "ui.web")
 HEAVY = {
     "torch",
     "transformers",
@@ -34,22 +62,33 @@ HEAVY = {
     "openpyxl",
     "accelerate",
 }
+_LAYER = {room: number for number, layer in enumerate(LAYERS) for room in layer}
 
 
-def sources() -> list[Path]:
-    files = [PROJECT_ROOT / "app.py"] if (PROJECT_ROOT / "app.py").exists() else []
-    for room in ("ui", "backend", "jobs"):
-        files += sorted((PROJECT_ROOT / room).rglob("*.py"))
-    return files
+def sources() -> dict[str, Path]:
+    """Every module of the program by its name."""
+    files = [PROJECT_ROOT / "app.py"]
+    for package in ("backend", "jobs", "ui"):
+        files += sorted((PROJECT_ROOT / package).rglob("*.py"))
+    return {_name(path): path for path in files}
 
 
-def module_name(path: Path) -> str:
+def _name(path: Path) -> str:
     parts = path.relative_to(PROJECT_ROOT).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
+def _within(module: str, package: str) -> bool:
+    return module == package or module.startswith(package + ".")
+
+
+def room_of(module: str) -> str:
+    """The room of a module of ours. Raises ValueError for one that no layer names."""
+    return max((room for room in _LAYER if _within(module, room)), key=len)
+
+
 def imports(source: str, package: str = "") -> Iterator[tuple[str, bool]]:
-    """Each imported module ("backend.settings") and whether it is imported as soon as the file is loaded."""
+    """Each imported name ("backend.settings.child") and whether it is imported as soon as the file is loaded."""
 
     def walk(node: ast.AST, at_load: bool) -> Iterator[tuple[str, bool]]:
         if isinstance(node, ast.Import):
@@ -71,39 +110,80 @@ def imports(source: str, package: str = "") -> Iterator[tuple[str, bool]]:
 
 
 def problems(module: str, source: str) -> list[str]:
-    room, package = module.split(".")[0], module.rpartition(".")[0] or module
-    found = []
-    for name, at_load in imports(source, package):
+    """What is wrong with the imports of a module, one line each."""
+    room, found = room_of(module), []
+    for name, at_load in imports(source, module.rpartition(".")[0] or module):
         top = name.split(".")[0]
-        if top in ROOMS and not any(name == ok or name.startswith(ok + ".") for ok in MAY_IMPORT[room]):
-            found.append(f"{module} imports {name}")
-        if top == "gradio" and any(module == bare or module.startswith(bare + ".") for bare in WITHOUT_GRADIO):
+        if top in ("app", "ui", "backend", "jobs"):
+            other = room_of(name)
+            above = other != room and _LAYER[other] >= _LAYER[room]
+            if above or (top == "backend" and _within(module, "jobs") and other not in GROUND_OF_JOBS):
+                found.append(f"{module} imports {name}")
+        if top == "gradio" and not any(_within(module, where) for where in MAY_IMPORT_GRADIO):
             found.append(f"{module} imports gradio")
         if top in HEAVY and at_load:
             found.append(f"{module} imports {name} when it is loaded")
     return found
 
 
-@pytest.mark.parametrize("path", sources(), ids=module_name)
-def test_imports_go_in_their_direction(path: Path) -> None:
-    assert problems(module_name(path), path.read_text(encoding="utf-8")) == []
+def circles(arrows: dict[str, set[str]]) -> list[list[str]]:
+    """The groups of modules that import each other, each in one list, given whom each module imports."""
+    reached: dict[str, set[str]] = {}
+    for start in arrows:
+        waiting, reached[start] = list(arrows[start]), set()
+        while waiting:
+            module = waiting.pop()
+            if module not in reached[start]:
+                reached[start].add(module)
+                waiting += arrows.get(module, ())
+    groups = {frozenset({a, *(b for b in reached[a] if a in reached.get(b, ()))}) for a in arrows if a in reached[a]}
+    return sorted(sorted(group) for group in groups)
+
+
+def module_arrows() -> dict[str, set[str]]:
+    """Which of our modules each of our modules imports."""
+    modules = sources()
+    arrows: dict[str, set[str]] = {}
+    for module, path in modules.items():
+        named = (name for name, _ in imports(path.read_text("utf-8"), module.rpartition(".")[0]))
+        found = (name if name in modules else name.rpartition(".")[0] for name in named)
+        arrows[module] = {name for name in found if name in modules} - {module}
+    return arrows
+
+
+@pytest.mark.parametrize(("module", "path"), sources().items(), ids=str)
+def test_imports_go_down(module: str, path: Path) -> None:
+    assert problems(module, path.read_text("utf-8")) == []
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    assert circles(module_arrows()) == []
+
+
+def test_a_circle_is_noticed() -> None:
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == [["a", "b", "c"]]
 
 
 @pytest.mark.parametrize(
     ("module", "source"),
     [
-        ("jobs.worker", "from backend import specs"),
+        ("jobs.worker", "from backend.models import local"),
         ("jobs.worker", "import backend.training"),
-        ("jobs.worker", "def f():\n    from ui import layout"),
-        ("backend.chat", "from jobs.models import State"),
-        ("backend.chat", "def f():\n    import gradio"),
-        ("backend.data.load", "from ui.present import shown"),
-        ("ui.services", "import gradio as gr"),
-        ("ui.layout", "import app"),
-        ("backend.chat", "import torch"),
-        ("backend.chat", "try:\n    from transformers import AutoModel\nexcept ImportError:\n    pass"),
-        ("backend.chat", "class A:\n    import pandas"),
-        ("ui.layout", "import pyarrow.parquet"),
+        ("jobs.worker", "def f():\n    from ui.web import page"),
+        ("backend.chat.client", "from jobs.records import State"),
+        ("backend.chat.client", "def f():\n    import gradio"),
+        ("backend.datasets.read.load", "from ui.text.format import loss"),
+        ("backend.datasets.read.load", "from backend.datasets.store import DatasetStore"),
+        (
+            "backend.tokens.tokenizer",
+            "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import backend.runs.prepare",
+        ),
+        ("ui.services.app", "import gradio as gr"),
+        ("ui.web.page", "import app"),
+        ("backend.chat.client", "import torch"),
+        ("backend.chat.client", "try:\n    from transformers import AutoModel\nexcept ImportError:\n    pass"),
+        ("backend.chat.client", "class A:\n    import pandas"),
+        ("ui.web.page", "import pyarrow.parquet"),
     ],
 )
 def test_a_wrong_import_is_noticed(module: str, source: str) -> None:
@@ -113,12 +193,28 @@ def test_a_wrong_import_is_noticed(module: str, source: str) -> None:
 @pytest.mark.parametrize(
     ("module", "source"),
     [
-        ("app", "import gradio, ui.layout"),
-        ("ui.layout", "import gradio as gr\nfrom jobs.runner import Runner\nfrom backend import specs"),
+        ("app", "import ui.web.page"),
+        ("ui.web.page", "import gradio as gr\nfrom jobs.runner import Runner\nfrom backend.records import specs"),
         ("jobs.worker", "from backend.settings import Workspace\nfrom jobs import store\nfrom backend import errors"),
-        ("backend.chat", "def load():\n    import torch\n    from transformers import AutoModel"),
-        ("backend.chat", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import torch"),
+        ("backend.chat.client", "def load():\n    import torch\n    from transformers import AutoModel"),
+        ("backend.chat.client", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import torch"),
     ],
 )
 def test_a_right_import_is_let_through(module: str, source: str) -> None:
     assert problems(module, source) == []
+
+
+def main() -> None:
+    """Prints the layers from the top, and what runs against them."""
+    modules, arrows = sources(), module_arrows()
+    used = {room_of(module) for module in modules}
+    between = {(room_of(a), room_of(b)) for a, others in arrows.items() for b in others if room_of(a) != room_of(b)}
+    for number in reversed(range(len(LAYERS))):
+        print(f"{number + 1:3}  {', '.join(room for room in LAYERS[number] if room in used)}")
+    upward = [pair for pair in between if _LAYER[pair[0]] <= _LAYER[pair[1]]]
+    print(f"{len(used)} rooms, {len(LAYERS)} layers, {len(between)} arrows between rooms,", end=" ")
+    print(f"{len(upward)} upward, {len(circles(arrows))} circles")
+
+
+if __name__ == "__main__":
+    main()
