@@ -106,20 +106,6 @@ def new_id() -> str:
     return time.strftime("%Y%m%d-%H%M%S-", time.gmtime()) + "".join(secrets.choice(_ID_ALPHABET) for _ in range(8))
 
 
-def sync(path: Path) -> None:
-    """Sees a file's content, or the names in a folder, on the disk. Windows has no such call for folders.
-
-    Raises OSError.
-    """
-    if os.name == "nt" and path.is_dir():
-        return
-    descriptor = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def child_environment() -> dict[str, str]:
     """This process's environment for a process of ours: without secrets, and able to import our packages."""
     kept = {name: value for name, value in os.environ.items() if not is_secret(name)}

@@ -15,7 +15,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from jobs.files import BINARY, to_json, write_all
+from backend.files.atomic import BINARY, write_all
+from backend.files.json_file import to_json
 from jobs.records import Event, Events
 
 RESUMED = "resumed"

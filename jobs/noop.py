@@ -9,8 +9,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from backend.errors import BadSetting, OutOfMemory, TrainingFailed
+from backend.files.json_file import read_json, write_json
 from jobs.context import Context
-from jobs.files import read_json, write_json
 
 _SECONDS_PER_PART = 0.05  # of a slow save
 

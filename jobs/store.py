@@ -29,8 +29,9 @@ from filelock import FileLock, Timeout
 from pydantic import Field
 
 from backend.errors import RunProblem, WorkspaceProblem
-from backend.settings import Workspace, sync
-from jobs.files import patiently, read_json, write_all, write_json
+from backend.files.atomic import fsync, retry_while_in_use, write_all
+from backend.files.json_file import read_json, write_json
+from backend.settings import Workspace
 from jobs.oom_detection import Memory
 from jobs.records import Failure, Job, Progress, Record, State
 
@@ -253,8 +254,8 @@ def staged(
     staging, folder = workspace.runs / (NEW + job_id), workspace.run_folder(job_id)
 
     def publish() -> JobFolder:
-        patiently(lambda: os.replace(staging, folder))
-        sync(workspace.runs)
+        retry_while_in_use(lambda: os.replace(staging, folder))
+        fsync(workspace.runs)
         return JobFolder(folder)
 
     try:
@@ -274,7 +275,7 @@ def staged(
 def put_away(folder: JobFolder) -> Path:
     """Take a folder out of sight in one step; the path is then to be deleted. Raises OSError."""
     gone = folder.path.with_name(GONE + folder.id)
-    patiently(lambda: os.replace(folder.path, gone))
+    retry_while_in_use(lambda: os.replace(folder.path, gone))
     return gone
 
 

@@ -17,11 +17,11 @@ import psutil
 from filelock import FileLock, Timeout
 
 from backend.errors import ApprenticeError
+from backend.files.json_file import to_json
 from backend.settings import Workspace
 from jobs import oom_detection, store
 from jobs.context import Context
 from jobs.failures import ending_of
-from jobs.files import to_json
 from jobs.records import State
 from jobs.registry import KINDS
 from jobs.store import JobFolder, Status

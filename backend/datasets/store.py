@@ -26,7 +26,7 @@ from backend.datasets.read.load import load
 from backend.datasets.read.source import must_be_file
 from backend.datasets.token_counts import Measurer, Model
 from backend.errors import ApprenticeError, BadInput, WorkspaceProblem
-from backend.files.atomic import replace_text
+from backend.files.atomic import write_text
 from backend.files.manifest import digest
 from backend.records.lengths import UNLIMITED, Lengths
 from backend.records.rows import DataSet
@@ -163,7 +163,7 @@ class DatasetStore:
             self._keep(data_id, replace(self.about(data_id), **changes))
 
     def _keep(self, data_id: str, about: About) -> None:
-        replace_text(child(self._root, data_id) / "about.json", json.dumps(asdict(about), ensure_ascii=False))
+        write_text(child(self._root, data_id) / "about.json", json.dumps(asdict(about), ensure_ascii=False))
 
     def has(self, data_id: str) -> bool:
         """Whether there is a data set with this id."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backend.errors import ExportFailed, NotEnough
-from backend.files.atomic import disk_errors
+from backend.files.disk_errors import disk_errors
 from backend.models import model_folder
 
 if TYPE_CHECKING:

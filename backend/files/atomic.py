@@ -1,40 +1,73 @@
-"""Saving: a text in the place of another in one step; weights whose failures are told like those of other files."""
+"""Atomic writes: after a crash, a full disk or a power cut a file holds its old content or its new, never a mix."""
 
 from __future__ import annotations
 
-import errno
 import os
-import re
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
-from backend.settings import sync
+T = TypeVar("T")
+
+BINARY = getattr(os, "O_BINARY", 0)  # without it Windows would write "\r\n"
 
 
-def replace_text(path: Path, text: str) -> None:
-    """Puts `text` (UTF-8) in the place of `path`: a crash leaves the old content or the new. Raises OSError.
+def write_text(path: Path, text: str) -> None:
+    """Replace the content of `path` with `text` (UTF-8). Raises OSError. See `write_bytes`."""
+    write_bytes(path, text.encode("utf-8"))
 
-    Several processes and threads may do it at once: each writes a file of its own, and the last one's stays.
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Replace the content of `path` with `data` in one step, flushed to the disk; only its owner can read it.
+
+    Several threads and processes may do so at once: each writes its own temporary file, and the last one wins.
+    Raises OSError.
     """
-    new = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.new")
-    new.write_text(text, "utf-8")
-    sync(new)
-    os.replace(new, path)
-
-
-@contextmanager
-def disk_errors() -> Iterator[None]:
-    """Around save_file and save_pretrained: raises OSError, with the system's number, for their SafetensorError.
-
-    safetensors gives the number only in its text: "I/O error: No space left on device (os error 28)".
-    """
-    from safetensors import SafetensorError
-
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
     try:
-        yield
-    except SafetensorError as error:
-        found = re.search(r"os error (\d+)", str(error))
-        number = int(found.group(1)) if found else errno.EIO
-        raise OSError(number, os.strerror(number), None, number) from error  # the last one counts on Windows only
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | BINARY, 0o600)
+        try:
+            write_all(descriptor, data)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        retry_while_in_use(lambda: os.replace(temporary, path))
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
+    fsync(path.parent)
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Call os.write until all of `data` is written; one call may write only part of it."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def retry_while_in_use(action: Callable[[], T], tries: int = 50) -> T:
+    """Run `action`; on Windows, retry it for a second while another process has the file open."""
+    for _ in range(tries - 1 if os.name == "nt" else 0):
+        try:
+            return action()
+        except PermissionError:
+            time.sleep(0.02)
+    return action()
+
+
+def fsync(path: Path) -> None:
+    """Flush a file's content, or a folder's list of names, to the disk. Windows has no such call for folders.
+
+    Raises OSError.
+    """
+    if os.name == "nt" and path.is_dir():
+        return
+    descriptor = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

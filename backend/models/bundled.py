@@ -18,7 +18,7 @@ from filelock import FileLock
 
 from backend.errors import MissingPart, NotEnough
 from backend.files import manifest
-from backend.files.atomic import disk_errors
+from backend.files.disk_errors import disk_errors
 from backend.models import model_folder
 from backend.settings import Workspace
 

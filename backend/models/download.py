@@ -23,7 +23,8 @@ from filelock import FileLock, Timeout
 
 from backend.errors import ApprenticeError, BadInput, MissingPart, NotEnough, WorkspaceProblem
 from backend.files import manifest
-from backend.files.atomic import disk_errors, replace_text
+from backend.files.atomic import write_text
+from backend.files.disk_errors import disk_errors
 from backend.files.listing import files_in
 from backend.models import catalogue, hub_token, local
 from backend.models.catalogue import Entry
@@ -339,7 +340,7 @@ def _without_code(path: Path, entry: Entry) -> None:
             "Choose a model that works without code of its own.",
         )
     del values["auto_map"]
-    replace_text(path, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
+    write_text(path, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
 
 
 def _check_disk(staging: Path, files: list[File], entry: Entry) -> None:

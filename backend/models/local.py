@@ -10,7 +10,7 @@ from pathlib import Path
 
 from backend.errors import MissingPart, RunProblem, WorkspaceProblem
 from backend.files import manifest
-from backend.files.atomic import replace_text
+from backend.files.atomic import write_text
 from backend.models import bundled, hub_token, model_folder
 from backend.records.specs import ModelRef, RunSpec
 from backend.settings import Workspace, child
@@ -55,7 +55,7 @@ def adopt(workspace: Workspace, place: Path) -> str:
             f"The model in {place.name} can't be used.", "It lacks a tokenizer.json.", "Save it with its tokenizer."
         )
     model_id = _LOCAL + plain(place.name) + "-" + hashlib.sha256(str(place).encode()).hexdigest()[:6]
-    replace_text(workspace.models / _ADOPTED, json.dumps({**_adopted(workspace), model_id: str(place)}, indent=1))
+    write_text(workspace.models / _ADOPTED, json.dumps({**_adopted(workspace), model_id: str(place)}, indent=1))
     return model_id
 
 

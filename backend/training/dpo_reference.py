@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backend.files.atomic import disk_errors
+from backend.files.disk_errors import disk_errors
 from backend.runs.token_rows import TokenRow
 from backend.training.dpo_loss import untrained
 

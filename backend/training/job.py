@@ -27,7 +27,7 @@ from pydantic import ValidationError
 from backend import errors, hardware, training
 from backend.errors import ApprenticeError, DoesNotFit, NotEnough
 from backend.estimate.memory import available, card
-from backend.files.atomic import replace_text
+from backend.files.atomic import write_text
 from backend.hardware import benchmark, gib
 from backend.models.local import located
 from backend.records.specs import ModelRef, Record, RunSpec, TrainSettings
@@ -273,7 +273,7 @@ def _cached(workspace: Workspace, wanted: str) -> Path:
 
 def _write(path: Path, measured: Measured) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    replace_text(path, measured.model_dump_json())
+    write_text(path, measured.model_dump_json())
 
 
 def _read(path: Path) -> Measured | None:

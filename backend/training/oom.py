@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from backend.errors import BadSetting, DoesNotFit, NotEnough, OutOfMemory
-from backend.files.atomic import replace_text
+from backend.files.atomic import write_text
 from backend.records.specs import RunSpec, TrainSettings, settings_from
 
 log = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ def differing(planned: TrainSettings, used: TrainSettings) -> dict[str, Any]:
 
 def keep(run_folder: Path, used: TrainSettings) -> None:
     """Notes the settings as they are used, for the run's next attempt. Raises OSError."""
-    replace_text(run_folder / NAME, used.model_dump_json())
+    write_text(run_folder / NAME, used.model_dump_json())
 
 
 def step_down(run_folder: Path, planned: TrainSettings, longest: int) -> Step:

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import psutil
 import pytest
 
+from backend.files.json_file import read_json
 from backend.settings import PROJECT_ROOT, Workspace
 from jobs import process, supervisor
-from jobs.files import read_json
 from jobs.records import State
 from jobs.runner import Runner
 from jobs.supervisor import OVERDUE

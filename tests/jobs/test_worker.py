@@ -12,7 +12,7 @@ import pytest
 
 from backend.errors import OutOfMemory, TrainingFailed
 from backend.settings import Workspace
-from jobs import files, process, worker
+from jobs import process, worker
 from jobs.context import Context
 from jobs.records import State
 from jobs.runner import Runner
@@ -96,7 +96,7 @@ class Disk:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.count, self.at, self.stays_full = 0, 0, False
         for name in ("write", "fsync", "replace"):
-            monkeypatch.setattr(files.os, name, self._counted(getattr(os, name)))
+            monkeypatch.setattr(os, name, self._counted(getattr(os, name)))
 
     def _counted(self, action: Callable[..., object]) -> Callable[..., object]:
         def counted(*arguments: object) -> object:
@@ -152,7 +152,6 @@ def test_whichever_write_of_a_worker_fails_the_job_ends_and_can_be_resumed(
 
 DIES_AT = """
 import os, signal
-from jobs import files
 count, at = 0, {at}
 def counted(action):
     def dies(*arguments):

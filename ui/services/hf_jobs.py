@@ -10,8 +10,8 @@ from typing import Any
 from backend.errors import BadInput, RunProblem
 from backend.export import hf_jobs
 from backend.export.hf_jobs import Computer, Sent
+from backend.files.json_file import write_json
 from backend.models import catalogue, local
-from jobs.files import write_json
 from jobs.records import State
 
 GOES_ALONG = "as a secret of the job: the base model is given only to those who accepted its terms"

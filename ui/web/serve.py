@@ -17,9 +17,9 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from backend.errors import BadSetting, WorkspaceProblem
+from backend.files.json_file import read_json, write_json
 from backend.records.specs import Hardware
 from backend.settings import Workspace
-from jobs.files import read_json, write_json
 
 LOOPBACK = "127.0.0.1"
 FIRST_PORT, PORTS = 7860, 100

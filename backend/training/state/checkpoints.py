@@ -20,8 +20,8 @@ from typing import NamedTuple
 
 from backend.errors import TrainingFailed
 from backend.files import manifest
+from backend.files.atomic import fsync
 from backend.files.listing import files_in
-from backend.settings import sync
 
 log = logging.getLogger(__name__)
 
@@ -99,14 +99,14 @@ def writing(parent: Path, step: int) -> Iterator[Path]:
     try:
         yield unfinished
         for file in files_in(unfinished):
-            sync(file)
+            fsync(file)
         manifest.write(unfinished, {"step": step, "run": parent.parent.name})
-        sync(unfinished / manifest.NAME)
-        sync(unfinished)
+        fsync(unfinished / manifest.NAME)
+        fsync(unfinished)
         if target.exists():  # of an earlier attempt, and not the one resumed from
             _remove(target)
         os.replace(unfinished, target)
-        sync(parent)
+        fsync(parent)
     except BaseException:
         shutil.rmtree(unfinished, ignore_errors=True)
         raise

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from backend.files.atomic import disk_errors
+from backend.files.disk_errors import disk_errors
 from backend.models.model_folder import TOKENIZER_FILES
 from backend.training.distributed.collective import Team
 from backend.training.distributed.sharding import gathered

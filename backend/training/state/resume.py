@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backend.errors import TrainingFailed
-from backend.files.atomic import replace_text
+from backend.files.atomic import write_text
 from backend.models.model_folder import TOKENIZER_FILES
 from backend.records.specs import TrainSettings
 from backend.runs.prepare import versions
@@ -43,7 +43,7 @@ def checkpoint_of(work: Work, base: Path) -> Path | None:
         tell(work, "A saved state was damaged", f"{names} can't be used. {after}", "Check the disk.")
     if found.newest:
         _must_be_same(work.folder / BASE, now)
-    replace_text(work.folder / BASE, json.dumps(now, indent=1))
+    write_text(work.folder / BASE, json.dumps(now, indent=1))
     return found.newest
 
 
@@ -57,7 +57,7 @@ def device_for(run_folder: Path, settings: TrainSettings) -> Device:
         before = place
     if before.kind == place.kind and settings.precision in ("auto", before.precision):
         place = replace(before, four_bit=before.four_bit or place.four_bit)
-    replace_text(noted, json.dumps(asdict(place)))
+    write_text(noted, json.dumps(asdict(place)))
     return place
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backend.files.atomic import disk_errors
+from backend.files.disk_errors import disk_errors
 from backend.training.distributed import sharding
 from backend.training.model import trainable
 from backend.training.state.metrics import History

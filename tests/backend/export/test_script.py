@@ -20,6 +20,7 @@ from backend.export import job as export_job
 from backend.export import script
 from backend.export.request import Order
 from backend.files import manifest
+from backend.files.json_file import to_json
 from backend.records.encoded import Encoded
 from backend.records.specs import TrainSettings
 from backend.settings import PROJECT_ROOT, SAMPLES, Workspace
@@ -28,7 +29,6 @@ from backend.tokens.tokenizer import ChatTokenizer
 from backend.training import oom
 from backend.training import run as train
 from backend.training.sampler import epoch_batches
-from jobs.files import to_json
 from tests.backend.tiny_run import FakeWork, make_pairs_run, make_run, run_of
 
 SCRIPT = script.TEMPLATE

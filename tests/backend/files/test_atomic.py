@@ -1,8 +1,12 @@
-"""A text that takes the place of another."""
+"""Atomic writes: concurrent writers, byte for byte on every system, nothing left behind by a failed one."""
 
 from __future__ import annotations
 
+import errno
+import os
+import runpy
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,11 +15,43 @@ import pytest
 from backend.files import atomic
 
 
-def test_two_may_replace_the_same_file_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_writers_may_replace_the_same_file_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     both_written = threading.Barrier(2, timeout=10)
-    monkeypatch.setattr(atomic, "sync", lambda _: both_written.wait())
-    place = tmp_path / "device.json"
+
+    def after_both(replace: Callable[[], None]) -> None:
+        both_written.wait()
+        replace()
+
+    monkeypatch.setattr(atomic, "retry_while_in_use", after_both)
+    path = tmp_path / "device.json"
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(lambda text: atomic.replace_text(place, text), ["one", "two"]))
-    assert place.read_text() in ("one", "two")
-    assert list(tmp_path.iterdir()) == [place]
+        list(pool.map(lambda text: atomic.write_text(path, text), ["one", "two"]))
+    assert path.read_text() in ("one", "two")
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_text_is_written_byte_for_byte(tmp_path: Path) -> None:
+    atomic.write_text(tmp_path / "a.txt", "é\n\r\n")
+    assert (tmp_path / "a.txt").read_bytes() == b"\xc3\xa9\n\r\n"
+
+
+@pytest.mark.parametrize("failing", ["write", "fsync", "replace"])
+def test_a_failed_write_leaves_the_old_content_and_no_temporary_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
+    path = tmp_path / "status.json"
+    atomic.write_text(path, "old")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, failing, full)
+    with pytest.raises(OSError, match="No space"):
+        atomic.write_text(path, "new")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_files_are_opened_in_binary_mode_where_the_system_has_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "O_BINARY", 0x8000, raising=False)
+    assert runpy.run_path(atomic.__file__)["BINARY"] == 0x8000

@@ -320,7 +320,7 @@ def test_code_that_comes_with_a_model_is_left_where_transformers_has_its_own(hub
     download.run(work)
     place = local.folder(work.workspace, MODEL)
     assert "auto_map" not in (place / "config.json").read_text()
-    assert list(place.glob("*.new")) == []
+    assert list(place.glob(".*.tmp")) == []
 
 
 def test_a_model_that_needs_code_of_its_own_is_refused_before_its_weights(hub: Hub, work: FakeWork) -> None:

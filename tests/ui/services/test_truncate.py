@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from backend.errors import RunProblem
+from backend.files.json_file import to_json
 from backend.records.encoded import Encoded
 from backend.runs.token_rows import read_rows
 from backend.settings import Workspace
 from backend.training import oom
 from jobs.failures import failure_of
-from jobs.files import to_json
 from jobs.records import Failure, State
 from jobs.store import JobFolder
 from tests.backend.tiny_run import run_of

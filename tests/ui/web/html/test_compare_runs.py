@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from backend.errors import RunProblem
+from backend.files.json_file import to_json
 from backend.records.encoded import Encoded
 from backend.settings import Workspace
 from backend.training import oom
-from jobs.files import to_json
 from tests.backend.tiny_run import run_of
 from tests.ui.fake_services import FakeServices
 from tests.ui.web.test_page import tabs

@@ -1,0 +1,48 @@
+"""A JSON object in a file: strict JSON, written atomically."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from backend.files.atomic import retry_while_in_use, write_bytes
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The JSON object in `path`. Raises ValueError if it holds anything else, OSError if it can't be read."""
+    data = json.loads(retry_while_in_use(path.read_bytes))
+    if not isinstance(data, dict):
+        raise ValueError(f"{path.name} holds no JSON object")
+    return data
+
+
+def write_json(path: Path, data: dict[str, Any]) -> None:
+    """Replace the content of `path` with `data`, as `to_json` formats it. Raises OSError."""
+    write_bytes(path, to_json(data))
+
+
+def to_json(data: dict[str, Any]) -> bytes:
+    """Strict ASCII JSON on one line: numpy scalars as numbers, NaN and infinity as null, paths as strings."""
+    try:
+        text = json.dumps(data, allow_nan=False, default=_to_builtin)
+    except ValueError:
+        text = json.dumps(_without_nan(json.loads(json.dumps(data, default=_to_builtin))), allow_nan=False)
+    return text.encode("ascii")
+
+
+def _to_builtin(value: Any) -> Any:
+    if hasattr(value, "item"):  # a numpy scalar or a tensor with one element
+        return value.item()
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} can't be written as JSON")
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
