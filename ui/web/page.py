@@ -136,7 +136,7 @@ def _draw(services: Any) -> tuple[gr.Blocks, _Page]:
 
 def _restores(blocks: gr.Blocks, page: _Page) -> None:
     """A page that opens or reloads gets everything from the services."""
-    start_tab = page.tabs["start"]
+    start = page.tabs["start"]
 
     @handler
     def restore(given: Given) -> Updates:
@@ -152,12 +152,12 @@ def _restores(blocks: gr.Blocks, page: _Page) -> None:
         """The first tab. Which one is open is not touched: a quick person has already gone to another one, and the
         timer shows that one again."""
         choice = page.kept.choice(given)
-        return {page.seen: "", page.marks: rail_marks(page.services, choice), **start_tab.show(choice)}
+        return {page.seen: "", page.marks: rail_marks(page.services, choice), **start.show(choice)}
 
     answered = [page.kept.part("task"), page.kept.part("facts_change")]
-    blocks.load(None, answered, start_tab.answers, js=start_tab.RESTORE, **LISTEN)
+    blocks.load(None, answered, start.answers, js=start_tab.RESTORE, **LISTEN)
     restored = blocks.load(restore, page.kept.inputs(), [*page.kept.outputs, page.marks], **LISTEN)
-    restored.then(show, page.kept.inputs(), [page.seen, page.marks, *start_tab.outputs], **LISTEN)
+    restored.then(show, page.kept.inputs(), [page.seen, page.marks, *start.outputs], **LISTEN)
 
 
 def _ticks(timer: gr.Timer, page: _Page) -> None:
