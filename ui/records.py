@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 
 from backend.datasets.checks.fix import Change
 from backend.datasets.checks.report import Report
-from backend.datasets.checks.tokens import Tokens
-from backend.datasets.dataset import About, Accepted
+from backend.datasets.checks.tokens import TokenTotals
+from backend.datasets.info import DatasetInfo, RowsByKind
 from backend.models.catalogue import Entry
 from backend.models.hub_token import Place
 from backend.records.encoded import Piece
-from backend.records.rows import DataSet, Message, Problem, Source
+from backend.records.rows import Dataset, Message, Problem, Source
 from backend.records.specs import RunSpec, TrainSettings
 from jobs.records import Failure, Job, Progress, State
 
@@ -59,7 +59,7 @@ class Reading:
     name: str
     phase: str
     fraction: float
-    first: DataSet | None = None
+    first: Dataset | None = None
     error: Exception | None = None
 
 
@@ -72,29 +72,29 @@ class DataState:
     change in the first rows that it is for. changes: what the accepted fixes did change."""
 
     name: str
-    original: DataSet
+    original: Dataset
     report: Report
     problems: list[Problem]
     rows: int
-    about: About
+    info: DatasetInfo
     split: str
     blocked: str
     unread: frozenset[str] = frozenset()  # kinds of problems of rows that can only be left out
     test_name: str = ""  # of the file to test with, if one was brought
-    trials: dict[str, list[Change]] = field(default_factory=dict)
+    fix_previews: dict[str, list[Change]] = field(default_factory=dict)
     changes: dict[str, list[Change]] = field(default_factory=dict)
     changed: int = 0  # rows
     left_out: int = 0  # rows, as was agreed to
     unusable: int = 0  # rows that can't be read, and of which nobody has agreed to leave them out
-    tokens: Tokens | None = None  # after the accepted fixes
+    tokens: TokenTotals | None = None  # after the accepted fixes
 
     @property
     def source(self) -> Source:
         return self.original.source
 
     @property
-    def accepted(self) -> Accepted:
-        return self.about.accepted
+    def accepted(self) -> RowsByKind:
+        return self.info.accepted
 
 
 @dataclass(frozen=True)

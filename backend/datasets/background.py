@@ -1,4 +1,4 @@
-"""Reading and checking in threads of the app: how far each is, a way to cancel it, and what came of it."""
+"""Reading and checking in background threads, with progress, cancellation and the error of a failed task."""
 
 from __future__ import annotations
 
@@ -8,44 +8,44 @@ from collections.abc import Callable, Hashable
 from typing import Any
 
 from backend.datasets.options import Cancelled
-from backend.records.rows import DataSet
+from backend.records.rows import Dataset
 
-_REMEMBERED = 32  # works that have ended
+_MAX_ENDED = 32  # tasks remembered after they ended
 
 
-class Watch:
-    """What long work tells and asks on its way. This one tells nobody and never cancels."""
+class ProgressListener:
+    """Receives the progress of reading and checking. This one ignores everything and never cancels."""
 
-    def entered(self, phase: str) -> Callable[[float], None]:
-        """A new phase begins; gives what is to be told its fraction, 0 to 1."""
+    def start_phase(self, phase: str) -> Callable[[float], None]:
+        """Starts a phase; returns a callback for its progress, 0 to 1."""
         return lambda fraction: None
 
-    def began(self, first: DataSet) -> None:
-        """The first rows are read."""
+    def on_first_rows(self, first: Dataset) -> None:
+        """Receives the first rows as soon as they are read."""
 
     def cancelled(self) -> bool:
-        """Whether to give up; whoever asks raises Cancelled."""
+        """Whether to stop; the caller then raises Cancelled."""
         return False
 
 
-NOBODY = Watch()
+NO_PROGRESS = ProgressListener()
 
 
-class Work(Watch):
-    """One piece of work in a thread of its own.
+class BackgroundTask(ProgressListener):
+    """One function running in its own thread; its return value is dropped.
 
-    phase, fraction: what it does now and how far that is. first: the first rows, while it works. error: why it
-    failed; None while it works, when it went well and when it was cancelled. What it gives is not kept.
+    phase, fraction: the current phase and its progress, 0 to 1. first: the first rows, while the task runs.
+    error: the exception that ended the task; None while it runs, after success and after cancelling.
     """
 
-    def __init__(self, name: str, do: Callable[[Work], Any]) -> None:
+    def __init__(self, name: str, do: Callable[[BackgroundTask], Any]) -> None:
         self.name, self.phase, self.fraction = name, "", 0.0
-        self.first: DataSet | None = None
+        self.first: Dataset | None = None
         self.error: Exception | None = None
         self._cancel, self._ended = threading.Event(), threading.Event()
         threading.Thread(target=self._run, args=(do,), name="reading", daemon=True).start()
 
-    def _run(self, do: Callable[[Work], Any]) -> None:
+    def _run(self, do: Callable[[BackgroundTask], Any]) -> None:
         try:
             do(self)
         except Cancelled:
@@ -56,19 +56,19 @@ class Work(Watch):
             self.first = None
             self._ended.set()
 
-    def entered(self, phase: str) -> Callable[[float], None]:
+    def start_phase(self, phase: str) -> Callable[[float], None]:
         self.phase, self.fraction = phase, 0.0
 
-        def tell(fraction: float) -> None:
+        def update(fraction: float) -> None:
             self.fraction = fraction
 
-        return tell
+        return update
 
-    def began(self, first: DataSet) -> None:
+    def on_first_rows(self, first: Dataset) -> None:
         self.first = first
 
     def cancel(self) -> None:
-        """Asks it to give up, which it does soon."""
+        """Asks the task to stop; it does so soon."""
         self._cancel.set()
 
     def cancelled(self) -> bool:
@@ -79,37 +79,37 @@ class Work(Watch):
         return self._ended.is_set()
 
     def wait(self, seconds: float | None = None) -> bool:
-        """Waits for its end, at most `seconds`; whether it has come."""
+        """Waits at most `seconds` for the task to end; returns whether it has."""
         return self._ended.wait(seconds)
 
 
-class Works:
-    """The works of one app by key. What asks for the same twice gets the same work."""
+class BackgroundTasks:
+    """The tasks of one app by key; starting a key that is already running returns the running task."""
 
     def __init__(self) -> None:
-        self._works: OrderedDict[Hashable, Work] = OrderedDict()
+        self._tasks: OrderedDict[Hashable, BackgroundTask] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, key: Hashable) -> Work | None:
-        return self._works.get(key)
+    def get(self, key: Hashable) -> BackgroundTask | None:
+        return self._tasks.get(key)
 
-    def begin(self, key: Hashable, name: str, do: Callable[[Work], Any]) -> Work:
-        """The work under `key`; begun now unless it is being done."""
+    def start(self, key: Hashable, name: str, do: Callable[[BackgroundTask], Any]) -> BackgroundTask:
+        """The task under `key`, started unless it is running."""
         with self._lock:
-            known = self._works.get(key)
-            if known is None or known.ended:
-                self._works[key] = known = Work(name, do)
-                ended = [key for key, work in self._works.items() if work.ended]
-                for old in ended[:-_REMEMBERED]:
-                    del self._works[old]
-            return known
+            task = self._tasks.get(key)
+            if task is None or task.ended:
+                self._tasks[key] = task = BackgroundTask(name, do)
+                ended = [key for key, task in self._tasks.items() if task.ended]
+                for old in ended[:-_MAX_ENDED]:
+                    del self._tasks[old]
+            return task
 
-    def on(self, data_id: str) -> list[Work]:
-        """The works under this key, or under one that begins with it."""
+    def of(self, data_id: str) -> list[BackgroundTask]:
+        """The tasks of a dataset: those whose key is `data_id`, or a tuple that starts with it."""
         with self._lock:
-            works = list(self._works.items())
-        return [work for key, work in works if data_id == (key[0] if isinstance(key, tuple) else key)]
+            tasks = list(self._tasks.items())
+        return [task for key, task in tasks if data_id == (key[0] if isinstance(key, tuple) else key)]
 
     def cancel_all(self) -> None:
-        for work in list(self._works.values()):
-            work.cancel()
+        for task in list(self._tasks.values()):
+            task.cancel()

@@ -12,57 +12,57 @@ from backend.datasets.checks import structure as structure_checks
 from backend.datasets.checks import tokens as token_checks
 from backend.datasets.checks.duplicates import Duplicates
 from backend.datasets.checks.issues import problem
-from backend.datasets.checks.report import DuplicateRows, Report, SplitRows, TestFile
-from backend.datasets.checks.tokens import Tokens
+from backend.datasets.checks.report import DuplicateRows, Report, SplitRows, ValidationFile
+from backend.datasets.checks.tokens import TokenTotals
 from backend.datasets.options import Cancelled
 from backend.datasets.read.gc_pause import without_gc
 from backend.datasets.split import Split, split, split_with
-from backend.datasets.token_counts import Measurer
-from backend.records.lengths import UNLIMITED, Lengths
-from backend.records.rows import DataSet, Problem, Row
+from backend.datasets.token_counts import TokenCounter
+from backend.records.lengths import UNLIMITED, LengthLimits
+from backend.records.rows import Dataset, Problem, Row
 
 _SLICE = 4096  # rows between two looks at `cancelled`
 _LINES = 8  # named at most
 
 
 def check(
-    dataset: DataSet,
+    dataset: Dataset,
     *,
-    measurer: Measurer | None = None,
-    lengths: Lengths = UNLIMITED,
+    counter: TokenCounter | None = None,
+    lengths: LengthLimits = UNLIMITED,
     model_languages: tuple[str, ...] | None = None,
-    validation: TestFile | None = None,
+    validation: ValidationFile | None = None,
     progress: Callable[[float], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> Report:
     """The report on `dataset`: every row, every check.
 
-    measurer: of the chosen model; without it nothing about tokens or its template is said. lengths: how long a row
+    counter: of the chosen model; without it nothing about tokens or its template is said. lengths: how long a row
     may be, and what becomes of a longer one. model_languages: ISO 639-1 codes. validation: the test file that the
     person brought. progress: told how far we are, 0 to 1. Raises Cancelled soon after `cancelled` says so.
     """
     tick = _Ticker(progress, cancelled)
     with without_gc():
-        return _check(dataset, measurer, lengths, model_languages, validation, tick)
+        return _check(dataset, counter, lengths, model_languages, validation, tick)
 
 
 def _check(
-    dataset: DataSet,
-    measurer: Measurer | None,
-    lengths: Lengths,
+    dataset: Dataset,
+    counter: TokenCounter | None,
+    lengths: LengthLimits,
     model_languages: tuple[str, ...] | None,
-    validation: TestFile | None,
+    validation: ValidationFile | None,
     tick: _Ticker,
 ) -> Report:
     rows = dataset.rows
     problems = list(dataset.problems)
-    control_markers = measurer.control_markers if measurer else ()
+    control_markers = counter.control_markers if counter else ()
     problems += row_problems(rows, control_markers, tick.part(0.0, 0.3, len(rows)))
     problems += answer_checks.find(rows)
     good = without_errors(rows, problems)
-    tokens = Tokens(lengths) if measurer else None
-    if measurer and tokens is not None:
-        problems += token_checks.find(good, measurer, tokens, tick.part(0.3, 0.8, len(good)))
+    tokens = TokenTotals(lengths) if counter else None
+    if counter and tokens is not None:
+        problems += token_checks.find(good, counter, tokens, tick.part(0.3, 0.8, len(good)))
         good = without_errors(good, problems)
     tick(0.8)
     twice = duplicates.find(good)
@@ -131,7 +131,7 @@ def _duplicate_rows(rows: Sequence[Row], twice: Duplicates) -> DuplicateRows:
     return DuplicateRows(exact, near, len(rows) - exact - near, groups)
 
 
-def _split(rows: list[Row], twice: Duplicates, validation: TestFile | None) -> tuple[Split, list[Problem]]:
+def _split(rows: list[Row], twice: Duplicates, validation: ValidationFile | None) -> tuple[Split, list[Problem]]:
     if validation is None:
         return split(rows, together=twice.together), []
     everything = [*rows, *validation.rows]

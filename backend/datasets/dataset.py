@@ -1,99 +1,70 @@
-"""What a person brought as it stands for one model: read, checked, fixed as accepted, checked again, and split."""
+"""A dataset checked for one model: read, checked, fixed as accepted, checked again, and split."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
 
-from backend.datasets.background import NOBODY, Watch
+from backend.datasets.background import NO_PROGRESS, ProgressListener
 from backend.datasets.check_dataset import check, without_errors
 from backend.datasets.checks import duplicates
-from backend.datasets.checks.fix import FIXABLE, Change, Fixed, apply, trials
-from backend.datasets.checks.issues import KINDS
-from backend.datasets.checks.report import Report, TestFile
-from backend.datasets.checks.tokens import Tokens
+from backend.datasets.checks.fix import Change, FixedDataset, apply, preview_fixes
+from backend.datasets.checks.issues import ISSUE_TYPES
+from backend.datasets.checks.report import Report, ValidationFile
+from backend.datasets.checks.tokens import TokenTotals
+from backend.datasets.info import DatasetInfo
 from backend.datasets.split import FRACTION, Split, split, split_with
-from backend.datasets.token_counts import Measurer
+from backend.datasets.token_counts import TokenCounter
 from backend.errors import BadInput
-from backend.records.lengths import Lengths
-from backend.records.rows import DataSet, Problem, Row
-
-Chosen = Literal["all"] | list[int]  # all rows, or these
-Accepted = dict[str, Chosen]  # kind of problem -> the rows it is said of
-
-
-@dataclass(frozen=True)
-class About:
-    """What is known of a data set beside its rows, as about.json keeps it. how: what the person said about reading
-    it, as fields of ReadOptions. refused: rows to leave as they are. validation: the name of the test file and where
-    it lies, if one was brought."""
-
-    name: str
-    how: dict[str, Any] = field(default_factory=dict)
-    accepted: Accepted = field(default_factory=dict)
-    refused: Accepted = field(default_factory=dict)
-    validation: dict[str, str] = field(default_factory=dict)
-
-    def covers(self, problem: Problem) -> bool:
-        """Whether the fix of this problem is accepted."""
-        accepted, refused = (chosen.get(problem.kind, []) for chosen in (self.accepted, self.refused))
-        if accepted == "all":
-            return refused != "all" and problem.row not in refused
-        return problem.row in accepted  # single rows that were accepted after all were refused are not left
-
-    def leaves(self, problem: Problem) -> bool:
-        """Whether the person wants it left as it is."""
-        refused = self.refused.get(problem.kind, [])
-        return (refused == "all" or problem.row in refused) and not self.covers(problem)
+from backend.records.lengths import LengthLimits
+from backend.records.rows import Dataset, Problem, Row
 
 
 @dataclass(frozen=True)
 class CheckedDataset:
-    """A data set for one model. test: the file to test with, if the person brought one. trials: what each fix would
-    change in the first rows that it is for."""
+    """A dataset checked for one model. fix_previews: what each fix would change in its first few rows."""
 
     id: str
-    about: About
-    original: DataSet
-    report: Report  # of the file as it came
-    fixed: Fixed
+    info: DatasetInfo
+    original: Dataset
+    report: Report  # on the original rows
+    fixed: FixedDataset
     fixed_report: Report  # after the accepted fixes
-    trials: dict[str, list[Change]]
-    test: TestFile | None = None
+    fix_previews: dict[str, list[Change]]
+    validation: ValidationFile | None = None
 
     @property
     def name(self) -> str:
-        return self.about.name
+        return self.info.name
 
     @property
-    def dataset(self) -> DataSet:
+    def dataset(self) -> Dataset:
         """The rows after the accepted fixes."""
         return self.fixed.dataset
 
     @property
     def rows(self) -> list[Row]:
-        """The rows after the accepted fixes, then those of the test file: what the positions of a split count."""
-        return [*self.dataset.rows, *(self.test.rows if self.test else ())]
+        """The fixed rows, then those of the validation file; a Split holds positions in this list."""
+        return [*self.dataset.rows, *(self.validation.rows if self.validation else ())]
 
     @cached_property
     def split(self) -> Split:
-        """The split by the usual share and seed."""
-        return self.parts(FRACTION, 0)
+        """The split by the default fraction and seed."""
+        return self.split_at(FRACTION, 0)
 
-    def parts(self, fraction: float, seed: int) -> Split:
-        """The rows for practice and for the test. With a test file of their own, fraction and seed say nothing."""
-        if self.test is not None:
-            return split_with(self.dataset.rows, self.test.rows, self._together)
+    def split_at(self, fraction: float, seed: int) -> Split:
+        """Training and validation rows. With a validation file, fraction and seed have no effect."""
+        if self.validation is not None:
+            return split_with(self.dataset.rows, self.validation.rows, self._together)
         return split(self.dataset.rows, fraction, seed, self._together)
 
     def pieces(self, positions: Sequence[int]) -> int:
-        """Rows that the trainer gets for these positions: more than they are where documents become windows."""
-        sides = [(self.fixed_report.tokens, [i for i in positions if i < len(self.dataset.rows)])]
-        if self.test:
-            sides.append((self.test.report.tokens, [i for i in positions if i >= len(self.dataset.rows)]))
-        rows = self.rows
+        """How many rows the trainer gets for these positions: more where documents become windows."""
+        count, rows = len(self.dataset.rows), self.rows
+        sides = [(self.fixed_report.tokens, [i for i in positions if i < count])]
+        if self.validation:
+            sides.append((self.validation.report.tokens, [i for i in positions if i >= count]))
         return sum(tokens.pieces_of([rows[i] for i in side]) if tokens else len(side) for tokens, side in sides)
 
     @cached_property
@@ -102,113 +73,108 @@ class CheckedDataset:
 
     @property
     def longest(self) -> int:
-        """Tokens in the longest row, uncut, on either side; 0 while no model is known."""
+        """Tokens in the longest row, uncut, in training or validation; 0 while no model is chosen."""
         return max((tokens.longest for tokens in self._tokens), default=0)
 
     @property
     def documents(self) -> bool:
-        """Whether there are plain texts that are taken as windows."""
+        """Whether some rows are plain texts that become windows."""
         return any(tokens.documents for tokens in self._tokens)
 
     @property
-    def _tokens(self) -> list[Tokens]:
-        reports = [self.fixed_report, *([self.test.report] if self.test else [])]
+    def _tokens(self) -> list[TokenTotals]:
+        reports = [self.fixed_report, *([self.validation.report] if self.validation else [])]
         return [report.tokens for report in reports if report.tokens]
 
     @property
-    def said(self) -> str:
-        """In sentences: whether there are only few different examples, what becomes of long ones, and the split."""
+    def summary(self) -> str:
+        """Sentences about repeated examples (when most are), long documents, and the split."""
         report = self.fixed_report
         repeats = report.duplicates.sentence if report.duplicates.mostly else ""
         return " ".join(filter(None, [repeats, report.tokens.sentence if report.tokens else "", self.split.sentence]))
 
     @property
     def unread(self) -> list[Problem]:
-        """The faults of rows that could not be read, and so can only be left out."""
+        """Errors of rows that could not be read, and so can only be left out."""
         return unread(self.original)
 
     @cached_property
     def problems(self) -> list[Problem]:
-        """What is wrong with the file as it came, then what a mend laid bare in a row, mended since or not."""
+        """Problems of the original rows, then those that a fix uncovered, whether fixed since or not."""
         known = {(p.row, p.kind) for p in self.report.problems}
-        mended = [
-            Problem(c.line, c.row, c.kind, KINDS[c.kind].severity, KINDS[c.kind].title, KINDS[c.kind].fix)
-            for c in self.fixed.changes
-            if c.kind in KINDS
-        ]
-        bare = [p for p in [*self.fixed_report.problems, *mended] if p.row and (p.row, p.kind) not in known]
-        return [*self.report.problems, *bare]
+        types = [(c, ISSUE_TYPES[c.kind]) for c in self.fixed.changes if c.kind in ISSUE_TYPES]
+        fixed = [Problem(c.line, c.row, c.kind, t.severity, t.title, t.fix) for c, t in types]
+        uncovered = [p for p in [*self.fixed_report.problems, *fixed] if p.row and (p.row, p.kind) not in known]
+        return [*self.report.problems, *uncovered]
 
     @property
     def blocked(self) -> str:
-        """Why training can't begin: the first row that is wrong, as a sentence; "" when nothing is."""
-        left = [p for p in self.unread if not self.about.covers(p)]
+        """Why training can't start: the first error, as a sentence; "" without one."""
+        left = [p for p in self.unread if not self.info.is_accepted(p)]
         errors = left + [p for p in self.fixed_report.problems if p.severity == "error"]
         if errors:
             place = f"Row {errors[0].row} (line {errors[0].line}): " if errors[0].row else ""
             return place + errors[0].message
-        return "" if self.split.train else "There are no examples to practise on."
+        return "" if self.split.train else "There are no examples to train on."
 
 
-def examine(
+def check_and_fix(
     data_id: str,
-    about: About,
-    original: DataSet,
-    measurer: Measurer | None,
-    lengths: Lengths,
-    validation: DataSet | None = None,
-    watch: Watch = NOBODY,
+    info: DatasetInfo,
+    original: Dataset,
+    counter: TokenCounter | None,
+    lengths: LengthLimits,
+    validation: Dataset | None = None,
+    listener: ProgressListener = NO_PROGRESS,
     languages: tuple[str, ...] = (),
 ) -> CheckedDataset:
-    """Checks, fixes as accepted, and checks what came out. languages: ISO 639-1 codes of those that the model was
-    made for; () says nothing about them. validation: the test file that the person brought; its
-    rows are checked too, and those with an error are left out. Raises BadSetting for a kind without a fix."""
-    for_model: dict[str, Any] = {"measurer": measurer, "lengths": lengths}
+    """Checks the rows, applies the accepted fixes and checks the result.
 
-    def checked(dataset: DataSet, phase: str, test: TestFile | None = None) -> Report:
-        told, stop = watch.entered(phase), watch.cancelled
-        return check(dataset, **for_model, model_languages=languages, validation=test, progress=told, cancelled=stop)
+    languages: ISO 639-1 codes of the model's languages; () skips that check. validation: the user's validation file;
+    its rows are checked too, and those with an error are left out. Raises BadSetting for a kind without a fix.
+    """
 
-    test = None
+    def checked(dataset: Dataset, phase: str, against: ValidationFile | None = None) -> Report:
+        return check(
+            dataset,
+            counter=counter,
+            lengths=lengths,
+            model_languages=languages,
+            validation=against,
+            progress=listener.start_phase(phase),
+            cancelled=listener.cancelled,
+        )
+
+    validation_file = None
     if validation is not None:
-        of_test = checked(validation, "Checking the test file")
-        test = TestFile(without_errors(validation.rows, of_test.problems), of_test)
-    report = checked(original, "Checking every row", test)
-    mends = {
-        kind: rows_of(rows, original, about.refused.get(kind, []))
-        for kind, rows in about.accepted.items()
-        if kind in FIXABLE
-    }
-    fixed = apply(original, report, mends, **for_model)
-    after = checked(fixed.dataset, "Checking what was mended", test) if fixed.changes else report
-    tried = trials(original, report.problems, measurer)
-    return CheckedDataset(data_id, about, original, report, fixed, after, tried, test)
+        report = checked(validation, "Checking the validation file")
+        validation_file = ValidationFile(without_errors(validation.rows, report.problems), report)
+    report = checked(original, "Checking every row", validation_file)
+    fixed = apply(original, report, info.rows_to_fix(original), counter=counter, lengths=lengths)
+    after = checked(fixed.dataset, "Checking the fixed rows", validation_file) if fixed.changes else report
+    previews = preview_fixes(original, report.problems, counter)
+    return CheckedDataset(data_id, info, original, report, fixed, after, previews, validation_file)
 
 
-def must_fit(test: DataSet, training: DataSet) -> None:
-    """Raises BadInput when `test` can't be what a training on `practice` is tested with."""
+def require_compatible(validation: Dataset, training: Dataset) -> None:
+    """Raises BadInput when `validation` can't check a model trained on `training`."""
     if not training.rows:
         return
-    if not test.rows:
-        first = next((p.message for p in test.problems if p.row), "It holds no rows.")
-        raise BadInput("No row of this test file can be used.", first, "Mend the file, or choose another.")
-    one, other = (("documents" if data.rows[0].text is not None else "conversations") for data in (test, training))
+    if not validation.rows:
+        first = next((p.message for p in validation.problems if p.row), "It holds no rows.")
+        raise BadInput("No row of this validation file can be used.", first, "Fix the file, or choose another one.")
+    one, other = (
+        "documents" if data.rows[0].text is not None else "conversations" for data in (validation, training)
+    )
     if one != other:
         raise BadInput(
-            f"This test file holds {one}, and the examples are {other}.",
-            "What a model learned can only be tested with what looks alike.",
-            "Bring a test file of the same kind, or none.",
+            f"This validation file holds {one}, but your examples are {other}.",
+            "A model can only be checked on the kind of data that it was trained on.",
+            f"Add a validation file with {other}, or none.",
         )
 
 
-def unread(dataset: DataSet) -> list[Problem]:
-    """The faults of the rows of a file that could not be read."""
-    there = {row.row for row in dataset.rows}
-    return [p for p in dataset.problems if p.severity == "error" and p.row and p.row not in there]
-
-
-def rows_of(rows: Chosen, dataset: DataSet, refused: Chosen) -> Literal["all"] | set[int]:
-    """The numbers of the rows that were chosen and not refused, as `apply` takes them."""
-    if rows == "all" and refused:
-        return {row.row for row in dataset.rows}.difference(refused)
-    return "all" if rows == "all" else set(rows)
+def unread(dataset: Dataset) -> list[Problem]:
+    """Errors of rows that could not be read."""
+    present = {row.row for row in dataset.rows}
+    return [p for p in dataset.problems if p.severity == "error" and p.row and p.row not in present]

@@ -18,7 +18,7 @@ def visible(text: str) -> str:
 
 
 def excerpt(text: str, start: int = 0, end: int = 0, width: int = 80) -> str:
-    """About `width` characters of `text` around text[start:end], unseen characters written out, "…" at cuts."""
+    """DatasetInfo `width` characters of `text` around text[start:end], unseen characters written out, "…" at cuts."""
     room = max(width - (end - start), 0) // 2
     begin = max(0, min(start - room, len(text) - width))
     finish = min(len(text), begin + width)

@@ -1,8 +1,7 @@
-"""The data sets that a person brought, each in a folder of its own, with what was said about them and, if they
-brought one, the file to test with.
+"""The user's datasets, each in its own folder with its facts (info.json) and, if there is one, its validation file.
 
-The file is kept as it came. Everything shown or trained is computed from it and from what was said (how to read it,
-which fixes are accepted or refused), so undoing is forgetting.
+The uploaded file is never changed. Everything shown or trained is computed from the file and the info (how to read
+it, which fixes are accepted or refused), so undoing a choice just removes it from the info.
 """
 
 from __future__ import annotations
@@ -10,338 +9,308 @@ from __future__ import annotations
 import json
 import shutil
 import threading
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from backend.datasets.background import NOBODY, Watch
-from backend.datasets.checks.fix import EVERYWHERE, FIXABLE
-from backend.datasets.checks.issues import KINDS
-from backend.datasets.dataset import About, Accepted, CheckedDataset, Chosen, examine, must_fit, unread
+from backend.datasets.background import NO_PROGRESS, ProgressListener
+from backend.datasets.cache import Key, RecentCache
+from backend.datasets.checks.fix import FIXABLE, WHOLE_FILE_FIXES
+from backend.datasets.checks.issues import ISSUE_TYPES
+from backend.datasets.dataset import CheckedDataset, check_and_fix, require_compatible, unread
+from backend.datasets.info import DatasetInfo, RowChoice
 from backend.datasets.options import ReadOptions
 from backend.datasets.read.load import load
-from backend.datasets.read.source import must_be_file
-from backend.datasets.token_counts import Measurer, Model
+from backend.datasets.read.source import require_file
+from backend.datasets.token_counts import TargetModel, TokenCounter
 from backend.errors import ApprenticeError, BadInput, WorkspaceProblem
 from backend.files.atomic import write_text
 from backend.files.manifest import digest
-from backend.records.lengths import UNLIMITED, Lengths
-from backend.records.rows import DataSet
+from backend.records.lengths import UNLIMITED, LengthLimits
+from backend.records.rows import Dataset
 from backend.settings import child, new_id
 
-ABOUT_SYSTEM = ("system_inconsistent", *EVERYWHERE)  # fixes of which one excludes the others
-AS_FOUND: dict[str, Any] = {}  # how a file is read when nobody said anything
-_ROWS_HELD, _SETS_HELD = 300_000, 6  # kept in memory, the newest whatever its size
+Options = Mapping[str, Any]  # fields of ReadOptions; {} reads the file as detected
+_AS_DETECTED: Options = {}
 
 
 @dataclass(frozen=True)
-class Kept:
-    """A data set on the shelf. bytes: of the file as it came; brought: when, in epoch seconds."""
+class StoredDataset:
+    """An entry in the list of datasets. bytes: size of the uploaded file; added: upload time, in epoch seconds."""
 
     id: str
     name: str
     bytes: int
-    checked: float
+    added: float
 
 
 class DatasetStore:
-    """The data sets in a folder. Ids are made here; an id that is none raises WorkspaceProblem."""
+    """The datasets in a folder. Methods raise WorkspaceProblem for a malformed id."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._read: OrderedDict[Hashable, DataSet] = OrderedDict()
-        self._examined: OrderedDict[Hashable, CheckedDataset] = OrderedDict()
-        self._measurers: OrderedDict[Hashable, Measurer] = OrderedDict()
-        self._lock = threading.RLock()  # held for moments only: never while a file is read or checked
-        self._reading: dict[str, threading.Lock] = {}
+        self._read: RecentCache[Dataset] = RecentCache()
+        self._checked: RecentCache[CheckedDataset] = RecentCache()
+        self._counters: RecentCache[TokenCounter] = RecentCache()
+        self._lock = threading.RLock()  # held only briefly, never while a file is read or checked
+        self._opening: dict[str, threading.Lock] = {}
 
     def add(
-        self, path: Path, name: str, watch: Watch = NOBODY, data_id: str = "", how: Mapping[str, Any] = AS_FOUND
+        self,
+        path: Path,
+        name: str,
+        listener: ProgressListener = NO_PROGRESS,
+        data_id: str = "",
+        options: Options = _AS_DETECTED,
     ) -> str:
-        """Keeps a copy of the file and gives its id: `data_id` if that is given, else the same file again, not yet
-        mended, gets the same id. how: as in `read_again`. Raises BadInput when it is no data set, Cancelled when
-        `watch` says so; then nothing is kept."""
-        must_be_file(path)
-        return self._add(name, lambda target: shutil.copyfile(path, target), watch, data_id, how)
+        """Stores a copy of the file and returns its id.
+
+        Without `data_id`, an identical file under the same name whose info is unchanged is not stored again: its id
+        is returned. Raises BadInput when the file is not a dataset, Cancelled when the listener cancels; nothing is
+        stored then.
+        """
+        require_file(path)
+        return self._add(name, lambda target: shutil.copyfile(path, target), listener, data_id, options)
 
     def add_text(
         self,
         text: str,
         name: str = "Pasted text",
-        watch: Watch = NOBODY,
+        listener: ProgressListener = NO_PROGRESS,
         data_id: str = "",
-        how: Mapping[str, Any] = AS_FOUND,
+        options: Options = _AS_DETECTED,
     ) -> str:
-        """Keeps pasted text as a data set. Arguments and errors as for `add`."""
-        written = text.encode("utf-8", "surrogatepass")
-        return self._add(name, lambda target: target.write_bytes(written), watch, data_id, how)
+        """Stores pasted text as a dataset. Arguments and errors as for `add`."""
+        content = text.encode("utf-8", "surrogatepass")
+        return self._add(name, lambda target: target.write_bytes(content), listener, data_id, options)
 
     def _add(
-        self, name: str, write: Callable[[Path], Any], watch: Watch, data_id: str, how: Mapping[str, Any]
+        self, name: str, write: Callable[[Path], Any], listener: ProgressListener, data_id: str, options: Options
     ) -> str:
         new = data_id or new_id()
         folder = child(self._root, new)
         try:
             folder.mkdir()
         except OSError as error:
-            raise _not_kept("The examples", error) from error
+            raise _not_saved("The examples", error) from error
         try:
             write(folder / "source")
-            dataset = _load(folder, name, how, watch)
-            same = "" if data_id else self._same(folder / "source", name, dataset.source.sha256)
-            if same:
+            dataset = _load(folder, name, options, listener)
+            duplicate = "" if data_id else self._find_duplicate(folder / "source", name, dataset.source.sha256)
+            if duplicate:
                 shutil.rmtree(folder, ignore_errors=True)
-                return same
-            self._keep(new, About(name, how=dict(how)))
-        except OSError as error:
+                return duplicate
+            self._write_info(new, DatasetInfo(name, read_options=dict(options)))
+        except BaseException as error:
             shutil.rmtree(folder, ignore_errors=True)
-            raise _not_kept("The examples", error) from error
-        except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
+            if isinstance(error, OSError):
+                raise _not_saved("The examples", error) from error
             raise
-        self._hold(self._read, (new, _written(how)), dataset, dataset)
+        self._remember(new, options, dataset)
         return new
 
-    def _same(self, source: Path, name: str, sha256: str) -> str:
-        """The id of the same file, brought before under the same name and not yet mended; "" when there is none."""
+    def _find_duplicate(self, source: Path, name: str, sha256: str) -> str:
+        """The id of an identical file under the same name whose info is unchanged; "" without one."""
         size = source.stat().st_size
-        for kept in self.all():
-            alike = kept.bytes == size and self.about(kept.id) == About(name)
-            if alike and digest(self._root / kept.id / "source") == sha256:
-                return kept.id
+        for stored in self.all():
+            unchanged = stored.bytes == size and self.info(stored.id) == DatasetInfo(name)
+            if unchanged and digest(self._root / stored.id / "source") == sha256:
+                return stored.id
         return ""
 
-    def all(self) -> list[Kept]:
-        """The data sets, newest first; a damaged folder is left out."""
+    def all(self) -> list[StoredDataset]:
+        """The datasets, newest first, without damaged folders."""
         found = []
         for folder in sorted(self._root.iterdir(), reverse=True):
             with suppress(ApprenticeError, OSError):
                 source = (folder / "source").stat()
-                found.append(Kept(folder.name, self.about(folder.name).name, source.st_size, source.st_mtime))
+                found.append(StoredDataset(folder.name, self.info(folder.name).name, source.st_size, source.st_mtime))
         return found
 
-    def remove(self, data_id: str) -> None:
-        """Deletes a data set; runs keep the rows that they practise on. Raises BadInput when it is not here."""
-        self.about(data_id)
-        with self._lock:
-            shutil.rmtree(child(self._root, data_id), ignore_errors=True)
-            held: OrderedDict[Hashable, Any]
-            for held in (self._read, self._examined, self._measurers):
-                for key in [key for key in held if isinstance(key, tuple) and key[0] == data_id]:
-                    del held[key]
-            self._reading.pop(data_id, None)
-
-    def read_again(self, data_id: str, how: Mapping[str, Any], watch: Watch = NOBODY) -> None:
-        """Reads the file as `how` says (fields of ReadOptions; {}: as found) and keeps that. Fixes are forgotten, for
-        they were about other rows. Raises BadInput when it can't be read so, or when its test file is then of another
-        kind; all stays as it was."""
-        dataset = _load(child(self._root, data_id), self.about(data_id).name, how, watch)
-        if (test := self._validation(data_id, self.about(data_id), how)) is not None:
-            must_fit(test, dataset)
-        self._hold(self._read, (data_id, _written(how)), dataset, dataset)
-        self._change(data_id, how=dict(how), accepted={}, refused={})
-
-    def put_back(self, data_id: str, about: About) -> None:
-        """Has a data set stand as it stood when `about` was asked for."""
-        with self._lock:
-            self._keep(data_id, about)
-
-    def about(self, data_id: str) -> About:
-        """What is known of a data set beside its rows. Raises BadInput when it is no longer here."""
-        try:
-            about = json.loads((child(self._root, data_id) / "about.json").read_text("utf-8"))
-            known = {field.name for field in fields(About)}
-            return About(**{name: value for name, value in about.items() if name in known})
-        except (OSError, ValueError, TypeError) as error:
-            raise BadInput("These examples are no longer here.", "", "Bring them again.") from error
-
-    def _change(self, data_id: str, **changes: Any) -> None:
-        with self._lock:
-            self._keep(data_id, replace(self.about(data_id), **changes))
-
-    def _keep(self, data_id: str, about: About) -> None:
-        write_text(child(self._root, data_id) / "about.json", json.dumps(asdict(about), ensure_ascii=False))
-
     def has(self, data_id: str) -> bool:
-        """Whether there is a data set with this id."""
+        """Whether there is a dataset with this id."""
         try:
-            self.about(data_id)
+            self.info(data_id)
         except ApprenticeError:
             return False
         return True
 
-    def original(self, data_id: str, watch: Watch = NOBODY) -> DataSet:
-        """The rows as they came."""
-        about = self.about(data_id)
-        key = (data_id, _written(about.how))
-        found = self._read.get(key)
+    def remove(self, data_id: str) -> None:
+        """Deletes a dataset; runs keep their own copy of its rows. Raises BadInput when it does not exist."""
+        self.info(data_id)
+        with self._lock:
+            shutil.rmtree(child(self._root, data_id), ignore_errors=True)
+            for cache in (self._read, self._checked, self._counters):
+                cache.discard(data_id)
+            self._opening.pop(data_id, None)
+
+    def info(self, data_id: str) -> DatasetInfo:
+        """The stored facts. Raises BadInput when the dataset does not exist."""
+        try:
+            stored = json.loads((child(self._root, data_id) / "info.json").read_text("utf-8"))
+            names = {field.name for field in fields(DatasetInfo)}
+            return DatasetInfo(**{name: value for name, value in stored.items() if name in names})
+        except (OSError, ValueError, TypeError) as error:
+            raise BadInput("These examples are no longer here.", "", "Add them again.") from error
+
+    def restore(self, data_id: str, info: DatasetInfo) -> None:
+        """Sets a dataset back to an earlier `info`."""
+        with self._lock:
+            self._write_info(data_id, info)
+
+    def _update(self, data_id: str, change: Callable[[DatasetInfo], DatasetInfo]) -> None:
+        with self._lock:
+            self._write_info(data_id, change(self.info(data_id)))
+
+    def _write_info(self, data_id: str, info: DatasetInfo) -> None:
+        write_text(child(self._root, data_id) / "info.json", json.dumps(asdict(info), ensure_ascii=False))
+
+    def read_again(self, data_id: str, options: Options, listener: ProgressListener = NO_PROGRESS) -> None:
+        """Reads the file with other options and stores them. Accepted and refused fixes are dropped, as they were
+        about other rows. Raises BadInput, changing nothing, when the file can't be read this way or its validation
+        file no longer fits."""
+        info = self.info(data_id)
+        dataset = _load(child(self._root, data_id), info.name, options, listener)
+        if (validation := self._validation(data_id, info, options)) is not None:
+            require_compatible(validation, dataset)
+        self._remember(data_id, options, dataset)
+        self._update(data_id, lambda info: replace(info, read_options=dict(options), accepted={}, refused={}))
+
+    def original(self, data_id: str, listener: ProgressListener = NO_PROGRESS) -> Dataset:
+        """The rows before any fix."""
+        info = self.info(data_id)
+        found = self._read.get((data_id, _as_json(info.read_options)))
         if found is None:
-            found = _load(child(self._root, data_id), about.name, about.how, watch)
-            self._hold(self._read, key, found, found)
+            found = _load(child(self._root, data_id), info.name, info.read_options, listener)
+            self._remember(data_id, info.read_options, found)
         return found
 
-    def held(self, data_id: str, model: Model | None, lengths: Lengths = UNLIMITED) -> CheckedDataset | None:
-        """What `open` gives, if it is in memory."""
-        return self._examined.get(self._key(data_id, model, lengths))
+    def _remember(self, data_id: str, options: Options, dataset: Dataset) -> None:
+        self._read.put((data_id, _as_json(options)), dataset, len(dataset.rows))
 
-    def _key(self, data_id: str, model: Model | None, lengths: Lengths = UNLIMITED) -> Hashable:
-        return data_id, model, lengths, _written(asdict(self.about(data_id)))
+    def cached(
+        self, data_id: str, model: TargetModel | None, lengths: LengthLimits = UNLIMITED
+    ) -> CheckedDataset | None:
+        """The result of `open`, if it is in memory."""
+        return self._checked.get(self._key(data_id, model, lengths))
+
+    def _key(self, data_id: str, model: TargetModel | None, lengths: LengthLimits) -> Key:
+        return data_id, model, lengths, _as_json(asdict(self.info(data_id)))
 
     def open(
-        self, data_id: str, model: Model | None, lengths: Lengths = UNLIMITED, watch: Watch = NOBODY
+        self,
+        data_id: str,
+        model: TargetModel | None,
+        lengths: LengthLimits = UNLIMITED,
+        listener: ProgressListener = NO_PROGRESS,
     ) -> CheckedDataset:
-        """The data set as it stands for a model (None: not yet known), kept in memory until something changes."""
+        """The dataset checked for a model (None: none chosen yet), cached until its info changes."""
         key = self._key(data_id, model, lengths)
         with self._lock:
-            reading = self._reading.setdefault(data_id, threading.Lock())
-        with reading:
-            found = self._examined.get(key)
+            opening = self._opening.setdefault(data_id, threading.Lock())
+        with opening:
+            found = self._checked.get(key)
             if found is None:
-                about = self.about(data_id)
-                original, validation = self.original(data_id, watch), self._validation(data_id, about, about.how)
-                measurer, languages = self._measurer(data_id, about, model), model.languages if model else ()
-                found = examine(data_id, about, original, measurer, lengths, validation, watch, languages)
-                if measurer is not None:
-                    measurer.forget_all_but([*original.rows, *found.rows])
-                self._hold(self._examined, key, found, original)
+                info, original = self.info(data_id), self.original(data_id, listener)
+                validation = self._validation(data_id, info, info.read_options)
+                counter = self._counter(data_id, info, model) if model else None
+                languages = model.languages if model else ()
+                found = check_and_fix(data_id, info, original, counter, lengths, validation, listener, languages)
+                if counter is not None:
+                    counter.keep_only([*original.rows, *found.rows])
+                self._checked.put(key, found, len(original.rows))
         return found
 
-    def _hold(self, held: OrderedDict[Hashable, Any], key: Hashable, value: Any, dataset: DataSet) -> None:
-        """Keeps `value` in memory, and of the older ones as many as there is room for."""
-        with self._lock:
-            held[key] = value
-            held.move_to_end(key)
-            room = _ROWS_HELD - len(dataset.rows)
-            for place, old in enumerate(list(held)[-2::-1], 1):
-                rows = held[old] if isinstance(held[old], DataSet) else held[old].original
-                room -= len(rows.rows)
-                if room < 0 or place >= _SETS_HELD:
-                    del held[old]
+    def _counter(self, data_id: str, info: DatasetInfo, model: TargetModel) -> TokenCounter:
+        """The counter of these rows and this model, so that no row is tokenized again for another length or fix."""
+        key = (data_id, _as_json(info.read_options), model.tokenizer)
+        counter = self._counters.get(key) or TokenCounter(model.tokenizer)
+        self._counters.put(key, counter)
+        return counter
 
-    def _measurer(self, data_id: str, about: About, model: Model | None) -> Measurer | None:
-        """The one of these rows and this model, so that no row is tokenised again for another length or fix."""
-        if model is None:
-            return None
-        key = (data_id, _written(about.how), model.tokenizer)
-        with self._lock:
-            self._measurers.setdefault(key, Measurer(model.tokenizer))
-            self._measurers.move_to_end(key)
-            while len(self._measurers) > _SETS_HELD:
-                self._measurers.popitem(last=False)
-            return self._measurers[key]
-
-    def accept(self, data_id: str, kind: str, rows: Chosen) -> None:
-        """Accepts the fix of one kind of problem, for more rows, or for all but single ones that were refused."""
-        about = self.about(data_id)
-        self._must_be_there(data_id, kind, rows)
+    def accept(self, data_id: str, kind: str, rows: RowChoice) -> None:
+        """Accepts the fix of one kind of problem for more rows; "all" skips rows that were refused one by one."""
+        self._validate(data_id, kind, rows)
         if kind not in FIXABLE and kind not in {p.kind for p in unread(self.original(data_id))}:
-            raise BadInput("This can't be mended here.", "", "Change the file, then bring it again.")
-        accepted = _with(about.accepted, kind, rows)
-        if kind in ABOUT_SYSTEM:  # these exclude each other
-            accepted = {k: v for k, v in accepted.items() if k == kind or k not in ABOUT_SYSTEM}
-        keeps = rows == "all" and about.refused.get(kind) != "all"
-        refused = about.refused if keeps else _without(about.refused, kind, rows)
-        self._change(data_id, accepted=accepted, refused=refused)
+            raise BadInput("This can't be fixed here.", "", "Correct the file, then add it again.")
+        self._update(data_id, lambda info: info.accept(kind, rows))
 
-    def refuse(self, data_id: str, kind: str, rows: Chosen = "all") -> None:
-        """Leaves the rows with this kind of problem as they are, and notes that this is meant."""
-        about = self.about(data_id)
-        self._must_be_there(data_id, kind, rows)
-        self._change(data_id, refused=_with(about.refused, kind, rows), accepted=_without(about.accepted, kind, rows))
+    def refuse(self, data_id: str, kind: str, rows: RowChoice = "all") -> None:
+        """Leaves rows with this kind of problem as they are."""
+        self._validate(data_id, kind, rows)
+        self._update(data_id, lambda info: info.refuse(kind, rows))
 
-    def _must_be_there(self, data_id: str, kind: str, rows: Chosen) -> None:
-        """Raises BadInput for a problem or a row that can't be: both come from a browser, and are kept."""
+    def undo(self, data_id: str, kind: str) -> None:
+        """Forgets what was accepted or refused for one kind of problem."""
+        self._update(data_id, lambda info: info.undo(kind))
+
+    def _validate(self, data_id: str, kind: str, rows: RowChoice) -> None:
+        """Raises BadInput for an unknown kind or row: both come from a browser and are stored."""
         original = self.original(data_id)
-        known = kind in KINDS or kind in EVERYWHERE or any(kind == problem.kind for problem in original.problems)
+        known = kind in ISSUE_TYPES or kind in WHOLE_FILE_FIXES or any(kind == p.kind for p in original.problems)
         last = max(original.total_rows, len(original.rows))
         if not known or (rows != "all" and not all(1 <= row <= last for row in rows)):
             raise BadInput("There is no such problem in these examples.", "", "Reload the page.")
 
-    def undo(self, data_id: str, kind: str) -> None:
-        """Takes back what was accepted or refused for one kind of problem."""
-        about = self.about(data_id)
-        self._change(
-            data_id, accepted=_without(about.accepted, kind, "all"), refused=_without(about.refused, kind, "all")
-        )
-
     def set_validation(self, data_id: str, path: Path, name: str) -> None:
-        """Keeps a copy of a file to test with, beside the examples. Raises BadInput when it can't serve as one; then
-        nothing changes."""
-        before = self.about(data_id).validation
-        must_fit(_load_test(path, name, self.about(data_id).how), self.original(data_id))
-        kept = f"validation-{new_id()}"
+        """Stores a copy of a validation file. Raises BadInput, changing nothing, when it does not fit."""
+        before = self.info(data_id)
+        require_compatible(_load_validation(path, name, before.read_options), self.original(data_id))
+        file = f"validation-{new_id()}"
         try:
-            shutil.copyfile(path, self._root / data_id / kept)
-            self._change(data_id, validation={"name": name, "file": kept})
+            shutil.copyfile(path, self._root / data_id / file)
+            self._update(data_id, lambda info: replace(info, validation={"name": name, "file": file}))
         except OSError as error:
-            raise _not_kept("The test file", error) from error
-        self._forget(data_id, before)
+            raise _not_saved("The validation file", error) from error
+        self._delete_validation(data_id, before)
 
     def clear_validation(self, data_id: str) -> None:
-        """Forgets the file to test with; part of the examples is kept back again."""
-        before = self.about(data_id).validation
-        self._change(data_id, validation={})
-        self._forget(data_id, before)
+        """Removes the validation file; part of the examples is set aside again instead."""
+        before = self.info(data_id)
+        self._update(data_id, lambda info: replace(info, validation={}))
+        self._delete_validation(data_id, before)
 
-    def _forget(self, data_id: str, validation: dict[str, str]) -> None:
-        if validation:
-            child(self._root / data_id, validation["file"]).unlink(missing_ok=True)
+    def _delete_validation(self, data_id: str, info: DatasetInfo) -> None:
+        if info.validation:
+            child(self._root / data_id, info.validation["file"]).unlink(missing_ok=True)
 
-    def _validation(self, data_id: str, about: About, how: Mapping[str, Any]) -> DataSet | None:
-        if not about.validation:
+    def _validation(self, data_id: str, info: DatasetInfo, options: Options) -> Dataset | None:
+        if not info.validation:
             return None
-        key = (data_id, about.validation["file"], _written(how))
+        name, file = info.validation["name"], info.validation["file"]
+        key = (data_id, file, _as_json(options))
         found = self._read.get(key)
         if found is None:
-            place = child(self._root / data_id, about.validation["file"])
-            found = _load_test(place, about.validation["name"], how)
-            self._hold(self._read, key, found, found)
+            found = _load_validation(child(self._root / data_id, file), name, options)
+            self._read.put(key, found, len(found.rows))
         return found
 
 
-def _load(folder: Path, name: str, how: Mapping[str, Any], watch: Watch) -> DataSet:
+def _load(folder: Path, name: str, options: Options, listener: ProgressListener) -> Dataset:
     return load(
         folder / "source",
         name=name,
-        options=ReadOptions(**how),
-        progress=watch.entered("Reading"),
-        cancelled=watch.cancelled,
-        began=watch.began,
+        options=ReadOptions(**options),
+        progress=listener.start_phase("Reading"),
+        cancelled=listener.cancelled,
+        on_first_rows=listener.on_first_rows,
     )
 
 
-def _load_test(path: Path, name: str, how: Mapping[str, Any]) -> DataSet:
-    """A test file, its columns taken as those of the examples if it has them. Raises BadInput when it is none."""
-    columns = {said: how[said] for said in ("shape", "mapping") if said in how}
+def _load_validation(path: Path, name: str, options: Options) -> Dataset:
+    """A validation file, with the columns chosen for the examples if it has them. Raises BadInput."""
+    columns = {field: options[field] for field in ("shape", "mapping") if field in options}
     with suppress(BadInput):
         return load(path, name=name, options=ReadOptions(**columns))
     return load(path, name=name)
 
 
-def _not_kept(what: str, error: OSError) -> WorkspaceProblem:
-    told = f"The system says: {error.strerror or error}."
-    return WorkspaceProblem(f"{what} could not be kept.", told, "Make room on the disk, then bring it again.")
+def _not_saved(what: str, error: OSError) -> WorkspaceProblem:
+    reason = f"The system reports: {error.strerror or error}."
+    return WorkspaceProblem(f"{what} could not be saved.", reason, "Free some disk space, then try again.")
 
 
-def _written(what: Any) -> str:
-    return json.dumps(what, sort_keys=True)
-
-
-def _with(chosen: Accepted, kind: str, rows: Chosen) -> Accepted:
-    before = chosen.get(kind)
-    if rows != "all" and before is not None:
-        rows = "all" if before == "all" else sorted({*before, *rows})
-    return {**chosen, kind: rows}
-
-
-def _without(chosen: Accepted, kind: str, rows: Chosen) -> Accepted:
-    """`chosen` without these rows of this kind. "all" less some rows stays "all": `refused` names those rows."""
-    before = chosen.get(kind)
-    if before is None or (before == "all" and rows != "all"):
-        return chosen
-    others = {k: v for k, v in chosen.items() if k != kind}
-    left = [] if rows == "all" or before == "all" else [row for row in before if row not in rows]
-    return {**others, kind: left} if left else others
+def _as_json(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)

@@ -1,4 +1,4 @@
-"""Rows measured in tokens for one model, each once, whatever length is then allowed."""
+"""Token counts of rows for one model. Each row is tokenized once; any length limit is applied to the count."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import numpy as np
 
 from backend.errors import ApprenticeError
 from backend.records.encoded import IGNORED, Encoded, Span
-from backend.records.rows import Row, worse_side
+from backend.records.rows import Row, rejected_side
 
 
 class Encoder(Protocol):
-    """What is needed of backend.tokens.tokenizer.Tokeniser."""
+    """The part of backend.tokens.tokenizer.ChatTokenizer that counting needs."""
 
     @property
     def control_markers(self) -> tuple[str, ...]: ...
@@ -23,61 +23,62 @@ class Encoder(Protocol):
 
 
 @dataclass(frozen=True)
-class Model:
-    """The model that rows are looked at for. languages: ISO 639-1 codes of those that it was made for."""
+class TargetModel:
+    """The model that a dataset is checked for. languages: ISO 639-1 codes of the languages it supports."""
 
     tokenizer: Encoder
     languages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Measure:
-    """A whole row in tokens. runs: start and end of each run of learned ones. worse: of a preference pair, the same
-    conversation with the worse answer."""
+class TokenCount:
+    """The tokens of a whole row. runs: start and end of each run of learned tokens. rejected: for a preference pair,
+    the count of the same conversation with the rejected answer."""
 
     tokens: int
     runs: tuple[Span, ...]
     skipped_turns: int = 0
-    worse: Measure | None = None
+    rejected: TokenCount | None = None
 
     @classmethod
-    def of(cls, encoded: Encoded) -> Measure:
+    def of(cls, encoded: Encoded) -> TokenCount:
         edges = np.flatnonzero(np.diff(np.array(encoded.labels) != IGNORED, prepend=False, append=False)).tolist()
         return cls(encoded.tokens, tuple(zip(edges[::2], edges[1::2], strict=True)), encoded.skipped_turns)
 
     def learned(self, start: int = 0, end: int | None = None) -> int:
-        """Learned tokens from `start` up to `end` (None: all that follow)."""
+        """Learned tokens from `start` to `end` (None: to the end of the row)."""
         end = self.tokens if end is None else end
         return sum(max(0, min(b, end) - max(a, start)) for a, b in self.runs)
 
 
-class Measurer:
-    """Measures rows, and remembers them: the same row (the same object) is never encoded twice."""
+class TokenCounter:
+    """Counts the tokens of rows and remembers the counts: the same Row object is never encoded twice."""
 
     def __init__(self, encoder: Encoder) -> None:
         self._encoder = encoder
-        self._known: dict[int, tuple[Row, Measure | ApprenticeError]] = {}  # the row is held, so that its id is
+        self._known: dict[int, tuple[Row, TokenCount | ApprenticeError]] = {}  # holds the row, so its id stays taken
 
     @property
     def control_markers(self) -> tuple[str, ...]:
         return self._encoder.control_markers
 
-    def measure(self, rows: Sequence[Row]) -> list[Measure | ApprenticeError]:
-        """Each row's measure, or why the model's template does not take it."""
+    def count(self, rows: Sequence[Row]) -> list[TokenCount | ApprenticeError]:
+        """Each row's token count, or the reason why the model's template rejects the row."""
         new = [row for row in rows if id(row) not in self._known]
-        for row, found in zip(new, self._measured(new), strict=True):
+        for row, found in zip(new, self._counted(new), strict=True):
             self._known[id(row)] = row, found
         pairs = [row for row in new if row.rejected]
-        for row, worse in zip(pairs, self._measured([worse_side(row) for row in pairs]), strict=True):
-            better = self._known[id(row)][1]
-            if isinstance(better, Measure):
-                self._known[id(row)] = row, replace(better, worse=worse) if isinstance(worse, Measure) else worse
+        for row, rejected in zip(pairs, self._counted([rejected_side(row) for row in pairs]), strict=True):
+            chosen = self._known[id(row)][1]
+            if isinstance(chosen, TokenCount):
+                both = replace(chosen, rejected=rejected) if isinstance(rejected, TokenCount) else rejected
+                self._known[id(row)] = row, both
         return [self._known[id(row)][1] for row in rows]
 
-    def forget_all_but(self, rows: Sequence[Row]) -> None:
-        """Remembers only what it knows of `rows`."""
+    def keep_only(self, rows: Sequence[Row]) -> None:
+        """Forgets the counts of all other rows."""
         self._known = {id(row): self._known[id(row)] for row in rows if id(row) in self._known}
 
-    def _measured(self, rows: Sequence[Row]) -> list[Measure | ApprenticeError]:
+    def _counted(self, rows: Sequence[Row]) -> list[TokenCount | ApprenticeError]:
         found = self._encoder.encode_rows(rows)
-        return [encoded if isinstance(encoded, ApprenticeError) else Measure.of(encoded) for encoded in found]
+        return [encoded if isinstance(encoded, ApprenticeError) else TokenCount.of(encoded) for encoded in found]

@@ -17,7 +17,7 @@ OVERLAP = 512  # tokens (the guide's number)
 
 
 @dataclass(frozen=True, slots=True)
-class Lengths:
+class LengthLimits:
     """How long a row may be, in tokens, and what becomes of a longer one.
 
     max_length: None as long as nobody chose it; then conversations stay whole and windows have SIZE tokens.
@@ -28,17 +28,17 @@ class Lengths:
     window_overlap: int = OVERLAP
 
     @classmethod
-    def of(cls, settings: TrainSettings) -> Lengths:
+    def from_settings(cls, settings: TrainSettings) -> LengthLimits:
         return cls(settings.max_length, settings.long_documents, settings.window_overlap)
 
     @property
     def size(self) -> int:
-        """Tokens in a window, at most."""
+        """TokenTotals in a window, at most."""
         return self.max_length or SIZE
 
     @property
     def overlap(self) -> int:
-        """Tokens that a window shares with the one before: as chosen, at most half of it."""
+        """TokenTotals that a window shares with the one before: as chosen, at most half of it."""
         return min(self.window_overlap, self.size // 2)
 
     def windowed(self, row: Row) -> bool:
@@ -70,7 +70,7 @@ class Lengths:
         )
 
 
-UNLIMITED = Lengths()
+UNLIMITED = LengthLimits()
 
 
 def spans(length: int, size: int = SIZE, overlap: int = OVERLAP) -> list[Span]:

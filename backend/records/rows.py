@@ -60,7 +60,7 @@ class Source:
 
 
 @dataclass(slots=True)
-class DataSet:
+class Dataset:
     """A file read whole: where it came from, its usable rows, and the problems found while reading it."""
 
     source: Source
@@ -70,7 +70,7 @@ class DataSet:
     originals: dict[int, Any] = field(default_factory=dict)  # the first rows as read, by row number, to be shown
 
 
-def worse_side(row: Row) -> Row:
+def rejected_side(row: Row) -> Row:
     """The conversation of a pair as it ends in its worse answer."""
     return replace(row, messages=[*shared_prompt(row), *(row.rejected or ())])
 

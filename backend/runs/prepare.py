@@ -10,7 +10,7 @@ from pathlib import Path
 from backend.datasets.split import Split
 from backend.errors import ApprenticeError, BadInput
 from backend.records.encoded import Encoded
-from backend.records.lengths import Lengths
+from backend.records.lengths import LengthLimits
 from backend.records.rows import Row, Source
 from backend.records.specs import DataRef, ModelRef, RunSpec, TrainSettings
 from backend.runs.token_rows import sizes, write_rows
@@ -64,13 +64,13 @@ def prepare_run(
 
 def pieces(rows: Sequence[Row], tokenizer: ChatTokenizer, settings: TrainSettings) -> list[Encoded]:
     """What the trainer gets of `rows`: pairs for DPO; long documents as windows. Raises BadInput like `checked`."""
-    lengths = Lengths.of(settings)
+    lengths = LengthLimits.from_settings(settings)
     pairs = settings.trainer == "dpo"
     encoded = encode_pairs(tokenizer, rows, settings.max_length) if pairs else tokenizer.encode_rows(rows)
     return [piece for row, result in zip(rows, encoded, strict=True) for piece in checked(row, result, lengths)]
 
 
-def checked(row: Row, result: Encoded | ApprenticeError, lengths: Lengths) -> list[Encoded]:
+def checked(row: Row, result: Encoded | ApprenticeError, lengths: LengthLimits) -> list[Encoded]:
     """The pieces of an encoded row. Raises BadInput naming the row when there is none, or nothing to learn."""
     if isinstance(result, ApprenticeError):
         raise BadInput(f"Row {row.row} (line {row.line}) can't be used. {result.what}", result.why, result.next)

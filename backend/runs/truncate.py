@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backend.records.encoded import IGNORED
-from backend.records.lengths import Lengths, spans
+from backend.records.lengths import LengthLimits, spans
 from backend.records.specs import TrainSettings
 from backend.runs.token_rows import TokenRow, read_rows, sides
 
@@ -33,7 +33,7 @@ def shortened(run_folder: Path, settings: TrainSettings) -> Shortened:
 
     Raises TrainingFailed for damaged rows.
     """
-    lengths = Lengths.of(settings)
+    lengths = LengthLimits.from_settings(settings)
     train, validation = read_rows(run_folder)
     whole = [*train, *validation]
     long = [row for row in whole if row.longest > lengths.size]
@@ -63,17 +63,17 @@ def _part(row: TokenRow, start: int, end: int, rejected: TokenRow | None = None)
     return TokenRow(row.input_ids[start:end], labels, learned, rejected, row.reference)
 
 
-def _pieces(rows: Sequence[TokenRow], lengths: Lengths) -> list[TokenRow]:
+def _pieces(rows: Sequence[TokenRow], lengths: LengthLimits) -> list[TokenRow]:
     return [piece for row in rows for piece in _pieces_of(row, lengths)]
 
 
-def _pieces_of(row: TokenRow, lengths: Lengths) -> list[TokenRow]:
+def _pieces_of(row: TokenRow, lengths: LengthLimits) -> list[TokenRow]:
     if _is_window(row, lengths):
         return [_part(row, *span) for span in spans(row.tokens, lengths.size, lengths.overlap)]
     return [pair for pair in cut([row], lengths.size) if not _alike(pair)]
 
 
-def _is_window(row: TokenRow, lengths: Lengths) -> bool:
+def _is_window(row: TokenRow, lengths: LengthLimits) -> bool:
     """Whether it is of a document that is taken as windows: all of it is learned, as of no conversation."""
     return lengths.long_documents == "windows" and row.rejected is None and row.learned == row.tokens
 

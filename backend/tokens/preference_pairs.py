@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from backend.errors import ApprenticeError, BadInput
 from backend.records.encoded import IGNORED, Encoded
-from backend.records.rows import Row, shared_prompt, worse_side
+from backend.records.rows import Row, rejected_side, shared_prompt
 
 if TYPE_CHECKING:
     from backend.tokens.tokenizer import ChatTokenizer
@@ -25,7 +25,7 @@ def encode_pairs(
 
     A row that is no usable pair gives its error in its place.
     """
-    both = [tokenizer.encode_rows(side) for side in (rows, [worse_side(row) for row in rows])]
+    both = [tokenizer.encode_rows(side) for side in (rows, [rejected_side(row) for row in rows])]
     cut = [[one if isinstance(one, ApprenticeError) else _cut(one, max_length) for one in side] for side in both]
     return [_pair(tokenizer, *pair) for pair in zip(rows, *cut, strict=True)]
 

@@ -39,7 +39,7 @@ from backend.records.encoded import (
     place,
     tiled,
 )
-from backend.records.lengths import Lengths
+from backend.records.lengths import LengthLimits
 from backend.records.rows import Message, Row
 from backend.tokens.chat_template import render
 
@@ -284,7 +284,7 @@ class ChatTokenizer:
         encoded = labelled(ids, spans, rendered, max_length)
         return pieces(rendered.text, spans, encoded.labels, contents(rendered.text, self._plain(messages)), _CUT)
 
-    def document_pieces(self, row: Row, lengths: Lengths) -> list[Piece]:
+    def document_pieces(self, row: Row, lengths: LengthLimits) -> list[Piece]:
         """The parts of a document that are trained, each with its text."""
         rendered = self._render_text(row.text or "")
         ids, spans = self._tokens(rendered)

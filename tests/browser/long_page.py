@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.datasets.convert.mapping import NoExamples
-from backend.datasets.store import Kept
+from backend.datasets.store import StoredDataset
 from tests.ui.fake_page import serve
 from tests.ui.fake_services import DATA, FakeServices
 from ui.records import Compared, DataFiles, DataState, Origin, Plan, Reading
@@ -20,8 +20,8 @@ COLUMNS = ("the_question_of_the_customer_as_it_came_in_by_mail_or_telephone", "t
 
 
 class LongServices(FakeServices):
-    def data_sets(self) -> list[Kept]:
-        return [Kept(DATA, FILE, 48_000, 1.7e9), Kept("data-2", FILE, 48_000, 1.7e9)]
+    def data_sets(self) -> list[StoredDataset]:
+        return [StoredDataset(DATA, FILE, 48_000, 1.7e9), StoredDataset("data-2", FILE, 48_000, 1.7e9)]
 
     def reading(self, choice: Choice) -> Reading | None:
         unclear = NoExamples("Nobody can tell which column is what.", next="Choose the columns.", columns=COLUMNS)

@@ -16,9 +16,9 @@ from backend.chat.client import Proof
 from backend.datasets.checks.fix import Change
 from backend.datasets.checks.issues import problem
 from backend.datasets.checks.report import DuplicateRows, Report, SplitRows
-from backend.datasets.checks.tokens import Tokens
-from backend.datasets.dataset import About
-from backend.datasets.store import Kept
+from backend.datasets.checks.tokens import TokenTotals
+from backend.datasets.info import DatasetInfo
+from backend.datasets.store import StoredDataset
 from backend.errors import BadInput, RunProblem
 from backend.estimate import Estimate, Fit, Memory
 from backend.export.hf_jobs import Sent
@@ -26,8 +26,8 @@ from backend.hardware import Probe, sentences
 from backend.models import catalogue
 from backend.models.hub_token import Place
 from backend.records.encoded import Piece
-from backend.records.lengths import Lengths
-from backend.records.rows import DataSet, Problem, Row, Source
+from backend.records.lengths import LengthLimits
+from backend.records.rows import Dataset, Problem, Row, Source
 from backend.records.specs import Cpu, DataRef, Gpu, Hardware, ModelRef, RunSpec, TrainSettings
 from jobs.records import Job, Progress, State
 from ui.records import (
@@ -223,8 +223,8 @@ class FakeServices:
     def reading(self, choice: Choice) -> Reading | None:
         return None
 
-    def data_sets(self) -> list[Kept]:
-        return [Kept(DATA, "orders.jsonl", 48_000, 1_700_000_000.0)]
+    def data_sets(self) -> list[StoredDataset]:
+        return [StoredDataset(DATA, "orders.jsonl", 48_000, 1_700_000_000.0)]
 
     def delete_data(self, data_id: str) -> None:
         pass
@@ -241,8 +241,8 @@ class FakeServices:
     def data_soon(self, choice: Choice) -> DataState | None:
         return self.data(choice)
 
-    def lengths(self, choice: Choice) -> Lengths:
-        return Lengths(200)
+    def lengths(self, choice: Choice) -> LengthLimits:
+        return LengthLimits(200)
 
     def data_files(self, choice: Choice) -> DataFiles:
         here = Path("/tmp/examples.jsonl")
@@ -259,13 +259,15 @@ class FakeServices:
 
     def data(self, choice: Choice) -> DataState:
         found = _problems()
-        about = About("orders.jsonl", accepted=dict(self.accepted), refused=dict(self.refused))
-        faulty = {one.row: one for one in found if one.severity == "error" and not about.covers(one)}
-        left_out = {one.row for one in found if about.covers(one) and one.kind != "ends_with_user"}
+        about = DatasetInfo("orders.jsonl", accepted=dict(self.accepted), refused=dict(self.refused))
+        faulty = {one.row: one for one in found if one.severity == "error" and not about.is_accepted(one)}
+        left_out = {one.row for one in found if about.is_accepted(one) and one.kind != "ends_with_user"}
         source = Source("orders.jsonl", "jsonl", "messages", "utf-8", "0" * 64, mapping={"messages": "messages"})
         chat = self.preview(choice).messages
         rows = [Row(number, number, chat) for number in (12, 40, *range(1, 4))]
-        tokens = Tokens(total=31200, learned=12400, longest=212, lengths={n: 60 + n * n % 152 for n in range(240)})
+        tokens = TokenTotals(
+            total=31200, learned=12400, longest=212, lengths={n: 60 + n * n % 152 for n in range(240)}
+        )
         report = Report(
             source=source,
             rows=240,
@@ -277,14 +279,14 @@ class FakeServices:
         )
         return DataState(
             name="orders.jsonl",
-            original=DataSet(source, rows, found, 240, {number: {"messages": chat} for number in range(1, 4)}),
+            original=Dataset(source, rows, found, 240, {number: {"messages": chat} for number in range(1, 4)}),
             report=report,
             problems=found,
             rows=240 - len(left_out),
-            about=about,
+            info=about,
             split="216 will be used for practice, 24 are kept back to test it.",
             blocked=next((f"Row {row} (line {row}): {one.message}" for row, one in faulty.items()), ""),
-            trials={"duplicate": [Change(40, 40, "duplicate", "Leave this row out.", f"user: {ASKED}", "")]},
+            fix_previews={"duplicate": [Change(40, 40, "duplicate", "Leave this row out.", f"user: {ASKED}", "")]},
             left_out=len(left_out),
             tokens=tokens,
         )

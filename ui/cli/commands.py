@@ -10,15 +10,16 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from backend.datasets.checks.fix import USUAL, write
+from backend.datasets.checks.fix import SAFE_FIXES, write_fixed
 from backend.datasets.checks.report import summary
-from backend.datasets.dataset import About, Accepted, CheckedDataset, examine, must_fit
+from backend.datasets.dataset import CheckedDataset, check_and_fix, require_compatible
+from backend.datasets.info import DatasetInfo, RowsByKind
 from backend.datasets.read.load import load
-from backend.datasets.token_counts import Measurer
+from backend.datasets.token_counts import TokenCounter
 from backend.errors import ApprenticeError, BadInput, MissingPart, RunProblem
 from backend.hardware import load_hardware
 from backend.models import local
-from backend.records.lengths import Lengths
+from backend.records.lengths import LengthLimits
 from backend.records.specs import chosen_settings
 from backend.settings import Workspace
 from jobs.records import Event, Job, State
@@ -62,7 +63,7 @@ def check(options: argparse.Namespace, workspace: Workspace) -> Answer:
 
 
 def fix(options: argparse.Namespace, workspace: Workspace) -> Answer:
-    accepted = [kind.strip() for kind in options.accept.split(",")] if options.accept else USUAL
+    accepted = [kind.strip() for kind in options.accept.split(",")] if options.accept else SAFE_FIXES
     fixed = checked_for(options.file, workspace, accepted=dict.fromkeys(accepted, "all")).fixed
     if not fixed.dataset.rows:
         raise BadInput(
@@ -70,7 +71,7 @@ def fix(options: argparse.Namespace, workspace: Workspace) -> Answer:
             f"None of {options.file.name} can be used as it is: {fmt.count(fixed.dropped, 'row')} left out.",
             "See what is wrong with: check FILE",
         )
-    log = write(fixed, options.output)
+    log = write_fixed(fixed, options.output)
     document = {"changed": fixed.changed, "dropped": fixed.dropped, "rows": len(fixed.dataset.rows), "log": str(log)}
     return Answer(document, f"{fixed.changed} rows changed, {fixed.dropped} left out. What was done: {log}")
 
@@ -80,18 +81,18 @@ def checked_for(
     workspace: Workspace,
     model_id: str | None = None,
     max_length: int | None = None,
-    accepted: Accepted | None = None,
+    accepted: RowsByKind | None = None,
     validation: Path | None = None,
 ) -> CheckedDataset:
     """The file as it stands for a model, with the fixes accepted; nothing is kept. validation: to test with."""
     dataset, test = load(path), load(validation) if validation else None
     if test:
-        must_fit(test, dataset)
+        require_compatible(test, dataset)
     services = Services(workspace)
-    measurer = Measurer(ready_tokenizer(services, model_id))
-    reader, about = services.reader(model_id or ""), About(path.name, accepted=accepted or {})
+    measurer = TokenCounter(ready_tokenizer(services, model_id))
+    reader, about = services.reader(model_id or ""), DatasetInfo(path.name, accepted=accepted or {})
     languages = reader.languages if reader else ()
-    return examine("", about, dataset, measurer, Lengths(max_length), test, languages=languages)
+    return check_and_fix("", about, dataset, measurer, LengthLimits(max_length), test, languages=languages)
 
 
 def ready_tokenizer(services: Services, model_id: str | None) -> Any:

@@ -6,7 +6,7 @@ import threading
 
 from backend import hardware
 from backend.advice.recommend import Recommendation
-from backend.datasets.dataset import About
+from backend.datasets.info import DatasetInfo
 from backend.datasets.store import DatasetStore
 from backend.records.specs import Hardware
 from backend.settings import Workspace
@@ -36,7 +36,7 @@ class Parts:
         self._imports = DatasetImports(self.dataset_store)
         self.renting = HfJobsService(self)
         self._chat = Chatting(workspace, self._training)
-        self._files: dict[str, tuple[About, DataFiles]] = {}
+        self._files: dict[str, tuple[DatasetInfo, DataFiles]] = {}
         self._curves: dict[str, Curve] = {}
         self._speeds: dict[str, float | None] = {}
         self._shorter: dict[tuple[str, int], Shorter | None] = {}

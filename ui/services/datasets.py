@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from backend.datasets.dataset import CheckedDataset
-from backend.datasets.store import Kept
+from backend.datasets.store import StoredDataset
 from backend.errors import ApprenticeError, BadInput
-from backend.records.lengths import UNLIMITED, Lengths
+from backend.records.lengths import UNLIMITED, LengthLimits
 from backend.records.specs import Trainer
 from backend.settings import child
 from ui.records import (
@@ -74,7 +74,7 @@ class DataServices(Parts):
     def cancel_reading(self, choice: Choice) -> None:
         self._imports.cancel(choice.reading_id)
 
-    def data_sets(self) -> list[Kept]:
+    def data_sets(self) -> list[StoredDataset]:
         """The data sets that were brought, newest first."""
         return self.dataset_store.all()
 
@@ -85,17 +85,17 @@ class DataServices(Parts):
         shutil.rmtree(self._data_files(data_id), ignore_errors=True)
         self._files.pop(data_id, None)
 
-    def checked(self, data_id: str, model_id: str = "", lengths: Lengths = UNLIMITED) -> CheckedDataset:
+    def checked(self, data_id: str, model_id: str = "", lengths: LengthLimits = UNLIMITED) -> CheckedDataset:
         found = self._imports.look(data_id, self.reader(model_id), lengths)
         assert found is not None  # it was waited for
         return found
 
-    def lengths(self, choice: Choice) -> Lengths:
+    def lengths(self, choice: Choice) -> LengthLimits:
         """How much the planned run gives the model of a row: as set by hand where that can be taken, else as is
         recommended. Waits until the examples are checked."""
         trainer: Trainer = "dpo" if choice.settings.get("trainer") == "dpo" else "sft"
         recommended = self.tailored(choice.task, choice.data_id, choice.model_id, trainer).settings
-        return Lengths.of(typed(choice.settings, recommended).settings)
+        return LengthLimits.from_settings(typed(choice.settings, recommended).settings)
 
     def _for_run(self, choice: Choice, seconds: float | None = None) -> CheckedDataset | None:
         """The examples as the planned run takes them; None when finding that out takes longer than `seconds`."""
@@ -144,13 +144,13 @@ class DataServices(Parts):
         """Writes the mended examples and the list of changes to where the page may serve them from."""
         checked = self._waited_for(choice)
         files = training_plan.data_files(checked, self._data_files(choice.data_id))
-        self._files[choice.data_id] = checked.about, files
+        self._files[choice.data_id] = checked.info, files
         return files
 
     def made_files(self, choice: Choice) -> DataFiles | None:
         """What `data_files` wrote, while nothing else was said of the examples."""
-        about, files = self._files.get(choice.data_id, (None, None))
-        return files if files and about == self.dataset_store.about(choice.data_id) else None
+        info, files = self._files.get(choice.data_id, (None, None))
+        return files if files and info == self.dataset_store.info(choice.data_id) else None
 
     def _data_files(self, data_id: str) -> Path:
         return child(self.workspace.exports, f"data-{data_id}")

@@ -8,12 +8,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from backend.datasets.background import Work, Works
+from backend.datasets.background import BackgroundTask, BackgroundTasks
 from backend.datasets.dataset import CheckedDataset
-from backend.datasets.store import AS_FOUND, DatasetStore
-from backend.datasets.token_counts import Model
+from backend.datasets.store import DatasetStore
+from backend.datasets.token_counts import TargetModel
 from backend.errors import BadInput
-from backend.records.lengths import UNLIMITED, Lengths
+from backend.records.lengths import UNLIMITED, LengthLimits
 from backend.settings import new_id
 from ui.records import Reading
 
@@ -26,30 +26,30 @@ class DatasetImports:
 
     def __init__(self, dataset_store: DatasetStore) -> None:
         self._dataset_store = dataset_store
-        self._works = Works()
+        self._works = BackgroundTasks()
         self._adds: OrderedDict[str, tuple[str, Callable[..., str]]] = OrderedDict()
 
     def close(self) -> None:
         """Cancels what is being read."""
         self._works.cancel_all()
 
-    def file(self, path: Path, name: str, model: Model | None) -> str:
+    def file(self, path: Path, name: str, model: TargetModel | None) -> str:
         """Begins to bring a file and gives the id that its examples will have."""
         return self._begin(name, model, partial(self._dataset_store.add, path, name))
 
-    def text(self, text: str, name: str, model: Model | None) -> str:
+    def text(self, text: str, name: str, model: TargetModel | None) -> str:
         """Begins to bring pasted or typed text."""
         return self._begin(name, model, partial(self._dataset_store.add_text, text, name))
 
-    def _begin(self, name: str, model: Model | None, add: Callable[..., str]) -> str:
+    def _begin(self, name: str, model: TargetModel | None, add: Callable[..., str]) -> str:
         data_id = new_id()
         self._adds[data_id] = name, add
         while len(self._adds) > REMEMBERED:
             self._adds.popitem(last=False)
-        self.once_more(data_id, AS_FOUND, model)
+        self.once_more(data_id, {}, model)
         return data_id
 
-    def once_more(self, data_id: str, how: Mapping[str, Any], model: Model | None) -> None:
+    def once_more(self, data_id: str, how: Mapping[str, Any], model: TargetModel | None) -> None:
         """Begins to bring what `file` or `text` was given, read as `how` says. Raises BadInput when that is
         long ago."""
         if self._dataset_store.has(data_id):  # a form that was sent twice
@@ -59,65 +59,65 @@ class DatasetImports:
             raise BadInput("What was brought is no longer here.", "It was long ago.", "Bring it again.")
         name, add = self._adds[data_id]
 
-        def bring(work: Work) -> None:
+        def bring(work: BackgroundTask) -> None:
             add(work, data_id, how)
             try:
-                self._dataset_store.open(data_id, model, watch=work)
+                self._dataset_store.open(data_id, model, listener=work)
             except BaseException:
                 self._dataset_store.remove(data_id)
                 raise
 
-        self._works.begin(data_id, name, bring).wait(SOON)
+        self._works.start(data_id, name, bring).wait(SOON)
 
-    def again(self, data_id: str, how: Mapping[str, Any], model: Model | None) -> None:
+    def again(self, data_id: str, how: Mapping[str, Any], model: TargetModel | None) -> None:
         """Begins to read a data set in another way, if it is another. When that fails or is cancelled, it stays as it
         was."""
-        before = self._dataset_store.about(data_id)
-        if how == before.how:
+        before = self._dataset_store.info(data_id)
+        if how == before.read_options:
             return
 
-        def read(work: Work) -> None:
+        def read(work: BackgroundTask) -> None:
             self._dataset_store.read_again(data_id, how, work)
             try:
-                self._dataset_store.open(data_id, model, watch=work)
+                self._dataset_store.open(data_id, model, listener=work)
             except BaseException:
-                self._dataset_store.put_back(data_id, before)
+                self._dataset_store.restore(data_id, before)
                 raise
 
-        self._works.begin(data_id, before.name, read).wait(SOON)
+        self._works.start(data_id, before.name, read).wait(SOON)
 
     def look(
-        self, data_id: str, model: Model | None, lengths: Lengths, seconds: float | None = None
+        self, data_id: str, model: TargetModel | None, lengths: LengthLimits, seconds: float | None = None
     ) -> CheckedDataset | None:
         """The data set as it stands for a model; None when that takes longer than `seconds` and is still being found
         out."""
-        found = self._dataset_store.held(data_id, model, lengths)
+        found = self._dataset_store.cached(data_id, model, lengths)
         if found is not None:
             return found
 
-        def examine(work: Work) -> CheckedDataset:
+        def examine(work: BackgroundTask) -> CheckedDataset:
             return self._dataset_store.open(data_id, model, lengths, work)
 
-        work = self._works.begin((data_id, model, lengths), self._dataset_store.about(data_id).name, examine)
+        work = self._works.start((data_id, model, lengths), self._dataset_store.info(data_id).name, examine)
         if not work.wait(seconds):
             return None
         if work.error is not None:
             raise work.error
         return self._dataset_store.open(data_id, model, lengths)
 
-    def held(self, data_id: str, model: Model | None) -> CheckedDataset | None:
+    def held(self, data_id: str, model: TargetModel | None) -> CheckedDataset | None:
         """The whole data set as it stands for a model; None where nobody has looked at it of late."""
-        return self._dataset_store.held(data_id, model, UNLIMITED)
+        return self._dataset_store.cached(data_id, model, UNLIMITED)
 
     def looking(self, data_id: str) -> Reading | None:
         """How far the looks at a data set are; None when none is at work."""
-        work = next((work for work in self._works.on(data_id) if not work.ended), None)
+        work = next((work for work in self._works.of(data_id) if not work.ended), None)
         return None if work is None else _reading(work)
 
     def mark(self, data_id: str) -> Hashable:
         """What is another whenever something was said of these examples, or a look at them began or ended."""
-        return repr(self._dataset_store.about(data_id)), tuple(
-            (id(work), work.ended) for work in self._works.on(data_id)
+        return repr(self._dataset_store.info(data_id)), tuple(
+            (id(work), work.ended) for work in self._works.of(data_id)
         )
 
     def reading(self, data_id: str) -> Reading | None:
@@ -133,5 +133,5 @@ class DatasetImports:
             work.cancel()
 
 
-def _reading(work: Work) -> Reading:
+def _reading(work: BackgroundTask) -> Reading:
     return Reading(work.name, work.phase, work.fraction, work.first, work.error)

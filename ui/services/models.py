@@ -10,7 +10,7 @@ from typing import Any, cast
 from backend import hardware
 from backend.advice.recommend import Option, Recommendation, recommend
 from backend.advice.settings import ChosenSettings, Data, choose_settings
-from backend.datasets.token_counts import Model
+from backend.datasets.token_counts import TargetModel
 from backend.errors import BadInput, MissingPart
 from backend.estimate import Rates
 from backend.hardware import benchmark
@@ -178,12 +178,12 @@ class ModelServices(Parts):
         except MissingPart:
             return None
 
-    def reader(self, model_id: str) -> Model | None:
+    def reader(self, model_id: str) -> TargetModel | None:
         """The model as far as examples are looked at for it; None when it is not here yet."""
         tokenizer = self.tokenizer(model_id)
         if tokenizer is None:
             return None
-        return Model(tokenizer, catalogue.entry(self.workspace, self._chosen(model_id)).languages)
+        return TargetModel(tokenizer, catalogue.entry(self.workspace, self._chosen(model_id)).languages)
 
     def recommendation(self, task: str = "", data_id: str = "", model_id: str = "") -> Recommendation:
         """The model and settings for this machine, task and data; for one model when `model_id` is given."""

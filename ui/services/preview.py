@@ -9,7 +9,7 @@ from backend.datasets.conversation import content
 from backend.datasets.dataset import CheckedDataset
 from backend.errors import BadInput
 from backend.records.encoded import Piece
-from backend.records.lengths import Lengths
+from backend.records.lengths import LengthLimits
 from backend.records.rows import Row
 from backend.tokens.tokenizer import ChatTokenizer
 from ui.records import Hits, Preview
@@ -17,7 +17,11 @@ from ui.services import training_plan
 
 
 def preview(
-    checked: CheckedDataset, row: int, tokenizer: ChatTokenizer | None, lengths: Lengths, why_not: Callable[[], str]
+    checked: CheckedDataset,
+    row: int,
+    tokenizer: ChatTokenizer | None,
+    lengths: LengthLimits,
+    why_not: Callable[[], str],
 ) -> Preview:
     """The example with the number `row` in the file, as far as `lengths` lets the model have it. Raises BadInput when
     there is none, when it is left out, and when its tokens can't be shown."""
@@ -36,7 +40,7 @@ def preview(
     return training_plan.shortened(Preview(one.messages, pieces, _cut(pieces, lengths)))
 
 
-def _cut(pieces: list[Piece], lengths: Lengths) -> str:
+def _cut(pieces: list[Piece], lengths: LengthLimits) -> str:
     most = lengths.max_length
     if most is None or sum(piece.tokens for piece in pieces) < most:
         return ""

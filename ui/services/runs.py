@@ -14,7 +14,7 @@ from backend.advice import diagnose
 from backend.errors import ApprenticeError, BadInput, DoesNotFit, OutOfMemory, RunProblem
 from backend.hardware import benchmark
 from backend.models import catalogue, local
-from backend.records.lengths import Lengths
+from backend.records.lengths import LengthLimits
 from backend.records.specs import RunSpec, TrainSettings
 from backend.runs import prepare
 from backend.runs.token_rows import sizes, write_rows
@@ -42,7 +42,7 @@ class RunServices(Parts):
     """The trainings of a workspace."""
 
     def plan(self, data_id: str, model_id: str, settings: TrainSettings) -> Plan:
-        checked = self.checked(data_id, model_id, Lengths.of(settings))
+        checked = self.checked(data_id, model_id, LengthLimits.from_settings(settings))
         entry, why_not = catalogue.entry(self.workspace, self._chosen(model_id)), self.not_ready(model_id)
         why_not = SIMULATED if self.simulated else why_not
         ahead = training_plan.plan(checked, entry, why_not, settings, self.hardware().hardware, self._rates())
@@ -63,7 +63,7 @@ class RunServices(Parts):
         model_id = self._chosen(model_id)
         model = local.reference(self.workspace, model_id)
         tokenizer = local.tokenizer(self.workspace, model_id)
-        checked = self.dataset_store.open(data_id, self.reader(model_id), Lengths.of(settings))
+        checked = self.dataset_store.open(data_id, self.reader(model_id), LengthLimits.from_settings(settings))
         if checked.blocked:
             raise BadInput("Training can't begin with these examples.", checked.blocked, "Mend them first.")
         name = name[:100] or training_plan.run_name(checked.name)

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from backend.advice.settings import precision_for
-from backend.datasets.checks.fix import Change, write
-from backend.datasets.checks.tokens import Tokens
+from backend.datasets.checks.fix import Change, write_fixed
+from backend.datasets.checks.tokens import TokenTotals
 from backend.datasets.dataset import CheckedDataset
 from backend.datasets.split import Split
 from backend.errors import ApprenticeError, BadSetting
@@ -126,7 +126,7 @@ def repeated(spec: RunSpec, run_id: str, change: dict[str, Any], **rows: int) ->
 
 def parts(checked: CheckedDataset, settings: TrainSettings) -> Split:
     """The rows for practice and for the test, as the settings have it."""
-    return checked.parts(settings.validation_fraction, settings.seed)
+    return checked.split_at(settings.validation_fraction, settings.seed)
 
 
 def told(checked: CheckedDataset | None, trainer: Trainer = "sft") -> dict[str, Any]:
@@ -144,11 +144,11 @@ def told(checked: CheckedDataset | None, trainer: Trainer = "sft") -> dict[str, 
     }
 
 
-def counted(tokens: Tokens, trainer: Trainer) -> tuple[int, int]:
+def counted(tokens: TokenTotals, trainer: Trainer) -> tuple[int, int]:
     """Tokens in all and learned ones that `trainer` reads in one round: DPO reads both answers."""
     if trainer == "sft":
         return tokens.total, tokens.learned
-    return tokens.total + tokens.worse, tokens.learned + tokens.worse_learned
+    return tokens.total + tokens.rejected, tokens.learned + tokens.rejected_learned
 
 
 def pairs(checked: CheckedDataset) -> bool:
@@ -199,19 +199,19 @@ def data_state(checked: CheckedDataset) -> DataState:
     changes: dict[str, list[Change]] = {}
     for change in checked.fixed.changes:
         changes.setdefault(change.kind, []).append(change)
-    unusable = len({problem.row for problem in checked.unread if not checked.about.covers(problem)})
+    unusable = len({problem.row for problem in checked.unread if not checked.info.is_accepted(problem)})
     return DataState(
         name=checked.name,
         original=checked.original,
         report=checked.report,
         problems=checked.problems,
         rows=len(checked.dataset.rows),
-        about=checked.about,
-        split=checked.said,
+        info=checked.info,
+        split=checked.summary,
         blocked=checked.blocked,
         unread=frozenset(problem.kind for problem in checked.unread),
-        test_name=checked.test.report.source.name if checked.test else "",
-        trials=checked.trials,
+        test_name=checked.validation.report.source.name if checked.validation else "",
+        fix_previews=checked.fix_previews,
         changes=changes,
         changed=checked.fixed.changed,
         left_out=checked.fixed.dropped - unusable,
@@ -224,7 +224,7 @@ def data_files(checked: CheckedDataset, folder: Path) -> DataFiles:
     """Writes the examples as they stand, and what was changed, into `folder`. Raises WorkspaceProblem."""
     folder.mkdir(parents=True, exist_ok=True)
     clean = folder / "examples.jsonl"
-    log = write(checked.fixed, clean)
+    log = write_fixed(checked.fixed, clean)
     return DataFiles(clean, log, len(checked.fixed.changes))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from statistics import median
 
 from backend.datasets.checks.issues import problem
-from backend.datasets.checks.normalize import normalise, same_rows
+from backend.datasets.checks.normalize import normalize, same_rows
 from backend.datasets.checks.repetition import repeated
 from backend.datasets.conversation import answers, content, last_answer, question
 from backend.datasets.excerpt import excerpt
@@ -60,7 +60,7 @@ def conflicts(rows: Sequence[Row]) -> Iterator[Problem]:
     for group in groups:
         answered = [ending[i] for i in group if question(ending[i]).strip() and last_answer(ending[i]).strip()]
         for row in answered[1:]:
-            if normalise(last_answer(row)) != normalise(last_answer(answered[0])):
+            if normalize(last_answer(row)) != normalize(last_answer(answered[0])):
                 message = (
                     f"Line {answered[0].line} has the same question with another answer; "
                     "the model can't tell which one is right."

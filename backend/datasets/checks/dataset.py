@@ -7,15 +7,15 @@ from collections.abc import Iterator, Sequence
 
 from backend.datasets.checks.answers import SAME_EVERYWHERE
 from backend.datasets.checks.issues import problem
-from backend.datasets.checks.language import NAMES, recognised
-from backend.datasets.checks.normalize import normalise
+from backend.datasets.checks.language import NAMES, count_languages
+from backend.datasets.checks.normalize import normalize
 from backend.datasets.checks.structure import SYSTEM
 from backend.datasets.conversation import content, question, whole
 from backend.datasets.excerpt import excerpt
 from backend.records.rows import Problem, Row
 
 _LANGUAGE_SAMPLE = 400  # rows, spread over the file
-_LANGUAGE_SHARE = 0.3  # of the recognised rows, before it is worth a word
+_LANGUAGE_SHARE = 0.3  # of the count_languages rows, before it is worth a word
 _LEAST_RECOGNISED = 5  # rows
 
 
@@ -48,8 +48,8 @@ def size(count: int, what: str = "row") -> Iterator[Problem]:
 def same_input(rows: Sequence[Row]) -> Iterator[Problem]:
     """One question in every row: usually the wrong column was taken for the question."""
     chats = [row for row in rows if row.text is None and row.rejected is None]
-    first = normalise(question(chats[0])) if chats else ""
-    if len(chats) >= SAME_EVERYWHERE and first and all(normalise(question(row)) == first for row in chats):
+    first = normalize(question(chats[0])) if chats else ""
+    if len(chats) >= SAME_EVERYWHERE and first and all(normalize(question(row)) == first for row in chats):
         message = "Every row asks the same question. Probably the wrong column was taken for the question."
         yield problem(None, "same_input_everywhere", message, excerpt(first))
 
@@ -86,7 +86,7 @@ def languages(rows: Sequence[Row], model_languages: Sequence[str] | None) -> Ite
     if not model_languages or not rows:
         return
     step = max(1, len(rows) // _LANGUAGE_SAMPLE)
-    found = recognised(whole(row) for row in rows[::step])
+    found = count_languages(whole(row) for row in rows[::step])
     foreign = [
         code for code, count in found.most_common() if code not in model_languages and count >= _LEAST_RECOGNISED
     ]
@@ -96,7 +96,7 @@ def languages(rows: Sequence[Row], model_languages: Sequence[str] | None) -> Ite
     theirs = ", ".join(NAMES.get(code, code) for code in foreign)
     its = ", ".join(NAMES.get(code, code) for code in model_languages)
     message = (
-        f"About {share:.0%} of the text is in {theirs}; the model was made for {its}. "
+        f"DatasetInfo {share:.0%} of the text is in {theirs}; the model was made for {its}. "
         "It can learn, but needs many more examples: choose a model that knows the language."
     )
     yield problem(None, "language_mismatch", message)

@@ -1,6 +1,6 @@
-"""Mending the data with the person: each kind of problem is accepted for all rows or for some, or refused.
+"""Applying the fixes that the user accepted, for all rows with a problem or for some of them.
 
-Nothing is changed without being listed, and the source is never changed: to undo, apply again with fewer kinds.
+Every change is listed and the source stays as it is: to undo a fix, apply again without it.
 """
 
 from __future__ import annotations
@@ -21,38 +21,42 @@ from backend.datasets.checks import dataset as dataset_checks
 from backend.datasets.checks import duplicates
 from backend.datasets.checks import structure as structure_checks
 from backend.datasets.checks import tokens as token_checks
-from backend.datasets.checks.fixers import Fixer, mends, with_system, without_system
-from backend.datasets.checks.issues import KINDS
+from backend.datasets.checks.fixers import Fixer, fixers_for, with_system, without_system
+from backend.datasets.checks.issues import ISSUE_TYPES
 from backend.datasets.checks.report import Report
-from backend.datasets.checks.tokens import Tokens
+from backend.datasets.checks.tokens import TokenTotals
 from backend.datasets.conversation import content
-from backend.datasets.token_counts import Measurer
+from backend.datasets.token_counts import TokenCounter
 from backend.errors import BadSetting, WorkspaceProblem
-from backend.records.lengths import UNLIMITED, Lengths
-from backend.records.rows import DataSet, Problem, Row
+from backend.records.lengths import UNLIMITED, LengthLimits
+from backend.records.rows import Dataset, Problem, Row
 
-Accepted = Mapping[str, "Literal['all'] | Set[int]"]  # kind: "all", or the numbers of the rows
+Accepted = Mapping[str, "Literal['all'] | Set[int]"]  # kind -> "all", or row numbers
 
-EVERYWHERE = {  # two more fixes that are no answer to one row's problem
-    "add_system": "Give every row without a system message the one that most rows have.",
-    "remove_system": "Take the system message out of every row.",
+WHOLE_FILE_FIXES = {  # fixes that no problem of a single row asks for
+    "add_system": "Add the most common system message to every row without one.",
+    "remove_system": "Remove the system message from every row.",
 }
-FIXABLE = (*(kind for kind, about in KINDS.items() if about.fix), *EVERYWHERE)
-# ALL leaves nothing to mend, but also leaves out rows that may be meant; USUAL mends every error, and what no one
-# can want otherwise.
-ALL = tuple(kind for kind in FIXABLE if kind not in EVERYWHERE)
-USUAL = (
-    *(kind for kind, about in KINDS.items() if about.fix and about.severity == "error"),
+SYSTEM_FIXES = ("system_inconsistent", *WHOLE_FILE_FIXES)  # they exclude each other
+FIXABLE = (*(kind for kind, issue in ISSUE_TYPES.items() if issue.fix), *WHOLE_FILE_FIXES)
+ALL_FIXES = tuple(kind for kind in FIXABLE if kind not in WHOLE_FILE_FIXES)  # may drop rows that are intended
+SAFE_FIXES = (  # every error, and warnings whose fix nobody would refuse
+    *(kind for kind, issue in ISSUE_TYPES.items() if issue.fix and issue.severity == "error"),
     *("mojibake", "control_characters", "system_not_first", "same_role_twice", "duplicate"),
 )
-_MODEL_KINDS = ("template_refuses", "nothing_to_learn", "answer_vanishes", "leak")  # known from the report only
-_PASSES = 50  # one fix can lay bare a problem for the next, never without end
+_FROM_REPORT = (
+    "template_refuses",
+    "nothing_to_learn",
+    "answer_vanishes",
+    "leak",
+)  # a fix can't look for these itself
+_MAX_PASSES = 50  # one fix can uncover a problem for the next; a loop would be a bug
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change to one row. before, after: the messages that differ, as "role: content" lines; after is "" when
-    the row was left out."""
+    """One change to one row. before, after: the messages that differ, as "role: content" lines; after is "" for a
+    dropped row."""
 
     row: int
     line: int
@@ -63,10 +67,10 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Fixed:
-    """The mended rows, and every change that led to them, in the order made."""
+class FixedDataset:
+    """The fixed rows, and the changes in the order they were made."""
 
-    dataset: DataSet
+    dataset: Dataset
     changes: list[Change]
 
     @property
@@ -76,65 +80,70 @@ class Fixed:
 
     @property
     def changed(self) -> int:
-        """Rows that are kept and differ from the file."""
+        """Remaining rows that differ from the file."""
         return len({c.row for c in self.changes} & {row.row for row in self.dataset.rows})
 
 
 def apply(
-    dataset: DataSet,
+    dataset: Dataset,
     report: Report,
     accept: Accepted,
     *,
-    measurer: Measurer | None = None,
-    lengths: Lengths = UNLIMITED,
-) -> Fixed:
-    """`dataset` with the accepted fixes. Give the measurer and the lengths that the report was made with.
+    counter: TokenCounter | None = None,
+    lengths: LengthLimits = UNLIMITED,
+) -> FixedDataset:
+    """`dataset` with the accepted fixes. Pass the counter and the lengths that the report was made with.
 
-    Raises BadSetting for a kind that has no fix.
+    Raises BadSetting for a kind without a fix, and for fixes that exclude each other.
     """
-    about_system = [kind for kind in ("system_inconsistent", *EVERYWHERE) if kind in accept]
-    if len(about_system) > 1:
+    system = [kind for kind in SYSTEM_FIXES if kind in accept]
+    if len(system) > 1:
         raise BadSetting(
-            "The fixes of the system message exclude each other.",
-            f"Chosen were {' and '.join(about_system)}.",
+            "The fixes for the system message exclude each other.",
+            f"You chose {' and '.join(system)}.",
             "Choose one of them.",
         )
     unknown = sorted(set(accept) - set(FIXABLE))
     if unknown:
-        raise BadSetting(
-            f"There is no fix for {unknown[0]!r}.", "", "The kinds that have one are: " + ", ".join(FIXABLE) + "."
-        )
-    work = _Work(dataset, accept, measurer, lengths)
+        raise BadSetting(f"There is no fix for {unknown[0]!r}.", "", f"There are fixes for: {', '.join(FIXABLE)}.")
+    fixing = _Fixing(dataset, accept, counter, lengths)
     problems: Iterable[Problem] = report.problems
-    for _ in range(_PASSES):
-        if not work.mend([*problems, *work.everywhere()]):
+    for _ in range(_MAX_PASSES):
+        if not fixing.run([*problems, *fixing.whole_file_problems()]):
             break
-        problems = work.problems()
-    return Fixed(replace(dataset, rows=work.rows, problems=[], total_rows=len(work.rows)), work.changes)
+        problems = fixing.problems()
+    return FixedDataset(replace(dataset, rows=fixing.rows, problems=[], total_rows=len(fixing.rows)), fixing.changes)
 
 
-def trials(
-    dataset: DataSet, problems: Iterable[Problem], measurer: Measurer | None = None, each: int = 3
+def preview_fixes(
+    dataset: Dataset, problems: Iterable[Problem], counter: TokenCounter | None = None, each: int = 3
 ) -> dict[str, list[Change]]:
-    """What each fix would do by itself to the first `each` rows that it is for, fixes for the whole file included."""
-    work = _Work(dataset, dict.fromkeys(EVERYWHERE, "all"), measurer, UNLIMITED)
+    """What each fix alone would change in its first `each` rows, including the fixes for the whole file."""
+    fixing = _Fixing(dataset, dict.fromkeys(WHOLE_FILE_FIXES, "all"), counter, UNLIMITED)
     wanted: dict[str, dict[int, None]] = {}
-    for problem in chain(problems, work.everywhere()):
+    for problem in chain(problems, fixing.whole_file_problems()):
         if problem.kind in FIXABLE and len(rows := wanted.setdefault(problem.kind, {})) < each:
             rows[problem.row] = None
     numbers = {number for rows in wanted.values() for number in rows}
     by_number = {row.row: row for row in dataset.rows if row.row in numbers}
-    ways = work.ways()
+    fixers = fixing.fixers()
     return {
-        kind: list(work.tried(kind, [by_number[n] for n in rows if n in by_number], ways))
+        kind: list(_previews(kind, [by_number[n] for n in rows if n in by_number], fixers))
         for kind, rows in wanted.items()
     }
 
 
-def write(fixed: Fixed, path: Path) -> Path:
-    """Writes the rows to `path` as JSON lines (`messages`), and the changes beside it; returns the change log's path.
+def _previews(kind: str, rows: Iterable[Row], fixers: Mapping[str, Fixer]) -> Iterator[Change]:
+    for row in rows:
+        fixed = fixers[kind](row) if kind in fixers else None
+        if fixed != row:
+            yield _change(row, fixed, kind)
 
-    Raises WorkspaceProblem when that can't be written.
+
+def write_fixed(fixed: FixedDataset, path: Path) -> Path:
+    """Writes the rows to `path` as JSON Lines and the changes next to it; returns the path of the change log.
+
+    Raises WorkspaceProblem when that fails.
     """
     log = path.with_name(path.stem + ".changes.jsonl")
     try:
@@ -146,33 +155,37 @@ def write(fixed: Fixed, path: Path) -> Path:
     except OSError as error:
         raise WorkspaceProblem(
             f"{path.name} could not be written.",
-            f"The system says: {error.strerror or error}.",
+            f"The system reports: {error.strerror or error}.",
             "Choose another place.",
         ) from error
     return log
 
 
-class _Work:
-    """The rows on their way, with the changes made so far."""
+class _Fixing:
+    """The rows between two passes, and the changes so far."""
 
-    def __init__(self, dataset: DataSet, accept: Accepted, measurer: Measurer | None, lengths: Lengths) -> None:
+    def __init__(
+        self, dataset: Dataset, accept: Accepted, counter: TokenCounter | None, lengths: LengthLimits
+    ) -> None:
         self.rows = list(dataset.rows)
-        self._accept, self._measurer, self._lengths = accept, measurer, lengths
-        self._faults = content_checks.text_faults(measurer.control_markers if measurer else ())
-        self._mended: set[int] = set()
+        self._accept, self._counter, self._lengths = accept, counter, lengths
+        self._faults = content_checks.text_faults(counter.control_markers if counter else ())
+        self._fixed: set[int] = set()
         self._waiting: list[Problem] = []
         self.changes = list(_unread(dataset))
 
-    def everywhere(self) -> Iterator[Problem]:
-        """A problem for each row that a fix for the whole file is to change."""
-        for kind in self._accept.keys() & EVERYWHERE.keys():
+    def whole_file_problems(self) -> Iterator[Problem]:
+        """A problem for each row that an accepted fix for the whole file changes."""
+        for kind in self._accept.keys() & WHOLE_FILE_FIXES.keys():
             for row in self.rows:
                 if row.messages and dataset_checks.has_system(row) == (kind == "remove_system"):
                     yield Problem(row.line, row.row, kind, "warning", "")
 
-    def mend(self, problems: Iterable[Problem]) -> bool:
-        """Mend what was accepted of `problems`; False when nothing was. A row that can be mended is not left out in
-        the same pass: the mend may have cured it."""
+    def run(self, problems: Iterable[Problem]) -> bool:
+        """Applies the accepted fixes of `problems`; False when nothing changed.
+
+        A row that was fixed is not dropped in the same pass: the fix may have solved the other problem too.
+        """
         by_row: dict[int, set[str]] = defaultdict(set)
         for problem in problems:
             rows = self._accept.get(problem.kind, ())
@@ -180,84 +193,74 @@ class _Work:
                 by_row[problem.row].add(problem.kind)
         if not by_row:
             return False
-        ways = self.ways()
-        before, self.rows, self._mended, self._waiting = self.rows, [], set(), []
+        fixers = self.fixers()
+        before, self.rows, self._fixed, self._waiting = self.rows, [], set(), []
         for row in before:
             kinds = by_row.get(row.row, set())
-            kept = self._fix_row(row, [k for k in FIXABLE if k in kinds], ways) if kinds else row
-            if kept is not None:
-                self.rows.append(kept)
-        return bool(self._mended) or len(self.rows) < len(before)
+            result = self._fix_row(row, [k for k in FIXABLE if k in kinds], fixers) if kinds else row
+            if result is not None:
+                self.rows.append(result)
+        return bool(self._fixed) or len(self.rows) < len(before)
 
     def problems(self) -> Iterator[Problem]:
-        """What is wrong with the rows now, as far as the mends can have changed it."""
-        mended = [row for row in self.rows if row.row in self._mended]
-        yield from structure_checks.find(mended)
-        yield from content_checks.find(mended, self._faults)
+        """The remaining problems that the last pass can have changed."""
+        fixed = [row for row in self.rows if row.row in self._fixed]
+        yield from structure_checks.find(fixed)
+        yield from content_checks.find(fixed, self._faults)
         yield from answer_checks.find(self.rows)
         yield from dataset_checks.system_messages(self.rows)
-        if self._measurer is None:
+        if self._counter is None:
             yield from self._waiting
         else:
-            yield from token_checks.find(mended, self._measurer, Tokens(self._lengths))
+            yield from token_checks.find(fixed, self._counter, TokenTotals(self._lengths))
         if "duplicate" in self._accept or "near_duplicate" in self._accept:
             yield from duplicates.problems(self.rows)
 
-    def tried(self, kind: str, rows: Iterable[Row], ways: Mapping[str, Fixer]) -> Iterator[Change]:
-        """What the fix of one kind would change in `rows`."""
-        for row in rows:
-            mended = ways[kind](row) if kind in ways else None
-            if mended != row:
-                yield _change(row, mended, kind)
-
-    def ways(self) -> dict[str, Fixer]:
-        """The mends of the kinds that do not leave the row out."""
+    def fixers(self) -> dict[str, Fixer]:
+        """The fixers that change a row; every other fix drops it."""
         chats = [row for row in self.rows if row.messages]
         most_have = 2 * sum(map(dataset_checks.has_system, chats)) >= len(chats)
         usual = dataset_checks.usual_system(chats)
-        ways = mends(self._faults, usual if most_have else None)
-        return {**ways, "add_system": with_system(usual), "remove_system": without_system}
+        fixers = fixers_for(self._faults, usual if most_have else None)
+        return {**fixers, "add_system": with_system(usual), "remove_system": without_system}
 
-    def _fix_row(self, row: Row, kinds: list[str], ways: Mapping[str, Fixer]) -> Row | None:
-        whole = row
+    def _fix_row(self, row: Row, kinds: list[str], fixers: Mapping[str, Fixer]) -> Row | None:
+        before = row
         for kind in kinds:
-            if kind in ways:
-                mended = ways[kind](row)
-                if mended != row:
-                    self.changes.append(_change(row, mended, kind))
-                    row = mended
-        losses = [kind for kind in kinds if kind not in ways]
-        if row is not whole:
-            self._mended.add(row.row)
-            self._waiting += [Problem(row.line, row.row, k, "error", "") for k in losses if k in _MODEL_KINDS]
+            if kind in fixers:
+                fixed = fixers[kind](row)
+                if fixed != row:
+                    self.changes.append(_change(row, fixed, kind))
+                    row = fixed
+        dropping = [kind for kind in kinds if kind not in fixers]
+        if row is not before:
+            self._fixed.add(row.row)
+            self._waiting += [Problem(row.line, row.row, k, "error", "") for k in dropping if k in _FROM_REPORT]
             return row
-        if losses:
-            self.changes.append(_change(row, None, losses[0]))
+        if dropping:
+            self.changes.append(_change(row, None, dropping[0]))
             return None
         return row
 
 
-def _unread(dataset: DataSet) -> Iterator[Change]:
+def _unread(dataset: Dataset) -> Iterator[Change]:
     """A change for each row that could not be read and so is missing from the start."""
-    told = {row.row for row in dataset.rows}
+    listed = {row.row for row in dataset.rows}
     for problem in dataset.problems:
-        if problem.severity == "error" and problem.row not in told:
-            told.add(problem.row)
-            what = f"Left out, since it could not be used. {problem.message}"
+        if problem.severity == "error" and problem.row not in listed:
+            listed.add(problem.row)
+            what = f"Left out because it could not be read. {problem.message}"
             yield Change(problem.row, problem.line, problem.kind, what, problem.quote, "")
 
 
-def _change(row: Row, mended: Row | None, kind: str) -> Change:
-    before, after = _lines(row), _lines(mended) if mended else []
-    if sorted(before) == sorted(after):  # another order
-        return Change(row.row, row.line, kind, _what(kind), "\n".join(before), "\n".join(after))
+def _change(row: Row, fixed: Row | None, kind: str) -> Change:
+    before, after = _lines(row), _lines(fixed) if fixed else []
+    what = ISSUE_TYPES[kind].fix if kind in ISSUE_TYPES else WHOLE_FILE_FIXES[kind]
+    if sorted(before) == sorted(after):  # only the order changed
+        return Change(row.row, row.line, kind, what, "\n".join(before), "\n".join(after))
     only_before = "\n".join(line for line in before if line not in after)
     only_after = "\n".join(line for line in after if line not in before)
-    return Change(row.row, row.line, kind, _what(kind), only_before, only_after)
-
-
-def _what(kind: str) -> str:
-    return KINDS[kind].fix if kind in KINDS else EVERYWHERE[kind]
+    return Change(row.row, row.line, kind, what, only_before, only_after)
 
 
 def _lines(row: Row) -> list[str]:

@@ -1,4 +1,4 @@
-"""The mends: for a kind of problem, the row without it."""
+"""Fixers: for a kind of problem, a function that returns the row without it."""
 
 from __future__ import annotations
 
@@ -14,60 +14,60 @@ from backend.records.rows import Message, Row
 Fixer = Callable[[Row], Row]
 
 
-def mends(faults: Sequence[TextFault], usual_system: str | None) -> dict[str, Fixer]:
-    """What mends a row of each kind that does not leave it out; every other kind with a fix leaves the row out.
+def fixers_for(faults: Sequence[TextFault], usual_system: str | None) -> dict[str, Fixer]:
+    """The fixer of each kind whose fix changes a row; the fix of every other kind drops the row.
 
     usual_system: the system message that most rows have, None when most have none.
     """
     return {
-        **{fault.kind: _in_every_text(fault.repair) for fault in faults},
-        "repetition": _in_answers(repetition.repair),
+        **{fault.kind: _in_every_text(fault.fix) for fault in faults},
+        "repetition": _in_answers(repetition.fix),
         "ends_with_user": _end_with_answer,
-        "same_role_twice": _join_neighbours,
+        "same_role_twice": _join_neighbors,
         "system_not_first": _system_first,
         "system_inconsistent": without_system if usual_system is None else with_system(usual_system),
     }
 
 
 def with_system(text: str | None) -> Fixer:
-    """Gives the row the system message `text` if it has none; does nothing when there is no `text`."""
+    """Adds the system message `text` to a row without one; None changes nothing."""
 
-    def mend(row: Row) -> Row:
+    def fix(row: Row) -> Row:
         if text is None or any(m["role"] in SYSTEM for m in row.messages):
             return row
         return replace(row, messages=[{"role": "system", "content": text}, *row.messages])
 
-    return mend
+    return fix
 
 
 def without_system(row: Row) -> Row:
-    """Takes the system messages out."""
+    """Removes the system messages."""
     return replace(row, messages=[m for m in row.messages if m["role"] not in SYSTEM])
 
 
-def _in_every_text(repair: Callable[[str], str]) -> Fixer:
-    def mend(row: Row) -> Row:
+def _in_every_text(fix_text: Callable[[str], str]) -> Fixer:
+    def fix(row: Row) -> Row:
         return replace(
             row,
-            messages=[_repaired(m, repair) for m in row.messages],
-            rejected=row.rejected and [_repaired(m, repair) for m in row.rejected],
-            text=row.text and repair(row.text),
+            messages=[_fixed(m, fix_text) for m in row.messages],
+            rejected=row.rejected and [_fixed(m, fix_text) for m in row.rejected],
+            text=row.text and fix_text(row.text),
         )
 
-    return mend
+    return fix
 
 
-def _in_answers(repair: Callable[[str], str]) -> Fixer:
-    def mend(row: Row) -> Row:
-        answered = [_repaired(m, repair) if m["role"] == "assistant" else m for m in row.messages]
-        return replace(row, messages=answered)
+def _in_answers(fix_text: Callable[[str], str]) -> Fixer:
+    def fix(row: Row) -> Row:
+        messages = [_fixed(m, fix_text) if m["role"] == "assistant" else m for m in row.messages]
+        return replace(row, messages=messages)
 
-    return mend
+    return fix
 
 
-def _repaired(message: Message, repair: Callable[[str], str]) -> Message:
+def _fixed(message: Message, fix_text: Callable[[str], str]) -> Message:
     text = message.get("content")
-    return {**message, "content": repair(text)} if isinstance(text, str) else message
+    return {**message, "content": fix_text(text)} if isinstance(text, str) else message
 
 
 def _end_with_answer(row: Row) -> Row:
@@ -75,7 +75,7 @@ def _end_with_answer(row: Row) -> Row:
     return replace(row, messages=row.messages[: last + 1])
 
 
-def _join_neighbours(row: Row) -> Row:
+def _join_neighbors(row: Row) -> Row:
     joined: list[Message] = []
     for message in row.messages:
         if joined and joinable(joined[-1], message):
@@ -91,5 +91,4 @@ def _system_first(row: Row) -> Row:
 
 
 def _joined(messages: Sequence[Message]) -> Message:
-    said = "\n\n".join(filter(None, map(content, messages)))
-    return {**messages[0], "content": said}
+    return {**messages[0], "content": "\n\n".join(filter(None, map(content, messages)))}

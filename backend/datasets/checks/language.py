@@ -85,7 +85,7 @@ def detect(text: str) -> str | None:
     return best if most >= _LEAST_SHARE * len(words) and most >= _MARGIN * next_most else None
 
 
-def recognised(texts: Iterable[str]) -> Counter[str]:
+def count_languages(texts: Iterable[str]) -> Counter[str]:
     """How many of the texts are plainly in each language."""
     return Counter(code for code in map(detect, texts) if code)
 

@@ -16,7 +16,7 @@ _EDGES = re.compile(r"^[\W_]+|[\W_]+$")
 _NO_WORD = bytes(b for b in range(128) if not chr(b).isalnum())
 
 
-def normalise(text: str) -> str:
+def normalize(text: str) -> str:
     """`text` for comparing: NFKC, no case, one space between words, no punctuation at its ends.
 
     A text of punctuation alone stays as it is.
@@ -28,9 +28,9 @@ def normalise(text: str) -> str:
 
 
 def fingerprint(text: str) -> bytes:
-    """The same for texts that `normalise` makes the same, and much quicker; now and then also for others."""
+    """The same for texts that `normalize` makes the same, and much quicker; now and then also for others."""
     if not text.isascii():
-        text = normalise(text)
+        text = normalize(text)
     return text.encode("utf-8", "surrogatepass").lower().translate(None, _NO_WORD)
 
 
@@ -39,7 +39,7 @@ def same_rows(rows: Sequence[Row], key: Key) -> Groups:
     it is given: first a quick one, then, where that agrees, the exact one."""
     groups: Groups = []
     for rough in _grouped((i, _short(key(row, fingerprint))) for i, row in enumerate(rows)):
-        groups += _grouped((i, key(rows[i], normalise)) for i in rough)
+        groups += _grouped((i, key(rows[i], normalize)) for i in rough)
     return sorted(groups)
 
 

@@ -1,4 +1,4 @@
-"""A fault inside a text, found and mended by one pattern, and a quick way to see which texts can have it.
+"""A fault inside a text, found and fixed by one pattern, and a quick way to see which texts can have it.
 
 A TextFault says in which bytes it can show itself at all; `classes` looks at a whole block of texts at once,
 so that the patterns run only over the few texts that hold such a byte.
@@ -24,34 +24,34 @@ LOW_LINE = 64  # - or _ : in keys
 
 @dataclass(frozen=True)
 class TextFault:
-    """needs: classes of which a text must have one. pattern: where to look. mended: what belongs in the place of
+    """needs: classes of which a text must have one. pattern: where to look. fixed: what belongs in the place of
     a match, None where the match is no fault. what: "an e-mail address"; why: a sentence on why it matters."""
 
     kind: str
     needs: int
     pattern: re.Pattern[str]
-    mended: Callable[[re.Match[str]], str | None]
+    fixed: Callable[[re.Match[str]], str | None]
     what: str
     why: str
 
     def find(self, text: str) -> re.Match[str] | None:
         """The first fault in `text`."""
         for match in self.pattern.finditer(text):
-            if self.mended(match) is not None:
+            if self.fixed(match) is not None:
                 return match
         return None
 
-    def repair(self, text: str) -> str:
-        """`text` without this fault (mending can lay bare another one, so it goes on until there is none)."""
+    def fix(self, text: str) -> str:
+        """`text` without this fault (fixing can lay bare another one, so it goes on until there is none)."""
         while True:
-            mended = self.pattern.sub(self._replacement, text)
-            if mended == text:
+            fixed = self.pattern.sub(self._replacement, text)
+            if fixed == text:
                 return text
-            text = mended
+            text = fixed
 
     def _replacement(self, match: re.Match[str]) -> str:
-        mended = self.mended(match)
-        return match.group() if mended is None else mended
+        fixed = self.fixed(match)
+        return match.group() if fixed is None else fixed
 
 
 def classes(texts: Sequence[str]) -> list[int]:

@@ -33,7 +33,7 @@ def repeated(text: str) -> tuple[str, int] | None:
     return None
 
 
-def repair(text: str) -> str:
+def fix(text: str) -> str:
     """`text` with every sentence that stands there LIMIT times or more kept once."""
     while (found := repeated(text)) is not None:
         kept, pieces = False, []

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from backend.datasets.checks.tokens import Tokens
+from backend.datasets.checks.tokens import TokenTotals
 from backend.records.rows import Problem, Row, Source
 
 _WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
@@ -58,7 +58,7 @@ class SplitRows:
 
 
 @dataclass(frozen=True, slots=True)
-class TestFile:
+class ValidationFile:
     """A file that a person brought to test with: its usable rows, and the report on all of it."""
 
     __test__ = False  # no class of tests, whatever its name says to pytest
@@ -78,7 +78,7 @@ class Report:
     problems: list[Problem]
     duplicates: DuplicateRows
     split: SplitRows
-    tokens: Tokens | None = None
+    tokens: TokenTotals | None = None
     validation: Report | None = None
 
     def counts(self) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""The rows as the chosen model sees them: does its template take them, how long are they, what is learned."""
+"""Checks against the chosen model: whether its template accepts a row, the row's length, and what is learned."""
 
 from __future__ import annotations
 
@@ -6,104 +6,102 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from backend.datasets.checks.issues import problem
-from backend.datasets.token_counts import Measure, Measurer
+from backend.datasets.token_counts import TokenCount, TokenCounter
 from backend.errors import ApprenticeError
-from backend.records.lengths import UNLIMITED, Lengths
+from backend.records.lengths import UNLIMITED, LengthLimits
 from backend.records.rows import Problem, Row
 
 VERY_LONG = 8192  # tokens (the guide's number)
-_BATCH = 512  # rows tokenised at a time
+_BATCH = 512  # rows tokenized at a time
 
 
 @dataclass(slots=True)
-class Tokens:
-    """Counts over the usable rows. total, learned and pieces (rows that the trainer gets): as trained, so cut or in
-    windows; longest: uncut. worse and worse_learned: of the worse answers of pairs, their questions read again.
-    truncated: rows that are cut. documents: rows that are plain texts and taken as windows.
-    lengths: row number to its uncut length."""
+class TokenTotals:
+    """Totals over the usable rows.
 
-    limits: Lengths = UNLIMITED
+    total, learned, pieces (rows that the trainer gets): after cutting or splitting into windows. longest: uncut.
+    rejected, rejected_learned: of pairs with their rejected answers, prompts included. truncated: rows that are cut.
+    documents: plain texts that become windows. lengths: uncut length by row number.
+    """
+
+    limits: LengthLimits = UNLIMITED
     total: int = 0
     learned: int = 0
     longest: int = 0
-    worse: int = 0
-    worse_learned: int = 0
+    rejected: int = 0
+    rejected_learned: int = 0
     truncated: int = 0
     documents: int = 0
     pieces: int = 0
     lengths: dict[int, int] = field(default_factory=dict)
 
-    def add(self, row: Row, measure: Measure) -> None:
-        """Count one usable row."""
-        parts = self.limits.spans(row, measure.tokens)
+    def add(self, row: Row, count: TokenCount) -> None:
+        """Counts one usable row."""
+        parts = self.limits.spans(row, count.tokens)
         self.total += sum(end - start for start, end in parts)
-        self.learned += sum(measure.learned(start, end) for start, end in parts)
-        self.longest = max(self.longest, measure.tokens)
-        self.truncated += parts[-1][1] < measure.tokens
+        self.learned += sum(count.learned(start, end) for start, end in parts)
+        self.longest = max(self.longest, count.tokens)
+        self.truncated += parts[-1][1] < count.tokens
         self.documents += self.limits.windowed(row)
         self.pieces += len(parts)
-        self.lengths[row.row] = measure.tokens
-        if measure.worse is not None:
-            cut = min(measure.worse.tokens, self.limits.max_length or measure.worse.tokens)
-            self.worse += cut
-            self.worse_learned += measure.worse.learned(0, cut)
-            self.longest = max(self.longest, measure.worse.tokens)
+        self.lengths[row.row] = count.tokens
+        if count.rejected is not None:
+            cut = min(count.rejected.tokens, self.limits.max_length or count.rejected.tokens)
+            self.rejected += cut
+            self.rejected_learned += count.rejected.learned(0, cut)
+            self.longest = max(self.longest, count.rejected.tokens)
 
     def pieces_of(self, rows: Sequence[Row]) -> int:
-        """Rows that the trainer gets of `rows`, which are some of those counted."""
+        """How many rows the trainer gets for `rows`, which have been counted."""
         return sum(len(self.limits.spans(row, self.lengths.get(row.row, 1))) for row in rows)
 
     @property
     def sentence(self) -> str:
-        """What becomes of long documents, "" when there are none."""
+        """How long documents are split, "" when there are none."""
         conversations = len(self.lengths) - self.documents  # each is one piece
         return self.limits.sentence(self.documents, self.pieces - conversations)
 
 
 def find(
-    rows: Sequence[Row], measurer: Measurer, tokens: Tokens, tick: Callable[[int], None] = lambda done: None
+    rows: Sequence[Row], counter: TokenCounter, totals: TokenTotals, tick: Callable[[int], None] = lambda done: None
 ) -> Iterator[Problem]:
-    """Problems of `rows` against the model; the usable ones are counted into `tokens`. tick: rows done so far."""
+    """Problems of `rows` with the model; usable rows are added to `totals`. tick: receives the number of rows done."""
     for start in range(0, len(rows), _BATCH):
         batch = rows[start : start + _BATCH]
-        for row, measure in zip(batch, measurer.measure(batch), strict=True):
-            if isinstance(measure, ApprenticeError):
-                yield problem(row, "template_refuses", " ".join(filter(None, (measure.what, measure.why))))
+        for row, count in zip(batch, counter.count(batch), strict=True):
+            if isinstance(count, ApprenticeError):
+                yield problem(row, "template_refuses", " ".join(filter(None, (count.what, count.why))))
                 continue
-            found = list(_of_row(row, measure, tokens.limits))
+            found = list(_of_row(row, count, totals.limits))
             if all(p.severity != "error" for p in found):
-                tokens.add(row, measure)
+                totals.add(row, count)
             yield from found
         tick(min(start + _BATCH, len(rows)))
 
 
-def _of_row(row: Row, measure: Measure, limits: Lengths) -> Iterator[Problem]:
-    whole, learned = measure.tokens, measure.learned()
+def _of_row(row: Row, count: TokenCount, limits: LengthLimits) -> Iterator[Problem]:
+    whole, learned = count.tokens, count.learned()
     if not learned:
-        yield problem(
-            row, "nothing_to_learn", "The model's template marks nothing in this row as an answer to learn."
-        )
+        yield problem(row, "nothing_to_learn", "The model's chat template marks no part of this row as an answer.")
         return
-    if measure.skipped_turns:
+    if count.skipped_turns:
         message = (
-            f"{measure.skipped_turns} of the answers are only read: the template writes earlier turns differently."
+            f"{count.skipped_turns} of the answers serve as context only: "
+            "the model's chat template writes earlier turns differently."
         )
         yield problem(row, "turn_not_learned", message)
     if limits.windowed(row):
         return
     limit = limits.max_length or whole
-    kept = measure.learned(0, limit)
-    if not kept:
-        message = f"The row has {whole:,} tokens; cut at {limit:,} nothing of its answer is left."
+    remaining = count.learned(0, limit)
+    if not remaining:
+        message = f"This row has {whole:,} tokens; cutting it at {limit:,} removes the whole answer."
         yield problem(row, "answer_vanishes", message)
     elif whole > limit:
-        lost = (
-            f"{learned - kept:,} of the {learned:,} learned tokens are cut off"
-            if kept < learned
-            else "the end is cut off"
-        )
-        message = f"The row has {whole:,} tokens, more than the {limit:,} allowed: {lost}."
-        yield problem(row, "too_long", message)
+        lost = "its end is cut off"
+        if remaining < learned:
+            lost = f"{learned - remaining:,} of its {learned:,} learned tokens are cut off"
+        yield problem(row, "too_long", f"This row has {whole:,} tokens, more than the limit of {limit:,}: {lost}.")
     if min(whole, limit) > VERY_LONG:
-        message = f"The row has {whole:,} tokens. Beyond {VERY_LONG:,} training needs much memory and time."
+        message = f"This row has {whole:,} tokens. Above {VERY_LONG:,}, training takes much memory and time."
         yield problem(row, "very_long", message)

@@ -23,7 +23,7 @@ from backend.datasets.read.open import Lines, Reading, open_reading
 from backend.datasets.read.records import Collector, read_line
 from backend.datasets.read.source import Digest, Feed, open_path, open_text
 from backend.errors import BadInput
-from backend.records.rows import DataSet, Source
+from backend.records.rows import Dataset, Source
 
 __all__ = ["Cancelled", "Limits", "ReadOptions", "load", "load_table", "load_text"]
 
@@ -40,8 +40,8 @@ def load(
     progress: Callable[[float], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
     options: ReadOptions | None = None,
-    began: Callable[[DataSet], None] | None = None,
-) -> DataSet:
+    on_first_rows: Callable[[Dataset], None] | None = None,
+) -> Dataset:
     """Read a file. name: what to call it, its own name by default; its ending matters only where the content
     leaves the format open. progress: told the fraction read, 0 to 1. cancelled: asked with each block. began: given
     the first rows as soon as they are read.
@@ -52,7 +52,7 @@ def load(
     with open_path(path, options.limits, progress, cancelled) as feed:
         digest = Digest(path)
         try:
-            data = _load(feed, name or path.name, options, began)
+            data = _load(feed, name or path.name, options, on_first_rows)
         except BaseException:
             digest.cancel()
             raise
@@ -69,7 +69,7 @@ def load_text(
     progress: Callable[[float], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
     options: ReadOptions | None = None,
-) -> DataSet:
+) -> Dataset:
     """Read a text that was pasted, in any of the formats. Arguments and errors as for `load`."""
     options = replace(options or ReadOptions(), encoding="utf-8")
     feed, sha256 = open_text(text, options.limits, progress, cancelled)
@@ -85,7 +85,7 @@ def load_table(
     *,
     name: str = "typed examples",
     options: ReadOptions | None = None,
-) -> DataSet:
+) -> Dataset:
     """Read a table that was typed in the page; rows without any text are passed over. Errors as for `load`."""
     options = options or ReadOptions()
     cells = [(n, ["" if c is None else str(c) for c in row]) for n, row in enumerate(rows, 1)]
@@ -99,14 +99,16 @@ def load_table(
     return data
 
 
-def _load(feed: Feed, name: str, options: ReadOptions, began: Callable[[DataSet], None] | None = None) -> DataSet:
+def _load(
+    feed: Feed, name: str, options: ReadOptions, on_first_rows: Callable[[Dataset], None] | None = None
+) -> Dataset:
     encoding = first_look(feed.head, options.encoding)
     with without_gc():
         try:
-            return _collect(open_reading(feed, encoding, name, options), name, encoding, options, began)
+            return _collect(open_reading(feed, encoding, name, options), name, encoding, options, on_first_rows)
         except NotUtf8:
             encoding = second_look(feed)
-            return _collect(open_reading(feed, encoding, name, options), name, encoding, options, began)
+            return _collect(open_reading(feed, encoding, name, options), name, encoding, options, on_first_rows)
 
 
 def _collect(
@@ -114,8 +116,8 @@ def _collect(
     name: str,
     encoding: Encoding,
     options: ReadOptions,
-    began: Callable[[DataSet], None] | None = None,
-) -> DataSet:
+    on_first_rows: Callable[[Dataset], None] | None = None,
+) -> Dataset:
     lines, rows = reading.lines or iter(()), reading.rows or iter(())
     seen_lines, seen_rows, sample = _look_ahead(lines, rows, options.limits)
     if not sample:
@@ -126,7 +128,7 @@ def _collect(
     for kind, message, fix in reading.notes:
         collector.note(kind, message, fix)
 
-    def so_far() -> DataSet:
+    def so_far() -> Dataset:
         source = Source(
             name=name,
             format=reading.format,
@@ -137,15 +139,15 @@ def _collect(
             ignored=collector.ignored(),
             details=reading.details,
         )
-        return DataSet(source, collector.rows, collector.problems, collector.total_rows, collector.originals)
+        return Dataset(source, collector.rows, collector.problems, collector.total_rows, collector.originals)
 
     for block in seen_lines:
         collector.take_lines(block)
     for batch in seen_rows:
         collector.take(batch)
-    if began is not None:
+    if on_first_rows is not None:
         first = so_far()
-        began(replace(first, rows=first.rows[:FIRST], originals=dict(first.originals)))
+        on_first_rows(replace(first, rows=first.rows[:FIRST], originals=dict(first.originals)))
     for block in lines:
         collector.take_lines(block)
     for batch in rows:

@@ -133,7 +133,7 @@ class Digest:
         self._thread.join()
 
 
-def must_be_file(path: Path) -> None:
+def require_file(path: Path) -> None:
     """Raises BadInput when there is no file at `path`."""
     if path.is_dir():
         raise BadInput(f"{path.name} is a folder.", "Data is read from a file.", "Choose a file in it.")
@@ -145,7 +145,7 @@ def open_path(
     path: Path, limits: Limits, progress: Callable[[float], None] | None, cancelled: Callable[[], bool] | None
 ) -> Feed:
     """The feed of a file. Raises BadInput when it can't be read, is empty or is too large."""
-    must_be_file(path)
+    require_file(path)
     try:
         file = path.open("rb")
         size = path.stat().st_size

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from backend.errors import ApprenticeError, BadInput
 from backend.records.encoded import Encoded
-from backend.records.rows import DataSet, Row, Source
+from backend.records.rows import Dataset, Row, Source
 
 SOURCE = Source("rows.jsonl", "jsonl", "messages", "utf-8", "0" * 64)
 SYSTEM = "You answer for a shop."
@@ -52,10 +52,10 @@ def clean_rows(count: int) -> list[Row]:
     return [clean_row(i) for i in range(1, count + 1)]
 
 
-def dataset(rows: Iterable[Row]) -> DataSet:
+def dataset(rows: Iterable[Row]) -> Dataset:
     """`rows` as if read from a file."""
     rows = list(rows)
-    return DataSet(SOURCE, rows, [], len(rows))
+    return Dataset(SOURCE, rows, [], len(rows))
 
 
 class WordTokenizer:

@@ -19,9 +19,9 @@ import pytest
 from backend.datasets.check_dataset import check
 from backend.datasets.options import Limits, ReadOptions
 from backend.datasets.read.load import load
-from backend.datasets.token_counts import Measurer
+from backend.datasets.token_counts import TokenCounter
 from backend.errors import BadInput
-from backend.records.lengths import Lengths
+from backend.records.lengths import LengthLimits
 from tests.backend.datasets.builders import WordTokenizer, clean_row
 
 Found = set[tuple[int, str]]  # line, kind; line 0: the file as a whole
@@ -149,7 +149,7 @@ def checked(tmp_path: Path, content: bytes, name: str) -> Any:
 @pytest.mark.parametrize(("content", "expected"), [case[1:] for case in TABLE], ids=[case[0] for case in TABLE])
 def test_it_is_found_at_its_line_and_nothing_is_dropped(tmp_path: Path, content: bytes, expected: Found) -> None:
     data = checked(tmp_path, content, "data.parquet")  # the ending is wrong: the content decides
-    report = check(data, measurer=Measurer(WordTokenizer()), lengths=Lengths(80))
+    report = check(data, counter=TokenCounter(WordTokenizer()), lengths=LengthLimits(80))
     kinds = {kind for _, kind in expected} | FILE_KINDS
     assert {(p.line, p.kind) for p in report.problems if p.row or p.kind in kinds} == expected
     assert all(p.message for p in report.problems)

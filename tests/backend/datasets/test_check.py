@@ -7,9 +7,9 @@ import pytest
 from backend.datasets.check_dataset import check
 from backend.datasets.checks.report import summary
 from backend.datasets.options import Cancelled
-from backend.datasets.token_counts import Measurer
-from backend.records.lengths import Lengths
-from backend.records.rows import DataSet, Message, Problem, Row
+from backend.datasets.token_counts import TokenCounter
+from backend.records.lengths import LengthLimits
+from backend.records.rows import Dataset, Message, Problem, Row
 from tests.backend.datasets.builders import SYSTEM, WordTokenizer, answer, chat, clean_rows, dataset, question
 
 LONG = "This answer is as long as the answers in this file usually are, so that its length is no matter at all."
@@ -133,7 +133,7 @@ def test_what_the_model_can_not_take_is_said_with_its_reason() -> None:
     rows[5] = chat(6, S, ("user", "Say the unlearnable thing to me?"), ("assistant", "unlearnable " * 20))
     rows[7] = chat(8, S, ("user", "long " * 200), A)
     rows[9] = chat(10, S, ("user", "How much can you write for me?"), ("assistant", "word " * 200))
-    report = check(dataset(rows), measurer=Measurer(WordTokenizer()), lengths=Lengths(100))
+    report = check(dataset(rows), counter=TokenCounter(WordTokenizer()), lengths=LengthLimits(100))
     found = {(p.row, p.kind): p for p in report.problems if p.row}
     assert set(found) >= {
         (3, "template_refuses"),
@@ -152,14 +152,14 @@ def test_what_the_model_can_not_take_is_said_with_its_reason() -> None:
 
 def test_rows_beyond_eight_thousand_tokens_are_worth_a_word() -> None:
     rows = [*clean_rows(3), chat(4, ("system", SYSTEM), question(4), ("assistant", "word " * 9000))]
-    report = check(dataset(rows), measurer=Measurer(WordTokenizer()))
+    report = check(dataset(rows), counter=TokenCounter(WordTokenizer()))
     assert about_rows(report.problems) == [(4, "very_long")]
 
 
 def test_markers_of_the_chosen_model_are_known() -> None:
     row = chat(1, Q, ("assistant", LONG + " [MARK]"))
     assert "control_marker" not in check(dataset([row])).counts()
-    assert "control_marker" in check(dataset([row]), measurer=Measurer(WordTokenizer())).counts()
+    assert "control_marker" in check(dataset([row]), counter=TokenCounter(WordTokenizer())).counts()
 
 
 def test_the_language_is_compared_with_the_models_only_when_plain() -> None:
@@ -180,7 +180,7 @@ def test_problems_from_reading_are_in_the_report_and_come_in_the_order_of_lines(
     unread = Problem(2, 2, "bad_json", "error", "This line is no JSON.")
     rows = [row for row in clean_rows(6) if row.row != 2]
     rows[3] = chat(5, Q, A)
-    report = check(DataSet(dataset([]).source, rows, [unread], 6))
+    report = check(Dataset(dataset([]).source, rows, [unread], 6))
     assert [p.row for p in report.problems] == [0, 2, 5]
     assert (report.rows, report.usable) == (6, 5)
 

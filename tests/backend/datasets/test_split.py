@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.datasets.check_dataset import check
-from backend.datasets.checks.report import TestFile
+from backend.datasets.checks.report import ValidationFile
 from backend.datasets.split import split, split_with
 from backend.errors import BadSetting
 from backend.records.rows import Row
@@ -88,7 +88,7 @@ def test_leaks_from_a_test_file_are_found_and_taken_out_of_practice() -> None:
         "26 will be used for practice, 5 are kept back to test it. "
         "4 rows stand in your test file too, or almost, and will not be practised."
     )
-    test = TestFile(checked, check(dataset(checked)))
+    test = ValidationFile(checked, check(dataset(checked)))
     report = check(dataset(rows), validation=test)
     assert [(p.row, p.message.partition(" of your")[0]) for p in report.problems if p.kind == "leak"] == [
         (1, "This row says the same as line 101"),

@@ -49,7 +49,7 @@ def test_a_data_set_that_was_mended_is_not_taken_for_the_file_as_it_came(store: 
     store.accept(mended, "empty_answer", "all")
     fresh = store.add(file, "orders.jsonl")
     assert fresh != mended
-    assert store.open(fresh, None).about.accepted == {}
+    assert store.open(fresh, None).info.accepted == {}
     assert len(store.open(mended, None).dataset.rows) == 3
 
 
@@ -68,11 +68,9 @@ def test_a_deleted_data_set_is_gone_and_no_other(store: DatasetStore, file: Path
             late(gone)
 
 
-def test_what_is_brought_twice_under_one_id_takes_nothing_away(
-    store: DatasetStore, file: Path, tmp_path: Path
-) -> None:
+def test_adding_under_an_existing_id_changes_nothing(store: DatasetStore, file: Path, tmp_path: Path) -> None:
     data_id = store.add(file, "orders.jsonl")
-    with pytest.raises(WorkspaceProblem, match="could not be kept"):
+    with pytest.raises(WorkspaceProblem, match="could not be saved"):
         store.add(file, "orders.jsonl", data_id=data_id)
     assert folders(tmp_path) == {data_id}
     assert store.open(data_id, None).dataset.rows
@@ -85,8 +83,8 @@ def test_one_row_can_be_mended_after_all_were_left_as_they_are(store: DatasetSto
     store.accept(data_id, "empty_answer", [20])
     checked = store.open(data_id, None)
     at_fault = [problem for problem in checked.report.problems if problem.kind == "empty_answer"]
-    assert [problem.row for problem in at_fault if checked.about.covers(problem)] == [20]
-    assert [problem.row for problem in at_fault if checked.about.leaves(problem)] == [10, 30, 40]
+    assert [problem.row for problem in at_fault if checked.info.is_accepted(problem)] == [20]
+    assert [problem.row for problem in at_fault if checked.info.is_refused(problem)] == [10, 30, 40]
     assert 20 not in [row.row for row in checked.dataset.rows]
 
 
@@ -104,7 +102,7 @@ def test_how_a_file_is_read_can_be_changed_and_taken_back(store: DatasetStore, t
     changed = DatasetStore(tmp_path / "datasets").open(data_id, None)  # also after a restart
     assert changed.dataset.rows[0].messages[1]["content"].startswith("Wie gro")
     assert "ß" not in changed.dataset.rows[0].messages[1]["content"]
-    assert changed.about.accepted == {}, "what was accepted was said of other rows"
+    assert changed.info.accepted == {}, "what was accepted was said of other rows"
     store.read_again(data_id, {})
     assert store.original(data_id).rows == found.rows
 
@@ -151,15 +149,15 @@ def test_fixes_of_the_system_message_take_each_others_place(store: DatasetStore,
     data_id = store.add(file, "orders.jsonl")
     store.accept(data_id, "remove_system", "all")
     store.accept(data_id, "add_system", "all")
-    assert store.open(data_id, None).about.accepted == {"add_system": "all"}
+    assert store.open(data_id, None).info.accepted == {"add_system": "all"}
 
 
 def test_what_a_fix_would_change_is_known_before(store: DatasetStore, tmp_path: Path) -> None:
     file = tmp_path / "faults.jsonl"
     faulty = ROW % ("may I call +49 170 5551234 then", "yes you may") + ROW % ("empty one", "")
     file.write_text("".join(ROW % (f"what is {i}", f"it is {i}") for i in range(12)) + faulty)
-    trials = store.open(store.add(file, "faults.jsonl"), None).trials
-    (phone,) = trials["personal_phone"]
+    fix_previews = store.open(store.add(file, "faults.jsonl"), None).fix_previews
+    (phone,) = fix_previews["personal_phone"]
     assert (phone.row, phone.after) == (13, "user: may I call [phone] then?")
-    (empty,) = trials["empty_answer"]
+    (empty,) = fix_previews["empty_answer"]
     assert (empty.row, empty.after) == (14, "")

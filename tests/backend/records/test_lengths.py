@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.datasets.checks.tokens import Tokens
-from backend.datasets.token_counts import Measure
+from backend.datasets.checks.tokens import TokenTotals
+from backend.datasets.token_counts import TokenCount
 from backend.errors import BadSetting
 from backend.records.encoded import Encoded
-from backend.records.lengths import Lengths, spans
+from backend.records.lengths import LengthLimits, spans
 from backend.records.rows import Row
 from backend.records.specs import TrainSettings
 
@@ -35,38 +35,38 @@ def test_windows_cover_everything(length: int, size: int, data: st.DataObject) -
 )
 def test_the_guides_numbers(length: int, pieces: int) -> None:
     assert len(spans(length)) == pieces
-    assert len(Lengths().spans(Row(1, 1, text="a"), length)) == pieces
+    assert len(LengthLimits().spans(Row(1, 1, text="a"), length)) == pieces
 
 
 def test_a_conversation_is_cut_and_never_divided() -> None:
     whole = Encoded([*range(10)], [*range(10)])
-    (cut,) = Lengths(4).pieces(Row(1, 1), whole)
+    (cut,) = LengthLimits(4).pieces(Row(1, 1), whole)
     assert (cut.input_ids, cut.labels, cut.truncated) == ([0, 1, 2, 3], [0, 1, 2, 3], True)
-    assert Lengths(10).pieces(Row(1, 1), whole) == [whole]
+    assert LengthLimits(10).pieces(Row(1, 1), whole) == [whole]
 
 
 def test_a_document_is_divided_or_cut_as_the_settings_have_it() -> None:
     document, whole = Row(1, 1, text="a"), Encoded([*range(10)], [*range(10)])
-    windows = Lengths.of(TrainSettings(max_length=16, window_overlap=2))
+    windows = LengthLimits.from_settings(TrainSettings(max_length=16, window_overlap=2))
     assert [p.input_ids for p in replace(windows, max_length=6).pieces(document, whole)] == [
         [0, 1, 2, 3, 4, 5],
         [4, 5, 6, 7, 8, 9],
     ]
-    (cut,) = Lengths(6, "truncate").pieces(document, whole)
+    (cut,) = LengthLimits(6, "truncate").pieces(document, whole)
     assert (cut.input_ids, cut.truncated) == ([0, 1, 2, 3, 4, 5], True)
 
 
 def test_the_overlap_is_at_most_half_a_window_and_the_sentence_says_it() -> None:
-    assert Lengths(64, window_overlap=512).sentence(3, 17) == (
+    assert LengthLimits(64, window_overlap=512).sentence(3, 17) == (
         "3 documents become 17 pieces of at most 64 tokens, each beginning with the last 32 of the one before."
     )
-    assert Lengths().sentence(3, 3) == ""
+    assert LengthLimits().sentence(3, 3) == ""
 
 
 def test_conversations_are_not_counted_as_documents() -> None:
-    tokens = Tokens()
+    tokens = TokenTotals()
     for number in (1, 2):
-        tokens.add(Row(number, number), Measure(10, ((2, 10),)))
+        tokens.add(Row(number, number), TokenCount(10, ((2, 10),)))
     assert tokens.sentence == ""
 
 

@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 from tokenizers import Tokenizer
 
-from backend.datasets.dataset import About, CheckedDataset, examine
+from backend.datasets.dataset import CheckedDataset, check_and_fix
+from backend.datasets.info import DatasetInfo
 from backend.datasets.read.load import load, load_text
-from backend.datasets.token_counts import Measurer
+from backend.datasets.token_counts import TokenCounter
 from backend.records.encoded import IGNORED
-from backend.records.lengths import Lengths
-from backend.records.rows import DataSet, Row
+from backend.records.lengths import LengthLimits
+from backend.records.rows import Dataset, Row
 from backend.records.specs import ModelRef, TrainSettings
 from backend.runs.prepare import prepare_run
 from backend.runs.token_rows import read_rows
@@ -35,12 +36,18 @@ def stories(count: int) -> list[str]:
 
 def checked_for(texts: list[str], model: Path, settings: TrainSettings) -> CheckedDataset:
     dataset = load_text("\n".join(json.dumps({"text": text}) for text in texts))
-    return examine("", About("stories"), dataset, Measurer(ChatTokenizer.load(model)), Lengths.of(settings))
+    return check_and_fix(
+        "",
+        DatasetInfo("stories"),
+        dataset,
+        TokenCounter(ChatTokenizer.load(model)),
+        LengthLimits.from_settings(settings),
+    )
 
 
 def trained_rows(checked: CheckedDataset, model: Path, settings: TrainSettings, run: Path) -> list[list[list[int]]]:
     """The ids on both sides, as the trainer reads them; every one of them is learned."""
-    parts = checked.parts(settings.validation_fraction, settings.seed)
+    parts = checked.split_at(settings.validation_fraction, settings.seed)
     prepared = prepare_run(
         checked.rows,
         checked.original.source,
@@ -70,7 +77,7 @@ def test_the_trainer_receives_exactly_the_windows(bundled_model: Path, tmp_path:
             ids = ids[64 - 10 :]
         expected.append([*windows, ids])
     train, validation = trained_rows(checked, bundled_model, SETTINGS, tmp_path)
-    parts = checked.parts(0.3, 4)
+    parts = checked.split_at(0.3, 4)
     assert validation == [window for i in parts.validation for window in expected[i]]
     assert train == [window for i in parts.train for window in expected[i]]
     tokens = checked.report.tokens
@@ -82,7 +89,7 @@ def test_the_trainer_receives_exactly_the_windows(bundled_model: Path, tmp_path:
 
 
 def test_the_preview_of_a_document_shows_the_windows_that_are_trained(bundled_model: Path, tmp_path: Path) -> None:
-    texts, lengths = stories(6), Lengths.of(SETTINGS)
+    texts, lengths = stories(6), LengthLimits.from_settings(SETTINGS)
     checked = checked_for(texts, bundled_model, SETTINGS)
     tokenizer = ChatTokenizer.load(bundled_model)
     train, validation = trained_rows(checked, bundled_model, SETTINGS, tmp_path)
@@ -110,14 +117,14 @@ def test_a_document_is_cut_only_when_that_was_chosen(mode: str, bundled_model: P
 @pytest.mark.parametrize("every", [pytest.param(1, marks=pytest.mark.slow), 12])
 @pytest.mark.parametrize("name", [BUNDLED, *CATALOGUE, *OWN])
 def test_the_trainer_receives_what_the_preview_shows_and_the_counts_say(
-    name: str, every: int, bundled_model: Path, sample_rows: DataSet, tmp_path: Path
+    name: str, every: int, bundled_model: Path, sample_rows: Dataset, tmp_path: Path
 ) -> None:
     tokenizer = ChatTokenizer.load(bundled_model) if name == BUNDLED else tokenizer_for(name, bundled_model)[0]
     settings = TrainSettings(max_length=90)
     some = replace(sample_rows, rows=sample_rows.rows[::every])
-    about = About("samples", accepted={"answer_vanishes": "all"})
-    checked = examine("", about, some, Measurer(tokenizer), Lengths.of(settings))
-    parts, reference = checked.parts(0.1, 0), ModelRef(id="m", path=bundled_model)
+    about = DatasetInfo("samples", accepted={"answer_vanishes": "all"})
+    checked = check_and_fix("", about, some, TokenCounter(tokenizer), LengthLimits.from_settings(settings))
+    parts, reference = checked.split_at(0.1, 0), ModelRef(id="m", path=bundled_model)
     prepare_run(checked.rows, sample_rows.source, parts, tokenizer, reference, settings, "r").write(tmp_path)
     train, validation = read_rows(tmp_path)
     tokens = checked.fixed_report.tokens
@@ -135,8 +142,8 @@ def test_the_trainer_receives_what_the_preview_shows_and_the_counts_say(
 
 
 @pytest.fixture(scope="module")
-def sample_rows() -> DataSet:
+def sample_rows() -> Dataset:
     """Every row of the sample sets that come with the app, as one."""
     orders, support = (load(SAMPLES / f"{name}.jsonl") for name in ("orders", "support"))
     rows = [Row(i, i, row.messages) for i, row in enumerate([*orders.rows, *support.rows], 1)]
-    return DataSet(orders.source, rows, [], len(rows))
+    return Dataset(orders.source, rows, [], len(rows))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from backend.records.encoded import Encoded
-from backend.records.lengths import Lengths
+from backend.records.lengths import LengthLimits
 from backend.records.rows import Row
 from backend.records.specs import TrainSettings
 from backend.runs.token_rows import TokenRow, sizes
@@ -65,6 +65,6 @@ def test_parts_of_documents_become_more_and_lose_nothing(tmp_path: Path, tiny_mo
     run_of(tmp_path, tiny_model, [whole], [])
     found = shortened(tmp_path, SHORT)
     assert (found.cut, found.left_out, found.divided) == (0, 0, 1)
-    assert ids(found.train) == ids(Lengths.of(SHORT).pieces(document, whole))
+    assert ids(found.train) == ids(LengthLimits.from_settings(SHORT).pieces(document, whole))
     assert found.train[-1].input_ids[-1] == whole.input_ids[-1]
     assert shortened(tmp_path, SHORT.changed(long_documents="truncate")).cut == 1

@@ -107,7 +107,7 @@ def test_columns_that_nobody_can_tell_are_asked_for(services: Services, tmp_path
     form = {"shape": "question_answer", "question_answer.question": "x1", "question_answer.answer": "x2"}
     choice = read(services, _done(services, choice, "columns", json.dumps(form)))
     assert services.data(choice).rows == 40
-    assert services.store.about(choice.data_id).how["mapping"] == {"question": "x1", "answer": "x2"}
+    assert services.store.info(choice.data_id).read_options["mapping"] == {"question": "x1", "answer": "x2"}
 
 
 def test_reading_another_way_is_seen_and_taken_back(services: Services, tmp_path: Path) -> None:
@@ -311,17 +311,17 @@ class TestReadAgain:
         self, services: Services, file: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         choice, store = self.mended(services, file), services.store
-        before = store.about(choice.data_id)
+        before = store.info(choice.data_id)
 
         def cancelled(*_: Any, **__: Any) -> None:
-            assert store.about(choice.data_id).how == {"encoding": "cp1252"}, "it has been read"
+            assert store.info(choice.data_id).read_options == {"encoding": "cp1252"}, "it has been read"
             raise Cancelled
 
         with monkeypatch.context() as checking:
             checking.setattr(store, "open", cancelled)
             services.read_again(choice.data_id, {"encoding": "cp1252"})
             read(services, choice.but(reading_id=choice.data_id))
-        assert store.about(choice.data_id) == before
+        assert store.info(choice.data_id) == before
         assert services.data(choice).blocked == ""
 
     def test_it_is_refused_where_the_test_file_no_longer_fits(self, services: Services, tmp_path: Path) -> None:
@@ -337,19 +337,19 @@ class TestReadAgain:
         talks = tmp_path / "talks.jsonl"
         talks.write_text("".join(ROW % (i, i) for i in range(50, 60)))
         services.set_validation(data_id, talks, "talks.jsonl")
-        before, choice = services.store.about(data_id), Choice(data_id=data_id, reading_id=data_id)
+        before, choice = services.store.info(data_id), Choice(data_id=data_id, reading_id=data_id)
         services.read_again(data_id, {"shape": "text", "mapping": {"text": "a1"}})
         now = services.reading(read(services, choice))
         assert now is not None
         assert "holds conversations, and the examples are documents" in str(now.error)
-        assert services.store.about(data_id) == before
+        assert services.store.info(data_id) == before
 
 
 def test_a_browser_can_not_fill_the_disk_with_made_up_problems(services: Services, file: Path) -> None:
     data_id = services.add_data(file, "mine.jsonl")
-    before = services.store.about(data_id)
+    before = services.store.info(data_id)
     for kind, rows in (("x" * 9000, "all"), ("duplicate", [10**9]), ("duplicate", [0])):
         for act in (services.accept, services.refuse):
             with pytest.raises(BadInput):
                 act(data_id, kind, rows)
-    assert services.store.about(data_id) == before
+    assert services.store.info(data_id) == before

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from backend.datasets.checks.fix import EVERYWHERE, FIXABLE, Change
-from backend.datasets.checks.issues import title
+from backend.datasets.checks.fix import FIXABLE, WHOLE_FILE_FIXES, Change
+from backend.datasets.checks.issues import issue_title
 from backend.records.rows import Problem, Row
 from ui.records import DataState
 from ui.text import format as fmt
@@ -30,7 +30,7 @@ def card(data: DataState) -> str:
     ordered = sorted(kinds.values(), key=lambda found: (*_rank(found, data), -len(found)))
     first_copies = next((found[0].kind for found in ordered if found[0].kind in COPIES), "")
     parts = [_kind(found, data, _groups(data) if found[0].kind == first_copies else "") for found in ordered]
-    parts += [_whole_file(kind, data) for kind in EVERYWHERE]
+    parts += [_whole_file(kind, data) for kind in WHOLE_FILE_FIXES]
     if not any(parts):
         return ""
     found = f'<ul class="problems">{"".join(parts)}</ul>'
@@ -44,7 +44,7 @@ def must_fix(data: DataState) -> list[str]:
 
 
 def _settled(problem: Problem, data: DataState) -> bool:
-    return data.about.covers(problem) or data.about.leaves(problem)
+    return data.info.is_accepted(problem) or data.info.is_refused(problem)
 
 
 def _rank(found: Sequence[Problem], data: DataState) -> tuple[bool, bool]:
@@ -55,8 +55,8 @@ def _kind(found: Sequence[Problem], data: DataState, groups: str) -> str:
     first = found[0]
     rows = list({problem.row: problem for problem in reversed(found) if problem.row}.values())[::-1]  # one each
     unread = first.kind in data.unread
-    mended = [p for p in rows if data.about.covers(p)]
-    left = [p for p in rows if data.about.leaves(p)]
+    mended = [p for p in rows if data.info.is_accepted(p)]
+    left = [p for p in rows if data.info.is_refused(p)]
     waiting = len(rows) - len(mended) - len(left)
     fix = LEAVE_OUT if unread else first.fix
     done = "left out" if unread or first.fix.startswith("Leave this row out") else "mended"
@@ -68,10 +68,10 @@ def _kind(found: Sequence[Problem], data: DataState, groups: str) -> str:
         actions.append(components.button(words, "accept", first.kind, "firm", f"{words}: {fix}"))
     if waiting and first.severity != "error":
         actions.append(
-            components.button("Leave as is", "refuse", first.kind, label=f"Leave as is: {title(first.kind)}")
+            components.button("Leave as is", "refuse", first.kind, label=f"Leave as is: {issue_title(first.kind)}")
         )
     if mended or left:
-        actions.append(components.button("Undo", "undo", first.kind, label=f"Undo: {title(first.kind)}"))
+        actions.append(components.button("Undo", "undo", first.kind, label=f"Undo: {issue_title(first.kind)}"))
     notes = []
     if mended and len(mended) < len(rows):
         notes.append(f"{fmt.count(len(mended), 'example')} {done}.")
@@ -80,7 +80,7 @@ def _kind(found: Sequence[Problem], data: DataState, groups: str) -> str:
         notes += ["Training can't begin with such an example."] if first.severity == "error" else []
     return _item(
         first.kind,
-        f"{head}<p><strong>{escape(title(first.kind))}</strong></p>{components.text(_about(found), 'said')}"
+        f"{head}<p><strong>{escape(issue_title(first.kind))}</strong></p>{components.text(_about(found), 'said')}"
         f"{components.text(' '.join(notes), 'small')}",
         "".join(actions),
         _where(rows, data) + groups + _effect(first.kind, data),
@@ -124,12 +124,12 @@ def _row(problem: Problem, data: DataState) -> str:
     place, at = f"Example {problem.row}, line {problem.line}", f"{problem.kind}:{problem.row}"
     unread = problem.kind in data.unread
     buttons = "" if unread else components.button("Look", "look", problem.row, label=f"Look at example {problem.row}")
-    if data.about.covers(problem):
+    if data.info.is_accepted(problem):
         state = "left out" if unread else "mended"
         words = "Take it back" if problem.severity == "error" else "Leave as is"
         buttons += components.button(words, "refuse", at, label=f"{words}: example {problem.row}")
     elif problem.kind in FIXABLE or unread:
-        state = ("can't be read" if unread else "left as is") if data.about.leaves(problem) else ""
+        state = ("can't be read" if unread else "left as is") if data.info.is_refused(problem) else ""
         words = "Leave it out" if unread else "Mend this one"
         buttons += components.button(words, "accept", at, label=f"{words}: example {problem.row}")
     else:
@@ -139,7 +139,7 @@ def _row(problem: Problem, data: DataState) -> str:
 
 
 def _effect(kind: str, data: DataState) -> str:
-    changed: Sequence[Change] = data.changes.get(kind) or data.trials.get(kind, [])
+    changed: Sequence[Change] = data.changes.get(kind) or data.fix_previews.get(kind, [])
     if not changed:
         return ""
     return components.fold("Before and after", read_options.changes(changed), key=f"effect-{kind}")
@@ -147,14 +147,14 @@ def _effect(kind: str, data: DataState) -> str:
 
 def _whole_file(kind: str, data: DataState) -> str:
     accepted = kind in data.accepted
-    if not accepted and not data.trials.get(kind):
+    if not accepted and not data.fix_previews.get(kind):
         return ""
     words = WHOLE_FILE[kind]
     act = components.button("Undo", "undo", kind, label=f"Undo: {words}")
     head = components.badge("done") if accepted else components.badge("if you like", "calm")
     if not accepted:
         act = components.button("Do this", "accept", kind, label=words)
-    said = f"<p><strong>{escape(words)}</strong></p>{components.text(EVERYWHERE[kind], 'said')}"
+    said = f"<p><strong>{escape(words)}</strong></p>{components.text(WHOLE_FILE_FIXES[kind], 'said')}"
     return _item(kind, head + said, act, _effect(kind, data))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from backend.datasets.checks.fix import Change
 from backend.datasets.convert.shapes import SHAPES
 from backend.datasets.read.formats import DELIMITERS
-from backend.records.rows import DataSet, Row
+from backend.records.rows import Dataset, Row
 from ui.records import DataState
 from ui.text import format as fmt
 from ui.web import errors as web_errors
@@ -72,7 +72,7 @@ FIELDS = {
 SHOWN, COLUMNS, CUT = 3, 60, 400  # rows; columns to choose from; characters of a cell
 
 
-def described(data: DataSet) -> str:
+def described(data: Dataset) -> str:
     """What the file was found to be, in a sentence."""
     source = data.source
     parts = [f"{FORMATS.get(source.format, source.format)}"]
@@ -88,7 +88,7 @@ def described(data: DataSet) -> str:
 
 def card(data: DataState) -> str:
     """How the file was read: questions where that was a guess, then the first rows before and after, and the form."""
-    asked = [p for p in data.report.problems if p.kind in GUESSES and not data.about.leaves(p)]
+    asked = [p for p in data.report.problems if p.kind in GUESSES and not data.info.is_refused(p)]
     questions = "".join(
         f'<div class="ask">{web_errors.alert("warn", p.message, p.fix)}'
         f"{components.button('That is right', 'refuse', p.kind, 'firm', f'That is right: {p.message}')}</div>"
@@ -97,9 +97,9 @@ def card(data: DataState) -> str:
     said = described(data.original)
     if data.source.ignored:
         said += f" Not used: {fmt.listed(list(data.source.ignored))}."
-    undo = components.button("Read it as found", "as-found") if data.about.how else ""
-    changed = components.badge("changed by you", "calm") if data.about.how else ""
-    mended = data.about.accepted or data.about.refused
+    undo = components.button("Read it as found", "as-found") if data.info.read_options else ""
+    changed = components.badge("changed by you", "calm") if data.info.read_options else ""
+    mended = data.info.accepted or data.info.refused
     warned = (
         components.text("Read another way, it is another file: what you mended is forgotten.", "small")
         if mended
@@ -113,7 +113,7 @@ def card(data: DataState) -> str:
     return f'<section class="card slim">{inside}{changed}</section>'
 
 
-def before_after(data: DataSet) -> str:
+def before_after(data: Dataset) -> str:
     """The first rows as they stand in the file and as they are read."""
     read = {row.row: row for row in data.rows[:50]}
     faults = {p.row: p.message for p in data.problems[:200] if p.severity == "error"}
@@ -167,7 +167,7 @@ def _cell(value: Any) -> str:
 
 
 def _form(data: DataState) -> str:
-    source, how = data.source, data.about.how
+    source, how = data.source, data.info.read_options
     parts = []
     if source.format not in BINARY:
         found = ENCODINGS.get(source.encoding, source.encoding)
@@ -230,10 +230,10 @@ def sent(value: str, data: DataState) -> dict[str, Any]:
         how["encoding"] = form["encoding"]
     if form.get("delimiter") in DELIMITERS:
         how["delimiter"] = form["delimiter"]
-    if form.get("sheet") and (form["sheet"] != data.source.details.get("sheet") or "sheet" in data.about.how):
+    if form.get("sheet") and (form["sheet"] != data.source.details.get("sheet") or "sheet" in data.info.read_options):
         how["sheet"] = form["sheet"]
     chosen, source = sent_columns(value), data.source
-    if "shape" in data.about.how or (chosen.get("shape"), chosen.get("mapping", {})) != (
+    if "shape" in data.info.read_options or (chosen.get("shape"), chosen.get("mapping", {})) != (
         source.shape,
         source.mapping,
     ):

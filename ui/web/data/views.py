@@ -8,7 +8,7 @@ from html import escape
 
 from backend.datasets.convert.mapping import NoExamples
 from backend.datasets.convert.shapes import SHAPES
-from backend.datasets.store import Kept
+from backend.datasets.store import StoredDataset
 from backend.records.encoded import Piece
 from ui.records import DataFiles, DataState, Hits, Reading, Sample
 from ui.text import format as fmt
@@ -35,7 +35,7 @@ def samples(known: Iterable[Sample]) -> str:
     return f'<div class="tiles">{"".join(parts)}</div>'
 
 
-def earlier(kept: Sequence[Kept], data_id: str) -> str:
+def earlier(kept: Sequence[StoredDataset], data_id: str) -> str:
     """The data sets that were brought, newest first, to open again or to delete. data_id: the open one."""
     now = time.time()
     lines = [_earlier(one, one.id == data_id, now) for one in kept]
@@ -43,15 +43,15 @@ def earlier(kept: Sequence[Kept], data_id: str) -> str:
     return components.fold(f"Examples brought before: {len(lines):,}", table, key="earlier") if lines else ""
 
 
-def _earlier(one: Kept, is_open: bool, now: float) -> tuple[str, ...]:
+def _earlier(one: StoredDataset, is_open: bool, now: float) -> tuple[str, ...]:
     acts = "" if is_open else components.button("Open", "open", one.id, "firm", f"Open {one.name}")
     acts += components.confirm(
         "Delete", KEPT_BY_RUNS, components.button("Delete for good", "delete", one.id, "danger")
     )
     name = f"<strong>{escape(fmt.shorten(one.name, 60))}</strong>"
     name += f" {components.badge('Open', 'calm')}" if is_open else ""
-    checked = escape(fmt.when(one.checked, now))
-    return name, fmt.bytes_of(one.bytes), checked, f'<div class="acts">{acts}</div>'
+    added = escape(fmt.when(one.added, now))
+    return name, fmt.bytes_of(one.bytes), added, f'<div class="acts">{acts}</div>'
 
 
 def guide(data: DataState) -> str:

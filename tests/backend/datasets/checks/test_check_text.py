@@ -1,4 +1,4 @@
-"""Faults inside a text: found where they are, not found where people write like that, mended for good."""
+"""Faults inside a text: found where they are, not found where people write like that, fixed for good."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import pytest
 
 from backend.datasets.checks.content import text_faults
 from backend.datasets.checks.language import detect
-from backend.datasets.checks.repetition import repair, repeated
+from backend.datasets.checks.repetition import fix, repeated
 
 FAULTS = {fault.kind: fault for fault in text_faults()}
 
 
 @pytest.mark.parametrize(
-    ("kind", "text", "mended"),
+    ("kind", "text", "fixed"),
     [
         ("mojibake", "CafÃ© au lait", "Café au lait"),
         ("mojibake", "Itâ€™s â€œfineâ€\u009d", "It’s “fine”"),
@@ -33,10 +33,10 @@ FAULTS = {fault.kind: fault for fault in text_faults()}
         ("secret_key", "AKIAIOSFODNN7EXAMPLE and ghp_" + "a1" * 18, "[key] and [key]"),
     ],
 )
-def test_a_fault_is_found_and_mended(kind: str, text: str, mended: str) -> None:
+def test_a_fault_is_found_and_mended(kind: str, text: str, fixed: str) -> None:
     assert FAULTS[kind].find(text)
-    assert FAULTS[kind].repair(text) == mended
-    assert not FAULTS[kind].find(mended)
+    assert FAULTS[kind].fix(text) == fixed
+    assert not FAULTS[kind].find(fixed)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_good_text_has_no_fault(text: str) -> None:
 def test_repetition_counts_sentences_and_leaves_code_alone() -> None:
     text = "I can help you. " * 5 + "Ask me anything."
     assert repeated(text) == ("i can help you", 5)
-    assert repair(text) == "I can help you. Ask me anything."
+    assert fix(text) == "I can help you. Ask me anything."
     assert repeated("I can help you. " * 4) is None
     assert repeated("    return false;\n" * 9) is None
     assert repeated("1. Yes.\n" * 9) is None

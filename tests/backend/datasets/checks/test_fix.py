@@ -13,21 +13,21 @@ from hypothesis import strategies as st
 
 from backend.datasets.check_dataset import check
 from backend.datasets.checks import fix
-from backend.datasets.checks.fix import FIXABLE, Fixed
-from backend.datasets.token_counts import Measurer
+from backend.datasets.checks.fix import FIXABLE, FixedDataset
+from backend.datasets.token_counts import TokenCounter
 from backend.errors import BadSetting, WorkspaceProblem
-from backend.records.rows import DataSet, Problem, Row
+from backend.records.rows import Dataset, Problem, Row
 from tests.backend.datasets.builders import SYSTEM, WordTokenizer, chat, clean_row, clean_rows, dataset
 from tests.backend.datasets.test_check import PLANTED
 
-ALL = dict.fromkeys(fix.ALL, "all")
+ALL = dict.fromkeys(fix.ALL_FIXES, "all")
 
 
-def mended(data: DataSet, accept: Mapping[str, object]) -> Fixed:
+def mended(data: Dataset, accept: Mapping[str, object]) -> FixedDataset:
     return fix.apply(data, check(data), accept)  # type: ignore[arg-type]
 
 
-def planted() -> DataSet:
+def planted() -> Dataset:
     rows = clean_rows(60)
     for place, turns in enumerate(PLANTED.values()):
         rows[3 * place] = chat(3 * place + 1, *turns)
@@ -45,7 +45,7 @@ def test_fixing_everything_leaves_nothing_to_fix_and_does_not_touch_the_source()
 
 
 def test_the_usual_fixes_leave_no_error() -> None:
-    report = check(mended(planted(), dict.fromkeys(fix.USUAL, "all")).dataset)
+    report = check(mended(planted(), dict.fromkeys(fix.SAFE_FIXES, "all")).dataset)
     assert report.usable == report.rows
     assert {p.severity for p in report.problems} == {"warning"}
 
@@ -111,19 +111,19 @@ def test_of_duplicates_the_first_is_kept() -> None:
 
 def test_a_mend_that_cures_what_the_model_refused_keeps_the_row() -> None:
     data = dataset([*clean_rows(5), chat(6, *PLANTED["system_not_first"])])
-    measurer = Measurer(WordTokenizer())
-    report = check(data, measurer=measurer)
+    counter = TokenCounter(WordTokenizer())
+    report = check(data, counter=counter)
     assert "template_refuses" in report.counts()
     accept = {"template_refuses": "all", "system_not_first": "all"}
-    fixed = fix.apply(data, report, accept, measurer=measurer)  # type: ignore[arg-type]
+    fixed = fix.apply(data, report, accept, counter=counter)  # type: ignore[arg-type]
     assert [row.row for row in fixed.dataset.rows] == [1, 2, 3, 4, 5, 6]
-    alone = fix.apply(data, report, {"template_refuses": "all"}, measurer=measurer)
+    alone = fix.apply(data, report, {"template_refuses": "all"}, counter=counter)
     assert [row.row for row in alone.dataset.rows] == [1, 2, 3, 4, 5]
 
 
 def test_rows_that_could_not_be_read_are_listed_as_left_out() -> None:
     unread = Problem(2, 2, "bad_json", "error", "This line is no JSON.", "", "{oops")
-    data = DataSet(dataset([]).source, [clean_row(1), clean_row(3)], [unread], 3)
+    data = Dataset(dataset([]).source, [clean_row(1), clean_row(3)], [unread], 3)
     (change,) = mended(data, {}).changes
     assert (change.row, change.before, change.after) == (2, "{oops", "")
     assert "no JSON" in change.what
@@ -145,7 +145,7 @@ def test_writing_gives_clean_lines_and_a_log(tmp_path: Path) -> None:
     data = planted()
     data.rows += [pair, text]
     fixed = mended(data, ALL)
-    log = fix.write(fixed, tmp_path / "clean.jsonl")
+    log = fix.write_fixed(fixed, tmp_path / "clean.jsonl")
     lines = [json.loads(line) for line in (tmp_path / "clean.jsonl").read_text("utf-8").splitlines()]
     assert [line["messages"] for line in lines[:-2]] == [row.messages for row in fixed.dataset.rows[:-2]]
     assert (lines[-2]["chosen"], lines[-2]["rejected"]) == (pair.messages[-1:], pair.rejected)
@@ -153,7 +153,7 @@ def test_writing_gives_clean_lines_and_a_log(tmp_path: Path) -> None:
     logged = [json.loads(line) for line in log.read_text("utf-8").splitlines()]
     assert [(change["row"], change["kind"]) for change in logged] == [(c.row, c.kind) for c in fixed.changes]
     with pytest.raises(WorkspaceProblem):
-        fix.write(fixed, tmp_path / "nowhere" / "clean.jsonl")
+        fix.write_fixed(fixed, tmp_path / "nowhere" / "clean.jsonl")
 
 
 _pieces = st.sampled_from(
@@ -182,7 +182,7 @@ def test_whatever_comes_in_fixing_everything_ends_clean_and_stays_so(
 @settings(deadline=None, max_examples=60)
 @given(st.lists(_turns, max_size=6), st.sets(st.sampled_from(sorted(FIXABLE))))
 def test_any_choice_of_fixes_settles(conversations: list[list[tuple[str, str]]], kinds: set[str]) -> None:
-    about_system = sorted(kinds & {"system_inconsistent", *fix.EVERYWHERE})
+    about_system = sorted(kinds & {"system_inconsistent", *fix.WHOLE_FILE_FIXES})
     accept = dict.fromkeys(kinds - {*about_system[1:]}, "all")
     fixed = mended(dataset(chat(i, *turns) for i, turns in enumerate(conversations, 1)), accept)
     assert mended(fixed.dataset, accept).changes == []

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 
 from backend.datasets.check_dataset import check
-from backend.datasets.token_counts import Measurer
-from backend.records.lengths import Lengths
+from backend.datasets.token_counts import TokenCounter
+from backend.records.lengths import LengthLimits
 from tests.backend.datasets.builders import WordTokenizer, chat, clean_row, clean_rows, dataset
 
 
 def test_the_promised_keys_are_there() -> None:
     rows = [*clean_rows(20), clean_row(5), chat(22, ("user", "Hello?"))]
     rows[20].row = rows[20].line = 21
-    checked = check(dataset(rows), measurer=Measurer(WordTokenizer()), lengths=Lengths(30))
+    checked = check(dataset(rows), counter=TokenCounter(WordTokenizer()), lengths=LengthLimits(30))
     report = json.loads(json.dumps(checked.to_json()))
     assert {"format", "encoding", "rows", "usable", "problems", "duplicates", "split", "tokens"} <= set(report)
     assert (report["format"], report["encoding"], report["rows"], report["usable"]) == ("jsonl", "utf-8", 22, 21)

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from backend.datasets.checks.issues import KINDS
+from backend.datasets.checks.issues import ISSUE_TYPES
 from backend.datasets.read.load import Limits, ReadOptions, load_text
-from backend.records.rows import DataSet, Message, Row
+from backend.records.rows import Dataset, Message, Row
 from backend.settings import PROJECT_ROOT
 
 Q, A = {"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}
@@ -18,7 +18,7 @@ B = {"role": "assistant", "content": "b"}
 GOOD = {"messages": [Q, A]}
 
 
-def rows(*records: Any) -> DataSet:
+def rows(*records: Any) -> Dataset:
     return load_text("\n".join(json.dumps(record, ensure_ascii=False) for record in records))
 
 
@@ -326,8 +326,8 @@ def test_a_nul_character_stays_for_the_checks_to_find() -> None:
     assert only({"messages": [Q, {"role": "assistant", "content": "a\0b"}]}).messages[1]["content"] == "a\0b"
 
 
-def test_every_kind_that_reading_names_has_a_title() -> None:
-    source = "".join(path.read_text("utf-8") for path in (PROJECT_ROOT / "backend" / "data").glob("*.py"))
+def test_every_kind_reported_while_reading_has_an_issue_type() -> None:
+    source = "".join(path.read_text("utf-8") for path in (PROJECT_ROOT / "backend" / "datasets").rglob("*.py"))
     named = set(re.findall(r'RowFault\(\s*"(\w+)"', source)) | set(re.findall(r'\.note\(\s*"(\w+)"', source))
     assert {"bad_json", "ragged_row", "mixed_shapes", "encoding"} <= named
-    assert named <= set(KINDS)
+    assert named <= set(ISSUE_TYPES)

@@ -9,18 +9,18 @@ import pytest
 
 from backend.datasets.read.load import ReadOptions, load_text
 from backend.errors import BadInput
-from backend.records.rows import DataSet
+from backend.records.rows import Dataset
 
 USER, ASSISTANT = {"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}
 HUMAN, GPT = {"from": "human", "value": "q"}, {"from": "gpt", "value": "a"}
 
 
-def jsonl(*rows: Any, **options: Any) -> DataSet:
+def jsonl(*rows: Any, **options: Any) -> Dataset:
     text = "\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
     return load_text(text, options=ReadOptions(**options))
 
 
-def found(data: DataSet) -> list[tuple[int, str]]:
+def found(data: Dataset) -> list[tuple[int, str]]:
     return [(p.line, p.kind) for p in data.problems]
 
 

@@ -17,13 +17,13 @@ import pytest
 
 from backend.datasets.read.load import Cancelled, Limits, ReadOptions, load, load_table, load_text
 from backend.errors import BadInput
-from backend.records.rows import DataSet
+from backend.records.rows import Dataset
 
 CHAT = {"messages": [{"role": "user", "content": "Grüße?"}, {"role": "assistant", "content": "Schöne Grüße!"}]}
 CHAT_LINE = json.dumps(CHAT, ensure_ascii=False)
 
 
-def read(tmp_path: Path, content: bytes | str, name: str = "data.bin", **options: Any) -> DataSet:
+def read(tmp_path: Path, content: bytes | str, name: str = "data.bin", **options: Any) -> Dataset:
     """What `load` makes of a file with this content."""
     path = tmp_path / name
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
@@ -37,7 +37,7 @@ def refusal(tmp_path: Path, content: bytes | str, name: str = "data.jsonl", **op
     return str(caught.value)
 
 
-def kinds(data: DataSet) -> list[tuple[int, str]]:
+def kinds(data: Dataset) -> list[tuple[int, str]]:
     """(line, kind) of each problem."""
     return [(p.line, p.kind) for p in data.problems]
 

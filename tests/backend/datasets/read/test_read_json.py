@@ -17,7 +17,7 @@ from backend.datasets.read.load import Limits, ReadOptions, load, load_text
 from backend.datasets.read.records import Collector
 from backend.datasets.read.strict_json import parse
 from backend.errors import BadInput
-from backend.records.rows import DataSet
+from backend.records.rows import Dataset
 
 GOOD = '{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}'
 
@@ -29,7 +29,7 @@ def fault_of(line: str, **limits: int) -> RowFault:
     return caught.value
 
 
-def found(data: DataSet) -> list[tuple[int, int, str]]:
+def found(data: Dataset) -> list[tuple[int, int, str]]:
     return [(p.line, p.row, p.kind) for p in data.problems]
 
 

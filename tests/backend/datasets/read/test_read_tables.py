@@ -16,15 +16,15 @@ from hypothesis import strategies as st
 
 from backend.datasets.read.load import Limits, ReadOptions, load, load_text
 from backend.errors import BadInput
-from backend.records.rows import DataSet
+from backend.records.rows import Dataset
 
 
-def pairs(data: DataSet) -> list[tuple[str, str]]:
+def pairs(data: Dataset) -> list[tuple[str, str]]:
     """(question, answer) of each row."""
     return [(row.messages[-2]["content"], row.messages[-1]["content"]) for row in data.rows]
 
 
-def found(data: DataSet) -> list[tuple[int, int, str]]:
+def found(data: Dataset) -> list[tuple[int, int, str]]:
     return [(p.line, p.row, p.kind) for p in data.problems if p.row]
 
 

@@ -12,7 +12,7 @@ from backend.datasets.checks.fix import Change
 from backend.datasets.checks.report import DuplicateRows
 from backend.errors import BadInput
 from backend.records.encoded import Piece
-from backend.records.rows import DataSet, Problem, Row, Source
+from backend.records.rows import Dataset, Problem, Row, Source
 from jobs.records import State
 from tests.ui.fake_services import FakeServices
 from ui.records import DataFiles, DataState, HeldOut, Hits, Losses, Origin, Reading, RunLine
@@ -76,7 +76,7 @@ def evil_data() -> DataState:
     """A data set in which every name and text is markup."""
     source = Source(EVIL, EVIL, EVIL, EVIL, "", {"question": EVIL}, (EVIL,), {"delimiter": EVIL, "sheet": EVIL})
     rows = [Row(1, 1, [{"role": EVIL, "content": EVIL}]), Row(2, 2, text=EVIL)]
-    original = DataSet(source, rows, [problem()], 2, {1: {EVIL: EVIL}, 2: EVIL})
+    original = Dataset(source, rows, [problem()], 2, {1: {EVIL: EVIL}, 2: EVIL})
     found = [problem(), Problem(1, 1, "duplicate", "warning", EVIL, EVIL, EVIL)]
     groups = DuplicateRows(1, 0, 1, [[1, 2]])
     return replace(data(), original=original, report=replace(data().report, problems=found, duplicates=groups))

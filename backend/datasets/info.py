@@ -1,0 +1,84 @@
+"""The facts stored with a dataset: how to read its file, and which fixes the user accepted or refused."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from backend.datasets.checks.fix import FIXABLE, SYSTEM_FIXES
+from backend.records.rows import Dataset, Problem
+
+RowChoice = Literal["all"] | list[int]  # all rows, or these row numbers
+RowsByKind = dict[str, RowChoice]  # kind of problem -> rows
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """name: of the uploaded file. read_options: fields of ReadOptions. accepted, refused: fixes, by kind of problem.
+    validation: the "name" and the stored "file" of the validation file, {} without one."""
+
+    name: str
+    read_options: dict[str, Any] = field(default_factory=dict)
+    accepted: RowsByKind = field(default_factory=dict)
+    refused: RowsByKind = field(default_factory=dict)
+    validation: dict[str, str] = field(default_factory=dict)
+
+    def is_accepted(self, problem: Problem) -> bool:
+        """Whether the user accepted the fix of this problem."""
+        accepted, refused = (chosen.get(problem.kind, []) for chosen in (self.accepted, self.refused))
+        if accepted == "all":
+            return refused != "all" and problem.row not in refused
+        return problem.row in accepted  # a single accepted row wins over "refuse all"
+
+    def is_refused(self, problem: Problem) -> bool:
+        """Whether the user chose to leave this row as it is."""
+        refused = self.refused.get(problem.kind, [])
+        return (refused == "all" or problem.row in refused) and not self.is_accepted(problem)
+
+    def accept(self, kind: str, rows: RowChoice) -> DatasetInfo:
+        """With the fix of `kind` accepted for more rows; "all" keeps single refused rows refused."""
+        accepted = _with(self.accepted, kind, rows)
+        if kind in SYSTEM_FIXES:  # they exclude each other
+            accepted = {k: v for k, v in accepted.items() if k == kind or k not in SYSTEM_FIXES}
+        keep_refused = rows == "all" and self.refused.get(kind) != "all"
+        refused = self.refused if keep_refused else _without(self.refused, kind, rows)
+        return replace(self, accepted=accepted, refused=refused)
+
+    def refuse(self, kind: str, rows: RowChoice) -> DatasetInfo:
+        """With the fix of `kind` refused for more rows."""
+        return replace(self, refused=_with(self.refused, kind, rows), accepted=_without(self.accepted, kind, rows))
+
+    def undo(self, kind: str) -> DatasetInfo:
+        """With neither an accepted nor a refused fix of `kind`."""
+        return replace(
+            self, accepted=_without(self.accepted, kind, "all"), refused=_without(self.refused, kind, "all")
+        )
+
+    def rows_to_fix(self, dataset: Dataset) -> dict[str, Literal["all"] | set[int]]:
+        """The accepted rows less the refused ones, as `fix.apply` takes them."""
+        chosen: dict[str, Literal["all"] | set[int]] = {}
+        for kind, rows in self.accepted.items():
+            if kind in FIXABLE:
+                refused = self.refused.get(kind, [])
+                if rows != "all":
+                    chosen[kind] = set(rows)
+                else:
+                    chosen[kind] = {row.row for row in dataset.rows}.difference(refused) if refused else "all"
+        return chosen
+
+
+def _with(chosen: RowsByKind, kind: str, rows: RowChoice) -> RowsByKind:
+    before = chosen.get(kind)
+    if rows != "all" and before is not None:
+        rows = "all" if before == "all" else sorted({*before, *rows})
+    return {**chosen, kind: rows}
+
+
+def _without(chosen: RowsByKind, kind: str, rows: RowChoice) -> RowsByKind:
+    """`chosen` without these rows of this kind. "all" minus some rows stays "all": `refused` names those rows."""
+    before = chosen.get(kind)
+    if before is None or (before == "all" and rows != "all"):
+        return chosen
+    others = {k: v for k, v in chosen.items() if k != kind}
+    left = [] if rows == "all" or before == "all" else [row for row in before if row not in rows]
+    return {**others, kind: left} if left else others
