@@ -41,7 +41,7 @@ def table_as_lines(rows: Sequence[Sequence[str]]) -> str:
 def held_out_of(checked: CheckedDataset, parts: Split) -> list[list[Message]]:
     """Conversations that the run will not practise on: a sample's own ones, unless the person brought a file to test
     with, else the rows kept back to test it."""
-    for sample in SAMPLES if checked.test is None else ():
+    for sample in SAMPLES if checked.validation is None else ():
         if checked.original.source.sha256 == hashlib.sha256(sample.path.read_bytes()).hexdigest():
             return _read(sample.held_out)
     rows = checked.rows

@@ -65,7 +65,7 @@ class TokenTotals:
 def find(
     rows: Sequence[Row], counter: TokenCounter, totals: TokenTotals, tick: Callable[[int], None] = lambda done: None
 ) -> Iterator[Problem]:
-    """Problems of `rows` with the model; usable rows are added to `totals`. tick: receives the number of rows done."""
+    """Problems of `rows` with the model; usable rows are added to `totals`. tick: receives the rows done."""
     for start in range(0, len(rows), _BATCH):
         batch = rows[start : start + _BATCH]
         for row, count in zip(batch, counter.count(batch), strict=True):
