@@ -331,7 +331,7 @@ class TestReadAgain:
         how = {"shape": "question_answer", "mapping": {"question": "a1", "answer": "b2"}}
         data_id = services.store.add(table, "table.csv", how=how)
         services.set_validation(data_id, own, "own.csv")
-        test = services.checked(data_id).test
+        test = services.checked(data_id).validation
         assert test is not None
         assert [m["content"] for m in test.rows[0].messages] == ["what is 50?", "number 50"]
         talks = tmp_path / "talks.jsonl"
