@@ -20,7 +20,7 @@ _ID_ALPHABET = string.ascii_lowercase + string.digits
 
 # Secrets that a person gave this process to hold for as long as it runs, by the environment variable that a worker
 # which may have one is given it in.
-held: dict[str, str] = {}
+secrets_in_memory: dict[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Workspace:
 
     def run_folder(self, run_id: str) -> Path:
         """The folder of one run. Raises WorkspaceProblem unless `run_id` is an id that we made."""
-        return child(self.runs, run_id)
+        return child_path(self.runs, run_id)
 
 
 def default_root() -> Path:
@@ -98,7 +98,7 @@ def is_secret(name: str) -> bool:
 
 def secret(name: str) -> str:
     """The secret of this name: from the environment, else one that is held; "" where there is none."""
-    return os.environ.get(name, "").strip() or held.get(name, "")
+    return os.environ.get(name, "").strip() or secrets_in_memory.get(name, "")
 
 
 def new_id() -> str:
@@ -113,7 +113,7 @@ def child_environment() -> dict[str, str]:
     return {**kept, "PYTHONPATH": os.pathsep.join(paths), "PYTHONUTF8": "1"}
 
 
-def child(parent: Path, name: str) -> Path:
+def child_path(parent: Path, name: str) -> Path:
     """`parent / name` for a name made by `new_id` or a catalogue folder name.
 
     Raises WorkspaceProblem for anything that is not one plain path part, or that leads out through a link.

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.errors import ApprenticeError, RunProblem, WorkspaceProblem
-from backend.settings import Workspace, child, new_id
+from backend.settings import Workspace, child_path, new_id
 from jobs import process, store
 from jobs.events import read_lines, read_story
 from jobs.index import Busy, Index, Row, Table
@@ -163,7 +163,7 @@ class Runner:
             for member in family:
                 table.remove(member.id)
             gone = [store.put_away(member) for member in family]
-        for path in [*gone, *(child(self.workspace.exports, member.id) for member in family)]:
+        for path in [*gone, *(child_path(self.workspace.exports, member.id) for member in family)]:
             shutil.rmtree(path, ignore_errors=True)
 
     def wait(

@@ -11,7 +11,7 @@ from backend.datasets.checks.report import Report
 from backend.datasets.checks.tokens import TokenTotals
 from backend.datasets.info import DatasetInfo, RowsByKind
 from backend.models.catalogue import Entry
-from backend.models.hub_token import Place
+from backend.models.hub_token import TokenSource
 from backend.records.encoded import Piece
 from backend.records.rows import Dataset, Message, Problem, Source
 from backend.records.specs import RunSpec, TrainSettings
@@ -35,8 +35,8 @@ class Access:
     one would be kept, "" where such models are not fetched at all; refused: why the page asks for none. Never the
     token itself."""
 
-    place: Place
-    keeper: Place
+    place: TokenSource
+    keeper: TokenSource
     refused: str = ""
 
 

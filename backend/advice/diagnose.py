@@ -57,7 +57,7 @@ def window(steps: int) -> int:
     return min(RECENT, max(1, steps // 3))
 
 
-def recent(losses: Sequence[float], at: int | None = None) -> float:
+def current_loss(losses: Sequence[float], at: int | None = None) -> float:
     """The practice loss after `at` steps (else now): the median of the last ones (`window`).
 
     NaN where the last one is no number, or there is none.
@@ -68,7 +68,7 @@ def recent(losses: Sequence[float], at: int | None = None) -> float:
     return median(finite) if finite and math.isfinite(latest[-1]) else math.nan
 
 
-def told(loss: float) -> str:
+def format_loss(loss: float) -> str:
     """A loss to two significant places."""
     return f"{loss:.2f}" if loss >= 0.095 else f"{loss:.3f}"
 
@@ -118,9 +118,9 @@ def _known(losses: Sequence[float], evals: Sequence[Event], tests: Sequence[floa
     before = tests[0] if tested else median(losses[:3])
     if before >= _KNOWN:
         return None
-    said = f"The test loss before training was {told(before)}"
+    said = f"The test loss before training was {format_loss(before)}"
     if not tested:
-        said = f"The practice loss was {told(before)} in its first steps"
+        said = f"The practice loss was {format_loss(before)} in its first steps"
     return Verdict(
         "watch",
         "It knows this already",
@@ -134,12 +134,13 @@ def _unsteady(losses: Sequence[float], settings: TrainSettings) -> Verdict | Non
     halved = {"learning_rate": settings.learning_rate / 2}
     stride = max(1, len(losses) // 1000)
     lowest = min(median(losses[i : i + RECENT]) for i in range(0, max(1, len(losses) - RECENT + 1), stride))
-    now = recent(losses)
+    now = current_loss(losses)
     if now > lowest * _DIVERGED and now > lowest + _SPIKE_LEAST:
         return Verdict(
             "bad",
             "It is getting worse",
-            f"The practice loss was down at {told(lowest)} and is now {told(now)}: the steps are too large.",
+            f"The practice loss was down at {format_loss(lowest)} and is now {format_loss(now)}: "
+            "the steps are too large.",
             "Stop, and try again with half the learning rate.",
             halved,
         )
@@ -196,8 +197,8 @@ def _by_heart(
     return Verdict(
         "watch",
         "It begins to learn by heart",
-        f"The best test loss, on examples that it never saw, was {told(tests[best])} at step {at}; the latest is "
-        f"{told(tests[-1])}.",
+        f"The best test loss, on examples that it never saw, was {format_loss(tests[best])} at step {at}; "
+        f"the latest is {format_loss(tests[-1])}.",
         "You can stop here. More, or more varied, examples let it learn longer.",
         {"num_train_epochs": rounds} if shorter else None,
     )
@@ -210,7 +211,7 @@ def _flat(losses: Sequence[float], settings: TrainSettings) -> Verdict | None:
     return Verdict(
         "watch",
         "It hardly learns",
-        f"After {len(losses)} steps the practice loss has barely moved: it is {told(recent(losses))}.",
+        f"After {len(losses)} steps the practice loss has barely moved: it is {format_loss(current_loss(losses))}.",
         "Look at the preview of your examples: is the answer what is learned? If it is, try 1.5 times the "
         "learning rate.",
         _faster(settings),
@@ -228,7 +229,7 @@ def _too_good(steps: Sequence[Event], evals: Sequence[Event], tests: Sequence[fl
         "watch",
         "Too good to be true",
         f"After {epoch:.1f} rounds it makes almost no mistake on examples that it never saw: the test loss was "
-        f"{told(tests[1])} at step {evals[1]['step']}.",
+        f"{format_loss(tests[1])} at step {evals[1]['step']}.",
         "Look for duplicates in step 2: held-back examples that are also practised on prove nothing. If there are "
         "none, the task is easy, and fewer examples would do.",
     )
@@ -243,14 +244,14 @@ def _settled(steps: Sequence[Event], losses: Sequence[float], settings: TrainSet
     ]
     if len(high) < FLAT_AFTER:
         return None
-    first, middle, now = median(high[:5]), median(high[len(high) // 2 :][:RECENT]), recent(losses)
+    first, middle, now = median(high[:5]), median(high[len(high) // 2 :][:RECENT]), current_loss(losses)
     if now < first * _STILL_HIGH or now < middle * (1 - _FALL):
         return None
     return Verdict(
         "watch",
         "It stopped getting better early",
-        f"The practice loss fell from {told(first)} in its first steps to {told(middle)} half way, and is now "
-        f"{told(now)}.",
+        f"The practice loss fell from {format_loss(first)} in its first steps to {format_loss(middle)} half way, "
+        f"and is now {format_loss(now)}.",
         "Look at the preview of your examples: answers that don't follow from their questions can't be learned. "
         "If they do, try 1.5 times the learning rate.",
         _faster(settings),
@@ -295,17 +296,20 @@ def _well(losses: Sequence[float], evals: Sequence[Event], tests: Sequence[float
 
 
 def _practised(losses: Sequence[float]) -> str:
-    return f"The practice loss fell from {told(losses[0])} at the first step to {told(recent(losses))}"
+    now = format_loss(current_loss(losses))
+    return f"The practice loss fell from {format_loss(losses[0])} at the first step to {now}"
 
 
 def _tested(evals: Sequence[Event], tests: Sequence[float]) -> str:
     began = "before training" if evals[0]["step"] == 0 else f"at step {evals[0]['step']}"
-    first, latest = told(tests[0]), told(tests[-1])
+    first, latest = format_loss(tests[0]), format_loss(tests[-1])
     return f"The test loss, on examples that it never saw, was {first} {began}; the latest is {latest}."
 
 
 def _not_yet(losses: Sequence[float]) -> Verdict:
-    return Verdict("good", "It has not learned much yet", f"The practice loss is {told(recent(losses))}.")
+    return Verdict(
+        "good", "It has not learned much yet", f"The practice loss is {format_loss(current_loss(losses))}."
+    )
 
 
 def _apart(losses: Sequence[float], evals: Sequence[Event]) -> Verdict:
@@ -332,7 +336,7 @@ def _faster(settings: TrainSettings) -> dict[str, Any]:
 
 
 def _fell(losses: Sequence[float]) -> bool:
-    return recent(losses) < median(losses[:5]) * (1 - _FALL)
+    return current_loss(losses) < median(losses[:5]) * (1 - _FALL)
 
 
 def _number(value: Any) -> float:

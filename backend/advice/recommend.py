@@ -9,11 +9,19 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from backend.advice.settings import ASSUMED, ChosenSettings, Data, choose_settings, full_tuning, sparing, weights_mib
+from backend.advice.settings import (
+    ASSUMED_TOKENS,
+    ChosenSettings,
+    Data,
+    choose_settings,
+    full_fine_tuning,
+    least_memory,
+    weights_mib,
+)
 from backend.estimate import Estimate, Memory, Rates
-from backend.estimate.memory import Badge, card
+from backend.estimate.memory import Badge, nvidia_gpu
 from backend.estimate.memory import available as free
-from backend.hardware import gib
+from backend.hardware import format_gb
 from backend.models import catalogue
 from backend.models.catalogue import Entry, Task
 from backend.records.specs import Hardware, Record, TrainSettings
@@ -122,7 +130,7 @@ def recommend(
         learned_share=learned_share,
         language=language,
     )
-    entries = sorted(catalogue.all(), key=lambda entry: _rank(entry, hardware, data, available), reverse=True)
+    entries = sorted(catalogue.entries(), key=lambda entry: _rank(entry, hardware, data, available), reverse=True)
     wanted = catalogue.find(model_id) if model_id else None
     entry, tailored = (
         (wanted, choose_settings(wanted, hardware, data, rates))
@@ -139,8 +147,8 @@ def recommend(
         startable=_obstacle(entry, hardware, available) == "",
         why=tailored.why,
         hardware=hardware,
-        least_mib=sparing(entry, hardware, data, rates).estimate.fit.needs_mib,
-        assumed=ASSUMED if longest is None else None,
+        least_mib=least_memory(entry, hardware, data, rates).estimate.fit.needs_mib,
+        assumed=ASSUMED_TOKENS if longest is None else None,
         others=tuple(sorted(others, key=lambda option: _order(option, hardware))),
         full=_full(entries, hardware, data, available) if compare else None,
     )
@@ -153,19 +161,22 @@ def _choose(
     sensible = [
         entry
         for entry in entries
-        if not _obstacle(entry, hardware, available) and entry.parameters <= reach(hardware)
+        if not _obstacle(entry, hardware, available) and entry.parameters <= largest_sensible(hardware)
     ] or [catalogue.default()]
     room = free(hardware)
     for entry in sensible:
-        if weights_mib(entry, hardware) < room and sparing(entry, hardware, data, rates).estimate.fit.badge == "yes":
+        if (
+            weights_mib(entry, hardware) < room
+            and least_memory(entry, hardware, data, rates).estimate.fit.badge == "yes"
+        ):
             return entry, choose_settings(entry, hardware, data, rates)
     entry = min(sensible, key=lambda one: weights_mib(one, hardware))
     return entry, choose_settings(entry, hardware, data, rates)
 
 
-def reach(hardware: Hardware) -> float:
+def largest_sensible(hardware: Hardware) -> float:
     """The largest model, in parameters, that is sensible to train on `hardware`."""
-    gpu = card(hardware)
+    gpu = nvidia_gpu(hardware)
     if gpu is not None:
         return next((most for least, most in _BY_CARD if gpu.memory_total_mib >= least), _ON_LESS)
     if hardware.unified_memory:
@@ -183,7 +194,7 @@ def _rank(
     fits_task = data.task in (None, "other") or data.task in entry.good_for
     chats = entry.instruct and entry.chat_template
     reads = data.longest is None or data.longest <= entry.context_length
-    accelerated = card(hardware) is not None or hardware.unified_memory
+    accelerated = nvidia_gpu(hardware) is not None or hardware.unified_memory
     size = entry.parameters if accelerated else -entry.parameters
     return speaks, reads, chats, fits_task, open_to_all and entry.commercial_use, size
 
@@ -193,20 +204,20 @@ def _obstacle(entry: Entry, hardware: Hardware, available: Collection[str] | Non
     if available is not None and entry.id not in available:
         return "It is not on this computer; it is downloaded first."
     if available is None and not entry.embedded and entry.download_mib * _DISK_RESERVE > hardware.disk_free_mib:
-        return f"It needs {gib(entry.download_mib)} of disk; {gib(hardware.disk_free_mib)} is free."
+        return f"It needs {format_gb(entry.download_mib)} of disk; {format_gb(hardware.disk_free_mib)} is free."
     return ""
 
 
 def _option(
     entry: Entry, hardware: Hardware, data: Data, available: Collection[str] | None, rates: Rates | None
 ) -> Option:
-    least = sparing(entry, hardware, data, rates)
+    least = least_memory(entry, hardware, data, rates)
     obstacle = _obstacle(entry, hardware, available)
     fit = least.estimate.fit
     reasons = [obstacle] if obstacle else []
     if fit.badge == "no":
-        reasons.append(f"It needs at least {gib(fit.needs_mib)}; {gib(fit.has_mib)} can be used.")
-    elif entry.parameters > reach(hardware):
+        reasons.append(f"It needs at least {format_gb(fit.needs_mib)}; {format_gb(fit.has_mib)} can be used.")
+    elif entry.parameters > largest_sensible(hardware):
         reasons.append("It would fit, but be slow here.")
     reasons += _traits(entry, data)
     return Option(
@@ -220,7 +231,7 @@ def _option(
 
 def _order(option: Option, hardware: Hardware) -> tuple[int, bool, bool]:
     """Those that fit first, of them those that can be started and are not too slow; else as ranked."""
-    slow = option.model.parameters > reach(hardware)
+    slow = option.model.parameters > largest_sensible(hardware)
     return ("yes", "tight", "no").index(option.fit), not option.startable, slow
 
 
@@ -243,7 +254,7 @@ def _reasons(
     fit = tailored.estimate.fit
     if fit.badge == "no":
         return _nothing_fits(entry, tailored, hardware)
-    slow = entry.parameters > reach(hardware)
+    slow = entry.parameters > largest_sensible(hardware)
     lines = ["It fits, but it will be slow here." if slow else _why_this_size(entry, hardware)]
     if data.task not in (None, "other") and data.task in entry.good_for:
         lines.append(_TASK_SENTENCES[data.task])
@@ -263,16 +274,16 @@ _TASK_SENTENCES: dict[Task | None, str] = {
 
 
 def _why_this_size(entry: Entry, hardware: Hardware) -> str:
-    gpu = card(hardware)
+    gpu = nvidia_gpu(hardware)
     if gpu is not None:
-        size = gib(gpu.memory_total_mib)
+        size = format_gb(gpu.memory_total_mib)
         if gpu.memory_free_mib < _MOSTLY * gpu.memory_total_mib:
-            return (
-                f"Of the graphics card's {size} only {gib(gpu.memory_free_mib)} is free; this model fits into that."
-            )
+            free_now = format_gb(gpu.memory_free_mib)
+            return f"Only {free_now} of the graphics card's {size} is free; this model fits into that."
         return f"A graphics card of {size} trains a model of this size ({entry.parameters / 1e9:.1f} billion) well."
     if hardware.unified_memory:
-        return f"It leaves room in the {gib(hardware.memory_total_mib)} that this computer shares with its graphics."
+        shared = format_gb(hardware.memory_total_mib)
+        return f"It leaves room in the {shared} that this computer shares with its graphics."
     if hardware.hosted == "zero_gpu":
         return "The graphics card of this Space is lent for single calls only, so the processor trains a small model."
     return "Without a graphics card a small model is the one that trains in a sensible time."
@@ -280,13 +291,13 @@ def _why_this_size(entry: Entry, hardware: Hardware) -> str:
 
 def _nothing_fits(entry: Entry, tailored: ChosenSettings, hardware: Hardware) -> tuple[str, ...]:
     needs, has = tailored.estimate.fit.needs_mib, tailored.estimate.fit.has_mib
-    gpu = card(hardware)
+    gpu = nvidia_gpu(hardware)
     total = gpu.memory_total_mib if gpu else hardware.memory_total_mib
-    lines = [f"No model fits now. The nearest, {entry.name}, needs {gib(needs)}; {gib(has)} can be used."]
+    lines = [f"No model fits now. The nearest, {entry.name}, needs {format_gb(needs)}; {format_gb(has)} can be used."]
     if needs <= total:
-        lines.append(f"It would fit with {gib(needs - has)} more free: close other programs.")
+        lines.append(f"It would fit with {format_gb(needs - has)} more free: close other programs.")
     else:
-        lines.append(f"It would fit on a computer with {gib(needs * 1.3)} of memory or more.")
+        lines.append(f"It would fit on a computer with {format_gb(needs * 1.3)} of memory or more.")
     if tailored.settings.max_length > 256:
         lines.append("Shorter examples need less, too.")
     return tuple(lines)
@@ -297,7 +308,7 @@ def _full(entries: list[Entry], hardware: Hardware, data: Data, available: Colle
     for entry in sorted(entries, key=lambda one: -one.parameters):
         if _obstacle(entry, hardware, available) or entry.gated:
             continue
-        needed = full_tuning(entry, hardware, data)
+        needed = full_fine_tuning(entry, hardware, data)
         if needed is not None and needed.fit.badge == "yes":
             return needed
     return None

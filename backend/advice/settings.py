@@ -10,16 +10,16 @@ from collections.abc import Iterator
 from typing import Any
 
 from backend.estimate import Estimate, Rates, estimate, plan_from
-from backend.estimate.memory import card
-from backend.hardware import gib
+from backend.estimate.memory import nvidia_gpu
+from backend.hardware import format_gb
 from backend.models.catalogue import Entry, Task
-from backend.records.specs import Hardware, Method, Precision, Record, Trainer, TrainSettings, decimal
+from backend.records.specs import Hardware, Method, Precision, Record, Trainer, TrainSettings, format_decimal
 
 SMALL_MODEL = 500_000_000  # parameters; below it adapters on all linear layers and a higher rate
 MANY_ROWS = 1000
 LONG = 8192  # tokens; training on longer ones often fails on home computers (the guide)
 WINDOW = 4096
-ASSUMED = 512  # tokens of the longest example, about 380 words, while there are no examples yet
+ASSUMED_TOKENS = 512  # tokens of the longest example, about 380 words, while there are no examples yet
 FULL_TUNING_MIB = 44_000  # a card of "48 GB"
 _COMPARING, _COMPARING_SMALL = 1e-5, 5e-5  # learning rates of DPO: ten times TRL's for whole models
 _FULL_BYTES = 16  # a parameter in fp32, its gradient and the two moments of AdamW
@@ -47,14 +47,14 @@ class ChosenSettings(Record):
     why: dict[str, str]
 
 
-def words(tokens: int) -> int:
+def words_in(tokens: int) -> int:
     """About how many English words so many tokens are (three words to four tokens), rounded to tens."""
     return round(tokens * 0.075) * 10
 
 
 def precision_for(hardware: Hardware) -> Precision:
     """bf16 where it is native (compute capability 8 and newer, Apple, some processors), fp16 on older cards."""
-    gpu = card(hardware)
+    gpu = nvidia_gpu(hardware)
     if gpu is not None:
         return "bf16" if gpu.compute_capability is None or gpu.compute_capability >= (8, 0) else "fp16"
     return "bf16" if hardware.unified_memory or hardware.cpu.bf16 else "fp32"
@@ -82,7 +82,7 @@ def choose_settings(entry: Entry, hardware: Hardware, data: Data, rates: Rates |
     return ChosenSettings(settings=chosen, estimate=found, why=_explain(why, chosen, found, hardware))
 
 
-def sparing(entry: Entry, hardware: Hardware, data: Data, rates: Rates | None = None) -> ChosenSettings:
+def least_memory(entry: Entry, hardware: Hardware, data: Data, rates: Rates | None = None) -> ChosenSettings:
     """The settings that need the least memory, found at once: to tell whether a model can be trained here at all.
 
     Lengths are rounded up to a power of two, so that a change of the data seldom asks for a new computation.
@@ -102,12 +102,12 @@ def weights_mib(entry: Entry, hardware: Hardware) -> float:
     return (shape.linear_params * (0.5 if in_four_bits else 2) + shape.embedding_params * 2) / 2**20
 
 
-def full_tuning(entry: Entry, hardware: Hardware, data: Data) -> Estimate | None:
+def full_fine_tuning(entry: Entry, hardware: Hardware, data: Data) -> Estimate | None:
     """What training all weights needs, where the guide offers it: on a card of 48 GB and more that can hold them.
 
     None elsewhere.
     """
-    gpu = card(hardware)
+    gpu = nvidia_gpu(hardware)
     if gpu is None or gpu.memory_total_mib < FULL_TUNING_MIB:
         return None
     if entry.parameters * _FULL_BYTES > gpu.memory_total_mib << 20:
@@ -138,7 +138,7 @@ def _base(entry: Entry, hardware: Hardware, data: Data, why: dict[str, str]) -> 
     if data.trainer == "dpo":
         rate = _COMPARING_SMALL if small else _COMPARING
         why["learning_rate"] = (
-            f"{decimal(rate)}: telling good from bad takes far smaller steps than learning answers."
+            f"{format_decimal(rate)}: telling good from bad takes far smaller steps than learning answers."
         )
         why["beta"] = "0.1 is the usual hold on the model that it began as."
     return TrainSettings(
@@ -151,7 +151,7 @@ def _base(entry: Entry, hardware: Hardware, data: Data, why: dict[str, str]) -> 
         per_device_train_batch_size=batch,
         max_length=length,
         **windows,
-        precision=precision_for(hardware) if card(hardware) else "auto",
+        precision=precision_for(hardware) if nvidia_gpu(hardware) else "auto",
     )
 
 
@@ -160,7 +160,10 @@ def _length(entry: Entry, data: Data) -> tuple[int, str]:
     if data.documents and data.longest is not None and data.longest > window:
         return window, f"Long documents are read in pieces of {window:,} tokens that overlap, each by itself."
     if data.longest is None:
-        return ASSUMED, f"{ASSUMED} tokens, about {words(ASSUMED)} words, until the examples are known."
+        return (
+            ASSUMED_TOKENS,
+            f"{ASSUMED_TOKENS} tokens, about {words_in(ASSUMED_TOKENS)} words, until the examples are known.",
+        )
     needed = -(-max(16, data.longest) // 64) * 64
     if needed <= min(LONG, entry.context_length):
         return needed, f"The longest example has {data.longest:,} tokens."
@@ -211,7 +214,7 @@ def _from_largest(
                 gradient_checkpointing=checkpointing,
             )
             micro //= 2
-            if not checkpointing and micro < 4 and card(hardware) is not None:
+            if not checkpointing and micro < 4 and nvidia_gpu(hardware) is not None:
                 break  # a card is kept busy better by checkpointing than by one or two rows at a time
 
 
@@ -235,12 +238,12 @@ def _needs(
 
 def _is_roomy(smallest: Estimate, hardware: Hardware) -> bool:
     """On a card, 16-bit weights only where they leave half of it free; else 4 bits, as the guide says."""
-    return card(hardware) is None or 2 * smallest.fit.needs_mib <= smallest.fit.has_mib
+    return nvidia_gpu(hardware) is None or 2 * smallest.fit.needs_mib <= smallest.fit.has_mib
 
 
 def _explain(why: dict[str, str], settings: TrainSettings, found: Estimate, hardware: Hardware) -> dict[str, str]:
     why = dict(why)
-    needs, has = gib(found.fit.needs_mib), gib(found.fit.has_mib)
+    needs, has = format_gb(found.fit.needs_mib), format_gb(found.fit.has_mib)
     where = "the card" if found.memory.device == "cuda" else "this computer"
     if settings.method == "qlora":
         why["method"] = f"QLoRA: the model is held in 4 bits, so that the training fits {where} ({needs} of {has})."

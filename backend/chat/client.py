@@ -23,7 +23,7 @@ _CHUNK = ("pane", "text", "tokens", "tokens_per_second", "finish")
 
 
 @dataclass(frozen=True)
-class Proof:
+class PaneCheck:
     """That the base pane is the base model and the tuned one is not, found when the two were opened."""
 
     base_is_base: bool
@@ -71,7 +71,7 @@ class Chat:
     ) -> None:
         self.workspace = workspace
         self.panes: tuple[str, ...] = ()
-        self.proof: Proof | None = None
+        self.proof: PaneCheck | None = None
         self.report: dict[str, Any] = {}  # how the open model was loaded; see `answering.Engine`
         self._leave_a_core = leave_a_core
         self._idle_seconds = idle_seconds
@@ -88,7 +88,7 @@ class Chat:
         *,
         gguf: Path | None = None,
         progress: ReportProgress | None = None,
-    ) -> Proof | None:
+    ) -> PaneCheck | None:
         """Opens a model, with its adapter if given, or a GGUF file; nothing is done if it is open already.
 
         The embedded model is unpacked first if need be. Gives the proof of the panes where there are two.
@@ -157,7 +157,7 @@ class Chat:
         self.panes = tuple(opened["panes"])
         self.report = opened["report"]
         proof = self.report.get("proof")
-        self.proof = Proof(**proof) if proof else None
+        self.proof = PaneCheck(**proof) if proof else None
 
     def _ensure(self) -> None:
         """Opens the model again where its process has ended: idle, or crashed."""

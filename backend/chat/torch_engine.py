@@ -96,7 +96,7 @@ def _attached(base: Any, folder: Path, probe: list[int]) -> tuple[Any, dict[str,
 
     before = logits(base, probe)
     if (folder / "adapter_config.json").is_file():
-        tuned = model_folder.attach(_twin(base), folder)
+        tuned = model_folder.attach_adapter(_twin(base), folder)
         with tuned.disable_adapter():
             off = logits(tuned, probe)
     else:

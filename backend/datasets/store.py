@@ -30,7 +30,7 @@ from backend.files.atomic import write_text
 from backend.files.manifest import digest
 from backend.records.lengths import UNLIMITED, LengthLimits
 from backend.records.rows import Dataset
-from backend.settings import child, new_id
+from backend.settings import child_path, new_id
 
 Options = Mapping[str, Any]  # fields of ReadOptions; {} reads the file as detected
 _AS_DETECTED: Options = {}
@@ -90,7 +90,7 @@ class DatasetStore:
         self, name: str, write: Callable[[Path], Any], listener: ProgressListener, data_id: str, options: Options
     ) -> str:
         new = data_id or new_id()
-        folder = child(self._root, new)
+        folder = child_path(self._root, new)
         try:
             folder.mkdir()
         except OSError as error:
@@ -141,7 +141,7 @@ class DatasetStore:
         """Deletes a dataset; runs keep their own copy of its rows. Raises BadInput when it does not exist."""
         self.info(data_id)
         with self._lock:
-            shutil.rmtree(child(self._root, data_id), ignore_errors=True)
+            shutil.rmtree(child_path(self._root, data_id), ignore_errors=True)
             for cache in (self._read, self._checked, self._counters):
                 cache.discard(data_id)
             self._opening.pop(data_id, None)
@@ -149,7 +149,7 @@ class DatasetStore:
     def info(self, data_id: str) -> DatasetInfo:
         """The stored facts. Raises BadInput when the dataset does not exist."""
         try:
-            stored = json.loads((child(self._root, data_id) / "info.json").read_text("utf-8"))
+            stored = json.loads((child_path(self._root, data_id) / "info.json").read_text("utf-8"))
             names = {field.name for field in fields(DatasetInfo)}
             return DatasetInfo(**{name: value for name, value in stored.items() if name in names})
         except (OSError, ValueError, TypeError) as error:
@@ -165,14 +165,14 @@ class DatasetStore:
             self._write_info(data_id, change(self.info(data_id)))
 
     def _write_info(self, data_id: str, info: DatasetInfo) -> None:
-        write_text(child(self._root, data_id) / "info.json", json.dumps(asdict(info), ensure_ascii=False))
+        write_text(child_path(self._root, data_id) / "info.json", json.dumps(asdict(info), ensure_ascii=False))
 
     def read_again(self, data_id: str, options: Options, listener: ProgressListener = NO_PROGRESS) -> None:
         """Reads the file with other options and stores them. Accepted and refused fixes are dropped, as they were
         about other rows. Raises BadInput, changing nothing, when the file can't be read this way or its validation
         file no longer fits."""
         info = self.info(data_id)
-        dataset = _load(child(self._root, data_id), info.name, options, listener)
+        dataset = _load(child_path(self._root, data_id), info.name, options, listener)
         if (validation := self._validation(data_id, info, options)) is not None:
             require_compatible(validation, dataset)
         self._remember(data_id, options, dataset)
@@ -183,7 +183,7 @@ class DatasetStore:
         info = self.info(data_id)
         found = self._read.get((data_id, _as_json(info.read_options)))
         if found is None:
-            found = _load(child(self._root, data_id), info.name, info.read_options, listener)
+            found = _load(child_path(self._root, data_id), info.name, info.read_options, listener)
             self._remember(data_id, info.read_options, found)
         return found
 
@@ -274,7 +274,7 @@ class DatasetStore:
 
     def _delete_validation(self, data_id: str, info: DatasetInfo) -> None:
         if info.validation:
-            child(self._root / data_id, info.validation["file"]).unlink(missing_ok=True)
+            child_path(self._root / data_id, info.validation["file"]).unlink(missing_ok=True)
 
     def _validation(self, data_id: str, info: DatasetInfo, options: Options) -> Dataset | None:
         if not info.validation:
@@ -283,7 +283,7 @@ class DatasetStore:
         key = (data_id, file, _as_json(options))
         found = self._read.get(key)
         if found is None:
-            found = _load_validation(child(self._root / data_id, file), name, options)
+            found = _load_validation(child_path(self._root / data_id, file), name, options)
             self._read.put(key, found, len(found.rows))
         return found
 

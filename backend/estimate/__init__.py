@@ -55,7 +55,7 @@ def estimate(
     """What training `architecture` by `plan` needs on `hardware`.
 
     tokens: in the training data over all epochs; without it the time is for one million tokens.
-    rates: this machine's measured speed (`backend.hardware.benchmark.rates`), if any. quick: see `step.peak`.
+    rates: this machine's measured speed (`backend.hardware.benchmark.load_rates`), if any. quick: see `step.peak`.
     """
     needed = memory(architecture, plan, hardware, quick)
     seconds = time(architecture, plan, hardware, 1e6 if tokens is None else tokens, rates)

@@ -61,7 +61,7 @@ class Fit(Record):
         return self.badge != "no"
 
 
-def card(hardware: Hardware) -> Gpu | None:
+def nvidia_gpu(hardware: Hardware) -> Gpu | None:
     """The NVIDIA card with the most free memory, which is the one to train on; None when there is none."""
     cards = [gpu for gpu in hardware.gpus if gpu.vendor == "nvidia"]
     return max(cards, key=lambda gpu: gpu.memory_free_mib, default=None)
@@ -69,7 +69,7 @@ def card(hardware: Hardware) -> Gpu | None:
 
 def device_for(hardware: Hardware, plan: Plan) -> Device:
     """Where `plan` would run. fp16, 8-bit AdamW and FlashAttention exist on cards only, so they mean one."""
-    if card(hardware) is not None:
+    if nvidia_gpu(hardware) is not None:
         return "cuda"
     if hardware.unified_memory:
         return "mps"
@@ -86,7 +86,7 @@ def measure(architecture: Architecture, plan: Plan, place: step.Place, quick: bo
 def memory(architecture: Architecture, plan: Plan, hardware: Hardware, quick: bool = False) -> Memory:
     """The peak memory of training `architecture` by `plan` on `hardware`. quick: see `step.peak`."""
     device = device_for(hardware, plan)
-    gpu = card(hardware)
+    gpu = nvidia_gpu(hardware)
     capability = gpu.compute_capability if gpu else None
     if device == "cpu":
         peak = measure(architecture, on_processor(plan), "processor", quick)
@@ -114,7 +114,7 @@ def on_processor(plan: Plan) -> Plan:
 
 def available(hardware: Hardware) -> float:
     """MiB that a training may use on `hardware`."""
-    gpu = card(hardware)
+    gpu = nvidia_gpu(hardware)
     if gpu is not None:
         return float(gpu.memory_free_mib)
     if hardware.unified_memory:
@@ -125,7 +125,7 @@ def available(hardware: Hardware) -> float:
 def fit(needed: Memory, hardware: Hardware) -> Fit:
     """Whether `needed` fits on `hardware`; on a computer without the card that it is for, it does not."""
     has = available(hardware)
-    if needed.device == "cuda" and card(hardware) is None:
+    if needed.device == "cuda" and nvidia_gpu(hardware) is None:
         has = 0.0
     badge: Badge = "yes" if needed.total_mib * MARGIN <= has else "tight" if needed.total_mib <= has else "no"
     return Fit(badge=badge, needs_mib=needed.total_mib, has_mib=has)

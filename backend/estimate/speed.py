@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 from backend.estimate import step
 from backend.estimate.architecture import Architecture
-from backend.estimate.memory import card, device_for, on_processor
+from backend.estimate.memory import device_for, nvidia_gpu, on_processor
 from backend.estimate.plan import Plan
 from backend.records.specs import Hardware, Record
 
@@ -84,7 +84,7 @@ class Time(Record):
 
 def published(hardware: Hardware) -> Rates | None:
     """The rates of the card by its data sheet; None for a card that is not in the table, and without a card."""
-    gpu = card(hardware)
+    gpu = nvidia_gpu(hardware)
     named = [name for name in _CARDS if gpu is not None and name.lower() in gpu.name.lower()]
     if not named:
         return None

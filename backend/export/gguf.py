@@ -60,12 +60,12 @@ def convert(model: Path, out: Path) -> None:
     """
     model_folder.check(model)
     arguments = [str(converter()), str(model), "--outfile", str(out), "--outtype", "f16"]
-    if model_folder.kind(model) == "qwen3_5_text":
+    if model_folder.model_type(model) == "qwen3_5_text":
         arguments.append("--no-mtp")  # the head that guesses a token more: transformers does not load it
     _child(arguments, out, "The model could not be turned into a GGUF file.")
 
 
-def quantise(f16: Path, out: Path, kind: str) -> None:
+def quantize(f16: Path, out: Path, kind: str) -> None:
     """Makes `out` of the F16 file `f16`; kind: one of TYPES.
 
     Weights whose width is no multiple of 256 can't take the K types; llama.cpp then gives them a larger one.

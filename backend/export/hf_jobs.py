@@ -17,8 +17,8 @@ from typing import Any
 from backend.errors import BadSetting, MissingPart, RunProblem
 from backend.models import hub_token
 
-SHORTEST = 0.1  # hours
-LONGEST = 24.0  # hours that may be asked for: a forgotten job costs no more
+MIN_HOURS = 0.1  # hours
+MAX_HOURS = 24.0  # hours that may be asked for: a forgotten job costs no more
 _WHY = {401: "The token is not valid.", 402: "The account has no way to pay.", 403: "The token may not do this."}
 _PER_HOUR = {"second": 3600, "minute": 60, "hour": 1}
 
@@ -34,7 +34,7 @@ class Computer:
 
 
 @dataclass(frozen=True)
-class Sent:
+class SubmittedJob:
     """A job that was started. learned: where what it learns will lie, as the hub names it."""
 
     id: str
@@ -66,7 +66,7 @@ def api(token: str | bool) -> Any:
 
 def prices() -> list[Computer]:
     """What can be rented, cheapest first, as the hub states it now. Raises RunProblem when it can't be reached."""
-    with _told("The prices could not be looked up."):
+    with _plain_errors("The prices could not be looked up."):
         offered = api(False).list_jobs_hardware()
     computers = [
         Computer(
@@ -81,10 +81,10 @@ def prices() -> list[Computer]:
     return sorted(computers, key=lambda one: one.cost)
 
 
-def at_most(computer: Computer, hours: float) -> float:
+def max_cost(computer: Computer, hours: float) -> float:
     """What a job of at most `hours` hours costs at most, in US dollars. Raises BadSetting for other hours."""
-    if not SHORTEST <= hours <= LONGEST:
-        why = f"It can be from {SHORTEST:g} to {LONGEST:g} hours."
+    if not MIN_HOURS <= hours <= MAX_HOURS:
+        why = f"It can be from {MIN_HOURS:g} to {MAX_HOURS:g} hours."
         raise BadSetting(f"{hours:g} hours can't be rented.", why, "Change it.")
     return computer.cost * hours
 
@@ -95,18 +95,18 @@ def uploads(folder: Path) -> dict[str, int]:
     return {str(file): file.stat().st_size for file in files}
 
 
-def send(folder: Path, computer: Computer, hours: float, name: str, *, gated: bool) -> Sent:
+def submit(folder: Path, computer: Computer, hours: float, name: str, *, gated: bool) -> SubmittedJob:
     """Uploads the script in `folder` and starts it on `computer`; it ends after `hours` hours at the latest.
 
     gated: the base model is shown only to those who accepted its terms; the token then goes along as a secret of the
     job, so that it can be fetched. Raises MissingPart, BadSetting, RunProblem.
     """
-    cost, secret = at_most(computer, hours), token()
+    cost, secret = max_cost(computer, hours), token()
     hub = api(secret)
     train, validation = (str(folder / "data" / f"{name}.jsonl") for name in ("train", "validation"))
     tokenizer = [path for path in uploads(folder) if Path(path).parent.name == "tokenizer"]
     arguments = ["--train", train, "--validation", validation, "--out", "/data/out", "--tokenizer", *tokenizer]
-    with _told("The run could not be handed over."), redirect_stdout(sys.stderr), warnings.catch_warnings():
+    with _plain_errors("The run could not be handed over."), redirect_stdout(sys.stderr), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*is experimental", category=UserWarning)
         owner = hub.whoami()["name"]
         _insist_on_private(hub, owner)
@@ -121,7 +121,7 @@ def send(folder: Path, computer: Computer, hours: float, name: str, *, gated: bo
         )
     volume = job.volumes[0] if job.volumes else None
     where = f"hf://buckets/{volume.source}/{volume.path}/out" if volume else ""
-    return Sent(job.id, job.url, computer.flavor, hours, cost, where)
+    return SubmittedJob(job.id, job.url, computer.flavor, hours, cost, where)
 
 
 def _insist_on_private(hub: Any, owner: str) -> None:
@@ -138,7 +138,7 @@ def _insist_on_private(hub: Any, owner: str) -> None:
 
 
 @contextmanager
-def _told(what: str) -> Iterator[None]:
+def _plain_errors(what: str) -> Iterator[None]:
     """Turns the client's errors into plain words."""
     import httpx2
     from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled

@@ -20,7 +20,7 @@ from backend.chat.client import Chat
 from backend.export import checks as export_checks
 from backend.export import gguf, model_card, script
 from backend.export.merge import merge
-from backend.export.request import Order, Stopped
+from backend.export.request import ExportRequest, Stopped
 from backend.files import manifest
 from backend.files.listing import files_in
 from backend.models import model_folder
@@ -36,7 +36,7 @@ def run(context: Any) -> dict[str, Any]:
     name, or "") lie in WORKSPACE/exports/<job id>/; `proofs` are {ok, sentence}, in order; each is there by its
     name too, where the form has it. Raises BadSetting, RunProblem, MissingPart, NotEnough, ExportFailed.
     """
-    order = Order.of(context)
+    order = ExportRequest.of(context)
     shutil.rmtree(order.work, ignore_errors=True)
     order.out.mkdir(parents=True)
     try:
@@ -51,7 +51,7 @@ def run(context: Any) -> dict[str, Any]:
         shutil.rmtree(order.work, ignore_errors=True)
 
 
-def _adapter(order: Order) -> None:
+def _adapter(order: ExportRequest) -> None:
     order.phase("Saving", 0, 2)
     folder = order.out / f"{order.name}-adapter"
     shutil.copytree(order.learned, folder)
@@ -61,7 +61,7 @@ def _adapter(order: Order) -> None:
     _pack(order, folder)
 
 
-def _merged(order: Order) -> None:
+def _merged(order: ExportRequest) -> None:
     folder = order.out / f"{order.name}-merged"
     _merge(order, folder, 3)
     order.phase("Checking", 2, 3)
@@ -69,7 +69,7 @@ def _merged(order: Order) -> None:
     _pack(order, folder)
 
 
-def _script(order: Order) -> None:
+def _script(order: ExportRequest) -> None:
     order.phase("Writing the script", 0, 3)
     folder = script.write(order)
     order.phase("Checking", 1, 3)
@@ -78,7 +78,7 @@ def _script(order: Order) -> None:
     _zip(folder)
 
 
-def _gguf(order: Order) -> None:
+def _gguf(order: ExportRequest) -> None:
     merged, f16 = order.work / order.name, order.work / "f16.gguf"
     _merge(order, merged, 6)
     order.phase("Converting", 2, 6)
@@ -88,7 +88,7 @@ def _gguf(order: Order) -> None:
     if order.kind == "F16":
         f16.replace(file)
     else:
-        gguf.quantise(f16, file, order.kind)
+        gguf.quantize(f16, file, order.kind)
         f16.unlink()
     order.phase("Checking", 4, 6)
     if importlib.util.find_spec("llama_cpp") is None:
@@ -98,7 +98,7 @@ def _gguf(order: Order) -> None:
         _prove_gguf(order, merged, file)
 
 
-def _merge(order: Order, folder: Path, steps: int) -> None:
+def _merge(order: ExportRequest, folder: Path, steps: int) -> None:
     """The merged model in `folder`, with its tokenizer and card."""
     order.phase("Merging", 0, steps)
     if order.full:
@@ -112,12 +112,12 @@ def _merge(order: Order, folder: Path, steps: int) -> None:
     (folder / "README.md").write_text(model_card.card(order.run, "merged", order.name), "utf-8")
 
 
-def _prove_parity(order: Order, folder: Path) -> None:
+def _prove_parity(order: ExportRequest, folder: Path) -> None:
     others = {"transformers": export_checks.through_transformers(folder)}
     order.prove("parity", export_checks.parity(ChatTokenizer.load(order.learned), others, order.prompts()))
 
 
-def _prove_gguf(order: Order, merged: Path, file: Path) -> None:
+def _prove_gguf(order: ExportRequest, merged: Path, file: Path) -> None:
     tokenizer, prompts, rows = ChatTokenizer.load(order.learned), order.prompts(), order.rows()
     known = export_checks.reference(merged, prompts[0], rows)
     order.phase("Checking", 5, 6)
@@ -131,7 +131,7 @@ def _prove_gguf(order: Order, merged: Path, file: Path) -> None:
         chat.close()
 
 
-def _pack(order: Order, folder: Path) -> None:
+def _pack(order: ExportRequest, folder: Path) -> None:
     """Adds the card, and one zip of the folder (stored, not compressed: weights hardly shrink)."""
     (folder / "README.md").write_text(model_card.card(order.run, order.to, order.name), "utf-8")
     _zip(folder)
@@ -143,7 +143,7 @@ def _zip(folder: Path) -> None:
             archive.write(file, Path(folder.name) / file.relative_to(folder))
 
 
-def _given_away(order: Order) -> dict[str, Any]:
+def _given_away(order: ExportRequest) -> dict[str, Any]:
     """Moves what was made to the exports folder and says what it is."""
     target = order.context.workspace.exports / order.context.folder.name
     shutil.rmtree(target, ignore_errors=True)

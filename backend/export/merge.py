@@ -30,7 +30,7 @@ _LOSS_ALLOWED = 0.1
 
 
 @dataclass(frozen=True)
-class MergeProof:
+class MergeCheck:
     """What the saved merged model was found to compute, against base and adapter, on `tokens` tokens.
 
     lost: distance of merged from base-with-adapter, as a share of the distance of base-with-adapter from base
@@ -57,7 +57,7 @@ class MergeProof:
         return {"ok": self.ok, **asdict(self), "sentence": self.sentence}
 
 
-def merge(model: Path, adapter: Path, out: Path, texts: Sequence[list[int]], *, for_gguf: bool = False) -> MergeProof:
+def merge(model: Path, adapter: Path, out: Path, texts: Sequence[list[int]], *, for_gguf: bool = False) -> MergeCheck:
     """Saves the model of the folder `model` with `adapter` merged in as safetensors into `out`, tokenizer included.
 
     texts: token ids to compare on. Weights are saved in the base's own dtype (fp16 for GGUF: the finest that fits
@@ -69,7 +69,7 @@ def merge(model: Path, adapter: Path, out: Path, texts: Sequence[list[int]], *, 
     base = model_folder.load(model, working_dtype(model))
     own = torch.float16 if for_gguf else getattr(torch, model_folder.saved_dtype(model), torch.bfloat16)
     plain = _computed(base, texts)
-    tuned = model_folder.attach(base, adapter)
+    tuned = model_folder.attach_adapter(base, adapter)
     wanted = _computed(tuned, texts)
     merged = tuned.merge_and_unload()
     for dtype in (own, torch.float32):
@@ -128,13 +128,13 @@ def _save(merged: Any, out: Path, dtype: torch.dtype, tokenizers: tuple[Path, ..
 
 def _compared(
     merged: Any, dtype: str, texts: Sequence[list[int]], plain: list[torch.Tensor], wanted: list[torch.Tensor]
-) -> MergeProof:
+) -> MergeCheck:
     got = _computed(merged, texts)
     missed = sum(float((g - w).square().sum()) for g, w in zip(got, wanted, strict=True))
     change = sum(float((w - p).square().sum()) for w, p in zip(wanted, plain, strict=True))
     lost = (missed / change) ** 0.5 if change else float("inf")
     tokens = sum(len(w) for w in wanted)
     same = sum(int((g.argmax(-1) == w.argmax(-1)).sum()) for g, w in zip(got, wanted, strict=True))
-    return MergeProof(
+    return MergeCheck(
         dtype.removeprefix("torch."), lost if lost == lost else float("inf"), same / max(1, tokens), tokens
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from backend.models import bundled
-from backend.records.specs import RunSpec, TrainSettings, decimal
+from backend.records.specs import RunSpec, TrainSettings, format_decimal
 
 _USE_ADAPTER = """\
     from peft import PeftModel
@@ -44,7 +44,7 @@ def card(run: RunSpec, form: str, name: str) -> str:
         "tags": ["full" if run.settings.method == "full" else "lora", run.settings.trainer, "apprentice"],
     }
     if run.model.id == bundled.MODEL_ID:
-        header["license"] = bundled.LICENCE.lower()
+        header["license"] = bundled.LICENSE.lower()
     lines = [f"{key}: {json.dumps(value)}" for key, value in header.items()]
     what = "A LoRA adapter for" if form == "adapter" else "A fine-tuned copy of"
     settings, data = run.settings, run.data
@@ -63,7 +63,7 @@ def card(run: RunSpec, form: str, name: str) -> str:
 | Examples | {data.train_rows} learned from, {data.validation_rows} held back |
 | Learned from | {_goal(settings)} |
 | Method | {_method(settings)} |
-| Learning rate | {decimal(settings.learning_rate)}, {settings.lr_scheduler_type} |
+| Learning rate | {format_decimal(settings.learning_rate)}, {settings.lr_scheduler_type} |
 | Practice rounds (epochs) | {settings.num_train_epochs:g} |
 | Seed | {settings.seed} |
 

@@ -25,7 +25,7 @@ from backend.training import oom
 
 log = logging.getLogger(__name__)
 
-FORMS = ("adapter", "merged", "script", *(f"gguf:{kind}" for kind in gguf.TYPES))
+FORMATS = ("adapter", "merged", "script", *(f"gguf:{kind}" for kind in gguf.TYPES))
 _PROMPTS = 3  # held-back conversations that are answered
 _LONGEST = 512  # tokens of an example that the proofs look at
 _FALLBACK: Messages = ({"role": "user", "content": "What can you help me with?"},)
@@ -44,7 +44,7 @@ class Stopped(Exception):
 
 
 @dataclass
-class Order:
+class ExportRequest:
     """One export in the making.
 
     run: with the settings as used. work: a folder for what is needed on the way; out: what is given away lies there.
@@ -59,7 +59,7 @@ class Order:
     result: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, context: Any) -> Order:
+    def of(cls, context: Any) -> ExportRequest:
         """The order in `context.spec`. Raises BadSetting for a wrong one, RunProblem where the run is none."""
         try:
             spec = ExportSpec.model_validate(context.spec)
@@ -67,8 +67,8 @@ class Order:
             raise BadSetting(
                 "The export can't be made.", f"{error.errors()[0]['msg']}.", "Choose it anew."
             ) from error
-        if spec.to not in FORMS:
-            raise BadSetting(f"There is no export {spec.to[:40]!r}.", "", f"Choose one of: {', '.join(FORMS)}.")
+        if spec.to not in FORMATS:
+            raise BadSetting(f"There is no export {spec.to[:40]!r}.", "", f"Choose one of: {', '.join(FORMATS)}.")
         run_folder = context.workspace.run_folder(spec.run)
         run = oom.as_used(run_folder, local.read_run(run_folder))
         return cls(context, spec.to, run, run_folder, slug(spec.name or run.name), context.folder / "work")

@@ -21,7 +21,7 @@ from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import Any
 
-from backend.export.request import Order
+from backend.export.request import ExportRequest
 from backend.models.local import is_local, read_run
 from backend.models.model_folder import TOKENIZER_FILES
 from backend.records.encoded import IGNORED
@@ -43,7 +43,7 @@ _SECONDS = 1800  # for the proof
 _SETTINGS = re.compile(r"(?<=^# settings\n).*?(?=^# end of settings$)", re.DOTALL | re.MULTILINE)
 
 
-def write(order: Order) -> Path:
+def write(order: ExportRequest) -> Path:
     """Writes the folder of the script into `order.out` and gives it.
 
     Raises TrainingFailed for damaged rows.
@@ -145,7 +145,7 @@ def readable(row: TokenRow, tokenizer: ChatTokenizer) -> dict[str, Any]:
     return {"text": tokenizer.decode(ids, skip_special_tokens=False), "input_ids": ids, "learn": spans}
 
 
-def precision(order: Order) -> str:
+def precision(order: ExportRequest) -> str:
     """What the run calculated in, else what this computer would."""
     chosen = order.run.settings.precision
     if chosen != "auto":
@@ -162,7 +162,7 @@ def precision(order: Order) -> str:
     return device.choose(order.run.settings).precision
 
 
-def prove(order: Order, folder: Path) -> dict[str, Any]:
+def prove(order: ExportRequest, folder: Path) -> dict[str, Any]:
     """Runs the script's first steps and compares their losses with the run's; of DPO, where every run begins at the
     loss ln 2, the size of the first gradients too (later ones drift: the optimizer turns rounding into whole steps).
     Gives {ok, sentence, first_difference}.

@@ -4,6 +4,6 @@ probing.py     all of it, and in sentences          container.py    limits of a 
 cards.py       NVIDIA cards, through the driver     torch_build.py  whether torch was built for the card
 """
 
-from backend.hardware.probe import Probe, disk_free, gib, load_hardware, memory, probe, sentences
+from backend.hardware.probe import Probe, describe, disk_free_mib, format_gb, load_hardware, memory_mib, probe
 
-__all__ = ["Probe", "disk_free", "gib", "load_hardware", "memory", "probe", "sentences"]
+__all__ = ["Probe", "describe", "disk_free_mib", "format_gb", "load_hardware", "memory_mib", "probe"]

@@ -68,21 +68,21 @@ def run(context: Work) -> dict[str, Any]:
     prepare_process()
     context.progress("Measuring this computer", 0, 1)
     found = measure()
-    _file(context.workspace).write_text(json.dumps({"machine": machine(), "rates": found.model_dump()}), "utf-8")
+    _file(context.workspace).write_text(json.dumps({"machine": fingerprint(), "rates": found.model_dump()}), "utf-8")
     context.progress("Measuring this computer", 1, 1)
     return found.model_dump()
 
 
-def rates(workspace: Workspace) -> Rates | None:
+def load_rates(workspace: Workspace) -> Rates | None:
     """What was measured on this machine with this torch; None when nothing was, or it has changed since."""
     try:
         kept = json.loads(_file(workspace).read_text("utf-8"))
-        return Rates.model_validate(kept["rates"]) if kept["machine"] == machine() else None
+        return Rates.model_validate(kept["rates"]) if kept["machine"] == fingerprint() else None
     except (OSError, ValueError, KeyError, TypeError, ValidationError):
         return None
 
 
-def machine() -> str:
+def fingerprint() -> str:
     """What the measurement depends on: the computer, the cores that may be used and the version of torch."""
     from backend.hardware import container
 

@@ -15,7 +15,7 @@ MIB = 1 << 20
 _NO_DRIVER = ("LibraryNotFound", "DriverNotLoaded")
 
 
-class Holder(NamedTuple):
+class MemoryUser(NamedTuple):
     """A program that holds memory (MiB) of a card."""
 
     card: str
@@ -24,22 +24,22 @@ class Holder(NamedTuple):
 
 
 @dataclass
-class Found:
+class NvidiaGpus:
     """The cards; who else holds their memory; and what went wrong."""
 
     gpus: tuple[Gpu, ...] = ()
-    held: list[Holder] = field(default_factory=list)
+    held: list[MemoryUser] = field(default_factory=list)
     problems: list[MachineProblem] = field(default_factory=list)
     driver: str = ""
 
 
-def nvidia() -> Found:
+def read_nvidia() -> NvidiaGpus:
     """The NVIDIA cards of this machine. No driver at all is no problem: then there is no card."""
     try:
         import pynvml
     except Exception:
         log.info("pynvml is not installed", exc_info=True)
-        return Found()
+        return NvidiaGpus()
     try:
         pynvml.nvmlInit()
     except Exception as error:
@@ -48,7 +48,7 @@ def nvidia() -> Found:
         return _read(pynvml)
     except Exception as error:
         log.warning("NVML failed", exc_info=True)
-        return Found(problems=[_broken(error)])
+        return NvidiaGpus(problems=[_broken(error)])
     finally:
         try:
             pynvml.nvmlShutdown()
@@ -56,21 +56,21 @@ def nvidia() -> Found:
             log.warning("nvmlShutdown failed", exc_info=True)
 
 
-def emptiest_first() -> list[str]:
+def most_free_first() -> list[str]:
     """The NVIDIA cards' numbers, as CUDA_VISIBLE_DEVICES takes them under CUDA_DEVICE_ORDER=PCI_BUS_ID (as NVML).
 
     The one with the most free memory, which plans are made for, comes first.
     """
-    gpus = nvidia().gpus
+    gpus = read_nvidia().gpus
     return [str(index) for index in sorted(range(len(gpus)), key=lambda index: -gpus[index].memory_free_mib)]
 
 
-def _without_driver(error: Exception) -> Found:
+def _without_driver(error: Exception) -> NvidiaGpus:
     if any(kind in type(error).__name__ for kind in _NO_DRIVER):
         log.info("no NVIDIA driver: %s", error)
-        return Found()
+        return NvidiaGpus()
     log.warning("nvmlInit failed", exc_info=True)
-    return Found(problems=[_broken(error)])
+    return NvidiaGpus(problems=[_broken(error)])
 
 
 def _broken(error: Exception) -> MachineProblem:
@@ -81,8 +81,8 @@ def _broken(error: Exception) -> MachineProblem:
     )
 
 
-def _read(pynvml: Any) -> Found:
-    found = Found(driver=_text(_try(pynvml.nvmlSystemGetDriverVersion, default="")))
+def _read(pynvml: Any) -> NvidiaGpus:
+    found = NvidiaGpus(driver=_text(_try(pynvml.nvmlSystemGetDriverVersion, default="")))
     gpus = []
     for index in range(pynvml.nvmlDeviceGetCount()):
         try:
@@ -92,7 +92,7 @@ def _read(pynvml: Any) -> Found:
             found.problems.append(_broken(error))
             continue
         gpus.append(gpu)
-        found.held += [Holder(gpu.name, _program(pid), mib) for pid, mib in held.items()]
+        found.held += [MemoryUser(gpu.name, _program(pid), mib) for pid, mib in held.items()]
     found.gpus = tuple(gpus)
     return found
 

@@ -38,7 +38,7 @@ class Probe(Record):
     @classmethod
     def of(cls, hardware: Hardware) -> Probe:
         """A machine that was not looked at but given, in words."""
-        return cls(hardware=hardware, sentences=tuple(sentences(hardware)))
+        return cls(hardware=hardware, sentences=tuple(describe(hardware)))
 
     def to_json(self) -> dict[str, Any]:
         """{"hardware", "sentences", "problems": [{"what", "why", "next"}]}."""
@@ -47,10 +47,10 @@ class Probe(Record):
 
 def probe(workspace_root: Path) -> Probe:
     """This machine, and the disk that holds `workspace_root`."""
-    found = nvidia.nvidia()
+    found = nvidia.read_nvidia()
     problems = list(found.problems)
     gpus = found.gpus
-    total, free = memory()
+    total, free = memory_mib()
     apple = _is_apple()
     if apple:
         gpus = (
@@ -68,15 +68,15 @@ def probe(workspace_root: Path) -> Probe:
         memory_total_mib=total,
         memory_available_mib=free,
         unified_memory=apple,
-        disk_free_mib=disk_free(workspace_root),
+        disk_free_mib=disk_free_mib(workspace_root),
         hosted=hosted,
     )
     problems += _held_problems(found.held)
     problems += [build] if build else []
-    return Probe(hardware=hardware, sentences=tuple(sentences(hardware)), problems=tuple(problems))
+    return Probe(hardware=hardware, sentences=tuple(describe(hardware)), problems=tuple(problems))
 
 
-def sentences(hardware: Hardware) -> list[str]:
+def describe(hardware: Hardware) -> list[str]:
     """The machine in plain words, the most telling first."""
     lines = [_card_sentence(gpu) for gpu in hardware.gpus]
     if not lines:
@@ -84,21 +84,21 @@ def sentences(hardware: Hardware) -> list[str]:
     cores = "1 processor core" if hardware.cpu.cores == 1 else f"{hardware.cpu.cores} processor cores"
     fast = ", with fast 16-bit arithmetic" if hardware.cpu.bf16 else ""
     lines.append(f"{cores} can be used{fast}.")
-    free, total = gib(hardware.memory_available_mib), gib(hardware.memory_total_mib)
+    free, total = format_gb(hardware.memory_available_mib), format_gb(hardware.memory_total_mib)
     shared = ", shared by processor and graphics" if hardware.unified_memory else ""
     lines.append(f"{free} of {total} of memory is free{shared}.")
-    lines.append(f"{gib(hardware.disk_free_mib)} of disk is free.")
+    lines.append(f"{format_gb(hardware.disk_free_mib)} of disk is free.")
     if hardware.hosted:
         lines.append(_HOSTED_SENTENCES[hardware.hosted])
     return lines
 
 
-def gib(mib: float) -> str:
+def format_gb(mib: float) -> str:
     """MiB as people read it: "11.6 GB" (of 1024 MiB, as the system's own tools count)."""
     return f"{mib / 1024:.0f} GB" if mib >= 100 * 1024 else f"{mib / 1024:.1f} GB"
 
 
-def memory() -> tuple[int, int]:
+def memory_mib() -> tuple[int, int]:
     """Memory in MiB: (total, available), within the limits of a container."""
     import psutil
 
@@ -111,7 +111,7 @@ def memory() -> tuple[int, int]:
     return total // MIB, free // MIB
 
 
-def disk_free(folder: Path) -> int:
+def disk_free_mib(folder: Path) -> int:
     """MiB free on the disk of `folder`, or of the nearest folder above it that exists; 0 when it can't be read."""
     for place in (folder, *folder.parents):
         if place.exists():
@@ -162,7 +162,7 @@ _HOSTED_SENTENCES = {
 
 
 def _card_sentence(gpu: Gpu) -> str:
-    free, total = gib(gpu.memory_free_mib), gib(gpu.memory_total_mib)
+    free, total = format_gb(gpu.memory_free_mib), format_gb(gpu.memory_total_mib)
     if gpu.vendor == "apple":
         return f"{gpu.name} can train with the memory that it shares with the processor."
     old = gpu.compute_capability is not None and gpu.compute_capability < (8, 0)
@@ -170,7 +170,7 @@ def _card_sentence(gpu: Gpu) -> str:
     return f"{gpu.name}: {free} of its {total} of memory is free.{number}"
 
 
-def _held_problems(held: list[nvidia.Holder]) -> list[MachineProblem]:
+def _held_problems(held: list[nvidia.MemoryUser]) -> list[MachineProblem]:
     """A sentence for each card of which others hold more than a little, naming the programs, the largest first."""
     problems = []
     for card in dict.fromkeys(holder.card for holder in held):
@@ -178,10 +178,10 @@ def _held_problems(held: list[nvidia.Holder]) -> list[MachineProblem]:
         total = sum(holder.mib for holder in holders)
         if total < _HELD_MIB:
             continue
-        named = ", ".join(f"{holder.program} {gib(holder.mib)}" for holder in holders[:3])
+        named = ", ".join(f"{holder.program} {format_gb(holder.mib)}" for holder in holders[:3])
         problems.append(
             MachineProblem(
-                what=f"Other programs hold {gib(total)} of the memory of {card}: {named}.",
+                what=f"Other programs hold {format_gb(total)} of the memory of {card}: {named}.",
                 why="A training can use only what is free.",
                 next="Close what you can spare, such as games, other notebooks or chat models, then look again.",
             )

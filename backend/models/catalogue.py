@@ -73,14 +73,14 @@ class Entry(Record):
 
 
 @lru_cache(maxsize=1)
-def all() -> tuple[Entry, ...]:  # noqa: A001
+def entries() -> tuple[Entry, ...]:
     """Every model of the catalogue: the embedded one first, then by size."""
     return tuple(TypeAdapter(list[Entry]).validate_json(_FILE.read_bytes()))
 
 
 def default() -> Entry:
     """The model that comes with the app."""
-    return next(entry for entry in all() if entry.embedded)
+    return next(entry for entry in entries() if entry.embedded)
 
 
 def find(model_id: str) -> Entry:
@@ -88,10 +88,10 @@ def find(model_id: str) -> Entry:
     import difflib
 
     wanted = model_id.lower()
-    for entry in all():
+    for entry in entries():
         if wanted in (entry.id.lower(), entry.id.lower().partition("/")[2]):
             return entry
-    near = difflib.get_close_matches(model_id, [entry.id for entry in all()], n=3, cutoff=0.3)
+    near = difflib.get_close_matches(model_id, [entry.id for entry in entries()], n=3, cutoff=0.3)
     raise BadInput(
         f"There is no model {model_id[:100]!r} in the catalogue.",
         f"The nearest are {', '.join(near)}." if near else "",
@@ -99,7 +99,7 @@ def find(model_id: str) -> Entry:
     )
 
 
-def entry(workspace: Workspace, model_id: str) -> Entry:
+def find_or_read(workspace: Workspace, model_id: str) -> Entry:
     """What is known of a model: by the catalogue, else by the folder that it lies in on this computer.
 
     Raises BadInput with the nearest names, and what `from_folder` raises.
@@ -120,9 +120,9 @@ def from_folder(folder: Path, model_id: str = "") -> Entry:
     """
     model_folder.check(folder)
     shape = reading.read(folder / "config.json")
-    named = model_id or f"local/{local.plain(folder.name)}"
+    named = model_id or f"local/{local.safe_name(folder.name)}"
     shape = shape.model_copy(update={"name": f"{shape.name} {named.partition('/')[2]}".strip()})
-    some, every = targets_of(model_folder.kind(folder))
+    some, every = targets_of(model_folder.model_type(folder))
     return Entry(
         id=named,
         name=folder.name if not model_id else model_id.partition("/")[2],
@@ -139,10 +139,10 @@ def from_folder(folder: Path, model_id: str = "") -> Entry:
     )
 
 
-def here(workspace: Workspace) -> dict[str, Path | None]:
+def installed(workspace: Workspace) -> dict[str, Path | None]:
     """The models that can be used without a network: id to folder (None: the embedded one, not unpacked yet)."""
     found: dict[str, Path | None] = dict(local.cached())
-    for entry in all():
+    for entry in entries():
         if local.is_ready(workspace, entry.id):
             found[entry.id] = local.folder(workspace, entry.id)
     if bundled.MODEL_ID not in found and _has_bundled():
@@ -169,7 +169,7 @@ def targets_of(kind: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 def _has_bundled() -> bool:
     try:
-        bundled.source()
+        bundled.gguf_file()
     except MissingPart:
         return False
     return True

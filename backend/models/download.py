@@ -76,7 +76,7 @@ def run(context: Work) -> dict[str, Any]:
     WorkspaceProblem when the model asks for program code of its own, OSError.
     """
     entry = catalogue.find(str(context.spec["model"]))
-    target = local.own_folder(context.workspace, entry.id)
+    target = local.workspace_folder(context.workspace, entry.id)
     with FileLock(_lock(target)):
         if not _is_here(context.workspace, entry):
             context.progress(f"Asking for {entry.name}")
@@ -93,18 +93,18 @@ def run(context: Work) -> dict[str, Any]:
 def _is_here(workspace: Workspace, entry: Entry) -> bool:
     """Whether there is nothing to fetch. In the Hugging Face cache a pinned model must be of its commit."""
     place = local.folder(workspace, entry.id)
-    own = place == local.own_folder(workspace, entry.id)
+    own = place == local.workspace_folder(workspace, entry.id)
     return local.is_ready(workspace, entry.id) and (own or entry.revision in ("", local.revision(place)))
 
 
-def remove(workspace: Workspace, model_id: str) -> float:
+def delete(workspace: Workspace, model_id: str) -> float:
     """Deletes a downloaded model, or what came of it so far, from the workspace; gives the MiB that are free again.
 
     Raises BadInput for the embedded model, one that lies elsewhere or is not here, and while it is downloaded;
     OSError.
     """
     entry = catalogue.find(model_id)
-    target = local.own_folder(workspace, entry.id)
+    target = local.workspace_folder(workspace, entry.id)
     parts = [path for path in (target, *_half_made(target)) if path.exists() and not entry.embedded]
     if not parts:
         raise BadInput(f"{entry.name} can't be deleted.", "Apprentice has downloaded nothing of it here.", "")
@@ -118,9 +118,9 @@ def remove(workspace: Workspace, model_id: str) -> float:
     return size / _MIB
 
 
-def begun(workspace: Workspace, model_id: str) -> bool:
+def has_partial(workspace: Workspace, model_id: str) -> bool:
     """Whether a part of the model lies in the workspace, from which a download would go on."""
-    staging, _ = _half_made(local.own_folder(workspace, model_id))
+    staging, _ = _half_made(local.workspace_folder(workspace, model_id))
     try:
         return any(path.stat().st_size for path in staging.iterdir())
     except OSError:  # it is not there, or is being deleted

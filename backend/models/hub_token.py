@@ -14,9 +14,9 @@ from threading import Lock
 from typing import Any, Literal
 
 from backend.errors import BadInput, MissingPart
-from backend.settings import held
+from backend.settings import secrets_in_memory
 
-Place = Literal["environment", "memory", "keyring", "login", ""]
+TokenSource = Literal["environment", "memory", "keyring", "login", ""]
 
 VARIABLE = "HF_TOKEN"
 _KEYRING = ("apprentice", "hf_token")  # service and name
@@ -31,7 +31,7 @@ _holds: bool | None = None  # whether it held a token then; None before it was a
 def find() -> str | None:
     """From $HF_TOKEN, this process's memory, the system's keyring, or where `hf auth login` put it; None where there
     is none. Raises BadInput for one that no request can carry."""
-    found = next((found for look in _PLACES.values() if (found := look())), None)
+    found = next((found for look in _SOURCES.values() if (found := look())), None)
     if found and not _SENDABLE.fullmatch(found):
         raise BadInput(
             "The access token for Hugging Face can't be used.",
@@ -41,25 +41,25 @@ def find() -> str | None:
     return found
 
 
-def place() -> Place:
+def source() -> TokenSource:
     """Where `find` has the token from, "" where there is none.
 
     For a page, which asks often: the keyring is asked once, since each asking may open a window.
     """
     with _asking:
-        for name, look in _PLACES.items():
+        for name, look in _SOURCES.items():
             known = name == "keyring" and (_shut or _holds is not None)
             if (_holds and not _shut) if known else look():
                 return name
     return ""
 
 
-def keeper() -> Place:
-    """Where `keep` would put a token: "keyring", or "memory" where there is none that is fit for it."""
+def storage() -> TokenSource:
+    """Where `save` would put a token: "keyring", or "memory" where there is none that is fit for it."""
     return "memory" if _shut or _keyring() is None else "keyring"
 
 
-def keep(typed: str) -> Place:
+def save(typed: str) -> TokenSource:
     """Keeps the token that a person typed, and says where: as `keeper` promised, and in memory where the keyring does
     not take it.
 
@@ -73,7 +73,7 @@ def keep(typed: str) -> Place:
             "A token begins with hf_ and is one word without umlauts and the like.",
             "Copy it anew from huggingface.co/settings/tokens.",
         )
-    if _PLACES["environment"]():
+    if _SOURCES["environment"]():
         raise BadInput(
             "The token was not kept.",
             f"The environment variable {VARIABLE} holds one, and that one is used.",
@@ -83,14 +83,14 @@ def keep(typed: str) -> Place:
     with suppress(MissingPart), _opened():
         if keyring is not None:
             keyring.set_password(*_KEYRING, token)
-            held.pop(VARIABLE, None)
+            secrets_in_memory.pop(VARIABLE, None)
             _holds = True
             return "keyring"
-    held[VARIABLE] = token
+    secrets_in_memory[VARIABLE] = token
     return "memory"
 
 
-def forget() -> None:
+def delete() -> None:
     """Deletes the token from the memory and the keyring.
 
     Raises BadInput where it lies elsewhere or there is none, MissingPart where the keyring does not open.
@@ -100,8 +100,8 @@ def forget() -> None:
     from keyring.errors import NoKeyringError
 
     gone = False
-    if not _PLACES["environment"]():
-        gone = bool(held.pop(VARIABLE, None))
+    if not _SOURCES["environment"]():
+        gone = bool(secrets_in_memory.pop(VARIABLE, None))
         harmless = (NoKeyringError, MissingPart) if gone else (NoKeyringError,)
         with suppress(*harmless), _opened(NoKeyringError):
             if keyring.get_password(*_KEYRING):
@@ -112,7 +112,7 @@ def forget() -> None:
         raise BadInput("There is no access token that Apprentice could delete.")
 
 
-def home() -> Path:
+def hf_home() -> Path:
     """Where the Hugging Face libraries keep their things."""
     return Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
 
@@ -159,14 +159,14 @@ def _from_keyring() -> str | None:
 
 def _from_login() -> str | None:
     try:
-        return (home() / "token").read_text("utf-8").strip() or None
+        return (hf_home() / "token").read_text("utf-8").strip() or None
     except (OSError, UnicodeDecodeError):
         return None
 
 
-_PLACES: dict[Place, Callable[[], str | None]] = {  # in the order in which they count
+_SOURCES: dict[TokenSource, Callable[[], str | None]] = {  # in the order in which they count
     "environment": lambda: os.environ.get(VARIABLE, "").strip(),
-    "memory": lambda: held.get(VARIABLE),
+    "memory": lambda: secrets_in_memory.get(VARIABLE),
     "keyring": _from_keyring,
     "login": _from_login,
 }

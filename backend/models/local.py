@@ -13,7 +13,7 @@ from backend.files import manifest
 from backend.files.atomic import write_text
 from backend.models import bundled, hub_token, model_folder
 from backend.records.specs import ModelRef, RunSpec
-from backend.settings import Workspace, child
+from backend.settings import Workspace, child_path
 from backend.tokens.tokenizer import ChatTokenizer
 
 DEFAULT = bundled.MODEL_ID
@@ -25,15 +25,15 @@ def folder(workspace: Workspace, model_id: str) -> Path:
     Hugging Face cache if it is there, or where a person said (see `adopt`)."""
     if is_local(model_id) and model_id in (adopted := _adopted(workspace)):
         return Path(adopted[model_id])
-    place = own_folder(workspace, model_id)
+    place = workspace_folder(workspace, model_id)
     return place if place.is_dir() else _snapshot(hub_cache() / f"models--{place.name}") or place
 
 
-def own_folder(workspace: Workspace, model_id: str) -> Path:
+def workspace_folder(workspace: Workspace, model_id: str) -> Path:
     """Where the model lies, or would, in the workspace: unpacked or downloaded by this app."""
     if model_id == bundled.MODEL_ID:
         return bundled.folder(workspace)
-    return child(workspace.models, model_id.replace("/", "--"))
+    return child_path(workspace.models, model_id.replace("/", "--"))
 
 
 def is_ready(workspace: Workspace, model_id: str) -> bool:
@@ -43,7 +43,7 @@ def is_ready(workspace: Workspace, model_id: str) -> bool:
     return _is_usable(folder(workspace, model_id))
 
 
-def adopt(workspace: Workspace, place: Path) -> str:
+def register_folder(workspace: Workspace, place: Path) -> str:
     """Notes a model in a folder anywhere on this computer, which stays there, and gives the id to know it by.
 
     Raises MissingPart when there is no whole model in it, WorkspaceProblem when it asks for code of its own.
@@ -54,7 +54,7 @@ def adopt(workspace: Workspace, place: Path) -> str:
         raise MissingPart(
             f"The model in {place.name} can't be used.", "It lacks a tokenizer.json.", "Save it with its tokenizer."
         )
-    model_id = _LOCAL + plain(place.name) + "-" + hashlib.sha256(str(place).encode()).hexdigest()[:6]
+    model_id = _LOCAL + safe_name(place.name) + "-" + hashlib.sha256(str(place).encode()).hexdigest()[:6]
     write_text(workspace.models / _ADOPTED, json.dumps({**_adopted(workspace), model_id: str(place)}, indent=1))
     return model_id
 
@@ -64,7 +64,7 @@ def is_local(model_id: str) -> bool:
     return model_id.startswith(_LOCAL)
 
 
-def plain(name: str) -> str:
+def safe_name(name: str) -> str:
     """`name` with nothing but what an id may hold."""
     return "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "-" for c in name) or "model"
 
@@ -79,7 +79,7 @@ def _adopted(workspace: Workspace) -> dict[str, str]:
 
 def hub_cache() -> Path:
     """Where the Hugging Face libraries keep what they download."""
-    return Path(os.environ.get("HF_HUB_CACHE") or hub_token.home() / "hub")
+    return Path(os.environ.get("HF_HUB_CACHE") or hub_token.hf_home() / "hub")
 
 
 def cached() -> dict[str, Path]:
@@ -132,7 +132,7 @@ def revision(place: Path) -> str:
     return str((manifest.read(place) or {}).get("revision", ""))
 
 
-def located(spec: RunSpec, run_folder: Path) -> RunSpec:
+def relocate(spec: RunSpec, run_folder: Path) -> RunSpec:
     """`spec` with its model where it lies now: a workspace that was moved or renamed took its models along."""
     here = run_folder.parent.parent / "models" / spec.model.path.name
     if spec.model.path.is_dir() or not here.is_dir():
@@ -148,7 +148,7 @@ def read_run(run_folder: Path) -> RunSpec:
         raise RunProblem(
             "This is no training run.", "It lacks a readable spec.json.", "Choose another run."
         ) from error
-    return located(spec, run_folder)
+    return relocate(spec, run_folder)
 
 
 def tokenizer(workspace: Workspace, model_id: str) -> ChatTokenizer:

@@ -64,7 +64,7 @@ def load(folder: Path, dtype: torch.dtype) -> Any:
     return model.eval()
 
 
-def attach(model: Any, adapter: Path) -> Any:
+def attach_adapter(model: Any, adapter: Path) -> Any:
     """`model` with the LoRA adapter in the folder `adapter`, as a peft model in evaluation mode."""
     from peft import PeftModel
 
@@ -77,7 +77,7 @@ def weight_bytes(folder: Path) -> int:
     return sum(file.stat().st_size for file in folder.glob("*.safetensors"))
 
 
-def kind(folder: Path) -> str:
+def model_type(folder: Path) -> str:
     """What transformers calls the model's kind, such as "llama"; "" where the config does not say. Of a model that
     also sees: that of the part that reads and writes."""
     return str(_config(folder).get("model_type") or "")

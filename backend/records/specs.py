@@ -111,10 +111,10 @@ class TrainSettings(Record):
 
     def changed(self, **changes: Any) -> TrainSettings:
         """A copy with `changes`, checked. Raises BadSetting like `settings_from`."""
-        return settings_from({**self.model_dump(), **changes})
+        return parse_settings({**self.model_dump(), **changes})
 
 
-def settings_from(values: dict[str, Any]) -> TrainSettings:
+def parse_settings(values: dict[str, Any]) -> TrainSettings:
     """TrainSettings from names and values (texts as typed on the command line are converted).
 
     `target_modules` may be "all-linear", "attention" or a comma-separated list.
@@ -139,7 +139,7 @@ def settings_from(values: dict[str, Any]) -> TrainSettings:
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0]) if first["loc"] else "a setting"
-        why = allowed(name) if name in known else first["msg"]
+        why = allowed_values(name) if name in known else first["msg"]
         raise _refused(name, first.get("input"), why) from error
 
 
@@ -147,12 +147,12 @@ def settings_from(values: dict[str, Any]) -> TrainSettings:
 _LEAST = {"learning_rate": 1e-8, "max_grad_norm": 0.001, "num_train_epochs": 0.01, "beta": 0.001}
 
 
-def chosen_settings(values: dict[str, Any]) -> TrainSettings:
+def parse_new_settings(values: dict[str, Any]) -> TrainSettings:
     """As `settings_from`, held to the least that learns: for what a person chooses now. A kept run may have less."""
-    settings = settings_from(values)
+    settings = parse_settings(values)
     for name, least in _LEAST.items():
         if getattr(settings, name) < least:
-            raise _refused(name, getattr(settings, name), allowed(name))
+            raise _refused(name, getattr(settings, name), allowed_values(name))
     return settings
 
 
@@ -160,7 +160,7 @@ def _refused(name: str, value: Any, why: str) -> BadSetting:
     return BadSetting(f"The setting {name} can't be {str(value)[:60]}.", f"It must be {why}.", "Change it.")
 
 
-def allowed(name: str) -> str:
+def allowed_values(name: str) -> str:
     """The values that a setting of `TrainSettings` may have: "a whole number from 1 to 256"."""
     field = TrainSettings.model_fields[name]
     if field.annotation is bool:
@@ -170,11 +170,11 @@ def allowed(name: str) -> str:
         words = [word for word in named if isinstance(word, str)]
         return f"one of {', '.join(words)}" if words else "a list of names"
     ends = {kind: getattr(mark, kind) for mark in field.metadata for kind in ("ge", "le") if hasattr(mark, kind)}
-    least = decimal(_LEAST[name] if name in _LEAST else ends["ge"])
+    least = format_decimal(_LEAST[name] if name in _LEAST else ends["ge"])
     return f"{'a whole number' if field.annotation is int else 'a number'} from {least} to {ends['le']:,}"
 
 
-def decimal(value: float) -> str:
+def format_decimal(value: float) -> str:
     """A small number without an exponent, such as a learning rate: 5e-05 -> "0.00005"."""
     return f"{value:.12f}".rstrip("0").rstrip(".")
 

@@ -26,10 +26,10 @@ from pydantic import ValidationError
 
 from backend import errors, hardware, training
 from backend.errors import ApprenticeError, DoesNotFit, NotEnough
-from backend.estimate.memory import available, card
+from backend.estimate.memory import available, nvidia_gpu
 from backend.files.atomic import write_text
-from backend.hardware import benchmark, gib
-from backend.models.local import located
+from backend.hardware import benchmark, format_gb
+from backend.models.local import relocate
 from backend.records.specs import ModelRef, Record, RunSpec, TrainSettings
 from backend.settings import PROJECT_ROOT, Workspace, child_environment
 from backend.training import oom
@@ -105,7 +105,7 @@ def run(context: Work) -> dict[str, Any]:
     """
     measured, spec = _read(context.folder / FOLDER / _KEPT), RunSpec.model_validate(context.spec)
     if measured is None and _to_be_measured(context, spec):
-        measured = settle(context, located(spec, context.folder))
+        measured = settle(context, relocate(spec, context.folder))
         if context.should_stop():
             return {"state": "stopped", "steps": 0, "weights_changed": False}
     result = training.run(context)
@@ -140,8 +140,8 @@ def settle(context: Work, spec: RunSpec) -> Measured | None:
         raise DoesNotFit(
             "This training does not fit the memory that is free.",
             "Tried on your longest examples, it ran out of memory even with the most sparing settings.",
-            f"Cut at {length} tokens (max_length) it fits, with {gib(measured.memory_mib)} measured. Or choose a "
-            "smaller model, or close other programs.",
+            f"Cut at {length} tokens (max_length) it fits, with {format_gb(measured.memory_mib)} measured. "
+            "Or choose a smaller model, or close other programs.",
         )
     if measured.settings != spec.settings:
         oom.keep(context.folder, measured.settings)
@@ -172,7 +172,7 @@ def key(model: ModelRef, settings: TrainSettings, sha256: str, train: int, valid
     sha256: of the source file. train, validation: rows as trained. longest: tokens of the longest one.
     """
     chosen = settings.model_dump(mode="json", include={*_MATTERS, *(["max_length"] if settings.packing else [])})
-    machine = f"{_RECIPE} {benchmark.machine()}"
+    machine = f"{_RECIPE} {benchmark.fingerprint()}"
     return json.dumps([machine, model.id, model.revision, chosen, sha256, train, validation, longest])
 
 
@@ -232,7 +232,7 @@ def _dry_run(context: Work, spec: RunSpec) -> dict[str, Any] | None:
     place.mkdir(exist_ok=True)
     (place / OUTCOME).unlink(missing_ok=True)
     machine = hardware.probe(context.workspace.root).hardware
-    limit = None if card(machine) or machine.unified_memory else available(machine)
+    limit = None if nvidia_gpu(machine) or machine.unified_memory else available(machine)
     order = {"spec": spec.model_dump(mode="json"), "limit_mib": limit}
     (place / ORDER).write_text(json.dumps(order), "utf-8")
     command = [sys.executable, "-m", "backend.training.dry_run", str(context.folder)]

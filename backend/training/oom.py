@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 
 from backend.errors import BadSetting, DoesNotFit, NotEnough, OutOfMemory
 from backend.files.atomic import write_text
-from backend.records.specs import RunSpec, TrainSettings, settings_from
+from backend.records.specs import RunSpec, TrainSettings, parse_settings
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ class Step(NamedTuple):
 def settings_used(run_folder: Path, planned: TrainSettings) -> TrainSettings:
     """The settings that the run in `run_folder` uses by now."""
     try:
-        return settings_from(json.loads((run_folder / NAME).read_text("utf-8")))
+        return parse_settings(json.loads((run_folder / NAME).read_text("utf-8")))
     except FileNotFoundError:
         return planned
     except (OSError, ValueError, BadSetting):

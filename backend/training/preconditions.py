@@ -13,7 +13,7 @@ from backend.estimate.plan import adapted
 from backend.estimate.reading import MODELLED
 from backend.files import manifest
 from backend.files.listing import files_in
-from backend.hardware.probe import memory
+from backend.hardware.probe import memory_mib
 from backend.models import model_folder
 from backend.records.specs import RunSpec, TrainSettings
 from backend.runs.prepare import PreparedRun
@@ -65,7 +65,7 @@ def must_have_template(tokenizer: ChatTokenizer, conversations: bool) -> None:
 
 def must_keep_apart(model: Path, settings: TrainSettings) -> None:
     """Raises BadSetting when rows shall be packed and the model in the folder `model` may mix them up."""
-    kind = model_folder.kind(model)
+    kind = model_folder.model_type(model)
     if settings.packing and kind not in PACKED_APART:
         raise BadSetting(
             "Examples can't be packed for this model.",
@@ -123,7 +123,7 @@ def must_load(shape: Architecture, settings: TrainSettings) -> None:
     lie in mapped files that the processes have in common."""
     if settings.sharding == "none" or settings.method != "full":
         return
-    needed, (_, free) = settings.num_processes * shape.params * 4 // _MIB, memory()
+    needed, (_, free) = settings.num_processes * shape.params * 4 // _MIB, memory_mib()
     if needed > free:
         raise NotEnough(
             "There is not enough memory to load the model in every process.",

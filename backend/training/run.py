@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from backend.hardware.process import prepare_process
-from backend.models.local import located
+from backend.models.local import relocate
 from backend.models.model_folder import context_length
 from backend.records.specs import RunSpec, TrainSettings
 from backend.runs.token_rows import TokenRow, read_rows
@@ -43,7 +43,7 @@ def run(context: Work) -> dict[str, Any]:
     """
     cards = process_group.cards()
     prepare_process(*cards[:1])
-    spec = located(RunSpec.model_validate(context.spec), context.folder)
+    spec = relocate(RunSpec.model_validate(context.spec), context.folder)
     with oom.memory_errors():
         context.progress("Preparing")
         train, validation = read_rows(context.folder)

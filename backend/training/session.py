@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backend.errors import TrainingFailed
-from backend.records.specs import RunSpec, decimal
+from backend.records.specs import RunSpec, format_decimal
 from backend.runs.token_rows import TokenRow, sides
 from backend.tokens.tokenizer import ChatTokenizer
 from backend.training.device import Device
@@ -208,6 +208,6 @@ def _no_number(step: int, spec: RunSpec) -> TrainingFailed:
     rate = spec.settings.learning_rate
     return TrainingFailed(
         f"The training broke down at step {step}: its numbers ran out of bounds.",
-        f"The learning rate of {decimal(rate)} is probably too high for this data.",
-        f"Train again with half the learning rate ({decimal(rate / 2)}).",
+        f"The learning rate of {format_decimal(rate)} is probably too high for this data.",
+        f"Train again with half the learning rate ({format_decimal(rate / 2)}).",
     )

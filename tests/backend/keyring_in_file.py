@@ -49,7 +49,7 @@ def install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, backend: str = f"{_
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", backend)
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
     monkeypatch.delenv(hub_token.VARIABLE, raising=False)
-    monkeypatch.setitem(settings.held, hub_token.VARIABLE, "")
+    monkeypatch.setitem(settings.secrets_in_memory, hub_token.VARIABLE, "")
     monkeypatch.setattr(keyring.core, "_keyring_backend", None)
     monkeypatch.setattr(hub_token, "_shut", False)
     monkeypatch.setattr(hub_token, "_holds", None)

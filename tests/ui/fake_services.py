@@ -12,7 +12,7 @@ from typing import Any
 from backend.advice import diagnose
 from backend.advice.diagnose import Verdict
 from backend.advice.recommend import Option, Recommendation
-from backend.chat.client import Proof
+from backend.chat.client import PaneCheck
 from backend.datasets.checks.fix import Change
 from backend.datasets.checks.issues import problem
 from backend.datasets.checks.report import DuplicateRows, Report, SplitRows
@@ -21,10 +21,10 @@ from backend.datasets.info import DatasetInfo
 from backend.datasets.store import StoredDataset
 from backend.errors import BadInput, RunProblem
 from backend.estimate import Estimate, Fit, Memory
-from backend.export.hf_jobs import Sent
-from backend.hardware import Probe, sentences
+from backend.export.hf_jobs import SubmittedJob
+from backend.hardware import Probe, describe
 from backend.models import catalogue
-from backend.models.hub_token import Place
+from backend.models.hub_token import TokenSource
 from backend.records.encoded import Piece
 from backend.records.lengths import LengthLimits
 from backend.records.rows import Dataset, Problem, Row, Source
@@ -105,7 +105,7 @@ class FakeHfJobs:
     def script(self, run_id: str) -> Path | None:
         return None
 
-    def rented(self, run_id: str) -> list[Sent]:
+    def rented(self, run_id: str) -> list[SubmittedJob]:
         return []
 
 
@@ -121,7 +121,7 @@ class FakeServices:
         self.exported: dict[str, list[ExportLine]] = {}
         self.renting = FakeHfJobs()
         self.simulated: Hardware | None = None
-        self.token: Place = ""
+        self.token: TokenSource = ""
 
     # Start
 
@@ -129,7 +129,7 @@ class FakeServices:
         gpu = Gpu(name="NVIDIA GeForce RTX 3060", memory_total_mib=12288, memory_free_mib=11878)
         memory = {"memory_total_mib": 32768, "memory_available_mib": 28000, "disk_free_mib": 194560}
         hardware = Hardware(gpus=(gpu,), cpu=Cpu(cores=8), **memory)
-        return Probe(hardware=hardware, sentences=tuple(sentences(hardware)))
+        return Probe(hardware=hardware, sentences=tuple(describe(hardware)))
 
     def downloads(self) -> dict[str, Job]:
         return {}
@@ -147,7 +147,7 @@ class FakeServices:
         entry = catalogue.find(model_id)
         return Fetching(entry, None, False, Access(self.token, "keyring") if entry.gated else None)
 
-    def keep_token(self, typed: str) -> Place:
+    def keep_token(self, typed: str) -> TokenSource:
         if not typed.startswith("hf_"):
             raise BadInput("This is not an access token of Hugging Face.")
         self.token = "keyring"
@@ -381,12 +381,12 @@ class FakeServices:
 
     # Try
 
-    def chat_proof(self, run_id: str) -> Proof | None:
+    def chat_proof(self, run_id: str) -> PaneCheck | None:
         said = (
             "Checked: with the training switched off, all 49,152 numbers that the model computes for a test question "
             "are exactly those of the base model; with it on, they differ."
         )
-        return Proof(True, True, said) if run_id in self.asked else None
+        return PaneCheck(True, True, said) if run_id in self.asked else None
 
     def answering(self) -> bool:
         return self.busy

@@ -20,7 +20,7 @@ from backend.errors import ApprenticeError, BadInput, MissingPart, RunProblem
 from backend.hardware import load_hardware
 from backend.models import local
 from backend.records.lengths import LengthLimits
-from backend.records.specs import chosen_settings
+from backend.records.specs import parse_new_settings
 from backend.settings import Workspace
 from jobs.records import Event, Job, State
 from ui.records import RunLine
@@ -111,7 +111,7 @@ def ready_tokenizer(services: Services, model_id: str | None) -> Any:
 def named(services: Services, model: str | None) -> str:
     """The id of a model given by its id or as a folder on this computer; "" for none."""
     place = Path(model).expanduser() if model else None
-    return local.adopt(services.workspace, place) if place and place.is_dir() else model or ""
+    return local.register_folder(services.workspace, place) if place and place.is_dir() else model or ""
 
 
 def prepare_model(services: Services) -> None:
@@ -142,14 +142,14 @@ def train(options: argparse.Namespace, workspace: Workspace) -> Answer:
         raise BadInput(
             f"{wrong[0]!r} is not a setting.", "A setting has the form key=value.", "For example: --set seed=1"
         )
-    trainer = chosen_settings(typed).trainer  # a misspelt setting is told before anything else is done
+    trainer = parse_new_settings(typed).trainer  # a misspelt setting is told before anything else is done
     model_id = named(services, options.model)
     ready_tokenizer(services, model_id)
     data_id = services.add_data(options.data, options.data.name)
     if options.validation:
         services.set_validation(data_id, options.validation, options.validation.name)
     base = services.tailored("", data_id, model_id, trainer).settings
-    settings = chosen_settings({**base.model_dump(), **typed})
+    settings = parse_new_settings({**base.model_dump(), **typed})
     run_id = services.start_training(data_id, model_id, settings, options.name or "")
     say(f"Run {run_id}. Ctrl-C stops and saves.")
     return ended(services, follow(services, run_id))

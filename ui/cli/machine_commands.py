@@ -17,7 +17,7 @@ from backend.advice.recommend import recommend as recommendation
 from backend.errors import BadInput, BadSetting, MissingPart
 from backend.estimate import Plan, reading
 from backend.estimate import estimate as estimate_for
-from backend.hardware import gib, load_hardware, probe
+from backend.hardware import format_gb, load_hardware, probe
 from backend.models import catalogue, hub_token
 from backend.records.specs import ALL_LINEAR, Hardware
 from backend.runs.prepare import VERSIONED, versions
@@ -79,8 +79,8 @@ def models(options: argparse.Namespace, workspace: Workspace) -> Answer:
         return downloaded(options.download, workspace)
     if options.remove:
         freed = Services(workspace).remove_model(options.remove)
-        return Answer({"freed_mib": freed}, f"Deleted. {gib(freed)} are free again.")
-    entries = catalogue.all()
+        return Answer({"freed_mib": freed}, f"Deleted. {format_gb(freed)} are free again.")
+    entries = catalogue.entries()
     lines = [f"{entry.id:45} {entry.parameters / 1e9:5.2f} B  {entry.licence}" for entry in entries]
     return Answer({"models": [entry.to_json() for entry in entries]}, "\n".join(lines))
 
@@ -105,7 +105,7 @@ def token(services: Services, forget: bool) -> Answer:
             "This computer has no keyring that can be used.",
             f"Set the environment variable {hub_token.VARIABLE}, or use the page, which can keep it while it runs.",
         )
-    place = hub_token.place()
+    place = hub_token.source()
     return Answer({"token": place or None}, download_card.PLACES[place])
 
 
@@ -162,14 +162,14 @@ def estimate(options: argparse.Namespace, workspace: Workspace) -> Answer:
         reading.read(options.architecture) if options.architecture else catalogue.find(options.model).architecture
     )
     found = estimate_for(described, plan, hardware_of(options, workspace))
-    text = [f"{gib(found.memory.total_mib)} at the peak, computed; {gib(found.fit.has_mib)} are free."]
-    text += [f"  {name}: {gib(size)}" for name, size in found.memory.parts.items()]
+    text = [f"{format_gb(found.memory.total_mib)} at the peak, computed; {format_gb(found.fit.has_mib)} are free."]
+    text += [f"  {name}: {format_gb(size)}" for name, size in found.memory.parts.items()]
     return Answer(found.to_json(), "\n".join(text))
 
 
 def recommend(options: argparse.Namespace, workspace: Workspace) -> Answer:
     checked = checked_for(options.data, workspace) if options.data else None
-    here = None if options.hardware else set(catalogue.here(workspace))
+    here = None if options.hardware else set(catalogue.installed(workspace))
     found = recommendation(
         hardware_of(options, workspace), task=options.task, available=here, **training_plan.told(checked)
     )

@@ -33,7 +33,7 @@ class Services(ModelServices, DataServices, RunServices, ResultServices):
         if not self.model_ready(local.DEFAULT) and self.preparing() is None:
             self.runner.submit("prepare", {}, "Unpack the model")
         measuring = any(not job.state.is_terminal for job in self.runner.jobs(kind="calibrate"))
-        if benchmark.rates(self.workspace) is None and not measuring and not self.simulated:
+        if benchmark.load_rates(self.workspace) is None and not measuring and not self.simulated:
             self.runner.submit("calibrate", {}, "Measure this computer")
 
     def _look(self) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from backend.chat.client import Chat, Proof
+from backend.chat.client import Chat, PaneCheck
 from backend.chat.engine import Messages
 from backend.settings import Workspace
 
@@ -58,7 +58,7 @@ class Chatting:
             text, tokens, speed = text + chunk.text, chunk.tokens, chunk.tokens_per_second
         return {"text": text, "tokens": tokens, "tokens_per_second": round(speed, 1)}
 
-    def proof(self, run_id: str) -> Proof | None:
+    def proof(self, run_id: str) -> PaneCheck | None:
         """What was proved when the run was opened; None when it is not the one that is open."""
         return self._chat.proof if run_id == self._run else None
 

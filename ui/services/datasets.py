@@ -16,7 +16,7 @@ from backend.datasets.store import StoredDataset
 from backend.errors import ApprenticeError, BadInput
 from backend.records.lengths import UNLIMITED, LengthLimits
 from backend.records.specs import Trainer
-from backend.settings import child
+from backend.settings import child_path
 from ui.records import (
     DataFiles,
     DataState,
@@ -153,7 +153,7 @@ class DataServices(Parts):
         return files if files and info == self.dataset_store.info(choice.data_id) else None
 
     def _data_files(self, data_id: str) -> Path:
-        return child(self.workspace.exports, f"data-{data_id}")
+        return child_path(self.workspace.exports, f"data-{data_id}")
 
     def set_validation(self, data_id: str, path: Path, name: str) -> None:
         """Tests with this file instead of a part of the examples. Raises BadInput when it can't serve as one."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from backend.errors import BadInput, RunProblem
 from backend.export import hf_jobs
-from backend.export.hf_jobs import Computer, Sent
+from backend.export.hf_jobs import Computer, SubmittedJob
 from backend.files.json_file import write_json
 from backend.models import catalogue, local
 from jobs.records import State
@@ -55,10 +55,10 @@ class HfJobsService:
         except BadInput:
             return False
 
-    def rent(self, run_id: str, flavor: str, hours: float, agreed: bool) -> Sent:
+    def rent(self, run_id: str, flavor: str, hours: float, agreed: bool) -> SubmittedJob:
         """Hands the run over. Raises BadInput without consent, and what `renting.send` raises."""
         folder, computer = self._made(run_id), self.computer(flavor)
-        cost, gated = hf_jobs.at_most(computer, hours), self.sends_token(run_id)
+        cost, gated = hf_jobs.max_cost(computer, hours), self.sends_token(run_id)
         if not agreed:
             along = "your examples and your access token" if gated else "your examples"
             raise BadInput(
@@ -66,14 +66,14 @@ class HfJobsService:
                 f"It uploads {along} to your Hugging Face account, privately, and costs up to ${cost:.2f}.",
                 "Agree to that first.",
             )
-        sent = hf_jobs.send(folder, computer, hours, folder.name, gated=gated)
+        sent = hf_jobs.submit(folder, computer, hours, folder.name, gated=gated)
         write_json(self._file(run_id), [asdict(one) for one in [sent, *self.rented(run_id)]])
         return sent
 
-    def rented(self, run_id: str) -> list[Sent]:
+    def rented(self, run_id: str) -> list[SubmittedJob]:
         """The jobs that this run was handed to, newest first."""
         try:
-            return [Sent(**one) for one in json.loads(self._file(run_id).read_text("utf-8"))]
+            return [SubmittedJob(**one) for one in json.loads(self._file(run_id).read_text("utf-8"))]
         except (OSError, ValueError, TypeError):
             return []
 

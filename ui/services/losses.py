@@ -24,7 +24,7 @@ def of(job: Job, curve: Curve) -> Losses:
     best = min((test for test in since if math.isfinite(test.loss)), key=lambda test: test.loss, default=None)
     so_far = best.step if best and job.state not in BROKEN_OFF else None
     return Losses(
-        training=diagnose.recent(steps) if steps else None,
+        training=diagnose.current_loss(steps) if steps else None,
         over=diagnose.window(len(steps)),
         before=next((test for test in tests if test.step == 0), None),
         latest=since[-1] if since else None,

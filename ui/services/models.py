@@ -16,7 +16,7 @@ from backend.estimate import Rates
 from backend.hardware import benchmark
 from backend.models import catalogue, download, hub_token, local
 from backend.models.catalogue import TASKS, Task
-from backend.models.hub_token import Place
+from backend.models.hub_token import TokenSource
 from backend.records.specs import Trainer
 from backend.tokens.tokenizer import ChatTokenizer
 from jobs.records import Job
@@ -102,13 +102,15 @@ class ModelServices(Parts):
         entry, job = catalogue.find(model_id), self.last_download(model_id)
         if job and not job.state.is_terminal:
             return Fetching(entry, job, True, None)
-        return Fetching(entry, job, download.begun(self.workspace, entry.id), self._access() if entry.gated else None)
+        return Fetching(
+            entry, job, download.has_partial(self.workspace, entry.id), self._access() if entry.gated else None
+        )
 
     def _access(self) -> Access:
         refused = self._no_token()
         if self._shared():
             return Access("", "", refused)
-        return Access(hub_token.place(), hub_token.keeper(), refused)
+        return Access(hub_token.source(), hub_token.storage(), refused)
 
     def _shared(self) -> bool:
         """Whether this is a page that strangers may look at, or one for another machine."""
@@ -122,23 +124,23 @@ class ModelServices(Parts):
             return NOT_OWN
         return OPEN if self.open_to_network else ""
 
-    def keep_token(self, typed: str) -> Place:
+    def keep_token(self, typed: str) -> TokenSource:
         """Keeps the access token for the hub that a person typed, and says where.
 
-        Raises BadInput on a hosted page, and what `hub_token.keep` raises.
+        Raises BadInput on a hosted page, and what `hub_token.save` raises.
         """
         self._insist_on_own()
-        place = hub_token.keep(typed)
-        for entry in catalogue.all():
+        place = hub_token.save(typed)
+        for entry in catalogue.entries():
             latest = self.last_download(entry.id) if entry.gated else None
             if latest and latest.failure:
                 self.runner.delete(latest.id)  # it failed without this token, and would still be told beside it
         return place
 
     def forget_token(self) -> None:
-        """Deletes the access token that is kept. Raises BadInput on a hosted page, and as `hub_token.forget` does."""
+        """Deletes the access token that is kept. Raises BadInput on a hosted page, and as `hub_token.delete` does."""
         self._insist_on_own()
-        hub_token.forget()
+        hub_token.delete()
 
     def _insist_on_own(self) -> None:
         if refused := self._no_token():
@@ -147,14 +149,14 @@ class ModelServices(Parts):
     def remove_model(self, model_id: str) -> float:
         """Deletes a downloaded model, or what came of it, and gives the MiB that are free again.
 
-        Raises BadInput while a run needs it, and what `download.remove` raises.
+        Raises BadInput while a run needs it, and what `download.delete` raises.
         """
         entry = catalogue.find(model_id)
         waiting = [job for job in self.runner.jobs(kind="train") if not job.state.is_terminal]
         if any(self.can_be_read(job.id) and self.spec(job.id).model.id == entry.id for job in waiting):
             raise BadInput(f"{entry.name} is being trained.", "", "Stop that training first.")
         self.stop_chat()
-        freed = download.remove(self.workspace, entry.id)
+        freed = download.delete(self.workspace, entry.id)
         if latest := self.last_download(entry.id):
             self.runner.delete(latest.id)  # so that the next download begins anew in words too
         return freed
@@ -183,7 +185,7 @@ class ModelServices(Parts):
         tokenizer = self.tokenizer(model_id)
         if tokenizer is None:
             return None
-        return TargetModel(tokenizer, catalogue.entry(self.workspace, self._chosen(model_id)).languages)
+        return TargetModel(tokenizer, catalogue.find_or_read(self.workspace, self._chosen(model_id)).languages)
 
     def recommendation(self, task: str = "", data_id: str = "", model_id: str = "") -> Recommendation:
         """The model and settings for this machine, task and data; for one model when `model_id` is given."""
@@ -214,7 +216,7 @@ class ModelServices(Parts):
 
     def _rates(self) -> Rates | None:
         """This machine's speed, once it was measured."""
-        return None if self.simulated else benchmark.rates(self.workspace)
+        return None if self.simulated else benchmark.load_rates(self.workspace)
 
     def tailored(
         self, task: str = "", data_id: str = "", model_id: str = "", trainer: Trainer = "sft"
@@ -223,12 +225,14 @@ class ModelServices(Parts):
         checked = self.checked(data_id, model_id) if self.dataset_store.has(data_id) else None
         asked = cast(Task, task) if task in TASKS else None
         data = Data(task=asked, trainer=trainer, **training_plan.told(checked, trainer))
-        entry = catalogue.entry(self.workspace, self._chosen(model_id))
+        entry = catalogue.find_or_read(self.workspace, self._chosen(model_id))
         return choose_settings(entry, self.hardware().hardware, data, self._rates())
 
     def _available(self) -> set[str]:
         """The models that can be trained now."""
-        return {entry.id for entry in catalogue.all() if entry.embedded or local.is_ready(self.workspace, entry.id)}
+        return {
+            entry.id for entry in catalogue.entries() if entry.embedded or local.is_ready(self.workspace, entry.id)
+        }
 
     def _chosen(self, model_id: str) -> str:
         """The model that a person chose, else the recommended one."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from backend.errors import BadSetting
-from backend.records.specs import ALL_LINEAR, ATTENTION, TrainSettings, chosen_settings
+from backend.records.specs import ALL_LINEAR, ATTENTION, TrainSettings, parse_new_settings
 from ui.text import format as fmt
 from ui.text.settings_help import SETTINGS
 
@@ -32,7 +32,7 @@ def typed(by_hand: Mapping[str, Any], recommended: TrainSettings) -> Typed:
         if name not in SETTINGS or value in (None, NEEDED):
             continue
         try:
-            settings = chosen_settings({**settings.model_dump(), name: value})
+            settings = parse_new_settings({**settings.model_dump(), name: value})
         except BadSetting as error:
             shown = fmt.setting(value)[:60]
             faults[name] = BadSetting(f"{SETTINGS[name].label} can't be {shown}.", error.why, error.next)

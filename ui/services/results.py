@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from backend.chat.client import Proof
+from backend.chat.client import PaneCheck
 from backend.errors import ApprenticeError, RunProblem
 from backend.training.state.result import folder_of
 from jobs.records import Job, State
@@ -74,7 +74,7 @@ class ResultServices(Parts):
         self.runner.job(run_id)
         return self._chat.once_from_file(gguf, prompt, **sampling)
 
-    def chat_proof(self, run_id: str) -> Proof | None:
+    def chat_proof(self, run_id: str) -> PaneCheck | None:
         """The proof about the open chat; None until the run was asked something."""
         return self._chat.proof(run_id)
 

@@ -43,7 +43,7 @@ class RunServices(Parts):
 
     def plan(self, data_id: str, model_id: str, settings: TrainSettings) -> Plan:
         checked = self.checked(data_id, model_id, LengthLimits.from_settings(settings))
-        entry, why_not = catalogue.entry(self.workspace, self._chosen(model_id)), self.not_ready(model_id)
+        entry, why_not = catalogue.find_or_read(self.workspace, self._chosen(model_id)), self.not_ready(model_id)
         why_not = SIMULATED if self.simulated else why_not
         ahead = training_plan.plan(checked, entry, why_not, settings, self.hardware().hardware, self._rates())
         if why_not:
@@ -71,7 +71,7 @@ class RunServices(Parts):
         preconditions.must_have_template(tokenizer, any(row.messages for row in checked.rows))
         prepared = prepare.prepare_run(checked.rows, checked.original.source, parts, tokenizer, model, settings, name)
         preconditions.before_start(
-            prepared, self.workspace.runs, catalogue.entry(self.workspace, model_id).architecture
+            prepared, self.workspace.runs, catalogue.find_or_read(self.workspace, model_id).architecture
         )
         held_out = sample_datasets.held_out_of(checked, parts)
 
@@ -123,7 +123,7 @@ class RunServices(Parts):
         if measured := self.curve(run_id).dry_runs:
             return float(measured[-1]["tokens_per_second"]) / training_plan.SPREAD
         if run_id not in self._speeds:
-            rates = benchmark.rates(self.workspace)
+            rates = benchmark.load_rates(self.workspace)
             if rates is None:
                 return None
             self._speeds[run_id] = training_plan.expected_speed(spec, self.hardware().hardware, rates)

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from backend.advice import diagnose
-from backend.records.specs import decimal
+from backend.records.specs import format_decimal
 from ui.records import Origin, Shorter
 from ui.text.memory_parts import MEMORY
 
@@ -82,7 +82,7 @@ def setting(value: Any) -> str:
         return ", ".join(map(str, value))
     if isinstance(value, (int, float)) and abs(value) >= 1e15:
         return f"{value:g}"
-    return decimal(value) if isinstance(value, float) else str(value)
+    return format_decimal(value) if isinstance(value, float) else str(value)
 
 
 def memory_parts(parts: Mapping[str, float]) -> list[tuple[str, float]]:
@@ -104,7 +104,7 @@ def loss(value: float | None) -> str:
         return "not yet"
     if not math.isfinite(value):
         return "not a number"
-    return diagnose.told(value)
+    return diagnose.format_loss(value)
 
 
 def percent(done: float, total: float) -> int:

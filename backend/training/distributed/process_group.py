@@ -25,7 +25,7 @@ from typing import Any, NoReturn, Protocol
 
 from backend.errors import BadSetting, OutOfMemory, TrainingFailed
 from backend.hardware import container
-from backend.hardware.gpus import emptiest_first
+from backend.hardware.gpus import most_free_first
 from backend.records.specs import RunSpec, TrainSettings
 from backend.settings import child_environment
 from backend.training.distributed import sharding
@@ -111,7 +111,7 @@ def _failure(codes: Sequence[int]) -> OutOfMemory | TrainingFailed:
 def cards() -> list[str]:
     """The NVIDIA cards that this process may use, as CUDA_VISIBLE_DEVICES names them, by free memory where it names
     none; asked without torch."""
-    there = emptiest_first()
+    there = most_free_first()
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     if named is None or not there:
         return there

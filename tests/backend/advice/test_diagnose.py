@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from backend.advice.diagnose import RECENT, Verdict, diagnose, recent, told
+from backend.advice.diagnose import RECENT, Verdict, current_loss, diagnose, format_loss
 from backend.records.specs import TrainSettings
 from backend.settings import PROJECT_ROOT
 
@@ -59,20 +59,20 @@ def test_learning_well_says_how_far_both_losses_fell() -> None:
     practised = falling(80)
     verdict = diagnose(steps(practised), evals([3.0, 1.2, 0.8, 0.6]), SETTINGS)
     check(verdict, "good", "It learns well")
-    assert f"practice loss fell from {told(practised[0])} at the first step" in verdict.what
-    assert f"to {told(recent(practised))}." in verdict.what
+    assert f"practice loss fell from {format_loss(practised[0])} at the first step" in verdict.what
+    assert f"to {format_loss(current_loss(practised))}." in verdict.what
     assert "test loss, on examples that it never saw, was 3.00 before training; the latest is 0.60." in verdict.what
 
 
 def test_the_practice_loss_is_told_over_several_steps_until_one_is_no_number() -> None:
     long = [9.0] * 2 * RECENT + [1.0, 2.0] * (RECENT // 2)
-    assert recent(long) == 1.5
-    assert recent(long, 2 * RECENT) == 9.0, "as it was then"
-    assert recent([3.0, 2.0]) == 2.0, "in a short run the first steps are long past"
-    assert recent([3.0, 3.0, 3.0, 2.0, 1.0, 1.4]) == 1.2
-    assert recent([4.0, 3.0, 3.0, 3.0, 2.0, math.nan, 2.4, 1.4, 1.0]) == 1.4
-    assert math.isnan(recent([2.0, math.nan]))
-    assert math.isnan(recent([]))
+    assert current_loss(long) == 1.5
+    assert current_loss(long, 2 * RECENT) == 9.0, "as it was then"
+    assert current_loss([3.0, 2.0]) == 2.0, "in a short run the first steps are long past"
+    assert current_loss([3.0, 3.0, 3.0, 2.0, 1.0, 1.4]) == 1.2
+    assert current_loss([4.0, 3.0, 3.0, 3.0, 2.0, math.nan, 2.4, 1.4, 1.0]) == 1.4
+    assert math.isnan(current_loss([2.0, math.nan]))
+    assert math.isnan(current_loss([]))
 
 
 def test_every_verdict_says_of_which_loss_its_numbers_are() -> None:

@@ -167,7 +167,7 @@ def test_every_setting_has_its_reason_and_others_are_ranked() -> None:
     }  # fmt: skip
     fits = [("yes", "tight", "no").index(other.fit) for other in found.others]
     assert fits == sorted(fits)
-    assert len(found.others) == len(catalogue.all()) - 1
+    assert len(found.others) == len(catalogue.entries()) - 1
 
 
 def test_json_has_what_is_promised() -> None:

@@ -86,7 +86,7 @@ def test_a_base_that_was_touched_is_refused(
     import torch
 
     adapter = make_adapter(tmp_path / "adapter", tiny_model)
-    honest = model_folder.attach
+    honest = model_folder.attach_adapter
 
     def attach_and_touch(model: object, folder: Path) -> object:
         tuned = honest(model, folder)
@@ -95,7 +95,7 @@ def test_a_base_that_was_touched_is_refused(
         return tuned
 
     assert TorchEngine(tiny_model, adapter).panes == ("base", "tuned")
-    monkeypatch.setattr(model_folder, "attach", attach_and_touch)
+    monkeypatch.setattr(model_folder, "attach_adapter", attach_and_touch)
     with pytest.raises(ChatFailed, match="can't be compared"):
         TorchEngine(tiny_model, adapter)
 

@@ -51,7 +51,7 @@ def model_of(kinds: list[str] = KINDS, **more: Any) -> Any:
     return Qwen3_5ForCausalLM._from_config(config, attn_implementation="sdpa")
 
 
-@pytest.mark.parametrize("entry", [one for one in catalogue.all() if "Qwen3.5" in one.id], ids=lambda one: one.id)
+@pytest.mark.parametrize("entry", [one for one in catalogue.entries() if "Qwen3.5" in one.id], ids=lambda one: one.id)
 def test_parameters_are_those_that_transformers_counts(entry: Any) -> None:
     import torch
     from transformers import Qwen3_5ForCausalLM, Qwen3_5TextConfig

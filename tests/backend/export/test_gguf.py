@@ -38,7 +38,7 @@ def with_template(file: Path, template: str) -> Path:
     source = file.with_suffix(".jinja")
     source.write_text(template, "utf-8")
     script = "from gguf.scripts.gguf_new_metadata import main; main()"
-    names = [str(bundled.source()), str(file), "--chat-template-file", str(source), "--force"]
+    names = [str(bundled.gguf_file()), str(file), "--chat-template-file", str(source), "--force"]
     subprocess.run([sys.executable, "-c", script, *names], check=True, capture_output=True)
     return file
 
@@ -90,7 +90,7 @@ def test_a_truncated_file_fails_in_the_child_and_the_app_lives(
     chat: Chat, f16: Path, tmp_path: Path, kept: int
 ) -> None:
     broken = tmp_path / "broken.gguf"
-    with bundled.source().open("rb") as whole:
+    with bundled.gguf_file().open("rb") as whole:
         broken.write_bytes(whole.read(kept))
     with pytest.raises(ChatFailed):
         chat.open(gguf=broken)
@@ -126,7 +126,7 @@ def test_a_template_of_its_own_is_used(chat: Chat, tmp_path: Path) -> None:
 def test_smaller_files_are_smaller_and_still_answer(chat: Chat, f16: Path, tmp_path: Path) -> None:
     sizes = [f16.stat().st_size]
     for kind in ("Q8_0", "Q4_K_M"):
-        gguf.quantise(f16, tmp_path / f"{kind}.gguf", kind)
+        gguf.quantize(f16, tmp_path / f"{kind}.gguf", kind)
         sizes.append((tmp_path / f"{kind}.gguf").stat().st_size)
         chat.open(gguf=tmp_path / f"{kind}.gguf")
         assert list(chat.ask(FRANCE, max_new_tokens=4))[-1].tokens == 4
@@ -137,7 +137,7 @@ def test_smaller_files_are_smaller_and_still_answer(chat: Chat, f16: Path, tmp_p
 def test_an_unreadable_file_can_not_be_made_smaller(tmp_path: Path) -> None:
     (tmp_path / "bad.gguf").write_bytes(b"GGUF" + bytes(100))
     with pytest.raises(ExportFailed, match="made smaller"):
-        gguf.quantise(tmp_path / "bad.gguf", tmp_path / "out.gguf", "Q8_0")
+        gguf.quantize(tmp_path / "bad.gguf", tmp_path / "out.gguf", "Q8_0")
 
 
 def test_a_kind_of_model_that_llama_cpp_does_not_know_is_said(tiny_model: Path, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from backend.datasets.read.load import load
 from backend.errors import ExportFailed
 from backend.export import job as export_job
 from backend.export import script
-from backend.export.request import Order
+from backend.export.request import ExportRequest
 from backend.files import manifest
 from backend.files.json_file import to_json
 from backend.records.encoded import Encoded
@@ -113,7 +113,7 @@ def test_the_embedded_models_script_on_pairs_is_proved_in_bf16(workspace: Worksp
     assert "the same size of the gradients" in result["same"]["sentence"]
     other = (folder / "train.py").read_text().replace("\nBETA = 0.1", "\nBETA = 0.15")
     (folder / "train.py").write_text(other)
-    assert script.prove(Order.of(Context(workspace)), folder)["ok"] is False
+    assert script.prove(ExportRequest.of(Context(workspace)), folder)["ok"] is False
 
 
 @pytest.mark.slow

@@ -29,9 +29,9 @@ def test_rates_are_unknown_until_measured_and_then_kept(
 ) -> None:
     monkeypatch.setattr(benchmark, "measure", lambda: RATES)
     monkeypatch.setattr("backend.hardware.process.prepare_process", lambda: None)
-    assert benchmark.rates(workspace) is None
+    assert benchmark.load_rates(workspace) is None
     assert benchmark.run(work(workspace)) == RATES.model_dump()
-    assert benchmark.rates(workspace) == RATES
+    assert benchmark.load_rates(workspace) == RATES
 
 
 def test_rates_of_another_machine_or_torn_are_not_believed(
@@ -40,10 +40,10 @@ def test_rates_of_another_machine_or_torn_are_not_believed(
     monkeypatch.setattr(benchmark, "measure", lambda: RATES)
     monkeypatch.setattr("backend.hardware.process.prepare_process", lambda: None)
     benchmark.run(work(workspace))
-    monkeypatch.setattr(benchmark, "machine", lambda: "another")
-    assert benchmark.rates(workspace) is None
+    monkeypatch.setattr(benchmark, "fingerprint", lambda: "another")
+    assert benchmark.load_rates(workspace) is None
     (workspace.cache / "speed.json").write_text('{"machine": "another", "rates"')
-    assert benchmark.rates(workspace) is None
+    assert benchmark.load_rates(workspace) is None
 
 
 def test_this_machine_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:

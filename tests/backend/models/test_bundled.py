@@ -40,7 +40,7 @@ def unpacked(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
         calls.append(target)
         (target / "config.json").write_text("{}", "utf-8")
         (target / "model.safetensors").write_bytes(b"weights")
-        manifest.write(target, {"recipe": bundled.RECIPE})
+        manifest.write(target, {"recipe": bundled.VERSION})
 
     monkeypatch.setattr(bundled, "_unpack", unpack)
     return calls
@@ -55,11 +55,11 @@ def test_a_changed_model_file_is_rejected_before_it_is_read(
     workspace: Workspace, unpacked: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     changed = tmp_path / "changed.gguf"
-    with bundled.source().open("rb") as original, changed.open("wb") as copy:
+    with bundled.gguf_file().open("rb") as original, changed.open("wb") as copy:
         shutil.copyfileobj(original, copy)
         copy.seek(5_000_000)
         copy.write(b"changed")
-    monkeypatch.setattr(bundled, "source", lambda: changed)
+    monkeypatch.setattr(bundled, "gguf_file", lambda: changed)
     with pytest.raises(WorkspaceProblem, match="SHA-256"):
         bundled.ensure(workspace)
     assert unpacked == leftovers(workspace) == []
@@ -70,7 +70,7 @@ def leftovers(workspace: Workspace) -> list[str]:
 
 
 def test_the_file_is_found_without_importing_its_package() -> None:
-    assert bundled.source().suffix == ".gguf"
+    assert bundled.gguf_file().suffix == ".gguf"
     assert bundled.PACKAGE not in sys.modules
 
 
@@ -107,7 +107,7 @@ def test_a_damaged_folder_is_made_again(
     elif harm == "no manifest":
         (folder / manifest.NAME).unlink()
     else:
-        monkeypatch.setattr(bundled, "RECIPE", bundled.RECIPE + 1)
+        monkeypatch.setattr(bundled, "VERSION", bundled.VERSION + 1)
     assert bundled.is_ready(workspace) == (harm == "changed")  # the quick look reads sizes only
     bundled.ensure(workspace)
     assert len(unpacked) == 2
@@ -166,7 +166,7 @@ def test_its_tokens_are_those_of_llama_cpp(bundled_model: Path) -> None:
     alphabet = [*"ab cd  1 2 3 ,.!?'\n\t ABZé½²日🦙-_=<|>Ⅷ\u00a0\u0660", "'s", "'re", "  ", "\n\n", "\r\n"]
     texts = ["".join(draw.choice(alphabet) for _ in range(draw.randint(1, 40))) for _ in range(1000)]
     texts += ["<|im_start|>user\nhi 42<|im_end|>\n", "x <file_sep>y <repo_name> z", "Order 4711-23: 19.90 €, 1st"]
-    program = [sys.executable, "-c", LLAMA_TOKENS, str(bundled.source())]
+    program = [sys.executable, "-c", LLAMA_TOKENS, str(bundled.gguf_file())]
     theirs = json.loads(
         subprocess.run(program, input=json.dumps(texts).encode(), check=True, capture_output=True).stdout
     )

@@ -15,7 +15,7 @@ from backend.models import catalogue, local
 from backend.models.catalogue import Entry
 from backend.settings import Workspace
 
-ENTRIES = catalogue.all()
+ENTRIES = catalogue.entries()
 FAMILIES = (
     "Llama 3",
     "Phi-3",
@@ -191,8 +191,8 @@ def test_what_is_here_counts_the_cache_and_the_embedded_model(
     (snapshot / "tokenizer.json").write_text("{}")
     (tmp_path / "hub" / "models--owner--torn" / "snapshots" / "abc").mkdir(parents=True)
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setattr(catalogue, "_has_embedded", lambda: True)
+    monkeypatch.setattr(catalogue, "_has_bundled", lambda: True)
     workspace = Workspace.open(tmp_path / "home")
-    assert catalogue.here(workspace) == {"owner/small": snapshot, catalogue.default().id: None}
+    assert catalogue.installed(workspace) == {"owner/small": snapshot, catalogue.default().id: None}
     found = local.reference(workspace, "owner/small")  # and can be trained from there
     assert (found.path, found.revision) == (snapshot, "abc")

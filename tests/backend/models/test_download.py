@@ -151,7 +151,7 @@ def test_a_model_is_fetched_whole_and_nothing_else(hub: Hub, work: FakeWork) -> 
     ]  # fmt: skip
     assert (place / "model.safetensors").read_bytes() == WEIGHTS
     assert told["revision"] == COMMIT == local.reference(work.workspace, MODEL).revision
-    assert MODEL in catalogue.here(work.workspace)
+    assert MODEL in catalogue.installed(work.workspace)
     assert work.reached[-2] == (3, 3)  # MiB
     assert hub.names()[-1] == "model.safetensors"  # the small files are looked at first
 
@@ -167,10 +167,10 @@ def test_a_stopped_download_goes_on_where_it_was(hub: Hub, work: FakeWork) -> No
     work.stop_at = 1
     assert download.run(work) == {}
     assert not local.is_ready(work.workspace, MODEL)
-    assert download.begun(work.workspace, MODEL)
+    assert download.has_partial(work.workspace, MODEL)
     work.stop_at, hub.asked[:] = None, []
     download.run(work)
-    assert not download.begun(work.workspace, MODEL)
+    assert not download.has_partial(work.workspace, MODEL)
     ranges = [given for path, given, _ in hub.asked if path.endswith("model.safetensors")]
     assert ranges == ["bytes=2097152-"]
     assert (local.folder(work.workspace, MODEL) / "model.safetensors").read_bytes() == WEIGHTS
@@ -190,18 +190,18 @@ def test_a_stop_while_it_is_checked_is_heeded_and_nothing_is_fetched_again(hub: 
 def test_what_came_of_a_model_can_be_deleted(hub: Hub, work: FakeWork, stop_at: int | None) -> None:
     work.stop_at = stop_at
     download.run(work)
-    assert download.remove(work.workspace, MODEL) > 1
+    assert download.delete(work.workspace, MODEL) > 1
     assert not local.is_ready(work.workspace, MODEL)
     assert not list(work.workspace.models.rglob("*.safetensors*"))
     with pytest.raises(BadInput, match="can't be deleted"):
-        download.remove(work.workspace, MODEL)
+        download.delete(work.workspace, MODEL)
 
 
 def test_what_is_being_downloaded_is_not_deleted(hub: Hub, work: FakeWork) -> None:
     def should_stop() -> bool:
         if len(work.reached) == 2:
             with pytest.raises(BadInput, match="being downloaded"):
-                download.remove(work.workspace, MODEL)
+                download.delete(work.workspace, MODEL)
         return False
 
     work.should_stop = should_stop  # type: ignore[method-assign]
@@ -276,7 +276,7 @@ def test_a_gated_model_says_how_to_get_access(
         download.run(work)
     assert why in told.value.why
     assert "huggingface.co/settings/tokens" in told.value.next
-    assert not download.begun(work.workspace, MODEL)
+    assert not download.has_partial(work.workspace, MODEL)
 
 
 def test_the_token_goes_to_the_hub_and_into_no_file(
@@ -356,7 +356,7 @@ def test_without_a_network_it_says_so(work: FakeWork, monkeypatch: pytest.Monkey
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(MissingPart, match="no network"):
         download.run(work)
-    assert not download.begun(work.workspace, MODEL)
+    assert not download.has_partial(work.workspace, MODEL)
 
 
 def test_the_worker_of_a_download_alone_is_given_the_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -370,7 +370,7 @@ def test_the_worker_of_a_download_alone_is_given_the_token(tmp_path: Path, monke
 
     keyring_in_file.install(monkeypatch, tmp_path, NONE)
     assert given() == {}
-    hub_token.keep("hf_typed")
+    hub_token.save("hf_typed")
     assert given() == {"download": "hf_typed"}
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
     assert given() == {"download": "hf_secret"}
@@ -382,9 +382,9 @@ def test_a_token_that_was_typed_reaches_the_hub_through_a_real_worker_and_stands
     hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: str, place: str
 ) -> None:
     gated = "meta-llama/Llama-3.2-1B-Instruct"
-    hub.commit = next(entry.revision for entry in catalogue.all() if entry.id == gated) or COMMIT
+    hub.commit = next(entry.revision for entry in catalogue.entries() if entry.id == gated) or COMMIT
     keyring_in_file.install(monkeypatch, tmp_path, backend)
-    assert hub_token.keep("hf_typed_by_a_person") == place
+    assert hub_token.save("hf_typed_by_a_person") == place
     runner = Runner(Workspace.open(tmp_path / "home"))
     job = runner.wait(runner.submit("download", {"model": gated}, "Download"))
     if worker_left := process._children.pop((job.id, 1), None):  # else it was seen to end already

@@ -35,7 +35,7 @@ def test_a_model_outside_the_workspace_stays_where_it_is(tiny_model: Path, tmp_p
     run = tmp_path / "runs" / "a"
     work = make_run(run, tiny_model)
     (tmp_path / "models" / tiny_model.name).mkdir(parents=True)
-    assert local.located(RunSpec.model_validate(work.spec), run).model.path == tiny_model
+    assert local.relocate(RunSpec.model_validate(work.spec), run).model.path == tiny_model
 
 
 def test_a_folder_without_a_readable_spec_is_no_run(tmp_path: Path) -> None:
@@ -46,11 +46,11 @@ def test_a_folder_without_a_readable_spec_is_no_run(tmp_path: Path) -> None:
 
 def test_a_model_in_a_folder_of_the_persons_own_can_be_planned_and_trained(tiny_model: Path, tmp_path: Path) -> None:
     workspace = Workspace.open(tmp_path / "home")
-    model_id = local.adopt(workspace, tiny_model)
-    assert local.adopt(workspace, tiny_model) == model_id
+    model_id = local.register_folder(workspace, tiny_model)
+    assert local.register_folder(workspace, tiny_model) == model_id
     assert local.reference(workspace, model_id).path == tiny_model.resolve()
     assert local.tokenizer(workspace, model_id).chat_template
-    assert catalogue.entry(workspace, model_id).parameters > 10_000
+    assert catalogue.find_or_read(workspace, model_id).parameters > 10_000
     assert list(workspace.models.glob("*.safetensors")) == []  # it stays where it is
 
 
@@ -73,7 +73,7 @@ def test_half_a_model_in_the_cache_is_not_ready(
 def test_a_folder_without_a_model_is_not_taken(tmp_path: Path) -> None:
     workspace = Workspace.open(tmp_path / "home")
     with pytest.raises(MissingPart):
-        local.adopt(workspace, tmp_path)
+        local.register_folder(workspace, tmp_path)
     assert not local.is_ready(workspace, "local/anything")
     with pytest.raises(BadInput):
-        catalogue.entry(workspace, "local/anything")
+        catalogue.find_or_read(workspace, "local/anything")

@@ -87,7 +87,7 @@ def test_the_quick_way_to_labels_gives_what_the_long_way_gives(
 
 
 def test_every_family_of_the_catalogue_is_tried() -> None:
-    assert {entry.family for entry in catalogue.all() if entry.chat_template} == {*OF_FAMILY, BUNDLED}
+    assert {entry.family for entry in catalogue.entries() if entry.chat_template} == {*OF_FAMILY, BUNDLED}
 
 
 @pytest.mark.parametrize("name", WITH_TWIN)

@@ -16,7 +16,7 @@ from backend import training
 from backend.errors import ApprenticeError, BadInput, BadSetting, MissingPart, NotEnough, TrainingFailed
 from backend.estimate import Architecture
 from backend.models.local import read_run
-from backend.records.specs import RunSpec, TrainSettings, settings_from
+from backend.records.specs import RunSpec, TrainSettings, parse_settings
 from backend.runs.prepare import PreparedRun
 from backend.tokens.tokenizer import ChatTokenizer
 from backend.training import preconditions
@@ -126,7 +126,7 @@ def test_what_several_processes_can_not_do_is_refused_before_they_start(
 @pytest.mark.parametrize("rate", ["0", "-1e-4", "0.5", "nan", "inf", "fast"])
 def test_a_rate_out_of_range_is_refused_by_its_name(rate: str) -> None:
     with pytest.raises(BadSetting, match="learning_rate"):
-        settings_from({"learning_rate": rate})
+        parse_settings({"learning_rate": rate})
 
 
 def test_a_run_that_is_sound_may_go_on(stopped: FakeWork) -> None:

@@ -78,11 +78,11 @@ def test_the_adapter_is_loaded_by_peft_alone_and_gives_the_loss_told(
 ) -> None:
     import torch
 
-    from backend.models.model_folder import attach, load
+    from backend.models.model_folder import attach_adapter, load
     from backend.runs.token_rows import read_rows
 
     work, result = finished
-    tuned = attach(load(model, torch.float32), work.folder / "result" / "adapter")
+    tuned = attach_adapter(load(model, torch.float32), work.folder / "result" / "adapter")
     total = learned = 0.0
     for row in read_rows(work.folder)[1]:
         ids, labels = torch.tensor(row.input_ids)[None].long(), torch.tensor(row.labels)[None].long()

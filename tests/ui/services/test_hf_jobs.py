@@ -139,7 +139,7 @@ def test_prices_are_an_hours_and_the_cheapest_comes_first(hub: Hub) -> None:
     assert all(not authorization for _, _, authorization, _ in hub.asked)  # anybody may ask
     for hours in (25, 0.0001, 0, float("nan")):  # 0 seconds would be no limit at all
         with pytest.raises(BadSetting):
-            hf_jobs.at_most(computers[0], hours)
+            hf_jobs.max_cost(computers[0], hours)
 
 
 def test_a_run_is_handed_over_after_consent_and_not_before(hub: Hub, services: Services, tmp_path: Path) -> None:
@@ -254,7 +254,7 @@ def test_the_page_states_cost_and_files_before_it_can_be_sent(hub: Hub, services
 
 
 def test_a_link_leads_to_the_hub_or_nowhere() -> None:
-    evil = hf_jobs.Sent("1", "javascript:alert(1)", "cpu-basic", 1, 1, "x")
+    evil = hf_jobs.SubmittedJob("1", "javascript:alert(1)", "cpu-basic", 1, 1, "x")
     assert hf_jobs_card.jobs([evil]) == ""
 
 

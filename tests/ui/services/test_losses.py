@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from backend.advice.diagnose import RECENT, diagnose, recent
+from backend.advice.diagnose import RECENT, current_loss, diagnose
 from backend.records.specs import TrainSettings
 from jobs.records import State
 from tests.ui.fake_services import FakeServices, job
@@ -125,7 +125,7 @@ def test_runs_without_a_test_are_compared_by_their_practice_loss() -> None:
     spec = FakeServices().compared("run-a").spec
     pair = [Compared(spec, job(name, State.RUNNING), story({}, steps)) for name, steps in (("a", 40), ("b", 30))]
     card = said(compare_runs.card(*pair))
-    practised = [recent([loss_curve.point(step)[1] for step in one.curve.steps]) for one in pair]
+    practised = [current_loss([loss_curve.point(step)[1] for step in one.curve.steps]) for one in pair]
     assert "Beside each line stands its practice loss." in card
     for letter, number in zip("AB", practised, strict=True):
         assert f"{letter} {number:.2f}" in card

@@ -10,7 +10,7 @@ import pytest
 from backend.estimate import Plan
 from backend.estimate.memory import memory
 from backend.models import catalogue
-from backend.records.specs import Gpu, Hardware, TrainSettings, allowed, settings_from
+from backend.records.specs import Gpu, Hardware, TrainSettings, allowed_values, parse_settings
 from tests.ui.conftest import in_loop
 from ui.services.overrides import as_input, typed
 from ui.text.memory_parts import PARTS
@@ -68,7 +68,7 @@ def test_a_number_out_of_range_is_refused_by_name_and_the_others_count() -> None
         assert str(read.faults["learning_rate"]).startswith("Size of each correction can't be ")
         assert "It must be a number from 0.00000001 to 0.1." in str(read.faults["learning_rate"])
     assert "a whole number from 1 to 256" in str(read.faults["lora_rank"])
-    kept = settings_from({"learning_rate": 1e-99})
+    kept = parse_settings({"learning_rate": 1e-99})
     assert kept.changed(seed=1) == TrainSettings(learning_rate=1e-99, seed=1), "a run that is kept may have it"
 
 
@@ -78,13 +78,13 @@ def test_what_a_browser_kept_of_an_older_page_breaks_nothing(junk: dict[str, Any
 
 
 def test_the_values_of_every_setting_can_be_told() -> None:
-    assert {name: allowed(name) for name in TrainSettings.model_fields}[
+    assert {name: allowed_values(name) for name in TrainSettings.model_fields}[
         "precision"
     ] == "one of bf16, fp16, fp32, auto"
-    assert allowed("weight_decay") == "a number from 0 to 1"
-    assert allowed("max_steps") == "a whole number from -1 to 1,000,000"
-    assert allowed("learning_rate") == "a number from 0.00000001 to 0.1"
-    assert allowed("lr_scheduler_type") == "one of cosine, linear, constant"
+    assert allowed_values("weight_decay") == "a number from 0 to 1"
+    assert allowed_values("max_steps") == "a whole number from -1 to 1,000,000"
+    assert allowed_values("learning_rate") == "a number from 0.00000001 to 0.1"
+    assert allowed_values("lr_scheduler_type") == "one of cosine, linear, constant"
 
 
 def test_every_part_of_the_memory_has_its_words_and_its_source() -> None:

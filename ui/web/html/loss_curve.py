@@ -57,7 +57,7 @@ def draw_two(first: Sequence[Point], second: Sequence[Point], tested: bool) -> s
 def typically(points: Sequence[Point]) -> list[Point]:
     """The practice loss at each step as it is told: the median of those before it (`monitor.recent`)."""
     each = [loss for _, loss in points]
-    return [(step, diagnose.recent(each, at + 1)) for at, (step, _) in enumerate(points)]
+    return [(step, diagnose.current_loss(each, at + 1)) for at, (step, _) in enumerate(points)]
 
 
 def _last(points: Sequence[Point]) -> float | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from backend.export.hf_jobs import LONGEST, SHORTEST, Computer, Sent, at_most
+from backend.export.hf_jobs import MAX_HOURS, MIN_HOURS, Computer, SubmittedJob, max_cost
 from ui.services.hf_jobs import GOES_ALONG
 from ui.services.selection import Choice
 from ui.text import format as fmt
@@ -57,7 +57,7 @@ class RentCard:
         """What the chosen computer costs and what would be uploaded, and whether it can be sent."""
         renting = self.services.renting
         computer, amount = renting.computer(flavor), float(hours or 0)
-        cost = at_most(computer, amount)
+        cost = max_cost(computer, amount)
         return {
             self.offer: offer(
                 computer, amount, cost, renting.uploads(choice.run_id), renting.sends_token(choice.run_id)
@@ -74,7 +74,7 @@ def build(services: Any, kept: Kept) -> RentCard:
         with gr.Row(elem_classes="actions"):
             computer = gr.Dropdown([], label="Computer", visible=False, elem_id="rent-computer")
             hours = gr.Number(
-                1, label="Hours at most", minimum=SHORTEST, maximum=LONGEST, visible=False, elem_id="rent-hours"
+                1, label="Hours at most", minimum=MIN_HOURS, maximum=MAX_HOURS, visible=False, elem_id="rent-hours"
             )
         offer_drawn = drawn()
         agreed = gr.Checkbox(label="I agree to this upload and to this cost", visible=False, elem_id="rent-agree")
@@ -141,7 +141,7 @@ def offer(computer: Computer, hours: float, cost: float, uploads: dict[str, int]
     return components.rows(lines)
 
 
-def jobs(sent: Iterable[Sent]) -> str:
+def jobs(sent: Iterable[SubmittedJob]) -> str:
     """The jobs that were started, with where to watch them and where the result will lie."""
     parts = [
         f'<li>{escape(one.flavor)}, at most ${one.at_most:.2f}: <a href="{escape(one.url)}" target="_blank" '

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from backend.advice.recommend import Option, Recommendation
-from backend.advice.settings import words
+from backend.advice.settings import words_in
 from backend.datasets.checks.language import NAMES
 from backend.hardware import Probe
 from backend.models.catalogue import Entry
@@ -108,13 +108,13 @@ def model_card(
         waiting = components.text(f"Making it ready: {done} %") + components.progress(done, "Making the model ready")
     small = (
         f"{fmt.short_number(model.parameters)} parameters; it reads up to "
-        f"{fmt.number(model.context_length)} tokens at once, about {fmt.number(words(model.context_length))} "
+        f"{fmt.number(model.context_length)} tokens at once, about {fmt.number(words_in(model.context_length))} "
         "words."
     )
     if option.assumed:
         small += (
-            f" The memory is for examples of up to {option.assumed} tokens, about {words(option.assumed)} words, and "
-            "depends on how many are read at once; it is computed again once yours are here."
+            f" The memory is for examples of up to {option.assumed} tokens, about {words_in(option.assumed)} words, "
+            "and depends on how many are read at once; it is computed again once yours are here."
         )
     lead = " ".join(option.reasons) or model.note
     body = (components.facts(numbers), bar, waiting, components.text(small, "small"), more)
@@ -191,7 +191,7 @@ def _choices(options: Sequence[Option]) -> dict[str, tuple[str, dict[str, str]]]
     tongues = {code for option in options for code in option.model.languages}
     named = {code: NAMES.get(code, code) for code in tongues}
     return {
-        "fit": ("Fit", {key: words for key, (words, _) in FITS.items()} | {"here": "On this computer"}),
+        "fit": ("Fit", {key: words_in for key, (words_in, _) in FITS.items()} | {"here": "On this computer"}),
         "size": ("Size", SIZES),
         "use": ("Licence", {"free": "Commercial use allowed", "open": "No access to ask for"}),
         "language": ("Language", dict(sorted(named.items(), key=lambda pair: pair[1]))),

@@ -14,7 +14,7 @@ import pytest
 from backend.errors import BadSetting, OutOfMemory, TrainingFailed
 from backend.hardware import gpus as nvidia
 from backend.hardware import process
-from backend.hardware.gpus import Found
+from backend.hardware.gpus import NvidiaGpus
 from backend.records.specs import Gpu, TrainSettings
 from backend.settings import PROJECT_ROOT
 from backend.training.distributed import process_group
@@ -199,7 +199,7 @@ def test_more_processes_than_places_are_refused(settings: dict[str, Any], places
 
 
 def test_the_cards_are_those_that_may_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nvidia, "nvidia", lambda: Found(gpus=(GPU, GPU, GPU)))
+    monkeypatch.setattr(nvidia, "read_nvidia", lambda: NvidiaGpus(gpus=(GPU, GPU, GPU)))
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     assert process_group.cards() == ["0", "1", "2"]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3, 5")
@@ -209,7 +209,7 @@ def test_the_cards_are_those_that_may_be_used(monkeypatch: pytest.MonkeyPatch) -
 
 def test_the_card_with_the_most_free_memory_is_used_as_it_was_planned(monkeypatch: pytest.MonkeyPatch) -> None:
     full = GPU.model_copy(update={"memory_free_mib": 900})
-    monkeypatch.setattr(nvidia, "nvidia", lambda: Found(gpus=(full, GPU)))
+    monkeypatch.setattr(nvidia, "read_nvidia", lambda: NvidiaGpus(gpus=(full, GPU)))
     monkeypatch.setattr(process, "_lower_priority", lambda: None)
     monkeypatch.setattr(os, "environ", {})
     process.prepare_process()

@@ -13,7 +13,7 @@ from backend.advice import diagnose
 from ui.web.html import loss_curve
 
 PRACTICE = [(float(step), 1.8 * math.exp(-step / 30) + 0.1) for step in range(1, 81)]
-NOW = diagnose.recent([loss for _, loss in PRACTICE])
+NOW = diagnose.current_loss([loss for _, loss in PRACTICE])
 HELD = [(float(step), 1.8 * math.exp(-step / 30) + 0.2) for step in range(0, 81, 10)]
 
 

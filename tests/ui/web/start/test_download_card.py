@@ -13,7 +13,7 @@ import pytest
 
 from backend.errors import BadInput
 from backend.models import catalogue, hub_token
-from backend.models.hub_token import Place
+from backend.models.hub_token import TokenSource
 from backend.records.specs import Hardware
 from backend.settings import SAMPLES, Workspace
 from jobs.records import Failure, Progress, State
@@ -36,7 +36,7 @@ SECRET = "hf_" + "s3cr3t" * 6
 FIELD = 'type="password" name="token" autocomplete="off"'
 
 
-def drawn(place: Place = "", keeper: Place = "keyring", **more: Any) -> str:
+def drawn(place: TokenSource = "", keeper: TokenSource = "keyring", **more: Any) -> str:
     return download_card.fetching(
         Fetching(GATED, **{"job": None, "begun": False, "access": Access(place, keeper)} | more)
     )
@@ -85,14 +85,14 @@ class TestAccess:
         assert ">Keep until Apprentice ends</button>" in told
 
     @pytest.mark.parametrize("place", ["keyring", "memory"])
-    def test_one_that_is_kept_is_said_and_can_be_forgotten(self, place: Place) -> None:
+    def test_one_that_is_kept_is_said_and_can_be_forgotten(self, place: TokenSource) -> None:
         told = drawn(place)
         assert download_card.PLACES[place] in told.replace("&#x27;", "'")
         assert 'data-do="forget-token"' in told
         assert FIELD not in told
 
     @pytest.mark.parametrize(("place", "said"), [("environment", "HF_TOKEN"), ("login", "hf auth login")])
-    def test_one_that_comes_from_elsewhere_is_not_forgotten_here(self, place: Place, said: str) -> None:
+    def test_one_that_comes_from_elsewhere_is_not_forgotten_here(self, place: TokenSource, said: str) -> None:
         told = drawn(place)
         assert said in told
         assert "forget-token" not in told
@@ -139,13 +139,13 @@ class TestPage:
         monkeypatch: pytest.MonkeyPatch,
         caplog: pytest.LogCaptureFixture,
         tmp_path: Path,
-        place: Place,
+        place: TokenSource,
     ) -> None:
         caplog.set_level(logging.DEBUG)
         if place == "memory":
             keyring_in_file.install(monkeypatch, tmp_path, NONE)
         shown = presser(services)("token", form(SECRET))
-        assert (hub_token.find(), hub_token.place()) == (SECRET, place)
+        assert (hub_token.find(), hub_token.source()) == (SECRET, place)
         assert download_card.PLACES[place] in shown["model"].replace("&#x27;", "'")
         choice = Choice(model_id=GATED.id, data_id=services.add_data(SAMPLES / "orders.jsonl", "orders.jsonl"))
         page = in_loop(lambda: web_page._draw(services)[1])
@@ -162,7 +162,7 @@ class TestPage:
             with pytest.raises(gr.Error, match="not an access token") as refused:
                 press("token", typed)
             assert "my password" not in str(refused.value)
-        assert hub_token.place() == ""
+        assert hub_token.source() == ""
 
     def test_it_is_forgotten(self, services: Services) -> None:
         press = presser(services)

@@ -132,7 +132,7 @@ class TestProbe:
 
 
 def test_every_language_has_a_name() -> None:
-    assert {code for entry in catalogue.all() for code in entry.languages} <= set(NAMES)
+    assert {code for entry in catalogue.entries() for code in entry.languages} <= set(NAMES)
 
 
 def test_each_line_carries_what_it_is_filtered_by() -> None:
