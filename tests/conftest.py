@@ -1,32 +1,70 @@
-"""What all tests share: the embedded model, unpacked once and kept between runs."""
+"""What all tests share: the bundled model, unpacked once and stored between runs, and which tests are quick."""
 
 from __future__ import annotations
 
+import importlib.abc
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from backend.models import bundled
 from backend.settings import HOME_VARIABLE, PROJECT_ROOT, Workspace
 
-# Before torch is imported anywhere: several busy processes on few cores must not spin, and nothing asks the network,
-# nor this computer's keyring.
+# Before anything imports torch: busy processes on few cores must not spin, and no test may use the network or this
+# computer's keyring.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.fail.Keyring"
 
+SLOW_MARKERS = {"slow", "gpu", "browser"}
+SLOW_FIXTURES = {"bundled_model", "tiny_model", "chromium"}
+SLOW_PACKAGES = {"torch", "transformers", "trl", "peft", "accelerate", "datasets", "llama_cpp", "playwright"}
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest selects by marker
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks what may be quick. `-m quick` also skips each test that imports one of SLOW_PACKAGES after all."""
+    for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if not fixtures & SLOW_FIXTURES and not any(item.get_closest_marker(name) for name in SLOW_MARKERS):
+            item.add_marker("quick")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.option.markexpr == "quick":
+        sys.meta_path.insert(0, SkipSlowImports())
+
+
+class SkipSlowImports(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Skips the test that imports a slow package. `importlib.util.find_spec` still finds the package."""
+
+    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+        spec = PathFinder.find_spec(name, path, target) if name in SLOW_PACKAGES else None
+        if spec is not None:
+            spec.loader = self
+        return spec
+
+    def create_module(self, spec: ModuleSpec) -> None:
+        return None
+
+    def exec_module(self, module: ModuleType) -> None:
+        pytest.skip(f"not quick: imports {module.__name__}", allow_module_level=True)
+
 
 @pytest.fixture(scope="session")
 def bundled_model(request: pytest.FixtureRequest) -> Path:
-    """The folder of the unpacked embedded model (read only: tests that change it take `workspace_with_model`)."""
+    """The folder of the unpacked bundled model. Read-only: tests that change it use `workspace_with_model`."""
     assert request.config.cache is not None
     workspace = Workspace.open(request.config.cache.mkdir("apprentice"))
-    if not bundled.is_ready(workspace):  # in a process of its own: this one shall stay light
+    if not bundled.is_ready(workspace):  # in another process: this one must not import torch
         program = (
             "from backend.models import bundled\nfrom backend.settings import Workspace\n"
             "bundled.ensure(Workspace.open())"
@@ -38,7 +76,7 @@ def bundled_model(request: pytest.FixtureRequest) -> Path:
 
 @pytest.fixture
 def workspace_with_model(bundled_model: Path, tmp_path: Path) -> Workspace:
-    """A fresh workspace that has the embedded model already (hard links where the system has them)."""
+    """A new workspace that contains the bundled model (hard links where the file system has them)."""
     workspace = Workspace.open(tmp_path / "workspace")
     shutil.copytree(bundled_model, bundled.folder(workspace), copy_function=_link)
     return workspace
