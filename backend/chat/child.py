@@ -9,13 +9,13 @@ import json
 import logging
 import queue
 import subprocess
-import sys
 import threading
 from pathlib import Path
 from typing import Any
 
 from backend.errors import ChatFailed
-from backend.settings import HOME_VARIABLE, PROJECT_ROOT, Workspace, child_environment
+from backend.hardware.child_process import start
+from backend.settings import HOME_VARIABLE, Workspace
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ class ChatChild:
     """The child process and its two pipes. It ends by itself when this process ends."""
 
     def __init__(self, workspace: Workspace, idle_seconds: float, log_file: Path) -> None:
-        environment = child_environment() | {
+        environment = {
             HOME_VARIABLE: str(workspace.root),
             "APPRENTICE_CHAT_IDLE": str(idle_seconds),
             "HF_HUB_OFFLINE": "1",
@@ -33,14 +33,7 @@ class ChatChild:
         }
         log_file.parent.mkdir(parents=True, exist_ok=True)
         with log_file.open("wb") as chat_log:
-            self._child = subprocess.Popen(
-                [sys.executable, "-m", "backend.chat.server"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=chat_log,
-                cwd=PROJECT_ROOT,
-                env=environment,
-            )
+            self._child = start(["-m", "backend.chat.server"], environment, stdout=subprocess.PIPE, stderr=chat_log)
         self._writing = threading.Lock()
         self._replies: queue.Queue[dict[str, Any] | None] = queue.Queue()
         self._reader = threading.Thread(target=self._read, daemon=True)

@@ -15,7 +15,6 @@ import os
 import queue
 import signal
 import sys
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +22,7 @@ from typing import Any
 
 from backend.chat.engine import Engine, Sampling, Tokens
 from backend.errors import ApprenticeError, ChatFailed
+from backend.hardware.child_process import end_with_parent
 
 log = logging.getLogger(__name__)
 
@@ -165,24 +165,22 @@ def main() -> None:
 
     requests: queue.Queue[dict[str, Any]] = queue.Queue()
     process = ChatProcess(send)
-    threading.Thread(target=_read, args=(requests, process), daemon=True).start()
-    idle = float(os.environ.get("APPRENTICE_CHAT_IDLE", "600"))
-    while True:
-        try:
-            request = requests.get(timeout=idle)
-        except queue.Empty:
-            os._exit(0)  # at once: an orderly end would wait on the thread that reads stdin
-        process.handle(request)
 
-
-def _read(requests: queue.Queue[dict[str, Any]], process: ChatProcess) -> None:
-    for line in sys.stdin.buffer:
+    def received(line: bytes) -> None:
         request = json.loads(line)
         if request["do"] == "stop":
             process.stop_up_to = request["number"]
         else:
             requests.put(request)
-    os._exit(0)  # the parent is gone; nothing here needs saving
+
+    end_with_parent(received)
+    idle = float(os.environ.get("APPRENTICE_CHAT_IDLE", "600"))
+    while True:
+        try:
+            request = requests.get(timeout=idle)
+        except queue.Empty:
+            os._exit(0)  # nothing here needs saving
+        process.handle(request)
 
 
 if __name__ == "__main__":

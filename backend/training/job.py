@@ -15,8 +15,6 @@ import json
 import logging
 import math
 import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,10 +26,10 @@ from backend import errors, hardware, training
 from backend.errors import ApprenticeError, DoesNotFit, NotEnough
 from backend.estimate.memory import available, nvidia_gpu
 from backend.files.atomic import write_text
-from backend.hardware import benchmark, format_gb
+from backend.hardware import benchmark, child_process, format_gb
 from backend.models.local import relocate
 from backend.records.specs import ModelRef, Record, RunSpec, TrainSettings
-from backend.settings import PROJECT_ROOT, Workspace, child_environment
+from backend.settings import Workspace
 from backend.training import oom
 from backend.training.dry_run import FOLDER, ORDER, OUTCOME, TRIED
 from backend.training.session import SAVE_EVERY
@@ -235,9 +233,8 @@ def _dry_run(context: Work, spec: RunSpec) -> dict[str, Any] | None:
     limit = None if nvidia_gpu(machine) or machine.unified_memory else available(machine)
     order = {"spec": spec.model_dump(mode="json"), "limit_mib": limit}
     (place / ORDER).write_text(json.dumps(order), "utf-8")
-    command = [sys.executable, "-m", "backend.training.dry_run", str(context.folder)]
     until = time.monotonic() + _MOST
-    child = subprocess.Popen(command, cwd=PROJECT_ROOT, env=child_environment(), stdin=subprocess.DEVNULL)
+    child = child_process.start(["-m", "backend.training.dry_run", str(context.folder)])
     try:
         while child.poll() is None:
             if context.should_stop():
@@ -248,8 +245,7 @@ def _dry_run(context: Work, spec: RunSpec) -> dict[str, Any] | None:
             context.alive()
             time.sleep(_POLL)
     finally:
-        child.kill()
-        child.wait()
+        child_process.kill(child)
         shutil.rmtree(place / TRIED, ignore_errors=True)  # what it saved for a try, where it was ended meanwhile
     return _outcome(place / OUTCOME, child.returncode)
 

@@ -16,6 +16,7 @@ from backend.chat import gguf_engine
 from backend.chat.client import Chat
 from backend.errors import BadInput, ChatFailed, ExportFailed, MissingPart
 from backend.export import gguf
+from backend.hardware import child_process
 from backend.models import bundled
 from backend.settings import Workspace
 from backend.tokens.tokenizer import ChatTokenizer
@@ -170,6 +171,6 @@ def test_without_llama_cpp_the_way_to_get_it_is_said(monkeypatch: pytest.MonkeyP
 def test_no_secret_reaches_the_tools_that_make_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", "s3cr3t-value")
     out = tmp_path / "environment"
-    gguf._child(["-c", f"import os; open({str(out)!r}, 'w').write(repr(dict(os.environ)))"], out, "")
+    child_process.run(["-c", f"import os; open({str(out)!r}, 'w').write(repr(dict(os.environ)))"], gguf._OFFLINE)
     assert "s3cr3t-value" not in out.read_text("utf-8")
     assert "HF_HUB_OFFLINE" in out.read_text("utf-8")

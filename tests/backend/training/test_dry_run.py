@@ -21,6 +21,7 @@ from backend.training.dry_run import chosen, run_steps
 from backend.training.job import ladder
 from backend.training.sampler import epoch_batches, packs
 from backend.training.state import checkpoints
+from tests.backend.hardware.test_child_process import gone, killed_parent
 from tests.backend.tiny_run import FakeWork, make_pairs_run, make_run
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # peft and trl use names that transformers renames
@@ -55,16 +56,16 @@ def settings_of(work: FakeWork) -> TrainSettings:
 
 
 def dry_runs(monkeypatch: pytest.MonkeyPatch, *outcomes: dict[str, Any] | None) -> list[TrainSettings]:
-    """Has the rehearsals come out so, one after another; gives the settings that they are asked for."""
+    """Replaces the dry runs by these outcomes, in order; returns the settings that they were started with."""
     asked: list[TrainSettings] = []
     waiting = iter(outcomes)
 
-    def rehearsed(context: Any, spec: RunSpec) -> dict[str, Any] | None:
+    def outcome_of(context: Any, spec: RunSpec) -> dict[str, Any] | None:
         asked.append(spec.settings)
         outcome = next(waiting)
         return dict(outcome) if outcome else None
 
-    monkeypatch.setattr(training_job, "_rehearsed", rehearsed)
+    monkeypatch.setattr(training_job, "_dry_run", outcome_of)
     return asked
 
 
@@ -226,6 +227,35 @@ def test_a_stop_while_measuring_ends_the_process_and_trains_nothing(work: Measur
     assert training_job.run(work)["state"] == "stopped"
     assert not (work.folder / "result").exists()
     assert not (work.folder / "preflight" / "outcome.json").exists()
+
+
+WORKER = """
+import os, sys, time
+from pathlib import Path
+from backend.hardware import child_process
+from backend.records.specs import RunSpec
+from backend.settings import Workspace
+from backend.training import job
+from tests.backend.training.test_dry_run import IN_A_LONG_CALL, MeasuredWork
+folder = Path(sys.argv[1])
+start = child_process.start
+child_process.start = lambda arguments: start(["-c", IN_A_LONG_CALL, *arguments[2:]], stdout=sys.stdout)
+spec = RunSpec.model_validate_json((folder / "spec.json").read_text())
+job._dry_run(MeasuredWork(folder, {}, workspace=Workspace.open(Path(sys.argv[2]))), spec)
+"""
+IN_A_LONG_CALL = """
+import importlib, os, runpy, time
+def hold_still(*_, **__):
+    print(os.getpid(), flush=True)
+    time.sleep(600)
+importlib.import_module("backend.training.run").set_up = hold_still
+runpy.run_module("backend.training.dry_run", run_name="__main__")
+"""
+
+
+def test_a_dry_run_ends_within_seconds_of_its_killed_worker(work: MeasuredWork) -> None:
+    (work.folder / "spec.json").write_text(json.dumps(work.spec))
+    assert gone(killed_parent(WORKER, str(work.folder), str(work.workspace.root)))
 
 
 def test_a_fault_in_the_settings_is_told_before_the_training(work: MeasuredWork) -> None:

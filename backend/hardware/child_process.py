@@ -1,0 +1,95 @@
+"""Child processes that never outlive this one, whatever they are doing when it ends.
+
+The parent holds a child's standard input open and writes nothing, or requests, to it. When the parent ends, even by
+SIGKILL, the system closes that pipe on every platform, and a thread of the child that waits for it ends the child.
+
+    start, run          in the parent, for a child that calls end_with_parent
+    run_script          in the parent, for a script by others that does not
+    end_with_parent     in the child, first thing
+"""
+
+from __future__ import annotations
+
+import os
+import runpy
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from backend.settings import PROJECT_ROOT, child_environment
+
+
+def start(
+    arguments: Sequence[str], environment: Mapping[str, str] | None = None, **options: Any
+) -> subprocess.Popen[bytes]:
+    """Starts Python with `arguments` in the project's folder. The child must call `end_with_parent`.
+
+    environment: variables to add to `child_environment`. options: of subprocess.Popen.
+    """
+    return subprocess.Popen(
+        [sys.executable, *arguments],
+        stdin=subprocess.PIPE,
+        cwd=PROJECT_ROOT,
+        env={**child_environment(), **(environment or {})},
+        **options,
+    )
+
+
+def run(
+    arguments: Sequence[str], environment: Mapping[str, str] | None = None, timeout: float | None = None
+) -> tuple[int, str]:
+    """Runs Python with `arguments` to its end; returns its exit code and everything it printed.
+
+    Raises subprocess.TimeoutExpired after `timeout` seconds, when the child is killed.
+    """
+    with tempfile.TemporaryFile() as output:
+        child = start(arguments, environment, stdout=output, stderr=subprocess.STDOUT)
+        try:
+            code = child.wait(timeout)
+        finally:
+            kill(child)
+        output.seek(0)
+        return code, output.read().decode("utf-8", "replace")
+
+
+def run_script(
+    script: Path, arguments: Sequence[str], environment: Mapping[str, str], timeout: float | None = None
+) -> tuple[int, str]:
+    """`run` for a Python file: `python -m backend.hardware.child_process SCRIPT ARGUMENTS` ends with its parent."""
+    return run(["-m", "backend.hardware.child_process", str(script), *arguments], environment, timeout)
+
+
+def kill(child: subprocess.Popen[bytes]) -> None:
+    """Ends a child started by `start`, if it still runs, and closes its standard input."""
+    child.kill()
+    child.wait()
+    assert child.stdin is not None
+    child.stdin.close()
+
+
+def end_with_parent(received: Callable[[bytes], None] = lambda line: None) -> None:
+    """From now on a thread waits for the end of standard input, and then ends this process at once.
+
+    received: called in that thread with each line that the parent writes.
+    """
+    threading.Thread(target=_read, args=(received,), daemon=True).start()
+
+
+def _read(received: Callable[[bytes], None]) -> None:
+    rest = b""
+    while part := os.read(0, 1 << 16):  # not sys.stdin: its lock, held here, would abort the interpreter's own end
+        *lines, rest = (rest + part).split(b"\n")
+        for line in lines:
+            received(line)
+    os._exit(0)  # without cleaning up, which could wait for the very call that is to be cut short
+
+
+if __name__ == "__main__":
+    end_with_parent()
+    del sys.argv[0]
+    sys.path[0] = str(Path(sys.argv[0]).parent)  # as Python does for a script
+    runpy.run_path(sys.argv[0], run_name="__main__")

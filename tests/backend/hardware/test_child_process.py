@@ -1,0 +1,110 @@
+"""A child process ends with its parent, even a parent that is killed, whatever the child is doing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from backend.hardware import child_process
+from backend.settings import PROJECT_ROOT
+
+PARENT = """
+import sys
+from backend.hardware import child_process
+child = child_process.start(["-c", sys.argv[1]], stdout=sys.stdout)
+child.wait()
+"""
+BUSY = {
+    "sleeping": "import time; report(); time.sleep(600)",
+    "computing in Python": "report()\nwhile True: pass",
+    "inside one torch call": "import torch; matrix = torch.rand(4000, 4000); report(); torch.linalg.eig(matrix)",
+    "importing": "report(); import torch, transformers, trl, time; time.sleep(600)",
+}
+BEGINNING = """
+import os
+from backend.hardware.child_process import end_with_parent
+end_with_parent()
+def report(): print(os.getpid(), flush=True)
+"""
+
+
+def gone(pid: int, seconds: float = 5.0) -> bool:
+    """Whether the process has ended within `seconds`; a zombie, which nobody has collected yet, has."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        try:
+            if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+                return True
+        except psutil.NoSuchProcess:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def killed_parent(program: str, *arguments: str) -> int:
+    """Runs `program` until it prints the pid of its child, kills it, and returns that pid."""
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT_ROOT)}
+    command = [sys.executable, "-c", program, *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as parent:
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+        assert psutil.pid_exists(pid)
+        parent.kill()
+    return pid
+
+
+@pytest.mark.parametrize("doing", BUSY)
+def test_a_child_ends_within_seconds_of_its_killed_parent(doing: str) -> None:
+    assert gone(killed_parent(PARENT, BEGINNING + BUSY[doing]))
+
+
+def test_a_script_by_others_ends_with_its_parent_too(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text("import helper, os, time\nprint(os.getpid(), flush=True)\ntime.sleep(600)\n")
+    (tmp_path / "helper.py").write_text("")
+    parent = """
+import sys
+from backend.hardware import child_process
+run = child_process.start
+child_process.start = lambda *given, **options: run(*given, **{**options, "stdout": sys.stdout})
+child_process.run_script(sys.argv[1], [], {})
+"""
+    assert gone(killed_parent(parent, str(script)))
+
+
+def test_a_script_gets_its_arguments_and_its_output_and_exit_code_come_back(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text("import os, sys\nprint(sys.argv[1:], os.environ['EXTRA'])\nsys.exit('stopped')\n")
+    code, output = child_process.run_script(script, ["--name", "a b"], {"EXTRA": "x"})
+    assert (code, output.splitlines()) == (1, ["['--name', 'a b'] x", "stopped"])
+
+
+def test_a_child_that_takes_too_long_is_killed() -> None:
+    began = time.monotonic()
+    with pytest.raises(subprocess.TimeoutExpired):
+        child_process.run(["-c", "import time; time.sleep(600)"], timeout=0.2)
+    assert time.monotonic() - began < 5
+
+
+def test_lines_of_the_parent_arrive_whole() -> None:
+    program = """
+import time
+from backend.hardware.child_process import end_with_parent
+end_with_parent(lambda line: print(len(line), flush=True))
+time.sleep(600)
+"""
+    child = child_process.start(["-c", program], stdout=subprocess.PIPE)
+    assert child.stdin is not None
+    assert child.stdout is not None
+    child.stdin.write(b"x" * 300_000 + b"\nyy\n")
+    child.stdin.flush()
+    assert [int(child.stdout.readline()) for _ in range(2)] == [300_000, 2]
+    child.stdin.close()
+    assert child.wait(5) == 0
+    child.stdout.close()
