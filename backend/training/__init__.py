@@ -10,7 +10,7 @@
     sharing.py      a system message that all rows share is read once for each batch
     loss.py         the loss, on learned positions only
     preference.py   the loss on pairs of a better and a worse answer (DPO)
-    team.py         several processes that train one run together · member.py: the others
+    group.py         several processes that train one run together · member.py: the others
     collective.py   what they do together: sums, votes
     sharding.py     one model divided over them (FSDP, ZeRO-2)
     learner.py      one step, one validation, and what to do when memory runs short

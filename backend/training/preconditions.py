@@ -46,7 +46,7 @@ def before_start(run: PreparedRun, folder: Path, shape: Architecture) -> None:
     Raises BadInput, BadSetting, TrainingFailed, NotEnough.
     """
     must_keep_apart(run.spec.model.path, run.spec.settings)
-    process_group.refuse(run.spec.settings, process_group.cards())
+    process_group.check(run.spec.settings, process_group.visible_gpus())
     must_load(shape, run.spec.settings)
     must_be_learnable(run.train, run.spec.data.longest, model_folder.context_length(run.spec.model.path))
     schedule(len(run.train), len(run.validation), run.spec.settings)

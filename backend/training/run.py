@@ -14,7 +14,7 @@ from backend.tokens.tokenizer import ChatTokenizer
 from backend.training import device, dpo_reference, fused_lora, model, oom, trainer
 from backend.training.collate import Collator, needs_mask
 from backend.training.distributed import process_group, sharding
-from backend.training.distributed.collective import ALONE, Team
+from backend.training.distributed.collective import SINGLE_PROCESS, ProcessGroup
 from backend.training.preconditions import must_be_learnable, must_keep_apart
 from backend.training.prefix_sharing import with_sharing
 from backend.training.schedule import schedule
@@ -41,18 +41,18 @@ def run(context: Work) -> dict[str, Any]:
     memory ran short.
     Raises TrainingFailed, OutOfMemory, NotEnough, MissingPart, BadSetting, OSError (a full disk).
     """
-    cards = process_group.cards()
-    prepare_process(*cards[:1])
+    gpus = process_group.visible_gpus()
+    prepare_process(*gpus[:1])
     spec = relocate(RunSpec.model_validate(context.spec), context.folder)
     with oom.memory_errors():
         context.progress("Preparing")
         train, validation = read_rows(context.folder)
         used = _settings(context, spec.settings, [*train, *validation])
-        process_group.refuse(used, cards)
+        process_group.check(used, gpus)
         if used.num_processes > 1:  # else each might choose its own
             used = used.changed(precision=device.choose(used).precision)
         used_spec = spec.model_copy(update={"settings": used})
-        with process_group.gathered(context, used_spec, cards) as group:
+        with process_group.running(context, used_spec, gpus) as group:
             told = _run(context, used_spec, train, validation, group)
     return {**told, "settings_changed": oom.differing(spec.settings, oom.settings_used(context.folder, used))}
 
@@ -67,16 +67,16 @@ def _settings(context: Work, planned: TrainSettings, rows: Sequence[TokenRow]) -
 
 
 def _run(
-    context: Work, spec: RunSpec, train: Sequence[TokenRow], validation: Sequence[TokenRow], group: Team
+    context: Work, spec: RunSpec, train: Sequence[TokenRow], validation: Sequence[TokenRow], group: ProcessGroup
 ) -> dict[str, Any]:
     session, engine, net = set_up(context, spec, train, validation, group=group)
     before = verify.fingerprint(net, spec.model.path)
     weighed = spec.settings.trainer == "sft" or dpo_reference.weigh(session, net)
     step = _practise(session, engine, net) if weighed else 0
-    if not group.shards:  # the first process does the rest alone
-        session.train_step.team = ALONE
-        group.over.set()
-    if not step or not (group.leads or group.shards):
+    if not group.sharded:  # the first process does the rest alone
+        session.train_step.group = SINGLE_PROCESS
+        group.finished.set()
+    if not step or not (group.is_main or group.sharded):
         return _summary(session, net, step)  # stopped before the first step: there is nothing to keep
     best = _choose(session, net, step)
     context.progress("Saving")
@@ -86,7 +86,7 @@ def _run(
     def loss() -> float:
         return session.train_step.mean_loss(net, rows)
 
-    with result.saved(net, spec.model.path, target, session.train_step.team) as folder:
+    with result.saved(net, spec.model.path, target, session.train_step.group) as folder:
         context.progress("Checking")
         proved = verify.prove(net, before, spec.model.path, folder, loss, len(rows))
     context.emit("proof", **proved.to_dict())
@@ -100,7 +100,7 @@ def set_up(
     validation: Sequence[TokenRow],
     session_of: Callable[..., TrainingSession] = TrainingSession,
     rescues: int = RESCUES,
-    group: Team = ALONE,
+    group: ProcessGroup = SINGLE_PROCESS,
 ) -> tuple[TrainingSession, Any, Any]:
     """The run, its trainer and its model, ready for the first step. Raises TrainingFailed, MissingPart, BadSetting.
 
@@ -127,8 +127,8 @@ def set_up(
     engine = trainer.build(net, session)
     model.settle(net, place)
     fused_lora.fuse(net)
-    if group.shards:
-        sharding.divide(net, settings, place.kind)
+    if group.sharded:
+        sharding.shard(net, settings, place.kind)
     else:
         train_step.collator = with_sharing(collator, net, train, settings, place)
     return session, engine, net
@@ -146,7 +146,7 @@ def spread(rows: Sequence[T], count: int) -> list[T]:
 
 def _practise(session: TrainingSession, engine: Any, net: Any) -> int:
     """Trains from the newest checkpoint, or from the start; gives the step reached."""
-    if session.train_step.team.leads:
+    if session.train_step.group.is_main:
         found = resume.checkpoint_of(session.work, session.spec.model.path)
     else:
         found = checkpoints.find(session.checkpoints).newest

@@ -66,6 +66,6 @@ def generate(
             input_ids=ids.to(device.kind),
             attention_mask=mask.to(device.kind),
             generation_config=config,
-            synced_gpus=sharding.is_divided(model),  # else one that is done early leaves the others waiting
+            synced_gpus=sharding.is_sharded(model),  # else one that is done early leaves the others waiting
         )
     return [tokenizer.decode(row[longest:].tolist()).strip() for row in made]

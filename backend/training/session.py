@@ -14,7 +14,7 @@ from backend.records.specs import RunSpec, format_decimal
 from backend.runs.token_rows import TokenRow, sides
 from backend.tokens.tokenizer import ChatTokenizer
 from backend.training.device import Device
-from backend.training.distributed.sharding import rest
+from backend.training.distributed.sharding import reshard
 from backend.training.oom import is_out_of_memory
 from backend.training.sampler import EpochBatches
 from backend.training.samples import answers, worth_the_time
@@ -77,7 +77,7 @@ class TrainingSession:
 
     def should_stop(self) -> bool:
         """Whether a stop is asked for; the same answer in every process that trains this run."""
-        return self.train_step.team.agreed(self.work.should_stop())
+        return self.train_step.group.any_true(self.work.should_stop())
 
     def loader(self) -> Any:
         """The DataLoader of the rows' numbers, one list for each optimizer step."""
@@ -103,7 +103,9 @@ class TrainingSession:
         self.stopping = self.should_stop()
         control.should_log = True
         control.should_evaluate = step in self.schedule.evaluations and not self.stopping
-        due = self.train_step.team.agreed(time.monotonic() - self._saved > SAVE_EVERY) or step == self.schedule.total
+        due = (
+            self.train_step.group.any_true(time.monotonic() - self._saved > SAVE_EVERY) or step == self.schedule.total
+        )
         control.should_save = control.should_evaluate or self.stopping or due
         control.should_training_stop = control.should_training_stop or self.stopping
 
@@ -145,10 +147,10 @@ class TrainingSession:
         if not math.isfinite(loss):
             raise _no_number(step, self.spec)
         self.history.evaluated(step, loss, self.train_step.figures)
-        team = self.train_step.team
-        wanted = team.leads and self._answering and worth_the_time(self.history, step, self.schedule.total)
+        group = self.train_step.group
+        wanted = group.is_main and self._answering and worth_the_time(self.history, step, self.schedule.total)
         wanted = wanted and not self.work.should_stop()
-        if team.agreed(wanted) if team.shards else wanted:
+        if group.any_true(wanted) if group.sharded else wanted:
             self._answer(model, step)
         self.tell_progress(step)
         self._free_since = time.perf_counter()
@@ -165,13 +167,13 @@ class TrainingSession:
         """
         step = trainer.state.global_step
         self._saved = time.monotonic()
-        team = self.train_step.team
-        if not team.leads:
-            state_saving.write(None, trainer, self.history, team)
+        group = self.train_step.group
+        if not group.is_main:
+            state_saving.write(None, trainer, self.history, group)
             return
         self.history.elapsed, self._began = self.elapsed, time.monotonic()
         with checkpoints.writing(self.checkpoints, step) as folder:
-            state_saving.write(folder, trainer, self.history, team)
+            state_saving.write(folder, trainer, self.history, group)
         checkpoints.prune(self.checkpoints, self.history.best_step)
         self.work.emit("checkpoint", step=step)
         self._free_since = time.perf_counter()
@@ -180,9 +182,9 @@ class TrainingSession:
         began = time.perf_counter()
         try:
             given = answers(model, self.tokenizer, self.device, self.spec.data)
-            rest(model)
+            reshard(model)
         except Exception as error:
-            if not is_out_of_memory(error) or self.train_step.team.shards:
+            if not is_out_of_memory(error) or self.train_step.group.sharded:
                 raise
             self._answering, given = False, []
             self.work.emit("note", title="No more answers on the way", what=_NO_ANSWERS, next="")

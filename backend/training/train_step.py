@@ -10,8 +10,8 @@ from backend.records.specs import TrainSettings
 from backend.runs.token_rows import TokenRow, sides
 from backend.training.collate import Collator
 from backend.training.device import Device
-from backend.training.distributed.collective import ALONE, Team
-from backend.training.distributed.sharding import rest
+from backend.training.distributed.collective import SINGLE_PROCESS, ProcessGroup
+from backend.training.distributed.sharding import reshard
 from backend.training.dpo_loss import likelihoods, preference_loss
 from backend.training.loss import summed_loss
 from backend.training.model import trainable
@@ -44,14 +44,14 @@ class TrainStep:
         tell: Callable[[str, str, str], None],
         alive: Callable[[], None],
         rescues: int = RESCUES,
-        team: Team = ALONE,
+        group: ProcessGroup = SINGLE_PROCESS,
     ) -> None:
         self.micro = settings.per_device_train_batch_size
         self._pack = settings.max_length / self.micro if settings.packing else None  # tokens for each of `micro`
         self.collator, self._device, self._tell, self._alive = collator, device, tell, alive
         self._beta = settings.beta if settings.trainer == "dpo" else None
-        self._rescues = 0 if team.shards else rescues  # left; the others of a divided model would wait for ever
-        self.team = team
+        self._rescues = 0 if group.sharded else rescues  # left; the others of a divided model would wait for ever
+        self.group = group
         self.figures: dict[str, float] = {}
 
     def learn(self, model: Any, rows: Sequence[TokenRow], backward: Callable[[torch.Tensor], None]) -> torch.Tensor:
@@ -61,8 +61,8 @@ class TrainStep:
         Raises OutOfMemory when even the smallest micro batch does not fit.
         """
         total = self._within_memory(model, lambda: self._learn(model, rows, backward))
-        self.team.add_up_gradients(trainable(model).values())
-        self.team.add_up(total)
+        self.group.reduce_gradients(trainable(model).values())
+        self.group.all_reduce(total)
         return total
 
     def mean_loss(self, model: Any, rows: Sequence[TokenRow]) -> float:
@@ -72,8 +72,8 @@ class TrainStep:
         model.eval()
         with torch.no_grad():
             total = self._within_memory(model, lambda: self._mean_loss(model, rows))
-            rest(model)
-            self.team.add_up(total)
+            reshard(model)
+            self.group.all_reduce(total)
             return float(total)
 
     def likelihoods(self, model: Any, pairs: Sequence[TokenRow]) -> list[list[float]]:
@@ -120,7 +120,7 @@ class TrainStep:
         count = max(1, sum(row.learned for row in rows) if self._beta is None else len(rows))
         self.figures = {}
         parts = self._parts(rows)
-        for index in range(self.team.passes(len(parts))):
+        for index in range(self.group.passes(len(parts))):
             counts = index < len(parts)  # else it only helps the others of a divided model through theirs
             part = parts[index] if counts else rows[:1]
             with self._device.autocast():
@@ -134,8 +134,8 @@ class TrainStep:
 
     def _parts(self, rows: Sequence[TokenRow]) -> list[list[TokenRow]]:
         """This process's share of `rows` as micro batches."""
-        if self.team.size > 1:
-            rows = self.team.share(sorted(rows, key=lambda row: -row.longest))
+        if self.group.size > 1:
+            rows = self.group.share(sorted(rows, key=lambda row: -row.longest))
         lengths, numbers = [row.longest for row in rows], range(len(rows))
         if self._pack is None:
             parts = micro_batches(numbers, lengths, self.micro)

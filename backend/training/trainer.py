@@ -58,7 +58,7 @@ def build(model: Any, session: TrainingSession) -> Any:
 
         def _load_rng_state(self, checkpoint: str | None) -> None:
             if checkpoint:
-                state_saving.load_random_state(Path(checkpoint), session.train_step.team.rank)
+                state_saving.load_random_state(Path(checkpoint), session.train_step.group.rank)
 
     trainer = SessionTrainer(
         model=model,
@@ -77,7 +77,7 @@ def _arguments(session: TrainingSession) -> Any:
     from trl import SFTConfig
 
     class Arguments(SFTConfig):  # type: ignore[misc]
-        place_model_on_device = None if not session.train_step.team.shards else False  # divided before it is moved
+        place_model_on_device = None if not session.train_step.group.sharded else False  # divided before it is moved
 
     settings, device = session.spec.settings, session.device
     schedule = settings.lr_scheduler_type

@@ -172,7 +172,7 @@ def blocked(
     if why_not:
         return why_not
     try:
-        sharding.refuse(settings)
+        sharding.check(settings)
     except BadSetting as error:
         return f"{error.what} {error.why} {error.next}"
     if not needed.fit.fits and not _divided(settings, hardware):

@@ -1,10 +1,9 @@
-"""Several processes that train one run together, each on its card: every step's rows are shared out among them.
+"""Several processes that train one run together, each on its own GPU; every step's rows are shared out among them.
 
-The worker is the first of them and starts the others with the variables that `accelerate launch` sets. Each holds
-the whole model, or its part of it (sharding.py); after its rows of a step the gradients are added up, so that all
-take the same step: what is learned is what one process learns with as many more micro batches. Only the first one
-tells and saves. The others read the run's spec from their standard input and end when it closes: they never outlive
-the worker.
+The job's process is rank 0. It starts the others with the variables that `accelerate launch` sets. Each holds the
+whole model, or its shard of it (sharding.py). After its rows of a step the gradients are added up, so that all take
+the same step: the result is that of one process with as many more micro batches. Only rank 0 reports and saves. The
+others read the run's spec from standard input and end with rank 0 (backend/hardware/child_process.py).
 """
 
 from __future__ import annotations
@@ -24,136 +23,129 @@ from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
 from backend.errors import BadSetting, OutOfMemory, TrainingFailed
-from backend.hardware import container
+from backend.hardware import child_process, container
 from backend.hardware.gpus import most_free_first
 from backend.records.specs import RunSpec, TrainSettings
-from backend.settings import child_environment
 from backend.training.distributed import sharding
-from backend.training.distributed.collective import ALONE, Team
+from backend.training.distributed.collective import SINGLE_PROCESS, ProcessGroup
 from backend.training.oom import out_of_memory
 
 
-class Member(Protocol):
-    """What a team needs of the worker's side of a job."""
+class JobContext(Protocol):
+    """The parts of a job's context that a process group uses."""
 
     folder: Path
 
     def fail(self, error: Exception) -> None: ...
 
 
-_MEMBER = ("-m", "backend.training.distributed.worker")
-_PATIENCE = timedelta(minutes=30)  # for the others: the first one answers questions and saves meanwhile
-_TO_START = timedelta(minutes=3)  # until all have loaded torch
-_TO_END = 60.0  # seconds for the others after the last step
-_TO_FOLLOW = 5.0  # seconds for another process to be gone when its connection is
-_TO_NOTICE = 60.0  # seconds for this process to fail by itself when another one has: on cards it waits for ever
-SHORT_OF_MEMORY = 77  # exit code of another process
+_WORKER = ("-m", "backend.training.distributed.worker")
+_START_TIMEOUT = timedelta(minutes=3)  # until all have loaded torch
+_COLLECTIVE_TIMEOUT = timedelta(minutes=30)  # rank 0 generates samples and saves while the others wait
+_END_TIMEOUT = 60.0  # seconds for the others to end after the last step
+_EXIT_TIMEOUT = 5.0  # seconds for another process to exit once its connection is closed
+_FAILURE_TIMEOUT = 60.0  # seconds for this process to fail by itself when another has: on GPUs it waits forever
+EXIT_OUT_OF_MEMORY = 77  # exit code of another process
 _VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 _FAILED = (
     "One of the processes that trained together has failed.",
-    "What went wrong is in the file log.txt of this run.",
+    "The file log.txt of this run shows the error.",
     "Set num_processes to 1, or resume the run.",
 )
 
 
 @contextmanager
-def gathered(context: Member, spec: RunSpec, cards: Sequence[str]) -> Iterator[Team]:
-    """The team of a run; the first process starts the others, watches them, and waits for them at the end.
+def running(context: JobContext, spec: RunSpec, gpus: Sequence[str]) -> Iterator[ProcessGroup]:
+    """The process group of a run. Rank 0 starts the other processes, watches them, and waits for them at the end.
 
-    Raises TrainingFailed when one of the others failed, OutOfMemory when it ran out of it. Where this process does
-    not notice, waiting for one that is gone, the attempt ends with that error and so does the process.
+    Raises TrainingFailed when another process failed, OutOfMemory when it ran out of memory. If this process hangs
+    in a call that waits for the one that failed, a thread ends the attempt with that error, and this process too.
     """
     size = spec.settings.num_processes
     if size == 1:
-        yield ALONE
+        yield SINGLE_PROCESS
         return
     rank = int(os.environ.get("RANK", 0))
-    others = [] if "RANK" in os.environ else _start(context.folder, spec, size, cards)
-    team = Team(rank, size, spec.settings.sharding != "none")
+    others = [] if "RANK" in os.environ else _start(context.folder, spec, size, gpus)
+    group = ProcessGroup(rank, size, spec.settings.sharding != "none")
     try:
         _connect(rank, size)
         for other in others:
-            threading.Thread(target=_watch, args=(other, team, context), daemon=True).start()
-        yield team
+            threading.Thread(target=_watch, args=(other, group, context), daemon=True).start()
+        yield group
         for other in others:
-            other.wait(_TO_END)
+            other.wait(_END_TIMEOUT)
     except OutOfMemory:
         raise
     except Exception as error:
-        codes = [_code(other) for other in others]
+        codes = [_exit_code(other) for other in others]
         if any(codes):
             raise _failure(codes) from error
         raise
     finally:
-        team.over.set()
-        _leave(others)
+        group.finished.set()
+        _shut_down(others)
 
 
-def _code(other: subprocess.Popen[bytes]) -> int:
-    """The exit code of `other`, 0 where it goes on."""
+def _exit_code(other: subprocess.Popen[bytes]) -> int:
+    """The exit code of `other`, 0 while it runs."""
     try:
-        return other.wait(_TO_FOLLOW)
+        return other.wait(_EXIT_TIMEOUT)
     except subprocess.TimeoutExpired:
         return 0
 
 
-def _watch(other: subprocess.Popen[bytes], team: Team, context: Member) -> None:
-    """Ends the attempt, and this process, when `other` has failed and the rest of the team waits for it."""
-    if other.wait() and not team.over.wait(_TO_NOTICE):
+def _watch(other: subprocess.Popen[bytes], group: ProcessGroup, context: JobContext) -> None:
+    """Ends the attempt and this process when `other` has failed and the group still waits for it."""
+    if other.wait() and not group.finished.wait(_FAILURE_TIMEOUT):
         context.fail(_failure([other.returncode]))
 
 
 def _failure(codes: Sequence[int]) -> OutOfMemory | TrainingFailed:
-    """What the exit codes of the others say."""
-    return out_of_memory() if SHORT_OF_MEMORY in codes else TrainingFailed(*_FAILED)
+    """The error that the exit codes of the others stand for."""
+    return out_of_memory() if EXIT_OUT_OF_MEMORY in codes else TrainingFailed(*_FAILED)
 
 
-def cards() -> list[str]:
-    """The NVIDIA cards that this process may use, as CUDA_VISIBLE_DEVICES names them, by free memory where it names
-    none; asked without torch."""
-    there = most_free_first()
+def visible_gpus() -> list[str]:
+    """The NVIDIA GPUs that this process may use: those in CUDA_VISIBLE_DEVICES, else all, most free memory first.
+    Does not import torch."""
+    installed = most_free_first()
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if named is None or not there:
-        return there
-    return [card.strip() for card in named.split(",") if card.strip()]
+    if named is None or not installed:
+        return installed
+    return [gpu.strip() for gpu in named.split(",") if gpu.strip()]
 
 
-def refuse(settings: TrainSettings, cards: Sequence[str]) -> None:
-    """Raises BadSetting when the processes asked for have no card, core or rows of their own. Asked once, by the
-    first of them."""
-    sharding.refuse(settings)
+def check(settings: TrainSettings, gpus: Sequence[str]) -> None:
+    """Raises BadSetting unless each process has a GPU (or core) and rows of its own. Only rank 0 checks this."""
+    sharding.check(settings)
     count = settings.num_processes
     if count == 1 or "RANK" in os.environ:
         return
-    places = len(cards) or container.cores()
+    places = len(gpus) or container.cores()
     if count > min(places, settings.effective_batch):
         raise BadSetting(
             f"{count} processes can't train together here.",
-            f"There are {places} {'cards' if cards else 'cores'} and {settings.effective_batch} examples a step.",
+            f"There are {places} {'GPUs' if gpus else 'cores'} and {settings.effective_batch} examples per step.",
             "Set num_processes to 1.",
         )
     if settings.trainer == "dpo":
         raise BadSetting(
-            "Pairs of answers (DPO) are trained by one process.",
-            "Only trainings on single answers can be shared out.",
+            "DPO runs in one process only.",
+            "Only training on single answers (sft) can use several processes.",
             "Set num_processes to 1.",
         )
 
 
-def _start(folder: Path, spec: RunSpec, size: int, cards: Sequence[str]) -> list[subprocess.Popen[bytes]]:
-    """Starts the other processes, each with its own card, and sets this one's variables."""
+def _start(folder: Path, spec: RunSpec, size: int, gpus: Sequence[str]) -> list[subprocess.Popen[bytes]]:
+    """Starts the other processes, each with its own GPU, and sets this one's variables."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     shared = {"WORLD_SIZE": str(size), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "LOCAL_RANK": "0"}
     others = []
     for rank in range(1, size):
-        own = {"RANK": str(rank), **({"CUDA_VISIBLE_DEVICES": cards[rank]} if cards else {})}
-        other = subprocess.Popen(
-            [sys.executable, *_MEMBER, str(folder)],
-            env={**child_environment(), **shared, **own},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-        )
+        own = {"RANK": str(rank), **({"CUDA_VISIBLE_DEVICES": gpus[rank]} if gpus else {})}
+        other = child_process.start([*_WORKER, str(folder)], {**shared, **own}, stdout=subprocess.DEVNULL)
         others.append(other)
         assert other.stdin is not None
         other.stdin.write(spec.model_dump_json().encode() + b"\n")
@@ -168,34 +160,30 @@ def _connect(rank: int, size: int) -> None:
 
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
-    store = dist.TCPStore(host, port, size, rank == 0, timeout=_TO_START)  # type: ignore[attr-defined]
-    dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=_PATIENCE)
-    _forget()  # else the trainer would add up gradients once more
+    store = dist.TCPStore(host, port, size, rank == 0, timeout=_START_TIMEOUT)  # type: ignore[attr-defined]
+    dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=_COLLECTIVE_TIMEOUT)
+    _clear_variables()  # otherwise the trainer would add up the gradients a second time
 
 
-def _leave(others: Sequence[subprocess.Popen[bytes]]) -> None:
+def _shut_down(others: Sequence[subprocess.Popen[bytes]]) -> None:
     import torch.distributed as dist
 
     for other in others:
-        if other.poll() is None:
-            other.kill()
-        assert other.stdin is not None
-        other.stdin.close()
-        other.wait()
+        child_process.kill(other)
     if dist.is_initialized():
         dist.destroy_process_group()
     if others:
-        _forget()
+        _clear_variables()
 
 
-def _forget() -> None:
+def _clear_variables() -> None:
     for name in _VARIABLES:
         os.environ.pop(name, None)
 
 
 @dataclass
-class Silent:
-    """Stands in for the worker's context in processes that tell nothing; whoever began them stops them."""
+class SilentWork:
+    """A job's context for processes that report nothing and are stopped by the one that started them."""
 
     folder: Path
     spec: dict[str, Any]
@@ -210,13 +198,12 @@ class Silent:
         return False
 
 
-def end(code: int) -> NoReturn:
-    """Ends this process with `code`, without the interpreter's own end, once all it has printed is out.
+def exit_now(code: int) -> NoReturn:
+    """Exits with `code` once everything printed is flushed, skipping the interpreter's own shutdown.
 
-    A divided model keeps its process group, whose threads give tensors back after the last step; one that asks for
-    the interpreter's lock while it ends aborts the process ("terminate called without an active exception": seen
-    with torch 2.13 where that thread was held up until then). The first process goes on for seconds, to save and to
-    prove, so that nothing waits when it ends.
+    The process group of a sharded model has threads that release tensors after the last step. One that asks for the
+    interpreter's lock during shutdown aborts the process ("terminate called without an active exception", seen with
+    torch 2.13). Rank 0 keeps running for seconds, to save and verify, so its own shutdown is safe.
     """
     try:
         logging.shutdown()
@@ -226,13 +213,8 @@ def end(code: int) -> NoReturn:
         os._exit(code)
 
 
-def joined(folder: Path) -> Silent:
-    """The work of another process: reads the spec, and ends this process when the first one is gone."""
+def join(folder: Path) -> SilentWork:
+    """The context of a process that rank 0 started: reads the spec from standard input."""
     line = sys.stdin.buffer.readline()
-
-    def until_alone() -> None:
-        os.read(sys.stdin.fileno(), 1)  # blocks until the other end is closed
-        os._exit(1)
-
-    threading.Thread(target=until_alone, daemon=True).start()
-    return Silent(folder, json.loads(line))
+    child_process.end_with_parent()
+    return SilentWork(folder, json.loads(line))

@@ -1,4 +1,4 @@
-"""Another process of a team: `python -m backend.training.distributed.worker RUN_FOLDER`, started by the worker."""
+"""A further process of a run: `python -m backend.training.distributed.worker RUN_FOLDER`, started by rank 0."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from backend.training.distributed import process_group
 if __name__ == "__main__":
     code = 1
     try:
-        run(process_group.joined(Path(sys.argv[1])))
+        run(process_group.join(Path(sys.argv[1])))
         code = 0
     except OutOfMemory:
-        code = process_group.SHORT_OF_MEMORY
+        code = process_group.EXIT_OUT_OF_MEMORY
     except BaseException:
         traceback.print_exc()
     finally:
-        process_group.end(code)
+        process_group.exit_now(code)

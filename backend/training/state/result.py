@@ -11,8 +11,8 @@ from typing import Any
 
 from backend.files.disk_errors import disk_errors
 from backend.models.model_folder import TOKENIZER_FILES
-from backend.training.distributed.collective import Team
-from backend.training.distributed.sharding import gathered
+from backend.training.distributed.collective import ProcessGroup
+from backend.training.distributed.sharding import gather
 from backend.training.model import trainable
 
 
@@ -22,7 +22,7 @@ def folder_of(run_folder: Path, method: str) -> Path:
 
 
 @contextmanager
-def saved(model: Any, base_folder: Path, target: Path, team: Team) -> Iterator[Path]:
+def saved(model: Any, base_folder: Path, target: Path, group: ProcessGroup) -> Iterator[Path]:
     """Saves what was trained as safetensors, and the base's tokenizer and chat template beside it.
 
     The block gets the folder, under another name, to prove it; `target` appears when the block ends well. Where it
@@ -30,9 +30,9 @@ def saved(model: Any, base_folder: Path, target: Path, team: Team) -> Iterator[P
     Raises OSError.
     """
     unfinished = target.with_name(f".unfinished-{target.name}")
-    weights = gathered(trainable(model), keep=team.leads) if team.shards else None
-    if not team.leads:
-        team.agreed(True)  # the first one has written
+    weights = gather(trainable(model), keep=group.is_main) if group.sharded else None
+    if not group.is_main:
+        group.any_true(True)  # the first one has written
         yield unfinished
         return
     shutil.rmtree(unfinished, ignore_errors=True)
@@ -42,7 +42,7 @@ def saved(model: Any, base_folder: Path, target: Path, team: Team) -> Iterator[P
         for name in TOKENIZER_FILES:
             if (base_folder / name).is_file():
                 shutil.copyfile(base_folder / name, unfinished / name)
-        team.agreed(True)
+        group.any_true(True)
         yield unfinished
         shutil.rmtree(target, ignore_errors=True)
         os.replace(unfinished, target)

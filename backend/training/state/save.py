@@ -18,7 +18,7 @@ from backend.training.state.metrics import History
 if TYPE_CHECKING:
     import torch
 
-    from backend.training.distributed.collective import Team
+    from backend.training.distributed.collective import ProcessGroup
 
 WEIGHTS = "weights.safetensors"
 OPTIMIZER = "optimizer.safetensors"
@@ -27,16 +27,16 @@ STATE = "state.json"
 TRAINER_STATE = "trainer_state.json"  # the name that transformers reads
 
 
-def write(folder: Path | None, trainer: Any, history: History, team: Team) -> None:
+def write(folder: Path | None, trainer: Any, history: History, group: ProcessGroup) -> None:
     """Writes the state of `trainer` and `history` into `folder`; None: only gives the process that does so this one's
     part. Called by all of `team` together. Raises OSError."""
     optimizer = trainer.optimizer.state_dict()
     moments = {
         f"{index}.{name}": value for index, values in optimizer["state"].items() for name, value in values.items()
     }
-    weights = sharding.gathered(trainable(trainer.model), keep=folder is not None)
-    moments = sharding.gathered(moments, keep=folder is not None)
-    random = _random_states(team)
+    weights = sharding.gather(trainable(trainer.model), keep=folder is not None)
+    moments = sharding.gather(moments, keep=folder is not None)
+    random = _random_states(group)
     if folder is None:
         return
     scaler = getattr(trainer.accelerator, "scaler", None)
@@ -66,7 +66,7 @@ def load_weights(checkpoint: Path, model: Any) -> None:
     if saved.keys() != wanted.keys():
         raise ValueError("the checkpoint holds other weights than this model trains")
     for name, parameter in wanted.items():
-        sharding.put(saved[name], parameter)
+        sharding.copy_into(saved[name], parameter)
 
 
 def load_optimizer(checkpoint: Path, trainer: Any) -> None:
@@ -78,7 +78,7 @@ def load_optimizer(checkpoint: Path, trainer: Any) -> None:
     moments: dict[int, dict[str, torch.Tensor]] = {}
     for name, value in load_file(checkpoint / OPTIMIZER).items():
         index, _, field = name.partition(".")
-        moments.setdefault(int(index), {})[field] = sharding.like(value, weights[int(index)])
+        moments.setdefault(int(index), {})[field] = sharding.shard_like(value, weights[int(index)])
     trainer.optimizer.load_state_dict({"state": moments, "param_groups": state["groups"]})
     trainer.lr_scheduler.load_state_dict(state["scheduler"])
     if state["scaler"]:
@@ -98,14 +98,16 @@ def load_random_state(checkpoint: Path, rank: int) -> None:
         torch.cuda.set_rng_state(own["cuda"])
 
 
-def _random_states(team: Team) -> dict[str, torch.Tensor]:
+def _random_states(group: ProcessGroup) -> dict[str, torch.Tensor]:
     """Of each process in `team`, by kind and rank: each draws its own dropout."""
     import torch
 
     own = {"cpu": torch.get_rng_state()}
     if torch.cuda.is_available():
         own["cuda"] = torch.cuda.get_rng_state()
-    return {f"{kind}.{rank}": state for kind, value in own.items() for rank, state in enumerate(team.each(value))}
+    return {
+        f"{kind}.{rank}": state for kind, value in own.items() for rank, state in enumerate(group.all_gather(value))
+    }
 
 
 def _save(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:

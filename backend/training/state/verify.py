@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from backend.errors import TrainingFailed
 from backend.files import manifest
-from backend.training.distributed.sharding import put, whole
+from backend.training.distributed.sharding import copy_into, full_tensor
 from backend.training.model import frozen, trainable
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def digest(tensor: torch.Tensor, *, entire: bool = True) -> str:
     """The SHA-256 of a tensor's bytes, or of _PART bytes at either end."""
     import torch
 
-    flat = whole(tensor).reshape(-1)
+    flat = full_tensor(tensor).reshape(-1)
     part = _PART // tensor.element_size()
     parts = [flat] if entire or len(flat) <= 2 * part else [flat[:part], flat[-part:]]
     sha = hashlib.sha256()
@@ -133,7 +133,7 @@ def _reload(model: Any, saved: Path) -> None:
         own = model.state_dict()
     for file in sorted(saved.glob("*.safetensors")):
         for name, value in load_file(file).items():
-            put(value, own[name])
+            copy_into(value, own[name])
 
 
 def _differing(before: Mapping[str, str], now: Mapping[str, str]) -> int:

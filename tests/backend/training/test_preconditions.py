@@ -112,7 +112,7 @@ def test_what_several_processes_can_not_do_is_refused_before_they_start(
     free: int,
     why: str,
 ) -> None:
-    monkeypatch.setattr(process_group, "cards", lambda: [str(card) for card in range(cards)])
+    monkeypatch.setattr(process_group, "visible_gpus", lambda: [str(card) for card in range(cards)])
     disk(10_000)
     monkeypatch.setattr(preconditions, "memory", lambda: (free, free))
     data = [ChatTokenizer.load(tiny_model).encode(messages) for messages in conversations(12)]

@@ -39,19 +39,19 @@ else:
     work = make_run(folder, model, rows=37, **{"lora_dropout": 0.0, "num_train_epochs": 2, **chosen})
     kept.write_text(json.dumps(work.spec))
 work.stop_at = stop_at
-shares, divide, write = [], sharding.divide, snapshot.write  # of the weights and of the optimizer's state held here
+shares, divide, write = [], sharding.shard, snapshot.write  # of the weights and of the optimizer's state held here
 
 def divided(net, *how):
-    whole = sharding.held(net.parameters())
+    whole = sharding.local_bytes(net.parameters())
     divide(net, *how)
-    shares[:] = [sharding.held(net.parameters()) / whole]
+    shares[:] = [sharding.local_bytes(net.parameters()) / whole]
 
 def written(folder, trainer, *more):
     moments = [m for state in trainer.optimizer.state.values() for m in state.values() if m.dim()]
-    shares[1:] = [sharding.held(moments) / sum(m.nbytes for m in moments)] if shares else []
+    shares[1:] = [sharding.local_bytes(moments) / sum(m.nbytes for m in moments)] if shares else []
     write(folder, trainer, *more)
 
-sharding.divide, snapshot.write = divided, written
+sharding.shard, snapshot.write = divided, written
 result = training.run(work)
 print(json.dumps({"result": result, "losses": work.losses(), "tests": [e["loss"] for e in work.told("eval")],
                   "norms": [e["grad_norm"] for e in work.told("step")], "samples": len(work.told("sample")),
@@ -103,10 +103,10 @@ def test_a_resumed_team_draws_the_dropout_that_it_would_have_drawn(
 @pytest.mark.slow
 def test_when_another_process_fails_the_run_does_and_says_so(tiny_model: Path, tmp_path: Path) -> None:
     code = WORKER.replace("result = training.run(work)\n", """
-from backend.training.distributed import process_group as team
+from backend.training.distributed import process_group
 from datetime import timedelta
-team._TO_START = timedelta(seconds=20)
-team._MEMBER = ("-c", "import sys; sys.stdin.readline(); sys.exit(3)")
+process_group._START_TIMEOUT = timedelta(seconds=20)
+process_group._WORKER = ("-c", "import sys; sys.stdin.readline(); sys.exit(3)")
 try:
     training.run(work)
 except ApprenticeError as error:
@@ -123,18 +123,18 @@ except ApprenticeError as error:
     ("code", "waiting", "ends"),
     [
         (3, True, [TrainingFailed]),
-        (process_group.SHORT_OF_MEMORY, True, [OutOfMemory]),
-        (process_group.SHORT_OF_MEMORY, False, []),
+        (process_group.EXIT_OUT_OF_MEMORY, True, [OutOfMemory]),
+        (process_group.EXIT_OUT_OF_MEMORY, False, []),
         (0, True, []),
     ],
 )
 def test_a_process_that_is_gone_is_not_waited_for_without_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, waiting: bool, ends: list[type[Exception]]
 ) -> None:
-    monkeypatch.setattr(process_group, "_TO_NOTICE", 0.0)
-    group, work = process_group.Team(0, 2), FakeWork(tmp_path, {})
+    monkeypatch.setattr(process_group, "_FAILURE_TIMEOUT", 0.0)
+    group, work = process_group.ProcessGroup(0, 2), FakeWork(tmp_path, {})
     if not waiting:
-        group.over.set()
+        group.finished.set()
     with subprocess.Popen([sys.executable, "-c", f"raise SystemExit({code})"]) as other:
         process_group._watch(other, group, work)
     assert [type(error) for error in work.failed] == ends
@@ -143,24 +143,24 @@ def test_a_process_that_is_gone_is_not_waited_for_without_end(
 def test_a_process_ends_with_its_code_and_all_it_printed_without_the_interpreters_end() -> None:
     code = """
 import atexit, sys
-from backend.training.distributed import process_group as team
+from backend.training.distributed import process_group
 atexit.register(print, "the interpreter ends")
 print("told")
 print("logged", file=sys.stderr)
-team.end(5)
+process_group.end(5)
 """
     environment = {**os.environ, "PYTHONPATH": str(PROJECT_ROOT)}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (5, "told\n", "logged\n")
-    full = code.replace("team.end", "sys.stdout.flush = lambda: 1 / 0  # the disk is full\nteam.end")
+    full = code.replace("process_group.end", "sys.stdout.flush = lambda: 1 / 0  # the disk is full\nteam.end")
     assert subprocess.run([sys.executable, "-c", full], capture_output=True, env=environment).returncode == 5
 
 
-MEMBER_SHORT_OF_MEMORY = """
+WORKER_OUT_OF_MEMORY = """
 import runpy
-from backend.training.train_step import Learner
+from backend.training.train_step import TrainStep
 def learn(*_): raise MemoryError
-Learner.learn = learn
+TrainStep.learn = learn
 runpy.run_module("backend.training.distributed.worker", run_name="__main__")
 """
 
@@ -170,8 +170,8 @@ def test_memory_that_runs_out_in_another_process_ends_the_run_as_its_own_would(
     tiny_model: Path, tmp_path: Path
 ) -> None:
     code = WORKER.replace("result = training.run(work)\n", f"""
-from backend.training.distributed import process_group as team
-team._MEMBER = ("-c", {MEMBER_SHORT_OF_MEMORY!r})
+from backend.training.distributed import process_group
+process_group._WORKER = ("-c", {WORKER_OUT_OF_MEMORY!r})
 try:
     training.run(work)
 except ApprenticeError as error:
@@ -194,17 +194,17 @@ except ApprenticeError as error:
 )
 def test_more_processes_than_places_are_refused(settings: dict[str, Any], places: list[str], why: str) -> None:
     with pytest.raises(BadSetting) as refused:
-        process_group.refuse(TrainSettings(**settings), places)
+        process_group.check(TrainSettings(**settings), places)
     assert why in refused.value.why
 
 
 def test_the_cards_are_those_that_may_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nvidia, "read_nvidia", lambda: NvidiaGpus(gpus=(GPU, GPU, GPU)))
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    assert process_group.cards() == ["0", "1", "2"]
+    assert process_group.visible_gpus() == ["0", "1", "2"]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3, 5")
-    assert process_group.cards() == ["3", "5"]
-    process_group.refuse(TrainSettings(num_processes=2), process_group.cards())
+    assert process_group.visible_gpus() == ["3", "5"]
+    process_group.check(TrainSettings(num_processes=2), process_group.visible_gpus())
 
 
 def test_the_card_with_the_most_free_memory_is_used_as_it_was_planned(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -222,6 +222,6 @@ def test_the_card_with_the_most_free_memory_is_used_as_it_was_planned(monkeypatc
 
 def test_rows_are_shared_out_once_each() -> None:
     rows = list(range(7))
-    shares = [process_group.Team(rank, 3).share(rows) for rank in range(3)]
+    shares = [process_group.ProcessGroup(rank, 3).share(rows) for rank in range(3)]
     assert sorted(row for share in shares for row in share) == rows
     assert max(map(len, shares)) - min(map(len, shares)) <= 1

@@ -25,36 +25,37 @@ from types import SimpleNamespace
 import torch, torch.distributed as dist
 from transformers import AutoModelForCausalLM
 from backend.records.specs import TrainSettings
-from backend.training import samples as answers
-from backend.training.distributed import sharding, process_group as team
+from backend.training import samples
+from backend.training.distributed import sharding, process_group
 from backend.training.device import Device
 rank, model, folder, kind = int(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), sys.argv[4]
 dist.init_process_group("gloo", init_method=f"file://{folder}/{kind}", rank=rank, world_size=2)
 settings = TrainSettings(method="full", num_processes=2, sharding=kind)
 net, alone = (AutoModelForCausalLM.from_pretrained(model) for _ in range(2))
-everything = sharding.held(net.parameters())
-sharding.divide(net, settings, "cpu")
+everything = sharding.local_bytes(net.parameters())
+sharding.shard(net, settings, "cpu")
 ids = torch.tensor([[5, 6, 7, 8], [9, 8, 7, 6]])
 net(ids[rank : rank + 1], labels=ids[rank : rank + 1]).loss.backward()
 sum(alone(row[None], labels=row[None]).loss for row in ids).backward()
 whole = dict(alone.named_parameters())
-far = max(float((sharding.whole(p.grad) - whole[n].grad).abs().max()) for n, p in net.named_parameters())
+far = max(float((sharding.full_tensor(p.grad) - whole[n].grad).abs().max()) for n, p in net.named_parameters())
 never, at_once = [10**6], range(len(whole["model.embed_tokens.weight"]))
 words = SimpleNamespace(pad_id=0, stop_ids=never if rank else at_once, decode=lambda ids: str(len(ids)))
-(answer,) = answers.generate(net, words, Device("cpu", "fp32"), [[5, 6]], 4)
-sharding.rest(net)
-shares = [sharding.held(net.parameters()) / everything, sharding.held(p.grad for p in net.parameters()) / everything]
-kept = sharding.gathered(dict(net.named_parameters()), keep=True)
+(answer,) = samples.generate(net, words, Device("cpu", "fp32"), [[5, 6]], 4)
+sharding.reshard(net)
+tensors = net.parameters(), (p.grad for p in net.parameters())
+shares = [sharding.local_bytes(some) / everything for some in tensors]
+kept = sharding.gather(dict(net.named_parameters()), keep=True)
 same = all(torch.equal(kept[n], p) for n, p in whole.items())
 for parameter in net.parameters():
-    sharding.put(torch.full(parameter.shape, 2.0), parameter)
-    assert sharding.like(torch.ones(3, 3, 3), parameter).shape == (3, 3, 3)
-    assert torch.equal(sharding.whole(sharding.like(torch.arange(parameter.numel()).view(parameter.shape).float(),
-        parameter)).flatten(), torch.arange(parameter.numel()).float())
-twos = all((sharding.whole(p) == 2).all() for p in net.parameters())
+    sharding.copy_into(torch.full(parameter.shape, 2.0), parameter)
+    assert sharding.shard_like(torch.ones(3, 3, 3), parameter).shape == (3, 3, 3)
+    numbers = torch.arange(parameter.numel()).float().view(parameter.shape)
+    assert torch.equal(sharding.full_tensor(sharding.shard_like(numbers, parameter)), numbers)
+twos = all((sharding.full_tensor(p) == 2).all() for p in net.parameters())
 print(json.dumps({"far": far, "shares": shares, "same": bool(same), "twos": bool(twos), "answer": answer}))
 dist.barrier()
-team.end(0)
+process_group.end(0)
 """
 
 
@@ -151,7 +152,7 @@ def test_uneven_packs_and_less_kept_in_between_do_not_hang(tiny_model: Path, tmp
 @pytest.mark.gpu
 @pytest.mark.parametrize(("method", "kind"), WAYS)
 def test_two_cards_divide_a_model(tiny_model: Path, tmp_path: Path, method: str, kind: str) -> None:
-    if len(process_group.cards()) < 2:
+    if len(process_group.visible_gpus()) < 2:
         pytest.skip("needs two cards")
     both: dict[str, Any] = {"method": method, "learning_rate": 1e-3}
     one = trained(tmp_path / "one", tiny_model, per_device_train_batch_size=4, gradient_accumulation_steps=2, **both)
@@ -172,7 +173,7 @@ def test_two_cards_divide_a_model(tiny_model: Path, tmp_path: Path, method: str,
 )
 def test_what_can_not_be_divided_is_refused(settings: dict[str, Any], why: str) -> None:
     with pytest.raises(BadSetting) as refused:
-        process_group.refuse(TrainSettings(**settings), ["0", "1"])
+        process_group.check(TrainSettings(**settings), ["0", "1"])
     assert why in refused.value.why
     *more, last = refused.value.next.removeprefix("Set ").removesuffix(".").split(", or ")
     assert more == (["num_processes to the number of cards"] if "num_processes" not in settings else [])
@@ -191,8 +192,8 @@ def test_a_whole_model_is_left_as_it_is() -> None:
     import torch
 
     layer = torch.nn.Linear(3, 2)
-    assert sharding.held(layer.parameters()) == 32
-    assert sharding.whole(layer.weight).data_ptr() == layer.weight.data_ptr()
-    sharding.put(torch.ones(2, 3), layer.weight)
+    assert sharding.local_bytes(layer.parameters()) == 32
+    assert sharding.full_tensor(layer.weight).data_ptr() == layer.weight.data_ptr()
+    sharding.copy_into(torch.ones(2, 3), layer.weight)
     assert layer.weight.sum() == 6
-    sharding.rest(layer)
+    sharding.reshard(layer)
