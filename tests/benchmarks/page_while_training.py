@@ -28,7 +28,7 @@ import httpx
 
 from backend.settings import SAMPLES, Workspace
 from jobs.records import State
-from ui.services.app import Services
+from ui.services.app import App
 
 ROUNDS = 20  # of every handler
 STEPS = 8  # of training whose speed is taken, without and with a chat
@@ -88,26 +88,26 @@ class Page:
 def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         workspace = Workspace.open(Path(temporary))
-        services = Services(workspace)
-        services.runner.wait(services.runner.submit("prepare", {}, "Unpack the model"))
-        services.runner.wait(services.runner.submit("calibrate", {}, "Measure this computer"))
-        data = services.add_data(SAMPLES / "orders.jsonl", "orders.jsonl")
-        base = services.tailored("", data, "").settings
-        trained = services.start_training(data, "", base.changed(max_steps=2), "Short")
-        services.runner.wait(trained)
+        app = App(workspace)
+        app.runner.wait(app.runner.submit("prepare", {}, "Unpack the model"))
+        app.runner.wait(app.runner.submit("calibrate", {}, "Measure this computer"))
+        data = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
+        base = app.advice.settings("", data, "").settings
+        trained = app.runs.start(data, "", base.changed(max_steps=2), "Short")
+        app.runner.wait(trained)
         with served(workspace) as address:
             idle = [
                 time for _ in range(ROUNDS) for time in times(Page(address, {"data_id": data, "run_id": trained}))
             ]
-            run = services.start_training(data, "", base.changed(**_SETTINGS), "Long")
-            speed(services, run, STEPS)  # until it is under way
-            alone = speed(services, run, STEPS)
+            run = app.runs.start(data, "", base.changed(**_SETTINGS), "Long")
+            speed(app, run, STEPS)  # until it is under way
+            alone = speed(app, run, STEPS)
             page = Page(address, {"data_id": data, "run_id": run})
             busy = [time for _ in range(ROUNDS) for time in times(page)]
-            chatting = chat_speed(services, trained, run)
-            services.runner.stop(run)
-            services.runner.wait(run)
-        services.close()
+            chatting = chat_speed(app, trained, run)
+            app.runner.stop(run)
+            app.runner.wait(run)
+        app.close()
     print(f"training alone {alone:.0f} tokens/s, while a chat answers {chatting:.0f} tokens/s", flush=True)
     ours, peer = (1000 * statistics.quantiles(found, n=20)[-1] for found in (busy, idle))
     print(
@@ -149,11 +149,11 @@ def times(page: Page) -> Iterator[float]:
     yield page.seconds(page.listener("click", "row-on"), **{"row-number": 7})
 
 
-def speed(services: Services, run: str, steps: int) -> float:
+def speed(app: App, run: str, steps: int) -> float:
     """Tokens a second over the next `steps` steps of the run."""
-    first = len(services.curve(run).steps)
-    while len(told := services.curve(run).steps) < first + steps:
-        if services.runner.job(run).state is State.FAILED:
+    first = len(app.runs.curve(run).steps)
+    while len(told := app.runs.curve(run).steps) < first + steps:
+        if app.runner.job(run).state is State.FAILED:
             raise SystemExit("the training failed")
         time.sleep(0.2)
     return pace(told[first : first + steps])
@@ -164,13 +164,13 @@ def pace(steps: list[dict[str, Any]]) -> float:
     return sum(step["tokens_per_second"] * step["seconds"] for step in steps) / sum(step["seconds"] for step in steps)
 
 
-def chat_speed(services: Services, trained: str, run: str) -> float:
+def chat_speed(app: App, trained: str, run: str) -> float:
     """Tokens a second of the run while the trained model answers one question after the other."""
-    services.answer_once(trained, ASKED)  # loads it
-    first = len(services.curve(run).steps) + 1
-    while len(services.curve(run).steps) < first + STEPS:
-        services.answer_once(trained, ASKED)
-    return pace(services.curve(run).steps[first : first + STEPS])
+    app.results.answer_once(trained, ASKED)  # loads it
+    first = len(app.runs.curve(run).steps) + 1
+    while len(app.runs.curve(run).steps) < first + STEPS:
+        app.results.answer_once(trained, ASKED)
+    return pace(app.runs.curve(run).steps[first : first + STEPS])
 
 
 if __name__ == "__main__":

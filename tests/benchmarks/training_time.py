@@ -21,7 +21,7 @@ from backend.records.specs import ATTENTION
 from backend.settings import SAMPLES, Workspace
 from jobs.records import Event, State
 from ui.cli.commands import prepare_model
-from ui.services.app import Services
+from ui.services.app import App
 
 RUNS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("orders", {}),
@@ -33,11 +33,11 @@ RUNS: tuple[tuple[str, dict[str, Any]], ...] = (
 )
 
 
-def timed(services: Services, sample: str, changes: dict[str, Any], steps: int) -> dict[str, float]:
+def timed(app: App, sample: str, changes: dict[str, Any], steps: int) -> dict[str, float]:
     """Seconds as computed, as rehearsed, and as the run took."""
-    data_id = services.add_data(SAMPLES / f"{sample}.jsonl", f"{sample}.jsonl")
-    settings = services.tailored("", data_id).settings.changed(max_steps=steps, early_stopping=False, **changes)
-    before = services.plan(data_id, "", settings)
+    data_id = app.datasets.add(SAMPLES / f"{sample}.jsonl", f"{sample}.jsonl")
+    settings = app.advice.settings("", data_id).settings.changed(max_steps=steps, early_stopping=False, **changes)
+    before = app.runs.plan(data_id, "", settings)
     assert before.seconds is not None
     rehearsed: list[Event] = []
 
@@ -45,11 +45,11 @@ def timed(services: Services, sample: str, changes: dict[str, Any], steps: int) 
         if event.kind == "preflight":
             rehearsed.append(event)
 
-    run_id = services.start_training(data_id, "", settings)
-    job = services.runner.wait(run_id, on_event=heard)
+    run_id = app.runs.start(data_id, "", settings)
+    job = app.runner.wait(run_id, on_event=heard)
     assert job.state is State.COMPLETED, job.failure
     assert job.ended is not None
-    after = services.plan(data_id, "", settings)
+    after = app.runs.plan(data_id, "", settings)
     assert after.time_measured
     assert after.seconds is not None
     return {
@@ -64,11 +64,11 @@ def timed(services: Services, sample: str, changes: dict[str, Any], steps: int) 
 def main(steps: int) -> None:
     found = []
     with tempfile.TemporaryDirectory() as folder:
-        services = Services(Workspace.open(Path(folder)))
-        prepare_model(services)
-        services.runner.wait(services.runner.submit("calibrate", {}, "Measure this computer"))
+        app = App(Workspace.open(Path(folder)))
+        prepare_model(app)
+        app.runner.wait(app.runner.submit("calibrate", {}, "Measure this computer"))
         for sample, changes in RUNS:
-            one = timed(services, sample, changes, steps)
+            one = timed(app, sample, changes, steps)
             found.append(one)
             print(
                 f"{sample} {changes}: " + ", ".join(f"{name} {value:.0f}" for name, value in one.items()), flush=True

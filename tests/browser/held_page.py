@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from backend.advice.recommend import Recommendation
 from backend.errors import ChatFailed
 from backend.records.specs import TrainSettings
 from tests.ui.fake_page import serve
-from tests.ui.fake_services import FakeServices
+from tests.ui.fake_services import FakeAdvice, FakeApp, FakeDatasets, FakeResults, FakeRuns
 from ui.records import HeldOut, Plan
 from ui.services.selection import Choice
 
@@ -21,40 +21,57 @@ BREAKS_OFF = "Where does it break off?"  # a question whose answer fails after i
 RECOMMENDED = TrainSettings(lora_rank=32, lora_alpha=64, seed=7)  # other numbers than those that the page begins with
 
 
-class HeldServices(FakeServices):
-    def __init__(self, file: Path) -> None:
-        super().__init__()
-        self.file = file
+class HeldAdvice(FakeAdvice):
+    def recommendation(self, task: str = "", data_id: str = "", model_id: str = "") -> Recommendation:
+        return super().recommendation(task, data_id, model_id).model_copy(update={"settings": RECOMMENDED})
 
-    def _wait(self) -> None:
-        while self.file.exists():
-            time.sleep(0.02)
 
-    def recommendation(self, *asked: Any, **named: Any) -> Recommendation:
-        return super().recommendation(*asked, **named).model_copy(update={"settings": RECOMMENDED})
+class HeldRuns(FakeRuns):
+    def __init__(self, datasets: FakeDatasets, wait: Callable[[], None]) -> None:
+        super().__init__(datasets)
+        self._wait = wait
 
-    def plan(self, *asked: Any) -> Plan:
+    def plan(self, data_id: str, model_id: str, settings: TrainSettings) -> Plan:
         self._wait()
-        return super().plan(*asked)
+        return super().plan(data_id, model_id, settings)
 
-    def start_training(self, data_id: str, model_id: str, settings: TrainSettings, name: str = "") -> str:
-        return super().start_training(data_id, model_id, settings, f"A model of rank {settings.lora_rank}")
+    def start(self, data_id: str, model_id: str, settings: TrainSettings, name: str = "") -> str:
+        return super().start(data_id, model_id, settings, f"A model of rank {settings.lora_rank}")
 
-    def opened(self, choice: Choice, run_id: str) -> Choice:
-        time.sleep(0.5)
-        return super().opened(choice, run_id)
+
+class HeldResults(FakeResults):
+    def __init__(self, runs: FakeRuns, wait: Callable[[], None]) -> None:
+        super().__init__(runs)
+        self._wait = wait
 
     def held_out(self, run_id: str) -> list[HeldOut]:
         self._wait()
         return super().held_out(run_id)
 
-    def ask(self, *asked: Any, **sampling: Any) -> Iterator[tuple[str, str, bool]]:
-        for part in super().ask(*asked, **sampling):
+    def ask(self, run_id: str, asked: dict[str, Any], **sampling: Any) -> Iterator[tuple[str, str, bool]]:
+        for part in super().ask(run_id, asked, **sampling):
             yield part
             if BREAKS_OFF in repr(asked):
                 raise ChatFailed("The model ended while it answered.", "", "Ask again.")
             self._wait()
 
 
+class HeldApp(FakeApp):
+    def __init__(self, file: Path) -> None:
+        super().__init__()
+        self.file = file
+        self.advice = HeldAdvice(self.models)
+        self.runs = HeldRuns(self.datasets, self._wait)
+        self.results = HeldResults(self.runs, self._wait)
+
+    def _wait(self) -> None:
+        while self.file.exists():
+            time.sleep(0.02)
+
+    def with_run(self, choice: Choice, run_id: str) -> Choice:
+        time.sleep(0.5)
+        return super().with_run(choice, run_id)
+
+
 if __name__ == "__main__":
-    serve(HeldServices(Path(sys.argv[2])), int(sys.argv[1]))
+    serve(HeldApp(Path(sys.argv[2])), int(sys.argv[1]))

@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from backend.datasets.convert.mapping import NoExamples
 from backend.datasets.store import StoredDataset
+from backend.records.specs import TrainSettings
 from tests.ui.fake_page import serve
-from tests.ui.fake_services import DATA, FakeServices
+from tests.ui.fake_services import DATA, FakeApp, FakeDatasets, FakeResults, FakeRuns
 from ui.records import Compared, DataFiles, DataState, Origin, Plan, Reading
 from ui.services.selection import Choice
 
@@ -19,16 +19,16 @@ MODEL = "customer-support-assistant-for-the-november-2026-final-cleaned-files"
 COLUMNS = ("the_question_of_the_customer_as_it_came_in_by_mail_or_telephone", "the_answer_of_our_support_team_" * 2)
 
 
-class LongServices(FakeServices):
-    def data_sets(self) -> list[StoredDataset]:
+class LongDatasets(FakeDatasets):
+    def all(self) -> list[StoredDataset]:
         return [StoredDataset(DATA, FILE, 48_000, 1.7e9), StoredDataset("data-2", FILE, 48_000, 1.7e9)]
 
     def reading(self, choice: Choice) -> Reading | None:
         unclear = NoExamples("Nobody can tell which column is what.", next="Choose the columns.", columns=COLUMNS)
         return Reading(FILE, "", 0.0, error=unclear) if choice.data_id else None
 
-    def data(self, choice: Choice) -> DataState:
-        data = super().data(choice)
+    def state(self, choice: Choice) -> DataState:
+        data = super().state(choice)
         mapping = dict(zip(("question", "answer"), COLUMNS, strict=True))
         source = replace(
             data.original.source, name=FILE, format="csv", shape="question_answer", mapping=mapping, ignored=COLUMNS
@@ -36,11 +36,13 @@ class LongServices(FakeServices):
         originals = {number: dict.fromkeys(COLUMNS, FILE) for number in data.original.originals}
         return replace(data, name=FILE, original=replace(data.original, source=source, originals=originals))
 
-    def made_files(self, choice: Choice) -> DataFiles:
+    def written_files(self, choice: Choice) -> DataFiles:
         return DataFiles(Path(FILE), Path(FILE), 3)
 
-    def plan(self, *asked: Any) -> Plan:
-        return replace(super().plan(*asked), model_name=MODEL, data_name=FILE)
+
+class LongRuns(FakeRuns):
+    def plan(self, data_id: str, model_id: str, settings: TrainSettings) -> Plan:
+        return replace(super().plan(data_id, model_id, settings), model_name=MODEL, data_name=FILE)
 
     def compared(self, run_id: str) -> Compared:
         """Each of its own model and file, so that the names stand side by side."""
@@ -49,15 +51,25 @@ class LongServices(FakeServices):
         data = told.spec.data.model_copy(update={"name": f"{run_id}_{FILE}"})
         return replace(told, spec=told.spec.model_copy(update={"name": MODEL, "model": model, "data": data}))
 
+    def origin(self, run_id: str) -> Origin:
+        return Origin(run_id, MODEL, MODEL, FILE, 216)
+
+
+class LongResults(FakeResults):
     def start_export(self, run_id: str, to: str) -> str:
         made = super().start_export(run_id, to)
         first = self.exported[run_id][0]
         self.exported[run_id][0] = replace(first, files=tuple(replace(one, name=FILE) for one in first.files))
         return made
 
-    def origin(self, run_id: str) -> Origin:
-        return Origin(run_id, MODEL, MODEL, FILE, 216)
+
+class LongApp(FakeApp):
+    def __init__(self) -> None:
+        super().__init__()
+        self.datasets = LongDatasets()
+        self.runs = LongRuns(self.datasets)
+        self.results = LongResults(self.runs)
 
 
 if __name__ == "__main__":
-    serve(LongServices(), int(sys.argv[1]))
+    serve(LongApp(), int(sys.argv[1]))

@@ -1,4 +1,4 @@
-"""Services with invented but plausible records, so that the page can be drawn and walked without any model."""
+"""An app with invented but plausible records, so that the page can be drawn and used without any model."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import random
 import time
 from collections.abc import Hashable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from backend.advice import diagnose
 from backend.advice.diagnose import Verdict
 from backend.advice.recommend import Option, Recommendation
+from backend.advice.settings import ChosenSettings
 from backend.chat.client import PaneCheck
 from backend.datasets.checks.fix import Change
 from backend.datasets.checks.issues import problem
@@ -28,7 +29,7 @@ from backend.models.hub_token import TokenSource
 from backend.records.encoded import Piece
 from backend.records.lengths import LengthLimits
 from backend.records.rows import Dataset, Problem, Row, Source
-from backend.records.specs import Cpu, DataRef, Gpu, Hardware, ModelRef, RunSpec, TrainSettings
+from backend.records.specs import Cpu, DataRef, Gpu, Hardware, ModelRef, RunSpec, Trainer, TrainSettings
 from jobs.records import Job, Progress, State
 from ui.records import (
     Access,
@@ -47,6 +48,7 @@ from ui.records import (
     Reading,
     RunLine,
     Sample,
+    Shorter,
 )
 from ui.services import losses
 from ui.services.selection import Choice
@@ -77,90 +79,61 @@ def job(run_id: str, state: State, **changes: Any) -> Job:
     return Job(**values)
 
 
-class FakeRunner:
+class FakeModels:
     def __init__(self) -> None:
-        states = {"run-a": State.COMPLETED, "run-b": State.RUNNING, "run-c": State.INTERRUPTED}
-        self.known = {run_id: job(run_id, state) for run_id, state in states.items()}
-
-    def job(self, run_id: str) -> Job:
-        if run_id not in self.known:
-            raise RunProblem("This run is no longer here.")
-        return self.known[run_id]
-
-    def jobs(self, kind: str) -> list[Job]:
-        return list(self.known.values())
-
-    def stop(self, run_id: str) -> None:
-        self.known[run_id] = self._again(run_id, State.STOPPED, stop_requested=True)
-
-    def resume(self, run_id: str) -> None:
-        self.known[run_id] = self._again(run_id, State.RUNNING, attempt=2)
-
-    def _again(self, run_id: str, state: State, **changes: Any) -> Job:
-        before = self.job(run_id)
-        return job(run_id, state, name=before.name, created=before.created, progress=before.progress, **changes)
-
-
-class FakeHfJobs:
-    def script(self, run_id: str) -> Path | None:
-        return None
-
-    def rented(self, run_id: str) -> list[SubmittedJob]:
-        return []
-
-
-class FakeServices:
-    """What ui/services/app.py offers."""
-
-    def __init__(self) -> None:
-        self.runner = FakeRunner()
-        self.accepted: dict[str, Any] = {}
-        self.refused: dict[str, Any] = {}
-        self.asked: set[str] = set()
-        self.busy = False  # an answer is being written
-        self.exported: dict[str, list[ExportLine]] = {}
-        self.renting = FakeHfJobs()
         self.simulated: Hardware | None = None
         self.token: TokenSource = ""
 
-    # Start
-
-    def hardware(self) -> Probe:
+    def probe(self) -> Probe:
         gpu = Gpu(name="NVIDIA GeForce RTX 3060", memory_total_mib=12288, memory_free_mib=11878)
         memory = {"memory_total_mib": 32768, "memory_available_mib": 28000, "disk_free_mib": 194560}
         hardware = Hardware(gpus=(gpu,), cpu=Cpu(cores=8), **memory)
         return Probe(hardware=hardware, sentences=tuple(describe(hardware)))
 
+    def hardware(self) -> Hardware:
+        return self.probe().hardware
+
+    def probe_again(self) -> None:
+        pass
+
     def downloads(self) -> dict[str, Job]:
         return {}
 
-    def downloading(self, model_id: str) -> Job | None:
-        return None
+    def cancel_download(self, model_id: str) -> None:
+        pass
 
     def download(self, model_id: str) -> str:
         return "download-1"
-
-    def remove_model(self, model_id: str) -> float:
-        return 0.0
 
     def fetching(self, model_id: str) -> Fetching:
         entry = catalogue.find(model_id)
         return Fetching(entry, None, False, Access(self.token, "keyring") if entry.gated else None)
 
-    def keep_token(self, typed: str) -> TokenSource:
+    def save_token(self, typed: str) -> TokenSource:
         if not typed.startswith("hf_"):
             raise BadInput("This is not an access token of Hugging Face.")
         self.token = "keyring"
         return self.token
 
-    def forget_token(self) -> None:
+    def delete_token(self) -> None:
         self.token = ""
 
-    def better(self, task: str = "", data_id: str = "") -> Recommendation | None:
+    def size_mib(self, model_id: str) -> float | None:
+        return 258.0 if self.is_ready(model_id) else None
+
+    def is_ready(self, model_id: str) -> bool:
+        return model_id in ("", f"HuggingFaceTB/{MODEL}", "meta-llama/Llama-3.2-1B-Instruct")
+
+    def why_not_ready(self, model_id: str = "") -> str:
+        return "" if self.is_ready(model_id) else "This model is not on this computer. Choose one that is ready."
+
+    def unpacking(self) -> Job | None:
         return None
 
-    def look_again(self) -> None:
-        pass
+
+class FakeAdvice:
+    def __init__(self, models: FakeModels) -> None:
+        self._models = models
 
     def recommendation(self, task: str = "", data_id: str = "", model_id: str = "") -> Recommendation:
         why = "The smallest model that handles your longest example and already knows how to chat."
@@ -170,32 +143,30 @@ class FakeServices:
         return Recommendation(
             **_option(*chosen),
             why={"lora_rank": "Rank 8 suits up to 1,000 examples.", "learning_rate": "Measured best on this model."},
-            hardware=self.hardware().hardware,
+            hardware=self._models.hardware(),
             least_mib=chosen[1],
             assumed=None if data_id else 512,
             others=tuple(Option(**_option(name, mib, "Knows more and takes longer.")) for name, mib in needs.items()),
         )
 
-    def others(self, task: str = "", data_id: str = "") -> tuple[Option, ...]:
+    def options(self, task: str = "", data_id: str = "") -> tuple[Option, ...]:
         found = self.recommendation(task, data_id)
         return (found, *found.others)
 
-    def model_size(self, model_id: str) -> float | None:
-        return 258.0 if self.model_ready(model_id) else None
-
-    def tailored(self, task: str = "", data_id: str = "", model_id: str = "", trainer: str = "sft") -> Recommendation:
-        return self.recommendation(task, data_id, model_id)
-
-    def model_ready(self, model_id: str) -> bool:
-        return model_id in ("", f"HuggingFaceTB/{MODEL}", "meta-llama/Llama-3.2-1B-Instruct")
-
-    def not_ready(self, model_id: str = "") -> str:
-        return "" if self.model_ready(model_id) else "This model is not on this computer. Choose one that is ready."
-
-    def preparing(self) -> Job | None:
+    def better(self, task: str = "", data_id: str = "") -> Recommendation | None:
         return None
 
-    # Data
+    def settings(
+        self, task: str = "", data_id: str = "", model_id: str = "", trainer: Trainer = "sft"
+    ) -> ChosenSettings:
+        found = self.recommendation(task, data_id, model_id)
+        return ChosenSettings(settings=found.settings, estimate=found.estimate, why=found.why)
+
+
+class FakeDatasets:
+    def __init__(self) -> None:
+        self.accepted: dict[str, Any] = {}
+        self.refused: dict[str, Any] = {}
 
     def samples(self) -> list[Sample]:
         orders = "Messy customer messages become the same tidy fields every time."
@@ -205,7 +176,7 @@ class FakeServices:
             Sample("support", "A support voice", support, Path("support.jsonl"), Path("support.held_out.jsonl")),
         ]
 
-    def bring(self, path: Path, name: str, model_id: str = "") -> str:
+    def import_file(self, path: Path, name: str, model_id: str = "") -> str:
         return DATA
 
     def import_text(self, text: str, model_id: str = "") -> str:
@@ -223,41 +194,25 @@ class FakeServices:
     def reading(self, choice: Choice) -> Reading | None:
         return None
 
-    def data_sets(self) -> list[StoredDataset]:
+    def cancel_import(self, choice: Choice) -> None:
+        pass
+
+    def all(self) -> list[StoredDataset]:
         return [StoredDataset(DATA, "orders.jsonl", 48_000, 1_700_000_000.0)]
 
-    def delete_data(self, data_id: str) -> None:
+    def delete(self, data_id: str) -> None:
         pass
 
-    def data_mark(self, data_id: str) -> Hashable:
+    def change_token(self, data_id: str) -> Hashable:
         return repr((self.accepted, self.refused))
 
-    def cancel_reading(self, choice: Choice) -> None:
-        pass
-
-    def data_ready(self, choice: Choice) -> bool:
+    def is_ready(self, choice: Choice) -> bool:
         return bool(choice.data_id)
 
-    def data_soon(self, choice: Choice) -> DataState | None:
-        return self.data(choice)
+    def state_soon(self, choice: Choice) -> DataState | None:
+        return self.state(choice)
 
-    def lengths(self, choice: Choice) -> LengthLimits:
-        return LengthLimits(200)
-
-    def data_files(self, choice: Choice) -> DataFiles:
-        here = Path("/tmp/examples.jsonl")
-        return DataFiles(here, here, 3)
-
-    def made_files(self, choice: Choice) -> DataFiles | None:
-        return None
-
-    def step(self, choice: Choice, way: int) -> int:
-        return max(1, choice.row + way)
-
-    def find(self, choice: Choice, text: str, way: int) -> Hits:
-        return Hits(3, choice.row + way, 1)
-
-    def data(self, choice: Choice) -> DataState:
+    def state(self, choice: Choice) -> DataState:
         found = _problems()
         about = DatasetInfo("orders.jsonl", accepted=dict(self.accepted), refused=dict(self.refused))
         faulty = {one.row: one for one in found if one.severity == "error" and not about.is_accepted(one)}
@@ -291,16 +246,26 @@ class FakeServices:
             tokens=tokens,
         )
 
-    def accept(self, data_id: str, kind: str, rows: Any) -> None:
+    def lengths(self, choice: Choice) -> LengthLimits:
+        return LengthLimits(200)
+
+    def accept(self, data_id: str, kind: str, rows: Literal["all"] | list[int]) -> None:
         self.accepted[kind] = rows
 
-    def refuse(self, data_id: str, kind: str, rows: Any = "all") -> None:
+    def refuse(self, data_id: str, kind: str, rows: Literal["all"] | list[int] = "all") -> None:
         self.accepted.pop(kind, None)
         self.refused[kind] = rows
 
     def undo(self, data_id: str, kind: str) -> None:
         self.accepted.pop(kind, None)
         self.refused.pop(kind, None)
+
+    def write_files(self, choice: Choice) -> DataFiles:
+        here = Path("/tmp/examples.jsonl")
+        return DataFiles(here, here, 3)
+
+    def written_files(self, choice: Choice) -> DataFiles | None:
+        return None
 
     def preview(self, choice: Choice) -> Preview:
         asked, rule = ASKED.replace("120", f"{choice.row:03}"), "Answer with the fields as JSON."
@@ -316,7 +281,38 @@ class FakeServices:
         ]
         return Preview([{"role": role, "content": content} for role, content in messages], pieces)
 
-    # Train
+    def step(self, choice: Choice, way: int) -> int:
+        return max(1, choice.row + way)
+
+    def find(self, choice: Choice, text: str, way: int) -> Hits:
+        return Hits(3, choice.row + way, 1)
+
+    def set_validation(self, data_id: str, path: Path, name: str) -> None:
+        pass
+
+    def clear_validation(self, data_id: str) -> None:
+        pass
+
+
+class FakeRuns:
+    def __init__(self, datasets: FakeDatasets) -> None:
+        self._datasets = datasets
+        states = {"run-a": State.COMPLETED, "run-b": State.RUNNING, "run-c": State.INTERRUPTED}
+        self.known = {run_id: job(run_id, state) for run_id, state in states.items()}
+
+    def job(self, run_id: str) -> Job:
+        if run_id not in self.known:
+            raise RunProblem("This run is no longer here.")
+        return self.known[run_id]
+
+    def unfinished(self) -> list[Job]:
+        return [one for one in self.known.values() if not one.state.is_terminal]
+
+    def all(self) -> list[RunLine]:
+        return [
+            RunLine(self.origin(one.id), one.state, one.created, losses.of(one, self.curve(one.id)))
+            for one in sorted(self.known.values(), key=lambda one: one.created, reverse=True)
+        ]
 
     def plan(self, data_id: str, model_id: str, settings: TrainSettings) -> Plan:
         return Plan(
@@ -333,14 +329,30 @@ class FakeServices:
             memory_mib=1740.0,
             memory_parts={"weights": 257.0, "adapter": 30.0, "activations": 753.0, "programs": 700.0},
             have_mib=11600.0,
-            blocked=self.data(Choice(data_id=data_id)).blocked,
+            blocked=self._datasets.state(Choice(data_id=data_id)).blocked,
         )
 
-    def start_training(self, data_id: str, model_id: str, settings: TrainSettings, name: str = "") -> str:
+    def start(self, data_id: str, model_id: str, settings: TrainSettings, name: str = "") -> str:
         far = Progress(phase="Practising", done=30, total=81, seconds_left=170.0)
         now = time.time()
-        self.runner.known["run-new"] = job("run-new", State.RUNNING, name=name or "Orders", created=now, progress=far)
+        self.known["run-new"] = job("run-new", State.RUNNING, name=name or "Orders", created=now, progress=far)
         return "run-new"
+
+    def stop(self, run_id: str) -> None:
+        self.known[run_id] = self._again(run_id, State.STOPPED, stop_requested=True)
+
+    def resume(self, run_id: str) -> None:
+        self.known[run_id] = self._again(run_id, State.RUNNING, attempt=2)
+
+    def _again(self, run_id: str, state: State, **changes: Any) -> Job:
+        before = self.job(run_id)
+        return job(run_id, state, name=before.name, created=before.created, progress=before.progress, **changes)
+
+    def origin(self, run_id: str) -> Origin:
+        return Origin(run_id, self.job(run_id).name, NAME, "orders.jsonl", 216)
+
+    def state(self, run_id: str) -> str:
+        return self.known[run_id].state.value if run_id in self.known else ""
 
     def curve(self, run_id: str) -> Curve:
         return _curve(30, 1e-4) if run_id == "run-new" else _curve(74)
@@ -356,10 +368,10 @@ class FakeServices:
         return diagnose.diagnose(curve.steps, curve.evals, TrainSettings())
 
     def retry(self, run_id: str) -> str:
-        self.runner.known["run-new"] = job("run-new", State.QUEUED, name="Orders (learning rate 0.0001)")
+        self.known["run-new"] = job("run-new", State.QUEUED, name="Orders (learning rate 0.0001)")
         return "run-new"
 
-    def shorter(self, run_id: str) -> None:
+    def shorter(self, run_id: str) -> Shorter | None:
         return None
 
     def retry_shorter(self, run_id: str) -> str:
@@ -370,7 +382,7 @@ class FakeServices:
 
     def compared(self, run_id: str) -> Compared:
         halved = {"learning_rate": 1e-4} if run_id == "run-new" else {}  # as in its curve
-        one = self.runner.job(run_id)
+        one = self.job(run_id)
         data = DataRef(
             name="orders.jsonl", sha256="0" * 64, train_rows=216, validation_rows=24, train_tokens=31200,
             learned_tokens=12400, longest=212,
@@ -379,7 +391,19 @@ class FakeServices:
         spec = RunSpec(name=one.name, model=model, data=data, settings=TrainSettings(**halved))
         return Compared(spec, one, self.curve(run_id))
 
-    # Try
+
+class FakeResults:
+    def __init__(self, runs: FakeRuns) -> None:
+        self._runs = runs
+        self.asked: set[str] = set()
+        self.busy = False  # an answer is being written
+        self.exported: dict[str, list[ExportLine]] = {}
+
+    def has_model(self, run_id: str) -> bool:
+        return bool(self._runs.job(run_id).result)
+
+    def ready_to_try(self) -> list[Origin]:
+        return [self._runs.origin(run_id) for run_id in self._runs.known if self.has_model(run_id)][:3]
 
     def chat_proof(self, run_id: str) -> PaneCheck | None:
         said = (
@@ -388,11 +412,11 @@ class FakeServices:
         )
         return PaneCheck(True, True, said) if run_id in self.asked else None
 
-    def answering(self) -> bool:
+    def is_answering(self) -> bool:
         return self.busy
 
     def was_asked(self, run_id: str) -> bool:
-        self.runner.job(run_id)
+        self._runs.job(run_id)
         return run_id in self.asked
 
     def held_out(self, run_id: str) -> list[HeldOut]:
@@ -415,14 +439,6 @@ class FakeServices:
     def stop_chat(self) -> None:
         pass
 
-    # Share
-
-    def has_model(self, run_id: str) -> bool:
-        return bool(self.runner.job(run_id).result)
-
-    def ready(self) -> list[Origin]:
-        return [self.origin(run_id) for run_id in self.runner.known if self.has_model(run_id)][:3]
-
     def export_sizes(self, run_id: str) -> dict[str, tuple[float, float]]:
         return {"gguf:Q8_0": (138.0, 138.0), "adapter": (18.6, 18.6), "merged": (258.0, 516.0)}
 
@@ -441,36 +457,42 @@ class FakeServices:
         return "export-1"
 
     def was_exported(self, run_id: str) -> bool:
-        self.runner.job(run_id)
+        self._runs.job(run_id)
         return bool(self.exports(run_id))
 
-    # My models
 
-    def runs(self) -> list[RunLine]:
-        return [
-            RunLine(self.origin(one.id), one.state, one.created, losses.of(one, self.curve(one.id)))
-            for one in sorted(self.runner.known.values(), key=lambda one: one.created, reverse=True)
-        ]
+class FakeHfJobs:
+    def script(self, run_id: str) -> Path | None:
+        return None
 
-    def origin(self, run_id: str) -> Origin:
-        return Origin(run_id, self.runner.job(run_id).name, NAME, "orders.jsonl", 216)
+    def rented(self, run_id: str) -> list[SubmittedJob]:
+        return []
 
-    def resume(self, run_id: str) -> None:
-        self.runner.resume(run_id)
 
-    def delete(self, run_id: str) -> None:
-        del self.runner.known[run_id]
+class FakeApp:
+    """What ui/services/app.py offers to the page."""
 
-    def run_state(self, run_id: str) -> str:
-        return self.runner.known[run_id].state.value if run_id in self.runner.known else ""
+    def __init__(self) -> None:
+        self.models = FakeModels()
+        self.advice = FakeAdvice(self.models)
+        self.datasets = FakeDatasets()
+        self.runs = FakeRuns(self.datasets)
+        self.results = FakeResults(self.runs)
+        self.hf_jobs = FakeHfJobs()
 
-    def known(self, choice: Choice) -> Choice:
+    def remove_model(self, model_id: str) -> float:
+        return 0.0
+
+    def delete_run(self, run_id: str) -> None:
+        del self.runs.known[run_id]
+
+    def validated(self, choice: Choice) -> Choice:
         if choice.reading_id:
             choice = choice.but(data_id=choice.reading_id, reading_id="", run_id="")
-        return choice if choice.run_id in self.runner.known else choice.but(run_id="")
+        return choice if choice.run_id in self.runs.known else choice.but(run_id="")
 
-    def opened(self, choice: Choice, run_id: str) -> Choice:
-        return choice.but(run_id=self.runner.job(run_id).id, data_id=DATA)
+    def with_run(self, choice: Choice, run_id: str) -> Choice:
+        return choice.but(run_id=self.runs.job(run_id).id, data_id=DATA)
 
 
 def _option(name: str, needs: float, why: str) -> dict[str, Any]:

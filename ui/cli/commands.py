@@ -24,7 +24,7 @@ from backend.records.specs import parse_new_settings
 from backend.settings import Workspace
 from jobs.records import Event, Job, State
 from ui.records import RunLine
-from ui.services.app import Services
+from ui.services.app import App
 from ui.text import format as fmt
 
 
@@ -88,19 +88,19 @@ def checked_for(
     dataset, test = load(path), load(validation) if validation else None
     if test:
         require_compatible(test, dataset)
-    services = Services(workspace)
-    measurer = TokenCounter(ready_tokenizer(services, model_id))
-    reader, about = services.reader(model_id or ""), DatasetInfo(path.name, accepted=accepted or {})
+    app = App(workspace)
+    measurer = TokenCounter(ready_tokenizer(app, model_id))
+    reader, about = app.models.reader(model_id or ""), DatasetInfo(path.name, accepted=accepted or {})
     languages = reader.languages if reader else ()
     return check_and_fix("", about, dataset, measurer, LengthLimits(max_length), test, languages=languages)
 
 
-def ready_tokenizer(services: Services, model_id: str | None) -> Any:
+def ready_tokenizer(app: App, model_id: str | None) -> Any:
     """The model's tokeniser, the embedded model being unpacked first if it is not."""
-    tokenizer = services.tokenizer(model_id or "")
+    tokenizer = app.models.tokenizer(model_id or "")
     if tokenizer is None and not model_id:
-        prepare_model(services)
-        tokenizer = services.tokenizer("")
+        prepare_model(app)
+        tokenizer = app.models.tokenizer("")
     if tokenizer is None:
         raise MissingPart(
             f"The model {model_id} is not on this computer.", "", "Leave --model out to use the embedded one."
@@ -108,26 +108,26 @@ def ready_tokenizer(services: Services, model_id: str | None) -> Any:
     return tokenizer
 
 
-def named(services: Services, model: str | None) -> str:
+def named(app: App, model: str | None) -> str:
     """The id of a model given by its id or as a folder on this computer; "" for none."""
     place = Path(model).expanduser() if model else None
-    return local.register_folder(services.workspace, place) if place and place.is_dir() else model or ""
+    return local.register_folder(app.workspace, place) if place and place.is_dir() else model or ""
 
 
-def prepare_model(services: Services) -> None:
+def prepare_model(app: App) -> None:
     """Unpacks the embedded model, showing its progress."""
     say("Unpacking the embedded model, once.")
-    job = follow(services, services.runner.submit("prepare", {}, "Unpack the model"))
+    job = follow(app, app.runner.submit("prepare", {}, "Unpack the model"))
     if job.failure:
         raise MissingPart(job.failure.what, job.failure.why, job.failure.next)
 
 
 def datasets(options: argparse.Namespace, workspace: Workspace) -> Answer:
-    services = Services(workspace)
+    app = App(workspace)
     if options.delete:
-        services.delete_data(options.delete)
+        app.datasets.delete(options.delete)
         return Answer({"deleted": options.delete}, "Deleted. Runs keep the rows that they practise on.")
-    kept = services.data_sets()
+    kept = app.datasets.all()
     text = "\n".join(f"{one.id}  {one.bytes:>12,} bytes  {one.name}" for one in kept)
     return Answer({"datasets": [vars(one) for one in kept]}, text or "No examples are kept.")
 
@@ -136,79 +136,79 @@ def datasets(options: argparse.Namespace, workspace: Workspace) -> Answer:
 
 
 def train(options: argparse.Namespace, workspace: Workspace) -> Answer:
-    services = Services(workspace)
+    app = App(workspace)
     typed = dict(pair.partition("=")[::2] for pair in options.settings)
     if wrong := [pair for pair in options.settings if "=" not in pair]:
         raise BadInput(
             f"{wrong[0]!r} is not a setting.", "A setting has the form key=value.", "For example: --set seed=1"
         )
     trainer = parse_new_settings(typed).trainer  # a misspelt setting is told before anything else is done
-    model_id = named(services, options.model)
-    ready_tokenizer(services, model_id)
-    data_id = services.add_data(options.data, options.data.name)
+    model_id = named(app, options.model)
+    ready_tokenizer(app, model_id)
+    data_id = app.datasets.add(options.data, options.data.name)
     if options.validation:
-        services.set_validation(data_id, options.validation, options.validation.name)
-    base = services.tailored("", data_id, model_id, trainer).settings
+        app.datasets.set_validation(data_id, options.validation, options.validation.name)
+    base = app.advice.settings("", data_id, model_id, trainer).settings
     settings = parse_new_settings({**base.model_dump(), **typed})
-    run_id = services.start_training(data_id, model_id, settings, options.name or "")
+    run_id = app.runs.start(data_id, model_id, settings, options.name or "")
     say(f"Run {run_id}. Ctrl-C stops and saves.")
-    return ended(services, follow(services, run_id))
+    return ended(app, follow(app, run_id))
 
 
 def resume(options: argparse.Namespace, workspace: Workspace) -> Answer:
-    services = Services(workspace)
-    told = services.runner.events(options.run).position
-    services.resume(options.run)
-    return ended(services, follow(services, options.run, told))
+    app = App(workspace)
+    told = app.runner.events(options.run).position
+    app.runs.resume(options.run)
+    return ended(app, follow(app, options.run, told))
 
 
 def stop(options: argparse.Namespace, workspace: Workspace) -> Answer:
-    services = Services(workspace)
-    services.runner.stop(options.run)
-    return run_answer(services, services.runner.wait(options.run))
+    app = App(workspace)
+    app.runner.stop(options.run)
+    return run_answer(app, app.runner.wait(options.run))
 
 
 def show(options: argparse.Namespace, workspace: Workspace) -> Answer:
-    services = Services(workspace)
-    services.runner.tick()
-    return run_answer(services, services.runner.job(options.run), detailed=True)
+    app = App(workspace)
+    app.runner.tick()
+    return run_answer(app, app.runner.job(options.run), detailed=True)
 
 
 def runs(options: argparse.Namespace, workspace: Workspace) -> Answer:
-    services = Services(workspace)
-    services.runner.tick()
-    lines = services.runs()
-    document = {"runs": [_listed(services, run) for run in lines]}
+    app = App(workspace)
+    app.runner.tick()
+    lines = app.runs.all()
+    document = {"runs": [_listed(app, run) for run in lines]}
     text = "\n".join(f"{run.origin.id}  {run.state.value:11}  {run.origin.name}" for run in lines)
     return Answer(document, text or "Nothing is trained yet.")
 
 
-def _listed(services: Services, run: RunLine) -> dict[str, Any]:
-    losses = services.losses(services.runner.job(run.origin.id))
+def _listed(app: App, run: RunLine) -> dict[str, Any]:
+    losses = app.runs.losses(app.runner.job(run.origin.id))
     return {**asdict(run.origin), "state": run.state, "created": run.created, **losses}
 
 
 def delete(options: argparse.Namespace, workspace: Workspace) -> Answer:
-    Services(workspace).runner.delete(options.run)
+    App(workspace).runner.delete(options.run)
     return Answer({"deleted": options.run}, "Deleted.")
 
 
-def ended(services: Services, job: Job) -> Answer:
+def ended(app: App, job: Job) -> Answer:
     """A run that was waited for: exit code 1 unless it completed or was stopped."""
     well = job.state in (State.COMPLETED, State.STOPPED)
-    return replace(run_answer(services, job), exit_code=0 if well else 1)
+    return replace(run_answer(app, job), exit_code=0 if well else 1)
 
 
-def follow(services: Services, job_id: str, told: int = 0) -> Job:
+def follow(app: App, job_id: str, told: int = 0) -> Job:
     """Waits for a job, showing its events from position `told` on stderr; Ctrl-C asks it to stop and waits on."""
     shown = Shown(told)
     while True:
         try:
-            return services.runner.wait(job_id, on_event=shown.event, after=shown.position(services, job_id))
+            return app.runner.wait(job_id, on_event=shown.event, after=shown.position(app, job_id))
         except KeyboardInterrupt:
             say("Stopping and saving.")
             with suppress(RunProblem):  # it has just ended by itself
-                services.runner.stop(job_id)
+                app.runner.stop(job_id)
 
 
 class Shown:
@@ -217,10 +217,10 @@ class Shown:
     def __init__(self, told: int) -> None:
         self._told, self._began = told, False
 
-    def position(self, services: Services, job_id: str) -> int:
+    def position(self, app: App, job_id: str) -> int:
         """Where to go on: what was told before is not told again."""
         if self._began:
-            self._told = services.runner.events(job_id).position
+            self._told = app.runner.events(job_id).position
         self._began = True
         return self._told
 
@@ -240,23 +240,23 @@ class Shown:
             say(" ".join(str(data.get(part) or "") for part in ("title", "what", "next")).strip())
 
 
-def run_answer(services: Services, job: Job, detailed: bool = False) -> Answer:
+def run_answer(app: App, job: Job, detailed: bool = False) -> Answer:
     """A run as `train --json` promises it."""
     document: dict[str, Any] = {"run_id": job.id, "name": job.name, "state": job.state.value, **job.result}
-    losses = services.losses(job) if job.kind == "train" else {}
+    losses = app.runs.losses(job) if job.kind == "train" else {}
     document |= losses
     text = [f"{job.name}: {job.state.value}."]
     if job.failure:
         document["failure"] = job.failure.model_dump()
         text += [job.failure.what, job.failure.why, job.failure.next]
-        if shorter := services.shorter(job.id) if job.kind == "train" else None:
+        if shorter := app.runs.shorter(job.id) if job.kind == "train" else None:
             document["failure"]["shorter"] = asdict(shorter)
             text.append(fmt.shorter(shorter))
     if losses.get("eval_loss") is not None:
         text.append(tested(**losses))
     if detailed and job.kind == "train":
-        document["spec"] = services.spec(job.id).model_dump(mode="json")
-        document["folder"] = str(services.runner.folder(job.id))
+        document["spec"] = app.runs.spec(job.id).model_dump(mode="json")
+        document["folder"] = str(app.runner.folder(job.id))
     return Answer(document, "\n".join(filter(None, text)))
 
 
@@ -272,20 +272,20 @@ def tested(first_eval_loss: float | None, eval_loss: float, eval_step: int | Non
 
 
 def chat(options: argparse.Namespace, workspace: Workspace) -> Answer:
-    services = Services(workspace)
+    app = App(workspace)
     try:
         gguf = options.gguf.resolve() if options.gguf else None
         if gguf and not gguf.is_file():
             raise BadInput(f"There is no file {options.gguf}.", "", "Give the path of a GGUF file.")
-        answer = services.answer_once(options.run, options.prompt, options.base, gguf, options.seed)
+        answer = app.results.answer_once(options.run, options.prompt, options.base, gguf, options.seed)
         return Answer(answer, answer["text"])
     finally:
-        services.close()
+        app.close()
 
 
 def export(options: argparse.Namespace, workspace: Workspace) -> Answer:
-    services = Services(workspace)
-    job = follow(services, services.start_export(options.run, options.to))
+    app = App(workspace)
+    job = follow(app, app.results.start_export(options.run, options.to))
     if job.state is not State.COMPLETED:
         failure = job.failure
         raise ApprenticeError(*(failure.what, failure.why, failure.next) if failure else ("The export was stopped.",))
@@ -302,7 +302,7 @@ def export(options: argparse.Namespace, workspace: Workspace) -> Answer:
             f"The system says: {error.strerror or error}.",
             f"They lie in {made}.",
         ) from error
-    services.runner.delete(job.id)
+    app.runner.delete(job.id)
     files = [{**file, "path": str(options.output / file["name"])} for file in job.result["files"]]
     document = {**job.result, "files": files}
     return Answer(document, "\n".join(file["path"] for file in files))

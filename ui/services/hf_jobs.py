@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from backend.errors import BadInput, RunProblem
 from backend.export import hf_jobs
 from backend.export.hf_jobs import Computer, SubmittedJob
-from backend.files.json_file import write_json
+from backend.files.json_file import read_json, write_json
 from backend.models import catalogue, local
 from jobs.records import State
+from jobs.runner import Runner
+from ui.services.runs import RunService
 
 GOES_ALONG = "as a secret of the job: the base model is given only to those who accepted its terms"
 
 
 class HfJobsService:
-    """Over the services. The prices that were looked up are kept, so that what was agreed to is what is sent."""
+    """The prices that were looked up are kept, so that what was agreed to is what is sent."""
 
-    def __init__(self, services: Any) -> None:
-        self._services = services
+    def __init__(self, exports: Path, runner: Runner, runs: RunService) -> None:
+        self._exports, self._runner, self._runs = exports, runner, runs
         self.computers: list[Computer] = []
 
     def look_up(self) -> list[Computer]:
@@ -31,9 +31,9 @@ class HfJobsService:
 
     def script(self, run_id: str) -> Path | None:
         """The folder of the run's newest exported script."""
-        for job in self._services.runner.jobs(kind="export", parent=run_id):
+        for job in self._runner.jobs(kind="export", parent=run_id):
             if job.name == "script" and job.state is State.COMPLETED:
-                return self._services.workspace.exports / job.id / job.result["folder"]
+                return self._exports / job.id / str(job.result["folder"])
         return None
 
     def computer(self, flavor: str) -> Computer:
@@ -51,7 +51,7 @@ class HfJobsService:
     def sends_token(self, run_id: str) -> bool:
         """Whether the person's access token goes along: the base model is given only to those who were let in."""
         try:
-            return catalogue.find(self._services.spec(run_id).model.id).gated
+            return catalogue.find(self._runs.spec(run_id).model.id).gated
         except BadInput:
             return False
 
@@ -67,18 +67,18 @@ class HfJobsService:
                 "Agree to that first.",
             )
         sent = hf_jobs.submit(folder, computer, hours, folder.name, gated=gated)
-        write_json(self._file(run_id), [asdict(one) for one in [sent, *self.rented(run_id)]])
+        write_json(self._file(run_id), {"jobs": [asdict(one) for one in [sent, *self.rented(run_id)]]})
         return sent
 
     def rented(self, run_id: str) -> list[SubmittedJob]:
         """The jobs that this run was handed to, newest first."""
         try:
-            return [SubmittedJob(**one) for one in json.loads(self._file(run_id).read_text("utf-8"))]
-        except (OSError, ValueError, TypeError):
+            return [SubmittedJob(**one) for one in read_json(self._file(run_id))["jobs"]]
+        except (OSError, ValueError, TypeError, KeyError):
             return []
 
     def _made(self, run_id: str) -> Path:
-        if local.is_local(self._services.spec(run_id).model.id):
+        if local.is_local(self._runs.spec(run_id).model.id):
             raise RunProblem(
                 "This run can't be trained on a rented computer.",
                 "Its base model lies in a folder of yours, and a rented computer fetches it from the hub.",
@@ -92,4 +92,4 @@ class HfJobsService:
         return folder
 
     def _file(self, run_id: str) -> Path:
-        return self._services.runner.folder(run_id) / "rented.json"
+        return self._runs.folder(run_id) / "hf_jobs.json"

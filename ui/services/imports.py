@@ -24,8 +24,8 @@ SOON = 0.8  # seconds that the page waits, so that a small file needs no second 
 class DatasetImports:
     """Brings data sets to a shelf, reads them another way, and looks at them, each in a thread."""
 
-    def __init__(self, dataset_store: DatasetStore) -> None:
-        self._dataset_store = dataset_store
+    def __init__(self, store: DatasetStore) -> None:
+        self.store = store
         self._works = BackgroundTasks()
         self._adds: OrderedDict[str, tuple[str, Callable[..., str]]] = OrderedDict()
 
@@ -35,11 +35,11 @@ class DatasetImports:
 
     def file(self, path: Path, name: str, model: TargetModel | None) -> str:
         """Begins to bring a file and gives the id that its examples will have."""
-        return self._begin(name, model, partial(self._dataset_store.add, path, name))
+        return self._begin(name, model, partial(self.store.add, path, name))
 
     def text(self, text: str, name: str, model: TargetModel | None) -> str:
         """Begins to bring pasted or typed text."""
-        return self._begin(name, model, partial(self._dataset_store.add_text, text, name))
+        return self._begin(name, model, partial(self.store.add_text, text, name))
 
     def _begin(self, name: str, model: TargetModel | None, add: Callable[..., str]) -> str:
         data_id = new_id()
@@ -52,7 +52,7 @@ class DatasetImports:
     def once_more(self, data_id: str, how: Mapping[str, Any], model: TargetModel | None) -> None:
         """Begins to bring what `file` or `text` was given, read as `how` says. Raises BadInput when that is
         long ago."""
-        if self._dataset_store.has(data_id):  # a form that was sent twice
+        if self.store.has(data_id):  # a form that was sent twice
             self.again(data_id, how, model)
             return
         if data_id not in self._adds:
@@ -62,9 +62,9 @@ class DatasetImports:
         def bring(work: BackgroundTask) -> None:
             add(work, data_id, how)
             try:
-                self._dataset_store.open(data_id, model, listener=work)
+                self.store.open(data_id, model, listener=work)
             except BaseException:
-                self._dataset_store.remove(data_id)
+                self.store.remove(data_id)
                 raise
 
         self._works.start(data_id, name, bring).wait(SOON)
@@ -72,16 +72,16 @@ class DatasetImports:
     def again(self, data_id: str, how: Mapping[str, Any], model: TargetModel | None) -> None:
         """Begins to read a data set in another way, if it is another. When that fails or is cancelled, it stays as it
         was."""
-        before = self._dataset_store.info(data_id)
+        before = self.store.info(data_id)
         if how == before.read_options:
             return
 
         def read(work: BackgroundTask) -> None:
-            self._dataset_store.read_again(data_id, how, work)
+            self.store.read_again(data_id, how, work)
             try:
-                self._dataset_store.open(data_id, model, listener=work)
+                self.store.open(data_id, model, listener=work)
             except BaseException:
-                self._dataset_store.restore(data_id, before)
+                self.store.restore(data_id, before)
                 raise
 
         self._works.start(data_id, before.name, read).wait(SOON)
@@ -91,23 +91,29 @@ class DatasetImports:
     ) -> CheckedDataset | None:
         """The data set as it stands for a model; None when that takes longer than `seconds` and is still being found
         out."""
-        found = self._dataset_store.cached(data_id, model, lengths)
+        found = self.store.cached(data_id, model, lengths)
         if found is not None:
             return found
 
         def examine(work: BackgroundTask) -> CheckedDataset:
-            return self._dataset_store.open(data_id, model, lengths, work)
+            return self.store.open(data_id, model, lengths, work)
 
-        work = self._works.start((data_id, model, lengths), self._dataset_store.info(data_id).name, examine)
+        work = self._works.start((data_id, model, lengths), self.store.info(data_id).name, examine)
         if not work.wait(seconds):
             return None
         if work.error is not None:
             raise work.error
-        return self._dataset_store.open(data_id, model, lengths)
+        return self.store.open(data_id, model, lengths)
+
+    def checked(self, data_id: str, model: TargetModel | None, lengths: LengthLimits = UNLIMITED) -> CheckedDataset:
+        """The checked dataset for a model; waits until it is checked."""
+        found = self.look(data_id, model, lengths)
+        assert found is not None  # without a limit it waits
+        return found
 
     def held(self, data_id: str, model: TargetModel | None) -> CheckedDataset | None:
         """The whole data set as it stands for a model; None where nobody has looked at it of late."""
-        return self._dataset_store.cached(data_id, model, UNLIMITED)
+        return self.store.cached(data_id, model, UNLIMITED)
 
     def looking(self, data_id: str) -> Reading | None:
         """How far the looks at a data set are; None when none is at work."""
@@ -116,9 +122,7 @@ class DatasetImports:
 
     def mark(self, data_id: str) -> Hashable:
         """What is another whenever something was said of these examples, or a look at them began or ended."""
-        return repr(self._dataset_store.info(data_id)), tuple(
-            (id(work), work.ended) for work in self._works.of(data_id)
-        )
+        return repr(self.store.info(data_id)), tuple((id(work), work.ended) for work in self._works.of(data_id))
 
     def reading(self, data_id: str) -> Reading | None:
         """How far the bringing of a data set is, or why it failed; None when it went well, was cancelled, or is not

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from backend.datasets.conversation import content
 from backend.datasets.dataset import CheckedDataset
@@ -17,20 +17,16 @@ from ui.services import training_plan
 
 
 def preview(
-    checked: CheckedDataset,
-    row: int,
-    tokenizer: ChatTokenizer | None,
-    lengths: LengthLimits,
-    why_not: Callable[[], str],
+    checked: CheckedDataset, row: int, tokenizer: ChatTokenizer | None, lengths: LengthLimits, why_not: str
 ) -> Preview:
     """The example with the number `row` in the file, as far as `lengths` lets the model have it. Raises BadInput when
-    there is none, when it is left out, and when its tokens can't be shown."""
+    there is none, when it is left out, and when there is no tokenizer; why_not says why."""
     rows = checked.dataset.rows
     at = bisect_left(rows, row, key=_number)
     if at == len(rows) or rows[at].row != row:
         raise _not_there(checked, row)
     if tokenizer is None:
-        raise BadInput("The tokens can't be shown yet.", why_not())
+        raise BadInput("The tokens can't be shown yet.", why_not)
     one = rows[at]
     if one.text is not None:
         pieces = tokenizer.document_pieces(one, lengths)

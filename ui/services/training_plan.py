@@ -12,7 +12,8 @@ from backend.datasets.checks.tokens import TokenTotals
 from backend.datasets.dataset import CheckedDataset
 from backend.datasets.split import Split
 from backend.errors import ApprenticeError, BadSetting
-from backend.estimate import Estimate, Rates, estimate, plan_from, time
+from backend.estimate import Estimate, Rates, estimate, plan_from
+from backend.estimate.speed import time
 from backend.models import catalogue
 from backend.models.catalogue import Entry
 from backend.records.encoded import Piece
@@ -22,7 +23,6 @@ from backend.training.job import Measured
 from backend.training.preconditions import disk_needed
 from backend.training.schedule import schedule
 from jobs.records import Job
-from jobs.store import JobFolder
 from ui.records import Curve, DataFiles, DataState, Origin, Plan, Preview
 from ui.text import format as fmt
 from ui.text.settings_help import SETTINGS
@@ -257,14 +257,6 @@ def losses(job: Job, curve: Curve) -> dict[str, Any]:
     return {"first_eval_loss": first, "eval_loss": tested[-1]["loss"], "eval_step": tested[-1]["step"]}
 
 
-def downloaded_by(folder: Path) -> str:
-    """The model that the download in this folder is of; "" where its spec is damaged."""
-    try:
-        return str(JobFolder(folder).spec().get("model") or "")
-    except ApprenticeError:
-        return ""
-
-
 def origin(job: Job, spec: RunSpec) -> Origin:
     """What a run began with, in names for people."""
     return Origin(job.id, job.name, model_name(spec.model.id), spec.data.name, spec.data.train_rows)
@@ -276,14 +268,6 @@ def model_name(model_id: str) -> str:
         return catalogue.find(model_id).name
     except ApprenticeError:
         return model_id
-
-
-def is_known(model_id: str) -> bool:
-    """Whether the catalogue has the model."""
-    try:
-        return bool(catalogue.find(model_id))
-    except ApprenticeError:
-        return False
 
 
 def run_name(data_name: str) -> str:

@@ -58,7 +58,7 @@ class Tab(Protocol):
         """Every component that `show` may fill."""
 
     def show(self, choice: Choice) -> Updates:
-        """The whole tab as it stands, from the services."""
+        """The whole tab as it stands, from the app."""
 
     def signature(self, choice: Choice) -> Hashable:
         """Cheap; when it or the choice changes, the timer shows the tab again."""

@@ -11,6 +11,7 @@ from typing import Any
 import gradio as gr
 
 from backend.settings import PROJECT_ROOT
+from ui.services.app import App
 from ui.services.selection import Choice
 from ui.web import errors as web_errors
 from ui.web import guard
@@ -45,7 +46,7 @@ class _Page:
     The browser holds these: with a gr.State gradio keeps a connection open for every page, and a browser has six of
     them for all its pages here."""
 
-    services: Any
+    app: App
     kept: Kept
     here: gr.Textbox
     seen: gr.Textbox
@@ -60,7 +61,7 @@ class _Page:
 
         @handler
         def show(given: Given) -> Updates:
-            choice = self.services.known(self.kept.choice(given))
+            choice = self.app.validated(self.kept.choice(given))
             return {**self.showing(name, choice), **self.restored(name, choice, given)}
 
         return show
@@ -68,15 +69,17 @@ class _Page:
     def restored(self, name: str, choice: Choice, given: Given) -> Updates:
         """What a tab holds besides what `show` fills: a typed table, numbers changed by hand, the conversation."""
         if name == "train":
-            return self.tabs["train"].recipe.restore(choice)
+            recipe: Updates = self.tabs["train"].recipe.restore(choice)
+            return recipe
         if name == "data":
-            return self.tabs["data"].bring.restore(given)
+            panel: Updates = self.tabs["data"].bring.restore(given)
+            return panel
         return self.tabs["try"].restore(choice, given) if name == "try" else {}
 
     def showing(self, name: str, choice: Choice) -> Updates:
         """A tab as it stands. `choice` may be older than what the browser keeps by now, where two answers cross; so
         nothing counts as seen, and the timer looks again."""
-        marks = rail_marks(self.services, choice)
+        marks = rail_marks(self.app, choice)
         return {self.seen: "", self.marks: marks, **self.tabs[name].show(choice)}
 
     def refreshed(self, name: str, before: Choice, seen: str) -> Updates | None:
@@ -88,8 +91,8 @@ class _Page:
         """
         tab: Tab = self.tabs[name]
         try:
-            choice = self.services.known(before)
-            now = _short(name, choice, tab.signature(choice), _reached(self.services, choice))
+            choice = self.app.validated(before)
+            now = _short(name, choice, tab.signature(choice), _reached(self.app, choice))
             if now == seen and choice == before:
                 return None
             forgotten, shown = self.kept.keep(before, choice), self.showing(name, choice)
@@ -106,12 +109,12 @@ class _Page:
         return [self.seen, self.marks, *(part for tab in self.tabs.values() for part in tab.outputs)]
 
 
-def build(services: Any) -> gr.Blocks:
-    """The whole page over `services`."""
-    return _draw(services)[0]
+def build(app: App) -> gr.Blocks:
+    """The whole page over `app`."""
+    return _draw(app)[0]
 
 
-def _draw(services: Any) -> tuple[gr.Blocks, _Page]:
+def _draw(app: App) -> tuple[gr.Blocks, _Page]:
     blocks = gr.Blocks(title="Apprentice", analytics_enabled=False, delete_cache=(3600, 86400))
     with blocks:
         kept = Kept()
@@ -120,14 +123,14 @@ def _draw(services: Any) -> tuple[gr.Blocks, _Page]:
         opens = gr.Textbox("", label="The run to open", visible=False)
         timer = gr.Timer(1.0)
         drawn(HEADER)
-        marks = drawn(rail_marks(services, Choice()), elem_id="reached")
+        marks = drawn(rail_marks(app, Choice()), elem_id="reached")
         rooms, tabs = {}, {}
         with gr.Tabs(selected="start", elem_id="rail", overflow_behavior="wrap") as rail:
             for name, (label, module) in TABS.items():
                 side: Any = "left" if name in STEPS else "right"
                 with gr.Tab(label, id=name, elem_id=f"tab-{name}", alignment=side) as rooms[name]:
-                    tabs[name] = module.build(services, kept)
-        page = _Page(services, kept, here, seen, opens, marks, rail, rooms, tabs)
+                    tabs[name] = module.build(app, kept)
+        page = _Page(app, kept, here, seen, opens, marks, rail, rooms, tabs)
         _restores(blocks, page)
         _ticks(timer, page)
         _leads_on(page)
@@ -135,16 +138,16 @@ def _draw(services: Any) -> tuple[gr.Blocks, _Page]:
 
 
 def _restores(blocks: gr.Blocks, page: _Page) -> None:
-    """A page that opens or reloads gets everything from the services."""
+    """A page that opens or reloads gets everything from the app."""
     start = page.tabs["start"]
 
     @handler
     def restore(given: Given) -> Updates:
         before = page.kept.choice(given)
-        choice = page.services.known(before)
+        choice = page.app.validated(before)
         return {
             **page.kept.keep(before, choice),
-            page.marks: rail_marks(page.services, choice),
+            page.marks: rail_marks(page.app, choice),
         }
 
     @handler
@@ -152,7 +155,7 @@ def _restores(blocks: gr.Blocks, page: _Page) -> None:
         """The first tab. Which one is open is not touched: a quick person has already gone to another one, and the
         timer shows that one again."""
         choice = page.kept.choice(given)
-        return {page.seen: "", page.marks: rail_marks(page.services, choice), **start.show(choice)}
+        return {page.seen: "", page.marks: rail_marks(page.app, choice), **start.show(choice)}
 
     answered = [page.kept.part("task"), page.kept.part("facts_change")]
     blocks.load(None, answered, start.answers, js=start_tab.RESTORE, **LISTEN)
@@ -190,9 +193,9 @@ def _leads_on(page: _Page) -> None:
         if do != "open":
             return {page.opens: ""}
         before = page.kept.choice(given)
-        choice = page.services.opened(before, run_id)
+        choice = page.app.with_run(before, run_id)
         if choice.run_id != before.run_id:
-            page.services.stop_chat()  # what it writes would stand under the name of another model
+            page.app.results.stop_chat()  # what it writes would stand under the name of another model
         return {**page.kept.keep(before, choice), page.opens: run_id}
 
     chosen = page.tabs["runs"].listing.click(open_run, page.kept.inputs(), [*page.kept.outputs, page.opens], **LISTEN)
@@ -212,22 +215,22 @@ def _leads(name: str, following: str) -> str:
     }}"""
 
 
-def _reached(services: Any, choice: Choice) -> list[str]:
+def _reached(app: App, choice: Choice) -> list[str]:
     """The steps that are behind this person."""
-    state = services.run_state(choice.run_id)
+    state = app.runs.state(choice.run_id)
     steps = {
         "start": bool(choice.task or choice.data_id or state),
-        "data": bool(state) or services.data_ready(choice),
+        "data": bool(state) or app.datasets.is_ready(choice),
     }
-    if state in ("completed", "stopped") and services.has_model(choice.run_id):
-        tried, taken = services.was_asked(choice.run_id), services.was_exported(choice.run_id)
+    if state in ("completed", "stopped") and app.results.has_model(choice.run_id):
+        tried, taken = app.results.was_asked(choice.run_id), app.results.was_exported(choice.run_id)
         steps |= {"train": True, "try": tried, "share": taken}
     return [name for name, done in steps.items() if done]
 
 
-def rail_marks(services: Any, choice: Choice) -> str:
+def rail_marks(app: App, choice: Choice) -> str:
     """Which steps carry a tick; the style sheet reads it, and it is said aloud."""
-    done = _reached(services, choice)
+    done = _reached(app, choice)
     said = f"Done: {', '.join(STEPS[name] for name in done)}." if done else ""
     return f'<p class="unseen" data-done="{" ".join(done)}">{said}</p>'
 

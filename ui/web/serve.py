@@ -65,12 +65,11 @@ def run(
     simulated: Hardware | None = None,
 ) -> None:
     """Builds the page and serves it until the process is told to end."""
-    from ui.services.app import Services
+    from ui.services.app import App
     from ui.web import page as web_page
 
-    services = Services(workspace, simulated)
-    services.open_to_network = not is_loopback(host)
-    page = web_page.build(services)
+    app = App(workspace, simulated, open_to_network=not is_loopback(host))
+    page = web_page.build(app)
     ended = threading.Event()
     for name in ("SIGTERM", "SIGINT"):
         signal.signal(getattr(signal, name), lambda *_: ended.set())
@@ -85,11 +84,11 @@ def run(
     try:
         note_running(workspace, url)
         show(f"Apprentice is open at {url} (Ctrl-C ends it; training goes on without it)", url, browser)
-        services.start()
+        app.start()
         while not ended.wait(1.0):
             pass
     finally:
-        services.close()
+        app.close()
         page.close(verbose=False)
 
 

@@ -19,7 +19,7 @@ from jobs.records import State
 from jobs.store import JobFolder
 from tests.backend import keyring_in_file
 from ui.cli.main import main
-from ui.services.app import Services
+from ui.services.app import App
 
 ORDERS = str(SAMPLES / "orders.jsonl")
 
@@ -66,8 +66,8 @@ def test_check_has_the_promised_keys(app: Shell) -> None:
 
 
 def test_runs_are_listed_with_what_they_began_with_and_their_losses(app: Shell) -> None:
-    services = Services(app.workspace)
-    run_id = services.start_training(services.add_data(SAMPLES / "orders.jsonl", "orders.jsonl"), "", TrainSettings())
+    services = App(app.workspace)
+    run_id = services.runs.start(services.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl"), "", TrainSettings())
     folder = JobFolder(app.workspace.run_folder(run_id))
     result = {"first_eval_loss": 3.1, "eval_loss": 1.2, "eval_step": 20, "best_step": 20}
     folder.write_status(folder.status().ending(State.COMPLETED, result=result))
@@ -180,7 +180,7 @@ def test_a_run_that_is_none_is_refused(app: Shell, command: str, run: str) -> No
 
 
 def test_the_examples_that_are_kept_are_listed_and_deleted(app: Shell) -> None:
-    data_id = Services(app.workspace).add_data(SAMPLES / "orders.jsonl", "orders.jsonl")
+    data_id = App(app.workspace).datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
     assert [one["id"] for one in app("datasets")["datasets"]] == [data_id]
     assert app("datasets", "--delete", data_id)["deleted"] == data_id
     assert app("datasets")["datasets"] == []

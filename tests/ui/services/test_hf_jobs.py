@@ -23,7 +23,7 @@ from tests.backend.tiny_run import run_of
 from tests.ui.web.html.test_compare_runs import ROW
 from tests.ui.web.test_page import tabs
 from ui.cli.main import main
-from ui.services.app import Services
+from ui.services.app import App
 from ui.services.selection import Choice
 from ui.web.share import hf_jobs_card
 
@@ -107,25 +107,25 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
 
 
 @pytest.fixture
-def services(tmp_path: Path) -> Iterator[Services]:
-    made = Services(Workspace.open(tmp_path / "workspace"))
+def app(tmp_path: Path) -> Iterator[App]:
+    made = App(Workspace.open(tmp_path / "workspace"))
     yield made
     made.close()
 
 
-def with_script(services: Services, tmp_path: Path, model_id: str = "") -> str:
+def with_script(app: App, tmp_path: Path, model_id: str = "") -> str:
     """A run with its exported script. model_id: of its base model, if it matters."""
     work = run_of(tmp_path / "made", tmp_path, [ROW] * 8, [ROW])
     work.spec["model"]["id"] = model_id or work.spec["model"]["id"]
-    runner = services.runner
+    runner = app.runner
     run = runner.submit("train", work.spec, "Orders")
     runner.stop(run)
     export = runner.submit("export", {"run": run, "to": "script"}, "script", parent=run)
     runner.stop(export)
-    status = services.workspace.runs / export / "status.json"
+    status = app.workspace.runs / export / "status.json"
     done = {**json.loads(status.read_text()), "state": State.COMPLETED, "result": {"folder": "toy-script"}}
     status.write_text(json.dumps(done))
-    folder = services.workspace.exports / export / "toy-script"
+    folder = app.workspace.exports / export / "toy-script"
     for name in ("data/train.jsonl", "data/validation.jsonl", "tokenizer/tokenizer.json", "train.py", "extra.txt"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(f"this is {name}")
@@ -142,18 +142,18 @@ def test_prices_are_an_hours_and_the_cheapest_comes_first(hub: Hub) -> None:
             hf_jobs.max_cost(computers[0], hours)
 
 
-def test_a_run_is_handed_over_after_consent_and_not_before(hub: Hub, services: Services, tmp_path: Path) -> None:
-    run = with_script(services, tmp_path)
-    services.renting.look_up()
+def test_a_run_is_handed_over_after_consent_and_not_before(hub: Hub, app: App, tmp_path: Path) -> None:
+    run = with_script(app, tmp_path)
+    app.hf_jobs.look_up()
     with pytest.raises(BadInput, match="Nothing was sent") as refused:
-        services.renting.rent(run, "a10g-small", 2, agreed=False)
+        app.hf_jobs.rent(run, "a10g-small", 2, agreed=False)
     assert "$2.00" in refused.value.why
     assert not hub.uploaded  # type: ignore[attr-defined]
     assert {path for _, path, _, _ in hub.asked} == {"/api/jobs/hardware"}
 
-    sent = services.renting.rent(run, "a10g-small", 2, agreed=True)
+    sent = app.hf_jobs.rent(run, "a10g-small", 2, agreed=True)
     names = {name.partition("/")[2] for name in hub.uploaded}  # type: ignore[attr-defined]
-    assert names == set(services.renting.uploads(run)) == {"train.py", "train.jsonl", "validation.jsonl",
+    assert names == set(app.hf_jobs.uploads(run)) == {"train.py", "train.jsonl", "validation.jsonl",
                                                            "tokenizer.json"}  # fmt: skip
     (job,) = [body for _, path, _, body in hub.asked if path == "/api/jobs/ana"]
     assert job["command"] == [
@@ -164,48 +164,46 @@ def test_a_run_is_handed_over_after_consent_and_not_before(hub: Hub, services: S
     assert "secrets" not in job  # the base model is open to all
     assert sent.at_most == pytest.approx(2.0, abs=0.01)
     assert sent.learned.endswith("/out")
-    assert services.renting.rented(run) == [sent]
-    everything = "".join(path.read_text("utf-8", "replace") for path in services.workspace.root.rglob("*.json"))
+    assert app.hf_jobs.rented(run) == [sent]
+    everything = "".join(path.read_text("utf-8", "replace") for path in app.workspace.root.rglob("*.json"))
     assert SECRET not in everything
 
 
 def test_a_gated_base_model_takes_the_token_along_as_a_secret_and_says_so_before(
-    hub: Hub, services: Services, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    hub: Hub, app: App, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run = with_script(services, tmp_path, "google/gemma-3-270m-it")
-    card = tabs(services)["share"].rent
-    services.renting.look_up()
+    run = with_script(app, tmp_path, "google/gemma-3-270m-it")
+    card = tabs(app)["share"].rent
+    app.hf_jobs.look_up()
     assert "your access token" in card.offered(Choice(run_id=run), "cpu-basic", 1, False)[card.offer]
     with pytest.raises(BadInput) as refused:
-        services.renting.rent(run, "cpu-basic", 1, agreed=False)
+        app.hf_jobs.rent(run, "cpu-basic", 1, agreed=False)
     assert "your access token" in refused.value.why
-    command = ["rent", run, "--flavor", "cpu-basic", "--workspace", str(services.workspace.root)]
+    command = ["rent", run, "--flavor", "cpu-basic", "--workspace", str(app.workspace.root)]
     assert main(command) == 1
     assert "Your access token for Hugging Face goes along" in "".join(capsys.readouterr())
     assert not hub.uploaded  # type: ignore[attr-defined]
 
-    services.renting.rent(run, "cpu-basic", 1, agreed=True)
+    app.hf_jobs.rent(run, "cpu-basic", 1, agreed=True)
     (job,) = [body for _, path, _, body in hub.asked if path == "/api/jobs/ana"]
     assert job["secrets"] == {"HF_TOKEN": SECRET}
 
 
-def test_a_base_model_of_the_persons_own_can_not_be_fetched_there(
-    hub: Hub, services: Services, tmp_path: Path
-) -> None:
-    run = with_script(services, tmp_path, "local/mine-123456")
-    services.renting.look_up()
+def test_a_base_model_of_the_persons_own_can_not_be_fetched_there(hub: Hub, app: App, tmp_path: Path) -> None:
+    run = with_script(app, tmp_path, "local/mine-123456")
+    app.hf_jobs.look_up()
     with pytest.raises(RunProblem) as refused:
-        services.renting.rent(run, "cpu-basic", 1, agreed=True)
+        app.hf_jobs.rent(run, "cpu-basic", 1, agreed=True)
     assert "fetches it from the hub" in refused.value.why
     assert {path for _, path, _, _ in hub.asked} == {"/api/jobs/hardware"}
 
 
-def test_examples_never_go_to_a_public_place(hub: Hub, services: Services, tmp_path: Path) -> None:
-    run = with_script(services, tmp_path)
-    services.renting.look_up()
+def test_examples_never_go_to_a_public_place(hub: Hub, app: App, tmp_path: Path) -> None:
+    run = with_script(app, tmp_path)
+    app.hf_jobs.look_up()
     hub.private = False
     with pytest.raises(RunProblem) as refused:
-        services.renting.rent(run, "cpu-basic", 1, agreed=True)
+        app.hf_jobs.rent(run, "cpu-basic", 1, agreed=True)
     assert "public" in refused.value.why
     assert not hub.uploaded  # type: ignore[attr-defined]
 
@@ -239,10 +237,10 @@ def test_without_a_token_it_says_where_to_get_one(monkeypatch: pytest.MonkeyPatc
     assert hf_jobs.token() == "hf_kept"
 
 
-def test_the_page_states_cost_and_files_before_it_can_be_sent(hub: Hub, services: Services, tmp_path: Path) -> None:
-    run = with_script(services, tmp_path)
-    card = tabs(services)["share"].rent
-    services.renting.look_up()
+def test_the_page_states_cost_and_files_before_it_can_be_sent(hub: Hub, app: App, tmp_path: Path) -> None:
+    run = with_script(app, tmp_path)
+    card = tabs(app)["share"].rent
+    app.hf_jobs.look_up()
     shown = card.offered(Choice(run_id=run), "a10g-small", 3, False)
     assert "$1.00 an hour, at most $3.00" in shown[card.offer]
     assert "train.jsonl" in shown[card.offer]
@@ -259,10 +257,10 @@ def test_a_link_leads_to_the_hub_or_nowhere() -> None:
 
 
 def test_the_command_lists_then_asks_then_sends(
-    hub: Hub, services: Services, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    hub: Hub, app: App, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run = with_script(services, tmp_path)
-    workspace = ["--workspace", str(services.workspace.root), "--json"]
+    run = with_script(app, tmp_path)
+    workspace = ["--workspace", str(app.workspace.root), "--json"]
     assert main(["rent", run, *workspace]) == 0
     listed = json.loads(capsys.readouterr().out)
     assert [one["flavor"] for one in listed["computers"]] == ["cpu-basic", "a10g-small"]

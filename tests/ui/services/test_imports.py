@@ -16,7 +16,7 @@ from backend.settings import Workspace
 from tests.ui.conftest import in_loop
 from tests.ui.web.test_page import tabs
 from ui.services import imports as dataset_imports
-from ui.services.app import Services
+from ui.services.app import App
 from ui.services.selection import Choice
 from ui.web import page as web_page
 from ui.web.data import read_options
@@ -27,8 +27,8 @@ PATIENCE = 60.0  # seconds, for a computer that is busy
 
 
 @pytest.fixture
-def services(tmp_path: Path) -> Iterator[Services]:
-    made = Services(Workspace.open(tmp_path / "workspace"))
+def app(tmp_path: Path) -> Iterator[App]:
+    made = App(Workspace.open(tmp_path / "workspace"))
     yield made
     made.close()
 
@@ -40,80 +40,78 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def read(services: Services, choice: Choice) -> Choice:
+def read(app: App, choice: Choice) -> Choice:
     """The choice once what it waits for is read."""
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
-        known = services.known(choice)
-        now = services.reading(known)
+        known = app.validated(choice)
+        now = app.datasets.reading(known)
         if not known.reading_id or (now and now.error):
             return known
         time.sleep(0.02)
     raise AssertionError("it was never read")
 
 
-def test_what_was_brought_becomes_the_chosen_examples(services: Services, file: Path) -> None:
+def test_what_was_brought_becomes_the_chosen_examples(app: App, file: Path) -> None:
     before = Choice(run_id="", row=9)
-    choice = read(services, before.but(reading_id=services.bring(file, "mine.jsonl")))
+    choice = read(app, before.but(reading_id=app.datasets.import_file(file, "mine.jsonl")))
     assert (choice.reading_id, choice.row) == ("", 1)
-    assert services.data(choice).rows == 30
+    assert app.datasets.state(choice).rows == 30
 
 
-def test_a_file_that_can_not_be_read_says_so_and_the_old_examples_stay(services: Services, file: Path) -> None:
-    old = services.add_data(file, "mine.jsonl")
+def test_a_file_that_can_not_be_read_says_so_and_the_old_examples_stay(app: App, file: Path) -> None:
+    old = app.datasets.add(file, "mine.jsonl")
     photo = file.with_name("photo.png")
     photo.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(500))
-    choice = read(services, Choice(data_id=old, reading_id=services.bring(photo, "photo.png")))
-    tab = tabs(services)["data"]
+    choice = read(app, Choice(data_id=old, reading_id=app.datasets.import_file(photo, "photo.png")))
+    tab = tabs(app)["data"]
     shown = tab.show(choice)
     assert "photo.png was not read" in shown[tab.reading]
     assert "This file is a picture." in shown[tab.reading]
     assert "30 examples, ready" in shown[tab.summary]
-    closed = _done(services, choice, "dismiss", "")
+    closed = _done(app, choice, "dismiss", "")
     assert tab.show(closed)[tab.reading] == ""
-    assert {folder.name for folder in services.workspace.datasets.iterdir()} == {old}
+    assert {folder.name for folder in app.workspace.datasets.iterdir()} == {old}
 
 
-def test_cancelling_keeps_nothing_and_changes_nothing(
-    services: Services, file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_cancelling_keeps_nothing_and_changes_nothing(app: App, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dataset_imports, "SOON", 0.0)
-    old = services.add_data(file, "mine.jsonl")
+    old = app.datasets.add(file, "mine.jsonl")
     big = file.with_name("big.jsonl")
     big.write_text("".join(ROW % (i, i) for i in range(60_000)))
-    choice = Choice(data_id=old, reading_id=services.bring(big, "big.jsonl"))
-    services.cancel_reading(choice)
-    assert read(services, choice).data_id == old
-    assert {folder.name for folder in services.workspace.datasets.iterdir()} == {old}
+    choice = Choice(data_id=old, reading_id=app.datasets.import_file(big, "big.jsonl"))
+    app.datasets.cancel_import(choice)
+    assert read(app, choice).data_id == old
+    assert {folder.name for folder in app.workspace.datasets.iterdir()} == {old}
 
 
-def test_two_visitors_who_bring_the_same_file_mend_each_their_own(services: Services, file: Path) -> None:
+def test_two_visitors_who_bring_the_same_file_mend_each_their_own(app: App, file: Path) -> None:
     with file.open("a") as more:
         more.write(ROW.replace("number %d", "") % 31)
-    one, other = (read(services, Choice(reading_id=services.bring(file, "mine.jsonl"))) for _ in range(2))
+    one, other = (read(app, Choice(reading_id=app.datasets.import_file(file, "mine.jsonl"))) for _ in range(2))
     assert one.data_id != other.data_id
-    services.accept(one.data_id, "empty_answer", "all")
-    assert services.data(one).blocked == ""
-    assert services.data(other).blocked
+    app.datasets.accept(one.data_id, "empty_answer", "all")
+    assert app.datasets.state(one).blocked == ""
+    assert app.datasets.state(other).blocked
 
 
-def test_columns_that_nobody_can_tell_are_asked_for(services: Services, tmp_path: Path) -> None:
+def test_columns_that_nobody_can_tell_are_asked_for(app: App, tmp_path: Path) -> None:
     table = tmp_path / "table.csv"
     table.write_text("x1,x2,x3\n" + "".join(f"{i},{i * 3},{i % 4}\n" for i in range(40)))
-    choice = read(services, Choice(reading_id=services.bring(table, "table.csv")))
-    tab = tabs(services)["data"]
+    choice = read(app, Choice(reading_id=app.datasets.import_file(table, "table.csv")))
+    tab = tabs(app)["data"]
     asked = tab.show(choice)[tab.reading]
     assert '<option value="x2"' in asked
     form = {"shape": "question_answer", "question_answer.question": "x1", "question_answer.answer": "x2"}
-    choice = read(services, _done(services, choice, "columns", json.dumps(form)))
-    assert services.data(choice).rows == 40
-    assert services.store.info(choice.data_id).read_options["mapping"] == {"question": "x1", "answer": "x2"}
+    choice = read(app, _done(app, choice, "columns", json.dumps(form)))
+    assert app.datasets.state(choice).rows == 40
+    assert app.dataset_store.info(choice.data_id).read_options["mapping"] == {"question": "x1", "answer": "x2"}
 
 
-def test_reading_another_way_is_seen_and_taken_back(services: Services, tmp_path: Path) -> None:
+def test_reading_another_way_is_seen_and_taken_back(app: App, tmp_path: Path) -> None:
     table = tmp_path / "table.csv"
     table.write_text("question,answer,note\n" + "".join(f"what is {i}?,number {i},note {i}\n" for i in range(20)))
-    choice = read(services, Choice(reading_id=services.bring(table, "table.csv")))
+    choice = read(app, Choice(reading_id=app.datasets.import_file(table, "table.csv")))
     form = {
         "encoding": "",
         "delimiter": "no such",
@@ -121,57 +119,57 @@ def test_reading_another_way_is_seen_and_taken_back(services: Services, tmp_path
         "question_answer.question": "question",
         "question_answer.answer": "note",
     }
-    changed = read(services, _done(services, choice, "how", json.dumps(form)))
+    changed = read(app, _done(app, choice, "how", json.dumps(form)))
     assert changed.data_id == choice.data_id
-    assert services.checked(choice.data_id).dataset.rows[0].messages[1]["content"] == "note 0"
-    assert "Read it as found" in read_options.card(services.data(choice))
-    read(services, _done(services, changed, "as-found", ""))
-    assert services.checked(choice.data_id).dataset.rows[0].messages[1]["content"] == "number 0"
+    assert app.datasets.checked(choice.data_id).dataset.rows[0].messages[1]["content"] == "note 0"
+    assert "Read it as found" in read_options.card(app.datasets.state(choice))
+    read(app, _done(app, changed, "as-found", ""))
+    assert app.datasets.checked(choice.data_id).dataset.rows[0].messages[1]["content"] == "number 0"
 
 
-def test_a_form_that_changes_nothing_leaves_it_to_the_content(services: Services, file: Path) -> None:
-    data = services.data(Choice(data_id=services.add_data(file, "mine.jsonl")))
+def test_a_form_that_changes_nothing_leaves_it_to_the_content(app: App, file: Path) -> None:
+    data = app.datasets.state(Choice(data_id=app.datasets.add(file, "mine.jsonl")))
     form = {"encoding": "", "shape": "messages", "messages.messages": "messages"}
     assert read_options.sent(json.dumps(form), data) == {}
     assert read_options.sent("not json", data) == {}
     assert read_options.sent(json.dumps({**form, "encoding": "utf-16"}), data) == {"encoding": "utf-16"}
 
 
-def test_examples_are_gone_to_by_number_and_by_a_word(services: Services, file: Path) -> None:
+def test_examples_are_gone_to_by_number_and_by_a_word(app: App, file: Path) -> None:
     with file.open("a") as more:
         more.write("{broken\n" + ROW % (99, 99))
-    data_id = services.add_data(file, "mine.jsonl")
-    assert services.step(Choice(data_id=data_id, row=30), 1) == 32
-    assert services.step(Choice(data_id=data_id, row=32), -1) == 30
-    assert services.step(Choice(data_id=data_id, row=32), 1) == 32
+    data_id = app.datasets.add(file, "mine.jsonl")
+    assert app.datasets.step(Choice(data_id=data_id, row=30), 1) == 32
+    assert app.datasets.step(Choice(data_id=data_id, row=32), -1) == 30
+    assert app.datasets.step(Choice(data_id=data_id, row=32), 1) == 32
     with pytest.raises(BadInput, match="left out"):
-        services.preview(Choice(data_id=data_id, row=31))
-    found = services.find(Choice(data_id=data_id, row=1), "NUMBER 2", 1)  # 2 and 20 to 29
+        app.datasets.preview(Choice(data_id=data_id, row=31))
+    found = app.datasets.find(Choice(data_id=data_id, row=1), "NUMBER 2", 1)  # 2 and 20 to 29
     assert (found.count, found.row, found.place) == (11, 3, 1)
-    assert services.find(Choice(data_id=data_id, row=3), "number 2", 1).row == 21
-    assert services.find(Choice(data_id=data_id, row=3), "number 2", -1).row == 30, "it goes around"
-    assert services.find(Choice(data_id=data_id, row=1), "no such words", 1).row is None
+    assert app.datasets.find(Choice(data_id=data_id, row=3), "number 2", 1).row == 21
+    assert app.datasets.find(Choice(data_id=data_id, row=3), "number 2", -1).row == 30, "it goes around"
+    assert app.datasets.find(Choice(data_id=data_id, row=1), "no such words", 1).row is None
 
 
-def test_the_files_to_take_away_hold_what_is_shown(services: Services, file: Path) -> None:
+def test_the_files_to_take_away_hold_what_is_shown(app: App, file: Path) -> None:
     with file.open("a") as more:
         more.write(ROW.replace("number %d", "") % 31)
-    data_id = services.add_data(file, "mine.jsonl")
-    services.accept(data_id, "empty_answer", "all")
-    files = services.data_files(Choice(data_id=data_id))
-    assert len(files.clean.read_text().splitlines()) == services.data(Choice(data_id=data_id)).rows == 30
+    data_id = app.datasets.add(file, "mine.jsonl")
+    app.datasets.accept(data_id, "empty_answer", "all")
+    files = app.datasets.write_files(Choice(data_id=data_id))
+    assert len(files.clean.read_text().splitlines()) == app.datasets.state(Choice(data_id=data_id)).rows == 30
     (change,) = [json.loads(line) for line in files.log.read_text().splitlines()]
     assert (change["row"], change["kind"], files.changes) == (31, "empty_answer", 1)
-    assert files.clean.is_relative_to(services.workspace.exports)
-    assert services.made_files(Choice(data_id=data_id)) == files, "they stay on offer"
-    services.undo(data_id, "empty_answer")
-    assert services.made_files(Choice(data_id=data_id)) is None
-    services.delete_data(data_id)
+    assert files.clean.is_relative_to(app.workspace.exports)
+    assert app.datasets.written_files(Choice(data_id=data_id)) == files, "they stay on offer"
+    app.datasets.undo(data_id, "empty_answer")
+    assert app.datasets.written_files(Choice(data_id=data_id)) is None
+    app.datasets.delete(data_id)
     assert not files.clean.exists()
 
 
-def test_a_typed_table_comes_back_and_junk_does_not(services: Services) -> None:
-    bring = tabs(services)["data"].bring
+def test_a_typed_table_comes_back_and_junk_does_not(app: App) -> None:
+    bring = tabs(app)["data"].bring
     assert bring.restore({bring.typed_kept: [["Where is it?", "Here."]]}) == {
         bring.typed: [["Where is it?", "Here."]]
     }
@@ -179,16 +177,16 @@ def test_a_typed_table_comes_back_and_junk_does_not(services: Services) -> None:
         assert bring.restore({bring.typed_kept: junk}) == {}
 
 
-def test_the_tab_says_which_file_it_tests_with(services: Services, file: Path) -> None:
-    data_id = services.add_data(file, "mine.jsonl")
+def test_the_tab_says_which_file_it_tests_with(app: App, file: Path) -> None:
+    data_id = app.datasets.add(file, "mine.jsonl")
     own = file.with_name("own.jsonl")
     own.write_text("".join(ROW % (i, i) for i in range(500, 510)))
-    services.set_validation(data_id, own, "own.jsonl")
-    tab = tabs(services)["data"]
+    app.datasets.set_validation(data_id, own, "own.jsonl")
+    tab = tabs(app)["data"]
     assert (
         "Tested with own.jsonl: 10 of its 10 examples can be used." in tab.show(Choice(data_id=data_id))[tab.tested]
     )
-    choice = _done(services, Choice(data_id=data_id), "clear-test", "")
+    choice = _done(app, Choice(data_id=data_id), "clear-test", "")
     assert "kept back" in tab.show(choice)[tab.tested]
 
 
@@ -196,17 +194,17 @@ class TestNoTickBetween:
     """A look at examples that takes longer than the page waits, and ends before the timer looks again."""
 
     @pytest.fixture
-    def page(self, services: Services, monkeypatch: pytest.MonkeyPatch) -> web_page._Page:
+    def page(self, app: App, monkeypatch: pytest.MonkeyPatch) -> web_page._Page:
         monkeypatch.setattr(dataset_imports, "SOON", 0.0)
-        return in_loop(lambda: web_page._draw(services)[1])
+        return in_loop(lambda: web_page._draw(app)[1])
 
     def ticked(self, page: web_page._Page, choice: Choice, seen: str) -> dict[Any, Any]:
         """What the timer shows once the look has ended; nothing when it believes that all is shown."""
-        page.services.data(choice)  # waits
+        page.app.datasets.state(choice)  # waits
         return page.refreshed("data", choice, seen) or {}
 
     def test_the_first_look_is_shown(self, page: web_page._Page, file: Path) -> None:
-        tab, choice = page.tabs["data"], Choice(data_id=page.services.add_data(file, "mine.jsonl"))
+        tab, choice = page.tabs["data"], Choice(data_id=page.app.datasets.add(file, "mine.jsonl"))
         first = page.refreshed("data", choice, "") or {}
         assert first[tab.reason] == "The examples are still being read."
         shown = self.ticked(page, choice, first[page.seen])
@@ -216,16 +214,16 @@ class TestNoTickBetween:
     def test_what_was_mended_here_or_in_another_window_is_shown(self, page: web_page._Page, file: Path) -> None:
         with file.open("a") as more:
             more.write(ROW.replace("number %d", "") % 31)
-        tab, choice = page.tabs["data"], Choice(data_id=page.services.add_data(file, "mine.jsonl"))
+        tab, choice = page.tabs["data"], Choice(data_id=page.app.datasets.add(file, "mine.jsonl"))
         first = page.refreshed("data", choice, "") or {}
         drawn = self.ticked(page, choice, first[page.seen])
         assert not drawn[tab.forward]["interactive"]
-        _done(page.services, choice, "accept", "empty_answer")
+        _done(page.app, choice, "accept", "empty_answer")
         assert tab.show(choice)[tab.reason] == "The examples are still being read."
         assert self.ticked(page, choice, drawn[page.seen])[tab.forward]["interactive"]
 
     def test_examples_that_are_read_are_no_longer_waited_for(self, page: web_page._Page, file: Path) -> None:
-        data_id = page.services.add_data(file, "mine.jsonl")
+        data_id = page.app.datasets.add(file, "mine.jsonl")
         idle = page.refreshed("data", Choice(data_id=data_id), "") or {}
         drawn = self.ticked(page, Choice(data_id=data_id), idle[page.seen])
         shown = self.ticked(page, Choice(data_id=data_id, reading_id=data_id), drawn[page.seen])
@@ -233,84 +231,84 @@ class TestNoTickBetween:
         assert shown[page.tabs["data"].found]["visible"]
 
 
-def test_a_fault_that_a_mend_lays_bare_is_listed_and_mended_on_the_page(services: Services, file: Path) -> None:
+def test_a_fault_that_a_mend_lays_bare_is_listed_and_mended_on_the_page(app: App, file: Path) -> None:
     with file.open("a") as more:
         more.write(ROW.replace("number %d", "\\u0000") % 31)
-    tab, choice = tabs(services)["data"], Choice(data_id=services.add_data(file, "mine.jsonl"))
-    _done(services, choice, "accept", "nul_character")
+    tab, choice = tabs(app)["data"], Choice(data_id=app.datasets.add(file, "mine.jsonl"))
+    _done(app, choice, "accept", "nul_character")
     shown = tab.show(choice)
     assert "Row 31" in shown[tab.reason]
     assert 'data-kind="empty_answer"' in shown[tab.problems]
-    _done(services, choice, "accept-all", "")
+    _done(app, choice, "accept-all", "")
     shown = tab.show(choice)
-    assert (shown[tab.reason], services.data(choice).rows) == ("", 30)
+    assert (shown[tab.reason], app.datasets.state(choice).rows) == ("", 30)
     assert 'data-do="undo" data-value="empty_answer"' in shown[tab.problems], "it can be taken back"
-    _done(services, choice, "undo", "empty_answer")
+    _done(app, choice, "undo", "empty_answer")
     assert "Row 31" in tab.show(choice)[tab.reason]
 
 
-def test_what_can_not_be_read_counts_as_left_out_once_that_is_agreed_to(services: Services, file: Path) -> None:
+def test_what_can_not_be_read_counts_as_left_out_once_that_is_agreed_to(app: App, file: Path) -> None:
     with file.open("a") as more:
         more.write("{broken\n")
-    tab, choice = tabs(services)["data"], Choice(data_id=services.add_data(file, "mine.jsonl"))
+    tab, choice = tabs(app)["data"], Choice(data_id=app.datasets.add(file, "mine.jsonl"))
     shown = tab.show(choice)
     assert "0 left out. 1 example can&#x27;t be read" in shown[tab.download]
     assert "Leave as is" not in shown[tab.problems], "it stands in the way until it is left out"
-    _done(services, choice, "accept-all", "")
+    _done(app, choice, "accept-all", "")
     assert "1 left out." in tab.show(choice)[tab.download]
 
 
-def test_an_example_with_two_faults_of_a_kind_counts_once(services: Services, file: Path) -> None:
+def test_an_example_with_two_faults_of_a_kind_counts_once(app: App, file: Path) -> None:
     turns = [{"role": role, "content": "" if role == "assistant" else "so?"} for role in ("user", "assistant") * 2]
     with file.open("a") as more:
         more.write(json.dumps({"messages": turns}) + "\n")
-    tab, choice = tabs(services)["data"], Choice(data_id=services.add_data(file, "mine.jsonl"))
+    tab, choice = tabs(app)["data"], Choice(data_id=app.datasets.add(file, "mine.jsonl"))
     shown = tab.show(choice)[tab.problems]
     assert "1 example, must be mended" in shown
     assert "Leave as is" not in shown, "nothing begins with it as it is"
 
 
-def test_what_was_brought_before_can_be_opened_again_and_deleted(services: Services, file: Path) -> None:
-    old, new = services.add_data(file, "old.jsonl"), services.add_data(file, "new.jsonl")
-    tab, choice = tabs(services)["data"], Choice(data_id=new, run_id="run-a", row=7)
+def test_what_was_brought_before_can_be_opened_again_and_deleted(app: App, file: Path) -> None:
+    old, new = app.datasets.add(file, "old.jsonl"), app.datasets.add(file, "new.jsonl")
+    tab, choice = tabs(app)["data"], Choice(data_id=new, run_id="run-a", row=7)
     listed = tab.show(choice)[tab.bring.earlier]
     assert listed.count("old.jsonl") == 2, "its name, and its button"
     assert f">{file.stat().st_size / 1024:.1f} KB<" in listed
     assert "just now" in listed
     assert f'data-do="open" data-value="{new}"' not in listed, "it is open"
-    opened = _done(services, choice, "open", old)
+    opened = _done(app, choice, "open", old)
     assert (opened.data_id, opened.run_id, opened.row) == (old, "", 1)
-    after = services.known(_done(services, opened, "delete", old))
+    after = app.validated(_done(app, opened, "delete", old))
     shown = tab.show(after)
     assert after.data_id == ""
     assert "old.jsonl" not in shown[tab.bring.earlier]
     assert shown[tab.reason] == "Bring some examples first."
-    assert {folder.name for folder in services.workspace.datasets.iterdir()} == {new}
+    assert {folder.name for folder in app.workspace.datasets.iterdir()} == {new}
 
 
 class TestReadAgain:
     """Reading a file in another way, and what was mended before."""
 
-    def mended(self, services: Services, file: Path) -> Choice:
+    def mended(self, app: App, file: Path) -> Choice:
         with file.open("a") as more:
             more.write(ROW.replace("number %d", "") % 31)
-        choice = Choice(data_id=services.add_data(file, "mine.jsonl"))
-        services.accept(choice.data_id, "empty_answer", "all")
+        choice = Choice(data_id=app.datasets.add(file, "mine.jsonl"))
+        app.datasets.accept(choice.data_id, "empty_answer", "all")
         return choice
 
-    def test_the_same_way_keeps_what_was_mended_and_another_warns(self, services: Services, file: Path) -> None:
-        choice = self.mended(services, file)
+    def test_the_same_way_keeps_what_was_mended_and_another_warns(self, app: App, file: Path) -> None:
+        choice = self.mended(app, file)
         form = {"shape": "messages", "messages.messages": "messages"}
-        read(services, _done(services, choice, "how", json.dumps(form)))
-        assert services.data(choice).blocked == ""
-        assert "what you mended is forgotten" in read_options.card(services.data(choice))
-        services.undo(choice.data_id, "empty_answer")
-        assert "forgotten" not in read_options.card(services.data(choice))
+        read(app, _done(app, choice, "how", json.dumps(form)))
+        assert app.datasets.state(choice).blocked == ""
+        assert "what you mended is forgotten" in read_options.card(app.datasets.state(choice))
+        app.datasets.undo(choice.data_id, "empty_answer")
+        assert "forgotten" not in read_options.card(app.datasets.state(choice))
 
     def test_cancelled_while_it_is_checked_all_stays_as_it_was(
-        self, services: Services, file: Path, monkeypatch: pytest.MonkeyPatch
+        self, app: App, file: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        choice, store = self.mended(services, file), services.store
+        choice, store = self.mended(app, file), app.dataset_store
         before = store.info(choice.data_id)
 
         def cancelled(*_: Any, **__: Any) -> None:
@@ -319,37 +317,37 @@ class TestReadAgain:
 
         with monkeypatch.context() as checking:
             checking.setattr(store, "open", cancelled)
-            services.read_again(choice.data_id, {"encoding": "cp1252"})
-            read(services, choice.but(reading_id=choice.data_id))
+            app.datasets.read_again(choice.data_id, {"encoding": "cp1252"})
+            read(app, choice.but(reading_id=choice.data_id))
         assert store.info(choice.data_id) == before
-        assert services.data(choice).blocked == ""
+        assert app.datasets.state(choice).blocked == ""
 
-    def test_it_is_refused_where_the_test_file_no_longer_fits(self, services: Services, tmp_path: Path) -> None:
+    def test_it_is_refused_where_the_test_file_no_longer_fits(self, app: App, tmp_path: Path) -> None:
         table, own = tmp_path / "table.csv", tmp_path / "own.csv"
         for path, first in ((table, 0), (own, 50)):
             path.write_text("a1,b2\n" + "".join(f"what is {i}?,number {i}\n" for i in range(first, first + 20)))
         how = {"shape": "question_answer", "mapping": {"question": "a1", "answer": "b2"}}
-        data_id = services.store.add(table, "table.csv", how=how)
-        services.set_validation(data_id, own, "own.csv")
-        test = services.checked(data_id).validation
+        data_id = app.dataset_store.add(table, "table.csv", how=how)
+        app.datasets.set_validation(data_id, own, "own.csv")
+        test = app.datasets.checked(data_id).validation
         assert test is not None
         assert [m["content"] for m in test.rows[0].messages] == ["what is 50?", "number 50"]
         talks = tmp_path / "talks.jsonl"
         talks.write_text("".join(ROW % (i, i) for i in range(50, 60)))
-        services.set_validation(data_id, talks, "talks.jsonl")
-        before, choice = services.store.info(data_id), Choice(data_id=data_id, reading_id=data_id)
-        services.read_again(data_id, {"shape": "text", "mapping": {"text": "a1"}})
-        now = services.reading(read(services, choice))
+        app.datasets.set_validation(data_id, talks, "talks.jsonl")
+        before, choice = app.dataset_store.info(data_id), Choice(data_id=data_id, reading_id=data_id)
+        app.datasets.read_again(data_id, {"shape": "text", "mapping": {"text": "a1"}})
+        now = app.datasets.reading(read(app, choice))
         assert now is not None
         assert "holds conversations, and the examples are documents" in str(now.error)
-        assert services.store.info(data_id) == before
+        assert app.dataset_store.info(data_id) == before
 
 
-def test_a_browser_can_not_fill_the_disk_with_made_up_problems(services: Services, file: Path) -> None:
-    data_id = services.add_data(file, "mine.jsonl")
-    before = services.store.info(data_id)
+def test_a_browser_can_not_fill_the_disk_with_made_up_problems(app: App, file: Path) -> None:
+    data_id = app.datasets.add(file, "mine.jsonl")
+    before = app.dataset_store.info(data_id)
     for kind, rows in (("x" * 9000, "all"), ("duplicate", [10**9]), ("duplicate", [0])):
-        for act in (services.accept, services.refuse):
+        for act in (app.datasets.accept, app.datasets.refuse):
             with pytest.raises(BadInput):
                 act(data_id, kind, rows)
-    assert services.store.info(data_id) == before
+    assert app.dataset_store.info(data_id) == before

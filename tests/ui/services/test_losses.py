@@ -11,7 +11,7 @@ import pytest
 from backend.advice.diagnose import RECENT, current_loss, diagnose
 from backend.records.specs import TrainSettings
 from jobs.records import State
-from tests.ui.fake_services import FakeServices, job
+from tests.ui.fake_services import FakeApp, job
 from ui.records import AtStep, Compared, Curve, Losses, RunLine
 from ui.services import losses
 from ui.web.html import compare_runs, loss_curve
@@ -35,10 +35,10 @@ WORSE = story({0: 3.1, 10: 2.0, 20: 1.2, 30: 1.3, 40: 1.6})  # the best test is 
 
 
 def watched(state: State, told: Curve = WORSE, **changes: Any) -> train_views.Watched:
-    services = FakeServices()
+    app = FakeApp()
     one = job("run-a", state, **changes)
     verdict = diagnose(told.steps, told.evals, TrainSettings())
-    return train_views.Watched(one, told, verdict, 0, True, services.origin("run-a"))
+    return train_views.Watched(one, told, verdict, 0, True, app.runs.origin("run-a"))
 
 
 def said(html: str) -> str:
@@ -64,7 +64,7 @@ def test_one_number_each_on_the_whole_screen(state: State, result: dict[str, Any
     assert "The best test loss is 1.20, at step 20." in plot
     listed = said(runs_tab.listing([RunLine(one.origin, state, 0.0, one.losses)], "", 1.0))
     assert "1.20 best test loss, at step 20: kept 3.10 test loss before training" in listed
-    told = Compared(FakeServices().compared("run-a").spec, one.job, WORSE)
+    told = Compared(FakeApp().runs.compared("run-a").spec, one.job, WORSE)
     beside = {name: of_a for name, of_a, _ in compare_runs.outcomes(told, told)}
     assert beside["Practice loss"] == f"{training}, typical of the last {RECENT} steps"
     assert beside["Test loss before training"] == "3.10"
@@ -122,7 +122,7 @@ def test_a_loss_that_is_no_number_is_told_as_that_everywhere() -> None:
 
 
 def test_runs_without_a_test_are_compared_by_their_practice_loss() -> None:
-    spec = FakeServices().compared("run-a").spec
+    spec = FakeApp().runs.compared("run-a").spec
     pair = [Compared(spec, job(name, State.RUNNING), story({}, steps)) for name, steps in (("a", 40), ("b", 30))]
     card = said(compare_runs.card(*pair))
     practised = [current_loss([loss_curve.point(step)[1] for step in one.curve.steps]) for one in pair]

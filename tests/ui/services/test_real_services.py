@@ -1,4 +1,4 @@
-"""The page over the real services, before any model is there."""
+"""The page over the real app, before any model is there."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ import pytest
 
 from backend.settings import PROJECT_ROOT, Workspace
 from tests.ui.web.test_page import tabs
-from ui.services.app import Services
+from ui.services.app import App
 from ui.services.selection import Choice
 from ui.web.page import rail_marks
 
 
 @pytest.fixture(scope="module")
-def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
-    made = Services(Workspace.open(tmp_path_factory.mktemp("workspace")))
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    made = App(Workspace.open(tmp_path_factory.mktemp("workspace")))
     yield made
     made.close()
 
 
-def shown(services: Services, name: str, choice: Choice) -> dict[str, Any]:
+def shown(app: App, name: str, choice: Choice) -> dict[str, Any]:
     """A tab's drawn texts, by field."""
-    tab = tabs(services)[name]
+    tab = tabs(app)[name]
     updates = tab.show(choice)
     assert set(updates) <= set(tab.outputs)
     hash(tab.signature(choice))
@@ -33,60 +33,60 @@ def shown(services: Services, name: str, choice: Choice) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", ["start", "data", "train", "try", "share", "runs"])
-def test_every_tab_opens_on_a_fresh_workspace(services: Services, name: str) -> None:
-    assert "guide-line" in shown(services, name, Choice())["line"]
-    assert 'data-done=""' in rail_marks(services, Choice())
+def test_every_tab_opens_on_a_fresh_workspace(app: App, name: str) -> None:
+    assert "guide-line" in shown(app, name, Choice())["line"]
+    assert 'data-done=""' in rail_marks(app, Choice())
 
 
-def test_a_sample_is_shown_before_the_model_is_ready(services: Services) -> None:
-    sample = services.samples()[0]
-    choice = Choice(data_id=services.add_data(sample.path, sample.path.name))
-    data = shown(services, "data", choice)
+def test_a_sample_is_shown_before_the_model_is_ready(app: App) -> None:
+    sample = app.datasets.samples()[0]
+    choice = Choice(data_id=app.datasets.add(sample.path, sample.path.name))
+    data = shown(app, "data", choice)
     assert "240 examples, ready" in data["summary"]
     assert "still being made ready" in data["bubbles"]
-    other = shown(services, "data", choice.but(model_id="meta-llama/Llama-3.2-1B-Instruct"))
+    other = shown(app, "data", choice.but(model_id="meta-llama/Llama-3.2-1B-Instruct"))
     assert "not on this computer" in other["bubbles"], "why its tokens can't be shown"
-    train = shown(services, "train", choice)
+    train = shown(app, "train", choice)
     assert train["start"]["interactive"] is False
     assert "still being made ready" in train["why_not"]
 
 
-def test_a_faulty_file_is_mended_and_unmended(services: Services, tmp_path: Path) -> None:
+def test_a_faulty_file_is_mended_and_unmended(app: App, tmp_path: Path) -> None:
     good = '{"messages": [{"role": "user", "content": "%s"}, {"role": "assistant", "content": "%s"}]}\n'
     file = tmp_path / "faulty.jsonl"
     file.write_text("".join(good % (f"question {i}", f"answer number {i}") for i in range(12)) + good % ("why?", ""))
-    choice = Choice(data_id=services.add_data(file, file.name))
-    before = shown(services, "data", choice)
-    assert 'data-done="start"' in rail_marks(services, choice)
+    choice = Choice(data_id=app.datasets.add(file, file.name))
+    before = shown(app, "data", choice)
+    assert 'data-done="start"' in rail_marks(app, choice)
     assert "must be mended" in before["problems"]
     assert "Row 13 (line 13)" in before["reason"]
     assert before["forward"]["interactive"] is False
-    services.accept(choice.data_id, "empty_answer", "all")
-    after = shown(services, "data", choice)
+    app.datasets.accept(choice.data_id, "empty_answer", "all")
+    after = shown(app, "data", choice)
     assert after["reason"] == ""
     assert "1 example of the file left out" in after["summary"]
-    assert 'data-done="start data"' in rail_marks(services, choice)
-    services.undo(choice.data_id, "empty_answer")
-    assert shown(services, "data", choice)["reason"] == before["reason"]
+    assert 'data-done="start data"' in rail_marks(app, choice)
+    app.datasets.undo(choice.data_id, "empty_answer")
+    assert shown(app, "data", choice)["reason"] == before["reason"]
 
 
 PAIRS = PROJECT_ROOT / "tests" / "data" / "pairs.jsonl"
 
 
-def test_pairs_can_be_learned_from_in_two_ways(services: Services) -> None:
-    choice = Choice(data_id=services.add_data(PAIRS, PAIRS.name))
-    train = shown(services, "train", choice)
+def test_pairs_can_be_learned_from_in_two_ways(app: App) -> None:
+    choice = Choice(data_id=app.datasets.add(PAIRS, PAIRS.name))
+    train = shown(app, "train", choice)
     assert train["goal"]["visible"] is True
     assert "from the good answers; the bad ones are left out" in train["plan"]
-    compared = shown(services, "train", choice.but(settings={"trainer": "dpo"}))
+    compared = shown(app, "train", choice.but(settings={"trainer": "dpo"}))
     assert "the difference between good and bad answers" in compared["plan"]
     assert "0.00005" in compared["plan"]
 
 
-def test_what_is_no_pair_teaches_no_difference(services: Services) -> None:
-    sample = services.samples()[0]
-    choice = Choice(data_id=services.add_data(sample.path, sample.path.name))
-    assert shown(services, "train", choice)["goal"]["visible"] is False
-    asked = shown(services, "train", choice.but(settings={"trainer": "dpo"}))
+def test_what_is_no_pair_teaches_no_difference(app: App) -> None:
+    sample = app.datasets.samples()[0]
+    choice = Choice(data_id=app.datasets.add(sample.path, sample.path.name))
+    assert shown(app, "train", choice)["goal"]["visible"] is False
+    asked = shown(app, "train", choice.but(settings={"trainer": "dpo"}))
     assert asked["goal"]["visible"] is True  # the way back
     assert "every example needs a good and a bad answer" in asked["why_not"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import time
 from pathlib import Path
@@ -10,7 +9,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from backend.advice.recommend import recommend
 from backend.errors import ApprenticeError, BadInput, RunProblem
 from backend.hardware import Probe
 from backend.models import local
@@ -22,101 +20,92 @@ from backend.training import preconditions
 from backend.training.job import Measured
 from jobs.records import Failure, State
 from jobs.store import JobFolder
-from tests.ui.fake_services import FakeServices
 from tests.ui.web.test_page import tabs
 from ui.services import training_plan
-from ui.services.app import Services
+from ui.services.app import App
 from ui.services.selection import Choice
 from ui.web.page import rail_marks
 
 
 @pytest.fixture
-def services(workspace_with_model: Workspace) -> Services:
-    return Services(workspace_with_model)
+def app(workspace_with_model: Workspace) -> App:
+    return App(workspace_with_model)
 
 
-@pytest.mark.parametrize("name", [name for name in vars(FakeServices) if not name.startswith("_")])
-def test_the_made_up_services_take_what_the_real_ones_take(name: str) -> None:
-    real, fake = getattr(Services, name, None), getattr(FakeServices, name)
-    if real is None or not callable(real):
-        return
-    assert list(inspect.signature(fake).parameters) == list(inspect.signature(real).parameters)
-
-
-def test_the_share_kept_back_is_the_one_in_the_settings(services: Services) -> None:
-    data_id = services.add_data(SAMPLES / "orders.jsonl", "orders.jsonl")
+def test_the_share_kept_back_is_the_one_in_the_settings(app: App) -> None:
+    data_id = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
     for fraction, kept in ((0.0, 0), (0.1, 24), (0.5, 120)):
-        plan = services.plan(data_id, "", TrainSettings(validation_fraction=fraction))
+        plan = app.runs.plan(data_id, "", TrainSettings(validation_fraction=fraction))
         assert (plan.train_rows, plan.validation_rows) == (240 - kept, kept)
 
 
-def test_the_seed_decides_which_rows_are_kept_back(services: Services) -> None:
-    checked = services.checked(services.add_data(SAMPLES / "orders.jsonl", "orders.jsonl"))
+def test_the_seed_decides_which_rows_are_kept_back(app: App) -> None:
+    checked = app.datasets.checked(app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl"))
     kept = [training_plan.parts(checked, TrainSettings(seed=seed)).validation for seed in (0, 0, 1)]
     assert kept[0] == kept[1] != kept[2]
 
 
 def test_the_model_that_comes_along_is_not_said_to_be_better_than_itself(tmp_path: Path) -> None:
-    fresh = Services(Workspace.open(tmp_path / "home"))  # nothing is unpacked yet
-    question = fresh._question("", "") | {"available": None, "compare": False}
-    while fresh._compared.get(tuple(question.items()), lambda: recommend(**question)) is None:
+    fresh = App(Workspace.open(tmp_path / "home"))  # nothing is unpacked yet
+    inputs = fresh.advice._inputs("", "") | {"available": None, "compare": False}
+    while fresh.advice._in_background(inputs) is None:
         time.sleep(0.05)
-    assert not fresh.model_ready(local.DEFAULT)
-    better = fresh.better()
+    assert not fresh.models.is_ready(local.DEFAULT)
+    better = fresh.advice.better()
     assert better is None or better.model.id != local.DEFAULT
 
 
-def test_a_test_file_of_ones_own_is_what_is_tested_with(services: Services) -> None:
-    data_id = services.add_data(SAMPLES / "orders.jsonl", "orders.jsonl")
-    services.set_validation(data_id, SAMPLES / "orders.held_out.jsonl", "mine.jsonl")
+def test_a_test_file_of_ones_own_is_what_is_tested_with(app: App) -> None:
+    data_id = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
+    app.datasets.set_validation(data_id, SAMPLES / "orders.held_out.jsonl", "mine.jsonl")
     own = [json.loads(line) for line in (SAMPLES / "orders.held_out.jsonl").read_text("utf-8").splitlines()]
-    state, plan = services.data(Choice(data_id=data_id)), services.plan(data_id, "", TrainSettings(seed=5))
+    state, plan = app.datasets.state(Choice(data_id=data_id)), app.runs.plan(data_id, "", TrainSettings(seed=5))
     assert (state.test_name, state.report.split.validation) == ("mine.jsonl", len(own))
     assert (plan.train_rows, plan.validation_rows) == (state.report.split.train, len(own))
-    run_id = services.start_training(data_id, "", TrainSettings(seed=5))
-    assert services.spec(run_id).data.validation_rows == len(own)
-    _, kept = read_rows(services.runner.folder(run_id))
-    tokenizer = services.tokenizer("")
+    run_id = app.runs.start(data_id, "", TrainSettings(seed=5))
+    assert app.runs.spec(run_id).data.validation_rows == len(own)
+    _, kept = read_rows(app.runner.folder(run_id))
+    tokenizer = app.models.tokenizer("")
     assert tokenizer is not None
     assert [row.input_ids.tolist() for row in kept] == [tokenizer.encode(row["messages"]).input_ids for row in own]
-    services.clear_validation(data_id)
+    app.datasets.clear_validation(data_id)
     assert (
-        services.data(Choice(data_id=data_id)).test_name,
-        services.plan(data_id, "", TrainSettings()).validation_rows,
+        app.datasets.state(Choice(data_id=data_id)).test_name,
+        app.runs.plan(data_id, "", TrainSettings()).validation_rows,
     ) == ("", 24)
 
 
-def test_a_plan_says_what_start_then_queues(services: Services) -> None:
-    data_id = services.add_data(SAMPLES / "orders.jsonl", "orders.jsonl")
-    settings = services.tailored("extract", data_id).settings.changed(max_steps=7)
-    plan = services.plan(data_id, "", settings)
-    spec = services.spec(services.start_training(data_id, "", settings))
+def test_a_plan_says_what_start_then_queues(app: App) -> None:
+    data_id = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
+    settings = app.advice.settings("extract", data_id).settings.changed(max_steps=7)
+    plan = app.runs.plan(data_id, "", settings)
+    spec = app.runs.spec(app.runs.start(data_id, "", settings))
     assert (spec.settings, spec.data.train_rows, spec.data.longest) == (settings, plan.train_rows, plan.longest)
     assert (plan.steps, plan.blocked) == (7, "")
 
 
-def test_a_plan_shows_what_was_measured_beside_what_was_computed(services: Services) -> None:
-    data_id = services.add_data(SAMPLES / "orders.jsonl", "orders.jsonl")
-    settings = services.tailored("extract", data_id).settings
-    computed = services.plan(data_id, "", settings)
-    spec = services.spec(services.start_training(data_id, "", settings))
+def test_a_plan_shows_what_was_measured_beside_what_was_computed(app: App) -> None:
+    data_id = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
+    settings = app.advice.settings("extract", data_id).settings
+    computed = app.runs.plan(data_id, "", settings)
+    spec = app.runs.spec(app.runs.start(data_id, "", settings))
     measured = Measured(
         settings=settings, memory_mib=2000, startup=10, seconds_per_step=2, tokens_per_second=400, test_seconds=0,
         answer_seconds=0,
     )  # fmt: skip
-    training_job.keep(services.workspace, spec, measured)
-    plan = services.plan(data_id, "", settings)
+    training_job.keep(app.workspace, spec, measured)
+    plan = app.runs.plan(data_id, "", settings)
     assert (plan.memory_measured, plan.memory_mib) == (True, 2000)
     assert plan.memory_computed_mib == computed.memory_mib
     assert plan.seconds is not None
     assert plan.seconds[0] < 10 + 2 * plan.steps < plan.seconds[1]
-    other = services.plan(data_id, "", settings.changed(lora_rank=64))
+    other = app.runs.plan(data_id, "", settings.changed(lora_rank=64))
     assert not other.memory_measured
 
 
-def test_of_a_measured_and_a_computed_memory_the_larger_one_counts(services: Services) -> None:
-    data_id = services.add_data(SAMPLES / "orders.jsonl", "orders.jsonl")
-    computed = services.plan(data_id, "", services.tailored("extract", data_id).settings)
+def test_of_a_measured_and_a_computed_memory_the_larger_one_counts(app: App) -> None:
+    data_id = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
+    computed = app.runs.plan(data_id, "", app.advice.settings("extract", data_id).settings)
     few_steps = Measured(
         settings=computed.settings, memory_mib=700, startup=10, seconds_per_step=2, tokens_per_second=400,
         test_seconds=0, answer_seconds=0,
@@ -125,155 +114,157 @@ def test_of_a_measured_and_a_computed_memory_the_larger_one_counts(services: Ser
     assert (plan.memory_measured, plan.memory_measured_mib, plan.memory_mib) == (False, 700, computed.memory_mib)
 
 
-def test_the_longest_row_of_a_test_file_counts_and_its_measured_run_is_recalled(services: Services) -> None:
-    data_id = services.add_data(SAMPLES / "orders.jsonl", "orders.jsonl")
-    own = services.workspace.root / "own.jsonl"
+def test_the_longest_row_of_a_test_file_counts_and_its_measured_run_is_recalled(app: App) -> None:
+    data_id = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
+    own = app.workspace.root / "own.jsonl"
     said = [{"role": "user", "content": "and " * 400}, {"role": "assistant", "content": "so"}]
     own.write_text(json.dumps({"messages": said}))
-    services.set_validation(data_id, own, "own.jsonl")
+    app.datasets.set_validation(data_id, own, "own.jsonl")
     settings = TrainSettings(max_length=1024)
-    plan, run_id = services.plan(data_id, "", settings), services.start_training(data_id, "", settings)
-    assert [one.expected for one in services.held_out(run_id)] == ["so"], "not those of the sample"
-    spec = services.spec(run_id)
+    plan, run_id = app.runs.plan(data_id, "", settings), app.runs.start(data_id, "", settings)
+    assert [one.expected for one in app.results.held_out(run_id)] == ["so"], "not those of the sample"
+    spec = app.runs.spec(run_id)
     assert plan.longest == spec.data.longest > 400
     measured = Measured(
         settings=settings, memory_mib=2000, startup=10, seconds_per_step=2, tokens_per_second=400, test_seconds=0,
         answer_seconds=0,
     )  # fmt: skip
-    training_job.keep(services.workspace, spec, measured)
-    assert services.plan(data_id, "", settings).memory_measured_mib == 2000
+    training_job.keep(app.workspace, spec, measured)
+    assert app.runs.plan(data_id, "", settings).memory_measured_mib == 2000
 
 
-def test_a_run_that_failed_can_neither_be_asked_nor_taken_away(services: Services) -> None:
-    data_id = services.add_data(SAMPLES / "orders.jsonl", "orders.jsonl")
-    run_id = services.start_training(data_id, "", TrainSettings())
-    folder = JobFolder(services.workspace.run_folder(run_id))
+def test_a_run_that_failed_can_neither_be_asked_nor_taken_away(app: App) -> None:
+    data_id = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
+    run_id = app.runs.start(data_id, "", TrainSettings())
+    folder = JobFolder(app.workspace.run_folder(run_id))
     (folder.path / "result" / "adapter").mkdir(parents=True)
     folder.write_status(folder.status().ending(State.FAILED))
     with pytest.raises(RunProblem):
-        services.trained(run_id)
+        app.results.trained(run_id)
     with pytest.raises(RunProblem):
-        services.start_export(run_id, "adapter")
+        app.results.start_export(run_id, "adapter")
 
 
-def test_a_run_stopped_before_it_learned_leaves_every_tab_whole(services: Services) -> None:
-    data_id = services.add_data(SAMPLES / "orders.jsonl", "orders.jsonl")
-    run_id = services.start_training(data_id, "", TrainSettings())
-    folder = JobFolder(services.workspace.run_folder(run_id))
+def test_a_run_stopped_before_it_learned_leaves_every_tab_whole(app: App) -> None:
+    data_id = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
+    run_id = app.runs.start(data_id, "", TrainSettings())
+    folder = JobFolder(app.workspace.run_folder(run_id))
     folder.write_status(folder.status().ending(State.STOPPED, result={"state": "stopped", "steps": 0}))
-    drawn, choice = tabs(services), Choice(data_id=data_id, run_id=run_id)
+    drawn, choice = tabs(app), Choice(data_id=data_id, run_id=run_id)
     train, trying, share = (drawn[name] for name in ("train", "try", "share"))
     assert train.show(choice)[train.forward]["visible"] is False
     assert "before it had learned anything" in trying.show(choice)[trying.why_not]
     assert share.show(choice)[share.kind]["visible"] is share.show(choice)[share.make]["visible"] is False
     assert share.show(choice)[share.recipe] == {"__type__": "update", "visible": True, "interactive": True}
-    assert "train" not in rail_marks(services, choice)
+    assert "train" not in rail_marks(app, choice)
     (folder.path / "result" / "adapter").mkdir(parents=True)
     assert train.show(choice)[train.forward]["visible"] is True
     assert trying.show(choice)[trying.why_not] == ""
 
 
-def test_what_came_of_a_download_can_be_deleted_and_is_then_forgotten(services: Services) -> None:
+def test_what_came_of_a_download_can_be_deleted_and_is_then_forgotten(app: App) -> None:
     model_id = "HuggingFaceTB/SmolLM2-360M-Instruct"
-    job = services.download(model_id)
-    services.runner.stop(job)
-    part = services.workspace.models / ".HuggingFaceTB--SmolLM2-360M-Instruct.part"
+    job = app.models.download(model_id)
+    app.runner.stop(job)
+    part = app.workspace.models / ".HuggingFaceTB--SmolLM2-360M-Instruct.part"
     part.mkdir()
     (part / "model.safetensors.part").write_bytes(bytes(1 << 20))
-    assert services.remove_model(model_id) == 1.0
+    assert app.remove_model(model_id) == 1.0
     assert not part.exists()
-    assert services.downloads() == {}
+    assert app.models.downloads() == {}
     with pytest.raises(BadInput, match="can't be deleted"):
-        services.remove_model("HuggingFaceTB/SmolLM2-135M-Instruct")
-    assert services.model_ready("")
+        app.remove_model("HuggingFaceTB/SmolLM2-135M-Instruct")
+    assert app.models.is_ready("")
 
 
-def test_a_damaged_download_is_passed_over(services: Services) -> None:
-    sound = services.download("HuggingFaceTB/SmolLM2-360M-Instruct")
-    damaged = services.download("Qwen/Qwen2.5-0.5B-Instruct")
-    (services.workspace.run_folder(damaged) / "spec.json").write_text("{")
-    assert [(model, job.id) for model, job in services.downloads().items()] == [
+def test_a_damaged_download_is_passed_over(app: App) -> None:
+    sound = app.models.download("HuggingFaceTB/SmolLM2-360M-Instruct")
+    damaged = app.models.download("Qwen/Qwen2.5-0.5B-Instruct")
+    (app.workspace.run_folder(damaged) / "spec.json").write_text("{")
+    assert [(model, job.id) for model, job in app.models.downloads().items()] == [
         ("HuggingFaceTB/SmolLM2-360M-Instruct", sound)
     ]
 
 
 def test_a_model_that_could_not_be_unpacked_says_why(tmp_path: Path) -> None:
-    services = Services(Workspace.open(tmp_path / "workspace"))
-    assert "being made ready" in services.not_ready()
-    job_id = services.runner.submit("prepare", {}, "Unpack the model")
-    folder = JobFolder(services.workspace.run_folder(job_id))
+    app = App(Workspace.open(tmp_path / "workspace"))
+    assert "being made ready" in app.models.why_not_ready()
+    job_id = app.runner.submit("prepare", {}, "Unpack the model")
+    folder = JobFolder(app.workspace.run_folder(job_id))
     failure = Failure(what="There is not enough room.")
     folder.write_status(folder.status().ending(State.FAILED, failure=failure))
-    assert services.not_ready().startswith("There is not enough room.")
+    assert app.models.why_not_ready().startswith("There is not enough room.")
 
 
-def test_half_a_surrogate_in_a_paste_is_a_fault_of_that_row(services: Services) -> None:
+def test_half_a_surrogate_in_a_paste_is_a_fault_of_that_row(app: App) -> None:
     good = '{"messages": [{"role": "user", "content": "%s"}, {"role": "assistant", "content": "yes, it is"}]}'
-    data_id = services.store.add_text("\n".join([good % "is it?", good % "bad \ud800 one"]))
+    data_id = app.dataset_store.add_text("\n".join([good % "is it?", good % "bad \ud800 one"]))
     assert [
-        (p.row, p.severity) for p in services.data(Choice(data_id=data_id)).report.problems if p.severity == "error"
+        (p.row, p.severity)
+        for p in app.datasets.state(Choice(data_id=data_id)).report.problems
+        if p.severity == "error"
     ] == [(2, "error")]
 
 
-def test_a_document_is_shown_as_what_is_learned_and_a_huge_row_is_cut(services: Services) -> None:
-    story = services.store.add_text("Once upon a time there was a lamp. " * 2000)
-    shown = services.preview(Choice(data_id=story, row=1))
+def test_a_document_is_shown_as_what_is_learned_and_a_huge_row_is_cut(app: App) -> None:
+    story = app.dataset_store.add_text("Once upon a time there was a lamp. " * 2000)
+    shown = app.datasets.preview(Choice(data_id=story, row=1))
     assert [(piece.kind, piece.tokens) for piece in shown.pieces[:-1]] == [("learned", 4096)] * 4
     assert shown.note.startswith("1 document becomes 5 pieces of at most 4,096 tokens")
     assert all(len(piece.text) < 10_000 for piece in shown.pieces)
 
 
-def test_examples_are_looked_at_as_the_planned_run_takes_them(services: Services) -> None:
+def test_examples_are_looked_at_as_the_planned_run_takes_them(app: App) -> None:
     good = '{"messages": [{"role": "user", "content": "what is %s?"}, {"role": "assistant", "content": "number %d"}]}'
     rows = [*(good % (i, i) for i in range(20)), good % ("this " * 300, 7)]
-    choice = Choice(data_id=services.store.add_text("\n".join(rows)), settings={"max_length": 128}, row=21)
-    state = services.data(choice)
-    assert state.blocked == services.plan(choice.data_id, "", TrainSettings(max_length=128)).blocked != ""
-    assert services.data(choice.but(settings={})).blocked == ""
-    shown = services.preview(choice)
+    choice = Choice(data_id=app.dataset_store.add_text("\n".join(rows)), settings={"max_length": 128}, row=21)
+    state = app.datasets.state(choice)
+    assert state.blocked == app.runs.plan(choice.data_id, "", TrainSettings(max_length=128)).blocked != ""
+    assert app.datasets.state(choice.but(settings={})).blocked == ""
+    shown = app.datasets.preview(choice)
     assert sum(piece.tokens for piece in shown.pieces) == 128
     assert not [piece for piece in shown.pieces if piece.kind == "learned"]
     assert "128 tokens" in shown.note
-    services.accept(choice.data_id, "answer_vanishes", "all")
-    assert (services.data(choice).blocked, services.data_files(choice).changes) == ("", 1)
-    story = Choice(data_id=services.store.add_text("Once there was a lamp. " * 2000), settings={"max_length": 512})
-    pieces = services.plan(story.data_id, "", TrainSettings(max_length=512)).train_rows
-    assert len(services.preview(story).pieces) == pieces > 10
-    assert f"{pieces} pieces of at most 512 tokens" in services.data(story).split
+    app.datasets.accept(choice.data_id, "answer_vanishes", "all")
+    assert (app.datasets.state(choice).blocked, app.datasets.write_files(choice).changes) == ("", 1)
+    story = Choice(data_id=app.dataset_store.add_text("Once there was a lamp. " * 2000), settings={"max_length": 512})
+    pieces = app.runs.plan(story.data_id, "", TrainSettings(max_length=512)).train_rows
+    assert len(app.datasets.preview(story).pieces) == pieces > 10
+    assert f"{pieces} pieces of at most 512 tokens" in app.datasets.state(story).split
 
 
-def test_examples_in_a_language_that_the_model_does_not_know_are_said_to_be(services: Services) -> None:
+def test_examples_in_a_language_that_the_model_does_not_know_are_said_to_be(app: App) -> None:
     good = '{"messages": [{"role": "user", "content": "was ist das und wo ist die Nummer %d?"}, %s]}'
     said = '{"role": "assistant", "content": "das ist nicht die Nummer, die ich auf dem Zettel habe"}'
     rows = [good % (i, said) for i in range(60)]
-    choice = Choice(data_id=services.store.add_text("\n".join(rows)))
-    found = {p.kind: p.message for p in services.data(choice).problems}
+    choice = Choice(data_id=app.dataset_store.add_text("\n".join(rows)))
+    found = {p.kind: p.message for p in app.datasets.state(choice).problems}
     assert "in German; the model was made for English" in found["language_mismatch"]
 
 
-def test_rows_that_can_not_be_read_wait_for_a_word_before_they_are_left_out(services: Services) -> None:
+def test_rows_that_can_not_be_read_wait_for_a_word_before_they_are_left_out(app: App) -> None:
     good = '{"messages": [{"role": "user", "content": "what is %d?"}, {"role": "assistant", "content": "number %d"}]}'
-    data_id = services.store.add_text("\n".join([*(good % (i, i) for i in range(20)), "{broken", "[1]"]))
-    state = services.data(Choice(data_id=data_id))
+    data_id = app.dataset_store.add_text("\n".join([*(good % (i, i) for i in range(20)), "{broken", "[1]"]))
+    state = app.datasets.state(Choice(data_id=data_id))
     assert "Row 21 (line 21)" in state.blocked
     for kind in state.unread:
-        services.accept(data_id, kind, "all")
-    assert services.data(Choice(data_id=data_id)).blocked == ""
+        app.datasets.accept(data_id, kind, "all")
+    assert app.datasets.state(Choice(data_id=data_id)).blocked == ""
     for kind in state.unread:
-        services.undo(data_id, kind)
-    assert services.data(Choice(data_id=data_id)).blocked
+        app.datasets.undo(data_id, kind)
+    assert app.datasets.state(Choice(data_id=data_id)).blocked
 
 
-def test_on_a_simulated_machine_everything_is_shown_and_nothing_trained(services: Services) -> None:
+def test_on_a_simulated_machine_everything_is_shown_and_nothing_trained(app: App) -> None:
     card = Gpu(name="RTX 4090", memory_total_mib=24564, memory_free_mib=23900, compute_capability=(8, 9))
-    simulated = Services(services.workspace, Hardware(gpus=(card,), memory_total_mib=32768))
-    found = simulated.recommendation()
+    simulated = App(app.workspace, Hardware(gpus=(card,), memory_total_mib=32768))
+    found = simulated.advice.recommendation()
     assert found.model.parameters > 7e9
-    assert simulated.hardware().sentences[0].startswith("RTX 4090")
-    data_id = simulated.add_data(SAMPLES / "orders.jsonl", "orders.jsonl")
-    assert "only simulated" in simulated.plan(data_id, "", TrainSettings()).blocked
+    assert simulated.models.probe().sentences[0].startswith("RTX 4090")
+    data_id = simulated.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
+    assert "only simulated" in simulated.runs.plan(data_id, "", TrainSettings()).blocked
     with pytest.raises(BadInput, match="only simulated"):
-        simulated.start_training(data_id, "", TrainSettings())
+        simulated.runs.start(data_id, "", TrainSettings())
 
 
 @pytest.mark.parametrize(
@@ -285,25 +276,25 @@ def test_on_a_simulated_machine_everything_is_shown_and_nothing_trained(services
     ],
 )
 def test_a_training_that_can_not_work_is_refused_and_leaves_nothing(
-    services: Services, monkeypatch: pytest.MonkeyPatch, settings: dict[str, int], words: str
+    app: App, monkeypatch: pytest.MonkeyPatch, settings: dict[str, int], words: str
 ) -> None:
     """An answer longer than the model's context, no step to do, and a disk with 65 MiB free."""
     long = json.dumps([{"role": "user", "content": "Count."}, {"role": "assistant", "content": "one two " * 5000}])
-    data_id = services.store.add_text(
+    data_id = app.dataset_store.add_text(
         "\n".join(f'{{"messages": {long.replace("Count.", f"Count {i}.")}}}' for i in range(3))
     )
     if not settings:
-        data_id = services.add_data(SAMPLES / "orders.jsonl", "orders.jsonl")
+        data_id = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
         monkeypatch.setattr(preconditions.shutil, "disk_usage", lambda _: SimpleNamespace(free=65 << 20))
     with pytest.raises(ApprenticeError, match=words):
-        services.start_training(data_id, "", TrainSettings(**settings, validation_fraction=0))
-    assert services.runner.jobs() == []
-    assert list(services.workspace.runs.iterdir()) == []
+        app.runs.start(data_id, "", TrainSettings(**settings, validation_fraction=0))
+    assert app.runner.jobs() == []
+    assert list(app.workspace.runs.iterdir()) == []
 
 
-def test_a_plan_says_that_the_disk_is_too_full(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
-    data_id = services.add_data(SAMPLES / "orders.jsonl", "orders.jsonl")
-    assert services.plan(data_id, "", TrainSettings()).blocked == ""
-    full = services.hardware().hardware.model_copy(update={"disk_free_mib": 65})
-    monkeypatch.setattr(services, "hardware", lambda: Probe.of(full))
-    assert "on the disk (computed)" in services.plan(data_id, "", TrainSettings()).blocked
+def test_a_plan_says_that_the_disk_is_too_full(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    data_id = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
+    assert app.runs.plan(data_id, "", TrainSettings()).blocked == ""
+    full = app.models.probe().hardware.model_copy(update={"disk_free_mib": 65})
+    monkeypatch.setattr(app, "hardware", lambda: Probe.of(full))
+    assert "on the disk (computed)" in app.runs.plan(data_id, "", TrainSettings()).blocked

@@ -20,7 +20,7 @@ from jobs.store import JobFolder
 from tests.backend.tiny_run import run_of
 from tests.ui.web.test_page import tabs
 from ui.cli import commands
-from ui.services.app import Services
+from ui.services.app import App
 from ui.services.selection import Choice
 
 LONGEST = 600
@@ -35,14 +35,14 @@ ROWS = [row(10, 10), row(100, 500), row(400, 100), row(250, 100)]
 
 
 @pytest.fixture
-def services(tmp_path: Path) -> Iterator[Services]:
-    made = Services(Workspace.open(tmp_path))
+def app(tmp_path: Path) -> Iterator[App]:
+    made = App(Workspace.open(tmp_path))
     yield made
     made.close()
 
 
 def failed(
-    services: Services, folder: Path, failure: Failure, rows: list[Encoded] = ROWS, fits: int = 0, **settings: Any
+    app: App, folder: Path, failure: Failure, rows: list[Encoded] = ROWS, fits: int = 0, **settings: Any
 ) -> str:
     """A run that ended so. fits: the length that was measured to fit."""
     work = run_of(folder, folder, rows, [ROWS[0]], **settings)
@@ -52,21 +52,21 @@ def failed(
         (folder / "data").rename(new / "data")
         (new / "events.jsonl").write_bytes(to_json(measured) + b"\n")
 
-    run = services.runner.submit("train", work.spec, "Orders", prepare=write)
-    services.runner.stop(run)
-    job = JobFolder(services.runner.folder(run))
+    run = app.runner.submit("train", work.spec, "Orders", prepare=write)
+    app.runner.stop(run)
+    job = JobFolder(app.runner.folder(run))
     job.write_status(job.status().ending(State.FAILED, failure))
     return run
 
 
-def test_the_failed_run_says_what_shorter_examples_would_lose(services: Services, tmp_path: Path) -> None:
-    run = failed(services, tmp_path / "made", EXHAUSTED)
-    tab = tabs(services)["train"]
+def test_the_failed_run_says_what_shorter_examples_would_lose(app: App, tmp_path: Path) -> None:
+    run = failed(app, tmp_path / "made", EXHAUSTED)
+    tab = tabs(app)["train"]
     drawn = tab.show(Choice(run_id=run))[tab.status]
     cut = "3 of 5 examples are cut; 1 loses its answer and is left out."
     assert f"Try again with at most 300 tokens of each example: {cut}" in drawn
     assert 'data-do="shorter"' in drawn
-    told = commands.run_answer(services, services.runner.job(run))
+    told = commands.run_answer(app, app.runner.job(run))
     assert told.document["failure"]["error"] == "DoesNotFit"
     assert told.document["failure"]["shorter"] == {
         "max_length": 300, "examples": 5, "cut": 3, "left_out": 1, "divided": 0
@@ -74,40 +74,40 @@ def test_the_failed_run_says_what_shorter_examples_would_lose(services: Services
     assert "3 of 5 examples are cut" in told.text
 
 
-def test_asked_to_it_trains_the_shorter_examples_beside_the_first(services: Services, tmp_path: Path) -> None:
-    run = failed(services, tmp_path / "made", EXHAUSTED)
-    again = services.retry_shorter(run)
-    old, new = services.spec(run), services.spec(again)
+def test_asked_to_it_trains_the_shorter_examples_beside_the_first(app: App, tmp_path: Path) -> None:
+    run = failed(app, tmp_path / "made", EXHAUSTED)
+    again = app.runs.retry_shorter(run)
+    old, new = app.runs.spec(run), app.runs.spec(again)
     assert new.settings == old.settings.changed(max_length=300)
     assert new.name == "toy (maximum length in tokens 300)"
-    train, validation = read_rows(services.runner.folder(again))
+    train, validation = read_rows(app.runner.folder(again))
     assert [len(one.input_ids) for one in train] == [20, 300, 300]
     assert [one.learned for one in train] == [10, 200, 50]
     assert (new.data.train_rows, new.data.longest, new.data.learned_tokens) == (3, 300, 260)
     assert len(validation) == 1
-    beside = tabs(services)["train"]._beside(again)
+    beside = tabs(app)["train"]._beside(again)
     assert "Two runs compared" in beside
     assert "tested on different examples" in beside
 
 
-def test_it_is_offered_once_for_each_length(services: Services, tmp_path: Path) -> None:
-    run = failed(services, tmp_path / "made", EXHAUSTED)
-    again = services.retry_shorter(run)
-    assert services.shorter(run) is None
+def test_it_is_offered_once_for_each_length(app: App, tmp_path: Path) -> None:
+    run = failed(app, tmp_path / "made", EXHAUSTED)
+    again = app.runs.retry_shorter(run)
+    assert app.runs.shorter(run) is None
     with pytest.raises(RunProblem):
-        services.retry_shorter(run)
-    services.runner.stop(again)
-    services.delete(again)
-    assert services.shorter(run) is not None
+        app.runs.retry_shorter(run)
+    app.runner.stop(again)
+    app.delete_run(again)
+    assert app.runs.shorter(run) is not None
 
 
-def test_the_length_that_was_measured_to_fit_is_offered_first(services: Services, tmp_path: Path) -> None:
-    run = failed(services, tmp_path / "made", EXHAUSTED, fits=256)
-    offered = services.shorter(run)
+def test_the_length_that_was_measured_to_fit_is_offered_first(app: App, tmp_path: Path) -> None:
+    run = failed(app, tmp_path / "made", EXHAUSTED, fits=256)
+    offered = app.runs.shorter(run)
     assert offered is not None
     assert offered.max_length == 256
-    whole = failed(services, tmp_path / "other", EXHAUSTED, fits=1024)
-    offered = services.shorter(whole)
+    whole = failed(app, tmp_path / "other", EXHAUSTED, fits=1024)
+    offered = app.runs.shorter(whole)
     assert offered is not None
     assert offered.max_length == 300
 
@@ -123,10 +123,10 @@ def test_the_length_that_was_measured_to_fit_is_offered_first(services: Services
     ids=["disk", "unknown", "short", "nothing left"],
 )
 def test_it_is_not_offered_where_it_can_not_help(
-    services: Services, tmp_path: Path, failure: Failure, rows: list[Encoded]
+    app: App, tmp_path: Path, failure: Failure, rows: list[Encoded]
 ) -> None:
-    run = failed(services, tmp_path / "made", failure, rows)
-    assert services.shorter(run) is None
+    run = failed(app, tmp_path / "made", failure, rows)
+    assert app.runs.shorter(run) is None
     with pytest.raises(RunProblem):
-        services.retry_shorter(run)
-    assert "shorter" not in commands.run_answer(services, services.runner.job(run)).document["failure"]
+        app.runs.retry_shorter(run)
+    assert "shorter" not in commands.run_answer(app, app.runner.job(run)).document["failure"]

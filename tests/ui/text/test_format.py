@@ -87,7 +87,7 @@ def test_memory_parts_are_gathered_and_none_is_lost() -> None:
 
 @pytest.mark.parametrize(("value", "text"), [(5e-05, "0.00005"), (0.0005, "0.0005"), (1e-3, "0.001"), (1.0, "1")])
 def test_small_numbers_are_written_out(value: float, text: str) -> None:
-    assert fmt.format_decimal(value) == text
+    assert fmt.setting(value) == text
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from backend.hardware import Probe
 from backend.settings import PROJECT_ROOT
 from jobs.records import State
 from tests.ui.conftest import in_loop
-from tests.ui.fake_services import FakeServices, job
+from tests.ui.fake_services import FakeApp, job
 from ui.services.selection import Choice
 from ui.web import page as web_page
 from ui.web.components import Kept
@@ -28,7 +28,7 @@ OURS = "http://127.0.0.1:7860"
 
 @pytest.fixture(scope="module")
 def page() -> gr.Blocks:
-    return in_loop(lambda: web_page.build(FakeServices()))
+    return in_loop(lambda: web_page.build(FakeApp()))
 
 
 @pytest.fixture(scope="module")
@@ -110,8 +110,8 @@ def test_fonts_are_the_systems(page: gr.Blocks) -> None:
 
 def test_the_page_opens_without_the_training_libraries() -> None:
     code = (
-        "import sys; from ui.web import page as layout; from tests.ui.fake_services import FakeServices\n"
-        "layout.build(FakeServices())\n"
+        "import sys; from ui.web import page as layout; from tests.ui.fake_services import FakeApp\n"
+        "layout.build(FakeApp())\n"
         "heavy = ('torch', 'transformers', 'trl', 'peft', 'datasets', 'llama_cpp')\n"
         "print([name for name in heavy if name in sys.modules])"
     )
@@ -119,13 +119,13 @@ def test_the_page_opens_without_the_training_libraries() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def tabs(services: Any) -> dict[str, Any]:
-    """The tabs over these services, each built apart from the page."""
+def tabs(app: Any) -> dict[str, Any]:
+    """The tabs of this app, each built apart from the page."""
 
     def build() -> dict[str, Any]:
         with gr.Blocks(analytics_enabled=False):
             kept = Kept()
-            return {name: module.build(services, kept) for name, (_, module) in web_page.TABS.items()}
+            return {name: module.build(app, kept) for name, (_, module) in web_page.TABS.items()}
 
     return in_loop(build)
 
@@ -141,7 +141,7 @@ CHOICES = {
 
 @pytest.mark.parametrize("said", CHOICES)
 def test_every_tab_can_be_shown_at_any_time(said: str) -> None:
-    for name, tab in tabs(FakeServices()).items():
+    for name, tab in tabs(FakeApp()).items():
         shown = tab.show(CHOICES[said])
         assert set(shown) <= set(tab.outputs), name
         hash(tab.signature(CHOICES[said]))
@@ -149,7 +149,7 @@ def test_every_tab_can_be_shown_at_any_time(said: str) -> None:
 
 @pytest.mark.parametrize("said", CHOICES)
 def test_a_disabled_button_says_why(said: str) -> None:
-    made = tabs(FakeServices())
+    made = tabs(FakeApp())
     reasons = {"start": "reason", "data": "reason", "train": "why_not", "try": "why_not", "share": "why_not"}
     buttons = {"start": "forward", "data": "forward", "train": "start", "try": "ask", "share": "make"}
     for name, field in reasons.items():
@@ -160,14 +160,14 @@ def test_a_disabled_button_says_why(said: str) -> None:
 
 
 def test_ticks_follow_what_was_done() -> None:
-    services = FakeServices()
-    assert 'data-done=""' in web_page.rail_marks(services, Choice())
-    assert 'data-done="start data train"' in web_page.rail_marks(services, CHOICES["a run done"])
-    assert "Done: Start, Data." in web_page.rail_marks(services, CHOICES["a run going"])
+    app = FakeApp()
+    assert 'data-done=""' in web_page.rail_marks(app, Choice())
+    assert 'data-done="start data train"' in web_page.rail_marks(app, CHOICES["a run done"])
+    assert "Done: Start, Data." in web_page.rail_marks(app, CHOICES["a run going"])
 
 
 def test_the_learning_rate_is_told_as_a_share_of_the_one_that_is_set() -> None:
-    tab = tabs(FakeServices())["train"]
+    tab = tabs(FakeApp())["train"]
     drawn = tab.show(CHOICES["a run going"])[tab.status]
     assert "of the full size of its corrections, 0.0002 (learning rate)" in drawn
     assert "e-0" not in drawn
@@ -178,7 +178,7 @@ class TestExampleNumber:
 
     @pytest.fixture
     def page(self) -> web_page._Page:
-        return in_loop(lambda: web_page._draw(FakeServices())[1])
+        return in_loop(lambda: web_page._draw(FakeApp())[1])
 
     def answer(self, page: web_page._Page, typed: object, part: str = "row", event: str = "blur") -> dict[Any, Any]:
         """The answer to an event of a part of the preview while example 3 is shown and this is typed."""
@@ -235,56 +235,57 @@ class TestExampleNumber:
 
 def test_a_run_that_is_gone_is_said_in_plain_words() -> None:
     with pytest.raises(RunProblem, match="no longer here"):
-        tabs(FakeServices())["train"].show(Choice(run_id="gone"))
+        tabs(FakeApp())["train"].show(Choice(run_id="gone"))
 
 
 class TestTimer:
     """What happens once a second."""
 
     def test_nothing_is_sent_when_nothing_changed(self) -> None:
-        page = in_loop(lambda: web_page._draw(FakeServices())[1])
+        page = in_loop(lambda: web_page._draw(FakeApp())[1])
         first = page.refreshed("train", CHOICES["a run going"], "")
         assert first is not None
         assert page.refreshed("train", CHOICES["a run going"], first[page.seen]) is None
 
     @pytest.mark.parametrize("here", ["nope", "", None])
     def test_a_step_that_is_none_shows_nothing(self, here: str | None) -> None:
-        page = in_loop(lambda: web_page._draw(FakeServices())[1])
+        page = in_loop(lambda: web_page._draw(FakeApp())[1])
         tick = next(one.fn for one in page.rail.parent.fns.values() if one.targets and one.targets[0][1] == "tick")
         given = {part: getattr(part, "value", None) for part in page.kept.inputs(page.here, page.seen)}
         answer = tick({**given, page.here: here})
         assert answer == gr.skip()
 
     def test_a_late_answer_to_an_older_choice_is_put_right(self) -> None:
-        page = in_loop(lambda: web_page._draw(FakeServices())[1])
+        page = in_loop(lambda: web_page._draw(FakeApp())[1])
         late = page.refreshed("start", Choice(task="voice"), "") or {}
         assert late[page.tabs["start"].advice] == ""
         shown = page.refreshed("start", Choice(task="voice", facts_change=True), late[page.seen]) or {}
         assert "looking them up works better" in shown[page.tabs["start"].advice]
 
     def test_a_step_forward_is_shown(self) -> None:
-        services = FakeServices()
-        page = in_loop(lambda: web_page._draw(services)[1])
+        app = FakeApp()
+        page = in_loop(lambda: web_page._draw(app)[1])
         seen = (page.refreshed("train", CHOICES["a run going"], "") or {})[page.seen]
-        services.runner.stop("run-b")
+        app.runs.stop("run-b")
         shown = page.refreshed("train", CHOICES["a run going"], seen) or {}
         assert "Training was stopped." in shown[page.tabs["train"].line]
         assert 'data-done="start data train"' in shown[page.marks]
 
     def test_a_run_deleted_elsewhere_is_no_longer_chosen(self) -> None:
-        services = FakeServices()
-        page = in_loop(lambda: web_page._draw(services)[1])
-        services.delete("run-b")
+        app = FakeApp()
+        page = in_loop(lambda: web_page._draw(app)[1])
+        app.delete_run("run-b")
         shown = page.refreshed("train", CHOICES["a run going"], "") or {}
         assert shown[page.kept.part("run_id")] == [""]
         assert "What is about to happen" in shown[page.tabs["train"].plan]
 
-    def test_an_error_is_said_once_and_in_plain_words(self) -> None:
-        class Broken(FakeServices):
-            def curve(self, run_id: str) -> Any:
-                raise OSError("/secret/place")
+    def test_an_error_is_said_once_and_in_plain_words(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def broken(run_id: str) -> Any:
+            raise OSError("/secret/place")
 
-        page = in_loop(lambda: web_page._draw(Broken())[1])
+        app = FakeApp()
+        monkeypatch.setattr(app.runs, "curve", broken)
+        page = in_loop(lambda: web_page._draw(app)[1])
         shown = page.refreshed("train", CHOICES["a run going"], "") or {}
         said = shown[page.tabs["train"].line]
         assert "Something went wrong on our side." in said
@@ -306,7 +307,7 @@ class TestTrain:
 
     @pytest.fixture
     def page(self) -> web_page._Page:
-        return in_loop(lambda: web_page._draw(FakeServices())[1])
+        return in_loop(lambda: web_page._draw(FakeApp())[1])
 
     def leave(self, page: web_page._Page, setting: str, value: Any) -> dict[Any, Any]:
         """What the page does when the field of a setting was left with this value, which the browser keeps."""
@@ -367,7 +368,7 @@ class TestTrain:
         assert answer[tab.goal]["visible"]
 
     def test_what_is_trained_before_it_is_named(self, page: web_page._Page) -> None:
-        tab, known = page.tabs["train"], page.services.runner.known
+        tab, known = page.tabs["train"], page.app.runs.known
         assert "is trained first; this one begins after it." in tab.show(Choice(data_id="data-1"))[tab.line]
         assert "first" not in tab.show(Choice())[tab.line], "there is no this one yet"
         before = tab.signature(Choice(data_id="data-1"))
@@ -385,13 +386,14 @@ class TestTrain:
         assert written(tab, tab.recipe.restore(choice))["lora_rank"] == 5000
 
     @pytest.mark.parametrize(("cards", "shown"), [(0, False), (1, False), (2, True)])
-    def test_what_several_cards_share_is_shown_only_with_several(self, cards: int, shown: bool) -> None:
-        class Several(FakeServices):
-            def hardware(self) -> Probe:
-                here = super().hardware().hardware
-                return Probe.of(here.model_copy(update={"gpus": here.gpus * cards}))
-
-        tab = tabs(Several())["train"]
+    def test_what_several_cards_share_is_shown_only_with_several(
+        self, monkeypatch: pytest.MonkeyPatch, cards: int, shown: bool
+    ) -> None:
+        app = FakeApp()
+        here = app.models.hardware()
+        several = Probe.of(here.model_copy(update={"gpus": here.gpus * cards}))
+        monkeypatch.setattr(app.models, "probe", lambda: several)
+        tab = tabs(app)["train"]
         restored = tab.recipe.restore(Choice())
         visible = {name: restored[part]["visible"] for name, part in tab.recipe.inputs.items() if part in restored}
         assert visible == {"num_processes": shown, "sharding": shown}
@@ -410,12 +412,13 @@ class TestTrain:
         assert "<strong>Mine</strong>" in answer[tab.line]
         assert answer[tab.called] == ""
 
-    def test_a_fault_of_ours_is_told_in_place_of_the_plan(self) -> None:
-        class Broken(FakeServices):
-            def plan(self, *asked: Any) -> Any:
-                raise OSError("/secret/place")
+    def test_a_fault_of_ours_is_told_in_place_of_the_plan(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def broken(*inputs: Any) -> Any:
+            raise OSError("/secret/place")
 
-        tab = tabs(Broken())["train"]
+        app = FakeApp()
+        monkeypatch.setattr(app.runs, "plan", broken)
+        tab = tabs(app)["train"]
         shown = tab.show(Choice(data_id="data-1"))
         assert "Something went wrong on our side." in shown[tab.plan]
         assert "secret" not in shown[tab.plan]

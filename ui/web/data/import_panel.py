@@ -9,6 +9,7 @@ from typing import Any
 
 import gradio as gr
 
+from ui.services.app import App
 from ui.web.components import LISTEN, Given, Kept, Updates, button, clickable, drawn, pressed
 from ui.web.data import views as data_views
 from ui.web.errors import handler
@@ -26,7 +27,7 @@ Taken = Callable[[Given, str], Updates]  # what a handler was given, and the id 
 class ImportPanel:
     """The chooser's parts. typed_kept: the typed table as this browser keeps it."""
 
-    services: Any
+    app: App
     chooser: gr.Accordion
     samples: gr.HTML
     upload: gr.File
@@ -45,8 +46,8 @@ class ImportPanel:
         """wanted: examples are asked for. Otherwise the chooser stays as the person left it."""
         opened: Updates = {self.chooser: gr.update(open=True)} if wanted else {}
         return {
-            self.samples: data_views.samples(self.services.samples()),
-            self.earlier: data_views.earlier(self.services.data_sets(), data_id),
+            self.samples: data_views.samples(self.app.datasets.samples()),
+            self.earlier: data_views.earlier(self.app.datasets.all(), data_id),
             **opened,
         }
 
@@ -62,29 +63,31 @@ class ImportPanel:
         """What each way of bringing does; `outputs` are what `taken` may fill."""
 
         @handler
-        def take_sample(event: gr.EventData, given: Given) -> Updates:
+        def take_sample(event: gr.EventData, given: Given) -> Any:
             _, name = pressed(event)
-            known = {sample.name: sample.path for sample in self.services.samples()}
+            known = {sample.name: sample.path for sample in self.app.datasets.samples()}
             if name not in known:
                 return gr.skip()
-            return taken(given, self.services.bring(known[name], known[name].name, kept.choice(given).model_id))
+            return taken(
+                given, self.app.datasets.import_file(known[name], known[name].name, kept.choice(given).model_id)
+            )
 
         @handler
-        def take_file(given: Given) -> Updates:
+        def take_file(given: Given) -> Any:
             path = given[self.upload]
             if not path:
                 return gr.skip()
-            reading_id = self.services.bring(Path(path), Path(path).name, kept.choice(given).model_id)
+            reading_id = self.app.datasets.import_file(Path(path), Path(path).name, kept.choice(given).model_id)
             return {self.upload: None, **taken(given, reading_id)}
 
         @handler
         def take_text(given: Given) -> Updates:
-            return taken(given, self.services.import_text(given[self.pasted] or "", kept.choice(given).model_id))
+            return taken(given, self.app.datasets.import_text(given[self.pasted] or "", kept.choice(given).model_id))
 
         @handler
         def take_table(given: Given) -> Updates:
             filled = [line for line in _cells(given[self.typed]) if any(cell.strip() for cell in line)]
-            return taken(given, self.services.import_table(filled, kept.choice(given).model_id))
+            return taken(given, self.app.datasets.import_table(filled, kept.choice(given).model_id))
 
         @handler
         def keep_table(given: Given) -> Updates:
@@ -100,7 +103,7 @@ class ImportPanel:
         self.typed.input(keep_table, {self.typed}, self.typed_kept, **LISTEN)
 
 
-def build(services: Any) -> ImportPanel:
+def build(app: App) -> ImportPanel:
     """Draws the chooser."""
     with gr.Accordion("Choose examples", open=False, elem_classes="fold-block") as chooser:
         samples = clickable()
@@ -139,7 +142,7 @@ def build(services: Any) -> ImportPanel:
                 use_table = button("Read these")
         earlier = clickable(elem_id="earlier")
     typed_kept = gr.BrowserState(None, storage_key="apprentice-table", secret="apprentice")  # noqa: S106
-    return ImportPanel(services, chooser, samples, upload, pasted, use_text, typed, typed_kept, use_table, earlier)
+    return ImportPanel(app, chooser, samples, upload, pasted, use_text, typed, typed_kept, use_table, earlier)
 
 
 def _cells(table: Any) -> list[list[str]]:

@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 
 from backend.errors import BadInput
+from ui.services.app import App
 from ui.services.selection import Choice
 from ui.web import errors as web_errors
 from ui.web.components import LISTEN, Given, Kept, Updates, button, drawn
@@ -27,7 +28,7 @@ _FOLLOW = """(kept, typed) => {
 class Preview:
     """The preview's parts. row: the example's number in the file; refused: why what was typed there is none."""
 
-    services: Any
+    app: App
     row: gr.Number
     refused: gr.HTML
     back: gr.Button
@@ -45,11 +46,11 @@ class Preview:
         return [self.row, self.refused, self.bubbles, self.counted, self.tokens]
 
     def show(self, choice: Choice) -> Updates:
-        data = self.services.data(choice)
+        data = self.app.datasets.state(choice)
         total = max(1, data.report.rows)
         shown: Updates = {self.row: gr.update(label=f"Example, of {total:,}")}
         try:
-            preview = self.services.preview(choice)
+            preview = self.app.datasets.preview(choice)
         except BadInput as error:
             return {**shown, self.bubbles: web_errors.error_alert(error), self.counted: "", self.tokens: ""}
         return {
@@ -74,8 +75,8 @@ class Preview:
                 """To the number that is typed, else a step on; a number that no example has is put back, and told."""
                 choice, typed = kept.choice(given), given[self.row]
                 if typed == choice.row:
-                    return gone_to(given, self.services.step(choice, way)) if way else {self.refused: ""}
-                total = self.services.data(choice).report.rows
+                    return gone_to(given, self.app.datasets.step(choice, way)) if way else {self.refused: ""}
+                total = self.app.datasets.state(choice).report.rows
                 row = _number(typed, total)
                 if row is None:
                     return {self.row: choice.row, self.refused: data_views.no_such_example(typed, total)}
@@ -87,7 +88,7 @@ class Preview:
             @handler
             def find(given: Given) -> Updates:
                 choice, text = kept.choice(given), str(given[self.search] or "")[:1000]
-                found = self.services.find(choice, text, way)
+                found = self.app.datasets.find(choice, text, way)
                 said = {self.hits: data_views.hits(found, text)}
                 return {**gone_to(given, found.row), **said} if found.row else said
 
@@ -112,7 +113,7 @@ def _number(typed: object, total: int) -> int | None:
     return int(typed)
 
 
-def build(services: Any) -> Preview:
+def build(app: App) -> Preview:
     """Draws the preview."""
     with gr.Column(elem_classes="card preview", elem_id="preview"):
         drawn(f"<h2>What the model will learn</h2>{data_views.SWATCHES}")
@@ -135,4 +136,4 @@ def build(services: Any) -> Preview:
             with gr.Column():
                 counted = drawn()
                 tokens = drawn()
-    return Preview(services, row, refused, back, on, search, search_back, search_on, hits, bubbles, counted, tokens)
+    return Preview(app, row, refused, back, on, search, search_back, search_on, hits, bubbles, counted, tokens)

@@ -10,6 +10,7 @@ from typing import Any
 import gradio as gr
 
 from ui.records import DataState
+from ui.services.app import App
 from ui.services.selection import Choice
 from ui.web.components import LISTEN, Given, Kept, Updates, clickable, drawn, pressed, primary
 from ui.web.data import import_panel, read_options
@@ -26,7 +27,7 @@ NOTHING_YET = "Bring your examples, or take ours to try it out.", "Then you see 
 
 @dataclass
 class DataTab:
-    services: Any
+    app: App
     line: gr.HTML
     bring: ImportPanel
     reading: gr.HTML
@@ -56,8 +57,8 @@ class DataTab:
 
     def show(self, choice: Choice) -> Updates:
         imports = bool(choice.reading_id)
-        data = self.services.data_soon(choice) if choice.data_id else None
-        now = self.services.reading(choice)
+        data = self.app.datasets.state_soon(choice) if choice.data_id else None
+        now = self.app.datasets.reading(choice)
         shown: Updates = {
             self.reading: data_views.reading(now, imports),
             **self.bring.show(not (data or now) or bool(now and now.error), choice.data_id),
@@ -89,28 +90,28 @@ class DataTab:
         return {
             self.line: data_views.guide(data),
             self.found: gr.update(visible=True),
-            self.summary: data_views.summary(data, self.services.lengths(choice).max_length),
+            self.summary: data_views.summary(data, self.app.datasets.lengths(choice).max_length),
             self.own_test: None,
             self.tested: data_views.tested(data),
             self.how: read_options.card(data),
             self.problems: issues_panel.card(data),
-            self.download: data_views.download(data, self.services.made_files(choice)),
+            self.download: data_views.download(data, self.app.datasets.written_files(choice)),
             **self.preview.show(choice),
             self.forward: gr.update(interactive=not data.blocked),
             self.reason: data.blocked,
         }
 
     def signature(self, choice: Choice) -> Hashable:
-        now = self.services.reading(choice)
+        now = self.app.datasets.reading(choice)
         far = (now.phase, int(100 * now.fraction), now.first is None, repr(now.error)) if now else ()
-        mark = self.services.data_mark(choice.data_id)
-        return self.services.model_ready(choice.model_id), mark, far
+        mark = self.app.datasets.change_token(choice.data_id)
+        return self.app.models.is_ready(choice.model_id), mark, far
 
 
-def build(services: Any, kept: Kept) -> DataTab:
+def build(app: App, kept: Kept) -> DataTab:
     """Draws the tab inside the current gr.Tab."""
     line = drawn(components.guide(2, *NOTHING_YET), elem_classes="guide")
-    bring = import_panel.build(services)
+    bring = import_panel.build(app)
     reading = clickable(elem_id="reading")
     with gr.Column(visible=False) as found:
         summary = drawn()
@@ -119,20 +120,20 @@ def build(services: Any, kept: Kept) -> DataTab:
             tested = clickable(elem_classes="reason")
         how = clickable()
         problems = clickable()
-        preview = preview_panel.build(services)
+        preview = preview_panel.build(app)
         download = clickable()
     with gr.Row(elem_classes="actions"):
         forward = primary("Go on to training", interactive=False, elem_id="to-train")
         reason = drawn(elem_classes="reason")
 
     seen = (summary, own_test, tested, how, problems, preview, download)
-    tab = DataTab(services, line, bring, reading, found, *seen, forward, reason)
+    tab = DataTab(app, line, bring, reading, found, *seen, forward, reason)
     everything = [*kept.outputs, *tab.outputs]
 
     def taken(given: Given, reading_id: str) -> Updates:
         """What was brought is read in the background; when that was quick, it is there already."""
         before = kept.choice(given)
-        choice = services.known(before.but(reading_id=reading_id))
+        choice = app.validated(before.but(reading_id=reading_id))
         return {**kept.keep(before, choice), bring.chooser: gr.update(open=False), **tab.show(choice)}
 
     bring.listen(kept, taken, everything)
@@ -142,18 +143,18 @@ def build(services: Any, kept: Kept) -> DataTab:
     def act(event: gr.EventData, given: Given) -> Updates:
         """Any button of the tab's drawn parts."""
         before, (do, value) = kept.choice(given), pressed(event)
-        choice = _done(services, before, do, value)
+        choice = _done(app, before, do, value)
         if do == "look":
             return {**kept.keep(before, choice), **preview.show(choice)}
         if do == "files":
-            services.data_files(choice)
-        choice = services.known(choice)
+            app.datasets.write_files(choice)
+        choice = app.validated(choice)
         return {**kept.keep(before, choice), **tab.show(choice)}
 
     @handler
     def take_test(given: Given) -> Updates:
         choice, path = kept.choice(given), Path(given[own_test])
-        services.set_validation(choice.data_id, path, path.name)
+        app.datasets.set_validation(choice.data_id, path, path.name)
         return tab.show(choice)
 
     own_test.upload(take_test, kept.inputs(own_test), tab.outputs, **LISTEN)
@@ -162,37 +163,37 @@ def build(services: Any, kept: Kept) -> DataTab:
     return tab
 
 
-def _done(services: Any, choice: Choice, do: str, value: str) -> Choice:
+def _done(app: App, choice: Choice, do: str, value: str) -> Choice:
     """Does what was pressed and gives the choice after it. `value` comes from the browser: a kind of problem or a
     row, perhaps with a row after a colon, or the form of how the file is read."""
     kind, _, at = value.partition(":")
     rows: Any = [int(at)] if at.isdecimal() else "all"
     data_id = choice.data_id
     if do == "accept":
-        services.accept(data_id, kind, rows)
+        app.datasets.accept(data_id, kind, rows)
     elif do == "accept-all":
-        for wrong in issues_panel.must_fix(services.data(choice)):
-            services.accept(data_id, wrong, "all")
+        for wrong in issues_panel.must_fix(app.datasets.state(choice)):
+            app.datasets.accept(data_id, wrong, "all")
     elif do == "refuse":
-        services.refuse(data_id, kind, rows)
+        app.datasets.refuse(data_id, kind, rows)
     elif do == "undo":
-        services.undo(data_id, kind)
+        app.datasets.undo(data_id, kind)
     elif do == "look" and value.isdecimal():
         return choice.but(row=int(value))
     elif do in ("how", "as-found"):
-        how = read_options.sent(value, services.data(choice)) if do == "how" else {}
-        services.read_again(data_id, how, choice.model_id)
+        how = read_options.sent(value, app.datasets.state(choice)) if do == "how" else {}
+        app.datasets.read_again(data_id, how, choice.model_id)
         return choice.but(reading_id=data_id)
     elif do == "columns":
-        services.import_again(choice.reading_id, read_options.sent_columns(value), choice.model_id)
+        app.datasets.import_again(choice.reading_id, read_options.sent_columns(value), choice.model_id)
     elif do == "open":
         return choice.but(data_id=value, run_id="", reading_id="", row=1)
     elif do == "delete":
-        services.delete_data(value)
+        app.datasets.delete(value)
     elif do == "clear-test":
-        services.clear_validation(data_id)
+        app.datasets.clear_validation(data_id)
     elif do == "cancel":
-        services.cancel_reading(choice)
+        app.datasets.cancel_import(choice)
         return choice.but(reading_id="")
     elif do == "dismiss":
         return choice.but(reading_id="")

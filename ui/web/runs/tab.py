@@ -12,6 +12,7 @@ import gradio as gr
 
 from ui.records import Losses, RunLine
 from ui.services import losses
+from ui.services.app import App
 from ui.services.selection import Choice
 from ui.text import format as fmt
 from ui.web.components import LISTEN, Given, Kept, Updates, clickable, drawn, pressed
@@ -23,7 +24,7 @@ from ui.web.html import compare_runs, components
 class RunsTab:
     """listing: the drawn list; what opening a run means for the other tabs is wired by the layout."""
 
-    services: Any
+    app: App
     line: gr.HTML
     compared: gr.HTML
     listing: gr.HTML
@@ -33,7 +34,7 @@ class RunsTab:
         return [self.line, self.compared, self.listing]
 
     def show(self, choice: Choice) -> Updates:
-        runs = self.services.runs()
+        runs = self.app.runs.all()
         said = "Everything you trained here." if runs else "Nothing is trained yet."
         then = "Open one to watch it, try it or take it away, then compare another with it."
         then = then if runs else "Your models will be listed here."
@@ -46,30 +47,30 @@ class RunsTab:
     def _compared(self, choice: Choice) -> str:
         if not choice.run_id or not choice.beside or choice.run_id == choice.beside:
             return ""
-        return compare_runs.card(self.services.compared(choice.run_id), self.services.compared(choice.beside))
+        return compare_runs.card(self.app.runs.compared(choice.run_id), self.app.runs.compared(choice.beside))
 
     def signature(self, choice: Choice) -> Hashable:
-        drawn = [self.services.curve_position(one) for one in (choice.run_id, choice.beside) if one]
-        return repr((self.services.runs(), drawn)), int(time.time() / 60)
+        drawn = [self.app.runs.curve_position(one) for one in (choice.run_id, choice.beside) if one]
+        return repr((self.app.runs.all(), drawn)), int(time.time() / 60)
 
 
-def build(services: Any, kept: Kept) -> RunsTab:
+def build(app: App, kept: Kept) -> RunsTab:
     """Draws the tab inside the current gr.Tab."""
     line = drawn(components.guide(0, "One moment.", ""), elem_classes="guide")
     compared = drawn(elem_id="compared")
     drawn_list = clickable(elem_id="run-list")
-    tab = RunsTab(services, line, compared, drawn_list)
+    tab = RunsTab(app, line, compared, drawn_list)
 
     @handler
     def act(event: gr.EventData, given: Given) -> Updates:
         before, (do, run_id) = kept.choice(given), pressed(event)
         choice = before
         if do == "delete":
-            services.delete(run_id)
+            app.delete_run(run_id)
             if choice.run_id == run_id:
                 choice = choice.but(run_id="")
         elif do == "resume":
-            services.resume(run_id)
+            app.runs.resume(run_id)
         elif do == "compare":
             choice = choice.but(beside="" if choice.beside == run_id else run_id)
         return {**kept.keep(before, choice), **tab.show(choice)}

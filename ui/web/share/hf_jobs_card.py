@@ -10,6 +10,7 @@ from typing import Any
 import gradio as gr
 
 from backend.export.hf_jobs import MAX_HOURS, MIN_HOURS, Computer, SubmittedJob, max_cost
+from ui.services.app import App
 from ui.services.hf_jobs import GOES_ALONG
 from ui.services.selection import Choice
 from ui.text import format as fmt
@@ -27,7 +28,7 @@ LEAD = (
 class RentCard:
     """The fold's components."""
 
-    services: Any
+    app: App
     look: gr.Button
     computer: gr.Dropdown
     hours: gr.Number
@@ -42,11 +43,11 @@ class RentCard:
 
     def show(self, choice: Choice) -> Updates:
         """As it stands, but for what is being typed."""
-        has_script = bool(choice.run_id and self.services.renting.script(choice.run_id))
+        has_script = bool(choice.run_id and self.app.hf_jobs.script(choice.run_id))
         said = (
             "" if has_script else components.text("First make the recipe above: it is what would be sent.", "small")
         )
-        rented = self.services.renting.rented(choice.run_id) if choice.run_id else []
+        rented = self.app.hf_jobs.rented(choice.run_id) if choice.run_id else []
         updates = {self.look: gr.update(interactive=has_script), self.sent: jobs(rented)}
         return updates if has_script else {**updates, **self._hidden(), self.offer: said}
 
@@ -55,7 +56,7 @@ class RentCard:
 
     def offered(self, choice: Choice, flavor: str, hours: Any, agreed: bool) -> Updates:
         """What the chosen computer costs and what would be uploaded, and whether it can be sent."""
-        renting = self.services.renting
+        renting = self.app.hf_jobs
         computer, amount = renting.computer(flavor), float(hours or 0)
         cost = max_cost(computer, amount)
         return {
@@ -66,7 +67,7 @@ class RentCard:
         }
 
 
-def build(services: Any, kept: Kept) -> RentCard:
+def build(app: App, kept: Kept) -> RentCard:
     """Draws the fold."""
     with gr.Accordion("Train it on a rented computer", open=False, elem_classes="fold-block"):
         drawn(components.text(LEAD))
@@ -80,12 +81,12 @@ def build(services: Any, kept: Kept) -> RentCard:
         agreed = gr.Checkbox(label="I agree to this upload and to this cost", visible=False, elem_id="rent-agree")
         send = button("Send it", interactive=False, visible=False, elem_id="rent-send")
         sent = drawn()
-    card = RentCard(services, look, computer, hours, agreed, send, offer_drawn, sent)
+    card = RentCard(app, look, computer, hours, agreed, send, offer_drawn, sent)
 
     @handler
     def look_up(given: Given) -> Updates:
         choice = kept.choice(given)
-        computers = services.renting.look_up()
+        computers = app.hf_jobs.look_up()
         names = [(f"{one.name}, {one.memory or 'no card'}: ${one.cost:.2f} an hour", one.flavor) for one in computers]
         first = computers[0].flavor
         return {
@@ -109,7 +110,7 @@ def build(services: Any, kept: Kept) -> RentCard:
     @handler
     def hand_over(given: Given) -> Updates:
         choice = kept.choice(given)
-        services.renting.rent(choice.run_id, given[computer], float(given[hours] or 0), bool(given[agreed]))
+        app.hf_jobs.rent(choice.run_id, given[computer], float(given[hours] or 0), bool(given[agreed]))
         return {**card.show(choice), agreed: False, send: gr.update(interactive=False)}
 
     look.click(look_up, kept.inputs(hours), card.outputs, **LISTEN)

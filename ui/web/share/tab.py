@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import gradio as gr
 
+from ui.services.app import App
 from ui.services.selection import Choice
 from ui.text import format as fmt
 from ui.web import errors as web_errors
@@ -36,7 +37,7 @@ RECIPE = f"What can be taken already is the recipe. {KINDS['script'][1]}"
 class ShareTab:
     """make: the file of the chosen kind. recipe: the script, which alone can be made before there is a model."""
 
-    services: Any
+    app: App
     line: gr.HTML
     offered: gr.HTML
     kind: gr.Radio
@@ -52,15 +53,15 @@ class ShareTab:
         return [self.line, self.offered, self.kind, *buttons, self.exports, *self.rent.outputs]
 
     def show(self, choice: Choice) -> Updates:
-        why_not = no_model(self.services, choice)
-        jobs = self.services.exports(choice.run_id) if choice.run_id else []
-        sizes = {} if why_not else self.services.export_sizes(choice.run_id)
+        why_not = no_model(self.app, choice)
+        jobs = self.app.results.exports(choice.run_id) if choice.run_id else []
+        sizes = {} if why_not else self.app.results.export_sizes(choice.run_id)
         busy = "One file is being made; the next can be started when it is done."
         busy = busy if any(job.active for job in jobs) else ""
         only_recipe = bool(choice.run_id and why_not)
         return {
-            self.line: self._guide(choice, why_not) + ready_models.which(self.services, choice),
-            self.offered: ready_models.offer(self.services, choice),
+            self.line: self._guide(choice, why_not) + ready_models.which(self.app, choice),
+            self.offered: ready_models.offer(self.app, choice),
             self.kind: gr.update(choices=choices(sizes), visible=not only_recipe),
             self.make: gr.update(interactive=not (busy or why_not), visible=not only_recipe),
             self.recipe: gr.update(interactive=not busy, visible=only_recipe),
@@ -76,12 +77,12 @@ class ShareTab:
         return components.guide(5, now, why_not or "Each file comes with the proof that it is the same.")
 
     def signature(self, choice: Choice) -> Hashable:
-        jobs = self.services.exports(choice.run_id) if choice.run_id else []
-        offered = ready_models.offered(self.services, choice)
-        return no_model(self.services, choice), repr((offered, [(job.id, job.state, job.progress) for job in jobs]))
+        jobs = self.app.results.exports(choice.run_id) if choice.run_id else []
+        offered = ready_models.offered(self.app, choice)
+        return no_model(self.app, choice), repr((offered, [(job.id, job.state, job.progress) for job in jobs]))
 
 
-def build(services: Any, kept: Kept) -> ShareTab:
+def build(app: App, kept: Kept) -> ShareTab:
     """Draws the tab inside the current gr.Tab."""
     line = drawn(components.guide(5, "One moment.", ""), elem_classes="guide")
     offered = clickable(elem_id="ready-to-share")
@@ -97,21 +98,21 @@ def build(services: Any, kept: Kept) -> ShareTab:
         recipe = button("Make the recipe", visible=False, elem_id="export-recipe")
         why_not = drawn(elem_classes="reason")
     exports = drawn()
-    rent = hf_jobs_card.build(services, kept)
-    tab = ShareTab(services, line, offered, kind, make, recipe, why_not, exports, rent)
+    rent = hf_jobs_card.build(app, kept)
+    tab = ShareTab(app, line, offered, kind, make, recipe, why_not, exports, rent)
 
     def starting(to: Callable[[Given], str]) -> Any:
         @handler
         def start(given: Given) -> Updates:
             choice = kept.choice(given)
-            services.start_export(choice.run_id, to(given))
+            app.results.start_export(choice.run_id, to(given))
             return tab.show(choice)
 
         return start
 
     make.click(starting(lambda given: str(given[kind])), kept.inputs(kind), tab.outputs, **LISTEN)
     recipe.click(starting(lambda _: "script"), kept.inputs(), tab.outputs, **LISTEN)
-    ready_models.listen(offered, services, kept, lambda choice, _: tab.show(choice), tab.outputs)
+    ready_models.listen(offered, app, kept, lambda choice, _: tab.show(choice), tab.outputs)
     return tab
 
 
@@ -156,5 +157,5 @@ def _export(job: Any) -> str:
 
 
 def link(path: Any) -> str:
-    """Where the page serves a finished export; only paths that the services built come here."""
+    """Where the page serves a finished export; only paths that `ResultService` built come here."""
     return escape("/gradio_api/file=" + quote(str(path)))

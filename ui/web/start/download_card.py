@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from html import escape
-from typing import Any
 
 from backend.models.catalogue import Entry
 from ui.records import Access, Fetching
+from ui.services.app import App
 from ui.text import format as fmt
 from ui.web import errors as web_errors
 from ui.web.html import components
@@ -116,18 +116,18 @@ def link(address: str, said: str) -> str:
     return f'<a href="{escape(address)}" target="_blank" rel="noopener noreferrer">{escape(said)}</a>'
 
 
-def act(services: Any, do: str, value: str) -> None:
+def act(app: App, do: str, value: str) -> None:
     """Does what was pressed or sent here; whatever else was pressed is left to others.
 
-    value: it comes from the browser. Raises what the services raise.
+    value: it comes from the browser. Raises what the app raises.
     """
     if do == "download":
-        services.download(value)
-    elif do == "cancel" and (job := services.downloading(value)):
-        services.runner.stop(job.id)
+        app.models.download(value)
+    elif do == "cancel":
+        app.models.cancel_download(value)
     elif do == "discard":
-        services.remove_model(value)
+        app.remove_model(value)
     elif do == "token":
-        services.keep_token(components.fields(value).get("token", ""))
+        app.models.save_token(components.fields(value).get("token", ""))
     elif do == "forget-token":
-        services.forget_token()
+        app.models.delete_token()

@@ -10,6 +10,7 @@ from typing import Any
 import gradio as gr
 
 from backend.advice.recommend import Recommendation
+from ui.services.app import App
 from ui.services.selection import TASKS, Choice
 from ui.web.components import LISTEN, Given, Kept, Updates, clickable, drawn, pressed, primary
 from ui.web.errors import handler
@@ -30,7 +31,7 @@ RESTORE = f"""(task, changing) => [
 
 @dataclass
 class StartTab:
-    services: Any
+    app: App
     line: gr.HTML
     task: gr.Radio
     facts: gr.Radio
@@ -48,24 +49,24 @@ class StartTab:
 
     def show(self, choice: Choice) -> Updates:
         chosen, recommended = self._chosen(choice)
-        options = self.services.others(choice.task, choice.data_id)
-        ready = {option.model.id for option in options or (chosen,) if self.services.model_ready(option.model.id)}
-        preparing = self.services.preparing()
-        simulated = bool(self.services.simulated)
+        options = self.app.advice.options(choice.task, choice.data_id)
+        ready = {option.model.id for option in options or (chosen,) if self.app.models.is_ready(option.model.id)}
+        preparing = self.app.models.unpacking()
+        simulated = bool(self.app.models.simulated)
         here = simulated or chosen.model.id in ready or preparing
-        waiting = "" if here else self.services.not_ready(chosen.model.id)
+        waiting = "" if here else self.app.models.why_not_ready(chosen.model.id)
         why_not = start_views.reason(chosen, waiting)
-        size = self.services.model_size(chosen.model.id)
-        downloads = self.services.downloads()
+        size = self.app.models.size_mib(chosen.model.id)
+        downloads = self.app.models.downloads()
         better, more = None, ""
         if size is None and not chosen.model.embedded and not simulated:
-            more = download_card.fetching(self.services.fetching(chosen.model.id))
-        elif recommended and (better := self.services.better(choice.task, choice.data_id)):
+            more = download_card.fetching(self.app.models.fetching(chosen.model.id))
+        elif recommended and (better := self.app.advice.better(choice.task, choice.data_id)):
             more = start_views.suggestion(better, chosen)
         return {
             self.line: start_views.guide(choice, not preparing),
             self.advice: start_views.RETRIEVAL if choice.facts_change else "",
-            self.machine: start_views.machine_card(self.services.hardware(), simulated),
+            self.machine: start_views.machine_card(self.app.models.probe(), simulated),
             self.model: start_views.model_card(chosen, recommended, size, preparing, more, better is not None),
             self.others: start_views.others_table(options, chosen.model.id, ready, downloads),
             self.forward: gr.update(interactive=not why_not),
@@ -74,17 +75,17 @@ class StartTab:
 
     def _chosen(self, choice: Choice) -> tuple[Recommendation, bool]:
         """The model that was chosen, else the recommended one, and whether it is that one."""
-        recommended = self.services.recommendation(choice.task, choice.data_id)
+        recommended = self.app.advice.recommendation(choice.task, choice.data_id)
         if choice.model_id in ("", recommended.model.id):
             return recommended, True
-        return self.services.recommendation(choice.task, choice.data_id, choice.model_id), False
+        return self.app.advice.recommendation(choice.task, choice.data_id, choice.model_id), False
 
     def signature(self, choice: Choice) -> Hashable:
-        job = self.services.preparing()
-        compared = self.services.others(choice.task, choice.data_id) is not None
-        better = self.services.better(choice.task, choice.data_id)
-        downloads = [(one.id, one.state, one.progress) for one in self.services.downloads().values()]
-        ready = self.services.model_ready(choice.model_id)
+        job = self.app.models.unpacking()
+        compared = self.app.advice.options(choice.task, choice.data_id) is not None
+        better = self.app.advice.better(choice.task, choice.data_id)
+        downloads = [(one.id, one.state, one.progress) for one in self.app.models.downloads().values()]
+        ready = self.app.models.is_ready(choice.model_id)
         return repr((compared, better and better.model.id, job and (job.state, job.progress), downloads, ready))
 
     @property
@@ -93,7 +94,7 @@ class StartTab:
         return [self.task, self.facts]
 
 
-def build(services: Any, kept: Kept) -> StartTab:
+def build(app: App, kept: Kept) -> StartTab:
     """Draws the tab inside the current gr.Tab."""
     line = drawn(
         components.guide(1, "Say what it should learn.", "Then you bring examples of it."), elem_classes="guide"
@@ -115,7 +116,7 @@ def build(services: Any, kept: Kept) -> StartTab:
         forward = primary("Go on to your examples", elem_id="to-data")
         reason = drawn(elem_classes="reason")
 
-    tab = StartTab(services, line, task, facts, advice, machine, model, others, forward, reason)
+    tab = StartTab(app, line, task, facts, advice, machine, model, others, forward, reason)
 
     def changed(given: Given, **changes: Any) -> Updates:
         before = kept.choice(given)
@@ -134,7 +135,7 @@ def build(services: Any, kept: Kept) -> StartTab:
     def press(event: gr.EventData, given: Given) -> Updates:
         """A model is chosen, or something is done about its download."""
         do, value = pressed(event)
-        download_card.act(services, do, value)
+        download_card.act(app, do, value)
         chooses = do in ("model", "download") and value != kept.choice(given).model_id
         return changed(given, model_id=value, settings={}) if chooses else changed(given)
 
@@ -142,7 +143,7 @@ def build(services: Any, kept: Kept) -> StartTab:
     def look(event: gr.EventData, given: Given) -> Updates:
         """Looks at the machine again."""
         if pressed(event)[0] == "probe":
-            services.look_again()
+            app.models.probe_again()
         return tab.show(kept.choice(given))
 
     @handler

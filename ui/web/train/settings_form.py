@@ -14,7 +14,8 @@ from typing import Any
 
 import gradio as gr
 
-from backend.records.specs import TrainSettings
+from backend.records.specs import Trainer, TrainSettings
+from ui.services.app import App
 from ui.services.overrides import as_input, typed
 from ui.services.selection import Choice
 from ui.web.components import LISTEN, Kept, Updates
@@ -54,7 +55,7 @@ _WRITE = """(news, kept, ...now) => {
 class Recipe:
     """inputs: the fields, by setting. news: what the server has to say of them."""
 
-    services: Any
+    app: App
     inputs: dict[str, Any]
     news: gr.JSON
 
@@ -64,8 +65,8 @@ class Recipe:
 
     def recommended(self, choice: Choice) -> Any:
         """The settings for what was chosen, each with its reason."""
-        trainer = "dpo" if choice.settings.get("trainer") == "dpo" else "sft"
-        return self.services.tailored(choice.task, choice.data_id, choice.model_id, trainer)
+        trainer: Trainer = "dpo" if choice.settings.get("trainer") == "dpo" else "sft"
+        return self.app.advice.settings(choice.task, choice.data_id, choice.model_id, trainer)
 
     def settings(self, choice: Choice) -> TrainSettings:
         """What to train with. Raises BadSetting while a field holds what can't be taken."""
@@ -85,7 +86,7 @@ class Recipe:
             else settings_fields.right(name, getattr(read.settings, name))
             for name in self.inputs
         }
-        several = len(self.services.hardware().hardware.gpus) > 1
+        several = len(self.app.models.hardware().gpus) > 1
         shown = {self.inputs[name]: gr.update(visible=several) for name in settings_fields.TOGETHER}
         news = {"of": choice.settings, "usual": usual, "updates": updates}
         return {self.news: _sendable(news), **shown}

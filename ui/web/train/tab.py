@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 
 from ui.services import training_plan
+from ui.services.app import App
 from ui.services.overrides import typed
 from ui.services.selection import Choice
 from ui.text import format as fmt
@@ -29,7 +30,7 @@ _TO_TOP = "() => document.querySelector('#tab-train-button[aria-selected=true]')
 class TrainTab:
     """before: the plan, with the numbers of its recipe; after: the run."""
 
-    services: Any
+    app: App
     recipe: Recipe
     line: gr.HTML
     before: gr.Column
@@ -69,7 +70,7 @@ class TrainTab:
             try:
                 advice = self.recipe.recommended(choice)
                 read = typed(choice.settings, advice.settings)
-                ahead = self.services.plan(choice.data_id, choice.model_id, read.settings)
+                ahead = self.app.runs.plan(choice.data_id, choice.model_id, read.settings)
                 asks = ahead.pairs or ahead.settings.trainer == "dpo"
                 plan = train_views.plan(ahead, advice.why, read.changed)
                 why_not = next((f"{fault.what} {fault.why}" for fault in read.faults.values()), ahead.blocked)
@@ -94,16 +95,16 @@ class TrainTab:
 
     def _first(self) -> str:
         """What is trained before a run that begins now."""
-        first = [job.name for job in self.services.runner.jobs(kind="train") if not job.state.is_terminal]
+        first = [job.name for job in self.app.runs.unfinished()]
         if len(first) > 1:
             return f"{len(first)} trainings go first, one at a time."
         return f"{fmt.shorten(first[0], 40)} is trained first; this one begins after it." if first else ""
 
     def _fetching(self, choice: Choice) -> str:
         """The way to the chosen model where it is not here yet."""
-        if not choice.model_id or self.services.simulated or self.services.model_ready(choice.model_id):
+        if not choice.model_id or self.app.models.simulated or self.app.models.is_ready(choice.model_id):
             return ""
-        found = self.services.fetching(choice.model_id)
+        found = self.app.models.fetching(choice.model_id)
         if found.model.embedded:
             return ""
         return components.card(f"{found.model.name} is not on this computer yet", download_card.fetching(found))
@@ -111,14 +112,14 @@ class TrainTab:
     def _watch(self, choice: Choice) -> Updates:
         run_id = choice.run_id
         watched = train_views.Watched(
-            self.services.runner.job(run_id),
-            self.services.curve(run_id),
-            self.services.verdict(run_id),
-            self.services.queue_position(run_id),
-            self.services.has_model(run_id),
-            self.services.origin(run_id),
-            self.services.compared(run_id).spec.settings.learning_rate,
-            self.services.shorter(run_id),
+            self.app.runs.job(run_id),
+            self.app.runs.curve(run_id),
+            self.app.runs.verdict(run_id),
+            self.app.runs.queue_position(run_id),
+            self.app.results.has_model(run_id),
+            self.app.runs.origin(run_id),
+            self.app.runs.compared(run_id).spec.settings.learning_rate,
+            self.app.runs.shorter(run_id),
         )
         return {
             self.line: train_views.guide(watched),
@@ -139,18 +140,18 @@ class TrainTab:
 
     def _beside(self, run_id: str) -> str:
         """A run that repeats another one with a change, beside that one."""
-        first = self.services.repeats(run_id)
-        return compare_runs.card(self.services.compared(first), self.services.compared(run_id)) if first else ""
+        first = self.app.runs.repeats(run_id)
+        return compare_runs.card(self.app.runs.compared(first), self.app.runs.compared(run_id)) if first else ""
 
     def signature(self, choice: Choice) -> Hashable:
         if not choice.run_id:
-            downloads = [(one.state, one.progress) for one in self.services.downloads().values()]
-            return self.services.model_ready(choice.model_id), repr(downloads), self._first()
-        job = self.services.runner.job(choice.run_id)
-        return repr((job.state, job.progress, job.stop_requested)), self.services.curve_position(choice.run_id)
+            downloads = [(one.state, one.progress) for one in self.app.models.downloads().values()]
+            return self.app.models.is_ready(choice.model_id), repr(downloads), self._first()
+        job = self.app.runs.job(choice.run_id)
+        return repr((job.state, job.progress, job.stop_requested)), self.app.runs.curve_position(choice.run_id)
 
 
-def build(services: Any, kept: Kept) -> TrainTab:
+def build(app: App, kept: Kept) -> TrainTab:
     """Draws the tab inside the current gr.Tab."""
     line = drawn(components.guide(3, "Working out what training will take here.", ""), elem_classes="guide")
     with gr.Column() as before:
@@ -180,7 +181,7 @@ def build(services: Any, kept: Kept) -> TrainTab:
         samples = drawn()
 
     tab = TrainTab(
-        services, Recipe(services, inputs, news), line, before, goal, plan, memory, called, start, why_not,
+        app, Recipe(app, inputs, news), line, before, goal, plan, memory, called, start, why_not,
         after, status, forward, resume, stop, stop_says, health, curve, beside, samples,
     )  # fmt: skip
 
@@ -196,7 +197,7 @@ def build(services: Any, kept: Kept) -> TrainTab:
     @handler
     def fetch(event: gr.EventData, given: Given) -> Updates:
         """Something is done about the download of the chosen model."""
-        download_card.act(services, *pressed(event))
+        download_card.act(app, *pressed(event))
         return tab.show(kept.choice(given))
 
     @handler
@@ -210,19 +211,19 @@ def build(services: Any, kept: Kept) -> TrainTab:
     def begin(given: Given) -> Updates:
         choice = kept.choice(given)
         name = (given[called] or "").strip()
-        run_id = services.start_training(choice.data_id, choice.model_id, tab.recipe.settings(choice), name)
+        run_id = app.runs.start(choice.data_id, choice.model_id, tab.recipe.settings(choice), name)
         return {**changed(given, choice.but(run_id=run_id)), called: ""}  # the next one has a name of its own
 
     @handler
     def end(given: Given) -> Updates:
         choice = kept.choice(given)
-        services.runner.stop(choice.run_id)
+        app.runs.stop(choice.run_id)
         return tab.show(choice)
 
     @handler
     def go_on(given: Given) -> Updates:
         choice = kept.choice(given)
-        services.resume(choice.run_id)
+        app.runs.resume(choice.run_id)
         return tab.show(choice)
 
     @handler
@@ -233,7 +234,7 @@ def build(services: Any, kept: Kept) -> TrainTab:
     def retry(event: gr.EventData, given: Given) -> Any:
         """Queues the run again with the one change that the verdict names, or with shorter examples, and shows it
         beside this one."""
-        choice, retries = kept.choice(given), {"retry": services.retry, "shorter": services.retry_shorter}
+        choice, retries = kept.choice(given), {"retry": app.runs.retry, "shorter": app.runs.retry_shorter}
         begin_again = retries.get(pressed(event)[0])
         return changed(given, choice.but(run_id=begin_again(choice.run_id))) if begin_again else gr.skip()
 

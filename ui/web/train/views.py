@@ -139,7 +139,7 @@ def _plan_lines(ahead: Plan) -> list[tuple[str, str, str]]:
     if ahead.longest:
         learned, longest = fmt.number(ahead.learned_tokens), fmt.number(ahead.longest)
         length = f"{learned} tokens to learn, {longest} in the longest"
-    rate = fmt.format_decimal(settings.learning_rate)
+    rate = fmt.setting(settings.learning_rate)
     best = "the best version is kept (early stopping)" if settings.early_stopping else ""
     measured = []
     if ahead.memory_measured_mib:
@@ -234,7 +234,7 @@ def numbers(watched: Watched) -> list[tuple[str, str]]:
     if not watched.can_stop:
         return shown
     if last.get("learning_rate") is not None and watched.rate:
-        of_full = f"of the full size of its corrections, {fmt.format_decimal(watched.rate)} (learning rate)"
+        of_full = f"of the full size of its corrections, {fmt.setting(watched.rate)} (learning rate)"
         shown.append((fmt.share(last["learning_rate"], watched.rate), of_full))
     if last.get("grad_norm") is not None:
         shown.append((f"{last['grad_norm']:.2f}", "how hard they pull (gradient norm)"))

@@ -10,34 +10,35 @@ from typing import Any
 
 import gradio as gr
 
+from ui.services.app import App
 from ui.services.selection import Choice
 from ui.web.components import LISTEN, Given, Kept, Updates, pressed
 from ui.web.errors import handler
 from ui.web.html import components
 
 
-def no_model(services: Any, choice: Choice) -> str:
+def no_model(app: App, choice: Choice) -> str:
     """Why there is nothing to try or to share; "" when there is."""
     if not choice.run_id:
         return "Train a model first, in step 3, or open one of your models."
-    state = services.run_state(choice.run_id)
+    state = app.runs.state(choice.run_id)
     if state in ("failed", "interrupted"):
         return "Its training broke off. Step 3 says why, and how to go on."
     if state not in ("completed", "stopped"):
         return "This is possible when its training is done or stopped."
-    if not services.has_model(choice.run_id):
+    if not app.results.has_model(choice.run_id):
         return "Its training was stopped before it had learned anything. Go on with it in step 3."
     return ""
 
 
-def which(services: Any, choice: Choice) -> str:
+def which(app: App, choice: Choice) -> str:
     """The open run, in a line."""
-    return components.which(services.origin(choice.run_id)) if choice.run_id else ""
+    return components.which(app.runs.origin(choice.run_id)) if choice.run_id else ""
 
 
-def offer(services: Any, choice: Choice) -> str:
+def offer(app: App, choice: Choice) -> str:
     """The models that are ready, each with a button that opens it; "" where the open one is, or none is."""
-    ready = services.ready() if no_model(services, choice) else []
+    ready = app.results.ready_to_try() if no_model(app, choice) else []
     lines = "".join(
         f"<li>{components.which(one)}{components.button('Open', 'open', one.id, 'firm', f'Open {one.name}')}</li>"
         for one in ready
@@ -46,14 +47,14 @@ def offer(services: Any, choice: Choice) -> str:
     return components.card("Models that are ready", f'<ul class="ready">{lines}</ul>', lead=stays) if ready else ""
 
 
-def offered(services: Any, choice: Choice) -> Any:
+def offered(app: App, choice: Choice) -> Any:
     """Which models `offer` has, for a tab's signature."""
-    return [one.id for one in services.ready()] if no_model(services, choice) else []
+    return [one.id for one in app.results.ready_to_try()] if no_model(app, choice) else []
 
 
 def listen(
     part: gr.HTML,
-    services: Any,
+    app: App,
     kept: Kept,
     show: Callable[[Choice, Given], Updates],
     outputs: list[Any],
@@ -67,7 +68,7 @@ def listen(
         if do != "open":
             return gr.skip()
         before = kept.choice(held)
-        choice = services.opened(before, run_id)
+        choice = app.with_run(before, run_id)
         return {**kept.keep(before, choice), **show(choice, held)}
 
     part.click(open_it, kept.inputs(*given), [*kept.outputs, *outputs], **LISTEN)

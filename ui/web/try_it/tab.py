@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 
 from backend.errors import BadInput
+from ui.services.app import App
 from ui.services.selection import Choice
 from ui.text import format as fmt
 from ui.web.components import LISTEN, STORAGE_KEY, Given, Kept, Updates, button, clickable, drawn, pressed, primary
@@ -42,7 +43,7 @@ _BACK = """(now) => {
 
 @dataclass
 class TryTab:
-    services: Any
+    app: App
     line: gr.HTML
     offered: gr.HTML
     proof: gr.HTML
@@ -59,15 +60,15 @@ class TryTab:
         return [self.line, self.offered, *answers, self.ask, self.why_not, self.forward]
 
     def show(self, choice: Choice) -> Updates:
-        why_not = no_model(self.services, choice)
+        why_not = no_model(self.app, choice)
         now = "There is nothing to try here yet." if why_not else "Ask both the same."
         then = "" if why_not else "When you like it, take it with you in step 5."
         return {
-            self.line: components.guide(4, now, then) + ready_models.which(self.services, choice),
-            self.offered: ready_models.offer(self.services, choice),
-            self.proof: "" if why_not else proved(self.services.chat_proof(choice.run_id)),
-            self.suggested: "" if why_not else suggestions(self.services.held_out(choice.run_id)),
-            self.ask: gr.update(interactive=not why_not and not self.services.answering()),
+            self.line: components.guide(4, now, then) + ready_models.which(self.app, choice),
+            self.offered: ready_models.offer(self.app, choice),
+            self.proof: "" if why_not else proved(self.app.results.chat_proof(choice.run_id)),
+            self.suggested: "" if why_not else suggestions(self.app.results.held_out(choice.run_id)),
+            self.ask: gr.update(interactive=not why_not and not self.app.results.is_answering()),
             self.why_not: why_not,
             self.forward: gr.update(interactive=not why_not),
         }
@@ -75,15 +76,15 @@ class TryTab:
     def restore(self, choice: Choice, given: Given) -> Updates:
         """The conversation with this model so far, unless an answer is being written into it."""
         turns = turns_with(choice.run_id, given[self.talk])
-        return {} if turns and self.services.answering() else {self.shown: conversation(turns)}
+        return {} if turns and self.app.results.is_answering() else {self.shown: conversation(turns)}
 
     def signature(self, choice: Choice) -> Hashable:
-        why_not = no_model(self.services, choice)
-        asked = not why_not and self.services.was_asked(choice.run_id)
-        return why_not, asked, self.services.answering(), repr(ready_models.offered(self.services, choice))
+        why_not = no_model(self.app, choice)
+        asked = not why_not and self.app.results.was_asked(choice.run_id)
+        return why_not, asked, self.app.results.is_answering(), repr(ready_models.offered(self.app, choice))
 
 
-def build(services: Any, kept: Kept) -> TryTab:
+def build(app: App, kept: Kept) -> TryTab:
     """Draws the tab inside the current gr.Tab."""
     line = drawn(components.guide(4, "One moment.", ""), elem_classes="guide")
     talk = gr.BrowserState(kept_talk("", []), storage_key=f"{STORAGE_KEY}-talk", secret=STORAGE_KEY)
@@ -129,13 +130,13 @@ def build(services: Any, kept: Kept) -> TryTab:
     with gr.Row(elem_classes="actions end"):
         forward = button("Go on to sharing", interactive=False, elem_id="to-share")
 
-    tab = TryTab(services, line, offered, proof, talk, shown, suggested, ask, why_not, forward)
+    tab = TryTab(app, line, offered, proof, talk, shown, suggested, ask, why_not, forward)
 
     @handler
     def answer(given: Given) -> Iterator[Updates]:
         choice, words = kept.choice(given), (given[question] or "").strip()
         turns = turns_with(choice.run_id, given[talk])
-        if why_not := no_model(services, choice):
+        if why_not := no_model(app, choice):
             raise BadInput("There is no model to ask.", "", why_not)
         if not words:
             raise BadInput("There is no question.", "", "Write one into the box.")
@@ -146,13 +147,13 @@ def build(services: Any, kept: Kept) -> TryTab:
         chance = given[seed] or 0
         if not (isinstance(chance, (int, float)) and chance in range(2**31)):
             raise BadInput(f"{CHANCE} can't be {fmt.setting(chance)[:40]}.", "", WHOLE)
-        expected = next((one.expected for one in services.held_out(choice.run_id) if one.question == words), "")
+        expected = next((one.expected for one in app.results.held_out(choice.run_id) if one.question == words), "")
         turn: dict[str, Any] = {"question": words, "base": "", "tuned": "", "done": [], "expected": expected}
         asked = {pane: _messages(turns, pane, words) for pane in PANES}
         turns = [*turns, turn]
         busy = {ask: gr.update(interactive=False), stop: gr.update(visible=True)}
         yield {shown: conversation(turns, True), **busy}
-        for pane, text, done in services.ask(
+        for pane, text, done in app.results.ask(
             choice.run_id,
             asked,
             temperature=float(given[temperature]),
@@ -174,13 +175,13 @@ def build(services: Any, kept: Kept) -> TryTab:
 
     @handler
     def over(given: Given) -> Updates:
-        services.stop_chat()
+        app.results.stop_chat()
         return {talk: kept_talk("", []), **settle({**given, talk: kept_talk("", [])})}
 
     @handler
     def suggest(event: gr.EventData, given: Given) -> Any:
         do, at = pressed(event)
-        known = services.held_out(kept.choice(given).run_id)
+        known = app.results.held_out(kept.choice(given).run_id)
         return known[int(at)].question if do == "suggest" and at.isdecimal() and int(at) < len(known) else gr.skip()
 
     def opened(choice: Choice, given: Given) -> Updates:
@@ -200,10 +201,10 @@ def build(services: Any, kept: Kept) -> TryTab:
     asking.success(None, None, None, js="() => window.keepSent('')", **LISTEN)
     for ended in (asking.success, asking.failure):
         ended(settle, kept.inputs(talk), [stop, *tab.outputs], **LISTEN)
-    stop.click(handler(services.stop_chat), None, None, queue=False, **LISTEN)
+    stop.click(handler(app.results.stop_chat), None, None, queue=False, **LISTEN)
     clear.click(over, kept.inputs(), [talk, stop, *tab.outputs], cancels=[asking], **LISTEN)
     suggested.click(suggest, kept.inputs(), [question], **LISTEN)
-    ready_models.listen(offered, services, kept, opened, tab.outputs, talk)
+    ready_models.listen(offered, app, kept, opened, tab.outputs, talk)
     return tab
 
 

@@ -14,9 +14,9 @@ from backend.records.encoded import Encoded
 from backend.settings import Workspace
 from backend.training import oom
 from tests.backend.tiny_run import run_of
-from tests.ui.fake_services import FakeServices
+from tests.ui.fake_services import FakeApp
 from tests.ui.web.test_page import tabs
-from ui.services.app import Services
+from ui.services.app import App
 from ui.services.selection import Choice
 from ui.web.html import compare_runs
 
@@ -24,13 +24,13 @@ ROW = Encoded([1, 2, 3], [-100, 2, 3])
 
 
 @pytest.fixture
-def services(tmp_path: Path) -> Iterator[Services]:
-    made = Services(Workspace.open(tmp_path))
+def app(tmp_path: Path) -> Iterator[App]:
+    made = App(Workspace.open(tmp_path))
     yield made
     made.close()
 
 
-def queued(services: Services, folder: Path, events: list[dict[str, Any]], **settings: Any) -> str:
+def queued(app: App, folder: Path, events: list[dict[str, Any]], **settings: Any) -> str:
     """A run whose worker has told `events`."""
     work = run_of(folder, folder, [ROW] * 8, [ROW], **settings)
 
@@ -39,7 +39,7 @@ def queued(services: Services, folder: Path, events: list[dict[str, Any]], **set
         told = [{"time": 0.0, "attempt": 1, "kind": "step", "data": event} for event in events]
         (new / "events.jsonl").write_bytes(b"".join(to_json(line) + b"\n" for line in told))
 
-    return services.runner.submit("train", work.spec, "Orders", prepare=write)
+    return app.runner.submit("train", work.spec, "Orders", prepare=write)
 
 
 def broken(count: int) -> list[dict[str, Any]]:
@@ -47,8 +47,8 @@ def broken(count: int) -> list[dict[str, Any]]:
 
 
 def test_only_what_differs_is_listed() -> None:
-    fake = FakeServices()
-    first, again = fake.compared("run-a"), fake.compared(fake.retry("run-a"))
+    fake = FakeApp()
+    first, again = fake.runs.compared("run-a"), fake.runs.compared(fake.runs.retry("run-a"))
     assert list(compare_runs.differences(first, again)) == [("Size of each correction", "0.0002", "0.0001")]
     drawn = compare_runs.card(first, again)
     assert ">A <tspan>" in drawn
@@ -57,43 +57,43 @@ def test_only_what_differs_is_listed() -> None:
     assert not list(compare_runs.differences(first, first))
 
 
-def test_a_run_is_compared_with_the_settings_that_it_used(services: Services, tmp_path: Path) -> None:
-    planned, stepped = queued(services, tmp_path / "a", []), queued(services, tmp_path / "b", [])
-    oom.keep(services.runner.folder(stepped), services.spec(stepped).settings.changed(method="qlora"))
-    found = compare_runs.differences(services.compared(planned), services.compared(stepped))
+def test_a_run_is_compared_with_the_settings_that_it_used(app: App, tmp_path: Path) -> None:
+    planned, stepped = queued(app, tmp_path / "a", []), queued(app, tmp_path / "b", [])
+    oom.keep(app.runner.folder(stepped), app.runs.spec(stepped).settings.changed(method="qlora"))
+    found = compare_runs.differences(app.runs.compared(planned), app.runs.compared(stepped))
     assert [(of_a, of_b) for _, of_a, of_b in found] == [("lora", "qlora")]
 
 
 def test_runs_on_other_examples_are_compared_with_a_caution() -> None:
-    fake = FakeServices()
-    one = fake.compared("run-a")
+    fake = FakeApp()
+    one = fake.runs.compared("run-a")
     other = one.spec.model_copy(update={"data": one.spec.data.model_copy(update={"sha256": "1" * 64})})
     assert "different examples" in compare_runs.card(one, type(one)(other, one.job, one.curve))
 
 
-def test_a_retry_takes_the_same_rows_and_changes_one_number(services: Services, tmp_path: Path) -> None:
-    first = queued(services, tmp_path / "made", broken(12), learning_rate=2e-3)
-    again = services.retry(first)
-    old, new = services.spec(first), services.spec(again)
+def test_a_retry_takes_the_same_rows_and_changes_one_number(app: App, tmp_path: Path) -> None:
+    first = queued(app, tmp_path / "made", broken(12), learning_rate=2e-3)
+    again = app.runs.retry(first)
+    old, new = app.runs.spec(first), app.runs.spec(again)
     assert new.settings == old.settings.changed(learning_rate=1e-3)
     assert new.name == "toy (learning rate 0.001)"
-    assert services.repeats(again) == first
-    rows = [(services.runner.folder(run) / "data" / "train.parquet").read_bytes() for run in (first, again)]
+    assert app.runs.repeats(again) == first
+    rows = [(app.runner.folder(run) / "data" / "train.parquet").read_bytes() for run in (first, again)]
     assert rows[0] == rows[1]
-    assert "Two runs compared" in tabs(services)["train"]._beside(again)
-    services.runner.stop(first)
-    services.delete(first)
-    assert services.repeats(again) == ""
+    assert "Two runs compared" in tabs(app)["train"]._beside(again)
+    app.runner.stop(first)
+    app.delete_run(first)
+    assert app.runs.repeats(again) == ""
 
 
-def test_a_run_that_gives_no_reason_is_not_tried_again(services: Services, tmp_path: Path) -> None:
-    run = queued(services, tmp_path / "made", [])
+def test_a_run_that_gives_no_reason_is_not_tried_again(app: App, tmp_path: Path) -> None:
+    run = queued(app, tmp_path / "made", [])
     with pytest.raises(RunProblem, match="nothing to change"):
-        services.retry(run)
+        app.runs.retry(run)
 
 
 def test_my_models_compares_with_the_open_run() -> None:
-    tab = tabs(FakeServices())["runs"]
+    tab = tabs(FakeApp())["runs"]
     listed = tab.show(Choice(run_id="run-a"))
     assert 'data-do="compare" data-value="run-b"' in listed[tab.listing]
     assert 'data-do="compare" data-value="run-a"' not in listed[tab.listing]

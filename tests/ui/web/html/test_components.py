@@ -14,7 +14,7 @@ from backend.errors import BadInput
 from backend.records.encoded import Piece
 from backend.records.rows import Dataset, Problem, Row, Source
 from jobs.records import State
-from tests.ui.fake_services import FakeServices
+from tests.ui.fake_services import FakeApp
 from ui.records import DataFiles, DataState, HeldOut, Hits, Losses, Origin, Reading, RunLine
 from ui.services.selection import Choice
 from ui.text import format as fmt
@@ -96,9 +96,9 @@ def test_a_need_beyond_what_is_there_is_marked() -> None:
 
 
 def data(**accepted: Any) -> DataState:
-    services = FakeServices()
-    services.accepted = dict(accepted)
-    return services.data(Choice(data_id="data-1"))
+    app = FakeApp()
+    app.datasets.accepted = dict(accepted)
+    return app.datasets.state(Choice(data_id="data-1"))
 
 
 def test_each_kind_of_problem_is_listed_once_with_its_rows_and_its_fix() -> None:

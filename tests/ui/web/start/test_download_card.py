@@ -23,9 +23,8 @@ from tests.backend.keyring_in_file import NONE
 from tests.ui.conftest import in_loop
 from tests.ui.fake_services import job
 from ui.records import Access, Fetching
-from ui.services.app import Services
-from ui.services.context import SIMULATED
-from ui.services.models import NOT_OWN
+from ui.services.app import App
+from ui.services.models import NOT_OWN, SIMULATED
 from ui.services.selection import Choice
 from ui.web import page as web_page
 from ui.web.start import download_card
@@ -105,14 +104,14 @@ class TestAccess:
 
 
 @pytest.fixture
-def services(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, workspace_with_model: Workspace) -> Services:
+def app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, workspace_with_model: Workspace) -> App:
     keyring_in_file.install(monkeypatch, tmp_path)
-    return Services(workspace_with_model)
+    return App(workspace_with_model)
 
 
-def presser(services: Services) -> Callable[[str, str], dict[str, str]]:
+def presser(app: App) -> Callable[[str, str], dict[str, str]]:
     """Presses a button, or sends a form, of the model's card on Start while GATED is chosen; gives what is drawn."""
-    page = in_loop(lambda: web_page._draw(services)[1])
+    page = in_loop(lambda: web_page._draw(app)[1])
     tab = page.tabs["start"]
     listener = next(one for one in page.rail.parent.fns.values() if (tab.model._id, "click") in one.targets)
     given = {part: getattr(part, "value", None) for part in page.kept.inputs()}
@@ -135,7 +134,7 @@ class TestPage:
     @pytest.mark.parametrize("place", ["keyring", "memory"])
     def test_a_token_that_is_kept_stands_in_no_page_and_no_file(
         self,
-        services: Services,
+        app: App,
         monkeypatch: pytest.MonkeyPatch,
         caplog: pytest.LogCaptureFixture,
         tmp_path: Path,
@@ -144,81 +143,81 @@ class TestPage:
         caplog.set_level(logging.DEBUG)
         if place == "memory":
             keyring_in_file.install(monkeypatch, tmp_path, NONE)
-        shown = presser(services)("token", form(SECRET))
+        shown = presser(app)("token", form(SECRET))
         assert (hub_token.find(), hub_token.source()) == (SECRET, place)
         assert download_card.PLACES[place] in shown["model"].replace("&#x27;", "'")
-        choice = Choice(model_id=GATED.id, data_id=services.add_data(SAMPLES / "orders.jsonl", "orders.jsonl"))
-        page = in_loop(lambda: web_page._draw(services)[1])
+        choice = Choice(model_id=GATED.id, data_id=app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl"))
+        page = in_loop(lambda: web_page._draw(app)[1])
         every = {name: repr(tab.show(choice)) + repr(tab.signature(choice)) for name, tab in page.tabs.items()}
         assert "Forget it" in every["train"]
-        services.download(GATED.id)
+        app.models.download(GATED.id)
         assert SECRET not in repr([shown, every, page.rail.parent.get_config_file()]) + caplog.text
-        files = [path for path in services.workspace.root.rglob("*") if path.is_file()]
+        files = [path for path in app.workspace.root.rglob("*") if path.is_file()]
         assert [path for path in files if SECRET.encode() in path.read_bytes()] == []
 
-    def test_what_is_no_token_is_refused_and_not_repeated(self, services: Services) -> None:
-        press = presser(services)
+    def test_what_is_no_token_is_refused_and_not_repeated(self, app: App) -> None:
+        press = presser(app)
         for typed in (form("my password"), form(""), "my password", "[]", '{"token": 7}', ""):
             with pytest.raises(gr.Error, match="not an access token") as refused:
                 press("token", typed)
             assert "my password" not in str(refused.value)
         assert hub_token.source() == ""
 
-    def test_it_is_forgotten(self, services: Services) -> None:
-        press = presser(services)
+    def test_it_is_forgotten(self, app: App) -> None:
+        press = presser(app)
         press("token", form(SECRET))
         assert FIELD in press("forget-token", "")["model"]
         assert hub_token.find() is None
 
     @pytest.mark.parametrize(("machine", "said"), [("hosted", NOT_OWN), ("simulated", SIMULATED)])
     def test_a_page_that_is_not_on_ones_own_computer_neither_keeps_nor_deletes_one(
-        self, services: Services, monkeypatch: pytest.MonkeyPatch, machine: str, said: str
+        self, app: App, monkeypatch: pytest.MonkeyPatch, machine: str, said: str
     ) -> None:
-        services.keep_token(SECRET)
+        app.models.save_token(SECRET)
         if machine == "hosted":
             monkeypatch.setenv("SPACE_ID", "somebody/something")
-            other = Services(services.workspace)
+            other = App(app.workspace)
         else:
-            other = Services(services.workspace, Hardware(memory_total_mib=8000, memory_available_mib=6000))
+            other = App(app.workspace, Hardware(memory_total_mib=8000, memory_available_mib=6000))
         with pytest.raises(BadInput, match="neither kept nor deleted"):
-            other.keep_token("hf_another")
+            other.models.save_token("hf_another")
         with pytest.raises(BadInput, match="neither kept nor deleted"):
-            other.forget_token()
+            other.models.delete_token()
         assert hub_token.find() == SECRET
-        assert other.fetching(GATED.id).access == Access("", "", said)
-        assert 'data-do="download"' not in download_card.fetching(other.fetching(GATED.id))
+        assert other.models.fetching(GATED.id).access == Access("", "", said)
+        assert 'data-do="download"' not in download_card.fetching(other.models.fetching(GATED.id))
         with pytest.raises(BadInput):
-            other.download(GATED.id)
+            other.models.download(GATED.id)
 
-    def test_a_page_that_is_open_to_the_network_asks_for_none(self, services: Services) -> None:
-        services.open_to_network = True
-        told = download_card.fetching(services.fetching(GATED.id))
+    def test_a_page_that_is_open_to_the_network_asks_for_none(self, app: App) -> None:
+        app = App(app.workspace, open_to_network=True)
+        told = download_card.fetching(app.models.fetching(GATED.id))
         assert "models --token" in told
         assert FIELD not in told
         with pytest.raises(BadInput, match="neither kept nor deleted"):
-            services.keep_token(SECRET)
+            app.models.save_token(SECRET)
 
-    def test_what_failed_for_want_of_one_is_no_longer_told_once_it_is_kept(self, services: Services) -> None:
-        folder = JobFolder(services.workspace.run_folder(services.download(GATED.id)))
+    def test_what_failed_for_want_of_one_is_no_longer_told_once_it_is_kept(self, app: App) -> None:
+        folder = JobFolder(app.workspace.run_folder(app.models.download(GATED.id)))
         refused = Failure(what="Llama 3.2 1B is not given to everybody.")
         folder.write_status(folder.status().ending(State.FAILED, failure=refused))
-        assert refused.what in download_card.fetching(services.fetching(GATED.id))
-        services.keep_token(SECRET)
-        assert refused.what not in download_card.fetching(services.fetching(GATED.id))
+        assert refused.what in download_card.fetching(app.models.fetching(GATED.id))
+        app.models.save_token(SECRET)
+        assert refused.what not in download_card.fetching(app.models.fetching(GATED.id))
 
-    def test_a_download_goes_on_only_where_something_came(self, services: Services) -> None:
+    def test_a_download_goes_on_only_where_something_came(self, app: App) -> None:
         def failed() -> None:
-            folder = JobFolder(services.workspace.run_folder(services.download(GATED.id)))
+            folder = JobFolder(app.workspace.run_folder(app.models.download(GATED.id)))
             ended = folder.status().ending(State.FAILED, failure=Failure(what="There is no network."))
             folder.write_status(ended)
 
         failed()
-        assert ">Download, 2.3 GB<" in download_card.fetching(services.fetching(GATED.id))
-        part = services.workspace.models / ".meta-llama--Llama-3.2-1B-Instruct.part"
+        assert ">Download, 2.3 GB<" in download_card.fetching(app.models.fetching(GATED.id))
+        part = app.workspace.models / ".meta-llama--Llama-3.2-1B-Instruct.part"
         part.mkdir()
         (part / "config.json.part").touch()
-        assert ">Download, 2.3 GB<" in download_card.fetching(services.fetching(GATED.id))
+        assert ">Download, 2.3 GB<" in download_card.fetching(app.models.fetching(GATED.id))
         (part / "config.json.part").write_text("{")
-        assert "Go on downloading" in download_card.fetching(services.fetching(GATED.id))
+        assert "Go on downloading" in download_card.fetching(app.models.fetching(GATED.id))
         failed()  # a later try that fetched nothing does not hide what came before
-        assert "Go on downloading" in download_card.fetching(services.fetching(GATED.id))
+        assert "Go on downloading" in download_card.fetching(app.models.fetching(GATED.id))

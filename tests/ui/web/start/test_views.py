@@ -19,7 +19,7 @@ from backend.records.specs import Gpu, Hardware, MachineProblem
 from backend.settings import PROJECT_ROOT
 from jobs.records import Job, Progress, State
 from tests.backend.hardware.test_hardware import AMPERE, T4, NVMLErrorLibraryNotFound, driver
-from tests.ui.fake_services import FakeServices, job
+from tests.ui.fake_services import FakeApp, job
 from ui.text import format as fmt
 from ui.web.start import views as start_views
 
@@ -136,7 +136,7 @@ def test_every_language_has_a_name() -> None:
 
 
 def test_each_line_carries_what_it_is_filtered_by() -> None:
-    options = FakeServices().others()
+    options = FakeApp().advice.options()
     table = start_views.others_table(options, options[0].model.id, {options[0].model.id}, {})
     gemma = re.search(r"<tr ([^>]*)><td[^>]*><strong>Gemma 2 9B", table)
     assert gemma is not None
@@ -175,14 +175,16 @@ def download(state: State, **more: Any) -> Job:
 
 def test_a_download_is_watched_and_cancelled_in_the_table_too() -> None:
     going = download(State.RUNNING, progress=Progress(phase="Downloading Llama", done=500, total=2048))
-    options = FakeServices().others()
+    options = FakeApp().advice.options()
     table = start_views.others_table(options, "", set(), {LLAMA.id: going})
     assert "Downloading: 24 %" in table
     assert f'data-do="cancel" data-value="{LLAMA.id}"' in table
 
 
 def test_a_model_that_was_downloaded_can_be_deleted_in_the_table() -> None:
-    table = start_views.others_table(FakeServices().others(), "", {LLAMA.id}, {LLAMA.id: download(State.COMPLETED)})
+    table = start_views.others_table(
+        FakeApp().advice.options(), "", {LLAMA.id}, {LLAMA.id: download(State.COMPLETED)}
+    )
     assert f'data-do="discard" data-value="{LLAMA.id}"' in table
 
 

@@ -14,10 +14,10 @@ from backend.settings import SAMPLES, Workspace
 from jobs.records import State
 from jobs.store import JobFolder
 from tests.ui.conftest import in_loop
-from tests.ui.fake_services import FakeServices, job
+from tests.ui.fake_services import FakeApp, job
 from tests.ui.web.test_page import tabs
 from ui.cli import commands
-from ui.services.app import Services
+from ui.services.app import App
 from ui.services.selection import Choice
 from ui.web import page as web_page
 from ui.web.runs import tab as runs_tab
@@ -28,7 +28,7 @@ RUNNING, DONE = Choice(data_id="data-1", run_id="run-b"), Choice(data_id="data-1
 
 @pytest.mark.parametrize("choice", [RUNNING, DONE])
 def test_three_tabs_name_the_open_run_in_the_same_line(choice: Choice) -> None:
-    made = tabs(FakeServices())
+    made = tabs(FakeApp())
     line = "<strong>Orders to fields</strong> · based on SmolLM2 135M · 216 examples from orders.jsonl"
     for name in ("train", "try", "share"):
         assert line in made[name].show(choice)[made[name].line], name
@@ -36,7 +36,7 @@ def test_three_tabs_name_the_open_run_in_the_same_line(choice: Choice) -> None:
 
 
 def test_models_that_are_ready_are_offered_until_the_open_run_has_one() -> None:
-    made = tabs(FakeServices())
+    made = tabs(FakeApp())
     for name in ("try", "share"):
         tab = made[name]
         assert 'data-do="open" data-value="run-a"' in tab.show(RUNNING)[tab.offered], name
@@ -45,12 +45,12 @@ def test_models_that_are_ready_are_offered_until_the_open_run_has_one() -> None:
 
 
 def test_nothing_is_offered_where_nothing_is_ready_and_one_that_becomes_so_is_noticed() -> None:
-    services = FakeServices()
-    services.delete("run-a")
-    made = tabs(services)
+    app = FakeApp()
+    app.delete_run("run-a")
+    made = tabs(app)
     before = {name: made[name].signature(RUNNING) for name in ("try", "share")}
     assert [made[name].show(RUNNING)[made[name].offered] for name in before] == ["", ""]
-    services.runner.known["run-d"] = job("run-d", State.COMPLETED, name="Another")
+    app.runs.known["run-d"] = job("run-d", State.COMPLETED, name="Another")
     for name, seen in before.items():
         assert made[name].signature(RUNNING) != seen, name
         assert "Another" in made[name].show(RUNNING)[made[name].offered], name
@@ -58,7 +58,7 @@ def test_nothing_is_offered_where_nothing_is_ready_and_one_that_becomes_so_is_no
 
 @pytest.mark.parametrize("name", ["try", "share"])
 def test_a_press_opens_the_offered_model_there(name: str) -> None:
-    page = in_loop(lambda: web_page._draw(FakeServices())[1])
+    page = in_loop(lambda: web_page._draw(FakeApp())[1])
     tab = page.tabs[name]
     press = next(one for one in page.rail.parent.fns.values() if (tab.offered._id, "click") in one.targets)
     given = {part: getattr(part, "value", None) for part in page.kept.inputs(page.tabs["try"].talk)}
@@ -72,8 +72,8 @@ def test_a_press_opens_the_offered_model_there(name: str) -> None:
 
 
 def test_until_there_is_a_model_only_the_recipe_can_be_made_and_nothing_else_stays_chosen() -> None:
-    services = FakeServices()
-    share = tabs(services)["share"]
+    app = FakeApp()
+    share = tabs(app)["share"]
     shown = share.show(RUNNING)
     assert (shown[share.make]["visible"], shown[share.kind]["visible"], shown[share.recipe]["visible"]) == (
         False,
@@ -81,7 +81,7 @@ def test_until_there_is_a_model_only_the_recipe_can_be_made_and_nothing_else_sta
         True,
     )
     assert "recipe" in shown[share.why_not]
-    services.runner.stop("run-b")
+    app.runs.stop("run-b")
     shown = share.show(RUNNING)
     assert (shown[share.make]["visible"], shown[share.kind]["visible"], shown[share.recipe]["visible"]) == (
         True,
@@ -95,53 +95,56 @@ class TestRealServices:
     """Over a real workspace, with runs that were stopped by hand."""
 
     @pytest.fixture
-    def services(self, workspace_with_model: Workspace) -> Iterator[Services]:
-        made = Services(workspace_with_model)
+    def app(self, workspace_with_model: Workspace) -> Iterator[App]:
+        made = App(workspace_with_model)
         yield made
         made.close()
 
-    def train(self, services: Services, data_id: str, name: str, ended: float | None = None) -> str:
+    def train(self, app: App, data_id: str, name: str, ended: float | None = None) -> str:
         """A run; one that ended has saved what it learned."""
-        run_id = services.start_training(data_id, "", TrainSettings(), name)
-        folder = JobFolder(services.workspace.run_folder(run_id))
+        run_id = app.runs.start(data_id, "", TrainSettings(), name)
+        folder = JobFolder(app.workspace.run_folder(run_id))
         if ended is not None:
             (folder.path / "result" / "adapter").mkdir(parents=True)
             folder.write_status(folder.status().changed(state=State.COMPLETED, ended=ended))
         return run_id
 
-    def test_the_latest_three_that_have_a_model_are_offered_and_named(self, services: Services) -> None:
-        data_id = services.add_data(SAMPLES / "orders.jsonl", "orders.jsonl")
+    def test_the_latest_three_that_have_a_model_are_offered_and_named(self, app: App) -> None:
+        data_id = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
         for number in (3.0, 1.0, 4.0, 2.0):
-            self.train(services, data_id, f"Model {number:.0f}", ended=number)
-        empty = self.train(services, data_id, "Stopped at once", ended=9.0)
-        (services.workspace.run_folder(empty) / "result" / "adapter").rmdir()
-        waiting = Choice(data_id=data_id, run_id=self.train(services, data_id, "Waiting"))
-        assert [one.name for one in services.ready()] == ["Model 4", "Model 3", "Model 2"]
-        assert (services.ready()[0].model_name, services.ready()[0].examples) == ("SmolLM2 135M", 216)
-        tab = tabs(services)["try"]
+            self.train(app, data_id, f"Model {number:.0f}", ended=number)
+        empty = self.train(app, data_id, "Stopped at once", ended=9.0)
+        (app.workspace.run_folder(empty) / "result" / "adapter").rmdir()
+        waiting = Choice(data_id=data_id, run_id=self.train(app, data_id, "Waiting"))
+        assert [one.name for one in app.results.ready_to_try()] == ["Model 4", "Model 3", "Model 2"]
+        assert (app.results.ready_to_try()[0].model_name, app.results.ready_to_try()[0].examples) == (
+            "SmolLM2 135M",
+            216,
+        )
+        tab = tabs(app)["try"]
         offered = tab.show(waiting)[tab.offered]
         assert "Model 4</strong> · based on SmolLM2 135M · 216 examples from orders.jsonl" in offered
-        opened = services.opened(waiting, services.ready()[0].id)
+        opened = app.with_run(waiting, app.results.ready_to_try()[0].id)
         assert tab.show(opened)[tab.offered] == ""
         assert tab.show(opened)[tab.ask]["interactive"] is True
 
-    def test_a_damaged_run_takes_nothing_from_the_others(self, services: Services) -> None:
-        data_id = services.add_data(SAMPLES / "orders.jsonl", "orders.jsonl")
-        self.train(services, data_id, "Sound", ended=1.0)
-        damaged = self.train(services, data_id, "Damaged", ended=2.0)
-        (Path(services.runner.folder(damaged)) / "spec.json").write_text("{")
-        assert [one.name for one in services.ready()] == ["Sound"]
-        assert {one.origin.name: one.origin.examples > 0 for one in services.runs()} == {
+    def test_a_damaged_run_takes_nothing_from_the_others(self, app: App) -> None:
+        data_id = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
+        self.train(app, data_id, "Sound", ended=1.0)
+        damaged = self.train(app, data_id, "Damaged", ended=2.0)
+        (Path(app.runner.folder(damaged)) / "spec.json").write_text("{")
+        assert [one.name for one in app.results.ready_to_try()] == ["Sound"]
+        assert {one.origin.name: one.origin.examples > 0 for one in app.runs.all()} == {
             "Sound": True,
             "Damaged": False,
         }
-        drawn_tabs = tabs(services)
+        drawn_tabs = tabs(app)
         assert train_views.PLAN in drawn_tabs["train"].show(Choice(data_id=data_id))[drawn_tabs["train"].plan]
-        assert services.known(Choice(run_id=damaged, beside=damaged)) == Choice()
-        told = commands.runs(argparse.Namespace(), services.workspace).document["runs"]
+        assert app.validated(Choice(run_id=damaged, beside=damaged)) == Choice()
+        told = commands.runs(argparse.Namespace(), app.workspace).document["runs"]
         assert {one["name"]: "eval_loss" in one for one in told} == {"Sound": True, "Damaged": True}, (
             "names are promised"
         )
-        listed = runs_tab.listing(services.runs(), "", 3.0)
+        listed = runs_tab.listing(app.runs.all(), "", 3.0)
         assert "can&#x27;t be read" in listed
         assert f'data-do="delete" data-value="{damaged}"' in listed

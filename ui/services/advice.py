@@ -1,0 +1,69 @@
+"""Advice: which model and which settings suit the machine, the task and the data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from backend.advice.recommend import Option, Recommendation, recommend
+from backend.advice.settings import ChosenSettings, Data, choose_settings
+from backend.datasets.dataset import CheckedDataset
+from backend.models.catalogue import TASKS, Task
+from backend.records.specs import Trainer
+from ui.services import training_plan
+from ui.services.background_cache import Comparing
+from ui.services.imports import DatasetImports
+from ui.services.models import ModelService
+
+
+class AdviceService:
+    """A data_id of "", or of a dataset that no longer exists, stands for no data yet."""
+
+    def __init__(self, models: ModelService, imports: DatasetImports) -> None:
+        self._models, self._imports = models, imports
+        self._recommended: Comparing[Recommendation] = Comparing()
+
+    def recommendation(self, task: str = "", data_id: str = "", model_id: str = "") -> Recommendation:
+        """The model and settings for this machine, task and data; for one model when `model_id` is not ""."""
+        return recommend(**self._inputs(task, data_id, model_id), model_id=model_id or None, compare=False)
+
+    def options(self, task: str = "", data_id: str = "") -> tuple[Option, ...] | None:
+        """All models for this machine, task and data, the recommended one first; None while they are compared."""
+        found = self._in_background(self._inputs(task, data_id))
+        return (found, *found.others) if found else None
+
+    def better(self, task: str = "", data_id: str = "") -> Recommendation | None:
+        """The model to recommend if every model were here; None while it is computed, and when it is here."""
+        found = self._in_background(self._inputs(task, data_id) | {"available": None, "compare": False})
+        return (
+            found if found and found.model.id not in self._models.available() and not self._models.simulated else None
+        )
+
+    def settings(
+        self, task: str = "", data_id: str = "", model_id: str = "", trainer: Trainer = "sft"
+    ) -> ChosenSettings:
+        """The settings for one model ("": the recommended one), what they need, and the reason for each."""
+        facts = training_plan.told(self._checked(data_id, model_id), trainer)
+        data = Data(task=_task(task), trainer=trainer, **facts)
+        return choose_settings(self._models.entry(model_id), self._models.hardware(), data, self._models.rates())
+
+    def _in_background(self, inputs: dict[str, Any]) -> Recommendation | None:
+        return self._recommended.get(tuple(inputs.items()), lambda: recommend(**inputs))
+
+    def _inputs(self, task: str, data_id: str, model_id: str = "") -> dict[str, Any]:
+        """What a recommendation depends on."""
+        return {
+            "hardware": self._models.hardware(),
+            "task": _task(task),
+            "available": None if self._models.simulated else tuple(sorted(self._models.available())),
+            "rates": self._models.rates(),
+            **training_plan.told(self._checked(data_id, model_id)),
+        }
+
+    def _checked(self, data_id: str, model_id: str) -> CheckedDataset | None:
+        if not self._imports.store.has(data_id):
+            return None
+        return self._imports.checked(data_id, self._models.reader(model_id))
+
+
+def _task(task: str) -> Task | None:
+    return task if task in TASKS else None
