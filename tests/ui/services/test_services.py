@@ -295,6 +295,6 @@ def test_a_training_that_can_not_work_is_refused_and_leaves_nothing(
 def test_a_plan_says_that_the_disk_is_too_full(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     data_id = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
     assert app.runs.plan(data_id, "", TrainSettings()).blocked == ""
-    full = app.models.probe().hardware.model_copy(update={"disk_free_mib": 65})
-    monkeypatch.setattr(app, "hardware", lambda: Probe.of(full))
+    full = app.models.hardware().model_copy(update={"disk_free_mib": 65})
+    monkeypatch.setattr(app.models, "probe", lambda: Probe.of(full))
     assert "on the disk (computed)" in app.runs.plan(data_id, "", TrainSettings()).blocked
