@@ -327,7 +327,7 @@ class TestReadAgain:
         for path, first in ((table, 0), (own, 50)):
             path.write_text("a1,b2\n" + "".join(f"what is {i}?,number {i}\n" for i in range(first, first + 20)))
         how = {"shape": "question_answer", "mapping": {"question": "a1", "answer": "b2"}}
-        data_id = app.dataset_store.add(table, "table.csv", how=how)
+        data_id = app.dataset_store.add(table, "table.csv", read_options=how)
         app.datasets.set_validation(data_id, own, "own.csv")
         test = app.datasets.checked(data_id).validation
         assert test is not None
