@@ -1,4 +1,4 @@
-"""Downloads, against a stand-in for the hub on this computer: whole, resumed, stopped, refused, never by surprise."""
+"""Downloads from a local stand-in for the hub: complete, resumed, stopped, denied, and never more than needed."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
 from backend.errors import BadInput, MissingPart, NotEnough, WorkspaceProblem
 from backend.models import catalogue, download, hub_token, local
+from backend.models import hub as hub_client
 from backend.settings import Workspace
 from jobs import process, worker
 from jobs.records import State
@@ -31,11 +32,22 @@ SIGNATURE = "s1gned"
 WEIGHTS = bytes(range(256)) * 16000  # 4 MB
 
 
+class Request(NamedTuple):
+    """One that the stand-in got: its Host, Range and Authorization headers."""
+
+    path: str
+    host: str
+    range: str | None
+    authorization: str | None
+
+
 @dataclass
 class Hub:
-    """What the stand-in holds and was asked. status: what it answers, of a listed model only for files. broken: bytes
-    after which it hangs up, once. signed: what the signed address answers that weights are then to be fetched from, 0
-    for none."""
+    """What the stand-in has, and the requests it got.
+
+    status: its answer; if `listed`, for files only. broken: it hangs up once after so many bytes. signed: weights are
+    redirected to a signed address on another host, which answers with this status; 0 for no redirect.
+    """
 
     files: dict[str, bytes]
     status: int = 200
@@ -45,12 +57,12 @@ class Hub:
     signed: int = 0
     sha256: str = ""
     address: str = ""
-    asked: list[tuple[str, str | None, str | None]] = field(default_factory=list)  # path, range, authorization
+    requests: list[Request] = field(default_factory=list)
 
-    def names(self) -> list[str]:
-        return [path.rpartition("/")[2] for path, _, _ in self.asked if "/resolve/" in path]
+    def file_names(self) -> list[str]:
+        return [request.path.rpartition("/")[2] for request in self.requests if "/resolve/" in request.path]
 
-    def told(self) -> dict[str, Any]:
+    def listing(self) -> dict[str, Any]:
         def one(name: str, content: bytes) -> dict[str, Any]:
             large = name.endswith(".safetensors")
             sha = self.sha256 or hashlib.sha256(content).hexdigest()
@@ -61,7 +73,7 @@ class Hub:
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
-    held = Hub(
+    served = Hub(
         {
             "config.json": json.dumps({"model_type": "llama"}).encode(),
             "tokenizer.json": b"{}",
@@ -75,26 +87,31 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            held.asked.append((self.path, self.headers["Range"], self.headers["Authorization"]))
+            headers = self.headers
+            request = Request(self.path, headers["Host"], headers["Range"], headers["Authorization"])
+            served.requests.append(request)
             name = re.sub(r".*/resolve/\w+/", "", self.path)
-            if held.signed and name == "model.safetensors":
+            if served.signed and name == "model.safetensors":
                 self.send_response(302)
-                self.send_header("Location", f"/resolve/cdn/model.safetensors?Signature={SIGNATURE}")
+                port = server.server_port
+                self.send_header(
+                    "Location", f"http://localhost:{port}/resolve/cdn/model.safetensors?Signature={SIGNATURE}"
+                )
                 self.send_header("Content-Length", "0")
                 self.end_headers()
                 return
-            if SIGNATURE in name and held.signed != 200:
-                self.send_error(held.signed)
+            if SIGNATURE in name and served.signed != 200:
+                self.send_error(served.signed)
                 return
             name = name.removesuffix(f"?Signature={SIGNATURE}")
-            content = held.files.get(name, json.dumps(held.told()).encode())
+            content = served.files.get(name, json.dumps(served.listing()).encode())
             start = int(re.sub(r"\D", "", self.headers["Range"] or "0"))
-            refused = held.status != 200 and not (held.listed and "/api/" in self.path)
-            self.send_response(held.status if refused else 206 if self.headers["Range"] else 200)
+            denied = served.status != 200 and not (served.listed and "/api/" in self.path)
+            self.send_response(served.status if denied else 206 if self.headers["Range"] else 200)
             self.send_header("Content-Length", str(len(content) - start))
             self.end_headers()
-            if name.endswith(".safetensors") and held.broken is not None:
-                content, held.broken = content[: start + held.broken], None
+            if name.endswith(".safetensors") and served.broken is not None:
+                content, served.broken = content[: start + served.broken], None
             self.wfile.write(content[start:])
 
         def log_message(self, *_: Any) -> None: ...
@@ -106,23 +123,23 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
     monkeypatch.setattr(hub_token, "find", lambda: None)
-    monkeypatch.setattr(download, "_PAUSE", 0.0)
+    monkeypatch.setattr(hub_client, "_PAUSE", 0.0)
     pin(monkeypatch, "")
-    yield held
+    yield served
     server.shutdown()
     thread.join()
     server.server_close()
 
 
 def pin(monkeypatch: pytest.MonkeyPatch, commit: str, gated: bool = False) -> None:
-    """Has the catalogue pin MODEL to `commit`; "": to none. gated: and say that it is given only to those who ask."""
+    """Has the catalogue pin MODEL to `commit` ("": to none), and list it as `gated`."""
     entry = catalogue.find(MODEL).model_copy(update={"revision": commit, "gated": gated})
     monkeypatch.setattr(catalogue, "find", lambda model_id: entry)
 
 
 @dataclass
 class FakeWork:
-    """A worker's context that is asked to stop once `stop_at` MiB are there."""
+    """A worker's context in which the person stops the download at `stop_at` MiB."""
 
     workspace: Workspace
     spec: dict[str, Any] = field(default_factory=lambda: {"model": MODEL})
@@ -143,51 +160,51 @@ def work(hub: Hub, tmp_path: Path) -> FakeWork:
     return FakeWork(Workspace.open(tmp_path / "home"))
 
 
-def test_a_model_is_fetched_whole_and_nothing_else(hub: Hub, work: FakeWork) -> None:
-    told = download.run(work)
+def test_a_model_is_downloaded_completely_and_nothing_else(hub: Hub, work: FakeWork) -> None:
+    result = download.run(work)
     place = local.folder(work.workspace, MODEL)
     assert sorted(path.name for path in place.iterdir()) == [
         "MANIFEST.json", "config.json", "model.safetensors", "tokenizer.json",
     ]  # fmt: skip
     assert (place / "model.safetensors").read_bytes() == WEIGHTS
-    assert told["revision"] == COMMIT == local.reference(work.workspace, MODEL).revision
+    assert result["revision"] == COMMIT == local.reference(work.workspace, MODEL).revision
     assert MODEL in catalogue.installed(work.workspace)
     assert work.reached[-2] == (3, 3)  # MiB
-    assert hub.names()[-1] == "model.safetensors"  # the small files are looked at first
+    assert hub.file_names()[-1] == "model.safetensors"  # the small files come first and are checked
 
 
-def test_a_model_that_is_here_is_not_fetched_again(hub: Hub, work: FakeWork) -> None:
+def test_an_installed_model_is_not_downloaded_again(hub: Hub, work: FakeWork) -> None:
     download.run(work)
-    hub.asked.clear()
+    hub.requests.clear()
     assert download.run(work)["revision"] == COMMIT
-    assert hub.asked == []
+    assert hub.requests == []
 
 
-def test_a_stopped_download_goes_on_where_it_was(hub: Hub, work: FakeWork) -> None:
+def test_a_stopped_download_resumes_at_its_last_byte(hub: Hub, work: FakeWork) -> None:
     work.stop_at = 1
     assert download.run(work) == {}
     assert not local.is_ready(work.workspace, MODEL)
     assert download.has_partial(work.workspace, MODEL)
-    work.stop_at, hub.asked[:] = None, []
+    work.stop_at, hub.requests[:] = None, []
     download.run(work)
     assert not download.has_partial(work.workspace, MODEL)
-    ranges = [given for path, given, _ in hub.asked if path.endswith("model.safetensors")]
+    ranges = [request.range for request in hub.requests if request.path.endswith("model.safetensors")]
     assert ranges == ["bytes=2097152-"]
     assert (local.folder(work.workspace, MODEL) / "model.safetensors").read_bytes() == WEIGHTS
 
 
-def test_a_stop_while_it_is_checked_is_heeded_and_nothing_is_fetched_again(hub: Hub, work: FakeWork) -> None:
-    checking = (0, 0)  # what is told of a phase that counts nothing
+def test_a_stop_during_the_check_takes_effect_and_nothing_is_downloaded_again(hub: Hub, work: FakeWork) -> None:
+    checking = (0, 0)  # the progress of a phase without a count
     work.should_stop = lambda: len(work.reached) > 1 and work.reached[-1] == checking  # type: ignore[method-assign]
     assert download.run(work) == {}
     assert not local.is_ready(work.workspace, MODEL)
-    work.should_stop, hub.asked[:] = lambda: False, []  # type: ignore[method-assign]
+    work.should_stop, hub.requests[:] = lambda: False, []  # type: ignore[method-assign]
     assert download.run(work)["revision"] == COMMIT
-    assert hub.names() == []
+    assert hub.file_names() == []
 
 
 @pytest.mark.parametrize("stop_at", [1, None])
-def test_what_came_of_a_model_can_be_deleted(hub: Hub, work: FakeWork, stop_at: int | None) -> None:
+def test_a_complete_or_partial_download_can_be_deleted(hub: Hub, work: FakeWork, stop_at: int | None) -> None:
     work.stop_at = stop_at
     download.run(work)
     assert download.delete(work.workspace, MODEL) > 1
@@ -197,7 +214,7 @@ def test_what_came_of_a_model_can_be_deleted(hub: Hub, work: FakeWork, stop_at: 
         download.delete(work.workspace, MODEL)
 
 
-def test_what_is_being_downloaded_is_not_deleted(hub: Hub, work: FakeWork) -> None:
+def test_a_running_download_can_not_be_deleted(hub: Hub, work: FakeWork) -> None:
     def should_stop() -> bool:
         if len(work.reached) == 2:
             with pytest.raises(BadInput, match="being downloaded"):
@@ -217,39 +234,39 @@ def test_another_commit_in_the_cache_is_not_the_pinned_one(
     snapshot.mkdir(parents=True)
     for name in ("config.json", "tokenizer.json", "model.safetensors"):
         (snapshot / name).write_bytes(hub.files[name])
-    assert download.run(work)["revision"] == "d" * 40  # as long as any commit will do
-    assert hub.asked == []
+    assert download.run(work)["revision"] == "d" * 40  # any commit will do
+    assert hub.requests == []
     pin(monkeypatch, COMMIT)
     assert download.run(work)["revision"] == COMMIT
     assert local.folder(work.workspace, MODEL).parent == work.workspace.models
 
 
-def test_a_line_that_breaks_is_taken_up_again(hub: Hub, work: FakeWork) -> None:
+def test_a_broken_connection_is_resumed(hub: Hub, work: FakeWork) -> None:
     hub.broken = 700_000
     download.run(work)
-    assert hub.names().count("model.safetensors") == 2
+    assert hub.file_names().count("model.safetensors") == 2
     assert (local.folder(work.workspace, MODEL) / "model.safetensors").read_bytes() == WEIGHTS
 
 
-def test_another_version_begins_anew(hub: Hub, work: FakeWork) -> None:
+def test_a_new_version_starts_over(hub: Hub, work: FakeWork) -> None:
     work.stop_at = 1
     download.run(work)
-    work.stop_at, hub.commit, hub.asked[:] = None, "b" * 40, []
+    work.stop_at, hub.commit, hub.requests[:] = None, "b" * 40, []
     assert download.run(work)["revision"] == "b" * 40
-    assert [given for path, given, _ in hub.asked if path.endswith("model.safetensors")] == ["bytes=0-"]
+    assert [request.range for request in hub.requests if request.path.endswith("model.safetensors")] == ["bytes=0-"]
 
 
-def test_of_a_pinned_model_no_other_version_is_taken(
+def test_a_pinned_model_is_never_replaced_by_another_version(
     hub: Hub, work: FakeWork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pin(monkeypatch, "c" * 40)
-    with pytest.raises(MissingPart, match="another version than was asked for"):
+    with pytest.raises(MissingPart, match="different version"):
         download.run(work)
-    assert hub.asked[0][0].split("?")[0].endswith(f"/revision/{'c' * 40}")
-    assert hub.names() == []
+    assert hub.requests[0].path.split("?")[0].endswith(f"/revision/{'c' * 40}")
+    assert hub.file_names() == []
 
 
-def test_damaged_weights_are_not_kept(hub: Hub, work: FakeWork) -> None:
+def test_damaged_weights_are_deleted(hub: Hub, work: FakeWork) -> None:
     hub.sha256 = "0" * 64
     with pytest.raises(MissingPart, match="damaged"):
         download.run(work)
@@ -260,45 +277,58 @@ def test_damaged_weights_are_not_kept(hub: Hub, work: FakeWork) -> None:
     ("status", "token", "why"),
     [
         (401, None, "there is no access token"),
-        (401, "hf_secret", "does not know the access token"),
-        (403, "hf_secret", "was not given access, or not yet"),
+        (401, "hf_secret", "does not accept"),
+        (403, "hf_secret", "not been given access"),
     ],
 )
 @pytest.mark.parametrize("listed", [True, False])
-def test_a_gated_model_says_how_to_get_access(
+def test_a_gated_model_explains_how_to_get_access(
     hub: Hub, work: FakeWork, monkeypatch: pytest.MonkeyPatch, status: int, token: str | None, why: str, listed: bool
 ) -> None:
-    """listed: the hub tells everybody which files there are, and refuses the files themselves."""
+    """listed: the hub lists the files publicly, but denies access to them."""
     hub.status, hub.listed = status, listed
     pin(monkeypatch, "", gated=True)
     monkeypatch.setattr(hub_token, "find", lambda: token)
-    with pytest.raises(MissingPart, match="not given to everybody") as told:
+    with pytest.raises(MissingPart, match="don't have access") as denied:
         download.run(work)
-    assert why in told.value.why
-    assert "huggingface.co/settings/tokens" in told.value.next
+    assert why in denied.value.why
+    assert "huggingface.co/settings/tokens" in denied.value.next
     assert not download.has_partial(work.workspace, MODEL)
 
 
-def test_the_token_goes_to_the_hub_and_into_no_file(
+def test_the_token_is_sent_to_the_hub_and_written_to_no_file(
     hub: Hub, work: FakeWork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pin(monkeypatch, "", gated=True)
     monkeypatch.setattr(hub_token, "find", lambda: "hf_secret")
     download.run(work)
-    assert {given for _, _, given in hub.asked} == {"Bearer hf_secret"}
+    assert {request.authorization for request in hub.requests} == {"Bearer hf_secret"}
     assert not any(b"hf_secret" in path.read_bytes() for path in work.workspace.root.rglob("*") if path.is_file())
 
 
-def test_a_model_that_everybody_may_have_is_fetched_without_it(
+def test_the_token_is_not_sent_to_the_host_of_a_redirect(
     hub: Hub, work: FakeWork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hub_token, "find", lambda: pytest.fail("the keyring is asked"))
+    pin(monkeypatch, "", gated=True)
+    monkeypatch.setattr(hub_token, "find", lambda: "hf_secret")
+    hub.signed = 200
     download.run(work)
-    assert {given for _, _, given in hub.asked} == {None}
+    redirected = [request for request in hub.requests if request.host.startswith("localhost")]
+    assert [SIGNATURE in request.path for request in redirected] == [True]
+    assert redirected[0].authorization is None
+    assert {one.authorization for one in hub.requests if one not in redirected} == {"Bearer hf_secret"}
+
+
+def test_a_public_model_is_downloaded_without_a_token(
+    hub: Hub, work: FakeWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub_token, "find", lambda: pytest.fail("the keyring is opened"))
+    download.run(work)
+    assert {request.authorization for request in hub.requests} == {None}
 
 
 @pytest.mark.parametrize("answer", [200, 500])
-def test_signed_addresses_do_not_come_into_the_log(
+def test_signed_addresses_are_not_logged(
     hub: Hub, work: FakeWork, caplog: pytest.LogCaptureFixture, answer: int
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -308,13 +338,13 @@ def test_signed_addresses_do_not_come_into_the_log(
     try:
         download.run(work)
     except MissingPart:
-        logging.exception("the worker logs it with its causes")
-    assert any(SIGNATURE in path for path, _, _ in hub.asked)
+        logging.exception("as the worker logs it, with its causes")
+    assert any(SIGNATURE in request.path for request in hub.requests)
     assert local.is_ready(work.workspace, MODEL) == (answer == 200)
     assert SIGNATURE not in caplog.text
 
 
-def test_code_that_comes_with_a_model_is_left_where_transformers_has_its_own(hub: Hub, work: FakeWork) -> None:
+def test_custom_code_is_dropped_if_transformers_has_a_class_for_the_model(hub: Hub, work: FakeWork) -> None:
     own = {"auto_map": {"AutoConfig": "configuration_own.Own"}}
     hub.files["config.json"] = json.dumps({"model_type": "phi3", **own}).encode()
     download.run(work)
@@ -323,33 +353,35 @@ def test_code_that_comes_with_a_model_is_left_where_transformers_has_its_own(hub
     assert list(place.glob(".*.tmp")) == []
 
 
-def test_a_model_that_needs_code_of_its_own_is_refused_before_its_weights(hub: Hub, work: FakeWork) -> None:
+def test_a_model_that_needs_its_own_code_is_rejected_before_its_weights(hub: Hub, work: FakeWork) -> None:
     hub.files["config.json"] = json.dumps({"model_type": "own", "auto_map": {}}).encode()
     with pytest.raises(WorkspaceProblem, match="not downloaded"):
         download.run(work)
-    assert "model.safetensors" not in hub.names()
+    assert "model.safetensors" not in hub.file_names()
 
 
-@pytest.mark.parametrize(("lacking", "said"), [("model.safetensors", "safetensors"), ("tokenizer.json", "tokenizer")])
-def test_what_could_not_be_loaded_is_refused_before(hub: Hub, work: FakeWork, lacking: str, said: str) -> None:
-    """Such as weights that are pickled only."""
-    del hub.files[lacking]
-    with pytest.raises(MissingPart) as told:
+@pytest.mark.parametrize(("missing", "word"), [("model.safetensors", "safetensors"), ("tokenizer.json", "tokenizer")])
+def test_a_model_that_could_not_be_loaded_is_rejected_before_the_download(
+    hub: Hub, work: FakeWork, missing: str, word: str
+) -> None:
+    """Such as one with pickled weights only."""
+    del hub.files[missing]
+    with pytest.raises(MissingPart) as rejected:
         download.run(work)
-    assert said in told.value.why
-    assert hub.names() == []
+    assert word in rejected.value.why
+    assert hub.file_names() == []
 
 
-def test_a_full_disk_is_told_before_anything_is_fetched(
+def test_a_full_disk_is_reported_before_the_download(
     hub: Hub, work: FakeWork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(download, "_ROOM_MIB", 1 << 40)
-    with pytest.raises(NotEnough, match="room"):
+    monkeypatch.setattr(download, "_DISK_RESERVE_MIB", 1 << 40)
+    with pytest.raises(NotEnough, match="disk space"):
         download.run(work)
-    assert hub.names() == []
+    assert hub.file_names() == []
 
 
-def test_without_a_network_it_says_so(work: FakeWork, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_network_is_reported(work: FakeWork, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     with pytest.raises(MissingPart, match="no network"):
         download.run(work)
@@ -359,26 +391,26 @@ def test_without_a_network_it_says_so(work: FakeWork, monkeypatch: pytest.Monkey
     assert not download.has_partial(work.workspace, MODEL)
 
 
-def test_the_worker_of_a_download_alone_is_given_the_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_worker_of_a_download_gets_the_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from jobs.process import environment
     from jobs.registry import KINDS
 
-    def given() -> dict[str, str]:
+    def tokens() -> dict[str, str]:
         """The token that each kind of worker gets."""
         found = {kind: environment(Workspace(tmp_path), one.secrets).get("HF_TOKEN") for kind, one in KINDS.items()}
         return {kind: token for kind, token in found.items() if token is not None}
 
     keyring_in_file.install(monkeypatch, tmp_path, NONE)
-    assert given() == {}
+    assert tokens() == {}
     hub_token.save("hf_typed")
-    assert given() == {"download": "hf_typed"}
+    assert tokens() == {"download": "hf_typed"}
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
-    assert given() == {"download": "hf_secret"}
+    assert tokens() == {"download": "hf_secret"}
     assert os.environ["HF_TOKEN"] == "hf_secret"
 
 
 @pytest.mark.parametrize(("backend", "place"), [(f"{keyring_in_file.__name__}.Keyring", "keyring"), (NONE, "memory")])
-def test_a_token_that_was_typed_reaches_the_hub_through_a_real_worker_and_stands_in_no_file(
+def test_a_typed_token_reaches_the_hub_through_a_real_worker_and_no_file(
     hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: str, place: str
 ) -> None:
     gated = "meta-llama/Llama-3.2-1B-Instruct"
@@ -387,10 +419,10 @@ def test_a_token_that_was_typed_reaches_the_hub_through_a_real_worker_and_stands
     assert hub_token.save("hf_typed_by_a_person") == place
     runner = Runner(Workspace.open(tmp_path / "home"))
     job = runner.wait(runner.submit("download", {"model": gated}, "Download"))
-    if worker_left := process._children.pop((job.id, 1), None):  # else it was seen to end already
+    if worker_left := process._children.pop((job.id, 1), None):  # else it has already been reaped
         worker_left.wait()
     assert job.state is State.COMPLETED, job.failure
-    assert {given for _, _, given in hub.asked} == {"Bearer hf_typed_by_a_person"}
+    assert {request.authorization for request in hub.requests} == {"Bearer hf_typed_by_a_person"}
     files = [path for path in (tmp_path / "home").rglob("*") if path.is_file()]
     assert {"job.json", "spec.json", "events.jsonl", "log.txt"} <= {path.name for path in files}
     assert [path for path in files if b"hf_typed_by_a_person" in path.read_bytes()] == []
@@ -409,5 +441,5 @@ def test_a_token_that_was_typed_reaches_the_hub_through_a_real_worker_and_stands
         ("modeling_own.py", False),
     ],
 )
-def test_weights_are_known_by_the_names_that_are_published(name: str, wanted: bool) -> None:
-    assert bool(download._WANTED.fullmatch(name)) == wanted
+def test_files_are_selected_by_their_published_names(name: str, wanted: bool) -> None:
+    assert bool(hub_client._WANTED.fullmatch(name)) == wanted

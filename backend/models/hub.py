@@ -1,0 +1,215 @@
+"""The Hugging Face Hub over HTTP: lists the files of a model and downloads each of them, resuming where it left off.
+
+Why not `huggingface_hub.hf_hub_download` (2.4): each call writes to a new temporary name and deletes it on failure,
+so a stopped or killed download starts again from the first byte, and a killed one leaves its part file behind for
+good; it reports progress, and notices a stop, only every 10 MiB; and it logs the address of a download that breaks
+off, which may be a signed one. Here a part file is resumed, a stop takes effect within a MiB, and the access token
+goes to the hub only: httpx drops it when an answer redirects to another host.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol
+
+import httpx
+
+from backend.errors import MissingPart
+from backend.files import manifest
+from backend.models import hub_token
+from backend.models.catalogue import Entry
+
+log = logging.getLogger(__name__)
+
+_WANTED = re.compile(
+    r"model(\.safetensors)?(-\d+-of-\d+)?\.safetensors|model\.safetensors\.index\.json|(config|generation_config|tokenizer"
+    r"|tokenizer_config|special_tokens_map|added_tokens|vocab)\.json|merges\.txt|tokenizer\.model|chat_template\.jinja"
+    r"|LICENSE[\w.-]*"
+)
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_TRIES = 4
+_PAUSE = 2.0  # seconds between tries
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file as the hub lists it. size in bytes. sha256: of large files only, "" for the others."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+class Progress(Protocol):
+    """Told about bytes; its methods may raise to end the download."""
+
+    def skip(self, count: int) -> None:
+        """`count` bytes are here already; a negative number of them has to be downloaded again."""
+
+    def add(self, count: int) -> None:
+        """`count` bytes have just been downloaded."""
+
+    def check(self) -> None:
+        """Nothing new: only a chance to stop."""
+
+
+def endpoint() -> str:
+    """The hub's address: $HF_ENDPOINT, as the Hugging Face libraries read it, else huggingface.co."""
+    return (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
+
+
+class Hub:
+    """The hub as the source of one catalogue model; a context manager. Methods raise MissingPart."""
+
+    def __init__(self, entry: Entry) -> None:
+        self._entry = entry
+        # Only a gated model needs a token; looking for one may open the keyring's window.
+        token = hub_token.find() if entry.gated else None
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        timeout = httpx.Timeout(30, connect=10)
+        self._client = httpx.Client(base_url=endpoint(), headers=headers, timeout=timeout, follow_redirects=True)
+
+    def __enter__(self) -> Hub:
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self._client.close()
+
+    def list_files(self) -> tuple[str, list[RemoteFile]]:
+        """The commit (the catalogue's, else the newest) and its weights, tokenizer and configuration files."""
+        wanted = self._entry.revision
+        answer = self._get(f"/api/models/{self._entry.id}/revision/{wanted or 'main'}", {"blobs": "true"})
+        try:
+            listing = answer.json()
+            commit = str(listing["sha"])
+            files = [
+                RemoteFile(str(one["rfilename"]), int(one["size"]), str((one.get("lfs") or {}).get("sha256") or ""))
+                for one in listing["siblings"]
+                if _WANTED.fullmatch(str(one["rfilename"]))
+            ]
+        except (ValueError, KeyError, TypeError) as error:
+            raise self._unavailable("The hub sent an answer that this app does not understand.") from error
+        if not _COMMIT.fullmatch(commit) or (wanted and commit != wanted):
+            raise self._unavailable("The hub sent a different version from the one requested.")
+        names = {file.name for file in files}
+        if "config.json" not in names or not any(name.endswith(".safetensors") for name in names):
+            raise self._unavailable("It has no weights in safetensors format, the only format that this app loads.")
+        if "tokenizer.json" not in names:
+            raise self._unavailable("It has no tokenizer.json, the only kind of tokenizer that this app reads.")
+        return commit, files
+
+    def download(self, commit: str, file: RemoteFile, path: Path, progress: Progress) -> None:
+        """Download `file` to `path`, resuming `path`.part, and check its size and SHA-256."""
+        if path.is_file():
+            progress.skip(file.size)
+            return
+        part = path.with_name(path.name + ".part")
+        progress.skip(_size(part))
+        for attempt in range(_TRIES):
+            try:
+                self._stream(commit, file, part, progress)
+                break
+            except httpx.HTTPError as error:
+                log.warning("%s broke off: %s", file.name, type(error).__name__)
+                if attempt == _TRIES - 1:
+                    raise MissingPart(
+                        "The download broke off.",
+                        f"{file.name} could not be downloaded completely.",
+                        "Download again: it continues from here.",
+                    ) from error
+                progress.check()
+                time.sleep(_PAUSE)
+        if file.sha256 and manifest.digest(part, progress.check) != file.sha256:
+            part.unlink()
+            raise MissingPart(
+                "The downloaded file is damaged.",
+                f"The content of {file.name} is not what the hub announced.",
+                "Download again: only this file starts over.",
+            )
+        part.replace(path)
+
+    def _stream(self, commit: str, file: RemoteFile, part: Path, progress: Progress) -> None:
+        """Append what is missing to `part`. Raises httpx.HTTPError when the connection breaks."""
+        have = _size(part)
+        if have == file.size and part.is_file():
+            return
+        if have > file.size:
+            part.unlink()
+            progress.skip(-have)
+            have = 0
+        address = f"/{self._entry.id}/resolve/{commit}/{file.name}"
+        headers = {"Range": f"bytes={have}-", "Accept-Encoding": "identity"}
+        with self._client.stream("GET", address, headers=headers) as answer:
+            if not answer.history:  # the hub's own refusal, not that of the host it redirects to
+                self._check_access(answer)
+            if answer.status_code in (401, 403, 404):
+                raise self._unavailable(f"The hub does not provide {file.name}.")
+            if not answer.is_success:  # httpx's own error would contain the address, which may be signed
+                raise httpx.ReadError(f"the answer was {answer.status_code}")
+            if answer.status_code != httpx.codes.PARTIAL_CONTENT and have:
+                progress.skip(-have)
+                have = 0
+            with part.open("ab" if have else "wb") as out:
+                for chunk in answer.iter_bytes(_CHUNK):
+                    out.write(chunk)
+                    progress.add(len(chunk))
+        if part.stat().st_size != file.size:
+            raise httpx.ReadError(f"{part.stat().st_size} of {file.size} bytes arrived")
+
+    def _get(self, address: str, query: dict[str, str]) -> httpx.Response:
+        if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "TRUE", "YES", "ON"):
+            raise self._offline("The environment variable HF_HUB_OFFLINE turns the network off.")
+        try:
+            answer = self._client.get(address, params=query)
+        except httpx.HTTPError as error:
+            log.warning("the hub can't be reached: %s", type(error).__name__)  # its text may contain the token
+            raise self._offline(f"{httpx.URL(endpoint()).host} can't be reached.") from error
+        self._check_access(answer)
+        if answer.status_code == 404:
+            raise self._unavailable("The hub does not have it, or no longer has this version.")
+        if answer.status_code >= 400:
+            raise self._unavailable(f"The hub answered with error {answer.status_code}.")
+        return answer
+
+    def _check_access(self, answer: httpx.Response) -> None:
+        if answer.status_code not in (401, 403):
+            return
+        with_token = "Authorization" in answer.request.headers
+        if not self._entry.gated:
+            why = "The model is no longer public, or no longer exists."
+        elif not with_token:
+            why = "Its makers approve each download, and there is no access token that shows who you are."
+        elif answer.status_code == 401:
+            why = "Hugging Face does not accept the access token."
+        else:
+            why = "The access token is valid, but its owner has not been given access yet."
+        raise MissingPart(
+            f"You don't have access to {self._entry.name}.",
+            why,
+            f"Open huggingface.co/{self._entry.id} in a browser, sign in and accept the terms. Then create a token "
+            "at huggingface.co/settings/tokens, save it in Apprentice (next to the model on the page, or with "
+            "`./start.sh models --token`), and download again.",
+        )
+
+    def _offline(self, why: str) -> MissingPart:
+        return MissingPart(
+            f"{self._entry.name} could not be downloaded: there is no network.",
+            why,
+            "Connect this computer to the internet and download again, or use a model that is already here.",
+        )
+
+    def _unavailable(self, why: str) -> MissingPart:
+        return MissingPart(
+            f"{self._entry.name} could not be downloaded.", why, "Choose another model, or try again later."
+        )
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else 0
