@@ -8,6 +8,7 @@ import threading
 import time
 from typing import Any
 
+from backend.records.events import Event
 from backend.settings import Workspace
 from jobs.events import EventLog
 from jobs.failures import ending_of
@@ -47,10 +48,10 @@ class Context:
         self.status = self.status.changed(state=State.RUNNING)
         self._job.write_status(self.status)
 
-    def emit(self, kind: str, **data: Any) -> None:
-        """Tell an event. `data` is JSON; NaN and infinities become null. Raises OSError on a full disk."""
+    def emit(self, event: Event) -> None:
+        """Add an event to the log. Raises OSError on a full disk."""
         with self._lock:
-            self._log.append(kind, data)
+            self._log.append(event)
 
     def progress(self, phase: str, done: int = 0, total: int = 0, seconds_left: float | None = None) -> None:
         """Say how far the work is. Written when the phase changes, else twice a second. Raises OSError."""

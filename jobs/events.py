@@ -11,15 +11,12 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
-from typing import Any
-
-from pydantic import ValidationError
 
 from backend.files.atomic import BINARY, write_all
 from backend.files.json_file import to_json
-from jobs.records import Event, Events
+from backend.records.events import AtStep, Event, LoggedEvent, ResumedEvent, StepEvent, parse
+from jobs.records import Events
 
-RESUMED = "resumed"
 _SECONDS_BETWEEN_SYNCS = 1.0
 
 
@@ -36,15 +33,18 @@ class EventLog:
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | BINARY, 0o600)
         self._torn = _last_byte(self._descriptor) not in (b"", b"\n")
 
-    def append(self, kind: str, data: dict[str, Any]) -> None:
+    def append(self, event: Event) -> None:
         """Add one event. A power cut may lose the last second of them, a killed process none."""
-        if not self._resumed and (kind == "step" or data.get("step") == 0):
+        if not self._resumed and isinstance(event, AtStep) and (isinstance(event, StepEvent) or event.step == 0):
             self._resumed = True
-            self._write(RESUMED, {"first_step": data.get("step")})
-        self._write(kind, data)
+            self._write(ResumedEvent(event.step))
+        self._write(event)
 
-    def _write(self, kind: str, data: dict[str, Any]) -> None:
-        line = to_json({"time": time.time(), "attempt": self._attempt, "kind": kind, "data": data}) + b"\n"
+    def _write(self, event: Event) -> None:
+        line = {"time": time.time(), "attempt": self._attempt, "kind": event.kind, "data": event.data()}
+        self._write_line(to_json(line) + b"\n")
+
+    def _write_line(self, line: bytes) -> None:
         if self._torn:
             line = b"\n" + line
         self._torn = True
@@ -69,10 +69,10 @@ def _last_byte(descriptor: int) -> bytes:
     return os.read(descriptor, 1)
 
 
-def read_lines(path: Path, after: int = 0) -> tuple[list[Event], int]:
-    """The events from byte `after` on, and the byte to go on from. A torn last line waits for its end.
+def read_lines(path: Path, after: int = 0) -> tuple[list[LoggedEvent], int]:
+    """The events from byte `after` on, and the byte to continue from. A torn last line waits for its end.
 
-    A line that is no event (a line torn by a crash and ended later) is left out.
+    Other lines are skipped: torn by a crash and ended later, or of an event that this version does not know.
     """
     try:
         with path.open("rb") as file:
@@ -81,13 +81,7 @@ def read_lines(path: Path, after: int = 0) -> tuple[list[Event], int]:
     except FileNotFoundError:
         return [], 0
     whole = text[: text.rfind(b"\n") + 1]
-    events = []
-    for line in whole.split(b"\n"):
-        if line:
-            try:
-                events.append(Event.model_validate_json(line))
-            except ValidationError:
-                continue
+    events = [logged for line in whole.split(b"\n") if line and (logged := parse(line))]
     return events, after + len(whole)
 
 
@@ -98,22 +92,17 @@ def read_story(path: Path, after: int = 0) -> Events:
     except FileNotFoundError:
         return Events([], 0, True)
     events, position = read_lines(path, after)
-    if after and any(event.kind == RESUMED for event in events):
+    if after and any(isinstance(logged.event, ResumedEvent) for logged in events):
         after = 0
         events, position = read_lines(path)
     return Events(_that_count(events), position, reset=after == 0)
 
 
-def _that_count(events: list[Event]) -> list[Event]:
-    kept: list[Event] = []
-    for event in events:
-        if event.kind == RESUMED:
-            first = _number(event, "first_step", 0)
-            kept = [old for old in kept if _number(old, "step", first - 1) < first]
-        kept.append(event)
-    return kept
-
-
-def _number(event: Event, name: str, otherwise: float) -> float:
-    value = event.data.get(name)
-    return value if isinstance(value, (int, float)) else otherwise
+def _that_count(events: list[LoggedEvent]) -> list[LoggedEvent]:
+    valid: list[LoggedEvent] = []
+    for logged in events:
+        if isinstance(logged.event, ResumedEvent):
+            first = logged.event.first_step
+            valid = [old for old in valid if not isinstance(old.event, AtStep) or old.event.step < first]
+        valid.append(logged)
+    return valid

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from backend.errors import BadSetting, OutOfMemory, TrainingFailed
 from backend.files.json_file import read_json, write_json
+from backend.records.events import CheckpointEvent, NoteEvent, SavingEvent, StepEvent
 from jobs.context import Context
 
 _SECONDS_PER_PART = 0.05  # of a slow save
@@ -49,7 +50,7 @@ def run(context: Context) -> dict[str, Any]:
     step = saved = read_json(counter)["step"] if counter.exists() else 0
     first = context.attempt == 1
     if context.short_of_memory:
-        context.emit("note", title="Less memory", what="", next="")
+        context.emit(NoteEvent("Less memory"))
     while step < spec.steps:
         if context.should_stop() and not (spec.deaf and first):
             _save_slowly(context, spec.seconds_to_save)
@@ -60,15 +61,15 @@ def run(context: Context) -> dict[str, Any]:
             _misbehave(spec, step)
         if step == spec.exhaust_at and context.attempt <= spec.exhausted_attempts:
             raise OutOfMemory("The noop job ran out of memory.", f"It was asked to at step {step}.", "Resume it.")
-        context.emit("step", step=step, loss=1 / step)
+        context.emit(StepEvent(step, 1 / step))
         context.progress("Counting", step, spec.steps, (spec.steps - step) * spec.seconds_per_step)
         if step % spec.checkpoint_every == 0:
             write_json(counter, {"step": step})
-            context.emit("checkpoint", step=step)
+            context.emit(CheckpointEvent(step))
             saved = step
     if saved < step:
         write_json(counter, {"step": step})
-        context.emit("checkpoint", step=step)
+        context.emit(CheckpointEvent(step))
     return {"steps": step}
 
 
@@ -76,7 +77,7 @@ def _save_slowly(context: Context, seconds: float) -> None:
     parts = int(seconds / _SECONDS_PER_PART)
     for part in range(parts):
         time.sleep(_SECONDS_PER_PART)
-        context.emit("saving", part=part, of=parts)
+        context.emit(SavingEvent(part, parts))
 
 
 def _misbehave(spec: Spec, step: int) -> None:

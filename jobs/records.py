@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
+from backend.records.events import LoggedEvent
+
 
 class State(StrEnum):
     """Where a job stands.
@@ -67,23 +69,14 @@ class Failure(Record):
     error: str = ""
 
 
-class Event(Record):
-    """One line of `events.jsonl`. time: seconds since 1970. attempt: 1, then one more for each resume."""
-
-    time: float
-    attempt: int
-    kind: str
-    data: dict[str, Any] = {}
-
-
 class Events(NamedTuple):
-    """What `Runner.events` gives.
+    """What `Runner.events` returns.
 
-    position: pass it as `after` next time. reset: `events` is the whole story from its beginning, so put
-    it in the place of what you had; otherwise append it.
+    position: pass it as `after` next time. reset: `events` starts from the beginning, so it replaces the events you
+    have; otherwise append them.
     """
 
-    events: list[Event]
+    events: list[LoggedEvent]
     position: int
     reset: bool
 

@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from backend.errors import ApprenticeError, RunProblem, WorkspaceProblem
+from backend.records.events import LoggedEvent
 from backend.settings import Workspace, child_path, new_id
 from jobs import process, store
 from jobs.events import read_lines, read_story
 from jobs.index import Busy, Index, Row, Table
-from jobs.records import Event, Events, Job, State
+from jobs.records import Events, Job, State
 from jobs.registry import KINDS, LANES
 from jobs.store import Identity, JobFolder, Status
 from jobs.supervisor import Supervisor
@@ -167,7 +168,7 @@ class Runner:
             shutil.rmtree(path, ignore_errors=True)
 
     def wait(
-        self, job_id: str, on_event: Callable[[Event], None] | None = None, poll: float = 0.2, after: int = 0
+        self, job_id: str, on_event: Callable[[LoggedEvent], None] | None = None, poll: float = 0.2, after: int = 0
     ) -> Job:
         """Wait until a job has ended, ticking meanwhile; `on_event` gets each event told since position `after`."""
         folder = self._find(job_id)

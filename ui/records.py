@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
 
 from backend.datasets.checks.fix import Change
 from backend.datasets.checks.report import Report
@@ -13,6 +12,7 @@ from backend.datasets.info import DatasetInfo, RowsByKind
 from backend.models.catalogue import Entry
 from backend.models.hub_token import TokenSource
 from backend.records.encoded import Piece
+from backend.records.events import DryRunEvent, EvalEvent, Event, NoteEvent, SampleEvent, StepEvent
 from backend.records.rows import Dataset, Message, Problem, Source
 from backend.records.specs import RunSpec, TrainSettings
 from jobs.records import Failure, Job, Progress, State
@@ -162,14 +162,28 @@ class Plan:
 
 @dataclass
 class Curve:
-    """A run's story for showing: the data of its step, eval and sample events, in order."""
+    """The events of a run, in order. dry_runs: one before each attempt. position: of the next event in its log."""
 
-    steps: list[dict[str, Any]] = field(default_factory=list)
-    evals: list[dict[str, Any]] = field(default_factory=list)
-    samples: list[dict[str, Any]] = field(default_factory=list)
-    notes: list[dict[str, Any]] = field(default_factory=list)
-    dry_runs: list[dict[str, Any]] = field(default_factory=list)  # what was measured before each attempt
+    steps: list[StepEvent] = field(default_factory=list)
+    evals: list[EvalEvent] = field(default_factory=list)
+    samples: list[SampleEvent] = field(default_factory=list)
+    notes: list[NoteEvent] = field(default_factory=list)
+    dry_runs: list[DryRunEvent] = field(default_factory=list)
     position: int = 0
+
+    def add(self, event: Event) -> None:
+        """Append an event to the list of its kind; other kinds are ignored."""
+        match event:
+            case StepEvent():
+                self.steps.append(event)
+            case EvalEvent():
+                self.evals.append(event)
+            case SampleEvent():
+                self.samples.append(event)
+            case NoteEvent():
+                self.notes.append(event)
+            case DryRunEvent():
+                self.dry_runs.append(event)
 
 
 @dataclass(frozen=True)
@@ -179,13 +193,6 @@ class Compared:
     spec: RunSpec
     job: Job
     curve: Curve
-
-
-class AtStep(NamedTuple):
-    """A test: after which step, and its loss, NaN where it was no number."""
-
-    step: int
-    loss: float
 
 
 @dataclass(frozen=True)
@@ -198,9 +205,9 @@ class Losses:
 
     training: float | None = None
     over: int = 0
-    before: AtStep | None = None
-    latest: AtStep | None = None
-    best: AtStep | None = None
+    before: EvalEvent | None = None
+    latest: EvalEvent | None = None
+    best: EvalEvent | None = None
     kept: int | None = None
 
 

@@ -11,14 +11,13 @@ Every number is told as the page tells it elsewhere: the practice loss as `recen
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any, Literal
 
+from backend.records.events import EvalEvent, StepEvent
 from backend.records.specs import TrainSettings
-
-Event = Mapping[str, Any]
 
 EARLY = 10  # steps before anything can be said
 FLAT_AFTER = 100  # steps (the guide)
@@ -74,15 +73,15 @@ def format_loss(loss: float) -> str:
 
 
 def diagnose(
-    steps: Sequence[Event], evals: Sequence[Event], settings: TrainSettings, expected: float | None = None
+    steps: Sequence[StepEvent], evals: Sequence[EvalEvent], settings: TrainSettings, expected: float | None = None
 ) -> Verdict:
     """The verdict on a run so far.
 
-    steps and evals: the data of its "step" and "eval" events, in order. expected: tokens per second at least, as
+    steps and evals: in order. expected: tokens per second at least, as
     computed from what was measured on this machine; None if nothing was. The gravest finding is given.
     """
-    losses = [_number(event.get("loss")) for event in steps]
-    tests = [_number(event.get("loss")) for event in evals]
+    losses = [event.loss for event in steps]
+    tests = [event.loss for event in evals]
     if not all(map(math.isfinite, [*losses, *tests])):
         return _broken(steps, losses, settings)
     if len(losses) < EARLY:
@@ -101,7 +100,7 @@ def diagnose(
     )
 
 
-def _broken(steps: Sequence[Event], losses: Sequence[float], settings: TrainSettings) -> Verdict:
+def _broken(steps: Sequence[StepEvent], losses: Sequence[float], settings: TrainSettings) -> Verdict:
     which = "test" if all(map(math.isfinite, losses)) else "practice"
     return Verdict(
         "bad",
@@ -112,9 +111,9 @@ def _broken(steps: Sequence[Event], losses: Sequence[float], settings: TrainSett
     )
 
 
-def _known(losses: Sequence[float], evals: Sequence[Event], tests: Sequence[float]) -> Verdict | None:
+def _known(losses: Sequence[float], evals: Sequence[EvalEvent], tests: Sequence[float]) -> Verdict | None:
     """The model could do it before it was trained."""
-    tested = bool(evals) and evals[0]["step"] == 0
+    tested = bool(evals) and evals[0].step == 0
     before = tests[0] if tested else median(losses[:3])
     if before >= _KNOWN:
         return None
@@ -164,10 +163,10 @@ def _is_spike(losses: Sequence[float], index: int) -> bool:
 
 
 def _no_help(
-    losses: Sequence[float], evals: Sequence[Event], tests: Sequence[float], settings: TrainSettings
+    losses: Sequence[float], evals: Sequence[EvalEvent], tests: Sequence[float], settings: TrainSettings
 ) -> Verdict | None:
     """Trained, but on new examples never better than before: at least three tests."""
-    if len(tests) < 4 or evals[0]["step"] != 0 or min(tests[1:]) < tests[0] * (1 - _FALL):
+    if len(tests) < 4 or evals[0].step != 0 or min(tests[1:]) < tests[0] * (1 - _FALL):
         return None
     if not _fell(losses):
         return None  # nothing was learned at all: see `_flat`
@@ -182,7 +181,7 @@ def _no_help(
 
 
 def _by_heart(
-    steps: Sequence[Event], evals: Sequence[Event], tests: Sequence[float], settings: TrainSettings
+    steps: Sequence[StepEvent], evals: Sequence[EvalEvent], tests: Sequence[float], settings: TrainSettings
 ) -> Verdict | None:
     """The validation loss has risen twice since its lowest."""
     if len(tests) < 3:
@@ -190,8 +189,8 @@ def _by_heart(
     best = min(range(len(tests)), key=lambda i: tests[i])
     if len(tests) - best <= 2 or min(tests[best + 1 :]) < tests[best] * (1 + _RISE):
         return None
-    at = evals[best]["step"]
-    epoch = next((event["epoch"] for event in steps if event["step"] == at), 1.0)
+    at = evals[best].step
+    epoch = next((event.epoch for event in steps if event.step == at), 1.0)
     rounds = max(1.0, float(math.ceil(epoch)))
     shorter = rounds < settings.num_train_epochs
     return Verdict(
@@ -218,29 +217,29 @@ def _flat(losses: Sequence[float], settings: TrainSettings) -> Verdict | None:
     )
 
 
-def _too_good(steps: Sequence[Event], evals: Sequence[Event], tests: Sequence[float]) -> Verdict | None:
+def _too_good(steps: Sequence[StepEvent], evals: Sequence[EvalEvent], tests: Sequence[float]) -> Verdict | None:
     """Perfect on held-back examples after less than a round: they may be copies of the ones it practises on."""
-    if len(tests) < 2 or evals[0]["step"] != 0 or tests[1] >= _PERFECT:
+    if len(tests) < 2 or evals[0].step != 0 or tests[1] >= _PERFECT:
         return None
-    epoch = next((event["epoch"] for event in steps if event["step"] == evals[1]["step"]), math.inf)
+    epoch = next((event.epoch for event in steps if event.step == evals[1].step), math.inf)
     if epoch > _SOON:
         return None
     return Verdict(
         "watch",
         "Too good to be true",
         f"After {epoch:.1f} rounds it makes almost no mistake on examples that it never saw: the test loss was "
-        f"{format_loss(tests[1])} at step {evals[1]['step']}.",
+        f"{format_loss(tests[1])} at step {evals[1].step}.",
         "Look for duplicates in step 2: held-back examples that are also practised on prove nothing. If there are "
         "none, the task is easy, and fewer examples would do.",
     )
 
 
-def _settled(steps: Sequence[Event], losses: Sequence[float], settings: TrainSettings) -> Verdict | None:
+def _settled(steps: Sequence[StepEvent], losses: Sequence[float], settings: TrainSettings) -> Verdict | None:
     """It fell a little, then stayed: looked at while the rate is high, since it ends in small steps anyhow."""
     high = [
         loss
         for event, loss in zip(steps, losses, strict=True)
-        if event.get("learning_rate", settings.learning_rate) >= settings.learning_rate / 2
+        if event.learning_rate is None or event.learning_rate >= settings.learning_rate / 2
     ]
     if len(high) < FLAT_AFTER:
         return None
@@ -258,12 +257,12 @@ def _settled(steps: Sequence[Event], losses: Sequence[float], settings: TrainSet
     )
 
 
-def _starved(steps: Sequence[Event]) -> Verdict | None:
+def _starved(steps: Sequence[StepEvent]) -> Verdict | None:
     """Much time goes by between steps."""
-    latest = [event for event in steps[-RECENT:] if event.get("seconds")]
+    latest = [event for event in steps[-RECENT:] if event.seconds]
     if not latest:
         return None
-    share = median(event.get("waited", 0.0) / (event["seconds"] + event.get("waited", 0.0)) for event in latest)
+    share = median(event.waited / (event.seconds + event.waited) for event in latest)
     if share < _STARVED:
         return None
     return Verdict(
@@ -274,11 +273,11 @@ def _starved(steps: Sequence[Event]) -> Verdict | None:
     )
 
 
-def _slow(steps: Sequence[Event], expected: float | None) -> Verdict | None:
+def _slow(steps: Sequence[StepEvent], expected: float | None) -> Verdict | None:
     if not expected:
         return None
-    now = median(_number(event.get("tokens_per_second")) for event in steps[-RECENT:])
-    if not now < expected * _SLOW:
+    speeds = [event.tokens_per_second for event in steps[-RECENT:] if event.tokens_per_second is not None]
+    if not speeds or not (now := median(speeds)) < expected * _SLOW:
         return None
     return Verdict(
         "watch",
@@ -288,7 +287,7 @@ def _slow(steps: Sequence[Event], expected: float | None) -> Verdict | None:
     )
 
 
-def _well(losses: Sequence[float], evals: Sequence[Event], tests: Sequence[float]) -> Verdict:
+def _well(losses: Sequence[float], evals: Sequence[EvalEvent], tests: Sequence[float]) -> Verdict:
     if not _fell(losses):
         return _not_yet(losses)
     tested = f" {_tested(evals, tests)}" if len(tests) > 1 else ""
@@ -300,8 +299,8 @@ def _practised(losses: Sequence[float]) -> str:
     return f"The practice loss fell from {format_loss(losses[0])} at the first step to {now}"
 
 
-def _tested(evals: Sequence[Event], tests: Sequence[float]) -> str:
-    began = "before training" if evals[0]["step"] == 0 else f"at step {evals[0]['step']}"
+def _tested(evals: Sequence[EvalEvent], tests: Sequence[float]) -> str:
+    began = "before training" if evals[0].step == 0 else f"at step {evals[0].step}"
     first, latest = format_loss(tests[0]), format_loss(tests[-1])
     return f"The test loss, on examples that it never saw, was {first} {began}; the latest is {latest}."
 
@@ -312,13 +311,13 @@ def _not_yet(losses: Sequence[float]) -> Verdict:
     )
 
 
-def _apart(losses: Sequence[float], evals: Sequence[Event]) -> Verdict:
+def _apart(losses: Sequence[float], evals: Sequence[EvalEvent]) -> Verdict:
     """How a run does that learns to prefer one answer to another (DPO)."""
     if not _fell(losses):
         return _not_yet(losses)
     fell = _practised(losses)
-    share = _number(evals[-1].get("reward_accuracy")) if evals else math.nan
-    if not math.isfinite(share):
+    share = evals[-1].reward_accuracy if evals else None
+    if share is None:
         return Verdict("good", "It learns the difference", fell + ".")
     what = f"{fell}; in {share:.0%} of the pairs that it never saw, the good answer has become the likelier one."
     if share < _GUESSED:
@@ -337,8 +336,3 @@ def _faster(settings: TrainSettings) -> dict[str, Any]:
 
 def _fell(losses: Sequence[float]) -> bool:
     return current_loss(losses) < median(losses[:5]) * (1 - _FALL)
-
-
-def _number(value: Any) -> float:
-    """Events hold null where a number was NaN or infinite."""
-    return float(value) if isinstance(value, (int, float)) else math.nan

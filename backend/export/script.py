@@ -11,6 +11,7 @@ give the losses that the run had.
 from __future__ import annotations
 
 import json
+import math
 import re
 import shutil
 import subprocess
@@ -25,6 +26,7 @@ from backend.hardware import child_process
 from backend.models.local import is_local, read_run
 from backend.models.model_folder import TOKENIZER_FILES
 from backend.records.encoded import IGNORED
+from backend.records.events import StepEvent, parse
 from backend.records.specs import RunSpec
 from backend.runs.token_rows import TokenRow, read_rows
 from backend.settings import PROJECT_ROOT
@@ -170,8 +172,8 @@ def prove(order: ExportRequest, folder: Path) -> dict[str, Any]:
     ok is None where the run has made no step on this computer, or went over to 4 bit after its first ones, or the
     script could not be run here.
     """
-    events = order.run_folder / "events.jsonl"
-    wanted, gradients = told(events, "loss"), told(events, "grad_norm")
+    steps = first_steps(order.run_folder / "events.jsonl")
+    wanted = {step: event.loss for step, event in steps.items()}
     if not wanted:
         return {"ok": None, "sentence": "This run made no step here, so the script was not compared with it."}
     count, out = min(PROVED_STEPS, len(wanted)), order.work / "tried"
@@ -191,8 +193,8 @@ def prove(order: ExportRequest, folder: Path) -> dict[str, Any]:
     same = SAME[precision(order)]
     differing = _differing(pairs, same)
     sentence = f"Its first {count} steps, made here, give {_compared('loss', pairs, differing, same)}."
-    if order.run.settings.trainer == "dpo" and 1 in gradients:
-        first = [(1, made[1]["grad_norm"], gradients[1])]
+    if order.run.settings.trainer == "dpo" and (norm := steps[1].grad_norm) is not None:
+        first = [(1, made[1]["grad_norm"], norm)]
         apart = _differing(first, same, _SMALL)
         sentence += f" The first gives {_compared('size of the gradients', first, apart, same)}."
         differing = apart or differing
@@ -216,16 +218,12 @@ def _compared(figure: str, pairs: list[tuple[int, float, float]], differing: lis
     return f"{verdict} (script and run: {said})"
 
 
-def told(events: Path, figure: str) -> dict[int, float]:
-    """The figure of each of a run's first steps as the run told it last, as long as it is a number."""
+def first_steps(events: Path) -> dict[int, StepEvent]:
+    """The latest record of each of a run's first steps, up to the first one whose loss is not a number."""
     if not events.is_file():
         return {}
-    found: dict[int, Any] = {}
+    found: dict[int, StepEvent] = {}
     for line in events.read_bytes().split(b"\n"):
-        try:
-            event = json.loads(line)
-        except ValueError:
-            continue  # torn, or empty
-        if event.get("kind") == "step":
-            found[int(event["data"]["step"])] = event["data"].get(figure)
-    return dict(takewhile(lambda step: step[1] is not None, sorted(found.items())))
+        if (logged := parse(line)) and isinstance(logged.event, StepEvent):
+            found[logged.event.step] = logged.event
+    return dict(takewhile(lambda step: math.isfinite(step[1].loss), sorted(found.items())))

@@ -24,6 +24,7 @@ from backend.files.listing import files_in
 from backend.models import catalogue, local
 from backend.models.catalogue import Entry
 from backend.models.hub import Hub, RemoteFile
+from backend.records.events import DownloadedEvent, Event
 from backend.settings import Workspace
 
 _DISK_RESERVE_MIB = 500  # stays free
@@ -37,7 +38,7 @@ class Context(Protocol):
     spec: dict[str, Any]
 
     def progress(self, phase: str, done: int = 0, total: int = 0, seconds_left: float | None = None) -> None: ...
-    def emit(self, kind: str, **data: Any) -> None: ...
+    def emit(self, event: Event) -> None: ...
     def should_stop(self) -> bool: ...
 
 
@@ -161,7 +162,7 @@ class _Meter:
         self._context.progress(self._phase, self._have // _MIB, max(1, self._total // _MIB), left)
         if self._have * 10 // self._total > self._tenths:
             self._tenths = self._have * 10 // self._total
-            self._context.emit("downloaded", mib=self._have // _MIB, of=self._total // _MIB)
+            self._context.emit(DownloadedEvent(self._have // _MIB, self._total // _MIB))
 
 
 def _remove_custom_code(path: Path, entry: Entry) -> None:

@@ -172,7 +172,7 @@ def _answer_seconds(dry_run: DryRun, net: Any) -> float:
     took = []
     for tokens in (1, _TRIED_TOKENS):
         start = time.perf_counter()
-        answers(net, dry_run.tokenizer, dry_run.device, dry_run.spec.data, tokens)
+        answers(net, dry_run.tokenizer, dry_run.device, dry_run.spec.data, new_tokens=tokens)
         took.append(time.perf_counter() - start)
     return took[0] + max(0.0, took[1] - took[0]) * (NEW_TOKENS - 1) / (_TRIED_TOKENS - 1)
 

@@ -28,6 +28,7 @@ from backend.estimate.memory import available, nvidia_gpu
 from backend.files.atomic import write_text
 from backend.hardware import benchmark, child_process, format_gb
 from backend.models.local import relocate
+from backend.records.events import DryRunEvent, NoteEvent
 from backend.records.specs import ModelRef, Record, RunSpec, TrainSettings
 from backend.settings import Workspace
 from backend.training import oom
@@ -85,6 +86,20 @@ class Measured(Record):
     save_seconds: float = 0.0
     proof_seconds: float = 0.0
 
+    def event(self) -> DryRunEvent:
+        return DryRunEvent(
+            max_length=self.settings.max_length,
+            memory_mib=self.memory_mib,
+            tokens_per_second=self.tokens_per_second,
+            startup=self.startup,
+            seconds_per_step=self.seconds_per_step,
+            test_seconds=self.test_seconds,
+            answer_seconds=self.answer_seconds,
+            reference_seconds=self.reference_seconds,
+            save_seconds=self.save_seconds,
+            proof_seconds=self.proof_seconds,
+        )
+
     def seconds(self, steps: int, evaluations: int) -> float:
         """Of a whole run, should it not stop early. One test is made before the first step."""
         session = steps * self.seconds_per_step
@@ -133,7 +148,7 @@ def settle(context: Work, spec: RunSpec) -> Measured | None:
     if measured is None:
         return None
     length = measured.settings.max_length
-    context.emit("preflight", max_length=length, **measured.model_dump(mode="json", exclude={"settings"}))
+    context.emit(measured.event())
     if length != spec.settings.max_length:
         raise DoesNotFit(
             "This training does not fit the memory that is free.",
@@ -206,12 +221,12 @@ def _first_that_fits(context: Work, spec: RunSpec) -> Measured | None:
     for settings, told in ladder(spec.settings, spec.data.longest):
         context.progress(PHASE)
         if told:
-            context.emit("note", title="Memory would run short", what=told, next="")
+            context.emit(NoteEvent("Memory would run short", told))
         found = _dry_run(context, spec.model_copy(update={"settings": settings}))
         context.count_memory_anew()
         if found is None:
             if not context.should_stop():
-                context.emit("note", title="Not measured", what=_NOT_MEASURED, next="")
+                context.emit(NoteEvent("Not measured", _NOT_MEASURED))
             return None
         if found.pop("fits"):
             return Measured(settings=settings, **found)

@@ -89,7 +89,7 @@ def _run(
     with result.saved(net, spec.model.path, target, session.train_step.group) as folder:
         context.progress("Checking")
         proved = verify.prove(net, before, spec.model.path, folder, loss, len(rows))
-    context.emit("proof", **proved.to_dict())
+    context.emit(proved)
     return {**_summary(session, net, step), **best, "weights_changed": True, "base_unchanged": True}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from backend.records.events import SampleEvent
 from backend.records.specs import DataRef
 from backend.tokens.tokenizer import ChatTokenizer
 from backend.training.device import Device
@@ -25,17 +26,16 @@ def worth_the_time(history: History, step: int, total: int) -> bool:
 
 
 def answers(
-    model: Any, tokenizer: ChatTokenizer, device: Device, data: DataRef, new_tokens: int = NEW_TOKENS
-) -> list[dict[str, Any]]:
-    """`prompt`, `answer` (at most `new_tokens`) and `expected` ("" if unknown) for up to PROMPTS held-out prompts of
-    `data`."""
+    model: Any, tokenizer: ChatTokenizer, device: Device, data: DataRef, step: int = 0, new_tokens: int = NEW_TOKENS
+) -> list[SampleEvent]:
+    """The model's answers after `step`, of at most `new_tokens`, to up to PROMPTS held-out prompts of `data`."""
     prompts = [list(prompt) for prompt in data.held_out_prompts[:PROMPTS]]
     if not prompts:
         return []
     given = generate(model, tokenizer, device, [tokenizer.prompt_ids(prompt) for prompt in prompts], new_tokens)
     expected = [*data.held_out_answers, *[""] * len(prompts)]
     return [
-        {"prompt": prompt, "answer": answer, "expected": wanted}
+        SampleEvent(step, prompt, answer, wanted)
         for prompt, answer, wanted in zip(prompts, given, expected, strict=False)
     ]
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backend.errors import TrainingFailed
+from backend.records.events import CheckpointEvent, EvalEvent, NoteEvent, StepEvent
 from backend.records.specs import RunSpec, format_decimal
 from backend.runs.token_rows import TokenRow, sides
 from backend.tokens.tokenizer import ChatTokenizer
@@ -114,17 +115,19 @@ class TrainingSession:
         seconds = time.perf_counter() - self._step_began
         tokens, learned = self._step_tokens
         self.work.emit(
-            "step",
-            step=step,
-            epoch=round(epoch, 4),
-            loss=loss,
-            learning_rate=learning_rate,
-            grad_norm=grad_norm,
-            seconds=round(seconds, 4),
-            waited=round(self._waited, 4),
-            tokens_per_second=round(tokens / seconds, 1),
-            memory_mib=self.device.memory_mib(),
-            **self.train_step.figures,
+            StepEvent(
+                step=step,
+                epoch=round(epoch, 4),
+                loss=loss,
+                learning_rate=learning_rate,
+                grad_norm=grad_norm,
+                seconds=round(seconds, 4),
+                waited=round(self._waited, 4),
+                tokens_per_second=round(tokens / seconds, 1),
+                memory_mib=self.device.memory_mib(),
+                reward_accuracy=self.train_step.figures.get("reward_accuracy"),
+                reward_margin=self.train_step.figures.get("reward_margin"),
+            )
         )
         self._check(step, loss, grad_norm)
         self.history.stepped(loss, first_of_epoch=(step - 1) % self.schedule.steps_per_epoch == 0)
@@ -143,10 +146,11 @@ class TrainingSession:
         """The validation loss after `step`, told and counted; answers held-out prompts too."""
         self.work.progress("Testing", step, self.schedule.total)
         loss = self.validation_loss(model)
-        self.work.emit("eval", step=step, loss=loss, **self.train_step.figures)
+        figures = self.train_step.figures
+        self.work.emit(EvalEvent(step, loss, figures.get("reward_accuracy"), figures.get("reward_margin")))
         if not math.isfinite(loss):
             raise _no_number(step, self.spec)
-        self.history.evaluated(step, loss, self.train_step.figures)
+        self.history.evaluated(step, loss, figures)
         group = self.train_step.group
         wanted = group.is_main and self._answering and worth_the_time(self.history, step, self.schedule.total)
         wanted = wanted and not self.work.should_stop()
@@ -175,22 +179,22 @@ class TrainingSession:
         with checkpoints.writing(self.checkpoints, step) as folder:
             state_saving.write(folder, trainer, self.history, group)
         checkpoints.prune(self.checkpoints, self.history.best_step)
-        self.work.emit("checkpoint", step=step)
+        self.work.emit(CheckpointEvent(step))
         self._free_since = time.perf_counter()
 
     def _answer(self, model: Any, step: int) -> None:
         began = time.perf_counter()
         try:
-            given = answers(model, self.tokenizer, self.device, self.spec.data)
+            given = answers(model, self.tokenizer, self.device, self.spec.data, step)
             reshard(model)
         except Exception as error:
             if not is_out_of_memory(error) or self.train_step.group.sharded:
                 raise
             self._answering, given = False, []
-            self.work.emit("note", title="No more answers on the way", what=_NO_ANSWERS, next="")
+            self.work.emit(NoteEvent("No more answers on the way", _NO_ANSWERS))
             self.device.release()
         for answer in given:
-            self.work.emit("sample", step=step, **answer)
+            self.work.emit(answer)
         self.history.answers += 1
         self.history.last_answer_seconds = time.perf_counter() - began
         self.history.answer_seconds += self.history.last_answer_seconds

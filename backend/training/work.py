@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Protocol
 
+from backend.records.events import Event
+
 
 class Work(Protocol):
     """The worker's side of a job, as `jobs.context.Context` gives it."""
@@ -14,7 +16,7 @@ class Work(Protocol):
     attempt: int
     short_of_memory: bool
 
-    def emit(self, kind: str, **data: Any) -> None: ...
+    def emit(self, event: Event) -> None: ...
     def progress(self, phase: str, done: int = 0, total: int = 0, seconds_left: float | None = None) -> None: ...
     def alive(self) -> None: ...
     def should_stop(self) -> bool: ...

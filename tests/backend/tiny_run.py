@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.records.encoded import Encoded
+from backend.records.events import Event
 from backend.records.rows import Row
 from backend.records.specs import DataRef, ModelRef, RunSpec, TrainSettings
 from backend.runs.token_rows import write_rows
@@ -76,9 +77,9 @@ class FakeWork:
     failed: list[Exception] = field(default_factory=list)
     _steps: int = 0
 
-    def emit(self, kind: str, **data: Any) -> None:
-        json.dumps(data)  # what is told must be JSON
-        self.events.append((kind, data))
+    def emit(self, event: Event) -> None:
+        json.dumps(event.data())  # must be JSON
+        self.events.append((event.kind, event.data()))
 
     def progress(self, phase: str, done: int = 0, total: int = 0, seconds_left: float | None = None) -> None:
         self.phases.append(phase)

@@ -26,6 +26,7 @@ from typing import Any
 
 import httpx
 
+from backend.records.events import StepEvent
 from backend.settings import SAMPLES, Workspace
 from jobs.records import State
 from ui.services.app import App
@@ -159,9 +160,9 @@ def speed(app: App, run: str, steps: int) -> float:
     return pace(told[first : first + steps])
 
 
-def pace(steps: list[dict[str, Any]]) -> float:
+def pace(steps: list[StepEvent]) -> float:
     """Tokens a second over these steps."""
-    return sum(step["tokens_per_second"] * step["seconds"] for step in steps) / sum(step["seconds"] for step in steps)
+    return sum((step.tokens_per_second or 0) * step.seconds for step in steps) / sum(step.seconds for step in steps)
 
 
 def chat_speed(app: App, trained: str, run: str) -> float:

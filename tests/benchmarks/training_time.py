@@ -17,9 +17,10 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+from backend.records.events import DryRunEvent, LoggedEvent
 from backend.records.specs import ATTENTION
 from backend.settings import SAMPLES, Workspace
-from jobs.records import Event, State
+from jobs.records import State
 from ui.cli.commands import prepare_model
 from ui.services.app import App
 
@@ -39,14 +40,14 @@ def timed(app: App, sample: str, changes: dict[str, Any], steps: int) -> dict[st
     settings = app.advice.settings("", data_id).settings.changed(max_steps=steps, early_stopping=False, **changes)
     before = app.runs.plan(data_id, "", settings)
     assert before.seconds is not None
-    rehearsed: list[Event] = []
+    dry_runs: list[tuple[float, DryRunEvent]] = []
 
-    def heard(event: Event) -> None:
-        if event.kind == "preflight":
-            rehearsed.append(event)
+    def note_dry_run(logged: LoggedEvent) -> None:
+        if isinstance(logged.event, DryRunEvent):
+            dry_runs.append((logged.time, logged.event))
 
     run_id = app.runs.start(data_id, "", settings)
-    job = app.runner.wait(run_id, on_event=heard)
+    job = app.runner.wait(run_id, on_event=note_dry_run)
     assert job.state is State.COMPLETED, job.failure
     assert job.ended is not None
     after = app.runs.plan(data_id, "", settings)
@@ -55,8 +56,8 @@ def timed(app: App, sample: str, changes: dict[str, Any], steps: int) -> dict[st
     return {
         "computed": (before.seconds[0] * before.seconds[1]) ** 0.5,
         "rehearsed": (after.seconds[0] * after.seconds[1]) ** 0.5,
-        "took": job.ended - rehearsed[0].time,
-        "memory_rehearsed": float(rehearsed[0].data["memory_mib"]),  # by now the plan has the run's own peak
+        "took": job.ended - dry_runs[0][0],
+        "memory_rehearsed": float(dry_runs[0][1].memory_mib),  # by now the plan has the run's own peak
         "memory_took": float(job.result["peak_memory_mib"]),
     }
 

@@ -7,16 +7,19 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import psutil
 import pytest
 
+from backend.records.events import Event, StepEvent
 from backend.settings import Workspace
 from jobs import process, store
 from jobs.records import Job
 from jobs.runner import Runner
 from jobs.store import JobFolder, Status
 
+E = TypeVar("E", bound=Event)
 FOREVER = {"steps": 3000, "seconds_per_step": 0.02}
 
 
@@ -28,8 +31,13 @@ def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
         time.sleep(0.01)
 
 
+def events(runner: Runner, job_id: str, kind: type[E]) -> list[E]:
+    """The valid events of one kind."""
+    return [logged.event for logged in runner.events(job_id).events if isinstance(logged.event, kind)]
+
+
 def steps(runner: Runner, job_id: str) -> list[int]:
-    return [event.data["step"] for event in runner.events(job_id).events if event.kind == "step"]
+    return [event.step for event in events(runner, job_id, StepEvent)]
 
 
 def folder_of(runner: Runner, job_id: str) -> JobFolder:

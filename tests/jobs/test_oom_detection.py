@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from backend.records.events import NoteEvent
 from jobs import oom_detection, supervisor
 from jobs.context import Context
 from jobs.oom_detection import Memory
@@ -15,11 +16,11 @@ from jobs.records import Failure, State
 from jobs.runner import Runner
 from jobs.store import LIGHTER_ATTEMPTS
 from jobs.supervisor import ENDED, KILLED, PERHAPS_RAN_OUT, RAN_OUT
-from tests.jobs.conftest import FOREVER, counting, finish, folder_of, kill, status_of, steps, until
+from tests.jobs.conftest import FOREVER, counting, events, finish, folder_of, kill, status_of, steps, until
 
 
 def notes(runner: Runner, job_id: str) -> int:
-    return len([event for event in runner.events(job_id).events if event.kind == "note"])
+    return len(events(runner, job_id, NoteEvent))
 
 
 def test_work_that_ran_out_of_memory_goes_on_by_itself_with_less(runner: Runner) -> None:

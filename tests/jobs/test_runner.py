@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from backend.errors import ApprenticeError, BadInput, RunProblem, WorkspaceProblem
+from backend.records.events import CheckpointEvent, LoggedEvent, StepEvent
 from backend.settings import Workspace, new_id
-from jobs.records import Event, State
+from jobs.records import State
 from jobs.registry import KINDS, Kind
 from jobs.runner import Runner
-from tests.jobs.conftest import FOREVER, counting, finish, folder_of, steps, until
+from tests.jobs.conftest import FOREVER, counting, events, finish, folder_of, steps, until
 
 BAD_IDS = ["", ".", "..", "../models", "/etc", "a/b", "a\\b", "; touch x", "$(touch x)", "--flag", "nul\0", "x" * 300]
 
@@ -23,7 +24,7 @@ def test_a_job_goes_from_queued_to_completed_and_tells_all_its_steps(runner: Run
     queued = runner.job(job_id)
     assert (queued.state, queued.name, queued.kind, queued.started) == (State.QUEUED, "Four steps", "noop", None)
 
-    told: list[Event] = []
+    told: list[LoggedEvent] = []
     job = runner.wait(job_id, on_event=told.append, poll=0.01)
 
     assert job.state is State.COMPLETED
@@ -36,7 +37,7 @@ def test_a_job_goes_from_queued_to_completed_and_tells_all_its_steps(runner: Run
     assert job.created <= job.started <= job.ended
     assert steps(runner, job_id) == [1, 2, 3, 4]
     assert told == runner.events(job_id).events
-    later: list[Event] = []
+    later: list[LoggedEvent] = []
     runner.wait(job_id, on_event=later.append, after=runner.events(job_id).position)
     assert later == []
 
@@ -118,7 +119,7 @@ def test_stopping_a_running_job_lets_it_save(runner: Runner) -> None:
 
     assert job.state is State.STOPPED
     assert not job.stop_requested
-    saved = [event.data["step"] for event in runner.events(job_id).events if event.kind == "checkpoint"]
+    saved = [event.step for event in events(runner, job_id, CheckpointEvent)]
     assert saved == [job.result["steps"]] == steps(runner, job_id)[-1:]
 
 
@@ -153,7 +154,11 @@ def test_steps_told_after_the_last_checkpoint_are_superseded_by_the_resumed_ones
     assert finish(runner, job_id).state is State.COMPLETED
 
     assert steps(runner, job_id) == list(range(1, 11))
-    attempts = {e.data["step"]: e.attempt for e in runner.events(job_id).events if e.kind == "step"}
+    attempts = {
+        logged.event.step: logged.attempt
+        for logged in runner.events(job_id).events
+        if isinstance(logged.event, StepEvent)
+    }
     assert [attempts[step] for step in range(1, 11)] == [1] * 4 + [2] * 6
     assert runner.events(job_id, seen).reset
 

@@ -27,6 +27,7 @@ from backend.hardware import Probe, describe
 from backend.models import catalogue
 from backend.models.hub_token import TokenSource
 from backend.records.encoded import Piece
+from backend.records.events import EvalEvent, SampleEvent, StepEvent
 from backend.records.lengths import LengthLimits
 from backend.records.rows import Dataset, Problem, Row, Source
 from backend.records.specs import Cpu, DataRef, Gpu, Hardware, ModelRef, RunSpec, Trainer, TrainSettings
@@ -525,26 +526,22 @@ def _problems() -> list[Problem]:
 def _curve(steps: int, rate: float = 2e-4) -> Curve:
     """Two losses that fall together, and what it answered on the way."""
     noise = random.Random(1)
-    speed = {"tokens_per_second": 412, "memory_mib": 1740}
     fall = [1.72 * math.exp(-4 * step / steps) for step in range(steps + 1)]
     prompt = [{"role": "user", "content": ASKED}]
     answers = {0: APOLOGY, 10: APOLOGY, 27: ORDER.replace("refund", "return"), 54: ORDER}
     return Curve(
         steps=[
-            {
-                "step": i,
-                "epoch": i / 27,
-                "loss": fall[i] + 0.1 + noise.gauss(0, 0.035),
-                "learning_rate": rate * (1 - i / 81),
-                **speed,
-            }
+            StepEvent(
+                i,
+                fall[i] + 0.1 + noise.gauss(0, 0.035),
+                epoch=i / 27,
+                learning_rate=rate * (1 - i / 81),
+                tokens_per_second=412,
+                memory_mib=1740,
+            )
             for i in range(1, steps + 1)
         ],
-        evals=[{"step": i, "loss": fall[i] + 0.16} for i in range(0, steps + 1, 9)],
-        samples=[
-            {"step": i, "prompt": prompt, "answer": said, "expected": ORDER}
-            for i, said in answers.items()
-            if i <= steps
-        ],
+        evals=[EvalEvent(i, fall[i] + 0.16) for i in range(0, steps + 1, 9)],
+        samples=[SampleEvent(i, prompt, said, ORDER) for i, said in answers.items() if i <= steps],
         position=steps,
     )

@@ -19,10 +19,11 @@ from backend.datasets.token_counts import TokenCounter
 from backend.errors import ApprenticeError, BadInput, MissingPart, RunProblem
 from backend.hardware import load_hardware
 from backend.models import local
+from backend.records.events import DownloadedEvent, DryRunEvent, EvalEvent, LoggedEvent, NoteEvent, StepEvent
 from backend.records.lengths import LengthLimits
 from backend.records.specs import parse_new_settings
 from backend.settings import Workspace
-from jobs.records import Event, Job, State
+from jobs.records import Job, State
 from ui.records import RunLine
 from ui.services.app import App
 from ui.text import format as fmt
@@ -224,20 +225,19 @@ class Shown:
         self._began = True
         return self._told
 
-    def event(self, event: Event) -> None:
-        data = event.data
-        if event.kind == "step":
-            speed = data.get("tokens_per_second") or 0
-            say(f"step {data['step']}: practice loss {data['loss']:.3f}, {speed:.0f} tokens/s")
-        elif event.kind == "eval":
-            say(f"step {data['step']}: test loss {data['loss']:.3f}")
-        elif event.kind == "preflight":
-            memory, speed = fmt.size(data["memory_mib"]), data["tokens_per_second"]
-            say(f"Measured on your longest examples: {memory} of memory at the peak; {speed:.0f} tokens/s.")
-        elif event.kind == "downloaded":
-            say(f"{data['mib']:,} of {data['of']:,} MiB")
-        elif event.kind == "note":
-            say(" ".join(str(data.get(part) or "") for part in ("title", "what", "next")).strip())
+    def event(self, logged: LoggedEvent) -> None:
+        match logged.event:
+            case StepEvent() as step:
+                say(f"step {step.step}: training loss {step.loss:.3f}, {step.tokens_per_second or 0:.0f} tokens/s")
+            case EvalEvent() as test:
+                say(f"step {test.step}: validation loss {test.loss:.3f}")
+            case DryRunEvent() as measured:
+                memory, speed = fmt.size(measured.memory_mib), measured.tokens_per_second
+                say(f"Measured on your longest examples: {memory} of memory at the peak; {speed:.0f} tokens/s.")
+            case DownloadedEvent() as download:
+                say(f"{download.mib:,} of {download.of:,} MiB")
+            case NoteEvent() as note:
+                say(" ".join(filter(None, (note.title, note.what, note.next))))
 
 
 def run_answer(app: App, job: Job, detailed: bool = False) -> Answer:

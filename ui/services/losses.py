@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
 
 from backend.advice import diagnose
 from jobs.records import Job, State
-from ui.records import AtStep, Curve, Losses
+from ui.records import Curve, Losses
 from ui.text import format as fmt
 
 PRACTICE, BEFORE = "practice loss", "test loss before training"
@@ -18,24 +16,18 @@ BROKEN_OFF = (State.FAILED, State.INTERRUPTED)  # without a result
 
 def of(job: Job, curve: Curve) -> Losses:
     """The losses of a run as it stands."""
-    steps = [number(step) for step in curve.steps]
-    tests = [AtStep(test["step"], number(test)) for test in curve.evals]
-    since = [test for test in tests if test.step > 0]
+    steps = [step.loss for step in curve.steps]
+    since = [test for test in curve.evals if test.step > 0]
     best = min((test for test in since if math.isfinite(test.loss)), key=lambda test: test.loss, default=None)
     so_far = best.step if best and job.state not in BROKEN_OFF else None
     return Losses(
         training=diagnose.current_loss(steps) if steps else None,
         over=diagnose.window(len(steps)),
-        before=next((test for test in tests if test.step == 0), None),
+        before=next((test for test in curve.evals if test.step == 0), None),
         latest=since[-1] if since else None,
         best=best,
         kept=job.result.get("best_step", so_far),
     )
-
-
-def number(event: Mapping[str, Any]) -> float:
-    """The loss of a step or test as it was told; NaN where it was no number."""
-    return math.nan if event["loss"] is None else float(event["loss"])
 
 
 def legend(tests: bool) -> str:

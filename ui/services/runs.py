@@ -27,8 +27,6 @@ from ui.services import samples as sample_datasets
 from ui.services.datasets import DatasetService
 from ui.services.models import SIMULATED, ModelService
 
-CURVE_KINDS = {"step": "steps", "eval": "evals", "sample": "samples", "note": "notes", "preflight": "dry_runs"}
-
 
 class RunService:
     """The training runs of a workspace."""
@@ -124,9 +122,8 @@ class RunService:
             known = self._curves.get(run_id, Curve())
             news = self._runner.events(run_id, known.position)
             curve = Curve() if news.reset else known
-            for event in news.events:
-                if event.kind in CURVE_KINDS:
-                    getattr(curve, CURVE_KINDS[event.kind]).append(event.data)
+            for logged in news.events:
+                curve.add(logged.event)
             curve.position = news.position
             self._curves[run_id] = curve
             return curve
@@ -147,7 +144,7 @@ class RunService:
     def _expected_speed(self, run_id: str, spec: RunSpec) -> float | None:
         """TokenTotals a second that the run should reach at least: measured before it, else computed; None before."""
         if measured := self.curve(run_id).dry_runs:
-            return float(measured[-1]["tokens_per_second"]) / training_plan.SPREAD
+            return measured[-1].tokens_per_second / training_plan.SPREAD
         if run_id not in self._speeds:
             rates = self._models.rates()
             if rates is None:
@@ -192,7 +189,7 @@ class RunService:
         if failure is None or failure.error not in (OutOfMemory.__name__, DoesNotFit.__name__):
             return None
         spec, measured = self.spec(run_id), self.curve(run_id).dry_runs
-        fits = int(measured[-1].get("max_length", 0)) if measured else 0
+        fits = measured[-1].max_length if measured else 0
         return fits if 0 < fits < spec.settings.max_length else oom.half(spec.data.longest)
 
     def _shorter_of(self, job: Job) -> tuple[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -250,11 +251,11 @@ def losses(job: Job, curve: Curve) -> dict[str, Any]:
     if job.result.get("eval_loss") is not None:
         first, last = job.result.get("first_eval_loss"), job.result["eval_loss"]
         return {"first_eval_loss": first, "eval_loss": last, "eval_step": job.result.get("eval_step")}
-    tested = [test for test in curve.evals if test["loss"] is not None]
+    tested = [test for test in curve.evals if math.isfinite(test.loss)]
     if not tested:
         return {"first_eval_loss": None, "eval_loss": None, "eval_step": None}
-    first = tested[0]["loss"] if tested[0]["step"] == 0 else None
-    return {"first_eval_loss": first, "eval_loss": tested[-1]["loss"], "eval_step": tested[-1]["step"]}
+    first = tested[0].loss if tested[0].step == 0 else None
+    return {"first_eval_loss": first, "eval_loss": tested[-1].loss, "eval_step": tested[-1].step}
 
 
 def origin(job: Job, spec: RunSpec) -> Origin:

@@ -25,6 +25,7 @@ from typing import Any, NoReturn, Protocol
 from backend.errors import BadSetting, OutOfMemory, TrainingFailed
 from backend.hardware import child_process, container
 from backend.hardware.gpus import most_free_first
+from backend.records.events import Event
 from backend.records.specs import RunSpec, TrainSettings
 from backend.training.distributed import sharding
 from backend.training.distributed.collective import SINGLE_PROCESS, ProcessGroup
@@ -190,7 +191,7 @@ class SilentWork:
     attempt: int = 1
     short_of_memory: bool = False
 
-    def emit(self, kind: str, **data: Any) -> None: ...
+    def emit(self, event: Event) -> None: ...
     def progress(self, phase: str, done: int = 0, total: int = 0, seconds_left: float | None = None) -> None: ...
     def alive(self) -> None: ...
     def fail(self, error: Exception) -> None: ...

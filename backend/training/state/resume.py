@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from backend.errors import TrainingFailed
 from backend.files.atomic import write_text
 from backend.models.model_folder import TOKENIZER_FILES
+from backend.records.events import NoteEvent
 from backend.records.specs import TrainSettings
 from backend.runs.prepare import versions
 from backend.training import device
@@ -84,7 +85,7 @@ def tell_other_versions(work: Work, began: dict[str, str]) -> None:
 
 def tell(work: Work, title: str, what: str, following: str = "") -> None:
     """A note for the person: what happened, and what to do (may be left out)."""
-    work.emit("note", title=title, what=what, next=following)
+    work.emit(NoteEvent(title, what, following))
 
 
 def _must_be_same(noted: Path, now: dict[str, dict[str, Any]]) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backend.errors import TrainingFailed
 from backend.files import manifest
+from backend.records.events import VerificationEvent
 from backend.training.distributed.sharding import copy_into, full_tensor
 from backend.training.model import frozen, trainable
 
@@ -28,23 +29,6 @@ class Fingerprint:
     trained: dict[str, str]
     base: dict[str, str]
     how: str
-
-
-@dataclass(frozen=True)
-class Proof:
-    """Tensors counted; losses are means per learned token over `rows` rows. As event "proof" it is a dict."""
-
-    trainable_tensors: int
-    changed_tensors: int
-    base_tensors: int
-    base_changed: int
-    base_checked: str
-    trained_loss: float
-    reloaded_loss: float
-    rows: int
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def fingerprint(model: Any, base_folder: Path) -> Fingerprint:
@@ -75,7 +59,7 @@ def digest(tensor: torch.Tensor, *, entire: bool = True) -> str:
 
 def prove(
     model: Any, before: Fingerprint, base_folder: Path, saved: Path, loss: Callable[[], float], rows: int
-) -> Proof:
+) -> VerificationEvent:
     """Compares `model` with `before`, then empties its trainable weights, loads those in `saved` and compares `loss`.
 
     Raises TrainingFailed when no weight changed, a base weight did, or the saved weights do not give the same loss.
@@ -83,7 +67,7 @@ def prove(
     now = fingerprint(model, base_folder)
     trained_loss = loss()
     _reload(model, saved)
-    proof = Proof(
+    proof = VerificationEvent(
         trainable_tensors=len(now.trained),
         changed_tensors=_differing(before.trained, now.trained),
         base_tensors=len(now.base),
@@ -97,7 +81,7 @@ def prove(
     return proof
 
 
-def _insist(proof: Proof) -> None:
+def _insist(proof: VerificationEvent) -> None:
     if not proof.changed_tensors:
         raise TrainingFailed(
             "The model learned nothing: none of its weights changed.",

@@ -6,11 +6,13 @@ import json
 import math
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from backend.advice.diagnose import RECENT, Verdict, current_loss, diagnose, format_loss
+from backend.records.events import EvalEvent, StepEvent
 from backend.records.specs import TrainSettings
 from backend.settings import PROJECT_ROOT
 
@@ -18,15 +20,14 @@ RECORDED = PROJECT_ROOT / "tests" / "data" / "recorded_curves.json"
 SETTINGS = TrainSettings(learning_rate=2e-4, num_train_epochs=6)
 
 
-def steps(losses: Sequence[float | None], per_epoch: int = 20, speed: float = 500) -> list[dict[str, Any]]:
+def steps(losses: Sequence[float], per_epoch: int = 20, speed: float = 500) -> list[StepEvent]:
     return [
-        {"step": i, "epoch": i / per_epoch, "loss": loss, "tokens_per_second": speed}
-        for i, loss in enumerate(losses, start=1)
+        StepEvent(i, loss, epoch=i / per_epoch, tokens_per_second=speed) for i, loss in enumerate(losses, start=1)
     ]
 
 
-def evals(losses: Sequence[float | None], every: int = 20) -> list[dict[str, Any]]:
-    return [{"step": i * every, "loss": loss} for i, loss in enumerate(losses)]
+def evals(losses: Sequence[float], every: int = 20) -> list[EvalEvent]:
+    return [EvalEvent(i * every, loss) for i, loss in enumerate(losses)]
 
 
 def curve(shape: Callable[[int], float], count: int, noise: float = 0.0, seed: int = 1) -> list[float]:
@@ -47,10 +48,10 @@ def test_recorded_curves(recorded: dict[str, Any]) -> None:
     """The embedded model on the orders sample, batch 4."""
     columns = zip(recorded["epochs"], recorded["losses"], recorded["rates"], strict=True)
     told = [
-        {"step": i, "epoch": epoch, "loss": loss, "learning_rate": rate, "seconds": 2.0, "waited": 0.0}
+        StepEvent(i, loss, epoch=epoch, learning_rate=rate, seconds=2.0)
         for i, (epoch, loss, rate) in enumerate(columns, start=1)
     ]
-    tests = [{"step": step, "loss": loss} for step, loss in recorded["evals"]]
+    tests = [EvalEvent(step, loss) for step, loss in recorded["evals"]]
     settings = SETTINGS.changed(learning_rate=max(recorded["rates"]), num_train_epochs=15)
     assert diagnose(told, tests, settings).title == recorded["title"]
 
@@ -107,8 +108,8 @@ def test_too_early() -> None:
     check(diagnose([], [], SETTINGS), "good", "Too few steps to judge by")
 
 
-@pytest.mark.parametrize("broken", [None, math.nan, math.inf])
-def test_no_number(broken: float | None) -> None:
+@pytest.mark.parametrize("broken", [math.nan, math.inf])
+def test_no_number(broken: float) -> None:
     verdict = diagnose(steps([*falling(20), broken]), evals([3.0]), SETTINGS)
     check(verdict, "bad", "The numbers broke down", {"learning_rate": 1e-4})
     assert "After 20 steps" in verdict.what
@@ -116,7 +117,7 @@ def test_no_number(broken: float | None) -> None:
 
 def test_a_validation_loss_that_is_no_number() -> None:
     check(
-        diagnose(steps(falling(20)), evals([3.0, None]), SETTINGS),
+        diagnose(steps(falling(20)), evals([3.0, math.nan]), SETTINGS),
         "bad", "The numbers broke down", {"learning_rate": 1e-4},
     )  # fmt: skip
 
@@ -183,11 +184,11 @@ def test_slower_than_measured() -> None:
 
 
 def test_waiting_between_steps() -> None:
-    waiting = [{**step, "seconds": 2.0, "waited": 1.5} for step in steps(falling(80))]
+    waiting = [replace(step, seconds=2.0, waited=1.5) for step in steps(falling(80))]
     verdict = diagnose(waiting, evals([3.0, 1.2]), SETTINGS)
     check(verdict, "watch", "It waits more than it should")
     assert "43% of the time" in verdict.what
-    busy = [{**step, "seconds": 2.0, "waited": 0.1} for step in waiting]
+    busy = [replace(step, seconds=2.0, waited=0.1) for step in waiting]
     check(diagnose(busy, evals([3.0, 1.2]), SETTINGS), "good", "It learns well")
 
 
@@ -199,9 +200,9 @@ def test_perfect_on_new_examples_after_half_a_round() -> None:
     check(later, "good", "It learns well")
 
 
-def early_plateau(rate: Callable[[int], float]) -> list[dict[str, Any]]:
+def early_plateau(rate: Callable[[int], float]) -> list[StepEvent]:
     losses = curve(lambda i: 2.0 + max(0.0, 0.8 - i / 20), 160, 0.03)
-    return [{**step, "learning_rate": rate(step["step"])} for step in steps(losses)]
+    return [replace(step, learning_rate=rate(step.step)) for step in steps(losses)]
 
 
 def test_an_early_plateau_takes_a_higher_rate() -> None:
@@ -241,7 +242,9 @@ def test_a_retry_never_leaves_what_the_settings_allow() -> None:
 )
 def test_pairs_are_told_apart_or_not(shares: list[float], light: str, title: str, words: str) -> None:
     """A loss near zero is what pairs end at, and no sign of copies on both sides."""
-    tested = [{**one, "reward_accuracy": share} for one, share in zip(evals([0.69, 0.3, 0.02]), shares, strict=False)]
+    tested = [
+        replace(one, reward_accuracy=share) for one, share in zip(evals([0.69, 0.3, 0.02]), shares, strict=False)
+    ]
     verdict = diagnose(steps(falling(60, 0.69, 0.01)), tested, TrainSettings(trainer="dpo"))
     check(verdict, light, title)
     assert words in verdict.what

@@ -19,6 +19,7 @@ import pytest
 from backend.errors import BadInput, MissingPart, NotEnough, WorkspaceProblem
 from backend.models import catalogue, download, hub_token, local
 from backend.models import hub as hub_client
+from backend.records.events import Event
 from backend.settings import Workspace
 from jobs import process, worker
 from jobs.records import State
@@ -149,7 +150,7 @@ class FakeWork:
     def progress(self, phase: str, done: int = 0, total: int = 0, seconds_left: float | None = None) -> None:
         self.reached.append((done, total))
 
-    def emit(self, kind: str, **data: Any) -> None: ...
+    def emit(self, event: Event) -> None: ...
 
     def should_stop(self) -> bool:
         return self.stop_at is not None and self.reached[-1][0] >= self.stop_at

@@ -73,7 +73,7 @@ def test_a_run_is_measured_in_a_process_of_its_own_then_trained(work: MeasuredWo
     result = training_job.run(work)
     assert result["state"] == "completed"
     assert result["weights_changed"]
-    told = work.told("preflight")[0]
+    told = work.told("dry_run")[0]
     assert 100 < told["memory_mib"] < 3000
     assert told["tokens_per_second"] > 0
     assert told["save_seconds"] > 0
@@ -151,7 +151,7 @@ def test_what_several_processes_take_is_not_measured_with_one(
     work.spec["settings"]["num_processes"] = 2
     monkeypatch.setattr(training, "run", lambda context: {"steps": 1, "peak_memory_mib": 0})
     assert training_job.run(work)["measured"] is None
-    assert (asked, work.told("preflight")) == ([], [])
+    assert (asked, work.told("dry_run")) == ([], [])
 
 
 def test_what_does_not_fit_is_made_to_fit_and_told(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,7 +170,7 @@ def test_shorter_examples_are_offered_and_not_taken(work: MeasuredWork, monkeypa
     with pytest.raises(DoesNotFit) as refused:
         training_job.settle(work, RunSpec.model_validate(work.spec))
     assert (asked[-1].method, asked[-1].max_length) == ("qlora", 256)
-    assert work.told("preflight")[-1]["max_length"] == 256
+    assert work.told("dry_run")[-1]["max_length"] == 256
     assert "256 tokens" in refused.value.next
     assert oom.settings_used(work.folder, settings_of(work)) == settings_of(work)
 

@@ -10,6 +10,7 @@ import pytest
 
 from backend.models import bundled
 from backend.records.encoded import Encoded
+from backend.records.events import NoteEvent
 from backend.runs.token_rows import write_rows
 from backend.settings import Workspace
 from backend.training import oom
@@ -46,7 +47,7 @@ def test_a_real_limit_on_memory_is_met_with_fewer_examples_at_a_time(
     runner = Runner(workspace_with_model)
     job_id = runner.submit("train", made.spec, "", prepare=lambda folder: write_rows(folder, rows, []))
     job = runner.wait(job_id)
-    notes = [event.data["title"] for event in runner.events(job_id).events if event.kind == "note"]
+    notes = [logged.event.title for logged in runner.events(job_id).events if isinstance(logged.event, NoteEvent)]
     assert job.state is State.COMPLETED, (runner.folder(job_id) / "log.txt").read_text()[-3000:]
     assert job.result["steps"] == 1
     assert {"Memory ran short"} <= set(notes) <= {"Memory ran short", "Memory ran out"}

@@ -9,24 +9,25 @@ from typing import Any
 import pytest
 
 from backend.advice.diagnose import RECENT, current_loss, diagnose
+from backend.records.events import EvalEvent, StepEvent
 from backend.records.specs import TrainSettings
 from jobs.records import State
 from tests.ui.fake_services import FakeApp, job
-from ui.records import AtStep, Compared, Curve, Losses, RunLine
+from ui.records import Compared, Curve, Losses, RunLine
 from ui.services import losses
-from ui.web.html import compare_runs, loss_curve
+from ui.web.html import compare_runs
 from ui.web.runs import tab as runs_tab
 from ui.web.train import views as train_views
 
 NOISE = [0.3, -0.2, 0.1, 0.4, -0.3, 0.2, -0.1]
 
 
-def story(tests: dict[int, float | None], steps: int = 40) -> Curve:
+def story(tests: dict[int, float], steps: int = 40) -> Curve:
     """A practice loss that leaps about, and tests by their step."""
     falling = [3.0 - 2.0 * i / steps + NOISE[i % len(NOISE)] for i in range(1, steps + 1)]
     return Curve(
-        steps=[{"step": i, "epoch": i / 20, "loss": loss} for i, loss in enumerate(falling, start=1)],
-        evals=[{"step": step, "loss": loss} for step, loss in tests.items()],
+        steps=[StepEvent(i, loss, epoch=i / 20) for i, loss in enumerate(falling, start=1)],
+        evals=[EvalEvent(step, loss) for step, loss in tests.items()],
         position=1,
     )
 
@@ -85,9 +86,9 @@ def test_the_verdict_on_a_run_that_learns_well_has_the_numbers_of_its_card() -> 
 @pytest.mark.parametrize(
     ("told", "kept", "words"),
     [
-        (Losses(best=AtStep(20, 1.2), kept=20), "at step 20: kept", "it is that of the test"),
-        (Losses(best=AtStep(20, 1.2), kept=23), "at step 20; kept is step 23", "stopped between two tests"),
-        (Losses(best=AtStep(20, 1.2)), "at step 20", "it ended without a result"),
+        (Losses(best=EvalEvent(20, 1.2), kept=20), "at step 20: kept", "it is that of the test"),
+        (Losses(best=EvalEvent(20, 1.2), kept=23), "at step 20; kept is step 23", "stopped between two tests"),
+        (Losses(best=EvalEvent(20, 1.2)), "at step 20", "it ended without a result"),
     ],
 )
 def test_which_version_is_kept(told: Losses, kept: str, words: str) -> None:
@@ -111,8 +112,8 @@ def test_before_there_is_a_number_none_is_told() -> None:
 
 
 def test_a_loss_that_is_no_number_is_told_as_that_everywhere() -> None:
-    broken = story({0: 3.1, 40: None})
-    broken.steps[-1]["loss"] = None
+    broken = story({0: 3.1, 40: math.nan})
+    broken.steps[-1] = StepEvent(40, math.nan)
     told = losses.of(job("run-b", State.RUNNING), broken)
     assert math.isnan(told.training or 0.0)
     assert [number for number, _ in losses.facts(told)] == ["not a number", "not a number"]
@@ -125,7 +126,7 @@ def test_runs_without_a_test_are_compared_by_their_practice_loss() -> None:
     spec = FakeApp().runs.compared("run-a").spec
     pair = [Compared(spec, job(name, State.RUNNING), story({}, steps)) for name, steps in (("a", 40), ("b", 30))]
     card = said(compare_runs.card(*pair))
-    practised = [current_loss([loss_curve.point(step)[1] for step in one.curve.steps]) for one in pair]
+    practised = [current_loss([step.loss for step in one.curve.steps]) for one in pair]
     assert "Beside each line stands its practice loss." in card
     for letter, number in zip("AB", practised, strict=True):
         assert f"{letter} {number:.2f}" in card

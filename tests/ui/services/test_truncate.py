@@ -11,6 +11,7 @@ import pytest
 from backend.errors import RunProblem
 from backend.files.json_file import to_json
 from backend.records.encoded import Encoded
+from backend.records.events import DryRunEvent
 from backend.runs.token_rows import read_rows
 from backend.settings import Workspace
 from backend.training import oom
@@ -46,7 +47,7 @@ def failed(
 ) -> str:
     """A run that ended so. fits: the length that was measured to fit."""
     work = run_of(folder, folder, rows, [ROWS[0]], **settings)
-    measured = {"time": 0.0, "attempt": 1, "kind": "preflight", "data": {"max_length": fits, "tokens_per_second": 1}}
+    measured = {"time": 0.0, "attempt": 1, "kind": "dry_run", "data": DryRunEvent(fits, 1.0, 1.0).data()}
 
     def write(new: Path) -> None:
         (folder / "data").rename(new / "data")

@@ -70,10 +70,10 @@ def _differing(name: str, of_a: Any, of_b: Any) -> Iterator[tuple[str, str, str]
 
 def _lines(a: Compared, b: Compared) -> tuple[bool, list[loss_curve.Point], list[loss_curve.Point]]:
     """What is drawn: the test losses (True), or where one of them has none yet those of practice."""
-    tests = [[loss_curve.point(test) for test in one.curve.evals] for one in (a, b)]
+    tests = [loss_curve.points(one.curve.evals) for one in (a, b)]
     if all(tests):
         return True, tests[0], tests[1]
-    training = [[loss_curve.point(step) for step in one.curve.steps] for one in (a, b)]
+    training = [loss_curve.points(one.curve.steps) for one in (a, b)]
     return False, training[0], training[1]
 
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from html import escape
-from typing import Any
 
 from backend.advice import diagnose
+from backend.records.events import EvalEvent, StepEvent
 from ui.services import losses
 from ui.text import format as fmt
 
@@ -88,9 +88,9 @@ def _drawing(
     )
 
 
-def point(event: Mapping[str, Any]) -> Point:
-    """A step or test as told, as a point; its loss is NaN where it was no number."""
-    return event["step"], losses.number(event)
+def points(events: Sequence[StepEvent] | Sequence[EvalEvent]) -> list[Point]:
+    """The loss at each step; NaN where it was not a number."""
+    return [(event.step, event.loss) for event in events]
 
 
 def sentence(lines: Mapping[str, Sequence[Point]], now: Sequence[float | None], best: Point | None) -> str:

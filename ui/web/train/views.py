@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Any
 
 from backend.advice.diagnose import Verdict
+from backend.records.events import NoteEvent, SampleEvent
 from jobs.records import Job, Progress
 from ui.records import Curve, Losses, Origin, Plan, Shorter
 from ui.services import losses
@@ -205,12 +205,9 @@ def status(watched: Watched) -> str:
     )
 
 
-def notices(notes: Sequence[Mapping[str, Any]]) -> str:
+def notices(notes: Sequence[NoteEvent]) -> str:
     """What the run told beside its numbers, such as that it makes do with less memory; the latest few."""
-    return "".join(
-        web_errors.alert("calm", str(note["title"]), str(note.get("what") or ""), str(note.get("next") or ""))
-        for note in notes[-NOTICES:]
-    )
+    return "".join(web_errors.alert("calm", note.title, note.what, note.next) for note in notes[-NOTICES:])
 
 
 def time_left(progress: Progress | None) -> str:
@@ -223,21 +220,23 @@ def time_left(progress: Progress | None) -> str:
 
 
 def numbers(watched: Watched) -> list[tuple[str, str]]:
-    last = watched.curve.steps[-1] if watched.curve.steps else {}
     shown = losses.facts(watched.losses)
-    if last.get("tokens_per_second"):
-        shown.append((fmt.number(last["tokens_per_second"]), "tokens a second"))
-    if last.get("memory_mib"):
-        shown.append((fmt.size(last["memory_mib"]), "memory, measured"))
-    if last.get("reward_accuracy") is not None:
-        shown.append((f"{last['reward_accuracy']:.0%}", "of these pairs told apart (reward accuracy)"))
+    if not watched.curve.steps:
+        return shown
+    last = watched.curve.steps[-1]
+    if last.tokens_per_second:
+        shown.append((fmt.number(last.tokens_per_second), "tokens a second"))
+    if last.memory_mib:
+        shown.append((fmt.size(last.memory_mib), "memory, measured"))
+    if last.reward_accuracy is not None:
+        shown.append((f"{last.reward_accuracy:.0%}", "of these pairs told apart (reward accuracy)"))
     if not watched.can_stop:
         return shown
-    if last.get("learning_rate") is not None and watched.rate:
+    if last.learning_rate is not None and watched.rate:
         of_full = f"of the full size of its corrections, {fmt.setting(watched.rate)} (learning rate)"
-        shown.append((fmt.share(last["learning_rate"], watched.rate), of_full))
-    if last.get("grad_norm") is not None:
-        shown.append((f"{last['grad_norm']:.2f}", "how hard they pull (gradient norm)"))
+        shown.append((fmt.share(last.learning_rate, watched.rate), of_full))
+    if last.grad_norm is not None:
+        shown.append((f"{last.grad_norm:.2f}", "how hard they pull (gradient norm)"))
     return shown
 
 
@@ -248,8 +247,8 @@ def _spoken(title: str, done: int, watched: Watched) -> str:
 
 
 def loss_card(watched: Watched) -> str:
-    steps = [loss_curve.point(step) for step in watched.curve.steps]
-    evals = [loss_curve.point(test) for test in watched.curve.evals]
+    steps = loss_curve.points(watched.curve.steps)
+    evals = loss_curve.points(watched.curve.evals)
     progress = watched.job.progress
     total = progress.total if progress and watched.can_stop and progress.total >= len(steps) else 0
     best = watched.losses.best.step if watched.losses.best else None
@@ -279,19 +278,19 @@ def health(watched: Watched) -> str:
     return drawn + f'<div class="after-alert">{components.button(words, "retry", kind="firm")}</div>'
 
 
-def samples(asked: Sequence[Any]) -> str:
+def samples(asked: Sequence[SampleEvent]) -> str:
     """What it answers to examples it never practised on, latest first, beside the expected answer."""
     if not asked:
         return ""
-    latest: dict[str, Any] = {}
-    earlier: dict[str, list[Any]] = {}
+    latest: dict[str, SampleEvent] = {}
+    earlier: dict[str, list[SampleEvent]] = {}
     for sample in asked:
-        question = sample["prompt"][-1]["content"] if sample["prompt"] else ""
+        question = sample.prompt[-1]["content"] if sample.prompt else ""
         if question in latest:
             earlier.setdefault(question, []).append(latest[question])
         latest[question] = sample
     parts = [_sample(question, sample, earlier.get(question, [])) for question, sample in latest.items()]
-    step = max(sample["step"] for sample in asked)
+    step = max(sample.step for sample in asked)
     return components.card(
         "What it answers",
         f'<div class="samples">{"".join(parts)}</div>',
@@ -299,24 +298,24 @@ def samples(asked: Sequence[Any]) -> str:
     )
 
 
-def _sample(question: str, sample: Any, before: Sequence[Any]) -> str:
+def _sample(question: str, sample: SampleEvent, before: Sequence[SampleEvent]) -> str:
     """The answer now, and above it the ones before, so that one watches it learn."""
     shown = [*before[:1], *before[1:][-2:]]  # the untrained one and the latest two
     history = "".join(
-        f"<div><dt>{'Step ' + str(old['step']) if old['step'] else 'Untrained'}</dt>"
-        f"<dd>{escape(fmt.shorten(old['answer'], 160))}</dd></div>"
+        f"<div><dt>{f'Step {old.step}' if old.step else 'Untrained'}</dt>"
+        f"<dd>{escape(fmt.shorten(old.answer, 160))}</dd></div>"
         for old in shown
     )
     badge = ""
-    if sample["answer"].strip() == sample["expected"].strip():
+    if sample.answer.strip() == sample.expected.strip():
         badge = components.badge("the same")
-    elif before and sample["answer"] != before[-1]["answer"]:
+    elif before and sample.answer != before[-1].answer:
         badge = components.badge("changed", "calm")
     return (
         f'<article><p class="asked">{escape(fmt.shorten(question, 200))}</p>'
         + (f'<dl class="history">{history}</dl>' if history else "")
-        + f'<div class="versus"><div><h3>Its answer{badge}</h3><p>{escape(sample["answer"])}</p></div>'
-        f"<div><h3>Your answer</h3><p>{escape(sample['expected'])}</p></div></div></article>"
+        + f'<div class="versus"><div><h3>Its answer{badge}</h3><p>{escape(sample.answer)}</p></div>'
+        f"<div><h3>Your answer</h3><p>{escape(sample.expected)}</p></div></div></article>"
     )
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from backend import training
+from backend.records.events import Event, StepEvent
 from backend.settings import SAMPLES
 from backend.tokens.tokenizer import ChatTokenizer
 from backend.training import device
@@ -47,9 +48,9 @@ class Mortal(FakeWork):
 
     dies_at: int | None = None
 
-    def emit(self, kind: str, **data: Any) -> None:
-        super().emit(kind, **data)
-        if kind == "step" and data["step"] == self.dies_at:
+    def emit(self, event: Event) -> None:
+        super().emit(event)
+        if isinstance(event, StepEvent) and event.step == self.dies_at:
             raise Killed
 
 

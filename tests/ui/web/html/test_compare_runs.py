@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from backend.errors import RunProblem
 from backend.files.json_file import to_json
 from backend.records.encoded import Encoded
+from backend.records.events import StepEvent
 from backend.settings import Workspace
 from backend.training import oom
 from tests.backend.tiny_run import run_of
@@ -30,20 +32,20 @@ def app(tmp_path: Path) -> Iterator[App]:
     made.close()
 
 
-def queued(app: App, folder: Path, events: list[dict[str, Any]], **settings: Any) -> str:
+def queued(app: App, folder: Path, events: list[StepEvent], **settings: Any) -> str:
     """A run whose worker has told `events`."""
     work = run_of(folder, folder, [ROW] * 8, [ROW], **settings)
 
     def write(new: Path) -> None:
         (folder / "data").rename(new / "data")
-        told = [{"time": 0.0, "attempt": 1, "kind": "step", "data": event} for event in events]
+        told = [{"time": 0.0, "attempt": 1, "kind": "step", "data": event.data()} for event in events]
         (new / "events.jsonl").write_bytes(b"".join(to_json(line) + b"\n" for line in told))
 
     return app.runner.submit("train", work.spec, "Orders", prepare=write)
 
 
-def broken(count: int) -> list[dict[str, Any]]:
-    return [{"step": i, "epoch": i / 10, "loss": None if i == count else 2.0} for i in range(1, count + 1)]
+def broken(count: int) -> list[StepEvent]:
+    return [StepEvent(i, math.nan if i == count else 2.0, epoch=i / 10) for i in range(1, count + 1)]
 
 
 def test_only_what_differs_is_listed() -> None:

@@ -12,6 +12,7 @@ from backend.datasets.checks.fix import Change
 from backend.datasets.checks.report import DuplicateRows
 from backend.errors import BadInput
 from backend.records.encoded import Piece
+from backend.records.events import NoteEvent, SampleEvent
 from backend.records.rows import Dataset, Problem, Row, Source
 from jobs.records import State
 from tests.ui.fake_services import FakeApp
@@ -62,7 +63,7 @@ DRAWN = {
     "files": lambda: data_views.download(data(), DataFiles(Path("<img src=x>"), Path("<img src=x>"), 2)),
     "hits": lambda: data_views.hits(Hits(2, 1, 1), EVIL),
     "samples while training": lambda: train_views.samples(
-        [{"step": 1, "prompt": [{"role": "user", "content": EVIL}], "answer": EVIL, "expected": EVIL}] * 2
+        [SampleEvent(1, [{"role": "user", "content": EVIL}], EVIL, EVIL)] * 2
     ),
     "conversation": lambda: try_it_views.conversation([TURN]),
     "suggestions": lambda: try_it_views.suggestions([HeldOut(EVIL, [], EVIL)]),
@@ -128,8 +129,7 @@ def test_states_have_words() -> None:
 
 
 def test_what_a_run_tells_beside_its_numbers_is_shown_the_latest_last() -> None:
-    told = [{"title": f"Notice {n}", "what": "It reads <4> at a time.", "next": ""} for n in range(6)]
-    drawn = train_views.notices(told)
+    drawn = train_views.notices([NoteEvent(f"Notice {n}", "It reads <4> at a time.") for n in range(6)])
     assert "It reads &lt;4&gt; at a time." in drawn
     assert [f"Notice {n}" in drawn for n in range(6)] == [False, False, True, True, True, True]
     assert train_views.notices([]) == ""

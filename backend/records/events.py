@@ -1,0 +1,200 @@
+"""The events of a job: one frozen record for each kind, the same from the writer to the loss curve.
+
+The fields are the keys of `data` in a line of events.jsonl; None is left out there. JSON has no NaN and no infinity:
+they are written as null, which reads as NaN in a loss and as None elsewhere.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from typing import Annotated, Any, ClassVar, NamedTuple
+
+from pydantic import BaseModel, BeforeValidator, TypeAdapter, ValidationError
+
+from backend.records.rows import Message
+
+Loss = Annotated[float, BeforeValidator(lambda value: math.nan if value is None else value)]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """kind: its name in events.jsonl."""
+
+    kind: ClassVar[str]
+
+    def data(self) -> dict[str, Any]:
+        """What events.jsonl holds of it."""
+        values = {one.name: getattr(self, one.name) for one in fields(self)}
+        return {name: value for name, value in values.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class AtStep(Event):
+    """An event of one optimizer step; 0 is before training. An attempt that repeats the step replaces it."""
+
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class StepEvent(AtStep):
+    """An optimizer step. loss: mean per learned token (DPO: per pair), in nats. seconds: the step itself; waited:
+    between it and the one before. tokens_per_second: without padding. reward_accuracy, reward_margin: DPO only."""
+
+    kind = "step"
+    loss: Loss
+    epoch: float = 0.0
+    learning_rate: float | None = None
+    grad_norm: float | None = None
+    seconds: float = 0.0
+    waited: float = 0.0
+    tokens_per_second: float | None = None
+    memory_mib: float | None = None
+    reward_accuracy: float | None = None
+    reward_margin: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EvalEvent(AtStep):
+    """The validation loss after a step, as in StepEvent."""
+
+    kind = "eval"
+    loss: Loss
+    reward_accuracy: float | None = None
+    reward_margin: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SampleEvent(AtStep):
+    """The model's answer to a prompt of the validation examples. expected: "" if unknown."""
+
+    kind = "sample"
+    prompt: list[Message]
+    answer: str
+    expected: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointEvent(AtStep):
+    """A checkpoint was saved."""
+
+    kind = "checkpoint"
+
+
+@dataclass(frozen=True, slots=True)
+class NoteEvent(Event):
+    """A message for the person. next: what to do, "" if nothing."""
+
+    kind = "note"
+    title: str
+    what: str = ""
+    next: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DryRunEvent(Event):
+    """What a few steps on the longest examples took. max_length: tokens of each example with which they fit.
+
+    Memory in MiB at the peak, times in seconds: see `backend.training.job.Measured`.
+    """
+
+    kind = "dry_run"
+    max_length: int
+    memory_mib: float
+    tokens_per_second: float
+    startup: float = 0.0
+    seconds_per_step: float = 0.0
+    test_seconds: float = 0.0
+    answer_seconds: float = 0.0
+    reference_seconds: float = 0.0
+    save_seconds: float = 0.0
+    proof_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class VerificationEvent(Event):
+    """The check after training. Tensors counted; base_checked: how much of the base was hashed, in words.
+
+    Losses are means per learned token over `rows` rows: of the trained model, and of what was saved, loaded again.
+    """
+
+    kind = "proof"
+    trainable_tensors: int
+    changed_tensors: int
+    base_tensors: int
+    base_changed: int
+    base_checked: str
+    trained_loss: Loss
+    reloaded_loss: Loss
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class DownloadedEvent(Event):
+    """mib: how much of a download is here, `of` in all."""
+
+    kind = "downloaded"
+    mib: int
+    of: int
+
+
+@dataclass(frozen=True, slots=True)
+class SavingEvent(Event):
+    """part: how many parts of a long save are written, `of` in all."""
+
+    kind = "saving"
+    part: int
+    of: int
+
+
+@dataclass(frozen=True, slots=True)
+class ResumedEvent(Event):
+    """A later attempt goes on at `first_step`: earlier events of this step and later ones no longer count."""
+
+    kind = "resumed"
+    first_step: int
+
+
+class LoggedEvent(NamedTuple):
+    """A line of events.jsonl. time: seconds since 1970. attempt: 1, then one more for each resume."""
+
+    time: float
+    attempt: int
+    event: Event
+
+
+_KINDS: dict[str, TypeAdapter[Any]] = {
+    record.kind: TypeAdapter(record)
+    for record in (
+        StepEvent,
+        EvalEvent,
+        SampleEvent,
+        CheckpointEvent,
+        NoteEvent,
+        DryRunEvent,
+        VerificationEvent,
+        DownloadedEvent,
+        SavingEvent,
+        ResumedEvent,
+    )
+}
+
+
+class _Line(BaseModel):
+    time: float
+    attempt: int
+    kind: str
+    data: dict[str, Any] = {}
+
+
+def parse(line: bytes) -> LoggedEvent | None:
+    """The event in a line of events.jsonl; None for a damaged line, an unknown kind, and data that does not fit it.
+
+    Unknown keys are ignored: the file may come from another version.
+    """
+    try:
+        logged = _Line.model_validate_json(line)
+        event = _KINDS[logged.kind].validate_python(logged.data)
+    except (ValidationError, KeyError):
+        return None
+    return LoggedEvent(logged.time, logged.attempt, event)
