@@ -214,7 +214,7 @@ class Losses:
 @dataclass(frozen=True)
 class Shorter:
     """What it would mean to train once more with at most max_length tokens of each example. examples: all of the run;
-    cut, left_out, divided: see `backend.runs.truncate.Shortened`."""
+    cut, left_out, divided: see `backend.runs.truncate.TruncatedRun`."""
 
     max_length: int
     examples: int

@@ -1,4 +1,4 @@
-"""Token ids with what is learned and what is only read: records, and pure functions over character spans."""
+"""Token ids and labels of a row: records, and pure functions over character spans."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from backend.records.rows import Message
 if TYPE_CHECKING:
     from tokenizers import Encoding
 
-IGNORED = -100  # the label of a position that is only read (torch's cross-entropy ignores it)
+IGNORED = -100  # label of a token that is not learned (torch's cross-entropy skips it)
 
 Kind = Literal["learned", "read", "template"]
 Span = tuple[int, int]  # characters of the rendered text, end excluded
@@ -19,7 +19,7 @@ Span = tuple[int, int]  # characters of the rendered text, end excluded
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A row as text: the spans that are learned, in order, and how many assistant turns could not be learned."""
+    """A row as text. learned: its learned spans, in order. skipped_turns: assistant turns that can't be learned."""
 
     text: str
     learned: list[Span]
@@ -28,10 +28,10 @@ class Rendered:
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """One row as the trainer gets it. labels: the id where it is learned, -100 where it is only read.
+    """One row as the trainer receives it. labels: the token's id where it is learned, else -100.
 
     truncated: tokens beyond max_length were cut off. skipped_turns: assistant turns that are not learned. rejected:
-    of a preference pair, the same conversation with the worse answer.
+    for a preference pair, the same conversation with the worse answer.
     """
 
     input_ids: list[int]
@@ -50,13 +50,13 @@ class Encoded:
 
     @property
     def sides(self) -> tuple[Encoded, ...]:
-        """The row and, of a preference pair, the one with the worse answer."""
+        """The row and, for a preference pair, the one with the worse answer."""
         return (self,) if self.rejected is None else (self, self.rejected)
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Consecutive tokens of one kind, for showing: the text that they stand for and how many they are."""
+    """Consecutive tokens of one kind, for display: their text and their number."""
 
     text: str
     kind: Kind
@@ -64,24 +64,24 @@ class Piece:
 
 
 def first_token(encoding: Encoding, at: int) -> int | None:
-    """The first token of what begins at character `at`; None unless that and the character before it are parts of
-    tokens, and a token begins there."""
+    """The token that starts at character `at`; None unless one starts exactly there and the character before it
+    belongs to a token too."""
     if not at:
         return 0
     token = encoding.char_to_token(at)
-    if token is None or encoding.char_to_token(at - 1) is None or place(encoding, token)[0] != at:
+    if token is None or encoding.char_to_token(at - 1) is None or token_span(encoding, token)[0] != at:
         return None
     return token
 
 
-def place(encoding: Encoding, token: int) -> Span:
+def token_span(encoding: Encoding, token: int) -> Span:
     """The characters of a token."""
     found = encoding.token_to_chars(token)
     assert found is not None
     return found
 
 
-def tiled(offsets: Sequence[Span], length: int) -> list[Span]:
+def fill_gaps(offsets: Sequence[Span], length: int) -> list[Span]:
     """Spans without gaps: characters that a tokenizer's offsets leave out (a space before a word) go to the
     token after them. length: characters of the text."""
     spans: list[Span] = []
@@ -94,8 +94,8 @@ def tiled(offsets: Sequence[Span], length: int) -> list[Span]:
     return spans
 
 
-def labelled(ids: list[int], spans: Sequence[Span], rendered: Rendered, max_length: int | None) -> Encoded:
-    """The ids with their labels: a token is learned when it begins inside a learned span."""
+def label_tokens(ids: list[int], spans: Sequence[Span], rendered: Rendered, max_length: int | None) -> Encoded:
+    """The ids with their labels: a token is learned if it starts inside a learned span."""
     labels = [IGNORED] * len(ids)
     turns = iter(rendered.learned)
     turn = next(turns, None)
@@ -110,8 +110,8 @@ def labelled(ids: list[int], spans: Sequence[Span], rendered: Rendered, max_leng
     return Encoded(ids[:limit], labels[:limit], len(ids) > limit, rendered.skipped_turns)
 
 
-def contents(text: str, messages: Sequence[Message]) -> list[Span]:
-    """Where the contents of the messages stand in the rendered text, as far as they are found in order."""
+def content_spans(text: str, messages: Sequence[Message]) -> list[Span]:
+    """The spans of the messages' contents in the rendered text; contents not found in order are left out."""
     spans: list[Span] = []
     position = 0
     for message in messages:
@@ -124,16 +124,16 @@ def contents(text: str, messages: Sequence[Message]) -> list[Span]:
     return spans
 
 
-def pieces(
-    text: str, spans: Sequence[Span], labels: Sequence[int], content: Sequence[Span], unseen: str
+def group_pieces(
+    text: str, spans: Sequence[Span], labels: Sequence[int], content: Sequence[Span], hidden: str
 ) -> list[Piece]:
-    """Tokens grouped into learned, read (inside `content`) and template parts. unseen: a character not to show."""
+    """Tokens grouped into learned, read (inside `content`) and template pieces. hidden: a character to leave out."""
     grouped: list[Piece] = []
     shown = 0
     for (start, end), label in zip(spans, labels, strict=False):
         inside = any(a <= start and end <= b for a, b in content)
         kind: Kind = "learned" if label != IGNORED else "read" if inside else "template"
-        part = text[max(shown, start) : end].replace(unseen, "")
+        part = text[max(shown, start) : end].replace(hidden, "")
         shown = max(shown, end)
         if grouped and grouped[-1].kind == kind:
             grouped[-1] = Piece(grouped[-1].text + part, kind, grouped[-1].tokens + 1)

@@ -1,8 +1,8 @@
-"""The rows of a run on disk: data/train.parquet and data/validation.parquet, already tokenised, as they are trained.
+"""The rows of a run on disk: data/train.parquet and data/validation.parquet, tokenized, as the trainer reads them.
 
-Each has the columns `input_ids` and `labels` (lists of int32; -100 where a token is only read), and for preference
-pairs the same of the worse answer (`rejected_…`). data/MANIFEST.json holds their SHA-256, so that a damaged file is
-noticed before it is learned from.
+Each has the columns `input_ids` and `labels` (lists of int32; -100 where a token is not learned), and for preference
+pairs the same for the worse answer (`rejected_…`). data/MANIFEST.json holds their SHA-256, so that a damaged file is
+noticed before training.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ VALIDATION = "validation.parquet"
 
 
 class Tokens(Protocol):
-    """A row to be written: what `Tokeniser.encode` gives, or one read back."""
+    """A row to write: from `ChatTokenizer.encode`, or one read back."""
 
     @property
     def input_ids(self) -> list[int] | npt.NDArray[np.int32]: ...
@@ -48,15 +48,15 @@ class Tokens(Protocol):
 class TokenRow:
     """One row as read back: ids and labels as int32 arrays of the same length; learned: labels that are not -100.
 
-    rejected: of a preference pair, the row with the worse answer. reference: the log-probability (nats) that the
-    model it came from gives to what is learned; used in pairs only.
+    rejected: for a preference pair, the row with the worse answer. reference_logprob: log-probability (nats) of the
+    learned tokens under the reference model; pairs only.
     """
 
     input_ids: npt.NDArray[np.int32]
     labels: npt.NDArray[np.int32]
     learned: int
     rejected: TokenRow | None = None
-    reference: float = 0.0
+    reference_logprob: float = 0.0
 
     @property
     def tokens(self) -> int:
@@ -64,17 +64,17 @@ class TokenRow:
 
     @property
     def longest(self) -> int:
-        """Tokens of the row, or of its longer side."""
+        """Tokens of the row, or of its longer side for a pair."""
         return max(side.tokens for side in sides([self]))
 
 
 def sides(rows: Sequence[TokenRow]) -> list[TokenRow]:
-    """All that is read of `rows`: the rows and, if they are pairs, then their rejected sides in the same order."""
+    """All sequences of `rows`: the rows and then, if they are pairs, their rejected sides in the same order."""
     return [*rows, *(row.rejected for row in rows if row.rejected is not None)]
 
 
 def sizes(train: Sequence[Tokens], validation: Sequence[Tokens]) -> dict[str, int]:
-    """How many rows and tokens there are, as a `DataRef` tells it: of pairs, the tokens of both sides."""
+    """The counts of rows and tokens in a `DataRef`; for pairs, the tokens of both sides."""
 
     def all_of(rows: Sequence[Tokens]) -> list[Tokens]:
         return [*rows, *(row.rejected for row in rows if row.rejected is not None)]
@@ -89,7 +89,7 @@ def sizes(train: Sequence[Tokens], validation: Sequence[Tokens]) -> dict[str, in
 
 
 def write_rows(run_folder: Path, train: Sequence[Tokens], validation: Sequence[Tokens]) -> None:
-    """Writes both files and their manifest into `run_folder`/data, which is made if absent. Raises OSError."""
+    """Writes both files and their manifest into `run_folder`/data, creating it if absent. Raises OSError."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -110,11 +110,11 @@ def write_rows(run_folder: Path, train: Sequence[Tokens], validation: Sequence[T
 def read_rows(run_folder: Path) -> tuple[list[TokenRow], list[TokenRow]]:
     """The training rows and the validation rows of a run.
 
-    Raises TrainingFailed when a file is missing or is not, byte for byte, what `write_rows` wrote.
+    Raises TrainingFailed when a file is missing or differs from the one that `write_rows` wrote.
     """
     folder = run_folder / "data"
     if not manifest.holds(folder, content=True):
-        raise _damaged("A file in the run's data folder is missing or has changed since the run was made.")
+        raise _damaged("A file in the run's data folder is missing or has changed since the run was created.")
     try:
         return _read(folder / TRAIN), _read(folder / VALIDATION)
     except (OSError, ValueError, KeyError) as error:

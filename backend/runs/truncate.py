@@ -1,6 +1,6 @@
-"""The rows of a run, shorter: where no memory suffices for them whole, and only when a person asks for it.
+"""Truncating a run's rows, when memory is too small for whole ones; only at the person's request.
 
-Tokens beyond the length are not learned. Parts of documents that are taken as windows lose nothing: they become more.
+Tokens beyond the length are not learned. Documents split into windows lose nothing: they become more windows.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from backend.runs.token_rows import TokenRow, read_rows, sides
 
 
 @dataclass(frozen=True)
-class Shortened:
-    """The rows of a run with at most max_length tokens of each. before: how many there were. cut: of them, those that
-    lose their end. left_out: of these, those that have nothing left to learn. divided: those that became several."""
+class TruncatedRun:
+    """The rows of a run, each with at most max_length tokens. before: number of rows before. cut: rows that lose
+    their end. left_out: cut rows with nothing left to learn. divided: rows that became several windows."""
 
     train: list[TokenRow]
     validation: list[TokenRow]
@@ -28,8 +28,8 @@ class Shortened:
     divided: int
 
 
-def shortened(run_folder: Path, settings: TrainSettings) -> Shortened:
-    """The rows in `run_folder` as `settings` would have them, with a smaller max_length than theirs.
+def truncate_run(run_folder: Path, settings: TrainSettings) -> TruncatedRun:
+    """The rows in `run_folder` under `settings`, whose max_length is smaller than theirs.
 
     Raises TrainingFailed for damaged rows.
     """
@@ -38,7 +38,7 @@ def shortened(run_folder: Path, settings: TrainSettings) -> Shortened:
     whole = [*train, *validation]
     long = [row for row in whole if row.longest > lengths.size]
     divided = sum(_is_window(row, lengths) for row in long)
-    return Shortened(
+    return TruncatedRun(
         train=_pieces(train, lengths),
         validation=_pieces(validation, lengths),
         before=len(whole),
@@ -48,8 +48,8 @@ def shortened(run_folder: Path, settings: TrainSettings) -> Shortened:
     )
 
 
-def cut(rows: Sequence[TokenRow], length: int) -> list[TokenRow]:
-    """`rows`, at most `length` tokens of each; those that then have nothing to learn are left out."""
+def truncate(rows: Sequence[TokenRow], length: int) -> list[TokenRow]:
+    """The first `length` tokens of each of `rows`, without the rows that then have nothing to learn."""
     return [row for row in (_first(row, length) for row in rows) if all(side.learned for side in sides([row]))]
 
 
@@ -60,7 +60,7 @@ def _first(row: TokenRow, length: int) -> TokenRow:
 def _part(row: TokenRow, start: int, end: int, rejected: TokenRow | None = None) -> TokenRow:
     labels = row.labels[start:end]
     learned = int((labels != IGNORED).sum())
-    return TokenRow(row.input_ids[start:end], labels, learned, rejected, row.reference)
+    return TokenRow(row.input_ids[start:end], labels, learned, rejected, row.reference_logprob)
 
 
 def _pieces(rows: Sequence[TokenRow], lengths: LengthLimits) -> list[TokenRow]:
@@ -70,14 +70,14 @@ def _pieces(rows: Sequence[TokenRow], lengths: LengthLimits) -> list[TokenRow]:
 def _pieces_of(row: TokenRow, lengths: LengthLimits) -> list[TokenRow]:
     if _is_window(row, lengths):
         return [_part(row, *span) for span in spans(row.tokens, lengths.size, lengths.overlap)]
-    return [pair for pair in cut([row], lengths.size) if not _alike(pair)]
+    return [pair for pair in truncate([row], lengths.size) if not _same_answers(pair)]
 
 
 def _is_window(row: TokenRow, lengths: LengthLimits) -> bool:
-    """Whether it is of a document that is taken as windows: all of it is learned, as of no conversation."""
+    """Whether the row is a window of a document: all of it is learned, unlike any conversation."""
     return lengths.long_documents == "windows" and row.rejected is None and row.learned == row.tokens
 
 
-def _alike(row: TokenRow) -> bool:
-    """Whether the two answers of a pair differ no more."""
+def _same_answers(row: TokenRow) -> bool:
+    """Whether the two answers of a pair no longer differ."""
     return row.rejected is not None and row.input_ids.tolist() == row.rejected.input_ids.tolist()

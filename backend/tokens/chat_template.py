@@ -1,8 +1,8 @@
-"""Rendering a chat template: Jinja in the immutable sandbox, the way transformers does it, without transformers.
+"""Rendering a chat template as transformers does, in Jinja's immutable sandbox, without transformers.
 
 A template comes with a model and is untrusted code (CVE-2024-34359), so it never runs outside the sandbox.
 The names a template may use (raise_exception, strftime_now, tojson, the generation tag, break and continue)
-are those that transformers 5.24 offers in `apply_chat_template`; a test compares the two.
+are those that transformers 5.24 provides in `apply_chat_template`; a test compares the two.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ log = logging.getLogger(__name__)
 
 
 class GenerationTag(Extension):
-    """{% generation %} … {% endgeneration %}: marks that some templates carry; here they only pass text through."""
+    """{% generation %} … {% endgeneration %}: marks in some templates, which here only pass text through."""
 
-    tags = {"generation"}  # noqa: RUF012 (the name and form that Jinja asks for)
+    tags = {"generation"}  # noqa: RUF012 (Jinja requires this name and form)
 
     def parse(self, parser: Parser) -> Node | list[Node]:
         next(parser.stream)
         return parser.parse_statements(("name:endgeneration",), drop_needle=True)
 
 
-class TemplateRefusal(jinja2.TemplateError):
-    """What a template says when it calls raise_exception."""
+class TemplateRejection(jinja2.TemplateError):
+    """The template called raise_exception: it does not accept the conversation."""
 
 
 def _raise_exception(message: str) -> NoReturn:
-    raise TemplateRefusal(str(message))
+    raise TemplateRejection(str(message))
 
 
 def _strftime_now(form: str) -> str:
@@ -69,10 +69,10 @@ def render(
     tools: Sequence[Mapping[str, Any]] | None = None,
     add_generation_prompt: bool = False,
 ) -> str:
-    """The text that `chat_template` makes of `messages`.
+    """The text that `chat_template` renders for `messages`.
 
-    special_tokens: bos_token, eos_token and the like, by name. Raises BadInput, with the template's own words
-    as the reason, when the template does not accept the conversation or does not work.
+    special_tokens: bos_token, eos_token and the like, by name. Raises BadInput, with the template's own message
+    as the reason, when the template rejects the conversation or fails.
     """
     try:
         return _compiled(chat_template).render(
@@ -82,16 +82,16 @@ def render(
             add_generation_prompt=add_generation_prompt,
             **special_tokens,
         )
-    except TemplateRefusal as refusal:
+    except TemplateRejection as rejection:
         raise BadInput(
             "This model's chat template does not accept the conversation.",
-            f"It says: {str(refusal)[:200]}.",
+            f"It says: {str(rejection)[:200]}.",
             "Change the order or the roles of the messages, or choose another model.",
-        ) from refusal
-    except Exception as error:  # a template is foreign code: whatever goes wrong in it is a property of the input
+        ) from rejection
+    except Exception as error:  # a template is foreign code: any error in it counts as bad input
         log.info("chat template failed", exc_info=True)
         raise BadInput(
             "This model's chat template could not turn the conversation into text.",
             f"The template failed with: {type(error).__name__}.",
-            "Choose another model, or mend the conversation's roles and contents.",
+            "Choose another model, or fix the conversation's roles and contents.",
         ) from error

@@ -22,7 +22,7 @@ _AT_ONCE = 8 << 20  # bytes
 _M_MMAP_THRESHOLD = -3  # in malloc.h
 
 
-def give_back_freed_memory() -> None:
+def return_freed_memory() -> None:
     """Has glibc give what is freed in pieces of 8 MiB and more back to the system at once; elsewhere nothing is done.
 
     It does so from 128 KiB on at first, but raises that to 32 MiB as large tensors come and go (mallopt(3)), and

@@ -30,7 +30,9 @@ def preference_loss(
     import torch
 
     found = likelihoods(model, batch)
-    reference = [row.reference for row in rows] + [row.rejected.reference for row in rows if row.rejected]
+    reference = [row.reference_logprob for row in rows] + [
+        row.rejected.reference_logprob for row in rows if row.rejected
+    ]
     better, worse = (found - torch.tensor(reference, device=found.device)).chunk(2)
     margins = beta * (better - worse)
     figures = {"reward_accuracy": float((margins > 0).sum()), "reward_margin": float(margins.detach().sum())}
@@ -43,6 +45,6 @@ def likelihoods(model: Any, batch: Batch) -> torch.Tensor:
     return losses.new_zeros(batch.rows).index_add(0, batch.owners, -losses)
 
 
-def untrained(model: Any) -> AbstractContextManager[Any]:
+def reference_model(model: Any) -> AbstractContextManager[Any]:
     """Within it, `model` is the one that the run began with, as long as only an adapter is trained."""
     return model.disable_adapter() if hasattr(model, "peft_config") else nullcontext()

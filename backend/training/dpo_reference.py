@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from backend.files.disk_errors import disk_errors
 from backend.runs.token_rows import TokenRow
-from backend.training.dpo_loss import untrained
+from backend.training.dpo_loss import reference_model
 
 if TYPE_CHECKING:
     from backend.training.session import TrainingSession
@@ -37,7 +37,9 @@ def weigh(session: TrainingSession, model: Any) -> bool:
             return False
         _write(kept, known)
     weighed = [
-        replace(row, reference=better, rejected=row.rejected and replace(row.rejected, reference=worse))
+        replace(
+            row, reference_logprob=better, rejected=row.rejected and replace(row.rejected, reference_logprob=worse)
+        )
         for row, (better, worse) in zip(rows, known, strict=True)
     ]
     session.train, session.validation = weighed[: len(session.train)], weighed[len(session.train) :]
@@ -48,7 +50,7 @@ def _computed(session: TrainingSession, model: Any, rows: Sequence[TokenRow]) ->
     """For each of `rows` its two log-probabilities, the longest computed first; None when the run is to stop."""
     order = sorted(range(len(rows)), key=lambda number: -rows[number].longest)
     known: dict[int, list[float]] = {}
-    with untrained(model):
+    with reference_model(model):
         while len(known) < len(rows):
             if session.work.should_stop():
                 return None

@@ -25,7 +25,7 @@ from backend.hardware.child_process import end_with_parent
 from backend.hardware.process import prepare_process
 from backend.records.specs import RunSpec, TrainSettings
 from backend.runs.token_rows import TokenRow, read_rows, sides
-from backend.runs.truncate import cut
+from backend.runs.truncate import truncate
 from backend.training import dpo_loss
 from backend.training.distributed.process_group import SilentWork
 from backend.training.oom import is_out_of_memory
@@ -113,7 +113,7 @@ def run_steps(folder: Path, spec: RunSpec, began: float, limit_mib: float | None
     if limit_mib is not None:
         _limit_memory(limit_mib)
     whole = read_rows(folder)
-    train, validation = (cut(rows, spec.settings.max_length) for rows in whole)
+    train, validation = (truncate(rows, spec.settings.max_length) for rows in whole)
     if not train and any(row.learned for row in whole[0]):
         raise NotEnough("There is not enough memory.", f"Cut at {spec.settings.max_length} tokens no answer is left.")
     context = SilentWork(folder, spec.model_dump(mode="json"))
@@ -184,7 +184,7 @@ def _weighing_seconds(dry_run: DryRun, net: Any) -> float:
     rows = sorted([*dry_run.train, *dry_run.validation], key=lambda row: -row.longest)
     usual = rows[len(rows) // 2 :][: dry_run.train_step.micro]
     start = time.perf_counter()
-    with dpo_loss.untrained(net):
+    with dpo_loss.reference_model(net):
         dry_run.train_step.likelihoods(net, usual)
     return (time.perf_counter() - start) * _tokens(rows) / _tokens(usual)
 

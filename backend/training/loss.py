@@ -36,13 +36,13 @@ def learned_logits(model: Any, batch: Batch) -> torch.Tensor:
     capping) stays as it is. A common beginning is read once; the rows go on from its keys and values, and its
     gradient is the sum of theirs, as if each had read it.
     """
-    if batch.beginning is None:
+    if batch.prefix is None:
         return _logits(model, batch.scored, **batch.inputs, use_cache=False)
     from transformers import DynamicCache
 
     cache = DynamicCache(config=model.config)
-    nowhere = batch.scored.new_zeros(batch.beginning.shape)
-    _logits(model, nowhere, input_ids=batch.beginning, cache=cache, use_cache=True)
+    nowhere = batch.scored.new_zeros(batch.prefix.shape)
+    _logits(model, nowhere, input_ids=batch.prefix, cache=cache, use_cache=True)
     cache.batch_repeat_interleave(len(batch.scored))
     return _logits(model, batch.scored, **batch.inputs, cache=cache, use_cache=True)
 

@@ -9,7 +9,7 @@ from backend.errors import BadSetting, MissingPart, TrainingFailed
 from backend.estimate.plan import EAGER_ATTENTION_LIMIT
 from backend.models import model_folder
 from backend.records.specs import TrainSettings
-from backend.training.device import Device, give_back_freed_memory
+from backend.training.device import Device, return_freed_memory
 
 if TYPE_CHECKING:
     import torch
@@ -30,7 +30,7 @@ def build(folder: Path, model_id: str, settings: TrainSettings, device: Device, 
     if device.kind == "cpu" and 0 < (settings.max_length if settings.packing else longest) <= EAGER_ATTENTION_LIMIT:
         model.set_attn_implementation("eager")
     if device.kind == "cpu" and settings.gradient_checkpointing and _has_delta_nets(model):
-        give_back_freed_memory()
+        return_freed_memory()
     torch.manual_seed(settings.seed)
     if settings.method != "full":
         model = attach(model, settings)

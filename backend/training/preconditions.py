@@ -30,7 +30,7 @@ _ROOM = 64 * _MIB  # for events, log, tokenizer and data
 
 # Kinds of models whose packed rows do not see each other (tests/backend/training/test_packing.py): all but LFM2,
 # whose convolutions read across them.
-PACKED_APART = MODELLED - {"lfm2", "qwen3_5_text"}
+PACKABLE = MODELLED - {"lfm2", "qwen3_5_text"}
 
 
 class Learned(Protocol):
@@ -45,15 +45,15 @@ def before_start(run: PreparedRun, folder: Path, shape: Architecture) -> None:
 
     Raises BadInput, BadSetting, TrainingFailed, NotEnough.
     """
-    must_keep_apart(run.spec.model.path, run.spec.settings)
+    check_packing(run.spec.model.path, run.spec.settings)
     process_group.check(run.spec.settings, process_group.visible_gpus())
-    must_load(shape, run.spec.settings)
-    must_be_learnable(run.train, run.spec.data.longest, model_folder.context_length(run.spec.model.path))
+    check_load_memory(shape, run.spec.settings)
+    check_rows(run.train, run.spec.data.longest, model_folder.context_length(run.spec.model.path))
     schedule(len(run.train), len(run.validation), run.spec.settings)
-    must_fit(folder, disk_needed(shape, run.spec.settings))
+    check_disk(folder, disk_needed(shape, run.spec.settings))
 
 
-def must_have_template(tokenizer: ChatTokenizer, conversations: bool) -> None:
+def check_chat_template(tokenizer: ChatTokenizer, conversations: bool) -> None:
     """Raises BadInput when the data are `conversations` and the model has no chat template."""
     if conversations and not tokenizer.chat_template:
         raise BadInput(
@@ -63,10 +63,10 @@ def must_have_template(tokenizer: ChatTokenizer, conversations: bool) -> None:
         )
 
 
-def must_keep_apart(model: Path, settings: TrainSettings) -> None:
+def check_packing(model: Path, settings: TrainSettings) -> None:
     """Raises BadSetting when rows shall be packed and the model in the folder `model` may mix them up."""
     kind = model_folder.model_type(model)
-    if settings.packing and kind not in PACKED_APART:
+    if settings.packing and kind not in PACKABLE:
         raise BadSetting(
             "Examples can't be packed for this model.",
             f"It is of a kind ({kind or 'unknown'}) in which packed examples may run into each other.",
@@ -74,7 +74,7 @@ def must_keep_apart(model: Path, settings: TrainSettings) -> None:
         )
 
 
-def must_be_learnable(rows: Sequence[Learned], longest: int, limit: int) -> None:
+def check_rows(rows: Sequence[Learned], longest: int, limit: int) -> None:
     """Raises TrainingFailed when `rows` have nothing to learn, or the longest is over the model's limit (tokens)."""
     if not any(row.learned for row in rows):
         raise TrainingFailed(
@@ -90,7 +90,7 @@ def must_be_learnable(rows: Sequence[Learned], longest: int, limit: int) -> None
         )
 
 
-def trained_numbers(shape: Architecture, settings: TrainSettings) -> int:
+def trainable_parameters(shape: Architecture, settings: TrainSettings) -> int:
     """How many numbers are trained: all of the model, or each adapted layer's A and B (DoRA: and its lengths)."""
     if settings.method == "full":
         return shape.params
@@ -103,10 +103,10 @@ def trained_numbers(shape: Architecture, settings: TrainSettings) -> int:
 
 def disk_needed(shape: Architecture, settings: TrainSettings) -> int:
     """Bytes that a run takes at most: _HELD checkpoints of _STATE bytes a trained number, its result, and _ROOM."""
-    return trained_numbers(shape, settings) * (_HELD * _STATE + _RESULT) + _ROOM
+    return trainable_parameters(shape, settings) * (_HELD * _STATE + _RESULT) + _ROOM
 
 
-def must_fit(folder: Path, needed: int) -> None:
+def check_disk(folder: Path, needed: int) -> None:
     """Raises NotEnough when the disk of `folder` has less than `needed` bytes free."""
     free = shutil.disk_usage(folder).free
     if free < needed:
@@ -117,7 +117,7 @@ def must_fit(folder: Path, needed: int) -> None:
         )
 
 
-def must_load(shape: Architecture, settings: TrainSettings) -> None:
+def check_load_memory(shape: Architecture, settings: TrainSettings) -> None:
     """Raises NotEnough when a divided model can't be loaded: each process first holds all of it in the computer's
     memory, and where all of it is trained, in float32 (4 bytes a number). An adapter's base is not counted: it may
     lie in mapped files that the processes have in common."""
@@ -146,4 +146,4 @@ def before_resume(folder: Path, spec: RunSpec) -> None:
         )
     found = checkpoints.find(folder / "checkpoints", content=False).newest
     state = sum(file.stat().st_size for file in files_in(found)) if found else 0
-    must_fit(folder, 2 * state + _ROOM)  # the next saved state, and a result smaller than one
+    check_disk(folder, 2 * state + _ROOM)  # the next saved state, and a result smaller than one

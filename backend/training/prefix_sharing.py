@@ -14,7 +14,7 @@ from typing import Any
 
 from backend.records.specs import TrainSettings
 from backend.runs.token_rows import TokenRow
-from backend.training.collate import WORTH_SHARING, Collator, common_beginning
+from backend.training.collate import MIN_SHARED_PREFIX, Collator, common_prefix
 from backend.training.device import Device
 from backend.training.loss import summed_loss
 
@@ -24,7 +24,7 @@ _SAME = {"fp32": 1e-4, "bf16": 1e-2, "fp16": 1e-2}  # relative difference of los
 _TRIED = 2  # rows
 
 
-def with_sharing(
+def with_prefix_sharing(
     collator: Collator, model: Any, rows: Sequence[TokenRow], settings: TrainSettings, device: Device
 ) -> Collator:
     """`collator`, sharing common beginnings if that is exact for `model` and these settings.
@@ -42,7 +42,7 @@ def is_exact(model: Any, sharing: Collator, rows: Sequence[TokenRow], device: De
     """Whether `rows` have a common beginning, and `model` gives them the same loss with and without sharing it."""
     import torch
 
-    if common_beginning(rows) < WORTH_SHARING:
+    if common_prefix(rows) < MIN_SHARED_PREFIX:
         return False
     model.eval()
     try:

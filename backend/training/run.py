@@ -15,8 +15,8 @@ from backend.training import device, dpo_reference, fused_lora, model, oom, trai
 from backend.training.collate import Collator, needs_mask
 from backend.training.distributed import process_group, sharding
 from backend.training.distributed.collective import SINGLE_PROCESS, ProcessGroup
-from backend.training.preconditions import must_be_learnable, must_keep_apart
-from backend.training.prefix_sharing import with_sharing
+from backend.training.preconditions import check_packing, check_rows
+from backend.training.prefix_sharing import with_prefix_sharing
 from backend.training.schedule import schedule
 from backend.training.session import TESTED_ROWS, TrainingSession
 from backend.training.state import checkpoints, result, resume, verify
@@ -107,9 +107,9 @@ def set_up(
     practice_of: makes the run from what `Practice` takes. rescues: see `Learner`. group: the processes that train it.
     """
     settings = spec.settings
-    must_keep_apart(spec.model.path, settings)
+    check_packing(spec.model.path, settings)
     longest = max((row.longest for row in [*train, *validation]), default=0)
-    must_be_learnable(train, longest, context_length(spec.model.path))
+    check_rows(train, longest, context_length(spec.model.path))
     plan = schedule(len(train), len(validation), settings)
     tokenizer = ChatTokenizer.load(spec.model.path)
 
@@ -130,7 +130,7 @@ def set_up(
     if group.sharded:
         sharding.shard(net, settings, place.kind)
     else:
-        train_step.collator = with_sharing(collator, net, train, settings, place)
+        train_step.collator = with_prefix_sharing(collator, net, train, settings, place)
     return session, engine, net
 
 

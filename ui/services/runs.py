@@ -15,7 +15,7 @@ from backend.records.lengths import LengthLimits
 from backend.records.specs import RunSpec, TrainSettings
 from backend.runs import prepare
 from backend.runs.token_rows import sizes, write_rows
-from backend.runs.truncate import shortened
+from backend.runs.truncate import truncate_run
 from backend.settings import Workspace
 from backend.training import job as training_job
 from backend.training import oom, preconditions
@@ -68,7 +68,7 @@ class RunService:
             raise BadInput("Training can't begin with these examples.", checked.blocked, "Mend them first.")
         name = name[:100] or training_plan.run_name(checked.name)
         parts = training_plan.parts(checked, settings)
-        preconditions.must_have_template(tokenizer, any(row.messages for row in checked.rows))
+        preconditions.check_chat_template(tokenizer, any(row.messages for row in checked.rows))
         prepared = prepare.prepare_run(checked.rows, checked.original.source, parts, tokenizer, model, settings, name)
         preconditions.before_start(prepared, self._workspace.runs, self._models.entry(model_id).architecture)
         held_out = sample_datasets.held_out_of(checked, parts)
@@ -178,7 +178,7 @@ class RunService:
         if (run_id, length) not in self._shorter:
             self._shorter[run_id, length] = None
             with suppress(ApprenticeError):  # damaged rows are told when they are trained
-                rows = shortened(self.folder(run_id), self.spec(run_id).settings.changed(max_length=length))
+                rows = truncate_run(self.folder(run_id), self.spec(run_id).settings.changed(max_length=length))
                 told = Shorter(length, rows.before, rows.cut, rows.left_out, rows.divided)
                 self._shorter[run_id, length] = told if rows.train else None
         return self._shorter[run_id, length]
@@ -210,7 +210,7 @@ class RunService:
                 "Shorter examples would not help this run.", "They were tried, or it lacked no memory.", ""
             )
         change = {"max_length": offered.max_length}
-        rows = shortened(folder, spec.settings.changed(**change))
+        rows = truncate_run(folder, spec.settings.changed(**change))
         again = training_plan.repeated(spec, run_id, change, **sizes(rows.train, rows.validation))
 
         def write(new: Path) -> None:

@@ -58,7 +58,7 @@ def test_a_config_is_read_as_transformers_reads_it() -> None:
 def test_the_adapters_counted_are_those_that_are_made(targets: tuple[str, ...]) -> None:
     model = model_of()
     settings = TrainSettings(target_modules=targets, lora_rank=4)
-    expected = preconditions.trained_numbers(shape_of(model), settings)
+    expected = preconditions.trainable_parameters(shape_of(model), settings)
     made = attach(model, settings)
     assert sum(part.numel() for part in made.parameters() if part.requires_grad) == expected
 

@@ -87,7 +87,7 @@ def test_freed_memory_is_given_back_where_blocks_are_computed_again(
     make_model(tmp_path / "model")
     model_of().save_pretrained(tmp_path / "model")
     times: list[int] = []
-    monkeypatch.setattr("backend.training.model.give_back_freed_memory", lambda: times.append(1))
+    monkeypatch.setattr("backend.training.model.return_freed_memory", lambda: times.append(1))
     settings = TrainSettings(gradient_checkpointing=checkpointing, target_modules=EVERY, precision="fp32")
     build(tmp_path / "model", "tests/tiny", settings, Device("cpu", "fp32"))
     assert len(times) == asked
@@ -104,7 +104,7 @@ def test_a_config_is_read_as_transformers_reads_it() -> None:
 def test_the_adapters_counted_are_those_that_are_made(targets: tuple[str, ...]) -> None:
     model = model_of()
     settings = TrainSettings(target_modules=targets, lora_rank=4)
-    expected = preconditions.trained_numbers(shape_of(model), settings)
+    expected = preconditions.trainable_parameters(shape_of(model), settings)
     made = attach(model, settings)
     assert sum(part.numel() for part in made.parameters() if part.requires_grad) == expected
 
@@ -146,7 +146,7 @@ def test_padded_rows_have_the_losses_that_they_have_alone_and_packed_ones_do_not
     assert (packed - alone).abs().max() > 0.02  # why packing is refused
     (tmp_path / "config.json").write_text('{"model_type": "qwen3_5", "text_config": {"model_type": "qwen3_5_text"}}')
     with pytest.raises(BadSetting, match="can't be packed"):
-        preconditions.must_keep_apart(tmp_path, TrainSettings(packing=True))
+        preconditions.check_packing(tmp_path, TrainSettings(packing=True))
 
 
 def seeing_model(folder: Path, **more: Any) -> None:

@@ -10,7 +10,7 @@ from backend.records.lengths import LengthLimits
 from backend.records.rows import Row
 from backend.records.specs import TrainSettings
 from backend.runs.token_rows import TokenRow, sizes
-from backend.runs.truncate import shortened
+from backend.runs.truncate import truncate_run
 from backend.tokens.preference_pairs import encode_pairs
 from backend.tokens.tokenizer import ChatTokenizer
 from tests.backend.tiny_run import WORDS, run_of
@@ -32,7 +32,7 @@ def test_conversations_are_cut_as_if_they_had_been_prepared_so(tmp_path: Path, t
     tokenizer = ChatTokenizer.load(tiny_model)
     chats = [chat(3, 4), chat(5, 20), chat(20, 5), chat(12, 3), chat(12, 1)]
     run_of(tmp_path, tiny_model, [tokenizer.encode(one) for one in chats[:4]], [tokenizer.encode(chats[4])])
-    found = shortened(tmp_path, SHORT)
+    found = truncate_run(tmp_path, SHORT)
     assert (found.before, found.cut, found.left_out, found.divided) == (5, 4, 1, 0)
     kept = [tokenizer.encode(one, max_length=16) for one in chats if one is not chats[2]]
     assert ids([*found.train, *found.validation]) == ids(kept)
@@ -49,7 +49,7 @@ def test_a_pair_stays_as_long_as_there_is_a_difference_to_learn(tmp_path: Path, 
     ]
     whole = [row for row in encode_pairs(tokenizer, rows) if isinstance(row, Encoded)]
     run_of(tmp_path, tiny_model, whole, [], trainer="dpo")
-    found = shortened(tmp_path, SHORT)
+    found = truncate_run(tmp_path, SHORT)
     assert (found.cut, found.left_out) == (3, 2)
     prepared = [row for row in encode_pairs(tokenizer, rows, 16) if isinstance(row, Encoded)]
     assert ids(found.train) == ids(prepared)
@@ -63,8 +63,8 @@ def test_parts_of_documents_become_more_and_lose_nothing(tmp_path: Path, tiny_mo
     whole = ChatTokenizer.load(tiny_model).encode_rows([document])[0]
     assert isinstance(whole, Encoded)
     run_of(tmp_path, tiny_model, [whole], [])
-    found = shortened(tmp_path, SHORT)
+    found = truncate_run(tmp_path, SHORT)
     assert (found.cut, found.left_out, found.divided) == (0, 0, 1)
     assert ids(found.train) == ids(LengthLimits.from_settings(SHORT).pieces(document, whole))
     assert found.train[-1].input_ids[-1] == whole.input_ids[-1]
-    assert shortened(tmp_path, SHORT.changed(long_documents="truncate")).cut == 1
+    assert truncate_run(tmp_path, SHORT.changed(long_documents="truncate")).cut == 1

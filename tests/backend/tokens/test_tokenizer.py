@@ -1,7 +1,7 @@
-"""What is learned, for the chat templates of many families, compared with independent ways of finding it.
+"""The learned tokens, for the chat templates of many families, compared with independent implementations.
 
-The templates are those of tests/backend/families.py; the `_training` twins that the trl package has of some of them
-carry generation marks, from which transformers computes a mask of its own: an answer that owes nothing to our code.
+The templates are those of tests/backend/families.py. The trl package has `_training` twins of some of them with
+generation marks, from which transformers computes a mask that owes nothing to our code.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ def learned_texts(tokenizer: ChatTokenizer, messages: list[dict[str, Any]]) -> l
     return [piece.text for piece in tokenizer.pieces(messages) if piece.kind == "learned"]
 
 
-def runs(tokenizer: ChatTokenizer, ids: list[int], mask: list[int]) -> list[str]:
-    """The texts of the runs of ids whose mask is 1."""
+def masked_texts(tokenizer: ChatTokenizer, ids: list[int], mask: list[int]) -> list[str]:
+    """The text of each unbroken stretch of ids whose mask is 1."""
     found: list[list[int]] = []
     for previous, (token, learned) in zip([0, *mask], zip(ids, mask, strict=True), strict=False):
         if learned:
@@ -72,13 +72,13 @@ def test_each_answer_and_its_end_token_are_learned_and_nothing_else(
     encoded = tokenizer.encode(messages)
     answers = [BEFORE.get(name, "") + m["content"] for m in messages if m["role"] == "assistant"]
     mask = [int(label != IGNORED) for label in encoded.labels]
-    assert runs(tokenizer, encoded.input_ids, mask) == [answer + tokenizer.end_of_turn for answer in answers]
+    assert masked_texts(tokenizer, encoded.input_ids, mask) == [answer + tokenizer.end_of_turn for answer in answers]
 
 
 @pytest.mark.parametrize("name", [*FAMILIES, *REWRITES_HISTORY])
 @settings(THOROUGH, max_examples=3)
 @given(messages=CONVERSATIONS)
-def test_the_quick_way_to_labels_gives_what_the_long_way_gives(
+def test_encoding_many_rows_gives_the_labels_of_encoding_each_alone(
     name: str, bundled_model: Path, messages: list[dict[str, Any]]
 ) -> None:
     tokenizer, _ = tokenizer_for(name, bundled_model)
@@ -86,7 +86,7 @@ def test_the_quick_way_to_labels_gives_what_the_long_way_gives(
     assert tokenizer.encode_rows(rows) == [tokenizer.encode(row.messages) for row in rows]
 
 
-def test_every_family_of_the_catalogue_is_tried() -> None:
+def test_every_family_of_the_catalogue_is_covered() -> None:
     assert {entry.family for entry in catalogue.entries() if entry.chat_template} == {*OF_FAMILY, BUNDLED}
 
 
@@ -98,21 +98,21 @@ def test_the_mask_agrees_with_the_one_transformers_computes(
 ) -> None:
     from transformers import PreTrainedTokenizerFast
 
-    tokenizer, tokenizer = tokenizer_for(name, bundled_model)
-    theirs = PreTrainedTokenizerFast(tokenizer_object=tokenizer, **tokenizer.special_tokens)
+    tokenizer, plain = tokenizer_for(name, bundled_model)
+    theirs = PreTrainedTokenizerFast(tokenizer_object=plain, **tokenizer.special_tokens)
     theirs.chat_template = (TEMPLATES / f"{name}_training.jinja").read_text("utf-8")
     output = theirs.apply_chat_template(messages, return_dict=True, return_assistant_tokens_mask=True)
     ids, mask = output["input_ids"], output["assistant_masks"]
     encoded = tokenizer.encode(messages)
     assert tokenizer.decode(encoded.input_ids, False) == tokenizer.decode(ids, False)
-    # Their marks also take in what the template writes after a turn: line ends, a closing end-of-text.
-    theirs_texts = [text.removesuffix("<|endoftext|>").rstrip("\n") for text in runs(tokenizer, ids, mask)]
-    ours_texts = runs(tokenizer, encoded.input_ids, [int(label != IGNORED) for label in encoded.labels])
+    # Their marks also cover the text after a turn: line ends, a closing end-of-text token.
+    theirs_texts = [text.removesuffix("<|endoftext|>").rstrip("\n") for text in masked_texts(tokenizer, ids, mask)]
+    ours_texts = masked_texts(tokenizer, encoded.input_ids, [int(label != IGNORED) for label in encoded.labels])
     assert ours_texts == [text.lstrip("\n") for text in theirs_texts]
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_the_prompt_that_chat_feeds_is_how_the_training_row_begins(name: str, bundled_model: Path) -> None:
+def test_the_prompt_in_chat_is_the_start_of_the_training_row(name: str, bundled_model: Path) -> None:
     tokenizer, _ = tokenizer_for(name, bundled_model)
     for turn in (1, 3):
         prompt = tokenizer.prompt_ids(CHAT[:turn])
@@ -123,7 +123,7 @@ def test_the_prompt_that_chat_feeds_is_how_the_training_row_begins(name: str, bu
 
 
 @pytest.mark.parametrize("name", REWRITES_HISTORY)
-def test_a_turn_that_the_template_rewrites_is_counted_and_not_learned(name: str, bundled_model: Path) -> None:
+def test_a_turn_that_the_template_rewrites_is_counted_but_not_learned(name: str, bundled_model: Path) -> None:
     tokenizer, _ = tokenizer_for(name, bundled_model)
     encoded = tokenizer.encode(CHAT)
     assert encoded.skipped_turns == 1
@@ -132,8 +132,8 @@ def test_a_turn_that_the_template_rewrites_is_counted_and_not_learned(name: str,
     assert tokenizer.encode(CHAT[:2]).skipped_turns == 0
 
 
-def test_nothing_is_learned_where_a_prompt_ends_inside_a_thought_that_answers_lack(bundled_model: Path) -> None:
-    """Why the catalogue has no DeepSeek-R1-Distill: its prompt opens a thought, and its answers come without one."""
+def test_nothing_is_learned_when_the_prompt_opens_a_thought_that_the_answer_lacks(bundled_model: Path) -> None:
+    """Why the catalogue has no DeepSeek-R1-Distill: its prompt opens a thought, and the answers contain none."""
     tokenizer, _ = tokenizer_for("deepseek_r1_distill", bundled_model)
     for answer in ("Hello, you.", "<think>\nA greeting.\n</think>\n\nHello, you."):
         encoded = tokenizer.encode([CHAT[0], {"role": "assistant", "content": answer}])
@@ -185,7 +185,7 @@ def test_text_and_ids_are_those_of_transformers(bundled_model: Path) -> None:
         assert ours.encode(messages).input_ids == theirs.apply_chat_template(messages)["input_ids"]
 
 
-def test_truncation_is_told_and_can_leave_nothing_to_learn(bundled_model: Path) -> None:
+def test_truncation_is_reported_and_can_leave_nothing_to_learn(bundled_model: Path) -> None:
     tokenizer = ChatTokenizer.load(bundled_model)
     whole = tokenizer.encode(CHAT)
     assert not whole.truncated
@@ -193,7 +193,7 @@ def test_truncation_is_told_and_can_leave_nothing_to_learn(bundled_model: Path) 
     assert (short.tokens, short.learned, short.truncated) == (10, 0, True)
 
 
-def test_a_template_that_tries_to_leave_the_sandbox_is_refused(bundled_model: Path) -> None:
+def test_a_template_that_tries_to_leave_the_sandbox_is_rejected(bundled_model: Path) -> None:
     loaded = ChatTokenizer.load(bundled_model)
     attack = "{{ ''.__class__.__mro__[1].__subclasses__() }}"
     tokenizer = ChatTokenizer(loaded._tokenizer, attack, loaded.special_tokens)
@@ -201,12 +201,12 @@ def test_a_template_that_tries_to_leave_the_sandbox_is_refused(bundled_model: Pa
         tokenizer.render(CHAT)
 
 
-def test_a_model_without_a_template_says_so(bundled_model: Path) -> None:
+def test_a_model_without_a_template_can_not_render(bundled_model: Path) -> None:
     loaded = ChatTokenizer.load(bundled_model)
     with pytest.raises(BadInput, match="no chat template"):
         ChatTokenizer(loaded._tokenizer, "", {}).render(CHAT)
 
 
-def test_a_folder_without_a_tokenizer_says_so(tmp_path: Path) -> None:
+def test_a_folder_without_a_tokenizer_can_not_be_loaded(tmp_path: Path) -> None:
     with pytest.raises(MissingPart, match="could not be read"):
         ChatTokenizer.load(tmp_path)

@@ -148,7 +148,7 @@ def with_reference(row: TokenRow, better: float, worse: float) -> TokenRow:
     from dataclasses import replace
 
     assert row.rejected
-    return replace(row, reference=better, rejected=replace(row.rejected, reference=worse))
+    return replace(row, reference_logprob=better, rejected=replace(row.rejected, reference_logprob=worse))
 
 
 # Whole runs

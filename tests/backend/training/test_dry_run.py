@@ -13,7 +13,7 @@ import pytest
 from backend import training
 from backend.errors import BadSetting, DoesNotFit, NotEnough
 from backend.records.specs import RunSpec, TrainSettings
-from backend.runs.truncate import cut
+from backend.runs.truncate import truncate
 from backend.settings import Workspace
 from backend.training import job as training_job
 from backend.training import oom
@@ -347,6 +347,6 @@ def test_rows_are_cut_for_a_shorter_length(work: MeasuredWork) -> None:
     from backend.runs.token_rows import read_rows
 
     train, _ = read_rows(work.folder)
-    short = cut(train, 6)
+    short = truncate(train, 6)
     assert max(row.tokens for row in short) == 6
     assert all(row.learned for row in short)

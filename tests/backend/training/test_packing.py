@@ -14,7 +14,7 @@ from backend.records.specs import TrainSettings
 from backend.runs.token_rows import TokenRow
 from backend.training.collate import Batch, Collator
 from backend.training.loss import token_losses
-from backend.training.preconditions import PACKED_APART, must_keep_apart
+from backend.training.preconditions import PACKABLE, check_packing
 from backend.training.sampler import packs
 from tests.backend.tiny_run import make_run
 
@@ -60,11 +60,11 @@ def model_of(kind: str, attention: str) -> Any:
 
 
 def test_what_may_be_packed_is_what_is_tried_here(tmp_path: Path) -> None:
-    assert {model_of(kind, "eager").config.model_type for kind in KINDS} == PACKED_APART
+    assert {model_of(kind, "eager").config.model_type for kind in KINDS} == PACKABLE
     (tmp_path / "config.json").write_text('{"model_type": "granitemoehybrid"}')
-    must_keep_apart(tmp_path, TrainSettings())
+    check_packing(tmp_path, TrainSettings())
     with pytest.raises(BadSetting, match="can't be packed"):
-        must_keep_apart(tmp_path, TrainSettings(packing=True))
+        check_packing(tmp_path, TrainSettings(packing=True))
 
 
 def rows_of() -> list[TokenRow]:

@@ -63,7 +63,7 @@ def test_the_numbers_counted_are_those_that_are_trained(
     work = make_run(tmp_path, tiny_model, max_steps=1, **values)
     trained = training.run(work)["trainable_parameters"]
     settings = TrainSettings.model_validate(work.spec["settings"])
-    assert preconditions.trained_numbers(SHAPE, settings) == trained
+    assert preconditions.trainable_parameters(SHAPE, settings) == trained
 
 
 def test_the_room_on_the_disk_is_computed_before(disk: Callable[[int], None], tmp_path: Path) -> None:
@@ -73,10 +73,10 @@ def test_the_room_on_the_disk_is_computed_before(disk: Callable[[int], None], tm
     assert 56e9 < needed < 57e9  # 4 saved states of 12 bytes a number, 2 results of 4
     disk(needed // (1 << 20))
     with pytest.raises(NotEnough, match="not enough room") as caught:
-        preconditions.must_fit(tmp_path, needed)
+        preconditions.check_disk(tmp_path, needed)
     assert "are free" in caught.value.why
     disk(needed // (1 << 20) + 1)
-    preconditions.must_fit(tmp_path, needed)
+    preconditions.check_disk(tmp_path, needed)
 
 
 def test_a_base_model_without_a_template_is_refused_for_conversations_only(tiny_model: Path, tmp_path: Path) -> None:
@@ -87,9 +87,9 @@ def test_a_base_model_without_a_template_is_refused_for_conversations_only(tiny_
     (base / "tokenizer_config.json").write_text(json.dumps(about))
     tokenizer = ChatTokenizer.load(base)
     with pytest.raises(BadInput, match="can't learn from conversations"):
-        preconditions.must_have_template(tokenizer, conversations=True)
-    preconditions.must_have_template(tokenizer, conversations=False)
-    preconditions.must_have_template(ChatTokenizer.load(tiny_model), conversations=True)
+        preconditions.check_chat_template(tokenizer, conversations=True)
+    preconditions.check_chat_template(tokenizer, conversations=False)
+    preconditions.check_chat_template(ChatTokenizer.load(tiny_model), conversations=True)
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,10 @@ from backend.records.encoded import Encoded
 from backend.records.specs import TrainSettings
 from backend.runs.token_rows import TokenRow, read_rows, write_rows
 from backend.training import device, fused_lora, model, sampler
-from backend.training.collate import WORTH_SHARING, Collator, common_beginning
+from backend.training.collate import MIN_SHARED_PREFIX, Collator, common_prefix
 from backend.training.device import Device, choose
 from backend.training.loss import summed_loss
-from backend.training.prefix_sharing import with_sharing
+from backend.training.prefix_sharing import with_prefix_sharing
 from backend.training.samples import worth_the_time
 from backend.training.schedule import schedule
 from backend.training.state.metrics import History
@@ -80,10 +80,10 @@ def lora(folder: Path, *, fused: bool, place: Device = Device("cpu", "fp32"), **
 def test_the_loss_and_its_gradients_are_those_of_each_row_alone(
     folder: Path, attention: str, how: dict[str, bool]
 ) -> None:
-    net, some = lora(folder, fused=False), rows(9, 4, 17, 2, beginning=WORTH_SHARING)
+    net, some = lora(folder, fused=False), rows(9, 4, 17, 2, beginning=MIN_SHARED_PREFIX)
     net.set_attn_implementation(attention)
     batch = Collator(0, "cpu", **how)(some)
-    assert (batch.beginning is not None) == ("sharing" in how)
+    assert (batch.prefix is not None) == ("sharing" in how)
     ours = summed_loss(net, batch)
     plain = plain_loss(net, some)
     assert ours.item() == pytest.approx(plain.item(), rel=1e-5)
@@ -108,19 +108,19 @@ def test_a_beginning_ends_before_anything_is_learned(
         TokenRow(np.array(one, dtype=np.int32), np.array(two, dtype=np.int32), sum(label != -100 for label in two))
         for one, two in zip(ids, labels, strict=True)
     ]
-    assert common_beginning(made) == shared
+    assert common_prefix(made) == shared
 
 
 def test_beginnings_are_shared_only_where_that_is_exact(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    place, plain, some = Device("cpu", "fp32"), Collator(0, "cpu"), rows(9, 4, beginning=WORTH_SHARING)
+    place, plain, some = Device("cpu", "fp32"), Collator(0, "cpu"), rows(9, 4, beginning=MIN_SHARED_PREFIX)
     net = lora(folder, fused=True)
-    assert with_sharing(plain, net, some, TrainSettings(), place).sharing
-    assert not with_sharing(plain, net, rows(9, 4), TrainSettings(), place).sharing
-    assert not with_sharing(plain, net, some, TrainSettings(lora_dropout=0.1), place).sharing
-    assert not with_sharing(plain, net, some, TrainSettings(gradient_checkpointing=True), place).sharing
+    assert with_prefix_sharing(plain, net, some, TrainSettings(), place).sharing
+    assert not with_prefix_sharing(plain, net, rows(9, 4), TrainSettings(), place).sharing
+    assert not with_prefix_sharing(plain, net, some, TrainSettings(lora_dropout=0.1), place).sharing
+    assert not with_prefix_sharing(plain, net, some, TrainSettings(gradient_checkpointing=True), place).sharing
     forgets = net.get_base_model().forward
     monkeypatch.setattr(net.get_base_model(), "forward", lambda *a, cache=None, **k: forgets(*a, **k))
-    assert not with_sharing(plain, net, some, TrainSettings(), place).sharing
+    assert not with_prefix_sharing(plain, net, some, TrainSettings(), place).sharing
 
 
 @pytest.mark.parametrize("settings", [{}, {"use_rslora": True, "lora_alpha": 4}], ids=str)
