@@ -1,4 +1,4 @@
-"""Rows as tensors: what the model reads, and which positions are scored against which token."""
+"""Rows as tensors: the model's inputs, and the positions that are scored, each with its target token."""
 
 from __future__ import annotations
 
@@ -12,52 +12,52 @@ from backend.runs.token_rows import TokenRow
 if TYPE_CHECKING:
     import torch
 
-# Tokens from which sharing pays. Embedded model, two cores, batch 8, tokens/s apart and shared: 24 tokens 469 and
-# 460, 54 tokens 568 and 579, 124 tokens 612 and 739.
+# Tokens from which sharing a prefix pays. Bundled model, two cores, batch 8, tokens/s without and with sharing:
+# 24 tokens 469 and 460, 54 tokens 568 and 579, 124 tokens 612 and 739.
 MIN_SHARED_PREFIX = 64
 
 
 @dataclass(frozen=True)
 class Batch:
-    """inputs: arguments of the model's forward pass, each (rows, length). scored: bool, of the same shape, true where
-    the next token is learned. targets: those next tokens, in the order in which `scored` is true; owners: of which of
-    the `rows` rows each is. beginning: (1, length), what stands before each row of `inputs` and is the same for all
-    of them; None if nothing is."""
+    """inputs: arguments of the model's forward pass, each (rows, length). scored: bool, same shape, true where the
+    next token is learned. targets: those next tokens, in the order in which `scored` is true. owners: the number of
+    the row, of `rows` rows, that each target belongs to. prefix: (1, length), tokens that come before every row of
+    `inputs`; None if there are none."""
 
     inputs: dict[str, torch.Tensor]
     scored: torch.Tensor
     targets: torch.Tensor
     owners: torch.Tensor
     rows: int
-    beginning: torch.Tensor | None = None
+    prefix: torch.Tensor | None = None
 
 
 @dataclass(frozen=True)
 class Collator:
-    """packed: rows are joined into one and told apart by their positions, instead of padded to the longest.
+    """packed: rows are joined into one sequence and kept apart by their positions, instead of padded to the longest.
 
-    masked: an attention mask marks the padding. A model that only looks back needs none, since padding stands on the
-    right; without a mask attention takes its fast path. sharing: a beginning that all rows have in common, such as
-    the system message, is split off, to be read once.
+    masked: an attention mask marks the padding. A model that only looks back needs none, since the padding is on the
+    right; without a mask, attention takes its fast path. share_prefix: a prefix that all rows have in common, such as
+    the system message, is split off and read once.
     """
 
     pad_id: int
     device: str
     packed: bool = False
     masked: bool = False
-    sharing: bool = False
+    share_prefix: bool = False
 
     def __call__(self, rows: Sequence[TokenRow]) -> Batch:
         """Raises ValueError without rows."""
         if self.packed:
             return self._joined(rows)
-        shared = common_prefix(rows) if self.sharing else 0
+        shared = common_prefix(rows) if self.share_prefix else 0
         if shared < MIN_SHARED_PREFIX:
             return self._padded(rows)
         rest = [TokenRow(row.input_ids[shared:], row.labels[shared:], row.learned) for row in rows]
         return self._padded(rest, rows[0].input_ids[:shared])
 
-    def _padded(self, rows: Sequence[TokenRow], beginning: Any = None) -> Batch:
+    def _padded(self, rows: Sequence[TokenRow], prefix: Any = None) -> Batch:
         import torch
 
         shape = (len(rows), max(row.tokens for row in rows))
@@ -67,7 +67,7 @@ class Collator:
             ids[index, : row.tokens] = torch.as_tensor(row.input_ids)
             labels[index, : row.tokens] = torch.as_tensor(row.labels)
             mask[index, : row.tokens] = 1
-        first = None if beginning is None else torch.as_tensor(beginning)[None].long()
+        first = None if prefix is None else torch.as_tensor(prefix)[None].long()
         inputs = {"input_ids": ids, **({"attention_mask": mask} if self.masked else {})}
         return self._batch(len(rows), inputs, labels, torch.arange(len(rows))[:, None].expand(shape), first)
 
@@ -87,22 +87,22 @@ class Collator:
         inputs: dict[str, torch.Tensor],
         labels: torch.Tensor,
         owners: torch.Tensor,
-        beginning: torch.Tensor | None = None,
+        prefix: torch.Tensor | None = None,
     ) -> Batch:
         import torch
 
         following = torch.full_like(labels, IGNORED)
         following[:, :-1] = labels[:, 1:]
         scored = following != IGNORED
-        moved = {name: tensor.to(self.device) for name, tensor in inputs.items()}
-        first = None if beginning is None else beginning.to(self.device)
+        on_device = {name: tensor.to(self.device) for name, tensor in inputs.items()}
+        first = None if prefix is None else prefix.to(self.device)
         scored, targets, owners = (x.to(self.device) for x in (scored, following[scored], owners[scored]))
-        return Batch(moved, scored, targets, owners, rows, first)
+        return Batch(on_device, scored, targets, owners, rows, first)
 
 
 def common_prefix(rows: Sequence[TokenRow]) -> int:
-    """Tokens at the beginning of `rows` that are the same in all of them and before anything is learned: the last one
-    left out predicts the first learned token at the earliest. 0 for a single row."""
+    """Tokens at the start of `rows` that are the same in all, up to but not including the token that predicts the
+    first learned one. 0 for a single row."""
     import numpy as np
 
     if len(rows) < 2:
@@ -114,6 +114,6 @@ def common_prefix(rows: Sequence[TokenRow]) -> int:
 
 
 def needs_mask(config: Any) -> bool:
-    """Whether the model does more than full causal attention, so that padding is marked to be safe."""
+    """Whether the model does anything but full causal attention; padding is then marked to be safe."""
     kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
     return kinds != {"full_attention"} or bool(getattr(config, "sliding_window", None))

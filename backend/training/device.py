@@ -1,4 +1,4 @@
-"""Which processor or card trains, and in which precision; how much memory it uses."""
+"""The device that trains, its precision, and its memory."""
 
 from __future__ import annotations
 
@@ -14,35 +14,33 @@ from backend.records.specs import Precision, TrainSettings
 if TYPE_CHECKING:
     import torch
 
-_FASTER = 1.2  # how much faster bf16 must be on a processor to be worth its rounding
+_MIN_SPEEDUP = 1.2  # how much faster bf16 must be on a processor to be worth its rounding
 _MIB = 1 << 20
-
-
-_AT_ONCE = 8 << 20  # bytes
+_RETURNED_FROM = 8 << 20  # bytes
 _M_MMAP_THRESHOLD = -3  # in malloc.h
 
 
 def return_freed_memory() -> None:
-    """Has glibc give what is freed in pieces of 8 MiB and more back to the system at once; elsewhere nothing is done.
+    """Makes glibc return freed blocks of 8 MiB and more to the system at once; does nothing without glibc.
 
-    It does so from 128 KiB on at first, but raises that to 32 MiB as large tensors come and go (mallopt(3)), and
-    keeps their places, into which others do not fit. Measured where gated delta nets are computed again for their
-    gradient (python -m tests.benchmarks.memory_of_families qwen3_5_text, 8 rows of 768 tokens): 3,072 to 3,252 MiB at
-    the peak and 390 tokens/s; so 1,919 MiB and 225 tokens/s, from 128 KiB on 1,878 and 207. Other models gain too
-    little.
+    glibc starts with a threshold of 128 KiB but raises it to 32 MiB as large tensors come and go (mallopt(3)), and
+    then keeps blocks into which other tensors do not fit. Measured with gradient checkpointing of gated delta nets
+    (python -m tests.benchmarks.memory_of_families qwen3_5_text, 8 rows of 768 tokens): without this 3,072 to
+    3,252 MiB at the peak and 390 tokens/s; with it 1,919 MiB and 225 tokens/s; with a fixed 128 KiB 1,878 and 207.
+    Other models gain too little.
     """
     if sys.platform == "linux":
         import ctypes
 
         if setting := getattr(ctypes.CDLL(None), "mallopt", None):
-            setting(_M_MMAP_THRESHOLD, _AT_ONCE)
+            setting(_M_MMAP_THRESHOLD, _RETURNED_FROM)
 
 
 @dataclass(frozen=True)
 class Device:
     """kind: "cuda", "mps" or "cpu". precision: of the arithmetic; the trainable weights are always float32.
 
-    four_bit: of the arithmetic with 4-bit weights, "" for the same.
+    four_bit: precision of products with 4-bit weights, "" for the same.
     """
 
     kind: str
@@ -51,7 +49,6 @@ class Device:
 
     @property
     def dtype(self) -> torch.dtype:
-
         return _dtype(self.precision)
 
     @property
@@ -59,13 +56,13 @@ class Device:
         return _dtype(self.four_bit or self.precision)
 
     def autocast(self) -> AbstractContextManager[object]:
-        """Within it, matrix products take `dtype`; the float32 trainable weights are cast once a forward pass."""
+        """A context with matrix products in `dtype`; the float32 trainable weights are cast once per forward pass."""
         import torch
 
         return nullcontext() if self.precision == "fp32" else torch.autocast(self.kind, dtype=self.dtype)
 
     def memory_mib(self) -> int:
-        """Memory in use now: reserved on the card, else this process's resident memory."""
+        """Memory in use now: reserved on the GPU, else this process's resident memory."""
         import psutil
         import torch
 
@@ -74,13 +71,13 @@ class Device:
         return int(psutil.Process().memory_info().rss) // _MIB
 
     def peak_memory_mib(self) -> int:
-        """The most memory used so far: reserved on the card, else resident, of the whole process."""
+        """The peak so far: memory reserved on the GPU, else the whole process's resident memory."""
         import torch
 
         return int(torch.cuda.max_memory_reserved()) // _MIB if self.kind == "cuda" else _peak_resident() // _MIB
 
     def release(self) -> None:
-        """Gives back memory that nothing uses any more."""
+        """Frees memory that is no longer used."""
         import gc
 
         import torch
@@ -93,30 +90,31 @@ class Device:
 
 
 def choose(settings: TrainSettings) -> Device:
-    """The device to train on, and the precision that it is fast and safe in.
+    """The device to train on, with a precision that is fast and safe on it.
 
-    bf16 on cards of compute capability 8 and newer (older ones only emulate it), else fp16; on a processor what a
-    second's measurement shows. Raises BadSetting when the settings ask for a precision that is not there.
+    bf16 on GPUs of compute capability 8 and newer (older ones only emulate it), else fp16; on a processor bf16 if a
+    measurement of under a second shows that it is faster, else fp32. Raises BadSetting when the settings ask for a
+    precision that the device lacks.
     """
     import torch
 
     if torch.cuda.is_available():
         capable = torch.cuda.get_device_capability()[0] >= 8
-        return Device("cuda", _wanted(settings, "bf16" if capable else "fp16"))
+        return Device("cuda", _precision(settings, "bf16" if capable else "fp16"))
     if torch.backends.mps.is_available():
-        return Device("mps", _wanted(settings, "bf16" if torch.backends.mps.is_macos_or_newer(14, 0) else "fp32"))
+        return Device("mps", _precision(settings, "bf16" if torch.backends.mps.is_macos_or_newer(14, 0) else "fp32"))
     if settings.precision == "fp16":
         raise BadSetting(
             "This computer can't train in fp16.",
-            "There is no graphics card, and processors do not calculate in fp16.",
+            "It has no graphics card, and processors do not compute in fp16.",
             "Set precision to auto.",
         )
     chosen = settings.precision
-    precision: Precision = ("bf16" if bf16_speed() > _FASTER else "fp32") if chosen == "auto" else chosen
+    precision: Precision = ("bf16" if bf16_speedup() > _MIN_SPEEDUP else "fp32") if chosen == "auto" else chosen
     return Device("cpu", precision, _four_bit(precision) if settings.method == "qlora" else "")
 
 
-def bf16_speed() -> float:
+def bf16_speedup() -> float:
     """How many times faster this processor multiplies bf16 than float32 matrices, measured in under a second."""
     import torch
 
@@ -124,7 +122,7 @@ def bf16_speed() -> float:
 
 
 def seconds_of_product(dtype: torch.dtype, budget: float = 0.2) -> float:
-    """Seconds of one matrix product as in a small model's step (512 x 576 by 576 x 1536), the best of some."""
+    """Seconds of one matrix product as in a small model's step (512 x 576 by 576 x 1536), the best in `budget`."""
     import torch
 
     left, right = torch.ones(512, 576, dtype=dtype), torch.ones(576, 1536, dtype=dtype)
@@ -139,7 +137,7 @@ def seconds_of_product(dtype: torch.dtype, budget: float = 0.2) -> float:
 def seconds_of_four_bit(compute: torch.dtype) -> float:
     """Seconds of one product with a 4-bit matrix and its gradient, computed in `compute`; the best of three.
 
-    Some builds of bitsandbytes are ten times slower in bf16 on a processor, so this is measured, not assumed.
+    Measured because some builds of bitsandbytes are ten times slower in bf16 on a processor.
     """
     import torch
     from bitsandbytes.nn import Linear4bit
@@ -147,15 +145,15 @@ def seconds_of_four_bit(compute: torch.dtype) -> float:
     layer = Linear4bit(576, 1536, bias=False, compute_dtype=compute, quant_type="nf4").to("cpu")
     best = float("inf")
     for _ in range(3):
-        given = torch.ones(256, 576, dtype=compute, requires_grad=True)
+        inputs = torch.ones(256, 576, dtype=compute, requires_grad=True)
         start = time.perf_counter()
-        layer(given).sum().backward()
+        layer(inputs).sum().backward()
         best = min(best, time.perf_counter() - start)
     return best
 
 
 def _four_bit(precision: Precision) -> Precision:
-    """float32 where 4-bit weights are multiplied faster in it; as `precision` without bitsandbytes."""
+    """fp32 if products with 4-bit weights are faster in it, else `precision`."""
     import importlib.util
 
     import torch
@@ -172,12 +170,12 @@ def _dtype(precision: Precision) -> torch.dtype:
     return {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}[precision]
 
 
-def _wanted(settings: TrainSettings, best: Precision) -> Precision:
+def _precision(settings: TrainSettings, best: Precision) -> Precision:
     return best if settings.precision == "auto" else settings.precision
 
 
 def _peak_resident() -> int:
-    """Bytes. Linux counts kibibytes, macOS bytes; Windows has the number elsewhere."""
+    """Bytes. Linux reports kibibytes, macOS bytes; Windows has another call."""
     if sys.platform == "win32":
         import psutil
 

@@ -1,8 +1,8 @@
-"""LoRA layers with fewer passes over memory: one product with the base weight, the adapter's added into it.
+"""LoRA layers with fewer passes over memory: one product with the base weight, and the adapter's added into it.
 
-peft's own forward makes several tensors of the layer's output size where one suffices. This gives the same numbers:
-the adapter's products are in the base's precision, as under autocast, and its float32 weights get float32 gradients.
-Used where it is the whole truth: plain LoRA on a plain linear layer, no dropout.
+peft's own forward allocates several tensors of the layer's output size where one suffices. This computes the same
+numbers: the adapter's products are in the base's precision, as under autocast, and its float32 weights get float32
+gradients. Used only for plain LoRA on a plain linear layer without dropout.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def fuse(model: Any) -> int:
-    """Gives every suitable LoRA layer of `model` the faster forward; gives how many there were."""
+    """Replaces the forward of every suitable LoRA layer of `model`; returns their number."""
     layers = [module for module in model.modules() if _is_suitable(module)]
     for layer in layers:
         layer.forward = partial(_forward, layer)
@@ -74,13 +74,13 @@ def _function() -> Any:
         @staticmethod
         def backward(ctx: Any, *upstream: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
             flat, weight, down, up, narrow = ctx.saved_tensors
-            given = upstream[0].reshape(-1, upstream[0].shape[-1]).to(weight.dtype)
-            through = given @ up
-            for_down = (through.t() @ flat).float()
-            for_up = (given.t() @ narrow).float().mul_(ctx.scaling)
+            grad = upstream[0].reshape(-1, upstream[0].shape[-1]).to(weight.dtype)
+            grad_narrow = grad @ up
+            for_down = (grad_narrow.t() @ flat).float()
+            for_up = (grad.t() @ narrow).float().mul_(ctx.scaling)
             for_x = None
             if ctx.needs_input_grad[0]:
-                for_x = (given @ weight).addmm_(through, down).view(ctx.shape).to(ctx.dtype)
+                for_x = (grad @ weight).addmm_(grad_narrow, down).view(ctx.shape).to(ctx.dtype)
             return for_x, None, None, for_down, for_up, None
 
     return LoraLinear

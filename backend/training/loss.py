@@ -1,7 +1,7 @@
-"""The loss: cross-entropy on the learned positions, and on nothing else.
+"""The loss: cross-entropy on the learned positions only.
 
-Scoring every position, as stock trainers do off CUDA, multiplies the read-only ones by the whole vocabulary too: with
-a third of the positions learned and 49,152 tokens that took ten times as long as scoring the learned ones.
+Scoring every position, as stock trainers do off CUDA, multiplies positions that are not learned by the whole
+vocabulary too. With a third of the positions learned and 49,152 tokens that took ten times as long.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from backend.training.collate import Batch
 if TYPE_CHECKING:
     import torch
 
-_VALUES_AT_ONCE = {"cpu": 1 << 20}  # logits taken to float32 at a time: on a processor as many as its cache holds
-_VALUES_ON_CARD = 1 << 26
+_CHUNK = {"cpu": 1 << 20}  # logits converted to float32 at a time: on a processor as many as its cache holds
+_CHUNK_ON_GPU = 1 << 26
 
 
 def summed_loss(model: Any, batch: Batch) -> torch.Tensor:
-    """The sum of the losses of `batch`'s learned tokens (nats), a float32 scalar that can be differentiated."""
+    """The sum of the losses of `batch`'s learned tokens (nats), a differentiable float32 scalar."""
     return token_losses(model, batch).sum()
 
 
@@ -30,10 +30,10 @@ def token_losses(model: Any, batch: Batch) -> torch.Tensor:
 
 
 def learned_logits(model: Any, batch: Batch) -> torch.Tensor:
-    """(learned positions, vocabulary): what the model predicts where a token is learned.
+    """(learned positions, vocabulary): the model's predictions where a token is learned.
 
-    A hook hands only those positions to the output layer, so that whatever a family does around it (scaling,
-    capping) stays as it is. A common beginning is read once; the rows go on from its keys and values, and its
+    A hook passes only those positions to the output layer, so that whatever a family does around it (scaling,
+    capping) stays as it is. A shared prefix is read once; the rows continue from its keys and values, and its
     gradient is the sum of theirs, as if each had read it.
     """
     if batch.prefix is None:
@@ -41,14 +41,14 @@ def learned_logits(model: Any, batch: Batch) -> torch.Tensor:
     from transformers import DynamicCache
 
     cache = DynamicCache(config=model.config)
-    nowhere = batch.scored.new_zeros(batch.prefix.shape)
-    _logits(model, nowhere, input_ids=batch.prefix, cache=cache, use_cache=True)
+    none_scored = batch.scored.new_zeros(batch.prefix.shape)
+    _logits(model, none_scored, input_ids=batch.prefix, cache=cache, use_cache=True)
     cache.batch_repeat_interleave(len(batch.scored))
     return _logits(model, batch.scored, **batch.inputs, cache=cache, use_cache=True)
 
 
 def _logits(model: Any, scored: torch.Tensor, **inputs: Any) -> torch.Tensor:
-    hook = model.get_output_embeddings().register_forward_pre_hook(lambda _, given: (given[0][scored][None],))
+    hook = model.get_output_embeddings().register_forward_pre_hook(lambda _, inputs: (inputs[0][scored][None],))
     try:
         logits: torch.Tensor = model(**inputs).logits
     finally:
@@ -61,8 +61,8 @@ def _cross_entropy() -> Any:
     import torch
 
     class CrossEntropy(torch.autograd.Function):
-        """In float32 a few rows at a time: keeps the logits as they are and one number a row, instead of three
-        float32 copies of them."""
+        """In float32, a chunk of rows at a time: stores the logits as they are and one number per row, instead of
+        three float32 copies."""
 
         @staticmethod
         def forward(ctx: Any, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
@@ -89,5 +89,5 @@ def _cross_entropy() -> Any:
 def _parts(logits: torch.Tensor) -> tuple[torch.Tensor, ...]:
     import torch
 
-    values = _VALUES_AT_ONCE.get(logits.device.type, _VALUES_ON_CARD)
+    values = _CHUNK.get(logits.device.type, _CHUNK_ON_GPU)
     return torch.split(logits, max(1, values // logits.shape[-1]))

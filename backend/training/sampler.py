@@ -1,7 +1,7 @@
-"""Which rows are learned together: batches of similar length, the same ones for the same seed. Pure.
+"""Batches of rows of similar length, the same for the same seed. Pure.
 
-The rows of one optimizer step do not depend on how it is cut into micro batches, so a smaller micro batch (when
-memory runs short) changes nothing in what is learned.
+The rows of an optimizer step do not depend on the size of its micro batches, so a smaller one (when memory runs out)
+does not change the result.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 
-_POOL = 50  # batches whose rows are sorted together: large enough to fit lengths, small enough to stay random
+_POOL = 50  # batches whose rows are sorted together: enough for similar lengths, few enough to stay random
 
 
 def epoch_batches(lengths: Sequence[int], batch: int, seed: int, epoch: int) -> list[list[int]]:
-    """Every row once, as one list of row numbers for each optimizer step of an epoch (counted from 0).
+    """Every row once, as a list of row numbers for each optimizer step of an epoch (counted from 0).
 
     Rows are shuffled, pools of them sorted by length and cut into batches, and the batches shuffled again.
     """
@@ -30,14 +30,14 @@ def epoch_batches(lengths: Sequence[int], batch: int, seed: int, epoch: int) -> 
 
 
 def micro_batches(rows: Sequence[int], lengths: Sequence[int], size: int) -> list[list[int]]:
-    """`rows` in parts of at most `size`, similar lengths together, the longest part first (memory is known early)."""
+    """`rows` in parts of at most `size`, similar lengths together, the longest first, so the peak comes early."""
     ordered = sorted(rows, key=lambda row: -lengths[row])
     return [ordered[i : i + size] for i in range(0, len(ordered), size)]
 
 
 def packs(rows: Sequence[int], lengths: Sequence[int], limit: int) -> list[list[int]]:
-    """`rows` in parts of at most `limit` tokens, as full as best-fit decreasing makes them: the longest row first,
-    each into the fullest part that still has room for it. A row longer than `limit` is alone.
+    """`rows` in parts of at most `limit` tokens, by best-fit decreasing: the longest row first, each into the fullest
+    part that still has room for it. A row longer than `limit` gets a part of its own.
     """
     parts: list[list[int]] = []
     room: list[int] = []

@@ -1,4 +1,4 @@
-"""How many steps a run has, and after which of them it is tested. Pure."""
+"""How many steps a run has, and after which of them it is evaluated. Pure."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from backend.errors import TrainingFailed
 from backend.records.specs import TrainSettings
 
-FEWEST, MOST = 5, 20  # tests in a run, the one before the first step not counted; more where there are more epochs
-ROWS_BETWEEN = 2000  # rows learned from between two tests, where that gives no fewer and no more: a test on 200 rows,
-# which costs a third of learning from them, then takes about 3 % of the time
+# Evaluations in a run, not counting the one before the first step; more if there are more epochs.
+MIN_EVALUATIONS, MAX_EVALUATIONS = 5, 20
+# Training rows between two evaluations, within those limits. Evaluating 200 rows costs a third of training on them,
+# so it then takes about 3 % of the time.
+ROWS_PER_EVALUATION = 2000
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """steps_per_epoch and total: optimizer steps. evaluations: the steps after which to test, the last included."""
+    """steps_per_epoch, total: optimizer steps. evaluations: the steps after which to evaluate, including the last."""
 
     steps_per_epoch: int
     total: int
@@ -26,28 +28,28 @@ class Schedule:
         return self.total / self.steps_per_epoch
 
     def warmup(self, settings: TrainSettings) -> int:
-        """Steps in which the learning rate rises."""
+        """Steps during which the learning rate rises."""
         return int(settings.warmup_ratio * self.total)
 
 
 def schedule(rows: int, validation_rows: int, settings: TrainSettings) -> Schedule:
     """The schedule for `rows` training rows.
 
-    Every epoch ends with a test. Where that gives too few, epochs are cut into equal parts: as many as are needed for
-    FEWEST tests in the whole run, and for one every ROWS_BETWEEN rows of a large data set, up to MOST.
-    Raises TrainingFailed when there would be no step.
+    Every epoch ends with an evaluation. If those are too few, epochs are divided into equal parts: as many as needed
+    for MIN_EVALUATIONS in the whole run, and for one every ROWS_PER_EVALUATION rows of a large dataset, up to
+    MAX_EVALUATIONS. Raises TrainingFailed when there would be no step.
     """
     steps_per_epoch = math.ceil(rows / settings.effective_batch)
     total = settings.max_steps if settings.max_steps >= 0 else math.ceil(steps_per_epoch * settings.num_train_epochs)
     if total < 1 or steps_per_epoch < 1:
         raise TrainingFailed(
-            "There is nothing to do in this run.",
+            "This run has nothing to do.",
             f"It has {rows} examples and {max(total, 0)} steps.",
-            "Add examples, more rounds (num_train_epochs), or take the limit of steps away (max_steps -1).",
+            "Add examples, raise num_train_epochs, or remove the step limit (max_steps -1).",
         )
     if not validation_rows:
         return Schedule(steps_per_epoch, total, frozenset())
-    wanted = min(MOST, max(FEWEST, total * settings.effective_batch // ROWS_BETWEEN))
+    wanted = min(MAX_EVALUATIONS, max(MIN_EVALUATIONS, total * settings.effective_batch // ROWS_PER_EVALUATION))
     parts = math.ceil(wanted * steps_per_epoch / max(total, steps_per_epoch))
     every = max(1.0, min(steps_per_epoch, total) / parts)
     points = {round(every * k) for k in range(1, math.ceil(total / every) + 1)}

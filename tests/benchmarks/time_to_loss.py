@@ -155,7 +155,7 @@ def ours(rate: float, model: Path, rows: dict[str, list[Row]], folder: Path) -> 
         early_stopping=False,
     )  # fmt: skip
     work.spec["data"]["held_out_prompts"] = []
-    schedule.EVALUATIONS = TESTS
+    schedule.MIN_EVALUATIONS = TESTS
     tests: list[tuple[float, float]] = []
     began = still = 0.0
 

@@ -75,7 +75,7 @@ def lora(folder: Path, *, fused: bool, place: Device = Device("cpu", "fp32"), **
     return net
 
 
-@pytest.mark.parametrize("how", [{}, {"masked": True}, {"packed": True}, {"sharing": True}], ids=str)
+@pytest.mark.parametrize("how", [{}, {"masked": True}, {"packed": True}, {"share_prefix": True}], ids=str)
 @pytest.mark.parametrize("attention", ["eager", "sdpa"])
 def test_the_loss_and_its_gradients_are_those_of_each_row_alone(
     folder: Path, attention: str, how: dict[str, bool]
@@ -83,7 +83,7 @@ def test_the_loss_and_its_gradients_are_those_of_each_row_alone(
     net, some = lora(folder, fused=False), rows(9, 4, 17, 2, beginning=MIN_SHARED_PREFIX)
     net.set_attn_implementation(attention)
     batch = Collator(0, "cpu", **how)(some)
-    assert (batch.prefix is not None) == ("sharing" in how)
+    assert (batch.prefix is not None) == ("share_prefix" in how)
     ours = summed_loss(net, batch)
     plain = plain_loss(net, some)
     assert ours.item() == pytest.approx(plain.item(), rel=1e-5)
@@ -114,13 +114,13 @@ def test_a_beginning_ends_before_anything_is_learned(
 def test_beginnings_are_shared_only_where_that_is_exact(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place, plain, some = Device("cpu", "fp32"), Collator(0, "cpu"), rows(9, 4, beginning=MIN_SHARED_PREFIX)
     net = lora(folder, fused=True)
-    assert with_prefix_sharing(plain, net, some, TrainSettings(), place).sharing
-    assert not with_prefix_sharing(plain, net, rows(9, 4), TrainSettings(), place).sharing
-    assert not with_prefix_sharing(plain, net, some, TrainSettings(lora_dropout=0.1), place).sharing
-    assert not with_prefix_sharing(plain, net, some, TrainSettings(gradient_checkpointing=True), place).sharing
+    assert with_prefix_sharing(plain, net, some, TrainSettings(), place).share_prefix
+    assert not with_prefix_sharing(plain, net, rows(9, 4), TrainSettings(), place).share_prefix
+    assert not with_prefix_sharing(plain, net, some, TrainSettings(lora_dropout=0.1), place).share_prefix
+    assert not with_prefix_sharing(plain, net, some, TrainSettings(gradient_checkpointing=True), place).share_prefix
     forgets = net.get_base_model().forward
     monkeypatch.setattr(net.get_base_model(), "forward", lambda *a, cache=None, **k: forgets(*a, **k))
-    assert not with_prefix_sharing(plain, net, some, TrainSettings(), place).sharing
+    assert not with_prefix_sharing(plain, net, some, TrainSettings(), place).share_prefix
 
 
 @pytest.mark.parametrize("settings", [{}, {"use_rslora": True, "lora_alpha": 4}], ids=str)
@@ -175,7 +175,7 @@ def test_a_card_trains_in_bf16_only_where_it_has_it(
 def test_a_processor_trains_in_bf16_only_where_that_is_faster(
     monkeypatch: pytest.MonkeyPatch, speed: float, precision: str
 ) -> None:
-    monkeypatch.setattr(device, "bf16_speed", lambda: speed)
+    monkeypatch.setattr(device, "bf16_speedup", lambda: speed)
     assert choose(TrainSettings()).precision == precision
 
 

@@ -137,7 +137,7 @@ def test_a_machine_that_measures_otherwise_later_does_not_change_what_is_learned
     work = make_run(tmp_path, tiny_model, max_steps=4, precision="auto")
     used = []
     for speed, stop_at in ((2.0, 2), (0.5, None)):
-        monkeypatch.setattr(device, "bf16_speed", lambda speed=speed: speed)
+        monkeypatch.setattr(device, "bf16_speedup", lambda speed=speed: speed)
         work.stop_at = stop_at
         used.append(training.run(work)["precision"])
     assert used == ["bf16", "bf16"]
