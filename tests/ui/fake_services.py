@@ -22,7 +22,7 @@ from backend.datasets.info import DatasetInfo
 from backend.datasets.store import StoredDataset
 from backend.errors import BadInput, RunProblem
 from backend.estimate import Estimate, Fit, Memory
-from backend.export.hf_jobs import SubmittedJob
+from backend.export.hf_jobs import Computer, SubmittedJob
 from backend.hardware import Probe, describe
 from backend.models import catalogue
 from backend.models.hub_token import TokenSource
@@ -463,11 +463,32 @@ class FakeResults:
 
 
 class FakeHfJobs:
+    def __init__(self) -> None:
+        self.submitted: list[SubmittedJob] = []
+
     def script(self, run_id: str) -> Path | None:
         return None
 
+    def look_up(self) -> list[Computer]:
+        return [Computer("t4-small", "Nvidia T4", "16 GB", 0.4)]
+
+    def computer(self, flavor: str) -> Computer:
+        return self.look_up()[0]
+
+    def uploads(self, run_id: str) -> dict[str, int]:
+        return {"train.py": 9_000, "train.jsonl": 48_000}
+
+    def sends_token(self, run_id: str) -> bool:
+        return False
+
+    def rent(self, run_id: str, flavor: str, hours: float, agreed: bool) -> SubmittedJob:
+        self.submitted.insert(
+            0, SubmittedJob("1", "https://huggingface.co/jobs/1", flavor, hours, 0.4 * hours, "out")
+        )
+        return self.submitted[0]
+
     def rented(self, run_id: str) -> list[SubmittedJob]:
-        return []
+        return self.submitted
 
 
 class FakeApp:
