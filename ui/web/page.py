@@ -14,7 +14,7 @@ from backend.settings import PROJECT_ROOT
 from ui.services.app import App
 from ui.services.selection import Choice
 from ui.web import errors as web_errors
-from ui.web import guard
+from ui.web import guard, session_memory
 from ui.web.components import LISTEN, Given, Kept, Tab, Updates, drawn, pressed
 from ui.web.data import tab as data_tab
 from ui.web.errors import handler
@@ -41,7 +41,7 @@ LOGO = STATIC / "icon.svg"
 
 @dataclass
 class _Page:
-    """The page's own parts. here: the open tab; seen: what the timer last showed; opens: the run to open.
+    """The page's own parts. here: the open tab; signature: of what it shows; opens: the run to open.
 
     The browser holds these: with a gr.State gradio keeps a connection open for every page, and a browser has six of
     them for all its pages here."""
@@ -49,7 +49,7 @@ class _Page:
     app: App
     kept: Kept
     here: gr.Textbox
-    seen: gr.Textbox
+    signature: gr.Textbox
     opens: gr.Textbox
     marks: gr.HTML
     rail: gr.Tabs
@@ -77,36 +77,31 @@ class _Page:
         return self.tabs["try"].restore(choice, given) if name == "try" else {}
 
     def showing(self, name: str, choice: Choice) -> Updates:
-        """A tab as it stands. `choice` may be older than what the browser keeps by now, where two answers cross; so
-        nothing counts as seen, and the timer looks again."""
-        marks = rail_marks(self.app, choice)
-        return {self.seen: "", self.marks: marks, **self.tabs[name].show(choice)}
+        """The tab as it stands. The browser may hold a newer choice by now, so it has no signature of what it shows,
+        and the next tick shows the tab again."""
+        return {self.signature: "", **self.refreshed(name, choice)}
 
-    def refreshed(self, name: str, before: Choice, seen: str) -> Updates | None:
-        """The open tab again if anything changed since `seen`; None when nothing did.
-
-        The choice counts too: an answer to an older one, which comes late, is put right by the next look. What no
-        longer exists (a run that was deleted elsewhere) is no longer chosen. An error stands in the place of the
-        guide line, once: this is called every second.
-        """
+    def refreshed(self, name: str, before: Choice) -> Updates:
+        """The tab as it stands, without ids that no longer exist. An error takes the place of the guide line."""
         tab: Tab = self.tabs[name]
         try:
             choice = self.app.validated(before)
-            now = _short(name, choice, tab.signature(choice), _reached(self.app, choice))
-            if now == seen and choice == before:
-                return None
-            forgotten, shown = self.kept.keep(before, choice), self.showing(name, choice)
+            marks = rail_marks(self.app, choice)
+            return {**self.kept.keep(before, choice), self.marks: marks, **tab.show(choice)}
         except Exception as error:
-            now = _short(error)
-            return None if now == seen else {self.seen: now, tab.line: web_errors.error_alert(error)}
-        return {**forgotten, **shown, self.seen: now}
+            return {tab.line: web_errors.error_alert(error)}
+
+    def signature_of(self, name: str, before: Choice) -> str:
+        """A short text that differs whenever the tab should be shown again: what it shows, the choice or an error."""
+        try:
+            choice = self.app.validated(before)
+            found = repr((before, choice, self.tabs[name].signature(choice), _reached(self.app, choice)))
+        except Exception as error:
+            found = repr(error)
+        return f"{name} {hashlib.sha256(found.encode()).hexdigest()[:32]}"
 
     def outputs(self, name: str) -> list[Any]:
-        return [self.seen, self.marks, *self.tabs[name].outputs]
-
-    @property
-    def every_output(self) -> list[Any]:
-        return [self.seen, self.marks, *(part for tab in self.tabs.values() for part in tab.outputs)]
+        return [*self.kept.outputs, self.signature, self.marks, *self.tabs[name].outputs]
 
 
 def build(app: App) -> gr.Blocks:
@@ -115,11 +110,12 @@ def build(app: App) -> gr.Blocks:
 
 
 def _draw(app: App) -> tuple[gr.Blocks, _Page]:
+    session_memory.install()
     blocks = gr.Blocks(title="Apprentice", analytics_enabled=False, delete_cache=(3600, 86400))
     with blocks:
         kept = Kept()
         here = gr.Textbox("start", label="The open step", visible=False)
-        seen = gr.Textbox("", label="What is shown", visible=False)
+        signature = gr.Textbox("", label="What is shown", visible=False)
         opens = gr.Textbox("", label="The run to open", visible=False)
         timer = gr.Timer(1.0)
         drawn(HEADER)
@@ -130,7 +126,7 @@ def _draw(app: App) -> tuple[gr.Blocks, _Page]:
                 side: Any = "left" if name in STEPS else "right"
                 with gr.Tab(label, id=name, elem_id=f"tab-{name}", alignment=side) as rooms[name]:
                     tabs[name] = module.build(app, kept)
-        page = _Page(app, kept, here, seen, opens, marks, rail, rooms, tabs)
+        page = _Page(app, kept, here, signature, opens, marks, rail, rooms, tabs)
         _restores(blocks, page)
         _ticks(timer, page)
         _leads_on(page)
@@ -142,38 +138,34 @@ def _restores(blocks: gr.Blocks, page: _Page) -> None:
     start = page.tabs["start"]
 
     @handler
-    def restore(given: Given) -> Updates:
-        before = page.kept.choice(given)
-        choice = page.app.validated(before)
-        return {
-            **page.kept.keep(before, choice),
-            page.marks: rail_marks(page.app, choice),
-        }
-
-    @handler
     def show(given: Given) -> Updates:
         """The first tab. Which one is open is not touched: a quick person has already gone to another one, and the
         timer shows that one again."""
-        choice = page.kept.choice(given)
-        return {page.seen: "", page.marks: rail_marks(page.app, choice), **start.show(choice)}
+        return page.showing("start", page.kept.choice(given))
 
     answered = [page.kept.part("task"), page.kept.part("facts_change")]
     blocks.load(None, answered, start.answers, js=start_tab.RESTORE, **LISTEN)
-    restored = blocks.load(restore, page.kept.inputs(), [*page.kept.outputs, page.marks], **LISTEN)
-    restored.then(show, page.kept.inputs(), [page.seen, page.marks, *start.outputs], **LISTEN)
+    blocks.load(show, page.kept.inputs(), page.outputs("start"), **LISTEN)
 
 
 def _ticks(timer: gr.Timer, page: _Page) -> None:
-    """Once a second the open tab is shown again if anything changed."""
+    """Once a second the browser asks for the signature of the open tab: one value. Where it differs from the one it
+    has, it fetches that tab."""
 
     @handler
-    def tick(given: Given) -> Any:
-        if given[page.here] not in page.tabs:  # the browser says which
-            return gr.skip()
-        return page.refreshed(given[page.here], page.kept.choice(given), given[page.seen]) or gr.skip()
+    def tick(given: Given) -> str:
+        name = given[page.here]  # the browser says which
+        return page.signature_of(name, page.kept.choice(given)) if name in page.tabs else ""
 
-    outputs = [*page.kept.outputs, *page.every_output]
-    timer.tick(tick, page.kept.inputs(page.here, page.seen), outputs, concurrency_limit=8, **LISTEN)
+    def fetching(name: str) -> Callable[[Given], Updates]:
+        return handler(lambda given: page.refreshed(name, page.kept.choice(given)))
+
+    timer.tick(tick, page.kept.inputs(page.here), page.signature, concurrency_limit=8, **LISTEN)
+    changed = {name: gr.Textbox("", label=f"A new signature of {name}", visible=False) for name in page.tabs}
+    page.signature.change(None, page.signature, list(changed.values()), js=_TO_ITS_TAB, **LISTEN)
+    for name, part in changed.items():
+        outputs = [*page.kept.outputs, page.marks, *page.tabs[name].outputs]
+        part.change(fetching(name), page.kept.inputs(), outputs, concurrency_limit=4, **LISTEN)
 
 
 def _leads_on(page: _Page) -> None:
@@ -202,9 +194,9 @@ def _leads_on(page: _Page) -> None:
     chosen.success(None, page.opens, None, js=_leads("runs", "train"), **LISTEN)
 
 
-def _short(*what: Any) -> str:
-    """Stands for `what`: short, since it goes to the browser and comes back every second."""
-    return hashlib.sha256(repr(what).encode()).hexdigest()
+# A signature as the value of the one component that fetches its tab, also when that tab has had it before.
+_TO_ITS_TAB = f"""(signature) => {list(TABS)}.map((name) =>
+  signature.startsWith(name + ' ') ? signature + ' ' + performance.now() : undefined)"""
 
 
 def _leads(name: str, following: str) -> str:
@@ -252,6 +244,7 @@ def launch_arguments(exports: Path, hosts: tuple[str, ...] = ()) -> dict[str, An
             "redoc_url": None,
             "openapi_url": None,
         },
+        "state_session_capacity": session_memory.PAGES,
         "max_file_size": "1gb",
         "show_error": False,
         "strict_cors": True,

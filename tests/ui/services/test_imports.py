@@ -207,18 +207,20 @@ class TestNoTickBetween:
         monkeypatch.setattr(app.dataset_store, "open", slow)
         return in_loop(lambda: web_page._draw(app)[1])
 
-    def ticked(self, page: web_page._Page, choice: Choice, seen: str) -> dict[Any, Any]:
-        """What the timer shows once the check has ended; nothing when it believes that all is shown."""
+    def ticked(self, page: web_page._Page, choice: Choice, signature: str) -> dict[Any, Any]:
+        """What the browser fetches once the check has ended, since the signature is another one by then."""
         self.go_on.set()
         page.app.datasets.state(choice)  # waits
         self.go_on.clear()
-        return page.refreshed("data", choice, seen) or {}
+        assert page.signature_of("data", choice) != signature
+        return page.refreshed("data", choice)
 
     def test_the_first_look_is_shown(self, page: web_page._Page, file: Path) -> None:
         tab, choice = page.tabs["data"], Choice(data_id=page.app.datasets.add(file, "mine.jsonl"))
-        first = page.refreshed("data", choice, "") or {}
+        signature = page.signature_of("data", choice)
+        first = page.refreshed("data", choice)
         assert first[tab.reason] == "The examples are still being read."
-        shown = self.ticked(page, choice, first[page.seen])
+        shown = self.ticked(page, choice, signature)
         assert "30 examples, ready" in shown[tab.summary]
         assert shown[tab.forward]["interactive"]
 
@@ -226,18 +228,17 @@ class TestNoTickBetween:
         with file.open("a") as more:
             more.write(ROW.replace("number %d", "") % 31)
         tab, choice = page.tabs["data"], Choice(data_id=page.app.datasets.add(file, "mine.jsonl"))
-        first = page.refreshed("data", choice, "") or {}
-        drawn = self.ticked(page, choice, first[page.seen])
+        drawn = self.ticked(page, choice, page.signature_of("data", choice))
         assert not drawn[tab.forward]["interactive"]
+        signature = page.signature_of("data", choice)
         _done(page.app, choice, "accept", "empty_answer")
         assert tab.show(choice)[tab.reason] == "The examples are still being read."
-        assert self.ticked(page, choice, drawn[page.seen])[tab.forward]["interactive"]
+        assert self.ticked(page, choice, signature)[tab.forward]["interactive"]
 
     def test_examples_that_are_read_are_no_longer_waited_for(self, page: web_page._Page, file: Path) -> None:
         data_id = page.app.datasets.add(file, "mine.jsonl")
-        idle = page.refreshed("data", Choice(data_id=data_id), "") or {}
-        drawn = self.ticked(page, Choice(data_id=data_id), idle[page.seen])
-        shown = self.ticked(page, Choice(data_id=data_id, reading_id=data_id), drawn[page.seen])
+        signature = page.signature_of("data", Choice(data_id=data_id))
+        shown = self.ticked(page, Choice(data_id=data_id, reading_id=data_id), signature)
         assert shown[page.kept.part("reading_id")] == [""]
         assert shown[page.tabs["data"].found]["visible"]
 

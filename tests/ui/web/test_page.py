@@ -241,56 +241,60 @@ def test_a_run_that_is_gone_is_said_in_plain_words() -> None:
 class TestTimer:
     """What happens once a second."""
 
-    def test_nothing_is_sent_when_nothing_changed(self) -> None:
-        page = in_loop(lambda: web_page._draw(FakeApp())[1])
-        first = page.refreshed("train", CHOICES["a run going"], "")
-        assert first is not None
-        assert page.refreshed("train", CHOICES["a run going"], first[page.seen]) is None
-
-    @pytest.mark.parametrize("here", ["nope", "", None])
-    def test_a_step_that_is_none_shows_nothing(self, here: str | None) -> None:
+    @pytest.mark.parametrize("name", ["nope", "", None])
+    def test_an_unknown_tab_has_no_signature(self, name: str | None) -> None:
         page = in_loop(lambda: web_page._draw(FakeApp())[1])
         tick = next(one.fn for one in page.rail.parent.fns.values() if one.targets and one.targets[0][1] == "tick")
-        given = {part: getattr(part, "value", None) for part in page.kept.inputs(page.here, page.seen)}
-        answer = tick({**given, page.here: here})
-        assert answer == gr.skip()
+        given = {part: getattr(part, "value", None) for part in page.kept.inputs(page.here)}
+        assert tick({**given, page.here: name}) == ""
 
-    def test_a_late_answer_to_an_older_choice_is_put_right(self) -> None:
+    def test_each_choice_has_a_signature_of_its_own(self) -> None:
         page = in_loop(lambda: web_page._draw(FakeApp())[1])
-        late = page.refreshed("start", Choice(task="voice"), "") or {}
-        assert late[page.tabs["start"].advice] == ""
-        shown = page.refreshed("start", Choice(task="voice", facts_change=True), late[page.seen]) or {}
-        assert "looking them up works better" in shown[page.tabs["start"].advice]
+        old, new = Choice(task="voice"), Choice(task="voice", facts_change=True)
+        assert page.signature_of("start", old) != page.signature_of("start", new)
+        assert page.signature_of("start", new) == page.signature_of("start", new)
+        advice = page.tabs["start"].advice
+        assert page.refreshed("start", old)[advice] == ""
+        assert "looking them up works better" in page.refreshed("start", new)[advice]
 
-    def test_a_step_forward_is_shown(self) -> None:
+    def test_a_run_that_moves_on_changes_the_signature(self) -> None:
         app = FakeApp()
         page = in_loop(lambda: web_page._draw(app)[1])
-        seen = (page.refreshed("train", CHOICES["a run going"], "") or {})[page.seen]
+        before = page.signature_of("train", CHOICES["a run going"])
         app.runs.stop("run-b")
-        shown = page.refreshed("train", CHOICES["a run going"], seen) or {}
+        assert page.signature_of("train", CHOICES["a run going"]) != before
+        shown = page.refreshed("train", CHOICES["a run going"])
         assert "Training was stopped." in shown[page.tabs["train"].line]
         assert 'data-done="start data train"' in shown[page.marks]
 
     def test_a_run_deleted_elsewhere_is_no_longer_chosen(self) -> None:
         app = FakeApp()
         page = in_loop(lambda: web_page._draw(app)[1])
+        before = page.signature_of("train", CHOICES["a run going"])
         app.delete_run("run-b")
-        shown = page.refreshed("train", CHOICES["a run going"], "") or {}
+        assert page.signature_of("train", CHOICES["a run going"]) != before
+        shown = page.refreshed("train", CHOICES["a run going"])
         assert shown[page.kept.part("run_id")] == [""]
         assert "What is about to happen" in shown[page.tabs["train"].plan]
 
-    def test_an_error_is_said_once_and_in_plain_words(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        def broken(run_id: str) -> Any:
+    @pytest.mark.parametrize("broken", ["curve", "curve_position"])
+    def test_an_error_is_shown_once_and_without_its_details(
+        self, monkeypatch: pytest.MonkeyPatch, broken: str
+    ) -> None:
+        def fail(run_id: str) -> Any:
             raise OSError("/secret/place")
 
         app = FakeApp()
-        monkeypatch.setattr(app.runs, "curve", broken)
+        monkeypatch.setattr(app.runs, broken, fail)
         page = in_loop(lambda: web_page._draw(app)[1])
-        shown = page.refreshed("train", CHOICES["a run going"], "") or {}
-        said = shown[page.tabs["train"].line]
-        assert "Something went wrong on our side." in said
-        assert "secret" not in said
-        assert page.refreshed("train", CHOICES["a run going"], shown[page.seen]) is None
+        choice = CHOICES["a run going"]
+        assert page.signature_of("train", choice) == page.signature_of("train", choice)
+        assert "secret" not in page.signature_of("train", choice)
+        if broken == "curve":
+            shown = page.refreshed("train", choice)
+            assert set(shown) == {page.tabs["train"].line}
+            assert 'role="alert"' in shown[page.tabs["train"].line]
+            assert "secret" not in shown[page.tabs["train"].line]
 
 
 def written(tab: Any, answer: dict[Any, Any]) -> dict[str, Any]:

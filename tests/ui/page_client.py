@@ -1,0 +1,90 @@
+"""Does over HTTP what a browser does with the page: knows its listeners, sends their inputs, waits for the answer."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+from gradio.routes import App
+
+from ui.services.selection import Choice
+from ui.web import page as web_page
+
+ADDRESS = "http://127.0.0.1:7860"
+
+
+class PageClient:
+    """One open page. http: a client whose base address is the page's. choice: what the browser has chosen."""
+
+    def __init__(self, http: httpx.AsyncClient, config: dict[str, Any], choice: Choice) -> None:
+        self._http = http
+        self._listeners: list[dict[str, Any]] = config["dependencies"]
+        self._components = {part["id"]: part for part in config["components"]}
+        self._session = uuid.uuid4().hex
+        self.choice = choice
+
+    @classmethod
+    async def open(cls, http: httpx.AsyncClient, choice: Choice) -> PageClient:
+        return cls(http, (await http.get("/config")).raise_for_status().json(), choice)
+
+    def listener(self, event: str, **component: str) -> dict[str, Any]:
+        """The listener of an `event` of the component with this elem_id, label or kind (`type`).
+
+        Raises LookupError when the page has none.
+        """
+        for listener in self._listeners:
+            for target, name in listener["targets"]:
+                part = self._components.get(target, {"type": "", "props": {}})
+                facts = {**part["props"], "type": part["type"]}
+                if name == event and all(facts.get(key) == value for key, value in component.items()):
+                    return listener
+        raise LookupError((event, component))
+
+    async def ask(self, listener: dict[str, Any], **inputs: Any) -> list[Any]:
+        """The outputs of a listener, in order. inputs: values by elem_id or label, for what is not as it began.
+
+        Raises RuntimeError when the handler failed.
+        """
+        data = [self._value(self._components[number]["props"], inputs) for number in listener["inputs"]]
+        body = {"data": data, "fn_index": listener["id"], "session_hash": self._session, "trigger_id": None}
+        event = (await self._http.post("/gradio_api/queue/join", json=body)).raise_for_status().json()["event_id"]
+        async with self._http.stream(
+            "GET", "/gradio_api/queue/data", params={"session_hash": self._session}
+        ) as lines:
+            async for line in lines.aiter_lines():
+                message = json.loads(line.removeprefix("data:")) if line.startswith("data:") else {}
+                if message.get("event_id") == event and message["msg"] == "process_completed":
+                    if not message["success"]:
+                        raise RuntimeError(message)
+                    return list(message["output"]["data"])
+        raise RuntimeError("The page gave no answer.")
+
+    def _value(self, props: dict[str, Any], inputs: dict[str, Any]) -> Any:
+        stored = str(props.get("storage_key") or "").removeprefix("apprentice-")
+        if stored and hasattr(self.choice, stored):
+            return [getattr(self.choice, stored)]
+        return inputs.get(props.get("elem_id") or props.get("label") or "", props.get("value"))
+
+
+@asynccontextmanager
+async def page_in_process(app: Any, exports: Path) -> AsyncIterator[httpx.AsyncClient]:
+    """The page over `app`, all of gradio included, served without a socket in this process."""
+    blocks, arguments = web_page.build(app), web_page.launch_arguments(exports)
+    for name in ("allowed_paths", "favicon_path", "state_session_capacity"):
+        setattr(blocks, name, arguments[name])
+    blocks.blocked_paths, blocks.max_file_size, blocks.enable_monitoring = [], 1000, False
+    served = App.create_app(blocks, app_kwargs=arguments["app_kwargs"])
+    blocks.is_running = True
+    blocks.run_startup_events()
+    transport = httpx.ASGITransport(app=served, client=("127.0.0.1", 1))
+    async with httpx.AsyncClient(transport=transport, base_url=ADDRESS, headers={"origin": ADDRESS}) as http:
+        try:
+            yield http
+        finally:
+            blocks.is_running = False
+            blocks._queue.close()
