@@ -52,7 +52,7 @@ def take_sample(page: Any) -> None:
 def start_training(page: Any) -> None:
     go(page, "train")
     page.click("#start-training")
-    page.wait_for_selector("svg.curve .line.held")
+    page.wait_for_selector("svg.curve .line.validation")
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -96,7 +96,7 @@ def test_a_reload_brings_everything_back(open_page: Opens, drawn_page: str) -> N
     page.wait_for_selector("#reached [data-done~=data]", state="attached")
     assert page.get_by_label("Pull data out of text").is_checked()
     go(page, "train")
-    page.wait_for_selector("svg.curve .line.held")
+    page.wait_for_selector("svg.curve .line.validation")
     go(page, "data")
     page.wait_for_selector(".tokens .l")
 

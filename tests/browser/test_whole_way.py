@@ -48,7 +48,7 @@ def the_run(workspace: Workspace) -> str:
 
 
 def points(page: Any, kind: str) -> int:
-    """How many points the curve `kind` (practice or held) has."""
+    """How many points the curve `kind` (training or validation) has."""
     return len((page.locator(f"svg.curve .line.{kind}").get_attribute("points") or "").split())
 
 
@@ -72,7 +72,7 @@ def test_from_a_sample_to_a_file_that_answers_anywhere(
     page.click("#start-training:not([disabled])")
 
     page.locator("#stop").wait_for()
-    page.wait_for_selector("svg.curve .line.practice")
+    page.wait_for_selector("svg.curve .line.training")
     page.click("#stop")
     page.locator("#resume").wait_for()
     page.click("#resume")
@@ -84,7 +84,7 @@ def test_from_a_sample_to_a_file_that_answers_anywhere(
     page.locator("#to-try").wait_for()
     events = (workspace_with_model.runs / the_run(workspace_with_model) / "events.jsonl").read_text("utf-8")
     assert '"resumed"' in events
-    assert points(page, "practice") == STEPS
+    assert points(page, "training") == STEPS
 
     page.click("#to-try")
     page.locator("#question").locator("textarea").fill("two lamps from order 5512 came broken, money back please. jo")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from abc import ABCMeta
 from collections.abc import Hashable
 from dataclasses import asdict
 from typing import Any, Protocol
 
 import gradio as gr
+from markupsafe import escape
 
 from ui.services.selection import Choice
 
@@ -82,14 +84,23 @@ element.addEventListener('submit', (event) => {
 LISTEN: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 
 
+def _postprocess(part: gr.HTML, value: object) -> str:
+    return "" if value is None else str(escape(value))
+
+
+# A gr.HTML that escapes whatever is not Markup, wherever it comes from. `class` would run gradio's metaclass, which
+# writes a stub file beside the source of each component class.
+_Html: type[gr.HTML] = ABCMeta.__new__(type(gr.HTML), "Html", (gr.HTML,), {"postprocess": _postprocess})
+
+
 def drawn(value: str = "", **options: Any) -> gr.HTML:
-    """Ready HTML on the page, without gradio's own styling."""
-    return gr.HTML(value, js_on_load=None, apply_default_css=False, padding=False, **options)
+    """HTML on the page, without gradio's own styling: `Markup`, or text, which is escaped."""
+    return _Html(value, js_on_load=None, apply_default_css=False, padding=False, **options)
 
 
 def clickable(value: str = "", **options: Any) -> gr.HTML:
-    """Ready HTML whose `cards.button`s raise the component's click event; read it with `pressed`."""
-    return gr.HTML(value, js_on_load=_PRESS, apply_default_css=False, padding=False, **options)
+    """As `drawn`, but its `components.button`s raise the component's click event; read it with `pressed`."""
+    return _Html(value, js_on_load=_PRESS, apply_default_css=False, padding=False, **options)
 
 
 def pressed(event: gr.EventData) -> tuple[str, str]:

@@ -1,7 +1,7 @@
-"""Errors into plain words. The only place that raises gr.Error or draws an error.
+"""Errors in plain words. The only place that raises gr.Error.
 
-An ApprenticeError carries its own words. Anything else is a fault of ours: the person gets a calm sentence,
-the log gets the whole story.
+An ApprenticeError carries its own words. Anything else is a bug: the person sees a calm sentence and the traceback
+goes to the log.
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ import functools
 import inspect
 import logging
 from collections.abc import Callable, Iterator
-from html import escape
 from typing import Any, TypeVar
 
 import gradio as gr
+from markupsafe import Markup
 
 from backend.errors import ApprenticeError
+from ui.web.html import components
 
 log = logging.getLogger(__name__)
 Handler = TypeVar("Handler", bound=Callable[..., Any])
@@ -28,28 +29,20 @@ OURS = ApprenticeError(
 
 
 def in_words(error: BaseException) -> ApprenticeError:
-    """The error as one for people; one that is not ours is logged with its traceback."""
+    """The error in words for a person; one that is not an ApprenticeError is logged with its traceback."""
     if isinstance(error, ApprenticeError):
         return error
     log.error("A page handler failed.", exc_info=error)
     return OURS
 
 
-def alert(tone: str, title: str, what: str = "", next: str = "") -> str:  # noqa: A002
-    """A notice in three parts as HTML: title, what happened, what to do. tone: good, warn, bad or calm."""
-    parts = [f"<strong>{escape(title)}</strong>", *(f"<p>{escape(part)}</p>" for part in (what, next) if part)]
-    role = ' role="alert"' if tone == "bad" else ""
-    return f'<div class="alert {tone}"{role}>{"".join(parts)}</div>'
-
-
-def error_alert(error: BaseException) -> str:
-    """The error as an alert to stand on the page."""
-    words = in_words(error)
-    return alert("bad", words.what, words.why, words.next)
+def error_alert(error: BaseException) -> Markup:
+    """The error as an alert on the page."""
+    return components.problem_alert(in_words(error))
 
 
 def handler(work: Handler) -> Handler:
-    """A page handler (function or generator) whose errors reach the person in plain words only."""
+    """Makes a page handler (function or generator) show its errors in plain words only."""
     if inspect.isgeneratorfunction(work):
 
         @functools.wraps(work)
@@ -76,6 +69,8 @@ def handler(work: Handler) -> Handler:
 
 
 def _toast(error: Exception) -> gr.Error:
+    """The error as a message that stays until it is closed. Gradio draws it as HTML."""
     words = in_words(error)
-    rest = "".join(f"<p>{escape(part)}</p>" for part in (words.why, words.next) if part)
-    return gr.Error(f"<strong>{escape(words.what)}</strong>{rest}", duration=None, print_exception=False)
+    rest = components.join(Markup("<p>{}</p>").format(part) for part in (words.why, words.next) if part)
+    message = Markup("<strong>{}</strong>{}").format(words.what, rest)
+    return gr.Error(str(message), duration=None, print_exception=False)

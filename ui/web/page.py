@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from markupsafe import Markup
 
 from backend.settings import PROJECT_ROOT
 from ui.services.app import App
@@ -35,7 +36,7 @@ TABS = {
     "runs": ("My models", runs_tab),
 }
 STEPS = {name: label for name, (label, _) in TABS.items() if name != "runs"}
-HEADER = '<header class="top"><h1>Apprentice</h1><span>Teach a small language model your way</span></header>'
+HEADER = Markup('<header class="top"><h1>Apprentice</h1><span>Teach a small language model your way</span></header>')
 LOGO = STATIC / "icon.svg"
 
 
@@ -220,11 +221,11 @@ def _reached(app: App, choice: Choice) -> list[str]:
     return [name for name, done in steps.items() if done]
 
 
-def rail_marks(app: App, choice: Choice) -> str:
+def rail_marks(app: App, choice: Choice) -> Markup:
     """Which steps carry a tick; the style sheet reads it, and it is said aloud."""
     done = _reached(app, choice)
     said = f"Done: {', '.join(STEPS[name] for name in done)}." if done else ""
-    return f'<p class="unseen" data-done="{" ".join(done)}">{said}</p>'
+    return Markup('<p class="unseen" data-done="{}">{}</p>').format(" ".join(done), said)
 
 
 def launch_arguments(exports: Path, hosts: tuple[str, ...] = ()) -> dict[str, Any]:

@@ -264,7 +264,7 @@ def test_what_can_not_be_read_counts_as_left_out_once_that_is_agreed_to(app: App
         more.write("{broken\n")
     tab, choice = tabs(app)["data"], Choice(data_id=app.datasets.add(file, "mine.jsonl"))
     shown = tab.show(choice)
-    assert "0 left out. 1 example can&#x27;t be read" in shown[tab.download]
+    assert "0 left out. 1 example can&#39;t be read" in shown[tab.download]
     assert "Leave as is" not in shown[tab.problems], "it stands in the way until it is left out"
     _done(app, choice, "accept-all", "")
     assert "1 left out." in tab.show(choice)[tab.download]

@@ -1,9 +1,10 @@
-"""What was found in a file, drawn: each kind of problem with its rows, its fix, what that changes, and a way back."""
+"""The problems of a file as HTML: each kind with its examples, its fix, the effect of the fix, and undo."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
+
+from markupsafe import Markup
 
 from backend.datasets.checks.fix import FIXABLE, WHOLE_FILE_FIXES, Change
 from backend.datasets.checks.issues import issue_title
@@ -19,26 +20,28 @@ COPIES = ("duplicate", "near_duplicate")
 WHOLE_FILE = {"add_system": "Give all the same instructions", "remove_system": "Take all instructions out"}
 
 
-def card(data: DataState) -> str:
-    """Every kind of problem, what must be mended first."""
+def card(data: DataState) -> Markup:
+    """Every kind of problem, those that block training first."""
     kinds: dict[str, list[Problem]] = {}
     for problem in data.problems:
         if problem.kind not in read_options.GUESSES:
             kinds.setdefault(problem.kind, []).append(problem)
     words = "Mend or leave out all that must be"
-    all_at_once = components.button(words, "accept-all", "", "firm") if must_fix(data) else ""
+    fix_all = components.button(words, "accept-all", "", "firm") if must_fix(data) else ""
     ordered = sorted(kinds.values(), key=lambda found: (*_rank(found, data), -len(found)))
     first_copies = next((found[0].kind for found in ordered if found[0].kind in COPIES), "")
-    parts = [_kind(found, data, _groups(data) if found[0].kind == first_copies else "") for found in ordered]
+    parts = [
+        _kind(found, data, _groups(data) if found[0].kind == first_copies else components.EMPTY) for found in ordered
+    ]
     parts += [_whole_file(kind, data) for kind in WHOLE_FILE_FIXES]
     if not any(parts):
-        return ""
-    found = f'<ul class="problems">{"".join(parts)}</ul>'
-    return components.card("What was found" if kinds else "If you like", found, aside=all_at_once)
+        return components.EMPTY
+    problems = Markup('<ul class="problems">{}</ul>').format(components.join(parts))
+    return components.card("What was found" if kinds else "If you like", problems, aside=fix_all)
 
 
 def must_fix(data: DataState) -> list[str]:
-    """The kinds of errors that can be mended here (or whose rows can be left out), and wait for a word."""
+    """The kinds of errors that still block training and that can be fixed here, or whose rows can be left out."""
     waiting = [p for p in data.problems if p.severity == "error" and not _settled(p, data)]
     return [kind for kind in dict.fromkeys(p.kind for p in waiting) if kind in FIXABLE or kind in data.unread]
 
@@ -51,7 +54,7 @@ def _rank(found: Sequence[Problem], data: DataState) -> tuple[bool, bool]:
     return all(_settled(p, data) for p in found), found[0].severity != "error"
 
 
-def _kind(found: Sequence[Problem], data: DataState, groups: str) -> str:
+def _kind(found: Sequence[Problem], data: DataState, groups: Markup) -> Markup:
     first = found[0]
     rows = list({problem.row: problem for problem in reversed(found) if problem.row}.values())[::-1]  # one each
     unread = first.kind in data.unread
@@ -61,7 +64,7 @@ def _kind(found: Sequence[Problem], data: DataState, groups: str) -> str:
     fix = LEAVE_OUT if unread else first.fix
     done = "left out" if unread or first.fix.startswith("Leave this row out") else "mended"
     kept = "can't be read" if unread else "left as is"
-    head = _badge(first, len(rows), waiting, len(mended), f"{fmt.count(len(left), 'example')} {kept}", done)
+    badge = _badge(first, len(rows), waiting, len(mended), f"{fmt.count(len(left), 'example')} {kept}", done)
     actions = [components.text(fix, "fix")]
     if waiting and (unread or first.kind in FIXABLE):
         words = "Do this for all" if waiting == len(rows) else f"Do this for the other {fmt.number(waiting)}"
@@ -80,21 +83,24 @@ def _kind(found: Sequence[Problem], data: DataState, groups: str) -> str:
         notes += ["Training can't begin with such an example."] if first.severity == "error" else []
     return _item(
         first.kind,
-        f"{head}<p><strong>{escape(issue_title(first.kind))}</strong></p>{components.text(_about(found), 'said')}"
-        f"{components.text(' '.join(notes), 'small')}",
-        "".join(actions),
+        _head(badge, issue_title(first.kind), _about(found)) + components.text(" ".join(notes), "small"),
+        components.join(actions),
         _where(rows, data) + groups + _effect(first.kind, data),
     )
 
 
-def _item(kind: str, head: str, actions: str, detail: str) -> str:
-    return (
-        f'<li data-kind="{escape(kind)}"><div class="problem-head">{head}</div>'
-        f'<div class="problem-do">{actions}</div><div class="folds">{detail}</div></li>'
-    )
+def _item(kind: str, head: Markup, actions: Markup, detail: Markup) -> Markup:
+    return Markup(
+        '<li data-kind="{}"><div class="problem-head">{}</div>'
+        '<div class="problem-do">{}</div><div class="folds">{}</div></li>'
+    ).format(kind, head, actions, detail)
 
 
-def _badge(first: Problem, rows: int, waiting: int, mended: int, left: str, done: str) -> str:
+def _head(badge: Markup, name: str, about: str) -> Markup:
+    return Markup("{}<p><strong>{}</strong></p>{}").format(badge, name, components.text(about, "said"))
+
+
+def _badge(first: Problem, rows: int, waiting: int, mended: int, left: str, done: str) -> Markup:
     if not rows:
         return components.badge("the file, to know", "warn")
     if waiting:
@@ -107,23 +113,28 @@ def _badge(first: Problem, rows: int, waiting: int, mended: int, left: str, done
 
 
 def _about(found: Sequence[Problem]) -> str:
-    said = list(dict.fromkeys(problem.message for problem in found[:200]))
-    return said[0] if len(said) == 1 else f"For instance: {said[0]}"
+    messages = list(dict.fromkeys(problem.message for problem in found[:200]))
+    return messages[0] if len(messages) == 1 else f"For instance: {messages[0]}"
 
 
-def _where(rows: Sequence[Problem], data: DataState) -> str:
+def _where(rows: Sequence[Problem], data: DataState) -> Markup:
     if not rows:
-        return ""
-    shown = "".join(_row(problem, data) for problem in rows[:ROWS_SHOWN])
-    more = f"<li>and {fmt.number(len(rows) - ROWS_SHOWN)} more</li>" if len(rows) > ROWS_SHOWN else ""
-    return components.fold("Show where", f'<ul class="where">{shown}{more}</ul>', key=f"where-{rows[0].kind}")
+        return components.EMPTY
+    shown = [_row(problem, data) for problem in rows[:ROWS_SHOWN]]
+    if len(rows) > ROWS_SHOWN:
+        shown.append(Markup("<li>and {} more</li>").format(fmt.number(len(rows) - ROWS_SHOWN)))
+    return components.fold("Show where", _list(shown), key=f"where-{rows[0].kind}")
 
 
-def _row(problem: Problem, data: DataState) -> str:
-    quote = f"<q>{escape(problem.quote)}</q>" if problem.quote else ""
+def _list(items: Sequence[Markup]) -> Markup:
+    return Markup('<ul class="where">{}</ul>').format(components.join(items))
+
+
+def _row(problem: Problem, data: DataState) -> Markup:
+    quote = Markup("<q>{}</q>").format(problem.quote) if problem.quote else ""
     place, at = f"Example {problem.row}, line {problem.line}", f"{problem.kind}:{problem.row}"
     unread = problem.kind in data.unread
-    buttons = "" if unread else components.button("Look", "look", problem.row, label=f"Look at example {problem.row}")
+    buttons = components.EMPTY if unread else _look(problem.row)
     if data.info.is_accepted(problem):
         state = "left out" if unread else "mended"
         words = "Take it back" if problem.severity == "error" else "Leave as is"
@@ -135,53 +146,61 @@ def _row(problem: Problem, data: DataState) -> str:
     else:
         state = ""
     badge = components.badge(state, "calm") if state else ""
-    return f'<li><span>{place}</span>{quote}{badge}<span class="acts">{buttons}</span></li>'
+    return Markup('<li><span>{}</span>{}{}<span class="acts">{}</span></li>').format(place, quote, badge, buttons)
 
 
-def _effect(kind: str, data: DataState) -> str:
+def _look(row: int) -> Markup:
+    return components.button("Look", "look", row, label=f"Look at example {row}")
+
+
+def _effect(kind: str, data: DataState) -> Markup:
     changed: Sequence[Change] = data.changes.get(kind) or data.fix_previews.get(kind, [])
     if not changed:
-        return ""
+        return components.EMPTY
     return components.fold("Before and after", read_options.changes(changed), key=f"effect-{kind}")
 
 
-def _whole_file(kind: str, data: DataState) -> str:
+def _whole_file(kind: str, data: DataState) -> Markup:
     accepted = kind in data.accepted
     if not accepted and not data.fix_previews.get(kind):
-        return ""
+        return components.EMPTY
     words = WHOLE_FILE[kind]
-    act = components.button("Undo", "undo", kind, label=f"Undo: {words}")
-    head = components.badge("done") if accepted else components.badge("if you like", "calm")
-    if not accepted:
-        act = components.button("Do this", "accept", kind, label=words)
-    said = f"<p><strong>{escape(words)}</strong></p>{components.text(WHOLE_FILE_FIXES[kind], 'said')}"
-    return _item(kind, head + said, act, _effect(kind, data))
+    if accepted:
+        badge, act = components.badge("done"), components.button("Undo", "undo", kind, label=f"Undo: {words}")
+    else:
+        badge, act = (
+            components.badge("if you like", "calm"),
+            components.button("Do this", "accept", kind, label=words),
+        )
+    return _item(kind, _head(badge, words, WHOLE_FILE_FIXES[kind]), act, _effect(kind, data))
 
 
-def _groups(data: DataState) -> str:
-    """The rows that say the same, in groups: the one that is kept, and its copies."""
+def _groups(data: DataState) -> Markup:
+    """The duplicates in groups: the example that stays, and its copies."""
     groups = data.report.duplicates.groups
     numbers = {number for group in groups[:GROUPS_SHOWN] for number in group[: COPIES_SHOWN + 1]}
     rows = {row.row: row for row in data.original.rows if row.row in numbers}
-    shown = "".join(_group(group, rows) for group in groups[:GROUPS_SHOWN])
-    more = f"<li>and {fmt.number(len(groups) - GROUPS_SHOWN)} more groups</li>" if len(groups) > GROUPS_SHOWN else ""
+    shown = [_group(group, rows) for group in groups[:GROUPS_SHOWN]]
+    if len(groups) > GROUPS_SHOWN:
+        shown.append(Markup("<li>and {} more groups</li>").format(fmt.number(len(groups) - GROUPS_SHOWN)))
     words = f"Look at the {fmt.count(len(groups), 'group')}"
-    return components.fold(words, f'<ol class="groups">{shown}{more}</ol>', key="groups")
+    return components.fold(words, Markup('<ol class="groups">{}</ol>').format(components.join(shown)), key="groups")
 
 
-def _group(group: Sequence[int], rows: dict[int, Row]) -> str:
+def _group(group: Sequence[int], rows: dict[int, Row]) -> Markup:
     first, *copies = group
-    parts = [f"<li>{components.badge('kept')}{_said(first, rows)}</li>"]
-    parts += [f"<li>{components.badge('copy', 'warn')}{_said(number, rows)}</li>" for number in copies[:COPIES_SHOWN]]
+    parts = [_member(rows[first], components.badge("kept"))]
+    parts += [_member(rows[number], components.badge("copy", "warn")) for number in copies[:COPIES_SHOWN]]
     if len(copies) > COPIES_SHOWN:
         numbers = ", ".join(map(str, copies[COPIES_SHOWN : COPIES_SHOWN + 40]))
         dots = " …" if len(copies) > COPIES_SHOWN + 40 else ""
-        parts.append(f"<li>and {fmt.count(len(copies) - COPIES_SHOWN, 'copy', 'copies')}: {numbers}{dots}</li>")
-    return f'<li><ul class="where">{"".join(parts)}</ul></li>'
+        more = fmt.count(len(copies) - COPIES_SHOWN, "copy", "copies")
+        parts.append(Markup("<li>and {}: {}{}</li>").format(more, numbers, dots))
+    return Markup("<li>{}</li>").format(_list(parts))
 
 
-def _said(number: int, rows: dict[int, Row]) -> str:
-    row = rows[number]
-    said = row.text or " → ".join(str(m.get("content") or "") for m in row.messages if m["role"] != "system")
-    look = components.button("Look", "look", number, label=f"Look at example {number}")
-    return f'<span>Example {number}</span><q>{escape(fmt.shorten(said, 160))}</q><span class="acts">{look}</span>'
+def _member(row: Row, badge: Markup) -> Markup:
+    words = row.text or " → ".join(str(m.get("content") or "") for m in row.messages if m["role"] != "system")
+    return Markup('<li>{}<span>Example {}</span><q>{}</q><span class="acts">{}</span></li>').format(
+        badge, row.row, fmt.shorten(words, 160), _look(row.row)
+    )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
+from markupsafe import Markup
 
 from backend.errors import BadInput
 from ui.services.app import App
@@ -116,7 +117,7 @@ def _number(typed: object, total: int) -> int | None:
 def build(app: App) -> Preview:
     """Draws the preview."""
     with gr.Column(elem_classes="card preview", elem_id="preview"):
-        drawn(f"<h2>What the model will learn</h2>{data_views.SWATCHES}")
+        drawn(Markup("<h2>What the model will learn</h2>{}").format(data_views.SWATCHES))
         with gr.Row(elem_classes="tools"):
             with gr.Column(elem_classes="go-to", scale=0, min_width=0):
                 with gr.Row(elem_classes="stepper"):

@@ -1,22 +1,22 @@
-"""How a file was read: said in words, shown before and after, and changed where it was guessed wrong."""
+"""How a file was read: in words, as rows before and after, and as a form to change a wrong guess."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from html import escape
 from typing import Any
+
+from markupsafe import Markup
 
 from backend.datasets.checks.fix import Change
 from backend.datasets.convert.shapes import SHAPES
 from backend.datasets.read.formats import DELIMITERS
-from backend.records.rows import Dataset, Row
+from backend.records.rows import Dataset, Problem, Row
 from ui.records import DataState
 from ui.text import format as fmt
-from ui.web import errors as web_errors
 from ui.web.html import components
 
-GUESSES = ("encoding", "mapping_guessed", "other_sheets")  # kinds of problems that ask whether a guess is right
+GUESSES = ("encoding", "mapping_guessed", "other_sheets")  # problems that ask whether a guess is right
 FORMATS = {
     "jsonl": "JSON lines",
     "json": "JSON",
@@ -73,9 +73,9 @@ SHOWN, COLUMNS, CUT = 3, 60, 400  # rows; columns to choose from; characters of 
 
 
 def described(data: Dataset) -> str:
-    """What the file was found to be, in a sentence."""
+    """The file's format, encoding and shape in a sentence."""
     source = data.source
-    parts = [f"{FORMATS.get(source.format, source.format)}"]
+    parts = [FORMATS.get(source.format, source.format)]
     if separator := source.details.get("delimiter"):
         parts.append(f"its cells separated by {SEPARATORS.get(separator, separator)}")
     if sheet := source.details.get("sheet"):
@@ -86,35 +86,35 @@ def described(data: Dataset) -> str:
     return f"{source.name} is {', '.join(parts)}, read as {shape}."
 
 
-def card(data: DataState) -> str:
-    """How the file was read: questions where that was a guess, then the first rows before and after, and the form."""
+def card(data: DataState) -> Markup:
+    """How the file was read: a question for each guess, the first rows before and after, and the form."""
     asked = [p for p in data.report.problems if p.kind in GUESSES and not data.info.is_refused(p)]
-    questions = "".join(
-        f'<div class="ask">{web_errors.alert("warn", p.message, p.fix)}'
-        f"{components.button('That is right', 'refuse', p.kind, 'firm', f'That is right: {p.message}')}</div>"
-        for p in asked
-    )
-    said = described(data.original)
-    if data.source.ignored:
-        said += f" Not used: {fmt.listed(list(data.source.ignored))}."
-    undo = components.button("Read it as found", "as-found") if data.info.read_options else ""
-    changed = components.badge("changed by you", "calm") if data.info.read_options else ""
-    mended = data.info.accepted or data.info.refused
-    warned = (
-        components.text("Read another way, it is another file: what you mended is forgotten.", "small")
-        if mended
-        else ""
-    )
-    body = f"{components.text(said, 'lead')}{before_after(data.original)}{_form(data)}{undo}{warned}"
-    inside = components.fold("How this file was read", body, opened=bool(asked), key="how")
-    title = "Is this right?" if asked else "How this file was read"
+    body = [components.text(_described(data), "lead"), before_after(data.original), _form(data)]
+    if data.info.read_options:
+        body.append(components.button("Read it as found", "as-found"))
+    if data.info.accepted or data.info.refused:
+        warning = "Read another way, it is another file: what you mended is forgotten."
+        body.append(components.text(warning, "small"))
+    inside = components.fold("How this file was read", *body, opened=bool(asked), key="how")
     if asked:
-        return components.card(title, questions, inside)
-    return f'<section class="card slim">{inside}{changed}</section>'
+        return components.card("Is this right?", *map(_question, asked), inside)
+    changed = components.badge("changed by you", "calm") if data.info.read_options else ""
+    return Markup('<section class="card slim">{}{}</section>').format(inside, changed)
 
 
-def before_after(data: Dataset) -> str:
-    """The first rows as they stand in the file and as they are read."""
+def _question(guess: Problem) -> Markup:
+    words = "That is right"
+    yes = components.button(words, "refuse", guess.kind, "firm", f"{words}: {guess.message}")
+    return Markup('<div class="ask">{}{}</div>').format(components.alert("warn", guess.message, guess.fix), yes)
+
+
+def _described(data: DataState) -> str:
+    ignored = f" Not used: {fmt.listed(list(data.source.ignored))}." if data.source.ignored else ""
+    return described(data.original) + ignored
+
+
+def before_after(data: Dataset) -> Markup:
+    """The first rows as they are in the file and as they are read."""
     read = {row.row: row for row in data.rows[:50]}
     faults = {p.row: p.message for p in data.problems[:200] if p.severity == "error"}
     pairs = [
@@ -128,36 +128,36 @@ def before_after(data: Dataset) -> str:
     return side_by_side("In your file", "As it is read", pairs)
 
 
-def side_by_side(left: str, right: str, pairs: Iterable[tuple[str, str, str]]) -> str:
-    """(name, before, after) in two columns; before and after are ready HTML."""
-    lines = "".join(
-        f'<li><p class="small">{escape(name)}</p><div class="was"><h4>{left}</h4>{before}</div>'
-        f'<div class="is"><h4>{right}</h4>{after}</div></li>'
-        for name, before, after in pairs
+def side_by_side(left: str, right: str, pairs: Iterable[tuple[str, str, str]]) -> Markup:
+    """Rows in two columns: (name, before, after)."""
+    item = Markup(
+        '<li><p class="small">{}</p><div class="was"><h4>{}</h4>{}</div><div class="is"><h4>{}</h4>{}</div></li>'
     )
-    return f'<ol class="before-after">{lines}</ol>' if lines else ""
+    lines = components.join(item.format(name, left, before, right, after) for name, before, after in pairs)
+    return Markup('<ol class="before-after">{}</ol>').format(lines) if lines else components.EMPTY
 
 
-def original(value: Any) -> str:
-    """A row as it stands in the file."""
+def original(value: Any) -> Markup:
+    """A row as it is in the file."""
     if not isinstance(value, dict):
-        return f"<p>{escape(_cell(value))}</p>"
-    cells = "".join(
-        f"<div><dt>{escape(str(name)[:60])}</dt><dd>{escape(_cell(cell))}</dd></div>"
+        return Markup("<p>{}</p>").format(_cell(value))
+    cells = (
+        Markup("<div><dt>{}</dt><dd>{}</dd></div>").format(str(name)[:60], _cell(cell))
         for name, cell in list(value.items())[:12]
     )
-    return f'<dl class="cells">{cells}</dl>'
+    return Markup('<dl class="cells">{}</dl>').format(components.join(cells))
 
 
-def example(row: Row) -> str:
+def example(row: Row) -> Markup:
     """A row as it is read."""
     if row.text is not None:
-        return f"<p>{escape(fmt.shorten(row.text, CUT))}</p>"
-    said = [{**m, "content": fmt.shorten(str(m.get("content") or ""), CUT)} for m in row.messages[:6]]
-    return components.bubbles(said)
+        return Markup("<p>{}</p>").format(fmt.shorten(row.text, CUT))
+    return components.bubbles(
+        [{**m, "content": fmt.shorten(str(m.get("content") or ""), CUT)} for m in row.messages[:6]]
+    )
 
 
-def _fault(message: str) -> str:
+def _fault(message: str) -> Markup:
     return components.text(message or "This row could not be read.", "fault")
 
 
@@ -166,7 +166,7 @@ def _cell(value: Any) -> str:
     return fmt.shorten(text, CUT)
 
 
-def _form(data: DataState) -> str:
+def _form(data: DataState) -> Markup:
     source, how = data.source, data.info.read_options
     parts = []
     if source.format not in BINARY:
@@ -181,24 +181,25 @@ def _form(data: DataState) -> str:
     if len(sheets) > 1:
         parts.append(_select("Sheet", "sheet", [(s, s) for s in sheets], source.details.get("sheet", "")))
     columns = [*source.mapping.values(), *(c for c in source.ignored if "message." not in c)]
-    return _choosing("how", "".join(parts), columns, source.shape, source.mapping)
+    return _choosing("how", components.join(parts), columns, source.shape, source.mapping)
 
 
-def asking(columns: Sequence[str]) -> str:
-    """Asks which column is which, where nobody could tell."""
-    return _choosing("columns", "", columns, "question_answer", {})
+def asking(columns: Sequence[str]) -> Markup:
+    """A form that asks which column is which, where that could not be guessed."""
+    return _choosing("columns", components.EMPTY, columns, "question_answer", {})
 
 
-def _choosing(do: str, more: str, columns: Iterable[str], shape: str, mapping: dict[str, str]) -> str:
+def _choosing(do: str, more: Markup, columns: Iterable[str], shape: str, mapping: dict[str, str]) -> Markup:
     shapes = _select("Read each row as (shape)", "shape", [(n, s.title) for n, s in SHAPES.items()], shape)
     known = list(dict.fromkeys(columns))[:COLUMNS]
-    fields = "".join(_fields(name, known, mapping if name == shape else {}) for name in SHAPES) if known else ""
-    send = '<button type="submit" class="btn firm">Read it this way</button>'
-    return components.form(do, f'<div class="choose">{more}{shapes}</div>', fields, send, kind="how")
+    fields = [_fields(name, known, mapping if name == shape else {}) for name in SHAPES if known]
+    above = Markup('<div class="choose">{}{}</div>').format(more, shapes)
+    send = Markup('<button type="submit" class="btn firm">Read it this way</button>')
+    return components.form(do, above, *fields, send, kind="how")
 
 
-def _fields(shape: str, columns: Sequence[str], mapping: dict[str, str]) -> str:
-    """Which column is which, for one shape; the style sheet shows those of the shape that is chosen."""
+def _fields(shape: str, columns: Sequence[str], mapping: dict[str, str]) -> Markup:
+    """Which column is which, for one shape; the style sheet shows only the fields of the chosen shape."""
     needed = {group[0] for group in SHAPES[shape].required}
     parts = [
         _select(
@@ -209,21 +210,21 @@ def _fields(shape: str, columns: Sequence[str], mapping: dict[str, str]) -> str:
         )
         for field in SHAPES[shape].fields
     ]
-    legend = "<legend>Which column is which</legend>"
-    return f'<fieldset class="choose" data-shape="{shape}">{legend}{"".join(parts)}</fieldset>'
+    return Markup(
+        '<fieldset class="choose" data-shape="{}"><legend>Which column is which</legend>{}</fieldset>'
+    ).format(shape, components.join(parts))
 
 
-def _select(label: str, name: str, choices: Iterable[tuple[str, str]], chosen: str) -> str:
-    options = "".join(
-        f'<option value="{escape(value)}"{" selected" if value == chosen else ""}>{escape(words[:80])}</option>'
-        for value, words in choices
-    )
-    return f'<label>{escape(label)}<select name="{escape(name)}">{options}</select></label>'
+def _select(label: str, name: str, choices: Iterable[tuple[str, str]], chosen: str) -> Markup:
+    options = components.options(((value, words[:80]) for value, words in choices), chosen)
+    return Markup('<label>{}<select name="{}">{}</select></label>').format(label, name, options)
 
 
 def sent(value: str, data: DataState) -> dict[str, Any]:
-    """What the form says, as fields of ReadOptions; what is as it was found is left to the content. The text comes
-    from the browser: only known encodings and delimiters count, and the reader checks shape, sheet and columns."""
+    """The form as fields of ReadOptions, without those that the file's content decides.
+
+    value: comes from the browser, so only known encodings and delimiters are taken; the reader checks shape, sheet
+    and columns."""
     form = components.fields(value)
     how: dict[str, Any] = {}
     if form.get("encoding") in ENCODINGS:
@@ -242,7 +243,7 @@ def sent(value: str, data: DataState) -> dict[str, Any]:
 
 
 def sent_columns(value: str) -> dict[str, Any]:
-    """What the form says about the shape and its columns."""
+    """The shape and its columns as the form has them."""
     form = components.fields(value)
     shape = form.get("shape", "")
     if shape not in SHAPES:
@@ -251,26 +252,29 @@ def sent_columns(value: str) -> dict[str, Any]:
     return {"shape": shape, **({"mapping": mapping} if mapping else {})}
 
 
-def changes(changed: Sequence[Change], shown: int = SHOWN) -> str:
-    """What a fix changes: rows before and after."""
+def changes(changed: Sequence[Change], shown: int = SHOWN) -> Markup:
+    """The rows that a fix changes, before and after."""
     pairs = [
-        (f"Example {c.row}, line {c.line}", marked(c.before, c.after, "del"), marked(c.after, c.before, "ins"))
+        (f"Example {c.row}, line {c.line}", _marked(c.before, c.after, DELETED), _marked(c.after, c.before, INSERTED))
         for c in changed[:shown]
     ]
     return side_by_side("Before", "After", pairs)
 
 
-def marked(text: str, other: str, tag: str) -> str:
-    """`text` with the words that `other` lacks in a `tag`; "" says that the row is left out."""
+DELETED, INSERTED = Markup("<del>{}</del>"), Markup("<ins>{}</ins>")
+
+
+def _marked(text: str, other: str, mark: Markup) -> Markup:
+    """`text` with the words that `other` lacks inside `mark`. An empty `text` means that the row is left out."""
     if not text:
-        return components.text("left out" if tag == "ins" else "nothing", "fault")
+        return components.text("left out" if mark is INSERTED else "nothing", "fault")
     if not other:
-        return f"<p>{escape(fmt.shorten(text, CUT))}</p>"
+        return Markup("<p>{}</p>").format(fmt.shorten(text, CUT))
     from difflib import SequenceMatcher
 
     words, others = text[: 4 * CUT].split(" "), other[: 4 * CUT].split(" ")
     parts = []
     for op, start, end, _, _ in SequenceMatcher(None, words, others, autojunk=False).get_opcodes():
-        said = escape(" ".join(words[start:end]))
-        parts.append(said if op == "equal" or not said else f"<{tag}>{said}</{tag}>")
-    return f"<p>{' '.join(filter(None, parts))}</p>"
+        run = " ".join(words[start:end])
+        parts.append(run if op == "equal" or not run else mark.format(run))
+    return Markup("<p>{}</p>").format(Markup(" ").join(filter(None, parts)))

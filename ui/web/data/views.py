@@ -1,10 +1,11 @@
-"""The Data tab's cards, drawn: the sample sets, what is being read, counts, and the files to take away."""
+"""The cards of the Data tab as HTML: sample data, progress of an import, counts, and files to download."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from html import escape
+
+from markupsafe import Markup
 
 from backend.datasets.convert.mapping import NoExamples
 from backend.datasets.convert.shapes import SHAPES
@@ -15,46 +16,47 @@ from ui.text import format as fmt
 from ui.web import errors as web_errors
 from ui.web.data import read_options
 from ui.web.html import components, length_histogram
-from ui.web.share.tab import link
 
 KEPT_BY_RUNS = "This removes the file and what was mended. Runs keep the examples that they practise on."
-SWATCHES = (  # what the colours of the tokens mean
+SWATCHES = Markup(  # the legend of the token colors
     '<p class="lead swatches"><span><i class="swatch l"></i>learned</span>'
     '<span><i class="swatch r"></i>only read</span>'
     '<span><i class="swatch t"></i>marks that the model needs</span></p>'
 )
 
 
-def samples(known: Iterable[Sample]) -> str:
-    """The sample sets as cards."""
-    parts = [
-        f'<div class="tile"><h3>{escape(sample.title)}</h3><p>{escape(sample.what)}</p>'
-        f"{components.button('Take this', 'sample', sample.name, label=f'Take the sample {sample.title}')}</div>"
-        for sample in known
-    ]
-    return f'<div class="tiles">{"".join(parts)}</div>'
+def samples(known: Iterable[Sample]) -> Markup:
+    """The sample data sets as tiles."""
+    return Markup('<div class="tiles">{}</div>').format(components.join(map(_sample, known)))
 
 
-def earlier(kept: Sequence[StoredDataset], data_id: str) -> str:
-    """The data sets that were brought, newest first, to open again or to delete. data_id: the open one."""
+def _sample(sample: Sample) -> Markup:
+    take = components.button("Take this", "sample", sample.name, label=f"Take the sample {sample.title}")
+    return Markup('<div class="tile"><h3>{}</h3><p>{}</p>{}</div>').format(sample.title, sample.what, take)
+
+
+def earlier(kept: Sequence[StoredDataset], data_id: str) -> Markup:
+    """The stored data sets, newest first, to open again or delete. data_id: the open one."""
     now = time.time()
     lines = [_earlier(one, one.id == data_id, now) for one in kept]
     table = components.table(("Name", "Size", "Brought", ""), lines, "Examples brought before")
-    return components.fold(f"Examples brought before: {len(lines):,}", table, key="earlier") if lines else ""
+    return (
+        components.fold(f"Examples brought before: {len(lines):,}", table, key="earlier")
+        if lines
+        else components.EMPTY
+    )
 
 
 def _earlier(one: StoredDataset, is_open: bool, now: float) -> tuple[str, ...]:
-    acts = "" if is_open else components.button("Open", "open", one.id, "firm", f"Open {one.name}")
-    acts += components.confirm(
-        "Delete", KEPT_BY_RUNS, components.button("Delete for good", "delete", one.id, "danger")
-    )
-    name = f"<strong>{escape(fmt.shorten(one.name, 60))}</strong>"
-    name += f" {components.badge('Open', 'calm')}" if is_open else ""
-    added = escape(fmt.when(one.added, now))
-    return name, fmt.bytes_of(one.bytes), added, f'<div class="acts">{acts}</div>'
+    open_it = "" if is_open else components.button("Open", "open", one.id, "firm", f"Open {one.name}")
+    sure = components.button("Delete for good", "delete", one.id, "danger")
+    acts = components.acts(open_it, components.confirm("Delete", KEPT_BY_RUNS, sure))
+    badge = components.badge("Open", "calm") if is_open else ""
+    name = Markup("<strong>{}</strong> {}").format(fmt.shorten(one.name, 60), badge)
+    return name, fmt.bytes_of(one.bytes), fmt.when(one.added, now), acts
 
 
-def guide(data: DataState) -> str:
+def guide(data: DataState) -> Markup:
     if data.blocked:
         return components.guide(
             2, "Some examples can't be used as they are.", "What is wrong stands below; mend it there."
@@ -64,11 +66,10 @@ def guide(data: DataState) -> str:
     return components.guide(2, "Your examples are ready.", "Look at what it will learn, then go on to training.")
 
 
-def reading(now: Reading | None, imports: bool) -> str:
-    """What is being read: how far it is and its first rows; or why it could not be read. bringing: it is new, so that
-    it can be cancelled."""
+def reading(now: Reading | None, imports: bool) -> Markup:
+    """The progress of an import and its first rows, or why it failed. imports: it is new and can be cancelled."""
     if now is None:
-        return ""
+        return components.EMPTY
     if now.error is not None:
         alert = web_errors.error_alert(now.error)
         if isinstance(now.error, NoExamples) and now.error.columns:
@@ -77,18 +78,18 @@ def reading(now: Reading | None, imports: bool) -> str:
         return components.card(f"{fmt.shorten(now.name, 60)} was not read", alert, aside=close)
     percent = fmt.percent(now.fraction, 1.0)
     bar = components.progress(percent, now.phase or "Beginning")
-    said = components.text(f"{now.phase or 'Beginning'}: {percent} %", "said")
-    first = ""
+    status = components.text(f"{now.phase or 'Beginning'}: {percent} %", "said")
+    first = components.EMPTY
     if now.first is not None:
         shape = SHAPES[now.first.source.shape].title if now.first.source.shape in SHAPES else ""
         first = components.text(f"Its first rows, read as {shape}:", "lead") + read_options.before_after(now.first)
     cancel = components.button("Cancel", "cancel", label="Cancel reading") if imports else ""
     title = f"{'Reading' if imports else 'Looking at'} {fmt.shorten(now.name, 60)}"
-    return components.card(title, bar, said, first, aside=cancel)
+    return components.card(title, bar, status, first, aside=cancel)
 
 
-def summary(data: DataState, limit: int | None) -> str:
-    """Counts, the split in sentences, and how long the examples are. limit: tokens that the model is given."""
+def summary(data: DataState, limit: int | None) -> Markup:
+    """Counts, the split in sentences, and a chart of the lengths. limit: the tokens of an example that are read."""
     report, tokens = data.report, data.tokens
     title = f"{fmt.count(data.rows, 'example')}, {'not ready yet' if data.blocked else 'ready'}"
     numbers = [(fmt.number(len(report.error_rows())), "with a fault in the file")]
@@ -99,60 +100,60 @@ def summary(data: DataState, limit: int | None) -> str:
     small = f"From {fmt.shorten(data.name, 60)}."
     small += f" {fmt.count(data.left_out, 'example')} of the file left out." if data.left_out else ""
     small += f" {fmt.count(data.unusable, 'example')} can't be read." if data.unusable else ""
-    drawn = length_histogram.histogram(list(tokens.lengths.values()), limit) if tokens else ""
-    return components.card(title, components.facts(numbers), components.text(small, "small"), drawn, lead=data.split)
+    lengths = length_histogram.histogram(list(tokens.lengths.values()), limit) if tokens else ""
+    return components.card(
+        title, components.facts(numbers), components.text(small, "small"), lengths, lead=data.split
+    )
 
 
-def tested(data: DataState) -> str:
-    """The file of the person's own to test with, or what is done without one."""
+def tested(data: DataState) -> Markup:
+    """The validation file that the person chose, or what happens without one."""
     report = data.report.validation
     if report is None:
         return components.text("Without one, some of your examples are kept back to test it.", "small")
     usable = f"{fmt.number(report.usable)} of its {fmt.count(report.rows, 'example')} can be used."
     remove = components.button("Remove the test file", "clear-test")
-    return f'<div class="actions">{components.text(f"Tested with {data.test_name}: {usable}", "small")}{remove}</div>'
+    words = components.text(f"Tested with {data.test_name}: {usable}", "small")
+    return Markup('<div class="actions">{}{}</div>').format(words, remove)
 
 
-def download(data: DataState, files: DataFiles | None) -> str:
-    """The way to take the examples away as they now are, with the list of what was changed."""
+def download(data: DataState, files: DataFiles | None) -> Markup:
+    """The examples as they are now, and the list of changes, as files to download."""
     changed = f"{fmt.count(data.changed, 'example')} changed, {fmt.number(data.left_out)} left out."
     changed += f" {fmt.count(data.unusable, 'example')} can't be read and so not taken." if data.unusable else ""
     lead = f"{fmt.count(data.rows, 'example')} as mended so far: {changed}"
     if files is None:
         make = components.button("Make the files", "files", label="Make files of the cleaned examples")
         return components.card("Take your cleaned examples with you", lead=lead, aside=make)
-    links = "".join(
-        f'<a class="btn firm" href="{link(path)}" download="{escape(path.name)}">Download {escape(words)} '
-        f"<span>{escape(path.name)}</span></a>"
-        for path, words in (
-            (files.clean, fmt.count(data.rows, "example")),
-            (files.log, f"the list of {fmt.count(files.changes, 'change')}"),
-        )
+    examples, log = fmt.count(data.rows, "example"), f"the list of {fmt.count(files.changes, 'change')}"
+    links = Markup('<div class="files">{}{}</div>').format(
+        components.download_link(files.clean, files.clean.name, f"Download {examples}", files.clean.name),
+        components.download_link(files.log, files.log.name, f"Download {log}", files.log.name),
     )
-    return components.card("Take your cleaned examples with you", f'<div class="files">{links}</div>', lead=lead)
+    return components.card("Take your cleaned examples with you", links, lead=lead)
 
 
-def token_count(pieces: Sequence[Piece], note: str = "") -> str:
-    """How much of a row is learned. note: a sentence on the row as a whole."""
+def token_count(pieces: Sequence[Piece], note: str = "") -> Markup:
+    """How many tokens of an example are learned. note: a sentence about the whole example."""
     whole = sum(piece.tokens for piece in pieces)
     learned = sum(piece.tokens for piece in pieces if piece.kind == "learned")
     return components.text(f"{fmt.number(learned)} of {fmt.count(whole, 'token')} are learned. {note}", "small")
 
 
-def no_such_example(typed: object, total: int) -> str:
-    """Why the preview stays where it is. typed: what stood in the field, as the browser sends it."""
-    said = f"Type a whole number from 1 to {fmt.number(total)}."
+def no_such_example(typed: object, total: int) -> Markup:
+    """Why the preview does not move. typed: the field's value, as the browser sends it."""
+    words = f"Type a whole number from 1 to {fmt.number(total)}."
     if isinstance(typed, (int, float)):
-        said = f"There is no example {typed:,.10g}. {said}"
-    return f'<p class="small wrong" role="alert">{escape(said)}</p>'
+        words = f"There is no example {typed:,.10g}. {words}"
+    return Markup('<p class="small wrong" role="alert">{}</p>').format(words)
 
 
-def hits(found: Hits, text: str) -> str:
-    """What a search came to."""
+def hits(found: Hits, text: str) -> Markup:
+    """The result of a search."""
     if not text.strip():
-        return ""
-    said = f"{fmt.count(found.count, 'example')} with “{fmt.shorten(text, 40)}”"
+        return components.EMPTY
+    words = f"{fmt.count(found.count, 'example')} with “{fmt.shorten(text, 40)}”"
     if not found.count:
-        said = f"No example has “{fmt.shorten(text, 40)}”"
+        words = f"No example has “{fmt.shorten(text, 40)}”"
     place = f", this is number {fmt.number(found.place)}" if found.count > 1 else ""
-    return f'<p class="small" role="status">{escape(said + place)}.</p>'
+    return Markup('<p class="small" role="status">{}{}.</p>').format(words, place)

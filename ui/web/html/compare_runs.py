@@ -1,45 +1,48 @@
-"""Two runs side by side: their curves over each other, the settings that differ, and what came of it. Pure."""
+"""Two runs side by side: their curves on one chart, the settings that differ, and the results."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from html import escape
 from typing import Any
+
+from markupsafe import Markup
 
 from ui.records import Compared
 from ui.services import losses
 from ui.text import format as fmt
 from ui.text.settings_help import SETTINGS
-from ui.web import errors as web_errors
 from ui.web.html import components, loss_curve
 
 HEADERS = ("", "A", "B")
 
 
-def card(a: Compared, b: Compared) -> str:
+def card(a: Compared, b: Compared) -> Markup:
     """The card that compares `a` with `b`."""
     differing = list(differences(a, b))
     tests, first, second = _lines(a, b)
     loss = losses.LATEST if tests else losses.PRACTICE
-    caution = ""
-    if tested(a) != tested(b):
-        caution = web_errors.alert("calm", "They were tested on different examples, so their losses tell little.")
-    elif a.spec.model.id != b.spec.model.id:
-        caution = web_errors.alert(
-            "calm", "They are different models; compare their answers in step 4 rather than losses."
-        )
     return components.card(
         "Two runs compared",
-        caution,
-        f'<div class="plot">{loss_curve.draw_two(first, second, tests)}</div>',
+        _caution(a, b),
+        Markup('<div class="plot">{}</div>').format(loss_curve.draw_two(first, second, tests)),
         _table("What differs", differing) if differing else components.text("All of their settings are the same."),
         _table("What came of it", list(outcomes(a, b))),
         lead=f"A: {a.spec.name}. B: {b.spec.name}. Beside each line stands its {loss}.",
     )
 
 
+def _caution(a: Compared, b: Compared) -> Markup:
+    if tested(a) != tested(b):
+        return components.alert("calm", "They were tested on different examples, so their losses tell little.")
+    if a.spec.model.id != b.spec.model.id:
+        return components.alert(
+            "calm", "They are different models; compare their answers in step 4 rather than losses."
+        )
+    return components.EMPTY
+
+
 def tested(run: Compared) -> tuple[str, int, int]:
-    """What tells apart the examples that runs were tested on: in one of them the same ones may be shorter."""
+    """Identifies the validation examples of a run, including the length that they were cut to."""
     data = run.spec.data
     return data.sha256, data.validation_rows, data.longest
 
@@ -54,7 +57,7 @@ def differences(a: Compared, b: Compared) -> Iterator[tuple[str, str, str]]:
 
 
 def outcomes(a: Compared, b: Compared) -> Iterator[tuple[str, str, str]]:
-    """(name, of a, of b) for what both reached so far."""
+    """(name, of a, of b) for the losses, steps, time and state of both."""
     of_a, of_b = (losses.rows(losses.of(run.job, run.curve)) for run in (a, b))
     for name in {**of_a, **of_b}:
         yield name, of_a.get(name, "not yet"), of_b.get(name, "not yet")
@@ -69,7 +72,7 @@ def _differing(name: str, of_a: Any, of_b: Any) -> Iterator[tuple[str, str, str]
 
 
 def _lines(a: Compared, b: Compared) -> tuple[bool, list[loss_curve.Point], list[loss_curve.Point]]:
-    """What is drawn: the test losses (True), or where one of them has none yet those of practice."""
+    """(True, validation losses of both), or (False, training losses) while one of them has no validation loss."""
     tests = [loss_curve.points(one.curve.evals) for one in (a, b)]
     if all(tests):
         return True, tests[0], tests[1]
@@ -84,6 +87,6 @@ def _time(run: Compared) -> str:
     return fmt.duration(job.ended - job.started) + (" since it went on" if job.attempt > 1 else "")
 
 
-def _table(caption: str, lines: list[tuple[str, str, str]]) -> str:
-    cells = [tuple(map(escape, line)) for line in lines]
-    return f"<h3>{escape(caption)}</h3>" + components.table(HEADERS, cells, caption, kind="compared")
+def _table(caption: str, lines: list[tuple[str, str, str]]) -> Markup:
+    table = components.table(HEADERS, lines, caption, kind="compared")
+    return Markup("<h3>{}</h3>{}").format(caption, table)

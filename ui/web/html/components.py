@@ -1,131 +1,213 @@
-"""The pieces that the page is drawn with, as HTML strings. Every text that comes in is escaped here."""
+"""A small library of HTML components.
+
+Each returns `Markup`, which escapes every plain `str` that is formatted or joined into it and leaves `Markup` as it
+is. HTML is written only as a literal inside `Markup(...)`, so no text from a file, a model or a person can become a
+tag. tests/ui/web/html/test_typed_html.py checks the source for this.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from html import escape
-from typing import Any
+from typing import Any, Protocol
+from urllib.parse import quote
+
+from markupsafe import Markup
 
 from ui.records import Origin
 from ui.text import format as fmt
 
-TICK = (
+EMPTY = Markup("")
+TICK = Markup(
     '<svg class="tick-icon" viewBox="0 0 16 16" aria-hidden="true">'
     '<path d="M3.2 8.6l3.1 3.1 6.5-7" fill="none" stroke="currentColor" stroke-width="2" '
     'stroke-linecap="round" stroke-linejoin="round"/></svg>'
 )
 
 
-def card(title: str, *body: str, lead: str = "", badges: str = "", aside: str = "") -> str:
-    """A card: badges, a title, one lead sentence, then ready HTML. aside: ready HTML at the right of the title."""
-    above = f'<div class="badges">{badges}</div>' if badges else ""
-    head = f"<h2>{escape(title)}</h2>"
-    head = f'<div class="head">{head}{aside}</div>' if aside else head
-    said = f'<p class="lead">{escape(lead)}</p>' if lead else ""
-    return f'<section class="card">{above}{head}{said}{"".join(body)}</section>'
+def join(parts: Iterable[str]) -> Markup:
+    """The parts one after the other, each plain `str` escaped."""
+    return EMPTY.join(parts)
 
 
-def guide(step: int, now: str, then: str) -> str:
-    """Where one is and what comes next. step: 1 to 5, or 0 for a tab that is no step."""
-    place = f"<strong>Step {step} of 5.</strong> " if step else ""
-    return f'<p class="guide-line">{place}{escape(now)} <span>{escape(then)}</span></p>'
+# Text
 
 
-def which(run: Origin) -> str:
-    """Which model a tab is about: its name, and what it began with."""
-    return f'<p class="which"><strong>{escape(run.name)}</strong> · {escape(fmt.origin(run))}</p>'
+def text(words: str, kind: str = "") -> Markup:
+    """A paragraph; kind "small" for asides such as the technical term."""
+    return Markup('<p class="{}">{}</p>').format(kind, words) if words else EMPTY
 
 
-def text(words: str, kind: str = "") -> str:
-    """A paragraph; kind "small" for the field's term and other asides."""
-    return f'<p class="{kind}">{escape(words)}</p>' if words else ""
-
-
-def badge(words: str, tone: str = "good") -> str:
+def badge(words: str, tone: str = "good") -> Markup:
     """A short word in a pill. tone: good, warn, bad or calm."""
-    return f'<span class="badge {tone}">{escape(words)}</span>'
+    return Markup('<span class="badge {}">{}</span>').format(tone, words)
 
 
-def facts(pairs: Iterable[tuple[str, str]]) -> str:
-    """Numbers large with their meaning small beneath: (value, meaning)."""
-    cells = "".join(f"<div><dd>{escape(value)}</dd><dt>{escape(meaning)}</dt></div>" for value, meaning in pairs)
-    return f'<dl class="facts">{cells}</dl>'
+def guide(step: int, now: str, then: str) -> Markup:
+    """Where the person is and what comes next. step: 1 to 5, or 0 for a tab that is not a step."""
+    place = Markup("<strong>Step {} of 5.</strong> ").format(step) if step else EMPTY
+    return Markup('<p class="guide-line">{}{} <span>{}</span></p>').format(place, now, then)
 
 
-def rows(pairs: Iterable[tuple[str, str, str]]) -> str:
+def run_line(run: Origin) -> Markup:
+    """The model that a tab is about: its name, the base model and the examples."""
+    return Markup('<p class="which"><strong>{}</strong> · {}</p>').format(run.name, fmt.origin(run))
+
+
+class Problem(Protocol):
+    """An error, a failed job or a fault of the machine: what happened, why, and what to do next."""
+
+    @property
+    def what(self) -> str: ...
+    @property
+    def why(self) -> str: ...
+    @property
+    def next(self) -> str: ...
+
+
+def alert(tone: str, title: str, what: str = "", next: str = "") -> Markup:  # noqa: A002
+    """A notice in three parts: title, what happened, what to do. tone: good, warn, bad or calm."""
+    role = Markup(' role="alert"') if tone == "bad" else EMPTY
+    body = join(Markup("<p>{}</p>").format(part) for part in (what, next) if part)
+    return Markup('<div class="alert {}"{}><strong>{}</strong>{}</div>').format(tone, role, title, body)
+
+
+def problem_alert(problem: Problem, tone: str = "bad") -> Markup:
+    return alert(tone, problem.what, problem.why, problem.next)
+
+
+# Blocks
+
+
+def card(title: str, *body: str, lead: str = "", badges: str = "", aside: str = "") -> Markup:
+    """A card: badges, a title with `aside` to its right, one lead sentence, then the body."""
+    above = Markup('<div class="badges">{}</div>').format(badges) if badges else EMPTY
+    head = Markup("<h2>{}</h2>").format(title)
+    if aside:
+        head = Markup('<div class="head">{}{}</div>').format(head, aside)
+    return Markup('<section class="card">{}{}{}{}</section>').format(above, head, text(lead, "lead"), join(body))
+
+
+def fold(summary: str, *body: str, opened: bool = False, kind: str = "", key: str = "") -> Markup:
+    """A section to open and close. key: the name under which the browser remembers whether it was open."""
+    attributes = Markup(' data-key="{}"').format(key) if key else EMPTY
+    attributes += Markup(" open") if opened else EMPTY
+    return Markup('<details class="fold {}"{}><summary>{}</summary><div class="fold-body">{}</div></details>').format(
+        kind, attributes, summary, join(body)
+    )
+
+
+def facts(pairs: Iterable[tuple[str, str]]) -> Markup:
+    """Large numbers with their meaning in small print below: (value, meaning)."""
+    cells = (Markup("<div><dd>{}</dd><dt>{}</dt></div>").format(*pair) for pair in pairs)
+    return Markup('<dl class="facts">{}</dl>').format(join(cells))
+
+
+def rows(lines: Iterable[tuple[str, str, str]]) -> Markup:
     """A list of (name, value, small print) in two columns."""
-    lines = "".join(
-        f"<div><dt>{escape(name)}</dt><dd>{escape(value)}{text(small, 'small')}</dd></div>"
-        for name, value, small in pairs
+    cells = (
+        Markup("<div><dt>{}</dt><dd>{}{}</dd></div>").format(name, value, text(small, "small"))
+        for name, value, small in lines
     )
-    return f'<dl class="rows">{lines}</dl>'
+    return Markup('<dl class="rows">{}</dl>').format(join(cells))
 
 
-def progress(done: int | None, label: str) -> str:
-    """A progress bar at `done` per cent; None: at work, but nobody can say how far."""
-    now, width, kind = ("", 100, " unknown") if done is None else (f' aria-valuenow="{done}"', done, "")
-    return (
-        f'<div class="bar{kind}" role="progressbar" aria-valuemin="0" aria-valuemax="100"{now} '
-        f'aria-label="{escape(label)}"><i style="width:{width}%"></i></div>'
+def checklist(lines: Iterable[tuple[bool | None, str]]) -> Markup:
+    """Sentences with a tick (True, passed), a cross (False, failed) or a dot (None, still to come)."""
+    marks = {True: ("good", TICK, "Passed: "), False: ("bad", "×", "Failed: "), None: ("calm", "·", "To come: ")}
+    item = Markup(
+        '<li class="{}"><span class="mark" aria-hidden="true">{}</span>'
+        '<span><span class="unseen">{}</span>{}</span></li>'
     )
+    return Markup('<ul class="proofs">{}</ul>').format(join(item.format(*marks[ok], words) for ok, words in lines))
 
 
-def memory_bar(parts: Sequence[tuple[str, float]], have: float, said: str) -> str:
-    """Parts of a need (name, share) against what is there, with a key. All in the same unit."""
+def progress(percent: int | None, label: str) -> Markup:
+    """A progress bar; percent None: busy, with no known end."""
+    now = EMPTY if percent is None else Markup(' aria-valuenow="{}"').format(percent)
+    return Markup(
+        '<div class="bar{}" role="progressbar" aria-valuemin="0" aria-valuemax="100"{} aria-label="{}">'
+        '<i style="width:{}%"></i></div>'
+    ).format(" unknown" if percent is None else "", now, label, 100 if percent is None else percent)
+
+
+def memory_bar(parts: Sequence[tuple[str, float]], have: float, label: str) -> Markup:
+    """What something needs, by part (name, amount), against what the computer has, with a key. All in one unit."""
     need = sum(amount for _, amount in parts)
     whole = max(have, need, 1e-9)
-    pieces = "".join(
-        f'<i class="part-{index}" style="width:{100 * amount / whole:.2f}%" title="{escape(name)}"></i>'
-        for index, (name, amount) in enumerate(parts)
+    pieces = (
+        Markup('<i class="part-{}" style="width:{:.2f}%" title="{}"></i>').format(at, 100 * amount / whole, name)
+        for at, (name, amount) in enumerate(parts)
     )
-    key = "".join(f'<li><i class="part-{index}"></i>{escape(name)}</li>' for index, (name, _) in enumerate(parts))
-    over = " over" if need > have else ""
-    return (
-        f'<div class="bar parts{over}" role="img" aria-label="{escape(said)}">{pieces}</div>'
-        f'<ul class="key">{key}</ul>'
+    key = (Markup('<li><i class="part-{}"></i>{}</li>').format(at, name) for at, (name, _) in enumerate(parts))
+    return Markup('<div class="bar parts{}" role="img" aria-label="{}">{}</div><ul class="key">{}</ul>').format(
+        " over" if need > have else "", label, join(pieces), join(key)
     )
 
 
-def button(words: str, do: str, value: Any = "", kind: str = "quiet", label: str = "") -> str:
-    """A button inside drawn HTML; pressing it sends (do, value) to the page's handler. See `parts.pressable`."""
-    named = f' aria-label="{escape(label)}"' if label else ""
-    return (
-        f'<button type="button" class="btn {kind}" data-do="{escape(do)}" data-value="{escape(str(value))}"{named}>'
-        f"{escape(words)}</button>"
+# Buttons, links and forms
+
+
+def button(words: str, do: str, value: object = "", kind: str = "quiet", label: str = "") -> Markup:
+    """A button; a click sends (do, value) to the listener of the `clickable` that it is in."""
+    named = Markup(' aria-label="{}"').format(label) if label else EMPTY
+    return Markup('<button type="button" class="btn {}" data-do="{}" data-value="{}"{}>{}</button>').format(
+        kind, do, value, named, words
     )
 
 
-def form(do: str, *body: str, kind: str = "") -> str:
-    """A form inside drawn HTML; sending it gives the page's handler `do` and its named fields, for `fields` to read.
-    The method "dialog" sees to it that the browser itself never sends them anywhere."""
-    return f'<form class="{kind}" data-send="{escape(do)}" method="dialog">{"".join(body)}</form>'
+def confirm(words: str, question: str, yes: str) -> Markup:
+    """A button that asks first. yes: the button that then acts."""
+    return Markup(
+        '<details class="confirm"><summary class="btn quiet">{}</summary>'
+        '<div class="sure"><p>{}</p>{}</div></details>'
+    ).format(words, question, yes)
+
+
+def acts(*buttons: str) -> Markup:
+    """Buttons in a row."""
+    return Markup('<div class="acts">{}</div>').format(join(buttons))
+
+
+def external_link(url: str, words: str) -> Markup:
+    """A link that opens in a new window; only the words where the address is not an https one."""
+    if not url.startswith("https://"):
+        return Markup("{}").format(words)
+    return Markup('<a href="{}" target="_blank" rel="noopener noreferrer">{}</a>').format(url, words)
+
+
+def download_link(path: object, name: str, words: str, aside: str) -> Markup:
+    """A button that downloads a file. path: one that the services built, never one that a person typed."""
+    return Markup('<a class="btn firm" href="/gradio_api/file={}" download="{}">{} <span>{}</span></a>').format(
+        quote(str(path)), name, words, aside
+    )
+
+
+def form(do: str, *body: str, kind: str = "") -> Markup:
+    """A form; sending it gives the listener `do` and the named fields, for `fields` to read. The method "dialog"
+    keeps the browser from sending it anywhere itself."""
+    return Markup('<form class="{}" data-send="{}" method="dialog">{}</form>').format(kind, do, join(body))
 
 
 def fields(value: str) -> dict[str, str]:
-    """The fields of a form that was sent; none where `value`, which comes from the browser, is something else."""
+    """The fields of a form that was sent; empty where `value`, which comes from the browser, is anything else."""
     try:
         return {str(name): typed for name, typed in json.loads(value).items() if isinstance(typed, str)}
     except (ValueError, AttributeError):
         return {}
 
 
-def fold(summary: str, *body: str, opened: bool = False, kind: str = "", key: str = "") -> str:
-    """Something to open. `summary` is escaped, `body` is ready HTML. key: a name under which the page remembers, when
-    this is drawn again, whether it was open."""
-    kept = f' data-key="{escape(key)}"' if key else ""
-    return (
-        f'<details class="fold {kind}"{kept}{" open" if opened else ""}><summary>{escape(summary)}</summary>'
-        f'<div class="fold-body">{"".join(body)}</div></details>'
+def options(choices: Iterable[tuple[str, str]], chosen: str = "") -> Markup:
+    """The options of a select: (value, words)."""
+    return join(
+        Markup('<option value="{}"{}>{}</option>').format(
+            value, Markup(" selected") if value == chosen else "", words
+        )
+        for value, words in choices
     )
 
 
-def confirm(words: str, question: str, yes: str) -> str:
-    """A button that asks once more before it acts: `yes` is the ready HTML of the button that does."""
-    return (
-        f'<details class="confirm"><summary class="btn quiet">{escape(words)}</summary>'
-        f'<div class="sure"><p>{escape(question)}</p>{yes}</div></details>'
-    )
+# Tables
 
 
 def table(
@@ -135,102 +217,86 @@ def table(
     sortable: bool = False,
     kind: str = "",
     marks: Sequence[Mapping[str, Sequence[str]]] = (),
-) -> str:
-    """A table; cells are ready HTML. A sort key may stand first in a cell as <data value="...">.
-
-    marks: for each line what `filters` may ask for: key to the line's values.
-    """
-    if sortable:
-        head = "".join(
-            f'<th scope="col"><button type="button" class="sort">{escape(name)}</button></th>'
-            if name
-            else "<th></th>"
-            for name in headers
-        )
-    else:
-        head = "".join(f'<th scope="col">{escape(name)}</th>' for name in headers)
-    marked = [
-        "".join(f' data-{escape(key)}="{escape(" ".join(values))}"' for key, values in mark.items()) for mark in marks
-    ] or [""] * len(lines)
-    body = "".join(
-        f"<tr{mark}>"
-        + "".join(f'<td data-name="{escape(name)}">{cell}</td>' for name, cell in zip(headers, line, strict=True))
-        + "</tr>"
-        for mark, line in zip(marked, lines, strict=True)
+) -> Markup:
+    """A table. A cell may start with a `sort_key`. marks: for each line, the values that `filters` can select by."""
+    plain, sorting = (
+        Markup('<th scope="col">{}</th>'),
+        Markup('<th scope="col"><button type="button" class="sort">{}</button></th>'),
     )
-    return (
-        f'<div class="list-table"><table class="{kind}"><caption class="unseen">{escape(caption)}</caption>'
-        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
-    )
+    head = [
+        (sorting if name else Markup("<th>{}</th>")).format(name) if sortable else plain.format(name)
+        for name in headers
+    ]
+    body = [
+        Markup("<tr{}>{}</tr>").format(_data(mark), _cells(headers, line))
+        for mark, line in zip(marks or [{}] * len(lines), lines, strict=True)
+    ]
+    return Markup(
+        '<div class="list-table"><table class="{}"><caption class="unseen">{}</caption>'
+        "<thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>"
+    ).format(kind, caption, join(head), join(body))
 
 
-def filters(choices: Mapping[str, tuple[str, Mapping[str, str]]], kind: str, search: tuple[str, str]) -> str:
-    """A field to search by and lists to choose from. Each leaves in the table of this kind only the lines that carry
-    every typed word, or the chosen value.
+def _cells(headers: Sequence[str], line: Sequence[str]) -> Markup:
+    cell = Markup('<td data-name="{}">{}</td>')
+    return join(cell.format(name, words) for name, words in zip(headers, line, strict=True))
 
-    choices: key to (question, value to its words). search: (key, question). static/page.js does the filtering and
-    says how many are left.
+
+def _data(mark: Mapping[str, Sequence[str]]) -> Markup:
+    return join(Markup(' data-{}="{}"').format(key, " ".join(values)) for key, values in mark.items())
+
+
+def sort_key(value: float) -> Markup:
+    """A hidden number that a sortable column sorts by."""
+    return Markup('<data value="{}"></data>').format(value)
+
+
+def filters(choices: Mapping[str, tuple[str, Mapping[str, str]]], kind: str, search: tuple[str, str]) -> Markup:
+    """A search field and drop-down lists for the table of this kind. It shows the lines that contain every typed
+    word and carry every chosen value.
+
+    choices: key to (question, value to its words). search: (key, question). static/page.js does the filtering.
     """
-    key, question = map(escape, search)
-    field = (
-        f'<div class="find"><label><span>{question}</span><input type="search" data-filter="{key}" '
+    field = Markup(
+        '<div class="find"><label><span>{1}</span><input type="search" data-filter="{0}" '
         'autocomplete="off" spellcheck="false"></label>'
         '<button type="button" class="btn quiet clear" hidden>Clear the search</button></div>'
-    )
-    lists = "".join(
-        f'<label><span>{escape(question)}</span><select data-filter="{escape(key)}" aria-label="{escape(question)}">'
-        + "".join(
-            f'<option value="{escape(value)}">{escape(words)}</option>'
-            for value, words in {"": "All", **values}.items()
+    ).format(*search)
+    lists = (
+        Markup('<label><span>{0}</span><select data-filter="{1}" aria-label="{0}">{2}</select></label>').format(
+            question, key, options({"": "All", **values}.items())
         )
-        + "</select></label>"
         for key, (question, values) in choices.items()
     )
-    left = '<p class="small left" role="status"></p>'
-    return f'<div class="filters" data-for="{escape(kind)}">{field}{lists}{left}</div>'
+    return Markup('<div class="filters" data-for="{}">{}{}<p class="small left" role="status"></p></div>').format(
+        kind, field, join(lists)
+    )
 
 
-def sort_key(value: float) -> str:
-    """A number that a sortable column sorts by, unseen."""
-    return f'<data value="{value}"></data>'
-
+# Conversations
 
 SPEAKERS = {"system": "Instructions", "user": "Customer", "assistant": "Answer", "tool": "Tool"}
 
 
-def bubbles(messages: Sequence[dict[str, Any]]) -> str:
-    """A conversation as bubbles."""
-    parts = []
-    for message in messages:
-        role = str(message.get("role", ""))
-        words = str(message.get("content") or "")
-        for call in message.get("tool_calls") or ():
-            words += f"\n{call}"
-        kind = role if role in SPEAKERS else "tool"
-        parts.append(
-            f'<li class="bubble {kind}"><span class="who">{escape(SPEAKERS.get(role, role))}</span>'
-            f"<div>{escape(words.strip())}</div></li>"
-        )
-    return f'<ol class="bubbles">{"".join(parts)}</ol>'
+def bubbles(messages: Sequence[Mapping[str, Any]]) -> Markup:
+    """A conversation as speech bubbles."""
+    return Markup('<ol class="bubbles">{}</ol>').format(join(map(_bubble, messages)))
 
 
-def tokens(pieces: Iterable[Any]) -> str:
-    """A row as the model's tokens. pieces: with .text and .kind ("learned", "read" or "template")."""
-    parts, marks = [], {"learned": "l", "read": "r", "template": "t"}
-    for piece in pieces:
-        words = escape(piece.text).replace("\n", '<b aria-hidden="true">↵</b>\n')
-        parts.append(f'<span class="{marks.get(piece.kind, "r")}">{words}</span>')
-    return f'<div class="tokens">{"".join(parts)}</div>'
+def _bubble(message: Mapping[str, Any]) -> Markup:
+    role = str(message.get("role", ""))
+    lines = [str(message.get("content") or ""), *map(str, message.get("tool_calls") or ())]
+    return Markup('<li class="bubble {}"><span class="who">{}</span><div>{}</div></li>').format(
+        role if role in SPEAKERS else "tool", SPEAKERS.get(role, role), "\n".join(lines).strip()
+    )
 
 
-def steps_done(lines: Iterable[tuple[bool | None, str]]) -> str:
-    """Proofs or phases as sentences: a tick, a cross, or a dot for what is still to come (None)."""
-    marks = {True: ("good", TICK, "Passed: "), False: ("bad", "×", "Failed: "), None: ("calm", "·", "To come: ")}
-    parts = []
-    for passed, words in lines:
-        tone, mark, said = marks[passed]
-        parts.append(
-            f'<li class="{tone}"><span class="mark" aria-hidden="true">{mark}</span>'
-            f'<span><span class="unseen">{said}</span>{escape(words)}</span></li>'
-        )
-    return f'<ul class="proofs">{"".join(parts)}</ul>'
+def tokens(pieces: Iterable[Any]) -> Markup:
+    """An example as the model's tokens. pieces: with .text and .kind ("learned", "read" or "template")."""
+    marks = {"learned": "l", "read": "r", "template": "t"}
+    line_end = Markup('<b aria-hidden="true">↵</b>\n')
+    spans = (
+        Markup('<span class="{}">{}</span>').format(marks.get(piece.kind, "r"), line_end.join(piece.text.split("\n")))
+        for piece in pieces
+    )
+    return Markup('<div class="tokens">{}</div>').format(join(spans))

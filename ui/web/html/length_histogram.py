@@ -1,42 +1,51 @@
-"""How long the examples are, drawn as bars on the server, with the same said in a sentence."""
+"""The lengths of the examples as a bar chart in SVG, with the same in a sentence."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
+
+from markupsafe import Markup
 
 from ui.text import format as fmt
+from ui.web.html.components import EMPTY, join
 
 BARS = 32
 
 
-def histogram(lengths: Sequence[int], limit: int | None = None) -> str:
-    """Bars over lengths in tokens. limit: the most that the model is given, drawn as a line where it lies inside."""
+def histogram(lengths: Sequence[int], limit: int | None = None) -> Markup:
+    """A bar chart of lengths in tokens. limit: the longest that the model reads, drawn as a line inside the chart."""
     if not lengths:
-        return ""
+        return EMPTY
     shortest, longest = min(lengths), max(lengths)
-    begin = 0 if 2 * shortest < longest else shortest  # lengths that are much alike are shown apart
+    begin = 0 if 2 * shortest < longest else shortest  # similar lengths are spread over the whole chart
     step = max(1, -(-(longest - begin) // BARS))
     counts = [0] * ((longest - begin) // step + 1)
     for length in lengths:
         counts[(length - begin) // step] += 1
     most, end = max(counts), begin + step * len(counts)
-    bars = "".join(
-        f'<rect x="{at + 0.06:.2f}" width=".88" y="{100 - high:.1f}" height="{high:.1f}"/>'
+    bars = (
+        Markup('<rect x="{:.2f}" width=".88" y="{:.1f}" height="{:.1f}"/>').format(at + 0.06, 100 - high, high)
         for at, count in enumerate(counts)
         if count and (high := max(2.0, 100 * count / most))
     )
-    line, cut = "", ""
+    line, summary = EMPTY, sentence(lengths)
     if limit and limit < longest:
-        at = 100 * max(0, limit - begin) / (end - begin)
-        line = f'<i class="limit" style="left:{at:.1f}%"></i>'
-        cut = f" Beyond {fmt.number(limit)}, the line, a conversation is cut and a document divided."
-    said = sentence(lengths) + cut
-    return (
-        f'<figure class="lengths"><div><svg viewBox="0 0 {len(counts)} 100" preserveAspectRatio="none" role="img" '
-        f'aria-label="{escape(said)}">{bars}</svg>{line}</div>'
-        f'<p aria-hidden="true"><span>{fmt.number(begin)}</span><span>{fmt.number(longest)} tokens</span></p>'
-        f"<figcaption>{escape(said)}</figcaption></figure>"
+        line = Markup('<i class="limit" style="left:{:.1f}%"></i>').format(
+            100 * max(0, limit - begin) / (end - begin)
+        )
+        summary += f" Beyond {fmt.number(limit)}, the line, a conversation is cut and a document divided."
+    return Markup(
+        '<figure class="lengths"><div><svg viewBox="0 0 {bars} 100" preserveAspectRatio="none" role="img" '
+        'aria-label="{summary}">{drawn}</svg>{line}</div>'
+        '<p aria-hidden="true"><span>{begin}</span><span>{longest} tokens</span></p>'
+        "<figcaption>{summary}</figcaption></figure>"
+    ).format(
+        bars=len(counts),
+        drawn=join(bars),
+        line=line,
+        summary=summary,
+        begin=fmt.number(begin),
+        longest=fmt.number(longest),
     )
 
 

@@ -1,13 +1,13 @@
-"""The fold in Share that hands a run to a rented computer. Nothing is asked or sent before a button is pressed."""
+"""The section of Share that trains a run on a rented GPU. Nothing is looked up or sent before a button is clicked."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from html import escape
 from typing import Any
 
 import gradio as gr
+from markupsafe import Markup
 
 from backend.export.hf_jobs import MAX_HOURS, MIN_HOURS, Computer, SubmittedJob, max_cost
 from ui.services.app import App
@@ -121,7 +121,7 @@ def build(app: App, kept: Kept) -> RentCard:
     return card
 
 
-def offer(computer: Computer, hours: float, cost: float, uploads: dict[str, int], sends_token: bool) -> str:
+def offer(computer: Computer, hours: float, cost: float, uploads: dict[str, int], sends_token: bool) -> Markup:
     """What it costs and what leaves this computer."""
     files = fmt.listed([f"{name} ({fmt.size(size / (1 << 20))})" for name, size in uploads.items()])
     lines = [
@@ -142,13 +142,15 @@ def offer(computer: Computer, hours: float, cost: float, uploads: dict[str, int]
     return components.rows(lines)
 
 
-def jobs(sent: Iterable[SubmittedJob]) -> str:
-    """The jobs that were started, with where to watch them and where the result will lie."""
-    parts = [
-        f'<li>{escape(one.flavor)}, at most ${one.at_most:.2f}: <a href="{escape(one.url)}" target="_blank" '
-        f'rel="noopener noreferrer">watch it on Hugging Face</a>. What it learns will lie in '
-        f"<code>{escape(one.learned)}</code>.</li>"
-        for one in sent
-        if one.url.startswith("https://")
-    ]
-    return f'<ul class="sent">{"".join(parts)}</ul>' if parts else ""
+def jobs(sent: Iterable[SubmittedJob]) -> Markup:
+    """The jobs that were started, each with a link to watch it and the place of its result."""
+    if not (lines := [_job(one) for one in sent if one.url.startswith("https://")]):
+        return components.EMPTY
+    return Markup('<ul class="sent">{}</ul>').format(components.join(lines))
+
+
+def _job(one: SubmittedJob) -> Markup:
+    watch = components.external_link(one.url, "watch it on Hugging Face")
+    return Markup("<li>{}, at most ${:.2f}: {}. What it learns will lie in <code>{}</code>.</li>").format(
+        one.flavor, one.at_most, watch, one.learned
+    )

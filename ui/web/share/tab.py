@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from html import escape
 from typing import Any
-from urllib.parse import quote
 
 import gradio as gr
+from markupsafe import Markup
 
 from ui.services.app import App
 from ui.services.selection import Choice
-from ui.text import format as fmt
-from ui.web import errors as web_errors
 from ui.web.components import LISTEN, Given, Kept, Updates, button, clickable, drawn, primary
 from ui.web.errors import handler
 from ui.web.html import components
 from ui.web.share import hf_jobs_card
+from ui.web.share.views import KINDS, choices
+from ui.web.share.views import exports as exports_html
 from ui.web.try_it import ready_models
 from ui.web.try_it.ready_models import no_model
 
-KINDS = {
-    "gguf:Q8_0": (
-        "One file for any computer",
-        "Runs in LM Studio, Ollama and llama.cpp, without a graphics card. (GGUF, Q8_0)",
-    ),
-    "adapter": ("Only what it learned", "Small; needs the model it came from beside it. (adapter, safetensors)"),
-    "merged": ("The whole model", "For servers and for further training. (merged, safetensors)"),
-    "script": ("The recipe", "A Python file with your examples that trains the same thing elsewhere. (script)"),
-}
 RECIPE = f"What can be taken already is the recipe. {KINDS['script'][1]}"
 
 
@@ -60,17 +50,17 @@ class ShareTab:
         busy = busy if any(job.active for job in jobs) else ""
         only_recipe = bool(choice.run_id and why_not)
         return {
-            self.line: self._guide(choice, why_not) + ready_models.which(self.app, choice),
+            self.line: self._guide(choice, why_not) + ready_models.run_line(self.app, choice),
             self.offered: ready_models.offer(self.app, choice),
             self.kind: gr.update(choices=choices(sizes), visible=not only_recipe),
             self.make: gr.update(interactive=not (busy or why_not), visible=not only_recipe),
             self.recipe: gr.update(interactive=not busy, visible=only_recipe),
             self.why_not: busy or (RECIPE if only_recipe else why_not),
-            self.exports: made(jobs),
+            self.exports: exports_html(jobs),
             **self.rent.show(choice),
         }
 
-    def _guide(self, choice: Choice, why_not: str) -> str:
+    def _guide(self, choice: Choice, why_not: str) -> Markup:
         if not choice.run_id:
             return components.guide(5, "There is nothing to take away yet.", "Train a model first.")
         now = "There is no model to take away here yet." if why_not else "Choose how to take it with you."
@@ -114,48 +104,3 @@ def build(app: App, kept: Kept) -> ShareTab:
     recipe.click(starting(lambda _: "script"), kept.inputs(), tab.outputs, **LISTEN)
     ready_models.listen(offered, app, kept, lambda choice, _: tab.show(choice), tab.outputs)
     return tab
-
-
-def choices(sizes: dict[str, tuple[float, float]]) -> list[tuple[str, str]]:
-    """The ways to take it, with the least and the largest size each can have where they are known (MiB)."""
-    made = []
-    for key, (title, said) in KINDS.items():
-        least, most = sizes.get(key, (0.0, 0.0))
-        size = f"\nAbout {fmt.size(least)}, computed" if least else ""
-        if most > least:
-            size += f"; {fmt.size(most)} where that would lose what it learned"
-        made.append((f"{title}\n{said}{size}", key))
-    return made
-
-
-def made(jobs: Iterable[Any]) -> str:
-    """Every export of this run: how far it is, or its files and proofs."""
-    return "".join(_export(job) for job in jobs)
-
-
-def _export(job: Any) -> str:
-    title = KINDS.get(job.to, (job.to, ""))[0]
-    word, tone = fmt.state(str(job.state.value))
-    badge = components.badge(word, tone)
-    if job.failure:
-        return components.card(
-            title, web_errors.alert("bad", job.failure.what, job.failure.why, job.failure.next), badges=badge
-        )
-    if job.active:
-        progress = job.progress
-        phase = progress.phase if progress else "Waiting for its turn"
-        done = fmt.percent(progress.done, progress.total) if progress and progress.total else None
-        return components.card(title, components.progress(done, phase), badges=badge, lead=f"{phase}.")
-    files = "".join(
-        f'<a class="btn firm" href="{link(file.path)}" download="{escape(file.name)}">Download {escape(file.name)}'
-        f" <span>{fmt.size(file.size_mib)}</span></a>"
-        for file in job.files
-    )
-    return components.card(
-        title, components.steps_done(job.proofs), f'<div class="files">{files}</div>', badges=badge
-    )
-
-
-def link(path: Any) -> str:
-    """Where the page serves a finished export; only paths that `ResultService` built come here."""
-    return escape("/gradio_api/file=" + quote(str(path)))

@@ -1,14 +1,15 @@
-"""The way to a model that is not here: who may have it, its download, and what went wrong with that."""
+"""Getting a model that is not on this computer: its licence and access token, its download, and its errors."""
 
 from __future__ import annotations
 
-from html import escape
+from typing import Any
+
+from markupsafe import Markup
 
 from backend.models.catalogue import Entry
 from ui.records import Access, Fetching
 from ui.services.app import App
 from ui.text import format as fmt
-from ui.web import errors as web_errors
 from ui.web.html import components
 
 TOKENS = "https://huggingface.co/settings/tokens"
@@ -36,24 +37,14 @@ ASKED = "Its makers give it only to those who accept its licence and show an acc
 SURE = "To download such a model again you would have to paste a token again."
 
 
-def fetching(found: Fetching) -> str:
-    """A button to download it, how far its download is, or why that failed."""
+def fetching(found: Fetching) -> Markup:
+    """A button to download the model, its progress, or why the download failed."""
     model, job = found.model, found.job
     if job and not job.state.is_terminal:
-        progress = job.progress
-        phase = progress.phase if progress else "Waiting for its turn"
-        known = progress is not None and progress.total > 0
-        done = fmt.percent(progress.done, progress.total) if progress and known else None
-        said = f"{phase}."
-        if progress and known:
-            said += f" {fmt.size(progress.done)} of {fmt.size(progress.total)}."
-        if progress and progress.seconds_left:
-            said += f" About {fmt.duration(progress.seconds_left)} left."
-        stop = components.button("Cancel", "cancel", model.id, label=f"Cancel the download of {model.name}")
-        return components.text(said) + components.progress(done, phase) + f'<div class="fetch">{stop}</div>'
-    told = access(model, found.access) if found.access else ""
+        return _downloading(model, job.progress)
+    told = access(model, found.access) if found.access else components.EMPTY
     if job and job.failure:
-        told += web_errors.alert("warn", job.failure.what, job.failure.why, job.failure.next)
+        told += components.problem_alert(job.failure, "warn")
     if found.access and not found.access.keeper:
         return told
     does = f"Go on downloading, {fmt.size(model.download_mib)}" if found.begun else words(model)
@@ -62,64 +53,73 @@ def fetching(found: Fetching) -> str:
         get += components.button(
             "Delete what came so far", "discard", model.id, label=f"Delete what came of {model.name}"
         )
-    return f'{told}<div class="fetch">{get}</div>'
+    return told + Markup('<div class="fetch">{}</div>').format(get)
+
+
+def _downloading(model: Entry, progress: Any) -> Markup:
+    phase = progress.phase if progress else "Waiting for its turn"
+    sentences, percent = f"{phase}.", None
+    if progress and progress.total > 0:
+        percent = fmt.percent(progress.done, progress.total)
+        sentences += f" {fmt.size(progress.done)} of {fmt.size(progress.total)}."
+    if progress and progress.seconds_left:
+        sentences += f" About {fmt.duration(progress.seconds_left)} left."
+    cancel = components.button("Cancel", "cancel", model.id, label=f"Cancel the download of {model.name}")
+    return Markup('{}{}<div class="fetch">{}</div>').format(
+        components.text(sentences), components.progress(percent, phase), cancel
+    )
 
 
 def words(model: Entry) -> str:
-    """What the button says that downloads it from the beginning."""
+    """The label of the button that starts the download."""
     return f"Download, {fmt.size(model.download_mib)}"
 
 
-def access(model: Entry, has: Access) -> str:
-    """The steps to a model that its makers give only to those who ask: its licence, then an access token."""
+def access(model: Entry, has: Access) -> Markup:
+    """The steps to a gated model: its licence, then an access token."""
     if has.refused:
-        told = PLACES[has.place] if has.place else has.refused
-        return components.text(f"{ASKED} {told}", "small")
-    licence = model.licence.partition(" (")[0]
-    page = link(f"https://huggingface.co/{model.id}", f"the page of {model.name}")
+        return components.text(f"{ASKED} {PLACES[has.place] if has.place else has.refused}", "small")
+    page = components.external_link(f"https://huggingface.co/{model.id}", f"the page of {model.name}")
     steps = [
-        f"Open {page} on the Hugging Face hub, sign in there and accept its licence, {escape(licence)}. Some makers "
-        "take a while to answer."
+        Markup(
+            "Open {} on the Hugging Face hub, sign in there and accept its licence, {}. Some makers take a while to "
+            "answer."
+        ).format(page, model.licence.partition(" (")[0])
     ]
     if has.place:
-        steps.append(escape(PLACES[has.place]) + _other_token(has))
+        steps.append(Markup("{}{}").format(PLACES[has.place], _other_token(has)))
     else:
-        settings = link(TOKENS, "your settings there")
-        steps.append(f"Make an access token of the kind “Read” under {settings}, and copy it.")
-        steps.append(f"Paste it here.{_paste(has)}")
-    items = "".join(f"<li>{step}</li>" for step in steps)
+        settings = components.external_link(TOKENS, "your settings there")
+        steps.append(Markup("Make an access token of the kind “Read” under {}, and copy it.").format(settings))
+        steps.append(Markup("Paste it here.{}").format(_paste(has)))
+    items = components.join(Markup("<li>{}</li>").format(step) for step in steps)
     asked = components.text("Its makers give it only to those who ask:", "asked-first")
-    return f'{asked}<ol class="access">{items}</ol>'
+    return Markup('{}<ol class="access">{}</ol>').format(asked, items)
 
 
-def _other_token(has: Access) -> str:
-    """What can be done about the token that there is: one that we keep is deleted, a login's is overruled."""
+def _other_token(has: Access) -> Markup:
+    """What a person can do about the token: delete one that we store, or use another instead of a login's."""
     if has.place == "login":
         return components.fold("Use another token", _paste(has), key="token")
-    forget = components.button("Forget the token", "forget-token", kind="danger")
-    return components.confirm("Forget it", SURE, forget) if has.place in ("memory", "keyring") else ""
+    if has.place not in ("memory", "keyring"):
+        return components.EMPTY
+    return components.confirm("Forget it", SURE, components.button("Forget the token", "forget-token", kind="danger"))
 
 
-def _paste(has: Access) -> str:
-    """A field for a token, which is never filled by us."""
+def _paste(has: Access) -> Markup:
+    """An empty field for a token."""
     keep, where = KEEPERS[has.keeper]
-    field = (
-        '<label>Access token (begins with hf_)<input type="password" name="token" autocomplete="off" '
-        'spellcheck="false" required></label>'
-    )
-    send = f'<button type="submit" class="btn firm">{keep}</button>'
-    return components.form("token", f"<div>{field}{send}</div>", components.text(where, "small"), kind="token")
-
-
-def link(address: str, said: str) -> str:
-    """A link that a person may follow, in a window of its own."""
-    return f'<a href="{escape(address)}" target="_blank" rel="noopener noreferrer">{escape(said)}</a>'
+    field = Markup(
+        '<div><label>Access token (begins with hf_)<input type="password" name="token" autocomplete="off" '
+        'spellcheck="false" required></label><button type="submit" class="btn firm">{}</button></div>'
+    ).format(keep)
+    return components.form("token", field, components.text(where, "small"), kind="token")
 
 
 def act(app: App, do: str, value: str) -> None:
-    """Does what was pressed or sent here; whatever else was pressed is left to others.
+    """Does what one of this card's buttons asks for; ignores all others.
 
-    value: it comes from the browser. Raises what the app raises.
+    value: comes from the browser. Raises what the services raise.
     """
     if do == "download":
         app.models.download(value)

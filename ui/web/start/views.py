@@ -1,9 +1,10 @@
-"""The computer and the models, drawn: what was found, what the chosen model needs, and how all others would do."""
+"""The computer and the models as HTML: the hardware, what the chosen model needs, and a table of all models."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from html import escape
+
+from markupsafe import Markup
 
 from backend.advice.recommend import Option, Recommendation
 from backend.advice.settings import words_in
@@ -14,7 +15,6 @@ from backend.records.specs import Gpu
 from jobs.records import Job
 from ui.services.selection import Choice
 from ui.text import format as fmt
-from ui.web import errors as web_errors
 from ui.web.html import components
 from ui.web.start import download_card
 
@@ -24,7 +24,7 @@ TASKS = {
     "write": ("Write in a style", "It writes or rewrites notes and drafts your way."),
     "other": ("Something else", "Anything that you can show by examples."),
 }
-RETRIEVAL = web_errors.alert(
+RETRIEVAL = components.alert(
     "warn",
     "For facts that change, looking them up works better than learning them",
     "A trained model goes on saying the prices it was taught after they have changed. The better tool for that is "
@@ -34,7 +34,7 @@ RETRIEVAL = web_errors.alert(
 FITS = {"yes": ("Fits", "good"), "tight": ("Just fits", "warn"), "no": ("Too big", "bad")}
 
 
-def guide(choice: Choice, ready: bool) -> str:
+def guide(choice: Choice, ready: bool) -> Markup:
     if not ready:
         return components.guide(1, "The model is being made ready, once.", "You can go on meanwhile.")
     if not choice.task:
@@ -43,13 +43,13 @@ def guide(choice: Choice, ready: bool) -> str:
 
 
 def reason(chosen: Option, waiting: str) -> str:
-    """Why one can't go on with this model, "" when one can; waiting: why it is not ready."""
+    """Why the person can't go on with this model, "" when they can. waiting: why it is not ready yet."""
     if chosen.fit == "no":
         return "This model is too big for this computer now. Choose a smaller one above, or close other programs."
     return waiting
 
 
-def machine_card(probe: Probe, simulated: bool = False) -> str:
+def machine_card(probe: Probe, simulated: bool = False) -> Markup:
     """The computer in plain words."""
     hardware = probe.hardware
     free, total = fmt.size(hardware.memory_available_mib), fmt.size(hardware.memory_total_mib)
@@ -60,15 +60,14 @@ def machine_card(probe: Probe, simulated: bool = False) -> str:
         (fmt.size(hardware.disk_free_mib), "free on the disk"),
         (fmt.number(cores), "processor core" if cores == 1 else "processor cores"),
     ]
-    problems = "".join(web_errors.alert("warn", one.what, one.why, one.next) for one in probe.problems)
-    told = [line for line in probe.sentences if not line[:1].isdigit()]  # the numbers stand below
-    lead = " ".join(told or probe.sentences[:1])
-    again = (
-        "" if simulated else components.button("Look again", "probe", label="Look again at what this computer has")
-    )
-    badges = components.badge("Simulated", "warn") if simulated else ""
-    facts = components.facts(numbers)
-    return components.card("Your computer", facts, problems, lead=lead, badges=badges, aside=again)
+    problems = components.join(components.problem_alert(one, "warn") for one in probe.problems)
+    sentences = [line for line in probe.sentences if not line[:1].isdigit()]  # the numbers are shown below
+    lead, facts = " ".join(sentences or probe.sentences[:1]), components.facts(numbers)
+    if simulated:
+        badge = components.badge("Simulated", "warn")
+        return components.card("Your computer", facts, problems, lead=lead, badges=badge)
+    again = components.button("Look again", "probe", label="Look again at what this computer has")
+    return components.card("Your computer", facts, problems, lead=lead, aside=again)
 
 
 def _free_on(gpu: Gpu) -> tuple[str, str]:
@@ -82,11 +81,11 @@ def model_card(
     preparing: Job | None,
     more: str = "",
     outdone: bool = False,
-) -> str:
-    """The chosen model: why, what it needs against what is here, its licence and size.
+) -> Markup:
+    """The chosen model: why it was chosen, the memory that it needs, its licence and size.
 
-    on_disk: MiB that it takes on this computer, measured; None while it is not here. more: ready HTML beneath.
-    outdone: whether one that is not here would be better.
+    on_disk: its measured size on this computer in MiB, None while it is not here. more: HTML below it.
+    outdone: whether a model that is not on this computer would be better.
     """
     model, fit = option.model, option.estimate.fit
     best = "Best of those here" if outdone else "Recommended"
@@ -101,7 +100,7 @@ def model_card(
     bar = components.memory_bar(
         fmt.memory_parts(option.memory.parts), fit.has_mib, f"Needs {needs}, you have {have}."
     )
-    waiting = ""
+    waiting = components.EMPTY
     if preparing and model.embedded and on_disk is None:
         progress = preparing.progress
         done = fmt.percent(progress.done, progress.total) if progress else 0
@@ -122,19 +121,21 @@ def model_card(
 
 
 def _needed(option: Recommendation) -> str:
-    """The memory that it needs, from what it can make do with while the examples are not known."""
+    """The memory that it needs, as a range while the examples are unknown."""
     needs, least = fmt.size(option.estimate.fit.needs_mib), fmt.size(option.least_mib)
     return f"{least.removesuffix(needs[-3:])} to {needs}" if option.assumed and least != needs else needs
 
 
-def suggestion(better: Recommendation, chosen: Recommendation) -> str:
-    """A model that would suit this computer better, but is not here yet, and what it has before the chosen one."""
+def suggestion(better: Recommendation, chosen: Recommendation) -> Markup:
+    """A better model that is not downloaded yet, and its advantage over the chosen one."""
     model = better.model
     see = components.button("Look at it", "model", model.id, label=f"Look at {model.name}")
     why = next((reason for reason in better.reasons if reason not in chosen.reasons), model.note)
-    said = f"{model.name} would suit this computer and task better. {why}"
+    words = f"{model.name} would suit this computer and task better. {why}"
     small = f"{download_card.words(model)}; it needs {_needed(better)} of memory, computed."
-    return f'<div class="better">{components.text(said)}{components.text(small, "small")}{see}</div>'
+    return Markup('<div class="better">{}{}{}</div>').format(
+        components.text(words), components.text(small, "small"), see
+    )
 
 
 def _size(model: Entry, on_disk: float | None) -> tuple[str, str]:
@@ -161,8 +162,8 @@ SIZES = {"small": "Below 1 billion", "middle": "1 to 4 billion", "large": "Above
 
 def others_table(
     options: Sequence[Option] | None, chosen_id: str, ready: set[str], downloads: Mapping[str, Job]
-) -> str:
-    """All models as a table that sorts and filters, with what each needs here at least. None: not known yet."""
+) -> Markup:
+    """All models as a table to sort and filter, with the memory that each needs. options: None while unknown."""
     if options is None:
         return COMPARING
     headers = ("Model", "Here", "Needs", "Size", "Licence", "")
@@ -175,11 +176,11 @@ def others_table(
     return components.filters(_choices(options), "models", SEARCH) + table + least + _full(options[0])
 
 
-def _full(recommended: Option) -> str:
+def _full(recommended: Option) -> Markup:
     """The offer to train all weights, where they fit."""
     found = recommended.full if isinstance(recommended, Recommendation) else None
     if found is None:
-        return ""
+        return components.EMPTY
     return components.text(
         f"All of {found.model} could be trained too, not only a small addition (full fine-tuning): that needs "
         f"{fmt.size(found.fit.needs_mib)} of {fmt.size(found.fit.has_mib)}. Choose it under Advanced, step 3."
@@ -187,7 +188,7 @@ def _full(recommended: Option) -> str:
 
 
 def _choices(options: Sequence[Option]) -> dict[str, tuple[str, dict[str, str]]]:
-    """What the table can be filtered by: key to (question, value to its words)."""
+    """The filters of the table: key to (question, value to its words)."""
     tongues = {code for option in options for code in option.model.languages}
     named = {code: NAMES.get(code, code) for code in tongues}
     return {
@@ -200,7 +201,7 @@ def _choices(options: Sequence[Option]) -> dict[str, tuple[str, dict[str, str]]]
 
 
 def _kinds(option: Option, ready: bool) -> dict[str, list[str]]:
-    """A model's values for each filter, and the words that it is found by."""
+    """A model's values for each filter, and the words that the search finds."""
     model = option.model
     size = "small" if model.parameters < 1e9 else "middle" if model.parameters <= 4.05e9 else "large"
     return {
@@ -219,7 +220,7 @@ def _line(option: Option, chosen_id: str, ready: bool, job: Job | None) -> tuple
     if model.id == chosen_id:
         act = components.badge("Chosen", "calm")
     elif option.fit == "no":
-        act = ""
+        act = components.EMPTY
     else:
         act = components.button("Choose", "model", model.id, label=f"Choose {model.name}")
     if job and going and job.progress:
@@ -235,19 +236,22 @@ def _line(option: Option, chosen_id: str, ready: bool, job: Job | None) -> tuple
         )
         act += components.confirm("Delete", NEEDED_BY_RUNS, sure)
     least = option.least_mib if isinstance(option, Recommendation) else option.memory.total_mib
-    said = next(iter(option.reasons[0 if option.startable else 1 :]), "")  # whether it is here stands beside its size
+    reason = next(iter(option.reasons[0 if option.startable else 1 :]), "")  # the size column says whether it is here
     return (
-        f"<strong>{escape(model.name)}</strong>{components.text(said, 'small')}",
+        Markup("<strong>{}</strong>{}").format(model.name, components.text(reason, "small")),
         components.sort_key(list(FITS).index(option.fit)) + components.badge(*FITS[option.fit]),
         components.sort_key(least) + fmt.size(least),
-        components.sort_key(model.parameters)
-        + f"{model.parameters / 1e9:.2g} B{components.text(_download(model, ready), 'small')}",
-        escape(model.licence),
-        f'<div class="acts">{act}</div>',
+        Markup("{}{:.2g} B{}").format(
+            components.sort_key(model.parameters),
+            model.parameters / 1e9,
+            components.text(_download(model, ready), "small"),
+        ),
+        model.licence,
+        components.acts(act),
     )
 
 
 def _download(model: Entry, ready: bool) -> str:
-    """How large the files are, and whether they are here."""
+    """The size of the files, and where they are."""
     where = "with the app" if model.embedded else "on this computer" if ready else "to download"
     return f"{fmt.size(model.download_mib)} {where}"

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any, Literal, get_args, get_origin
 
 import gradio as gr
+from markupsafe import Markup
 from pydantic.fields import FieldInfo
 
 from backend.errors import BadSetting
 from backend.records.specs import TrainSettings
 from ui.services.overrides import NEEDED, as_input
 from ui.text.settings_help import GOAL, GROUPS, SETTINGS
+from ui.web.components import drawn
 
 CHOICES = {
     "trainer": [
@@ -43,7 +45,7 @@ def build() -> dict[str, gr.components.Component]:
     for title, names in GROUPS.items():
         if title == GOAL:
             continue
-        gr.HTML(f"<h3>{title}</h3>", js_on_load=None, apply_default_css=False, elem_classes="group-name")
+        drawn(Markup("<h3>{}</h3>").format(title), elem_classes="group-name")
         with gr.Row(elem_classes="settings"):
             for name in names:
                 made[name] = _input(name, TrainSettings.model_fields[name])

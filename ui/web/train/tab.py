@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
+from markupsafe import Markup
 
 from ui.services import training_plan
 from ui.services.app import App
@@ -65,7 +66,8 @@ class TrainTab:
         return {**columns, **(self._watch(choice) if running else self._plan(choice))}
 
     def _plan(self, choice: Choice) -> Updates:
-        plan, memory, unnamed, why_not, asks = "", "", "", "Bring some examples first, in step 2.", False
+        plan = memory = components.EMPTY
+        unnamed, why_not, asks = "", "Bring some examples first, in step 2.", False
         if choice.data_id:
             try:
                 advice = self.recipe.recommended(choice)
@@ -78,7 +80,7 @@ class TrainTab:
                 plan += self._fetching(choice)
             except Exception as error:
                 words = web_errors.in_words(error)
-                plan, why_not = web_errors.alert("bad", words.what, words.why, words.next), words.what
+                plan, why_not = components.problem_alert(words), words.what
         now, then = "There is nothing to train on yet.", ""
         if plan:
             now = "Look through what is about to happen."
@@ -100,13 +102,13 @@ class TrainTab:
             return f"{len(first)} trainings go first, one at a time."
         return f"{fmt.shorten(first[0], 40)} is trained first; this one begins after it." if first else ""
 
-    def _fetching(self, choice: Choice) -> str:
+    def _fetching(self, choice: Choice) -> Markup:
         """The way to the chosen model where it is not here yet."""
         if not choice.model_id or self.app.models.simulated or self.app.models.is_ready(choice.model_id):
-            return ""
+            return components.EMPTY
         found = self.app.models.fetching(choice.model_id)
         if found.model.embedded:
-            return ""
+            return components.EMPTY
         return components.card(f"{found.model.name} is not on this computer yet", download_card.fetching(found))
 
     def _watch(self, choice: Choice) -> Updates:
@@ -138,10 +140,14 @@ class TrainTab:
             self.samples: train_views.samples(watched.curve.samples),
         }
 
-    def _beside(self, run_id: str) -> str:
+    def _beside(self, run_id: str) -> Markup:
         """A run that repeats another one with a change, beside that one."""
         first = self.app.runs.repeats(run_id)
-        return compare_runs.card(self.app.runs.compared(first), self.app.runs.compared(run_id)) if first else ""
+        return (
+            compare_runs.card(self.app.runs.compared(first), self.app.runs.compared(run_id))
+            if first
+            else components.EMPTY
+        )
 
     def signature(self, choice: Choice) -> Hashable:
         if not choice.run_id:

@@ -1,10 +1,11 @@
-"""A plan and a run, drawn: what is about to happen, how far it is, how it goes, what it answers."""
+"""A training plan and a run as HTML: what is about to happen, progress, losses, and sample answers."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
+
+from markupsafe import Markup
 
 from backend.advice.diagnose import Verdict
 from backend.records.events import NoteEvent, SampleEvent
@@ -14,7 +15,6 @@ from ui.services import losses
 from ui.text import format as fmt
 from ui.text.memory_parts import PARTS
 from ui.text.settings_help import SETTINGS
-from ui.web import errors as web_errors
 from ui.web.html import components, loss_curve
 
 PLAN = "What is about to happen"
@@ -33,9 +33,8 @@ METHODS = {
 
 @dataclass(frozen=True)
 class Watched:
-    """A run as it is watched. queue: how many runs go before it. has_model: whether there is something to try.
-    origin: what it began with. rate: the learning rate that is set, which the run warms up to and cools down from.
-    shorter: what shorter examples would mean, where they might help."""
+    """A run as the tab shows it. queue: runs that go before it. has_model: whether there is a model to try. rate: the
+    learning rate that was set. shorter: what training with shorter examples would mean, where that might help."""
 
     job: Job
     curve: Curve
@@ -59,8 +58,8 @@ class Watched:
         return losses.of(self.job, self.curve)
 
 
-def plan(ahead: Plan, why: Mapping[str, str], by_hand: Collection[str]) -> str:
-    """Everything about to happen, each number saying whether it was computed or measured.
+def plan(ahead: Plan, why: Mapping[str, str], by_hand: Collection[str]) -> Markup:
+    """The plan, where each number says whether it was computed or measured.
 
     why: the reason for each recommended setting. by_hand: the settings that the person changed.
     """
@@ -73,7 +72,7 @@ def plan(ahead: Plan, why: Mapping[str, str], by_hand: Collection[str]) -> str:
         _rounds(ahead),
         (fmt.span(*ahead.seconds), time_how) if ahead.seconds else ("not known yet", "how long it takes"),
     ]
-    bar = ""
+    bar = components.EMPTY
     if ahead.memory_mib:
         numbers.append((fmt.size(ahead.memory_mib), of_memory))
         bar = memory_bar(ahead)
@@ -83,34 +82,32 @@ def plan(ahead: Plan, why: Mapping[str, str], by_hand: Collection[str]) -> str:
         bar,
         components.rows(_plan_lines(ahead)),
         _reasons(why, by_hand),
-        "".join(web_errors.alert("warn", note) for note in ahead.notes),
+        *(components.alert("warn", note) for note in ahead.notes),
         lead="Nothing has started yet. Everything stays on this computer.",
     )
 
 
-def memory(ahead: Plan) -> str:
-    """What takes the memory, part by part: how much, what it is, and where its formula is from."""
+def memory(ahead: Plan) -> Markup:
+    """The memory part by part: its size, what it is, and the source of its formula."""
     if not ahead.memory_mib:
-        return ""
+        return components.EMPTY
     how = "Measured in all; its parts are computed." if ahead.memory_measured else "Computed, part by part."
-    bar = memory_bar(ahead)
     lines = [
         (PARTS[name].words if name in PARTS else name, fmt.size(mib), PARTS[name].source if name in PARTS else "")
         for name, mib in sorted(ahead.memory_parts.items(), key=lambda part: -part[1])
         if mib >= 0.05
     ]
     parts = components.fold("What takes it", components.text(how, "small"), components.rows(lines), key="memory")
-    return (
-        f'<div class="memory"><h3>Memory: {fmt.size(ahead.memory_mib)} of {fmt.size(ahead.have_mib)}</h3>'
-        f"{bar}{parts}</div>"
+    return Markup('<div class="memory"><h3>Memory: {} of {}</h3>{}{}</div>').format(
+        fmt.size(ahead.memory_mib), fmt.size(ahead.have_mib), memory_bar(ahead), parts
     )
 
 
-def memory_bar(ahead: Plan) -> str:
-    """The parts of what it needs against what is there."""
+def memory_bar(ahead: Plan) -> Markup:
+    """The parts of the needed memory against what the computer has."""
     how = "measured on your longest examples" if ahead.memory_measured else "computed"
-    said = f"Needs {fmt.size(ahead.memory_mib)} of {fmt.size(ahead.have_mib)} memory, {how}."
-    return components.memory_bar(fmt.memory_parts(ahead.memory_parts), ahead.have_mib, said)
+    label = f"Needs {fmt.size(ahead.memory_mib)} of {fmt.size(ahead.have_mib)} memory, {how}."
+    return components.memory_bar(fmt.memory_parts(ahead.memory_parts), ahead.have_mib, label)
 
 
 def _rounds(ahead: Plan) -> tuple[str, str]:
@@ -121,12 +118,12 @@ def _rounds(ahead: Plan) -> tuple[str, str]:
     return f"{rounds:g} {'round' if rounds == 1 else 'rounds'}", f"(epochs), {steps} in all"
 
 
-def _reasons(why: Mapping[str, str], by_hand: Collection[str]) -> str:
-    """Why each number is what it is."""
-    said = [(name, "You changed this." if name in by_hand else reason) for name, reason in why.items()]
-    said += [(name, "You changed this.") for name in by_hand if name not in why]
-    lines = [(SETTINGS[name].label, words, "") for name, words in said if name in SETTINGS]
-    return components.fold("Why these numbers", components.rows(lines)) if lines else ""
+def _reasons(why: Mapping[str, str], by_hand: Collection[str]) -> Markup:
+    """The reason for each setting."""
+    reasons = [(name, "You changed this." if name in by_hand else reason) for name, reason in why.items()]
+    reasons += [(name, "You changed this.") for name in by_hand if name not in why]
+    lines = [(SETTINGS[name].label, words, "") for name, words in reasons if name in SETTINGS]
+    return components.fold("Why these numbers", components.rows(lines)) if lines else components.EMPTY
 
 
 def _plan_lines(ahead: Plan) -> list[tuple[str, str, str]]:
@@ -158,8 +155,8 @@ def _plan_lines(ahead: Plan) -> list[tuple[str, str, str]]:
     ]
 
 
-def guide(watched: Watched) -> str:
-    said = {
+def guide(watched: Watched) -> Markup:
+    words = {
         "queued": ("Your training waits for its turn.", "It starts by itself."),
         "starting": ("Training is about to begin.", "You can close this page; it goes on."),
         "running": ("It is learning.", "You can close this page; training goes on."),
@@ -170,44 +167,39 @@ def guide(watched: Watched) -> str:
         "interrupted": ("Training was cut off.", "Nothing saved was lost; go on from where it was."),
     }
     if watched.state == "stopped" and not watched.has_model:
-        said["stopped"] = ("Training was stopped.", "It had learned nothing yet. You can go on training.")
-    return components.guide(3, *said.get(watched.state, ("", ""))) + components.which(watched.origin)
+        words["stopped"] = ("Training was stopped.", "It had learned nothing yet. You can go on training.")
+    return components.guide(3, *words.get(watched.state, ("", ""))) + components.run_line(watched.origin)
 
 
-def status(watched: Watched) -> str:
-    """The phase, a bar, time left and the numbers, or how it ended."""
+def status(watched: Watched) -> Markup:
+    """The phase, a bar, the time left and the numbers, or how the run ended."""
     job, progress = watched.job, watched.job.progress
-    word, tone = fmt.state(watched.state)
-    badge = components.badge(word, tone)
-    failure = ""
-    if job.failure:
-        failure = web_errors.alert("bad", job.failure.what, job.failure.why, job.failure.next)
+    badge = components.badge(*fmt.state(watched.state))
+    failure = components.problem_alert(job.failure) if job.failure else components.EMPTY
     if watched.shorter:
         words = components.text(fmt.shorter(watched.shorter))
         again = components.button("Try again with shorter examples", "shorter", kind="firm")
-        failure += f'<div class="after-alert">{words}{again}</div>'
+        failure += Markup('<div class="after-alert">{}{}</div>').format(words, again)
     if watched.state == "queued":
         lead = f"{fmt.count(watched.queue, 'run is', 'runs are')} before it." if watched.queue else "It is next."
         return components.card(job.name, badges=badge, lead=lead)
     done = fmt.percent(progress.done, progress.total) if progress else 0
     title = progress.phase if progress and watched.can_stop else job.name
-    lead, bar = "", ""
+    lead, bar = "", components.EMPTY
     if watched.can_stop:
         lead = time_left(progress)
         bar = components.progress(done if progress and progress.total else None, title)
     elif job.started and job.ended:
         since = " since it went on" if job.attempt > 1 else ""
         lead = f"It took {fmt.duration(job.ended - job.started)}{since}."
-    live = f'<p class="unseen" role="status" aria-live="polite">{escape(_spoken(title, done, watched))}</p>'
-    told = notices(watched.curve.notes)
-    return components.card(
-        title, bar, components.facts(numbers(watched)), told, failure, live, badges=badge, lead=lead
-    )
+    spoken = Markup('<p class="unseen" role="status" aria-live="polite">{}</p>').format(_spoken(title, done, watched))
+    body = (bar, components.facts(numbers(watched)), notices(watched.curve.notes), failure, spoken)
+    return components.card(title, *body, badges=badge, lead=lead)
 
 
-def notices(notes: Sequence[NoteEvent]) -> str:
-    """What the run told beside its numbers, such as that it makes do with less memory; the latest few."""
-    return "".join(web_errors.alert("calm", note.title, note.what, note.next) for note in notes[-NOTICES:])
+def notices(notes: Sequence[NoteEvent]) -> Markup:
+    """The latest few notes of the run, such as that it retried with less memory."""
+    return components.join(components.alert("calm", note.title, note.what, note.next) for note in notes[-NOTICES:])
 
 
 def time_left(progress: Progress | None) -> str:
@@ -241,12 +233,12 @@ def numbers(watched: Watched) -> list[tuple[str, str]]:
 
 
 def _spoken(title: str, done: int, watched: Watched) -> str:
-    """Said aloud at each tenth only."""
+    """For screen readers, which read it at each tenth only."""
     word, _ = fmt.state(watched.state)
     return f"{title}, {done // 10 * 10} per cent." if watched.can_stop else f"{word}."
 
 
-def loss_card(watched: Watched) -> str:
+def loss_card(watched: Watched) -> Markup:
     steps = loss_curve.points(watched.curve.steps)
     evals = loss_curve.points(watched.curve.evals)
     progress = watched.job.progress
@@ -254,7 +246,7 @@ def loss_card(watched: Watched) -> str:
     best = watched.losses.best.step if watched.losses.best else None
     return components.card(
         "How wrong it still is",
-        f'<div class="plot">{loss_curve.draw(steps, evals, total, best)}</div>',
+        Markup('<div class="plot">{}</div>').format(loss_curve.draw(steps, evals, total, best)),
         lead=losses.legend(bool(evals)),
     )
 
@@ -262,60 +254,63 @@ def loss_card(watched: Watched) -> str:
 TONES = {"good": "good", "watch": "warn", "bad": "bad"}
 
 
-def health(watched: Watched) -> str:
-    """The health light with one sentence, and the one change to try; nothing of a run that ended before its first
-    step."""
+def health(watched: Watched) -> Markup:
+    """The verdict on the run in one sentence, and the one change to try; empty if it ended before its first step."""
     verdict = watched.verdict
     if not watched.curve.steps and (watched.state == "queued" or not watched.can_stop):
-        return ""
+        return components.EMPTY
     if verdict is None:
-        return web_errors.alert("calm", "Too few steps to judge by", "The curve needs a few more.")
-    drawn = web_errors.alert(TONES[verdict.light], verdict.title, verdict.what, verdict.next)
+        return components.alert("calm", "Too few steps to judge by", "The curve needs a few more.")
+    light = components.alert(TONES[verdict.light], verdict.title, verdict.what, verdict.next)
     if not verdict.retry:
-        return drawn
+        return light
     (name, value), *_ = verdict.retry.items()
     words = f"Try again with {SETTINGS[name].term} {fmt.setting(value)}"
-    return drawn + f'<div class="after-alert">{components.button(words, "retry", kind="firm")}</div>'
+    retry = components.button(words, "retry", kind="firm")
+    return light + Markup('<div class="after-alert">{}</div>').format(retry)
 
 
-def samples(asked: Sequence[SampleEvent]) -> str:
-    """What it answers to examples it never practised on, latest first, beside the expected answer."""
-    if not asked:
-        return ""
-    latest: dict[str, SampleEvent] = {}
-    earlier: dict[str, list[SampleEvent]] = {}
-    for sample in asked:
-        question = sample.prompt[-1]["content"] if sample.prompt else ""
-        if question in latest:
-            earlier.setdefault(question, []).append(latest[question])
-        latest[question] = sample
-    parts = [_sample(question, sample, earlier.get(question, [])) for question, sample in latest.items()]
-    step = max(sample.step for sample in asked)
+def samples(events: Sequence[SampleEvent]) -> Markup:
+    """The answers to validation examples, with the expected answers, from sample events in order."""
+    if not events:
+        return components.EMPTY
+    history: dict[str, list[SampleEvent]] = {}
+    for event in events:
+        question = event.prompt[-1]["content"] if event.prompt else ""
+        history.setdefault(question, []).append(event)
+    step = max(event.step for event in events)
+    answers = components.join(_sample(question, *told) for question, told in history.items())
     return components.card(
         "What it answers",
-        f'<div class="samples">{"".join(parts)}</div>',
+        Markup('<div class="samples">{}</div>').format(answers),
         lead=f"To questions it never practised on, {f'at step {step}' if step else 'before it learned anything'}.",
     )
 
 
-def _sample(question: str, sample: SampleEvent, before: Sequence[SampleEvent]) -> str:
-    """The answer now, and above it the ones before, so that one watches it learn."""
-    shown = [*before[:1], *before[1:][-2:]]  # the untrained one and the latest two
-    history = "".join(
-        f"<div><dt>{f'Step {old.step}' if old.step else 'Untrained'}</dt>"
-        f"<dd>{escape(fmt.shorten(old.answer, 160))}</dd></div>"
+def _sample(question: str, *answers: SampleEvent) -> Markup:
+    """The latest answer, with earlier ones above it: the first and the last two."""
+    *before, latest = answers
+    shown = [*before[:1], *before[1:][-2:]]
+    lines = components.join(
+        Markup("<div><dt>{}</dt><dd>{}</dd></div>").format(
+            f"Step {old.step}" if old.step else "Untrained", fmt.shorten(old.answer, 160)
+        )
         for old in shown
     )
-    badge = ""
-    if sample.answer.strip() == sample.expected.strip():
+    badge = components.EMPTY
+    if latest.answer.strip() == latest.expected.strip():
         badge = components.badge("the same")
-    elif before and sample.answer != before[-1].answer:
+    elif before and latest.answer != before[-1].answer:
         badge = components.badge("changed", "calm")
-    return (
-        f'<article><p class="asked">{escape(fmt.shorten(question, 200))}</p>'
-        + (f'<dl class="history">{history}</dl>' if history else "")
-        + f'<div class="versus"><div><h3>Its answer{badge}</h3><p>{escape(sample.answer)}</p></div>'
-        f"<div><h3>Your answer</h3><p>{escape(sample.expected)}</p></div></div></article>"
+    return Markup(
+        '<article><p class="asked">{}</p>{}<div class="versus"><div><h3>Its answer{}</h3><p>{}</p></div>'
+        "<div><h3>Your answer</h3><p>{}</p></div></div></article>"
+    ).format(
+        fmt.shorten(question, 200),
+        Markup('<dl class="history">{}</dl>').format(lines) if lines else "",
+        badge,
+        latest.answer,
+        latest.expected,
     )
 
 

@@ -1,6 +1,6 @@
-"""Whether the open run has a model to try or to take away, and where it has none the models that are ready.
+"""Whether the open run has a model to try or export, and if not, a list of runs that have one.
 
-Nothing is opened by itself: the person chooses.
+No run is opened automatically: the person chooses.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
+from markupsafe import Markup
 
 from ui.services.app import App
 from ui.services.selection import Choice
@@ -18,7 +19,7 @@ from ui.web.html import components
 
 
 def no_model(app: App, choice: Choice) -> str:
-    """Why there is nothing to try or to share; "" when there is."""
+    """Why there is no model to try or share; "" when there is one."""
     if not choice.run_id:
         return "Train a model first, in step 3, or open one of your models."
     state = app.runs.state(choice.run_id)
@@ -31,24 +32,29 @@ def no_model(app: App, choice: Choice) -> str:
     return ""
 
 
-def which(app: App, choice: Choice) -> str:
+def run_line(app: App, choice: Choice) -> Markup:
     """The open run, in a line."""
-    return components.which(app.runs.origin(choice.run_id)) if choice.run_id else ""
+    return components.run_line(app.runs.origin(choice.run_id)) if choice.run_id else components.EMPTY
 
 
-def offer(app: App, choice: Choice) -> str:
-    """The models that are ready, each with a button that opens it; "" where the open one is, or none is."""
+def offer(app: App, choice: Choice) -> Markup:
+    """The runs that have a model, each with a button that opens it; empty where the open run has one."""
     ready = app.results.ready_to_try() if no_model(app, choice) else []
-    lines = "".join(
-        f"<li>{components.which(one)}{components.button('Open', 'open', one.id, 'firm', f'Open {one.name}')}</li>"
+    if not ready:
+        return components.EMPTY
+    lines = (
+        Markup("<li>{}{}</li>").format(
+            components.run_line(one), components.button("Open", "open", one.id, "firm", f"Open {one.name}")
+        )
         for one in ready
     )
     stays = "The run above stays as it is; you find it under My models." if choice.run_id else ""
-    return components.card("Models that are ready", f'<ul class="ready">{lines}</ul>', lead=stays) if ready else ""
+    models = Markup('<ul class="ready">{}</ul>').format(components.join(lines))
+    return components.card("Models that are ready", models, lead=stays)
 
 
 def offered(app: App, choice: Choice) -> Any:
-    """Which models `offer` has, for a tab's signature."""
+    """The ids of the runs that `offer` lists, for a tab's signature."""
     return [one.id for one in app.results.ready_to_try()] if no_model(app, choice) else []
 
 
@@ -60,7 +66,7 @@ def listen(
     outputs: list[Any],
     *given: Any,
 ) -> None:
-    """A press on an offered model opens it, and `show` shows the tab with it. given: more that `show` reads."""
+    """Opens an offered run when its button is clicked, then shows the tab again. given: further inputs of `show`."""
 
     @handler
     def open_it(event: gr.EventData, held: Given) -> Any:

@@ -17,7 +17,7 @@ from ui.web.errors import handler
 from ui.web.html import components
 from ui.web.try_it import ready_models
 from ui.web.try_it.ready_models import no_model
-from ui.web.try_it.views import PANES, conversation, proved, suggestions
+from ui.web.try_it.views import PANES, base_check, conversation, suggestions
 
 LONGEST_QUESTION = 20_000  # characters
 CHANCE = "Number that chance begins with"
@@ -64,9 +64,9 @@ class TryTab:
         now = "There is nothing to try here yet." if why_not else "Ask both the same."
         then = "" if why_not else "When you like it, take it with you in step 5."
         return {
-            self.line: components.guide(4, now, then) + ready_models.which(self.app, choice),
+            self.line: components.guide(4, now, then) + ready_models.run_line(self.app, choice),
             self.offered: ready_models.offer(self.app, choice),
-            self.proof: "" if why_not else proved(self.app.results.chat_proof(choice.run_id)),
+            self.proof: "" if why_not else base_check(self.app.results.chat_proof(choice.run_id)),
             self.suggested: "" if why_not else suggestions(self.app.results.held_out(choice.run_id)),
             self.ask: gr.update(interactive=not why_not and not self.app.results.is_answering()),
             self.why_not: why_not,

@@ -1,69 +1,72 @@
-"""A conversation with two models, and what Try says about them, into HTML. Pure."""
+"""A conversation with two models, and the check of the base model, as HTML."""
 
 from __future__ import annotations
 
-from html import escape
 from typing import Any
 
+from markupsafe import Markup
+
 from ui.text import format as fmt
-from ui.web import errors as web_errors
 from ui.web.html import components
 
 PANES = {"base": "Before", "tuned": "Yours"}
+_CARET = Markup('<i class="caret" aria-hidden="true"></i>')
 
 
-def conversation(turns: list[Any], answering: bool = False) -> str:
-    """Each question with both answers beside each other."""
-    heads = "".join(
-        f'<div class="pane-head {pane}"><strong>{name}</strong><span>{said}</span></div>'
-        for pane, name, said in (
-            ("base", "Before", "the model it came from (base)"),
-            ("tuned", "Yours", "what it became (tuned)"),
-        )
-    )
-    if not turns:
-        body = '<p class="nothing">Both will answer here, at the same time.</p>'
+def conversation(turns: list[Any], answering: bool = False) -> Markup:
+    """Each question with both answers side by side."""
+    if turns:
+        body = components.join(_turn(turn, answering and turn is turns[-1]) for turn in turns)
     else:
-        body = "".join(_turn(turn, answering and turn is turns[-1]) for turn in turns)
-    busy = str(answering).lower()
-    log = f'<div role="log" aria-label="Questions and answers" aria-busy="{busy}">{body}</div>'
-    return f'<div class="panes">{heads}</div>{log}'
+        body = Markup('<p class="nothing">Both will answer here, at the same time.</p>')
+    return Markup(
+        '<div class="panes">'
+        '<div class="pane-head base"><strong>{}</strong><span>the model it came from (base)</span></div>'
+        '<div class="pane-head tuned"><strong>{}</strong><span>what it became (tuned)</span></div></div>'
+        '<div role="log" aria-label="Questions and answers" aria-busy="{}">{}</div>'
+    ).format(*PANES.values(), str(answering).lower(), body)
 
 
-def _turn(turn: Any, answering: bool) -> str:
-    answers = []
-    for pane, name in PANES.items():
-        waiting = answering and pane not in turn["done"]
-        words = escape(turn[pane]) + ('<i class="caret" aria-hidden="true"></i>' if waiting else "")
-        if not turn[pane] and not waiting:
-            words = '<span class="small">No words came back.</span>'
-        answers.append(f'<div class="answer {pane}"><span class="pane-name">{name}</span><div>{words}</div></div>')
-    asked = f'<div class="asked"><span class="unseen">You asked: </span>{escape(turn["question"])}</div>'
-    both = f'<div class="versus">{"".join(answers)}</div>'
-    return f'<article class="turn">{asked}{both}{_expected(turn)}</article>'
+def _turn(turn: Any, answering: bool) -> Markup:
+    expected = turn.get("expected")
+    return Markup(
+        '<article class="turn"><div class="asked"><span class="unseen">You asked: </span>{}</div>'
+        '<div class="versus">{}</div>{}</article>'
+    ).format(
+        turn["question"],
+        components.join(_answer(turn, pane, answering) for pane in PANES),
+        components.text(f"Your examples say: {expected}", "expected small") if expected else "",
+    )
 
 
-def _expected(turn: Any) -> str:
-    """The answer that your examples give to a question of theirs."""
-    words = turn.get("expected")
-    return f'<p class="expected small">Your examples say: {escape(words)}</p>' if words else ""
+def _answer(turn: Any, pane: str, answering: bool) -> Markup:
+    answer = turn[pane]
+    if answering and pane not in turn["done"]:
+        answer = Markup("{}{}").format(answer, _CARET)
+    elif not answer:
+        answer = Markup('<span class="small">No words came back.</span>')
+    return Markup('<div class="answer {}"><span class="pane-name">{}</span><div>{}</div></div>').format(
+        pane, PANES[pane], answer
+    )
 
 
-def suggestions(known: list[Any]) -> str:
-    """Held-out questions to press."""
+def suggestions(known: list[Any]) -> Markup:
+    """Buttons that ask a question from the validation examples."""
     if not known:
-        return ""
-    buttons = "".join(
+        return components.EMPTY
+    buttons = (
         components.button(fmt.shorten(one.question, 70), "suggest", index, "chip")
         for index, one in enumerate(known[:4])
     )
-    return f'<div class="chips"><span class="small">Questions it never practised on:</span>{buttons}</div>'
-
-
-def proved(proof: Any) -> str:
-    """That the left one really is the base."""
-    if proof is None:
-        return ""
-    return (
-        components.steps_done([(proof.ok, proof.sentence)]) if proof.ok else web_errors.alert("bad", proof.sentence)
+    return Markup('<div class="chips"><span class="small">Questions it never practised on:</span>{}</div>').format(
+        components.join(buttons)
     )
+
+
+def base_check(proof: Any) -> Markup:
+    """Whether the left model really is the base model."""
+    if proof is None:
+        return components.EMPTY
+    if not proof.ok:
+        return components.alert("bad", proof.sentence)
+    return components.checklist([(True, proof.sentence)])

@@ -19,12 +19,11 @@ from tests.ui.fake_services import FakeApp
 from ui.records import DataFiles, DataState, HeldOut, Hits, Losses, Origin, Reading, RunLine
 from ui.services.selection import Choice
 from ui.text import format as fmt
-from ui.web import errors as web_errors
 from ui.web.data import issues as issues_panel
 from ui.web.data import read_options
 from ui.web.data import views as data_views
 from ui.web.html import components
-from ui.web.runs import tab as runs_tab
+from ui.web.runs import views as runs_views
 from ui.web.train import views as train_views
 from ui.web.try_it import views as try_it_views
 
@@ -50,11 +49,11 @@ DRAWN = {
     "fold": lambda: components.fold(EVIL),
     "confirm": lambda: components.confirm(EVIL, EVIL, ""),
     "guide": lambda: components.guide(1, EVIL, EVIL),
-    "which model": lambda: components.which(Origin(EVIL, EVIL, EVIL, EVIL, 1)),
+    "run line": lambda: components.run_line(Origin(EVIL, EVIL, EVIL, EVIL, 1)),
     "bubbles": lambda: components.bubbles([{"role": EVIL, "content": EVIL, "tool_calls": [{"name": EVIL}]}]),
     "tokens": lambda: components.tokens([Piece(EVIL, "learned", 3)]),
-    "proofs": lambda: components.steps_done([(True, EVIL), (False, EVIL), (None, EVIL)]),
-    "alert": lambda: web_errors.alert("bad", EVIL, EVIL, EVIL),
+    "proofs": lambda: components.checklist([(True, EVIL), (False, EVIL), (None, EVIL)]),
+    "alert": lambda: components.alert("bad", EVIL, EVIL, EVIL),
     "problems": lambda: issues_panel.card(evil_data()),
     "how it was read": lambda: read_options.card(evil_data()),
     "before and after": lambda: read_options.changes([Change(1, 1, EVIL, EVIL, f"a {EVIL}", f"b {EVIL}")]),
@@ -67,7 +66,7 @@ DRAWN = {
     ),
     "conversation": lambda: try_it_views.conversation([TURN]),
     "suggestions": lambda: try_it_views.suggestions([HeldOut(EVIL, [], EVIL)]),
-    "runs": lambda: runs_tab.listing(
+    "runs": lambda: runs_views.listing(
         [RunLine(Origin(EVIL, EVIL, EVIL, EVIL, 1), State.STOPPED, 1.0, Losses())], "", 2.0
     ),
 }  # fmt: skip

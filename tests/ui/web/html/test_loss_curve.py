@@ -20,7 +20,7 @@ HELD = [(float(step), 1.8 * math.exp(-step / 30) + 0.2) for step in range(0, 81,
 def test_the_line_that_carries_a_number_ends_at_that_number() -> None:
     steps = [(1.0, 4.0), (2.0, 3.6), (3.0, 3.0), (4.0, 2.6), (5.0, 2.2), (6.0, 1.8)]
     svg = loss_curve.draw(steps, [])
-    ((_, height),) = re.findall(r'class="line practice" points="[^"]* ([\d.]+),([\d.]+)"', svg)
+    ((_, height),) = re.findall(r'class="line training" points="[^"]* ([\d.]+),([\d.]+)"', svg)
     top = max(float(one) for one in re.findall(r'class="tick left"[^>]*>([\d.]+)<', svg))
     assert (1 - float(height) / 1000) * top == pytest.approx(2.0, abs=0.01)
     assert ">practice loss <tspan>2.00<" in svg
@@ -44,10 +44,10 @@ def test_it_is_one_well_formed_image_with_a_sentence() -> None:
 
 def test_lines_lie_where_the_numbers_say() -> None:
     svg = loss_curve.draw(PRACTICE, HELD, total_steps=160)
-    training = points(svg, "practice")
+    training = points(svg, "training")
     assert training[-1][0] == 500.0  # step 80 of 160 is half way
     assert training[0][1] < training[-1][1]  # a falling loss goes down the page
-    assert all(0 <= y <= 1000 for _, y in training + points(svg, "held"))
+    assert all(0 <= y <= 1000 for _, y in training + points(svg, "validation"))
 
 
 def test_both_lines_are_named_with_their_latest_loss_and_the_best_is_marked() -> None:
@@ -81,7 +81,7 @@ def test_a_long_run_is_drawn_with_few_points_and_keeps_its_spikes() -> None:
 
 def test_a_loss_that_is_no_number_is_left_out() -> None:
     svg = loss_curve.draw([(1.0, 1.0), (2.0, math.nan), (3.0, math.inf), (4.0, 0.5)], [])
-    assert len(points(svg, "practice")) == 2
+    assert len(points(svg, "training")) == 2
     assert "nan" not in svg.lower()
 
 

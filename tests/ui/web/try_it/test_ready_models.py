@@ -146,5 +146,5 @@ class TestRealServices:
             "names are promised"
         )
         listed = runs_tab.listing(app.runs.all(), "", 3.0)
-        assert "can&#x27;t be read" in listed
+        assert "can&#39;t be read" in listed
         assert f'data-do="delete" data-value="{damaged}"' in listed

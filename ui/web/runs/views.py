@@ -1,0 +1,55 @@
+"""The list of runs as HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from markupsafe import Markup
+
+from ui.records import Losses, RunLine
+from ui.services import losses
+from ui.text import format as fmt
+from ui.web.html import components
+
+
+def listing(runs: Iterable[RunLine], open_id: str, now: float, beside: str = "") -> Markup:
+    """The runs as a table, newest first. beside: the id of the run that the open one is compared with."""
+    runs = list(runs)
+    opened = next((run.origin.name for run in runs if run.origin.id == open_id), "")
+    lines = [_line(run, opened, run.origin.id == open_id, run.origin.id == beside, now) for run in runs]
+    if not lines:
+        return components.EMPTY
+    headers = ("Name", "State", "Loss", "When", "")
+    table = components.table(headers, lines, "Your models", kind="runs")
+    return Markup('<section class="card">{}</section>').format(table)
+
+
+def _line(run: RunLine, opened: str, is_open: bool, is_beside: bool, now: float) -> tuple[str, ...]:
+    state, run_id, name = str(run.state.value), run.origin.id, run.origin.name
+    acts = [components.button("Open", "open", run_id, "firm", f"Open {name}")]
+    if opened and not is_open:
+        words = "Stop comparing" if is_beside else "Compare"
+        acts.append(components.button(words, "compare", run_id, label=f"{words} {name} with {opened}"))
+    if state in ("stopped", "interrupted", "failed"):
+        acts.append(components.button("Go on", "resume", run_id, label=f"Go on training {name}"))
+    if state not in ("queued", "starting", "running", "stopping"):
+        sure = components.button("Delete for good", "delete", run_id, "danger")
+        acts.append(components.confirm("Delete", "This removes the model, its curve and its files.", sure))
+    return (
+        Markup("<strong>{}</strong>{}{}").format(
+            name,
+            components.text(fmt.origin(run.origin), "small"),
+            components.badge("Open now", "calm") if is_open else "",
+        ),
+        components.badge(*fmt.state(state)),
+        _losses(run.losses),
+        fmt.when(run.created, now),
+        components.acts(*acts),
+    )
+
+
+def _losses(known: Losses) -> Markup:
+    """The best validation loss so far (else the training loss), and the one before training."""
+    number, words = losses.facts(known)[-1]
+    before = f"{fmt.loss(known.before.loss)} {losses.BEFORE}" if known.before and known.best else ""
+    return Markup("{}{}{}").format(number, components.text(words, "small"), components.text(before, "small"))

@@ -1,0 +1,56 @@
+"""Exports as HTML: how far each one is, or its files and checks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from markupsafe import Markup
+
+from ui.records import ExportFile, ExportLine
+from ui.text import format as fmt
+from ui.web.html import components
+
+KINDS = {
+    "gguf:Q8_0": (
+        "One file for any computer",
+        "Runs in LM Studio, Ollama and llama.cpp, without a graphics card. (GGUF, Q8_0)",
+    ),
+    "adapter": ("Only what it learned", "Small; needs the model it came from beside it. (adapter, safetensors)"),
+    "merged": ("The whole model", "For servers and for further training. (merged, safetensors)"),
+    "script": ("The recipe", "A Python file with your examples that trains the same thing elsewhere. (script)"),
+}
+
+
+def choices(sizes: dict[str, tuple[float, float]]) -> list[tuple[str, str]]:
+    """The kinds of export, with the least and the largest size of each where they are known (MiB)."""
+    offered = []
+    for key, (title, description) in KINDS.items():
+        least, most = sizes.get(key, (0.0, 0.0))
+        size = f"\nAbout {fmt.size(least)}, computed" if least else ""
+        if most > least:
+            size += f"; {fmt.size(most)} where that would lose what it learned"
+        offered.append((f"{title}\n{description}{size}", key))
+    return offered
+
+
+def exports(lines: Iterable[ExportLine]) -> Markup:
+    """Every export of a run: how far it is, or its files and checks."""
+    return components.join(map(_export, lines))
+
+
+def _export(line: ExportLine) -> Markup:
+    title = KINDS.get(line.to, (line.to, ""))[0]
+    badge = components.badge(*fmt.state(str(line.state.value)))
+    if line.failure:
+        return components.card(title, components.problem_alert(line.failure), badges=badge)
+    if line.active:
+        progress = line.progress
+        phase = progress.phase if progress else "Waiting for its turn"
+        percent = fmt.percent(progress.done, progress.total) if progress and progress.total else None
+        return components.card(title, components.progress(percent, phase), badges=badge, lead=f"{phase}.")
+    files = Markup('<div class="files">{}</div>').format(components.join(map(_file, line.files)))
+    return components.card(title, components.checklist(line.proofs), files, badges=badge)
+
+
+def _file(file: ExportFile) -> Markup:
+    return components.download_link(file.path, file.name, f"Download {file.name}", fmt.size(file.size_mib))
