@@ -38,6 +38,7 @@ LAYERS = (
     ("ui", "ui.records"),
     ("ui.text",),
     ("ui.services",),
+    ("ui.web.html",),
     (
         "ui.web.components",
         "ui.web.errors",
@@ -46,7 +47,6 @@ LAYERS = (
         "ui.web.fast_import",
         "ui.web.session_memory",
     ),
-    ("ui.web.html",),
     ("ui.web.start", "ui.web.try_it"),
     ("ui.web.share", "ui.web.train", "ui.web.runs"),
     ("ui.web.data",),
