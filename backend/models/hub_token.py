@@ -1,6 +1,6 @@
-"""A person's access token for the Hugging Face hub: found where it was put, and kept where a person asks for that.
+"""The person's access token for the Hugging Face Hub: where it is found, and where a typed one is saved.
 
-It is kept in the system's keyring or, where that can't be had, in this process's memory. We write it into no file.
+It is saved in the system's keyring or, if there is none, in this process's memory. It is never written to a file.
 """
 
 from __future__ import annotations
@@ -19,141 +19,142 @@ from backend.settings import secrets_in_memory
 TokenSource = Literal["environment", "memory", "keyring", "login", ""]
 
 VARIABLE = "HF_TOKEN"
-_KEYRING = ("apprentice", "hf_token")  # service and name
-_FORM = re.compile(r"hf_[!-~]{1,197}")
-_FIT = 1  # the priority from which the keyring library recommends a keyring; plain files and the like are below
-_SENDABLE = re.compile(r"[!-~]+")
-_asking = Lock()  # the page's threads all ask
-_shut = False  # whether the keyring did not open when it was last asked
-_holds: bool | None = None  # whether it held a token then; None before it was asked
+_KEYRING = ("apprentice", "hf_token")  # service and user name
+_FORMAT = re.compile(r"hf_[!-~]{1,197}")
+_SECURE = 1  # the priority from which the keyring library recommends a keyring; plain files and the like have less
+_SENDABLE = re.compile(r"[!-~]+")  # in an HTTP header
+_lookup = Lock()  # all threads of the page ask for the source
+_locked = False  # whether the keyring failed to open the last time
+_in_keyring: bool | None = None  # whether it had a token then; None before the first time
 
 
 def find() -> str | None:
-    """From $HF_TOKEN, this process's memory, the system's keyring, or where `hf auth login` put it; None where there
-    is none. Raises BadInput for one that no request can carry."""
-    found = next((found for look in _SOURCES.values() if (found := look())), None)
-    if found and not _SENDABLE.fullmatch(found):
+    """The token from $HF_TOKEN, this process's memory, the system's keyring, or `hf auth login`, in this order.
+
+    None if there is no token. Raises BadInput for one that can't be sent.
+    """
+    token = next((found for look in _SOURCES.values() if (found := look())), None)
+    if token and not _SENDABLE.fullmatch(token):
         raise BadInput(
             "The access token for Hugging Face can't be used.",
-            "It holds signs that no token has.",
-            f"Correct it where it is kept: {VARIABLE}, the keyring, or `hf auth login`.",
+            "It contains characters that no token has.",
+            f"Correct it where it is stored: {VARIABLE}, the keyring, or `hf auth login`.",
         )
-    return found
+    return token
 
 
 def source() -> TokenSource:
-    """Where `find` has the token from, "" where there is none.
+    """Where `find` gets the token from, "" if there is none.
 
-    For a page, which asks often: the keyring is asked once, since each asking may open a window.
+    For the page, which asks often: the keyring is read only once, because reading it may open a window.
     """
-    with _asking:
+    with _lookup:
         for name, look in _SOURCES.items():
-            known = name == "keyring" and (_shut or _holds is not None)
-            if (_holds and not _shut) if known else look():
+            cached = name == "keyring" and (_locked or _in_keyring is not None)
+            if (_in_keyring and not _locked) if cached else look():
                 return name
     return ""
 
 
 def storage() -> TokenSource:
-    """Where `save` would put a token: "keyring", or "memory" where there is none that is fit for it."""
-    return "memory" if _shut or _keyring() is None else "keyring"
+    """Where `save` would put a token: "keyring", or "memory" if there is no secure keyring."""
+    return "memory" if _locked or _keyring() is None else "keyring"
 
 
 def save(typed: str) -> TokenSource:
-    """Keeps the token that a person typed, and says where: as `keeper` promised, and in memory where the keyring does
-    not take it.
+    """Save the token that the person typed, and return where: in memory if the keyring rejects it.
 
-    Raises BadInput for what is no token, and where the environment's is used before any other.
+    Raises BadInput if it is not a token, and while the environment variable overrides it.
     """
-    global _holds
+    global _in_keyring
     token = typed.strip()
-    if not _FORM.fullmatch(token):
+    if not _FORMAT.fullmatch(token):
         raise BadInput(
-            "This is not an access token of Hugging Face.",
-            "A token begins with hf_ and is one word without umlauts and the like.",
-            "Copy it anew from huggingface.co/settings/tokens.",
+            "This is not a Hugging Face access token.",
+            "A token starts with hf_ and contains no spaces or special characters.",
+            "Copy it again from huggingface.co/settings/tokens.",
         )
     if _SOURCES["environment"]():
         raise BadInput(
-            "The token was not kept.",
-            f"The environment variable {VARIABLE} holds one, and that one is used.",
-            "Remove the variable, then start Apprentice again.",
+            "The token was not saved.",
+            f"The environment variable {VARIABLE} is set and would be used instead.",
+            "Remove the variable, then restart Apprentice.",
         )
-    keyring = None if _shut else _keyring()
-    with suppress(MissingPart), _opened():
+    keyring = None if _locked else _keyring()
+    with suppress(MissingPart), _open_keyring():
         if keyring is not None:
             keyring.set_password(*_KEYRING, token)
             secrets_in_memory.pop(VARIABLE, None)
-            _holds = True
+            _in_keyring = True
             return "keyring"
     secrets_in_memory[VARIABLE] = token
     return "memory"
 
 
 def delete() -> None:
-    """Deletes the token from the memory and the keyring.
+    """Delete the token from memory and from the keyring.
 
-    Raises BadInput where it lies elsewhere or there is none, MissingPart where the keyring does not open.
+    Raises BadInput if there is none or it is stored elsewhere, MissingPart if the keyring does not open.
     """
-    global _holds
+    global _in_keyring
     import keyring
     from keyring.errors import NoKeyringError
 
-    gone = False
+    deleted = False
     if not _SOURCES["environment"]():
-        gone = bool(secrets_in_memory.pop(VARIABLE, None))
-        harmless = (NoKeyringError, MissingPart) if gone else (NoKeyringError,)
-        with suppress(*harmless), _opened(NoKeyringError):
+        deleted = bool(secrets_in_memory.pop(VARIABLE, None))
+        harmless = (NoKeyringError, MissingPart) if deleted else (NoKeyringError,)
+        with suppress(*harmless), _open_keyring(NoKeyringError):
             if keyring.get_password(*_KEYRING):
                 keyring.delete_password(*_KEYRING)
-                gone = True
-            _holds = False
-    if not gone:
+                deleted = True
+            _in_keyring = False
+    if not deleted:
         raise BadInput("There is no access token that Apprentice could delete.")
 
 
 def hf_home() -> Path:
-    """Where the Hugging Face libraries keep their things."""
+    """The folder that the Hugging Face libraries use for their files."""
     return Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
 
 
 @contextmanager
-def _opened(*let_through: type[Exception]) -> Iterator[None]:
-    """For asking the keyring. Raises MissingPart for whatever its systems raise, which are errors of many kinds."""
-    global _shut
+def _open_keyring(*let_through: type[Exception]) -> Iterator[None]:
+    """Wrap each use of the keyring: raises MissingPart for the many kinds of errors that keyrings raise."""
+    global _locked
     try:
         yield
     except let_through:
         raise
     except Exception as error:
-        _shut = True
+        _locked = True
         raise MissingPart(
             "The keyring of this computer can't be used now.",
-            "It is locked, or the system did not allow it.",
-            f"Unlock it and try again. The system's own program for passwords shows the token as “{_KEYRING[0]}”.",
+            "It is locked, or the system denied access.",
+            f"Unlock it and try again. The system's password manager lists the token as “{_KEYRING[0]}”.",
         ) from error
-    _shut = False
+    _locked = False
 
 
 def _keyring() -> Any:
-    """The keyring to write to, the best one where there are several; None where none is fit to keep a secret."""
+    """The keyring to write to, the best one if there are several; None if none is secure."""
     import keyring
 
-    with suppress(MissingPart), _opened():
+    with suppress(MissingPart), _open_keyring():
         found = keyring.get_keyring()
-        best = max(getattr(found, "backends", None) or [found], key=lambda one: one.priority)
-        return best if best.priority >= _FIT else None
+        best = max(getattr(found, "backends", None) or [found], key=lambda backend: backend.priority)
+        return best if best.priority >= _SECURE else None
     return None
 
 
 def _from_keyring() -> str | None:
-    global _holds
+    global _in_keyring
     import keyring
 
-    with suppress(MissingPart), _opened():
-        kept: str | None = keyring.get_password(*_KEYRING)
-        _holds = bool(kept)
-        return kept
+    with suppress(MissingPart), _open_keyring():
+        token: str | None = keyring.get_password(*_KEYRING)
+        _in_keyring = bool(token)
+        return token
     return None
 
 
@@ -164,7 +165,7 @@ def _from_login() -> str | None:
         return None
 
 
-_SOURCES: dict[TokenSource, Callable[[], str | None]] = {  # in the order in which they count
+_SOURCES: dict[TokenSource, Callable[[], str | None]] = {  # the first one that has a token wins
     "environment": lambda: os.environ.get(VARIABLE, "").strip(),
     "memory": lambda: secrets_in_memory.get(VARIABLE),
     "keyring": _from_keyring,

@@ -1,4 +1,4 @@
-"""Base models on this machine: which are here, and in which folder. Light: reads no weights."""
+"""Base models on this computer: which are installed, and in which folder. Light: reads no weights."""
 
 from __future__ import annotations
 
@@ -11,154 +11,156 @@ from pathlib import Path
 from backend.errors import MissingPart, RunProblem, WorkspaceProblem
 from backend.files import manifest
 from backend.files.atomic import write_text
+from backend.files.listing import files_in
 from backend.models import bundled, hub_token, model_folder
 from backend.records.specs import ModelRef, RunSpec
 from backend.settings import Workspace, child_path
 from backend.tokens.tokenizer import ChatTokenizer
 
 DEFAULT = bundled.MODEL_ID
-_LOCAL, _ADOPTED = "local/", "folders.json"
+_LOCAL, _REGISTERED = "local/", "folders.json"
 
 
 def folder(workspace: Workspace, model_id: str) -> Path:
-    """Where the model `model_id` (a hub id such as "owner/name") lies, or would: in the workspace, else in the
-    Hugging Face cache if it is there, or where a person said (see `adopt`)."""
-    if is_local(model_id) and model_id in (adopted := _adopted(workspace)):
-        return Path(adopted[model_id])
-    place = workspace_folder(workspace, model_id)
-    return place if place.is_dir() else _snapshot(hub_cache() / f"models--{place.name}") or place
+    """The model's folder: a registered one (see `register_folder`), the one in the workspace, or a snapshot in the
+    Hugging Face cache. If the model is not installed, the folder in the workspace where it would be."""
+    if is_local(model_id) and model_id in (registered := _registered(workspace)):
+        return Path(registered[model_id])
+    ours = workspace_folder(workspace, model_id)
+    return ours if ours.is_dir() else _snapshot(hub_cache() / f"models--{ours.name}") or ours
 
 
 def workspace_folder(workspace: Workspace, model_id: str) -> Path:
-    """Where the model lies, or would, in the workspace: unpacked or downloaded by this app."""
+    """The model's folder in the workspace, where this app unpacks or downloads it."""
     if model_id == bundled.MODEL_ID:
         return bundled.folder(workspace)
     return child_path(workspace.models, model_id.replace("/", "--"))
 
 
 def is_ready(workspace: Workspace, model_id: str) -> bool:
-    """Whether the model can be loaded from this machine, as far as its files tell."""
+    """Whether the model is installed, judging by its files."""
     if model_id == bundled.MODEL_ID:
         return bundled.is_ready(workspace)
     return _is_usable(folder(workspace, model_id))
 
 
-def register_folder(workspace: Workspace, place: Path) -> str:
-    """Notes a model in a folder anywhere on this computer, which stays there, and gives the id to know it by.
+def register_folder(workspace: Workspace, path: Path) -> str:
+    """Remember a model in a folder anywhere on this computer, and return its id. The files stay where they are.
 
-    Raises MissingPart when there is no whole model in it, WorkspaceProblem when it asks for code of its own.
+    Raises MissingPart when the model is incomplete, WorkspaceProblem when it needs its own code.
     """
-    place = place.resolve()
-    model_folder.check(place)
-    if not _is_usable(place):
+    path = path.resolve()
+    model_folder.check(path)
+    if not _is_usable(path):
         raise MissingPart(
-            f"The model in {place.name} can't be used.", "It lacks a tokenizer.json.", "Save it with its tokenizer."
+            f"The model in {path.name} can't be used.", "It has no tokenizer.json.", "Save it with its tokenizer."
         )
-    model_id = _LOCAL + safe_name(place.name) + "-" + hashlib.sha256(str(place).encode()).hexdigest()[:6]
-    write_text(workspace.models / _ADOPTED, json.dumps({**_adopted(workspace), model_id: str(place)}, indent=1))
+    model_id = _LOCAL + safe_name(path.name) + "-" + hashlib.sha256(str(path).encode()).hexdigest()[:6]
+    registered = {**_registered(workspace), model_id: str(path)}
+    write_text(workspace.models / _REGISTERED, json.dumps(registered, indent=1))
     return model_id
 
 
 def is_local(model_id: str) -> bool:
-    """Whether the model is one that a person brought in a folder (see `adopt`), so that no hub knows its id."""
+    """Whether the id is that of a registered folder, unknown to the hub."""
     return model_id.startswith(_LOCAL)
 
 
 def safe_name(name: str) -> str:
-    """`name` with nothing but what an id may hold."""
+    """`name` with every character that an id can't contain replaced by a dash."""
     return "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "-" for c in name) or "model"
 
 
-def _adopted(workspace: Workspace) -> dict[str, str]:
+def _registered(workspace: Workspace) -> dict[str, str]:
     try:
-        found: dict[str, str] = json.loads((workspace.models / _ADOPTED).read_text("utf-8"))
+        paths: dict[str, str] = json.loads((workspace.models / _REGISTERED).read_text("utf-8"))
     except (OSError, ValueError):
         return {}
-    return found
+    return paths
 
 
 def hub_cache() -> Path:
-    """Where the Hugging Face libraries keep what they download."""
+    """The folder where the Hugging Face libraries store downloads."""
     return Path(os.environ.get("HF_HUB_CACHE") or hub_token.hf_home() / "hub")
 
 
 def cached() -> dict[str, Path]:
-    """Whole models in the Hugging Face cache that can be loaded: id to folder."""
-    found = {}
-    for place in sorted(hub_cache().glob("models--*--*")):
-        snapshot = _snapshot(place)
+    """Complete models in the Hugging Face cache: id to folder."""
+    models = {}
+    for path in sorted(hub_cache().glob("models--*--*")):
+        snapshot = _snapshot(path)
         if snapshot:
-            found["/".join(place.name.split("--", 2)[1:])] = snapshot
-    return found
+            models["/".join(path.name.split("--", 2)[1:])] = snapshot
+    return models
 
 
-def _snapshot(place: Path) -> Path | None:
-    """Of a model in the cache the snapshot that is current there, else the newest one that can be loaded."""
-    current = place / "snapshots" / _text(place / "refs" / "main")
-    newest = sorted(place.glob("snapshots/*"), key=lambda path: path.stat().st_mtime, reverse=True)
+def _snapshot(cache_folder: Path) -> Path | None:
+    """The current snapshot of a model in the cache, else the newest one that can be loaded."""
+    current = cache_folder / "snapshots" / _text(cache_folder / "refs" / "main")
+    newest = sorted(cache_folder.glob("snapshots/*"), key=lambda path: path.stat().st_mtime, reverse=True)
     return next((snapshot for snapshot in [current, *newest] if _is_usable(snapshot)), None)
 
 
-def _is_usable(place: Path) -> bool:
+def _is_usable(path: Path) -> bool:
     try:
-        model_folder.check(place)
+        model_folder.check(path)
     except (MissingPart, WorkspaceProblem):
         return False
-    return (place / "tokenizer.json").is_file()
+    return (path / "tokenizer.json").is_file()
 
 
 def size(workspace: Workspace, model_id: str) -> float:
-    """MiB that the model's files take on the disk. Raises MissingPart when it is not here."""
-    place = reference(workspace, model_id).path
-    return sum(path.stat().st_size for path in place.rglob("*") if path.is_file()) / 2**20
+    """Size of the model's files in MiB. Raises MissingPart when it is not installed."""
+    path = reference(workspace, model_id).path
+    return sum(file.stat().st_size for file in files_in(path)) / 2**20
 
 
 def reference(workspace: Workspace, model_id: str) -> ModelRef:
-    """The model as a run names it. Raises MissingPart when it is not here."""
+    """The model as a run's spec names it. Raises MissingPart when it is not installed."""
     if not is_ready(workspace, model_id):
         raise MissingPart(
             f"The model {model_id[:100]} is not on this computer.",
-            "It is not unpacked or downloaded yet.",
-            "Choose the model that comes with the app, or wait until it is ready.",
+            "It has not been unpacked or downloaded yet.",
+            "Choose the model that comes with the app, or wait until this one is ready.",
         )
-    place = folder(workspace, model_id)
-    return ModelRef(id=model_id, path=place, revision=revision(place))
+    path = folder(workspace, model_id)
+    return ModelRef(id=model_id, path=path, revision=revision(path))
 
 
-def revision(place: Path) -> str:
-    """The commit on the hub that the model in this folder is of; "" where it is not known."""
-    if place.parent.name == "snapshots":
-        return place.name
-    return str((manifest.read(place) or {}).get("revision", ""))
+def revision(path: Path) -> str:
+    """The hub commit of the model in this folder; "" if unknown."""
+    if path.parent.name == "snapshots":
+        return path.name
+    return str((manifest.read(path) or {}).get("revision", ""))
 
 
 def relocate(spec: RunSpec, run_folder: Path) -> RunSpec:
-    """`spec` with its model where it lies now: a workspace that was moved or renamed took its models along."""
-    here = run_folder.parent.parent / "models" / spec.model.path.name
-    if spec.model.path.is_dir() or not here.is_dir():
+    """`spec` with the current path of its model, for a workspace that was moved or renamed with its models."""
+    moved = run_folder.parent.parent / "models" / spec.model.path.name
+    if spec.model.path.is_dir() or not moved.is_dir():
         return spec
-    return spec.model_copy(update={"model": spec.model.model_copy(update={"path": here})})
+    return spec.model_copy(update={"model": spec.model.model_copy(update={"path": moved})})
 
 
 def read_run(run_folder: Path) -> RunSpec:
-    """The spec of the training in `run_folder`, its model `located`. Raises RunProblem when it holds none."""
+    """The spec of the training run in `run_folder`, see `relocate`. Raises RunProblem when there is none."""
     try:
         spec = RunSpec.model_validate_json((run_folder / "spec.json").read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise RunProblem(
-            "This is no training run.", "It lacks a readable spec.json.", "Choose another run."
+            "This is not a training run.", "It has no readable spec.json.", "Choose another run."
         ) from error
     return relocate(spec, run_folder)
 
 
 def tokenizer(workspace: Workspace, model_id: str) -> ChatTokenizer:
-    """The model's tokeniser, kept in memory. Raises MissingPart when the model is not here."""
+    """The model's tokenizer, cached in memory. Raises MissingPart when the model is not installed."""
     path = reference(workspace, model_id).path
-    return _loaded(path, (path / "tokenizer.json").stat().st_mtime_ns)
+    return _load_tokenizer(path, (path / "tokenizer.json").stat().st_mtime_ns)
 
 
 @lru_cache(maxsize=4)
-def _loaded(path: Path, _changed: int) -> ChatTokenizer:
+def _load_tokenizer(path: Path, _modified: int) -> ChatTokenizer:
     return ChatTokenizer.load(path)
 
 

@@ -1,7 +1,7 @@
-"""A model as a folder on disk: checked before it is loaded, loaded without running code from it, made portable.
+"""A model folder on disk: check it, load it without running code from it, make it portable.
 
-Only safetensors are read, and nothing in the folder may ask for code of its own. `load` and `attach` import torch,
-transformers and peft: call them in the training, chat and export processes only.
+Only safetensors files are read, and a model that needs its own code is rejected. `load` and `attach_adapter` import
+torch, transformers and peft: call them in the training, chat and export processes only.
 """
 
 from __future__ import annotations
@@ -17,41 +17,40 @@ if TYPE_CHECKING:
     import torch
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
-_THIS_INSTALLATION = ("is_local", "local_files_only", "backend")  # what transformers 5 notes about itself
+_INSTALLATION_KEYS = ("is_local", "local_files_only", "backend")  # written by transformers 5, true for it alone
 
 
 def check(folder: Path) -> None:
-    """Raises MissingPart when `folder` holds no whole safetensors model, WorkspaceProblem when it asks for foreign
-    code."""
+    """Raises MissingPart if the safetensors model is incomplete, WorkspaceProblem if it needs its own code."""
     if not (folder / "config.json").is_file() or not _has_all_weights(folder):
         raise MissingPart(
-            f"The model {folder.name} is not here, or only a part of it.",
-            "Its folder needs a config.json and its weights as safetensors.",
+            f"The model {folder.name} is missing or incomplete.",
+            "Its folder needs a config.json and weights in safetensors format.",
             "Prepare or download the model again.",
         )
     for name in ("config.json", "tokenizer_config.json", "adapter_config.json"):
         if "auto_map" in _json(folder / name):
             raise WorkspaceProblem(
                 f"The model {folder.name} was not loaded.",
-                f"Its {name} asks to run program code that comes with it.",
-                "Choose a model that works without code of its own.",
+                f"Its {name} asks to run program code that comes with the model.",
+                "Choose a model that works without its own code.",
             )
 
 
 def _has_all_weights(folder: Path) -> bool:
-    """Whether its weights are here: where an index names several files, each of them."""
-    named = _json(folder / "model.safetensors.index.json").get("weight_map") or {}
-    return any(folder.glob("*.safetensors")) and all((folder / name).is_file() for name in set(named.values()))
+    """Whether there are weights, and every file that an index lists."""
+    listed = _json(folder / "model.safetensors.index.json").get("weight_map") or {}
+    return any(folder.glob("*.safetensors")) and all((folder / name).is_file() for name in set(listed.values()))
 
 
 def check_adapter(folder: Path) -> None:
-    """Raises MissingPart when `folder` holds no LoRA adapter as safetensors."""
+    """Raises MissingPart unless `folder` has a LoRA adapter in safetensors format."""
     is_lora = _json(folder / "adapter_config.json").get("peft_type") == "LORA"
     if not is_lora or not (folder / "adapter_model.safetensors").is_file():
         raise MissingPart(
-            "What this run has learned is not here.",
-            f"{folder.name} lacks a LoRA adapter (adapter_config.json and adapter_model.safetensors).",
-            "Wait until the training has ended, or train again.",
+            "The result of this run is missing.",
+            f"{folder.name} has no LoRA adapter (adapter_config.json and adapter_model.safetensors).",
+            "Wait until the training has finished, or train again.",
         )
 
 
@@ -78,43 +77,43 @@ def weight_bytes(folder: Path) -> int:
 
 
 def model_type(folder: Path) -> str:
-    """What transformers calls the model's kind, such as "llama"; "" where the config does not say. Of a model that
-    also sees: that of the part that reads and writes."""
+    """transformers' name for the architecture, such as "llama"; "" if the config has none. For a multimodal model,
+    that of its text part."""
     return str(_config(folder).get("model_type") or "")
 
 
 def context_length(folder: Path) -> int:
-    """Tokens that the model can attend to; 2048 where its config does not say."""
+    """Tokens that the model can attend to; 2048 if its config does not say."""
     return int(_config(folder).get("max_position_embeddings") or 2048)
 
 
 def saved_dtype(folder: Path) -> str:
-    """The name of the dtype of the weights on disk, such as "bfloat16"; "" where the config does not say."""
+    """The dtype of the weights on disk, such as "bfloat16"; "" if the config does not say."""
     config = _json(folder / "config.json")
     return str(config.get("dtype") or config.get("torch_dtype") or "")
 
 
 def end_ids(folder: Path) -> set[int]:
-    """The ids that the model's generation_config.json and config.json name as the end of an answer."""
-    named: set[int] = set()
+    """The token ids that end an answer according to generation_config.json and config.json."""
+    ids: set[int] = set()
     for name in ("generation_config.json", "config.json"):
         value = _json(folder / name).get("eos_token_id")
-        named.update(value if isinstance(value, list) else [] if value is None else [value])
-    return named
+        ids.update(value if isinstance(value, list) else [] if value is None else [value])
+    return ids
 
 
 def write_end_ids(folder: Path, ids: Collection[int]) -> None:
-    """Notes in generation_config.json that an answer ends at any of `ids` too, so that every program stops there."""
-    named = sorted(end_ids(folder).union(ids))
-    values = {**_json(folder / "generation_config.json"), "eos_token_id": named[0] if len(named) == 1 else named}
+    """Add `ids` to the end tokens in generation_config.json, so that every program stops an answer there."""
+    every = sorted(end_ids(folder).union(ids))
+    values = {**_json(folder / "generation_config.json"), "eos_token_id": every[0] if len(every) == 1 else every}
     (folder / "generation_config.json").write_text(json.dumps(values, indent=2) + "\n", "utf-8")
 
 
 def make_portable(folder: Path, name: str) -> None:
-    """Edits what transformers 5 has just saved so that older programs read it rightly too.
+    """Edit a model that transformers 5 has just saved so that older programs read it correctly.
 
-    The rotary base also stands where transformers 4 looks for it (which would silently take 10,000), the tokenizer
-    class is one that both know, and paths of this machine go. name: the model's name, such as its id on the hub.
+    The rotary base is also written where transformers 4 looks for it (it would silently assume 10,000), the tokenizer
+    class becomes one that both versions have, and paths of this machine are removed. name: such as its id on the hub.
     """
     for file, edit in (("config.json", _portable_config), ("tokenizer_config.json", _portable_tokenizer)):
         values = _json(folder / file)
@@ -124,7 +123,7 @@ def make_portable(folder: Path, name: str) -> None:
 
 
 def _config(folder: Path) -> dict[str, Any]:
-    """The config; of a model that also sees, that of the part that reads and writes comes first."""
+    """The config; for a multimodal model, the values of its text part take precedence."""
     config = _json(folder / "config.json")
     return {**config, **(config.get("text_config") or {})}
 
@@ -140,7 +139,7 @@ def _portable_config(config: dict[str, Any], name: str) -> None:
 
 
 def _portable_tokenizer(config: dict[str, Any], _: str) -> None:
-    for key in _THIS_INSTALLATION:
+    for key in _INSTALLATION_KEYS:
         config.pop(key, None)
     if config.get("tokenizer_class") == "TokenizersBackend":
         config["tokenizer_class"] = "PreTrainedTokenizerFast"

@@ -10,7 +10,7 @@ from typing import Protocol
 from backend.errors import BadInput, BadSetting, NotEnough, TrainingFailed
 from backend.estimate import Architecture
 from backend.estimate.plan import adapted
-from backend.estimate.reading import MODELLED
+from backend.estimate.reading import SUPPORTED
 from backend.files import manifest
 from backend.files.listing import files_in
 from backend.hardware.probe import memory_mib
@@ -30,7 +30,7 @@ _ROOM = 64 * _MIB  # for events, log, tokenizer and data
 
 # Kinds of models whose packed rows do not see each other (tests/backend/training/test_packing.py): all but LFM2,
 # whose convolutions read across them.
-PACKABLE = MODELLED - {"lfm2", "qwen3_5_text"}
+PACKABLE = SUPPORTED - {"lfm2", "qwen3_5_text"}
 
 
 class Learned(Protocol):

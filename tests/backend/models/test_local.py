@@ -1,4 +1,4 @@
-"""Where models lie: in a workspace that was moved, or in a folder of the person's own."""
+"""Where models are found: in a workspace that was moved, or in a folder elsewhere on the computer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.backend.tiny_run import make_run
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
 
 
-def test_a_run_goes_on_and_is_read_after_its_workspace_was_moved(tiny_model: Path, tmp_path: Path) -> None:
+def test_a_run_can_be_read_and_resumed_after_its_workspace_was_moved(tiny_model: Path, tmp_path: Path) -> None:
     old, new = tmp_path / "old", tmp_path / "new"
     model = shutil.copytree(tiny_model, old / "models" / "tiny")
     work = make_run(old / "runs" / "a", model, max_steps=3)
@@ -38,23 +38,23 @@ def test_a_model_outside_the_workspace_stays_where_it_is(tiny_model: Path, tmp_p
     assert local.relocate(RunSpec.model_validate(work.spec), run).model.path == tiny_model
 
 
-def test_a_folder_without_a_readable_spec_is_no_run(tmp_path: Path) -> None:
+def test_a_folder_without_a_readable_spec_is_not_a_run(tmp_path: Path) -> None:
     (tmp_path / "spec.json").write_text("{")
-    with pytest.raises(RunProblem, match="no training run"):
+    with pytest.raises(RunProblem, match="not a training run"):
         local.read_run(tmp_path)
 
 
-def test_a_model_in_a_folder_of_the_persons_own_can_be_planned_and_trained(tiny_model: Path, tmp_path: Path) -> None:
+def test_a_registered_folder_can_be_planned_and_trained(tiny_model: Path, tmp_path: Path) -> None:
     workspace = Workspace.open(tmp_path / "home")
     model_id = local.register_folder(workspace, tiny_model)
     assert local.register_folder(workspace, tiny_model) == model_id
     assert local.reference(workspace, model_id).path == tiny_model.resolve()
     assert local.tokenizer(workspace, model_id).chat_template
     assert catalogue.find_or_read(workspace, model_id).parameters > 10_000
-    assert list(workspace.models.glob("*.safetensors")) == []  # it stays where it is
+    assert list(workspace.models.glob("*.safetensors")) == []  # nothing is copied
 
 
-def test_half_a_model_in_the_cache_is_not_ready(
+def test_an_incomplete_model_in_the_cache_is_not_ready(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
@@ -70,7 +70,7 @@ def test_half_a_model_in_the_cache_is_not_ready(
     assert local.is_ready(workspace, "made/up")
 
 
-def test_a_folder_without_a_model_is_not_taken(tmp_path: Path) -> None:
+def test_a_folder_without_a_model_is_not_registered(tmp_path: Path) -> None:
     workspace = Workspace.open(tmp_path / "home")
     with pytest.raises(MissingPart):
         local.register_folder(workspace, tmp_path)

@@ -262,7 +262,7 @@ class TestToken:
 
     def test_what_is_no_token_is_refused_and_not_repeated(self, app: Shell, typed: Callable[[str], None]) -> None:
         typed("my password\n")
-        assert "not an access token" in app("models", "--token")["what"]
+        assert "not a Hugging Face access token" in app("models", "--token")["what"]
         assert app.code == 1
         assert "my password" not in app.said + str(app.answer)
 

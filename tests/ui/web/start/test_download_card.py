@@ -159,7 +159,7 @@ class TestPage:
     def test_what_is_no_token_is_refused_and_not_repeated(self, app: App) -> None:
         press = presser(app)
         for typed in (form("my password"), form(""), "my password", "[]", '{"token": 7}', ""):
-            with pytest.raises(gr.Error, match="not an access token") as refused:
+            with pytest.raises(gr.Error, match="not a Hugging Face access token") as refused:
                 press("token", typed)
             assert "my password" not in str(refused.value)
         assert hub_token.source() == ""
