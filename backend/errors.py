@@ -1,30 +1,29 @@
-"""The one error family. Each error says what happened, why, and what to do next, in plain words.
+"""The error family. Each error says what happened, why, and what to do next, in plain words.
 
     ApprenticeError
-    ├── BadInput          a file, a row or a typed text is at fault
+    ├── BadInput          a file, a row or typed text is invalid
     ├── BadSetting        a setting is unknown or out of range
-    ├── BadUsage          a command was typed that there is not
-    ├── MissingPart       an optional part (a package, a compiler, a model) is not here
-    ├── NotEnough         memory or disk does not suffice
-    │   ├── OutOfMemory   memory ran out in the midst of work that may fit with less of it
-    │   └── DoesNotFit    memory does not suffice for a run, whatever it does without
-    ├── WorkspaceProblem  the workspace can't be written, or something in it is damaged
-    ├── RunProblem        a run does not exist, or can't do what was asked in its state
+    ├── BadUsage          a command does not exist or lacks an argument
+    ├── MissingPart       an optional part (a package, a compiler, a model) is missing
+    ├── NotEnough         there is not enough memory or disk space
+    │   ├── OutOfMemory   memory ran out; the work may fit if it uses less
+    │   └── DoesNotFit    the run does not fit, even with the smallest settings
+    ├── WorkspaceProblem  the workspace can't be written, or a file in it is damaged
+    ├── RunProblem        a run does not exist, or its state does not allow the action
     ├── TrainingFailed    training ended without a usable result
     ├── ChatFailed        the model could not be loaded or could not answer
-    └── ExportFailed      an export could not be made or did not pass its proof
+    └── ExportFailed      an export could not be made or did not pass its checks
 
-Technical detail belongs in the log, never in these sentences.
+Technical details belong in the log, never in these sentences.
 """
 
 from __future__ import annotations
 
 
 class ApprenticeError(Exception):
-    """An error for a person.
+    """An error to show to a person.
 
-    what: what happened, a full sentence. why: the cause, a full sentence or "".
-    next: what the person can do now, a full sentence or "".
+    what: what happened. why: the cause. next: what the person can do now. Full sentences; why and next may be "".
     """
 
     def __init__(self, what: str, why: str = "", next: str = "") -> None:  # noqa: A002
@@ -45,7 +44,7 @@ class ApprenticeError(Exception):
 
 
 class BadInput(ApprenticeError):
-    """A file, a row or a typed text is at fault."""
+    """A file, a row or typed text is invalid."""
 
 
 class BadSetting(ApprenticeError):
@@ -53,31 +52,31 @@ class BadSetting(ApprenticeError):
 
 
 class BadUsage(ApprenticeError):
-    """A command was typed that there is not."""
+    """A command does not exist or lacks an argument."""
 
 
 class MissingPart(ApprenticeError):
-    """An optional part (a package, a compiler, a model) is not here."""
+    """An optional part (a package, a compiler, a model) is missing."""
 
 
 class NotEnough(ApprenticeError):
-    """Memory or disk does not suffice."""
+    """There is not enough memory or disk space."""
 
 
 class OutOfMemory(NotEnough):
-    """Memory ran out in the midst of work that may fit with less of it: it is worth another attempt."""
+    """Memory ran out; the work may fit if it uses less, so another attempt is worthwhile."""
 
 
 class DoesNotFit(NotEnough):
-    """Memory does not suffice for a run, whatever it does without: what is left is for the person to decide."""
+    """The run does not fit, even with the smallest settings: the person has to decide what to change."""
 
 
 class WorkspaceProblem(ApprenticeError):
-    """The workspace can't be written, or something in it is damaged."""
+    """The workspace can't be written, or a file in it is damaged."""
 
 
 class RunProblem(ApprenticeError):
-    """A run does not exist, or can't do what was asked in its state."""
+    """A run does not exist, or its state does not allow the action."""
 
 
 class TrainingFailed(ApprenticeError):
@@ -89,4 +88,4 @@ class ChatFailed(ApprenticeError):
 
 
 class ExportFailed(ApprenticeError):
-    """An export could not be made or did not pass its proof."""
+    """An export could not be made or did not pass its checks."""

@@ -1,4 +1,4 @@
-"""Where things lie on disk: the workspace and its folders."""
+"""The workspace and its folders on disk, ids for what is stored there, and secrets in the environment."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ SAMPLES = PROJECT_ROOT / "static" / "samples"
 _SECRET_WORDS = {"TOKEN", "KEY", "APIKEY", "SECRET", "SECRETS", "PASS", "PASSWD", "CREDENTIALS", "PAT", "AUTH"}
 _ID_ALPHABET = string.ascii_lowercase + string.digits
 
-# Secrets that a person gave this process to hold for as long as it runs, by the environment variable that a worker
-# which may have one is given it in.
+# Secrets that a person typed, kept for as long as this process runs: environment variable to value. A worker that is
+# allowed a secret gets it in that variable.
 secrets_in_memory: dict[str, str] = {}
 
 
 @dataclass(frozen=True)
 class Workspace:
-    """The folder that holds everything a person makes here. Use `Workspace.open`."""
+    """The folder with everything that a person makes here. Create it with `Workspace.open`."""
 
     root: Path
 
     @classmethod
     def open(cls, root: Path | None = None) -> Workspace:
-        """The workspace at `root`, else at $APPRENTICE_HOME, else in the user's data folder; made if absent.
+        """The workspace at `root`, else at $APPRENTICE_HOME, else in the user's data folder; created if missing.
 
-        Raises WorkspaceProblem when it can't be made or written.
+        Raises WorkspaceProblem when it can't be created or written.
         """
         workspace = cls((root or default_root()).expanduser().resolve())
         try:
@@ -52,31 +52,31 @@ class Workspace:
 
     @property
     def runs(self) -> Path:
-        """One folder a job (training, export, ...); see jobs/store.py for what lies in it."""
+        """One folder per job (training, export, ...); jobs/store.py describes its content."""
         return self.root / "runs"
 
     @property
     def models(self) -> Path:
-        """Models unpacked or downloaded, one folder each."""
+        """Unpacked and downloaded models, one folder each."""
         return self.root / "models"
 
     @property
     def datasets(self) -> Path:
-        """Data sets that a person brought, one folder each."""
+        """Imported datasets, one folder each."""
         return self.root / "datasets"
 
     @property
     def exports(self) -> Path:
-        """Files made to be taken away; the only folder that the page may serve files from."""
+        """Finished exports; the only folder that the page may serve files from."""
         return self.root / "exports"
 
     @property
     def cache(self) -> Path:
-        """What can be deleted at any time: measurements of this machine, compiled code."""
+        """Files that can be deleted at any time: measurements of this computer, compiled code."""
         return self.root / "cache"
 
     def run_folder(self, run_id: str) -> Path:
-        """The folder of one run. Raises WorkspaceProblem unless `run_id` is an id that we made."""
+        """The folder of one run. Raises WorkspaceProblem unless `run_id` is a valid id."""
         return child_path(self.runs, run_id)
 
 
@@ -84,44 +84,42 @@ def default_root() -> Path:
     """$APPRENTICE_HOME, else the user's data folder for this system."""
     from platformdirs import user_data_path
 
-    named = os.environ.get(HOME_VARIABLE)
-    return Path(named) if named else user_data_path("apprentice", appauthor=False)
+    home = os.environ.get(HOME_VARIABLE)
+    return Path(home) if home else user_data_path("apprentice", appauthor=False)
 
 
 def is_secret(name: str) -> bool:
     """Whether an environment variable is named like a secret: HF_TOKEN, AWS_SECRET_ACCESS_KEY, PGPASSWORD, GH_PAT.
 
-    The processes that train, export and chat are given none of them.
+    The processes that train, export and chat get none of these.
     """
     return "PASSWORD" in name.upper() or not _SECRET_WORDS.isdisjoint(name.upper().split("_"))
 
 
 def secret(name: str) -> str:
-    """The secret of this name: from the environment, else one that is held; "" where there is none."""
+    """The secret in this environment variable, else the one in memory; "" if there is none."""
     return os.environ.get(name, "").strip() or secrets_in_memory.get(name, "")
 
 
 def new_id() -> str:
-    """A fresh id that sorts by time and can't be guessed: "20261124-143012-k3f9ab2c" (UTC)."""
+    """A new id that sorts by time and can't be guessed: "20261124-143012-k3f9ab2c" (UTC)."""
     return time.strftime("%Y%m%d-%H%M%S-", time.gmtime()) + "".join(secrets.choice(_ID_ALPHABET) for _ in range(8))
 
 
 def child_environment() -> dict[str, str]:
-    """This process's environment for a process of ours: without secrets, and able to import our packages."""
-    kept = {name: value for name, value in os.environ.items() if not is_secret(name)}
-    paths = [str(PROJECT_ROOT), *filter(None, [kept.get("PYTHONPATH")])]
-    return {**kept, "PYTHONPATH": os.pathsep.join(paths), "PYTHONUTF8": "1"}
+    """This process's environment for a child process: without secrets, and able to import our packages."""
+    environment = {name: value for name, value in os.environ.items() if not is_secret(name)}
+    paths = [str(PROJECT_ROOT), *filter(None, [environment.get("PYTHONPATH")])]
+    return {**environment, "PYTHONPATH": os.pathsep.join(paths), "PYTHONUTF8": "1"}
 
 
 def child_path(parent: Path, name: str) -> Path:
-    """`parent / name` for a name made by `new_id` or a catalogue folder name.
+    """`parent / name`, for an id or the folder name of a model.
 
-    Raises WorkspaceProblem for anything that is not one plain path part, or that leads out through a link.
+    Raises WorkspaceProblem unless `name` is a single plain path component that stays inside `parent`, links included.
     """
     plain = bool(name) and all(c.isascii() and (c.isalnum() or c in "-_.") for c in name) and name[0] != "."
     path = parent / name
     if not plain or not path.resolve().is_relative_to(parent.resolve()):
-        raise WorkspaceProblem(
-            f"There is nothing with the id {name[:80]!r} here.", "", "Look at the list of your models."
-        )
+        raise WorkspaceProblem(f"Nothing here has the id {name[:80]!r}.", "", "Look at the list of your models.")
     return path

@@ -7,5 +7,5 @@ from pathlib import Path
 
 
 def files_in(folder: Path) -> Iterator[Path]:
-    """The files in `folder`, at any depth, in order of their paths."""
+    """The files in `folder`, at any depth, sorted by path."""
     return (path for path in sorted(folder.rglob("*")) if path.is_file())

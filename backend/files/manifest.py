@@ -1,4 +1,4 @@
-"""MANIFEST.json: what a finished folder holds, written last, so that a half-made or damaged one is noticed."""
+"""MANIFEST.json lists the files of a finished folder. It is written last, so that incomplete folders are noticed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NAME = "MANIFEST.json"
 
 
 def digest(path: Path, each: Callable[[], None] = lambda: None) -> str:
-    """The SHA-256 of a file, in hexadecimal. each: called for every MiB that was read; what it raises ends it."""
+    """The SHA-256 of a file in hexadecimal. each: called after every MiB; it may raise to stop."""
     sha = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):
@@ -24,19 +24,16 @@ def digest(path: Path, each: Callable[[], None] = lambda: None) -> str:
 
 
 def write(folder: Path, about: dict[str, Any], each: Callable[[], None] = lambda: None) -> None:
-    """Writes the manifest of all files in `folder`: `about`, and each file's size in bytes and SHA-256.
-
-    each: see `digest`.
-    """
-    held = {
+    """Write the manifest: `about`, and size (bytes) and SHA-256 of every file in `folder`. each: see `digest`."""
+    files = {
         path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "sha256": digest(path, each)}
         for path in files_in(folder)
     }
-    (folder / NAME).write_text(json.dumps({**about, "files": held}, indent=2) + "\n", "utf-8")
+    (folder / NAME).write_text(json.dumps({**about, "files": files}, indent=2) + "\n", "utf-8")
 
 
 def read(folder: Path) -> dict[str, Any] | None:
-    """The manifest, None where there is no readable one."""
+    """The manifest; None if there is no readable one."""
     try:
         manifest = json.loads((folder / NAME).read_text("utf-8"))
     except (OSError, ValueError):
@@ -45,14 +42,14 @@ def read(folder: Path) -> dict[str, Any] | None:
 
 
 def holds(folder: Path, *, content: bool = False) -> bool:
-    """Whether every file of the manifest is there in its full size; with `content`, also unchanged (by SHA-256)."""
+    """Whether every listed file exists in its full size; with `content`, also with the same SHA-256."""
     manifest = read(folder)
     if manifest is None:
         return False
-    for name, noted in manifest["files"].items():
+    for name, listed in manifest["files"].items():
         path = folder / name
-        if not path.is_file() or path.stat().st_size != noted["bytes"]:
+        if not path.is_file() or path.stat().st_size != listed["bytes"]:
             return False
-        if content and digest(path) != noted["sha256"]:
+        if content and digest(path) != listed["sha256"]:
             return False
     return True

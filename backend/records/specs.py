@@ -1,6 +1,6 @@
-"""The frozen records that cross between rooms: what a run is made of and what a machine has.
+"""Frozen records that the packages share: what defines a run, and what a machine has.
 
-Every record refuses unknown keys, so that a misspelt setting is an error and never a silent default.
+Every record rejects unknown keys, so that a misspelled setting is an error and never a silent default.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ ALL_LINEAR = (*ATTENTION, "gate_proj", "up_proj", "down_proj")
 
 
 class Record(BaseModel):
-    """A frozen pydantic record that refuses unknown keys."""
+    """A frozen pydantic record that rejects unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Gpu(Record):
-    """One graphics card. Memory in MiB; compute_capability as NVIDIA states it, None elsewhere."""
+    """A graphics card. Memory in MiB; compute_capability as defined by NVIDIA, None for other vendors."""
 
     name: str
     vendor: Literal["nvidia", "apple", "amd", "other"] = "nvidia"
@@ -40,7 +40,7 @@ class Gpu(Record):
 
 
 class Cpu(Record):
-    """The processor: cores this process may use; bf16 when its bf16 arithmetic is native (not emulated)."""
+    """The processor: cores that this process may use; whether its bf16 arithmetic is native (not emulated)."""
 
     cores: int = 1
     bf16: bool = False
@@ -60,7 +60,7 @@ class Hardware(Record):
 
 
 class MachineProblem(Record):
-    """What is wrong with a machine, why, and what to do about it, in plain words."""
+    """A problem with a machine, its cause, and what to do about it, in plain words."""
 
     what: str
     why: str = ""
@@ -68,20 +68,20 @@ class MachineProblem(Record):
 
 
 class TrainSettings(Record):
-    """Every number of a training run. Names are those of transformers, trl and peft.
+    """All settings of a training run, under the names of transformers, trl and peft.
 
-    The defaults are the guide's for a small data set; `backend.advice.recommend` chooses per machine and data.
+    The defaults are the guide's for a small dataset; `backend.advice.recommend` chooses for a machine and its data.
     """
 
     trainer: Trainer = "sft"  # supervised on answers, or DPO on pairs of a better and a worse one
-    beta: float = Field(0.1, gt=0, le=10)  # DPO: how strongly the model is held to the one it came from
+    beta: float = Field(0.1, gt=0, le=10)  # DPO: how closely the model stays to its base model
     method: Method = "lora"
     lora_rank: int = Field(8, ge=1, le=256)
     lora_alpha: int = Field(16, ge=1, le=1024)
     lora_dropout: float = Field(0.0, ge=0, le=0.5)
     target_modules: tuple[str, ...] = ALL_LINEAR
-    use_rslora: bool = False  # the addition is scaled by alpha / sqrt(rank) (Kalajdzievski 2023, arXiv:2312.03732)
-    use_dora: bool = False  # length and direction learn apart (DoRA, Liu et al. 2024, arXiv:2402.09353)
+    use_rslora: bool = False  # scales the update by alpha / sqrt(rank) (Kalajdzievski 2023, arXiv:2312.03732)
+    use_dora: bool = False  # trains magnitude and direction separately (Liu et al. 2024, arXiv:2402.09353)
     learning_rate: float = Field(2e-4, gt=0, le=0.1)
     lr_scheduler_type: Literal["cosine", "linear", "constant"] = "cosine"
     warmup_ratio: float = Field(0.1, ge=0, le=0.5)
@@ -97,8 +97,8 @@ class TrainSettings(Record):
     packing: bool = False
     gradient_checkpointing: bool = False
     precision: Precision | Literal["auto"] = "auto"
-    num_processes: int = Field(1, ge=1, le=16)  # that train together, each on its card
-    sharding: Sharding = "none"  # how the model is divided over them (backend/training/distributed/sharding.py)
+    num_processes: int = Field(1, ge=1, le=16)  # train together, each on its own GPU
+    sharding: Sharding = "none"  # how the model is split across them (backend/training/distributed/sharding.py)
     seed: int = Field(0, ge=0, le=2**31 - 1)
     early_stopping: bool = True
     early_stopping_patience: int = Field(3, ge=1, le=100)  # evaluations
@@ -106,19 +106,19 @@ class TrainSettings(Record):
 
     @property
     def effective_batch(self) -> int:
-        """Rows that one optimizer step learns from."""
+        """Rows per optimizer step."""
         return self.per_device_train_batch_size * self.gradient_accumulation_steps
 
     def changed(self, **changes: Any) -> TrainSettings:
-        """A copy with `changes`, checked. Raises BadSetting like `settings_from`."""
+        """A validated copy with `changes`. Raises BadSetting like `parse_settings`."""
         return parse_settings({**self.model_dump(), **changes})
 
 
 def parse_settings(values: dict[str, Any]) -> TrainSettings:
-    """TrainSettings from names and values (texts as typed on the command line are converted).
+    """TrainSettings from names and values; converts text as typed on the command line.
 
     `target_modules` may be "all-linear", "attention" or a comma-separated list.
-    Raises BadSetting naming the setting, and for an unknown one the nearest known name.
+    Raises BadSetting naming the setting; for an unknown one also the closest match.
     """
     known = TrainSettings.model_fields
     for name in values:
@@ -126,38 +126,38 @@ def parse_settings(values: dict[str, Any]) -> TrainSettings:
             near = difflib.get_close_matches(name, known, n=1)
             raise BadSetting(
                 f"There is no setting {name[:60]!r}.",
-                f"The nearest one is {near[0]!r}." if near else "",
+                f"The closest match is {near[0]!r}." if near else "",
                 "The settings are: " + ", ".join(known) + ".",
             )
     values = dict(values)
     targets = values.get("target_modules")
     if isinstance(targets, str):
-        named = {"all-linear": ALL_LINEAR, "attention": ATTENTION}
-        values["target_modules"] = named.get(targets) or tuple(t.strip() for t in targets.split(",") if t.strip())
+        groups = {"all-linear": ALL_LINEAR, "attention": ATTENTION}
+        values["target_modules"] = groups.get(targets) or tuple(t.strip() for t in targets.split(",") if t.strip())
     try:
         return TrainSettings.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0]) if first["loc"] else "a setting"
         why = allowed_values(name) if name in known else first["msg"]
-        raise _refused(name, first.get("input"), why) from error
+        raise _invalid(name, first.get("input"), why) from error
 
 
-# Below these nothing is learned in a person's time.
-_LEAST = {"learning_rate": 1e-8, "max_grad_norm": 0.001, "num_train_epochs": 0.01, "beta": 0.001}
+# With less than this a training learns nothing in any reasonable time.
+_MINIMUM = {"learning_rate": 1e-8, "max_grad_norm": 0.001, "num_train_epochs": 0.01, "beta": 0.001}
 
 
 def parse_new_settings(values: dict[str, Any]) -> TrainSettings:
-    """As `settings_from`, held to the least that learns: for what a person chooses now. A kept run may have less."""
+    """Like `parse_settings`, but for new runs: also rejects values too small to learn anything."""
     settings = parse_settings(values)
-    for name, least in _LEAST.items():
-        if getattr(settings, name) < least:
-            raise _refused(name, getattr(settings, name), allowed_values(name))
+    for name, minimum in _MINIMUM.items():
+        if getattr(settings, name) < minimum:
+            raise _invalid(name, getattr(settings, name), allowed_values(name))
     return settings
 
 
-def _refused(name: str, value: Any, why: str) -> BadSetting:
-    return BadSetting(f"The setting {name} can't be {str(value)[:60]}.", f"It must be {why}.", "Change it.")
+def _invalid(name: str, value: Any, expected: str) -> BadSetting:
+    return BadSetting(f"The setting {name} can't be {str(value)[:60]}.", f"It must be {expected}.", "Change it.")
 
 
 def allowed_values(name: str) -> str:
@@ -166,21 +166,21 @@ def allowed_values(name: str) -> str:
     if field.annotation is bool:
         return "true or false"
     if field.annotation not in (int, float):
-        named = [word for part in (field.annotation, *get_args(field.annotation)) for word in get_args(part)]
-        words = [word for word in named if isinstance(word, str)]
+        options = [option for part in (field.annotation, *get_args(field.annotation)) for option in get_args(part)]
+        words = [option for option in options if isinstance(option, str)]
         return f"one of {', '.join(words)}" if words else "a list of names"
-    ends = {kind: getattr(mark, kind) for mark in field.metadata for kind in ("ge", "le") if hasattr(mark, kind)}
-    least = format_decimal(_LEAST[name] if name in _LEAST else ends["ge"])
-    return f"{'a whole number' if field.annotation is int else 'a number'} from {least} to {ends['le']:,}"
+    limits = {kind: getattr(mark, kind) for mark in field.metadata for kind in ("ge", "le") if hasattr(mark, kind)}
+    minimum = format_decimal(_MINIMUM[name] if name in _MINIMUM else limits["ge"])
+    return f"{'a whole number' if field.annotation is int else 'a number'} from {minimum} to {limits['le']:,}"
 
 
 def format_decimal(value: float) -> str:
-    """A small number without an exponent, such as a learning rate: 5e-05 -> "0.00005"."""
+    """A small number, such as a learning rate, without an exponent: 5e-05 -> "0.00005"."""
     return f"{value:.12f}".rstrip("0").rstrip(".")
 
 
 class ModelRef(Record):
-    """A base model: catalogue id, the folder with its safetensors and tokenizer, and where it came from."""
+    """A base model: its id, the folder with its weights and tokenizer, and its commit on the hub ("" if unknown)."""
 
     id: str
     path: Path
@@ -188,7 +188,7 @@ class ModelRef(Record):
 
 
 class DataRef(Record):
-    """The data of a run: a name for people, the SHA-256 of the source file, and row counts as trained."""
+    """The data of a run: its name, the SHA-256 of the source file, and the row counts as trained."""
 
     name: str
     sha256: str
@@ -197,16 +197,16 @@ class DataRef(Record):
     train_tokens: int
     learned_tokens: int
     longest: int  # tokens
-    held_out_prompts: tuple[tuple[dict[str, str], ...], ...] = ()  # messages up to the answer, for watching it learn
-    held_out_answers: tuple[str, ...] = ()  # what the data answers to them, in the same order; may be left out
+    held_out_prompts: tuple[tuple[dict[str, str], ...], ...] = ()  # validation messages up to the answer, for samples
+    held_out_answers: tuple[str, ...] = ()  # the answers in the data, in the same order; optional
 
 
 class RunSpec(Record):
-    """All that defines a training run; written to `spec.json` in its folder and never changed."""
+    """Everything that defines a training run; written to `spec.json` in its folder and never changed."""
 
     name: str
     model: ModelRef
     data: DataRef
     settings: TrainSettings
     versions: dict[str, str] = {}
-    retry_of: str = ""  # the run that this one repeats with a change, "" for none
+    retry_of: str = ""  # the run that this one repeats with other settings

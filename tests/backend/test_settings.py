@@ -1,4 +1,4 @@
-"""Secrets in the environment: which names are such, and that the chat process gets none."""
+"""Secrets in the environment: recognized by name, and never passed to the chat process."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ SECRETS = [
 
 
 @pytest.mark.parametrize("name", SECRETS)
-def test_a_secret_is_known_by_its_name(name: str) -> None:
+def test_a_secret_is_recognized_by_its_name(name: str) -> None:
     assert is_secret(name)
 
 
 @pytest.mark.parametrize("name", ["PATH", "PYTHONPATH", "HOME", "TOKENIZERS_PARALLELISM", "KEYBOARD", "XAUTHORITY"])
-def test_other_names_are_no_secrets(name: str) -> None:
+def test_other_names_are_not_secrets(name: str) -> None:
     assert not is_secret(name)
 
 
 def test_the_chat_process_gets_no_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in SECRETS:
         monkeypatch.setenv(name, "s3cr3t-value")
-    monkeypatch.setenv("LANGUAGE", "kept")
+    monkeypatch.setenv("LANGUAGE", "en")
     workspace = Workspace.open(tmp_path)
     child = ChatChild(workspace, idle_seconds=60, log_file=workspace.cache / "chat.log")
     try:
@@ -43,5 +43,5 @@ def test_the_chat_process_gets_no_secrets(tmp_path: Path, monkeypatch: pytest.Mo
     finally:
         child.end()
     assert "s3cr3t-value" not in environment.values()
-    assert environment["LANGUAGE"] == "kept"
+    assert environment["LANGUAGE"] == "en"
     assert environment["APPRENTICE_HOME"] == str(workspace.root)

@@ -58,7 +58,7 @@ def draw_two(first: Sequence[Point], second: Sequence[Point], tested: bool) -> M
 
 
 def smoothed(points: Sequence[Point]) -> list[Point]:
-    """The training loss as it is reported at each step: the median of the last few (`diagnose.recent`)."""
+    """The training loss as it is reported at each step: the median of the last few (`diagnose.current_loss`)."""
     each = [loss for _, loss in points]
     return [(step, diagnose.current_loss(each, at + 1)) for at, (step, _) in enumerate(points)]
 
