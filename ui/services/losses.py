@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from backend.advice import diagnose
+from backend.advice import loss
 from jobs.records import Job, State
 from ui.records import Curve, Losses
 from ui.text import format as fmt
@@ -21,8 +21,8 @@ def of(job: Job, curve: Curve) -> Losses:
     best = min((test for test in since if math.isfinite(test.loss)), key=lambda test: test.loss, default=None)
     so_far = best.step if best and job.state not in BROKEN_OFF else None
     return Losses(
-        training=diagnose.current_loss(steps) if steps else None,
-        over=diagnose.window(len(steps)),
+        training=loss.current_loss(steps) if steps else None,
+        over=loss.window(len(steps)),
         before=next((test for test in curve.evals if test.step == 0), None),
         latest=since[-1] if since else None,
         best=best,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from backend.advice import diagnose
+from backend.advice.loss import format_loss
 from backend.records.specs import format_decimal
 from ui.records import Origin, Shorter
 from ui.text.memory_parts import MEMORY
@@ -104,7 +104,7 @@ def loss(value: float | None) -> str:
         return "not yet"
     if not math.isfinite(value):
         return "not a number"
-    return diagnose.format_loss(value)
+    return format_loss(value)
 
 
 def percent(done: float, total: float) -> int:

@@ -1,4 +1,4 @@
-"""Each curve gets the verdict that a person looking at it gives. Recorded curves are of real runs, rounded."""
+"""Each curve gets the verdict that a person would give. The recorded curves come from real runs, rounded."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from backend.advice.diagnose import RECENT, Verdict, current_loss, diagnose, format_loss
+from backend.advice.diagnose import Verdict, diagnose
+from backend.advice.loss import RECENT, current_loss, format_loss
 from backend.records.events import EvalEvent, StepEvent
 from backend.records.specs import TrainSettings
 from backend.settings import PROJECT_ROOT
@@ -39,36 +40,36 @@ def falling(count: int, start: float = 3.0, end: float = 0.5, noise: float = 0.0
     return curve(lambda i: end + (start - end) * math.exp(-4 * i / count), count, noise)
 
 
-def check(verdict: Verdict, light: str, title: str, retry: dict[str, Any] | None = None) -> None:
-    assert (verdict.light, verdict.title, verdict.retry) == (light, title, retry)
+def check(verdict: Verdict, light: str, kind: str, retry: dict[str, Any] | None = None) -> None:
+    assert (verdict.light, verdict.kind, verdict.retry) == (light, kind, retry)
 
 
 @pytest.mark.parametrize("recorded", json.loads(RECORDED.read_text("utf-8")), ids=lambda one: one["what"])
 def test_recorded_curves(recorded: dict[str, Any]) -> None:
-    """The embedded model on the orders sample, batch 4."""
+    """The bundled model on the orders sample, batch 4."""
     columns = zip(recorded["epochs"], recorded["losses"], recorded["rates"], strict=True)
-    told = [
+    recorded_steps = [
         StepEvent(i, loss, epoch=epoch, learning_rate=rate, seconds=2.0)
         for i, (epoch, loss, rate) in enumerate(columns, start=1)
     ]
-    tests = [EvalEvent(step, loss) for step, loss in recorded["evals"]]
+    validations = [EvalEvent(step, loss) for step, loss in recorded["evals"]]
     settings = SETTINGS.changed(learning_rate=max(recorded["rates"]), num_train_epochs=15)
-    assert diagnose(told, tests, settings).title == recorded["title"]
+    assert diagnose(recorded_steps, validations, settings).kind == recorded["kind"]
 
 
-def test_learning_well_says_how_far_both_losses_fell() -> None:
-    practised = falling(80)
-    verdict = diagnose(steps(practised), evals([3.0, 1.2, 0.8, 0.6]), SETTINGS)
-    check(verdict, "good", "It learns well")
-    assert f"practice loss fell from {format_loss(practised[0])} at the first step" in verdict.what
-    assert f"to {format_loss(current_loss(practised))}." in verdict.what
-    assert "test loss, on examples that it never saw, was 3.00 before training; the latest is 0.60." in verdict.what
+def test_a_falling_loss_is_reported_with_numbers_from_both_losses() -> None:
+    losses = falling(80)
+    verdict = diagnose(steps(losses), evals([3.0, 1.2, 0.8, 0.6]), SETTINGS)
+    check(verdict, "good", "falling")
+    assert f"training loss fell from {format_loss(losses[0])} at the first step" in verdict.what
+    assert f"to {format_loss(current_loss(losses))}." in verdict.what
+    assert "was 3.00 before training; the latest is 0.60." in verdict.what
 
 
-def test_the_practice_loss_is_told_over_several_steps_until_one_is_no_number() -> None:
+def test_the_current_loss_is_a_median_until_one_is_not_finite() -> None:
     long = [9.0] * 2 * RECENT + [1.0, 2.0] * (RECENT // 2)
     assert current_loss(long) == 1.5
-    assert current_loss(long, 2 * RECENT) == 9.0, "as it was then"
+    assert current_loss(long, 2 * RECENT) == 9.0, "as of then"
     assert current_loss([3.0, 2.0]) == 2.0, "in a short run the first steps are long past"
     assert current_loss([3.0, 3.0, 3.0, 2.0, 1.0, 1.4]) == 1.2
     assert current_loss([4.0, 3.0, 3.0, 3.0, 2.0, math.nan, 2.4, 1.4, 1.0]) == 1.4
@@ -76,128 +77,127 @@ def test_the_practice_loss_is_told_over_several_steps_until_one_is_no_number() -
     assert math.isnan(current_loss([]))
 
 
-def test_every_verdict_says_of_which_loss_its_numbers_are() -> None:
-    """Number by number: what stands before a figure names it."""
-    flat, by_heart = curve(lambda i: 2.4, 120, 0.04), [3.0, 1.4, 1.1, 1.2, 1.3, 1.5, 1.7]
+def test_every_verdict_says_which_loss_it_means() -> None:
+    flat, overfitting = curve(lambda i: 2.4, 120, 0.04), [3.0, 1.4, 1.1, 1.2, 1.3, 1.5, 1.7]
     climbing = [*falling(40, 3.0, 0.8), *curve(lambda i: 1.0 + i / 10, 30, 0.05)]
-    for told_of, tested in (
+    for losses, validation in (
         (flat, [2.4, 2.39, 2.4, 2.38]),
-        (falling(120, 3.0, 0.05), by_heart),
+        (falling(120, 3.0, 0.05), overfitting),
         (climbing, [3.0, 1.2]),
         (falling(80), [2.0, 2.1, 2.4, 2.9]),
         (curve(lambda i: 0.03, 40, 0.3), [0.03, 0.03]),
         (curve(lambda i: 0.03, 40, 0.3), []),
         (flat[:50], []),
     ):
-        said = diagnose(steps(told_of), evals(tested), SETTINGS).what
-        assert ("practice loss" in said) or ("test loss" in said), said
-        assert "the loss" not in said.lower(), said
+        what = diagnose(steps(losses), evals(validation), SETTINGS).what
+        assert ("training loss" in what) or ("validation loss" in what), what
+        assert "the loss" not in what.lower(), what
 
 
-def test_learning_well_with_much_noise() -> None:
-    check(diagnose(steps(falling(200, noise=0.25)), evals([3.0, 1.5, 1.2]), SETTINGS), "good", "It learns well")
+def test_noise_does_not_hide_a_falling_loss() -> None:
+    check(diagnose(steps(falling(200, noise=0.25)), evals([3.0, 1.5, 1.2]), SETTINGS), "good", "falling")
 
 
-def test_a_low_and_noisy_loss_at_the_end_is_no_jump() -> None:
+def test_a_low_and_noisy_loss_at_the_end_is_not_a_jump() -> None:
     low = [*falling(60, 3.0, 0.05), *curve(lambda i: 0.05, 60, 0.9)]
-    check(diagnose(steps(low), evals([3.0, 0.2, 0.06, 0.05]), SETTINGS), "good", "It learns well")
+    check(diagnose(steps(low), evals([3.0, 0.2, 0.06, 0.05]), SETTINGS), "good", "falling")
 
 
-def test_too_early() -> None:
-    check(diagnose(steps([3.1, 2.9, 3.0]), evals([3.0]), SETTINGS), "good", "Too few steps to judge by")
-    check(diagnose([], [], SETTINGS), "good", "Too few steps to judge by")
+def test_a_few_steps_are_too_early() -> None:
+    check(diagnose(steps([3.1, 2.9, 3.0]), evals([3.0]), SETTINGS), "good", "early")
+    check(diagnose([], [], SETTINGS), "good", "early")
 
 
 @pytest.mark.parametrize("broken", [math.nan, math.inf])
-def test_no_number(broken: float) -> None:
+def test_a_training_loss_that_is_not_finite(broken: float) -> None:
     verdict = diagnose(steps([*falling(20), broken]), evals([3.0]), SETTINGS)
-    check(verdict, "bad", "The numbers broke down", {"learning_rate": 1e-4})
+    check(verdict, "bad", "not_finite", {"learning_rate": 1e-4})
     assert "After 20 steps" in verdict.what
 
 
-def test_a_validation_loss_that_is_no_number() -> None:
+def test_a_validation_loss_that_is_not_finite() -> None:
     check(
         diagnose(steps(falling(20)), evals([3.0, math.nan]), SETTINGS),
-        "bad", "The numbers broke down", {"learning_rate": 1e-4},
+        "bad", "not_finite", {"learning_rate": 1e-4},
     )  # fmt: skip
 
 
-def test_spikes_halve_the_rate() -> None:
+def test_spikes_suggest_half_the_learning_rate() -> None:
     losses = falling(60)
     losses[20], losses[33], losses[47] = 3.4, 2.9, 2.2
-    check(diagnose(steps(losses), evals([3.0, 1.2]), SETTINGS), "watch", "The loss jumps", {"learning_rate": 1e-4})
+    check(diagnose(steps(losses), evals([3.0, 1.2]), SETTINGS), "watch", "spikes", {"learning_rate": 1e-4})
 
 
-def test_one_spike_is_forgiven() -> None:
+def test_a_single_spike_is_ignored() -> None:
     losses = falling(60)
     losses[30] = 3.0
-    check(diagnose(steps(losses), evals([3.0, 1.2]), SETTINGS), "good", "It learns well")
+    check(diagnose(steps(losses), evals([3.0, 1.2]), SETTINGS), "good", "falling")
 
 
-def test_a_loss_that_climbs_and_stays_up() -> None:
+def test_a_loss_that_rises_and_stays_up() -> None:
     losses = [*falling(40, 3.0, 0.8), *curve(lambda i: 1.0 + i / 10, 30, 0.05)]
-    check(diagnose(steps(losses), evals([3.0, 1.2]), SETTINGS), "bad", "It is getting worse", {"learning_rate": 1e-4})
+    check(diagnose(steps(losses), evals([3.0, 1.2]), SETTINGS), "bad", "rising", {"learning_rate": 1e-4})
 
 
-def test_flat_after_100_steps_takes_a_higher_rate() -> None:
+def test_a_flat_loss_after_100_steps_suggests_a_higher_rate() -> None:
     flat = curve(lambda i: 2.4, 120, 0.04)
     check(
         diagnose(steps(flat), evals([2.4, 2.39, 2.4, 2.38]), SETTINGS),
-        "watch", "It hardly learns", {"learning_rate": pytest.approx(3e-4)},
+        "watch", "flat", {"learning_rate": pytest.approx(3e-4)},
     )  # fmt: skip
 
 
-def test_flat_before_100_steps_is_not_judged() -> None:
-    check(diagnose(steps(curve(lambda i: 2.4, 99, 0.04)), [], SETTINGS), "good", "It has not learned much yet")
+def test_a_flat_loss_before_100_steps_is_not_judged() -> None:
+    check(diagnose(steps(curve(lambda i: 2.4, 99, 0.04)), [], SETTINGS), "good", "not_yet")
 
 
-def test_learning_by_heart_keeps_the_best_and_offers_fewer_rounds() -> None:
+def test_overfitting_names_the_best_step_and_suggests_fewer_epochs() -> None:
     verdict = diagnose(steps(falling(120, 3.0, 0.05)), evals([3.0, 1.4, 1.1, 1.2, 1.3, 1.5, 1.7]), SETTINGS)
-    check(verdict, "watch", "It begins to learn by heart", {"num_train_epochs": 2.0})
-    assert "best test loss, on examples that it never saw, was 1.10 at step 40; the latest is 1.70." in verdict.what
+    check(verdict, "watch", "overfitting", {"num_train_epochs": 2.0})
+    assert "1.10 at step 40; the latest is 1.70" in verdict.what
 
 
-def test_a_single_rise_of_the_validation_loss_is_no_learning_by_heart() -> None:
-    check(diagnose(steps(falling(80)), evals([3.0, 1.4, 1.1, 1.2]), SETTINGS), "good", "It learns well")
+def test_a_single_rise_of_the_validation_loss_is_not_overfitting() -> None:
+    check(diagnose(steps(falling(80)), evals([3.0, 1.4, 1.1, 1.2]), SETTINGS), "good", "falling")
 
 
-def test_a_validation_loss_that_levels_off_is_no_learning_by_heart() -> None:
+def test_a_validation_loss_that_levels_off_is_not_overfitting() -> None:
     verdict = diagnose(steps(falling(120)), evals([3.0, 1.1, 1.0, 1.005, 1.01, 1.004]), SETTINGS)
-    check(verdict, "good", "It learns well")
+    check(verdict, "good", "falling")
 
 
-def test_learned_by_heart_from_the_start() -> None:
+def test_a_validation_loss_that_never_falls() -> None:
     verdict = diagnose(steps(falling(80)), evals([2.0, 2.1, 2.4, 2.9]), SETTINGS)
-    check(verdict, "bad", "What it learns does not help with new examples", {"learning_rate": 1e-4})
+    check(verdict, "bad", "no_generalization", {"learning_rate": 1e-4})
 
 
-def test_known_already() -> None:
+def test_a_loss_that_is_low_from_the_start() -> None:
     verdict = diagnose(steps(curve(lambda i: 0.03, 40, 0.3)), evals([0.03, 0.03]), SETTINGS)
-    check(verdict, "watch", "It knows this already")
+    check(verdict, "watch", "known_already")
 
 
-def test_slower_than_measured() -> None:
+def test_training_slower_than_measured() -> None:
     verdict = diagnose(steps(falling(80), speed=200), evals([3.0, 1.2]), SETTINGS, expected=500)
-    check(verdict, "watch", "Slower than measured")
+    check(verdict, "watch", "slow")
     assert "200 tokens a second; 500" in verdict.what
-    check(diagnose(steps(falling(80), speed=400), evals([3.0]), SETTINGS, expected=500), "good", "It learns well")
+    check(diagnose(steps(falling(80), speed=400), evals([3.0]), SETTINGS, expected=500), "good", "falling")
 
 
-def test_waiting_between_steps() -> None:
+def test_time_spent_between_steps() -> None:
     waiting = [replace(step, seconds=2.0, waited=1.5) for step in steps(falling(80))]
     verdict = diagnose(waiting, evals([3.0, 1.2]), SETTINGS)
-    check(verdict, "watch", "It waits more than it should")
+    check(verdict, "watch", "waiting")
     assert "43% of the time" in verdict.what
     busy = [replace(step, seconds=2.0, waited=0.1) for step in waiting]
-    check(diagnose(busy, evals([3.0, 1.2]), SETTINGS), "good", "It learns well")
+    check(diagnose(busy, evals([3.0, 1.2]), SETTINGS), "good", "falling")
 
 
-def test_perfect_on_new_examples_after_half_a_round() -> None:
+def test_a_perfect_validation_loss_after_half_an_epoch_is_suspicious() -> None:
     verdict = diagnose(steps(falling(40, 3.0, 0.01), per_epoch=40), evals([3.0, 0.011, 0.01]), SETTINGS)
-    check(verdict, "watch", "Too good to be true")
+    check(verdict, "watch", "too_good")
     assert "duplicates" in verdict.next
     later = diagnose(steps(falling(40, 3.0, 0.01), per_epoch=10), evals([3.0, 0.011, 0.01]), SETTINGS)
-    check(later, "good", "It learns well")
+    check(later, "good", "falling")
 
 
 def early_plateau(rate: Callable[[int], float]) -> list[StepEvent]:
@@ -205,28 +205,28 @@ def early_plateau(rate: Callable[[int], float]) -> list[StepEvent]:
     return [replace(step, learning_rate=rate(step.step)) for step in steps(losses)]
 
 
-def test_an_early_plateau_takes_a_higher_rate() -> None:
+def test_an_early_plateau_suggests_a_higher_rate() -> None:
     verdict = diagnose(early_plateau(lambda step: 2e-4), evals([2.8, 2.1, 2.0]), SETTINGS)
-    check(verdict, "watch", "It stopped getting better early", {"learning_rate": pytest.approx(3e-4)})
+    check(verdict, "watch", "early_plateau", {"learning_rate": pytest.approx(3e-4)})
 
 
-def test_a_plateau_where_the_rate_runs_out_is_the_end_of_a_run() -> None:
+def test_a_plateau_at_a_low_learning_rate_is_the_normal_end_of_a_run() -> None:
     verdict = diagnose(early_plateau(lambda step: 2e-4 if step < 40 else 1e-5), evals([2.8, 2.1, 2.0]), SETTINGS)
-    check(verdict, "good", "It learns well")
+    check(verdict, "good", "falling")
 
 
-def test_a_plateau_far_below_the_start_is_what_was_wanted() -> None:
+def test_a_plateau_far_below_the_start_is_fine() -> None:
     losses = curve(lambda i: 0.2 + max(0.0, 2.8 - i / 7), 160, 0.03)
-    check(diagnose(steps(losses), evals([3.0, 0.3, 0.25]), SETTINGS), "good", "It learns well")
+    check(diagnose(steps(losses), evals([3.0, 0.3, 0.25]), SETTINGS), "good", "falling")
 
 
-def test_the_gravest_finding_is_given() -> None:
+def test_the_most_serious_finding_wins() -> None:
     losses = [*falling(40, 3.0, 0.8, 0.0), *[4.0] * 20]
     verdict = diagnose(steps(losses, speed=1), evals([2.0, 2.1, 2.4, 2.9]), SETTINGS, expected=500)
-    check(verdict, "bad", "It is getting worse", {"learning_rate": 1e-4})
+    check(verdict, "bad", "rising", {"learning_rate": 1e-4})
 
 
-def test_a_retry_never_leaves_what_the_settings_allow() -> None:
+def test_a_retry_stays_within_the_allowed_values() -> None:
     steep = SETTINGS.changed(learning_rate=0.09)
     verdict = diagnose(steps(curve(lambda i: 2.4, 120, 0.04)), [], steep)
     assert verdict.retry
@@ -234,17 +234,17 @@ def test_a_retry_never_leaves_what_the_settings_allow() -> None:
 
 
 @pytest.mark.parametrize(
-    ("shares", "light", "title", "words"),
+    ("shares", "light", "kind", "words"),
     [
-        ([0.0, 0.8, 0.95], "good", "It learns the difference", "95% of the pairs"),
-        ([0.0, 0.5, 0.52], "watch", "It does not tell new pairs apart", "52% of the pairs"),
+        ([0.0, 0.8, 0.95], "good", "falling", "95% of the pairs"),
+        ([0.0, 0.5, 0.52], "watch", "pairs_by_chance", "52% of the pairs"),
     ],
 )
-def test_pairs_are_told_apart_or_not(shares: list[float], light: str, title: str, words: str) -> None:
-    """A loss near zero is what pairs end at, and no sign of copies on both sides."""
-    tested = [
+def test_the_share_of_pairs_ranked_correctly(shares: list[float], light: str, kind: str, words: str) -> None:
+    """Pairs normally end at a loss near zero; that is no sign of copies among the validation examples."""
+    validation = [
         replace(one, reward_accuracy=share) for one, share in zip(evals([0.69, 0.3, 0.02]), shares, strict=False)
     ]
-    verdict = diagnose(steps(falling(60, 0.69, 0.01)), tested, TrainSettings(trainer="dpo"))
-    check(verdict, light, title)
+    verdict = diagnose(steps(falling(60, 0.69, 0.01)), validation, TrainSettings(trainer="dpo"))
+    check(verdict, light, kind)
     assert words in verdict.what

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from backend.advice.diagnose import RECENT, current_loss, diagnose
+from backend.advice.diagnose import diagnose
+from backend.advice.loss import RECENT, current_loss
 from backend.records.events import EvalEvent, StepEvent
 from backend.records.specs import TrainSettings
 from jobs.records import State
@@ -58,7 +59,7 @@ def test_one_number_each_on_the_whole_screen(state: State, result: dict[str, Any
     assert f"{training} practice loss, typical of the last {RECENT} steps" in said(card)
     assert "1.60 latest test loss, at step 40" in said(card)
     assert "1.20 best test loss, at step 20: kept" in said(card)
-    assert "best test loss, on examples that it never saw, was 1.20 at step 20; the latest is 1.60" in said(health)
+    assert "was 1.20 at step 20; the latest is 1.60" in said(health)
     assert f"practice loss {training}" in said(plot)
     assert "latest test loss 1.60" in said(plot)
     assert f"to {training} by step 40." in plot
@@ -77,7 +78,7 @@ def test_the_verdict_on_a_run_that_learns_well_has_the_numbers_of_its_card() -> 
     one = watched(State.RUNNING, story({0: 3.1, 20: 1.2, 40: 0.9}))
     training = f"{losses.of(one.job, one.curve).training:.2f}"
     assert one.verdict
-    assert one.verdict.title == "It learns well"
+    assert one.verdict.kind == "falling"
     assert f"to {training}." in one.verdict.what
     assert "was 3.10 before training; the latest is 0.90." in one.verdict.what
     assert "0.90 latest test loss, at step 40 0.90 best test loss, at step 40: kept" in said(train_views.status(one))

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
 
-from backend.advice import diagnose
+from backend.advice.loss import current_loss
 from backend.records.events import EvalEvent, StepEvent
 from ui.services import losses
 from ui.text import format as fmt
@@ -58,9 +58,9 @@ def draw_two(first: Sequence[Point], second: Sequence[Point], tested: bool) -> M
 
 
 def smoothed(points: Sequence[Point]) -> list[Point]:
-    """The training loss as it is reported at each step: the median of the last few (`diagnose.current_loss`)."""
+    """The training loss as it is reported at each step: the median of the last few (`current_loss`)."""
     each = [loss for _, loss in points]
-    return [(step, diagnose.current_loss(each, at + 1)) for at, (step, _) in enumerate(points)]
+    return [(step, current_loss(each, at + 1)) for at, (step, _) in enumerate(points)]
 
 
 def _last(points: Sequence[Point]) -> float | None:

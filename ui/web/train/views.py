@@ -260,7 +260,7 @@ def health(watched: Watched) -> Markup:
     if not watched.curve.steps and (watched.state == "queued" or not watched.can_stop):
         return components.EMPTY
     if verdict is None:
-        return components.alert("calm", "Too few steps to judge by", "The curve needs a few more.")
+        return components.alert("calm", "Too few steps to judge", "The curve needs a few more.")
     light = components.alert(TONES[verdict.light], verdict.title, verdict.what, verdict.next)
     if not verdict.retry:
         return light

@@ -9,11 +9,11 @@ from xml.etree import ElementTree
 
 import pytest
 
-from backend.advice import diagnose
+from backend.advice.loss import current_loss
 from ui.web.html import loss_curve
 
 PRACTICE = [(float(step), 1.8 * math.exp(-step / 30) + 0.1) for step in range(1, 81)]
-NOW = diagnose.current_loss([loss for _, loss in PRACTICE])
+NOW = current_loss([loss for _, loss in PRACTICE])
 HELD = [(float(step), 1.8 * math.exp(-step / 30) + 0.2) for step in range(0, 81, 10)]
 
 
