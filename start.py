@@ -156,13 +156,15 @@ def install_tests() -> None:
 
 
 def run_tests(arguments: Sequence[str]) -> int:
-    if arguments[:1] == ["quick"]:
-        arguments = ["-m", "quick", *arguments[1:]]
+    quick = arguments[:1] == ["quick"]
+    selection = ["-m", "quick", *arguments[1:]] if quick else list(arguments)
+    # Two processes (see tests/conftest.py), except for slow and GPU tests, which need the machine to themselves.
+    processes = [] if "-m" in arguments else ["-n", "2", "--dist", "loadgroup", "--no-loadscope-reorder"]
     checks = [
         ["ruff", "check", "."],
         ["ruff", "format", "--check", "."],
         ["mypy"],
-        ["pytest", *arguments],
+        ["pytest", *processes, *selection],
     ]
     failed = []
     for check in checks:

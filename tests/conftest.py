@@ -30,12 +30,22 @@ SLOW_PACKAGES = {"torch", "transformers", "trl", "peft", "accelerate", "datasets
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest selects by marker
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks what may be quick. `-m quick` also skips each test that imports one of SLOW_PACKAGES after all."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Marks the tests that may be quick, and divides all tests between the processes of pytest-xdist.
+
+    `-m quick` also skips each test that imports one of SLOW_PACKAGES after all. A process runs whole files, and one
+    process runs all browser tests, so that no two browsers compete. The longest tests start first.
+    """
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
         if not fixtures & SLOW_FIXTURES and not any(item.get_closest_marker(name) for name in SLOW_MARKERS):
             item.add_marker("quick")
+        if config.pluginmanager.hasplugin("xdist"):
+            browser = item.get_closest_marker("browser") is not None
+            item.add_marker(pytest.mark.xdist_group("browser" if browser else item.path.as_posix()))
+    items.sort(
+        key=lambda item: (item.get_closest_marker("browser") is None, item.get_closest_marker("quick") is not None)
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -16,6 +16,7 @@ from packaging.specifiers import SpecifierSet
 
 import start
 
+PYTEST = ["pytest", "-n", "2", "--dist", "loadgroup", "--no-loadscope-reorder"]
 ON_POSIX = pytest.mark.skipif(os.name != "posix", reason="start.bat does this on Windows")
 
 
@@ -170,7 +171,7 @@ def test_test_runs_every_check_and_fails_when_one_does(
         monkeypatch.setattr(start, name, lambda: None)
     monkeypatch.setattr("subprocess.run", run)
     assert start.main(["test", "-k", "guard"]) == code
-    assert ran == [["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"], ["pytest", "-k", "guard"]]
+    assert ran == [["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"], [*PYTEST, "-k", "guard"]]
     assert (f"Failed: {fails}" in capsys.readouterr().err) == (fails is not None)
 
 
@@ -183,7 +184,19 @@ def test_quick_selects_the_quick_tests(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("subprocess.run", run)
     assert start.run_tests(["quick", "-x"]) == 0
-    assert ran[-1] == ["pytest", "-m", "quick", "-x"]
+    assert ran[-1] == [*PYTEST, "-m", "quick", "-x"]
+
+
+def test_slow_tests_have_the_machine_to_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[list[str]] = []
+
+    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[bytes]:
+        ran.append(command[2:])
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr("subprocess.run", run)
+    assert start.run_tests(["-m", "slow"]) == 0
+    assert ran[-1] == ["pytest", "-m", "slow"]
 
 
 def pins() -> dict[str, str]:
