@@ -1,7 +1,7 @@
-"""Which model to teach on this machine, for this task and data; the others, and how well each fits.
+"""Recommends a model for this machine, task and data, and lists the others by how well they fit.
 
-Sizes by card follow the guide: up to 7 or 8 B on 24 GB, below 3.8 B on 12 GB, up to 3.8 B on a T4 and on a laptop of
-8 GB. Below 500 M a processor trains in minutes to an hour. Every choice is checked by the memory estimate.
+Sizes by GPU follow the guide: up to 7 or 8 B on 24 GB, below 3.8 B on 12 GB, up to 3.8 B on a T4 and on a laptop with
+8 GB. Below 500 M a processor trains in minutes to an hour. Every choice is checked with the memory estimate.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
+from backend.advice.model_size import largest_sensible
+from backend.advice.reasons import obstacle, traits, why_recommended
 from backend.advice.settings import (
     ASSUMED_TOKENS,
     ChosenSettings,
@@ -26,18 +28,10 @@ from backend.models import catalogue
 from backend.models.catalogue import Entry, Task
 from backend.records.specs import Hardware, Record, TrainSettings
 
-# A card of so many MiB or more trains models up to so many parameters.
-_BY_CARD = ((44_000, 10.0e9), (22_000, 8.3e9), (14_000, 3.83e9), (11_000, 3.79e9), (7_000, 3.83e9), (5_000, 1.8e9))
-_ON_LESS = 1.3e9
-_BY_UNIFIED_MEMORY = ((60_000, 8.3e9), (30_000, 4.1e9), (15_000, 1.8e9))
-_ON_LESS_UNIFIED = 0.7e9
-_ON_PROCESSOR = 0.7e9
-_DISK_RESERVE = 1.2
-_MOSTLY = 0.7  # of a card's memory; with less of it free, that decides which model is taken
-
 
 class Option(Record):
-    """A model with what it needs here. startable: nothing but the person's word is missing (a download counts)."""
+    """A model and what it needs on this machine. startable: whether it can be trained now, after a
+    download if need be."""
 
     model: Entry
     settings: TrainSettings
@@ -70,9 +64,9 @@ class Option(Record):
 
 
 class Recommendation(Option):
-    """The recommended model. why: setting name to the reason for its value. full: all weights trained, if it fits.
+    """The recommended model. why: setting name to the reason for its value. full: full fine-tuning, if anything fits.
 
-    least_mib: what it can make do with, in smaller batches. assumed: tokens of the longest example that the figures
+    least_mib: the memory it needs at the least, in smaller batches. assumed: the length in tokens that the numbers
     are for while there are no examples, else None.
     """
 
@@ -84,7 +78,7 @@ class Recommendation(Option):
     full: Estimate | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """The keys of `recommend --json`; `reasons` are those for the model, then those for the settings."""
+        """The keys of `recommend --json`; `reasons` holds those for the model, then those for the settings."""
         return {
             **super().to_json(),
             "hardware": self.hardware.model_dump(mode="json"),
@@ -114,12 +108,9 @@ def recommend(
 ) -> Recommendation:
     """The model and settings for `hardware`, and the other models by how well they fit.
 
-    rows, longest (tokens of the longest example), documents (plain texts, not conversations), tokens (of all of
-    them), learned_share (the part that is learned) and language (ISO 639-1) describe the data as far as it is known.
-    available: the ids of the models that are on this computer, when no other can be had; None: any can be
-    downloaded. model_id: this model, whatever else fits. compare: also what the other models need; takes seconds the
-    first time.
-    Raises BadInput for an unknown model_id.
+    rows to language: the known facts about the data, see `Data`. available: the ids of the installed models if no
+    other can be downloaded; None if any can. model_id: use this model. compare: also list the other models, which
+    takes seconds the first time. Raises BadInput for an unknown model_id.
     """
     data = Data(
         task=task,
@@ -131,21 +122,21 @@ def recommend(
         language=language,
     )
     entries = sorted(catalogue.entries(), key=lambda entry: _rank(entry, hardware, data, available), reverse=True)
-    wanted = catalogue.find(model_id) if model_id else None
-    entry, tailored = (
-        (wanted, choose_settings(wanted, hardware, data, rates))
-        if wanted
+    requested = catalogue.find(model_id) if model_id else None
+    entry, chosen = (
+        (requested, choose_settings(requested, hardware, data, rates))
+        if requested
         else _choose(entries, hardware, data, available, rates)
     )
     compared = [other for other in entries if compare and other != entry]
     others = [_option(other, hardware, data, available, rates) for other in compared]
     return Recommendation(
         model=entry,
-        settings=tailored.settings,
-        estimate=tailored.estimate,
-        reasons=_reasons(entry, tailored, hardware, data, available),
-        startable=_obstacle(entry, hardware, available) == "",
-        why=tailored.why,
+        settings=chosen.settings,
+        estimate=chosen.estimate,
+        reasons=why_recommended(entry, chosen, hardware, data, available),
+        startable=obstacle(entry, hardware, available) == "",
+        why=chosen.why,
         hardware=hardware,
         least_mib=least_memory(entry, hardware, data, rates).estimate.fit.needs_mib,
         assumed=ASSUMED_TOKENS if longest is None else None,
@@ -157,11 +148,11 @@ def recommend(
 def _choose(
     entries: list[Entry], hardware: Hardware, data: Data, available: Collection[str] | None, rates: Rates | None
 ) -> tuple[Entry, ChosenSettings]:
-    """The first of `entries` that fits with room to spare, else the smallest."""
+    """The first of `entries` that clearly fits, else the smallest."""
     sensible = [
         entry
         for entry in entries
-        if not _obstacle(entry, hardware, available) and entry.parameters <= largest_sensible(hardware)
+        if not obstacle(entry, hardware, available) and entry.parameters <= largest_sensible(hardware)
     ] or [catalogue.default()]
     room = free(hardware)
     for entry in sensible:
@@ -174,141 +165,54 @@ def _choose(
     return entry, choose_settings(entry, hardware, data, rates)
 
 
-def largest_sensible(hardware: Hardware) -> float:
-    """The largest model, in parameters, that is sensible to train on `hardware`."""
-    gpu = nvidia_gpu(hardware)
-    if gpu is not None:
-        return next((most for least, most in _BY_CARD if gpu.memory_total_mib >= least), _ON_LESS)
-    if hardware.unified_memory:
-        memory = hardware.memory_total_mib
-        return next((most for least, most in _BY_UNIFIED_MEMORY if memory >= least), _ON_LESS_UNIFIED)
-    return _ON_PROCESSOR
-
-
 def _rank(
     entry: Entry, hardware: Hardware, data: Data, available: Collection[str] | None
 ) -> tuple[bool, bool, bool, bool, bool, float]:
-    """What makes a model the better choice, the weightiest first. On a processor the smaller one is: it is faster."""
-    speaks = data.language is None or data.language in entry.languages
-    open_to_all = not entry.gated or (available is not None and entry.id in available)
-    fits_task = data.task in (None, "other") or data.task in entry.good_for
+    """A sort key, the most important criterion first. On a processor smaller models rank higher, as they are
+    faster."""
+    speaks_language = data.language is None or data.language in entry.languages
+    fits_context = data.longest is None or data.longest <= entry.context_length
     chats = entry.instruct and entry.chat_template
-    reads = data.longest is None or data.longest <= entry.context_length
+    fits_task = data.task in (None, "other") or data.task in entry.good_for
+    accessible = not entry.gated or (available is not None and entry.id in available)
     accelerated = nvidia_gpu(hardware) is not None or hardware.unified_memory
     size = entry.parameters if accelerated else -entry.parameters
-    return speaks, reads, chats, fits_task, open_to_all and entry.commercial_use, size
-
-
-def _obstacle(entry: Entry, hardware: Hardware, available: Collection[str] | None) -> str:
-    """Why `entry` can't be started here at all, whatever the memory; "" when it can."""
-    if available is not None and entry.id not in available:
-        return "It is not on this computer; it is downloaded first."
-    if available is None and not entry.embedded and entry.download_mib * _DISK_RESERVE > hardware.disk_free_mib:
-        return f"It needs {format_gb(entry.download_mib)} of disk; {format_gb(hardware.disk_free_mib)} is free."
-    return ""
+    return speaks_language, fits_context, chats, fits_task, accessible and entry.commercial_use, size
 
 
 def _option(
     entry: Entry, hardware: Hardware, data: Data, available: Collection[str] | None, rates: Rates | None
 ) -> Option:
-    least = least_memory(entry, hardware, data, rates)
-    obstacle = _obstacle(entry, hardware, available)
-    fit = least.estimate.fit
-    reasons = [obstacle] if obstacle else []
+    smallest = least_memory(entry, hardware, data, rates)
+    missing = obstacle(entry, hardware, available)
+    fit = smallest.estimate.fit
+    reasons = [missing] if missing else []
     if fit.badge == "no":
         reasons.append(f"It needs at least {format_gb(fit.needs_mib)}; {format_gb(fit.has_mib)} can be used.")
     elif entry.parameters > largest_sensible(hardware):
-        reasons.append("It would fit, but be slow here.")
-    reasons += _traits(entry, data)
+        reasons.append("It fits, but training would be slow here.")
+    reasons += traits(entry, data)
     return Option(
         model=entry,
-        settings=least.settings,
-        estimate=least.estimate,
+        settings=smallest.settings,
+        estimate=smallest.estimate,
         reasons=tuple(reasons),
-        startable=not obstacle,
+        startable=not missing,
     )
 
 
 def _order(option: Option, hardware: Hardware) -> tuple[int, bool, bool]:
-    """Those that fit first, of them those that can be started and are not too slow; else as ranked."""
+    """A sort key: models that fit first, then those that can be trained now, then those that are not too slow."""
     slow = option.model.parameters > largest_sensible(hardware)
     return ("yes", "tight", "no").index(option.fit), not option.startable, slow
 
 
-def _traits(entry: Entry, data: Data) -> list[str]:
-    lines = [entry.note] if entry.note else []
-    if data.language and data.language not in entry.languages:
-        lines.append("It was not made for the language of the examples, so it needs many more of them.")
-    if data.longest is not None and data.longest > entry.context_length:
-        lines.append(f"It reads at most {entry.context_length:,} tokens; the longest example has {data.longest:,}.")
-    if not entry.commercial_use:
-        lines.append("Its licence forbids commercial use.")
-    if entry.gated:
-        lines.append("Its makers want to be asked before it can be downloaded.")
-    return lines
-
-
-def _reasons(
-    entry: Entry, tailored: ChosenSettings, hardware: Hardware, data: Data, available: Collection[str] | None
-) -> tuple[str, ...]:
-    fit = tailored.estimate.fit
-    if fit.badge == "no":
-        return _nothing_fits(entry, tailored, hardware)
-    slow = entry.parameters > largest_sensible(hardware)
-    lines = ["It fits, but it will be slow here." if slow else _why_this_size(entry, hardware)]
-    if data.task not in (None, "other") and data.task in entry.good_for:
-        lines.append(_TASK_SENTENCES[data.task])
-    if fit.badge == "tight":
-        lines.append("Memory is tight: close other programs before the start.")
-    if available is not None:
-        lines.append("With no network only models on this computer can be taken; others are downloaded first.")
-    obstacle = _obstacle(entry, hardware, available)
-    return (*lines, *([obstacle] if obstacle else []), *_traits(entry, data))
-
-
-_TASK_SENTENCES: dict[Task | None, str] = {
-    "voice": "It was trained for conversation.",
-    "extract": "It handles structured output well.",
-    "write": "It writes fluent text.",
-}
-
-
-def _why_this_size(entry: Entry, hardware: Hardware) -> str:
-    gpu = nvidia_gpu(hardware)
-    if gpu is not None:
-        size = format_gb(gpu.memory_total_mib)
-        if gpu.memory_free_mib < _MOSTLY * gpu.memory_total_mib:
-            free_now = format_gb(gpu.memory_free_mib)
-            return f"Only {free_now} of the graphics card's {size} is free; this model fits into that."
-        return f"A graphics card of {size} trains a model of this size ({entry.parameters / 1e9:.1f} billion) well."
-    if hardware.unified_memory:
-        shared = format_gb(hardware.memory_total_mib)
-        return f"It leaves room in the {shared} that this computer shares with its graphics."
-    if hardware.hosted == "zero_gpu":
-        return "The graphics card of this Space is lent for single calls only, so the processor trains a small model."
-    return "Without a graphics card a small model is the one that trains in a sensible time."
-
-
-def _nothing_fits(entry: Entry, tailored: ChosenSettings, hardware: Hardware) -> tuple[str, ...]:
-    needs, has = tailored.estimate.fit.needs_mib, tailored.estimate.fit.has_mib
-    gpu = nvidia_gpu(hardware)
-    total = gpu.memory_total_mib if gpu else hardware.memory_total_mib
-    lines = [f"No model fits now. The nearest, {entry.name}, needs {format_gb(needs)}; {format_gb(has)} can be used."]
-    if needs <= total:
-        lines.append(f"It would fit with {format_gb(needs - has)} more free: close other programs.")
-    else:
-        lines.append(f"It would fit on a computer with {format_gb(needs * 1.3)} of memory or more.")
-    if tailored.settings.max_length > 256:
-        lines.append("Shorter examples need less, too.")
-    return tuple(lines)
-
-
 def _full(entries: list[Entry], hardware: Hardware, data: Data, available: Collection[str] | None) -> Estimate | None:
-    """Training all weights of the largest model for which that fits, where the guide offers it."""
+    """Full fine-tuning of the largest model that it fits for; see `full_fine_tuning`."""
     for entry in sorted(entries, key=lambda one: -one.parameters):
-        if _obstacle(entry, hardware, available) or entry.gated:
+        if obstacle(entry, hardware, available) or entry.gated:
             continue
-        needed = full_fine_tuning(entry, hardware, data)
-        if needed is not None and needed.fit.badge == "yes":
-            return needed
+        needs = full_fine_tuning(entry, hardware, data)
+        if needs is not None and needs.fit.badge == "yes":
+            return needs
     return None

@@ -1,7 +1,7 @@
-"""The settings for one model on one machine and data set, by the guide's rules, each with its reason.
+"""Chooses the settings for one model, machine and dataset by the guide's rules, each with its reason.
 
-Measured for the embedded model (135 M parameters, 200 rows, a processor): adapters on all linear layers at 5e-4 gave
-40 of 40 held-out answers exactly, attention only at 2e-4 gave 30 of 40. Larger models keep the guide's values.
+Measured on the bundled model (135 M parameters, 200 rows, a processor): adapters on all linear layers at 5e-4 gave 40
+of 40 validation answers exactly, attention only at 2e-4 gave 30 of 40. Larger models use the guide's values.
 """
 
 from __future__ import annotations
@@ -15,24 +15,27 @@ from backend.hardware import format_gb
 from backend.models.catalogue import Entry, Task
 from backend.records.specs import Hardware, Method, Precision, Record, Trainer, TrainSettings, format_decimal
 
-SMALL_MODEL = 500_000_000  # parameters; below it adapters on all linear layers and a higher rate
+SMALL_MODEL = 500_000_000  # parameters; below it adapters on all linear layers and a higher learning rate
 MANY_ROWS = 1000
-LONG = 8192  # tokens; training on longer ones often fails on home computers (the guide)
+LONG = 8192  # tokens; longer rows often fail on home computers (the guide)
 WINDOW = 4096
-ASSUMED_TOKENS = 512  # tokens of the longest example, about 380 words, while there are no examples yet
-FULL_TUNING_MIB = 44_000  # a card of "48 GB"
-_COMPARING, _COMPARING_SMALL = 1e-5, 5e-5  # learning rates of DPO: ten times TRL's for whole models
+ASSUMED_TOKENS = 512  # of the longest example, about 380 words, while there are no examples yet
+FULL_TUNING_MIB = 44_000  # a GPU sold as "48 GB"
+_DPO_RATE, _DPO_RATE_SMALL = 1e-5, 5e-5  # ten times TRL's default, which is for full fine-tuning
 _FULL_BYTES = 16  # a parameter in fp32, its gradient and the two moments of AdamW
 
 
 class Data(Record):
-    """What is known of the examples: rows, the longest and all of them in tokens, the part that is learned; trainer:
-    how they are learned from."""
+    """The known facts about the examples; None where unknown.
+
+    longest: tokens of the longest row. documents: plain texts, of which long ones are split into windows. tokens: of
+    all rows. learned_share: the part of them that the loss is computed for. language: ISO 639-1.
+    """
 
     task: Task | None = None
     rows: int | None = None
     longest: int | None = None
-    documents: bool = False  # plain texts, of which long ones are taken as windows
+    documents: bool = False
     tokens: int | None = None
     learned_share: float | None = None
     trainer: Trainer = "sft"
@@ -40,7 +43,7 @@ class Data(Record):
 
 
 class ChosenSettings(Record):
-    """Settings, what they need here, and why each is as it is (setting name to sentence)."""
+    """Settings, the memory and time they need on this machine, and the reason for each (setting name to sentence)."""
 
     settings: TrainSettings
     estimate: Estimate
@@ -48,12 +51,12 @@ class ChosenSettings(Record):
 
 
 def words_in(tokens: int) -> int:
-    """About how many English words so many tokens are (three words to four tokens), rounded to tens."""
+    """The approximate number of English words in so many tokens (three words to four tokens), rounded to tens."""
     return round(tokens * 0.075) * 10
 
 
 def precision_for(hardware: Hardware) -> Precision:
-    """bf16 where it is native (compute capability 8 and newer, Apple, some processors), fp16 on older cards."""
+    """bf16 where it is native (compute capability 8 and up, Apple, some processors), fp16 on older GPUs."""
     gpu = nvidia_gpu(hardware)
     if gpu is not None:
         return "bf16" if gpu.compute_capability is None or gpu.compute_capability >= (8, 0) else "fp16"
@@ -61,20 +64,20 @@ def precision_for(hardware: Hardware) -> Precision:
 
 
 def choose_settings(entry: Entry, hardware: Hardware, data: Data, rates: Rates | None = None) -> ChosenSettings:
-    """The settings that train `entry` best on `hardware`: the largest batch that fits, memory saved only if needed.
+    """The best settings for `entry` on `hardware`: the largest batch that fits; memory is saved only if needed.
 
-    When nothing fits, the most sparing settings, with a fit of "no".
+    If nothing fits, the settings that need the least memory, with a fit of "no".
     """
     why: dict[str, str] = {}
     base = _base(entry, hardware, data, why)
     chosen, found = base, None
     for method in _methods(hardware):
-        whole = base.changed(method=method)
-        if method == "lora" and not _is_roomy(
-            _needs(entry, _smallest(whole), hardware, data, rates, quick=True), hardware
+        largest = base.changed(method=method)
+        if method == "lora" and not _leaves_half(
+            _needs(entry, _smallest(largest), hardware, data, rates, quick=True), hardware
         ):
             continue
-        for settings in _from_largest(whole, entry, hardware, data, rates):
+        for settings in _from_largest(largest, entry, hardware, data, rates):
             chosen, found = settings, _needs(entry, settings, hardware, data, rates)
             if found.fit.badge == "yes":
                 return ChosenSettings(settings=chosen, estimate=found, why=_explain(why, chosen, found, hardware))
@@ -83,9 +86,9 @@ def choose_settings(entry: Entry, hardware: Hardware, data: Data, rates: Rates |
 
 
 def least_memory(entry: Entry, hardware: Hardware, data: Data, rates: Rates | None = None) -> ChosenSettings:
-    """The settings that need the least memory, found at once: to tell whether a model can be trained here at all.
+    """The settings that need the least memory, found quickly: can the model be trained here at all?
 
-    Lengths are rounded up to a power of two, so that a change of the data seldom asks for a new computation.
+    Lengths are rounded up to a power of two, so that a change of the data rarely needs a new simulation.
     """
     if data.longest is not None:
         data = data.model_copy(update={"longest": 1 << (data.longest - 1).bit_length(), "learned_share": None})
@@ -96,17 +99,14 @@ def least_memory(entry: Entry, hardware: Hardware, data: Data, rates: Rates | No
 
 
 def weights_mib(entry: Entry, hardware: Hardware) -> float:
-    """MiB of the weights alone where they take the least: what a training needs at the very least."""
-    shape = entry.architecture
-    in_four_bits = "qlora" in _methods(hardware)
-    return (shape.linear_params * (0.5 if in_four_bits else 2) + shape.embedding_params * 2) / 2**20
+    """MiB of the weights in the smallest form possible here: a lower limit for training."""
+    architecture = entry.architecture
+    linear_bytes = 0.5 if "qlora" in _methods(hardware) else 2
+    return (architecture.linear_params * linear_bytes + architecture.embedding_params * 2) / 2**20
 
 
 def full_fine_tuning(entry: Entry, hardware: Hardware, data: Data) -> Estimate | None:
-    """What training all weights needs, where the guide offers it: on a card of 48 GB and more that can hold them.
-
-    None elsewhere.
-    """
+    """What full fine-tuning needs; None unless there is a GPU with 48 GB or more that can hold it (the guide)."""
     gpu = nvidia_gpu(hardware)
     if gpu is None or gpu.memory_total_mib < FULL_TUNING_MIB:
         return None
@@ -124,23 +124,23 @@ def _base(entry: Entry, hardware: Hardware, data: Data, why: dict[str, str]) -> 
     windows: dict[str, Any] = {}
     if data.documents and data.longest is not None and data.longest > length:
         windows["window_overlap"] = _overlap(length)
-        why["window_overlap"] = "Each piece begins with the last eighth of the one before, so that no thread is lost."
+        why["window_overlap"] = (
+            "Each piece starts with the last eighth of the previous one, so that no context is lost."
+        )
     epochs, why["num_train_epochs"] = _epochs(data.rows)
-    counted = f"{data.rows} examples" if data.rows is not None else "up to 1,000 examples"
-    why["lora_rank"] = f"Rank {rank} suits {counted}; a higher one learns small data by heart."
-    why["per_device_train_batch_size"] = f"Each step learns from {batch} examples; 8 to 16 is the usual range."
+    examples = f"{data.rows} examples" if data.rows is not None else "up to 1,000 examples"
+    why["lora_rank"] = f"Rank {rank} suits {examples}; with a higher rank the model memorizes small datasets."
+    why["per_device_train_batch_size"] = f"Each step uses {batch} examples; 8 to 16 is the usual range."
     if small:
         why["target_modules"] = "Adapters on all linear layers: a model this small needs them to learn a format."
-        rate, why["learning_rate"] = 5e-4, "5e-4: measured best on a model of this size."
+        rate, why["learning_rate"] = 5e-4, "5e-4 gave the best results on a model of this size."
     else:
-        why["target_modules"] = f"The layers that {entry.family} models are usually adapted at."
-        rate, why["learning_rate"] = 2e-4, "2e-4 is the usual start for adapters."
+        why["target_modules"] = f"The layers that are usually trained in {entry.family} models."
+        rate, why["learning_rate"] = 2e-4, "2e-4 is the usual starting point for adapters."
     if data.trainer == "dpo":
-        rate = _COMPARING_SMALL if small else _COMPARING
-        why["learning_rate"] = (
-            f"{format_decimal(rate)}: telling good from bad takes far smaller steps than learning answers."
-        )
-        why["beta"] = "0.1 is the usual hold on the model that it began as."
+        rate = _DPO_RATE_SMALL if small else _DPO_RATE
+        why["learning_rate"] = f"{format_decimal(rate)}: learning from comparisons needs much smaller steps."
+        why["beta"] = "0.1 is the usual value; it keeps the model close to the base model."
     return TrainSettings(
         trainer=data.trainer,
         lora_rank=rank,
@@ -158,7 +158,7 @@ def _base(entry: Entry, hardware: Hardware, data: Data, why: dict[str, str]) -> 
 def _length(entry: Entry, data: Data) -> tuple[int, str]:
     window = min(WINDOW, entry.context_length)
     if data.documents and data.longest is not None and data.longest > window:
-        return window, f"Long documents are read in pieces of {window:,} tokens that overlap, each by itself."
+        return window, f"Long documents are split into overlapping pieces of {window:,} tokens."
     if data.longest is None:
         return (
             ASSUMED_TOKENS,
@@ -168,33 +168,33 @@ def _length(entry: Entry, data: Data) -> tuple[int, str]:
     if needed <= min(LONG, entry.context_length):
         return needed, f"The longest example has {data.longest:,} tokens."
     return window, (
-        f"The longest example has {data.longest:,} tokens, too many to learn at once here: what is beyond "
-        f"{window:,} is cut off. Split long texts into overlapping parts instead."
+        f"The longest example has {data.longest:,} tokens, too many to train on at once: it is cut off after "
+        f"{window:,}. Split long texts into overlapping parts instead."
     )
 
 
 def _overlap(window: int) -> int:
-    """The guide's share: 512 of 4,096 tokens."""
+    """The guide's ratio: 512 of 4,096 tokens."""
     return window // 8
 
 
 def _epochs(rows: int | None) -> tuple[float, str]:
     if rows is None or rows <= 2000:
-        return 3.0, "Three rounds over the examples; it stops earlier when it no longer improves."
+        return 3.0, "Three passes over the examples (epochs); training stops early if it no longer improves."
     if rows <= 10_000:
-        return 2.0, f"Two rounds are enough with {rows:,} examples."
-    return 1.0, f"One round is enough with {rows:,} examples."
+        return 2.0, f"Two passes (epochs) are enough with {rows:,} examples."
+    return 1.0, f"One pass (epoch) is enough with {rows:,} examples."
 
 
 def _methods(hardware: Hardware) -> tuple[Method, ...]:
-    """From the roomiest to the most sparing. 4-bit weights need bitsandbytes, which Apple's GPU lacks."""
+    """Those that need the most memory first. 4-bit weights need bitsandbytes, which does not support Apple GPUs."""
     return ("lora",) if hardware.unified_memory else ("lora", "qlora")
 
 
 def _from_largest(
     base: TrainSettings, entry: Entry, hardware: Hardware, data: Data, rates: Rates | None
 ) -> Iterator[TrainSettings]:
-    """The guide's ladder: smaller batches, then checkpointing, then at most 1,024 tokens. Ends with the smallest."""
+    """The guide's order: smaller batches, then checkpointing, then at most 1,024 tokens. Ends with the smallest."""
     smallest = _smallest(base)
     short = smallest.changed(max_length=min(1024, smallest.max_length))
     if data.documents:
@@ -215,7 +215,7 @@ def _from_largest(
             )
             micro //= 2
             if not checkpointing and micro < 4 and nvidia_gpu(hardware) is not None:
-                break  # a card is kept busy better by checkpointing than by one or two rows at a time
+                break  # on a GPU, checkpointing is faster than one or two rows at a time
 
 
 def _smallest(settings: TrainSettings) -> TrainSettings:
@@ -236,29 +236,29 @@ def _needs(
     return estimate(entry.architecture, plan, hardware, tokens=tokens, rates=rates, quick=quick)
 
 
-def _is_roomy(smallest: Estimate, hardware: Hardware) -> bool:
-    """On a card, 16-bit weights only where they leave half of it free; else 4 bits, as the guide says."""
+def _leaves_half(smallest: Estimate, hardware: Hardware) -> bool:
+    """Whether 16-bit weights leave half of a GPU free; if not, the guide uses 4 bits. Always true without a GPU."""
     return nvidia_gpu(hardware) is None or 2 * smallest.fit.needs_mib <= smallest.fit.has_mib
 
 
 def _explain(why: dict[str, str], settings: TrainSettings, found: Estimate, hardware: Hardware) -> dict[str, str]:
     why = dict(why)
     needs, has = format_gb(found.fit.needs_mib), format_gb(found.fit.has_mib)
-    where = "the card" if found.memory.device == "cuda" else "this computer"
+    where = "the graphics card" if found.memory.device == "cuda" else "this computer"
     if settings.method == "qlora":
-        why["method"] = f"QLoRA: the model is held in 4 bits, so that the training fits {where} ({needs} of {has})."
+        why["method"] = f"QLoRA: the model is loaded in 4 bits, so that training fits {where} ({needs} of {has})."
     else:
-        why["method"] = f"LoRA: small adapters learn, the model itself stays as it is ({needs} of {has})."
+        why["method"] = f"LoRA: small adapters are trained, the model itself does not change ({needs} of {has})."
     micro, steps = settings.per_device_train_batch_size, settings.gradient_accumulation_steps
     if steps > 1:
-        why["gradient_accumulation_steps"] = f"{micro} at a time, {steps} times a step: what fits the memory."
+        why["gradient_accumulation_steps"] = f"{micro} at a time, {steps} times per step: what fits in memory."
     if settings.gradient_checkpointing:
-        why["gradient_checkpointing"] = "On: it saves memory and costs about a fifth of the speed."
+        why["gradient_checkpointing"] = "On: it saves memory, but makes training about a fifth slower."
     else:
-        why["gradient_checkpointing"] = "Off: there is enough memory, and without it training is faster."
+        why["gradient_checkpointing"] = "Off: there is enough memory, and training is faster without it."
     why["precision"] = {
         "bf16": "bf16: 16-bit numbers with a wide range.",
-        "fp16": "fp16: this card's generation has no bf16 of its own.",
-        "fp32": "32-bit numbers: 16-bit ones are not faster on this processor.",
+        "fp16": "fp16: this graphics card does not support bf16.",
+        "fp32": "fp32: 16-bit numbers are not faster on this processor.",
     }[precision_for(hardware)]
     return why

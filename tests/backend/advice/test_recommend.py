@@ -14,7 +14,7 @@ from backend.models import catalogue
 from backend.records.specs import ALL_LINEAR, Hardware
 from backend.settings import PROJECT_ROOT
 
-# What the other models need is left out where it is not looked at: that takes most of the time.
+# Comparing the other models takes most of the time, so tests that don't look at them leave it out.
 recommend = partial(recommend_and_compare, compare=False)
 MACHINES = PROJECT_ROOT / "tests" / "backend" / "machines"
 BUNDLED = catalogue.default().id
@@ -29,7 +29,7 @@ def billions(found: Recommendation) -> float:
 
 
 @pytest.mark.parametrize("name", ["rtx3090", "rtx4090"])
-def test_24_gb_takes_up_to_8_b_in_4_bits(name: str) -> None:
+def test_24_gb_trains_up_to_8_b_in_4_bits(name: str) -> None:
     found = recommend(machine(name))
     assert 7 <= billions(found) <= 8.3
     assert found.settings.method == "qlora"
@@ -43,14 +43,14 @@ def test_12_gb_stays_below_3_8_b() -> None:
     assert found.fit == "yes"
 
 
-def test_t4_takes_2_to_3_8_b_in_fp16() -> None:
+def test_a_t4_trains_2_to_3_8_b_in_fp16() -> None:
     found = recommend(machine("t4"))
     assert 2 <= billions(found) < 3.85
     assert found.settings.precision == "fp16"
     assert found.fit == "yes"
 
 
-def test_laptop_of_8_gb_takes_a_4_bit_model_of_3_8_b_at_most() -> None:
+def test_a_laptop_with_8_gb_trains_at_most_3_8_b_in_4_bits() -> None:
     found = recommend(machine("laptop4060"))
     assert 1.5 <= billions(found) < 3.85
     assert found.settings.method == "qlora"
@@ -58,14 +58,14 @@ def test_laptop_of_8_gb_takes_a_4_bit_model_of_3_8_b_at_most() -> None:
 
 
 @pytest.mark.parametrize("name", ["a6000", "h100"])
-def test_48_gb_and_more_offer_training_all_weights_where_it_fits(name: str) -> None:
+def test_48_gb_and_more_offer_full_fine_tuning_if_it_fits(name: str) -> None:
     found = recommend_and_compare(machine(name))
     assert found.full is not None
     assert found.full.fit.fits
     assert recommend_and_compare(machine("rtx4090")).full is None
 
 
-def test_macbook_trains_by_lora_in_shared_memory() -> None:
+def test_a_macbook_trains_with_lora_in_unified_memory() -> None:
     found = recommend(machine("macbook16"))
     assert found.settings.method == "lora"
     assert found.memory.device == "mps"
@@ -74,7 +74,7 @@ def test_macbook_trains_by_lora_in_shared_memory() -> None:
 
 
 @pytest.mark.parametrize("name", ["cpu8", "cpu16", "cpu24", "zero_gpu"])
-def test_processor_trains_the_small_model_at_the_measured_best(name: str) -> None:
+def test_a_processor_trains_the_small_model_with_the_measured_settings(name: str) -> None:
     settings = recommend(machine(name), rows=200, longest=212).settings
     assert (settings.method, settings.lora_rank, settings.lora_alpha) == ("lora", 8, 16)
     assert settings.target_modules == ALL_LINEAR
@@ -86,10 +86,10 @@ def test_processor_trains_the_small_model_at_the_measured_best(name: str) -> Non
 
 
 def test_zero_gpu_is_explained() -> None:
-    assert any("lent for single calls" in reason for reason in recommend(machine("zero_gpu")).reasons)
+    assert any("Space" in reason for reason in recommend(machine("zero_gpu")).reasons)
 
 
-def test_larger_model_keeps_the_guides_values() -> None:
+def test_a_larger_model_uses_the_guides_values() -> None:
     settings = recommend(machine("rtx3090"), model_id="meta-llama/Llama-3.1-8B-Instruct").settings
     assert settings.target_modules == ("q_proj", "k_proj", "v_proj", "o_proj")
     assert settings.learning_rate == 2e-4
@@ -97,18 +97,18 @@ def test_larger_model_keeps_the_guides_values() -> None:
     assert {"gate_proj", "up_proj"} < set(gemma.target_modules)
 
 
-def test_better_card_of_two_is_used() -> None:
+def test_the_better_of_two_gpus_is_used() -> None:
     assert recommend(machine("two_cards")).model == recommend(machine("rtx3090")).model
 
 
-def test_memory_held_by_others_makes_the_model_smaller() -> None:
+def test_memory_used_by_other_programs_makes_the_model_smaller() -> None:
     found = recommend(machine("held_card"))
     assert billions(found) < 3.8
     assert found.fit == "yes"
     assert found.memory.total_mib < 3000
 
 
-def test_when_nothing_fits_it_is_said_with_what_would() -> None:
+def test_if_nothing_fits_the_reasons_say_what_would() -> None:
     found = recommend_and_compare(machine("tiny"))
     assert found.fit == "no"
     assert "No model fits now" in found.reasons[0]
@@ -116,30 +116,30 @@ def test_when_nothing_fits_it_is_said_with_what_would() -> None:
     assert not any(other.fit == "yes" for other in found.others)
 
 
-def test_without_a_network_only_what_is_here_can_be_started() -> None:
+def test_offline_only_installed_models_can_be_trained() -> None:
     found = recommend_and_compare(machine("rtx4090"), available={BUNDLED})
     assert found.model.id == BUNDLED
     assert found.startable
-    assert any("no network" in reason for reason in found.reasons)
+    assert any("downloaded first" in reason for reason in found.reasons)
     assert not any(other.startable for other in found.others)
 
 
-def test_disk_is_looked_at_before_a_download() -> None:
+def test_a_download_needs_enough_disk_space() -> None:
     small = machine("rtx4090").model_copy(update={"disk_free_mib": 3000})
     found = recommend_and_compare(small)
     assert found.model.download_mib < 3000
     large = next(other for other in found.others if other.model.id == "Qwen/Qwen3-8B")
     assert not large.startable
-    assert "of disk" in large.reasons[0]
+    assert "disk" in large.reasons[0]
 
 
-def test_task_language_and_length_count() -> None:
+def test_task_language_and_length_matter() -> None:
     assert "extract" in recommend(machine("rtx4090"), task="extract").model.good_for
     assert "de" in recommend(machine("cpu24"), language="de").model.languages
     assert recommend(machine("rtx4090"), longest=9000).model.context_length >= 9000
 
 
-def test_settings_follow_the_amount_and_length_of_the_data() -> None:
+def test_settings_depend_on_the_number_and_length_of_rows() -> None:
     few, many = (recommend(machine("rtx4090"), rows=rows).settings for rows in (500, 5000))
     assert (few.lora_rank, many.lora_rank) == (8, 16)
     assert (few.effective_batch, many.effective_batch) == (8, 16)
@@ -153,13 +153,13 @@ def test_settings_follow_the_amount_and_length_of_the_data() -> None:
     assert (documents.long_documents, documents.max_length, documents.window_overlap) == ("windows", 4096, 512)
 
 
-def test_smaller_batches_are_made_up_for_by_accumulation() -> None:
+def test_smaller_batches_are_compensated_by_accumulation() -> None:
     settings = recommend(machine("laptop4060"), longest=2048).settings
     assert settings.effective_batch == 8
     assert settings.gradient_accumulation_steps > 1
 
 
-def test_every_setting_has_its_reason_and_others_are_ranked() -> None:
+def test_every_setting_has_a_reason_and_the_other_models_are_ranked() -> None:
     found = recommend_and_compare(machine("t4"), task="voice", rows=300)
     assert set(found.why) >= {
         "method", "lora_rank", "target_modules", "learning_rate", "max_length", "num_train_epochs",
@@ -170,7 +170,7 @@ def test_every_setting_has_its_reason_and_others_are_ranked() -> None:
     assert len(found.others) == len(catalogue.entries()) - 1
 
 
-def test_json_has_what_is_promised() -> None:
+def test_the_json_has_the_promised_keys() -> None:
     document = json.loads(
         json.dumps(recommend_and_compare(machine("rtx3060"), rows=200, longest=400, tokens=60_000).to_json())
     )

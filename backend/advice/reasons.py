@@ -1,0 +1,94 @@
+"""The sentences that explain a recommendation."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from backend.advice.model_size import largest_sensible
+from backend.advice.settings import ChosenSettings, Data
+from backend.estimate.memory import nvidia_gpu
+from backend.hardware import format_gb
+from backend.models.catalogue import Entry, Task
+from backend.records.specs import Hardware
+
+_DISK_RESERVE = 1.2
+_MOSTLY_FREE = 0.7  # of a GPU's memory; with less free, the reason names the free memory instead of the total
+_TASK_SENTENCES: dict[Task | None, str] = {
+    "voice": "It was trained for conversation.",
+    "extract": "It handles structured output well.",
+    "write": "It writes fluent text.",
+}
+
+
+def obstacle(entry: Entry, hardware: Hardware, available: Collection[str] | None) -> str:
+    """Why `entry` can't be trained now, regardless of memory; "" if it can."""
+    if available is not None and entry.id not in available:
+        return "It needs to be downloaded first."
+    if available is None and not entry.embedded and entry.download_mib * _DISK_RESERVE > hardware.disk_free_mib:
+        return f"It needs {format_gb(entry.download_mib)} of disk space; {format_gb(hardware.disk_free_mib)} is free."
+    return ""
+
+
+def traits(entry: Entry, data: Data) -> list[str]:
+    """What to know about a model before choosing it for this data."""
+    lines = [entry.note] if entry.note else []
+    if data.language and data.language not in entry.languages:
+        lines.append("It does not know the language of the examples well, so it needs many more of them.")
+    if data.longest is not None and data.longest > entry.context_length:
+        lines.append(f"It reads at most {entry.context_length:,} tokens; the longest example has {data.longest:,}.")
+    if not entry.commercial_use:
+        lines.append("Its license does not allow commercial use.")
+    if entry.gated:
+        lines.append("Its makers have to approve the download.")
+    return lines
+
+
+def why_recommended(
+    entry: Entry, chosen: ChosenSettings, hardware: Hardware, data: Data, available: Collection[str] | None
+) -> tuple[str, ...]:
+    """Why this model is recommended, or why none fits, in sentences."""
+    fit = chosen.estimate.fit
+    if fit.badge == "no":
+        return _nothing_fits(entry, chosen, hardware)
+    slow = entry.parameters > largest_sensible(hardware)
+    lines = ["It fits, but training will be slow here." if slow else _why_this_size(entry, hardware)]
+    if data.task not in (None, "other") and data.task in entry.good_for:
+        lines.append(_TASK_SENTENCES[data.task])
+    if fit.badge == "tight":
+        lines.append("Memory is tight: close other programs before you start.")
+    if available is not None:
+        lines.append("Other models need to be downloaded first.")
+    missing = obstacle(entry, hardware, available)
+    return (*lines, *([missing] if missing else []), *traits(entry, data))
+
+
+def _why_this_size(entry: Entry, hardware: Hardware) -> str:
+    gpu = nvidia_gpu(hardware)
+    if gpu is not None:
+        size = format_gb(gpu.memory_total_mib)
+        if gpu.memory_free_mib < _MOSTLY_FREE * gpu.memory_total_mib:
+            free_now = format_gb(gpu.memory_free_mib)
+            return f"Only {free_now} of the graphics card's {size} is free; this model fits."
+        billions = f"{entry.parameters / 1e9:.1f} billion parameters"
+        return f"A graphics card with {size} trains a model of this size well ({billions})."
+    if hardware.unified_memory:
+        return f"It fits well in the {format_gb(hardware.memory_total_mib)} of memory on this computer."
+    if hardware.hosted == "zero_gpu":
+        return "The graphics card of this Space can't be used for training, and the processor needs a small model."
+    return "Without a graphics card, only a small model trains in a reasonable time."
+
+
+def _nothing_fits(entry: Entry, chosen: ChosenSettings, hardware: Hardware) -> tuple[str, ...]:
+    needs, has = chosen.estimate.fit.needs_mib, chosen.estimate.fit.has_mib
+    gpu = nvidia_gpu(hardware)
+    total = gpu.memory_total_mib if gpu else hardware.memory_total_mib
+    lines = [
+        f"No model fits now. The smallest, {entry.name}, needs {format_gb(needs)}; {format_gb(has)} can be used."
+    ]
+    if needs <= total:
+        lines.append(f"Close other programs to free {format_gb(needs - has)} more.")
+    else:
+        lines.append(f"It would fit on a computer with {format_gb(needs * 1.3)} of memory or more.")
+    if chosen.settings.max_length > 256:
+        lines.append("Shorter examples also need less memory.")
+    return tuple(lines)
