@@ -1,1 +1,1 @@
-"""What a person brings: read, detect, convert, check, fix, split."""
+"""The user's data: read, converted to rows, checked, fixed and split."""

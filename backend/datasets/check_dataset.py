@@ -1,4 +1,4 @@
-"""Every check on every row: what is wrong with the data, what it holds twice, how it will be split."""
+"""Runs every check on every row and reports the problems, the duplicates and the split."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from backend.datasets.token_counts import TokenCounter
 from backend.records.lengths import UNLIMITED, LengthLimits
 from backend.records.rows import Dataset, Problem, Row
 
-_SLICE = 4096  # rows between two looks at `cancelled`
-_LINES = 8  # named at most
+_SLICE = 4096  # rows checked between two looks at `cancelled`
+_MAX_LINES = 8  # line numbers listed in one message
 
 
 def check(
@@ -35,11 +35,11 @@ def check(
     progress: Callable[[float], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> Report:
-    """The report on `dataset`: every row, every check.
+    """Checks every row.
 
-    counter: of the chosen model; without it nothing about tokens or its template is said. lengths: how long a row
-    may be, and what becomes of a longer one. model_languages: ISO 639-1 codes. validation: the test file that the
-    person brought. progress: told how far we are, 0 to 1. Raises Cancelled soon after `cancelled` says so.
+    counter: of the chosen model; without it the token checks are skipped. lengths: the limit on a row and the
+    treatment of longer ones. model_languages: ISO 639-1 codes. validation: the user's validation file. progress:
+    receives the fraction done, 0 to 1. Raises Cancelled soon after `cancelled` returns True.
     """
     tick = _Ticker(progress, cancelled)
     with without_gc():
@@ -60,20 +60,20 @@ def _check(
     problems += row_problems(rows, control_markers, tick.part(0.0, 0.3, len(rows)))
     problems += answer_checks.find(rows)
     good = without_errors(rows, problems)
-    tokens = TokenTotals(lengths) if counter else None
-    if counter and tokens is not None:
-        problems += token_checks.find(good, counter, tokens, tick.part(0.3, 0.8, len(good)))
+    totals = TokenTotals(lengths) if counter else None
+    if counter and totals is not None:
+        problems += token_checks.find(good, counter, totals, tick.part(0.3, 0.8, len(good)))
         good = without_errors(good, problems)
     tick(0.8)
-    twice = duplicates.find(good)
+    repeated = duplicates.find(good)
     tick(0.9)
-    counted = _duplicate_rows(good, twice)
-    pieces = tokens.pieces if tokens and tokens.documents else 0
-    problems += dataset_checks.find(good, model_languages, counted.distinct, pieces)
-    if counted.mostly:
-        problems.append(problem(None, "mostly_repeats", counted.sentence))
-    problems += duplicates.problems(good, twice)
-    divided, leaks = _split(good, twice, validation)
+    duplicate_rows = _duplicate_rows(good, repeated)
+    pieces = totals.pieces if totals and totals.documents else 0
+    problems += dataset_checks.find(good, model_languages, duplicate_rows.distinct, pieces)
+    if duplicate_rows.mostly:
+        problems.append(problem(None, "mostly_repeats", duplicate_rows.sentence))
+    problems += duplicates.problems(good, repeated)
+    parts, leaks = _split(good, repeated, validation)
     problems += leaks
     problems.sort(key=lambda p: (p.row > 0, p.line, p.row))
     tick(1.0)
@@ -82,15 +82,15 @@ def _check(
         rows=dataset.total_rows or len(rows),
         usable=len(good),
         problems=problems,
-        duplicates=counted,
-        split=SplitRows(len(divided.train), len(divided.validation), len(divided.leaked), divided.sentence),
-        tokens=tokens,
+        duplicates=duplicate_rows,
+        split=SplitRows(len(parts.train), len(parts.validation), len(parts.leaked), parts.sentence),
+        tokens=totals,
         validation=validation.report if validation else None,
     )
 
 
 class _Ticker:
-    """Tells progress and notices that the person has cancelled."""
+    """Reports progress and raises Cancelled when the user has cancelled."""
 
     def __init__(self, progress: Callable[[float], None] | None, cancelled: Callable[[], bool] | None) -> None:
         self._progress, self._cancelled = progress, cancelled
@@ -102,17 +102,17 @@ class _Ticker:
             self._progress(fraction)
 
     def part(self, start: float, end: float, total: int) -> Callable[[int], None]:
-        """A ticker for `total` rows within a part of the whole."""
+        """A ticker for `total` rows that runs from `start` to `end`."""
         return lambda done: self(start + (end - start) * done / max(total, 1))
 
 
 def row_problems(
-    rows: Sequence[Row], control_markers: Iterable[str] = (), told: Callable[[int], None] = lambda done: None
+    rows: Sequence[Row], control_markers: Iterable[str] = (), tick: Callable[[int], None] = lambda done: None
 ) -> Iterator[Problem]:
-    """Problems in the turns and the texts of each row. control_markers: the model's; told: rows done so far."""
+    """Problems in the turns and the texts of each row. control_markers: the model's; tick: receives the rows done."""
     faults = content_checks.text_faults(control_markers)
     for start in range(0, len(rows), _SLICE):
-        told(start)
+        tick(start)
         part = rows[start : start + _SLICE]
         yield from structure_checks.find(part)
         yield from content_checks.find(part, faults)
@@ -120,43 +120,43 @@ def row_problems(
 
 
 def without_errors(rows: Sequence[Row], problems: Iterable[Problem]) -> list[Row]:
-    """The rows that no error is about."""
+    """The rows without an error."""
     bad = {p.row for p in problems if p.severity == "error"}
     return [row for row in rows if row.row not in bad]
 
 
-def _duplicate_rows(rows: Sequence[Row], twice: Duplicates) -> DuplicateRows:
-    exact, near = twice.exact_count, twice.near_count
-    groups = [[rows[i].row for i in group] for group in twice.groups]
+def _duplicate_rows(rows: Sequence[Row], repeated: Duplicates) -> DuplicateRows:
+    exact, near = repeated.exact_count, repeated.near_count
+    groups = [[rows[i].row for i in group] for group in repeated.groups]
     return DuplicateRows(exact, near, len(rows) - exact - near, groups)
 
 
-def _split(rows: list[Row], twice: Duplicates, validation: ValidationFile | None) -> tuple[Split, list[Problem]]:
+def _split(rows: list[Row], repeated: Duplicates, validation: ValidationFile | None) -> tuple[Split, list[Problem]]:
     if validation is None:
-        return split(rows, together=twice.together), []
+        return split(rows, together=repeated.together), []
     everything = [*rows, *validation.rows]
     found = duplicates.find(everything)
-    divided = split_with(rows, validation.rows, found.together)
-    return divided, [*_left_out(validation.report), *_leaks(everything, found, divided.leaked, len(rows))]
+    parts = split_with(rows, validation.rows, found.together)
+    return parts, [*_left_out(validation.report), *_leaks(everything, found, parts.leaked, len(rows))]
 
 
 def _left_out(report: Report) -> Iterator[Problem]:
     lines = sorted({p.line for p in report.problems if p.severity == "error"})
     if lines:
-        shown = ", ".join(map(str, lines[:_LINES])) + (" and others" if len(lines) > _LINES else "")
-        message = f"{len(lines):,} of the {report.rows:,} rows of your test file can't be used: lines {shown}."
+        shown = ", ".join(map(str, lines[:_MAX_LINES])) + (" and others" if len(lines) > _MAX_LINES else "")
+        message = f"{len(lines):,} of the {report.rows:,} rows of your validation file can't be used: lines {shown}."
         yield problem(None, "test_rows_left_out", message)
 
 
-def _leaks(rows: Sequence[Row], found: Duplicates, leaked: Mapping[int, int], tested: int) -> Iterator[Problem]:
-    """tested: the position from which on `rows` are those of the test file."""
+def _leaks(rows: Sequence[Row], found: Duplicates, leaked: Mapping[int, int], first: int) -> Iterator[Problem]:
+    """first: the position in `rows` where the validation file starts."""
     exact, near = ({i: group for group in groups for i in group} for groups in (found.exact, found.groups))
     for row, twin in leaked.items():
         ways = (
-            ("the same", exact.get(row)),
-            ("almost the same", near.get(row)),
-            ("(in its question) the same", [twin]),
+            ("is the same as", exact.get(row)),
+            ("is almost the same as", near.get(row)),
+            ("asks the same question as", [twin]),
         )
-        says, line = next((says, rows[i].line) for says, group in ways for i in group or () if i >= tested)
-        message = f"This row says {says} as line {line} of your test file, so it will not be practised."
+        what, line = next((what, rows[i].line) for what, group in ways for i in group or () if i >= first)
+        message = f"This row {what} line {line} of your validation file, so it will be left out of training."
         yield problem(rows[row], "leak", message)

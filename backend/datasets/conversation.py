@@ -1,10 +1,10 @@
-"""What a row says, taken apart: its answers, its question, all of it."""
+"""The parts of a row's conversation: its answers, its question, its full text."""
 
 from __future__ import annotations
 
 from backend.records.rows import Message, Row
 
-NAMES = {
+ROLE_NAMES = {
     "system": "system message",
     "developer": "system message",
     "user": "question",
@@ -14,7 +14,7 @@ NAMES = {
 
 
 def content(message: Message) -> str:
-    """The text of a message, "" where it has none."""
+    """The text of a message, "" if it has none."""
     text = message.get("content")
     return text if isinstance(text, str) else ""
 
@@ -25,7 +25,7 @@ def answers(row: Row) -> list[str]:
 
 
 def last_answer(row: Row) -> str:
-    """The text of the last assistant turn, "" when there is none."""
+    """The text of the last assistant turn, "" without one."""
     for message in reversed(row.messages):
         if message["role"] == "assistant":
             return content(message)
@@ -33,21 +33,21 @@ def last_answer(row: Row) -> str:
 
 
 def question(row: Row) -> str:
-    """All that the user says in this row."""
+    """All user turns, joined."""
     return "\n".join([content(m) for m in row.messages if m["role"] == "user"])
 
 
 def opening(row: Row) -> str:
-    """What a person knows the row by: its first question, else the first that it says."""
-    said = [m for m in row.messages if content(m).strip()]
-    return row.text or next((content(m) for m in (*(m for m in said if m["role"] == "user"), *said)), "")
+    """A text to recognize the row by: its first question, else its first message."""
+    filled = [m for m in row.messages if content(m).strip()]
+    return row.text or next((content(m) for m in (*(m for m in filled if m["role"] == "user"), *filled)), "")
 
 
-def whole(row: Row) -> str:
-    """All that is said in this row, or the text of a document."""
+def full_text(row: Row) -> str:
+    """All messages of a row, joined, or the text of a document."""
     if row.text is not None:
         return row.text
-    said = [content(m) for m in row.messages]
+    texts = [content(m) for m in row.messages]
     if row.rejected:
-        said += [content(m) for m in row.rejected]
-    return "\n".join(said)
+        texts += [content(m) for m in row.rejected]
+    return "\n".join(texts)

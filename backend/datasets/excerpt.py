@@ -1,11 +1,11 @@
-"""Showing a piece of somebody's text safely: shortened, on one line, with unseen characters written out."""
+"""Shows a piece of text safely: shortened, on one line, with invisible characters escaped."""
 
 from __future__ import annotations
 
 import re
 
 # Line ends, control characters, zero-width and bidirectional marks, tags, line separators and lone surrogates.
-_UNSEEN = re.compile(
+_INVISIBLE = re.compile(
     "[\u0000-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u2028-\u202e"
     "\u2060-\u206f\ufe00-\ufe0f\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e01ef]"
 )
@@ -13,12 +13,12 @@ _NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
 def visible(text: str) -> str:
-    """`text` with every character that can't be seen written as an escape such as \\u200b."""
-    return _UNSEEN.sub(_escape, text)
+    """`text` with each invisible character escaped, as in \\u200b."""
+    return _INVISIBLE.sub(_escape, text)
 
 
 def excerpt(text: str, start: int = 0, end: int = 0, width: int = 80) -> str:
-    """DatasetInfo `width` characters of `text` around text[start:end], unseen characters written out, "…" at cuts."""
+    """About `width` characters of `text` around text[start:end], invisible characters escaped, "…" at cuts."""
     room = max(width - (end - start), 0) // 2
     begin = max(0, min(start - room, len(text) - width))
     finish = min(len(text), begin + width)

@@ -1,39 +1,39 @@
-"""What can be said about how a file is read, and how much of it is taken in at most."""
+"""Options and limits for reading a file, and the errors of reading it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
+from backend.records.units import GIB, MIB
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How much is taken in, so that no file can exhaust the machine.
+    """Limits that keep any file from exhausting the machine.
 
-    What goes beyond the limit of a row is a problem of that row; `rows` and `kept_bytes` end the taking of rows
-    with a warning that says how many were left out; the other limits refuse the file.
+    A row over a row limit is a problem of that row. `rows` and `stored_bytes` stop reading with a warning that says
+    how many rows were left out. Over any other limit the file is rejected.
     """
 
     file_bytes: int = 2 * GIB
-    expanded_bytes: int = 1 * GIB  # what a gzip, Excel or Parquet file may unpack to
-    expansion_ratio: int = 200  # unpacked to packed, looked at from `ratio_from_bytes` on
-    ratio_from_bytes: int = 32 * MIB  # below this no archive does harm, and dull test data packs 1000 to 1
+    expanded_bytes: int = 1 * GIB  # unpacked size of a gzip, Excel or Parquet file
+    expansion_ratio: int = 200  # unpacked to packed size, checked above `ratio_from_bytes`
+    ratio_from_bytes: int = 32 * MIB  # smaller files do no harm, and repetitive data can pack 1000 to 1
     line_bytes: int = 32 * MIB  # one line, or one example of a JSON list
     field_chars: int = 8 * MIB  # one cell, or the content of one message
     row_chars: int = 16 * MIB  # all text of one example
     nesting: int = 64
     integer_digits: int = 100
     rows: int = 1_000_000
-    kept_bytes: int = 384 * MIB  # text of all rows together; in memory it takes about 2.3 times as much
+    stored_bytes: int = 384 * MIB  # text of all rows together; it takes about 2.3 times as much memory
     problems: int = 100_000
     columns: int = 1_000
 
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """What the person says about a file; None everywhere lets the content decide.
+    """The user's choices for reading a file; None leaves the choice to detection.
 
     encoding: a codec name such as "cp1252". delimiter: one character. sheet: the name of an Excel sheet.
     shape: a key of `shapes.SHAPES`. mapping: from the fields of that shape to columns of the file,
@@ -49,11 +49,11 @@ class ReadOptions:
 
 
 class Cancelled(Exception):
-    """The person cancelled; nothing was kept."""
+    """The user cancelled; nothing was stored."""
 
 
 class RowFault(Exception):
-    """Why one row can't be used; `backend.datasets.read.load` makes a Problem of it. Fields as in Problem."""
+    """The reason why a row can't be used; `backend.datasets.read.load` turns it into a Problem with these fields."""
 
     def __init__(self, kind: str, message: str, fix: str = "", quote: str = "") -> None:
         super().__init__(message)

@@ -1,4 +1,4 @@
-"""The records that the data rooms hand on: a row, a problem, and what a file turned out to be."""
+"""Records that the dataset packages exchange: a row, a problem, and a description of the file."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 Severity = Literal["error", "warning"]
-Message = dict[str, Any]  # {"role": ..., "content": ..., and beside tool calls "tool_calls"}
+Message = dict[str, Any]  # {"role": ..., "content": ...}, and "tool_calls" if there are any
 
 
 @dataclass(slots=True)
 class Row:
     """One example in the canonical form.
 
-    line: line in the source file, from 1 (for binary tables the row). row: its number among the rows, from 1.
-    messages: the conversation. For preference pairs `messages` ends with the chosen answer and `rejected`
-    holds the answer to move away from. text: a plain document instead of a conversation.
+    line: line in the source file, from 1 (for binary tables the row). row: number among the rows, from 1.
+    messages: the conversation. For a preference pair `messages` ends with the chosen answer and `rejected` holds the
+    rejected one. text: a plain document instead of a conversation.
     """
 
     line: int
@@ -29,10 +29,10 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something wrong with one row (or with the file: row 0), in plain words.
+    """A problem of one row, or of the whole file (row 0), in plain words.
 
-    An "error" keeps the row out of training; a "warning" does not. fix: what accepting the fix would do,
-    a sentence, or "" where there is none. quote: the offending text, shortened and made visible.
+    An "error" keeps the row out of training; a "warning" does not. fix: what accepting the fix would do, a sentence,
+    or "" without a fix. quote: the text at fault, shortened, with invisible characters escaped.
     """
 
     line: int
@@ -46,8 +46,8 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What the file is: `format` such as "jsonl", `shape` such as "messages" or "alpaca", `encoding` such as
-    "utf-8", `mapping` from our fields to the file's columns, `ignored` columns, `sha256` of the bytes."""
+    """A description of the file: `format` such as "jsonl", `shape` such as "messages" or "alpaca", `encoding` such as
+    "utf-8", `mapping` from our fields to the file's columns, `ignored` columns, `sha256` of its bytes."""
 
     name: str
     format: str
@@ -61,20 +61,20 @@ class Source:
 
 @dataclass(slots=True)
 class Dataset:
-    """A file read whole: where it came from, its usable rows, and the problems found while reading it."""
+    """The contents of a file: its source, its readable rows, and the problems found while reading."""
 
     source: Source
     rows: list[Row]
     problems: list[Problem] = field(default_factory=list)
-    total_rows: int = 0  # rows in the file, unusable ones counted
-    originals: dict[int, Any] = field(default_factory=dict)  # the first rows as read, by row number, to be shown
+    total_rows: int = 0  # rows in the file, including unreadable ones
+    originals: dict[int, Any] = field(default_factory=dict)  # the first rows as read, by row number, for display
 
 
 def rejected_side(row: Row) -> Row:
-    """The conversation of a pair as it ends in its worse answer."""
+    """The conversation of a pair with its rejected answer."""
     return replace(row, messages=[*shared_prompt(row), *(row.rejected or ())])
 
 
 def shared_prompt(row: Row) -> Sequence[Message]:
-    """What both answers of a pair follow. An answer may take several turns; both take as many."""
+    """The messages before the two answers of a pair. Both answers have the same number of turns."""
     return row.messages[: max(0, len(row.messages) - len(row.rejected or ()))]

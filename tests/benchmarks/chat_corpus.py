@@ -35,7 +35,7 @@ class Words:
         return self.rng.choices(self._words, cum_weights=self._weights, k=count)
 
     def text(self, count: int, end: str = ".") -> str:
-        """DatasetInfo `count` words in sentences."""
+        """About `count` words in sentences."""
         words = self.draw(count)
         sentences = []
         while words:

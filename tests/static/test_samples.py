@@ -135,7 +135,7 @@ def test_no_support_sentence_is_used_twice() -> None:
     assert not [part for part, count in counts.items() if count > 1]
 
 
-def test_the_voice_check_hears_another_voice() -> None:
+def test_the_voice_check_rejects_another_voice() -> None:
     usual = "I'm sorry to hear that! Here are some steps: 1. Restart the router. 2. Call us if it stays red."
     assert len(voice_faults(usual)) >= 5
 
@@ -156,7 +156,7 @@ def test_order_answers_follow_the_schema_to_the_byte(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ORDERS)
-def test_order_answers_can_be_read_off_the_message(name: str) -> None:
+def test_order_answers_follow_from_the_message(name: str) -> None:
     for messages in load(name):
         message, order = messages[0]["content"], json.loads(messages[-1]["content"])
         if order["order_id"]:

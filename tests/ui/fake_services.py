@@ -240,7 +240,7 @@ class FakeDatasets:
             problems=found,
             rows=240 - len(left_out),
             info=about,
-            split="216 will be used for practice, 24 are kept back to test it.",
+            split="216 examples for training, 24 set aside for validation (to check what was learned).",
             blocked=next((f"Row {row} (line {row}): {one.message}" for row, one in faulty.items()), ""),
             fix_previews={"duplicate": [Change(40, 40, "duplicate", "Leave this row out.", f"user: {ASKED}", "")]},
             left_out=len(left_out),

@@ -1,4 +1,4 @@
-"""What is answered: repetition, very short answers, different answers to one question."""
+"""Checks of the answers: repetition, very short answers, different answers to the same question."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from backend.datasets.conversation import answers, content, last_answer, questio
 from backend.datasets.excerpt import excerpt
 from backend.records.rows import Problem, Row
 
-SAME_EVERYWHERE = 5  # rows from which on one question in all of them is a fault of the file
-_TYPICAL = 30  # characters: where the middle answer is shorter, short answers are the task (labels, numbers)
+SAME_EVERYWHERE = 5  # rows; from here on, the same question in all of them is a fault of the file
+_TYPICAL = 30  # characters; with a median below it, short answers are the task (labels, numbers)
 
 
 def find(rows: Sequence[Row]) -> Iterator[Problem]:
@@ -24,19 +24,19 @@ def find(rows: Sequence[Row]) -> Iterator[Problem]:
 
 
 def repetitions(rows: Sequence[Row]) -> Iterator[Problem]:
-    """Answers in which one sentence stands five times or more."""
+    """Answers that repeat one sentence five times or more."""
     for row in rows:
         for answer in answers(row):
             found = repeated(answer)
             if found:
                 sentence, times = found
-                message = f"One sentence stands {times} times in the answer; the model would learn to repeat itself."
+                message = f"The answer repeats one sentence {times} times; the model would learn to repeat itself."
                 yield problem(row, "repetition", message, excerpt(sentence))
                 break
 
 
 def short_answers(rows: Sequence[Row]) -> Iterator[Problem]:
-    """Answers far shorter than is usual in this file: a tenth of the middle one, ten characters at most."""
+    """Answers far shorter than usual in this file: a tenth of the median, at most ten characters."""
     lengths = [(row, len(last_answer(row).strip())) for row in rows if row.messages]
     middle = median([length for _, length in lengths if length] or [0])
     if middle < _TYPICAL:
@@ -45,24 +45,24 @@ def short_answers(rows: Sequence[Row]) -> Iterator[Problem]:
     for row, length in lengths:
         if 0 < length <= limit and not row.messages[-1].get("tool_calls"):
             units = "character" if length == 1 else "characters"
-            message = f"The answer has {length} {units}; answers here usually have about {int(middle)}."
+            message = f"The answer has {length} {units}; answers in this file usually have about {int(middle)}."
             yield problem(row, "very_short_answer", message, excerpt(last_answer(row)))
 
 
 def conflicts(rows: Sequence[Row]) -> Iterator[Problem]:
-    """Rows with the question of an earlier row and another answer."""
+    """Rows with the question of an earlier row and a different answer."""
     ending = [
         row for row in rows if row.messages and row.messages[-1]["role"] == "assistant" and row.rejected is None
     ]
     groups = same_rows(ending, lambda row, of_text: tuple([of_text(content(m)) for m in row.messages[:-1]]))
     if groups and len(groups[0]) == len(ending) >= SAME_EVERYWHERE:
-        return  # checks_file says so once
+        return  # `dataset.same_input` reports this once
     for group in groups:
         answered = [ending[i] for i in group if question(ending[i]).strip() and last_answer(ending[i]).strip()]
         for row in answered[1:]:
             if normalize(last_answer(row)) != normalize(last_answer(answered[0])):
                 message = (
-                    f"Line {answered[0].line} has the same question with another answer; "
+                    f"Line {answered[0].line} has the same question with a different answer; "
                     "the model can't tell which one is right."
                 )
                 yield problem(row, "conflicting_answers", message, excerpt(last_answer(row)))

@@ -1,4 +1,4 @@
-"""Faults inside what is said: unwanted characters, garbled letters, template markers, personal data."""
+"""Faults inside a text: unwanted characters, garbled letters, template markers, personal data."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from backend.datasets.checks.issues import problem
 from backend.datasets.checks.patterns import TextFault, classes
 from backend.datasets.checks.personal_data import PERSONAL_FAULTS
 from backend.datasets.checks.template_markers import marker_fault
-from backend.datasets.conversation import NAMES, content
+from backend.datasets.conversation import ROLE_NAMES, content
 from backend.datasets.excerpt import excerpt
 from backend.records.rows import Problem, Row
 
-_BLOCK = 4096  # rows looked at together: a few MiB of text
+_BLOCK = 4096  # rows checked together: a few MiB of text
 
 
 def text_faults(control_markers: Iterable[str] = ()) -> tuple[TextFault, ...]:
-    """Every fault that a text can have, for a model with these control markers, in the order they are mended."""
+    """All text faults, for a model with these control markers, in the order they are fixed."""
     return (*CHARACTER_FAULTS, marker_fault(control_markers), *PERSONAL_FAULTS)
 
 
 def find(rows: Iterable[Row], faults: Sequence[TextFault]) -> Iterator[Problem]:
-    """For each row at most one problem of each kind, at the first place where it shows."""
+    """At most one problem of each kind per row, at its first occurrence."""
     rows = iter(rows)
     needed = reduce(or_, (fault.needs for fault in faults), 0)
     while block := list(islice(rows, _BLOCK)):
-        said = [_texts(row) for row in block]
-        ends = list(accumulate(map(len, said)))
-        flags = classes([text for texts in said for text in texts])
+        by_row = [_texts(row) for row in block]
+        ends = list(accumulate(map(len, by_row)))
+        flags = classes([text for texts in by_row for text in texts])
         suspects = {bisect_right(ends, i) for i, flag in enumerate(flags) if flag & needed}
         for i in sorted(suspects):
-            yield from _in_row(block[i], said[i], flags[ends[i] - len(said[i]) : ends[i]], faults)
+            yield from _in_row(block[i], by_row[i], flags[ends[i] - len(by_row[i]) : ends[i]], faults)
 
 
 def _texts(row: Row) -> list[str]:
@@ -46,9 +46,9 @@ def _texts(row: Row) -> list[str]:
 
 
 def _places(row: Row) -> list[str]:
-    """What to call each of the texts of `_texts`."""
+    """A name for each of the texts of `_texts`."""
     roles = [str(message["role"]) for message in row.messages]
-    return [*(NAMES.get(role, role) for role in roles), *("rejected answer" for _ in row.rejected or ()), "text"]
+    return [*(ROLE_NAMES.get(role, role) for role in roles), *("rejected answer" for _ in row.rejected or ()), "text"]
 
 
 def _in_row(row: Row, texts: list[str], flags: list[int], faults: Sequence[TextFault]) -> Iterator[Problem]:

@@ -5,6 +5,7 @@ Every change is listed and the source stays as it is: to undo a fix, apply again
 
 from __future__ import annotations
 
+import json
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Set
@@ -12,8 +13,6 @@ from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
-
-import orjson
 
 from backend.datasets.checks import answers as answer_checks
 from backend.datasets.checks import content as content_checks
@@ -149,8 +148,8 @@ def write_fixed(fixed: FixedDataset, path: Path) -> Path:
     try:
         for target, records in ((path, map(_record, fixed.dataset.rows)), (log, map(asdict, fixed.changes))):
             unfinished = target.with_name(target.name + ".part")
-            with unfinished.open("wb") as file:
-                file.writelines(orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE) for record in records)
+            with unfinished.open("w", encoding="utf-8", newline="\n") as file:
+                file.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
             os.replace(unfinished, target)
     except OSError as error:
         raise WorkspaceProblem(

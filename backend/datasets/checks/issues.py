@@ -1,6 +1,6 @@
-"""Every kind of problem that reading and checking know: how grave it is, its name for people, what its fix would do.
+"""The issue types: severity, title and fix of every kind of problem that reading and checking can find.
 
-The checks, the fixes and the page all read this one table; reading (`collect.py`) brings its own words.
+The checks, the fixes and the page all use this table; problems found while reading add their own fix sentences.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _LEAVE_OUT = "Leave this row out."
 
 @dataclass(frozen=True, slots=True)
 class IssueType:
-    """title: a name for a list of problems. fix: what accepting the fix does, "" when there is none."""
+    """title: heading for a list of such problems. fix: what accepting the fix does, "" without a fix."""
 
     severity: Severity
     title: str
@@ -24,103 +24,103 @@ class IssueType:
 
 
 ISSUE_TYPES: dict[str, IssueType] = {
-    # reading: such a row can't be used, and its own message says what to do
+    # reading: the row can't be used, and its own message says what to do
     "bad_json": IssueType("error", "Not valid JSON"),
-    "not_an_object": IssueType("error", "Rows without named parts"),
+    "not_an_object": IssueType("error", "Rows without named fields"),
     "duplicate_key": IssueType("error", "The same name twice"),
     "not_a_number": IssueType("error", "Not a number"),
     "number_too_long": IssueType("error", "Numbers that are too long"),
-    "too_deep": IssueType("error", "Too many levels"),
+    "too_deep": IssueType("error", "Nested too deeply"),
     "lone_surrogate": IssueType("error", "Half characters"),
-    "bad_encoding": IssueType("error", "Bytes that are no letters"),
+    "bad_encoding": IssueType("error", "Unreadable characters"),
     "ragged_row": IssueType("error", "Too few or too many cells"),
-    "bad_quotes": IssueType("error", "Quotes that don't close"),
+    "bad_quotes": IssueType("error", "Unclosed quotes"),
     "row_too_large": IssueType("error", "Rows that are too large"),
     "field_too_large": IssueType("error", "Texts that are too large"),
     "empty_row": IssueType("error", "Empty rows"),
-    "mixed_shapes": IssueType("error", "Two kinds of rows in one file"),
-    "missing_field": IssueType("error", "Parts that are missing"),
+    "mixed_shapes": IssueType("error", "Different formats in one file"),
+    "missing_field": IssueType("error", "Missing fields"),
     "empty_messages": IssueType("error", "Empty conversations"),
-    "messages_not_a_list": IssueType("error", "Conversations that are no list"),
-    "bad_message": IssueType("error", "Messages that can't be understood"),
-    "missing_role": IssueType("error", "Nobody speaks"),
+    "messages_not_a_list": IssueType("error", "Conversations that are not a list"),
+    "bad_message": IssueType("error", "Unreadable messages"),
+    "missing_role": IssueType("error", "Missing speaker"),
     "unknown_role": IssueType("error", "Unknown speakers"),
-    "content_null": IssueType("error", "Missing texts"),
-    "content_not_text": IssueType("error", "Contents that are not text"),
-    "bad_tool_call": IssueType("error", "Tool calls that can't be understood"),
-    "bad_tools": IssueType("error", "Tools that can't be understood"),
+    "content_null": IssueType("error", "Missing text"),
+    "content_not_text": IssueType("error", "Content that is not text"),
+    "bad_tool_call": IssueType("error", "Unreadable tool calls"),
+    "bad_tools": IssueType("error", "Unreadable tools"),
     "kto_label": IssueType("error", "Answers marked as bad"),
-    # reading: about the file as a whole
-    "encoding": IssueType("warning", "A guessed encoding"),
+    # reading: the whole file
+    "encoding": IssueType("warning", "Guessed encoding"),
     "mapping_guessed": IssueType("warning", "Guessed columns"),
-    "stray_text": IssueType("warning", "Hardly a text to learn"),
+    "not_prose": IssueType("warning", "Probably not meant for training"),
     "preference_pairs": IssueType("warning", "Pairs of a better and a worse answer"),
-    "media_ignored": IssueType("warning", "Pictures, sounds or videos"),
+    "media_ignored": IssueType("warning", "Images, sound or video"),
     "kto_labels": IssueType("warning", "Answers marked as good or bad"),
     "other_sheets": IssueType("warning", "Other sheets"),
     "rows_left_out": IssueType("warning", "Rows left out"),
     # characters
-    "nul_character": IssueType("error", "NUL characters", "Take the NUL characters out."),
-    "control_characters": IssueType("warning", "Control characters", "Take the control characters out."),
-    "invisible_characters": IssueType("warning", "Invisible characters", "Take the invisible characters out."),
-    "mojibake": IssueType("warning", "Garbled letters", "Put the right letters back."),
-    "control_marker": IssueType("warning", "Template markers in the text", "Take the markers out."),
+    "nul_character": IssueType("error", "NUL characters", "Remove the NUL characters."),
+    "control_characters": IssueType("warning", "Control characters", "Remove the control characters."),
+    "invisible_characters": IssueType("warning", "Invisible characters", "Remove the invisible characters."),
+    "mojibake": IssueType("warning", "Garbled letters", "Restore the correct letters."),
+    "control_marker": IssueType("warning", "Template markers in the text", "Remove the markers."),
     # personal data
-    "personal_email": IssueType("warning", "E-mail addresses", "Put [email] in its place."),
-    "secret_key": IssueType("warning", "Keys and passwords", "Put [key] in its place."),
-    "personal_card": IssueType("warning", "Card numbers", "Put [card number] in its place."),
-    "personal_iban": IssueType("warning", "Bank account numbers", "Put [account number] in its place."),
-    "personal_phone": IssueType("warning", "Telephone numbers", "Put [phone] in its place."),
+    "personal_email": IssueType("warning", "Email addresses", "Replace it with [email]."),
+    "secret_key": IssueType("warning", "Keys and passwords", "Replace it with [key]."),
+    "personal_card": IssueType("warning", "Card numbers", "Replace it with [card number]."),
+    "personal_iban": IssueType("warning", "Bank account numbers", "Replace it with [account number]."),
+    "personal_phone": IssueType("warning", "Phone numbers", "Replace it with [phone]."),
     # the order of the turns
-    "system_not_first": IssueType("warning", "System message in mid-chat", "Move the system message to the front."),
-    "same_role_twice": IssueType("warning", "The same speaker twice", "Join the two messages into one."),
+    "system_not_first": IssueType("warning", "System message not first", "Move the system message to the front."),
+    "same_role_twice": IssueType("warning", "Same speaker twice in a row", "Join the two messages into one."),
     "ends_with_user": IssueType("error", "No answer at the end", "Cut the conversation after its last answer."),
     "no_assistant": IssueType("error", "No answer", _LEAVE_OUT),
     "no_question": IssueType("warning", "No question", _LEAVE_OUT),
     "empty_answer": IssueType("error", "Empty answers", _LEAVE_OUT),
     "empty_question": IssueType("warning", "Empty questions", _LEAVE_OUT),
-    "same_preference": IssueType("error", "Chosen and rejected are the same", _LEAVE_OUT),
+    "same_preference": IssueType("error", "Chosen and rejected answers are the same", _LEAVE_OUT),
     "system_inconsistent": IssueType(
         "warning",
-        "System message in some rows only",
-        "Make it like most rows: add their system message, or take it out.",
+        "System message in only some rows",
+        "Make it like most rows: add their system message, or remove it.",
     ),
-    # what is said
+    # the content of the answers
     "repetition": IssueType("warning", "Repeated sentences", "Keep each repeated sentence once."),
     "very_short_answer": IssueType("warning", "Very short answers", _LEAVE_OUT),
     "conflicting_answers": IssueType("warning", "Different answers to the same question", _LEAVE_OUT),
     # against the model
-    "template_refuses": IssueType("error", "The model can't take this conversation", _LEAVE_OUT),
+    "template_refuses": IssueType("error", "The model can't use this conversation", _LEAVE_OUT),
     "nothing_to_learn": IssueType("error", "Nothing to learn", _LEAVE_OUT),
-    "answer_vanishes": IssueType("error", "The answer is cut off whole", _LEAVE_OUT),
-    "too_long": IssueType("warning", "Longer than the model is given"),
+    "answer_vanishes": IssueType("error", "The whole answer is cut off", _LEAVE_OUT),
+    "too_long": IssueType("warning", "Longer than the limit"),
     "very_long": IssueType("warning", "Very long rows"),
-    "turn_not_learned": IssueType("warning", "Answers that are only read"),
+    "turn_not_learned": IssueType("warning", "Answers used only as context"),
     # rows against each other
-    "mostly_repeats": IssueType("warning", "The same examples again and again"),
+    "mostly_repeats": IssueType("warning", "Mostly the same examples"),
     "duplicate": IssueType("warning", "Duplicates", "Leave this row out and keep the first."),
     "near_duplicate": IssueType("warning", "Almost the same", "Leave this row out and keep the first."),
-    "leak": IssueType("warning", "Also in your test file", "Leave this row out of practice, for good."),
-    "test_rows_left_out": IssueType("warning", "Rows of your test file left out"),
-    # the file as a whole
+    "leak": IssueType("warning", "Also in your validation file", "Leave this row out of training."),
+    "test_rows_left_out": IssueType("warning", "Rows of your validation file left out"),
+    # the whole file
     "too_few": IssueType("warning", "Few examples"),
     "too_many": IssueType("warning", "More examples than needed"),
-    "same_input_everywhere": IssueType("warning", "The same question everywhere"),
-    "language_mismatch": IssueType("warning", "Another language than the model's"),
+    "same_input_everywhere": IssueType("warning", "The same question in every row"),
+    "language_mismatch": IssueType("warning", "A language the model does not know"),
 }
 
 
 def issue_title(kind: str) -> str:
-    """A name for a list of problems of this kind, also for the kinds that reading a file knows."""
+    """The heading for a list of problems of this kind."""
     return ISSUE_TYPES[kind].title if kind in ISSUE_TYPES else kind.replace("_", " ").capitalize()
 
 
 def problem(row: Row | None, kind: str, message: str, quote: str = "") -> Problem:
-    """A Problem of `kind` with that kind's severity and fix; row None: about the file as a whole (line 0, row 0).
+    """A Problem with the severity and the fix of its kind; row None: of the whole file (line 0, row 0).
 
-    quote: the row's opening, when not given.
+    quote: the start of the row if empty.
     """
-    about = ISSUE_TYPES[kind]
+    issue = ISSUE_TYPES[kind]
     line, number = (row.line, row.row) if row else (0, 0)
     quote = quote or (excerpt(opening(row)) if row else "")
-    return Problem(line, number, kind, about.severity, message, about.fix, quote)
+    return Problem(line, number, kind, issue.severity, message, issue.fix, quote)

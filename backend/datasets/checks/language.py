@@ -1,7 +1,7 @@
-"""Which language a text is in, said only when it is plain: by its script, else by its small words.
+"""Detects the language of a text by its script or its common words; unclear texts get no answer.
 
-No model and no download. Of two languages that share a script the one whose commonest words stand in the text
-wins, and only by a clear margin. Short or mixed texts get no answer.
+No model and no download. Among languages that share a script, the one whose common words occur most often wins, if
+by a clear margin. Short or mixed texts get no answer.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
-NAMES = {
+LANGUAGE_NAMES = {
     "ar": "Arabic", "bn": "Bengali", "cs": "Czech", "da": "Danish", "de": "German", "el": "Greek", "en": "English",
     "es": "Spanish", "fa": "Persian", "fi": "Finnish", "fr": "French", "he": "Hebrew", "hi": "Hindi",
     "hu": "Hungarian", "id": "Indonesian", "it": "Italian", "ja": "Japanese", "ko": "Korean", "nl": "Dutch",
@@ -19,7 +19,7 @@ NAMES = {
     "zh": "Chinese",
 }  # fmt: skip
 
-_SMALL_WORDS = {
+_COMMON_WORDS = {
     "en": "the of and to in is that it for you with on are this be was as have not at or from by an your "
     "which can i we my me am so do if but they he she his her were will would there their what when how its has",
     "de": "der die und das ist nicht ein eine zu den mit sich auf für sie es dem im auch wir ich werden bei oder wie",
@@ -41,7 +41,7 @@ _SMALL_WORDS = {
     "vi": "là và của có không cho được các một trong người với này những để tôi khi đã bạn",
 }
 _LANGUAGES_OF: dict[str, list[str]] = {}
-for _code, _words in _SMALL_WORDS.items():
+for _code, _words in _COMMON_WORDS.items():
     for _word in set(_words.split()):
         _LANGUAGES_OF.setdefault(_word, []).append(_code)
 
@@ -61,32 +61,36 @@ _SCRIPTS = (
     ("te", re.compile("[\u0c00-\u0c7f]")),
     ("th", re.compile("[\u0e00-\u0e7f]")),
 )
-_SHARED = {"zh": ("ja", "ko"), "ru": ("uk",), "ar": ("fa",)}  # letters that a rarer sign turns into another language
+_SHARED = {
+    "zh": ("ja", "ko"),
+    "ru": ("uk",),
+    "ar": ("fa",),
+}  # scripts that a few extra letters turn into another language
 _WORD = re.compile(r"[^\W\d_]+")
-_SAMPLE = 2000  # characters looked at
-_LEAST_WORDS = 6
-_LEAST_SHARE = 0.15  # of the words must be small words of the language
-_MARGIN = 1.25  # times as many as for the next language
+_SAMPLE = 2000  # characters
+_MIN_WORDS = 6
+_MIN_SHARE = 0.15  # of the words must be common words of the language
+_MARGIN = 1.25  # times as many as for the second best language
 
 
 def detect(text: str) -> str | None:
-    """The ISO 639-1 code of the language of `text`, None when it is not plain."""
+    """The ISO 639-1 code of the language of `text`, None when it is unclear."""
     text = text[:_SAMPLE]
     if not text.isascii():
         by_script = _by_script(text)
         if by_script:
             return by_script
     words = _WORD.findall(text.lower())
-    if len(words) < _LEAST_WORDS:
+    if len(words) < _MIN_WORDS:
         return None
     hits = Counter(code for word in words for code in _LANGUAGES_OF.get(word, ()))
     ranked = [*hits.most_common(2), ("", 0), ("", 0)]
     (best, most), (_, next_most) = ranked[:2]
-    return best if most >= _LEAST_SHARE * len(words) and most >= _MARGIN * next_most else None
+    return best if most >= _MIN_SHARE * len(words) and most >= _MARGIN * next_most else None
 
 
 def count_languages(texts: Iterable[str]) -> Counter[str]:
-    """How many of the texts are plainly in each language."""
+    """How many of the texts are in each language, where it is clear."""
     return Counter(code for code in map(detect, texts) if code)
 
 
@@ -107,7 +111,7 @@ def _base_of(code: str) -> str:
 
 
 def _mostly(text: str, letters: int, base: str) -> bool:
-    """True when the text is for the most part in the script that `base` shares with rarer signs."""
+    """Whether most of the text is in the script of `base`, its extra letters included."""
     scripts = dict(_SCRIPTS)
     own = sum(len(scripts[code].findall(text)) for code in (base, *_SHARED[base]))
     return own >= 0.4 * letters

@@ -29,7 +29,7 @@ import numpy.typing as npt
 from backend.datasets.checks.shingles import Block, Hashes, Numbers, block
 
 THRESHOLD = 0.75  # one word in fifteen, two in twenty-nine
-FORM = 0.15  # of the texts, and more than _FORM_LEAST of them
+BOILERPLATE = 0.15  # of the texts, and more than _FORM_LEAST of them
 _FORM_LEAST = 10
 _BLOCK = 2048  # texts looked at together; their number must fit in 11 bits
 _BUCKETS = 22  # bits, at most, of the table that counts in how many texts a word pair stands
@@ -52,7 +52,7 @@ def _sets_of(texts: Sequence[str]) -> _Sets:
     with ThreadPoolExecutor(os.cpu_count()) as threads:  # numpy works on several cores at once
         blocks = list(threads.map(block, (texts[i : i + _BLOCK] for i in range(0, len(texts), _BLOCK))))
         sample = blocks[:: -(-len(blocks) // _COUNTED)]
-        form = max(_FORM_LEAST, int(FORM * sum(len(part.words) for part in sample)))
+        form = max(_FORM_LEAST, int(BOILERPLATE * sum(len(part.words) for part in sample)))
         commonness = _commonness(sample, form)
         return _Sets.of(list(threads.map(lambda part: _rarest_first(part, commonness, form), blocks)))
 

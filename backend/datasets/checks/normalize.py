@@ -1,4 +1,4 @@
-"""Which texts, and which rows, are the same but for case, spaces, Unicode form and punctuation at their ends."""
+"""Finds texts and rows that are the same except for case, spaces, Unicode form and punctuation at the ends."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 
 from backend.records.rows import Row
 
-Groups = list[list[int]]  # positions in a list of rows, each group and the groups in rising order
-Key = Callable[[Row, "Callable[[str], Hashable]"], Hashable]  # what of a row must be the same; None: alike to no row
+Groups = list[list[int]]  # positions in a list of rows; each group and the groups in rising order
+Key = Callable[[Row, "Callable[[str], Hashable]"], Hashable]  # the part of a row to compare; None matches no row
 
 _EDGES = re.compile(r"^[\W_]+|[\W_]+$")
 _NO_WORD = bytes(b for b in range(128) if not chr(b).isalnum())
 
 
 def normalize(text: str) -> str:
-    """`text` for comparing: NFKC, no case, one space between words, no punctuation at its ends.
+    """`text` for comparing: NFKC, no case, single spaces, no punctuation at the ends.
 
-    A text of punctuation alone stays as it is.
+    A text of punctuation only stays as it is.
     """
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text)
@@ -28,15 +28,18 @@ def normalize(text: str) -> str:
 
 
 def fingerprint(text: str) -> bytes:
-    """The same for texts that `normalize` makes the same, and much quicker; now and then also for others."""
+    """Equal for texts that `normalize` makes equal, and much faster; occasionally equal for others too."""
     if not text.isascii():
         text = normalize(text)
     return text.encode("utf-8", "surrogatepass").lower().translate(None, _NO_WORD)
 
 
 def same_rows(rows: Sequence[Row], key: Key) -> Groups:
-    """Groups of two or more rows whose `key` is the same. The key makes its texts comparable by the function that
-    it is given: first a quick one, then, where that agrees, the exact one."""
+    """Groups of two or more rows with an equal `key`.
+
+    The key applies the given function to the texts it compares: first `fingerprint`, then, within the groups that
+    this finds, `normalize`.
+    """
     groups: Groups = []
     for rough in _grouped((i, _short(key(row, fingerprint))) for i, row in enumerate(rows)):
         groups += _grouped((i, key(rows[i], normalize)) for i in rough)

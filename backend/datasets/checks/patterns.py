@@ -1,7 +1,7 @@
-"""A fault inside a text, found and fixed by one pattern, and a quick way to see which texts can have it.
+"""Faults that one pattern finds and fixes in a text, and a fast filter for the texts that can have them.
 
-A TextFault says in which bytes it can show itself at all; `classes` looks at a whole block of texts at once,
-so that the patterns run only over the few texts that hold such a byte.
+A TextFault names the bytes it needs; `classes` scans many texts at once, so that the patterns run only on the few
+texts with such a byte.
 """
 
 from __future__ import annotations
@@ -13,49 +13,49 @@ from functools import cache
 from typing import Any
 
 # Classes of bytes in UTF-8 text. A text has a class when one of its bytes does.
-CONTROL = 1  # C0 but tab and line ends, DEL; 0xC2 begins C1
+CONTROL = 1  # C0 except tab and line ends, DEL; 0xC2 starts C1
 BRACKET = 2  # < or [
 AT = 4  # @
 DIGIT = 8
-UNSEEN = 16  # bytes that begin the invisible characters
-LATIN = 32  # 0xC2, 0xC3: where UTF-8 read as Latin-1 shows itself
-LOW_LINE = 64  # - or _ : in keys
+INVISIBLE_BYTES = 16  # first bytes of the invisible characters
+LATIN = 32  # 0xC2, 0xC3: UTF-8 read as Latin-1
+DASH = 64  # - or _ (in keys)
 
 
 @dataclass(frozen=True)
 class TextFault:
-    """needs: classes of which a text must have one. pattern: where to look. fixed: what belongs in the place of
-    a match, None where the match is no fault. what: "an e-mail address"; why: a sentence on why it matters."""
+    """needs: classes of which a text must have one. pattern: finds candidates. replacement: for a match, None when it
+    is not a fault. what: "an email address"; why: a sentence on why it matters."""
 
     kind: str
     needs: int
     pattern: re.Pattern[str]
-    fixed: Callable[[re.Match[str]], str | None]
+    replacement: Callable[[re.Match[str]], str | None]
     what: str
     why: str
 
     def find(self, text: str) -> re.Match[str] | None:
         """The first fault in `text`."""
         for match in self.pattern.finditer(text):
-            if self.fixed(match) is not None:
+            if self.replacement(match) is not None:
                 return match
         return None
 
     def fix(self, text: str) -> str:
-        """`text` without this fault (fixing can lay bare another one, so it goes on until there is none)."""
+        """`text` without this fault. Repeated, because removing one fault can create another."""
         while True:
-            fixed = self.pattern.sub(self._replacement, text)
+            fixed = self.pattern.sub(self._replace, text)
             if fixed == text:
                 return text
             text = fixed
 
-    def _replacement(self, match: re.Match[str]) -> str:
-        fixed = self.fixed(match)
-        return match.group() if fixed is None else fixed
+    def _replace(self, match: re.Match[str]) -> str:
+        replacement = self.replacement(match)
+        return match.group() if replacement is None else replacement
 
 
 def classes(texts: Sequence[str]) -> list[int]:
-    """The classes of each text, or-ed together."""
+    """The byte classes of each text, combined by bitwise or."""
     import numpy as np
 
     encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
@@ -73,9 +73,9 @@ def _table() -> bytes:
         BRACKET: b"<[",
         AT: b"@",
         DIGIT: b"0123456789",
-        UNSEEN: [0xC2, 0xCD, 0xD8, 0xE1, 0xE2, 0xEF, 0xF3],
+        INVISIBLE_BYTES: [0xC2, 0xCD, 0xD8, 0xE1, 0xE2, 0xEF, 0xF3],
         LATIN: [0xC2, 0xC3],
-        LOW_LINE: b"-_",
+        DASH: b"-_",
     }
     table = [0] * 256
     for flag, values in members.items():

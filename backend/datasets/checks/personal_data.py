@@ -1,21 +1,21 @@
-"""Personal data and secrets: e-mail addresses, telephone, card and account numbers, keys.
+"""Personal data and secrets: email addresses, phone, card and account numbers, keys.
 
-Strict on purpose: a pattern that cries at every order number is soon ignored. Cards must pass their checksum
-(Luhn, ISO/IEC 7812) and accounts theirs (ISO 13616, modulo 97); telephone numbers need a country code, the usual
-grouping, or a word such as "call" before them.
+Strict on purpose: a pattern that matches every order number is soon ignored. Card and account numbers must pass their
+checksums (Luhn, ISO/IEC 7812; ISO 13616, modulo 97); phone numbers need a country code, the usual grouping, or a word
+such as "call" before them.
 """
 
 from __future__ import annotations
 
 import re
 
-from backend.datasets.checks.patterns import AT, DIGIT, LOW_LINE, TextFault
+from backend.datasets.checks.patterns import AT, DASH, DIGIT, TextFault
 
-_WHY = "A model can repeat what it has learned to anybody."
+_WHY = "A model can repeat what it has learned to anyone."
 
 
 def luhn(digits: str) -> bool:
-    """True when the last digit is the check digit of the others."""
+    """Whether the last digit is the check digit of the others."""
     doubled = [int(d) * 2 for d in digits[-2::-2]]
     return (sum(map(int, digits[-1::-2])) + sum(d - 9 if d > 9 else d for d in doubled)) % 10 == 0
 
@@ -43,7 +43,7 @@ EMAIL = TextFault(
     AT,
     re.compile(r"(?<![\w.+-])[A-Za-z0-9][\w.+-]{0,63}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}(?![\w-])"),
     lambda match: "[email]",
-    "an e-mail address",
+    "an email address",
     _WHY,
 )
 PHONE = TextFault(
@@ -60,7 +60,7 @@ PHONE = TextFault(
         r")(?![\w-])(?!\.\d)"
     ),
     _phone,
-    "a telephone number",
+    "a phone number",
     _WHY,
 )
 CARD = TextFault(
@@ -81,7 +81,7 @@ IBAN = TextFault(
 )
 KEY = TextFault(
     "secret_key",
-    DIGIT | LOW_LINE,
+    DIGIT | DASH,
     re.compile(
         r"(?<![A-Za-z0-9])(?:"
         r"sk-(?:[A-Za-z]+-)*[A-Za-z0-9_-]{20,}|sk_(?:live|test)_[A-Za-z0-9]{16,}|(?:AKIA|ASIA)[A-Z0-9]{16}"
@@ -91,7 +91,7 @@ KEY = TextFault(
         r"|-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----"
     ),
     lambda match: "[key]",
-    "a key that opens something",
-    "Whoever can talk to the model can get at it; withdraw the key too.",
+    "a key or password",
+    "Anyone who talks to the model could get it; revoke the key too.",
 )
 PERSONAL_FAULTS = (EMAIL, KEY, CARD, IBAN, PHONE)

@@ -1,27 +1,27 @@
-"""The same sentence again and again inside one answer: a model learns to do it too."""
+"""Sentences repeated within one answer; a model would learn to do the same."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
 
-LIMIT = 5  # times one sentence may not stand in an answer (the guide's number)
+LIMIT = 5  # repetitions of one sentence that are a fault (the guide's number)
 _ENDS = ".!?。！？\n"
 _SENTENCE = re.compile(f"[^{_ENDS}]*[{_ENDS}]+|[^{_ENDS}]+")
-_SHORTEST = 8  # characters; shorter ones ("Yes.", "1.", "end") repeat in good answers
-_CODE = re.compile(r"[{}=;<>|\\]")  # lines of code and tables repeat with good reason
+_MIN_LENGTH = 8  # characters; shorter sentences ("Yes.", "1.", "end") repeat in good answers
+_CODE = re.compile(r"[{}=;<>|\\]")  # lines of code and tables may repeat
 
 
 def repeated(text: str) -> tuple[str, int] | None:
-    """The sentence that stands most often in `text` and how often, if that is LIMIT times or more.
+    """The most frequent sentence in `text` and its count, if that is at least LIMIT.
 
-    The sentence comes without its end mark and in lower case.
+    The sentence is returned in lower case and without its end mark.
     """
     if sum(map(text.count, _ENDS)) < LIMIT - 1:
-        return None  # too few sentences, as most answers have
+        return None  # too few sentences, like most answers
     text = text.casefold()
     for end in _ENDS[1:]:
-        text = text.replace(end, _ENDS[0])  # many times as fast as a pattern
+        text = text.replace(end, _ENDS[0])  # many times faster than a pattern
     keys = [piece.strip() for piece in text.split(_ENDS[0])]
     if len(keys) - len(set(keys)) < LIMIT - 1:
         return None
@@ -34,18 +34,18 @@ def repeated(text: str) -> tuple[str, int] | None:
 
 
 def fix(text: str) -> str:
-    """`text` with every sentence that stands there LIMIT times or more kept once."""
+    """`text` with only the first of each sentence that appears LIMIT times or more."""
     while (found := repeated(text)) is not None:
-        kept, pieces = False, []
+        seen, pieces = False, []
         for piece in _SENTENCE.findall(text):
             same = piece.rstrip(_ENDS).strip().casefold() == found[0]
-            if not (same and kept):
+            if not (same and seen):
                 pieces.append(piece)
-            kept = kept or same
+            seen = seen or same
         text = "".join(pieces)
     return text
 
 
 def _is_sentence(text: str) -> bool:
-    words = 3 if text.isascii() else 1  # not every script parts its words
-    return len(text) >= _SHORTEST and text.count(" ") >= words - 1 and not _CODE.search(text)
+    words = 3 if text.isascii() else 1  # some scripts don't separate words
+    return len(text) >= _MIN_LENGTH and text.count(" ") >= words - 1 and not _CODE.search(text)

@@ -1,4 +1,4 @@
-"""What the checks found, as one record: the page shows it, `check --json` prints it, the fixes act on it."""
+"""The report of the checks: the page shows it, `check --json` prints it, the fixes use it."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from backend.datasets.checks.tokens import TokenTotals
 from backend.records.rows import Problem, Row, Source
 
 _WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
-_SOME = 10  # rows, before repetition is worth more than a word by the way
+_MIN_ROWS = 10  # with fewer, repetition is mentioned but not warned about
 
 
 @dataclass(frozen=True, slots=True)
 class DuplicateRows:
-    """exact: rows that repeat another; near: rows that almost do; distinct: rows left when one of each is kept.
-    groups: row numbers that go together, for looking at. All of them usable rows."""
+    """Counts of usable rows. exact: rows that repeat another; near: rows that almost do; distinct: rows left when one
+    of each group stays. groups: the row numbers of each group."""
 
     exact: int = 0
     near: int = 0
@@ -25,19 +25,19 @@ class DuplicateRows:
 
     @property
     def mostly(self) -> bool:
-        """Whether the file is mostly repetition: half of ten rows or more."""
+        """Whether at least half of ten or more rows are repetition."""
         again = self.exact + self.near
-        return again >= self.distinct and again + self.distinct >= _SOME
+        return again >= self.distinct and again + self.distinct >= _MIN_ROWS
 
     @property
     def sentence(self) -> str:
-        """How many rows differ from each other, "" when all do."""
+        """How many rows differ from each other; "" when all do."""
         again, every = self.exact + self.near, self.exact + self.near + self.distinct
         if not again:
             return ""
         almost = ", or almost" if self.near else ""
         if self.distinct == 1:
-            return f"All {every:,} usable rows say the same{almost}."
+            return f"All {every:,} usable rows are the same{almost}."
         if self.mostly:
             number = _WORDS[self.distinct] if self.distinct < len(_WORDS) else f"{self.distinct:,}"
             rest = f"the other {again:,} of the {every:,} usable rows"
@@ -48,8 +48,7 @@ class DuplicateRows:
 
 @dataclass(frozen=True, slots=True)
 class SplitRows:
-    """How many rows are for practice and for the test, how many stood on both sides and so are on neither, and that
-    in words."""
+    """Counts of training rows, validation rows, and rows left out because they are in the validation file."""
 
     train: int = 0
     validation: int = 0
@@ -59,9 +58,7 @@ class SplitRows:
 
 @dataclass(frozen=True, slots=True)
 class ValidationFile:
-    """A file that a person brought to test with: its usable rows, and the report on all of it."""
-
-    __test__ = False  # no class of tests, whatever its name says to pytest
+    """A validation file: its usable rows, and the report on all its rows."""
 
     rows: list[Row]
     report: Report
@@ -70,7 +67,7 @@ class ValidationFile:
 @dataclass(frozen=True, slots=True)
 class Report:
     """rows: in the file. usable: without an error. problems: by row, those of the file as a whole (row 0) first.
-    tokens: None when no model was chosen. validation: the report on the test file that the person brought."""
+    tokens: None when no model is chosen. validation: the report on the validation file."""
 
     source: Source
     rows: int
@@ -82,15 +79,15 @@ class Report:
     validation: Report | None = None
 
     def counts(self) -> dict[str, int]:
-        """How many problems there are of each kind, the most frequent first."""
+        """The number of problems of each kind, most frequent first."""
         return dict(Counter(problem.kind for problem in self.problems).most_common())
 
     def error_rows(self) -> set[int]:
-        """The numbers of the rows that are kept out of training."""
+        """The numbers of the rows with an error."""
         return {problem.row for problem in self.problems if problem.severity == "error" and problem.row}
 
     def to_json(self) -> dict[str, Any]:
-        """The report as `check --json` prints it. Token counts are null when no model was chosen."""
+        """The report as `check --json` prints it. Token counts are null without a model."""
         tokens = self.tokens
         names = ("total", "learned", "longest", "truncated", "documents", "pieces")
         return {
@@ -113,7 +110,7 @@ class Report:
 
 
 def summary(report: Report) -> list[str]:
-    """The report in a few sentences, the most important first; the same on the page and on the command line."""
+    """The report in a few sentences, the most important first, for the page and the command line."""
     kinds = Counter(p.severity for p in report.problems)
     found = " and ".join(f"{kinds[s]:,} {s}{'s' * (kinds[s] != 1)}" for s in ("error", "warning") if kinds[s])
     sentences = [

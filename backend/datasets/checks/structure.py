@@ -1,4 +1,4 @@
-"""The order of the turns: who speaks when, and whether there is something to learn."""
+"""Checks of the order of the turns, and that there is an answer to learn."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from backend.records.rows import Message, Problem, Row
 SYSTEM = ("system", "developer")
 _ROLE, _CONTENT = itemgetter("role"), itemgetter("content")
 _MESSAGES = {
-    "no_assistant": "There is no answer in this row, so there is nothing to learn from it.",
-    "no_question": "There is an answer but no question, so the model can't learn when to say it.",
-    "system_not_first": "The system message stands in the middle of the conversation; it belongs at its beginning.",
-    "ends_with_user": "The conversation ends before the model has answered.",
+    "no_assistant": "This row has no answer, so there is nothing to learn from it.",
+    "no_question": "This row has an answer but no question, so the model can't learn when to give it.",
+    "system_not_first": "The system message is in the middle of the conversation; it belongs at the start.",
+    "ends_with_user": "The conversation ends with a question that has no answer.",
 }
 
 
 def find(rows: Iterable[Row]) -> Iterator[Problem]:
-    """Problems in the order and the presence of the turns of each row."""
+    """Missing, empty or misplaced turns of each row."""
     for row in rows:
         messages = row.messages
         texts = list(map(_CONTENT, messages))
@@ -45,55 +45,55 @@ def _in_row(row: Row) -> Iterator[Problem]:
         if not content(message).strip():
             yield from _empty(row, number, message)
         if number > 1 and joinable(messages[number - 2], message):
-            said_twice = f"Messages {number - 1} and {number} are both from the {message['role']}"
-            yield problem(
-                row, "same_role_twice", f"{said_twice}; the speakers should alternate.", excerpt(content(message))
+            text = (
+                f"Messages {number - 1} and {number} are both from the {message['role']}; speakers should alternate."
             )
+            yield problem(row, "same_role_twice", text, excerpt(content(message)))
     if row.rejected is not None:
         yield from _preference(row, row.rejected)
 
 
 @lru_cache(maxsize=4096)
 def is_usual_order(roles: tuple[str, ...]) -> bool:
-    """True when nothing is to be said about the sequence of roles."""
+    """Whether the sequence of roles has no fault."""
     return not faults_of_order(roles) and all(a != b for a, b in pairwise(roles))
 
 
 @lru_cache(maxsize=4096)
 def faults_of_order(roles: tuple[str, ...]) -> tuple[str, ...]:
-    """The kinds of problem that the sequence of roles alone shows."""
+    """The kinds of problems that the sequence of roles alone reveals."""
     kinds = []
-    spoken = [role for role in roles if role not in SYSTEM]
-    if any(role in SYSTEM for role in roles[1:]) and spoken and _system_after_speech(roles):
+    turns = [role for role in roles if role not in SYSTEM]
+    if any(role in SYSTEM for role in roles[1:]) and turns and _system_after_turn(roles):
         kinds.append("system_not_first")
     if "assistant" not in roles:
         return (*kinds, "no_assistant")
     if "user" not in roles:
         kinds.append("no_question")
-    if spoken[-1] != "assistant":
+    if turns[-1] != "assistant":
         kinds.append("ends_with_user")
     return tuple(kinds)
 
 
 def joinable(first: Message, second: Message) -> bool:
-    """True when two messages are of one speaker and could be one: plain text both, no tool result, no tool calls."""
+    """Whether two messages of one speaker can be joined: both plain text, no tool results, no tool calls."""
     return first["role"] == second["role"] != "tool" and not first.get("tool_calls") and not second.get("tool_calls")
 
 
 def is_empty_answer(message: Message) -> bool:
-    """True for an assistant turn that neither says nor calls anything."""
+    """Whether an assistant turn has neither text nor tool calls."""
     return message["role"] == "assistant" and not content(message).strip() and not message.get("tool_calls")
 
 
-def _system_after_speech(roles: tuple[str, ...]) -> bool:
-    first_spoken = next(i for i, role in enumerate(roles) if role not in SYSTEM)
-    return any(role in SYSTEM for role in roles[first_spoken:])
+def _system_after_turn(roles: tuple[str, ...]) -> bool:
+    first_turn = next(i for i, role in enumerate(roles) if role not in SYSTEM)
+    return any(role in SYSTEM for role in roles[first_turn:])
 
 
 def _empty(row: Row, number: int, message: Message) -> Iterator[Problem]:
     if is_empty_answer(message):
         yield problem(
-            row, "empty_answer", f"Message {number}, an answer, is empty: the model would learn to say nothing."
+            row, "empty_answer", f"Message {number}, an answer, is empty; the model would learn to say nothing."
         )
     elif message["role"] == "user":
         yield problem(row, "empty_question", f"Message {number}, a question, is empty.")

@@ -1,7 +1,7 @@
-"""Markers of chat templates inside what people wrote, such as <|im_end|>.
+"""Chat template markers such as <|im_end|> inside the text.
 
-They can do no harm here: backend.tokens.tokenizer encodes content apart from the template. But they are a sign that
-text was pasted together by hand, and the model would learn to write them out.
+They are harmless in training, since backend.tokens.tokenizer encodes content separately from the template. But they
+show that text was pasted from a formatted prompt, and the model would learn to write them.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Iterable
 
 from backend.datasets.checks.patterns import BRACKET, TextFault
 
-# The control tokens of the usual families: ChatML, Llama 2 and 3, Gemma, Phi, Mistral, DeepSeek.
-_USUAL = (
+# Control tokens of the common model families: ChatML, Llama 2 and 3, Gemma, Phi, Mistral, DeepSeek.
+_COMMON = (
     r"<\|[a-zA-Z0-9_ ]{2,40}\|>",
     r"<｜[^｜<>]{2,40}｜>",
     r"\[/?INST\]",
@@ -25,13 +25,13 @@ _USUAL = (
 
 
 def marker_fault(control_markers: Iterable[str] = ()) -> TextFault:
-    """The fault for the usual markers and those of one model's tokenizer."""
+    """The fault for common markers and those of the model's tokenizer."""
     own = [re.escape(m) for m in sorted(control_markers, key=len, reverse=True) if m[:1] in ("<", "[")]
     return TextFault(
         "control_marker",
         BRACKET,
-        re.compile("|".join([*own, *_USUAL])),
+        re.compile("|".join([*own, *_COMMON])),
         lambda match: "",
-        "a marker of a chat template",
-        "It will be read as plain text, not as a command.",
+        "a chat template marker",
+        "The model reads it as plain text, not as a command.",
     )

@@ -1,4 +1,4 @@
-"""One row of any shape, turned into the canonical form."""
+"""Converts a record of any shape into the canonical Row."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from backend.datasets.excerpt import excerpt
 from backend.datasets.options import Limits, RowFault, too_large_a_row
 from backend.records.rows import Message, Row
 
-_SPEAKER = re.compile(r"\n\n(Human|Assistant): ?")  # how Anthropic's helpful-harmless pairs are written
+_SPEAKER = re.compile(r"\n\n(Human|Assistant): ?")  # the format of Anthropic's helpful-harmless pairs
 
 
 class _Fields:
-    """The fields of one row, wherever their columns are."""
+    """The fields of one record, looked up in their columns."""
 
     def __init__(self, record: dict[str, Any], mapping: Mapping[str, str], plan: Plan) -> None:
         self._record, self._mapping = record, mapping
@@ -28,14 +28,14 @@ class _Fields:
         return None if column is None else self._record.get(column)
 
     def text(self, field: str) -> str:
-        """The text of a field that must be there; a number as it is written. Raises RowFault."""
+        """The text of a required field; numbers become text. Raises RowFault."""
         value = self[field]
         if value is None:
-            raise RowFault("content_null", f"The {self.shown(field)} is missing.", "Write it, or leave this row out.")
+            raise RowFault("content_null", f"The {self.shown(field)} is missing.", "Add it, or leave this row out.")
         return self._as_text(field, value)
 
-    def maybe(self, field: str) -> str:
-        """The text of a field that may be missing, then ""."""
+    def optional(self, field: str) -> str:
+        """The text of an optional field, "" if it is missing."""
         value = self[field]
         return "" if value is None else self._as_text(field, value)
 
@@ -48,28 +48,28 @@ class _Fields:
             return str(value)
         raise RowFault(
             "content_not_text",
-            f"The {self.shown(field)} is not a text.",
+            f"The {self.shown(field)} is not text.",
             "Put it in quotes, or leave this row out.",
             excerpt(str(value)),
         )
 
     def shown(self, field: str) -> str:
-        """The field with its column, for a sentence."""
+        """The field with its column, for use in a sentence."""
         column = self._mapping.get(field, field)
         return field if column == field else f"{field} (column {excerpt(column, width=40)!r})"
 
     def messages(self, field: str) -> list[Message]:
         """The conversation in a field. Raises RowFault."""
-        return messages_from(self[field], self.plan.lenient, self.plan.unread)
+        return messages_from(self[field], self.plan.lenient, self.plan.unused_keys)
 
 
 def convert(record: dict[str, Any], mapping: Mapping[str, str], plan: Plan, limits: Limits) -> Row:
-    """The row of `record`, its line and number still 0. Raises RowFault when it can't be used."""
+    """The Row of `record`; its line and number are set later. Raises RowFault when it can't be used."""
     if not any(value is not None and value != "" for value in record.values()):
         raise RowFault("empty_row", "This row is empty.", "Leave this row out.")
     fields = _Fields(record, mapping, plan)
     row = _CONVERTERS[plan.shape](fields)
-    system = fields.maybe("system") if plan.shape != "text" else ""
+    system = fields.optional("system") if plan.shape != "text" else ""
     if system.strip() and row.messages and row.messages[0]["role"] != "system":
         row.messages.insert(0, {"role": "system", "content": system})
     row.tools = row.tools or tools_from(fields["tools"])
@@ -78,13 +78,14 @@ def convert(record: dict[str, Any], mapping: Mapping[str, str], plan: Plan, limi
 
 
 def check_size(row: Row, limits: Limits) -> None:
-    """Raises RowFault when the row holds more text than the limits allow."""
-    texts = [m["content"] for m in row.messages] + [m["content"] for m in row.rejected or ()] + [row.text or ""]
-    sizes = [len(text) for text in texts]
+    """Raises RowFault when the row has more text than the limits allow."""
+    sizes = [len(m["content"]) for m in row.messages]
+    sizes += [len(m["content"]) for m in row.rejected or ()]
+    sizes.append(len(row.text or ""))
     if row.text is None and max(sizes) > limits.field_chars:
         raise RowFault(
             "field_too_large",
-            f"One text of this row has more than {limits.field_chars:,} characters.",
+            f"One text in this row has more than {limits.field_chars:,} characters.",
             "Split it, or leave this row out.",
         )
     if sum(sizes) > limits.row_chars:
@@ -113,16 +114,16 @@ def _alpaca(fields: _Fields) -> Row:
 
 
 def _instruction(fields: _Fields, field: str) -> str:
-    said = fields.maybe(field) if fields["input"] else fields.text(field)
-    return "\n".join(part for part in (said, fields.maybe("input")) if part)
+    text = fields.optional(field) if fields["input"] else fields.text(field)
+    return "\n".join(part for part in (text, fields.optional("input")) if part)
 
 
 def _prompt_completion(fields: _Fields) -> Row:
-    return Row(0, 0, [*_asked(fields), *_answer(fields, "completion")])
+    return Row(0, 0, [*_prompt(fields), *_answer(fields, "completion")])
 
 
 def _question_answer(fields: _Fields) -> Row:
-    question = "\n\n".join(part for part in (fields.text("question"), fields.maybe("context")) if part)
+    question = "\n\n".join(part for part in (fields.text("question"), fields.optional("context")) if part)
     return Row(0, 0, [_user(question), _assistant(fields.text("answer"))])
 
 
@@ -130,13 +131,13 @@ def _text(fields: _Fields) -> Row:
     return Row(0, 0, text=fields.text("text"))
 
 
-def _asked(fields: _Fields) -> list[Message]:
-    """What stands before the answer: a conversation, one question, or OpenAI's object of messages and tools."""
+def _prompt(fields: _Fields) -> list[Message]:
+    """The messages before the answer: a conversation, one question, or OpenAI's object of messages and tools."""
     if fields["messages"] is not None:
         return fields.messages("messages")
     prompt = fields["prompt"]
     if isinstance(prompt, dict) and "messages" in prompt:
-        return messages_from(prompt["messages"], fields.plan.lenient, fields.plan.unread)
+        return messages_from(prompt["messages"], fields.plan.lenient, fields.plan.unused_keys)
     if isinstance(prompt, list):
         return fields.messages("prompt")
     return [_user(_instruction(fields, "prompt"))]
@@ -149,28 +150,28 @@ def _answer(fields: _Fields, field: str) -> list[Message]:
     if isinstance(value, dict):
         value = [value]
     if isinstance(value, list):
-        return messages_from(value, fields.plan.lenient, fields.plan.unread)
+        return messages_from(value, fields.plan.lenient, fields.plan.unused_keys)
     return [_assistant(fields.text(field))]
 
 
 def _preference(fields: _Fields) -> Row:
     chosen, rejected = _answer(fields, "chosen"), _answer(fields, "rejected")
     if fields["prompt"] is None and fields["messages"] is None and fields["input"] is None:
-        chosen, rejected = _spoken(chosen), _spoken(rejected)
+        chosen, rejected = _turns(chosen), _turns(rejected)
         shared = _shared(chosen, rejected)
         if not shared:
-            raise RowFault("missing_field", "This pair has no question before its two answers.", "Add a prompt.")
+            raise RowFault("missing_field", "This pair of answers has no question.", "Add a prompt.")
         return Row(0, 0, chosen, rejected[shared:])
-    asked = _asked(fields)
+    before = _prompt(fields)
     prompt = fields["prompt"]
     tools = tools_from(prompt.get("tools")) if isinstance(prompt, dict) else None
     if len(chosen) > 1 and len(rejected) > 1 and (shared := _shared(chosen, rejected)):
         return Row(0, 0, chosen, rejected[shared:], tools)  # the answers repeat the question
-    return Row(0, 0, [*asked, *chosen], rejected, tools)
+    return Row(0, 0, [*before, *chosen], rejected, tools)
 
 
-def _spoken(answer: list[Message]) -> list[Message]:
-    """The conversation in one text that says "Human:" and "Assistant:" before each turn."""
+def _turns(answer: list[Message]) -> list[Message]:
+    """The conversation in one text with "Human:" or "Assistant:" before each turn."""
     pieces = _SPEAKER.split(answer[0]["content"]) if len(answer) == 1 else [""]
     if len(pieces) < 3 or pieces[0].strip():
         return answer
@@ -179,7 +180,7 @@ def _spoken(answer: list[Message]) -> list[Message]:
 
 
 def _shared(first: list[Message], second: list[Message]) -> int:
-    """How many messages at the beginning are the same in both, the last one of either left out."""
+    """How many messages at the start are the same in both, not counting the last one of either."""
     count = 0
     for a, b in zip(first[:-1], second[:-1], strict=False):
         if a != b:
@@ -190,14 +191,14 @@ def _shared(first: list[Message], second: list[Message]) -> int:
 
 def _kto(fields: _Fields) -> Row:
     answer = [] if fields["completion"] is None else _answer(fields, "completion")
-    row = Row(0, 0, [*_asked(fields), *answer])
+    row = Row(0, 0, [*_prompt(fields), *answer])
     label = fields["label"]
     if label is True or str(label).strip().lower() in ("true", "1"):
         return row
     raise RowFault(
         "kto_label",
-        "The answer of this row is marked as bad (label false), and practice imitates what it is shown.",
-        "Leave this row out, or bring pairs: a good answer (chosen) and a bad one (rejected) to the same question.",
+        "This answer is marked as bad (label false), and training would imitate it.",
+        "Leave this row out, or use pairs: a good answer (chosen) and a bad one (rejected) to the same question.",
         excerpt(row.messages[-1]["content"]),
     )
 

@@ -1,4 +1,4 @@
-"""Which shape a file's examples have, told from their names and values, and which column is which field."""
+"""Detects the shape of a record and the column of each field, from the column names and the values."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from typing import Any
 
 from backend.datasets.convert.shapes import Columns
 
-Record = tuple[int, Any]  # line, and the row as read: a dict when all is well, a RowFault when it could not be read
+Record = tuple[int, Any]  # line, and the record: usually a dict, a RowFault when it is unreadable
 ROLE_KEYS = ("role", "from", "speaker", "author")
 _CHAT_BY_NAME = ("messages", "conversations")
 
 
 @dataclass(frozen=True)
 class Match:
-    """A shape and where its fields are: {field: column}."""
+    """A shape and the column of each field."""
 
     shape: str
     mapping: dict[str, str]
 
 
 def match(record: Mapping[str, Any]) -> Match | None:
-    """The shape that one row has by the names of its columns and, where they don't tell, by its values."""
+    """The shape of one record, by its column names or, where they are ambiguous, by its values."""
     columns = Columns(record)
     extras = columns.find("system", "tools")
     pair = columns.find("chosen", "rejected")
     chat = _chat_column(record, columns)
     if len(pair) == 2:
-        asked = {"messages": chat} if chat else _renamed(columns.find("asked"), "asked", "prompt")
-        if asked.get("prompt") == columns.find("instruction").get("instruction"):
-            asked |= columns.find("input")
-        return Match("preference", {**asked, **pair, **extras})
+        prompt = {"messages": chat} if chat else _renamed(columns.find("pair_prompt"), "pair_prompt", "prompt")
+        if prompt.get("prompt") == columns.find("instruction").get("instruction"):
+            prompt |= columns.find("input")
+        return Match("preference", {**prompt, **pair, **extras})
     if chat:
         chat_mapping = {"messages": chat, **extras}
         label = columns.find("label")

@@ -1,8 +1,7 @@
-"""A guess at which column is the question and which the answer, where the names don't say it.
+"""Guesses which column is the question and which is the answer when the names are unclear.
 
-Each column gets points from what its name reminds of and from what it holds: a question is often short and ends
-in a question mark, an answer is longer, both are texts that differ from row to row. The guess is always told to
-the person, who can change it.
+Each column scores points for a familiar name and for its content: a question is often short and ends in a question
+mark, an answer is longer, and both differ from row to row. The guess is always shown, and the user can change it.
 """
 
 from __future__ import annotations
@@ -15,26 +14,26 @@ from typing import Any
 from backend.datasets.convert.shapes import NAMES, plain_name
 
 _MARKS = ("?", "？", "؟", ";")  # the last one is the Greek question mark
-_NO_TEXT = ("id", "uuid", "index", "date", "time", "timestamp", "url", "link", "split", "lang", "language", "source")
+_NOT_TEXT = ("id", "uuid", "index", "date", "time", "timestamp", "url", "link", "split", "lang", "language", "source")
 
 
 @dataclass(frozen=True)
 class _Column:
     name: str
     filled: float  # shares of the rows, 0 to 1
-    worded: float
-    asking: float
+    with_letters: float
+    with_question_mark: float
     distinct: float
     length: float  # characters, on average
 
     @property
     def is_text(self) -> bool:
         plain = plain_name(self.name)
-        return self.filled > 0.5 and self.worded > 0.5 and plain not in _NO_TEXT and not plain.endswith("_id")
+        return self.filled > 0.5 and self.with_letters > 0.5 and plain not in _NOT_TEXT and not plain.endswith("_id")
 
 
 def guess(records: Sequence[dict[str, Any]]) -> tuple[str, dict[str, str]] | None:
-    """("question_answer" or "text", {field: column}) for rows without telling names; None when nothing fits."""
+    """("question_answer" or "text", {field: column}); None when nothing fits."""
     names = dict.fromkeys(name for record in records for name in record)
     columns = [column for column in (_measure(name, records) for name in names) if column.is_text]
     if len(columns) == 1:
@@ -63,16 +62,16 @@ def _measure(name: str, records: Sequence[dict[str, Any]]) -> _Column:
 
 
 def _score(question: _Column, answer: _Column, columns: list[_Column]) -> float:
-    score = 8 * _reminds(question.name, "question") + 8 * _reminds(answer.name, "answer")
-    score += 4 * (question.asking - answer.asking)
+    score = 8 * _name_score(question.name, "question") + 8 * _name_score(answer.name, "answer")
+    score += 4 * (question.with_question_mark - answer.with_question_mark)
     score += question.distinct + answer.distinct
     longest = max(column.length for column in columns)
     score += 2 * answer.length / longest + question.length / longest
     return score + 0.5 * (columns.index(question) < columns.index(answer))
 
 
-def _reminds(column: str, field: str) -> float:
-    """1 for a known name, less for a name with a known word in it."""
+def _name_score(column: str, field: str) -> float:
+    """1 for a known name, less for a name that contains a known word."""
     name = plain_name(column)
     if name in NAMES[field]:
         return 1

@@ -1,4 +1,4 @@
-"""How the rows of one file are read: by what the person says, else by what most of its rows show."""
+"""The conversion plan of a file: by the user's options, else by the shape of most rows."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from backend.datasets.excerpt import excerpt
 from backend.datasets.options import ReadOptions, RowFault
 from backend.errors import BadInput
 
-_SIGNATURES = 1_000  # sets of columns whose mapping is remembered
+_MAX_SIGNATURES = 1_000  # sets of columns with a remembered mapping
 
 
 class NoExamples(BadInput):
-    """The rows can be read, but nobody can tell which column is what. columns: their names."""
+    """The rows are readable, but their columns can't be identified. columns: their names."""
 
     def __init__(self, what: str, why: str = "", next: str = "", columns: tuple[str, ...] = ()) -> None:  # noqa: A002
         super().__init__(what, why, next)
@@ -27,25 +27,25 @@ class NoExamples(BadInput):
 
 @dataclass
 class Plan:
-    """How the rows of one file are converted, and what was seen on the way.
+    """How the rows of one file are converted, and what was seen so far.
 
-    lenient: other names for the roles (human, gpt) are taken as meant. guessed: the mapping is a guess by content.
-    used: the mapping over all rows. columns: every column seen. unread: keys inside messages that nothing takes.
+    lenient: other role names (human, gpt) are accepted. fixed: the mapping holds for every row. guessed: it is a
+    guess by content. used: the mapping over all rows. columns: every column seen. unused_keys: inside messages.
     """
 
     shape: str
     mapping: dict[str, str]
     lenient: bool = False
-    fixed: bool = False  # the mapping above holds for every row
+    fixed: bool = False
     guessed: bool = False
     used: dict[str, str] = field(default_factory=dict)
     columns: dict[str, None] = field(default_factory=dict)
-    unread: set[str] = field(default_factory=set)
+    unused_keys: set[str] = field(default_factory=set)
     _known: dict[tuple[str, ...], Match | None] = field(default_factory=dict)
     _first_lines: dict[str, int] = field(default_factory=dict)
 
     def mapping_for(self, record: dict[str, Any], line: int) -> Mapping[str, str]:
-        """Where this row's fields are. Raises RowFault when it has another shape, or lacks what the shape needs."""
+        """The columns of this record's fields. Raises RowFault for another shape or a missing field."""
         signature = tuple(record)
         found = self._known.get(signature)
         if found is None:
@@ -53,7 +53,7 @@ class Plan:
             found = self._match(record)
             if found is None:
                 raise self._misfit(record)
-            if len(self._known) < _SIGNATURES:
+            if len(self._known) < _MAX_SIGNATURES:
                 self._known[signature] = found
             if found.shape == self.shape:
                 self.used.update(found.mapping)
@@ -62,28 +62,23 @@ class Plan:
             raise self.mixed(found.shape, first)
         return found.mapping
 
-    @property
-    def only_messages(self) -> bool:
-        """Whether rows are read from a column "messages" in the canonical form."""
-        return self.shape == "messages" and not self.lenient and self.mapping.get("messages") == "messages"
-
     def _match(self, record: dict[str, Any]) -> Match | None:
-        mine = {name: column for name, column in self.mapping.items() if column in record}
+        present = {name: column for name, column in self.mapping.items() if column in record}
         if self.fixed:
-            return Match(self.shape, mine) if complete(self.shape, mine) else match(record)
+            return Match(self.shape, present) if complete(self.shape, present) else match(record)
         found = match(record)
-        if (found is None or found.shape != self.shape) and self.guessed and complete(self.shape, mine):
-            return Match(self.shape, mine)
+        if (found is None or found.shape != self.shape) and self.guessed and complete(self.shape, present):
+            return Match(self.shape, present)
         return found
 
     def mixed(self, shape: str, line: int) -> RowFault:
-        """The fault of a row of another shape, which was first seen on `line`."""
+        """The fault of a row of another shape, first seen on `line`."""
         return RowFault(
             "mixed_shapes",
-            f"Two shapes are mixed in this file: {SHAPES[self.shape].title} (first on line "
+            f"This file mixes two formats: {SHAPES[self.shape].title} (first on line "
             f"{self._first_lines.get(self.shape, 1)}) and {SHAPES[shape].title} (first on line {line}). "
-            "This row has the second.",
-            "Bring the two kinds of rows as two files, or rewrite one kind.",
+            "This row has the second one.",
+            "Put the two formats into two files, or convert one of them.",
         )
 
     def _misfit(self, record: dict[str, Any]) -> RowFault:
@@ -91,22 +86,22 @@ class Plan:
         missing = sorted(wanted - set(record))
         return RowFault(
             "missing_field",
-            f"This row lacks {' and '.join(map(repr, missing)) or 'what the other rows have'}.",
+            f"This row has no {' and no '.join(map(repr, missing)) or 'field that the other rows have'}.",
             "Add it, or leave this row out.",
             excerpt("has: " + ", ".join(record)),
         )
 
 
 def make_plan(sample: Sequence[Record], options: ReadOptions) -> Plan:
-    """The plan for a file that begins with `sample`: by `options` where they say it, else by what most rows show.
+    """The plan for a file that starts with `sample`: by `options` if they choose it, else by the shape of most rows.
 
-    Raises BadInput when the rows are no examples, or when the options name what is not there.
+    Raises BadInput when the rows are not examples, or when the options name something that does not exist.
     """
     records = [value for _, value in sample if isinstance(value, dict) and value]
     if options.shape is not None or options.mapping:
-        return _wanted(records, options)
+        return _from_options(records, options)
     if not records and any(isinstance(value, RowFault) for _, value in sample):
-        return Plan("messages", {"messages": "messages"})  # nothing could be read, and each row says why
+        return Plan("messages", {"messages": "messages"})  # nothing is readable, and each row has its own fault
     matches = [found for found in map(match, records) if found is not None]
     guessed = guess(records) if len(records) > max(1, 2 * len(matches)) else None
     if matches and guessed is None:
@@ -124,9 +119,9 @@ def make_plan(sample: Sequence[Record], options: ReadOptions) -> Plan:
             "No examples were found in this file.",
             "Its columns are: " + excerpt(", ".join(columns), width=300) + "."
             if columns
-            else "Its rows have no named columns.",
+            else "Its rows have no named fields.",
             "An example is a conversation (messages), or a question with its answer. "
-            "If these are here under other names, say which column is which.",
+            "If yours have other names, choose which column is which.",
             tuple(columns),
         )
     return Plan(guessed[0], guessed[1], fixed=True, guessed=True)
@@ -137,7 +132,7 @@ def _shape_of(value: Any) -> str:
     return found.shape if found else ""
 
 
-def _wanted(records: list[dict[str, Any]], options: ReadOptions) -> Plan:
+def _from_options(records: list[dict[str, Any]], options: ReadOptions) -> Plan:
     mapping = dict(options.mapping or {})
     shape = options.shape
     if shape is None:
@@ -145,37 +140,37 @@ def _wanted(records: list[dict[str, Any]], options: ReadOptions) -> Plan:
         shape = fitting[0] if fitting else ""
     if shape not in SHAPES:
         raise BadInput(
-            f"There is no shape {shape[:40]!r}." if shape else "These columns make no whole example.",
+            f"There is no format {shape[:40]!r}." if shape else "These columns are not enough for an example.",
             "",
-            "The shapes are: " + "; ".join(f"{name} ({', '.join(s.fields)})" for name, s in SHAPES.items()) + ".",
+            "The formats are: " + "; ".join(f"{name} ({', '.join(s.fields)})" for name, s in SHAPES.items()) + ".",
         )
     columns = dict.fromkeys(column for record in records for column in record)
     for name, column in mapping.items():
         if name not in SHAPES[shape].fields or column not in columns:
             known = SHAPES[shape].fields if name not in SHAPES[shape].fields else columns
             raise BadInput(
-                f"{(name if name not in SHAPES[shape].fields else column)[:60]!r} is not here.",
-                f"{SHAPES[shape].title} was asked for, with {column[:60]!r} as {name[:60]!r}.",
-                f"Known are: {excerpt(', '.join(known), width=300)}.",
+                f"{(name if name not in SHAPES[shape].fields else column)[:60]!r} does not exist.",
+                f"You chose {SHAPES[shape].title} with {column[:60]!r} as {name[:60]!r}.",
+                f"Available: {excerpt(', '.join(known), width=300)}.",
             )
     if not mapping:
         found = Columns(columns).find(*(name for name in SHAPES[shape].fields))
-        asked = Columns(columns).find("asked")
-        if shape in ("preference", "kto") and "prompt" not in found and asked:
-            found["prompt"] = asked["asked"]
+        prompt = Columns(columns).find("pair_prompt")
+        if shape in ("preference", "kto") and "prompt" not in found and prompt:
+            found["prompt"] = prompt["pair_prompt"]
         mapping = found
     if not complete(shape, mapping):
         raise NoExamples(
-            f"The columns for {SHAPES[shape].title} are not all here.",
+            f"Some columns for {SHAPES[shape].title} are missing.",
             "It needs " + " and ".join(" or ".join(group) for group in SHAPES[shape].required) + ".",
-            f"Say which column is which; the columns are: {excerpt(', '.join(columns), width=300)}.",
+            f"Choose which column is which; the columns are: {excerpt(', '.join(columns), width=300)}.",
             tuple(columns),
         )
     return Plan(shape, mapping, fixed=True, lenient=shape == "sharegpt" or _is_lenient(records, shape, mapping))
 
 
 def _is_lenient(records: list[dict[str, Any]], shape: str, mapping: dict[str, str]) -> bool:
-    """Whether most rows speak of human and gpt (or the like) instead of user and assistant."""
+    """Whether most rows use human and gpt (or similar) instead of user and assistant."""
     if shape != "messages":
         return True
     chats = [chat for record in records if isinstance(chat := record.get(mapping["messages"]), list)]

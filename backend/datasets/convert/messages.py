@@ -1,20 +1,19 @@
-"""A conversation as files hold it, turned into canonical messages."""
+"""Converts a conversation, in the formats that files use, into canonical messages."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import orjson
-
 from backend.datasets.convert.detect import ROLE_KEYS
-from backend.datasets.convert.tool_calls import called_in_text, calls_from
+from backend.datasets.convert.tool_calls import calls_from, calls_in_text
 from backend.datasets.excerpt import excerpt
-from backend.datasets.options import RowFault
+from backend.datasets.options import Limits, RowFault
+from backend.datasets.strict_json import parse_text
 from backend.records.rows import Message
 
 ROLES = frozenset({"system", "user", "assistant", "tool"})
-_ROLE_LIST = tuple(ROLES)  # a role in a file may be anything, even what has no hash
-_SAME = {"developer": "system", "function": "tool"}  # OpenAI's newer and older names
+_ROLE_LIST = tuple(ROLES)  # a role in a file may be any value, even an unhashable one
+_SYNONYMS = {"developer": "system", "function": "tool"}  # OpenAI's newer and older names
 _ALIASES = {
     **dict.fromkeys(("human", "person", "customer", "prompter", "question", "usr"), "user"),
     **dict.fromkeys(("gpt", "chatgpt", "bot", "model", "ai", "bard", "bing", "agent", "answer"), "assistant"),
@@ -23,13 +22,13 @@ _ALIASES = {
 }
 _CONTENT_KEYS = ("content", "value", "text", "message")
 _CALL_KEYS = ("tool_calls", "function_call")
-_KEPT = ("tool_call_id", "name", "reasoning_content")
+_COPIED = ("tool_call_id", "name", "reasoning_content")
 
 
-def messages_from(value: Any, lenient: bool, unread: set[str]) -> list[Message]:
-    """Canonical messages from a list (or its JSON text). lenient: human, gpt, from and value are understood too.
+def messages_from(value: Any, lenient: bool, unused_keys: set[str]) -> list[Message]:
+    """Canonical messages from a list (or its JSON text). lenient: human, gpt, from and value are accepted too.
 
-    Keys that are not taken over are added to `unread`. Raises RowFault.
+    Keys that are not used are added to `unused_keys`. Raises RowFault.
     """
     if isinstance(value, str):
         value = from_json(value, "conversation")
@@ -37,31 +36,31 @@ def messages_from(value: Any, lenient: bool, unread: set[str]) -> list[Message]:
         raise RowFault("empty_messages", "The conversation is empty.", "Leave this row out.")
     if not isinstance(value, list):
         raise RowFault("messages_not_a_list", "The conversation is not a list of messages.", "", excerpt(str(value)))
-    return [_message(item, number, lenient, unread) for number, item in enumerate(value, 1)]
+    return [_message(item, number, lenient, unused_keys) for number, item in enumerate(value, 1)]
 
 
 def from_json(text: str, what: str) -> Any:
-    """The value of JSON inside a text. Raises RowFault."""
+    """The value of JSON inside a text. what: its name for people. Raises RowFault."""
     try:
-        return orjson.loads(text) if text.strip() else None
-    except orjson.JSONDecodeError as error:
+        return parse_text(text, Limits()) if text.strip() else None
+    except RowFault as error:
         raise RowFault(
-            "bad_json", f"The {what} is a text that is not valid JSON.", "Correct it.", excerpt(text)
+            "bad_json", f"The {what} is text that is not valid JSON.", "Correct it.", excerpt(text)
         ) from error
 
 
-def _message(item: Any, number: int, lenient: bool, unread: set[str]) -> Message:
+def _message(item: Any, number: int, lenient: bool, unused_keys: set[str]) -> Message:
     if not isinstance(item, dict):
         raise RowFault("bad_message", f"Message {number} is not an object.", "", excerpt(str(item)))
     if len(item) == 2 and isinstance(item.get("content"), str) and item.get("role") in _ROLE_LIST:
-        return item  # as it should be, and as it nearly always is
+        return item  # already canonical, as nearly always
     keys = {key for key, value in item.items() if value is not None}
     role_key = next((key for key in (ROLE_KEYS if lenient else ROLE_KEYS[:1]) if key in keys), None)
     content_key = next((key for key in (_CONTENT_KEYS if lenient else _CONTENT_KEYS[:1]) if key in keys), None)
     if role_key is None:
         raise RowFault(
             "missing_role",
-            f"Message {number} does not say who speaks (it has no role).",
+            f"Message {number} has no role, so it is unclear who speaks.",
             'Give it a role: "system", "user" or "assistant".',
             excerpt(str(item)),
         )
@@ -70,50 +69,50 @@ def _message(item: Any, number: int, lenient: bool, unread: set[str]) -> Message
     calls = None
     if role == "call":
         message["role"] = "assistant"
-        calls, content = called_in_text(item.get(content_key) if content_key else None, number), ""
+        calls, content = calls_in_text(item.get(content_key) if content_key else None, number), ""
     else:
         calls = calls_from(item, number) if keys.intersection(_CALL_KEYS) else None
         content = content_text(item.get(content_key) if content_key else None, number, role, calls=bool(calls))
     message["content"] = content
     if calls:
         message["tool_calls"] = calls
-    message.update({key: item[key] for key in _KEPT if key in keys and isinstance(item[key], str)})
-    unread.update(keys.difference((role_key, content_key, *_CALL_KEYS, *_KEPT)))
+    message.update({key: item[key] for key in _COPIED if key in keys and isinstance(item[key], str)})
+    unused_keys.update(keys.difference((role_key, content_key, *_CALL_KEYS, *_COPIED)))
     return message
 
 
 def _role(role: Any, number: int, lenient: bool) -> str:
     if isinstance(role, str):
-        known = role if role in ROLES else _SAME.get(role)
-        if known is None and lenient:
+        name = role if role in ROLES else _SYNONYMS.get(role)
+        if name is None and lenient:
             lower = role.strip().lower()
-            known = lower if lower in ROLES else _SAME.get(lower) or _ALIASES.get(lower)
-        if known is not None:
-            return known
-    meant = _ALIASES.get(str(role).strip().lower()) or str(role).strip().lower()
+            name = lower if lower in ROLES else _SYNONYMS.get(lower) or _ALIASES.get(lower)
+        if name is not None:
+            return name
+    likely = _ALIASES.get(str(role).strip().lower()) or str(role).strip().lower()
     raise RowFault(
         "unknown_role",
-        f"Message {number} is from {excerpt(str(role), width=40)!r}; roles are system, user, assistant and tool.",
-        f"Write {meant!r} instead." if meant in ROLES else "Give it one of these roles.",
+        f"Message {number} has the role {excerpt(str(role), width=40)!r}, not system, user, assistant or tool.",
+        f"Write {likely!r} instead." if likely in ROLES else "Give it one of these roles.",
         excerpt(str(role)),
     )
 
 
 def content_text(content: Any, number: int, role: str, calls: bool) -> str:
-    """The text of a message; "" beside tool calls. Parts of type text are joined. Raises RowFault."""
+    """The text of a message, "" if it only calls tools. Parts of type text are joined. Raises RowFault."""
     if isinstance(content, str):
         return content
     if content is None:
         if calls:
             return ""
         raise RowFault(
-            "content_null", f"Message {number} ({role}) has no content.", "Write its text, or leave this row out."
+            "content_null", f"Message {number} ({role}) has no content.", "Add its text, or leave this row out."
         )
     if isinstance(content, list) and content:
         return "\n".join(_part(part, number) for part in content)
     raise RowFault(
         "content_not_text",
-        f"The content of message {number} ({role}) is not a text.",
+        f"The content of message {number} ({role}) is not text.",
         "Put it in quotes, or leave this row out.",
         excerpt(str(content)),
     )
@@ -129,7 +128,7 @@ def _part(part: Any, number: int) -> str:
                 return str(part[key])
     raise RowFault(
         "content_not_text",
-        f"A part of message {number} is of the kind {excerpt(str(kind), width=30)!r}; only text can be learned.",
-        "Leave this part or this row out.",
+        f"Message {number} has a part of type {excerpt(str(kind), width=30)!r}; only text can be learned.",
+        "Remove this part, or leave this row out.",
         excerpt(str(part)),
     )

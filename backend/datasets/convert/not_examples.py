@@ -1,4 +1,4 @@
-"""Plain texts that were probably not meant as a document to learn: a word, a configuration file, a log."""
+"""Recognizes plain texts that are probably not meant for training: a few words, a configuration file, a log."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import re
 
 from backend.errors import BadInput
 
-SHORT = 200  # characters; below it a text is no document
-_LEAST_LINES = 3
-_SHARE = 0.6  # of the lines that are no comments
-_LOOKED_AT = 400  # lines
+MIN_LENGTH = 200  # characters
+_MIN_LINES = 3
+_MIN_SHARE = 0.6  # of the lines that are not comments
+_MAX_LINES = 400
 
 _COMMENT = re.compile(r"\s*(#|;|//|--)")
 _LOG = re.compile(
@@ -21,26 +21,26 @@ _SETTING = re.compile(
     r"\s*(\[[^\]]+\]\s*$"  # [section]
     r"|(export +)?[\w.$@/-]+ *[=:]>? *(\S+ ){0,2}\S*\s*$"  # name = value, name: value
     r"|[^\s:]*(:[^:]*){4,}$"  # fields between colons, as in /etc/passwd
-    r"|[{}\[\]],?\s*$|</?\w[^>]*>\s*$)"  # brackets alone, a tag alone
+    r"|[{}\[\]],?\s*$|</?\w[^>]*>\s*$)"  # only brackets, only a tag
 )
 
 
-def must_be_a_document(text: str) -> None:
-    """Raises BadInput when a plain text is too short to be one."""
+def require_document(text: str) -> None:
+    """Raises BadInput when a plain text is too short to be a document."""
     length = len(text.strip())
-    if length < SHORT:
+    if length < MIN_LENGTH:
         raise BadInput(
             f"This text is too short to learn from: {length} characters.",
-            "A plain text is taken as a document whose way of writing the model learns.",
-            f"Bring questions with their answers (as a table or as JSON), or a text of {SHORT} characters and more.",
+            "Plain text is used as a document, from which the model learns how to write.",
+            f"Add questions with answers (as a table or as JSON), or a text of at least {MIN_LENGTH} characters.",
         )
 
 
-def likeness(text: str) -> str:
-    """What a plain text looks like, if it is hardly a text to learn: "a log" or "a configuration file", else ""."""
-    lines = [line for line in text.split("\n", _LOOKED_AT)[:_LOOKED_AT] if line.strip() and not _COMMENT.match(line)]
-    if len(lines) >= _LEAST_LINES:
+def looks_like(text: str) -> str:
+    """What the text looks like: "a log", "a configuration file", or "" for prose."""
+    lines = [line for line in text.split("\n", _MAX_LINES)[:_MAX_LINES] if line.strip() and not _COMMENT.match(line)]
+    if len(lines) >= _MIN_LINES:
         for pattern, name in ((_LOG, "a log"), (_SETTING, "a configuration file")):
-            if sum(bool(pattern.match(line)) for line in lines) >= _SHARE * len(lines):
+            if sum(bool(pattern.match(line)) for line in lines) >= _MIN_SHARE * len(lines):
                 return name
     return ""

@@ -1,4 +1,4 @@
-"""The shapes that examples come in: their fields, and the column names by which each is known."""
+"""The shapes of examples: their fields, and the usual column names of each field."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Shape:
-    """title: what to call it. required: of each group one field must have a column. optional: fields it may have."""
+    """title: its name for people. required: one field of each group must have a column."""
 
     title: str
     required: tuple[tuple[str, ...], ...]
@@ -40,7 +40,7 @@ SHAPES: dict[str, Shape] = {
     "text": Shape("plain text", (("text",),)),
 }
 
-# Names as `plain_name` writes them; the first that a file has is taken.
+# In the form of `plain_name`; the first name that a file has is used.
 NAMES: dict[str, tuple[str, ...]] = {
     "messages": ("messages", "conversations", "conversation", "dialogue", "dialog", "chat", "turns"),
     "system": ("system", "system_prompt", "systemprompt", "system_message"),
@@ -76,7 +76,7 @@ NAMES: dict[str, tuple[str, ...]] = {
         *("rejected_response", "response_rejected", "rejected_answer", "unaccepted", "not_chosen", "loser", "worse"),
         *("dispreferred_response", "dispreferred_answer", "non_preferred_response", "non_preferred_answer"),
     ),
-    "asked": ("prompt", "question", "query", "instruction", "input", "user"),  # before a preference pair
+    "pair_prompt": ("prompt", "question", "query", "instruction", "input", "user"),  # of a preference pair
     "label": ("label", "kto_tag"),
     "context": ("context", "passage", "background", "kontext", "contexte", "contexto"),
     "text": ("text", "content", "document", "body", "article", "markdown"),
@@ -117,13 +117,13 @@ NAMES: dict[str, tuple[str, ...]] = {
 
 
 def plain_name(column: str) -> str:
-    """A column's name for comparing: lower case, words joined by _, marks such as : and * left out."""
+    """A column name for comparing: lower case, words joined by _, without marks such as : and *."""
     apart = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", column)
     return re.sub(r"[\s_:;*.,?!()#\[\]-]+", "_", apart.casefold()).strip("_")
 
 
 class Columns:
-    """The columns of a row, to be found by the names that a field goes by."""
+    """The columns of a record, to be found by the usual names of a field."""
 
     def __init__(self, columns: Iterable[str]) -> None:
         self._by_name: dict[str, str] = {}
@@ -131,7 +131,7 @@ class Columns:
             self._by_name.setdefault(plain_name(column), column)
 
     def find(self, *fields: str) -> dict[str, str]:
-        """{field: column} for those of `fields` that have one."""
+        """{field: column} for each of `fields` that has a column."""
         found = {}
         for field in fields:
             column = next((self._by_name[name] for name in NAMES[field] if name in self._by_name), None)
@@ -141,5 +141,5 @@ class Columns:
 
 
 def complete(shape: str, mapping: Mapping[str, str]) -> bool:
-    """Whether `mapping` has all that the shape requires."""
+    """Whether `mapping` has every required field of the shape."""
     return all(any(field in mapping for field in group) for group in SHAPES[shape].required)

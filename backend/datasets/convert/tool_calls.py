@@ -1,36 +1,35 @@
-"""Tool calls and the tools themselves, in the forms that files hold them, brought to one form.
+"""Converts tool calls and tool definitions from their various formats into one.
 
-A call becomes {"type": "function", "function": {"name": text, "arguments": object}}, its id kept; arguments that
-are JSON in a text, as OpenAI writes them, become the object, since chat templates write objects out themselves.
+A call becomes {"type": "function", "function": {"name": text, "arguments": object}} and keeps its id. Arguments in a
+JSON text, as OpenAI writes them, become an object, because chat templates serialize them themselves.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-import orjson
-
 from backend.datasets.excerpt import excerpt
-from backend.datasets.options import RowFault
+from backend.datasets.options import Limits, RowFault
+from backend.datasets.strict_json import parse_text
 
 
 def calls_from(message: dict[str, Any], number: int) -> list[dict[str, Any]]:
-    """The calls of a message that has `tool_calls`, or OpenAI's older `function_call`. Raises RowFault."""
+    """The calls of a message with `tool_calls`, or OpenAI's older `function_call`. Raises RowFault."""
     calls = message.get("tool_calls")
     if calls is None:
         calls = [message["function_call"]]
     if isinstance(calls, str):
-        return called_in_text(calls, number)
+        return calls_in_text(calls, number)
     if not isinstance(calls, list):
         raise _bad_call(number, calls)
     return [_call(call, number) for call in calls]
 
 
-def called_in_text(text: Any, number: int) -> list[dict[str, Any]]:
-    """The calls in a text that holds one as JSON, or a list of them (ShareGPT's function_call). Raises RowFault."""
+def calls_in_text(text: Any, number: int) -> list[dict[str, Any]]:
+    """The calls in a JSON text: one call or a list (ShareGPT's function_call). Raises RowFault."""
     try:
-        value = orjson.loads(text) if isinstance(text, str) else text
-    except orjson.JSONDecodeError as error:
+        value = parse_text(text, Limits()) if isinstance(text, str) else text
+    except RowFault as error:
         raise _bad_call(number, text) from error
     calls = value if isinstance(value, list) else [value]
     if not calls:
@@ -45,34 +44,32 @@ def _call(call: Any, number: int) -> dict[str, Any]:
     arguments = function.get("arguments", function.get("parameters"))
     if isinstance(arguments, str):
         try:
-            arguments = orjson.loads(arguments) if arguments.strip() else {}
-        except orjson.JSONDecodeError as error:
+            arguments = parse_text(arguments, Limits()) if arguments.strip() else {}
+        except RowFault as error:
             raise _bad_call(number, call) from error
     if arguments is None:
         arguments = {}
     if not isinstance(arguments, dict):
         raise _bad_call(number, call)
-    made: dict[str, Any] = {"type": "function", "function": {"name": function["name"], "arguments": arguments}}
-    if isinstance(call.get("id"), str):
-        made = {"id": call["id"], **made}
-    return made
+    converted: dict[str, Any] = {"type": "function", "function": {"name": function["name"], "arguments": arguments}}
+    return {"id": call["id"], **converted} if isinstance(call.get("id"), str) else converted
 
 
 def _bad_call(number: int, call: Any) -> RowFault:
     return RowFault(
         "bad_tool_call",
-        f"The tool call in message {number} can't be understood; it needs a name, and its arguments as an object.",
+        f"The tool call in message {number} is not valid; it needs a name, and its arguments as an object.",
         "Correct it, or leave this row out.",
         excerpt(str(call)),
     )
 
 
 def tools_from(value: Any) -> list[dict[str, Any]] | None:
-    """The tools of a row from a list, or from JSON in a text; None when there are none. Raises RowFault."""
+    """The tools of a row from a list or a JSON text; None without tools. Raises RowFault."""
     if isinstance(value, str):
         try:
-            value = orjson.loads(value) if value.strip() else None
-        except orjson.JSONDecodeError as error:
+            value = parse_text(value, Limits()) if value.strip() else None
+        except RowFault as error:
             raise _bad_tools(value) from error
     if value is None or value == []:
         return None
@@ -95,7 +92,7 @@ def _tool(tool: Any) -> dict[str, Any]:
 def _bad_tools(value: Any) -> RowFault:
     return RowFault(
         "bad_tools",
-        "The tools of this row can't be understood; each needs at least a name.",
+        "The tools of this row are not valid; each needs at least a name.",
         "Correct them, or leave this row out.",
         excerpt(str(value)),
     )

@@ -1,4 +1,4 @@
-"""Tables in text: records between delimiters, quoted cells with line ends in them, and ragged rows found."""
+"""Reads delimited tables: quoted cells may span lines, and rows of the wrong width are reported."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from backend.datasets.options import Limits, RowFault, too_large_a_row
 from backend.datasets.read.formats import is_header
 from backend.errors import BadInput
 
-Cells = tuple[int, list[str] | RowFault]  # line, and the cells, or why they can't be told apart
+Cells = tuple[int, list[str] | RowFault]  # line, and the cells or the fault
 _BATCH = 500
-_NUL = "\ue000"  # stands for NUL while csv reads, which refuses it in Python 3.10
-_TOO_LONG = "\ue001\n"  # stands for a line over the limit
+_NUL = "\ue000"  # replaces NUL while csv reads, which rejects it in Python 3.10
+_TOO_LONG = "\ue001\n"  # replaces a line over the limit
 
 
 class _Lines:
-    """The lines of a text, counted, that can be handed back: a record that goes wrong ends at its first line."""
+    """The lines of a text with their numbers. After a fault, all but the record's first line can be read again."""
 
     def __init__(self, lines: Iterator[str]) -> None:
         self._lines, self._again = lines, list[str]()
-        self.record: list[str] = []  # lines taken since `begin`
+        self.record: list[str] = []  # lines read since `begin`
         self.number = 1  # of the record's first line
 
     def __iter__(self) -> _Lines:
@@ -36,18 +36,18 @@ class _Lines:
         return line
 
     def begin(self) -> None:
-        """A new record starts with the next line."""
+        """Starts a new record with the next line."""
         self.number += len(self.record)
         self.record = []
 
-    def hand_back(self) -> None:
-        """Keep the record's first line; its other lines come again."""
+    def push_back(self) -> None:
+        """Returns all but the record's first line, to be read again."""
         self._again += reversed(self.record[1:])
         del self.record[1:]
 
 
 def records(blocks: Iterable[list[bytes | None]], delimiter: str, limits: Limits) -> Iterator[Cells]:
-    """(line, cells) of each record that is not blank; a RowFault in place of cells that can't be told apart.
+    """(line, cells) of each record that is not blank, or (line, RowFault).
 
     blocks: lines in UTF-8, None for one over the limit. Bytes that are not UTF-8 become surrogates.
     """
@@ -62,7 +62,7 @@ def records(blocks: Iterable[list[bytes | None]], delimiter: str, limits: Limits
             return
         except csv.Error as error:
             fault = _fault(str(error), source, limits)
-            source.hand_back()
+            source.push_back()
             yield source.number, fault
             continue
         if source.record == [_TOO_LONG]:
@@ -81,18 +81,18 @@ def _fault(error: str, source: _Lines, limits: Limits) -> RowFault:
     if "field larger" in error and len(source.record[0]) > limits.field_chars:
         return RowFault("field_too_large", f"A cell has more than {limits.field_chars:,} characters.", "Split it.")
     if "field larger" in error or "unexpected end" in error:
-        message = "A quote that is opened in this row is never closed."
+        message = "This row opens a quote that is never closed."
     else:
         message = "A quote in the middle of a cell makes it unclear where the cell ends."
-    fix = 'Close the quote, or double it ("") where it belongs to the text.'
+    fix = 'Close the quote, or write it twice ("") if it belongs to the text.'
     return RowFault("bad_quotes", message, fix, excerpt(source.record[0].rstrip("\r\n")))
 
 
 def as_rows(found: Iterable[Cells], header: list[str] | None, pad: bool = False) -> Iterator[list[Record]]:
-    """Records as {column: cell}, in batches. header: the columns; None when every record is data.
+    """Batches of records as {column: cell}. header: the columns; None when every record is data.
 
-    A record with another number of cells than there are columns is the fault ragged_row; with `pad` (for sheets,
-    which have no last column) only more cells are.
+    A record with the wrong number of cells becomes the fault ragged_row. pad: fill missing cells instead (for sheets,
+    which leave out empty cells at the end).
     """
     batch: list[Record] = []
     for line, cells in found:
@@ -115,27 +115,27 @@ def _row(header: list[str], cells: Sequence[str]) -> dict[str, str] | RowFault:
         return RowFault(
             "ragged_row",
             f"This row has {len(cells)} cells, but the table has {len(header)} columns.",
-            "Add or remove delimiters, or put a cell that holds one in quotes.",
+            "Add or remove delimiters, or put quotes around a cell that contains one.",
             excerpt(" | ".join(cells)),
         )
     if any("\udc80" <= c <= "\udcff" for cell in cells if not cell.isascii() for c in cell):
         return RowFault(
             "bad_encoding",
-            "This row holds bytes that are no letters in this file's encoding.",
-            "Save the file again as UTF-8, or name its encoding.",
+            "This row contains bytes that can't be read in this file's encoding.",
+            "Save the file again as UTF-8, or choose its encoding.",
             excerpt(" | ".join(cells)),
         )
     return dict(zip(header, cells, strict=True))
 
 
 def split_header(found: Iterator[Cells]) -> tuple[list[str] | None, Iterator[Cells]]:
-    """The names of the columns, and the records after them; None and all records when the first one is data.
+    """The column names and the records after them; None and all records when the first record is data.
 
-    Raises BadInput when nothing but a header is there.
+    Raises BadInput when there is no data.
     """
     first = next(found, None)
     if first is None:
-        raise BadInput("There is nothing in this file.", "It holds no rows.", "Choose another file.")
+        raise BadInput("This file is empty.", "It has no rows.", "Choose another file.")
     cells = first[1]
     if isinstance(cells, RowFault):
         raise BadInput("The first row of this table can't be read.", cells.message, cells.fix)
@@ -146,14 +146,14 @@ def split_header(found: Iterator[Cells]) -> tuple[list[str] | None, Iterator[Cel
     if second is None:
         raise BadInput(
             "This table has no rows.",
-            f"It holds only a header: {excerpt(', '.join(cells), width=200)}.",
-            "Add examples below it, or choose another file.",
+            f"It has only a header: {excerpt(', '.join(cells), width=200)}.",
+            "Add examples below the header, or choose another file.",
         )
     return unique_names(cells), chain([second], found)
 
 
 def unique_names(cells: Sequence[str]) -> list[str]:
-    """Names for columns: blank ones numbered, repeated ones told apart."""
+    """Column names, with blank ones numbered and repeated ones made unique."""
     names: list[str] = []
     for number, cell in enumerate(cells, 1):
         name = cell.strip() or f"column {number}"

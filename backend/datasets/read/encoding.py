@@ -1,4 +1,4 @@
-"""Which encoding a text is in, and its bytes turned into UTF-8, which is what every reader here takes."""
+"""Detects the encoding of a text and converts its bytes to UTF-8, which every reader here expects."""
 
 from __future__ import annotations
 
@@ -6,27 +6,27 @@ import codecs
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from backend.datasets.read.source import Feed, line_blocks
+from backend.datasets.read.source import ByteSource, line_blocks
 from backend.errors import BadInput
 
-_MARKS = (  # byte order marks; the four-byte ones first, since one begins like a two-byte one
+_MARKS = (  # byte order marks; the four-byte ones first, since one starts like a two-byte one
     (codecs.BOM_UTF32_LE, "utf-32-le"),
     (codecs.BOM_UTF32_BE, "utf-32-be"),
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-_CANDIDATES = [  # what spreadsheets and editors have really written; more would only invite wrong guesses
+_CANDIDATES = [  # what spreadsheets and editors write; more candidates would only add wrong guesses
     *("cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "koi8_r", "iso8859_2"),
     *("shift_jis", "euc_jp", "gb18030", "big5", "euc_kr", "mac_roman", "cp437", "cp850"),
 ]
-_SAMPLE = 64 * 1024  # bytes of lines with foreign letters that a guess is made from
+_SAMPLE = 64 * 1024  # bytes of lines with non-ASCII letters, for guessing
 
 
 @dataclass(frozen=True)
 class Encoding:
-    """name: what to show. codec: Python's name. mark: length of the byte order mark. guess: "" when sure, else a
-    sentence on how it was guessed. damaged: UTF-8 with a few broken places, which are problems of their rows."""
+    """name: for display. codec: Python's name. mark: length of the byte order mark. guess: "" when certain, else the
+    reason for the guess. damaged: UTF-8 with a few invalid bytes, which are problems of their rows."""
 
     name: str
     codec: str = "utf-8"
@@ -36,40 +36,40 @@ class Encoding:
 
     @property
     def settled(self) -> bool:
-        """Whether a byte that does not fit is a fault of its row, rather than a sign of another encoding."""
+        """Whether an invalid byte is a fault of its row rather than a sign of another encoding."""
         return self.damaged or self.codec != "utf-8"
 
 
 class NotUtf8(Exception):
-    """What was taken for UTF-8 is not."""
+    """The text turned out not to be UTF-8."""
 
 
-def first_look(head: bytes, wanted: str | None) -> Encoding:
-    """The encoding that the person wants, or that the beginning shows, else UTF-8 until it proves wrong.
+def initial_encoding(head: bytes, chosen: str | None) -> Encoding:
+    """The encoding that the user chose or that the start of the file shows, else UTF-8 until that fails.
 
     Raises BadInput for an encoding that does not exist.
     """
-    if wanted is not None:
-        return _wanted(wanted, head)
+    if chosen is not None:
+        return _chosen(chosen, head)
     for mark, codec in _MARKS:
         if head.startswith(mark):
             return Encoding("utf-8-sig" if codec == "utf-8" else codec, codec, len(mark))
     pairs = len(head) // 2
     for codec, zeros in (("utf-16-le", head[1::2].count(0)), ("utf-16-be", head[0::2].count(0))):
         if pairs >= 4 and zeros > 0.4 * pairs and head.count(0) < 1.2 * zeros:
-            return Encoding(codec, codec, 0, "every second byte is zero, though the mark of UTF-16 is missing")
+            return Encoding(codec, codec, 0, "every second byte is zero, as in UTF-16")
     return Encoding("utf-8")
 
 
-def second_look(feed: Feed) -> Encoding:
-    """The encoding of a file that is not UTF-8 throughout: UTF-8 with damaged places, or a guess at another one.
+def detect_encoding(source: ByteSource) -> Encoding:
+    """The encoding of a file that is not valid UTF-8: damaged UTF-8, or a guess at another encoding.
 
-    UTF-8 can hardly be hit by accident, so when most lines with foreign letters are UTF-8, the file is. Otherwise
-    charset-normalizer guesses from the others; Windows-1252 wins where the guesses are about equally good.
+    Text is hardly ever valid UTF-8 by accident, so when most lines with non-ASCII letters are, the file is UTF-8.
+    Otherwise charset-normalizer guesses from the other lines; Windows-1252 wins among about equally good guesses.
     """
     good = bad = 0
     sample = bytearray()
-    for lines in line_blocks(feed.blocks(), feed.limits.line_bytes):
+    for lines in line_blocks(source.blocks(), source.limits.line_bytes):
         for line in lines:
             if line is None or line.isascii():
                 continue
@@ -84,7 +84,7 @@ def second_look(feed: Feed) -> Encoding:
     if good > bad:
         return Encoding("utf-8", damaged=True)
     codec = _guess(bytes(sample))
-    return Encoding(codec.replace("_", "-"), codec, guess="some letters are not UTF-8, and make sense this way")
+    return Encoding(codec.replace("_", "-"), codec, guess="some letters are not UTF-8 but fit this encoding")
 
 
 def _guess(sample: bytes) -> str:
@@ -100,13 +100,13 @@ def _guess(sample: bytes) -> str:
     return best.encoding
 
 
-def _wanted(name: str, head: bytes) -> Encoding:
+def _chosen(name: str, head: bytes) -> Encoding:
     try:
         codec = codecs.lookup(name).name
         "".encode(codec)
     except (LookupError, UnicodeError) as error:
         raise BadInput(
-            f"There is no encoding {name[:40]!r}.", "", "Usual ones are utf-8, utf-16 and cp1252."
+            f"There is no encoding {name[:40]!r}.", "", "Common ones are utf-8, utf-16 and cp1252."
         ) from error
     codec = {"utf-8-sig": "utf-8", "utf-16": "utf-16-le", "utf-32": "utf-32-le"}.get(codec, codec)
     mark = next((len(m) for m, c in _MARKS if c == codec and head.startswith(m)), 0)
@@ -114,9 +114,9 @@ def _wanted(name: str, head: bytes) -> Encoding:
 
 
 def utf8_blocks(blocks: Iterable[bytes], encoding: Encoding) -> Iterator[bytes]:
-    """`blocks` without the byte order mark and in UTF-8; UTF-8 itself passes as it is, its faults included.
+    """`blocks` in UTF-8 without the byte order mark; UTF-8 passes unchanged, invalid bytes included.
 
-    What another encoding can't express becomes U+FFFD; half a surrogate pair stays, to be found with its row.
+    Invalid bytes of another encoding become U+FFFD; lone surrogates stay, to be reported with their row.
     """
     skip = encoding.mark
     decoder = None

@@ -1,86 +1,84 @@
-"""What kind of file this is, told from its first bytes; its name only decides where they leave it open."""
+"""Detects the format of a file from its first bytes; its name only decides unclear cases."""
 
 from __future__ import annotations
 
 import csv
+import json
 import re
 from collections import Counter
 
-import orjson
-
 from backend.datasets.convert.shapes import NAMES, plain_name
-from backend.datasets.read.json_document import held_list
+from backend.datasets.read.json_document import find_list
 from backend.errors import BadInput
 
 _ZIP = b"PK\x03\x04"
-_SAVE_TEXT = "Save or export its text as a spreadsheet (.xlsx, .csv) or as plain text, and bring that."
-_NO_MODEL = "Bring examples here; the model to start from is chosen on another page."
+_SAVE_TEXT = "Save or export its text as a spreadsheet (.xlsx, .csv) or as plain text, and upload that."
+_UPLOAD_TEXT = "Upload text."
+_NO_MODEL = "Upload examples here; you choose the model on another page."
+_UNPACK = "Unpack it, and upload the file inside."
+_PARQUET = "Save it as Parquet, and upload that."
+_PICKLE = "a Python pickle, which can run code when it is opened"
 _NOT_DATA: tuple[tuple[bytes, str, str], ...] = (
     (b"%PDF", "a PDF document", _SAVE_TEXT),
-    (b"\x89PNG", "a picture", "Bring text."),
-    (b"\xff\xd8\xff", "a picture", "Bring text."),
-    (b"GIF8", "a picture", "Bring text."),
-    (b"RIFF", "a picture, sound or video", "Bring text."),
-    (b"ID3", "a sound file", "Bring text."),
-    (b"OggS", "a sound file", "Bring text."),
-    (b"\xd0\xcf\x11\xe0", "an old Office document (.doc or .xls)", "Save it as .xlsx or .csv, and bring that."),
+    (b"\x89PNG", "an image", _UPLOAD_TEXT),
+    (b"\xff\xd8\xff", "an image", _UPLOAD_TEXT),
+    (b"GIF8", "an image", _UPLOAD_TEXT),
+    (b"RIFF", "an image, sound or video", _UPLOAD_TEXT),
+    (b"ID3", "a sound file", _UPLOAD_TEXT),
+    (b"OggS", "a sound file", _UPLOAD_TEXT),
+    (b"\xd0\xcf\x11\xe0", "an old Office document (.doc or .xls)", "Save it as .xlsx or .csv, and upload that."),
     (b"{\\rtf", "a formatted text (.rtf)", _SAVE_TEXT),
-    (b"\x80\x02", "a Python pickle, which can run code when it is opened", "It is never opened here. " + _NO_MODEL),
-    (b"\x80\x03", "a Python pickle, which can run code when it is opened", "It is never opened here. " + _NO_MODEL),
-    (b"\x80\x04", "a Python pickle, which can run code when it is opened", "It is never opened here. " + _NO_MODEL),
-    (b"\x80\x05", "a Python pickle, which can run code when it is opened", "It is never opened here. " + _NO_MODEL),
-    (b"GGUF", "a model, not a data set", _NO_MODEL),
-    (b"ARROW1", "an Arrow file", "Save it as Parquet, and bring that."),
-    (b"\xff\xff\xff\xff", "an Arrow file", "Save it as Parquet, and bring that."),
+    *((bytes([0x80, version]), _PICKLE, f"It is never opened here. {_NO_MODEL}") for version in range(2, 6)),
+    (b"GGUF", "a model, not a dataset", _NO_MODEL),
+    (b"ARROW1", "an Arrow file", _PARQUET),
+    (b"\xff\xff\xff\xff", "an Arrow file", _PARQUET),
     (b"SQLite format 3", "a database", "Export the table that you need as CSV."),
-    (b"7z\xbc\xaf", "a packed archive", "Unpack it, and bring the file inside."),
-    (b"Rar!", "a packed archive", "Unpack it, and bring the file inside."),
-    (b"BZh", "a packed archive", "Unpack it, and bring the file inside."),
-    (b"\xfd7zXZ", "a packed archive", "Unpack it, and bring the file inside."),
-    (b"\x28\xb5\x2f\xfd", "a packed archive", "Unpack it, and bring the file inside."),
-    (b"\x7fELF", "a program", "Bring text."),
-    (b"MZ\x90", "a program", "Bring text."),
-    (b"\x93NUMPY", "an array of numbers", "Bring text."),
-    (b"\x89HDF", "an array of numbers", "Bring text."),
+    *(
+        (mark, "a packed archive", _UNPACK)
+        for mark in (b"7z\xbc\xaf", b"Rar!", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")
+    ),
+    (b"\x7fELF", "a program", _UPLOAD_TEXT),
+    (b"MZ\x90", "a program", _UPLOAD_TEXT),
+    (b"\x93NUMPY", "an array of numbers", _UPLOAD_TEXT),
+    (b"\x89HDF", "an array of numbers", _UPLOAD_TEXT),
 )
 _CONTROL = [chr(code) for code in range(32) if chr(code) not in "\t\n\r\f\x1b"]
 DELIMITERS = (",", ";", "\t", "|")
 
 
 def binary_format(head: bytes) -> str | None:
-    """ "zip" or "parquet" for what we can go on with, None for text.
-
-    Raises BadInput, naming what it is, for any other binary file.
-    """
+    """The binary format, "zip" or "parquet"; None for text. Raises BadInput for any other binary file."""
     if head.startswith(_ZIP):
         return "zip"
     if head.startswith(b"PAR1"):
         return "parquet"
     for mark, what, advice in _NOT_DATA:
         if head.startswith(mark):
-            raise BadInput(f"This file is {what}.", "Only text can be learned from.", advice)
+            raise BadInput(f"This file is {what}.", "A model can only learn from text.", advice)
     if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 1 << 32 and b"\x00" in head[:8]:
-        raise BadInput("This file is a model (safetensors), not a data set.", "", _NO_MODEL)
+        raise BadInput("This file is a model (safetensors), not a dataset.", "", _NO_MODEL)
     if head[257:262] == b"ustar":
-        raise BadInput("This file is a packed archive (tar).", "", "Unpack it, and bring the file inside.")
+        raise BadInput("This file is a packed archive (tar).", "", _UNPACK)
     return None
 
 
 def check_text(text: str) -> None:
-    """Raises BadInput when what was decoded can't be a text, or is a web page."""
+    """Raises BadInput when the decoded file is not text, or is a web page."""
     control = sum(map(text.count, _CONTROL))
     if control > 20 and control > 0.03 * len(text):
-        raise BadInput("This file is not a text.", "Most binary files can't be learned from.", _SAVE_TEXT)
+        raise BadInput("This file is not text.", "A model can only learn from text.", _SAVE_TEXT)
     if re.match(r"\s*<(!doctype html|html|\?xml)", text[:1000], re.IGNORECASE):
         raise BadInput(
-            "This file is a web page or XML.", "Its text lies between marks that no model should learn.", _SAVE_TEXT
+            "This file is a web page or XML.",
+            "Its text is mixed with markup that a model should not learn.",
+            _SAVE_TEXT,
         )
 
 
 def text_format(text: str, whole: bool, name: str) -> tuple[str, str]:
-    """The format of a text, from its beginning: ("jsonl" | "json" | "csv" | "text", the delimiter of a csv).
+    """The format of a text and its delimiter: "jsonl", "json", "csv" or "text", and "" unless it is "csv".
 
-    text: the first 64 KiB at most. whole: whether that is all of it. name: the file's, for cases left open.
+    text: the first 64 KiB at most. whole: whether that is all of it. name: of the file, for unclear cases.
     """
     if declared_delimiter(text):
         return "csv", declared_delimiter(text)
@@ -92,7 +90,7 @@ def text_format(text: str, whole: bool, name: str) -> tuple[str, str]:
     suffixes = name.lower().split(".")[1:]
     if start and start in "{[" and _json_like(text.lstrip()):
         return ("jsonl" if _is_lines(lines, start) else "json"), ""
-    if _parses(lines[:20]) * 2 >= len(lines[:20]):  # one line of it is broken, but the others are JSON
+    if _parses(lines[:20]) * 2 >= len(lines[:20]):  # some lines are broken, but most are JSON
         return "jsonl", ""
     delimiter = sniff_delimiter(text, whole, suffixes)
     if delimiter:
@@ -103,7 +101,7 @@ def text_format(text: str, whole: bool, name: str) -> tuple[str, str]:
 
 
 def declared_delimiter(text: str) -> str:
-    """The delimiter that a first line such as "sep=;" names (Excel reads and writes it), else ""."""
+    """The delimiter from a first line such as "sep=;" (Excel reads and writes it), else ""."""
     first_line = text.partition("\n")[0].rstrip("\r")
     return first_line[4] if first_line.startswith("sep=") and len(first_line) == 5 else ""
 
@@ -118,27 +116,27 @@ def _parses(lines: list[str]) -> int:
     count = 0
     for line in lines:
         try:
-            count += isinstance(orjson.loads(line), (dict, list))
-        except orjson.JSONDecodeError:
+            count += isinstance(json.loads(line), (dict, list))
+        except (ValueError, RecursionError):
             continue
     return count
 
 
 def _is_lines(lines: list[str], start: str) -> bool:
-    """Whether each line is a JSON value of its own; a first line that is broken must not hide it."""
+    """Whether each line is a JSON value of its own, even if the first line is broken."""
     lines = lines[:50]
     if start == "[":
         return len(lines) > 1 and _parses(lines[:1]) == 1
     if len(lines) == 1:
-        return held_list(lines[0].encode("utf-8", "replace")) is None
+        return find_list(lines[0].encode("utf-8", "replace")) is None
     first_is_whole = _parses(lines[:1]) == 1 or (len(lines[0]) > 1 and lines[0].endswith("}"))
     return first_is_whole or 2 * _parses(lines) >= len(lines)
 
 
 def sniff_delimiter(text: str, whole: bool, suffixes: list[str]) -> str:
-    """The delimiter with which most records have the same number of cells, two or more; "" when this is no table.
+    """The delimiter that gives most records the same number of cells, two or more; "" when this is not a table.
 
-    suffixes: the endings of the file's name: "csv" settles that it is a table, "txt" asks for clearer signs.
+    suffixes: of the file name: with "csv" it must be a table, with "txt" the signs must be clearer.
     """
     table = not {"csv", "tsv", "tab"}.isdisjoint(suffixes)
     prose = not {"txt", "md", "markdown"}.isdisjoint(suffixes)
@@ -172,6 +170,6 @@ def _widths(text: str, delimiter: str, whole: bool) -> tuple[list[int], list[str
 
 
 def is_header(cells: list[str]) -> bool:
-    """Whether these can be names of columns: short, each one different, no sentences."""
+    """Whether these can be column names: short, distinct, not sentences."""
     names = [cell.strip() for cell in cells]
     return len(set(names)) == len(names) and all(0 < len(n) <= 40 and n[-1] not in ".?!,;" for n in names)

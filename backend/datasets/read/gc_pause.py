@@ -1,4 +1,4 @@
-"""Making millions of small objects quickly."""
+"""Creates millions of small objects fast."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from contextlib import contextmanager
 
 @contextmanager
 def without_gc() -> Iterator[None]:
-    """No garbage collection while millions of small objects are made and kept: it would walk them again and again.
+    """Pauses garbage collection, which would walk millions of new objects again and again.
 
-    At the end they are handed to the oldest generation at once (that is what freezing and unfreezing does), or the
-    collector would walk them all as young ones as soon as it is on again.
+    At the end, freezing and unfreezing moves them to the oldest generation; otherwise the collector would walk them
+    all as young objects once it is back on.
     """
-    was_on = gc.isenabled()
+    was_enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        if was_on:
+        if was_enabled:
             gc.freeze()
             gc.unfreeze()
             gc.enable()

@@ -1,7 +1,7 @@
-"""The examples in a JSON document, one after another, without holding the document.
+"""Reads the examples of a JSON document one by one, without loading the whole document.
 
-A document is a list of examples, an object that holds one such list, or objects written one after another (each
-over several lines). Only the ends of the examples are looked for here; each is then read by `strict_json`.
+A document is a list of examples, an object with one such list, or objects one after another (each over several
+lines). This module only finds where each example ends; `strict_json` then parses it.
 """
 
 from __future__ import annotations
@@ -11,27 +11,28 @@ from collections.abc import Iterable, Iterator
 
 from backend.datasets.convert.detect import Record
 from backend.datasets.convert.shapes import NAMES, plain_name
-from backend.datasets.options import KIB, MIB, Limits, RowFault, too_large_a_row
-from backend.datasets.read.strict_json import parse
+from backend.datasets.options import Limits, RowFault, too_large_a_row
+from backend.datasets.strict_json import parse
 from backend.errors import BadInput
+from backend.records.units import KIB, MIB
 
 _TEXT = rb'"[^"\\]*(?:\\.[^"\\]*)*"'
 _WHOLE_TEXT = re.compile(_TEXT, re.DOTALL)
-_BETWEEN = re.compile(_TEXT + rb'|["\[\]{},]', re.DOTALL)  # a lone quote: a text that goes on in the next block
+_BETWEEN = re.compile(_TEXT + rb'|["\[\]{},]', re.DOTALL)  # a single quote: a text that continues in the next block
 _INSIDE = re.compile(_TEXT + rb'|["\[\]{}]', re.DOTALL)
-_HELD_LIST = re.compile(rb'"([^"\\]{1,200})"\s*:\s*(\[)\s*\{')
+_NAMED_LIST = re.compile(rb'"([^"\\]{1,200})"\s*:\s*(\[)\s*\{')
 _IN_ROWS = frozenset(
     name
     for field in ("messages", "chosen", "rejected", "tools", "history", "prompt", "completion")
     for name in NAMES[field]
 )
-_DEEPEST = 10_000
+_MAX_DEPTH = 10_000
 _OPEN, _CLOSE, _QUOTE, _COMMA = b"[{", b"]}", ord('"'), ord(",")
 
 
-def held_list(head: bytes) -> tuple[int, str] | None:
-    """Where the list begins that an object holds, and its name; None when the object is itself an example."""
-    for found in _HELD_LIST.finditer(head):
+def find_list(head: bytes) -> tuple[int, str] | None:
+    """The position and the name of the list inside an object; None when the object is itself an example."""
+    for found in _NAMED_LIST.finditer(head):
         before = _WHOLE_TEXT.sub(b"", head[: found.start()])
         if before.count(b"{") - before.count(b"}") == 1 and before.count(b"[") == before.count(b"]"):
             name = found[1].decode("utf-8", "replace")
@@ -40,13 +41,13 @@ def held_list(head: bytes) -> tuple[int, str] | None:
 
 
 def examples(blocks: Iterable[bytes], start: int | None, name: str, limits: Limits) -> Iterator[list[Record]]:
-    """Batches of records. blocks: the document in UTF-8. start: where its list begins; None: objects one by one.
+    """Batches of records, with a RowFault in place of an unreadable value.
 
-    name: of the list that an object holds, else "". What can't be read is a RowFault in place of the value.
-    Raises BadInput when an example is larger than a line may be, or when an object holds two lists.
+    blocks: the document in UTF-8. start: the position of its list; None for objects one after another. name: of the
+    list inside an object, else "". Raises BadInput when an example is over the line limit, or for a second list.
     """
     scanner = _Scanner(start is not None, limits)
-    after = b""  # what follows the list
+    after = b""  # the bytes after the list
     for number, block in enumerate(blocks):
         if number == 0 and start is not None:
             scanner.line += block.count(b"\n", 0, start)
@@ -54,45 +55,45 @@ def examples(blocks: Iterable[bytes], start: int | None, name: str, limits: Limi
         if scanner.ended:
             after += block[: max(0, 64 * KIB - len(after))]
         else:
-            yield scanner.feed(block)
+            yield scanner.add(block)
     if not scanner.ended:
-        yield scanner.feed(b"", last=True)
+        yield scanner.add(b"", last=True)
     after = scanner.rest() + after
     if scanner.ended and name:
-        second = held_list(b'{"": 0' + after)
+        second = find_list(b'{"": 0' + after)
         if second is not None:
             raise BadInput(
-                f"This file holds several lists: {name!r} and {second[1]!r}.",
-                "It is not clear which one to learn from.",
-                "Bring each list as a file of its own.",
+                f"This file has several lists: {name!r} and {second[1]!r}.",
+                "It is unclear which one to learn from.",
+                "Save each list as its own file.",
             )
     elif after.strip():
         yield scanner.example(after)
     if start is not None and not scanner.ended:
-        fault = RowFault("bad_json", "The file breaks off: its list never ends.", "Check that the file is whole.")
+        fault = RowFault("bad_json", "The file ends in the middle of its list.", "Check that the file is complete.")
         yield [(scanner.line, fault)]
 
 
 class _Scanner:
-    """Finds where examples end in the blocks that it is fed, and reads them."""
+    """Finds where examples end in a stream of blocks, and parses them."""
 
     def __init__(self, in_list: bool, limits: Limits) -> None:
         self._in_list, self._limits = in_list, limits
         self._buffer = b""
-        self._begin = self._at = 0  # the example looked at; marks are seen up to _at
+        self._begin = self._at = 0  # start of the current example; scanned up to _at
         self._depth = 0
-        self._needed = 0  # bytes that must be there before looking again for the end of a long text
-        self._some = False  # whether an example came before
+        self._needed = 0  # bytes to wait for before looking again for the end of a long text
+        self._some = False  # whether there was an example before
         self._counted = 0  # line ends are counted up to here
         self.line = 1
         self.ended = False
 
     def rest(self) -> bytes:
-        """What no example has taken."""
+        """The bytes after the last example."""
         return self._buffer[self._begin :]
 
-    def feed(self, block: bytes, last: bool = False) -> list[Record]:
-        """The examples that are complete with this block."""
+    def add(self, block: bytes, last: bool = False) -> list[Record]:
+        """The examples that this block completes."""
         self._count_lines(self._begin)
         self._buffer = self._buffer[self._begin :] + block
         self._at, self._begin, self._counted = self._at - self._begin, 0, 0
@@ -106,13 +107,13 @@ class _Scanner:
             self._count_lines(self._begin)
             raise BadInput(
                 f"The example on line {self.line} is too large.",
-                f"One may have {self._limits.line_bytes // MIB:,} MiB. Perhaps a bracket or a quote is never closed.",
+                f"The limit is {self._limits.line_bytes // MIB:,} MiB. Perhaps a bracket or a quote is never closed.",
                 "Correct it, or leave it out.",
             )
         return found
 
     def example(self, text: bytes, comma: bool = False) -> list[Record]:
-        """The record of `text`; none for blank text, unless a comma stands before or after it."""
+        """The record of `text`; none for blank text, unless there is a comma before or after it."""
         inner = text.strip() if self._in_list else text.strip(b" \t\r\n,")
         self._count_lines(self._begin + text.find(inner))
         if not inner and not (self._in_list and (comma or self._some)):
@@ -135,13 +136,13 @@ class _Scanner:
             byte = self._buffer[mark.start()]
             if byte == _QUOTE and mark.end() - mark.start() == 1:
                 self._at = mark.start()
-                self._needed = 2 * (len(self._buffer) - self._at)  # doubling: looked at anew each time, but few times
+                self._needed = 2 * (len(self._buffer) - self._at)  # doubled, so that rescanning stays cheap
                 return None
             self._at = mark.end()
             if byte in _OPEN:
                 self._depth += 1
-                if self._depth > _DEEPEST:
-                    raise BadInput("This file is no data set.", "Its lists and objects lie too deep in each other.")
+                if self._depth > _MAX_DEPTH:
+                    raise BadInput("This file is not a dataset.", "Its lists and objects are nested too deeply.")
             elif byte in _CLOSE and self._depth:
                 self._depth -= 1
                 if not self._depth and not self._in_list:

@@ -1,4 +1,4 @@
-"""From any usual file, a pasted text or a typed table to canonical rows, with every row that can't be used named.
+"""Loads a file or pasted text as rows, with a problem for each row that can't be used.
 
 data = load(Path("chats.jsonl"))
 data.rows, data.problems, data.source.shape, data.total_rows
@@ -6,9 +6,7 @@ data.rows, data.problems, data.source.shape, data.total_rows
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,21 +14,20 @@ from backend.datasets.convert.detect import Record
 from backend.datasets.convert.mapping import Plan, make_plan
 from backend.datasets.convert.shapes import plain_name
 from backend.datasets.options import Cancelled, Limits, ReadOptions
-from backend.datasets.read.delimited import as_rows, unique_names
-from backend.datasets.read.encoding import Encoding, NotUtf8, first_look, second_look
+from backend.datasets.read.encoding import Encoding, NotUtf8, detect_encoding, initial_encoding
 from backend.datasets.read.gc_pause import without_gc
-from backend.datasets.read.open import Lines, Reading, open_reading
-from backend.datasets.read.records import Collector, read_line
-from backend.datasets.read.source import Digest, Feed, open_path, open_text
+from backend.datasets.read.open import Lines, OpenSource, open_source
+from backend.datasets.read.records import RecordCollector, read_line
+from backend.datasets.read.source import ByteSource, Digest, open_path, open_text
 from backend.errors import BadInput
 from backend.records.rows import Dataset, Source
 
-__all__ = ["Cancelled", "Limits", "ReadOptions", "load", "load_table", "load_text"]
+__all__ = ["Cancelled", "Limits", "ReadOptions", "load", "load_text"]
 
-FIRST = 20  # rows given to `began`
-_SAMPLE_ROWS = 200  # good ones that the shape is told from
+FIRST_ROWS = 20  # passed to `on_first_rows`
+_SAMPLE_ROWS = 200  # readable rows, enough to detect the shape
 _MEDIA = ("image", "picture", "video", "audio", "sound")
-_LOOK_ROWS = 2_000  # looked at for them at most
+_MAX_SAMPLE_ROWS = 2_000  # rows read to find them
 
 
 def load(
@@ -42,17 +39,18 @@ def load(
     options: ReadOptions | None = None,
     on_first_rows: Callable[[Dataset], None] | None = None,
 ) -> Dataset:
-    """Read a file. name: what to call it, its own name by default; its ending matters only where the content
-    leaves the format open. progress: told the fraction read, 0 to 1. cancelled: asked with each block. began: given
-    the first rows as soon as they are read.
+    """Reads a file.
 
-    Raises BadInput when the file can't be read at all or is no data set, Cancelled when `cancelled` says so.
+    name: for display, by default the file's own; its extension only decides unclear formats. progress: receives the
+    fraction read, 0 to 1. cancelled: checked for each block. on_first_rows: receives the first rows, once read.
+
+    Raises BadInput when the file can't be read or is not a dataset, Cancelled when `cancelled` returns True.
     """
     options = options or ReadOptions()
-    with open_path(path, options.limits, progress, cancelled) as feed:
+    with open_path(path, options.limits, progress, cancelled) as source:
         digest = Digest(path)
         try:
-            data = _load(feed, name or path.name, options, on_first_rows)
+            data = _load(source, name or path.name, options, on_first_rows)
         except BaseException:
             digest.cancel()
             raise
@@ -70,150 +68,128 @@ def load_text(
     cancelled: Callable[[], bool] | None = None,
     options: ReadOptions | None = None,
 ) -> Dataset:
-    """Read a text that was pasted, in any of the formats. Arguments and errors as for `load`."""
+    """Reads pasted text in any of the formats. Arguments and errors as for `load`."""
     options = replace(options or ReadOptions(), encoding="utf-8")
-    feed, sha256 = open_text(text, options.limits, progress, cancelled)
-    with feed:
-        data = _load(feed, name, options)
-    data.source = replace(data.source, sha256=sha256)
-    return data
-
-
-def load_table(
-    rows: Sequence[Sequence[str | None]],
-    header: Sequence[str],
-    *,
-    name: str = "typed examples",
-    options: ReadOptions | None = None,
-) -> Dataset:
-    """Read a table that was typed in the page; rows without any text are passed over. Errors as for `load`."""
-    options = options or ReadOptions()
-    cells = [(n, ["" if c is None else str(c) for c in row]) for n, row in enumerate(rows, 1)]
-    filled = [(number, row) for number, row in cells if any(c.strip() for c in row)]
-    if not filled:
-        raise BadInput("There are no examples in this table yet.", "", "Type a question and its answer.")
-    sha256 = hashlib.sha256(json.dumps([list(header), filled], ensure_ascii=True).encode()).hexdigest()
-    typed = as_rows(iter(filled), unique_names(list(header)), pad=True)
-    data = _collect(Reading("table", typed), name, Encoding("utf-8"), options)
+    source, sha256 = open_text(text, options.limits, progress, cancelled)
+    with source:
+        data = _load(source, name, options)
     data.source = replace(data.source, sha256=sha256)
     return data
 
 
 def _load(
-    feed: Feed, name: str, options: ReadOptions, on_first_rows: Callable[[Dataset], None] | None = None
+    source: ByteSource, name: str, options: ReadOptions, on_first_rows: Callable[[Dataset], None] | None = None
 ) -> Dataset:
-    encoding = first_look(feed.head, options.encoding)
+    encoding = initial_encoding(source.head, options.encoding)
     with without_gc():
         try:
-            return _collect(open_reading(feed, encoding, name, options), name, encoding, options, on_first_rows)
+            return _collect(open_source(source, encoding, name, options), name, encoding, options, on_first_rows)
         except NotUtf8:
-            encoding = second_look(feed)
-            return _collect(open_reading(feed, encoding, name, options), name, encoding, options, on_first_rows)
+            encoding = detect_encoding(source)
+            return _collect(open_source(source, encoding, name, options), name, encoding, options, on_first_rows)
 
 
 def _collect(
-    reading: Reading,
+    opened: OpenSource,
     name: str,
     encoding: Encoding,
     options: ReadOptions,
     on_first_rows: Callable[[Dataset], None] | None = None,
 ) -> Dataset:
-    lines, rows = reading.lines or iter(()), reading.rows or iter(())
-    seen_lines, seen_rows, sample = _look_ahead(lines, rows, options.limits)
+    lines, rows = opened.lines or iter(()), opened.rows or iter(())
+    sample_lines, sample_rows, sample = _read_sample(lines, rows, options.limits)
     if not sample:
-        raise BadInput("There is nothing in this file.", "It holds no rows.", "Choose another file.")
+        raise BadInput("This file is empty.", "It has no rows.", "Choose another file.")
     plan = make_plan(sample, options)
-    collector = Collector(plan, options.limits, encoding.settled)
-    _say_what_was_guessed(collector, plan, encoding)
-    for kind, message, fix in reading.notes:
+    collector = RecordCollector(plan, options.limits, encoding.settled)
+    _note_guesses(collector, plan, encoding)
+    for kind, message, fix in opened.notes:
         collector.note(kind, message, fix)
 
-    def so_far() -> Dataset:
+    def collected() -> Dataset:
         source = Source(
             name=name,
-            format=reading.format,
+            format=opened.format,
             shape=plan.shape,
             encoding=encoding.name,
             sha256="",
             mapping=plan.used or plan.mapping,
             ignored=collector.ignored(),
-            details=reading.details,
+            details=opened.details,
         )
         return Dataset(source, collector.rows, collector.problems, collector.total_rows, collector.originals)
 
-    for block in seen_lines:
+    for block in sample_lines:
         collector.take_lines(block)
-    for batch in seen_rows:
+    for batch in sample_rows:
         collector.take(batch)
     if on_first_rows is not None:
-        first = so_far()
-        on_first_rows(replace(first, rows=first.rows[:FIRST], originals=dict(first.originals)))
+        first = collected()
+        on_first_rows(replace(first, rows=first.rows[:FIRST_ROWS], originals=dict(first.originals)))
     for block in lines:
         collector.take_lines(block)
     for batch in rows:
         collector.take(batch)
     collector.finish()
-    _say_what_is_no_text(collector)
-    return so_far()
+    _note_media(collector)
+    return collected()
 
 
-def _look_ahead(
+def _read_sample(
     lines: Iterator[Lines], rows: Iterator[list[Record]], limits: Limits
 ) -> tuple[list[Lines], list[list[Record]], list[Record]]:
-    """The first lines or rows, as they came and as records: enough to tell the shape."""
-    seen_lines: list[Lines] = []
-    seen_rows: list[list[Record]] = []
+    """The first lines or rows, unchanged and as records: enough to detect the shape."""
+    sample_lines: list[Lines] = []
+    sample_rows: list[list[Record]] = []
     sample: list[Record] = []
 
     def enough() -> bool:
-        return len(sample) >= _LOOK_ROWS or sum(isinstance(value, dict) for _, value in sample) >= _SAMPLE_ROWS
+        return len(sample) >= _MAX_SAMPLE_ROWS or sum(isinstance(v, dict) for _, v in sample) >= _SAMPLE_ROWS
 
     for block in lines:
-        first = sum(map(len, seen_lines)) + 1
-        seen_lines.append(block)
+        first = sum(map(len, sample_lines)) + 1
+        sample_lines.append(block)
         filled = [(n, line) for n, line in enumerate(block, first) if line is None or line.strip()]
         sample += [(n, read_line(line, limits)) for n, line in filled[:_SAMPLE_ROWS]]
         if enough():
             break
     for batch in rows:
-        seen_rows.append(batch)
+        sample_rows.append(batch)
         sample += batch
         if enough():
             break
-    return seen_lines, seen_rows, sample
+    return sample_lines, sample_rows, sample
 
 
-def _say_what_is_no_text(collector: Collector) -> None:
+def _note_media(collector: RecordCollector) -> None:
     media = [column for column in collector.ignored() if plain_name(column).rstrip("s") in _MEDIA]
     if media:
         collector.note(
             "media_ignored",
-            f"Only text is learned here; what {' and '.join(map(repr, media))} names is not looked at.",
-            "Leave rows out that make no sense without it.",
+            f"Only text is used for training; the content of {' and '.join(map(repr, media))} is ignored.",
+            "Leave out rows that make no sense without it.",
         )
 
 
-def _say_what_was_guessed(collector: Collector, plan: Plan, encoding: Encoding) -> None:
+def _note_guesses(collector: RecordCollector, plan: Plan, encoding: Encoding) -> None:
     if encoding.guess:
         collector.note(
             "encoding",
             f"This file was read as {encoding.name}, which is a guess: {encoding.guess}.",
-            "Look at a few accented letters; choose another encoding if they are wrong.",
+            "Look at a few accented letters, and choose another encoding if they are wrong.",
         )
     if plan.guessed:
         which = ", ".join(f"{column!r} is the {field}" for field, column in plan.mapping.items())
-        collector.note(
-            "mapping_guessed", f"Which column is what was guessed: {which}.", "Choose other columns if this is wrong."
-        )
+        collector.note("mapping_guessed", f"The columns were guessed: {which}.", "Choose other columns if not.")
     if plan.shape == "preference":
         collector.note(
             "preference_pairs",
-            "Each row has a better (chosen) and a worse (rejected) answer. The better ones are used as examples; the "
-            "worse ones are kept, and used only by preference training (DPO).",
+            "Each row has a better (chosen) and a worse (rejected) answer. The better ones are used as examples; "
+            "only preference training (DPO) also uses the worse ones.",
         )
     if plan.shape == "kto":
         collector.note(
             "kto_labels",
             "The answers in this file are marked as good or bad (KTO). The good ones are used as examples.",
-            "To learn from bad ones too, bring pairs: to each question a good (chosen) and a bad (rejected) answer.",
+            "To learn from the bad ones too, use pairs: a good (chosen) and a bad (rejected) answer per question.",
         )

@@ -1,4 +1,4 @@
-"""Small data sets for the tests of backend.datasets: clean rows, and a tokeniser of words."""
+"""Small datasets for the tests of backend.datasets: clean rows, and a tokenizer of words."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def chat(row: int, *turns: tuple[str, str]) -> Row:
 
 
 def question(row: int) -> tuple[str, str]:
-    """A question unlike that of every other row."""
+    """A question unlike that of any other row."""
     return "user", f"Where can I find the {' '.join(_words(row)[:9])}?"
 
 
 def answer(row: int) -> tuple[str, str]:
-    """An answer unlike that of every other row."""
+    """An answer unlike that of any other row."""
     words = _words(row)
     return (
         "assistant",
@@ -39,7 +39,7 @@ def answer(row: int) -> tuple[str, str]:
 
 
 def clean_row(row: int) -> Row:
-    """A row without a fault, unlike every other."""
+    """A row without a fault, unlike any other."""
     return chat(row, ("system", SYSTEM), question(row), answer(row))
 
 
@@ -59,8 +59,9 @@ def dataset(rows: Iterable[Row]) -> Dataset:
 
 
 class WordTokenizer:
-    """One token a word, one for each role; the answers are learned. Refuses a system message in mid-chat."""
+    """One token per word and per role; answers are learned. Rejects a system message after the first turn."""
 
+    REASON = "The template accepts a system message only at the start."
     control_markers = ("<|im_end|>", "[MARK]")
 
     def encode_rows(self, rows: Sequence[Row]) -> list[Encoded | ApprenticeError]:
@@ -70,7 +71,7 @@ class WordTokenizer:
         labels: list[int] = []
         for number, message in enumerate(row.messages):
             if number and message["role"] == "system":
-                return BadInput("The model takes a system message at the beginning only.", "Its template says so.")
+                return BadInput("The model rejects this row.", self.REASON)
             words = len(message["content"].split())
             learned = message["role"] == "assistant" and "unlearnable" not in message["content"]
             labels += [-100, *([7] * words if learned else [-100] * words)]

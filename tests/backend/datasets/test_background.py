@@ -1,4 +1,4 @@
-"""Reading in the background: the first rows come before the rest, and what is cancelled leaves nothing behind."""
+"""Background reading: the first rows come before the rest, and a cancelled upload leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ ROW = '{"messages": [{"role": "user", "content": "what is %d?"}, {"role": "assis
 PATIENCE = 60.0  # seconds, for a computer that is busy
 
 
-class Told(ProgressListener):
-    """Notes what it is told; cancels once it has been told `until` fractions of a phase."""
+class Recorder(ProgressListener):
+    """Records the progress; cancels after `until` updates."""
 
     def __init__(self, until: int = 1_000_000) -> None:
         self.phases: list[str] = []
@@ -32,7 +32,7 @@ class Told(ProgressListener):
         return self.fractions.append
 
     def on_first_rows(self, first: Dataset) -> None:
-        assert max(self.fractions) < 1, "the first rows come before all is read"
+        assert max(self.fractions) < 1, "the first rows come before the end"
         self.first = first
 
     def cancelled(self) -> bool:
@@ -52,60 +52,60 @@ def big(tmp_path: Path) -> Path:
     return path
 
 
-def test_the_first_rows_and_the_progress_are_told_while_the_rest_is_read(store: DatasetStore, big: Path) -> None:
-    told = Told()
-    data_id = store.add(big, "big.jsonl", told)
-    store.open(data_id, None, listener=told)
-    assert told.first is not None
-    assert [row.messages[0]["content"] for row in told.first.rows[:2]] == ["what is 0?", "what is 1?"]
-    assert len(told.first.rows) == 20
-    assert told.phases == ["Reading", "Checking every row"]
-    assert len({round(fraction, 1) for fraction in told.fractions}) > 5
+def test_first_rows_and_progress_arrive_during_reading(store: DatasetStore, big: Path) -> None:
+    recorder = Recorder()
+    data_id = store.add(big, "big.jsonl", recorder)
+    store.open(data_id, None, listener=recorder)
+    assert recorder.first is not None
+    assert [row.messages[0]["content"] for row in recorder.first.rows[:2]] == ["what is 0?", "what is 1?"]
+    assert len(recorder.first.rows) == 20
+    assert recorder.phases == ["Reading", "Checking every row"]
+    assert len({round(fraction, 1) for fraction in recorder.fractions}) > 5
 
 
-def test_what_is_cancelled_leaves_nothing_behind(store: DatasetStore, big: Path, tmp_path: Path) -> None:
+def test_a_cancelled_upload_leaves_nothing_behind(store: DatasetStore, big: Path, tmp_path: Path) -> None:
     with pytest.raises(Cancelled):
-        store.add(big, "big.jsonl", Told(until=2))
+        store.add(big, "big.jsonl", Recorder(until=2))
     assert list((tmp_path / "datasets").iterdir()) == []
 
 
-def test_a_work_tells_its_error() -> None:
-    assert (done := BackgroundTask("a", lambda work: None)).wait(PATIENCE)
+def test_a_failed_task_has_its_error() -> None:
+    assert (done := BackgroundTask("a", lambda task: None)).wait(PATIENCE)
     assert done.error is None
 
-    def fail(work: BackgroundTask) -> None:
+    def fail(task: BackgroundTask) -> None:
         raise BadInput("No.")
 
     assert (failed := BackgroundTask("a", fail)).wait(PATIENCE)
     assert isinstance(failed.error, BadInput)
 
 
-def test_a_work_that_gives_up_has_no_error() -> None:
+def test_a_cancelled_task_has_no_error() -> None:
     begun, go_on = threading.Event(), threading.Event()
 
-    def work_on(work: BackgroundTask) -> None:
+    def run(task: BackgroundTask) -> None:
         begun.set()
         go_on.wait(PATIENCE)
-        if work.cancelled():
+        if task.cancelled():
             raise Cancelled
 
-    work = BackgroundTask("a", work_on)
+    task = BackgroundTask("a", run)
     begun.wait(PATIENCE)
-    assert not work.ended
-    work.cancel()
+    assert not task.ended
+    task.cancel()
     go_on.set()
-    assert work.wait(PATIENCE)
-    assert work.error is None
+    assert task.wait(PATIENCE)
+    assert task.error is None
 
 
-def test_the_same_work_is_done_once_at_a_time() -> None:
-    works, go_on = BackgroundTasks(), threading.Event()
+def test_a_running_task_is_not_started_again() -> None:
+    tasks, go_on = BackgroundTasks(), threading.Event()
 
-    def work_on(work: BackgroundTask) -> None:
+    def run(task: BackgroundTask) -> None:
         go_on.wait(PATIENCE)
 
-    first = works.start("key", "a", work_on)
-    assert works.start("key", "a", work_on) is first
+    first = tasks.start("key", "a", run)
+    assert tasks.start("key", "a", run) is first
     go_on.set()
     assert first.wait(PATIENCE)
-    assert works.start("key", "a", work_on) is not first
+    assert tasks.start("key", "a", run) is not first

@@ -1,6 +1,6 @@
-"""The table of bad input: each kind a person may bring is found at its line, or refused in a plain sentence.
+"""Every kind of bad input is found at its line, or its file is rejected.
 
-One table, one line a case: what is brought, and what is said of it. The tests of the single rooms go deeper.
+Two tables, one line a case: the input, and the problems or the word that names it. Other tests go deeper.
 """
 
 from __future__ import annotations
@@ -120,19 +120,19 @@ TABLE: list[tuple[str, bytes, Found]] = [
     ("a giant line", lines(b'{"messages": "' + b"x" * 300_000 + b'"}'), {(3, "row_too_large")}),
     ("a giant field", lines(answered("long, " * 25_000)), {(3, "field_too_large")}),
 ]  # fmt: skip
-FILE_KINDS = {"encoding"}  # what else is said of the file as a whole is said of small files
+FILE_KINDS = {"encoding"}  # other problems of the whole file are about its size
 
 REFUSED: list[tuple[str, bytes, str]] = [
-    ("nothing", b"", "nothing in it"),
-    ("line ends only", b"\n\r\n \n", "nothing in it"),
-    ("a heading only", b"question,answer\n", "only a header"),
-    ("a picture", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "a picture"),
+    ("nothing", b"", "empty"),
+    ("line ends only", b"\n\r\n \n", "empty"),
+    ("a header only", b"question,answer\n", "header"),
+    ("an image", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "image"),
     ("a pickle", b"\x80\x04\x95\x10\0\0\0\0\0\0\0}\x94.", "pickle"),
-    ("bytes of any kind", bytes(range(256)) * 40, "not a text"),
+    ("bytes of any kind", bytes(range(256)) * 40, "not text"),
     ("a web page", b"<!DOCTYPE html><html><body>hello</body></html>", "web page"),
-    ("a zip that is no workbook", archive(a=b"x"), "Excel"),
-    ("a zip bomb", archive(xl_workbook=b"<workbook/>", xl_blank=b"\0" * 9_000_000), "unpacks to far more"),
-    ("a gzip bomb", gzip.compress(b"a" * 9_000_000), "unpacks to far more"),
+    ("a zip that is not a workbook", archive(a=b"x"), "Excel"),
+    ("a zip bomb", archive(xl_workbook=b"<workbook/>", xl_blank=b"\0" * 9_000_000), "unpacks"),
+    ("a gzip bomb", gzip.compress(b"a" * 9_000_000), "unpacks"),
     ("a broken Parquet file", b"PAR1" + b"\0" * 50 + b"PAR1", "damaged"),
     ("other columns", b"height,width\n1,2\n3,4\n", "No examples"),
     ("a word", b"hello", "too short"),
@@ -147,7 +147,7 @@ def checked(tmp_path: Path, content: bytes, name: str) -> Any:
 
 
 @pytest.mark.parametrize(("content", "expected"), [case[1:] for case in TABLE], ids=[case[0] for case in TABLE])
-def test_it_is_found_at_its_line_and_nothing_is_dropped(tmp_path: Path, content: bytes, expected: Found) -> None:
+def test_a_fault_is_found_at_its_line_and_nothing_is_dropped(tmp_path: Path, content: bytes, expected: Found) -> None:
     data = checked(tmp_path, content, "data.parquet")  # the ending is wrong: the content decides
     report = check(data, counter=TokenCounter(WordTokenizer()), lengths=LengthLimits(80))
     kinds = {kind for _, kind in expected} | FILE_KINDS
@@ -158,20 +158,20 @@ def test_it_is_found_at_its_line_and_nothing_is_dropped(tmp_path: Path, content:
     assert report.rows == report.usable + len(report.error_rows())
 
 
-@pytest.mark.parametrize(("content", "said"), [case[1:] for case in REFUSED], ids=[case[0] for case in REFUSED])
-def test_it_is_refused_in_a_plain_sentence(tmp_path: Path, content: bytes, said: str) -> None:
-    with pytest.raises(BadInput, match=said) as caught:
+@pytest.mark.parametrize(("content", "word"), [case[1:] for case in REFUSED], ids=[case[0] for case in REFUSED])
+def test_an_unusable_file_is_rejected(tmp_path: Path, content: bytes, word: str) -> None:
+    with pytest.raises(BadInput, match=word) as caught:
         checked(tmp_path, content, "data")
     assert caught.value.what.endswith(".")
 
 
-def told(columns: Sequence[str]) -> bytes:
+def table_with(columns: Sequence[str]) -> bytes:
     rows = [dict.fromkeys(columns, "x") | {"question": m[1]["content"], "answer": m[2]["content"]} for m in ROWS]
     return "\n".join(map(json.dumps, rows)).encode()
 
 
 def test_unknown_columns_are_listed_as_ignored(tmp_path: Path) -> None:
-    assert checked(tmp_path, told(["question", "answer", "mood", "weather"]), "x.jsonl").source.ignored == (
+    assert checked(tmp_path, table_with(["question", "answer", "mood", "weather"]), "x.jsonl").source.ignored == (
         "mood",
         "weather",
     )

@@ -1,4 +1,4 @@
-"""Every fault that is a matter of meaning is found at its row, and clean rows are left in peace."""
+"""Every planted fault is found at its row, and clean rows have no problem."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_clean_rows_have_no_problem_and_many_faults_are_all_found() -> None:
     assert len(found) == len(expected)
 
 
-def test_the_quote_shows_the_place_with_unseen_characters_written_out() -> None:
+def test_the_quote_escapes_invisible_characters() -> None:
     row = chat(1, Q, ("assistant", "x" * 500 + "\u202e" + "y" * 500))
     (problem,) = [p for p in check(dataset([row])).problems if p.kind == "invisible_characters"]
     assert "\\u202e" in problem.quote
@@ -79,7 +79,7 @@ def test_the_quote_shows_the_place_with_unseen_characters_written_out() -> None:
     assert len(problem.quote) < 100
 
 
-def test_one_question_with_two_answers_names_the_other_line() -> None:
+def test_conflicting_answers_name_the_other_line() -> None:
     rows = clean_rows(20)
     rows.append(chat(21, S, ("user", rows[4].messages[1]["content"].upper()), A))
     (problem,) = [p for p in check(dataset(rows)).problems if p.row]
@@ -87,22 +87,22 @@ def test_one_question_with_two_answers_names_the_other_line() -> None:
     assert "Line 5 " in problem.message
 
 
-def test_the_same_question_everywhere_is_said_once_for_the_file() -> None:
+def test_the_same_question_everywhere_is_reported_once() -> None:
     rows = [chat(i, Q, answer(i)) for i in range(1, 21)]
     assert [p.kind for p in check(dataset(rows)).problems] == ["too_few", "same_input_everywhere"]
 
 
 @pytest.mark.parametrize(
     ("count", "kind", "word"),
-    [(5, "too_few", "only 5"), (30, "too_few", "Fewer than 50"), (120, "too_few", "200 to 2,000")],
+    [(5, "too_few", "5"), (30, "too_few", "50"), (120, "too_few", "200")],
 )
-def test_the_number_of_rows_is_judged_by_the_guides_numbers(count: int, kind: str, word: str) -> None:
+def test_small_files_get_a_warning(count: int, kind: str, word: str) -> None:
     (problem,) = check(dataset(clean_rows(count))).problems
     assert (problem.line, problem.row, problem.kind) == (0, 0, kind)
     assert word in problem.message
 
 
-def test_enough_rows_are_no_problem_and_very_many_are_worth_a_word() -> None:
+def test_enough_rows_are_no_problem_and_very_many_get_a_warning() -> None:
     assert check(dataset(clean_rows(200))).problems == []
     (problem,) = check(dataset(clean_rows(2_100))).problems
     assert problem.kind == "too_many"
@@ -122,12 +122,12 @@ def test_preference_pairs_are_checked_on_both_sides() -> None:
     assert about_rows(check(dataset([same, empty])).problems) == [(1, "same_preference"), (2, "empty_answer")]
 
 
-def test_labels_are_not_called_short() -> None:
+def test_labels_are_not_reported_as_short_answers() -> None:
     rows = [chat(i, question(i), ("assistant", "yes" if i % 2 else "no")) for i in range(1, 60)]
     assert about_rows(check(dataset(rows)).problems) == []
 
 
-def test_what_the_model_can_not_take_is_said_with_its_reason() -> None:
+def test_rows_that_the_model_can_not_use_are_reported() -> None:
     rows = clean_rows(12)
     rows[2] = chat(3, Q, ("system", "Be kind."), A)
     rows[5] = chat(6, S, ("user", "Say the unlearnable thing to me?"), ("assistant", "unlearnable " * 20))
@@ -141,7 +141,7 @@ def test_what_the_model_can_not_take_is_said_with_its_reason() -> None:
         (8, "answer_vanishes"),
         (10, "too_long"),
     }
-    assert "at the beginning only" in found[3, "template_refuses"].message
+    assert WordTokenizer.REASON in found[3, "template_refuses"].message
     assert found[10, "too_long"].severity == "warning"
     assert report.usable == 9
     assert report.tokens is not None
@@ -150,34 +150,34 @@ def test_what_the_model_can_not_take_is_said_with_its_reason() -> None:
     assert report.tokens.total < sum(report.tokens.lengths.values())
 
 
-def test_rows_beyond_eight_thousand_tokens_are_worth_a_word() -> None:
+def test_rows_above_eight_thousand_tokens_get_a_warning() -> None:
     rows = [*clean_rows(3), chat(4, ("system", SYSTEM), question(4), ("assistant", "word " * 9000))]
     report = check(dataset(rows), counter=TokenCounter(WordTokenizer()))
     assert about_rows(report.problems) == [(4, "very_long")]
 
 
-def test_markers_of_the_chosen_model_are_known() -> None:
+def test_the_model_adds_its_own_template_markers() -> None:
     row = chat(1, Q, ("assistant", LONG + " [MARK]"))
     assert "control_marker" not in check(dataset([row])).counts()
     assert "control_marker" in check(dataset([row]), counter=TokenCounter(WordTokenizer())).counts()
 
 
-def test_the_language_is_compared_with_the_models_only_when_plain() -> None:
+def test_the_language_is_compared_with_the_models_only_when_clear() -> None:
     german = "Das ist eine Frage, die wir nicht für dich beantworten werden, aber es gibt auch noch mehr zu sagen."
     rows = [chat(i, ("user", f"{german} Nummer {i}"), ("assistant", german)) for i in range(1, 30)]
-    said = [
+    messages = [
         p.message for p in check(dataset(rows), model_languages=("en",)).problems if p.kind == "language_mismatch"
     ]
-    assert len(said) == 1
-    assert "German" in said[0]
+    assert len(messages) == 1
+    assert "German" in messages[0]
     for languages in (("en", "de"), None):
         assert "language_mismatch" not in check(dataset(rows), model_languages=languages).counts()
     rows = [chat(i, ("user", f"kettle {i}"), ("assistant", f"ladder museum {i}")) for i in range(1, 30)]
     assert "language_mismatch" not in check(dataset(rows), model_languages=("de",)).counts()
 
 
-def test_problems_from_reading_are_in_the_report_and_come_in_the_order_of_lines() -> None:
-    unread = Problem(2, 2, "bad_json", "error", "This line is no JSON.")
+def test_problems_from_reading_are_in_the_report_in_line_order() -> None:
+    unread = Problem(2, 2, "bad_json", "error", "This line is not JSON.")
     rows = [row for row in clean_rows(6) if row.row != 2]
     rows[3] = chat(5, Q, A)
     report = check(Dataset(dataset([]).source, rows, [unread], 6))
@@ -186,16 +186,16 @@ def test_problems_from_reading_are_in_the_report_and_come_in_the_order_of_lines(
 
 
 def test_progress_rises_to_one_and_cancelling_stops() -> None:
-    told: list[float] = []
-    check(dataset(clean_rows(20)), progress=told.append)
-    assert told == sorted(told)
-    assert told[-1] == 1.0
+    seen: list[float] = []
+    check(dataset(clean_rows(20)), progress=seen.append)
+    assert seen == sorted(seen)
+    assert seen[-1] == 1.0
     with pytest.raises(Cancelled):
         check(dataset(clean_rows(20)), cancelled=lambda: True)
 
 
-def test_no_rows_at_all_is_a_report_too() -> None:
+def test_a_dataset_without_rows_gets_a_report() -> None:
     report = check(dataset([]))
     assert report.usable == 0
     assert [p.kind for p in report.problems] == ["too_few"]
-    assert summary(report)[0] == "0 of 0 rows can be used."
+    assert "0 of 0" in summary(report)[0]

@@ -1,4 +1,4 @@
-"""What a person brought is kept once, listed, and can be deleted."""
+"""Uploaded files are stored once, listed, and can be deleted."""
 
 from __future__ import annotations
 
@@ -30,33 +30,33 @@ def folders(tmp_path: Path) -> set[str]:
     return {folder.name for folder in (tmp_path / "datasets").iterdir()}
 
 
-def test_the_same_file_under_the_same_name_is_kept_once(store: DatasetStore, file: Path, tmp_path: Path) -> None:
+def test_the_same_file_under_the_same_name_is_stored_once(store: DatasetStore, file: Path, tmp_path: Path) -> None:
     first = store.add(file, "orders.jsonl")
     assert store.add(file, "orders.jsonl") == first
     assert DatasetStore(tmp_path / "datasets").add(file, "orders.jsonl") == first
     assert folders(tmp_path) == {first}
 
 
-def test_another_name_or_another_text_of_the_same_length_is_another_data_set(store: DatasetStore, file: Path) -> None:
+def test_another_name_or_another_text_of_the_same_length_is_another_dataset(store: DatasetStore, file: Path) -> None:
     first, renamed = store.add(file, "orders.jsonl"), store.add(file, "more.jsonl")
     file.write_text(file.read_text().replace("one?", "six?"))
     ids = {first, renamed, store.add(file, "orders.jsonl")}
     assert len(ids) == 3
 
 
-def test_a_data_set_that_was_mended_is_not_taken_for_the_file_as_it_came(store: DatasetStore, file: Path) -> None:
-    mended = store.add(file, "orders.jsonl")
-    store.accept(mended, "empty_answer", "all")
+def test_a_fixed_dataset_is_not_reused_for_the_same_file(store: DatasetStore, file: Path) -> None:
+    fixed = store.add(file, "orders.jsonl")
+    store.accept(fixed, "empty_answer", "all")
     fresh = store.add(file, "orders.jsonl")
-    assert fresh != mended
+    assert fresh != fixed
     assert store.open(fresh, None).info.accepted == {}
-    assert len(store.open(mended, None).dataset.rows) == 3
+    assert len(store.open(fixed, None).dataset.rows) == 3
 
 
-def test_a_deleted_data_set_is_gone_and_no_other(store: DatasetStore, file: Path, tmp_path: Path) -> None:
+def test_deleting_a_dataset_keeps_the_others(store: DatasetStore, file: Path, tmp_path: Path) -> None:
     gone, stays = store.add(file, "orders.jsonl"), store.add(file, "more.jsonl")
     store.open(gone, None)
-    assert [(kept.id, kept.name, kept.bytes) for kept in store.all()] == [
+    assert [(stored.id, stored.name, stored.bytes) for stored in store.all()] == [
         (one, name, file.stat().st_size)
         for one, name in sorted([(gone, "orders.jsonl"), (stays, "more.jsonl")], reverse=True)
     ]
@@ -64,7 +64,7 @@ def test_a_deleted_data_set_is_gone_and_no_other(store: DatasetStore, file: Path
     assert folders(tmp_path) == {stays}
     assert (store.has(gone), store.has(stays)) == (False, True)
     for late in (store.remove, lambda one: store.open(one, None)):
-        with pytest.raises(BadInput, match="no longer here"):
+        with pytest.raises(BadInput, match="no longer"):
             late(gone)
 
 
@@ -76,7 +76,7 @@ def test_adding_under_an_existing_id_changes_nothing(store: DatasetStore, file: 
     assert store.open(data_id, None).dataset.rows
 
 
-def test_one_row_can_be_mended_after_all_were_left_as_they_are(store: DatasetStore) -> None:
+def test_one_row_can_be_fixed_after_all_were_refused(store: DatasetStore) -> None:
     rows = [{"question": f"What is {i}?", "answer": "" if i % 10 == 0 else f"It is {i}."} for i in range(1, 41)]
     data_id = store.add_text("".join(json.dumps(row) + "\n" for row in rows), "faults.jsonl")
     store.refuse(data_id, "empty_answer")
@@ -91,32 +91,36 @@ def test_one_row_can_be_mended_after_all_were_left_as_they_are(store: DatasetSto
 TABLE = "Frage;Antwort\n" + "".join(f"Wie groß ist {i}?;Größe Nummer {i}.\n" for i in range(30))
 
 
-def test_how_a_file_is_read_can_be_changed_and_taken_back(store: DatasetStore, tmp_path: Path) -> None:
+def test_read_options_can_be_changed_and_reset(store: DatasetStore, tmp_path: Path) -> None:
     file = tmp_path / "table.csv"
     file.write_bytes(TABLE.encode("cp1252"))
     data_id = store.add(file, "table.csv")
     found = store.original(data_id)
     store.accept(data_id, "duplicate", "all")
-    how = {"encoding": "mac-roman", "shape": "question_answer", "mapping": {"question": "Antwort", "answer": "Frage"}}
-    store.read_again(data_id, how)
+    options = {
+        "encoding": "mac-roman",
+        "shape": "question_answer",
+        "mapping": {"question": "Antwort", "answer": "Frage"},
+    }
+    store.read_again(data_id, options)
     changed = DatasetStore(tmp_path / "datasets").open(data_id, None)  # also after a restart
     assert changed.dataset.rows[0].messages[1]["content"].startswith("Wie gro")
     assert "ß" not in changed.dataset.rows[0].messages[1]["content"]
-    assert changed.info.accepted == {}, "what was accepted was said of other rows"
+    assert changed.info.accepted == {}, "the accepted fix was about other rows"
     store.read_again(data_id, {})
     assert store.original(data_id).rows == found.rows
 
 
-def test_a_way_to_read_that_fails_changes_nothing(store: DatasetStore, file: Path) -> None:
+def test_read_options_that_fail_change_nothing(store: DatasetStore, file: Path) -> None:
     data_id = store.add(file, "orders.jsonl")
     before = store.open(data_id, None)
-    for how in ({"encoding": "no-such"}, {"shape": "alpaca"}, {"mapping": {"question": "no", "answer": "such"}}):
+    for options in ({"encoding": "no-such"}, {"shape": "alpaca"}, {"mapping": {"question": "no", "answer": "such"}}):
         with pytest.raises(BadInput):
-            store.read_again(data_id, how)
+            store.read_again(data_id, options)
     assert store.open(data_id, None) is before
 
 
-def test_a_row_that_is_left_as_is_stays_when_all_are_mended(store: DatasetStore, tmp_path: Path) -> None:
+def test_a_refused_row_stays_when_the_fix_is_accepted_for_all(store: DatasetStore, tmp_path: Path) -> None:
     file = tmp_path / "copies.jsonl"
     file.write_text("".join(ROW % (f"where is {word}", f"{word} is here") for word in ("a", "a", "a", "b")))
     data_id = store.add(file, "copies.jsonl")
@@ -133,9 +137,7 @@ def test_a_row_that_is_left_as_is_stays_when_all_are_mended(store: DatasetStore,
     assert len(store.open(data_id, None).dataset.rows) == 4
 
 
-def test_leaving_out_one_row_that_can_not_be_read_is_no_word_about_the_others(
-    store: DatasetStore, tmp_path: Path
-) -> None:
+def test_leaving_out_one_unreadable_row_does_not_accept_the_others(store: DatasetStore, tmp_path: Path) -> None:
     file = tmp_path / "broken.jsonl"
     file.write_text("".join(ROW % (f"what is {i}", f"it is {i}") for i in range(12)) + "{broken\n{broken too\n")
     data_id = store.add(file, "broken.jsonl")
@@ -145,14 +147,14 @@ def test_leaving_out_one_row_that_can_not_be_read_is_no_word_about_the_others(
     assert store.open(data_id, None).blocked == ""
 
 
-def test_fixes_of_the_system_message_take_each_others_place(store: DatasetStore, file: Path) -> None:
+def test_accepting_a_system_message_fix_replaces_the_other(store: DatasetStore, file: Path) -> None:
     data_id = store.add(file, "orders.jsonl")
     store.accept(data_id, "remove_system", "all")
     store.accept(data_id, "add_system", "all")
     assert store.open(data_id, None).info.accepted == {"add_system": "all"}
 
 
-def test_what_a_fix_would_change_is_known_before(store: DatasetStore, tmp_path: Path) -> None:
+def test_each_fix_has_a_preview(store: DatasetStore, tmp_path: Path) -> None:
     file = tmp_path / "faults.jsonl"
     faulty = ROW % ("may I call +49 170 5551234 then", "yes you may") + ROW % ("empty one", "")
     file.write_text("".join(ROW % (f"what is {i}", f"it is {i}") for i in range(12)) + faulty)

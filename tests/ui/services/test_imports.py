@@ -68,7 +68,7 @@ def test_a_file_that_can_not_be_read_says_so_and_the_old_examples_stay(app: App,
     tab = tabs(app)["data"]
     shown = tab.show(choice)
     assert "photo.png was not read" in shown[tab.reading]
-    assert "This file is a picture." in shown[tab.reading]
+    assert "This file is an image." in shown[tab.reading]
     assert "30 examples, ready" in shown[tab.summary]
     closed = _done(app, choice, "dismiss", "")
     assert tab.show(closed)[tab.reading] == ""

@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from backend.advice.recommend import Option, Recommendation
 from backend.advice.settings import words_in
-from backend.datasets.checks.language import NAMES
+from backend.datasets.checks.language import LANGUAGE_NAMES
 from backend.hardware import Probe
 from backend.models.catalogue import Entry
 from backend.records.specs import Gpu
@@ -190,7 +190,7 @@ def _full(recommended: Option) -> Markup:
 def _choices(options: Sequence[Option]) -> dict[str, tuple[str, dict[str, str]]]:
     """The filters of the table: key to (question, value to its words)."""
     tongues = {code for option in options for code in option.model.languages}
-    named = {code: NAMES.get(code, code) for code in tongues}
+    named = {code: LANGUAGE_NAMES.get(code, code) for code in tongues}
     return {
         "fit": ("Fit", {key: words_in for key, (words_in, _) in FITS.items()} | {"here": "On this computer"}),
         "size": ("Size", SIZES),

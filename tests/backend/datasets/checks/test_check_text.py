@@ -1,4 +1,4 @@
-"""Faults inside a text: found where they are, not found where people write like that, fixed for good."""
+"""Text faults are found, good text has none, and a fix removes them for good."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ FAULTS = {fault.kind: fault for fault in text_faults()}
         ("secret_key", "AKIAIOSFODNN7EXAMPLE and ghp_" + "a1" * 18, "[key] and [key]"),
     ],
 )
-def test_a_fault_is_found_and_mended(kind: str, text: str, fixed: str) -> None:
+def test_a_fault_is_found_and_fixed(kind: str, text: str, fixed: str) -> None:
     assert FAULTS[kind].find(text)
     assert FAULTS[kind].fix(text) == fixed
     assert not FAULTS[kind].find(fixed)
@@ -86,5 +86,5 @@ def test_repetition_counts_sentences_and_leaves_code_alone() -> None:
         ("kettle ladder museum notebook orange pencil quarter ribbon", None),
     ],
 )
-def test_a_language_is_named_only_when_it_is_plain(text: str, language: str | None) -> None:
+def test_a_language_is_detected_only_when_it_is_clear(text: str, language: str | None) -> None:
     assert detect(text) == language

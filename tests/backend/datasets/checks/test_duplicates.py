@@ -1,4 +1,4 @@
-"""Rows that say the same are found, rows that do not are left alone, and the counts are exact."""
+"""Duplicate rows are found, other rows are left alone, and the counts are exact."""
 
 from __future__ import annotations
 
@@ -15,25 +15,29 @@ from backend.records.rows import Row
 from tests.backend.datasets.builders import answer, chat, clean_row, clean_rows, dataset, question
 
 
-def test_a_thousand_rows_with_ten_distinct_ones_say_exactly_that() -> None:
+def test_a_thousand_rows_with_ten_distinct_ones_are_counted_exactly() -> None:
     rows = [Row(i, i, clean_row(i % 10).messages) for i in range(1, 1001)]
     report = check(dataset(rows))
     assert (report.duplicates.exact, report.duplicates.near, report.duplicates.distinct) == (990, 0, 10)
     assert sorted(map(len, report.duplicates.groups)) == [100] * 10
     assert report.counts()["duplicate"] == 990
-    said = "There are only ten different examples: the other 990 of the 1,000 usable rows repeat one of them."
-    assert summary(report)[0] == report.to_json()["summary"][0] == said
+    sentence = report.duplicates.sentence
+    assert {"ten", "990", "1,000"} <= set(sentence.split())
+    assert summary(report)[0] == report.to_json()["summary"][0] == sentence
     about_the_file = {p.kind: p.message for p in report.problems if not p.row}
-    assert about_the_file["mostly_repeats"] == said
-    assert about_the_file["too_few"].startswith("There are only 10 different rows that can be used.")
+    assert about_the_file["mostly_repeats"] == sentence
+    assert "only 10 " in about_the_file["too_few"]
 
 
-def test_a_few_repeated_rows_are_said_by_the_way() -> None:
+def test_a_few_repeated_rows_are_mentioned_without_a_warning() -> None:
     rows = [*clean_rows(20), Row(21, 21, clean_row(3).messages)]
     report = check(dataset(rows))
-    assert "20 of the 21 usable rows are different; 1 repeats one of them." in summary(report)[1:]
+    assert report.duplicates.sentence in summary(report)[1:]
+    assert re.findall(r"\d+", report.duplicates.sentence) == ["20", "21", "1"]
     assert "mostly_repeats" not in report.counts()
-    assert summary(check(dataset([Row(i, i, clean_row(1).messages) for i in range(1, 15)])))[0].startswith("All 14")
+    same = check(dataset([Row(i, i, clean_row(1).messages) for i in range(1, 15)]))
+    assert (same.duplicates.distinct, same.counts()["mostly_repeats"]) == (1, 1)
+    assert summary(same)[0] == same.duplicates.sentence
 
 
 def test_case_spaces_unicode_form_and_punctuation_at_the_ends_do_not_matter() -> None:
@@ -63,7 +67,7 @@ def test_small_edits_are_found_and_other_rows_are_not() -> None:
     assert (found.exact_count, found.near_count) == (1, 3)
 
 
-def test_other_numbers_make_another_row() -> None:
+def test_rows_with_different_numbers_are_not_duplicates() -> None:
     rows = [
         chat(i, ("user", f"What is the price of the parcel with the number {i} in your shop today, please?"),
              ("assistant", f"The parcel with the number {i} has the usual price in our shop today."))
@@ -72,7 +76,7 @@ def test_other_numbers_make_another_row() -> None:
     assert find(rows).groups == []
 
 
-def test_an_instruction_in_every_row_does_not_make_them_alike() -> None:
+def test_an_instruction_in_every_row_does_not_make_them_similar() -> None:
     instruction = (
         "Read the text below and write down the name of the thing that the customer wants, and nothing else. " * 3
     )
@@ -83,8 +87,8 @@ def test_an_instruction_in_every_row_does_not_make_them_alike() -> None:
     assert find(rows).groups == []
 
 
-def test_almost_the_same_question_counts_when_the_answers_are_alike() -> None:
-    words = "I bought a red wagon at your market in spring and want to know when it will be brought to my door"
+def test_almost_the_same_question_counts_when_the_answers_are_similar() -> None:
+    words = "I bought a red wagon at your market in spring and want to know when it will be delivered to my door"
     rows = [
         chat(1, ("user", words), ("assistant", "On Monday")),
         chat(2, ("user", words.replace("spring", "summer")), ("assistant", "on monday.")),
@@ -93,7 +97,7 @@ def test_almost_the_same_question_counts_when_the_answers_are_alike() -> None:
     assert find(rows).groups == [[0, 1]]
 
 
-def test_rows_with_one_question_stay_together_in_a_split_without_being_duplicates() -> None:
+def test_rows_with_the_same_question_stay_together_without_being_duplicates() -> None:
     rows = [*clean_rows(20), chat(21, *[(m["role"], m["content"]) for m in clean_row(3).messages[:2]], answer(99))]
     found = find(rows)
     assert found.groups == []
@@ -106,15 +110,15 @@ def test_documents_and_chinese_are_compared_too() -> None:
     assert find(rows).groups == [[0, 1]]
 
 
-def test_connected_joins_what_shares_a_member() -> None:
+def test_connected_joins_groups_with_a_common_member() -> None:
     assert connected([[5, 6], [1, 2], [2, 3], [3, 1]]) == [[1, 2, 3], [5, 6]]
 
 
 def _alike(a: str, b: str) -> bool:
     """The definition of `similar_pairs`, written down plainly."""
     words = [re.findall(r"[a-z0-9]+", text.lower()) for text in (a, b)]
-    first, second = ({*zip(said, [*said[1:], ""], strict=False)} for said in words)
-    numbers = [sorted(w for w in said if re.search(r"\d", w)) for said in words]
+    first, second = ({*zip(text, [*text[1:], ""], strict=False)} for text in words)
+    numbers = [sorted(w for w in text if re.search(r"\d", w)) for text in words]
     return (
         bool(first and second) and numbers[0] == numbers[1] and len(first & second) >= THRESHOLD * len(first | second)
     )
@@ -126,6 +130,6 @@ _sentences = st.lists(_words, max_size=12).map(" ".join)
 
 @settings(deadline=None, max_examples=60)
 @given(st.lists(_sentences, max_size=10))
-def test_pairs_are_exactly_those_of_the_plain_definition(texts: list[str]) -> None:
+def test_pairs_match_the_plain_definition(texts: list[str]) -> None:
     expected = [(i, j) for j in range(len(texts)) for i in range(j) if _alike(texts[i], texts[j])]
     assert sorted(similar_pairs(texts)) == sorted(expected)

@@ -1,4 +1,4 @@
-"""Fixes: what is accepted is mended and listed, what is refused stays, and mending twice changes nothing more."""
+"""Accepted fixes are applied and listed, refused ones are not, and fixing twice changes nothing more."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.backend.datasets.test_check import PLANTED
 ALL = dict.fromkeys(fix.ALL_FIXES, "all")
 
 
-def mended(data: Dataset, accept: Mapping[str, object]) -> FixedDataset:
+def fixed_by(data: Dataset, accept: Mapping[str, object]) -> FixedDataset:
     return fix.apply(data, check(data), accept)  # type: ignore[arg-type]
 
 
@@ -38,21 +38,21 @@ def planted() -> Dataset:
 def test_fixing_everything_leaves_nothing_to_fix_and_does_not_touch_the_source() -> None:
     data = planted()
     before = copy.deepcopy(data.rows)
-    fixed = mended(data, ALL)
+    fixed = fixed_by(data, ALL)
     assert data.rows == before
     assert {p.kind for p in check(fixed.dataset).problems} <= {"too_few"}
-    assert mended(fixed.dataset, ALL).changes == []
+    assert fixed_by(fixed.dataset, ALL).changes == []
 
 
-def test_the_usual_fixes_leave_no_error() -> None:
-    report = check(mended(planted(), dict.fromkeys(fix.SAFE_FIXES, "all")).dataset)
+def test_the_safe_fixes_leave_no_error() -> None:
+    report = check(fixed_by(planted(), dict.fromkeys(fix.SAFE_FIXES, "all")).dataset)
     assert report.usable == report.rows
     assert {p.severity for p in report.problems} == {"warning"}
 
 
 def test_every_difference_is_listed_and_nothing_else_is() -> None:
     data = planted()
-    fixed = mended(data, ALL)
+    fixed = fixed_by(data, ALL)
     source = {row.row: row for row in data.rows}
     differing = {row.row for row in fixed.dataset.rows if row != source[row.row]}
     missing = set(source) - {row.row for row in fixed.dataset.rows}
@@ -65,10 +65,10 @@ def test_a_fix_can_be_accepted_for_one_row_and_refused_for_the_others() -> None:
     rows = clean_rows(5)
     for row in rows[1:4]:
         row.messages[2]["content"] += "\x07"
-    fixed = mended(dataset(rows), {"control_characters": {3}})
+    fixed = fixed_by(dataset(rows), {"control_characters": {3}})
     assert [change.row for change in fixed.changes] == [3]
     assert [p.row for p in check(fixed.dataset).problems if p.row] == [2, 4]
-    assert mended(dataset(rows), {}).changes == []
+    assert fixed_by(dataset(rows), {}).changes == []
 
 
 @pytest.mark.parametrize(
@@ -85,31 +85,31 @@ def test_a_fix_can_be_accepted_for_one_row_and_refused_for_the_others() -> None:
 )
 def test_a_change_shows_before_and_after(kind: str, before: str, after: str) -> None:
     data = dataset([*clean_rows(9), chat(10, *PLANTED[kind])])
-    (change,) = mended(data, {kind: "all"}).changes
+    (change,) = fixed_by(data, {kind: "all"}).changes
     assert (change.row, change.line, change.kind) == (10, 10, kind)
     assert before in change.before
     assert after in change.after
 
 
-def test_the_system_message_can_be_put_into_every_row_or_taken_out_of_every_row() -> None:
+def test_the_system_message_can_be_added_to_or_removed_from_every_row() -> None:
     rows = clean_rows(6)
     for row in rows[:2]:
         row.messages = row.messages[1:]
-    added, removed = (mended(dataset(rows), {kind: "all"}) for kind in ("add_system", "remove_system"))
+    added, removed = (fixed_by(dataset(rows), {kind: "all"}) for kind in ("add_system", "remove_system"))
     assert all(row.messages[0] == {"role": "system", "content": SYSTEM} for row in added.dataset.rows)
     assert {change.row for change in added.changes} == {1, 2}
     assert all(row.messages[0]["role"] == "user" for row in removed.dataset.rows)
     assert {change.row for change in removed.changes} == {3, 4, 5, 6}
 
 
-def test_of_duplicates_the_first_is_kept() -> None:
+def test_the_first_of_duplicates_stays() -> None:
     rows = [Row(i, i, clean_row(i % 10).messages) for i in range(1, 101)]
-    fixed = mended(dataset(rows), {"duplicate": "all"})
+    fixed = fixed_by(dataset(rows), {"duplicate": "all"})
     assert [row.row for row in fixed.dataset.rows] == list(range(1, 11))
     assert fixed.dropped == len(fixed.changes) == 90
 
 
-def test_a_mend_that_cures_what_the_model_refused_keeps_the_row() -> None:
+def test_a_row_stays_when_another_fix_makes_the_template_accept_it() -> None:
     data = dataset([*clean_rows(5), chat(6, *PLANTED["system_not_first"])])
     counter = TokenCounter(WordTokenizer())
     report = check(data, counter=counter)
@@ -121,30 +121,30 @@ def test_a_mend_that_cures_what_the_model_refused_keeps_the_row() -> None:
     assert [row.row for row in alone.dataset.rows] == [1, 2, 3, 4, 5]
 
 
-def test_rows_that_could_not_be_read_are_listed_as_left_out() -> None:
-    unread = Problem(2, 2, "bad_json", "error", "This line is no JSON.", "", "{oops")
+def test_unreadable_rows_are_listed_as_left_out() -> None:
+    unread = Problem(2, 2, "bad_json", "error", "This line is not JSON.", "", "{oops")
     data = Dataset(dataset([]).source, [clean_row(1), clean_row(3)], [unread], 3)
-    (change,) = mended(data, {}).changes
+    (change,) = fixed_by(data, {}).changes
     assert (change.row, change.before, change.after) == (2, "{oops", "")
-    assert "no JSON" in change.what
+    assert unread.message in change.what
 
 
-def test_a_kind_without_a_fix_is_refused() -> None:
+def test_a_kind_without_a_fix_is_rejected() -> None:
     with pytest.raises(BadSetting, match="too_few"):
-        mended(dataset(clean_rows(3)), {"too_few": "all"})
+        fixed_by(dataset(clean_rows(3)), {"too_few": "all"})
 
 
 def test_fixes_of_the_system_message_exclude_each_other() -> None:
-    with pytest.raises(BadSetting, match="exclude each other"):
-        mended(dataset(clean_rows(3)), {"system_inconsistent": "all", "remove_system": "all"})
+    with pytest.raises(BadSetting, match="system_inconsistent and remove_system"):
+        fixed_by(dataset(clean_rows(3)), {"system_inconsistent": "all", "remove_system": "all"})
 
 
-def test_writing_gives_clean_lines_and_a_log(tmp_path: Path) -> None:
+def test_writing_creates_clean_lines_and_a_log(tmp_path: Path) -> None:
     text, pair = Row(62, 62, text="A document of its own."), clean_row(61)
     pair.rejected = [{"role": "assistant", "content": "I will not say."}]
     data = planted()
     data.rows += [pair, text]
-    fixed = mended(data, ALL)
+    fixed = fixed_by(data, ALL)
     log = fix.write_fixed(fixed, tmp_path / "clean.jsonl")
     lines = [json.loads(line) for line in (tmp_path / "clean.jsonl").read_text("utf-8").splitlines()]
     assert [line["messages"] for line in lines[:-2]] == [row.messages for row in fixed.dataset.rows[:-2]]
@@ -167,22 +167,22 @@ _turns = st.lists(st.tuples(st.sampled_from(["system", "user", "assistant"]), _t
 
 @settings(deadline=None, max_examples=150)
 @given(st.lists(_turns, max_size=8))
-def test_whatever_comes_in_fixing_everything_ends_clean_and_stays_so(
+def test_fixing_everything_ends_clean_for_any_input(
     conversations: list[list[tuple[str, str]]],
 ) -> None:
     data = dataset(chat(i, *turns) for i, turns in enumerate(conversations, 1))
-    fixed = mended(data, ALL)
+    fixed = fixed_by(data, ALL)
     again = check(fixed.dataset)
     assert not {p.kind for p in again.problems} & set(FIXABLE)
     assert again.usable == again.rows
-    assert mended(fixed.dataset, ALL).changes == []
+    assert fixed_by(fixed.dataset, ALL).changes == []
     assert {c.row for c in fixed.changes} >= {row.row for row in data.rows} - {row.row for row in fixed.dataset.rows}
 
 
 @settings(deadline=None, max_examples=60)
 @given(st.lists(_turns, max_size=6), st.sets(st.sampled_from(sorted(FIXABLE))))
-def test_any_choice_of_fixes_settles(conversations: list[list[tuple[str, str]]], kinds: set[str]) -> None:
+def test_any_choice_of_fixes_converges(conversations: list[list[tuple[str, str]]], kinds: set[str]) -> None:
     about_system = sorted(kinds & {"system_inconsistent", *fix.WHOLE_FILE_FIXES})
     accept = dict.fromkeys(kinds - {*about_system[1:]}, "all")
-    fixed = mended(dataset(chat(i, *turns) for i, turns in enumerate(conversations, 1)), accept)
-    assert mended(fixed.dataset, accept).changes == []
+    fixed = fixed_by(dataset(chat(i, *turns) for i, turns in enumerate(conversations, 1)), accept)
+    assert fixed_by(fixed.dataset, accept).changes == []

@@ -10,7 +10,7 @@ from backend.records.lengths import LengthLimits
 from tests.backend.datasets.builders import WordTokenizer, chat, clean_row, clean_rows, dataset
 
 
-def test_the_promised_keys_are_there() -> None:
+def test_the_promised_json_keys_are_there() -> None:
     rows = [*clean_rows(20), clean_row(5), chat(22, ("user", "Hello?"))]
     rows[20].row = rows[20].line = 21
     checked = check(dataset(rows), counter=TokenCounter(WordTokenizer()), lengths=LengthLimits(30))
@@ -30,7 +30,7 @@ def test_the_promised_keys_are_there() -> None:
     assert tokens["truncated"] == 21
 
 
-def test_without_a_model_token_counts_are_unknown_and_not_zero() -> None:
+def test_without_a_model_token_counts_are_null() -> None:
     assert {*check(dataset(clean_rows(3))).to_json()["tokens"].values()} == {None}
 
 

@@ -1,4 +1,4 @@
-"""Every shape becomes the conversation that a person would have written down, or is told as a fault of its row."""
+"""Every shape is converted to the conversation it means, or reported as a fault of its row."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ def only(record: Any) -> Row:
     return data.rows[0]
 
 
-def said(*turns: str) -> list[Message]:
-    """said("q", "a", "q2") as messages; a first turn that begins with "system: " is the system message."""
+def turns(*texts: str) -> list[Message]:
+    """turns("q", "a", "q2") as messages; a first text that starts with "system: " is the system message."""
     messages: list[Message] = []
-    for turn in turns:
-        if turn.startswith("system: "):
-            messages.append({"role": "system", "content": turn[8:]})
+    for text in texts:
+        if text.startswith("system: "):
+            messages.append({"role": "system", "content": text[8:]})
         else:
             role = "assistant" if messages and messages[-1]["role"] == "user" else "user"
-            messages.append({"role": role, "content": turn})
+            messages.append({"role": role, "content": text})
     return messages
 
 
@@ -51,11 +51,11 @@ def human(text: str) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("record", "expected"),
     [
-        (GOOD, said("q", "a")),
-        ({"messages": [Q, A], "system": "s"}, said("system: s", "q", "a")),
-        ({"messages": [{"role": "system", "content": "own"}, Q, A], "system": "s"}, said("system: own", "q", "a")),
-        ({"messages": [{"role": "developer", "content": "s"}, Q, A]}, said("system: s", "q", "a")),
-        ({"messages": json.dumps([Q, A])}, said("q", "a")),
+        (GOOD, turns("q", "a")),
+        ({"messages": [Q, A], "system": "s"}, turns("system: s", "q", "a")),
+        ({"messages": [{"role": "system", "content": "own"}, Q, A], "system": "s"}, turns("system: own", "q", "a")),
+        ({"messages": [{"role": "developer", "content": "s"}, Q, A]}, turns("system: s", "q", "a")),
+        ({"messages": json.dumps([Q, A])}, turns("q", "a")),
         (
             {
                 "messages": [
@@ -63,30 +63,30 @@ def human(text: str) -> dict[str, str]:
                     A,
                 ]
             },
-            said("q\nr", "a"),
+            turns("q\nr", "a"),
         ),
-        ({"conversations": [human("q"), gpt("a"), human("q2"), gpt("a2")]}, said("q", "a", "q2", "a2")),
-        ({"conversations": [human("q"), gpt("a")], "system": "s"}, said("system: s", "q", "a")),
-        ({"conversations": [human("q"), gpt("a")], "system": ""}, said("q", "a")),
-        ({"conversations": [{"from": "system", "value": "s"}, human("q"), gpt("a")]}, said("system: s", "q", "a")),
-        ({"conversations": [{"from": "User", "value": "q"}, {"from": "ChatGPT", "value": "a"}]}, said("q", "a")),
-        ({"instruction": "i", "input": "", "output": "o"}, said("i", "o")),
-        ({"instruction": "i", "input": "x", "output": "o"}, said("i\nx", "o")),
-        ({"instruction": "i", "input": None, "output": "o", "system": "s"}, said("system: s", "i", "o")),
+        ({"conversations": [human("q"), gpt("a"), human("q2"), gpt("a2")]}, turns("q", "a", "q2", "a2")),
+        ({"conversations": [human("q"), gpt("a")], "system": "s"}, turns("system: s", "q", "a")),
+        ({"conversations": [human("q"), gpt("a")], "system": ""}, turns("q", "a")),
+        ({"conversations": [{"from": "system", "value": "s"}, human("q"), gpt("a")]}, turns("system: s", "q", "a")),
+        ({"conversations": [{"from": "User", "value": "q"}, {"from": "ChatGPT", "value": "a"}]}, turns("q", "a")),
+        ({"instruction": "i", "input": "", "output": "o"}, turns("i", "o")),
+        ({"instruction": "i", "input": "x", "output": "o"}, turns("i\nx", "o")),
+        ({"instruction": "i", "input": None, "output": "o", "system": "s"}, turns("system: s", "i", "o")),
         (
             {"instruction": "i", "output": "o", "history": [["q", "a"], ["r", "b"]]},
-            said("q", "a", "r", "b", "i", "o"),
+            turns("q", "a", "r", "b", "i", "o"),
         ),
-        ({"instruction": "", "input": "x", "output": "o"}, said("x", "o")),
-        ({"prompt": "p", "completion": "c"}, said("p", "c")),
-        ({"prompt": [Q], "completion": [A]}, said("q", "a")),
-        ({"prompt": [{"role": "system", "content": "s"}, Q], "completion": "c"}, said("system: s", "q", "c")),
-        ({"question": "q", "context": "c", "answer": "a"}, said("q\n\nc", "a")),
-        ({"question": "2 + 2?", "answer": 4}, said("2 + 2?", "4")),
-        ({"question": "True?", "answer": False}, said("True?", "false")),
+        ({"instruction": "", "input": "x", "output": "o"}, turns("x", "o")),
+        ({"prompt": "p", "completion": "c"}, turns("p", "c")),
+        ({"prompt": [Q], "completion": [A]}, turns("q", "a")),
+        ({"prompt": [{"role": "system", "content": "s"}, Q], "completion": "c"}, turns("system: s", "q", "c")),
+        ({"question": "q", "context": "c", "answer": "a"}, turns("q\n\nc", "a")),
+        ({"question": "2 + 2?", "answer": 4}, turns("2 + 2?", "4")),
+        ({"question": "True?", "answer": False}, turns("True?", "false")),
     ],
 )
-def test_conversations(record: dict[str, Any], expected: list[Message]) -> None:
+def test_conversations_are_converted(record: dict[str, Any], expected: list[Message]) -> None:
     row = only(record)
     assert row.messages == expected
     assert row.rejected is None
@@ -96,15 +96,15 @@ def test_conversations(record: dict[str, Any], expected: list[Message]) -> None:
 @pytest.mark.parametrize(
     ("record", "messages", "rejected"),
     [
-        ({"prompt": "q", "chosen": "a", "rejected": "b"}, said("q", "a"), "b"),
-        ({"prompt": [Q], "chosen": [A], "rejected": [B]}, said("q", "a"), "b"),
-        ({"instruction": "i", "input": "x", "chosen": "a", "rejected": "b"}, said("i\nx", "a"), "b"),
-        ({"system": "s", "question": "q", "chosen": "a", "rejected": "b"}, said("system: s", "q", "a"), "b"),
-        ({"conversations": [human("q")], "chosen": gpt("a"), "rejected": gpt("b")}, said("q", "a"), "b"),
-        ({"chosen": [Q, A], "rejected": [Q, B]}, said("q", "a"), "b"),
+        ({"prompt": "q", "chosen": "a", "rejected": "b"}, turns("q", "a"), "b"),
+        ({"prompt": [Q], "chosen": [A], "rejected": [B]}, turns("q", "a"), "b"),
+        ({"instruction": "i", "input": "x", "chosen": "a", "rejected": "b"}, turns("i\nx", "a"), "b"),
+        ({"system": "s", "question": "q", "chosen": "a", "rejected": "b"}, turns("system: s", "q", "a"), "b"),
+        ({"conversations": [human("q")], "chosen": gpt("a"), "rejected": gpt("b")}, turns("q", "a"), "b"),
+        ({"chosen": [Q, A], "rejected": [Q, B]}, turns("q", "a"), "b"),
         (
             {"prompt": "q", "chosen": [Q, A], "rejected": [Q, B]},
-            said("q", "a"),
+            turns("q", "a"),
             "b",
         ),
         (
@@ -112,7 +112,7 @@ def test_conversations(record: dict[str, Any], expected: list[Message]) -> None:
                 "chosen": "\n\nHuman: q\n\nAssistant: a\n\nHuman: q2\n\nAssistant: a2",
                 "rejected": "\n\nHuman: q\n\nAssistant: a\n\nHuman: q2\n\nAssistant: b",
             },
-            said("q", "a", "q2", "a2"),
+            turns("q", "a", "q2", "a2"),
             "b",
         ),
         (
@@ -121,34 +121,34 @@ def test_conversations(record: dict[str, Any], expected: list[Message]) -> None:
                 "preferred_output": [A],
                 "non_preferred_output": [B],
             },
-            said("q", "a"),
+            turns("q", "a"),
             "b",
         ),
     ],
 )
-def test_preference_pairs(record: dict[str, Any], messages: list[Message], rejected: str) -> None:
+def test_preference_pairs_are_converted(record: dict[str, Any], messages: list[Message], rejected: str) -> None:
     row = only(record)
     assert row.messages == messages
     assert row.rejected == [{"role": "assistant", "content": rejected}]
     (note,) = rows(record).problems
-    assert (note.kind, "only by preference training (DPO)" in note.message) == ("preference_pairs", True)
+    assert (note.row, note.kind, note.severity) == (0, "preference_pairs", "warning")
 
 
-def test_parts_of_text_may_be_called_value_and_pairs_messages() -> None:
+def test_llama_factory_parts_and_pairs_are_read() -> None:
     asked, good, bad = (
         {"role": role, "content": [{"type": "text", "value": text}], "loss_weight": 1.0}
         for role, text in (("user", "q"), ("assistant", "a"), ("assistant", "b"))
     )
     row = only({"chosen_messages": [asked, good], "rejected_messages": [asked, bad]})
-    assert (row.messages, row.rejected) == (said("q", "a"), [{"role": "assistant", "content": "b"}])
+    assert (row.messages, row.rejected) == (turns("q", "a"), [{"role": "assistant", "content": "b"}])
 
 
-def test_pictures_that_are_not_looked_at_are_named() -> None:
-    (note,) = rows({"messages": said("What is on <image>?", "A cat."), "images": ["cat.png"]}).problems
+def test_ignored_images_get_a_warning() -> None:
+    (note,) = rows({"messages": turns("What is on <image>?", "A cat."), "images": ["cat.png"]}).problems
     assert (note.row, note.kind, "'images'" in note.message) == (0, "media_ignored", True)
 
 
-def test_bad_answers_of_kto_are_never_imitated() -> None:
+def test_bad_answers_of_kto_are_left_out() -> None:
     data = rows(
         {"prompt": "q", "completion": "good", "label": True},
         {"prompt": "q", "completion": "bad", "label": False},
@@ -222,7 +222,7 @@ TOOL = {"type": "function", "function": {"name": "weather", "description": "d", 
         },
     ],
 )
-def test_tool_calls_come_to_one_form(record: dict[str, Any]) -> None:
+def test_tool_calls_are_converted_to_one_form(record: dict[str, Any]) -> None:
     row = only(record)
     assert [m["role"] for m in row.messages] == ["user", "assistant", "tool", "assistant"]
     assert row.messages[1]["content"] == ""
@@ -263,7 +263,7 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("record", "kind"), FAULTS)
-def test_a_row_that_cannot_be_used_is_named(record: dict[str, Any], kind: str) -> None:
+def test_an_unusable_row_is_reported(record: dict[str, Any], kind: str) -> None:
     data = rows(*[GOOD] * 30, record, GOOD)
     assert [(p.line, p.row, p.kind, p.severity) for p in data.problems] == [(31, 31, kind, "error")]
     assert len(data.rows) == 31
@@ -313,7 +313,7 @@ def test_faults_of_the_other_shapes(good: dict[str, Any], bad: dict[str, Any], k
     assert len(data.rows) == (3 if kind else 4)
 
 
-def test_too_much_text_is_told() -> None:
+def test_too_much_text_is_reported() -> None:
     long = {"messages": [Q, {"role": "assistant", "content": "x" * 500}]}
     text = "\n".join(json.dumps(r) for r in (GOOD, long, GOOD))
     data = load_text(text, options=ReadOptions(limits=Limits(field_chars=400)))
@@ -322,7 +322,7 @@ def test_too_much_text_is_told() -> None:
     assert [(p.line, p.kind) for p in data.problems] == [(2, "row_too_large")]
 
 
-def test_a_nul_character_stays_for_the_checks_to_find() -> None:
+def test_a_nul_character_stays_in_the_row_for_the_checks() -> None:
     assert only({"messages": [Q, {"role": "assistant", "content": "a\0b"}]}).messages[1]["content"] == "a\0b"
 
 

@@ -1,4 +1,4 @@
-"""Any usual file is read, whatever its name says; a file that is no data set gets a plain sentence."""
+"""Any common file is read, whatever its name; a file that is not a dataset is rejected."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from backend.datasets.read.load import Cancelled, Limits, ReadOptions, load, load_table, load_text
+from backend.datasets.read.load import Cancelled, Limits, ReadOptions, load, load_text
 from backend.errors import BadInput
 from backend.records.rows import Dataset
 
@@ -24,14 +24,14 @@ CHAT_LINE = json.dumps(CHAT, ensure_ascii=False)
 
 
 def read(tmp_path: Path, content: bytes | str, name: str = "data.bin", **options: Any) -> Dataset:
-    """What `load` makes of a file with this content."""
+    """The result of `load` for a file with this content."""
     path = tmp_path / name
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     return load(path, options=ReadOptions(**options))
 
 
 def refusal(tmp_path: Path, content: bytes | str, name: str = "data.jsonl", **options: Any) -> str:
-    """What a person is told who brings this file."""
+    """The error for this file."""
     with pytest.raises(BadInput) as caught:
         read(tmp_path, content, name, **options)
     return str(caught.value)
@@ -62,7 +62,9 @@ def kinds(data: Dataset) -> list[tuple[int, str]]:
     ],
 )
 @pytest.mark.parametrize("name", ["x.jsonl", "x.csv", "x.txt", "x"])
-def test_the_content_decides_not_the_ending(tmp_path: Path, content: str, format_: str, name: str) -> None:
+def test_the_content_decides_the_format_not_the_extension(
+    tmp_path: Path, content: str, format_: str, name: str
+) -> None:
     data = read(tmp_path, content, name)
     assert data.source.format == format_
     assert data.problems == []
@@ -82,8 +84,8 @@ def test_prose_is_one_document(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("pasted", ["hello", " \n What do I do here?\n", "x" * 199])
-def test_a_text_too_short_to_be_a_document_is_refused(pasted: str) -> None:
-    with pytest.raises(BadInput, match=f"too short to learn from: {len(pasted.strip())} characters"):
+def test_a_text_too_short_to_be_a_document_is_rejected(pasted: str) -> None:
+    with pytest.raises(BadInput, match=f"{len(pasted.strip())} characters"):
         load_text(pasted)
     assert load_text("x" * 200).rows[0].text == "x" * 200
 
@@ -106,10 +108,10 @@ DIALOGUE = "ANNA: And where were you all night, may I ask?\nPAUL: I walked along
         (f"note: {'x' * 100_000} and four more words\n", ""),
     ],
 )
-def test_a_text_that_is_hardly_meant_to_be_learned_is_asked_about(text: str, like: str) -> None:
+def test_logs_and_configuration_files_get_a_warning(text: str, like: str) -> None:
     found = [(p.kind, p.severity) for p in load_text(text * 4).problems]
-    assert found == ([("stray_text", "warning")] if like else [])
-    assert all(f"looks like {like}." in p.message for p in load_text(text * 4).problems)
+    assert found == ([("not_prose", "warning")] if like else [])
+    assert all(like in p.message for p in load_text(text * 4).problems)
 
 
 @pytest.mark.parametrize(
@@ -134,7 +136,7 @@ def test_gzip_is_unpacked(tmp_path: Path, content: str) -> None:
         (lambda t: t.encode("cp1252"), "cp1252", False),
     ],
 )
-def test_encodings_are_found_and_a_guess_is_told(
+def test_encodings_are_detected_and_a_guess_gets_a_warning(
     tmp_path: Path, content: str, encoded: Any, encoding: str, sure: bool
 ) -> None:
     data = read(tmp_path, encoded(content))
@@ -144,15 +146,15 @@ def test_encodings_are_found_and_a_guess_is_told(
     assert all(p.severity == "warning" for p in data.problems)
 
 
-def test_the_person_can_name_the_encoding(tmp_path: Path) -> None:
+def test_the_encoding_can_be_chosen(tmp_path: Path) -> None:
     russian = '{"question": "Где заказ?", "answer": "В пути."}'
     data = read(tmp_path, russian.encode("cp866"), encoding="cp866")
     assert data.rows[0].messages[0]["content"] == "Где заказ?"
     assert data.problems == []
-    assert "no encoding 'klingon'" in refusal(tmp_path, russian, encoding="klingon")
+    assert "'klingon'" in refusal(tmp_path, russian, encoding="klingon")
 
 
-def test_a_few_broken_bytes_do_not_make_another_encoding(tmp_path: Path) -> None:
+def test_a_few_invalid_bytes_do_not_change_the_encoding(tmp_path: Path) -> None:
     lines = [CHAT_LINE.encode()] * 5
     lines[2] = lines[2].replace("ö".encode(), b"\xc3")
     data = read(tmp_path, b"\n".join(lines))
@@ -170,35 +172,35 @@ def _zip(**parts: bytes) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "word"),
     [
-        (b"", "nothing in it"),
-        (b" \n\t\n", "nothing in it"),
-        (gzip.compress(b"", mtime=0), "nothing in it"),
-        (b"[]", "nothing in this file"),
-        (b"question,answer\n", "only a header"),
-        (b"\x89PNG\r\n\x1a\n" + bytes(range(256)), "a picture"),
-        (b"%PDF-1.7\n%\xe2\xe3", "a PDF"),
-        (_zip(word__document_xml=b"<w/>"), "a Word document"),
-        (_zip(content_xml=b"<w/>"), "an OpenDocument file"),
-        (_zip(archive__data_pkl=b"x"), "a PyTorch file"),
-        (_zip(readme_txt=b"x"), "a zip archive"),
+        (b"", "empty"),
+        (b" \n\t\n", "empty"),
+        (gzip.compress(b"", mtime=0), "empty"),
+        (b"[]", "empty"),
+        (b"question,answer\n", "header"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(range(256)), "image"),
+        (b"%PDF-1.7\n%\xe2\xe3", "PDF"),
+        (_zip(word__document_xml=b"<w/>"), "Word"),
+        (_zip(content_xml=b"<w/>"), "OpenDocument"),
+        (_zip(archive__data_pkl=b"x"), "PyTorch"),
+        (_zip(readme_txt=b"x"), "zip archive"),
         (pickle.dumps({"a": [1, 2]}), "pickle"),
         ((64).to_bytes(8, "little") + b'{"weight":{}}', "safetensors"),
-        (b"GGUF\x03\x00\x00\x00", "a model"),
-        (b"SQLite format 3\x00" + b"\0" * 90, "a database"),
-        (bytes((i * 37 + 11) % 251 for i in range(5000)), "not a text"),
-        (b"<!DOCTYPE html><html><body>x</body></html>", "a web page"),
+        (b"GGUF\x03\x00\x00\x00", "model"),
+        (b"SQLite format 3\x00" + b"\0" * 90, "database"),
+        (bytes((i * 37 + 11) % 251 for i in range(5000)), "not text"),
+        (b"<!DOCTYPE html><html><body>x</body></html>", "web page"),
         (b'{"name": "app", "version": "1.0", "private": true}', "No examples were found"),
-        (b'{"a": [{"question": "x", "answer": "y"}], "b": [{"question": "x", "answer": "y"}]}', "several lists"),
+        (b'{"a": [{"question": "x", "answer": "y"}], "b": [{"question": "x", "answer": "y"}]}', "'a' and 'b'"),
         (b"[1, 2, 3]", "No examples were found"),
-        (gzip.compress(b"x" * 5000, mtime=0)[:-20], "gzip file is damaged"),
+        (gzip.compress(b"x" * 5000, mtime=0)[:-20], "gzip"),
         (_zip(xl__workbook_xml=b"<broken"), "damaged"),
         (b"PAR1 and then nothing", "damaged"),
     ],
 )
-def test_what_is_no_data_set_gets_a_plain_sentence(tmp_path: Path, content: bytes, told: str) -> None:
-    assert told in refusal(tmp_path, content)
+def test_a_file_that_is_not_a_dataset_is_rejected(tmp_path: Path, content: bytes, word: str) -> None:
+    assert word in refusal(tmp_path, content)
 
 
 def test_a_pickle_is_never_opened(tmp_path: Path) -> None:
@@ -213,14 +215,14 @@ def test_a_pickle_is_never_opened(tmp_path: Path) -> None:
     assert not canary.exists()
 
 
-def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=r"no file gone\.jsonl"):
+def test_a_missing_file_and_a_folder_are_rejected(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"gone\.jsonl"):
         load(tmp_path / "gone.jsonl")
-    with pytest.raises(BadInput, match="is a folder"):
+    with pytest.raises(BadInput, match="folder"):
         load(tmp_path)
 
 
-def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_without_read_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def denied(*_: Any, **__: Any) -> Any:
         raise PermissionError(13, "Permission denied")
 
@@ -230,14 +232,14 @@ def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
         load(tmp_path / "x.jsonl")
 
 
-def test_too_large_a_file_is_refused_before_it_is_read(tmp_path: Path) -> None:
+def test_too_large_a_file_is_rejected_before_it_is_read(tmp_path: Path) -> None:
     assert "too large" in refusal(tmp_path, CHAT_LINE, limits=Limits(file_bytes=10))
 
 
 def test_a_gzip_bomb_is_stopped(tmp_path: Path) -> None:
     bomb = gzip.compress(b"a" * 3_000_000, mtime=0)
-    assert "unpacks to far more" in refusal(tmp_path, bomb, limits=Limits(expanded_bytes=1_000_000))
-    assert "unpacks to far more" in refusal(tmp_path, bomb, limits=Limits(ratio_from_bytes=100_000))
+    assert "unpacks" in refusal(tmp_path, bomb, limits=Limits(expanded_bytes=1_000_000))
+    assert "unpacks" in refusal(tmp_path, bomb, limits=Limits(ratio_from_bytes=100_000))
 
 
 def test_a_giant_line_is_one_problem_and_never_held(tmp_path: Path) -> None:
@@ -257,23 +259,23 @@ def test_a_giant_line_is_one_problem_and_never_held(tmp_path: Path) -> None:
     assert peak < 20_000_000 + 8_000_000  # two buffers of the line limit, and the block that is hashed
 
 
-def test_more_rows_than_are_taken_are_counted_and_told(tmp_path: Path) -> None:
+def test_rows_over_the_limit_are_counted_and_reported(tmp_path: Path) -> None:
     for content in (f"{CHAT_LINE}\n" * 50, json.dumps([CHAT] * 50), "question,answer\n" + "a,b\n" * 50):
         data = read(tmp_path, content, limits=Limits(rows=10))
         assert (len(data.rows), data.total_rows) == (10, 50)
         assert kinds(data) == [(0, "rows_left_out")]
-        assert "last 40 rows" in data.problems[0].message
+        assert "40" in data.problems[0].message
 
 
-def test_more_text_than_is_taken_is_told(tmp_path: Path) -> None:
+def test_text_over_the_limit_is_reported(tmp_path: Path) -> None:
     line = json.dumps({"messages": [{"role": "user", "content": "x" * 1000}, {"role": "assistant", "content": "y"}]})
-    data = read(tmp_path, f"{line}\n" * 3000, limits=Limits(kept_bytes=1_000_000))
+    data = read(tmp_path, f"{line}\n" * 3000, limits=Limits(stored_bytes=1_000_000))
     assert 900 < len(data.rows) < 1500
     assert data.total_rows == 3000
     assert kinds(data) == [(0, "rows_left_out")]
 
 
-def test_problems_do_not_pile_up_without_end(tmp_path: Path) -> None:
+def test_the_number_of_problems_is_limited(tmp_path: Path) -> None:
     data = read(tmp_path, f"{CHAT_LINE}\n" + "{broken\n" * 500, limits=Limits(problems=100))
     assert len(data.problems) == 101
     assert data.total_rows == 501
@@ -285,13 +287,13 @@ def test_problems_do_not_pile_up_without_end(tmp_path: Path) -> None:
 def test_progress_rises_to_one_and_reading_can_be_cancelled(tmp_path: Path, content: str) -> None:
     path = tmp_path / "x"
     path.write_text(content, "utf-8")
-    told: list[float] = []
-    load(path, progress=told.append)
-    assert told == sorted(told)
-    assert told[-1] == 1.0
-    assert any(0 < fraction < 1 for fraction in told)
+    seen: list[float] = []
+    load(path, progress=seen.append)
+    assert seen == sorted(seen)
+    assert seen[-1] == 1.0
+    assert any(0 < fraction < 1 for fraction in seen)
     with pytest.raises(Cancelled):
-        load(path, progress=told.append, cancelled=lambda: told[-1] < 1 and bool(told.append(0.5)) is False)
+        load(path, progress=seen.append, cancelled=lambda: seen[-1] < 1 and bool(seen.append(0.5)) is False)
 
 
 def test_the_hash_is_that_of_the_file(tmp_path: Path) -> None:
@@ -311,18 +313,7 @@ def test_pasted_text_is_read_like_a_file() -> None:
         load_text(" \n")
 
 
-def test_typed_examples_are_read_and_blank_rows_passed_over() -> None:
-    data = load_table([["Grüße?", "Schöne Grüße!"], ["", None], ["Only asked", ""]], ["Question", "Answer"])
-    assert data.rows[0].messages == CHAT["messages"]
-    assert data.total_rows == 2
-    assert data.rows[1].row == 2
-    assert data.rows[1].line == 3
-    assert data.source.format == "table"
-    with pytest.raises(BadInput, match="no examples in this table yet"):
-        load_table([["", ""]], ["Question", "Answer"])
-
-
-def test_the_first_rows_are_kept_as_they_were(tmp_path: Path) -> None:
+def test_the_first_rows_are_stored_as_they_were(tmp_path: Path) -> None:
     data = read(tmp_path, "frage;antwort\n" + "a;b\n" * 50)
     assert data.originals[1] == {"frage": "a", "antwort": "b"}
     assert len(data.originals) == 20

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from backend.advice.recommend import recommend
-from backend.datasets.checks.language import NAMES
+from backend.datasets.checks.language import LANGUAGE_NAMES
 from backend.hardware import Probe, container, load_hardware, probe, torch_build
 from backend.models import catalogue
 from backend.records.specs import Gpu, Hardware, MachineProblem
@@ -132,7 +132,7 @@ class TestProbe:
 
 
 def test_every_language_has_a_name() -> None:
-    assert {code for entry in catalogue.entries() for code in entry.languages} <= set(NAMES)
+    assert {code for entry in catalogue.entries() for code in entry.languages} <= set(LANGUAGE_NAMES)
 
 
 def test_each_line_carries_what_it_is_filtered_by() -> None:
