@@ -1,4 +1,4 @@
-"""What the services tell the page and the command line: records for showing, nothing that acts."""
+"""What the services return to the page and the command line: records to show, with no behaviour of their own."""
 
 from __future__ import annotations
 
@@ -20,56 +20,63 @@ from jobs.records import Failure, Job, Progress, State
 
 @dataclass(frozen=True)
 class Sample:
-    """A data set that comes with the app."""
+    """A dataset that comes with the app, and a file of held-out questions for it."""
 
     name: str
     title: str
-    what: str
+    description: str
     path: Path
     held_out: Path
 
 
 @dataclass(frozen=True)
-class Access:
-    """How the person shows the hub who asks. place: where an access token lies, "" where there is none; keeper: where
-    one would be kept, "" where such models are not fetched at all; refused: why the page asks for none. Never the
-    token itself."""
+class TokenStatus:
+    """The access token for gated models; never the token itself.
 
-    place: TokenSource
-    keeper: TokenSource
-    refused: str = ""
+    source: where a token was found, "" for none. storage: where a new one would be saved, "" when this page can't
+    download gated models. why_not: why this page does not ask for one, "" when it does.
+    """
+
+    source: TokenSource
+    storage: TokenSource
+    why_not: str = ""
 
 
 @dataclass(frozen=True)
-class Fetching:
-    """A model that is not here. job: its latest download, if there was one; begun: whether a part of it is here;
-    access: None where the hub gives it to everybody."""
+class DownloadStatus:
+    """A model that is not on this computer.
+
+    job: its latest download, if any. has_partial: whether a part of it is here. token: None for an open model.
+    """
 
     model: Entry
     job: Job | None
-    begun: bool
-    access: Access | None
+    has_partial: bool
+    token: TokenStatus | None
 
 
 @dataclass(frozen=True)
-class Reading:
-    """Examples that are being read. fraction: how far the phase is, 0 to 1. first: the first rows, once they are
-    there. error: why they could not be read."""
+class DatasetProgress:
+    """An import or a check in progress, or a failed import.
+
+    fraction: progress of the phase, 0 to 1. first_rows: as soon as they are read. error: why the import failed.
+    """
 
     name: str
     phase: str
     fraction: float
-    first: Dataset | None = None
+    first_rows: Dataset | None = None
     error: Exception | None = None
 
 
 @dataclass(frozen=True)
-class DataState:
-    """A data set as it stands.
+class DatasetState:
+    """A dataset with the accepted fixes applied.
 
-    original: as it came. problems: of the file, and what a mend laid bare. rows: after the accepted fixes. split:
-    sentences on what is used for what. blocked: why training can't begin, "" when it can. trials: what a fix would
-    change in the first rows that it is for. changes: what the accepted fixes did change."""
+    original: as imported. problems: those of the file, and those that a fix revealed. rows: after the accepted fixes.
+    split_summary: sentences on how many rows train and how many validate. blocked: why training can't start, "" when
+    it can. fix_previews: what each fix would change in the first rows. changes: what the accepted fixes changed.
+    """
 
     name: str
     original: Dataset
@@ -77,15 +84,15 @@ class DataState:
     problems: list[Problem]
     rows: int
     info: DatasetInfo
-    split: str
+    split_summary: str
     blocked: str
-    unread: frozenset[str] = frozenset()  # kinds of problems of rows that can only be left out
-    test_name: str = ""  # of the file to test with, if one was brought
+    unreadable: frozenset[str] = frozenset()  # kinds of problems whose rows can only be left out
+    validation_name: str = ""  # the name of the person's own validation file
     fix_previews: dict[str, list[Change]] = field(default_factory=dict)
     changes: dict[str, list[Change]] = field(default_factory=dict)
     changed: int = 0  # rows
-    left_out: int = 0  # rows, as was agreed to
-    unusable: int = 0  # rows that can't be read, and of which nobody has agreed to leave them out
+    left_out: int = 0  # rows that the person agreed to leave out
+    unusable: int = 0  # unreadable rows that the person has not yet agreed to leave out
     tokens: TokenTotals | None = None  # after the accepted fixes
 
     @property
@@ -99,8 +106,10 @@ class DataState:
 
 @dataclass(frozen=True)
 class Preview:
-    """One row: its conversation, and its tokens by what is learned and what is only read. A long document has one
-    piece for each window; note says so."""
+    """One row: its conversation, and its tokens in pieces by their role in training.
+
+    A long document has one piece for each window; `note` explains that, or a cut.
+    """
 
     messages: list[Message]
     pieces: list[Piece]
@@ -108,30 +117,29 @@ class Preview:
 
 
 @dataclass(frozen=True)
-class DataFiles:
-    """The mended examples as a file, and the list of changes as another."""
+class DatasetFiles:
+    """The fixed examples as a file, and the log of changes as another. changes: their number."""
 
-    clean: Path
+    fixed: Path
     log: Path
     changes: int
 
 
 @dataclass(frozen=True)
-class Hits:
-    """Rows that hold a text: how many, and the one to go to (None: there is none), which is the `place`-th."""
+class Matches:
+    """The rows that contain a text: how many, and the one to show (None if none), the position-th of them."""
 
     count: int
     row: int | None = None
-    place: int = 0
+    position: int = 0
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a training run is about to do. Memory in MiB, time in seconds, from and to (None: not
-    known); `*_measured` tells measured from computed. pairs: every example has a good and a bad answer.
-    memory_computed_mib, memory_measured_mib: both, where it was measured too; memory_mib is the larger one.
+    """What a training run would do. Memory in MiB; seconds as (from, to), None when unknown.
 
-    blocked: why it can't start, "" when it can.
+    memory_mib is the larger of the computed and the measured figure. has_pairs: every example has a good and a bad
+    answer. blocked: why it can't start, "" when it can.
     """
 
     settings: TrainSettings
@@ -146,8 +154,8 @@ class Plan:
     seconds: tuple[float, float] | None
     memory_mib: float
     memory_parts: dict[str, float]
-    have_mib: float
-    pairs: bool = False
+    available_mib: float
+    has_pairs: bool = False
     memory_computed_mib: float = 0.0
     memory_measured_mib: float = 0.0
     time_measured: bool = False
@@ -187,8 +195,8 @@ class Curve:
 
 
 @dataclass(frozen=True)
-class Compared:
-    """A run as it is set beside another one."""
+class RunDetails:
+    """A run with the settings it actually used, and its curve."""
 
     spec: RunSpec
     job: Job
@@ -197,24 +205,25 @@ class Compared:
 
 @dataclass(frozen=True)
 class Losses:
-    """What is told of a run's losses; `ui.services.losses` has the words.
+    """The losses of a run.
 
-    practice: the practice loss now, over that many steps; None before the first step. before: the test before
-    training. latest, best: of the tests since. kept: the step whose model is kept, so far or for good; None where
-    there is none."""
+    training: the median training loss of the last `window` steps, None before the first. initial: the validation loss
+    before training. latest, best: of the validation losses since. final: of the saved model, else the last finite
+    one. saved_step: the step of the saved model, None when there is none.
+    """
 
     training: float | None = None
-    over: int = 0
-    before: EvalEvent | None = None
+    window: int = 0
+    initial: EvalEvent | None = None
     latest: EvalEvent | None = None
     best: EvalEvent | None = None
-    kept: int | None = None
+    final: EvalEvent | None = None
+    saved_step: int | None = None
 
 
 @dataclass(frozen=True)
-class Shorter:
-    """What it would mean to train once more with at most max_length tokens of each example. examples: all of the run;
-    cut, left_out, divided: see `backend.runs.truncate.TruncatedRun`."""
+class Shortening:
+    """What a run with at most max_length tokens per example would do: see `backend.runs.truncate.Shortened`."""
 
     max_length: int
     examples: int
@@ -224,8 +233,8 @@ class Shorter:
 
 
 @dataclass(frozen=True)
-class Origin:
-    """What tells a run from others: its name, the model that it began with, and the examples that it practises on."""
+class RunInfo:
+    """What identifies a run: its name, its base model, and its dataset with the number of training examples."""
 
     id: str
     name: str
@@ -235,18 +244,18 @@ class Origin:
 
 
 @dataclass(frozen=True)
-class RunLine:
-    """A run in the list."""
+class RunSummary:
+    """A run in the list of runs."""
 
-    origin: Origin
+    info: RunInfo
     state: State
     created: float
     losses: Losses
 
 
 @dataclass(frozen=True)
-class HeldOut:
-    """A question that the model never practised on, and the answer that was expected."""
+class UnseenQuestion:
+    """A question that the model has not seen in training. messages: the conversation up to the expected answer."""
 
     question: str
     messages: list[Message]
@@ -255,7 +264,7 @@ class HeldOut:
 
 @dataclass(frozen=True)
 class ExportFile:
-    """A file to take away."""
+    """A file to download."""
 
     name: str
     path: Path
@@ -263,8 +272,8 @@ class ExportFile:
 
 
 @dataclass(frozen=True)
-class ExportLine:
-    """An export: how far it is, or its files with their proofs as (passed, sentence)."""
+class ExportStatus:
+    """An export: its progress, or its files and its checks as (passed or None for not run, sentence)."""
 
     id: str
     to: str
@@ -273,4 +282,4 @@ class ExportLine:
     progress: Progress | None
     failure: Failure | None
     files: tuple[ExportFile, ...] = ()
-    proofs: tuple[tuple[bool | None, str], ...] = ()
+    checks: tuple[tuple[bool | None, str], ...] = ()

@@ -14,7 +14,7 @@ from backend.errors import ChatFailed
 from backend.records.specs import TrainSettings
 from tests.ui.fake_page import serve
 from tests.ui.fake_services import FakeAdvice, FakeApp, FakeDatasets, FakeResults, FakeRuns
-from ui.records import HeldOut, Plan
+from ui.records import Plan, UnseenQuestion
 from ui.services.selection import Choice
 
 BREAKS_OFF = "Where does it break off?"  # a question whose answer fails after its first words
@@ -44,14 +44,14 @@ class HeldResults(FakeResults):
         super().__init__(runs)
         self._wait = wait
 
-    def held_out(self, run_id: str) -> list[HeldOut]:
+    def unseen_questions(self, run_id: str) -> list[UnseenQuestion]:
         self._wait()
-        return super().held_out(run_id)
+        return super().unseen_questions(run_id)
 
-    def ask(self, run_id: str, asked: dict[str, Any], **sampling: Any) -> Iterator[tuple[str, str, bool]]:
-        for part in super().ask(run_id, asked, **sampling):
+    def answers(self, run_id: str, conversations: dict[str, Any], **sampling: Any) -> Iterator[tuple[str, str, bool]]:
+        for part in super().answers(run_id, conversations, **sampling):
             yield part
-            if BREAKS_OFF in repr(asked):
+            if BREAKS_OFF in repr(conversations):
                 raise ChatFailed("The model ended while it answered.", "", "Ask again.")
             self._wait()
 

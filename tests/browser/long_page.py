@@ -11,7 +11,7 @@ from backend.datasets.store import StoredDataset
 from backend.records.specs import TrainSettings
 from tests.ui.fake_page import serve
 from tests.ui.fake_services import DATA, FakeApp, FakeDatasets, FakeResults, FakeRuns
-from ui.records import Compared, DataFiles, DataState, Origin, Plan, Reading
+from ui.records import DatasetFiles, DatasetProgress, DatasetState, Plan, RunDetails, RunInfo
 from ui.services.selection import Choice
 
 FILE = "customer_support_conversations_november_2026_final_cleaned_v2.csv"
@@ -23,11 +23,11 @@ class LongDatasets(FakeDatasets):
     def all(self) -> list[StoredDataset]:
         return [StoredDataset(DATA, FILE, 48_000, 1.7e9), StoredDataset("data-2", FILE, 48_000, 1.7e9)]
 
-    def reading(self, choice: Choice) -> Reading | None:
+    def progress(self, choice: Choice) -> DatasetProgress | None:
         unclear = NoExamples("Nobody can tell which column is what.", next="Choose the columns.", columns=COLUMNS)
-        return Reading(FILE, "", 0.0, error=unclear) if choice.data_id else None
+        return DatasetProgress(FILE, "", 0.0, error=unclear) if choice.data_id else None
 
-    def state(self, choice: Choice) -> DataState:
+    def state(self, choice: Choice) -> DatasetState:
         data = super().state(choice)
         mapping = dict(zip(("question", "answer"), COLUMNS, strict=True))
         source = replace(
@@ -36,23 +36,23 @@ class LongDatasets(FakeDatasets):
         originals = {number: dict.fromkeys(COLUMNS, FILE) for number in data.original.originals}
         return replace(data, name=FILE, original=replace(data.original, source=source, originals=originals))
 
-    def written_files(self, choice: Choice) -> DataFiles:
-        return DataFiles(Path(FILE), Path(FILE), 3)
+    def written_files(self, choice: Choice) -> DatasetFiles:
+        return DatasetFiles(Path(FILE), Path(FILE), 3)
 
 
 class LongRuns(FakeRuns):
     def plan(self, data_id: str, model_id: str, settings: TrainSettings) -> Plan:
         return replace(super().plan(data_id, model_id, settings), model_name=MODEL, data_name=FILE)
 
-    def compared(self, run_id: str) -> Compared:
+    def details(self, run_id: str) -> RunDetails:
         """Each of its own model and file, so that the names stand side by side."""
-        told = super().compared(run_id)
+        told = super().details(run_id)
         model = told.spec.model.model_copy(update={"id": f"{MODEL}-{run_id}"})
         data = told.spec.data.model_copy(update={"name": f"{run_id}_{FILE}"})
         return replace(told, spec=told.spec.model_copy(update={"name": MODEL, "model": model, "data": data}))
 
-    def origin(self, run_id: str) -> Origin:
-        return Origin(run_id, MODEL, MODEL, FILE, 216)
+    def info(self, run_id: str) -> RunInfo:
+        return RunInfo(run_id, MODEL, MODEL, FILE, 216)
 
 
 class LongResults(FakeResults):

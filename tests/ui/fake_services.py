@@ -33,23 +33,23 @@ from backend.records.rows import Dataset, Problem, Row, Source
 from backend.records.specs import Cpu, DataRef, Gpu, Hardware, ModelRef, RunSpec, Trainer, TrainSettings
 from jobs.records import Job, Progress, State
 from ui.records import (
-    Access,
-    Compared,
     Curve,
-    DataFiles,
-    DataState,
+    DatasetFiles,
+    DatasetProgress,
+    DatasetState,
+    DownloadStatus,
     ExportFile,
-    ExportLine,
-    Fetching,
-    HeldOut,
-    Hits,
-    Origin,
+    ExportStatus,
+    Matches,
     Plan,
     Preview,
-    Reading,
-    RunLine,
+    RunDetails,
+    RunInfo,
+    RunSummary,
     Sample,
-    Shorter,
+    Shortening,
+    TokenStatus,
+    UnseenQuestion,
 )
 from ui.services import losses
 from ui.services.selection import Choice
@@ -106,9 +106,9 @@ class FakeModels:
     def download(self, model_id: str) -> str:
         return "download-1"
 
-    def fetching(self, model_id: str) -> Fetching:
+    def download_status(self, model_id: str) -> DownloadStatus:
         entry = catalogue.find(model_id)
-        return Fetching(entry, None, False, Access(self.token, "keyring") if entry.gated else None)
+        return DownloadStatus(entry, None, False, TokenStatus(self.token, "keyring") if entry.gated else None)
 
     def save_token(self, typed: str) -> TokenSource:
         if not typed.startswith("hf_"):
@@ -186,13 +186,13 @@ class FakeDatasets:
     def import_table(self, rows: list[list[str]], model_id: str = "") -> str:
         return DATA
 
-    def read_again(self, data_id: str, how: dict[str, Any], model_id: str = "") -> None:
+    def read_again(self, data_id: str, options: dict[str, Any], model_id: str = "") -> None:
         pass
 
-    def import_again(self, reading_id: str, how: dict[str, Any], model_id: str = "") -> None:
+    def import_again(self, import_id: str, options: dict[str, Any], model_id: str = "") -> None:
         pass
 
-    def reading(self, choice: Choice) -> Reading | None:
+    def progress(self, choice: Choice) -> DatasetProgress | None:
         return None
 
     def cancel_import(self, choice: Choice) -> None:
@@ -210,10 +210,10 @@ class FakeDatasets:
     def is_ready(self, choice: Choice) -> bool:
         return bool(choice.data_id)
 
-    def state_soon(self, choice: Choice) -> DataState | None:
+    def state_soon(self, choice: Choice) -> DatasetState | None:
         return self.state(choice)
 
-    def state(self, choice: Choice) -> DataState:
+    def state(self, choice: Choice) -> DatasetState:
         found = _problems()
         about = DatasetInfo("orders.jsonl", accepted=dict(self.accepted), refused=dict(self.refused))
         faulty = {one.row: one for one in found if one.severity == "error" and not about.is_accepted(one)}
@@ -233,14 +233,14 @@ class FakeDatasets:
             split=SplitRows(216, 24, 0),
             tokens=tokens,
         )
-        return DataState(
+        return DatasetState(
             name="orders.jsonl",
             original=Dataset(source, rows, found, 240, {number: {"messages": chat} for number in range(1, 4)}),
             report=report,
             problems=found,
             rows=240 - len(left_out),
             info=about,
-            split="216 examples for training, 24 set aside for validation (to check what was learned).",
+            split_summary="216 examples for training, 24 set aside for validation (to check what was learned).",
             blocked=next((f"Row {row} (line {row}): {one.message}" for row, one in faulty.items()), ""),
             fix_previews={"duplicate": [Change(40, 40, "duplicate", "Leave this row out.", f"user: {ASKED}", "")]},
             left_out=len(left_out),
@@ -261,11 +261,11 @@ class FakeDatasets:
         self.accepted.pop(kind, None)
         self.refused.pop(kind, None)
 
-    def write_files(self, choice: Choice) -> DataFiles:
+    def write_files(self, choice: Choice) -> DatasetFiles:
         here = Path("/tmp/examples.jsonl")
-        return DataFiles(here, here, 3)
+        return DatasetFiles(here, here, 3)
 
-    def written_files(self, choice: Choice) -> DataFiles | None:
+    def written_files(self, choice: Choice) -> DatasetFiles | None:
         return None
 
     def preview(self, choice: Choice) -> Preview:
@@ -282,11 +282,11 @@ class FakeDatasets:
         ]
         return Preview([{"role": role, "content": content} for role, content in messages], pieces)
 
-    def step(self, choice: Choice, way: int) -> int:
-        return max(1, choice.row + way)
+    def step(self, choice: Choice, direction: int) -> int:
+        return max(1, choice.row + direction)
 
-    def find(self, choice: Choice, text: str, way: int) -> Hits:
-        return Hits(3, choice.row + way, 1)
+    def find(self, choice: Choice, text: str, direction: int) -> Matches:
+        return Matches(3, choice.row + direction, 1)
 
     def set_validation(self, data_id: str, path: Path, name: str) -> None:
         pass
@@ -309,9 +309,9 @@ class FakeRuns:
     def unfinished(self) -> list[Job]:
         return [one for one in self.known.values() if not one.state.is_terminal]
 
-    def all(self) -> list[RunLine]:
+    def all(self) -> list[RunSummary]:
         return [
-            RunLine(self.origin(one.id), one.state, one.created, losses.of(one, self.curve(one.id)))
+            RunSummary(self.info(one.id), one.state, one.created, losses.compute(one, self.curve(one.id)))
             for one in sorted(self.known.values(), key=lambda one: one.created, reverse=True)
         ]
 
@@ -329,7 +329,7 @@ class FakeRuns:
             seconds=(170.0, 230.0),
             memory_mib=1740.0,
             memory_parts={"weights": 257.0, "adapter": 30.0, "activations": 753.0, "programs": 700.0},
-            have_mib=11600.0,
+            available_mib=11600.0,
             blocked=self._datasets.state(Choice(data_id=data_id)).blocked,
         )
 
@@ -349,8 +349,8 @@ class FakeRuns:
         before = self.job(run_id)
         return job(run_id, state, name=before.name, created=before.created, progress=before.progress, **changes)
 
-    def origin(self, run_id: str) -> Origin:
-        return Origin(run_id, self.job(run_id).name, NAME, "orders.jsonl", 216)
+    def info(self, run_id: str) -> RunInfo:
+        return RunInfo(run_id, self.job(run_id).name, NAME, "orders.jsonl", 216)
 
     def state(self, run_id: str) -> str:
         return self.known[run_id].state.value if run_id in self.known else ""
@@ -368,20 +368,7 @@ class FakeRuns:
         curve = self.curve(run_id)
         return diagnose.diagnose(curve.steps, curve.evals, TrainSettings())
 
-    def retry(self, run_id: str) -> str:
-        self.known["run-new"] = job("run-new", State.QUEUED, name="Orders (learning rate 0.0001)")
-        return "run-new"
-
-    def shorter(self, run_id: str) -> Shorter | None:
-        return None
-
-    def retry_shorter(self, run_id: str) -> str:
-        raise RunProblem("Shorter examples would not help this run.")
-
-    def repeats(self, run_id: str) -> str:
-        return "run-a" if run_id == "run-new" else ""
-
-    def compared(self, run_id: str) -> Compared:
+    def details(self, run_id: str) -> RunDetails:
         halved = {"learning_rate": 1e-4} if run_id == "run-new" else {}  # as in its curve
         one = self.job(run_id)
         data = DataRef(
@@ -390,7 +377,25 @@ class FakeRuns:
         )  # fmt: skip
         model = ModelRef(id=MODEL, path=Path("models/embedded"))
         spec = RunSpec(name=one.name, model=model, data=data, settings=TrainSettings(**halved))
-        return Compared(spec, one, self.curve(run_id))
+        return RunDetails(spec, one, self.curve(run_id))
+
+
+class FakeRetries:
+    def __init__(self, runs: FakeRuns) -> None:
+        self._runs = runs
+
+    def retry(self, run_id: str) -> str:
+        self._runs.known["run-new"] = job("run-new", State.QUEUED, name="Orders (learning rate 0.0001)")
+        return "run-new"
+
+    def shortening(self, run_id: str) -> Shortening | None:
+        return None
+
+    def retry_shortened(self, run_id: str) -> str:
+        raise RunProblem("Shorter examples would not help this run.")
+
+    def first_run(self, run_id: str) -> str:
+        return "run-a" if run_id == "run-new" else ""
 
 
 class FakeResults:
@@ -398,15 +403,15 @@ class FakeResults:
         self._runs = runs
         self.asked: set[str] = set()
         self.busy = False  # an answer is being written
-        self.exported: dict[str, list[ExportLine]] = {}
+        self.exported: dict[str, list[ExportStatus]] = {}
 
     def has_model(self, run_id: str) -> bool:
         return bool(self._runs.job(run_id).result)
 
-    def ready_to_try(self) -> list[Origin]:
-        return [self._runs.origin(run_id) for run_id in self._runs.known if self.has_model(run_id)][:3]
+    def ready_to_try(self) -> list[RunInfo]:
+        return [self._runs.info(run_id) for run_id in self._runs.known if self.has_model(run_id)][:3]
 
-    def chat_proof(self, run_id: str) -> PaneCheck | None:
+    def chat_check(self, run_id: str) -> PaneCheck | None:
         said = (
             "Checked: with the training switched off, all 49,152 numbers that the model computes for a test question "
             "are exactly those of the base model; with it on, they differ."
@@ -416,16 +421,21 @@ class FakeResults:
     def is_answering(self) -> bool:
         return self.busy
 
-    def was_asked(self, run_id: str) -> bool:
+    def was_tried(self, run_id: str) -> bool:
         self._runs.job(run_id)
         return run_id in self.asked
 
-    def held_out(self, run_id: str) -> list[HeldOut]:
+    def unseen_questions(self, run_id: str) -> list[UnseenQuestion]:
         asked = (ASKED, "Where is my parcel 88-1203? It was meant to come on Tuesday. Jo", "cancel the two lamps pls")
-        return [HeldOut(question, [{"role": "user", "content": question}], ORDER) for question in asked]
+        return [UnseenQuestion(question, [{"role": "user", "content": question}], ORDER) for question in asked]
 
-    def ask(
-        self, run_id: str, asked: dict[str, Any], temperature: float = 0.0, max_new_tokens: int = 256, seed: int = 0
+    def answers(
+        self,
+        run_id: str,
+        conversations: dict[str, Any],
+        temperature: float = 0.0,
+        max_new_tokens: int = 256,
+        seed: int = 0,
     ) -> Iterator[tuple[str, str, bool]]:
         self.asked.add(run_id)
         self.busy = True
@@ -443,7 +453,7 @@ class FakeResults:
     def export_sizes(self, run_id: str) -> dict[str, tuple[float, float]]:
         return {"gguf:Q8_0": (138.0, 138.0), "adapter": (18.6, 18.6), "merged": (258.0, 516.0)}
 
-    def exports(self, run_id: str) -> list[ExportLine]:
+    def exports(self, run_id: str) -> list[ExportStatus]:
         return self.exported.get(run_id, [])
 
     def start_export(self, run_id: str, to: str) -> str:
@@ -453,7 +463,7 @@ class FakeResults:
             (True, "It loads, answers and stops by itself."),
         )
         file = ExportFile("orders-Q8_0.gguf", Path("/tmp/model.gguf"), 138.0)
-        made = ExportLine("export-1", to, State.COMPLETED, False, None, None, (file,), proofs)
+        made = ExportStatus("export-1", to, State.COMPLETED, False, None, None, (file,), proofs)
         self.exported.setdefault(run_id, []).insert(0, made)
         return "export-1"
 
@@ -464,16 +474,16 @@ class FakeResults:
 
 class FakeHfJobs:
     def __init__(self) -> None:
-        self.submitted: list[SubmittedJob] = []
+        self.jobs: list[SubmittedJob] = []
 
-    def script(self, run_id: str) -> Path | None:
+    def script_folder(self, run_id: str) -> Path | None:
         return None
 
-    def look_up(self) -> list[Computer]:
+    def look_up_computers(self) -> list[Computer]:
         return [Computer("t4-small", "Nvidia T4", "16 GB", 0.4)]
 
-    def computer(self, flavor: str) -> Computer:
-        return self.look_up()[0]
+    def find_computer(self, flavor: str) -> Computer:
+        return self.look_up_computers()[0]
 
     def uploads(self, run_id: str) -> dict[str, int]:
         return {"train.py": 9_000, "train.jsonl": 48_000}
@@ -481,14 +491,12 @@ class FakeHfJobs:
     def sends_token(self, run_id: str) -> bool:
         return False
 
-    def rent(self, run_id: str, flavor: str, hours: float, agreed: bool) -> SubmittedJob:
-        self.submitted.insert(
-            0, SubmittedJob("1", "https://huggingface.co/jobs/1", flavor, hours, 0.4 * hours, "out")
-        )
-        return self.submitted[0]
+    def submit(self, run_id: str, flavor: str, hours: float, agreed: bool) -> SubmittedJob:
+        self.jobs.insert(0, SubmittedJob("1", "https://huggingface.co/jobs/1", flavor, hours, 0.4 * hours, "out"))
+        return self.jobs[0]
 
-    def rented(self, run_id: str) -> list[SubmittedJob]:
-        return self.submitted
+    def submitted(self, run_id: str) -> list[SubmittedJob]:
+        return self.jobs
 
 
 class FakeApp:
@@ -499,6 +507,7 @@ class FakeApp:
         self.advice = FakeAdvice(self.models)
         self.datasets = FakeDatasets()
         self.runs = FakeRuns(self.datasets)
+        self.retries = FakeRetries(self.runs)
         self.results = FakeResults(self.runs)
         self.hf_jobs = FakeHfJobs()
 
@@ -509,12 +518,12 @@ class FakeApp:
         del self.runs.known[run_id]
 
     def validated(self, choice: Choice) -> Choice:
-        if choice.reading_id:
-            choice = choice.but(data_id=choice.reading_id, reading_id="", run_id="")
-        return choice if choice.run_id in self.runs.known else choice.but(run_id="")
+        if choice.import_id:
+            choice = choice.replace(data_id=choice.import_id, import_id="", run_id="")
+        return choice if choice.run_id in self.runs.known else choice.replace(run_id="")
 
     def with_run(self, choice: Choice, run_id: str) -> Choice:
-        return choice.but(run_id=self.runs.job(run_id).id, data_id=DATA)
+        return choice.replace(run_id=self.runs.job(run_id).id, data_id=DATA)
 
 
 def _option(name: str, needs: float, why: str) -> dict[str, Any]:

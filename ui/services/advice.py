@@ -9,8 +9,8 @@ from backend.advice.settings import ChosenSettings, Data, choose_settings
 from backend.datasets.dataset import CheckedDataset
 from backend.models.catalogue import TASKS, Task
 from backend.records.specs import Trainer
-from ui.services import training_plan
-from ui.services.background_cache import Comparing
+from ui.services.background_cache import BackgroundCache
+from ui.services.dataset_state import data_facts
 from ui.services.imports import DatasetImports
 from ui.services.models import ModelService
 
@@ -20,7 +20,7 @@ class AdviceService:
 
     def __init__(self, models: ModelService, imports: DatasetImports) -> None:
         self._models, self._imports = models, imports
-        self._recommended: Comparing[Recommendation] = Comparing()
+        self._recommended: BackgroundCache[Recommendation] = BackgroundCache()
 
     def recommendation(self, task: str = "", data_id: str = "", model_id: str = "") -> Recommendation:
         """The model and settings for this machine, task and data; for one model when `model_id` is not ""."""
@@ -42,7 +42,7 @@ class AdviceService:
         self, task: str = "", data_id: str = "", model_id: str = "", trainer: Trainer = "sft"
     ) -> ChosenSettings:
         """The settings for one model ("": the recommended one), what they need, and the reason for each."""
-        facts = training_plan.told(self._checked(data_id, model_id), trainer)
+        facts = data_facts(self._checked(data_id, model_id), trainer)
         data = Data(task=_task(task), trainer=trainer, **facts)
         return choose_settings(self._models.entry(model_id), self._models.hardware(), data, self._models.rates())
 
@@ -56,7 +56,7 @@ class AdviceService:
             "task": _task(task),
             "available": None if self._models.simulated else tuple(sorted(self._models.available())),
             "rates": self._models.rates(),
-            **training_plan.told(self._checked(data_id, model_id)),
+            **data_facts(self._checked(data_id, model_id)),
         }
 
     def _checked(self, data_id: str, model_id: str) -> CheckedDataset | None:

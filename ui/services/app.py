@@ -3,8 +3,9 @@
     models.py     the machine and the models on it
     advice.py     which model and settings suit the machine, the task and the data
     datasets.py   datasets: imported, checked, fixed, previewed
-    runs.py       training runs: planned, started, followed, repeated
+    runs.py       training runs: planned, started, followed
     results.py    trying and exporting trained models
+    retries.py    runs again with one change
     hf_jobs.py    training a run on a rented GPU
 
 Light: nothing here imports torch. Whatever needs it runs in a job or in the chat process.
@@ -23,12 +24,13 @@ from backend.records.specs import Hardware
 from backend.settings import Workspace
 from jobs.runner import Runner
 from ui.services.advice import AdviceService
-from ui.services.chat import Chatting
+from ui.services.chat import ChatSession
 from ui.services.datasets import DatasetService
 from ui.services.hf_jobs import HfJobsService
 from ui.services.imports import DatasetImports
 from ui.services.models import ModelService
 from ui.services.results import ResultService
+from ui.services.retries import RetryService
 from ui.services.runs import RunService
 from ui.services.selection import Choice
 
@@ -53,7 +55,8 @@ class App:
         self.advice = AdviceService(self.models, self._imports)
         self.datasets = DatasetService(workspace.exports, self._imports, self.models, self.advice)
         self.runs = RunService(workspace, self.runner, self.models, self.datasets)
-        chat = Chatting(workspace, self.runs.is_training)
+        self.retries = RetryService(self.runner, self.runs)
+        chat = ChatSession(workspace, self.runs.is_training)
         self.results = ResultService(workspace.exports, self.runner, self.runs, chat)
         self.hf_jobs = HfJobsService(workspace.exports, self.runner, self.runs)
 
@@ -81,14 +84,14 @@ class App:
     def validated(self, choice: Choice) -> Choice:
         """The browser's selection, minus ids that no longer exist, plus a finished import."""
         if choice.run_id and not self.runs.is_readable(choice.run_id):
-            choice = choice.but(run_id="")
-        if choice.beside and not self.runs.is_readable(choice.beside):
-            choice = choice.but(beside="")
+            choice = choice.replace(run_id="")
+        if choice.compared_run and not self.runs.is_readable(choice.compared_run):
+            choice = choice.replace(compared_run="")
         if choice.model_id and not self.models.exists(choice.model_id):
-            choice = choice.but(model_id="")
-        if choice.reading_id and self.datasets.reading(choice) is None:
-            choice = choice.but(reading_id="", **self._imported(choice.reading_id))
-        return choice if not choice.data_id or self.datasets.exists(choice.data_id) else choice.but(data_id="")
+            choice = choice.replace(model_id="")
+        if choice.import_id and self.datasets.progress(choice) is None:
+            choice = choice.replace(import_id="", **self._imported(choice.import_id))
+        return choice if not choice.data_id or self.datasets.exists(choice.data_id) else choice.replace(data_id="")
 
     def _imported(self, data_id: str) -> dict[str, Any]:
         """The changes that select a newly imported dataset; none when its import was cancelled."""
@@ -99,7 +102,7 @@ class App:
     def with_run(self, choice: Choice, run_id: str) -> Choice:
         """The browser's selection with this run, and its model, selected."""
         model_id = self.runs.spec(run_id).model.id
-        return choice.but(run_id=run_id, model_id=model_id if model_id != bundled.MODEL_ID else "")
+        return choice.replace(run_id=run_id, model_id=model_id if model_id != bundled.MODEL_ID else "")
 
     def remove_model(self, model_id: str) -> float:
         """Deletes a downloaded model, or a partial download, and returns the MiB freed.

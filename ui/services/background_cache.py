@@ -1,4 +1,4 @@
-"""What takes seconds to work out, worked out beside the page: nobody waits for it."""
+"""Answers that take seconds to compute, computed in the background so that the page never waits."""
 
 from __future__ import annotations
 
@@ -6,54 +6,54 @@ import threading
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
-Found = TypeVar("Found")
-_KEPT = 64  # answers
+Value = TypeVar("Value")
+_MAX_VALUES = 64
 
 
-class Comparing(Generic[Found]):
-    """Answers by what they depend on, each worked out once, in a thread of its own, the latest question first."""
+class BackgroundCache(Generic[Value]):
+    """Values by key, each computed once, one at a time in a thread, the latest request first."""
 
     def __init__(self) -> None:
-        self._found: dict[Hashable, Found | Exception | None] = {}
-        self._asked: list[tuple[Hashable, Callable[[], Found]]] = []
+        self._values: dict[Hashable, Value | Exception | None] = {}
+        self._requests: list[tuple[Hashable, Callable[[], Value]]] = []
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
-    def get(self, question: Hashable, work: Callable[[], Found]) -> Found | None:
-        """The answer to `question`, None while `work` is looking for it.
+    def get(self, key: Hashable, compute: Callable[[], Value]) -> Value | None:
+        """The value for `key`; None while it is computed.
 
-        Raises what `work` raised, once: the next time it is tried anew.
+        Raises what `compute` raised, once: the next call computes it again.
         """
         with self._lock:
-            if question not in self._found:
-                self._forget()
-                self._found[question] = None
-                self._asked.append((question, work))
+            if key not in self._values:
+                self._evict()
+                self._values[key] = None
+                self._requests.append((key, compute))
                 if self._thread is None:
-                    self._thread = threading.Thread(target=self._work, name="comparing", daemon=True)
+                    self._thread = threading.Thread(target=self._work, name="background-cache", daemon=True)
                     self._thread.start()
-            answer = self._found[question]
-            if isinstance(answer, Exception):
-                del self._found[question]
-                raise answer
-            return answer
+            value = self._values[key]
+            if isinstance(value, Exception):
+                del self._values[key]
+                raise value
+            return value
 
-    def _forget(self) -> None:
-        """Makes room for another answer: the oldest that was found goes."""
-        if len(self._found) >= _KEPT:
-            oldest = next((question for question, answer in self._found.items() if answer is not None), None)
-            self._found.pop(oldest, None)
+    def _evict(self) -> None:
+        """Drops the oldest computed value when the cache is full."""
+        if len(self._values) >= _MAX_VALUES:
+            oldest = next((key for key, value in self._values.items() if value is not None), None)
+            self._values.pop(oldest, None)
 
     def _work(self) -> None:
         while True:
             with self._lock:
-                if not self._asked:
+                if not self._requests:
                     self._thread = None
                     return
-                question, work = self._asked.pop()
+                key, compute = self._requests.pop()
             try:
-                answer: Found | Exception = work()
+                value: Value | Exception = compute()
             except Exception as error:
-                answer = error
+                value = error
             with self._lock:
-                self._found[question] = answer
+                self._values[key] = value

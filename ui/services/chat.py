@@ -1,4 +1,4 @@
-"""The one open chat: a run's model beside its base, kept open between questions."""
+"""The one open chat: a trained model next to its base model, loaded once for many questions."""
 
 from __future__ import annotations
 
@@ -10,66 +10,67 @@ from backend.chat.client import Chat, PaneCheck
 from backend.chat.engine import Messages
 from backend.settings import Workspace
 
-Answer = tuple[str, str, bool]  # pane, its text so far, whether it is done
+Answer = tuple[str, str, bool]  # pane, its text so far, whether it is complete
 
 
-class Opened(NamedTuple):
-    """What a chat is about: a run, the model it began with, and what it learned."""
+class ChatTarget(NamedTuple):
+    """A run, its base model, and the folder of what it learned."""
 
     run_id: str
     model: Path
     adapter: Path
 
 
-class Chatting:
-    """training: whether a training needs the processor; then answers leave it a core."""
+class ChatSession:
+    """is_training: whether a training run needs the processor; then answers leave it a core."""
 
-    def __init__(self, workspace: Workspace, training: Callable[[], bool]) -> None:
-        self._chat = Chat(workspace, leave_a_core=training)
-        self._run = ""
+    def __init__(self, workspace: Workspace, is_training: Callable[[], bool]) -> None:
+        self._chat = Chat(workspace, leave_a_core=is_training)
+        self._run_id = ""
         self.answering = False
 
-    def ask(self, opened: Opened, asked: Mapping[str, Messages], **sampling: Any) -> Iterator[Answer]:
-        """Answers of the panes "base" and "tuned" as they come. Raises ChatFailed, BadInput, MissingPart."""
-        self._chat.open(opened.model, opened.adapter)
-        self._run = opened.run_id
-        texts = dict.fromkeys(asked, "")
+    def answers(self, target: ChatTarget, conversations: Mapping[str, Messages], **sampling: Any) -> Iterator[Answer]:
+        """The growing answers in the panes "base" and "tuned". Raises ChatFailed, BadInput, MissingPart."""
+        self._chat.open(target.model, target.adapter)
+        self._run_id = target.run_id
+        texts = dict.fromkeys(conversations, "")
         self.answering = True
         try:
-            for chunk in self._chat.ask_each(asked, **sampling):
+            for chunk in self._chat.ask_each(conversations, **sampling):
                 texts[chunk.pane] += chunk.text
                 yield chunk.pane, texts[chunk.pane], chunk.done
         finally:
             self.answering = False
 
-    def once(self, opened: Opened, pane: str, prompt: str, **sampling: Any) -> dict[str, Any]:
-        """One answer of one pane, with its tokens and its measured speed."""
-        self._chat.open(opened.model, opened.adapter)
-        return self._collect(pane, prompt, sampling)
+    def answer_once(self, target: ChatTarget, pane: str, prompt: str, **sampling: Any) -> dict[str, Any]:
+        """One complete answer in one pane, with its `tokens` and `tokens_per_second`."""
+        self._chat.open(target.model, target.adapter)
+        return self._complete(pane, prompt, sampling)
 
-    def once_from_file(self, gguf: Path, prompt: str, **sampling: Any) -> dict[str, Any]:
-        """One answer from a GGUF file. Raises MissingPart without llama-cpp-python."""
+    def answer_from_file(self, gguf: Path, prompt: str, **sampling: Any) -> dict[str, Any]:
+        """One complete answer of a GGUF file. Raises MissingPart without llama-cpp-python."""
         self._chat.open(gguf=gguf)
-        return self._collect(self._chat.panes[0], prompt, sampling)
+        return self._complete(self._chat.panes[0], prompt, sampling)
 
-    def _collect(self, pane: str, prompt: str, sampling: dict[str, Any]) -> dict[str, Any]:
+    def _complete(self, pane: str, prompt: str, sampling: dict[str, Any]) -> dict[str, Any]:
         text, tokens, speed = "", 0, 0.0
-        for chunk in self._chat.ask([{"role": "user", "content": prompt}], panes=(pane,), **sampling):
+        for chunk in self._chat.ask_each({pane: [{"role": "user", "content": prompt}]}, **sampling):
             text, tokens, speed = text + chunk.text, chunk.tokens, chunk.tokens_per_second
         return {"text": text, "tokens": tokens, "tokens_per_second": round(speed, 1)}
 
-    def proof(self, run_id: str) -> PaneCheck | None:
-        """What was proved when the run was opened; None when it is not the one that is open."""
-        return self._chat.proof if run_id == self._run else None
+    def check(self, run_id: str) -> PaneCheck | None:
+        """The check made when the run's chat was opened; None when another chat, or none, is open."""
+        return self._chat.proof if run_id == self._run_id else None
 
-    def forget(self, run_id: str) -> None:
+    def close_run(self, run_id: str) -> None:
         """Closes the chat if it is about this run."""
-        if run_id == self._run:
+        if run_id == self._run_id:
             self.close()
 
     def stop(self) -> None:
+        """Ends the answer in progress."""
         self._chat.stop()
 
     def close(self) -> None:
-        self._run = ""
+        self._run_id = ""
         self._chat.close()

@@ -15,14 +15,13 @@ from backend.errors import ApprenticeError, BadInput
 from backend.records.lengths import UNLIMITED, LengthLimits
 from backend.records.specs import Trainer
 from backend.settings import child_path
-from ui.records import DataFiles, DataState, Hits, Preview, Reading, Sample
+from ui.records import DatasetFiles, DatasetProgress, DatasetState, Matches, Preview, Sample
+from ui.services import dataset_state, preview, samples
 from ui.services import imports as dataset_imports
-from ui.services import preview, training_plan
-from ui.services import samples as sample_datasets
 from ui.services.advice import AdviceService
 from ui.services.imports import DatasetImports
 from ui.services.models import ModelService
-from ui.services.overrides import typed
+from ui.services.overrides import apply_overrides
 from ui.services.selection import Choice
 
 
@@ -35,45 +34,43 @@ class DatasetService:
     def __init__(self, exports: Path, imports: DatasetImports, models: ModelService, advice: AdviceService) -> None:
         self._exports, self._imports, self._models, self._advice = exports, imports, models, advice
         self._store = imports.store
-        self._files: dict[str, tuple[DatasetInfo, DataFiles]] = {}
+        self._files: dict[str, tuple[DatasetInfo, DatasetFiles]] = {}
 
     # Import
 
     def samples(self) -> list[Sample]:
-        return list(sample_datasets.SAMPLES)
+        return list(samples.SAMPLES)
 
     def add(self, path: Path, name: str) -> str:
         """Imports a file, waits until that is done, and returns its data id."""
         return self._store.add(path, name)
 
     def import_file(self, path: Path, name: str, model_id: str = "") -> str:
-        """Starts to import a file in the background and returns its data id; see `reading`."""
-        return self._imports.file(path, name, self._models.reader(model_id))
+        """Starts to import a file in the background and returns its data id; see `progress`."""
+        return self._imports.add_file(path, name, self._models.reader(model_id))
 
     def import_text(self, text: str, model_id: str = "") -> str:
-        return self._imports.text(text, "Pasted text", self._models.reader(model_id))
+        return self._imports.add_text(text, "Pasted text", self._models.reader(model_id))
 
     def import_table(self, rows: list[list[str]], model_id: str = "") -> str:
-        return self._imports.text(
-            sample_datasets.table_as_lines(rows), "Typed examples", self._models.reader(model_id)
-        )
+        return self._imports.add_text(samples.table_as_lines(rows), "Typed examples", self._models.reader(model_id))
 
-    def read_again(self, data_id: str, how: dict[str, Any], model_id: str = "") -> None:
+    def read_again(self, data_id: str, options: dict[str, Any], model_id: str = "") -> None:
         """Starts to read a dataset again with these ReadOptions fields ({}: as detected)."""
-        self._imports.again(data_id, how, self._models.reader(model_id))
+        self._imports.read_again(data_id, options, self._models.reader(model_id))
 
-    def import_again(self, reading_id: str, how: dict[str, Any], model_id: str = "") -> None:
+    def import_again(self, import_id: str, options: dict[str, Any], model_id: str = "") -> None:
         """Starts a failed import again with these ReadOptions fields."""
-        self._imports.once_more(reading_id, how, self._models.reader(model_id))
+        self._imports.retry(import_id, options, self._models.reader(model_id))
 
-    def reading(self, choice: Choice) -> Reading | None:
+    def progress(self, choice: Choice) -> DatasetProgress | None:
         """The progress, or the error, of the selected import, else of the selected dataset's check."""
-        if choice.reading_id:
-            return self._imports.reading(choice.reading_id)
-        return self._imports.looking(choice.data_id)
+        if choice.import_id:
+            return self._imports.import_progress(choice.import_id)
+        return self._imports.check_progress(choice.data_id)
 
     def cancel_import(self, choice: Choice) -> None:
-        self._imports.cancel(choice.reading_id)
+        self._imports.cancel(choice.import_id)
 
     # The stored datasets
 
@@ -100,26 +97,26 @@ class DatasetService:
 
     def change_token(self, data_id: str) -> Hashable:
         """Differs whenever `state_soon` may return something new, whichever window caused it."""
-        return self._imports.mark(data_id) if data_id else ()
+        return self._imports.change_token(data_id) if data_id else ()
 
     def checked(self, data_id: str, model_id: str = "", lengths: LengthLimits = UNLIMITED) -> CheckedDataset:
         """The checked dataset for a model; waits until it is checked."""
         return self._imports.checked(data_id, self._models.reader(model_id), lengths)
 
-    def state(self, choice: Choice) -> DataState:
+    def state(self, choice: Choice) -> DatasetState:
         """The selected dataset as the planned run uses it; waits until it is checked."""
-        return training_plan.data_state(self._for_run(choice))
+        return dataset_state.dataset_state(self._for_run(choice))
 
-    def state_soon(self, choice: Choice) -> DataState | None:
-        """The same, or None when it takes longer than a moment; `reading` then reports the progress."""
-        found = self._for_run_soon(choice, dataset_imports.SOON)
-        return training_plan.data_state(found) if found else None
+    def state_soon(self, choice: Choice) -> DatasetState | None:
+        """The same, or None when it takes longer than a moment; `progress` then reports the progress."""
+        found = self._for_run_soon(choice, dataset_imports.PAGE_WAIT)
+        return dataset_state.dataset_state(found) if found else None
 
     def is_ready(self, choice: Choice) -> bool:
         """Whether the selected dataset is known to be ready for training; reads nothing."""
         with suppress(ApprenticeError):  # which Data shows
             model = self._models.reader(choice.model_id)
-            found = self._imports.held(choice.data_id, model) if choice.data_id else None
+            found = self._imports.cached(choice.data_id, model) if choice.data_id else None
             return found is not None and not found.blocked
         return False
 
@@ -128,7 +125,7 @@ class DatasetService:
         dataset is checked."""
         trainer: Trainer = "dpo" if choice.settings.get("trainer") == "dpo" else "sft"
         recommended = self._advice.settings(choice.task, choice.data_id, choice.model_id, trainer).settings
-        return LengthLimits.from_settings(typed(choice.settings, recommended).settings)
+        return LengthLimits.from_settings(apply_overrides(choice.settings, recommended).settings)
 
     def _for_run(self, choice: Choice) -> CheckedDataset:
         found = self._for_run_soon(choice, None)
@@ -138,13 +135,13 @@ class DatasetService:
     def _for_run_soon(self, choice: Choice, seconds: float | None) -> CheckedDataset | None:
         """The dataset as the planned run uses it; None when checking takes longer than `seconds`."""
         model = self._models.reader(choice.model_id)
-        whole = self._imports.look(choice.data_id, model, UNLIMITED, seconds)
+        whole = self._imports.check(choice.data_id, model, UNLIMITED, seconds)
         if whole is None or not whole.longest:
             return whole
         lengths = self.lengths(choice)
         if not whole.documents and whole.longest <= (lengths.max_length or whole.longest):
             return whole  # nothing is cut or divided
-        return self._imports.look(choice.data_id, model, lengths, seconds)
+        return self._imports.check(choice.data_id, model, lengths, seconds)
 
     # Fixes
 
@@ -160,14 +157,14 @@ class DatasetService:
         """Takes back what was accepted or refused for a kind of problem."""
         self._store.undo(data_id, kind)
 
-    def write_files(self, choice: Choice) -> DataFiles:
+    def write_files(self, choice: Choice) -> DatasetFiles:
         """Writes the fixed examples and the list of changes into a folder that the page serves."""
         checked = self._for_run(choice)
-        files = training_plan.data_files(checked, self._files_folder(choice.data_id))
+        files = dataset_state.write_files(checked, self._files_folder(choice.data_id))
         self._files[choice.data_id] = checked.info, files
         return files
 
-    def written_files(self, choice: Choice) -> DataFiles | None:
+    def written_files(self, choice: Choice) -> DatasetFiles | None:
         """What `write_files` wrote, unless the fixes have changed since."""
         about, files = self._files.get(choice.data_id, (None, None))
         return files if files and about == self._store.info(choice.data_id) else None
@@ -193,10 +190,10 @@ class DatasetService:
         why_not = "" if tokenizer else self._models.why_not_ready(choice.model_id)
         return preview.preview(checked, choice.row, tokenizer, lengths, why_not)
 
-    def step(self, choice: Choice, way: int) -> int:
-        """The number of the next example (way 1), the previous one (-1), or the nearest (0)."""
-        return preview.step(self._for_run(choice), choice.row, way)
+    def step(self, choice: Choice, direction: int) -> int:
+        """The number of the next example (direction 1), the previous one (-1), or the nearest (0)."""
+        return preview.step(self._for_run(choice), choice.row, direction)
 
-    def find(self, choice: Choice, text: str, way: int) -> Hits:
-        """The next example (way 1), or the previous one (-1), that contains `text`."""
-        return preview.find(self._for_run(choice), text, choice.row, way)
+    def find(self, choice: Choice, text: str, direction: int) -> Matches:
+        """The next example (direction 1), or the previous one (-1), that contains `text`."""
+        return preview.find(self._for_run(choice), text, choice.row, direction)

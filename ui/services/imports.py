@@ -1,4 +1,4 @@
-"""Examples on their way in: read and checked in the background, so that the page never waits for a file."""
+"""Imports and checks of datasets in the background, so that the page never waits for a file."""
 
 from __future__ import annotations
 
@@ -15,127 +15,127 @@ from backend.datasets.token_counts import TargetModel
 from backend.errors import BadInput
 from backend.records.lengths import UNLIMITED, LengthLimits
 from backend.settings import new_id
-from ui.records import Reading
+from ui.records import DatasetProgress
 
-REMEMBERED = 16  # of what was brought, to be read once more in another way
-SOON = 0.8  # seconds that the page waits, so that a small file needs no second look
+PAGE_WAIT = 0.8  # seconds that the page waits for a small file before it shows progress
+_MAX_RETRIES = 16  # imports that can be retried with other read options
 
 
 class DatasetImports:
-    """Brings data sets to a shelf, reads them another way, and looks at them, each in a thread."""
+    """Imports files into the store, reads them again with other options, and checks them, each in a thread."""
 
     def __init__(self, store: DatasetStore) -> None:
         self.store = store
-        self._works = BackgroundTasks()
-        self._adds: OrderedDict[str, tuple[str, Callable[..., str]]] = OrderedDict()
+        self._tasks = BackgroundTasks()
+        self._imports: OrderedDict[str, tuple[str, Callable[..., str]]] = OrderedDict()
 
     def close(self) -> None:
-        """Cancels what is being read."""
-        self._works.cancel_all()
+        self._tasks.cancel_all()
 
-    def file(self, path: Path, name: str, model: TargetModel | None) -> str:
-        """Begins to bring a file and gives the id that its examples will have."""
-        return self._begin(name, model, partial(self.store.add, path, name))
+    # Imports
 
-    def text(self, text: str, name: str, model: TargetModel | None) -> str:
-        """Begins to bring pasted or typed text."""
-        return self._begin(name, model, partial(self.store.add_text, text, name))
+    def add_file(self, path: Path, name: str, model: TargetModel | None) -> str:
+        """Starts to import a file and returns its future data id."""
+        return self._start(name, model, partial(self.store.add, path, name))
 
-    def _begin(self, name: str, model: TargetModel | None, add: Callable[..., str]) -> str:
+    def add_text(self, text: str, name: str, model: TargetModel | None) -> str:
+        """Starts to import pasted or typed text."""
+        return self._start(name, model, partial(self.store.add_text, text, name))
+
+    def _start(self, name: str, model: TargetModel | None, add: Callable[..., str]) -> str:
         data_id = new_id()
-        self._adds[data_id] = name, add
-        while len(self._adds) > REMEMBERED:
-            self._adds.popitem(last=False)
-        self.once_more(data_id, {}, model)
+        self._imports[data_id] = name, add
+        while len(self._imports) > _MAX_RETRIES:
+            self._imports.popitem(last=False)
+        self.retry(data_id, {}, model)
         return data_id
 
-    def once_more(self, data_id: str, how: Mapping[str, Any], model: TargetModel | None) -> None:
-        """Begins to bring what `file` or `text` was given, read as `how` says. Raises BadInput when that is
-        long ago."""
+    def retry(self, data_id: str, options: Mapping[str, Any], model: TargetModel | None) -> None:
+        """Starts an import again with these read options. Raises BadInput when it is no longer remembered."""
         if self.store.has(data_id):  # a form that was sent twice
-            self.again(data_id, how, model)
+            self.read_again(data_id, options, model)
             return
-        if data_id not in self._adds:
-            raise BadInput("What was brought is no longer here.", "It was long ago.", "Bring it again.")
-        name, add = self._adds[data_id]
+        if data_id not in self._imports:
+            raise BadInput("This file is no longer in memory.", "It was added too long ago.", "Add it again.")
+        name, add = self._imports[data_id]
 
-        def bring(work: BackgroundTask) -> None:
-            add(work, data_id, how)
+        def work(task: BackgroundTask) -> None:
+            add(task, data_id, options)
             try:
-                self.store.open(data_id, model, listener=work)
+                self.store.open(data_id, model, listener=task)
             except BaseException:
                 self.store.remove(data_id)
                 raise
 
-        self._works.start(data_id, name, bring).wait(SOON)
+        self._tasks.start(data_id, name, work).wait(PAGE_WAIT)
 
-    def again(self, data_id: str, how: Mapping[str, Any], model: TargetModel | None) -> None:
-        """Begins to read a data set in another way, if it is another. When that fails or is cancelled, it stays as it
-        was."""
+    def read_again(self, data_id: str, options: Mapping[str, Any], model: TargetModel | None) -> None:
+        """Starts to read a stored dataset with other read options. If that fails or is cancelled, nothing changes."""
         before = self.store.info(data_id)
-        if how == before.read_options:
+        if options == before.read_options:
             return
 
-        def read(work: BackgroundTask) -> None:
-            self.store.read_again(data_id, how, work)
+        def work(task: BackgroundTask) -> None:
+            self.store.read_again(data_id, options, task)
             try:
-                self.store.open(data_id, model, listener=work)
+                self.store.open(data_id, model, listener=task)
             except BaseException:
                 self.store.restore(data_id, before)
                 raise
 
-        self._works.start(data_id, before.name, read).wait(SOON)
+        self._tasks.start(data_id, before.name, work).wait(PAGE_WAIT)
 
-    def look(
-        self, data_id: str, model: TargetModel | None, lengths: LengthLimits, seconds: float | None = None
+    def import_progress(self, data_id: str) -> DatasetProgress | None:
+        """The progress or the error of an import; None when it succeeded, was cancelled, or is unknown."""
+        task = self._tasks.get(data_id)
+        return None if task is None or (task.ended and task.error is None) else _progress(task)
+
+    def cancel(self, data_id: str) -> None:
+        """Cancels an import; nothing of it is stored."""
+        task = self._tasks.get(data_id)
+        if task is not None:
+            task.cancel()
+
+    # Checks
+
+    def check(
+        self, data_id: str, model: TargetModel | None, lengths: LengthLimits, seconds: float | None
     ) -> CheckedDataset | None:
-        """The data set as it stands for a model; None when that takes longer than `seconds` and is still being found
-        out."""
+        """The checked dataset for a model; None when checking takes longer than `seconds` (None: no limit)."""
         found = self.store.cached(data_id, model, lengths)
         if found is not None:
             return found
 
-        def examine(work: BackgroundTask) -> CheckedDataset:
-            return self.store.open(data_id, model, lengths, work)
+        def work(task: BackgroundTask) -> CheckedDataset:
+            return self.store.open(data_id, model, lengths, task)
 
-        work = self._works.start((data_id, model, lengths), self.store.info(data_id).name, examine)
-        if not work.wait(seconds):
+        task = self._tasks.start((data_id, model, lengths), self.store.info(data_id).name, work)
+        if not task.wait(seconds):
             return None
-        if work.error is not None:
-            raise work.error
+        if task.error is not None:
+            raise task.error
         return self.store.open(data_id, model, lengths)
 
     def checked(self, data_id: str, model: TargetModel | None, lengths: LengthLimits = UNLIMITED) -> CheckedDataset:
         """The checked dataset for a model; waits until it is checked."""
-        found = self.look(data_id, model, lengths)
+        found = self.check(data_id, model, lengths, None)
         assert found is not None  # without a limit it waits
         return found
 
-    def held(self, data_id: str, model: TargetModel | None) -> CheckedDataset | None:
-        """The whole data set as it stands for a model; None where nobody has looked at it of late."""
+    def cached(self, data_id: str, model: TargetModel | None) -> CheckedDataset | None:
+        """The checked dataset for a model; None when it was not checked recently."""
         return self.store.cached(data_id, model, UNLIMITED)
 
-    def looking(self, data_id: str) -> Reading | None:
-        """How far the looks at a data set are; None when none is at work."""
-        work = next((work for work in self._works.of(data_id) if not work.ended), None)
-        return None if work is None else _reading(work)
+    def check_progress(self, data_id: str) -> DatasetProgress | None:
+        """The progress of a running check of the dataset; None when none runs."""
+        task = next((task for task in self._tasks.of(data_id) if not task.ended), None)
+        return None if task is None else _progress(task)
 
-    def mark(self, data_id: str) -> Hashable:
-        """What is another whenever something was said of these examples, or a look at them began or ended."""
-        return repr(self.store.info(data_id)), tuple((id(work), work.ended) for work in self._works.of(data_id))
-
-    def reading(self, data_id: str) -> Reading | None:
-        """How far the bringing of a data set is, or why it failed; None when it went well, was cancelled, or is not
-        known."""
-        work = self._works.get(data_id)
-        return None if work is None or (work.ended and work.error is None) else _reading(work)
-
-    def cancel(self, data_id: str) -> None:
-        """Gives up bringing a data set; nothing of it is kept."""
-        work = self._works.get(data_id)
-        if work is not None:
-            work.cancel()
+    def change_token(self, data_id: str) -> Hashable:
+        """Differs whenever the dataset's fixes or options change, or an import or check of it starts or ends."""
+        tasks = tuple((id(task), task.ended) for task in self._tasks.of(data_id))
+        return repr(self.store.info(data_id)), tasks
 
 
-def _reading(work: BackgroundTask) -> Reading:
-    return Reading(work.name, work.phase, work.fraction, work.first, work.error)
+def _progress(task: BackgroundTask) -> DatasetProgress:
+    return DatasetProgress(task.name, task.phase, task.fraction, task.first, task.error)

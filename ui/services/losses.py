@@ -1,69 +1,92 @@
-"""A run's losses in words: which one each number is, the same wherever it stands. Pure."""
+"""A run's losses, and the same words for them everywhere."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
-from backend.advice import loss
+from backend.advice.loss import current_loss, window
+from backend.records.events import EvalEvent
 from jobs.records import Job, State
 from ui.records import Curve, Losses
 from ui.text import format as fmt
 
-PRACTICE, BEFORE = "practice loss", "test loss before training"
-LATEST, BEST = "latest test loss", "best test loss"
-BROKEN_OFF = (State.FAILED, State.INTERRUPTED)  # without a result
+TRAINING, INITIAL = "training loss", "validation loss before training"
+LATEST, BEST = "latest validation loss", "best validation loss"
 
 
-def of(job: Job, curve: Curve) -> Losses:
-    """The losses of a run as it stands."""
-    steps = [step.loss for step in curve.steps]
-    since = [test for test in curve.evals if test.step > 0]
-    best = min((test for test in since if math.isfinite(test.loss)), key=lambda test: test.loss, default=None)
-    so_far = best.step if best and job.state not in BROKEN_OFF else None
+def compute(job: Job, curve: Curve) -> Losses:
+    """The losses of a run in any state."""
+    steps, since = [step.loss for step in curve.steps], [one for one in curve.evals if one.step > 0]
+    finite = [one for one in curve.evals if math.isfinite(one.loss)]
+    best = min((one for one in finite if one.step > 0), key=lambda one: one.loss, default=None)
+    so_far = best.step if best and job.state not in (State.FAILED, State.INTERRUPTED) else None
     return Losses(
-        training=loss.current_loss(steps) if steps else None,
-        over=loss.window(len(steps)),
-        before=next((test for test in curve.evals if test.step == 0), None),
+        training=current_loss(steps) if steps else None,
+        window=window(len(steps)),
+        initial=next((one for one in curve.evals if one.step == 0), None) or _initial(job),
         latest=since[-1] if since else None,
         best=best,
-        kept=job.result.get("best_step", so_far),
+        final=_final(job) or (finite[-1] if finite else None),
+        saved_step=job.result.get("best_step", so_far),
     )
 
 
-def legend(tests: bool) -> str:
-    """What the losses are; tests: whether there are any."""
-    training = (
-        "Practice loss: on the examples that it learns from (training loss, its steps pale, their median drawn out)"
-    )
-    return f"{training}; test loss: on those kept back (validation loss)." if tests else f"{training}."
+def _initial(job: Job) -> EvalEvent | None:
+    loss = job.result.get("first_eval_loss")
+    return None if loss is None else EvalEvent(step=0, loss=loss)
 
 
-def told(losses: Losses) -> list[tuple[str, str, str]]:
-    """(name, number, of which steps) of each loss that there is."""
-    over = f"typical of the last {losses.over} steps" if losses.over > 1 else ""
-    lines = [(PRACTICE, fmt.loss(losses.training), over)]
-    if losses.before:
-        lines.append((BEFORE, fmt.loss(losses.before.loss), ""))
+def _final(job: Job) -> EvalEvent | None:
+    """The validation loss of the saved model; None before the run has a result."""
+    loss, step = job.result.get("eval_loss"), job.result.get("eval_step")
+    return None if loss is None or step is None else EvalEvent(step=step, loss=loss)
+
+
+def as_json(losses: Losses) -> dict[str, Any]:
+    """first_eval_loss, eval_loss and eval_step, as the command line promises them."""
+    initial, final = losses.initial, losses.final
+    return {
+        "first_eval_loss": initial.loss if initial and math.isfinite(initial.loss) else None,
+        "eval_loss": final.loss if final else None,
+        "eval_step": final.step if final else None,
+    }
+
+
+def legend(validated: bool) -> str:
+    """What the curves show. validated: whether there is a validation loss."""
+    training = "Training loss: on the examples it learns from (each step pale, the median as a line)"
+    if not validated:
+        return f"{training}."
+    return f"{training}; validation loss: on the examples set aside to check it."
+
+
+def lines(losses: Losses) -> list[tuple[str, str, str]]:
+    """(name, number, steps) of each loss that there is."""
+    over = f"median of the last {losses.window} steps" if losses.window > 1 else ""
+    found = [(TRAINING, fmt.loss(losses.training), over)]
+    if losses.initial:
+        found.append((INITIAL, fmt.loss(losses.initial.loss), ""))
     if losses.latest:
-        lines.append((LATEST, fmt.loss(losses.latest.loss), f"at step {losses.latest.step}"))
+        found.append((LATEST, fmt.loss(losses.latest.loss), f"at step {losses.latest.step}"))
     if losses.best:
-        lines.append((BEST, fmt.loss(losses.best.loss), _at(losses.best.step, losses.kept)))
-    return lines
+        found.append((BEST, fmt.loss(losses.best.loss), _best_step(losses.best.step, losses.saved_step)))
+    return found
 
 
-def _at(step: int, kept: int | None) -> str:
-    """The step of the best test, and whether the model of that step is the one that is kept."""
-    if kept is None:
+def _best_step(step: int, saved: int | None) -> str:
+    """The step of the best validation loss, and whether that step's model is the saved one."""
+    if saved is None:
         return f"at step {step}"
-    return f"at step {step}: kept" if kept == step else f"at step {step}; kept is step {kept}"
+    return f"at step {step} (saved)" if saved == step else f"at step {step} (saved: step {saved})"
 
 
 def facts(losses: Losses) -> list[tuple[str, str]]:
-    """(number, which one it is), to stand large; the test before training only until there is another."""
-    lines = [line for line in told(losses) if line[0] != BEFORE or losses.latest is None]
-    return [(number, ", ".join(filter(None, (name, steps)))) for name, number, steps in lines]
+    """(number, name and steps) of each loss; the initial one only until there is a later one."""
+    shown = [line for line in lines(losses) if line[0] != INITIAL or losses.latest is None]
+    return [(number, ", ".join(filter(None, (name, steps)))) for name, number, steps in shown]
 
 
 def rows(losses: Losses) -> dict[str, str]:
-    """Which one it is, and the number with its steps."""
-    return {name.capitalize(): ", ".join(filter(None, (number, steps))) for name, number, steps in told(losses)}
+    """The number and steps of each loss, by its name."""
+    return {name.capitalize(): ", ".join(filter(None, (number, steps))) for name, number, steps in lines(losses)}

@@ -20,18 +20,18 @@ from backend.tokens.tokenizer import ChatTokenizer
 from jobs.records import Job
 from jobs.runner import Runner
 from jobs.store import JobFolder
-from ui.records import Access, Fetching
+from ui.records import DownloadStatus, TokenStatus
 
 SIMULATED = "This machine is only simulated, so nothing can be trained on it."
 NOT_OWN = (
-    "This page does not run on a computer of your own, so it asks for none: use Apprentice on one for such a model."
+    "This page runs on a shared server, so it asks for no token. Use Apprentice on your own computer for this model."
 )
-OPEN = (
-    "This page is open to the network, where a token would travel unprotected: type `./start.sh models --token` (on "
-    "Windows `start.bat models --token`) on the computer that it runs on."
+_OPEN = (
+    "This page is open to the network, where a token would travel unprotected. On the computer that runs this page, "
+    "type `./start.sh models --token` (on Windows `start.bat models --token`)."
 )
-NOT_HERE = "This model is not on this computer. Download it, or choose one that is ready."
-DOWNLOADING = "This model is being downloaded."
+_NOT_HERE = "This model is not on this computer. Download it, or choose one that is ready."
+_DOWNLOADING = "This model is being downloaded."
 
 
 class ModelService:
@@ -104,10 +104,10 @@ class ModelService:
         if self.is_ready(model_id):
             return ""
         if self.resolve(model_id) != local.DEFAULT:
-            return NOT_HERE if self.downloading(self.resolve(model_id)) is None else DOWNLOADING
+            return _NOT_HERE if self.downloading(self.resolve(model_id)) is None else _DOWNLOADING
         latest = next(iter(self._runner.jobs(kind="prepare")), None)
         if latest is None or latest.failure is None:
-            return "The model is still being made ready; this takes a moment."
+            return "The model is being unpacked; this takes a moment."
         failure = latest.failure
         return " ".join(filter(None, (failure.what, failure.why, failure.next, "Then start Apprentice again.")))
 
@@ -150,9 +150,7 @@ class ModelService:
             raise BadInput(SIMULATED, "", "Open the page without --hardware to download a model.")
         entry = catalogue.find(model_id)
         if entry.gated and self._is_public():
-            raise BadInput(
-                f"{entry.name} is not downloaded here.", "Its makers want to see an access token.", NOT_OWN
-            )
+            raise BadInput(f"{entry.name} can't be downloaded here.", "It needs an access token.", NOT_OWN)
         running = self.downloading(entry.id)
         return (
             running.id if running else self._runner.submit("download", {"model": entry.id}, f"Download {entry.name}")
@@ -176,13 +174,13 @@ class ModelService:
         found.pop("", None)
         return found
 
-    def fetching(self, model_id: str) -> Fetching:
+    def download_status(self, model_id: str) -> DownloadStatus:
         """The state of a catalogue model that is not here."""
         entry, job = catalogue.find(model_id), self.downloads().get(model_id)
         if job and not job.state.is_terminal:
-            return Fetching(entry, job, True, None)
-        return Fetching(
-            entry, job, download.has_partial(self._workspace, entry.id), self._access() if entry.gated else None
+            return DownloadStatus(entry, job, True, None)
+        return DownloadStatus(
+            entry, job, download.has_partial(self._workspace, entry.id), self._token_status() if entry.gated else None
         )
 
     def remove(self, entry: Entry) -> float:
@@ -215,11 +213,11 @@ class ModelService:
         self._require_own_computer()
         hub_token.delete()
 
-    def _access(self) -> Access:
-        refused = self._why_no_token()
+    def _token_status(self) -> TokenStatus:
+        why_not = self._why_no_token()
         if self._is_public():
-            return Access("", "", refused)
-        return Access(hub_token.source(), hub_token.storage(), refused)
+            return TokenStatus("", "", why_not)
+        return TokenStatus(hub_token.source(), hub_token.storage(), why_not)
 
     def _is_public(self) -> bool:
         """Whether strangers may use this page, or it shows a simulated machine."""
@@ -231,11 +229,11 @@ class ModelService:
             return SIMULATED
         if self._is_public():
             return NOT_OWN
-        return OPEN if self._open_to_network else ""
+        return _OPEN if self._open_to_network else ""
 
     def _require_own_computer(self) -> None:
-        if refused := self._why_no_token():
-            raise BadInput("An access token is neither kept nor deleted here.", refused, "")
+        if why_not := self._why_no_token():
+            raise BadInput("Access tokens can't be saved or deleted here.", why_not, "")
 
 
 def _downloaded_by(folder: Path) -> str:

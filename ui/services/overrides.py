@@ -1,4 +1,4 @@
-"""Which of the numbers that a person typed into the recipe can be taken, and why the others can't."""
+"""The settings that a person changed: which values are valid, and why the others are not."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from backend.records.specs import ALL_LINEAR, ATTENTION, TrainSettings, parse_ne
 from ui.text import format as fmt
 from ui.text.settings_help import SETTINGS
 
-NEEDED = "needed"  # layers with names of their own (Phi), as the recommendation names them
+NEEDED = "needed"  # the target modules that the recommendation names, for a model with module names of its own (Phi)
 TARGETS = {"all-linear": ALL_LINEAR, "attention": ATTENTION}
 
 
 @dataclass(frozen=True)
-class Typed:
-    """settings: the recommended ones with every number that can be taken in place of its own. changed: those that
-    differ. faults: why the others can't be taken."""
+class Overrides:
+    """settings: the recommended ones with every valid override. changed: the names of settings that differ. faults:
+    an error for each invalid override."""
 
     settings: TrainSettings
     changed: frozenset[str]
     faults: dict[str, BadSetting]
 
 
-def typed(by_hand: Mapping[str, Any], recommended: TrainSettings) -> Typed:
-    """by_hand: what stands in the fields that were changed, by setting. The browser keeps it, so check all of it."""
+def apply_overrides(typed: Mapping[str, Any], recommended: TrainSettings) -> Overrides:
+    """typed: the values of the changed inputs, by setting. They come from the browser, so each is checked."""
     settings, faults = recommended, {}
-    for name, value in by_hand.items():
+    for name, value in typed.items():
         if name not in SETTINGS or value in (None, NEEDED):
             continue
         try:
@@ -36,8 +36,8 @@ def typed(by_hand: Mapping[str, Any], recommended: TrainSettings) -> Typed:
         except BadSetting as error:
             shown = fmt.setting(value)[:60]
             faults[name] = BadSetting(f"{SETTINGS[name].label} can't be {shown}.", error.why, error.next)
-    changed = {name for name in by_hand if name in SETTINGS and getattr(settings, name) != getattr(recommended, name)}
-    return Typed(settings, frozenset(changed), faults)
+    changed = {name for name in typed if name in SETTINGS and getattr(settings, name) != getattr(recommended, name)}
+    return Overrides(settings, frozenset(changed), faults)
 
 
 def as_input(name: str, value: Any) -> Any:

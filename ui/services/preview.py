@@ -1,9 +1,10 @@
-"""One example to look at: by its number in the file, the next one, or the next that holds a text."""
+"""One example to look at: by its row number, the next or previous one, or the next that contains a text."""
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
+from dataclasses import replace
 
 from backend.datasets.conversation import content
 from backend.datasets.dataset import CheckedDataset
@@ -12,15 +13,18 @@ from backend.records.encoded import Piece
 from backend.records.lengths import LengthLimits
 from backend.records.rows import Row
 from backend.tokens.tokenizer import ChatTokenizer
-from ui.records import Hits, Preview
-from ui.services import training_plan
+from ui.records import Matches, Preview
+
+_MAX_CHARACTERS = 8000  # of one text in a preview
 
 
 def preview(
     checked: CheckedDataset, row: int, tokenizer: ChatTokenizer | None, lengths: LengthLimits, why_not: str
 ) -> Preview:
-    """The example with the number `row` in the file, as far as `lengths` lets the model have it. Raises BadInput when
-    there is none, when it is left out, and when there is no tokenizer; why_not says why."""
+    """The example with this row number, within the length limits.
+
+    Raises BadInput when there is none, when it is left out, and, with `why_not`, when there is no tokenizer.
+    """
     rows = checked.dataset.rows
     at = bisect_left(rows, row, key=_number)
     if at == len(rows) or rows[at].row != row:
@@ -30,17 +34,34 @@ def preview(
     one = rows[at]
     if one.text is not None:
         pieces = tokenizer.document_pieces(one, lengths)
-        note = lengths.sentence(1, len(pieces)) or _cut(pieces, lengths)
-        return training_plan.shortened(Preview([], pieces, note))
+        note = lengths.sentence(1, len(pieces)) or _cut_note(pieces, lengths)
+        return _shortened(Preview([], pieces, note))
     pieces = tokenizer.pieces(one.messages, one.tools, lengths.max_length)
-    return training_plan.shortened(Preview(one.messages, pieces, _cut(pieces, lengths)))
+    return _shortened(Preview(one.messages, pieces, _cut_note(pieces, lengths)))
 
 
-def _cut(pieces: list[Piece], lengths: LengthLimits) -> str:
+def _cut_note(pieces: list[Piece], lengths: LengthLimits) -> str:
     most = lengths.max_length
     if most is None or sum(piece.tokens for piece in pieces) < most:
         return ""
-    return f"The model is given {most:,} tokens of an example at most; what would follow is cut off."
+    return f"The model reads at most {most:,} tokens of an example; anything after that is cut off."
+
+
+def _shortened(preview: Preview) -> Preview:
+    """The same with long texts cut in the middle: a page can't show millions of characters."""
+
+    def cut(text: str) -> str:
+        half = _MAX_CHARACTERS // 2
+        return text if len(text) <= _MAX_CHARACTERS else f"{text[:half]} … {text[-half:]}"
+
+    messages = [
+        {**m, "content": cut(m["content"])} if isinstance(m.get("content"), str) else m for m in preview.messages
+    ]
+    return replace(
+        preview,
+        messages=messages,
+        pieces=[Piece(cut(piece.text), piece.kind, piece.tokens) for piece in preview.pieces],
+    )
 
 
 def _not_there(checked: CheckedDataset, row: int) -> BadInput:
@@ -51,28 +72,29 @@ def _not_there(checked: CheckedDataset, row: int) -> BadInput:
     return BadInput(f"Example {row:,} is left out.", why[-1] if why else "", "Choose another number.")
 
 
-def step(checked: CheckedDataset, row: int, way: int) -> int:
-    """The number of the next example after `row` (way 1) or before it (-1), or of the nearest one (0)."""
+def step(checked: CheckedDataset, row: int, direction: int) -> int:
+    """The number of the next example (direction 1), the previous one (-1), or the nearest (0)."""
     rows = checked.dataset.rows
     if not rows:
         return 1
-    at = bisect_right(rows, row, key=_number) if way > 0 else bisect_left(rows, row, key=_number) - (way < 0)
+    if direction > 0:
+        at = bisect_right(rows, row, key=_number)
+    else:
+        at = bisect_left(rows, row, key=_number) - (direction < 0)
     return rows[min(max(at, 0), len(rows) - 1)].row
 
 
-def find(checked: CheckedDataset, text: str, row: int, way: int) -> Hits:
-    """The examples that hold `text`, upper and lower case alike, and the next one from `row` on, around the end."""
+def find(checked: CheckedDataset, text: str, row: int, direction: int) -> Matches:
+    """The examples that contain `text`, ignoring case, and the next one from `row` on, wrapping at the end."""
     wanted = text.casefold().strip()
-    found = [
-        one.row for one in checked.dataset.rows if wanted and any(wanted in said.casefold() for said in _said(one))
-    ]
-    if not found:
-        return Hits(0)
-    at = bisect_right(found, row) if way > 0 else bisect_left(found, row) - 1
-    return Hits(len(found), found[at % len(found)], at % len(found) + 1)
+    rows = [one.row for one in checked.dataset.rows if wanted and any(wanted in t.casefold() for t in _texts(one))]
+    if not rows:
+        return Matches(0)
+    at = (bisect_right(rows, row) if direction > 0 else bisect_left(rows, row) - 1) % len(rows)
+    return Matches(len(rows), rows[at], at + 1)
 
 
-def _said(row: Row) -> Iterator[str]:
+def _texts(row: Row) -> Iterator[str]:
     yield from map(content, row.messages)
     yield from map(content, row.rejected or ())
     if row.text is not None:

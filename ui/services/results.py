@@ -13,107 +13,117 @@ from backend.errors import ApprenticeError, RunProblem
 from backend.training.state.result import folder_of
 from jobs.records import Job, State
 from jobs.runner import Runner
-from ui.records import ExportLine, HeldOut, Origin
-from ui.services import samples as sample_datasets
-from ui.services.chat import Chatting, Opened
-from ui.services.exports import export_line, sizes
+from ui.records import ExportStatus, RunInfo, UnseenQuestion
+from ui.services import samples
+from ui.services.chat import Answer, ChatSession, ChatTarget
+from ui.services.exports import export_status, sizes
 from ui.services.runs import RunService
 
-READY = 3  # models offered to be tried
-WITH_MODEL = (State.COMPLETED, State.STOPPED, State.INTERRUPTED)
+_MAX_READY = 3  # models offered to try
 
 
 class ResultService:
-    """Trying and exporting what a run learned. exports: the folder of all exports."""
+    """What the runs of a workspace learned. exports: the folder of all exports."""
 
-    def __init__(self, exports: Path, runner: Runner, runs: RunService, chat: Chatting) -> None:
+    def __init__(self, exports: Path, runner: Runner, runs: RunService, chat: ChatSession) -> None:
         self._exports, self._runner, self._runs, self._chat = exports, runner, runs, chat
+
+    # Models
+
+    def has_model(self, run_id: str) -> bool:
+        """Whether a run completed or was stopped, and saved its model."""
+        ended = self._runs.job(run_id).state in (State.COMPLETED, State.STOPPED)
+        return ended and self._folder(run_id).is_dir()
+
+    def ready_to_try(self) -> list[RunInfo]:
+        """The runs with a model, the latest three, last ended first."""
+        jobs = sorted(self._runs.jobs(), key=lambda job: job.ended or 0.0, reverse=True)
+        return list(islice(filter(None, map(self._with_model, jobs)), _MAX_READY))
+
+    def _with_model(self, job: Job) -> RunInfo | None:
+        with suppress(ApprenticeError):  # a damaged run is skipped
+            return self._runs.info(job.id) if self.has_model(job.id) else None
+        return None
+
+    def model_folder(self, run_id: str) -> Path:
+        """The folder of the adapter or model that a run saved. Raises RunProblem before there is one."""
+        folder = self._folder(run_id)
+        if self._runs.job(run_id).state in (State.COMPLETED, State.STOPPED, State.INTERRUPTED) and folder.is_dir():
+            return folder
+        raise RunProblem("This run has nothing to try yet.", "It has not saved a model.", "Wait until it ends.")
+
+    def _folder(self, run_id: str) -> Path:
+        return folder_of(self._runs.folder(run_id), self._runs.spec(run_id).settings.method)
+
+    # The chat
+
+    def answers(
+        self,
+        run_id: str,
+        conversations: dict[str, Any],
+        temperature: float = 0.0,
+        max_new_tokens: int = 256,
+        seed: int = 0,
+    ) -> Iterator[Answer]:
+        """The growing answers of the base and the trained model. conversations: by pane, "base" and "tuned"."""
+        sampling = {"temperature": temperature, "max_new_tokens": max_new_tokens, "seed": seed}
+        return self._chat.answers(self._target(run_id), conversations, **sampling)
+
+    def answer_once(
+        self, run_id: str, prompt: str, base: bool = False, gguf: Path | None = None, seed: int | None = None
+    ) -> dict[str, Any]:
+        """One answer of the trained model, its base or an exported file, with `tokens` and `tokens_per_second`."""
+        sampling = {} if seed is None else {"temperature": 0.8, "seed": seed}
+        if gguf is None:
+            return self._chat.answer_once(self._target(run_id), "base" if base else "tuned", prompt, **sampling)
+        self._runs.job(run_id)
+        return self._chat.answer_from_file(gguf, prompt, **sampling)
+
+    def _target(self, run_id: str) -> ChatTarget:
+        return ChatTarget(run_id, self._runs.spec(run_id).model.path, self.model_folder(run_id))
+
+    def chat_check(self, run_id: str) -> PaneCheck | None:
+        """The check of the open chat; None until the run answered a question."""
+        return self._chat.check(run_id)
+
+    def was_tried(self, run_id: str) -> bool:
+        return self.chat_check(run_id) is not None
+
+    def is_answering(self) -> bool:
+        return self._chat.answering
+
+    def stop_chat(self) -> None:
+        """Ends the answer in progress."""
+        self._chat.stop()
+
+    def close_chat(self, run_id: str) -> None:
+        """Closes the chat if it is about this run."""
+        self._chat.close_run(run_id)
 
     def close(self) -> None:
         """Ends the chat process."""
         self._chat.close()
 
-    def has_model(self, run_id: str) -> bool:
-        """Whether a run is done or stopped and has kept what it learned."""
-        ended = self._runs.job(run_id).state in (State.COMPLETED, State.STOPPED)
-        return ended and folder_of(self._runs.folder(run_id), self._runs.spec(run_id).settings.method).is_dir()
+    def unseen_questions(self, run_id: str) -> list[UnseenQuestion]:
+        return samples.unseen_questions(self._runs.folder(run_id))
 
-    def ready_to_try(self) -> list[Origin]:
-        """The models that can be tried, those that ended last first, READY at most."""
-        jobs = sorted(self._runs.jobs(), key=lambda job: job.ended or 0.0, reverse=True)
-        return list(islice(filter(None, map(self._origin, jobs)), READY))
-
-    def _origin(self, job: Job) -> Origin | None:
-        with suppress(ApprenticeError):  # a damaged run is no model to try
-            return self._runs.origin(job.id) if self.has_model(job.id) else None
-        return None
-
-    def trained(self, run_id: str) -> Path:
-        """The folder of what a run learned. Raises RunProblem when there is nothing yet."""
-        folder = folder_of(self._runs.folder(run_id), self._runs.spec(run_id).settings.method)
-        if self._runs.job(run_id).state not in WITH_MODEL or not folder.is_dir():
-            raise RunProblem(
-                "This run has nothing to try yet.", "It has not saved what it learned.", "Wait until it ends."
-            )
-        return folder
-
-    def ask(
-        self, run_id: str, asked: dict[str, Any], temperature: float = 0.0, max_new_tokens: int = 256, seed: int = 0
-    ) -> Iterator[tuple[str, str, bool]]:
-        """Answers of the base and the tuned model as they come: (pane, text so far, done)."""
-        sampling = {"temperature": temperature, "max_new_tokens": max_new_tokens, "seed": seed}
-        return self._chat.ask(self._opened(run_id), asked, **sampling)
-
-    def _opened(self, run_id: str) -> Opened:
-        spec, learned = self._runs.spec(run_id), self.trained(run_id)
-        return Opened(run_id, spec.model.path, learned)
-
-    def answer_once(
-        self, run_id: str, prompt: str, base: bool = False, gguf: Path | None = None, seed: int | None = None
-    ) -> dict[str, Any]:
-        """One answer of the tuned model, its base or an exported file, with `tokens` and `tokens_per_second`."""
-        sampling = {} if seed is None else {"temperature": 0.8, "seed": seed}
-        if gguf is None:
-            return self._chat.once(self._opened(run_id), "base" if base else "tuned", prompt, **sampling)
-        self._runs.job(run_id)
-        return self._chat.once_from_file(gguf, prompt, **sampling)
-
-    def chat_proof(self, run_id: str) -> PaneCheck | None:
-        """The proof about the open chat; None until the run was asked something."""
-        return self._chat.proof(run_id)
-
-    def is_answering(self) -> bool:
-        """Whether an answer is being given."""
-        return self._chat.answering
-
-    def was_asked(self, run_id: str) -> bool:
-        return self.chat_proof(run_id) is not None
-
-    def stop_chat(self) -> None:
-        self._chat.stop()
-
-    def close_chat(self, run_id: str) -> None:
-        """Closes the chat if it is about this run."""
-        self._chat.forget(run_id)
-
-    def held_out(self, run_id: str) -> list[HeldOut]:
-        return sample_datasets.read_held_out(self._runs.folder(run_id))
+    # Exports
 
     def start_export(self, run_id: str, to: str) -> str:
-        """Queues an export ("gguf:Q8_0", "adapter", "script", …) and gives its job id."""
-        if to != "script":  # which needs no model: it makes one
-            self.trained(run_id)
+        """Queues an export ("gguf:Q8_0", "adapter", "script", …) and returns its job id."""
+        if to != "script":  # which needs no trained model
+            self.model_folder(run_id)
         spec = {"run": run_id, "to": to, "name": self._runs.job(run_id).name}
         return self._runner.submit("export", spec, to, parent=run_id)
 
-    def exports(self, run_id: str) -> list[ExportLine]:
+    def exports(self, run_id: str) -> list[ExportStatus]:
         """The exports of a run, newest first."""
         jobs = self._runner.jobs(kind="export", parent=run_id)
-        return [export_line(job, self._exports / job.id) for job in jobs]
+        return [export_status(job, self._exports / job.id) for job in jobs]
 
     def was_exported(self, run_id: str) -> bool:
         return any(export.state is State.COMPLETED for export in self.exports(run_id))
 
     def export_sizes(self, run_id: str) -> dict[str, tuple[float, float]]:
-        """What each export will weigh, at least and at most (MiB), computed from the files that it is made of."""
-        return sizes(self._runs.spec(run_id).model.path, self.trained(run_id))
+        """The size of each kind of export, from and to (MiB)."""
+        return sizes(self._runs.spec(run_id).model.path, self.model_folder(run_id))

@@ -1,4 +1,4 @@
-"""The data sets that come with the app, typed tables, and the questions that a run never practised on."""
+"""The sample datasets, examples typed into a table, and the held-out questions of a run."""
 
 from __future__ import annotations
 
@@ -14,67 +14,73 @@ from backend.datasets.split import Split
 from backend.errors import BadInput
 from backend.records.rows import Message
 from backend.settings import SAMPLES as FOLDER
-from ui.records import HeldOut, Sample
+from ui.records import Sample, UnseenQuestion
 
-SHOWN = 40  # held-out questions kept with a run
+_MAX_QUESTIONS = 40  # held-out questions stored with a run
 
 
-def _sample(name: str, title: str, what: str) -> Sample:
-    return Sample(name, title, what, FOLDER / f"{name}.jsonl", FOLDER / f"{name}.held_out.jsonl")
+def _sample(name: str, title: str, description: str) -> Sample:
+    return Sample(name, title, description, FOLDER / f"{name}.jsonl", FOLDER / f"{name}.held_out.jsonl")
 
 
 SAMPLES = (
-    _sample("orders", "Orders into fields", "Messy customer messages become the same tidy fields every time."),
+    _sample("orders", "Orders into fields", "Turns messy customer messages into the same tidy fields every time."),
     _sample("support", "A support voice", "A telecom company's chat support that answers in one warm, brief voice."),
 )
 
 
 def table_as_lines(rows: Sequence[Sequence[str]]) -> str:
-    """Typed rows of (question, answer) as JSON lines. Raises BadInput when nothing is typed."""
+    """Typed rows of (question, answer) as JSON lines. Raises BadInput when the table is empty."""
     filled = [(row[0], row[1] if len(row) > 1 else "") for row in rows if any(cell.strip() for cell in row)]
     if not filled:
-        raise BadInput("The table is empty.", "", "Type a question and its answer into a line.")
-    turns = ([{"role": "user", "content": asked}, {"role": "assistant", "content": said}] for asked, said in filled)
-    return "\n".join(json.dumps({"messages": messages}, ensure_ascii=False) for messages in turns)
+        raise BadInput("The table is empty.", "", "Type a question and its answer into a row.")
+    conversations = (
+        [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
+        for question, answer in filled
+    )
+    return "\n".join(json.dumps({"messages": messages}, ensure_ascii=False) for messages in conversations)
 
 
-def held_out_of(checked: CheckedDataset, parts: Split) -> list[list[Message]]:
-    """Conversations that the run will not practise on: a sample's own ones, unless the person brought a file to test
-    with, else the rows kept back to test it."""
+def held_out_conversations(checked: CheckedDataset, split: Split) -> list[list[Message]]:
+    """Conversations that the run does not train on: a sample's held-out ones, else the validation rows.
+
+    A person's own validation file takes precedence over a sample's.
+    """
     for sample in SAMPLES if checked.validation is None else ():
         if checked.original.source.sha256 == hashlib.sha256(sample.path.read_bytes()).hexdigest():
             return _read(sample.held_out)
     rows = checked.rows
-    return [rows[i].messages for i in parts.validation if rows[i].messages]
+    return [rows[i].messages for i in split.validation if rows[i].messages]
 
 
 def write_held_out(run_folder: Path, conversations: Iterable[Sequence[Message]]) -> None:
-    """Keeps them with the run."""
-    lines = [json.dumps({"messages": messages}, ensure_ascii=False) for messages in list(conversations)[:SHOWN]]
+    lines = [
+        json.dumps({"messages": messages}, ensure_ascii=False) for messages in list(conversations)[:_MAX_QUESTIONS]
+    ]
     _path(run_folder).parent.mkdir(parents=True, exist_ok=True)
     _path(run_folder).write_text("\n".join(lines), "utf-8")
 
 
 def copy_held_out(run_folder: Path, to: Path) -> None:
-    """Keeps the same ones with another run."""
+    """Stores one run's held-out conversations with another run."""
     if _path(run_folder).is_file():
         _path(to).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(_path(run_folder), _path(to))
 
 
-def read_held_out(run_folder: Path) -> list[HeldOut]:
-    """What `write_held_out` kept, as questions with their expected answers; those with one clear question first."""
+def unseen_questions(run_folder: Path) -> list[UnseenQuestion]:
+    """The run's held-out conversations as questions with expected answers, single questions first."""
     if not _path(run_folder).is_file():
         return []
-    found = [_held_out(messages) for messages in _read(_path(run_folder))]
+    found = [_question(messages) for messages in _read(_path(run_folder))]
     return sorted((one for one in found if one), key=lambda one: len(one.messages) > 2)
 
 
-def _held_out(messages: list[Any]) -> HeldOut | None:
+def _question(messages: list[Any]) -> UnseenQuestion | None:
     *before, last = messages or [{}]
     if not before or last.get("role") != "assistant" or before[-1].get("role") != "user":
         return None
-    return HeldOut(str(before[-1].get("content") or ""), before, str(last.get("content") or ""))
+    return UnseenQuestion(str(before[-1].get("content") or ""), before, str(last.get("content") or ""))
 
 
 def _read(path: Path) -> list[list[Message]]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from backend.advice.loss import format_loss
 from backend.records.specs import format_decimal
-from ui.records import Origin, Shorter
+from ui.records import RunInfo, Shortening
 from ui.text.memory_parts import MEMORY
 
 
@@ -128,7 +128,7 @@ def when(time: float, now: float) -> str:
     return f"{moment.day} {moment:%b} {clock}" if moment.year == today.year else f"{moment.day} {moment:%b %Y}"
 
 
-def origin(run: Origin) -> str:
+def origin(run: RunInfo) -> str:
     """What a run began with: "based on SmolLM2 135M · 216 examples from orders.jsonl"."""
     if not run.model_name:
         return "damaged: what it began with can't be read"
@@ -141,7 +141,7 @@ def shorten(text: str, limit: int = 80) -> str:
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
 
 
-def shorter(offer: Shorter) -> str:
+def shorter(offer: Shortening) -> str:
     """What training once more with shorter examples would do to them."""
     of_all = f"of {count(offer.examples, 'example')}"
     told = []

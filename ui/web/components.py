@@ -42,7 +42,9 @@ class Kept:
 
     def choice(self, given: Given) -> Choice:
         kept = {name: given[part] for name, part in self._parts.items()}
-        return Choice.of({name: value[0] for name, value in kept.items() if isinstance(value, list) and value})
+        return Choice.from_browser(
+            {name: value[0] for name, value in kept.items() if isinstance(value, list) and value}
+        )
 
     def keep(self, before: Choice, after: Choice) -> Updates:
         """What to write for the browser to keep: only what differs."""

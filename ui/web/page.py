@@ -216,7 +216,7 @@ def _reached(app: App, choice: Choice) -> list[str]:
         "data": bool(state) or app.datasets.is_ready(choice),
     }
     if state in ("completed", "stopped") and app.results.has_model(choice.run_id):
-        tried, taken = app.results.was_asked(choice.run_id), app.results.was_exported(choice.run_id)
+        tried, taken = app.results.was_tried(choice.run_id), app.results.was_exported(choice.run_id)
         steps |= {"train": True, "try": tried, "share": taken}
     return [name for name, done in steps.items() if done]
 

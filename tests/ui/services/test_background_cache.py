@@ -1,4 +1,4 @@
-"""What takes seconds is worked out beside the page."""
+"""Slow answers are computed in the background, each once."""
 
 from __future__ import annotations
 
@@ -7,62 +7,61 @@ import time
 
 import pytest
 
-from ui.services.background_cache import Comparing
+from ui.services.background_cache import BackgroundCache
 
 
-def answered(comparing: Comparing[int], question: str) -> int | None:
-    """The answer, once it is there."""
+def waited_for(cache: BackgroundCache[int], key: str) -> int | None:
+    """The value, once it is computed."""
     for _ in range(500):
-        if (found := comparing.get(question, lambda: 0)) is not None:
-            return found
+        if (value := cache.get(key, lambda: 0)) is not None:
+            return value
         time.sleep(0.01)
     return None
 
 
-def test_nobody_waits_and_each_question_is_answered_once() -> None:
-    gate, asked = threading.Event(), []
+def broken() -> int:
+    raise ValueError("no")
 
-    def work() -> int:
-        asked.append(1)
+
+@pytest.fixture
+def cache() -> BackgroundCache[int]:
+    return BackgroundCache()
+
+
+def test_get_returns_at_once_and_computes_each_value_once(cache: BackgroundCache[int]) -> None:
+    gate, calls = threading.Event(), []
+
+    def compute() -> int:
+        calls.append(1)
         gate.wait(10)
         return 7
 
-    comparing: Comparing[int] = Comparing()
-    assert comparing.get("a", work) is None
-    assert comparing.get("a", work) is None
+    assert cache.get("a", compute) is None
+    assert cache.get("a", compute) is None
     gate.set()
-    assert answered(comparing, "a") == 7
-    assert len(asked) == 1
+    assert waited_for(cache, "a") == 7
+    assert len(calls) == 1
 
 
-def test_a_failure_is_told_to_whoever_asks_and_stops_nothing() -> None:
-    def broken() -> int:
-        raise ValueError("no")
-
-    comparing: Comparing[int] = Comparing()
-    comparing.get("bad", broken)
+def test_an_error_reaches_the_caller_and_stops_nothing(cache: BackgroundCache[int]) -> None:
+    cache.get("bad", broken)
     with pytest.raises(ValueError, match="no"):
-        answered(comparing, "bad")
-    comparing.get("good", lambda: 3)
-    assert answered(comparing, "good") == 3
+        waited_for(cache, "bad")
+    cache.get("good", lambda: 3)
+    assert waited_for(cache, "good") == 3
 
 
-def test_what_failed_is_tried_anew_when_it_is_asked_again() -> None:
-    def broken() -> int:
-        raise ValueError("no")
-
-    comparing: Comparing[int] = Comparing()
-    comparing.get("a", broken)
+def test_a_failed_value_is_computed_again(cache: BackgroundCache[int]) -> None:
+    cache.get("a", broken)
     with pytest.raises(ValueError, match="no"):
-        answered(comparing, "a")
-    comparing.get("a", lambda: 3)
-    assert answered(comparing, "a") == 3
+        waited_for(cache, "a")
+    cache.get("a", lambda: 3)
+    assert waited_for(cache, "a") == 3
 
 
-def test_only_the_latest_answers_are_kept() -> None:
-    comparing: Comparing[int] = Comparing()
+def test_the_cache_does_not_grow_without_limit(cache: BackgroundCache[int]) -> None:
     for number in range(200):
-        comparing.get(str(number), lambda: 1)
-        assert answered(comparing, str(number)) == 1
-    assert len(comparing._found) < 100
-    assert comparing.get("199", lambda: 2) == 1
+        cache.get(str(number), lambda: 1)
+        assert waited_for(cache, str(number)) == 1
+    assert len(cache._values) < 100
+    assert cache.get("199", lambda: 2) == 1

@@ -144,14 +144,14 @@ def test_prices_are_an_hours_and_the_cheapest_comes_first(hub: Hub) -> None:
 
 def test_a_run_is_handed_over_after_consent_and_not_before(hub: Hub, app: App, tmp_path: Path) -> None:
     run = with_script(app, tmp_path)
-    app.hf_jobs.look_up()
+    app.hf_jobs.look_up_computers()
     with pytest.raises(BadInput, match="Nothing was sent") as refused:
-        app.hf_jobs.rent(run, "a10g-small", 2, agreed=False)
+        app.hf_jobs.submit(run, "a10g-small", 2, agreed=False)
     assert "$2.00" in refused.value.why
     assert not hub.uploaded  # type: ignore[attr-defined]
     assert {path for _, path, _, _ in hub.asked} == {"/api/jobs/hardware"}
 
-    sent = app.hf_jobs.rent(run, "a10g-small", 2, agreed=True)
+    sent = app.hf_jobs.submit(run, "a10g-small", 2, agreed=True)
     names = {name.partition("/")[2] for name in hub.uploaded}  # type: ignore[attr-defined]
     assert names == set(app.hf_jobs.uploads(run)) == {"train.py", "train.jsonl", "validation.jsonl",
                                                            "tokenizer.json"}  # fmt: skip
@@ -164,7 +164,7 @@ def test_a_run_is_handed_over_after_consent_and_not_before(hub: Hub, app: App, t
     assert "secrets" not in job  # the base model is open to all
     assert sent.at_most == pytest.approx(2.0, abs=0.01)
     assert sent.learned.endswith("/out")
-    assert app.hf_jobs.rented(run) == [sent]
+    assert app.hf_jobs.submitted(run) == [sent]
     everything = "".join(path.read_text("utf-8", "replace") for path in app.workspace.root.rglob("*.json"))
     assert SECRET not in everything
 
@@ -174,36 +174,36 @@ def test_a_gated_base_model_takes_the_token_along_as_a_secret_and_says_so_before
 ) -> None:
     run = with_script(app, tmp_path, "google/gemma-3-270m-it")
     card = tabs(app)["share"].rent
-    app.hf_jobs.look_up()
+    app.hf_jobs.look_up_computers()
     assert "your access token" in card.offered(Choice(run_id=run), "cpu-basic", 1, False)[card.offer]
     with pytest.raises(BadInput) as refused:
-        app.hf_jobs.rent(run, "cpu-basic", 1, agreed=False)
+        app.hf_jobs.submit(run, "cpu-basic", 1, agreed=False)
     assert "your access token" in refused.value.why
     command = ["rent", run, "--flavor", "cpu-basic", "--workspace", str(app.workspace.root)]
     assert main(command) == 1
     assert "Your access token for Hugging Face goes along" in "".join(capsys.readouterr())
     assert not hub.uploaded  # type: ignore[attr-defined]
 
-    app.hf_jobs.rent(run, "cpu-basic", 1, agreed=True)
+    app.hf_jobs.submit(run, "cpu-basic", 1, agreed=True)
     (job,) = [body for _, path, _, body in hub.asked if path == "/api/jobs/ana"]
     assert job["secrets"] == {"HF_TOKEN": SECRET}
 
 
 def test_a_base_model_of_the_persons_own_can_not_be_fetched_there(hub: Hub, app: App, tmp_path: Path) -> None:
     run = with_script(app, tmp_path, "local/mine-123456")
-    app.hf_jobs.look_up()
+    app.hf_jobs.look_up_computers()
     with pytest.raises(RunProblem) as refused:
-        app.hf_jobs.rent(run, "cpu-basic", 1, agreed=True)
-    assert "fetches it from the hub" in refused.value.why
+        app.hf_jobs.submit(run, "cpu-basic", 1, agreed=True)
+    assert "folder on this computer" in refused.value.why
     assert {path for _, path, _, _ in hub.asked} == {"/api/jobs/hardware"}
 
 
 def test_examples_never_go_to_a_public_place(hub: Hub, app: App, tmp_path: Path) -> None:
     run = with_script(app, tmp_path)
-    app.hf_jobs.look_up()
+    app.hf_jobs.look_up_computers()
     hub.private = False
     with pytest.raises(RunProblem) as refused:
-        app.hf_jobs.rent(run, "cpu-basic", 1, agreed=True)
+        app.hf_jobs.submit(run, "cpu-basic", 1, agreed=True)
     assert "public" in refused.value.why
     assert not hub.uploaded  # type: ignore[attr-defined]
 
@@ -240,7 +240,7 @@ def test_without_a_token_it_says_where_to_get_one(monkeypatch: pytest.MonkeyPatc
 def test_the_page_states_cost_and_files_before_it_can_be_sent(hub: Hub, app: App, tmp_path: Path) -> None:
     run = with_script(app, tmp_path)
     card = tabs(app)["share"].rent
-    app.hf_jobs.look_up()
+    app.hf_jobs.look_up_computers()
     shown = card.offered(Choice(run_id=run), "a10g-small", 3, False)
     assert "$1.00 an hour, at most $3.00" in shown[card.offer]
     assert "train.jsonl" in shown[card.offer]

@@ -46,8 +46,8 @@ def read(app: App, choice: Choice) -> Choice:
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         known = app.validated(choice)
-        now = app.datasets.reading(known)
-        if not known.reading_id or (now and now.error):
+        now = app.datasets.progress(known)
+        if not known.import_id or (now and now.error):
             return known
         time.sleep(0.02)
     raise AssertionError("it was never read")
@@ -55,8 +55,8 @@ def read(app: App, choice: Choice) -> Choice:
 
 def test_what_was_brought_becomes_the_chosen_examples(app: App, file: Path) -> None:
     before = Choice(run_id="", row=9)
-    choice = read(app, before.but(reading_id=app.datasets.import_file(file, "mine.jsonl")))
-    assert (choice.reading_id, choice.row) == ("", 1)
+    choice = read(app, before.replace(import_id=app.datasets.import_file(file, "mine.jsonl")))
+    assert (choice.import_id, choice.row) == ("", 1)
     assert app.datasets.state(choice).rows == 30
 
 
@@ -64,7 +64,7 @@ def test_a_file_that_can_not_be_read_says_so_and_the_old_examples_stay(app: App,
     old = app.datasets.add(file, "mine.jsonl")
     photo = file.with_name("photo.png")
     photo.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(500))
-    choice = read(app, Choice(data_id=old, reading_id=app.datasets.import_file(photo, "photo.png")))
+    choice = read(app, Choice(data_id=old, import_id=app.datasets.import_file(photo, "photo.png")))
     tab = tabs(app)["data"]
     shown = tab.show(choice)
     assert "photo.png was not read" in shown[tab.reading]
@@ -76,11 +76,11 @@ def test_a_file_that_can_not_be_read_says_so_and_the_old_examples_stay(app: App,
 
 
 def test_cancelling_keeps_nothing_and_changes_nothing(app: App, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dataset_imports, "SOON", 0.0)
+    monkeypatch.setattr(dataset_imports, "PAGE_WAIT", 0.0)
     old = app.datasets.add(file, "mine.jsonl")
     big = file.with_name("big.jsonl")
     big.write_text("".join(ROW % (i, i) for i in range(60_000)))
-    choice = Choice(data_id=old, reading_id=app.datasets.import_file(big, "big.jsonl"))
+    choice = Choice(data_id=old, import_id=app.datasets.import_file(big, "big.jsonl"))
     app.datasets.cancel_import(choice)
     assert read(app, choice).data_id == old
     assert {folder.name for folder in app.workspace.datasets.iterdir()} == {old}
@@ -89,7 +89,7 @@ def test_cancelling_keeps_nothing_and_changes_nothing(app: App, file: Path, monk
 def test_two_visitors_who_bring_the_same_file_mend_each_their_own(app: App, file: Path) -> None:
     with file.open("a") as more:
         more.write(ROW.replace("number %d", "") % 31)
-    one, other = (read(app, Choice(reading_id=app.datasets.import_file(file, "mine.jsonl"))) for _ in range(2))
+    one, other = (read(app, Choice(import_id=app.datasets.import_file(file, "mine.jsonl"))) for _ in range(2))
     assert one.data_id != other.data_id
     app.datasets.accept(one.data_id, "empty_answer", "all")
     assert app.datasets.state(one).blocked == ""
@@ -99,7 +99,7 @@ def test_two_visitors_who_bring_the_same_file_mend_each_their_own(app: App, file
 def test_columns_that_nobody_can_tell_are_asked_for(app: App, tmp_path: Path) -> None:
     table = tmp_path / "table.csv"
     table.write_text("x1,x2,x3\n" + "".join(f"{i},{i * 3},{i % 4}\n" for i in range(40)))
-    choice = read(app, Choice(reading_id=app.datasets.import_file(table, "table.csv")))
+    choice = read(app, Choice(import_id=app.datasets.import_file(table, "table.csv")))
     tab = tabs(app)["data"]
     asked = tab.show(choice)[tab.reading]
     assert '<option value="x2"' in asked
@@ -112,7 +112,7 @@ def test_columns_that_nobody_can_tell_are_asked_for(app: App, tmp_path: Path) ->
 def test_reading_another_way_is_seen_and_taken_back(app: App, tmp_path: Path) -> None:
     table = tmp_path / "table.csv"
     table.write_text("question,answer,note\n" + "".join(f"what is {i}?,number {i},note {i}\n" for i in range(20)))
-    choice = read(app, Choice(reading_id=app.datasets.import_file(table, "table.csv")))
+    choice = read(app, Choice(import_id=app.datasets.import_file(table, "table.csv")))
     form = {
         "encoding": "",
         "delimiter": "no such",
@@ -146,7 +146,7 @@ def test_examples_are_gone_to_by_number_and_by_a_word(app: App, file: Path) -> N
     with pytest.raises(BadInput, match="left out"):
         app.datasets.preview(Choice(data_id=data_id, row=31))
     found = app.datasets.find(Choice(data_id=data_id, row=1), "NUMBER 2", 1)  # 2 and 20 to 29
-    assert (found.count, found.row, found.place) == (11, 3, 1)
+    assert (found.count, found.row, found.position) == (11, 3, 1)
     assert app.datasets.find(Choice(data_id=data_id, row=3), "number 2", 1).row == 21
     assert app.datasets.find(Choice(data_id=data_id, row=3), "number 2", -1).row == 30, "it goes around"
     assert app.datasets.find(Choice(data_id=data_id, row=1), "no such words", 1).row is None
@@ -158,15 +158,15 @@ def test_the_files_to_take_away_hold_what_is_shown(app: App, file: Path) -> None
     data_id = app.datasets.add(file, "mine.jsonl")
     app.datasets.accept(data_id, "empty_answer", "all")
     files = app.datasets.write_files(Choice(data_id=data_id))
-    assert len(files.clean.read_text().splitlines()) == app.datasets.state(Choice(data_id=data_id)).rows == 30
+    assert len(files.fixed.read_text().splitlines()) == app.datasets.state(Choice(data_id=data_id)).rows == 30
     (change,) = [json.loads(line) for line in files.log.read_text().splitlines()]
     assert (change["row"], change["kind"], files.changes) == (31, "empty_answer", 1)
-    assert files.clean.is_relative_to(app.workspace.exports)
+    assert files.fixed.is_relative_to(app.workspace.exports)
     assert app.datasets.written_files(Choice(data_id=data_id)) == files, "they stay on offer"
     app.datasets.undo(data_id, "empty_answer")
     assert app.datasets.written_files(Choice(data_id=data_id)) is None
     app.datasets.delete(data_id)
-    assert not files.clean.exists()
+    assert not files.fixed.exists()
 
 
 def test_a_typed_table_comes_back_and_junk_does_not(app: App) -> None:
@@ -197,7 +197,7 @@ class TestNoTickBetween:
     @pytest.fixture
     def page(self, app: App, monkeypatch: pytest.MonkeyPatch) -> web_page._Page:
         """Each check waits for `ticked`."""
-        monkeypatch.setattr(dataset_imports, "SOON", 0.0)
+        monkeypatch.setattr(dataset_imports, "PAGE_WAIT", 0.0)
         self.go_on, check = threading.Event(), app.dataset_store.open
 
         def slow(*inputs: Any, **named: Any) -> Any:
@@ -238,8 +238,8 @@ class TestNoTickBetween:
     def test_examples_that_are_read_are_no_longer_waited_for(self, page: web_page._Page, file: Path) -> None:
         data_id = page.app.datasets.add(file, "mine.jsonl")
         signature = page.signature_of("data", Choice(data_id=data_id))
-        shown = self.ticked(page, Choice(data_id=data_id, reading_id=data_id), signature)
-        assert shown[page.kept.part("reading_id")] == [""]
+        shown = self.ticked(page, Choice(data_id=data_id, import_id=data_id), signature)
+        assert shown[page.kept.part("import_id")] == [""]
         assert shown[page.tabs["data"].found]["visible"]
 
 
@@ -330,7 +330,7 @@ class TestReadAgain:
         with monkeypatch.context() as checking:
             checking.setattr(store, "open", cancelled)
             app.datasets.read_again(choice.data_id, {"encoding": "cp1252"})
-            read(app, choice.but(reading_id=choice.data_id))
+            read(app, choice.replace(import_id=choice.data_id))
         assert store.info(choice.data_id) == before
         assert app.datasets.state(choice).blocked == ""
 
@@ -347,9 +347,9 @@ class TestReadAgain:
         talks = tmp_path / "talks.jsonl"
         talks.write_text("".join(ROW % (i, i) for i in range(50, 60)))
         app.datasets.set_validation(data_id, talks, "talks.jsonl")
-        before, choice = app.dataset_store.info(data_id), Choice(data_id=data_id, reading_id=data_id)
+        before, choice = app.dataset_store.info(data_id), Choice(data_id=data_id, import_id=data_id)
         app.datasets.read_again(data_id, {"shape": "text", "mapping": {"text": "a1"}})
-        now = app.datasets.reading(read(app, choice))
+        now = app.datasets.progress(read(app, choice))
         assert now is not None
         assert isinstance(now.error, BadInput)
         assert app.dataset_store.info(data_id) == before

@@ -1,4 +1,4 @@
-"""Each loss on the page says which one it is, and is the same number wherever it stands."""
+"""Each loss on the page has a name and is the same number everywhere."""
 
 from __future__ import annotations
 
@@ -14,36 +14,36 @@ from backend.records.events import EvalEvent, StepEvent
 from backend.records.specs import TrainSettings
 from jobs.records import State
 from tests.ui.fake_services import FakeApp, job
-from ui.records import Compared, Curve, Losses, RunLine
+from ui.records import Curve, Losses, RunDetails, RunSummary
 from ui.services import losses
 from ui.web.html import compare_runs
-from ui.web.runs import tab as runs_tab
+from ui.web.runs import views as runs_views
 from ui.web.train import views as train_views
 
 NOISE = [0.3, -0.2, 0.1, 0.4, -0.3, 0.2, -0.1]
+WINDOW = f"median of the last {RECENT} steps"
 
 
-def story(tests: dict[int, float], steps: int = 40) -> Curve:
-    """A practice loss that leaps about, and tests by their step."""
+def made_curve(validations: dict[int, float], steps: int = 40) -> Curve:
+    """A noisy training loss, and validation losses by their step."""
     falling = [3.0 - 2.0 * i / steps + NOISE[i % len(NOISE)] for i in range(1, steps + 1)]
     return Curve(
         steps=[StepEvent(i, loss, epoch=i / 20) for i, loss in enumerate(falling, start=1)],
-        evals=[EvalEvent(step, loss) for step, loss in tests.items()],
+        evals=[EvalEvent(step, loss) for step, loss in validations.items()],
         position=1,
     )
 
 
-WORSE = story({0: 3.1, 10: 2.0, 20: 1.2, 30: 1.3, 40: 1.6})  # the best test is not the latest
+OVERFITTED = made_curve({0: 3.1, 10: 2.0, 20: 1.2, 30: 1.3, 40: 1.6})  # the best is not the latest
 
 
-def watched(state: State, told: Curve = WORSE, **changes: Any) -> train_views.Watched:
+def watched(state: State, curve: Curve = OVERFITTED, **changes: Any) -> train_views.Watched:
     app = FakeApp()
-    one = job("run-a", state, **changes)
-    verdict = diagnose(told.steps, told.evals, TrainSettings())
-    return train_views.Watched(one, told, verdict, 0, True, app.runs.origin("run-a"))
+    verdict = diagnose(curve.steps, curve.evals, TrainSettings())
+    return train_views.Watched(job("run-a", state, **changes), curve, verdict, 0, True, app.runs.info("run-a"))
 
 
-def said(html: str) -> str:
+def text_of(html: str) -> str:
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html))
 
 
@@ -51,84 +51,111 @@ def said(html: str) -> str:
     ("state", "result"),
     [(State.RUNNING, {}), (State.COMPLETED, {"best_step": 20}), (State.STOPPED, {"best_step": 20})],
 )
-def test_one_number_each_on_the_whole_screen(state: State, result: dict[str, Any]) -> None:
-    """The card of numbers, the verdict, the curve's labels, the curve for those who can't see it, and the list."""
+def test_every_place_shows_the_same_numbers(state: State, result: dict[str, Any]) -> None:
+    """The numbers, the verdict, the curve's labels, the curve's description, the list of runs, and a comparison."""
     one = watched(state, result=result)
-    training = f"{losses.of(one.job, WORSE).training:.2f}"
+    training = f"{losses.compute(one.job, OVERFITTED).training:.2f}"
     card, health, plot = (draw(one) for draw in (train_views.status, train_views.health, train_views.loss_card))
-    assert f"{training} practice loss, typical of the last {RECENT} steps" in said(card)
-    assert "1.60 latest test loss, at step 40" in said(card)
-    assert "1.20 best test loss, at step 20: kept" in said(card)
-    assert "was 1.20 at step 20; the latest is 1.60" in said(health)
-    assert f"practice loss {training}" in said(plot)
-    assert "latest test loss 1.60" in said(plot)
+    assert f"{training} {losses.TRAINING}, {WINDOW}" in text_of(card)
+    assert f"1.60 {losses.LATEST}, at step 40" in text_of(card)
+    assert f"1.20 {losses.BEST}, at step 20 (saved)" in text_of(card)
+    assert {"1.20", "20", "1.60"} <= set(re.findall(r"\d+(?:\.\d+)?", text_of(health)))
+    assert f"{losses.TRAINING} {training}" in text_of(plot)
+    assert f"{losses.LATEST} 1.60" in text_of(plot)
     assert f"to {training} by step 40." in plot
-    assert "The best test loss is 1.20, at step 20." in plot
-    listed = said(runs_tab.listing([RunLine(one.origin, state, 0.0, one.losses)], "", 1.0))
-    assert "1.20 best test loss, at step 20: kept 3.10 test loss before training" in listed
-    told = Compared(FakeApp().runs.compared("run-a").spec, one.job, WORSE)
-    beside = {name: of_a for name, of_a, _ in compare_runs.outcomes(told, told)}
-    assert beside["Practice loss"] == f"{training}, typical of the last {RECENT} steps"
-    assert beside["Test loss before training"] == "3.10"
-    assert beside["Latest test loss"] == "1.60, at step 40"
-    assert beside["Best test loss"] == "1.20, at step 20: kept"
+    assert f"The {losses.BEST} is 1.20, at step 20." in plot
+    listed = text_of(runs_views.listing([RunSummary(one.origin, state, 0.0, one.losses)], "", 1.0))
+    assert f"1.20 {losses.BEST}, at step 20 (saved) 3.10 {losses.INITIAL}" in listed
+    details = RunDetails(FakeApp().runs.details("run-a").spec, one.job, OVERFITTED)
+    compared = {name: of_a for name, of_a, _ in compare_runs.outcomes(details, details)}
+    assert compared[losses.TRAINING.capitalize()] == f"{training}, {WINDOW}"
+    assert compared[losses.INITIAL.capitalize()] == "3.10"
+    assert compared[losses.LATEST.capitalize()] == "1.60, at step 40"
+    assert compared[losses.BEST.capitalize()] == "1.20, at step 20 (saved)"
 
 
-def test_the_verdict_on_a_run_that_learns_well_has_the_numbers_of_its_card() -> None:
-    one = watched(State.RUNNING, story({0: 3.1, 20: 1.2, 40: 0.9}))
-    training = f"{losses.of(one.job, one.curve).training:.2f}"
+def test_a_good_verdict_has_the_same_numbers() -> None:
+    one = watched(State.RUNNING, made_curve({0: 3.1, 20: 1.2, 40: 0.9}))
+    training = f"{losses.compute(one.job, one.curve).training:.2f}"
     assert one.verdict
     assert one.verdict.kind == "falling"
-    assert f"to {training}." in one.verdict.what
-    assert "was 3.10 before training; the latest is 0.90." in one.verdict.what
-    assert "0.90 latest test loss, at step 40 0.90 best test loss, at step 40: kept" in said(train_views.status(one))
+    assert {training, "3.10", "0.90"} <= set(re.findall(r"\d+\.\d+", one.verdict.what))
+    best = f"0.90 {losses.LATEST}, at step 40 0.90 {losses.BEST}, at step 40 (saved)"
+    assert best in text_of(train_views.status(one))
 
 
 @pytest.mark.parametrize(
-    ("told", "kept", "words"),
+    ("found", "words"),
     [
-        (Losses(best=EvalEvent(20, 1.2), kept=20), "at step 20: kept", "it is that of the test"),
-        (Losses(best=EvalEvent(20, 1.2), kept=23), "at step 20; kept is step 23", "stopped between two tests"),
-        (Losses(best=EvalEvent(20, 1.2)), "at step 20", "it ended without a result"),
+        (Losses(best=EvalEvent(20, 1.2), saved_step=20), "at step 20 (saved)"),
+        (Losses(best=EvalEvent(20, 1.2), saved_step=23), "at step 20 (saved: step 23)"),  # stopped in between
+        (Losses(best=EvalEvent(20, 1.2)), "at step 20"),  # it ended without a result
     ],
 )
-def test_which_version_is_kept(told: Losses, kept: str, words: str) -> None:
-    assert losses.rows(told)["Best test loss"] == f"1.20, {kept}", words
+def test_the_saved_step_is_named(found: Losses, words: str) -> None:
+    assert losses.rows(found)[losses.BEST.capitalize()] == f"1.20, {words}"
 
 
-def test_nothing_is_kept_of_a_run_that_broke_off() -> None:
-    assert losses.of(job("run-c", State.INTERRUPTED), WORSE).kept is None
-    assert losses.of(job("run-b", State.RUNNING), WORSE).kept == 20
-    assert losses.of(job("run-a", State.STOPPED, result={"best_step": 37}), WORSE).kept == 37
+def test_an_interrupted_run_has_no_saved_step() -> None:
+    assert losses.compute(job("run-c", State.INTERRUPTED), OVERFITTED).saved_step is None
+    assert losses.compute(job("run-b", State.RUNNING), OVERFITTED).saved_step == 20
+    assert losses.compute(job("run-a", State.STOPPED, result={"best_step": 37}), OVERFITTED).saved_step == 37
 
 
-def test_before_there_is_a_number_none_is_told() -> None:
-    nothing = losses.of(job("run-b", State.RUNNING), Curve())
-    assert losses.facts(nothing) == [("not yet", "practice loss")]
-    untested = losses.of(job("run-b", State.RUNNING), story({}, 1))
-    assert [words for _, words in losses.facts(untested)] == ["practice loss"]
-    first = losses.of(job("run-b", State.RUNNING), story({0: 3.1}, 4))
-    assert losses.facts(first)[1:] == [("3.10", "test loss before training")]
-    assert "test loss" not in train_views.loss_card(watched(State.RUNNING, story({})))
+def test_a_missing_loss_is_not_shown() -> None:
+    nothing = losses.compute(job("run-b", State.RUNNING), Curve())
+    assert losses.facts(nothing) == [("not yet", losses.TRAINING)]
+    assert losses.as_json(nothing) == {"first_eval_loss": None, "eval_loss": None, "eval_step": None}
+    without = losses.compute(job("run-b", State.RUNNING), made_curve({}, 1))
+    assert [words for _, words in losses.facts(without)] == [losses.TRAINING]
+    first = losses.compute(job("run-b", State.RUNNING), made_curve({0: 3.1}, 4))
+    assert losses.facts(first)[1:] == [("3.10", losses.INITIAL)]
+    assert "validation loss" not in train_views.loss_card(watched(State.RUNNING, made_curve({})))
 
 
-def test_a_loss_that_is_no_number_is_told_as_that_everywhere() -> None:
-    broken = story({0: 3.1, 40: math.nan})
+def test_a_loss_that_is_not_a_number_is_shown_as_such_everywhere() -> None:
+    broken = made_curve({0: 3.1, 40: math.nan})
     broken.steps[-1] = StepEvent(40, math.nan)
-    told = losses.of(job("run-b", State.RUNNING), broken)
-    assert math.isnan(told.training or 0.0)
-    assert [number for number, _ in losses.facts(told)] == ["not a number", "not a number"]
-    plot = train_views.loss_card(watched(State.RUNNING, broken))
-    assert "practice loss not a number" in said(plot)
-    assert "latest test loss not a number" in said(plot)
+    found = losses.compute(job("run-b", State.RUNNING), broken)
+    assert math.isnan(found.training or 0.0)
+    assert [number for number, _ in losses.facts(found)] == ["not a number", "not a number"]
+    plot = text_of(train_views.loss_card(watched(State.RUNNING, broken)))
+    assert f"{losses.TRAINING} not a number" in plot
+    assert f"{losses.LATEST} not a number" in plot
 
 
-def test_runs_without_a_test_are_compared_by_their_practice_loss() -> None:
-    spec = FakeApp().runs.compared("run-a").spec
-    pair = [Compared(spec, job(name, State.RUNNING), story({}, steps)) for name, steps in (("a", 40), ("b", 30))]
-    card = said(compare_runs.card(*pair))
-    practised = [current_loss([step.loss for step in one.curve.steps]) for one in pair]
-    assert "Beside each line stands its practice loss." in card
-    for letter, number in zip("AB", practised, strict=True):
+@pytest.mark.parametrize(
+    ("state", "result", "expected"),
+    [
+        (State.RUNNING, {}, (3.1, 1.6, 40)),
+        (State.INTERRUPTED, {}, (3.1, 1.6, 40)),
+        (State.COMPLETED, {"first_eval_loss": 3.1, "eval_loss": 1.2, "eval_step": 20}, (3.1, 1.2, 20)),
+    ],
+)
+def test_the_command_line_reports_the_loss_of_the_saved_model(
+    state: State, result: dict[str, Any], expected: tuple[float, float, int]
+) -> None:
+    found = losses.as_json(losses.compute(job("run-a", state, result=result), OVERFITTED))
+    assert (found["first_eval_loss"], found["eval_loss"], found["eval_step"]) == expected
+
+
+def test_a_damaged_run_has_the_losses_of_its_result() -> None:
+    result = {"first_eval_loss": 3.1, "eval_loss": 1.2, "eval_step": 20}
+    assert losses.as_json(losses.compute(job("run-a", State.COMPLETED, result=result), Curve())) == result
+
+
+def test_the_last_finite_validation_loss_is_the_final_one() -> None:
+    found = losses.as_json(losses.compute(job("run-b", State.RUNNING), made_curve({20: 1.2, 40: math.nan})))
+    assert found == {"first_eval_loss": None, "eval_loss": 1.2, "eval_step": 20}
+
+
+def test_runs_without_validation_are_compared_by_their_training_loss() -> None:
+    spec = FakeApp().runs.details("run-a").spec
+    pair = [
+        RunDetails(spec, job(name, State.RUNNING), made_curve({}, steps)) for name, steps in (("a", 40), ("b", 30))
+    ]
+    card = text_of(compare_runs.card(*pair))
+    numbers = [current_loss([step.loss for step in one.curve.steps]) for one in pair]
+    for letter, number in zip("AB", numbers, strict=True):
         assert f"{letter} {number:.2f}" in card
-        assert f"{number:.2f}, typical of the last 10 steps" in card
+        assert f"{number:.2f}, {WINDOW}" in card

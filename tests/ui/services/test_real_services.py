@@ -43,12 +43,12 @@ def test_a_sample_is_shown_before_the_model_is_ready(app: App) -> None:
     choice = Choice(data_id=app.datasets.add(sample.path, sample.path.name))
     data = shown(app, "data", choice)
     assert "240 examples, ready" in data["summary"]
-    assert "still being made ready" in data["bubbles"]
-    other = shown(app, "data", choice.but(model_id="meta-llama/Llama-3.2-1B-Instruct"))
+    assert "being unpacked" in data["bubbles"]
+    other = shown(app, "data", choice.replace(model_id="meta-llama/Llama-3.2-1B-Instruct"))
     assert "not on this computer" in other["bubbles"], "why its tokens can't be shown"
     train = shown(app, "train", choice)
     assert train["start"]["interactive"] is False
-    assert "still being made ready" in train["why_not"]
+    assert "being unpacked" in train["why_not"]
 
 
 def test_a_faulty_file_is_mended_and_unmended(app: App, tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_pairs_can_be_learned_from_in_two_ways(app: App) -> None:
     train = shown(app, "train", choice)
     assert train["goal"]["visible"] is True
     assert "from the good answers; the bad ones are left out" in train["plan"]
-    compared = shown(app, "train", choice.but(settings={"trainer": "dpo"}))
+    compared = shown(app, "train", choice.replace(settings={"trainer": "dpo"}))
     assert "the difference between good and bad answers" in compared["plan"]
     assert "0.00005" in compared["plan"]
 
@@ -87,6 +87,6 @@ def test_what_is_no_pair_teaches_no_difference(app: App) -> None:
     sample = app.datasets.samples()[0]
     choice = Choice(data_id=app.datasets.add(sample.path, sample.path.name))
     assert shown(app, "train", choice)["goal"]["visible"] is False
-    asked = shown(app, "train", choice.but(settings={"trainer": "dpo"}))
+    asked = shown(app, "train", choice.replace(settings={"trainer": "dpo"}))
     assert asked["goal"]["visible"] is True  # the way back
     assert "every example needs a good and a bad answer" in asked["why_not"]

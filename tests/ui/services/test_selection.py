@@ -11,7 +11,7 @@ from ui.services.selection import Choice
 
 def test_it_survives_the_browser() -> None:
     choice = Choice("extract", True, "model", "data", "run", "other", "reading", 7, {"lora_rank": 16})
-    assert Choice.of(asdict(choice)) == choice
+    assert Choice.from_browser(asdict(choice)) == choice
 
 
 @pytest.mark.parametrize(
@@ -32,4 +32,4 @@ def test_it_survives_the_browser() -> None:
     ],
 )
 def test_what_does_not_look_right_counts_as_not_chosen(kept: object) -> None:
-    assert Choice.of(kept) == Choice()
+    assert Choice.from_browser(kept) == Choice()

@@ -41,7 +41,7 @@ def test_the_share_kept_back_is_the_one_in_the_settings(app: App) -> None:
 
 def test_the_seed_decides_which_rows_are_kept_back(app: App) -> None:
     checked = app.datasets.checked(app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl"))
-    kept = [training_plan.parts(checked, TrainSettings(seed=seed)).validation for seed in (0, 0, 1)]
+    kept = [checked.split_at(0.1, seed).validation for seed in (0, 0, 1)]
     assert kept[0] == kept[1] != kept[2]
 
 
@@ -60,7 +60,7 @@ def test_a_test_file_of_ones_own_is_what_is_tested_with(app: App) -> None:
     app.datasets.set_validation(data_id, SAMPLES / "orders.held_out.jsonl", "mine.jsonl")
     own = [json.loads(line) for line in (SAMPLES / "orders.held_out.jsonl").read_text("utf-8").splitlines()]
     state, plan = app.datasets.state(Choice(data_id=data_id)), app.runs.plan(data_id, "", TrainSettings(seed=5))
-    assert (state.test_name, state.report.split.validation) == ("mine.jsonl", len(own))
+    assert (state.validation_name, state.report.split.validation) == ("mine.jsonl", len(own))
     assert (plan.train_rows, plan.validation_rows) == (state.report.split.train, len(own))
     run_id = app.runs.start(data_id, "", TrainSettings(seed=5))
     assert app.runs.spec(run_id).data.validation_rows == len(own)
@@ -70,7 +70,7 @@ def test_a_test_file_of_ones_own_is_what_is_tested_with(app: App) -> None:
     assert [row.input_ids.tolist() for row in kept] == [tokenizer.encode(row["messages"]).input_ids for row in own]
     app.datasets.clear_validation(data_id)
     assert (
-        app.datasets.state(Choice(data_id=data_id)).test_name,
+        app.datasets.state(Choice(data_id=data_id)).validation_name,
         app.runs.plan(data_id, "", TrainSettings()).validation_rows,
     ) == ("", 24)
 
@@ -122,7 +122,7 @@ def test_the_longest_row_of_a_test_file_counts_and_its_measured_run_is_recalled(
     app.datasets.set_validation(data_id, own, "own.jsonl")
     settings = TrainSettings(max_length=1024)
     plan, run_id = app.runs.plan(data_id, "", settings), app.runs.start(data_id, "", settings)
-    assert [one.expected for one in app.results.held_out(run_id)] == ["so"], "not those of the sample"
+    assert [one.expected for one in app.results.unseen_questions(run_id)] == ["so"], "not those of the sample"
     spec = app.runs.spec(run_id)
     assert plan.longest == spec.data.longest > 400
     measured = Measured(
@@ -140,7 +140,7 @@ def test_a_run_that_failed_can_neither_be_asked_nor_taken_away(app: App) -> None
     (folder.path / "result" / "adapter").mkdir(parents=True)
     folder.write_status(folder.status().ending(State.FAILED))
     with pytest.raises(RunProblem):
-        app.results.trained(run_id)
+        app.results.model_folder(run_id)
     with pytest.raises(RunProblem):
         app.results.start_export(run_id, "adapter")
 
@@ -188,7 +188,7 @@ def test_a_damaged_download_is_passed_over(app: App) -> None:
 
 def test_a_model_that_could_not_be_unpacked_says_why(tmp_path: Path) -> None:
     app = App(Workspace.open(tmp_path / "workspace"))
-    assert "being made ready" in app.models.why_not_ready()
+    assert "being unpacked" in app.models.why_not_ready()
     job_id = app.runner.submit("prepare", {}, "Unpack the model")
     folder = JobFolder(app.workspace.run_folder(job_id))
     failure = Failure(what="There is not enough room.")
@@ -220,7 +220,7 @@ def test_examples_are_looked_at_as_the_planned_run_takes_them(app: App) -> None:
     choice = Choice(data_id=app.dataset_store.add_text("\n".join(rows)), settings={"max_length": 128}, row=21)
     state = app.datasets.state(choice)
     assert state.blocked == app.runs.plan(choice.data_id, "", TrainSettings(max_length=128)).blocked != ""
-    assert app.datasets.state(choice.but(settings={})).blocked == ""
+    assert app.datasets.state(choice.replace(settings={})).blocked == ""
     shown = app.datasets.preview(choice)
     assert sum(piece.tokens for piece in shown.pieces) == 128
     assert not [piece for piece in shown.pieces if piece.kind == "learned"]
@@ -230,7 +230,7 @@ def test_examples_are_looked_at_as_the_planned_run_takes_them(app: App) -> None:
     story = Choice(data_id=app.dataset_store.add_text("Once there was a lamp. " * 2000), settings={"max_length": 512})
     pieces = app.runs.plan(story.data_id, "", TrainSettings(max_length=512)).train_rows
     assert len(app.datasets.preview(story).pieces) == pieces > 10
-    assert f"{pieces} pieces of at most 512 tokens" in app.datasets.state(story).split
+    assert f"{pieces} pieces of at most 512 tokens" in app.datasets.state(story).split_summary
 
 
 def test_examples_in_a_language_that_the_model_does_not_know_are_said_to_be(app: App) -> None:
@@ -247,10 +247,10 @@ def test_rows_that_can_not_be_read_wait_for_a_word_before_they_are_left_out(app:
     data_id = app.dataset_store.add_text("\n".join([*(good % (i, i) for i in range(20)), "{broken", "[1]"]))
     state = app.datasets.state(Choice(data_id=data_id))
     assert "Row 21 (line 21)" in state.blocked
-    for kind in state.unread:
+    for kind in state.unreadable:
         app.datasets.accept(data_id, kind, "all")
     assert app.datasets.state(Choice(data_id=data_id)).blocked == ""
-    for kind in state.unread:
+    for kind in state.unreadable:
         app.datasets.undo(data_id, kind)
     assert app.datasets.state(Choice(data_id=data_id)).blocked
 
@@ -297,4 +297,4 @@ def test_a_plan_says_that_the_disk_is_too_full(app: App, monkeypatch: pytest.Mon
     assert app.runs.plan(data_id, "", TrainSettings()).blocked == ""
     full = app.models.hardware().model_copy(update={"disk_free_mib": 65})
     monkeypatch.setattr(app.models, "probe", lambda: Probe.of(full))
-    assert "on the disk (computed)" in app.runs.plan(data_id, "", TrainSettings()).blocked
+    assert "disk space (computed)" in app.runs.plan(data_id, "", TrainSettings()).blocked

@@ -77,7 +77,7 @@ def test_the_failed_run_says_what_shorter_examples_would_lose(app: App, tmp_path
 
 def test_asked_to_it_trains_the_shorter_examples_beside_the_first(app: App, tmp_path: Path) -> None:
     run = failed(app, tmp_path / "made", EXHAUSTED)
-    again = app.runs.retry_shorter(run)
+    again = app.retries.retry_shortened(run)
     old, new = app.runs.spec(run), app.runs.spec(again)
     assert new.settings == old.settings.changed(max_length=300)
     assert new.name == "toy (maximum length in tokens 300)"
@@ -93,22 +93,22 @@ def test_asked_to_it_trains_the_shorter_examples_beside_the_first(app: App, tmp_
 
 def test_it_is_offered_once_for_each_length(app: App, tmp_path: Path) -> None:
     run = failed(app, tmp_path / "made", EXHAUSTED)
-    again = app.runs.retry_shorter(run)
-    assert app.runs.shorter(run) is None
+    again = app.retries.retry_shortened(run)
+    assert app.retries.shortening(run) is None
     with pytest.raises(RunProblem):
-        app.runs.retry_shorter(run)
+        app.retries.retry_shortened(run)
     app.runner.stop(again)
     app.delete_run(again)
-    assert app.runs.shorter(run) is not None
+    assert app.retries.shortening(run) is not None
 
 
 def test_the_length_that_was_measured_to_fit_is_offered_first(app: App, tmp_path: Path) -> None:
     run = failed(app, tmp_path / "made", EXHAUSTED, fits=256)
-    offered = app.runs.shorter(run)
+    offered = app.retries.shortening(run)
     assert offered is not None
     assert offered.max_length == 256
     whole = failed(app, tmp_path / "other", EXHAUSTED, fits=1024)
-    offered = app.runs.shorter(whole)
+    offered = app.retries.shortening(whole)
     assert offered is not None
     assert offered.max_length == 300
 
@@ -127,7 +127,7 @@ def test_it_is_not_offered_where_it_can_not_help(
     app: App, tmp_path: Path, failure: Failure, rows: list[Encoded]
 ) -> None:
     run = failed(app, tmp_path / "made", failure, rows)
-    assert app.runs.shorter(run) is None
+    assert app.retries.shortening(run) is None
     with pytest.raises(RunProblem):
-        app.runs.retry_shorter(run)
+        app.retries.retry_shortened(run)
     assert "shorter" not in commands.run_answer(app, app.runner.job(run)).document["failure"]

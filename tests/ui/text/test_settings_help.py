@@ -12,7 +12,7 @@ from backend.estimate.memory import memory
 from backend.models import catalogue
 from backend.records.specs import Gpu, Hardware, TrainSettings, allowed_values, parse_settings
 from tests.ui.conftest import in_loop
-from ui.services.overrides import as_input, typed
+from ui.services.overrides import apply_overrides, as_input
 from ui.text.memory_parts import PARTS
 from ui.text.settings_help import GROUPS, SETTINGS
 from ui.web.train import settings_fields
@@ -43,13 +43,15 @@ def test_inputs_show_the_defaults_and_give_them_back() -> None:
 
     inputs = in_loop(build)
     for name, part in inputs.items():
-        read = typed({name: part.value}, TrainSettings())
+        read = apply_overrides({name: part.value}, TrainSettings())
         assert (read.settings, read.changed, read.faults) == (TrainSettings(), frozenset(), {})
 
 
 def test_what_was_changed_by_hand_takes_the_place_of_what_is_recommended() -> None:
     recommended = TrainSettings(max_length=128, learning_rate=5e-4)
-    read = typed({"lora_rank": 16, "target_modules": "attention", "max_length": 128, "seed": None}, recommended)
+    read = apply_overrides(
+        {"lora_rank": 16, "target_modules": "attention", "max_length": 128, "seed": None}, recommended
+    )
     assert read.settings == recommended.changed(lora_rank=16, target_modules="attention")
     assert read.changed == {"lora_rank", "target_modules"}
 
@@ -57,12 +59,12 @@ def test_what_was_changed_by_hand_takes_the_place_of_what_is_recommended() -> No
 def test_layers_of_their_own_are_left_as_recommended() -> None:
     recommended = TrainSettings(target_modules=("qkv_proj", "o_proj"))
     shown = as_input("target_modules", recommended.target_modules)
-    assert typed({"target_modules": shown}, recommended) == typed({}, recommended)
+    assert apply_overrides({"target_modules": shown}, recommended) == apply_overrides({}, recommended)
 
 
 def test_a_number_out_of_range_is_refused_by_name_and_the_others_count() -> None:
     for rate in (7, 1e-99):
-        read = typed({"learning_rate": rate, "lora_rank": 0, "seed": 4}, TrainSettings())
+        read = apply_overrides({"learning_rate": rate, "lora_rank": 0, "seed": 4}, TrainSettings())
         assert read.settings == TrainSettings(seed=4)
         assert read.changed == {"seed"}
         assert str(read.faults["learning_rate"]).startswith("Size of each correction can't be ")
@@ -74,7 +76,7 @@ def test_a_number_out_of_range_is_refused_by_name_and_the_others_count() -> None
 
 @pytest.mark.parametrize("junk", [{"no_such": 1}, {"seed": {"a": []}}, {"target_modules": 5}, {"": None}])
 def test_what_a_browser_kept_of_an_older_page_breaks_nothing(junk: dict[str, Any]) -> None:
-    assert typed(junk, TrainSettings()).settings == TrainSettings()
+    assert apply_overrides(junk, TrainSettings()).settings == TrainSettings()
 
 
 def test_the_values_of_every_setting_can_be_told() -> None:

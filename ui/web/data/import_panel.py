@@ -77,8 +77,8 @@ class ImportPanel:
             path = given[self.upload]
             if not path:
                 return gr.skip()
-            reading_id = self.app.datasets.import_file(Path(path), Path(path).name, kept.choice(given).model_id)
-            return {self.upload: None, **taken(given, reading_id)}
+            import_id = self.app.datasets.import_file(Path(path), Path(path).name, kept.choice(given).model_id)
+            return {self.upload: None, **taken(given, import_id)}
 
         @handler
         def take_text(given: Given) -> Updates:

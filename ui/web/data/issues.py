@@ -9,7 +9,7 @@ from markupsafe import Markup
 from backend.datasets.checks.fix import FIXABLE, WHOLE_FILE_FIXES, Change
 from backend.datasets.checks.issues import issue_title
 from backend.records.rows import Problem, Row
-from ui.records import DataState
+from ui.records import DatasetState
 from ui.text import format as fmt
 from ui.web.data import read_options
 from ui.web.html import components
@@ -20,7 +20,7 @@ COPIES = ("duplicate", "near_duplicate")
 WHOLE_FILE = {"add_system": "Give all the same instructions", "remove_system": "Take all instructions out"}
 
 
-def card(data: DataState) -> Markup:
+def card(data: DatasetState) -> Markup:
     """Every kind of problem, those that block training first."""
     kinds: dict[str, list[Problem]] = {}
     for problem in data.problems:
@@ -40,24 +40,24 @@ def card(data: DataState) -> Markup:
     return components.card("What was found" if kinds else "If you like", problems, aside=fix_all)
 
 
-def must_fix(data: DataState) -> list[str]:
+def must_fix(data: DatasetState) -> list[str]:
     """The kinds of errors that still block training and that can be fixed here, or whose rows can be left out."""
     waiting = [p for p in data.problems if p.severity == "error" and not _settled(p, data)]
-    return [kind for kind in dict.fromkeys(p.kind for p in waiting) if kind in FIXABLE or kind in data.unread]
+    return [kind for kind in dict.fromkeys(p.kind for p in waiting) if kind in FIXABLE or kind in data.unreadable]
 
 
-def _settled(problem: Problem, data: DataState) -> bool:
+def _settled(problem: Problem, data: DatasetState) -> bool:
     return data.info.is_accepted(problem) or data.info.is_refused(problem)
 
 
-def _rank(found: Sequence[Problem], data: DataState) -> tuple[bool, bool]:
+def _rank(found: Sequence[Problem], data: DatasetState) -> tuple[bool, bool]:
     return all(_settled(p, data) for p in found), found[0].severity != "error"
 
 
-def _kind(found: Sequence[Problem], data: DataState, groups: Markup) -> Markup:
+def _kind(found: Sequence[Problem], data: DatasetState, groups: Markup) -> Markup:
     first = found[0]
     rows = list({problem.row: problem for problem in reversed(found) if problem.row}.values())[::-1]  # one each
-    unread = first.kind in data.unread
+    unread = first.kind in data.unreadable
     mended = [p for p in rows if data.info.is_accepted(p)]
     left = [p for p in rows if data.info.is_refused(p)]
     waiting = len(rows) - len(mended) - len(left)
@@ -117,7 +117,7 @@ def _about(found: Sequence[Problem]) -> str:
     return messages[0] if len(messages) == 1 else f"For instance: {messages[0]}"
 
 
-def _where(rows: Sequence[Problem], data: DataState) -> Markup:
+def _where(rows: Sequence[Problem], data: DatasetState) -> Markup:
     if not rows:
         return components.EMPTY
     shown = [_row(problem, data) for problem in rows[:ROWS_SHOWN]]
@@ -130,10 +130,10 @@ def _list(items: Sequence[Markup]) -> Markup:
     return Markup('<ul class="where">{}</ul>').format(components.join(items))
 
 
-def _row(problem: Problem, data: DataState) -> Markup:
+def _row(problem: Problem, data: DatasetState) -> Markup:
     quote = Markup("<q>{}</q>").format(problem.quote) if problem.quote else ""
     place, at = f"Example {problem.row}, line {problem.line}", f"{problem.kind}:{problem.row}"
-    unread = problem.kind in data.unread
+    unread = problem.kind in data.unreadable
     buttons = components.EMPTY if unread else _look(problem.row)
     if data.info.is_accepted(problem):
         state = "left out" if unread else "mended"
@@ -153,14 +153,14 @@ def _look(row: int) -> Markup:
     return components.button("Look", "look", row, label=f"Look at example {row}")
 
 
-def _effect(kind: str, data: DataState) -> Markup:
+def _effect(kind: str, data: DatasetState) -> Markup:
     changed: Sequence[Change] = data.changes.get(kind) or data.fix_previews.get(kind, [])
     if not changed:
         return components.EMPTY
     return components.fold("Before and after", read_options.changes(changed), key=f"effect-{kind}")
 
 
-def _whole_file(kind: str, data: DataState) -> Markup:
+def _whole_file(kind: str, data: DatasetState) -> Markup:
     accepted = kind in data.accepted
     if not accepted and not data.fix_previews.get(kind):
         return components.EMPTY
@@ -175,7 +175,7 @@ def _whole_file(kind: str, data: DataState) -> Markup:
     return _item(kind, _head(badge, words, WHOLE_FILE_FIXES[kind]), act, _effect(kind, data))
 
 
-def _groups(data: DataState) -> Markup:
+def _groups(data: DatasetState) -> Markup:
     """The duplicates in groups: the example that stays, and its copies."""
     groups = data.report.duplicates.groups
     numbers = {number for group in groups[:GROUPS_SHOWN] for number in group[: COPIES_SHOWN + 1]}

@@ -67,7 +67,7 @@ class Preview:
 
         def gone_to(given: Given, row: int) -> Updates:
             before = kept.choice(given)
-            choice = before.but(row=row)
+            choice = before.replace(row=row)
             return {**kept.keep(before, choice), **self.show(choice), self.hits: ""}
 
         def going(way: int = 0) -> Any:

@@ -12,7 +12,7 @@ from backend.datasets.checks.fix import Change
 from backend.datasets.convert.shapes import SHAPES
 from backend.datasets.read.formats import DELIMITERS
 from backend.records.rows import Dataset, Problem, Row
-from ui.records import DataState
+from ui.records import DatasetState
 from ui.text import format as fmt
 from ui.web.html import components
 
@@ -86,7 +86,7 @@ def described(data: Dataset) -> str:
     return f"{source.name} is {', '.join(parts)}, read as {shape}."
 
 
-def card(data: DataState) -> Markup:
+def card(data: DatasetState) -> Markup:
     """How the file was read: a question for each guess, the first rows before and after, and the form."""
     asked = [p for p in data.report.problems if p.kind in GUESSES and not data.info.is_refused(p)]
     body = [components.text(_described(data), "lead"), before_after(data.original), _form(data)]
@@ -108,7 +108,7 @@ def _question(guess: Problem) -> Markup:
     return Markup('<div class="ask">{}{}</div>').format(components.alert("warn", guess.message, guess.fix), yes)
 
 
-def _described(data: DataState) -> str:
+def _described(data: DatasetState) -> str:
     ignored = f" Not used: {fmt.listed(list(data.source.ignored))}." if data.source.ignored else ""
     return described(data.original) + ignored
 
@@ -166,7 +166,7 @@ def _cell(value: Any) -> str:
     return fmt.shorten(text, CUT)
 
 
-def _form(data: DataState) -> Markup:
+def _form(data: DatasetState) -> Markup:
     source, how = data.source, data.info.read_options
     parts = []
     if source.format not in BINARY:
@@ -220,7 +220,7 @@ def _select(label: str, name: str, choices: Iterable[tuple[str, str]], chosen: s
     return Markup('<label>{}<select name="{}">{}</select></label>').format(label, name, options)
 
 
-def sent(value: str, data: DataState) -> dict[str, Any]:
+def sent(value: str, data: DatasetState) -> dict[str, Any]:
     """The form as fields of ReadOptions, without those that the file's content decides.
 
     value: comes from the browser, so only known encodings and delimiters are taken; the reader checks shape, sheet

@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from ui.records import DataState
+from ui.records import DatasetState
 from ui.services.app import App
 from ui.services.selection import Choice
 from ui.web.components import LISTEN, Given, Kept, Updates, clickable, drawn, pressed, primary
@@ -56,9 +56,9 @@ class DataTab:
         ]
 
     def show(self, choice: Choice) -> Updates:
-        imports = bool(choice.reading_id)
+        imports = bool(choice.import_id)
         data = self.app.datasets.state_soon(choice) if choice.data_id else None
-        now = self.app.datasets.reading(choice)
+        now = self.app.datasets.progress(choice)
         shown: Updates = {
             self.reading: data_views.reading(now, imports),
             **self.bring.show(not (data or now) or bool(now and now.error), choice.data_id),
@@ -86,7 +86,7 @@ class DataTab:
             self.reason: "Bring some examples first.",
         }
 
-    def _showing(self, choice: Choice, data: DataState) -> Updates:
+    def _showing(self, choice: Choice, data: DatasetState) -> Updates:
         return {
             self.line: data_views.guide(data),
             self.found: gr.update(visible=True),
@@ -102,8 +102,8 @@ class DataTab:
         }
 
     def signature(self, choice: Choice) -> Hashable:
-        now = self.app.datasets.reading(choice)
-        far = (now.phase, int(100 * now.fraction), now.first is None, repr(now.error)) if now else ()
+        now = self.app.datasets.progress(choice)
+        far = (now.phase, int(100 * now.fraction), now.first_rows is None, repr(now.error)) if now else ()
         mark = self.app.datasets.change_token(choice.data_id)
         return self.app.models.is_ready(choice.model_id), mark, far
 
@@ -130,10 +130,10 @@ def build(app: App, kept: Kept) -> DataTab:
     tab = DataTab(app, line, bring, reading, found, *seen, forward, reason)
     everything = [*kept.outputs, *tab.outputs]
 
-    def taken(given: Given, reading_id: str) -> Updates:
+    def taken(given: Given, import_id: str) -> Updates:
         """What was brought is read in the background; when that was quick, it is there already."""
         before = kept.choice(given)
-        choice = app.validated(before.but(reading_id=reading_id))
+        choice = app.validated(before.replace(import_id=import_id))
         return {**kept.keep(before, choice), bring.chooser: gr.update(open=False), **tab.show(choice)}
 
     bring.listen(kept, taken, everything)
@@ -179,22 +179,22 @@ def _done(app: App, choice: Choice, do: str, value: str) -> Choice:
     elif do == "undo":
         app.datasets.undo(data_id, kind)
     elif do == "look" and value.isdecimal():
-        return choice.but(row=int(value))
+        return choice.replace(row=int(value))
     elif do in ("how", "as-found"):
         how = read_options.sent(value, app.datasets.state(choice)) if do == "how" else {}
         app.datasets.read_again(data_id, how, choice.model_id)
-        return choice.but(reading_id=data_id)
+        return choice.replace(import_id=data_id)
     elif do == "columns":
-        app.datasets.import_again(choice.reading_id, read_options.sent_columns(value), choice.model_id)
+        app.datasets.import_again(choice.import_id, read_options.sent_columns(value), choice.model_id)
     elif do == "open":
-        return choice.but(data_id=value, run_id="", reading_id="", row=1)
+        return choice.replace(data_id=value, run_id="", import_id="", row=1)
     elif do == "delete":
         app.datasets.delete(value)
     elif do == "clear-test":
         app.datasets.clear_validation(data_id)
     elif do == "cancel":
         app.datasets.cancel_import(choice)
-        return choice.but(reading_id="")
+        return choice.replace(import_id="")
     elif do == "dismiss":
-        return choice.but(reading_id="")
+        return choice.replace(import_id="")
     return choice

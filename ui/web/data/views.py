@@ -11,7 +11,7 @@ from backend.datasets.convert.mapping import NoExamples
 from backend.datasets.convert.shapes import SHAPES
 from backend.datasets.store import StoredDataset
 from backend.records.encoded import Piece
-from ui.records import DataFiles, DataState, Hits, Reading, Sample
+from ui.records import DatasetFiles, DatasetProgress, DatasetState, Matches, Sample
 from ui.text import format as fmt
 from ui.web import errors as web_errors
 from ui.web.data import read_options
@@ -32,7 +32,7 @@ def samples(known: Iterable[Sample]) -> Markup:
 
 def _sample(sample: Sample) -> Markup:
     take = components.button("Take this", "sample", sample.name, label=f"Take the sample {sample.title}")
-    return Markup('<div class="tile"><h3>{}</h3><p>{}</p>{}</div>').format(sample.title, sample.what, take)
+    return Markup('<div class="tile"><h3>{}</h3><p>{}</p>{}</div>').format(sample.title, sample.description, take)
 
 
 def earlier(kept: Sequence[StoredDataset], data_id: str) -> Markup:
@@ -56,7 +56,7 @@ def _earlier(one: StoredDataset, is_open: bool, now: float) -> tuple[str, ...]:
     return name, fmt.bytes_of(one.bytes), fmt.when(one.added, now), acts
 
 
-def guide(data: DataState) -> Markup:
+def guide(data: DatasetState) -> Markup:
     if data.blocked:
         return components.guide(
             2, "Some examples can't be used as they are.", "What is wrong stands below; mend it there."
@@ -66,7 +66,7 @@ def guide(data: DataState) -> Markup:
     return components.guide(2, "Your examples are ready.", "Look at what it will learn, then go on to training.")
 
 
-def reading(now: Reading | None, imports: bool) -> Markup:
+def reading(now: DatasetProgress | None, imports: bool) -> Markup:
     """The progress of an import and its first rows, or why it failed. imports: it is new and can be cancelled."""
     if now is None:
         return components.EMPTY
@@ -80,15 +80,17 @@ def reading(now: Reading | None, imports: bool) -> Markup:
     bar = components.progress(percent, now.phase or "Beginning")
     status = components.text(f"{now.phase or 'Beginning'}: {percent} %", "said")
     first = components.EMPTY
-    if now.first is not None:
-        shape = SHAPES[now.first.source.shape].title if now.first.source.shape in SHAPES else ""
-        first = components.text(f"Its first rows, read as {shape}:", "lead") + read_options.before_after(now.first)
+    if now.first_rows is not None:
+        shape = SHAPES[now.first_rows.source.shape].title if now.first_rows.source.shape in SHAPES else ""
+        first = components.text(f"Its first rows, read as {shape}:", "lead") + read_options.before_after(
+            now.first_rows
+        )
     cancel = components.button("Cancel", "cancel", label="Cancel reading") if imports else ""
     title = f"{'Reading' if imports else 'Looking at'} {fmt.shorten(now.name, 60)}"
     return components.card(title, bar, status, first, aside=cancel)
 
 
-def summary(data: DataState, limit: int | None) -> Markup:
+def summary(data: DatasetState, limit: int | None) -> Markup:
     """Counts, the split in sentences, and a chart of the lengths. limit: the tokens of an example that are read."""
     report, tokens = data.report, data.tokens
     title = f"{fmt.count(data.rows, 'example')}, {'not ready yet' if data.blocked else 'ready'}"
@@ -102,22 +104,22 @@ def summary(data: DataState, limit: int | None) -> Markup:
     small += f" {fmt.count(data.unusable, 'example')} can't be read." if data.unusable else ""
     lengths = length_histogram.histogram(list(tokens.lengths.values()), limit) if tokens else ""
     return components.card(
-        title, components.facts(numbers), components.text(small, "small"), lengths, lead=data.split
+        title, components.facts(numbers), components.text(small, "small"), lengths, lead=data.split_summary
     )
 
 
-def tested(data: DataState) -> Markup:
+def tested(data: DatasetState) -> Markup:
     """The validation file that the person chose, or what happens without one."""
     report = data.report.validation
     if report is None:
         return components.text("Without one, some of your examples are kept back to test it.", "small")
     usable = f"{fmt.number(report.usable)} of its {fmt.count(report.rows, 'example')} can be used."
     remove = components.button("Remove the test file", "clear-test")
-    words = components.text(f"Tested with {data.test_name}: {usable}", "small")
+    words = components.text(f"Tested with {data.validation_name}: {usable}", "small")
     return Markup('<div class="actions">{}{}</div>').format(words, remove)
 
 
-def download(data: DataState, files: DataFiles | None) -> Markup:
+def download(data: DatasetState, files: DatasetFiles | None) -> Markup:
     """The examples as they are now, and the list of changes, as files to download."""
     changed = f"{fmt.count(data.changed, 'example')} changed, {fmt.number(data.left_out)} left out."
     changed += f" {fmt.count(data.unusable, 'example')} can't be read and so not taken." if data.unusable else ""
@@ -127,7 +129,7 @@ def download(data: DataState, files: DataFiles | None) -> Markup:
         return components.card("Take your cleaned examples with you", lead=lead, aside=make)
     examples, log = fmt.count(data.rows, "example"), f"the list of {fmt.count(files.changes, 'change')}"
     links = Markup('<div class="files">{}{}</div>').format(
-        components.download_link(files.clean, files.clean.name, f"Download {examples}", files.clean.name),
+        components.download_link(files.fixed, files.fixed.name, f"Download {examples}", files.fixed.name),
         components.download_link(files.log, files.log.name, f"Download {log}", files.log.name),
     )
     return components.card("Take your cleaned examples with you", links, lead=lead)
@@ -148,12 +150,12 @@ def no_such_example(typed: object, total: int) -> Markup:
     return Markup('<p class="small wrong" role="alert">{}</p>').format(words)
 
 
-def hits(found: Hits, text: str) -> Markup:
+def hits(found: Matches, text: str) -> Markup:
     """The result of a search."""
     if not text.strip():
         return components.EMPTY
     words = f"{fmt.count(found.count, 'example')} with “{fmt.shorten(text, 40)}”"
     if not found.count:
         words = f"No example has “{fmt.shorten(text, 40)}”"
-    place = f", this is number {fmt.number(found.place)}" if found.count > 1 else ""
+    place = f", this is number {fmt.number(found.position)}" if found.count > 1 else ""
     return Markup('<p class="small" role="status">{}{}.</p>').format(words, place)

@@ -7,7 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from ui.records import Compared
+from ui.records import RunDetails
 from ui.services import losses
 from ui.text import format as fmt
 from ui.text.settings_help import SETTINGS
@@ -16,11 +16,11 @@ from ui.web.html import components, loss_curve
 HEADERS = ("", "A", "B")
 
 
-def card(a: Compared, b: Compared) -> Markup:
+def card(a: RunDetails, b: RunDetails) -> Markup:
     """The card that compares `a` with `b`."""
     differing = list(differences(a, b))
     tests, first, second = _lines(a, b)
-    loss = losses.LATEST if tests else losses.PRACTICE
+    loss = losses.LATEST if tests else losses.TRAINING
     return components.card(
         "Two runs compared",
         _caution(a, b),
@@ -31,7 +31,7 @@ def card(a: Compared, b: Compared) -> Markup:
     )
 
 
-def _caution(a: Compared, b: Compared) -> Markup:
+def _caution(a: RunDetails, b: RunDetails) -> Markup:
     if tested(a) != tested(b):
         return components.alert("calm", "They were tested on different examples, so their losses tell little.")
     if a.spec.model.id != b.spec.model.id:
@@ -41,13 +41,13 @@ def _caution(a: Compared, b: Compared) -> Markup:
     return components.EMPTY
 
 
-def tested(run: Compared) -> tuple[str, int, int]:
+def tested(run: RunDetails) -> tuple[str, int, int]:
     """Identifies the validation examples of a run, including the length that they were cut to."""
     data = run.spec.data
     return data.sha256, data.validation_rows, data.longest
 
 
-def differences(a: Compared, b: Compared) -> Iterator[tuple[str, str, str]]:
+def differences(a: RunDetails, b: RunDetails) -> Iterator[tuple[str, str, str]]:
     """(name, of a, of b) for the model, the data and each setting in which they differ."""
     yield from _differing("Model", a.spec.model.id, b.spec.model.id)
     yield from _differing("Examples", a.spec.data.name, b.spec.data.name)
@@ -56,9 +56,9 @@ def differences(a: Compared, b: Compared) -> Iterator[tuple[str, str, str]]:
         yield from _differing(SETTINGS[name].label, getattr(a.spec.settings, name), getattr(b.spec.settings, name))
 
 
-def outcomes(a: Compared, b: Compared) -> Iterator[tuple[str, str, str]]:
+def outcomes(a: RunDetails, b: RunDetails) -> Iterator[tuple[str, str, str]]:
     """(name, of a, of b) for the losses, steps, time and state of both."""
-    of_a, of_b = (losses.rows(losses.of(run.job, run.curve)) for run in (a, b))
+    of_a, of_b = (losses.rows(losses.compute(run.job, run.curve)) for run in (a, b))
     for name in {**of_a, **of_b}:
         yield name, of_a.get(name, "not yet"), of_b.get(name, "not yet")
     yield "Steps", fmt.number(len(a.curve.steps)), fmt.number(len(b.curve.steps))
@@ -71,7 +71,7 @@ def _differing(name: str, of_a: Any, of_b: Any) -> Iterator[tuple[str, str, str]
         yield name, fmt.setting(of_a), fmt.setting(of_b)
 
 
-def _lines(a: Compared, b: Compared) -> tuple[bool, list[loss_curve.Point], list[loss_curve.Point]]:
+def _lines(a: RunDetails, b: RunDetails) -> tuple[bool, list[loss_curve.Point], list[loss_curve.Point]]:
     """(True, validation losses of both), or (False, training losses) while one of them has no validation loss."""
     tests = [loss_curve.points(one.curve.evals) for one in (a, b)]
     if all(tests):
@@ -80,7 +80,7 @@ def _lines(a: Compared, b: Compared) -> tuple[bool, list[loss_curve.Point], list
     return False, training[0], training[1]
 
 
-def _time(run: Compared) -> str:
+def _time(run: RunDetails) -> str:
     job = run.job
     if not (job.started and job.ended):
         return "not yet"

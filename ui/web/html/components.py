@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
-from ui.records import Origin
+from ui.records import RunInfo
 from ui.text import format as fmt
 
 EMPTY = Markup("")
@@ -49,7 +49,7 @@ def guide(step: int, now: str, then: str) -> Markup:
     return Markup('<p class="guide-line">{}{} <span>{}</span></p>').format(place, now, then)
 
 
-def run_line(run: Origin) -> Markup:
+def run_line(run: RunInfo) -> Markup:
     """The model that a tab is about: its name, the base model and the examples."""
     return Markup('<p class="which"><strong>{}</strong> · {}</p>').format(run.name, fmt.origin(run))
 

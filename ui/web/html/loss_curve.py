@@ -19,7 +19,7 @@ from ui.web.html.components import EMPTY, join
 
 Point = tuple[float, float]  # (step, loss)
 LIMIT = 500  # points drawn per line
-NAMES = {"training": losses.PRACTICE, "validation": losses.LATEST, "first": "A", "second": "B"}
+NAMES = {"training": losses.TRAINING, "validation": losses.LATEST, "first": "A", "second": "B"}
 _UNITS = 1000  # the inner SVG's width and height
 _LABEL_GAP = 7.5  # per cent of the plot's height that two labels need between them
 

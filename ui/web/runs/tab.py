@@ -39,16 +39,16 @@ class RunsTab:
         return {
             self.line: components.guide(0, said, then),
             self.compared: self._compared(choice),
-            self.listing: listing(runs, choice.run_id, time.time(), choice.beside),
+            self.listing: listing(runs, choice.run_id, time.time(), choice.compared_run),
         }
 
     def _compared(self, choice: Choice) -> Markup:
-        if not choice.run_id or not choice.beside or choice.run_id == choice.beside:
+        if not choice.run_id or not choice.compared_run or choice.run_id == choice.compared_run:
             return components.EMPTY
-        return compare_runs.card(self.app.runs.compared(choice.run_id), self.app.runs.compared(choice.beside))
+        return compare_runs.card(self.app.runs.details(choice.run_id), self.app.runs.details(choice.compared_run))
 
     def signature(self, choice: Choice) -> Hashable:
-        drawn = [self.app.runs.curve_position(one) for one in (choice.run_id, choice.beside) if one]
+        drawn = [self.app.runs.curve_position(one) for one in (choice.run_id, choice.compared_run) if one]
         return repr((self.app.runs.all(), drawn)), int(time.time() / 60)
 
 
@@ -66,11 +66,11 @@ def build(app: App, kept: Kept) -> RunsTab:
         if do == "delete":
             app.delete_run(run_id)
             if choice.run_id == run_id:
-                choice = choice.but(run_id="")
+                choice = choice.replace(run_id="")
         elif do == "resume":
             app.runs.resume(run_id)
         elif do == "compare":
-            choice = choice.but(beside="" if choice.beside == run_id else run_id)
+            choice = choice.replace(compared_run="" if choice.compared_run == run_id else run_id)
         return {**kept.keep(before, choice), **tab.show(choice)}
 
     drawn_list.click(act, kept.inputs(), [*kept.outputs, *tab.outputs], **LISTEN)

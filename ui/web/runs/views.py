@@ -6,17 +6,17 @@ from collections.abc import Iterable
 
 from markupsafe import Markup
 
-from ui.records import Losses, RunLine
+from ui.records import Losses, RunSummary
 from ui.services import losses
 from ui.text import format as fmt
 from ui.web.html import components
 
 
-def listing(runs: Iterable[RunLine], open_id: str, now: float, beside: str = "") -> Markup:
+def listing(runs: Iterable[RunSummary], open_id: str, now: float, beside: str = "") -> Markup:
     """The runs as a table, newest first. beside: the id of the run that the open one is compared with."""
     runs = list(runs)
-    opened = next((run.origin.name for run in runs if run.origin.id == open_id), "")
-    lines = [_line(run, opened, run.origin.id == open_id, run.origin.id == beside, now) for run in runs]
+    opened = next((run.info.name for run in runs if run.info.id == open_id), "")
+    lines = [_line(run, opened, run.info.id == open_id, run.info.id == beside, now) for run in runs]
     if not lines:
         return components.EMPTY
     headers = ("Name", "State", "Loss", "When", "")
@@ -24,8 +24,8 @@ def listing(runs: Iterable[RunLine], open_id: str, now: float, beside: str = "")
     return Markup('<section class="card">{}</section>').format(table)
 
 
-def _line(run: RunLine, opened: str, is_open: bool, is_beside: bool, now: float) -> tuple[str, ...]:
-    state, run_id, name = str(run.state.value), run.origin.id, run.origin.name
+def _line(run: RunSummary, opened: str, is_open: bool, is_beside: bool, now: float) -> tuple[str, ...]:
+    state, run_id, name = str(run.state.value), run.info.id, run.info.name
     acts = [components.button("Open", "open", run_id, "firm", f"Open {name}")]
     if opened and not is_open:
         words = "Stop comparing" if is_beside else "Compare"
@@ -38,7 +38,7 @@ def _line(run: RunLine, opened: str, is_open: bool, is_beside: bool, now: float)
     return (
         Markup("<strong>{}</strong>{}{}").format(
             name,
-            components.text(fmt.origin(run.origin), "small"),
+            components.text(fmt.origin(run.info), "small"),
             components.badge("Open now", "calm") if is_open else "",
         ),
         components.badge(*fmt.state(state)),
@@ -51,5 +51,5 @@ def _line(run: RunLine, opened: str, is_open: bool, is_beside: bool, now: float)
 def _losses(known: Losses) -> Markup:
     """The best validation loss so far (else the training loss), and the one before training."""
     number, words = losses.facts(known)[-1]
-    before = f"{fmt.loss(known.before.loss)} {losses.BEFORE}" if known.before and known.best else ""
+    before = f"{fmt.loss(known.initial.loss)} {losses.INITIAL}" if known.initial and known.best else ""
     return Markup("{}{}{}").format(number, components.text(words, "small"), components.text(before, "small"))

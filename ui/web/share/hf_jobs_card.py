@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from backend.export.hf_jobs import MAX_HOURS, MIN_HOURS, Computer, SubmittedJob, max_cost
 from ui.services.app import App
-from ui.services.hf_jobs import GOES_ALONG
+from ui.services.hf_jobs import ACCESS_NOTE
 from ui.services.selection import Choice
 from ui.text import format as fmt
 from ui.web.components import LISTEN, Given, Kept, Updates, button, drawn
@@ -43,11 +43,11 @@ class RentCard:
 
     def show(self, choice: Choice) -> Updates:
         """As it stands, but for what is being typed."""
-        has_script = bool(choice.run_id and self.app.hf_jobs.script(choice.run_id))
+        has_script = bool(choice.run_id and self.app.hf_jobs.script_folder(choice.run_id))
         said = (
             "" if has_script else components.text("First make the recipe above: it is what would be sent.", "small")
         )
-        rented = self.app.hf_jobs.rented(choice.run_id) if choice.run_id else []
+        rented = self.app.hf_jobs.submitted(choice.run_id) if choice.run_id else []
         updates = {self.look: gr.update(interactive=has_script), self.sent: jobs(rented)}
         return updates if has_script else {**updates, **self._hidden(), self.offer: said}
 
@@ -57,7 +57,7 @@ class RentCard:
     def offered(self, choice: Choice, flavor: str, hours: Any, agreed: bool) -> Updates:
         """What the chosen computer costs and what would be uploaded, and whether it can be sent."""
         renting = self.app.hf_jobs
-        computer, amount = renting.computer(flavor), float(hours or 0)
+        computer, amount = renting.find_computer(flavor), float(hours or 0)
         cost = max_cost(computer, amount)
         return {
             self.offer: offer(
@@ -86,7 +86,7 @@ def build(app: App, kept: Kept) -> RentCard:
     @handler
     def look_up(given: Given) -> Updates:
         choice = kept.choice(given)
-        computers = app.hf_jobs.look_up()
+        computers = app.hf_jobs.look_up_computers()
         names = [(f"{one.name}, {one.memory or 'no card'}: ${one.cost:.2f} an hour", one.flavor) for one in computers]
         first = computers[0].flavor
         return {
@@ -110,7 +110,7 @@ def build(app: App, kept: Kept) -> RentCard:
     @handler
     def hand_over(given: Given) -> Updates:
         choice = kept.choice(given)
-        app.hf_jobs.rent(choice.run_id, given[computer], float(given[hours] or 0), bool(given[agreed]))
+        app.hf_jobs.submit(choice.run_id, given[computer], float(given[hours] or 0), bool(given[agreed]))
         return {**card.show(choice), agreed: False, send: gr.update(interactive=False)}
 
     look.click(look_up, kept.inputs(hours), card.outputs, **LISTEN)
@@ -138,7 +138,7 @@ def offer(computer: Computer, hours: float, cost: float, uploads: dict[str, int]
         ),
     ]
     if sends_token:
-        lines.append(("What goes along", "your access token for Hugging Face", GOES_ALONG))
+        lines.append(("What goes along", "your access token for Hugging Face", ACCESS_NOTE))
     return components.rows(lines)
 
 

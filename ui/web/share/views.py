@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from markupsafe import Markup
 
-from ui.records import ExportFile, ExportLine
+from ui.records import ExportFile, ExportStatus
 from ui.text import format as fmt
 from ui.web.html import components
 
@@ -33,12 +33,12 @@ def choices(sizes: dict[str, tuple[float, float]]) -> list[tuple[str, str]]:
     return offered
 
 
-def exports(lines: Iterable[ExportLine]) -> Markup:
+def exports(lines: Iterable[ExportStatus]) -> Markup:
     """Every export of a run: how far it is, or its files and checks."""
     return components.join(map(_export, lines))
 
 
-def _export(line: ExportLine) -> Markup:
+def _export(line: ExportStatus) -> Markup:
     title = KINDS.get(line.to, (line.to, ""))[0]
     badge = components.badge(*fmt.state(str(line.state.value)))
     if line.failure:
@@ -49,7 +49,7 @@ def _export(line: ExportLine) -> Markup:
         percent = fmt.percent(progress.done, progress.total) if progress and progress.total else None
         return components.card(title, components.progress(percent, phase), badges=badge, lead=f"{phase}.")
     files = Markup('<div class="files">{}</div>').format(components.join(map(_file, line.files)))
-    return components.card(title, components.checklist(line.proofs), files, badges=badge)
+    return components.card(title, components.checklist(line.checks), files, badges=badge)
 
 
 def _file(file: ExportFile) -> Markup:

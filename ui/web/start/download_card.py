@@ -7,7 +7,7 @@ from typing import Any
 from markupsafe import Markup
 
 from backend.models.catalogue import Entry
-from ui.records import Access, Fetching
+from ui.records import DownloadStatus, TokenStatus
 from ui.services.app import App
 from ui.text import format as fmt
 from ui.web.html import components
@@ -37,19 +37,19 @@ ASKED = "Its makers give it only to those who accept its licence and show an acc
 SURE = "To download such a model again you would have to paste a token again."
 
 
-def fetching(found: Fetching) -> Markup:
+def fetching(found: DownloadStatus) -> Markup:
     """A button to download the model, its progress, or why the download failed."""
     model, job = found.model, found.job
     if job and not job.state.is_terminal:
         return _downloading(model, job.progress)
-    told = access(model, found.access) if found.access else components.EMPTY
+    told = access(model, found.token) if found.token else components.EMPTY
     if job and job.failure:
         told += components.problem_alert(job.failure, "warn")
-    if found.access and not found.access.keeper:
+    if found.token and not found.token.storage:
         return told
-    does = f"Go on downloading, {fmt.size(model.download_mib)}" if found.begun else words(model)
+    does = f"Go on downloading, {fmt.size(model.download_mib)}" if found.has_partial else words(model)
     get = components.button(does, "download", model.id, kind="firm", label=f"{does}: {model.name}")
-    if found.begun:
+    if found.has_partial:
         get += components.button(
             "Delete what came so far", "discard", model.id, label=f"Delete what came of {model.name}"
         )
@@ -75,10 +75,10 @@ def words(model: Entry) -> str:
     return f"Download, {fmt.size(model.download_mib)}"
 
 
-def access(model: Entry, has: Access) -> Markup:
+def access(model: Entry, has: TokenStatus) -> Markup:
     """The steps to a gated model: its licence, then an access token."""
-    if has.refused:
-        return components.text(f"{ASKED} {PLACES[has.place] if has.place else has.refused}", "small")
+    if has.why_not:
+        return components.text(f"{ASKED} {PLACES[has.source] if has.source else has.why_not}", "small")
     page = components.external_link(f"https://huggingface.co/{model.id}", f"the page of {model.name}")
     steps = [
         Markup(
@@ -86,8 +86,8 @@ def access(model: Entry, has: Access) -> Markup:
             "answer."
         ).format(page, model.licence.partition(" (")[0])
     ]
-    if has.place:
-        steps.append(Markup("{}{}").format(PLACES[has.place], _other_token(has)))
+    if has.source:
+        steps.append(Markup("{}{}").format(PLACES[has.source], _other_token(has)))
     else:
         settings = components.external_link(TOKENS, "your settings there")
         steps.append(Markup("Make an access token of the kind “Read” under {}, and copy it.").format(settings))
@@ -97,18 +97,18 @@ def access(model: Entry, has: Access) -> Markup:
     return Markup('{}<ol class="access">{}</ol>').format(asked, items)
 
 
-def _other_token(has: Access) -> Markup:
+def _other_token(has: TokenStatus) -> Markup:
     """What a person can do about the token: delete one that we store, or use another instead of a login's."""
-    if has.place == "login":
+    if has.source == "login":
         return components.fold("Use another token", _paste(has), key="token")
-    if has.place not in ("memory", "keyring"):
+    if has.source not in ("memory", "keyring"):
         return components.EMPTY
     return components.confirm("Forget it", SURE, components.button("Forget the token", "forget-token", kind="danger"))
 
 
-def _paste(has: Access) -> Markup:
+def _paste(has: TokenStatus) -> Markup:
     """An empty field for a token."""
-    keep, where = KEEPERS[has.keeper]
+    keep, where = KEEPERS[has.storage]
     field = Markup(
         '<div><label>Access token (begins with hf_)<input type="password" name="token" autocomplete="off" '
         'spellcheck="false" required></label><button type="submit" class="btn firm">{}</button></div>'

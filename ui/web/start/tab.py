@@ -10,8 +10,9 @@ from typing import Any
 import gradio as gr
 
 from backend.advice.recommend import Recommendation
+from backend.models.catalogue import TASKS
 from ui.services.app import App
-from ui.services.selection import TASKS, Choice
+from ui.services.selection import Choice
 from ui.web.components import LISTEN, Given, Kept, Updates, clickable, drawn, pressed, primary
 from ui.web.errors import handler
 from ui.web.html import components
@@ -60,7 +61,7 @@ class StartTab:
         downloads = self.app.models.downloads()
         better, more = None, ""
         if size is None and not chosen.model.embedded and not simulated:
-            more = download_card.fetching(self.app.models.fetching(chosen.model.id))
+            more = download_card.fetching(self.app.models.download_status(chosen.model.id))
         elif recommended and (better := self.app.advice.better(choice.task, choice.data_id)):
             more = start_views.suggestion(better, chosen)
         return {
@@ -120,7 +121,7 @@ def build(app: App, kept: Kept) -> StartTab:
 
     def changed(given: Given, **changes: Any) -> Updates:
         before = kept.choice(given)
-        choice = before.but(**changes)
+        choice = before.replace(**changes)
         return {**kept.keep(before, choice), **tab.show(choice)}
 
     @handler
@@ -151,7 +152,7 @@ def build(app: App, kept: Kept) -> StartTab:
         """Going on keeps the model that is shown, also when it is only the recommended one."""
         before = kept.choice(given)
         chosen, _ = tab._chosen(before)
-        return kept.keep(before, before.but(model_id=chosen.model.id)) or gr.skip()
+        return kept.keep(before, before.replace(model_id=chosen.model.id)) or gr.skip()
 
     outputs = [*kept.outputs, *tab.outputs]
     task.input(choose_task, kept.inputs(task), outputs, **LISTEN)

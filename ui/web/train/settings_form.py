@@ -16,7 +16,7 @@ import gradio as gr
 
 from backend.records.specs import Trainer, TrainSettings
 from ui.services.app import App
-from ui.services.overrides import as_input, typed
+from ui.services.overrides import apply_overrides, as_input
 from ui.services.selection import Choice
 from ui.web.components import LISTEN, Kept, Updates
 from ui.web.train import settings_fields
@@ -70,7 +70,7 @@ class Recipe:
 
     def settings(self, choice: Choice) -> TrainSettings:
         """What to train with. Raises BadSetting while a field holds what can't be taken."""
-        read = typed(choice.settings, self.recommended(choice).settings)
+        read = apply_overrides(choice.settings, self.recommended(choice).settings)
         for fault in read.faults.values():
             raise fault
         return read.settings
@@ -78,7 +78,7 @@ class Recipe:
     def restore(self, choice: Choice) -> Updates:
         """The fields as they stand; one in which the person is typing is left as it is."""
         recommended = self.recommended(choice).settings
-        read = typed(choice.settings, recommended)
+        read = apply_overrides(choice.settings, recommended)
         usual = {name: as_input(name, getattr(recommended, name)) for name in self.inputs}
         updates = {
             name: settings_fields.wrong(read.faults[name], choice.settings[name], usual[name])

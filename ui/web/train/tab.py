@@ -9,9 +9,9 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from ui.services import training_plan
 from ui.services.app import App
-from ui.services.overrides import typed
+from ui.services.overrides import apply_overrides
+from ui.services.runs import default_name
 from ui.services.selection import Choice
 from ui.text import format as fmt
 from ui.web import errors as web_errors
@@ -71,12 +71,12 @@ class TrainTab:
         if choice.data_id:
             try:
                 advice = self.recipe.recommended(choice)
-                read = typed(choice.settings, advice.settings)
+                read = apply_overrides(choice.settings, advice.settings)
                 ahead = self.app.runs.plan(choice.data_id, choice.model_id, read.settings)
-                asks = ahead.pairs or ahead.settings.trainer == "dpo"
+                asks = ahead.has_pairs or ahead.settings.trainer == "dpo"
                 plan = train_views.plan(ahead, advice.why, read.changed)
                 why_not = next((f"{fault.what} {fault.why}" for fault in read.faults.values()), ahead.blocked)
-                memory, unnamed = train_views.memory(ahead), training_plan.run_name(ahead.data_name)
+                memory, unnamed = train_views.memory(ahead), default_name(ahead.data_name)
                 plan += self._fetching(choice)
             except Exception as error:
                 words = web_errors.in_words(error)
@@ -106,7 +106,7 @@ class TrainTab:
         """The way to the chosen model where it is not here yet."""
         if not choice.model_id or self.app.models.simulated or self.app.models.is_ready(choice.model_id):
             return components.EMPTY
-        found = self.app.models.fetching(choice.model_id)
+        found = self.app.models.download_status(choice.model_id)
         if found.model.embedded:
             return components.EMPTY
         return components.card(f"{found.model.name} is not on this computer yet", download_card.fetching(found))
@@ -119,9 +119,9 @@ class TrainTab:
             self.app.runs.verdict(run_id),
             self.app.runs.queue_position(run_id),
             self.app.results.has_model(run_id),
-            self.app.runs.origin(run_id),
-            self.app.runs.compared(run_id).spec.settings.learning_rate,
-            self.app.runs.shorter(run_id),
+            self.app.runs.info(run_id),
+            self.app.runs.details(run_id).spec.settings.learning_rate,
+            self.app.retries.shortening(run_id),
         )
         return {
             self.line: train_views.guide(watched),
@@ -142,9 +142,9 @@ class TrainTab:
 
     def _beside(self, run_id: str) -> Markup:
         """A run that repeats another one with a change, beside that one."""
-        first = self.app.runs.repeats(run_id)
+        first = self.app.retries.first_run(run_id)
         return (
-            compare_runs.card(self.app.runs.compared(first), self.app.runs.compared(run_id))
+            compare_runs.card(self.app.runs.details(first), self.app.runs.details(run_id))
             if first
             else components.EMPTY
         )
@@ -210,7 +210,7 @@ def build(app: App, kept: Kept) -> TrainTab:
     def reset(given: Given) -> Updates:
         choice = kept.choice(given)
         goal = {name: value for name, value in choice.settings.items() if name == "trainer"}
-        choice = choice.but(settings=goal)
+        choice = choice.replace(settings=goal)
         return {**changed(given, choice), **tab.recipe.restore(choice)}
 
     @handler
@@ -218,7 +218,7 @@ def build(app: App, kept: Kept) -> TrainTab:
         choice = kept.choice(given)
         name = (given[called] or "").strip()
         run_id = app.runs.start(choice.data_id, choice.model_id, tab.recipe.settings(choice), name)
-        return {**changed(given, choice.but(run_id=run_id)), called: ""}  # the next one has a name of its own
+        return {**changed(given, choice.replace(run_id=run_id)), called: ""}  # the next one has a name of its own
 
     @handler
     def end(given: Given) -> Updates:
@@ -234,15 +234,15 @@ def build(app: App, kept: Kept) -> TrainTab:
 
     @handler
     def another(given: Given) -> Updates:
-        return changed(given, kept.choice(given).but(run_id=""))
+        return changed(given, kept.choice(given).replace(run_id=""))
 
     @handler
     def retry(event: gr.EventData, given: Given) -> Any:
         """Queues the run again with the one change that the verdict names, or with shorter examples, and shows it
         beside this one."""
-        choice, retries = kept.choice(given), {"retry": app.runs.retry, "shorter": app.runs.retry_shorter}
+        choice, retries = kept.choice(given), {"retry": app.retries.retry, "shorter": app.retries.retry_shortened}
         begin_again = retries.get(pressed(event)[0])
-        return changed(given, choice.but(run_id=begin_again(choice.run_id))) if begin_again else gr.skip()
+        return changed(given, choice.replace(run_id=begin_again(choice.run_id))) if begin_again else gr.skip()
 
     everything = [*kept.outputs, *tab.outputs]
     # One at a time, so that the last answer is to the last press.

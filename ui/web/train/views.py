@@ -10,7 +10,7 @@ from markupsafe import Markup
 from backend.advice.diagnose import Verdict
 from backend.records.events import NoteEvent, SampleEvent
 from jobs.records import Job, Progress
-from ui.records import Curve, Losses, Origin, Plan, Shorter
+from ui.records import Curve, Losses, Plan, RunInfo, Shortening
 from ui.services import losses
 from ui.text import format as fmt
 from ui.text.memory_parts import PARTS
@@ -41,9 +41,9 @@ class Watched:
     verdict: Verdict | None
     queue: int
     has_model: bool
-    origin: Origin
+    origin: RunInfo
     rate: float = 0.0
-    shorter: Shorter | None = None
+    shorter: Shortening | None = None
 
     @property
     def state(self) -> str:
@@ -55,7 +55,7 @@ class Watched:
 
     @property
     def losses(self) -> Losses:
-        return losses.of(self.job, self.curve)
+        return losses.compute(self.job, self.curve)
 
 
 def plan(ahead: Plan, why: Mapping[str, str], by_hand: Collection[str]) -> Markup:
@@ -66,7 +66,7 @@ def plan(ahead: Plan, why: Mapping[str, str], by_hand: Collection[str]) -> Marku
     kept_back = fmt.number(ahead.validation_rows)
     time_how = "from the measured speed of this computer" if ahead.time_measured else "computed"
     memory_how = "measured on your longest examples" if ahead.memory_measured else "computed"
-    of_memory = f"of {fmt.size(ahead.have_mib)} memory, {memory_how}"
+    of_memory = f"of {fmt.size(ahead.available_mib)} memory, {memory_how}"
     numbers = [
         (fmt.count(ahead.train_rows, "example"), f"to practise on; {kept_back} kept back to test it"),
         _rounds(ahead),
@@ -99,15 +99,15 @@ def memory(ahead: Plan) -> Markup:
     ]
     parts = components.fold("What takes it", components.text(how, "small"), components.rows(lines), key="memory")
     return Markup('<div class="memory"><h3>Memory: {} of {}</h3>{}{}</div>').format(
-        fmt.size(ahead.memory_mib), fmt.size(ahead.have_mib), memory_bar(ahead), parts
+        fmt.size(ahead.memory_mib), fmt.size(ahead.available_mib), memory_bar(ahead), parts
     )
 
 
 def memory_bar(ahead: Plan) -> Markup:
     """The parts of the needed memory against what the computer has."""
     how = "measured on your longest examples" if ahead.memory_measured else "computed"
-    label = f"Needs {fmt.size(ahead.memory_mib)} of {fmt.size(ahead.have_mib)} memory, {how}."
-    return components.memory_bar(fmt.memory_parts(ahead.memory_parts), ahead.have_mib, label)
+    label = f"Needs {fmt.size(ahead.memory_mib)} of {fmt.size(ahead.available_mib)} memory, {how}."
+    return components.memory_bar(fmt.memory_parts(ahead.memory_parts), ahead.available_mib, label)
 
 
 def _rounds(ahead: Plan) -> tuple[str, str]:
@@ -146,7 +146,7 @@ def _plan_lines(ahead: Plan) -> list[tuple[str, str, str]]:
     return [
         ("Model", ahead.model_name, ""),
         ("Examples", ahead.data_name, length),
-        *([("Learns", *GOALS[settings.trainer])] if ahead.pairs or settings.trainer == "dpo" else []),
+        *([("Learns", *GOALS[settings.trainer])] if ahead.has_pairs or settings.trainer == "dpo" else []),
         ("Trained", what, term),
         ("Examples per correction", str(settings.effective_batch), f"effective batch, {at_once} x {readings}"),
         ("Size of each correction", rate, f"learning rate, {settings.lr_scheduler_type}"),

@@ -34,7 +34,7 @@ def no_model(app: App, choice: Choice) -> str:
 
 def run_line(app: App, choice: Choice) -> Markup:
     """The open run, in a line."""
-    return components.run_line(app.runs.origin(choice.run_id)) if choice.run_id else components.EMPTY
+    return components.run_line(app.runs.info(choice.run_id)) if choice.run_id else components.EMPTY
 
 
 def offer(app: App, choice: Choice) -> Markup:

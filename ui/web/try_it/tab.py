@@ -66,8 +66,8 @@ class TryTab:
         return {
             self.line: components.guide(4, now, then) + ready_models.run_line(self.app, choice),
             self.offered: ready_models.offer(self.app, choice),
-            self.proof: "" if why_not else base_check(self.app.results.chat_proof(choice.run_id)),
-            self.suggested: "" if why_not else suggestions(self.app.results.held_out(choice.run_id)),
+            self.proof: "" if why_not else base_check(self.app.results.chat_check(choice.run_id)),
+            self.suggested: "" if why_not else suggestions(self.app.results.unseen_questions(choice.run_id)),
             self.ask: gr.update(interactive=not why_not and not self.app.results.is_answering()),
             self.why_not: why_not,
             self.forward: gr.update(interactive=not why_not),
@@ -80,7 +80,7 @@ class TryTab:
 
     def signature(self, choice: Choice) -> Hashable:
         why_not = no_model(self.app, choice)
-        asked = not why_not and self.app.results.was_asked(choice.run_id)
+        asked = not why_not and self.app.results.was_tried(choice.run_id)
         return why_not, asked, self.app.results.is_answering(), repr(ready_models.offered(self.app, choice))
 
 
@@ -147,13 +147,15 @@ def build(app: App, kept: Kept) -> TryTab:
         chance = given[seed] or 0
         if not (isinstance(chance, (int, float)) and chance in range(2**31)):
             raise BadInput(f"{CHANCE} can't be {fmt.setting(chance)[:40]}.", "", WHOLE)
-        expected = next((one.expected for one in app.results.held_out(choice.run_id) if one.question == words), "")
+        expected = next(
+            (one.expected for one in app.results.unseen_questions(choice.run_id) if one.question == words), ""
+        )
         turn: dict[str, Any] = {"question": words, "base": "", "tuned": "", "done": [], "expected": expected}
         asked = {pane: _messages(turns, pane, words) for pane in PANES}
         turns = [*turns, turn]
         busy = {ask: gr.update(interactive=False), stop: gr.update(visible=True)}
         yield {shown: conversation(turns, True), **busy}
-        for pane, text, done in app.results.ask(
+        for pane, text, done in app.results.answers(
             choice.run_id,
             asked,
             temperature=float(given[temperature]),
@@ -181,7 +183,7 @@ def build(app: App, kept: Kept) -> TryTab:
     @handler
     def suggest(event: gr.EventData, given: Given) -> Any:
         do, at = pressed(event)
-        known = app.results.held_out(kept.choice(given).run_id)
+        known = app.results.unseen_questions(kept.choice(given).run_id)
         return known[int(at)].question if do == "suggest" and at.isdecimal() and int(at) < len(known) else gr.skip()
 
     def opened(choice: Choice, given: Given) -> Updates:

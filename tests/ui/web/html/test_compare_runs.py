@@ -50,7 +50,7 @@ def broken(count: int) -> list[StepEvent]:
 
 def test_only_what_differs_is_listed() -> None:
     fake = FakeApp()
-    first, again = fake.runs.compared("run-a"), fake.runs.compared(fake.runs.retry("run-a"))
+    first, again = fake.runs.details("run-a"), fake.runs.details(fake.retries.retry("run-a"))
     assert list(compare_runs.differences(first, again)) == [("Size of each correction", "0.0002", "0.0001")]
     drawn = compare_runs.card(first, again)
     assert ">A <tspan>" in drawn
@@ -62,36 +62,36 @@ def test_only_what_differs_is_listed() -> None:
 def test_a_run_is_compared_with_the_settings_that_it_used(app: App, tmp_path: Path) -> None:
     planned, stepped = queued(app, tmp_path / "a", []), queued(app, tmp_path / "b", [])
     oom.keep(app.runner.folder(stepped), app.runs.spec(stepped).settings.changed(method="qlora"))
-    found = compare_runs.differences(app.runs.compared(planned), app.runs.compared(stepped))
+    found = compare_runs.differences(app.runs.details(planned), app.runs.details(stepped))
     assert [(of_a, of_b) for _, of_a, of_b in found] == [("lora", "qlora")]
 
 
 def test_runs_on_other_examples_are_compared_with_a_caution() -> None:
     fake = FakeApp()
-    one = fake.runs.compared("run-a")
+    one = fake.runs.details("run-a")
     other = one.spec.model_copy(update={"data": one.spec.data.model_copy(update={"sha256": "1" * 64})})
     assert "different examples" in compare_runs.card(one, type(one)(other, one.job, one.curve))
 
 
 def test_a_retry_takes_the_same_rows_and_changes_one_number(app: App, tmp_path: Path) -> None:
     first = queued(app, tmp_path / "made", broken(12), learning_rate=2e-3)
-    again = app.runs.retry(first)
+    again = app.retries.retry(first)
     old, new = app.runs.spec(first), app.runs.spec(again)
     assert new.settings == old.settings.changed(learning_rate=1e-3)
     assert new.name == "toy (learning rate 0.001)"
-    assert app.runs.repeats(again) == first
+    assert app.retries.first_run(again) == first
     rows = [(app.runner.folder(run) / "data" / "train.parquet").read_bytes() for run in (first, again)]
     assert rows[0] == rows[1]
     assert "Two runs compared" in tabs(app)["train"]._beside(again)
     app.runner.stop(first)
     app.delete_run(first)
-    assert app.runs.repeats(again) == ""
+    assert app.retries.first_run(again) == ""
 
 
 def test_a_run_that_gives_no_reason_is_not_tried_again(app: App, tmp_path: Path) -> None:
     run = queued(app, tmp_path / "made", [])
     with pytest.raises(RunProblem, match="nothing to change"):
-        app.runs.retry(run)
+        app.retries.retry(run)
 
 
 def test_my_models_compares_with_the_open_run() -> None:
@@ -100,7 +100,7 @@ def test_my_models_compares_with_the_open_run() -> None:
     assert 'data-do="compare" data-value="run-b"' in listed[tab.listing]
     assert 'data-do="compare" data-value="run-a"' not in listed[tab.listing]
     assert listed[tab.compared] == ""
-    beside = tab.show(Choice(run_id="run-a", beside="run-b"))
+    beside = tab.show(Choice(run_id="run-a", compared_run="run-b"))
     assert "Two runs compared" in beside[tab.compared]
     assert beside[tab.listing].count(">Stop comparing<") == 1
     assert ">Stop comparing<" not in listed[tab.listing]

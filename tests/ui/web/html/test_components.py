@@ -16,7 +16,16 @@ from backend.records.events import NoteEvent, SampleEvent
 from backend.records.rows import Dataset, Problem, Row, Source
 from jobs.records import State
 from tests.ui.fake_services import FakeApp
-from ui.records import DataFiles, DataState, HeldOut, Hits, Losses, Origin, Reading, RunLine
+from ui.records import (
+    DatasetFiles,
+    DatasetProgress,
+    DatasetState,
+    Losses,
+    Matches,
+    RunInfo,
+    RunSummary,
+    UnseenQuestion,
+)
 from ui.services.selection import Choice
 from ui.text import format as fmt
 from ui.web.data import issues as issues_panel
@@ -49,7 +58,7 @@ DRAWN = {
     "fold": lambda: components.fold(EVIL),
     "confirm": lambda: components.confirm(EVIL, EVIL, ""),
     "guide": lambda: components.guide(1, EVIL, EVIL),
-    "run line": lambda: components.run_line(Origin(EVIL, EVIL, EVIL, EVIL, 1)),
+    "run line": lambda: components.run_line(RunInfo(EVIL, EVIL, EVIL, EVIL, 1)),
     "bubbles": lambda: components.bubbles([{"role": EVIL, "content": EVIL, "tool_calls": [{"name": EVIL}]}]),
     "tokens": lambda: components.tokens([Piece(EVIL, "learned", 3)]),
     "proofs": lambda: components.checklist([(True, EVIL), (False, EVIL), (None, EVIL)]),
@@ -57,22 +66,24 @@ DRAWN = {
     "problems": lambda: issues_panel.card(evil_data()),
     "how it was read": lambda: read_options.card(evil_data()),
     "before and after": lambda: read_options.changes([Change(1, 1, EVIL, EVIL, f"a {EVIL}", f"b {EVIL}")]),
-    "reading": lambda: data_views.reading(Reading(EVIL, EVIL, 0.5, evil_data().original), True),
-    "reading failed": lambda: data_views.reading(Reading(EVIL, "", 0.5, error=BadInput(EVIL, EVIL, EVIL)), True),
-    "files": lambda: data_views.download(data(), DataFiles(Path("<img src=x>"), Path("<img src=x>"), 2)),
-    "hits": lambda: data_views.hits(Hits(2, 1, 1), EVIL),
+    "reading": lambda: data_views.reading(DatasetProgress(EVIL, EVIL, 0.5, evil_data().original), True),
+    "reading failed": lambda: data_views.reading(
+        DatasetProgress(EVIL, "", 0.5, error=BadInput(EVIL, EVIL, EVIL)), True
+    ),
+    "files": lambda: data_views.download(data(), DatasetFiles(Path("<img src=x>"), Path("<img src=x>"), 2)),
+    "hits": lambda: data_views.hits(Matches(2, 1, 1), EVIL),
     "samples while training": lambda: train_views.samples(
         [SampleEvent(1, [{"role": "user", "content": EVIL}], EVIL, EVIL)] * 2
     ),
     "conversation": lambda: try_it_views.conversation([TURN]),
-    "suggestions": lambda: try_it_views.suggestions([HeldOut(EVIL, [], EVIL)]),
+    "suggestions": lambda: try_it_views.suggestions([UnseenQuestion(EVIL, [], EVIL)]),
     "runs": lambda: runs_views.listing(
-        [RunLine(Origin(EVIL, EVIL, EVIL, EVIL, 1), State.STOPPED, 1.0, Losses())], "", 2.0
+        [RunSummary(RunInfo(EVIL, EVIL, EVIL, EVIL, 1), State.STOPPED, 1.0, Losses())], "", 2.0
     ),
 }  # fmt: skip
 
 
-def evil_data() -> DataState:
+def evil_data() -> DatasetState:
     """A data set in which every name and text is markup."""
     source = Source(EVIL, EVIL, EVIL, EVIL, "", {"question": EVIL}, (EVIL,), {"delimiter": EVIL, "sheet": EVIL})
     rows = [Row(1, 1, [{"role": EVIL, "content": EVIL}]), Row(2, 2, text=EVIL)]
@@ -95,7 +106,7 @@ def test_a_need_beyond_what_is_there_is_marked() -> None:
     assert "over" not in components.memory_bar([("weights", 7.0)], 8.0, "Needs 7, you have 8.")
 
 
-def data(**accepted: Any) -> DataState:
+def data(**accepted: Any) -> DatasetState:
     app = FakeApp()
     app.datasets.accepted = dict(accepted)
     return app.datasets.state(Choice(data_id="data-1"))

@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 import pytest
 
 from backend.advice.loss import current_loss
+from ui.services import losses
 from ui.web.html import loss_curve
 
 PRACTICE = [(float(step), 1.8 * math.exp(-step / 30) + 0.1) for step in range(1, 81)]
@@ -23,7 +24,7 @@ def test_the_line_that_carries_a_number_ends_at_that_number() -> None:
     ((_, height),) = re.findall(r'class="line training" points="[^"]* ([\d.]+),([\d.]+)"', svg)
     top = max(float(one) for one in re.findall(r'class="tick left"[^>]*>([\d.]+)<', svg))
     assert (1 - float(height) / 1000) * top == pytest.approx(2.0, abs=0.01)
-    assert ">practice loss <tspan>2.00<" in svg
+    assert f">{losses.TRAINING} <tspan>2.00<" in svg
     assert 'class="line each"' in svg
 
 
@@ -39,7 +40,7 @@ def test_it_is_one_well_formed_image_with_a_sentence() -> None:
     said = root.get("aria-label") or ""
     assert f"Practice loss fell from 1.84 to {NOW:.2f} by step 80." in said
     assert "Test loss fell from 2.00 to 0.33 by step 80." in said
-    assert "The best test loss is 0.33, at step 80." in said
+    assert f"The {losses.BEST} is 0.33, at step 80." in said
 
 
 def test_lines_lie_where_the_numbers_say() -> None:
@@ -52,8 +53,8 @@ def test_lines_lie_where_the_numbers_say() -> None:
 
 def test_both_lines_are_named_with_their_latest_loss_and_the_best_is_marked() -> None:
     svg = loss_curve.draw(PRACTICE, [*HELD, (90.0, 0.9)], best_step=80)
-    assert f">practice loss <tspan>{NOW:.2f}" in svg
-    assert ">latest test loss <tspan>0.90" in svg
+    assert f">{losses.TRAINING} <tspan>{NOW:.2f}" in svg
+    assert f">{losses.LATEST} <tspan>0.90" in svg
     best = re.search(r'<circle class="best" cx="([\d.]+)%"', svg)
     assert best
     assert abs(float(best[1]) - 100 * 80 / 90) < 0.1  # that one, not the latest

@@ -23,7 +23,7 @@ from tests.backend import keyring_in_file
 from tests.backend.keyring_in_file import NONE
 from tests.ui.conftest import in_loop
 from tests.ui.fake_services import job
-from ui.records import Access, Fetching
+from ui.records import DownloadStatus, TokenStatus
 from ui.services.app import App
 from ui.services.models import NOT_OWN, SIMULATED
 from ui.services.selection import Choice
@@ -38,13 +38,13 @@ FIELD = 'type="password" name="token" autocomplete="off"'
 
 def drawn(place: TokenSource = "", keeper: TokenSource = "keyring", **more: Any) -> str:
     return download_card.fetching(
-        Fetching(GATED, **{"job": None, "begun": False, "access": Access(place, keeper)} | more)
+        DownloadStatus(GATED, **{"job": None, "has_partial": False, "token": TokenStatus(place, keeper)} | more)
     )
 
 
 class TestDownload:
     def test_a_model_that_everybody_may_have_has_a_button_and_nothing_else(self) -> None:
-        told = download_card.fetching(Fetching(OPEN, None, False, None))
+        told = download_card.fetching(DownloadStatus(OPEN, None, False, None))
         assert f'data-do="download" data-value="{OPEN.id}"' in told
         assert "Download, 6" in told
         assert "token" not in told
@@ -63,7 +63,7 @@ class TestDownload:
 
     @pytest.mark.parametrize("begun", [True, False])
     def test_it_goes_on_only_where_something_came(self, begun: bool) -> None:
-        told = drawn(job=job("download-1", State.FAILED), begun=begun)
+        told = drawn(job=job("download-1", State.FAILED), has_partial=begun)
         assert ("Go on downloading, 2.3 GB" in told) == begun
         assert (">Download, 2.3 GB<" in told) == (not begun)
         assert (f'data-do="discard" data-value="{GATED.id}"' in told) == begun
@@ -99,8 +99,8 @@ class TestAccess:
         assert (FIELD in told) == (place == "login")  # a kept one goes before a login's
 
     def test_a_hosted_page_asks_for_none(self) -> None:
-        told = drawn(access=Access("", "", NOT_OWN))
-        assert "does not run on a computer of your own" in told
+        told = drawn(token=TokenStatus("", "", NOT_OWN))
+        assert NOT_OWN in told
         assert FIELD not in told
 
 
@@ -180,31 +180,31 @@ class TestPage:
             other = App(app.workspace)
         else:
             other = App(app.workspace, Hardware(memory_total_mib=8000, memory_available_mib=6000))
-        with pytest.raises(BadInput, match="neither kept nor deleted"):
+        with pytest.raises(BadInput, match="saved or deleted"):
             other.models.save_token("hf_another")
-        with pytest.raises(BadInput, match="neither kept nor deleted"):
+        with pytest.raises(BadInput, match="saved or deleted"):
             other.models.delete_token()
         assert hub_token.find() == SECRET
-        assert other.models.fetching(GATED.id).access == Access("", "", said)
-        assert 'data-do="download"' not in download_card.fetching(other.models.fetching(GATED.id))
+        assert other.models.download_status(GATED.id).token == TokenStatus("", "", said)
+        assert 'data-do="download"' not in download_card.fetching(other.models.download_status(GATED.id))
         with pytest.raises(BadInput):
             other.models.download(GATED.id)
 
     def test_a_page_that_is_open_to_the_network_asks_for_none(self, app: App) -> None:
         app = App(app.workspace, open_to_network=True)
-        told = download_card.fetching(app.models.fetching(GATED.id))
+        told = download_card.fetching(app.models.download_status(GATED.id))
         assert "models --token" in told
         assert FIELD not in told
-        with pytest.raises(BadInput, match="neither kept nor deleted"):
+        with pytest.raises(BadInput, match="saved or deleted"):
             app.models.save_token(SECRET)
 
     def test_what_failed_for_want_of_one_is_no_longer_told_once_it_is_kept(self, app: App) -> None:
         folder = JobFolder(app.workspace.run_folder(app.models.download(GATED.id)))
         refused = Failure(what="Llama 3.2 1B is not given to everybody.")
         folder.write_status(folder.status().ending(State.FAILED, failure=refused))
-        assert refused.what in download_card.fetching(app.models.fetching(GATED.id))
+        assert refused.what in download_card.fetching(app.models.download_status(GATED.id))
         app.models.save_token(SECRET)
-        assert refused.what not in download_card.fetching(app.models.fetching(GATED.id))
+        assert refused.what not in download_card.fetching(app.models.download_status(GATED.id))
 
     def test_a_download_goes_on_only_where_something_came(self, app: App) -> None:
         def failed() -> None:
@@ -213,12 +213,12 @@ class TestPage:
             folder.write_status(ended)
 
         failed()
-        assert ">Download, 2.3 GB<" in download_card.fetching(app.models.fetching(GATED.id))
+        assert ">Download, 2.3 GB<" in download_card.fetching(app.models.download_status(GATED.id))
         part = app.workspace.models / ".meta-llama--Llama-3.2-1B-Instruct.part"
         part.mkdir()
         (part / "config.json.part").touch()
-        assert ">Download, 2.3 GB<" in download_card.fetching(app.models.fetching(GATED.id))
+        assert ">Download, 2.3 GB<" in download_card.fetching(app.models.download_status(GATED.id))
         (part / "config.json.part").write_text("{")
-        assert "Go on downloading" in download_card.fetching(app.models.fetching(GATED.id))
+        assert "Go on downloading" in download_card.fetching(app.models.download_status(GATED.id))
         failed()  # a later try that fetched nothing does not hide what came before
-        assert "Go on downloading" in download_card.fetching(app.models.fetching(GATED.id))
+        assert "Go on downloading" in download_card.fetching(app.models.download_status(GATED.id))

@@ -134,13 +134,13 @@ class TestRealServices:
         damaged = self.train(app, data_id, "Damaged", ended=2.0)
         (Path(app.runner.folder(damaged)) / "spec.json").write_text("{")
         assert [one.name for one in app.results.ready_to_try()] == ["Sound"]
-        assert {one.origin.name: one.origin.examples > 0 for one in app.runs.all()} == {
+        assert {one.info.name: one.info.examples > 0 for one in app.runs.all()} == {
             "Sound": True,
             "Damaged": False,
         }
         drawn_tabs = tabs(app)
         assert train_views.PLAN in drawn_tabs["train"].show(Choice(data_id=data_id))[drawn_tabs["train"].plan]
-        assert app.validated(Choice(run_id=damaged, beside=damaged)) == Choice()
+        assert app.validated(Choice(run_id=damaged, compared_run=damaged)) == Choice()
         told = commands.runs(argparse.Namespace(), app.workspace).document["runs"]
         assert {one["name"]: "eval_loss" in one for one in told} == {"Sound": True, "Damaged": True}, (
             "names are promised"

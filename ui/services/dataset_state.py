@@ -1,0 +1,72 @@
+"""A checked dataset as the page and the advice see it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from backend.datasets.checks.fix import Change, write_fixed
+from backend.datasets.checks.tokens import TokenTotals
+from backend.datasets.dataset import CheckedDataset
+from backend.records.specs import Trainer
+from ui.records import DatasetFiles, DatasetState
+
+
+def dataset_state(checked: CheckedDataset) -> DatasetState:
+    changes: dict[str, list[Change]] = {}
+    for change in checked.fixed.changes:
+        changes.setdefault(change.kind, []).append(change)
+    unusable = len({problem.row for problem in checked.unread if not checked.info.is_accepted(problem)})
+    return DatasetState(
+        name=checked.name,
+        original=checked.original,
+        report=checked.report,
+        problems=checked.problems,
+        rows=len(checked.dataset.rows),
+        info=checked.info,
+        split_summary=checked.summary,
+        blocked=checked.blocked,
+        unreadable=frozenset(problem.kind for problem in checked.unread),
+        validation_name=checked.validation.report.source.name if checked.validation else "",
+        fix_previews=checked.fix_previews,
+        changes=changes,
+        changed=checked.fixed.changed,
+        left_out=checked.fixed.dropped - unusable,
+        unusable=unusable,
+        tokens=checked.fixed_report.tokens,
+    )
+
+
+def write_files(checked: CheckedDataset, folder: Path) -> DatasetFiles:
+    """Writes the fixed examples and the log of changes into `folder`. Raises WorkspaceProblem."""
+    folder.mkdir(parents=True, exist_ok=True)
+    fixed = folder / "examples.jsonl"
+    log = write_fixed(checked.fixed, fixed)
+    return DatasetFiles(fixed, log, len(checked.fixed.changes))
+
+
+def data_facts(checked: CheckedDataset | None, trainer: Trainer = "sft") -> dict[str, Any]:
+    """The facts about the data that a recommendation takes into account, as keyword arguments."""
+    if checked is None or checked.fixed_report.tokens is None:
+        return {"rows": len(checked.dataset.rows) if checked else None}
+    tokens = checked.fixed_report.tokens
+    total, learned = epoch_tokens(tokens, trainer)
+    return {
+        "rows": len(checked.dataset.rows),
+        "longest": tokens.longest,
+        "tokens": total,
+        "learned_share": learned / total if total else None,
+        "documents": tokens.documents > 0,
+    }
+
+
+def epoch_tokens(tokens: TokenTotals, trainer: Trainer) -> tuple[int, int]:
+    """All tokens and the learned tokens of one epoch. DPO reads both answers."""
+    if trainer == "sft":
+        return tokens.total, tokens.learned
+    return tokens.total + tokens.rejected, tokens.learned + tokens.rejected_learned
+
+
+def has_pairs(checked: CheckedDataset) -> bool:
+    """Whether every example has a good and a bad answer."""
+    return bool(checked.rows) and all(row.rejected for row in checked.rows)
