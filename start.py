@@ -159,7 +159,7 @@ def run_tests(arguments: Sequence[str]) -> int:
     quick = arguments[:1] == ["quick"]
     selection = ["-m", "quick", *arguments[1:]] if quick else list(arguments)
     # Two processes (see tests/conftest.py), except for slow and GPU tests, which need the machine to themselves.
-    processes = [] if "-m" in arguments else ["-n", "2", "--dist", "loadgroup", "--no-loadscope-reorder"]
+    processes = [] if "-m" in arguments else ["-n", "2"]
     checks = [
         ["ruff", "check", "."],
         ["ruff", "format", "--check", "."],

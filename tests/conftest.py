@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -24,28 +25,34 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.fail.Keyring"
 
+BROWSER_TESTS = "tests/browser/"
 SLOW_MARKERS = {"slow", "gpu", "browser"}
 SLOW_FIXTURES = {"bundled_model", "tiny_model", "chromium"}
 SLOW_PACKAGES = {"torch", "transformers", "trl", "peft", "accelerate", "datasets", "llama_cpp", "playwright"}
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest selects by marker
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Marks the tests that may be quick, and divides all tests between the processes of pytest-xdist.
-
-    `-m quick` also skips each test that imports one of SLOW_PACKAGES after all. A process runs whole files, and one
-    process runs all browser tests, so that no two browsers compete. The longest tests start first.
-    """
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks the tests that may be quick (`-m quick` also skips each that imports one of SLOW_PACKAGES after all) and
+    puts the longest first."""
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
         if not fixtures & SLOW_FIXTURES and not any(item.get_closest_marker(name) for name in SLOW_MARKERS):
             item.add_marker("quick")
-        if config.pluginmanager.hasplugin("xdist"):
-            browser = item.get_closest_marker("browser") is not None
-            item.add_marker(pytest.mark.xdist_group("browser" if browser else item.path.as_posix()))
-    items.sort(
-        key=lambda item: (item.get_closest_marker("browser") is None, item.get_closest_marker("quick") is not None)
-    )
+    items.sort(key=lambda item: (not item.nodeid.startswith(BROWSER_TESTS), bool(item.get_closest_marker("quick"))))
+
+
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Gives each file to one process, and all browser tests to the same one, so that no two browsers compete."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return BROWSER_TESTS if nodeid.startswith(BROWSER_TESTS) else nodeid.partition("::")[0]
+
+    config.option.loadscopereorder = False
+    return ByFile(config, log)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -16,7 +16,7 @@ from packaging.specifiers import SpecifierSet
 
 import start
 
-PYTEST = ["pytest", "-n", "2", "--dist", "loadgroup", "--no-loadscope-reorder"]
+PYTEST = ["pytest", "-n", "2"]
 ON_POSIX = pytest.mark.skipif(os.name != "posix", reason="start.bat does this on Windows")
 
 
