@@ -1,7 +1,11 @@
-"""This machine: `probe` finds out what it has, `load_hardware` reads another one from a file.
+"""This machine: `probe` reads what it has, `load_hardware` reads another machine from a file.
 
-probing.py     all of it, and in sentences          container.py    limits of a container on cores and memory
-cards.py       NVIDIA cards, through the driver     torch_build.py  whether torch was built for the card
+probe.py        everything, also in sentences
+gpus.py         NVIDIA GPUs, through the driver
+container.py    limits of a container on cores and memory
+torch_build.py  whether torch was built for the GPU
+benchmark.py    this machine's speed, measured
+process.py      the environment of a process that computes
 """
 
 from backend.hardware.probe import Probe, describe, disk_free_mib, format_gb, load_hardware, memory_mib, probe

@@ -1,17 +1,17 @@
-"""How fast this machine calculates, measured in two seconds and kept: what the time estimate is made from.
+"""Measures this machine's speed in about two seconds and stores it, for the time estimate.
 
-Measured are the three things that a training step is made of: matrix products (in 16 and in 32 bits), passes over
-memory, and the time to start an operation at all. `run` is a job (it needs torch); `rates` reads what it left.
+It measures what a training step consists of: matrix products (16 and 32 bits), passes over memory, and the time to
+launch an operation. `run` is a job and needs torch; `load_rates` reads the stored result.
 
-How much of that a training step reaches was fitted on six runs of the embedded model on two cores (rows of 64 to
-2,048 tokens, batches of 1 to 16, with and without checkpointing, LoRA and QLoRA; worst error 8 %): 37 % of the rate
-of plain products, 1.5 times the time of plain passes, and 19,600 starts a layer, which stands for what does not grow
-with the rows. For cards the shares follow from the T4's step times (see backend/estimate/speed.py) and are less sure.
+How much of these rates a training step reaches was fitted on six runs of the bundled model on two cores (rows of 64
+to 2,048 tokens, batches of 1 to 16, with and without checkpointing, LoRA and QLoRA; worst error 8 %): 37 % of the
+product rate, 1.5 times the time of a memory pass, and 19,600 launches per layer, which stand for everything that does
+not grow with the rows. The GPU values follow from the T4's step times (backend/estimate/speed.py) and are less
+certain.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import platform
@@ -21,9 +21,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from pydantic import ValidationError
-
 from backend.estimate import Rates
+from backend.files.json_file import read_json, write_json
 from backend.settings import Workspace
 
 if TYPE_CHECKING:
@@ -31,126 +30,127 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_RECIPE = 2  # raised when what is measured changes, so that older measurements are made again
-_BUDGET = 0.3  # seconds for each of the measurements
+_VERSION = 2  # of the measurement; raise it when that changes, and stored rates are measured again
+_BUDGET = 0.3  # seconds per measurement
 _ROWS = 1024
 _SHAPES = {"cpu": (_ROWS, 576, 1536), "cuda": (4096, 4096, 4096), "mps": (2048, 2048, 2048)}
 
 
-class _Shares(NamedTuple):
-    """products: part of the plain rate reached. passes: times the plain time. starts: operations a layer."""
+class _Efficiency(NamedTuple):
+    """Of a training step. products: share of the measured rate. passes: multiple of the measured time. launches: per
+    layer. spread: factor by which the time may be off."""
 
     products: float
     passes: float
-    starts: int
+    launches: int
     spread: float
 
 
-_REACHED = {
-    "cpu": _Shares(0.37, 1.5, 19_600, 1.25),
-    "cuda": _Shares(0.6, 0.9, 900, 1.6),
-    "mps": _Shares(0.4, 1.5, 2_000, 1.6),
+_EFFICIENCY = {
+    "cpu": _Efficiency(0.37, 1.5, 19_600, 1.25),
+    "cuda": _Efficiency(0.6, 0.9, 900, 1.6),
+    "mps": _Efficiency(0.4, 1.5, 2_000, 1.6),
 }
 
 
-class Work(Protocol):
-    """What the job needs of the worker."""
+class Context(Protocol):
+    """What the job needs from its worker."""
 
     workspace: Workspace
 
     def progress(self, phase: str, done: int = 0, total: int = 0, seconds_left: float | None = None) -> None: ...
 
 
-def run(context: Work) -> dict[str, Any]:
-    """The job "calibrate": measures and keeps the rates. Gives them."""
+def run(context: Context) -> dict[str, Any]:
+    """The job "calibrate": measure the rates, store and return them."""
     from backend.hardware.process import prepare_process
 
     prepare_process()
     context.progress("Measuring this computer", 0, 1)
-    found = measure()
-    _file(context.workspace).write_text(json.dumps({"machine": fingerprint(), "rates": found.model_dump()}), "utf-8")
+    rates = measure()
+    write_json(_file(context.workspace), {"machine": fingerprint(), "rates": rates.model_dump()})
     context.progress("Measuring this computer", 1, 1)
-    return found.model_dump()
+    return rates.model_dump()
 
 
 def load_rates(workspace: Workspace) -> Rates | None:
-    """What was measured on this machine with this torch; None when nothing was, or it has changed since."""
+    """The stored rates; None if there are none, or the machine or torch has changed since."""
     try:
-        kept = json.loads(_file(workspace).read_text("utf-8"))
-        return Rates.model_validate(kept["rates"]) if kept["machine"] == fingerprint() else None
-    except (OSError, ValueError, KeyError, TypeError, ValidationError):
+        stored = read_json(_file(workspace))
+        return Rates.model_validate(stored["rates"]) if stored["machine"] == fingerprint() else None
+    except (OSError, ValueError, KeyError):
         return None
 
 
 def fingerprint() -> str:
-    """What the measurement depends on: the computer, the cores that may be used and the version of torch."""
+    """Identifies what the measurement depends on: the computer, its usable cores and the version of torch."""
     from backend.hardware import container
 
     try:
         version = metadata.version("torch")
     except metadata.PackageNotFoundError:
         version = ""
-    return f"{_RECIPE} {platform.node()} {platform.machine()} {container.cores()} {os.cpu_count()} {version}"
+    return f"{_VERSION} {platform.node()} {platform.machine()} {container.cores()} {os.cpu_count()} {version}"
 
 
 def measure() -> Rates:
-    """The rates of the device that training would take. Imports torch; takes two seconds."""
+    """The rates of the device that training would use. Imports torch; takes about two seconds."""
     import torch
 
-    kind = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    reached = _REACHED[kind]
-    wide = _products(kind, torch.float32)
-    narrow = max(_products(kind, torch.bfloat16), wide)
+    device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    efficiency = _EFFICIENCY[device]
+    rate32 = _product_rate(device, torch.float32)
+    rate16 = max(_product_rate(device, torch.bfloat16), rate32)
     return Rates(
-        rate16=narrow * reached.products,
-        rate32=wide * reached.products,
-        bandwidth=_bandwidth(kind) / reached.passes,
-        launch=_start(kind) * reached.starts,
-        spread=reached.spread,
+        rate16=rate16 * efficiency.products,
+        rate32=rate32 * efficiency.products,
+        bandwidth=_bandwidth(device) / efficiency.passes,
+        launch=_launch_seconds(device) * efficiency.launches,
+        spread=efficiency.spread,
         basis="measured",
     )
 
 
-def _products(kind: str, dtype: torch.dtype) -> float:
+def _product_rate(device: str, dtype: torch.dtype) -> float:
     """FLOP/s of matrix products."""
     import torch
 
-    rows, inner, columns = _SHAPES[kind]
-    left, right = (torch.ones(shape, dtype=dtype, device=kind) for shape in ((rows, inner), (inner, columns)))
-    return 2 * rows * inner * columns / _seconds(kind, lambda: left @ right)
+    rows, inner, columns = _SHAPES[device]
+    left, right = (torch.ones(shape, dtype=dtype, device=device) for shape in ((rows, inner), (inner, columns)))
+    return 2 * rows * inner * columns / _seconds(device, lambda: left @ right)
 
 
-def _bandwidth(kind: str) -> float:
-    """Bytes a second that an element-wise product of two tensors of a layer's size makes."""
+def _bandwidth(device: str) -> float:
+    """Bytes per second that the element-wise product of two tensors as large as a layer's writes."""
     import torch
 
-    one, other = (torch.ones(4 * _ROWS, 1536, dtype=torch.bfloat16, device=kind) for _ in range(2))
-    return one.nbytes / _seconds(kind, lambda: one * other)
+    left, right = (torch.ones(4 * _ROWS, 1536, dtype=torch.bfloat16, device=device) for _ in range(2))
+    return left.nbytes / _seconds(device, lambda: left * right)
 
 
-def _start(kind: str) -> float:
-    """Seconds to start an operation that has next to nothing to do."""
+def _launch_seconds(device: str) -> float:
+    """Seconds for an operation on almost no data."""
     import torch
 
-    one = torch.ones(8, device=kind)
-    return _seconds(kind, lambda: one * one)
+    tiny = torch.ones(8, device=device)
+    return _seconds(device, lambda: tiny * tiny)
 
 
-def _seconds(kind: str, work: Callable[[], object], batch: int = 8) -> float:
-    """Seconds of one `work`: the median over the budget, `batch` at a time."""
+def _seconds(device: str, operation: Callable[[], object], batch: int = 8) -> float:
+    """Seconds per `operation`: the median over the budget, timed in batches of `batch`."""
     import statistics
 
     import torch
 
-    wait = {"cuda": torch.cuda.synchronize, "mps": torch.mps.synchronize}.get(kind, lambda: None)
-    work()
+    wait = {"cuda": torch.cuda.synchronize, "mps": torch.mps.synchronize}.get(device, lambda: None)
+    operation()
     wait()
     times: list[float] = []
-    until = time.perf_counter() + _BUDGET
-    while not times or time.perf_counter() < until:
+    deadline = time.perf_counter() + _BUDGET
+    while not times or time.perf_counter() < deadline:
         start = time.perf_counter()
         for _ in range(batch):
-            work()
+            operation()
         wait()
         times.append((time.perf_counter() - start) / batch)
     return statistics.median(times)

@@ -1,4 +1,4 @@
-"""The limits of a container (Linux control groups, versions 1 and 2): cores and memory that may really be used."""
+"""The limits of a container (Linux control groups, versions 1 and 2): the cores and memory that it may use."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 _ROOT = Path("/sys/fs/cgroup")
-_UNLIMITED = 1 << 60  # version 1 writes a number near 2^63 for "no limit"
+_UNLIMITED = 1 << 60  # version 1 uses a number near 2^63 for "no limit"
 
 
 class Limit(NamedTuple):
-    """Bytes that the container may use, and uses now (what the system can drop at once left out)."""
+    """Bytes that the container may use, and those in use (without the file cache, which the system can drop)."""
 
     total: int
     used: int
 
 
 def cores() -> int:
-    """Processor cores that this process may use: its affinity, and the container's quota."""
+    """Processor cores that this process may use, by its affinity and the container's quota."""
     try:
         allowed = len(os.sched_getaffinity(0))
     except (AttributeError, OSError):
@@ -29,12 +29,12 @@ def cores() -> int:
 
 
 def memory() -> Limit | None:
-    """The container's memory; None where there is no limit."""
+    """The container's memory limit; None if there is none."""
     for folder in _folders("memory"):
         total = _number(folder / "memory.max") or _number(folder / "memory.limit_in_bytes")
         if total is not None and total < _UNLIMITED:
             used = _number(folder / "memory.current") or _number(folder / "memory.usage_in_bytes") or 0
-            return Limit(total, max(0, used - _droppable(folder)))
+            return Limit(total, max(0, used - _file_cache(folder)))
     return None
 
 
@@ -50,19 +50,19 @@ def _quota() -> float | None:
 
 
 def _folders(controller: str) -> list[Path]:
-    """Where this process's limits may stand, the nearest first."""
+    """The folders that may hold this process's limits, the innermost first."""
     folders = []
     for line in _text(Path("/proc/self/cgroup")).splitlines():
-        _, names, place = ([*line.split(":", 2), "", ""])[:3]
+        _, names, group = ([*line.split(":", 2), "", ""])[:3]
         if names == "" or controller in names.split(","):
             base = _ROOT if names == "" else _ROOT / controller
-            inner = base / place.lstrip("/")
+            inner = base / group.lstrip("/")
             folders += [inner, *(parent for parent in inner.parents if base in (parent, *parent.parents))]
     return [*folders, _ROOT, _ROOT / controller]
 
 
-def _droppable(folder: Path) -> int:
-    """Bytes of files that are only cached."""
+def _file_cache(folder: Path) -> int:
+    """Bytes of cached files that the system can drop."""
     for line in _text(folder / "memory.stat").splitlines():
         name, _, value = line.partition(" ")
         if name in ("inactive_file", "total_inactive_file") and value.isdigit():

@@ -1,4 +1,4 @@
-"""NVIDIA cards through NVML, the driver's own library. A broken driver is a sentence, never a crash."""
+"""NVIDIA GPUs, read through NVML, the driver's library. A broken driver is reported, never raised."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ _NO_DRIVER = ("LibraryNotFound", "DriverNotLoaded")
 
 
 class MemoryUser(NamedTuple):
-    """A program that holds memory (MiB) of a card."""
+    """Another program and the GPU memory (MiB) that it uses."""
 
-    card: str
+    gpu: str
     program: str
     mib: int
 
 
 @dataclass
 class NvidiaGpus:
-    """The cards; who else holds their memory; and what went wrong."""
+    """The GPUs, the other programs that use their memory, and problems with the driver."""
 
     gpus: tuple[Gpu, ...] = ()
-    held: list[MemoryUser] = field(default_factory=list)
+    users: list[MemoryUser] = field(default_factory=list)
     problems: list[MachineProblem] = field(default_factory=list)
     driver: str = ""
 
 
 def read_nvidia() -> NvidiaGpus:
-    """The NVIDIA cards of this machine. No driver at all is no problem: then there is no card."""
+    """The NVIDIA GPUs of this machine. A missing driver is not a problem: then there is no GPU."""
     try:
         import pynvml
     except Exception:
@@ -43,12 +43,12 @@ def read_nvidia() -> NvidiaGpus:
     try:
         pynvml.nvmlInit()
     except Exception as error:
-        return _without_driver(error)
+        return _no_gpus(error)
     try:
         return _read(pynvml)
     except Exception as error:
         log.warning("NVML failed", exc_info=True)
-        return NvidiaGpus(problems=[_broken(error)])
+        return NvidiaGpus(problems=[_driver_problem(error)])
     finally:
         try:
             pynvml.nvmlShutdown()
@@ -57,27 +57,27 @@ def read_nvidia() -> NvidiaGpus:
 
 
 def most_free_first() -> list[str]:
-    """The NVIDIA cards' numbers, as CUDA_VISIBLE_DEVICES takes them under CUDA_DEVICE_ORDER=PCI_BUS_ID (as NVML).
+    """The indices of the NVIDIA GPUs, the one with the most free memory (which estimates are for) first.
 
-    The one with the most free memory, which plans are made for, comes first.
+    In CUDA_VISIBLE_DEVICES they are valid with CUDA_DEVICE_ORDER=PCI_BUS_ID, which is NVML's order.
     """
     gpus = read_nvidia().gpus
     return [str(index) for index in sorted(range(len(gpus)), key=lambda index: -gpus[index].memory_free_mib)]
 
 
-def _without_driver(error: Exception) -> NvidiaGpus:
+def _no_gpus(error: Exception) -> NvidiaGpus:
     if any(kind in type(error).__name__ for kind in _NO_DRIVER):
         log.info("no NVIDIA driver: %s", error)
         return NvidiaGpus()
     log.warning("nvmlInit failed", exc_info=True)
-    return NvidiaGpus(problems=[_broken(error)])
+    return NvidiaGpus(problems=[_driver_problem(error)])
 
 
-def _broken(error: Exception) -> MachineProblem:
+def _driver_problem(error: Exception) -> MachineProblem:
     return MachineProblem(
-        what="The driver of the graphics card does not answer as it should.",
+        what="The driver of the graphics card does not work properly.",
         why=f"It says: {str(error)[:200] or type(error).__name__}.",
-        next="Restart the computer; if that does not help, install the NVIDIA driver again.",
+        next="Restart the computer. If that does not help, reinstall the NVIDIA driver.",
     )
 
 
@@ -86,32 +86,32 @@ def _read(pynvml: Any) -> NvidiaGpus:
     gpus = []
     for index in range(pynvml.nvmlDeviceGetCount()):
         try:
-            gpu, held = _card(pynvml, pynvml.nvmlDeviceGetHandleByIndex(index))
+            handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+            gpu, used_by = _gpu(pynvml, handle), _used_by(pynvml, handle)
         except Exception as error:
-            log.warning("card %d can't be read", index, exc_info=True)
-            found.problems.append(_broken(error))
+            log.warning("GPU %d can't be read", index, exc_info=True)
+            found.problems.append(_driver_problem(error))
             continue
         gpus.append(gpu)
-        found.held += [MemoryUser(gpu.name, _program(pid), mib) for pid, mib in held.items()]
+        found.users += [MemoryUser(gpu.name, _program(pid), mib) for pid, mib in used_by.items()]
     found.gpus = tuple(gpus)
     return found
 
 
-def _card(pynvml: Any, handle: Any) -> tuple[Gpu, dict[int, int]]:
+def _gpu(pynvml: Any, handle: Any) -> Gpu:
     memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
     capability = _try(pynvml.nvmlDeviceGetCudaComputeCapability, handle, default=None)
-    gpu = Gpu(
+    return Gpu(
         name=_text(_try(pynvml.nvmlDeviceGetName, handle, default="NVIDIA graphics card")),
         vendor="nvidia",
         memory_total_mib=memory.total // MIB,
         memory_free_mib=memory.free // MIB,
         compute_capability=(int(capability[0]), int(capability[1])) if capability else None,
     )
-    return gpu, _held(pynvml, handle)
 
 
-def _held(pynvml: Any, handle: Any) -> dict[int, int]:
-    """MiB by the id of each other process; one whose memory the driver does not tell counts as none."""
+def _used_by(pynvml: Any, handle: Any) -> dict[int, int]:
+    """MiB by the id of each other process; 0 if the driver does not know."""
     processes = [
         *_try(pynvml.nvmlDeviceGetComputeRunningProcesses, handle, default=[]),
         *_try(pynvml.nvmlDeviceGetGraphicsRunningProcesses, handle, default=[]),
@@ -120,12 +120,12 @@ def _held(pynvml: Any, handle: Any) -> dict[int, int]:
 
 
 def _program(pid: int) -> str:
-    """The program's name as the system's own tools show it; outside a container it may not be known."""
+    """The program's name as the system's tools show it; unknown if it runs outside of this container."""
     import psutil
 
     try:
         process = psutil.Process(pid)
-        return "a training of this app" if "jobs.worker" in process.cmdline() else process.name()
+        return "a training run of this app" if "jobs.worker" in process.cmdline() else process.name()
     except psutil.Error:
         return f"a program (process {pid})"
 

@@ -1,7 +1,7 @@
-"""What this machine has: cards, processor, memory and disk, found without loading torch.
+"""Reads what this machine has: GPUs, processor, memory and disk, without loading torch.
 
-`probe` never fails: what can't be read becomes a sentence. A machine can also be given as a file (`load_hardware`),
-so that everything built on it can be tried for any machine.
+`probe` never raises: anything that can't be read becomes a problem to report. `load_hardware` reads the description
+of another machine from a file, so that recommendations and estimates can be tried for any machine.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from pydantic import ValidationError
 
 from backend.errors import BadInput
 from backend.hardware import container, torch_build
-from backend.hardware import gpus as nvidia
+from backend.hardware.gpus import MemoryUser, read_nvidia
 from backend.records.specs import Cpu, Gpu, Hardware, MachineProblem, Record
 
 log = logging.getLogger(__name__)
 
 MIB = 1 << 20
-_HELD_MIB = 500  # a card with more than this in other processes' hands is worth a sentence
+_REPORTED_MIB = 500  # of GPU memory in use by other programs
 
 
 class Probe(Record):
-    """A machine; what it can do in sentences for a person; and what is wrong, with what to do about it."""
+    """A machine, its description in sentences, and problems with it."""
 
     hardware: Hardware
     sentences: tuple[str, ...] = ()
@@ -37,7 +37,7 @@ class Probe(Record):
 
     @classmethod
     def of(cls, hardware: Hardware) -> Probe:
-        """A machine that was not looked at but given, in words."""
+        """A described machine instead of this one."""
         return cls(hardware=hardware, sentences=tuple(describe(hardware)))
 
     def to_json(self) -> dict[str, Any]:
@@ -46,8 +46,8 @@ class Probe(Record):
 
 
 def probe(workspace_root: Path) -> Probe:
-    """This machine, and the disk that holds `workspace_root`."""
-    found = nvidia.read_nvidia()
+    """This machine, and the disk of `workspace_root`."""
+    found = read_nvidia()
     problems = list(found.problems)
     gpus = found.gpus
     total, free = memory_mib()
@@ -60,7 +60,7 @@ def probe(workspace_root: Path) -> Probe:
     if hosted == "zero_gpu":
         gpus = ()
         problems.append(_ZERO_GPU)
-    build = torch_build.problem(has_nvidia_card=bool(gpus) and not apple)
+    build = torch_build.problem(has_nvidia_gpu=bool(gpus) and not apple)
     hardware = Hardware(
         platform=platform.system().lower() or "unknown",
         gpus=gpus,
@@ -71,35 +71,35 @@ def probe(workspace_root: Path) -> Probe:
         disk_free_mib=disk_free_mib(workspace_root),
         hosted=hosted,
     )
-    problems += _held_problems(found.held)
+    problems += _memory_problems(found.users)
     problems += [build] if build else []
     return Probe(hardware=hardware, sentences=tuple(describe(hardware)), problems=tuple(problems))
 
 
 def describe(hardware: Hardware) -> list[str]:
-    """The machine in plain words, the most telling first."""
-    lines = [_card_sentence(gpu) for gpu in hardware.gpus]
+    """The machine in plain words, the most important part first."""
+    lines = [_gpu_sentence(gpu) for gpu in hardware.gpus]
     if not lines:
-        lines.append("There is no graphics card that can train: the processor does the work.")
+        lines.append("No graphics card for training was found: the processor does the work.")
     cores = "1 processor core" if hardware.cpu.cores == 1 else f"{hardware.cpu.cores} processor cores"
     fast = ", with fast 16-bit arithmetic" if hardware.cpu.bf16 else ""
     lines.append(f"{cores} can be used{fast}.")
     free, total = format_gb(hardware.memory_available_mib), format_gb(hardware.memory_total_mib)
     shared = ", shared by processor and graphics" if hardware.unified_memory else ""
-    lines.append(f"{free} of {total} of memory is free{shared}.")
-    lines.append(f"{format_gb(hardware.disk_free_mib)} of disk is free.")
+    lines.append(f"{free} of {total} memory is free{shared}.")
+    lines.append(f"{format_gb(hardware.disk_free_mib)} of disk space is free.")
     if hardware.hosted:
         lines.append(_HOSTED_SENTENCES[hardware.hosted])
     return lines
 
 
 def format_gb(mib: float) -> str:
-    """MiB as people read it: "11.6 GB" (of 1024 MiB, as the system's own tools count)."""
+    """MiB for people: "11.6 GB" (of 1024 MiB each, as operating systems count)."""
     return f"{mib / 1024:.0f} GB" if mib >= 100 * 1024 else f"{mib / 1024:.1f} GB"
 
 
 def memory_mib() -> tuple[int, int]:
-    """Memory in MiB: (total, available), within the limits of a container."""
+    """Total and available memory in MiB, within the limits of a container."""
     import psutil
 
     now = psutil.virtual_memory()
@@ -112,21 +112,21 @@ def memory_mib() -> tuple[int, int]:
 
 
 def disk_free_mib(folder: Path) -> int:
-    """MiB free on the disk of `folder`, or of the nearest folder above it that exists; 0 when it can't be read."""
-    for place in (folder, *folder.parents):
-        if place.exists():
+    """MiB free on the disk of `folder`, or of its nearest existing parent; 0 if it can't be read."""
+    for path in (folder, *folder.parents):
+        if path.exists():
             try:
-                return shutil.disk_usage(place).free // MIB
+                return shutil.disk_usage(path).free // MIB
             except OSError:
-                log.warning("disk_usage(%s) failed", place, exc_info=True)
+                log.warning("disk_usage(%s) failed", path, exc_info=True)
                 return 0
     return 0
 
 
 def load_hardware(path: Path) -> Hardware:
-    """A machine from a JSON file, as `doctor --json` prints it (whole, or its `hardware` alone).
+    """A machine from a JSON file: the output of `doctor --json`, or its `hardware` alone.
 
-    Parts left out take the defaults of `Hardware`. Raises BadInput in plain words.
+    Missing fields get the defaults of `Hardware`. Raises BadInput.
     """
     try:
         values = json.loads(path.read_text("utf-8"))
@@ -135,7 +135,7 @@ def load_hardware(path: Path) -> Hardware:
             f"The file {path.name} can't be read.", f"The system says: {error.strerror or error}."
         ) from error
     except (ValueError, RecursionError) as error:
-        raise BadInput(f"The file {path.name} is not JSON.", "", _AS_DOCTOR) from error
+        raise BadInput(f"The file {path.name} is not JSON.", "", _USE_DOCTOR) from error
     if isinstance(values, dict) and isinstance(values.get("hardware"), dict):
         values = values["hardware"]
     try:
@@ -144,46 +144,46 @@ def load_hardware(path: Path) -> Hardware:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "its content"
         raise BadInput(
-            f"The file {path.name} describes no machine.", f"{field}: {first['msg']}.", _AS_DOCTOR
+            f"The file {path.name} does not describe a machine.", f"{field}: {first['msg']}.", _USE_DOCTOR
         ) from error
 
 
-_AS_DOCTOR = "Write it as `python app.py doctor --json` prints it."
+_USE_DOCTOR = "Use the output of `python app.py doctor --json`."
 _ZERO_GPU = MachineProblem(
     what="This is a ZeroGPU Space.",
-    why="Its graphics card is lent for single calls only, so a training can't hold it.",
-    next="Train on the processor here, or on a computer of your own.",
+    why="Its graphics card is available for short calls only, not for training.",
+    next="Train on the processor here, or on your own computer.",
 )
 _HOSTED_SENTENCES = {
-    "space": "This is a hosted Space: what is stored here is lost when it restarts.",
-    "zero_gpu": "This is a hosted Space with a shared graphics card, which a training can't use.",
-    "colab": "This is a Colab notebook: what is stored here is lost when it ends.",
+    "space": "This is a hosted Space: everything stored here is lost when it restarts.",
+    "zero_gpu": "This is a hosted Space with a shared graphics card, which can't be used for training.",
+    "colab": "This is a Colab notebook: everything stored here is lost when it ends.",
 }
 
 
-def _card_sentence(gpu: Gpu) -> str:
+def _gpu_sentence(gpu: Gpu) -> str:
     free, total = format_gb(gpu.memory_free_mib), format_gb(gpu.memory_total_mib)
     if gpu.vendor == "apple":
         return f"{gpu.name} can train with the memory that it shares with the processor."
     old = gpu.compute_capability is not None and gpu.compute_capability < (8, 0)
-    number = " It learns in 16-bit floating point (fp16): its generation has no bf16." if old else ""
-    return f"{gpu.name}: {free} of its {total} of memory is free.{number}"
+    precision = " It trains in fp16, because it does not support bf16." if old else ""
+    return f"{gpu.name}: {free} of its {total} memory is free.{precision}"
 
 
-def _held_problems(held: list[nvidia.MemoryUser]) -> list[MachineProblem]:
-    """A sentence for each card of which others hold more than a little, naming the programs, the largest first."""
+def _memory_problems(users: list[MemoryUser]) -> list[MachineProblem]:
+    """One problem per GPU of which other programs use a lot, naming the programs, the largest first."""
     problems = []
-    for card in dict.fromkeys(holder.card for holder in held):
-        holders = sorted((one for one in held if one.card == card and one.mib), key=lambda one: -one.mib)
-        total = sum(holder.mib for holder in holders)
-        if total < _HELD_MIB:
+    for gpu in dict.fromkeys(user.gpu for user in users):
+        largest = sorted((user for user in users if user.gpu == gpu and user.mib), key=lambda user: -user.mib)
+        total = sum(user.mib for user in largest)
+        if total < _REPORTED_MIB:
             continue
-        named = ", ".join(f"{holder.program} {format_gb(holder.mib)}" for holder in holders[:3])
+        programs = ", ".join(f"{user.program} {format_gb(user.mib)}" for user in largest[:3])
         problems.append(
             MachineProblem(
-                what=f"Other programs hold {format_gb(total)} of the memory of {card}: {named}.",
-                why="A training can use only what is free.",
-                next="Close what you can spare, such as games, other notebooks or chat models, then look again.",
+                what=f"Other programs use {format_gb(total)} of the memory of {gpu}: {programs}.",
+                why="Training can use only the free memory.",
+                next="Close programs that you don't need, such as games, notebooks or chat models, then check again.",
             )
         )
     return problems
@@ -206,7 +206,7 @@ def _processor_name() -> str:
 
 
 def _has_bf16(apple: bool) -> bool:
-    """Whether bf16 products are native, by the flags that Linux shows (x86 and Arm); on Apple from the M2 on."""
+    """Whether bf16 products are native: by the flags that Linux lists (x86 and Arm); on Apple from the M2 up."""
     if apple:
         return _apple_feature("hw.optional.arm.FEAT_BF16")
     try:

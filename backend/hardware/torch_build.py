@@ -1,4 +1,4 @@
-"""Whether the installed torch can use this machine's card, read from its files: torch itself is not imported."""
+"""Whether the installed torch can use this machine's GPU, read from its files: torch itself is not imported."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from backend.records.specs import MachineProblem
 
 
 def built_for() -> str | None:
-    """The CUDA version that torch was built with, "" for a build without CUDA, None when torch is not installed."""
+    """The CUDA version that torch was built for, "" for a build without CUDA, None if torch is not installed."""
     try:
         spec = importlib.util.find_spec("torch")
     except (ImportError, ValueError):
@@ -26,21 +26,21 @@ def built_for() -> str | None:
     return found.group(1) if found else ""
 
 
-def problem(has_nvidia_card: bool) -> MachineProblem | None:
-    """What is wrong with torch on this machine, with the command that mends it; None when nothing is."""
+def problem(has_nvidia_gpu: bool) -> MachineProblem | None:
+    """The problem with torch on this machine, with the command that fixes it; None if there is none."""
     build = built_for()
     python = "python" if sys.platform == "win32" else "python3"
     if build is None:
         return MachineProblem(
-            what="torch, which does the training, is not installed.",
+            what="PyTorch, which does the training, is not installed.",
             why="The app was started without its packages.",
             next=f"Run: {python} -m pip install -r requirements.txt",
         )
-    if has_nvidia_card and build == "":
+    if has_nvidia_gpu and build == "":
         index = " --index-url https://download.pytorch.org/whl/cu128" if sys.platform == "win32" else ""
         return MachineProblem(
-            what="There is a graphics card, but the installed torch can't use it.",
-            why="This torch was built for the processor only.",
+            what="There is a graphics card, but the installed PyTorch can't use it.",
+            why="This PyTorch was built for the processor only.",
             next=f"Run: {python} -m pip install --force-reinstall torch{index}",
         )
     return None

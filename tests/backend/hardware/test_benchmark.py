@@ -1,4 +1,4 @@
-"""The measured speed of this machine: kept, read back, and not believed on another one."""
+"""The measured speed of this machine: stored, read back, and ignored on another one."""
 
 from __future__ import annotations
 
@@ -20,33 +20,33 @@ def workspace(tmp_path: Path) -> Workspace:
     return Workspace.open(tmp_path)
 
 
-def work(workspace: Workspace) -> Any:
+def context(workspace: Workspace) -> Any:
     return SimpleNamespace(workspace=workspace, progress=lambda *_: None)
 
 
-def test_rates_are_unknown_until_measured_and_then_kept(
+def test_rates_are_unknown_until_they_are_measured_and_stored(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(benchmark, "measure", lambda: RATES)
     monkeypatch.setattr("backend.hardware.process.prepare_process", lambda: None)
     assert benchmark.load_rates(workspace) is None
-    assert benchmark.run(work(workspace)) == RATES.model_dump()
+    assert benchmark.run(context(workspace)) == RATES.model_dump()
     assert benchmark.load_rates(workspace) == RATES
 
 
-def test_rates_of_another_machine_or_torn_are_not_believed(
+def test_rates_from_another_machine_or_a_damaged_file_are_ignored(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(benchmark, "measure", lambda: RATES)
     monkeypatch.setattr("backend.hardware.process.prepare_process", lambda: None)
-    benchmark.run(work(workspace))
+    benchmark.run(context(workspace))
     monkeypatch.setattr(benchmark, "fingerprint", lambda: "another")
     assert benchmark.load_rates(workspace) is None
     (workspace.cache / "speed.json").write_text('{"machine": "another", "rates"')
     assert benchmark.load_rates(workspace) is None
 
 
-def test_this_machine_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_measuring_this_machine_gives_plausible_rates(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(benchmark, "_BUDGET", 0.01)
     found = benchmark.measure()
     assert found.rate16 >= found.rate32 > 1e8

@@ -1,4 +1,4 @@
-"""The probe on simulated drivers, containers and hosts: it never fails and it says what is wrong."""
+"""The probe with simulated drivers, containers and hosts: it never raises, and it reports problems."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from backend.records.specs import Hardware
 from backend.settings import PROJECT_ROOT
 
 MIB = 1 << 20
-GONE = 2**22 + 1  # above what the system gives to processes
-T4 = {"name": "Tesla T4", "total": 15360, "free": 15000, "capability": (7, 5), "held": {}}
-AMPERE = {"name": b"NVIDIA GeForce RTX 3090", "total": 24576, "free": 24000, "capability": (8, 6), "held": {}}
+UNKNOWN_PID = 2**22 + 1  # above the system's highest process id
+T4 = {"name": "Tesla T4", "total": 15360, "free": 15000, "capability": (7, 5), "users": {}}
+AMPERE = {"name": b"NVIDIA GeForce RTX 3090", "total": 24576, "free": 24000, "capability": (8, 6), "users": {}}
 
 
 class NVMLError(Exception):
@@ -44,19 +44,19 @@ CALLS = (
 )
 
 
-def driver(cards: list[dict[str, Any]], broken: str = "", error: type[Exception] = NVMLError) -> ModuleType:
-    """A pynvml with these cards, in which the call `broken` raises."""
+def driver(gpus: list[dict[str, Any]], broken: str = "", error: type[Exception] = NVMLError) -> ModuleType:
+    """A pynvml with these GPUs, in which the call `broken` raises."""
     answers: dict[str, Any] = {
         "nvmlInit": lambda: None,
         "nvmlShutdown": lambda: None,
         "nvmlSystemGetDriverVersion": lambda: "580.65",
-        "nvmlDeviceGetCount": lambda: len(cards),
-        "nvmlDeviceGetHandleByIndex": lambda index: cards[index],
+        "nvmlDeviceGetCount": lambda: len(gpus),
+        "nvmlDeviceGetHandleByIndex": lambda index: gpus[index],
         "nvmlDeviceGetMemoryInfo": lambda c: SimpleNamespace(total=c["total"] * MIB, free=c["free"] * MIB),
         "nvmlDeviceGetCudaComputeCapability": lambda c: c["capability"],
         "nvmlDeviceGetName": lambda c: c["name"],
         "nvmlDeviceGetComputeRunningProcesses": lambda c: [
-            SimpleNamespace(pid=pid, usedGpuMemory=mib * MIB if mib else None) for pid, mib in c["held"].items()
+            SimpleNamespace(pid=pid, usedGpuMemory=mib * MIB if mib else None) for pid, mib in c["users"].items()
         ],
         "nvmlDeviceGetGraphicsRunningProcesses": lambda c: [],
     }
@@ -71,17 +71,17 @@ def driver(cards: list[dict[str, Any]], broken: str = "", error: type[Exception]
 
 
 @pytest.fixture
-def with_cards(monkeypatch: pytest.MonkeyPatch) -> Any:
+def with_gpus(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(torch_build, "built_for", lambda: "13.0")
 
-    def install(cards: list[dict[str, Any]], **options: Any) -> None:
-        monkeypatch.setitem(sys.modules, "pynvml", driver(cards, **options))
+    def install(gpus: list[dict[str, Any]], **options: Any) -> None:
+        monkeypatch.setitem(sys.modules, "pynvml", driver(gpus, **options))
 
     return install
 
 
-def test_machine_without_a_driver_has_no_card_and_no_problem(with_cards: Any, tmp_path: Path) -> None:
-    with_cards([], broken="nvmlInit", error=NVMLErrorLibraryNotFound)
+def test_a_machine_without_a_driver_has_no_gpu_and_no_problem(with_gpus: Any, tmp_path: Path) -> None:
+    with_gpus([], broken="nvmlInit", error=NVMLErrorLibraryNotFound)
     found = probe(tmp_path)
     assert found.hardware.gpus == ()
     assert found.problems == ()
@@ -89,8 +89,8 @@ def test_machine_without_a_driver_has_no_card_and_no_problem(with_cards: Any, tm
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_driver_broken_at_any_call_is_a_sentence(with_cards: Any, tmp_path: Path, call: str) -> None:
-    with_cards([AMPERE], broken=call)
+def test_a_driver_that_fails_at_any_call_is_reported(with_gpus: Any, tmp_path: Path, call: str) -> None:
+    with_gpus([AMPERE], broken=call)
     found = probe(tmp_path)
     lost = call in CALLS[:1] + CALLS[3:6]
     assert len(found.hardware.gpus) == (0 if lost else 1)
@@ -100,8 +100,8 @@ def test_driver_broken_at_any_call_is_a_sentence(with_cards: Any, tmp_path: Path
         assert found.problems[0].next
 
 
-def test_two_cards_are_both_found(with_cards: Any, tmp_path: Path) -> None:
-    with_cards([T4, AMPERE])
+def test_two_gpus_are_both_found(with_gpus: Any, tmp_path: Path) -> None:
+    with_gpus([T4, AMPERE])
     gpus = probe(tmp_path).hardware.gpus
     assert [(gpu.name, gpu.memory_total_mib, gpu.compute_capability) for gpu in gpus] == [
         ("Tesla T4", 15360, (7, 5)),
@@ -109,40 +109,40 @@ def test_two_cards_are_both_found(with_cards: Any, tmp_path: Path) -> None:
     ]
 
 
-def test_card_held_by_another_program_is_told(with_cards: Any, tmp_path: Path) -> None:
-    with_cards([{**AMPERE, "free": 4000, "held": {GONE: 20000, GONE + 1: None}}])
+def test_gpu_memory_used_by_another_program_is_reported(with_gpus: Any, tmp_path: Path) -> None:
+    with_gpus([{**AMPERE, "free": 4000, "users": {UNKNOWN_PID: 20000, UNKNOWN_PID + 1: None}}])
     found = probe(tmp_path)
     assert found.hardware.gpus[0].memory_free_mib == 4000
-    assert [problem.what for problem in found.problems] == [
-        f"Other programs hold 19.5 GB of the memory of NVIDIA GeForce RTX 3090: a program (process {GONE}) 19.5 GB."
-    ]
+    (problem,) = found.problems
+    assert "19.5 GB of the memory of NVIDIA GeForce RTX 3090" in problem.what
+    assert f"(process {UNKNOWN_PID}) 19.5 GB" in problem.what
 
 
-def test_programs_that_hold_a_card_are_named_the_largest_first(
-    with_cards: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_programs_that_use_a_gpu_are_named_largest_first(
+    with_gpus: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     programs = {7: ("ollama", ["ollama", "serve"]), 8: ("python", ["python", "-m", "jobs.worker", "id"])}
     monkeypatch.setattr(
         "psutil.Process",
         lambda pid: SimpleNamespace(name=lambda: programs[pid][0], cmdline=lambda: programs[pid][1]),
     )
-    with_cards([{**AMPERE, "held": {8: 2048, 7: 9216}}, {**T4, "held": {7: 100}}])
+    with_gpus([{**AMPERE, "users": {8: 2048, 7: 9216}}, {**T4, "users": {7: 100}}])
     problems = probe(tmp_path).problems
-    assert len(problems) == 1, "a little on the second card is nothing to tell"
-    assert problems[0].what.endswith(": ollama 9.0 GB, a training of this app 2.0 GB.")
+    assert len(problems) == 1, "a little on the second GPU is not worth reporting"
+    assert problems[0].what.endswith(": ollama 9.0 GB, a training run of this app 2.0 GB.")
 
 
-def test_turing_is_told_from_ampere(with_cards: Any, tmp_path: Path) -> None:
-    with_cards([T4])
+def test_turing_trains_in_fp16_and_ampere_does_not(with_gpus: Any, tmp_path: Path) -> None:
+    with_gpus([T4])
     assert "fp16" in probe(tmp_path).sentences[0]
-    with_cards([AMPERE])
+    with_gpus([AMPERE])
     assert "fp16" not in probe(tmp_path).sentences[0]
 
 
-def test_torch_without_cuda_beside_a_card_comes_with_the_command(
-    with_cards: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_torch_without_cuda_is_reported_with_the_command_that_fixes_it(
+    with_gpus: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with_cards([AMPERE])
+    with_gpus([AMPERE])
     monkeypatch.setattr(torch_build, "built_for", lambda: "")
     problems = probe(tmp_path).problems
     assert len(problems) == 1
@@ -158,7 +158,7 @@ def test_torch_without_cuda_beside_a_card_comes_with_the_command(
         ("cuda = '12.8'\n", "12.8"),
     ],
 )
-def test_build_of_torch_is_read_from_its_files(
+def test_the_build_of_torch_is_read_from_its_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, build: str
 ) -> None:
     (tmp_path / "version.py").write_text(text)
@@ -167,8 +167,8 @@ def test_build_of_torch_is_read_from_its_files(
     assert torch_build.built_for() == build
 
 
-def test_zero_gpu_offers_no_card(with_cards: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with_cards([AMPERE])
+def test_zero_gpu_has_no_usable_gpu(with_gpus: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_gpus([AMPERE])
     monkeypatch.setenv("SPACES_ZERO_GPU", "true")
     monkeypatch.setenv("SPACE_ID", "someone/demo")
     found = probe(tmp_path)
@@ -178,10 +178,10 @@ def test_zero_gpu_offers_no_card(with_cards: Any, tmp_path: Path, monkeypatch: p
 
 
 @pytest.mark.parametrize(("name", "hosted"), [("SPACE_ID", "space"), ("COLAB_RELEASE_TAG", "colab")])
-def test_hosts_are_recognised(
-    with_cards: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, hosted: str
+def test_hosts_are_recognized(
+    with_gpus: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, hosted: str
 ) -> None:
-    with_cards([])
+    with_gpus([])
     monkeypatch.setenv(name, "x")
     assert probe(tmp_path).hardware.hosted == hosted
 
@@ -205,13 +205,15 @@ def control_group(folder: Path, files: dict[str, str]) -> None:
     ],
     ids=["version 2", "version 1"],
 )
-def test_memory_of_a_container_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str]) -> None:
+def test_the_memory_limit_of_a_container_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str]
+) -> None:
     control_group(tmp_path, files)
     monkeypatch.setattr(container, "_ROOT", tmp_path)
     assert container.memory() == container.Limit(4096 * MIB, 400 * MIB)
 
 
-def test_container_without_limits_has_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_container_without_limits_has_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     control_group(
         tmp_path, {"memory.max": "max", "cpu.max": "max 100000", "memory/memory.limit_in_bytes": str(2**63 - 1)}
     )
@@ -227,43 +229,45 @@ def test_container_without_limits_has_none(tmp_path: Path, monkeypatch: pytest.M
     ],
     ids=["version 2", "version 1"],
 )
-def test_cores_of_a_container_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str]) -> None:
+def test_the_core_quota_of_a_container_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str]
+) -> None:
     control_group(tmp_path, files)
     monkeypatch.setattr(container, "_ROOT", tmp_path)
     monkeypatch.setattr(container.os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
     assert container.cores() == 2
 
 
-def test_probe_is_read_back_from_its_file(with_cards: Any, tmp_path: Path) -> None:
-    with_cards([T4])
+def test_a_probe_can_be_read_back_from_a_file(with_gpus: Any, tmp_path: Path) -> None:
+    with_gpus([T4])
     found = probe(tmp_path)
     path = tmp_path / "machine.json"
     path.write_text(json.dumps(found.to_json()))
     assert load_hardware(path) == found.hardware
 
 
-def test_parts_left_out_of_a_file_take_defaults(tmp_path: Path) -> None:
+def test_fields_missing_in_a_file_get_defaults(tmp_path: Path) -> None:
     path = tmp_path / "machine.json"
     path.write_text('{"memory_total_mib": 4096}')
     assert load_hardware(path) == Hardware(memory_total_mib=4096)
 
 
 @pytest.mark.parametrize("text", ["", "[1]", '{"cpu": {"cores": "many"}}', '{"gpu": []}', "[" * 100_000])
-def test_bad_file_is_told_in_plain_words(tmp_path: Path, text: str) -> None:
+def test_an_invalid_file_is_rejected(tmp_path: Path, text: str) -> None:
     path = tmp_path / "machine.json"
     path.write_text(text)
-    with pytest.raises(BadInput) as told:
+    with pytest.raises(BadInput) as invalid:
         load_hardware(path)
-    assert "machine.json" in told.value.what
-    assert "doctor --json" in told.value.next
+    assert "machine.json" in invalid.value.what
+    assert "doctor --json" in invalid.value.next
 
 
-def test_missing_file_is_told(tmp_path: Path) -> None:
+def test_a_missing_file_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(BadInput):
         load_hardware(tmp_path / "none.json")
 
 
-def test_probe_loads_no_torch() -> None:
+def test_the_probe_does_not_import_torch() -> None:
     code = "import sys, pathlib, backend.hardware as h; h.probe(pathlib.Path.cwd()); print('torch' in sys.modules)"
     root = PROJECT_ROOT
     ran = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
