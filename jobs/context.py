@@ -12,9 +12,10 @@ from backend.records.events import Event
 from backend.settings import Workspace
 from jobs.events import EventLog
 from jobs.failures import ending_of
-from jobs.oom_detection import free_share, look
+from jobs.folder import JobFolder
+from jobs.oom_detection import free_share, snapshot
 from jobs.records import Progress, State
-from jobs.store import JobFolder, Status
+from jobs.status import Status
 
 _SECONDS_BETWEEN_WRITES = 0.5
 _SECONDS_OF_SILENCE = 5.0
@@ -78,7 +79,7 @@ class Context:
         Raises OSError.
         """
         with self._lock:
-            self.status = self.status.changed(memory=look())
+            self.status = self.status.changed(memory=snapshot())
             self._write()
 
     def _write(self) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from backend.files.atomic import BINARY, write_all
 from backend.files.json_file import to_json
 from backend.records.events import AtStep, Event, LoggedEvent, ResumedEvent, StepEvent, parse
-from jobs.records import Events
+from jobs.records import EventBatch
 
 _SECONDS_BETWEEN_SYNCS = 1.0
 
@@ -69,7 +69,7 @@ def _last_byte(descriptor: int) -> bytes:
     return os.read(descriptor, 1)
 
 
-def read_lines(path: Path, after: int = 0) -> tuple[list[LoggedEvent], int]:
+def read_events(path: Path, after: int = 0) -> tuple[list[LoggedEvent], int]:
     """The events from byte `after` on, and the byte to continue from. A torn last line waits for its end.
 
     Other lines are skipped: torn by a crash and ended later, or of an event that this version does not know.
@@ -85,17 +85,17 @@ def read_lines(path: Path, after: int = 0) -> tuple[list[LoggedEvent], int]:
     return events, after + len(whole)
 
 
-def read_story(path: Path, after: int = 0) -> Events:
+def read_valid_events(path: Path, after: int = 0) -> EventBatch:
     """The events that count, from byte `after` on, or all of them where older ones no longer count."""
     try:
         after = after if 0 <= after <= path.stat().st_size else 0
     except FileNotFoundError:
-        return Events([], 0, True)
-    events, position = read_lines(path, after)
+        return EventBatch([], 0, True)
+    events, position = read_events(path, after)
     if after and any(isinstance(logged.event, ResumedEvent) for logged in events):
         after = 0
-        events, position = read_lines(path)
-    return Events(_that_count(events), position, reset=after == 0)
+        events, position = read_events(path)
+    return EventBatch(_that_count(events), position, reset=after == 0)
 
 
 def _that_count(events: list[LoggedEvent]) -> list[LoggedEvent]:

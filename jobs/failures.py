@@ -6,7 +6,7 @@ import errno
 
 from backend.errors import ApprenticeError, OutOfMemory
 from jobs.records import Failure, State
-from jobs.store import Status
+from jobs.status import Status
 
 _FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}  # no space, or none left of a quota
 
@@ -15,7 +15,7 @@ def ending_of(error: BaseException, status: Status, *, stop_requested: bool) -> 
     """The last status of the attempt that `error` ended, or the next attempt's where memory ran out and less of it
     may do. status: as it was last written."""
     again = isinstance(error, OutOfMemory) and not stop_requested
-    return (status.with_less_memory() if again else None) or status.ending(State.FAILED, failure_of(error))
+    return (status.retry_with_less_memory() if again else None) or status.ended_as(State.FAILED, failure_of(error))
 
 
 def failure_of(error: BaseException) -> Failure:

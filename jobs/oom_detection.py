@@ -18,7 +18,7 @@ _MACHINE = Path("/proc/vmstat")
 _SHORT = 0.05  # share of the memory; with less than this free the computer was about to run out
 
 
-class Memory(BaseModel):
+class MemorySnapshot(BaseModel):
     """counter: the file that counts, "" where there is none. count: its number when the worker began.
 
     free: the share of the computer's memory that was free when the worker last wrote its status.
@@ -31,13 +31,13 @@ class Memory(BaseModel):
     free: float | None = None
 
 
-def look() -> Memory:
+def snapshot() -> MemorySnapshot:
     """What this process's group, or else the machine, has counted so far."""
     for path in [*_group_files(), _MACHINE]:
         count = _count(path)
         if count is not None:
-            return Memory(counter=str(path), count=count, free=free_share())
-    return Memory(free=free_share())
+            return MemorySnapshot(counter=str(path), count=count, free=free_share())
+    return MemorySnapshot(free=free_share())
 
 
 def free_share() -> float:
@@ -46,13 +46,13 @@ def free_share() -> float:
     return float(round(memory.available / max(1, memory.total), 4))
 
 
-def ran_out(before: Memory) -> bool | None:
+def ran_out(before: MemorySnapshot) -> bool | None:
     """Whether the system has ended a process for lack of memory since `before`; None where it does not say."""
     now = _count(Path(before.counter)) if before.counter else None
     return None if now is None or now < before.count else now > before.count
 
 
-def was_short(before: Memory) -> bool:
+def was_short(before: MemorySnapshot) -> bool:
     """Whether hardly any memory was free when the worker last told something."""
     return before.free is not None and before.free < _SHORT
 

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import psutil
 
 from backend.settings import HOME_VARIABLE, PROJECT_ROOT, Workspace, child_environment, secret
-from jobs.registry import KINDS
-from jobs.store import JobFolder
+from jobs.folder import JobFolder
+from jobs.registry import JOB_TYPES
 
 WORKER = (sys.executable, "-m", "jobs.worker")
 _CREATION_TOLERANCE = 1.0  # seconds
@@ -43,7 +43,7 @@ def spawn(folder: JobFolder, attempt: int, workspace: Workspace) -> None:
         _children[folder.id, attempt] = subprocess.Popen(
             [*WORKER, folder.id],
             cwd=PROJECT_ROOT,
-            env=environment(workspace, KINDS[folder.identity().kind].secrets),
+            env=environment(workspace, JOB_TYPES[folder.identity().kind].secrets),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -71,7 +71,7 @@ def forget(job_id: str) -> None:
             del _children[key]
 
 
-def end(pid: int, created: float) -> bool:
+def kill(pid: int, created: float) -> bool:
     """Kill process `pid` and its group, if it is the one created at `created` (seconds since 1970).
 
     Call it only while the job's lock is held by its worker. False if the process is another one.

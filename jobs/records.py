@@ -69,7 +69,7 @@ class Failure(Record):
     error: str = ""
 
 
-class Events(NamedTuple):
+class EventBatch(NamedTuple):
     """What `Runner.events` returns.
 
     position: pass it as `after` next time. reset: `events` starts from the beginning, so it replaces the events you

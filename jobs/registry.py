@@ -1,31 +1,30 @@
-"""The kinds of jobs: where their work is found, and in which lane they wait."""
+"""The kinds of jobs: which function does the work, and which jobs wait for each other."""
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple
 
-Lane = Literal["training", "light", "network"]
-LANES: tuple[Lane, ...] = get_args(Lane)
+Lane = Literal["training", "light", "network"]  # one job at a time runs in each
 
 
-class Kind(NamedTuple):
-    """work: "package.module:function", loaded only in the worker; lane: one job at a time runs in each.
+class JobType(NamedTuple):
+    """work: "package.module:function", imported only in the worker.
 
-    lighter: whether its work, told that memory ran out, makes do with less in another attempt.
-    secrets: environment variables that its process is given, though they are secret.
+    can_use_less_memory: whether another attempt, told that memory ran out, uses less of it.
+    secrets: environment variables that the worker gets although they are secret.
     """
 
     work: str
     lane: Lane
-    lighter: bool = False
+    can_use_less_memory: bool = False
     secrets: tuple[str, ...] = ()
 
 
-KINDS: dict[str, Kind] = {
-    "noop": Kind("jobs.noop:run", "training", lighter=True),
-    "train": Kind("backend.training.job:run", "training", lighter=True),
-    "calibrate": Kind("backend.hardware.benchmark:run", "training"),
-    "export": Kind("backend.export.job:run", "light"),
-    "download": Kind("backend.models.download:run", "network", secrets=("HF_TOKEN",)),
-    "prepare": Kind("backend.models.bundled:run", "light"),
+JOB_TYPES: dict[str, JobType] = {
+    "noop": JobType("jobs.noop:run", "training", can_use_less_memory=True),
+    "train": JobType("backend.training.job:run", "training", can_use_less_memory=True),
+    "calibrate": JobType("backend.hardware.benchmark:run", "training"),
+    "export": JobType("backend.export.job:run", "light"),
+    "download": JobType("backend.models.download:run", "network", secrets=("HF_TOKEN",)),
+    "prepare": JobType("backend.models.bundled:run", "light"),
 }

@@ -1,7 +1,7 @@
-"""The runner: what the page and the command line ask about jobs, and the tick that starts and watches them.
+"""The runner: the page's and the command line's access to jobs, and the tick that starts and watches them.
 
-Several runners (a second window, the command line) may work on one workspace. Whatever changes a job happens
-under the index's lock; whether a worker lives is told by its lock alone, never by a process id.
+Several runners (a second window, the command line) may share a workspace. Whatever changes a job's state happens
+under one lock file; whether a worker lives is decided by its own lock, never by a process id.
 """
 
 from __future__ import annotations
@@ -10,77 +10,89 @@ import logging
 import shutil
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+from filelock import FileLock, Timeout
 
 from backend.errors import ApprenticeError, RunProblem, WorkspaceProblem
 from backend.records.events import LoggedEvent
-from backend.settings import Workspace, child_path, new_id
+from backend.settings import Workspace, child_path
 from jobs import process, store
-from jobs.events import read_lines, read_story
-from jobs.index import Busy, Index, Row, Table
-from jobs.records import Events, Job, State
-from jobs.registry import KINDS, LANES
-from jobs.store import Identity, JobFolder, Status
+from jobs.events import read_events, read_valid_events
+from jobs.folder import FileVersion, JobFolder, unreadable
+from jobs.records import EventBatch, Job, State
+from jobs.registry import JOB_TYPES, Lane
+from jobs.status import Identity
 from jobs.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
 
 TICK = 0.5  # seconds between two ticks of the thread
-LEAVING = 10.0  # seconds an ended worker gets to leave its lock, before a resume or a deletion gives up
+EXIT_TIMEOUT = 10.0  # seconds a worker that has ended may take to release its lock before a resume or a delete
+
+
+class Busy(RunProblem):
+    """Another copy of the app holds the workspace's lock."""
+
+
+class _Unfinished(NamedTuple):
+    """A job that is queued or active. queued: seconds since 1970."""
+
+    queued: float
+    id: str
+    lane: Lane
+    state: State
 
 
 class Runner:
     """The jobs of a workspace.
 
-    stop_deadline: seconds a worker may tell nothing after a stop, before it is ended; one that still saves tells so.
-    start_deadline: seconds it gets to take its lock.
-    Methods raise RunProblem for an unknown id or a wrong state, WorkspaceProblem for an id that is none and where
-    the workspace can't be read or written.
+    stop_deadline: seconds that a worker may show no activity after a stop before it is killed.
+    start_deadline: seconds that it may take to acquire its lock.
+    Methods raise RunProblem for an unknown id or a wrong state, WorkspaceProblem for a malformed id and when the
+    workspace can't be read or written.
     """
 
     def __init__(self, workspace: Workspace, stop_deadline: float = 300.0, start_deadline: float = 60.0) -> None:
         self.workspace = workspace
+        self._lock = FileLock(workspace.root / "jobs.lock")
         self._supervisor = Supervisor(workspace, stop_deadline, start_deadline)
-        self._troubles: dict[str, WorkspaceProblem] = {}
-        self._index = Index(workspace, self._rows)
+        self._finished: dict[str, FileVersion | None] = {}  # by id, the status.json that said so
+        self._problems: dict[str, WorkspaceProblem] = {}
         self._thread: threading.Thread | None = None
         self._wake = threading.Event()
         self._closing = threading.Event()
-        store.sweep(workspace)
-        self._index.rebuild()
+        store.delete_leftovers(workspace)
 
-    # Asking
+    # Reading
 
     def job(self, job_id: str) -> Job:
         return self._find(job_id).job()
 
     def jobs(self, kind: str | None = None, parent: str | None = None) -> list[Job]:
-        """The jobs, newest first; of one kind, or made from one parent. A damaged folder is left out."""
+        """The jobs, newest first; of one kind, or made from one parent. Damaged ones are left out."""
         found = []
         for folder in store.folders(self.workspace):
-            try:
+            with suppress(ApprenticeError):
                 identity = folder.identity()
                 if kind in (None, identity.kind) and parent in (None, identity.parent):
                     found.append(folder.job())
-            except ApprenticeError:
-                continue
         return sorted(found, key=lambda job: (job.created, job.id), reverse=True)
 
-    def events(self, job_id: str, after: int = 0) -> Events:
-        """The events that count, told since position `after`; see jobs.records.Events."""
+    def events(self, job_id: str, after: int = 0) -> EventBatch:
+        """The valid events since position `after`."""
         try:
-            return read_story(self._find(job_id).events, after)
+            return read_valid_events(self._find(job_id).events, after)
         except OSError as error:
-            raise store.unreadable(error) from error
+            raise unreadable(error) from error
 
     def folder(self, job_id: str) -> Path:
-        """Where a job's files lie."""
         return self._find(job_id).path
 
-    # Acting
+    # Changing
 
     def submit(
         self,
@@ -90,118 +102,106 @@ class Runner:
         parent: str | None = None,
         prepare: Callable[[Path], None] | None = None,
     ) -> str:
-        """Queue a job and give its id. `prepare` gets its folder and fills data/ in it, before others see it.
+        """Queue a job and return its id. `prepare` gets its folder and fills data/ in it before others see it.
 
         Raises RunProblem for an unknown kind or parent, WorkspaceProblem when the folder can't be written,
-        and what `prepare` raises; then nothing is left behind.
+        and whatever `prepare` raises; then nothing is left behind.
         """
-        if kind not in KINDS:
-            raise RunProblem(f"There is no kind of work {kind[:60]!r}.", "", f"There are: {', '.join(KINDS)}.")
+        if kind not in JOB_TYPES:
+            raise RunProblem(f"There is no job of kind {kind[:60]!r}.", "", f"The kinds are: {', '.join(JOB_TYPES)}.")
         if parent is not None:
             self._find(parent)
         identity = Identity(kind=kind, name=name, parent=parent, created=time.time())
         try:
-            staged = store.staged(self.workspace, new_id(), identity, spec, prepare)
-            with staged as publish, self._index.transaction() as table:
-                folder = publish()
-                table.add(Row(folder.id, KINDS[kind].lane, State.QUEUED))
+            folder = store.create(self.workspace, identity, spec, prepare)
         except OSError as error:
             log.warning("a run could not be written", exc_info=True)
             raise WorkspaceProblem(
                 "The run could not be written to disk.",
                 f"The system says: {error.strerror or error}.",
-                "Make room, then try again.",
+                "Free some disk space, then try again.",
             ) from error
         self._wake.set()
         return folder.id
 
     def stop(self, job_id: str) -> None:
-        """Ask a job to save and end; a queued one is stopped at once. Asking twice is no error."""
+        """Ask a job to save and end; a queued one is stopped at once. Asking twice is fine."""
         folder = self._find(job_id)
-        with self._index.transaction() as table:
-            state = self._settle(table, folder)
+        with self._locked():
+            state = self._current_state(folder)
             if state.is_terminal:
                 raise RunProblem(f"This run can't be stopped: it is {state}.", "It has already ended.")
             if state is State.QUEUED:
-                with folder.claim(LEAVING) as free:
+                with folder.claim(EXIT_TIMEOUT) as free:
                     if free:
-                        folder.write_status(folder.status().ending(State.STOPPED))
-                        table.move(job_id, [State.QUEUED], State.STOPPED)
+                        folder.write_status(folder.status().ended_as(State.STOPPED))
                         return
             folder.request_stop()
-            table.move(job_id, [State.STARTING, State.RUNNING], State.STOPPING)
 
     def resume(self, job_id: str) -> Job:
         """Queue a stopped, failed or interrupted job again, as a new attempt of the same run."""
         folder = self._find(job_id)
-        with self._index.transaction() as table:
-            state = self._settle(table, folder)
+        with self._locked():
+            state = self._current_state(folder)
             if not state.can_resume:
-                why = "Its work is done." if state is State.COMPLETED else "It has not ended yet."
+                why = "It is complete." if state is State.COMPLETED else "It has not ended yet."
                 raise RunProblem(f"This run can't be resumed: it is {state}.", why)
-            with folder.claim(LEAVING) as free:
+            with folder.claim(EXIT_TIMEOUT) as free:
                 if not free:
-                    raise RunProblem("This run can't be resumed yet.", "Its last process is still there.")
+                    raise RunProblem("This run can't be resumed yet.", "Its last process is still running.")
                 folder.clear_stop()
-                last = folder.status()
-                folder.write_status(
-                    Status(state=State.QUEUED, attempt=last.attempt + 1, queued=time.time(), progress=last.progress)
-                )
-            if not table.requeue(job_id):
-                table.add(Row(job_id, KINDS[folder.identity().kind].lane, State.QUEUED))
+                folder.write_status(folder.status().next_attempt())
         self._wake.set()
         return folder.job()
 
     def delete(self, job_id: str) -> None:
-        """Delete a job, the jobs made from it, and their exports. Refused while one of them works or waits."""
+        """Delete a job, the jobs made from it, and their exports. Refused while one of them is queued or active."""
         folder = self._find(job_id)
-        with self._index.transaction() as table:
-            family = self._family(folder)
+        with self._locked():
+            family = self._with_descendants(folder)
             for member in family:
-                state = self._settle(table, member)
+                state = self._current_state(member)
                 if not state.is_terminal:
                     raise RunProblem("This run can't be deleted yet.", f"{member.id} is {state}.", "Stop it first.")
-            for member in family:
-                table.remove(member.id)
-            gone = [store.put_away(member) for member in family]
-        for path in [*gone, *(child_path(self.workspace.exports, member.id) for member in family)]:
+            hidden = [store.hide(member) for member in family]
+        for path in [*hidden, *(child_path(self.workspace.exports, member.id) for member in family)]:
             shutil.rmtree(path, ignore_errors=True)
 
     def wait(
         self, job_id: str, on_event: Callable[[LoggedEvent], None] | None = None, poll: float = 0.2, after: int = 0
     ) -> Job:
-        """Wait until a job has ended, ticking meanwhile; `on_event` gets each event told since position `after`."""
+        """Wait until a job has ended, ticking meanwhile; calls `on_event` for each event since position `after`."""
         folder = self._find(job_id)
         position = after
         while True:
-            trouble = None
+            problem = None
             try:
                 self.tick()
             except WorkspaceProblem as error:
-                trouble = error
+                problem = error
             job = folder.job()
-            events, position = read_lines(folder.events, position)
+            events, position = read_events(folder.events, position)
             for event in events:
                 if on_event:
                     on_event(event)
             if job.state.is_terminal:
                 return job
-            trouble = trouble or self._troubles.get(job_id)
-            if trouble:
-                raise trouble
+            problem = problem or self._problems.get(job_id)
+            if problem:
+                raise problem
             time.sleep(poll)
 
     # Watching
 
     def start(self) -> None:
-        """Tick in a thread of its own until `close`."""
+        """Tick in a thread until `close`."""
         if self._thread is None:
             self._closing.clear()
             self._thread = threading.Thread(target=self._loop, name="job-runner", daemon=True)
             self._thread.start()
 
     def close(self) -> None:
-        """End the thread. Workers go on; the next runner adopts them."""
+        """End the thread. Workers continue; the next runner adopts them."""
         self._closing.set()
         self._wake.set()
         if self._thread is not None:
@@ -220,77 +220,88 @@ class Runner:
             self._wake.clear()
 
     def tick(self) -> None:
-        """Notice what ended, end what overstays, start what is next. Does nothing while another runner ticks."""
-        with suppress(Busy), self._index.transaction(timeout=0) as table:
-            for row in table.active():
-                self._guarded(self._follow, table, row)
-            for lane in LANES:
-                for row in table.queued(lane):
-                    if self._guarded(self._start, table, row):
-                        break
+        """Notice which workers ended, kill those that do not stop, start the next jobs: one at a time in each lane.
+
+        Does nothing while another runner holds the lock.
+        """
+        with suppress(Busy), self._locked(timeout=0):
+            unfinished = self._unfinished()
+            busy = {job.lane for job in unfinished if job.state.is_active}
+            for job in unfinished:
+                if job.lane not in busy and self._start(job):
+                    busy.add(job.lane)
         process.reap()
 
-    def _follow(self, table: Table, row: Row) -> bool:
-        """Bring the index up to what the folder says; gives whether the job is active."""
-        folder = JobFolder(self.workspace.run_folder(row.id))
-        if not folder.path.is_dir():
-            table.remove(row.id)
-            return False
-        state = self._supervisor.settle(folder)
-        if state is not row.state:
-            table.move(row.id, [row.state], state)
-        return state.is_active
+    def _unfinished(self) -> list[_Unfinished]:
+        """All queued and active jobs, in the order of the queue.
 
-    def _start(self, table: Table, row: Row) -> bool:
-        """Start a queued job; gives whether its lane is taken now."""
-        if self._follow(table, row):
-            return True
-        if not table.move(row.id, [State.QUEUED], State.STARTING):
-            return any(active.lane == row.lane for active in table.active())
-        state = self._supervisor.launch(JobFolder(self.workspace.run_folder(row.id)))
-        table.move(row.id, [State.STARTING], state)
+        Once a job has ended, its files are not read again until its status.json changes.
+        """
+        found, finished = [], {}
+        for folder in store.folders(self.workspace):
+            with self._recording_problems(folder.id):
+                version = folder.status_version()
+                if folder.id in self._finished and self._finished[folder.id] == version:
+                    finished[folder.id] = version
+                    continue
+                status = self._supervisor.reconcile(folder)
+                if status.state.is_terminal:
+                    finished[folder.id] = version
+                elif job_type := JOB_TYPES.get(folder.identity().kind):
+                    found.append(_Unfinished(status.queued, folder.id, job_type.lane, status.state))
+        self._finished = finished
+        return sorted(found)
+
+    def _start(self, job: _Unfinished) -> bool:
+        """Start a queued job; returns whether its lane is taken now."""
+        state = State.FAILED
+        with self._recording_problems(job.id):
+            state = self._supervisor.launch(self._find(job.id))
         return state is not State.FAILED
 
-    def _guarded(self, action: Callable[[Table, Row], bool], table: Table, row: Row) -> bool:
-        """One job that can't be read or written must not hold up the others."""
+    @contextmanager
+    def _recording_problems(self, job_id: str) -> Iterator[None]:
+        """Keeps a job whose folder can't be read or written from blocking the others."""
         try:
-            taken = action(table, row)
+            yield
         except (OSError, ApprenticeError) as error:
-            if row.id not in self._troubles:
-                log.warning("%s can't be followed: %s", row.id, error)
-            self._troubles[row.id] = store.unreadable(error)
-            return False
-        self._troubles.pop(row.id, None)
-        return taken
+            if job_id not in self._problems:
+                log.warning("%s can't be read or written: %s", job_id, error)
+            self._problems[job_id] = unreadable(error)
+        else:
+            self._problems.pop(job_id, None)
 
-    def _settle(self, table: Table, folder: JobFolder) -> State:
-        """The job's state, once a worker that has said its last word is gone; the index brought up to it."""
+    @contextmanager
+    def _locked(self, timeout: float = 20.0) -> Iterator[None]:
+        """Hold the workspace's lock for the block.
+
+        Raises Busy if another runner holds it for `timeout` seconds, WorkspaceProblem on an OSError in the block.
+        """
+        try:
+            with self._lock.acquire(timeout=timeout):
+                yield
+        except Timeout:
+            raise Busy(
+                "Another copy of Apprentice is busy with the list of runs.", "", "Try again in a moment."
+            ) from None
+        except OSError as error:
+            log.warning("the workspace can't be written: %r", error)
+            raise WorkspaceProblem(
+                "The workspace can't be written.", f"The system says: {error}.", "Check its disk, then try again."
+            ) from error
+
+    def _current_state(self, folder: JobFolder) -> State:
+        """The job's state, once a worker that wrote its last status has exited."""
         if folder.status().state.is_terminal:
-            with folder.claim(LEAVING):
+            with folder.claim(EXIT_TIMEOUT):
                 pass
-        state = self._supervisor.settle(folder)
-        table.move(folder.id, [s for s in State if not s.is_terminal], state)
-        return state
-
-    def _rows(self) -> list[Row]:
-        """What the folders hold, for the index, oldest in the queue first."""
-        rows = []
-        for folder in store.folders(self.workspace):
-            try:
-                kind, status = KINDS.get(folder.identity().kind), folder.status()
-                state = self._supervisor.settle(folder) if status.state.is_active else status.state
-            except (OSError, ApprenticeError) as error:
-                log.warning("%s is left out of the index: %s", folder.id, error)
-                continue
-            if kind:
-                rows.append((status.queued, Row(folder.id, kind.lane, state)))
-        return [row for _, row in sorted(rows)]
+        return self._supervisor.reconcile(folder).state
 
     def _find(self, job_id: str) -> JobFolder:
         return store.find(self.workspace, job_id)
 
-    def _family(self, folder: JobFolder) -> list[JobFolder]:
-        """The job, the jobs made from it, and so on."""
+    def _with_descendants(self, folder: JobFolder) -> list[JobFolder]:
+        """The job, the jobs made from it, the jobs made from those, and so on."""
         parents = {}
         for other in store.folders(self.workspace):
             with suppress(ApprenticeError):

@@ -22,9 +22,10 @@ from backend.settings import Workspace
 from jobs import oom_detection, store
 from jobs.context import Context
 from jobs.failures import ending_of
+from jobs.folder import JobFolder
 from jobs.records import State
-from jobs.registry import KINDS
-from jobs.store import JobFolder, Status
+from jobs.registry import JOB_TYPES
+from jobs.status import Status
 
 log = logging.getLogger("jobs.worker")
 
@@ -72,11 +73,11 @@ def attempt(folder: JobFolder, workspace: Workspace) -> int:
         return NOTHING_TO_DO
     log.info("attempt %s of %s begins", status.attempt, folder.id)
     me = psutil.Process()
-    status = status.changed(pid=me.pid, pid_created=me.create_time(), memory=oom_detection.look())
+    status = status.changed(pid=me.pid, pid_created=me.create_time(), memory=oom_detection.snapshot())
     context = None
     try:
         folder.write_status(status)
-        folder.reserve()
+        folder.reserve_disk_space()
         context = Context(folder, workspace, status)
         ending = _work(folder, context)
     except (Exception, SystemExit) as error:
@@ -113,12 +114,12 @@ def _work(folder: JobFolder, context: Context) -> Status:
         raise
     context.close()
     state = State.STOPPED if context.stopping else State.COMPLETED
-    return context.status.ending(state, result=result or {})
+    return context.status.ended_as(state, result=result or {})
 
 
 def load(kind: str) -> Work:
     """The function that does a kind of work, imported now."""
-    module, function = KINDS[kind].work.split(":")
+    module, function = JOB_TYPES[kind].work.split(":")
     work: Work = getattr(importlib.import_module(module), function)
     return work
 

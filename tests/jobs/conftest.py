@@ -15,9 +15,10 @@ import pytest
 from backend.records.events import Event, StepEvent
 from backend.settings import Workspace
 from jobs import process, store
+from jobs.folder import JobFolder
 from jobs.records import Job
 from jobs.runner import Runner
-from jobs.store import JobFolder, Status
+from jobs.status import Status
 
 E = TypeVar("E", bound=Event)
 FOREVER = {"steps": 3000, "seconds_per_step": 0.02}
@@ -87,7 +88,7 @@ def workspace(tmp_path: Path) -> Iterator[Workspace]:
     for folder in store.folders(workspace):
         status = folder.status()
         if status.pid and status.pid_created and status.pid != os.getpid() and not is_free(folder):
-            process.end(status.pid, status.pid_created)
+            process.kill(status.pid, status.pid_created)
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from backend.settings import PROJECT_ROOT, Workspace
 from jobs import process, supervisor
 from jobs.records import State
 from jobs.runner import Runner
-from jobs.supervisor import OVERDUE
+from jobs.supervisor import STOP_TIMED_OUT
 from tests.jobs.conftest import (
     FOREVER,
     counting,
@@ -207,8 +207,8 @@ def test_a_worker_that_saves_slowly_is_not_ended_while_it_tells(workspace: Works
     folder = folder_of(runner, job_id)
     runner.stop(job_id)
     while not is_free(folder):
-        seen = folder.signs_of_life()
-        until(lambda seen=seen: folder.signs_of_life() != seen or is_free(folder))
+        seen = folder.activity()
+        until(lambda seen=seen: folder.activity() != seen or is_free(folder))
         clock.now += 90
         runner.tick()
     assert clock.now > 300
@@ -230,7 +230,7 @@ def test_a_worker_that_falls_silent_after_a_stop_is_ended(workspace: Workspace, 
         assert runner.job(job_id).state is State.STOPPING
     clock.now += 1
     job = finish(runner, job_id)
-    assert (job.state, job.failure) == (State.INTERRUPTED, OVERDUE)
+    assert (job.state, job.failure) == (State.INTERRUPTED, STOP_TIMED_OUT)
     assert not worker.is_running()
     assert runner.resume(job_id).state is State.QUEUED
 
@@ -287,7 +287,7 @@ def test_a_process_that_got_the_workers_id_survives(
 
 @pytest.mark.parametrize("pid", [-1, 0, 1])
 def test_no_signal_ever_goes_to_everyone(pid: int) -> None:
-    assert process.end(pid, time.time()) is False
+    assert process.kill(pid, time.time()) is False
 
 
 def test_a_damaged_status_reads_as_interrupted_and_can_be_resumed(runner: Runner) -> None:

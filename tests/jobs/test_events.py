@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from backend.records.events import AtStep, EvalEvent, Event, SampleEvent, StepEvent
-from jobs.events import EventLog, read_lines, read_story
-from jobs.records import Events
+from jobs.events import EventLog, read_events, read_valid_events
+from jobs.records import EventBatch
 
 
 @pytest.fixture
@@ -30,27 +30,27 @@ def write_steps(path: Path, attempt: int, *steps: int) -> None:
 
 
 def attempts_and_steps(path: Path, kind: type[AtStep] = StepEvent) -> list[tuple[int, int]]:
-    return [(e.attempt, e.event.step) for e in read_story(path).events if isinstance(e.event, kind)]
+    return [(e.attempt, e.event.step) for e in read_valid_events(path).events if isinstance(e.event, kind)]
 
 
-def steps_of(story: Events) -> list[int]:
+def steps_of(story: EventBatch) -> list[int]:
     return [e.event.step for e in story.events if isinstance(e.event, StepEvent)]
 
 
 def test_no_file_is_no_events(path: Path) -> None:
-    assert read_story(path) == ([], 0, True)
-    assert read_story(path, 500) == ([], 0, True)
+    assert read_valid_events(path) == ([], 0, True)
+    assert read_valid_events(path, 500) == ([], 0, True)
 
 
 def test_reading_goes_on_from_the_position(path: Path) -> None:
     write_steps(path, 1, 1, 2)
-    first = read_story(path)
+    first = read_valid_events(path)
     assert first.reset
     write_steps(path, 1, 3)
-    second = read_story(path, first.position)
+    second = read_valid_events(path, first.position)
     assert steps_of(second) == [3]
     assert not second.reset
-    assert read_story(path, second.position) == ([], second.position, False)
+    assert read_valid_events(path, second.position) == ([], second.position, False)
 
 
 def test_a_torn_last_line_waits_until_it_is_whole(path: Path) -> None:
@@ -58,11 +58,11 @@ def test_a_torn_last_line_waits_until_it_is_whole(path: Path) -> None:
     whole = path.read_bytes()
     for length in range(1, len(whole)):
         path.write_bytes(whole + whole[:length])
-        story = read_story(path)
+        story = read_valid_events(path)
         assert len(story.events) == 1
         assert story.position == len(whole)
     path.write_bytes(whole + whole)
-    assert len(read_story(path, len(whole)).events) == 1
+    assert len(read_valid_events(path, len(whole)).events) == 1
 
 
 def test_a_writer_ends_a_torn_line_before_it_writes(path: Path) -> None:
@@ -98,39 +98,39 @@ def test_an_attempt_that_told_no_step_supersedes_nothing(path: Path) -> None:
 
 def test_a_reader_in_the_middle_notices_that_what_it_had_is_superseded(path: Path) -> None:
     write_steps(path, 1, 1, 2, 3)
-    position = read_story(path).position
+    position = read_valid_events(path).position
     log = EventLog(path, 2)
     log.append(StepEvent(2, 1.0))
-    story = read_story(path, position)
+    story = read_valid_events(path, position)
     assert story.reset
     assert attempts_and_steps(path) == [(1, 1), (2, 2)]
     log.append(StepEvent(3, 1.0))
     log.close()
-    assert not read_story(path, story.position).reset
+    assert not read_valid_events(path, story.position).reset
 
 
 def test_a_position_past_the_end_starts_anew(path: Path) -> None:
     write_steps(path, 1, 1)
-    assert read_story(path, 10_000).reset
-    assert read_story(path, -1).reset
+    assert read_valid_events(path, 10_000).reset
+    assert read_valid_events(path, -1).reset
 
 
 def test_ten_thousand_events_are_read_once_and_then_only_what_is_new(path: Path) -> None:
     write_steps(path, 1, *range(10_000))
-    story = read_story(path)
+    story = read_valid_events(path)
     assert len(story.events) == 10_000
     size = path.stat().st_size
     write_steps(path, 1, 10_000)
     with path.open("r+b") as file:  # what lies before the position is not read again
         file.write(b"\0" * size)
-    assert steps_of(read_story(path, story.position)) == [10_000]
+    assert steps_of(read_valid_events(path, story.position)) == [10_000]
 
 
 def test_numbers_that_json_lacks_become_null(path: Path) -> None:
     write(path, 1, StepEvent(1, math.nan, grad_norm=math.inf, learning_rate=0.5))
     data = json.loads(path.read_bytes(), parse_constant=pytest.fail)["data"]
     assert (data["loss"], data["grad_norm"], data["learning_rate"]) == (None, None, 0.5)
-    (read,) = read_lines(path)[0]
+    (read,) = read_events(path)[0]
     assert isinstance(read.event, StepEvent)
     assert math.isnan(read.event.loss)
     assert (read.event.grad_norm, read.event.learning_rate) == (None, 0.5)
@@ -140,7 +140,7 @@ def test_text_of_any_kind_comes_back_as_it_was_on_one_line(path: Path) -> None:
     text = "a\nb\r\N{LINE SEPARATOR}\N{NEXT LINE} ü 日 \N{GRINNING FACE} \0"
     write(path, 1, SampleEvent(1, [], text, expected="a lone surrogate: \ud800"), SampleEvent(1, [], text))
     assert path.read_bytes().count(b"\n") == 2
-    assert read_lines(path)[0][-1].event == SampleEvent(1, [], text)
+    assert read_events(path)[0][-1].event == SampleEvent(1, [], text)
 
 
 def test_an_attempt_that_restarts_supersedes_the_evaluation_before_training(path: Path) -> None:

@@ -11,11 +11,11 @@ import pytest
 from backend.records.events import NoteEvent
 from jobs import oom_detection, supervisor
 from jobs.context import Context
-from jobs.oom_detection import Memory
+from jobs.oom_detection import MemorySnapshot
 from jobs.records import Failure, State
 from jobs.runner import Runner
-from jobs.store import LIGHTER_ATTEMPTS
-from jobs.supervisor import ENDED, KILLED, PERHAPS_RAN_OUT, RAN_OUT
+from jobs.status import MAX_MEMORY_RETRIES
+from jobs.supervisor import KILLED, KILLED_NOT_BY_OOM, OUT_OF_MEMORY, PROBABLY_OUT_OF_MEMORY
 from tests.jobs.conftest import FOREVER, counting, events, finish, folder_of, kill, status_of, steps, until
 
 
@@ -44,14 +44,14 @@ def test_the_next_in_the_queue_waits_for_the_lighter_attempt(runner: Runner) -> 
 def test_after_three_lighter_attempts_a_person_is_asked_and_may_try_again(runner: Runner) -> None:
     job_id = runner.submit("noop", {"steps": 5, "exhaust_at": 3, "exhausted_attempts": 5}, "")
     job = finish(runner, job_id)
-    assert (job.state, job.attempt) == (State.FAILED, 1 + LIGHTER_ATTEMPTS)
+    assert (job.state, job.attempt) == (State.FAILED, 1 + MAX_MEMORY_RETRIES)
     assert job.failure == Failure(
         what="The noop job ran out of memory.",
         why="It was asked to at step 3.",
         next="Resume it.",
         error="OutOfMemory",
     )
-    assert notes(runner, job_id) == LIGHTER_ATTEMPTS
+    assert notes(runner, job_id) == MAX_MEMORY_RETRIES
     runner.resume(job_id)
     job = finish(runner, job_id)
     assert (job.state, job.attempt) == (State.COMPLETED, 6)
@@ -91,22 +91,22 @@ def test_a_worker_that_a_person_killed_waits_for_the_person(runner: Runner, coun
     kill(runner, job_id)
     runner.tick()
     job = runner.job(job_id)
-    assert (job.state, job.failure) == (State.INTERRUPTED, ENDED)
+    assert (job.state, job.failure) == (State.INTERRUPTED, KILLED_NOT_BY_OOM)
 
 
 def test_what_the_system_ended_before_the_work_counted_anew_is_not_the_works_end(
     runner: Runner, counter: Path
 ) -> None:
     folder = folder_of(runner, runner.submit("noop", {}, ""))
-    ran_short = Memory(counter=str(counter), count=2)
+    ran_short = MemorySnapshot(counter=str(counter), count=2)
     context = Context(folder, runner.workspace, folder.status().changed(state=State.RUNNING, pid=1, memory=ran_short))
     counter.write_text("oom_kill 3\n")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(oom_detection, "_group_files", lambda: [counter])
-        context.count_memory_anew()
+        context.reset_oom_count()
     context.close()
     made = supervisor.Supervisor(runner.workspace, 1, 1)._ending(folder, folder.status())
-    assert (made.state, made.failure) == (State.INTERRUPTED, ENDED)
+    assert (made.state, made.failure) == (State.INTERRUPTED, KILLED_NOT_BY_OOM)
 
 
 def test_a_kill_for_memory_is_told_to_a_later_app_too(runner: Runner, counter: Path) -> None:
@@ -116,11 +116,11 @@ def test_a_kill_for_memory_is_told_to_a_later_app_too(runner: Runner, counter: P
     kill(runner, job_id)
     counter.write_text("oom_kill 3\n")
     job = Runner(runner.workspace).job(job_id)
-    assert (job.state, job.failure) == (State.INTERRUPTED, RAN_OUT)
+    assert (job.state, job.failure) == (State.INTERRUPTED, OUT_OF_MEMORY)
 
 
 @pytest.mark.parametrize(
-    ("free", "told", "attempt"), [(0.02, PERHAPS_RAN_OUT, 2), (0.4, KILLED, 1), (None, KILLED, 1)]
+    ("free", "told", "attempt"), [(0.02, PROBABLY_OUT_OF_MEMORY, 2), (0.4, KILLED, 1), (None, KILLED, 1)]
 )
 def test_where_the_system_does_not_count_what_was_free_decides(
     runner: Runner, monkeypatch: pytest.MonkeyPatch, free: float | None, told: Failure, attempt: int
@@ -128,7 +128,7 @@ def test_where_the_system_does_not_count_what_was_free_decides(
     job_id = at_work(runner)
     kill(runner, job_id)
     folder = folder_of(runner, job_id)
-    status = folder.status().changed(memory=Memory(free=free))
+    status = folder.status().changed(memory=MemorySnapshot(free=free))
     folder.write_status(status)
     runner.tick()
     assert runner.job(job_id).attempt == attempt
@@ -142,10 +142,10 @@ def test_the_control_groups_of_both_versions_are_read(tmp_path: Path, monkeypatc
     monkeypatch.setattr(oom_detection, "_OWN", own)
     monkeypatch.setattr(oom_detection, "_GROUPS", groups)
     monkeypatch.setattr(oom_detection, "_MACHINE", tmp_path / "vmstat")
-    assert oom_detection.ran_out(oom_detection.look()) is None
+    assert oom_detection.ran_out(oom_detection.snapshot()) is None
 
     (tmp_path / "vmstat").write_text("pgfault 9\noom_kill 1\n")
-    assert oom_detection.look().count == 1
+    assert oom_detection.snapshot().count == 1
     for line, folder, name in (
         ("4:cpu,memory:/a/b\n", "memory/a/b", "memory.oom_control"),
         ("0::/user/app.scope\n", "user/app.scope", "memory.events"),
@@ -154,7 +154,7 @@ def test_the_control_groups_of_both_versions_are_read(tmp_path: Path, monkeypatc
         (groups / folder).mkdir(parents=True)
         file = groups / folder / name
         file.write_text("oom 9\noom_kill 5\noom_group_kill 0\n")
-        before = oom_detection.look()
+        before = oom_detection.snapshot()
         assert (before.counter, before.count) == (str(file), 5)
         assert oom_detection.ran_out(before) is False
         file.write_text("oom_kill 6\n")

@@ -7,12 +7,12 @@ import importlib.util
 import pytest
 
 from backend.settings import PROJECT_ROOT
-from jobs.registry import KINDS
+from jobs.registry import JOB_TYPES
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", JOB_TYPES)
 def test_the_work_of_a_kind_exists(kind: str) -> None:
-    module, _, function = KINDS[kind].work.partition(":")
+    module, _, function = JOB_TYPES[kind].work.partition(":")
     found = importlib.util.find_spec(module)
     assert found is not None
     assert str(found.origin).startswith(str(PROJECT_ROOT))

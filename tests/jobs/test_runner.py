@@ -12,7 +12,7 @@ from backend.errors import ApprenticeError, BadInput, RunProblem, WorkspaceProbl
 from backend.records.events import CheckpointEvent, LoggedEvent, StepEvent
 from backend.settings import Workspace, new_id
 from jobs.records import State
-from jobs.registry import KINDS, Kind
+from jobs.registry import JOB_TYPES, JobType
 from jobs.runner import Runner
 from tests.jobs.conftest import FOREVER, counting, events, finish, folder_of, steps, until
 
@@ -66,8 +66,8 @@ def test_jobs_of_one_lane_wait_for_each_other_in_order(runner: Runner) -> None:
 def test_a_light_job_does_not_wait_for_a_training(
     runner: Runner, monkeypatch: pytest.MonkeyPatch, worker_that: Callable[[str], None]
 ) -> None:
-    monkeypatch.setitem(KINDS, "light", Kind("jobs.noop:run", "light"))
-    worker_that("from jobs.registry import KINDS, Kind; KINDS['light'] = Kind('jobs.noop:run', 'light')")
+    monkeypatch.setitem(JOB_TYPES, "light", JobType("jobs.noop:run", "light"))
+    worker_that("from jobs.registry import JOB_TYPES; JOB_TYPES['light'] = JOB_TYPES['noop']")
     training = runner.submit("noop", FOREVER, "")
     light = runner.submit("light", {"steps": 1}, "")
 
@@ -220,7 +220,9 @@ def test_a_wrong_spec_fails_in_plain_words(runner: Runner) -> None:
 
 
 def test_a_missing_part_is_named(runner: Runner, worker_that: Callable[[str], None]) -> None:
-    worker_that("from jobs.registry import KINDS, Kind; KINDS['noop'] = Kind('not_installed_here:run', 'training')")
+    worker_that(
+        "from jobs import registry as r; r.JOB_TYPES['noop'] = r.JobType('not_installed_here:run', 'training')"
+    )
     job = finish(runner, runner.submit("noop", {}, ""))
     assert job.failure is not None
     assert "not_installed_here" in job.failure.what

@@ -14,9 +14,9 @@ from backend.errors import OutOfMemory, TrainingFailed
 from backend.settings import Workspace
 from jobs import process, worker
 from jobs.context import Context
+from jobs.folder import JobFolder
 from jobs.records import State
 from jobs.runner import Runner
-from jobs.store import JobFolder
 from jobs.supervisor import KILLED, NEVER_STARTED
 from tests.jobs.conftest import FOREVER, counting, finish, folder_of, is_free, steps, until
 

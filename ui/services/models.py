@@ -17,9 +17,9 @@ from backend.models.hub_token import TokenSource
 from backend.records.specs import Hardware, ModelRef
 from backend.settings import Workspace
 from backend.tokens.tokenizer import ChatTokenizer
+from jobs.folder import JobFolder
 from jobs.records import Job
 from jobs.runner import Runner
-from jobs.store import JobFolder
 from ui.records import DownloadStatus, TokenStatus
 
 SIMULATED = "This machine is only simulated, so nothing can be trained on it."

@@ -26,8 +26,9 @@ import torch, transformers, trl, peft, datasets, pyarrow.parquet
 torch.ones(64, 64) @ torch.ones(64, 64)
 limit = psutil.Process().memory_info().vms + ({mib} << 20)
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-from jobs import registry as kinds, worker
-kinds.KINDS["train"] = kinds.Kind("backend.training:run", "training", lighter=True)  # not measured before
+from jobs import registry, worker
+not_measured_before = registry.JobType("backend.training:run", "training", can_use_less_memory=True)
+registry.JOB_TYPES["train"] = not_measured_before
 sys.exit(worker.main(sys.argv[1:]))
 """
 

@@ -15,8 +15,8 @@ import pytest
 
 from backend.records.specs import TrainSettings
 from backend.settings import SAMPLES, Workspace
+from jobs.folder import JobFolder
 from jobs.records import State
-from jobs.store import JobFolder
 from tests.backend import keyring_in_file
 from ui.cli.main import main
 from ui.services.app import App
@@ -70,7 +70,7 @@ def test_runs_are_listed_with_what_they_began_with_and_their_losses(app: Shell) 
     run_id = services.runs.start(services.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl"), "", TrainSettings())
     folder = JobFolder(app.workspace.run_folder(run_id))
     result = {"first_eval_loss": 3.1, "eval_loss": 1.2, "eval_step": 20, "best_step": 20}
-    folder.write_status(folder.status().ending(State.COMPLETED, result=result))
+    folder.write_status(folder.status().ended_as(State.COMPLETED, result=result))
     (listed,) = app("runs")["runs"]
     assert (listed["id"], listed["name"], listed["state"]) == (run_id, "Orders", "completed")
     assert (listed["model_name"], listed["data_name"], listed["examples"]) == ("SmolLM2 135M", "orders.jsonl", 216)

@@ -18,8 +18,8 @@ from backend.settings import SAMPLES, Workspace
 from backend.training import job as training_job
 from backend.training import preconditions
 from backend.training.job import Measured
+from jobs.folder import JobFolder
 from jobs.records import Failure, State
-from jobs.store import JobFolder
 from tests.ui.web.test_page import tabs
 from ui.services import training_plan
 from ui.services.app import App
@@ -138,7 +138,7 @@ def test_a_run_that_failed_can_neither_be_asked_nor_taken_away(app: App) -> None
     run_id = app.runs.start(data_id, "", TrainSettings())
     folder = JobFolder(app.workspace.run_folder(run_id))
     (folder.path / "result" / "adapter").mkdir(parents=True)
-    folder.write_status(folder.status().ending(State.FAILED))
+    folder.write_status(folder.status().ended_as(State.FAILED))
     with pytest.raises(RunProblem):
         app.results.model_folder(run_id)
     with pytest.raises(RunProblem):
@@ -149,7 +149,7 @@ def test_a_run_stopped_before_it_learned_leaves_every_tab_whole(app: App) -> Non
     data_id = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
     run_id = app.runs.start(data_id, "", TrainSettings())
     folder = JobFolder(app.workspace.run_folder(run_id))
-    folder.write_status(folder.status().ending(State.STOPPED, result={"state": "stopped", "steps": 0}))
+    folder.write_status(folder.status().ended_as(State.STOPPED, result={"state": "stopped", "steps": 0}))
     drawn, choice = tabs(app), Choice(data_id=data_id, run_id=run_id)
     train, trying, share = (drawn[name] for name in ("train", "try", "share"))
     assert train.show(choice)[train.forward]["visible"] is False
@@ -192,7 +192,7 @@ def test_a_model_that_could_not_be_unpacked_says_why(tmp_path: Path) -> None:
     job_id = app.runner.submit("prepare", {}, "Unpack the model")
     folder = JobFolder(app.workspace.run_folder(job_id))
     failure = Failure(what="There is not enough room.")
-    folder.write_status(folder.status().ending(State.FAILED, failure=failure))
+    folder.write_status(folder.status().ended_as(State.FAILED, failure=failure))
     assert app.models.why_not_ready().startswith("There is not enough room.")
 
 

@@ -16,8 +16,8 @@ from backend.runs.token_rows import read_rows
 from backend.settings import Workspace
 from backend.training import oom
 from jobs.failures import failure_of
+from jobs.folder import JobFolder
 from jobs.records import Failure, State
-from jobs.store import JobFolder
 from tests.backend.tiny_run import run_of
 from tests.ui.web.test_page import tabs
 from ui.cli import commands
@@ -56,7 +56,7 @@ def failed(
     run = app.runner.submit("train", work.spec, "Orders", prepare=write)
     app.runner.stop(run)
     job = JobFolder(app.runner.folder(run))
-    job.write_status(job.status().ending(State.FAILED, failure))
+    job.write_status(job.status().ended_as(State.FAILED, failure))
     return run
 
 

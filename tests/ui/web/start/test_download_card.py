@@ -17,8 +17,8 @@ from backend.models import catalogue, hub_token
 from backend.models.hub_token import TokenSource
 from backend.records.specs import Hardware
 from backend.settings import SAMPLES, Workspace
+from jobs.folder import JobFolder
 from jobs.records import Failure, Progress, State
-from jobs.store import JobFolder
 from tests.backend import keyring_in_file
 from tests.backend.keyring_in_file import NONE
 from tests.ui.conftest import in_loop
@@ -201,7 +201,7 @@ class TestPage:
     def test_what_failed_for_want_of_one_is_no_longer_told_once_it_is_kept(self, app: App) -> None:
         folder = JobFolder(app.workspace.run_folder(app.models.download(GATED.id)))
         refused = Failure(what="Llama 3.2 1B is not given to everybody.")
-        folder.write_status(folder.status().ending(State.FAILED, failure=refused))
+        folder.write_status(folder.status().ended_as(State.FAILED, failure=refused))
         assert refused.what in download_card.fetching(app.models.download_status(GATED.id))
         app.models.save_token(SECRET)
         assert refused.what not in download_card.fetching(app.models.download_status(GATED.id))
@@ -209,7 +209,7 @@ class TestPage:
     def test_a_download_goes_on_only_where_something_came(self, app: App) -> None:
         def failed() -> None:
             folder = JobFolder(app.workspace.run_folder(app.models.download(GATED.id)))
-            ended = folder.status().ending(State.FAILED, failure=Failure(what="There is no network."))
+            ended = folder.status().ended_as(State.FAILED, failure=Failure(what="There is no network."))
             folder.write_status(ended)
 
         failed()

@@ -11,8 +11,8 @@ import pytest
 
 from backend.records.specs import TrainSettings
 from backend.settings import SAMPLES, Workspace
+from jobs.folder import JobFolder
 from jobs.records import State
-from jobs.store import JobFolder
 from tests.ui.conftest import in_loop
 from tests.ui.fake_services import FakeApp, job
 from tests.ui.web.test_page import tabs

@@ -1,0 +1,187 @@
+"""A job's folder, the only record of the job.
+
+WORKSPACE/runs/<id>/
+    job.json       what it is: kind, name, parent, created; never changes
+    spec.json      everything that defines the work; never changes
+    data/          the work's input
+    status.json    its state; written by the worker while it lives, by the runner otherwise
+    events.jsonl   see jobs/events.py
+    stop           exists once someone asked it to stop
+    trainer.lock   held by the worker for its whole life; if it is free, there is no worker
+    reserve        a little disk space, freed so that the last status fits on a full disk
+    log.txt        the worker's messages
+    ...            the work's output
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from filelock import FileLock, Timeout
+
+from backend.errors import RunProblem, WorkspaceProblem
+from backend.files.atomic import write_all
+from backend.files.json_file import read_json, write_json
+from jobs.records import Failure, Job, Record, State
+from jobs.status import Identity, Status
+
+R = TypeVar("R", bound=Record)
+FileVersion = tuple[int, int, int]
+
+_RESERVE_BYTES = 64 * 1024
+FILES_IN_MEMORY = 4096
+
+DAMAGED = Failure(
+    what="The state of this run is unknown.",
+    why="Its file status.json is damaged.",
+    next="Resume it: it continues from its last checkpoint.",
+)
+
+
+@dataclass(frozen=True)
+class JobFolder:
+    """Reading raises RunProblem when the folder is gone, WorkspaceProblem when it is damaged."""
+
+    path: Path
+
+    @property
+    def id(self) -> str:
+        return self.path.name
+
+    @property
+    def events(self) -> Path:
+        return self.path / "events.jsonl"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "log.txt"
+
+    @property
+    def stop_requested(self) -> bool:
+        return (self.path / "stop").exists()
+
+    def request_stop(self) -> None:
+        (self.path / "stop").touch()
+
+    def clear_stop(self) -> None:
+        (self.path / "stop").unlink(missing_ok=True)
+
+    def activity(self) -> tuple[FileVersion | None, ...]:
+        """Differs whenever the worker has written its status or an event."""
+        return self.status_version(), _version(self.events)
+
+    def status_version(self) -> FileVersion | None:
+        """Differs whenever status.json was replaced; None without one."""
+        return _version(os.path.join(self.path, "status.json"))
+
+    def identity(self) -> Identity:
+        try:
+            return _read(Identity, self.path / "job.json")
+        except (OSError, ValueError) as error:
+            if not self.path.is_dir():
+                raise no_such_run(self.id) from None
+            raise WorkspaceProblem(
+                f"The run {self.id} is damaged.", "Its file job.json can't be read.", "You can only delete it."
+            ) from error
+
+    def spec(self) -> dict[str, Any]:
+        try:
+            return read_json(self.path / "spec.json")
+        except (OSError, ValueError) as error:
+            raise WorkspaceProblem(
+                f"The run {self.id} is damaged.", "Its file spec.json can't be read.", "Start a new run."
+            ) from error
+
+    def status(self) -> Status:
+        """What status.json says; a damaged file reads as interrupted."""
+        try:
+            return _read(Status, self.path / "status.json")
+        except (FileNotFoundError, ValueError):
+            if not self.path.is_dir():
+                raise no_such_run(self.id) from None
+            return Status(state=State.INTERRUPTED, failure=DAMAGED)
+        except OSError as error:
+            raise unreadable(error) from error
+
+    def write_status(self, status: Status) -> None:
+        """Only the holder of the lock may call this. Raises OSError."""
+        if status.state.is_terminal:
+            (self.path / "reserve").unlink(missing_ok=True)
+        write_json(self.path / "status.json", status.model_dump(mode="json"))
+
+    def reserve_disk_space(self) -> None:
+        """Occupy a little disk space for the last status. Raises OSError."""
+        descriptor = os.open(self.path / "reserve", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        try:
+            write_all(descriptor, bytes(_RESERVE_BYTES))
+        finally:
+            os.close(descriptor)
+
+    def state(self, status: Status) -> State:
+        """The state in `status`, or STOPPING if a stop was requested while the job is active."""
+        return State.STOPPING if status.state.is_active and self.stop_requested else status.state
+
+    def job(self) -> Job:
+        identity, status = self.identity(), self.status()
+        state = self.state(status)
+        return Job.model_validate(
+            {
+                **identity.model_dump(),
+                **status.model_dump(include=set(Job.model_fields)),
+                "id": self.id,
+                "state": state,
+                "stop_requested": self.stop_requested and not state.is_terminal,
+            }
+        )
+
+    def lock(self) -> FileLock:
+        return FileLock(self.path / "trainer.lock")
+
+    @contextmanager
+    def claim(self, timeout: float = 0.0) -> Iterator[bool]:
+        """Hold the lock for the block; yields False if a worker still has it after `timeout` seconds."""
+        lock = self.lock()
+        try:
+            lock.acquire(timeout=timeout)
+        except Timeout:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            lock.release()
+
+
+def _version(path: str | Path) -> FileVersion | None:
+    """Differs whenever the file was written: its time, size and inode."""
+    try:
+        stat = os.stat(path)
+    except FileNotFoundError:
+        return None
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino
+
+
+def _read(record: type[R], path: Path) -> R:
+    """The record in a JSON file, from memory if the file has not changed. Raises OSError and ValueError."""
+    return cast(R, _parse(record, path, _version(path)))
+
+
+@lru_cache(maxsize=FILES_IN_MEMORY)
+def _parse(record: type[Record], path: Path, version: FileVersion | None) -> Record:
+    return record.model_validate(read_json(path))
+
+
+def no_such_run(job_id: str) -> RunProblem:
+    return RunProblem(f"There is no run with the id {job_id[:80]!r}.", "", "Choose one from the list of your runs.")
+
+
+def unreadable(error: Exception) -> WorkspaceProblem:
+    return WorkspaceProblem(
+        "The run's folder can't be read or written.", f"The system says: {error}.", "Check the disk, then try again."
+    )

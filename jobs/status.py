@@ -1,0 +1,63 @@
+"""What job.json and status.json in a job's folder hold."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from pydantic import Field
+
+from jobs.oom_detection import MemorySnapshot
+from jobs.records import Failure, Progress, Record, State
+
+MAX_MEMORY_RETRIES = 3  # attempts that start by themselves after memory ran out
+
+
+class Identity(Record):
+    """job.json. created: seconds since 1970."""
+
+    kind: str
+    name: str
+    parent: str | None = None
+    created: float
+
+
+class Status(Record):
+    """status.json. queued: when the job last joined the queue. pid, pid_created: the worker, once it holds the lock.
+
+    Times are seconds since 1970. memory_retries: attempts so far that started by themselves because memory ran out.
+    short_of_memory: whether this attempt is one of them. memory: as the worker last saw it.
+    """
+
+    state: State
+    attempt: int = 1
+    queued: float = 0.0
+    started: float | None = None
+    ended: float | None = None
+    progress: Progress | None = None
+    failure: Failure | None = None
+    result: dict[str, Any] = Field(default_factory=dict)
+    pid: int | None = None
+    pid_created: float | None = None
+    memory_retries: int = 0
+    short_of_memory: bool = False
+    memory: MemorySnapshot = MemorySnapshot()
+
+    def changed(self, **changes: Any) -> Status:
+        return self.model_copy(update=changes)
+
+    def ended_as(self, state: State, failure: Failure | None = None, **changes: Any) -> Status:
+        """The status after this attempt has ended now."""
+        return self.changed(state=state, failure=failure, ended=time.time(), **changes)
+
+    def next_attempt(self) -> Status:
+        """The status of a resumed job, at the end of the queue."""
+        return Status(state=State.QUEUED, attempt=self.attempt + 1, queued=time.time(), progress=self.progress)
+
+    def retry_with_less_memory(self) -> Status | None:
+        """The next attempt, at this one's place in the queue; None after MAX_MEMORY_RETRIES."""
+        if self.memory_retries == MAX_MEMORY_RETRIES:
+            return None
+        return self.next_attempt().changed(
+            queued=self.queued, memory_retries=self.memory_retries + 1, short_of_memory=True
+        )

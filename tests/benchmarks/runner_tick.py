@@ -1,0 +1,93 @@
+"""What the job runner costs in a workspace of finished runs, in milliseconds.
+
+  open     a new runner and its first tick, as every command and the page do once
+  tick     a later tick with nothing to do; the page makes two a second
+  waiting  a tick while one run trains and one waits for it
+  jobs     listing all runs, once their files are in memory
+  submit   queueing a run
+
+    python -m tests.benchmarks.runner_tick [RUNS] [--smoke]
+
+Goal for 1,000 runs: a tick takes at most 1 % of a processor, 10 ms twice a second. Each number is a median.
+The last line is JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+from backend.settings import Workspace, new_id
+from jobs import store
+from jobs.folder import JobFolder
+from jobs.records import State
+from jobs.runner import Runner
+from jobs.status import Identity, Status
+
+RUNS, REPEATS = 1000, 20
+SPEC = {"settings": {f"setting_{i}": i for i in range(40)}}
+
+
+def fill(workspace: Workspace, runs: int) -> None:
+    """Write the folders of `runs` completed runs."""
+    now = time.time()
+    for _ in range(runs):
+        folder = JobFolder(workspace.run_folder(new_id()))
+        folder.path.mkdir()
+        result = {"steps": 100, "best_step": 80, "eval_loss": 0.5}
+        status = Status(state=State.COMPLETED, queued=now, started=now, ended=now, result=result)
+        identity = Identity(kind="train", name="Orders", created=now)
+        for name, data in (
+            ("job", identity.model_dump(mode="json")),
+            ("spec", SPEC),
+            ("status", status.model_dump(mode="json")),
+        ):
+            (folder.path / f"{name}.json").write_text(json.dumps(data))
+
+
+def milliseconds(action: Callable[[], object], repeats: int = REPEATS) -> float:
+    taken = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        action()
+        taken.append(1000 * (time.perf_counter() - start))
+    return round(median(taken), 2)
+
+
+def measure(workspace: Workspace, runs: int) -> dict[str, float]:
+    fill(workspace, runs)
+    found: dict[str, float] = {"runs": runs, "open": milliseconds(lambda: Runner(workspace).tick(), 3)}
+    runner = Runner(workspace)
+    runner.tick()
+    found["tick"] = milliseconds(runner.tick)
+    assert len(runner.jobs()) == runs
+    found["jobs"] = milliseconds(runner.jobs)
+    training = runner.submit("noop", {"steps": 100_000, "seconds_per_step": 0.02}, "Training")
+    found["submit"] = milliseconds(lambda: runner.submit("noop", {}, "Waiting"), 5)
+    while not runner.job(training).progress:
+        runner.tick()
+        time.sleep(0.1)
+    found["waiting"] = milliseconds(runner.tick)
+    for job in runner.jobs(kind="noop"):
+        runner.stop(job.id)
+    assert runner.wait(training).state is State.STOPPED
+    assert len(store.folders(workspace)) == runs + 6
+    return found
+
+
+def main(runs: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        found = measure(Workspace.open(Path(folder)), runs)
+    for name, value in found.items():
+        print(f"{name:8} {value:10,.2f}")
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    sizes = [int(argument) for argument in sys.argv[1:] if argument != "--smoke"]
+    main(50 if "--smoke" in sys.argv else [*sizes, RUNS][0])

@@ -1,0 +1,238 @@
+"""Several runners, damaged folders: the folders are all there is, and one job a lane runs."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from backend.errors import WorkspaceProblem
+from backend.settings import PROJECT_ROOT
+from jobs import store
+from jobs.records import State
+from jobs.runner import Busy, Runner
+from tests.jobs.conftest import FOREVER, counting, finish, folder_of, steps, until
+
+
+def remove(path: Path) -> None:
+    path.unlink()
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-5])
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def overwrite(path: Path) -> None:
+    path.write_bytes(b"\0 not json at all" * 400)
+
+
+def flip_bytes(path: Path) -> None:
+    path.write_bytes(bytes(byte ^ 0xFF for byte in path.read_bytes()))
+
+
+def change_types(path: Path) -> None:
+    path.write_bytes(b'{"kind": 3, "name": [], "created": {}, "state": "rumbling", "attempt": null}')
+
+
+DAMAGES = [remove, truncate, empty, overwrite, flip_bytes, change_types]
+
+
+def test_a_runner_opened_later_needs_nothing_but_the_folders(runner: Runner) -> None:
+    ids = [runner.submit("noop", {"steps": 1}, "") for _ in range(3)]
+    runner.stop(runner.submit("noop", {}, "stopped"))
+    for path in runner.workspace.root.glob("*.lock"):
+        path.unlink()
+
+    runner = Runner(runner.workspace)
+
+    assert [job.state for job in runner.jobs()] == [State.STOPPED, *[State.QUEUED] * 3]
+    assert finish(runner, ids[2]).state is State.COMPLETED
+    jobs = [runner.job(job_id) for job_id in ids]
+    assert all(later.started >= earlier.ended for earlier, later in itertools.pairwise(jobs)), "in order"
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("name", ["job.json", "spec.json", "status.json"])
+@pytest.mark.parametrize("state", [State.QUEUED, State.STOPPED])
+def test_a_damaged_folder_blocks_nothing(
+    runner: Runner, name: str, damage: Callable[[Path], None], state: State
+) -> None:
+    damaged = runner.submit("noop", {"steps": 0}, "")
+    if state is State.STOPPED:
+        runner.stop(damaged)
+    damage(runner.folder(damaged) / name)
+    sound = runner.submit("noop", {"steps": 0}, "")
+
+    assert finish(runner, sound).state is State.COMPLETED
+    assert sound in [job.id for job in runner.jobs()]
+    again = Runner(runner.workspace)
+    assert finish(again, again.submit("noop", {"steps": 0}, "")).state is State.COMPLETED
+    until(lambda: again.tick() or folder_of(again, damaged).status().state not in (State.STARTING, State.RUNNING))
+    if folder_of(again, damaged).status().state is State.QUEUED:  # its kind can't be read, so it can't be started
+        again.stop(damaged)
+    again.delete(damaged)
+    assert damaged not in [folder.id for folder in store.folders(again.workspace)]
+
+
+@pytest.mark.parametrize("name", ["a file", ".new-x", ".hidden"])
+def test_other_names_beside_the_runs_do_no_harm(runner: Runner, name: str) -> None:
+    (runner.workspace.runs / name).touch()
+    (runner.workspace.runs / "an empty folder").mkdir()
+    assert finish(runner, runner.submit("noop", {"steps": 0}, "")).state is State.COMPLETED
+
+
+def test_a_workspace_that_can_not_be_locked_is_reported(runner: Runner) -> None:
+    job_id = runner.submit("noop", {"steps": 1, "fail_at": 1}, "")
+    waiting = runner.submit("noop", {}, "")
+    finish(runner, job_id)
+    lock = runner.workspace.root / "jobs.lock"
+    lock.unlink(missing_ok=True)
+    lock.mkdir()
+    with pytest.raises(WorkspaceProblem, match="can't be written"):
+        runner.stop(waiting)
+    with pytest.raises(WorkspaceProblem):
+        runner.wait(waiting)
+    assert runner.wait(job_id).state is State.FAILED, "how it ended is known all the same"
+
+
+def test_a_job_that_can_not_be_published_leaves_nothing(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(source: object, target: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(WorkspaceProblem):
+        runner.submit("noop", {}, "")
+    assert list(runner.workspace.runs.iterdir()) == []
+
+
+def test_while_another_runner_holds_the_lock_a_tick_does_nothing_and_a_change_says_busy(runner: Runner) -> None:
+    other = Runner(runner.workspace)
+    job_id = runner.submit("noop", {}, "")
+    with other._locked():
+        runner.tick()
+        assert runner.job(job_id).state is State.QUEUED
+        with pytest.raises(Busy), runner._locked(timeout=0):
+            pass
+
+
+@pytest.mark.parametrize("runner_restarts", [False, True])
+def test_a_worker_that_has_not_exited_keeps_its_lane(runner: Runner, runner_restarts: bool) -> None:
+    ending = folder_of(runner, runner.submit("noop", {}, ""))
+    waiting = runner.submit("noop", {"steps": 0}, "")
+    with ending.claim() as free:  # as its worker would
+        assert free
+        ending.write_status(ending.status().ended_as(State.COMPLETED))
+        runner = Runner(runner.workspace) if runner_restarts else runner
+        for _ in range(3):
+            runner.tick()
+            assert runner.job(waiting).state is State.QUEUED
+    assert finish(runner, waiting).state is State.COMPLETED
+
+
+def test_ended_jobs_are_not_looked_at_again_until_they_change(
+    runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = [runner.submit("noop", {"steps": 0}, "") for _ in range(3)]
+    for job_id in ended:
+        finish(runner, job_id)
+    runner.tick()
+    looked_at: list[str] = []
+    reconcile = runner._supervisor.reconcile
+    monkeypatch.setattr(runner._supervisor, "reconcile", lambda f: looked_at.append(f.id) or reconcile(f))
+    runner.tick()
+    assert looked_at == []
+    Runner(runner.workspace).stop(runner.submit("noop", {}, ""))
+    status = folder_of(runner, ended[1]).status()
+    folder_of(runner, ended[1]).write_status(status.next_attempt())  # as another runner's resume does
+    runner.tick()
+    assert ended[1] in looked_at
+    assert not {ended[0], ended[2]} & set(looked_at)
+    assert finish(runner, ended[1]).attempt == 2
+
+
+RACERS = """
+import sys, threading, time
+from pathlib import Path
+from backend.settings import Workspace
+from jobs.runner import Runner
+workspace = Workspace.open(Path(sys.argv[1]))
+def race():
+    runner = Runner(workspace)
+    while not (workspace.cache / "go").exists(): time.sleep(0.005)
+    while not all(job.state.is_terminal for job in runner.jobs()):
+        runner.tick()
+        time.sleep(0.02)
+racers = [threading.Thread(target=race) for _ in range(4)]
+for racer in racers: racer.start()
+for racer in racers: racer.join()
+"""
+
+
+def test_sixteen_racing_runners_start_each_job_once_and_one_at_a_time(runner: Runner) -> None:
+    ids = [runner.submit("noop", {"steps": 3, "seconds_per_step": 0.02}, "") for _ in range(3)]
+    apps = [
+        subprocess.Popen(
+            [sys.executable, "-c", RACERS, runner.workspace.root], cwd=PROJECT_ROOT, stderr=subprocess.PIPE
+        )
+        for _ in range(4)
+    ]
+    (runner.workspace.cache / "go").touch()
+    for app in apps:
+        _, errors = app.communicate(timeout=60)
+        assert (app.returncode, errors) == (0, b"")
+
+    jobs = [runner.job(job_id) for job_id in ids]
+    assert [(job.state, job.attempt) for job in jobs] == [(State.COMPLETED, 1)] * 3
+    assert [steps(runner, job_id) for job_id in ids] == [[1, 2, 3]] * 3
+    by_start = sorted(jobs, key=lambda job: job.started)
+    assert all(later.started >= earlier.ended for earlier, later in itertools.pairwise(by_start))
+    for job_id in ids:
+        assert (runner.folder(job_id) / "log.txt").read_text().count("attempt 1 of") == 1, "one worker did it"
+
+
+def test_two_active_jobs_in_one_lane_let_no_third_one_start(runner: Runner) -> None:
+    """As after a folder was copied into the workspace while it ran."""
+    first = runner.submit("noop", FOREVER, "")
+    counting(runner, first)
+    copied = folder_of(runner, runner.submit("noop", FOREVER, ""))
+    waiting = runner.submit("noop", {"steps": 0}, "")
+    with copied.claim() as free:
+        assert free
+        copied.write_status(copied.status().changed(state=State.RUNNING, pid=os.getpid(), pid_created=0.0))
+        runner.tick()
+        assert {job.state for job in runner.jobs()} == {State.RUNNING, State.QUEUED}
+    runner.stop(first)
+    assert finish(runner, first).state is State.STOPPED
+    assert finish(runner, waiting).state is State.COMPLETED
+
+
+def test_threads_of_one_runner_do_not_get_in_each_others_way(runner: Runner) -> None:
+    ids = [runner.submit("noop", {"steps": 1}, "") for _ in range(2)]
+    faults: list[BaseException] = []
+
+    def use() -> None:
+        try:
+            for _ in range(8):
+                runner.tick()
+                runner.jobs()
+                runner.stop(runner.submit("noop", FOREVER, ""))
+        except BaseException as fault:
+            faults.append(fault)
+
+    threads = [threading.Thread(target=use) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert faults == []
+    assert [finish(runner, job_id).state for job_id in ids] == [State.COMPLETED] * 2
