@@ -73,7 +73,7 @@ class Context:
             if time.monotonic() - self._written >= _SECONDS_OF_SILENCE:
                 self._write()
 
-    def count_memory_anew(self) -> None:
+    def reset_oom_count(self) -> None:
         """Say that what the system ended for lack of memory until now was a process that the work can do without.
 
         Raises OSError.

@@ -66,6 +66,8 @@ class Runner:
         self._wake = threading.Event()
         self._closing = threading.Event()
         store.delete_leftovers(workspace)
+        with self._locked():
+            self._reconcile()  # workers may have died while no runner was open
 
     # Reading
 
@@ -225,17 +227,17 @@ class Runner:
         Does nothing while another runner holds the lock.
         """
         with suppress(Busy), self._locked(timeout=0):
-            unfinished = self._unfinished()
+            unfinished = self._reconcile()
             busy = {job.lane for job in unfinished if job.state.is_active}
             for job in unfinished:
                 if job.lane not in busy and self._start(job):
                     busy.add(job.lane)
         process.reap()
 
-    def _unfinished(self) -> list[_Unfinished]:
-        """All queued and active jobs, in the order of the queue.
+    def _reconcile(self) -> list[_Unfinished]:
+        """All queued and active jobs in the order of the queue, once it is written which workers have died.
 
-        Once a job has ended, its files are not read again until its status.json changes.
+        After a job has ended its files are not read again until its status.json changes.
         """
         found, finished = [], {}
         for folder in store.folders(self.workspace):

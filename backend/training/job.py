@@ -62,7 +62,7 @@ class Work(TrainingWork, Protocol):
 
     workspace: Workspace
 
-    def count_memory_anew(self) -> None: ...
+    def reset_oom_count(self) -> None: ...
 
 
 class Measured(Record):
@@ -223,7 +223,7 @@ def _first_that_fits(context: Work, spec: RunSpec) -> Measured | None:
         if told:
             context.emit(NoteEvent("Memory would run short", told))
         found = _dry_run(context, spec.model_copy(update={"settings": settings}))
-        context.count_memory_anew()
+        context.reset_oom_count()
         if found is None:
             if not context.should_stop():
                 context.emit(NoteEvent("Not measured", _NOT_MEASURED))

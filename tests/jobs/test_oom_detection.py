@@ -105,7 +105,7 @@ def test_what_the_system_ended_before_the_work_counted_anew_is_not_the_works_end
         patch.setattr(oom_detection, "_group_files", lambda: [counter])
         context.reset_oom_count()
     context.close()
-    made = supervisor.Supervisor(runner.workspace, 1, 1)._ending(folder, folder.status())
+    made = supervisor.Supervisor(runner.workspace, 1, 1)._after_death(folder, folder.status())
     assert (made.state, made.failure) == (State.INTERRUPTED, KILLED_NOT_BY_OOM)
 
 
@@ -133,7 +133,7 @@ def test_where_the_system_does_not_count_what_was_free_decides(
     runner.tick()
     assert runner.job(job_id).attempt == attempt
     folder = folder_of(runner, runner.submit("export", {}, ""))
-    made = supervisor.Supervisor(runner.workspace, 1, 1)._ending(folder, status)
+    made = supervisor.Supervisor(runner.workspace, 1, 1)._after_death(folder, status)
     assert (made.state, made.failure) == (State.INTERRUPTED, told)
 
 

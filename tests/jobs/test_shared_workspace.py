@@ -17,7 +17,7 @@ from backend.settings import PROJECT_ROOT
 from jobs import store
 from jobs.records import State
 from jobs.runner import Busy, Runner
-from tests.jobs.conftest import FOREVER, counting, finish, folder_of, steps, until
+from tests.jobs.conftest import FOREVER, counting, finish, folder_of, is_free, steps, until
 
 
 def remove(path: Path) -> None:
@@ -145,6 +145,7 @@ def test_ended_jobs_are_not_looked_at_again_until_they_change(
     ended = [runner.submit("noop", {"steps": 0}, "") for _ in range(3)]
     for job_id in ended:
         finish(runner, job_id)
+        until(lambda job_id=job_id: is_free(folder_of(runner, job_id)))
     runner.tick()
     looked_at: list[str] = []
     reconcile = runner._supervisor.reconcile

@@ -40,7 +40,7 @@ class MeasuredWork(FakeWork):
     workspace: Any = None
     counted_anew: int = 0
 
-    def count_memory_anew(self) -> None:
+    def reset_oom_count(self) -> None:
         self.counted_anew += 1
 
 
