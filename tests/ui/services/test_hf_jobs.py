@@ -1,7 +1,7 @@
-"""Handing a run to Hugging Face Jobs, against a stand-in of the hub on this computer.
+"""Training a run with Hugging Face Jobs, against a stand-in for the hub on this computer.
 
-The stand-in answers as the hub's documentation and client say. Not proved here: the upload of the files' content,
-which goes through another service (Xet) in native code; what would be uploaded is recorded in its place.
+The stand-in answers as the hub's documentation and client say. Not covered: the upload of the files' content, which
+goes through another service (Xet) in native code; what would be uploaded is recorded instead.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ HARDWARE = [
 
 
 class Hub(ThreadingHTTPServer):
-    """Keeps what it was asked and answers like the hub."""
+    """Records its requests and answers like the hub."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Answers)
-        self.asked: list[tuple[str, str, str, Any]] = []
+        self.requests: list[tuple[str, str, str, Any]] = []
         self.private, self.status = True, 200
 
     @property
@@ -62,7 +62,7 @@ class Answers(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
         sent = json.loads(body) if body else None
-        self.server.asked.append((self.command, self.path, self.headers.get("authorization") or "", sent))
+        self.server.requests.append((self.command, self.path, self.headers.get("authorization") or "", sent))
         bucket = {"id": "ana/jobs-artifacts", "private": self.server.private, "createdAt": "2026-11-24T12:00:00.000Z",
                   "size": 0, "totalFiles": 0}  # fmt: skip
         known: dict[str, Any] = {
@@ -85,7 +85,7 @@ class Answers(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    """The stand-in; `uploaded` on it keeps the files that would go up."""
+    """The stand-in; its `uploaded` holds the files that would be uploaded."""
     from huggingface_hub import HfApi, constants
 
     server = Hub()
@@ -114,7 +114,7 @@ def app(tmp_path: Path) -> Iterator[App]:
 
 
 def with_script(app: App, tmp_path: Path, model_id: str = "") -> str:
-    """A run with its exported script. model_id: of its base model, if it matters."""
+    """A run with an exported script. model_id: its base model, if it matters."""
     work = run_of(tmp_path / "made", tmp_path, [ROW] * 8, [ROW])
     work.spec["model"]["id"] = model_id or work.spec["model"]["id"]
     runner = app.runner
@@ -132,30 +132,30 @@ def with_script(app: App, tmp_path: Path, model_id: str = "") -> str:
     return run
 
 
-def test_prices_are_an_hours_and_the_cheapest_comes_first(hub: Hub) -> None:
+def test_prices_are_per_hour_cheapest_first(hub: Hub) -> None:
     computers = hf_jobs.prices()
     assert [(one.flavor, one.memory) for one in computers] == [("cpu-basic", ""), ("a10g-small", "1 x 24 GB")]
     assert computers[1].cost == pytest.approx(1.00002)
-    assert all(not authorization for _, _, authorization, _ in hub.asked)  # anybody may ask
+    assert all(not authorization for _, _, authorization, _ in hub.requests)  # prices are public
     for hours in (25, 0.0001, 0, float("nan")):  # 0 seconds would be no limit at all
         with pytest.raises(BadSetting):
             hf_jobs.max_cost(computers[0], hours)
 
 
-def test_a_run_is_handed_over_after_consent_and_not_before(hub: Hub, app: App, tmp_path: Path) -> None:
+def test_a_run_is_submitted_only_with_consent(hub: Hub, app: App, tmp_path: Path) -> None:
     run = with_script(app, tmp_path)
     app.hf_jobs.look_up_computers()
     with pytest.raises(BadInput, match="Nothing was sent") as refused:
         app.hf_jobs.submit(run, "a10g-small", 2, agreed=False)
     assert "$2.00" in refused.value.why
     assert not hub.uploaded  # type: ignore[attr-defined]
-    assert {path for _, path, _, _ in hub.asked} == {"/api/jobs/hardware"}
+    assert {path for _, path, _, _ in hub.requests} == {"/api/jobs/hardware"}
 
     sent = app.hf_jobs.submit(run, "a10g-small", 2, agreed=True)
     names = {name.partition("/")[2] for name in hub.uploaded}  # type: ignore[attr-defined]
     assert names == set(app.hf_jobs.uploads(run)) == {"train.py", "train.jsonl", "validation.jsonl",
                                                            "tokenizer.json"}  # fmt: skip
-    (job,) = [body for _, path, _, body in hub.asked if path == "/api/jobs/ana"]
+    (job,) = [body for _, path, _, body in hub.requests if path == "/api/jobs/ana"]
     assert job["command"] == [
         "uv", "run", "/data/train.py", "--train", "/data/train.jsonl", "--validation", "/data/validation.jsonl",
         "--out", "/data/out", "--tokenizer", "/data/tokenizer.json",
@@ -169,7 +169,7 @@ def test_a_run_is_handed_over_after_consent_and_not_before(hub: Hub, app: App, t
     assert SECRET not in everything
 
 
-def test_a_gated_base_model_takes_the_token_along_as_a_secret_and_says_so_before(
+def test_a_gated_base_model_needs_consent_to_send_the_token_as_a_secret(
     hub: Hub, app: App, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = with_script(app, tmp_path, "google/gemma-3-270m-it")
@@ -181,24 +181,24 @@ def test_a_gated_base_model_takes_the_token_along_as_a_secret_and_says_so_before
     assert "your access token" in refused.value.why
     command = ["rent", run, "--flavor", "cpu-basic", "--workspace", str(app.workspace.root)]
     assert main(command) == 1
-    assert "Your access token for Hugging Face goes along" in "".join(capsys.readouterr())
+    assert "access token" in "".join(capsys.readouterr())
     assert not hub.uploaded  # type: ignore[attr-defined]
 
     app.hf_jobs.submit(run, "cpu-basic", 1, agreed=True)
-    (job,) = [body for _, path, _, body in hub.asked if path == "/api/jobs/ana"]
+    (job,) = [body for _, path, _, body in hub.requests if path == "/api/jobs/ana"]
     assert job["secrets"] == {"HF_TOKEN": SECRET}
 
 
-def test_a_base_model_of_the_persons_own_can_not_be_fetched_there(hub: Hub, app: App, tmp_path: Path) -> None:
+def test_a_local_base_model_can_not_be_trained_there(hub: Hub, app: App, tmp_path: Path) -> None:
     run = with_script(app, tmp_path, "local/mine-123456")
     app.hf_jobs.look_up_computers()
     with pytest.raises(RunProblem) as refused:
         app.hf_jobs.submit(run, "cpu-basic", 1, agreed=True)
     assert "folder on this computer" in refused.value.why
-    assert {path for _, path, _, _ in hub.asked} == {"/api/jobs/hardware"}
+    assert {path for _, path, _, _ in hub.requests} == {"/api/jobs/hardware"}
 
 
-def test_examples_never_go_to_a_public_place(hub: Hub, app: App, tmp_path: Path) -> None:
+def test_examples_are_never_uploaded_to_a_public_bucket(hub: Hub, app: App, tmp_path: Path) -> None:
     run = with_script(app, tmp_path)
     app.hf_jobs.look_up_computers()
     hub.private = False
@@ -209,14 +209,14 @@ def test_examples_never_go_to_a_public_place(hub: Hub, app: App, tmp_path: Path)
 
 
 @pytest.mark.parametrize(("status", "why"), [(401, "token is not valid"), (402, "no way to pay"), (500, "error 500")])
-def test_what_the_hub_refuses_is_said_in_words(hub: Hub, status: int, why: str) -> None:
+def test_an_error_of_the_hub_is_explained(hub: Hub, status: int, why: str) -> None:
     hub.status = status
     with pytest.raises(RunProblem) as refused:
         hf_jobs.prices()
     assert why in refused.value.why
 
 
-def test_without_a_network_it_says_so(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_network_is_explained(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     from huggingface_hub import HfApi
 
     monkeypatch.setattr(hf_jobs, "api", lambda token: HfApi(endpoint="http://127.0.0.1:9", token=token))
@@ -225,7 +225,7 @@ def test_without_a_network_it_says_so(hub: Hub, monkeypatch: pytest.MonkeyPatch)
     assert "can't be reached" in refused.value.why
 
 
-def test_without_a_token_it_says_where_to_get_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_missing_token_is_explained(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     import keyring
 
     monkeypatch.delenv("HF_TOKEN", raising=False)
@@ -233,11 +233,11 @@ def test_without_a_token_it_says_where_to_get_one(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(keyring, "get_password", lambda *_: None)
     with pytest.raises(MissingPart, match="access token"):
         hf_jobs.token()
-    monkeypatch.setattr(keyring, "get_password", lambda *_: "hf_kept")
-    assert hf_jobs.token() == "hf_kept"
+    monkeypatch.setattr(keyring, "get_password", lambda *_: "hf_saved")
+    assert hf_jobs.token() == "hf_saved"
 
 
-def test_the_page_states_cost_and_files_before_it_can_be_sent(hub: Hub, app: App, tmp_path: Path) -> None:
+def test_the_page_shows_cost_and_files_before_consent(hub: Hub, app: App, tmp_path: Path) -> None:
     run = with_script(app, tmp_path)
     card = tabs(app)["share"].rent
     app.hf_jobs.look_up_computers()
@@ -251,12 +251,12 @@ def test_the_page_states_cost_and_files_before_it_can_be_sent(hub: Hub, app: App
         card.offered(Choice(run_id=run), "made-up", 3, True)
 
 
-def test_a_link_leads_to_the_hub_or_nowhere() -> None:
+def test_a_link_leads_only_to_the_hub() -> None:
     evil = hf_jobs.SubmittedJob("1", "javascript:alert(1)", "cpu-basic", 1, 1, "x")
     assert hf_jobs_card.jobs([evil]) == ""
 
 
-def test_the_command_lists_then_asks_then_sends(
+def test_the_command_lists_prices_and_submits_with_yes(
     hub: Hub, app: App, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = with_script(app, tmp_path)

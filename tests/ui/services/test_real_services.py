@@ -1,4 +1,4 @@
-"""The page over the real app, before any model is there."""
+"""The page over the real app, before any model is on this computer."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
 
 
 def shown(app: App, name: str, choice: Choice) -> dict[str, Any]:
-    """A tab's drawn texts, by field."""
+    """A tab's updates, by field."""
     tab = tabs(app)[name]
     updates = tab.show(choice)
     assert set(updates) <= set(tab.outputs)
@@ -38,7 +38,7 @@ def test_every_tab_opens_on_a_fresh_workspace(app: App, name: str) -> None:
     assert 'data-done=""' in rail_marks(app, Choice())
 
 
-def test_a_sample_is_shown_before_the_model_is_ready(app: App) -> None:
+def test_a_sample_is_shown_before_the_model_is_unpacked(app: App) -> None:
     sample = app.datasets.samples()[0]
     choice = Choice(data_id=app.datasets.add(sample.path, sample.path.name))
     data = shown(app, "data", choice)
@@ -51,14 +51,14 @@ def test_a_sample_is_shown_before_the_model_is_ready(app: App) -> None:
     assert "being unpacked" in train["why_not"]
 
 
-def test_a_faulty_file_is_mended_and_unmended(app: App, tmp_path: Path) -> None:
+def test_a_fix_unblocks_training_and_can_be_undone(app: App, tmp_path: Path) -> None:
     good = '{"messages": [{"role": "user", "content": "%s"}, {"role": "assistant", "content": "%s"}]}\n'
     file = tmp_path / "faulty.jsonl"
     file.write_text("".join(good % (f"question {i}", f"answer number {i}") for i in range(12)) + good % ("why?", ""))
     choice = Choice(data_id=app.datasets.add(file, file.name))
     before = shown(app, "data", choice)
     assert 'data-done="start"' in rail_marks(app, choice)
-    assert "must be mended" in before["problems"]
+    assert 'data-kind="empty_answer"' in before["problems"]
     assert "Row 13 (line 13)" in before["reason"]
     assert before["forward"]["interactive"] is False
     app.datasets.accept(choice.data_id, "empty_answer", "all")
@@ -73,20 +73,19 @@ def test_a_faulty_file_is_mended_and_unmended(app: App, tmp_path: Path) -> None:
 PAIRS = PROJECT_ROOT / "tests" / "data" / "pairs.jsonl"
 
 
-def test_pairs_can_be_learned_from_in_two_ways(app: App) -> None:
+def test_pairs_offer_both_trainers(app: App) -> None:
     choice = Choice(data_id=app.datasets.add(PAIRS, PAIRS.name))
     train = shown(app, "train", choice)
     assert train["goal"]["visible"] is True
-    assert "from the good answers; the bad ones are left out" in train["plan"]
     compared = shown(app, "train", choice.replace(settings={"trainer": "dpo"}))
-    assert "the difference between good and bad answers" in compared["plan"]
-    assert "0.00005" in compared["plan"]
+    assert "0.00005" in compared["plan"], "the learning rate for DPO"
+    assert "0.00005" not in train["plan"]
 
 
-def test_what_is_no_pair_teaches_no_difference(app: App) -> None:
+def test_without_pairs_only_one_trainer_is_offered(app: App) -> None:
     sample = app.datasets.samples()[0]
     choice = Choice(data_id=app.datasets.add(sample.path, sample.path.name))
     assert shown(app, "train", choice)["goal"]["visible"] is False
     asked = shown(app, "train", choice.replace(settings={"trainer": "dpo"}))
-    assert asked["goal"]["visible"] is True  # the way back
+    assert asked["goal"]["visible"] is True, "to switch back"
     assert "every example needs a good and a bad answer" in asked["why_not"]

@@ -1,4 +1,4 @@
-"""What a browser kept is never trusted."""
+"""The selection that a browser stored is never trusted."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import pytest
 from ui.services.selection import Choice
 
 
-def test_it_survives_the_browser() -> None:
-    choice = Choice("extract", True, "model", "data", "run", "other", "reading", 7, {"lora_rank": 16})
+def test_a_selection_survives_the_browser() -> None:
+    choice = Choice("extract", True, "model", "data", "run", "other", "import", 7, {"lora_rank": 16})
     assert Choice.from_browser(asdict(choice)) == choice
 
 
 @pytest.mark.parametrize(
-    "kept",
+    "stored",
     [
         None,
         [],
@@ -31,5 +31,5 @@ def test_it_survives_the_browser() -> None:
         },
     ],
 )
-def test_what_does_not_look_right_counts_as_not_chosen(kept: object) -> None:
-    assert Choice.from_browser(kept) == Choice()
+def test_an_invalid_value_counts_as_not_selected(stored: object) -> None:
+    assert Choice.from_browser(stored) == Choice()

@@ -1,4 +1,4 @@
-"""The services over a real workspace, where no training is needed to see what they do."""
+"""The services over a real workspace with the bundled model, without training."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ def app(workspace_with_model: Workspace) -> App:
     return App(workspace_with_model)
 
 
-def test_the_share_kept_back_is_the_one_in_the_settings(app: App) -> None:
+def test_the_validation_share_is_the_one_in_the_settings(app: App) -> None:
     data_id = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
-    for fraction, kept in ((0.0, 0), (0.1, 24), (0.5, 120)):
+    for fraction, rows in ((0.0, 0), (0.1, 24), (0.5, 120)):
         plan = app.runs.plan(data_id, "", TrainSettings(validation_fraction=fraction))
-        assert (plan.train_rows, plan.validation_rows) == (240 - kept, kept)
+        assert (plan.train_rows, plan.validation_rows) == (240 - rows, rows)
 
 
-def test_the_seed_decides_which_rows_are_kept_back(app: App) -> None:
+def test_the_seed_decides_the_validation_rows(app: App) -> None:
     checked = app.datasets.checked(app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl"))
-    kept = [checked.split_at(0.1, seed).validation for seed in (0, 0, 1)]
-    assert kept[0] == kept[1] != kept[2]
+    rows = [checked.split_at(0.1, seed).validation for seed in (0, 0, 1)]
+    assert rows[0] == rows[1] != rows[2]
 
 
-def test_the_model_that_comes_along_is_not_said_to_be_better_than_itself(tmp_path: Path) -> None:
+def test_the_bundled_model_is_not_recommended_over_itself(tmp_path: Path) -> None:
     fresh = App(Workspace.open(tmp_path / "home"))  # nothing is unpacked yet
     inputs = fresh.advice._inputs("", "") | {"available": None, "compare": False}
     while fresh.advice._in_background(inputs) is None:
@@ -55,7 +55,7 @@ def test_the_model_that_comes_along_is_not_said_to_be_better_than_itself(tmp_pat
     assert better is None or better.model.id != local.DEFAULT
 
 
-def test_a_test_file_of_ones_own_is_what_is_tested_with(app: App) -> None:
+def test_a_persons_own_validation_file_is_used(app: App) -> None:
     data_id = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
     app.datasets.set_validation(data_id, SAMPLES / "orders.held_out.jsonl", "mine.jsonl")
     own = [json.loads(line) for line in (SAMPLES / "orders.held_out.jsonl").read_text("utf-8").splitlines()]
@@ -64,10 +64,12 @@ def test_a_test_file_of_ones_own_is_what_is_tested_with(app: App) -> None:
     assert (plan.train_rows, plan.validation_rows) == (state.report.split.train, len(own))
     run_id = app.runs.start(data_id, "", TrainSettings(seed=5))
     assert app.runs.spec(run_id).data.validation_rows == len(own)
-    _, kept = read_rows(app.runner.folder(run_id))
+    _, validation = read_rows(app.runner.folder(run_id))
     tokenizer = app.models.tokenizer("")
     assert tokenizer is not None
-    assert [row.input_ids.tolist() for row in kept] == [tokenizer.encode(row["messages"]).input_ids for row in own]
+    assert [row.input_ids.tolist() for row in validation] == [
+        tokenizer.encode(row["messages"]).input_ids for row in own
+    ]
     app.datasets.clear_validation(data_id)
     assert (
         app.datasets.state(Choice(data_id=data_id)).validation_name,
@@ -75,7 +77,7 @@ def test_a_test_file_of_ones_own_is_what_is_tested_with(app: App) -> None:
     ) == ("", 24)
 
 
-def test_a_plan_says_what_start_then_queues(app: App) -> None:
+def test_a_run_does_what_its_plan_said(app: App) -> None:
     data_id = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
     settings = app.advice.settings("extract", data_id).settings.changed(max_steps=7)
     plan = app.runs.plan(data_id, "", settings)
@@ -84,7 +86,7 @@ def test_a_plan_says_what_start_then_queues(app: App) -> None:
     assert (plan.steps, plan.blocked) == (7, "")
 
 
-def test_a_plan_shows_what_was_measured_beside_what_was_computed(app: App) -> None:
+def test_a_plan_shows_measured_and_computed_memory(app: App) -> None:
     data_id = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
     settings = app.advice.settings("extract", data_id).settings
     computed = app.runs.plan(data_id, "", settings)
@@ -103,7 +105,7 @@ def test_a_plan_shows_what_was_measured_beside_what_was_computed(app: App) -> No
     assert not other.memory_measured
 
 
-def test_of_a_measured_and_a_computed_memory_the_larger_one_counts(app: App) -> None:
+def test_the_larger_of_measured_and_computed_memory_counts(app: App) -> None:
     data_id = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
     computed = app.runs.plan(data_id, "", app.advice.settings("extract", data_id).settings)
     few_steps = Measured(
@@ -114,15 +116,15 @@ def test_of_a_measured_and_a_computed_memory_the_larger_one_counts(app: App) -> 
     assert (plan.memory_measured, plan.memory_measured_mib, plan.memory_mib) == (False, 700, computed.memory_mib)
 
 
-def test_the_longest_row_of_a_test_file_counts_and_its_measured_run_is_recalled(app: App) -> None:
+def test_the_longest_validation_row_counts_in_plan_and_measurement(app: App) -> None:
     data_id = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
     own = app.workspace.root / "own.jsonl"
-    said = [{"role": "user", "content": "and " * 400}, {"role": "assistant", "content": "so"}]
-    own.write_text(json.dumps({"messages": said}))
+    turns = [{"role": "user", "content": "and " * 400}, {"role": "assistant", "content": "so"}]
+    own.write_text(json.dumps({"messages": turns}))
     app.datasets.set_validation(data_id, own, "own.jsonl")
     settings = TrainSettings(max_length=1024)
     plan, run_id = app.runs.plan(data_id, "", settings), app.runs.start(data_id, "", settings)
-    assert [one.expected for one in app.results.unseen_questions(run_id)] == ["so"], "not those of the sample"
+    assert [one.expected for one in app.results.unseen_questions(run_id)] == ["so"], "not the sample's own questions"
     spec = app.runs.spec(run_id)
     assert plan.longest == spec.data.longest > 400
     measured = Measured(
@@ -133,7 +135,7 @@ def test_the_longest_row_of_a_test_file_counts_and_its_measured_run_is_recalled(
     assert app.runs.plan(data_id, "", settings).memory_measured_mib == 2000
 
 
-def test_a_run_that_failed_can_neither_be_asked_nor_taken_away(app: App) -> None:
+def test_a_failed_run_can_not_be_tried_or_exported(app: App) -> None:
     data_id = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
     run_id = app.runs.start(data_id, "", TrainSettings())
     folder = JobFolder(app.workspace.run_folder(run_id))
@@ -145,7 +147,7 @@ def test_a_run_that_failed_can_neither_be_asked_nor_taken_away(app: App) -> None
         app.results.start_export(run_id, "adapter")
 
 
-def test_a_run_stopped_before_it_learned_leaves_every_tab_whole(app: App) -> None:
+def test_a_run_stopped_before_its_first_step_breaks_no_tab(app: App) -> None:
     data_id = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
     run_id = app.runs.start(data_id, "", TrainSettings())
     folder = JobFolder(app.workspace.run_folder(run_id))
@@ -153,7 +155,7 @@ def test_a_run_stopped_before_it_learned_leaves_every_tab_whole(app: App) -> Non
     drawn, choice = tabs(app), Choice(data_id=data_id, run_id=run_id)
     train, trying, share = (drawn[name] for name in ("train", "try", "share"))
     assert train.show(choice)[train.forward]["visible"] is False
-    assert "before it had learned anything" in trying.show(choice)[trying.why_not]
+    assert trying.show(choice)[trying.why_not]
     assert share.show(choice)[share.kind]["visible"] is share.show(choice)[share.make]["visible"] is False
     assert share.show(choice)[share.recipe] == {"__type__": "update", "visible": True, "interactive": True}
     assert "train" not in rail_marks(app, choice)
@@ -162,7 +164,7 @@ def test_a_run_stopped_before_it_learned_leaves_every_tab_whole(app: App) -> Non
     assert trying.show(choice)[trying.why_not] == ""
 
 
-def test_what_came_of_a_download_can_be_deleted_and_is_then_forgotten(app: App) -> None:
+def test_a_partial_download_can_be_deleted(app: App) -> None:
     model_id = "HuggingFaceTB/SmolLM2-360M-Instruct"
     job = app.models.download(model_id)
     app.runner.stop(job)
@@ -177,7 +179,7 @@ def test_what_came_of_a_download_can_be_deleted_and_is_then_forgotten(app: App) 
     assert app.models.is_ready("")
 
 
-def test_a_damaged_download_is_passed_over(app: App) -> None:
+def test_a_damaged_download_is_skipped(app: App) -> None:
     sound = app.models.download("HuggingFaceTB/SmolLM2-360M-Instruct")
     damaged = app.models.download("Qwen/Qwen2.5-0.5B-Instruct")
     (app.workspace.run_folder(damaged) / "spec.json").write_text("{")
@@ -186,7 +188,7 @@ def test_a_damaged_download_is_passed_over(app: App) -> None:
     ]
 
 
-def test_a_model_that_could_not_be_unpacked_says_why(tmp_path: Path) -> None:
+def test_a_failed_unpacking_is_reported(tmp_path: Path) -> None:
     app = App(Workspace.open(tmp_path / "workspace"))
     assert "being unpacked" in app.models.why_not_ready()
     job_id = app.runner.submit("prepare", {}, "Unpack the model")
@@ -196,7 +198,7 @@ def test_a_model_that_could_not_be_unpacked_says_why(tmp_path: Path) -> None:
     assert app.models.why_not_ready().startswith("There is not enough room.")
 
 
-def test_half_a_surrogate_in_a_paste_is_a_fault_of_that_row(app: App) -> None:
+def test_half_a_surrogate_in_pasted_text_is_a_problem_of_its_row(app: App) -> None:
     good = '{"messages": [{"role": "user", "content": "%s"}, {"role": "assistant", "content": "yes, it is"}]}'
     data_id = app.dataset_store.add_text("\n".join([good % "is it?", good % "bad \ud800 one"]))
     assert [
@@ -206,15 +208,15 @@ def test_half_a_surrogate_in_a_paste_is_a_fault_of_that_row(app: App) -> None:
     ] == [(2, "error")]
 
 
-def test_a_document_is_shown_as_what_is_learned_and_a_huge_row_is_cut(app: App) -> None:
+def test_a_preview_of_a_document_is_learned_text_cut_for_the_page(app: App) -> None:
     story = app.dataset_store.add_text("Once upon a time there was a lamp. " * 2000)
     shown = app.datasets.preview(Choice(data_id=story, row=1))
     assert [(piece.kind, piece.tokens) for piece in shown.pieces[:-1]] == [("learned", 4096)] * 4
-    assert shown.note.startswith("1 document becomes 5 pieces of at most 4,096 tokens")
+    assert "5 pieces of at most 4,096 tokens" in shown.note
     assert all(len(piece.text) < 10_000 for piece in shown.pieces)
 
 
-def test_examples_are_looked_at_as_the_planned_run_takes_them(app: App) -> None:
+def test_checks_and_preview_use_the_planned_length(app: App) -> None:
     good = '{"messages": [{"role": "user", "content": "what is %s?"}, {"role": "assistant", "content": "number %d"}]}'
     rows = [*(good % (i, i) for i in range(20)), good % ("this " * 300, 7)]
     choice = Choice(data_id=app.dataset_store.add_text("\n".join(rows)), settings={"max_length": 128}, row=21)
@@ -233,16 +235,17 @@ def test_examples_are_looked_at_as_the_planned_run_takes_them(app: App) -> None:
     assert f"{pieces} pieces of at most 512 tokens" in app.datasets.state(story).split_summary
 
 
-def test_examples_in_a_language_that_the_model_does_not_know_are_said_to_be(app: App) -> None:
+def test_examples_in_a_language_the_model_was_not_made_for_are_reported(app: App) -> None:
     good = '{"messages": [{"role": "user", "content": "was ist das und wo ist die Nummer %d?"}, %s]}'
     said = '{"role": "assistant", "content": "das ist nicht die Nummer, die ich auf dem Zettel habe"}'
     rows = [good % (i, said) for i in range(60)]
     choice = Choice(data_id=app.dataset_store.add_text("\n".join(rows)))
     found = {p.kind: p.message for p in app.datasets.state(choice).problems}
-    assert "in German; the model was made for English" in found["language_mismatch"]
+    assert "German" in found["language_mismatch"]
+    assert "English" in found["language_mismatch"]
 
 
-def test_rows_that_can_not_be_read_wait_for_a_word_before_they_are_left_out(app: App) -> None:
+def test_unreadable_rows_block_until_the_person_leaves_them_out(app: App) -> None:
     good = '{"messages": [{"role": "user", "content": "what is %d?"}, {"role": "assistant", "content": "number %d"}]}'
     data_id = app.dataset_store.add_text("\n".join([*(good % (i, i) for i in range(20)), "{broken", "[1]"]))
     state = app.datasets.state(Choice(data_id=data_id))
@@ -255,9 +258,9 @@ def test_rows_that_can_not_be_read_wait_for_a_word_before_they_are_left_out(app:
     assert app.datasets.state(Choice(data_id=data_id)).blocked
 
 
-def test_on_a_simulated_machine_everything_is_shown_and_nothing_trained(app: App) -> None:
-    card = Gpu(name="RTX 4090", memory_total_mib=24564, memory_free_mib=23900, compute_capability=(8, 9))
-    simulated = App(app.workspace, Hardware(gpus=(card,), memory_total_mib=32768))
+def test_a_simulated_machine_shows_everything_and_trains_nothing(app: App) -> None:
+    gpu = Gpu(name="RTX 4090", memory_total_mib=24564, memory_free_mib=23900, compute_capability=(8, 9))
+    simulated = App(app.workspace, Hardware(gpus=(gpu,), memory_total_mib=32768))
     found = simulated.advice.recommendation()
     assert found.model.parameters > 7e9
     assert simulated.models.probe().sentences[0].startswith("RTX 4090")
@@ -275,7 +278,7 @@ def test_on_a_simulated_machine_everything_is_shown_and_nothing_trained(app: App
         ({}, "not enough room"),
     ],
 )
-def test_a_training_that_can_not_work_is_refused_and_leaves_nothing(
+def test_an_impossible_run_is_rejected_and_leaves_nothing(
     app: App, monkeypatch: pytest.MonkeyPatch, settings: dict[str, int], words: str
 ) -> None:
     """An answer longer than the model's context, no step to do, and a disk with 65 MiB free."""
@@ -292,7 +295,7 @@ def test_a_training_that_can_not_work_is_refused_and_leaves_nothing(
     assert list(app.workspace.runs.iterdir()) == []
 
 
-def test_a_plan_says_that_the_disk_is_too_full(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_blocks_the_plan(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     data_id = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
     assert app.runs.plan(data_id, "", TrainSettings()).blocked == ""
     full = app.models.hardware().model_copy(update={"disk_free_mib": 65})

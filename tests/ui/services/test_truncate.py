@@ -1,4 +1,4 @@
-"""A run that no memory sufficed for: shorter examples are offered with what they lose, and taken only when asked."""
+"""After running out of memory, a run is offered shorter examples, with what they lose."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def app(tmp_path: Path) -> Iterator[App]:
 def failed(
     app: App, folder: Path, failure: Failure, rows: list[Encoded] = ROWS, fits: int = 0, **settings: Any
 ) -> str:
-    """A run that ended so. fits: the length that was measured to fit."""
+    """A run that failed this way. fits: the length measured to fit."""
     work = run_of(folder, folder, rows, [ROWS[0]], **settings)
     measured = {"time": 0.0, "attempt": 1, "kind": "dry_run", "data": DryRunEvent(fits, 1.0, 1.0).data()}
 
@@ -60,22 +60,22 @@ def failed(
     return run
 
 
-def test_the_failed_run_says_what_shorter_examples_would_lose(app: App, tmp_path: Path) -> None:
+def test_the_offer_says_what_shorter_examples_lose(app: App, tmp_path: Path) -> None:
     run = failed(app, tmp_path / "made", EXHAUSTED)
     tab = tabs(app)["train"]
     drawn = tab.show(Choice(run_id=run))[tab.status]
-    cut = "3 of 5 examples are cut; 1 loses its answer and is left out."
-    assert f"Try again with at most 300 tokens of each example: {cut}" in drawn
+    assert "300 tokens" in drawn
+    assert "3 of 5 examples" in drawn
     assert 'data-do="shorter"' in drawn
-    told = commands.run_answer(app, app.runner.job(run))
-    assert told.document["failure"]["error"] == "DoesNotFit"
-    assert told.document["failure"]["shorter"] == {
+    answer = commands.run_answer(app, app.runner.job(run))
+    assert answer.document["failure"]["error"] == "DoesNotFit"
+    assert answer.document["failure"]["shorter"] == {
         "max_length": 300, "examples": 5, "cut": 3, "left_out": 1, "divided": 0
     }  # fmt: skip
-    assert "3 of 5 examples are cut" in told.text
+    assert "3 of 5 examples" in answer.text
 
 
-def test_asked_to_it_trains_the_shorter_examples_beside_the_first(app: App, tmp_path: Path) -> None:
+def test_the_retry_trains_on_shorter_examples_and_is_compared(app: App, tmp_path: Path) -> None:
     run = failed(app, tmp_path / "made", EXHAUSTED)
     again = app.retries.retry_shortened(run)
     old, new = app.runs.spec(run), app.runs.spec(again)
@@ -86,12 +86,10 @@ def test_asked_to_it_trains_the_shorter_examples_beside_the_first(app: App, tmp_
     assert [one.learned for one in train] == [10, 200, 50]
     assert (new.data.train_rows, new.data.longest, new.data.learned_tokens) == (3, 300, 260)
     assert len(validation) == 1
-    beside = tabs(app)["train"]._beside(again)
-    assert "Two runs compared" in beside
-    assert "tested on different examples" in beside
+    assert "different examples" in tabs(app)["train"]._beside(again)
 
 
-def test_it_is_offered_once_for_each_length(app: App, tmp_path: Path) -> None:
+def test_each_length_is_offered_once(app: App, tmp_path: Path) -> None:
     run = failed(app, tmp_path / "made", EXHAUSTED)
     again = app.retries.retry_shortened(run)
     assert app.retries.shortening(run) is None
@@ -102,7 +100,7 @@ def test_it_is_offered_once_for_each_length(app: App, tmp_path: Path) -> None:
     assert app.retries.shortening(run) is not None
 
 
-def test_the_length_that_was_measured_to_fit_is_offered_first(app: App, tmp_path: Path) -> None:
+def test_the_length_measured_to_fit_is_offered_first(app: App, tmp_path: Path) -> None:
     run = failed(app, tmp_path / "made", EXHAUSTED, fits=256)
     offered = app.retries.shortening(run)
     assert offered is not None
@@ -118,12 +116,12 @@ def test_the_length_that_was_measured_to_fit_is_offered_first(app: App, tmp_path
     [
         (Failure(what="The disk is full.", error="NotEnough"), ROWS),
         (Failure(what="Something was not foreseen."), ROWS),
-        (EXHAUSTED, [row(10, 400)]),  # halves would be too short to help
-        (EXHAUSTED, [row(500, 100)]),  # nothing to learn would be left
+        (EXHAUSTED, [row(10, 400)]),  # half is too short to help
+        (EXHAUSTED, [row(500, 100)]),  # no learned token is left
     ],
     ids=["disk", "unknown", "short", "nothing left"],
 )
-def test_it_is_not_offered_where_it_can_not_help(
+def test_shortening_that_can_not_help_is_not_offered(
     app: App, tmp_path: Path, failure: Failure, rows: list[Encoded]
 ) -> None:
     run = failed(app, tmp_path / "made", failure, rows)
