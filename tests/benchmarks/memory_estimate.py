@@ -1,22 +1,25 @@
-"""How near the memory estimate comes to what was measured, and how near a rule of thumb does.
+"""How close the memory estimate comes to measured memory, compared with a rule of thumb.
 
 Ours: `backend.estimate` on 49 real training steps on a Tesla T4 (tests/data/measured_vram_t4.json, from fitcheck-llm
-0.3.1, MIT), against `process_mib`, which is what nvidia-smi shows. Nothing in it is fitted to these rows but the size
-of the CUDA context, which is the same in all of them; leaving out a model family while taking it changes nothing,
-which the last lines show.
+0.3.1, MIT), against `process_mib`, the memory that nvidia-smi shows. Nothing in the estimate is fitted to these rows
+but the size of the CUDA context, which is the same in all of them. The lines "context from all but ..." show that
+reading it without one model family changes nothing for that family.
 
-Peer: the table in LLaMA-Factory's README ("hardware requirement"), by parameters alone: 16 GB for LoRA and 6 GB for
-4-bit QLoRA on a 7 B model, in proportion for others.
+Peer: the table in LLaMA-Factory's README ("hardware requirement"), by the number of parameters alone: 16 GB for LoRA
+and 6 GB for 4-bit QLoRA on a 7 B model, scaled to other sizes.
 
-Also printed: published peaks of other runs on a T4, as a check on models that are not in the rows.
+It also compares published peaks of other runs on a T4, as a check on models that are not in the rows.
 
-Run: python -m tests.benchmarks.memory_estimate. The last line is JSON: mean absolute errors in percent; ratio is
-peer / ours.
+    python -m tests.benchmarks.memory_estimate [--smoke]
+
+The last line is JSON: mean absolute errors in percent; ratio is peer / ours. --smoke: three rows only.
 """
 
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -24,7 +27,7 @@ from typing import Any
 from backend.estimate import Architecture, Plan
 from backend.estimate.memory import CONTEXT_T4, memory
 from backend.models import catalogue
-from backend.records.specs import Gpu, Hardware
+from backend.records.specs import ATTENTION, Gpu, Hardware
 
 T4 = Hardware(gpus=(Gpu(name="Tesla T4", memory_total_mib=15360, memory_free_mib=14912, compute_capability=(7, 5)),))
 MEASURED = Path(__file__).parents[1] / "data" / "measured_vram_t4.json"
@@ -33,7 +36,6 @@ PUBLISHED = {  # QLoRA, rank 16 on attention, one row of 1,024 tokens, fp16, che
     "meta-llama/Llama-3.2-3B-Instruct": 6409,
     "mistralai/Mistral-7B-Instruct-v0.3": 6541,
 }
-ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
 
 
 def measured_rows() -> list[dict[str, Any]]:
@@ -61,7 +63,7 @@ def plan_of(row: dict[str, Any]) -> Plan:
 
 
 def error(row: dict[str, Any]) -> float:
-    """Percent by which the estimate is over (or, below 0, under) the measured memory of the process."""
+    """Error of our estimate in percent of the measured memory of the process; negative if it is too low."""
     predicted = memory(Architecture(**row["model_config"]), plan_of(row), T4).total_mib
     return float(100 * (predicted / row["measured"]["process_mib"] - 1))
 
@@ -71,38 +73,41 @@ def family(row: dict[str, Any]) -> str:
 
 
 def peer_error(row: dict[str, Any]) -> float:
-    """The same for the table of LLaMA-Factory."""
+    """The same for LLaMA-Factory's table."""
     gigabytes = (6 if row["config"]["quantization"] == "nf4" else 16) / 7 * row["model_config"]["num_params"] / 1e9
     return float(100 * (gigabytes * 1e9 / 2**20 / row["measured"]["process_mib"] - 1))
 
 
-def published_errors() -> dict[str, float]:
+def published_errors(models: Sequence[str] = tuple(PUBLISHED)) -> dict[str, float]:
     plan = Plan(
         method="qlora", rank=16, targets=ATTENTION, max_tokens=1024, precision="fp16", double_quant=False,
         fp32_norms=True, full_logits=True,
     )  # fmt: skip
     return {
-        model: 100 * (memory(catalogue.find(model).architecture, plan, T4).total_mib / mib - 1)
-        for model, mib in PUBLISHED.items()
+        model: 100 * (memory(catalogue.find(model).architecture, plan, T4).total_mib / PUBLISHED[model] - 1)
+        for model in models
     }
 
 
-def main() -> None:
-    rows = measured_rows()
+def main(smoke: bool) -> None:
+    rows, published = measured_rows(), list(PUBLISHED)
+    if smoke:
+        rows, published = rows[::20], published[:1]
     errors = [error(row) for row in rows]
-    peers = [peer_error(row) for row in rows]
+    peer_errors = [peer_error(row) for row in rows]
     print(f"{'model and settings':72} {'measured MiB':>12} {'ours %':>7} {'peer %':>7}")
-    for row, ours, peer in zip(rows, errors, peers, strict=True):
+    for row, ours, peer in zip(rows, errors, peer_errors, strict=True):
         print(f"{row['id'][14:86]:72} {row['measured']['process_mib']:12.0f} {ours:7.1f} {peer:7.1f}")
     for name in sorted({family(row) for row in rows}):
         others = [row["measured"]["cuda_context_mib"] for row in rows if family(row) != name]
-        apart = [one - 100 * (CONTEXT_T4 - mean(others)) / row["measured"]["process_mib"]
-                 for row, one in zip(rows, errors, strict=True) if family(row) == name]  # fmt: skip
-        print(f"context from all but {name}: mean error {mean(map(abs, apart)):.2f} %, worst {min(apart):.1f} %")
-    for model, one in published_errors().items():
+        context = mean(others) if others else CONTEXT_T4
+        without = [one - 100 * (CONTEXT_T4 - context) / row["measured"]["process_mib"]
+                   for row, one in zip(rows, errors, strict=True) if family(row) == name]  # fmt: skip
+        print(f"context from all but {name}: mean error {mean(map(abs, without)):.2f} %, worst {min(without):.1f} %")
+    for model, one in published_errors(published).items():
         print(f"published: {model}: {one:+.1f} %")
-    ours_mean, peer_mean = mean(map(abs, errors)), mean(map(abs, peers))
-    print(f"mean error {ours_mean:.2f} %, most under {min(errors):.1f} %, most over {max(errors):.1f} %")
+    ours_mean, peer_mean = mean(map(abs, errors)), mean(map(abs, peer_errors))
+    print(f"mean error {ours_mean:.2f} %, lowest {min(errors):.1f} %, highest {max(errors):.1f} %")
     print(
         json.dumps(
             {
@@ -118,4 +123,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(smoke="--smoke" in sys.argv[1:])

@@ -18,8 +18,8 @@ from backend.training import preconditions
 from backend.training.collate import Collator
 from backend.training.loss import token_losses
 from backend.training.model import attach
-from tests.backend import kept
-from tests.backend.kept import shape_of
+from tests.backend import saved_activations
+from tests.backend.saved_activations import shape_of
 from tests.backend.tiny_run import make_model, make_run
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
@@ -67,8 +67,12 @@ def test_a_block_keeps_for_its_gradient_what_torch_keeps() -> None:
     """What one more convolution adds, in float32, with adapters on all its layers."""
     more, less = ["full_attention", "conv", "conv"], ["full_attention", "conv"]
     tokens = 200
-    measured = kept.in_torch(model_of(more), EVERY, tokens) - kept.in_torch(model_of(less), EVERY, tokens)
-    expected = kept.in_estimate(model_of(more), EVERY, tokens) - kept.in_estimate(model_of(less), EVERY, tokens)
+    measured = saved_activations.in_torch(model_of(more), EVERY, tokens) - saved_activations.in_torch(
+        model_of(less), EVERY, tokens
+    )
+    expected = saved_activations.in_estimate(model_of(more), EVERY, tokens) - saved_activations.in_estimate(
+        model_of(less), EVERY, tokens
+    )
     assert expected == pytest.approx(measured, rel=0.05)
 
 

@@ -23,8 +23,8 @@ from backend.training.collate import Collator, needs_mask
 from backend.training.device import Device
 from backend.training.loss import token_losses
 from backend.training.model import attach, build
-from tests.backend import kept
-from tests.backend.kept import shape_of
+from tests.backend import saved_activations
+from tests.backend.saved_activations import shape_of
 from tests.backend.tiny_run import make_model, make_run
 
 pytestmark = [
@@ -117,7 +117,7 @@ def test_a_block_keeps_for_its_gradient_what_torch_keeps(kind: str) -> None:
     tokens = 256
     measured, expected = (
         way(model_of(more, **heads), EVERY, tokens) - way(model_of(less, **heads), EVERY, tokens)
-        for way in (kept.in_torch, kept.in_estimate)
+        for way in (saved_activations.in_torch, saved_activations.in_estimate)
     )
     assert expected == pytest.approx(measured, rel=0.05)
 
