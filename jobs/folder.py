@@ -35,7 +35,7 @@ R = TypeVar("R", bound=Record)
 FileVersion = tuple[int, int, int]
 
 _RESERVE_BYTES = 64 * 1024
-FILES_IN_MEMORY = 4096
+_FILES_IN_MEMORY = 4096
 
 DAMAGED = Failure(
     what="The state of this run is unknown.",
@@ -74,11 +74,7 @@ class JobFolder:
 
     def activity(self) -> tuple[FileVersion | None, ...]:
         """Differs whenever the worker has written its status or an event."""
-        return self.status_version(), _version(self.events)
-
-    def status_version(self) -> FileVersion | None:
-        """Differs whenever status.json was replaced; None without one."""
-        return _version(os.path.join(self.path, "status.json"))
+        return file_version(self.path / "status.json"), file_version(self.events)
 
     def identity(self) -> Identity:
         try:
@@ -158,21 +154,21 @@ class JobFolder:
             lock.release()
 
 
-def _version(path: str | Path) -> FileVersion | None:
-    """Differs whenever the file was written: its time, size and inode."""
+def file_version(path: str | Path) -> FileVersion | None:
+    """Differs whenever the file was written: its time, size and inode; None if it can't be read."""
     try:
         stat = os.stat(path)
-    except FileNotFoundError:
+    except OSError:
         return None
     return stat.st_mtime_ns, stat.st_size, stat.st_ino
 
 
 def _read(record: type[R], path: Path) -> R:
     """The record in a JSON file, from memory if the file has not changed. Raises OSError and ValueError."""
-    return cast(R, _parse(record, path, _version(path)))
+    return cast(R, _parse(record, path, file_version(path)))
 
 
-@lru_cache(maxsize=FILES_IN_MEMORY)
+@lru_cache(maxsize=_FILES_IN_MEMORY)
 def _parse(record: type[Record], path: Path, version: FileVersion | None) -> Record:
     return record.model_validate(read_json(path))
 

@@ -240,17 +240,17 @@ class Runner:
         After a job has ended its files are not read again until its status.json changes.
         """
         found, finished = [], {}
-        for folder in store.folders(self.workspace):
-            with self._recording_problems(folder.id):
-                version = folder.status_version()
-                if folder.id in self._finished and self._finished[folder.id] == version:
-                    finished[folder.id] = version
-                    continue
+        for job_id, version in store.status_versions(self.workspace):
+            if job_id in self._finished and self._finished[job_id] == version:
+                finished[job_id] = version
+                continue
+            with self._recording_problems(job_id):
+                folder = self._find(job_id)
                 status = self._supervisor.reconcile(folder)
                 if status.state.is_terminal:
-                    finished[folder.id] = version
+                    finished[job_id] = version
                 elif job_type := JOB_TYPES.get(folder.identity().kind):
-                    found.append(_Unfinished(status.queued, folder.id, job_type.lane, status.state))
+                    found.append(_Unfinished(status.queued, job_id, job_type.lane, status.state))
         self._finished = finished
         return sorted(found)
 

@@ -7,14 +7,13 @@ import shutil
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from backend.files.atomic import fsync, retry_while_in_use
 from backend.files.json_file import write_json
 from backend.settings import Workspace, new_id
-from jobs.folder import FILES_IN_MEMORY, JobFolder, no_such_run
+from jobs.folder import FileVersion, JobFolder, file_version, no_such_run
 from jobs.records import State
 from jobs.status import Identity, Status
 
@@ -33,13 +32,17 @@ def find(workspace: Workspace, job_id: str) -> JobFolder:
 
 def folders(workspace: Workspace) -> list[JobFolder]:
     """All jobs' folders, damaged ones too, in no particular order."""
+    return [JobFolder(Path(entry.path)) for entry in _entries(workspace)]
+
+
+def status_versions(workspace: Workspace) -> list[tuple[str, FileVersion | None]]:
+    """Each job's id, with the version of its status.json. Quick: every tick asks for all of them."""
+    return [(entry.name, file_version(f"{entry.path}/status.json")) for entry in _entries(workspace)]
+
+
+def _entries(workspace: Workspace) -> list[os.DirEntry[str]]:
     with os.scandir(workspace.runs) as entries:
-        return [_folder(e.path) for e in entries if not e.name.startswith(".") and e.is_dir(follow_symlinks=False)]
-
-
-@lru_cache(maxsize=FILES_IN_MEMORY)
-def _folder(path: str) -> JobFolder:
-    return JobFolder(Path(path))  # making a Path takes longer than looking at its file
+        return [entry for entry in entries if not entry.name.startswith(".") and entry.is_dir(follow_symlinks=False)]
 
 
 def create(

@@ -15,6 +15,8 @@ from jobs.status import Status
 
 log = logging.getLogger(__name__)
 
+_EXIT_MAX = 60.0  # seconds that a worker may take to exit after its last status, if no runner watched it end
+
 _RESUME = "Resume it: it continues from its last checkpoint."
 _STOPPED_UNEXPECTEDLY = "The run stopped unexpectedly and reported no error."
 
@@ -60,12 +62,24 @@ class Supervisor:
         self._deadlines = {"stop": stop_deadline, "start": start_deadline}
         self._since: dict[tuple[str, int, str], tuple[object, float]] = {}
         self._killed: set[tuple[str, int]] = set()
+        self._unfinished: set[str] = set()  # as last seen
 
     def reconcile(self, folder: JobFolder) -> Status:
         """The job's current status; if its worker has died, how it ended is written first.
 
         A worker that wrote its last status but still holds its lock counts as stopping.
         """
+        status = folder.status()
+        if folder.id not in self._unfinished and _ended_long_ago(status):
+            return status  # without trying its lock, which takes longer than all the rest
+        status = self._reconcile(folder)
+        if status.state.is_terminal:
+            self._unfinished.discard(folder.id)
+        else:
+            self._unfinished.add(folder.id)
+        return status
+
+    def _reconcile(self, folder: JobFolder) -> Status:
         with folder.claim() as free:
             status = folder.status()
             if not free:
@@ -140,3 +154,7 @@ class Supervisor:
     def _forget(self, job_id: str) -> None:
         process.forget(job_id)
         self._since = {key: since for key, since in self._since.items() if key[0] != job_id}
+
+
+def _ended_long_ago(status: Status) -> bool:
+    return status.state.is_terminal and abs(time.time() - (status.ended or 0.0)) > _EXIT_MAX

@@ -35,13 +35,13 @@ SPEC = {"settings": {f"setting_{i}": i for i in range(40)}}
 
 def fill(workspace: Workspace, runs: int) -> None:
     """Write the folders of `runs` completed runs."""
-    now = time.time()
+    yesterday = time.time() - 86400
     for _ in range(runs):
         folder = JobFolder(workspace.run_folder(new_id()))
         folder.path.mkdir()
         result = {"steps": 100, "best_step": 80, "eval_loss": 0.5}
-        status = Status(state=State.COMPLETED, queued=now, started=now, ended=now, result=result)
-        identity = Identity(kind="train", name="Orders", created=now)
+        status = Status(state=State.COMPLETED, queued=yesterday, started=yesterday, ended=yesterday, result=result)
+        identity = Identity(kind="train", name="Orders", created=yesterday)
         for name, data in (
             ("job", identity.model_dump(mode="json")),
             ("spec", SPEC),
