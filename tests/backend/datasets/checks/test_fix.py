@@ -28,10 +28,11 @@ def fixed_by(data: Dataset, accept: Mapping[str, object]) -> FixedDataset:
 
 
 def planted() -> Dataset:
-    rows = clean_rows(60)
+    count = 3 * len(PLANTED)
+    rows = clean_rows(count)
     for place, turns in enumerate(PLANTED.values()):
         rows[3 * place] = chat(3 * place + 1, *turns)
-    rows[59] = Row(60, 60, clean_row(2).messages)
+    rows[-1] = Row(count, count, clean_row(2).messages)
     return dataset(rows)
 
 
@@ -140,7 +141,7 @@ def test_fixes_of_the_system_message_exclude_each_other() -> None:
 
 
 def test_writing_creates_clean_lines_and_a_log(tmp_path: Path) -> None:
-    text, pair = Row(62, 62, text="A document of its own."), clean_row(61)
+    text, pair = Row(902, 902, text="A document of its own."), clean_row(901)
     pair.rejected = [{"role": "assistant", "content": "I will not say."}]
     data = planted()
     data.rows += [pair, text]
