@@ -1,0 +1,37 @@
+"""The picture of the page in the README: what it must show, and how it is made anew.
+
+APPRENTICE_PICTURE=1 ./start.sh test tests/browser/test_picture.py      rewrites static/page.png
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from backend.settings import PROJECT_ROOT
+from tests.browser.test_look import seen, start_training, take_sample
+
+pytestmark = pytest.mark.browser
+
+PICTURE = PROJECT_ROOT / "static" / "page.png"
+SIZE = (1180, 1180)
+
+
+def test_the_picture_shows_the_loss_curve_of_a_training(open_page: Callable[..., Any], drawn_page: str) -> None:
+    page = open_page(drawn_page, *SIZE)
+    take_sample(page)
+    start_training(page)
+    page.evaluate("window.scrollTo(0, 0)")
+    seen(page)
+    assert page.locator("svg.curve .line.validation").bounding_box()["y"] < SIZE[1]
+    picture = page.screenshot()
+    if os.environ.get("APPRENTICE_PICTURE"):
+        PICTURE.write_bytes(picture)
+    assert picture.startswith(b"\x89PNG")
+
+
+def test_the_readme_shows_it() -> None:
+    assert f"({PICTURE.relative_to(PROJECT_ROOT).as_posix()})" in (PROJECT_ROOT / "README.md").read_text("utf-8")
