@@ -2,9 +2,9 @@
 
     python static/samples/make_orders.py [FOLDER]
 
-The same bytes come out on every machine. Only `Random.random()` is drawn from, the one method that Python
-promises to keep the same for a seed. The rules that turn a message into its JSON are in README.md beside this
-file. Some of the held-out rows are built on sentences that training never uses.
+The output is the same on every machine: it uses only `Random.random()`, the one method whose results Python promises
+to keep for a seed. README.md in this folder has the rules that turn a message into its JSON. Some validation rows use
+sentences that no training row has.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ HELD_OUT_ROWS = 40
 
 
 class Order(NamedTuple):
-    """What one message means; the fields are the JSON's, in its order."""
+    """The meaning of one message; the fields of its JSON, in order."""
 
     intent: str
     order_id: str | None
@@ -34,7 +34,7 @@ class Order(NamedTuple):
 
 
 class Dice:
-    """Seeded choices that every Python version makes alike."""
+    """Seeded choices that are the same in every Python version."""
 
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)  # noqa: S311 (nothing here is secret)
@@ -49,7 +49,7 @@ class Dice:
         return options[self.below(len(options))]
 
     def endless(self, options: Sequence[str]) -> Iterator[str]:
-        """Yield the options in random order, each once before any comes again."""
+        """Yield the options in random order, each once before any repeats."""
         while True:
             left = list(options)
             while left:
@@ -63,7 +63,7 @@ def plural(item: str) -> str:
 
 
 def misspell(word: str, dice: Dice) -> str:
-    """Drop, double or swap one inner letter, as a quick thumb does."""
+    """Drop, double or swap one inner letter, like a typo."""
     at = 1 + dice.below(len(word) - 2)
     kind = dice.below(3)
     if kind == 0:
@@ -74,7 +74,7 @@ def misspell(word: str, dice: Dice) -> str:
 
 
 def counted(item: str, quantity: int, dice: Dice) -> str:
-    """Say how many of an item in one of the ways that people do."""
+    """The item with its quantity, written in one of several ways."""
     if quantity == 1:
         return dice.pick([f"one {item}", f"1 {item}"])
     several = plural(item)
@@ -91,7 +91,7 @@ def new_id(dice: Dice) -> str:
 
 
 def roughen(text: str, dice: Dice) -> str:
-    """Shorten and misspell some of a sentence's own words; what stands in braces is left alone."""
+    """Shorten and misspell some words of a sentence, except those in braces."""
     for formal, short in words.CASUAL.items():
         if dice.chance(0.35):
             text = re.sub(rf"\b{formal}\b", short, text, flags=re.IGNORECASE)
@@ -104,7 +104,7 @@ def roughen(text: str, dice: Dice) -> str:
 
 
 def recase(text: str, dice: Dice) -> str:
-    """Type it as a hurried person does: all small letters, often without apostrophes and full stops."""
+    """Sometimes use lower case only, often without apostrophes and full stops."""
     if dice.chance(0.3):
         text = text.lower()
         if dice.chance(0.5):
@@ -115,7 +115,7 @@ def recase(text: str, dice: Dice) -> str:
 
 
 class Parts(NamedTuple):
-    """Where the pieces around the core sentence come from; none comes again before all have been used."""
+    """Endless supplies of the pieces around the core sentence; none repeats before all have been used."""
 
     names: Iterator[str]
     items: Iterator[str]
@@ -124,7 +124,7 @@ class Parts(NamedTuple):
 
 
 def surround(sentence: str, parts: Parts, dice: Dice) -> str:
-    """Add what people add around the matter: a greeting, gossip, hurry, their name, thanks, typing mistakes."""
+    """Add the usual extras: a greeting, gossip, hurry, a name, thanks, typos."""
     pieces = [sentence]
     if dice.chance(0.22):
         pieces.insert(dice.below(2), next(parts.fillers))
@@ -151,7 +151,7 @@ def surround(sentence: str, parts: Parts, dice: Dice) -> str:
 
 
 def message(intent: str, sentence: str, parts: Parts, dice: Dice) -> tuple[str, Order]:
-    """Build one message around a core sentence and give it with its meaning."""
+    """Build one message around a core sentence; return it with its meaning."""
     text = surround(sentence, parts, dice)
     item, quantity = next(parts.items), None
     order_id = new_id(dice) if "{id}" in text else None
@@ -162,13 +162,13 @@ def message(intent: str, sentence: str, parts: Parts, dice: Dice) -> tuple[str, 
         slots["n"] = slots["many"] = counted(item, quantity, dice)
     text = re.sub(r"\{(\w+)\}", lambda slot: str(slots[slot.group(1)]), text)
     text = recase(text[0].upper() + text[1:], dice)
-    if order_id and order_id not in text:  # it went to small letters with the rest
+    if order_id and order_id not in text:  # lower-cased with the rest
         order_id = order_id.lower()
     return text, Order(intent, order_id, item, quantity)
 
 
 def rows(sentences: dict[str, list[str]], count: int, dice: Dice, parts: Parts) -> list[str]:
-    """Give `count` lines of JSON in the chat format, the intents evenly mixed."""
+    """`count` lines of JSON in the chat format, with the intents evenly mixed."""
     queues = {intent: dice.endless(options) for intent, options in sentences.items()}
     kinds = dice.endless(list(sentences))
     lines = []
@@ -183,7 +183,7 @@ def rows(sentences: dict[str, list[str]], count: int, dice: Dice, parts: Parts) 
 
 
 def make() -> dict[str, str]:
-    """Give both files' text by file name."""
+    """The text of both files by file name."""
     dice = Dice(SEED)
     items = " ".join(words.ITEMS.split()).split(", ")
     pools = (words.NAMES.split(), items, words.FILLERS, words.OPENINGS)

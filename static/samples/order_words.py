@@ -1,7 +1,7 @@
-"""The words and sentences that `make_orders.py` builds its messages from.
+"""The words and sentences from which `make_orders.py` builds its messages.
 
-In a sentence `{n}` is a counted item ("two mugs", "a mug"), `{many}` the same from two upwards, `{item}` and
-`{items}` the item alone in the singular and the plural, `{id}` the order's number and `{name}` the customer.
+In a sentence, `{n}` is an item with its quantity ("two mugs", "one mug"), `{many}` the same from two upwards,
+`{item}` and `{items}` the item in the singular and the plural, `{id}` the order number and `{name}` the customer.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""A large chat file with planted faults, for the benchmarks of checking: which line has which fault is known.
+"""Writes a large chat file with planted faults at known lines, for the benchmarks.
 
-Every text is drawn word by word from a made-up vocabulary with the frequencies of real language (Zipf), so no two
-rows are alike by chance, and joined into sentences. No file but the one it writes is touched.
+Texts are sentences of words drawn from a made-up vocabulary with the frequencies of real language (Zipf), so no two
+rows are similar by chance.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Messages = list[dict[str, Any]]
 
 
 class Words:
-    """A made-up vocabulary, drawn from as real text is."""
+    """A made-up vocabulary with the word frequencies of real text."""
 
     def __init__(self, rng: random.Random, size: int = 20_000) -> None:
         self.rng = rng
@@ -54,9 +54,9 @@ def row(words: Words) -> Messages:
     ]
 
 
-def _append(text: str, who: int = -1) -> Callable[[Messages], Messages]:
+def _append(text: str, message: int = -1) -> Callable[[Messages], Messages]:
     def plant(messages: Messages) -> Messages:
-        messages[who]["content"] += text
+        messages[message]["content"] += text
         return messages
 
     return plant
@@ -87,7 +87,7 @@ FAULTS: dict[str, Callable[[Messages], Messages]] = {
 
 
 def write(path: Path, rows: int, seed: int = 0, share: float = 0.05) -> set[tuple[int, str]]:
-    """Writes `rows` rows to `path` as JSON lines, `share` of them with one planted fault each; gives the faults as
+    """Writes `rows` rows to `path` as JSON Lines, `share` of them with one planted fault each; returns the faults as
     (line, kind)."""
     rng = random.Random(seed)
     words = Words(rng)

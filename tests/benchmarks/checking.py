@@ -1,29 +1,25 @@
-"""Checking 100,000 chat rows (about 85 MB, 5 % with one of 16 planted faults) against what others would write.
+"""Checking 100,000 chat rows (about 85 MB, 5 % with one of 16 planted faults) against the usual alternatives.
 
-Each way runs in a process of its own, in turn, on the same file, and the best of RUNS counts,
-since other work on the machine only ever slows one down; imports are not timed.
-  ours         reading the file and every check of a row and of the file but tokens and duplicates, as `check` does
+Each way runs in a fresh process, in turn, on the same file, and the best of RUNS counts, since other work on the
+machine only ever slows one down; imports are not timed.
+  ours         reading the file and every check of a row and of the file except tokens and duplicates
   pydantic     `json` and a pydantic model for each row whose validators make the same checks: the same rules and
-               patterns, row by row, without looking at blocks first
+               patterns, row by row, without filtering blocks of texts first
   datasets     `load_dataset("json")` and a row-wise `map` of the same checks
-  order        our checks of the order of turns alone, on rows that are in memory
-  order, pydantic   a pydantic model a row that checks the same, on dicts that are in memory
-  everything   reading and the whole report, duplicates and near-duplicates included; its peak memory is reported
+  order        our checks of the order of turns alone, on rows in memory
+  order, pydantic   a pydantic model for each row that checks the same, on dicts in memory
+  everything   reading and the whole report, near-duplicates included; its peak memory is reported
 Every way must find the planted faults that it looks for at exactly their lines, and no others.
 
-    python -m tests.benchmarks.checking [ROWS]
+    python -m tests.benchmarks.checking [ROWS] [--smoke]
 
-Goals: 10 times as fast as pydantic, 3 times as fast as datasets, under 1 GB. Of the order of turns alone pydantic's
-compiled core does most, and both wait for memory: there we are about 4 times as fast. The last line is JSON; ours,
-peer and ratio are for ours against pydantic.
+For the order of turns alone, pydantic's compiled core does most of the work. The last line is JSON; ours, peer and
+ratio are for ours against pydantic.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -40,14 +36,14 @@ from backend.datasets.read.gc_pause import without_gc
 from backend.datasets.read.load import load
 from backend.records.rows import Problem, Row
 from tests.benchmarks import chat_corpus
+from tests.benchmarks.fresh_process import Found, Way, command_line, measured
 
 RUNS = 3
 STRUCTURAL = {"empty_answer", "no_assistant", "ends_with_user", "same_role_twice", "system_not_first"}
 FAULTS = content_checks.text_faults()
-Found = set[tuple[int, str]]
 
 
-def main(rows: int) -> None:
+def main(rows: int, runs: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "chats.jsonl"
         planted = chat_corpus.write(path, rows)
@@ -55,12 +51,11 @@ def main(rows: int) -> None:
         print(f"{rows:,} rows, {size:.0f} MB, {len(planted):,} faults of {len(chat_corpus.FAULTS)} kinds", flush=True)
         taken: dict[str, list[float]] = {way: [] for way in WAYS}
         memory: dict[str, float] = {}
-        for turn in range(RUNS):
+        for turn in range(runs):
             for way in WAYS:
-                result = measured(way, path, Path(folder) / f"cache-{turn}")
+                result = measured(__spec__.name, way, path, Path(folder) / f"cache-{turn}")
                 expected = {f for f in planted if not way.startswith("order") or f[1] in STRUCTURAL}
-                found = {(line, kind) for line, kind in result["found"]}
-                assert found == expected, (way, sorted(found ^ expected)[:5])
+                assert result["found"] == expected, (way, sorted(result["found"] ^ expected)[:5])
                 taken[way].append(result["seconds"])
                 memory[way] = result["peak_mib"]
         seconds = {way: min(times) for way, times in taken.items()}
@@ -87,33 +82,6 @@ def main(rows: int) -> None:
             }
         )
     )
-
-
-def measured(way: str, path: Path, cache: Path) -> dict[str, Any]:
-    """Seconds, peak memory and findings of one way, from a fresh process."""
-    environment = {
-        **os.environ,
-        "HF_HUB_OFFLINE": "1",
-        "HF_HOME": str(cache),
-        "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
-    }
-    command = [sys.executable, "-m", "tests.benchmarks.checking", way, str(path)]
-    output = subprocess.run(command, env=environment, capture_output=True, check=True, text=True).stdout
-    result: dict[str, Any] = json.loads(output.splitlines()[-1])
-    return result
-
-
-def child(way: str, path: Path) -> None:
-    seconds, found = WAYS[way](path)
-    print(json.dumps({"seconds": seconds, "peak_mib": peak_mib(), "found": sorted(found)}))
-
-
-def peak_mib() -> float:
-    """The most memory that this process has held."""
-    import resource
-
-    unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
 def _of(problems: Iterable[Problem]) -> Found:
@@ -151,7 +119,7 @@ def with_pydantic(path: Path) -> tuple[float, Found]:
 
 
 def models(more: Callable[[list[dict[str, Any]]], list[str]]) -> Callable[[dict[str, Any]], list[str]]:
-    """Validation of a row by pydantic models: the kinds of fault in it. more: kinds of fault in its texts."""
+    """Validates a row by pydantic models and returns its kinds of faults. more: finds those in its texts."""
     from pydantic import BaseModel, ValidationError, model_validator
     from pydantic_core import PydanticCustomError
 
@@ -161,7 +129,7 @@ def models(more: Callable[[list[dict[str, Any]]], list[str]]) -> Callable[[dict[
         tool_calls: list[dict[str, Any]] | None = None
 
         @model_validator(mode="after")
-        def says_something(self) -> Message:
+        def has_text_or_calls(self) -> Message:
             if self.role == "assistant" and not (self.content or "").strip() and not self.tool_calls:
                 raise PydanticCustomError("empty_answer", "the answer is empty")
             return self
@@ -226,13 +194,13 @@ def with_datasets(path: Path) -> tuple[float, Found]:
 
 
 def kinds_in_texts(messages: list[dict[str, Any]]) -> list[str]:
-    """The kinds of fault in the texts of one row, looked for one by one."""
+    """The kinds of faults in the texts of one row, searched one by one."""
     kinds = [fault.kind for message in messages for fault in FAULTS if fault.find(message["content"])]
     return kinds + [problem.kind for problem in answer_checks.repetitions([Row(1, 1, messages)])]
 
 
 def over_rows(rows: list[Row]) -> Iterator[Problem]:
-    """What needs more than one row to judge: done by all ways as we do it, so that they find the same."""
+    """Checks that need more than one row: the same code for all ways, so that they find the same faults."""
     yield from dataset_checks.system_messages(rows)
     yield from answer_checks.short_answers(rows)
     yield from answer_checks.conflicts(rows)
@@ -244,7 +212,7 @@ def everything(path: Path) -> tuple[float, Found]:
     return time.perf_counter() - start, _of(report.problems)
 
 
-WAYS = {
+WAYS: dict[str, Way] = {
     "ours": ours,
     "pydantic": with_pydantic,
     "datasets": with_datasets,
@@ -254,7 +222,4 @@ WAYS = {
 }
 
 if __name__ == "__main__":
-    if len(sys.argv) == 3:
-        child(sys.argv[1], Path(sys.argv[2]))
-    else:
-        main(int(sys.argv[1]) if len(sys.argv) > 1 else 100_000)
+    command_line(main, WAYS, rows=100_000, runs=RUNS)

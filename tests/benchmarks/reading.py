@@ -1,28 +1,25 @@
-"""Reading 100,000 chat rows (about 75 MB, 5 % with one of 16 planted faults of form) against what others would write.
+"""Reading 100,000 chat rows (about 75 MB, 5 % with one of 16 planted faults) against the usual alternatives.
 
-Each way runs in a process of its own, in turn, RUNS times; imports are not timed, every row that is read is kept.
+Each way runs in a fresh process, in turn, RUNS times; imports are not timed, and every row is kept in memory.
   ours        `load`: reading, hashing, every structural check, rows in the canonical form
-  pydantic    a pydantic model for each row with the same checks; its JSON is read by Python's own reader with the
-              hooks that strictness needs (repeated keys, NaN, digits, depth, half characters)
-  plain       the same models by `model_validate_json`, pydantic's fastest way, which misses what only hooks can find
+  pydantic    a pydantic model for each row with the same checks, on JSON from Python's own reader with the hooks that
+              strictness needs (repeated keys, NaN, digits, depth, lone surrogates)
+  plain       the same models by `model_validate_json`, pydantic's fastest way, which misses what only hooks find
   datasets    `load_dataset("json")` and a row-wise `map` of the same checks, on a file without faults, since it
-              refuses a file in which one line is broken
+              rejects a file with one broken line
 ours and pydantic must find each planted fault at exactly its line, and no others.
 
-    python -m tests.benchmarks.reading [ROWS]
+    python -m tests.benchmarks.reading [ROWS] [--smoke]
 
-Goals: 10 times as fast as pydantic, 3 times as fast as datasets. The last line is JSON; ours, peer and ratio are for
-ours against pydantic.
+Both ours and pydantic spend most of their time in Python's JSON reader. The last line is JSON; ours, peer and ratio
+are for ours against pydantic.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import random
 import re
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -32,10 +29,9 @@ from typing import Any, Literal
 
 from backend.datasets.read.load import load
 from tests.benchmarks.chat_corpus import Messages, Words, row
-from tests.benchmarks.checking import peak_mib
+from tests.benchmarks.fresh_process import Found, Way, command_line, measured
 
 RUNS = 3
-Found = set[tuple[int, str]]
 
 
 def _with(number: int, **changes: Any) -> Callable[[Messages], str]:
@@ -46,20 +42,20 @@ def _with(number: int, **changes: Any) -> Callable[[Messages], str]:
     return plant
 
 
-def _beside(text: str) -> Callable[[Messages], str]:
+def _append(text: str) -> Callable[[Messages], str]:
     return lambda messages: json.dumps({"messages": messages})[:-1] + text
 
 
 FAULTS: dict[str, list[Callable[[Messages], str]]] = {
-    "bad_json": [lambda m: json.dumps({"messages": m})[:-9], lambda m: str({"messages": m}), _beside(",}")],
+    "bad_json": [lambda m: json.dumps({"messages": m})[:-9], lambda m: str({"messages": m}), _append(",}")],
     "not_an_object": [lambda m: json.dumps(m)],
     "duplicate_key": [
-        _beside(', "messages": []}'),
+        _append(', "messages": []}'),
         lambda m: json.dumps({"messages": m}).replace("{", '{"role":"",', 2),
     ],
-    "not_a_number": [_beside(', "score": NaN}')],
-    "number_too_long": [_beside(f', "id": {"9" * 5000}}}')],
-    "too_deep": [_beside(f', "meta": {"[" * 100}{"]" * 100}}}')],
+    "not_a_number": [_append(', "score": NaN}')],
+    "number_too_long": [_append(f', "id": {"9" * 5000}}}')],
+    "too_deep": [_append(f', "meta": {"[" * 100}{"]" * 100}}}')],
     "lone_surrogate": [_with(2, content="half a smile \ud83d")],
     "empty_messages": [lambda m: '{"messages": []}'],
     "messages_not_a_list": [lambda m: json.dumps({"messages": m[1]})],
@@ -74,7 +70,7 @@ FAULTS: dict[str, list[Callable[[Messages], str]]] = {
 
 
 def write(path: Path, rows: int, share: float, seed: int = 0) -> Found:
-    """A file of `rows` chats, `share` of them with a fault; (line, kind) of each fault."""
+    """Writes `rows` chats, `share` of them with a fault; returns the (line, kind) of each fault."""
     words = Words(random.Random(seed))
     kinds = list(FAULTS)
     planted: Found = set()
@@ -90,7 +86,7 @@ def write(path: Path, rows: int, share: float, seed: int = 0) -> Found:
     return planted
 
 
-def main(rows: int) -> None:
+def main(rows: int, runs: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path, clean = Path(folder) / "chats.jsonl", Path(folder) / "clean.jsonl"
         planted = write(path, rows, 0.05)
@@ -101,12 +97,13 @@ def main(rows: int) -> None:
         )
         taken: dict[str, list[float]] = {way: [] for way in WAYS}
         memory: dict[str, float] = {}
-        for turn in range(RUNS):
+        for turn in range(runs):
             for way in WAYS:
-                result = measured(way, clean if way == "datasets" else path, Path(folder) / f"cache-{turn}")
-                found = {(line, kind) for line, kind in result["found"]}
+                result = measured(
+                    __spec__.name, way, clean if way == "datasets" else path, Path(folder) / f"cache-{turn}"
+                )
                 if way in ("ours", "pydantic"):
-                    assert found == planted, (way, sorted(found ^ planted)[:5])
+                    assert result["found"] == planted, (way, sorted(result["found"] ^ planted)[:5])
                 taken[way].append(result["seconds"])
                 memory[way] = result["peak_mib"]
         seconds = {way: median(times) for way, times in taken.items()}
@@ -131,20 +128,6 @@ def main(rows: int) -> None:
     )
 
 
-def measured(way: str, path: Path, cache: Path) -> dict[str, Any]:
-    """Seconds, peak memory and findings of one way, from a fresh process."""
-    settings = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(cache), "HF_DATASETS_DISABLE_PROGRESS_BARS": "1"}
-    command = [sys.executable, "-m", "tests.benchmarks.reading", way, str(path)]
-    done = subprocess.run(command, env={**os.environ, **settings}, capture_output=True, check=True, text=True)
-    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return result
-
-
-def child(way: str, path: Path) -> None:
-    seconds, found = WAYS[way](path)
-    print(json.dumps({"seconds": seconds, "peak_mib": peak_mib(), "found": sorted(found)}))
-
-
 def ours(path: Path) -> tuple[float, Found]:
     start = time.perf_counter()
     data = load(path)
@@ -162,7 +145,7 @@ def _models() -> tuple[Any, Callable[[Any], str]]:
         tool_calls: list[dict[str, Any]] | None = None
 
         @model_validator(mode="after")
-        def says_or_calls(self) -> Message:
+        def has_text_or_calls(self) -> Message:
             if self.content is None and not self.tool_calls:
                 raise PydanticCustomError("content_null", "there is no content")
             return self
@@ -197,40 +180,40 @@ def pydantic_models(path: Path) -> tuple[float, Found]:
 
     conversation, kind = _models()
 
-    class Refused(ValueError):
+    class Rejected(ValueError):
         pass
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         value = dict(pairs)
         if len(value) < len(pairs):
-            raise Refused("duplicate_key")
+            raise Rejected("duplicate_key")
         return value
 
-    def refuse(_: str) -> Any:
-        raise Refused("not_a_number")
+    def reject(_: str) -> Any:
+        raise Rejected("not_a_number")
 
     def integer(digits: str) -> int:
         if len(digits) > 100:
-            raise Refused("number_too_long")
+            raise Rejected("number_too_long")
         return int(digits)
 
     def depth(value: Any) -> int:
         inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
         return 1 + max(map(depth, inner), default=0)
 
-    half = re.compile("[\ud800-\udfff]")
-    kept, found = [], set()
+    surrogate = re.compile("[\ud800-\udfff]")
+    rows, found = [], set()
     start = time.perf_counter()
     with path.open(encoding="utf-8", newline="\n") as file:
         for line, text in enumerate(file, 1):
             try:
-                value = json.loads(text, object_pairs_hook=unique, parse_constant=refuse, parse_int=integer)
+                value = json.loads(text, object_pairs_hook=unique, parse_constant=reject, parse_int=integer)
                 if depth(value) > 65:
-                    raise Refused("too_deep")
-                if "\\ud" in text and half.search(json.dumps(value, ensure_ascii=False)):
-                    raise Refused("lone_surrogate")
-                kept.append(conversation.model_validate(value))
-            except Refused as fault:
+                    raise Rejected("too_deep")
+                if "\\ud" in text and surrogate.search(json.dumps(value, ensure_ascii=False)):
+                    raise Rejected("lone_surrogate")
+                rows.append(conversation.model_validate(value))
+            except Rejected as fault:
                 found.add((line, str(fault)))
             except json.JSONDecodeError:
                 found.add((line, "bad_json"))
@@ -243,12 +226,12 @@ def plain_pydantic(path: Path) -> tuple[float, Found]:
     from pydantic import ValidationError
 
     conversation, kind = _models()
-    kept, found = [], set()
+    rows, found = [], set()
     start = time.perf_counter()
     with path.open("rb") as file:
         for line, text in enumerate(file, 1):
             try:
-                kept.append(conversation.model_validate_json(text))
+                rows.append(conversation.model_validate_json(text))
             except ValidationError as error:
                 found.add((line, kind(error)))
     return time.perf_counter() - start, found
@@ -277,7 +260,7 @@ def with_datasets(path: Path) -> tuple[float, Found]:
     return time.perf_counter() - start, {(line, kind) for line, kind in enumerate(checked["kind"], 1) if kind}
 
 
-WAYS: dict[str, Callable[[Path], tuple[float, Found]]] = {
+WAYS: dict[str, Way] = {
     "ours": ours,
     "pydantic": pydantic_models,
     "plain": plain_pydantic,
@@ -285,7 +268,4 @@ WAYS: dict[str, Callable[[Path], tuple[float, Found]]] = {
 }
 
 if __name__ == "__main__":
-    if len(sys.argv) == 3:
-        child(sys.argv[1], Path(sys.argv[2]))
-    else:
-        main(int(sys.argv[1]) if len(sys.argv) > 1 else 100_000)
+    command_line(main, WAYS, rows=100_000, runs=RUNS)

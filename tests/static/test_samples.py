@@ -1,4 +1,4 @@
-"""The sample data sets are what their README says: clean, different, derivable and in one voice."""
+"""The sample datasets are as their README says: clean, varied, derivable and in one voice."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NUMBER_WORDS = {
     "seven": 7, "eight": 8, "nine": 9, "ten": 10, "eleven": 11, "twelve": 12,
     "a dozen": 12, "twenty": 20,
 }  # fmt: skip
-NOT_OUR_WORDS = re.compile(
+FORM_LETTER_WORDS = re.compile(
     r"\b(sorry|unfortunately|apolog\w+|inconvenience|kindly|valued|assist\w*|policy|don't hesitate)\b", re.I
 )
 PERSONAL = {
@@ -53,28 +53,28 @@ def sentences(text: str) -> list[str]:
 
 
 def voice_faults(answer: str) -> list[str]:
-    """Name each checkable rule of the voice guide in the samples' README that a support answer breaks."""
+    """The checkable rules of the voice guide in the samples' README that a support answer breaks."""
     parts = sentences(answer)
     rules = {
         "25 to 90 words": 25 <= len(answer.split()) <= 90,
-        "says the matter back in ten words or fewer": len(parts[0].split()) <= 10 and parts[0].endswith("."),
+        "restates the problem in ten words or fewer": len(parts[0].split()) <= 10 and parts[0].endswith("."),
         "no sentence over 24 words": max(len(part.split()) for part in parts) <= 24,
         "exactly one next step": sum(part.startswith("Next step: ") for part in parts) == 1,
         "ends with a question or a promise": parts[-1].endswith("?") or parts[-1].startswith(("I ", "I'")),
         "one question at most, at the end": answer.count("?") == answer.endswith("?"),
         "no exclamation marks, digits, lists or line breaks": not re.search(r"[!\d\n*•;]", answer),
-        "no words of a form letter": not NOT_OUR_WORDS.search(answer),
+        "no form-letter words": not FORM_LETTER_WORDS.search(answer),
     }
-    return [rule for rule, kept in rules.items() if not kept]
+    return [rule for rule, followed in rules.items() if not followed]
 
 
 def stem_of(item: str) -> str:
-    """Give what an item's singular and plural share: shelf and shelves, vase and vases."""
+    """The common start of an item's singular and plural: knife and knives, vase and vases."""
     return re.escape(re.sub("fe?$", "", item))
 
 
-def quantity_said(message: str, item: str) -> int | None:
-    """Read the count that stands right before an item, the way a person would."""
+def quantity_in(message: str, item: str) -> int | None:
+    """The quantity in front of an item, in digits or words."""
     stem = stem_of(item)
     for word, number in sorted(NUMBER_WORDS.items(), key=lambda pair: -len(pair[0])):
         if re.search(rf"\b{word} {stem}", message, re.I):
@@ -164,7 +164,7 @@ def test_order_answers_follow_from_the_message(name: str) -> None:
         else:
             assert not re.search(r"\d{4}", message), message
         assert re.search(rf"\b{stem_of(order['item'])}", message, re.I), message
-        assert order["quantity"] == quantity_said(message, order["item"]), message
+        assert order["quantity"] == quantity_in(message, order["item"]), message
 
 
 def test_the_generator_writes_the_files_that_are_here(tmp_path: Path) -> None:
