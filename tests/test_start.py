@@ -157,46 +157,50 @@ def test_llama_cpp_is_retried_only_after_a_compiler_was_installed(
     assert len(tries) == 2, "it is installed already"
 
 
-@pytest.mark.parametrize(("fails", "code"), [(None, 0), ("ruff", 1), ("mypy", 1), ("pytest", 1)])
-def test_test_runs_every_check_and_fails_when_one_does(
-    fails: str | None, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.fixture
+def failing() -> set[str]:
+    """The modules whose check fails: ruff, mypy or pytest."""
+    return set()
+
+
+@pytest.fixture
+def checks(failing: set[str], monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The checks that ran, each as its module and arguments."""
     ran: list[list[str]] = []
 
     def run(command: list[str], **_: object) -> subprocess.CompletedProcess[bytes]:
         ran.append(command[2:])
-        return subprocess.CompletedProcess(command, int(command[2] == fails))
+        return subprocess.CompletedProcess(command, int(command[2] in failing))
 
+    monkeypatch.setattr("subprocess.run", run)
+    return ran
+
+
+@pytest.mark.parametrize("fails", [None, "ruff", "mypy", "pytest"])
+def test_test_runs_every_check_and_fails_when_one_does(
+    fails: str | None,
+    checks: list[list[str]],
+    failing: set[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     for name in ("make_environment", "install_app", "install_tests"):
         monkeypatch.setattr(start, name, lambda: None)
-    monkeypatch.setattr("subprocess.run", run)
-    assert start.main(["test", "-k", "guard"]) == code
-    assert ran == [["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"], [*PYTEST, "-k", "guard"]]
+    if fails:
+        failing.add(fails)
+    assert start.main(["test", "-k", "guard"]) == (1 if fails else 0)
+    assert checks == [["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"], [*PYTEST, "-k", "guard"]]
     assert (f"Failed: {fails}" in capsys.readouterr().err) == (fails is not None)
 
 
-def test_quick_selects_the_quick_tests(monkeypatch: pytest.MonkeyPatch) -> None:
-    ran: list[list[str]] = []
-
-    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[bytes]:
-        ran.append(command[2:])
-        return subprocess.CompletedProcess(command, 0)
-
-    monkeypatch.setattr("subprocess.run", run)
+def test_quick_selects_the_quick_tests(checks: list[list[str]]) -> None:
     assert start.run_tests(["quick", "-x"]) == 0
-    assert ran[-1] == [*PYTEST, "-m", "quick", "-x"]
+    assert checks[-1] == [*PYTEST, "-m", "quick", "-x"]
 
 
-def test_slow_tests_have_the_machine_to_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
-    ran: list[list[str]] = []
-
-    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[bytes]:
-        ran.append(command[2:])
-        return subprocess.CompletedProcess(command, 0)
-
-    monkeypatch.setattr("subprocess.run", run)
+def test_slow_tests_have_the_machine_to_themselves(checks: list[list[str]]) -> None:
     assert start.run_tests(["-m", "slow"]) == 0
-    assert ran[-1] == ["pytest", "-m", "slow"]
+    assert checks[-1] == ["pytest", "-m", "slow"]
 
 
 def pins() -> dict[str, str]:
