@@ -15,7 +15,6 @@ from backend.errors import BadInput
 
 Cells = tuple[int, list[str] | RowFault]  # line, and the cells or the fault
 _BATCH = 500
-_NUL = "\ue000"  # replaces NUL while csv reads, which rejects it in Python 3.10
 _TOO_LONG = "\ue001\n"  # replaces a line over the limit
 
 
@@ -70,11 +69,11 @@ def records(blocks: Iterable[list[bytes | None]], delimiter: str, limits: Limits
         elif len(cells) > limits.columns:
             yield source.number, RowFault("ragged_row", f"This row has {len(cells):,} cells.")
         elif cells:
-            yield source.number, [c.replace(_NUL, "\0") for c in cells] if _NUL in "".join(source.record) else cells
+            yield source.number, cells
 
 
 def _as_text(line: bytes | None) -> str:
-    return _TOO_LONG if line is None else line.decode("utf-8", "surrogateescape").replace("\0", _NUL) + "\n"
+    return _TOO_LONG if line is None else line.decode("utf-8", "surrogateescape") + "\n"
 
 
 def _fault(error: str, source: _Lines, limits: Limits) -> RowFault:

@@ -42,6 +42,7 @@ def found(data: Dataset) -> list[tuple[int, int, str]]:
         ("question,answer\na\u2028b,c\u0085d\n", [("a\u2028b", "c\u0085d")]),
         ("question,answer\n" + "x" * 200_000 + ",b\n", [("x" * 200_000, "b")]),
         ("question,answer\na\0b,c\n", [("a\0b", "c")]),
+        ("question,answer\na\ue000b,c\0d\n", [("a\ue000b", "c\0d")]),
         ("question , Answer:\na,b\n", [("a", "b")]),
     ],
 )
@@ -113,7 +114,7 @@ WRITTEN = st.text(st.one_of(st.characters(exclude_categories=["Cs", "Cc"]), st.s
     st.sampled_from([csv.QUOTE_ALL, csv.QUOTE_MINIMAL]),
 )
 def test_csv_output_is_read_back(rows: list[tuple[str, str]], delimiter: str, quoting: Any) -> None:
-    clean = [(f"q{a}", f"a{b}") for a, b in rows if not any(c in a + b for c in "\0\ue000\ue001")]
+    clean = [(f"q{a}", f"a{b}") for a, b in rows if not any(c in a + b for c in "\0\ue001")]
     if quoting == csv.QUOTE_MINIMAL:
         clean = [(a, b) for a, b in clean if "\r" not in a + b] or [("q", "a")]
     clean = clean or [("q", "a")]
