@@ -10,7 +10,8 @@ from backend.datasets.convert.mapping import NoExamples
 from backend.datasets.store import StoredDataset
 from backend.records.specs import TrainSettings
 from tests.ui.fake_page import serve
-from tests.ui.fake_services import DATA, FakeApp, FakeDatasets, FakeResults, FakeRuns
+from tests.ui.fake_records import DATA
+from tests.ui.fake_services import FakeApp, FakeDatasets, FakeResults, FakeRuns
 from ui.records import DatasetFiles, DatasetProgress, DatasetState, Plan, RunDetails, RunInfo
 from ui.services.selection import Choice
 

@@ -1,4 +1,4 @@
-"""What the page's tests share."""
+"""Shared by the tests of the page."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ Made = TypeVar("Made")
 
 
 def in_loop(make: Callable[[], Made]) -> Made:
-    """Makes gradio things inside a running event loop; outside one gradio opens loops and never closes them. In a
-    thread of its own, since this one may have a loop already (playwright's)."""
+    """Builds gradio components inside a running event loop: outside one, gradio opens loops and never closes them.
+
+    In a new thread, since this one may run a loop already (playwright's).
+    """
 
     async def making() -> Made:
         return make()

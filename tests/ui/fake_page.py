@@ -1,4 +1,4 @@
-"""The page over made-up records, for looking at: `python -m tests.ui.fake_page [PORT]`."""
+"""The page over invented records, to look at: `python -m tests.ui.fake_page [PORT]`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ui.web.page import build, launch_arguments
 
 
 def serve(app: FakeApp, port: int) -> None:
-    """Until Ctrl-C."""
+    """Serves the page until Ctrl-C."""
     with tempfile.TemporaryDirectory() as exports:
         build(app).launch(server_name="127.0.0.1", server_port=port, **launch_arguments(Path(exports)))
 

@@ -1,9 +1,7 @@
-"""An app with invented but plausible records, so that the page can be drawn and used without any model."""
+"""An app whose services return invented records, so that the page can be drawn and used without any model."""
 
 from __future__ import annotations
 
-import math
-import random
 import time
 from collections.abc import Hashable, Iterator
 from pathlib import Path
@@ -14,24 +12,17 @@ from backend.advice.diagnose import Verdict
 from backend.advice.recommend import Option, Recommendation
 from backend.advice.settings import ChosenSettings
 from backend.chat.client import PaneCheck
-from backend.datasets.checks.fix import Change
-from backend.datasets.checks.issues import problem
-from backend.datasets.checks.report import DuplicateRows, Report, SplitRows
-from backend.datasets.checks.tokens import TokenTotals
 from backend.datasets.info import DatasetInfo
 from backend.datasets.store import StoredDataset
 from backend.errors import BadInput, RunProblem
-from backend.estimate import Estimate, Fit, Memory
 from backend.export.hf_jobs import Computer, SubmittedJob
 from backend.hardware import Probe, describe
 from backend.models import catalogue
 from backend.models.hub_token import TokenSource
-from backend.records.encoded import Piece
-from backend.records.events import EvalEvent, SampleEvent, StepEvent
 from backend.records.lengths import LengthLimits
-from backend.records.rows import Dataset, Problem, Row, Source
 from backend.records.specs import Cpu, DataRef, Gpu, Hardware, ModelRef, RunSpec, Trainer, TrainSettings
 from jobs.records import Job, Progress, State
+from tests.ui.fake_records import APOLOGY, ASKED, DATA, MODEL, NAME, ORDER, curve, dataset_state, job, option, preview
 from ui.records import (
     Curve,
     DatasetFiles,
@@ -53,31 +44,6 @@ from ui.records import (
 )
 from ui.services import losses
 from ui.services.selection import Choice
-
-ASKED = "hi, order 77120, 3 garden chairs, one cracked, refund please. Marta Quiroga"
-ORDER = '{"intent": "refund", "order_id": "77120", "item": "garden chair", "quantity": 3, "name": "Marta Quiroga"}'
-APOLOGY = "I'm sorry to hear that your chairs arrived damaged. Please contact the seller and ask for a refund."
-DATA, MODEL, NAME = "data-1", "SmolLM2-135M-Instruct", "SmolLM2 135M"
-
-
-def job(run_id: str, state: State, **changes: Any) -> Job:
-    """A training at step 74 of 81."""
-    now = time.time()
-    best = 27 if run_id == "run-new" else 72
-    ended = {"ended": now, "result": {"best_step": best}} if state in (State.COMPLETED, State.STOPPED) else {}
-    values: dict[str, Any] = {
-        "id": run_id,
-        "kind": "train",
-        "name": "Orders to fields",
-        "state": state,
-        "attempt": 1,
-        "created": now - 7200,
-        "started": now - 240,
-        "progress": Progress(phase="Practising", done=74, total=81, seconds_left=80.0),
-        **ended,
-        **changes,
-    }
-    return Job(**values)
 
 
 class FakeModels:
@@ -142,12 +108,12 @@ class FakeAdvice:
         name = model_id.rpartition("/")[2]
         chosen = (name, needs[name], "Knows more and takes longer.") if name in needs else (MODEL, 1200.0, why)
         return Recommendation(
-            **_option(*chosen),
+            **option(*chosen),
             why={"lora_rank": "Rank 8 suits up to 1,000 examples.", "learning_rate": "Measured best on this model."},
             hardware=self._models.hardware(),
             least_mib=chosen[1],
             assumed=None if data_id else 512,
-            others=tuple(Option(**_option(name, mib, "Knows more and takes longer.")) for name, mib in needs.items()),
+            others=tuple(Option(**option(name, mib, "Knows more and takes longer.")) for name, mib in needs.items()),
         )
 
     def options(self, task: str = "", data_id: str = "") -> tuple[Option, ...]:
@@ -214,38 +180,7 @@ class FakeDatasets:
         return self.state(choice)
 
     def state(self, choice: Choice) -> DatasetState:
-        found = _problems()
-        about = DatasetInfo("orders.jsonl", accepted=dict(self.accepted), refused=dict(self.refused))
-        faulty = {one.row: one for one in found if one.severity == "error" and not about.is_accepted(one)}
-        left_out = {one.row for one in found if about.is_accepted(one) and one.kind != "ends_with_user"}
-        source = Source("orders.jsonl", "jsonl", "messages", "utf-8", "0" * 64, mapping={"messages": "messages"})
-        chat = self.preview(choice).messages
-        rows = [Row(number, number, chat) for number in (12, 40, *range(1, 4))]
-        tokens = TokenTotals(
-            total=31200, learned=12400, longest=212, lengths={n: 60 + n * n % 152 for n in range(240)}
-        )
-        report = Report(
-            source=source,
-            rows=240,
-            usable=237,
-            problems=found,
-            duplicates=DuplicateRows(exact=1, near=2, distinct=237, groups=[[12, 40]]),
-            split=SplitRows(216, 24, 0),
-            tokens=tokens,
-        )
-        return DatasetState(
-            name="orders.jsonl",
-            original=Dataset(source, rows, found, 240, {number: {"messages": chat} for number in range(1, 4)}),
-            report=report,
-            problems=found,
-            rows=240 - len(left_out),
-            info=about,
-            split_summary="216 examples for training, 24 set aside for validation (to check what was learned).",
-            blocked=next((f"Row {row} (line {row}): {one.message}" for row, one in faulty.items()), ""),
-            fix_previews={"duplicate": [Change(40, 40, "duplicate", "Leave this row out.", f"user: {ASKED}", "")]},
-            left_out=len(left_out),
-            tokens=tokens,
-        )
+        return dataset_state(DatasetInfo("orders.jsonl", accepted=dict(self.accepted), refused=dict(self.refused)))
 
     def lengths(self, choice: Choice) -> LengthLimits:
         return LengthLimits(200)
@@ -269,18 +204,7 @@ class FakeDatasets:
         return None
 
     def preview(self, choice: Choice) -> Preview:
-        asked, rule = ASKED.replace("120", f"{choice.row:03}"), "Answer with the fields as JSON."
-        messages = [("system", rule), ("user", asked), ("assistant", ORDER)]
-        pieces = [
-            Piece("<|im_start|>system\n", "template", 3),
-            Piece(rule, "read", 7),
-            Piece("<|im_end|>\n<|im_start|>user\n", "template", 5),
-            Piece(asked, "read", 24),
-            Piece("<|im_end|>\n<|im_start|>assistant\n", "template", 5),
-            Piece(f"{ORDER}<|im_end|>", "learned", 41),
-            Piece("\n", "template", 1),
-        ]
-        return Preview([{"role": role, "content": content} for role, content in messages], pieces)
+        return preview(choice.row)
 
     def step(self, choice: Choice, direction: int) -> int:
         return max(1, choice.row + direction)
@@ -334,7 +258,7 @@ class FakeRuns:
         )
 
     def start(self, data_id: str, model_id: str, settings: TrainSettings, name: str = "") -> str:
-        far = Progress(phase="Practising", done=30, total=81, seconds_left=170.0)
+        far = Progress(phase="Training", done=30, total=81, seconds_left=170.0)
         now = time.time()
         self.known["run-new"] = job("run-new", State.RUNNING, name=name or "Orders", created=now, progress=far)
         return "run-new"
@@ -356,7 +280,7 @@ class FakeRuns:
         return self.known[run_id].state.value if run_id in self.known else ""
 
     def curve(self, run_id: str) -> Curve:
-        return _curve(30, 1e-4) if run_id == "run-new" else _curve(74)
+        return curve(30, 1e-4) if run_id == "run-new" else curve(74)
 
     def curve_position(self, run_id: str) -> int:
         return 74
@@ -524,54 +448,3 @@ class FakeApp:
 
     def with_run(self, choice: Choice, run_id: str) -> Choice:
         return choice.replace(run_id=self.runs.job(run_id).id, data_id=DATA)
-
-
-def _option(name: str, needs: float, why: str) -> dict[str, Any]:
-    """A model as it would do on this machine."""
-    have = 11600.0
-    parts = {"weights": 0.45 * needs, "optimizer": 0.15 * needs, "activations": 0.4 * needs}
-    fit = Fit(
-        badge="no" if needs > have else "tight" if needs > 0.85 * have else "yes", needs_mib=needs, has_mib=have
-    )
-    memory = Memory(device="cuda", total_mib=needs, parts=parts)
-    estimated = Estimate(model=name, memory=memory, fit=fit, time=None)
-    return {
-        "model": catalogue.find(name),
-        "settings": TrainSettings(),
-        "estimate": estimated,
-        "reasons": (why,),
-    }
-
-
-def _problems() -> list[Problem]:
-    lamps = "order 5512: two lamps, one never came"
-    return [
-        problem(Row(18, 18), "empty_answer", "The answer is empty, so there is nothing to learn."),
-        problem(Row(51, 51), "empty_answer", "The answer is empty, so there is nothing to learn."),
-        problem(Row(40, 40), "duplicate", "It is the same as example 12.", lamps),
-        problem(Row(77, 77), "ends_with_user", "It ends with a question that no answer follows.", "And the invoice?"),
-    ]
-
-
-def _curve(steps: int, rate: float = 2e-4) -> Curve:
-    """Two losses that fall together, and what it answered on the way."""
-    noise = random.Random(1)
-    fall = [1.72 * math.exp(-4 * step / steps) for step in range(steps + 1)]
-    prompt = [{"role": "user", "content": ASKED}]
-    answers = {0: APOLOGY, 10: APOLOGY, 27: ORDER.replace("refund", "return"), 54: ORDER}
-    return Curve(
-        steps=[
-            StepEvent(
-                i,
-                fall[i] + 0.1 + noise.gauss(0, 0.035),
-                epoch=i / 27,
-                learning_rate=rate * (1 - i / 81),
-                tokens_per_second=412,
-                memory_mib=1740,
-            )
-            for i in range(1, steps + 1)
-        ],
-        evals=[EvalEvent(i, fall[i] + 0.16) for i in range(0, steps + 1, 9)],
-        samples=[SampleEvent(i, prompt, said, ORDER) for i, said in answers.items() if i <= steps],
-        position=steps,
-    )

@@ -13,7 +13,8 @@ from backend.advice.loss import RECENT, current_loss
 from backend.records.events import EvalEvent, StepEvent
 from backend.records.specs import TrainSettings
 from jobs.records import State
-from tests.ui.fake_services import FakeApp, job
+from tests.ui.fake_records import job
+from tests.ui.fake_services import FakeApp
 from ui.records import Curve, Losses, RunDetails, RunSummary
 from ui.services import losses
 from ui.web.html import compare_runs

@@ -18,7 +18,8 @@ from backend.hardware import Probe
 from backend.settings import PROJECT_ROOT
 from jobs.records import State
 from tests.ui.conftest import in_loop
-from tests.ui.fake_services import FakeApp, job
+from tests.ui.fake_records import job
+from tests.ui.fake_services import FakeApp
 from ui.services.selection import Choice
 from ui.web import page as web_page
 from ui.web.components import Kept

@@ -22,7 +22,7 @@ from jobs.records import Failure, Progress, State
 from tests.backend import keyring_in_file
 from tests.backend.keyring_in_file import NONE
 from tests.ui.conftest import in_loop
-from tests.ui.fake_services import job
+from tests.ui.fake_records import job
 from ui.records import DownloadStatus, TokenStatus
 from ui.services.app import App
 from ui.services.models import NOT_OWN, SIMULATED

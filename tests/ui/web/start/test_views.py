@@ -19,7 +19,8 @@ from backend.records.specs import Gpu, Hardware, MachineProblem
 from backend.settings import PROJECT_ROOT
 from jobs.records import Job, Progress, State
 from tests.backend.hardware.test_hardware import AMPERE, T4, NVMLErrorLibraryNotFound, driver
-from tests.ui.fake_services import FakeApp, job
+from tests.ui.fake_records import job
+from tests.ui.fake_services import FakeApp
 from ui.text import format as fmt
 from ui.web.start import views as start_views
 

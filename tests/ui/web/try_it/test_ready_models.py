@@ -14,7 +14,8 @@ from backend.settings import SAMPLES, Workspace
 from jobs.folder import JobFolder
 from jobs.records import State
 from tests.ui.conftest import in_loop
-from tests.ui.fake_services import FakeApp, job
+from tests.ui.fake_records import job
+from tests.ui.fake_services import FakeApp
 from tests.ui.web.test_page import tabs
 from ui.cli import commands
 from ui.services.app import App
