@@ -9,7 +9,7 @@
     python -m tests.benchmarks.runner_tick [RUNS] [--smoke]
 
 Goal for 1,000 runs: a tick takes at most 1 % of a processor, 10 ms twice a second. Each number is a median.
-The last line is JSON.
+The last line is JSON; ours is the tick while one run waits. Nothing else does this work, so there is no peer.
 """
 
 from __future__ import annotations
@@ -85,7 +85,8 @@ def main(runs: int) -> None:
         found = measure(Workspace.open(Path(folder)), runs)
     for name, value in found.items():
         print(f"{name:8} {value:10,.2f}")
-    print(json.dumps(found))
+    document = {"name": "runner_tick", "ours": found["waiting"], "unit": "ms a tick", "peer": None, "ratio": None}
+    print(json.dumps({**document, "no_peer": "nothing else does this work", **found}))
 
 
 if __name__ == "__main__":
