@@ -14,6 +14,7 @@ from backend.estimate.memory import nvidia_gpu
 from backend.hardware import format_gb
 from backend.models.catalogue import Entry, Task
 from backend.records.specs import Hardware, Method, Precision, Record, Trainer, TrainSettings, format_decimal
+from backend.records.units import MIB
 
 SMALL_MODEL = 500_000_000  # parameters; below it adapters on all linear layers and a higher learning rate
 MANY_ROWS = 1000
@@ -102,7 +103,7 @@ def weights_mib(entry: Entry, hardware: Hardware) -> float:
     """MiB of the weights in the smallest form possible here: a lower limit for training."""
     architecture = entry.architecture
     linear_bytes = 0.5 if "qlora" in _methods(hardware) else 2
-    return (architecture.linear_params * linear_bytes + architecture.embedding_params * 2) / 2**20
+    return (architecture.linear_params * linear_bytes + architecture.embedding_params * 2) / MIB
 
 
 def full_fine_tuning(entry: Entry, hardware: Hardware, data: Data) -> Estimate | None:

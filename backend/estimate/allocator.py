@@ -14,7 +14,8 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 
-MIB = 1 << 20
+from backend.records.units import MIB
+
 _ROUND = 512
 _SMALL = MIB
 _SMALL_SEGMENT = 2 * MIB

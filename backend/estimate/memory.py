@@ -12,10 +12,10 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from backend.estimate import step
-from backend.estimate.allocator import MIB
 from backend.estimate.architecture import Architecture
 from backend.estimate.plan import EAGER_ATTENTION_LIMIT, Plan
 from backend.records.specs import Gpu, Hardware, Record
+from backend.records.units import MIB
 
 Device = Literal["cuda", "mps", "cpu"]
 Badge = Literal["yes", "tight", "no"]

@@ -9,12 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from backend.estimate.allocator import MIB, Allocator, Heap
+from backend.estimate.allocator import Allocator, Heap
 from backend.estimate.architecture import Architecture
 from backend.estimate.decoder import Decoder
 from backend.estimate.operations import FLOAT
 from backend.estimate.plan import Plan
 from backend.estimate.tape import Leaf, Meter, Tensor
+from backend.records.units import MIB
 
 Place = Literal["card", "hopper", "processor"]
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from backend.records.specs import Gpu, MachineProblem
+from backend.records.units import MIB
 
 log = logging.getLogger(__name__)
 
-MIB = 1 << 20
 _NO_DRIVER = ("LibraryNotFound", "DriverNotLoaded")
 
 

@@ -21,10 +21,10 @@ from backend.errors import BadInput
 from backend.hardware import container, torch_build
 from backend.hardware.gpus import MemoryUser, read_nvidia
 from backend.records.specs import Cpu, Gpu, Hardware, MachineProblem, Record
+from backend.records.units import MIB
 
 log = logging.getLogger(__name__)
 
-MIB = 1 << 20
 _REPORTED_MIB = 500  # of GPU memory in use by other programs
 
 

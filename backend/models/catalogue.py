@@ -27,13 +27,13 @@ from backend.estimate import reading
 from backend.estimate.architecture import Architecture
 from backend.models import bundled, local, model_folder
 from backend.records.specs import ALL_LINEAR, ATTENTION, Record
+from backend.records.units import MIB
 from backend.settings import Workspace
 
 Task = Literal["voice", "extract", "write", "other"]
 TASKS: tuple[Task, ...] = ("voice", "extract", "write", "other")
 
 _FILE = Path(__file__).with_name("catalogue.json")
-_MIB = 1 << 20
 
 
 class Entry(Record):
@@ -136,7 +136,7 @@ def from_folder(folder: Path, model_id: str = "") -> Entry:
         chat_template=(folder / "chat_template.jinja").is_file() or "chat_template" in _text(folder),
         lora_targets=attention,
         all_linear_targets=every_linear,
-        download_mib=model_folder.weight_bytes(folder) // _MIB,
+        download_mib=model_folder.weight_bytes(folder) // MIB,
     )
 
 

@@ -25,10 +25,10 @@ from backend.models import catalogue, local
 from backend.models.catalogue import Entry
 from backend.models.hub import Hub, RemoteFile
 from backend.records.events import DownloadedEvent, Event
+from backend.records.units import MIB
 from backend.settings import Workspace
 
 _DISK_RESERVE_MIB = 500  # stays free
-_MIB = 1 << 20
 
 
 class Context(Protocol):
@@ -86,7 +86,7 @@ def delete(workspace: Workspace, model_id: str) -> float:
         raise BadInput(
             f"{entry.name} is being downloaded.", "", "Cancel the download first, then wait a moment."
         ) from error
-    return size / _MIB
+    return size / MIB
 
 
 def has_partial(workspace: Workspace, model_id: str) -> bool:
@@ -159,10 +159,10 @@ class _Meter:
         self.check()
         elapsed = time.monotonic() - self._start
         left = (self._total - self._have) * elapsed / self._new if self._new else None
-        self._context.progress(self._phase, self._have // _MIB, max(1, self._total // _MIB), left)
+        self._context.progress(self._phase, self._have // MIB, max(1, self._total // MIB), left)
         if self._have * 10 // self._total > self._tenths:
             self._tenths = self._have * 10 // self._total
-            self._context.emit(DownloadedEvent(self._have // _MIB, self._total // _MIB))
+            self._context.emit(DownloadedEvent(self._have // MIB, self._total // MIB))
 
 
 def _remove_custom_code(path: Path, entry: Entry) -> None:
@@ -188,8 +188,8 @@ def _remove_custom_code(path: Path, entry: Entry) -> None:
 
 def _check_disk(staging: Path, files: list[RemoteFile], entry: Entry) -> None:
     have = sum(path.stat().st_size for path in staging.iterdir())
-    needed = max(0, sum(file.size for file in files) - have) // _MIB + _DISK_RESERVE_MIB
-    free = shutil.disk_usage(staging).free // _MIB
+    needed = max(0, sum(file.size for file in files) - have) // MIB + _DISK_RESERVE_MIB
+    free = shutil.disk_usage(staging).free // MIB
     if needed > free:
         raise NotEnough(
             f"There is not enough disk space for {entry.name}.",

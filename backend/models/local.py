@@ -14,6 +14,7 @@ from backend.files.atomic import write_text
 from backend.files.listing import files_in
 from backend.models import bundled, hub_token, model_folder
 from backend.records.specs import ModelRef, RunSpec
+from backend.records.units import MIB
 from backend.settings import Workspace, child_path
 from backend.tokens.tokenizer import ChatTokenizer
 
@@ -112,7 +113,7 @@ def _is_usable(path: Path) -> bool:
 def size(workspace: Workspace, model_id: str) -> float:
     """Size of the model's files in MiB. Raises MissingPart when it is not installed."""
     path = reference(workspace, model_id).path
-    return sum(file.stat().st_size for file in files_in(path)) / 2**20
+    return sum(file.stat().st_size for file in files_in(path)) / MIB
 
 
 def reference(workspace: Workspace, model_id: str) -> ModelRef:

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Literal
 
 from backend.errors import BadSetting
 from backend.records.specs import Precision, TrainSettings
+from backend.records.units import MIB
 
 if TYPE_CHECKING:
     import torch
 
 _MIN_SPEEDUP = 1.2  # how much faster bf16 must be on a processor to be worth its rounding
-_MIB = 1 << 20
 _RETURNED_FROM = 8 << 20  # bytes
 _M_MMAP_THRESHOLD = -3  # in malloc.h
 
@@ -67,14 +67,14 @@ class Device:
         import torch
 
         if self.kind == "cuda":
-            return int(torch.cuda.memory_reserved()) // _MIB
-        return int(psutil.Process().memory_info().rss) // _MIB
+            return int(torch.cuda.memory_reserved()) // MIB
+        return int(psutil.Process().memory_info().rss) // MIB
 
     def peak_memory_mib(self) -> int:
         """The peak so far: memory reserved on the GPU, else the whole process's resident memory."""
         import torch
 
-        return int(torch.cuda.max_memory_reserved()) // _MIB if self.kind == "cuda" else _peak_resident() // _MIB
+        return int(torch.cuda.max_memory_reserved()) // MIB if self.kind == "cuda" else _peak_resident() // MIB
 
     def release(self) -> None:
         """Frees memory that is no longer used."""

@@ -24,6 +24,7 @@ from backend.errors import ApprenticeError, NotEnough
 from backend.hardware.child_process import end_with_parent
 from backend.hardware.process import prepare_process
 from backend.records.specs import RunSpec, TrainSettings
+from backend.records.units import MIB
 from backend.runs.token_rows import TokenRow, read_rows, sides
 from backend.runs.truncate import truncate
 from backend.training import dpo_loss
@@ -46,7 +47,6 @@ _TIMED_STEPS = 4  # at most so many usual steps ...
 _ENOUGH = 8.0  # ... until they, or the longest one, took so many seconds
 _TRIED_TOKENS = 16  # of the NEW_TOKENS of an answer
 _PATIENCE = 20.0  # seconds of steps and test, after which no prompt is answered
-_MIB = 1 << 20
 
 
 class DryRun(TrainingSession):
@@ -201,7 +201,7 @@ def _limit_memory(mib: float) -> None:
 
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     data, resident = (int(status[name].split()[0]) * 1024 for name in ("VmData", "VmRSS"))
-    limit = max(0, data + int(mib * _MIB) - resident)
+    limit = max(0, data + int(mib * MIB) - resident)
     _, most = resource.getrlimit(resource.RLIMIT_DATA)
     resource.setrlimit(resource.RLIMIT_DATA, (limit if most < 0 else min(limit, most), most))
 

@@ -16,17 +16,17 @@ from backend.files.listing import files_in
 from backend.hardware.probe import memory_mib
 from backend.models import model_folder
 from backend.records.specs import RunSpec, TrainSettings
+from backend.records.units import MIB
 from backend.runs.prepare import PreparedRun
 from backend.tokens.tokenizer import ChatTokenizer
 from backend.training.distributed import process_group
 from backend.training.schedule import schedule
 from backend.training.state import checkpoints
 
-_MIB = 1 << 20
 _STATE = 12  # bytes of a trained number in a checkpoint: itself and the two moments of AdamW, in float32
 _HELD = checkpoints.KEPT + 2  # checkpoints there may be at once: those kept, the best, and the one being written
 _RESULT = 8  # bytes of a trained number in the result and in the one being written, in float32
-_ROOM = 64 * _MIB  # for events, log, tokenizer and data
+_ROOM = 64 * MIB  # for events, log, tokenizer and data
 
 # Kinds of models whose packed rows do not see each other (tests/backend/training/test_packing.py): all but LFM2,
 # whose convolutions read across them.
@@ -112,7 +112,7 @@ def check_disk(folder: Path, needed: int) -> None:
     if free < needed:
         raise NotEnough(
             "There is not enough room on the disk for this run.",
-            f"Its saved states and its result need up to {-(-needed // _MIB)} MiB, and {free // _MIB} MiB are free.",
+            f"Its saved states and its result need up to {-(-needed // MIB)} MiB, and {free // MIB} MiB are free.",
             "Delete runs or files that you no longer need, or choose another folder with --workspace DIR.",
         )
 
@@ -123,7 +123,7 @@ def check_load_memory(shape: Architecture, settings: TrainSettings) -> None:
     lie in mapped files that the processes have in common."""
     if settings.sharding == "none" or settings.method != "full":
         return
-    needed, (_, free) = settings.num_processes * shape.params * 4 // _MIB, memory_mib()
+    needed, (_, free) = settings.num_processes * shape.params * 4 // MIB, memory_mib()
     if needed > free:
         raise NotEnough(
             "There is not enough memory to load the model in every process.",

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from backend.models import model_folder
+from backend.records.units import MIB
 from jobs.records import Job, State
 from ui.records import ExportFile, ExportStatus
-
-_MIB = 1 << 20
 
 
 def export_status(job: Job, folder: Path) -> ExportStatus:
@@ -21,7 +20,7 @@ def export_status(job: Job, folder: Path) -> ExportStatus:
         active=not job.state.is_terminal,
         progress=job.progress,
         failure=job.failure,
-        files=tuple(ExportFile(file["name"], folder / file["name"], file["bytes"] / _MIB) for file in files),
+        files=tuple(ExportFile(file["name"], folder / file["name"], file["bytes"] / MIB) for file in files),
         checks=tuple((check["ok"], str(check["sentence"])) for check in job.result.get("proofs", [])),
     )
 
@@ -44,4 +43,4 @@ def sizes(model: Path, adapter: Path) -> dict[str, tuple[float, float]]:
 
 
 def _size(folder: Path, pattern: str) -> float:
-    return sum(file.stat().st_size for file in folder.glob(pattern) if file.is_file()) / _MIB
+    return sum(file.stat().st_size for file in folder.glob(pattern) if file.is_file()) / MIB

@@ -12,6 +12,7 @@ from backend.estimate.speed import time
 from backend.models import catalogue
 from backend.models.catalogue import Entry
 from backend.records.specs import Hardware, Precision, RunSpec, TrainSettings
+from backend.records.units import MIB
 from backend.training.distributed import sharding
 from backend.training.job import Measured
 from backend.training.preconditions import disk_needed
@@ -135,7 +136,7 @@ def _blocked(
 
 def _disk_too_small(entry: Entry, settings: TrainSettings, hardware: Hardware) -> str:
     """Why the disk is too small for the run's checkpoints and result, "" when it is not."""
-    needed = disk_needed(entry.architecture, settings) / (1 << 20)
+    needed = disk_needed(entry.architecture, settings) / MIB
     if needed <= hardware.disk_free_mib:
         return ""
     return (

@@ -9,6 +9,7 @@ from typing import Any
 
 from backend.advice.loss import format_loss
 from backend.records.specs import format_decimal
+from backend.records.units import MIB
 from ui.records import RunInfo, Shortening
 from ui.text.memory_parts import MEMORY
 
@@ -27,7 +28,7 @@ def bytes_of(count: int) -> str:
     """The size of a file in bytes, which may be a small one: 96 -> "96 bytes", 2048 -> "2.0 KB"."""
     if count < 1024:
         return "1 byte" if count == 1 else f"{count} bytes"
-    return f"{count / 1024:.1f} KB" if count < 100 * 1024 else size(count / (1 << 20))
+    return f"{count / 1024:.1f} KB" if count < 100 * 1024 else size(count / MIB)
 
 
 def duration(seconds: float) -> str:

@@ -11,11 +11,12 @@ import pytest
 
 from backend.errors import BadInput
 from backend.estimate import Plan, Rates, estimate, reading
-from backend.estimate.allocator import MIB, Allocator
+from backend.estimate.allocator import Allocator
 from backend.estimate.memory import memory
 from backend.estimate.speed import from_speed, published, step_seconds
 from backend.models import catalogue
 from backend.records.specs import ALL_LINEAR, Gpu, Hardware
+from backend.records.units import MIB
 from tests.benchmarks.memory_estimate import T4, error, family, measured_rows, plan_of, published_errors
 
 ROWS = measured_rows()

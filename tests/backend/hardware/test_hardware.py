@@ -14,9 +14,9 @@ import pytest
 from backend.errors import BadInput
 from backend.hardware import container, load_hardware, probe, torch_build
 from backend.records.specs import Hardware
+from backend.records.units import MIB
 from backend.settings import PROJECT_ROOT
 
-MIB = 1 << 20
 UNKNOWN_PID = 2**22 + 1  # above the system's highest process id
 T4 = {"name": "Tesla T4", "total": 15360, "free": 15000, "capability": (7, 5), "users": {}}
 AMPERE = {"name": b"NVIDIA GeForce RTX 3090", "total": 24576, "free": 24000, "capability": (8, 6), "users": {}}

@@ -11,13 +11,13 @@ from typing import Any
 import psutil
 import pytest
 
+from backend.records.units import MIB
 from tests.ui.fake_services import FakeApp
 from tests.ui.page_client import PageClient, page_in_process
 from ui.services.selection import Choice
 
 TICK: dict[str, Any] = {"event": "tick", "type": "timer"}
 FETCH: dict[str, Any] = {"event": "change", "label": "A new signature of train"}
-MIB = 1 << 20
 OPEN = {"The open step": "train"}
 
 

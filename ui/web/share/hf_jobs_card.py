@@ -10,6 +10,7 @@ import gradio as gr
 from markupsafe import Markup
 
 from backend.export.hf_jobs import MAX_HOURS, MIN_HOURS, Computer, SubmittedJob, max_cost
+from backend.records.units import MIB
 from ui.services.app import App
 from ui.services.hf_jobs import ACCESS_NOTE
 from ui.services.selection import Choice
@@ -123,7 +124,7 @@ def build(app: App, kept: Kept) -> RentCard:
 
 def offer(computer: Computer, hours: float, cost: float, uploads: dict[str, int], sends_token: bool) -> Markup:
     """What it costs and what leaves this computer."""
-    files = fmt.listed([f"{name} ({fmt.size(size / (1 << 20))})" for name, size in uploads.items()])
+    files = fmt.listed([f"{name} ({fmt.size(size / MIB)})" for name, size in uploads.items()])
     lines = [
         (
             "Cost",

@@ -12,6 +12,7 @@ from backend.datasets.checks.language import LANGUAGE_NAMES
 from backend.hardware import Probe
 from backend.models.catalogue import Entry
 from backend.records.specs import Gpu
+from backend.records.units import MIB
 from jobs.records import Job
 from ui.services.selection import Choice
 from ui.text import format as fmt
@@ -141,7 +142,7 @@ def suggestion(better: Recommendation, chosen: Recommendation) -> Markup:
 def _size(model: Entry, on_disk: float | None) -> tuple[str, str]:
     package = fmt.size(model.download_mib)
     if on_disk is None and model.embedded:
-        return package, "came with the app; unpacked it takes " + fmt.size(model.parameters * 2 / 2**20)
+        return package, "came with the app; unpacked it takes " + fmt.size(model.parameters * 2 / MIB)
     if on_disk is None:
         return package, "to download"
     return fmt.size(on_disk), "on the disk" + (f", unpacked from {package}" if model.embedded else "")
