@@ -92,7 +92,7 @@ def checked_for(
         require_compatible(test, dataset)
     app = App(workspace)
     measurer = TokenCounter(ready_tokenizer(app, model_id))
-    reader, about = app.models.reader(model_id or ""), DatasetInfo(path.name, accepted=accepted or {})
+    reader, about = app.models.target_model(model_id or ""), DatasetInfo(path.name, accepted=accepted or {})
     languages = reader.languages if reader else ()
     return check_and_fix("", about, dataset, measurer, LengthLimits(max_length), test, languages=languages)
 

@@ -16,7 +16,7 @@ from ui.services.models import ModelService
 
 
 class AdviceService:
-    """A data_id of "", or of a dataset that no longer exists, stands for no data yet."""
+    """Recommends models and settings. A data_id of "", or of a deleted dataset, means that there is no data yet."""
 
     def __init__(self, models: ModelService, imports: DatasetImports) -> None:
         self._models, self._imports = models, imports
@@ -62,7 +62,7 @@ class AdviceService:
     def _checked(self, data_id: str, model_id: str) -> CheckedDataset | None:
         if not self._imports.store.has(data_id):
             return None
-        return self._imports.checked(data_id, self._models.reader(model_id))
+        return self._imports.checked(data_id, self._models.target_model(model_id))
 
 
 def _task(task: str) -> Task | None:

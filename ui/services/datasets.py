@@ -47,21 +47,23 @@ class DatasetService:
 
     def import_file(self, path: Path, name: str, model_id: str = "") -> str:
         """Starts to import a file in the background and returns its data id; see `progress`."""
-        return self._imports.add_file(path, name, self._models.reader(model_id))
+        return self._imports.add_file(path, name, self._models.target_model(model_id))
 
     def import_text(self, text: str, model_id: str = "") -> str:
-        return self._imports.add_text(text, "Pasted text", self._models.reader(model_id))
+        return self._imports.add_text(text, "Pasted text", self._models.target_model(model_id))
 
     def import_table(self, rows: list[list[str]], model_id: str = "") -> str:
-        return self._imports.add_text(samples.table_as_lines(rows), "Typed examples", self._models.reader(model_id))
+        return self._imports.add_text(
+            samples.table_as_lines(rows), "Typed examples", self._models.target_model(model_id)
+        )
 
     def read_again(self, data_id: str, options: dict[str, Any], model_id: str = "") -> None:
         """Starts to read a dataset again with these ReadOptions fields ({}: as detected)."""
-        self._imports.read_again(data_id, options, self._models.reader(model_id))
+        self._imports.read_again(data_id, options, self._models.target_model(model_id))
 
     def import_again(self, import_id: str, options: dict[str, Any], model_id: str = "") -> None:
         """Starts a failed import again with these ReadOptions fields."""
-        self._imports.retry(import_id, options, self._models.reader(model_id))
+        self._imports.retry(import_id, options, self._models.target_model(model_id))
 
     def progress(self, choice: Choice) -> DatasetProgress | None:
         """The progress, or the error, of the selected import, else of the selected dataset's check."""
@@ -101,7 +103,7 @@ class DatasetService:
 
     def checked(self, data_id: str, model_id: str = "", lengths: LengthLimits = UNLIMITED) -> CheckedDataset:
         """The checked dataset for a model; waits until it is checked."""
-        return self._imports.checked(data_id, self._models.reader(model_id), lengths)
+        return self._imports.checked(data_id, self._models.target_model(model_id), lengths)
 
     def state(self, choice: Choice) -> DatasetState:
         """The selected dataset as the planned run uses it; waits until it is checked."""
@@ -115,7 +117,7 @@ class DatasetService:
     def is_ready(self, choice: Choice) -> bool:
         """Whether the selected dataset is known to be ready for training; reads nothing."""
         with suppress(ApprenticeError):  # which Data shows
-            model = self._models.reader(choice.model_id)
+            model = self._models.target_model(choice.model_id)
             found = self._imports.cached(choice.data_id, model) if choice.data_id else None
             return found is not None and not found.blocked
         return False
@@ -134,7 +136,7 @@ class DatasetService:
 
     def _for_run_soon(self, choice: Choice, seconds: float | None) -> CheckedDataset | None:
         """The dataset as the planned run uses it; None when checking takes longer than `seconds`."""
-        model = self._models.reader(choice.model_id)
+        model = self._models.target_model(choice.model_id)
         whole = self._imports.check(choice.data_id, model, UNLIMITED, seconds)
         if whole is None or not whole.longest:
             return whole

@@ -133,7 +133,7 @@ class ModelService:
         except MissingPart:
             return None
 
-    def reader(self, model_id: str) -> TargetModel | None:
+    def target_model(self, model_id: str) -> TargetModel | None:
         """What the dataset checks need of the model; None when it is not here yet."""
         tokenizer = self.tokenizer(model_id)
         return TargetModel(tokenizer, self.entry(model_id).languages) if tokenizer else None
@@ -186,13 +186,9 @@ class ModelService:
     def remove(self, entry: Entry) -> float:
         """Deletes a downloaded model, or a partial download, and returns the MiB freed. See `App.remove_model`."""
         freed = download.delete(self._workspace, entry.id)
-        self._forget_download(entry.id)
+        if latest := self.downloads().get(entry.id):
+            self._runner.delete(latest.id)  # or its failure or result would still be shown
         return freed
-
-    def _forget_download(self, model_id: str) -> None:
-        """Deletes the latest download job, so that its failure or result is no longer shown."""
-        if latest := self.downloads().get(model_id):
-            self._runner.delete(latest.id)
 
     # The access token for gated models
 
