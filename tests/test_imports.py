@@ -29,6 +29,7 @@ LAYERS = (
     ("backend.datasets.read", "backend.datasets.checks"),
     ("backend.datasets",),
     ("backend.advice", "backend.chat", "backend.runs"),
+    ("backend.evaluation",),
     ("backend.training.device", "backend.training.work", "backend.training.oom"),
     ("backend.training.model",),
     ("backend.training.distributed",),

@@ -54,6 +54,10 @@ class TorchEngine:
     def prompt_ids(self, messages: Messages) -> list[int]:
         return self._tokenizer.prompt_ids([dict(m) for m in messages])
 
+    def model(self, pane: str) -> Any:
+        """The model behind a pane."""
+        return self._models[pane]
+
     def text_stream(self) -> TextStream:
         return TextStream(self._tokenizer.decode)
 

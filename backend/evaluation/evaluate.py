@@ -1,0 +1,191 @@
+"""The evaluation itself: every held-out question answered by each system, scored, compared, and put into words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from statistics import fmean
+from typing import Any
+
+from backend.datasets.checks.normalize import normalize
+from backend.errors import BadInput
+from backend.evaluation import measures, signs
+from backend.evaluation.items import Item
+from backend.evaluation.measures import Measure, choose_measure
+from backend.evaluation.models import Answer, Models
+from backend.evaluation.next_step import next_step
+from backend.evaluation.prompts import Conversation, NearestExamples, accepted, instructions, with_instruction
+from backend.evaluation.statistics import detectable_gain, least_provable_gain
+from backend.evaluation.verdict import against_prompt, compare, score_interval
+
+BASE, PROMPT, FEW_SHOT, TUNED = "base", "prompt", "few_shot", "tuned"
+CHOSEN_ON = 8  # training items on which the best instruction is chosen
+_LONGEST = 384  # tokens of an answer
+
+Progress = Callable[[str, int, int], None]  # phase, done, total; what it raises ends the evaluation
+
+
+@dataclass(frozen=True)
+class System:
+    """What one system answered, with the score of the main measure for each item."""
+
+    answers: list[Answer]
+    scores: list[float]
+    losses: list[float] = field(default_factory=list)
+    instruction: str | None = None
+
+
+@dataclass
+class Evaluation:
+    """One evaluation on `items`. train: items of the training rows, from which the baselines are made.
+
+    Raises BadInput when there are no items.
+    """
+
+    models: Models
+    items: Sequence[Item]
+    train: Sequence[Item]
+    progress: Progress = lambda phase, done, total: None
+
+    def __post_init__(self) -> None:
+        if not self.items:
+            raise BadInput(
+                "There are no examples to check this model with.",
+                "None was set aside before the training.",
+                "Set some aside (validation_fraction), or add a file to check it with, and train again.",
+            )
+        self.measure: Measure = choose_measure([item.expected for item in (*self.train, *self.items)])
+        longest = max(self.models.tokens(item.answer) for item in (*self.train, *self.items))
+        self.limit = min(_LONGEST, 16 + 2 * longest)
+        self.clusters = [item.cluster for item in self.items]
+
+    def run(self, *, baselines: bool) -> dict[str, Any]:
+        """All that `evaluate --json` prints. baselines: also the base with the best prompt, and with examples in it."""
+        plain = [list(item.messages) for item in self.items]
+        systems = {BASE: self._system(BASE, plain, "Asking the base model"), TUNED: None}
+        if baselines and self.train:
+            systems |= {PROMPT: self._best_prompt(), FEW_SHOT: self._few_shot()}
+        systems[TUNED] = self._system(TUNED, plain, "Asking your model")
+        return self._report({name: system for name, system in systems.items() if system})
+
+    def _system(
+        self, pane: str, conversations: Sequence[Conversation], phase: str, instruction: str | None = None
+    ) -> System:
+        answers = self._ask(pane, self.items, conversations, phase)
+        losses = [self.models.loss(pane, item) for item in self.items] if instruction is None else []
+        return System(answers, self._scores(self.items, answers), losses, instruction)
+
+    def _ask(
+        self, pane: str, items: Sequence[Item], conversations: Sequence[Conversation], phase: str
+    ) -> list[Answer]:
+        prompts = [
+            accepted(conversation, partial(self.models.prompt_ids, tools=item.tools))
+            for item, conversation in zip(items, conversations, strict=True)
+        ]
+        fits = [number for number, prompt in enumerate(prompts) if len(prompt) < self.models.context_length]
+        found = self.models.answer(
+            pane, [prompts[n] for n in fits], self.limit, lambda done: self.progress(phase, done, len(items))
+        )
+        answers = dict(zip(fits, found, strict=True))
+        return [answers.get(number, Answer("", False)) for number in range(len(items))]
+
+    def _scores(self, items: Sequence[Item], answers: Sequence[Answer]) -> list[float]:
+        return [self.measure.score(item.expected, said.text) for item, said in zip(items, answers, strict=True)]
+
+    def _best_prompt(self) -> System:
+        """The base with the instruction that does best on training items, which do not judge."""
+        some = self.train[:: max(1, len(self.train) // CHOSEN_ON)][:CHOSEN_ON]
+        scored: list[tuple[float, str]] = []
+        for instruction in instructions(self.train, self.measure):
+            said = self._ask(BASE, some, [with_instruction(one, instruction) for one in some], "Trying instructions")
+            scored.append((fmean(self._scores(some, said)), instruction))
+        best = max(scored, key=lambda one: one[0])[1]
+        conversations = [with_instruction(item, best) for item in self.items]
+        return self._system(BASE, conversations, "Asking the base model with the best prompt", best)
+
+    def _few_shot(self) -> System:
+        nearest = NearestExamples(self.train)
+        room = self.models.context_length - self.limit
+
+        def fits(conversation: Conversation) -> bool:
+            try:
+                return len(accepted(conversation, partial(self.models.prompt_ids, tools=()))) <= room
+            except BadInput:
+                return False
+
+        conversations = [nearest.conversation(item, fits) for item in self.items]
+        return self._system(BASE, conversations, "Asking the base model with examples", "")
+
+    def _report(self, systems: Mapping[str, System]) -> dict[str, Any]:
+        graded, scores = self.measure.graded, {name: system.scores for name, system in systems.items()}
+        comparisons = [
+            compare(TUNED, other, scores, self.clusters, graded=graded)
+            for other in (BASE, PROMPT, FEW_SHOT)
+            if other in systems
+        ]
+        clusters = len(set(self.clusters))
+        report: dict[str, Any] = {
+            "main_measure": self.measure.name,
+            "items": len(self.items),
+            "clusters": clusters,
+            "least_provable_gain": None if graded else least_provable_gain(clusters),
+            "detectable_gain": None if graded else detectable_gain(clusters),
+            "engine": self.models.name,
+            "systems": {name: self._summary(system) for name, system in systems.items()},
+            "comparisons": [one.to_json() for one in comparisons],
+            "verdict": comparisons[0].verdict,
+            "against_prompt": against_prompt(comparisons[1:]),
+            "answers": self._answers(systems),
+        }
+        return report | next_step(report, self.measure)
+
+    def _summary(self, system: System) -> dict[str, Any]:
+        texts = [said.text for said in system.answers]
+        known = {normalize(item.answer) for item in self.train}
+        low, high = score_interval(system.scores, self.clusters, graded=self.measure.graded)
+        found: dict[str, Any] = {
+            "score": fmean(system.scores),
+            "interval": [low, high],
+            "ended": fmean(said.ended for said in system.answers),
+            "loops": fmean(map(signs.repeats, texts)),
+            "words": fmean(len(text.split()) for text in texts),
+            "loss": fmean(system.losses) if system.losses else None,
+            "phrases": {
+                phrase: signs.share_with(phrase, texts)
+                for phrase in signs.own_phrases([item.answer for item in self.train])
+            },
+        }
+        if self.measure.name == "chrf":
+            found["copied"] = fmean(normalize(text) in known for text in texts)
+        if self.measure.name == "json":
+            found["json"] = fmean(map(measures.is_json, texts))
+            found["fields"] = self._fields(texts)
+        if self.measure.name == "label":
+            pairs = [(item.answer, text) for item, text in zip(self.items, texts, strict=True)]
+            found["confusion"] = measures.confusion(pairs, self.measure.labels)
+        if system.instruction:
+            found["instruction"] = system.instruction
+        return found
+
+    def _fields(self, texts: Sequence[str]) -> dict[str, float]:
+        """How often each field is right."""
+        right: dict[str, list[bool]] = {}
+        for item, text in zip(self.items, texts, strict=True):
+            for name, ok in measures.fields(item.answer, text).items():
+                right.setdefault(name, []).append(ok)
+        return {name: fmean(found) for name, found in right.items()}
+
+    def _answers(self, systems: Mapping[str, System]) -> list[dict[str, Any]]:
+        """Every item with what each system answered, the tuned model's worst first."""
+        found = [
+            {
+                "question": item.question,
+                "expected": item.answer,
+                **{name: system.answers[number].text for name, system in systems.items()},
+                "scores": {name: system.scores[number] for name, system in systems.items()},
+                "cluster": item.cluster,
+            }
+            for number, item in enumerate(self.items)
+        ]
+        return sorted(found, key=lambda one: one["scores"][TUNED])

@@ -1,0 +1,55 @@
+"""The questions of an evaluation: each answer of the held-out conversations, after its true history."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from backend.datasets.checks import duplicates
+from backend.datasets.conversation import content
+from backend.records.rows import Message, Row
+
+
+@dataclass(frozen=True)
+class Item:
+    """One question with its expected answer.
+
+    messages: the conversation up to the answer. tools: those the row offers. row: the conversation's number, from 0.
+    cluster: the same for items that depend on each other; they count once together.
+    """
+
+    messages: tuple[Mapping[str, Any], ...]
+    expected: Message
+    row: int
+    cluster: int
+    tools: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def question(self) -> str:
+        """The text of the last message before the answer."""
+        return content(dict(self.messages[-1])) if self.messages else ""
+
+    @property
+    def answer(self) -> str:
+        """The text that is expected."""
+        return content(self.expected)
+
+
+def items_from(conversations: Sequence[Sequence[Message]], limit: int | None = None) -> list[Item]:
+    """The items of `conversations`, in their order: one for each assistant turn that follows a user's or a tool's.
+
+    Conversations that say the same, or almost the same, form one cluster with all their answers. limit: items at
+    most, taken from the conversations in order.
+    """
+    rows = [Row(line=i + 1, row=i + 1, messages=[dict(m) for m in chat]) for i, chat in enumerate(conversations)]
+    cluster = {row: row for row in range(len(rows))}
+    for group in duplicates.find(rows).together:
+        cluster |= dict.fromkeys(group, group[0])
+    items = [
+        Item(tuple(row.messages[:at]), message, number, cluster[number], tuple(row.tools or ()))
+        for number, row in enumerate(rows)
+        for at, message in enumerate(row.messages)
+        if message["role"] == "assistant" and at and row.messages[at - 1]["role"] in ("user", "tool")
+    ]
+    return items if limit is None else items[:limit]

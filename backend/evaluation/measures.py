@@ -1,0 +1,145 @@
+"""How an answer is scored against the expected one. The main measure is chosen from the data, before any answer.
+
+tool_call   the right tool with the right arguments          right or wrong
+json        the same JSON value, whatever its layout         right or wrong; `fields` says which fields differ
+label       one of a few fixed answers                       right or wrong
+exact       the same short text                              right or wrong
+chrf        how alike two longer texts are, 0 to 1           graded (Popović 2015, by sacrebleu)
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from backend.datasets.checks.normalize import normalize
+from backend.datasets.conversation import content
+from backend.records.rows import Message
+
+MeasureName = Literal["tool_call", "json", "label", "exact", "chrf"]
+_MOST = 0.9  # of the expected answers must have a form for it to be the form of the task
+_LABELS = 20  # at most so many different answers are labels
+_LABEL_WORDS = 6
+_EXACT_WORDS = 5
+_MISSING = object()
+
+
+@dataclass(frozen=True)
+class Measure:
+    """The main measure of a data set. labels: the answers that there are, where they are labels."""
+
+    name: MeasureName
+    labels: tuple[str, ...] = ()
+
+    @property
+    def graded(self) -> bool:
+        """Whether a score lies anywhere from 0 to 1, instead of being right (1) or wrong (0)."""
+        return self.name == "chrf"
+
+    def score(self, expected: Message, answer: str) -> float:
+        """From 0 to 1, of the text that a model answered."""
+        if self.name == "tool_call":
+            return float(_calls(expected) == _calls_in(answer))
+        if self.name == "json":
+            return float(_same(parse_json(content(expected)), parse_json(answer)))
+        if self.name == "chrf":
+            return chrf(content(expected), answer)
+        return float(normalize(content(expected)) == normalize(answer))
+
+
+def choose_measure(expected: Sequence[Message]) -> Measure:
+    """The measure that fits these answers: those of the training rows and the held-out ones together."""
+    if not expected:
+        return Measure("chrf")
+    texts = [content(message) for message in expected]
+    enough = _MOST * len(texts)
+    if sum(bool(message.get("tool_calls")) for message in expected) >= enough:
+        return Measure("tool_call")
+    if sum(isinstance(parse_json(text), (dict, list)) for text in texts) >= enough:
+        return Measure("json")
+    counts = Counter(map(normalize, texts))
+    short = sum(len(text.split()) <= _LABEL_WORDS for text in texts) >= enough
+    if short and 1 < len(counts) <= min(_LABELS, len(texts) // 3):
+        return Measure("label", tuple(sorted(counts)))
+    if sum(len(text.split()) <= _EXACT_WORDS for text in texts) >= enough:
+        return Measure("exact")
+    return Measure("chrf")
+
+
+def parse_json(text: str) -> Any:
+    """The JSON value of an answer, also in a Markdown code fence; where it is none, a value that equals no other."""
+    text = text.strip()
+    if text.startswith("```") and text.endswith("```"):
+        text = text.strip("`").removeprefix("json").strip()
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return _MISSING
+
+
+def fields(expected: str, answer: str) -> dict[str, bool]:
+    """Which of the expected JSON object's fields the answer has right; {} where no object is expected."""
+    wanted, found = parse_json(expected), parse_json(answer)
+    if not isinstance(wanted, dict):
+        return {}
+    has = found if isinstance(found, dict) else {}
+    return {str(name): _same(value, has.get(name, _MISSING)) for name, value in wanted.items()}
+
+
+def is_json(text: str) -> bool:
+    return parse_json(text) is not _MISSING
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Equal, where numbers are compared as numbers and true is not 1."""
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_same(value, other[name]) for name, value in one.items())
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_same, one, other))
+    return one is not _MISSING and bool(one == other)
+
+
+def chrf(expected: str, answer: str) -> float:
+    """chrF of an answer, 0 to 1: the F-score (recall counts twice) over character n-grams up to 6."""
+    from sacrebleu.metrics.chrf import CHRF
+
+    return float(CHRF().sentence_score(answer, [expected]).score) / 100
+
+
+def confusion(pairs: Sequence[tuple[str, str]], labels: Sequence[str]) -> dict[str, dict[str, int]]:
+    """For each expected label how often each label was answered; what is no label counts as "other"."""
+    table: dict[str, dict[str, int]] = {}
+    for expected, answer in pairs:
+        said = normalize(answer)
+        row = table.setdefault(normalize(expected), {})
+        key = said if said in labels else "other"
+        row[key] = row.get(key, 0) + 1
+    return table
+
+
+def _calls(message: Message) -> list[tuple[str, Any]]:
+    return [_call(call.get("function", call)) for call in message.get("tool_calls") or ()]
+
+
+def _call(function: Any) -> tuple[str, Any]:
+    arguments = function.get("arguments")
+    return str(function.get("name")), parse_json(arguments) if isinstance(arguments, str) else arguments
+
+
+def _calls_in(answer: str) -> list[tuple[str, Any]] | None:
+    """The tool calls that a model wrote as JSON objects with name and arguments, each on a line or in tags."""
+    calls, decoder, at = [], json.JSONDecoder(), 0
+    while (start := answer.find("{", at)) >= 0:
+        try:
+            value, at = decoder.raw_decode(answer, start)
+        except ValueError:
+            at = start + 1
+            continue
+        if isinstance(value, dict) and "name" in value:
+            calls.append(_call({"arguments": value.get("parameters"), **value}))
+    return calls or None

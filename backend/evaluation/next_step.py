@@ -1,0 +1,45 @@
+"""What to do next, by what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from backend.evaluation.measures import Measure
+
+_GOOD = 0.9  # a score from which on a model is simply used
+_OFTEN = 0.2  # a fault in so many answers is the first thing to look at
+
+
+def next_step(report: Mapping[str, Any], measure: Measure) -> dict[str, str]:
+    """{"next": a sentence, "next_kind": its code} for a report without them."""
+    tuned, verdict = report["systems"]["tuned"], report["verdict"]
+    if tuned["loops"] >= _OFTEN:
+        return _step("loops", "Its answers run in loops: train for more epochs, with more examples of the same kind.")
+    if tuned["ended"] < 1 - _OFTEN:
+        return _step("never_ends", "Many answers do not end: train for more epochs, or use shorter answers.")
+    if verdict == "worse":
+        return _step(
+            "worse", "It became worse than the base model: train with a lower learning rate or fewer epochs."
+        )
+    if report["against_prompt"] == "as_good":
+        return _step("prompt_does_it", "A good prompt does the same: use the base model with that prompt.")
+    if verdict == "no_difference_shown":
+        return _unproved(report, measure)
+    if tuned["score"] >= _GOOD and not measure.graded:
+        return _step("use_it", "Use it: try your own questions, then share it.")
+    if "fields" in tuned:
+        name, share = min(tuned["fields"].items(), key=lambda field: field[1])
+        return _step("add_examples", f"Most mistakes are in “{name}” ({share:.0%} right): add examples that show it.")
+    return _step("add_examples", "Look at the worst answers below, and add examples like those questions.")
+
+
+def _unproved(report: Mapping[str, Any], measure: Measure) -> dict[str, str]:
+    least, count = report["least_provable_gain"], report["clusters"]
+    if not measure.graded and (least is None or least > 0.5):
+        return _step("set_more_aside", f"{count} examples can prove almost nothing: set more of them aside.")
+    return _step("train_longer", "Train longer, or add about as many examples again: so far no gain shows.")
+
+
+def _step(kind: str, sentence: str) -> dict[str, str]:
+    return {"next": sentence, "next_kind": kind}

@@ -1,0 +1,66 @@
+"""What shows in answers besides being right: loops, copies, and the person's own phrases. Pure text."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+_MOST = 0.5  # of the training answers must have a phrase for it to be the person's own
+_LONGEST = 5  # words of a phrase
+_PHRASES = 5
+_LOOP = 3  # times in a row
+_COMMON = {
+    *("a", "an", "and", "are", "as", "at", "be", "but", "by", "can", "do", "for", "from", "have", "i", "if", "in"),
+    *("is", "it", "me", "my", "no", "not", "of", "on", "or", "our", "so", "that", "the", "then", "there", "this"),
+    *("to", "up", "us", "was", "we", "what", "will", "with", "you", "your"),
+}
+
+
+def repeats(answer: str) -> bool:
+    """Whether the answer runs in a loop: a sentence or a run of words that follows itself three times or more."""
+    words = answer.split()
+    for size in range(1, len(words) // _LOOP + 1):
+        same = 0
+        for at in range(size, len(words)):
+            same = same + 1 if words[at] == words[at - size] else 0
+            if same >= size * (_LOOP - 1) and (size > 1 or same >= 2 * _LOOP):
+                return True
+    return False
+
+
+def own_phrases(answers: Sequence[str]) -> list[str]:
+    """Phrases of one to five words that stand in most of `answers`, the longest and most frequent first.
+
+    A phrase within a longer one that is about as frequent is left out, and so are phrases of common words only.
+    """
+    counts: Counter[tuple[str, ...]] = Counter()
+    for answer in answers:
+        counts.update(set(_runs(answer.split())))
+    least = max(2, _MOST * len(answers))
+    found = {run: n for run, n in counts.items() if n >= least and any(_bare(word) not in _COMMON for word in run)}
+    best = sorted(found, key=lambda run: (-len(run), -found[run]))
+    kept: list[tuple[str, ...]] = []
+    for run in best:
+        if not any(_within(run, longer) and found[run] <= 1.1 * found[longer] for longer in kept):
+            kept.append(run)
+    return [" ".join(run) for run in sorted(kept, key=lambda run: (-found[run], -len(run)))[:_PHRASES]]
+
+
+def share_with(phrase: str, answers: Sequence[str]) -> float:
+    """The share of `answers` in which `phrase` stands, as whole words."""
+    wanted = tuple(phrase.split())
+    return sum(_within(wanted, tuple(answer.split())) for answer in answers) / len(answers) if answers else 0.0
+
+
+def _runs(words: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    for size in range(1, _LONGEST + 1):
+        for at in range(len(words) - size + 1):
+            yield tuple(words[at : at + size])
+
+
+def _within(run: tuple[str, ...], words: tuple[str, ...]) -> bool:
+    return any(words[at : at + len(run)] == run for at in range(len(words) - len(run) + 1))
+
+
+def _bare(word: str) -> str:
+    return word.casefold().strip(".,;:!?\"'()")

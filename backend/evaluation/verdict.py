@@ -1,0 +1,83 @@
+"""From scores to what may be said: intervals, comparisons, and one verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from statistics import fmean
+from typing import Any, Literal
+
+from backend.evaluation.statistics import SIGNIFICANT, cluster_bootstrap, mcnemar_exact, wilson_interval
+
+Verdict = Literal["better", "no_difference_shown", "worse"]
+AgainstPrompt = Literal["better", "as_good", "not_shown", "not_measured"]
+MARGIN = 0.1  # stated beforehand: a prompt that is at most this much worse or better does the same job
+_FEWEST = 6  # clusters; with fewer no result could be proved (see statistics.least_provable_gain)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """System `a` against `b` on the same items. difference: of the mean scores of clusters, with its 95 % interval.
+
+    p: of the test that decides (exact McNemar over clusters won and lost), None for graded scores, where the interval
+    decides.
+    """
+
+    a: str
+    b: str
+    difference: float
+    interval: tuple[float, float]
+    p: float | None
+    verdict: Verdict
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self) | {"interval": list(self.interval)}
+
+
+def compare(
+    a: str, b: str, scores: Mapping[str, Sequence[float]], clusters: Sequence[int], *, graded: bool
+) -> Comparison:
+    """Whether `a` scores better than `b`. scores: by system, one for each item.
+
+    Right or wrong: a cluster is won by the system that has more of its items right. Raises ValueError for no items.
+    """
+    difference, low, high = cluster_bootstrap(scores[a], scores[b], clusters)
+    mean = {name: _by_cluster(scores[name], clusters) for name in (a, b)}
+    count = len(mean[a])
+    if graded:
+        p, shown = None, count >= _FEWEST and (low > 0 or high < 0)
+    else:
+        wins = sum(mean[a][cluster] > mean[b][cluster] for cluster in mean[a])
+        losses = sum(mean[a][cluster] < mean[b][cluster] for cluster in mean[a])
+        p = mcnemar_exact(wins, losses)
+        shown = p <= SIGNIFICANT
+        unseen = 1 - SIGNIFICANT ** (1 / count)  # so often could differ what differed in none of `count` clusters
+        low, high = min(low, difference - unseen), max(high, difference + unseen)
+    verdict: Verdict = "no_difference_shown" if not shown else "better" if difference > 0 else "worse"
+    return Comparison(a, b, difference, (max(-1.0, low), min(1.0, high)), p, verdict)
+
+
+def against_prompt(comparisons: Sequence[Comparison]) -> AgainstPrompt:
+    """How the tuned model stands against the base with the best prompt, given what it was compared with."""
+    if not comparisons:
+        return "not_measured"
+    if all(one.verdict == "better" for one in comparisons):
+        return "better"
+    hardest = min(comparisons, key=lambda one: one.difference)
+    within = hardest.interval[0] >= -MARGIN and hardest.interval[1] <= MARGIN
+    return "as_good" if within or hardest.verdict == "worse" else "not_shown"
+
+
+def score_interval(scores: Sequence[float], clusters: Sequence[int], *, graded: bool) -> tuple[float, float]:
+    """The 95 % interval of a system's own mean score."""
+    if graded:
+        return cluster_bootstrap(scores, [0.0] * len(scores), clusters)[1:]
+    means = _by_cluster(scores, clusters)
+    return wilson_interval(round(sum(means.values())), len(means))
+
+
+def _by_cluster(scores: Sequence[float], clusters: Sequence[int]) -> dict[int, float]:
+    grouped: dict[int, list[float]] = {}
+    for score, cluster in zip(scores, clusters, strict=True):
+        grouped.setdefault(cluster, []).append(score)
+    return {cluster: fmean(found) for cluster, found in grouped.items()}

@@ -1,0 +1,171 @@
+"""The whole evaluation over models that answer as a test says, with the faults that it must not be taken in by."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from backend.errors import BadInput
+from backend.evaluation.evaluate import Evaluation
+from backend.evaluation.items import Item, items_from
+from backend.evaluation.models import Answer
+
+Said = Callable[[str, str], str]  # pane and all that the model was given -> its answer
+CITIES = ("Rome", "Oslo", "Bern", "Paris", "Madrid", "Vienna", "Lima", "Quito", "Cairo", "Tunis", "Accra", "Dakar")
+CITIES += ("Delhi", "Seoul", "Hanoi", "Tokyo")
+PLANTS = ("fern", "moss", "oak", "elm", "ivy", "reed", "palm", "pine", "rose", "lily")
+
+
+def chats(words: Sequence[str], start: int) -> list[list[dict[str, Any]]]:
+    return [
+        [
+            {
+                "role": "user",
+                "content": f"Parcel {start + i}{word.lower()} to {word}, {i + 2} pieces, by {word[::-1]} post",
+            },
+            {"role": "assistant", "content": json.dumps({"city": word, "pieces": i + 2})},
+        ]
+        for i, word in enumerate(words)
+    ]
+
+
+HELD_OUT, TRAIN = items_from(chats(CITIES, 10)), items_from(chats(PLANTS, 50))
+EXPECTED = {item.question: item.answer for item in (*HELD_OUT, *TRAIN)}
+
+
+class Spoken:
+    """Models whose answers are given by a function."""
+
+    name, panes, context_length = "spoken", ("base", "tuned"), 4096
+
+    def __init__(self, said: Said) -> None:
+        self._said = said
+        self._asked: list[tuple[str, str]] = []
+
+    def prompt_ids(self, conversation: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]]) -> list[int]:
+        self._asked.append(("\n".join(str(m["content"]) for m in conversation), str(conversation[-1]["content"])))
+        return [len(self._asked) - 1]
+
+    def tokens(self, text: str) -> int:
+        return len(text)
+
+    def answer(
+        self, pane: str, prompts: Sequence[list[int]], limit: int, each: Callable[[int], None]
+    ) -> list[Answer]:
+        each(len(prompts))
+        return [Answer(self._said(pane, self._asked[number][0]), True) for (number,) in prompts]
+
+    def loss(self, pane: str, item: Item) -> float:
+        return 2.0 if pane == "base" else 1.0
+
+
+def last(given: str) -> str:
+    return given.rpartition("\n")[2]
+
+
+def knows(pane: str, given: str) -> str:
+    return EXPECTED[last(given)] if pane == "tuned" else "How can I help you?"
+
+
+def report_of(said: Said, items: Sequence[Item] = HELD_OUT, baselines: bool = True) -> dict[str, Any]:
+    report = Evaluation(Spoken(said), items, TRAIN).run(baselines=baselines)
+    return dict(json.loads(json.dumps(report, allow_nan=False)))
+
+
+def test_a_model_that_has_learned_the_task_is_better() -> None:
+    report = report_of(knows)
+    assert report["main_measure"] == "json"
+    assert report["items"] == report["clusters"] == 16
+    assert report["least_provable_gain"] == 6 / 16
+    assert report["systems"]["tuned"]["score"] == 1
+    assert report["systems"]["tuned"]["fields"] == {"city": 1, "pieces": 1}
+    assert report["systems"]["base"]["score"] == 0
+    assert (report["verdict"], report["against_prompt"], report["next_kind"]) == ("better", "better", "use_it")
+    assert {(one["a"], one["b"]) for one in report["comparisons"]} == {
+        ("tuned", "base"),
+        ("tuned", "prompt"),
+        ("tuned", "few_shot"),
+    }
+    assert all(one["p"] < 0.05 and one["interval"][0] > 0 for one in report["comparisons"])
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(lambda pane, given: "How can I help you?", id="the adapter is not applied"),
+        pytest.param(lambda pane, given: EXPECTED[last(given)], id="the adapter is left on in the base"),
+        pytest.param(lambda pane, given: given, id="no generation prompt: it repeats what it read"),
+        pytest.param(
+            lambda pane, given: '{"city": "Rome", "pieces": 2}' if pane == "tuned" else "", id="one answer to all"
+        ),
+        pytest.param(lambda pane, given: "I'm sorry, " * 9 if pane == "tuned" else "Hello.", id="it loops"),
+    ],
+)
+def test_a_planted_fault_is_never_called_better(fault: Said) -> None:
+    assert report_of(fault)["verdict"] == "no_difference_shown"
+
+
+def test_loops_are_named() -> None:
+    report = report_of(lambda pane, given: "I'm sorry, " * 9 if pane == "tuned" else "Hello.")
+    assert report["systems"]["tuned"]["loops"] == 1
+    assert report["next_kind"] == "loops"
+
+
+def test_a_model_that_lost_what_the_base_can_is_worse() -> None:
+    report = report_of(lambda pane, given: knows("base" if pane == "tuned" else "tuned", given))
+    assert (report["verdict"], report["next_kind"]) == ("worse", "worse")
+
+
+def test_a_prompt_that_does_it_is_found_and_said() -> None:
+    def follows(pane: str, given: str) -> str:
+        return EXPECTED[last(given)] if pane == "tuned" or "JSON" in given or "{" in given else "Hello."
+
+    many = items_from(chats([f"{a}{b.lower()}" for a in CITIES for b in PLANTS[:3]], 100))
+    EXPECTED.update({item.question: item.answer for item in many})
+    report = report_of(follows, many)
+    assert report["verdict"] == "better"
+    assert report["against_prompt"] == "as_good"
+    assert report["next_kind"] == "prompt_does_it"
+    assert "JSON" in report["systems"]["prompt"]["instruction"]
+
+
+def test_few_items_prove_nothing() -> None:
+    report = report_of(knows, HELD_OUT[:5], baselines=False)
+    assert report["systems"]["tuned"]["score"] == 1
+    assert (report["verdict"], report["least_provable_gain"]) == ("no_difference_shown", None)
+    assert (report["against_prompt"], report["next_kind"]) == ("not_measured", "set_more_aside")
+
+
+def test_the_worst_answers_come_first() -> None:
+    def mostly(pane: str, given: str) -> str:
+        return knows(pane, given) if "Tunis" not in given else "no idea"
+
+    answers = report_of(mostly)["answers"]
+    assert "Tunis" in answers[0]["question"]
+    assert answers[0]["scores"] == {"base": 0, "tuned": 0, "prompt": 0, "few_shot": 0}
+    assert set(answers[0]) >= {"question", "expected", "base", "prompt", "few_shot", "tuned"}
+
+
+def test_copies_of_one_question_count_once() -> None:
+    copied = items_from([*chats(CITIES[:4], 10), *(chats(CITIES[:1], 10) * 12)])
+    report = report_of(knows, copied)
+    assert (report["items"], report["clusters"], report["verdict"]) == (16, 4, "no_difference_shown")
+
+
+def test_no_items_is_an_answer_in_words() -> None:
+    with pytest.raises(BadInput):
+        Evaluation(Spoken(knows), [], TRAIN)
+
+
+def test_it_can_be_stopped_at_any_answer() -> None:
+    class Stop(Exception):
+        pass
+
+    def stop(phase: str, done: int, total: int) -> None:
+        raise Stop
+
+    with pytest.raises(Stop):
+        Evaluation(Spoken(knows), HELD_OUT, TRAIN, stop).run(baselines=True)

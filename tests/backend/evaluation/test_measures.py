@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from backend.evaluation import measures
+from backend.evaluation.items import items_from
+from backend.evaluation.measures import choose_measure, chrf, confusion, fields, is_json
+from backend.evaluation.signs import own_phrases, repeats, share_with
+
+
+def said(*texts: str) -> list[dict[str, Any]]:
+    return [{"role": "assistant", "content": text} for text in texts]
+
+
+CALL = {
+    "role": "assistant",
+    "content": None,
+    "tool_calls": [{"function": {"name": "weather", "arguments": '{"city": "Rome"}'}}],
+}
+
+
+@pytest.mark.parametrize(
+    ("answers", "name"),
+    [
+        (said('{"a": 1}', '{"a": 2}', "[1]"), "json"),
+        (said(*["refund", "Refund.", "order", "order"] * 3), "label"),
+        (said("Paris", "Rome", "Oslo", "Bern"), "exact"),
+        (
+            said("We do, love. See you at the oven, Rosie x", "Come by at six and we shall keep you two loaves."),
+            "chrf",
+        ),
+        ([CALL] * 4, "tool_call"),
+        ([], "chrf"),
+    ],
+)
+def test_the_measure_follows_from_the_expected_answers(answers: list[dict[str, Any]], name: str) -> None:
+    assert choose_measure(answers).name == name
+
+
+def test_json_is_compared_as_a_value() -> None:
+    measure = measures.Measure("json")
+    (expected,) = said('{"id": "7", "n": 3, "gift": true}')
+    assert measure.score(expected, '{"n": 3.0, "gift": true, "id": "7"}') == 1
+    assert measure.score(expected, '```json\n{"n": 3, "gift": true, "id": "7"}\n```') == 1
+    assert measure.score(expected, '{"n": 3, "gift": 1, "id": "7"}') == 0
+    assert measure.score(expected, "no JSON at all") == 0
+    assert fields(expected["content"], '{"id": "7", "n": 4}') == {"id": True, "n": False, "gift": False}
+    assert (is_json("null"), is_json("{")) == (True, False)
+
+
+def test_an_answer_that_is_no_json_is_not_the_same_as_another() -> None:
+    assert measures.Measure("json").score(said("broken {")[0], "broken {") == 0
+
+
+def test_a_tool_call_needs_name_and_arguments() -> None:
+    measure = measures.Measure("tool_call")
+    assert measure.score(CALL, '<tool_call>{"name": "weather", "arguments": {"city": "Rome"}}</tool_call>') == 1
+    assert measure.score(CALL, '{"name": "weather", "arguments": {"city": "Oslo"}}') == 0
+    assert measure.score(CALL, "It is sunny in Rome.") == 0
+
+
+def test_labels_and_short_answers_ignore_case_and_punctuation() -> None:
+    assert measures.Measure("label", ("refund",)).score(said("Refund.")[0], " refund") == 1
+    assert confusion([("Refund", "refund."), ("Refund", "hello"), ("order", "refund")], ("refund", "order")) == {
+        "refund": {"refund": 1, "other": 1},
+        "order": {"refund": 1},
+    }
+
+
+def test_chrf_is_what_sacrebleu_says() -> None:
+    assert chrf("the same text", "the same text") == 1
+    assert chrf("the same text", "zzz") == 0
+    assert chrf("we bake at six", "we bake at seven") > chrf("we bake at six", "closed on mondays")
+
+
+@pytest.mark.parametrize(
+    "answer", ["I'm sorry, I'm sorry, I'm sorry, I'm sorry,", "ha ha ha ha ha ha ha ha", "a b c " * 3]
+)
+def test_a_loop_is_noticed(answer: str) -> None:
+    assert repeats(answer)
+
+
+@pytest.mark.parametrize(
+    "answer", ["", "no no no", "We do, love. See you at the oven, Rosie x", "it is what it is, is it"]
+)
+def test_an_answer_without_a_loop_is_none(answer: str) -> None:
+    assert not repeats(answer)
+
+
+def test_the_persons_own_phrases_are_found() -> None:
+    answers = [f"We have {what}, love. See you, Rosie x" for what in ("buns", "rye", "pies", "tarts")]
+    found = own_phrases([*answers, "No idea."])
+    assert found[0] == "love. See you, Rosie x"
+    assert "x" not in found
+    assert share_with("Rosie x", [*answers, "No idea."]) == 0.8
+    assert own_phrases(["one thing", "some other words", "and the rest"]) == []
+
+
+def test_every_answer_of_a_conversation_is_an_item_of_one_cluster() -> None:
+    chat = [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "Are you open on Sunday mornings in May?"},
+        {"role": "assistant", "content": "Yes, from eight."},
+        {"role": "user", "content": "And on Mondays?"},
+        {"role": "assistant", "content": "No."},
+    ]
+    other = [{"role": "user", "content": "Do you have rye bread today?"}, {"role": "assistant", "content": "We do."}]
+    items = items_from([chat, other, [*other]])
+    assert [(item.row, item.cluster, len(item.messages)) for item in items] == [
+        (0, 0, 2),
+        (0, 0, 4),
+        (1, 1, 1),
+        (2, 1, 1),
+    ]
+    assert (items[1].question, items[1].answer) == ("And on Mondays?", "No.")
+    assert len(items_from([chat, other], limit=2)) == 2
