@@ -61,7 +61,7 @@ class Evaluation:
         self.clusters = [item.cluster for item in self.items]
 
     def run(self, *, baselines: bool) -> dict[str, Any]:
-        """All that `evaluate --json` prints. baselines: also the base with the best prompt, and with examples in it."""
+        """All that `evaluate --json` prints. baselines: also the base with the best prompt, and with examples."""
         plain = [list(item.messages) for item in self.items]
         systems = {BASE: self._system(BASE, plain, "Asking the base model"), TUNED: None}
         if baselines and self.train:
