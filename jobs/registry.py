@@ -25,6 +25,7 @@ JOB_TYPES: dict[str, JobType] = {
     "train": JobType("backend.training.job:run", "training", can_use_less_memory=True),
     "calibrate": JobType("backend.hardware.benchmark:run", "training"),
     "export": JobType("backend.export.job:run", "light"),
+    "evaluate": JobType("backend.evaluation.job:run", "light"),
     "download": JobType("backend.models.download:run", "network", secrets=("HF_TOKEN",)),
     "prepare": JobType("backend.models.bundled:run", "light"),
 }

@@ -6,6 +6,7 @@
     runs.py       training runs: planned, started, followed
     results.py    trying and exporting trained models
     retries.py    runs again with one change
+    evaluations.py  whether a trained model is any good
     hf_jobs.py    training a run on a rented GPU
 
 Light: nothing here imports torch. Whatever needs it runs in a job or in the chat process.
@@ -26,6 +27,7 @@ from jobs.runner import Runner
 from ui.services.advice import AdviceService
 from ui.services.chat import ChatSession
 from ui.services.datasets import DatasetService
+from ui.services.evaluations import EvaluationService
 from ui.services.hf_jobs import HfJobsService
 from ui.services.imports import DatasetImports
 from ui.services.models import ModelService
@@ -58,6 +60,7 @@ class App:
         self.retries = RetryService(self.runner, self.runs)
         chat = ChatSession(workspace, self.runs.is_training)
         self.results = ResultService(workspace.exports, self.runner, self.runs, chat)
+        self.evaluations = EvaluationService(self.runner, self.results)
         self.hf_jobs = HfJobsService(workspace.exports, self.runner, self.runs)
 
     def start(self) -> None:

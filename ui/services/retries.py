@@ -9,13 +9,13 @@ from typing import Any
 
 from backend.errors import ApprenticeError, DoesNotFit, OutOfMemory, RunProblem
 from backend.records.specs import RunSpec
+from backend.runs.conversations import copy_conversations
 from backend.runs.token_rows import sizes, write_rows
 from backend.runs.truncate import truncate_run
 from backend.training import oom
 from jobs.records import Job
 from jobs.runner import Runner
 from ui.records import Shortening
-from ui.services import samples
 from ui.services.runs import RunService
 from ui.text import format as fmt
 from ui.text.settings_help import SETTINGS
@@ -97,7 +97,7 @@ class RetryService:
         again = _changed(spec, run_id, change, **sizes(rows.train, rows.validation))
 
         def write(new: Path) -> None:
-            samples.copy_held_out(folder, new)
+            copy_conversations(folder, new)
             write_rows(new, rows.train, rows.validation)
 
         return self._runner.submit("train", again.model_dump(mode="json"), again.name, prepare=write)

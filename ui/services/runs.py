@@ -12,6 +12,7 @@ from backend.models import catalogue, local
 from backend.records.lengths import LengthLimits
 from backend.records.specs import RunSpec, TrainSettings
 from backend.runs import prepare
+from backend.runs.conversations import write_conversations
 from backend.settings import Workspace
 from backend.training import job as training_job
 from backend.training import oom, preconditions
@@ -70,7 +71,8 @@ class RunService:
         held_out = samples.held_out_conversations(checked, split)
 
         def write(folder: Path) -> None:
-            samples.write_held_out(folder, held_out)
+            write_conversations(folder, "train", [checked.rows[i].messages for i in split.train])
+            write_conversations(folder, "held_out", held_out)
             prepared.write(folder)
 
         return self._runner.submit("train", prepared.spec.model_dump(mode="json"), name, prepare=write)

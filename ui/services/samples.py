@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from backend.datasets.dataset import CheckedDataset
 from backend.datasets.split import Split
 from backend.errors import BadInput
 from backend.records.rows import Message
+from backend.runs.conversations import read_conversations
 from backend.settings import SAMPLES as FOLDER
 from ui.records import Sample, UnseenQuestion
 
@@ -53,26 +53,9 @@ def held_out_conversations(checked: CheckedDataset, split: Split) -> list[list[M
     return [rows[i].messages for i in split.validation if rows[i].messages]
 
 
-def write_held_out(run_folder: Path, conversations: Iterable[Sequence[Message]]) -> None:
-    lines = [
-        json.dumps({"messages": messages}, ensure_ascii=False) for messages in list(conversations)[:_MAX_QUESTIONS]
-    ]
-    _path(run_folder).parent.mkdir(parents=True, exist_ok=True)
-    _path(run_folder).write_text("\n".join(lines), "utf-8")
-
-
-def copy_held_out(run_folder: Path, to: Path) -> None:
-    """Stores one run's held-out conversations with another run."""
-    if _path(run_folder).is_file():
-        _path(to).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(_path(run_folder), _path(to))
-
-
 def unseen_questions(run_folder: Path) -> list[UnseenQuestion]:
     """The run's held-out conversations as questions with expected answers, single questions first."""
-    if not _path(run_folder).is_file():
-        return []
-    found = [_question(messages) for messages in _read(_path(run_folder))]
+    found = [_question(messages) for messages in read_conversations(run_folder, "held_out")[:_MAX_QUESTIONS]]
     return sorted((one for one in found if one), key=lambda one: len(one.messages) > 2)
 
 
@@ -85,7 +68,3 @@ def _question(messages: list[Any]) -> UnseenQuestion | None:
 
 def _read(path: Path) -> list[list[Message]]:
     return [json.loads(line)["messages"] for line in path.read_text("utf-8").split("\n") if line.strip()]
-
-
-def _path(run_folder: Path) -> Path:
-    return run_folder / "data" / "held_out.jsonl"

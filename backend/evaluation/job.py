@@ -1,0 +1,79 @@
+"""The job "evaluate": is the model of a run any good? The whole report lies in REPORT in the job's folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Protocol
+
+from pydantic import ValidationError
+
+from backend.errors import BadSetting
+from backend.evaluation.evaluate import Evaluation
+from backend.evaluation.items import items_from
+from backend.evaluation.models import TorchModels
+from backend.files.json_file import write_json
+from backend.hardware.process import prepare_process
+from backend.models import bundled, local
+from backend.records.specs import Record
+from backend.runs.conversations import read_conversations
+from backend.settings import Workspace
+
+REPORT = "evaluation.json"
+
+
+class EvaluationSpec(Record):
+    """What to evaluate: the run's id. items: how many questions at most. baselines: try prompts on the base too."""
+
+    run: str
+    baselines: bool = False
+    items: int | None = None
+
+
+class Work(Protocol):
+    """What the job needs of its worker."""
+
+    folder: Path
+    workspace: Workspace
+    spec: dict[str, Any]
+
+    def progress(self, phase: str, done: int = 0, total: int = 0, seconds_left: float | None = None) -> None: ...
+    def should_stop(self) -> bool: ...
+
+
+class _Stopped(Exception):
+    """A stop was asked for."""
+
+
+def run(context: Work) -> dict[str, Any]:
+    """Evaluates the run that `context.spec` names, and returns the report without its answers; {} when stopped.
+
+    Raises BadSetting for a wrong spec, RunProblem, MissingPart, BadInput without held-out examples, ChatFailed.
+    """
+    try:
+        spec = EvaluationSpec.model_validate(context.spec)
+    except ValidationError as error:
+        raise BadSetting("This can't be evaluated.", f"{error.errors()[0]['msg']}.", "Choose it again.") from error
+    prepare_process()
+    folder = context.workspace.run_folder(spec.run)
+    trained = local.read_run(folder)
+    if trained.model.id == bundled.MODEL_ID:
+        bundled.ensure(context.workspace, context.progress)
+
+    def progress(phase: str, done: int, total: int) -> None:
+        if context.should_stop():
+            raise _Stopped
+        context.progress(phase, done, total)
+
+    try:
+        progress("Loading the models", 0, 0)
+        learned = folder / "result" / ("model" if trained.settings.method == "full" else "adapter")
+        report = Evaluation(
+            TorchModels(trained.model.path, learned),
+            items_from(read_conversations(folder, "held_out"), spec.items),
+            items_from(read_conversations(folder, "train")),
+            progress,
+        ).run(baselines=spec.baselines)
+    except _Stopped:
+        return {}
+    write_json(context.folder / REPORT, report)
+    return {name: value for name, value in report.items() if name != "answers"}

@@ -1,0 +1,46 @@
+"""The examples of a run as conversations: those it trains on, and those set aside to judge it by."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Literal
+
+from backend.records.rows import Message
+
+Part = Literal["train", "held_out"]
+Conversation = list[Message]
+
+
+def write_conversations(run_folder: Path, part: Part, conversations: Iterable[Sequence[Message]]) -> None:
+    """Writes data/<part>.jsonl, one conversation a line. Raises OSError."""
+    lines = (json.dumps({"messages": list(messages)}, ensure_ascii=False) + "\n" for messages in conversations)
+    path = _path(run_folder, part)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8") as file:
+        file.writelines(lines)
+
+
+def read_conversations(run_folder: Path, part: Part) -> list[Conversation]:
+    """The conversations of a part, [] where the run has none. Raises OSError, ValueError for a damaged file."""
+    try:
+        text = _path(run_folder, part).read_text("utf-8")
+    except FileNotFoundError:
+        return []
+    return [json.loads(line)["messages"] for line in text.split("\n") if line]
+
+
+def copy_conversations(run_folder: Path, to: Path) -> None:
+    """Gives another run the same conversations. Raises OSError."""
+    for part in ("train", "held_out"):
+        source = _path(run_folder, part)
+        if source.is_file():
+            target = _path(to, part)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
+
+
+def _path(run_folder: Path, part: str) -> Path:
+    return run_folder / "data" / f"{part}.jsonl"

@@ -1,0 +1,20 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from backend.runs.conversations import copy_conversations, read_conversations, write_conversations
+
+CHAT = [{"role": "user", "content": "line\u2028break, ümlaut"}, {"role": "assistant", "content": "yes"}]
+
+
+def test_conversations_come_back_as_they_were(tmp_path: Path) -> None:
+    write_conversations(tmp_path, "train", [CHAT, CHAT[:1]])
+    assert read_conversations(tmp_path, "train") == [CHAT, CHAT[:1]]
+    assert read_conversations(tmp_path, "held_out") == []
+
+
+def test_another_run_gets_the_same(tmp_path: Path) -> None:
+    write_conversations(tmp_path / "a", "held_out", [CHAT])
+    copy_conversations(tmp_path / "a", tmp_path / "b")
+    assert read_conversations(tmp_path / "b", "held_out") == [CHAT]
+    assert read_conversations(tmp_path / "b", "train") == []
