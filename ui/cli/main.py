@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 
 from backend.errors import ApprenticeError, BadUsage
 from backend.settings import HOME_VARIABLE, Workspace
-from ui.cli import commands, machine_commands, rent_command
+from ui.cli import commands, evaluate_command, machine_commands, rent_command
 
 log = logging.getLogger(__name__)
 
@@ -210,6 +210,10 @@ def _run_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
     chat.add_argument("--base", action="store_true", default=False, help="ask the model that the run began with")
     chat.add_argument("--gguf", type=Path, default=None, metavar="FILE", help="ask this exported file")
     chat.add_argument("--seed", type=int, default=None, metavar="N", help="vary the answer (default: the likeliest)")
+    evaluate = add("evaluate", evaluate_command.evaluate, "is a trained model any good, on examples it has not seen?")
+    evaluate.add_argument("run", metavar="RUN")
+    evaluate.add_argument("--baselines", action="store_true", help="also try prompts and examples on the base model")
+    evaluate.add_argument("--items", type=positive, metavar="N", help="at most N questions (default: all)")
     rent = add("rent", rent_command.rent, "train a run on a computer rented from Hugging Face; says what it costs")
     rent.add_argument("run", metavar="RUN")
     rent.add_argument("--flavor", default="", metavar="F", help="which computer (default: list them)")

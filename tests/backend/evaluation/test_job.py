@@ -1,0 +1,85 @@
+"""The job over a tiny model that was really trained, from the run's folder to the report."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend import training
+from backend.errors import BadInput, BadSetting
+from backend.evaluation import job
+from backend.runs.conversations import write_conversations
+from backend.settings import Workspace, new_id
+from tests.backend.tiny_run import conversations, make_run
+
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # peft uses names that transformers renames
+
+
+@dataclass
+class Context:
+    workspace: Workspace
+    folder: Path
+    spec: dict[str, Any]
+    stop_in: str = ""
+    phases: list[str] = field(default_factory=list)
+
+    def progress(self, phase: str, done: int = 0, total: int = 0, seconds_left: float | None = None) -> None:
+        self.phases.append(phase)
+
+    def should_stop(self) -> bool:
+        return bool(self.stop_in) and self.stop_in in " ".join(self.phases)
+
+
+@pytest.fixture
+def trained(tmp_path: Path, tiny_model: Path) -> Context:
+    """A run of two steps with 16 held-out conversations, and the context of its evaluation."""
+    workspace, run_id = Workspace.open(tmp_path / "workspace"), new_id()
+    folder = workspace.run_folder(run_id)
+    work = make_run(folder, tiny_model, max_steps=2)
+    (folder / "spec.json").write_text(json.dumps(work.spec))
+    training.run(work)
+    write_conversations(folder, "train", conversations(40))
+    write_conversations(folder, "held_out", conversations(16, seed=1))
+    (tmp_path / "evaluation").mkdir()
+    return Context(workspace, tmp_path / "evaluation", {"run": run_id})
+
+
+def test_a_run_of_two_steps_shows_no_difference(trained: Context) -> None:
+    summary = job.run(trained)
+    report = json.loads((trained.folder / job.REPORT).read_text())
+    assert (summary["items"], summary["verdict"]) == (16, "no_difference_shown")
+    assert summary == {name: value for name, value in report.items() if name != "answers"}
+    assert len(report["answers"]) == 16
+    assert {"base", "tuned"} == set(report["systems"])
+    assert report["systems"]["tuned"]["loss"] > 0
+
+
+def test_baselines_and_a_limit(trained: Context) -> None:
+    trained.spec |= {"baselines": True, "items": 7}
+    summary = job.run(trained)
+    assert summary["items"] == 7
+    assert list(summary["systems"]) == ["base", "tuned", "prompt", "few_shot"]
+    assert summary["against_prompt"] != "not_measured"
+
+
+def test_a_stop_ends_it_without_a_report(trained: Context) -> None:
+    trained.stop_in = "Asking"
+    assert job.run(trained) == {}
+    assert not (trained.folder / job.REPORT).exists()
+
+
+def test_a_run_without_held_out_examples_is_told(trained: Context) -> None:
+    write_conversations(trained.workspace.run_folder(trained.spec["run"]), "held_out", [])
+    with pytest.raises(BadInput):
+        job.run(trained)
+
+
+@pytest.mark.parametrize("spec", [{}, {"run": "x", "unknown": 1}, {"run": "x", "items": "many"}])
+def test_a_wrong_spec_is_refused(trained: Context, spec: dict[str, Any]) -> None:
+    trained.spec = spec
+    with pytest.raises(BadSetting):
+        job.run(trained)

@@ -1,0 +1,66 @@
+"""An evaluation's report in plain words, each number with what it was measured on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+SYSTEMS = {
+    "base": "The base model",
+    "prompt": "The base model with the best prompt",
+    "few_shot": "The base model with examples in the prompt",
+    "tuned": "Your model",
+}
+MEASURES = {
+    "tool_call": "calls the right tool with the right arguments",
+    "json": "has every field right",
+    "label": "gives the right label",
+    "exact": "gives exactly the expected answer",
+    "chrf": "is like the expected answer (chrF, 0 to 1)",
+}
+_TITLES = {
+    "better": "Your model is better than the base model",
+    "no_difference_shown": "No difference from the base model is shown",
+    "worse": "Your model is worse than the base model",
+}
+_PROMPTS = {
+    "better": "It is also better than the base model with the best prompt that was found.",
+    "as_good": "A good prompt does as well without any training.",
+    "not_shown": "Whether it is better than the base model with a good prompt is not shown.",
+    "not_measured": "",
+}
+
+
+def title(report: Mapping[str, Any]) -> str:
+    """The verdict in a few words."""
+    return _TITLES[report["verdict"]]
+
+
+def sentence(report: Mapping[str, Any]) -> str:
+    """The verdict with its numbers."""
+    found = f"{title(report)}: {score('tuned', report)}, the base model {score('base', report)}."
+    if report["verdict"] == "no_difference_shown" and not _graded(report):
+        least = report["least_provable_gain"]
+        found += (
+            f" {report['clusters']} examples can prove only a gain of {least:.0%} or more."
+            if least
+            else f" {report['clusters']} examples are too few to prove any gain."
+        )
+    return " ".join(filter(None, (found, _PROMPTS[report["against_prompt"]])))
+
+
+def system_line(name: str, report: Mapping[str, Any]) -> str:
+    """One system with its score and the interval that it may lie in."""
+    low, high = report["systems"][name]["interval"]
+    interval = f"{low:.2f} to {high:.2f}" if _graded(report) else f"{low:.0%} to {high:.0%}"
+    return f"{SYSTEMS[name]}: {score(name, report)} (95 % interval {interval})"
+
+
+def score(name: str, report: Mapping[str, Any]) -> str:
+    """A system's score: "21 of 24 right", or a mean likeness."""
+    value, items = report["systems"][name]["score"], report["items"]
+    return f"{value:.2f} alike" if _graded(report) else f"{round(value * items)} of {items} right"
+
+
+def _graded(report: Mapping[str, Any]) -> bool:
+    return bool(report["main_measure"] == "chrf")
