@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -21,9 +21,8 @@ from backend.datasets.checks.fix import FIXABLE, WHOLE_FILE_FIXES
 from backend.datasets.checks.issues import ISSUE_TYPES
 from backend.datasets.dataset import CheckedDataset, check_and_fix, require_compatible, unread
 from backend.datasets.info import DatasetInfo, RowChoice
-from backend.datasets.options import ReadOptions
-from backend.datasets.read.load import load
 from backend.datasets.read.source import require_file
+from backend.datasets.stored_files import Options, StoredFiles, load_validation, options_key
 from backend.datasets.token_counts import TargetModel, TokenCounter
 from backend.errors import ApprenticeError, BadInput, WorkspaceProblem
 from backend.files.atomic import write_text
@@ -32,7 +31,6 @@ from backend.records.lengths import UNLIMITED, LengthLimits
 from backend.records.rows import Dataset
 from backend.settings import child_path, new_id
 
-Options = Mapping[str, Any]  # fields of ReadOptions; {} reads the file as detected
 _AS_DETECTED: Options = {}
 
 
@@ -51,7 +49,7 @@ class DatasetStore:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._read: RecentCache[Dataset] = RecentCache()
+        self._files = StoredFiles(root)
         self._checked: RecentCache[CheckedDataset] = RecentCache()
         self._counters: RecentCache[TokenCounter] = RecentCache()
         self._lock = threading.RLock()  # held only briefly, never while a file is read or checked
@@ -97,18 +95,19 @@ class DatasetStore:
             raise _not_saved("The examples", error) from error
         try:
             write(folder / "source")
-            dataset = _load(folder, name, options, listener)
+            dataset = self._files.source(new, name, options, listener)
             duplicate = "" if data_id else self._find_duplicate(folder / "source", name, dataset.source.sha256)
             if duplicate:
                 shutil.rmtree(folder, ignore_errors=True)
+                self._files.discard(new)
                 return duplicate
             self._write_info(new, DatasetInfo(name, read_options=dict(options)))
         except BaseException as error:
             shutil.rmtree(folder, ignore_errors=True)
+            self._files.discard(new)
             if isinstance(error, OSError):
                 raise _not_saved("The examples", error) from error
             raise
-        self._remember(new, options, dataset)
         return new
 
     def _find_duplicate(self, source: Path, name: str, sha256: str) -> str:
@@ -142,7 +141,7 @@ class DatasetStore:
         self.info(data_id)
         with self._lock:
             shutil.rmtree(child_path(self._root, data_id), ignore_errors=True)
-            for cache in (self._read, self._checked, self._counters):
+            for cache in (self._files, self._checked, self._counters):
                 cache.discard(data_id)
             self._opening.pop(data_id, None)
 
@@ -172,23 +171,15 @@ class DatasetStore:
         about other rows. Raises BadInput, changing nothing, when the file can't be read this way or its validation
         file no longer fits."""
         info = self.info(data_id)
-        dataset = _load(child_path(self._root, data_id), info.name, options, listener)
+        dataset = self._files.source(data_id, info.name, options, listener)
         if (validation := self._validation(data_id, info, options)) is not None:
             require_compatible(validation, dataset)
-        self._remember(data_id, options, dataset)
         self._update(data_id, lambda info: replace(info, read_options=dict(options), accepted={}, refused={}))
 
     def original(self, data_id: str, listener: ProgressListener = NO_PROGRESS) -> Dataset:
         """The rows before any fix."""
         info = self.info(data_id)
-        found = self._read.get((data_id, _as_json(info.read_options)))
-        if found is None:
-            found = _load(child_path(self._root, data_id), info.name, info.read_options, listener)
-            self._remember(data_id, info.read_options, found)
-        return found
-
-    def _remember(self, data_id: str, options: Options, dataset: Dataset) -> None:
-        self._read.put((data_id, _as_json(options)), dataset, len(dataset.rows))
+        return self._files.source(data_id, info.name, info.read_options, listener)
 
     def cached(
         self, data_id: str, model: TargetModel | None, lengths: LengthLimits = UNLIMITED
@@ -197,7 +188,7 @@ class DatasetStore:
         return self._checked.get(self._key(data_id, model, lengths))
 
     def _key(self, data_id: str, model: TargetModel | None, lengths: LengthLimits) -> Key:
-        return data_id, model, lengths, _as_json(asdict(self.info(data_id)))
+        return data_id, model, lengths, options_key(asdict(self.info(data_id)))
 
     def open(
         self,
@@ -225,7 +216,7 @@ class DatasetStore:
 
     def _counter(self, data_id: str, info: DatasetInfo, model: TargetModel) -> TokenCounter:
         """The counter of these rows and this model, so that no row is tokenized again for another length or fix."""
-        key = (data_id, _as_json(info.read_options), model.tokenizer)
+        key = (data_id, options_key(info.read_options), model.tokenizer)
         counter = self._counters.get(key) or TokenCounter(model.tokenizer)
         self._counters.put(key, counter)
         return counter
@@ -257,7 +248,7 @@ class DatasetStore:
     def set_validation(self, data_id: str, path: Path, name: str) -> None:
         """Stores a copy of a validation file. Raises BadInput, changing nothing, when it does not fit."""
         before = self.info(data_id)
-        require_compatible(_load_validation(path, name, before.read_options), self.original(data_id))
+        require_compatible(load_validation(path, name, before.read_options), self.original(data_id))
         file = f"validation-{new_id()}"
         try:
             shutil.copyfile(path, self._root / data_id / file)
@@ -279,38 +270,9 @@ class DatasetStore:
     def _validation(self, data_id: str, info: DatasetInfo, options: Options) -> Dataset | None:
         if not info.validation:
             return None
-        name, file = info.validation["name"], info.validation["file"]
-        key = (data_id, file, _as_json(options))
-        found = self._read.get(key)
-        if found is None:
-            found = _load_validation(child_path(self._root / data_id, file), name, options)
-            self._read.put(key, found, len(found.rows))
-        return found
-
-
-def _load(folder: Path, name: str, options: Options, listener: ProgressListener) -> Dataset:
-    return load(
-        folder / "source",
-        name=name,
-        options=ReadOptions(**options),
-        progress=listener.start_phase("Reading"),
-        cancelled=listener.cancelled,
-        on_first_rows=listener.on_first_rows,
-    )
-
-
-def _load_validation(path: Path, name: str, options: Options) -> Dataset:
-    """A validation file, with the columns chosen for the examples if it has them. Raises BadInput."""
-    columns = {field: options[field] for field in ("shape", "mapping") if field in options}
-    with suppress(BadInput):
-        return load(path, name=name, options=ReadOptions(**columns))
-    return load(path, name=name)
+        return self._files.validation(data_id, info.validation["name"], info.validation["file"], options)
 
 
 def _not_saved(what: str, error: OSError) -> WorkspaceProblem:
     reason = f"The system reports: {error.strerror or error}."
     return WorkspaceProblem(f"{what} could not be saved.", reason, "Free some disk space, then try again.")
-
-
-def _as_json(value: Any) -> str:
-    return json.dumps(value, sort_keys=True)

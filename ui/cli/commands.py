@@ -10,12 +10,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from backend.datasets.checks.fix import SAFE_FIXES, write_fixed
+from backend.datasets.checks.fix import SAFE_FIXES
 from backend.datasets.checks.report import summary
 from backend.datasets.dataset import CheckedDataset, check_and_fix, require_compatible
 from backend.datasets.info import DatasetInfo, RowsByKind
 from backend.datasets.read.load import load
 from backend.datasets.token_counts import TokenCounter
+from backend.datasets.write_fixed import write_fixed
 from backend.errors import ApprenticeError, BadInput, MissingPart, RunProblem
 from backend.hardware import load_hardware
 from backend.models import local

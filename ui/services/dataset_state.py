@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from backend.datasets.checks.fix import Change, write_fixed
+from backend.datasets.checks.fix import Change
 from backend.datasets.checks.tokens import TokenTotals
 from backend.datasets.dataset import CheckedDataset
+from backend.datasets.write_fixed import write_fixed
 from backend.records.specs import Trainer
 from ui.records import DatasetFiles, DatasetState
 

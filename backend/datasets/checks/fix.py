@@ -5,14 +5,11 @@ Every change is listed and the source stays as it is: to undo a fix, apply again
 
 from __future__ import annotations
 
-import json
-import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Set
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import chain
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from backend.datasets.checks import answers as answer_checks
 from backend.datasets.checks import content as content_checks
@@ -26,7 +23,7 @@ from backend.datasets.checks.report import Report
 from backend.datasets.checks.tokens import TokenTotals
 from backend.datasets.conversation import content
 from backend.datasets.token_counts import TokenCounter
-from backend.errors import BadSetting, WorkspaceProblem
+from backend.errors import BadSetting
 from backend.records.lengths import UNLIMITED, LengthLimits
 from backend.records.rows import Dataset, Problem, Row
 
@@ -139,27 +136,6 @@ def _previews(kind: str, rows: Iterable[Row], fixers: Mapping[str, Fixer]) -> It
             yield _change(row, fixed, kind)
 
 
-def write_fixed(fixed: FixedDataset, path: Path) -> Path:
-    """Writes the rows to `path` as JSON Lines and the changes next to it; returns the path of the change log.
-
-    Raises WorkspaceProblem when that fails.
-    """
-    log = path.with_name(path.stem + ".changes.jsonl")
-    try:
-        for target, records in ((path, map(_record, fixed.dataset.rows)), (log, map(asdict, fixed.changes))):
-            unfinished = target.with_name(target.name + ".part")
-            with unfinished.open("w", encoding="utf-8", newline="\n") as file:
-                file.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
-            os.replace(unfinished, target)
-    except OSError as error:
-        raise WorkspaceProblem(
-            f"{path.name} could not be written.",
-            f"The system reports: {error.strerror or error}.",
-            "Choose another place.",
-        ) from error
-    return log
-
-
 class _Fixing:
     """The rows between two passes, and the changes so far."""
 
@@ -266,11 +242,3 @@ def _lines(row: Row) -> list[str]:
     lines = [f"{m['role']}: {content(m)}" for m in row.messages]
     lines += [f"rejected: {content(m)}" for m in row.rejected or ()]
     return lines if row.text is None else [*lines, row.text]
-
-
-def _record(row: Row) -> dict[str, Any]:
-    if row.text is not None:
-        return {"text": row.text}
-    if row.rejected is not None:
-        return {"prompt": row.messages[:-1], "chosen": row.messages[-1:], "rejected": row.rejected}
-    return {"messages": row.messages, "tools": row.tools} if row.tools else {"messages": row.messages}

@@ -15,6 +15,7 @@ from backend.datasets.check_dataset import check
 from backend.datasets.checks import fix
 from backend.datasets.checks.fix import FIXABLE, FixedDataset
 from backend.datasets.token_counts import TokenCounter
+from backend.datasets.write_fixed import write_fixed
 from backend.errors import BadSetting, WorkspaceProblem
 from backend.records.rows import Dataset, Problem, Row
 from tests.backend.datasets.builders import SYSTEM, WordTokenizer, chat, clean_row, clean_rows, dataset
@@ -146,7 +147,7 @@ def test_writing_creates_clean_lines_and_a_log(tmp_path: Path) -> None:
     data = planted()
     data.rows += [pair, text]
     fixed = fixed_by(data, ALL)
-    log = fix.write_fixed(fixed, tmp_path / "clean.jsonl")
+    log = write_fixed(fixed, tmp_path / "clean.jsonl")
     lines = [json.loads(line) for line in (tmp_path / "clean.jsonl").read_text("utf-8").splitlines()]
     assert [line["messages"] for line in lines[:-2]] == [row.messages for row in fixed.dataset.rows[:-2]]
     assert (lines[-2]["chosen"], lines[-2]["rejected"]) == (pair.messages[-1:], pair.rejected)
@@ -154,7 +155,7 @@ def test_writing_creates_clean_lines_and_a_log(tmp_path: Path) -> None:
     logged = [json.loads(line) for line in log.read_text("utf-8").splitlines()]
     assert [(change["row"], change["kind"]) for change in logged] == [(c.row, c.kind) for c in fixed.changes]
     with pytest.raises(WorkspaceProblem):
-        fix.write_fixed(fixed, tmp_path / "nowhere" / "clean.jsonl")
+        write_fixed(fixed, tmp_path / "nowhere" / "clean.jsonl")
 
 
 _pieces = st.sampled_from(

@@ -1,0 +1,69 @@
+"""Reads the stored files of datasets and caches their rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from backend.datasets.background import ProgressListener
+from backend.datasets.cache import RecentCache
+from backend.datasets.options import ReadOptions
+from backend.datasets.read.load import load
+from backend.errors import BadInput
+from backend.records.rows import Dataset
+from backend.settings import child_path
+
+Options = Mapping[str, Any]  # fields of ReadOptions; {} reads the file as detected
+
+
+class StoredFiles:
+    """The files in the folders of datasets: each has a "source", and some a validation file."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._cache: RecentCache[Dataset] = RecentCache()
+
+    def source(self, data_id: str, name: str, options: Options, listener: ProgressListener) -> Dataset:
+        """The rows of a dataset before any fix. Raises BadInput, Cancelled."""
+        key = (data_id, options_key(options))
+        found = self._cache.get(key)
+        if found is None:
+            found = load(
+                child_path(self._root, data_id) / "source",
+                name=name,
+                options=ReadOptions(**options),
+                progress=listener.start_phase("Reading"),
+                cancelled=listener.cancelled,
+                on_first_rows=listener.on_first_rows,
+            )
+            self._cache.put(key, found, len(found.rows))
+        return found
+
+    def validation(self, data_id: str, name: str, file: str, options: Options) -> Dataset:
+        """The rows of a dataset's validation file. Raises BadInput."""
+        key = (data_id, file, options_key(options))
+        found = self._cache.get(key)
+        if found is None:
+            found = load_validation(child_path(self._root / data_id, file), name, options)
+            self._cache.put(key, found, len(found.rows))
+        return found
+
+    def discard(self, data_id: str) -> None:
+        """Drops everything of one dataset from memory."""
+        self._cache.discard(data_id)
+
+
+def load_validation(path: Path, name: str, options: Options) -> Dataset:
+    """A validation file, with the columns chosen for the examples if it has them. Raises BadInput."""
+    columns = {field: options[field] for field in ("shape", "mapping") if field in options}
+    with suppress(BadInput):
+        return load(path, name=name, options=ReadOptions(**columns))
+    return load(path, name=name)
+
+
+def options_key(options: Options) -> str:
+    """The same for equal options."""
+    return json.dumps(options, sort_keys=True)
