@@ -21,7 +21,7 @@ from backend.records.events import DryRunEvent, LoggedEvent
 from backend.records.specs import ATTENTION
 from backend.settings import SAMPLES, Workspace
 from jobs.records import State
-from ui.cli.commands import prepare_model
+from ui.cli.model_commands import unpack_bundled_model
 from ui.services.app import App
 
 RUNS: tuple[tuple[str, dict[str, Any]], ...] = (
@@ -66,7 +66,7 @@ def main(steps: int) -> None:
     found = []
     with tempfile.TemporaryDirectory() as folder:
         app = App(Workspace.open(Path(folder)))
-        prepare_model(app)
+        unpack_bundled_model(app)
         app.runner.wait(app.runner.submit("calibrate", {}, "Measure this computer"))
         for sample, changes in RUNS:
             one = timed(app, sample, changes, steps)

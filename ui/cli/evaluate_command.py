@@ -8,19 +8,25 @@ from typing import Any
 
 from backend.errors import ChatFailed
 from backend.settings import Workspace
-from jobs.records import State
-from ui.cli.commands import Answer, follow
+from ui.cli.follow import follow, require_completed
+from ui.cli.options import positive
+from ui.cli.output import AddCommand, Answer
 from ui.services.app import App
 from ui.text import verdicts
+
+
+def add_commands(add: AddCommand) -> None:
+    evaluating = add("evaluate", evaluate, "is a trained model any good, on examples it has not seen?")
+    evaluating.add_argument("run", metavar="RUN")
+    evaluating.add_argument("--baselines", action="store_true", help="also try prompts and examples with the base")
+    evaluating.add_argument("--items", type=positive, metavar="N", help="at most N questions (default: all)")
 
 
 def evaluate(options: argparse.Namespace, workspace: Workspace) -> Answer:
     """Evaluates a run and prints the report. Raises what the evaluation's job failed with."""
     app = App(workspace)
     job = follow(app, app.evaluations.start(options.run, baselines=options.baselines, items=options.items))
-    if job.state is not State.COMPLETED:
-        failure = job.failure
-        raise ChatFailed(*(failure.what, failure.why, failure.next) if failure else ("The evaluation was stopped.",))
+    require_completed(job, ChatFailed, "The evaluation was stopped.")
     report = app.evaluations.report(job.id)
     return Answer(report, _text(report))
 

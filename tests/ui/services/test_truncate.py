@@ -20,7 +20,7 @@ from jobs.folder import JobFolder
 from jobs.records import Failure, State
 from tests.backend.tiny_run import run_of
 from tests.ui.web.test_page import tabs
-from ui.cli import commands
+from ui.cli import run_commands
 from ui.services.app import App
 from ui.services.selection import Choice
 
@@ -67,7 +67,7 @@ def test_the_offer_says_what_shorter_examples_lose(app: App, tmp_path: Path) -> 
     assert "300 tokens" in drawn
     assert "3 of 5 examples" in drawn
     assert 'data-do="shorter"' in drawn
-    answer = commands.run_answer(app, app.runner.job(run))
+    answer = run_commands.run_answer(app, app.runner.job(run))
     assert answer.document["failure"]["error"] == "DoesNotFit"
     assert answer.document["failure"]["shorter"] == {
         "max_length": 300, "examples": 5, "cut": 3, "left_out": 1, "divided": 0
@@ -128,4 +128,4 @@ def test_shortening_that_can_not_help_is_not_offered(
     assert app.retries.shortening(run) is None
     with pytest.raises(RunProblem):
         app.retries.retry_shortened(run)
-    assert "shorter" not in commands.run_answer(app, app.runner.job(run)).document["failure"]
+    assert "shorter" not in run_commands.run_answer(app, app.runner.job(run)).document["failure"]

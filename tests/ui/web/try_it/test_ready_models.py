@@ -17,7 +17,7 @@ from tests.ui.conftest import in_loop
 from tests.ui.fake_records import job
 from tests.ui.fake_services import FakeApp
 from tests.ui.web.test_page import tabs
-from ui.cli import commands
+from ui.cli import run_commands
 from ui.services.app import App
 from ui.services.selection import Choice
 from ui.web import page as web_page
@@ -142,7 +142,7 @@ class TestRealServices:
         drawn_tabs = tabs(app)
         assert train_views.PLAN in drawn_tabs["train"].show(Choice(data_id=data_id))[drawn_tabs["train"].plan]
         assert app.validated(Choice(run_id=damaged, compared_run=damaged)) == Choice()
-        told = commands.runs(argparse.Namespace(), app.workspace).document["runs"]
+        told = run_commands.runs(argparse.Namespace(), app.workspace).document["runs"]
         assert {one["name"]: "eval_loss" in one for one in told} == {"Sound": True, "Damaged": True}, (
             "names are promised"
         )

@@ -1,0 +1,83 @@
+"""The commands that look ahead: recommend and estimate."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from backend.advice.recommend import recommend as make_recommendation
+from backend.errors import BadSetting
+from backend.estimate import Plan, reading
+from backend.estimate import estimate as make_estimate
+from backend.hardware import format_gb, load_hardware, probe
+from backend.models import catalogue
+from backend.records.specs import ALL_LINEAR, Hardware
+from backend.settings import Workspace
+from ui.cli.data_commands import checked_file
+from ui.cli.output import AddCommand, Answer
+from ui.services.dataset_state import data_facts
+
+
+def add_commands(add: AddCommand) -> None:
+    advice = add("recommend", recommend, "choose a model and settings for this machine and data")
+    advice.add_argument("--hardware", type=Path, default=None, metavar="FILE", help="for the machine in this file")
+    advice.add_argument("--task", default=None, choices=("voice", "extract", "write", "other"))
+    advice.add_argument("--data", type=Path, default=None, metavar="FILE")
+    _add_estimate_options(add("estimate", estimate, "compute the peak memory and the time of a training run"))
+
+
+def _add_estimate_options(parser: argparse.ArgumentParser) -> None:
+    """An option that is left out has the default of `Plan`."""
+    model = parser.add_mutually_exclusive_group(required=True)
+    model.add_argument("--model", default=None, metavar="ID")
+    model.add_argument(
+        "--architecture", type=Path, default=None, metavar="FILE", help="a model's configuration as JSON"
+    )
+    parser.add_argument("--hardware", type=Path, default=None, metavar="FILE", help="for the machine in this file")
+    parser.add_argument("--method", choices=("qlora", "lora", "full"))
+    parser.add_argument("--dora", action="store_true")
+    parser.add_argument("--rank", type=int, metavar="N")
+    parser.add_argument("--targets", metavar="NAMES", help="q_proj,k_proj,… or all-linear")
+    parser.add_argument("--batch", type=int, metavar="N")
+    parser.add_argument("--max-tokens", type=int, metavar="N")
+    parser.add_argument("--precision", choices=("bf16", "fp16", "fp32"))
+    parser.add_argument("--attention", choices=("eager", "sdpa", "flash_attention_2"))
+    parser.add_argument("--checkpointing", action=argparse.BooleanOptionalAction)
+    parser.add_argument("--optimizer", choices=("adamw", "adamw_8bit"))
+    parser.add_argument("--double-quant", action=argparse.BooleanOptionalAction)
+    parser.add_argument("--fp32-norms", action="store_true")
+    parser.add_argument("--full-logits", action="store_true")
+
+
+def recommend(options: argparse.Namespace, workspace: Workspace) -> Answer:
+    checked = checked_file(options.data, workspace) if options.data else None
+    installed = None if options.hardware else set(catalogue.installed(workspace))
+    hardware = _hardware(options, workspace)
+    found = make_recommendation(hardware, task=options.task, available=installed, **data_facts(checked))
+    return Answer(found.to_json(), "\n".join([found.model.name, *found.reasons, *found.why.values()]))
+
+
+def estimate(options: argparse.Namespace, workspace: Workspace) -> Answer:
+    inputs: dict[str, Any] = {name: value for name, value in vars(options).items() if name in Plan.model_fields}
+    if "targets" in vars(options):
+        inputs["targets"] = ALL_LINEAR if options.targets == "all-linear" else tuple(options.targets.split(","))
+    try:
+        plan = Plan(**inputs)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise BadSetting(f"{first['loc'][0]} can't be {first['input']}.", f"{first['msg']}.", "Change it.") from error
+    architecture = (
+        reading.read(options.architecture) if options.architecture else catalogue.find(options.model).architecture
+    )
+    found = make_estimate(architecture, plan, _hardware(options, workspace))
+    text = [f"{format_gb(found.memory.total_mib)} at the peak, computed; {format_gb(found.fit.has_mib)} free."]
+    text += [f"  {name}: {format_gb(size)}" for name, size in found.memory.parts.items()]
+    return Answer(found.to_json(), "\n".join(text))
+
+
+def _hardware(options: argparse.Namespace, workspace: Workspace) -> Hardware:
+    """The machine in the file --hardware, else this one."""
+    return load_hardware(options.hardware) if options.hardware else probe(workspace.root).hardware

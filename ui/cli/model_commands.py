@@ -1,0 +1,117 @@
+"""The command about models: list, download and delete them, and manage the hub's access token."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+from backend.errors import BadInput, MissingPart
+from backend.hardware import format_gb
+from backend.models import catalogue, hub_token, local
+from backend.settings import Workspace
+from ui.cli.follow import follow
+from ui.cli.output import AddCommand, Answer, say
+from ui.services.app import App
+
+_TOKEN_FOUND = {
+    "environment": "The access token is in the environment variable HF_TOKEN.",
+    "memory": "The access token is in memory, until Apprentice ends.",
+    "keyring": "The access token is in this computer's keyring.",
+    "login": "The access token was saved by hf auth login; delete it with hf auth logout.",
+    "": "There is no access token.",
+}
+
+
+def add_commands(add: AddCommand) -> None:
+    listing = add("models", models, "list the models; download or delete one; save an access token")
+    one = listing.add_mutually_exclusive_group()
+    one.add_argument("--remove", default=None, metavar="ID", help="delete the downloaded files of this model")
+    one.add_argument("--download", default=None, metavar="ID", help="download this model from the Hugging Face hub")
+    one.add_argument(
+        "--token",
+        action="store_true",
+        default=False,
+        help="save an access token for the hub, read from standard input; without one, show where a token is saved",
+    )
+    one.add_argument("--forget-token", action="store_true", default=False, help="delete the saved token")
+
+
+def models(options: argparse.Namespace, workspace: Workspace) -> Answer:
+    if options.token or options.forget_token:
+        return _token(App(workspace), options.forget_token)
+    if options.download:
+        return _download(App(workspace), options.download)
+    if options.remove:
+        freed = App(workspace).remove_model(options.remove)
+        return Answer({"freed_mib": freed}, f"Deleted. {format_gb(freed)} freed.")
+    entries = catalogue.entries()
+    lines = [f"{entry.id:45} {entry.parameters / 1e9:5.2f} B  {entry.licence}" for entry in entries]
+    return Answer({"models": [entry.to_json() for entry in entries]}, "\n".join(lines))
+
+
+def _download(app: App, model_id: str) -> Answer:
+    """Download a model, printing the progress; after Ctrl-C the next download continues."""
+    job = follow(app, app.models.download(model_id))
+    if job.failure:
+        raise MissingPart(job.failure.what, job.failure.why, job.failure.next)
+    text = job.result["path"] if job.result else "Stopped. Run the command again to continue."
+    return Answer({"state": job.state.value, **job.result}, text)
+
+
+def _token(app: App, forget: bool) -> Answer:
+    """Save or delete the access token, and show where there is one now."""
+    if forget:
+        app.models.delete_token()
+    elif (typed := _read_secret()) and app.models.save_token(typed) != "keyring":
+        raise MissingPart(
+            "The token was not saved.",
+            "This computer has no keyring that can be used.",
+            f"Set the environment variable {hub_token.VARIABLE}, or use the page, which can hold it while it runs.",
+        )
+    source = hub_token.source()
+    return Answer({"token": source or None}, _TOKEN_FOUND[source])
+
+
+def _read_secret() -> str:
+    """A line from standard input, hidden while it is typed. Raises BadInput if the terminal would show it."""
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().strip()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", getpass.GetPassWarning)
+            return getpass.getpass("Access token (hidden; press Enter to change nothing): ", sys.stderr).strip()
+    except EOFError:
+        return ""
+    except getpass.GetPassWarning as error:
+        raise BadInput("No token was read.", "This terminal would show it.", "Pass it through a pipe.") from error
+
+
+def ready_tokenizer(app: App, model_id: str | None) -> Any:
+    """The model's tokenizer; unpacks the bundled model first if needed. Raises MissingPart."""
+    tokenizer = app.models.tokenizer(model_id or "")
+    if tokenizer is None and not model_id:
+        unpack_bundled_model(app)
+        tokenizer = app.models.tokenizer("")
+    if tokenizer is None:
+        raise MissingPart(
+            f"The model {model_id} is not on this computer.", "", "Leave --model out to use the bundled one."
+        )
+    return tokenizer
+
+
+def resolve_model(app: App, model: str | None) -> str:
+    """The id for --model, which is an id or a folder on this computer; "" for none."""
+    folder = Path(model).expanduser() if model else None
+    return local.register_folder(app.workspace, folder) if folder and folder.is_dir() else model or ""
+
+
+def unpack_bundled_model(app: App) -> None:
+    """Raises MissingPart."""
+    say("Unpacking the bundled model, once.")
+    job = follow(app, app.runner.submit("prepare", {}, "Unpack the model"))
+    if job.failure:
+        raise MissingPart(job.failure.what, job.failure.why, job.failure.next)

@@ -1,0 +1,92 @@
+"""The commands that use a trained model: chat, export, rent."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+
+from backend.errors import ApprenticeError, BadInput, ExportFailed
+from backend.settings import Workspace
+from ui.cli.follow import follow, require_completed
+from ui.cli.output import AddCommand, Answer, say
+from ui.services.app import App
+from ui.services.hf_jobs import ACCESS_NOTE
+
+
+def add_commands(add: AddCommand) -> None:
+    asking = add("chat", chat, "get one answer")
+    asking.add_argument("run", metavar="RUN")
+    asking.add_argument("--prompt", required=True, metavar="TEXT")
+    asking.add_argument("--base", action="store_true", default=False, help="ask the base model of the run")
+    asking.add_argument("--gguf", type=Path, default=None, metavar="FILE", help="ask this exported file")
+    asking.add_argument("--seed", type=int, default=None, metavar="N", help="vary the answer (default: most likely)")
+    exporting = add("export", export, "export the model; every file is checked")
+    exporting.add_argument("run", metavar="RUN")
+    exporting.add_argument("--to", required=True, metavar="KIND", help="adapter, merged, script, gguf:Q8_0, …")
+    exporting.add_argument("-o", dest="output", type=Path, required=True, metavar="DIR")
+    remote = add("rent", rent, "train a run on a GPU rented from Hugging Face; shows the cost first")
+    remote.add_argument("run", metavar="RUN")
+    remote.add_argument("--flavor", default="", metavar="F", help="which computer (default: list them)")
+    remote.add_argument("--hours", type=float, default=1.0, metavar="N", help="time limit (default: 1)")
+    remote.add_argument("--yes", action="store_true", default=False, help="agree to the upload and the cost")
+
+
+def chat(options: argparse.Namespace, workspace: Workspace) -> Answer:
+    app = App(workspace)
+    try:
+        gguf = options.gguf.resolve() if options.gguf else None
+        if gguf and not gguf.is_file():
+            raise BadInput(f"There is no file {options.gguf}.", "", "Give the path of a GGUF file.")
+        answer = app.results.answer_once(options.run, options.prompt, options.base, gguf, options.seed)
+        return Answer(answer, answer["text"])
+    finally:
+        app.close()
+
+
+def export(options: argparse.Namespace, workspace: Workspace) -> Answer:
+    app = App(workspace)
+    job = follow(app, app.results.start_export(options.run, options.to))
+    require_completed(job, ApprenticeError, "The export was stopped.")
+    _move_files(workspace.exports / job.id, options.output)
+    app.runner.delete(job.id)
+    files = [{**file, "path": str(options.output / file["name"])} for file in job.result["files"]]
+    return Answer({**job.result, "files": files}, "\n".join(file["path"] for file in files))
+
+
+def _move_files(exported: Path, output: Path) -> None:
+    """Move the files to `output`, replacing files of the same names. Raises BadInput."""
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        for path in sorted(exported.iterdir()):
+            target = output / path.name
+            shutil.rmtree(target) if target.is_dir() else target.unlink(missing_ok=True)
+            shutil.move(path, target)
+    except OSError as error:
+        raise BadInput(
+            f"The files could not be moved to {output}.",
+            f"The system says: {error.strerror or error}.",
+            f"They are in {exported}.",
+        ) from error
+
+
+def rent(options: argparse.Namespace, workspace: Workspace) -> Answer:
+    """List the computers, or with --flavor send the run to one if --yes agrees, exporting its script first."""
+    app = App(workspace)
+    app.runs.spec(options.run)
+    computers = app.hf_jobs.look_up_computers()
+    if not options.flavor:
+        lines = [f"{one.flavor:16} ${one.cost:6.2f} an hour  {one.name} {one.memory}" for one in computers]
+        return Answer({"computers": [asdict(one) for one in computers]}, "\n".join(lines))
+    app.hf_jobs.find_computer(options.flavor)
+    if app.hf_jobs.script_folder(options.run) is None:
+        say("Exporting the training script of this run, which is then uploaded.")
+        job = follow(app, app.results.start_export(options.run, "script"))
+        require_completed(job, ExportFailed, "The export was stopped.")
+    uploads = app.hf_jobs.uploads(options.run)
+    say("To be uploaded: " + ", ".join(f"{name} ({size:,} bytes)" for name, size in uploads.items()))
+    if app.hf_jobs.sends_token(options.run):
+        say(f"Your access token for Hugging Face is sent too, {ACCESS_NOTE}.")
+    sent = app.hf_jobs.submit(options.run, options.flavor, options.hours, options.yes)
+    return Answer({**asdict(sent), "uploads": uploads}, f"Started: {sent.url}\nIt costs at most ${sent.at_most:.2f}.")

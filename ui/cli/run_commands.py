@@ -1,0 +1,128 @@
+"""The commands about training runs: train, runs, show, stop, resume, delete."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from backend.errors import BadInput
+from backend.records.specs import parse_new_settings
+from backend.settings import Workspace
+from jobs.records import Job, State
+from ui.cli.follow import follow
+from ui.cli.model_commands import ready_tokenizer, resolve_model
+from ui.cli.options import add_validation_option
+from ui.cli.output import AddCommand, Answer, say
+from ui.records import RunSummary
+from ui.services import losses
+from ui.services.app import App
+from ui.text import format as fmt
+
+
+def add_commands(add: AddCommand) -> None:
+    training = add("train", train, "train a model; Ctrl-C stops and saves")
+    training.add_argument("--data", type=Path, required=True, metavar="FILE")
+    add_validation_option(training)
+    training.add_argument("--model", default=None, metavar="ID", help="or the folder of a model on this computer")
+    training.add_argument("--set", dest="settings", nargs="+", action="extend", default=[], metavar="key=value")
+    training.add_argument("--name", default=None, metavar="N", help="a name for the run")
+    add("runs", runs, "list the runs")
+    for name, command, text in (
+        ("show", show, "show one run"),
+        ("stop", stop, "stop a run and save what it learned"),
+        ("resume", resume, "continue a run that was stopped or interrupted"),
+        ("delete", delete, "delete a run and its exports"),
+    ):
+        add(name, command, text).add_argument("run", metavar="RUN")
+
+
+def train(options: argparse.Namespace, workspace: Workspace) -> Answer:
+    app = App(workspace)
+    typed = dict(pair.partition("=")[::2] for pair in options.settings)
+    if wrong := [pair for pair in options.settings if "=" not in pair]:
+        raise BadInput(
+            f"{wrong[0]!r} is not a setting.", "A setting has the form key=value.", "For example: --set seed=1"
+        )
+    trainer = parse_new_settings(typed).trainer  # reports a misspelled setting before anything else is done
+    model_id = resolve_model(app, options.model)
+    ready_tokenizer(app, model_id)
+    data_id = app.datasets.add(options.data, options.data.name)
+    if options.validation:
+        app.datasets.set_validation(data_id, options.validation, options.validation.name)
+    recommended = app.advice.settings("", data_id, model_id, trainer).settings
+    settings = parse_new_settings({**recommended.model_dump(), **typed})
+    run_id = app.runs.start(data_id, model_id, settings, options.name or "")
+    say(f"Run {run_id}. Ctrl-C stops and saves.")
+    return _ended(app, follow(app, run_id))
+
+
+def runs(options: argparse.Namespace, workspace: Workspace) -> Answer:
+    app = App(workspace)
+    app.runner.tick()
+    summaries = app.runs.all()
+    text = "\n".join(f"{run.info.id}  {run.state.value:11}  {run.info.name}" for run in summaries)
+    return Answer({"runs": [_listed(run) for run in summaries]}, text or "There are no runs yet.")
+
+
+def _listed(run: RunSummary) -> dict[str, Any]:
+    return {**asdict(run.info), "state": run.state, "created": run.created, **losses.as_json(run.losses)}
+
+
+def show(options: argparse.Namespace, workspace: Workspace) -> Answer:
+    app = App(workspace)
+    app.runner.tick()
+    return run_answer(app, app.runner.job(options.run), detailed=True)
+
+
+def stop(options: argparse.Namespace, workspace: Workspace) -> Answer:
+    app = App(workspace)
+    app.runner.stop(options.run)
+    return run_answer(app, app.runner.wait(options.run))
+
+
+def resume(options: argparse.Namespace, workspace: Workspace) -> Answer:
+    app = App(workspace)
+    position = app.runner.events(options.run).position
+    app.runs.resume(options.run)
+    return _ended(app, follow(app, options.run, position))
+
+
+def delete(options: argparse.Namespace, workspace: Workspace) -> Answer:
+    App(workspace).runner.delete(options.run)
+    return Answer({"deleted": options.run}, "Deleted.")
+
+
+def _ended(app: App, job: Job) -> Answer:
+    """A run that has ended: exit code 1 unless it completed or was stopped."""
+    well = job.state in (State.COMPLETED, State.STOPPED)
+    return replace(run_answer(app, job), exit_code=0 if well else 1)
+
+
+def run_answer(app: App, job: Job, detailed: bool = False) -> Answer:
+    """A run as `train --json` prints it."""
+    document: dict[str, Any] = {"run_id": job.id, "name": job.name, "state": job.state.value, **job.result}
+    figures = losses.as_json(app.runs.losses(job)) if job.kind == "train" else {}
+    document |= figures
+    text = [f"{job.name}: {job.state.value}."]
+    if job.failure:
+        document["failure"] = job.failure.model_dump()
+        text += [job.failure.what, job.failure.why, job.failure.next]
+        if shorter := app.retries.shortening(job.id) if job.kind == "train" else None:
+            document["failure"]["shorter"] = asdict(shorter)
+            text.append(fmt.shorter(shorter))
+    if figures.get("eval_loss") is not None:
+        text.append(_format_losses(**figures))
+    if detailed and job.kind == "train":
+        document["spec"] = app.runs.spec(job.id).model_dump(mode="json")
+        document["folder"] = str(app.runner.folder(job.id))
+    return Answer(document, "\n".join(filter(None, text)))
+
+
+def _format_losses(first_eval_loss: float | None, eval_loss: float, eval_step: int | None) -> str:
+    """The validation loss before training and now, and the step at which it was measured."""
+    if eval_step == 0:
+        return f"Validation loss {eval_loss:.4f} before training; not measured since."
+    before = "" if first_eval_loss is None else f"{first_eval_loss:.4f} -> "
+    return f"Validation loss {before}{eval_loss:.4f}" + (f" (measured at step {eval_step})." if eval_step else ".")
