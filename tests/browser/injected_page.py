@@ -1,0 +1,121 @@
+"""The page over made-up records in which every text carries PAYLOAD: PORT is its argument."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass, replace
+from functools import wraps
+from typing import Any
+
+from pydantic import BaseModel
+
+from backend.datasets.convert.mapping import NoExamples
+from backend.errors import ApprenticeError, ChatFailed
+from backend.records.events import NoteEvent
+from jobs.records import Failure, State
+from tests.ui.fake_page import serve
+from tests.ui.fake_services import FakeApp, FakeDatasets, FakeResults, FakeRuns, job
+from ui.records import Curve, Reading, Shorter
+from ui.services.selection import Choice
+
+RUN = "document.title='injected'"
+PAYLOAD = (
+    f'"><img src=x onerror="{RUN}"><svg onload="{RUN}"></svg><script>{RUN}</script>'
+    f'<a href="javascript:{RUN}">x</a> [x](javascript:{RUN}) ![x](x)'
+)
+# Values that the program chooses, and that it compares with its own.
+CODES = {
+    "id", "kind", "state", "severity", "to", "badge", "light", "retry", "device", "place", "keeper", "path",
+    "settings", "result", "accepted", "refused", "flavor", "sha256",
+}  # fmt: skip
+FAILS = "Where does it break off?"  # a question whose answer fails
+
+
+def injected(value: Any) -> Any:
+    """`value` with PAYLOAD at the end of each of its texts."""
+    if isinstance(value, str):
+        return value + PAYLOAD if value and type(value) is str else value
+    if isinstance(value, ApprenticeError):
+        return type(value)(value.what + PAYLOAD, value.why + PAYLOAD, value.next + PAYLOAD)
+    if is_dataclass(value) and not isinstance(value, type):
+        texts = {one.name: getattr(value, one.name) for one in fields(value) if one.init}
+        return replace(value, **_texts(texts))
+    if isinstance(value, BaseModel):
+        return value.model_copy(update=_texts(dict(value)))
+    if isinstance(value, Mapping):
+        return {key: injected(part) for key, part in value.items()}
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(**_texts(value._asdict()))
+    return type(value)(map(injected, value)) if type(value) in (list, tuple) else value
+
+
+def _texts(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: part if name in CODES else injected(part) for name, part in values.items()}
+
+
+class Injecting:
+    """A service whose answers carry PAYLOAD in each text. A plain `str` is an id or a state, and stays."""
+
+    def __init__(self, service: Any) -> None:
+        self._service = service
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._service, name)
+        if not callable(found):
+            return found
+
+        @wraps(found)
+        def call(*given: Any, **named: Any) -> Any:
+            answer = found(*given, **named)
+            if isinstance(answer, Iterator):
+                return ((pane, injected(text), done) for pane, text, done in answer)
+            return answer if isinstance(answer, str) and name != "why_not_ready" else injected(answer)
+
+        return call
+
+
+class Datasets(FakeDatasets):
+    def reading(self, choice: Choice) -> Reading | None:
+        """The second look at the examples failed."""
+        unclear = NoExamples(PAYLOAD, PAYLOAD, PAYLOAD, columns=(PAYLOAD, "answer"))
+        return Reading("orders.jsonl", PAYLOAD, 0.0, error=unclear) if choice.data_id else None
+
+
+class Runs(FakeRuns):
+    def __init__(self, datasets: FakeDatasets) -> None:
+        super().__init__(datasets)
+        failure = Failure(what="It failed.", why="It is broken.", next="Try again.")
+        self.known["run-d"] = job("run-d", State.FAILED, failure=failure)
+
+    def curve(self, run_id: str) -> Curve:
+        curve = super().curve(run_id)
+        curve.notes.append(NoteEvent("It goes on.", "With less memory.", "Wait."))
+        return curve
+
+    def shorter(self, run_id: str) -> Shorter | None:
+        return Shorter(64, 216, 3, 2, 1)
+
+
+class Results(FakeResults):
+    def ask(self, *given: Any, **sampling: Any) -> Iterator[tuple[str, str, bool]]:
+        if FAILS in repr(given):
+            raise ChatFailed(PAYLOAD, PAYLOAD, PAYLOAD)
+        return super().ask(*given, **sampling)
+
+
+class InjectedApp(FakeApp):
+    def __init__(self) -> None:
+        super().__init__()
+        datasets = Datasets()
+        runs = Runs(datasets)
+        self.datasets: Any = Injecting(datasets)
+        self.runs: Any = Injecting(runs)
+        self.results: Any = Injecting(Results(runs))
+        self.models: Any = Injecting(self.models)
+        self.advice: Any = Injecting(self.advice)
+        self.hf_jobs: Any = Injecting(self.hf_jobs)
+
+
+if __name__ == "__main__":
+    serve(InjectedApp(), int(sys.argv[1]))

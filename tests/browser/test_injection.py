@@ -1,0 +1,201 @@
+"""Markup in a text never becomes a part of the page, wherever the text is from: a file, a model, a run, an answer."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import openpyxl
+import pytest
+
+from backend.settings import HOME_VARIABLE, Workspace
+from tests.browser.conftest import free_port, served
+from tests.browser.injected_page import FAILS, PAYLOAD
+from tests.browser.test_look import TABS, go
+
+pytestmark = pytest.mark.browser
+
+OBSERVER = (Path(__file__).parent / "injected.js").read_text("utf-8")
+MARK = "<img src=x"  # of the payload, as a person reads it
+TITLE = "Apprentice"
+Opens = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def injected_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    port, log = free_port(), tmp_path_factory.mktemp("injected") / "log.txt"
+    with served([sys.executable, "-m", "tests.browser.injected_page", str(port)], port, log) as url:
+        yield url
+
+
+@pytest.fixture
+def real_page(workspace_with_model: Workspace, tmp_path: Path) -> Iterator[str]:
+    port = free_port()
+    command = [sys.executable, "app.py", "serve", "--no-browser", "--port", str(port)]
+    with served(command, port, tmp_path / "serve.txt", {HOME_VARIABLE: str(workspace_with_model.root)}) as url:
+        yield url
+
+
+@pytest.fixture
+def watched(open_page: Opens) -> Opens:
+    """Opens a page that notes what texts become."""
+
+    def opens(url: str) -> Any:
+        page = open_page(url)
+        page.add_init_script(OBSERVER)
+        page.reload()
+        page.wait_for_selector("#rail [role=tab]")
+        return page
+
+    return opens
+
+
+def assert_inert(page: Any, where: str) -> None:
+    assert page.evaluate("window.found") == [], where
+    assert page.title() == TITLE, where
+
+
+def assert_shown_inert(page: Any, tab: str, where: str = "") -> None:
+    """The payload is on the open tab, as text."""
+    page.wait_for_function(
+        "([tab, mark]) => document.getElementById(`tab-${tab}`).innerText.includes(mark)", arg=[tab, MARK]
+    )
+    assert_inert(page, where or tab)
+
+
+def test_the_observer_sees_what_runs(watched: Opens, injected_page: str) -> None:
+    page = watched(injected_page)
+    page.evaluate("(html) => document.querySelector('main').insertAdjacentHTML('beforeend', html)", PAYLOAD)
+    page.wait_for_function("document.title === 'injected'")
+    found = " ".join(page.evaluate("window.found"))
+    assert all(tag in found for tag in ("<img", "<svg", "<script", "<a"))
+
+
+def test_every_tab_shows_payloads_as_text(watched: Opens, injected_page: str) -> None:
+    page = watched(injected_page)
+    page.get_by_role("button", name="Other models").click()
+    page.locator(".list-table button[data-do=model]").first.click()  # one that its makers give only to those who ask
+    page.locator("#tab-start .access").or_(page.locator("#tab-start button[data-do=download]")).first.wait_for()
+    assert_shown_inert(page, "start")
+
+    go(page, "data")
+    page.locator("button[data-do=sample]").first.click()
+    page.wait_for_selector(".tokens .l")
+    page.locator("#row-search").locator("input, textarea").fill(PAYLOAD)
+    page.click("#search-on")
+    page.locator("#tab-data [role=status]", has_text=MARK[:4]).first.wait_for()
+    for fold in page.locator("#tab-data details:not([open]) > summary").all():
+        if fold.is_visible():
+            fold.click()
+    page.click("button[data-do=accept-all]")
+    page.wait_for_selector("#to-train:not([disabled])")
+    assert_shown_inert(page, "data")
+
+    go(page, "train")
+    page.locator("#run-name").locator("input, textarea").fill(PAYLOAD)
+    page.click("#start-training:not([disabled])")
+    page.wait_for_selector("svg.curve .line.validation")
+    assert_shown_inert(page, "train")
+
+    go(page, "runs")
+    for run in ("run-d", "run-a"):  # a failed one, and one with a model
+        go(page, "runs")
+        page.click(f"button[data-do=open][data-value={run}]")
+        page.wait_for_selector("#tab-train-button[aria-selected=true]")
+        assert_shown_inert(page, "train", run)
+    go(page, "runs")
+    page.locator("button[data-do=compare]").first.click()
+    page.wait_for_selector("#compared table")
+    assert_shown_inert(page, "runs")
+
+    go(page, "try")
+    question = page.locator("#question textarea")
+    question.fill(PAYLOAD)
+    page.click("#ask:not([disabled])")
+    page.wait_for_selector("#ask:not([disabled])")
+    page.locator("#talk .answer.tuned", has_text=MARK).first.wait_for()
+    assert_shown_inert(page, "try")
+    question.fill(FAILS)
+    page.click("#ask:not([disabled])")
+    page.locator(".toast-wrap", has_text=MARK).wait_for()
+    assert_inert(page, "an error")
+
+    go(page, "share")
+    page.click("#export:not([disabled])")
+    page.get_by_role("link", name="Download").wait_for()
+    page.get_by_role("button", name="rented").click()
+    page.click("#rent-look:not([disabled])") if page.locator("#rent-look:not([disabled])").count() else None
+    assert_shown_inert(page, "share")
+
+    page.reload()  # what the browser kept comes back
+    page.wait_for_selector("#rail [role=tab]")
+    for name in TABS:
+        go(page, name)
+        assert_inert(page, f"{name} after a reload")
+
+
+def lines(*rows: str) -> bytes:
+    return "\n".join(rows).encode()
+
+
+def chats(**message: Any) -> str:
+    question = {"role": "user", "content": "What is it?"}
+    return json.dumps({"messages": [question, {"role": "assistant", "content": "It is.", **message}]})
+
+
+def workbook() -> bytes:
+    book = openpyxl.Workbook()
+    book.active.title = PAYLOAD.replace("/", "")[:31].translate(str.maketrans("", "", "[]:*?\\"))
+    book.active.append([f"question{PAYLOAD}", f"answer{PAYLOAD}"])
+    for number in range(12):
+        book.active.append([f"{number} {PAYLOAD}", PAYLOAD])
+    book.create_sheet("<img src=x onerror=alert(1)>").append(["more"])
+    into = io.BytesIO()
+    book.save(into)
+    return into.getvalue()
+
+
+GOOD = [chats(content=f"Answer {number}.") for number in range(12)]
+KEY = json.dumps(PAYLOAD)
+FILES = {
+    "role.jsonl": lines(*GOOD, chats(role=PAYLOAD)),
+    "content.jsonl": lines(*GOOD, chats(content=PAYLOAD), chats(content=PAYLOAD)),
+    "part.jsonl": lines(*GOOD, chats(content=[{"type": PAYLOAD, "text": PAYLOAD}])),
+    "duplicate-key.jsonl": lines(*GOOD, f'{{"messages": [{{"role": "user", {KEY}: 1, {KEY}: 2, "content": "x"}}]}}'),
+    "tool.jsonl": lines(*GOOD, chats(tool_calls=[{"type": "function", "function": {"name": PAYLOAD}}])),
+    "key.jsonl": lines(*(json.dumps({"question": "Why?", "answer": PAYLOAD, PAYLOAD: PAYLOAD}) for _ in range(12))),
+    "not-json.jsonl": lines(*GOOD, PAYLOAD),
+    "columns.csv": lines(f'"{PAYLOAD.replace(chr(34), chr(34) * 2)}";b;c', *(f"{n} <b>;{n};{n}" for n in range(12))),
+    "text.txt": lines(*(f"{PAYLOAD} {number}" for number in range(12))),
+    "sheets.xlsx": workbook(),
+    "packed.jsonl.gz": gzip.compress(lines(*GOOD, chats(role=PAYLOAD))),
+    "unreadable.parquet": lines(PAYLOAD),
+    f"{PAYLOAD.replace('/', '')[:100]}.jsonl": lines(*GOOD, chats(role=PAYLOAD)),
+}
+
+
+@pytest.mark.parametrize("name", FILES, ids=[name.rpartition(".")[0][:12] + name[-6:] for name in FILES])
+def test_a_file_is_shown_as_text(watched: Opens, real_page: str, name: str) -> None:
+    page = watched(real_page)
+    go(page, "data")
+    file = {"name": name, "mimeType": "application/octet-stream", "buffer": FILES[name]}
+    page.set_input_files("#upload input[type=file]", file)
+    page.locator("#tab-data .before-after").or_(page.locator("#reading [role=alert]")).first.wait_for(
+        state="attached"
+    )
+    page.locator("#to-train:not([disabled])").or_(
+        page.locator("#tab-data .problems, #reading [role=alert]")
+    ).first.wait_for()
+    for fold in page.locator("#tab-data details:not([open]) > summary").all():
+        if fold.is_visible():
+            fold.click()
+    assert page.locator("#tab-data").inner_text().count("<") > 0 or name == "unreadable.parquet"
+    assert_inert(page, name)
+    for tab in TABS:
+        go(page, tab)
+        assert_inert(page, f"{name}: {tab}")
