@@ -140,11 +140,11 @@ class TrainingSession:
     def tell_progress(self, step: int) -> None:
         """Says how far the practice is, and how long it takes at the mean pace so far."""
         left = (self.schedule.total - step) * (self.elapsed / step) if step else None
-        self.work.progress("Practising", step, self.schedule.total, left)
+        self.work.progress("Training", step, self.schedule.total, left)
 
     def test(self, model: Any, step: int) -> float:
         """The validation loss after `step`, told and counted; answers held-out prompts too."""
-        self.work.progress("Testing", step, self.schedule.total)
+        self.work.progress("Validating", step, self.schedule.total)
         loss = self.validation_loss(model)
         figures = self.train_step.figures
         self.work.emit(EvalEvent(step, loss, figures.get("reward_accuracy"), figures.get("reward_margin")))

@@ -83,7 +83,7 @@ class FakeWork:
 
     def progress(self, phase: str, done: int = 0, total: int = 0, seconds_left: float | None = None) -> None:
         self.phases.append(phase)
-        self._steps = done if phase in ("Practising", "Testing") else self._steps
+        self._steps = done if phase in ("Training", "Validating") else self._steps
 
     def alive(self) -> None:
         self.signs += 1

@@ -94,7 +94,10 @@ def dataset_state(info: DatasetInfo) -> DatasetState:
         info=info,
         split_summary="216 examples for training, 24 set aside for validation (to check what was learned).",
         blocked=next((f"Row {row} (line {row}): {one.message}" for row, one in faulty.items()), ""),
-        fix_previews={"duplicate": [Change(40, 40, "duplicate", "Leave this row out.", f"user: {ASKED}", "")]},
+        fix_previews={
+            kind: [Change(row, row, kind, "Leave this row out.", f"user: {ASKED}", "")]
+            for kind, row in (("empty_answer", 18), ("duplicate", 40))
+        },
         left_out=len(left_out),
         tokens=tokens,
     )

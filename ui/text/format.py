@@ -1,4 +1,4 @@
-"""Records into the words and numbers a person reads. Pure functions, no HTML, no gradio."""
+"""Numbers and records as a person reads them. Pure functions, no HTML, no gradio."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ui.text.memory_parts import MEMORY
 
 
 def size(mib: float) -> str:
-    """Memory or disk in MiB as people say it: 320 -> "320 MB", 5222 -> "5.1 GB"."""
+    """MiB of memory or disk: 320 -> "320 MB", 5222 -> "5.1 GB"."""
     if mib < 0.1:
         return "0 MB"
     if mib < 1000:
@@ -25,7 +25,7 @@ def size(mib: float) -> str:
 
 
 def bytes_of(count: int) -> str:
-    """The size of a file in bytes, which may be a small one: 96 -> "96 bytes", 2048 -> "2.0 KB"."""
+    """Bytes of a file, however small: 96 -> "96 bytes", 2048 -> "2.0 KB"."""
     if count < 1024:
         return "1 byte" if count == 1 else f"{count} bytes"
     return f"{count / 1024:.1f} KB" if count < 100 * 1024 else size(count / MIB)
@@ -46,7 +46,7 @@ def duration(seconds: float) -> str:
 
 
 def span(low: float, high: float) -> str:
-    """A range of seconds: (170, 230) -> "3 to 4 min"; one figure where both ends read the same."""
+    """A range of seconds: (170, 230) -> "3 to 4 min", (58, 62) -> "about 1 min"."""
     first, last = _rough(low), _rough(high)
     if first == last:
         return f"about {first}"
@@ -68,15 +68,15 @@ def number(value: float) -> str:
 
 
 def share(part: float, whole: float) -> str:
-    """How much of `whole` a part is: 0.4 of 1 -> "40 %"; below 10 % with a digit more, and "under 0.1 %"."""
+    """A part of a whole: (0.4, 1) -> "40%", (0.012, 1) -> "1.2%", (1e-6, 1) -> "under 0.1%"."""
     percent = 100 * part / whole
     if 0 < percent < 0.1:
-        return "under 0.1 %"
-    return f"{percent:.0f} %" if percent >= 9.95 or not percent else f"{percent:.1f} %"
+        return "under 0.1%"
+    return f"{percent:.0f}%" if percent >= 9.95 or not percent else f"{percent:.1f}%"
 
 
 def setting(value: Any) -> str:
-    """A setting's value as people read it: 5e-05 -> "0.00005", True -> "yes"."""
+    """The value of a setting: 5e-05 -> "0.00005", True -> "yes"."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, tuple):
@@ -87,11 +87,11 @@ def setting(value: Any) -> str:
 
 
 def memory_parts(parts: Mapping[str, float]) -> list[tuple[str, float]]:
-    """An estimate's parts (MiB) gathered under plain words; parts without one come last, as they are."""
-    gathered = [(words, sum(parts.get(name, 0) for name in names)) for words, names in MEMORY.items()]
+    """The parts of an estimate (MiB) summed by group; parts without a group come last, under their own names."""
+    grouped = [(words, sum(parts.get(name, 0) for name in names)) for words, names in MEMORY.items()]
     known = {name for names in MEMORY.values() for name in names}
     others = [(name, mib) for name, mib in parts.items() if name not in known]
-    return [(words, mib) for words, mib in gathered + others if mib > 0]
+    return [(words, mib) for words, mib in grouped + others if mib > 0]
 
 
 def count(amount: int, one: str, many: str = "") -> str:
@@ -100,7 +100,7 @@ def count(amount: int, one: str, many: str = "") -> str:
 
 
 def loss(value: float | None) -> str:
-    """A loss to two significant places, "not yet" before there is one, "not a number" when it broke."""
+    """A loss to two significant places; "not yet" for None, "not a number" for NaN and infinity."""
     if value is None:
         return "not yet"
     if not math.isfinite(value):
@@ -109,14 +109,14 @@ def loss(value: float | None) -> str:
 
 
 def percent(done: float, total: float) -> int:
-    """Whole percent, 0 when `total` is 0, never above 100 and never 100 before it is done."""
+    """Whole percent: 0 when `total` is 0, at most 99 until all is done."""
     if total <= 0:
         return 0
     return 100 if done >= total else min(99, int(100 * done / total))
 
 
 def when(time: float, now: float) -> str:
-    """A moment (epoch seconds) near `now`: "just now", "12 min ago", "today 14:05", "24 Nov 14:05"."""
+    """A time in epoch seconds, seen from `now`: "just now", "12 min ago", "today 14:05", "24 Nov 14:05"."""
     ago = now - time
     moment, today = datetime.fromtimestamp(time), datetime.fromtimestamp(now)
     if ago < 60:
@@ -130,31 +130,32 @@ def when(time: float, now: float) -> str:
 
 
 def origin(run: RunInfo) -> str:
-    """What a run began with: "based on SmolLM2 135M · 216 examples from orders.jsonl"."""
+    """The base model and examples of a run: "based on SmolLM2 135M · 216 examples from orders.jsonl"."""
     if not run.model_name:
-        return "damaged: what it began with can't be read"
+        return "damaged: its settings can't be read"
     return f"based on {run.model_name} · {count(run.examples, 'example')} from {shorten(run.data_name, 60)}"
 
 
 def shorten(text: str, limit: int = 80) -> str:
-    """The first `limit` characters on one line, with an ellipsis where something was left out."""
+    """The first `limit` characters on one line, with an ellipsis where text was cut off."""
     line = " ".join(text.split())
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
 
 
 def shorter(offer: Shortening) -> str:
-    """What training once more with shorter examples would do to them."""
+    """The effect on the examples of training again with shorter ones."""
     of_all = f"of {count(offer.examples, 'example')}"
-    told = []
+    effects = []
     if offer.cut:
-        told.append(f"{number(offer.cut)} {of_all} {'is' if offer.cut == 1 else 'are'} cut")
+        effects.append(f"{number(offer.cut)} {of_all} {'is' if offer.cut == 1 else 'are'} cut")
     if offer.divided:
-        told.append(f"{number(offer.divided)} {of_all} become several shorter ones and lose nothing")
+        split = "is split" if offer.divided == 1 else "are split"
+        effects.append(f"{number(offer.divided)} {of_all} {split} into shorter ones, with nothing lost")
     if offer.left_out:
-        lost = "loses its answer and is" if offer.left_out == 1 else "lose their answer and are"
-        told.append(f"{number(offer.left_out)} {lost} left out")
-    effect = "; ".join(told) or "no example is cut, fewer are read at a time"
-    return f"Try again with at most {number(offer.max_length)} tokens of each example: {effect}."
+        lost = "loses its answer and is" if offer.left_out == 1 else "lose their answers and are"
+        effects.append(f"{number(offer.left_out)} {lost} left out")
+    effect = "; ".join(effects) or "no example is cut, but fewer are read at once"
+    return f"Try again with at most {number(offer.max_length)} tokens per example: {effect}."
 
 
 def listed(words: list[str]) -> str:
@@ -175,12 +176,12 @@ STATES = {
 
 
 def state(value: str) -> tuple[str, str]:
-    """A run's state as (word, tone); tones are those of `cards.badge`."""
+    """The state of a run as (word, tone); tones are those of `components.badge`."""
     return STATES.get(value, (value.capitalize(), "calm"))
 
 
 def short_number(value: float) -> str:
-    """A large count as people say it: 134515008 -> "135 million", 3.8e9 -> "3.8 billion"."""
+    """A large count: 134515008 -> "135 million", 3.8e9 -> "3.8 billion"."""
     if value >= 1e9:
         return f"{value / 1e9:.1f} billion".replace(".0 ", " ")
     if value >= 1e6:

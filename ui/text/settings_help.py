@@ -1,24 +1,27 @@
-"""What every number of the recipe is called, does, and which way to turn it: the one source of these words."""
+"""The name of each training setting, what it does, and which way to turn it: the only place for these words."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class Help:
-    """label: plain words. term: the field's name for it. says: what it does and which way to turn it."""
+class Help(NamedTuple):
+    """label: the field's term, as a heading. says: what it does and which way to turn it, for a beginner."""
 
     label: str
-    term: str
     says: str
 
+    @property
+    def term(self) -> str:
+        """The label inside a sentence: "learning rate", "LoRA rank"."""
+        return self.label[0].lower() + self.label[1:] if self.label[1:2].islower() else self.label
 
-GOAL = "What it learns"  # asked beside the plan, where the examples are pairs
+
+GOAL = "What it learns"  # shown with the plan, where the examples are pairs
 
 GROUPS: dict[str, tuple[str, ...]] = {
     GOAL: ("trainer",),
-    "How long and how fast it learns": (
+    "Duration and learning rate": (
         "num_train_epochs",
         "max_steps",
         "learning_rate",
@@ -27,7 +30,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "early_stopping",
         "early_stopping_patience",
     ),
-    "How much it reads at once": (
+    "Examples": (
         "per_device_train_batch_size",
         "gradient_accumulation_steps",
         "max_length",
@@ -36,7 +39,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "packing",
         "validation_fraction",
     ),
-    "What is trained": (
+    "Method": (
         "method",
         "lora_rank",
         "lora_alpha",
@@ -45,7 +48,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "use_rslora",
         "use_dora",
     ),
-    "Numbers behind the numbers": (
+    "Technical settings": (
         "precision",
         "gradient_checkpointing",
         "num_processes",
@@ -60,172 +63,152 @@ GROUPS: dict[str, tuple[str, ...]] = {
 SETTINGS: dict[str, Help] = {
     "trainer": Help(
         "What to learn from your pairs",
-        "trainer: SFT or DPO",
-        "From the good answers it learns to answer like them, and never sees the bad ones. From the difference it "
-        "learns to prefer the one to the other, which suits a model that can nearly do it: tone, length, manners.",
+        "From the good answers (SFT), it learns to answer like them and never sees the bad ones. From the difference "
+        "(DPO), it learns to prefer the good answer to the bad one. That suits a model that is almost right already "
+        "and needs the right tone, length or manners.",
     ),
     "beta": Help(
-        "Hold on what it was",
-        "beta, for DPO",
-        "Only for learning the difference: how strongly the model is kept near the one it came from. Lower it, to "
-        "0.05, when it hardly changes; raise it, to 0.3, when its answers go astray.",
+        "Beta",
+        "Only for DPO: how closely the model stays to the base model. Lower it to 0.05 when its answers hardly "
+        "change; raise it to 0.3 when they go off track.",
     ),
     "method": Help(
-        "How the model is trained",
-        "method",
-        "LoRA trains a small addition and leaves the model as it is. QLoRA does the same on a model squeezed to "
-        "4 bits: a quarter of the memory, a little slower. Full trains everything and needs far more memory.",
+        "Training method",
+        "LoRA trains a small addition, an adapter, and leaves the model itself unchanged. QLoRA does the same with "
+        "the model compressed to 4 bits: a quarter of the memory, a little slower. Full trains the whole model and "
+        "needs far more memory.",
     ),
     "lora_rank": Help(
-        "Size of the addition",
-        "LoRA rank, r",
-        "How much the addition can hold. 8 suits up to about 1,000 examples, 16 more. Higher learns finer detail "
-        "and remembers single examples too readily when there are few.",
+        "LoRA rank",
+        "The size of the adapter. 8 suits up to about 1,000 examples, 16 suits more. A higher rank learns finer "
+        "detail, but with few examples it memorizes them.",
     ),
     "lora_alpha": Help(
-        "Weight of the addition",
         "LoRA alpha",
-        "How strongly the addition speaks. Usually twice the size above. Raise both together.",
+        "How strongly the adapter counts. Usually twice the rank; raise both together.",
     ),
     "lora_dropout": Help(
-        "Forgetting on purpose",
-        "LoRA dropout",
-        "The share of the addition that is switched off at random in practice. Raise to 0.05 when it learns your "
-        "examples by heart; 0 is right for most.",
+        "Dropout",
+        "The share of the adapter that is switched off at random during training. Raise it to 0.05 when the model "
+        "memorizes your examples; 0 is right for most.",
     ),
     "target_modules": Help(
-        "Parts that get an addition",
-        "target modules",
-        "All layers learn more for the same size. Attention only is smaller and a little faster.",
+        "Target modules",
+        "The layers that get an adapter. All layers learn more at the same rank; attention only is smaller and a "
+        "little faster.",
     ),
     "use_rslora": Help(
-        "Steady weight at any size",
-        "rank-stabilised LoRA, rsLoRA",
-        "Keeps a large addition from growing faint: its weight falls with the square root of its size instead of its "
-        "size. Switch on with sizes of 32 and more; at 8 it speaks almost three times as loudly.",
+        "Rank-stabilized LoRA (rsLoRA)",
+        "Keeps a large adapter from losing its effect. Turn it on from rank 32; at rank 8 it makes the adapter "
+        "almost three times as strong.",
     ),
     "use_dora": Help(
-        "Learn strength and direction apart",
-        "weight-decomposed LoRA, DoRA",
-        "Comes a little closer to training everything, above all with a small addition. Training takes clearly "
-        "longer and more memory; the finished model is as fast as any.",
+        "Weight-decomposed LoRA (DoRA)",
+        "Comes a little closer to full training, most of all with a small adapter. Training takes clearly longer and "
+        "needs more memory; the finished model is as fast as any.",
     ),
     "learning_rate": Help(
-        "Size of each correction",
-        "learning rate",
-        "How far one step moves the model. Halve it when the curve jumps up; raise it by half when the curve "
-        "hardly moves after 100 steps.",
+        "Learning rate",
+        "How far each step changes the model. Halve it when the loss jumps up; raise it by half when the loss hardly "
+        "moves after 100 steps.",
     ),
     "lr_scheduler_type": Help(
-        "How corrections shrink",
-        "learning-rate schedule",
-        "Cosine and linear make the corrections smaller towards the end, so that it settles. Constant does not.",
+        "Learning rate schedule",
+        "Cosine and linear lower the learning rate toward the end, so that the model settles. Constant does not.",
     ),
     "warmup_ratio": Help(
-        "Gentle start",
-        "warm-up ratio",
-        "The share of steps in which the corrections grow from nothing. 0.1 is a tenth. Raise it when the curve "
+        "Warmup ratio",
+        "The share of steps over which the learning rate rises from zero. 0.1 is a tenth. Raise it when the loss "
         "jumps at the very beginning.",
     ),
     "num_processes": Help(
-        "Cards that learn together",
-        "number of processes",
-        "Several equal graphics cards share out the examples of each step. It learns the same and is faster. At most "
-        "as many as there are cards; 1 is right for most.",
+        "Number of processes",
+        "Several equal graphics cards share the examples of each step. The result is the same, only sooner. At most "
+        "one process per graphics card; 1 is right for most.",
     ),
     "sharding": Help(
-        "How cards share the model",
-        "sharding: FSDP, ZeRO-2",
-        "For a model that is too much for one card. Divided, each card keeps a part of the model and gets the rest "
-        "while it is needed: slower, far less memory. With ZeRO-2, only for full training, each card works with the "
-        "whole model, and what the corrections need waits in the computer's memory. It learns the same. For each "
-        "card the whole model is first loaded into the computer's memory. Tested with two processes on a processor, "
-        "not yet on cards.",
+        "Sharding",
+        "For a model that is too large for one graphics card. With FSDP, each card holds a part of the model and "
+        "fetches the rest when it needs it: slower, but far less memory. With ZeRO-2, only for full training, each "
+        "card holds the whole model and the optimizer's numbers wait in the computer's memory. The result is the "
+        "same. At the start, the computer's memory holds the whole model once per card. Tested with two processes on "
+        "a processor, not yet on graphics cards.",
     ),
     "weight_decay": Help(
-        "Pull towards zero",
-        "weight decay",
-        "Keeps the trained numbers small. Raise to 0.01 when it learns your examples by heart; 0 is right for most.",
+        "Weight decay",
+        "Keeps the trained numbers small. Raise it to 0.01 when the model memorizes your examples; 0 is right for "
+        "most.",
     ),
     "max_grad_norm": Help(
-        "Limit of one correction",
-        "gradient clipping",
-        "Cuts a correction that is larger than this, so that one odd example can't throw it off. Lower is calmer.",
+        "Gradient clipping",
+        "Limits how far one step can change the model, so that a single odd example can't throw it off. Lower is "
+        "steadier.",
     ),
     "num_train_epochs": Help(
-        "Practice rounds",
-        "epochs",
-        "How often it goes through all your examples. 3 suits about 500 examples; more than 5 and it may learn "
-        "them by heart.",
+        "Epochs",
+        "How many times training goes through all your examples. 3 suits about 500 examples; with more than 5, the "
+        "model may memorize them.",
     ),
     "max_steps": Help(
-        "Stop after so many steps",
-        "maximum steps, max_steps",
-        "Ends early after this many steps, whatever the rounds say. -1 means no limit. Useful for a quick try.",
+        "Maximum steps",
+        "Ends training after this many steps, whatever the epochs say. -1 means no limit. Useful for a quick try.",
     ),
     "per_device_train_batch_size": Help(
-        "Examples read at once",
-        "micro batch size",
-        "More is faster and needs more memory. Lower it when memory runs out and raise the next number as much.",
+        "Batch size",
+        "How many examples are read at once. More is faster and needs more memory. When memory runs out, halve it "
+        "and double the gradient accumulation.",
     ),
     "gradient_accumulation_steps": Help(
-        "Readings per correction",
-        "gradient accumulation",
-        "How many readings are gathered before the model is corrected once. Times the number above, this makes "
-        "the effective batch; 8 to 16 is right for most, above 32 it learns less from each example.",
+        "Gradient accumulation",
+        "How many batches are read for one step. Times the batch size, this is the effective batch size. 8 to 16 is "
+        "right for most; above 32 the model learns less from each example.",
     ),
     "max_length": Help(
-        "Longest example",
-        "maximum length in tokens",
-        "What is beyond this is cut off. A token is about three quarters of an English word. Longer needs more "
-        "memory.",
+        "Maximum length",
+        "The longest example in tokens; what is beyond it is cut off. A token is about three quarters of an English "
+        "word. Longer needs more memory.",
     ),
     "long_documents": Help(
-        "Documents longer than that",
-        "sliding windows or truncation",
-        "Windows divide a long plain text into pieces that overlap, so that all of it is learned, each piece by "
-        "itself. Truncate keeps its beginning only. Conversations are never divided.",
+        "Long documents",
+        "Windows divide a long plain text into overlapping pieces, so that all of it is learned. Truncate keeps only "
+        "the beginning. Conversations are never divided.",
     ),
     "window_overlap": Help(
-        "What two pieces share",
-        "overlap of the windows, in tokens",
-        "Each piece of a long document begins with the end of the one before: so many tokens, at most half a piece. "
-        "More keeps longer threads of thought and takes longer.",
+        "Window overlap",
+        "How many tokens each piece of a long document repeats from the one before, at most half a piece. More keeps "
+        "long trains of thought together and takes longer.",
     ),
     "packing": Help(
-        "Fill the rows up",
-        "packing",
-        "Joins short examples into rows of the longest length, so that no time is spent on empty room. They do not "
-        "see each other. Pays on a graphics card; a processor is faster with examples of similar length together.",
+        "Packing",
+        "Joins short examples into rows of the maximum length, so that no time is lost on empty space. They can't "
+        "see each other. Worth it on a graphics card; a processor is faster with examples of similar length "
+        "together.",
     ),
     "gradient_checkpointing": Help(
-        "Save memory by working twice",
-        "gradient checkpointing",
-        "Uses a third less memory and takes about a fifth longer. Switch on when memory is short.",
+        "Gradient checkpointing",
+        "Uses a third less memory and takes about a fifth longer. Turn it on when memory is short.",
     ),
     "precision": Help(
-        "Exactness of the arithmetic",
-        "precision",
-        "Auto takes what this computer does fastest and safely: bf16 where the processor has it, else fp16 or fp32.",
+        "Precision",
+        "Auto picks what is fastest and safe on this computer: bf16 where the hardware has it, otherwise fp16 or "
+        "fp32.",
     ),
     "seed": Help(
-        "Number that chance begins with",
-        "random seed",
-        "The same number gives the same run. Another one shuffles the examples differently.",
+        "Random seed",
+        "The same seed gives the same run. Another one shuffles the examples differently.",
     ),
     "early_stopping": Help(
-        "Stop when it gets no better",
-        "early stopping",
-        "Watches the examples that were kept back. When they stop improving it stops and keeps the best version.",
+        "Early stopping",
+        "Checks the model on the examples set aside for that. When it stops improving, training ends and the best "
+        "version is saved.",
     ),
     "early_stopping_patience": Help(
-        "Tests to wait",
-        "patience, in evaluations",
-        "How many tests in a row may bring nothing before it stops. Raise it when the curve is restless.",
+        "Early stopping patience",
+        "How many checks in a row may bring no improvement before training stops. Raise it when the curve is bumpy.",
     ),
     "validation_fraction": Help(
-        "Share kept back for testing",
-        "validation fraction",
-        "These examples are never practised on; they show whether it really learned. 0.1 is a tenth.",
+        "Validation fraction",
+        "The share of your examples set aside to check the model. They are never trained on and show whether it "
+        "really learned. 0.1 is a tenth.",
     ),
 }

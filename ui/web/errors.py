@@ -22,8 +22,8 @@ log = logging.getLogger(__name__)
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
 OURS = ApprenticeError(
-    "Something went wrong on our side.",
-    "The details are in the log; nothing you made was lost.",
+    "Something went wrong in Apprentice.",
+    "Nothing you made was lost. The details are in the log.",
     "Reload the page and try again.",
 )
 

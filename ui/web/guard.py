@@ -7,8 +7,8 @@ as its host, and must not come from another origin; what can't be judged is refu
     Host        one of our own names with our port                                 else 400
                 (opened to the network, also the address that the connection came to: an address, not a name,
                 so no name server can make it mean us)
-    RunInfo      when sent, our own                                                 else 403
-    no RunInfo   Sec-Fetch-Site says same-origin or none; or neither header and a safe method (a program, not
+    Origin      when sent, our own                                                 else 403
+    no Origin   Sec-Fetch-Site says same-origin or none; or neither header and a safe method (a program, not
                 a browser); or a person follows a link to the page itself          else 403
 """
 

@@ -79,7 +79,7 @@ def test_a_run_is_measured_in_a_process_of_its_own_then_trained(work: MeasuredWo
     assert told["save_seconds"] > 0
     assert not (work.folder / "preflight" / "checkpoints").exists()
     assert result["measured"]["memory_mib"] == told["memory_mib"]
-    assert work.phases.index(training_job.PHASE) < work.phases.index("Practising")
+    assert work.phases.index(training_job.PHASE) < work.phases.index("Training")
 
 
 def test_what_was_measured_is_known_the_next_time(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -61,7 +61,7 @@ def test_the_events_draw_a_whole_curve(finished: tuple[FakeWork, dict[str, Any]]
     sample = work.told("sample")[-1]
     assert (sample["step"], sample["expected"]) == (15, "w2 w1")
     assert [phase for i, phase in enumerate(work.phases) if phase not in work.phases[:i]] == [
-        "Preparing", "Loading the model", "Testing", "Practising", "Saving", "Checking"
+        "Preparing", "Loading the model", "Validating", "Training", "Saving", "Checking"
     ]  # fmt: skip
 
 

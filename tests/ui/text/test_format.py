@@ -55,7 +55,7 @@ def test_span(low: float, high: float, shown: str) -> None:
     assert fmt.span(low, high) == shown
 
 
-def test_a_bar_is_full_only_when_it_is_done() -> None:
+def test_only_a_finished_bar_is_full() -> None:
     assert fmt.percent(999, 1000) == 99
     assert fmt.percent(1000, 1000) == 100
     assert fmt.percent(5, 0) == 0
@@ -79,7 +79,7 @@ def test_shorten_keeps_one_line_within_its_limit() -> None:
     assert fmt.shorten("short", 20) == "short"
 
 
-def test_memory_parts_are_gathered_and_none_is_lost() -> None:
+def test_memory_parts_are_summed_by_group_and_none_is_lost() -> None:
     parts = {"weights": 256.0, "quantisation scales": 4.0, "optimizer": 20.0, "something new": 3.0, "programs": 0.0}
     shown = fmt.memory_parts(parts)
     assert shown == [("the model", 260.0), ("what is trained", 20.0), ("something new", 3.0)]
@@ -91,14 +91,14 @@ def test_small_numbers_are_written_out(value: float, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("part", "said"), [(0, "0 %"), (2.3e-7, "under 0.1 %"), (5e-6, "1.0 %"), (4.99e-5, "10 %"), (5e-4, "100 %")]
+    ("part", "shown"), [(0, "0%"), (2.3e-7, "under 0.1%"), (5e-6, "1.0%"), (4.99e-5, "10%"), (5e-4, "100%")]
 )
-def test_a_share_of_the_learning_rate_is_in_per_cent(part: float, said: str) -> None:
-    assert fmt.share(part, 5e-4) == said
+def test_a_share_is_in_percent(part: float, shown: str) -> None:
+    assert fmt.share(part, 5e-4) == shown
 
 
 @pytest.mark.parametrize(
-    ("value", "said"), [(2.5e-05, "0.000025"), (2e-4 * 1.5, "0.0003"), (True, "yes"), (("a", "b"), "a, b"), (3, "3")]
+    ("value", "shown"), [(2.5e-05, "0.000025"), (2e-4 * 1.5, "0.0003"), (True, "yes"), (("a", "b"), "a, b"), (3, "3")]
 )
-def test_a_setting_is_written_as_people_read_it(value: object, said: str) -> None:
-    assert fmt.setting(value) == said
+def test_settings_are_written_for_people(value: object, shown: str) -> None:
+    assert fmt.setting(value) == shown

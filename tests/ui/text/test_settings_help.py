@@ -1,4 +1,4 @@
-"""Every number of the recipe can be set on the page, and is explained."""
+"""Every training setting can be set on the page and is explained."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_each_setting_has_one_place_and_a_sentence() -> None:
     assert set(SETTINGS) == FIELDS
     for name, help in SETTINGS.items():
         assert help.label, name
-        assert help.term, name
+        assert help.term.lower() == help.label.lower(), name
         assert help.says.endswith("."), name
 
 
@@ -67,11 +67,11 @@ def test_a_number_out_of_range_is_refused_by_name_and_the_others_count() -> None
         read = apply_overrides({"learning_rate": rate, "lora_rank": 0, "seed": 4}, TrainSettings())
         assert read.settings == TrainSettings(seed=4)
         assert read.changed == {"seed"}
-        assert str(read.faults["learning_rate"]).startswith("Size of each correction can't be ")
+        assert str(read.faults["learning_rate"]).startswith(SETTINGS["learning_rate"].label)
         assert "It must be a number from 0.00000001 to 0.1." in str(read.faults["learning_rate"])
     assert "a whole number from 1 to 256" in str(read.faults["lora_rank"])
     kept = parse_settings({"learning_rate": 1e-99})
-    assert kept.changed(seed=1) == TrainSettings(learning_rate=1e-99, seed=1), "a run that is kept may have it"
+    assert kept.changed(seed=1) == TrainSettings(learning_rate=1e-99, seed=1), "a stored run may have it"
 
 
 @pytest.mark.parametrize("junk", [{"no_such": 1}, {"seed": {"a": []}}, {"target_modules": 5}, {"": None}])

@@ -17,7 +17,10 @@ from ui.web.html import components
 LEAVE_OUT = "Leave out what can't be read."
 ROWS_SHOWN, GROUPS_SHOWN, COPIES_SHOWN = 8, 20, 6
 COPIES = ("duplicate", "near_duplicate")
-WHOLE_FILE = {"add_system": "Give all the same instructions", "remove_system": "Take all instructions out"}
+WHOLE_FILE = {
+    "add_system": "Give every example the same instructions",
+    "remove_system": "Remove the instructions from every example",
+}
 
 
 def card(data: DatasetState) -> Markup:
@@ -26,7 +29,7 @@ def card(data: DatasetState) -> Markup:
     for problem in data.problems:
         if problem.kind not in read_options.GUESSES:
             kinds.setdefault(problem.kind, []).append(problem)
-    words = "Mend or leave out all that must be"
+    words = "Fix everything that blocks training"
     fix_all = components.button(words, "accept-all", "", "firm") if must_fix(data) else ""
     ordered = sorted(kinds.values(), key=lambda found: (*_rank(found, data), -len(found)))
     first_copies = next((found[0].kind for found in ordered if found[0].kind in COPIES), "")
@@ -37,7 +40,7 @@ def card(data: DatasetState) -> Markup:
     if not any(parts):
         return components.EMPTY
     problems = Markup('<ul class="problems">{}</ul>').format(components.join(parts))
-    return components.card("What was found" if kinds else "If you like", problems, aside=fix_all)
+    return components.card("Problems found" if kinds else "Optional changes", problems, aside=fix_all)
 
 
 def must_fix(data: DatasetState) -> list[str]:
@@ -58,13 +61,13 @@ def _kind(found: Sequence[Problem], data: DatasetState, groups: Markup) -> Marku
     first = found[0]
     rows = list({problem.row: problem for problem in reversed(found) if problem.row}.values())[::-1]  # one each
     unread = first.kind in data.unreadable
-    mended = [p for p in rows if data.info.is_accepted(p)]
+    fixed = [p for p in rows if data.info.is_accepted(p)]
     left = [p for p in rows if data.info.is_refused(p)]
-    waiting = len(rows) - len(mended) - len(left)
+    waiting = len(rows) - len(fixed) - len(left)
     fix = LEAVE_OUT if unread else first.fix
-    done = "left out" if unread or first.fix.startswith("Leave this row out") else "mended"
-    kept = "can't be read" if unread else "left as is"
-    badge = _badge(first, len(rows), waiting, len(mended), f"{fmt.count(len(left), 'example')} {kept}", done)
+    done = "left out" if unread or _drops(first.kind, data) else "fixed"
+    refused = "can't be read" if unread else "left as is"
+    badge = _badge(first, len(rows), waiting, len(fixed), f"{fmt.count(len(left), 'example')} {refused}", done)
     actions = [components.text(fix, "fix")]
     if waiting and (unread or first.kind in FIXABLE):
         words = "Do this for all" if waiting == len(rows) else f"Do this for the other {fmt.number(waiting)}"
@@ -73,14 +76,14 @@ def _kind(found: Sequence[Problem], data: DatasetState, groups: Markup) -> Marku
         actions.append(
             components.button("Leave as is", "refuse", first.kind, label=f"Leave as is: {issue_title(first.kind)}")
         )
-    if mended or left:
+    if fixed or left:
         actions.append(components.button("Undo", "undo", first.kind, label=f"Undo: {issue_title(first.kind)}"))
     notes = []
-    if mended and len(mended) < len(rows):
-        notes.append(f"{fmt.count(len(mended), 'example')} {done}.")
+    if fixed and len(fixed) < len(rows):
+        notes.append(f"{fmt.count(len(fixed), 'example')} {done}.")
     if left:
-        notes.append(f"{fmt.count(len(left), 'example')} {kept}.")
-        notes += ["Training can't begin with such an example."] if first.severity == "error" else []
+        notes.append(f"{fmt.count(len(left), 'example')} {refused}.")
+        notes += ["Training can't start with an example like this."] if first.severity == "error" else []
     return _item(
         first.kind,
         _head(badge, issue_title(first.kind), _about(found)) + components.text(" ".join(notes), "small"),
@@ -97,24 +100,24 @@ def _item(kind: str, head: Markup, actions: Markup, detail: Markup) -> Markup:
 
 
 def _head(badge: Markup, name: str, about: str) -> Markup:
-    return Markup("{}<p><strong>{}</strong></p>{}").format(badge, name, components.text(about, "said"))
+    return Markup("{}<p><strong>{}</strong></p>{}").format(badge, name, components.text(about, "status"))
 
 
-def _badge(first: Problem, rows: int, waiting: int, mended: int, left: str, done: str) -> Markup:
+def _badge(first: Problem, rows: int, waiting: int, fixed: int, left: str, done: str) -> Markup:
     if not rows:
-        return components.badge("the file, to know", "warn")
+        return components.badge("the whole file", "warn")
     if waiting:
         must = first.severity == "error"
-        words = f"{fmt.count(waiting, 'example')}, {'must be mended' if must else 'to know'}"
+        words = f"{fmt.count(waiting, 'example')}, {'must be fixed' if must else 'worth a look'}"
         return components.badge(words, "bad" if must else "warn")
-    if mended:
-        return components.badge(f"{fmt.count(mended, 'example')} {done}")
+    if fixed:
+        return components.badge(f"{fmt.count(fixed, 'example')} {done}")
     return components.badge(left, "calm")
 
 
 def _about(found: Sequence[Problem]) -> str:
     messages = list(dict.fromkeys(problem.message for problem in found[:200]))
-    return messages[0] if len(messages) == 1 else f"For instance: {messages[0]}"
+    return messages[0] if len(messages) == 1 else f"For example: {messages[0]}"
 
 
 def _where(rows: Sequence[Problem], data: DatasetState) -> Markup:
@@ -136,12 +139,12 @@ def _row(problem: Problem, data: DatasetState) -> Markup:
     unread = problem.kind in data.unreadable
     buttons = components.EMPTY if unread else _look(problem.row)
     if data.info.is_accepted(problem):
-        state = "left out" if unread else "mended"
-        words = "Take it back" if problem.severity == "error" else "Leave as is"
+        state = "left out" if unread or _drops(problem.kind, data) else "fixed"
+        words = "Undo" if problem.severity == "error" else "Leave as is"
         buttons += components.button(words, "refuse", at, label=f"{words}: example {problem.row}")
     elif problem.kind in FIXABLE or unread:
         state = ("can't be read" if unread else "left as is") if data.info.is_refused(problem) else ""
-        words = "Leave it out" if unread else "Mend this one"
+        words = "Leave it out" if unread else "Fix this one"
         buttons += components.button(words, "accept", at, label=f"{words}: example {problem.row}")
     else:
         state = ""
@@ -150,11 +153,21 @@ def _row(problem: Problem, data: DatasetState) -> Markup:
 
 
 def _look(row: int) -> Markup:
-    return components.button("Look", "look", row, label=f"Look at example {row}")
+    return components.button("View", "look", row, label=f"View example {row}")
+
+
+def _drops(kind: str, data: DatasetState) -> bool:
+    """Whether the fix leaves examples out instead of changing them."""
+    changed = _changes(kind, data)
+    return bool(changed) and not any(change.after for change in changed)
+
+
+def _changes(kind: str, data: DatasetState) -> Sequence[Change]:
+    return data.changes.get(kind) or data.fix_previews.get(kind, [])
 
 
 def _effect(kind: str, data: DatasetState) -> Markup:
-    changed: Sequence[Change] = data.changes.get(kind) or data.fix_previews.get(kind, [])
+    changed = _changes(kind, data)
     if not changed:
         return components.EMPTY
     return components.fold("Before and after", read_options.changes(changed), key=f"effect-{kind}")
@@ -169,7 +182,7 @@ def _whole_file(kind: str, data: DatasetState) -> Markup:
         badge, act = components.badge("done"), components.button("Undo", "undo", kind, label=f"Undo: {words}")
     else:
         badge, act = (
-            components.badge("if you like", "calm"),
+            components.badge("optional", "calm"),
             components.button("Do this", "accept", kind, label=words),
         )
     return _item(kind, _head(badge, words, WHOLE_FILE_FIXES[kind]), act, _effect(kind, data))
@@ -183,7 +196,7 @@ def _groups(data: DatasetState) -> Markup:
     shown = [_group(group, rows) for group in groups[:GROUPS_SHOWN]]
     if len(groups) > GROUPS_SHOWN:
         shown.append(Markup("<li>and {} more groups</li>").format(fmt.number(len(groups) - GROUPS_SHOWN)))
-    words = f"Look at the {fmt.count(len(groups), 'group')}"
+    words = f"Show the {fmt.count(len(groups), 'group')}"
     return components.fold(words, Markup('<ol class="groups">{}</ol>').format(components.join(shown)), key="groups")
 
 

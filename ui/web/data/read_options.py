@@ -24,8 +24,8 @@ FORMATS = {
     "tsv": "a table (TSV)",
     "xlsx": "an Excel file",
     "parquet": "a Parquet file",
-    "text": "a plain text",
-    "markdown": "a Markdown text",
+    "text": "plain text",
+    "markdown": "Markdown text",
 }
 BINARY = ("xlsx", "parquet")
 ENCODINGS = {
@@ -50,7 +50,7 @@ ENCODINGS = {
     "big5": "Big5 (Chinese)",
     "euc-kr": "EUC-KR (Korean)",
 }
-SEPARATORS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}
+SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 FIELDS = {
     "messages": "Conversation",
     "question": "Question",
@@ -77,33 +77,33 @@ def described(data: Dataset) -> str:
     source = data.source
     parts = [FORMATS.get(source.format, source.format)]
     if separator := source.details.get("delimiter"):
-        parts.append(f"its cells separated by {SEPARATORS.get(separator, separator)}")
+        parts.append(f"separated by {SEPARATORS.get(separator, separator)}")
     if sheet := source.details.get("sheet"):
         parts.append(f"the sheet “{sheet}”")
     if source.format not in BINARY:
-        parts.append(f"letters in {ENCODINGS.get(source.encoding, source.encoding)}")
+        parts.append(f"in {ENCODINGS.get(source.encoding, source.encoding)}")
     shape = SHAPES[source.shape].title if source.shape in SHAPES else source.shape
     return f"{source.name} is {', '.join(parts)}, read as {shape}."
 
 
 def card(data: DatasetState) -> Markup:
     """How the file was read: a question for each guess, the first rows before and after, and the form."""
-    asked = [p for p in data.report.problems if p.kind in GUESSES and not data.info.is_refused(p)]
+    guesses = [p for p in data.report.problems if p.kind in GUESSES and not data.info.is_refused(p)]
     body = [components.text(_described(data), "lead"), before_after(data.original), _form(data)]
     if data.info.read_options:
-        body.append(components.button("Read it as found", "as-found"))
+        body.append(components.button("Detect automatically", "as-found"))
     if data.info.accepted or data.info.refused:
-        warning = "Read another way, it is another file: what you mended is forgotten."
+        warning = "If you read the file another way, your fixes are discarded."
         body.append(components.text(warning, "small"))
-    inside = components.fold("How this file was read", *body, opened=bool(asked), key="how")
-    if asked:
-        return components.card("Is this right?", *map(_question, asked), inside)
+    inside = components.fold("How this file was read", *body, opened=bool(guesses), key="how")
+    if guesses:
+        return components.card("Is this right?", *map(_question, guesses), inside)
     changed = components.badge("changed by you", "calm") if data.info.read_options else ""
     return Markup('<section class="card slim">{}{}</section>').format(inside, changed)
 
 
 def _question(guess: Problem) -> Markup:
-    words = "That is right"
+    words = "Yes, that is right"
     yes = components.button(words, "refuse", guess.kind, "firm", f"{words}: {guess.message}")
     return Markup('<div class="ask">{}{}</div>').format(components.alert("warn", guess.message, guess.fix), yes)
 
@@ -171,12 +171,12 @@ def _form(data: DatasetState) -> Markup:
     parts = []
     if source.format not in BINARY:
         found = ENCODINGS.get(source.encoding, source.encoding)
-        choices = [("", found if not how.get("encoding") else "As found"), *ENCODINGS.items()]
-        parts.append(_select("Letters (encoding)", "encoding", choices, how.get("encoding", "")))
+        choices = [("", found if not how.get("encoding") else "Detected automatically"), *ENCODINGS.items()]
+        parts.append(_select("Text encoding", "encoding", choices, how.get("encoding", "")))
     if source.format in ("csv", "tsv", "text"):
-        found = SEPARATORS.get(source.details.get("delimiter", ""), "nothing: it is a text")
-        choices = [("", found if not how.get("delimiter") else "As found"), *SEPARATORS.items()]
-        parts.append(_select("Cells are separated by (delimiter)", "delimiter", choices, how.get("delimiter", "")))
+        found = SEPARATORS.get(source.details.get("delimiter", ""), "none (plain text)")
+        choices = [("", found if not how.get("delimiter") else "Detected automatically"), *SEPARATORS.items()]
+        parts.append(_select("Column separator (delimiter)", "delimiter", choices, how.get("delimiter", "")))
     sheets = source.details.get("sheets", "").split("/")
     if len(sheets) > 1:
         parts.append(_select("Sheet", "sheet", [(s, s) for s in sheets], source.details.get("sheet", "")))
@@ -184,15 +184,15 @@ def _form(data: DatasetState) -> Markup:
     return _choosing("how", components.join(parts), columns, source.shape, source.mapping)
 
 
-def asking(columns: Sequence[str]) -> Markup:
+def ask_columns(columns: Sequence[str]) -> Markup:
     """A form that asks which column is which, where that could not be guessed."""
     return _choosing("columns", components.EMPTY, columns, "question_answer", {})
 
 
 def _choosing(do: str, more: Markup, columns: Iterable[str], shape: str, mapping: dict[str, str]) -> Markup:
     shapes = _select("Read each row as (shape)", "shape", [(n, s.title) for n, s in SHAPES.items()], shape)
-    known = list(dict.fromkeys(columns))[:COLUMNS]
-    fields = [_fields(name, known, mapping if name == shape else {}) for name in SHAPES if known]
+    names = list(dict.fromkeys(columns))[:COLUMNS]
+    fields = [_fields(name, names, mapping if name == shape else {}) for name in SHAPES if names]
     above = Markup('<div class="choose">{}{}</div>').format(more, shapes)
     send = Markup('<button type="submit" class="btn firm">Read it this way</button>')
     return components.form(do, above, *fields, send, kind="how")

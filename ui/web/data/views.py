@@ -17,40 +17,36 @@ from ui.web import errors as web_errors
 from ui.web.data import read_options
 from ui.web.html import components, length_histogram
 
-KEPT_BY_RUNS = "This removes the file and what was mended. Runs keep the examples that they practise on."
+DELETES = "This deletes the file and your fixes. Runs keep the examples they learn from."
 SWATCHES = Markup(  # the legend of the token colors
     '<p class="lead swatches"><span><i class="swatch l"></i>learned</span>'
     '<span><i class="swatch r"></i>only read</span>'
-    '<span><i class="swatch t"></i>marks that the model needs</span></p>'
+    '<span><i class="swatch t"></i>markers the model needs</span></p>'
 )
 
 
-def samples(known: Iterable[Sample]) -> Markup:
+def samples(offered: Iterable[Sample]) -> Markup:
     """The sample data sets as tiles."""
-    return Markup('<div class="tiles">{}</div>').format(components.join(map(_sample, known)))
+    return Markup('<div class="tiles">{}</div>').format(components.join(map(_sample, offered)))
 
 
 def _sample(sample: Sample) -> Markup:
-    take = components.button("Take this", "sample", sample.name, label=f"Take the sample {sample.title}")
+    take = components.button("Use this sample", "sample", sample.name, label=f"Use the sample {sample.title}")
     return Markup('<div class="tile"><h3>{}</h3><p>{}</p>{}</div>').format(sample.title, sample.description, take)
 
 
-def earlier(kept: Sequence[StoredDataset], data_id: str) -> Markup:
+def earlier(stored: Sequence[StoredDataset], data_id: str) -> Markup:
     """The stored data sets, newest first, to open again or delete. data_id: the open one."""
     now = time.time()
-    lines = [_earlier(one, one.id == data_id, now) for one in kept]
-    table = components.table(("Name", "Size", "Brought", ""), lines, "Examples brought before")
-    return (
-        components.fold(f"Examples brought before: {len(lines):,}", table, key="earlier")
-        if lines
-        else components.EMPTY
-    )
+    lines = [_earlier(one, one.id == data_id, now) for one in stored]
+    table = components.table(("Name", "Size", "Added", ""), lines, "Earlier examples")
+    return components.fold(f"Earlier examples: {len(lines):,}", table, key="earlier") if lines else components.EMPTY
 
 
 def _earlier(one: StoredDataset, is_open: bool, now: float) -> tuple[str, ...]:
     open_it = "" if is_open else components.button("Open", "open", one.id, "firm", f"Open {one.name}")
     sure = components.button("Delete for good", "delete", one.id, "danger")
-    acts = components.acts(open_it, components.confirm("Delete", KEPT_BY_RUNS, sure))
+    acts = components.acts(open_it, components.confirm("Delete", DELETES, sure))
     badge = components.badge("Open", "calm") if is_open else ""
     name = Markup("<strong>{}</strong> {}").format(fmt.shorten(one.name, 60), badge)
     return name, fmt.bytes_of(one.bytes), fmt.when(one.added, now), acts
@@ -59,11 +55,13 @@ def _earlier(one: StoredDataset, is_open: bool, now: float) -> tuple[str, ...]:
 def guide(data: DatasetState) -> Markup:
     if data.blocked:
         return components.guide(
-            2, "Some examples can't be used as they are.", "What is wrong stands below; mend it there."
+            2, "Some examples can't be used as they are.", "See below what is wrong and fix it there."
         )
     if data.problems:
-        return components.guide(2, "Your examples can be used.", "A few things are worth a look before you go on.")
-    return components.guide(2, "Your examples are ready.", "Look at what it will learn, then go on to training.")
+        return components.guide(2, "Your examples can be used.", "A few things are worth a look before you continue.")
+    return components.guide(
+        2, "Your examples are ready.", "Look at what the model will learn, then continue to training."
+    )
 
 
 def reading(now: DatasetProgress | None, imports: bool) -> Markup:
@@ -73,20 +71,18 @@ def reading(now: DatasetProgress | None, imports: bool) -> Markup:
     if now.error is not None:
         alert = web_errors.error_alert(now.error)
         if isinstance(now.error, NoExamples) and now.error.columns:
-            alert += read_options.asking(now.error.columns)
+            alert += read_options.ask_columns(now.error.columns)
         close = components.button("Close", "dismiss", label="Close this message")
-        return components.card(f"{fmt.shorten(now.name, 60)} was not read", alert, aside=close)
+        return components.card(f"{fmt.shorten(now.name, 60)} could not be read", alert, aside=close)
     percent = fmt.percent(now.fraction, 1.0)
-    bar = components.progress(percent, now.phase or "Beginning")
-    status = components.text(f"{now.phase or 'Beginning'}: {percent} %", "said")
+    bar = components.progress(percent, now.phase or "Starting")
+    status = components.text(f"{now.phase or 'Starting'}: {percent}%", "status")
     first = components.EMPTY
     if now.first_rows is not None:
         shape = SHAPES[now.first_rows.source.shape].title if now.first_rows.source.shape in SHAPES else ""
-        first = components.text(f"Its first rows, read as {shape}:", "lead") + read_options.before_after(
-            now.first_rows
-        )
+        first = components.text(f"First rows, read as {shape}:", "lead") + read_options.before_after(now.first_rows)
     cancel = components.button("Cancel", "cancel", label="Cancel reading") if imports else ""
-    title = f"{'Reading' if imports else 'Looking at'} {fmt.shorten(now.name, 60)}"
+    title = f"{'DatasetProgress' if imports else 'Checking'} {fmt.shorten(now.name, 60)}"
     return components.card(title, bar, status, first, aside=cancel)
 
 
@@ -94,13 +90,13 @@ def summary(data: DatasetState, limit: int | None) -> Markup:
     """Counts, the split in sentences, and a chart of the lengths. limit: the tokens of an example that are read."""
     report, tokens = data.report, data.tokens
     title = f"{fmt.count(data.rows, 'example')}, {'not ready yet' if data.blocked else 'ready'}"
-    numbers = [(fmt.number(len(report.error_rows())), "with a fault in the file")]
+    numbers = [(fmt.number(len(report.error_rows())), "with errors in the file")]
     if tokens:
         numbers.append((fmt.number(tokens.learned), f"tokens to learn, of {fmt.number(tokens.total)}"))
         numbers.append((fmt.number(tokens.longest), "tokens in the longest example"))
-    numbers.append((fmt.number(report.duplicates.exact + report.duplicates.near), "copies, or nearly"))
+    numbers.append((fmt.number(report.duplicates.exact + report.duplicates.near), "duplicates or near-duplicates"))
     small = f"From {fmt.shorten(data.name, 60)}."
-    small += f" {fmt.count(data.left_out, 'example')} of the file left out." if data.left_out else ""
+    small += f" {fmt.count(data.left_out, 'example')} left out." if data.left_out else ""
     small += f" {fmt.count(data.unusable, 'example')} can't be read." if data.unusable else ""
     lengths = length_histogram.histogram(list(tokens.lengths.values()), limit) if tokens else ""
     return components.card(
@@ -112,27 +108,27 @@ def tested(data: DatasetState) -> Markup:
     """The validation file that the person chose, or what happens without one."""
     report = data.report.validation
     if report is None:
-        return components.text("Without one, some of your examples are kept back to test it.", "small")
+        return components.text("Without one, some of your examples are set aside to check the model.", "small")
     usable = f"{fmt.number(report.usable)} of its {fmt.count(report.rows, 'example')} can be used."
     remove = components.button("Remove the test file", "clear-test")
-    words = components.text(f"Tested with {data.validation_name}: {usable}", "small")
+    words = components.text(f"Checked on {data.validation_name}: {usable}", "small")
     return Markup('<div class="actions">{}{}</div>').format(words, remove)
 
 
 def download(data: DatasetState, files: DatasetFiles | None) -> Markup:
     """The examples as they are now, and the list of changes, as files to download."""
     changed = f"{fmt.count(data.changed, 'example')} changed, {fmt.number(data.left_out)} left out."
-    changed += f" {fmt.count(data.unusable, 'example')} can't be read and so not taken." if data.unusable else ""
-    lead = f"{fmt.count(data.rows, 'example')} as mended so far: {changed}"
+    changed += f" {fmt.count(data.unusable, 'example')} can't be read and are not included." if data.unusable else ""
+    lead = f"{fmt.count(data.rows, 'example')} with your fixes so far: {changed}"
     if files is None:
-        make = components.button("Make the files", "files", label="Make files of the cleaned examples")
-        return components.card("Take your cleaned examples with you", lead=lead, aside=make)
+        make = components.button("Create the files", "files", label="Create files of the cleaned examples")
+        return components.card("Download your cleaned examples", lead=lead, aside=make)
     examples, log = fmt.count(data.rows, "example"), f"the list of {fmt.count(files.changes, 'change')}"
     links = Markup('<div class="files">{}{}</div>').format(
         components.download_link(files.fixed, files.fixed.name, f"Download {examples}", files.fixed.name),
         components.download_link(files.log, files.log.name, f"Download {log}", files.log.name),
     )
-    return components.card("Take your cleaned examples with you", links, lead=lead)
+    return components.card("Download your cleaned examples", links, lead=lead)
 
 
 def token_count(pieces: Sequence[Piece], note: str = "") -> Markup:
@@ -154,8 +150,8 @@ def hits(found: Matches, text: str) -> Markup:
     """The result of a search."""
     if not text.strip():
         return components.EMPTY
-    words = f"{fmt.count(found.count, 'example')} with “{fmt.shorten(text, 40)}”"
+    words = f"{fmt.count(found.count, 'example contains', 'examples contain')} “{fmt.shorten(text, 40)}”"
     if not found.count:
-        words = f"No example has “{fmt.shorten(text, 40)}”"
-    place = f", this is number {fmt.number(found.position)}" if found.count > 1 else ""
+        words = f"No example contains “{fmt.shorten(text, 40)}”"
+    place = f"; this is number {fmt.number(found.position)}" if found.count > 1 else ""
     return Markup('<p class="small" role="status">{}{}.</p>').format(words, place)

@@ -22,26 +22,26 @@ def card(a: RunDetails, b: RunDetails) -> Markup:
     tests, first, second = _lines(a, b)
     loss = losses.LATEST if tests else losses.TRAINING
     return components.card(
-        "Two runs compared",
+        "Two runs side by side",
         _caution(a, b),
         Markup('<div class="plot">{}</div>').format(loss_curve.draw_two(first, second, tests)),
-        _table("What differs", differing) if differing else components.text("All of their settings are the same."),
-        _table("What came of it", list(outcomes(a, b))),
-        lead=f"A: {a.spec.name}. B: {b.spec.name}. Beside each line stands its {loss}.",
+        _table("Differences", differing) if differing else components.text("All settings are the same."),
+        _table("Results", list(outcomes(a, b))),
+        lead=f"A: {a.spec.name}. B: {b.spec.name}. The number at each line is its {loss}.",
     )
 
 
 def _caution(a: RunDetails, b: RunDetails) -> Markup:
-    if tested(a) != tested(b):
-        return components.alert("calm", "They were tested on different examples, so their losses tell little.")
+    if _validation_examples(a) != _validation_examples(b):
+        return components.alert("calm", "They were checked on different examples, so their losses can't be compared.")
     if a.spec.model.id != b.spec.model.id:
         return components.alert(
-            "calm", "They are different models; compare their answers in step 4 rather than losses."
+            "calm", "These are different base models. Compare their answers in step 4, not their losses."
         )
     return components.EMPTY
 
 
-def tested(run: RunDetails) -> tuple[str, int, int]:
+def _validation_examples(run: RunDetails) -> tuple[str, int, int]:
     """Identifies the validation examples of a run, including the length that they were cut to."""
     data = run.spec.data
     return data.sha256, data.validation_rows, data.longest
@@ -51,7 +51,7 @@ def differences(a: RunDetails, b: RunDetails) -> Iterator[tuple[str, str, str]]:
     """(name, of a, of b) for the model, the data and each setting in which they differ."""
     yield from _differing("Model", a.spec.model.id, b.spec.model.id)
     yield from _differing("Examples", a.spec.data.name, b.spec.data.name)
-    yield from _differing("Examples to practise on", a.spec.data.train_rows, b.spec.data.train_rows)
+    yield from _differing("Training examples", a.spec.data.train_rows, b.spec.data.train_rows)
     for name in SETTINGS:
         yield from _differing(SETTINGS[name].label, getattr(a.spec.settings, name), getattr(b.spec.settings, name))
 
@@ -84,7 +84,7 @@ def _time(run: RunDetails) -> str:
     job = run.job
     if not (job.started and job.ended):
         return "not yet"
-    return fmt.duration(job.ended - job.started) + (" since it went on" if job.attempt > 1 else "")
+    return fmt.duration(job.ended - job.started) + (" since it was resumed" if job.attempt > 1 else "")
 
 
 def _table(caption: str, lines: list[tuple[str, str, str]]) -> Markup:

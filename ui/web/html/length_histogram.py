@@ -33,15 +33,15 @@ def histogram(lengths: Sequence[int], limit: int | None = None) -> Markup:
         line = Markup('<i class="limit" style="left:{:.1f}%"></i>').format(
             100 * max(0, limit - begin) / (end - begin)
         )
-        summary += f" Beyond {fmt.number(limit)}, the line, a conversation is cut and a document divided."
+        summary += f" Conversations beyond the line, {fmt.number(limit)} tokens, are cut off; documents are divided."
     return Markup(
-        '<figure class="lengths"><div><svg viewBox="0 0 {bars} 100" preserveAspectRatio="none" role="img" '
-        'aria-label="{summary}">{drawn}</svg>{line}</div>'
+        '<figure class="lengths"><div><svg viewBox="0 0 {width} 100" preserveAspectRatio="none" role="img" '
+        'aria-label="{summary}">{bars}</svg>{line}</div>'
         '<p aria-hidden="true"><span>{begin}</span><span>{longest} tokens</span></p>'
         "<figcaption>{summary}</figcaption></figure>"
     ).format(
-        bars=len(counts),
-        drawn=join(bars),
+        width=len(counts),
+        bars=join(bars),
         line=line,
         summary=summary,
         begin=fmt.number(begin),
@@ -54,8 +54,8 @@ def sentence(lengths: Sequence[int]) -> str:
     ordered = sorted(lengths)
     half, most = ordered[(len(ordered) - 1) // 2], ordered[(9 * len(ordered) + 9) // 10 - 1]
     if len(ordered) == 1:
-        return f"The one example has {fmt.count(half, 'token')}."
+        return f"Your one example has {fmt.count(half, 'token')}."
     return (
         f"Half of the examples have {fmt.count(half, 'token')} or fewer, nine in ten have "
-        f"{fmt.number(most)} or fewer; the longest has {fmt.number(ordered[-1])}."
+        f"{fmt.number(most)} or fewer, and the longest has {fmt.number(ordered[-1])}."
     )

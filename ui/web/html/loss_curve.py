@@ -40,7 +40,7 @@ def draw(
         return _empty()
     best = next((point for point in reversed(validation) if point[0] == best_step), None)
     lines = {"training": smooth, "validation": validation}
-    summary = sentence({"Practice loss": smooth, "Test loss": validation}, list(now.values()), best)
+    summary = sentence({"Training loss": smooth, "Validation loss": validation}, list(now.values()), best)
     return _chart(lines, now, total_steps, summary, validation, best, training)
 
 
@@ -52,7 +52,7 @@ def draw_two(first: Sequence[Point], second: Sequence[Point], tested: bool) -> M
     first, second = _finite(first), _finite(second)
     if not first and not second:
         return _empty()
-    which = "test" if tested else "practice"
+    which = "validation" if tested else "training"
     lines = {f"The {which} loss of A": first, f"The {which} loss of B": second}
     return _chart({"first": first, "second": second}, now, 0, sentence(lines, list(now.values()), None), [], None)
 
@@ -81,7 +81,7 @@ def _chart(
     last = max([total_steps, 1, *(points[-1][0] for points in lines.values() if points)])
     top, gap = _scale(max(value for points in (*lines.values(), each) for _, value in points))
     place = _Place(last, top)
-    drawn = join(_line(name, down_sample(points), place) for name, points in {"each": each, **lines}.items())
+    curves = join(_line(name, down_sample(points), place) for name, points in {"each": each, **lines}.items())
     return Markup(
         '<svg class="curve" role="img" aria-label="{}">{}{}'
         '<svg viewBox="0 0 {units} {units}" preserveAspectRatio="none" width="100%" height="100%">{}</svg>{}{}</svg>'
@@ -89,7 +89,7 @@ def _chart(
         summary,
         _grid(top, gap, place),
         _steps(last, place),
-        drawn,
+        curves,
         _dots(dots, place),
         _marks(lines, now, best, place),
         units=_UNITS,
@@ -103,19 +103,19 @@ def points(events: Sequence[StepEvent] | Sequence[EvalEvent]) -> list[Point]:
 
 def sentence(lines: Mapping[str, Sequence[Point]], now: Sequence[float | None], best: Point | None) -> str:
     """The curve in words, for screen readers. now: the latest loss of each line."""
-    said = []
+    sentences = []
     for (name, points), latest in zip(lines.items(), now, strict=True):
         if not points or latest is None:
             continue
         (_, first), (step, _) = points[0], points[-1]
         if len(points) > 1 and math.isfinite(latest):
-            way = "fell" if latest < first else "rose" if latest > first else "stayed"
-            said.append(f"{name} {way} from {fmt.loss(first)} to {fmt.loss(latest)} by step {step:.0f}.")
+            change = "fell" if latest < first else "rose" if latest > first else "stayed"
+            sentences.append(f"{name} {change} from {fmt.loss(first)} to {fmt.loss(latest)} by step {step:.0f}.")
         else:
-            said.append(f"{name} is {fmt.loss(latest)} at step {step:.0f}.")
+            sentences.append(f"{name} is {fmt.loss(latest)} at step {step:.0f}.")
     if best:
-        said.append(f"The {losses.BEST} is {fmt.loss(best[1])}, at step {best[0]:.0f}.")
-    return " ".join(said)
+        sentences.append(f"The {losses.BEST} is {fmt.loss(best[1])}, at step {best[0]:.0f}.")
+    return " ".join(sentences)
 
 
 def down_sample(points: Sequence[Point], limit: int = LIMIT) -> list[Point]:
@@ -123,12 +123,12 @@ def down_sample(points: Sequence[Point], limit: int = LIMIT) -> list[Point]:
     if len(points) <= limit:
         return list(points)
     inner, buckets = points[1:-1], (limit - 2) // 2
-    kept = [points[0]]
+    sample = [points[0]]
     for bucket in range(buckets):
         part = inner[bucket * len(inner) // buckets : (bucket + 1) * len(inner) // buckets]
         low, high = min(part, key=lambda point: point[1]), max(part, key=lambda point: point[1])
-        kept += sorted({low, high})
-    return [*kept, points[-1]]
+        sample += sorted({low, high})
+    return [*sample, points[-1]]
 
 
 class _Place:
@@ -165,7 +165,7 @@ def _grid(top: float, gap: float, place: _Place) -> Markup:
         line.format(kind="rule" if at else "axis", y=place.y(at * gap), value=at * gap)
         for at in range(round(top / gap) + 1)
     )
-    return join(lines) + Markup('<text class="axis-name above" x="0" y="0">loss: lower is better</text>')
+    return join(lines) + Markup('<text class="axis-name above" x="0" y="0">loss (lower is better)</text>')
 
 
 def _steps(last: float, place: _Place) -> Markup:
@@ -173,7 +173,7 @@ def _steps(last: float, place: _Place) -> Markup:
     gap = next(step * magnitude for step in (1, 2, 5, 10) if last / (step * magnitude) <= 6)
     tick = Markup('<text class="tick below" x="{:.2f}%" y="100%">{:,g}</text>')
     ticks = (tick.format(place.x(at * gap), at * gap) for at in range(int(last // gap) + 1))
-    return join(ticks) + Markup('<text class="axis-name under" x="100%" y="100%">practice steps</text>')
+    return join(ticks) + Markup('<text class="axis-name under" x="100%" y="100%">training steps</text>')
 
 
 def _line(name: str, points: list[Point], place: _Place) -> Markup:
@@ -231,5 +231,5 @@ def _empty() -> Markup:
     return Markup(
         '<svg class="curve" role="img" aria-label="No measurements yet.">'
         '<line class="axis" x1="0" x2="100%" y1="100%" y2="100%"/>'
-        '<text class="tick middle" x="50%" y="50%">The curve starts with the first practice step.</text></svg>'
+        '<text class="tick middle" x="50%" y="50%">The curve starts with the first training step.</text></svg>'
     )

@@ -12,11 +12,11 @@ from ui.text import format as fmt
 from ui.web.html import components
 
 
-def listing(runs: Iterable[RunSummary], open_id: str, now: float, beside: str = "") -> Markup:
-    """The runs as a table, newest first. beside: the id of the run that the open one is compared with."""
+def listing(runs: Iterable[RunSummary], open_id: str, now: float, compared_id: str = "") -> Markup:
+    """The runs as a table, newest first. compared_id: the id of the run that the open one is compared with."""
     runs = list(runs)
     opened = next((run.info.name for run in runs if run.info.id == open_id), "")
-    lines = [_line(run, opened, run.info.id == open_id, run.info.id == beside, now) for run in runs]
+    lines = [_line(run, opened, run.info.id == open_id, run.info.id == compared_id, now) for run in runs]
     if not lines:
         return components.EMPTY
     headers = ("Name", "State", "Loss", "When", "")
@@ -24,17 +24,17 @@ def listing(runs: Iterable[RunSummary], open_id: str, now: float, beside: str = 
     return Markup('<section class="card">{}</section>').format(table)
 
 
-def _line(run: RunSummary, opened: str, is_open: bool, is_beside: bool, now: float) -> tuple[str, ...]:
+def _line(run: RunSummary, opened: str, is_open: bool, is_compared: bool, now: float) -> tuple[str, ...]:
     state, run_id, name = str(run.state.value), run.info.id, run.info.name
     acts = [components.button("Open", "open", run_id, "firm", f"Open {name}")]
     if opened and not is_open:
-        words = "Stop comparing" if is_beside else "Compare"
+        words = "Stop comparing" if is_compared else "Compare"
         acts.append(components.button(words, "compare", run_id, label=f"{words} {name} with {opened}"))
     if state in ("stopped", "interrupted", "failed"):
-        acts.append(components.button("Go on", "resume", run_id, label=f"Go on training {name}"))
+        acts.append(components.button("Continue", "resume", run_id, label=f"Continue training {name}"))
     if state not in ("queued", "starting", "running", "stopping"):
         sure = components.button("Delete for good", "delete", run_id, "danger")
-        acts.append(components.confirm("Delete", "This removes the model, its curve and its files.", sure))
+        acts.append(components.confirm("Delete", "This deletes the model, its curve and its files.", sure))
     return (
         Markup("<strong>{}</strong>{}{}").format(
             name,
@@ -48,8 +48,8 @@ def _line(run: RunSummary, opened: str, is_open: bool, is_beside: bool, now: flo
     )
 
 
-def _losses(known: Losses) -> Markup:
+def _losses(run: Losses) -> Markup:
     """The best validation loss so far (else the training loss), and the one before training."""
-    number, words = losses.facts(known)[-1]
-    before = f"{fmt.loss(known.initial.loss)} {losses.INITIAL}" if known.initial and known.best else ""
+    number, words = losses.facts(run)[-1]
+    before = f"{fmt.loss(run.initial.loss)} {losses.INITIAL}" if run.initial and run.best else ""
     return Markup("{}{}{}").format(number, components.text(words, "small"), components.text(before, "small"))

@@ -20,14 +20,15 @@ from ui.web.errors import handler
 from ui.web.html import components
 
 LEAD = (
-    "For a run that is too much for this computer: Hugging Face rents larger ones by the minute (Hugging Face Jobs). "
-    "It needs an account there with a way to pay. Nothing is sent before you agree."
+    "For a run that is too big for this computer: Hugging Face rents out larger ones by the minute (Hugging Face "
+    "Jobs). You need an account there with a payment method. Nothing is sent until you agree."
 )
+NO_SCRIPT = "First create the training script above. That is what will be sent."
 
 
 @dataclass
-class RentCard:
-    """The fold's components."""
+class HfJobsCard:
+    """The components of the section."""
 
     app: App
     look: gr.Button
@@ -43,52 +44,51 @@ class RentCard:
         return [self.look, self.computer, self.hours, self.agreed, self.send, self.offer, self.sent]
 
     def show(self, choice: Choice) -> Updates:
-        """As it stands, but for what is being typed."""
+        """The section as it is now, except for fields in which the person types."""
         has_script = bool(choice.run_id and self.app.hf_jobs.script_folder(choice.run_id))
-        said = (
-            "" if has_script else components.text("First make the recipe above: it is what would be sent.", "small")
-        )
-        rented = self.app.hf_jobs.submitted(choice.run_id) if choice.run_id else []
-        updates = {self.look: gr.update(interactive=has_script), self.sent: jobs(rented)}
-        return updates if has_script else {**updates, **self._hidden(), self.offer: said}
+        submitted = self.app.hf_jobs.submitted(choice.run_id) if choice.run_id else []
+        updates = {self.look: gr.update(interactive=has_script), self.sent: jobs(submitted)}
+        if has_script:
+            return updates
+        return {**updates, **self._hidden(), self.offer: components.text(NO_SCRIPT, "small")}
 
     def _hidden(self) -> Updates:
         return {part: gr.update(visible=False) for part in (self.computer, self.hours, self.agreed, self.send)}
 
     def offered(self, choice: Choice, flavor: str, hours: Any, agreed: bool) -> Updates:
-        """What the chosen computer costs and what would be uploaded, and whether it can be sent."""
-        renting = self.app.hf_jobs
-        computer, amount = renting.find_computer(flavor), float(hours or 0)
+        """The cost of the chosen computer, the files to upload, and whether they can be sent."""
+        hf_jobs = self.app.hf_jobs
+        computer, amount = hf_jobs.find_computer(flavor), float(hours or 0)
         cost = max_cost(computer, amount)
         return {
             self.offer: offer(
-                computer, amount, cost, renting.uploads(choice.run_id), renting.sends_token(choice.run_id)
+                computer, amount, cost, hf_jobs.uploads(choice.run_id), hf_jobs.sends_token(choice.run_id)
             ),
             self.send: gr.update(visible=True, interactive=bool(agreed)),
         }
 
 
-def build(app: App, kept: Kept) -> RentCard:
-    """Draws the fold."""
-    with gr.Accordion("Train it on a rented computer", open=False, elem_classes="fold-block"):
+def build(app: App, kept: Kept) -> HfJobsCard:
+    """Draws the section."""
+    with gr.Accordion("Train on a rented GPU", open=False, elem_classes="fold-block"):
         drawn(components.text(LEAD))
-        look = button("Look up what it costs", interactive=False, elem_id="rent-look")
+        look = button("Check prices", interactive=False, elem_id="rent-look")
         with gr.Row(elem_classes="actions"):
             computer = gr.Dropdown([], label="Computer", visible=False, elem_id="rent-computer")
             hours = gr.Number(
-                1, label="Hours at most", minimum=MIN_HOURS, maximum=MAX_HOURS, visible=False, elem_id="rent-hours"
+                1, label="Maximum hours", minimum=MIN_HOURS, maximum=MAX_HOURS, visible=False, elem_id="rent-hours"
             )
-        offer_drawn = drawn()
-        agreed = gr.Checkbox(label="I agree to this upload and to this cost", visible=False, elem_id="rent-agree")
+        offer_html = drawn()
+        agreed = gr.Checkbox(label="I agree to this upload and this cost", visible=False, elem_id="rent-agree")
         send = button("Send it", interactive=False, visible=False, elem_id="rent-send")
         sent = drawn()
-    card = RentCard(app, look, computer, hours, agreed, send, offer_drawn, sent)
+    card = HfJobsCard(app, look, computer, hours, agreed, send, offer_html, sent)
 
     @handler
     def look_up(given: Given) -> Updates:
         choice = kept.choice(given)
         computers = app.hf_jobs.look_up_computers()
-        names = [(f"{one.name}, {one.memory or 'no card'}: ${one.cost:.2f} an hour", one.flavor) for one in computers]
+        names = [(f"{one.name}, {one.memory or 'no GPU'}: ${one.cost:.2f} per hour", one.flavor) for one in computers]
         first = computers[0].flavor
         return {
             computer: gr.update(choices=names, value=first, visible=True),
@@ -99,7 +99,7 @@ def build(app: App, kept: Kept) -> RentCard:
 
     @handler
     def chosen(given: Given) -> Updates:
-        """Another computer or other hours are another offer, to be agreed to anew."""
+        """Another computer or other hours make a new offer, which needs a new agreement."""
         if not given[computer]:
             return {}
         return {**card.offered(kept.choice(given), given[computer], given[hours], False), agreed: False}
@@ -123,23 +123,23 @@ def build(app: App, kept: Kept) -> RentCard:
 
 
 def offer(computer: Computer, hours: float, cost: float, uploads: dict[str, int], sends_token: bool) -> Markup:
-    """What it costs and what leaves this computer."""
+    """The cost, and everything that leaves this computer."""
     files = fmt.listed([f"{name} ({fmt.size(size / MIB)})" for name, size in uploads.items()])
     lines = [
         (
             "Cost",
-            f"${computer.cost:.2f} an hour, at most ${cost:.2f}",
-            f"it is ended after {hours:g} h at the latest",
+            f"${computer.cost:.2f} per hour, at most ${cost:.2f}",
+            f"stopped after {hours:g} h at the latest",
         ),
-        ("What is uploaded", files, "to a private place of your own account, with every example in it"),
+        ("What is uploaded", files, "to a private place in your own account, including every example"),
         (
-            "What it learns from",
-            "the base model, fetched from the hub there",
-            "its original, which may differ a little",
+            "Base model",
+            "downloaded there from the hub",
+            "the original, which may differ slightly",
         ),
     ]
     if sends_token:
-        lines.append(("What goes along", "your access token for Hugging Face", ACCESS_NOTE))
+        lines.append(("Also sent", "your Hugging Face access token", ACCESS_NOTE))
     return components.rows(lines)
 
 
@@ -152,6 +152,6 @@ def jobs(sent: Iterable[SubmittedJob]) -> Markup:
 
 def _job(one: SubmittedJob) -> Markup:
     watch = components.external_link(one.url, "watch it on Hugging Face")
-    return Markup("<li>{}, at most ${:.2f}: {}. What it learns will lie in <code>{}</code>.</li>").format(
+    return Markup("<li>{}, at most ${:.2f}: {}. The result will be saved in <code>{}</code>.</li>").format(
         one.flavor, one.at_most, watch, one.learned
     )

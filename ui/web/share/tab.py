@@ -35,7 +35,7 @@ class ShareTab:
     recipe: gr.Button
     why_not: gr.HTML
     exports: gr.HTML
-    rent: hf_jobs_card.RentCard
+    rent: hf_jobs_card.HfJobsCard
 
     @property
     def outputs(self) -> list[Any]:

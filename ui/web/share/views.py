@@ -15,9 +15,9 @@ KINDS = {
         "One file for any computer",
         "Runs in LM Studio, Ollama and llama.cpp, without a graphics card. (GGUF, Q8_0)",
     ),
-    "adapter": ("Only what it learned", "Small; needs the model it came from beside it. (adapter, safetensors)"),
-    "merged": ("The whole model", "For servers and for further training. (merged, safetensors)"),
-    "script": ("The recipe", "A Python file with your examples that trains the same thing elsewhere. (script)"),
+    "adapter": ("Only what it learned", "Small; needs the base model as well. (adapter, safetensors)"),
+    "merged": ("The whole model", "For servers and further training. (merged, safetensors)"),
+    "script": ("Training script", "A Python file and your examples, to train the same model elsewhere. (script)"),
 }
 
 
@@ -26,9 +26,9 @@ def choices(sizes: dict[str, tuple[float, float]]) -> list[tuple[str, str]]:
     offered = []
     for key, (title, description) in KINDS.items():
         least, most = sizes.get(key, (0.0, 0.0))
-        size = f"\nAbout {fmt.size(least)}, computed" if least else ""
+        size = f"\nAbout {fmt.size(least)}" if least else ""
         if most > least:
-            size += f"; {fmt.size(most)} where that would lose what it learned"
+            size += f", or {fmt.size(most)} if rounding would lose what it learned"
         offered.append((f"{title}\n{description}{size}", key))
     return offered
 
@@ -45,7 +45,7 @@ def _export(line: ExportStatus) -> Markup:
         return components.card(title, components.problem_alert(line.failure), badges=badge)
     if line.active:
         progress = line.progress
-        phase = progress.phase if progress else "Waiting for its turn"
+        phase = progress.phase if progress else "Waiting its turn"
         percent = fmt.percent(progress.done, progress.total) if progress and progress.total else None
         return components.card(title, components.progress(percent, phase), badges=badge, lead=f"{phase}.")
     files = Markup('<div class="files">{}</div>').format(components.join(map(_file, line.files)))

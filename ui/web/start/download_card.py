@@ -14,27 +14,27 @@ from ui.web.html import components
 
 TOKENS = "https://huggingface.co/settings/tokens"
 PLACES = {
-    "environment": "An access token is taken from the environment variable HF_TOKEN. It can't be deleted here.",
-    "memory": "An access token is kept until Apprentice ends, and no longer: this computer's keyring can't be used.",
-    "keyring": "An access token is kept in the keyring of this computer, where it keeps passwords.",
-    "login": "An access token was put on this computer by hf auth login. It is deleted by hf auth logout.",
+    "environment": "The access token comes from the environment variable HF_TOKEN and can't be deleted here.",
+    "memory": "Your access token is kept until Apprentice closes, because this computer's keyring can't be used.",
+    "keyring": "Your access token is saved in this computer's keyring, where passwords are kept.",
+    "login": "The access token was saved on this computer by hf auth login; hf auth logout deletes it.",
     "": "There is no access token.",
 }
 KEEPERS = {
     "keyring": (
-        "Keep",
-        "It is kept in the keyring of this computer, where it keeps passwords: not with your work. Apprentice keeps "
-        "nothing of it in this browser; should your browser offer to save it, decline. It is sent to the hub only.",
+        "Save",
+        "It is saved in this computer's keyring, where passwords are kept, not with your work or in this browser. "
+        "If your browser offers to save it, decline. It is sent only to Hugging Face.",
     ),
     "memory": (
-        "Keep until Apprentice ends",
-        "This computer has no keyring that can be used, so the token can't be kept for the next time. Apprentice can "
-        "keep it in memory until it ends, in no file. Should your browser offer to save it, decline. It is sent to "
-        "the hub only.",
+        "Keep until Apprentice closes",
+        "This computer's keyring can't be used, so the token can't be saved for next time. Apprentice keeps it in "
+        "memory until it closes and writes it to no file. If your browser offers to save it, decline. It is sent "
+        "only to Hugging Face.",
     ),
 }
-ASKED = "Its makers give it only to those who accept its licence and show an access token."
-SURE = "To download such a model again you would have to paste a token again."
+GATED = "Its makers share it only with people who accept its license and have an access token."
+SURE_TO_DELETE = "To download a model like this again, you will need to paste the token again."
 
 
 def fetching(found: DownloadStatus) -> Markup:
@@ -42,22 +42,21 @@ def fetching(found: DownloadStatus) -> Markup:
     model, job = found.model, found.job
     if job and not job.state.is_terminal:
         return _downloading(model, job.progress)
-    told = access(model, found.token) if found.token else components.EMPTY
+    steps = access(model, found.token) if found.token else components.EMPTY
     if job and job.failure:
-        told += components.problem_alert(job.failure, "warn")
+        steps += components.problem_alert(job.failure, "warn")
     if found.token and not found.token.storage:
-        return told
-    does = f"Go on downloading, {fmt.size(model.download_mib)}" if found.has_partial else words(model)
+        return steps
+    does = f"Resume download ({fmt.size(model.download_mib)})" if found.has_partial else words(model)
     get = components.button(does, "download", model.id, kind="firm", label=f"{does}: {model.name}")
     if found.has_partial:
-        get += components.button(
-            "Delete what came so far", "discard", model.id, label=f"Delete what came of {model.name}"
-        )
-    return told + Markup('<div class="fetch">{}</div>').format(get)
+        delete = "Delete the partial download"
+        get += components.button(delete, "discard", model.id, label=f"{delete} of {model.name}")
+    return steps + Markup('<div class="fetch">{}</div>').format(get)
 
 
 def _downloading(model: Entry, progress: Any) -> Markup:
-    phase = progress.phase if progress else "Waiting for its turn"
+    phase = progress.phase if progress else "Waiting its turn"
     sentences, percent = f"{phase}.", None
     if progress and progress.total > 0:
         percent = fmt.percent(progress.done, progress.total)
@@ -72,29 +71,28 @@ def _downloading(model: Entry, progress: Any) -> Markup:
 
 def words(model: Entry) -> str:
     """The label of the button that starts the download."""
-    return f"Download, {fmt.size(model.download_mib)}"
+    return f"Download ({fmt.size(model.download_mib)})"
 
 
 def access(model: Entry, has: TokenStatus) -> Markup:
     """The steps to a gated model: its licence, then an access token."""
     if has.why_not:
-        return components.text(f"{ASKED} {PLACES[has.source] if has.source else has.why_not}", "small")
+        return components.text(f"{GATED} {PLACES[has.source] if has.source else has.why_not}", "small")
     page = components.external_link(f"https://huggingface.co/{model.id}", f"the page of {model.name}")
     steps = [
         Markup(
-            "Open {} on the Hugging Face hub, sign in there and accept its licence, {}. Some makers take a while to "
-            "answer."
+            "Open {} on Hugging Face, sign in and accept its license, {}. It may take a while until you get access."
         ).format(page, model.licence.partition(" (")[0])
     ]
     if has.source:
         steps.append(Markup("{}{}").format(PLACES[has.source], _other_token(has)))
     else:
-        settings = components.external_link(TOKENS, "your settings there")
-        steps.append(Markup("Make an access token of the kind “Read” under {}, and copy it.").format(settings))
+        settings = components.external_link(TOKENS, "your settings")
+        steps.append(Markup("Create an access token of the type “Read” in {} and copy it.").format(settings))
         steps.append(Markup("Paste it here.{}").format(_paste(has)))
     items = components.join(Markup("<li>{}</li>").format(step) for step in steps)
-    asked = components.text("Its makers give it only to those who ask:", "asked-first")
-    return Markup('{}<ol class="access">{}</ol>').format(asked, items)
+    heading = components.text("Its makers ask you to request access first:", "asked-first")
+    return Markup('{}<ol class="access">{}</ol>').format(heading, items)
 
 
 def _other_token(has: TokenStatus) -> Markup:
@@ -103,16 +101,18 @@ def _other_token(has: TokenStatus) -> Markup:
         return components.fold("Use another token", _paste(has), key="token")
     if has.source not in ("memory", "keyring"):
         return components.EMPTY
-    return components.confirm("Forget it", SURE, components.button("Forget the token", "forget-token", kind="danger"))
+    return components.confirm(
+        "Delete the token", SURE_TO_DELETE, components.button("Delete it", "forget-token", kind="danger")
+    )
 
 
 def _paste(has: TokenStatus) -> Markup:
     """An empty field for a token."""
-    keep, where = KEEPERS[has.storage]
+    save, where = KEEPERS[has.storage]
     field = Markup(
-        '<div><label>Access token (begins with hf_)<input type="password" name="token" autocomplete="off" '
+        '<div><label>Access token (starts with hf_)<input type="password" name="token" autocomplete="off" '
         'spellcheck="false" required></label><button type="submit" class="btn firm">{}</button></div>'
-    ).format(keep)
+    ).format(save)
     return components.form("token", field, components.text(where, "small"), kind="token")
 
 

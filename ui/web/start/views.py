@@ -23,30 +23,32 @@ TASKS = {
     "voice": ("Answer in our voice", "Customers ask, it answers the way your team would."),
     "extract": ("Pull data out of text", "Messages, orders or invoices become tidy fields."),
     "write": ("Write in a style", "It writes or rewrites notes and drafts your way."),
-    "other": ("Something else", "Anything that you can show by examples."),
+    "other": ("Something else", "Anything you can show by example."),
 }
 RETRIEVAL = components.alert(
     "warn",
     "For facts that change, looking them up works better than learning them",
-    "A trained model goes on saying the prices it was taught after they have changed. The better tool for that is "
-    "retrieval: with each question the model is handed the current facts to read.",
-    "Train it here for tone and form, and hand it the facts with each question.",
+    "A trained model keeps repeating the prices it learned, even after they change. A better tool for that is "
+    "retrieval: the model gets the current facts together with each question.",
+    "Train it here for tone and format, and give it the facts with each question.",
 )
 FITS = {"yes": ("Fits", "good"), "tight": ("Just fits", "warn"), "no": ("Too big", "bad")}
 
 
 def guide(choice: Choice, ready: bool) -> Markup:
     if not ready:
-        return components.guide(1, "The model is being made ready, once.", "You can go on meanwhile.")
+        return components.guide(
+            1, "Setting up the model. This happens only once.", "You can carry on in the meantime."
+        )
     if not choice.task:
-        return components.guide(1, "Say what it should learn.", "Then you bring examples of it.")
-    return components.guide(1, "The model is chosen.", "Next you bring examples of how you want things answered.")
+        return components.guide(1, "Choose what it should learn.", "Then you add examples.")
+    return components.guide(1, "The model is chosen.", "Next, add examples of the answers you want.")
 
 
 def reason(chosen: Option, waiting: str) -> str:
     """Why the person can't go on with this model, "" when they can. waiting: why it is not ready yet."""
     if chosen.fit == "no":
-        return "This model is too big for this computer now. Choose a smaller one above, or close other programs."
+        return "This model is too big for this computer right now. Choose a smaller one, or close other programs."
     return waiting
 
 
@@ -57,8 +59,8 @@ def machine_card(probe: Probe, simulated: bool = False) -> Markup:
     numbers = [] if hardware.unified_memory else [_free_on(gpu) for gpu in hardware.gpus]
     cores = hardware.cpu.cores
     numbers += [
-        (free, f"memory free of {total}" + (", shared with the graphics" if hardware.unified_memory else "")),
-        (fmt.size(hardware.disk_free_mib), "free on the disk"),
+        (free, f"free of {total} memory" + (", shared with the graphics card" if hardware.unified_memory else "")),
+        (fmt.size(hardware.disk_free_mib), "free on disk"),
         (fmt.number(cores), "processor core" if cores == 1 else "processor cores"),
     ]
     problems = components.join(components.problem_alert(one, "warn") for one in probe.problems)
@@ -67,12 +69,12 @@ def machine_card(probe: Probe, simulated: bool = False) -> Markup:
     if simulated:
         badge = components.badge("Simulated", "warn")
         return components.card("Your computer", facts, problems, lead=lead, badges=badge)
-    again = components.button("Look again", "probe", label="Look again at what this computer has")
+    again = components.button("Check again", "probe", label="Check this computer again")
     return components.card("Your computer", facts, problems, lead=lead, aside=again)
 
 
 def _free_on(gpu: Gpu) -> tuple[str, str]:
-    return fmt.size(gpu.memory_free_mib), f"free on the card of {fmt.size(gpu.memory_total_mib)}"
+    return fmt.size(gpu.memory_free_mib), f"free of {fmt.size(gpu.memory_total_mib)} on the graphics card"
 
 
 def model_card(
@@ -89,15 +91,15 @@ def model_card(
     outdone: whether a model that is not on this computer would be better.
     """
     model, fit = option.model, option.estimate.fit
-    best = "Best of those here" if outdone else "Recommended"
-    word = "Your choice" if not recommended else best if fit.fits else "The nearest one"
+    best = "Best of those on this computer" if outdone else "Recommended"
+    word = "Your choice" if not recommended else best if fit.fits else "Closest fit"
     badges = components.badge(word, "good" if recommended and fit.fits else "calm")
     badges += components.badge(*FITS[fit.badge])
     badges += components.badge("Ready on this computer") if on_disk is not None else ""
     needs, have = fmt.size(fit.needs_mib), fmt.size(fit.has_mib)
     needed = _needed(option)
-    where = "on the card" if option.memory.device == "cuda" else "of memory"
-    numbers = [(needed, f"{where} needed, computed; you have {have}"), _size(model, on_disk), _licence(model)]
+    where = "graphics memory" if option.memory.device == "cuda" else "memory"
+    numbers = [(needed, f"{where} needed (estimate); you have {have}"), _size(model, on_disk), _licence(model)]
     bar = components.memory_bar(
         fmt.memory_parts(option.memory.parts), fit.has_mib, f"Needs {needs}, you have {have}."
     )
@@ -105,16 +107,15 @@ def model_card(
     if preparing and model.embedded and on_disk is None:
         progress = preparing.progress
         done = fmt.percent(progress.done, progress.total) if progress else 0
-        waiting = components.text(f"Making it ready: {done} %") + components.progress(done, "Making the model ready")
+        waiting = components.text(f"Setting up: {done}%") + components.progress(done, "Setting up the model")
     small = (
-        f"{fmt.short_number(model.parameters)} parameters; it reads up to "
-        f"{fmt.number(model.context_length)} tokens at once, about {fmt.number(words_in(model.context_length))} "
-        "words."
+        f"{fmt.short_number(model.parameters)} parameters. It reads up to {fmt.number(model.context_length)} tokens "
+        f"at once, about {fmt.number(words_in(model.context_length))} words."
     )
     if option.assumed:
         small += (
-            f" The memory is for examples of up to {option.assumed} tokens, about {words_in(option.assumed)} words, "
-            "and depends on how many are read at once; it is computed again once yours are here."
+            f" The memory estimate assumes examples of up to {option.assumed} tokens, about "
+            f"{words_in(option.assumed)} words. It is updated when you add yours."
         )
     lead = " ".join(option.reasons) or model.note
     body = (components.facts(numbers), bar, waiting, components.text(small, "small"), more)
@@ -130,10 +131,10 @@ def _needed(option: Recommendation) -> str:
 def suggestion(better: Recommendation, chosen: Recommendation) -> Markup:
     """A better model that is not downloaded yet, and its advantage over the chosen one."""
     model = better.model
-    see = components.button("Look at it", "model", model.id, label=f"Look at {model.name}")
+    see = components.button("View", "model", model.id, label=f"View {model.name}")
     why = next((reason for reason in better.reasons if reason not in chosen.reasons), model.note)
     words = f"{model.name} would suit this computer and task better. {why}"
-    small = f"{download_card.words(model)}; it needs {_needed(better)} of memory, computed."
+    small = f"{download_card.words(model)}. It needs about {_needed(better)} of memory."
     return Markup('<div class="better">{}{}{}</div>').format(
         components.text(words), components.text(small, "small"), see
     )
@@ -142,23 +143,23 @@ def suggestion(better: Recommendation, chosen: Recommendation) -> Markup:
 def _size(model: Entry, on_disk: float | None) -> tuple[str, str]:
     package = fmt.size(model.download_mib)
     if on_disk is None and model.embedded:
-        return package, "came with the app; unpacked it takes " + fmt.size(model.parameters * 2 / MIB)
+        return package, f"included with the app; {fmt.size(model.parameters * 2 / MIB)} when unpacked"
     if on_disk is None:
         return package, "to download"
-    return fmt.size(on_disk), "on the disk" + (f", unpacked from {package}" if model.embedded else "")
+    return fmt.size(on_disk), "on disk" + (f", unpacked from {package}" if model.embedded else "")
 
 
 def _licence(model: Entry) -> tuple[str, str]:
-    """The licence's name, and in words what it allows."""
+    """The license's name, and what it allows."""
     name = model.licence.partition(" (")[0]
-    return name, "licence; may be used commercially" if model.commercial_use else "licence; not for commercial use"
+    return name, "license; commercial use allowed" if model.commercial_use else "license; no commercial use"
 
 
-NEEDED_BY_RUNS = "What you trained from it can't be tried or taken away until it is downloaded again."
-COMPARING = components.text("Working out what each model needs here. This takes a few seconds, once.", "small")
-GOOD_FOR = {"voice": "Conversation", "extract": "Tidy fields", "write": "Fluent writing"}
-SEARCH = ("words", "Search by name, family or licence")
-SIZES = {"small": "Below 1 billion", "middle": "1 to 4 billion", "large": "Above 4 billion"}
+NEEDED_BY_RUNS = "The models you trained from it can't be tried or exported until it is downloaded again."
+COMPARING = components.text("Working out what each model needs on this computer. This takes a few seconds.", "small")
+GOOD_FOR = {"voice": "Conversation", "extract": "Pulling out data", "write": "Fluent writing"}
+SEARCH = ("words", "Search by name, family or license")
+SIZES = {"small": "Under 1 billion", "middle": "1 to 4 billion", "large": "Over 4 billion"}
 
 
 def others_table(
@@ -167,12 +168,12 @@ def others_table(
     """All models as a table to sort and filter, with the memory that each needs. options: None while unknown."""
     if options is None:
         return COMPARING
-    headers = ("Model", "Here", "Needs", "Size", "Licence", "")
+    headers = ("Model", "Fit", "Needs", "Size", "License", "")
     lines = [_line(one, chosen_id, one.model.id in ready, downloads.get(one.model.id)) for one in options]
     kinds = [_kinds(option, option.model.id in ready) for option in options]
     table = components.table(headers, lines, "Models and whether they fit this computer", True, "models", kinds)
     least = components.text(
-        "What each needs is the least memory that a training of it can make do with here.", "small"
+        "“Needs” is the least memory in which the model can be trained on this computer.", "small"
     )
     return components.filters(_choices(options), "models", SEARCH) + table + least + _full(options[0])
 
@@ -183,20 +184,20 @@ def _full(recommended: Option) -> Markup:
     if found is None:
         return components.EMPTY
     return components.text(
-        f"All of {found.model} could be trained too, not only a small addition (full fine-tuning): that needs "
-        f"{fmt.size(found.fit.needs_mib)} of {fmt.size(found.fit.has_mib)}. Choose it under Advanced, step 3."
+        f"You can also train all of {found.model} instead of a small addition (full fine-tuning). That needs "
+        f"{fmt.size(found.fit.needs_mib)} of {fmt.size(found.fit.has_mib)} memory. Choose it in step 3, Advanced."
     )
 
 
 def _choices(options: Sequence[Option]) -> dict[str, tuple[str, dict[str, str]]]:
     """The filters of the table: key to (question, value to its words)."""
-    tongues = {code for option in options for code in option.model.languages}
-    named = {code: LANGUAGE_NAMES.get(code, code) for code in tongues}
+    languages = {code for option in options for code in option.model.languages}
+    names = {code: LANGUAGE_NAMES.get(code, code) for code in languages}
     return {
-        "fit": ("Fit", {key: words_in for key, (words_in, _) in FITS.items()} | {"here": "On this computer"}),
+        "fit": ("Fit", {key: words for key, (words, _) in FITS.items()} | {"here": "On this computer"}),
         "size": ("Size", SIZES),
-        "use": ("Licence", {"free": "Commercial use allowed", "open": "No access to ask for"}),
-        "language": ("Language", dict(sorted(named.items(), key=lambda pair: pair[1]))),
+        "use": ("License", {"free": "Commercial use allowed", "open": "No access request needed"}),
+        "language": ("Language", dict(sorted(names.items(), key=lambda pair: pair[1]))),
         "task": ("Good for", GOOD_FOR),
     }
 
@@ -226,7 +227,7 @@ def _line(option: Option, chosen_id: str, ready: bool, job: Job | None) -> tuple
         act = components.button("Choose", "model", model.id, label=f"Choose {model.name}")
     if job and going and job.progress:
         done = fmt.percent(job.progress.done, job.progress.total)
-        act += components.text(f"Downloading: {done} %", "small")
+        act += components.text(f"Downloading: {done}%", "small")
         act += components.button("Cancel", "cancel", model.id, label=f"Cancel the download of {model.name}")
     elif not (ready or going or model.embedded or option.fit == "no"):
         words = download_card.words(model)
@@ -254,5 +255,5 @@ def _line(option: Option, chosen_id: str, ready: bool, job: Job | None) -> tuple
 
 def _download(model: Entry, ready: bool) -> str:
     """The size of the files, and where they are."""
-    where = "with the app" if model.embedded else "on this computer" if ready else "to download"
+    where = "included" if model.embedded else "on this computer" if ready else "to download"
     return f"{fmt.size(model.download_mib)} {where}"

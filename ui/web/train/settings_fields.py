@@ -1,4 +1,4 @@
-"""The Advanced fold: every number of TrainSettings as an input, with its sentence from help_text."""
+"""The Advanced section: one input for each field of TrainSettings, with its help from `settings_help`."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ TOGETHER = ("num_processes", "sharding")  # for several cards
 
 
 def goal() -> gr.Radio:
-    """What to learn from preference pairs; stands beside the plan."""
-    label = SETTINGS["trainer"].label
-    return gr.Radio(CHOICES["trainer"], value="sft", label=label, info=info("trainer"), elem_id="set-trainer")
+    """What to learn from preference pairs; shown with the plan."""
+    words = SETTINGS["trainer"]
+    return gr.Radio(CHOICES["trainer"], value="sft", label=words.label, info=words.says, elem_id="set-trainer")
 
 
 def build() -> dict[str, gr.components.Component]:
@@ -53,7 +53,7 @@ def build() -> dict[str, gr.components.Component]:
 
 
 def _input(name: str, field: FieldInfo) -> gr.components.Component:
-    words: dict[str, Any] = {"label": SETTINGS[name].label, "info": info(name), "elem_id": f"set-{name}"}
+    words: dict[str, Any] = {"label": SETTINGS[name].label, "info": SETTINGS[name].says, "elem_id": f"set-{name}"}
     value = as_input(name, field.default)
     if field.annotation is bool:
         return gr.Checkbox(value, **words)
@@ -61,17 +61,12 @@ def _input(name: str, field: FieldInfo) -> gr.components.Component:
     if choices:
         return gr.Dropdown(choices, value=value, filterable=False, **words)
     step = 1 if field.annotation is int else max(float(value), 0.1) / 10
-    return gr.Number(value, step=step, **words)  # its limits are told by `wrong`
-
-
-def info(name: str) -> str:
-    """What a setting does and which way to turn it."""
-    return f"{SETTINGS[name].says} ({SETTINGS[name].term})"
+    return gr.Number(value, step=step, **words)  # `wrong` reports its limits
 
 
 def right(name: str, value: Any) -> dict[str, Any]:
     """The update of an input that shows a setting's value."""
-    return gr.update(value=as_input(name, value), info=info(name), elem_classes=[])
+    return gr.update(value=as_input(name, value), info=SETTINGS[name].says, elem_classes=[])
 
 
 def wrong(error: BadSetting, typed: Any, usual: Any) -> dict[str, Any]:

@@ -17,16 +17,16 @@ from ui.text.memory_parts import PARTS
 from ui.text.settings_help import SETTINGS
 from ui.web.html import components, loss_curve
 
-PLAN = "What is about to happen"
+PLAN = "Your training plan"
 GOALS = {
-    "sft": ("from the good answers; the bad ones are left out", "supervised fine-tuning, SFT"),
-    "dpo": ("the difference between good and bad answers", "direct preference optimisation, DPO"),
+    "sft": ("from the good answers; the bad ones are not used", "supervised fine-tuning, SFT"),
+    "dpo": ("the difference between good and bad answers", "direct preference optimization, DPO"),
 }
 NOTICES = 4  # shown at once
-STEPS = ("Practising", "Testing")  # phases that are counted in steps
+STEPS = ("Training", "Validating")  # phases that are counted in steps
 METHODS = {
     "lora": ("a small addition to the model", "LoRA"),
-    "qlora": ("a small addition to the model, squeezed to 4 bits", "QLoRA"),
+    "qlora": ("a small addition to the model, compressed to 4 bits", "QLoRA"),
     "full": ("the whole model", "full fine-tuning"),
 }
 
@@ -63,14 +63,14 @@ def plan(ahead: Plan, why: Mapping[str, str], by_hand: Collection[str]) -> Marku
 
     why: the reason for each recommended setting. by_hand: the settings that the person changed.
     """
-    kept_back = fmt.number(ahead.validation_rows)
-    time_how = "from the measured speed of this computer" if ahead.time_measured else "computed"
-    memory_how = "measured on your longest examples" if ahead.memory_measured else "computed"
+    set_aside = fmt.number(ahead.validation_rows)
+    time_how = "from this computer's measured speed" if ahead.time_measured else "estimated"
+    memory_how = "measured on your longest examples" if ahead.memory_measured else "estimated"
     of_memory = f"of {fmt.size(ahead.available_mib)} memory, {memory_how}"
     numbers = [
-        (fmt.count(ahead.train_rows, "example"), f"to practise on; {kept_back} kept back to test it"),
-        _rounds(ahead),
-        (fmt.span(*ahead.seconds), time_how) if ahead.seconds else ("not known yet", "how long it takes"),
+        (fmt.count(ahead.train_rows, "example"), f"to learn from; {set_aside} set aside to check it"),
+        _duration(ahead),
+        (fmt.span(*ahead.seconds), time_how) if ahead.seconds else ("not known yet", "training time"),
     ]
     bar = components.EMPTY
     if ahead.memory_mib:
@@ -91,13 +91,15 @@ def memory(ahead: Plan) -> Markup:
     """The memory part by part: its size, what it is, and the source of its formula."""
     if not ahead.memory_mib:
         return components.EMPTY
-    how = "Measured in all; its parts are computed." if ahead.memory_measured else "Computed, part by part."
+    how = "The total is measured, its parts are estimated." if ahead.memory_measured else "Estimated, part by part."
     lines = [
         (PARTS[name].words if name in PARTS else name, fmt.size(mib), PARTS[name].source if name in PARTS else "")
         for name, mib in sorted(ahead.memory_parts.items(), key=lambda part: -part[1])
         if mib >= 0.05
     ]
-    parts = components.fold("What takes it", components.text(how, "small"), components.rows(lines), key="memory")
+    parts = components.fold(
+        "What uses the memory", components.text(how, "small"), components.rows(lines), key="memory"
+    )
     return Markup('<div class="memory"><h3>Memory: {} of {}</h3>{}{}</div>').format(
         fmt.size(ahead.memory_mib), fmt.size(ahead.available_mib), memory_bar(ahead), parts
     )
@@ -105,17 +107,17 @@ def memory(ahead: Plan) -> Markup:
 
 def memory_bar(ahead: Plan) -> Markup:
     """The parts of the needed memory against what the computer has."""
-    how = "measured on your longest examples" if ahead.memory_measured else "computed"
+    how = "measured on your longest examples" if ahead.memory_measured else "estimated"
     label = f"Needs {fmt.size(ahead.memory_mib)} of {fmt.size(ahead.available_mib)} memory, {how}."
     return components.memory_bar(fmt.memory_parts(ahead.memory_parts), ahead.available_mib, label)
 
 
-def _rounds(ahead: Plan) -> tuple[str, str]:
-    """How long it practises, by rounds or by the number of steps that was set."""
+def _duration(ahead: Plan) -> tuple[str, str]:
+    """How long training takes, in epochs or in the number of steps that was set."""
     if ahead.settings.max_steps > 0:
-        return fmt.count(ahead.steps, "step"), "then it ends, as set (max_steps)"
-    rounds, steps = ahead.settings.num_train_epochs, fmt.count(ahead.steps, "step")
-    return f"{rounds:g} {'round' if rounds == 1 else 'rounds'}", f"(epochs), {steps} in all"
+        return fmt.count(ahead.steps, "step"), "then training ends (maximum steps)"
+    epochs, steps = ahead.settings.num_train_epochs, fmt.count(ahead.steps, "step")
+    return f"{epochs:g} {'pass' if epochs == 1 else 'passes'}", f"over your examples (epochs), {steps} in all"
 
 
 def _reasons(why: Mapping[str, str], by_hand: Collection[str]) -> Markup:
@@ -123,7 +125,7 @@ def _reasons(why: Mapping[str, str], by_hand: Collection[str]) -> Markup:
     reasons = [(name, "You changed this." if name in by_hand else reason) for name, reason in why.items()]
     reasons += [(name, "You changed this.") for name in by_hand if name not in why]
     lines = [(SETTINGS[name].label, words, "") for name, words in reasons if name in SETTINGS]
-    return components.fold("Why these numbers", components.rows(lines)) if lines else components.EMPTY
+    return components.fold("Why these settings", components.rows(lines)) if lines else components.EMPTY
 
 
 def _plan_lines(ahead: Plan) -> list[tuple[str, str, str]]:
@@ -131,43 +133,43 @@ def _plan_lines(ahead: Plan) -> list[tuple[str, str, str]]:
     what, term = METHODS[settings.method]
     if settings.method != "full":
         term += f", rank {settings.lora_rank}, alpha {settings.lora_alpha}"
-    at_once, readings = settings.per_device_train_batch_size, settings.gradient_accumulation_steps
-    length = "their tokens are not counted yet"
+    batch, batches = settings.per_device_train_batch_size, settings.gradient_accumulation_steps
+    length = "tokens not counted yet"
     if ahead.longest:
         learned, longest = fmt.number(ahead.learned_tokens), fmt.number(ahead.longest)
         length = f"{learned} tokens to learn, {longest} in the longest"
     rate = fmt.setting(settings.learning_rate)
-    best = "the best version is kept (early stopping)" if settings.early_stopping else ""
+    best = "the best version is saved (early stopping)" if settings.early_stopping else ""
     measured = []
     if ahead.memory_measured_mib:
         off = 100 * (ahead.memory_measured_mib / ahead.memory_computed_mib - 1)
-        computed = f"computed: {fmt.size(ahead.memory_computed_mib)}, {off:+.0f} %; the larger one counts"
-        measured = [("Memory measured on your longest examples", fmt.size(ahead.memory_measured_mib), computed)]
+        estimate = f"estimate: {fmt.size(ahead.memory_computed_mib)}, {off:+.0f}%; the larger one counts"
+        measured = [("Memory measured on your longest examples", fmt.size(ahead.memory_measured_mib), estimate)]
     return [
         ("Model", ahead.model_name, ""),
         ("Examples", ahead.data_name, length),
         *([("Learns", *GOALS[settings.trainer])] if ahead.has_pairs or settings.trainer == "dpo" else []),
-        ("Trained", what, term),
-        ("Examples per correction", str(settings.effective_batch), f"effective batch, {at_once} x {readings}"),
-        ("Size of each correction", rate, f"learning rate, {settings.lr_scheduler_type}"),
-        ("Tests on the way", fmt.count(ahead.evaluations, "test"), best),
+        ("What is trained", what, term),
+        ("Examples per step", str(settings.effective_batch), f"effective batch size, {batch} x {batches}"),
+        ("Learning rate", rate, f"{settings.lr_scheduler_type} schedule"),
+        ("Checks along the way", fmt.count(ahead.evaluations, "check"), best),
         *measured,
     ]
 
 
 def guide(watched: Watched) -> Markup:
     words = {
-        "queued": ("Your training waits for its turn.", "It starts by itself."),
-        "starting": ("Training is about to begin.", "You can close this page; it goes on."),
-        "running": ("It is learning.", "You can close this page; training goes on."),
-        "stopping": ("It is stopping and saving.", "What it learned is kept."),
-        "stopped": ("Training was stopped.", "Try what it learned so far, or go on training."),
-        "completed": ("Training is done.", "Next you talk to it, beside the model it came from."),
-        "failed": ("Training could not finish.", "What happened and what to do stands below."),
-        "interrupted": ("Training was cut off.", "Nothing saved was lost; go on from where it was."),
+        "queued": ("Your training is waiting its turn.", "It starts by itself."),
+        "starting": ("Training is about to start.", "You can close this page; training continues."),
+        "running": ("Training is running.", "You can close this page; training continues."),
+        "stopping": ("Stopping and saving.", "What it has learned is saved."),
+        "stopped": ("Training was stopped.", "Try what it has learned so far, or continue training."),
+        "completed": ("Training is done.", "Next, compare its answers with those of the base model."),
+        "failed": ("Training failed.", "See below for what happened and what to do."),
+        "interrupted": ("Training was interrupted.", "Nothing saved was lost. You can continue where it left off."),
     }
     if watched.state == "stopped" and not watched.has_model:
-        words["stopped"] = ("Training was stopped.", "It had learned nothing yet. You can go on training.")
+        words["stopped"] = ("Training was stopped.", "It had not learned anything yet. You can continue training.")
     return components.guide(3, *words.get(watched.state, ("", ""))) + components.run_line(watched.origin)
 
 
@@ -181,7 +183,7 @@ def status(watched: Watched) -> Markup:
         again = components.button("Try again with shorter examples", "shorter", kind="firm")
         failure += Markup('<div class="after-alert">{}{}</div>').format(words, again)
     if watched.state == "queued":
-        lead = f"{fmt.count(watched.queue, 'run is', 'runs are')} before it." if watched.queue else "It is next."
+        lead = f"{fmt.count(watched.queue, 'run goes', 'runs go')} first." if watched.queue else "It is next."
         return components.card(job.name, badges=badge, lead=lead)
     done = fmt.percent(progress.done, progress.total) if progress else 0
     title = progress.phase if progress and watched.can_stop else job.name
@@ -190,7 +192,7 @@ def status(watched: Watched) -> Markup:
         lead = time_left(progress)
         bar = components.progress(done if progress and progress.total else None, title)
     elif job.started and job.ended:
-        since = " since it went on" if job.attempt > 1 else ""
+        since = " since it was resumed" if job.attempt > 1 else ""
         lead = f"It took {fmt.duration(job.ended - job.started)}{since}."
     spoken = Markup('<p class="unseen" role="status" aria-live="polite">{}</p>').format(_spoken(title, done, watched))
     body = (bar, components.facts(numbers(watched)), notices(watched.curve.notes), failure, spoken)
@@ -217,25 +219,25 @@ def numbers(watched: Watched) -> list[tuple[str, str]]:
         return shown
     last = watched.curve.steps[-1]
     if last.tokens_per_second:
-        shown.append((fmt.number(last.tokens_per_second), "tokens a second"))
+        shown.append((fmt.number(last.tokens_per_second), "tokens per second"))
     if last.memory_mib:
-        shown.append((fmt.size(last.memory_mib), "memory, measured"))
+        shown.append((fmt.size(last.memory_mib), "of memory used"))
     if last.reward_accuracy is not None:
-        shown.append((f"{last.reward_accuracy:.0%}", "of these pairs told apart (reward accuracy)"))
+        shown.append((f"{last.reward_accuracy:.0%}", "of the pairs ranked correctly (reward accuracy)"))
     if not watched.can_stop:
         return shown
     if last.learning_rate is not None and watched.rate:
-        of_full = f"of the full size of its corrections, {fmt.setting(watched.rate)} (learning rate)"
+        of_full = f"of the full learning rate, {fmt.setting(watched.rate)}"
         shown.append((fmt.share(last.learning_rate, watched.rate), of_full))
     if last.grad_norm is not None:
-        shown.append((f"{last.grad_norm:.2f}", "how hard they pull (gradient norm)"))
+        shown.append((f"{last.grad_norm:.2f}", "gradient norm"))
     return shown
 
 
 def _spoken(title: str, done: int, watched: Watched) -> str:
     """For screen readers, which read it at each tenth only."""
     word, _ = fmt.state(watched.state)
-    return f"{title}, {done // 10 * 10} per cent." if watched.can_stop else f"{word}."
+    return f"{title}, {done // 10 * 10} percent." if watched.can_stop else f"{word}."
 
 
 def loss_card(watched: Watched) -> Markup:
@@ -245,7 +247,7 @@ def loss_card(watched: Watched) -> Markup:
     total = progress.total if progress and watched.can_stop and progress.total >= len(steps) else 0
     best = watched.losses.best.step if watched.losses.best else None
     return components.card(
-        "How wrong it still is",
+        "Loss (lower is better)",
         Markup('<div class="plot">{}</div>').format(loss_curve.draw(steps, evals, total, best)),
         lead=losses.legend(bool(evals)),
     )
@@ -279,11 +281,11 @@ def samples(events: Sequence[SampleEvent]) -> Markup:
         question = event.prompt[-1]["content"] if event.prompt else ""
         history.setdefault(question, []).append(event)
     step = max(event.step for event in events)
-    answers = components.join(_sample(question, *told) for question, told in history.items())
+    articles = components.join(_sample(question, *answers) for question, answers in history.items())
     return components.card(
-        "What it answers",
-        Markup('<div class="samples">{}</div>').format(answers),
-        lead=f"To questions it never practised on, {f'at step {step}' if step else 'before it learned anything'}.",
+        "Sample answers",
+        Markup('<div class="samples">{}</div>').format(articles),
+        lead=f"To questions it has not seen in training, {f'at step {step}' if step else 'before training'}.",
     )
 
 
@@ -299,7 +301,7 @@ def _sample(question: str, *answers: SampleEvent) -> Markup:
     )
     badge = components.EMPTY
     if latest.answer.strip() == latest.expected.strip():
-        badge = components.badge("the same")
+        badge = components.badge("same as yours")
     elif before and latest.answer != before[-1].answer:
         badge = components.badge("changed", "calm")
     return Markup(
@@ -318,7 +320,7 @@ def stop_reason(watched: Watched) -> str:
     if not watched.can_stop:
         return ""
     if watched.job.stop_requested or watched.state == "stopping":
-        return "It finishes the step it is in, saves, and stops."
+        return "It finishes the current step, saves and stops."
     if watched.state == "queued" and not watched.curve.steps:
-        return "It has learned nothing yet. You can go on with it later."
-    return "Stopping saves what it learned. You can go on later from there."
+        return "It has not learned anything yet. You can continue it later."
+    return "Stopping saves what it has learned. You can continue later."

@@ -24,11 +24,11 @@ def no_model(app: App, choice: Choice) -> str:
         return "Train a model first, in step 3, or open one of your models."
     state = app.runs.state(choice.run_id)
     if state in ("failed", "interrupted"):
-        return "Its training broke off. Step 3 says why, and how to go on."
+        return "Its training failed. Step 3 shows why and how to continue."
     if state not in ("completed", "stopped"):
-        return "This is possible when its training is done or stopped."
+        return "Wait until its training is done, or stop it."
     if not app.results.has_model(choice.run_id):
-        return "Its training was stopped before it had learned anything. Go on with it in step 3."
+        return "Its training was stopped before it learned anything. Continue it in step 3."
     return ""
 
 
@@ -48,9 +48,9 @@ def offer(app: App, choice: Choice) -> Markup:
         )
         for one in ready
     )
-    stays = "The run above stays as it is; you find it under My models." if choice.run_id else ""
+    stays = "The run above is not affected. You can find it under My models." if choice.run_id else ""
     models = Markup('<ul class="ready">{}</ul>').format(components.join(lines))
-    return components.card("Models that are ready", models, lead=stays)
+    return components.card("Models ready to use", models, lead=stays)
 
 
 def offered(app: App, choice: Choice) -> Any:

@@ -18,11 +18,11 @@ def conversation(turns: list[Any], answering: bool = False) -> Markup:
     if turns:
         body = components.join(_turn(turn, answering and turn is turns[-1]) for turn in turns)
     else:
-        body = Markup('<p class="nothing">Both will answer here, at the same time.</p>')
+        body = Markup('<p class="nothing">Both answers will appear here, side by side.</p>')
     return Markup(
         '<div class="panes">'
-        '<div class="pane-head base"><strong>{}</strong><span>the model it came from (base)</span></div>'
-        '<div class="pane-head tuned"><strong>{}</strong><span>what it became (tuned)</span></div></div>'
+        '<div class="pane-head base"><strong>{}</strong><span>the base model</span></div>'
+        '<div class="pane-head tuned"><strong>{}</strong><span>your trained model</span></div></div>'
         '<div role="log" aria-label="Questions and answers" aria-busy="{}">{}</div>'
     ).format(*PANES.values(), str(answering).lower(), body)
 
@@ -44,21 +44,21 @@ def _answer(turn: Any, pane: str, answering: bool) -> Markup:
     if answering and pane not in turn["done"]:
         answer = Markup("{}{}").format(answer, _CARET)
     elif not answer:
-        answer = Markup('<span class="small">No words came back.</span>')
+        answer = Markup('<span class="small">No answer came back.</span>')
     return Markup('<div class="answer {}"><span class="pane-name">{}</span><div>{}</div></div>').format(
         pane, PANES[pane], answer
     )
 
 
-def suggestions(known: list[Any]) -> Markup:
+def suggestions(examples: list[Any]) -> Markup:
     """Buttons that ask a question from the validation examples."""
-    if not known:
+    if not examples:
         return components.EMPTY
     buttons = (
         components.button(fmt.shorten(one.question, 70), "suggest", index, "chip")
-        for index, one in enumerate(known[:4])
+        for index, one in enumerate(examples[:4])
     )
-    return Markup('<div class="chips"><span class="small">Questions it never practised on:</span>{}</div>').format(
+    return Markup('<div class="chips"><span class="small">Questions it has not seen:</span>{}</div>').format(
         components.join(buttons)
     )
 

@@ -1,4 +1,4 @@
-"""Two runs beside each other, and a run that is tried again with one change."""
+"""Two runs side by side, and a retry with one change."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from tests.ui.fake_services import FakeApp
 from tests.ui.web.test_page import tabs
 from ui.services.app import App
 from ui.services.selection import Choice
+from ui.text.settings_help import SETTINGS
 from ui.web.html import compare_runs
 
 ROW = Encoded([1, 2, 3], [-100, 2, 3])
@@ -48,14 +49,14 @@ def broken(count: int) -> list[StepEvent]:
     return [StepEvent(i, math.nan if i == count else 2.0, epoch=i / 10) for i in range(1, count + 1)]
 
 
-def test_only_what_differs_is_listed() -> None:
+def test_only_differences_are_listed() -> None:
     fake = FakeApp()
     first, again = fake.runs.details("run-a"), fake.runs.details(fake.retries.retry("run-a"))
-    assert list(compare_runs.differences(first, again)) == [("Size of each correction", "0.0002", "0.0001")]
-    drawn = compare_runs.card(first, again)
-    assert ">A <tspan>" in drawn
-    assert ">B <tspan>" in drawn
-    assert "different examples" not in drawn
+    assert list(compare_runs.differences(first, again)) == [(SETTINGS["learning_rate"].label, "0.0002", "0.0001")]
+    html = compare_runs.card(first, again)
+    assert ">A <tspan>" in html
+    assert ">B <tspan>" in html
+    assert "different examples" not in html
     assert not list(compare_runs.differences(first, first))
 
 
@@ -66,7 +67,7 @@ def test_a_run_is_compared_with_the_settings_that_it_used(app: App, tmp_path: Pa
     assert [(of_a, of_b) for _, of_a, of_b in found] == [("lora", "qlora")]
 
 
-def test_runs_on_other_examples_are_compared_with_a_caution() -> None:
+def test_a_caution_warns_of_different_validation_examples() -> None:
     fake = FakeApp()
     one = fake.runs.details("run-a")
     other = one.spec.model_copy(update={"data": one.spec.data.model_copy(update={"sha256": "1" * 64})})
@@ -82,13 +83,13 @@ def test_a_retry_takes_the_same_rows_and_changes_one_number(app: App, tmp_path: 
     assert app.retries.first_run(again) == first
     rows = [(app.runner.folder(run) / "data" / "train.parquet").read_bytes() for run in (first, again)]
     assert rows[0] == rows[1]
-    assert "Two runs compared" in tabs(app)["train"]._beside(again)
+    assert 'class="compared"' in tabs(app)["train"]._beside(again)
     app.runner.stop(first)
     app.delete_run(first)
     assert app.retries.first_run(again) == ""
 
 
-def test_a_run_that_gives_no_reason_is_not_tried_again(app: App, tmp_path: Path) -> None:
+def test_a_run_without_a_verdict_can_not_be_retried(app: App, tmp_path: Path) -> None:
     run = queued(app, tmp_path / "made", [])
     with pytest.raises(RunProblem, match="nothing to change"):
         app.retries.retry(run)
@@ -101,7 +102,7 @@ def test_my_models_compares_with_the_open_run() -> None:
     assert 'data-do="compare" data-value="run-a"' not in listed[tab.listing]
     assert listed[tab.compared] == ""
     beside = tab.show(Choice(run_id="run-a", compared_run="run-b"))
-    assert "Two runs compared" in beside[tab.compared]
-    assert beside[tab.listing].count(">Stop comparing<") == 1
-    assert ">Stop comparing<" not in listed[tab.listing]
+    assert 'class="compared"' in beside[tab.compared]
+    assert beside[tab.listing].count('data-value="run-b" aria-label="Stop comparing') == 1
+    assert 'aria-label="Stop comparing' not in listed[tab.listing]
     assert 'data-do="compare"' not in tab.show(Choice())[tab.listing]

@@ -1,4 +1,4 @@
-"""Whatever a person or a file brings stays text on the page."""
+"""Text from a person or a file stays text on the page, and what the views show of it."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_markup_in_texts_is_shown_not_run(piece: str) -> None:
     assert "<script" not in html
 
 
-def test_a_need_beyond_what_is_there_is_marked() -> None:
+def test_a_need_beyond_the_memory_is_marked() -> None:
     assert "over" in components.memory_bar([("weights", 9.0)], 8.0, "Needs 9, you have 8.")
     assert "over" not in components.memory_bar([("weights", 7.0)], 8.0, "Needs 7, you have 8.")
 
@@ -112,24 +112,24 @@ def data(**accepted: Any) -> DatasetState:
     return app.datasets.state(Choice(data_id="data-1"))
 
 
-def test_each_kind_of_problem_is_listed_once_with_its_rows_and_its_fix() -> None:
+def test_each_kind_of_problem_is_listed_once_with_its_rows_and_fix() -> None:
     html = issues_panel.card(data())
     assert html.count("The answer is empty") == 1
-    assert "2 examples, must be mended" in html
+    assert '<span class="badge bad">2 examples' in html
     assert "Example 18, line 18" in html
     assert "Example 51, line 51" in html
     assert 'data-do="accept" data-value="empty_answer"' in html
     assert html.index("empty") < html.index("same as example 12"), "errors come first"
 
 
-def test_what_was_mended_can_be_taken_back() -> None:
+def test_an_accepted_fix_can_be_undone() -> None:
     html = issues_panel.card(data(empty_answer="all", duplicate=[40]))
     assert "2 examples left out" in html
     assert 'data-do="undo" data-value="empty_answer"' in html
-    assert 'data-do="accept" data-value="empty_answer:18"' not in html, "what is mended is not offered again"
+    assert 'data-do="accept" data-value="empty_answer:18"' not in html, "an accepted fix is not offered again"
 
 
-def test_a_kind_mended_for_one_row_only_says_so() -> None:
+def test_a_fix_for_one_row_leaves_the_others_open() -> None:
     assert "1 example left out" in issues_panel.card(data(empty_answer=[18]))
     assert 'data-value="empty_answer:51"' in issues_panel.card(data(empty_answer=[18]))
 
@@ -138,7 +138,7 @@ def test_states_have_words() -> None:
     assert {state.value for state in State} <= set(fmt.STATES)
 
 
-def test_what_a_run_tells_beside_its_numbers_is_shown_the_latest_last() -> None:
+def test_the_latest_notes_of_a_run_are_shown_in_order() -> None:
     drawn = train_views.notices([NoteEvent(f"Notice {n}", "It reads <4> at a time.") for n in range(6)])
     assert "It reads &lt;4&gt; at a time." in drawn
     assert [f"Notice {n}" in drawn for n in range(6)] == [False, False, True, True, True, True]
