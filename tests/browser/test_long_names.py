@@ -33,7 +33,7 @@ def test_long_names_stay_within_their_cards(open_page: Callable[..., Any], tmp_p
         page.locator("#tab-share a[download]").first.wait_for()
         go(page, "runs")
         page.locator("#run-list [data-do=compare]").first.click()
-        page.get_by_role("heading", name="What differs").wait_for()
+        page.locator("table.compared").first.wait_for()
         for width in (1280, 390):
             page.set_viewport_size({"width": width, "height": 900})
             for name in TABS:

@@ -40,12 +40,12 @@ COLOURS_STAND = "!document.getAnimations().some((one) => one instanceof CSSTrans
 
 def take_sample(page: Any) -> None:
     go(page, "data")
-    page.get_by_role("button", name="Take the sample Orders into fields").click()
+    page.click("button[data-do=sample][data-value=orders]")
     page.wait_for_selector(".tokens .l")
-    mend, ready = page.get_by_role("button", name="Mend or leave out all that must be"), "#to-train:not([disabled])"
-    mend.or_(page.locator(ready)).first.wait_for()
-    if mend.is_visible():
-        mend.click()
+    fix_all, ready = page.locator("button[data-do=accept-all]"), "#to-train:not([disabled])"
+    fix_all.or_(page.locator(ready)).first.wait_for()
+    if fix_all.is_visible():
+        fix_all.click()
         page.wait_for_selector(ready)
 
 
@@ -127,13 +127,10 @@ def test_the_way_from_sample_to_download(open_page: Opens, drawn_page: str) -> N
     page.click("#to-data")
     take_sample(page)
     page.click("#to-train")
-    page.get_by_role("heading", name="What is about to happen").wait_for()
-    page.click("#start-training")
-    page.get_by_text("You can close this page").wait_for()
+    page.click("#start-training:not([disabled])")
     page.click("#stop")
-    page.get_by_text("Training was stopped.").wait_for()
     page.click("#resume")
-    page.get_by_text("It is learning.").wait_for()
+    page.locator("#resume").wait_for(state="hidden")
     page.click("#stop")
     page.click("#to-try")
     page.locator(".chip").first.click()
@@ -157,9 +154,9 @@ def test_what_is_wrong_is_mended_and_taken_back(open_page: Opens, drawn_page: st
     undo.nth(1).wait_for()
     assert undo.count() == 2
     undo.first.click()
-    page.get_by_text("Row 18 (line 18)").wait_for()
+    page.wait_for_selector("#to-train[disabled]")
     assert page.locator("#to-train").is_disabled()
-    page.get_by_role("button", name="Do this for all: Leave this row out.").first.click()
+    page.locator(".problem-do [data-do=accept]").first.click()
     page.wait_for_selector("#to-train:not([disabled])")
 
 
@@ -267,17 +264,18 @@ def test_an_access_token_is_kept_and_forgotten_and_never_comes_back(
     field = page.get_by_label("Access token")
     field.fill("my password")
     page.keyboard.press("Enter")
-    page.get_by_text("This is not an access token of Hugging Face.").wait_for()
+    page.wait_for_selector(".toast-body")
     page.keyboard.press("Escape")
     page.wait_for_selector(".toast-body", state="detached")
     can_be_read()
     field.fill("hf_s3cr3t")
-    page.get_by_role("button", name="Keep", exact=True).click()
-    page.get_by_text("An access token is kept in the keyring").wait_for()
+    page.click("form[data-send=token] button")
+    forget = page.locator("#tab-start [data-do=forget-token]")
+    forget.wait_for(state="attached")
     assert "s3cr3t" not in page.content() + page.evaluate("JSON.stringify([localStorage, sessionStorage])") + page.url
-    page.get_by_text("Forget it").click()
+    page.click("#tab-start .access .confirm > summary")
     can_be_read()
-    page.get_by_role("button", name="Forget the token").click()
+    forget.click()
     field.wait_for()
     assert field.input_value() == ""
 
@@ -321,4 +319,4 @@ def test_while_a_run_has_nothing_to_try_an_older_model_is_opened_where_it_is_wan
     go(page, "runs")
     page.get_by_role("button", name="Open Second try").first.click()
     page.locator("#tab-train .guide").get_by_text("Second try").wait_for()
-    page.get_by_text("It is learning.").wait_for()
+    page.locator("#stop").wait_for()

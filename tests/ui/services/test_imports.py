@@ -312,9 +312,9 @@ class TestReadAgain:
         form = {"shape": "messages", "messages.messages": "messages"}
         imported(app, _done(app, choice, "how", json.dumps(form)))
         assert app.datasets.state(choice).blocked == ""
-        assert "what you mended is forgotten" in read_options.card(app.datasets.state(choice))
+        assert read_options.DISCARDS in read_options.card(app.datasets.state(choice))
         app.datasets.undo(choice.data_id, "empty_answer")
-        assert "forgotten" not in read_options.card(app.datasets.state(choice))
+        assert read_options.DISCARDS not in read_options.card(app.datasets.state(choice))
 
     def test_a_cancelled_check_changes_nothing(self, app: App, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         choice, store = self.fixed(app, file), app.dataset_store

@@ -80,7 +80,7 @@ def test_the_retry_trains_on_shorter_examples_and_is_compared(app: App, tmp_path
     again = app.retries.retry_shortened(run)
     old, new = app.runs.spec(run), app.runs.spec(again)
     assert new.settings == old.settings.changed(max_length=300)
-    assert new.name == "toy (maximum length in tokens 300)"
+    assert new.name == "toy (maximum length 300)"
     train, validation = read_rows(app.runner.folder(again))
     assert [len(one.input_ids) for one in train] == [20, 300, 300]
     assert [one.learned for one in train] == [10, 200, 50]

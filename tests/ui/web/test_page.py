@@ -21,8 +21,11 @@ from tests.ui.conftest import in_loop
 from tests.ui.fake_records import job
 from tests.ui.fake_services import FakeApp
 from ui.services.selection import Choice
+from ui.text.memory_parts import PARTS
+from ui.web import errors as web_errors
 from ui.web import page as web_page
 from ui.web.components import Kept
+from ui.web.train import views as train_views
 
 OURS = "http://127.0.0.1:7860"
 
@@ -170,7 +173,7 @@ def test_ticks_follow_what_was_done() -> None:
 def test_the_learning_rate_is_told_as_a_share_of_the_one_that_is_set() -> None:
     tab = tabs(FakeApp())["train"]
     drawn = tab.show(CHOICES["a run going"])[tab.status]
-    assert "of the full size of its corrections, 0.0002 (learning rate)" in drawn
+    assert "learning rate, 0.0002" in drawn
     assert "e-0" not in drawn
 
 
@@ -226,7 +229,7 @@ class TestExampleNumber:
         for part, event, found in (("search", "submit", 4), ("search_on", "click", 4), ("search_back", "click", 2)):
             answer = self.answer(page, 3, part, event)
             assert answer[page.kept.part("row")] == [found]
-            assert "3 examples with “lamps”" in answer[page.tabs["data"].preview.hits]
+            assert "3 examples contain “lamps”" in answer[page.tabs["data"].preview.hits]
 
     def test_a_step_is_taken_and_where_a_number_is_typed_it_goes_there(self, page: web_page._Page) -> None:
         for part, beside in (("on", 4), ("back", 2)):
@@ -276,7 +279,7 @@ class TestTimer:
         assert page.signature_of("train", CHOICES["a run going"]) != before
         shown = page.refreshed("train", CHOICES["a run going"])
         assert shown[page.kept.part("run_id")] == [""]
-        assert "What is about to happen" in shown[page.tabs["train"].plan]
+        assert train_views.PLAN in shown[page.tabs["train"].plan]
 
     @pytest.mark.parametrize("broken", ["curve", "curve_position"])
     def test_an_error_is_shown_once_and_without_its_details(
@@ -331,15 +334,15 @@ class TestTrain:
         answer = self.leave(page, "learning_rate", 5.0)
         assert written(tab, answer)["learning_rate"] == 5.0, "what was typed is kept"
         told = answer[tab.recipe.news]["updates"]["learning_rate"]["info"]
-        assert "Size of each correction can't be 5." in told
+        assert "Learning rate can't be 5." in told
         assert "from 0.00000001 to 0.1" in told
         assert "emptied, it goes back to 0.0002." in told
         assert not answer[tab.start]["interactive"]
-        assert "Size of each correction can't be 5." in answer[tab.why_not]
+        assert "Learning rate can't be 5." in answer[tab.why_not]
         begin = next(one for one in page.rail.parent.fns.values() if (tab.start._id, "click") in one.targets)
         given = {part: getattr(part, "value", None) for part in page.kept.inputs()}
         kept = {page.kept.part("data_id"): ["data-1"], page.kept.part("settings"): [{"learning_rate": 5.0}]}
-        with pytest.raises(gr.Error, match="Size of each correction can"):
+        with pytest.raises(gr.Error, match="Learning rate can"):
             begin.fn({**given, **kept, tab.called: ""})
 
     def test_a_number_too_large_for_any_whole_one_is_told_too(self, page: web_page._Page) -> None:
@@ -425,11 +428,11 @@ class TestTrain:
         monkeypatch.setattr(app.runs, "plan", broken)
         tab = tabs(app)["train"]
         shown = tab.show(Choice(data_id="data-1"))
-        assert "Something went wrong on our side." in shown[tab.plan]
+        assert web_errors.OURS.what in shown[tab.plan]
         assert "secret" not in shown[tab.plan]
 
     def test_the_memory_is_told_part_by_part_with_its_sources(self, page: web_page._Page) -> None:
         tab = page.tabs["train"]
         told = tab.show(Choice(data_id="data-1"))[tab.memory]
-        assert "The addition that learns" in told
+        assert PARTS["adapter"].words in told
         assert "Hu et al." in told

@@ -69,6 +69,7 @@ FIELDS = {
     "label": "Good or bad",
     "text": "Text",
 }
+DISCARDS = "If you read the file another way, your fixes are discarded."
 SHOWN, COLUMNS, CUT = 3, 60, 400  # rows; columns to choose from; characters of a cell
 
 
@@ -93,8 +94,7 @@ def card(data: DatasetState) -> Markup:
     if data.info.read_options:
         body.append(components.button("Detect automatically", "as-found"))
     if data.info.accepted or data.info.refused:
-        warning = "If you read the file another way, your fixes are discarded."
-        body.append(components.text(warning, "small"))
+        body.append(components.text(DISCARDS, "small"))
     inside = components.fold("How this file was read", *body, opened=bool(guesses), key="how")
     if guesses:
         return components.card("Is this right?", *map(_question, guesses), inside)
