@@ -15,8 +15,9 @@ from backend.errors import ApprenticeError, ChatFailed
 from backend.records.events import NoteEvent
 from jobs.records import Failure, State
 from tests.ui.fake_page import serve
-from tests.ui.fake_services import FakeApp, FakeDatasets, FakeResults, FakeRuns, job
-from ui.records import Curve, Reading, Shorter
+from tests.ui.fake_records import job
+from tests.ui.fake_services import FakeApp, FakeDatasets, FakeResults, FakeRetries, FakeRuns
+from ui.records import Curve, DatasetProgress, Shortening
 from ui.services.selection import Choice
 
 RUN = "document.title='injected'"
@@ -26,7 +27,7 @@ PAYLOAD = (
 )
 # Values that the program chooses, and that it compares with its own.
 CODES = {
-    "id", "kind", "state", "severity", "to", "badge", "light", "retry", "device", "place", "keeper", "path",
+    "id", "kind", "state", "severity", "to", "badge", "light", "retry", "device", "source", "storage", "path",
     "settings", "result", "accepted", "refused", "flavor", "sha256",
 }  # fmt: skip
 FAILS = "Where does it break off?"  # a question whose answer fails
@@ -76,10 +77,10 @@ class Injecting:
 
 
 class Datasets(FakeDatasets):
-    def reading(self, choice: Choice) -> Reading | None:
+    def progress(self, choice: Choice) -> DatasetProgress | None:
         """The second look at the examples failed."""
         unclear = NoExamples(PAYLOAD, PAYLOAD, PAYLOAD, columns=(PAYLOAD, "answer"))
-        return Reading("orders.jsonl", PAYLOAD, 0.0, error=unclear) if choice.data_id else None
+        return DatasetProgress("orders.jsonl", PAYLOAD, 0.0, error=unclear) if choice.data_id else None
 
 
 class Runs(FakeRuns):
@@ -93,15 +94,17 @@ class Runs(FakeRuns):
         curve.notes.append(NoteEvent("It goes on.", "With less memory.", "Wait."))
         return curve
 
-    def shorter(self, run_id: str) -> Shorter | None:
-        return Shorter(64, 216, 3, 2, 1)
+
+class Retries(FakeRetries):
+    def shortening(self, run_id: str) -> Shortening | None:
+        return Shortening(64, 216, 3, 2, 1)
 
 
 class Results(FakeResults):
-    def ask(self, *given: Any, **sampling: Any) -> Iterator[tuple[str, str, bool]]:
+    def answers(self, *given: Any, **sampling: Any) -> Iterator[tuple[str, str, bool]]:
         if FAILS in repr(given):
             raise ChatFailed(PAYLOAD, PAYLOAD, PAYLOAD)
-        return super().ask(*given, **sampling)
+        return super().answers(*given, **sampling)
 
 
 class InjectedApp(FakeApp):
@@ -111,6 +114,7 @@ class InjectedApp(FakeApp):
         runs = Runs(datasets)
         self.datasets: Any = Injecting(datasets)
         self.runs: Any = Injecting(runs)
+        self.retries: Any = Injecting(Retries(runs))
         self.results: Any = Injecting(Results(runs))
         self.models: Any = Injecting(self.models)
         self.advice: Any = Injecting(self.advice)
