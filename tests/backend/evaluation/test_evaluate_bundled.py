@@ -1,0 +1,40 @@
+"""The way of a person at a terminal: train on the orders sample with the bundled model, then ask whether it is good."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend.settings import PROJECT_ROOT, SAMPLES, Workspace
+
+pytestmark = pytest.mark.slow
+
+
+def command(workspace: Workspace, *arguments: str) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, "app.py", *arguments, "--json", "--workspace", str(workspace.root)],
+        cwd=PROJECT_ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return dict(json.loads(done.stdout))
+
+
+def test_orders_are_learned_and_a_run_of_two_steps_is_not(workspace_with_model: Workspace) -> None:
+    data = str(Path(SAMPLES) / "orders.jsonl")
+    run = command(workspace_with_model, "train", "--data", data)["run_id"]
+    report = command(workspace_with_model, "evaluate", run, "--baselines")
+    systems = report["systems"]
+    assert (report["items"], report["main_measure"]) == (40, "json")
+    assert (report["verdict"], report["against_prompt"]) == ("better", "better")
+    assert systems["base"]["score"] < 0.1
+    assert systems["base"]["score"] <= systems["few_shot"]["score"] < systems["tuned"]["score"]
+    assert systems["tuned"]["score"] > 0.7
+    short = command(workspace_with_model, "train", "--data", data, "--set", "max_steps=2")["run_id"]
+    assert command(workspace_with_model, "evaluate", short, "--items", "16")["verdict"] == "no_difference_shown"

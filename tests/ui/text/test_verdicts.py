@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ui.text import verdicts
+
+
+def report(verdict: str, against: str = "not_measured", measure: str = "json", **changes: Any) -> dict[str, Any]:
+    return {
+        "main_measure": measure,
+        "items": 24,
+        "clusters": 24,
+        "least_provable_gain": 0.25,
+        "verdict": verdict,
+        "against_prompt": against,
+        "systems": {
+            "base": {"score": 0.0, "interval": [0.0, 0.14]},
+            "tuned": {"score": 21 / 24, "interval": [0.69, 0.96]},
+        },
+        **changes,
+    }
+
+
+def test_right_answers_are_counted() -> None:
+    assert "21 of 24 right" in verdicts.sentence(report("better"))
+    assert "0 of 24 right" in verdicts.sentence(report("better"))
+    assert "69% to 96%" in verdicts.system_line("tuned", report("better"))
+
+
+def test_likeness_is_a_number_and_no_count() -> None:
+    graded = report("better", measure="chrf")
+    assert "0.88 alike" in verdicts.sentence(graded)
+    assert "0.69 to 0.96" in verdicts.system_line("tuned", graded)
+
+
+def test_what_so_few_examples_can_prove_is_said_where_nothing_is_shown() -> None:
+    assert "25%" in verdicts.sentence(report("no_difference_shown"))
+    assert "too few" in verdicts.sentence(report("no_difference_shown", clusters=5, least_provable_gain=None))
+    assert "25%" not in verdicts.sentence(report("better"))
+
+
+@pytest.mark.parametrize("against", ["better", "as_good", "not_shown"])
+def test_the_prompt_is_spoken_of_once_it_was_measured(against: str) -> None:
+    assert "prompt" in verdicts.sentence(report("better", against))
+    assert "prompt" not in verdicts.sentence(report("better"))
+
+
+def test_every_verdict_and_measure_has_words() -> None:
+    assert len({verdicts.title(report(one)) for one in ("better", "no_difference_shown", "worse")}) == 3
+    assert set(verdicts.MEASURES) == {"tool_call", "json", "label", "exact", "chrf"}
