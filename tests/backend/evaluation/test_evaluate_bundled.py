@@ -1,4 +1,4 @@
-"""The way of a person at a terminal: train on the orders sample with the bundled model, then ask whether it is good."""
+"""From training on the orders sample to a verdict, as a person types it, with the bundled model."""
 
 from __future__ import annotations
 
