@@ -70,7 +70,7 @@ class ExportRequest:
         if spec.to not in FORMATS:
             raise BadSetting(f"There is no export {spec.to[:40]!r}.", "", f"Choose one of: {', '.join(FORMATS)}.")
         run_folder = context.workspace.run_folder(spec.run)
-        run = oom.as_used(run_folder, local.read_run(run_folder))
+        run = oom.spec_used(run_folder, local.read_run(run_folder))
         return cls(context, spec.to, run, run_folder, slug(spec.name or run.name), context.folder / "work")
 
     @property

@@ -33,7 +33,7 @@ from backend.settings import PROJECT_ROOT
 from backend.tokens.tokenizer import ChatTokenizer
 from backend.training.run import spread
 from backend.training.schedule import schedule
-from backend.training.session import TESTED_ROWS
+from backend.training.session import VALIDATION_ROWS
 
 TEMPLATE = PROJECT_ROOT / "static" / "script" / "train.py"
 PACKAGES = ("torch", "transformers", "peft", "accelerate", "safetensors")  # whose ranges the header takes over
@@ -51,7 +51,7 @@ def write(order: ExportRequest) -> Path:
     Raises TrainingFailed for damaged rows.
     """
     train, validation = read_rows(order.run_folder)
-    validation = spread(validation, TESTED_ROWS)
+    validation = spread(validation, VALIDATION_ROWS)
     tokenizer = ChatTokenizer.load(order.run.model.path)
     folder = order.out / f"{order.name}-script"
     (folder / "data").mkdir(parents=True)

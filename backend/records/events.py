@@ -95,7 +95,7 @@ class NoteEvent(Event):
 class DryRunEvent(Event):
     """What a few steps on the longest examples took. max_length: tokens of each example with which they fit.
 
-    Memory in MiB at the peak, times in seconds: see `backend.training.job.Measured`.
+    Memory in MiB at the peak, times in seconds: see `backend.training.measured.Measured`.
     """
 
     kind = "dry_run"
@@ -104,11 +104,11 @@ class DryRunEvent(Event):
     tokens_per_second: float
     startup: float = 0.0
     seconds_per_step: float = 0.0
-    test_seconds: float = 0.0
-    answer_seconds: float = 0.0
+    evaluation_seconds: float = 0.0
+    sample_seconds: float = 0.0
     reference_seconds: float = 0.0
     save_seconds: float = 0.0
-    proof_seconds: float = 0.0
+    verification_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
-"""Direct preference optimisation: to make the better of two answers likelier than the worse one.
+"""Direct preference optimization (DPO): makes the better of two answers more likely than the worse one.
 
-The loss of a pair is -log sigmoid(beta * margin); margin: how much likelier the better answer has become than it was
-to the model that the run began with, less the same of the worse one (Rafailov et al. 2023, arXiv:2305.18290,
-equation 7; TRL's loss type "sigmoid"). Times beta it is what is told as the reward margin.
+The loss of a pair is -log sigmoid(beta * margin). The margin is the gain in log-probability of the better answer over
+the reference model (the model before training), minus that of the worse answer (Rafailov et al. 2023,
+arXiv:2305.18290, equation 7; TRL's loss type "sigmoid"). beta * margin is reported as the reward margin.
 """
 
 from __future__ import annotations
@@ -22,29 +22,29 @@ if TYPE_CHECKING:
 def preference_loss(
     model: Any, batch: Batch, rows: Sequence[TokenRow], beta: float
 ) -> tuple[torch.Tensor, dict[str, float]]:
-    """The sum of the losses of the pairs `rows`, and the sums of what is told beside it.
+    """The sum of the losses of the pairs `rows`, and the sums of two reward metrics.
 
-    batch: the better sides of `rows`, then the worse ones. Figures: `reward_accuracy`, pairs whose better answer has
-    gained more than the worse one; `reward_margin`, by how much (times beta).
+    batch: the better sides of `rows`, then the worse ones. `reward_accuracy`: pairs whose better answer has gained
+    more than the worse one; `reward_margin`: by how much (times beta).
     """
     import torch
 
-    found = likelihoods(model, batch)
+    logprobs = answer_logprobs(model, batch)
     reference = [row.reference_logprob for row in rows] + [
         row.rejected.reference_logprob for row in rows if row.rejected
     ]
-    better, worse = (found - torch.tensor(reference, device=found.device)).chunk(2)
+    better, worse = (logprobs - torch.tensor(reference, device=logprobs.device)).chunk(2)
     margins = beta * (better - worse)
-    figures = {"reward_accuracy": float((margins > 0).sum()), "reward_margin": float(margins.detach().sum())}
-    return -torch.nn.functional.logsigmoid(margins).sum(), figures
+    rewards = {"reward_accuracy": float((margins > 0).sum()), "reward_margin": float(margins.detach().sum())}
+    return -torch.nn.functional.logsigmoid(margins).sum(), rewards
 
 
-def likelihoods(model: Any, batch: Batch) -> torch.Tensor:
-    """(rows,): the log-probability (nats) of all that is learned of each row of `batch`."""
+def answer_logprobs(model: Any, batch: Batch) -> torch.Tensor:
+    """(rows,): the log-probability (nats) of the learned tokens of each row of `batch`."""
     losses = token_losses(model, batch)
     return losses.new_zeros(batch.rows).index_add(0, batch.owners, -losses)
 
 
 def reference_model(model: Any) -> AbstractContextManager[Any]:
-    """Within it, `model` is the one that the run began with, as long as only an adapter is trained."""
+    """A context in which `model` is the reference model, as long as only an adapter is trained."""
     return model.disable_adapter() if hasattr(model, "peft_config") else nullcontext()

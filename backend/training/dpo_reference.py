@@ -1,7 +1,7 @@
-"""What the model that a DPO run began with holds of each answer: its log-probabilities.
+"""The log-probabilities of each answer under a DPO run's reference model.
 
-They are computed once, before the first step, and kept in the run's folder: it is the same
-weights with the adapter off, and where all weights are trained, the weights before they are.
+They are computed once, before the first step, and saved in the run's folder. The reference model is the same model
+with the adapter off or, where all weights are trained, before training.
 """
 
 from __future__ import annotations
@@ -20,63 +20,66 @@ if TYPE_CHECKING:
     from backend.training.session import TrainingSession
 
 REFERENCE = "reference.safetensors"
+PHASE = "Comparing both answers with the base model"
 
 
-def weigh(session: TrainingSession, model: Any) -> bool:
-    """Gives the rows of `practice` the log-probabilities of the model that the run began with; False when stopped.
+def compute_reference_logprobs(session: TrainingSession, model: Any) -> bool:
+    """Sets `reference_logprob` of the session's rows; False when the run is to stop.
 
-    Call it before trained weights are loaded. Raises NotEnough, OSError.
+    Must be called before trained weights are loaded. Raises NotEnough, OSError.
     """
-    kept = session.work.folder / REFERENCE
+    path = session.work.folder / REFERENCE
     rows = [*session.train, *session.validation]
-    known = _read(kept, len(rows))
-    if known is None:
-        known = _computed(session, model, rows)
-        if known is None:
+    logprobs = _read(path, len(rows))
+    if logprobs is None:
+        logprobs = _compute(session, model, rows)
+        if logprobs is None:
             session.stopping = True
             return False
-        _write(kept, known)
-    weighed = [
+        _write(path, logprobs)
+    rows = [
         replace(
             row, reference_logprob=better, rejected=row.rejected and replace(row.rejected, reference_logprob=worse)
         )
-        for row, (better, worse) in zip(rows, known, strict=True)
+        for row, (better, worse) in zip(rows, logprobs, strict=True)
     ]
-    session.train, session.validation = weighed[: len(session.train)], weighed[len(session.train) :]
+    session.train, session.validation = rows[: len(session.train)], rows[len(session.train) :]
     return True
 
 
-def _computed(session: TrainingSession, model: Any, rows: Sequence[TokenRow]) -> list[list[float]] | None:
-    """For each of `rows` its two log-probabilities, the longest computed first; None when the run is to stop."""
+def _compute(session: TrainingSession, model: Any, rows: Sequence[TokenRow]) -> list[list[float]] | None:
+    """The two log-probabilities of each of `rows`, computed longest first; None when the run is to stop."""
     order = sorted(range(len(rows)), key=lambda number: -rows[number].longest)
-    known: dict[int, list[float]] = {}
+    done: dict[int, list[float]] = {}
     with reference_model(model):
-        while len(known) < len(rows):
+        while len(done) < len(rows):
             if session.work.should_stop():
                 return None
-            session.work.progress("Weighing both answers", len(known), len(rows))
-            part = order[len(known) : len(known) + session.train_step.micro]
-            known |= zip(part, session.train_step.likelihoods(model, [rows[number] for number in part]), strict=True)
-    return [known[number] for number in range(len(rows))]
+            session.work.progress(PHASE, len(done), len(rows))
+            part = order[len(done) : len(done) + session.train_step.micro]
+            done |= zip(
+                part, session.train_step.answer_logprobs(model, [rows[number] for number in part]), strict=True
+            )
+    return [done[number] for number in range(len(rows))]
 
 
 def _read(path: Path, count: int) -> list[list[float]] | None:
-    """What `_write` kept; None when there is nothing that can be used."""
+    """The numbers that `_write` saved; None if there are none for `count` rows."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     try:
-        known: list[list[float]] = load_file(path)["likelihoods"].tolist()
+        logprobs: list[list[float]] = load_file(path)["logprobs"].tolist()
     except (OSError, SafetensorError, KeyError):
         return None
-    return known if len(known) == count else None
+    return logprobs if len(logprobs) == count else None
 
 
-def _write(path: Path, known: list[list[float]]) -> None:
+def _write(path: Path, logprobs: list[list[float]]) -> None:
     import torch
     from safetensors.torch import save_file
 
     unfinished = path.with_name(f".unfinished-{path.name}")
     with disk_errors():
-        save_file({"likelihoods": torch.tensor(known)}, unfinished)
+        save_file({"logprobs": torch.tensor(logprobs)}, unfinished)
     os.replace(unfinished, path)

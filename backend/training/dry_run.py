@@ -1,10 +1,10 @@
-"""`python -m backend.training.dry_run RUN_FOLDER`: a few steps of a run, for what they take; nothing is kept.
+"""`python -m backend.training.dry_run RUN_FOLDER`: measures the memory and time of a few steps; saves nothing.
 
-It takes the steps through the very code that trains: a short row to warm up, the longest rows (with the optimizer's
-state there, so that memory is at its highest), and rows that are usual for this data until there is enough to time.
-Then it saves its state once, tests on one batch, of DPO weighs one, and answers a prompt. job.py starts it,
-in a process of its own, so that its memory is what the run's will be, and so that a system that is short of
-memory ends it and nothing else.
+The steps run through the same code as training: a short row to warm up, the longest rows (after the optimizer has its
+state, so that memory is at its peak), and rows of usual length until there is enough to time. Then it saves a
+checkpoint, evaluates one batch, computes one batch of reference log-probabilities for DPO, and answers the sample
+prompts. job.py starts it in a process of its own, so that its memory is that of the run, and so that a system without
+memory kills only this process.
 """
 
 from __future__ import annotations
@@ -30,38 +30,38 @@ from backend.runs.truncate import truncate
 from backend.training import dpo_loss
 from backend.training.distributed.process_group import SilentWork
 from backend.training.oom import is_out_of_memory
-from backend.training.run import proved_rows, set_up, spread
+from backend.training.run import set_up, spread, verification_rows
 from backend.training.sampler import epoch_batches, packs
-from backend.training.samples import NEW_TOKENS, answers
+from backend.training.samples import NEW_TOKENS, sample_answers
 from backend.training.schedule import Schedule
 from backend.training.session import TrainingSession
 from backend.training.state import checkpoints, verify
-from backend.training.state import save as state_saving
+from backend.training.state import save as saved_state
 
 log = logging.getLogger(__name__)
 
-FOLDER, ORDER, OUTCOME = "preflight", "order.json", "outcome.json"
-TRIED = "checkpoints"  # in FOLDER, while the saving is timed
-WARMING, LONGEST = 1, 2  # the first step, and the one on the longest rows
+FOLDER, ORDER, OUTCOME = "dry_run", "order.json", "outcome.json"
+CHECKPOINTS = "checkpoints"  # in FOLDER, while saving is timed
+LONGEST = 2  # the step on the longest rows; the first one warms up
 _TIMED_STEPS = 4  # at most so many usual steps ...
 _ENOUGH = 8.0  # ... until they, or the longest one, took so many seconds
-_TRIED_TOKENS = 16  # of the NEW_TOKENS of an answer
-_PATIENCE = 20.0  # seconds of steps and test, after which no prompt is answered
+_SAMPLED_TOKENS = 16  # of the NEW_TOKENS of an answer
+_NO_SAMPLES_AFTER = 20.0  # seconds of steps and evaluation
 
 
 class DryRun(TrainingSession):
-    """A run of a few chosen steps that keeps nothing. timed: (tokens, seconds) of each step but the first."""
+    """A session of a few chosen steps that saves nothing. timed: (tokens, seconds) of each step but the first."""
 
     def __init__(self, *parts: Any) -> None:
         super().__init__(*parts)
-        self.chosen = chosen([row.longest for row in self.train], self.spec.settings)
-        self.schedule = Schedule(len(self.chosen), len(self.chosen), frozenset())
+        self.batches = choose_batches([row.longest for row in self.train], self.spec.settings)
+        self.schedule = Schedule(len(self.batches), len(self.batches), frozenset())
         self.timed: list[tuple[int, float]] = []
 
     def loader(self) -> Any:
         from torch.utils.data import DataLoader
 
-        return DataLoader(range(len(self.train)), batch_sampler=self.chosen, collate_fn=list)  # type: ignore[arg-type]
+        return DataLoader(range(len(self.train)), batch_sampler=self.batches, collate_fn=list)  # type: ignore[arg-type]
 
     def after_step(self, step: int, control: Any) -> None:
         control.should_log = True
@@ -74,22 +74,22 @@ class DryRun(TrainingSession):
         usual = sum(seconds for _, seconds in self.timed[1:])
         return bool(self.timed) and (self.timed[0][1] > _ENOUGH or usual > _ENOUGH)
 
-    def tell_step(self, step: int, epoch: float, loss: float, grad_norm: float, learning_rate: float) -> None: ...
+    def report_step(self, step: int, epoch: float, loss: float, grad_norm: float, learning_rate: float) -> None: ...
 
     def save(self, trainer: Any) -> None: ...
 
     def seconds_per_token(self) -> float:
-        """Of the usual steps; of the longest one where it took so long that there were none."""
+        """Over the usual steps; over the longest one if it took so long that there were none."""
         steps = self.timed[1:] or self.timed
         return sum(seconds for _, seconds in steps) / sum(tokens for tokens, _ in steps)
 
 
-def chosen(lengths: Sequence[int], settings: TrainSettings) -> list[list[int]]:
-    """The rows of each step: the shortest, the longest ones, and those of the batches nearest to the mean one, each
-    once: a batch whose shape has been seen before goes faster.
+def choose_batches(lengths: Sequence[int], settings: TrainSettings) -> list[list[int]]:
+    """The rows of each step: the shortest row, the longest rows, then those of the batches nearest to the mean size,
+    each once, because a batch of a known shape is faster.
 
-    Of a step in several parts only two are taken: from the second on, memory is the same. Packed, the rows of whole
-    steps: all of one make its packs; and instead of the longest rows the step with the fullest pack.
+    Only two micro batches of a step are used: from the second on, memory stays the same. Packed, whole steps are
+    used, and the step with the fullest pack instead of the longest rows.
     """
     parts = settings.gradient_accumulation_steps if settings.packing else min(2, settings.gradient_accumulation_steps)
     count = settings.per_device_train_batch_size * parts
@@ -109,27 +109,27 @@ def _fullest_pack(rows: Sequence[int], lengths: Sequence[int], limit: int) -> in
 
 
 def run_steps(folder: Path, spec: RunSpec, began: float, limit_mib: float | None) -> dict[str, Any]:
-    """What `backend.training.job.Outcome` holds. Raises NotEnough when memory does not suffice."""
+    """The fields of `backend.training.measured.Measured`. Raises NotEnough when there is too little memory."""
     if limit_mib is not None:
         _limit_memory(limit_mib)
     whole = read_rows(folder)
     train, validation = (truncate(rows, spec.settings.max_length) for rows in whole)
     if not train and any(row.learned for row in whole[0]):
-        raise NotEnough("There is not enough memory.", f"Cut at {spec.settings.max_length} tokens no answer is left.")
+        raise NotEnough("There is not enough memory.", f"At {spec.settings.max_length} tokens no answer is left.")
     context = SilentWork(folder, spec.model_dump(mode="json"))
-    dry_run, engine, net = set_up(context, spec, train, validation, session_of=DryRun, rescues=0)
+    dry_run, engine, net = set_up(context, spec, train, validation, session_of=DryRun, oom_retries=0)
     assert isinstance(dry_run, DryRun)
     start = time.perf_counter()
-    verify.fingerprint(net, spec.model.path)  # part of the start, and of its memory
+    verify.fingerprint(net, spec.model.path)  # part of the startup time and memory
     fingerprinting = time.perf_counter() - start
     startup = time.time() - began
     engine.train()
     speed = dry_run.seconds_per_token()
     saving = _saving_seconds(dry_run, engine)
     test_speed = _test_speed(dry_run, net)
-    weighing = _weighing_seconds(dry_run, net)
-    wanted = time.time() - began - startup - saving < _PATIENCE and spec.data.held_out_prompts
-    answering = _answer_seconds(dry_run, net) if wanted else 0.0
+    reference = _reference_seconds(dry_run, net)
+    wanted = time.time() - began - startup - saving < _NO_SAMPLES_AFTER and spec.data.held_out_prompts
+    sampling = _sample_seconds(dry_run, net) if wanted else 0.0
     peak = dry_run.device.peak_memory_mib()
     if limit_mib is not None and peak > limit_mib:
         raise NotEnough("There is not enough memory.", f"{peak} MiB were used at the peak.")
@@ -138,54 +138,54 @@ def run_steps(folder: Path, spec: RunSpec, began: float, limit_mib: float | None
         "startup": startup,
         "seconds_per_step": speed * _tokens(train) * spec.settings.effective_batch / len(train),
         "tokens_per_second": 1 / speed,
-        "test_seconds": test_speed * _tokens(dry_run.validation),
-        "answer_seconds": answering,
-        "reference_seconds": weighing,
+        "evaluation_seconds": test_speed * _tokens(dry_run.validation),
+        "sample_seconds": sampling,
+        "reference_seconds": reference,
         "save_seconds": saving,
-        "proof_seconds": fingerprinting + 2 * test_speed * _tokens(proved_rows(train, validation)),
+        "verification_seconds": fingerprinting + 2 * test_speed * _tokens(verification_rows(train, validation)),
     }
 
 
 def _saving_seconds(dry_run: DryRun, engine: Any) -> float:
-    """Of one checkpoint, which is removed again: with all weights trained it is six times the model's size."""
+    """Of one checkpoint, which is then deleted: with all weights trained it is six times the model's size."""
     start = time.perf_counter()
-    place = dry_run.work.folder / FOLDER / TRIED
+    place = dry_run.work.folder / FOLDER / CHECKPOINTS
     with checkpoints.writing(place, 0) as folder:
-        state_saving.write(folder, engine, dry_run.history, dry_run.train_step.group)
-    took = time.perf_counter() - start
+        saved_state.write(folder, engine, dry_run.metrics, dry_run.train_step.group)
+    seconds = time.perf_counter() - start
     shutil.rmtree(place)
-    return took
+    return seconds
 
 
 def _test_speed(dry_run: DryRun, net: Any) -> float:
-    """Seconds a token of a test, by one batch of the longest rows; of those learned where none are kept back."""
-    tested = dry_run.validation or dry_run.train
-    rows = sorted(tested, key=lambda row: -row.longest)[: dry_run.train_step.micro]
+    """Seconds per token of an evaluation, from one batch of the longest validation rows (else training rows)."""
+    evaluated = dry_run.validation or dry_run.train
+    rows = sorted(evaluated, key=lambda row: -row.longest)[: dry_run.train_step.micro]
     start = time.perf_counter()
     dry_run.train_step.mean_loss(net, rows)
     return (time.perf_counter() - start) / _tokens(rows)
 
 
-def _answer_seconds(dry_run: DryRun, net: Any) -> float:
-    """What answering the held-out prompts once takes, with NEW_TOKENS tokens each: by that of fewer, whose first one
-    comes with reading the prompts."""
+def _sample_seconds(dry_run: DryRun, net: Any) -> float:
+    """Of answering the sample prompts once with NEW_TOKENS tokens each, extrapolated from fewer tokens; the time for
+    the first one includes reading the prompts."""
     took = []
-    for tokens in (1, _TRIED_TOKENS):
+    for tokens in (1, _SAMPLED_TOKENS):
         start = time.perf_counter()
-        answers(net, dry_run.tokenizer, dry_run.device, dry_run.spec.data, new_tokens=tokens)
+        sample_answers(net, dry_run.tokenizer, dry_run.device, dry_run.spec.data, new_tokens=tokens)
         took.append(time.perf_counter() - start)
-    return took[0] + max(0.0, took[1] - took[0]) * (NEW_TOKENS - 1) / (_TRIED_TOKENS - 1)
+    return took[0] + max(0.0, took[1] - took[0]) * (NEW_TOKENS - 1) / (_SAMPLED_TOKENS - 1)
 
 
-def _weighing_seconds(dry_run: DryRun, net: Any) -> float:
-    """What DPO takes before the first step to weigh all pairs, by one batch of usual length; 0 otherwise."""
+def _reference_seconds(dry_run: DryRun, net: Any) -> float:
+    """Of computing DPO's reference log-probabilities for all pairs, from one batch of usual length; 0 without DPO."""
     if dry_run.spec.settings.trainer != "dpo":
         return 0.0
     rows = sorted([*dry_run.train, *dry_run.validation], key=lambda row: -row.longest)
     usual = rows[len(rows) // 2 :][: dry_run.train_step.micro]
     start = time.perf_counter()
     with dpo_loss.reference_model(net):
-        dry_run.train_step.likelihoods(net, usual)
+        dry_run.train_step.answer_logprobs(net, usual)
     return (time.perf_counter() - start) * _tokens(rows) / _tokens(usual)
 
 
@@ -194,7 +194,7 @@ def _tokens(rows: Sequence[TokenRow]) -> int:
 
 
 def _limit_memory(mib: float) -> None:
-    """Has Linux refuse what this process asks for beyond `mib`, instead of ending some process when all is used."""
+    """Makes Linux fail allocations beyond `mib`, instead of killing some process when all memory is used."""
     if sys.platform != "linux":
         return
     import resource
@@ -207,21 +207,24 @@ def _limit_memory(mib: float) -> None:
 
 
 def main(folder: Path) -> None:
-    """Does what FOLDER/preflight/order.json says, and writes what came of it to outcome.json beside it."""
+    """Runs the steps for `folder`/dry_run/order.json and writes their outcome to outcome.json next to it."""
     began = psutil.Process().create_time()
     place = folder / FOLDER
     order = json.loads((place / ORDER).read_text("utf-8"))
     try:
-        found = {"fits": True, **run_steps(folder, RunSpec.model_validate(order["spec"]), began, order["limit_mib"])}
+        outcome = {
+            "fits": True,
+            **run_steps(folder, RunSpec.model_validate(order["spec"]), began, order["limit_mib"]),
+        }
     except NotEnough:
-        found = {"fits": False}
+        outcome = {"fits": False}
     except ApprenticeError as error:
-        found = {"fits": None, **error.to_dict()}
+        outcome = {"fits": None, **error.to_dict()}
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
-        found = {"fits": False}
-    (place / OUTCOME).write_text(json.dumps(found), "utf-8")
+        outcome = {"fits": False}
+    (place / OUTCOME).write_text(json.dumps(outcome), "utf-8")
 
 
 if __name__ == "__main__":

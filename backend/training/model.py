@@ -16,11 +16,10 @@ if TYPE_CHECKING:
 
 
 def build(folder: Path, model_id: str, settings: TrainSettings, device: Device, longest: int = 0) -> Any:
-    """The model in `folder` ready to be trained on `device`, its trainable weights in float32.
+    """The model in `folder`, ready for training on `device`, with its trainable weights in float32.
 
-    longest: tokens of the longest row (0: unknown). The same seed gives the same start.
-    Raises MissingPart when the folder or bitsandbytes is not there, BadSetting when a target module is not in the
-    model.
+    longest: tokens of the longest row (0: unknown). The same seed gives the same initial weights.
+    Raises MissingPart without the folder or bitsandbytes, BadSetting when a target module is not in the model.
     """
     import torch
 
@@ -43,21 +42,21 @@ def _has_delta_nets(model: Any) -> bool:
 
 
 def load(folder: Path, settings: TrainSettings, device: Device) -> Any:
-    """The base: in 4 bit for QLoRA, in float32 where all of it is trained, else in the device's precision."""
+    """The base model: in 4 bit for QLoRA, in float32 where all of it is trained, else in the device's precision."""
     import torch
     from transformers import AutoModelForCausalLM
     from transformers.utils import is_flash_attn_2_available
 
     chosen: dict[str, Any] = {"dtype": torch.float32 if settings.method == "full" else device.dtype}
     if device.kind == "cuda" and device.precision != "fp32" and is_flash_attn_2_available():
-        chosen["attn_implementation"] = "flash_attention_2"  # packed rows cost it nothing beyond their own length
+        chosen["attn_implementation"] = "flash_attention_2"  # packed rows then cost nothing extra
     if settings.method == "qlora":
         chosen |= {"quantization_config": four_bit(device), "device_map": {"": 0 if device.kind == "cuda" else "cpu"}}
     return AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True, local_files_only=True, **chosen)
 
 
 def four_bit(device: Device) -> Any:
-    """NF4 with double quantisation (QLoRA, Dettmers et al. 2023, arXiv:2305.14314)."""
+    """NF4 with double quantization (QLoRA, Dettmers et al. 2023, arXiv:2305.14314)."""
     import importlib.util
 
     import torch
@@ -65,8 +64,8 @@ def four_bit(device: Device) -> Any:
 
     if importlib.util.find_spec("bitsandbytes") is None:
         raise MissingPart(
-            "Training in 4 bit is not possible here.",
-            "The package bitsandbytes is not installed, or there is none for this system.",
+            "Training in 4 bit is not possible on this computer.",
+            "The package bitsandbytes is not installed, or not available for this system.",
             "Choose the method lora, or install it with: pip install bitsandbytes",
         )
     return BitsAndBytesConfig(
@@ -79,14 +78,16 @@ def four_bit(device: Device) -> Any:
 
 
 def attach(model: Any, settings: TrainSettings) -> Any:
-    """`model` with a fresh LoRA adapter on the target modules. Raises BadSetting when one of them is not in it."""
+    """`model` with a new LoRA adapter on the target modules. Raises BadSetting when the model lacks one of them."""
     from peft import LoraConfig, get_peft_model
 
     linear = {name.rpartition(".")[2] for name, _ in model.named_modules()}
     unknown = [name for name in settings.target_modules if name not in linear]
     if unknown or not settings.target_modules:
         raise BadSetting(
-            f"This model has no layers called {', '.join(unknown)}." if unknown else "No layers are chosen to learn.",
+            f"This model has no layers called {', '.join(unknown)}."
+            if unknown
+            else "No layers are selected for training.",
             "target_modules must name linear layers of the model.",
             "Set target_modules to all-linear or attention.",
         )
@@ -103,12 +104,12 @@ def attach(model: Any, settings: TrainSettings) -> Any:
     return get_peft_model(model, config)
 
 
-def settle(model: Any, device: Device) -> None:
-    """After the trainer is built: trainable weights in float32, and three habits of the libraries undone.
+def prepare_trainable(model: Any, device: Device) -> None:
+    """Undoes three things that libraries do when the trainer is built.
 
-    The trainer casts adapters on 4-bit models to bf16, in which small updates vanish (and which fp16 scaling can't
-    take). peft casts an adapter's inputs to float32, which autocast would cast back. bitsandbytes repacks 4-bit
-    weights at the first evaluation on a processor, and products with repacked weights give no gradients.
+    The trainer casts adapters on 4-bit models to bf16, in which small updates vanish (and which fp16 scaling does not
+    support): they go back to float32. peft casts an adapter's inputs to float32, which autocast would cast back.
+    bitsandbytes repacks 4-bit weights at the first evaluation on a processor, and repacked weights give no gradients.
     Raises TrainingFailed when nothing is trainable.
     """
     import torch
@@ -129,7 +130,7 @@ def settle(model: Any, device: Device) -> None:
 
 
 def trainable(model: Any) -> dict[str, torch.nn.Parameter]:
-    """The weights that are learned, by name."""
+    """The trained weights, by name."""
     return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
 
 

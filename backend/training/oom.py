@@ -1,16 +1,13 @@
-"""When memory runs out: what a run does without, one step at a time, and the settings as they are really used.
+"""The out-of-memory ladder: settings that need ever less memory, and the settings that a run really uses.
 
-The steps are the guide's ladder, gentlest first. None changes how many examples a correction learns from (the
-effective batch) or how much of each is read: shorter examples change what is learned, so a person decides on them.
+    half the micro batch -> micro batch 1 and gradient checkpointing -> 4-bit base (QLoRA)
 
-    half the examples at a time -> one at a time, less kept in between (gradient checkpointing) -> 4 bit (QLoRA)
+No rung changes the effective batch or the length of examples: shorter examples change the result, so a person
+decides on them. Offloading the optimizer's state is not a rung because it gains next to nothing: for an adapter it is
+8 bytes per trained parameter (39 MB for rank 16 on all layers of SmolLM2-135M), and processors and Macs have only one
+memory. It matters only where all weights are trained, and is then chosen before the run.
 
-The guide ends it with offloading: keeping what the optimizer remembers in the computer's memory instead of the
-card's. That is no step here, since by then it gains next to nothing: of an adapter those are 8 bytes a trained number
-(39 MB for rank 16 on all layers of SmolLM2-135M), and on a processor or a Mac both memories are one. Only where all
-weights are trained is it much, and that is chosen before a run begins.
-
-used.json in the run's folder holds the settings as used, once they differ from those in spec.json.
+used.json in the run's folder holds the settings in use, once they differ from those in spec.json.
 """
 
 from __future__ import annotations
@@ -32,83 +29,85 @@ from backend.records.specs import RunSpec, TrainSettings, parse_settings
 log = logging.getLogger(__name__)
 
 NAME = "used.json"
-SHORTEST = 256  # tokens, below which shorter examples are not offered
+MIN_LENGTH = 256  # tokens; shorter examples are not offered
 _OUT_OF_MEMORY = (
     "out of memory",
     "not enough memory",
     "can't allocate memory",
     "cannot allocate memory",
     "paging file is too small",  # Windows
-    "could not create a primitive",  # oneDNN, when it gets no memory (seen under a limit on the address space)
+    "could not create a primitive",  # oneDNN without memory (seen under a limit on the address space)
 )
 
 
-class Step(NamedTuple):
-    """changes: of the settings. sentence: the same for people."""
+class Rung(NamedTuple):
+    """changes: to the settings. sentence: the same for people."""
 
     changes: dict[str, Any]
     sentence: str
 
 
 def settings_used(run_folder: Path, planned: TrainSettings) -> TrainSettings:
-    """The settings that the run in `run_folder` uses by now."""
+    """The settings that the run in `run_folder` uses now."""
     try:
         return parse_settings(json.loads((run_folder / NAME).read_text("utf-8")))
     except FileNotFoundError:
         return planned
     except (OSError, ValueError, BadSetting):
-        log.warning("%s can't be read; the settings are as planned", NAME)
+        log.warning("%s can't be read; using the planned settings", NAME)
         return planned
 
 
-def as_used(run_folder: Path, spec: RunSpec) -> RunSpec:
-    """`spec` with the settings that the run in `run_folder` uses by now."""
+def spec_used(run_folder: Path, spec: RunSpec) -> RunSpec:
+    """`spec` with the settings that the run in `run_folder` uses now."""
     return spec.model_copy(update={"settings": settings_used(run_folder, spec.settings)})
 
 
-def differing(planned: TrainSettings, used: TrainSettings) -> dict[str, Any]:
-    """The settings in `used` that are not as planned."""
+def changed_settings(planned: TrainSettings, used: TrainSettings) -> dict[str, Any]:
+    """The settings in `used` that differ from `planned`."""
     before = planned.model_dump(mode="json")
     return {name: value for name, value in used.model_dump(mode="json").items() if value != before[name]}
 
 
-def keep(run_folder: Path, used: TrainSettings) -> None:
-    """Notes the settings as they are used, for the run's next attempt. Raises OSError."""
+def save_settings(run_folder: Path, used: TrainSettings) -> None:
+    """Saves the settings in use, for the run's next attempt. Raises OSError."""
     write_text(run_folder / NAME, used.model_dump_json())
 
 
-def step_down(run_folder: Path, planned: TrainSettings, longest: int) -> Step:
-    """Takes the next step down the ladder and keeps it. longest: tokens of the longest example.
+def step_down(run_folder: Path, planned: TrainSettings, longest: int) -> Rung:
+    """Goes one rung down the ladder and saves the new settings. longest: tokens of the longest example.
 
-    Raises DoesNotFit when there is none left, OSError.
+    Raises DoesNotFit on the last rung, OSError.
     """
     used = settings_used(run_folder, planned)
-    step = next_step(planned, used, can_quantise=can_quantise())
-    if step is None:
-        raise no_step_left(longest)
-    keep(run_folder, used.changed(**step.changes))
-    return step
+    rung = next_rung(planned, used, can_quantize=can_quantize())
+    if rung is None:
+        raise ladder_exhausted(longest)
+    save_settings(run_folder, used.changed(**rung.changes))
+    return rung
 
 
-def next_step(planned: TrainSettings, used: TrainSettings, *, can_quantise: bool) -> Step | None:
-    """What to do without next; None when all was tried. Pure."""
-    at_once = used.per_device_train_batch_size
-    if at_once == planned.per_device_train_batch_size and at_once > 1:
-        fewer = micro(used, at_once // 2)
-        now = fewer["per_device_train_batch_size"]
-        return Step(fewer, f"It reads {now} instead of {at_once} examples at a time; each step learns from as many.")
-    if at_once > 1 or not used.gradient_checkpointing:
-        changes = {**micro(used, 1), "gradient_checkpointing": True}
-        return Step(changes, "It reads one example at a time and works some things out twice (slower, same result).")
-    whole = used.trainer == "sft" and used.sharding == "none"  # DPO compares with the model that it began with
-    if used.method == "lora" and can_quantise and whole:
-        return Step({"method": "qlora"}, "The model itself is kept in 4 bit from now on (QLoRA).")
+def next_rung(planned: TrainSettings, used: TrainSettings, *, can_quantize: bool) -> Rung | None:
+    """The next rung; None after the last. Pure."""
+    current = used.per_device_train_batch_size
+    if current == planned.per_device_train_batch_size and current > 1:
+        changes = with_micro_batch(used, current // 2)
+        size = changes["per_device_train_batch_size"]
+        return Rung(
+            changes, f"It reads {size} instead of {current} examples at a time; each step still uses as many."
+        )
+    if current > 1 or not used.gradient_checkpointing:
+        changes = {**with_micro_batch(used, 1), "gradient_checkpointing": True}
+        return Rung(changes, "It reads one example at a time and computes some values twice (slower, same result).")
+    quantizable = used.trainer == "sft" and used.sharding == "none"  # DPO compares with the base as it is
+    if used.method == "lora" and can_quantize and quantizable:
+        return Rung({"method": "qlora"}, "The base model is stored in 4 bit from now on (QLoRA).")
     return None
 
 
-def micro(settings: TrainSettings, most: int) -> dict[str, Any]:
-    """The changes that let at most `most` examples be read at a time, the effective batch as it was. Not packed: a
-    pack is filled up to max_length however few they are."""
+def with_micro_batch(settings: TrainSettings, most: int) -> dict[str, Any]:
+    """The changes for a micro batch of at most `most` with the same effective batch. Packing is turned off: a pack is
+    filled up to max_length in any case."""
     batch = settings.effective_batch
     size = max(n for n in range(1, most + 1) if batch % n == 0)
     return {"per_device_train_batch_size": size, "gradient_accumulation_steps": batch // size, "packing": False}
@@ -116,7 +115,7 @@ def micro(settings: TrainSettings, most: int) -> dict[str, Any]:
 
 @contextmanager
 def memory_errors() -> Iterator[None]:
-    """Within it, whatever runs out of memory raises OutOfMemory: on a card or in the computer."""
+    """A context that turns every out-of-memory error, of a GPU or the computer, into OutOfMemory."""
     try:
         yield
     except NotEnough:
@@ -128,7 +127,7 @@ def memory_errors() -> Iterator[None]:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether `error` says that memory ran out, on a card or in the computer."""
+    """Whether `error` means that memory ran out, of a GPU or the computer."""
     if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
         return True
     return any(text in str(error).lower() for text in _OUT_OF_MEMORY)
@@ -137,27 +136,27 @@ def is_out_of_memory(error: BaseException) -> bool:
 def out_of_memory() -> OutOfMemory:
     return OutOfMemory(
         "There is not enough memory for this run.",
-        "Even with fewer examples at a time it did not fit.",
-        "Choose the method qlora or a smaller model, or close other programs. Then resume it.",
+        "It did not fit even with fewer examples at a time.",
+        "Choose the method qlora or a smaller model, or close other programs. Then resume the run.",
     )
 
 
-def no_step_left(longest: int) -> DoesNotFit:
-    """The end of the ladder. longest: tokens of the longest example."""
-    length = half(longest)
-    shorter = f", or with shorter examples: max_length {length} halves the longest one, the rest is not learned"
+def ladder_exhausted(longest: int) -> DoesNotFit:
+    """The error after the last rung. longest: tokens of the longest example."""
+    length = half_length(longest)
+    shorter = f" or shorter examples: max_length {length} cuts the longest one in half, and the rest is not learned"
     return DoesNotFit(
         "There is not enough memory for this run.",
-        "It was tried with one example at a time, with less kept in between and, where it is possible, in 4 bit.",
-        f"Close other programs and resume it. Or train anew with a smaller model{shorter if length else ''}.",
+        "It was tried with one example at a time, with gradient checkpointing and, where possible, in 4 bit.",
+        f"Close other programs and resume it. Or start a new run with a smaller model{shorter if length else ''}.",
     )
 
 
-def half(longest: int) -> int | None:
-    """The length (tokens) to offer for examples of which the longest has `longest`; None where it is too short."""
-    return longest // 2 if longest // 2 >= SHORTEST else None
+def half_length(longest: int) -> int | None:
+    """The maximum length (tokens) to offer if the longest example has `longest`; None if it would be too short."""
+    return longest // 2 if longest // 2 >= MIN_LENGTH else None
 
 
-def can_quantise() -> bool:
-    """Whether a model can be held in 4 bit here."""
+def can_quantize() -> bool:
+    """Whether this computer can load models in 4 bit."""
     return sys.platform != "darwin" and importlib.util.find_spec("bitsandbytes") is not None

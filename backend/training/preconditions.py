@@ -1,4 +1,4 @@
-"""What a run is refused for before a process starts (and once more when it does), each in a sentence."""
+"""Checks before a run's process starts, each with its error; training repeats those that could have changed."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from backend.training.distributed import process_group
 from backend.training.schedule import schedule
 from backend.training.state import checkpoints
 
-_STATE = 12  # bytes of a trained number in a checkpoint: itself and the two moments of AdamW, in float32
-_HELD = checkpoints.KEPT + 2  # checkpoints there may be at once: those kept, the best, and the one being written
-_RESULT = 8  # bytes of a trained number in the result and in the one being written, in float32
-_ROOM = 64 * MIB  # for events, log, tokenizer and data
+_CHECKPOINT_BYTES = 12  # per trained parameter: itself and the two moments of AdamW, in float32
+_CHECKPOINTS = checkpoints.KEPT + 2  # at most at once: the newest, the best, and the one being written
+_RESULT_BYTES = 8  # per trained parameter: the result and the one being written, in float32
+_OTHER_BYTES = 64 * MIB  # events, log, tokenizer and data
 
-# Kinds of models whose packed rows do not see each other (tests/backend/training/test_packing.py): all but LFM2,
-# whose convolutions read across them.
+# Model types that keep packed rows apart (tests/backend/training/test_packing.py): all but LFM2, whose convolutions
+# read across rows, and Qwen3.5, whose recurrent layers do.
 PACKABLE = SUPPORTED - {"lfm2", "qwen3_5_text"}
 
 
-class Learned(Protocol):
+class HasLearned(Protocol):
     """A row, before it is written or as read back."""
 
     @property
@@ -41,7 +41,7 @@ class Learned(Protocol):
 
 
 def before_start(run: PreparedRun, folder: Path, shape: Architecture) -> None:
-    """Whether the run can be queued; `folder`: on the disk that it will lie on. shape: of its model.
+    """Checks that the run can be queued. folder: any folder on the run's disk. shape: of its model.
 
     Raises BadInput, BadSetting, TrainingFailed, NotEnough.
     """
@@ -58,13 +58,13 @@ def check_chat_template(tokenizer: ChatTokenizer, conversations: bool) -> None:
     if conversations and not tokenizer.chat_template:
         raise BadInput(
             "This model can't learn from conversations.",
-            "It is a base model: it has no chat template, the form in which a model is given a conversation.",
-            "Choose an instruct model, or bring plain texts.",
+            "It is a base model without a chat template, the format in which a model reads a conversation.",
+            "Choose an instruct model, or use plain texts.",
         )
 
 
 def check_packing(model: Path, settings: TrainSettings) -> None:
-    """Raises BadSetting when rows shall be packed and the model in the folder `model` may mix them up."""
+    """Raises BadSetting if rows are to be packed and the model in the folder `model` may mix them up."""
     kind = model_folder.model_type(model)
     if settings.packing and kind not in PACKABLE:
         raise BadSetting(
@@ -74,13 +74,13 @@ def check_packing(model: Path, settings: TrainSettings) -> None:
         )
 
 
-def check_rows(rows: Sequence[Learned], longest: int, limit: int) -> None:
-    """Raises TrainingFailed when `rows` have nothing to learn, or the longest is over the model's limit (tokens)."""
+def check_rows(rows: Sequence[HasLearned], longest: int, limit: int) -> None:
+    """Raises TrainingFailed if `rows` have nothing to learn, or `longest` exceeds the model's `limit` (tokens)."""
     if not any(row.learned for row in rows):
         raise TrainingFailed(
             "There is nothing to learn in these examples.",
-            "No token in them is an answer." if rows else "There are no examples.",
-            "Look at the preview in the data tab: what is learned is coloured there.",
+            "No token in them is part of an answer." if rows else "There are no examples.",
+            "Check the preview on the Data tab, which colors the learned parts.",
         )
     if longest > limit:
         raise TrainingFailed(
@@ -91,7 +91,7 @@ def check_rows(rows: Sequence[Learned], longest: int, limit: int) -> None:
 
 
 def trainable_parameters(shape: Architecture, settings: TrainSettings) -> int:
-    """How many numbers are trained: all of the model, or each adapted layer's A and B (DoRA: and its lengths)."""
+    """The number of trained parameters: the whole model, or A and B of each adapted layer (DoRA: and magnitudes)."""
     if settings.method == "full":
         return shape.params
     named = adapted(settings.target_modules)
@@ -102,48 +102,48 @@ def trainable_parameters(shape: Architecture, settings: TrainSettings) -> int:
 
 
 def disk_needed(shape: Architecture, settings: TrainSettings) -> int:
-    """Bytes that a run takes at most: _HELD checkpoints of _STATE bytes a trained number, its result, and _ROOM."""
-    return trainable_parameters(shape, settings) * (_HELD * _STATE + _RESULT) + _ROOM
+    """Bytes on disk that a run needs at most: its checkpoints, its result and other files."""
+    return trainable_parameters(shape, settings) * (_CHECKPOINTS * _CHECKPOINT_BYTES + _RESULT_BYTES) + _OTHER_BYTES
 
 
 def check_disk(folder: Path, needed: int) -> None:
-    """Raises NotEnough when the disk of `folder` has less than `needed` bytes free."""
+    """Raises NotEnough if the disk of `folder` has less than `needed` bytes free."""
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise NotEnough(
-            "There is not enough room on the disk for this run.",
-            f"Its saved states and its result need up to {-(-needed // MIB)} MiB, and {free // MIB} MiB are free.",
+            "There is not enough disk space for this run.",
+            f"Its checkpoints and its result need up to {-(-needed // MIB)} MiB, and {free // MIB} MiB are free.",
             "Delete runs or files that you no longer need, or choose another folder with --workspace DIR.",
         )
 
 
 def check_load_memory(shape: Architecture, settings: TrainSettings) -> None:
-    """Raises NotEnough when a divided model can't be loaded: each process first holds all of it in the computer's
-    memory, and where all of it is trained, in float32 (4 bytes a number). An adapter's base is not counted: it may
-    lie in mapped files that the processes have in common."""
+    """Raises NotEnough if a sharded model can't be loaded: each process first holds all of it in the computer's
+    memory, in float32 (4 bytes a parameter) where all weights are trained. An adapter's base is not counted: the
+    processes may share it as memory-mapped files."""
     if settings.sharding == "none" or settings.method != "full":
         return
     needed, (_, free) = settings.num_processes * shape.params * 4 // MIB, memory_mib()
     if needed > free:
         raise NotEnough(
             "There is not enough memory to load the model in every process.",
-            f"Each first holds all of it in the computer's memory: {needed} MiB in all, and {free} MiB are free.",
+            f"Each first loads all of it into the computer's memory: {needed} MiB in all, and {free} MiB are free.",
             "Choose a smaller model, or close other programs.",
         )
 
 
 def before_resume(folder: Path, spec: RunSpec) -> None:
-    """Whether the run in `folder` can go on, as far as names and sizes tell; contents are checked when it does.
+    """Checks names and sizes of the files that the run in `folder` resumes from; the run itself checks contents.
 
-    Raises TrainingFailed (data damaged, a saved state of another run), MissingPart (no model), NotEnough (no room).
+    Raises TrainingFailed (damaged data, a checkpoint of another run), MissingPart (no model), NotEnough (disk space).
     """
     model_folder.check(spec.model.path)
     if not manifest.holds(folder / "data"):
         raise TrainingFailed(
             "The examples of this run are damaged.",
-            "A file in the run's data folder is missing or has changed since the run was made.",
+            "A file in the run's data folder is missing or has changed since the run was created.",
             "Start a new run from your data.",
         )
     found = checkpoints.find(folder / "checkpoints", content=False).newest
     state = sum(file.stat().st_size for file in files_in(found)) if found else 0
-    check_disk(folder, 2 * state + _ROOM)  # the next saved state, and a result smaller than one
+    check_disk(folder, 2 * state + _OTHER_BYTES)  # the next checkpoint, and a result smaller than one

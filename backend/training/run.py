@@ -1,4 +1,4 @@
-"""The whole way of a training run: read, load, practise, prove, save."""
+"""A training run from start to end: read the rows, load the model, train, save, verify."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from backend.training.distributed.collective import SINGLE_PROCESS, ProcessGroup
 from backend.training.preconditions import check_packing, check_rows
 from backend.training.prefix_sharing import with_prefix_sharing
 from backend.training.schedule import schedule
-from backend.training.session import TESTED_ROWS, TrainingSession
+from backend.training.session import VALIDATION_ROWS, TrainingSession
 from backend.training.state import checkpoints, result, resume, verify
-from backend.training.state import save as state_saving
-from backend.training.state.resume import tell
-from backend.training.train_step import RESCUES, TrainStep
+from backend.training.state import save as saved_state
+from backend.training.state.resume import add_note
+from backend.training.train_step import OOM_RETRIES, TrainStep
 from backend.training.work import Work
 
 T = TypeVar("T")
 
-_PROVED_ROWS = 16
+_VERIFICATION_ROWS = 16
 
 
 def run(context: Work) -> dict[str, Any]:
-    """Trains as `context.spec` (a RunSpec) says, on the rows in `context.folder`; goes on from its newest checkpoint.
+    """Trains as `context.spec` (a RunSpec) describes, on the rows in `context.folder`, from its newest checkpoint.
 
-    Leaves result/adapter (result/model where all weights are trained) with the best weights by validation loss.
-    Gives state ("completed" or "stopped"), steps, train_loss (mean of the last epoch), best_step (of the weights that
-    are kept), eval_loss and eval_step (of their last test), first_eval_loss, tokens_per_second and
-    learned_tokens_per_second (padding not counted, of the training steps), peak_memory_mib, seconds, weights_changed,
-    base_unchanged, precision, trainable_parameters, and settings_changed: those used otherwise than planned, because
-    memory ran short.
+    Writes result/adapter (result/model where all weights are trained) with the best weights by validation loss.
+    Returns state ("completed" or "stopped"), steps, train_loss (mean of the last epoch), best_step (of the saved
+    weights), eval_loss and eval_step (of their last evaluation), first_eval_loss, tokens_per_second and
+    learned_tokens_per_second (of the training steps, without padding), peak_memory_mib, seconds, weights_changed,
+    base_unchanged, precision, trainable_parameters, and settings_changed (those that differ from the plan because
+    memory ran out).
     Raises TrainingFailed, OutOfMemory, NotEnough, MissingPart, BadSetting, OSError (a full disk).
     """
     gpus = process_group.visible_gpus()
@@ -49,20 +49,24 @@ def run(context: Work) -> dict[str, Any]:
         train, validation = read_rows(context.folder)
         used = _settings(context, spec.settings, [*train, *validation])
         process_group.check(used, gpus)
-        if used.num_processes > 1:  # else each might choose its own
+        if used.num_processes > 1:  # otherwise each process might choose its own
             used = used.changed(precision=device.choose(used).precision)
         used_spec = spec.model_copy(update={"settings": used})
         with process_group.running(context, used_spec, gpus) as group:
-            told = _run(context, used_spec, train, validation, group)
-    return {**told, "settings_changed": oom.differing(spec.settings, oom.settings_used(context.folder, used))}
+            outcome = _run(context, used_spec, train, validation, group)
+    return {
+        **outcome,
+        "settings_changed": oom.changed_settings(spec.settings, oom.settings_used(context.folder, used)),
+    }
 
 
 def _settings(context: Work, planned: TrainSettings, rows: Sequence[TokenRow]) -> TrainSettings:
-    """The settings to use in this attempt: for less memory, where the one before ran out of it."""
+    """The settings of this attempt; they need less memory if the attempt before ran out of it."""
     if context.short_of_memory:
         step = oom.step_down(context.folder, planned, max((row.longest for row in rows), default=0))
-        what = "The run is tried again and goes on from its last checkpoint, with less memory."
-        tell(context, "Memory ran out", f"{what} {step.sentence}")
+        add_note(
+            context, "Out of memory", f"The run continues from its last checkpoint with less memory. {step.sentence}"
+        )
     return oom.settings_used(context.folder, planned)
 
 
@@ -71,25 +75,25 @@ def _run(
 ) -> dict[str, Any]:
     session, engine, net = set_up(context, spec, train, validation, group=group)
     before = verify.fingerprint(net, spec.model.path)
-    weighed = spec.settings.trainer == "sft" or dpo_reference.weigh(session, net)
-    step = _practise(session, engine, net) if weighed else 0
-    if not group.sharded:  # the first process does the rest alone
+    ready = spec.settings.trainer == "sft" or dpo_reference.compute_reference_logprobs(session, net)
+    step = _train(session, engine, net) if ready else 0
+    if not group.sharded:  # rank 0 does the rest alone
         session.train_step.group = SINGLE_PROCESS
         group.finished.set()
     if not step or not (group.is_main or group.sharded):
-        return _summary(session, net, step)  # stopped before the first step: there is nothing to keep
-    best = _choose(session, net, step)
+        return _summary(session, net, step)  # stopped before the first step: there is nothing to save
+    best = _restore_best(session, net, step)
     context.progress("Saving")
     target = result.folder_of(context.folder, spec.settings.method)
-    rows = proved_rows(session.train, session.validation)
+    rows = verification_rows(session.train, session.validation)
 
     def loss() -> float:
         return session.train_step.mean_loss(net, rows)
 
     with result.saved(net, spec.model.path, target, session.train_step.group) as folder:
-        context.progress("Checking")
-        proved = verify.prove(net, before, spec.model.path, folder, loss, len(rows))
-    context.emit(proved)
+        context.progress("Verifying")
+        verification = verify.verify(net, before, spec.model.path, folder, loss, len(rows))
+    context.emit(verification)
     return {**_summary(session, net, step), **best, "weights_changed": True, "base_unchanged": True}
 
 
@@ -99,12 +103,13 @@ def set_up(
     train: Sequence[TokenRow],
     validation: Sequence[TokenRow],
     session_of: Callable[..., TrainingSession] = TrainingSession,
-    rescues: int = RESCUES,
+    oom_retries: int = OOM_RETRIES,
     group: ProcessGroup = SINGLE_PROCESS,
 ) -> tuple[TrainingSession, Any, Any]:
-    """The run, its trainer and its model, ready for the first step. Raises TrainingFailed, MissingPart, BadSetting.
+    """The session, its trainer and its model, ready for the first step.
 
-    practice_of: makes the run from what `Practice` takes. rescues: see `Learner`. group: the processes that train it.
+    session_of: creates the session from the arguments of `TrainingSession`. oom_retries: see `TrainStep`.
+    Raises TrainingFailed, MissingPart, BadSetting.
     """
     settings = spec.settings
     check_packing(spec.model.path, settings)
@@ -114,18 +119,20 @@ def set_up(
     tokenizer = ChatTokenizer.load(spec.model.path)
 
     context.progress("Loading the model")
-    place = resume.device_for(context.folder, settings)
+    place = resume.choose_device(context.folder, settings)
     net = model.build(spec.model.path, spec.model.id, settings, place, longest)
     collator = Collator(tokenizer.pad_id, place.kind, settings.packing, needs_mask(net.config))
 
-    def made_room(*words: str) -> None:
-        oom.keep(context.folder, settings.changed(**oom.micro(settings, train_step.micro)))
-        tell(context, *words)
+    def on_smaller_batch(title: str, what: str) -> None:
+        oom.save_settings(context.folder, settings.changed(**oom.with_micro_batch(settings, train_step.micro)))
+        add_note(context, title, what)
 
-    train_step = TrainStep(collator, place, settings, made_room, context.alive, rescues, group)
-    session = session_of(context, spec, place, tokenizer, train, spread(validation, TESTED_ROWS), plan, train_step)
+    train_step = TrainStep(collator, place, settings, on_smaller_batch, context.alive, oom_retries, group)
+    session = session_of(
+        context, spec, place, tokenizer, train, spread(validation, VALIDATION_ROWS), plan, train_step
+    )
     engine = trainer.build(net, session)
-    model.settle(net, place)
+    model.prepare_trainable(net, place)
     fused_lora.fuse(net)
     if group.sharded:
         sharding.shard(net, settings, place.kind)
@@ -134,9 +141,9 @@ def set_up(
     return session, engine, net
 
 
-def proved_rows(train: Sequence[TokenRow], validation: Sequence[TokenRow]) -> list[TokenRow]:
-    """The rows whose loss must be the same after saving and loading."""
-    return spread(validation or train, _PROVED_ROWS)
+def verification_rows(train: Sequence[TokenRow], validation: Sequence[TokenRow]) -> list[TokenRow]:
+    """The rows whose loss must not change by saving and loading."""
+    return spread(validation or train, _VERIFICATION_ROWS)
 
 
 def spread(rows: Sequence[T], count: int) -> list[T]:
@@ -144,69 +151,69 @@ def spread(rows: Sequence[T], count: int) -> list[T]:
     return [rows[i * len(rows) // count] for i in range(count)] if len(rows) > count else list(rows)
 
 
-def _practise(session: TrainingSession, engine: Any, net: Any) -> int:
-    """Trains from the newest checkpoint, or from the start; gives the step reached."""
+def _train(session: TrainingSession, engine: Any, net: Any) -> int:
+    """Trains from the newest checkpoint, or from the start; returns the last step."""
     if session.train_step.group.is_main:
-        found = resume.checkpoint_of(session.work, session.spec.model.path)
+        found = resume.find_checkpoint(session.work, session.spec.model.path)
     else:
         found = checkpoints.find(session.checkpoints).newest
     if found:
-        session.history = state_saving.read_history(found)
+        session.metrics = saved_state.read_metrics(found)
         step = checkpoints.step_of(found)
-        resume.tell_other_versions(session.work, session.spec.versions)
-        state_saving.load_weights(found, net)
-        if step in session.schedule.evaluations and session.history.eval_step != step:
-            session.test(net, step)  # the stop left it out
-        if step >= session.schedule.total or session.exhausted:
+        resume.report_versions(session.work, session.spec.versions)
+        saved_state.load_weights(found, net)
+        if step in session.schedule.evaluations and session.metrics.eval_step != step:
+            session.evaluate(net, step)  # skipped when the run was stopped
+        if step >= session.schedule.total or session.out_of_patience:
             return step
-        session.tell_progress(step)
+        session.report_progress(step)
     elif session.validation:
-        session.test(net, 0)
+        session.evaluate(net, 0)
     if session.should_stop() and not found:
         session.stopping = True
         return 0
     engine.train(resume_from_checkpoint=str(found) if found else None)
-    if session.exhausted and engine.state.global_step < session.schedule.total:
-        tell(
+    if session.out_of_patience and engine.state.global_step < session.schedule.total:
+        add_note(
             session.work,
             "Stopped early",
-            f"The test loss has not improved since step {session.history.best_step}, so the run ended at step "
-            f"{engine.state.global_step}. The model of step {session.history.best_step} is kept.",
+            f"The validation loss has not improved since step {session.metrics.best_step}, so training ended at step "
+            f"{engine.state.global_step}. The model of step {session.metrics.best_step} is saved.",
         )
     return int(engine.state.global_step)
 
 
-def _choose(session: TrainingSession, net: Any, step: int) -> dict[str, Any]:
-    """Puts the best weights into `net`; gives their step (`best_step`), and the loss and step of their last test.
+def _restore_best(session: TrainingSession, net: Any, step: int) -> dict[str, Any]:
+    """Loads the best weights into `net`; returns their `best_step`, and the loss and step of their last evaluation.
 
-    A stop between two tests is not followed by another one: the last weights are then kept, with the loss of the test
-    before (its step says so), unless that one already was worse than an earlier one.
+    A run stopped between two evaluations is not evaluated again: its last weights are used, with the loss of the
+    evaluation before (and its step), unless that was already worse than an earlier one.
     """
-    history = session.history
-    if history.stale and history.best_step is not None:
-        best = checkpoints.path(session.checkpoints, history.best_step)
+    metrics = session.metrics
+    if metrics.stale and metrics.best_step is not None:
+        best = checkpoints.path(session.checkpoints, metrics.best_step)
         if checkpoints.is_valid(best, content=True):
-            state_saving.load_weights(best, net)
-            told = {"eval_loss": history.best_loss, "eval_step": history.best_step, "best_step": history.best_step}
-            return {**told, **history.best_figures}
-        what = f"The best version, of step {history.best_step}, can't be read any more. The last one is kept."
-        tell(session.work, "A saved state was damaged", what, "Check the disk.")
-    figures = history.best_figures if history.eval_step == history.best_step else {}
-    return {"best_step": step, **figures}
+            saved_state.load_weights(best, net)
+            outcome = {"eval_loss": metrics.best_loss, "eval_step": metrics.best_step, "best_step": metrics.best_step}
+            return {**outcome, **metrics.best_rewards}
+        what = f"The best version, of step {metrics.best_step}, can't be read. The last one is used."
+        add_note(session.work, "A checkpoint is damaged", what, "Check the disk.")
+    rewards = metrics.best_rewards if metrics.eval_step == metrics.best_step else {}
+    return {"best_step": step, **rewards}
 
 
 def _summary(session: TrainingSession, net: Any, step: int) -> dict[str, Any]:
-    history = session.history
+    metrics = session.metrics
     return {
         "state": "stopped" if session.stopping else "completed",
         "steps": step,
-        "train_loss": history.train_loss,
-        "eval_loss": history.eval_loss,
-        "eval_step": history.eval_step,
-        "first_eval_loss": history.first_eval_loss,
-        "best_step": history.best_step,
-        "tokens_per_second": round(history.per_second(history.tokens), 1),
-        "learned_tokens_per_second": round(history.per_second(history.learned_tokens), 1),
+        "train_loss": metrics.train_loss,
+        "eval_loss": metrics.eval_loss,
+        "eval_step": metrics.eval_step,
+        "first_eval_loss": metrics.first_eval_loss,
+        "best_step": metrics.best_step,
+        "tokens_per_second": round(metrics.per_second(metrics.tokens), 1),
+        "learned_tokens_per_second": round(metrics.per_second(metrics.learned_tokens), 1),
         "peak_memory_mib": session.device.peak_memory_mib(),
         "seconds": round(session.elapsed, 1),
         "weights_changed": False,

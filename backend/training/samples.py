@@ -1,4 +1,4 @@
-"""What the model answers to held-out prompts while it learns: greedy, short, and only when time allows."""
+"""The model's answers to validation prompts during training: greedy, short, and only when time allows."""
 
 from __future__ import annotations
 
@@ -10,40 +10,40 @@ from backend.records.specs import DataRef
 from backend.tokens.tokenizer import ChatTokenizer
 from backend.training.device import Device
 from backend.training.distributed import sharding
-from backend.training.state.metrics import History
+from backend.training.state.metrics import Metrics
 
 PROMPTS = 3
 NEW_TOKENS = 64
-_SHARE = 0.1  # of the run's time that answers may take
+SHARE = 0.1  # of the run's time that samples may take
 
 
-def worth_the_time(history: History, step: int, total: int) -> bool:
-    """Whether answering again, if it takes as long as the last time, stays within the share of the whole run's time
-    (at its pace so far). The first and the last answers are always given."""
-    if not history.answers or step == total:
+def has_time_for_samples(metrics: Metrics, step: int, total: int) -> bool:
+    """Whether samples, if they take as long as the last ones, stay within their share of the whole run's time (at its
+    pace so far). The first and the last samples are always generated."""
+    if not metrics.samples or step == total:
         return True
-    return history.answer_seconds + history.last_answer_seconds <= _SHARE * history.seconds * total / max(1, step)
+    return metrics.sample_seconds + metrics.last_sample_seconds <= SHARE * metrics.seconds * total / max(1, step)
 
 
-def answers(
+def sample_answers(
     model: Any, tokenizer: ChatTokenizer, device: Device, data: DataRef, step: int = 0, new_tokens: int = NEW_TOKENS
 ) -> list[SampleEvent]:
     """The model's answers after `step`, of at most `new_tokens`, to up to PROMPTS held-out prompts of `data`."""
     prompts = [list(prompt) for prompt in data.held_out_prompts[:PROMPTS]]
     if not prompts:
         return []
-    given = generate(model, tokenizer, device, [tokenizer.prompt_ids(prompt) for prompt in prompts], new_tokens)
+    answers = generate(model, tokenizer, device, [tokenizer.prompt_ids(prompt) for prompt in prompts], new_tokens)
     expected = [*data.held_out_answers, *[""] * len(prompts)]
     return [
-        SampleEvent(step, prompt, answer, wanted)
-        for prompt, answer, wanted in zip(prompts, given, expected, strict=False)
+        SampleEvent(step, prompt, answer, reference)
+        for prompt, answer, reference in zip(prompts, answers, expected, strict=False)
     ]
 
 
 def generate(
     model: Any, tokenizer: ChatTokenizer, device: Device, prompts: Sequence[Sequence[int]], new_tokens: int
 ) -> list[str]:
-    """The greedy answers to `prompts` (token ids), at most `new_tokens` each, made together."""
+    """The greedy answers to `prompts` (token ids), of at most `new_tokens` each, generated in one batch."""
     import torch
     from transformers import GenerationConfig
 
@@ -62,10 +62,10 @@ def generate(
     )
     model.eval()
     with torch.no_grad(), device.autocast():
-        made = model.generate(
+        output = model.generate(
             input_ids=ids.to(device.kind),
             attention_mask=mask.to(device.kind),
             generation_config=config,
-            synced_gpus=sharding.is_sharded(model),  # else one that is done early leaves the others waiting
+            synced_gpus=sharding.is_sharded(model),  # otherwise one that finishes early leaves the others waiting
         )
-    return [tokenizer.decode(row[longest:].tolist()).strip() for row in made]
+    return [tokenizer.decode(row[longest:].tolist()).strip() for row in output]

@@ -1,4 +1,4 @@
-"""TRL's SFTTrainer, which runs the loop, the optimizer and its schedule; what it learns from and saves is ours."""
+"""TRL's SFTTrainer runs the loop, the optimizer and its schedule; the rows, the loss and the checkpoints are ours."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backend.training.session import TrainingSession
-from backend.training.state import save as state_saving
+from backend.training.state import save as saved_state
 
 if TYPE_CHECKING:
     import torch
 
 
 def build(model: Any, session: TrainingSession) -> Any:
-    """The trainer of a run: for it, one batch is all rows of an optimizer step.
+    """The trainer of a run. Its batches are all rows of an optimizer step.
 
-    Its own defaults that would be wrong here are set: learning rate, checkpointing of activations, precision, length,
-    checkpoints (pickled, rotated by file times) and reports to other services.
+    Overrides defaults that would be wrong here: learning rate, activation checkpointing, precision, length,
+    checkpoints (pickled, rotated by file times) and reporting to other services.
     """
     from transformers import PrinterCallback, ProgressCallback
     from trl import SFTTrainer
@@ -29,36 +29,36 @@ def build(model: Any, session: TrainingSession) -> Any:
 
         def training_step(self, model: Any, inputs: list[int], num_items_in_batch: Any = None) -> torch.Tensor:
             self.model.train()
-            return session.learn(self.model, inputs, self.accelerator.backward)
+            return session.compute_gradients(self.model, inputs, self.accelerator.backward)
 
         def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-            if "grad_norm" in logs:  # not the summary at the end
-                session.tell_step(
+            if "grad_norm" in logs:  # not the summary after training
+                session.report_step(
                     self.state.global_step, self.state.epoch, logs["loss"], logs["grad_norm"], logs["learning_rate"]
                 )
 
         def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
-            self.control.should_evaluate = False  # else the end of an epoch evaluates once more
-            loss = session.test(self.model, self.state.global_step)
-            self.control.should_training_stop = self.control.should_training_stop or session.exhausted
+            self.control.should_evaluate = False  # otherwise the end of an epoch evaluates once more
+            loss = session.evaluate(self.model, self.state.global_step)
+            self.control.should_training_stop = self.control.should_training_stop or session.out_of_patience
             return {"eval_loss": loss}
 
         def _save_checkpoint(self, model: Any, trial: Any) -> None:
             session.save(self)
 
         def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-            state_saving.load_weights(Path(resume_from_checkpoint), self.model)
+            saved_state.load_weights(Path(resume_from_checkpoint), self.model)
 
         def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
             if checkpoint:
-                state_saving.load_optimizer(Path(checkpoint), self)
+                saved_state.load_optimizer(Path(checkpoint), self)
 
         def _load_scaler(self, checkpoint: str | None) -> None:
             pass  # loaded with the optimizer
 
         def _load_rng_state(self, checkpoint: str | None) -> None:
             if checkpoint:
-                state_saving.load_random_state(Path(checkpoint), session.train_step.group.rank)
+                saved_state.load_random_state(Path(checkpoint), session.train_step.group.rank)
 
     trainer = SessionTrainer(
         model=model,
@@ -68,8 +68,8 @@ def build(model: Any, session: TrainingSession) -> Any:
         processing_class=_tokenizer(session),
         callbacks=[_callback(session)],
     )
-    for talkative in (PrinterCallback, ProgressCallback):
-        trainer.remove_callback(talkative)
+    for callback in (PrinterCallback, ProgressCallback):
+        trainer.remove_callback(callback)
     return trainer
 
 
@@ -77,7 +77,7 @@ def _arguments(session: TrainingSession) -> Any:
     from trl import SFTConfig
 
     class Arguments(SFTConfig):  # type: ignore[misc]
-        place_model_on_device = None if not session.train_step.group.sharded else False  # divided before it is moved
+        place_model_on_device = None if not session.train_step.group.sharded else False  # sharded before it is moved
 
     settings, device = session.spec.settings, session.device
     schedule = settings.lr_scheduler_type
@@ -112,14 +112,14 @@ def _arguments(session: TrainingSession) -> Any:
 
 
 def _dataset(session: TrainingSession) -> Any:
-    """The trainer only counts it: rows reach the model through `Practice.learn`."""
+    """The trainer only counts its rows: they reach the model through `TrainingSession.compute_gradients`."""
     from datasets import Dataset
 
     return Dataset.from_dict({"input_ids": [[0]] * len(session.train), "labels": [[0]] * len(session.train)})
 
 
 def _tokenizer(session: TrainingSession) -> Any:
-    """The trainer asks for one; it tokenises nothing with it."""
+    """The trainer requires one but tokenizes nothing with it."""
     from transformers import AutoTokenizer
 
     return AutoTokenizer.from_pretrained(session.spec.model.path, local_files_only=True)
@@ -130,7 +130,7 @@ def _callback(session: TrainingSession) -> Any:
 
     class EachStep(TrainerCallback):  # type: ignore[misc]
         def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            session.step_begins()
+            session.before_step()
 
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             session.after_step(state.global_step, control)

@@ -1,4 +1,4 @@
-"""What a training needs of the job that it runs in."""
+"""The parts of a job's context that training uses."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from backend.records.events import Event
 
 
 class Work(Protocol):
-    """The worker's side of a job, as `jobs.context.Context` gives it."""
+    """See `jobs.context.Context`."""
 
     folder: Path
     spec: dict[str, Any]

@@ -15,6 +15,7 @@ from backend.records.specs import DataRef, ModelRef, RunSpec, TrainSettings
 from backend.runs.token_rows import write_rows
 from backend.tokens.preference_pairs import encode_pairs
 from backend.tokens.tokenizer import ChatTokenizer
+from backend.training.session import STEP_PHASES
 
 TEMPLATE = (
     "{% for m in messages %}<|{{ m['role'] }}|> {{ m['content'] }} <|end|> {% endfor %}"
@@ -83,7 +84,7 @@ class FakeWork:
 
     def progress(self, phase: str, done: int = 0, total: int = 0, seconds_left: float | None = None) -> None:
         self.phases.append(phase)
-        self._steps = done if phase in ("Training", "Validating") else self._steps
+        self._steps = done if phase in STEP_PHASES else self._steps
 
     def alive(self) -> None:
         self.signs += 1

@@ -166,11 +166,11 @@ def ours(rate: float, model: Path, rows: dict[str, list[Row]], folder: Path) -> 
             began = stopped
         loss = validation_loss(net, rows["validation"])
         tests.append((stopped - began - still, loss))
-        self.history.evaluated(step, loss)
+        self.metrics.add_evaluation(step, loss)
         still += time.perf_counter() - stopped
         return loss
 
-    TrainingSession.test = test  # type: ignore[method-assign]
+    TrainingSession.evaluate = test  # type: ignore[method-assign]
     training.run(work)
     return tests
 

@@ -132,13 +132,13 @@ def ours(model: Path, rows: list[dict[str, list[int]]], steps: int, folder: Path
         lora_dropout=0.0, lr_scheduler_type="constant", warmup_ratio=0.0, seed=SEED, precision="auto",
     )  # fmt: skip
     times: list[Step] = []
-    learn = TrainingSession.learn
+    learn = TrainingSession.compute_gradients
 
     def timed(self: Any, net: Any, numbers: list[int], backward: Any) -> Any:
         times.append((time.perf_counter(), time.process_time(), sum(self.train[n].learned for n in numbers)))
         return learn(self, net, numbers, backward)
 
-    TrainingSession.learn = timed  # type: ignore[method-assign]
+    TrainingSession.compute_gradients = timed  # type: ignore[method-assign]
     training.run(work)
     return {**speed(times), "losses": list(work.losses().values())}
 

@@ -73,7 +73,7 @@ class RetryService:
             return None
         spec, measured = self._runs.spec(run_id), self._runs.curve(run_id).dry_runs
         fits = measured[-1].max_length if measured else 0
-        return fits if 0 < fits < spec.settings.max_length else oom.half(spec.data.longest)
+        return fits if 0 < fits < spec.settings.max_length else oom.half_length(spec.data.longest)
 
     def _tried(self, job: Job) -> tuple[str, int]:
         """The run that this job retries, and its max_length."""

@@ -14,7 +14,7 @@ from backend.records.specs import RunSpec, TrainSettings
 from backend.runs import prepare
 from backend.runs.conversations import write_conversations
 from backend.settings import Workspace
-from backend.training import job as training_job
+from backend.training import measured as measurements
 from backend.training import oom, preconditions
 from jobs.records import Job
 from jobs.runner import Runner
@@ -46,8 +46,8 @@ class RunService:
             return plan
         rows = plan.train_rows, plan.validation_rows, plan.longest
         model = self._models.reference(entry.id)
-        key = training_job.key(model, settings, checked.original.source.sha256, *rows)
-        return training_plan.with_measured(plan, training_job.recall(self._workspace, key))
+        key = measurements.key(model, settings, checked.original.source.sha256, *rows)
+        return training_plan.with_measured(plan, measurements.find(self._workspace, key))
 
     def start(self, data_id: str, model_id: str, settings: TrainSettings, name: str = "") -> str:
         """Queues a run and returns its id.
@@ -147,7 +147,7 @@ class RunService:
 
     def details(self, run_id: str) -> RunDetails:
         """A run with the settings it actually used, which may need less memory than the planned ones."""
-        spec = oom.as_used(self.folder(run_id), self.spec(run_id))
+        spec = oom.spec_used(self.folder(run_id), self.spec(run_id))
         return RunDetails(spec, self.job(run_id), self.curve(run_id))
 
     def all(self) -> list[RunSummary]:

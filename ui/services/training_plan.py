@@ -14,7 +14,7 @@ from backend.models.catalogue import Entry
 from backend.records.specs import Hardware, Precision, RunSpec, TrainSettings
 from backend.records.units import MIB
 from backend.training.distributed import sharding
-from backend.training.job import Measured
+from backend.training.measured import Measured
 from backend.training.preconditions import disk_needed
 from backend.training.schedule import schedule
 from ui.records import Plan

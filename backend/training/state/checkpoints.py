@@ -1,10 +1,10 @@
-"""Checkpoints: saved so that a crash, a full disk or a clock set back never costs more than the newest one.
+"""Checkpoints, saved so that a crash, a full disk or a clock set back never costs more than the newest one.
 
     checkpoints/step-N/   weights.safetensors optimizer.safetensors rng.safetensors state.json trainer_state.json
                           MANIFEST.json (sizes and SHA-256 of all the others)
 
-Files are written under a temporary name, seen on the disk, then the manifest, then the folder is renamed. What has no
-manifest that holds is no checkpoint. Newest means the highest step: times are never looked at.
+Files are written under a temporary name and synced, then the manifest, then the folder is renamed. A folder without a
+valid manifest is not a checkpoint. Newest means the highest step; file times are never used.
 """
 
 from __future__ import annotations
@@ -25,72 +25,72 @@ from backend.files.listing import files_in
 
 log = logging.getLogger(__name__)
 
-KEPT = 2  # the newest valid ones; the best one is kept besides
+KEPT = 2  # newest valid checkpoints; the best one is kept too
 _NAME = re.compile(r"step-(\d+)")
 _UNFINISHED = ".unfinished-"
 
 
 class Found(NamedTuple):
-    """newest: the checkpoint to go on from, if any. damaged: newer ones that can't be used."""
+    """newest: the checkpoint to resume from, if any. damaged: newer ones that can't be used."""
 
     newest: Path | None
     damaged: list[Path]
 
 
 def path(parent: Path, step: int) -> Path:
-    """Where the checkpoint of `step` lies, or would."""
+    """The folder of the checkpoint of `step`."""
     return parent / f"step-{step}"
 
 
 def step_of(checkpoint: Path) -> int:
-    """The step of a checkpoint folder, -1 if it is not named like one."""
+    """The step of a checkpoint folder, -1 if it does not have such a name."""
     found = _NAME.fullmatch(checkpoint.name)
     return int(found.group(1)) if found else -1
 
 
 def find(parent: Path, *, content: bool = True) -> Found:
-    """The checkpoint to go on from: sizes are checked, and with `content` every file's SHA-256.
+    """The checkpoint to resume from; checks file sizes, and with `content` every file's SHA-256.
 
-    Raises TrainingFailed when one was made by another run.
+    Raises TrainingFailed when it belongs to another run.
     """
     damaged: list[Path] = []
     for folder in _by_step(parent):
         if is_valid(folder, content=content):
-            _must_be_ours(folder)
+            _check_run(folder)
             return Found(folder, damaged)
-        log.warning("%s is damaged or unfinished; an earlier checkpoint is used", folder.name)
+        log.warning("%s is damaged or incomplete; trying an earlier checkpoint", folder.name)
         damaged.append(folder)
     return Found(None, damaged)
 
 
 def newest(parent: Path) -> Path | None:
-    """The valid checkpoint with the highest step; None when there is none. Raises TrainingFailed like `find`."""
+    """The valid checkpoint with the highest step, None if there is none. Raises TrainingFailed like `find`."""
     return find(parent).newest
 
 
 def is_valid(checkpoint: Path, *, content: bool) -> bool:
-    """Whether the manifest holds: the files' sizes, and with `content` their SHA-256."""
+    """Whether the files match the manifest: their sizes, and with `content` their SHA-256."""
     noted = manifest.read(checkpoint)
     return (
         noted is not None and noted.get("step") == step_of(checkpoint) and manifest.holds(checkpoint, content=content)
     )
 
 
-def _must_be_ours(checkpoint: Path) -> None:
+def _check_run(checkpoint: Path) -> None:
     run = checkpoint.parent.parent.name
     if (manifest.read(checkpoint) or {}).get("run", run) != run:
         raise TrainingFailed(
-            "A saved state in this run's folder is not of this run.",
-            f"{checkpoint.name} was made by another one.",
-            "Take it out of the folder checkpoints, then resume the run.",
+            "A checkpoint in this run's folder belongs to another run.",
+            f"{checkpoint.name} was saved by a different run.",
+            "Remove it from the folder checkpoints, then resume the run.",
         )
 
 
 @contextmanager
 def writing(parent: Path, step: int) -> Iterator[Path]:
-    """An empty folder to write the files of a checkpoint into; it becomes step-`step` when the block ends well.
+    """An empty folder for the files of a checkpoint; it becomes step-`step` when the block succeeds.
 
-    Raises OSError when something can't be written; earlier checkpoints are then as they were.
+    Raises OSError when a file can't be written; earlier checkpoints then stay as they are.
     """
     target = path(parent, step)
     unfinished = parent / f"{_UNFINISHED}{target.name}"
@@ -103,7 +103,7 @@ def writing(parent: Path, step: int) -> Iterator[Path]:
         manifest.write(unfinished, {"step": step, "run": parent.parent.name})
         fsync(unfinished / manifest.NAME)
         fsync(unfinished)
-        if target.exists():  # of an earlier attempt, and not the one resumed from
+        if target.exists():  # from an earlier attempt, and not the one resumed from
             _remove(target)
         os.replace(unfinished, target)
         fsync(parent)
@@ -113,7 +113,7 @@ def writing(parent: Path, step: int) -> Iterator[Path]:
 
 
 def prune(parent: Path, best: int | None) -> None:
-    """Removes all but the newest KEPT valid checkpoints and the one of step `best`."""
+    """Deletes all but the newest KEPT valid checkpoints and the one of step `best`."""
     kept = 0
     for folder in _by_step(parent):
         valid = is_valid(folder, content=False)
@@ -131,5 +131,5 @@ def _by_step(parent: Path) -> list[Path]:
 
 
 def _remove(checkpoint: Path) -> None:
-    (checkpoint / manifest.NAME).unlink(missing_ok=True)  # first: what is half removed is no checkpoint
+    (checkpoint / manifest.NAME).unlink(missing_ok=True)  # first: a half-deleted folder is not a checkpoint
     shutil.rmtree(checkpoint, ignore_errors=True)

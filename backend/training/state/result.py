@@ -1,4 +1,4 @@
-"""The folder that is kept: result/adapter (or result/model where all weights were trained), with its tokenizer."""
+"""The result folder: result/adapter (result/model where all weights were trained), with the tokenizer."""
 
 from __future__ import annotations
 
@@ -17,22 +17,21 @@ from backend.training.model import trainable
 
 
 def folder_of(run_folder: Path, method: str) -> Path:
-    """Where the result of a run lies, or will."""
+    """The folder of a run's result."""
     return run_folder / "result" / ("model" if method == "full" else "adapter")
 
 
 @contextmanager
 def saved(model: Any, base_folder: Path, target: Path, group: ProcessGroup) -> Iterator[Path]:
-    """Saves what was trained as safetensors, and the base's tokenizer and chat template beside it.
+    """Saves the trained weights as safetensors, with the base's tokenizer and chat template.
 
-    The block gets the folder, under another name, to prove it; `target` appears when the block ends well. Where it
-    does not, nothing new is left. Of a `team` the first process writes, and the others read what it wrote.
-    Raises OSError.
+    The block gets the folder under a temporary name, to verify it. It is renamed to `target` when the block succeeds,
+    else deleted. Rank 0 of `group` writes, and the other processes read its files. Raises OSError.
     """
     unfinished = target.with_name(f".unfinished-{target.name}")
     weights = gather(trainable(model), keep=group.is_main) if group.sharded else None
     if not group.is_main:
-        group.any_true(True)  # the first one has written
+        group.any_true(True)  # rank 0 has written
         yield unfinished
         return
     shutil.rmtree(unfinished, ignore_errors=True)
@@ -54,6 +53,6 @@ def _save(model: Any, folder: Path, weights: dict[str, Any] | None) -> None:
     with disk_errors():
         if hasattr(model, "peft_config"):
             model.save_pretrained(folder, state_dict=weights, save_embedding_layers=False)
-            (folder / "README.md").unlink(missing_ok=True)  # a form to fill in
+            (folder / "README.md").unlink(missing_ok=True)  # peft's blank model card
         else:
             model.save_pretrained(folder, state_dict=weights)

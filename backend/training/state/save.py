@@ -1,6 +1,6 @@
-"""Everything that a run needs to go on exactly where it was, as safetensors and JSON. No pickle is written or read.
+"""The complete state of a run, to resume exactly, as safetensors and JSON. No pickle is written or read.
 
-Rows need no position of their own: which ones a step learns from follows from the seed and the step.
+The position in the data is not saved: the rows of a step follow from the seed and the step.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from backend.files.disk_errors import disk_errors
 from backend.training.distributed import sharding
 from backend.training.model import trainable
-from backend.training.state.metrics import History
+from backend.training.state.metrics import Metrics
 
 if TYPE_CHECKING:
     import torch
@@ -27,9 +27,9 @@ STATE = "state.json"
 TRAINER_STATE = "trainer_state.json"  # the name that transformers reads
 
 
-def write(folder: Path | None, trainer: Any, history: History, group: ProcessGroup) -> None:
-    """Writes the state of `trainer` and `history` into `folder`; None: only gives the process that does so this one's
-    part. Called by all of `team` together. Raises OSError."""
+def write(folder: Path | None, trainer: Any, metrics: Metrics, group: ProcessGroup) -> None:
+    """Writes the state of `trainer` and `metrics` into `folder`; None in processes
+    that only pass their part to rank 0. Called by all of `group` together. Raises OSError."""
     optimizer = trainer.optimizer.state_dict()
     moments = {
         f"{index}.{name}": value for index, values in optimizer["state"].items() for name, value in values.items()
@@ -44,7 +44,7 @@ def write(folder: Path | None, trainer: Any, history: History, group: ProcessGro
         "groups": optimizer["param_groups"],
         "scheduler": trainer.lr_scheduler.state_dict(),
         "scaler": scaler.state_dict() if scaler else None,
-        "history": history.to_dict(),
+        "metrics": metrics.to_dict(),
     }
     _save(folder / WEIGHTS, weights)
     _save(folder / OPTIMIZER, moments)
@@ -53,24 +53,24 @@ def write(folder: Path | None, trainer: Any, history: History, group: ProcessGro
     trainer.state.save_to_json(str(folder / TRAINER_STATE))
 
 
-def read_history(checkpoint: Path) -> History:
-    """What the run had reached at `checkpoint`."""
-    return History.from_dict(_state(checkpoint)["history"])
+def read_metrics(checkpoint: Path) -> Metrics:
+    """The run's metrics at `checkpoint`."""
+    return Metrics.from_dict(_state(checkpoint)["metrics"])
 
 
 def load_weights(checkpoint: Path, model: Any) -> None:
-    """Puts the trainable weights of `checkpoint` into `model`. Raises ValueError when the names are not the same."""
+    """Loads the trainable weights of `checkpoint` into `model`. Raises ValueError when the names differ."""
     from safetensors.torch import load_file
 
     saved, wanted = load_file(checkpoint / WEIGHTS), trainable(model)
     if saved.keys() != wanted.keys():
-        raise ValueError("the checkpoint holds other weights than this model trains")
+        raise ValueError("the checkpoint does not hold the weights that this model trains")
     for name, parameter in wanted.items():
         sharding.copy_into(saved[name], parameter)
 
 
 def load_optimizer(checkpoint: Path, trainer: Any) -> None:
-    """Puts the states of the optimizer, the schedule and (in fp16) the scaler of `checkpoint` into `trainer`."""
+    """Loads the states of the optimizer, the schedule and (in fp16) the scaler of `checkpoint` into `trainer`."""
     from safetensors.torch import load_file
 
     state = _state(checkpoint)
@@ -86,12 +86,12 @@ def load_optimizer(checkpoint: Path, trainer: Any) -> None:
 
 
 def load_random_state(checkpoint: Path, rank: int) -> None:
-    """Sets torch's random generators as those of the process `rank` were at `checkpoint`."""
+    """Restores torch's random generators to those of process `rank` at `checkpoint`."""
     import torch
     from safetensors.torch import load_file
 
     states = load_file(checkpoint / RNG)
-    own = {kind: states.get(f"{kind}.{rank}", states.get(kind)) for kind in ("cpu", "cuda")}  # older: the first one's
+    own = {kind: states.get(f"{kind}.{rank}") for kind in ("cpu", "cuda")}
     if own["cpu"] is not None:
         torch.set_rng_state(own["cpu"])
     if own["cuda"] is not None and torch.cuda.is_available():
@@ -99,7 +99,7 @@ def load_random_state(checkpoint: Path, rank: int) -> None:
 
 
 def _random_states(group: ProcessGroup) -> dict[str, torch.Tensor]:
-    """Of each process in `team`, by kind and rank: each draws its own dropout."""
+    """Of each process in `group`, by device and rank: each draws its own dropout."""
     import torch
 
     own = {"cpu": torch.get_rng_state()}

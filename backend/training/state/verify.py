@@ -1,4 +1,4 @@
-"""The proof after a run: the weights that should change did, no other did, and what was saved is what was trained."""
+"""Verification after a run: only the weights that should change did, and the saved weights are the trained ones."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from backend.training.model import frozen, trainable
 if TYPE_CHECKING:
     import torch
 
-_ALL_UP_TO = 2 << 30  # bytes of base weights that are hashed whole; of larger ones a part of each tensor
+_HASHED_WHOLE_UP_TO = 2 << 30  # bytes of all base weights; above that, only the ends of each tensor are hashed
 _PART = 1 << 20  # bytes at either end of a tensor
-_SAME = 1e-4  # relative difference of two losses that are the same: cards add in varying order
+_TOLERANCE = 1e-4  # relative difference of two equal losses: GPUs add in varying order
 
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """SHA-256 of each weight before training, by name. how: what of the base was hashed, in words."""
+    """SHA-256 of each weight, by name. how: how much of the base was hashed, in words."""
 
     trained: dict[str, str]
     base: dict[str, str]
@@ -32,13 +32,13 @@ class Fingerprint:
 
 
 def fingerprint(model: Any, base_folder: Path) -> Fingerprint:
-    """Of `model` as it is now. Where all of it is trained, the base is the files in `base_folder`."""
+    """The fingerprint of `model` now. Where all weights are trained, the base is the files in `base_folder`."""
     still = frozen(model)
     trained = {name: digest(parameter) for name, parameter in trainable(model).items()}
     if not still:
         files = {file.name: manifest.digest(file) for file in sorted(base_folder.glob("*.safetensors"))}
         return Fingerprint(trained, files, "the model's files, whole")
-    entire = sum(parameter.nbytes for parameter in still.values()) <= _ALL_UP_TO
+    entire = sum(parameter.nbytes for parameter in still.values()) <= _HASHED_WHOLE_UP_TO
     base = {name: digest(parameter, entire=entire) for name, parameter in still.items()}
     how = "every base tensor, whole" if entire else "1 MiB at either end of every base tensor"
     return Fingerprint(trained, base, how)
@@ -57,17 +57,17 @@ def digest(tensor: torch.Tensor, *, entire: bool = True) -> str:
     return sha.hexdigest()
 
 
-def prove(
+def verify(
     model: Any, before: Fingerprint, base_folder: Path, saved: Path, loss: Callable[[], float], rows: int
 ) -> VerificationEvent:
-    """Compares `model` with `before`, then empties its trainable weights, loads those in `saved` and compares `loss`.
+    """Compares `model` with `before`, then zeroes its trainable weights, loads those in `saved` and compares `loss`.
 
-    Raises TrainingFailed when no weight changed, a base weight did, or the saved weights do not give the same loss.
+    Raises TrainingFailed when no weight changed, a base weight did, or the saved weights give another loss.
     """
     now = fingerprint(model, base_folder)
     trained_loss = loss()
     _reload(model, saved)
-    proof = VerificationEvent(
+    found = VerificationEvent(
         trainable_tensors=len(now.trained),
         changed_tensors=_differing(before.trained, now.trained),
         base_tensors=len(now.base),
@@ -77,27 +77,27 @@ def prove(
         reloaded_loss=loss(),
         rows=rows,
     )
-    _insist(proof)
-    return proof
+    _check(found)
+    return found
 
 
-def _insist(proof: VerificationEvent) -> None:
-    if not proof.changed_tensors:
+def _check(found: VerificationEvent) -> None:
+    if not found.changed_tensors:
         raise TrainingFailed(
             "The model learned nothing: none of its weights changed.",
-            "The learning rate may be far too small, or there was nothing to learn from.",
-            "Raise the learning rate, or look at the examples in the data tab.",
+            "The learning rate may be far too low, or the examples contain nothing to learn.",
+            "Raise the learning rate, or check your examples on the Data tab.",
         )
-    if proof.base_changed:
+    if found.base_changed:
         raise TrainingFailed(
-            "The base model was changed by the training, which must not happen.",
-            f"{proof.base_changed} of its {proof.base_tensors} tensors differ from before.",
-            "Run it again; if it happens again, report it with the file log.txt of this run.",
+            "Training changed the base model, which must not happen.",
+            f"{found.base_changed} of its {found.base_tensors} tensors differ from before.",
+            "Train again. If it happens again, report it with the file log.txt of this run.",
         )
-    if not abs(proof.reloaded_loss - proof.trained_loss) <= _SAME * max(1.0, abs(proof.trained_loss)):
+    if not abs(found.reloaded_loss - found.trained_loss) <= _TOLERANCE * max(1.0, abs(found.trained_loss)):
         raise TrainingFailed(
-            "What was saved is not what was trained.",
-            f"Read back, it has a loss of {proof.reloaded_loss:.4f} instead of {proof.trained_loss:.4f}.",
+            "The saved model differs from the trained one.",
+            f"Loaded again, it has a loss of {found.reloaded_loss:.4f} instead of {found.trained_loss:.4f}.",
             "Check the disk, then resume the run.",
         )
 

@@ -156,7 +156,7 @@ def test_an_adapter_is_packed_with_all_it_needs(order: Order, bundled_model: Pat
 def test_the_card_says_what_the_run_used_and_not_what_was_planned(tiny_order: Order) -> None:
     work = tiny_order("adapter")
     folder = work.workspace.run_folder(work.spec["run"])
-    oom.keep(folder, local.read_run(folder).settings.changed(method="qlora"))
+    oom.save_settings(folder, local.read_run(folder).settings.changed(method="qlora"))
     export_job.run(work)
     assert "| Method | qlora, rank" in (work.given / "tiny-adapter" / "README.md").read_text("utf-8")
 

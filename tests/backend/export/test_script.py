@@ -147,7 +147,7 @@ def test_a_script_that_trains_something_else_is_not_offered(
     """A stand-in for the script tells the figures, the loss of the second step or the first gradients shifted."""
     work = (make_pairs_run if used == "dpo" else make_run)(workspace.runs / "toy", tiny_model)
     if used == "qlora":
-        oom.keep(work.folder, TrainSettings(**work.spec["settings"]).changed(method=used))
+        oom.save_settings(work.folder, TrainSettings(**work.spec["settings"]).changed(method=used))
     work.events = [("step", {"step": step, "loss": 2.0, "grad_norm": 2.0}) for step in (1, 2, 3)]
     told(work)
     lines = [dict(data) for _, data in work.events]

@@ -28,7 +28,7 @@ EVERY_KIND = [
     SampleEvent(0, [{"role": "user", "content": "Hello?"}], "Hello.", "Hi."),
     CheckpointEvent(3),
     NoteEvent("Memory ran out", "It was too much.", "Close programs."),
-    DryRunEvent(512, 1000.0, 99.5, startup=2.0, proof_seconds=1.0),
+    DryRunEvent(512, 1000.0, 99.5, startup=2.0, verification_seconds=1.0),
     VerificationEvent(4, 4, 20, 0, "every base tensor, whole", 1.5, 1.5, 8),
     DownloadedEvent(10, 100),
     SavingEvent(1, 2),

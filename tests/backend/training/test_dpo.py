@@ -19,8 +19,9 @@ from backend.runs.prepare import prepare_run
 from backend.runs.token_rows import TokenRow, read_rows, sides
 from backend.tokens.preference_pairs import encode_pairs
 from backend.tokens.tokenizer import ChatTokenizer
+from backend.training import dpo_reference
 from backend.training.collate import Collator
-from backend.training.dpo_loss import likelihoods, preference_loss
+from backend.training.dpo_loss import answer_logprobs, preference_loss
 from tests.backend.tiny_run import FakeWork, make_pairs_run, pairs
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
@@ -126,8 +127,8 @@ def test_the_loss_is_that_of_trl(tiny_model: Path, tmp_path: Path, how: dict[str
     made = [token_row(row) for row in encode_pairs(ChatTokenizer.load(tiny_model), rows)]
     batch = Collator(0, "cpu", **how)(sides(made))
     with torch.no_grad():
-        reference = likelihoods(base, batch)
-        found = likelihoods(tuned, batch)
+        reference = answer_logprobs(base, batch)
+        found = answer_logprobs(tuned, batch)
     weighed = [with_reference(row, *both) for row, both in zip(made, reference.view(2, -1).t().tolist(), strict=True)]
     loss, figures = preference_loss(tuned, batch, weighed, beta=0.3)
     assert found.std() > 1
@@ -176,14 +177,14 @@ def test_a_run_learns_the_difference_and_resumes_exactly(
     assert result["eval_loss"] < result["first_eval_loss"]
     assert result["reward_accuracy"] == max(event["reward_accuracy"] for event in tested) > 0.7
     assert steps[-1]["reward_margin"] > steps[0]["reward_margin"]
-    assert "Weighing both answers" in whole.phases
+    assert dpo_reference.PHASE in whole.phases
     for stop_at in (2, 5):
         halved.stop_at = stop_at
         training.run(halved)
     halved.stop_at = None
     halved.phases.clear()
     training.run(halved)
-    assert "Weighing both answers" not in halved.phases  # kept from the first attempt
+    assert dpo_reference.PHASE not in halved.phases  # kept from the first attempt
     assert halved.losses() == whole.losses()
     one, other = weights(whole), weights(halved)
     assert all(torch.equal(one[name], other[name]) for name in one)

@@ -16,9 +16,11 @@ from backend.records.specs import RunSpec, TrainSettings
 from backend.runs.truncate import truncate
 from backend.settings import Workspace
 from backend.training import job as training_job
+from backend.training import measured as measurements
 from backend.training import oom
-from backend.training.dry_run import chosen, run_steps
+from backend.training.dry_run import choose_batches, run_steps
 from backend.training.job import ladder
+from backend.training.measured import Measured
 from backend.training.sampler import epoch_batches, packs
 from backend.training.state import checkpoints
 from tests.backend.hardware.test_child_process import gone, killed_parent
@@ -28,7 +30,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # peft and trl
 
 FITS = {
     "fits": True, "memory_mib": 700, "startup": 4.0, "seconds_per_step": 0.5, "tokens_per_second": 300.0,
-    "test_seconds": 1.0, "answer_seconds": 2.0,
+    "evaluation_seconds": 1.0, "sample_seconds": 2.0,
 }  # fmt: skip
 SHORT = {"fits": False}
 
@@ -77,7 +79,7 @@ def test_a_run_is_measured_in_a_process_of_its_own_then_trained(work: MeasuredWo
     assert 100 < told["memory_mib"] < 3000
     assert told["tokens_per_second"] > 0
     assert told["save_seconds"] > 0
-    assert not (work.folder / "preflight" / "checkpoints").exists()
+    assert not (work.folder / "dry_run" / "checkpoints").exists()
     assert result["measured"]["memory_mib"] == told["memory_mib"]
     assert work.phases.index(training_job.PHASE) < work.phases.index("Training")
 
@@ -85,19 +87,19 @@ def test_a_run_is_measured_in_a_process_of_its_own_then_trained(work: MeasuredWo
 def test_what_was_measured_is_known_the_next_time(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = dry_runs(monkeypatch, FITS)
     spec = RunSpec.model_validate(work.spec)
-    first = training_job.settle(work, spec)
-    assert training_job.settle(work, spec) == first == training_job.recall(work.workspace, training_job.key_of(spec))
+    first = training_job.measure(work, spec)
+    assert training_job.measure(work, spec) == first == measurements.find(work.workspace, measurements.key_of(spec))
     assert len(asked) == 1
     wider = spec.model_copy(update={"settings": spec.settings.changed(lora_rank=64)})
-    assert training_job.recall(work.workspace, training_job.key_of(wider)) is None
+    assert measurements.find(work.workspace, measurements.key_of(wider)) is None
 
 
 def test_a_run_that_is_known_keeps_its_own_settings(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
     dry_runs(monkeypatch, FITS)
     spec = RunSpec.model_validate(work.spec)
-    training_job.settle(work, spec)
+    training_job.measure(work, spec)
     own = spec.settings.changed(learning_rate=1e-4, num_train_epochs=7, seed=3, max_length=256)
-    again = training_job.settle(work, spec.model_copy(update={"settings": own}))
+    again = training_job.measure(work, spec.model_copy(update={"settings": own}))
     assert again is not None
     assert again.settings == own
     assert oom.settings_used(work.folder, own) == own
@@ -107,7 +109,7 @@ def test_a_run_that_is_known_keeps_its_own_settings(work: MeasuredWork, monkeypa
 def test_packed_a_measurement_is_of_one_length(work: MeasuredWork) -> None:
     spec = RunSpec.model_validate(work.spec)
     packed = [spec.settings.changed(packing=True, max_length=length) for length in (512, 256)]
-    first, second = (training_job.key_of(spec.model_copy(update={"settings": settings})) for settings in packed)
+    first, second = (measurements.key_of(spec.model_copy(update={"settings": settings})) for settings in packed)
     assert first != second
 
 
@@ -117,7 +119,7 @@ def test_the_peak_of_the_whole_run_is_known_the_next_time(
     dry_runs(monkeypatch, FITS)
     monkeypatch.setattr(training, "run", lambda context: {"peak_memory_mib": 900})
     assert training_job.run(work)["measured"]["memory_mib"] == 700
-    again = training_job.recall(work.workspace, training_job.key_of(RunSpec.model_validate(work.spec)))
+    again = measurements.find(work.workspace, measurements.key_of(RunSpec.model_validate(work.spec)))
     assert again is not None
     assert again.memory_mib == 900
 
@@ -129,7 +131,7 @@ def test_a_run_that_was_measured_is_resumed_without_measuring(
     trained: list[Any] = []
     monkeypatch.setattr(training, "run", lambda context: trained.append(1) or {"steps": 1, "peak_memory_mib": 0})
     training_job.run(work)
-    (work.workspace.cache / "preflight").rename(work.workspace.cache / "gone")
+    (work.workspace.cache / "dry_run").rename(work.workspace.cache / "gone")
     training_job.run(work)
     assert trained == [1, 1]
 
@@ -156,7 +158,7 @@ def test_what_several_processes_take_is_not_measured_with_one(
 
 def test_what_does_not_fit_is_made_to_fit_and_told(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = dry_runs(monkeypatch, SHORT, SHORT, FITS)
-    measured = training_job.settle(work, RunSpec.model_validate(work.spec))
+    measured = training_job.measure(work, RunSpec.model_validate(work.spec))
     assert measured is not None
     assert [s.per_device_train_batch_size for s in asked] == [4, 2, 1]
     assert {s.effective_batch for s in asked} == {4}
@@ -168,7 +170,7 @@ def test_shorter_examples_are_offered_and_not_taken(work: MeasuredWork, monkeypa
     asked = dry_runs(monkeypatch, SHORT, SHORT, SHORT, SHORT, FITS)
     work.spec["data"]["longest"] = 512
     with pytest.raises(DoesNotFit) as refused:
-        training_job.settle(work, RunSpec.model_validate(work.spec))
+        training_job.measure(work, RunSpec.model_validate(work.spec))
     assert (asked[-1].method, asked[-1].max_length) == ("qlora", 256)
     assert work.told("dry_run")[-1]["max_length"] == 256
     assert "256 tokens" in refused.value.next
@@ -178,7 +180,7 @@ def test_shorter_examples_are_offered_and_not_taken(work: MeasuredWork, monkeypa
 def test_when_nothing_fits_that_is_said(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
     dry_runs(monkeypatch, *[SHORT] * 20)
     with pytest.raises(NotEnough, match="does not fit") as refused:
-        training_job.settle(work, RunSpec.model_validate(work.spec))
+        training_job.measure(work, RunSpec.model_validate(work.spec))
     assert not isinstance(refused.value, DoesNotFit)  # shorter examples were tried too
 
 
@@ -186,14 +188,14 @@ def test_a_measuring_that_breaks_does_not_keep_the_run_from_training(
     work: MeasuredWork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dry_runs(monkeypatch, None)
-    assert training_job.settle(work, RunSpec.model_validate(work.spec)) is None
+    assert training_job.measure(work, RunSpec.model_validate(work.spec)) is None
     assert [note["title"] for note in work.told("note")] == ["Not measured"]
 
 
 def test_a_measuring_that_takes_too_long_is_ended(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training_job, "_MOST", 0.0)
-    assert training_job.settle(work, RunSpec.model_validate(work.spec)) is None
-    assert not (work.folder / "preflight" / "outcome.json").exists()
+    monkeypatch.setattr(training_job, "_TIMEOUT", 0.0)
+    assert training_job.measure(work, RunSpec.model_validate(work.spec)) is None
+    assert not (work.folder / "dry_run" / "outcome.json").exists()
     assert [note["title"] for note in work.told("note")] == ["Not measured"]
 
 
@@ -206,17 +208,17 @@ def test_a_rehearsal_that_the_system_ended_is_not_counted_against_the_run(
     work: MeasuredWork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dry_runs(monkeypatch, SHORT, FITS)
-    training_job.settle(work, RunSpec.model_validate(work.spec))
+    training_job.measure(work, RunSpec.model_validate(work.spec))
     assert work.counted_anew == 2
 
 
 def test_a_smaller_peak_does_not_replace_a_larger_one(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
     dry_runs(monkeypatch, {**FITS, "memory_mib": 900}, {**FITS, "memory_mib": 600})
     spec = RunSpec.model_validate(work.spec)
-    training_job.settle(work, spec)
+    training_job.measure(work, spec)
     monkeypatch.setattr(training_job, "available", lambda hardware: 800.0)
-    measured = training_job.settle(work, spec)
-    known = training_job.recall(work.workspace, training_job.key_of(spec))
+    measured = training_job.measure(work, spec)
+    known = measurements.find(work.workspace, measurements.key_of(spec))
     assert measured is not None
     assert known is not None
     assert (measured.memory_mib, known.memory_mib) == (600, 900)
@@ -226,7 +228,7 @@ def test_a_stop_while_measuring_ends_the_process_and_trains_nothing(work: Measur
     work.stop_at = 0
     assert training_job.run(work)["state"] == "stopped"
     assert not (work.folder / "result").exists()
-    assert not (work.folder / "preflight" / "outcome.json").exists()
+    assert not (work.folder / "dry_run" / "outcome.json").exists()
 
 
 WORKER = """
@@ -261,7 +263,7 @@ def test_a_dry_run_ends_within_seconds_of_its_killed_worker(work: MeasuredWork) 
 def test_a_fault_in_the_settings_is_told_before_the_training(work: MeasuredWork) -> None:
     work.spec["settings"]["target_modules"] = ["no_such_layer"]
     with pytest.raises(BadSetting, match="no_such_layer"):
-        training_job.settle(work, RunSpec.model_validate(work.spec))
+        training_job.measure(work, RunSpec.model_validate(work.spec))
 
 
 def test_memory_that_the_computer_does_not_have_is_noticed_before_it_is_used_up(
@@ -275,7 +277,7 @@ def test_each_rung_of_the_ladder_learns_from_as_many_examples() -> None:
     settings = TrainSettings(per_device_train_batch_size=6, gradient_accumulation_steps=2)
     rungs = [s for s, _ in ladder(settings, longest=1024)]
     assert {s.effective_batch for s in rungs} == {12}
-    assert rungs[-1].max_length == oom.SHORTEST
+    assert rungs[-1].max_length == oom.MIN_LENGTH
 
 
 PACKED = {"packing": True}
@@ -303,7 +305,7 @@ def test_packed_the_fullest_pack_of_a_whole_step_is_tried() -> None:
     settings = TrainSettings(
         per_device_train_batch_size=2, gradient_accumulation_steps=8, packing=True, max_length=512
     )
-    _, longest, usual, *_ = chosen(lengths, settings)
+    _, longest, usual, *_ = choose_batches(lengths, settings)
 
     def fullest(rows: list[int]) -> int:
         return max(sum(lengths[row] for row in part) for part in packs(rows, lengths, 512))
@@ -314,7 +316,7 @@ def test_packed_the_fullest_pack_of_a_whole_step_is_tried() -> None:
 
 def test_the_steps_hold_the_longest_rows_and_usual_ones() -> None:
     lengths = [10] * 40 + [500] * 4 + [100] * 40
-    warm, longest, *others = chosen(lengths, TrainSettings(per_device_train_batch_size=4))
+    warm, longest, *others = choose_batches(lengths, TrainSettings(per_device_train_batch_size=4))
     usual = others[0]
     assert len({tuple(rows) for rows in others}) == len(others)
     assert [lengths[row] for row in warm] == [10]
@@ -323,10 +325,10 @@ def test_the_steps_hold_the_longest_rows_and_usual_ones() -> None:
 
 
 def test_time_is_made_of_steps_tests_answers_saving_and_proof() -> None:
-    measured = training_job.Measured(settings=TrainSettings(), **{k: v for k, v in FITS.items() if k != "fits"})
+    measured = Measured(settings=TrainSettings(), **{k: v for k, v in FITS.items() if k != "fits"})
     assert measured.seconds(100, 0) == 4 + 50
     assert measured.seconds(100, 5) == 4 + 50 + 6 * 1 + 2 * 2.5
-    around = measured.model_copy(update={"reference_seconds": 30.0, "proof_seconds": 3.0})
+    around = measured.model_copy(update={"reference_seconds": 30.0, "verification_seconds": 3.0})
     assert around.seconds(100, 0) == 4 + 30 + 50 + 3
     saving = measured.model_copy(update={"save_seconds": 2.0})
     assert saving.seconds(100, 5) - measured.seconds(100, 5) == 5 * 2

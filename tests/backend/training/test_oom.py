@@ -11,8 +11,7 @@ import pytest
 from backend import training
 from backend.errors import DoesNotFit, OutOfMemory
 from backend.records.specs import TrainSettings
-from backend.training import model, oom, session, train_step
-from backend.training import samples as training_samples
+from backend.training import model, oom, samples, session, train_step
 from backend.training.state import result
 from tests.backend.tiny_run import FakeWork, make_run
 
@@ -74,7 +73,7 @@ def test_a_step_that_no_micro_batch_makes_fit_is_tried_again_with_less_kept(
     assert work.attempt == 2
     assert [event["step"] for event in work.told("step")] == [1, 2, 3, 4, 5, 6, 6, 7, 8, 9, 10]
     assert work.losses() == pytest.approx(whole.losses(), rel=1e-5)
-    assert notes(work) == ["Memory ran short"] * 3 + ["Memory ran out"]
+    assert notes(work) == ["Low on memory"] * 3 + ["Out of memory"]
     assert told["settings_changed"] == {
         "per_device_train_batch_size": 1, "gradient_accumulation_steps": 8, "gradient_checkpointing": True
     }  # fmt: skip
@@ -92,7 +91,7 @@ def test_loading_that_fits_only_in_4_bit_ends_as_qlora(
     work = small(tmp_path, tiny_model, max_steps=2)
     told = finished(work)
     assert work.attempt == 4
-    assert notes(work) == ["Memory ran out"] * 3
+    assert notes(work) == ["Out of memory"] * 3
     changed = told["settings_changed"]
     assert (changed["method"], changed["gradient_checkpointing"]) == ("qlora", True)
     assert changed["per_device_train_batch_size"] * changed["gradient_accumulation_steps"] == 8
@@ -127,19 +126,21 @@ def test_a_test_that_runs_out_of_memory_is_rescued_like_a_step(
     work = small(tmp_path, tiny_model)
     finished(work)
     assert work.losses() == pytest.approx(whole.losses(), rel=1e-5)
-    assert notes(work) == ["Memory ran short"] * 2
+    assert notes(work) == ["Low on memory"] * 2
     assert (tmp_path / oom.NAME).is_file()
 
 
 def test_answers_that_do_not_fit_are_left_out_and_nothing_else_changes(
     whole: FakeWork, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session, "answers", failing(training_samples.answers, RuntimeError(CARD), lambda *_: True))
+    monkeypatch.setattr(
+        session, "sample_answers", failing(samples.sample_answers, RuntimeError(CARD), lambda *_: True)
+    )
     work = small(tmp_path, tiny_model)
     told = finished(work)
     assert (work.attempt, told["settings_changed"]) == (1, {})
     assert work.losses() == whole.losses()
-    assert notes(work) == ["No more answers on the way"]
+    assert notes(work) == ["No more sample answers"]
     assert not work.told("sample")
 
 
@@ -160,13 +161,13 @@ def test_a_ladder_without_another_step_asks_the_person(tiny_model: Path, tmp_pat
     assert not isinstance(caught.value, OutOfMemory)  # else it would be tried again
     assert "max_length" not in caught.value.next  # its examples are short
     assert not work.told("step")
-    assert "max_length 450" in oom.no_step_left(900).next
+    assert "max_length 450" in oom.ladder_exhausted(900).next
 
 
 def test_the_ladder_keeps_the_effective_batch_and_ends_after_three_steps() -> None:
     planned = TrainSettings(per_device_train_batch_size=6, gradient_accumulation_steps=2)
     used, taken = planned, []
-    while step := oom.next_step(planned, used, can_quantise=True):
+    while step := oom.next_rung(planned, used, can_quantize=True):
         used = used.changed(**step.changes)
         taken.append((used.per_device_train_batch_size, used.gradient_checkpointing, used.method))
         assert used.effective_batch == 12
@@ -175,16 +176,16 @@ def test_the_ladder_keeps_the_effective_batch_and_ends_after_three_steps() -> No
 
 def test_fewer_examples_at_a_time_are_no_longer_filled_up_to_a_pack() -> None:
     planned = TrainSettings(per_device_train_batch_size=8, packing=True)
-    step = oom.next_step(planned, planned, can_quantise=True)
+    step = oom.next_rung(planned, planned, can_quantize=True)
     assert step is not None
     used = planned.changed(**step.changes)
     assert (used.per_device_train_batch_size, used.packing, used.effective_batch) == (4, False, 8)
 
 
-@pytest.mark.parametrize(("method", "can_quantise"), [("full", True), ("lora", False), ("qlora", True)])
-def test_only_lora_becomes_qlora_and_only_where_that_works(method: Any, can_quantise: bool) -> None:
+@pytest.mark.parametrize(("method", "can_quantize"), [("full", True), ("lora", False), ("qlora", True)])
+def test_only_lora_becomes_qlora_and_only_where_that_works(method: Any, can_quantize: bool) -> None:
     planned = TrainSettings(method=method, per_device_train_batch_size=1, gradient_checkpointing=True)
-    assert oom.next_step(planned, planned, can_quantise=can_quantise) is None
+    assert oom.next_rung(planned, planned, can_quantize=can_quantize) is None
 
 
 def test_settings_that_can_not_be_read_are_those_planned(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def test_the_events_draw_a_whole_curve(finished: tuple[FakeWork, dict[str, Any]]
     sample = work.told("sample")[-1]
     assert (sample["step"], sample["expected"]) == (15, "w2 w1")
     assert [phase for i, phase in enumerate(work.phases) if phase not in work.phases[:i]] == [
-        "Preparing", "Loading the model", "Validating", "Training", "Saving", "Checking"
+        "Preparing", "Loading the model", "Validating", "Training", "Saving", "Verifying"
     ]  # fmt: skip
 
 
@@ -146,7 +146,7 @@ def test_a_damaged_checkpoint_is_passed_over(model: Path, tmp_path: Path) -> Non
     steps = [event["step"] for event in work.told("step")]
     assert steps == [*range(1, 10), *range(9, 16)]  # from the checkpoint at step 8
     (note,) = work.told("note")
-    assert note["what"] == "step-9 can't be used. The run goes on from step-8."
+    assert note["what"] == "step-9 can't be used. The run continues from step-8."
     assert work.losses() == whole.losses()
 
 
@@ -274,13 +274,13 @@ def test_a_file_that_the_system_does_not_let_grow_is_an_oserror(tmp_path: Path) 
 
     import torch
 
-    from backend.training.state import save as state_saving
+    from backend.training.state import save as saved_state
 
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
     try:
         with pytest.raises(OSError) as caught:  # noqa: PT011
-            state_saving._save(tmp_path / "weights.safetensors", {"a": torch.zeros(10000)})
+            saved_state._save(tmp_path / "weights.safetensors", {"a": torch.zeros(10000)})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert caught.value.errno == errno.EFBIG
@@ -316,7 +316,7 @@ def test_a_run_whose_saved_states_are_all_damaged_begins_anew_and_says_so(model:
     work.stop_at = None
     assert training.run(work)["steps"] == 3
     assert [event["step"] for event in work.told("step")] == [1, 2, 1, 2, 3]
-    assert work.told("note")[0]["what"].endswith("The run begins from the start.")
+    assert work.told("note")[0]["what"].endswith("The run starts over.")
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.json", "chat_template.jinja"])
@@ -448,7 +448,7 @@ def test_too_little_memory_halves_the_micro_batch_and_keeps_what_is_learned(
     small = make_run(tmp_path / "small", model, lora_dropout=0.0, max_steps=4)
     training.run(small)
     assert small.losses() == pytest.approx(whole.losses(), rel=1e-5)
-    assert [note["title"] for note in small.told("note")] == ["Memory ran short"] * 2
+    assert [note["title"] for note in small.told("note")] == ["Low on memory"] * 2
 
 
 def test_memory_that_never_suffices_ends_the_run(

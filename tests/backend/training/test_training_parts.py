@@ -18,9 +18,9 @@ from backend.training.collate import MIN_SHARED_PREFIX, Collator, common_prefix
 from backend.training.device import Device, choose
 from backend.training.loss import summed_loss
 from backend.training.prefix_sharing import with_prefix_sharing
-from backend.training.samples import worth_the_time
+from backend.training.samples import has_time_for_samples
 from backend.training.schedule import schedule
-from backend.training.state.metrics import History
+from backend.training.state.metrics import Metrics
 from tests.backend.tiny_run import make_model
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
@@ -66,7 +66,7 @@ def lora(folder: Path, *, fused: bool, place: Device = Device("cpu", "fp32"), **
     import torch
 
     net = model.build(folder, "tiny", TrainSettings(**settings), place)
-    model.settle(net, place)
+    model.prepare_trainable(net, place)
     torch.manual_seed(1)
     for name, parameter in model.trainable(net).items():
         if "lora_B" in name:
@@ -185,11 +185,11 @@ def test_a_processor_refuses_fp16() -> None:
 
 
 def test_answers_stay_a_small_part_of_the_run() -> None:
-    slow = History(answers=1, answer_seconds=9.0, last_answer_seconds=9.0, seconds=20.0)
-    assert worth_the_time(History(), 0, 80)
-    assert not worth_the_time(slow, 10, 80)
-    assert worth_the_time(slow, 80, 80)
-    assert worth_the_time(slow, 10, 90)  # 18 of 180 seconds
+    slow = Metrics(samples=1, sample_seconds=9.0, last_sample_seconds=9.0, seconds=20.0)
+    assert has_time_for_samples(Metrics(), 0, 80)
+    assert not has_time_for_samples(slow, 10, 80)
+    assert has_time_for_samples(slow, 80, 80)
+    assert has_time_for_samples(slow, 10, 90)  # 18 of 180 seconds
 
 
 def test_every_row_is_learned_once_an_epoch_beside_rows_of_similar_length() -> None:

@@ -15,9 +15,9 @@ from backend.models import local
 from backend.records.specs import Gpu, Hardware, TrainSettings
 from backend.runs.token_rows import read_rows
 from backend.settings import SAMPLES, Workspace
-from backend.training import job as training_job
+from backend.training import measured as measurements
 from backend.training import preconditions
-from backend.training.job import Measured
+from backend.training.measured import Measured
 from jobs.folder import JobFolder
 from jobs.records import Failure, State
 from tests.ui.web.test_page import tabs
@@ -92,10 +92,10 @@ def test_a_plan_shows_measured_and_computed_memory(app: App) -> None:
     computed = app.runs.plan(data_id, "", settings)
     spec = app.runs.spec(app.runs.start(data_id, "", settings))
     measured = Measured(
-        settings=settings, memory_mib=2000, startup=10, seconds_per_step=2, tokens_per_second=400, test_seconds=0,
-        answer_seconds=0,
+        settings=settings, memory_mib=2000, startup=10, seconds_per_step=2, tokens_per_second=400,
+        evaluation_seconds=0, sample_seconds=0,
     )  # fmt: skip
-    training_job.keep(app.workspace, spec, measured)
+    measurements.store(app.workspace, spec, measured)
     plan = app.runs.plan(data_id, "", settings)
     assert (plan.memory_measured, plan.memory_mib) == (True, 2000)
     assert plan.memory_computed_mib == computed.memory_mib
@@ -110,7 +110,7 @@ def test_the_larger_of_measured_and_computed_memory_counts(app: App) -> None:
     computed = app.runs.plan(data_id, "", app.advice.settings("extract", data_id).settings)
     few_steps = Measured(
         settings=computed.settings, memory_mib=700, startup=10, seconds_per_step=2, tokens_per_second=400,
-        test_seconds=0, answer_seconds=0,
+        evaluation_seconds=0, sample_seconds=0,
     )  # fmt: skip
     plan = training_plan.with_measured(computed, few_steps)
     assert (plan.memory_measured, plan.memory_measured_mib, plan.memory_mib) == (False, 700, computed.memory_mib)
@@ -128,10 +128,10 @@ def test_the_longest_validation_row_counts_in_plan_and_measurement(app: App) -> 
     spec = app.runs.spec(run_id)
     assert plan.longest == spec.data.longest > 400
     measured = Measured(
-        settings=settings, memory_mib=2000, startup=10, seconds_per_step=2, tokens_per_second=400, test_seconds=0,
-        answer_seconds=0,
+        settings=settings, memory_mib=2000, startup=10, seconds_per_step=2, tokens_per_second=400,
+        evaluation_seconds=0, sample_seconds=0,
     )  # fmt: skip
-    training_job.keep(app.workspace, spec, measured)
+    measurements.store(app.workspace, spec, measured)
     assert app.runs.plan(data_id, "", settings).memory_measured_mib == 2000
 
 

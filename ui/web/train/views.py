@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from backend.advice.diagnose import Verdict
 from backend.records.events import NoteEvent, SampleEvent
+from backend.training.session import STEP_PHASES
 from jobs.records import Job, Progress
 from ui.records import Curve, Losses, Plan, RunInfo, Shortening
 from ui.services import losses
@@ -23,7 +24,6 @@ GOALS = {
     "dpo": ("the difference between good and bad answers", "direct preference optimization, DPO"),
 }
 NOTICES = 4  # shown at once
-STEPS = ("Training", "Validating")  # phases that are counted in steps
 METHODS = {
     "lora": ("a small addition to the model", "LoRA"),
     "qlora": ("a small addition to the model, compressed to 4 bits", "QLoRA"),
@@ -207,7 +207,7 @@ def notices(notes: Sequence[NoteEvent]) -> Markup:
 def time_left(progress: Progress | None) -> str:
     if progress is None:
         return "Getting ready."
-    step = "Step " if progress.phase in STEPS else ""
+    step = "Step " if progress.phase in STEP_PHASES else ""
     counted = f"{step}{fmt.number(progress.done)} of {fmt.number(progress.total)}. " if progress.total else ""
     left = f"About {fmt.duration(progress.seconds_left)} left." if progress.seconds_left else ""
     return (counted + left).strip() or "This takes a moment."

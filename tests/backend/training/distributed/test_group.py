@@ -160,7 +160,7 @@ WORKER_OUT_OF_MEMORY = """
 import runpy
 from backend.training.train_step import TrainStep
 def learn(*_): raise MemoryError
-TrainStep.learn = learn
+TrainStep.compute_gradients = learn
 runpy.run_module("backend.training.distributed.worker", run_name="__main__")
 """
 

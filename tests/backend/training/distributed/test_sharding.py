@@ -183,9 +183,9 @@ def test_what_can_not_be_divided_is_refused(settings: dict[str, Any], why: str) 
 
 def test_a_divided_model_is_not_tried_in_4_bit() -> None:
     used = TrainSettings(per_device_train_batch_size=1, gradient_checkpointing=True)
-    assert oom.next_step(used, used, can_quantise=True) is not None
+    assert oom.next_rung(used, used, can_quantize=True) is not None
     divided = used.changed(num_processes=2, sharding="fsdp", per_device_train_batch_size=1)
-    assert oom.next_step(divided, divided, can_quantise=True) is None
+    assert oom.next_rung(divided, divided, can_quantize=True) is None
 
 
 def test_a_whole_model_is_left_as_it_is() -> None:

@@ -62,7 +62,7 @@ def test_only_differences_are_listed() -> None:
 
 def test_a_run_is_compared_with_the_settings_that_it_used(app: App, tmp_path: Path) -> None:
     planned, stepped = queued(app, tmp_path / "a", []), queued(app, tmp_path / "b", [])
-    oom.keep(app.runner.folder(stepped), app.runs.spec(stepped).settings.changed(method="qlora"))
+    oom.save_settings(app.runner.folder(stepped), app.runs.spec(stepped).settings.changed(method="qlora"))
     found = compare_runs.differences(app.runs.details(planned), app.runs.details(stepped))
     assert [(of_a, of_b) for _, of_a, of_b in found] == [("lora", "qlora")]
 
