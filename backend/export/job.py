@@ -18,7 +18,7 @@ from typing import Any
 
 from backend.chat.client import Chat
 from backend.export import checks as export_checks
-from backend.export import gguf, model_card, script
+from backend.export import gguf, model_card, script, script_check
 from backend.export.merge import merge
 from backend.export.request import ExportRequest, Stopped
 from backend.files import manifest
@@ -73,7 +73,7 @@ def _script(order: ExportRequest) -> None:
     order.phase("Writing the script", 0, 3)
     folder = script.write(order)
     order.phase("Checking", 1, 3)
-    order.prove("same", script.prove(order, folder))
+    order.prove("same", script_check.check(order, folder))
     order.phase("Packing", 2, 3)
     _zip(folder)
 

@@ -2,18 +2,18 @@
 # requires-python = ">=3.11,<3.14"
 # dependencies = []
 # ///
-"""Trains a language model on the examples in the folder data beside this file.
+"""Trains a language model on the examples in the folder data next to this file.
 
-    uv run train.py                      installs what the header names, then trains
+    uv run train.py                      installs the packages in the header, then trains
     python train.py                      where those packages are installed
     python train.py --model FOLDER       from a copy of the model on this computer
     accelerate launch --multi_gpu --num_processes 2 train.py
-                                         on two cards: each step's examples are shared out, so it learns the same
+                                         on two GPUs: they share the examples of each step, so the result is the same
                                          (several machines: copy this folder to each, and see its --num_machines)
 
-Each example has its text to read, the tokens of it (input_ids), and which of them are learned (learn: from, to). For
-DPO it is there twice, ending in the better and in the worse answer: the difference between them is learned.
-What was learned lies in the folder out, with the loss of every step in losses.jsonl.
+Each example has its text for people, its tokens (input_ids), and the spans of them to learn (learn: from, to). For
+DPO each example has two answers, a better and a worse one, and the difference between them is learned.
+The result is saved in the folder out, with the loss of every step in losses.jsonl.
 """
 
 import argparse
@@ -48,7 +48,7 @@ EFFECTIVE_BATCH = 8
 MICRO_BATCH = 8
 GRADIENT_CHECKPOINTING = False
 SEED = 0
-TEST_AFTER_STEPS = ()
+EVAL_STEPS = ()
 PATIENCE = 0
 PAD_ID = 0
 # end of settings
@@ -64,22 +64,24 @@ def arguments():
     parser.add_argument("--validation", type=Path, default=HERE / "data" / "validation.jsonl")
     parser.add_argument("--tokenizer", type=Path, nargs="*", default=sorted(HERE.glob("tokenizer/*")))
     parser.add_argument("--out", type=Path, default=HERE / "out")
-    parser.add_argument("--steps", type=int, default=TOTAL_STEPS, help="end after so many steps")
+    parser.add_argument("--steps", type=int, default=TOTAL_STEPS, help="stop after this many steps")
     options = parser.parse_args()
     if not options.model:
-        parser.error("the model it learned from is on no hub: name a folder with it by --model FOLDER")
+        parser.error("the base model is not on the Hugging Face hub: give its folder with --model FOLDER")
     return options
 
 
 def read(path):
-    """The examples, each a list of its sides: one, or for DPO the better and the worse one."""
+    """The examples, each a list of its sequences: one, or for DPO the better and the worse one."""
     lines = path.read_text("utf-8").split("\n") if path.is_file() else ()
     rows = [json.loads(line) for line in lines if line]
-    return [[side(row["better"]), side(row["worse"])] if TRAINER == "dpo" else [side(row)] for row in rows]
+    return [
+        [sequence(row["better"]), sequence(row["worse"])] if TRAINER == "dpo" else [sequence(row)] for row in rows
+    ]
 
 
-def side(row):
-    """The tokens of an example (input_ids), and labels that are -100 where a token is only read."""
+def sequence(row):
+    """The tokens of an example (input_ids), and its labels, -100 where a token is not learned."""
     labels = [-100] * len(row["input_ids"])
     for start, end in row["learn"]:
         labels[start:end] = row["input_ids"][start:end]
@@ -87,12 +89,12 @@ def side(row):
 
 
 def longest(row):
-    """The tokens of an example, or of its longer side."""
-    return max(len(side["input_ids"]) for side in row)
+    """The number of tokens of an example's longest sequence."""
+    return max(len(sequence["input_ids"]) for sequence in row)
 
 
 def epoch_batches(lengths, batch, seed, epoch):
-    """Every row once, as lists of row numbers: shuffled, similar lengths together, the lists shuffled again."""
+    """Every row once, as batches of row numbers: shuffled, similar lengths together, the batches shuffled again."""
     draw = random.Random(f"{seed}/{epoch}")  # noqa: S311 (no secret)
     order = list(range(len(lengths)))
     draw.shuffle(order)
@@ -116,19 +118,19 @@ def steps(rows):
         epoch += 1
 
 
-def own(rows):
-    """This process's share of `rows`: every one, unless several processes train together."""
+def own_rows(rows):
+    """This process's share of `rows`: all of them, unless several processes train together."""
     return rows[RANK::WORLD]
 
 
-def parts(rows):
-    """A step's rows in parts that fit into memory together, the longest first."""
+def micro_batches(rows):
+    """A step's rows in parts that fit into memory, the longest first."""
     ordered = sorted(rows, key=lambda row: -longest(row))
     return [ordered[i : i + MICRO_BATCH] for i in range(0, len(ordered), MICRO_BATCH)]
 
 
 def build(name, device, dtype):
-    """The model with its trainable weights in float32: an adapter (on 4 bits for QLoRA), or all of it."""
+    """The model with its trainable weights in float32: an adapter (on a 4-bit base for QLoRA), or all of it."""
     import torch
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
@@ -165,27 +167,27 @@ def build(name, device, dtype):
     for weight in model.parameters():
         if weight.requires_grad:
             weight.data = weight.data.float()
-    for module in model.modules():  # bitsandbytes on a processor: keeps 4-bit weights in the form that has gradients
+    for module in model.modules():  # bitsandbytes on a processor: keep 4-bit weights in the form that has gradients
         if hasattr(module, "support_avx512bf16_for_cpu"):
             module.support_avx512bf16_for_cpu = False
     return model if METHOD == "qlora" else model.to(device)
 
 
-def token_losses(model, sides, device):
-    """The loss of each learned token in `sides`, padded on the right to the longest, and the number of its side."""
+def token_losses(model, sequences, device):
+    """The loss of each learned token in `sequences`, padded on the right, and the number of its sequence."""
     import torch
 
-    shape = (len(sides), longest(sides))
+    shape = (len(sequences), longest(sequences))
     ids, labels = torch.full(shape, PAD_ID), torch.full(shape, -100)
     mask = torch.zeros(shape, dtype=torch.long)
-    for index, side in enumerate(sides):
-        length = len(side["input_ids"])
-        ids[index, :length] = torch.tensor(side["input_ids"])
-        labels[index, : length - 1] = torch.tensor(side["labels"][1:])  # each position predicts the next token
+    for index, sequence in enumerate(sequences):
+        length = len(sequence["input_ids"])
+        ids[index, :length] = torch.tensor(sequence["input_ids"])
+        labels[index, : length - 1] = torch.tensor(sequence["labels"][1:])  # each position predicts the next token
         mask[index, :length] = 1
     learned = (labels != -100).to(device)
-    # Only learned positions reach the output layer, which would else take most of the time and memory.
-    hook = model.get_output_embeddings().register_forward_pre_hook(lambda _, given: (given[0][learned][None],))
+    # Only learned positions reach the output layer, which would otherwise take most of the time and memory.
+    hook = model.get_output_embeddings().register_forward_pre_hook(lambda _, inputs: (inputs[0][learned][None],))
     try:
         logits = model(input_ids=ids.to(device), attention_mask=mask.to(device), use_cache=False).logits[0]
     finally:
@@ -195,18 +197,18 @@ def token_losses(model, sides, device):
 
 
 def summed_loss(model, rows, device):
-    """The sum of the losses of the learned tokens in `rows`. For DPO of the pairs (arXiv:2305.18290, equation 7): by
-    how much more the better answer has become likelier since the beginning than the worse one."""
+    """The sum of the losses of the learned tokens in `rows`. For DPO, of the pairs (arXiv:2305.18290, equation 7):
+    from the gain in log-probability of the better answer over the base model, minus that of the worse answer."""
     import torch
 
     if TRAINER == "sft":
         return token_losses(model, [row[0] for row in rows], device)[0].sum()
-    beginning = torch.tensor([[side["beginning"] for side in row] for row in rows], device=device).T
-    better, worse = likelihoods(model, rows, device) - beginning
+    reference = torch.tensor([[sequence["reference"] for sequence in row] for row in rows], device=device).T
+    better, worse = answer_logprobs(model, rows, device) - reference
     return -torch.nn.functional.logsigmoid(BETA * (better - worse)).sum()
 
 
-def likelihoods(model, pairs, device):
+def answer_logprobs(model, pairs, device):
     """The log-probabilities of the better answers of `pairs`, and of the worse ones."""
     import torch
 
@@ -215,14 +217,14 @@ def likelihoods(model, pairs, device):
 
 
 def count(rows):
-    """What the loss is the mean of: how many tokens of `rows` are learned; for DPO how many pairs there are."""
+    """The number of items that the loss is the mean of: learned tokens of `rows`, for DPO pairs."""
     if TRAINER == "dpo":
         return len(rows)
     return max(1, sum(label != -100 for row in rows for label in row[0]["labels"]))
 
 
-def join(device):
-    """Joins the other processes, if there are any; gives the device to train on, a card of its own for each."""
+def init_processes(device):
+    """Connects to the other processes, if any; returns the device to train on, a GPU of its own for each."""
     import torch
 
     if WORLD == 1:
@@ -235,7 +237,7 @@ def join(device):
     return "cpu"
 
 
-def added_up(number, device):
+def all_reduce(number, device):
     """The sum of `number` over all processes."""
     import torch
 
@@ -246,7 +248,7 @@ def added_up(number, device):
     return total.item()
 
 
-def add_up_gradients(weights):
+def reduce_gradients(weights):
     """Gives every process the sum of all gradients; one that had no examples in this step adds zeros."""
     import torch
 
@@ -262,7 +264,9 @@ def main():
     import torch
     from transformers import get_scheduler
 
-    device = join("cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu")
+    device = init_processes(
+        "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    )
     dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[PRECISION]
 
     def autocast():
@@ -270,32 +274,32 @@ def main():
 
     train, validation = read(options.train), read(options.validation)
     options.out.mkdir(parents=True, exist_ok=True)
-    record = (options.out / "losses.jsonl").open("w", encoding="utf-8") if RANK == 0 else None
+    log_file = (options.out / "losses.jsonl").open("w", encoding="utf-8") if RANK == 0 else None
     model = build(options.model, device, dtype)
-    learning = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
-    kept = [name for name in learning if name.endswith("bias") or "norm" in name]  # never made smaller
+    trainable = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
+    no_decay = [name for name in trainable if name.endswith("bias") or "norm" in name]
     groups = [
-        {"params": [learning[name] for name in learning if name not in kept], "weight_decay": WEIGHT_DECAY},
-        {"params": [learning[name] for name in kept], "weight_decay": 0.0},
+        {"params": [trainable[name] for name in trainable if name not in no_decay], "weight_decay": WEIGHT_DECAY},
+        {"params": [trainable[name] for name in no_decay], "weight_decay": 0.0},
     ]
     optimizer = torch.optim.AdamW(groups, lr=LEARNING_RATE)
     kind = "constant_with_warmup" if LR_SCHEDULER_TYPE == "constant" else LR_SCHEDULER_TYPE
     schedule = get_scheduler(kind, optimizer, WARMUP_STEPS, TOTAL_STEPS)
     scaler = torch.amp.GradScaler(device, enabled=PRECISION == "fp16")
-    scaler.scale(torch.zeros(1, device=device))  # ready even if this process has no example in the first step
+    scaler.scale(torch.zeros(1, device=device))  # initializes it even without an example in the first step
 
-    def tell(**line):
+    def log(**line):
         if RANK > 0:
             return
         print(json.dumps(line), flush=True)
-        record.write(json.dumps(line) + "\n")
-        record.flush()
+        log_file.write(json.dumps(line) + "\n")
+        log_file.flush()
 
-    def test():
+    def evaluate():
         model.eval()
         with torch.no_grad(), autocast():
-            loss = sum(summed_loss(model, part, device).item() for part in parts(own(validation)))
-        return added_up(loss, device) / count(validation)
+            loss = sum(summed_loss(model, part, device).item() for part in micro_batches(own_rows(validation)))
+        return all_reduce(loss, device) / count(validation)
 
     def save():
         if RANK > 0:
@@ -304,47 +308,49 @@ def main():
         for file in options.tokenizer:
             shutil.copyfile(file, options.out / file.name)
 
-    def weigh(pairs):
-        """Notes how likely the untrained model holds both answers of each pair."""
+    def compute_reference_logprobs(pairs):
+        """Stores the log-probabilities of both answers of each pair before training."""
         model.eval()
         with torch.no_grad(), autocast():
-            for part in parts(pairs):
-                for row, known in zip(part, likelihoods(model, part, device).T.tolist(), strict=True):
-                    row[0]["beginning"], row[1]["beginning"] = known
+            for part in micro_batches(pairs):
+                for row, logprobs in zip(part, answer_logprobs(model, part, device).T.tolist(), strict=True):
+                    row[0]["reference"], row[1]["reference"] = logprobs
 
     planned = list(islice(steps(train), options.steps))
     if TRAINER == "dpo":
-        weigh([*{id(row): row for rows in planned for row in own(rows)}.values(), *own(validation)])
+        compute_reference_logprobs(
+            [*{id(row): row for rows in planned for row in own_rows(rows)}.values(), *own_rows(validation)]
+        )
     if validation:
-        tell(step=0, validation_loss=test())
+        log(step=0, validation_loss=evaluate())
     best, stale = float("inf"), 0
     for step, rows in enumerate(planned, start=1):
         model.train()
         counted, loss = count(rows), 0.0
-        for part in parts(own(rows)):
+        for part in micro_batches(own_rows(rows)):
             with autocast():
-                share = summed_loss(model, part, device) / counted
-            scaler.scale(share).backward()
-            loss += share.item()
-        add_up_gradients(learning.values())
+                part_loss = summed_loss(model, part, device) / counted
+            scaler.scale(part_loss).backward()
+            loss += part_loss.item()
+        reduce_gradients(trainable.values())
         scaler.unscale_(optimizer)
-        norm = torch.nn.utils.clip_grad_norm_(learning.values(), MAX_GRAD_NORM).item()
-        tell(step=step, loss=added_up(loss, device), grad_norm=norm, learning_rate=schedule.get_last_lr()[0])
+        norm = torch.nn.utils.clip_grad_norm_(trainable.values(), MAX_GRAD_NORM).item()
+        log(step=step, loss=all_reduce(loss, device), grad_norm=norm, learning_rate=schedule.get_last_lr()[0])
         scaler.step(optimizer)
         scaler.update()
         schedule.step()
         optimizer.zero_grad()
-        if validation and step in TEST_AFTER_STEPS:
-            tested = test()
-            tell(step=step, validation_loss=tested)
-            if tested < best:
-                best, stale = tested, 0
+        if validation and step in EVAL_STEPS:
+            validation_loss = evaluate()
+            log(step=step, validation_loss=validation_loss)
+            if validation_loss < best:
+                best, stale = validation_loss, 0
                 save()
             else:
                 stale += 1
                 if PATIENCE and stale >= PATIENCE:
                     break
-    if best == float("inf"):  # no test chose a version
+    if best == float("inf"):  # there was no evaluation
         save()
     if WORLD > 1:
         torch.distributed.destroy_process_group()

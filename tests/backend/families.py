@@ -1,7 +1,6 @@
-"""The chat templates of the catalogue's families, on the embedded model's tokenizer, taught their control tokens.
+"""The chat templates of the catalogue's families, on the bundled model's tokenizer with their control tokens added.
 
-The texts are those that the installed trl package carries (its README says from which models) and those kept in
-tests/data/chat_templates.
+They come from the installed trl package (its README names the models) and from tests/data/chat_templates.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from tokenizers import AddedToken, Tokenizer
 from backend.tokens.tokenizer import ChatTokenizer
 
 TEMPLATES = Path(trl.__file__).parent / "chat_templates"
-KEPT = Path(__file__).parent.parent / "data" / "chat_templates"
+STORED = Path(__file__).parent.parent / "data" / "chat_templates"
 
 OF_FAMILY = {
     "CodeGemma": ("gemma",),
@@ -39,7 +38,7 @@ OF_FAMILY = {
     "SmolLM3": ("smollm3",),
     "TinyLlama": ("tinyllama",),
 }
-OWN = {  # our own words for formats: no generation prompt; an end that is the end of text; EXAONE 4.0's empty thought
+OWN = {  # written by us for formats: no generation prompt; answers ending in end-of-text; EXAONE 4.0's empty thought
     "inst_style": "{{ bos_token }}{% for m in messages %}{% if m.role == 'assistant' %}{{ m.content + eos_token }}"
     "{% else %}{{ '[INST] ' + m.content + '[/INST]' }}{% endif %}{% endfor %}",
     "exaone_style": "{% set answer = '[|assistant|]\n<think>\n\n</think>\n\n' %}{% for m in messages %}"
@@ -48,9 +47,9 @@ OWN = {  # our own words for formats: no generation prompt; an end that is the e
     "tag_style": "{% for m in messages %}{{ '<|' + m.role + '|>\n' + m.content + eos_token + '\n' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|assistant|>\n' }}{% endif %}",
 }
-BUNDLED = "SmolLM2"  # the embedded model brings its own
+BUNDLED = "SmolLM2"  # the bundled model has its own template
 CATALOGUE = sorted({name for names in OF_FAMILY.values() for name in names})
-BEFORE = {"mistral_v0_3": " "}  # what a template writes before an answer, and its generation prompt does not
+BEFORE = {"mistral_v0_3": " "}  # text that a template writes before an answer but not in its generation prompt
 MARKER = re.compile(r"<\|[a-zA-Z_]+\|>|<[a-z]+_of_turn>|<\|turn>|<turn\|>|\[\|[a-z]+\|\]|<｜[^｜ ]+｜>")
 
 
@@ -58,13 +57,13 @@ def text_of(name: str) -> str:
     """The template `name`."""
     if name in OWN:
         return OWN[name]
-    kept = KEPT / f"{name}.jinja"
-    return (kept if kept.exists() else TEMPLATES / f"{name}.jinja").read_text("utf-8")
+    stored = STORED / f"{name}.jinja"
+    return (stored if stored.exists() else TEMPLATES / f"{name}.jinja").read_text("utf-8")
 
 
 @cache
 def tokenizer_for(name: str, model: Path) -> tuple[ChatTokenizer, Tokenizer]:
-    """The embedded model's tokenizer, taught the control tokens of the template `name`."""
+    """The bundled model's tokenizer with the control tokens of the template `name` added."""
     source = text_of(name)
     tokenizer = Tokenizer.from_file(str(model / "tokenizer.json"))
     markers = sorted({*MARKER.findall(source), "<s>", "</s>", "<|endoftext|>"})

@@ -1,4 +1,4 @@
-"""A run folder with a tiny random Llama and a toy task, so that the whole training path takes a second or two."""
+"""A run folder with a tiny random Llama and a toy task: the whole training path takes a second or two."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def make_model(folder: Path, **config: Any) -> Path:
 
 
 def conversations(count: int, seed: int = 0) -> list[list[dict[str, str]]]:
-    """The toy task: answer with the words of the question backwards; 2 to 6 words."""
+    """The toy task: answer with the words of the question reversed; 2 to 6 words."""
     draw = random.Random(seed)
     made = []
     for _ in range(count):
@@ -65,7 +65,7 @@ def conversations(count: int, seed: int = 0) -> list[list[dict[str, str]]]:
 
 @dataclass
 class FakeWork:
-    """Stands in for the worker's context: keeps what it is told; asks to stop after the step `stop_at`."""
+    """A job's context that records events and phases, and requests a stop after the step `stop_at`."""
 
     folder: Path
     spec: dict[str, Any]
@@ -74,7 +74,7 @@ class FakeWork:
     stop_at: int | None = None
     events: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     phases: list[str] = field(default_factory=list)
-    signs: int = 0
+    heartbeats: int = 0
     failed: list[Exception] = field(default_factory=list)
     _steps: int = 0
 
@@ -87,31 +87,31 @@ class FakeWork:
         self._steps = done if phase in STEP_PHASES else self._steps
 
     def alive(self) -> None:
-        self.signs += 1
+        self.heartbeats += 1
 
     def fail(self, error: Exception) -> None:
         self.failed.append(error)
 
     def should_stop(self) -> bool:
-        """Asked after each step, before the step is told: the step in question is one more than the last told."""
+        """Called after each step, before it is reported: the current step is one more than the last reported."""
         return self.stop_at is not None and self._steps + 1 >= self.stop_at
 
-    def told(self, kind: str) -> list[dict[str, Any]]:
-        return [data for told, data in self.events if told == kind]
+    def events_of(self, kind: str) -> list[dict[str, Any]]:
+        return [data for name, data in self.events if name == kind]
 
     def losses(self) -> dict[int, float]:
-        return {data["step"]: data["loss"] for data in self.told("step")}
+        return {data["step"]: data["loss"] for data in self.events_of("step")}
 
 
 def make_run(folder: Path, model: Path, *, rows: int = 40, validation: int = 8, **settings: Any) -> FakeWork:
-    """A run folder as the services make it, with the toy task."""
+    """A run folder as the services create it, with the toy task."""
     tokenizer = ChatTokenizer.load(model)
     data = [tokenizer.encode(messages) for messages in conversations(rows + validation)]
     return run_of(folder, model, data[:rows], data[rows:], **settings)
 
 
 def pairs(count: int, seed: int = 0) -> list[Row]:
-    """The toy task as preference pairs: the worse answers are as long, of words that no question has."""
+    """The toy task as preference pairs: the worse answers have the same length and words that no question has."""
     made = []
     for number, (question, answer) in enumerate(conversations(count, seed), 1):
         other = {"role": "assistant", "content": answer["content"].replace("w", "w2")}

@@ -1,9 +1,9 @@
-"""One run of LLaMA-Factory as its command line makes it, its steps timed. Run by the Python that it is installed in.
+"""One timed run of LLaMA-Factory's command line, for training_speed.py. Run by the Python that it is installed in.
 
-    python llamafactory_peer.py MODEL DATA.jsonl STEPS FOLDER
+    python llamafactory_peer.py MODEL DATA.jsonl STEPS FOLDER SETTINGS
 
-The last line is JSON: `steps`, a list of (wall clock, processor time, learned tokens) as each step began, and
-`losses`. Imports nothing of this project.
+The last line is JSON: `steps`, a list of (wall clock, processor time, learned tokens) at the start of each step, and
+`losses`. Imports nothing from this project.
 """
 
 import importlib.machinery
@@ -14,8 +14,8 @@ import types
 from pathlib import Path
 
 
-def need_no_sound() -> None:
-    """It imports torchaudio, of which there may be no build for this torch; text needs none of it."""
+def replace_torchaudio() -> None:
+    """LLaMA-Factory imports torchaudio, which may have no build for this torch; text does not need it."""
     try:
         import torchaudio  # noqa: F401
     except (ImportError, OSError):
@@ -25,26 +25,26 @@ def need_no_sound() -> None:
 
 
 def main(model: str, data: str, steps: int, folder: Path) -> None:
-    need_no_sound()
+    replace_torchaudio()
     from llamafactory.train.sft.trainer import CustomSeq2SeqTrainer
     from llamafactory.train.tuner import run_exp
     from transformers import TrainerCallback
 
     folder.mkdir(parents=True)
     tags = {"role_tag": "role", "content_tag": "content", "user_tag": "user", "assistant_tag": "assistant"}
-    about = {
+    dataset = {
         "file_name": data,
         "formatting": "sharegpt",
         "columns": {"messages": "messages"},
         "tags": {**tags, "system_tag": "system"},
     }
-    (folder / "dataset_info.json").write_text(json.dumps({"orders": about}))
+    (folder / "dataset_info.json").write_text(json.dumps({"orders": dataset}))
     times, losses = [], []
-    learn = CustomSeq2SeqTrainer.training_step
+    training_step = CustomSeq2SeqTrainer.training_step
 
-    def timed(self, net, inputs, *given, **named):
+    def timed(self, net, inputs, *args, **options):
         times.append((time.perf_counter(), time.process_time(), int((inputs["labels"] != -100).sum())))
-        return learn(self, net, inputs, *given, **named)
+        return training_step(self, net, inputs, *args, **options)
 
     class Losses(TrainerCallback):
         def on_log(self, args, state, control, logs=None, **_):
@@ -76,4 +76,7 @@ def main(model: str, data: str, steps: int, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), Path(sys.argv[4]))
+    if sys.argv[1:] == ["--smoke"]:
+        print(json.dumps({"name": "llamafactory_peer", "skipped": "needs LLaMA-Factory; started by training_speed"}))
+    else:
+        main(sys.argv[1], sys.argv[2], int(sys.argv[3]), Path(sys.argv[4]))

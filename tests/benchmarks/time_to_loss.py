@@ -1,14 +1,14 @@
-"""Wall time until the validation loss is as low as the stock TRL script gets it, on 1,000 short chats in one round.
+"""Wall time until the validation loss is as low as the stock TRL script gets it, in one epoch of 1,000 short chats.
 
-The peer is TRL's SFTTrainer as its documentation writes it (`use_cpu=True, bf16=True`, LoRA r 8 on all linear layers,
-batch 8): with its own learning rate (2e-5), `ratio` (goal: 3), and with ours (5e-4), `ratio_at_our_rate`, so that not
-only the rate is compared. At our rate both end at what can be learned from such chats at all; there a loss counts as
-reached within 1 %. Ours trains with the settings that the app
-recommends, on the same rows and seed, and is tested TESTS times on the way. Each runs in a process of its own, in
-turn. The clock runs from the first step on and stands still during tests; one function tests both, on the same 64
-chats. The chats are made up here: short requests to a shop and its answers, of a fixed form with many things in it.
+The peer is TRL's SFTTrainer as in its documentation (`use_cpu=True, bf16=True`, LoRA r 8 on all linear layers, batch
+8): with its own learning rate (2e-5), `ratio` (goal: 3), and with ours (5e-4), `ratio_at_our_rate`, so that more than
+the rate is compared. At our rate both learn all there is to learn, so there a loss counts as reached within 1 %. Ours
+trains with the settings that the app recommends, on the same rows and seed, and is evaluated EVALUATIONS times. They
+take turns, each in a process of its own. The clock starts at the first step and stops during evaluations; one
+function evaluates both, on the same 64 chats. The chats are generated here: short requests to a shop and its answers,
+of a few fixed forms with many items.
 
-    python -m tests.benchmarks.time_to_loss [CHATS]
+    python -m tests.benchmarks.time_to_loss [CHATS] [--smoke]
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from typing import Any
 
 from backend.hardware.process import prepare_process
 
-CHATS, TESTED, TESTS, SEED = 1000, 64, 20, 0
-OUR_RATE, ITS_RATE = 5e-4, 2e-5
+CHATS, VALIDATION, EVALUATIONS, SEED = 1000, 64, 20, 0
+OUR_RATE, PEER_RATE = 5e-4, 2e-5
 
-_THINGS = "lamp rug kettle desk chair mirror clock vase shelf blanket toaster bicycle".split()  # noqa: SIM905
-_COLOURS = "red blue green black white yellow grey brown".split()  # noqa: SIM905
-_ASKED = (
+_THINGS = "lamp rug kettle desk chair mirror clock vase stool blanket toaster bicycle".split()  # noqa: SIM905
+_COLORS = "red blue green black white yellow grey brown".split()  # noqa: SIM905
+_CHATS = (
     ("where is my {c} {t}? order {n}", "Order {n} with the {c} {t} is on its way; it comes in {d} days."),
     ("the {c} {t} from order {n} came broken!!", "I am sorry about the {c} {t}. A new one ships in {d} days."),
     ("its been {d} days, no {t}. order {n}", "Order {n} is late by {d} days. The {t} has priority now."),
@@ -42,27 +42,27 @@ Row = dict[str, list[int]]
 
 
 def chats(count: int, seed: int) -> list[list[dict[str, str]]]:
-    """Made-up requests and answers."""
+    """Generated requests and answers."""
     draw = random.Random(seed)
     made = []
     for _ in range(count):
-        asked, said = draw.choice(_ASKED)
-        words: dict[str, Any] = {"t": draw.choice(_THINGS), "c": draw.choice(_COLOURS)}
+        question, answer = draw.choice(_CHATS)
+        words: dict[str, Any] = {"t": draw.choice(_THINGS), "c": draw.choice(_COLORS)}
         words |= {"n": draw.randint(1000, 9999), "d": draw.randint(2, 9)}
-        turns = (("user", asked), ("assistant", said))
+        turns = (("user", question), ("assistant", answer))
         made.append([{"role": role, "content": text.format(**words)} for role, text in turns])
     return made
 
 
-def main(count: int) -> None:
+def main(count: int, *, smoke: bool = False) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         home = Path(temporary)
         os.environ["APPRENTICE_HOME"] = temporary
-        model, rows = prepare(home, count)
+        model, rows = prepare(home, count, smoke=smoke)
         peer = measured("peer", OUR_RATE, model, rows, home / "peer")
         ours = measured("ours", OUR_RATE, model, rows, home / "ours")
-        stock = measured("peer", ITS_RATE, model, rows, home / "stock")
-    for who, run in (("peer at our rate", peer), ("peer at its own", stock), ("ours", ours)):
+        stock = measured("peer", PEER_RATE, model, rows, home / "stock")
+    for who, run in (("peer at our rate", peer), ("peer at its own rate", stock), ("ours", ours)):
         print(f"{who}: " + ", ".join(f"{seconds:.0f} s {loss:.4f}" for seconds, loss in run))
     reached, level = first(ours, stock[-1][1]), first(ours, peer[-1][1] * 1.01)
     print(
@@ -81,19 +81,20 @@ def main(count: int) -> None:
     )
 
 
-def first(tests: list[tuple[float, float]], loss: float) -> float | None:
-    """The seconds at which the loss was first that low; None if it never was."""
-    return next((seconds for seconds, found in tests if found <= loss), None)
+def first(evaluations: list[tuple[float, float]], loss: float) -> float | None:
+    """The seconds until the loss was first that low; None if it never was."""
+    return next((seconds for seconds, found in evaluations if found <= loss), None)
 
 
-def prepare(home: Path, count: int) -> tuple[Path, Path]:
-    """The embedded model's folder, and a file of rows: `train` and `validation`."""
+def prepare(home: Path, count: int, *, smoke: bool) -> tuple[Path, Path]:
+    """The folder of the bundled model (smoke: of a tiny one), and a file of rows: `train` and `validation`."""
     from backend.models import bundled
     from backend.settings import Workspace
     from backend.tokens.tokenizer import ChatTokenizer
+    from tests.backend.tiny_run import make_model
 
-    model = bundled.ensure(Workspace.open(home))
-    encoded = [ChatTokenizer.load(model).encode(chat) for chat in chats(count + TESTED, SEED)]
+    model = make_model(home / "tiny") if smoke else bundled.ensure(Workspace.open(home))
+    encoded = [ChatTokenizer.load(model).encode(chat) for chat in chats(count + VALIDATION, SEED)]
     made = [{"input_ids": row.input_ids, "labels": row.labels} for row in encoded]
     print(f"{count} chats of {sum(row.tokens for row in encoded) / len(encoded):.0f} tokens", flush=True)
     rows = home / "rows.json"
@@ -102,7 +103,7 @@ def prepare(home: Path, count: int) -> tuple[Path, Path]:
 
 
 def measured(who: str, rate: float, model: Path, rows: Path, folder: Path) -> list[tuple[float, float]]:
-    """Seconds and validation loss at each test of one run in a process of its own."""
+    """Seconds and validation loss at each evaluation of one run in a process of its own."""
     command = [
         sys.executable,
         "-m",
@@ -122,8 +123,8 @@ def measured(who: str, rate: float, model: Path, rows: Path, folder: Path) -> li
 
 
 def validation_loss(net: Any, rows: list[Row]) -> float:
-    """The mean loss per learned token, as transformers computes it; padding stands on the right, where causal models
-    do not look."""
+    """The mean loss per learned token, as transformers computes it. Padding is on the right, where causal models do
+    not look."""
     import torch
     from torch.nn.utils.rnn import pad_sequence
 
@@ -155,24 +156,24 @@ def ours(rate: float, model: Path, rows: dict[str, list[Row]], folder: Path) -> 
         early_stopping=False,
     )  # fmt: skip
     work.spec["data"]["held_out_prompts"] = []
-    schedule.MIN_EVALUATIONS = TESTS
-    tests: list[tuple[float, float]] = []
-    began = still = 0.0
+    schedule.MIN_EVALUATIONS = EVALUATIONS
+    evaluations: list[tuple[float, float]] = []
+    began = paused = 0.0
 
-    def test(self: TrainingSession, net: Any, step: int) -> float:
-        nonlocal began, still
+    def evaluate(self: TrainingSession, net: Any, step: int) -> float:
+        nonlocal began, paused
         stopped = time.perf_counter()
         if not step:
             began = stopped
         loss = validation_loss(net, rows["validation"])
-        tests.append((stopped - began - still, loss))
+        evaluations.append((stopped - began - paused, loss))
         self.metrics.add_evaluation(step, loss)
-        still += time.perf_counter() - stopped
+        paused += time.perf_counter() - stopped
         return loss
 
-    TrainingSession.evaluate = test  # type: ignore[method-assign]
+    TrainingSession.evaluate = evaluate  # type: ignore[method-assign]
     training.run(work)
-    return tests
+    return evaluations
 
 
 def peer(rate: float, model: Path, rows: dict[str, list[Row]], folder: Path) -> list[tuple[float, float]]:
@@ -196,8 +197,10 @@ def peer(rate: float, model: Path, rows: dict[str, list[Row]], folder: Path) -> 
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 2:
-        prepare_process()  # for both: offline, idle threads asleep, the same low priority
+    if sys.argv[1:] == ["--smoke"]:
+        main(16, smoke=True)
+    elif len(sys.argv) > 2:
+        prepare_process()  # for both: offline, sleeping idle threads, the same low priority
         who, rate, model, rows, folder = sys.argv[1:]
         work = {"ours": ours, "peer": peer}[who]
         print(json.dumps(work(float(rate), Path(model), json.loads(Path(rows).read_text()), Path(folder))))

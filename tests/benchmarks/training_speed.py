@@ -1,16 +1,16 @@
-"""Learned tokens a second against the stock TRL script: its defaults with `use_cpu=True, bf16=True`.
+"""Learned tokens per second, against the stock TRL script: its defaults with `use_cpu=True, bf16=True`.
 
-Both train a LoRA (r 8, all linear layers) on the embedded model, with the rows of the orders sample as our tokeniser
-makes them, the same seed, length, learning rate and batch of 8; each in a process of its own, in turn, RUNS times.
-Only training steps are timed, the first one left out; padding and read-only tokens are not counted. The best of the
-runs is taken, since other programs only slow them; processor_ratio compares the processor time, which they disturb
-less. Both loss curves are shown: speed that learns something else is none. The last line is JSON; ratio is ours by
-peer (goal: 2.5).
+Both train a LoRA (r 8, all linear layers) on the bundled model, with the same rows (the orders sample, tokenized by
+us), seed, length, learning rate and batch of 8. They take turns, each run in a process of its own, RUNS times. Only
+training steps are timed, without the first; padding and tokens that are not learned do not count. The best run of
+each is compared, since other programs can only slow a run down; processor_ratio compares processor time, which they
+disturb less. Both loss curves are printed, since speed without the same learning is worth nothing. The last line is
+JSON; ratio is ours / peer (goal: 2.5).
 
-With $LLAMAFACTORY_PYTHON, the Python of an environment that LLaMA-Factory is installed in (pip install llamafactory
-torchaudio), its command line is a second peer, with the same data, model, batch, length and rate (goal: 2).
+With $LLAMAFACTORY_PYTHON, the Python of an environment with LLaMA-Factory (pip install llamafactory torchaudio), its
+command line is a second peer, with the same data, model, batch, length and learning rate (goal: 2).
 
-    python -m tests.benchmarks.training_speed [STEPS]
+    python -m tests.benchmarks.training_speed [STEPS] [--smoke]
 """
 
 from __future__ import annotations
@@ -27,35 +27,35 @@ from typing import Any
 from backend.hardware.process import prepare_process
 from backend.settings import PROJECT_ROOT
 
-Step = tuple[float, float, int]  # when it began by both clocks, and its learned tokens
+Step = tuple[float, float, int]  # its start by both clocks, and its learned tokens
 
 RUNS = 3
 STEPS = 10
 RATE, BATCH, RANK, ALPHA, SEED = 5e-4, 8, 8, 16, 0
 
 
-def main(steps: int) -> None:
+def main(steps: int, runs: int = RUNS, *, smoke: bool = False) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         os.environ["APPRENTICE_HOME"] = temporary
-        model, rows = prepare(Path(temporary))
+        model, rows = prepare(Path(temporary), smoke=smoke)
         results: dict[str, list[dict[str, Any]]] = {"ours": [], "peer": []}
         if os.environ.get("LLAMAFACTORY_PYTHON"):
             results["llamafactory"] = []
-        for turn in range(RUNS):
+        for turn in range(runs):
             for who in results:
                 run = measured(who, model, rows, steps, Path(temporary) / f"{who}-{turn}")
                 results[who].append(run)
-                each = f"{run['speed']:.0f} learned tokens/s, {run['per_processor_second']:.0f} a processor-second"
+                each = f"{run['speed']:.0f} learned tokens/s, {run['per_processor_second']:.0f} per processor-second"
                 print(f"{who} {turn + 1}: {each}", flush=True)
-    for who, runs in results.items():
-        print(f"{who} loss: {' '.join(f'{loss:.3f}' for loss in runs[0]['losses'])}")
+    for who, found in results.items():
+        print(f"{who} loss: {' '.join(f'{loss:.3f}' for loss in found[0]['losses'])}")
     ours, peer = (max(run["speed"] for run in results[who]) for who in ("ours", "peer"))
     processor = [max(run["per_processor_second"] for run in results[who]) for who in ("ours", "peer")]
     second = {}
     if "llamafactory" in results:
         other = max(run["speed"] for run in results["llamafactory"])
         second = {"llamafactory": round(other, 1), "llamafactory_ratio": round(ours / other, 2)}
-    tail = {who: round(sum(runs[0]["losses"][-3:]) / 3, 4) for who, runs in results.items()}
+    tail = {who: round(sum(found[0]["losses"][-3:]) / 3, 4) for who, found in results.items()}
     print(
         json.dumps(
             {
@@ -72,13 +72,14 @@ def main(steps: int) -> None:
     )
 
 
-def prepare(home: Path) -> tuple[Path, Path]:
-    """The embedded model's folder and a file of rows."""
+def prepare(home: Path, *, smoke: bool) -> tuple[Path, Path]:
+    """The folder of the bundled model (smoke: of a tiny one), and a file of rows."""
     from backend.models import bundled
     from backend.settings import SAMPLES, Workspace
     from backend.tokens.tokenizer import ChatTokenizer
+    from tests.backend.tiny_run import make_model
 
-    model = bundled.ensure(Workspace.open(home))
+    model = make_model(home / "tiny") if smoke else bundled.ensure(Workspace.open(home))
     tokenizer = ChatTokenizer.load(model)
     lines = (SAMPLES / "orders.jsonl").read_text("utf-8").splitlines()
     encoded = [tokenizer.encode(json.loads(line)["messages"]) for line in lines]
@@ -88,7 +89,7 @@ def prepare(home: Path) -> tuple[Path, Path]:
 
 
 def measured(who: str, model: Path, rows: Path, steps: int, folder: Path) -> dict[str, Any]:
-    """`speed` (learned tokens a second) and `losses` of one run in a process of its own."""
+    """`speed` (learned tokens per second) and `losses` of one run in a process of its own."""
     if who == "llamafactory":
         return llamafactory(model, steps, folder)
     command = [sys.executable, "-m", "tests.benchmarks.training_speed", who, str(model), str(rows), str(steps)]
@@ -100,7 +101,7 @@ def measured(who: str, model: Path, rows: Path, steps: int, folder: Path) -> dic
 
 
 def llamafactory(model: Path, steps: int, folder: Path) -> dict[str, Any]:
-    """The same of LLaMA-Factory, run by its own Python."""
+    """The same for LLaMA-Factory, run by its own Python."""
     settings = {
         "lora_rank": RANK, "lora_alpha": ALPHA, "per_device_train_batch_size": BATCH,
         "gradient_accumulation_steps": 1,
@@ -116,8 +117,8 @@ def llamafactory(model: Path, steps: int, folder: Path) -> dict[str, Any]:
     )
     if done.returncode:
         raise SystemExit(done.stderr[-3000:])
-    told = json.loads(done.stdout.splitlines()[-1])
-    return {**speed(told["steps"]), "losses": told["losses"]}
+    result = json.loads(done.stdout.splitlines()[-1])
+    return {**speed(result["steps"]), "losses": result["losses"]}
 
 
 def ours(model: Path, rows: list[dict[str, list[int]]], steps: int, folder: Path) -> dict[str, Any]:
@@ -132,11 +133,11 @@ def ours(model: Path, rows: list[dict[str, list[int]]], steps: int, folder: Path
         lora_dropout=0.0, lr_scheduler_type="constant", warmup_ratio=0.0, seed=SEED, precision="auto",
     )  # fmt: skip
     times: list[Step] = []
-    learn = TrainingSession.compute_gradients
+    compute_gradients = TrainingSession.compute_gradients
 
     def timed(self: Any, net: Any, numbers: list[int], backward: Any) -> Any:
         times.append((time.perf_counter(), time.process_time(), sum(self.train[n].learned for n in numbers)))
-        return learn(self, net, numbers, backward)
+        return compute_gradients(self, net, numbers, backward)
 
     TrainingSession.compute_gradients = timed  # type: ignore[method-assign]
     training.run(work)
@@ -151,9 +152,9 @@ def peer(model: Path, rows: list[dict[str, list[int]]], steps: int, folder: Path
     times: list[Step] = []
 
     class Timed(SFTTrainer):  # type: ignore[misc]
-        def training_step(self, net: Any, inputs: Any, *given: Any, **named: Any) -> Any:
+        def training_step(self, net: Any, inputs: Any, *args: Any, **options: Any) -> Any:
             times.append((time.perf_counter(), time.process_time(), int((inputs["labels"] != -100).sum())))
-            return super().training_step(net, inputs, *given, **named)
+            return super().training_step(net, inputs, *args, **options)
 
     trainer = Timed(
         model=str(model),
@@ -170,15 +171,17 @@ def peer(model: Path, rows: list[dict[str, list[int]]], steps: int, folder: Path
 
 
 def speed(times: list[Step]) -> dict[str, float]:
-    """Learned tokens a second, and a second of the processor's cores, from the second step's start to the last's."""
+    """Learned tokens per second and per processor-second, from the start of the second step to that of the last."""
     learned = sum(step[2] for step in times[1:-1])
     wall, processor = (times[-1][clock] - times[1][clock] for clock in (0, 1))
     return {"speed": learned / wall, "per_processor_second": learned / processor}
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 2:
-        prepare_process()  # for both: offline, idle threads asleep, the same low priority
+    if sys.argv[1:] == ["--smoke"]:
+        main(3, runs=1, smoke=True)
+    elif len(sys.argv) > 2:
+        prepare_process()  # for both: offline, sleeping idle threads, the same low priority
         who, model, rows, steps, folder = sys.argv[1:]
         work = {"ours": ours, "peer": peer}[who]
         print(json.dumps(work(Path(model), json.loads(Path(rows).read_text()), int(steps), Path(folder))))

@@ -1,4 +1,4 @@
-"""The script of a run trains the same thing, alone: its loss curve is the run's."""
+"""The script of a run repeats its training on its own: both have the same loss curve."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pytest
 from backend.datasets.read.load import load
 from backend.errors import ExportFailed
 from backend.export import job as export_job
-from backend.export import script
+from backend.export import script, script_check
 from backend.export.request import ExportRequest
 from backend.files import manifest
 from backend.files.json_file import to_json
@@ -42,15 +42,15 @@ def workspace(tmp_path: Path) -> Workspace:
     return Workspace.open(tmp_path / "workspace")
 
 
-def told(work: FakeWork) -> None:
-    """Writes what the worker writes."""
+def write_run(work: FakeWork) -> None:
+    """Writes the files that the worker writes."""
     lines = [{"time": 0.0, "attempt": 1, "kind": kind, "data": data} for kind, data in work.events]
     (work.folder / "events.jsonl").write_bytes(b"".join(to_json(line) + b"\n" for line in lines))
     (work.folder / "spec.json").write_text(json.dumps(work.spec), "utf-8")
 
 
 class Context:
-    """The worker's side of an export."""
+    """The context of an export job."""
 
     def __init__(self, workspace: Workspace) -> None:
         self.workspace, self.folder = workspace, workspace.runs / "export"
@@ -75,31 +75,35 @@ def losses_in(out: Path) -> dict[str, dict[int, float]]:
 
 
 def trained_by_both(workspace: Workspace, work: FakeWork) -> tuple[Path, dict[str, dict[int, float]]]:
-    """Trains the run and its script, whose losses must be the same; gives the script's folder and its losses."""
+    """Trains the run and its script, checks that their losses agree, and returns the script's folder and losses."""
     (work.folder / "spec.json").write_text(json.dumps(work.spec), "utf-8")
     _, folder = exported(workspace)
     train(work)
     command = [sys.executable, str(folder / "train.py"), "--model", str(work.spec["model"]["path"])]
     subprocess.run(command, check=True, capture_output=True, cwd=folder, env={**os.environ, "PYTHONPATH": ""})
-    made = losses_in(folder / "out")
-    assert made["loss"] == pytest.approx(work.losses(), abs=1e-4)
-    assert made["validation_loss"] == pytest.approx({e["step"]: e["loss"] for e in work.told("eval")}, abs=1e-4)
-    return folder, made
+    losses = losses_in(folder / "out")
+    assert losses["loss"] == pytest.approx(work.losses(), abs=1e-4)
+    assert losses["validation_loss"] == pytest.approx(
+        {e["step"]: e["loss"] for e in work.events_of("eval")}, abs=1e-4
+    )
+    return folder, losses
 
 
-def test_the_script_gives_the_runs_loss_curve_to_its_end(workspace: Workspace, tiny_model: Path) -> None:
+def test_the_script_repeats_the_runs_whole_loss_curve(workspace: Workspace, tiny_model: Path) -> None:
     work = make_run(
         workspace.runs / "toy", tiny_model, lora_dropout=0.0, num_train_epochs=2, per_device_train_batch_size=4,
         gradient_accumulation_steps=2, weight_decay=0.1, early_stopping=False,
     )  # fmt: skip
-    folder, made = trained_by_both(workspace, work)
-    assert made["learning_rate"] == pytest.approx({e["step"]: e["learning_rate"] for e in work.told("step")})
+    folder, losses = trained_by_both(workspace, work)
+    assert losses["learning_rate"] == pytest.approx({e["step"]: e["learning_rate"] for e in work.events_of("step")})
     assert (folder / "out" / "adapter_model.safetensors").is_file()
     assert (folder / "out" / "tokenizer.json").is_file()
 
 
 @pytest.mark.slow
-def test_the_embedded_models_script_on_pairs_is_proved_in_bf16(workspace: Workspace, bundled_model: Path) -> None:
+def test_the_bundled_models_script_for_pairs_passes_its_check_in_bf16(
+    workspace: Workspace, bundled_model: Path
+) -> None:
     rows = load(PAIRS).rows[:6]
     pairs = [row for row in encode_pairs(ChatTokenizer.load(bundled_model), rows) if isinstance(row, Encoded)]
     work = run_of(
@@ -107,26 +111,26 @@ def test_the_embedded_models_script_on_pairs_is_proved_in_bf16(workspace: Worksp
         learning_rate=5e-5, warmup_ratio=0.0, lora_dropout=0.0, per_device_train_batch_size=2,
     )  # fmt: skip
     train(work)
-    told(work)
+    write_run(work)
     result, folder = exported(workspace)
     assert result["same"]["ok"] is True
-    assert "the same size of the gradients" in result["same"]["sentence"]
+    assert "gradient norm" in result["same"]["sentence"]
     other = (folder / "train.py").read_text().replace("\nBETA = 0.1", "\nBETA = 0.15")
     (folder / "train.py").write_text(other)
-    assert script.prove(ExportRequest.of(Context(workspace)), folder)["ok"] is False
+    assert script_check.check(ExportRequest.of(Context(workspace)), folder)["ok"] is False
 
 
 @pytest.mark.slow
-def test_the_embedded_models_script_is_proved_by_its_first_steps(workspace: Workspace, bundled_model: Path) -> None:
+def test_the_bundled_models_script_passes_its_check(workspace: Workspace, bundled_model: Path) -> None:
     tokenizer = ChatTokenizer.load(bundled_model)
     lines = (SAMPLES / "orders.jsonl").read_text("utf-8").splitlines()[:20]
     rows = [tokenizer.encode(json.loads(line)["messages"]) for line in lines]
     work = run_of(workspace.runs / "toy", bundled_model, rows, [], max_steps=4, precision="auto", lora_dropout=0.0)
     train(work)
-    told(work)
+    write_run(work)
     result, _ = exported(workspace)
     assert result["same"]["ok"] is True
-    assert "give the same loss" in result["same"]["sentence"]
+    assert "first 3 steps" in result["same"]["sentence"]
 
 
 @pytest.mark.parametrize(
@@ -140,16 +144,16 @@ def test_the_embedded_models_script_is_proved_by_its_first_steps(workspace: Work
         ({"grad_norm": 0.2}, "dpo", False),
     ],
 )
-def test_a_script_that_trains_something_else_is_not_offered(
+def test_a_script_with_another_loss_or_gradient_is_not_exported(
     workspace: Workspace, tiny_model: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, shift: dict[str, float],
     used: str, ok: bool | None,
 ) -> None:  # fmt: skip
-    """A stand-in for the script tells the figures, the loss of the second step or the first gradients shifted."""
+    """A stand-in for the script reports the run's steps, with a shifted second loss or first gradient norm."""
     work = (make_pairs_run if used == "dpo" else make_run)(workspace.runs / "toy", tiny_model)
     if used == "qlora":
         oom.save_settings(work.folder, TrainSettings(**work.spec["settings"]).changed(method=used))
     work.events = [("step", {"step": step, "loss": 2.0, "grad_norm": 2.0}) for step in (1, 2, 3)]
-    told(work)
+    write_run(work)
     lines = [dict(data) for _, data in work.events]
     for figure, by in shift.items():
         lines[figure == "loss"][figure] += by
@@ -168,7 +172,6 @@ def test_a_script_that_trains_something_else_is_not_offered(
         with pytest.raises(ExportFailed, match="not the model") as caught:
             export_job.run(Context(workspace))
         assert "2.2000 and 2.0000" in caught.value.why
-        assert "another" in caught.value.why
         assert not (workspace.exports / "export").exists()
 
 
@@ -179,15 +182,15 @@ def test_a_script_that_trains_something_else_is_not_offered(
         pytest.param({"method": "full", "learning_rate": 1e-3}, id="full", marks=pytest.mark.slow),
     ],
 )
-def test_on_pairs_too_the_script_gives_the_runs_loss_curve_to_its_end(
+def test_for_pairs_too_the_script_repeats_the_runs_whole_loss_curve(
     workspace: Workspace, tiny_model: Path, settings: dict[str, Any]
 ) -> None:
     work = make_pairs_run(
         workspace.runs / "toy", tiny_model, beta=0.3, lora_dropout=0.0, num_train_epochs=2, early_stopping=False,
         **settings,
     )  # fmt: skip
-    folder, made = trained_by_both(workspace, work)
-    assert made["loss"][1] == pytest.approx(0.6931, abs=1e-4)  # ln 2: both answers as likely as at the beginning
+    folder, losses = trained_by_both(workspace, work)
+    assert losses["loss"][1] == pytest.approx(0.6931, abs=1e-4)  # ln 2: neither answer has gained yet
     pair = json.loads((folder / "data" / "train.jsonl").read_text().splitlines()[0])
     assert pair["better"]["text"].partition("<|assistant|>")[0] == pair["worse"]["text"].partition("<|assistant|>")[0]
     assert pair["better"]["text"] != pair["worse"]["text"]
@@ -195,10 +198,10 @@ def test_on_pairs_too_the_script_gives_the_runs_loss_curve_to_its_end(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("make", [make_run, make_pairs_run])
-def test_two_processes_of_accelerate_launch_give_the_runs_loss_curve(
+def test_two_processes_of_accelerate_launch_repeat_the_runs_loss_curve(
     workspace: Workspace, tiny_model: Path, make: Callable[..., FakeWork]
 ) -> None:
-    """One example is left for the last step, and one is tested: the second process has none."""
+    """One example is left for the last step, and one for validation: the second process has none."""
     work = make(
         workspace.runs / "toy", tiny_model, rows=17, validation=1, lora_dropout=0.0, num_train_epochs=2,
         per_device_train_batch_size=3, gradient_accumulation_steps=2, early_stopping=False,
@@ -211,19 +214,20 @@ def test_two_processes_of_accelerate_launch_give_the_runs_loss_curve(
     env = {**os.environ, "PYTHONPATH": "", "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
     done = subprocess.run(command, check=False, capture_output=True, cwd=folder, env=env)
     assert done.returncode == 0, done.stderr.decode()
-    made = losses_in(folder / "out")
-    assert made["loss"] == pytest.approx(work.losses(), abs=1e-4)
-    assert made["validation_loss"] == pytest.approx({e["step"]: e["loss"] for e in work.told("eval")}, abs=1e-4)
-    assert done.stdout == (folder / "out" / "losses.jsonl").read_bytes()  # told by one process only
+    losses = losses_in(folder / "out")
+    assert losses["loss"] == pytest.approx(work.losses(), abs=1e-4)
+    assert losses["validation_loss"] == pytest.approx(
+        {e["step"]: e["loss"] for e in work.events_of("eval")}, abs=1e-4
+    )
+    assert done.stdout == (folder / "out" / "losses.jsonl").read_bytes()  # only one process logs
     assert (folder / "out" / "adapter_model.safetensors").is_file()
 
 
-def test_its_settings_packages_and_rows_can_be_read(workspace: Workspace, tiny_model: Path) -> None:
+def test_its_settings_packages_and_rows_are_readable(workspace: Workspace, tiny_model: Path) -> None:
     work = make_run(workspace.runs / "toy", tiny_model)
     (work.folder / "spec.json").write_text(json.dumps(work.spec), "utf-8")
     result, folder = exported(workspace)
-    assert result["proofs"] == [{"ok": None, "sentence": "This run made no step here, so the script was not "
-                                 "compared with it."}]  # fmt: skip
+    assert [proof["ok"] for proof in result["proofs"]] == [None]
     text = (folder / "train.py").read_text()
     assert "\nLORA_RANK = 8\n" in text
     assert "\nLEARNING_RATE = 0.005\n" in text
@@ -242,20 +246,20 @@ def test_its_settings_packages_and_rows_can_be_read(workspace: Workspace, tiny_m
 @pytest.mark.parametrize(
     ("model_id", "name", "commit"), [("owner/name", "owner/name", "b" * 40), ("local/mine-123456", "", "")]
 )
-def test_it_names_the_model_and_the_commit_that_it_was_trained_from(
+def test_it_names_the_base_model_and_its_commit(
     workspace: Workspace, tiny_model: Path, monkeypatch: pytest.MonkeyPatch, model_id: str, name: str, commit: str
 ) -> None:
     work = make_run(workspace.runs / "toy", tiny_model)
     work.spec["model"] |= {"id": model_id, "revision": commit}
-    told(work)
+    write_run(work)
     _, folder = exported(workspace)
     text = (folder / "train.py").read_text()
     assert f'\nMODEL = "{name}"' in text
     assert f'\nREVISION = "{commit}"' in text
-    asked: dict[str, Any] = {}
+    requested: dict[str, Any] = {}
 
     def load(model: str, **options: Any) -> None:
-        asked.update(model=model, **options)
+        requested.update(model=model, **options)
         raise InterruptedError
 
     monkeypatch.setattr("transformers.AutoModelForCausalLM.from_pretrained", load)
@@ -263,10 +267,10 @@ def test_it_names_the_model_and_the_commit_that_it_was_trained_from(
     names = runpy.run_path(str(folder / "train.py"))
     with pytest.raises(InterruptedError if name else SystemExit):
         names["build"](names["arguments"]().model, "cpu", None)
-    assert (asked.get("model", ""), asked.get("revision", "")) == (name, commit)
+    assert (requested.get("model", ""), requested.get("revision", "")) == (name, commit)
 
 
-def test_it_imports_nothing_of_ours() -> None:
+def test_it_imports_nothing_from_this_project() -> None:
     tree = ast.parse(SCRIPT.read_text())
     imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     imported |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
@@ -276,7 +280,7 @@ def test_it_imports_nothing_of_ours() -> None:
 
 
 @pytest.mark.parametrize(("rows", "batch"), [(1, 4), (37, 8), (500, 3)])
-def test_it_takes_rows_in_the_same_order(rows: int, batch: int) -> None:
+def test_it_orders_rows_like_the_run(rows: int, batch: int) -> None:
     theirs = runpy.run_path(str(SCRIPT))["epoch_batches"]
     lengths = [7 * row % 31 for row in range(rows)]
     for epoch in range(2):

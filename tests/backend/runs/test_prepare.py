@@ -1,4 +1,4 @@
-"""What the trainer receives: long documents in exactly the windows that the settings, the counts and the page say."""
+"""The trainer receives long documents in exactly the windows that the settings, the counts and the page show."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SETTINGS = TrainSettings(max_length=64, window_overlap=10, validation_fraction=0
 
 
 def stories(count: int) -> list[str]:
-    """Texts of different words, from a few to some hundred."""
+    """Random texts, from a few dozen to some hundred words."""
     draw = random.Random(7)
     words = ["lamp", "river", "<|im_end|>", "café", "mountain", "thread", "seven", "glass,", "walked.", "🎉"]
     return [f"Story {i}. " + " ".join(draw.choices(words, k=60 + 40 * i)) for i in range(count)]
@@ -46,7 +46,7 @@ def checked_for(texts: list[str], model: Path, settings: TrainSettings) -> Check
 
 
 def trained_rows(checked: CheckedDataset, model: Path, settings: TrainSettings, run: Path) -> list[list[list[int]]]:
-    """The ids on both sides, as the trainer reads them; every one of them is learned."""
+    """The ids of both sides, as the trainer reads them; all of them are learned."""
     parts = checked.split_at(settings.validation_fraction, settings.seed)
     prepared = prepare_run(
         checked.rows,
@@ -85,7 +85,7 @@ def test_the_trainer_receives_exactly_the_windows(bundled_model: Path, tmp_path:
     assert (tokens.documents, tokens.pieces) == (9, len(train) + len(validation))
     assert tokens.total == tokens.learned == sum(map(len, train + validation))
     assert (checked.pieces(parts.train), checked.pieces(parts.validation)) == (len(train), len(validation))
-    assert tokens.sentence.startswith(f"9 documents become {tokens.pieces} pieces of at most 64 tokens")
+    assert f"{tokens.pieces} pieces of at most 64 tokens" in tokens.sentence
 
 
 def test_the_preview_of_a_document_shows_the_windows_that_are_trained(bundled_model: Path, tmp_path: Path) -> None:
@@ -102,21 +102,21 @@ def test_the_preview_of_a_document_shows_the_windows_that_are_trained(bundled_mo
 
 
 @pytest.mark.parametrize("mode", ["windows", "truncate"])
-def test_a_document_is_cut_only_when_that_was_chosen(mode: str, bundled_model: Path, tmp_path: Path) -> None:
+def test_a_document_is_truncated_only_if_the_settings_say_so(mode: str, bundled_model: Path, tmp_path: Path) -> None:
     settings = SETTINGS.changed(long_documents=mode)
     texts = stories(5)
     checked = checked_for(texts, bundled_model, settings)
     train, validation = trained_rows(checked, bundled_model, settings, tmp_path)
     long = sum(len(ids) == 64 for ids in train + validation)
     assert (len(train) + len(validation) == 5) == (mode == "truncate")
-    told = {p.kind for p in checked.report.problems if p.row} & {"too_long", "answer_vanishes"}
-    assert told == ({"too_long"} if mode == "truncate" else set())
+    kinds = {p.kind for p in checked.report.problems if p.row} & {"too_long", "answer_vanishes"}
+    assert kinds == ({"too_long"} if mode == "truncate" else set())
     assert long >= 5
 
 
 @pytest.mark.parametrize("every", [pytest.param(1, marks=pytest.mark.slow), 12])
 @pytest.mark.parametrize("name", [BUNDLED, *CATALOGUE, *OWN])
-def test_the_trainer_receives_what_the_preview_shows_and_the_counts_say(
+def test_the_trainer_receives_the_tokens_of_the_preview_and_the_counts(
     name: str, every: int, bundled_model: Path, sample_rows: Dataset, tmp_path: Path
 ) -> None:
     tokenizer = ChatTokenizer.load(bundled_model) if name == BUNDLED else tokenizer_for(name, bundled_model)[0]
@@ -143,7 +143,7 @@ def test_the_trainer_receives_what_the_preview_shows_and_the_counts_say(
 
 @pytest.fixture(scope="module")
 def sample_rows() -> Dataset:
-    """Every row of the sample sets that come with the app, as one."""
+    """All rows of the sample datasets, as one dataset."""
     orders, support = (load(SAMPLES / f"{name}.jsonl") for name in ("orders", "support"))
     rows = [Row(i, i, row.messages) for i, row in enumerate([*orders.rows, *support.rows], 1)]
     return Dataset(orders.source, rows, [], len(rows))

@@ -1,4 +1,4 @@
-"""A run's rows made shorter: the same as if they had been prepared so, and every loss is counted."""
+"""Truncated rows of a run: the same as if prepared that way, and every loss is counted."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from tests.backend.tiny_run import WORDS, run_of
 SHORT = TrainSettings(max_length=16, window_overlap=4)
 
 
-def chat(asked: int, answered: int, first: int = 0) -> list[dict[str, str]]:
-    """A conversation of so many words: <|user|> … <|end|> <|assistant|> … <|end|>."""
-    said = " ".join(WORDS[first : first + answered])
-    return [{"role": "user", "content": " ".join(WORDS[:asked])}, {"role": "assistant", "content": said}]
+def chat(question: int, answer: int, first: int = 0) -> list[dict[str, str]]:
+    """A conversation with that many words: <|user|> … <|end|> <|assistant|> … <|end|>."""
+    text = " ".join(WORDS[first : first + answer])
+    return [{"role": "user", "content": " ".join(WORDS[:question])}, {"role": "assistant", "content": text}]
 
 
 def ids(rows: Sequence[TokenRow | Encoded]) -> list[tuple[list[int], list[int]]]:
     return [(list(row.input_ids), list(row.labels)) for row in rows]
 
 
-def test_conversations_are_cut_as_if_they_had_been_prepared_so(tmp_path: Path, tiny_model: Path) -> None:
+def test_conversations_are_truncated_as_if_prepared_that_way(tmp_path: Path, tiny_model: Path) -> None:
     tokenizer = ChatTokenizer.load(tiny_model)
     chats = [chat(3, 4), chat(5, 20), chat(20, 5), chat(12, 3), chat(12, 1)]
     run_of(tmp_path, tiny_model, [tokenizer.encode(one) for one in chats[:4]], [tokenizer.encode(chats[4])])
@@ -40,7 +40,7 @@ def test_conversations_are_cut_as_if_they_had_been_prepared_so(tmp_path: Path, t
     assert sizes(found.train, found.validation)["longest"] == 16
 
 
-def test_a_pair_stays_as_long_as_there_is_a_difference_to_learn(tmp_path: Path, tiny_model: Path) -> None:
+def test_a_pair_stays_while_its_answers_differ(tmp_path: Path, tiny_model: Path) -> None:
     tokenizer = ChatTokenizer.load(tiny_model)
     rows = [
         Row(1, 1, chat(3, 20), chat(3, 20, first=9)[1:]),  # both cut
@@ -58,7 +58,7 @@ def test_a_pair_stays_as_long_as_there_is_a_difference_to_learn(tmp_path: Path, 
     )
 
 
-def test_parts_of_documents_become_more_and_lose_nothing(tmp_path: Path, tiny_model: Path) -> None:
+def test_windows_of_documents_are_divided_and_lose_nothing(tmp_path: Path, tiny_model: Path) -> None:
     document = Row(1, 1, [], text=" ".join(WORDS))
     whole = ChatTokenizer.load(tiny_model).encode_rows([document])[0]
     assert isinstance(whole, Encoded)

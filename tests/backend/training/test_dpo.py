@@ -1,4 +1,4 @@
-"""Learning the difference between a good and a bad answer (DPO): the pairs as tokens, the loss, whole runs."""
+"""DPO learns the difference between a better and a worse answer: the pairs as tokens, the loss, whole runs."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from tests.backend.tiny_run import FakeWork, make_pairs_run, pairs
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
 
 
-def said(role: str, content: str) -> Message:
+def message(role: str, content: str) -> Message:
     return {"role": role, "content": content}
 
 
 def pair(*, better: str = "w2 w1", worse: str = "w1 w2") -> Row:
-    return Row(7, 3, [said("user", "w1 w2"), said("assistant", better)], [said("assistant", worse)])
+    return Row(7, 3, [message("user", "w1 w2"), message("assistant", better)], [message("assistant", worse)])
 
 
 # The pairs as tokens
@@ -40,8 +40,8 @@ def pair(*, better: str = "w2 w1", worse: str = "w1 w2") -> Row:
 
 def test_only_the_answers_are_learned(tiny_model: Path) -> None:
     tokenizer = ChatTokenizer.load(tiny_model)
-    asked = [said("user", "w1"), said("assistant", "w9"), said("user", "w2")]
-    row = Row(1, 1, [*asked, said("assistant", "w3 w4")], [said("assistant", "w5")])
+    question = [message("user", "w1"), message("assistant", "w9"), message("user", "w2")]
+    row = Row(1, 1, [*question, message("assistant", "w3 w4")], [message("assistant", "w5")])
     (encoded,) = encode_pairs(tokenizer, [row])
     assert isinstance(encoded, Encoded)
     learned = [
@@ -49,8 +49,8 @@ def test_only_the_answers_are_learned(tiny_model: Path) -> None:
         for side in encoded.sides
     ]
     assert learned == ["w3 w4 <|end|>", "w5 <|end|>"]
-    question = tokenizer.prompt_ids(asked)
-    assert all(side.input_ids[: len(question)] == question for side in encoded.sides)
+    prompt = tokenizer.prompt_ids(question)
+    assert all(side.input_ids[: len(prompt)] == prompt for side in encoded.sides)
 
 
 def prepared(model: Path, rows: Sequence[Row], **settings: Any) -> Any:
@@ -64,13 +64,17 @@ def prepared(model: Path, rows: Sequence[Row], **settings: Any) -> Any:
     ("row", "settings", "words"),
     [
         (pair(worse="w2   w1"), {}, "same to the model"),
-        (pair(better="w2 " * 12 + "w1", worse="w2 " * 12 + "w3"), {"max_length": 16}, "after the longest length"),
+        (pair(better="w2 " * 12 + "w1", worse="w2 " * 12 + "w3"), {"max_length": 16}, "beyond the maximum length"),
         (Row(7, 3, pair().messages), {}, "no second, worse answer"),
         (Row(7, 3, text="w1 w2"), {}, "no second, worse answer"),
-        (Row(7, 3, pair().messages, [said("assistant", "w1"), said("user", "w2")]), {}, "no second, worse answer"),
+        (
+            Row(7, 3, pair().messages, [message("assistant", "w1"), message("user", "w2")]),
+            {},
+            "no second, worse answer",
+        ),
     ],
 )
-def test_a_row_without_a_difference_is_refused_by_name(
+def test_a_row_without_a_difference_is_rejected_by_its_number(
     tiny_model: Path, row: Row, settings: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(BadInput, match="Row 3 \\(line 7\\)") as caught:
@@ -78,7 +82,7 @@ def test_a_row_without_a_difference_is_refused_by_name(
     assert words in f"{caught.value.what} {caught.value.why}"
 
 
-def test_both_sides_are_counted_and_kept(tiny_model: Path, tmp_path: Path) -> None:
+def test_both_sides_are_counted_and_saved(tiny_model: Path, tmp_path: Path) -> None:
     ready = prepared(tiny_model, pairs(5))
     ready.write(tmp_path)
     train, _ = read_rows(tmp_path)
@@ -93,8 +97,8 @@ def test_both_sides_are_counted_and_kept(tiny_model: Path, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("how", [{}, {"masked": True}, {"packed": True}], ids=str)
-def test_the_loss_is_that_of_trl(tiny_model: Path, tmp_path: Path, how: dict[str, bool]) -> None:
-    """TRL's own trainer, its own tokens and template, the same weights: the same loss, accuracy and margin."""
+def test_the_loss_equals_trls(tiny_model: Path, tmp_path: Path, how: dict[str, bool]) -> None:
+    """TRL's own trainer, tokens and template with the same weights give the same loss, accuracy and margin."""
     import torch
     from datasets import Dataset
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -122,19 +126,21 @@ def test_the_loss_is_that_of_trl(tiny_model: Path, tmp_path: Path, how: dict[str
     inputs = next(iter(theirs.get_eval_dataloader(theirs.train_dataset)))
     with torch.no_grad():
         expected = float(theirs._compute_loss(tuned, inputs, False))
-    told = {name: values[-1] for name, values in theirs._metrics["eval"].items()}
+    metrics = {name: values[-1] for name, values in theirs._metrics["eval"].items()}
 
     made = [token_row(row) for row in encode_pairs(ChatTokenizer.load(tiny_model), rows)]
     batch = Collator(0, "cpu", **how)(sides(made))
     with torch.no_grad():
         reference = answer_logprobs(base, batch)
         found = answer_logprobs(tuned, batch)
-    weighed = [with_reference(row, *both) for row, both in zip(made, reference.view(2, -1).t().tolist(), strict=True)]
-    loss, figures = preference_loss(tuned, batch, weighed, beta=0.3)
+    with_references = [
+        with_reference(row, *both) for row, both in zip(made, reference.view(2, -1).t().tolist(), strict=True)
+    ]
+    loss, rewards = preference_loss(tuned, batch, with_references, beta=0.3)
     assert found.std() > 1
     assert loss.item() / 6 == pytest.approx(expected, rel=1e-4)
-    assert figures["reward_accuracy"] / 6 == pytest.approx(told["rewards/accuracies"])
-    assert figures["reward_margin"] / 6 == pytest.approx(told["rewards/margins"], rel=1e-3)
+    assert rewards["reward_accuracy"] / 6 == pytest.approx(metrics["rewards/accuracies"])
+    assert rewards["reward_margin"] / 6 == pytest.approx(metrics["rewards/margins"], rel=1e-3)
 
 
 def token_row(row: Any) -> TokenRow:
@@ -172,10 +178,10 @@ def test_a_run_learns_the_difference_and_resumes_exactly(
 
     whole, halved = (make_pairs_run(tmp_path / name, tiny_model, **settings) for name in ("whole", "halved"))
     result = training.run(whole)
-    tested, steps = whole.told("eval"), whole.told("step")
-    assert result["first_eval_loss"] == pytest.approx(math.log(2), abs=1e-4)  # no answer has gained anything yet
+    evals, steps = whole.events_of("eval"), whole.events_of("step")
+    assert result["first_eval_loss"] == pytest.approx(math.log(2), abs=1e-4)  # no answer has gained yet
     assert result["eval_loss"] < result["first_eval_loss"]
-    assert result["reward_accuracy"] == max(event["reward_accuracy"] for event in tested) > 0.7
+    assert result["reward_accuracy"] == max(event["reward_accuracy"] for event in evals) > 0.7
     assert steps[-1]["reward_margin"] > steps[0]["reward_margin"]
     assert dpo_reference.PHASE in whole.phases
     for stop_at in (2, 5):
@@ -184,7 +190,7 @@ def test_a_run_learns_the_difference_and_resumes_exactly(
     halved.stop_at = None
     halved.phases.clear()
     training.run(halved)
-    assert dpo_reference.PHASE not in halved.phases  # kept from the first attempt
+    assert dpo_reference.PHASE not in halved.phases  # saved by the first attempt
     assert halved.losses() == whole.losses()
     one, other = weights(whole), weights(halved)
     assert all(torch.equal(one[name], other[name]) for name in one)
@@ -199,12 +205,12 @@ def test_a_smaller_micro_batch_changes_nothing(tiny_model: Path, tmp_path: Path)
     training.run(plain)
     training.run(small)
     assert small.losses() == pytest.approx(plain.losses(), rel=1e-4)
-    assert [event["reward_margin"] for event in small.told("step")] == pytest.approx(
-        [event["reward_margin"] for event in plain.told("step")], rel=1e-3, abs=1e-6
+    assert [event["reward_margin"] for event in small.events_of("step")] == pytest.approx(
+        [event["reward_margin"] for event in plain.events_of("step")], rel=1e-3, abs=1e-6
     )
 
 
-def test_a_stop_while_the_answers_are_weighed_leaves_no_result(tiny_model: Path, tmp_path: Path) -> None:
+def test_a_stop_before_the_first_step_leaves_no_result(tiny_model: Path, tmp_path: Path) -> None:
     work = make_pairs_run(tmp_path, tiny_model)
     work.stop_at = 0
     result = training.run(work)

@@ -1,4 +1,4 @@
-"""The preflight: what a run will take is measured on its longest rows, and what does not fit is not begun."""
+"""The dry run: memory and time are measured on the longest rows, and a run that does not fit is not started."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ SHORT = {"fits": False}
 
 @dataclass
 class MeasuredWork(FakeWork):
-    """A worker's context with a workspace."""
+    """A job's context with a workspace."""
 
     workspace: Any = None
-    counted_anew: int = 0
+    oom_resets: int = 0
 
     def reset_oom_count(self) -> None:
-        self.counted_anew += 1
+        self.oom_resets += 1
 
 
 @pytest.fixture
@@ -59,42 +59,44 @@ def settings_of(work: FakeWork) -> TrainSettings:
 
 def dry_runs(monkeypatch: pytest.MonkeyPatch, *outcomes: dict[str, Any] | None) -> list[TrainSettings]:
     """Replaces the dry runs by these outcomes, in order; returns the settings that they were started with."""
-    asked: list[TrainSettings] = []
+    tried: list[TrainSettings] = []
     waiting = iter(outcomes)
 
     def outcome_of(context: Any, spec: RunSpec) -> dict[str, Any] | None:
-        asked.append(spec.settings)
+        tried.append(spec.settings)
         outcome = next(waiting)
         return dict(outcome) if outcome else None
 
     monkeypatch.setattr(training_job, "_dry_run", outcome_of)
-    return asked
+    return tried
 
 
-def test_a_run_is_measured_in_a_process_of_its_own_then_trained(work: MeasuredWork) -> None:
+def test_a_run_is_measured_in_its_own_process_then_trained(work: MeasuredWork) -> None:
     result = training_job.run(work)
     assert result["state"] == "completed"
     assert result["weights_changed"]
-    told = work.told("dry_run")[0]
-    assert 100 < told["memory_mib"] < 3000
-    assert told["tokens_per_second"] > 0
-    assert told["save_seconds"] > 0
+    event = work.events_of("dry_run")[0]
+    assert 100 < event["memory_mib"] < 3000
+    assert event["tokens_per_second"] > 0
+    assert event["save_seconds"] > 0
     assert not (work.folder / "dry_run" / "checkpoints").exists()
-    assert result["measured"]["memory_mib"] == told["memory_mib"]
+    assert result["measured"]["memory_mib"] == event["memory_mib"]
     assert work.phases.index(training_job.PHASE) < work.phases.index("Training")
 
 
-def test_what_was_measured_is_known_the_next_time(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = dry_runs(monkeypatch, FITS)
+def test_a_measurement_is_reused(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = dry_runs(monkeypatch, FITS)
     spec = RunSpec.model_validate(work.spec)
     first = training_job.measure(work, spec)
     assert training_job.measure(work, spec) == first == measurements.find(work.workspace, measurements.key_of(spec))
-    assert len(asked) == 1
+    assert len(tried) == 1
     wider = spec.model_copy(update={"settings": spec.settings.changed(lora_rank=64)})
     assert measurements.find(work.workspace, measurements.key_of(wider)) is None
 
 
-def test_a_run_that_is_known_keeps_its_own_settings(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reused_measurement_does_not_change_the_settings(
+    work: MeasuredWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
     dry_runs(monkeypatch, FITS)
     spec = RunSpec.model_validate(work.spec)
     training_job.measure(work, spec)
@@ -106,16 +108,14 @@ def test_a_run_that_is_known_keeps_its_own_settings(work: MeasuredWork, monkeypa
     assert not (work.folder / oom.NAME).exists()
 
 
-def test_packed_a_measurement_is_of_one_length(work: MeasuredWork) -> None:
+def test_with_packing_a_measurement_depends_on_max_length(work: MeasuredWork) -> None:
     spec = RunSpec.model_validate(work.spec)
     packed = [spec.settings.changed(packing=True, max_length=length) for length in (512, 256)]
     first, second = (measurements.key_of(spec.model_copy(update={"settings": settings})) for settings in packed)
     assert first != second
 
 
-def test_the_peak_of_the_whole_run_is_known_the_next_time(
-    work: MeasuredWork, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_peak_of_the_whole_run_is_stored(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
     dry_runs(monkeypatch, FITS)
     monkeypatch.setattr(training, "run", lambda context: {"peak_memory_mib": 900})
     assert training_job.run(work)["measured"]["memory_mib"] == 700
@@ -124,9 +124,7 @@ def test_the_peak_of_the_whole_run_is_known_the_next_time(
     assert again.memory_mib == 900
 
 
-def test_a_run_that_was_measured_is_resumed_without_measuring(
-    work: MeasuredWork, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_measured_run_resumes_without_a_dry_run(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
     dry_runs(monkeypatch, FITS)
     trained: list[Any] = []
     monkeypatch.setattr(training, "run", lambda context: trained.append(1) or {"steps": 1, "peak_memory_mib": 0})
@@ -136,95 +134,91 @@ def test_a_run_that_was_measured_is_resumed_without_measuring(
     assert trained == [1, 1]
 
 
-def test_a_run_with_a_checkpoint_goes_on_as_it_began(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = dry_runs(monkeypatch, SHORT, FITS)
+def test_a_run_with_a_checkpoint_keeps_its_settings(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = dry_runs(monkeypatch, SHORT, FITS)
     monkeypatch.setattr(training, "run", lambda context: {"steps": 1, "peak_memory_mib": 0})
     with checkpoints.writing(work.folder / "checkpoints", 3) as folder:
         (folder / "weights.safetensors").write_bytes(b"weights")
     assert training_job.run(work)["measured"] is None
-    assert asked == []
+    assert tried == []
     assert not (work.folder / oom.NAME).exists()
 
 
-def test_what_several_processes_take_is_not_measured_with_one(
-    work: MeasuredWork, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked = dry_runs(monkeypatch, FITS)
+def test_several_processes_are_not_measured(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = dry_runs(monkeypatch, FITS)
     work.spec["settings"]["num_processes"] = 2
     monkeypatch.setattr(training, "run", lambda context: {"steps": 1, "peak_memory_mib": 0})
     assert training_job.run(work)["measured"] is None
-    assert (asked, work.told("dry_run")) == ([], [])
+    assert (tried, work.events_of("dry_run")) == ([], [])
 
 
-def test_what_does_not_fit_is_made_to_fit_and_told(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = dry_runs(monkeypatch, SHORT, SHORT, FITS)
+def test_a_run_that_does_not_fit_gets_settings_that_do(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = dry_runs(monkeypatch, SHORT, SHORT, FITS)
     measured = training_job.measure(work, RunSpec.model_validate(work.spec))
     assert measured is not None
-    assert [s.per_device_train_batch_size for s in asked] == [4, 2, 1]
-    assert {s.effective_batch for s in asked} == {4}
-    assert oom.settings_used(work.folder, settings_of(work)) == measured.settings == asked[-1]
-    assert "2 instead of 4" in work.told("note")[0]["what"]
+    assert [s.per_device_train_batch_size for s in tried] == [4, 2, 1]
+    assert {s.effective_batch for s in tried} == {4}
+    assert oom.settings_used(work.folder, settings_of(work)) == measured.settings == tried[-1]
+    assert "2 instead of 4" in work.events_of("note")[0]["what"]
 
 
-def test_shorter_examples_are_offered_and_not_taken(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = dry_runs(monkeypatch, SHORT, SHORT, SHORT, SHORT, FITS)
+def test_shorter_examples_are_offered_but_not_used(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = dry_runs(monkeypatch, SHORT, SHORT, SHORT, SHORT, FITS)
     work.spec["data"]["longest"] = 512
     with pytest.raises(DoesNotFit) as refused:
         training_job.measure(work, RunSpec.model_validate(work.spec))
-    assert (asked[-1].method, asked[-1].max_length) == ("qlora", 256)
-    assert work.told("dry_run")[-1]["max_length"] == 256
+    assert (tried[-1].method, tried[-1].max_length) == ("qlora", 256)
+    assert work.events_of("dry_run")[-1]["max_length"] == 256
     assert "256 tokens" in refused.value.next
     assert oom.settings_used(work.folder, settings_of(work)) == settings_of(work)
 
 
-def test_when_nothing_fits_that_is_said(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_when_nothing_fits_the_run_fails(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
     dry_runs(monkeypatch, *[SHORT] * 20)
     with pytest.raises(NotEnough, match="does not fit") as refused:
         training_job.measure(work, RunSpec.model_validate(work.spec))
-    assert not isinstance(refused.value, DoesNotFit)  # shorter examples were tried too
+    assert not isinstance(refused.value, DoesNotFit)  # shorter examples do not fit either
 
 
-def test_a_measuring_that_breaks_does_not_keep_the_run_from_training(
-    work: MeasuredWork, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_dry_run_does_not_stop_the_training(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
     dry_runs(monkeypatch, None)
     assert training_job.measure(work, RunSpec.model_validate(work.spec)) is None
-    assert [note["title"] for note in work.told("note")] == ["Not measured"]
+    assert [note["title"] for note in work.events_of("note")] == ["Not measured"]
 
 
-def test_a_measuring_that_takes_too_long_is_ended(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dry_run_that_takes_too_long_is_killed(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training_job, "_TIMEOUT", 0.0)
     assert training_job.measure(work, RunSpec.model_validate(work.spec)) is None
     assert not (work.folder / "dry_run" / "outcome.json").exists()
-    assert [note["title"] for note in work.told("note")] == ["Not measured"]
+    assert [note["title"] for note in work.events_of("note")] == ["Not measured"]
 
 
 @pytest.mark.parametrize(("code", "found"), [(-9, SHORT), (-6, SHORT), (-11, None), (-4, None), (1, None)])
-def test_a_crash_is_not_taken_for_a_lack_of_memory(tmp_path: Path, code: int, found: dict[str, Any] | None) -> None:
+def test_only_some_exit_codes_mean_out_of_memory(tmp_path: Path, code: int, found: dict[str, Any] | None) -> None:
     assert training_job._outcome(tmp_path / "outcome.json", code) == found
 
 
-def test_a_rehearsal_that_the_system_ended_is_not_counted_against_the_run(
+def test_a_dry_run_killed_by_the_system_does_not_count_against_the_run(
     work: MeasuredWork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dry_runs(monkeypatch, SHORT, FITS)
     training_job.measure(work, RunSpec.model_validate(work.spec))
-    assert work.counted_anew == 2
+    assert work.oom_resets == 2
 
 
-def test_a_smaller_peak_does_not_replace_a_larger_one(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lower_peak_does_not_replace_a_higher_one(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
     dry_runs(monkeypatch, {**FITS, "memory_mib": 900}, {**FITS, "memory_mib": 600})
     spec = RunSpec.model_validate(work.spec)
     training_job.measure(work, spec)
     monkeypatch.setattr(training_job, "available", lambda hardware: 800.0)
     measured = training_job.measure(work, spec)
-    known = measurements.find(work.workspace, measurements.key_of(spec))
+    stored = measurements.find(work.workspace, measurements.key_of(spec))
     assert measured is not None
-    assert known is not None
-    assert (measured.memory_mib, known.memory_mib) == (600, 900)
+    assert stored is not None
+    assert (measured.memory_mib, stored.memory_mib) == (600, 900)
 
 
-def test_a_stop_while_measuring_ends_the_process_and_trains_nothing(work: MeasuredWork) -> None:
+def test_a_stop_during_the_dry_run_ends_it_and_trains_nothing(work: MeasuredWork) -> None:
     work.stop_at = 0
     assert training_job.run(work)["state"] == "stopped"
     assert not (work.folder / "result").exists()
@@ -260,20 +254,18 @@ def test_a_dry_run_ends_within_seconds_of_its_killed_worker(work: MeasuredWork) 
     assert gone(killed_parent(WORKER, str(work.folder), str(work.workspace.root)))
 
 
-def test_a_fault_in_the_settings_is_told_before_the_training(work: MeasuredWork) -> None:
+def test_bad_settings_are_reported_before_training(work: MeasuredWork) -> None:
     work.spec["settings"]["target_modules"] = ["no_such_layer"]
     with pytest.raises(BadSetting, match="no_such_layer"):
         training_job.measure(work, RunSpec.model_validate(work.spec))
 
 
-def test_memory_that_the_computer_does_not_have_is_noticed_before_it_is_used_up(
-    work: MeasuredWork, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_dry_run_stops_at_the_free_memory(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training_job, "available", lambda hardware: 150.0)
     assert training_job._dry_run(work, RunSpec.model_validate(work.spec)) == SHORT
 
 
-def test_each_rung_of_the_ladder_learns_from_as_many_examples() -> None:
+def test_each_rung_keeps_the_effective_batch() -> None:
     settings = TrainSettings(per_device_train_batch_size=6, gradient_accumulation_steps=2)
     rungs = [s for s, _ in ladder(settings, longest=1024)]
     assert {s.effective_batch for s in rungs} == {12}
@@ -300,7 +292,7 @@ def test_a_length_that_leaves_no_answer_is_not_offered(work: MeasuredWork) -> No
         run_steps(work.folder, short, 0.0, None)
 
 
-def test_packed_the_fullest_pack_of_a_whole_step_is_tried() -> None:
+def test_with_packing_the_step_with_the_fullest_pack_is_measured() -> None:
     lengths = [*range(20, 120)] * 4
     settings = TrainSettings(
         per_device_train_batch_size=2, gradient_accumulation_steps=8, packing=True, max_length=512
@@ -314,7 +306,7 @@ def test_packed_the_fullest_pack_of_a_whole_step_is_tried() -> None:
     assert len(usual) == 16
 
 
-def test_the_steps_hold_the_longest_rows_and_usual_ones() -> None:
+def test_the_measured_steps_have_the_longest_rows_and_usual_ones() -> None:
     lengths = [10] * 40 + [500] * 4 + [100] * 40
     warm, longest, *others = choose_batches(lengths, TrainSettings(per_device_train_batch_size=4))
     usual = others[0]
@@ -324,7 +316,7 @@ def test_the_steps_hold_the_longest_rows_and_usual_ones() -> None:
     assert sum(lengths[row] for row in usual) == pytest.approx(sum(lengths) / (len(lengths) / 4), rel=0.5)
 
 
-def test_time_is_made_of_steps_tests_answers_saving_and_proof() -> None:
+def test_the_time_of_a_run_is_the_sum_of_its_parts() -> None:
     measured = Measured(settings=TrainSettings(), **{k: v for k, v in FITS.items() if k != "fits"})
     assert measured.seconds(100, 0) == 4 + 50
     assert measured.seconds(100, 5) == 4 + 50 + 6 * 1 + 2 * 2.5
@@ -333,19 +325,19 @@ def test_time_is_made_of_steps_tests_answers_saving_and_proof() -> None:
     saving = measured.model_copy(update={"save_seconds": 2.0})
     assert saving.seconds(100, 5) - measured.seconds(100, 5) == 5 * 2
     assert saving.seconds(100, 0) - measured.seconds(100, 0) == 2
-    assert saving.seconds(6000, 0) - measured.seconds(6000, 0) == 10 * 2, "one is saved every five minutes"
-    assert saving.seconds(9600, 4) - measured.seconds(9600, 4) == 16 * 2, "also where tests are 20 minutes apart"
-    assert saving.seconds(10800, 4) - measured.seconds(10800, 4) == 20 * 2, "which begin the five minutes anew"
+    assert saving.seconds(6000, 0) - measured.seconds(6000, 0) == 10 * 2, "a checkpoint every five minutes"
+    assert saving.seconds(9600, 4) - measured.seconds(9600, 4) == 16 * 2, "also between evaluations 20 minutes apart"
+    assert saving.seconds(10800, 4) - measured.seconds(10800, 4) == 20 * 2, "and the five minutes restart at each"
     assert json.loads(measured.model_dump_json())["memory_mib"] == 700
 
 
-def test_of_pairs_the_weighing_before_the_first_step_is_timed(tmp_path: Path, tiny_model: Path) -> None:
+def test_computing_reference_logprobs_is_timed(tmp_path: Path, tiny_model: Path) -> None:
     made = make_pairs_run(tmp_path / "pairs", tiny_model, per_device_train_batch_size=4)
     found = run_steps(made.folder, RunSpec.model_validate(made.spec), time.time(), None)
     assert found["reference_seconds"] > 0
 
 
-def test_rows_are_cut_for_a_shorter_length(work: MeasuredWork) -> None:
+def test_rows_are_truncated_to_max_length(work: MeasuredWork) -> None:
     from backend.runs.token_rows import read_rows
 
     train, _ = read_rows(work.folder)

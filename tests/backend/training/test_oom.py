@@ -1,4 +1,4 @@
-"""Memory that runs out anywhere in a run: it goes on by itself with less, learns the same, and tells each change."""
+"""Memory runs out anywhere in a run: it continues by itself with less, learns the same, and reports each change."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.backend.tiny_run import FakeWork, make_run
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
 
-CARD = "CUDA out of memory. Tried to allocate 2.00 GiB"
+GPU = "CUDA out of memory. Tried to allocate 2.00 GiB"
 APPLE = "MPS backend out of memory (MPS allocated: 17.50 GB)"
 PROCESSOR = (
     "[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"
@@ -25,7 +25,7 @@ PROCESSOR = (
 
 
 def finished(work: FakeWork) -> dict[str, Any]:
-    """What becomes of the run when the runner gives it its lighter attempts."""
+    """The result of a run that the runner retries with less memory."""
     for _ in range(4):
         try:
             return training.run(work)
@@ -55,33 +55,33 @@ def whole(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> FakeWor
 
 
 def notes(work: FakeWork) -> list[str]:
-    return [note["title"] for note in work.told("note")]
+    return [note["title"] for note in work.events_of("note")]
 
 
-def test_a_step_that_no_micro_batch_makes_fit_is_tried_again_with_less_kept(
+def test_a_step_that_never_fits_is_retried_with_gradient_checkpointing(
     whole: FakeWork, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At step 7 memory runs out as long as activations are kept; it goes on from the checkpoint of step 5."""
+    """From step 7 on memory runs out without gradient checkpointing; the run resumes from step 5."""
     work = small(tmp_path, tiny_model)
 
     def too_large(net: Any, _: Any) -> bool:
         late = len(work.losses()) >= 6 and net.training
         return late and not net.get_base_model().is_gradient_checkpointing
 
-    monkeypatch.setattr(train_step, "summed_loss", failing(train_step.summed_loss, RuntimeError(CARD), too_large))
-    told = finished(work)
+    monkeypatch.setattr(train_step, "summed_loss", failing(train_step.summed_loss, RuntimeError(GPU), too_large))
+    outcome = finished(work)
     assert work.attempt == 2
-    assert [event["step"] for event in work.told("step")] == [1, 2, 3, 4, 5, 6, 6, 7, 8, 9, 10]
+    assert [event["step"] for event in work.events_of("step")] == [1, 2, 3, 4, 5, 6, 6, 7, 8, 9, 10]
     assert work.losses() == pytest.approx(whole.losses(), rel=1e-5)
     assert notes(work) == ["Low on memory"] * 3 + ["Out of memory"]
-    assert told["settings_changed"] == {
+    assert outcome["settings_changed"] == {
         "per_device_train_batch_size": 1, "gradient_accumulation_steps": 8, "gradient_checkpointing": True
     }  # fmt: skip
-    assert (told["state"], told["steps"]) == ("completed", 10)
+    assert (outcome["state"], outcome["steps"]) == ("completed", 10)
 
 
-@pytest.mark.parametrize("text", [CARD, APPLE, PROCESSOR], ids=["card", "apple", "processor"])
-def test_loading_that_fits_only_in_4_bit_ends_as_qlora(
+@pytest.mark.parametrize("text", [GPU, APPLE, PROCESSOR], ids=["gpu", "apple", "processor"])
+def test_a_model_that_loads_only_in_4_bit_is_trained_with_qlora(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
     def too_large(_: Path, settings: TrainSettings, *__: Any) -> bool:
@@ -89,16 +89,16 @@ def test_loading_that_fits_only_in_4_bit_ends_as_qlora(
 
     monkeypatch.setattr(model, "load", failing(model.load, RuntimeError(text), too_large))
     work = small(tmp_path, tiny_model, max_steps=2)
-    told = finished(work)
+    outcome = finished(work)
     assert work.attempt == 4
     assert notes(work) == ["Out of memory"] * 3
-    changed = told["settings_changed"]
+    changed = outcome["settings_changed"]
     assert (changed["method"], changed["gradient_checkpointing"]) == ("qlora", True)
     assert changed["per_device_train_batch_size"] * changed["gradient_accumulation_steps"] == 8
     assert (tmp_path / "result" / "adapter" / "adapter_model.safetensors").is_file()
 
 
-def test_a_run_begun_as_lora_goes_on_in_4_bit_with_what_it_has_learned(
+def test_a_lora_run_continues_in_4_bit_with_its_adapter(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     work = small(tmp_path, tiny_model, gradient_checkpointing=True, per_device_train_batch_size=1)
@@ -106,17 +106,17 @@ def test_a_run_begun_as_lora_goes_on_in_4_bit_with_what_it_has_learned(
         train_step.summed_loss, MemoryError(), lambda net, _: len(work.losses()) >= 6 and not quantised(net)
     )
     monkeypatch.setattr(train_step, "summed_loss", late)
-    told = finished(work)
-    assert (work.attempt, told["settings_changed"]) == (2, {"method": "qlora"})
+    outcome = finished(work)
+    assert (work.attempt, outcome["settings_changed"]) == (2, {"method": "qlora"})
     assert work.losses()[7] < work.losses()[1]
-    assert told["eval_loss"] < told["first_eval_loss"]
+    assert outcome["eval_loss"] < outcome["first_eval_loss"]
 
 
 def quantised(net: Any) -> bool:
     return getattr(net.get_base_model(), "is_quantized", False)
 
 
-def test_a_test_that_runs_out_of_memory_is_rescued_like_a_step(
+def test_an_evaluation_that_runs_out_of_memory_is_retried(
     whole: FakeWork, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def too_many(net: Any, batch: Any) -> bool:
@@ -130,41 +130,41 @@ def test_a_test_that_runs_out_of_memory_is_rescued_like_a_step(
     assert (tmp_path / oom.NAME).is_file()
 
 
-def test_answers_that_do_not_fit_are_left_out_and_nothing_else_changes(
+def test_samples_that_do_not_fit_are_skipped_and_nothing_else_changes(
     whole: FakeWork, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        session, "sample_answers", failing(samples.sample_answers, RuntimeError(CARD), lambda *_: True)
+        session, "sample_answers", failing(samples.sample_answers, RuntimeError(GPU), lambda *_: True)
     )
     work = small(tmp_path, tiny_model)
-    told = finished(work)
-    assert (work.attempt, told["settings_changed"]) == (1, {})
+    outcome = finished(work)
+    assert (work.attempt, outcome["settings_changed"]) == (1, {})
     assert work.losses() == whole.losses()
     assert notes(work) == ["No more sample answers"]
-    assert not work.told("sample")
+    assert not work.events_of("sample")
 
 
-def test_saving_that_runs_out_of_memory_is_tried_again_without_another_step(
+def test_saving_that_runs_out_of_memory_is_retried_without_another_step(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     work = small(tmp_path, tiny_model)
     monkeypatch.setattr(result, "_save", failing(result._save, MemoryError(), lambda *_: work.attempt == 1))
     assert finished(work)["steps"] == 10
-    assert len(work.told("step")) == 10
+    assert len(work.events_of("step")) == 10
 
 
-def test_a_ladder_without_another_step_asks_the_person(tiny_model: Path, tmp_path: Path) -> None:
+def test_after_the_last_rung_the_run_fails(tiny_model: Path, tmp_path: Path) -> None:
     work = small(tmp_path, tiny_model, method="qlora", gradient_checkpointing=True, per_device_train_batch_size=1)
     work.attempt, work.short_of_memory = 2, True
     with pytest.raises(DoesNotFit) as caught:
         training.run(work)
-    assert not isinstance(caught.value, OutOfMemory)  # else it would be tried again
+    assert not isinstance(caught.value, OutOfMemory)  # which would be retried
     assert "max_length" not in caught.value.next  # its examples are short
-    assert not work.told("step")
+    assert not work.events_of("step")
     assert "max_length 450" in oom.ladder_exhausted(900).next
 
 
-def test_the_ladder_keeps_the_effective_batch_and_ends_after_three_steps() -> None:
+def test_the_ladder_keeps_the_effective_batch_and_has_three_rungs() -> None:
     planned = TrainSettings(per_device_train_batch_size=6, gradient_accumulation_steps=2)
     used, taken = planned, []
     while step := oom.next_rung(planned, used, can_quantize=True):
@@ -174,7 +174,7 @@ def test_the_ladder_keeps_the_effective_batch_and_ends_after_three_steps() -> No
     assert taken == [(3, False, "lora"), (1, True, "lora"), (1, True, "qlora")]
 
 
-def test_fewer_examples_at_a_time_are_no_longer_filled_up_to_a_pack() -> None:
+def test_a_smaller_micro_batch_turns_packing_off() -> None:
     planned = TrainSettings(per_device_train_batch_size=8, packing=True)
     step = oom.next_rung(planned, planned, can_quantize=True)
     assert step is not None
@@ -188,13 +188,13 @@ def test_only_lora_becomes_qlora_and_only_where_that_works(method: Any, can_quan
     assert oom.next_rung(planned, planned, can_quantize=can_quantize) is None
 
 
-def test_settings_that_can_not_be_read_are_those_planned(tmp_path: Path) -> None:
+def test_unreadable_settings_fall_back_to_the_plan(tmp_path: Path) -> None:
     planned = TrainSettings(seed=7)
     (tmp_path / oom.NAME).write_text("{")
     assert oom.settings_used(tmp_path, planned) == planned
 
 
-def test_what_is_no_lack_of_memory_is_told_as_what_it_is() -> None:
+def test_only_memory_errors_become_out_of_memory() -> None:
     with pytest.raises(ValueError, match="shape"), oom.memory_errors():
         raise ValueError("wrong shape")
     with pytest.raises(OutOfMemory), oom.memory_errors():

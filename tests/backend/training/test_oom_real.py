@@ -1,4 +1,4 @@
-"""A training by the embedded model in a process that really gets no more memory: it makes do and learns."""
+"""Training the bundled model in a process with a real memory limit: it continues with less."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from jobs.records import State
 from jobs.runner import Runner
 from tests.backend.tiny_run import run_of
 
-# The libraries are loaded first: they take gigabytes of address space, though little memory.
+# The libraries are loaded first: they need gigabytes of address space, but little memory.
 WITHIN = """
 import sys, resource, psutil
 import torch, transformers, trl, peft, datasets, pyarrow.parquet
@@ -27,15 +27,15 @@ torch.ones(64, 64) @ torch.ones(64, 64)
 limit = psutil.Process().memory_info().vms + ({mib} << 20)
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 from jobs import registry, worker
-not_measured_before = registry.JobType("backend.training:run", "training", can_use_less_memory=True)
-registry.JOB_TYPES["train"] = not_measured_before
+without_dry_run = registry.JobType("backend.training:run", "training", can_use_less_memory=True)
+registry.JOB_TYPES["train"] = without_dry_run
 sys.exit(worker.main(sys.argv[1:]))
 """
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a limit on the address space")
-def test_a_real_limit_on_memory_is_met_with_fewer_examples_at_a_time(
+def test_under_a_real_memory_limit_the_micro_batch_shrinks(
     workspace_with_model: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = [Encoded([i % 900 + 20 for i in range(300)], [-100] * 150 + [i % 900 + 20 for i in range(150, 300)])] * 8

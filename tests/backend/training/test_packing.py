@@ -1,4 +1,4 @@
-"""Rows packed into one: exact for every kind of attention that the catalogue's families have, and filled."""
+"""Packed rows: exact for every kind of attention in the catalogue's families, and nearly full packs."""
 
 from __future__ import annotations
 
@@ -55,11 +55,11 @@ def model_of(kind: str, attention: str) -> Any:
     torch.manual_seed(0)
     model = getattr(transformers, f"{name}ForCausalLM")._from_config(config, attn_implementation=attention)
     for parameter in model.parameters():
-        torch.nn.init.normal_(parameter, std=0.2)  # so that what is seen matters
+        torch.nn.init.normal_(parameter, std=0.2)  # so that every visible token matters
     return model.eval()
 
 
-def test_what_may_be_packed_is_what_is_tried_here(tmp_path: Path) -> None:
+def test_the_packable_models_are_those_tested_here(tmp_path: Path) -> None:
     assert {model_of(kind, "eager").config.model_type for kind in KINDS} == PACKABLE
     (tmp_path / "config.json").write_text('{"model_type": "granitemoehybrid"}')
     check_packing(tmp_path, TrainSettings())
@@ -75,9 +75,14 @@ def rows_of() -> list[TokenRow]:
 
 @pytest.mark.parametrize(
     ("kind", "attention"),
-    [(kind, way) for kind in KINDS for way in ("sdpa", "eager") if (KINDS[kind][0], way) != ("Gemma2", "sdpa")],
+    [
+        (kind, attention)
+        for kind in KINDS
+        for attention in ("sdpa", "eager")
+        if (KINDS[kind][0], attention) != ("Gemma2", "sdpa")
+    ],
 )
-def test_each_token_has_the_loss_that_it_has_alone(kind: str, attention: str) -> None:
+def test_each_token_has_the_same_loss_as_in_its_row_alone(kind: str, attention: str) -> None:
     import torch
 
     model, some = model_of(kind, attention), rows_of()
@@ -86,14 +91,14 @@ def test_each_token_has_the_loss_that_it_has_alone(kind: str, attention: str) ->
         alone = torch.cat([token_losses(model, Collator(0, "cpu")([row])) for row in some])
         packed = token_losses(model, collator(some))
         wrapped = token_losses(model, concatenated(collator(some)))
-    first = LENGTHS[0] - 2  # the first row has nothing before it
+    first = LENGTHS[0] - 2  # the first row has no row before it
     assert torch.allclose(packed, alone, atol=2e-5)
     assert torch.allclose(wrapped[:first], alone[:first], atol=2e-5)
-    assert (wrapped[first:] - alone[first:]).abs().mean() > 0.02  # what packing without positions would do
+    assert (wrapped[first:] - alone[first:]).abs().mean() > 0.02  # the effect of packing without positions
 
 
 def concatenated(batch: Batch) -> Batch:
-    """The same tokens as one text, as TRL's `wrapped` strategy has them."""
+    """The same tokens as one text, as in TRL's `wrapped` strategy."""
     ids = {"input_ids": batch.inputs["input_ids"]}
     return Batch(ids, batch.scored, batch.targets, batch.owners, batch.rows)
 
@@ -112,20 +117,20 @@ def test_a_row_longer_than_a_pack_is_alone() -> None:
 
 
 def test_a_run_reads_packs_of_max_length(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All rows of a step, however few are read at once otherwise, in as few readings as they need."""
-    read: list[int] = []
+    """All rows of a step in as few packs as possible, whatever the micro batch."""
+    sizes: list[int] = []
     joined = Collator._joined
 
-    def noted(self: Collator, some: Any) -> Batch:
+    def recorded(self: Collator, some: Any) -> Batch:
         batch = joined(self, some)
-        read.append(batch.inputs["input_ids"].shape[1])
+        sizes.append(batch.inputs["input_ids"].shape[1])
         return batch
 
-    monkeypatch.setattr(Collator, "_joined", noted)
+    monkeypatch.setattr(Collator, "_joined", recorded)
     work = make_run(
         tmp_path, tiny_model, validation=0, max_steps=2, packing=True, max_length=48,
         per_device_train_batch_size=1, gradient_accumulation_steps=16,
     )  # fmt: skip
     training.run(work)
-    assert max(read) <= 48
-    assert sum(read[:-1]) / len(read[:-1]) > 0.8 * 48
+    assert max(sizes) <= 48
+    assert sum(sizes[:-1]) / len(sizes[:-1]) > 0.8 * 48

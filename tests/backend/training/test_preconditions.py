@@ -1,4 +1,4 @@
-"""What can't work is refused in a sentence before a process starts; nothing is queued, no folder is left."""
+"""Runs that can't work are rejected before a process starts."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def stopped(tiny_model: Path, tmp_path: Path) -> FakeWork:
     return work
 
 
-def refused(work: FakeWork) -> ApprenticeError:
+def rejection(work: FakeWork) -> ApprenticeError:
     with pytest.raises(ApprenticeError) as caught:
         preconditions.before_resume(work.folder, read_run(work.folder))
     assert caught.value.next
@@ -57,7 +57,7 @@ def refused(work: FakeWork) -> ApprenticeError:
 
 
 @pytest.mark.parametrize("values", [{"method": "full"}, {}, {"use_dora": True}, {"target_modules": ("q_proj",)}])
-def test_the_numbers_counted_are_those_that_are_trained(
+def test_the_parameters_counted_are_those_that_are_trained(
     tiny_model: Path, tmp_path: Path, values: dict[str, Any]
 ) -> None:
     work = make_run(tmp_path, tiny_model, max_steps=1, **values)
@@ -66,20 +66,20 @@ def test_the_numbers_counted_are_those_that_are_trained(
     assert preconditions.trainable_parameters(SHAPE, settings) == trained
 
 
-def test_the_room_on_the_disk_is_computed_before(disk: Callable[[int], None], tmp_path: Path) -> None:
+def test_the_disk_space_is_checked_before_the_run(disk: Callable[[int], None], tmp_path: Path) -> None:
     settings = TrainSettings(method="full")
     large = SHAPE.model_copy(update={"num_params": 1_000_000_000})
     needed = preconditions.disk_needed(large, settings)
-    assert 56e9 < needed < 57e9  # 4 saved states of 12 bytes a number, 2 results of 4
+    assert 56e9 < needed < 57e9  # 4 checkpoints of 12 bytes a parameter, 2 results of 4
     disk(needed // (1 << 20))
-    with pytest.raises(NotEnough, match="not enough room") as caught:
+    with pytest.raises(NotEnough, match="disk space") as caught:
         preconditions.check_disk(tmp_path, needed)
     assert "are free" in caught.value.why
     disk(needed // (1 << 20) + 1)
     preconditions.check_disk(tmp_path, needed)
 
 
-def test_a_base_model_without_a_template_is_refused_for_conversations_only(tiny_model: Path, tmp_path: Path) -> None:
+def test_a_model_without_a_template_is_rejected_for_conversations_only(tiny_model: Path, tmp_path: Path) -> None:
     base = shutil.copytree(tiny_model, tmp_path / "base")
     (base / "chat_template.jinja").unlink(missing_ok=True)
     about = json.loads((base / "tokenizer_config.json").read_text())
@@ -93,28 +93,28 @@ def test_a_base_model_without_a_template_is_refused_for_conversations_only(tiny_
 
 
 @pytest.mark.parametrize(
-    ("settings", "cards", "free", "why"),
+    ("settings", "gpus", "free", "why"),
     [
         ({"num_processes": 2, "trainer": "dpo"}, 2, 1000, "single answers"),
-        ({"num_processes": 2}, 1, 1000, "There are 1 cards"),
+        ({"num_processes": 2}, 1, 1000, "There are 1 GPUs"),
         ({"num_processes": 2, "sharding": "fsdp", "method": "full"}, 2, 700, "762 MiB in all, and 700 MiB are free"),
         ({"num_processes": 2, "sharding": "fsdp", "method": "full"}, 2, 800, ""),
         ({"num_processes": 2, "sharding": "fsdp"}, 2, 700, ""),
     ],
 )
-def test_what_several_processes_can_not_do_is_refused_before_they_start(
+def test_impossible_settings_for_several_processes_are_rejected(
     tiny_model: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     disk: Callable[[int], None],
     settings: dict[str, Any],
-    cards: int,
+    gpus: int,
     free: int,
     why: str,
 ) -> None:
-    monkeypatch.setattr(process_group, "visible_gpus", lambda: [str(card) for card in range(cards)])
+    monkeypatch.setattr(process_group, "visible_gpus", lambda: [str(gpu) for gpu in range(gpus)])
     disk(10_000)
-    monkeypatch.setattr(preconditions, "memory", lambda: (free, free))
+    monkeypatch.setattr(preconditions, "memory_mib", lambda: (free, free))
     data = [ChatTokenizer.load(tiny_model).encode(messages) for messages in conversations(12)]
     spec = RunSpec.model_validate(run_of(tmp_path, tiny_model, data[:8], data[8:], **settings).spec)
     large = SHAPE.model_copy(update={"num_params": 100_000_000})
@@ -124,34 +124,36 @@ def test_what_several_processes_can_not_do_is_refused_before_they_start(
 
 
 @pytest.mark.parametrize("rate", ["0", "-1e-4", "0.5", "nan", "inf", "fast"])
-def test_a_rate_out_of_range_is_refused_by_its_name(rate: str) -> None:
+def test_an_invalid_learning_rate_is_rejected_by_its_name(rate: str) -> None:
     with pytest.raises(BadSetting, match="learning_rate"):
         parse_settings({"learning_rate": rate})
 
 
-def test_a_run_that_is_sound_may_go_on(stopped: FakeWork) -> None:
+def test_an_intact_run_can_resume(stopped: FakeWork) -> None:
     preconditions.before_resume(stopped.folder, read_run(stopped.folder))
 
 
 def test_a_run_without_its_model_is_not_resumed(stopped: FakeWork) -> None:
     next((stopped.folder.parent.parent / "models" / "tiny").glob("*.safetensors")).unlink()
-    assert isinstance(refused(stopped), MissingPart)
+    assert isinstance(rejection(stopped), MissingPart)
 
 
-def test_a_run_whose_rows_were_cut_is_not_resumed(stopped: FakeWork) -> None:
+def test_a_run_with_damaged_rows_is_not_resumed(stopped: FakeWork) -> None:
     rows = stopped.folder / "data" / "train.parquet"
     rows.write_bytes(rows.read_bytes()[:-1])
-    error = refused(stopped)
+    error = rejection(stopped)
     assert isinstance(error, TrainingFailed)
-    assert error.what == "The examples of this run are damaged."
+    assert "damaged" in error.what
 
 
-def test_a_saved_state_of_another_run_is_not_resumed_from(stopped: FakeWork) -> None:
+def test_a_checkpoint_of_another_run_is_not_resumed_from(stopped: FakeWork) -> None:
     (manifest,) = (stopped.folder / "checkpoints" / "step-2").glob("MANIFEST.json")
     manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "run": "b"}))
-    assert "not of this run" in refused(stopped).what
+    assert "another run" in rejection(stopped).what
 
 
-def test_a_run_without_room_for_its_next_state_is_not_resumed(stopped: FakeWork, disk: Callable[[int], None]) -> None:
+def test_a_run_without_disk_space_for_a_checkpoint_is_not_resumed(
+    stopped: FakeWork, disk: Callable[[int], None]
+) -> None:
     disk(60)
-    assert isinstance(refused(stopped), NotEnough)
+    assert isinstance(rejection(stopped), NotEnough)

@@ -1,4 +1,4 @@
-"""A tiny random Llama goes through the whole training path: what is learned, told, kept, refused and resumed."""
+"""A tiny random Llama on the whole training path: learning, events, results, errors and resuming."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def weights(folder: Path) -> dict[str, Any]:
     return load_file(folder / "result" / "adapter" / "adapter_model.safetensors")
 
 
-def test_a_run_learns_and_says_so(finished: tuple[FakeWork, dict[str, Any]]) -> None:
+def test_a_run_learns(finished: tuple[FakeWork, dict[str, Any]]) -> None:
     work, result = finished
     assert result["state"] == "completed"
     assert result["steps"] == 15
@@ -47,33 +47,33 @@ def test_a_run_learns_and_says_so(finished: tuple[FakeWork, dict[str, Any]]) -> 
     assert result["trainable_parameters"] == sum(tensor.numel() for tensor in weights(work.folder).values())
 
 
-def test_the_events_draw_a_whole_curve(finished: tuple[FakeWork, dict[str, Any]]) -> None:
+def test_the_events_cover_the_whole_run(finished: tuple[FakeWork, dict[str, Any]]) -> None:
     work, result = finished
-    assert [event["step"] for event in work.told("step")] == list(range(1, 16))
-    tested = [event["step"] for event in work.told("eval")]
+    assert [event["step"] for event in work.events_of("step")] == list(range(1, 16))
+    tested = [event["step"] for event in work.events_of("eval")]
     assert tested[0] == 0
     assert tested[-1] == 15
     assert len(tested) == len(set(tested)) >= 6
-    assert work.told("eval")[0]["loss"] == result["first_eval_loss"]
-    assert set(work.told("step")[0]) == {
+    assert work.events_of("eval")[0]["loss"] == result["first_eval_loss"]
+    assert set(work.events_of("step")[0]) == {
         "step", "epoch", "loss", "learning_rate", "grad_norm", "seconds", "waited", "tokens_per_second", "memory_mib"
     }  # fmt: skip
-    sample = work.told("sample")[-1]
+    sample = work.events_of("sample")[-1]
     assert (sample["step"], sample["expected"]) == (15, "w2 w1")
     assert [phase for i, phase in enumerate(work.phases) if phase not in work.phases[:i]] == [
         "Preparing", "Loading the model", "Validating", "Training", "Saving", "Verifying"
     ]  # fmt: skip
 
 
-def test_the_proof_compares_every_tensor(finished: tuple[FakeWork, dict[str, Any]]) -> None:
-    (proof,) = finished[0].told("proof")
+def test_the_verification_compares_every_tensor(finished: tuple[FakeWork, dict[str, Any]]) -> None:
+    (proof,) = finished[0].events_of("proof")
     assert proof["changed_tensors"] == proof["trainable_tensors"] == 28
     assert (proof["base_tensors"], proof["base_changed"]) == (20, 0)
     assert proof["base_checked"] == "every base tensor, whole"
     assert proof["reloaded_loss"] == proof["trained_loss"]
 
 
-def test_the_adapter_is_loaded_by_peft_alone_and_gives_the_loss_told(
+def test_the_adapter_loaded_by_peft_alone_gives_the_reported_loss(
     finished: tuple[FakeWork, dict[str, Any]], model: Path
 ) -> None:
     import torch
@@ -92,7 +92,7 @@ def test_the_adapter_is_loaded_by_peft_alone_and_gives_the_loss_told(
     assert total / learned == pytest.approx(result["eval_loss"], rel=1e-5)
 
 
-def test_the_tokenizer_travels_with_the_adapter(finished: tuple[FakeWork, dict[str, Any]], model: Path) -> None:
+def test_the_tokenizer_is_saved_with_the_adapter(finished: tuple[FakeWork, dict[str, Any]], model: Path) -> None:
     kept = finished[0].folder / "result" / "adapter"
     assert (kept / "tokenizer.json").read_bytes() == (model / "tokenizer.json").read_bytes()
     assert not list(kept.glob("*.bin"))
@@ -102,7 +102,7 @@ def test_the_tokenizer_travels_with_the_adapter(finished: tuple[FakeWork, dict[s
 def test_resumed_equals_uninterrupted(
     finished: tuple[FakeWork, dict[str, Any]], model: Path, tmp_path: Path, first: int, second: int
 ) -> None:
-    """Bit for bit on the processor: the same losses at every step, the same weights; stopped twice, with dropout."""
+    """Bit for bit on the processor: the same losses and weights after two stops, with dropout."""
     import torch
 
     whole, result = finished
@@ -116,25 +116,27 @@ def test_resumed_equals_uninterrupted(
     work.stop_at = None
     resumed = training.run(work)
     assert work.losses() == whole.losses()
-    assert {e["step"]: e["loss"] for e in work.told("eval")} == {e["step"]: e["loss"] for e in whole.told("eval")}
-    assert [event["step"] for event in work.told("step")] == list(range(1, 16))
+    assert {e["step"]: e["loss"] for e in work.events_of("eval")} == {
+        e["step"]: e["loss"] for e in whole.events_of("eval")
+    }
+    assert [event["step"] for event in work.events_of("step")] == list(range(1, 16))
     one, other = weights(whole.folder), weights(tmp_path)
     assert one.keys() == other.keys()
     assert all(torch.equal(one[name], other[name]) for name in one)
     assert (resumed["best_step"], resumed["train_loss"]) == (result["best_step"], result["train_loss"])
 
 
-def test_a_run_killed_after_its_last_checkpoint_is_finished_without_another_step(model: Path, tmp_path: Path) -> None:
+def test_a_run_killed_after_its_last_checkpoint_completes_without_another_step(model: Path, tmp_path: Path) -> None:
     work = make_run(tmp_path, model, max_steps=7)
     whole = training.run(work)
     work.events.clear()
     again = training.run(work)
-    assert not work.told("step")
+    assert not work.events_of("step")
     assert (again["steps"], again["eval_loss"]) == (7, whole["eval_loss"])
     assert again["weights_changed"] is True
 
 
-def test_a_damaged_checkpoint_is_passed_over(model: Path, tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_is_skipped(model: Path, tmp_path: Path) -> None:
     whole, work = make_run(tmp_path / "whole", model), make_run(tmp_path / "run", model)
     training.run(whole)
     work.stop_at = 9
@@ -143,9 +145,9 @@ def test_a_damaged_checkpoint_is_passed_over(model: Path, tmp_path: Path) -> Non
     damaged.write_bytes(damaged.read_bytes()[:-1] + b"x")
     work.stop_at = None
     training.run(work)
-    steps = [event["step"] for event in work.told("step")]
+    steps = [event["step"] for event in work.events_of("step")]
     assert steps == [*range(1, 10), *range(9, 16)]  # from the checkpoint at step 8
-    (note,) = work.told("note")
+    (note,) = work.events_of("note")
     assert note["what"] == "step-9 can't be used. The run continues from step-8."
     assert work.losses() == whole.losses()
 
@@ -159,10 +161,10 @@ def test_a_damaged_checkpoint_is_passed_over(model: Path, tmp_path: Path) -> Non
     ],
     ids=str,
 )
-def test_what_saves_memory_changes_nothing_in_what_is_learned(
+def test_settings_that_save_memory_do_not_change_the_losses(
     model: Path, tmp_path: Path, settings: dict[str, Any]
 ) -> None:
-    """Each step's loss is the mean over the learned tokens of all its rows, however they are cut or joined."""
+    """A step's loss is the mean over the learned tokens of all its rows, however they are batched."""
     plain = make_run(tmp_path / "plain", model, lora_dropout=0.0, max_steps=6)
     saving = make_run(tmp_path / "saving", model, lora_dropout=0.0, max_steps=6, **settings)
     training.run(plain)
@@ -170,27 +172,27 @@ def test_what_saves_memory_changes_nothing_in_what_is_learned(
     assert saving.losses() == pytest.approx(plain.losses(), rel=1e-5)
 
 
-def test_early_stopping_keeps_the_best_weights(model: Path, tmp_path: Path) -> None:
-    """Trained far too hard on four rows, the validation loss rises: the run ends, the best weights are the result."""
+def test_early_stopping_saves_the_best_weights(model: Path, tmp_path: Path) -> None:
+    """Overtrained on four rows, the validation loss rises: the run ends with the best weights."""
     work = make_run(
         tmp_path, model, rows=4, learning_rate=0.1, num_train_epochs=60, early_stopping_patience=2,
         lora_rank=32, lr_scheduler_type="constant", lora_dropout=0.0,
     )  # fmt: skip
     result = training.run(work)
-    tested = {event["step"]: event["loss"] for event in work.told("eval") if event["step"]}
+    tested = {event["step"]: event["loss"] for event in work.events_of("eval") if event["step"]}
     assert result["steps"] < 60
     assert result["best_step"] == min(tested, key=lambda step: tested[step]) < result["steps"]
     assert result["eval_loss"] == min(tested.values())
-    (proof,) = work.told("proof")
+    (proof,) = work.events_of("proof")
     assert proof["trained_loss"] == pytest.approx(result["eval_loss"])
-    assert any(note["title"] == "Stopped early" for note in work.told("note"))
+    assert any(note["title"] == "Stopped early" for note in work.events_of("note"))
 
 
-def test_without_validation_rows_the_last_weights_are_kept(model: Path, tmp_path: Path) -> None:
+def test_without_validation_rows_the_last_weights_are_saved(model: Path, tmp_path: Path) -> None:
     work = make_run(tmp_path, model, validation=0, max_steps=3)
     result = training.run(work)
     assert (result["eval_loss"], result["best_step"], result["steps"]) == (None, 3, 3)
-    assert not work.told("eval")
+    assert not work.events_of("eval")
 
 
 def test_a_stop_before_the_first_step_leaves_no_result(model: Path, tmp_path: Path) -> None:
@@ -202,51 +204,53 @@ def test_a_stop_before_the_first_step_leaves_no_result(model: Path, tmp_path: Pa
 
 
 @pytest.mark.parametrize("stop_at", [5, 6])
-def test_a_stop_saves_without_testing_or_answering_again(model: Path, tmp_path: Path, stop_at: int) -> None:
-    """After step 5 a test would be due, after step 6 none."""
+def test_a_stop_saves_without_evaluating_or_sampling(model: Path, tmp_path: Path, stop_at: int) -> None:
+    """An evaluation is due after step 5 but not after step 6."""
     work = make_run(tmp_path, model)
     work.stop_at = stop_at
     result = training.run(work)
     assert (result["state"], result["steps"], result["best_step"]) == ("stopped", stop_at, stop_at)
-    tested = work.told("eval")
+    tested = work.events_of("eval")
     assert [event["step"] for event in tested] == [0, 2, *([5] if stop_at > 5 else [])]
     assert (result["eval_step"], result["eval_loss"]) == (tested[-1]["step"], tested[-1]["loss"])
-    assert stop_at not in [event["step"] for event in work.told("sample")]
+    assert stop_at not in [event["step"] for event in work.events_of("sample")]
     assert result["weights_changed"] is True
 
 
-def test_a_run_stopped_after_a_worse_test_keeps_the_best_weights(model: Path, tmp_path: Path) -> None:
+def test_a_run_stopped_after_a_worse_evaluation_saves_the_best_weights(model: Path, tmp_path: Path) -> None:
     work = make_run(
         tmp_path, model, rows=4, learning_rate=0.1, num_train_epochs=60, lora_rank=32,
         lr_scheduler_type="constant", lora_dropout=0.0, early_stopping=False,
     )  # fmt: skip
     work.stop_at = 50
     result = training.run(work)
-    tested = {event["step"]: event["loss"] for event in work.told("eval") if event["step"]}
+    tested = {event["step"]: event["loss"] for event in work.events_of("eval") if event["step"]}
     assert result["best_step"] == min(tested, key=lambda step: tested[step]) < 49
     assert result["eval_loss"] == min(tested.values())
 
 
-def test_the_run_gives_a_sign_of_life_with_every_few_rows(model: Path, tmp_path: Path) -> None:
-    """A stopping worker that is silent for long is ended, so a long test or step must not be silent."""
+def test_the_run_sends_a_heartbeat_with_every_micro_batch(model: Path, tmp_path: Path) -> None:
+    """A stopping worker without heartbeats is killed, so a long evaluation or step must send them."""
     work = make_run(tmp_path, model, rows=8, validation=0, max_steps=1, per_device_train_batch_size=2,
                     gradient_accumulation_steps=4)  # fmt: skip
     training.run(work)
-    assert work.signs >= 4 + 2 * 4  # one step, and what is saved measured before and after
+    assert work.heartbeats >= 4 + 2 * 4  # one step, and the two losses of the verification
 
 
-def test_the_learning_rate_rises_first_and_then_stays_when_it_is_constant(model: Path, tmp_path: Path) -> None:
+def test_a_constant_learning_rate_still_warms_up(model: Path, tmp_path: Path) -> None:
     work = make_run(
         tmp_path, model, validation=0, max_steps=8, learning_rate=1e-3, lr_scheduler_type="constant", warmup_ratio=0.5
     )
     training.run(work)
-    rates = [event["learning_rate"] for event in work.told("step")]
+    rates = [event["learning_rate"] for event in work.events_of("step")]
     assert rates[0] < rates[1] < rates[2] < 1e-3
     assert rates[4:] == [1e-3] * 4
 
 
 @pytest.mark.parametrize("at", ["checkpoint", "result"])
-def test_a_full_disk_is_told_as_such(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: str) -> None:
+def test_a_full_disk_is_reported_as_such(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
     import safetensors.torch
     from safetensors import SafetensorError
 
@@ -269,7 +273,7 @@ def test_a_full_disk_is_told_as_such(model: Path, tmp_path: Path, monkeypatch: p
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on the size of files")
-def test_a_file_that_the_system_does_not_let_grow_is_an_oserror(tmp_path: Path) -> None:
+def test_a_file_size_limit_is_an_oserror(tmp_path: Path) -> None:
     import resource
 
     import torch
@@ -286,28 +290,28 @@ def test_a_file_that_the_system_does_not_let_grow_is_an_oserror(tmp_path: Path) 
     assert caught.value.errno == errno.EFBIG
 
 
-def test_a_failed_proof_leaves_no_result(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_verification_leaves_no_result(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.optim.AdamW.step", lambda *_args, **_more: None)
     with pytest.raises(TrainingFailed, match="learned nothing"):
         training.run(make_run(tmp_path, model, max_steps=2))
     assert not list((tmp_path / "result").iterdir())
 
 
-def test_a_resumed_run_tells_that_versions_changed(model: Path, tmp_path: Path) -> None:
+def test_a_resumed_run_notes_changed_versions(model: Path, tmp_path: Path) -> None:
     work = make_run(tmp_path, model, max_steps=3)
     work.spec["versions"] = {**versions(), "trl": "0.0.1", "datasets": "0.0.1"}
     work.stop_at = 2
     training.run(work)
-    assert not work.told("note")
+    assert not work.events_of("note")
     work.stop_at = None
     training.run(work)
-    (note,) = work.told("note")
+    (note,) = work.events_of("note")
     assert f"trl 0.0.1, now {versions()['trl']}" in note["what"]
     assert "torch" not in note["what"]
     assert "datasets" not in note["what"]
 
 
-def test_a_run_whose_saved_states_are_all_damaged_begins_anew_and_says_so(model: Path, tmp_path: Path) -> None:
+def test_a_run_with_only_damaged_checkpoints_starts_over(model: Path, tmp_path: Path) -> None:
     work = make_run(tmp_path, model, max_steps=3)
     work.stop_at = 2
     training.run(work)
@@ -315,12 +319,12 @@ def test_a_run_whose_saved_states_are_all_damaged_begins_anew_and_says_so(model:
         manifest.unlink()
     work.stop_at = None
     assert training.run(work)["steps"] == 3
-    assert [event["step"] for event in work.told("step")] == [1, 2, 1, 2, 3]
-    assert work.told("note")[0]["what"].endswith("The run starts over.")
+    assert [event["step"] for event in work.events_of("step")] == [1, 2, 1, 2, 3]
+    assert work.events_of("note")[0]["what"].endswith("The run starts over.")
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.json", "chat_template.jinja"])
-def test_a_run_does_not_go_on_with_another_base_than_it_began_with(model: Path, tmp_path: Path, name: str) -> None:
+def test_a_run_does_not_resume_with_a_changed_base(model: Path, tmp_path: Path, name: str) -> None:
     base = shutil.copytree(model, tmp_path / "base")
     work = make_run(tmp_path / "run", base, max_steps=3)
     work.stop_at = 2
@@ -335,7 +339,7 @@ def test_a_run_does_not_go_on_with_another_base_than_it_began_with(model: Path, 
     assert training.run(work)["steps"] == 3
 
 
-def test_a_saved_state_of_another_run_is_refused(model: Path, tmp_path: Path) -> None:
+def test_a_checkpoint_of_another_run_is_rejected(model: Path, tmp_path: Path) -> None:
     one, other = (make_run(tmp_path / name, model, max_steps=4) for name in ("one", "other"))
     for work, stop_at in ((one, 3), (other, 2)):
         work.stop_at = stop_at
@@ -344,13 +348,13 @@ def test_a_saved_state_of_another_run_is_refused(model: Path, tmp_path: Path) ->
         tmp_path / "one" / "checkpoints" / "step-3", tmp_path / "other" / "checkpoints" / "step-3"
     )
     other.stop_at = None
-    with pytest.raises(TrainingFailed, match="not of this run"):
+    with pytest.raises(TrainingFailed, match="another run"):
         training.run(other)
     shutil.rmtree(foreign)
     assert training.run(other)["steps"] == 4
 
 
-def test_full_training_changes_all_weights_and_leaves_the_base_on_disk(model: Path, tmp_path: Path) -> None:
+def test_full_training_changes_all_weights_but_not_the_base_on_disk(model: Path, tmp_path: Path) -> None:
     before = {file.name: file.read_bytes() for file in model.iterdir()}
     work = make_run(tmp_path, model, method="full", learning_rate=1e-3, max_steps=5)
     result = training.run(work)
@@ -360,8 +364,8 @@ def test_full_training_changes_all_weights_and_leaves_the_base_on_disk(model: Pa
     assert {file.name: file.read_bytes() for file in model.iterdir()} == before
 
 
-def test_a_test_in_between_changes_nothing_in_what_qlora_learns(model: Path, tmp_path: Path) -> None:
-    """bitsandbytes repacks weights when it evaluates on a processor; gradients must go through them all the same."""
+def test_evaluations_do_not_change_what_qlora_learns(model: Path, tmp_path: Path) -> None:
+    """bitsandbytes repacks weights when it evaluates on a processor; they must still give gradients."""
     with_tests = make_run(tmp_path / "with", model, method="qlora", max_steps=5)
     without = make_run(tmp_path / "without", model, method="qlora", max_steps=5, validation=0)
     training.run(with_tests)
@@ -382,29 +386,31 @@ def test_a_run_that_would_do_nothing_fails(model: Path, tmp_path: Path) -> None:
         training.run(make_run(tmp_path, model, max_steps=0))
 
 
-def test_rows_without_an_answer_are_refused(model: Path, tmp_path: Path) -> None:
+def test_rows_without_an_answer_are_rejected(model: Path, tmp_path: Path) -> None:
     with pytest.raises(TrainingFailed, match="nothing to learn"):
         training.run(run_of(tmp_path, model, [Encoded([1, 2, 3], [-100, -100, -100])] * 8, []))
 
 
-def test_rows_longer_than_the_model_reads_are_refused(tmp_path: Path) -> None:
+def test_rows_longer_than_the_models_context_are_rejected(tmp_path: Path) -> None:
     short = make_model(tmp_path / "model", max_position_embeddings=8)
     with pytest.raises(TrainingFailed, match="longer than this model can read"):
         training.run(make_run(tmp_path / "run", short))
 
 
-def test_numbers_out_of_bounds_end_the_run(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_loss_that_is_not_finite_fails_the_run(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from backend.training import train_step
 
     scored = train_step.summed_loss
     monkeypatch.setattr(train_step, "summed_loss", lambda *given: scored(*given) * float("nan"))
-    with pytest.raises(TrainingFailed, match="broke down at step 1") as caught:
+    with pytest.raises(TrainingFailed, match="step 1") as caught:
         training.run(make_run(tmp_path, model, validation=0))
     assert "0.0025" in caught.value.next
     assert not (tmp_path / "result").exists()
 
 
-def test_a_changed_data_file_is_refused(model: Path, tmp_path: Path) -> None:
+def test_a_changed_data_file_is_rejected(model: Path, tmp_path: Path) -> None:
     work = make_run(tmp_path, model)
     file = tmp_path / "data" / "train.parquet"
     file.write_bytes(file.read_bytes()[:-8] + b"corrupt!")
@@ -412,12 +418,12 @@ def test_a_changed_data_file_is_refused(model: Path, tmp_path: Path) -> None:
         training.run(work)
 
 
-def test_unknown_target_modules_are_refused(model: Path, tmp_path: Path) -> None:
+def test_unknown_target_modules_are_rejected(model: Path, tmp_path: Path) -> None:
     with pytest.raises(BadSetting, match="c_attn"):
         training.run(make_run(tmp_path, model, target_modules=("q_proj", "c_attn")))
 
 
-def test_a_base_with_pickled_weights_is_refused(model: Path, tmp_path: Path) -> None:
+def test_a_base_with_pickled_weights_is_rejected(model: Path, tmp_path: Path) -> None:
     work = make_run(tmp_path / "run", model)
     pickled = tmp_path / "pickled"
     pickled.mkdir()
@@ -430,7 +436,7 @@ def test_a_base_with_pickled_weights_is_refused(model: Path, tmp_path: Path) -> 
         training.run(work)
 
 
-def test_too_little_memory_halves_the_micro_batch_and_keeps_what_is_learned(
+def test_too_little_memory_halves_the_micro_batch_without_changing_losses(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from backend.training import train_step
@@ -448,10 +454,10 @@ def test_too_little_memory_halves_the_micro_batch_and_keeps_what_is_learned(
     small = make_run(tmp_path / "small", model, lora_dropout=0.0, max_steps=4)
     training.run(small)
     assert small.losses() == pytest.approx(whole.losses(), rel=1e-5)
-    assert [note["title"] for note in small.told("note")] == ["Low on memory"] * 2
+    assert [note["title"] for note in small.events_of("note")] == ["Low on memory"] * 2
 
 
-def test_memory_that_never_suffices_ends_the_run(
+def test_memory_that_never_suffices_fails_the_run(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from backend.training import train_step

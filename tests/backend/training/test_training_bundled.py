@@ -1,4 +1,4 @@
-"""The embedded model, trained for a few steps on rows of a sample: weights change, and the loss falls."""
+"""The bundled model, trained for a few steps on rows of a sample: weights change, and the loss falls."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def test_a_few_steps_on_the_orders_sample(bundled_model: Path, tmp_path: Path) -
     assert result["eval_loss"] < 0.8 * result["first_eval_loss"]
     losses = list(work.losses().values())
     assert losses[-1] < losses[0]
-    (proof,) = work.told("proof")
+    (proof,) = work.events_of("proof")
     assert proof["changed_tensors"] == proof["trainable_tensors"] == 2 * 7 * 30
     assert proof["reloaded_loss"] == pytest.approx(proof["trained_loss"], rel=1e-4)
 
 
 @pytest.mark.slow
-def test_pairs_are_told_apart_through_the_command_line(workspace_with_model: Workspace) -> None:
-    """`train --data pairs.jsonl --set trainer=dpo`: a process, a queue, a proof; the good answers become likelier."""
+def test_dpo_learns_pairs_from_the_command_line(workspace_with_model: Workspace) -> None:
+    """`train --data pairs.jsonl --set trainer=dpo`, in a queued process: the better answers become more likely."""
     command = [sys.executable, str(PROJECT_ROOT / "app.py"), "train", "--data", str(PAIRS), "--json"]
     command += [
         "--set",

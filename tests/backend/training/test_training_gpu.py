@@ -1,4 +1,4 @@
-"""On a graphics card: every precision and method trains, resumes and proves itself. Run with -m gpu."""
+"""On a GPU: every precision and method trains, resumes and is verified. Run with -m gpu."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     "settings",
     [
         {"precision": "bf16"},
-        {"precision": "fp16"},  # as on cards before compute capability 8
+        {"precision": "fp16"},  # as on GPUs before compute capability 8
         {"precision": "fp32"},
         {"precision": "auto", "method": "qlora"},
         {"precision": "fp16", "method": "qlora"},
@@ -45,7 +45,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ],
     ids=str,
 )
-def test_it_learns_and_goes_on_after_a_stop(model: Path, tmp_path: Path, settings: dict[str, Any]) -> None:
+def test_it_learns_and_resumes(model: Path, tmp_path: Path, settings: dict[str, Any]) -> None:
     work = make_run(tmp_path, model, **settings)
     work.stop_at = 7
     assert training.run(work)["state"] == "stopped"
@@ -54,7 +54,7 @@ def test_it_learns_and_goes_on_after_a_stop(model: Path, tmp_path: Path, setting
     assert result["state"] == "completed"
     assert result["eval_loss"] < result["first_eval_loss"]
     assert result["weights_changed"] is result["base_unchanged"] is True
-    assert [event["step"] for event in work.told("step")] == list(range(1, 16))
+    assert [event["step"] for event in work.events_of("step")] == list(range(1, 16))
     assert 0 < result["peak_memory_mib"] < 2048
 
 
@@ -66,7 +66,7 @@ def test_it_learns_the_difference_of_pairs(model: Path, tmp_path: Path, settings
 
 
 def test_flash_attention_keeps_packed_rows_apart(model: Path) -> None:
-    """Each token's loss as with plain attention and the row alone."""
+    """Each token has the same loss as with plain attention in its row alone."""
     import torch
     from transformers.utils import is_flash_attn_2_available
 
@@ -83,8 +83,8 @@ def test_flash_attention_keeps_packed_rows_apart(model: Path) -> None:
     assert torch.allclose(packed, alone, atol=0.05)
 
 
-def test_qlora_takes_the_memory_that_is_estimated(bundled_model: Path, tmp_path: Path) -> None:
-    """What the run reserves on the card, beside the estimate without the CUDA context, which torch does not see."""
+def test_qlora_needs_the_estimated_memory(bundled_model: Path, tmp_path: Path) -> None:
+    """The memory reserved on the GPU against the estimate without the CUDA context, which torch does not count."""
     import torch
 
     torch.cuda.empty_cache()

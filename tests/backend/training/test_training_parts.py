@@ -1,4 +1,4 @@
-"""The parts of training by themselves: the same numbers as the plain way, whatever is left out or joined."""
+"""The parts of training by themselves: optimized code computes the same numbers as plain code."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_model(tmp_path_factory.mktemp("model"))
 
 
-def rows(*lengths: int, seed: int = 0, beginning: int = 0) -> list[TokenRow]:
-    """Random rows, half of their tokens learned; before each the same `beginning` tokens, only read."""
-    common = (4 + np.arange(beginning) % 40).astype(np.int32)
+def rows(*lengths: int, seed: int = 0, prefix: int = 0) -> list[TokenRow]:
+    """Random rows, half of their tokens learned; each starts with the same `prefix` tokens, not learned."""
+    common = (4 + np.arange(prefix) % 40).astype(np.int32)
     draw = np.random.default_rng(seed)
     made = []
     for length in lengths:
         ids = draw.integers(4, 44, length).astype(np.int32)
         labels = np.where(draw.random(length) < 0.5, ids, -100).astype(np.int32)
         labels[0], labels[-1] = -100, ids[-1]
-        labels = np.concatenate([np.full(beginning, -100, dtype=np.int32), labels])
+        labels = np.concatenate([np.full(prefix, -100, dtype=np.int32), labels])
         made.append(TokenRow(np.concatenate([common, ids]), labels, int((labels != -100).sum())))
     return made
 
 
 def plain_loss(net: Any, some: list[TokenRow]) -> Any:
-    """The sum over rows of what transformers itself computes, each row alone."""
+    """The sum of the losses that transformers itself computes for each row alone."""
     import torch
 
     total: Any = 0.0
@@ -70,17 +70,17 @@ def lora(folder: Path, *, fused: bool, place: Device = Device("cpu", "fp32"), **
     torch.manual_seed(1)
     for name, parameter in model.trainable(net).items():
         if "lora_B" in name:
-            torch.nn.init.normal_(parameter, std=0.2)  # as after some steps
+            torch.nn.init.normal_(parameter, std=0.2)  # as after some training
     assert fused_lora.fuse(net) == 14 if fused else True
     return net
 
 
 @pytest.mark.parametrize("how", [{}, {"masked": True}, {"packed": True}, {"share_prefix": True}], ids=str)
 @pytest.mark.parametrize("attention", ["eager", "sdpa"])
-def test_the_loss_and_its_gradients_are_those_of_each_row_alone(
+def test_batches_give_the_loss_and_gradients_of_each_row_alone(
     folder: Path, attention: str, how: dict[str, bool]
 ) -> None:
-    net, some = lora(folder, fused=False), rows(9, 4, 17, 2, beginning=MIN_SHARED_PREFIX)
+    net, some = lora(folder, fused=False), rows(9, 4, 17, 2, prefix=MIN_SHARED_PREFIX)
     net.set_attn_implementation(attention)
     batch = Collator(0, "cpu", **how)(some)
     assert (batch.prefix is not None) == ("share_prefix" in how)
@@ -94,14 +94,14 @@ def test_the_loss_and_its_gradients_are_those_of_each_row_alone(
 @pytest.mark.parametrize(
     ("ids", "labels", "shared"),
     [
-        ([[5, 6, 7, 8], [5, 6, 9, 8]], [[-100, -100, 7, 8], [-100, -100, 9, 8]], 1),  # the 6 predicts what is learned
+        ([[5, 6, 7, 8], [5, 6, 9, 8]], [[-100, -100, 7, 8], [-100, -100, 9, 8]], 1),  # the 6 predicts a learned token
         ([[5, 6, 7, 8], [5, 6, 9, 8]], [[-100, -100, -100, 8], [-100, -100, -100, 8]], 2),
         ([[5, 6, 7, 8], [4, 6, 7, 8]], [[-100, -100, -100, 8], [-100, -100, -100, 8]], 0),
         ([[5, 6, 7], [5, 6, 7]], [[-100, 6, 7], [-100, -100, 7]], 0),
         ([[5, 6, 7, 8]], [[-100, -100, -100, 8]], 0),
     ],
 )
-def test_a_beginning_ends_before_anything_is_learned(
+def test_a_shared_prefix_ends_before_the_first_learned_token(
     ids: list[list[int]], labels: list[list[int]], shared: int
 ) -> None:
     made = [
@@ -111,15 +111,15 @@ def test_a_beginning_ends_before_anything_is_learned(
     assert common_prefix(made) == shared
 
 
-def test_beginnings_are_shared_only_where_that_is_exact(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    place, plain, some = Device("cpu", "fp32"), Collator(0, "cpu"), rows(9, 4, beginning=MIN_SHARED_PREFIX)
+def test_prefixes_are_shared_only_where_that_is_exact(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place, plain, some = Device("cpu", "fp32"), Collator(0, "cpu"), rows(9, 4, prefix=MIN_SHARED_PREFIX)
     net = lora(folder, fused=True)
     assert with_prefix_sharing(plain, net, some, TrainSettings(), place).share_prefix
     assert not with_prefix_sharing(plain, net, rows(9, 4), TrainSettings(), place).share_prefix
     assert not with_prefix_sharing(plain, net, some, TrainSettings(lora_dropout=0.1), place).share_prefix
     assert not with_prefix_sharing(plain, net, some, TrainSettings(gradient_checkpointing=True), place).share_prefix
-    forgets = net.get_base_model().forward
-    monkeypatch.setattr(net.get_base_model(), "forward", lambda *a, cache=None, **k: forgets(*a, **k))
+    forward = net.get_base_model().forward
+    monkeypatch.setattr(net.get_base_model(), "forward", lambda *a, cache=None, **k: forward(*a, **k))
     assert not with_prefix_sharing(plain, net, some, TrainSettings(), place).share_prefix
 
 
@@ -143,7 +143,7 @@ def test_the_fused_layers_can_be_turned_off(folder: Path) -> None:
     assert not torch.equal(off, net(input_ids=ids).logits)
 
 
-def test_bf16_learns_nearly_the_same_from_float32_weights(folder: Path) -> None:
+def test_bf16_gives_nearly_the_same_loss_with_float32_gradients(folder: Path) -> None:
     place, some = Device("cpu", "bf16"), Collator(0, "cpu")(rows(9, 4, 17))
     net, exact = lora(folder, fused=True, place=place), lora(folder, fused=True)
     with place.autocast():
@@ -153,15 +153,15 @@ def test_bf16_learns_nearly_the_same_from_float32_weights(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("settings", [{"lora_dropout": 0.1}, {"use_dora": True}], ids=str)
-def test_layers_with_more_to_them_are_left_to_peft(folder: Path, settings: dict[str, Any]) -> None:
+def test_only_plain_lora_layers_are_fused(folder: Path, settings: dict[str, Any]) -> None:
     assert fused_lora.fuse(lora(folder, fused=False, **settings)) == 0
 
 
 @pytest.mark.parametrize(("capability", "precision"), [((7, 5), "fp16"), ((8, 0), "bf16"), ((12, 0), "bf16")])
-def test_a_card_trains_in_bf16_only_where_it_has_it(
+def test_a_gpu_trains_in_bf16_only_if_its_hardware_supports_it(
     monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], precision: str
 ) -> None:
-    """Older cards say that they support bf16, and emulate it."""
+    """Older GPUs report support for bf16 but emulate it."""
     import torch
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
@@ -172,19 +172,19 @@ def test_a_card_trains_in_bf16_only_where_it_has_it(
 
 
 @pytest.mark.parametrize(("speed", "precision"), [(4.0, "bf16"), (1.1, "fp32"), (0.2, "fp32")])
-def test_a_processor_trains_in_bf16_only_where_that_is_faster(
+def test_a_processor_trains_in_bf16_only_if_that_is_faster(
     monkeypatch: pytest.MonkeyPatch, speed: float, precision: str
 ) -> None:
     monkeypatch.setattr(device, "bf16_speedup", lambda: speed)
     assert choose(TrainSettings()).precision == precision
 
 
-def test_a_processor_refuses_fp16() -> None:
+def test_a_processor_rejects_fp16() -> None:
     with pytest.raises(BadSetting, match="fp16"):
         choose(TrainSettings(precision="fp16"))
 
 
-def test_answers_stay_a_small_part_of_the_run() -> None:
+def test_samples_stay_a_small_part_of_the_run() -> None:
     slow = Metrics(samples=1, sample_seconds=9.0, last_sample_seconds=9.0, seconds=20.0)
     assert has_time_for_samples(Metrics(), 0, 80)
     assert not has_time_for_samples(slow, 10, 80)
@@ -192,7 +192,7 @@ def test_answers_stay_a_small_part_of_the_run() -> None:
     assert has_time_for_samples(slow, 10, 90)  # 18 of 180 seconds
 
 
-def test_every_row_is_learned_once_an_epoch_beside_rows_of_similar_length() -> None:
+def test_an_epoch_has_every_row_once_in_batches_of_similar_length() -> None:
     lengths = [5 + (i * 37) % 200 for i in range(403)]
     made = sampler.epoch_batches(lengths, 8, seed=3, epoch=1)
     assert sorted(row for batch in made for row in batch) == list(range(403))
@@ -220,7 +220,9 @@ def test_the_same_seed_and_epoch_give_the_same_batches() -> None:
         (4, {"num_train_epochs": 2}, 2, [1, 2]),
     ],
 )
-def test_tests_are_spread_over_the_run(count: int, settings: dict[str, Any], steps: int, tested: list[int]) -> None:
+def test_evaluations_are_spread_over_the_run(
+    count: int, settings: dict[str, Any], steps: int, tested: list[int]
+) -> None:
     plan = schedule(count, 10, TrainSettings(**settings))
     assert plan.total == steps
     assert sorted(plan.evaluations) == tested
@@ -229,15 +231,13 @@ def test_tests_are_spread_over_the_run(count: int, settings: dict[str, Any], ste
 @pytest.mark.parametrize(
     ("rows", "epochs", "tests"), [(2000, 3, 6), (20_000, 1, 10), (20_000, 3, 20), (900_000, 1, 20)]
 )
-def test_large_data_is_tested_on_more_often_than_small_data_but_not_without_end(
-    rows: int, epochs: int, tests: int
-) -> None:
+def test_larger_datasets_are_evaluated_more_often_within_a_limit(rows: int, epochs: int, tests: int) -> None:
     plan = schedule(rows, 10, TrainSettings(num_train_epochs=epochs))
     assert tests <= len(plan.evaluations) <= tests + 1
     assert {plan.steps_per_epoch * epoch for epoch in range(1, epochs + 1)} <= plan.evaluations
 
 
-def test_rows_come_back_as_they_were_written(tmp_path: Path) -> None:
+def test_rows_survive_a_round_trip(tmp_path: Path) -> None:
     train = [Encoded([1, 2, 3], [-100, 2, 3]), Encoded([70_000], [-100])]
     write_rows(tmp_path, train, [])
     read, validation = read_rows(tmp_path)

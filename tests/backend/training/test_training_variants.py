@@ -1,4 +1,4 @@
-"""Variants of LoRA: each learns, goes on bit for bit after a stop, and can be merged."""
+"""Variants of LoRA: each learns, resumes bit for bit, and can be merged."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("settings", "tensors"),
     [
         ({"use_rslora": True}, 28),
-        ({"use_dora": True}, 42),  # a vector of lengths for each of the 14 layers
+        ({"use_dora": True}, 42),  # a magnitude vector for each of the 14 layers
         ({"use_dora": True, "method": "qlora"}, 42),
     ],
     ids=str,

@@ -1,4 +1,4 @@
-"""Two processes that train one run learn what one does; what can't be shared out is refused."""
+"""Two processes learn the same as one; settings that don't work with several processes are rejected."""
 
 from __future__ import annotations
 
@@ -22,28 +22,29 @@ from tests.backend.tiny_run import FakeWork
 
 GPU = Gpu(name="NVIDIA T4", memory_total_mib=15360, memory_free_mib=15000)
 
-# The worker is a process of its own, as in life.
+# Rank 0 is a process of its own, as in a real run.
 WORKER = """
 import json, sys
 from pathlib import Path
 from backend import training
 from backend.errors import ApprenticeError
-from backend.training.distributed import sharding; from backend.training.state import save as snapshot
+from backend.training.distributed import sharding
+from backend.training.state import save
 from tests.backend.tiny_run import FakeWork, make_run
 folder, model = map(Path, sys.argv[1:3])
 chosen, stop_at = map(json.loads, sys.argv[3:])
-kept = folder / "spec.json"
-if kept.is_file():
-    work = FakeWork(folder, json.loads(kept.read_text()))
+spec = folder / "spec.json"
+if spec.is_file():
+    work = FakeWork(folder, json.loads(spec.read_text()))
 else:
     work = make_run(folder, model, rows=37, **{"lora_dropout": 0.0, "num_train_epochs": 2, **chosen})
-    kept.write_text(json.dumps(work.spec))
+    spec.write_text(json.dumps(work.spec))
 work.stop_at = stop_at
-shares, divide, write = [], sharding.shard, snapshot.write  # of the weights and of the optimizer's state held here
+shares, shard, write = [], sharding.shard, save.write  # shares of the weights and the optimizer's state in rank 0
 
-def divided(net, *how):
+def sharded(net, *options):
     whole = sharding.local_bytes(net.parameters())
-    divide(net, *how)
+    shard(net, *options)
     shares[:] = [sharding.local_bytes(net.parameters()) / whole]
 
 def written(folder, trainer, *more):
@@ -51,10 +52,10 @@ def written(folder, trainer, *more):
     shares[1:] = [sharding.local_bytes(moments) / sum(m.nbytes for m in moments)] if shares else []
     write(folder, trainer, *more)
 
-sharding.shard, snapshot.write = divided, written
+sharding.shard, save.write = sharded, written
 result = training.run(work)
-print(json.dumps({"result": result, "losses": work.losses(), "tests": [e["loss"] for e in work.told("eval")],
-                  "norms": [e["grad_norm"] for e in work.told("step")], "samples": len(work.told("sample")),
+print(json.dumps({"result": result, "losses": work.losses(), "tests": [e["loss"] for e in work.events_of("eval")],
+                  "norms": [e["grad_norm"] for e in work.events_of("step")], "samples": len(work.events_of("sample")),
                   "shares": shares}))
 """
 
@@ -64,13 +65,13 @@ def trained(folder: Path, model: Path, stop_at: int | None = None, **settings: A
     environment = {**os.environ, "PYTHONPATH": str(PROJECT_ROOT), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
-    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return told
+    report: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return report
 
 
 @pytest.mark.slow
-def test_two_processes_give_the_loss_of_one_with_twice_the_accumulation(tiny_model: Path, tmp_path: Path) -> None:
-    """The two are stopped after the fourth step and go on."""
+def test_two_processes_have_the_losses_of_one_with_twice_the_accumulation(tiny_model: Path, tmp_path: Path) -> None:
+    """The two processes are stopped after the fourth step and resumed."""
     one = trained(tmp_path / "one", tiny_model, per_device_train_batch_size=4, gradient_accumulation_steps=2)
     shared: dict[str, Any] = {"per_device_train_batch_size": 8, "num_processes": 2}
     stopped = trained(tmp_path / "two", tiny_model, 4, **shared)
@@ -88,9 +89,7 @@ def test_two_processes_give_the_loss_of_one_with_twice_the_accumulation(tiny_mod
 
 @pytest.mark.slow
 @pytest.mark.parametrize("sharding", ["none", "fsdp"])
-def test_a_resumed_team_draws_the_dropout_that_it_would_have_drawn(
-    tiny_model: Path, tmp_path: Path, sharding: str
-) -> None:
+def test_a_resumed_group_repeats_its_dropout(tiny_model: Path, tmp_path: Path, sharding: str) -> None:
     shared: dict[str, Any] = {"num_processes": 2, "sharding": sharding, "lora_dropout": 0.3}
     through = trained(tmp_path / "through", tiny_model, **shared)
     stopped = trained(tmp_path / "two", tiny_model, 4, **shared)
@@ -101,7 +100,7 @@ def test_a_resumed_team_draws_the_dropout_that_it_would_have_drawn(
 
 
 @pytest.mark.slow
-def test_when_another_process_fails_the_run_does_and_says_so(tiny_model: Path, tmp_path: Path) -> None:
+def test_the_run_fails_when_another_process_does(tiny_model: Path, tmp_path: Path) -> None:
     code = WORKER.replace("result = training.run(work)\n", """
 from backend.training.distributed import process_group
 from datetime import timedelta
@@ -128,7 +127,7 @@ except ApprenticeError as error:
         (0, True, []),
     ],
 )
-def test_a_process_that_is_gone_is_not_waited_for_without_end(
+def test_a_failed_process_ends_the_attempt_unless_the_group_is_finished(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, waiting: bool, ends: list[type[Exception]]
 ) -> None:
     monkeypatch.setattr(process_group, "_FAILURE_TIMEOUT", 0.0)
@@ -140,19 +139,19 @@ def test_a_process_that_is_gone_is_not_waited_for_without_end(
     assert [type(error) for error in work.failed] == ends
 
 
-def test_a_process_ends_with_its_code_and_all_it_printed_without_the_interpreters_end() -> None:
+def test_exit_now_flushes_output_and_skips_the_interpreters_shutdown() -> None:
     code = """
 import atexit, sys
 from backend.training.distributed import process_group
 atexit.register(print, "the interpreter ends")
-print("told")
+print("printed")
 print("logged", file=sys.stderr)
-process_group.end(5)
+process_group.exit_now(5)
 """
     environment = {**os.environ, "PYTHONPATH": str(PROJECT_ROOT)}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (5, "told\n", "logged\n")
-    full = code.replace("process_group.end", "sys.stdout.flush = lambda: 1 / 0  # the disk is full\nteam.end")
+    assert (done.returncode, done.stdout, done.stderr) == (5, "printed\n", "logged\n")
+    full = code.replace("process_group.exit_now", "sys.stdout.flush = lambda: 1 / 0  # the disk is full\nprocess_group.exit_now")
     assert subprocess.run([sys.executable, "-c", full], capture_output=True, env=environment).returncode == 5
 
 
@@ -166,9 +165,7 @@ runpy.run_module("backend.training.distributed.worker", run_name="__main__")
 
 
 @pytest.mark.slow
-def test_memory_that_runs_out_in_another_process_ends_the_run_as_its_own_would(
-    tiny_model: Path, tmp_path: Path
-) -> None:
+def test_another_process_out_of_memory_is_reported_as_out_of_memory(tiny_model: Path, tmp_path: Path) -> None:
     code = WORKER.replace("result = training.run(work)\n", f"""
 from backend.training.distributed import process_group
 process_group._WORKER = ("-c", {WORKER_OUT_OF_MEMORY!r})
@@ -187,18 +184,20 @@ except ApprenticeError as error:
 @pytest.mark.parametrize(
     ("settings", "places", "why"),
     [
-        ({"num_processes": 4}, ["0", "1"], "There are 2 cards"),
-        ({"num_processes": 2, "per_device_train_batch_size": 1}, ["0", "1"], "1 examples a step"),
+        ({"num_processes": 4}, ["0", "1"], "There are 2 GPUs"),
+        ({"num_processes": 2, "per_device_train_batch_size": 1}, ["0", "1"], "1 examples per step"),
         ({"num_processes": 16}, [], "cores"),
     ],
 )
-def test_more_processes_than_places_are_refused(settings: dict[str, Any], places: list[str], why: str) -> None:
+def test_more_processes_than_gpus_cores_or_rows_are_rejected(
+    settings: dict[str, Any], places: list[str], why: str
+) -> None:
     with pytest.raises(BadSetting) as refused:
         process_group.check(TrainSettings(**settings), places)
     assert why in refused.value.why
 
 
-def test_the_cards_are_those_that_may_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_visible_gpus_respect_cuda_visible_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nvidia, "read_nvidia", lambda: NvidiaGpus(gpus=(GPU, GPU, GPU)))
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     assert process_group.visible_gpus() == ["0", "1", "2"]
@@ -207,20 +206,20 @@ def test_the_cards_are_those_that_may_be_used(monkeypatch: pytest.MonkeyPatch) -
     process_group.check(TrainSettings(num_processes=2), process_group.visible_gpus())
 
 
-def test_the_card_with_the_most_free_memory_is_used_as_it_was_planned(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_gpu_with_the_most_free_memory_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     full = GPU.model_copy(update={"memory_free_mib": 900})
     monkeypatch.setattr(nvidia, "read_nvidia", lambda: NvidiaGpus(gpus=(full, GPU)))
     monkeypatch.setattr(process, "_lower_priority", lambda: None)
     monkeypatch.setattr(os, "environ", {})
     process.prepare_process()
     assert (os.environ["CUDA_DEVICE_ORDER"], os.environ["CUDA_VISIBLE_DEVICES"]) == ("PCI_BUS_ID", "1")
-    monkeypatch.setattr(os, "environ", {"CUDA_VISIBLE_DEVICES": "0"})  # a person's own choice
+    monkeypatch.setattr(os, "environ", {"CUDA_VISIBLE_DEVICES": "0"})  # the person's own choice
     process.prepare_process()
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "0"
     assert "CUDA_DEVICE_ORDER" not in os.environ
 
 
-def test_rows_are_shared_out_once_each() -> None:
+def test_each_row_goes_to_one_process() -> None:
     rows = list(range(7))
     shares = [process_group.ProcessGroup(rank, 3).share(rows) for rank in range(3)]
     assert sorted(row for share in shares for row in share) == rows

@@ -1,4 +1,4 @@
-"""A model divided over two processes learns what it learns in one, and each holds about half of it."""
+"""A model sharded over two processes learns the same as in one, and each holds about half of it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from backend.training import oom
 from backend.training.distributed import process_group, sharding
 from tests.backend.training.distributed.test_group import trained
 
-# Two processes without a trainer: one pass over a divided model and over a whole one.
+# Two processes without a trainer: one pass through a sharded model and through a whole one.
 PAIR = """
 import json, sys
 from pathlib import Path
@@ -55,7 +55,7 @@ for parameter in net.parameters():
 twos = all((sharding.full_tensor(p) == 2).all() for p in net.parameters())
 print(json.dumps({"far": far, "shares": shares, "same": bool(same), "twos": bool(twos), "answer": answer}))
 dist.barrier()
-process_group.end(0)
+process_group.exit_now(0)
 """
 
 
@@ -74,39 +74,39 @@ def test_each_process_holds_half_and_gradients_are_those_of_the_whole(
         )
         for rank in range(2)
     ]
-    for answer, process in zip(("1", "4"), both, strict=True):  # tokens, as one is done early
+    for answer, process in zip(("1", "4"), both, strict=True):  # tokens: one process finishes early
         printed, errors = process.communicate(timeout=120)
         assert process.returncode == 0, errors[-3000:]
-        told = json.loads(printed.splitlines()[-1])
-        assert told["far"] < 1e-6
-        assert told["shares"] == pytest.approx([0.5, 0.5], abs=0.05)
-        assert told["same"]
-        assert told["twos"]
-        assert told["answer"] == answer
+        report = json.loads(printed.splitlines()[-1])
+        assert report["far"] < 1e-6
+        assert report["shares"] == pytest.approx([0.5, 0.5], abs=0.05)
+        assert report["same"]
+        assert report["twos"]
+        assert report["answer"] == answer
 
 
 WAYS = [("lora", "fsdp"), ("full", "fsdp"), ("full", "zero2")]
 
 
 @pytest.mark.slow
-def test_two_steps_of_a_divided_run(tiny_model: Path, tmp_path: Path) -> None:
-    """Each process has random numbers of its own, and all are kept."""
+def test_two_steps_of_a_sharded_run(tiny_model: Path, tmp_path: Path) -> None:
+    """Each process has its own random state, and all of them are saved."""
     from safetensors.torch import load_file
 
     divided: dict[str, Any] = {"num_processes": 2, "sharding": "fsdp", "lora_dropout": 0.3}
-    told = trained(tmp_path, tiny_model, max_steps=2, **divided)
-    assert len(told["losses"]) == 2
-    assert told["samples"] > 0
-    assert told["result"]["weights_changed"] is True
-    assert told["shares"] == pytest.approx([0.5, 0.5], abs=0.06)
+    report = trained(tmp_path, tiny_model, max_steps=2, **divided)
+    assert len(report["losses"]) == 2
+    assert report["samples"] > 0
+    assert report["result"]["weights_changed"] is True
+    assert report["shares"] == pytest.approx([0.5, 0.5], abs=0.06)
     states = load_file(tmp_path / "checkpoints" / "step-2" / "rng.safetensors")
     assert not states["cpu.0"].equal(states["cpu.1"])
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("method", "kind"), [*WAYS, ("full", "none")])
-def test_a_divided_run_learns_what_one_process_does(tiny_model: Path, tmp_path: Path, method: str, kind: str) -> None:
-    """The two are stopped after the fourth step and go on, which is exactly what they do without the stop."""
+def test_a_sharded_run_learns_what_one_process_does(tiny_model: Path, tmp_path: Path, method: str, kind: str) -> None:
+    """The two processes are stopped after the fourth step, and resume exactly as without the stop."""
     both: dict[str, Any] = {"method": method, "learning_rate": 1e-3}
     divided = {**both, "per_device_train_batch_size": 8, "num_processes": 2, "sharding": kind}
     one = trained(tmp_path / "one", tiny_model, per_device_train_batch_size=4, gradient_accumulation_steps=2, **both)
@@ -140,18 +140,20 @@ def _saved(run: Path) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-def test_uneven_packs_and_less_kept_in_between_do_not_hang(tiny_model: Path, tmp_path: Path) -> None:
-    """Packs: one process may have more than the other; 37 rows by 4: the last step has one row for the two."""
+def test_uneven_packs_and_gradient_checkpointing_do_not_hang(tiny_model: Path, tmp_path: Path) -> None:
+    """One process may have more packs than the other; with 37 rows by 4, the last step has one row for both."""
     shared: dict[str, Any] = {"num_processes": 2, "sharding": "fsdp", "num_train_epochs": 1}
-    told = trained(tmp_path / "one", tiny_model, packing=True, max_length=16, **shared)
-    assert len(told["losses"]) == 5
-    told = trained(tmp_path / "two", tiny_model, per_device_train_batch_size=4, gradient_checkpointing=True, **shared)
-    assert len(told["losses"]) == 10
+    report = trained(tmp_path / "one", tiny_model, packing=True, max_length=16, **shared)
+    assert len(report["losses"]) == 5
+    report = trained(
+        tmp_path / "two", tiny_model, per_device_train_batch_size=4, gradient_checkpointing=True, **shared
+    )
+    assert len(report["losses"]) == 10
 
 
 @pytest.mark.gpu
 @pytest.mark.parametrize(("method", "kind"), WAYS)
-def test_two_cards_divide_a_model(tiny_model: Path, tmp_path: Path, method: str, kind: str) -> None:
+def test_two_gpus_share_a_model(tiny_model: Path, tmp_path: Path, method: str, kind: str) -> None:
     if len(process_group.visible_gpus()) < 2:
         pytest.skip("needs two cards")
     both: dict[str, Any] = {"method": method, "learning_rate": 1e-3}
@@ -166,29 +168,29 @@ def test_two_cards_divide_a_model(tiny_model: Path, tmp_path: Path, method: str,
     ("settings", "why"),
     [
         ({"sharding": "fsdp"}, "one process"),
-        ({"sharding": "fsdp", "num_processes": 2, "method": "qlora"}, "4 bit"),
+        ({"sharding": "fsdp", "num_processes": 2, "method": "qlora"}, "4-bit"),
         ({"sharding": "zero2", "num_processes": 2, "method": "lora"}, "LoRA adapter"),
         ({"sharding": "fsdp", "num_processes": 2, "trainer": "dpo"}, "single answers"),
     ],
 )
-def test_what_can_not_be_divided_is_refused(settings: dict[str, Any], why: str) -> None:
+def test_impossible_sharding_is_rejected(settings: dict[str, Any], why: str) -> None:
     with pytest.raises(BadSetting) as refused:
         process_group.check(TrainSettings(**settings), ["0", "1"])
     assert why in refused.value.why
     *more, last = refused.value.next.removeprefix("Set ").removesuffix(".").split(", or ")
-    assert more == (["num_processes to the number of cards"] if "num_processes" not in settings else [])
+    assert more == (["num_processes to the number of graphics cards"] if "num_processes" not in settings else [])
     name, value = last.split(" to ")
     assert str(settings[name]) != value
 
 
-def test_a_divided_model_is_not_tried_in_4_bit() -> None:
+def test_a_sharded_model_is_not_retried_in_4_bit() -> None:
     used = TrainSettings(per_device_train_batch_size=1, gradient_checkpointing=True)
     assert oom.next_rung(used, used, can_quantize=True) is not None
     divided = used.changed(num_processes=2, sharding="fsdp", per_device_train_batch_size=1)
     assert oom.next_rung(divided, divided, can_quantize=True) is None
 
 
-def test_a_whole_model_is_left_as_it_is() -> None:
+def test_an_unsharded_model_is_left_as_it_is() -> None:
     import torch
 
     layer = torch.nn.Linear(3, 2)

@@ -1,4 +1,4 @@
-"""A checkpoint is whole or it is none: whatever fails while it is written, the earlier ones stay good."""
+"""A checkpoint is complete or not there: any failure while writing one leaves the earlier ones intact."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def steps(parent: Path) -> list[int]:
     return sorted(checkpoints.step_of(folder) for folder in parent.iterdir())
 
 
-def test_the_newest_is_the_one_of_the_highest_step_whatever_the_clock_said(tmp_path: Path) -> None:
+def test_the_newest_checkpoint_has_the_highest_step_whatever_the_clock(tmp_path: Path) -> None:
     for step in (9, 100, 20):
         write(tmp_path, step)
     hour_ago = checkpoints.path(tmp_path, 100).stat().st_mtime - 3600
@@ -35,7 +35,7 @@ def test_the_newest_is_the_one_of_the_highest_step_whatever_the_clock_said(tmp_p
     assert steps(tmp_path) == [20, 100]
 
 
-def test_the_best_is_never_removed(tmp_path: Path) -> None:
+def test_the_best_checkpoint_is_never_deleted(tmp_path: Path) -> None:
     for step in (1, 2, 3, 4, 5):
         write(tmp_path, step)
         checkpoints.prune(tmp_path, best=2 if step >= 2 else None)
@@ -44,7 +44,7 @@ def test_the_best_is_never_removed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["weights.safetensors", "state.json", manifest.NAME])
 @pytest.mark.parametrize("fault", ["gone", "cut", "flipped"])
-def test_a_damaged_checkpoint_is_none(tmp_path: Path, name: str, fault: str) -> None:
+def test_a_damaged_checkpoint_is_not_used(tmp_path: Path, name: str, fault: str) -> None:
     good, bad = write(tmp_path, 1), write(tmp_path, 2)
     file = bad / name
     content = file.read_bytes()
@@ -55,7 +55,7 @@ def test_a_damaged_checkpoint_is_none(tmp_path: Path, name: str, fault: str) -> 
     assert checkpoints.newest(tmp_path) == good
 
 
-def test_a_damaged_one_does_not_count_as_one_of_those_kept(tmp_path: Path) -> None:
+def test_damaged_checkpoints_do_not_count_as_kept(tmp_path: Path) -> None:
     for step in (1, 2, 3):
         write(tmp_path, step)
     (checkpoints.path(tmp_path, 3) / "state.json").unlink()
@@ -63,12 +63,12 @@ def test_a_damaged_one_does_not_count_as_one_of_those_kept(tmp_path: Path) -> No
     assert steps(tmp_path) == [1, 2]
 
 
-def test_a_manifest_of_another_step_does_not_hold(tmp_path: Path) -> None:
+def test_a_manifest_of_another_step_is_invalid(tmp_path: Path) -> None:
     write(tmp_path, 1).rename(checkpoints.path(tmp_path, 7))
     assert checkpoints.newest(tmp_path) is None
 
 
-def test_the_same_step_again_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
+def test_a_checkpoint_of_the_same_step_replaces_the_old_one(tmp_path: Path) -> None:
     old = write(tmp_path, 5)
     (old / "weights.safetensors").write_bytes(b"damaged!!!")
     write(tmp_path, 5)
@@ -76,10 +76,10 @@ def test_the_same_step_again_takes_the_place_of_the_old_one(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("kind", ["crash", "full disk"])
-def test_whatever_fails_the_earlier_checkpoint_stays_and_the_next_one_works(
+def test_any_failure_leaves_the_earlier_checkpoint_and_the_next_one_works(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    """The Nth call that touches the disk fails, for rising N until none does; a crash also leaves its rubbish."""
+    """The Nth disk operation fails, for rising N until none does; a crash also leaves its files behind."""
     for n in range(1, 100):
         parent = tmp_path / f"{kind}-{n}"
         write(parent, 1)
@@ -102,11 +102,11 @@ def test_whatever_fails_the_earlier_checkpoint_stays_and_the_next_one_works(
 
 
 class Crash(BaseException):
-    """The process is gone: nothing that cleans up runs."""
+    """The process is gone: no cleanup runs."""
 
 
 class FailAt:
-    """Makes the Nth fsync, rename or manifest fail; after a crash, cleaning up does nothing."""
+    """Makes the Nth fsync, rename or manifest fail; after a crash, cleanup does nothing."""
 
     def __init__(self, n: int, patch: pytest.MonkeyPatch, *, crash: bool) -> None:
         self.left, self.crash, self.failed = n, crash, False

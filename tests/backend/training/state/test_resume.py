@@ -1,6 +1,6 @@
-"""A run that was stopped or killed at random steps and resumed is, bit for bit, the run that never was.
+"""A run stopped or killed at random steps and resumed equals, bit for bit, a run without interruption.
 
-Compared on the processor: every step's loss, every test's loss, and the weights that are kept.
+Compared on the processor: the loss of every step and evaluation, and the saved weights.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tests.backend.tiny_run import FakeWork, make_pairs_run, make_run, run_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
 
-EVERY_DAY: dict[str, dict[str, Any]] = {
+QUICK: dict[str, dict[str, Any]] = {
     "qlora": {"method": "qlora"},
     "full": {"method": "full", "learning_rate": 1e-3},
     "packing": {"packing": True, "per_device_train_batch_size": 4, "gradient_accumulation_steps": 2},
@@ -35,7 +35,7 @@ SLOW: dict[str, dict[str, Any]] = {
     "qlora, packing": {"method": "qlora", "packing": True},
     "dpo": {"trainer": "dpo"},
     "dpo of all weights": {"trainer": "dpo", "method": "full", "learning_rate": 1e-3},
-    **EVERY_DAY,
+    **QUICK,
 }
 
 
@@ -43,8 +43,8 @@ class Killed(BaseException):
     """The process is gone."""
 
 
-class Mortal(FakeWork):
-    """Dies as soon as the step `dies_at` is told."""
+class KilledWork(FakeWork):
+    """Is killed as soon as the step `dies_at` is reported."""
 
     dies_at: int | None = None
 
@@ -54,25 +54,25 @@ class Mortal(FakeWork):
             raise Killed
 
 
-def kept(folder: Path) -> dict[str, Any]:
+def saved_weights(folder: Path) -> dict[str, Any]:
     from safetensors.torch import load_file
 
     (file,) = (folder / "result").rglob("*.safetensors")
     return load_file(file)
 
 
-def losses_of_tests(work: FakeWork) -> dict[int, float]:
-    return {event["step"]: event["loss"] for event in work.told("eval")}
+def eval_losses(work: FakeWork) -> dict[int, float]:
+    return {event["step"]: event["loss"] for event in work.events_of("eval")}
 
 
 def check(whole: FakeWork, interrupted: FakeWork, steps: int, seed: int, times: int = 3) -> None:
-    """Trains `whole` in one go and `interrupted` in pieces, ended at random steps, and compares them."""
+    """Trains `whole` in one go and `interrupted` in pieces that end at random steps, and compares them."""
     import torch
 
     draw = random.Random(seed)
     training.run(whole)
-    shutil.copy(whole.folder / resume.DEVICE, interrupted.folder)  # a busy machine may measure two runs differently
-    work = Mortal(interrupted.folder, interrupted.spec)
+    shutil.copy(whole.folder / resume.DEVICE, interrupted.folder)  # a busy machine may measure another precision
+    work = KilledWork(interrupted.folder, interrupted.spec)
     for at in sorted(draw.sample(range(1, steps), times)):
         work.stop_at, work.dies_at = (at, None) if draw.random() < 0.5 else (None, at)
         try:
@@ -84,8 +84,8 @@ def check(whole: FakeWork, interrupted: FakeWork, steps: int, seed: int, times: 
     assert training.run(work)["state"] == "completed"
     assert work.losses() == whole.losses()
     assert sorted(work.losses()) == list(range(1, steps + 1))
-    assert losses_of_tests(work) == losses_of_tests(whole)
-    one, other = kept(whole.folder), kept(work.folder)
+    assert eval_losses(work) == eval_losses(whole)
+    one, other = saved_weights(whole.folder), saved_weights(work.folder)
     assert one.keys() == other.keys()
     assert all(torch.equal(one[name], other[name]) for name in one)
 
@@ -102,9 +102,9 @@ def pieces(folder: Path, model: Path, settings: dict[str, Any], steps: int) -> t
     return whole, interrupted
 
 
-@pytest.mark.parametrize("name", EVERY_DAY)
+@pytest.mark.parametrize("name", QUICK)
 def test_resumed_equals_uninterrupted(tiny_model: Path, tmp_path: Path, name: str) -> None:
-    check(*pieces(tmp_path, tiny_model, EVERY_DAY[name], 8), 8, seed=len(name), times=2)
+    check(*pieces(tmp_path, tiny_model, QUICK[name], 8), 8, seed=len(name), times=2)
 
 
 @pytest.mark.slow
@@ -116,7 +116,7 @@ def test_resumed_equals_uninterrupted_at_any_step(tiny_model: Path, tmp_path: Pa
 
 @pytest.mark.slow
 @pytest.mark.parametrize("settings", [{}, {"method": "qlora"}, {"packing": True}], ids=str)
-def test_the_embedded_model_resumes_exactly_in_the_precision_that_this_machine_chose(
+def test_the_bundled_model_resumes_exactly_in_the_chosen_precision(
     bundled_model: Path, tmp_path: Path, settings: dict[str, Any]
 ) -> None:
     tokenizer = ChatTokenizer.load(bundled_model)
@@ -131,7 +131,7 @@ def test_the_embedded_model_resumes_exactly_in_the_precision_that_this_machine_c
     check(made[0], made[1], 4, seed=1, times=2)
 
 
-def test_a_machine_that_measures_otherwise_later_does_not_change_what_is_learned(
+def test_a_resumed_run_keeps_its_measured_precision(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     work = make_run(tmp_path, tiny_model, max_steps=4, precision="auto")

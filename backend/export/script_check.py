@@ -1,0 +1,83 @@
+"""The check of an exported script: its first steps, run here, must give the losses of the run."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+from itertools import takewhile
+from pathlib import Path
+from typing import Any
+
+from backend.export.request import ExportRequest
+from backend.export.script import precision
+from backend.hardware import child_process
+from backend.models.local import read_run
+from backend.records.events import StepEvent, parse
+
+STEPS = 3
+TOLERANCE = {"fp32": 1e-4, "bf16": 2e-2, "fp16": 2e-2}  # relative difference of two losses due to rounding
+_LEAST_NORM = 1e-3  # gradient norms below this differ by rounding
+_TIMEOUT = 1800  # seconds
+
+Pair = tuple[int, float, float]  # a step, its value in the script, its value in the run
+
+
+def check(request: ExportRequest, folder: Path) -> dict[str, Any]:
+    """Runs the first steps of the script in `folder` and compares their losses with the run's. Returns {ok, sentence,
+    first_difference}.
+
+    For DPO, where every run starts at the loss ln 2, the first gradient norm is compared too (later ones drift: the
+    optimizer turns rounding into whole steps). ok is None if the run made no step on this computer or switched to
+    4 bit after its first steps, or if the script took too long here.
+    """
+    steps = first_steps(request.run_folder / "events.jsonl")
+    if not steps:
+        return {"ok": None, "sentence": "This run made no steps here, so the script was not compared with it."}
+    count, out = min(STEPS, len(steps)), request.work / "out"
+    options = ["--model", str(request.run.model.path), "--steps", str(count), "--out", str(out)]
+    try:
+        code, output = child_process.run_script(
+            folder / "train.py", options, {"OMP_WAIT_POLICY": "PASSIVE", "HF_HUB_OFFLINE": "1"}, _TIMEOUT
+        )
+    except subprocess.TimeoutExpired:
+        return {"ok": None, "sentence": f"Not compared: its first {count} steps took over half an hour here."}
+    (request.context.folder / "script.log").write_text(output, "utf-8")
+    if code:
+        return {"ok": False, "sentence": "The script failed; its output is in script.log of this export."}
+    lines = [json.loads(line) for line in (out / "losses.jsonl").read_text("utf-8").split("\n") if line]
+    script = {line["step"]: line for line in lines if "loss" in line}
+    tolerance = TOLERANCE[precision(request)]
+    losses = [(step, script[step]["loss"], steps[step].loss) for step in range(1, count + 1)]
+    differing = _differing(losses, tolerance)
+    sentence = f"Its first {count} steps, run here, have {_compared('loss', losses, differing, tolerance)}."
+    if request.run.settings.trainer == "dpo" and (norm := steps[1].grad_norm) is not None:
+        norms = [(1, script[1]["grad_norm"], norm)]
+        differing_norms = _differing(norms, tolerance, _LEAST_NORM)
+        sentence += f" The first has {_compared('gradient norm', norms, differing_norms, tolerance)}."
+        differing = differing_norms or differing
+    if differing and read_run(request.run_folder).settings.method != request.run.settings.method:
+        return {"ok": None, "sentence": f"{sentence} The run itself switched to 4 bit when memory ran out."}
+    return {"ok": not differing, "sentence": sentence, "first_difference": differing[0] if differing else None}
+
+
+def _differing(pairs: list[Pair], tolerance: float, least: float = 1.0) -> list[int]:
+    """The steps whose two values differ. tolerance: relative to the run's value, which counts as at least `least`."""
+    return [step for step, script, run in pairs if not abs(script - run) <= tolerance * max(least, abs(run))]
+
+
+def _compared(name: str, pairs: list[Pair], differing: list[int], tolerance: float) -> str:
+    values = ", ".join(f"{script:.4f} and {run:.4f}" for _, script, run in pairs)
+    verdict = f"another {name} than the run" if differing else f"the run's {name}, within {100 * tolerance:g} %"
+    return f"{verdict} (script and run: {values})"
+
+
+def first_steps(events: Path) -> dict[int, StepEvent]:
+    """The latest record of each of a run's first steps, up to the first one whose loss is not finite."""
+    if not events.is_file():
+        return {}
+    found: dict[int, StepEvent] = {}
+    for line in events.read_bytes().split(b"\n"):
+        if (logged := parse(line)) and isinstance(logged.event, StepEvent):
+            found[logged.event.step] = logged.event
+    return dict(takewhile(lambda step: math.isfinite(step[1].loss), sorted(found.items())))
