@@ -275,7 +275,7 @@ def test_a_simulated_machine_shows_everything_and_trains_nothing(app: App) -> No
     [
         ({"max_length": 16_384}, "longer than this model"),
         ({"max_steps": 0}, "nothing to do"),
-        ({}, "not enough room"),
+        ({}, "disk space"),
     ],
 )
 def test_an_impossible_run_is_rejected_and_leaves_nothing(

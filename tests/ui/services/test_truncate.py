@@ -25,7 +25,7 @@ from ui.services.app import App
 from ui.services.selection import Choice
 
 LONGEST = 600
-EXHAUSTED = failure_of(oom.no_step_left(LONGEST))
+EXHAUSTED = failure_of(oom.ladder_exhausted(LONGEST))
 
 
 def row(asked: int, answered: int) -> Encoded:

@@ -151,7 +151,9 @@ process_group.exit_now(5)
     environment = {**os.environ, "PYTHONPATH": str(PROJECT_ROOT)}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (5, "printed\n", "logged\n")
-    full = code.replace("process_group.exit_now", "sys.stdout.flush = lambda: 1 / 0  # the disk is full\nprocess_group.exit_now")
+    full = code.replace(
+        "process_group.exit_now", "sys.stdout.flush = lambda: 1 / 0  # the disk is full\nprocess_group.exit_now"
+    )
     assert subprocess.run([sys.executable, "-c", full], capture_output=True, env=environment).returncode == 5
 
 
