@@ -25,7 +25,7 @@ from backend.records.specs import ATTENTION
 from backend.settings import SAMPLES, Workspace
 from jobs.records import State
 from tests.backend.tiny_run import make_model
-from ui.cli.commands import prepare_model
+from ui.cli.model_commands import unpack_bundled_model
 from ui.services.app import App
 
 RUNS: tuple[tuple[str, dict[str, Any]], ...] = (
@@ -76,7 +76,7 @@ def main(steps: int, *, smoke: bool = False) -> None:
         if smoke:
             model_id = local.register_folder(app.workspace, make_model(Path(folder) / "tiny"))
         else:
-            prepare_model(app)
+            unpack_bundled_model(app)
         app.runner.wait(app.runner.submit("calibrate", {}, "Measure this computer"))
         for sample, changes in RUNS[:1] if smoke else RUNS:
             one = timed(app, model_id, sample, changes, steps)
