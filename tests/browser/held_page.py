@@ -56,6 +56,17 @@ class HeldResults(FakeResults):
             self._wait()
 
 
+def opening(file: Path) -> Path:
+    """The file that holds back only the opening of a run."""
+    return file.with_suffix(".opening")
+
+
+def wait_while(file: Path) -> None:
+    """Returns once the file is gone."""
+    while file.exists():
+        time.sleep(0.02)
+
+
 class HeldApp(FakeApp):
     def __init__(self, file: Path) -> None:
         super().__init__()
@@ -65,11 +76,10 @@ class HeldApp(FakeApp):
         self.results = HeldResults(self.runs, self._wait)
 
     def _wait(self) -> None:
-        while self.file.exists():
-            time.sleep(0.02)
+        wait_while(self.file)
 
     def with_run(self, choice: Choice, run_id: str) -> Choice:
-        time.sleep(0.5)
+        wait_while(opening(self.file))
         return super().with_run(choice, run_id)
 
 

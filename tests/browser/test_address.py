@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser.test_look import go, start_training, take_sample
+from tests.browser.steps import go, start_training, take_sample
 
 pytestmark = pytest.mark.browser
 

@@ -13,6 +13,7 @@ import pytest
 
 from backend.settings import HOME_VARIABLE, Workspace
 from tests.browser.conftest import free_port, served
+from tests.browser.steps import stored, ticked
 
 pytestmark = pytest.mark.browser
 
@@ -102,10 +103,10 @@ def test_what_is_taken_back_does_not_return_with_a_reload(open_page: Callable[..
     advice.wait_for()
     page.get_by_label("No, or hardly ever").check()
     advice.wait_for(state="hidden")
-    page.wait_for_timeout(500)  # until the browser has written it down
+    stored(page, "facts_change", False)
     page.reload()
     begun.wait_for(state="attached")
-    page.wait_for_timeout(1500)  # all that was kept is back
+    ticked(page)
     assert page.get_by_label("No, or hardly ever").is_checked()
 
 

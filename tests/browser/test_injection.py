@@ -16,7 +16,7 @@ import pytest
 from backend.settings import HOME_VARIABLE, Workspace
 from tests.browser.conftest import free_port, served
 from tests.browser.injected_page import FAILS, PAYLOAD
-from tests.browser.test_look import TABS, go
+from tests.browser.steps import TABS, go
 
 pytestmark = pytest.mark.browser
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.browser.conftest import free_port, served
-from tests.browser.test_look import TABS, go, take_sample
+from tests.browser.steps import TABS, go, still, take_sample
 
 pytestmark = pytest.mark.browser
 
@@ -38,5 +38,5 @@ def test_long_names_stay_within_their_cards(open_page: Callable[..., Any], tmp_p
             page.set_viewport_size({"width": width, "height": 900})
             for name in TABS:
                 go(page, name)
-                page.wait_for_timeout(400)
+                still(page)
                 assert page.evaluate(f"({OUTSIDE})()") == [], (name, width)

@@ -8,51 +8,12 @@ from typing import Any
 
 import pytest
 
+from tests.browser.steps import TABS, go, start_training, still, stored, take_sample, ticked
+
 pytestmark = pytest.mark.browser
 
 CONTRAST = (Path(__file__).parent / "contrast.js").read_text("utf-8")
-TABS = ("start", "data", "train", "try", "share", "runs")
 Opens = Callable[..., Any]
-
-
-def go(page: Any, name: str) -> None:
-    page.click(f"#tab-{name}-button")
-    page.wait_for_selector(f"#tab-{name} .guide-line")
-    seen(page)
-
-
-def unfold(page: Any) -> None:
-    """Opens the fold of every number, and looks at it."""
-    page.get_by_role("button", name="Advanced: every number of the recipe").click()
-    page.wait_for_selector("#set-seed input")
-    seen(page)
-
-
-def seen(page: Any) -> None:
-    """Waits until what has just been put on the page is painted: gradio draws the fields of a tab or fold as it is
-    opened, and in the next frame, before anybody can see them, writes into them once more what they began with."""
-    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
-
-
-# A button that has just become usable still fades from one colour to another.
-COLOURS_STAND = "!document.getAnimations().some((one) => one instanceof CSSTransition && one.playState === 'running')"
-
-
-def take_sample(page: Any) -> None:
-    go(page, "data")
-    page.click("button[data-do=sample][data-value=orders]")
-    page.wait_for_selector(".tokens .l")
-    fix_all, ready = page.locator("button[data-do=accept-all]"), "#to-train:not([disabled])"
-    fix_all.or_(page.locator(ready)).first.wait_for()
-    if fix_all.is_visible():
-        fix_all.click()
-        page.wait_for_selector(ready)
-
-
-def start_training(page: Any) -> None:
-    go(page, "train")
-    page.click("#start-training")
-    page.wait_for_selector("svg.curve .line.validation")
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -64,8 +25,7 @@ def test_every_tab_fits_and_can_be_read(open_page: Opens, drawn_page: str, theme
         page.set_viewport_size({"width": width, "height": 900})
         for name in TABS:
             go(page, name)
-            page.wait_for_timeout(400)
-            page.wait_for_function(COLOURS_STAND)
+            still(page)
             assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{name} is cut off"
             assert page.evaluate(f"({CONTRAST})(4.5)") == [], (name, width)
             main = page.evaluate("document.querySelector('main').getBoundingClientRect().width")
@@ -106,7 +66,7 @@ def test_a_choice_made_before_the_server_has_answered_stands(open_page: Opens, d
     page = open_page(drawn_page)
     page.get_by_label("Write in a style").check()
     page.wait_for_selector("#reached [data-done~=start]", state="attached")
-    page.wait_for_timeout(500)  # until the browser has written it down
+    stored(page, "task", "write")
     held: list[Any] = []
     holding = [True]  # the server's answers stay away
     page.route("**/queue/join*", lambda route: held.append(route) if holding else route.continue_())
@@ -117,7 +77,7 @@ def test_a_choice_made_before_the_server_has_answered_stands(open_page: Opens, d
     for one in held:
         one.continue_()
     page.wait_for_selector("#to-data:not([disabled])")
-    page.wait_for_timeout(1500)
+    ticked(page)
     assert page.get_by_label("Answer in our voice").is_checked()
 
 
@@ -196,9 +156,7 @@ def test_tables_sort_by_number(open_page: Opens, drawn_page: str) -> None:
     page.get_by_label("Fit", exact=True).focus()
     page.keyboard.press("ArrowDown")  # "Fits"
     page.get_by_text("2 of 4 models are shown.").wait_for()
-    page.get_by_label("Answer in our voice").check()  # draws the table again
-    page.wait_for_selector(".choices label.selected:has-text('Answer in our voice')")
-    page.wait_for_timeout(500)
+    draw_models_again(page)
     shown = page.locator("table.models tbody tr:visible td[data-name=Needs]")
     assert shown.all_inner_texts() == ["3.0 GB", "1.2 GB"], "sorting and filter are forgotten"
 
@@ -255,13 +213,15 @@ def test_an_access_token_is_kept_and_forgotten_and_never_comes_back(
     def can_be_read() -> None:
         for width in (1280, 390):
             page.set_viewport_size({"width": width, "height": 900})
-            page.wait_for_function(COLOURS_STAND)
+            still(page)
             assert page.evaluate("document.documentElement.scrollWidth") <= width, width
             assert page.evaluate(f"({CONTRAST})(4.5)") == [], width
 
     page.get_by_role("button", name="Other models").click()
     page.get_by_role("button", name="Choose Llama 3.2 3B").click()
     field = page.get_by_label("Access token")
+    field.wait_for()
+    ticked(page)
     field.fill("my password")
     page.keyboard.press("Enter")
     page.wait_for_selector(".toast-body")
@@ -304,7 +264,7 @@ def test_while_a_run_has_nothing_to_try_an_older_model_is_opened_where_it_is_wan
     page.reload()
     go(page, "share")
     page.locator("#tab-share .guide").get_by_text("Second try").wait_for()
-    page.locator("#export-recipe").wait_for()
+    page.locator("#export-script").wait_for()
     assert not page.locator("#export").is_visible()
     go(page, "try")
     page.locator("#tab-try .guide").get_by_text("Second try").wait_for()

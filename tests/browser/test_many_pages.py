@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser.test_look import go, take_sample
+from tests.browser.steps import go, take_sample
 
 pytestmark = pytest.mark.browser
 
@@ -37,13 +37,14 @@ def test_a_page_that_is_loaded_again_shows_its_own_run(open_page: Callable[..., 
         go(page, "runs")
         page.locator(f"[data-do=open][data-value={run}]").click()
         page.wait_for_selector(f"#tab-train {button}")
+    for page in pages:  # both at once
+        page.evaluate("window.before = true; setTimeout(() => location.reload())")
     for page in pages:
-        page.evaluate("setTimeout(() => location.reload())")  # both at once
-    first.wait_for_timeout(1000)
+        page.wait_for_function("!window.before")
     for page in (first, second, first):
         page.wait_for_selector(f"#tab-train {pages[page][1]}")
         assert page.locator("#resume").is_visible() == (page == second)
     third = first.context.new_page()
     third.goto(drawn_page)
     go(third, "train")
-    third.wait_for_selector("#tab-train #to-try")  # a new one begins with what was used last
+    third.wait_for_selector("#tab-train #resume")  # a new one begins with what was chosen last

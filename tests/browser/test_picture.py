@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from backend.settings import PROJECT_ROOT
-from tests.browser.test_look import seen, start_training, take_sample
+from tests.browser.steps import painted, start_training, take_sample
 
 pytestmark = pytest.mark.browser
 
@@ -25,7 +25,7 @@ def test_the_picture_shows_the_loss_curve_of_a_training(open_page: Callable[...,
     take_sample(page)
     start_training(page)
     page.evaluate("window.scrollTo(0, 0)")
-    seen(page)
+    painted(page)
     assert page.locator("svg.curve .line.validation").bounding_box()["y"] < SIZE[1]
     picture = page.screenshot()
     if os.environ.get("APPRENTICE_PICTURE"):

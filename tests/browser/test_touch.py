@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser.test_look import go
+from tests.browser.steps import go
 
 pytestmark = pytest.mark.browser
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from tests.browser.conftest import free_port, served
-from tests.browser.held_page import BREAKS_OFF
-from tests.browser.test_look import go, seen, start_training, take_sample, unfold
+from tests.browser.held_page import BREAKS_OFF, opening
+from tests.browser.steps import go, painted, start_training, stored, take_sample, ticked, unfold
 
 pytestmark = pytest.mark.browser
 
@@ -35,12 +35,20 @@ def hold(held: tuple[str, Path]) -> Iterator[Path]:
 
 
 @pytest.fixture
+def hold_opening(held: tuple[str, Path]) -> Iterator[Path]:
+    """The file while which is there no run is opened."""
+    file = opening(held[1])
+    yield file
+    file.unlink(missing_ok=True)
+
+
+@pytest.fixture
 def held_page(held: tuple[str, Path]) -> str:
     return held[0]
 
 
-def at_the_recipe(open_page: Opens, held_page: str) -> Any:
-    """A page on Train, with every number of the recipe open."""
+def at_the_settings(open_page: Opens, held_page: str) -> Any:
+    """A page on Train, with all settings unfolded."""
     page = open_page(held_page)
     take_sample(page)
     go(page, "train")
@@ -78,7 +86,7 @@ def test_numbers_that_are_typed_while_train_opens_stay(open_page: Opens, held_pa
 
 
 def test_a_number_typed_again_before_the_first_is_taken_stays(open_page: Opens, held_page: str, hold: Path) -> None:
-    page = at_the_recipe(open_page, held_page)
+    page = at_the_settings(open_page, held_page)
     seed = field(page, "seed")
     seed.fill("5.5")
     seed.press("Tab")
@@ -98,7 +106,7 @@ def test_a_number_typed_again_before_the_first_is_taken_stays(open_page: Opens, 
 def test_what_is_wrong_stays_with_its_reason_until_the_recommended_numbers_are_wanted(
     open_page: Opens, held_page: str
 ) -> None:
-    page = at_the_recipe(open_page, held_page)
+    page = at_the_settings(open_page, held_page)
     rank, seed = field(page, "lora_rank"), field(page, "seed")
     rank.fill("48")
     rank.press("Tab")
@@ -109,7 +117,7 @@ def test_what_is_wrong_stays_with_its_reason_until_the_recommended_numbers_are_w
     page.locator("#tab-train .reason", has_text="can't be 5.5").first.wait_for()
     assert page.locator("#start-training").is_disabled()
     assert (rank.input_value(), seed.input_value()) == ("48", "5.5")
-    page.get_by_role("button", name="Back to the recommended numbers").click()
+    page.click("#reset-settings")
     page.get_by_text("rank 32, alpha 64").wait_for()
     page.wait_for_function("document.querySelector('#set-seed input').value === '7'")
     assert rank.input_value() == "32"
@@ -120,7 +128,7 @@ def test_what_is_wrong_stays_with_its_reason_until_the_recommended_numbers_are_w
 def test_of_two_numbers_that_are_left_before_an_answer_comes_the_last_counts(
     open_page: Opens, held_page: str, hold: Path
 ) -> None:
-    page = at_the_recipe(open_page, held_page)
+    page = at_the_settings(open_page, held_page)
     hold.touch()
     leave(page, "lora_rank", "16")
     leave(page, "lora_rank", "48")
@@ -132,7 +140,7 @@ def test_of_two_numbers_that_are_left_before_an_answer_comes_the_last_counts(
 def test_two_fields_that_are_left_before_an_answer_comes_both_count(
     open_page: Opens, held_page: str, hold: Path
 ) -> None:
-    page = at_the_recipe(open_page, held_page)
+    page = at_the_settings(open_page, held_page)
     hold.touch()
     leave(page, "lora_rank", "16")
     leave(page, "lora_alpha", "48")
@@ -142,16 +150,16 @@ def test_two_fields_that_are_left_before_an_answer_comes_both_count(
 
 
 def test_a_training_begins_with_the_number_out_of_which_start_was_pressed(open_page: Opens, held_page: str) -> None:
-    page = at_the_recipe(open_page, held_page)
+    page = at_the_settings(open_page, held_page)
     field(page, "lora_rank").fill("16")
     page.click("#start-training")
     page.locator("#tab-train").get_by_text("A model of rank 16", exact=True).wait_for()
 
 
 def test_back_to_the_recommended_numbers_takes_back_one_that_is_being_typed(open_page: Opens, held_page: str) -> None:
-    page = at_the_recipe(open_page, held_page)
+    page = at_the_settings(open_page, held_page)
     field(page, "lora_rank").fill("16")
-    page.get_by_role("button", name="Back to the recommended numbers").click()
+    page.click("#reset-settings")
     page.wait_for_function("document.querySelector('#set-lora_rank input').value === '32'")
     page.get_by_text("rank 32, alpha 64").wait_for()
     go(page, "data")
@@ -160,7 +168,7 @@ def test_back_to_the_recommended_numbers_takes_back_one_that_is_being_typed(open
 
 
 def test_an_emptied_number_is_filled_with_the_recommended_one(open_page: Opens, held_page: str) -> None:
-    page = at_the_recipe(open_page, held_page)
+    page = at_the_settings(open_page, held_page)
     leave(page, "lora_rank", "16")
     page.get_by_text("rank 16, alpha 64").wait_for()
     leave(page, "lora_rank", "")
@@ -171,7 +179,7 @@ def test_an_emptied_number_is_filled_with_the_recommended_one(open_page: Opens, 
 
 
 def test_a_field_that_is_only_passed_through_is_none_that_was_changed(open_page: Opens, held_page: str) -> None:
-    page = at_the_recipe(open_page, held_page)
+    page = at_the_settings(open_page, held_page)
     field(page, "lora_rank").focus()
     field(page, "lora_rank").press("Tab")
     leave(page, "seed", "9")
@@ -231,13 +239,13 @@ def test_a_question_whose_answer_fails_is_put_back_and_the_half_answer_goes(at_t
 def test_a_chance_number_that_is_none_is_told_and_the_question_put_back(at_try: Any) -> None:
     question = at_try.get_by_label("Your question to both")
     question.fill("Where is my order?")
-    at_try.get_by_role("button", name="How they answer").click()
-    seed = at_try.locator("#tab-try").get_by_label("Number that chance begins with")
+    at_try.locator("#tab-try button.label-wrap").click()
+    seed = at_try.locator("#chat-seed input")
     seed.wait_for()
-    seen(at_try)
+    painted(at_try)
     seed.fill("-5")
     at_try.click("#ask")
-    at_try.get_by_text("Number that chance begins with can't be -5.").wait_for()
+    at_try.locator(".toast-body", has_text="can't be -5").wait_for()
     at_try.wait_for_function("document.querySelector('#question textarea').value !== ''")
     assert question.input_value() == "Where is my order?"
 
@@ -272,15 +280,18 @@ def test_a_question_that_was_being_answered_is_there_again_after_a_reload(at_try
     at_try.wait_for_selector("#stop-answer", state="hidden")
     at_try.reload()
     at_try.locator(".answer.tuned", has_text='"quantity": 3').wait_for()
-    seen(at_try)
+    painted(at_try)
     assert question.input_value() == "", "it is answered"
 
 
-def test_a_quick_press_on_another_step_is_not_taken_back(at_try: Any) -> None:
+def test_a_quick_click_on_another_tab_is_not_taken_back(at_try: Any, hold_opening: Path) -> None:
     go(at_try, "runs")
+    hold_opening.touch()
     at_try.locator("[data-do=open][data-value=run-a]").click()
     at_try.click("#tab-data-button")
-    at_try.wait_for_timeout(1500)
+    hold_opening.unlink()
+    stored(at_try, "run_id", "run-a")
+    ticked(at_try)
     assert at_try.locator("#tab-data-button").get_attribute("aria-selected") == "true"
     go(at_try, "train")
     at_try.locator("#tab-train").get_by_text("Orders to fields", exact=True).first.wait_for()
@@ -306,7 +317,7 @@ def test_a_faulty_number_of_an_example_is_told_beside_its_field_and_put_back(
     number, told = page.locator("#row-number input"), page.locator("#row-refused")
     number.fill("3")
     number.press("Enter")
-    page.get_by_text("order 77003").first.wait_for()
+    page.locator("#preview").get_by_text("order 77003").first.wait_for()
     for typed, said in (("2.5", "There is no example 2.5."), ("", "Type a whole number"), ("0", "no example 0.")):
         number.fill(typed)
         number.press("Tab")
@@ -319,8 +330,8 @@ def test_a_faulty_number_of_an_example_is_told_beside_its_field_and_put_back(
     page.wait_for_function("document.querySelector('#row-number input').value === '3'")
     number.fill("12")
     page.click("#row-on")
-    page.get_by_text("order 77012").first.wait_for()
+    page.locator("#preview").get_by_text("order 77012").first.wait_for()
     page.click("#row-on")
-    page.get_by_text("order 77013").first.wait_for()
+    page.locator("#preview").get_by_text("order 77013").first.wait_for()
     page.wait_for_function("document.querySelector('#row-number input').value === '13'")
     told.locator("p").wait_for(state="detached")

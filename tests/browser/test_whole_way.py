@@ -15,7 +15,7 @@ import pytest
 
 from backend.settings import HOME_VARIABLE, PROJECT_ROOT, Workspace
 from tests.browser.conftest import free_port, served
-from tests.browser.test_look import unfold
+from tests.browser.steps import unfold
 
 pytestmark = pytest.mark.browser
 
@@ -59,7 +59,7 @@ def test_from_a_sample_to_a_file_that_answers_anywhere(
     page.set_default_timeout(LONG)
     page.get_by_text("Pull data out of text").click()
     page.click("#to-data")
-    page.click("button[data-do=sample][data-value=orders]")
+    page.click("[data-do=sample][data-value=orders]")
     page.wait_for_selector(".tokens .l")
     assert '"intent"' in page.locator(".tokens .l").first.inner_text()
     page.click("#to-train:not([disabled])")

@@ -5,7 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
+
+import gradio as gr
+
+from ui.services.selection import Choice
+from ui.web.page import Page, build_page
 
 Made = TypeVar("Made")
 
@@ -21,3 +26,28 @@ def in_loop(make: Callable[[], Made]) -> Made:
 
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(lambda: asyncio.run(making())).result()
+
+
+def page_of(app: Any) -> Page:
+    """The page over `app`."""
+    return in_loop(lambda: build_page(app))
+
+
+def answer(
+    page: Page,
+    component: Any,
+    event: str,
+    choice: Choice,
+    inputs: dict[Any, Any] | None = None,
+    clicked: tuple[str, str] | None = None,
+) -> dict[Any, Any]:
+    """The page's answer to an event in a browser with this choice.
+
+    inputs: values by component, of what is not as the page began. clicked: a button's action and value.
+    """
+    listener = next(one for one in page.blocks.fns.values() if (component._id, event) in one.targets and one.fn)
+    values = {part: getattr(part, "value", None) for part in listener.inputs}
+    values |= {**page.state.inputs(choice), **(inputs or {})}
+    data = [gr.EventData(None, {"do": clicked[0], "value": clicked[1]})] if clicked else []
+    updates: dict[Any, Any] = listener.fn(*data, values)
+    return updates

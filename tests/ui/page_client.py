@@ -6,6 +6,7 @@ import json
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +20,19 @@ ADDRESS = "http://127.0.0.1:7860"
 
 
 class PageClient:
-    """One open page. http: a client whose base address is the page's. choice: what the browser has chosen."""
+    """One open page. http: a client whose base address is the page's. choice, tab: what its browser holds."""
 
-    def __init__(self, http: httpx.AsyncClient, config: dict[str, Any], choice: Choice) -> None:
+    def __init__(self, http: httpx.AsyncClient, config: dict[str, Any], choice: Choice, tab: str) -> None:
         self._http = http
         self._listeners: list[dict[str, Any]] = config["dependencies"]
         self._components = {part["id"]: part for part in config["components"]}
         self._session = uuid.uuid4().hex
         self.choice = choice
+        self.tab = tab
 
     @classmethod
-    async def open(cls, http: httpx.AsyncClient, choice: Choice) -> PageClient:
-        return cls(http, (await http.get("/config")).raise_for_status().json(), choice)
+    async def open(cls, http: httpx.AsyncClient, choice: Choice, tab: str) -> PageClient:
+        return cls(http, (await http.get("/config")).raise_for_status().json(), choice, tab)
 
     def listener(self, event: str, **component: str) -> dict[str, Any]:
         """The listener of an `event` of the component with this elem_id, label or kind (`type`).
@@ -50,7 +52,11 @@ class PageClient:
 
         Raises RuntimeError when the handler failed.
         """
-        data = [self._value(self._components[number]["props"], inputs) for number in listener["inputs"]]
+        filled = {"choice": asdict(self.choice), "tab": self.tab}
+        names = json.loads(listener["js"].partition("apprentice.send(")[2].partition(", inputs")[0])
+        rest = listener["inputs"][len(names) :]
+        data = [filled.get(name) for name in names]  # as static/js/store.js does
+        data += [self._value(self._components[number]["props"], inputs) for number in rest]
         body = {"data": data, "fn_index": listener["id"], "session_hash": self._session, "trigger_id": None}
         event = (await self._http.post("/gradio_api/queue/join", json=body)).raise_for_status().json()["event_id"]
         async with self._http.stream(
@@ -65,9 +71,6 @@ class PageClient:
         raise RuntimeError("The page gave no answer.")
 
     def _value(self, props: dict[str, Any], inputs: dict[str, Any]) -> Any:
-        stored = str(props.get("storage_key") or "").removeprefix("apprentice-")
-        if stored and hasattr(self.choice, stored):
-            return [getattr(self.choice, stored)]
         return inputs.get(props.get("elem_id") or props.get("label") or "", props.get("value"))
 
 

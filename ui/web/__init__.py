@@ -1,5 +1,5 @@
-"""The page: the only room that knows gradio."""
+"""The page: the only package that knows gradio."""
 
-from ui.web import fast_import
+from ui.web import skip_type_stubs
 
-fast_import.install()
+skip_type_stubs.install()

@@ -1,15 +1,15 @@
-"""Who may talk to the page: only a browser that shows our own page, and programs on this computer.
+"""Who may talk to the server: a browser that shows our own page, and programs on this computer.
 
-A web page elsewhere could otherwise reach a server on loopback, by a name that resolves to 127.0.0.1 (DNS
-rebinding) or by a plain cross-site request. So every request, of every method and every websocket, must name us
-as its host, and must not come from another origin; what can't be judged is refused.
+Any other web page could reach a server on loopback, through a name that resolves to 127.0.0.1 (DNS rebinding) or by a
+plain cross-site request. So every request, whatever its method, and every websocket must name us as its host and must
+not come from another origin. When in doubt, the request is refused.
 
     Host        one of our own names with our port                                 else 400
-                (opened to the network, also the address that the connection came to: an address, not a name,
-                so no name server can make it mean us)
-    Origin      when sent, our own                                                 else 403
-    no Origin   Sec-Fetch-Site says same-origin or none; or neither header and a safe method (a program, not
-                a browser); or a person follows a link to the page itself          else 403
+                (with the page open to the network, also the address of the connection: it is not a name, so
+                no name server can point it at us)
+    Origin      if sent, our own                                                   else 403
+    no Origin   Sec-Fetch-Site is same-origin or none; or neither header is sent and the method is safe (a
+                program, not a browser); or a person follows a link to the page    else 403
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 SAFE_METHODS = {"GET", "HEAD"}
 
-# Nothing is ever fetched from elsewhere; gradio needs inline and evaluated scripts of its own.
+# Nothing is loaded from other servers. Gradio needs inline and evaluated scripts.
 POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data: blob:; media-src 'self' data: blob:; font-src 'self' data:; worker-src 'self' blob:; "
@@ -35,9 +35,9 @@ POLICY = (
 
 
 class Guard:
-    """ASGI middleware that refuses strangers.
+    """ASGI middleware that refuses all other requests.
 
-    hosts: further names we are reached by, such as a --host; given any, the page is open to the network.
+    hosts: further names of ours, such as a --host. If there is one, the page is open to the network.
     """
 
     def __init__(self, app: ASGIApp, hosts: Iterable[str] = ()) -> None:
@@ -70,9 +70,9 @@ class Guard:
         ours = self._our_names(scope)
         hosts = headers.getlist("host")
         if len(hosts) != 1 or hosts[0].lower() not in ours:
-            return 400, "This address is not ours. Open the page at the address that the terminal shows."
-        if not self._may_ask(scope, headers, ours):
-            return 403, "This request came from another site and was refused."
+            return 400, "Unknown host. Open the page at the address shown in the terminal."
+        if not self._may_request(scope, headers, ours):
+            return 403, "Requests from other sites are refused."
         return None
 
     def _our_names(self, scope: Scope) -> set[str]:
@@ -85,7 +85,7 @@ class Guard:
             names.add(self.space)
         return names
 
-    def _may_ask(self, scope: Scope, headers: Headers, ours: set[str]) -> bool:
+    def _may_request(self, scope: Scope, headers: Headers, ours: set[str]) -> bool:
         origin = headers.get("origin")
         if origin is not None:
             scheme, _, name = origin.lower().partition("://")
@@ -100,13 +100,13 @@ class Guard:
         return self._opens_the_page(scope, headers)
 
     def _opens_the_page(self, scope: Scope, headers: Headers) -> bool:
-        """A person follows a link from elsewhere to our front page (or a Space's page frames it)."""
-        places = {"document", "iframe"} if self.space else {"document"}
+        """Whether a person follows a link from another site to our front page, or a Space's page frames it."""
+        destinations = {"document", "iframe"} if self.space else {"document"}
         return (
             scope["method"] == "GET"
             and scope["path"] == "/"
             and headers.get("sec-fetch-mode") == "navigate"
-            and headers.get("sec-fetch-dest") in places
+            and headers.get("sec-fetch-dest") in destinations
         )
 
     def _with_headers(self, send: Send) -> Send:
@@ -120,18 +120,18 @@ class Guard:
 
 
 def literals(address: str) -> set[str]:
-    """How a browser writes an address: IPv6 in brackets, also plainly IPv4 that came over IPv6; nothing for a name.
+    """The ways a browser writes an address: IPv6 in brackets, also as IPv4 if it is mapped; none for a name.
 
     >>> literals("192.168.1.5"), literals("fd00::5%eth0")
     ({'192.168.1.5'}, {'[fd00::5]'})
     """
     try:
-        found = ipaddress.ip_address(address.partition("%")[0])
+        parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
         return set()
-    if isinstance(found, ipaddress.IPv4Address):
-        return {str(found)}
-    return {f"[{found}]", *([str(found.ipv4_mapped)] if found.ipv4_mapped else [])}
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return {str(parsed)}
+    return {f"[{parsed}]", *([str(parsed.ipv4_mapped)] if parsed.ipv4_mapped else [])}
 
 
 def middleware(hosts: Iterable[str] = ()) -> list[Middleware]:

@@ -1,10 +1,11 @@
-"""The page: a rail of five steps, My models apart, one timer, and what one tab means for another."""
+"""The page: five steps and My models as tabs, a timer that keeps the open one current, and what leads to what."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from ui.services.app import App
 from ui.services.selection import Choice
 from ui.web import errors as web_errors
 from ui.web import guard, session_memory
-from ui.web.components import LISTEN, Given, Kept, Tab, Updates, drawn, pressed
+from ui.web.browser_state import PRIVATE, BrowserState, Inputs, Updates
+from ui.web.components import Tab, clicked, html
 from ui.web.data import tab as data_tab
 from ui.web.errors import handler
 from ui.web.runs import tab as runs_tab
@@ -38,57 +40,47 @@ TABS = {
 STEPS = {name: label for name, (label, _) in TABS.items() if name != "runs"}
 HEADER = Markup('<header class="top"><h1>Apprentice</h1><span>Teach a small language model your way</span></header>')
 LOGO = STATIC / "icon.svg"
+SCRIPTS = ("store", "redraw", "address", "buttons", "tables", "typed_table", "question", "settings")  # in this order
 
 
 @dataclass
-class _Page:
-    """The page's own parts. here: the open tab; signature: of what it shows; opens: the run to open.
-
-    The browser holds these: with a gr.State gradio keeps a connection open for every page, and a browser has six of
-    them for all its pages here."""
+class Page:
+    """The page's own parts. signature: of what the open tab shows. opened_run: the run that was opened last.
+    finished: names the steps that carry a tick."""
 
     app: App
-    kept: Kept
-    here: gr.Textbox
+    state: BrowserState
     signature: gr.Textbox
-    opens: gr.Textbox
-    marks: gr.HTML
-    rail: gr.Tabs
-    rooms: dict[str, gr.Tab]
+    opened_run: gr.Textbox
+    finished: gr.HTML
+    blocks: gr.Blocks
+    panels: dict[str, gr.Tab]
     tabs: dict[str, Any]
 
-    def opened(self, name: str) -> Callable[[Given], Updates]:
-        """A handler that shows a tab as it stands."""
+    def open(self, name: str, inputs: Inputs) -> Updates:
+        """A tab as it is opened: besides `show`, also the typed table, the changed settings or the conversation.
 
-        @handler
-        def show(given: Given) -> Updates:
-            choice = self.app.validated(self.kept.choice(given))
-            return {**self.showing(name, choice), **self.restored(name, choice, given)}
-
-        return show
-
-    def restored(self, name: str, choice: Choice, given: Given) -> Updates:
-        """What a tab holds besides what `show` fills: a typed table, numbers changed by hand, the conversation."""
+        The browser may hold a newer choice by now, so no signature stands for this answer, and the next tick shows
+        the tab again.
+        """
+        choice = self.app.validated(self.state.choice(inputs))
+        more: Updates = {}
         if name == "train":
-            recipe: Updates = self.tabs["train"].recipe.restore(choice)
-            return recipe
-        if name == "data":
-            panel: Updates = self.tabs["data"].bring.restore(given)
-            return panel
-        return self.tabs["try"].restore(choice, given) if name == "try" else {}
+            more = self.tabs["train"].form.restore(choice)
+        elif name == "data":
+            more = self.tabs["data"].importing.restore(inputs)
+        elif name == "try":
+            more = self.tabs["try"].restore(choice, inputs)
+        return {self.signature: "", **self.show(name, inputs), **more}
 
-    def showing(self, name: str, choice: Choice) -> Updates:
-        """The tab as it stands. The browser may hold a newer choice by now, so it has no signature of what it shows,
-        and the next tick shows the tab again."""
-        return {self.signature: "", **self.refreshed(name, choice)}
-
-    def refreshed(self, name: str, before: Choice) -> Updates:
+    def show(self, name: str, inputs: Inputs) -> Updates:
         """The tab as it stands, without ids that no longer exist. An error takes the place of the guide line."""
         tab: Tab = self.tabs[name]
+        before = self.state.choice(inputs)
         try:
             choice = self.app.validated(before)
-            marks = rail_marks(self.app, choice)
-            return {**self.kept.keep(before, choice), self.marks: marks, **tab.show(choice)}
+            finished = finished_steps(self.app, choice)
+            return {**self.state.change(before, choice), self.finished: finished, **tab.show(choice)}
         except Exception as error:
             return {tab.line: web_errors.error_alert(error)}
 
@@ -96,120 +88,102 @@ class _Page:
         """A short text that differs whenever the tab should be shown again: what it shows, the choice or an error."""
         try:
             choice = self.app.validated(before)
-            found = repr((before, choice, self.tabs[name].signature(choice), _reached(self.app, choice)))
+            found = repr((before, choice, self.tabs[name].signature(choice), _finished(self.app, choice)))
         except Exception as error:
             found = repr(error)
         return f"{name} {hashlib.sha256(found.encode()).hexdigest()[:32]}"
 
     def outputs(self, name: str) -> list[Any]:
-        return [*self.kept.outputs, self.signature, self.marks, *self.tabs[name].outputs]
+        return [self.finished, *self.tabs[name].outputs]
 
 
 def build(app: App) -> gr.Blocks:
     """The whole page over `app`."""
-    return _draw(app)[0]
+    return build_page(app).blocks
 
 
-def _draw(app: App) -> tuple[gr.Blocks, _Page]:
+def build_page(app: App) -> Page:
+    """The whole page, with its parts."""
     session_memory.install()
     blocks = gr.Blocks(title="Apprentice", analytics_enabled=False, delete_cache=(3600, 86400))
     with blocks:
-        kept = Kept()
-        here = gr.Textbox("start", label="The open step", visible=False)
-        signature = gr.Textbox("", label="What is shown", visible=False)
-        opens = gr.Textbox("", label="The run to open", visible=False)
+        state = BrowserState(blocks)
+        signature = gr.Textbox("", label="Signature", visible=False)
+        opened_run = gr.Textbox("", label="Opened run", visible=False)
         timer = gr.Timer(1.0)
-        drawn(HEADER)
-        marks = drawn(rail_marks(app, Choice()), elem_id="reached")
-        rooms, tabs = {}, {}
-        with gr.Tabs(selected="start", elem_id="rail", overflow_behavior="wrap") as rail:
+        html(HEADER)
+        finished = html(finished_steps(app, Choice()), elem_id="reached")
+        panels, tabs = {}, {}
+        with gr.Tabs(selected="start", elem_id="rail", overflow_behavior="wrap"):
             for name, (label, module) in TABS.items():
                 side: Any = "left" if name in STEPS else "right"
-                with gr.Tab(label, id=name, elem_id=f"tab-{name}", alignment=side) as rooms[name]:
-                    tabs[name] = module.build(app, kept)
-        page = _Page(app, kept, here, signature, opens, marks, rail, rooms, tabs)
-        _restores(blocks, page)
-        _ticks(timer, page)
-        _leads_on(page)
-    return blocks, page
+                with gr.Tab(label, id=name, elem_id=f"tab-{name}", alignment=side) as panels[name]:
+                    tabs[name] = module.build(app, state)
+        page = Page(app, state, signature, opened_run, finished, blocks, panels, tabs)
+        _load(page)
+        _tick(timer, page)
+        _open_tabs(page)
+        _open_runs(page)
+    return page
 
 
-def _restores(blocks: gr.Blocks, page: _Page) -> None:
-    """A page that opens or reloads gets everything from the app."""
-    start = page.tabs["start"]
-
-    @handler
-    def show(given: Given) -> Updates:
-        """The first tab. Which one is open is not touched: a quick person has already gone to another one, and the
-        timer shows that one again."""
-        return page.showing("start", page.kept.choice(given))
-
-    answered = [page.kept.part("task"), page.kept.part("facts_change")]
-    blocks.load(None, answered, start.answers, js=start_tab.RESTORE, **LISTEN)
-    blocks.load(show, page.kept.inputs(), page.outputs("start"), **LISTEN)
+def _load(page: Page) -> None:
+    """Fills the first tab. Which tab is open stays as it is: a quick person has already gone to another one, and the
+    timer shows that one."""
+    show = handler(partial(page.open, "start"))
+    page.state.listen(page.blocks.load, show, [page.signature, *page.outputs("start")])
 
 
-def _ticks(timer: gr.Timer, page: _Page) -> None:
-    """Once a second the browser asks for the signature of the open tab: one value. Where it differs from the one it
-    has, it fetches that tab."""
+def _tick(timer: gr.Timer, page: Page) -> None:
+    """Once a second the browser asks for the signature of the open tab: one value. If it differs from the one it has,
+    the browser fetches that tab."""
 
     @handler
-    def tick(given: Given) -> str:
-        name = given[page.here]  # the browser says which
-        return page.signature_of(name, page.kept.choice(given)) if name in page.tabs else ""
+    def tick(inputs: Inputs) -> str:
+        name = inputs[page.state.open_tab]
+        return page.signature_of(name, page.state.choice(inputs)) if name in page.tabs else ""
 
-    def fetching(name: str) -> Callable[[Given], Updates]:
-        return handler(lambda given: page.refreshed(name, page.kept.choice(given)))
-
-    timer.tick(tick, page.kept.inputs(page.here), page.signature, concurrency_limit=8, **LISTEN)
-    changed = {name: gr.Textbox("", label=f"A new signature of {name}", visible=False) for name in page.tabs}
-    page.signature.change(None, page.signature, list(changed.values()), js=_TO_ITS_TAB, **LISTEN)
+    timer.tick(tick, outputs=page.signature, concurrency_limit=8, **page.state.sending(page.state.open_tab))
+    changed = {name: gr.Textbox("", label=f"Signature of {name}", visible=False) for name in page.tabs}
+    to_its_tab = f"(signature) => apprentice.address.toItsTab({list(changed)}, signature)"
+    page.signature.change(None, page.signature, list(changed.values()), js=to_its_tab, **PRIVATE)
     for name, part in changed.items():
-        outputs = [*page.kept.outputs, page.marks, *page.tabs[name].outputs]
-        part.change(fetching(name), page.kept.inputs(), outputs, concurrency_limit=4, **LISTEN)
+        fetch = handler(partial(page.show, name))
+        page.state.listen(part.change, fetch, page.outputs(name), concurrency_limit=4)
 
 
-def _leads_on(page: _Page) -> None:
-    """Opening a tab, the buttons that lead to the next one, and opening a run."""
-    for name, room in page.rooms.items():
-        # Noted at once, in the browser: showing the first tab may end after the second one is open.
-        noted = room.select(None, None, page.here, js=f"() => '{name}'", **LISTEN)
-        given = page.kept.inputs(page.tabs["try"].talk, page.tabs["data"].bring.typed_kept)
-        noted.then(page.opened(name), given, page.outputs(name), concurrency_limit=4, **LISTEN)
-    for name, following in (("start", "data"), ("data", "train"), ("train", "try"), ("try", "share")):
-        pressed_on = page.tabs["start"].taken.then if name == "start" else page.tabs[name].forward.click
-        pressed_on(None, None, None, js=_leads(name, following), **LISTEN)
+def _open_tabs(page: Page) -> None:
+    """Shows a tab as it is opened; a button at the end of each leads to the next."""
+    for name, panel in page.panels.items():
+        show = handler(partial(page.open, name))
+        outputs = [page.signature, *page.outputs(name)]
+        page.state.listen(panel.select, show, outputs, page.state.talk, page.state.table, concurrency_limit=4)
+    for name, following in pairwise(STEPS):
+        leave = page.tabs["start"].chosen.then if name == "start" else page.tabs[name].forward.click
+        leave(None, None, None, js=f"() => apprentice.address.lead('{name}', '{following}')", **PRIVATE)
+
+
+def _open_runs(page: Page) -> None:
+    """Opens a run from My models, and leads to Train."""
 
     @handler
-    def open_run(event: gr.EventData, given: Given) -> Updates:
-        do, run_id = pressed(event)
-        if do != "open":
-            return {page.opens: ""}
-        before = page.kept.choice(given)
+    def open_run(event: gr.EventData, inputs: Inputs) -> Updates:
+        action, run_id = clicked(event)
+        if action != "open":
+            return {page.opened_run: ""}
+        before = page.state.choice(inputs)
         choice = page.app.with_run(before, run_id)
         if choice.run_id != before.run_id:
-            page.app.results.stop_chat()  # what it writes would stand under the name of another model
-        return {**page.kept.keep(before, choice), page.opens: run_id}
+            page.app.results.stop_chat()  # the rest of its answer would appear under another model's name
+        return {**page.state.change(before, choice), page.opened_run: run_id}
 
-    chosen = page.tabs["runs"].listing.click(open_run, page.kept.inputs(), [*page.kept.outputs, page.opens], **LISTEN)
-    chosen.success(None, page.opens, None, js=_leads("runs", "train"), **LISTEN)
-
-
-# A signature as the value of the one component that fetches its tab, also when that tab has had it before.
-_TO_ITS_TAB = f"""(signature) => {list(TABS)}.map((name) =>
-  signature.startsWith(name + ' ') ? signature + ' ' + performance.now() : undefined)"""
+    opened = page.state.listen(page.tabs["runs"].listing.click, open_run, [page.opened_run])
+    lead = "(run) => run && apprentice.address.lead('runs', 'train')"
+    opened.success(None, page.opened_run, None, js=lead, **PRIVATE)
 
 
-def _leads(name: str, following: str) -> str:
-    """Presses another tab in the browser, unless a quick person has left this one, or what it is given is empty."""
-    return f"""(given = true) => {{
-      const open = document.querySelector('#tab-{name}-button[aria-selected=true]');
-      if (given && open) document.getElementById('tab-{following}-button').click();
-    }}"""
-
-
-def _reached(app: App, choice: Choice) -> list[str]:
-    """The steps that are behind this person."""
+def _finished(app: App, choice: Choice) -> list[str]:
+    """The steps that are done."""
     state = app.runs.state(choice.run_id)
     steps = {
         "start": bool(choice.task or choice.data_id or state),
@@ -221,22 +195,22 @@ def _reached(app: App, choice: Choice) -> list[str]:
     return [name for name, done in steps.items() if done]
 
 
-def rail_marks(app: App, choice: Choice) -> Markup:
-    """Which steps carry a tick; the style sheet reads it, and it is said aloud."""
-    done = _reached(app, choice)
-    said = f"Done: {', '.join(STEPS[name] for name in done)}." if done else ""
-    return Markup('<p class="unseen" data-done="{}">{}</p>').format(" ".join(done), said)
+def finished_steps(app: App, choice: Choice) -> Markup:
+    """Names the steps that carry a tick, for the style sheet and for screen readers."""
+    done = _finished(app, choice)
+    text = f"Done: {', '.join(STEPS[name] for name in done)}." if done else ""
+    return Markup('<p class="unseen" data-done="{}">{}</p>').format(" ".join(done), text)
 
 
 def launch_arguments(exports: Path, hosts: tuple[str, ...] = ()) -> dict[str, Any]:
-    """For `build(...).launch(...)`: our look, nothing sent anywhere, nothing served but exports and our own icons.
+    """For `build(...).launch(...)`: our look, no telemetry, no file served but exports and our own icon.
 
-    exports: the only folder of the workspace that may be fetched. hosts: further names the page is reached by.
+    exports: the only folder of the workspace that is served. hosts: further names by which the page is reached.
     """
     return {
         "theme": theme(),
         "css_paths": [STATIC / "style.css"],
-        "head": f"<script>{(STATIC / 'page.js').read_text('utf-8')}</script>",
+        "head": "".join(_script(name) for name in SCRIPTS),
         "favicon_path": LOGO,
         "allowed_paths": [str(exports)],
         "app_kwargs": {
@@ -258,3 +232,9 @@ def launch_arguments(exports: Path, hosts: tuple[str, ...] = ()) -> dict[str, An
         "footer_links": [],
         "quiet": True,
     }
+
+
+def _script(name: str) -> str:
+    """A file of static/js in a scope of its own. It runs before gradio draws the page, which a module would not."""
+    code = (STATIC / "js" / f"{name}.js").read_text("utf-8")
+    return f"<script>(() => {{ 'use strict';\n{code}}})();</script>"

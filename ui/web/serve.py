@@ -1,4 +1,4 @@
-"""Opens the page: one app a workspace, a free port, loopback unless there is a password."""
+"""Serves the page: one app for each workspace, on a free port, on loopback unless there is a password."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ def serve(
     browser: bool = True,
     simulated: Hardware | None = None,
 ) -> None:
-    """Serves the page until Ctrl-C. When the app is already open on this workspace, opens that page instead.
+    """Serves the page until Ctrl-C. If the app already runs on this workspace, opens its page instead.
 
-    simulated: the machine to show it for, this one when it is left out.
+    simulated: another machine to show the page for.
 
-    Raises BadSetting for a host that is not this computer's own without a password, and for a port that can't be had.
+    Raises BadSetting for a host other than loopback without a password, and for a port that can't be used.
     """
     host = (host or LOOPBACK).strip("[]")
     credentials = password_for(host)
@@ -48,7 +48,7 @@ def serve(
         show(f"Apprentice is already open: {running_at(workspace)}", running_at(workspace), browser)
         return
     with lock:
-        (workspace.root / "app.json").unlink(missing_ok=True)  # of an app that ended without a word
+        (workspace.root / "app.json").unlink(missing_ok=True)  # of an app that was killed
         chosen = free_port(host, port)
         url = f"http://{in_url(reachable_at(host))}:{chosen}"
         logs_to(workspace)
@@ -64,7 +64,7 @@ def run(
     browser: bool,
     simulated: Hardware | None = None,
 ) -> None:
-    """Builds the page and serves it until the process is told to end."""
+    """Builds the page and serves it until the process gets SIGTERM or SIGINT."""
     from ui.services.app import App
     from ui.web import page as web_page
 
@@ -83,7 +83,7 @@ def run(
     )
     try:
         note_running(workspace, url)
-        show(f"Apprentice is open at {url} (Ctrl-C ends it; training goes on without it)", url, browser)
+        show(f"Apprentice is open at {url} (Ctrl-C closes it; training continues)", url, browser)
         app.start()
         while not ended.wait(1.0):
             pass
@@ -93,14 +93,14 @@ def run(
 
 
 def password_for(host: str) -> tuple[str, str] | None:
-    """The name and password that the page asks for, None on loopback. Raises BadSetting where none is set."""
+    """The user name and password of the page, None on loopback. Raises BadSetting if no password is set."""
     if is_loopback(host):
         return None
     password = os.environ.get(PASSWORD, "")
     if len(password) < 8:
         raise BadSetting(
             f"The page was not opened to the network at {host[:60]}.",
-            "Anyone who reaches it could use this computer, so it needs a password.",
+            "Anyone who can reach it could use this computer, so it needs a password.",
             f"Set the environment variable {PASSWORD} to at least 8 characters; the user name is apprentice.",
         )
     return "apprentice", password
@@ -118,9 +118,9 @@ def in_url(host: str) -> str:
 
 
 def reachable_at(host: str) -> str:
-    """`host`, or for "every address of this computer" the one by which it reaches others (loopback if it has none).
+    """`host`; for "all addresses of this computer" the one from which it reaches others, or else loopback.
 
-    A UDP socket is asked which address it would send from; nothing is sent. The far addresses are those kept for
+    A UDP socket tells which address it would send from; nothing is sent. The far addresses are reserved for
     documentation (RFC 5737, RFC 3849).
     """
     family, far, alone = {
@@ -138,23 +138,23 @@ def reachable_at(host: str) -> str:
 
 
 def free_port(host: str, wanted: int | None) -> int:
-    """`wanted` or, when it is not free, the next free port (said); without a wish, from 7860 on.
+    """`wanted`, or the next free port, which is then reported; by default from 7860 on.
 
-    Raises BadSetting when the host is not this computer's or no port is free.
+    Raises BadSetting if the host is not an address of this computer or no port is free.
     """
     first = FIRST_PORT if wanted is None else wanted
     if not 1 <= first <= 65535:
-        raise BadSetting(f"There is no port {first}.", "Ports go from 1 to 65535.", "Choose another port.")
+        raise BadSetting(f"Port {first} does not exist.", "Ports go from 1 to 65535.", "Choose another port.")
     for port in range(first, min(first + PORTS, 65536)):
         try:
             with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
                 if os.name == "posix":
                     probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 probe.bind((host, port))
-        except PermissionError as error:  # on Windows also for a port that is taken, or in a range kept back
+        except PermissionError as error:  # on Windows also for a port in use, or in a reserved range
             if port < 1024:
                 raise BadSetting(
-                    f"Port {port} may not be used.", "The system keeps it.", "Choose one above 1024."
+                    f"Port {port} can't be used.", "The system reserves it.", "Choose one above 1024."
                 ) from error
         except OSError as error:
             if isinstance(error, socket.gaierror) or error.errno not in _IN_USE:
@@ -163,9 +163,9 @@ def free_port(host: str, wanted: int | None) -> int:
                 ) from error
         else:
             if port != first:
-                print(f"Port {first} is not free; taking {port}.", file=sys.stderr)
+                print(f"Port {first} is in use; using {port} instead.", file=sys.stderr)
             return port
-    raise BadSetting(f"No port from {first} on is free.", "", "Choose another with --port.")
+    raise BadSetting(f"No port from {first} up is free.", "", "Choose another with --port.")
 
 
 _IN_USE = {98, 48, 10048}  # EADDRINUSE on Linux, macOS and Windows
@@ -176,14 +176,16 @@ def note_running(workspace: Workspace, url: str) -> None:
 
 
 def running_at(workspace: Workspace) -> str:
-    """Where the app that holds this workspace shows its page. Raises WorkspaceProblem when it does not say."""
+    """The address of the app that runs on this workspace. Raises WorkspaceProblem if it reports none."""
     for _ in range(50):
         try:
             return str(read_json(workspace.root / "app.json")["url"])
         except (OSError, ValueError, KeyError):
             time.sleep(0.2)
     raise WorkspaceProblem(
-        f"Another Apprentice holds the workspace {workspace.root} but shows no page.", "", "End it, then start again."
+        f"Another Apprentice uses the workspace {workspace.root} but shows no page.",
+        "",
+        "Close it, then start again.",
     )
 
 
@@ -194,11 +196,11 @@ def show(text: str, url: str, browser: bool) -> None:
 
 
 def logs_to(workspace: Workspace) -> None:
-    """Technical detail goes to WORKSPACE/app.log, kept to a few megabytes."""
+    """Logs technical details to WORKSPACE/app.log, up to a few megabytes."""
     handler = logging.handlers.RotatingFileHandler(
         workspace.root / "app.log", maxBytes=2_000_000, backupCount=2, encoding="utf-8"
     )
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.getLogger().addHandler(handler)
     logging.getLogger().setLevel(logging.INFO)
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # gradio asks itself whether it is up
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # gradio checks whether it is up

@@ -1,5 +1,5 @@
-"""Gradio's own parts in our colours: every value here is a variable of static/style.css, so light and dark,
-and any later change of the look, have one source."""
+"""Gradio's own components in our colors. Every value is a variable of static/style.css, the one source of the look,
+light and dark."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "Liberation Mono"
 
 
 def theme() -> gr.themes.Base:
-    """The theme for `launch(theme=...)`: system fonts only, nothing is loaded from elsewhere."""
+    """The theme for `launch(theme=...)`, with system fonts only, so nothing is loaded from other servers."""
     look = gr.themes.Base(
         font=[gr.themes.Font(name) for name in SYSTEM],
         font_mono=[gr.themes.Font(name) for name in MONO],

@@ -14,14 +14,14 @@ import pytest
 from backend.datasets.options import Cancelled
 from backend.errors import BadInput
 from backend.settings import Workspace
-from tests.ui.conftest import in_loop
+from tests.ui.conftest import page_of
 from tests.ui.web.test_page import tabs
 from ui.services import imports as dataset_imports
 from ui.services.app import App
 from ui.services.selection import Choice
-from ui.web import page as web_page
 from ui.web.data import read_options
-from ui.web.data.tab import _done
+from ui.web.data.tab import apply_action
+from ui.web.page import Page
 
 ROW = '{"messages": [{"role": "user", "content": "what is %d?"}, {"role": "assistant", "content": "number %d"}]}\n'
 PATIENCE = 60.0  # seconds, for a busy computer
@@ -70,7 +70,7 @@ def test_an_unreadable_file_is_reported_and_the_old_dataset_stays(app: App, file
     assert "photo.png" in shown[tab.reading]
     assert "image" in shown[tab.reading]
     assert "30 examples, ready" in shown[tab.summary]
-    closed = _done(app, choice, "dismiss", "")
+    closed = apply_action(app, choice, "dismiss", "")
     assert tab.show(closed)[tab.reading] == ""
     assert {folder.name for folder in app.workspace.datasets.iterdir()} == {old}
 
@@ -104,7 +104,7 @@ def test_unclear_columns_are_chosen_in_a_form(app: App, tmp_path: Path) -> None:
     asked = tab.show(choice)[tab.reading]
     assert '<option value="x2"' in asked
     form = {"shape": "question_answer", "question_answer.question": "x1", "question_answer.answer": "x2"}
-    choice = imported(app, _done(app, choice, "columns", json.dumps(form)))
+    choice = imported(app, apply_action(app, choice, "columns", json.dumps(form)))
     assert app.datasets.state(choice).rows == 40
     assert app.dataset_store.info(choice.data_id).read_options["mapping"] == {"question": "x1", "answer": "x2"}
 
@@ -120,11 +120,11 @@ def test_other_read_options_are_applied_and_undone(app: App, tmp_path: Path) -> 
         "question_answer.question": "question",
         "question_answer.answer": "note",
     }
-    changed = imported(app, _done(app, choice, "how", json.dumps(form)))
+    changed = imported(app, apply_action(app, choice, "how", json.dumps(form)))
     assert changed.data_id == choice.data_id
     assert app.datasets.checked(choice.data_id).dataset.rows[0].messages[1]["content"] == "note 0"
     assert 'data-do="as-found"' in read_options.card(app.datasets.state(choice))
-    imported(app, _done(app, changed, "as-found", ""))
+    imported(app, apply_action(app, changed, "as-found", ""))
     assert app.datasets.checked(choice.data_id).dataset.rows[0].messages[1]["content"] == "number 0"
 
 
@@ -170,12 +170,12 @@ def test_the_downloads_contain_what_is_shown(app: App, file: Path) -> None:
 
 
 def test_a_typed_table_is_restored_and_junk_is_not(app: App) -> None:
-    bring = tabs(app)["data"].bring
-    assert bring.restore({bring.typed_kept: [["Where is it?", "Here."]]}) == {
-        bring.typed: [["Where is it?", "Here."]]
+    importing = tabs(app)["data"].importing
+    assert importing.restore({importing.stored: [["Where is it?", "Here."]]}) == {
+        importing.typed: [["Where is it?", "Here."]]
     }
     for junk in (None, [], "x", {"a": 1}, [1, 2], [["a", 3]]):
-        assert bring.restore({bring.typed_kept: junk}) == {}
+        assert importing.restore({importing.stored: junk}) == {}
 
 
 def test_the_tab_names_the_validation_file(app: App, file: Path) -> None:
@@ -185,7 +185,7 @@ def test_the_tab_names_the_validation_file(app: App, file: Path) -> None:
     app.datasets.set_validation(data_id, own, "own.jsonl")
     tab = tabs(app)["data"]
     assert "own.jsonl" in tab.show(Choice(data_id=data_id))[tab.tested]
-    choice = _done(app, Choice(data_id=data_id), "clear-test", "")
+    choice = apply_action(app, Choice(data_id=data_id), "clear-test", "")
     assert "own.jsonl" not in tab.show(choice)[tab.tested]
 
 
@@ -193,7 +193,7 @@ class TestNoTickBetween:
     """A check that takes longer than the page waits, and ends before the next tick."""
 
     @pytest.fixture
-    def page(self, app: App, monkeypatch: pytest.MonkeyPatch) -> web_page._Page:
+    def page(self, app: App, monkeypatch: pytest.MonkeyPatch) -> Page:
         """Each check waits for `ticked`."""
         monkeypatch.setattr(dataset_imports, "PAGE_WAIT", 0.0)
         self.go_on, check = threading.Event(), app.dataset_store.open
@@ -203,42 +203,42 @@ class TestNoTickBetween:
             return check(*inputs, **named)
 
         monkeypatch.setattr(app.dataset_store, "open", slow)
-        return in_loop(lambda: web_page._draw(app)[1])
+        return page_of(app)
 
-    def ticked(self, page: web_page._Page, choice: Choice, signature: str) -> dict[Any, Any]:
+    def ticked(self, page: Page, choice: Choice, signature: str) -> dict[Any, Any]:
         """What the browser fetches once the check has ended and the signature has changed."""
         self.go_on.set()
         page.app.datasets.state(choice)  # waits
         self.go_on.clear()
         assert page.signature_of("data", choice) != signature
-        return page.refreshed("data", choice)
+        return page.show("data", page.state.inputs(choice))
 
-    def test_the_first_check_is_shown(self, page: web_page._Page, file: Path) -> None:
+    def test_the_first_check_is_shown(self, page: Page, file: Path) -> None:
         tab, choice = page.tabs["data"], Choice(data_id=page.app.datasets.add(file, "mine.jsonl"))
         signature = page.signature_of("data", choice)
-        first = page.refreshed("data", choice)
+        first = page.show("data", page.state.inputs(choice))
         assert first[tab.reason]
         assert not first[tab.forward]["interactive"]
         shown = self.ticked(page, choice, signature)
         assert "30 examples, ready" in shown[tab.summary]
         assert shown[tab.forward]["interactive"]
 
-    def test_a_fix_made_in_any_window_is_shown(self, page: web_page._Page, file: Path) -> None:
+    def test_a_fix_made_in_any_window_is_shown(self, page: Page, file: Path) -> None:
         with file.open("a") as more:
             more.write(ROW.replace("number %d", "") % 31)
         tab, choice = page.tabs["data"], Choice(data_id=page.app.datasets.add(file, "mine.jsonl"))
         drawn = self.ticked(page, choice, page.signature_of("data", choice))
         assert not drawn[tab.forward]["interactive"]
         signature = page.signature_of("data", choice)
-        _done(page.app, choice, "accept", "empty_answer")
+        apply_action(page.app, choice, "accept", "empty_answer")
         assert not tab.show(choice)[tab.forward]["interactive"]
         assert self.ticked(page, choice, signature)[tab.forward]["interactive"]
 
-    def test_a_finished_import_is_no_longer_waited_for(self, page: web_page._Page, file: Path) -> None:
+    def test_a_finished_import_is_no_longer_waited_for(self, page: Page, file: Path) -> None:
         data_id = page.app.datasets.add(file, "mine.jsonl")
         signature = page.signature_of("data", Choice(data_id=data_id))
         shown = self.ticked(page, Choice(data_id=data_id, import_id=data_id), signature)
-        assert shown[page.kept.part("import_id")] == [""]
+        assert page.state.changed(shown)["import_id"] == ""
         assert shown[page.tabs["data"].found]["visible"]
 
 
@@ -246,15 +246,15 @@ def test_a_problem_revealed_by_a_fix_is_listed_and_fixed(app: App, file: Path) -
     with file.open("a") as more:
         more.write(ROW.replace("number %d", "\\u0000") % 31)
     tab, choice = tabs(app)["data"], Choice(data_id=app.datasets.add(file, "mine.jsonl"))
-    _done(app, choice, "accept", "nul_character")
+    apply_action(app, choice, "accept", "nul_character")
     shown = tab.show(choice)
     assert "Row 31" in shown[tab.reason]
     assert 'data-kind="empty_answer"' in shown[tab.problems]
-    _done(app, choice, "accept-all", "")
+    apply_action(app, choice, "accept-all", "")
     shown = tab.show(choice)
     assert (shown[tab.reason], app.datasets.state(choice).rows) == ("", 30)
     assert 'data-do="undo" data-value="empty_answer"' in shown[tab.problems], "it can be undone"
-    _done(app, choice, "undo", "empty_answer")
+    apply_action(app, choice, "undo", "empty_answer")
     assert "Row 31" in tab.show(choice)[tab.reason]
 
 
@@ -265,7 +265,7 @@ def test_an_unreadable_row_is_left_out_once_the_person_agrees(app: App, file: Pa
     shown = tab.show(choice)
     assert "0 left out. 1 example can&#39;t be read" in shown[tab.download]
     assert "Leave as is" not in shown[tab.problems], "it blocks training until it is left out"
-    _done(app, choice, "accept-all", "")
+    apply_action(app, choice, "accept-all", "")
     assert "1 left out." in tab.show(choice)[tab.download]
 
 
@@ -282,17 +282,17 @@ def test_an_example_with_two_problems_of_a_kind_counts_once(app: App, file: Path
 def test_an_earlier_dataset_can_be_opened_and_deleted(app: App, file: Path) -> None:
     old, new = app.datasets.add(file, "old.jsonl"), app.datasets.add(file, "new.jsonl")
     tab, choice = tabs(app)["data"], Choice(data_id=new, run_id="run-a", row=7)
-    listed = tab.show(choice)[tab.bring.earlier]
+    listed = tab.show(choice)[tab.importing.earlier]
     assert listed.count("old.jsonl") == 2, "its name, and its button"
     assert f">{file.stat().st_size / 1024:.1f} KB<" in listed
     assert "just now" in listed
     assert f'data-do="open" data-value="{new}"' not in listed, "it is open"
-    opened = _done(app, choice, "open", old)
+    opened = apply_action(app, choice, "open", old)
     assert (opened.data_id, opened.run_id, opened.row) == (old, "", 1)
-    after = app.validated(_done(app, opened, "delete", old))
+    after = app.validated(apply_action(app, opened, "delete", old))
     shown = tab.show(after)
     assert after.data_id == ""
-    assert "old.jsonl" not in shown[tab.bring.earlier]
+    assert "old.jsonl" not in shown[tab.importing.earlier]
     assert not shown[tab.forward]["interactive"]
     assert {folder.name for folder in app.workspace.datasets.iterdir()} == {new}
 
@@ -310,7 +310,7 @@ class TestReadAgain:
     def test_the_same_options_keep_the_fixes_and_others_warn(self, app: App, file: Path) -> None:
         choice = self.fixed(app, file)
         form = {"shape": "messages", "messages.messages": "messages"}
-        imported(app, _done(app, choice, "how", json.dumps(form)))
+        imported(app, apply_action(app, choice, "how", json.dumps(form)))
         assert app.datasets.state(choice).blocked == ""
         assert read_options.DISCARDS in read_options.card(app.datasets.state(choice))
         app.datasets.undo(choice.data_id, "empty_answer")

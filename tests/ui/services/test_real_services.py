@@ -12,7 +12,7 @@ from backend.settings import PROJECT_ROOT, Workspace
 from tests.ui.web.test_page import tabs
 from ui.services.app import App
 from ui.services.selection import Choice
-from ui.web.page import rail_marks
+from ui.web.page import finished_steps
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def shown(app: App, name: str, choice: Choice) -> dict[str, Any]:
 @pytest.mark.parametrize("name", ["start", "data", "train", "try", "share", "runs"])
 def test_every_tab_opens_on_a_fresh_workspace(app: App, name: str) -> None:
     assert "guide-line" in shown(app, name, Choice())["line"]
-    assert 'data-done=""' in rail_marks(app, Choice())
+    assert 'data-done=""' in finished_steps(app, Choice())
 
 
 def test_a_sample_is_shown_before_the_model_is_unpacked(app: App) -> None:
@@ -57,7 +57,7 @@ def test_a_fix_unblocks_training_and_can_be_undone(app: App, tmp_path: Path) -> 
     file.write_text("".join(good % (f"question {i}", f"answer number {i}") for i in range(12)) + good % ("why?", ""))
     choice = Choice(data_id=app.datasets.add(file, file.name))
     before = shown(app, "data", choice)
-    assert 'data-done="start"' in rail_marks(app, choice)
+    assert 'data-done="start"' in finished_steps(app, choice)
     assert 'data-kind="empty_answer"' in before["problems"]
     assert "Row 13 (line 13)" in before["reason"]
     assert before["forward"]["interactive"] is False
@@ -65,7 +65,7 @@ def test_a_fix_unblocks_training_and_can_be_undone(app: App, tmp_path: Path) -> 
     after = shown(app, "data", choice)
     assert after["reason"] == ""
     assert "1 example of the file left out" in after["summary"]
-    assert 'data-done="start data"' in rail_marks(app, choice)
+    assert 'data-done="start data"' in finished_steps(app, choice)
     app.datasets.undo(choice.data_id, "empty_answer")
     assert shown(app, "data", choice)["reason"] == before["reason"]
 

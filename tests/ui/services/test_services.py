@@ -24,7 +24,7 @@ from tests.ui.web.test_page import tabs
 from ui.services import training_plan
 from ui.services.app import App
 from ui.services.selection import Choice
-from ui.web.page import rail_marks
+from ui.web.page import finished_steps
 
 
 @pytest.fixture
@@ -157,8 +157,8 @@ def test_a_run_stopped_before_its_first_step_breaks_no_tab(app: App) -> None:
     assert train.show(choice)[train.forward]["visible"] is False
     assert trying.show(choice)[trying.why_not]
     assert share.show(choice)[share.kind]["visible"] is share.show(choice)[share.make]["visible"] is False
-    assert share.show(choice)[share.recipe] == {"__type__": "update", "visible": True, "interactive": True}
-    assert "train" not in rail_marks(app, choice)
+    assert share.show(choice)[share.script] == {"__type__": "update", "visible": True, "interactive": True}
+    assert "train" not in finished_steps(app, choice)
     (folder.path / "result" / "adapter").mkdir(parents=True)
     assert train.show(choice)[train.forward]["visible"] is True
     assert trying.show(choice)[trying.why_not] == ""

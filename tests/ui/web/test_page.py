@@ -17,14 +17,14 @@ from backend.errors import RunProblem
 from backend.hardware import Probe
 from backend.settings import PROJECT_ROOT
 from jobs.records import State
-from tests.ui.conftest import in_loop
+from tests.ui.conftest import answer, in_loop, page_of
 from tests.ui.fake_records import job
 from tests.ui.fake_services import FakeApp
 from ui.services.selection import Choice
 from ui.text.memory_parts import PARTS
 from ui.web import errors as web_errors
 from ui.web import page as web_page
-from ui.web.components import Kept
+from ui.web.page import Page, finished_steps
 from ui.web.train import views as train_views
 
 OURS = "http://127.0.0.1:7860"
@@ -124,14 +124,8 @@ def test_the_page_opens_without_the_training_libraries() -> None:
 
 
 def tabs(app: Any) -> dict[str, Any]:
-    """The tabs of this app, each built apart from the page."""
-
-    def build() -> dict[str, Any]:
-        with gr.Blocks(analytics_enabled=False):
-            kept = Kept()
-            return {name: module.build(app, kept) for name, (_, module) in web_page.TABS.items()}
-
-    return in_loop(build)
+    """The tabs of the page over this app."""
+    return page_of(app).tabs
 
 
 CHOICES = {
@@ -165,9 +159,9 @@ def test_a_disabled_button_says_why(said: str) -> None:
 
 def test_ticks_follow_what_was_done() -> None:
     app = FakeApp()
-    assert 'data-done=""' in web_page.rail_marks(app, Choice())
-    assert 'data-done="start data train"' in web_page.rail_marks(app, CHOICES["a run done"])
-    assert "Done: Start, Data." in web_page.rail_marks(app, CHOICES["a run going"])
+    assert 'data-done=""' in finished_steps(app, Choice())
+    assert 'data-done="start data train"' in finished_steps(app, CHOICES["a run done"])
+    assert "Done: Start, Data." in finished_steps(app, CHOICES["a run going"])
 
 
 def test_the_learning_rate_is_told_as_a_share_of_the_one_that_is_set() -> None:
@@ -181,19 +175,14 @@ class TestExampleNumber:
     """The number above the preview: what the browser sends is the number as typed, None for letters or nothing."""
 
     @pytest.fixture
-    def page(self) -> web_page._Page:
-        return in_loop(lambda: web_page._draw(FakeApp())[1])
+    def page(self) -> Page:
+        return page_of(FakeApp())
 
-    def answer(self, page: web_page._Page, typed: object, part: str = "row", event: str = "blur") -> dict[Any, Any]:
+    def answer(self, page: Page, typed: object, part: str = "row", event: str = "blur") -> dict[Any, Any]:
         """The answer to an event of a part of the preview while example 3 is shown and this is typed."""
         preview = page.tabs["data"].preview
-        target = getattr(preview, part)
-        go = next(one for one in page.rail.parent.fns.values() if (target._id, event) in one.targets)
-        given = {part: getattr(part, "value", None) for part in page.kept.inputs()}
-        given |= {page.kept.part("data_id"): ["data-1"], page.kept.part("row"): [3], preview.search: "lamps"}
-        given[preview.row] = preview.row.preprocess(typed)
-        answer: dict[Any, Any] = go.fn(given)
-        return answer
+        typing = {preview.search: "lamps", preview.row: preview.row.preprocess(typed)}
+        return answer(page, getattr(preview, part), event, Choice(data_id="data-1", row=3), typing)
 
     @pytest.mark.parametrize(
         ("typed", "said"),
@@ -210,7 +199,7 @@ class TestExampleNumber:
     )
     @pytest.mark.parametrize(("part", "event"), [("row", "blur"), ("row", "submit"), ("on", "click")])
     def test_one_that_no_example_has_is_told_and_put_back(
-        self, page: web_page._Page, typed: object, said: str, part: str, event: str
+        self, page: Page, typed: object, said: str, part: str, event: str
     ) -> None:
         preview = page.tabs["data"].preview
         answer = self.answer(page, typed, part, event)
@@ -218,23 +207,23 @@ class TestExampleNumber:
         assert set(answer) == {preview.row, preview.refused}, "all else stays"
         assert said in answer[preview.refused]
 
-    def test_the_example_with_it_is_shown_and_what_was_told_goes(self, page: web_page._Page) -> None:
+    def test_the_example_with_it_is_shown_and_what_was_told_goes(self, page: Page) -> None:
         preview = page.tabs["data"].preview
         answer = self.answer(page, 12)
-        assert answer[page.kept.part("row")] == [12]
+        assert page.state.changed(answer) == {"row": 12}
         assert answer[preview.hits] == ""
         assert self.answer(page, 3) == {preview.refused: ""}, "it is shown already"
 
-    def test_a_search_goes_to_what_it_finds_and_says_so(self, page: web_page._Page) -> None:
+    def test_a_search_goes_to_what_it_finds_and_says_so(self, page: Page) -> None:
         for part, event, found in (("search", "submit", 4), ("search_on", "click", 4), ("search_back", "click", 2)):
             answer = self.answer(page, 3, part, event)
-            assert answer[page.kept.part("row")] == [found]
+            assert page.state.changed(answer) == {"row": found}
             assert "3 examples contain “lamps”" in answer[page.tabs["data"].preview.hits]
 
-    def test_a_step_is_taken_and_where_a_number_is_typed_it_goes_there(self, page: web_page._Page) -> None:
+    def test_a_step_is_taken_and_where_a_number_is_typed_it_goes_there(self, page: Page) -> None:
         for part, beside in (("on", 4), ("back", 2)):
-            assert self.answer(page, 3, part, "click")[page.kept.part("row")] == [beside]
-            assert self.answer(page, 12, part, "click")[page.kept.part("row")] == [12]
+            assert page.state.changed(self.answer(page, 3, part, "click")) == {"row": beside}
+            assert page.state.changed(self.answer(page, 12, part, "click")) == {"row": 12}
 
 
 def test_a_run_that_is_gone_is_said_in_plain_words() -> None:
@@ -247,38 +236,37 @@ class TestTimer:
 
     @pytest.mark.parametrize("name", ["nope", "", None])
     def test_an_unknown_tab_has_no_signature(self, name: str | None) -> None:
-        page = in_loop(lambda: web_page._draw(FakeApp())[1])
-        tick = next(one.fn for one in page.rail.parent.fns.values() if one.targets and one.targets[0][1] == "tick")
-        given = {part: getattr(part, "value", None) for part in page.kept.inputs(page.here)}
-        assert tick({**given, page.here: name}) == ""
+        page = page_of(FakeApp())
+        tick = next(one.fn for one in page.blocks.fns.values() if one.targets and one.targets[0][1] == "tick")
+        assert tick(page.state.inputs(Choice(), open_tab=name)) == ""
 
     def test_each_choice_has_a_signature_of_its_own(self) -> None:
-        page = in_loop(lambda: web_page._draw(FakeApp())[1])
+        page = page_of(FakeApp())
         old, new = Choice(task="voice"), Choice(task="voice", facts_change=True)
         assert page.signature_of("start", old) != page.signature_of("start", new)
         assert page.signature_of("start", new) == page.signature_of("start", new)
         advice = page.tabs["start"].advice
-        assert page.refreshed("start", old)[advice] == ""
-        assert "looking them up works better" in page.refreshed("start", new)[advice]
+        assert page.show("start", page.state.inputs(old))[advice] == ""
+        assert "looking them up works better" in page.show("start", page.state.inputs(new))[advice]
 
     def test_a_run_that_moves_on_changes_the_signature(self) -> None:
         app = FakeApp()
-        page = in_loop(lambda: web_page._draw(app)[1])
+        page = page_of(app)
         before = page.signature_of("train", CHOICES["a run going"])
         app.runs.stop("run-b")
         assert page.signature_of("train", CHOICES["a run going"]) != before
-        shown = page.refreshed("train", CHOICES["a run going"])
+        shown = page.show("train", page.state.inputs(CHOICES["a run going"]))
         assert "Training was stopped." in shown[page.tabs["train"].line]
-        assert 'data-done="start data train"' in shown[page.marks]
+        assert 'data-done="start data train"' in shown[page.finished]
 
     def test_a_run_deleted_elsewhere_is_no_longer_chosen(self) -> None:
         app = FakeApp()
-        page = in_loop(lambda: web_page._draw(app)[1])
+        page = page_of(app)
         before = page.signature_of("train", CHOICES["a run going"])
         app.delete_run("run-b")
         assert page.signature_of("train", CHOICES["a run going"]) != before
-        shown = page.refreshed("train", CHOICES["a run going"])
-        assert shown[page.kept.part("run_id")] == [""]
+        shown = page.show("train", page.state.inputs(CHOICES["a run going"]))
+        assert page.state.changed(shown) == {"run_id": ""}
         assert train_views.PLAN in shown[page.tabs["train"].plan]
 
     @pytest.mark.parametrize("broken", ["curve", "curve_position"])
@@ -290,12 +278,12 @@ class TestTimer:
 
         app = FakeApp()
         monkeypatch.setattr(app.runs, broken, fail)
-        page = in_loop(lambda: web_page._draw(app)[1])
+        page = page_of(app)
         choice = CHOICES["a run going"]
         assert page.signature_of("train", choice) == page.signature_of("train", choice)
         assert "secret" not in page.signature_of("train", choice)
         if broken == "curve":
-            shown = page.refreshed("train", choice)
+            shown = page.show("train", page.state.inputs(choice))
             assert set(shown) == {page.tabs["train"].line}
             assert 'role="alert"' in shown[page.tabs["train"].line]
             assert "secret" not in shown[page.tabs["train"].line]
@@ -303,79 +291,67 @@ class TestTimer:
 
 def written(tab: Any, answer: dict[Any, Any]) -> dict[str, Any]:
     """What an answer has written into the settings' inputs, but for those in which a person types meanwhile."""
-    return {name: update["value"] for name, update in answer[tab.recipe.news]["updates"].items()}
+    return {name: field["update"]["value"] for name, field in answer[tab.form.answer]["fields"].items()}
 
 
-def _labelled(page: web_page._Page, label: str) -> Any:
-    return next(part for part in page.rail.parent.blocks.values() if getattr(part, "value", None) == label)
+def labelled(page: Page, label: str) -> Any:
+    return next(part for part in page.blocks.blocks.values() if getattr(part, "value", None) == label)
 
 
 class TestTrain:
     """A number that can't be taken, and settings that can't be read."""
 
     @pytest.fixture
-    def page(self) -> web_page._Page:
-        return in_loop(lambda: web_page._draw(FakeApp())[1])
+    def page(self) -> Page:
+        return page_of(FakeApp())
 
-    def leave(self, page: web_page._Page, setting: str, value: Any) -> dict[Any, Any]:
-        """What the page does when the field of a setting was left with this value, which the browser keeps."""
-        tab, fns = page.tabs["train"], page.rail.parent.fns
-        left = next(at for at, one in fns.items() if (tab.recipe.inputs[setting]._id, "blur") in one.targets)
-        judged = next(one for one in fns.values() if one.trigger_after == left)
-        given = {part: getattr(part, "value", None) for part in page.kept.inputs()}
-        kept = {page.kept.part("data_id"): ["data-1"], page.kept.part("settings"): [{setting: value}]}
-        answer: dict[Any, Any] = judged.fn({**given, **kept})
-        return answer
+    def leave(self, page: Page, setting: str, value: Any) -> dict[Any, Any]:
+        """The page's answer after the browser has stored the value of a field that was left."""
+        field, fns = page.tabs["train"].form.fields[setting], page.blocks.fns
+        left = next(at for at, one in fns.items() if (field._id, "blur") in one.targets)
+        judge = next(one for one in fns.values() if one.trigger_after == left)
+        updates: dict[Any, Any] = judge.fn(page.state.inputs(Choice(data_id="data-1", settings={setting: value})))
+        return updates
 
-    def test_what_can_not_be_taken_is_told_at_its_field_and_nothing_begins_with_it(
-        self, page: web_page._Page
-    ) -> None:
+    def test_what_can_not_be_taken_is_told_at_its_field_and_nothing_begins_with_it(self, page: Page) -> None:
         tab = page.tabs["train"]
-        answer = self.leave(page, "learning_rate", 5.0)
-        assert written(tab, answer)["learning_rate"] == 5.0, "what was typed is kept"
-        told = answer[tab.recipe.news]["updates"]["learning_rate"]["info"]
+        judged = self.leave(page, "learning_rate", 5.0)
+        assert written(tab, judged)["learning_rate"] == 5.0, "what was typed is kept"
+        told = judged[tab.form.answer]["fields"]["learning_rate"]["update"]["info"]
         assert "Learning rate can't be 5." in told
         assert "from 0.00000001 to 0.1" in told
-        assert "emptied, it goes back to 0.0002." in told
-        assert not answer[tab.start]["interactive"]
-        assert "Learning rate can't be 5." in answer[tab.why_not]
-        begin = next(one for one in page.rail.parent.fns.values() if (tab.start._id, "click") in one.targets)
-        given = {part: getattr(part, "value", None) for part in page.kept.inputs()}
-        kept = {page.kept.part("data_id"): ["data-1"], page.kept.part("settings"): [{"learning_rate": 5.0}]}
-        with pytest.raises(gr.Error, match="Learning rate can"):
-            begin.fn({**given, **kept, tab.called: ""})
+        assert "0.0002." in told, "the recommended one"
+        assert not judged[tab.start]["interactive"]
+        assert "Learning rate can't be 5." in judged[tab.why_not]
+        wrong = Choice(data_id="data-1", settings={"learning_rate": 5.0})
+        with pytest.raises(gr.Error, match="can"):
+            answer(page, tab.start, "click", wrong)
 
-    def test_a_number_too_large_for_any_whole_one_is_told_too(self, page: web_page._Page) -> None:
+    def test_a_number_too_large_for_any_whole_one_is_told_too(self, page: Page) -> None:
         tab = page.tabs["train"]
-        told = self.leave(page, "seed", 10**20)[tab.recipe.news]
-        assert "can't be 1e+20." in told["updates"]["seed"]["info"]
-        assert orjson.loads(orjson.dumps(told))["of"] == {"seed": 1e20}
+        told = self.leave(page, "seed", 10**20)[tab.form.answer]
+        assert "can't be 1e+20." in told["fields"]["seed"]["update"]["info"]
+        assert orjson.loads(orjson.dumps(told))["changed"] == {"seed": 1e20}
 
-    def test_once_it_is_right_it_counts_and_its_words_are_as_before(self, page: web_page._Page) -> None:
+    def test_once_it_is_right_it_counts_and_its_words_are_as_before(self, page: Page) -> None:
         tab = page.tabs["train"]
         answer = self.leave(page, "learning_rate", 0.01)
-        told = answer[tab.recipe.news]["updates"]["learning_rate"]
+        told = answer[tab.form.answer]["fields"]["learning_rate"]["update"]
         assert (told["value"], told["elem_classes"]) == (0.01, [])
         assert "can't be" not in answer[tab.why_not]
         assert "You changed this." in answer[tab.plan]
 
     def test_another_goal_shows_its_own_numbers_and_outlives_going_back_to_the_recommended_ones(
-        self, page: web_page._Page
+        self, page: Page
     ) -> None:
         tab = page.tabs["train"]
-        label = "Back to the recommended numbers"
-        back = next(
-            one for one in page.rail.parent.fns.values() if (_labelled(page, label)._id, "click") in one.targets
-        )
-        given = {part: getattr(part, "value", None) for part in page.kept.inputs()}
-        given |= {page.kept.part("data_id"): ["data-1"]}
-        given[page.kept.part("settings")] = [{"trainer": "dpo", "learning_rate": 0.01}]
-        answer = back.fn(given)
-        assert answer[page.kept.part("settings")] == [{"trainer": "dpo"}]
-        assert written(tab, answer)["trainer"] == "dpo"
-        assert answer[tab.goal]["visible"]
+        choice = Choice(data_id="data-1", settings={"trainer": "dpo", "learning_rate": 0.01})
+        reset = answer(page, labelled(page, "Back to the recommended settings"), "click", choice)
+        assert page.state.changed(reset) == {"settings": {"trainer": "dpo"}}
+        assert written(tab, reset)["trainer"] == "dpo"
+        assert reset[tab.goal]["visible"]
 
-    def test_what_is_trained_before_it_is_named(self, page: web_page._Page) -> None:
+    def test_what_is_trained_before_it_is_named(self, page: Page) -> None:
         tab, known = page.tabs["train"], page.app.runs.known
         assert "is trained first; this one begins after it." in tab.show(Choice(data_id="data-1"))[tab.line]
         assert "first" not in tab.show(Choice())[tab.line], "there is no this one yet"
@@ -386,12 +362,12 @@ class TestTrain:
         known.clear()
         assert "You can close the page" in tab.show(Choice(data_id="data-1"))[tab.line]
 
-    def test_settings_that_can_not_be_taken_keep_the_plan_from_beginning(self, page: web_page._Page) -> None:
+    def test_settings_that_can_not_be_taken_keep_the_plan_from_beginning(self, page: Page) -> None:
         tab, choice = page.tabs["train"], Choice(data_id="data-1", settings={"lora_rank": 5000})
         shown = tab.show(choice)
         assert "can't be 5000" in shown[tab.why_not]
         assert not shown[tab.start]["interactive"]
-        assert written(tab, tab.recipe.restore(choice))["lora_rank"] == 5000
+        assert written(tab, tab.form.restore(choice))["lora_rank"] == 5000
 
     @pytest.mark.parametrize(("cards", "shown"), [(0, False), (1, False), (2, True)])
     def test_what_several_cards_share_is_shown_only_with_several(
@@ -402,23 +378,21 @@ class TestTrain:
         several = Probe.of(here.model_copy(update={"gpus": here.gpus * cards}))
         monkeypatch.setattr(app.models, "probe", lambda: several)
         tab = tabs(app)["train"]
-        restored = tab.recipe.restore(Choice())
-        visible = {name: restored[part]["visible"] for name, part in tab.recipe.inputs.items() if part in restored}
+        restored = tab.form.restore(Choice())
+        visible = {name: restored[part]["visible"] for name, part in tab.form.fields.items() if part in restored}
         assert visible == {"num_processes": shown, "sharding": shown}
 
-    def test_a_part_of_a_whole_number_is_told_and_not_rounded(self, page: web_page._Page) -> None:
+    def test_a_part_of_a_whole_number_is_told_and_not_rounded(self, page: Page) -> None:
         tab = page.tabs["train"]
         answer = self.leave(page, "lora_rank", 8.5)
-        assert "can't be 8.5." in answer[tab.recipe.news]["updates"]["lora_rank"]["info"]
+        assert "can't be 8.5." in answer[tab.form.answer]["fields"]["lora_rank"]["update"]["info"]
 
-    def test_a_name_is_for_one_run_and_what_it_is_called_without_one_is_said(self, page: web_page._Page) -> None:
+    def test_a_name_is_for_one_run_and_what_it_is_called_without_one_is_said(self, page: Page) -> None:
         tab = page.tabs["train"]
         assert tab.show(Choice(data_id="data-1"))[tab.called]["placeholder"] == "Orders"
-        begin = next(one for one in page.rail.parent.fns.values() if (tab.start._id, "click") in one.targets)
-        given = {part: getattr(part, "value", None) for part in page.kept.inputs()}
-        answer = begin.fn({**given, page.kept.part("data_id"): ["data-1"], tab.called: " Mine "})
-        assert "<strong>Mine</strong>" in answer[tab.line]
-        assert answer[tab.called] == ""
+        begun = answer(page, tab.start, "click", Choice(data_id="data-1"), {tab.called: " Mine "})
+        assert "<strong>Mine</strong>" in begun[tab.line]
+        assert begun[tab.called] == ""
 
     def test_a_fault_of_ours_is_told_in_place_of_the_plan(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def broken(*inputs: Any) -> Any:
@@ -431,7 +405,7 @@ class TestTrain:
         assert web_errors.OURS.what in shown[tab.plan]
         assert "secret" not in shown[tab.plan]
 
-    def test_the_memory_is_told_part_by_part_with_its_sources(self, page: web_page._Page) -> None:
+    def test_the_memory_is_told_part_by_part_with_its_sources(self, page: Page) -> None:
         tab = page.tabs["train"]
         told = tab.show(Choice(data_id="data-1"))[tab.memory]
         assert PARTS["adapter"].words in told

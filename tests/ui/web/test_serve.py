@@ -1,4 +1,4 @@
-"""Opening the page: which host and port, and what happens when it is open already."""
+"""Serving the page: host, port and password, and a second start."""
 
 from __future__ import annotations
 
@@ -20,35 +20,37 @@ from backend.settings import PROJECT_ROOT, Workspace
 from ui.web import serve
 
 
-def test_a_port_in_use_gives_the_next_free_one_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_port_in_use_is_replaced_and_reported(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
         found = serve.free_port("127.0.0.1", port)
     assert port < found <= port + serve.PORTS
-    assert f"Port {port} is not free; taking {found}." in capsys.readouterr().err
+    reported = capsys.readouterr().err
+    assert str(port) in reported
+    assert str(found) in reported
 
 
 @pytest.mark.parametrize("port", [0, -1, 70_000])
-def test_a_port_that_is_none_is_refused(port: int) -> None:
-    with pytest.raises(BadSetting, match=f"no port {port}"):
+def test_an_impossible_port_is_refused(port: int) -> None:
+    with pytest.raises(BadSetting, match=f"Port {port}"):
         serve.free_port("127.0.0.1", port)
 
 
 def test_an_address_of_another_computer_is_refused() -> None:
-    with pytest.raises(BadSetting, match="not an address of this computer"):
+    with pytest.raises(BadSetting, match=r"203\.0\.113\.7"):
         serve.free_port("203.0.113.7", None)
 
 
 @pytest.mark.parametrize("password", ["", "short"])
 def test_the_network_needs_a_password(monkeypatch: pytest.MonkeyPatch, password: str) -> None:
     monkeypatch.setenv(serve.PASSWORD, password)
-    with pytest.raises(BadSetting, match="was not opened to the network"):
+    with pytest.raises(BadSetting, match=r"192\.0\.2\.1"):
         serve.password_for("192.0.2.1")
 
 
-def test_this_computer_needs_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_loopback_needs_no_password(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(serve.PASSWORD, raising=False)
     assert [serve.password_for(host) for host in ("127.0.0.1", "localhost", "::1")] == [None, None, None]
 
@@ -67,38 +69,38 @@ def test_a_second_start_opens_the_page_of_the_first(
 
 
 class Reserved(socket.socket):
-    """What Windows does for a port in a range that it keeps back, here 50000 to 50009."""
+    """Refuses ports below 50010, as Windows does for a reserved range."""
 
     def bind(self, address: tuple[str, int]) -> None:  # type: ignore[override]
         if address[1] < 50_010:
             raise PermissionError(13, "forbidden by its access permissions")
 
 
-def test_a_port_that_the_system_keeps_back_gives_the_next_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reserved_port_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serve.socket, "socket", Reserved)
     assert serve.free_port("127.0.0.1", 50_000) == 50_010
 
 
-def test_a_port_that_only_the_system_may_use_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_privileged_port_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serve.socket, "socket", Reserved)
-    with pytest.raises(BadSetting, match="Port 80 may not be used"):
+    with pytest.raises(BadSetting, match="Port 80 "):
         serve.free_port("127.0.0.1", 80)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::"])
-def test_open_on_every_address_it_shows_one_that_can_be_opened(host: str) -> None:
+def test_with_all_addresses_a_reachable_one_is_shown(host: str) -> None:
     shown = serve.reachable_at(host)
     assert shown not in ("0.0.0.0", "::")
     assert serve.free_port(shown, None)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "192.168.1.5", "fd00::5", "mybox.lan"])
-def test_open_on_one_address_it_shows_that(host: str) -> None:
+def test_a_single_address_is_shown_as_it_is(host: str) -> None:
     assert serve.reachable_at(host) == host
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no SIGTERM to catch")
-def test_the_real_app_listens_on_loopback_only_opens_once_and_ends_when_told(tmp_path: Path) -> None:
+def test_the_app_listens_on_loopback_starts_once_and_stops_on_sigterm(tmp_path: Path) -> None:
     command = [sys.executable, str(PROJECT_ROOT / "app.py"), "serve", "--no-browser", "--workspace", str(tmp_path)]
     with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL) as app:
         try:

@@ -1,4 +1,4 @@
-"""The ways to bring examples: a sample, a file, pasted text, a typed table."""
+"""The ways to add examples: a sample, a file, pasted text, a typed table."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Any
 import gradio as gr
 
 from ui.services.app import App
-from ui.web.components import LISTEN, Given, Kept, Updates, button, clickable, drawn, pressed
+from ui.web.browser_state import PRIVATE, BrowserState, Inputs, Updates
+from ui.web.components import button, clickable, clicked, html
 from ui.web.data import views as data_views
 from ui.web.errors import handler
 from ui.web.html import components
@@ -18,14 +19,13 @@ from ui.web.html import components
 KINDS = "JSON, JSONL, CSV, Excel, Parquet, plain text, or one of these packed with gzip."
 TABLE_HEADERS = ["What is asked", "What it should answer"]
 EMPTY_TABLE = [["", ""] for _ in range(5)]
-CELLS = 200_000  # characters of a typed table that the browser keeps
 
-Taken = Callable[[Given, str], Updates]  # what a handler was given, and the id of what is being read
+Imported = Callable[[Inputs, str], Updates]  # a handler's inputs and the id of the import
 
 
 @dataclass
 class ImportPanel:
-    """The chooser's parts. typed_kept: the typed table as this browser keeps it."""
+    """The chooser's parts. stored: the typed table as the browser stores it."""
 
     app: App
     chooser: gr.Accordion
@@ -34,7 +34,7 @@ class ImportPanel:
     pasted: gr.Textbox
     use_text: gr.Button
     typed: gr.Dataframe
-    typed_kept: gr.BrowserState
+    stored: gr.JSON
     use_table: gr.Button
     earlier: gr.HTML
 
@@ -43,7 +43,7 @@ class ImportPanel:
         return [self.chooser, self.samples, self.upload, self.typed, self.earlier]
 
     def show(self, wanted: bool, data_id: str) -> Updates:
-        """wanted: examples are asked for. Otherwise the chooser stays as the person left it."""
+        """wanted: whether to open the chooser. Otherwise it stays as the person left it."""
         opened: Updates = {self.chooser: gr.update(open=True)} if wanted else {}
         return {
             self.samples: data_views.samples(self.app.datasets.samples()),
@@ -51,60 +51,53 @@ class ImportPanel:
             **opened,
         }
 
-    def restore(self, given: Given) -> Updates:
-        """The table that was typed here before the page was loaded again."""
-        cells = given[self.typed_kept]
-        texts = isinstance(cells, list) and all(
-            isinstance(line, list) and all(isinstance(cell, str) for cell in line) for line in cells
+    def restore(self, inputs: Inputs) -> Updates:
+        """The table that was typed before the page was loaded again."""
+        rows = inputs[self.stored]
+        texts = isinstance(rows, list) and all(
+            isinstance(row, list) and all(isinstance(cell, str) for cell in row) for row in rows
         )
-        return {self.typed: cells} if texts and cells else {}
+        return {self.typed: rows} if texts and rows else {}
 
-    def listen(self, kept: Kept, taken: Taken, outputs: list[Any]) -> None:
-        """What each way of bringing does; `outputs` are what `taken` may fill."""
+    def listen(self, state: BrowserState, imported: Imported, outputs: list[Any]) -> None:
+        """Each way starts an import and answers with `imported`, which may fill `outputs`."""
+        datasets = self.app.datasets
 
-        @handler
-        def take_sample(event: gr.EventData, given: Given) -> Any:
-            _, name = pressed(event)
-            known = {sample.name: sample.path for sample in self.app.datasets.samples()}
-            if name not in known:
-                return gr.skip()
-            return taken(
-                given, self.app.datasets.import_file(known[name], known[name].name, kept.choice(given).model_id)
-            )
+        def import_file(inputs: Inputs, path: Path) -> Updates:
+            return imported(inputs, datasets.import_file(path, path.name, state.choice(inputs).model_id))
 
         @handler
-        def take_file(given: Given) -> Any:
-            path = given[self.upload]
-            if not path:
-                return gr.skip()
-            import_id = self.app.datasets.import_file(Path(path), Path(path).name, kept.choice(given).model_id)
-            return {self.upload: None, **taken(given, import_id)}
+        def take_sample(event: gr.EventData, inputs: Inputs) -> Any:
+            samples = {sample.name: sample.path for sample in datasets.samples()}
+            path = samples.get(clicked(event)[1])
+            return import_file(inputs, path) if path else gr.skip()
 
         @handler
-        def take_text(given: Given) -> Updates:
-            return taken(given, self.app.datasets.import_text(given[self.pasted] or "", kept.choice(given).model_id))
+        def take_file(inputs: Inputs) -> Any:
+            path = inputs[self.upload]
+            return {self.upload: None, **import_file(inputs, Path(path))} if path else gr.skip()
 
         @handler
-        def take_table(given: Given) -> Updates:
-            filled = [line for line in _cells(given[self.typed]) if any(cell.strip() for cell in line)]
-            return taken(given, self.app.datasets.import_table(filled, kept.choice(given).model_id))
+        def take_text(inputs: Inputs) -> Updates:
+            text = inputs[self.pasted] or ""
+            return imported(inputs, datasets.import_text(text, state.choice(inputs).model_id))
 
         @handler
-        def keep_table(given: Given) -> Updates:
-            cells = _cells(given[self.typed])
-            small = sum(len(cell) for line in cells for cell in line) <= CELLS
-            return {self.typed_kept: cells if small else gr.skip()}
+        def take_table(inputs: Inputs) -> Updates:
+            rows = [["" if cell is None else str(cell) for cell in row] for row in inputs[self.typed] or []]
+            filled = [row for row in rows if any(cell.strip() for cell in row)]
+            return imported(inputs, datasets.import_table(filled, state.choice(inputs).model_id))
 
-        reading: dict[str, Any] = {**LISTEN, "show_progress": "minimal", "show_progress_on": [self.samples]}
-        self.samples.click(take_sample, kept.inputs(), outputs, **reading)
-        self.upload.upload(take_file, kept.inputs(self.upload), outputs, **reading)
-        self.use_text.click(take_text, kept.inputs(self.pasted), outputs, **reading)
-        self.use_table.click(take_table, kept.inputs(self.typed), outputs, **reading)
-        self.typed.input(keep_table, {self.typed}, self.typed_kept, **LISTEN)
+        busy: dict[str, Any] = {"show_progress": "minimal", "show_progress_on": [self.samples]}
+        state.listen(self.samples.click, take_sample, outputs, **busy)
+        state.listen(self.upload.upload, take_file, outputs, self.upload, **busy)
+        state.listen(self.use_text.click, take_text, outputs, self.pasted, **busy)
+        state.listen(self.use_table.click, take_table, outputs, self.typed, **busy)
+        self.typed.input(None, self.typed, None, js="apprentice.store.saveTable", **PRIVATE)
 
 
-def build(app: App) -> ImportPanel:
-    """Draws the chooser."""
+def build(app: App, state: BrowserState) -> ImportPanel:
+    """Draws the chooser inside the current tab."""
     with gr.Accordion("Choose examples", open=False, elem_classes="fold-block") as chooser:
         samples = clickable()
         with gr.Tabs(elem_classes="ways"):
@@ -117,7 +110,7 @@ def build(app: App) -> ImportPanel:
                     elem_id="upload",
                     show_label=False,
                 )
-                drawn(components.text(f"{KINDS} The file stays on this computer.", "small"))
+                html(components.text(f"{KINDS} The file stays on this computer.", "small"))
             with gr.Tab("Paste"):
                 pasted = gr.Textbox(
                     label="Examples as text",
@@ -141,9 +134,4 @@ def build(app: App) -> ImportPanel:
                 )
                 use_table = button("Read these")
         earlier = clickable(elem_id="earlier")
-    typed_kept = gr.BrowserState(None, storage_key="apprentice-table", secret="apprentice")  # noqa: S106
-    return ImportPanel(app, chooser, samples, upload, pasted, use_text, typed, typed_kept, use_table, earlier)
-
-
-def _cells(table: Any) -> list[list[str]]:
-    return [["" if cell is None else str(cell) for cell in line] for line in table or []]
+    return ImportPanel(app, chooser, samples, upload, pasted, use_text, typed, state.table, use_table, earlier)

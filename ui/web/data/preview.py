@@ -1,8 +1,9 @@
-"""What the model will learn: one example as bubbles and as tokens, any by its number, the next that has a word."""
+"""What the model will learn: one example as bubbles and as tokens, found by its number or by a word in it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -12,22 +13,16 @@ from backend.errors import BadInput
 from ui.services.app import App
 from ui.services.selection import Choice
 from ui.web import errors as web_errors
-from ui.web.components import LISTEN, Given, Kept, Updates, button, drawn
+from ui.web.browser_state import BrowserState, Inputs, Updates
+from ui.web.components import button, html
 from ui.web.data import views as data_views
 from ui.web.errors import handler
 from ui.web.html import components
 
-# In the browser: the example that is shown now is written into its field, unless another number is being typed there.
-_FOLLOW = """(kept, typed) => {
-  const before = window.shownRow ?? 1, row = kept?.[0] > 0 ? kept[0] : 1;
-  window.shownRow = row;
-  return typed === before ? row : undefined;
-}"""
-
 
 @dataclass
 class Preview:
-    """The preview's parts. row: the example's number in the file; refused: why what was typed there is none."""
+    """The preview's parts. row: the example's number in the file. refused: why there is no example of that number."""
 
     app: App
     row: gr.Number
@@ -61,80 +56,79 @@ class Preview:
             self.tokens: components.tokens(preview.pieces),
         }
 
-    def listen(self, kept: Kept) -> None:
-        """What the steps, the number and the search do. A number counts when its field is left, also by a press of
-        Next: both then go to it, whichever answer comes first."""
+    def listen(self, state: BrowserState) -> None:
+        """A number counts when its field is left, also by a click on Next: both then go to it, whichever answer comes
+        first."""
 
-        def gone_to(given: Given, row: int) -> Updates:
-            before = kept.choice(given)
+        def show_row(inputs: Inputs, row: int) -> Updates:
+            before = state.choice(inputs)
             choice = before.replace(row=row)
-            return {**kept.keep(before, choice), **self.show(choice), self.hits: ""}
+            return {**state.change(before, choice), **self.show(choice), self.hits: ""}
 
-        def going(way: int = 0) -> Any:
+        def going(step: int = 0) -> Any:
             @handler
-            def go(given: Given) -> Updates:
-                """To the number that is typed, else a step on; a number that no example has is put back, and told."""
-                choice, typed = kept.choice(given), given[self.row]
+            def go(inputs: Inputs) -> Updates:
+                """Shows the example of the typed number, or the next one. A number without an example is put back."""
+                choice, typed = state.choice(inputs), inputs[self.row]
                 if typed == choice.row:
-                    return gone_to(given, self.app.datasets.step(choice, way)) if way else {self.refused: ""}
+                    return show_row(inputs, self.app.datasets.step(choice, step)) if step else {self.refused: ""}
                 total = self.app.datasets.state(choice).report.rows
                 row = _number(typed, total)
                 if row is None:
                     return {self.row: choice.row, self.refused: data_views.no_such_example(typed, total)}
-                return gone_to(given, row)
+                return show_row(inputs, row)
 
             return go
 
-        def finding(way: int) -> Any:
+        def finding(step: int) -> Any:
             @handler
-            def find(given: Given) -> Updates:
-                choice, text = kept.choice(given), str(given[self.search] or "")[:1000]
-                found = self.app.datasets.find(choice, text, way)
-                said = {self.hits: data_views.hits(found, text)}
-                return {**gone_to(given, found.row), **said} if found.row else said
+            def find(inputs: Inputs) -> Updates:
+                choice, text = state.choice(inputs), str(inputs[self.search] or "")[:1000]
+                found = self.app.datasets.find(choice, text, step)
+                hits = {self.hits: data_views.hits(found, text)}
+                return {**show_row(inputs, found.row), **hits} if found.row else hits
 
             return find
 
-        typed, outputs = kept.inputs(self.row), [*kept.outputs, *self.outputs, self.hits]
-        left = gr.on([self.row.submit, self.row.blur], going(), typed, outputs, trigger_mode="multiple", **LISTEN)
-        for trigger, way in ((self.back.click, -1), (self.on.click, 1)):
-            trigger(going(way), typed, outputs, **LISTEN)
+        outputs = [*self.outputs, self.hits]
+        leave = partial(gr.on, [self.row.submit, self.row.blur])
+        left = state.listen(leave, going(), outputs, self.row, trigger_mode="multiple")
+        for trigger, step in ((self.back.click, -1), (self.on.click, 1)):
+            state.listen(trigger, going(step), outputs, self.row)
         searches = ((self.search_back.click, -1), (self.search_on.click, 1), (self.search.submit, 1))
-        for trigger, way in searches:
-            trigger(finding(way), kept.inputs(self.search), outputs, cancels=[left], **LISTEN)
-        row, data_id = kept.part("row"), kept.part("data_id")
-        row.change(None, [row, self.row], self.row, js=_FOLLOW, **LISTEN)
-        gr.on([row.change, data_id.change], None, None, self.refused, js="() => ''", **LISTEN)
+        for trigger, step in searches:
+            state.listen(trigger, finding(step), outputs, self.search, cancels=[left])
+        state.on_change("apprentice.followRow", [self.row], [self.row, self.refused])
 
 
 def _number(typed: object, total: int) -> int | None:
-    """The number of an example that was typed, as the browser sends it; None where there is none with it."""
+    """The typed number of an example, as the browser sends it; None where no example has it."""
     if isinstance(typed, bool) or not isinstance(typed, (int, float)) or typed not in range(1, total + 1):
         return None
     return int(typed)
 
 
 def build(app: App) -> Preview:
-    """Draws the preview."""
+    """Draws the preview inside the current column."""
     with gr.Column(elem_classes="card preview", elem_id="preview"):
-        drawn(Markup("<h2>What the model will learn</h2>{}").format(data_views.SWATCHES))
+        html(Markup("<h2>What the model will learn</h2>{}").format(data_views.SWATCHES))
         with gr.Row(elem_classes="tools"):
             with gr.Column(elem_classes="go-to", scale=0, min_width=0):
                 with gr.Row(elem_classes="stepper"):
                     back = button("Previous", elem_id="row-back")
                     row = gr.Number(1, label="Example", min_width=0, scale=0, elem_id="row-number")
                     on = button("Next", elem_id="row-on")
-                refused = drawn(elem_id="row-refused")
+                refused = html(elem_id="row-refused")
             with gr.Row(elem_classes="stepper search"):
                 search = gr.Textbox(
                     label="Find examples with", max_lines=1, min_width=0, scale=1, elem_id="row-search"
                 )
                 search_back = button("Find previous", elem_id="search-back")
                 search_on = button("Find next", elem_id="search-on")
-        hits = drawn()
+        hits = html()
         with gr.Row(elem_classes="pair"):
-            bubbles = drawn()
+            bubbles = html()
             with gr.Column():
-                counted = drawn()
-                tokens = drawn()
+                counted = html()
+                tokens = html()
     return Preview(app, row, refused, back, on, search, search_back, search_on, hits, bubbles, counted, tokens)

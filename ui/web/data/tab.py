@@ -1,4 +1,4 @@
-"""Data: bring examples, see what is wrong with them and mend it, see what will be learned."""
+"""Data: add examples, see what is wrong with them and fix it, see what will be learned."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import gradio as gr
 from ui.records import DatasetState
 from ui.services.app import App
 from ui.services.selection import Choice
-from ui.web.components import LISTEN, Given, Kept, Updates, clickable, drawn, pressed, primary
+from ui.web.browser_state import BrowserState, Inputs, Updates
+from ui.web.components import clickable, clicked, html, primary
 from ui.web.data import import_panel, read_options
 from ui.web.data import issues as issues_panel
 from ui.web.data import preview as preview_panel
@@ -22,14 +23,14 @@ from ui.web.data.preview import Preview
 from ui.web.errors import handler
 from ui.web.html import components
 
-NOTHING_YET = "Bring your examples, or take ours to try it out.", "Then you see what it will learn."
+NOTHING_YET = "Add your examples, or use ours to try it out.", "Then you see what the model will learn."
 
 
 @dataclass
 class DataTab:
     app: App
     line: gr.HTML
-    bring: ImportPanel
+    importing: ImportPanel
     reading: gr.HTML
     found: gr.Column
     summary: gr.HTML
@@ -49,7 +50,7 @@ class DataTab:
             *drawings,
             self.own_test,
             self.download,
-            *self.bring.outputs,
+            *self.importing.outputs,
             *self.preview.outputs,
             self.forward,
             self.reason,
@@ -61,16 +62,16 @@ class DataTab:
         now = self.app.datasets.progress(choice)
         shown: Updates = {
             self.reading: data_views.reading(now, imports),
-            **self.bring.show(not (data or now) or bool(now and now.error), choice.data_id),
+            **self.importing.show(not (data or now) or bool(now and now.error), choice.data_id),
         }
         if now is not None and now.error is None and (imports or data is None):
             return {**shown, **self._waiting(imports)}
-        if data is None:  # chosen ones have been read this very moment: the next look shows them
+        if data is None:  # they were read this very moment: the next tick shows them
             return {**shown, **(self._waiting(imports) if choice.data_id else self._empty())}
         return {**shown, **self._showing(choice, data)}
 
     def _waiting(self, imports: bool) -> Updates:
-        """What stays as it is while examples are read. New ones take the place of those that are shown."""
+        """While examples are read. An import hides the examples that it will replace."""
         return {
             self.line: components.guide(2, "Your examples are being read.", "You can go on as soon as that is done."),
             self.forward: gr.update(interactive=False),
@@ -83,7 +84,7 @@ class DataTab:
             self.line: components.guide(2, *NOTHING_YET),
             self.found: gr.update(visible=False),
             self.forward: gr.update(interactive=False),
-            self.reason: "Bring some examples first.",
+            self.reason: "Add examples first.",
         }
 
     def _showing(self, choice: Choice, data: DatasetState) -> Updates:
@@ -108,13 +109,13 @@ class DataTab:
         return self.app.models.is_ready(choice.model_id), mark, far
 
 
-def build(app: App, kept: Kept) -> DataTab:
+def build(app: App, state: BrowserState) -> DataTab:
     """Draws the tab inside the current gr.Tab."""
-    line = drawn(components.guide(2, *NOTHING_YET), elem_classes="guide")
-    bring = import_panel.build(app)
+    line = html(components.guide(2, *NOTHING_YET), elem_classes="guide")
+    importing = import_panel.build(app, state)
     reading = clickable(elem_id="reading")
     with gr.Column(visible=False) as found:
-        summary = drawn()
+        summary = html()
         with gr.Row(elem_classes="actions"):
             own_test = gr.UploadButton("I have a test file", size="md", min_width=0, scale=0, elem_id="own-test")
             tested = clickable(elem_classes="reason")
@@ -124,77 +125,78 @@ def build(app: App, kept: Kept) -> DataTab:
         download = clickable()
     with gr.Row(elem_classes="actions"):
         forward = primary("Go on to training", interactive=False, elem_id="to-train")
-        reason = drawn(elem_classes="reason")
+        reason = html(elem_classes="reason")
 
-    seen = (summary, own_test, tested, how, problems, preview, download)
-    tab = DataTab(app, line, bring, reading, found, *seen, forward, reason)
-    everything = [*kept.outputs, *tab.outputs]
+    checked = (summary, own_test, tested, how, problems, preview, download)
+    tab = DataTab(app, line, importing, reading, found, *checked, forward, reason)
 
-    def taken(given: Given, import_id: str) -> Updates:
-        """What was brought is read in the background; when that was quick, it is there already."""
-        before = kept.choice(given)
+    def imported(inputs: Inputs, import_id: str) -> Updates:
+        """The examples are read in the background; if that was quick, they are shown at once."""
+        before = state.choice(inputs)
         choice = app.validated(before.replace(import_id=import_id))
-        return {**kept.keep(before, choice), bring.chooser: gr.update(open=False), **tab.show(choice)}
+        return {**state.change(before, choice), importing.chooser: gr.update(open=False), **tab.show(choice)}
 
-    bring.listen(kept, taken, everything)
-    preview.listen(kept)
+    importing.listen(state, imported, tab.outputs)
+    preview.listen(state)
 
     @handler
-    def act(event: gr.EventData, given: Given) -> Updates:
-        """Any button of the tab's drawn parts."""
-        before, (do, value) = kept.choice(given), pressed(event)
-        choice = _done(app, before, do, value)
-        if do == "look":
-            return {**kept.keep(before, choice), **preview.show(choice)}
-        if do == "files":
+    def act(event: gr.EventData, inputs: Inputs) -> Updates:
+        """Any button in the tab's HTML."""
+        before, (action, value) = state.choice(inputs), clicked(event)
+        choice = apply_action(app, before, action, value)
+        if action == "look":
+            return {**state.change(before, choice), **preview.show(choice)}
+        if action == "files":
             app.datasets.write_files(choice)
         choice = app.validated(choice)
-        return {**kept.keep(before, choice), **tab.show(choice)}
+        return {**state.change(before, choice), **tab.show(choice)}
 
     @handler
-    def take_test(given: Given) -> Updates:
-        choice, path = kept.choice(given), Path(given[own_test])
+    def take_test(inputs: Inputs) -> Updates:
+        choice, path = state.choice(inputs), Path(inputs[own_test])
         app.datasets.set_validation(choice.data_id, path, path.name)
         return tab.show(choice)
 
-    own_test.upload(take_test, kept.inputs(own_test), tab.outputs, **LISTEN)
-    for part in (bring.earlier, reading, tested, how, problems, download):
-        part.click(act, kept.inputs(), everything, trigger_mode="multiple", **LISTEN)  # no press is lost
+    state.listen(own_test.upload, take_test, tab.outputs, own_test)
+    for part in (importing.earlier, reading, tested, how, problems, download):
+        state.listen(part.click, act, tab.outputs, trigger_mode="multiple")  # no click is lost
     return tab
 
 
-def _done(app: App, choice: Choice, do: str, value: str) -> Choice:
-    """Does what was pressed and gives the choice after it. `value` comes from the browser: a kind of problem or a
-    row, perhaps with a row after a colon, or the form of how the file is read."""
+def apply_action(app: App, choice: Choice, action: str, value: str) -> Choice:
+    """Does what a button stands for, and returns the choice after it.
+
+    value: from the browser: a row, an issue type (perhaps with a row after a colon), or the form of the read options.
+    """
     kind, _, at = value.partition(":")
     rows: Any = [int(at)] if at.isdecimal() else "all"
     data_id = choice.data_id
-    if do == "accept":
+    if action == "accept":
         app.datasets.accept(data_id, kind, rows)
-    elif do == "accept-all":
+    elif action == "accept-all":
         for wrong in issues_panel.must_fix(app.datasets.state(choice)):
             app.datasets.accept(data_id, wrong, "all")
-    elif do == "refuse":
+    elif action == "refuse":
         app.datasets.refuse(data_id, kind, rows)
-    elif do == "undo":
+    elif action == "undo":
         app.datasets.undo(data_id, kind)
-    elif do == "look" and value.isdecimal():
+    elif action == "look" and value.isdecimal():
         return choice.replace(row=int(value))
-    elif do in ("how", "as-found"):
-        how = read_options.sent(value, app.datasets.state(choice)) if do == "how" else {}
+    elif action in ("how", "as-found"):
+        how = read_options.sent(value, app.datasets.state(choice)) if action == "how" else {}
         app.datasets.read_again(data_id, how, choice.model_id)
         return choice.replace(import_id=data_id)
-    elif do == "columns":
+    elif action == "columns":
         app.datasets.import_again(choice.import_id, read_options.sent_columns(value), choice.model_id)
-    elif do == "open":
+    elif action == "open":
         return choice.replace(data_id=value, run_id="", import_id="", row=1)
-    elif do == "delete":
+    elif action == "delete":
         app.datasets.delete(value)
-    elif do == "clear-test":
+    elif action == "clear-test":
         app.datasets.clear_validation(data_id)
-    elif do == "cancel":
+    elif action == "cancel":
         app.datasets.cancel_import(choice)
         return choice.replace(import_id="")
-    elif do == "dismiss":
+    elif action == "dismiss":
         return choice.replace(import_id="")
     return choice

@@ -1,4 +1,4 @@
-"""My models: every run, to open, go on with, or delete."""
+"""My models: every run, to open, resume, compare or delete."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from markupsafe import Markup
 
 from ui.services.app import App
 from ui.services.selection import Choice
-from ui.web.components import LISTEN, Given, Kept, Updates, clickable, drawn, pressed
+from ui.web.browser_state import BrowserState, Inputs, Updates
+from ui.web.components import clickable, clicked, html
 from ui.web.errors import handler
 from ui.web.html import compare_runs, components
 from ui.web.runs.views import listing
@@ -20,7 +21,7 @@ from ui.web.runs.views import listing
 
 @dataclass
 class RunsTab:
-    """listing: the drawn list; what opening a run means for the other tabs is wired by the layout."""
+    """listing: the table of runs. What opening one means for the other tabs is up to the page."""
 
     app: App
     line: gr.HTML
@@ -33,11 +34,14 @@ class RunsTab:
 
     def show(self, choice: Choice) -> Updates:
         runs = self.app.runs.all()
-        said = "Everything you trained here." if runs else "Nothing is trained yet."
-        then = "Open one to watch it, try it or take it away, then compare another with it."
-        then = then if runs else "Your models will be listed here."
+        now, then = "You have not trained a model yet.", "Your models will be listed here."
+        if runs:
+            now, then = (
+                "Everything you trained here.",
+                "Open one to watch, try or share it, or to compare another with it.",
+            )
         return {
-            self.line: components.guide(0, said, then),
+            self.line: components.guide(0, now, then),
             self.compared: self._compared(choice),
             self.listing: listing(runs, choice.run_id, time.time(), choice.compared_run),
         }
@@ -48,30 +52,30 @@ class RunsTab:
         return compare_runs.card(self.app.runs.details(choice.run_id), self.app.runs.details(choice.compared_run))
 
     def signature(self, choice: Choice) -> Hashable:
-        drawn = [self.app.runs.curve_position(one) for one in (choice.run_id, choice.compared_run) if one]
-        return repr((self.app.runs.all(), drawn)), int(time.time() / 60)
+        curves = [self.app.runs.curve_position(one) for one in (choice.run_id, choice.compared_run) if one]
+        return repr((self.app.runs.all(), curves)), int(time.time() / 60)
 
 
-def build(app: App, kept: Kept) -> RunsTab:
+def build(app: App, state: BrowserState) -> RunsTab:
     """Draws the tab inside the current gr.Tab."""
-    line = drawn(components.guide(0, "One moment.", ""), elem_classes="guide")
-    compared = drawn(elem_id="compared")
-    drawn_list = clickable(elem_id="run-list")
-    tab = RunsTab(app, line, compared, drawn_list)
+    line = html(components.guide(0, "One moment.", ""), elem_classes="guide")
+    compared = html(elem_id="compared")
+    runs = clickable(elem_id="run-list")
+    tab = RunsTab(app, line, compared, runs)
 
     @handler
-    def act(event: gr.EventData, given: Given) -> Updates:
-        before, (do, run_id) = kept.choice(given), pressed(event)
+    def act(event: gr.EventData, inputs: Inputs) -> Updates:
+        before, (action, run_id) = state.choice(inputs), clicked(event)
         choice = before
-        if do == "delete":
+        if action == "delete":
             app.delete_run(run_id)
             if choice.run_id == run_id:
                 choice = choice.replace(run_id="")
-        elif do == "resume":
+        elif action == "resume":
             app.runs.resume(run_id)
-        elif do == "compare":
+        elif action == "compare":
             choice = choice.replace(compared_run="" if choice.compared_run == run_id else run_id)
-        return {**kept.keep(before, choice), **tab.show(choice)}
+        return {**state.change(before, choice), **tab.show(choice)}
 
-    drawn_list.click(act, kept.inputs(), [*kept.outputs, *tab.outputs], **LISTEN)
+    state.listen(runs.click, act, tab.outputs)
     return tab

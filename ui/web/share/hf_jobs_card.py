@@ -15,7 +15,8 @@ from ui.services.app import App
 from ui.services.hf_jobs import ACCESS_NOTE
 from ui.services.selection import Choice
 from ui.text import format as fmt
-from ui.web.components import LISTEN, Given, Kept, Updates, button, drawn
+from ui.web.browser_state import BrowserState, Inputs, Updates
+from ui.web.components import button, html
 from ui.web.errors import handler
 from ui.web.html import components
 
@@ -68,25 +69,25 @@ class HfJobsCard:
         }
 
 
-def build(app: App, kept: Kept) -> HfJobsCard:
+def build(app: App, state: BrowserState) -> HfJobsCard:
     """Draws the section."""
     with gr.Accordion("Train on a rented GPU", open=False, elem_classes="fold-block"):
-        drawn(components.text(LEAD))
+        html(components.text(LEAD))
         look = button("Check prices", interactive=False, elem_id="rent-look")
         with gr.Row(elem_classes="actions"):
             computer = gr.Dropdown([], label="Computer", visible=False, elem_id="rent-computer")
             hours = gr.Number(
                 1, label="Maximum hours", minimum=MIN_HOURS, maximum=MAX_HOURS, visible=False, elem_id="rent-hours"
             )
-        offer_html = drawn()
+        offer_html = html()
         agreed = gr.Checkbox(label="I agree to this upload and this cost", visible=False, elem_id="rent-agree")
         send = button("Send it", interactive=False, visible=False, elem_id="rent-send")
-        sent = drawn()
+        sent = html()
     card = HfJobsCard(app, look, computer, hours, agreed, send, offer_html, sent)
 
     @handler
-    def look_up(given: Given) -> Updates:
-        choice = kept.choice(given)
+    def look_up(inputs: Inputs) -> Updates:
+        choice = state.choice(inputs)
         computers = app.hf_jobs.look_up_computers()
         names = [(f"{one.name}, {one.memory or 'no GPU'}: ${one.cost:.2f} per hour", one.flavor) for one in computers]
         first = computers[0].flavor
@@ -94,31 +95,31 @@ def build(app: App, kept: Kept) -> HfJobsCard:
             computer: gr.update(choices=names, value=first, visible=True),
             hours: gr.update(visible=True),
             agreed: gr.update(value=False, visible=True),
-            **card.offered(choice, first, given[hours], False),
+            **card.offered(choice, first, inputs[hours], False),
         }
 
     @handler
-    def chosen(given: Given) -> Updates:
+    def chosen(inputs: Inputs) -> Any:
         """Another computer or other hours make a new offer, which needs a new agreement."""
-        if not given[computer]:
-            return {}
-        return {**card.offered(kept.choice(given), given[computer], given[hours], False), agreed: False}
+        if not inputs[computer]:
+            return gr.skip()
+        return {**card.offered(state.choice(inputs), inputs[computer], inputs[hours], False), agreed: False}
 
     @handler
-    def agree(given: Given) -> Updates:
-        return {send: gr.update(interactive=bool(given[agreed] and given[computer]))}
+    def agree(inputs: Inputs) -> Updates:
+        return {send: gr.update(interactive=bool(inputs[agreed] and inputs[computer]))}
 
     @handler
-    def hand_over(given: Given) -> Updates:
-        choice = kept.choice(given)
-        app.hf_jobs.submit(choice.run_id, given[computer], float(given[hours] or 0), bool(given[agreed]))
+    def hand_over(inputs: Inputs) -> Updates:
+        choice = state.choice(inputs)
+        app.hf_jobs.submit(choice.run_id, inputs[computer], float(inputs[hours] or 0), bool(inputs[agreed]))
         return {**card.show(choice), agreed: False, send: gr.update(interactive=False)}
 
-    look.click(look_up, kept.inputs(hours), card.outputs, **LISTEN)
+    state.listen(look.click, look_up, card.outputs, hours)
     for part in (computer, hours):
-        part.input(chosen, kept.inputs(computer, hours), card.outputs, **LISTEN)
-    agreed.input(agree, kept.inputs(agreed, computer), card.outputs, **LISTEN)
-    send.click(hand_over, kept.inputs(computer, hours, agreed), card.outputs, **LISTEN)
+        state.listen(part.input, chosen, card.outputs, computer, hours)
+    state.listen(agreed.input, agree, card.outputs, agreed, computer)
+    state.listen(send.click, hand_over, card.outputs, computer, hours, agreed)
     return card
 
 

@@ -1,4 +1,4 @@
-"""Start: what should it learn, what can this computer do, and which model to take."""
+"""Start: what the model should learn, what this computer can do, and which model to use."""
 
 from __future__ import annotations
 
@@ -13,21 +13,14 @@ from backend.advice.recommend import Recommendation
 from backend.models.catalogue import TASKS
 from ui.services.app import App
 from ui.services.selection import Choice
-from ui.web.components import LISTEN, Given, Kept, Updates, clickable, drawn, pressed, primary
+from ui.web.browser_state import BrowserState, Inputs, Updates
+from ui.web.components import clickable, clicked, html, primary
 from ui.web.errors import handler
 from ui.web.html import components
 from ui.web.start import download_card
 from ui.web.start import views as start_views
 
-CHANGING = "Yes, prices, stock and the like"
-STABLE = "No, or hardly ever"
-
-# Both answers as the browser kept them, put back by the browser itself: a server's answer would come after a quick
-# person has chosen, and take that back.
-RESTORE = f"""(task, changing) => [
-  {json.dumps(TASKS)}.includes(task?.[0]) ? task[0] : null,
-  changing?.[0] === true ? {json.dumps(CHANGING)} : {json.dumps(STABLE)},
-]"""
+STABLE, CHANGING = "stable", "changing"  # as static/js/store.js has them
 
 
 @dataclass
@@ -42,7 +35,7 @@ class StartTab:
     others: gr.HTML
     forward: gr.Button
     reason: gr.HTML
-    taken: Any = None  # the event by which the shown model becomes the chosen one
+    chosen: Any = None  # the event by which the shown model becomes the chosen one
 
     @property
     def outputs(self) -> list[Any]:
@@ -89,76 +82,72 @@ class StartTab:
         ready = self.app.models.is_ready(choice.model_id)
         return repr((compared, better and better.model.id, job and (job.state, job.progress), downloads, ready))
 
-    @property
-    def answers(self) -> list[gr.Radio]:
-        """What `RESTORE` fills, from the kept `task` and `facts_change`."""
-        return [self.task, self.facts]
 
-
-def build(app: App, kept: Kept) -> StartTab:
+def build(app: App, state: BrowserState) -> StartTab:
     """Draws the tab inside the current gr.Tab."""
-    line = drawn(
-        components.guide(1, "Say what it should learn.", "Then you bring examples of it."), elem_classes="guide"
-    )
+    line = html(components.guide(1, "Say what it should learn.", "Then add examples of it."), elem_classes="guide")
     task = gr.Radio(
         [("\n".join(words), key) for key, words in start_views.TASKS.items()],
         label="What should it learn?",
         elem_classes="choices four",
     )
     facts = gr.Radio(
-        [STABLE, CHANGING], value=STABLE, label="Do the right answers change often?", elem_classes="choices inline"
+        [("No, or hardly ever", STABLE), ("Yes, prices, stock and the like", CHANGING)],
+        value=STABLE,
+        label="Do the right answers change often?",
+        elem_classes="choices inline",
     )
-    advice = drawn()
+    advice = html()
     machine = clickable(components.card("Your computer", lead="Looking at what it can do."))
     model = clickable(components.card("The model", lead="Working out which one fits."))
     with gr.Accordion("Other models", open=False, elem_classes="fold-block"):
         others = clickable()
     with gr.Row(elem_classes="actions"):
         forward = primary("Go on to your examples", elem_id="to-data")
-        reason = drawn(elem_classes="reason")
+        reason = html(elem_classes="reason")
 
     tab = StartTab(app, line, task, facts, advice, machine, model, others, forward, reason)
 
-    def changed(given: Given, **changes: Any) -> Updates:
-        before = kept.choice(given)
+    def changed(inputs: Inputs, **changes: Any) -> Updates:
+        before = state.choice(inputs)
         choice = before.replace(**changes)
-        return {**kept.keep(before, choice), **tab.show(choice)}
+        return {**state.change(before, choice), **tab.show(choice)}
 
     @handler
-    def choose_task(given: Given) -> Updates:
-        return changed(given, task=given[task])
+    def choose_task(inputs: Inputs) -> Updates:
+        return changed(inputs, task=inputs[task])
 
     @handler
-    def choose_facts(given: Given) -> Updates:
-        return changed(given, facts_change=given[facts] == CHANGING)
+    def choose_facts(inputs: Inputs) -> Updates:
+        return changed(inputs, facts_change=inputs[facts] == CHANGING)
 
     @handler
-    def press(event: gr.EventData, given: Given) -> Updates:
-        """A model is chosen, or something is done about its download."""
-        do, value = pressed(event)
-        download_card.act(app, do, value)
-        chooses = do in ("model", "download") and value != kept.choice(given).model_id
-        return changed(given, model_id=value, settings={}) if chooses else changed(given)
+    def choose_model(event: gr.EventData, inputs: Inputs) -> Updates:
+        """Chooses a model, or does something about its download."""
+        action, value = clicked(event)
+        download_card.act(app, action, value)
+        chooses = action in ("model", "download") and value != state.choice(inputs).model_id
+        return changed(inputs, model_id=value, settings={}) if chooses else changed(inputs)
 
     @handler
-    def look(event: gr.EventData, given: Given) -> Updates:
-        """Looks at the machine again."""
-        if pressed(event)[0] == "probe":
+    def probe(event: gr.EventData, inputs: Inputs) -> Updates:
+        """Looks at the computer again."""
+        if clicked(event)[0] == "probe":
             app.models.probe_again()
-        return tab.show(kept.choice(given))
+        return tab.show(state.choice(inputs))
 
     @handler
-    def take(given: Given) -> Updates:
-        """Going on keeps the model that is shown, also when it is only the recommended one."""
-        before = kept.choice(given)
-        chosen, _ = tab._chosen(before)
-        return kept.keep(before, before.replace(model_id=chosen.model.id)) or gr.skip()
+    def leave(inputs: Inputs) -> Any:
+        """The model that is shown becomes the chosen one, even if it is only the recommended one."""
+        before = state.choice(inputs)
+        shown, _ = tab._chosen(before)
+        return state.change(before, before.replace(model_id=shown.model.id)) or gr.skip()
 
-    outputs = [*kept.outputs, *tab.outputs]
-    task.input(choose_task, kept.inputs(task), outputs, **LISTEN)
-    facts.input(choose_facts, kept.inputs(facts), outputs, **LISTEN)
-    tab.taken = forward.click(take, kept.inputs(), kept.outputs, **LISTEN)
-    machine.click(look, kept.inputs(), tab.outputs, **LISTEN)
-    model.click(press, kept.inputs(), outputs, **LISTEN)
-    others.click(press, kept.inputs(), outputs, **LISTEN)
+    state.on_load(f"() => apprentice.answers({json.dumps(TASKS)})", [], [task, facts])
+    state.listen(task.input, choose_task, tab.outputs, task)
+    state.listen(facts.input, choose_facts, tab.outputs, facts)
+    tab.chosen = state.listen(forward.click, leave, [])
+    state.listen(machine.click, probe, tab.outputs)
+    state.listen(model.click, choose_model, tab.outputs)
+    state.listen(others.click, choose_model, tab.outputs)
     return tab

@@ -12,7 +12,7 @@ from backend.errors import BadSetting
 from backend.records.specs import TrainSettings
 from ui.services.overrides import NEEDED, as_input
 from ui.text.settings_help import GOAL, GROUPS, SETTINGS
-from ui.web.components import drawn
+from ui.web.components import html
 
 CHOICES = {
     "trainer": [
@@ -30,7 +30,7 @@ CHOICES = {
     "lr_scheduler_type": [("Cosine", "cosine"), ("Linear", "linear"), ("Constant", "constant")],
 }
 
-TOGETHER = ("num_processes", "sharding")  # for several cards
+TOGETHER = ("num_processes", "sharding")  # shown with several GPUs
 
 
 def goal() -> gr.Radio:
@@ -40,12 +40,12 @@ def goal() -> gr.Radio:
 
 
 def build() -> dict[str, gr.components.Component]:
-    """One input for each other setting, grouped, inside the current fold; by the setting's name."""
+    """An input for each other setting, in groups, inside the current fold; by the setting's name."""
     made: dict[str, gr.components.Component] = {}
     for title, names in GROUPS.items():
         if title == GOAL:
             continue
-        drawn(Markup("<h3>{}</h3>").format(title), elem_classes="group-name")
+        html(Markup("<h3>{}</h3>").format(title), elem_classes="group-name")
         with gr.Row(elem_classes="settings"):
             for name in names:
                 made[name] = _input(name, TrainSettings.model_fields[name])
@@ -70,9 +70,9 @@ def right(name: str, value: Any) -> dict[str, Any]:
 
 
 def wrong(error: BadSetting, typed: Any, usual: Any) -> dict[str, Any]:
-    """The update of an input that holds what can't be taken: it keeps what was typed and says why."""
-    said = f"{error.what} {error.why} Put it right before you start; emptied, it goes back to {usual}."
-    return gr.update(value=typed, info=said, elem_classes=["wrong"])
+    """The update of an input with an invalid value: it stays as typed, with the reason and the `usual` value."""
+    info = f"{error.what} {error.why} Fix it before you start, or empty the field to go back to {usual}."
+    return gr.update(value=typed, info=info, elem_classes=["wrong"])
 
 
 def _literals(annotation: Any) -> list[str]:
@@ -82,5 +82,5 @@ def _literals(annotation: Any) -> list[str]:
 
 
 def changes(part: Any) -> list[Any]:
-    """The events by which a person changes a setting; a number counts when its field is left."""
+    """The events that change a setting; a number counts when its field is left."""
     return [part.blur, part.submit] if isinstance(part, gr.Number) else [part.input]

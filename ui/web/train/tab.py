@@ -15,24 +15,24 @@ from ui.services.runs import default_name
 from ui.services.selection import Choice
 from ui.text import format as fmt
 from ui.web import errors as web_errors
-from ui.web.components import LISTEN, Given, Kept, Updates, button, clickable, drawn, pressed, primary
+from ui.web.browser_state import PRIVATE, BrowserState, Inputs, Updates
+from ui.web.components import button, clickable, clicked, html, primary
 from ui.web.errors import handler
 from ui.web.html import compare_runs, components
 from ui.web.start import download_card
 from ui.web.train import settings_fields
 from ui.web.train import views as train_views
-from ui.web.train.settings_form import Recipe
+from ui.web.train.settings_form import SettingsForm
 
-STOP, STOP_WAITING = "Stop and keep what it learned", "Don't wait any longer"
-_TO_TOP = "() => document.querySelector('#tab-train-button[aria-selected=true]') && window.scrollTo({ top: 0 })"
+STOP, STOP_WAITING = "Stop and save what it learned", "Cancel"
 
 
 @dataclass
 class TrainTab:
-    """before: the plan, with the numbers of its recipe; after: the run."""
+    """before: the plan and its settings. after: the run."""
 
     app: App
-    recipe: Recipe
+    form: SettingsForm
     line: gr.HTML
     before: gr.Column
     goal: gr.Column
@@ -57,20 +57,20 @@ class TrainTab:
         ahead = [self.line, self.before, self.goal, self.plan, self.memory, self.called, self.start, self.why_not]
         buttons = [self.forward, self.resume, self.stop, self.stop_says]
         after = [self.after, self.status, *buttons, self.health, self.curve, self.beside, self.samples]
-        return [*ahead, *after, *self.recipe.outputs]
+        return [*ahead, *after, *self.form.outputs]
 
     def show(self, choice: Choice) -> Updates:
-        """The tab but for the recipe's fields, in which the person may be typing; `Recipe.restore` fills those."""
+        """The tab, except for the settings, in which the person may be typing: `SettingsForm.restore` fills those."""
         running = bool(choice.run_id)
         columns = {self.before: gr.update(visible=not running), self.after: gr.update(visible=running)}
         return {**columns, **(self._watch(choice) if running else self._plan(choice))}
 
     def _plan(self, choice: Choice) -> Updates:
         plan = memory = components.EMPTY
-        unnamed, why_not, asks = "", "Bring some examples first, in step 2.", False
+        unnamed, why_not, asks = "", "Add examples first, in step 2.", False
         if choice.data_id:
             try:
-                advice = self.recipe.recommended(choice)
+                advice = self.form.recommended(choice)
                 read = apply_overrides(choice.settings, advice.settings)
                 ahead = self.app.runs.plan(choice.data_id, choice.model_id, read.settings)
                 asks = ahead.has_pairs or ahead.settings.trainer == "dpo"
@@ -83,7 +83,7 @@ class TrainTab:
                 plan, why_not = components.problem_alert(words), words.what
         now, then = "There is nothing to train on yet.", ""
         if plan:
-            now = "Look through what is about to happen."
+            now = "Check what is about to happen."
             then = self._first() or "You can close the page while it trains."
         return {
             self.line: components.guide(3, now, then),
@@ -103,7 +103,7 @@ class TrainTab:
         return f"{fmt.shorten(first[0], 40)} is trained first; this one begins after it." if first else ""
 
     def _fetching(self, choice: Choice) -> Markup:
-        """The way to the chosen model where it is not here yet."""
+        """How to get the chosen model, if it is not on this computer yet."""
         if not choice.model_id or self.app.models.simulated or self.app.models.is_ready(choice.model_id):
             return components.EMPTY
         found = self.app.models.download_status(choice.model_id)
@@ -141,7 +141,7 @@ class TrainTab:
         }
 
     def _beside(self, run_id: str) -> Markup:
-        """A run that repeats another one with a change, beside that one."""
+        """A run that repeats another one with a change, compared with that one."""
         first = self.app.retries.first_run(run_id)
         return (
             compare_runs.card(self.app.runs.details(first), self.app.runs.details(run_id))
@@ -157,104 +157,104 @@ class TrainTab:
         return repr((job.state, job.progress, job.stop_requested)), self.app.runs.curve_position(choice.run_id)
 
 
-def build(app: App, kept: Kept) -> TrainTab:
+def build(app: App, state: BrowserState) -> TrainTab:
     """Draws the tab inside the current gr.Tab."""
-    line = drawn(components.guide(3, "Working out what training will take here.", ""), elem_classes="guide")
+    line = html(components.guide(3, "Working out what training will take here.", ""), elem_classes="guide")
     with gr.Column() as before:
         with gr.Column(visible=False) as goal:
             trainer = settings_fields.goal()
         plan = clickable(components.card(train_views.PLAN, lead="One moment."))
-        with gr.Accordion("Advanced: every number of the recipe", open=False, elem_classes="fold-block"):
-            memory = drawn()
-            inputs = {"trainer": trainer, **settings_fields.build()}
-            news = gr.JSON(visible=False)
-            back = button("Back to the recommended numbers")
+        with gr.Accordion(
+            "Advanced: all training settings", open=False, elem_classes="fold-block", elem_id="advanced"
+        ):
+            memory = html()
+            fields = {"trainer": trainer, **settings_fields.build()}
+            answer = gr.JSON(visible=False)
+            back = button("Back to the recommended settings", elem_id="reset-settings")
         with gr.Row(elem_classes="actions"):
             called = gr.Textbox(label="A name for your model", max_lines=1, elem_id="run-name")
             start = primary("Start training", interactive=False, elem_id="start-training")
-            why_not = drawn(elem_classes="reason")
+            why_not = html(elem_classes="reason")
     with gr.Column(visible=False) as after:
         status = clickable()
         with gr.Row(elem_classes="actions"):
             forward = primary("Try your model", visible=False, elem_id="to-try")
-            resume = button("Go on training", visible=False, elem_id="resume")
+            resume = button("Continue training", visible=False, elem_id="resume")
             stop = button(STOP, visible=False, elem_id="stop")
             again = button("Train another", elem_id="train-again")
-            stop_says = drawn(elem_classes="reason")
+            stop_says = html(elem_classes="reason")
         health = clickable()
-        curve = drawn()
-        beside = drawn()
-        samples = drawn()
+        curve = html()
+        beside = html()
+        samples = html()
 
     tab = TrainTab(
-        app, Recipe(app, inputs, news), line, before, goal, plan, memory, called, start, why_not,
+        app, SettingsForm(app, fields, answer), line, before, goal, plan, memory, called, start, why_not,
         after, status, forward, resume, stop, stop_says, health, curve, beside, samples,
     )  # fmt: skip
 
-    def changed(given: Given, choice: Choice) -> Updates:
-        return {**kept.keep(kept.choice(given), choice), **tab.show(choice)}
+    def changed(inputs: Inputs, choice: Choice) -> Updates:
+        return {**state.change(state.choice(inputs), choice), **tab.show(choice)}
 
     @handler
-    def judge(given: Given) -> Updates:
-        """A field was left: what is wrong with it is told there, and the plan follows."""
-        choice = kept.choice(given)
-        return {**tab.show(choice), **tab.recipe.restore(choice)}
+    def judge(inputs: Inputs) -> Updates:
+        """A field was left: it reports what is wrong with it, and the plan follows."""
+        choice = state.choice(inputs)
+        return {**tab.show(choice), **tab.form.restore(choice)}
 
     @handler
-    def fetch(event: gr.EventData, given: Given) -> Updates:
-        """Something is done about the download of the chosen model."""
-        download_card.act(app, *pressed(event))
-        return tab.show(kept.choice(given))
+    def fetch(event: gr.EventData, inputs: Inputs) -> Updates:
+        """Does something about the download of the chosen model."""
+        download_card.act(app, *clicked(event))
+        return tab.show(state.choice(inputs))
 
     @handler
-    def reset(given: Given) -> Updates:
-        choice = kept.choice(given)
+    def reset(inputs: Inputs) -> Updates:
+        choice = state.choice(inputs)
         goal = {name: value for name, value in choice.settings.items() if name == "trainer"}
         choice = choice.replace(settings=goal)
-        return {**changed(given, choice), **tab.recipe.restore(choice)}
+        return {**changed(inputs, choice), **tab.form.restore(choice)}
 
     @handler
-    def begin(given: Given) -> Updates:
-        choice = kept.choice(given)
-        name = (given[called] or "").strip()
-        run_id = app.runs.start(choice.data_id, choice.model_id, tab.recipe.settings(choice), name)
-        return {**changed(given, choice.replace(run_id=run_id)), called: ""}  # the next one has a name of its own
+    def begin(inputs: Inputs) -> Updates:
+        choice = state.choice(inputs)
+        name = (inputs[called] or "").strip()
+        run_id = app.runs.start(choice.data_id, choice.model_id, tab.form.settings(choice), name)
+        return {**changed(inputs, choice.replace(run_id=run_id)), called: ""}  # the name is for this run only
 
     @handler
-    def end(given: Given) -> Updates:
-        choice = kept.choice(given)
+    def end(inputs: Inputs) -> Updates:
+        choice = state.choice(inputs)
         app.runs.stop(choice.run_id)
         return tab.show(choice)
 
     @handler
-    def go_on(given: Given) -> Updates:
-        choice = kept.choice(given)
+    def go_on(inputs: Inputs) -> Updates:
+        choice = state.choice(inputs)
         app.runs.resume(choice.run_id)
         return tab.show(choice)
 
     @handler
-    def another(given: Given) -> Updates:
-        return changed(given, kept.choice(given).replace(run_id=""))
+    def another(inputs: Inputs) -> Updates:
+        return changed(inputs, state.choice(inputs).replace(run_id=""))
 
     @handler
-    def retry(event: gr.EventData, given: Given) -> Any:
-        """Queues the run again with the one change that the verdict names, or with shorter examples, and shows it
-        beside this one."""
-        choice, retries = kept.choice(given), {"retry": app.retries.retry, "shorter": app.retries.retry_shortened}
-        begin_again = retries.get(pressed(event)[0])
-        return changed(given, choice.replace(run_id=begin_again(choice.run_id))) if begin_again else gr.skip()
+    def retry(event: gr.EventData, inputs: Inputs) -> Any:
+        """Repeats the run with the one change that its verdict names, or with shorter examples, and compares both."""
+        choice, retries = state.choice(inputs), {"retry": app.retries.retry, "shorter": app.retries.retry_shortened}
+        repeat = retries.get(clicked(event)[0])
+        return changed(inputs, choice.replace(run_id=repeat(choice.run_id))) if repeat else gr.skip()
 
-    everything = [*kept.outputs, *tab.outputs]
-    # One at a time, so that the last answer is to the last press.
-    in_turn: dict[str, Any] = {"concurrency_id": "recipe", "concurrency_limit": 1}
-    tab.recipe.listen(kept, judge, tab.outputs, **in_turn)
-    plan.click(fetch, kept.inputs(), tab.outputs, **LISTEN)
-    back.click(reset, kept.inputs(), everything, **in_turn, **LISTEN)
-    begun = start.click(begin, kept.inputs(called), everything, **in_turn, **LISTEN)
-    begun.success(None, None, None, js=_TO_TOP, **LISTEN)
-    stop.click(end, kept.inputs(), tab.outputs, **LISTEN)
-    resume.click(go_on, kept.inputs(), tab.outputs, **LISTEN)
-    status.click(retry, kept.inputs(), everything, **LISTEN)
-    health.click(retry, kept.inputs(), everything, **LISTEN)
-    again.click(another, kept.inputs(), everything, **LISTEN)
+    # One at a time, so that the last answer belongs to the last click.
+    in_turn: dict[str, Any] = {"concurrency_id": "settings", "concurrency_limit": 1}
+    tab.form.listen(state, judge, tab.outputs, **in_turn)
+    state.listen(plan.click, fetch, tab.outputs)
+    state.listen(back.click, reset, tab.outputs, **in_turn)
+    begun = state.listen(start.click, begin, tab.outputs, called, **in_turn)
+    begun.success(None, None, None, js="() => apprentice.address.toTop('train')", **PRIVATE)
+    state.listen(stop.click, end, tab.outputs)
+    state.listen(resume.click, go_on, tab.outputs)
+    state.listen(status.click, retry, tab.outputs)
+    state.listen(health.click, retry, tab.outputs)
+    state.listen(again.click, another, tab.outputs)
     return tab

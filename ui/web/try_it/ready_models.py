@@ -13,7 +13,8 @@ from markupsafe import Markup
 
 from ui.services.app import App
 from ui.services.selection import Choice
-from ui.web.components import LISTEN, Given, Kept, Updates, pressed
+from ui.web.browser_state import BrowserState, Inputs, Updates
+from ui.web.components import clicked
 from ui.web.errors import handler
 from ui.web.html import components
 
@@ -61,20 +62,20 @@ def offered(app: App, choice: Choice) -> Any:
 def listen(
     part: gr.HTML,
     app: App,
-    kept: Kept,
-    show: Callable[[Choice, Given], Updates],
+    state: BrowserState,
+    show: Callable[[Choice, Inputs], Updates],
     outputs: list[Any],
-    *given: Any,
+    *inputs: Any,
 ) -> None:
-    """Opens an offered run when its button is clicked, then shows the tab again. given: further inputs of `show`."""
+    """Opens an offered run when its button is clicked, then shows the tab again. inputs: further inputs of `show`."""
 
     @handler
-    def open_it(event: gr.EventData, held: Given) -> Any:
-        do, run_id = pressed(event)
-        if do != "open":
+    def open_run(event: gr.EventData, values: Inputs) -> Any:
+        action, run_id = clicked(event)
+        if action != "open":
             return gr.skip()
-        before = kept.choice(held)
+        before = state.choice(values)
         choice = app.with_run(before, run_id)
-        return {**kept.keep(before, choice), **show(choice, held)}
+        return {**state.change(before, choice), **show(choice, values)}
 
-    part.click(open_it, kept.inputs(*given), [*kept.outputs, *outputs], **LISTEN)
+    state.listen(part.click, open_run, outputs, *inputs)

@@ -82,7 +82,7 @@ def test_only_one_file_makes_html_components() -> None:
 class TestComponent:
     """What gradio sends to the browser for an HTML component of ours."""
 
-    @pytest.mark.parametrize("make", [components.drawn, components.clickable])
+    @pytest.mark.parametrize("make", [components.html, components.clickable])
     def test_text_is_escaped_and_markup_is_not(self, make: type[gr.HTML]) -> None:
         def build() -> gr.HTML:
             with gr.Blocks(analytics_enabled=False):
@@ -100,7 +100,7 @@ class TestComponent:
 
         def build() -> gr.HTML:
             with gr.Blocks(analytics_enabled=False):
-                part = components.drawn("")
+                part = components.html("")
                 return type(part)(**part.constructor_args)
 
         assert in_loop(build).postprocess(EVIL) == "&lt;img src=x&gt;"

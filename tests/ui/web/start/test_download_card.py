@@ -21,13 +21,12 @@ from jobs.folder import JobFolder
 from jobs.records import Failure, Progress, State
 from tests.backend import keyring_in_file
 from tests.backend.keyring_in_file import NONE
-from tests.ui.conftest import in_loop
+from tests.ui.conftest import answer, page_of
 from tests.ui.fake_records import job
 from ui.records import DownloadStatus, TokenStatus
 from ui.services.app import App
 from ui.services.models import NOT_OWN, SIMULATED
 from ui.services.selection import Choice
-from ui.web import page as web_page
 from ui.web.start import download_card
 
 OPEN = catalogue.find("HuggingFaceTB/SmolLM2-360M-Instruct")
@@ -110,16 +109,13 @@ def app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, workspace_with_model: W
 
 def clicker(app: App) -> Callable[[str, str], dict[str, str]]:
     """Clicks a button or sends a form of the model card on Start while GATED is chosen; returns the HTML."""
-    page = in_loop(lambda: web_page._draw(app)[1])
+    page = page_of(app)
     tab = page.tabs["start"]
-    listener = next(one for one in page.rail.parent.fns.values() if (tab.model._id, "click") in one.targets)
-    given = {part: getattr(part, "value", None) for part in page.kept.inputs()}
-    given[page.kept.part("model_id")] = [GATED.id]
 
     def click(do: str, value: str) -> dict[str, str]:
-        answer = listener.fn(gr.EventData(None, {"do": do, "value": value}), given)
-        assert not set(answer) & set(page.kept.outputs), "the browser stores something of it"
-        return {name: str(answer[getattr(tab, name)]) for name in ("model", "others", "line", "reason")}
+        updates = answer(page, tab.model, "click", Choice(model_id=GATED.id), clicked=(do, value))
+        assert not page.state.changed(updates), "the browser stores something of it"
+        return {name: str(updates[getattr(tab, name)]) for name in ("model", "others", "line", "reason")}
 
     return click
 
@@ -146,11 +142,11 @@ class TestPage:
         assert (hub_token.find(), hub_token.source()) == (SECRET, place)
         assert escape(download_card.PLACES[place]) in shown["model"]
         choice = Choice(model_id=GATED.id, data_id=app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl"))
-        page = in_loop(lambda: web_page._draw(app)[1])
+        page = page_of(app)
         every = {name: repr(tab.show(choice)) + repr(tab.signature(choice)) for name, tab in page.tabs.items()}
         assert 'data-do="forget-token"' in every["train"]
         app.models.download(GATED.id)
-        assert SECRET not in repr([shown, every, page.rail.parent.get_config_file()]) + caplog.text
+        assert SECRET not in repr([shown, every, page.blocks.get_config_file()]) + caplog.text
         files = [path for path in app.workspace.root.rglob("*") if path.is_file()]
         assert [path for path in files if SECRET.encode() in path.read_bytes()] == []
 

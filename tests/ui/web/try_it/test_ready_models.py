@@ -6,21 +6,19 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
-import gradio as gr
 import pytest
 
 from backend.records.specs import TrainSettings
 from backend.settings import SAMPLES, Workspace
 from jobs.folder import JobFolder
 from jobs.records import State
-from tests.ui.conftest import in_loop
+from tests.ui.conftest import answer, page_of
 from tests.ui.fake_records import job
 from tests.ui.fake_services import FakeApp
 from tests.ui.web.test_page import tabs
 from ui.cli import run_commands
 from ui.services.app import App
 from ui.services.selection import Choice
-from ui.web import page as web_page
 from ui.web.runs import tab as runs_tab
 from ui.web.train import views as train_views
 
@@ -59,32 +57,28 @@ def test_nothing_is_offered_where_nothing_is_ready_and_one_that_becomes_so_is_no
 
 @pytest.mark.parametrize("name", ["try", "share"])
 def test_a_press_opens_the_offered_model_there(name: str) -> None:
-    page = in_loop(lambda: web_page._draw(FakeApp())[1])
+    page = page_of(FakeApp())
     tab = page.tabs[name]
-    press = next(one for one in page.rail.parent.fns.values() if (tab.offered._id, "click") in one.targets)
-    given = {part: getattr(part, "value", None) for part in page.kept.inputs(page.tabs["try"].talk)}
-    given |= {page.kept.part("run_id"): ["run-b"], page.tabs["try"].talk: {}}
-    answer = press.fn(gr.EventData(None, {"do": "open", "value": "run-a"}), given)
-    assert answer[page.kept.part("run_id")] == ["run-a"]
-    assert answer[tab.offered] == ""
+    shown = answer(page, tab.offered, "click", Choice(run_id="run-b"), clicked=("open", "run-a"))
+    assert page.state.changed(shown)["run_id"] == "run-a"
+    assert shown[tab.offered] == ""
     button = tab.ask if name == "try" else tab.make
-    assert answer[button]["interactive"] is True
-    assert page.rail not in answer, "it is opened where it was pressed"
+    assert shown[button]["interactive"] is True
 
 
 def test_until_there_is_a_model_only_the_recipe_can_be_made_and_nothing_else_stays_chosen() -> None:
     app = FakeApp()
     share = tabs(app)["share"]
     shown = share.show(RUNNING)
-    assert (shown[share.make]["visible"], shown[share.kind]["visible"], shown[share.recipe]["visible"]) == (
+    assert (shown[share.make]["visible"], shown[share.kind]["visible"], shown[share.script]["visible"]) == (
         False,
         False,
         True,
     )
-    assert "recipe" in shown[share.why_not]
+    assert "training script" in shown[share.why_not]
     app.runs.stop("run-b")
     shown = share.show(RUNNING)
-    assert (shown[share.make]["visible"], shown[share.kind]["visible"], shown[share.recipe]["visible"]) == (
+    assert (shown[share.make]["visible"], shown[share.kind]["visible"], shown[share.script]["visible"]) == (
         True,
         True,
         False,

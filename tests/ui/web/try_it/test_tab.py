@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ui.web.try_it.tab import TURNS_KEPT, kept_talk, turns_with
+from ui.web.try_it.tab import TURNS_STORED, stored_talk, turns_with
 
 
 def turn(question: str) -> dict[str, object]:
@@ -13,16 +13,16 @@ def turn(question: str) -> dict[str, object]:
 
 def test_a_conversation_goes_on_after_a_reload() -> None:
     turns = [turn("Where is my order?"), turn("And when does it come?")]
-    assert turns_with("run-1", kept_talk("run-1", turns)) == turns
+    assert turns_with("run-1", stored_talk("run-1", turns)) == turns
 
 
 def test_another_model_begins_a_conversation_of_its_own() -> None:
-    assert turns_with("run-2", kept_talk("run-1", [turn("Where is my order?")])) == []
+    assert turns_with("run-2", stored_talk("run-1", [turn("Where is my order?")])) == []
 
 
 def test_a_long_conversation_keeps_its_latest_turns() -> None:
-    kept = turns_with("run-1", kept_talk("run-1", [turn(str(number)) for number in range(TURNS_KEPT + 3)]))
-    assert [kept[0]["question"], kept[-1]["question"]] == ["3", str(TURNS_KEPT + 2)]
+    kept = turns_with("run-1", stored_talk("run-1", [turn(str(number)) for number in range(TURNS_STORED + 3)]))
+    assert [kept[0]["question"], kept[-1]["question"]] == ["3", str(TURNS_STORED + 2)]
 
 
 @pytest.mark.parametrize(

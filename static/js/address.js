@@ -1,0 +1,47 @@
+// The address names the open tab: a reload opens it again, and the browser's Back goes to the one before.
+const buttonOf = (tab) => document.getElementById(`tab-${tab}-button`);
+const named = () => (buttonOf(location.hash.slice(1)) ? location.hash.slice(1) : 'start');
+const openTab = () => document.querySelector('#rail [role=tab][aria-selected=true]')?.dataset.tabId ?? '';
+const at = (tab) => `${location.pathname}${location.search}#${tab}`;
+
+let wanted = null; // the tab that the address asks for, until it is open
+const follow = () => {
+  const open = openTab();
+  if (!open) return;
+  wanted ??= named();
+  if (wanted && open !== wanted) { buttonOf(wanted).click(); return; }
+  wanted = '';
+  if (open !== named()) history.pushState(null, '', at(open));
+};
+
+apprentice.onRedraw(follow);
+window.addEventListener('popstate', () => {
+  if (location.hash && !buttonOf(location.hash.slice(1))) { history.replaceState(null, '', at(openTab())); return; }
+  wanted = null;
+  follow();
+});
+
+// A button leads to another tab, unless a quick person has left its own by then.
+const lead = (from, to) => { if (openTab() === from) buttonOf(to).click(); };
+const toTop = (tab) => { if (openTab() === tab) window.scrollTo({ top: 0 }); };
+
+// A signature of the open tab, for the one component that fetches that tab; the time, so that it differs from the last.
+const toItsTab = (tabs, signature) =>
+  tabs.map((tab) => (signature.startsWith(`${tab} `) ? `${signature} ${performance.now()}` : undefined));
+
+apprentice.address = { openTab, lead, toTop, toItsTab };
+
+// Arrow keys move along the rail, as a tab list should.
+apprentice.onRedraw(() => {
+  apprentice.setAttribute(document.querySelector('#rail [role=tablist]'), 'aria-label', 'Steps and your models');
+});
+document.addEventListener('keydown', (event) => {
+  const tab = event.target.closest('#rail [role=tab]');
+  const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+  if (!tab || !step) return;
+  const tabs = [...tab.closest('[role=tablist]').querySelectorAll('[role=tab]')];
+  const next = tabs[(tabs.indexOf(tab) + step + tabs.length) % tabs.length];
+  next.focus();
+  next.click();
+  event.preventDefault();
+});

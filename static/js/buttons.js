@@ -1,0 +1,67 @@
+// Buttons and forms in HTML from the server. A click becomes the click event of the component that holds them, with the
+// button's data; so does a form that is sent, with its visible fields as JSON.
+apprentice.listenToButtons = (element, trigger) => {
+  element.addEventListener('click', (event) => {
+    const button = event.target.closest('button[data-do]');
+    if (button && !button.disabled) trigger('click', { do: button.dataset.do, value: button.dataset.value || '' });
+  });
+  element.addEventListener('submit', (event) => {
+    event.preventDefault();
+    const visible = [...event.target.elements].filter((field) => field.name && field.offsetParent);
+    const fields = Object.fromEntries(visible.map((field) => [field.name, field.value]));
+    trigger('click', { do: event.target.dataset.send, value: JSON.stringify(fields) });
+  });
+};
+
+// The keyboard stays where it was when its card is drawn again. Looking at an example moves it to the preview.
+let last = '';
+document.addEventListener('click', (event) => {
+  const button = event.target.closest('button[data-do]');
+  if (!button) return;
+  const item = button.closest('[data-kind]');
+  last = item ? `[data-kind="${CSS.escape(item.dataset.kind)}"]` : '';
+  if (button.dataset.do === 'look') {
+    const preview = document.getElementById('preview');
+    preview.scrollIntoView({ block: 'start', behavior: 'smooth' });
+    preview.querySelector('#row-number input').focus({ preventScroll: true });
+    last = '';
+  }
+});
+apprentice.onRedraw(() => {
+  if (!last || document.activeElement !== document.body) return;
+  const button = document.querySelector(`${last} .problem-do button`);
+  if (button) { button.focus({ preventScroll: true }); last = ''; }
+});
+
+// A fold with a key stays as a person left it, also when it is drawn again; gradio's say whether they are open.
+const folds = {};
+document.addEventListener('click', (event) => {
+  const fold = event.target.closest('details[data-key] > summary')?.parentElement;
+  if (fold) folds[fold.dataset.key] = !fold.open;
+});
+apprentice.onRedraw(() => {
+  for (const fold of document.querySelectorAll('details[data-key]')) {
+    const open = folds[fold.dataset.key] ?? fold.open;
+    if (fold.open !== open) fold.open = open;
+  }
+  for (const fold of document.querySelectorAll('button.label-wrap')) {
+    apprentice.setAttribute(fold, 'aria-expanded', String(fold.classList.contains('open')));
+  }
+});
+
+// Radios of one question get one name before an arrow key is acted on, so that it moves among them.
+document.addEventListener('keydown', (event) => {
+  if (!event.key.startsWith('Arrow') || !event.target.matches('.choices input[type=radio]')) return;
+  const radios = event.target.closest('fieldset').querySelectorAll('input[type=radio]');
+  for (const radio of radios) radio.name = radios[0].name;
+}, true);
+
+// An error stays until the next click, or until Escape is pressed, wherever the keyboard is.
+document.addEventListener('click', (event) => {
+  const acted = event.isTrusted && event.target.closest('button, [role=tab], summary, a');
+  if (!acted || event.target.closest('.toast-wrap')) return;
+  for (const close of document.querySelectorAll('[data-testid=toast-close]')) close.click();
+}, true);
+document.addEventListener('keydown', (event) => {
+  if (event.key === 'Escape') document.querySelector('[data-testid=toast-close]')?.click();
+});

@@ -1,0 +1,52 @@
+"""What an open page costs the server each second while nothing changes.
+
+Ours: the tick as it is, which answers with the signature of the open tab. Peer: the tick as it was, which answers
+with everything that the open tab shows (Train, with a run that is watched). Both go through the whole page, gradio's
+queue included, in one process and over made-up records. What counts is the median of the processor time, which other
+work on the computer leaves alone; it includes the side that asks. They take turns. Goal: 5 ms. The last line is JSON.
+
+    python -m tests.benchmarks.page_tick [--smoke]
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.ui.fake_services import FakeApp
+from tests.ui.page_client import PageClient, page_in_process
+from ui.services.selection import Choice
+
+TICKS = 200
+
+
+def main(ticks: int) -> None:
+    ours, peer = asyncio.run(measured(ticks))
+    document = {"name": "page_tick", "ours": round(ours, 2), "peer": round(peer, 2), "ratio": round(peer / ours, 1)}
+    print(json.dumps({**document, "unit": "ms of processor time, median"}))
+
+
+async def measured(ticks: int) -> tuple[float, float]:
+    """Median milliseconds of an unchanged tick, and of an answer with the whole tab."""
+    with tempfile.TemporaryDirectory() as exports:
+        async with page_in_process(FakeApp(), Path(exports)) as http:
+            page = await PageClient.open(http, Choice(data_id="data-1", run_id="run-b"), "train")
+            listeners = [page.listener("tick", type="timer"), page.listener("change", label="Signature of train")]
+            times = [[await seconds(page, listener) for listener in listeners] for _ in range(ticks)]
+    return tuple(1000 * statistics.median(found) for found in zip(*times, strict=True))  # type: ignore[return-value]
+
+
+async def seconds(page: PageClient, listener: dict[str, Any]) -> float:
+    start = time.process_time()
+    await page.ask(listener)
+    return time.process_time() - start
+
+
+if __name__ == "__main__":
+    main(3 if "--smoke" in sys.argv else TICKS)

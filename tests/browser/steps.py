@@ -1,0 +1,77 @@
+"""What a person does on the page, and what a test waits for: a state, never a time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+TABS = ("start", "data", "train", "try", "share", "runs")
+
+# Nothing on the page has changed for the time of a few frames.
+_STILL = """new Promise((done) => {
+  let timer = setTimeout(done, 150);
+  new MutationObserver(() => { clearTimeout(timer); timer = setTimeout(done, 150); })
+    .observe(document.body, { childList: true, subtree: true, characterData: true, attributes: true });
+})"""
+# A button that has just been enabled still fades from one color to another.
+_COLORS_ARE_FINAL = (
+    "!document.getAnimations().some((one) => one instanceof CSSTransition && one.playState === 'running')"
+)
+
+
+def go(page: Any, name: str) -> None:
+    """Opens a tab."""
+    page.click(f"#tab-{name}-button")
+    page.wait_for_selector(f"#tab-{name} .guide-line")
+    painted(page)
+
+
+def unfold(page: Any) -> None:
+    """Opens the fold of all training settings."""
+    page.click("#advanced button.label-wrap")
+    page.wait_for_selector("#set-seed input")
+    painted(page)
+
+
+def take_sample(page: Any) -> None:
+    """Chooses the orders sample on Data and fixes what blocks training."""
+    go(page, "data")
+    page.click("[data-do=sample][data-value=orders]")
+    page.wait_for_selector(".tokens .l")
+    fix, ready = page.locator("[data-do=accept-all]"), "#to-train:not([disabled])"
+    fix.or_(page.locator(ready)).first.wait_for()
+    if fix.is_visible():
+        fix.click()
+        page.wait_for_selector(ready)
+
+
+def start_training(page: Any) -> None:
+    go(page, "train")
+    page.click("#start-training")
+    page.wait_for_selector("svg.curve .line.validation")
+
+
+def painted(page: Any) -> None:
+    """Waits until the page has been painted: gradio draws the fields of a tab or fold as it opens, and in the next
+    frame, before anybody sees them, writes their first values into them once more."""
+    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
+def still(page: Any) -> None:
+    """Waits until the page stands still: what was asked for is drawn, in its final colors."""
+    page.evaluate(_STILL)
+    page.wait_for_function(_COLORS_ARE_FINAL)
+
+
+def ticked(page: Any) -> None:
+    """Waits until the page has asked twice whether anything changed, so that late answers had their chance."""
+    for _ in range(2):
+        with page.expect_response(lambda response: "/queue/join" in response.url):
+            pass
+    still(page)
+
+
+def stored(page: Any, field: str, value: object) -> None:
+    """Waits until the browser has stored this value of a field of the page's choice."""
+    page.wait_for_function(
+        "([field, value]) => JSON.parse(sessionStorage.apprentice ?? '{}')[field] === value", arg=[field, value]
+    )

@@ -1,0 +1,64 @@
+"""The store of a page's choice (static/js/store.js): patched field by field, a page's own, never trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.browser.steps import go
+
+pytestmark = pytest.mark.browser
+
+Opens = Callable[..., Any]
+CHOICE = "apprentice.store.choice()"
+
+
+def patch(page: Any, fields: dict[str, Any]) -> None:
+    page.evaluate("(fields) => apprentice.store.patch(fields)", fields)
+
+
+def another(page: Any, url: str) -> Any:
+    """A further page of the same browser."""
+    page = page.context.new_page()
+    page.goto(url)
+    page.wait_for_selector("#rail [role=tab]")
+    return page
+
+
+def test_pages_patch_single_fields_and_keep_their_own_choice(open_page: Opens, drawn_page: str) -> None:
+    first = open_page(drawn_page)
+    patch(first, {"task": "write", "row": 3})
+    second = another(first, drawn_page)
+    assert second.evaluate(CHOICE) == {"task": "write", "row": 3}, "it begins with what was chosen last"
+    patch(first, {"row": 4})
+    patch(second, {"task": "voice", "settings": {"seed": 1}})
+    patch(second, {"settings": {}})
+    for page in (first, second):
+        page.reload()
+    assert first.evaluate(CHOICE) == {"task": "write", "row": 4}
+    assert second.evaluate(CHOICE) == {"task": "voice", "row": 3, "settings": {}}, "what was cleared stays cleared"
+    assert another(first, drawn_page).evaluate(CHOICE) == {"task": "voice", "row": 4, "settings": {}}
+
+
+@pytest.mark.parametrize("stored", ["", "{", "[1]", "null", '"text"', '{"task": 7, "row": -1, "settings": "x"}'])
+def test_a_damaged_store_counts_as_empty(open_page: Opens, drawn_page: str, stored: str) -> None:
+    page = open_page(drawn_page)
+    page.evaluate("(stored) => { localStorage.apprentice = sessionStorage.apprentice = stored; }", stored)
+    page.reload()
+    go(page, "data")
+    page.wait_for_selector("#reached [data-done='']", state="attached")
+
+
+def test_a_browser_that_stores_nothing_still_works(open_page: Opens, drawn_page: str) -> None:
+    page = open_page(drawn_page)
+    page.add_init_script(
+        "for (const name of ['localStorage', 'sessionStorage']) {"
+        "  Object.defineProperty(window, name, { get() { throw new DOMException('blocked', 'SecurityError'); } });"
+        "}"
+    )
+    page.reload()
+    page.locator("input[value=extract]").check()
+    page.wait_for_selector("#reached [data-done~=start]", state="attached")
+    assert page.evaluate(CHOICE)["task"] == "extract"

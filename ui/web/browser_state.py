@@ -1,0 +1,94 @@
+"""What an open page has chosen is held by its browser, not by the server (static/js/store.js).
+
+The browser fills it in the moment an event leaves, so a handler sees what the person sees. A handler answers with the
+fields that change; the browser applies them one by one, so two answers that cross never undo each other. A `gr.State`
+would keep a connection open for every page, and a browser has six of them for all its pages here.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+import gradio as gr
+
+from ui.services.selection import Choice
+
+Inputs = dict[Any, Any]  # component -> its value, as a handler with a set of inputs gets them
+Updates = dict[Any, Any]  # component -> its new value or gr.update
+PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}  # for every listener
+
+
+class BrowserState:
+    """The `Choice` of the page, and more that its browser holds.
+
+    talk: the conversation on Try, which a handler may answer with. table: the typed examples. open_tab: its name.
+    It is the first thing that a page draws: what the browser fills comes first among the inputs of a listener.
+    """
+
+    def __init__(self, blocks: gr.Blocks) -> None:
+        self._blocks = blocks
+        self._choice = gr.JSON(visible=False)
+        self.talk = gr.JSON(visible=False)
+        self.table = gr.JSON(visible=False)
+        self.open_tab = gr.JSON(visible=False)
+        self._filled = {self._choice: "choice", self.talk: "talk", self.table: "table", self.open_tab: "tab"}
+        self._patch = gr.JSON(visible=False)
+        self._patch.change(None, self._patch, None, js="(patch) => apprentice.store.patch(patch.fields)", **PRIVATE)
+        self.talk.change(None, self.talk, None, js="(talk) => apprentice.store.setValue('talk', talk)", **PRIVATE)
+
+    def choice(self, inputs: Inputs) -> Choice:
+        """The choice as the browser sent it."""
+        return Choice.from_browser(inputs[self._choice])
+
+    def change(self, before: Choice, after: Choice) -> Updates:
+        """The update by which the browser changes its choice: only the fields that differ."""
+        old, new = asdict(before), asdict(after)
+        fields = {name: value for name, value in new.items() if value != old[name]}
+        return {self._patch: {"fields": fields, "id": secrets.token_hex(8)}} if fields else {}
+
+    def changed(self, answer: Updates) -> dict[str, Any]:
+        """The fields of the choice that an answer changes."""
+        fields: dict[str, Any] = answer.get(self._patch, {"fields": {}})["fields"]
+        return fields
+
+    def inputs(self, choice: Choice, **values: Any) -> Inputs:
+        """What a browser with this choice sends. values: of `talk`, `table` and `open_tab`."""
+        named = {getattr(self, name): value for name, value in values.items()}
+        return {self._choice: asdict(choice), self.talk: None, self.table: None, self.open_tab: None, **named}
+
+    def listen(
+        self,
+        trigger: Callable[..., Any],
+        handler: Any,
+        outputs: list[Any],
+        *inputs: Any,
+        before: str = "",
+        **more: Any,
+    ) -> Any:
+        """Has `handler` answer an event, such as `button.click`: it gets the choice and `inputs`.
+
+        before: what the browser does first (a JavaScript expression). more: as for gradio's own listeners.
+        Returns the event, for `.then` and the like.
+        """
+        return trigger(handler, outputs=[self._patch, *outputs], **{**self.sending(*inputs, before=before), **more})
+
+    def sending(self, *inputs: Any, before: str = "") -> dict[str, Any]:
+        """The arguments by which a gradio listener sends the choice and `inputs`."""
+        together = {self._choice, *inputs}
+        names = [name for part, name in self._filled.items() if part in together]
+        send = f"apprentice.send({json.dumps(names)}, inputs)"
+        js = f"(...inputs) => ({before}, {send})" if before else f"(...inputs) => {send}"
+        return {"inputs": together, "js": js, **PRIVATE}
+
+    def on_load(self, js: str, inputs: list[Any], outputs: list[Any]) -> None:
+        """Has the browser itself fill `outputs`, from `inputs` and the choice it stored, as the page is loaded."""
+        self._blocks.load(None, inputs, outputs, js=js, **PRIVATE)
+
+    def on_change(self, js: str, inputs: list[Any], outputs: list[Any]) -> None:
+        """As `on_load`, and again whenever an answer has changed the choice."""
+        self.on_load(js, inputs, outputs)
+        self._patch.change(None, inputs, outputs, js=js, **PRIVATE)
