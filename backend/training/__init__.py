@@ -1,31 +1,26 @@
-"""Training a model on the rows of a run. `run` does the job "train" once backend/training/job.py has measured it.
+"""Training a model on the rows of a run. The job "train" is job.py; `run` trains without a dry run.
 
-    run.py          the whole way: read, load, practise, prove, save
-    device.py       which processor or card, in which precision
-    model.py        the base model with its trainable weights (LoRA, QLoRA or full)
-    fused_lora.py   the same model, with LoRA layers that take fewer passes over memory
-    schedule.py     how many steps, and after which ones to test and save
-    batches.py      which rows are learned together
-    collate.py      rows as tensors
-    sharing.py      a system message that all rows share is read once for each batch
-    loss.py         the loss, on learned positions only
-    preference.py   the loss on pairs of a better and a worse answer (DPO)
-    group.py         several processes that train one run together · member.py: the others
-    collective.py   what they do together: sums, votes
-    sharding.py     one model divided over them (FSDP, ZeRO-2)
-    learner.py      one step, one validation, and what to do when memory runs short
-    trainer.py      TRL's SFTTrainer, driven by the parts above
-    refusals.py     what a run is refused for before a process starts
-    rehearsal.py    a few steps of a run, for what they take
-    rescue.py       what a run does without when memory runs out, and the settings as they are used
-    practice.py     what happens after each step: events, tests, checkpoints, early stopping
-    history.py      what a run has reached so far
-    checkpoints.py  saving that survives a crash, and finding what was saved
-    resume.py       what is checked and told before a run goes on
-    snapshot.py     everything a run needs to go on exactly where it was
-    answers.py      what the model answers to held-out prompts while it learns
-    proof.py        that weights changed, and only those that should
-    result.py       the folder that is kept
+    job.py             the job: a dry run, then the run
+    dry_run.py         measures a few steps of a run in a process of its own
+    measured.py        what runs were measured to need on this machine
+    preconditions.py   checks before a process starts
+    run.py             a run from start to end: read, load, train, save, verify
+    session.py         what happens in each step and after it: events, evaluations, checkpoints, early stopping
+    train_step.py      the gradients of a step, and the validation loss
+    trainer.py         TRL's SFTTrainer, driven by the session
+    device.py          the device and its precision
+    model.py           the base model with its trainable weights (LoRA, QLoRA or all)
+    fused_lora.py      LoRA layers with fewer passes over memory
+    schedule.py        the number of steps, and after which ones to evaluate
+    sampler.py         batches of rows
+    collate.py         rows as tensors
+    prefix_sharing.py  reads a system message that all rows share once per batch
+    loss.py            the loss on learned positions
+    dpo_loss.py        the loss on preference pairs; dpo_reference.py: their log-probabilities before training
+    samples.py         answers to validation prompts during training
+    oom.py             the out-of-memory ladder
+    state/             checkpoints, resuming, verification and the result
+    distributed/       several processes, and one model sharded over them
 
 torch and its family are imported inside functions only.
 """

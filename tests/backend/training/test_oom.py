@@ -103,7 +103,7 @@ def test_a_lora_run_continues_in_4_bit_with_its_adapter(
 ) -> None:
     work = small(tmp_path, tiny_model, gradient_checkpointing=True, per_device_train_batch_size=1)
     late = failing(
-        train_step.summed_loss, MemoryError(), lambda net, _: len(work.losses()) >= 6 and not quantised(net)
+        train_step.summed_loss, MemoryError(), lambda net, _: len(work.losses()) >= 6 and not quantized(net)
     )
     monkeypatch.setattr(train_step, "summed_loss", late)
     outcome = finished(work)
@@ -112,7 +112,7 @@ def test_a_lora_run_continues_in_4_bit_with_its_adapter(
     assert outcome["eval_loss"] < outcome["first_eval_loss"]
 
 
-def quantised(net: Any) -> bool:
+def quantized(net: Any) -> bool:
     return getattr(net.get_base_model(), "is_quantized", False)
 
 
