@@ -1,4 +1,4 @@
-"""The most recent datasets, kept in memory."""
+"""A cache of the most recent datasets."""
 
 from __future__ import annotations
 

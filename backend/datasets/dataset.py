@@ -161,14 +161,14 @@ def require_compatible(validation: Dataset, training: Dataset) -> None:
     if not training.rows:
         return
     if not validation.rows:
-        first = next((p.message for p in validation.problems if p.row), "It holds no rows.")
+        first = next((p.message for p in validation.problems if p.row), "It has no rows.")
         raise BadInput("No row of this validation file can be used.", first, "Fix the file, or choose another one.")
     one, other = (
         "documents" if data.rows[0].text is not None else "conversations" for data in (validation, training)
     )
     if one != other:
         raise BadInput(
-            f"This validation file holds {one}, but your examples are {other}.",
+            f"This validation file contains {one}, but your examples are {other}.",
             "A model can only be checked on the kind of data that it was trained on.",
             f"Add a validation file with {other}, or none.",
         )

@@ -60,6 +60,6 @@ class RowFault(Exception):
         self.kind, self.message, self.fix, self.quote = kind, message, fix, quote
 
 
-def too_large_a_row(limit: int, unit: str) -> RowFault:
+def row_too_large(limit: int, unit: str) -> RowFault:
     """The fault of a row that is over a limit as a whole. unit: "bytes" or "characters"."""
     return RowFault("row_too_large", f"This row has more than {limit:,} {unit}.", "Split it, or leave this row out.")

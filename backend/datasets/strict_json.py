@@ -48,7 +48,7 @@ def _decoder(max_digits: int) -> json.JSONDecoder:
         if len(digits) > max_digits:
             raise RowFault(
                 "number_too_long",
-                f"This row holds a number of {len(digits):,} digits.",
+                f"This row contains a number with {len(digits):,} digits.",
                 "Shorten it, or put it in quotes to make it text.",
                 excerpt(digits),
             )

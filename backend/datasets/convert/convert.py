@@ -10,7 +10,7 @@ from backend.datasets.convert.mapping import Plan
 from backend.datasets.convert.messages import from_json, messages_from
 from backend.datasets.convert.tool_calls import tools_from
 from backend.datasets.excerpt import excerpt
-from backend.datasets.options import Limits, RowFault, too_large_a_row
+from backend.datasets.options import Limits, RowFault, row_too_large
 from backend.records.rows import Message, Row
 
 _SPEAKER = re.compile(r"\n\n(Human|Assistant): ?")  # the format of Anthropic's helpful-harmless pairs
@@ -89,7 +89,7 @@ def check_size(row: Row, limits: Limits) -> None:
             "Split it, or leave this row out.",
         )
     if sum(sizes) > limits.row_chars:
-        raise too_large_a_row(limits.row_chars, "characters")
+        raise row_too_large(limits.row_chars, "characters")
 
 
 def _user(text: str) -> Message:

@@ -9,7 +9,7 @@ from itertools import chain
 from backend.datasets.convert.detect import Record
 from backend.datasets.convert.shapes import NAMES, plain_name
 from backend.datasets.excerpt import excerpt
-from backend.datasets.options import Limits, RowFault, too_large_a_row
+from backend.datasets.options import Limits, RowFault, row_too_large
 from backend.datasets.read.formats import is_header
 from backend.errors import BadInput
 
@@ -65,7 +65,7 @@ def records(blocks: Iterable[list[bytes | None]], delimiter: str, limits: Limits
             yield source.number, fault
             continue
         if source.record == [_TOO_LONG]:
-            yield source.number, too_large_a_row(limits.line_bytes, "bytes")
+            yield source.number, row_too_large(limits.line_bytes, "bytes")
         elif len(cells) > limits.columns:
             yield source.number, RowFault("ragged_row", f"This row has {len(cells):,} cells.")
         elif cells:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 
 from backend.datasets.convert.detect import Record
 from backend.datasets.convert.shapes import NAMES, plain_name
-from backend.datasets.options import Limits, RowFault, too_large_a_row
+from backend.datasets.options import Limits, RowFault, row_too_large
 from backend.datasets.strict_json import parse
 from backend.errors import BadInput
 from backend.records.units import KIB, MIB
@@ -120,7 +120,7 @@ class _Scanner:
             return []
         self._some = True
         if len(inner) > self._limits.line_bytes:
-            return [(self.line, too_large_a_row(self._limits.line_bytes, "bytes"))]
+            return [(self.line, row_too_large(self._limits.line_bytes, "bytes"))]
         try:
             return [(self.line, parse(inner, self._limits, self.line))]
         except RowFault as fault:

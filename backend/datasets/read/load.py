@@ -120,16 +120,16 @@ def _collect(
         return Dataset(source, collector.rows, collector.problems, collector.total_rows, collector.originals)
 
     for block in sample_lines:
-        collector.take_lines(block)
+        collector.add_lines(block)
     for batch in sample_rows:
-        collector.take(batch)
+        collector.add_records(batch)
     if on_first_rows is not None:
         first = collected()
         on_first_rows(replace(first, rows=first.rows[:FIRST_ROWS], originals=dict(first.originals)))
     for block in lines:
-        collector.take_lines(block)
+        collector.add_lines(block)
     for batch in rows:
-        collector.take(batch)
+        collector.add_records(batch)
     collector.finish()
     _note_media(collector)
     return collected()

@@ -9,7 +9,7 @@ from backend.datasets.convert.convert import convert
 from backend.datasets.convert.detect import Record
 from backend.datasets.convert.mapping import Plan
 from backend.datasets.excerpt import excerpt
-from backend.datasets.options import Limits, RowFault, too_large_a_row
+from backend.datasets.options import Limits, RowFault, row_too_large
 from backend.datasets.read.encoding import NotUtf8
 from backend.datasets.strict_json import parse
 from backend.records.rows import Problem, Row
@@ -47,7 +47,7 @@ class RecordCollector:
             or len(self.problems) >= self._limits.problems
         )
 
-    def take(self, records: Sequence[Record]) -> None:
+    def add_records(self, records: Sequence[Record]) -> None:
         """Adds records: a value and its line each."""
         for line, value in records:
             if self.full:
@@ -55,7 +55,7 @@ class RecordCollector:
             else:
                 self._add(line, value)
 
-    def take_lines(self, lines: Sequence[bytes | None]) -> None:
+    def add_lines(self, lines: Sequence[bytes | None]) -> None:
         """Adds the next JSON lines, None for one over the limit."""
         for line in lines:
             self._line += 1
@@ -127,7 +127,7 @@ class RecordCollector:
 def read_line(line: bytes | None, limits: Limits) -> Any:
     """The value of one JSON line, or the RowFault that makes it unreadable."""
     if line is None:
-        return too_large_a_row(limits.line_bytes, "bytes")
+        return row_too_large(limits.line_bytes, "bytes")
     try:
         return parse(line, limits)
     except RowFault as fault:

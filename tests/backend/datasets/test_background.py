@@ -40,12 +40,6 @@ class Recorder(ProgressListener):
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> DatasetStore:
-    (tmp_path / "datasets").mkdir()
-    return DatasetStore(tmp_path / "datasets")
-
-
-@pytest.fixture
 def big(tmp_path: Path) -> Path:
     path = tmp_path / "big.jsonl"
     path.write_text("".join(ROW % (i, i) for i in range(20_000)))

@@ -14,12 +14,6 @@ ROW = '{"messages": [{"role": "user", "content": "%s?"}, {"role": "assistant", "
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> DatasetStore:
-    (tmp_path / "datasets").mkdir()
-    return DatasetStore(tmp_path / "datasets")
-
-
-@pytest.fixture
 def file(tmp_path: Path) -> Path:
     path = tmp_path / "orders.jsonl"
     path.write_text("".join(ROW % (word, word * 2) for word in ("one", "two", "three")) + ROW % ("four", ""))
