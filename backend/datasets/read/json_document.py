@@ -1,4 +1,4 @@
-"""Reads the examples of a JSON document one by one, without loading the whole document.
+"""Reads the examples of JSON Lines, or of a JSON document, without loading the whole file.
 
 A document is a list of examples, an object with one such list, or objects one after another (each over several
 lines). This module only finds where each example ends; `strict_json` then parses it.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from backend.datasets.convert.detect import Record
 from backend.datasets.convert.shapes import NAMES, plain_name
@@ -38,6 +39,24 @@ def find_list(head: bytes) -> tuple[int, str] | None:
             name = found[1].decode("utf-8", "replace")
             return None if plain_name(name) in _IN_ROWS else (found.start(2), name)
     return None
+
+
+def json_lines(blocks: Iterable[list[bytes | None]], limits: Limits) -> Iterator[list[Record]]:
+    """Batches of records, one per line that is not blank. blocks: lines in UTF-8, None for one over the limit."""
+    first = 1
+    for lines in blocks:
+        filled = [(n, line) for n, line in enumerate(lines, first) if line is None or line.strip()]
+        yield [(n, _parse_line(line, limits)) for n, line in filled]
+        first += len(lines)
+
+
+def _parse_line(line: bytes | None, limits: Limits) -> Any:
+    if line is None:
+        return row_too_large(limits.line_bytes, "bytes")
+    try:
+        return parse(line, limits)
+    except RowFault as fault:
+        return fault
 
 
 def examples(blocks: Iterable[bytes], start: int | None, name: str, limits: Limits) -> Iterator[list[Record]]:

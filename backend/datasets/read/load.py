@@ -16,8 +16,8 @@ from backend.datasets.convert.shapes import plain_name
 from backend.datasets.options import Cancelled, Limits, ReadOptions
 from backend.datasets.read.encoding import Encoding, NotUtf8, detect_encoding, initial_encoding
 from backend.datasets.read.gc_pause import without_gc
-from backend.datasets.read.open import Lines, OpenSource, open_source
-from backend.datasets.read.records import RecordCollector, read_line
+from backend.datasets.read.open import OpenSource, open_source
+from backend.datasets.read.records import RecordCollector
 from backend.datasets.read.source import ByteSource, Digest, open_path, open_text
 from backend.errors import BadInput
 from backend.records.rows import Dataset, Source
@@ -96,11 +96,11 @@ def _collect(
     options: ReadOptions,
     on_first_rows: Callable[[Dataset], None] | None = None,
 ) -> Dataset:
-    lines, rows = opened.lines or iter(()), opened.rows or iter(())
-    sample_lines, sample_rows, sample = _read_sample(lines, rows, options.limits)
-    if not sample:
+    sample = _read_sample(opened.rows)
+    records = [record for batch in sample for record in batch]
+    if not records:
         raise BadInput("This file is empty.", "It has no rows.", "Choose another file.")
-    plan = make_plan(sample, options)
+    plan = make_plan(records, options)
     collector = RecordCollector(plan, options.limits, encoding.settled)
     _note_guesses(collector, plan, encoding)
     for kind, message, fix in opened.notes:
@@ -119,46 +119,29 @@ def _collect(
         )
         return Dataset(source, collector.rows, collector.problems, collector.total_rows, collector.originals)
 
-    for block in sample_lines:
-        collector.add_lines(block)
-    for batch in sample_rows:
+    for batch in sample:
         collector.add_records(batch)
     if on_first_rows is not None:
         first = collected()
         on_first_rows(replace(first, rows=first.rows[:FIRST_ROWS], originals=dict(first.originals)))
-    for block in lines:
-        collector.add_lines(block)
-    for batch in rows:
+    for batch in opened.rows:
         collector.add_records(batch)
     collector.finish()
     _note_media(collector)
     return collected()
 
 
-def _read_sample(
-    lines: Iterator[Lines], rows: Iterator[list[Record]], limits: Limits
-) -> tuple[list[Lines], list[list[Record]], list[Record]]:
-    """The first lines or rows, unchanged and as records: enough to detect the shape."""
-    sample_lines: list[Lines] = []
-    sample_rows: list[list[Record]] = []
-    sample: list[Record] = []
-
-    def enough() -> bool:
-        return len(sample) >= _MAX_SAMPLE_ROWS or sum(isinstance(v, dict) for _, v in sample) >= _SAMPLE_ROWS
-
-    for block in lines:
-        first = sum(map(len, sample_lines)) + 1
-        sample_lines.append(block)
-        filled = [(n, line) for n, line in enumerate(block, first) if line is None or line.strip()]
-        sample += [(n, read_line(line, limits)) for n, line in filled[:_SAMPLE_ROWS]]
-        if enough():
-            break
+def _read_sample(rows: Iterator[list[Record]]) -> list[list[Record]]:
+    """The first batches: enough to detect the shape."""
+    batches: list[list[Record]] = []
+    count = readable = 0
     for batch in rows:
-        sample_rows.append(batch)
-        sample += batch
-        if enough():
+        batches.append(batch)
+        count += len(batch)
+        readable += sum(isinstance(value, dict) for _, value in batch)
+        if count >= _MAX_SAMPLE_ROWS or readable >= _SAMPLE_ROWS:
             break
-    return sample_lines, sample_rows, sample
+    return batches
 
 
 def _note_media(collector: RecordCollector) -> None:

@@ -11,24 +11,21 @@ from backend.datasets.options import Limits, ReadOptions, RowFault
 from backend.datasets.read.delimited import as_rows, records, split_header
 from backend.datasets.read.encoding import Encoding, NotUtf8, utf8_blocks
 from backend.datasets.read.formats import binary_format, check_text, declared_delimiter, text_format
-from backend.datasets.read.json_document import examples, find_list
+from backend.datasets.read.json_document import examples, find_list, json_lines
 from backend.datasets.read.source import ByteSource, line_blocks
 from backend.errors import BadInput
 from backend.records.units import MIB
 
-Lines = list[bytes | None]  # None for a line over the limit
-
 
 @dataclass
 class OpenSource:
-    """An open source. rows: batches of records, or for JSON Lines `lines` instead.
+    """An open source. rows: batches of records.
 
     details: of the format, such as the delimiter. notes: (kind, message, fix) about the file.
     """
 
     format: str
-    rows: Iterator[list[Record]] | None = None
-    lines: Iterator[Lines] | None = None
+    rows: Iterator[list[Record]]
     details: dict[str, str] = field(default_factory=dict)
     notes: list[tuple[str, str, str]] = field(default_factory=list)
 
@@ -80,7 +77,7 @@ def _text(source: ByteSource, encoding: Encoding, name: str, options: ReadOption
     if "\r" in text and "\n" not in text and kind != "json":
         blocks = (block.replace(b"\r", b"\n") for block in blocks)  # line ends of classic Mac OS
     if kind == "jsonl":
-        return OpenSource("jsonl", lines=line_blocks(blocks, limits.line_bytes))
+        return OpenSource("jsonl", json_lines(line_blocks(blocks, limits.line_bytes), limits))
     if kind == "json":
         return _document(blocks, head, limits)
     if kind == "csv":

@@ -9,9 +9,8 @@ from backend.datasets.convert.convert import convert
 from backend.datasets.convert.detect import Record
 from backend.datasets.convert.mapping import Plan
 from backend.datasets.excerpt import excerpt
-from backend.datasets.options import Limits, RowFault, row_too_large
+from backend.datasets.options import Limits, RowFault
 from backend.datasets.read.encoding import NotUtf8
-from backend.datasets.strict_json import parse
 from backend.records.rows import Problem, Row
 from backend.records.units import MIB
 
@@ -30,7 +29,6 @@ class RecordCollector:
         self.originals: dict[int, Any] = {}
         self.total_rows = 0
         self._plan, self._limits, self._settled = plan, limits, settled
-        self._line = 0
         self._stored = 0  # characters
         self._left_out = 0
 
@@ -54,17 +52,6 @@ class RecordCollector:
                 self._left_out += 1
             else:
                 self._add(line, value)
-
-    def add_lines(self, lines: Sequence[bytes | None]) -> None:
-        """Adds the next JSON lines, None for one over the limit."""
-        for line in lines:
-            self._line += 1
-            if line is not None and (not line or line.isspace()):
-                continue
-            if self.full:
-                self._left_out += 1
-            else:
-                self._add(self._line, read_line(line, self._limits))
 
     def _add(self, line: int, value: Any) -> None:
         self.total_rows += 1
@@ -122,13 +109,3 @@ class RecordCollector:
         used = set(self._plan.used.values())
         columns = [column for column in self._plan.columns if column not in used]
         return (*columns, *(f"message.{key}" for key in sorted(self._plan.unused_keys)))
-
-
-def read_line(line: bytes | None, limits: Limits) -> Any:
-    """The value of one JSON line, or the RowFault that makes it unreadable."""
-    if line is None:
-        return row_too_large(limits.line_bytes, "bytes")
-    try:
-        return parse(line, limits)
-    except RowFault as fault:
-        return fault
