@@ -1,5 +1,5 @@
-"""A faulty table in a real browser, over the real services: what is wrong is seen, mended, left, taken back and taken
-along, and training can begin."""
+"""A faulty table in a real browser, over the real services: problems are shown, fixed, left or undone, the clean rows
+are downloaded, and training can begin."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def table(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_faulty_table_is_mended_taken_along_and_trained_on(
+def test_a_faulty_table_is_fixed_downloaded_and_trained_on(
     open_page: Callable[..., Any], page_of: str, table: Path
 ) -> None:
     page = open_page(page_of)
