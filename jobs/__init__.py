@@ -1,1 +1,1 @@
-"""The background job runner: one detached process a job, its folder the truth. No gradio, no torch."""
+"""The background job runner: each job is a detached process and a folder. No gradio, no torch."""

@@ -1,4 +1,4 @@
-"""What a worker hands to the work: its folder and spec, and the ways to tell and to be stopped."""
+"""The work's access to its job: its folder and spec, reporting, and whether to stop."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from typing import Any
 from backend.records.events import Event
 from backend.settings import Workspace
 from jobs.events import EventLog
-from jobs.failures import ending_of
+from jobs.failures import status_after_error
 from jobs.folder import JobFolder
 from jobs.oom_detection import free_share, snapshot
 from jobs.records import Progress, State
 from jobs.status import Status
 
 _SECONDS_BETWEEN_WRITES = 0.5
-_SECONDS_OF_SILENCE = 5.0
+_SECONDS_WITHOUT_ACTIVITY = 5.0
 
 log = logging.getLogger(__name__)
 
 
 class Context:
-    """The work's side of a job.
+    """The work's access to its job.
 
-    folder: the job's folder. spec: what was submitted. attempt: 1, then one more for each resume.
-    short_of_memory: whether the attempt before ran out of memory, so that this one must do with less.
-    The work calls `should_stop` at every step; when it is true it saves and returns.
+    folder: the job's folder. spec: as submitted. attempt: 1, then one more for each resume.
+    short_of_memory: the last attempt ran out of memory, so this one must use less.
+    The work calls `should_stop` at every step; when it returns True, the work saves and returns.
     """
 
     def __init__(self, folder: JobFolder, workspace: Workspace, status: Status) -> None:
@@ -37,7 +37,7 @@ class Context:
         self.spec: dict[str, Any] = folder.spec()
         self.attempt = status.attempt
         self.short_of_memory = status.short_of_memory
-        self.stopping = False  # whether the work was told to stop
+        self.stopping = False  # whether should_stop has returned True
         self.status = status
         self._job = folder
         self._log = EventLog(folder.events, status.attempt)
@@ -45,7 +45,7 @@ class Context:
         self._written = 0.0
 
     def begin(self) -> None:
-        """The work begins now. Raises OSError."""
+        """Mark the job as running. Raises OSError."""
         self.status = self.status.changed(state=State.RUNNING)
         self._job.write_status(self.status)
 
@@ -55,7 +55,7 @@ class Context:
             self._log.append(event)
 
     def progress(self, phase: str, done: int = 0, total: int = 0, seconds_left: float | None = None) -> None:
-        """Say how far the work is. Written when the phase changes, else twice a second. Raises OSError."""
+        """Report progress; written when the phase changes, else at most twice a second. Raises OSError."""
         with self._lock:
             before = self.status.progress
             progress = Progress(phase=phase, done=done, total=total, seconds_left=seconds_left)
@@ -65,16 +65,16 @@ class Context:
                 self._write()
 
     def alive(self) -> None:
-        """Say, in the midst of something long, that the work goes on: without it a stopping worker is ended.
+        """Show activity during a long operation; a stopping worker that shows none is killed.
 
-        Writes the status again after five seconds of silence. Raises OSError.
+        Writes the status again if nothing was written for five seconds. Raises OSError.
         """
         with self._lock:
-            if time.monotonic() - self._written >= _SECONDS_OF_SILENCE:
+            if time.monotonic() - self._written >= _SECONDS_WITHOUT_ACTIVITY:
                 self._write()
 
     def reset_oom_count(self) -> None:
-        """Say that what the system ended for lack of memory until now was a process that the work can do without.
+        """Ignore the processes that the system has killed for memory so far: the work can do without them.
 
         Raises OSError.
         """
@@ -89,24 +89,26 @@ class Context:
         self._written = time.monotonic()
 
     def should_stop(self) -> bool:
-        """Whether a stop is asked for. A few microseconds; once true it stays so."""
+        """Whether a stop was requested. Takes microseconds; once True, always True."""
         self.stopping = self.stopping or self._job.stop_requested
         return self.stopping
 
     def fail(self, error: Exception) -> None:
-        """End this attempt and this process as if the work had raised `error`: where the work can't be interrupted.
+        """End this process as if the work had raised `error`, for work that can't be interrupted.
 
-        Nothing is written after that. A status that can't be written leaves the attempt interrupted.
+        If the status can't be written, the attempt counts as interrupted.
         """
         with self._lock:
-            log.error("the work is given up: %s", error)
+            log.error("giving up: %s", error)
             try:
-                self._job.write_status(ending_of(error, self.status, stop_requested=self._job.stop_requested))
+                self._job.write_status(
+                    status_after_error(error, self.status, stop_requested=self._job.stop_requested)
+                )
             finally:
                 os._exit(1)
 
     def close(self) -> None:
-        """See all events on the disk. Raises OSError."""
+        """Flush the events to the disk. Raises OSError."""
         try:
             self._log.sync()
         finally:

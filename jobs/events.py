@@ -1,9 +1,8 @@
-"""`events.jsonl`: what a job tells, one JSON object a line, only ever appended to.
+"""`events.jsonl`: a job's events, one JSON object a line, append-only.
 
-After a resume the work goes on from its last checkpoint, so steps that the attempt before told after
-that checkpoint are told again. The line "resumed", written before the first step of such an attempt (or
-before what belongs to step 0), says with `first_step` where; readers then drop what earlier lines told of
-that step and later ones.
+A resumed attempt continues from the last checkpoint and repeats the steps after it. Before its first step (or its
+first event of step 0) it writes a "resumed" event with `first_step`: events of that step and later ones in earlier
+lines are then no longer valid.
 """
 
 from __future__ import annotations
@@ -21,10 +20,7 @@ _SECONDS_BETWEEN_SYNCS = 1.0
 
 
 class EventLog:
-    """The writer's side; one process at a time, the one that holds the job's lock. Methods raise OSError.
-
-    An attempt goes on with the step that it tells first, and begins anew when it tells what belongs to step 0.
-    """
+    """For writing, by the process that holds the job's lock. Methods raise OSError."""
 
     def __init__(self, path: Path, attempt: int) -> None:
         self._attempt = attempt
@@ -34,7 +30,7 @@ class EventLog:
         self._torn = _last_byte(self._descriptor) not in (b"", b"\n")
 
     def append(self, event: Event) -> None:
-        """Add one event. A power cut may lose the last second of them, a killed process none."""
+        """Append an event. A power cut may lose those of the last second; a killed process loses none."""
         if not self._resumed and isinstance(event, AtStep) and (isinstance(event, StepEvent) or event.step == 0):
             self._resumed = True
             self._write(ResumedEvent(event.step))
@@ -70,9 +66,9 @@ def _last_byte(descriptor: int) -> bytes:
 
 
 def read_events(path: Path, after: int = 0) -> tuple[list[LoggedEvent], int]:
-    """The events from byte `after` on, and the byte to continue from. A torn last line waits for its end.
+    """The events from byte `after` on, and the byte to continue from. An unfinished last line is left for later.
 
-    Other lines are skipped: torn by a crash and ended later, or of an event that this version does not know.
+    Damaged lines are skipped, and events that this version does not know.
     """
     try:
         with path.open("rb") as file:
@@ -86,7 +82,7 @@ def read_events(path: Path, after: int = 0) -> tuple[list[LoggedEvent], int]:
 
 
 def read_valid_events(path: Path, after: int = 0) -> EventBatch:
-    """The events that count, from byte `after` on, or all of them where older ones no longer count."""
+    """The valid events from byte `after` on, or all of them if earlier ones are no longer valid."""
     try:
         after = after if 0 <= after <= path.stat().st_size else 0
     except FileNotFoundError:
@@ -95,10 +91,10 @@ def read_valid_events(path: Path, after: int = 0) -> EventBatch:
     if after and any(isinstance(logged.event, ResumedEvent) for logged in events):
         after = 0
         events, position = read_events(path)
-    return EventBatch(_that_count(events), position, reset=after == 0)
+    return EventBatch(_valid(events), position, reset=after == 0)
 
 
-def _that_count(events: list[LoggedEvent]) -> list[LoggedEvent]:
+def _valid(events: list[LoggedEvent]) -> list[LoggedEvent]:
     valid: list[LoggedEvent] = []
     for logged in events:
         if isinstance(logged.event, ResumedEvent):

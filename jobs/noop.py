@@ -1,4 +1,4 @@
-"""Work that does nothing, to try the runner with: it counts steps, saves its counter, and goes on from there."""
+"""Work for testing the runner: counts steps, saves its counter, and continues from there."""
 
 from __future__ import annotations
 
@@ -17,13 +17,11 @@ _SECONDS_PER_PART = 0.05  # of a slow save
 
 
 class Spec(BaseModel):
-    """steps: how many; seconds_per_step: what each takes; checkpoint_every: steps between two saves;
-    seconds_to_save: what the last save takes after a stop, telling all the while.
+    """checkpoint_every: steps between two saves. seconds_to_save: time of the last save after a stop, with events.
 
-    In the first attempt only: fail_at, break_at, crash_at name the step at which it fails in plain words,
-    by a fault in the program, or by the death of its process; deaf makes it ignore a stop.
-
-    At exhaust_at it runs out of memory, in each of the first exhausted_attempts.
+    In the first attempt only: fail_at, break_at and crash_at are the step at which it raises an ApprenticeError, has
+    a bug, or its process dies; deaf makes it ignore a stop. At exhaust_at it runs out of memory, in each of the first
+    exhausted_attempts.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -41,11 +39,11 @@ class Spec(BaseModel):
 
 
 def run(context: Context) -> dict[str, Any]:
-    """Count to `steps`; gives {"steps": how far it came}. Raises BadSetting for a wrong spec."""
+    """Count to `steps`; returns {"steps": the last one}. Raises BadSetting for a wrong spec."""
     try:
         spec = Spec.model_validate(context.spec)
     except ValidationError as error:
-        raise BadSetting("The noop job's settings are wrong.", str(error.errors()[0]["msg"])) from error
+        raise BadSetting("The noop job's settings are invalid.", str(error.errors()[0]["msg"])) from error
     counter = context.folder / "counter.json"
     step = saved = read_json(counter)["step"] if counter.exists() else 0
     first = context.attempt == 1

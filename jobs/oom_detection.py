@@ -1,8 +1,8 @@
-"""Whether the system ended a worker because memory ran out: what Linux counts, and what was free near the end.
+"""Whether the system killed a worker because memory ran out: Linux's counters, and the free memory near the end.
 
-Linux counts the processes that it ended for lack of memory, for each control group (cgroup v2: `oom_kill` in
-memory.events; v1: in memory.oom_control), and for the whole machine (`oom_kill` in /proc/vmstat). Where nothing is
-counted there is only how much memory was free when the worker last told something: a sign, not a proof.
+Linux counts the processes that it killed for memory in each control group (cgroup v2: `oom_kill` in memory.events;
+v1: in memory.oom_control) and on the whole machine (`oom_kill` in /proc/vmstat). Other systems count nothing; there
+the free memory when the worker last wrote its status is a hint.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _SHORT = 0.05  # share of the memory; with less than this free the computer was 
 
 
 class MemorySnapshot(BaseModel):
-    """counter: the file that counts, "" where there is none. count: its number when the worker began.
+    """counter: the file with the counter, "" if there is none. count: its value when the worker started.
 
     free: the share of the computer's memory that was free when the worker last wrote its status.
     """
@@ -32,7 +32,7 @@ class MemorySnapshot(BaseModel):
 
 
 def snapshot() -> MemorySnapshot:
-    """What this process's group, or else the machine, has counted so far."""
+    """The counter of this process's control group, or else of the machine, and the free memory."""
     for path in [*_group_files(), _MACHINE]:
         count = _count(path)
         if count is not None:
@@ -47,18 +47,18 @@ def free_share() -> float:
 
 
 def ran_out(before: MemorySnapshot) -> bool | None:
-    """Whether the system has ended a process for lack of memory since `before`; None where it does not say."""
+    """Whether the system has killed a process for memory since `before`; None if it does not count."""
     now = _count(Path(before.counter)) if before.counter else None
     return None if now is None or now < before.count else now > before.count
 
 
 def was_short(before: MemorySnapshot) -> bool:
-    """Whether hardly any memory was free when the worker last told something."""
+    """Whether hardly any memory was free when the worker last wrote its status."""
     return before.free is not None and before.free < _SHORT
 
 
 def _group_files() -> list[Path]:
-    """Where the control group of this process may keep its counter."""
+    """The files in which the control groups of this process may have their counter."""
     files = []
     for line in _text(_OWN).splitlines():
         _, names, place = ([*line.split(":", 2), "", ""])[:3]

@@ -1,4 +1,4 @@
-"""The worker's process: how it is started, and how it is ended when it does not end by itself."""
+"""Start and kill the worker's process."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ _DETACHED = 0
 if sys.platform == "win32":
     _DETACHED = subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP
 
-# By job and attempt: what this process started, whichever Runner asked for it.
+# By job and attempt: the workers that this process started, for any Runner.
 _children: dict[tuple[str, int], subprocess.Popen[bytes]] = {}
 
 
 def environment(workspace: Workspace, secrets: Sequence[str] = ()) -> dict[str, str]:
-    """This process's environment without its secrets but the named ones, and with what the worker needs."""
+    """The worker's environment: this process's without secrets, except the named ones."""
     return {
         **child_environment(),
         **{name: known for name in secrets if (known := secret(name))},
         HOME_VARIABLE: str(workspace.root),
         "PYTHONUNBUFFERED": "1",
         "PYTHONFAULTHANDLER": "1",  # a crash in native code leaves its stack in log.txt
-        "OMP_WAIT_POLICY": "PASSIVE",  # idle threads sleep, so that the page stays quick
+        "OMP_WAIT_POLICY": "PASSIVE",  # idle threads sleep, so the page stays responsive
     }
 
 
@@ -47,25 +47,25 @@ def spawn(folder: JobFolder, attempt: int, workspace: Workspace) -> None:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # Windows knows none and ignores it
+            start_new_session=True,  # ignored on Windows
             creationflags=_DETACHED,
         )
 
 
 def exit_code(job_id: str, attempt: int) -> int | None:
-    """How the worker of an attempt ended, if this process started it and it did."""
+    """The exit code of an attempt's worker; None while it runs, or if another process started it."""
     child = _children.get((job_id, attempt))
     return child.poll() if child else None
 
 
 def reap() -> None:
-    """Let the system forget the workers that ended."""
+    """Let the system forget the workers that have ended."""
     for child in list(_children.values()):
         child.poll()
 
 
 def forget(job_id: str) -> None:
-    """Drop what is kept of a job's ended workers."""
+    """Forget a job's ended workers."""
     for key, child in list(_children.items()):
         if key[0] == job_id and child.poll() is not None:
             del _children[key]
@@ -74,7 +74,7 @@ def forget(job_id: str) -> None:
 def kill(pid: int, created: float) -> bool:
     """Kill process `pid` and its group, if it is the one created at `created` (seconds since 1970).
 
-    Call it only while the job's lock is held by its worker. False if the process is another one.
+    Call it only while the worker holds the job's lock. Returns False if it is another process.
     """
     try:
         if pid < 2 or pid == os.getpid():

@@ -1,4 +1,4 @@
-"""The records that the runner gives to others: a job, its state, its progress, its failure, its events."""
+"""The records that the runner returns: a job, its state, progress, failure and events."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from backend.records.events import LoggedEvent
 
 
 class State(StrEnum):
-    """Where a job stands.
+    """The state of a job.
 
-    queued, starting, running, then completed or failed; stopping, then stopped, when a person asks for it;
-    interrupted, when its process is gone without a word. Stopped, failed and interrupted jobs can be resumed:
-    they are queued again, as a new attempt.
+    queued, starting, running, then completed or failed; stopping, then stopped, after a request; interrupted if its
+    process died. Stopped, failed and interrupted jobs can be resumed: they are queued again as a new attempt.
     """
 
     QUEUED = "queued"
@@ -29,12 +28,12 @@ class State(StrEnum):
 
     @property
     def is_active(self) -> bool:
-        """A process is at work on it, or should be."""
+        """A process works on it, or should."""
         return self in (State.STARTING, State.RUNNING, State.STOPPING)
 
     @property
     def is_terminal(self) -> bool:
-        """Nothing more happens unless it is resumed."""
+        """It has ended, unless it is resumed."""
         return not self.is_active and self is not State.QUEUED
 
     @property
@@ -43,13 +42,13 @@ class State(StrEnum):
 
 
 class Record(BaseModel):
-    """A frozen record. Unknown keys are ignored: a folder may come from a newer version."""
+    """A frozen record. Unknown keys are ignored: the folder may come from a newer version."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class Progress(Record):
-    """How far a job is: a phase in plain words, `done` of `total` (0: not countable), seconds_left if known."""
+    """phase: in plain words. done, total: steps, MiB and the like; total is 0 if unknown."""
 
     phase: str
     done: int = 0
@@ -58,9 +57,9 @@ class Progress(Record):
 
 
 class Failure(Record):
-    """Why a job ended badly: what happened, why, and what to do next, in plain words.
+    """Why a job failed: what happened, why, and what to do next, in plain words.
 
-    error: the kind of `backend.errors`, "" where it was none.
+    error: the class in `backend.errors`, "" if it was none.
     """
 
     what: str
@@ -82,7 +81,7 @@ class EventBatch(NamedTuple):
 
 
 class Job(Record):
-    """A job as it is now. Times in seconds since 1970; started and ended are those of the latest attempt."""
+    """A job. Times in seconds since 1970; started and ended are those of the latest attempt."""
 
     id: str
     kind: str

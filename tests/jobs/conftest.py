@@ -1,4 +1,4 @@
-"""What the runner's tests share: a workspace, a runner, and the certainty that no worker outlives its test."""
+"""Fixtures and helpers for the runner's tests; no worker outlives its test."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ FOREVER = {"steps": 3000, "seconds_per_step": 0.02}
 
 
 def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
-    """Wait for something that must come; the limit is only there so that a defect does not hang the tests."""
+    """Wait for something that must happen; fails after `seconds`."""
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "it never came"
+        assert time.monotonic() < deadline, "it never happened"
         time.sleep(0.01)
 
 
@@ -61,14 +61,14 @@ def is_free(folder: JobFolder) -> bool:
 
 
 def counting(runner: Runner, job_id: str, at_least: int = 3) -> psutil.Process:
-    """Start what is next and wait until the job counts; gives its worker."""
+    """Tick, and wait until the job has counted some steps; returns its worker."""
     runner.tick()
     until(lambda: len(steps(runner, job_id)) >= at_least)
     return worker_of(runner, job_id)
 
 
 def kill(runner: Runner, job_id: str) -> None:
-    """kill -9 the job's worker and see it gone."""
+    """kill -9 the job's worker and wait until it is gone."""
     worker_of(runner, job_id).kill()
     until(lambda: is_free(folder_of(runner, job_id)))
 
@@ -98,7 +98,7 @@ def runner(workspace: Workspace) -> Runner:
 
 @pytest.fixture
 def worker_that(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """worker_that(code): workers started from now on run `code` first."""
+    """worker_that(code): workers that start from now on run `code` first."""
 
     def install(code: str) -> None:
         program = f"import sys\n{code}\nfrom jobs import worker\nsys.exit(worker.main(sys.argv[1:]))"

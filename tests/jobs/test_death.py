@@ -1,4 +1,4 @@
-"""Workers that die, freeze, overstay or never come, and runners that go: what the folder and the lock then tell."""
+"""Workers that die, freeze, do not stop or never start, and runners that close."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from backend.settings import PROJECT_ROOT, Workspace
 from jobs import process, supervisor
 from jobs.records import State
 from jobs.runner import Runner
-from jobs.supervisor import STOP_TIMED_OUT
+from jobs.supervisor import NEVER_STARTED, STOP_TIMED_OUT
 from tests.jobs.conftest import (
     FOREVER,
     counting,
@@ -32,7 +32,7 @@ from tests.jobs.conftest import (
 )
 
 
-def test_a_runner_opened_later_adopts_the_live_worker_and_the_curve_is_complete(workspace: Workspace) -> None:
+def test_a_new_runner_adopts_a_live_worker_and_no_step_is_lost(workspace: Workspace) -> None:
     first = Runner(workspace)
     first.start()
     job_id = first.submit("noop", {"steps": 60, "seconds_per_step": 0.02}, "")
@@ -97,17 +97,17 @@ def test_a_worker_killed_while_starting_is_interrupted_and_resumable(
     assert finish(runner, job_id).state is State.COMPLETED
 
 
-def test_a_worker_killed_before_it_took_its_lock_is_interrupted(
+def test_a_worker_killed_before_it_acquires_its_lock_is_interrupted(
     runner: Runner, worker_that: Callable[[str], None]
 ) -> None:
     worker_that("import os, signal; os.kill(os.getpid(), getattr(signal, 'SIGKILL', signal.SIGTERM))")
     job_id = runner.submit("noop", {}, "")
     job = finish(runner, job_id)
-    assert job.state in (State.INTERRUPTED, State.FAILED)  # Windows does not tell a kill from an exit
+    assert job.state in (State.INTERRUPTED, State.FAILED)  # on Windows a kill looks like an exit
     assert runner.resume(job_id).state is State.QUEUED
 
 
-def test_a_worker_that_ends_before_it_took_its_lock_is_a_failed_start(
+def test_a_worker_that_exits_before_it_acquires_its_lock_is_a_failed_start(
     runner: Runner, worker_that: Callable[[str], None]
 ) -> None:
     worker_that("print('no such library'); sys.exit(127)")
@@ -115,11 +115,11 @@ def test_a_worker_that_ends_before_it_took_its_lock_is_a_failed_start(
     job = finish(runner, job_id)
     assert job.state is State.FAILED
     assert job.failure is not None
-    assert job.failure.what == "The run could not be started."
+    assert job.failure.what == NEVER_STARTED.what
     assert "no such library" in (runner.folder(job_id) / "log.txt").read_text()
 
 
-def test_a_worker_that_never_takes_its_lock_is_a_failed_start_and_too_late_when_it_comes(
+def test_a_worker_that_misses_the_start_deadline_is_a_failed_start_and_then_does_nothing(
     workspace: Workspace, worker_that: Callable[[str], None]
 ) -> None:
     runner = Runner(workspace, start_deadline=0.1)
@@ -135,7 +135,7 @@ def test_a_worker_that_never_takes_its_lock_is_a_failed_start_and_too_late_when_
     assert steps(runner, job_id) == []
 
 
-def test_a_worker_that_can_not_be_spawned_is_a_failed_start_and_the_next_job_goes_on(
+def test_a_worker_that_can_not_be_spawned_is_a_failed_start_and_the_next_job_starts(
     runner: Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
@@ -145,7 +145,7 @@ def test_a_worker_that_can_not_be_spawned_is_a_failed_start_and_the_next_job_goe
     job = runner.job(job_id)
     assert job.state is State.FAILED
     assert job.failure is not None
-    assert job.failure.what == "The run could not be started."
+    assert job.failure.what == NEVER_STARTED.what
     assert finish(runner, runner.submit("noop", {}, "")).state is State.COMPLETED
 
 
@@ -168,7 +168,7 @@ def test_the_worker_outlives_the_app_that_started_it(workspace: Workspace) -> No
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows freezes no process from outside")
-def test_a_frozen_worker_is_not_taken_for_dead(workspace: Workspace) -> None:
+def test_a_frozen_worker_does_not_count_as_dead(workspace: Workspace) -> None:
     runner = Runner(workspace, stop_deadline=0.0, start_deadline=0.0)
     job_id = runner.submit("noop", {**FOREVER, "steps": 20}, "")
     worker = counting(runner, job_id)
@@ -184,7 +184,7 @@ def test_a_frozen_worker_is_not_taken_for_dead(workspace: Workspace) -> None:
 
 @dataclass
 class Clock:
-    """Takes the place of `time` in the supervisor."""
+    """Replaces `time` in the supervisor."""
 
     now: float = 0.0
     time = staticmethod(time.time)
@@ -200,7 +200,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-def test_a_worker_that_saves_slowly_is_not_ended_while_it_tells(workspace: Workspace, clock: Clock) -> None:
+def test_a_worker_that_saves_slowly_is_not_killed_while_it_shows_activity(workspace: Workspace, clock: Clock) -> None:
     runner = Runner(workspace, stop_deadline=100)
     job_id = runner.submit("noop", {**FOREVER, "checkpoint_every": 3000, "seconds_to_save": 0.5}, "")
     counting(runner, job_id)
@@ -218,7 +218,7 @@ def test_a_worker_that_saves_slowly_is_not_ended_while_it_tells(workspace: Works
     assert read_json(folder.path / "counter.json") == {"step": job.result["steps"]}
 
 
-def test_a_worker_that_falls_silent_after_a_stop_is_ended(workspace: Workspace, clock: Clock) -> None:
+def test_a_worker_without_activity_after_a_stop_is_killed(workspace: Workspace, clock: Clock) -> None:
     runner = Runner(workspace, stop_deadline=100)
     job_id = runner.submit("noop", {**FOREVER, "deaf": True}, "")
     worker = counting(runner, job_id)
@@ -235,7 +235,7 @@ def test_a_worker_that_falls_silent_after_a_stop_is_ended(workspace: Workspace, 
     assert runner.resume(job_id).state is State.QUEUED
 
 
-def test_a_worker_is_given_its_time_to_stop(workspace: Workspace) -> None:
+def test_a_worker_is_not_killed_before_the_stop_deadline(workspace: Workspace) -> None:
     runner = Runner(workspace, stop_deadline=3600)
     job_id = runner.submit("noop", {**FOREVER, "deaf": True}, "")
     worker = counting(runner, job_id)
@@ -248,7 +248,7 @@ def test_a_worker_is_given_its_time_to_stop(workspace: Workspace) -> None:
 
 @pytest.fixture
 def decoy() -> Iterator[psutil.Process]:
-    """A stranger's process, which got the process id that a worker once had."""
+    """A process that got a dead worker's process id."""
     child = subprocess.Popen(
         [sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True, stdin=subprocess.DEVNULL
     )
@@ -258,10 +258,10 @@ def decoy() -> Iterator[psutil.Process]:
 
 
 @pytest.mark.parametrize("worker_lives", [True, False])
-def test_a_process_that_got_the_workers_id_survives(
+def test_another_process_with_the_workers_id_is_not_killed(
     workspace: Workspace, decoy: psutil.Process, worker_lives: bool
 ) -> None:
-    """Whether the lock is held (its id was recorded wrongly) or free (the decoy is not asked about at all)."""
+    """With the lock held (the recorded id is wrong) and free (the id does not matter)."""
     runner = Runner(workspace, stop_deadline=0.0)
     job_id = runner.submit("noop", {**FOREVER, "deaf": True}, "")
     worker = counting(runner, job_id)
@@ -286,7 +286,7 @@ def test_a_process_that_got_the_workers_id_survives(
 
 
 @pytest.mark.parametrize("pid", [-1, 0, 1])
-def test_no_signal_ever_goes_to_everyone(pid: int) -> None:
+def test_no_signal_goes_to_process_ids_below_2(pid: int) -> None:
     assert process.kill(pid, time.time()) is False
 
 
@@ -300,7 +300,7 @@ def test_a_damaged_status_reads_as_interrupted_and_can_be_resumed(runner: Runner
     assert steps(runner, job_id) == [1, 2, 3, 4]
 
 
-def test_a_run_whose_folder_was_taken_away_does_not_hold_up_the_queue(runner: Runner) -> None:
+def test_a_deleted_folder_does_not_block_the_queue(runner: Runner) -> None:
     taken = runner.submit("noop", {}, "")
     next_one = runner.submit("noop", {}, "")
     shutil.rmtree(runner.folder(taken))

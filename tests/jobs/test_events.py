@@ -1,4 +1,4 @@
-"""events.jsonl: what readers see while it is written, after crashes and after resumes."""
+"""events.jsonl as its readers see it: while it is written, after crashes, after resumes."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ def steps_of(story: EventBatch) -> list[int]:
     return [e.event.step for e in story.events if isinstance(e.event, StepEvent)]
 
 
-def test_no_file_is_no_events(path: Path) -> None:
+def test_without_a_file_there_are_no_events(path: Path) -> None:
     assert read_valid_events(path) == ([], 0, True)
     assert read_valid_events(path, 500) == ([], 0, True)
 
 
-def test_reading_goes_on_from_the_position(path: Path) -> None:
+def test_reading_continues_from_the_position(path: Path) -> None:
     write_steps(path, 1, 1, 2)
     first = read_valid_events(path)
     assert first.reset
@@ -53,7 +53,7 @@ def test_reading_goes_on_from_the_position(path: Path) -> None:
     assert read_valid_events(path, second.position) == ([], second.position, False)
 
 
-def test_a_torn_last_line_waits_until_it_is_whole(path: Path) -> None:
+def test_an_unfinished_last_line_is_left_for_later(path: Path) -> None:
     write_steps(path, 1, 1)
     whole = path.read_bytes()
     for length in range(1, len(whole)):
@@ -65,14 +65,14 @@ def test_a_torn_last_line_waits_until_it_is_whole(path: Path) -> None:
     assert len(read_valid_events(path, len(whole)).events) == 1
 
 
-def test_a_writer_ends_a_torn_line_before_it_writes(path: Path) -> None:
+def test_a_new_writer_ends_an_unfinished_line_first(path: Path) -> None:
     write_steps(path, 1, 1, 2)
     path.write_bytes(path.read_bytes()[:-5])
     write_steps(path, 1, 3)
     assert attempts_and_steps(path) == [(1, 1), (1, 3)]
 
 
-def test_a_line_of_zeros_from_a_power_cut_is_left_out(path: Path) -> None:
+def test_a_line_of_zeros_from_a_power_cut_is_skipped(path: Path) -> None:
     write_steps(path, 1, 1)
     with path.open("ab") as file:
         file.write(bytes(100) + b"\n")
@@ -80,7 +80,7 @@ def test_a_line_of_zeros_from_a_power_cut_is_left_out(path: Path) -> None:
     assert attempts_and_steps(path) == [(1, 1), (1, 2)]
 
 
-def test_a_resumed_attempt_supersedes_from_its_first_step_on(path: Path) -> None:
+def test_a_resumed_attempt_replaces_events_from_its_first_step_on(path: Path) -> None:
     write_steps(path, 1, 1, 2, 3, 4)
     write(path, 1, EvalEvent(2, 1.0), EvalEvent(4, 1.0))
     write_steps(path, 2, 3, 4, 5)
@@ -90,13 +90,13 @@ def test_a_resumed_attempt_supersedes_from_its_first_step_on(path: Path) -> None
     assert attempts_and_steps(path) == [(1, 1), (1, 2), (2, 3), (2, 4), (3, 5), (3, 6)]
 
 
-def test_an_attempt_that_told_no_step_supersedes_nothing(path: Path) -> None:
+def test_an_attempt_without_a_step_replaces_nothing(path: Path) -> None:
     write_steps(path, 1, 1, 2)
     write(path, 2, SampleEvent(1, [], ""))
     assert attempts_and_steps(path) == [(1, 1), (1, 2)]
 
 
-def test_a_reader_in_the_middle_notices_that_what_it_had_is_superseded(path: Path) -> None:
+def test_a_reader_that_has_replaced_events_gets_a_reset(path: Path) -> None:
     write_steps(path, 1, 1, 2, 3)
     position = read_valid_events(path).position
     log = EventLog(path, 2)
@@ -109,24 +109,24 @@ def test_a_reader_in_the_middle_notices_that_what_it_had_is_superseded(path: Pat
     assert not read_valid_events(path, story.position).reset
 
 
-def test_a_position_past_the_end_starts_anew(path: Path) -> None:
+def test_a_position_outside_the_file_is_a_reset(path: Path) -> None:
     write_steps(path, 1, 1)
     assert read_valid_events(path, 10_000).reset
     assert read_valid_events(path, -1).reset
 
 
-def test_ten_thousand_events_are_read_once_and_then_only_what_is_new(path: Path) -> None:
+def test_after_ten_thousand_events_only_new_ones_are_read(path: Path) -> None:
     write_steps(path, 1, *range(10_000))
     story = read_valid_events(path)
     assert len(story.events) == 10_000
     size = path.stat().st_size
     write_steps(path, 1, 10_000)
-    with path.open("r+b") as file:  # what lies before the position is not read again
+    with path.open("r+b") as file:  # what comes before the position is not read again
         file.write(b"\0" * size)
     assert steps_of(read_valid_events(path, story.position)) == [10_000]
 
 
-def test_numbers_that_json_lacks_become_null(path: Path) -> None:
+def test_nan_and_infinity_become_null(path: Path) -> None:
     write(path, 1, StepEvent(1, math.nan, grad_norm=math.inf, learning_rate=0.5))
     data = json.loads(path.read_bytes(), parse_constant=pytest.fail)["data"]
     assert (data["loss"], data["grad_norm"], data["learning_rate"]) == (None, None, 0.5)
@@ -136,14 +136,14 @@ def test_numbers_that_json_lacks_become_null(path: Path) -> None:
     assert (read.event.grad_norm, read.event.learning_rate) == (None, 0.5)
 
 
-def test_text_of_any_kind_comes_back_as_it_was_on_one_line(path: Path) -> None:
+def test_any_text_fits_on_one_line_and_reads_back_unchanged(path: Path) -> None:
     text = "a\nb\r\N{LINE SEPARATOR}\N{NEXT LINE} ü 日 \N{GRINNING FACE} \0"
     write(path, 1, SampleEvent(1, [], text, expected="a lone surrogate: \ud800"), SampleEvent(1, [], text))
     assert path.read_bytes().count(b"\n") == 2
     assert read_events(path)[0][-1].event == SampleEvent(1, [], text)
 
 
-def test_an_attempt_that_restarts_supersedes_the_evaluation_before_training(path: Path) -> None:
+def test_an_attempt_that_starts_over_replaces_the_evaluation_before_training(path: Path) -> None:
     for attempt in (1, 2):
         write(path, attempt, EvalEvent(0, 1.0), StepEvent(1, 1.0), StepEvent(2, 1.0))
     assert attempts_and_steps(path, AtStep) == [(2, 0), (2, 1), (2, 2)]

@@ -1,4 +1,4 @@
-"""Memory that runs out: another attempt with less, three at most; the system's kills are told from a person's."""
+"""Out of memory: at most three retries with less; kills by the system are distinguished from a person's."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def notes(runner: Runner, job_id: str) -> int:
     return len(events(runner, job_id, NoteEvent))
 
 
-def test_work_that_ran_out_of_memory_goes_on_by_itself_with_less(runner: Runner) -> None:
+def test_work_that_ran_out_of_memory_is_retried_with_less(runner: Runner) -> None:
     job_id = runner.submit("noop", {"steps": 5, "exhaust_at": 3}, "")
     job = finish(runner, job_id)
     assert (job.state, job.attempt, job.failure) == (State.COMPLETED, 2, None)
@@ -31,7 +31,7 @@ def test_work_that_ran_out_of_memory_goes_on_by_itself_with_less(runner: Runner)
     assert notes(runner, job_id) == 1
 
 
-def test_the_next_in_the_queue_waits_for_the_lighter_attempt(runner: Runner) -> None:
+def test_the_next_job_waits_for_the_retry(runner: Runner) -> None:
     first = runner.submit("noop", {"steps": 3, "exhaust_at": 2}, "")
     second = runner.submit("noop", {"steps": 1}, "")
     finish(runner, second)
@@ -41,7 +41,7 @@ def test_the_next_in_the_queue_waits_for_the_lighter_attempt(runner: Runner) -> 
     assert ended <= started
 
 
-def test_after_three_lighter_attempts_a_person_is_asked_and_may_try_again(runner: Runner) -> None:
+def test_after_three_retries_the_job_fails_and_can_be_resumed(runner: Runner) -> None:
     job_id = runner.submit("noop", {"steps": 5, "exhaust_at": 3, "exhausted_attempts": 5}, "")
     job = finish(runner, job_id)
     assert (job.state, job.attempt) == (State.FAILED, 1 + MAX_MEMORY_RETRIES)
@@ -59,7 +59,7 @@ def test_after_three_lighter_attempts_a_person_is_asked_and_may_try_again(runner
 
 @pytest.fixture
 def counter(tmp_path: Path, worker_that: Callable[[str], None]) -> Path:
-    """The file in which the system counts, for the workers started from now on."""
+    """The file with the system's counter, for workers that start from now on."""
     file = tmp_path / "memory.events"
     file.write_text("low 0\nhigh 0\nmax 7\noom 4\noom_kill 2\n")
     worker_that(
@@ -75,7 +75,7 @@ def at_work(runner: Runner) -> str:
     return job_id
 
 
-def test_a_worker_that_the_system_ended_for_memory_goes_on_with_less(runner: Runner, counter: Path) -> None:
+def test_a_worker_that_the_system_killed_for_memory_is_retried_with_less(runner: Runner, counter: Path) -> None:
     job_id = at_work(runner)
     kill(runner, job_id)
     counter.write_text("oom_kill 3\n")
@@ -86,7 +86,7 @@ def test_a_worker_that_the_system_ended_for_memory_goes_on_with_less(runner: Run
     assert steps(runner, job_id) == list(range(1, 31))
 
 
-def test_a_worker_that_a_person_killed_waits_for_the_person(runner: Runner, counter: Path) -> None:
+def test_a_worker_that_a_person_killed_is_not_retried(runner: Runner, counter: Path) -> None:
     job_id = at_work(runner)
     kill(runner, job_id)
     runner.tick()
@@ -94,9 +94,7 @@ def test_a_worker_that_a_person_killed_waits_for_the_person(runner: Runner, coun
     assert (job.state, job.failure) == (State.INTERRUPTED, KILLED_NOT_BY_OOM)
 
 
-def test_what_the_system_ended_before_the_work_counted_anew_is_not_the_works_end(
-    runner: Runner, counter: Path
-) -> None:
+def test_kills_before_reset_oom_count_are_ignored(runner: Runner, counter: Path) -> None:
     folder = folder_of(runner, runner.submit("noop", {}, ""))
     ran_short = MemorySnapshot(counter=str(counter), count=2)
     context = Context(folder, runner.workspace, folder.status().changed(state=State.RUNNING, pid=1, memory=ran_short))
@@ -109,8 +107,8 @@ def test_what_the_system_ended_before_the_work_counted_anew_is_not_the_works_end
     assert (made.state, made.failure) == (State.INTERRUPTED, KILLED_NOT_BY_OOM)
 
 
-def test_a_kill_for_memory_is_told_to_a_later_app_too(runner: Runner, counter: Path) -> None:
-    """The app that started the worker is gone, and a stop was asked for: no attempt is made by itself."""
+def test_a_new_runner_knows_of_a_kill_for_memory_too(runner: Runner, counter: Path) -> None:
+    """The app that started the worker is gone, and a stop was requested, so there is no retry."""
     job_id = at_work(runner)
     folder_of(runner, job_id).request_stop()
     kill(runner, job_id)
@@ -122,7 +120,7 @@ def test_a_kill_for_memory_is_told_to_a_later_app_too(runner: Runner, counter: P
 @pytest.mark.parametrize(
     ("free", "told", "attempt"), [(0.02, PROBABLY_OUT_OF_MEMORY, 2), (0.4, KILLED, 1), (None, KILLED, 1)]
 )
-def test_where_the_system_does_not_count_what_was_free_decides(
+def test_without_a_counter_the_free_memory_decides(
     runner: Runner, monkeypatch: pytest.MonkeyPatch, free: float | None, told: Failure, attempt: int
 ) -> None:
     job_id = at_work(runner)
@@ -137,7 +135,7 @@ def test_where_the_system_does_not_count_what_was_free_decides(
     assert (made.state, made.failure) == (State.INTERRUPTED, told)
 
 
-def test_the_control_groups_of_both_versions_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_control_groups_of_both_versions_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own, groups = tmp_path / "cgroup", tmp_path / "groups"
     monkeypatch.setattr(oom_detection, "_OWN", own)
     monkeypatch.setattr(oom_detection, "_GROUPS", groups)
@@ -165,7 +163,7 @@ def test_the_control_groups_of_both_versions_are_read(tmp_path: Path, monkeypatc
 
 @pytest.fixture
 def small_group() -> Iterator[Path]:
-    """A control group of this process's own with 200 MiB of memory, where the system lets us make one."""
+    """A control group with 200 MiB of memory, if the system lets us create one."""
     (counter, *_) = [*oom_detection._group_files(), Path("/nowhere/counter")]
     group = counter.parent / "apprentice-test"
     try:
@@ -194,10 +192,10 @@ noop._misbehave = greedy
 
 
 @pytest.mark.slow
-def test_the_kernels_own_killer_is_told_apart_and_the_run_goes_on(
+def test_a_real_kill_by_the_kernel_is_recognized_and_retried(
     runner: Runner, worker_that: Callable[[str], None], small_group: Path
 ) -> None:
-    """A real kill: the first attempt takes 400 MiB at its third step, in a control group that has 200."""
+    """The first attempt allocates 400 MiB at its third step, in a control group that has 200."""
     worker_that(GREEDY.format(group=str(small_group)))
     job_id = runner.submit("noop", {"steps": 5}, "")
     job = finish(runner, job_id)

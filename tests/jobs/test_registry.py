@@ -1,4 +1,4 @@
-"""Every kind of work that can be submitted is there to be done."""
+"""Every kind of job that can be submitted has its function."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from jobs.registry import JOB_TYPES
 
 
 @pytest.mark.parametrize("kind", JOB_TYPES)
-def test_the_work_of_a_kind_exists(kind: str) -> None:
+def test_the_function_of_each_job_type_exists(kind: str) -> None:
     module, _, function = JOB_TYPES[kind].work.partition(":")
     found = importlib.util.find_spec(module)
     assert found is not None

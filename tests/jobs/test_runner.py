@@ -1,4 +1,4 @@
-"""A job's life, as the page and the command line see it; every job here is done by a real worker process."""
+"""The life of a job as the page and the command line see it, with real worker processes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.jobs.conftest import FOREVER, counting, events, finish, folder_of, st
 BAD_IDS = ["", ".", "..", "../models", "/etc", "a/b", "a\\b", "; touch x", "$(touch x)", "--flag", "nul\0", "x" * 300]
 
 
-def test_a_job_goes_from_queued_to_completed_and_tells_all_its_steps(runner: Runner) -> None:
+def test_a_job_goes_from_queued_to_completed_with_all_its_steps(runner: Runner) -> None:
     job_id = runner.submit("noop", {"steps": 4}, "Four steps")
     queued = runner.job(job_id)
     assert (queued.state, queued.name, queued.kind, queued.started) == (State.QUEUED, "Four steps", "noop", None)
@@ -123,14 +123,14 @@ def test_stopping_a_running_job_lets_it_save(runner: Runner) -> None:
     assert saved == [job.result["steps"]] == steps(runner, job_id)[-1:]
 
 
-def test_a_job_asked_to_stop_before_it_began_does_no_work(runner: Runner) -> None:
+def test_a_job_stopped_before_it_starts_does_no_work(runner: Runner) -> None:
     job_id = runner.submit("noop", {}, "")
     folder_of(runner, job_id).request_stop()
     assert finish(runner, job_id).state is State.STOPPED
     assert steps(runner, job_id) == []
 
 
-def test_a_stopped_job_goes_on_where_it_was(runner: Runner) -> None:
+def test_a_stopped_job_continues_where_it_was(runner: Runner) -> None:
     job_id = runner.submit("noop", {**FOREVER, "steps": 40}, "")
     counting(runner, job_id)
     runner.stop(job_id)
@@ -144,7 +144,7 @@ def test_a_stopped_job_goes_on_where_it_was(runner: Runner) -> None:
     assert steps(runner, job_id) == list(range(1, 41))
 
 
-def test_steps_told_after_the_last_checkpoint_are_superseded_by_the_resumed_ones(runner: Runner) -> None:
+def test_a_resumed_job_replaces_the_steps_after_its_last_checkpoint(runner: Runner) -> None:
     job_id = runner.submit("noop", {"steps": 10, "checkpoint_every": 4, "crash_at": 7}, "")
     assert finish(runner, job_id).state is State.INTERRUPTED
     assert steps(runner, job_id) == [1, 2, 3, 4, 5, 6]
@@ -163,7 +163,7 @@ def test_steps_told_after_the_last_checkpoint_are_superseded_by_the_resumed_ones
     assert runner.events(job_id, seen).reset
 
 
-def test_what_has_ended_or_not_begun_refuses_what_makes_no_sense(runner: Runner) -> None:
+def test_actions_in_a_wrong_state_are_rejected(runner: Runner) -> None:
     running, queued, done = (runner.submit("noop", spec, "") for spec in (FOREVER, {}, {}))
     counting(runner, running)
     runner.stop(done)
@@ -190,19 +190,20 @@ def test_a_completed_job_can_not_be_resumed(runner: Runner) -> None:
 # Failures
 
 
-def test_a_failure_keeps_its_plain_words_and_can_be_resumed(runner: Runner) -> None:
+def test_a_failed_job_has_its_error_and_can_be_resumed(runner: Runner) -> None:
     job_id = runner.submit("noop", {"steps": 5, "fail_at": 3}, "")
     job = finish(runner, job_id)
     assert job.state is State.FAILED
     assert job.failure is not None
-    assert job.failure.why == "It was asked to fail at step 3."
+    assert job.failure.error == "TrainingFailed"
+    assert "step 3" in job.failure.why
 
     runner.resume(job_id)
     job = finish(runner, job_id)
     assert (job.state, job.failure, job.result) == (State.COMPLETED, None, {"steps": 5})
 
 
-def test_a_fault_in_the_program_is_told_plainly_and_its_traceback_is_in_the_log(runner: Runner) -> None:
+def test_a_bug_is_reported_without_a_traceback_which_is_in_the_log(runner: Runner) -> None:
     job_id = runner.submit("noop", {"break_at": 2}, "")
     job = finish(runner, job_id)
     assert job.state is State.FAILED
@@ -212,14 +213,14 @@ def test_a_fault_in_the_program_is_told_plainly_and_its_traceback_is_in_the_log(
     assert "ZeroDivisionError: asked to break at step 2" in (runner.folder(job_id) / "log.txt").read_text()
 
 
-def test_a_wrong_spec_fails_in_plain_words(runner: Runner) -> None:
+def test_an_invalid_spec_fails_the_job(runner: Runner) -> None:
     job_id = runner.submit("noop", {"stepz": 3}, "")
     job = finish(runner, job_id)
     assert job.failure is not None
-    assert job.failure.what == "The noop job's settings are wrong."
+    assert job.failure.error == "BadSetting"
 
 
-def test_a_missing_part_is_named(runner: Runner, worker_that: Callable[[str], None]) -> None:
+def test_a_missing_library_is_named(runner: Runner, worker_that: Callable[[str], None]) -> None:
     worker_that(
         "from jobs import registry as r; r.JOB_TYPES['noop'] = r.JobType('not_installed_here:run', 'training')"
     )
@@ -231,7 +232,7 @@ def test_a_missing_part_is_named(runner: Runner, worker_that: Callable[[str], No
 # Submitting and deleting
 
 
-def test_an_unknown_kind_or_parent_is_refused(runner: Runner) -> None:
+def test_an_unknown_kind_or_parent_is_rejected(runner: Runner) -> None:
     with pytest.raises(RunProblem, match="noop"):
         runner.submit("rm -rf", {}, "")
     with pytest.raises(RunProblem):
@@ -239,7 +240,7 @@ def test_an_unknown_kind_or_parent_is_refused(runner: Runner) -> None:
     assert runner.jobs() == []
 
 
-def test_what_is_typed_as_a_name_is_only_a_name(runner: Runner, tmp_path: Path) -> None:
+def test_a_name_is_never_a_path_or_a_command(runner: Runner, tmp_path: Path) -> None:
     names = ["; touch x", "$(touch x)", "--flag", "../../x", "", "日本\N{LINE SEPARATOR}\ud800"]
     ids = [runner.submit("noop", {"steps": 0}, name) for name in names]
     assert [finish(runner, job_id).state for job_id in ids] == [State.COMPLETED] * len(ids)
@@ -270,7 +271,7 @@ def test_a_job_that_can_not_be_prepared_leaves_nothing(runner: Runner, fault: Ex
     assert list(runner.workspace.runs.iterdir()) == []
 
 
-def test_deleting_takes_the_job_its_children_and_their_exports(runner: Runner) -> None:
+def test_delete_deletes_the_job_its_descendants_and_their_exports(runner: Runner) -> None:
     parent = runner.submit("noop", {"steps": 0}, "")
     finish(runner, parent)
     child = runner.submit("noop", {"steps": 0}, "", parent=parent)
@@ -288,7 +289,7 @@ def test_deleting_takes_the_job_its_children_and_their_exports(runner: Runner) -
     assert grandchild not in [job.id for job in Runner(runner.workspace).jobs()]
 
 
-def test_a_job_is_not_deleted_while_a_child_waits(runner: Runner) -> None:
+def test_a_job_is_not_deleted_while_a_child_is_queued(runner: Runner) -> None:
     parent = runner.submit("noop", {"steps": 0}, "")
     finish(runner, parent)
     child = runner.submit("noop", {}, "", parent=parent)
@@ -298,7 +299,7 @@ def test_a_job_is_not_deleted_while_a_child_waits(runner: Runner) -> None:
 
 
 @pytest.mark.parametrize("job_id", BAD_IDS)
-def test_an_id_that_is_none_is_refused_everywhere(runner: Runner, workspace: Workspace, job_id: str) -> None:
+def test_malformed_ids_are_rejected_everywhere(runner: Runner, workspace: Workspace, job_id: str) -> None:
     before = sorted(workspace.root.rglob("*"))
     for method in (runner.job, runner.events, runner.stop, runner.resume, runner.delete, runner.wait, runner.folder):
         with pytest.raises((RunProblem, WorkspaceProblem)):
@@ -308,7 +309,7 @@ def test_an_id_that_is_none_is_refused_everywhere(runner: Runner, workspace: Wor
     assert sorted(workspace.root.rglob("*")) == before
 
 
-def test_a_run_that_is_a_link_out_of_the_workspace_is_refused(runner: Runner, tmp_path: Path) -> None:
+def test_a_link_out_of_the_workspace_is_rejected(runner: Runner, tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "keep").touch()

@@ -1,4 +1,4 @@
-"""Several runners, damaged folders: the folders are all there is, and one job a lane runs."""
+"""Several runners, damaged folders: still one job per lane at a time, and damage blocks nothing else."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def change_types(path: Path) -> None:
 DAMAGES = [remove, truncate, empty, overwrite, flip_bytes, change_types]
 
 
-def test_a_runner_opened_later_needs_nothing_but_the_folders(runner: Runner) -> None:
+def test_a_new_runner_needs_only_the_folders(runner: Runner) -> None:
     ids = [runner.submit("noop", {"steps": 1}, "") for _ in range(3)]
     runner.stop(runner.submit("noop", {}, "stopped"))
     for path in runner.workspace.root.glob("*.lock"):
@@ -85,7 +85,7 @@ def test_a_damaged_folder_blocks_nothing(
 
 
 @pytest.mark.parametrize("name", ["a file", ".new-x", ".hidden"])
-def test_other_names_beside_the_runs_do_no_harm(runner: Runner, name: str) -> None:
+def test_other_files_among_the_runs_are_ignored(runner: Runner, name: str) -> None:
     (runner.workspace.runs / name).touch()
     (runner.workspace.runs / "an empty folder").mkdir()
     assert finish(runner, runner.submit("noop", {"steps": 0}, "")).state is State.COMPLETED
@@ -115,7 +115,7 @@ def test_a_job_that_can_not_be_published_leaves_nothing(runner: Runner, monkeypa
     assert list(runner.workspace.runs.iterdir()) == []
 
 
-def test_while_another_runner_holds_the_lock_a_tick_does_nothing_and_a_change_says_busy(runner: Runner) -> None:
+def test_while_another_runner_holds_the_lock_a_tick_does_nothing_and_a_change_raises_busy(runner: Runner) -> None:
     other = Runner(runner.workspace)
     job_id = runner.submit("noop", {}, "")
     with other._locked():
@@ -139,7 +139,7 @@ def test_a_worker_that_has_not_exited_keeps_its_lane(runner: Runner, runner_rest
     assert finish(runner, waiting).state is State.COMPLETED
 
 
-def test_ended_jobs_are_not_looked_at_again_until_they_change(
+def test_ended_jobs_are_not_reconciled_again_until_they_change(
     runner: Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ended = [runner.submit("noop", {"steps": 0}, "") for _ in range(3)]
@@ -201,7 +201,7 @@ def test_sixteen_racing_runners_start_each_job_once_and_one_at_a_time(runner: Ru
         assert (runner.folder(job_id) / "log.txt").read_text().count("attempt 1 of") == 1, "one worker did it"
 
 
-def test_two_active_jobs_in_one_lane_let_no_third_one_start(runner: Runner) -> None:
+def test_no_third_job_starts_while_two_are_active_in_a_lane(runner: Runner) -> None:
     """As after a folder was copied into the workspace while it ran."""
     first = runner.submit("noop", FOREVER, "")
     counting(runner, first)
@@ -217,7 +217,7 @@ def test_two_active_jobs_in_one_lane_let_no_third_one_start(runner: Runner) -> N
     assert finish(runner, waiting).state is State.COMPLETED
 
 
-def test_threads_of_one_runner_do_not_get_in_each_others_way(runner: Runner) -> None:
+def test_a_runner_can_be_used_from_several_threads(runner: Runner) -> None:
     ids = [runner.submit("noop", {"steps": 1}, "") for _ in range(2)]
     faults: list[BaseException] = []
 

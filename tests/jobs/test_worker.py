@@ -1,4 +1,4 @@
-"""The worker: what it is given, and how it ends when it can't write."""
+"""The worker: its environment, its arguments, and how it ends if it can't write."""
 
 from __future__ import annotations
 
@@ -47,20 +47,20 @@ def test_the_workers_environment_has_no_secrets(runner: Runner, monkeypatch: pyt
     assert environment["APPRENTICE_HOME"] == str(runner.workspace.root)
 
 
-def test_the_workers_command_holds_nothing_but_the_id(runner: Runner) -> None:
+def test_the_workers_only_argument_is_the_id(runner: Runner) -> None:
     job_id = runner.submit("noop", FOREVER, "; touch x")
     assert counting(runner, job_id).cmdline()[1:] == ["-m", "jobs.worker", job_id]
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="sessions are a thing of POSIX")
-def test_the_worker_is_in_a_session_of_its_own(runner: Runner) -> None:
+@pytest.mark.skipif(sys.platform == "win32", reason="sessions are POSIX only")
+def test_the_worker_has_its_own_session(runner: Runner) -> None:
     job_id = runner.submit("noop", FOREVER, "")
     worker_process = counting(runner, job_id)
     assert os.getsid(worker_process.pid) == worker_process.pid
 
 
 @pytest.mark.parametrize("arguments", [[], ["a", "b"], [".."], ["--flag"], ["20260101-000000-aaaaaaaa"]])
-def test_a_wrong_call_is_refused(
+def test_wrong_arguments_are_wrong_usage(
     workspace: Workspace, arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("APPRENTICE_HOME", str(workspace.root))
@@ -76,7 +76,7 @@ def test_a_worker_for_a_job_that_is_not_starting_does_nothing(runner: Runner) ->
 
 
 @pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="needs a device that is always full")
-def test_a_full_disk_fails_the_job_in_plain_words(runner: Runner) -> None:
+def test_a_full_disk_fails_the_job(runner: Runner) -> None:
     job_id = runner.submit("noop", {"steps": 2}, "")
     events = folder_of(runner, job_id).events
     events.symlink_to("/dev/full")
@@ -91,7 +91,7 @@ def test_a_full_disk_fails_the_job_in_plain_words(runner: Runner) -> None:
 
 
 class Disk:
-    """Counts what is done to the disk, and fails the `at`-th time, or from then on."""
+    """Counts the calls that write to the disk, and fails the `at`-th one, or all from then on."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.count, self.at, self.stays_full = 0, 0, False
@@ -112,16 +112,16 @@ class Disk:
 
 
 @pytest.mark.parametrize("stays_full", [False, True])
-def test_whichever_write_of_a_worker_fails_the_job_ends_and_can_be_resumed(
+def test_whichever_write_fails_the_job_ends_and_can_be_resumed(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch, stays_full: bool
 ) -> None:
     runner = Runner(workspace, start_deadline=0)
-    monkeypatch.setattr(worker, "LAST_WORD_PAUSE", 0)
+    monkeypatch.setattr(worker, "FINAL_WRITE_PAUSE", 0)
     disk = Disk(monkeypatch)
     at, unseen = 0, []
 
     def work_here(folder: JobFolder, attempt: int, workspace: Workspace) -> None:
-        """In this process, so that the disk's faults reach it."""
+        """In this process, because the fake disk errors happen here."""
         disk.fail(at if attempt == 1 else 0, stays_full)
         with folder.lock().acquire(timeout=10):
             worker.attempt(folder, workspace)
@@ -166,7 +166,7 @@ for name in ("write", "fsync", "replace"):
 """
 
 
-def test_whichever_write_a_worker_dies_at_the_job_is_resumable(
+def test_whichever_write_the_worker_dies_at_the_job_can_be_resumed(
     runner: Runner, worker_that: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ends, command = [], process.WORKER
@@ -184,7 +184,7 @@ def test_whichever_write_a_worker_dies_at_the_job_is_resumable(
     assert set(ends[:-1]) == {State.INTERRUPTED}
 
 
-def test_a_disk_that_is_full_for_the_runner_too_is_said_and_later_settled(
+def test_a_disk_that_is_full_for_the_runner_too_is_reported_and_reconciled_later(
     runner: Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job_id = runner.submit("noop", FOREVER, "")
@@ -203,7 +203,7 @@ def test_a_disk_that_is_full_for_the_runner_too_is_said_and_later_settled(
     ("error", "state", "shorter"),
     [(OutOfMemory("a", "b", "c"), State.QUEUED, True), (TrainingFailed("a", "b", "c"), State.FAILED, False)],
 )
-def test_work_that_can_not_be_interrupted_ends_as_if_it_had_failed_by_itself(
+def test_context_fail_ends_the_process_like_a_raised_error(
     runner: Runner, monkeypatch: pytest.MonkeyPatch, error: Exception, state: State, shorter: bool
 ) -> None:
     ended: list[int] = []

@@ -334,7 +334,7 @@ def test_signed_addresses_are_not_logged(
 ) -> None:
     caplog.set_level(logging.INFO)
     caplog.set_level(logging.NOTSET, "httpx")
-    worker.begin_log()
+    worker.set_up_logging()
     hub.signed = answer
     try:
         download.run(work)
