@@ -34,7 +34,7 @@ def check(request: ExportRequest, folder: Path) -> dict[str, Any]:
     steps = first_steps(request.run_folder / "events.jsonl")
     if not steps:
         return {"ok": None, "sentence": "This run made no steps here, so the script was not compared with it."}
-    count, out = min(STEPS, len(steps)), request.work / "out"
+    count, out = min(STEPS, len(steps)), request.work / "trial"
     options = ["--model", str(request.run.model.path), "--steps", str(count), "--out", str(out)]
     try:
         code, output = child_process.run_script(
