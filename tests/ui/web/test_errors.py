@@ -1,4 +1,4 @@
-"""What a person sees of an error, and what they never see."""
+"""What a person sees of an error, and what only the log does."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ui.web import errors as web_errors
 
 
 @web_errors.handler
-def refuses() -> None:
+def rejects() -> None:
     raise BadInput("Row 3 has no answer.", "It ends with a question.", "Add <b>one</b>.")
 
 
@@ -28,17 +28,17 @@ def breaks_midway() -> Iterator[int]:
     raise KeyError("secret")
 
 
-def test_our_errors_keep_their_words() -> None:
+def test_an_error_of_ours_is_shown_in_its_own_words_as_text() -> None:
     with pytest.raises(gr.Error) as caught:
-        refuses()
-    said = "<strong>Row 3 has no answer.</strong><p>It ends with a question.</p><p>Add &lt;b&gt;one&lt;/b&gt;.</p>"
-    assert caught.value.message == said
-    assert caught.value.duration is None, "it stays until it is read"
+        rejects()
+    message = "<strong>Row 3 has no answer.</strong><p>It ends with a question.</p><p>Add &lt;b&gt;one&lt;/b&gt;.</p>"
+    assert caught.value.message == message
+    assert caught.value.duration is None, "it stays until it is closed"
     assert not caught.value.print_exception
 
 
 @pytest.mark.parametrize("work", [breaks, lambda: list(breaks_midway())])
-def test_other_errors_go_to_the_log_only(work: object, caplog: pytest.LogCaptureFixture) -> None:
+def test_other_errors_go_only_to_the_log(work: object, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.ERROR), pytest.raises(gr.Error) as caught:
         work()  # type: ignore[operator]
     assert "secret" not in caught.value.message + caught.value.title
@@ -46,5 +46,5 @@ def test_other_errors_go_to_the_log_only(work: object, caplog: pytest.LogCapture
     assert "secret" in caplog.text
 
 
-def test_a_generator_stays_one() -> None:
+def test_a_generator_stays_a_generator() -> None:
     assert next(breaks_midway()) == 1

@@ -1,4 +1,4 @@
-"""Which model Train, Try and Share are about, and what is offered where the open run has nothing to try yet."""
+"""The run that Train, Try and Share are about, and the runs offered while it has no model yet."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ RUNNING, DONE = Choice(data_id="data-1", run_id="run-b"), Choice(data_id="data-1
 
 
 @pytest.mark.parametrize("choice", [RUNNING, DONE])
-def test_three_tabs_name_the_open_run_in_the_same_line(choice: Choice) -> None:
+def test_three_tabs_name_the_open_run(choice: Choice) -> None:
     made = tabs(FakeApp())
     line = "<strong>Orders to fields</strong> · based on SmolLM2 135M · 216 examples from orders.jsonl"
     for name in ("train", "try", "share"):
@@ -34,7 +34,7 @@ def test_three_tabs_name_the_open_run_in_the_same_line(choice: Choice) -> None:
         assert "based on" not in made[name].show(Choice())[made[name].line], name
 
 
-def test_models_that_are_ready_are_offered_until_the_open_run_has_one() -> None:
+def test_ready_models_are_offered_until_the_open_run_has_one() -> None:
     made = tabs(FakeApp())
     for name in ("try", "share"):
         tab = made[name]
@@ -43,7 +43,7 @@ def test_models_that_are_ready_are_offered_until_the_open_run_has_one() -> None:
         assert tab.show(DONE)[tab.offered] == "", name
 
 
-def test_nothing_is_offered_where_nothing_is_ready_and_one_that_becomes_so_is_noticed() -> None:
+def test_a_run_that_finishes_is_offered() -> None:
     app = FakeApp()
     app.delete_run("run-a")
     made = tabs(app)
@@ -56,7 +56,7 @@ def test_nothing_is_offered_where_nothing_is_ready_and_one_that_becomes_so_is_no
 
 
 @pytest.mark.parametrize("name", ["try", "share"])
-def test_a_press_opens_the_offered_model_there(name: str) -> None:
+def test_a_click_opens_the_offered_model_in_the_same_tab(name: str) -> None:
     page = page_of(FakeApp())
     tab = page.tabs[name]
     shown = answer(page, tab.offered, "click", Choice(run_id="run-b"), clicked=("open", "run-a"))
@@ -66,7 +66,7 @@ def test_a_press_opens_the_offered_model_there(name: str) -> None:
     assert shown[button]["interactive"] is True
 
 
-def test_until_there_is_a_model_only_the_recipe_can_be_made_and_nothing_else_stays_chosen() -> None:
+def test_without_a_model_only_the_script_can_be_exported() -> None:
     app = FakeApp()
     share = tabs(app)["share"]
     shown = share.show(RUNNING)
@@ -75,7 +75,7 @@ def test_until_there_is_a_model_only_the_recipe_can_be_made_and_nothing_else_sta
         False,
         True,
     )
-    assert "training script" in shown[share.why_not]
+    assert "script" in shown[share.why_not]
     app.runs.stop("run-b")
     shown = share.show(RUNNING)
     assert (shown[share.make]["visible"], shown[share.kind]["visible"], shown[share.script]["visible"]) == (
@@ -83,11 +83,11 @@ def test_until_there_is_a_model_only_the_recipe_can_be_made_and_nothing_else_sta
         True,
         False,
     )
-    assert "value" not in shown[share.kind], "what the person chose stays"
+    assert "value" not in shown[share.kind], "the selection stays"
 
 
 class TestRealServices:
-    """Over a real workspace, with runs that were stopped by hand."""
+    """Over a real workspace, with runs that ended by hand."""
 
     @pytest.fixture
     def app(self, workspace_with_model: Workspace) -> Iterator[App]:
@@ -96,7 +96,7 @@ class TestRealServices:
         made.close()
 
     def train(self, app: App, data_id: str, name: str, ended: float | None = None) -> str:
-        """A run; one that ended has saved what it learned."""
+        """A run; a completed one has a saved adapter."""
         run_id = app.runs.start(data_id, "", TrainSettings(), name)
         folder = JobFolder(app.workspace.run_folder(run_id))
         if ended is not None:
@@ -104,7 +104,7 @@ class TestRealServices:
             folder.write_status(folder.status().changed(state=State.COMPLETED, ended=ended))
         return run_id
 
-    def test_the_latest_three_that_have_a_model_are_offered_and_named(self, app: App) -> None:
+    def test_the_latest_three_runs_with_a_model_are_offered(self, app: App) -> None:
         data_id = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
         for number in (3.0, 1.0, 4.0, 2.0):
             self.train(app, data_id, f"Model {number:.0f}", ended=number)
@@ -123,7 +123,7 @@ class TestRealServices:
         assert tab.show(opened)[tab.offered] == ""
         assert tab.show(opened)[tab.ask]["interactive"] is True
 
-    def test_a_damaged_run_takes_nothing_from_the_others(self, app: App) -> None:
+    def test_a_damaged_run_does_not_affect_the_others(self, app: App) -> None:
         data_id = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
         self.train(app, data_id, "Sound", ended=1.0)
         damaged = self.train(app, data_id, "Damaged", ended=2.0)
