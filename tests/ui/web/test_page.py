@@ -48,14 +48,14 @@ def client(page: gr.Blocks, tmp_path_factory: pytest.TempPathFactory) -> TestCli
     return TestClient(app, base_url=OURS)
 
 
-def test_nothing_it_does_is_offered_as_an_api(page: gr.Blocks) -> None:
+def test_no_listener_is_a_public_api(page: gr.Blocks) -> None:
     listeners = page.get_config_file()["dependencies"]
     assert listeners
     assert {one["api_visibility"] for one in listeners} == {"private"}
     assert not page.get_api_info()["named_endpoints"]
 
 
-def test_no_connection_is_kept_open_for_a_page(page: gr.Blocks) -> None:
+def test_an_idle_page_holds_no_connection(page: gr.Blocks) -> None:
     """A browser has six of them to one address, for all its pages."""
     assert page.get_config_file()["connect_heartbeat"] is False
 
@@ -69,11 +69,11 @@ def test_every_input_has_a_label(page: gr.Blocks) -> None:
 
 
 @pytest.mark.parametrize("path", ["/docs", "/openapi.json", "/redoc"])
-def test_the_server_describes_itself_to_nobody(client: TestClient, path: str) -> None:
+def test_the_server_has_no_api_documentation(client: TestClient, path: str) -> None:
     assert "swagger" not in client.get(path).text.lower()
 
 
-def test_the_guard_stands_before_every_route(client: TestClient, page: gr.Blocks) -> None:
+def test_the_guard_covers_every_route(client: TestClient, page: gr.Blocks) -> None:
     paths = set(client.app.openapi()["paths"]) | {route.path for route in client.app.routes if hasattr(route, "path")}  # type: ignore[attr-defined]
     assert len(paths) > 40
     for path in paths:
@@ -85,7 +85,7 @@ def test_the_guard_stands_before_every_route(client: TestClient, page: gr.Blocks
             assert rebound.status_code == 400, (method, filled)
 
 
-def test_a_preflight_from_elsewhere_gets_no_permission(client: TestClient) -> None:
+def test_a_cross_origin_options_request_gets_no_permission(client: TestClient) -> None:
     """Gradio answers preflights before any middleware of ours; what counts is that it permits nothing."""
     headers = {"origin": "http://evil.example", "access-control-request-method": "POST"}
     assert "access-control-allow-origin" not in client.options("/gradio_api/queue/join", headers=headers).headers
@@ -96,7 +96,7 @@ def test_files_of_this_computer_are_not_served(client: TestClient) -> None:
         assert client.get(f"/gradio_api/file={path}").status_code in (403, 404)
 
 
-def test_launching_sends_nothing_anywhere() -> None:
+def test_launching_turns_off_telemetry_and_sharing() -> None:
     arguments = web_page.launch_arguments(Path("/exports"))
     off = ("share", "enable_monitoring", "run_history", "mcp_server", "show_error", "pwa", "ssr_mode")
     assert [arguments[name] for name in off] == [False] * len(off)
@@ -105,7 +105,7 @@ def test_launching_sends_nothing_anywhere() -> None:
     assert arguments["footer_links"] == []
 
 
-def test_fonts_are_the_systems(page: gr.Blocks) -> None:
+def test_only_system_fonts_are_used(page: gr.Blocks) -> None:
     look = web_page.launch_arguments(Path("/exports"))["theme"]
     assert not look._stylesheets
     assert "http" not in look._get_theme_css().replace("http://www.w3.org/2000/svg", "")
@@ -157,14 +157,14 @@ def test_a_disabled_button_says_why(said: str) -> None:
             assert bool(reason) != button["interactive"], name
 
 
-def test_ticks_follow_what_was_done() -> None:
+def test_finished_steps_carry_a_tick() -> None:
     app = FakeApp()
     assert 'data-done=""' in finished_steps(app, Choice())
     assert 'data-done="start data train"' in finished_steps(app, CHOICES["a run done"])
     assert "Done: Start, Data." in finished_steps(app, CHOICES["a run going"])
 
 
-def test_the_learning_rate_is_told_as_a_share_of_the_one_that_is_set() -> None:
+def test_the_current_learning_rate_is_shown_as_a_share_of_its_maximum() -> None:
     tab = tabs(FakeApp())["train"]
     drawn = tab.show(CHOICES["a run going"])[tab.status]
     assert "learning rate, 0.0002" in drawn
@@ -198,7 +198,7 @@ class TestExampleNumber:
         ],
     )
     @pytest.mark.parametrize(("part", "event"), [("row", "blur"), ("row", "submit"), ("on", "click")])
-    def test_one_that_no_example_has_is_told_and_put_back(
+    def test_a_number_without_an_example_is_reported_and_put_back(
         self, page: Page, typed: object, said: str, part: str, event: str
     ) -> None:
         preview = page.tabs["data"].preview
@@ -207,26 +207,26 @@ class TestExampleNumber:
         assert set(answer) == {preview.row, preview.refused}, "all else stays"
         assert said in answer[preview.refused]
 
-    def test_the_example_with_it_is_shown_and_what_was_told_goes(self, page: Page) -> None:
+    def test_the_example_of_a_number_is_shown_and_an_error_disappears(self, page: Page) -> None:
         preview = page.tabs["data"].preview
         answer = self.answer(page, 12)
         assert page.state.changed(answer) == {"row": 12}
         assert answer[preview.hits] == ""
         assert self.answer(page, 3) == {preview.refused: ""}, "it is shown already"
 
-    def test_a_search_goes_to_what_it_finds_and_says_so(self, page: Page) -> None:
+    def test_a_search_shows_and_counts_its_matches(self, page: Page) -> None:
         for part, event, found in (("search", "submit", 4), ("search_on", "click", 4), ("search_back", "click", 2)):
             answer = self.answer(page, 3, part, event)
             assert page.state.changed(answer) == {"row": found}
             assert "3 examples contain “lamps”" in answer[page.tabs["data"].preview.hits]
 
-    def test_a_step_is_taken_and_where_a_number_is_typed_it_goes_there(self, page: Page) -> None:
+    def test_next_goes_one_further_or_to_a_typed_number(self, page: Page) -> None:
         for part, beside in (("on", 4), ("back", 2)):
             assert page.state.changed(self.answer(page, 3, part, "click")) == {"row": beside}
             assert page.state.changed(self.answer(page, 12, part, "click")) == {"row": 12}
 
 
-def test_a_run_that_is_gone_is_said_in_plain_words() -> None:
+def test_a_deleted_run_is_reported() -> None:
     with pytest.raises(RunProblem, match="no longer here"):
         tabs(FakeApp())["train"].show(Choice(run_id="gone"))
 
@@ -313,7 +313,7 @@ class TestTrain:
         updates: dict[Any, Any] = judge.fn(page.state.inputs(Choice(data_id="data-1", settings={setting: value})))
         return updates
 
-    def test_what_can_not_be_taken_is_told_at_its_field_and_nothing_begins_with_it(self, page: Page) -> None:
+    def test_an_invalid_value_is_reported_at_its_field_and_blocks_training(self, page: Page) -> None:
         tab = page.tabs["train"]
         judged = self.leave(page, "learning_rate", 5.0)
         assert written(tab, judged)["learning_rate"] == 5.0, "what was typed is kept"
@@ -327,13 +327,13 @@ class TestTrain:
         with pytest.raises(gr.Error, match="can"):
             answer(page, tab.start, "click", wrong)
 
-    def test_a_number_too_large_for_any_whole_one_is_told_too(self, page: Page) -> None:
+    def test_a_number_beyond_64_bits_is_reported(self, page: Page) -> None:
         tab = page.tabs["train"]
         told = self.leave(page, "seed", 10**20)[tab.form.answer]
         assert "can't be 1e+20." in told["fields"]["seed"]["update"]["info"]
         assert orjson.loads(orjson.dumps(told))["changed"] == {"seed": 1e20}
 
-    def test_once_it_is_right_it_counts_and_its_words_are_as_before(self, page: Page) -> None:
+    def test_a_corrected_value_counts_and_its_help_is_back(self, page: Page) -> None:
         tab = page.tabs["train"]
         answer = self.leave(page, "learning_rate", 0.01)
         told = answer[tab.form.answer]["fields"]["learning_rate"]["update"]
@@ -341,9 +341,7 @@ class TestTrain:
         assert "can't be" not in answer[tab.why_not]
         assert "You changed this." in answer[tab.plan]
 
-    def test_another_goal_shows_its_own_numbers_and_outlives_going_back_to_the_recommended_ones(
-        self, page: Page
-    ) -> None:
+    def test_another_trainer_has_its_own_settings_and_survives_a_reset(self, page: Page) -> None:
         tab = page.tabs["train"]
         choice = Choice(data_id="data-1", settings={"trainer": "dpo", "learning_rate": 0.01})
         reset = answer(page, labelled(page, "Back to the recommended settings"), "click", choice)
@@ -351,7 +349,7 @@ class TestTrain:
         assert written(tab, reset)["trainer"] == "dpo"
         assert reset[tab.goal]["visible"]
 
-    def test_what_is_trained_before_it_is_named(self, page: Page) -> None:
+    def test_runs_that_go_first_are_named(self, page: Page) -> None:
         tab, known = page.tabs["train"], page.app.runs.known
         assert "is trained first; this one begins after it." in tab.show(Choice(data_id="data-1"))[tab.line]
         assert "first" not in tab.show(Choice())[tab.line], "there is no this one yet"
@@ -362,7 +360,7 @@ class TestTrain:
         known.clear()
         assert "You can close the page" in tab.show(Choice(data_id="data-1"))[tab.line]
 
-    def test_settings_that_can_not_be_taken_keep_the_plan_from_beginning(self, page: Page) -> None:
+    def test_invalid_settings_block_the_plan(self, page: Page) -> None:
         tab, choice = page.tabs["train"], Choice(data_id="data-1", settings={"lora_rank": 5000})
         shown = tab.show(choice)
         assert "can't be 5000" in shown[tab.why_not]
@@ -370,7 +368,7 @@ class TestTrain:
         assert written(tab, tab.form.restore(choice))["lora_rank"] == 5000
 
     @pytest.mark.parametrize(("cards", "shown"), [(0, False), (1, False), (2, True)])
-    def test_what_several_cards_share_is_shown_only_with_several(
+    def test_settings_for_several_gpus_need_several_gpus(
         self, monkeypatch: pytest.MonkeyPatch, cards: int, shown: bool
     ) -> None:
         app = FakeApp()
@@ -382,19 +380,19 @@ class TestTrain:
         visible = {name: restored[part]["visible"] for name, part in tab.form.fields.items() if part in restored}
         assert visible == {"num_processes": shown, "sharding": shown}
 
-    def test_a_part_of_a_whole_number_is_told_and_not_rounded(self, page: Page) -> None:
+    def test_a_fraction_of_a_whole_number_is_reported_not_rounded(self, page: Page) -> None:
         tab = page.tabs["train"]
         answer = self.leave(page, "lora_rank", 8.5)
         assert "can't be 8.5." in answer[tab.form.answer]["fields"]["lora_rank"]["update"]["info"]
 
-    def test_a_name_is_for_one_run_and_what_it_is_called_without_one_is_said(self, page: Page) -> None:
+    def test_a_name_is_for_one_run_and_has_a_default(self, page: Page) -> None:
         tab = page.tabs["train"]
         assert tab.show(Choice(data_id="data-1"))[tab.called]["placeholder"] == "Orders"
         begun = answer(page, tab.start, "click", Choice(data_id="data-1"), {tab.called: " Mine "})
         assert "<strong>Mine</strong>" in begun[tab.line]
         assert begun[tab.called] == ""
 
-    def test_a_fault_of_ours_is_told_in_place_of_the_plan(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_an_unexpected_error_replaces_the_plan(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def broken(*inputs: Any) -> Any:
             raise OSError("/secret/place")
 
@@ -405,7 +403,7 @@ class TestTrain:
         assert web_errors.OURS.what in shown[tab.plan]
         assert "secret" not in shown[tab.plan]
 
-    def test_the_memory_is_told_part_by_part_with_its_sources(self, page: Page) -> None:
+    def test_the_memory_is_shown_part_by_part_with_its_sources(self, page: Page) -> None:
         tab = page.tabs["train"]
         told = tab.show(Choice(data_id="data-1"))[tab.memory]
         assert PARTS["adapter"].words in told
