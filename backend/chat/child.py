@@ -1,6 +1,6 @@
-"""The chat process seen from its parent: started, spoken to over two pipes, ended.
+"""The parent's side of the chat process: starts it, exchanges messages over two pipes, ends it.
 
-It ends by itself when the parent does, because its stdin then ends.
+The process ends by itself when its parent does, because its stdin then ends.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 class ChatChild:
-    """The child process and its two pipes. It ends by itself when this process ends."""
+    """The child process and its two pipes."""
 
     def __init__(self, workspace: Workspace, idle_seconds: float, log_file: Path) -> None:
         environment = {
@@ -60,12 +60,12 @@ class ChatChild:
         return message
 
     def end(self) -> None:
-        """Closes its stdin, upon which it ends; killed when it does not within five seconds."""
+        """Close its stdin, which ends it; kill it if it is still alive after five seconds."""
         assert self._child.stdin is not None
         try:
             self._child.stdin.close()
         except OSError:
-            log.debug("the chat process had closed its end")
+            log.debug("the chat process has closed its stdin already")
         try:
             self._child.wait(5)
         except subprocess.TimeoutExpired:
@@ -86,9 +86,9 @@ class ChatChild:
     def _gone(self) -> ChatFailed:
         code = self._child.wait(5)
         log.warning("the chat process ended with %s", code)
-        self._replies.put(None)  # for whoever asks next
+        self._replies.put(None)  # for the next call of `receive`
         return ChatFailed(
             "The model stopped working.",
-            "Its process ended while it was loading or answering, most likely because the memory ran out.",
-            "Ask again: it is started anew. Closing other programs frees memory.",
+            "Its process ended while loading or answering, most likely because memory ran out.",
+            "Ask again to restart it. Close other programs to free memory.",
         )

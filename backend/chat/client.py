@@ -1,4 +1,4 @@
-"""Talking to a model: the page's side of the chat process. Light: no torch here, and a crash there stays there."""
+"""Talks to a model in the chat process. Light: this side imports no torch, and survives a crash of the other."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from backend.models.bundled import ReportProgress
 from backend.settings import Workspace
 
 IDLE_SECONDS = 600.0
-_PATIENCE = 30.0  # seconds that an answer may take to notice a stop
+_STOP_TIMEOUT = 30.0  # seconds for an answer to stop before the process is killed
 _CHUNK = ("pane", "text", "tokens", "tokens_per_second", "finish")
 
 
 @dataclass(frozen=True)
 class PaneCheck:
-    """That the base pane is the base model and the tuned one is not, found when the two were opened."""
+    """Whether the base pane is the base model and the tuned one differs from it, checked when both are opened."""
 
     base_is_base: bool
     tuned_differs: bool
@@ -37,10 +37,10 @@ class PaneCheck:
 
 @dataclass(frozen=True)
 class Chunk:
-    """A piece of an answer. tokens: in the answer so far. tokens_per_second: measured, the prompt's reading left out.
+    """A piece of an answer. tokens: in the answer so far. tokens_per_second: without the time to read the prompt.
 
-    finish: "" while it goes on; then done, and "end" (the model ended), "length" (cut at the limit) or "stopped".
-    ids: with the last chunk, the token ids of the whole answer.
+    finish: "" until the last chunk, then "end" (the model ended), "length" (cut at the limit) or "stopped".
+    ids: in the last chunk, the token ids of the whole answer.
     """
 
     pane: str
@@ -56,10 +56,10 @@ class Chunk:
 
 
 class Chat:
-    """One chat process with one open model. Threads may share it; their questions are answered one after another.
+    """A chat process with one open model. Threads may share it; questions are answered one after another.
 
-    leave_a_core: asked before each answer; true while a training needs the processor. log_file: where what the
-    libraries print goes (default: chat.log in the workspace's cache).
+    leave_a_core: called before each answer; true while a training run needs the processor. log_file: for the output
+    of the libraries (default: chat.log in the workspace's cache).
     """
 
     def __init__(
@@ -71,14 +71,14 @@ class Chat:
     ) -> None:
         self.workspace = workspace
         self.panes: tuple[str, ...] = ()
-        self.proof: PaneCheck | None = None
-        self.report: dict[str, Any] = {}  # how the open model was loaded; see `answering.Engine`
+        self.pane_check: PaneCheck | None = None
+        self.report: dict[str, Any] = {}  # how the open model was loaded, see `Engine`
         self._leave_a_core = leave_a_core
         self._idle_seconds = idle_seconds
         self._log_file = log_file or workspace.cache / "chat.log"
         self._busy = threading.Lock()
         self._process: ChatChild | None = None
-        self._wanted: dict[str, str] = {}
+        self._opened: dict[str, str] = {}  # the paths of the open model
         self._number = 0
 
     def open(
@@ -89,32 +89,32 @@ class Chat:
         gguf: Path | None = None,
         progress: ReportProgress | None = None,
     ) -> PaneCheck | None:
-        """Opens a model, with its adapter if given, or a GGUF file; nothing is done if it is open already.
+        """Open a model, optionally with an adapter, or a GGUF file; does nothing if it is open already.
 
-        The embedded model is unpacked first if need be. Gives the proof of the panes where there are two.
+        Unpacks the bundled model first if necessary. Returns the check of the panes if there are two.
         Raises MissingPart, NotEnough, ChatFailed.
         """
-        named = {"model": model_path, "adapter": adapter_path, "gguf": gguf}
-        wanted = {name: str(path) for name, path in named.items() if path}
+        paths = {"model": model_path, "adapter": adapter_path, "gguf": gguf}
+        given = {name: str(path) for name, path in paths.items() if path}
         with self._busy:
-            if wanted != self._wanted or not self._responds():
-                self._wanted = {}
-                self._open(wanted, progress)
-                self._wanted = wanted
-        return self.proof
+            if given != self._opened or not self._responds():
+                self._opened = {}
+                self._open(given, progress)
+                self._opened = given
+        return self.pane_check
 
     def ask(self, messages: Messages, *, panes: Sequence[str] | None = None, **sampling: Any) -> Iterator[Chunk]:
-        """Answers to one conversation, in the panes named (all that are open by default), streaming together.
+        """Stream answers to one conversation in `panes` (default: all that are open), side by side.
 
-        sampling: the fields of `answering.Sampling`. Raises BadInput, ChatFailed.
+        sampling: the fields of `Sampling`. Raises BadInput, ChatFailed.
         """
         return self.ask_each(dict.fromkeys(panes or self.panes, messages), **sampling)
 
     def ask_each(self, histories: Mapping[str, Messages], **sampling: Any) -> Iterator[Chunk]:
-        """Like `ask`, each pane with its own conversation. Closing the iterator stops the answers."""
+        """Like `ask`, but each pane has its own conversation. Closing the iterator stops the answers."""
         unknown = set(histories) - set(self.panes)
         if unknown or not histories:
-            raise ChatFailed("There is no such model open.", "", "Open a model first.")
+            raise ChatFailed("No such model is open.", "", "Open a model first.")
         request = {
             "do": "ask",
             "messages": {pane: [dict(m) for m in messages] for pane, messages in histories.items()},
@@ -127,47 +127,47 @@ class Chat:
         return list(self._value({"do": "prompt_ids", "messages": [dict(m) for m in messages]}))
 
     def score(self, rows: list[dict[str, list[int]]]) -> list[dict[str, Any]]:
-        """How an open GGUF file rates known answers; see `chat_gguf.GgufEngine.score`."""
+        """The model's probabilities of known answers, see `Engine.score`."""
         return list(self._value({"do": "score", "rows": rows}))
 
     def stop(self) -> None:
-        """Ends the answer that is being given; its chunks end with finish "stopped"."""
+        """End the current answer; its last chunk has the finish "stopped"."""
         process = self._process
         if process is not None and process.alive:
             process.send({"do": "stop", "number": self._number})
 
     def close(self) -> None:
-        """Ends the chat process and frees the model. The next `open` starts a new one."""
-        process, self._process, self._wanted = self._process, None, {}
+        """End the chat process, which frees the model's memory. The next `open` starts a new one."""
+        process, self._process, self._opened = self._process, None, {}
         if process is not None:
             process.end()
 
-    def _open(self, wanted: dict[str, str], progress: ReportProgress | None) -> None:
-        self.panes, self.proof, self.report = (), None, {}
+    def _open(self, paths: dict[str, str], progress: ReportProgress | None) -> None:
+        self.panes, self.pane_check, self.report = (), None, {}
         if self._process is None or not self._process.alive:
             if self._process is not None:
                 self._process.end()
             self._process = ChatChild(self.workspace, self._idle_seconds, self._log_file)
         opened: dict[str, Any] = {}
-        for message in self._exchange({"do": "open", "workspace": str(self.workspace.root), **wanted}):
+        for message in self._exchange({"do": "open", "workspace": str(self.workspace.root), **paths}):
             if message["type"] == "progress" and progress:
                 progress(message["phase"], message["done"], message["total"])
             elif message["type"] == "done":
                 opened = message["value"]
         self.panes = tuple(opened["panes"])
         self.report = opened["report"]
-        proof = self.report.get("proof")
-        self.proof = PaneCheck(**proof) if proof else None
+        check = self.report.get("pane_check")
+        self.pane_check = PaneCheck(**check) if check else None
 
     def _ensure(self) -> None:
-        """Opens the model again where its process has ended: idle, or crashed."""
-        if not self._wanted:
+        """Open the model again if its process has ended after idling or a crash."""
+        if not self._opened:
             raise ChatFailed("No model is open.", "", "Choose a model first.")
         if not self._responds():
-            self._open(self._wanted, None)
+            self._open(self._opened, None)
 
     def _responds(self) -> bool:
-        """Whether the process is there and not just about to end for want of questions."""
+        """Whether the process is alive and not about to end after idling."""
         if self._process is None or not self._process.alive:
             return False
         try:
@@ -190,7 +190,7 @@ class Chat:
             return list(self._exchange(request))[-1]["value"]
 
     def _exchange(self, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        """Sends a request and gives its replies up to the last; an iterator closed early stops the work first."""
+        """Send a request and yield its replies up to the last. Closing the iterator early stops the work first."""
         assert self._process is not None
         process = self._process
         self._number += 1
@@ -205,13 +205,13 @@ class Chat:
                     raise _error(message)
                 yield message
         except GeneratorExit:
-            self._settle(process, number)
+            self._stop_and_drain(process, number)
             raise
 
-    def _settle(self, process: ChatChild, number: int) -> None:
+    def _stop_and_drain(self, process: ChatChild, number: int) -> None:
         try:
             process.send({"do": "stop", "number": number})
-            while process.receive(_PATIENCE)["type"] not in ("done", "error"):
+            while process.receive(_STOP_TIMEOUT)["type"] not in ("done", "error"):
                 pass
         except (ChatFailed, queue.Empty):
             process.kill()

@@ -1,4 +1,4 @@
-"""What the two engines (chat_torch, chat_gguf) share: how an answer is sampled, and streaming its text."""
+"""Shared by the two engines (torch and GGUF): sampling, streaming text, and scores of known answers."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any, Literal, Protocol
 from backend.errors import BadInput
 
 BASE, TUNED = "base", "tuned"  # the two panes
-Finish = Literal["end", "length", "stopped"]  # the model ended its answer; cut at the limit; a person said stop
+Finish = Literal["end", "length", "stopped"]  # ended by the model, cut at the limit, stopped by the person
 Tokens = Generator[int, None, Finish]
 Messages = Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """How an answer is drawn. temperature 0 is greedy: always the likeliest token, the same answer each time."""
+    """How an answer is sampled. temperature 0 is greedy: always the likeliest token, so always the same answer."""
 
     max_new_tokens: int = 512
     temperature: float = 0.0
@@ -24,15 +24,15 @@ class Sampling:
     seed: int = 0
 
     def within(self, prompt_tokens: int, context_length: int) -> Sampling:
-        """The same, no longer than the context leaves room for. Raises BadInput when it leaves none."""
-        room = context_length - prompt_tokens
-        if room < 1:
+        """The same, limited to the tokens that the context has left. Raises BadInput if none are left."""
+        left = context_length - prompt_tokens
+        if left < 1:
             raise BadInput(
                 "The conversation has become too long for this model.",
-                f"It is {prompt_tokens} tokens and the model can read {context_length}.",
+                f"It has {prompt_tokens} tokens, and the model can read {context_length}.",
                 "Start a new conversation, or shorten the text.",
             )
-        return Sampling(**{**asdict(self), "max_new_tokens": min(self.max_new_tokens, room)})
+        return Sampling(**{**asdict(self), "max_new_tokens": min(self.max_new_tokens, left)})
 
 
 class Engine(Protocol):
@@ -40,40 +40,40 @@ class Engine(Protocol):
 
     panes: tuple[str, ...]
     context_length: int
-    report: dict[str, Any]  # how it was loaded: "dtype", "device", "end_ids" (where answers end), "proof"
+    report: dict[str, Any]  # how it was loaded: "dtype", "device", "end_ids" (that end an answer), "pane_check"
 
     def prompt_ids(self, messages: Messages) -> list[int]:
-        """What the model reads. Raises BadInput when the chat template does not accept the conversation."""
+        """The token ids of the conversation. Raises BadInput if the chat template rejects it."""
         ...
 
     def tokens(self, pane: str, prompt_ids: list[int], sampling: Sampling) -> Tokens:
-        """The answer, token by token, without its end token; the generator's value says how it ended."""
+        """The answer, token by token, without its end token; the generator returns how it ended."""
         ...
 
     def text_stream(self) -> TextStream: ...
 
     def score(self, rows: list[dict[str, list[int]]]) -> list[dict[str, Any]]:
-        """How the model rates answers that it is shown: for each row (input_ids, labels with -100 where only read)
-        {"nll": mean nats a learned token, "top": the likeliest token in place of each learned token}."""
+        """The model's probabilities of known answers: for each row (input_ids, and labels with -100 for the prompt)
+        {"nll": mean nats per answer token, "top": the likeliest token at the position of each}."""
         ...
 
     def use_threads(self, threads: int) -> None: ...
 
 
 class TextStream:
-    """Tokens to text as they come: gives only whole characters, also where one takes several tokens.
+    """Converts a stream of tokens to text, in complete characters only: one may take several tokens.
 
-    decode: from token ids to text, with U+FFFD where bytes of a character are still missing.
+    decode: token ids to text, with U+FFFD for an incomplete character.
     """
 
     def __init__(self, decode: Callable[[list[int]], str]) -> None:
         self._decode = decode
         self._ids: list[int] = []
-        self._begin = 0  # decoding starts here: early enough that the text before `_shown` is known
-        self._shown = 0  # tokens whose text has been given out
+        self._begin = 0  # decoding starts here: early enough to decode the tokens up to `_shown` in context
+        self._shown = 0  # tokens whose text has been returned
 
     def add(self, token: int) -> str:
-        """The text that `token` completes, "" while a character is unfinished."""
+        """The text that `token` completes, "" while a character is incomplete."""
         self._ids.append(token)
         new = self._new_text()
         if not new or new.endswith("\ufffd"):
@@ -82,18 +82,18 @@ class TextStream:
         return new
 
     def end(self) -> str:
-        """What is left when no more tokens come: an unfinished character shows as U+FFFD."""
+        """The rest after the last token; an incomplete character becomes U+FFFD."""
         new = self._new_text()
         self._begin = self._shown = len(self._ids)
         return new
 
     def _new_text(self) -> str:
-        known = self._decode(self._ids[self._begin : self._shown])
-        return self._decode(self._ids[self._begin :])[len(known) :]
+        shown = self._decode(self._ids[self._begin : self._shown])
+        return self._decode(self._ids[self._begin :])[len(shown) :]
 
 
-def scored(logits: Any, labels: Sequence[int]) -> dict[str, Any]:
-    """One row's part of `Engine.score`. logits: a numpy array (at least as many tokens as labels, vocabulary)."""
+def score_row(logits: Any, labels: Sequence[int]) -> dict[str, Any]:
+    """`Engine.score` for one row. logits: a numpy array, (at least as many tokens as labels, vocabulary)."""
     import numpy
 
     learned = [i for i, label in enumerate(labels) if i > 0 and label >= 0]

@@ -1,7 +1,8 @@
-"""The engine for GGUF files, by llama.cpp. Runs in the chat process only: its parser never sees a file elsewhere.
+"""The engine for GGUF files, based on llama.cpp. It runs in the chat process only, isolated from its file parser's
+bugs.
 
-The chat template inside a GGUF file is untrusted: backend.tokens.chat_template renders it, in the sandbox, and a
-control marker inside a message is cut in two, so that no text becomes a control token.
+The chat template in a GGUF file is untrusted: backend.tokens.chat_template renders it in a sandbox, and control
+markers inside messages are cut in two, so that no text becomes a control token.
 """
 
 from __future__ import annotations
@@ -11,20 +12,20 @@ import re
 from pathlib import Path
 from typing import Any
 
-from backend.chat.engine import TUNED, Messages, Sampling, TextStream, Tokens, scored
+from backend.chat.engine import TUNED, Messages, Sampling, TextStream, Tokens, score_row
 from backend.errors import BadInput, ChatFailed, MissingPart
 from backend.tokens.chat_template import render
 
 CONTEXT = 4096  # tokens at most, so that the cache of a long-context model does not fill the memory
-_CUT = "\uf8f0"  # a private-use character: the text is tokenised in parts around it
+_CUT = "\uf8f0"  # a private-use character: the text is tokenized in parts around it
 
 
 def require_llama_cpp() -> None:
-    """Raises MissingPart, with how to get it, when llama-cpp-python is not installed."""
+    """Raises MissingPart, with instructions, if llama-cpp-python is not installed."""
     if importlib.util.find_spec("llama_cpp") is None:
         raise MissingPart(
             "GGUF files can't be used here yet.",
-            "The package llama-cpp-python is not installed; it is compiled while it is installed.",
+            "The package llama-cpp-python is not installed. Its installation needs a compiler.",
             "Install a C++ compiler (Linux: build-essential; macOS: xcode-select --install; Windows: Visual Studio "
             "Build Tools), then run: pip install llama-cpp-python",
         )
@@ -39,7 +40,7 @@ class GgufEngine:
 
         self.panes: tuple[str, ...] = (TUNED,)
         self._file = file
-        self._llama = _opened(file, n_ctx=CONTEXT)
+        self._llama = _open_file(file, n_ctx=CONTEXT)
         self._api = llama_cpp
         self._vocabulary = llama_cpp.llama_model_get_vocab(self._llama.model)
         self._control = self._control_markers()
@@ -51,10 +52,10 @@ class GgufEngine:
     def prompt_ids(self, messages: Messages) -> list[int]:
         template = self._llama.metadata.get("tokenizer.chat_template", "")
         if not template:
-            raise BadInput("This GGUF file has no chat template.", "It was not made to converse.", "Choose another.")
+            raise BadInput("This GGUF file has no chat template.", "It was not made for chat.", "Choose another.")
         ends = {"bos_token": self._llama.token_bos(), "eos_token": self._llama.token_eos()}
         specials = {name: self._text(token) for name, token in ends.items()}
-        text = render(template, [self._disarmed(m) for m in messages], specials, add_generation_prompt=True)
+        text = render(template, [self._without_markers(m) for m in messages], specials, add_generation_prompt=True)
         parts = [self._llama.tokenize(part.encode(), add_bos=False, special=True) for part in text.split(_CUT)]
         return [token for part in parts for token in part]
 
@@ -65,7 +66,7 @@ class GgufEngine:
         self._api.llama_set_n_threads(self._llama.ctx, threads, threads)
 
     def tokens(self, pane: str, prompt_ids: list[int], sampling: Sampling) -> Tokens:
-        self._llama.reset()  # a prompt that is half in the cache computes a little differently; a seed must tell all
+        self._llama.reset()  # a partly cached prompt gives slightly different numbers; the seed alone must decide
         self._llama.set_seed(sampling.seed)
         stream = self._llama.generate(
             prompt_ids, temp=sampling.temperature, top_p=sampling.top_p, top_k=0, min_p=0.0, repeat_penalty=1.0
@@ -80,16 +81,16 @@ class GgufEngine:
 
     def score(self, rows: list[dict[str, list[int]]]) -> list[dict[str, Any]]:
         longest = max((len(row["input_ids"]) for row in rows), default=0)
-        llama = _opened(self._file, n_ctx=max(64, longest), logits_all=True)
+        llama = _open_file(self._file, n_ctx=max(64, longest), logits_all=True)
         results = []
         for row in rows:
             llama.reset()
             llama.eval(row["input_ids"])
-            results.append(scored(llama.scores, row["labels"]))
+            results.append(score_row(llama.scores, row["labels"]))
         llama.close()
         return results
 
-    def _disarmed(self, message: Any) -> dict[str, Any]:
+    def _without_markers(self, message: Any) -> dict[str, Any]:
         content = message.get("content")
         if not isinstance(content, str):
             return dict(message)
@@ -110,7 +111,7 @@ class GgufEngine:
         return str(self._api.llama_vocab_get_text(self._vocabulary, token).decode("utf-8", "replace"))
 
 
-def _opened(file: Path, **options: Any) -> Any:
+def _open_file(file: Path, **options: Any) -> Any:
     from llama_cpp import Llama
 
     try:
@@ -120,6 +121,6 @@ def _opened(file: Path, **options: Any) -> Any:
     except (OSError, ValueError, RuntimeError) as error:
         raise ChatFailed(
             f"{file.name} can't be opened as a model.",
-            "It is no GGUF file, it is damaged, or its kind of model is not known here.",
-            "Make the file again, or choose another.",
+            "It is not a GGUF file, it is damaged, or llama.cpp does not support the model.",
+            "Export it again, or choose another file.",
         ) from error

@@ -1,10 +1,9 @@
-"""`python -m backend.chat.server`: holds a model and answers, so that the page never imports torch or llama.cpp.
+"""`python -m backend.chat.server`: loads a model and answers, so that the page never imports torch or llama.cpp.
 
-It speaks JSON lines. In: {"do": "open" | "ask" | "prompt_ids" | "score" | "ping" | "stop", "number": n, ...}.
+The protocol is JSON lines. In: {"do": "open" | "ask" | "prompt_ids" | "score" | "ping" | "stop", "number": n, ...}.
 Out: {"number": n, "type": "progress" | "chunk" | "done" | "error", ...}; every request but "stop" ends with one
-"done" or one "error".
-It ends when its stdin ends (its parent closed it, or died) and when nothing was asked for a while.
-backend/chat/child.py is the other end.
+"done" or one "error". The process ends when its stdin ends (the parent closed it, or died) and after idling for a
+while. backend/chat/child.py is the other end.
 """
 
 from __future__ import annotations
@@ -28,30 +27,30 @@ log = logging.getLogger(__name__)
 
 
 class _Pane:
-    """One answer in the making: its tokens, its text, and how fast they come (its own steps only)."""
+    """An answer in progress: its tokens, its text and its speed (of its own steps only)."""
 
     def __init__(self, name: str, engine: Engine, prompt_ids: list[int], sampling: Sampling) -> None:
         self.name = name
         self._tokens: Tokens = engine.tokens(name, prompt_ids, sampling)
         self._stream = engine.text_stream()
         self._ids: list[int] = []
-        self._seconds = 0.0  # after the first token: what a token costs, reading the prompt left out
+        self._seconds = 0.0  # after the first token, which includes the time to read the prompt
         self.finish = ""
 
     def step(self) -> dict[str, Any]:
         """One more token, or the end, as a chunk."""
-        begun = time.perf_counter()
+        start = time.perf_counter()
         try:
             token = next(self._tokens)
         except StopIteration as end:
             return self.end(end.value)
         if self._ids:
-            self._seconds += time.perf_counter() - begun
+            self._seconds += time.perf_counter() - start
         self._ids.append(token)
         return self._chunk(self._stream.add(token))
 
     def end(self, finish: str) -> dict[str, Any]:
-        """The last chunk; it carries the token ids of the whole answer."""
+        """The last chunk, with the token ids of the whole answer."""
         self.finish = finish
         self._tokens.close()
         return {**self._chunk(self._stream.end()), "ids": self._ids}
@@ -68,7 +67,7 @@ class _Pane:
 
 
 class ChatProcess:
-    """Takes requests one by one and answers them through `send`."""
+    """Handles requests one by one; replies go to `send`."""
 
     def __init__(self, send: Any) -> None:
         self._send = send
@@ -91,15 +90,15 @@ class ChatProcess:
             self._send({"number": number, "type": "error", **error.to_dict()})
         except Exception as error:
             log.exception("request %s failed", request["do"])
-            failure = ChatFailed("The model could not do this.", _reason(error), "Try again, or open it anew.")
+            failure = ChatFailed("The model failed.", _reason(error), "Try again, or open the model again.")
             self._send({"number": number, "type": "error", **failure.to_dict()})
 
     def _open(self, request: dict[str, Any]) -> dict[str, Any]:
-        self._engine = None  # frees the model before
-        self._engine = self._loaded(request)
+        self._engine = None  # frees the previous model first
+        self._engine = self._load(request)
         return {"panes": self._engine.panes, "report": self._engine.report}
 
-    def _loaded(self, request: dict[str, Any]) -> Engine:
+    def _load(self, request: dict[str, Any]) -> Engine:
         if request.get("gguf"):
             from backend.chat.gguf_engine import GgufEngine
 
@@ -148,8 +147,8 @@ class ChatProcess:
 
 def _reason(error: Exception) -> str:
     if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
-        return "The memory was not enough."
-    return f"The cause is a fault of kind {type(error).__name__}; the log has the details."
+        return "There was not enough memory."
+    return f"The error was {type(error).__name__}; the log has the details."
 
 
 def main() -> None:
@@ -157,7 +156,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then closes stdin
     logging.basicConfig(level=logging.INFO, stream=sys.stderr)
     out = os.fdopen(os.dup(1), "w", encoding="utf-8", newline="\n")
-    os.dup2(2, 1)  # what a library prints goes to the log, not between the JSON lines
+    os.dup2(2, 1)  # the output of libraries goes to the log, not between the JSON lines
 
     def send(message: dict[str, Any]) -> None:
         out.write(json.dumps(message, ensure_ascii=False) + "\n")

@@ -1,8 +1,8 @@
-"""The engine for safetensors models: base and tuned from one copy of the weights. Runs in the chat process, and in
-the export, never in the page.
+"""The engine for safetensors models: base and tuned model share one copy of the weights. It runs in the chat process
+and in exports, never in the page.
 
 The tuned model is a twin of the base: its own modules, the same weight tensors. The adapter is attached to the twin,
-so the base pane runs a model in which there is no adapter at all, and no switch can be forgotten.
+so the base pane runs a model without any adapter, and there is no switch to forget.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backend.chat.engine import BASE, TUNED, Messages, Sampling, TextStream, Tokens, scored
+from backend.chat.engine import BASE, TUNED, Messages, Sampling, TextStream, Tokens, score_row
 from backend.errors import ChatFailed, NotEnough
 from backend.models import model_folder
 from backend.tokens.tokenizer import ChatTokenizer
@@ -22,22 +22,21 @@ if TYPE_CHECKING:
     import torch
 
 _PROBE = ({"role": "user", "content": "What is the capital of France?"},)
-_WORTH = 0.9  # bf16 is taken on a processor where a token costs less than this share of its time in fp32
+_BF16_GAIN = 0.9  # on a processor bf16 is used if a token takes less than this share of its time in fp32
 
 
 class TorchEngine:
-    """The model in `model`, and with `tuned` (a folder with an adapter, or with a whole model) the tuned one.
+    """The model in `model`, and the tuned one in `tuned` (a folder with an adapter or a complete model).
 
-    dtype: on the processor and in this precision, instead of where and how it is quickest.
-    `report["proof"]` holds the proof of the panes.
-    Raises MissingPart, NotEnough, and ChatFailed when the proof fails.
+    dtype: run on the processor in this precision, instead of wherever it is fastest. `report["pane_check"]` has the
+    fields of `client.PaneCheck`. Raises MissingPart, NotEnough, and ChatFailed if the check fails.
     """
 
     def __init__(self, model: Path, tuned: Path | None = None, dtype: torch.dtype | None = None) -> None:
 
         model_folder.check(model)
         device = "cpu" if dtype else _device(model)
-        base = model_folder.load(model, dtype) if dtype else _quickest(model, device)
+        base = model_folder.load(model, dtype) if dtype else _load_fastest(model, device)
         self._tokenizer = ChatTokenizer.load(tuned if tuned and (tuned / "tokenizer.json").is_file() else model)
         self._end_ids = model_folder.end_ids(model) | set(self._tokenizer.stop_ids)
         self._models = {BASE: base}
@@ -48,7 +47,7 @@ class TorchEngine:
             "end_ids": sorted(self._end_ids),
         }
         if tuned:
-            self._models[TUNED], self.report["proof"] = _attached(base, tuned, self.prompt_ids(_PROBE))
+            self._models[TUNED], self.report["pane_check"] = _load_tuned(base, tuned, self.prompt_ids(_PROBE))
         self.panes = tuple(self._models)
 
     def prompt_ids(self, messages: Messages) -> list[int]:
@@ -68,7 +67,7 @@ class TorchEngine:
 
     def score(self, rows: list[dict[str, list[int]]]) -> list[dict[str, Any]]:
         model = self._models[self.panes[-1]]
-        return [scored(logits(model, row["input_ids"]).float().cpu().numpy(), row["labels"]) for row in rows]
+        return [score_row(logits(model, row["input_ids"]).float().cpu().numpy(), row["labels"]) for row in rows]
 
     def tokens(self, pane: str, prompt_ids: list[int], sampling: Sampling) -> Tokens:
         import torch
@@ -86,7 +85,7 @@ class TorchEngine:
 
 
 def logits(model: Any, ids: list[int]) -> torch.Tensor:
-    """What `model` computes for each position of `ids`: (tokens, vocabulary), in its dtype."""
+    """The logits of `model` for each position of `ids`: (tokens, vocabulary), in its dtype."""
     import torch
 
     with torch.inference_mode():
@@ -94,8 +93,8 @@ def logits(model: Any, ids: list[int]) -> torch.Tensor:
     return computed[0]
 
 
-def _attached(base: Any, folder: Path, probe: list[int]) -> tuple[Any, dict[str, Any]]:
-    """The tuned model, and the proof that the base is the base: {base_is_base, tuned_differs, sentence}."""
+def _load_tuned(base: Any, folder: Path, probe: list[int]) -> tuple[Any, dict[str, Any]]:
+    """The tuned model, and the check that the base is unchanged: {base_is_base, tuned_differs, sentence}."""
     import torch
 
     before = logits(base, probe)
@@ -108,19 +107,19 @@ def _attached(base: Any, folder: Path, probe: list[int]) -> tuple[Any, dict[str,
         off = before
     if not (torch.equal(before, off) and torch.equal(before, logits(base, probe))):
         raise ChatFailed(
-            "The two sides can't be compared.",
-            "With the adapter switched off, the model does not compute the same as the base model.",
-            "Train again; if it comes back, the model's files are damaged.",
+            "The two models can't be compared.",
+            "With the adapter switched off, the tuned model does not give the same results as the base model.",
+            "Train again. If the problem remains, the model's files are damaged.",
         )
     if torch.equal(before, logits(tuned, probe)):
         raise ChatFailed(
             "The tuned model is the same as the base model.",
-            "What the run has saved changes nothing: every number that both compute is equal.",
-            "Train again with more examples, more practice rounds or a higher learning rate.",
+            "The result of the run has no effect: both models compute exactly the same numbers.",
+            "Train again with more examples, more epochs or a higher learning rate.",
         )
     sentence = (
         f"Checked: with the training switched off, all {before.numel():,} numbers that the model computes for a test "
-        "question are exactly those of the base model; with it on, they differ."
+        "question are exactly those of the base model; with it switched on, they differ."
     )
     return tuned, {"base_is_base": True, "tuned_differs": True, "sentence": sentence}
 
@@ -141,14 +140,14 @@ def _step(model: Any, ids: list[int], cache: Any) -> tuple[torch.Tensor, Any]:
 
 
 def _pick(last: torch.Tensor, sampling: Sampling, generator: torch.Generator) -> int:
-    """The next token: the likeliest at temperature 0, else drawn from the likeliest that make up `top_p`."""
+    """The next token: the likeliest at temperature 0, else sampled from the likeliest that add up to `top_p`."""
     import torch
 
     if not torch.isfinite(last.max()):
         raise ChatFailed(
-            "The model computed something that is not a number.",
-            "Its weights are damaged, or the training went astray.",
-            "Look at the run's loss curve, and train again with a lower learning rate.",
+            "The model computed an invalid number.",
+            "Its weights are damaged, or the training diverged.",
+            "Check the run's loss curve, and train again with a lower learning rate.",
         )
     if sampling.temperature <= 0:
         return int(last.argmax())
@@ -158,7 +157,7 @@ def _pick(last: torch.Tensor, sampling: Sampling, generator: torch.Generator) ->
 
 
 def _device(model: Path) -> str:
-    """ "cuda" where the weights fit into the card's free memory with room for the answer, else "cpu"."""
+    """ "cuda" if weights and answer fit in the GPU's free memory, else "cpu"."""
     import psutil
     import torch
 
@@ -170,13 +169,13 @@ def _device(model: Path) -> str:
         raise NotEnough(
             "There is not enough memory to chat with this model now.",
             f"It needs about {int(needed) >> 20} MiB and {available >> 20} MiB are free.",
-            "Close other programs, or wait until the training has ended.",
+            "Close other programs, or wait until the training has finished.",
         )
     return "cpu"
 
 
-def _quickest(folder: Path, device: str) -> Any:
-    """The model in the dtype in which it answers quickest: on a processor a few steps in each are timed."""
+def _load_fastest(folder: Path, device: str) -> Any:
+    """The model in its fastest dtype; on a processor a few steps in each are timed."""
     import psutil
     import torch
 
@@ -186,17 +185,17 @@ def _quickest(folder: Path, device: str) -> Any:
     model = model_folder.load(folder, torch.bfloat16)
     if psutil.virtual_memory().available < 3 * model.get_memory_footprint():
         return model
-    narrow = _seconds_a_token(model)
+    seconds_bf16 = _seconds_per_token(model)
     model = model_folder.load(folder, torch.float32)
-    return model.to(torch.bfloat16) if narrow < _WORTH * _seconds_a_token(model) else model
+    return model.to(torch.bfloat16) if seconds_bf16 < _BF16_GAIN * _seconds_per_token(model) else model
 
 
-def _seconds_a_token(model: Any, steps: int = 3) -> float:
-    """The quickest of a few steps: what the machine can do when nothing gets in between."""
+def _seconds_per_token(model: Any, steps: int = 3) -> float:
+    """The fastest of a few steps, which other work on the machine disturbs least."""
     _, cache = _step(model, [0] * 8, None)
     times = []
     for _ in range(steps):
-        begun = time.perf_counter()
+        start = time.perf_counter()
         _, cache = _step(model, [0], cache)
-        times.append(time.perf_counter() - begun)
+        times.append(time.perf_counter() - start)
     return min(times)

@@ -1,12 +1,12 @@
-"""What a training needs, before anything is loaded: peak memory by parts, whether it fits, and how long it takes.
+"""Estimates what training needs, before anything is loaded: peak memory by part, whether it fits, and the time.
 
-    architecture.py   what a model is made of          memory.py   peak memory, by parts, and whether it fits
+    architecture.py   the parts of a model             memory.py   peak memory by part, and whether it fits
     reading.py        the same, from its config.json   speed.py    time, as a range
-    plan.py           how it is trained
-    step.py           a training step, simulated: decoder.py on weights.py, made of operations.py, attention.py and
-                      delta.py, recorded on tape.py (autograd), in the memory of allocator.py
+    plan.py           how the model is trained
+    step.py           a simulated training step: decoder.py on weights.py, built from operations.py, linear.py,
+                      attention.py and delta.py, recorded on tape.py (autograd), in the memory of allocator.py
 
-Memory is not fitted to measurements: the step is run, with tensors that have a size but no content.
+Memory is not fitted to measurements: the step is run with tensors that have a size but no content.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["Architecture", "Estimate", "Fit", "Memory", "Plan", "Rates", "Time",
 
 
 class Estimate(Record):
-    """Memory, fit and time (None when this machine's speed is not known yet)."""
+    """Memory, fit and time (None if this machine's speed is unknown)."""
 
     model: str
     memory: Memory
@@ -54,9 +54,9 @@ def estimate(
 ) -> Estimate:
     """What training `architecture` by `plan` needs on `hardware`.
 
-    tokens: in the training data over all epochs; without it the time is for one million tokens.
+    tokens: in the training data over all epochs; if None, the time is for one million tokens.
     rates: this machine's measured speed (`backend.hardware.benchmark.load_rates`), if any. quick: see `step.peak`.
     """
-    needed = memory(architecture, plan, hardware, quick)
-    seconds = time(architecture, plan, hardware, 1e6 if tokens is None else tokens, rates)
-    return Estimate(model=architecture.name, memory=needed, fit=fit(needed, hardware), time=seconds)
+    peak = memory(architecture, plan, hardware, quick)
+    duration = time(architecture, plan, hardware, 1e6 if tokens is None else tokens, rates)
+    return Estimate(model=architecture.name, memory=peak, fit=fit(peak, hardware), time=duration)

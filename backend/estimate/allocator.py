@@ -1,13 +1,14 @@
-"""PyTorch's caching allocator for graphics memory, replayed: what a program holds beyond what it uses.
+"""Simulates PyTorch's caching allocator for GPU memory: a process reserves more than its tensors use.
 
-`nvidia-smi` shows what the allocator has reserved, not what the tensors need; the difference reaches a third. The
-rules are those of c10/cuda/CUDACachingAllocator.cpp (PyTorch 2.10 to 2.14, default settings): sizes round up to 512
-bytes; up to 1 MiB comes from 2 MiB segments, below 10 MiB from 20 MiB segments, larger from a segment of its own
-rounded up to 2 MiB; a request takes the smallest free block that fits (of equal ones that at the lowest address) and
-leaves the rest as a free block; neighbours that are free are joined; a segment is kept for ever.
+`nvidia-smi` shows the memory that the allocator has reserved, not what the tensors need; the difference can reach a
+third. The rules are those of c10/cuda/CUDACachingAllocator.cpp (PyTorch 2.10 to 2.14, default settings): sizes round
+up to 512 bytes; requests up to 1 MiB come from 2 MiB segments, below 10 MiB from 20 MiB segments, larger ones from
+their own segment, rounded up to 2 MiB; a request gets the smallest free block that fits (among equal ones, the one at
+the lowest address) and leaves the rest as a free block; adjacent free blocks are merged; segments are never freed.
 
-Addresses: the driver places each new segment below the earlier ones. Taking it so reproduces the reserved memory of
-the unquantised runs in tests/data/measured_vram_t4.json within 0.2 %; the other order is off by up to 9 %.
+Addresses: the driver places each new segment below the earlier ones. With this order the simulation reproduces the
+reserved memory of the unquantized runs in tests/data/measured_vram_t4.json within 0.2 %; the other order is off by up
+to 9 %.
 """
 
 from __future__ import annotations
@@ -27,9 +28,9 @@ _MAPPED = 32 * MIB
 
 
 class Block:
-    """A stretch of a segment, in use or free; `before` and `after` are its neighbours in the segment.
+    """A part of a segment, in use or free; `before` and `after` are its neighbors in the segment.
 
-    Segments are numbered downwards as they are made, as their addresses go.
+    Segment numbers decrease in order of creation, like their addresses.
     """
 
     __slots__ = ("after", "before", "free", "offset", "segment", "size")
@@ -42,7 +43,7 @@ class Block:
 
 
 class _Pool:
-    """The free blocks of the small or of the large segments, in order of size and address."""
+    """The free blocks of the small or the large segments, sorted by size and address."""
 
     def __init__(self, small: bool) -> None:
         self.smallest_rest = _ROUND if small else _SMALL + 1
@@ -55,13 +56,13 @@ class _Pool:
         del self._blocks[bisect_left(self._blocks, (block.size, block.segment, block.offset))]
 
     def best_fit(self, size: int) -> Block | None:
-        """Takes out the smallest block of at least `size`, of equal ones that at the lowest address."""
+        """Remove and return the smallest block of at least `size`; among equal ones, that at the lowest address."""
         index = bisect_left(self._blocks, (size,))
         return self._blocks.pop(index)[3] if index < len(self._blocks) else None
 
 
 class Allocator:
-    """Counts bytes `allocated` (in use) and `reserved` (taken from the card), and the peak of each."""
+    """Counts bytes `allocated` (in use) and `reserved` (on the GPU), and the peak of each."""
 
     def __init__(self) -> None:
         self.allocated = self.peak_allocated = 0
@@ -85,7 +86,7 @@ class Allocator:
         return block
 
     def release(self, block: Block) -> None:
-        """Gives a block back to its segment and joins it with free neighbours."""
+        """Free a block, and merge it with free neighbors."""
         self.allocated -= block.size
         pool = self._small if self._is_small(block) else self._large
         before, after = block.before, block.after
@@ -133,9 +134,9 @@ class Allocator:
 
 
 class Heap:
-    """The same counts for a processor's memory, by the rules of glibc's malloc (mallopt(3), M_MMAP_THRESHOLD).
+    """The same counts for main memory, by the rules of glibc's malloc (mallopt(3), M_MMAP_THRESHOLD).
 
-    What is larger than 32 MiB goes back to the system when it is freed; what is smaller stays with the process.
+    Blocks over 32 MiB go back to the system when they are freed; smaller ones stay with the process.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""What a model is made of, as far as its memory goes."""
+"""The parts of a model that decide its memory."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from backend.records.specs import Record
 class Architecture(Record):
     """A decoder-only transformer with rotary positions and RMSNorm.
 
-    num_params counts tied embeddings once; 0 where it is not known. attention_layers: the blocks that attend, None:
-    all. The others are gated short convolutions over conv_kernel tokens (LFM2), or, where delta_heads says how many
-    key and value heads of delta_dim they have, gated delta nets (Qwen3.5, whose attention is gated too).
-    post_norm: a block's norms come after attention and MLP, none before. The last fields default to what the name
-    says of the family (Gemma's wide norms and capped logits, Qwen3's norms of queries and keys).
+    num_params counts tied embeddings once; 0 if unknown. attention_layers: the blocks with attention; None for all.
+    The others are gated short convolutions over conv_kernel tokens (LFM2) or, if delta_heads gives their numbers of
+    key and value heads of size delta_dim, gated delta nets (Qwen3.5, whose attention is gated too). post_norm: the
+    norms come after attention and MLP only. The defaults of the last fields follow from the family in the name
+    (Gemma's wide norms and capped logits, Qwen3's norms of queries and keys).
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -44,19 +44,19 @@ class Architecture(Record):
 
     @property
     def has_wide_norms(self) -> bool:
-        """Whether norms are weighted in fp32, as in Gemma, OLMo 2 and 3 and Qwen3.5, before they are narrowed."""
-        named = re.search(r"gemma|olmo-?[23]|qwen-?3[._]5", self.name.lower()) is not None
-        return named if self.wide_norms is None else self.wide_norms
+        """Whether norms apply their weight in fp32, before the cast, as in Gemma, OLMo 2 and 3 and Qwen3.5."""
+        by_name = re.search(r"gemma|olmo-?[23]|qwen-?3[._]5", self.name.lower()) is not None
+        return by_name if self.wide_norms is None else self.wide_norms
 
     @property
     def has_qk_norm(self) -> bool:
-        """Whether queries and keys are normalised, as in Qwen3, Gemma 3, OLMo 2 and LFM2."""
-        named = re.search(r"qwen-?3|olmo-?2|lfm-?2", self.name.lower()) is not None or self._gemma in ("3", "4")
-        return named if self.qk_norm is None else self.qk_norm
+        """Whether queries and keys are normalized, as in Qwen3, Gemma 3, OLMo 2 and LFM2."""
+        by_name = re.search(r"qwen-?3|olmo-?2|lfm-?2", self.name.lower()) is not None or self._gemma in ("3", "4")
+        return by_name if self.qk_norm is None else self.qk_norm
 
     @property
     def layer_norms(self) -> int:
-        """Norms in a block: before attention and MLP, and in Gemma from the second on after them too."""
+        """Norms per block: before attention and MLP; from Gemma 2 on also after them."""
         return self.norms_per_layer or (4 if self._gemma else 2)
 
     @property
@@ -66,28 +66,28 @@ class Architecture(Record):
 
     @property
     def _gemma(self) -> str:
-        """The generation of a Gemma from the second on; the "2" of "gemma-2b" is its size."""
+        """The generation of a Gemma model, "" for the first (the "2" of "gemma-2b" is a size)."""
         found = re.search(r"gemma[-_ ]?([2-4])(?!\.?\d*b)", self.name.lower())
         return found.group(1) if found else ""
 
     @property
     def attending(self) -> int:
-        """How many blocks attend."""
+        """The number of blocks with attention."""
         return sum(self.attends(index) for index in range(self.num_layers))
 
     def attends(self, index: int) -> bool:
-        """Whether block `index` attends, or is a gated short convolution or delta net."""
+        """Whether block `index` has attention; otherwise it is a gated short convolution or delta net."""
         return self.attention_layers is None or index in self.attention_layers
 
     @property
     def convolved(self) -> int:
-        """Channels of the convolution in a block that does not attend: its width, or all queries, keys and values."""
+        """Channels of the convolution in a block without attention: its width, or all queries, keys and values."""
         keys, values = self.delta_heads or (0, 0)
         return (2 * keys + values) * self.delta_dim or self.hidden_size
 
     def matrices(self, index: int) -> dict[str, tuple[int, int]]:
         """The linear layers of block `index`: name to (outputs, inputs)."""
-        hidden, between = self.hidden_size, self.intermediate_size
+        hidden, inner = self.hidden_size, self.intermediate_size
         wide, narrow = self.num_attention_heads * self.head_dim, self.num_kv_heads * self.head_dim
         if self.attends(index):
             shapes = {
@@ -108,34 +108,34 @@ class Architecture(Record):
         else:
             shapes = {"in_proj": (3 * hidden, hidden), "out_proj": (hidden, hidden)}
         if self.gated_mlp is not False:
-            shapes["gate_proj"] = (between, hidden)
-        return {**shapes, "up_proj": (between, hidden), "down_proj": (hidden, between)}
+            shapes["gate_proj"] = (inner, hidden)
+        return {**shapes, "up_proj": (inner, hidden), "down_proj": (hidden, inner)}
 
     @property
     def linear_params(self) -> int:
-        """Parameters of all linear layers in all blocks: what 4-bit loading packs."""
+        """Parameters of all linear layers in all blocks, which 4-bit loading packs."""
         shapes = [shape for index in range(self.num_layers) for shape in self.matrices(index).values()]
         return sum(outputs * inputs for outputs, inputs in shapes)
 
     @property
     def embedding_params(self) -> int:
-        """Parameters of the token embedding, and of the output head where it is a matrix of its own."""
+        """Parameters of the token embedding, and of the output head if it is a separate matrix."""
         return self.vocab_size * self.hidden_size * (1 if self.tie_word_embeddings else 2)
 
     @property
     def counted_params(self) -> int:
-        """Parameters by the formula: linear layers, embeddings, norms, convolutions (biases left out)."""
+        """Parameters by formula: linear layers, embeddings, norms, convolutions (without biases)."""
         norms = (self.layer_norms * self.num_layers + 1) * self.hidden_size
         if self.has_qk_norm:
             norms += 2 * self.attending * self.head_dim
         others = self.convolved * self.conv_kernel
         if self.delta_heads:
-            others += 2 * self.delta_heads[1] + self.delta_dim  # decays, their biases, and a norm
+            others += 2 * self.delta_heads[1] + self.delta_dim  # decays, their biases and a norm
         return self.linear_params + self.embedding_params + norms + (self.num_layers - self.attending) * others
 
     @property
     def bias_params(self) -> int:
-        """What is left of num_params beside `counted_params`: biases, where it is little."""
+        """The rest of num_params after `counted_params`, if it is small enough to be biases."""
         rest = self.num_params - self.counted_params
         return rest if 0 < rest < self.counted_params // 50 else 0
 

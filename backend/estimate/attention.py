@@ -1,8 +1,8 @@
-"""Attention on a `Tape`, by implementation: what of the scores is kept, and what the gradient needs.
+"""Attention on a `Tape`, by implementation: the tensors that are saved, and those of the gradient.
 
 Sources: transformers' `eager_attention_forward` and sdpa_attention.py; ATen/native/cuda/SoftMax.cu (the fused
-half-to-float softmax, and the product that its gradient makes first); ATen/native/transformers/cuda/attention.cu and
-attention_backward.cu for the memory-efficient kernel; Dao, FlashAttention-2 (2023) for the flash kernel.
+half-to-float softmax, and the product that its gradient computes first); ATen/native/transformers/cuda/attention.cu
+and attention_backward.cu for the memory-efficient kernel; Dao, FlashAttention-2 (2023) for the flash kernel.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from backend.estimate.tape import Tape, Tensor
 
 
 def eager(tape: Tape, q: Tensor, k: Tensor, v: Tensor, groups: int, batch: int, scores: int) -> tuple[Tensor, Tensor]:
-    """The answer and the weights (which transformers hands on too), with `scores` numbers in the score matrices.
+    """The output and the attention weights (which transformers also returns). scores: numbers in the score matrices.
 
-    q, k and v come transposed, so that a batch of more than one row has to be copied into order.
+    q, k and v are transposed, so that a batch of more than one row has to be made contiguous.
     """
     given, many = q.width, batch > 1
     k, v = (repeat(tape, k, groups), repeat(tape, v, groups)) if groups > 1 else (k, v)
@@ -29,7 +29,7 @@ def eager(tape: Tape, q: Tensor, k: Tensor, v: Tensor, groups: int, batch: int, 
 
 
 def fused(tape: Tape, q: Tensor, k: Tensor, v: Tensor, groups: int, flash: bool) -> Tensor:
-    """Without score matrices: the memory-efficient kernel of `sdpa`, or FlashAttention-2 (which groups heads)."""
+    """Without score matrices: the memory-efficient kernel of `sdpa`, or FlashAttention-2 (which supports groups)."""
     if groups > 1 and not flash:
         k, v = repeat(tape, k, groups), repeat(tape, v, groups)
     out = tape.new(q.count, q.width)

@@ -1,7 +1,7 @@
-"""A decoder model on a `Tape`: a forward pass to the loss, as transformers and peft write it.
+"""A decoder model on a `Tape`: the forward pass up to the loss, as in transformers and peft.
 
-Sources: transformers 5 `modeling_llama.py` (its sisters differ in norms and caps only) and `loss_utils.py`;
-peft 0.19 to 0.21 `tuners/lora/layer.py` and `bnb.py`: adapters are fp32, and each target keeps an fp32 copy of its
+Sources: transformers 5 `modeling_llama.py` (other models differ in norms and caps only) and `loss_utils.py`;
+peft 0.19 to 0.21 `tuners/lora/layer.py` and `bnb.py`: adapters are fp32, and each target saves an fp32 copy of its
 input.
 """
 
@@ -11,6 +11,7 @@ from functools import partial
 
 from backend.estimate import attention, delta
 from backend.estimate.architecture import Architecture
+from backend.estimate.linear import linear, linear_adapted, linear_widened, scale_rows
 from backend.estimate.operations import (
     FLOAT,
     Weight,
@@ -19,10 +20,6 @@ from backend.estimate.operations import (
     cast,
     convolve,
     copy,
-    lengthened,
-    linear,
-    linear_adapted,
-    linear_widened,
     multiply,
     norm,
     part,
@@ -37,16 +34,16 @@ from backend.estimate.weights import Layer, Weights
 
 
 class Decoder:
-    """A model on a card. `forward` gives (loss, what the caller keeps)."""
+    """A model in simulated memory."""
 
     def __init__(self, architecture: Architecture, plan: Plan, meter: Meter, loss_values: int) -> None:
-        """loss_values: logits that the loss takes to fp32 at a time."""
+        """loss_values: logits that the loss casts to fp32 at a time."""
         self.shape, self.plan, self.meter, self.loss_values = architecture, plan, meter, loss_values
         self.tape = Tape(meter)
         self.weights = Weights(architecture, plan, self.tape)
 
     def forward(self) -> tuple[Tensor, list[Tensor]]:
-        """One forward pass: the loss, and the tensors that the caller holds until the step ends."""
+        """A forward pass: the loss, and the tensors that the caller keeps alive until the end of the step."""
         tape, plan = self.tape, self.plan
         with self.meter.purpose("activations"):
             hidden = self._embed()
@@ -162,7 +159,7 @@ class Decoder:
         return add(tape, result, scale(tape, linear(tape, linear(tape, x, first), second)))
 
     def _decomposed(self, x: Tensor, weight: Weight, first: Weight, second: Weight, lengths: Weight) -> Tensor:
-        """peft `tuners/lora/dora.py`: the whole matrix is put together to measure its rows, then thrown away."""
+        """peft `tuners/lora/dora.py`: the complete matrix is built to compute the norms of its rows, then freed."""
         tape, given = self.tape, x.width
         base = linear(tape, x, weight)
         identity, together = tape.new(weight.inputs**2, FLOAT), tape.new(weight.count, given)
@@ -170,7 +167,7 @@ class Decoder:
         whole, scaled = tape.new(weight.count, given), tape.new(weight.count, given)
         del identity, together, opened, whole, scaled
         learned = linear(tape, linear(tape, x, first), second)
-        added = add(tape, lengthened(tape, base, lengths), scale(tape, lengthened(tape, learned, lengths)))
+        added = add(tape, scale_rows(tape, base, lengths), scale(tape, scale_rows(tape, learned, lengths)))
         return cast(tape, add(tape, base, added), given)
 
     def _adapted_plainly(self, x: Tensor, weight: Weight, first: Weight, second: Weight) -> Tensor:
@@ -215,7 +212,8 @@ class Decoder:
         return tape.record(tape.new(1, FLOAT), [likely], saved, lambda g, _: [tape.new(count, FLOAT)])
 
     def _cross_entropy_in_parts(self, logits: Tensor) -> Tensor:
-        """backend/training/loss.py: fp32 for a part of the rows at a time, the gradient as wide as the logits."""
+        """backend/training/loss.py: fp32 for a part of the rows at a time; the gradient has the width of the
+        logits."""
         tape, count, width = self.tape, logits.count, logits.width
         part = min(count, max(self.shape.vocab_size, self.loss_values))
 

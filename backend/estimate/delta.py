@@ -1,8 +1,8 @@
-"""Qwen3.5's gated delta net on a `Tape`: what of it is kept, and what its gradient needs.
+"""Qwen3.5's gated delta net on a `Tape`: the tensors that are saved, and those of the gradient.
 
-Source: transformers 5.24 `modeling_qwen3_5.py` as it runs without the packages fla and causal-conv1d: in fp32, but
-for products under autocast, and in chunks of 64 tokens, which are taken here as one step. Numbers per token and head
-only (decays, betas, lengths) are left out.
+Source: transformers 5.24 `modeling_qwen3_5.py` without the packages fla and causal-conv1d: in fp32, except for
+products under autocast, and in chunks of 64 tokens, which are simulated as one step. Values per token and head
+(decays, betas, norms) are left out.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _CHUNK = 64
 
 
 def convolve(tape: Tape, x: Tensor, weight: Weight) -> Tensor:
-    """Each channel over its last tokens. x lies token by token: the kernel puts it in order by channel."""
+    """A convolution of each channel over its last tokens. The kernel first reorders x from tokens to channels."""
     count, width = x.count, x.width
     ordered = tape.new(count, width)
     out = tape.new(count, width)
@@ -37,7 +37,7 @@ def convolve(tape: Tape, x: Tensor, weight: Weight) -> Tensor:
 
 
 def rule(tape: Tape, shape: Architecture, plan: Plan, mixed: Tensor) -> Tensor:
-    """The gated delta rule: what is read from the state for the queries, keys and values side by side in `mixed`."""
+    """The gated delta rule: the output for the queries, keys and values side by side in `mixed`."""
     assert shape.delta_heads is not None
     heads, dim = shape.delta_heads[1], shape.delta_dim
     chunks = plan.batch * -(-plan.max_tokens // _CHUNK)
@@ -45,9 +45,9 @@ def rule(tape: Tape, shape: Architecture, plan: Plan, mixed: Tensor) -> Tensor:
     step, narrow = partial(_step, tape), partial(cast, tape, width=FLOAT if plan.full_logits else plan.width)
 
     query, key, value = (_part(tape, mixed, plan.tokens * heads * dim, last) for last in (False, False, True))
-    query, key = (step(x.count, [x], [x], x.count) for x in (query, key))  # to length one
+    query, key = (step(x.count, [x], [x], x.count) for x in (query, key))  # normalized
     query = scale(tape, query)
-    query, key, value = (step(wide, [x], []) for x in (query, key, value))  # filled up to whole chunks
+    query, key, value = (step(wide, [x], []) for x in (query, key, value))  # padded to full chunks
     new, known = step(wide, [value], [value], wide), step(wide, [key], [key], wide)
     decay = step(square, [], [], square)
     decay = step(square, [decay], [decay], square)
@@ -66,30 +66,30 @@ def rule(tape: Tape, shape: Architecture, plan: Plan, mixed: Tensor) -> Tensor:
 
 
 def gate(tape: Tape, x: Tensor, by: Tensor, weight: Weight) -> Tensor:
-    """The norm of x times the SiLU of `by`, which is taken in fp32."""
+    """The norm of x times the SiLU of `by`, in fp32."""
     open_ = activate(tape, cast(tape, by, FLOAT))
     return cast(tape, multiply(tape, norm(tape, x, weight), open_), x.width)
 
 
 def _step(tape: Tape, count: int, inputs: list[Tensor], kept: list[Tensor], more: int = 0) -> Tensor:
-    """`count` numbers in fp32 made of `inputs`, each of which gets a gradient; `more` numbers are taken on the way,
-    there and back."""
-    on_the_way = tape.new(more, FLOAT)
+    """`count` fp32 numbers computed from `inputs`, each of which gets a gradient; `more` temporary numbers in both
+    passes."""
+    temporary = tape.new(more, FLOAT)
     out = tape.new(count, FLOAT)
-    del on_the_way
+    del temporary
     sizes = [(one.count, one.width) for one in inputs]
 
     def backward(_gradient: Tensor, _: list[Tensor]) -> list[Tensor | None]:
-        on_the_way = tape.new(more, FLOAT)
+        temporary = tape.new(more, FLOAT)
         gradients: list[Tensor | None] = [tape.new(*size) for size in sizes]
-        del on_the_way
+        del temporary
         return gradients
 
     return tape.record(out, list(inputs), [tape.save(one) for one in kept], backward)
 
 
 def _part(tape: Tape, mixed: Tensor, count: int, last: bool) -> Tensor:
-    """Queries, keys or values in fp32. The gradient of `mixed` is put together when the `last` of them is there."""
+    """Queries, keys or values in fp32. The `last` of them creates the gradient of `mixed`."""
     size, width = mixed.count, mixed.width
     out = Tensor(mixed.storage, count, FLOAT) if width == FLOAT else tape.new(count, FLOAT)
     return tape.record(out, [mixed], [], lambda g, _: [tape.new(size, width) if last else None])
@@ -110,6 +110,6 @@ def _solve(tape: Tape, system: Tensor, right: Tensor) -> Tensor:
 
 
 def _cut(tape: Tape, x: Tensor, count: int, width: int) -> Tensor:
-    """Without what was filled up, and as wide as the model."""
+    """Removes the padding, and casts to the width of the model."""
     whole = x.count
     return tape.record(tape.new(count, width), [x], [], lambda g, _: [tape.new(whole, FLOAT)])

@@ -1,9 +1,9 @@
-"""Peak memory of a training, by parts, before anything is loaded.
+"""Peak memory of training, by part, before anything is loaded.
 
-On a graphics card the total is what `nvidia-smi` shows for the process: what PyTorch's allocator reserves and the
-CUDA context. On the processor it is the most that the process holds (resident set size): tensors and programs.
-Evaluation is no part of its own: it runs the forward pass on batches of the same size and keeps nothing for a
-gradient, so that it stays below the training step.
+On a GPU the total is what `nvidia-smi` shows for the process: the memory that PyTorch's allocator reserves, and the
+CUDA context. On the processor it is the peak resident set size of the process: tensors and programs. Evaluation is
+not a part of its own: its forward pass uses batches of the same size and saves nothing for a gradient, so it needs
+less than a training step.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ from backend.records.units import MIB
 Device = Literal["cuda", "mps", "cpu"]
 Badge = Literal["yes", "tight", "no"]
 
-# Measured: 140.9 MiB on every one of the 49 runs on a Tesla T4 (tests/data/measured_vram_t4.json). Newer cards have
-# more multiprocessors and larger contexts; theirs is an allowance, not a measurement.
+# Measured: 140.9 MiB in every one of the 49 runs on a Tesla T4 (tests/data/measured_vram_t4.json). Newer GPUs have
+# more multiprocessors and larger contexts; their value is an allowance, not a measurement.
 CONTEXT_T4 = 140.9
 _CONTEXT_OTHER = 450.0
-# MiB: Python with torch, transformers, peft and trl imported, and what they take as they run
-# (from the runs of tests/benchmarks/memory_on_processor.py).
+# MiB: Python with torch, transformers, peft and trl, and their own memory while they run (from the runs of
+# tests/benchmarks/memory_on_processor.py).
 PROGRAMS_MIB = 740.0
-# The worst measured runs needed 5.4 % more than predicted on a card and 9.1 % on a processor
+# The worst measured runs needed 5.4 % more than predicted on a GPU and 9.1 % on a processor
 # (tests/benchmarks/memory_estimate.py and memory_on_processor.py).
 MARGIN = 1.1
-# On a processor 16-bit weights are the file itself, seen as memory; weights of another kind lie beside it.
+# On a processor 16-bit weights are memory-mapped from the file; weights in another format come on top of it.
 _FILE_WIDTH = 2
 _UNIFIED_SHARE = 0.75  # of an Apple machine's memory, for its GPU (Metal's recommendedMaxWorkingSetSize)
-_SYSTEM_RESERVE_MIB = 500  # left to the system and the page on a computer without a card
+_SYSTEM_RESERVE_MIB = 500  # for the system and the page on a computer without a GPU
 
 
 class Memory(Record):
-    """MiB in all and by part; `device` is where the model would be trained."""
+    """MiB in total and by part; `device` is where the model would be trained."""
 
     device: Device
     total_mib: float
@@ -50,7 +50,7 @@ class Memory(Record):
 
 
 class Fit(Record):
-    """Whether it fits: `tight` when only the margin of the estimate is missing."""
+    """Whether it fits; "tight" if only the safety margin is missing."""
 
     badge: Badge
     needs_mib: float
@@ -62,25 +62,25 @@ class Fit(Record):
 
 
 def nvidia_gpu(hardware: Hardware) -> Gpu | None:
-    """The NVIDIA card with the most free memory, which is the one to train on; None when there is none."""
-    cards = [gpu for gpu in hardware.gpus if gpu.vendor == "nvidia"]
-    return max(cards, key=lambda gpu: gpu.memory_free_mib, default=None)
+    """The NVIDIA GPU with the most free memory, which training uses; None if there is none."""
+    gpus = [gpu for gpu in hardware.gpus if gpu.vendor == "nvidia"]
+    return max(gpus, key=lambda gpu: gpu.memory_free_mib, default=None)
 
 
 def device_for(hardware: Hardware, plan: Plan) -> Device:
-    """Where `plan` would run. fp16, 8-bit AdamW and FlashAttention exist on cards only, so they mean one."""
+    """Where `plan` would run. fp16, 8-bit AdamW and FlashAttention need a GPU, so they imply one."""
     if nvidia_gpu(hardware) is not None:
         return "cuda"
     if hardware.unified_memory:
         return "mps"
-    for_cards = plan.precision == "fp16" or plan.optimizer == "adamw_8bit" or plan.attention == "flash_attention_2"
-    return "cuda" if for_cards else "cpu"
+    needs_gpu = plan.precision == "fp16" or plan.optimizer == "adamw_8bit" or plan.attention == "flash_attention_2"
+    return "cuda" if needs_gpu else "cpu"
 
 
 @lru_cache(maxsize=2048)
-def measure(architecture: Architecture, plan: Plan, place: step.Place, quick: bool) -> step.Peak:
-    """The simulated step (see `step.peak`), remembered."""
-    return step.peak(architecture, plan, place=place, quick=quick)
+def simulate(architecture: Architecture, plan: Plan, target: step.Target, quick: bool) -> step.Peak:
+    """`step.peak`, cached."""
+    return step.peak(architecture, plan, target=target, quick=quick)
 
 
 def memory(architecture: Architecture, plan: Plan, hardware: Hardware, quick: bool = False) -> Memory:
@@ -89,10 +89,10 @@ def memory(architecture: Architecture, plan: Plan, hardware: Hardware, quick: bo
     gpu = nvidia_gpu(hardware)
     capability = gpu.compute_capability if gpu else None
     if device == "cpu":
-        peak = measure(architecture, on_processor(plan), "processor", quick)
+        peak = simulate(architecture, on_processor(plan), "processor", quick)
     else:
         hopper = capability is not None and capability[0] >= 9
-        peak = measure(architecture, plan, "hopper" if hopper else "card", quick)
+        peak = simulate(architecture, plan, "hopper" if hopper else "gpu", quick)
     parts = {name: size / MIB for name, size in peak.parts.items() if size}
     parts["fragmentation"] = (peak.reserved - peak.allocated) / MIB
     if device == "cpu":
@@ -100,20 +100,20 @@ def memory(architecture: Architecture, plan: Plan, hardware: Hardware, quick: bo
         if plan.method != "lora" or plan.precision == "fp32":
             parts["model file"] = architecture.params * _FILE_WIDTH / MIB
     else:
-        other = capability is not None and capability[0] >= 8
+        newer = capability is not None and capability[0] >= 8
         parts["CUDA context" if device == "cuda" else "programs"] = (
-            PROGRAMS_MIB if device == "mps" else _CONTEXT_OTHER if other else CONTEXT_T4
+            PROGRAMS_MIB if device == "mps" else _CONTEXT_OTHER if newer else CONTEXT_T4
         )
     return Memory(device=device, total_mib=sum(parts.values()), parts=parts)
 
 
 def on_processor(plan: Plan) -> Plan:
-    """`plan` as backend/training does it on a processor: plain attention for short rows."""
+    """`plan` as backend/training runs it on a processor: eager attention for short rows."""
     return plan.model_copy(update={"attention": "eager" if plan.max_tokens <= EAGER_ATTENTION_LIMIT else "sdpa"})
 
 
 def available(hardware: Hardware) -> float:
-    """MiB that a training may use on `hardware`."""
+    """MiB that training can use on `hardware`."""
     gpu = nvidia_gpu(hardware)
     if gpu is not None:
         return float(gpu.memory_free_mib)
@@ -122,10 +122,10 @@ def available(hardware: Hardware) -> float:
     return max(0.0, hardware.memory_available_mib - _SYSTEM_RESERVE_MIB)
 
 
-def fit(needed: Memory, hardware: Hardware) -> Fit:
-    """Whether `needed` fits on `hardware`; on a computer without the card that it is for, it does not."""
+def fit(peak: Memory, hardware: Hardware) -> Fit:
+    """Whether `peak` fits on `hardware`; never if it needs a GPU and there is none."""
     has = available(hardware)
-    if needed.device == "cuda" and nvidia_gpu(hardware) is None:
+    if peak.device == "cuda" and nvidia_gpu(hardware) is None:
         has = 0.0
-    badge: Badge = "yes" if needed.total_mib * MARGIN <= has else "tight" if needed.total_mib <= has else "no"
-    return Fit(badge=badge, needs_mib=needed.total_mib, has_mib=has)
+    badge: Badge = "yes" if peak.total_mib * MARGIN <= has else "tight" if peak.total_mib <= has else "no"
+    return Fit(badge=badge, needs_mib=peak.total_mib, has_mib=has)

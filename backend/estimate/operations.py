@@ -1,8 +1,8 @@
-"""The operations of a transformer on a `Tape`: what each takes, keeps and needs for its gradient.
+"""The operations of a transformer on a `Tape`: the tensors that each creates and saves, and those of its gradient.
 
-They follow torch/csrc/autograd (derivatives.yaml), bitsandbytes/autograd/_functions.py (MatMul4Bit) and, on the card,
-ATen/native/cuda (SoftMax.cu, transformers/attention.cu). Numbers per token or head only (means, log-sums) are left
-out: they are thousands of times smaller than a layer's input.
+They follow torch/csrc/autograd (derivatives.yaml), bitsandbytes/autograd/_functions.py (MatMul4Bit) and, on a GPU,
+ATen/native/cuda (SoftMax.cu, transformers/attention.cu). Values per token or head (means, log-sums) are left out:
+they are thousands of times smaller than a layer's input.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ FLOAT = 4  # bytes
 
 @dataclass
 class Weight:
-    """A matrix of `outputs` x `inputs`, `width` bytes each; frozen, 4-bit (`packed`) or learning (`tensor` set)."""
+    """A matrix of `outputs` x `inputs`, `width` bytes per number; frozen, 4-bit (`packed`) or trained (`tensor`
+    set)."""
 
     outputs: int
     inputs: int
@@ -35,7 +36,7 @@ class Weight:
 
 
 def cast(tape: Tape, x: Tensor, width: int) -> Tensor:
-    """x.to(dtype): the same tensor where nothing changes."""
+    """x.to(dtype): the same tensor if nothing changes."""
     if x.width == width:
         return x
     out = tape.new(x.count, width)
@@ -46,13 +47,13 @@ def cast(tape: Tape, x: Tensor, width: int) -> Tensor:
 
 
 def copy(tape: Tape, x: Tensor, back: bool = False) -> Tensor:
-    """A clone, as of a transposed tensor that must lie in order; `back` if its gradient has to be copied too."""
+    """A contiguous copy, such as of a transposed tensor. back: the gradient is copied too."""
     out = tape.new(x.count, x.width)
     return out if x.node is None else tape.record(out, [x], [], _passing(tape, back))
 
 
 def view(tape: Tape, x: Tensor, back: bool) -> Tensor:
-    """The same memory seen otherwise; `back` if its gradient has to be copied."""
+    """Another view of the same memory. back: the gradient is copied."""
     out = Tensor(x.storage, x.count, x.width)
     return x if x.node is None or not back else tape.record(out, [x], [], _passing(tape, back))
 
@@ -62,105 +63,14 @@ def _passing(tape: Tape, copied: bool) -> Backward:
 
 
 def repeat(tape: Tape, x: Tensor, times: int) -> Tensor:
-    """Key or value heads, once for each query head of their group; the gradient is their sum."""
+    """Repeats key or value heads for the query heads of their group; the gradient is their sum."""
     out = tape.new(x.count * times, x.width)
     size = x.count
     return out if x.node is None else tape.record(out, [x], [], lambda g, _: [tape.new(size, g.width)])
 
 
-def linear(tape: Tape, x: Tensor, weight: Weight) -> Tensor:
-    """x @ weight.T, for any kind of weight. The result has the width of x."""
-    if weight.packed:
-        return _linear_4bit(tape, x, weight)
-    learns, needs = weight.learns, x.node is not None
-    saved = [tape.save(tensor) for tensor, kept in ((x, learns), (None, needs)) if kept]
-    out = tape.new(x.count // weight.inputs * weight.outputs, x.width)
-    if not saved:
-        return out
-    into = x.count
-
-    def backward(g: Tensor, _: list[Tensor]) -> list[Tensor | None]:
-        of_weight = tape.new(weight.count, weight.width) if learns else None
-        return [of_weight, tape.new(into, g.width) if needs else None]
-
-    return tape.record(out, [weight.tensor, x], saved, backward)
-
-
-def _linear_4bit(tape: Tape, x: Tensor, weight: Weight) -> Tensor:
-    given = x.width
-    x = cast(tape, x, weight.width)
-    rows = x.count // weight.inputs
-    opened = tape.new(weight.count, weight.width)
-    out = tape.new(rows * weight.outputs, weight.width)
-    del opened
-    if x.node is not None:
-
-        def backward(g: Tensor, _: list[Tensor]) -> list[Tensor | None]:
-            opened = tape.new(weight.count, weight.width)
-            result = tape.new(rows * weight.inputs, g.width)
-            del opened
-            return [result]
-
-        out = tape.record(out, [x], [], backward)
-    return cast(tape, out, given)
-
-
-def linear_widened(tape: Tape, x: Tensor, weight: Weight, width: int) -> Tensor:
-    """`linear` under autocast with a weight that is kept wider than it is multiplied: both are narrowed first.
-
-    The narrow copy of the weight stays until the backward pass has used it.
-    """
-    x = cast(tape, x, width)
-    narrow = tape.new(weight.count, width)
-    saved = [tape.save(x), tape.save(narrow)]
-    out = tape.new(x.count // weight.inputs * weight.outputs, width)
-    into, needs = x.count, x.node is not None
-
-    def backward(g: Tensor, _: list[Tensor]) -> list[Tensor | None]:
-        of_narrow = tape.new(weight.count, width)
-        of_x = tape.new(into, width) if needs else None
-        of_weight = tape.new(weight.count, weight.width)
-        del of_narrow
-        return [of_weight, of_x]
-
-    return tape.record(out, [weight.tensor, x], saved, backward)
-
-
-def linear_adapted(tape: Tape, x: Tensor, weight: Weight, first: Weight, second: Weight) -> Tensor:
-    """A frozen linear layer and its adapter in one (backend/training/fused_lora.py): one tensor out, one gradient."""
-    rows = x.count // weight.inputs
-    narrow = tape.new(rows * first.outputs, x.width)
-    out = tape.new(rows * weight.outputs, x.width)
-    saved = [tape.save(x), tape.save(narrow)]
-    into, needs = x.count, x.node is not None
-
-    def backward(g: Tensor, _: list[Tensor]) -> list[Tensor | None]:
-        through = tape.new(rows * first.outputs, g.width)
-        for_first, for_second = tape.new(first.count, FLOAT), tape.new(second.count, FLOAT)
-        of_x = tape.new(into, g.width) if needs else None
-        del through
-        return [for_first, for_second, of_x]
-
-    return tape.record(out, [first.tensor, second.tensor, x], saved, backward)
-
-
-def lengthened(tape: Tape, x: Tensor, weight: Weight) -> Tensor:
-    """x times a vector that learns, in fp32 (DoRA's magnitudes over the lengths of the rows)."""
-
-    def backward(g: Tensor, _: list[Tensor]) -> list[Tensor | None]:
-        of_x = tape.new(g.count, g.width)
-        product = tape.new(g.count, g.width)
-        of_weight = tape.new(weight.count, weight.width)
-        del product
-        return [cast(tape, of_x, given), of_weight]
-
-    given = x.width
-    saved = [tape.save(x), tape.save(None)]
-    return tape.record(tape.new(x.count, FLOAT), [x, weight.tensor], saved, backward)
-
-
 def add(tape: Tape, a: Tensor, b: Tensor) -> Tensor:
-    """a + b, in the wider of the two; the gradient goes on as it is, or narrowed."""
+    """a + b, in the wider of the two types; the gradient is passed on, cast if necessary."""
     wide = max(a.width, b.width)
     out = tape.new(a.count, wide)
     if a.node is None and b.node is None:
@@ -176,7 +86,7 @@ def add(tape: Tape, a: Tensor, b: Tensor) -> Tensor:
 
 
 def scale(tape: Tape, x: Tensor) -> Tensor:
-    """x times a number, or times a vector that does not learn."""
+    """x times a number, or times a frozen vector."""
     return _pointwise(tape, x, None)
 
 
@@ -186,7 +96,7 @@ def activate(tape: Tape, x: Tensor) -> Tensor:
 
 
 def sigmoid(tape: Tape, x: Tensor) -> Tensor:
-    """Its gradient is made of its result."""
+    """Its gradient needs its result."""
     out = tape.new(x.count, x.width)
     if x.node is None:
         return out
@@ -194,7 +104,7 @@ def sigmoid(tape: Tape, x: Tensor) -> Tensor:
 
 
 def part(tape: Tape, x: Tensor, parts: int, whole: bool) -> Tensor:
-    """One of the equal `parts` of x, seen in place. The gradient of x is put together by the one that is `whole`."""
+    """A view of one of the equal `parts` of x. The part with `whole` set creates the gradient of x."""
     count, width = x.count, x.width
     out = Tensor(x.storage, count // parts, width)
     if x.node is None:
@@ -210,7 +120,7 @@ def _pointwise(tape: Tape, x: Tensor, kept: Tensor | None) -> Tensor:
 
 
 def multiply(tape: Tape, a: Tensor, b: Tensor) -> Tensor:
-    """a * b, element by element, in the wider of the two."""
+    """a * b, element-wise, in the wider of the two types."""
     widths = a.width, b.width
     out = tape.new(a.count, max(widths))
     if a.node is None and b.node is None:
@@ -220,10 +130,10 @@ def multiply(tape: Tape, a: Tensor, b: Tensor) -> Tensor:
 
 
 def convolve(tape: Tape, x: Tensor, weight: Weight) -> Tensor:
-    """LFM2's gated short convolution (modeling_lfm2.py): of x = (B, C, h) side by side it makes C * conv(B * h).
+    """LFM2's gated short convolution (modeling_lfm2.py): C * conv(B * h) for x = (B, C, h) side by side.
 
-    The parts are views of x. The product is kept for the convolution, and the convolved for the gate. The gradient of
-    x is put together from those of its parts.
+    The parts are views of x. The product is saved for the convolution, and its result for the gate. The gradient of x
+    is assembled from those of its parts.
     """
     count, width = x.count // 3, x.width
     product = tape.new(count, width)
@@ -250,15 +160,16 @@ def convolve(tape: Tape, x: Tensor, weight: Weight) -> Tensor:
 
 
 def norm(tape: Tape, x: Tensor, weight: Weight, wide: bool = False) -> Tensor:
-    """RMSNorm as transformers writes it: in fp32, back to the width of x, times the weight (`wide`: before that)."""
-    normal = _normalise(tape, cast(tape, x, FLOAT))
-    weigh = partial(_weigh, tape, weight=weight) if weight.learns else partial(scale, tape)
+    """RMSNorm as in transformers: in fp32, cast back to the width of x, times the weight (`wide`: before the
+    cast)."""
+    normal = _normalize(tape, cast(tape, x, FLOAT))
+    apply_weight = partial(_apply_weight, tape, weight=weight) if weight.learns else partial(scale, tape)
     if wide:
-        return cast(tape, weigh(normal), x.width)
-    return weigh(cast(tape, normal, x.width))
+        return cast(tape, apply_weight(normal), x.width)
+    return apply_weight(cast(tape, normal, x.width))
 
 
-def _normalise(tape: Tape, x: Tensor) -> Tensor:
+def _normalize(tape: Tape, x: Tensor) -> Tensor:
     if x.node is None:
         square = tape.new(x.count, FLOAT)
         del square
@@ -285,7 +196,7 @@ def _normalise(tape: Tape, x: Tensor) -> Tensor:
     return tape.record(tape.new(x.count, FLOAT), [x, root], saved, of_scaling)
 
 
-def _weigh(tape: Tape, x: Tensor, weight: Weight) -> Tensor:
+def _apply_weight(tape: Tape, x: Tensor, weight: Weight) -> Tensor:
     def backward(g: Tensor, _: list[Tensor]) -> list[Tensor | None]:
         of_x = tape.new(g.count, g.width)
         product = tape.new(g.count, g.width)
@@ -298,7 +209,7 @@ def _weigh(tape: Tape, x: Tensor, weight: Weight) -> Tensor:
 
 
 def rotate(tape: Tape, x: Tensor) -> Tensor:
-    """Rotary position: x * cos + rotate_half(x) * sin."""
+    """Rotary position embedding: x * cos + rotate_half(x) * sin."""
 
     def of_halves(g: Tensor, _: list[Tensor]) -> list[Tensor | None]:
         half = tape.new(g.count // 2, g.width)

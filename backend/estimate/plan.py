@@ -1,4 +1,4 @@
-"""A training step as far as memory and time go."""
+"""The parts of the settings that decide memory and time of a training step."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Attention = Literal["eager", "sdpa", "flash_attention_2"]
 Optimizer = Literal["adamw", "adamw_8bit"]
 
 
-# What families call the layers that the estimate knows: joined into one (Phi, GLM), or by other names (LFM2).
+# Layer names of some families in the estimate's terms: fused layers (Phi, GLM), or other names (LFM2).
 _LAYERS = {
     "qkv_proj": ("q_proj", "k_proj", "v_proj"),
     "gate_up_proj": ("gate_proj", "up_proj"),
@@ -21,23 +21,23 @@ _LAYERS = {
     "w3": ("up_proj",),
 }
 
-# Up to this many tokens a row, plain attention is faster on a processor than torch's fused one, whose backward pass
-# is slow there: rows of 95 tokens, batch 8, embedded model: 2.28 instead of 2.54 processor-ms a token.
+# Up to this many tokens per row, eager attention is faster on a processor than torch's fused one, whose backward pass
+# is slow there (rows of 95 tokens, batch 8, bundled model: 2.28 instead of 2.54 processor-ms per token).
 EAGER_ATTENTION_LIMIT = 256
 
 
 def adapted(targets: tuple[str, ...]) -> frozenset[str]:
-    """The layers, as the estimate names them, that get an adapter when `targets` are named."""
+    """The layers that get an adapter for the given target modules, under the estimate's names."""
     return frozenset(layer for name in targets for layer in _LAYERS.get(name, (name,)))
 
 
 class Plan(Record):
-    """How a model is trained; the names and defaults are those of the command `estimate`.
+    """How a model is trained; names and defaults are those of the command `estimate`.
 
-    learned_share: the part of the tokens that the loss is computed for (the answers); 1 is the safe guess.
-    fp32_norms: norms, embeddings and head widened to fp32, as `prepare_model_for_kbit_training` does (QLoRA).
-    full_logits: as a plain script trains: no autocast, adapters in fp32, AdamW tensor by tensor, the loss over all
-    positions in fp32 and its logits kept. Without it, as backend/training does.
+    learned_share: the share of the tokens that the loss is computed for (the answers); 1 is the safe choice.
+    fp32_norms: norms, embeddings and head in fp32, as `prepare_model_for_kbit_training` does (QLoRA).
+    full_logits: trains like a plain script: no autocast, adapters in fp32, AdamW tensor by tensor, the loss over all
+    positions in fp32, and the logits stay in memory. Otherwise like backend/training.
     """
 
     method: Method = "lora"
@@ -62,24 +62,24 @@ class Plan(Record):
 
     @property
     def tokens(self) -> int:
-        """Tokens of one micro batch, padding counted."""
+        """Tokens of one micro batch, including padding."""
         return self.batch * self.max_tokens
 
     @property
     def widened(self) -> bool:
-        """Whether all weights are kept and trained in fp32 and narrowed for each product."""
+        """Whether all weights are stored and trained in fp32, and cast to 16 bits for each product."""
         return self.method == "full" and not self.full_logits and self.precision != "fp32"
 
     @property
     def width(self) -> int:
-        """Bytes of a number in the chosen precision."""
+        """Bytes per number in the chosen precision."""
         return 4 if self.precision == "fp32" else 2
 
 
 def plan_from(settings: TrainSettings, precision: Precision, *, longest: int | None = None) -> Plan:
-    """The plan that `settings` make; `longest` (tokens) counts where it is below `max_length`, unless rows are packed
-    until they have as many."""
-    filled = longest is None or settings.packing
+    """The plan for `settings`. longest: tokens of the longest row, if known; packed rows always reach
+    `max_length`."""
+    full_length = longest is None or settings.packing
     rows = 1 if settings.packing else settings.per_device_train_batch_size
     return Plan(
         method=settings.method,
@@ -87,7 +87,7 @@ def plan_from(settings: TrainSettings, precision: Precision, *, longest: int | N
         rank=settings.lora_rank,
         targets=settings.target_modules,
         batch=rows * (2 if settings.trainer == "dpo" else 1),  # both answers
-        max_tokens=settings.max_length if filled else max(1, min(longest or 1, settings.max_length)),
+        max_tokens=settings.max_length if full_length else max(1, min(longest or 1, settings.max_length)),
         precision=precision,
         checkpointing=settings.gradient_checkpointing,
     )

@@ -1,16 +1,16 @@
-"""How long a training takes, as a range.
+"""How long training takes, as a range.
 
-A step's time is modelled as work over rate, plus traffic over bandwidth, plus a fixed time a layer for launching it:
+The time of a step is modeled as work over rate, plus traffic over bandwidth, plus a fixed launch time per layer:
 
-    seconds = 16-bit FLOPs / rate16 + 32-bit FLOPs / rate32 + bytes made * traffic / bandwidth + layers * launch
+    seconds = 16-bit FLOPs / rate16 + 32-bit FLOPs / rate32 + bytes written * traffic / bandwidth + layers * launch
 
-FLOPs a token: 2 for each parameter it passes in the forward pass and 2 for the gradient of what it passed, 2 more
-for the gradient of weights that learn, 2 more when checkpointing runs the forward pass again (Kaplan et al., Scaling
-Laws, 2020, section 2.1), and 4 * length * width a layer for attention scores. Bytes made: from the simulated step.
+FLOPs per token: 2 per parameter in the forward pass and 2 for the gradient of its input, 2 more for the gradient of
+trained weights, 2 more if checkpointing repeats the forward pass (Kaplan et al., Scaling Laws, 2020, section 2.1),
+and 4 * length * width per layer for attention scores. The bytes written come from the simulated step.
 
 Fitted on the step times of the 49 runs on a Tesla T4 in tests/data/measured_vram_t4.json (mean error 9 %, worst
-21 %): 37 % of the card's 16-bit peak, 51 % of its 32-bit peak, 2.6 bytes moved for each byte made, 4.7 ms a layer.
-For other cards these shares are an assumption, which the range shows; a measurement on the machine narrows it.
+21 %): 37 % of the GPU's 16-bit peak, 51 % of its 32-bit peak, 2.6 bytes moved per byte written, 4.7 ms per layer.
+For other GPUs these shares are an assumption, which the range reflects; a measurement on the machine narrows it.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from backend.records.specs import Hardware, Record
 _SHARE_16, _SHARE_32, _TRAFFIC, _LAUNCH = 0.37, 0.51, 2.6, 0.0047
 _STARTUP = 20.0  # seconds: importing, loading the model, saving
 
-# Published peaks, dense, 16-bit products summed in fp32: (TFLOP/s at 16 bits, at 32 bits, GB/s). Sources: NVIDIA's
-# data sheets and the GA102, AD102 and GB202 whitepapers (GeForce cards halve the rate when they sum in fp32).
-# The longest name that is part of the card's name counts.
-_CARDS: dict[str, tuple[float, float, float]] = {
+# Published dense peaks, 16-bit products with fp32 accumulation: (TFLOP/s at 16 bits, at 32 bits, GB/s). Sources:
+# NVIDIA's data sheets and the GA102, AD102 and GB202 whitepapers (GeForce GPUs halve the rate for fp32 accumulation).
+# The longest key that is part of the GPU's name applies.
+_GPUS: dict[str, tuple[float, float, float]] = {
     "T4": (65, 8.1, 320),
     "V100": (112, 14, 900),
     "L4": (121, 30, 300),
@@ -57,7 +57,7 @@ _CARDS: dict[str, tuple[float, float, float]] = {
 
 
 class Rates(Record):
-    """What a machine can do: FLOP/s at 16 and 32 bits, bytes/s, seconds to launch a layer; `spread` as a factor."""
+    """A machine's speed: FLOP/s at 16 and 32 bits, bytes/s, seconds to launch a layer; spread: uncertainty factor."""
 
     rate16: float
     rate32: float
@@ -83,13 +83,13 @@ class Time(Record):
 
 
 def published(hardware: Hardware) -> Rates | None:
-    """The rates of the card by its data sheet; None for a card that is not in the table, and without a card."""
+    """The rates of the GPU by its data sheet; None if it is not in the table, or there is none."""
     gpu = nvidia_gpu(hardware)
-    named = [name for name in _CARDS if gpu is not None and name.lower() in gpu.name.lower()]
-    if not named:
+    names = [name for name in _GPUS if gpu is not None and name.lower() in gpu.name.lower()]
+    if not names:
         return None
-    name = max(named, key=len)
-    peak16, peak32, bandwidth = _CARDS[name]
+    name = max(names, key=len)
+    peak16, peak32, bandwidth = _GPUS[name]
     return Rates(
         rate16=peak16 * 1e12 * _SHARE_16,
         rate32=peak32 * 1e12 * _SHARE_32,
@@ -102,10 +102,10 @@ def published(hardware: Hardware) -> Rates | None:
 
 def step_seconds(architecture: Architecture, plan: Plan, rates: Rates) -> float:
     """Seconds of one micro batch, forward and backward."""
-    narrow, wide = _flops(architecture, plan)
-    made = _written(architecture, plan)
+    flops16, flops32 = _flops(architecture, plan)
+    written = _written(architecture, plan)
     launch = architecture.num_layers * rates.launch
-    return narrow / rates.rate16 + wide / rates.rate32 + made / rates.bandwidth + launch
+    return flops16 / rates.rate16 + flops32 / rates.rate32 + written / rates.bandwidth + launch
 
 
 @lru_cache(maxsize=2048)
@@ -131,11 +131,10 @@ def _flops(architecture: Architecture, plan: Plan) -> tuple[float, float]:
 def time(
     architecture: Architecture, plan: Plan, hardware: Hardware, tokens: float, rates: Rates | None = None
 ) -> Time | None:
-    """Seconds to train on `tokens` tokens in all (over all epochs, padding left out).
+    """Seconds to train on `tokens` tokens in total (over all epochs, without padding).
 
-    rates: those measured on this machine (see backend/hardware/benchmark.py), else the card's data sheet.
-    None when neither is known, and for gated delta nets, whose own work is not counted: then only a measurement can
-    tell.
+    rates: measured on this machine (see backend/hardware/benchmark.py), else from the GPU's data sheet. None if
+    neither is known, and for gated delta nets, whose work is not modeled.
     """
     device = device_for(hardware, plan)
     plan = on_processor(plan) if device == "cpu" else plan

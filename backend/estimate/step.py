@@ -1,7 +1,7 @@
-"""Training steps on a simulated card: the highest memory, and what it was for.
+"""Simulates training steps and finds the peak memory, by part.
 
-Two steps, because the optimizer's state is there only from the end of the first on, and where it comes to lie decides
-what of the memory stays usable.
+Two steps are needed: the optimizer's state exists only from the end of the first step, and its position in memory
+decides how much of the rest stays usable.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from backend.estimate.plan import Plan
 from backend.estimate.tape import Leaf, Meter, Tensor
 from backend.records.units import MIB
 
-Place = Literal["card", "hopper", "processor"]
+Target = Literal["gpu", "hopper", "processor"]
 
-# cuBLAS takes 8 MiB + 128 KiB for each thread that multiplies, forward and backward (ATen/cuda/CublasHandlePool.cpp:
-# `:4096:2:16:8`); on Hopper and newer 32 MiB.
-_WORKSPACE: dict[Place, int] = {"card": 8 * MIB + 128 * 1024, "hopper": 32 * MIB, "processor": 0}
-_LOSS_VALUES: dict[Place, int] = {
-    "card": 1 << 26,
+# cuBLAS allocates 8 MiB + 128 KiB for each thread that multiplies, forward and backward
+# (ATen/cuda/CublasHandlePool.cpp: `:4096:2:16:8`); on Hopper and newer 32 MiB.
+_WORKSPACE: dict[Target, int] = {"gpu": 8 * MIB + 128 * 1024, "hopper": 32 * MIB, "processor": 0}
+_LOSS_VALUES: dict[Target, int] = {
+    "gpu": 1 << 26,
     "hopper": 1 << 26,
     "processor": 1 << 20,
 }  # backend/training/loss.py
-_EIGHT_BIT_BLOCK = 256  # bitsandbytes keeps one fp32 scale for each 256 numbers of 8-bit state
-_EIGHT_BIT_FROM = 4096  # and 32-bit state for tensors that are smaller
+_EIGHT_BIT_BLOCK = 256  # bitsandbytes has one fp32 scale per 256 numbers of 8-bit state,
+_EIGHT_BIT_FROM = 4096  # and 32-bit state for smaller tensors
 
 
 @dataclass(frozen=True)
 class Peak:
-    """Bytes at the highest moment of a step: what the tensors needed, by part, and what was reserved."""
+    """Bytes at the peak of a step: allocated to tensors (also by part), and reserved."""
 
     reserved: int
     allocated: int
@@ -41,47 +41,47 @@ class Peak:
 
 
 def written(architecture: Architecture, plan: Plan) -> int:
-    """Bytes of all tensors that one step makes: a measure of its memory traffic.
+    """Bytes of all tensors that one step creates: a measure of its memory traffic.
 
-    Every layer of a kind makes the same, so it is taken from steps of two layers and of one more of each kind.
+    All layers of a type create the same, so it is computed from steps with two layers and one more of each type.
     """
 
-    def of(attending: int, others: int) -> int:
-        which = None if architecture.attention_layers is None else tuple(range(attending))
-        layers = {"num_layers": attending + others, "attention_layers": which}
+    def with_layers(attention: int, others: int) -> int:
+        indices = None if architecture.attention_layers is None else tuple(range(attention))
+        layers = {"num_layers": attention + others, "attention_layers": indices}
         return _written(architecture.model_copy(update=layers), plan)
 
-    two, attending = of(2, 0), architecture.attending
-    others = architecture.num_layers - attending
-    more = (of(2, 1) - two) * others if others else 0
-    return two + (of(3, 0) - two) * (attending - 2) + more
+    two, attention = with_layers(2, 0), architecture.attending
+    others = architecture.num_layers - attention
+    more = (with_layers(2, 1) - two) * others if others else 0
+    return two + (with_layers(3, 0) - two) * (attention - 2) + more
 
 
 def _written(architecture: Architecture, plan: Plan) -> int:
-    decoder = Decoder(architecture, plan, Meter(Heap()), _LOSS_VALUES["card"])
+    decoder = Decoder(architecture, plan, Meter(Heap()), _LOSS_VALUES["gpu"])
     before = decoder.meter.written
-    workspaces = [_workspace(decoder, "card")]
+    workspaces = [_workspace(decoder, "gpu")]
     loss, kept = decoder.forward()
-    workspaces += [_workspace(decoder, "card")]
+    workspaces += [_workspace(decoder, "gpu")]
     decoder.tape.backward(loss)
     del kept, workspaces
     return decoder.meter.written - before
 
 
-def peak(architecture: Architecture, plan: Plan, *, place: Place = "card", quick: bool = False) -> Peak:
-    """The highest memory of a training at `place`, without the CUDA context.
+def peak(architecture: Architecture, plan: Plan, *, target: Target = "gpu", quick: bool = False) -> Peak:
+    """The peak memory of training on `target`, without the CUDA context.
 
-    quick: one step with the optimizer's state there from the start. `allocated` and `parts` are the same; `reserved`
-    is mostly within 1 %.
+    quick: one step, with the optimizer's state present from the start. `allocated` and `parts` are the same, and
+    `reserved` is mostly within 1 %.
     """
-    meter = Meter(Heap() if place == "processor" else Allocator())
-    decoder = Decoder(architecture, plan, meter, _LOSS_VALUES[place])
+    meter = Meter(Heap() if target == "processor" else Allocator())
+    decoder = Decoder(architecture, plan, meter, _LOSS_VALUES[target])
     state = _state(decoder) if quick else []
     workspaces: list[Tensor] = []
     for step in range(1 if quick else 2):
-        workspaces += [_workspace(decoder, place)] if step == 0 else []
+        workspaces += [_workspace(decoder, target)] if step == 0 else []
         loss, kept = decoder.forward()
-        workspaces += [_workspace(decoder, place)] if step == 0 else []
+        workspaces += [_workspace(decoder, target)] if step == 0 else []
         decoder.tape.backward(loss)
         state = state or _state(decoder)
         _step(decoder)
@@ -95,7 +95,7 @@ def _state(decoder: Decoder) -> list[Tensor]:
 
 
 def _moments(decoder: Decoder, tensor: Tensor) -> list[Tensor]:
-    """AdamW's two moments of a parameter: as wide as it, or in 8 bits with a scale for each block (bitsandbytes)."""
+    """AdamW's two moments of a parameter: of the same width, or in 8 bits with a scale per block (bitsandbytes)."""
     tape, count = decoder.tape, tensor.count
     with tape.meter.purpose("optimizer"):
         if decoder.plan.optimizer == "adamw":
@@ -107,7 +107,8 @@ def _moments(decoder: Decoder, tensor: Tensor) -> list[Tensor]:
 
 
 def _step(decoder: Decoder) -> None:
-    """The optimizer's step. Tensor by tensor it takes a square root of each moment (torch._foreach_sqrt)."""
+    """The optimizer's step. Without fusion it computes the square root of every second moment
+    (torch._foreach_sqrt)."""
     tape, plan = decoder.tape, decoder.plan
     if plan.full_logits and plan.optimizer == "adamw":
         with tape.meter.purpose("optimizer"):
@@ -118,6 +119,6 @@ def _step(decoder: Decoder) -> None:
         tensor.node.gradient = None
 
 
-def _workspace(decoder: Decoder, place: Place) -> Tensor:
+def _workspace(decoder: Decoder, target: Target) -> Tensor:
     with decoder.meter.purpose("cuBLAS workspace"):
-        return decoder.tape.new(_WORKSPACE[place], 1)
+        return decoder.tape.new(_WORKSPACE[target], 1)

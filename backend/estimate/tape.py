@@ -1,11 +1,11 @@
-"""Tensors that have a size but no content, with PyTorch's autograd: what is kept, and until when.
+"""Tensors with a size but no content, and PyTorch's autograd for them: what is saved, and for how long.
 
-A training step written with them takes and frees memory in the order in which PyTorch would. A tensor's memory is
-given back when Python drops its last reference, as in PyTorch itself.
+A training step written with them allocates and frees memory in PyTorch's order. A tensor's memory is freed when
+Python drops the last reference to it, as in PyTorch itself.
 
-The rules are those of torch/csrc/autograd (engine.cpp: of the ready nodes, the one made last runs first; a first
-gradient is taken over, a second one is added) and of torch/utils/checkpoint.py (`use_reentrant=False`: saved tensors
-are dropped in the forward pass; the first that is missed runs the block again, up to the last saved one).
+The rules are those of torch/csrc/autograd (engine.cpp: of the ready nodes, the newest runs first; a first gradient is
+taken over, a second one is added) and of torch/utils/checkpoint.py (`use_reentrant=False`: saved tensors are dropped
+in the forward pass; the first one that is needed runs the block again, up to the last saved tensor).
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ Backward = Callable[["Tensor", "list[Tensor]"], "list[Tensor | None]"]
 
 
 class Meter:
-    """An allocator that also knows what the bytes are for: `parts` holds them by name at the highest moment.
+    """An allocator that also tracks what the bytes are for; `parts` has them by name at the peak.
 
-    written: bytes of all tensors made, a measure of the memory traffic.
+    written: bytes of all tensors created, a measure of the memory traffic.
     """
 
     def __init__(self, allocator: Allocator | Heap) -> None:
@@ -49,7 +49,7 @@ class Meter:
 
     @contextmanager
     def purpose(self, part: str) -> Iterator[None]:
-        """What is made inside counts as `part`."""
+        """Tensors created inside count as `part`."""
         outer, self.part = self.part, part
         try:
             yield
@@ -58,7 +58,7 @@ class Meter:
 
 
 class Storage:
-    """Bytes on the card; given back when nothing refers to them."""
+    """Allocated bytes; freed when nothing refers to them."""
 
     __slots__ = ("block", "meter", "part")
 
@@ -70,7 +70,7 @@ class Storage:
         self.meter.give(self.block, self.part)
 
     def rename(self, part: str) -> None:
-        """Counts the bytes as `part` from now on."""
+        """Count the bytes as `part` from now on."""
         live = self.meter.live
         live[self.part] -= self.block.size
         live[part] = live.get(part, 0) + self.block.size
@@ -78,7 +78,7 @@ class Storage:
 
 
 class Tensor:
-    """`count` numbers of `width` bytes each; `node` says how its gradient goes on, None when it needs none."""
+    """`count` numbers of `width` bytes each; `node` computes its gradient, None if it needs none."""
 
     __slots__ = ("count", "node", "storage", "width")
 
@@ -87,7 +87,7 @@ class Tensor:
 
 
 class Saved:
-    """A tensor kept for the backward pass, or the promise of a checkpointed block to make it again."""
+    """A tensor saved for the backward pass, or a reference to one that a checkpointed block computes again."""
 
     __slots__ = ("block", "index", "tensor")
 
@@ -101,7 +101,7 @@ class Saved:
 
 
 class Node:
-    """One step of the backward pass; `after` are the nodes its results go to."""
+    """A step of the backward pass; its results go to the nodes in `after`."""
 
     __slots__ = ("after", "backward", "order", "part", "saved")
 
@@ -113,7 +113,7 @@ class Node:
 
 
 class Leaf(Node):
-    """Where a gradient ends and stays: a parameter that learns, or the input of the first layer."""
+    """The end of a gradient, which stays there: a trained parameter, or the input of the first layer."""
 
     __slots__ = ("gradient", "of")
 
@@ -123,7 +123,7 @@ class Leaf(Node):
         self.gradient: Tensor | None = None
 
     def keep(self, gradient: Tensor) -> None:
-        """Takes over a first gradient; a second one is added to it in place."""
+        """Take over the first gradient; later ones are added in place."""
         if self.gradient is None:
             gradient.storage.rename("gradients")
             self.gradient = gradient
@@ -134,11 +134,11 @@ def _ends(_gradient: Tensor, _saved: list[Tensor]) -> list[Tensor | None]:
 
 
 class _AllSaved(Exception):
-    """Ends a recomputation early; never seen outside."""
+    """Ends a recomputation early; used inside this module only."""
 
 
 class Checkpoint:
-    """A block of layers whose saved tensors are dropped and made again (gradient checkpointing)."""
+    """A block of layers whose saved tensors are dropped and computed again (gradient checkpointing)."""
 
     def __init__(self, tape: Tape, block: Callable[[Tensor], Tensor], argument: Tensor) -> None:
         self.tape, self._block, self._argument = tape, block, argument
@@ -160,7 +160,7 @@ class Checkpoint:
 
 
 class Tape:
-    """Makes tensors and records how their gradients are computed."""
+    """Creates tensors and records how their gradients are computed."""
 
     def __init__(self, meter: Meter) -> None:
         self.meter = meter
@@ -177,7 +177,7 @@ class Tape:
         return tensor
 
     def save(self, tensor: Tensor | None) -> Saved:
-        """Keeps `tensor` for the backward pass; None stands for one that needs no memory of its own (a weight)."""
+        """Save `tensor` for the backward pass; None stands for one that needs no extra memory (a weight)."""
         tensor = tensor and Tensor(tensor.storage, tensor.count, tensor.width)  # without its node: no cycles
         if self._dropping is not None:
             self._dropping.saves += 1
@@ -188,13 +188,13 @@ class Tape:
         return Saved(tensor)
 
     def record(self, out: Tensor, inputs: list[Tensor | None], saved: list[Saved], backward: Backward) -> Tensor:
-        """`out` was computed from `inputs`; `backward` gives a gradient for each of them."""
+        """Record that `out` was computed from `inputs`; `backward` returns a gradient for each of them."""
         after = [tensor.node if tensor is not None else None for tensor in inputs]
         out.node = Node(next(self._order), after, saved, backward, self.meter.part)
         return out
 
     def checkpoint(self, block: Callable[[Tensor], Tensor], argument: Tensor) -> Tensor:
-        """`block(argument)`, its saved tensors dropped and made again when they are missed."""
+        """`block(argument)`; its saved tensors are dropped, and computed again when they are needed."""
         self._dropping = Checkpoint(self, block, argument)
         try:
             return block(argument)
@@ -210,7 +210,7 @@ class Tape:
             self._keeping = None
 
     def backward(self, end: Tensor) -> None:
-        """Runs the backward pass from `end` (a loss) to the leaves."""
+        """Run the backward pass from `end` (a loss) to the leaves."""
         assert end.node is not None
         gradients = {end.node: self.new(1, 4)}
         ready = [end.node]

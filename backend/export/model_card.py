@@ -1,4 +1,4 @@
-"""The README.md that goes with an export: what it is, what it came from, how to use it."""
+"""The README.md in an export: what the model is, how it was trained, how to use it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _USE_ADAPTER = """\
     from peft import PeftModel
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    folder = "."  # where this file lies
+    folder = "."  # the folder of this file
     tokenizer = AutoTokenizer.from_pretrained(folder)
     base = AutoModelForCausalLM.from_pretrained({base})
     model = PeftModel.from_pretrained(base, folder)
@@ -19,23 +19,23 @@ _USE_ADAPTER = """\
 _USE_MERGED = """\
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    folder = "."  # where this file lies
+    folder = "."  # the folder of this file
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = AutoModelForCausalLM.from_pretrained(folder)
 """
-_ASK = """\
+_GENERATE = """\
     messages = [{"role": "user", "content": "Hello"}]
     prompt = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
-    read = tokenizer(prompt, add_special_tokens=False, return_tensors="pt")
-    answer = model.generate(**read, max_new_tokens=200, do_sample=False)
-    print(tokenizer.decode(answer[0, read["input_ids"].shape[1]:], skip_special_tokens=True))
+    inputs = tokenizer(prompt, add_special_tokens=False, return_tensors="pt")
+    answer = model.generate(**inputs, max_new_tokens=200, do_sample=False)
+    print(tokenizer.decode(answer[0, inputs["input_ids"].shape[1]:], skip_special_tokens=True))
 """
 
 
 def card(run: RunSpec, form: str, name: str) -> str:
-    """The card of an "adapter" or a "merged" model, as Markdown with the header that the Hugging Face hub reads.
+    """The model card of an "adapter" or a "merged" model: Markdown with the header that the Hugging Face Hub reads.
 
-    name: a plain file name. What a person typed (the run's name) stands in one line, as text.
+    name: a plain file name. The run's name, which a person typed, is escaped to a single line.
     """
     header = {
         "base_model": run.model.id,
@@ -55,23 +55,23 @@ def card(run: RunSpec, form: str, name: str) -> str:
 
 # {name}
 
-{what} {run.model.id}, taught with Apprentice.
+{what} {run.model.id}, trained with Apprentice.
 
 | | |
 |---|---|
 | Run | {_one_line(run.name)} |
-| Examples | {data.train_rows} learned from, {data.validation_rows} held back |
-| Learned from | {_goal(settings)} |
+| Examples | {data.train_rows} for training, {data.validation_rows} for validation |
+| Trained on | {_goal(settings)} |
 | Method | {_method(settings)} |
 | Learning rate | {format_decimal(settings.learning_rate)}, {settings.lr_scheduler_type} |
-| Practice rounds (epochs) | {settings.num_train_epochs:g} |
+| Epochs | {settings.num_train_epochs:g} |
 | Seed | {settings.seed} |
 
 ## How to use it
 
 {use}
-{_ASK}
-The chat template and the end token that it was trained with are part of the tokenizer files beside this one.
+{_GENERATE}
+The tokenizer files in this folder contain the chat template and the end token that the model was trained with.
 """
 
 

@@ -1,4 +1,4 @@
-"""What an export is made of and where: the run, its result, file names, folders, and the examples to prove it on."""
+"""What an export needs: the run and its result, file names, folders, and the examples to check it with."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from backend.training import oom
 log = logging.getLogger(__name__)
 
 FORMATS = ("adapter", "merged", "script", *(f"gguf:{kind}" for kind in gguf.TYPES))
-_PROMPTS = 3  # held-back conversations that are answered
-_LONGEST = 512  # tokens of an example that the proofs look at
+_PROMPTS = 3  # validation conversations to answer
+_LONGEST = 512  # tokens of an example that the checks use
 _FALLBACK: Messages = ({"role": "user", "content": "What can you help me with?"},)
 
 
 class ExportSpec(Record):
-    """What to export: the run's id, one of FORMS, and a name for the files."""
+    """What to export: the run's id, one of FORMATS, and a name for the files."""
 
     run: str
     to: str
@@ -40,14 +40,14 @@ class ExportSpec(Record):
 
 
 class Stopped(Exception):
-    """The person asked to stop."""
+    """The person stopped the export."""
 
 
 @dataclass
 class ExportRequest:
-    """One export in the making.
+    """An export in progress.
 
-    run: with the settings as used. work: a folder for what is needed on the way; out: what is given away lies there.
+    run: with the settings as used. work: a folder for intermediate files; out: the folder for the finished files.
     """
 
     context: Any
@@ -60,22 +60,22 @@ class ExportRequest:
 
     @classmethod
     def of(cls, context: Any) -> ExportRequest:
-        """The order in `context.spec`. Raises BadSetting for a wrong one, RunProblem where the run is none."""
+        """The request in `context.spec`. Raises BadSetting if it is invalid, RunProblem if there is no such run."""
         try:
             spec = ExportSpec.model_validate(context.spec)
         except ValidationError as error:
             raise BadSetting(
-                "The export can't be made.", f"{error.errors()[0]['msg']}.", "Choose it anew."
+                "The export can't be made.", f"{error.errors()[0]['msg']}.", "Choose the export again."
             ) from error
         if spec.to not in FORMATS:
-            raise BadSetting(f"There is no export {spec.to[:40]!r}.", "", f"Choose one of: {', '.join(FORMATS)}.")
+            raise BadSetting(f"There is no format {spec.to[:40]!r}.", "", f"Choose one of: {', '.join(FORMATS)}.")
         run_folder = context.workspace.run_folder(spec.run)
         run = oom.spec_used(run_folder, local.read_run(run_folder))
         return cls(context, spec.to, run, run_folder, slug(spec.name or run.name), context.folder / "work")
 
     @property
     def kind(self) -> str:
-        """The type of GGUF, "" for the other forms."""
+        """The GGUF type, "" for the other formats."""
         return self.to.partition(":")[2]
 
     @property
@@ -84,40 +84,38 @@ class ExportRequest:
 
     @property
     def full(self) -> bool:
-        """Whether all weights were trained, so that there is a model and no adapter."""
+        """Whether all weights were trained, so that the result is a model and not an adapter."""
         return self.run.settings.method == "full"
 
     @property
-    def learned(self) -> Path:
-        """The folder with what was learned: the adapter, or the whole model."""
+    def trained_folder(self) -> Path:
+        """The folder with the result of the run: the adapter, or the complete model."""
         return self.run_folder / "result" / ("model" if self.full else "adapter")
 
-    def phase(self, name: str, done: int, total: int) -> None:
-        """Tells the progress. Raises Stopped when a stop was asked for."""
+    def report_phase(self, name: str, done: int, total: int) -> None:
+        """Report the progress. Raises Stopped when the person stopped the export."""
         if self.context.should_stop():
             raise Stopped
         self.context.progress(name, done, total)
 
-    def prove(self, name: str, proof: dict[str, Any]) -> None:
-        """Keeps the proof in the result. Raises ExportFailed when it has failed."""
-        self.result[name] = proof
-        if proof["ok"] is False:
-            log.error("%s failed: %s", name, proof)
+    def record_check(self, name: str, check: dict[str, Any]) -> None:
+        """Add the result of a check to the result of the job. Raises ExportFailed if it failed."""
+        self.result[name] = check
+        if check["ok"] is False:
+            log.error("%s failed: %s", name, check)
             raise ExportFailed(
-                "The export is not the model that was trained, so it is not offered.",
-                proof["sentence"],
-                "Take another form, such as the adapter or gguf:F16.",
+                "The exported files do not match the trained model, so they are not offered.",
+                check["sentence"],
+                "Choose another format, such as the adapter or gguf:F16.",
             )
 
     def check(self) -> None:
-        """That there is something to export, and all that is needed to do it.
-
-        Raises MissingPart, BadSetting, NotEnough.
-        """
+        """Check that the run has a result and everything needed is here. Raises MissingPart, BadSetting,
+        NotEnough."""
         if self.full and self.to == "adapter":
-            raise BadSetting("This run has no adapter.", "All weights were trained.", "Take the merged model.")
-        if self.to != "script":  # which needs no model: it makes one
-            (model_folder.check if self.full else model_folder.check_adapter)(self.learned)
+            raise BadSetting("This run has no adapter.", "All weights were trained.", "Choose the merged model.")
+        if self.to != "script":  # the script needs no result: it trains again
+            (model_folder.check if self.full else model_folder.check_adapter)(self.trained_folder)
         if self.kind:
             gguf.converter()
         if self.kind not in ("", "F16"):
@@ -127,17 +125,17 @@ class ExportRequest:
         needed, free = self._disk_needed() >> 20, shutil.disk_usage(self.context.folder).free >> 20
         if free < needed:
             raise NotEnough(
-                "There is not enough room on the disk for this export.",
-                f"It needs {needed} MiB for a moment, and {free} MiB are free.",
-                "Free some space, or choose a smaller form.",
+                "There is not enough disk space for this export.",
+                f"It needs {needed} MiB while it is made, and {free} MiB are free.",
+                "Free some disk space, or choose a smaller format.",
             )
 
     def prompts(self) -> list[Messages]:
-        """Held-back conversations to answer."""
+        """Validation conversations to answer."""
         return [list(prompt) for prompt in self.run.data.held_out_prompts[:_PROMPTS]] or [_FALLBACK]
 
     def rows(self) -> list[dict[str, list[int]]]:
-        """Examples to rate answers on, {input_ids, labels}: held-back ones if there are any; long ones shortened."""
+        """Rows to compare probabilities on, {input_ids, labels}: validation rows if there are any, shortened."""
         train, validation = read_rows(self.run_folder)
         return [
             {"input_ids": row.input_ids[:_LONGEST].tolist(), "labels": row.labels[:_LONGEST].tolist()}
@@ -145,17 +143,17 @@ class ExportRequest:
         ]
 
     def _disk_needed(self) -> int:
-        """Bytes: a folder and its zip; for GGUF the merged model, the F16 file and the smaller one; merging may need
-        float32, twice the size of the weights on disk."""
+        """Bytes: a folder and its zip file; for GGUF the merged model, the F16 file and the quantized one. Merging
+        may need float32, twice the size of the weights on disk."""
         if self.to == "script":
             return 20 * sum(file.stat().st_size for file in files_in(self.run_folder / "data")) + (50 << 20)
         if self.to == "adapter":
-            return 2 * sum(file.stat().st_size for file in files_in(self.learned)) + (50 << 20)
+            return 2 * sum(file.stat().st_size for file in files_in(self.trained_folder)) + (50 << 20)
         weights = model_folder.weight_bytes(self.run.model.path)
         return weights * 4 + (50 << 20)
 
 
 def slug(name: str, fallback: str = "model") -> str:
-    """A file name from a name for people: small ASCII letters, digits and single dashes, at most 40."""
+    """A file name made from `name`: lowercase ASCII letters, digits and single dashes, at most 40."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:40].strip("-") or fallback

@@ -1,4 +1,4 @@
-"""Made once for the backend's tests: a random adapter for the embedded model, and the model as a GGUF file."""
+"""Fixtures that are made once: a tiny model, a random adapter for the bundled model, and that model as GGUF."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.backend.tiny_run import make_model
 
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A random Llama of two layers: loads in no time, says nothing of sense."""
+    """A random two-layer Llama, which loads fast and answers nonsense."""
     return make_model(tmp_path_factory.mktemp("tiny") / "model")
 
 
@@ -25,9 +25,9 @@ def adapter(bundled_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 @pytest.fixture(scope="session")
 def f16(bundled_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The embedded model as an F16 GGUF file."""
+    """The bundled model as an F16 GGUF file."""
     if importlib.util.find_spec("llama_cpp") is None:
         pytest.skip("llama-cpp-python is optional")
-    file = tmp_path_factory.mktemp("gguf") / "embedded-F16.gguf"
+    file = tmp_path_factory.mktemp("gguf") / "bundled-F16.gguf"
     gguf.convert(bundled_model, file)
     return file

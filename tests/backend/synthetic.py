@@ -1,4 +1,4 @@
-"""A LoRA adapter with random weights for any Llama folder, written without torch: what training would have left."""
+"""A random LoRA adapter for any Llama folder, and a finished run, as training would leave them; no torch."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ANSWER = '{"intent":"track","order_id":"4711"}'
 
 
 def make_adapter(folder: Path, model: Path, strength: float = 0.05, rank: int = 4, seed: int = 0) -> Path:
-    """An adapter on q_proj and v_proj of `model`. strength: standard deviation of B (0: it changes nothing)."""
+    """An adapter on q_proj and v_proj of `model`. strength: standard deviation of B (0: no effect)."""
     config = json.loads((model / "config.json").read_text("utf-8"))
     width, heads = config["hidden_size"], config["num_attention_heads"]
     out = {"q_proj": width, "v_proj": width // heads * config["num_key_value_heads"]}
@@ -32,7 +32,7 @@ def make_adapter(folder: Path, model: Path, strength: float = 0.05, rank: int = 
             weights[f"{module}.lora_B.weight"] = draw.normal(0, strength, (size, rank)).astype(np.float32)
     folder.mkdir(parents=True)
     save_file(weights, folder / "adapter_model.safetensors")
-    about = {
+    config_values = {
         "peft_type": "LORA",
         "task_type": "CAUSAL_LM",
         "r": rank,
@@ -40,7 +40,7 @@ def make_adapter(folder: Path, model: Path, strength: float = 0.05, rank: int = 
         "target_modules": list(out),
     }
     (folder / "adapter_config.json").write_text(
-        json.dumps({**about, "base_model_name_or_path": "tests/base"}), "utf-8"
+        json.dumps({**config_values, "base_model_name_or_path": "tests/base"}), "utf-8"
     )
     for name in TOKENIZER_FILES:
         if (model / name).is_file():
@@ -49,7 +49,7 @@ def make_adapter(folder: Path, model: Path, strength: float = 0.05, rank: int = 
 
 
 def make_finished_run(folder: Path, model: Path, model_id: str, **settings: object) -> Path:
-    """A run folder as training leaves it, but for the adapter: spec.json and a few rows. Gives result/adapter."""
+    """A run folder as training leaves it, without the adapter: spec.json and a few rows. Returns result/adapter."""
     tokenizer = ChatTokenizer.load(model)
     chats = [[{"role": "user", "content": q}, {"role": "assistant", "content": ANSWER}] for q in QUESTIONS]
     rows = [tokenizer.encode(chat) for chat in chats]

@@ -60,7 +60,7 @@ class ChatSession:
 
     def check(self, run_id: str) -> PaneCheck | None:
         """The check made when the run's chat was opened; None when another chat, or none, is open."""
-        return self._chat.proof if run_id == self._run_id else None
+        return self._chat.pane_check if run_id == self._run_id else None
 
     def close_run(self, run_id: str) -> None:
         """Closes the chat if it is about this run."""

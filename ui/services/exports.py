@@ -21,7 +21,7 @@ def export_status(job: Job, folder: Path) -> ExportStatus:
         progress=job.progress,
         failure=job.failure,
         files=tuple(ExportFile(file["name"], folder / file["name"], file["bytes"] / MIB) for file in files),
-        checks=tuple((check["ok"], str(check["sentence"])) for check in job.result.get("proofs", [])),
+        checks=tuple((check["ok"], str(check["sentence"])) for check in job.result.get("checks", [])),
     )
 
 

@@ -23,7 +23,7 @@ PARTS: dict[str, Part] = {
         "The model's weights",
         "2 bytes each in 16 bits, 4 in 32 bits, half a byte in 4 bits (bitsandbytes NF4).",
     ),
-    "quantisation scales": Part(
+    "quantization scales": Part(
         MODEL,
         "Scales of the 4-bit weights",
         "One for every 64 weights (Dettmers et al., QLoRA, 2023, section 3).",

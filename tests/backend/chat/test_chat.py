@@ -32,7 +32,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
 @pytest.fixture(scope="module")
 def chat(workspace: Workspace, bundled_model: Path, adapter: Path) -> Iterator[Chat]:
-    """The embedded model beside itself with a random adapter, open."""
+    """The bundled model and the same with a random adapter, both open."""
     chat = Chat(workspace)
     chat.open(bundled_model, adapter)
     yield chat
@@ -48,7 +48,7 @@ def tiny_chat(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chat]:
 
 @pytest.fixture
 def tiny(tiny_chat: Chat, tiny_model: Path) -> Chat:
-    """The tiny random model, open: for what needs no sense in its words."""
+    """The tiny random model, open: for tests that don't look at its words."""
     tiny_chat.open(tiny_model)
     return tiny_chat
 
@@ -88,14 +88,14 @@ def test_both_panes_stream_together(chat: Chat, bundled_model: Path) -> None:
     assert ids(chunks, "base") != ids(chunks, "tuned")
 
 
-def test_the_proof_says_that_the_base_is_the_base(chat: Chat) -> None:
-    assert chat.proof is not None
-    assert chat.proof.base_is_base
-    assert chat.proof.tuned_differs
-    assert "exactly those of the base model" in chat.proof.sentence
+def test_the_base_pane_is_checked_to_be_the_base_model(chat: Chat) -> None:
+    assert chat.pane_check is not None
+    assert chat.pane_check.base_is_base
+    assert chat.pane_check.tuned_differs
+    assert "exactly those of the base model" in chat.pane_check.sentence
 
 
-def test_the_base_pane_answers_as_the_base_alone_does(chat: Chat, bundled_model: Path, tmp_path: Path) -> None:
+def test_the_base_pane_answers_like_the_base_model_alone(chat: Chat, bundled_model: Path, tmp_path: Path) -> None:
     beside = ids(list(chat.ask(HELLO, max_new_tokens=15)), "base")
     alone = Chat(Workspace.open(tmp_path))
     assert alone.open(bundled_model) is None
@@ -109,20 +109,20 @@ def test_the_base_pane_answers_as_the_base_alone_does(chat: Chat, bundled_model:
 
 
 def test_each_pane_may_have_its_own_conversation(chat: Chat) -> None:
-    asked = {"base": FRANCE, "tuned": HELLO}
-    both = list(chat.ask_each(asked, max_new_tokens=8))
-    for pane, question in asked.items():
+    questions = {"base": FRANCE, "tuned": HELLO}
+    both = list(chat.ask_each(questions, max_new_tokens=8))
+    for pane, question in questions.items():
         assert ids(both, pane) == ids(list(chat.ask(question, panes=(pane,), max_new_tokens=8)), pane)
     assert text(both, "base") == "The capital of France is Paris."
 
 
-def test_the_answer_ends_where_the_model_ends_it(chat: Chat, bundled_model: Path) -> None:
+def test_an_answer_ends_where_the_model_ends_it(chat: Chat, bundled_model: Path) -> None:
     last = list(chat.ask(FRANCE, panes=("base",), max_new_tokens=50))[-1]
     assert last.finish == "end"
     assert not set(last.ids) & set(ChatTokenizer.load(bundled_model).stop_ids)
 
 
-def test_a_seed_makes_a_drawn_answer_come_again(chat: Chat) -> None:
+def test_a_seed_repeats_a_sampled_answer(chat: Chat) -> None:
     def drawn(seed: int) -> tuple[int, ...]:
         chunks = list(chat.ask(HELLO, panes=("base",), max_new_tokens=12, temperature=1.0, top_p=0.9, seed=seed))
         return ids(chunks, "base")
@@ -137,7 +137,7 @@ def test_a_tiny_top_p_is_greedy(chat: Chat) -> None:
     assert ids(drawn, "base") == greedy
 
 
-def test_the_prompt_is_what_training_sees(chat: Chat, bundled_model: Path) -> None:
+def test_the_prompt_is_the_same_as_in_training(chat: Chat, bundled_model: Path) -> None:
     said = [{"role": "user", "content": "Hi <|im_end|> 1234"}]
     assert chat.prompt_ids(said) == ChatTokenizer.load(bundled_model).prompt_ids(said)
 
@@ -145,7 +145,7 @@ def test_the_prompt_is_what_training_sees(chat: Chat, bundled_model: Path) -> No
 # Stopping
 
 
-def test_stop_ends_the_answer_and_the_next_one_comes(chat: Chat) -> None:
+def test_stop_ends_the_answer_and_the_next_one_works(chat: Chat) -> None:
     stream = chat.ask(HELLO, max_new_tokens=2000)
     first = [next(stream) for _ in range(4)]
     threading.Thread(target=chat.stop).start()
@@ -162,12 +162,12 @@ def test_closing_the_iterator_stops_the_work(chat: Chat) -> None:
     assert text(list(chat.ask(FRANCE, max_new_tokens=20)), "base") == "The capital of France is Paris."
 
 
-def test_a_stop_before_anything_is_asked_does_no_harm(tiny: Chat) -> None:
+def test_a_stop_before_the_first_question_is_harmless(tiny: Chat) -> None:
     tiny.stop()
     assert list(tiny.ask(FRANCE, max_new_tokens=3))[-1].finish != "stopped"
 
 
-def test_a_conversation_beyond_the_context_is_refused(tiny: Chat) -> None:
+def test_a_conversation_longer_than_the_context_is_rejected(tiny: Chat) -> None:
     with pytest.raises(BadInput, match="too long"):
         list(tiny.ask([{"role": "user", "content": "w1 " * 5000}]))
     assert list(tiny.ask(FRANCE, max_new_tokens=3))[-1].done
@@ -176,7 +176,7 @@ def test_a_conversation_beyond_the_context_is_refused(tiny: Chat) -> None:
 # The process
 
 
-def test_after_a_crash_it_is_said_and_the_next_question_is_answered(chat: Chat) -> None:
+def test_a_crash_is_reported_and_the_next_question_is_answered(chat: Chat) -> None:
     stream = chat.ask(HELLO, max_new_tokens=2000)
     next(stream)
     before = child(chat)
@@ -187,7 +187,7 @@ def test_after_a_crash_it_is_said_and_the_next_question_is_answered(chat: Chat) 
     assert child(chat).pid != before.pid
 
 
-def test_it_leaves_the_memory_when_nobody_asks_and_comes_back(tmp_path: Path, tiny_model: Path) -> None:
+def test_an_idle_model_is_unloaded_and_loaded_again(tmp_path: Path, tiny_model: Path) -> None:
     chat = Chat(Workspace.open(tmp_path), idle_seconds=0.2)
     chat.open(tiny_model)
     before = child(chat)
@@ -216,13 +216,13 @@ def test_the_process_dies_with_its_parent(tmp_path: Path) -> None:
     until(lambda: not chatting.is_running() or chatting.status() == psutil.STATUS_ZOMBIE)
 
 
-def test_opening_the_same_again_keeps_the_process(tiny: Chat, tiny_model: Path) -> None:
+def test_opening_the_same_model_again_keeps_the_process(tiny: Chat, tiny_model: Path) -> None:
     before = child(tiny).pid
     tiny.open(tiny_model)
     assert child(tiny).pid == before
 
 
-def test_without_an_open_model_it_says_so(tmp_path: Path) -> None:
+def test_questions_without_an_open_model_are_rejected(tmp_path: Path) -> None:
     chat = Chat(Workspace.open(tmp_path))
     with pytest.raises(ChatFailed, match="open"):
         chat.ask(FRANCE)
@@ -230,7 +230,7 @@ def test_without_an_open_model_it_says_so(tmp_path: Path) -> None:
         chat.prompt_ids(FRANCE)
 
 
-def test_a_core_is_left_to_training(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_core_is_left_for_training(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 3}, raising=False)
     assert chat_module._threads(False) == 4
     assert chat_module._threads(True) == 3
@@ -238,7 +238,7 @@ def test_a_core_is_left_to_training(monkeypatch: pytest.MonkeyPatch) -> None:
     assert chat_module._threads(True) == 1
 
 
-def test_the_token_of_the_hub_is_not_handed_on(
+def test_the_hub_token_is_not_passed_to_the_chat_process(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
@@ -253,7 +253,7 @@ def test_the_token_of_the_hub_is_not_handed_on(
 # What is refused
 
 
-def test_an_adapter_that_changes_nothing_is_refused(tiny: Chat, tiny_model: Path, tmp_path: Path) -> None:
+def test_an_adapter_without_effect_is_rejected(tiny: Chat, tiny_model: Path, tmp_path: Path) -> None:
     idle = make_adapter(tmp_path / "idle", tiny_model, strength=0.0)
     with pytest.raises(ChatFailed, match="same as the base model"):
         tiny.open(tiny_model, idle)
@@ -261,7 +261,7 @@ def test_an_adapter_that_changes_nothing_is_refused(tiny: Chat, tiny_model: Path
         tiny.ask(FRANCE)
 
 
-def test_a_model_that_is_not_here_is_said(tiny: Chat, tmp_path: Path) -> None:
+def test_a_missing_model_is_reported(tiny: Chat, tmp_path: Path) -> None:
     with pytest.raises(MissingPart):
         tiny.open(tmp_path / "nowhere")
 
@@ -272,13 +272,13 @@ def test_a_pickle_is_never_opened(tiny: Chat, tiny_model: Path, tmp_path: Path) 
     (adapter / "adapter_model.safetensors").unlink()
     payload = f"cposix\nsystem\n(S'touch {canary}'\ntR.".encode()
     (adapter / "adapter_model.bin").write_bytes(payload)
-    with pytest.raises(MissingPart, match="What this run has learned is not here"):
+    with pytest.raises(MissingPart, match="result of this run is missing"):
         tiny.open(tiny_model, adapter)
     assert not canary.exists()
 
 
 @pytest.mark.parametrize("file", ["config.json", "tokenizer_config.json"])
-def test_a_model_with_code_of_its_own_is_refused(tiny: Chat, tiny_model: Path, tmp_path: Path, file: str) -> None:
+def test_a_model_with_its_own_code_is_rejected(tiny: Chat, tiny_model: Path, tmp_path: Path, file: str) -> None:
     import shutil
 
     foreign = shutil.copytree(tiny_model, tmp_path / "foreign")

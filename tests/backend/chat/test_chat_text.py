@@ -1,4 +1,4 @@
-"""Text from tokens as they come, drawing the next token, and the proof that refuses a base that is not the base."""
+"""Streaming text, sampling the next token, and the check that the base model is unchanged."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backend.chat import torch_engine
-from backend.chat.engine import Sampling, TextStream, scored
+from backend.chat.engine import Sampling, TextStream, score_row
 from backend.chat.torch_engine import TorchEngine
 from backend.errors import BadInput, ChatFailed
 from backend.models import model_folder
@@ -26,7 +26,7 @@ def tokenizer(bundled_model: Path) -> ChatTokenizer:
 
 @settings(max_examples=150, deadline=None)
 @given(st.text(st.one_of(st.characters(codec="utf-8", exclude_characters="\ufffd"), st.sampled_from("🦙日é ab\n"))))
-def test_streamed_text_is_the_whole_text_in_whole_characters(tokenizer: ChatTokenizer, text: str) -> None:
+def test_streamed_text_is_complete_and_in_complete_characters(tokenizer: ChatTokenizer, text: str) -> None:
     ids = tokenizer._tokenizer.encode(text, add_special_tokens=False).ids
     stream = TextStream(tokenizer.decode)
     parts = [stream.add(token) for token in ids] + [stream.end()]
@@ -34,14 +34,14 @@ def test_streamed_text_is_the_whole_text_in_whole_characters(tokenizer: ChatToke
     assert "\ufffd" in tokenizer.decode(ids) or not any("\ufffd" in part for part in parts)
 
 
-def test_a_character_cut_off_at_the_end_shows_as_such(tokenizer: ChatTokenizer) -> None:
+def test_an_incomplete_character_at_the_end_is_marked(tokenizer: ChatTokenizer) -> None:
     ids = tokenizer._tokenizer.encode("ok 🦙", add_special_tokens=False).ids[:-1]
     stream = TextStream(tokenizer.decode)
     assert "".join(stream.add(token) for token in ids).strip() == "ok"
     assert "\ufffd" in stream.end()
 
 
-def test_only_the_likeliest_that_make_up_top_p_are_drawn() -> None:
+def test_only_the_likeliest_tokens_within_top_p_are_sampled() -> None:
     import torch
 
     last = torch.log(torch.tensor([0.5, 0.3, 0.15, 0.05]))
@@ -57,14 +57,14 @@ def test_only_the_likeliest_that_make_up_top_p_are_drawn() -> None:
     assert drawn(1.0, temperature=0.0) == {0}
 
 
-def test_a_model_that_computes_nonsense_is_not_answered_from() -> None:
+def test_invalid_numbers_stop_the_answer() -> None:
     import torch
 
-    with pytest.raises(ChatFailed, match="not a number"):
+    with pytest.raises(ChatFailed, match="invalid number"):
         torch_engine._pick(torch.tensor([0.0, float("nan")]), Sampling(), torch.Generator())
 
 
-def test_an_answer_never_outgrows_the_context() -> None:
+def test_an_answer_stays_within_the_context() -> None:
     assert Sampling(max_new_tokens=100).within(30, 50).max_new_tokens == 20
     assert Sampling(max_new_tokens=10).within(30, 50).max_new_tokens == 10
     with pytest.raises(BadInput, match="50"):
@@ -80,9 +80,7 @@ def test_the_twin_shares_every_weight(tiny_model: Path) -> None:
     assert {p.data_ptr() for p in twin.parameters()} == {p.data_ptr() for p in model.parameters()}
 
 
-def test_a_base_that_was_touched_is_refused(
-    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_changed_base_model_is_rejected(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
     adapter = make_adapter(tmp_path / "adapter", tiny_model)
@@ -100,7 +98,7 @@ def test_a_base_that_was_touched_is_refused(
         TorchEngine(tiny_model, adapter)
 
 
-def test_a_model_trained_as_a_whole_stands_beside_its_base(tiny_model: Path, tmp_path: Path) -> None:
+def test_a_fully_trained_model_can_be_compared_with_its_base(tiny_model: Path, tmp_path: Path) -> None:
     import torch
 
     model = model_folder.load(tiny_model, torch.float32)
@@ -113,14 +111,14 @@ def test_a_model_trained_as_a_whole_stands_beside_its_base(tiny_model: Path, tmp
         TorchEngine(tiny_model, tiny_model)
 
 
-def test_known_answers_are_rated_as_torch_rates_them(tiny_model: Path) -> None:
+def test_scores_of_known_answers_match_torch(tiny_model: Path) -> None:
     import torch
 
     model = model_folder.load(tiny_model, torch.float32)
     ids, labels = [1, 5, 9, 2, 7, 3], [-100, -100, 9, 2, -100, 3]
     logits = torch_engine.logits(model, ids)
-    rated = scored(logits.numpy(), labels)
+    rated = score_row(logits.numpy(), labels)
     wanted = torch.nn.functional.cross_entropy(logits[:-1], torch.tensor(labels[1:]))
     assert rated["nll"] == pytest.approx(float(wanted), rel=1e-5)
     assert rated["top"] == [int(logits[i].argmax()) for i in (1, 2, 4)]
-    assert scored(logits.numpy(), [-100] * 6) == {"nll": 0.0, "top": []}
+    assert score_row(logits.numpy(), [-100] * 6) == {"nll": 0.0, "top": []}

@@ -1,4 +1,4 @@
-"""The memory estimate against measured training steps, and the parts it is made of."""
+"""The memory estimate compared with measured training steps, and its parts."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def errors() -> list[float]:
     return [error(row) for row in ROWS]
 
 
-def test_estimate_is_near_every_measured_step(errors: list[float]) -> None:
+def test_the_estimate_is_close_to_every_measured_step(errors: list[float]) -> None:
     assert mean(map(abs, errors)) <= 2
     assert min(errors) >= -8
 
 
-def test_unquantised_steps_are_predicted_almost_exactly(errors: list[float]) -> None:
+def test_unquantized_steps_are_predicted_almost_exactly(errors: list[float]) -> None:
     plain = [one for row, one in zip(ROWS, errors, strict=True) if row["config"]["quantization"] == "none"]
     assert max(map(abs, plain)) < 0.5
 
@@ -56,7 +56,7 @@ def test_tensors_in_use_are_predicted_within_a_percent() -> None:
         assert used == pytest.approx(row["measured"]["peak_allocated_mib"], rel=0.01), row["id"]
 
 
-def test_models_that_were_never_looked_at_are_near_too() -> None:
+def test_models_that_were_not_measured_are_close_too() -> None:
     assert all(abs(one) <= 8 for one in published_errors().values())
 
 
@@ -67,13 +67,13 @@ def test_parts_add_up_to_the_total() -> None:
         assert all(part >= 0 for part in found.parts.values())
 
 
-def test_weights_lie_in_memory_as_they_are_stored() -> None:
+def test_weights_take_the_memory_of_their_format() -> None:
     linear, rest = LLAMA.linear_params, LLAMA.embedding_params
     plain = memory(LLAMA, Plan(method="lora", precision="bf16"), CARD).parts
     assert plain["weights"] == pytest.approx((linear + rest) * 2 / MIB, rel=0.01)
     packed = memory(LLAMA, Plan(method="qlora", fp32_norms=True, double_quant=False, full_logits=True), CARD).parts
     assert packed["weights"] == pytest.approx(linear / 2 / MIB, rel=0.03)
-    assert packed["quantisation scales"] == pytest.approx(linear / 64 * 4 / MIB, rel=0.01)
+    assert packed["quantization scales"] == pytest.approx(linear / 64 * 4 / MIB, rel=0.01)
     assert packed["fp32 leftovers"] == pytest.approx(rest * 4 / MIB, rel=0.01)
 
 
@@ -96,11 +96,11 @@ def test_weights_lie_in_memory_as_they_are_stored() -> None:
         (Plan(batch=4), Plan(batch=4, learned_share=0.3)),
     ],
 )
-def test_each_choice_moves_memory_the_right_way(more: Plan, less: Plan) -> None:
+def test_each_setting_changes_memory_in_the_right_direction(more: Plan, less: Plan) -> None:
     assert memory(LLAMA, more, CARD).total_mib > memory(LLAMA, less, CARD).total_mib
 
 
-def test_guide_case_of_7b_on_24_gb_fits() -> None:
+def test_7b_fits_on_24_gb_as_in_the_guide() -> None:
     mistral = catalogue.find("mistralai/Mistral-7B-Instruct-v0.3").architecture
     found = estimate(mistral, Plan(method="qlora", batch=4, max_tokens=2048), CARD)
     assert found.fit.fits
@@ -108,21 +108,21 @@ def test_guide_case_of_7b_on_24_gb_fits() -> None:
     assert not estimate(mistral, Plan(method="full"), CARD).fit.fits
 
 
-def test_fp16_means_a_card_even_where_there_is_none() -> None:
+def test_fp16_implies_a_gpu_even_if_there_is_none() -> None:
     found = estimate(LLAMA, Plan(precision="fp16"), Hardware())
     assert found.memory.device == "cuda"
     assert not found.fit.fits
     assert estimate(LLAMA, Plan(), Hardware()).memory.device == "cpu"
 
 
-def test_what_just_fits_is_tight() -> None:
+def test_a_fit_without_margin_is_tight() -> None:
     needs = memory(BUNDLED, Plan(), CARD).total_mib
     for free, badge in ((needs * 1.2, "yes"), (needs * 1.03, "tight"), (needs * 0.9, "no")):
         gpu = RTX_3090.model_copy(update={"memory_free_mib": int(free)})
         assert estimate(BUNDLED, Plan(), CARD.model_copy(update={"gpus": (gpu,)})).fit.badge == badge
 
 
-def test_json_has_what_is_promised() -> None:
+def test_the_json_has_the_promised_keys() -> None:
     document = json.loads(json.dumps(estimate(LLAMA, Plan(), CARD, tokens=100_000).to_json()))
     assert set(document) >= {"model", "memory", "fits", "time"}
     assert set(document["memory"]) >= {"total_mib", "parts"}
@@ -131,7 +131,7 @@ def test_json_has_what_is_promised() -> None:
     assert document["time"]["basis"] == "computed"
 
 
-def test_time_of_measured_steps_lies_in_the_range() -> None:
+def test_the_time_of_measured_steps_is_within_the_range() -> None:
     rates = published(T4)
     assert rates is not None
     for row in ROWS:
@@ -140,7 +140,7 @@ def test_time_of_measured_steps_lies_in_the_range() -> None:
         assert 1 / 1.3 < ratio < 1.3, row["id"]
 
 
-def test_time_is_unknown_without_any_speed() -> None:
+def test_time_is_unknown_without_a_known_speed() -> None:
     unknown = Gpu(name="Some New Card", memory_total_mib=24576, memory_free_mib=24000, compute_capability=(12, 0))
     assert estimate(LLAMA, Plan(), Hardware(gpus=(unknown,))).time is None
     assert estimate(LLAMA, Plan(), Hardware()).time is None
@@ -157,7 +157,7 @@ def test_measured_rates_give_a_measured_time() -> None:
     assert from_speed(100, 1000, 1.2, "measured").seconds > 10
 
 
-def test_allocator_rounds_and_keeps_as_pytorch_does() -> None:
+def test_the_allocator_rounds_and_reserves_like_pytorch() -> None:
     allocator = Allocator()
     small = allocator.allocate(1000)
     assert (allocator.allocated, allocator.reserved) == (1024, 2 * MIB)
@@ -174,7 +174,7 @@ def test_allocator_rounds_and_keeps_as_pytorch_does() -> None:
     assert allocator.reserved == 42 * MIB  # joined with its neighbour, the segment is whole again
 
 
-def test_architecture_is_read_from_a_transformers_config(tmp_path: Path) -> None:
+def test_an_architecture_is_read_from_a_transformers_config(tmp_path: Path) -> None:
     config = {"model_type": "llama", "hidden_size": 576, "num_hidden_layers": 30, "num_attention_heads": 9,
               "num_key_value_heads": 3, "intermediate_size": 1536, "vocab_size": 49152,
               "tie_word_embeddings": True}  # fmt: skip
@@ -186,12 +186,12 @@ def test_architecture_is_read_from_a_transformers_config(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"hidden_size": "wide"}', '{"hidden_size": -1, "num_layers": 0}'])
-def test_bad_description_of_a_model_is_told(tmp_path: Path, text: str) -> None:
+def test_an_invalid_model_description_is_rejected(tmp_path: Path, text: str) -> None:
     path = tmp_path / "model.json"
     path.write_text(text)
-    with pytest.raises(BadInput) as told:
+    with pytest.raises(BadInput) as invalid:
         reading.read(path)
-    assert "model.json" in told.value.what
+    assert "model.json" in invalid.value.what
 
 
 SHALLOW = [
@@ -202,7 +202,7 @@ SHALLOW = [
 
 @pytest.mark.parametrize("seed", range(24))
 def test_more_of_anything_never_needs_less(seed: int) -> None:
-    """Whatever the other settings are: more rows, longer rows or a higher rank need as much memory or more."""
+    """Whatever the other settings: more rows, longer rows or a higher rank never need less memory."""
     draw = random.Random(seed)
     hardware = draw.choice([CARD, T4, Hardware(), Hardware(unified_memory=True)])
     on_card = hardware.gpus != ()

@@ -1,4 +1,4 @@
-"""LFM2, most of whose blocks are gated short convolutions: counted, estimated, adapted and trained as it is."""
+"""LFM2, most of whose blocks are gated short convolutions: counted, estimated, adapted and trained."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ def model_of(kinds: list[str] = KINDS, **more: Any) -> Any:
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_parameters_are_those_that_the_makers_give(name: str) -> None:
+def test_the_number_of_parameters_is_the_published_one(name: str) -> None:
     assert catalogue.find(name).architecture.counted_params == PUBLISHED[name]
 
 
-def test_a_config_is_read_as_transformers_reads_it() -> None:
+def test_a_config_is_read_like_in_transformers() -> None:
     model = model_of()
     shape = shape_of(model)
     assert shape.attention_layers == (1,)
@@ -55,7 +55,7 @@ def test_a_config_is_read_as_transformers_reads_it() -> None:
 
 
 @pytest.mark.parametrize("targets", [EVERY, catalogue.find("LFM2.5-350M").lora_targets, ("out_proj",), ("w2",)])
-def test_the_adapters_counted_are_those_that_are_made(targets: tuple[str, ...]) -> None:
+def test_the_counted_adapters_are_those_that_peft_creates(targets: tuple[str, ...]) -> None:
     model = model_of()
     settings = TrainSettings(target_modules=targets, lora_rank=4)
     expected = preconditions.trainable_parameters(shape_of(model), settings)
@@ -63,8 +63,8 @@ def test_the_adapters_counted_are_those_that_are_made(targets: tuple[str, ...]) 
     assert sum(part.numel() for part in made.parameters() if part.requires_grad) == expected
 
 
-def test_a_block_keeps_for_its_gradient_what_torch_keeps() -> None:
-    """What one more convolution adds, in float32, with adapters on all its layers."""
+def test_a_block_saves_the_same_activations_as_torch() -> None:
+    """The difference made by one more convolution, in float32, with adapters on all layers."""
     more, less = ["full_attention", "conv", "conv"], ["full_attention", "conv"]
     tokens = 200
     measured = saved_activations.in_torch(model_of(more), EVERY, tokens) - saved_activations.in_torch(
@@ -76,14 +76,14 @@ def test_a_block_keeps_for_its_gradient_what_torch_keeps() -> None:
     assert expected == pytest.approx(measured, rel=0.05)
 
 
-def test_each_block_moves_its_own_bytes() -> None:
+def test_each_block_type_has_its_own_traffic() -> None:
     shape, plan = shape_of(model_of()), Plan(rank=4, targets=EVERY, max_tokens=64)
     longer = shape_of(model_of([*KINDS, "conv"]))
     attending = shape_of(model_of([*KINDS, "full_attention"]))
     assert 0 < written(longer, plan) - written(shape, plan) < written(attending, plan) - written(shape, plan)
 
 
-def test_padded_rows_have_the_losses_that_they_have_alone_and_packed_ones_do_not() -> None:
+def test_padding_does_not_change_the_losses_but_packing_does() -> None:
     import torch
 
     model = model_of().eval()
@@ -97,10 +97,10 @@ def test_padded_rows_have_the_losses_that_they_have_alone_and_packed_ones_do_not
         padded = token_losses(model, Collator(0, "cpu", masked=True)(rows))
         packed = token_losses(model, Collator(0, "cpu", packed=True)(rows))
     assert torch.allclose(padded, alone, atol=2e-5)
-    assert (packed - alone).abs().max() > 0.02  # why packing is refused
+    assert (packed - alone).abs().max() > 0.02  # the reason that packing is rejected
 
 
-def test_it_is_trained_and_proved(tmp_path: Path) -> None:
+def test_it_is_trained_and_verified(tmp_path: Path) -> None:
     folder = make_model(tmp_path / "model")
     model_of(vocab_size=44).save_pretrained(folder)
     entry = catalogue.from_folder(folder)

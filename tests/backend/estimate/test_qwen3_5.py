@@ -1,4 +1,4 @@
-"""Qwen3.5, most of whose blocks are gated delta nets: counted, estimated, adapted and trained, without its eyes."""
+"""The text part of Qwen3.5, mostly gated delta nets: counted, estimated, adapted and trained."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def model_of(kinds: list[str] = KINDS, **more: Any) -> Any:
 
 
 @pytest.mark.parametrize("entry", [one for one in catalogue.entries() if "Qwen3.5" in one.id], ids=lambda one: one.id)
-def test_parameters_are_those_that_transformers_counts(entry: Any) -> None:
+def test_the_number_of_parameters_is_that_of_transformers(entry: Any) -> None:
     import torch
     from transformers import Qwen3_5ForCausalLM, Qwen3_5TextConfig
 
@@ -79,21 +79,21 @@ def test_parameters_are_those_that_transformers_counts(entry: Any) -> None:
     assert shape.counted_params == model.num_parameters() == entry.parameters
 
 
-@pytest.mark.parametrize(("checkpointing", "asked"), [(True, 1), (False, 0)])
-def test_freed_memory_is_given_back_where_blocks_are_computed_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, checkpointing: bool, asked: int
+@pytest.mark.parametrize(("checkpointing", "calls"), [(True, 1), (False, 0)])
+def test_freed_memory_is_returned_to_the_system_with_checkpointing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, checkpointing: bool, calls: int
 ) -> None:
-    """Else the peak is half as high again as the estimate: tests.benchmarks.memory_of_families."""
+    """Otherwise the peak is 50 % above the estimate, see tests.benchmarks.memory_of_families."""
     make_model(tmp_path / "model")
     model_of().save_pretrained(tmp_path / "model")
     times: list[int] = []
     monkeypatch.setattr("backend.training.model.return_freed_memory", lambda: times.append(1))
     settings = TrainSettings(gradient_checkpointing=checkpointing, target_modules=EVERY, precision="fp32")
     build(tmp_path / "model", "tests/tiny", settings, Device("cpu", "fp32"))
-    assert len(times) == asked
+    assert len(times) == calls
 
 
-def test_a_config_is_read_as_transformers_reads_it() -> None:
+def test_a_config_is_read_like_in_transformers() -> None:
     model = model_of()
     shape = shape_of(model)
     assert shape.attention_layers == (1,)
@@ -101,7 +101,7 @@ def test_a_config_is_read_as_transformers_reads_it() -> None:
 
 
 @pytest.mark.parametrize("targets", [EVERY, SMALLEST.lora_targets, ("out_proj",), ("o_proj",)])
-def test_the_adapters_counted_are_those_that_are_made(targets: tuple[str, ...]) -> None:
+def test_the_counted_adapters_are_those_that_peft_creates(targets: tuple[str, ...]) -> None:
     model = model_of()
     settings = TrainSettings(target_modules=targets, lora_rank=4)
     expected = preconditions.trainable_parameters(shape_of(model), settings)
@@ -110,8 +110,8 @@ def test_the_adapters_counted_are_those_that_are_made(targets: tuple[str, ...]) 
 
 
 @pytest.mark.parametrize("kind", ["linear_attention", "full_attention"])
-def test_a_block_keeps_for_its_gradient_what_torch_keeps(kind: str) -> None:
-    """What one more block adds, in float32, with adapters on all its layers."""
+def test_a_block_saves_the_same_activations_as_torch(kind: str) -> None:
+    """The difference made by one more block, in float32, with adapters on all layers."""
     less, more = KINDS[:2], [*KINDS[:2], kind]
     heads = {"linear_num_key_heads": 4, "linear_key_head_dim": 32, "linear_value_head_dim": 32}
     tokens = 256
@@ -122,13 +122,13 @@ def test_a_block_keeps_for_its_gradient_what_torch_keeps(kind: str) -> None:
     assert expected == pytest.approx(measured, rel=0.05)
 
 
-def test_each_block_moves_its_own_bytes() -> None:
+def test_each_block_type_has_its_own_traffic() -> None:
     shape, plan = shape_of(model_of()), Plan(rank=4, targets=EVERY, max_tokens=64)
     longer = shape_of(model_of([*KINDS, "linear_attention"]))
     assert 0 < written(shape, plan) < written(longer, plan)
 
 
-def test_padded_rows_have_the_losses_that_they_have_alone_and_packed_ones_do_not(tmp_path: Path) -> None:
+def test_padding_does_not_change_the_losses_but_packing_does(tmp_path: Path) -> None:
     import torch
 
     model = model_of().eval()
@@ -143,14 +143,14 @@ def test_padded_rows_have_the_losses_that_they_have_alone_and_packed_ones_do_not
         padded = token_losses(model, Collator(0, "cpu", masked=True)(rows))
         packed = token_losses(model, Collator(0, "cpu", packed=True)(rows))
     assert torch.allclose(padded, alone, atol=2e-5)
-    assert (packed - alone).abs().max() > 0.02  # why packing is refused
+    assert (packed - alone).abs().max() > 0.02  # the reason that packing is rejected
     (tmp_path / "config.json").write_text('{"model_type": "qwen3_5", "text_config": {"model_type": "qwen3_5_text"}}')
     with pytest.raises(BadSetting, match="can't be packed"):
         preconditions.check_packing(tmp_path, TrainSettings(packing=True))
 
 
 def seeing_model(folder: Path, **more: Any) -> None:
-    """As Qwen publishes it: with a part for pictures."""
+    """As published by Qwen, with a part for pictures."""
     import torch
     from transformers import Qwen3_5Config, Qwen3_5ForConditionalGeneration
 
@@ -164,7 +164,7 @@ def seeing_model(folder: Path, **more: Any) -> None:
     Qwen3_5ForConditionalGeneration(config).save_pretrained(folder)
 
 
-def test_what_it_reads_and_writes_with_is_trained_and_proved(tmp_path: Path) -> None:
+def test_its_text_part_is_trained_and_verified(tmp_path: Path) -> None:
     folder = tmp_path / "model"
     seeing_model(folder)
     entry = catalogue.from_folder(folder)
@@ -178,8 +178,8 @@ def test_what_it_reads_and_writes_with_is_trained_and_proved(tmp_path: Path) -> 
 
 
 @pytest.mark.slow
-def test_its_gguf_file_computes_the_same(tmp_path: Path, bundled_model: Path) -> None:
-    """Though the config tells of a head for further tokens, whose weights are not there."""
+def test_its_gguf_file_gives_the_same_results(tmp_path: Path, bundled_model: Path) -> None:
+    """Although the config announces a multi-token prediction head, whose weights are missing."""
     import torch
     from transformers import AutoModelForCausalLM
 

@@ -1,4 +1,4 @@
-"""Exports: what is made, that it is proved to be the same model, and that nothing unproved is ever offered."""
+"""Exports: what is made, that it is checked to be the same model, and that nothing unchecked is ever offered."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # peft uses na
 
 @dataclass
 class Work:
-    """Stands in for the worker's context. stop_at: the phase in which a stop is asked for."""
+    """Replaces the worker's context. stop_at: the phase in which the person stops the export."""
 
     workspace: Workspace
     spec: dict[str, Any]
@@ -52,16 +52,16 @@ class Work:
         return self.stop_at in self.phases
 
     @property
-    def given(self) -> Path:
+    def published(self) -> Path:
         return self.workspace.exports / self.folder.name
 
 
-Order = Callable[..., Work]
+NewExport = Callable[..., Work]
 
 
 @pytest.fixture
-def order(workspace_with_model: Workspace, adapter: Path) -> Order:
-    """order(to, name=…): the export of a finished run of the embedded model, not begun."""
+def new_export(workspace_with_model: Workspace, adapter: Path) -> NewExport:
+    """new_export(to, name=…): the export of a finished run of the bundled model, not started."""
     run = workspace_with_model.runs / new_id()
     result = make_finished_run(run, bundled.folder(workspace_with_model), bundled.MODEL_ID)
     shutil.copytree(adapter, result)
@@ -69,8 +69,8 @@ def order(workspace_with_model: Workspace, adapter: Path) -> Order:
 
 
 @pytest.fixture
-def tiny_order(tmp_path: Path, tiny_model: Path) -> Order:
-    """The same with the tiny random model; adapter=False leaves the result out, settings go into the run."""
+def tiny_export(tmp_path: Path, tiny_model: Path) -> NewExport:
+    """The same with the tiny random model. adapter=False: no result. settings: of the run."""
     workspace = Workspace.open(tmp_path / "workspace")
 
     def make(to: str, adapter: bool = True, strength: float = 0.05, **settings: object) -> Work:
@@ -88,12 +88,12 @@ def tensors(file: Path) -> dict[str, str]:
         return {name: str(opened.get_slice(name).get_dtype()) for name in opened.keys()}  # noqa: SIM118
 
 
-def test_a_gguf_file_is_made_and_proved(order: Order, tmp_path: Path) -> None:
-    work = order("gguf:Q8_0", name="Shop: Bestellungen/../2")
+def test_a_gguf_file_is_made_and_checked(new_export: NewExport, tmp_path: Path) -> None:
+    work = new_export("gguf:Q8_0", name="Shop: Bestellungen/../2")
     result = export_job.run(work)
 
     assert [file["name"] for file in result["files"]] == ["shop-bestellungen-2-Q8_0.gguf"]
-    file = work.given / result["files"][0]["name"]
+    file = work.published / result["files"][0]["name"]
     assert hashlib.sha256(file.read_bytes()).hexdigest() == result["files"][0]["sha256"]
     assert result["parity"]["ok"]
     assert result["parity"]["first_difference"] is None
@@ -101,7 +101,7 @@ def test_a_gguf_file_is_made_and_proved(order: Order, tmp_path: Path) -> None:
     assert result["smoke"]["loads"]
     assert result["smoke"]["agrees"]
     assert result["smoke"]["tokens_per_second"] > 0
-    assert all(proof["ok"] and proof["sentence"] for proof in result["proofs"])
+    assert all(proof["ok"] and proof["sentence"] for proof in result["checks"])
     assert not (work.folder / "work").exists()
     json.dumps(result)
 
@@ -115,10 +115,10 @@ def test_a_gguf_file_is_made_and_proved(order: Order, tmp_path: Path) -> None:
     assert "".join(chunk.text for chunk in chunks) == result["smoke"]["text"]
 
 
-def test_a_merged_model_holds_the_adapter(order: Order, bundled_model: Path, adapter: Path) -> None:
-    work = order("merged", name="Orders")
+def test_a_merged_model_contains_the_adapter(new_export: NewExport, bundled_model: Path, adapter: Path) -> None:
+    work = new_export("merged", name="Orders")
     result = export_job.run(work)
-    folder = work.given / "orders-merged"
+    folder = work.published / "orders-merged"
     assert result["folder"] == folder.name
     assert tensors(folder / "model.safetensors") == tensors(bundled_model / "model.safetensors")
     assert result["merge"]["dtype"] == "bfloat16"
@@ -132,39 +132,41 @@ def test_a_merged_model_holds_the_adapter(order: Order, bundled_model: Path, ada
     assert [generation["eos_token_id"]] == list(ChatTokenizer.load(folder).stop_ids)
     config = json.loads((folder / "config.json").read_text("utf-8"))
     assert config["rope_theta"] == config["rope_parameters"]["rope_theta"] == 100_000.0  # older programs look there
-    with zipfile.ZipFile(work.given / "orders-merged.zip") as archive:
+    with zipfile.ZipFile(work.published / "orders-merged.zip") as archive:
         assert {"orders-merged/model.safetensors", "orders-merged/README.md"} <= set(archive.namelist())
 
 
-def test_an_adapter_is_packed_with_all_it_needs(order: Order, bundled_model: Path, adapter: Path) -> None:
-    work = order("adapter", name="../../Ördérs | <b>")
+def test_an_adapter_is_packed_with_everything_it_needs(
+    new_export: NewExport, bundled_model: Path, adapter: Path
+) -> None:
+    work = new_export("adapter", name="../../Ördérs | <b>")
     result = export_job.run(work)
     assert [file["name"] for file in result["files"]] == ["orders-b-adapter.zip"]
-    told = exports.sizes(bundled_model, adapter)["adapter"][1]
-    assert result["files"][0]["bytes"] / 2**20 == pytest.approx(told, rel=0.1)
-    folder = work.given / "orders-b-adapter"
+    announced = exports.sizes(bundled_model, adapter)["adapter"][1]
+    assert result["files"][0]["bytes"] / 2**20 == pytest.approx(announced, rel=0.1)
+    folder = work.published / "orders-b-adapter"
     names = {path.name for path in folder.iterdir()}
     assert names >= {"adapter_model.safetensors", "adapter_config.json", "tokenizer.json", "chat_template.jinja"}
     card = (folder / "README.md").read_text("utf-8")
-    assert "| Learned from | answers (SFT) |" in card
+    assert "| answers (SFT) |" in card
     assert f'base_model: "{bundled.MODEL_ID}"' in card
     assert "PeftModel" in card
     assert str(work.workspace.root) not in card + (folder / "adapter_config.json").read_text("utf-8")
     assert result["parity"]["ok"]
 
 
-def test_the_card_says_what_the_run_used_and_not_what_was_planned(tiny_order: Order) -> None:
-    work = tiny_order("adapter")
+def test_the_card_shows_the_settings_as_used_not_as_planned(tiny_export: NewExport) -> None:
+    work = tiny_export("adapter")
     folder = work.workspace.run_folder(work.spec["run"])
     oom.save_settings(folder, local.read_run(folder).settings.changed(method="qlora"))
     export_job.run(work)
-    assert "| Method | qlora, rank" in (work.given / "tiny-adapter" / "README.md").read_text("utf-8")
+    assert "| Method | qlora, rank" in (work.published / "tiny-adapter" / "README.md").read_text("utf-8")
 
 
-def test_an_end_that_the_base_did_not_know_is_noted(tiny_order: Order, tiny_model: Path) -> None:
-    work = tiny_order("merged")
+def test_a_new_end_token_is_saved(tiny_export: NewExport, tiny_model: Path) -> None:
+    work = tiny_export("merged")
     export_job.run(work)
-    folder = work.given / "tiny-merged"
+    folder = work.published / "tiny-merged"
     known = json.loads((tiny_model / "generation_config.json").read_text("utf-8"))["eos_token_id"]
     named = json.loads((folder / "generation_config.json").read_text("utf-8"))["eos_token_id"]
     turn = ChatTokenizer.load(folder).stop_ids
@@ -172,7 +174,9 @@ def test_an_end_that_the_base_did_not_know_is_noted(tiny_order: Order, tiny_mode
     assert set(named) == {known, *turn}
 
 
-def test_too_faint_an_adapter_for_bf16_is_kept_in_float32(order: Order, bundled_model: Path, tmp_path: Path) -> None:
+def test_an_adapter_too_weak_for_bf16_is_merged_in_float32(
+    new_export: NewExport, bundled_model: Path, tmp_path: Path
+) -> None:
     faint = make_adapter(tmp_path / "faint", bundled_model, strength=1e-4)
     texts = [ChatTokenizer.load(bundled_model).prompt_ids([{"role": "user", "content": "Hello 123"}])]
     proof = merge.merge(bundled_model, faint, tmp_path / "merged", texts)
@@ -181,12 +185,12 @@ def test_too_faint_an_adapter_for_bf16_is_kept_in_float32(order: Order, bundled_
     assert set(tensors(tmp_path / "merged" / "model.safetensors").values()) == {"F32"}
 
 
-def test_a_model_trained_as_a_whole_is_exported(tiny_order: Order, tiny_model: Path) -> None:
-    work = tiny_order("merged", adapter=False, method="full")
+def test_a_fully_trained_model_is_exported(tiny_export: NewExport, tiny_model: Path) -> None:
+    work = tiny_export("merged", adapter=False, method="full")
     shutil.copytree(tiny_model, work.workspace.runs / work.spec["run"] / "result" / "model")
     result = export_job.run(work)
     assert result["parity"]["ok"]
-    assert tensors(work.given / "tiny-merged" / "model.safetensors") == tensors(tiny_model / "model.safetensors")
+    assert tensors(work.published / "tiny-merged" / "model.safetensors") == tensors(tiny_model / "model.safetensors")
     again = Work(work.workspace, {**work.spec, "to": "adapter"})
     with pytest.raises(BadSetting, match="no adapter"):
         export_job.run(again)
@@ -196,11 +200,13 @@ def test_a_model_trained_as_a_whole_is_exported(tiny_order: Order, tiny_model: P
 
 
 def assert_nothing_offered(work: Work) -> None:
-    assert not work.given.exists()
+    assert not work.published.exists()
     assert not (work.folder / "work").exists()
 
 
-def test_other_tokens_in_the_saved_model_stop_the_export(tiny_order: Order, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_different_tokens_in_the_saved_model_stop_the_export(
+    tiny_export: NewExport, monkeypatch: pytest.MonkeyPatch
+) -> None:
     honest = export_checks.through_transformers
 
     def with_one_more(folder: Path) -> export_checks.Prompt:
@@ -208,44 +214,46 @@ def test_other_tokens_in_the_saved_model_stop_the_export(tiny_order: Order, monk
         return lambda chat: [*prompt_ids(chat)[:3], 7, *prompt_ids(chat)[3:]]
 
     monkeypatch.setattr(export_checks, "through_transformers", with_one_more)
-    work = tiny_order("adapter")
+    work = tiny_export("adapter")
     with pytest.raises(ExportFailed, match="not offered"):
         export_job.run(work)
     assert_nothing_offered(work)
 
 
-def test_a_merge_that_lost_the_adapter_stops_the_export(tiny_order: Order, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_merge_that_lost_the_adapter_stops_the_export(
+    tiny_export: NewExport, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from peft.tuners.lora import LoraModel
 
     monkeypatch.setattr(LoraModel, "merge_and_unload", lambda self: self.unload())
-    work = tiny_order("merged")
+    work = tiny_export("merged")
     with pytest.raises(ExportFailed, match="0% of what the training changed"):
         export_job.run(work)
     assert_nothing_offered(work)
 
 
-def test_a_file_that_answers_otherwise_stops_the_export(
-    order: Order, monkeypatch: pytest.MonkeyPatch, f16: Path
+def test_a_file_that_answers_differently_stops_the_export(
+    new_export: NewExport, monkeypatch: pytest.MonkeyPatch, f16: Path
 ) -> None:
     from backend.export import gguf
 
     monkeypatch.setattr(gguf, "convert", lambda model, out: shutil.copyfile(f16, out))  # the base instead
-    work = order("gguf:F16")
-    with pytest.raises(ExportFailed, match="another model"):
+    work = new_export("gguf:F16")
+    with pytest.raises(ExportFailed, match="does not match the trained model"):
         export_job.run(work)
     assert_nothing_offered(work)
 
 
 @pytest.mark.parametrize("phase", ["Checking", "Merging"])
-def test_a_stop_leaves_nothing(tiny_order: Order, phase: str) -> None:
-    work = tiny_order("merged")
+def test_a_stop_leaves_nothing_behind(tiny_export: NewExport, phase: str) -> None:
+    work = tiny_export("merged")
     work.stop_at = phase
     assert export_job.run(work) == {}
     assert_nothing_offered(work)
 
 
-def test_a_full_disk_is_noticed_before(tiny_order: Order, monkeypatch: pytest.MonkeyPatch) -> None:
-    work = tiny_order("merged")
+def test_a_full_disk_is_reported_before_the_export(tiny_export: NewExport, monkeypatch: pytest.MonkeyPatch) -> None:
+    work = tiny_export("merged")
     usage = shutil.disk_usage(work.folder)._replace(free=5 << 20)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     with pytest.raises(NotEnough, match="5 MiB are free"):
@@ -253,50 +261,50 @@ def test_a_full_disk_is_noticed_before(tiny_order: Order, monkeypatch: pytest.Mo
     assert_nothing_offered(work)
 
 
-def test_without_llama_cpp_f16_is_made_untried_and_smaller_ones_say_what_is_missing(
-    order: Order, monkeypatch: pytest.MonkeyPatch
+def test_without_llama_cpp_f16_is_made_untested_and_quantized_files_are_not_made(
+    new_export: NewExport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import importlib.util
 
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *a: None if name == "llama_cpp" else find(name, *a))
     with pytest.raises(MissingPart, match="compiler"):
-        export_job.run(order("gguf:Q8_0"))
-    work = order("gguf:F16")
+        export_job.run(new_export("gguf:Q8_0"))
+    work = new_export("gguf:F16")
     result = export_job.run(work)
     assert result["smoke"]["ok"] is None
-    assert "not tried" in result["proofs"][-1]["sentence"]
-    assert (work.given / result["files"][0]["name"]).read_bytes()[:4] == b"GGUF"
+    assert "not tested" in result["checks"][-1]["sentence"]
+    assert (work.published / result["files"][0]["name"]).read_bytes()[:4] == b"GGUF"
 
 
 @pytest.mark.parametrize("to", ["", "gguf", "gguf:Q9", "gguf:../x", "hub", "adapter:F16"])
-def test_an_unknown_form_is_refused(tiny_order: Order, to: str) -> None:
+def test_an_unknown_format_is_rejected(tiny_export: NewExport, to: str) -> None:
     with pytest.raises(BadSetting, match="gguf:Q8_0"):
-        export_job.run(tiny_order(to))
+        export_job.run(tiny_export(to))
 
 
-def test_an_unknown_setting_is_refused(tiny_order: Order) -> None:
-    work = tiny_order("adapter")
+def test_an_unknown_setting_is_rejected(tiny_export: NewExport) -> None:
+    work = tiny_export("adapter")
     work.spec["trust_remote_code"] = True
     with pytest.raises(BadSetting):
         export_job.run(work)
 
 
 @pytest.mark.parametrize("run", ["../../etc", "..", "/etc", "a/b", ""])
-def test_a_run_is_an_id_and_never_a_path(tiny_order: Order, run: str) -> None:
-    work = tiny_order("adapter")
+def test_a_run_is_an_id_and_never_a_path(tiny_export: NewExport, run: str) -> None:
+    work = tiny_export("adapter")
     work.spec["run"] = run
     with pytest.raises(WorkspaceProblem):
         export_job.run(work)
 
 
-def test_a_run_without_a_result_says_so(tiny_order: Order) -> None:
-    with pytest.raises(MissingPart, match="has learned"):
-        export_job.run(tiny_order("merged", adapter=False))
+def test_a_run_without_a_result_is_reported(tiny_export: NewExport) -> None:
+    with pytest.raises(MissingPart, match="result of this run is missing"):
+        export_job.run(tiny_export("merged", adapter=False))
 
 
-def test_a_job_that_is_no_training_can_not_be_exported(tiny_order: Order) -> None:
-    work = tiny_order("adapter")
+def test_only_training_runs_can_be_exported(tiny_export: NewExport) -> None:
+    work = tiny_export("adapter")
     work.spec["run"] = work.folder.name
     with pytest.raises(RunProblem):
         export_job.run(work)
@@ -311,25 +319,27 @@ def test_the_first_differing_token_is_named(bundled_model: Path) -> None:
     def other(chat: Messages) -> list[int]:
         return tokenizer.prompt_ids([{**m, "content": m["content"].replace("France", "Spain")} for m in chat])
 
-    same = export_checks.parity(tokenizer, {"it": lambda chat: tokenizer.prompt_ids([dict(m) for m in chat])})
+    same = export_checks.check_tokens(tokenizer, {"it": lambda chat: tokenizer.prompt_ids([dict(m) for m in chat])})
     assert same["ok"]
     assert same["conversations"] >= 4
-    found = export_checks.parity(tokenizer, {"it": other})
+    found = export_checks.check_tokens(tokenizer, {"it": other})
     assert not found["ok"]
     difference = found["first_difference"]
     assert (difference["conversation"], difference["training"], difference["other"]) == (1, " France", " Spain")
 
 
-def test_a_missing_end_is_a_difference_too(bundled_model: Path) -> None:
+def test_a_missing_end_is_a_difference(bundled_model: Path) -> None:
     tokenizer = ChatTokenizer.load(bundled_model)
-    cut = export_checks.parity(tokenizer, {"it": lambda chat: tokenizer.prompt_ids([dict(m) for m in chat])[:-1]})
+    cut = export_checks.check_tokens(
+        tokenizer, {"it": lambda chat: tokenizer.prompt_ids([dict(m) for m in chat])[:-1]}
+    )
     assert not cut["ok"]
     assert cut["first_difference"]["other"] == ""
 
 
 @dataclass
 class Answering:
-    """Stands in for an open GGUF file."""
+    """Replaces an open GGUF file."""
 
     finish: str = "end"
     nll: float = 0.5
@@ -360,13 +370,15 @@ class Answering:
         (Answering(ids=()), True, False, True),
     ],
 )
-def test_a_file_passes_when_it_ends_and_agrees(answering: Any, merged_ends: bool, ok: bool, stops: bool) -> None:
-    known = {"ids": [5, 7], "ends": merged_ends, "scores": [{"nll": 0.5, "top": [5, 9]}], "end_ids": [2]}
-    proof = export_checks.smoke(answering, "Q8_0", known, [[{"role": "user", "content": "Hi"}]], [])
-    assert (proof["ok"], proof["stops"]) == (ok, stops)
-    assert proof["same_choice"] == 0.5
-    assert proof["same_tokens"] == min(1, len(answering.ids))
-    assert ("ends its answers" in proof["sentence"]) == (ok and stops)
+def test_a_file_passes_if_it_ends_answers_and_agrees(
+    answering: Any, merged_ends: bool, ok: bool, stops: bool
+) -> None:
+    merged = {"ids": [5, 7], "ends": merged_ends, "scores": [{"nll": 0.5, "top": [5, 9]}], "end_ids": [2]}
+    result = export_checks.check_gguf(answering, "Q8_0", merged, [[{"role": "user", "content": "Hi"}]], [])
+    assert (result["ok"], result["stops"]) == (ok, stops)
+    assert result["same_choice"] == 0.5
+    assert result["same_tokens"] == min(1, len(answering.ids))
+    assert ("ends its answers" in result["sentence"]) == (ok and stops)
 
 
 @pytest.mark.parametrize(

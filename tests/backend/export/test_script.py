@@ -166,8 +166,8 @@ def test_a_script_with_another_loss_or_gradient_is_not_exported(
     if ok is not False:
         result, folder = exported(workspace)
         assert ("METHOD" if used != "dpo" else "TRAINER") + f' = "{used}"' in (folder / "train.py").read_text()
-        assert result["proofs"][0]["ok"] is ok
-        assert "first 3 steps" in result["proofs"][0]["sentence"]
+        assert result["checks"][0]["ok"] is ok
+        assert "first 3 steps" in result["checks"][0]["sentence"]
     else:
         with pytest.raises(ExportFailed, match="not the model") as caught:
             export_job.run(Context(workspace))
@@ -227,7 +227,7 @@ def test_its_settings_packages_and_rows_are_readable(workspace: Workspace, tiny_
     work = make_run(workspace.runs / "toy", tiny_model)
     (work.folder / "spec.json").write_text(json.dumps(work.spec), "utf-8")
     result, folder = exported(workspace)
-    assert [proof["ok"] for proof in result["proofs"]] == [None]
+    assert [check["ok"] for check in result["checks"]] == [None]
     text = (folder / "train.py").read_text()
     assert "\nLORA_RANK = 8\n" in text
     assert "\nLEARNING_RATE = 0.005\n" in text

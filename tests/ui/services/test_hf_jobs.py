@@ -208,7 +208,9 @@ def test_examples_are_never_uploaded_to_a_public_bucket(hub: Hub, app: App, tmp_
     assert not hub.uploaded  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize(("status", "why"), [(401, "token is not valid"), (402, "no way to pay"), (500, "error 500")])
+@pytest.mark.parametrize(
+    ("status", "why"), [(401, "token is not valid"), (402, "payment method"), (500, "error 500")]
+)
 def test_an_error_of_the_hub_is_explained(hub: Hub, status: int, why: str) -> None:
     hub.status = status
     with pytest.raises(RunProblem) as refused:

@@ -80,7 +80,7 @@ def test_shorten_keeps_one_line_within_its_limit() -> None:
 
 
 def test_memory_parts_are_summed_by_group_and_none_is_lost() -> None:
-    parts = {"weights": 256.0, "quantisation scales": 4.0, "optimizer": 20.0, "something new": 3.0, "programs": 0.0}
+    parts = {"weights": 256.0, "quantization scales": 4.0, "optimizer": 20.0, "something new": 3.0, "programs": 0.0}
     shown = fmt.memory_parts(parts)
     assert shown == [("the model", 260.0), ("what is trained", 20.0), ("something new", 3.0)]
 
