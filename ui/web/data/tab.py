@@ -124,7 +124,7 @@ def build(app: App, state: BrowserState) -> DataTab:
         preview = preview_panel.build(app)
         download = clickable()
     with gr.Row(elem_classes="actions"):
-        forward = primary("Go on to training", interactive=False, elem_id="to-train")
+        forward = primary("Continue to training", interactive=False, elem_id="to-train")
         reason = html(elem_classes="reason")
 
     checked = (summary, own_test, tested, how, problems, preview, download)

@@ -103,7 +103,7 @@ def build(app: App, state: BrowserState) -> StartTab:
     with gr.Accordion("Other models", open=False, elem_classes="fold-block"):
         others = clickable()
     with gr.Row(elem_classes="actions"):
-        forward = primary("Go on to your examples", elem_id="to-data")
+        forward = primary("Continue to your examples", elem_id="to-data")
         reason = html(elem_classes="reason")
 
     tab = StartTab(app, line, task, facts, advice, machine, model, others, forward, reason)

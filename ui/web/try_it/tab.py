@@ -98,7 +98,7 @@ def build(app: App, state: BrowserState) -> TryTab:
             same = "The same number gives the same answer again. (seed)"
             seed = gr.Number(0, label=SEED, info=same, elem_id="chat-seed")
     with gr.Row(elem_classes="actions end"):
-        forward = button("Go on to sharing", interactive=False, elem_id="to-share")
+        forward = button("Continue to sharing", interactive=False, elem_id="to-share")
 
     tab = TryTab(app, line, offered, proof, state.talk, shown, suggested, ask, why_not, forward)
 
