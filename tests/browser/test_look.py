@@ -107,7 +107,7 @@ def test_the_way_from_sample_to_download(open_page: Opens, drawn_page: str) -> N
     assert link.get_attribute("href") == "/gradio_api/file=/tmp/model.gguf"
 
 
-def test_what_is_wrong_is_mended_and_taken_back(open_page: Opens, drawn_page: str) -> None:
+def test_a_fix_can_be_undone(open_page: Opens, drawn_page: str) -> None:
     page = open_page(drawn_page)
     take_sample(page)
     undo = page.get_by_role("button", name="Undo")

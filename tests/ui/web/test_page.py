@@ -86,7 +86,7 @@ def test_the_guard_covers_every_route(client: TestClient, page: gr.Blocks) -> No
 
 
 def test_a_cross_origin_options_request_gets_no_permission(client: TestClient) -> None:
-    """Gradio answers preflights before any middleware of ours; what counts is that it permits nothing."""
+    """Gradio answers OPTIONS before any middleware of ours; what counts is that it permits nothing."""
     headers = {"origin": "http://evil.example", "access-control-request-method": "POST"}
     assert "access-control-allow-origin" not in client.options("/gradio_api/queue/join", headers=headers).headers
 
