@@ -10,7 +10,7 @@ Lane = Literal["training", "light", "network"]  # one job at a time runs in each
 class JobType(NamedTuple):
     """work: "package.module:function", imported only in the worker.
 
-    can_use_less_memory: whether another attempt, told that memory ran out, uses less of it.
+    can_use_less_memory: whether another attempt, after memory ran out, uses less of it.
     secrets: environment variables that the worker gets although they are secret.
     """
 

@@ -118,10 +118,10 @@ def test_a_new_runner_knows_of_a_kill_for_memory_too(runner: Runner, counter: Pa
 
 
 @pytest.mark.parametrize(
-    ("free", "told", "attempt"), [(0.02, PROBABLY_OUT_OF_MEMORY, 2), (0.4, KILLED, 1), (None, KILLED, 1)]
+    ("free", "failure", "attempt"), [(0.02, PROBABLY_OUT_OF_MEMORY, 2), (0.4, KILLED, 1), (None, KILLED, 1)]
 )
 def test_without_a_counter_the_free_memory_decides(
-    runner: Runner, monkeypatch: pytest.MonkeyPatch, free: float | None, told: Failure, attempt: int
+    runner: Runner, monkeypatch: pytest.MonkeyPatch, free: float | None, failure: Failure, attempt: int
 ) -> None:
     job_id = at_work(runner)
     kill(runner, job_id)
@@ -132,7 +132,7 @@ def test_without_a_counter_the_free_memory_decides(
     assert runner.job(job_id).attempt == attempt
     folder = folder_of(runner, runner.submit("export", {}, ""))
     made = supervisor.Supervisor(runner.workspace, 1, 1)._after_death(folder, status)
-    assert (made.state, made.failure) == (State.INTERRUPTED, told)
+    assert (made.state, made.failure) == (State.INTERRUPTED, failure)
 
 
 def test_control_groups_of_both_versions_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

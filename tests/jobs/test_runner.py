@@ -24,8 +24,8 @@ def test_a_job_goes_from_queued_to_completed_with_all_its_steps(runner: Runner) 
     queued = runner.job(job_id)
     assert (queued.state, queued.name, queued.kind, queued.started) == (State.QUEUED, "Four steps", "noop", None)
 
-    told: list[LoggedEvent] = []
-    job = runner.wait(job_id, on_event=told.append, poll=0.01)
+    heard: list[LoggedEvent] = []
+    job = runner.wait(job_id, on_event=heard.append, poll=0.01)
 
     assert job.state is State.COMPLETED
     assert job.result == {"steps": 4}
@@ -36,7 +36,7 @@ def test_a_job_goes_from_queued_to_completed_with_all_its_steps(runner: Runner) 
     assert job.ended is not None
     assert job.created <= job.started <= job.ended
     assert steps(runner, job_id) == [1, 2, 3, 4]
-    assert told == runner.events(job_id).events
+    assert heard == runner.events(job_id).events
     later: list[LoggedEvent] = []
     runner.wait(job_id, on_event=later.append, after=runner.events(job_id).position)
     assert later == []

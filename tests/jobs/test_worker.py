@@ -138,8 +138,8 @@ def test_whichever_write_fails_the_job_ends_and_can_be_resumed(
         assert at < 100, "no attempt came through"
         if job.state is not State.COMPLETED:
             assert job.failure is not None
-            told = {"The disk is full."} if not stays_full else {KILLED.what, NEVER_STARTED.what}
-            assert job.failure.what in told
+            expected = {"The disk is full."} if not stays_full else {KILLED.what, NEVER_STARTED.what}
+            assert job.failure.what in expected
             runner.resume(job_id)
             unseen.clear()
             job = finish(runner, job_id)
