@@ -10,21 +10,20 @@ import logging
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
-
-from filelock import FileLock, Timeout
+from typing import Any
 
 from backend.errors import ApprenticeError, RunProblem, WorkspaceProblem
 from backend.records.events import LoggedEvent
 from backend.settings import Workspace, child_path
-from jobs import process, store
+from jobs import store
 from jobs.events import read_events, read_valid_events
-from jobs.folder import FileVersion, JobFolder, unreadable
+from jobs.folder import JobFolder, unreadable
 from jobs.records import EventBatch, Job, State
-from jobs.registry import JOB_TYPES, Lane
+from jobs.registry import JOB_TYPES
+from jobs.scheduler import Scheduler
 from jobs.status import Identity
 from jobs.supervisor import Supervisor
 
@@ -32,19 +31,6 @@ log = logging.getLogger(__name__)
 
 TICK = 0.5  # seconds between two ticks of the thread
 EXIT_TIMEOUT = 10.0  # seconds a worker that has ended may take to release its lock before a resume or a delete
-
-
-class Busy(RunProblem):
-    """Another copy of the app holds the workspace's lock."""
-
-
-class _Unfinished(NamedTuple):
-    """A job that is queued or active. queued: seconds since 1970."""
-
-    queued: float
-    id: str
-    lane: Lane
-    state: State
 
 
 class Runner:
@@ -58,16 +44,14 @@ class Runner:
 
     def __init__(self, workspace: Workspace, stop_deadline: float = 300.0, start_deadline: float = 60.0) -> None:
         self.workspace = workspace
-        self._lock = FileLock(workspace.root / "jobs.lock")
         self._supervisor = Supervisor(workspace, stop_deadline, start_deadline)
-        self._finished: dict[str, FileVersion | None] = {}  # by id, the status.json that said so
-        self._problems: dict[str, WorkspaceProblem] = {}
+        self._scheduler = Scheduler(workspace, self._supervisor)
         self._thread: threading.Thread | None = None
         self._wake = threading.Event()
         self._closing = threading.Event()
         store.delete_leftovers(workspace)
-        with self._locked():
-            self._reconcile()  # workers may have died while no runner was open
+        with self._scheduler.locked():
+            self._scheduler.reconcile()  # workers may have died while no runner was open
 
     # Reading
 
@@ -129,7 +113,7 @@ class Runner:
     def stop(self, job_id: str) -> None:
         """Ask a job to save and end; a queued one is stopped at once. Asking twice is fine."""
         folder = self._find(job_id)
-        with self._locked():
+        with self._scheduler.locked():
             state = self._current_state(folder)
             if state.is_terminal:
                 raise RunProblem(f"This run can't be stopped: it is {state}.", "It has already ended.")
@@ -143,7 +127,7 @@ class Runner:
     def resume(self, job_id: str) -> Job:
         """Queue a stopped, failed or interrupted job again, as a new attempt of the same run."""
         folder = self._find(job_id)
-        with self._locked():
+        with self._scheduler.locked():
             state = self._current_state(folder)
             if not state.can_resume:
                 why = "It is complete." if state is State.COMPLETED else "It has not ended yet."
@@ -159,7 +143,7 @@ class Runner:
     def delete(self, job_id: str) -> None:
         """Delete a job, the jobs made from it, and their exports. Refused while one of them is queued or active."""
         folder = self._find(job_id)
-        with self._locked():
+        with self._scheduler.locked():
             family = self._with_descendants(folder)
             for member in family:
                 state = self._current_state(member)
@@ -188,7 +172,7 @@ class Runner:
                     on_event(event)
             if job.state.is_terminal:
                 return job
-            problem = problem or self._problems.get(job_id)
+            problem = problem or self._scheduler.problems.get(job_id)
             if problem:
                 raise problem
             time.sleep(poll)
@@ -222,75 +206,11 @@ class Runner:
             self._wake.clear()
 
     def tick(self) -> None:
-        """Notice which workers ended, kill those that do not stop, start the next jobs: one at a time in each lane.
+        """Notice which workers ended, kill those that do not stop, start the next jobs.
 
         Does nothing while another runner holds the lock.
         """
-        with suppress(Busy), self._locked(timeout=0):
-            unfinished = self._reconcile()
-            busy = {job.lane for job in unfinished if job.state.is_active}
-            for job in unfinished:
-                if job.lane not in busy and self._start(job):
-                    busy.add(job.lane)
-        process.reap()
-
-    def _reconcile(self) -> list[_Unfinished]:
-        """All queued and active jobs in the order of the queue, once it is written which workers have died.
-
-        After a job has ended its files are not read again until its status.json changes.
-        """
-        found, finished = [], {}
-        for job_id, version in store.status_versions(self.workspace):
-            if job_id in self._finished and self._finished[job_id] == version:
-                finished[job_id] = version
-                continue
-            with self._recording_problems(job_id):
-                folder = self._find(job_id)
-                status = self._supervisor.reconcile(folder)
-                if status.state.is_terminal:
-                    finished[job_id] = version
-                elif job_type := JOB_TYPES.get(folder.identity().kind):
-                    found.append(_Unfinished(status.queued, job_id, job_type.lane, status.state))
-        self._finished = finished
-        return sorted(found)
-
-    def _start(self, job: _Unfinished) -> bool:
-        """Start a queued job; returns whether its lane is taken now."""
-        state = State.FAILED
-        with self._recording_problems(job.id):
-            state = self._supervisor.launch(self._find(job.id))
-        return state is not State.FAILED
-
-    @contextmanager
-    def _recording_problems(self, job_id: str) -> Iterator[None]:
-        """Keeps a job whose folder can't be read or written from blocking the others."""
-        try:
-            yield
-        except (OSError, ApprenticeError) as error:
-            if job_id not in self._problems:
-                log.warning("%s can't be read or written: %s", job_id, error)
-            self._problems[job_id] = unreadable(error)
-        else:
-            self._problems.pop(job_id, None)
-
-    @contextmanager
-    def _locked(self, timeout: float = 20.0) -> Iterator[None]:
-        """Hold the workspace's lock for the block.
-
-        Raises Busy if another runner holds it for `timeout` seconds, WorkspaceProblem on an OSError in the block.
-        """
-        try:
-            with self._lock.acquire(timeout=timeout):
-                yield
-        except Timeout:
-            raise Busy(
-                "Another copy of Apprentice is busy with the list of runs.", "", "Try again in a moment."
-            ) from None
-        except OSError as error:
-            log.warning("the workspace can't be written: %r", error)
-            raise WorkspaceProblem(
-                "The workspace can't be written.", f"The system says: {error}.", "Check its disk, then try again."
-            ) from error
+        self._scheduler.tick()
 
     def _current_state(self, folder: JobFolder) -> State:
         """The job's state, once a worker that wrote its last status has exited."""

@@ -16,7 +16,8 @@ from backend.errors import WorkspaceProblem
 from backend.settings import PROJECT_ROOT
 from jobs import store
 from jobs.records import State
-from jobs.runner import Busy, Runner
+from jobs.runner import Runner
+from jobs.scheduler import Busy
 from tests.jobs.conftest import FOREVER, counting, finish, folder_of, is_free, steps, until
 
 
@@ -118,10 +119,10 @@ def test_a_job_that_can_not_be_published_leaves_nothing(runner: Runner, monkeypa
 def test_while_another_runner_holds_the_lock_a_tick_does_nothing_and_a_change_raises_busy(runner: Runner) -> None:
     other = Runner(runner.workspace)
     job_id = runner.submit("noop", {}, "")
-    with other._locked():
+    with other._scheduler.locked():
         runner.tick()
         assert runner.job(job_id).state is State.QUEUED
-        with pytest.raises(Busy), runner._locked(timeout=0):
+        with pytest.raises(Busy), runner._scheduler.locked(timeout=0):
             pass
 
 
