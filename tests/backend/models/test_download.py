@@ -394,11 +394,13 @@ def test_a_missing_network_is_reported(work: FakeWork, monkeypatch: pytest.Monke
 
 def test_only_the_worker_of_a_download_gets_the_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from jobs.process import environment
-    from jobs.registry import KINDS
+    from jobs.registry import JOB_TYPES
 
     def tokens() -> dict[str, str]:
         """The token that each kind of worker gets."""
-        found = {kind: environment(Workspace(tmp_path), one.secrets).get("HF_TOKEN") for kind, one in KINDS.items()}
+        found = {
+            kind: environment(Workspace(tmp_path), one.secrets).get("HF_TOKEN") for kind, one in JOB_TYPES.items()
+        }
         return {kind: token for kind, token in found.items() if token is not None}
 
     keyring_in_file.install(monkeypatch, tmp_path, NONE)
