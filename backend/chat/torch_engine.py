@@ -187,7 +187,9 @@ def _load_fastest(folder: Path, device: str) -> Any:
         return model
     seconds_bf16 = _seconds_per_token(model)
     model = model_folder.load(folder, torch.float32)
-    return model.to(torch.bfloat16) if seconds_bf16 < _BF16_GAIN * _seconds_per_token(model) else model
+    if seconds_bf16 >= _BF16_GAIN * _seconds_per_token(model):
+        return model
+    return model_folder.load(folder, torch.bfloat16)  # .to() would also round the rotary frequencies
 
 
 def _seconds_per_token(model: Any, steps: int = 3) -> float:
