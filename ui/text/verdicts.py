@@ -46,7 +46,17 @@ def sentence(report: Mapping[str, Any]) -> str:
             if least
             else f" {report['clusters']} examples are too few to prove any gain."
         )
-    return " ".join(filter(None, (found, _PROMPTS[report["against_prompt"]])))
+    return " ".join(filter(None, (found, _PROMPTS[report["against_prompt"]], _caution(report))))
+
+
+def _caution(report: Mapping[str, Any]) -> str:
+    """What the numbers do not say, where rows that chose the checkpoint judge it too."""
+    if not report.get("also_validated"):
+        return ""
+    return (
+        "The same examples also chose which state of the training was saved, so your model may look slightly better "
+        "here than it is: for a fair number, evaluate a run that was checked with a file of your own."
+    )
 
 
 def system_line(name: str, report: Mapping[str, Any]) -> str:
