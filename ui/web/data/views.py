@@ -82,7 +82,7 @@ def reading(now: DatasetProgress | None, imports: bool) -> Markup:
         shape = SHAPES[now.first_rows.source.shape].title if now.first_rows.source.shape in SHAPES else ""
         first = components.text(f"First rows, read as {shape}:", "lead") + read_options.before_after(now.first_rows)
     cancel = components.button("Cancel", "cancel", label="Cancel reading") if imports else ""
-    title = f"{'DatasetProgress' if imports else 'Checking'} {fmt.shorten(now.name, 60)}"
+    title = f"{'Reading' if imports else 'Checking'} {fmt.shorten(now.name, 60)}"
     return components.card(title, bar, status, first, aside=cancel)
 
 
