@@ -45,7 +45,7 @@ class _Lines:
         del self.record[1:]
 
 
-def records(blocks: Iterable[list[bytes | None]], delimiter: str, limits: Limits) -> Iterator[Cells]:
+def read_cells(blocks: Iterable[list[bytes | None]], delimiter: str, limits: Limits) -> Iterator[Cells]:
     """(line, cells) of each record that is not blank, or (line, RowFault).
 
     blocks: lines in UTF-8, None for one over the limit. Bytes that are not UTF-8 become surrogates.
@@ -87,7 +87,7 @@ def _fault(error: str, source: _Lines, limits: Limits) -> RowFault:
     return RowFault("bad_quotes", message, fix, excerpt(source.record[0].rstrip("\r\n")))
 
 
-def as_rows(found: Iterable[Cells], header: list[str] | None, pad: bool = False) -> Iterator[list[Record]]:
+def as_records(found: Iterable[Cells], header: list[str] | None, pad: bool = False) -> Iterator[list[Record]]:
     """Batches of records as {column: cell}. header: the columns; None when every record is data.
 
     A record with the wrong number of cells becomes the fault ragged_row. pad: fill missing cells instead (for sheets,
@@ -101,7 +101,7 @@ def as_rows(found: Iterable[Cells], header: list[str] | None, pad: bool = False)
             header = header or [f"column {number}" for number in range(1, len(cells) + 1)]
             if pad:
                 cells = [*cells, *[""] * (len(header) - len(cells))]
-            batch.append((line, _row(header, cells)))
+            batch.append((line, _record(header, cells)))
         if len(batch) >= _BATCH:
             yield batch
             batch = []
@@ -109,7 +109,7 @@ def as_rows(found: Iterable[Cells], header: list[str] | None, pad: bool = False)
         yield batch
 
 
-def _row(header: list[str], cells: Sequence[str]) -> dict[str, str] | RowFault:
+def _record(header: list[str], cells: Sequence[str]) -> dict[str, str] | RowFault:
     if len(cells) != len(header):
         return RowFault(
             "ragged_row",

@@ -25,9 +25,9 @@ from backend.records.rows import Dataset, Source
 __all__ = ["Cancelled", "Limits", "ReadOptions", "load", "load_text"]
 
 FIRST_ROWS = 20  # passed to `on_first_rows`
-_SAMPLE_ROWS = 200  # readable rows, enough to detect the shape
+_SAMPLE_RECORDS = 200  # readable records, enough to detect the shape
 _MEDIA = ("image", "picture", "video", "audio", "sound")
-_MAX_SAMPLE_ROWS = 2_000  # rows read to find them
+_MAX_SAMPLE_RECORDS = 2_000  # records read to find them
 
 
 def load(
@@ -96,7 +96,7 @@ def _collect(
     options: ReadOptions,
     on_first_rows: Callable[[Dataset], None] | None = None,
 ) -> Dataset:
-    sample = _read_sample(opened.rows)
+    sample = _read_sample(opened.records)
     records = [record for batch in sample for record in batch]
     if not records:
         raise BadInput("This file is empty.", "It has no rows.", "Choose another file.")
@@ -124,22 +124,22 @@ def _collect(
     if on_first_rows is not None:
         first = collected()
         on_first_rows(replace(first, rows=first.rows[:FIRST_ROWS], originals=dict(first.originals)))
-    for batch in opened.rows:
+    for batch in opened.records:
         collector.add_records(batch)
     collector.finish()
     _note_media(collector)
     return collected()
 
 
-def _read_sample(rows: Iterator[list[Record]]) -> list[list[Record]]:
+def _read_sample(records: Iterator[list[Record]]) -> list[list[Record]]:
     """The first batches: enough to detect the shape."""
     batches: list[list[Record]] = []
     count = readable = 0
-    for batch in rows:
+    for batch in records:
         batches.append(batch)
         count += len(batch)
         readable += sum(isinstance(value, dict) for _, value in batch)
-        if count >= _MAX_SAMPLE_ROWS or readable >= _SAMPLE_ROWS:
+        if count >= _MAX_SAMPLE_RECORDS or readable >= _SAMPLE_RECORDS:
             break
     return batches
 

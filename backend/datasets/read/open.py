@@ -1,4 +1,4 @@
-"""Opens a source: detects its format by content and starts opened its rows."""
+"""Opens a source: detects its format by content and starts to read its records."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from backend.datasets.convert.detect import Record
 from backend.datasets.convert.not_examples import looks_like, require_document
 from backend.datasets.options import Limits, ReadOptions, RowFault
-from backend.datasets.read.delimited import as_rows, records, split_header
+from backend.datasets.read.delimited import as_records, read_cells, split_header
 from backend.datasets.read.encoding import Encoding, NotUtf8, utf8_blocks
 from backend.datasets.read.formats import binary_format, check_text, declared_delimiter, text_format
 from backend.datasets.read.json_document import examples, find_list, json_lines
@@ -19,13 +19,13 @@ from backend.records.units import MIB
 
 @dataclass
 class OpenSource:
-    """An open source. rows: batches of records.
+    """An open source. records: in batches, each a line number and a value.
 
     details: of the format, such as the delimiter. notes: (kind, message, fix) about the file.
     """
 
     format: str
-    rows: Iterator[list[Record]]
+    records: Iterator[list[Record]]
     details: dict[str, str] = field(default_factory=dict)
     notes: list[tuple[str, str, str]] = field(default_factory=list)
 
@@ -52,7 +52,7 @@ def _workbook(source: ByteSource, options: ReadOptions) -> OpenSource:
     book = Workbook(source, options.sheet)
     header, found = split_header(iter(book.rows()))
     details = {"sheet": book.sheet, "sheets": "/".join(book.sheets)}  # sheet names can't contain "/"
-    opened = OpenSource("xlsx", as_rows(found, header, pad=True), details=details)
+    opened = OpenSource("xlsx", as_records(found, header, pad=True), details=details)
     others = [sheet for sheet in book.sheets if sheet != book.sheet]
     if others and options.sheet is None:
         opened.notes.append(
@@ -111,12 +111,12 @@ def _document(blocks: Iterator[bytes], head: bytes, limits: Limits) -> OpenSourc
 
 
 def _table(blocks: Iterator[bytes], text: str, delimiter: str, limits: Limits) -> OpenSource:
-    found = records(line_blocks(blocks, limits.line_bytes), delimiter, limits)
+    found = read_cells(line_blocks(blocks, limits.line_bytes), delimiter, limits)
     if declared_delimiter(text):
         next(found)
     header, found = split_header(found)
     details = {"delimiter": delimiter} if header else {"delimiter": delimiter, "header": "none"}
-    return OpenSource("csv" if delimiter != "\t" else "tsv", as_rows(found, header), details=details)
+    return OpenSource("csv" if delimiter != "\t" else "tsv", as_records(found, header), details=details)
 
 
 def _whole_text(blocks: Iterable[bytes], encoding: Encoding, limits: Limits) -> dict[str, str] | RowFault:
