@@ -1,17 +1,34 @@
-"""The documents name only files, links and test commands that exist."""
+"""The documents name only files, modules, links, commands and names in the code that exist."""
 
 from __future__ import annotations
 
+import builtins
 import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
 
 import pytest
 
 from backend.settings import PROJECT_ROOT
 from ui.cli.main import make_parser
 
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/your-first-change.md")
-_PATH = re.compile(r"`((?:backend|jobs|ui|static|tests|docs)/[\w./]*)`")
+DOCUMENTS = (
+    "README.md",
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    "CHANGELOG.md",
+    "docs/your-first-change.md",
+)
+EXAMPLES = {"adam_beta2", "test_the_log_is_exported_as_it_is"}  # what docs/your-first-change.md adds to the code
+SOURCES = ("app.py", "start.py", "backend", "jobs", "ui", "static", "tests")
+_BLOCK = re.compile(r"```\w*\n(.*?)```", re.DOTALL)
+_SPAN = re.compile(r"`([^`\n]+)`")
+_PATH = re.compile(r"(?:[\w.]+/)+[\w.]*|\w+\.py")
 _LINK = re.compile(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)")
+_MODULE = re.compile(r"-m ((?:backend|jobs|ui|tests)[.\w]*\w)")
+_NAME = re.compile(r"\b(?:_?[a-z]\w*_\w+|_[a-z]\w+|[A-Z]+_[A-Z_\d]+|[A-Z][a-z]+[A-Z]\w+)\b")
 _BENCHMARK = re.compile(r"\| `(\w+)` \|$", re.MULTILINE)
 
 
@@ -19,13 +36,87 @@ def text_of(document: str) -> str:
     return (PROJECT_ROOT / document).read_text("utf-8")
 
 
+@cache
+def files() -> dict[str, str]:
+    """The text of every source file by its path."""
+    found = [PROJECT_ROOT / name for name in SOURCES]
+    found += [file for folder in found if folder.is_dir() for file in folder.rglob("*")]
+    texts = [file for file in found if file.suffix in (".py", ".js", ".css") and file != Path(__file__)]
+    return {file.relative_to(PROJECT_ROOT).as_posix(): file.read_text("utf-8") for file in texts}
+
+
+@cache
+def words() -> set[str]:
+    """Every word in the code, the names of its files included."""
+    found = {word for path, text in files().items() for word in re.findall(r"\w+", f"{path} {text}")}
+    return found | set(dir(builtins))
+
+
+def is_in_tree(path: str) -> bool:
+    """Whether a file or folder has this path, or one that ends with it."""
+    if (PROJECT_ROOT / path).exists():
+        return True
+    end = "/" + path.strip("/")
+    return any(name.endswith(end) or f"{end}/" in f"/{name}" for name in files())
+
+
+def spans(document: str) -> list[str]:
+    """The code inside the document's sentences."""
+    return _SPAN.findall(_BLOCK.sub("", text_of(document)))
+
+
+def map_of_the_tree() -> Iterator[str]:
+    """The paths in ARCHITECTURE.md's map: names up to two spaces, inside the folder that is indented less."""
+    folders: dict[int, str] = {}
+    for line in _BLOCK.findall(text_of("ARCHITECTURE.md"))[0].splitlines():
+        indent = len(line) - len(line.lstrip())
+        folders = {depth: folder for depth, folder in folders.items() if depth < indent}
+        for name in re.split(r"\s{2,}", line.strip())[0].split():
+            if name.endswith(("/", ".py", ".sh", ".bat", ".txt")):
+                yield "".join(folders.values()) + name
+        if name.endswith("/"):
+            folders[indent] = name
+
+
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_every_file_that_it_names_exists(document: str) -> None:
+    ours = [span for span in spans(document) if _PATH.fullmatch(span) and span.split("/")[0] != "exports"]
+    peers = {"src/llamafactory/webui/components/eval.py", "routes/inference.py"} if document == "README.md" else set()
+    assert [path for path in ours if path not in peers and not is_in_tree(path)] == []
     folder = (PROJECT_ROOT / document).parent
-    named = [PROJECT_ROOT / path for path in _PATH.findall(text_of(document))]
-    named += [folder / link for link in _LINK.findall(text_of(document))]
-    assert named
-    assert [str(path) for path in named if not path.exists()] == []
+    assert [link for link in _LINK.findall(text_of(document)) if not (folder / link).exists()] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_module_that_it_runs_exists(document: str) -> None:
+    paths = [module.removesuffix(".NAME").replace(".", "/") for module in _MODULE.findall(text_of(document))]
+    assert [path for path in paths if not is_in_tree(path) and f"{path}.py" not in files()] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_name_of_the_code_that_it_uses_exists(document: str) -> None:
+    code = [*spans(document), *(_BLOCK.findall(text_of(document)) if document.startswith("docs/") else ())]
+    used = {name for piece in code for name in _NAME.findall(piece)}
+    assert {name for name in used if name not in words()} <= EXAMPLES | {name.upper() for name in EXAMPLES}
+
+
+def test_the_map_of_the_tree_is_true() -> None:
+    paths = list(map_of_the_tree())
+    assert len(paths) >= 40
+    assert [path for path in paths if not (PROJECT_ROOT / path).exists()] == []
+
+
+def test_the_map_shows_every_package_of_the_program() -> None:
+    shown = {path.rstrip("/") for path in map_of_the_tree()}
+    packages = {path.rpartition("/")[0] for path in files() if path.split("/")[0] in ("backend", "jobs", "ui")}
+    assert {"/".join(package.split("/")[:2]) for package in packages} <= shown
+
+
+def test_the_files_of_a_workspace_are_those_that_the_code_names() -> None:
+    (layout,) = (block for block in _BLOCK.findall(text_of("ARCHITECTURE.md")) if block.startswith("WORKSPACE/"))
+    named = set(re.findall(r"[\w.]+\.(?:json|jsonl|txt|lock|safetensors)\b", layout))
+    assert len(named) >= 10
+    assert {name for name in named if not any(name in text for text in files().values())} == set()
 
 
 def test_every_benchmark_in_the_readme_exists() -> None:
@@ -34,13 +125,11 @@ def test_every_benchmark_in_the_readme_exists() -> None:
     assert [name for name in names if not (PROJECT_ROOT / f"tests/benchmarks/{name}.py").is_file()] == []
 
 
-def test_the_commands_of_the_readme_exist() -> None:
-
+def test_the_readme_lists_every_command_and_no_other() -> None:
     known = next(action.choices for action in make_parser()._actions if action.choices and "train" in action.choices)
     used = {
         word
         for line in re.findall(r"^\./start\.sh (.*)$", text_of("README.md"), re.MULTILINE)
         for word in [line.split()[0], *re.findall(r"\| (\w+)", line)]
     }
-    assert used >= {"check", "train", "export"}
-    assert used <= set(known)
+    assert used == set(known) - {"serve"}  # which is what opening the page runs
