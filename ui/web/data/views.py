@@ -118,7 +118,8 @@ def tested(data: DatasetState) -> Markup:
 def download(data: DatasetState, files: DatasetFiles | None) -> Markup:
     """The examples as they are now, and the list of changes, as files to download."""
     changed = f"{fmt.count(data.changed, 'example')} changed, {fmt.number(data.left_out)} left out."
-    changed += f" {fmt.count(data.unusable, 'example')} can't be read and are not included." if data.unusable else ""
+    if data.unusable:
+        changed += f" Not included: {fmt.count(data.unusable, 'example')} that can't be read."
     lead = f"{fmt.count(data.rows, 'example')} with your fixes so far: {changed}"
     if files is None:
         make = components.button("Create the files", "files", label="Create files of the cleaned examples")

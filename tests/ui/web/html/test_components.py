@@ -101,6 +101,12 @@ def test_markup_in_texts_is_shown_not_run(piece: str) -> None:
     assert "<script" not in html
 
 
+def test_an_import_is_called_reading_and_a_second_check_checking() -> None:
+    now = DatasetProgress("orders.csv", "Reading", 0.5)
+    assert "<h2>Reading orders.csv</h2>" in data_views.reading(now, True)
+    assert "<h2>Checking orders.csv</h2>" in data_views.reading(now, False)
+
+
 def test_a_need_beyond_the_memory_is_marked() -> None:
     assert "over" in components.memory_bar([("weights", 9.0)], 8.0, "Needs 9, you have 8.")
     assert "over" not in components.memory_bar([("weights", 7.0)], 8.0, "Needs 7, you have 8.")
