@@ -68,7 +68,8 @@ def _not_there(checked: CheckedDataset, row: int) -> BadInput:
     total = checked.report.rows
     if not 1 <= row <= total:
         return BadInput(f"There is no example {row:,}.", f"The file has {total:,}.", "Choose another number.")
-    why = [change.what for change in checked.fixed.changes if change.row == row]
+    dropped = {change.kind for change in checked.fixed.changes if change.row == row and not change.after}
+    why = [problem.message for problem in checked.report.problems if problem.row == row and problem.kind in dropped]
     return BadInput(f"Example {row:,} is left out.", why[-1] if why else "", "Choose another number.")
 
 

@@ -263,10 +263,13 @@ def test_an_unreadable_row_is_left_out_once_the_person_agrees(app: App, file: Pa
         more.write("{broken\n")
     tab, choice = tabs(app)["data"], Choice(data_id=app.datasets.add(file, "mine.jsonl"))
     shown = tab.show(choice)
-    assert "0 left out. 1 example can&#39;t be read" in shown[tab.download]
+    assert "0 left out. Not included: 1 example that can&#39;t be read." in shown[tab.download]
     assert "Leave as is" not in shown[tab.problems], "it blocks training until it is left out"
     apply_action(app, choice, "accept-all", "")
     assert "1 left out." in tab.show(choice)[tab.download]
+    with pytest.raises(BadInput) as caught:
+        app.datasets.preview(choice.replace(row=31))
+    assert "not valid JSON" in caught.value.why, "why it was left out, not what the fix does"
 
 
 def test_an_example_with_two_problems_of_a_kind_counts_once(app: App, file: Path) -> None:
