@@ -27,5 +27,5 @@ JOB_TYPES: dict[str, JobType] = {
     "export": JobType("backend.export.job:run", "light"),
     "evaluate": JobType("backend.evaluation.job:run", "light"),
     "download": JobType("backend.models.download:run", "network", secrets=("HF_TOKEN",)),
-    "prepare": JobType("backend.models.bundled:run", "light"),
+    "prepare": JobType("backend.models.bundled:run", "training"),
 }

@@ -17,3 +17,8 @@ def test_the_function_of_each_job_type_exists(kind: str) -> None:
     assert found is not None
     assert str(found.origin).startswith(str(PROJECT_ROOT))
     assert function == "run"
+
+
+def test_the_computer_is_not_measured_while_the_model_is_unpacked() -> None:
+    """Both start with the first start of the app, and the measured speed is stored for good."""
+    assert JOB_TYPES["prepare"].lane == JOB_TYPES["calibrate"].lane
