@@ -249,7 +249,7 @@ def _explain(why: dict[str, str], settings: TrainSettings, found: Estimate, hard
     if settings.method == "qlora":
         why["method"] = f"QLoRA: the model is loaded in 4 bits, so that training fits {where} ({needs} of {has})."
     else:
-        why["method"] = f"LoRA: small adapters are trained, the model itself does not change ({needs} of {has})."
+        why["method"] = "LoRA: small adapters are trained; the model itself does not change."
     micro, steps = settings.per_device_train_batch_size, settings.gradient_accumulation_steps
     if steps > 1:
         why["gradient_accumulation_steps"] = f"{micro} at a time, {steps} times per step: what fits in memory."

@@ -16,12 +16,14 @@ from ui.web.components import button, clickable, html, primary
 from ui.web.errors import handler
 from ui.web.html import components
 from ui.web.share import hf_jobs_card
-from ui.web.share.views import KINDS, choices
+from ui.web.share.views import choices
 from ui.web.share.views import exports as exports_html
 from ui.web.try_it import ready_models
 from ui.web.try_it.ready_models import no_model
 
-ONLY_SCRIPT = f"You can already take the training script. {KINDS['script'][1]}"
+ONLY_SCRIPT = (
+    "The training script can be made already: a Python file and your examples, to train the same model elsewhere."
+)
 
 
 @dataclass

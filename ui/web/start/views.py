@@ -107,7 +107,9 @@ def model_card(
     if preparing and model.embedded and on_disk is None:
         progress = preparing.progress
         done = fmt.percent(progress.done, progress.total) if progress else 0
-        waiting = components.text(f"Setting up: {done}%") + components.progress(done, "Setting up the model")
+        waiting = components.text(f"Setting up: {done}%", "status") + components.progress(
+            done, "Setting up the model"
+        )
     small = (
         f"{fmt.short_number(model.parameters)} parameters. It reads up to {fmt.number(model.context_length)} tokens "
         f"at once, about {fmt.number(words_in(model.context_length))} words."

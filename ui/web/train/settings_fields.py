@@ -27,6 +27,7 @@ CHOICES = {
     ],
     "long_documents": [("In pieces that overlap", "windows"), ("Only their beginning", "truncate")],
     "sharding": [("Each has all of it", "none"), ("Divided (FSDP)", "fsdp"), ("Only in between (ZeRO-2)", "zero2")],
+    "precision": [("Auto", "auto"), ("bf16", "bf16"), ("fp16", "fp16"), ("fp32", "fp32")],
     "lr_scheduler_type": [("Cosine", "cosine"), ("Linear", "linear"), ("Constant", "constant")],
 }
 
