@@ -152,3 +152,41 @@ def curve(steps: int, rate: float = 2e-4) -> Curve:
         samples=[SampleEvent(i, prompt, said, ORDER) for i, said in answers.items() if i <= steps],
         position=steps,
     )
+
+
+def report(baselines: bool = False) -> dict[str, Any]:
+    """An evaluation on eight orders, of which the trained model has six right and the base none."""
+    wrong = ORDER.replace('"quantity": 3', '"quantity": 1').replace(', "name": "Marta Quiroga"', "")
+    tuned = [wrong, "{}", *[ORDER] * 6]
+    prompted = {"prompt": APOLOGY, "few_shot": wrong} if baselines else {}
+    zero = {"score": 0.0, "interval": [0.0, 0.32], "ended": 1.0, "loops": 0.0, "words": 18.0}
+    answers = [
+        {
+            "question": ASKED.replace("77120", f"7712{number}"),
+            "expected": ORDER,
+            "base": APOLOGY,
+            "tuned": said,
+            **prompted,
+            "scores": {"base": 0.0, "tuned": float(said == ORDER), **dict.fromkeys(prompted, 0.0)},
+            "cluster": number,
+        }
+        for number, said in enumerate(tuned)
+    ]
+    systems = {
+        "base": zero,
+        "tuned": {**zero, "score": 0.75, "interval": [0.41, 0.93]},
+        **({"prompt": {**zero, "instruction": "Answer with JSON only."}, "few_shot": zero} if baselines else {}),
+    }
+    return {
+        "main_measure": "json",
+        "items": 8,
+        "clusters": 8,
+        "least_provable_gain": 0.75,
+        "engine": "transformers",
+        "systems": systems,
+        "verdict": "better",
+        "against_prompt": "better" if baselines else "not_measured",
+        "next": "Most mistakes are in “quantity” (75% right): add examples that show it.",
+        "next_kind": "add_examples",
+        "answers": answers,
+    }

@@ -22,7 +22,20 @@ from backend.models.hub_token import TokenSource
 from backend.records.lengths import LengthLimits
 from backend.records.specs import Cpu, DataRef, Gpu, Hardware, ModelRef, RunSpec, Trainer, TrainSettings
 from jobs.records import Job, Progress, State
-from tests.ui.fake_records import APOLOGY, ASKED, DATA, MODEL, NAME, ORDER, curve, dataset_state, job, option, preview
+from tests.ui.fake_records import (
+    APOLOGY,
+    ASKED,
+    DATA,
+    MODEL,
+    NAME,
+    ORDER,
+    curve,
+    dataset_state,
+    job,
+    option,
+    preview,
+    report,
+)
 from ui.records import (
     Curve,
     DatasetFiles,
@@ -396,6 +409,46 @@ class FakeResults:
         return bool(self.exports(run_id))
 
 
+class FakeEvaluations:
+    """seconds: how long an evaluation runs before its report is there."""
+
+    def __init__(self, runs: FakeRuns) -> None:
+        self._runs = runs
+        self.jobs: dict[str, Job] = {}
+        self.baselines: dict[str, bool] = {}
+        self.held_out = 8
+        self.seconds = 1.5
+
+    def questions(self, run_id: str) -> int:
+        self._runs.job(run_id)
+        return self.held_out
+
+    def start(self, run_id: str, *, baselines: bool = False, items: int | None = None) -> str:
+        far = Progress(phase="Asking the base model", done=3, total=self.held_out)
+        self.jobs[run_id] = job(
+            f"evaluate-{run_id}", State.RUNNING, kind="evaluate", parent=run_id, created=time.time(), progress=far
+        )
+        self.baselines[run_id] = baselines
+        return self.jobs[run_id].id
+
+    def stop(self, run_id: str) -> None:
+        self.jobs[run_id] = self.jobs[run_id].model_copy(update={"state": State.STOPPED})
+
+    def latest(self, run_id: str) -> Job | None:
+        found = self.jobs.get(run_id)
+        if found and found.state is State.RUNNING and time.time() >= found.created + self.seconds:
+            self.jobs[run_id] = found.model_copy(update={"state": State.COMPLETED})
+        return self.jobs.get(run_id)
+
+    def latest_report(self, run_id: str) -> dict[str, Any] | None:
+        found = self.latest(run_id)
+        return report(self.baselines[run_id]) if found and found.state is State.COMPLETED else None
+
+    def summaries(self) -> dict[str, dict[str, Any]]:
+        found = {run_id: self.latest_report(run_id) for run_id in self._runs.known}
+        return {run_id: one for run_id, one in found.items() if one}
+
+
 class FakeHfJobs:
     def __init__(self) -> None:
         self.jobs: list[SubmittedJob] = []
@@ -433,6 +486,7 @@ class FakeApp:
         self.runs = FakeRuns(self.datasets)
         self.retries = FakeRetries(self.runs)
         self.results = FakeResults(self.runs)
+        self.evaluations = FakeEvaluations(self.runs)
         self.hf_jobs = FakeHfJobs()
 
     def remove_model(self, model_id: str) -> float:

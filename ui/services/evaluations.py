@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from backend.errors import RunProblem
+from backend.evaluation.items import items_from
 from backend.evaluation.job import REPORT
 from backend.files.json_file import read_json
+from backend.runs.conversations import read_conversations
 from jobs.records import Job, State
 from jobs.runner import Runner
 from ui.services.results import ResultService
@@ -17,6 +19,16 @@ class EvaluationService:
 
     def __init__(self, runner: Runner, results: ResultService) -> None:
         self._runner, self._results = runner, results
+        self._questions: dict[str, int] = {}
+
+    def questions(self, run_id: str) -> int:
+        """How many held-out questions there are to evaluate a run with; they never change."""
+        if run_id not in self._questions:
+            try:
+                self._questions[run_id] = len(items_from(read_conversations(self._runner.folder(run_id), "held_out")))
+            except (OSError, ValueError) as error:
+                raise RunProblem("The examples set aside for this run can't be read.", str(error)) from error
+        return self._questions[run_id]
 
     def start(self, run_id: str, *, baselines: bool = False, items: int | None = None) -> str:
         """Queues the evaluation of a run and returns the job's id. Raises RunProblem when it has no model yet."""
@@ -24,9 +36,25 @@ class EvaluationService:
         spec = {"run": run_id, "baselines": baselines, "items": items}
         return self._runner.submit("evaluate", spec, "Evaluate", parent=run_id)
 
+    def stop(self, run_id: str) -> None:
+        """Stops the newest evaluation of a run, if it has not ended."""
+        job = self.latest(run_id)
+        if job and not job.state.is_terminal:
+            self._runner.stop(job.id)
+
     def latest(self, run_id: str) -> Job | None:
         """The newest evaluation of a run, however it stands."""
         return next(iter(self._runner.jobs(kind="evaluate", parent=run_id)), None)
+
+    def latest_report(self, run_id: str) -> dict[str, Any] | None:
+        """The report of the newest completed evaluation of a run. Raises RunProblem when it can't be read."""
+        jobs = self._runner.jobs(kind="evaluate", parent=run_id)
+        return next((self.report(job.id) for job in jobs if job.state is State.COMPLETED), None)
+
+    def summaries(self) -> dict[str, dict[str, Any]]:
+        """By run, the report of its newest completed evaluation, without the answers."""
+        oldest_first = reversed(self._runner.jobs(kind="evaluate"))
+        return {job.parent: job.result for job in oldest_first if job.parent and job.state is State.COMPLETED}
 
     def report(self, job_id: str) -> dict[str, Any]:
         """The report of a completed evaluation, with its answers. Raises RunProblem when there is none."""

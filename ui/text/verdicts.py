@@ -38,8 +38,13 @@ def title(report: Mapping[str, Any]) -> str:
 
 def sentence(report: Mapping[str, Any]) -> str:
     """The verdict with its numbers."""
-    found = f"{title(report)}: {score('tuned', report)}, the base model {score('base', report)}."
-    if report["verdict"] == "no_difference_shown" and not _graded(report):
+    return f"{title(report)}: {detail(report)}"
+
+
+def detail(report: Mapping[str, Any]) -> str:
+    """The numbers of the verdict, and what they do not show."""
+    found = f"{score('tuned', report)}, the base model {score('base', report)}."
+    if report["verdict"] == "no_difference_shown" and not graded(report):
         least = report["least_provable_gain"]
         found += (
             f" {report['clusters']} examples can prove only a gain of {least:.0%} or more."
@@ -61,16 +66,21 @@ def _caution(report: Mapping[str, Any]) -> str:
 
 def system_line(name: str, report: Mapping[str, Any]) -> str:
     """One system with its score and the interval that it may lie in."""
+    return f"{SYSTEMS[name]}: {score(name, report)} (95 % interval {interval(name, report)})"
+
+
+def interval(name: str, report: Mapping[str, Any]) -> str:
+    """The 95 % interval of a system's score."""
     low, high = report["systems"][name]["interval"]
-    interval = f"{low:.2f} to {high:.2f}" if _graded(report) else f"{low:.0%} to {high:.0%}"
-    return f"{SYSTEMS[name]}: {score(name, report)} (95 % interval {interval})"
+    return f"{low:.2f} to {high:.2f}" if graded(report) else f"{low:.0%} to {high:.0%}"
 
 
 def score(name: str, report: Mapping[str, Any]) -> str:
     """A system's score: "21 of 24 right", or a mean likeness."""
     value, items = report["systems"][name]["score"], report["items"]
-    return f"{value:.2f} alike" if _graded(report) else f"{round(value * items)} of {items} right"
+    return f"{value:.2f} alike" if graded(report) else f"{round(value * items)} of {items} right"
 
 
-def _graded(report: Mapping[str, Any]) -> bool:
+def graded(report: Mapping[str, Any]) -> bool:
+    """Whether answers score a likeness, instead of being right or wrong."""
     return bool(report["main_measure"] == "chrf")

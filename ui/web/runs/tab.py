@@ -43,7 +43,9 @@ class RunsTab:
         return {
             self.line: components.guide(0, now, then),
             self.compared: self._compared(choice),
-            self.listing: listing(runs, choice.run_id, time.time(), choice.compared_run),
+            self.listing: listing(
+                runs, choice.run_id, time.time(), choice.compared_run, self.app.evaluations.summaries()
+            ),
         }
 
     def _compared(self, choice: Choice) -> Markup:
@@ -53,7 +55,8 @@ class RunsTab:
 
     def signature(self, choice: Choice) -> Hashable:
         curves = [self.app.runs.curve_position(one) for one in (choice.run_id, choice.compared_run) if one]
-        return repr((self.app.runs.all(), curves)), int(time.time() / 60)
+        summaries = self.app.evaluations.summaries()
+        return repr((self.app.runs.all(), curves, summaries)), int(time.time() / 60)
 
 
 def build(app: App, state: BrowserState) -> RunsTab:

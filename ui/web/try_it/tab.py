@@ -17,7 +17,7 @@ from ui.web.browser_state import PRIVATE, BrowserState, Inputs, Updates
 from ui.web.components import button, clickable, clicked, html, primary
 from ui.web.errors import handler
 from ui.web.html import components
-from ui.web.try_it import ready_models
+from ui.web.try_it import evaluation_card, ready_models
 from ui.web.try_it.ready_models import no_model
 from ui.web.try_it.views import PANES, base_check, conversation, suggestions
 
@@ -38,12 +38,13 @@ class TryTab:
     suggested: gr.HTML
     ask: gr.Button
     why_not: gr.HTML
+    evaluation: evaluation_card.EvaluationCard
     forward: gr.Button
 
     @property
     def outputs(self) -> list[Any]:
         answers = [self.proof, self.shown, self.suggested]
-        return [self.line, self.offered, *answers, self.ask, self.why_not, self.forward]
+        return [self.line, self.offered, *answers, self.ask, self.why_not, *self.evaluation.outputs, self.forward]
 
     def show(self, choice: Choice) -> Updates:
         why_not = no_model(self.app, choice)
@@ -56,6 +57,7 @@ class TryTab:
             self.suggested: "" if why_not else suggestions(self.app.results.unseen_questions(choice.run_id)),
             self.ask: gr.update(interactive=not why_not and not self.app.results.is_answering()),
             self.why_not: why_not,
+            **self.evaluation.show(choice),
             self.forward: gr.update(interactive=not why_not),
         }
 
@@ -67,7 +69,8 @@ class TryTab:
     def signature(self, choice: Choice) -> Hashable:
         why_not = no_model(self.app, choice)
         asked = not why_not and self.app.results.was_tried(choice.run_id)
-        return why_not, asked, self.app.results.is_answering(), repr(ready_models.offered(self.app, choice))
+        answering, offered = self.app.results.is_answering(), repr(ready_models.offered(self.app, choice))
+        return why_not, asked, answering, offered, self.evaluation.signature(choice)
 
 
 def build(app: App, state: BrowserState) -> TryTab:
@@ -97,10 +100,11 @@ def build(app: App, state: BrowserState) -> TryTab:
             longest = gr.Slider(16, 1024, 256, step=16, label="Longest answer", info=tokens)
             same = "The same number gives the same answer again. (seed)"
             seed = gr.Number(0, label=SEED, info=same, elem_id="chat-seed")
+    evaluation = evaluation_card.build(app, state)
     with gr.Row(elem_classes="actions end"):
         forward = button("Continue to sharing", interactive=False, elem_id="to-share")
 
-    tab = TryTab(app, line, offered, proof, state.talk, shown, suggested, ask, why_not, forward)
+    tab = TryTab(app, line, offered, proof, state.talk, shown, suggested, ask, why_not, evaluation, forward)
 
     @handler
     def answer(inputs: Inputs) -> Iterator[Updates]:

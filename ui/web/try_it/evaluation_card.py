@@ -1,0 +1,181 @@
+"""Is it better? The open run's evaluation: started, followed, and its verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+from markupsafe import Markup
+
+from jobs.records import Job
+from ui.services.app import App
+from ui.services.selection import Choice
+from ui.text import format as fmt
+from ui.text import verdicts
+from ui.web.browser_state import BrowserState, Inputs, Updates
+from ui.web.components import button, html
+from ui.web.errors import handler
+from ui.web.html import components
+from ui.web.try_it import report_card
+from ui.web.try_it.ready_models import no_model
+
+TITLE = "Is it better?"
+TONES = {"better": "good", "no_difference_shown": "calm", "worse": "bad"}
+NO_QUESTIONS = (
+    "No examples were set aside to check it with. Set some aside in step 3, or add a file for it in step 2, and train "
+    "again."
+)
+
+
+@dataclass
+class EvaluationCard:
+    """check: evaluates against the base model. compare: also against the base model with good prompts."""
+
+    app: App
+    card: gr.HTML
+    check: gr.Button
+    compare: gr.Button
+    cancel: gr.Button
+    why_not: gr.HTML
+    answers: gr.HTML
+
+    @property
+    def outputs(self) -> list[Any]:
+        return [self.card, self.check, self.compare, self.cancel, self.why_not, self.answers]
+
+    def show(self, choice: Choice) -> Updates:
+        why_not = no_model(self.app, choice)
+        if why_not:
+            return self._shown(before(0), why_not, False)
+        questions = self.app.evaluations.questions(choice.run_id)
+        if not questions:
+            return self._shown(before(0), NO_QUESTIONS, False)
+        job = self.app.evaluations.latest(choice.run_id)
+        if job and not job.state.is_terminal:
+            return self._shown(running(job), "", True)
+        report = self.app.evaluations.latest_report(choice.run_id)
+        shown = self._shown(ended(job, report, questions), "", False, again=bool(report))
+        return {**shown, self.answers: report_card.answers(report) if report else components.EMPTY}
+
+    def _shown(self, card: Markup, why_not: str, active: bool, again: bool = False) -> Updates:
+        words = "Check it again" if again else "Check it"
+        return {
+            self.card: card,
+            self.check: gr.update(value=words, interactive=not why_not, visible=not active),
+            self.compare: gr.update(interactive=not why_not, visible=not active),
+            self.cancel: gr.update(visible=active),
+            self.why_not: why_not,
+            self.answers: components.EMPTY,
+        }
+
+    def signature(self, choice: Choice) -> Hashable:
+        job = self.app.evaluations.latest(choice.run_id) if choice.run_id else None
+        return repr((job.id, job.state, job.progress)) if job else ""
+
+
+def build(app: App, state: BrowserState) -> EvaluationCard:
+    """Draws the card inside the current tab."""
+    with gr.Column(elem_classes="evaluation", elem_id="evaluation"):
+        shown = html(before(0))
+        with gr.Row(elem_classes="actions"):
+            check = button("Check it", interactive=False, elem_id="evaluate")
+            compare = button("Check it, and compare with good prompts", interactive=False, elem_id="evaluate-prompts")
+            cancel = button("Cancel", visible=False, elem_id="evaluate-cancel")
+            why_not = html(elem_classes="reason")
+        answers = html()
+    card = EvaluationCard(app, shown, check, compare, cancel, why_not, answers)
+
+    def starting(baselines: bool) -> Any:
+        @handler
+        def start(inputs: Inputs) -> Updates:
+            choice = state.choice(inputs)
+            job = app.evaluations.latest(choice.run_id)
+            if job is None or job.state.is_terminal:
+                app.evaluations.start(choice.run_id, baselines=baselines)
+            return card.show(choice)
+
+        return start
+
+    @handler
+    def stop(inputs: Inputs) -> Updates:
+        choice = state.choice(inputs)
+        app.evaluations.stop(choice.run_id)
+        return card.show(choice)
+
+    state.listen(check.click, starting(False), card.outputs)
+    state.listen(compare.click, starting(True), card.outputs)
+    state.listen(cancel.click, stop, card.outputs)
+    return card
+
+
+def before(questions: int) -> Markup:
+    """What checking a model does. questions: how many there are, 0 where that is not known."""
+    many = f"the {fmt.count(questions, 'question')}" if questions else "the questions"
+    does = f"This asks your model and the base model {many} from the examples that were set aside, and compares them"
+    return components.card(TITLE, lead=f"{does}. (evaluation on held-out examples)")
+
+
+def running(job: Job) -> Markup:
+    """How far an evaluation is."""
+    progress, state = job.progress, job.state.value
+    phase = "Waiting its turn" if state == "queued" else progress.phase if progress else "Getting ready"
+    phase = "Stopping" if state == "stopping" or job.stop_requested else phase
+    percent = fmt.percent(progress.done, progress.total) if progress and progress.total else None
+    counted = f" {fmt.number(progress.done)} of {fmt.number(progress.total)}." if progress and progress.total else ""
+    badge = components.badge(*fmt.state(state))
+    return components.card(TITLE, components.progress(percent, phase), badges=badge, lead=f"{phase}.{counted}")
+
+
+def ended(job: Job | None, report: Mapping[str, Any] | None, questions: int) -> Markup:
+    """The newest report, under how the latest evaluation failed or stopped, if it did; without both, what it does."""
+    failure = _failure(job)
+    if report is None:
+        return components.card(TITLE, failure) if failure else before(questions)
+    earlier = components.text("The result below is from an earlier check.", "small") if failure else components.EMPTY
+    return components.card(TITLE, failure, earlier, verdict(report))
+
+
+def _failure(job: Job | None) -> Markup:
+    if job is None or job.state.value == "completed":
+        return components.EMPTY
+    if job.failure:
+        return components.problem_alert(job.failure)
+    if job.state.value == "stopped":
+        return components.alert("calm", "The check was cancelled", "It left no result.")
+    return components.alert("bad", "The check did not finish", "Its process ended.", "Check it again.")
+
+
+def verdict(report: Mapping[str, Any]) -> Markup:
+    """The verdict, the score of each system with its interval, and how it was measured."""
+    lines = [
+        (verdicts.SYSTEMS[name], verdicts.score(name, report), f"95 % interval: {verdicts.interval(name, report)}")
+        for name in verdicts.SYSTEMS
+        if name in report["systems"]
+    ]
+    return components.join(
+        (
+            components.alert(
+                TONES[report["verdict"]], verdicts.title(report), verdicts.detail(report), report["next"]
+            ),
+            components.rows(lines),
+            _instruction(report),
+            components.text(_how(report), "small"),
+        )
+    )
+
+
+def _instruction(report: Mapping[str, Any]) -> Markup:
+    """The best prompt, to use or to doubt."""
+    found = report["systems"].get("prompt", {}).get("instruction")
+    return components.fold("The best prompt", components.text(found, "quoted")) if found else components.EMPTY
+
+
+def _how(report: Mapping[str, Any]) -> str:
+    independent = report["clusters"]
+    once = f" Near-copies count once, which leaves {independent}." if independent < report["items"] else ""
+    return (
+        f"A good answer {verdicts.MEASURES[report['main_measure']]}; this was chosen before any answer was seen. "
+        f"{fmt.count(report['items'], 'question')}.{once} Answered by {report['engine']}."
+    )

@@ -1,0 +1,107 @@
+"""The report card of an evaluation as HTML: every held-out answer, the worst first."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from markupsafe import Markup
+
+from backend.evaluation.measures import fields, parse_json
+from ui.text import format as fmt
+from ui.text import verdicts
+from ui.web.html import components
+
+SHOWN = 300  # answers; more would slow the page down
+_HEADS = {
+    "tuned": "Your model",
+    "base": "The base model",
+    "prompt": "The base model, best prompt",
+    "few_shot": "The base model, examples in the prompt",
+}
+_ONLY_MISTAKES = Markup(
+    '<label class="only-mistakes"><input type="checkbox" autocomplete="off"> Show only mistakes of your model</label>'
+)
+
+
+def answers(report: Mapping[str, Any]) -> Markup:
+    """A fold with each question, the expected answer, and what each system answered."""
+    found = report["answers"]
+    graded = verdicts.graded(report)
+    articles = components.join(_article(answer, report) for answer in found[:SHOWN])
+    mistakes = any(answer["scores"]["tuned"] < 1 for answer in found)
+    more = f"The {SHOWN} worst of {len(found)} are shown." if len(found) > SHOWN else ""
+    fold = components.fold(
+        f"All {fmt.count(len(found), 'answer')}, the worst first",
+        _ONLY_MISTAKES if mistakes and not graded else components.EMPTY,
+        components.text(more, "small"),
+        Markup('<div class="samples report">{}</div>').format(articles),
+        key="answers",
+    )
+    return Markup('<section class="card">{}</section>').format(fold)
+
+
+def _article(answer: Mapping[str, Any], report: Mapping[str, Any]) -> Markup:
+    systems = [name for name in _HEADS if name in report["systems"]]
+    as_json = report["main_measure"] == "json"
+    return Markup('<article class="{}"><p class="asked">{}</p><div class="versus">{}{}</div></article>').format(
+        "right" if answer["scores"]["tuned"] >= 1 else "mistake",
+        answer["question"],
+        _pane("Your examples say", components.EMPTY, _expected(answer["expected"], as_json), "expected-answer"),
+        components.join(
+            _pane(
+                _HEADS[name],
+                _mark(answer["scores"][name], verdicts.graded(report)),
+                _given(answer["expected"], answer[name], as_json),
+                name,
+            )
+            for name in systems
+        ),
+    )
+
+
+def _pane(head: str, mark: Markup, body: Markup, kind: str) -> Markup:
+    return Markup('<div class="{}"><h3>{}{}</h3>{}</div>').format(kind, head, mark, body)
+
+
+def _mark(score: float, graded: bool) -> Markup:
+    if graded:
+        return components.badge(f"{score:.2f} alike", "calm")
+    return components.badge("right", "good") if score >= 1 else components.badge("wrong", "bad")
+
+
+def _expected(expected: str, as_json: bool) -> Markup:
+    value = parse_json(expected) if as_json else None
+    if not isinstance(value, dict):
+        return Markup("<p>{}</p>").format(expected)
+    return _fields((name, part, "") for name, part in value.items())
+
+
+def _given(expected: str, given: str, as_json: bool) -> Markup:
+    """An answer; one in JSON field by field, with those marked that are wrong, missing or not expected."""
+    wanted, found = (parse_json(expected), parse_json(given)) if as_json else (None, None)
+    if not given.strip():
+        return components.text("No answer.", "small")
+    if not isinstance(wanted, dict) or not isinstance(found, dict):
+        return Markup("<p>{}</p>").format(given)
+    right = fields(expected, given)
+    lines = [(name, found.get(name), "" if ok else _fault(name, found)) for name, ok in right.items()]
+    return _fields([*lines, *((name, part, "not expected") for name, part in found.items() if name not in right)])
+
+
+def _fault(name: str, found: Mapping[str, Any]) -> str:
+    return "wrong" if name in found else "missing"
+
+
+def _fields(lines: Iterator[tuple[str, Any, str]] | list[tuple[str, Any, str]]) -> Markup:
+    cells = (
+        Markup('<div class="{}"><dt>{}</dt><dd>{}{}</dd></div>').format(
+            "fault" if fault else "",
+            name,
+            "" if fault == "missing" else part if isinstance(part, str) else json.dumps(part, ensure_ascii=False),
+            Markup(' <span class="small">({})</span>').format(fault) if fault else "",
+        )
+        for name, part, fault in lines
+    )
+    return Markup('<dl class="cells">{}</dl>').format(components.join(cells))
