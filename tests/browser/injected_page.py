@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
@@ -16,7 +17,7 @@ from backend.records.events import NoteEvent
 from jobs.records import Failure, State
 from tests.ui.fake_page import serve
 from tests.ui.fake_records import job
-from tests.ui.fake_services import FakeApp, FakeDatasets, FakeResults, FakeRetries, FakeRuns
+from tests.ui.fake_services import FakeApp, FakeDatasets, FakeEvaluations, FakeResults, FakeRetries, FakeRuns
 from ui.records import Curve, DatasetProgress, Shortening
 from ui.services.selection import Choice
 
@@ -107,6 +108,22 @@ class Results(FakeResults):
         return super().answers(*given, **sampling)
 
 
+class Evaluations(FakeEvaluations):
+    """Answers with payloads, also within their fields; the codes of the report stay."""
+
+    def latest_report(self, run_id: str) -> dict[str, Any] | None:
+        report = super().latest_report(run_id)
+        if report is None:
+            return None
+        for answer in report["answers"]:
+            answer["question"] += PAYLOAD
+            answer["expected"] = json.dumps({"intent": PAYLOAD, PAYLOAD: PAYLOAD})
+            answer["tuned"] = json.dumps({"intent": PAYLOAD + "x", f"{PAYLOAD}x": [PAYLOAD]})
+            answer["base"] += PAYLOAD
+        report["systems"]["prompt"]["instruction"] += PAYLOAD
+        return {**report, "engine": PAYLOAD, "next": PAYLOAD}
+
+
 class InjectedApp(FakeApp):
     def __init__(self) -> None:
         super().__init__()
@@ -118,6 +135,7 @@ class InjectedApp(FakeApp):
         self.results: Any = Injecting(Results(runs))
         self.models: Any = Injecting(self.models)
         self.advice: Any = Injecting(self.advice)
+        self.evaluations: Any = Evaluations(runs)
         self.hf_jobs: Any = Injecting(self.hf_jobs)
 
 

@@ -120,6 +120,12 @@ def test_every_tab_shows_payloads_as_text(watched: Opens, injected_page: str) ->
     page.wait_for_selector("#ask:not([disabled])")
     page.locator("#talk .answer.tuned", has_text=MARK).first.wait_for()
     assert_shown_inert(page, "try")
+    page.click("#evaluate-prompts:not([disabled])")
+    page.locator("#evaluation .alert", has_text=MARK).wait_for()
+    for fold in page.locator("#evaluation details:not([open]) > summary").all():
+        fold.click()
+    page.locator("#evaluation article dd", has_text=MARK).first.wait_for()
+    assert_inert(page, "the answers of an evaluation")
     question.fill(FAILS)
     page.click("#ask:not([disabled])")
     page.locator(".toast-wrap", has_text=MARK).wait_for()

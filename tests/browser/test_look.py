@@ -107,6 +107,31 @@ def test_the_way_from_sample_to_download(open_page: Opens, drawn_page: str) -> N
     assert link.get_attribute("href") == "/gradio_api/file=/tmp/model.gguf"
 
 
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_model_is_checked_and_its_answers_are_read(open_page: Opens, drawn_page: str, theme: str) -> None:
+    page = open_page(f"{drawn_page}/?__theme={theme}")
+    go(page, "runs")
+    page.click("button[data-do=open][data-value=run-a]")
+    page.wait_for_selector("#tab-train-button[aria-selected=true]")
+    go(page, "try")
+    page.click("#evaluate-prompts:not([disabled])")
+    page.locator("#evaluate-cancel").wait_for()
+    page.locator("#evaluation .alert.good").wait_for()  # by the tick
+    assert page.locator("#evaluation .rows dt").count() == 4
+    page.click("#evaluation [data-key=answers] > summary")
+    answers = page.locator("#evaluation article")
+    assert answers.locator("visible=true").count() == 8
+    page.locator(".only-mistakes input").check()
+    assert answers.locator("visible=true").count() == 2
+    for width in (1280, 390):
+        page.set_viewport_size({"width": width, "height": 900})
+        still(page)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.evaluate(f"({CONTRAST})(4.5)") == [], width
+    go(page, "runs")
+    page.locator("#run-list", has_text="6 of 8 right").wait_for()
+
+
 def test_a_fix_can_be_undone(open_page: Opens, drawn_page: str) -> None:
     page = open_page(drawn_page)
     take_sample(page)

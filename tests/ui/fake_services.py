@@ -432,7 +432,8 @@ class FakeEvaluations:
         return self.jobs[run_id].id
 
     def stop(self, run_id: str) -> None:
-        self.jobs[run_id] = self.jobs[run_id].model_copy(update={"state": State.STOPPED})
+        if (found := self.latest(run_id)) and not found.state.is_terminal:
+            self.jobs[run_id] = found.model_copy(update={"state": State.STOPPED})
 
     def latest(self, run_id: str) -> Job | None:
         found = self.jobs.get(run_id)

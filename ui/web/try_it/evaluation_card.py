@@ -24,8 +24,8 @@ from ui.web.try_it.ready_models import no_model
 TITLE = "Is it better?"
 TONES = {"better": "good", "no_difference_shown": "calm", "worse": "bad"}
 NO_QUESTIONS = (
-    "No examples were set aside to check it with. Set some aside in step 3, or add a file for it in step 2, and train "
-    "again."
+    "No examples were set aside to check it with. Set some aside in step 3, or add a file for it in step 2, and "
+    "train again."
 )
 
 
@@ -113,8 +113,8 @@ def build(app: App, state: BrowserState) -> EvaluationCard:
 def before(questions: int) -> Markup:
     """What checking a model does. questions: how many there are, 0 where that is not known."""
     many = f"the {fmt.count(questions, 'question')}" if questions else "the questions"
-    does = f"This asks your model and the base model {many} from the examples that were set aside, and compares them"
-    return components.card(TITLE, lead=f"{does}. (evaluation on held-out examples)")
+    asks = f"This asks your model and the base model {many} of the examples that were set aside"
+    return components.card(TITLE, lead=f"{asks}, and scores their answers. (evaluation on held-out examples)")
 
 
 def running(job: Job) -> Markup:
@@ -151,7 +151,7 @@ def verdict(report: Mapping[str, Any]) -> Markup:
     """The verdict, the score of each system with its interval, and how it was measured."""
     lines = [
         (verdicts.SYSTEMS[name], verdicts.score(name, report), f"95 % interval: {verdicts.interval(name, report)}")
-        for name in verdicts.SYSTEMS
+        for name in ("tuned", "base", "prompt", "few_shot")
         if name in report["systems"]
     ]
     return components.join(

@@ -39,7 +39,7 @@ def answers(report: Mapping[str, Any]) -> Markup:
         Markup('<div class="samples report">{}</div>').format(articles),
         key="answers",
     )
-    return Markup('<section class="card">{}</section>').format(fold)
+    return Markup('<section class="card slim">{}</section>').format(fold)
 
 
 def _article(answer: Mapping[str, Any], report: Mapping[str, Any]) -> Markup:

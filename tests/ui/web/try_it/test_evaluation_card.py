@@ -1,0 +1,195 @@
+"""The card "Is it better?": before, during and after an evaluation."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from jobs.records import Failure, Progress, State
+from tests.ui.conftest import answer, page_of
+from tests.ui.fake_records import job, report
+from tests.ui.fake_services import FakeApp
+from ui.services.selection import Choice
+from ui.web.page import Page
+from ui.web.runs.views import listing
+from ui.web.try_it import evaluation_card, report_card
+
+DONE = Choice(data_id="data-1", run_id="run-a")
+EVIL = '"><img src=x onerror=alert(1)>'
+
+
+@pytest.fixture
+def page() -> Page:
+    return page_of(FakeApp())
+
+
+def evaluated(state: State, **changes: Any) -> Any:
+    return job("evaluate-1", state, kind="evaluate", parent="run-a", **changes)
+
+
+class TestTab:
+    def card(self, page: Page) -> evaluation_card.EvaluationCard:
+        found: evaluation_card.EvaluationCard = page.tabs["try"].evaluation
+        return found
+
+    @pytest.mark.parametrize("choice", [Choice(), Choice(run_id="run-b"), Choice(run_id="run-c")])
+    def test_without_a_model_both_buttons_are_disabled_with_a_reason(self, page: Page, choice: Choice) -> None:
+        card = self.card(page)
+        shown = card.show(choice)
+        assert [shown[one]["interactive"] for one in (card.check, card.compare)] == [False, False]
+        assert shown[card.why_not]
+
+    def test_without_held_out_examples_too(self, page: Page) -> None:
+        card = self.card(page)
+        card.app.evaluations.held_out = 0  # type: ignore[attr-defined]
+        shown = card.show(DONE)
+        assert [shown[one]["interactive"] for one in (card.check, card.compare)] == [False, False]
+        assert shown[card.why_not] == evaluation_card.NO_QUESTIONS
+
+    def test_with_a_model_it_says_how_many_questions_it_asks(self, page: Page) -> None:
+        card = self.card(page)
+        shown = card.show(DONE)
+        assert "8 questions" in shown[card.card]
+        assert (shown[card.check]["interactive"], shown[card.why_not], shown[card.answers]) == (True, "", "")
+
+    @pytest.mark.parametrize(("part", "baselines"), [("check", False), ("compare", True)])
+    def test_a_click_starts_it_and_the_tick_shows_the_verdict(self, page: Page, part: str, baselines: bool) -> None:
+        card, evaluations = self.card(page), page.app.evaluations
+        evaluations.seconds = 1000  # type: ignore[attr-defined]
+        before = page.signature_of("try", DONE)
+        shown = answer(page, getattr(card, part), "click", DONE)
+        assert 'role="progressbar"' in shown[card.card]
+        assert (shown[card.check]["visible"], shown[card.cancel]["visible"]) == (False, True)
+        during = page.signature_of("try", DONE)
+        evaluations.seconds = 0  # type: ignore[attr-defined]
+        assert len({before, during, page.signature_of("try", DONE)}) == 3
+        shown = card.show(DONE)
+        assert 'class="alert good"' in shown[card.card]
+        assert ("The best prompt" in shown[card.card]) is baselines
+        assert shown[card.answers].count("<article") == 8
+        assert page.tabs["runs"].show(DONE)[page.tabs["runs"].listing].count("6 of 8 right") == 1
+
+    def test_a_second_click_does_not_start_another(self, page: Page) -> None:
+        card, evaluations = self.card(page), page.app.evaluations
+        evaluations.seconds = 1000  # type: ignore[attr-defined]
+        answer(page, card.compare, "click", DONE)
+        answer(page, card.check, "click", DONE)
+        assert evaluations.baselines == {"run-a": True}  # type: ignore[attr-defined]
+
+    def test_it_can_be_cancelled(self, page: Page) -> None:
+        card = self.card(page)
+        page.app.evaluations.seconds = 1000  # type: ignore[attr-defined]
+        answer(page, card.check, "click", DONE)
+        shown = answer(page, card.cancel, "click", DONE)
+        assert shown[card.check]["interactive"]
+        assert 'class="alert calm"' in shown[card.card]
+
+    def test_a_check_that_fails_does_not_hide_an_earlier_result(self, page: Page) -> None:
+        card, evaluations = self.card(page), page.app.evaluations
+        failure = Failure(what="It failed.", why="There is no memory.", next="Close other programs.")
+        evaluations.jobs["run-a"] = evaluated(State.FAILED, failure=failure)  # type: ignore[attr-defined]
+        evaluations.latest_report = lambda run_id: report()  # type: ignore[method-assign]
+        shown = card.show(DONE)
+        assert 'class="alert bad"' in shown[card.card]
+        assert 'class="alert good"' in shown[card.card]
+        assert shown[card.answers].count("<article") == 8
+
+
+class TestViews:
+    def test_progress_has_a_phase_a_count_and_a_bar(self) -> None:
+        progress = Progress(phase="Asking your model", done=6, total=24)
+        html = evaluation_card.running(evaluated(State.RUNNING, progress=progress))
+        assert 'aria-valuenow="25"' in html
+        assert "Asking your model. 6 of 24." in html
+
+    @pytest.mark.parametrize("state", [State.QUEUED, State.STARTING])
+    def test_before_it_reports_anything_the_bar_has_no_end(self, state: State) -> None:
+        assert "aria-valuenow" not in evaluation_card.running(evaluated(state, progress=None))
+
+    def test_a_failure_says_what_why_and_what_next(self) -> None:
+        failure = Failure(what="It failed.", why="There is no memory.", next="Close other programs.")
+        html = evaluation_card.ended(evaluated(State.FAILED, failure=failure), None, 24)
+        assert all(part in html for part in (failure.what, failure.why, failure.next))
+
+    def test_a_process_that_died_is_reported(self) -> None:
+        assert 'class="alert bad"' in evaluation_card.ended(evaluated(State.INTERRUPTED), None, 24)
+
+    @pytest.mark.parametrize(
+        ("verdict", "tone"), [("better", "good"), ("no_difference_shown", "calm"), ("worse", "bad")]
+    )
+    def test_each_verdict_has_its_tone(self, verdict: str, tone: str) -> None:
+        html = evaluation_card.verdict(report() | {"verdict": verdict})
+        assert f'class="alert {tone}"' in html
+        assert html.count('class="alert') == 1
+
+    def test_every_system_has_its_score_and_interval(self) -> None:
+        html = evaluation_card.verdict(report(baselines=True))
+        assert html.count("0% to 32%") == 3
+        assert html.count("41% to 93%") == 1
+        assert "transformers" in html
+
+    def test_near_copies_that_count_once_are_named(self) -> None:
+        assert "leaves 5" in evaluation_card.verdict(report() | {"clusters": 5})
+
+    def test_my_models_shows_the_verdict_of_evaluated_runs(self) -> None:
+        runs = FakeApp().runs.all()
+        assert listing(runs, "", time.time(), "", {"run-a": report()}).count("6 of 8 right") == 1
+        assert "right" not in listing(runs, "", time.time())
+
+
+class TestReportCard:
+    def test_right_and_wrong_answers_are_marked_and_can_be_filtered(self) -> None:
+        html = report_card.answers(report())
+        assert [html.count(f'<article class="{kind}"') for kind in ("mistake", "right")] == [2, 6]
+        assert html.index('class="mistake"') < html.index('class="right"')
+        assert html.count('class="badge good"') == 6
+        assert html.count('class="badge bad"') == 2 + 8
+        assert 'type="checkbox"' in html
+
+    def test_faulty_fields_are_marked(self) -> None:
+        worst = report()["answers"][0]
+        extra = {**worst, "tuned": worst["tuned"].replace("{", '{"color": "red", ', 1)}
+        html = report_card.answers(report() | {"answers": [extra]})
+        assert html.count('class="fault"') == 3  # quantity, the missing name, and color
+        assert html.count("<dt>quantity</dt>") == 2
+
+    def test_likeness_is_a_number_and_has_no_mistakes_to_filter(self) -> None:
+        html = report_card.answers(report() | {"main_measure": "chrf"})
+        assert "1.00 alike" in html
+        assert "checkbox" not in html
+        assert "badge bad" not in html
+
+    def test_answers_without_mistakes_have_no_filter(self) -> None:
+        right = [one for one in report()["answers"] if one["scores"]["tuned"]]
+        assert "checkbox" not in report_card.answers(report() | {"answers": right})
+
+    def test_an_empty_answer_is_named(self) -> None:
+        empty = {**report()["answers"][0], "tuned": "  "}
+        assert report_card.answers(report() | {"answers": [empty]}) != report_card.answers(report() | {"answers": []})
+        assert "No answer." in report_card.answers(report() | {"answers": [empty]})
+
+    def test_only_so_many_answers_are_shown(self) -> None:
+        many = report()["answers"][:1] * (report_card.SHOWN + 1)
+        html = report_card.answers(report() | {"answers": many})
+        assert html.count("<article") == report_card.SHOWN
+        assert str(len(many)) in html
+
+    @pytest.mark.parametrize("measure", ["json", "label", "chrf"])
+    def test_text_from_people_and_models_is_escaped(self, measure: str) -> None:
+        quoted = EVIL.replace('"', '\\"')
+        hostile = {
+            **report(baselines=True)["answers"][0],
+            "question": EVIL,
+            "expected": f'{{"{quoted}": "{quoted}"}}',
+            "tuned": f'{{"{quoted}": "other", "more {quoted}": ["{quoted}"]}}',
+            "base": EVIL,
+        }
+        found = report(baselines=True) | {
+            "main_measure": measure, "answers": [hostile], "next": EVIL, "engine": EVIL,
+        }  # fmt: skip
+        found["systems"]["prompt"]["instruction"] = EVIL
+        html = report_card.answers(found) + evaluation_card.verdict(found)
+        assert "<img" not in html
+        assert html.count("&lt;img") >= 7
