@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from backend.errors import ApprenticeError, BadInput, RunProblem
+from backend.evaluation.job import REPORT
 from backend.hardware import Probe
 from backend.models import local
 from backend.records.specs import Gpu, Hardware, TrainSettings
@@ -301,3 +302,26 @@ def test_a_full_disk_blocks_the_plan(app: App, monkeypatch: pytest.MonkeyPatch) 
     full = app.models.hardware().model_copy(update={"disk_free_mib": 65})
     monkeypatch.setattr(app.models, "probe", lambda: Probe.of(full))
     assert "disk space (computed)" in app.runs.plan(data_id, "", TrainSettings()).blocked
+
+
+def test_an_evaluation_is_counted_cancelled_and_deleted_with_its_run(app: App) -> None:
+    data_id = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
+    run_id = app.runs.start(data_id, "", TrainSettings(validation_fraction=0.5))
+    folder = JobFolder(app.workspace.run_folder(run_id))
+    folder.write_status(folder.status().ended_as(State.STOPPED))
+    (folder.path / "result" / "adapter").mkdir(parents=True)
+    assert app.evaluations.questions(run_id) > 0
+    job_id = app.evaluations.start(run_id)
+    app.evaluations.stop(run_id)
+    latest = app.evaluations.latest(run_id)
+    assert latest is not None
+    assert (latest.id, latest.state) == (job_id, State.STOPPED)
+    assert app.evaluations.latest_report(run_id) is None
+    evaluation = JobFolder(app.workspace.run_folder(job_id))
+    evaluation.write_status(evaluation.status().ended_as(State.COMPLETED))
+    (evaluation.path / REPORT).write_text('{"answers": []}')
+    assert app.evaluations.latest_report(run_id) == {"answers": []}
+    assert set(app.evaluations.summaries()) == {run_id}
+    app.delete_run(run_id)
+    assert not evaluation.path.exists()
+    assert app.evaluations.summaries() == {}
