@@ -22,6 +22,7 @@ LIMIT = 500  # points drawn per line
 NAMES = {"training": losses.TRAINING, "validation": losses.LATEST, "first": "A", "second": "B"}
 _UNITS = 1000  # the inner SVG's width and height
 _LABEL_GAP = 7.5  # per cent of the plot's height that two labels need between them
+_CORNER = 35  # per cent of the plot's height; on a narrow screen, the labels of the lines are in its right corner
 
 
 def draw(
@@ -220,11 +221,13 @@ def _label(name: str, value: float | None, x: str, y: str) -> Markup:
 
 def _best(best: Point, place: _Place) -> Markup:
     x, y = place.x(best[0]), place.y(best[1])
+    side = "start" if x < 12 else "end" if x > 88 else "middle"
+    height = " high" if y < _CORNER else ""
     return Markup(
         '<line class="drop" x1="{x:.2f}%" x2="{x:.2f}%" y1="{y:.2f}%" y2="100%"/>'
         '<circle class="best" cx="{x:.2f}%" cy="{y:.2f}%" r="5.5"/>'
-        '<text class="best-name {side}" x="{x:.2f}%" y="{y:.2f}%">best</text>'
-    ).format(x=x, y=y, side="start" if x < 12 else "end" if x > 88 else "middle")
+        '<text class="best-name {side}{height}" x="{x:.2f}%" y="{y:.2f}%">best</text>'
+    ).format(x=x, y=y, side=side, height=height)
 
 
 def _empty() -> Markup:

@@ -64,6 +64,13 @@ def test_labels_never_overlap() -> None:
     assert abs(heights[0] - heights[1]) >= 7
 
 
+def test_the_best_point_makes_room_for_the_labels_in_the_corner_of_a_narrow_screen() -> None:
+    early = loss_curve.draw([(1.0, 3.5), (5.0, 2.6)], [(0.0, 3.3), (2.0, 3.1)], best_step=2)
+    assert 'class="best-name middle high"' in early
+    late = loss_curve.draw(TRAINING, VALIDATION, best_step=80)
+    assert 'class="best-name end"' in late
+
+
 def test_a_long_run_is_drawn_with_few_points_and_keeps_its_spikes() -> None:
     noise = random.Random(0)
     long = [(float(step), 1.0 + noise.random() / 10) for step in range(10_000)]
