@@ -155,5 +155,5 @@ class ExportRequest:
 
 def slug(name: str, fallback: str = "model") -> str:
     """A file name made from `name`: lowercase ASCII letters, digits and single dashes, at most 40."""
-    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    plain = unicodedata.normalize("NFKD", name.replace("ß", "ss")).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:40].strip("-") or fallback

@@ -391,6 +391,7 @@ def test_a_file_passes_if_it_ends_answers_and_agrees(
         ("a" * 100, "a" * 40),
         ("Über; rm -rf $(x)", "uber-rm-rf-x"),
         ("--help", "help"),
+        ("Größte Liste", "grosste-liste"),
     ],
 )
 def test_a_name_becomes_a_plain_file_name(name: str, slug: str) -> None:
