@@ -285,7 +285,7 @@ def samples(events: Sequence[SampleEvent]) -> Markup:
     return components.card(
         "Sample answers",
         Markup('<div class="samples">{}</div>').format(articles),
-        lead=f"To questions it has not seen in training, {f'at step {step}' if step else 'before training'}.",
+        lead=f"{f'At step {step}' if step else 'Before training'}, to questions it does not learn from.",
     )
 
 
