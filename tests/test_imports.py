@@ -1,9 +1,9 @@
-"""Which room may import which, and what is never imported where a module is merely loaded.
+"""Which package may import which, and what is never imported where a module is merely loaded.
 
-A room is a package, or a module that other packages need from below. Every import between two rooms goes down in
+A module that others need from below counts as a package too. Every import between two packages goes down in
 LAYERS, those for type checkers included, and no modules import each other in a circle.
 
-    python -m tests.test_imports      prints the rooms by layer, and how many arrows run up or in a circle
+    python -m tests.test_imports      prints the packages by layer, and how many imports go up or in a circle
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import pytest
 
 from backend.settings import PROJECT_ROOT
 
-# From the ground up. The longest name that fits a module is its room; a room imports only rooms of lower layers.
+# From the lowest up. A module belongs to the longest name that fits; a package imports only packages of lower layers.
 LAYERS = (
     ("backend", "backend.errors"),
     ("backend.records", "backend.settings"),
@@ -71,7 +71,7 @@ HEAVY = {
     "openpyxl",
     "accelerate",
 }
-_LAYER = {room: number for number, layer in enumerate(LAYERS) for room in layer}
+_LAYER = {package: number for number, layer in enumerate(LAYERS) for package in layer}
 
 
 def sources() -> dict[str, Path]:
@@ -91,9 +91,9 @@ def _within(module: str, package: str) -> bool:
     return module == package or module.startswith(package + ".")
 
 
-def room_of(module: str) -> str:
-    """The room of a module of ours. Raises ValueError for one that no layer names."""
-    return max((room for room in _LAYER if _within(module, room)), key=len)
+def package_of(module: str) -> str:
+    """The package of a module of ours. Raises ValueError for one that no layer names."""
+    return max((package for package in _LAYER if _within(module, package)), key=len)
 
 
 def imports(source: str, package: str = "") -> Iterator[tuple[str, bool]]:
@@ -120,12 +120,12 @@ def imports(source: str, package: str = "") -> Iterator[tuple[str, bool]]:
 
 def problems(module: str, source: str) -> list[str]:
     """What is wrong with the imports of a module, one line each."""
-    room, found = room_of(module), []
+    package, found = package_of(module), []
     for name, at_load in imports(source, module.rpartition(".")[0] or module):
         top = name.split(".")[0]
         if top in ("app", "ui", "backend", "jobs"):
-            other = room_of(name)
-            above = other != room and _LAYER[other] >= _LAYER[room]
+            other = package_of(name)
+            above = other != package and _LAYER[other] >= _LAYER[package]
             if above or (top == "backend" and _within(module, "jobs") and other not in GROUND_OF_JOBS):
                 found.append(f"{module} imports {name}")
         if top == "gradio" and not any(_within(module, where) for where in MAY_IMPORT_GRADIO):
@@ -135,29 +135,31 @@ def problems(module: str, source: str) -> list[str]:
     return found
 
 
-def circles(arrows: dict[str, set[str]]) -> list[list[str]]:
+def circles(imported: dict[str, set[str]]) -> list[list[str]]:
     """The groups of modules that import each other, each in one list, given whom each module imports."""
     reached: dict[str, set[str]] = {}
-    for start in arrows:
-        waiting, reached[start] = list(arrows[start]), set()
+    for start in imported:
+        waiting, reached[start] = list(imported[start]), set()
         while waiting:
             module = waiting.pop()
             if module not in reached[start]:
                 reached[start].add(module)
-                waiting += arrows.get(module, ())
-    groups = {frozenset({a, *(b for b in reached[a] if a in reached.get(b, ()))}) for a in arrows if a in reached[a]}
+                waiting += imported.get(module, ())
+    groups = {
+        frozenset({a, *(b for b in reached[a] if a in reached.get(b, ()))}) for a in imported if a in reached[a]
+    }
     return sorted(sorted(group) for group in groups)
 
 
-def module_arrows() -> dict[str, set[str]]:
+def imported_modules() -> dict[str, set[str]]:
     """Which of our modules each of our modules imports."""
     modules = sources()
-    arrows: dict[str, set[str]] = {}
+    imported: dict[str, set[str]] = {}
     for module, path in modules.items():
         named = (name for name, _ in imports(path.read_text("utf-8"), module.rpartition(".")[0]))
         found = (name if name in modules else name.rpartition(".")[0] for name in named)
-        arrows[module] = {name for name in found if name in modules} - {module}
-    return arrows
+        imported[module] = {name for name in found if name in modules} - {module}
+    return imported
 
 
 @pytest.mark.parametrize(("module", "path"), sources().items(), ids=str)
@@ -166,7 +168,7 @@ def test_imports_go_down(module: str, path: Path) -> None:
 
 
 def test_no_modules_import_each_other_in_a_circle() -> None:
-    assert circles(module_arrows()) == []
+    assert circles(imported_modules()) == []
 
 
 def test_a_circle_is_noticed() -> None:
@@ -215,14 +217,19 @@ def test_a_right_import_is_let_through(module: str, source: str) -> None:
 
 def main() -> None:
     """Prints the layers from the top, and what runs against them."""
-    modules, arrows = sources(), module_arrows()
-    used = {room_of(module) for module in modules}
-    between = {(room_of(a), room_of(b)) for a, others in arrows.items() for b in others if room_of(a) != room_of(b)}
+    modules, imported = sources(), imported_modules()
+    used = {package_of(module) for module in modules}
+    between = {
+        (package_of(a), package_of(b))
+        for a, others in imported.items()
+        for b in others
+        if package_of(a) != package_of(b)
+    }
     for number in reversed(range(len(LAYERS))):
-        print(f"{number + 1:3}  {', '.join(room for room in LAYERS[number] if room in used)}")
+        print(f"{number + 1:3}  {', '.join(package for package in LAYERS[number] if package in used)}")
     upward = [pair for pair in between if _LAYER[pair[0]] <= _LAYER[pair[1]]]
-    print(f"{len(used)} rooms, {len(LAYERS)} layers, {len(between)} arrows between rooms,", end=" ")
-    print(f"{len(upward)} upward, {len(circles(arrows))} circles")
+    print(f"{len(used)} packages, {len(LAYERS)} layers, {len(between)} imports between packages,", end=" ")
+    print(f"{len(upward)} upward, {len(circles(imported))} circles")
 
 
 if __name__ == "__main__":
