@@ -223,7 +223,7 @@ class Losses:
 
 @dataclass(frozen=True)
 class Shortening:
-    """What a run with at most max_length tokens per example would do: see `backend.runs.truncate.Shortened`."""
+    """What a run with at most max_length tokens per example would do: see `backend.runs.truncate.TruncatedRun`."""
 
     max_length: int
     examples: int

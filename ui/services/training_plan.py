@@ -119,7 +119,7 @@ def _blocked(
     if checked.blocked:
         return checked.blocked
     if settings.trainer == "dpo" and not has_pairs(checked):
-        return "To learn the difference, every example needs a good and a bad answer. Learn from the good ones."
+        return "To learn the difference, every example needs a good and a bad answer. Choose to learn from the good answers."
     if why_not:
         return why_not
     try:
@@ -128,8 +128,8 @@ def _blocked(
         return f"{error.what} {error.why} {error.next}"
     if not needed.fit.fits and not _is_sharded(settings, hardware):
         return (
-            "This needs more memory than is free. Choose a smaller model, or close other programs and press Look "
-            "again on the first tab."
+            "This needs more memory than is free. Choose a smaller model, or close other programs and click Check "
+            "again in step 1."
         )
     return ""
 
@@ -140,6 +140,6 @@ def _disk_too_small(entry: Entry, settings: TrainSettings, hardware: Hardware) -
     if needed <= hardware.disk_free_mib:
         return ""
     return (
-        f"Its saved states and result need up to {fmt.size(needed)} of disk space (computed), and only "
+        f"Its checkpoints and its result need up to {fmt.size(needed)} of disk space (computed), and only "
         f"{fmt.size(hardware.disk_free_mib)} are free. Delete what you no longer need."
     )

@@ -255,7 +255,7 @@ def filters(choices: Mapping[str, tuple[str, Mapping[str, str]]], kind: str, sea
     """A search field and drop-down lists for the table of this kind. It shows the lines that contain every typed
     word and carry every chosen value.
 
-    choices: key to (question, value to its words). search: (key, question). static/page.js does the filtering.
+    choices: key to (question, value to its words). search: (key, question). static/js/tables.js does the filtering.
     """
     field = Markup(
         '<div class="find"><label><span>{1}</span><input type="search" data-filter="{0}" '
