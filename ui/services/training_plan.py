@@ -119,7 +119,10 @@ def _blocked(
     if checked.blocked:
         return checked.blocked
     if settings.trainer == "dpo" and not has_pairs(checked):
-        return "To learn the difference, every example needs a good and a bad answer. Choose to learn from the good answers."
+        return (
+            "To learn the difference, every example needs a good and a bad answer. Learn from the good answers "
+            "instead."
+        )
     if why_not:
         return why_not
     try:

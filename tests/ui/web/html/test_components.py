@@ -140,6 +140,11 @@ def test_a_fix_for_one_row_leaves_the_others_open() -> None:
     assert 'data-value="empty_answer:51"' in issues_panel.card(data(empty_answer=[18]))
 
 
+@pytest.mark.parametrize(("imports", "title"), [(True, "Reading mine.csv"), (False, "Checking mine.csv")])
+def test_a_file_in_progress_says_what_is_done_with_it(imports: bool, title: str) -> None:
+    assert f"<h2>{title}</h2>" in data_views.reading(DatasetProgress("mine.csv", "", 0.5), imports)
+
+
 def test_states_have_words() -> None:
     assert {state.value for state in State} <= set(fmt.STATES)
 
