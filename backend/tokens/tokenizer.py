@@ -68,10 +68,6 @@ class ChatTokenizer:
         return self.special_tokens.get("eos_token", "")
 
     @property
-    def eos_id(self) -> int:
-        return self._id(self.eos_token)
-
-    @property
     def pad_id(self) -> int:
         return self._id(self.special_tokens.get("pad_token") or self.eos_token)
 

@@ -35,7 +35,6 @@ WHOLE_FILE_FIXES = {  # fixes that no problem of a single row asks for
 }
 SYSTEM_FIXES = ("system_inconsistent", *WHOLE_FILE_FIXES)  # they exclude each other
 FIXABLE = (*(kind for kind, issue in ISSUE_TYPES.items() if issue.fix), *WHOLE_FILE_FIXES)
-ALL_FIXES = tuple(kind for kind in FIXABLE if kind not in WHOLE_FILE_FIXES)  # may drop rows that are intended
 SAFE_FIXES = (  # every error, and warnings whose fix nobody would refuse
     *(kind for kind, issue in ISSUE_TYPES.items() if issue.fix and issue.severity == "error"),
     *("mojibake", "control_characters", "system_not_first", "same_role_twice", "duplicate"),

@@ -68,7 +68,7 @@ def test_the_trainer_receives_exactly_the_windows(bundled_model: Path, tmp_path:
     texts = [text.replace("<|im_end|>", "lamp") for text in stories(9)]
     checked = checked_for(texts, bundled_model, SETTINGS)
     tokenizer = Tokenizer.from_file(str(bundled_model / "tokenizer.json"))
-    end = ChatTokenizer.load(bundled_model).eos_id
+    end = tokenizer.token_to_id(ChatTokenizer.load(bundled_model).eos_token)
     expected = []
     for text in texts:
         ids, windows = [*tokenizer.encode(text).ids, end], []

@@ -21,7 +21,7 @@ from backend.records.rows import Dataset, Problem, Row
 from tests.backend.datasets.builders import SYSTEM, WordTokenizer, chat, clean_row, clean_rows, dataset
 from tests.backend.datasets.test_check import PLANTED
 
-ALL = dict.fromkeys(fix.ALL_FIXES, "all")
+ALL = {kind: "all" for kind in fix.FIXABLE if kind not in fix.WHOLE_FILE_FIXES}
 
 
 def fixed_by(data: Dataset, accept: Mapping[str, object]) -> FixedDataset:

@@ -164,7 +164,6 @@ def test_bad_answers_of_kto_are_left_out() -> None:
 
 
 CALL = {"type": "function", "function": {"name": "weather", "arguments": {"city": "Rome"}}}
-ROME = '{"city": "Rome"}'
 TOOL = {"type": "function", "function": {"name": "weather", "description": "d", "parameters": {"type": "object"}}}
 
 
