@@ -45,7 +45,7 @@ class Workspace:
         except OSError as error:
             raise WorkspaceProblem(
                 f"The workspace {workspace.root} can't be written.",
-                f"The system says: {error.strerror or error}.",
+                f"The system reports: {error.strerror or error}.",
                 f"Choose another folder with --workspace DIR or the environment variable {HOME_VARIABLE}.",
             ) from error
         return workspace

@@ -38,7 +38,7 @@ def failure_of(error: BaseException) -> Failure:
     if isinstance(error, OSError):
         return Failure(
             what="A file could not be read or written.",
-            why=f"The system says: {error.strerror or error}.",
+            why=f"The system reports: {error.strerror or error}.",
             next="Check the disk, then resume the run.",
         )
     if isinstance(error, ImportError):

@@ -179,5 +179,7 @@ def no_such_run(job_id: str) -> RunProblem:
 
 def unreadable(error: Exception) -> WorkspaceProblem:
     return WorkspaceProblem(
-        "The run's folder can't be read or written.", f"The system says: {error}.", "Check the disk, then try again."
+        "The run's folder can't be read or written.",
+        f"The system reports: {error}.",
+        "Check the disk, then try again.",
     )

@@ -104,7 +104,7 @@ class Runner:
             log.warning("a run could not be written", exc_info=True)
             raise WorkspaceProblem(
                 "The run could not be written to disk.",
-                f"The system says: {error.strerror or error}.",
+                f"The system reports: {error.strerror or error}.",
                 "Free some disk space, then try again.",
             ) from error
         self._wake.set()

@@ -113,5 +113,5 @@ class Scheduler:
         except OSError as error:
             log.warning("the workspace can't be written: %r", error)
             raise WorkspaceProblem(
-                "The workspace can't be written.", f"The system says: {error}.", "Check its disk, then try again."
+                "The workspace can't be written.", f"The system reports: {error}.", "Check its disk, then try again."
             ) from error

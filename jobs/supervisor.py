@@ -108,7 +108,7 @@ class Supervisor:
             process.spawn(folder, status.attempt, self._workspace)
         except OSError as error:
             log.error("%s could not be started: %s", folder.id, error)
-            failure = NEVER_STARTED.model_copy(update={"why": f"The system says: {error.strerror or error}."})
+            failure = NEVER_STARTED.model_copy(update={"why": f"The system reports: {error.strerror or error}."})
             with folder.claim():
                 folder.write_status(status.ended_as(State.FAILED, failure))
             return State.FAILED

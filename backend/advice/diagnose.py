@@ -36,7 +36,9 @@ def diagnose(
     if not all(map(math.isfinite, [*run.losses, *run.validation])):
         return run.not_finite()
     if len(steps) < EARLY:
-        return Verdict("early", "good", "Too few steps to judge", f"It takes {EARLY}; there are {len(steps)}.")
+        return Verdict(
+            "early", "good", "Too few steps to judge", f"At least {EARLY} are needed; so far there are {len(steps)}."
+        )
     return (
         run.known_already()
         or run.unsteady()
@@ -61,7 +63,7 @@ def _waiting(steps: Sequence[StepEvent]) -> Verdict | None:
     return Verdict(
         "waiting",
         "watch",
-        "Training spends much time waiting",
+        "Training spends a lot of time waiting",
         f"{share:.0%} of the time passes between two steps, while nothing is computed.",
         "The computer may be short of memory, or its disk busy: close other programs. The result stays the same.",
     )
@@ -77,6 +79,6 @@ def _slow(steps: Sequence[StepEvent], expected: float | None) -> Verdict | None:
         "slow",
         "watch",
         "Training is slower than measured",
-        f"It reads {median(speeds):.0f} tokens a second; {expected:.0f} were expected from the speed test.",
+        f"It processes {median(speeds):.0f} tokens a second; {expected:.0f} were expected from the speed test.",
         "Close other programs that are busy. The result stays the same.",
     )

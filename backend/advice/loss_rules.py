@@ -223,7 +223,9 @@ class LossRules:
     def _validation_sentence(self) -> str:
         when = "before training" if self.validated_before else f"at step {self.evals[0].step}"
         first, latest = format_loss(self.validation[0]), format_loss(self.validation[-1])
-        return f"The validation loss, on examples set aside to check it, was {first} {when}; the latest is {latest}."
+        return (
+            f"The validation loss, on examples set aside for validation, was {first} {when}; the latest is {latest}."
+        )
 
     def _fell(self) -> bool:
         return self.now < median(self.losses[:5]) * (1 - _FALL)

@@ -247,7 +247,7 @@ def _explain(why: dict[str, str], settings: TrainSettings, found: Estimate, hard
     needs, has = format_gb(found.fit.needs_mib), format_gb(found.fit.has_mib)
     where = "the graphics card" if found.memory.device == "cuda" else "this computer"
     if settings.method == "qlora":
-        why["method"] = f"QLoRA: the model is loaded in 4 bits, so that training fits {where} ({needs} of {has})."
+        why["method"] = f"QLoRA: the model is loaded in 4-bit, so that training fits {where} ({needs} of {has})."
     else:
         why["method"] = "LoRA: small adapters are trained; the model itself does not change."
     micro, steps = settings.per_device_train_batch_size, settings.gradient_accumulation_steps

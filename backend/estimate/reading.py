@@ -43,7 +43,7 @@ def read(path: Path) -> Architecture:
     try:
         values = json.loads(path.read_text("utf-8"))
     except OSError as error:
-        raise BadInput(f"The file {path.name} can't be read.", f"The system says: {error.strerror}.") from error
+        raise BadInput(f"The file {path.name} can't be read.", f"The system reports: {error.strerror}.") from error
     except ValueError as error:
         raise BadInput(f"The file {path.name} is not JSON.", "", "Use a file with one JSON object.") from error
     if not isinstance(values, dict):

@@ -51,9 +51,9 @@ class Evaluation:
     def __post_init__(self) -> None:
         if not self.items:
             raise BadInput(
-                "There are no examples to check this model with.",
-                "None was set aside before the training.",
-                "Set some aside (validation_fraction), or add a file to check it with, and train again.",
+                "There are no examples to evaluate this model on.",
+                "None were set aside before training.",
+                "Set some aside (validation_fraction), or add a validation file, and train again.",
             )
         self.measure: Measure = choose_measure([item.expected for item in (*self.train, *self.items)])
         longest = max(self.models.tokens(item.answer) for item in (*self.train, *self.items))

@@ -155,7 +155,7 @@ def _plain_errors(what: str) -> Iterator[None]:
         yield
     except HfHubHTTPError as error:
         status = error.response.status_code
-        why = _WHY.get(status, f"The hub answered with error {status}.")
+        why = _WHY.get(status, f"The hub returned error {status}.")
         raise RunProblem(what, why, "Fix that, then try again.") from error
     except (httpx2.HTTPError, OfflineModeIsEnabled, OSError) as error:
         raise RunProblem(what, "Hugging Face can't be reached.", "Check the internet connection.") from error

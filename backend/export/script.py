@@ -95,7 +95,7 @@ _COMMENTS = {
     "REVISION": "its commit there; if empty, the newest one is used",
     "TRAINER": "sft learns the answers; dpo the difference between a better and a worse answer",
     "BETA": "dpo only: how closely it stays to the base model",
-    "METHOD": "lora, qlora (4 bit) or full",
+    "METHOD": "lora, qlora (4-bit) or full",
     "PRECISION": "of the arithmetic: fp32, bf16 (GPUs since 2020, newer processors) or fp16 (older GPUs)",
     "PATIENCE": "evaluations without improvement before it stops early; 0: never",
     "EFFECTIVE_BATCH": "examples per step",

@@ -29,7 +29,7 @@ def check(request: ExportRequest, folder: Path) -> dict[str, Any]:
 
     For DPO, where every run starts at the loss ln 2, the first gradient norm is compared too (later ones drift: the
     optimizer turns rounding into whole steps). ok is None if the run made no step on this computer or switched to
-    4 bit after its first steps, or if the script took too long here.
+    4-bit after its first steps, or if the script took too long here.
     """
     steps = first_steps(request.run_folder / "events.jsonl")
     if not steps:
@@ -57,7 +57,7 @@ def check(request: ExportRequest, folder: Path) -> dict[str, Any]:
         sentence += f" The first has {_compared('gradient norm', norms, differing_norms, tolerance)}."
         differing = differing_norms or differing
     if differing and read_run(request.run_folder).settings.method != request.run.settings.method:
-        return {"ok": None, "sentence": f"{sentence} The run itself switched to 4 bit when memory ran out."}
+        return {"ok": None, "sentence": f"{sentence} The run itself switched to 4-bit when memory ran out."}
     return {"ok": not differing, "sentence": sentence, "first_difference": differing[0] if differing else None}
 
 
@@ -68,7 +68,7 @@ def _differing(pairs: list[Pair], tolerance: float, least: float = 1.0) -> list[
 
 def _compared(name: str, pairs: list[Pair], differing: list[int], tolerance: float) -> str:
     values = ", ".join(f"{script:.4f} and {run:.4f}" for _, script, run in pairs)
-    verdict = f"another {name} than the run" if differing else f"the run's {name}, within {100 * tolerance:g} %"
+    verdict = f"another {name} than the run" if differing else f"the run's {name}, within {100 * tolerance:g}%"
     return f"{verdict} (script and run: {values})"
 
 

@@ -76,7 +76,7 @@ def _no_gpus(error: Exception) -> NvidiaGpus:
 def _driver_problem(error: Exception) -> MachineProblem:
     return MachineProblem(
         what="The driver of the graphics card does not work properly.",
-        why=f"It says: {str(error)[:200] or type(error).__name__}.",
+        why=f"It reports: {str(error)[:200] or type(error).__name__}.",
         next="Restart the computer. If that does not help, reinstall the NVIDIA driver.",
     )
 

@@ -132,7 +132,7 @@ def load_hardware(path: Path) -> Hardware:
         values = json.loads(path.read_text("utf-8"))
     except OSError as error:
         raise BadInput(
-            f"The file {path.name} can't be read.", f"The system says: {error.strerror or error}."
+            f"The file {path.name} can't be read.", f"The system reports: {error.strerror or error}."
         ) from error
     except (ValueError, RecursionError) as error:
         raise BadInput(f"The file {path.name} is not JSON.", "", _USE_DOCTOR) from error

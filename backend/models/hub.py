@@ -117,10 +117,10 @@ class Hub:
                 self._stream(commit, file, part, progress)
                 break
             except httpx.HTTPError as error:
-                log.warning("%s broke off: %s", file.name, type(error).__name__)
+                log.warning("%s was interrupted: %s", file.name, type(error).__name__)
                 if attempt == _TRIES - 1:
                     raise MissingPart(
-                        "The download broke off.",
+                        "The download was interrupted.",
                         f"{file.name} could not be downloaded completely.",
                         "Download again: it continues from here.",
                     ) from error
@@ -175,7 +175,7 @@ class Hub:
         if answer.status_code == 404:
             raise self._unavailable("The hub does not have it, or no longer has this version.")
         if answer.status_code >= 400:
-            raise self._unavailable(f"The hub answered with error {answer.status_code}.")
+            raise self._unavailable(f"The hub returned error {answer.status_code}.")
         return answer
 
     def _check_access(self, answer: httpx.Response) -> None:

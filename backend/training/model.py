@@ -42,7 +42,7 @@ def _has_delta_nets(model: Any) -> bool:
 
 
 def load(folder: Path, settings: TrainSettings, device: Device) -> Any:
-    """The base model: in 4 bit for QLoRA, in float32 where all of it is trained, else in the device's precision."""
+    """The base model: in 4-bit for QLoRA, in float32 where all of it is trained, else in the device's precision."""
     import torch
     from transformers import AutoModelForCausalLM
     from transformers.utils import is_flash_attn_2_available
@@ -64,7 +64,7 @@ def four_bit(device: Device) -> Any:
 
     if importlib.util.find_spec("bitsandbytes") is None:
         raise MissingPart(
-            "Training in 4 bit is not possible on this computer.",
+            "4-bit training is not possible on this computer.",
             "The package bitsandbytes is not installed, or not available for this system.",
             "Choose the method lora, or install it with: pip install bitsandbytes",
         )

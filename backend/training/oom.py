@@ -94,14 +94,14 @@ def next_rung(planned: TrainSettings, used: TrainSettings, *, can_quantize: bool
         changes = with_micro_batch(used, current // 2)
         size = changes["per_device_train_batch_size"]
         return Rung(
-            changes, f"It reads {size} instead of {current} examples at a time; each step still uses as many."
+            changes, f"It processes {size} instead of {current} examples at a time; each step still uses as many."
         )
     if current > 1 or not used.gradient_checkpointing:
         changes = {**with_micro_batch(used, 1), "gradient_checkpointing": True}
-        return Rung(changes, "It reads one example at a time and computes some values twice (slower, same result).")
+        return Rung(changes, "It processes one example at a time and recomputes some values (slower, same result).")
     quantizable = used.trainer == "sft" and used.sharding == "none"  # DPO compares with the base as it is
     if used.method == "lora" and can_quantize and quantizable:
-        return Rung({"method": "qlora"}, "The base model is stored in 4 bit from now on (QLoRA).")
+        return Rung({"method": "qlora"}, "The base model is stored in 4-bit from now on (QLoRA).")
     return None
 
 
@@ -147,7 +147,7 @@ def ladder_exhausted(longest: int) -> DoesNotFit:
     shorter = f" or shorter examples: max_length {length} cuts the longest one in half, and the rest is not learned"
     return DoesNotFit(
         "There is not enough memory for this run.",
-        "It was tried with one example at a time, with gradient checkpointing and, where possible, in 4 bit.",
+        "It was tried with one example at a time, with gradient checkpointing and, where possible, in 4-bit.",
         f"Close other programs and resume it. Or start a new run with a smaller model{shorter if length else ''}.",
     )
 
@@ -158,5 +158,5 @@ def half_length(longest: int) -> int | None:
 
 
 def can_quantize() -> bool:
-    """Whether this computer can load models in 4 bit."""
+    """Whether this computer can load models in 4-bit."""
     return sys.platform != "darwin" and importlib.util.find_spec("bitsandbytes") is not None

@@ -196,7 +196,7 @@ def _restore_best(session: TrainingSession, net: Any, step: int) -> dict[str, An
             saved_state.load_weights(best, net)
             outcome = {"eval_loss": metrics.best_loss, "eval_step": metrics.best_step, "best_step": metrics.best_step}
             return {**outcome, **metrics.best_rewards}
-        what = f"The best version, of step {metrics.best_step}, can't be read. The last one is used."
+        what = f"The best checkpoint, from step {metrics.best_step}, can't be read. The last weights are used."
         add_note(session.work, "A checkpoint is damaged", what, "Check the disk.")
     rewards = metrics.best_rewards if metrics.eval_step == metrics.best_step else {}
     return {"best_step": step, **rewards}

@@ -66,7 +66,7 @@ def _move_files(exported: Path, output: Path) -> None:
     except OSError as error:
         raise BadInput(
             f"The files could not be moved to {output}.",
-            f"The system says: {error.strerror or error}.",
+            f"The system reports: {error.strerror or error}.",
             f"They are in {exported}.",
         ) from error
 

@@ -58,7 +58,7 @@ def legend(validated: bool) -> str:
     training = "Training loss: on the examples it learns from (each step pale, the median as a line)"
     if not validated:
         return f"{training}."
-    return f"{training}; validation loss: on the examples set aside to check it."
+    return f"{training}; validation loss: on the examples set aside for validation."
 
 
 def lines(losses: Losses) -> list[tuple[str, str, str]]:

@@ -104,8 +104,8 @@ SETTINGS: dict[str, Help] = {
     ),
     "use_dora": Help(
         "Weight-decomposed LoRA (DoRA)",
-        "Comes a little closer to full training, most of all with a small adapter. Training takes clearly longer and "
-        "needs more memory; the finished model is as fast as any.",
+        "Comes a little closer to full training, most of all with a small adapter. Training takes noticeably longer "
+        "and needs more memory; the finished model is as fast as any.",
     ),
     "learning_rate": Help(
         "Learning rate",
@@ -123,14 +123,14 @@ SETTINGS: dict[str, Help] = {
     ),
     "num_processes": Help(
         "Number of processes",
-        "Several equal graphics cards share the examples of each step. The result is the same, only sooner. At most "
-        "one process per graphics card; 1 is right for most.",
+        "Several identical graphics cards share the examples of each step. The result is the same, only sooner. At "
+        "most one process per graphics card; 1 is right for most.",
     ),
     "sharding": Help(
         "Sharding",
         "For a model that is too large for one graphics card. With FSDP, each card holds a part of the model and "
         "fetches the rest when it needs it: slower, but far less memory. With ZeRO-2, only for full training, each "
-        "card holds the whole model and the optimizer's numbers wait in the computer's memory. The result is the "
+        "card holds the whole model and the optimizer's state stays in the computer's memory. The result is the "
         "same. At the start, the computer's memory holds the whole model once per card. Tested with two processes on "
         "a processor, not yet on graphics cards.",
     ),
@@ -160,12 +160,12 @@ SETTINGS: dict[str, Help] = {
     ),
     "gradient_accumulation_steps": Help(
         "Gradient accumulation",
-        "How many batches are read for one step. Times the batch size, this is the effective batch size. 8 to 16 is "
-        "right for most; above 32 the model learns less from each example.",
+        "How many batches are read for one step. Multiplied by the batch size, this gives the effective batch "
+        "size. 8 to 16 is right for most; above 32 the model learns less from each example.",
     ),
     "max_length": Help(
         "Maximum length",
-        "The longest example in tokens; what is beyond it is cut off. A token is about three quarters of an English "
+        "The longest example in tokens; anything beyond it is cut off. A token is about three quarters of an English "
         "word. Longer needs more memory.",
     ),
     "long_documents": Help(
@@ -199,7 +199,7 @@ SETTINGS: dict[str, Help] = {
     ),
     "early_stopping": Help(
         "Early stopping",
-        "Checks the model on the examples set aside for that. When it stops improving, training ends and the best "
+        "Checks the model on the validation examples. When it stops improving, training ends and the best "
         "version is saved.",
     ),
     "early_stopping_patience": Help(
@@ -208,7 +208,7 @@ SETTINGS: dict[str, Help] = {
     ),
     "validation_fraction": Help(
         "Validation fraction",
-        "The share of your examples set aside to check the model. They are never trained on and show whether it "
+        "The share of your examples set aside for validation. They are never trained on and show whether it "
         "really learned. 0.1 is a tenth.",
     ),
 }

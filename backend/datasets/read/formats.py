@@ -27,7 +27,7 @@ _NOT_DATA: tuple[tuple[bytes, str, str], ...] = (
     (b"ID3", "a sound file", _UPLOAD_TEXT),
     (b"OggS", "a sound file", _UPLOAD_TEXT),
     (b"\xd0\xcf\x11\xe0", "an old Office document (.doc or .xls)", "Save it as .xlsx or .csv, and upload that."),
-    (b"{\\rtf", "a formatted text (.rtf)", _SAVE_TEXT),
+    (b"{\\rtf", "a rich text document (.rtf)", _SAVE_TEXT),
     *((bytes([0x80, version]), _PICKLE, f"It is never opened here. {_NO_MODEL}") for version in range(2, 6)),
     (b"GGUF", "a model, not a dataset", _NO_MODEL),
     (b"ARROW1", "an Arrow file", _PARQUET),

@@ -65,6 +65,7 @@ def test_an_unreadable_file_is_reported_and_the_old_dataset_stays(app: App, file
     photo = file.with_name("photo.png")
     photo.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(500))
     choice = imported(app, Choice(data_id=old, import_id=app.datasets.import_file(photo, "photo.png")))
+    assert app.datasets.state(choice).rows == 30, "waits for the check"
     tab = tabs(app)["data"]
     shown = tab.show(choice)
     assert "photo.png" in shown[tab.reading]

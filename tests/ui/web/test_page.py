@@ -355,7 +355,7 @@ class TestTrain:
         assert "first" not in tab.show(Choice())[tab.line], "there is no this one yet"
         before = tab.signature(Choice(data_id="data-1"))
         known["run-d"] = job("run-d", State.QUEUED)
-        assert "2 trainings go first" in tab.show(Choice(data_id="data-1"))[tab.line]
+        assert "2 other runs go first" in tab.show(Choice(data_id="data-1"))[tab.line]
         assert tab.signature(Choice(data_id="data-1")) != before, "the page looks again"
         known.clear()
         assert "You can close the page" in tab.show(Choice(data_id="data-1"))[tab.line]

@@ -117,7 +117,7 @@ def build(app: App, state: BrowserState) -> DataTab:
     with gr.Column(visible=False) as found:
         summary = html()
         with gr.Row(elem_classes="actions"):
-            own_test = gr.UploadButton("I have a test file", size="md", min_width=0, scale=0, elem_id="own-test")
+            own_test = gr.UploadButton("Use my validation file", size="md", min_width=0, scale=0, elem_id="own-test")
             tested = clickable(elem_classes="reason")
         how = clickable()
         problems = clickable()

@@ -108,10 +108,10 @@ def tested(data: DatasetState) -> Markup:
     """The validation file that the person chose, or what happens without one."""
     report = data.report.validation
     if report is None:
-        return components.text("Without one, some of your examples are set aside to check the model.", "small")
+        return components.text("Without one, some of your examples are set aside for validation.", "small")
     usable = f"{fmt.number(report.usable)} of its {fmt.count(report.rows, 'example')} can be used."
-    remove = components.button("Remove the test file", "clear-test")
-    words = components.text(f"Checked on {data.validation_name}: {usable}", "small")
+    remove = components.button("Remove the validation file", "clear-test")
+    words = components.text(f"Validated on {data.validation_name}: {usable}", "small")
     return Markup('<div class="actions">{}{}</div>').format(words, remove)
 
 

@@ -130,7 +130,7 @@ def offer(computer: Computer, hours: float, cost: float, uploads: dict[str, int]
         (
             "Cost",
             f"${computer.cost:.2f} per hour, at most ${cost:.2f}",
-            f"stopped after {hours:g} h at the latest",
+            f"it is stopped after {hours:g} h",
         ),
         ("What is uploaded", files, "to a private place in your own account, including every example"),
         (

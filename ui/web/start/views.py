@@ -91,7 +91,7 @@ def model_card(
     outdone: whether a model that is not on this computer would be better.
     """
     model, fit = option.model, option.estimate.fit
-    best = "Best of those on this computer" if outdone else "Recommended"
+    best = "Best one on this computer" if outdone else "Recommended"
     word = "Your choice" if not recommended else best if fit.fits else "Closest fit"
     badges = components.badge(word, "good" if recommended and fit.fits else "calm")
     badges += components.badge(*FITS[fit.badge])
@@ -159,7 +159,7 @@ def _licence(model: Entry) -> tuple[str, str]:
 
 NEEDED_BY_RUNS = "The models you trained from it can't be tried or exported until it is downloaded again."
 COMPARING = components.text("Working out what each model needs on this computer. This takes a few seconds.", "small")
-GOOD_FOR = {"voice": "Conversation", "extract": "Pulling out data", "write": "Fluent writing"}
+GOOD_FOR = {"voice": "Conversation", "extract": "Extracting data", "write": "Fluent writing"}
 SEARCH = ("words", "Search by name, family or license")
 SIZES = {"small": "Under 1 billion", "middle": "1 to 4 billion", "large": "Over 4 billion"}
 
@@ -174,9 +174,7 @@ def others_table(
     lines = [_line(one, chosen_id, one.model.id in ready, downloads.get(one.model.id)) for one in options]
     kinds = [_kinds(option, option.model.id in ready) for option in options]
     table = components.table(headers, lines, "Models and whether they fit this computer", True, "models", kinds)
-    least = components.text(
-        "“Needs” is the least memory in which the model can be trained on this computer.", "small"
-    )
+    least = components.text("“Needs” is the least memory that training the model takes on this computer.", "small")
     return components.filters(_choices(options), "models", SEARCH) + table + least + _full(options[0])
 
 

@@ -19,14 +19,18 @@ CHOICES = {
         ("Learn from the good answers", "sft"),
         ("Learn the difference between good and bad answers", "dpo"),
     ],
-    "method": [("LoRA", "lora"), ("QLoRA, 4 bits", "qlora"), ("Full", "full")],
+    "method": [("LoRA", "lora"), ("QLoRA, 4-bit", "qlora"), ("Full", "full")],
     "target_modules": [
         ("All layers", "all-linear"),
         ("Attention only", "attention"),
-        ("Those this model needs", NEEDED),
+        ("The ones this model needs", NEEDED),
     ],
-    "long_documents": [("In pieces that overlap", "windows"), ("Only their beginning", "truncate")],
-    "sharding": [("Each has all of it", "none"), ("Divided (FSDP)", "fsdp"), ("Only in between (ZeRO-2)", "zero2")],
+    "long_documents": [("In overlapping pieces", "windows"), ("Only their beginning", "truncate")],
+    "sharding": [
+        ("None: each card holds the whole model", "none"),
+        ("FSDP: each card holds a part of it", "fsdp"),
+        ("ZeRO-2: only the optimizer's state is split", "zero2"),
+    ],
     "precision": [("Auto", "auto"), ("bf16", "bf16"), ("fp16", "fp16"), ("fp32", "fp32")],
     "lr_scheduler_type": [("Cosine", "cosine"), ("Linear", "linear"), ("Constant", "constant")],
 }

@@ -99,7 +99,7 @@ class TrainTab:
         """What is trained before a run that begins now."""
         first = [job.name for job in self.app.runs.unfinished()]
         if len(first) > 1:
-            return f"{len(first)} trainings go first, one at a time."
+            return f"{len(first)} other runs go first, one at a time."
         return f"{fmt.shorten(first[0], 40)} is trained first; this one begins after it." if first else ""
 
     def _fetching(self, choice: Choice) -> Markup:

@@ -68,7 +68,7 @@ def plan(ahead: Plan, why: Mapping[str, str], by_hand: Collection[str]) -> Marku
     memory_how = "measured on your longest examples" if ahead.memory_measured else "estimated"
     of_memory = f"of {fmt.size(ahead.available_mib)} memory, {memory_how}"
     numbers = [
-        (fmt.count(ahead.train_rows, "example"), f"to learn from; {set_aside} set aside to check it"),
+        (fmt.count(ahead.train_rows, "example"), f"to learn from; {set_aside} set aside for validation"),
         _duration(ahead),
         (fmt.span(*ahead.seconds), time_how) if ahead.seconds else ("not known yet", "training time"),
     ]
