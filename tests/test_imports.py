@@ -211,7 +211,7 @@ def test_a_wrong_import_is_noticed(module: str, source: str) -> None:
         ("backend.chat.client", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import torch"),
     ],
 )
-def test_a_right_import_is_let_through(module: str, source: str) -> None:
+def test_an_allowed_import_is_accepted(module: str, source: str) -> None:
     assert problems(module, source) == []
 
 

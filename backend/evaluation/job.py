@@ -44,7 +44,7 @@ class Work(Protocol):
 
 
 class _Stopped(Exception):
-    """A stop was asked for."""
+    """A stop was requested."""
 
 
 def run(context: Work) -> dict[str, Any]:

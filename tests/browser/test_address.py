@@ -28,7 +28,7 @@ def is_open(page: Any, step: str) -> None:
     assert page.url.endswith(f"#{step}")
 
 
-def test_back_and_on_go_from_step_to_step_and_not_out_of_the_page(open_page: Opens, drawn_page: str) -> None:
+def test_back_and_forward_go_from_step_to_step_and_not_out_of_the_page(open_page: Opens, drawn_page: str) -> None:
     page = open_page(drawn_page)
     begun = page.evaluate("history.length")
     assert not page.url.endswith("#start"), "nothing is noted before a step is taken"

@@ -145,7 +145,7 @@ def test_a_fix_can_be_undone(open_page: Opens, drawn_page: str) -> None:
     page.wait_for_selector("#to-train:not([disabled])")
 
 
-def test_the_rail_is_walked_by_keyboard(open_page: Opens, drawn_page: str) -> None:
+def test_the_steps_are_reached_by_keyboard(open_page: Opens, drawn_page: str) -> None:
     page = open_page(drawn_page)
     page.focus("#tab-start-button")
     page.keyboard.press("ArrowRight")
@@ -230,7 +230,7 @@ def test_models_are_found_by_typing(open_page: Opens, drawn_page: str) -> None:
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_an_access_token_is_kept_and_forgotten_and_never_comes_back(
+def test_an_access_token_is_saved_and_deleted_and_never_sent_back(
     open_page: Opens, drawn_page: str, theme: str
 ) -> None:
     page = open_page(f"{drawn_page}/?__theme={theme}")
@@ -278,7 +278,7 @@ def test_typed_text_is_never_run(open_page: Opens, drawn_page: str) -> None:
     assert page.evaluate("window.broken") is None
 
 
-def test_while_a_run_has_nothing_to_try_an_older_model_is_opened_where_it_is_wanted(
+def test_while_a_run_has_nothing_to_try_an_older_model_opens_in_the_same_tab(
     open_page: Opens, drawn_page: str
 ) -> None:
     page = open_page(drawn_page)

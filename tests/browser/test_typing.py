@@ -1,4 +1,4 @@
-"""What a person types stays, however late an answer comes; what can't be taken is told where it was typed."""
+"""What a person types stays, however late an answer comes; what is invalid is reported where it was typed."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def leave(page: Any, setting: str, typed: str) -> None:
     field(page, setting).press("Tab")
 
 
-def test_numbers_that_are_typed_while_train_opens_stay(open_page: Opens, held_page: str, hold: Path) -> None:
+def test_numbers_typed_while_train_opens_stay(open_page: Opens, held_page: str, hold: Path) -> None:
     page = open_page(held_page)
     take_sample(page)
     hold.touch()
@@ -103,7 +103,7 @@ def test_a_number_typed_again_before_the_first_is_taken_stays(open_page: Opens, 
     assert seed.input_value() == "6"
 
 
-def test_what_is_wrong_stays_with_its_reason_until_the_recommended_numbers_are_wanted(
+def test_an_invalid_value_stays_with_its_reason_until_the_settings_are_reset(
     open_page: Opens, held_page: str
 ) -> None:
     page = at_the_settings(open_page, held_page)
@@ -125,9 +125,7 @@ def test_what_is_wrong_stays_with_its_reason_until_the_recommended_numbers_are_w
     assert page.locator("#start-training").is_enabled()
 
 
-def test_of_two_numbers_that_are_left_before_an_answer_comes_the_last_counts(
-    open_page: Opens, held_page: str, hold: Path
-) -> None:
+def test_the_last_of_two_quick_edits_counts(open_page: Opens, held_page: str, hold: Path) -> None:
     page = at_the_settings(open_page, held_page)
     hold.touch()
     leave(page, "lora_rank", "16")
@@ -137,9 +135,7 @@ def test_of_two_numbers_that_are_left_before_an_answer_comes_the_last_counts(
     assert field(page, "lora_rank").input_value() == "48"
 
 
-def test_two_fields_that_are_left_before_an_answer_comes_both_count(
-    open_page: Opens, held_page: str, hold: Path
-) -> None:
+def test_quick_edits_of_two_fields_both_count(open_page: Opens, held_page: str, hold: Path) -> None:
     page = at_the_settings(open_page, held_page)
     hold.touch()
     leave(page, "lora_rank", "16")
@@ -149,14 +145,14 @@ def test_two_fields_that_are_left_before_an_answer_comes_both_count(
     assert (field(page, "lora_rank").input_value(), field(page, "lora_alpha").input_value()) == ("16", "48")
 
 
-def test_a_training_begins_with_the_number_out_of_which_start_was_pressed(open_page: Opens, held_page: str) -> None:
+def test_a_number_being_typed_when_start_is_clicked_is_used_by_the_run(open_page: Opens, held_page: str) -> None:
     page = at_the_settings(open_page, held_page)
     field(page, "lora_rank").fill("16")
     page.click("#start-training")
     page.locator("#tab-train").get_by_text("A model of rank 16", exact=True).wait_for()
 
 
-def test_back_to_the_recommended_numbers_takes_back_one_that_is_being_typed(open_page: Opens, held_page: str) -> None:
+def test_a_reset_also_discards_a_number_that_is_being_typed(open_page: Opens, held_page: str) -> None:
     page = at_the_settings(open_page, held_page)
     field(page, "lora_rank").fill("16")
     page.click("#reset-settings")
@@ -178,7 +174,7 @@ def test_an_emptied_number_is_filled_with_the_recommended_one(open_page: Opens, 
     page.wait_for_function("document.querySelector('#set-lora_rank input').value === '32'")
 
 
-def test_a_field_that_is_only_passed_through_is_none_that_was_changed(open_page: Opens, held_page: str) -> None:
+def test_a_field_that_is_only_tabbed_through_does_not_count_as_changed(open_page: Opens, held_page: str) -> None:
     page = at_the_settings(open_page, held_page)
     field(page, "lora_rank").focus()
     field(page, "lora_rank").press("Tab")
@@ -236,7 +232,7 @@ def test_a_question_whose_answer_fails_is_put_back_and_the_half_answer_goes(at_t
     at_try.wait_for_selector("#ask:not([disabled])")
 
 
-def test_a_chance_number_that_is_none_is_told_and_the_question_put_back(at_try: Any) -> None:
+def test_an_invalid_seed_is_reported_and_the_question_put_back(at_try: Any) -> None:
     question = at_try.get_by_label("Your question to both")
     question.fill("Where is my order?")
     at_try.locator("#tab-try button.label-wrap").click()
@@ -297,7 +293,7 @@ def test_a_quick_click_on_another_tab_is_not_taken_back(at_try: Any, hold_openin
     at_try.locator("#tab-train").get_by_text("Orders to fields", exact=True).first.wait_for()
 
 
-def test_a_question_that_can_not_be_sent_is_not_cleared(open_page: Opens, held_page: str) -> None:
+def test_a_question_that_cannot_be_sent_is_not_cleared(open_page: Opens, held_page: str) -> None:
     page = open_page(held_page)
     go(page, "try")
     question = page.get_by_label("Your question to both")
@@ -309,7 +305,7 @@ def test_a_question_that_can_not_be_sent_is_not_cleared(open_page: Opens, held_p
     page.locator(".toast-body").wait_for(state="detached")
 
 
-def test_a_faulty_number_of_an_example_is_told_beside_its_field_and_put_back(
+def test_an_invalid_example_number_is_reported_next_to_its_field_and_put_back(
     open_page: Opens, drawn_page: str
 ) -> None:
     page = open_page(drawn_page)

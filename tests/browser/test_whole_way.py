@@ -94,7 +94,7 @@ def test_from_a_sample_to_a_file_that_answers_anywhere(
     page.click("#stop-answer")
     page.locator("#ask:not([disabled])").wait_for()
     assert page.locator("#talk .answer").count() == 2
-    page.locator(".proofs:visible li").first.wait_for()
+    page.locator(".checklist:visible li").first.wait_for()
 
     page.reload()
     page.click("#tab-try-button")

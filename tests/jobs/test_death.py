@@ -135,7 +135,7 @@ def test_a_worker_that_misses_the_start_deadline_is_a_failed_start_and_then_does
     assert steps(runner, job_id) == []
 
 
-def test_a_worker_that_can_not_be_spawned_is_a_failed_start_and_the_next_job_starts(
+def test_a_worker_that_cannot_be_spawned_is_a_failed_start_and_the_next_job_starts(
     runner: Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:

@@ -180,7 +180,7 @@ def test_actions_in_a_wrong_state_are_rejected(runner: Runner) -> None:
     assert runner.job(queued).state is State.QUEUED
 
 
-def test_a_completed_job_can_not_be_resumed(runner: Runner) -> None:
+def test_a_completed_job_cannot_be_resumed(runner: Runner) -> None:
     job_id = runner.submit("noop", {"steps": 1}, "")
     finish(runner, job_id)
     with pytest.raises(RunProblem, match="completed"):
@@ -261,7 +261,7 @@ def test_the_data_is_there_before_the_job_is_seen(runner: Runner) -> None:
 
 
 @pytest.mark.parametrize("fault", [BadInput("Row 3 is empty."), OSError(28, "No space left on device")])
-def test_a_job_that_can_not_be_prepared_leaves_nothing(runner: Runner, fault: Exception) -> None:
+def test_a_job_that_cannot_be_prepared_leaves_nothing(runner: Runner, fault: Exception) -> None:
     def prepare(folder: Path) -> None:
         (folder / "data" / "half").write_bytes(b"ro")
         raise fault

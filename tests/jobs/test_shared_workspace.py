@@ -92,7 +92,7 @@ def test_other_files_among_the_runs_are_ignored(runner: Runner, name: str) -> No
     assert finish(runner, runner.submit("noop", {"steps": 0}, "")).state is State.COMPLETED
 
 
-def test_a_workspace_that_can_not_be_locked_is_reported(runner: Runner) -> None:
+def test_a_workspace_that_cannot_be_locked_is_reported(runner: Runner) -> None:
     job_id = runner.submit("noop", {"steps": 1, "fail_at": 1}, "")
     waiting = runner.submit("noop", {}, "")
     finish(runner, job_id)
@@ -106,7 +106,7 @@ def test_a_workspace_that_can_not_be_locked_is_reported(runner: Runner) -> None:
     assert runner.wait(job_id).state is State.FAILED, "how it ended is known all the same"
 
 
-def test_a_job_that_can_not_be_published_leaves_nothing(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_that_cannot_be_published_leaves_nothing(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(source: object, target: object) -> None:
         raise OSError(28, "No space left on device")
 

@@ -394,13 +394,13 @@ class FakeResults:
         return self.exported.get(run_id, [])
 
     def start_export(self, run_id: str, to: str) -> str:
-        proofs = (
+        checks = (
             (True, "The trained chat template and end token travel in the file."),
             (True, "The same question gives the same tokens here and in llama.cpp."),
             (True, "It loads, answers and stops by itself."),
         )
         file = ExportFile("orders-Q8_0.gguf", Path("/tmp/model.gguf"), 138.0)
-        made = ExportStatus("export-1", to, State.COMPLETED, False, None, None, (file,), proofs)
+        made = ExportStatus("export-1", to, State.COMPLETED, False, None, None, (file,), checks)
         self.exported.setdefault(run_id, []).insert(0, made)
         return "export-1"
 

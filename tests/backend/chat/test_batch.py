@@ -24,7 +24,7 @@ def engine(bundled_model: Path) -> TorchEngine:
     return TorchEngine(bundled_model, dtype=torch.float32)
 
 
-def test_answers_are_those_given_one_by_one(engine: TorchEngine) -> None:
+def test_answers_equal_those_made_one_by_one(engine: TorchEngine) -> None:
     prompts = [engine.prompt_ids([{"role": "user", "content": question}]) for question in QUESTIONS]
     limits = [12, 24, 30, 20, 1]
     alone = []
@@ -48,7 +48,7 @@ def test_nothing_to_answer(engine: TorchEngine) -> None:
     assert answer_all(engine.model("base"), [], [0], []) == []
 
 
-def test_it_can_be_broken_off(engine: TorchEngine) -> None:
+def test_it_can_be_interrupted(engine: TorchEngine) -> None:
     def stop(done: int) -> None:
         raise KeyboardInterrupt
 

@@ -127,7 +127,7 @@ def test_labels_are_not_reported_as_short_answers() -> None:
     assert about_rows(check(dataset(rows)).problems) == []
 
 
-def test_rows_that_the_model_can_not_use_are_reported() -> None:
+def test_rows_that_the_model_cannot_use_are_reported() -> None:
     rows = clean_rows(12)
     rows[2] = chat(3, Q, ("system", "Be kind."), A)
     rows[5] = chat(6, S, ("user", "Say the unlearnable thing to me?"), ("assistant", "unlearnable " * 20))

@@ -119,7 +119,7 @@ def test_a_model_that_lost_what_the_base_can_is_worse() -> None:
     assert (report["verdict"], report["next_kind"]) == ("worse", "worse")
 
 
-def test_a_prompt_that_does_it_is_found_and_said() -> None:
+def test_a_prompt_that_does_as_well_is_found_and_reported() -> None:
     def follows(pane: str, given: str) -> str:
         return EXPECTED[last(given)] if pane == "tuned" or "JSON" in given or "{" in given else "Hello."
 

@@ -78,7 +78,7 @@ def test_a_stop_ends_it_without_a_report(trained: Context) -> None:
     assert not (trained.folder / job.REPORT).exists()
 
 
-def test_a_run_without_held_out_examples_is_told(trained: Context) -> None:
+def test_a_run_without_held_out_examples_is_rejected(trained: Context) -> None:
     write_conversations(trained.workspace.run_folder(trained.spec["run"]), "held_out", [])
     with pytest.raises(BadInput):
         job.run(trained)

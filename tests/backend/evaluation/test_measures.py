@@ -50,7 +50,7 @@ def test_json_is_compared_as_a_value() -> None:
     assert (is_json("null"), is_json("{")) == (True, False)
 
 
-def test_an_answer_that_is_no_json_is_not_the_same_as_another() -> None:
+def test_two_answers_that_are_not_json_are_not_equal() -> None:
     assert measures.Measure("json").score(said("broken {")[0], "broken {") == 0
 
 
@@ -85,7 +85,7 @@ def test_a_loop_is_noticed(answer: str) -> None:
 @pytest.mark.parametrize(
     "answer", ["", "no no no", "We do, love. See you at the oven, Rosie x", "it is what it is, is it"]
 )
-def test_an_answer_without_a_loop_is_none(answer: str) -> None:
+def test_an_answer_without_a_loop_is_not_one(answer: str) -> None:
     assert not repeats(answer)
 
 

@@ -101,7 +101,7 @@ def test_a_gguf_file_is_made_and_checked(new_export: NewExport, tmp_path: Path) 
     assert result["smoke"]["loads"]
     assert result["smoke"]["agrees"]
     assert result["smoke"]["tokens_per_second"] > 0
-    assert all(proof["ok"] and proof["sentence"] for proof in result["checks"])
+    assert all(check["ok"] and check["sentence"] for check in result["checks"])
     assert not (work.folder / "work").exists()
     json.dumps(result)
 
@@ -179,9 +179,9 @@ def test_an_adapter_too_weak_for_bf16_is_merged_in_float32(
 ) -> None:
     faint = make_adapter(tmp_path / "faint", bundled_model, strength=1e-4)
     texts = [ChatTokenizer.load(bundled_model).prompt_ids([{"role": "user", "content": "Hello 123"}])]
-    proof = merge.merge(bundled_model, faint, tmp_path / "merged", texts)
-    assert proof.dtype == "float32"
-    assert proof.ok
+    check = merge.merge(bundled_model, faint, tmp_path / "merged", texts)
+    assert check.dtype == "float32"
+    assert check.ok
     assert set(tensors(tmp_path / "merged" / "model.safetensors").values()) == {"F32"}
 
 
@@ -310,7 +310,7 @@ def test_only_training_runs_can_be_exported(tiny_export: NewExport) -> None:
         export_job.run(work)
 
 
-# The proofs themselves
+# The checks themselves
 
 
 def test_the_first_differing_token_is_named(bundled_model: Path) -> None:

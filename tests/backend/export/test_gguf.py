@@ -108,7 +108,7 @@ def test_a_file_that_is_not_gguf_is_rejected(chat: Chat, tmp_path: Path) -> None
         chat.open(gguf=tmp_path / "notes.gguf")
 
 
-def test_a_template_can_not_escape_the_sandbox(chat: Chat, tmp_path: Path) -> None:
+def test_a_template_cannot_escape_the_sandbox(chat: Chat, tmp_path: Path) -> None:
     canary = tmp_path / "canary"
     payload = (
         "{% for c in ().__class__.__base__.__subclasses__() %}{% if c.__name__ == 'catch_warnings' %}"
@@ -136,7 +136,7 @@ def test_quantized_files_are_smaller_and_still_answer(chat: Chat, f16: Path, tmp
     assert sizes[1] < 0.6 * sizes[0]
 
 
-def test_an_unreadable_file_can_not_be_quantized(tmp_path: Path) -> None:
+def test_an_unreadable_file_cannot_be_quantized(tmp_path: Path) -> None:
     (tmp_path / "bad.gguf").write_bytes(b"GGUF" + bytes(100))
     with pytest.raises(ExportFailed, match="quantized"):
         gguf.quantize(tmp_path / "bad.gguf", tmp_path / "out.gguf", "Q8_0")

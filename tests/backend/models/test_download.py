@@ -215,7 +215,7 @@ def test_a_complete_or_partial_download_can_be_deleted(hub: Hub, work: FakeWork,
         download.delete(work.workspace, MODEL)
 
 
-def test_a_running_download_can_not_be_deleted(hub: Hub, work: FakeWork) -> None:
+def test_a_running_download_cannot_be_deleted(hub: Hub, work: FakeWork) -> None:
     def should_stop() -> bool:
         if len(work.reached) == 2:
             with pytest.raises(BadInput, match="being downloaded"):

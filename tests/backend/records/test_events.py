@@ -78,5 +78,5 @@ def test_unknown_keys_and_missing_optional_ones_are_accepted() -> None:
         b"",
     ],
 )
-def test_a_line_that_is_not_understood_is_none(damaged: bytes) -> None:
+def test_an_invalid_line_parses_to_none(damaged: bytes) -> None:
     assert parse(damaged) is None

@@ -201,12 +201,12 @@ def test_a_template_that_tries_to_leave_the_sandbox_is_rejected(bundled_model: P
         tokenizer.render(CHAT)
 
 
-def test_a_model_without_a_template_can_not_render(bundled_model: Path) -> None:
+def test_a_model_without_a_template_cannot_render(bundled_model: Path) -> None:
     loaded = ChatTokenizer.load(bundled_model)
     with pytest.raises(BadInput, match="no chat template"):
         ChatTokenizer(loaded._tokenizer, "", {}).render(CHAT)
 
 
-def test_a_folder_without_a_tokenizer_can_not_be_loaded(tmp_path: Path) -> None:
+def test_a_folder_without_a_tokenizer_cannot_be_loaded(tmp_path: Path) -> None:
     with pytest.raises(MissingPart, match="could not be read"):
         ChatTokenizer.load(tmp_path)

@@ -218,7 +218,7 @@ def test_estimate_has_the_promised_keys(app: Shell) -> None:
     assert found["memory"]["total_mib"] == pytest.approx(sum(found["memory"]["parts"].values()), rel=0.01)
 
 
-def test_a_workspace_that_can_not_be_written_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_workspace_that_cannot_be_written_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_text("not a folder", "utf-8")
     assert main(["runs", "--workspace", str(tmp_path / "file" / "inside")]) == 1
     assert "can't be written" in capsys.readouterr().err

@@ -189,7 +189,7 @@ def test_a_gated_base_model_needs_consent_to_send_the_token_as_a_secret(
     assert job["secrets"] == {"HF_TOKEN": SECRET}
 
 
-def test_a_local_base_model_can_not_be_trained_there(hub: Hub, app: App, tmp_path: Path) -> None:
+def test_a_local_base_model_cannot_be_trained_there(hub: Hub, app: App, tmp_path: Path) -> None:
     run = with_script(app, tmp_path, "local/mine-123456")
     app.hf_jobs.look_up_computers()
     with pytest.raises(RunProblem) as refused:

@@ -356,7 +356,7 @@ class TestReadAgain:
         assert app.dataset_store.info(data_id) == before
 
 
-def test_a_browser_can_not_store_fixes_of_problems_that_do_not_exist(app: App, file: Path) -> None:
+def test_a_browser_cannot_store_fixes_of_problems_that_do_not_exist(app: App, file: Path) -> None:
     data_id = app.datasets.add(file, "mine.jsonl")
     before = app.dataset_store.info(data_id)
     for kind, rows in (("x" * 9000, "all"), ("duplicate", [10**9]), ("duplicate", [0])):

@@ -136,7 +136,7 @@ def test_the_longest_validation_row_counts_in_plan_and_measurement(app: App) -> 
     assert app.runs.plan(data_id, "", settings).memory_measured_mib == 2000
 
 
-def test_a_failed_run_can_not_be_tried_or_exported(app: App) -> None:
+def test_a_failed_run_cannot_be_tried_or_exported(app: App) -> None:
     data_id = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
     run_id = app.runs.start(data_id, "", TrainSettings())
     folder = JobFolder(app.workspace.run_folder(run_id))

@@ -86,7 +86,7 @@ def test_the_retry_trains_on_shorter_examples_and_is_compared(app: App, tmp_path
     assert [one.learned for one in train] == [10, 200, 50]
     assert (new.data.train_rows, new.data.longest, new.data.learned_tokens) == (3, 300, 260)
     assert len(validation) == 1
-    assert "different examples" in tabs(app)["train"]._beside(again)
+    assert "different examples" in tabs(app)["train"]._comparison(again)
 
 
 def test_each_length_is_offered_once(app: App, tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_the_length_measured_to_fit_is_offered_first(app: App, tmp_path: Path) -
     ],
     ids=["disk", "unknown", "short", "nothing left"],
 )
-def test_shortening_that_can_not_help_is_not_offered(
+def test_shortening_that_cannot_help_is_not_offered(
     app: App, tmp_path: Path, failure: Failure, rows: list[Encoded]
 ) -> None:
     run = failed(app, tmp_path / "made", failure, rows)

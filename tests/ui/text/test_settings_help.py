@@ -47,7 +47,7 @@ def test_inputs_show_the_defaults_and_give_them_back() -> None:
         assert (read.settings, read.changed, read.faults) == (TrainSettings(), frozenset(), {})
 
 
-def test_what_was_changed_by_hand_takes_the_place_of_what_is_recommended() -> None:
+def test_a_changed_setting_replaces_the_recommended_one() -> None:
     recommended = TrainSettings(max_length=128, learning_rate=5e-4)
     read = apply_overrides(
         {"lora_rank": 16, "target_modules": "attention", "max_length": 128, "seed": None}, recommended
@@ -75,11 +75,11 @@ def test_a_number_out_of_range_is_refused_by_name_and_the_others_count() -> None
 
 
 @pytest.mark.parametrize("junk", [{"no_such": 1}, {"seed": {"a": []}}, {"target_modules": 5}, {"": None}])
-def test_what_a_browser_kept_of_an_older_page_breaks_nothing(junk: dict[str, Any]) -> None:
+def test_browser_state_of_an_older_page_breaks_nothing(junk: dict[str, Any]) -> None:
     assert apply_overrides(junk, TrainSettings()).settings == TrainSettings()
 
 
-def test_the_values_of_every_setting_can_be_told() -> None:
+def test_the_allowed_values_of_every_setting_have_words() -> None:
     assert {name: allowed_values(name) for name in TrainSettings.model_fields}[
         "precision"
     ] == "one of bf16, fp16, fp32, auto"

@@ -42,7 +42,7 @@ def test_what_so_few_examples_can_prove_is_said_where_nothing_is_shown() -> None
 
 
 @pytest.mark.parametrize("against", ["better", "as_good", "not_shown"])
-def test_the_prompt_is_spoken_of_once_it_was_measured(against: str) -> None:
+def test_the_prompt_is_mentioned_once_it_was_measured(against: str) -> None:
     assert "prompt" in verdicts.sentence(report("better", against))
     assert "prompt" not in verdicts.sentence(report("better"))
 

@@ -63,7 +63,7 @@ def test_another_origin_may_do_nothing(method: str, origin: str) -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("site", ["cross-site", "same-site", "made-up"])
-def test_a_request_that_a_page_elsewhere_causes_is_refused(method: str, site: str) -> None:
+def test_a_cross_site_request_is_refused(method: str, site: str) -> None:
     assert client().request(method, "/deep", headers={"sec-fetch-site": site}).status_code == 403
 
 

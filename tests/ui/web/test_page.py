@@ -220,7 +220,7 @@ class TestExampleNumber:
             assert page.state.changed(answer) == {"row": found}
             assert "3 examples contain “lamps”" in answer[page.tabs["data"].preview.hits]
 
-    def test_next_goes_one_further_or_to_a_typed_number(self, page: Page) -> None:
+    def test_next_shows_the_next_example_or_the_typed_one(self, page: Page) -> None:
         for part, beside in (("on", 4), ("back", 2)):
             assert page.state.changed(self.answer(page, 3, part, "click")) == {"row": beside}
             assert page.state.changed(self.answer(page, 12, part, "click")) == {"row": 12}

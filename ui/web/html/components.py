@@ -119,7 +119,7 @@ def checklist(lines: Iterable[tuple[bool | None, str]]) -> Markup:
         '<li class="{}"><span class="mark" aria-hidden="true">{}</span>'
         '<span><span class="unseen">{}</span>{}</span></li>'
     )
-    return Markup('<ul class="proofs">{}</ul>').format(join(item.format(*marks[ok], words) for ok, words in lines))
+    return Markup('<ul class="checklist">{}</ul>').format(join(item.format(*marks[ok], words) for ok, words in lines))
 
 
 def progress(percent: int | None, label: str) -> Markup:

@@ -49,14 +49,14 @@ class TrainTab:
     stop_says: gr.HTML
     health: gr.HTML
     curve: gr.HTML
-    beside: gr.HTML
+    comparison: gr.HTML
     samples: gr.HTML
 
     @property
     def outputs(self) -> list[Any]:
         ahead = [self.line, self.before, self.goal, self.plan, self.memory, self.called, self.start, self.why_not]
         buttons = [self.forward, self.resume, self.stop, self.stop_says]
-        after = [self.after, self.status, *buttons, self.health, self.curve, self.beside, self.samples]
+        after = [self.after, self.status, *buttons, self.health, self.curve, self.comparison, self.samples]
         return [*ahead, *after, *self.form.outputs]
 
     def show(self, choice: Choice) -> Updates:
@@ -136,11 +136,11 @@ class TrainTab:
             self.stop_says: train_views.stop_reason(watched),
             self.health: train_views.health(watched),
             self.curve: train_views.loss_card(watched),
-            self.beside: self._beside(run_id),
+            self.comparison: self._comparison(run_id),
             self.samples: train_views.samples(watched.curve.samples),
         }
 
-    def _beside(self, run_id: str) -> Markup:
+    def _comparison(self, run_id: str) -> Markup:
         """A run that repeats another one with a change, compared with that one."""
         first = self.app.retries.first_run(run_id)
         return (
@@ -185,12 +185,12 @@ def build(app: App, state: BrowserState) -> TrainTab:
             stop_says = html(elem_classes="reason")
         health = clickable()
         curve = html()
-        beside = html()
+        comparison = html()
         samples = html()
 
     tab = TrainTab(
         app, SettingsForm(app, fields, answer), line, before, goal, plan, memory, called, start, why_not,
-        after, status, forward, resume, stop, stop_says, health, curve, beside, samples,
+        after, status, forward, resume, stop, stop_says, health, curve, comparison, samples,
     )  # fmt: skip
 
     def changed(inputs: Inputs, choice: Choice) -> Updates:

@@ -34,13 +34,13 @@ def app(tmp_path: Path) -> Iterator[App]:
 
 
 def queued(app: App, folder: Path, events: list[StepEvent], **settings: Any) -> str:
-    """A run whose worker has told `events`."""
+    """A run whose worker has emitted `events`."""
     work = run_of(folder, folder, [ROW] * 8, [ROW], **settings)
 
     def write(new: Path) -> None:
         (folder / "data").rename(new / "data")
-        told = [{"time": 0.0, "attempt": 1, "kind": "step", "data": event.data()} for event in events]
-        (new / "events.jsonl").write_bytes(b"".join(to_json(line) + b"\n" for line in told))
+        lines = [{"time": 0.0, "attempt": 1, "kind": "step", "data": event.data()} for event in events]
+        (new / "events.jsonl").write_bytes(b"".join(to_json(line) + b"\n" for line in lines))
 
     return app.runner.submit("train", work.spec, "Orders", prepare=write)
 
@@ -83,13 +83,13 @@ def test_a_retry_takes_the_same_rows_and_changes_one_number(app: App, tmp_path: 
     assert app.retries.first_run(again) == first
     rows = [(app.runner.folder(run) / "data" / "train.parquet").read_bytes() for run in (first, again)]
     assert rows[0] == rows[1]
-    assert 'class="compared"' in tabs(app)["train"]._beside(again)
+    assert 'class="compared"' in tabs(app)["train"]._comparison(again)
     app.runner.stop(first)
     app.delete_run(first)
     assert app.retries.first_run(again) == ""
 
 
-def test_a_run_without_a_verdict_can_not_be_retried(app: App, tmp_path: Path) -> None:
+def test_a_run_without_a_verdict_cannot_be_retried(app: App, tmp_path: Path) -> None:
     run = queued(app, tmp_path / "made", [])
     with pytest.raises(RunProblem, match="nothing to change"):
         app.retries.retry(run)
@@ -101,8 +101,8 @@ def test_my_models_compares_with_the_open_run() -> None:
     assert 'data-do="compare" data-value="run-b"' in listed[tab.listing]
     assert 'data-do="compare" data-value="run-a"' not in listed[tab.listing]
     assert listed[tab.compared] == ""
-    beside = tab.show(Choice(run_id="run-a", compared_run="run-b"))
-    assert 'class="compared"' in beside[tab.compared]
-    assert beside[tab.listing].count('data-value="run-b" aria-label="Stop comparing') == 1
+    compared = tab.show(Choice(run_id="run-a", compared_run="run-b"))
+    assert 'class="compared"' in compared[tab.compared]
+    assert compared[tab.listing].count('data-value="run-b" aria-label="Stop comparing') == 1
     assert 'aria-label="Stop comparing' not in listed[tab.listing]
     assert 'data-do="compare"' not in tab.show(Choice())[tab.listing]

@@ -105,5 +105,5 @@ class TestComponent:
 
         assert in_loop(build).postprocess(EVIL) == "&lt;img src=x&gt;"
 
-    def test_no_stub_is_written_beside_the_source(self) -> None:
+    def test_no_stub_is_written_next_to_the_source(self) -> None:
         assert not list(WEB.rglob("*.pyi"))

@@ -89,7 +89,7 @@ class TestAccess:
         assert FIELD not in html
 
     @pytest.mark.parametrize(("place", "word"), [("environment", "HF_TOKEN"), ("login", "hf auth login")])
-    def test_a_token_from_elsewhere_can_not_be_deleted_here(self, place: TokenSource, word: str) -> None:
+    def test_a_token_from_elsewhere_cannot_be_deleted_here(self, place: TokenSource, word: str) -> None:
         html = card(place)
         assert word in html
         assert "forget-token" not in html

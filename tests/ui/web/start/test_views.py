@@ -57,7 +57,7 @@ def test_without_examples_the_memory_is_a_range_for_an_assumed_length() -> None:
     assert f"{fmt.size(known.memory.total_mib)}</dd>" in card
 
 
-def test_least_memory_of_the_embedded_model_is_what_the_readme_promises() -> None:
+def test_least_memory_of_the_bundled_model_is_what_the_readme_promises() -> None:
     small = Hardware(memory_total_mib=4096, memory_available_mib=3000)
     found = recommend(small, compare=False)
     assert (found.model.id, found.fit) == (BUNDLED.id, "yes")
@@ -100,19 +100,19 @@ class TestProbe:
         assert "Restart the computer" in html
         assert "Unknown Error" in html
 
-    def test_no_card(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def test_no_gpu(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         self.install(monkeypatch, broken="nvmlInit", error=NVMLErrorLibraryNotFound)
         assert "the processor does the work" in drawn(tmp_path)
         assert "alert" not in drawn(tmp_path)
 
-    def test_two_cards(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def test_two_gpus(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         self.install(monkeypatch, T4, AMPERE)
         html = drawn(tmp_path)
         assert "15.0 GB" in html
         assert "24.0 GB" in html
         assert "Tesla T4" in html
 
-    def test_card_that_another_program_holds(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def test_gpu_in_use_by_another_program(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         self.install(monkeypatch, {**AMPERE, "free": 4000, "users": {os.getppid(): 20000}})
         html = drawn(tmp_path)
         assert "Other programs use 19.5 GB of the memory of NVIDIA GeForce RTX 3090" in html
