@@ -55,6 +55,8 @@ def sentence(lengths: Sequence[int]) -> str:
     half, most = ordered[(len(ordered) - 1) // 2], ordered[(9 * len(ordered) + 9) // 10 - 1]
     if len(ordered) == 1:
         return f"Your one example has {fmt.count(half, 'token')}."
+    if ordered[0] == ordered[-1]:
+        return f"Every example has {fmt.count(half, 'token')}."
     return (
         f"Half of the examples have {fmt.count(half, 'token')} or fewer, nine in ten have "
         f"{fmt.number(most)} or fewer, and the longest has {fmt.number(ordered[-1])}."

@@ -32,3 +32,7 @@ def test_no_lengths_draw_nothing_and_one_draws_one_bar() -> None:
     assert histogram([]) == ""
     assert heights(histogram([7])) == [100.0]
     assert "7 tokens" in sentence([7])
+
+
+def test_equal_lengths_are_said_once() -> None:
+    assert sentence([34, 34, 34]) == "Every example has 34 tokens."
