@@ -111,10 +111,13 @@ def make_parser() -> argparse.ArgumentParser:
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND")
 
     def add(name: str, command: Command, text: str) -> argparse.ArgumentParser:
+        sub = subparsers.add_parser(name, help=text, description=text)
         # A suppressed default keeps what was typed before the command's name.
-        sub = subparsers.add_parser(name, help=text, description=text, argument_default=argparse.SUPPRESS)
-        sub.add_argument("--json", action="store_true", help="print one JSON document")
-        sub.add_argument("--workspace", type=Path, metavar="DIR", help="where everything is stored")
+        typed_before = argparse.SUPPRESS
+        sub.add_argument("--json", action="store_true", default=typed_before, help="print one JSON document")
+        sub.add_argument(
+            "--workspace", type=Path, default=typed_before, metavar="DIR", help="where everything is stored"
+        )
         sub.set_defaults(command=command)
         return sub
 

@@ -18,7 +18,7 @@ from backend.settings import SAMPLES, Workspace
 from jobs.folder import JobFolder
 from jobs.records import State
 from tests.backend import keyring_in_file
-from ui.cli.main import main
+from ui.cli.main import main, make_parser
 from ui.services.app import App
 
 ORDERS = str(SAMPLES / "orders.jsonl")
@@ -54,6 +54,11 @@ def write_lines(path: Path, *lines: object) -> str:
 def chat(question: str, answer: str | None) -> dict[str, Any]:
     messages = [{"role": "user", "content": question}]
     return {"messages": messages + ([{"role": "assistant", "content": answer}] if answer is not None else [])}
+
+
+def test_an_option_that_is_not_typed_has_a_default() -> None:
+    options = make_parser().parse_args(["--json", "evaluate", "some-run"])
+    assert (options.json, options.baselines, options.items) == (True, False, None)
 
 
 def test_check_has_the_promised_keys(app: Shell) -> None:
