@@ -15,7 +15,10 @@ def next_step(report: Mapping[str, Any], measure: Measure) -> dict[str, str]:
     """{"next": a sentence, "next_kind": its code} for a report without them."""
     tuned, verdict = report["systems"]["tuned"], report["verdict"]
     if tuned["loops"] >= _OFTEN:
-        return _step("loops", "Its answers run in loops: train for more epochs, with more examples of the same kind.")
+        return _step(
+            "loops",
+            "Its answers repeat themselves endlessly: train for more epochs, with more examples of the same kind.",
+        )
     if tuned["ended"] < 1 - _OFTEN:
         return _step("never_ends", "Many answers do not end: train for more epochs, or use shorter answers.")
     if verdict == "worse":
@@ -37,7 +40,7 @@ def next_step(report: Mapping[str, Any], measure: Measure) -> dict[str, str]:
 def _unproved(report: Mapping[str, Any], measure: Measure) -> dict[str, str]:
     least, count = report["least_provable_gain"], report["clusters"]
     if not measure.graded and (least is None or least > 0.5):
-        return _step("set_more_aside", f"{count} examples can prove almost nothing: set more of them aside.")
+        return _step("set_more_aside", f"{count} examples are too few to prove much: set more of them aside.")
     return _step("train_longer", "Train longer, or add about as many examples again: so far no gain shows.")
 
 

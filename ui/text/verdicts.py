@@ -20,13 +20,13 @@ MEASURES = {
 }
 _TITLES = {
     "better": "Your model is better than the base model",
-    "no_difference_shown": "No difference from the base model is shown",
+    "no_difference_shown": "No clear difference from the base model",
     "worse": "Your model is worse than the base model",
 }
 _PROMPTS = {
     "better": "It is also better than the base model with the best prompt that was found.",
     "as_good": "A good prompt does as well without any training.",
-    "not_shown": "Whether it is better than the base model with a good prompt is not shown.",
+    "not_shown": "It is not clear whether it beats the base model with a good prompt.",
     "not_measured": "",
 }
 
@@ -59,18 +59,18 @@ def _caution(report: Mapping[str, Any]) -> str:
     if not report.get("also_validated"):
         return ""
     return (
-        "The same examples also chose which state of the training was saved, so your model may look slightly better "
-        "here than it is: for a fair number, evaluate a run that was checked with a file of your own."
+        "The same examples also decided which checkpoint was saved, so your model may look slightly better here than "
+        "it is."
     )
 
 
 def system_line(name: str, report: Mapping[str, Any]) -> str:
     """One system with its score and the interval that it may lie in."""
-    return f"{SYSTEMS[name]}: {score(name, report)} (95 % interval {interval(name, report)})"
+    return f"{SYSTEMS[name]}: {score(name, report)} (95% interval {interval(name, report)})"
 
 
 def interval(name: str, report: Mapping[str, Any]) -> str:
-    """The 95 % interval of a system's score."""
+    """The 95% interval of a system's score."""
     low, high = report["systems"][name]["interval"]
     return f"{low:.2f} to {high:.2f}" if graded(report) else f"{low:.0%} to {high:.0%}"
 
