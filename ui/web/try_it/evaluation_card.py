@@ -150,7 +150,7 @@ def _failure(job: Job | None) -> Markup:
 def verdict(report: Mapping[str, Any]) -> Markup:
     """The verdict, the score of each system with its interval, and how it was measured."""
     lines = [
-        (verdicts.SYSTEMS[name], verdicts.score(name, report), f"95 % interval: {verdicts.interval(name, report)}")
+        (verdicts.SYSTEMS[name], verdicts.score(name, report), f"95% interval: {verdicts.interval(name, report)}")
         for name in ("tuned", "base", "prompt", "few_shot")
         if name in report["systems"]
     ]
