@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 _EXIT_MAX = 60.0  # seconds that a worker may take to exit after its last status, if no runner watched it end
 
-_RESUME = "Resume it: it continues from its last checkpoint."
+_RESUME = "Start it again: a training run continues from its last checkpoint."
 _STOPPED_UNEXPECTEDLY = "The run stopped unexpectedly and reported no error."
 
 KILLED = Failure(
@@ -33,7 +33,7 @@ KILLED_NOT_BY_OOM = Failure(
 OUT_OF_MEMORY = Failure(
     what="The computer ran out of memory.",
     why="The system ended the run's process to free memory.",
-    next="Close other programs, then resume it: it continues from its last checkpoint. Or choose a smaller model.",
+    next="Close other programs, then start it again: a training run continues from its last checkpoint.",
     error=OutOfMemory.__name__,
 )
 PROBABLY_OUT_OF_MEMORY = Failure(
