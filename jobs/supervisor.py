@@ -33,8 +33,8 @@ KILLED_NOT_BY_OOM = Failure(
 OUT_OF_MEMORY = Failure(
     what="The computer ran out of memory.",
     why="The system ended the run's process to free memory.",
-    next="Close other programs, or choose a smaller model. Then start it again: a training run continues from its last "
-    "checkpoint.",
+    next="Close other programs, or choose a smaller model. Then start it again: a training run continues from its "
+    "last checkpoint.",
     error=OutOfMemory.__name__,
 )
 PROBABLY_OUT_OF_MEMORY = Failure(
