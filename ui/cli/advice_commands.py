@@ -61,8 +61,9 @@ def recommend(options: argparse.Namespace, workspace: Workspace) -> Answer:
 
 
 def estimate(options: argparse.Namespace, workspace: Workspace) -> Answer:
-    inputs: dict[str, Any] = {name: value for name, value in vars(options).items() if name in Plan.model_fields}
-    if "targets" in vars(options):
+    typed = {name: value for name, value in vars(options).items() if value is not None}
+    inputs: dict[str, Any] = {name: value for name, value in typed.items() if name in Plan.model_fields}
+    if options.targets:
         inputs["targets"] = ALL_LINEAR if options.targets == "all-linear" else tuple(options.targets.split(","))
     try:
         plan = Plan(**inputs)
