@@ -13,7 +13,15 @@ from backend.advice.recommend import Recommendation
 from backend.errors import ChatFailed
 from backend.records.specs import TrainSettings
 from tests.ui.fake_page import serve
-from tests.ui.fake_services import FakeAdvice, FakeApp, FakeDatasets, FakeResults, FakeRuns
+from tests.ui.fake_services import (
+    FakeAdvice,
+    FakeApp,
+    FakeDatasets,
+    FakeEvaluations,
+    FakeResults,
+    FakeRetries,
+    FakeRuns,
+)
 from ui.records import Plan, UnseenQuestion
 from ui.services.selection import Choice
 
@@ -73,7 +81,9 @@ class HeldApp(FakeApp):
         self.file = file
         self.advice = HeldAdvice(self.models)
         self.runs = HeldRuns(self.datasets, self._wait)
+        self.retries = FakeRetries(self.runs)
         self.results = HeldResults(self.runs, self._wait)
+        self.evaluations = FakeEvaluations(self.runs)
 
     def _wait(self) -> None:
         wait_while(self.file)

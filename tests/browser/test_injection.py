@@ -89,9 +89,9 @@ def test_every_tab_shows_payloads_as_text(watched: Opens, injected_page: str) ->
     page.locator("#row-search").locator("input, textarea").fill(PAYLOAD)
     page.click("#search-on")
     page.locator("#tab-data [role=status]", has_text=MARK[:4]).first.wait_for()
-    for fold in page.locator("#tab-data details:not([open]) > summary").all():
-        if fold.is_visible():
-            fold.click()
+    closed = page.locator("#tab-data details:not([open]) > summary:visible")
+    while closed.count():
+        closed.first.click()
     page.click("button[data-do=accept-all]")
     page.wait_for_selector("#to-train:not([disabled])")
     assert_shown_inert(page, "data")
@@ -122,8 +122,9 @@ def test_every_tab_shows_payloads_as_text(watched: Opens, injected_page: str) ->
     assert_shown_inert(page, "try")
     page.click("#evaluate-prompts:not([disabled])")
     page.locator("#evaluation .alert", has_text=MARK).wait_for()
-    for fold in page.locator("#evaluation details:not([open]) > summary").all():
-        fold.click()
+    closed = page.locator("#evaluation details:not([open]) > summary")
+    while closed.count():
+        closed.first.click()
     page.locator("#evaluation article dd", has_text=MARK).first.wait_for()
     assert_inert(page, "the answers of an evaluation")
     question.fill(FAILS)
@@ -197,9 +198,9 @@ def test_a_file_is_shown_as_text(watched: Opens, real_page: str, name: str) -> N
     page.locator("#to-train:not([disabled])").or_(
         page.locator("#tab-data .problems, #reading [role=alert]")
     ).first.wait_for()
-    for fold in page.locator("#tab-data details:not([open]) > summary").all():
-        if fold.is_visible():
-            fold.click()
+    closed = page.locator("#tab-data details:not([open]) > summary:visible")
+    while closed.count():
+        closed.first.click()
     assert page.locator("#tab-data").inner_text().count("<") > 0 or name == "unreadable.parquet"
     assert_inert(page, name)
     for tab in TABS:

@@ -201,7 +201,7 @@ def draw_models_again(page: Any) -> None:
 def test_models_are_found_by_typing(open_page: Opens, drawn_page: str) -> None:
     page = open_page(drawn_page)
     page.get_by_role("button", name="Other models").click()
-    search = page.get_by_label("Search by name, family or licence")
+    search = page.get_by_label("Search by name, family or license")
     search.press_sequentially("llama COMMUNITY")  # a name and a licence
     page.get_by_text("2 of 4 models are shown.").wait_for()
     for width in (390, 1280):

@@ -33,12 +33,15 @@ def test_pages_patch_single_fields_and_keep_their_own_choice(open_page: Opens, d
     second = another(first, drawn_page)
     assert second.evaluate(CHOICE) == {"task": "write", "row": 3}, "it begins with what was chosen last"
     patch(first, {"row": 4})
+    second.wait_for_function("JSON.parse(localStorage.apprentice).row === 4")  # pages are processes of their own
     patch(second, {"task": "voice", "settings": {"seed": 1}})
     patch(second, {"settings": {}})
     for page in (first, second):
         page.reload()
+        page.wait_for_function("window.apprentice")
     assert first.evaluate(CHOICE) == {"task": "write", "row": 4}
     assert second.evaluate(CHOICE) == {"task": "voice", "row": 3, "settings": {}}, "what was cleared stays cleared"
+    first.wait_for_function("JSON.parse(localStorage.apprentice).task === 'voice'")
     assert another(first, drawn_page).evaluate(CHOICE) == {"task": "voice", "row": 4, "settings": {}}
 
 
