@@ -19,7 +19,6 @@ from typing import Any
 
 from backend.datasets.store import DatasetStore
 from backend.errors import BadInput
-from backend.hardware import benchmark
 from backend.models import bundled, catalogue, local
 from backend.records.specs import Hardware
 from backend.settings import Workspace
@@ -69,9 +68,7 @@ class App:
         threading.Thread(target=self._prepare_advice, name="advice", daemon=True).start()
         if not self.models.is_ready(local.DEFAULT) and self.models.unpacking() is None:
             self.runner.submit("prepare", {}, "Unpack the model")
-        measuring = any(not job.state.is_terminal for job in self.runner.jobs(kind="calibrate"))
-        if benchmark.load_rates(self.workspace) is None and not measuring and not self.models.simulated:
-            self.runner.submit("calibrate", {}, "Measure this computer")
+        self.models.measure_speed_if_old()
 
     def _prepare_advice(self) -> None:
         self.advice.recommendation()

@@ -63,9 +63,12 @@ class ModelService:
             return self._probe
 
     def probe_again(self) -> None:
-        """Probes the machine anew at the next question, as after closing other programs."""
+        """Probes the machine anew at the next question and measures its speed, as after closing other programs."""
+        if self.simulated:
+            return
         with self._lock:
-            self._probe = self._probe if self.simulated else None
+            self._probe = None
+        self._measure_speed()
 
     def hardware(self) -> Hardware:
         return self.probe().hardware
@@ -73,6 +76,18 @@ class ModelService:
     def rates(self) -> Rates | None:
         """This machine's measured speed; None before it was measured."""
         return None if self.simulated else benchmark.load_rates(self._workspace)
+
+    def measure_speed_if_old(self) -> None:
+        """Queues a measurement of this machine's speed unless the last one is recent."""
+        if not self.simulated and benchmark.needs_measuring(self._workspace):
+            self._measure_speed()
+
+    def _measure_speed(self) -> None:
+        before = self._runner.jobs(kind="calibrate")
+        if all(job.state.is_terminal for job in before):
+            for job in before:
+                self._runner.delete(job.id)
+            self._runner.submit("calibrate", {}, "Measure this computer")
 
     # Models on this computer
 

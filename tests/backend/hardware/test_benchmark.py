@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -44,6 +45,29 @@ def test_rates_from_another_machine_or_a_damaged_file_are_ignored(
     assert benchmark.load_rates(workspace) is None
     (workspace.cache / "speed.json").write_text('{"machine": "another", "rates"')
     assert benchmark.load_rates(workspace) is None
+
+
+def test_one_slow_measurement_does_not_spoil_the_rates(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    busy = RATES.model_copy(update={"rate16": 4e10, "rate32": 2e10, "bandwidth": 1e9, "launch": 0.01})
+    monkeypatch.setattr("backend.hardware.process.prepare_process", lambda: None)
+    for measured in (busy, RATES, busy):
+        monkeypatch.setattr(benchmark, "measure", lambda found=measured: found)
+        benchmark.run(context(workspace))
+    assert benchmark.load_rates(workspace) == RATES
+    for _ in range(10):  # a machine that stays slow is slow
+        benchmark.run(context(workspace))
+    assert benchmark.load_rates(workspace) == busy
+
+
+def test_an_old_measurement_is_repeated(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(benchmark, "measure", lambda: RATES)
+    monkeypatch.setattr("backend.hardware.process.prepare_process", lambda: None)
+    assert benchmark.needs_measuring(workspace)
+    benchmark.run(context(workspace))
+    assert not benchmark.needs_measuring(workspace)
+    now = time.time()
+    monkeypatch.setattr(benchmark.time, "time", lambda: now + 2 * 3600)
+    assert benchmark.needs_measuring(workspace)
 
 
 def test_measuring_this_machine_gives_plausible_rates(monkeypatch: pytest.MonkeyPatch) -> None:

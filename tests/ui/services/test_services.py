@@ -325,3 +325,13 @@ def test_an_evaluation_is_counted_cancelled_and_deleted_with_its_run(app: App) -
     app.delete_run(run_id)
     assert not evaluation.path.exists()
     assert app.evaluations.summaries() == {}
+
+
+def test_check_again_measures_the_speed_and_keeps_one_job(app: App) -> None:
+    app.models.measure_speed_if_old()
+    app.models.probe_again()  # one is waiting already
+    (waiting,) = app.runner.jobs(kind="calibrate")
+    app.runner.stop(waiting.id)
+    app.models.probe_again()
+    (again,) = app.runner.jobs(kind="calibrate")
+    assert again.id != waiting.id
