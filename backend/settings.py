@@ -14,6 +14,7 @@ from backend.errors import WorkspaceProblem
 HOME_VARIABLE = "APPRENTICE_HOME"
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 SAMPLES = PROJECT_ROOT / "static" / "samples"
+PROGRAM = "start.bat" if os.name == "nt" else "./start.sh"  # what people type before a command
 
 _SECRET_WORDS = {"TOKEN", "KEY", "APIKEY", "SECRET", "SECRETS", "PASS", "PASSWD", "CREDENTIALS", "PAT", "AUTH"}
 _ID_ALPHABET = string.ascii_lowercase + string.digits

@@ -16,6 +16,7 @@ from typing import Any
 
 from backend.errors import BadSetting, MissingPart, RunProblem
 from backend.models import hub_token
+from backend.settings import PROGRAM
 
 MIN_HOURS = 0.1
 MAX_HOURS = 24.0  # limits the cost of a forgotten job
@@ -56,7 +57,7 @@ def token() -> str:
         raise MissingPart(
             "There is no access token for Hugging Face.",
             "To rent a GPU there you need an account with a payment method, and a token with write permission.",
-            "Create one at huggingface.co/settings/tokens, then save it with `./start.sh models --token`.",
+            f"Create one at huggingface.co/settings/tokens, then save it with `{PROGRAM} models --token`.",
         )
     return found
 

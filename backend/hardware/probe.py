@@ -22,6 +22,7 @@ from backend.hardware import container, torch_build
 from backend.hardware.gpus import MemoryUser, read_nvidia
 from backend.records.specs import Cpu, Gpu, Hardware, MachineProblem, Record
 from backend.records.units import MIB
+from backend.settings import PROGRAM
 
 log = logging.getLogger(__name__)
 
@@ -148,7 +149,7 @@ def load_hardware(path: Path) -> Hardware:
         ) from error
 
 
-_USE_DOCTOR = "Use the output of `python app.py doctor --json`."
+_USE_DOCTOR = f"Use the output of `{PROGRAM} doctor --json`."
 _ZERO_GPU = MachineProblem(
     what="This is a ZeroGPU Space.",
     why="Its graphics card is available for short calls only, not for training.",

@@ -28,7 +28,7 @@ from backend.estimate.architecture import Architecture
 from backend.models import bundled, local, model_folder
 from backend.records.specs import ALL_LINEAR, ATTENTION, Record
 from backend.records.units import MIB
-from backend.settings import Workspace
+from backend.settings import PROGRAM, Workspace
 
 Task = Literal["voice", "extract", "write", "other"]
 TASKS: tuple[Task, ...] = ("voice", "extract", "write", "other")
@@ -94,7 +94,7 @@ def find(model_id: str) -> Entry:
     raise BadInput(
         f"There is no model {model_id[:100]!r} in the catalogue.",
         f"The closest matches are {', '.join(near)}." if near else "",
-        "List all models with: python app.py models",
+        f"List all models with: {PROGRAM} models",
     )
 
 

@@ -24,6 +24,7 @@ from backend.errors import MissingPart
 from backend.files import manifest
 from backend.models import hub_token
 from backend.models.catalogue import Entry
+from backend.settings import PROGRAM
 
 log = logging.getLogger(__name__)
 
@@ -195,7 +196,7 @@ class Hub:
             why,
             f"Open huggingface.co/{self._entry.id} in a browser, sign in and accept the terms. Then create a token "
             "at huggingface.co/settings/tokens, save it in Apprentice (next to the model on the page, or with "
-            "`./start.sh models --token`), and download again.",
+            f"`{PROGRAM} models --token`), and download again.",
         )
 
     def _offline(self, why: str) -> MissingPart:

@@ -14,7 +14,7 @@ from backend.datasets.token_counts import TokenCounter
 from backend.datasets.write_fixed import write_fixed
 from backend.errors import BadInput
 from backend.records.lengths import LengthLimits
-from backend.settings import Workspace
+from backend.settings import PROGRAM, Workspace
 from ui.cli.model_commands import ready_tokenizer
 from ui.cli.options import add_validation_option, positive
 from ui.cli.output import AddCommand, Answer
@@ -56,7 +56,7 @@ def fix(options: argparse.Namespace, workspace: Workspace) -> Answer:
         raise BadInput(
             "No examples are left, so nothing was written.",
             f"None in {options.file.name} are usable: {fmt.count(fixed.dropped, 'row')} left out.",
-            "See the problems with: check FILE",
+            f"See the problems with: {PROGRAM} check FILE",
         )
     log = write_fixed(fixed, options.output)
     document = {"changed": fixed.changed, "dropped": fixed.dropped, "rows": len(fixed.dataset.rows), "log": str(log)}

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 from backend.errors import ApprenticeError, BadUsage
 from backend.hardware import load_hardware
-from backend.settings import HOME_VARIABLE, Workspace
+from backend.settings import HOME_VARIABLE, PROGRAM, Workspace
 from ui.cli import (
     advice_commands,
     data_commands,
@@ -103,9 +103,7 @@ def make_parser() -> argparse.ArgumentParser:
     common.add_argument(
         "--workspace", type=Path, metavar="DIR", help=f"where everything is stored (or ${HOME_VARIABLE})"
     )
-    parser = Parser(
-        prog="python app.py", parents=[common], description="Apprentice: teach a small language model your way."
-    )
+    parser = Parser(prog=PROGRAM, parents=[common], description="Apprentice: teach a small language model your way.")
     _add_serve_options(parser)
     parser.set_defaults(command=serve)
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND")

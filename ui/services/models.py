@@ -15,7 +15,7 @@ from backend.models import catalogue, download, hub_token, local
 from backend.models.catalogue import Entry
 from backend.models.hub_token import TokenSource
 from backend.records.specs import Hardware, ModelRef
-from backend.settings import Workspace
+from backend.settings import PROGRAM, Workspace
 from backend.tokens.tokenizer import ChatTokenizer
 from jobs.folder import JobFolder
 from jobs.records import Job
@@ -28,7 +28,7 @@ NOT_OWN = (
 )
 _OPEN = (
     "This page is open to the network, where a token would travel unprotected. On the computer that runs this page, "
-    "type `./start.sh models --token` (on Windows `start.bat models --token`)."
+    f"type `{PROGRAM} models --token`."
 )
 _NOT_HERE = "This model is not on this computer. Download it, or choose one that is ready."
 _DOWNLOADING = "This model is being downloaded."

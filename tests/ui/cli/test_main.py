@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from backend.records.specs import TrainSettings
-from backend.settings import SAMPLES, Workspace
+from backend.settings import PROGRAM, SAMPLES, Workspace
 from jobs.folder import JobFolder
 from jobs.records import State
 from tests.backend import keyring_in_file
@@ -201,6 +201,15 @@ def test_wrong_usage_is_reported_in_json_too(typed: list[str], capsys: pytest.Ca
     printed = capsys.readouterr()
     assert json.loads(printed.out)["error"] == "BadUsage"
     assert json.loads(printed.out)["what"] in printed.err
+
+
+def test_help_and_hints_name_the_start_script(app: Shell, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert f"usage: {PROGRAM} " in capsys.readouterr().out
+    assert main(["train"]) == 2
+    assert f"{PROGRAM} train --help" in capsys.readouterr().err
+    assert f"{PROGRAM} models" in app("estimate", "--model", "no/such-model")["next"]
 
 
 def test_doctor_shows_the_hardware_and_the_packages(app: Shell) -> None:
