@@ -154,9 +154,17 @@ class Runner:
             shutil.rmtree(path, ignore_errors=True)
 
     def wait(
-        self, job_id: str, on_event: Callable[[LoggedEvent], None] | None = None, poll: float = 0.2, after: int = 0
+        self,
+        job_id: str,
+        on_event: Callable[[LoggedEvent], None] | None = None,
+        poll: float = 0.2,
+        after: int = 0,
+        on_job: Callable[[Job], None] | None = None,
     ) -> Job:
-        """Wait until a job has ended, ticking meanwhile; calls `on_event` for each event since position `after`."""
+        """Wait until a job has ended, ticking meanwhile.
+
+        At each look, calls `on_job` with the job, then `on_event` with each new event since position `after`.
+        """
         folder = self._find(job_id)
         position = after
         while True:
@@ -166,6 +174,8 @@ class Runner:
             except WorkspaceProblem as error:
                 problem = error
             job = folder.job()
+            if on_job:
+                on_job(job)
             events, position = read_events(folder.events, position)
             for event in events:
                 if on_event:

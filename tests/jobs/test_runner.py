@@ -25,7 +25,8 @@ def test_a_job_goes_from_queued_to_completed_with_all_its_steps(runner: Runner) 
     assert (queued.state, queued.name, queued.kind, queued.started) == (State.QUEUED, "Four steps", "noop", None)
 
     heard: list[LoggedEvent] = []
-    job = runner.wait(job_id, on_event=heard.append, poll=0.01)
+    seen: list[State] = []
+    job = runner.wait(job_id, on_event=heard.append, poll=0.01, on_job=lambda one: seen.append(one.state))
 
     assert job.state is State.COMPLETED
     assert job.result == {"steps": 4}
@@ -37,6 +38,8 @@ def test_a_job_goes_from_queued_to_completed_with_all_its_steps(runner: Runner) 
     assert job.created <= job.started <= job.ended
     assert steps(runner, job_id) == [1, 2, 3, 4]
     assert heard == runner.events(job_id).events
+    assert State.RUNNING in seen
+    assert seen[-1] is State.COMPLETED
     later: list[LoggedEvent] = []
     runner.wait(job_id, on_event=later.append, after=runner.events(job_id).position)
     assert later == []

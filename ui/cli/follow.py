@@ -1,27 +1,34 @@
-"""Wait for a job while its events are printed."""
+"""Wait for a job while its progress and its events are printed."""
 
 from __future__ import annotations
 
+import shutil
+import sys
 from contextlib import suppress
 
 from backend.errors import ApprenticeError, RunProblem
 from backend.records.events import DownloadedEvent, DryRunEvent, EvalEvent, LoggedEvent, NoteEvent, StepEvent
-from jobs.records import Job, State
-from ui.cli.output import say
+from backend.training.session import STEP_PHASES
+from jobs.records import Job, Progress, State
+from ui.cli.output import say, write
 from ui.services.app import App
 from ui.text import format as fmt
 
 
 def follow(app: App, job_id: str, after: int = 0) -> Job:
     """Wait for a job, printing its events from position `after`; Ctrl-C asks it to stop, then waits on."""
+    printer = _Printer(sys.stderr.isatty())
     while True:
         try:
-            return app.runner.wait(job_id, on_event=_print_event, after=after)
+            job = app.runner.wait(job_id, on_event=printer.event, on_job=printer.job, after=after)
         except KeyboardInterrupt:
-            say("Stopping and saving.")
+            printer.say("Stopping; what it has learned is being saved.")
             after = app.runner.events(job_id).position
             with suppress(RunProblem):  # it has just ended by itself
                 app.runner.stop(job_id)
+        else:
+            printer.clear()
+            return job
 
 
 def require_completed(job: Job, error: type[ApprenticeError], stopped: str) -> None:
@@ -31,16 +38,65 @@ def require_completed(job: Job, error: type[ApprenticeError], stopped: str) -> N
         raise error(*((failure.what, failure.why, failure.next) if failure else (stopped,)))
 
 
-def _print_event(logged: LoggedEvent) -> None:
-    match logged.event:
-        case StepEvent() as step:
-            say(f"step {step.step}: training loss {step.loss:.3f}, {step.tokens_per_second or 0:.0f} tokens/s")
-        case EvalEvent() as evaluation:
-            say(f"step {evaluation.step}: validation loss {evaluation.loss:.3f}")
-        case DryRunEvent() as measured:
-            memory, speed = fmt.size(measured.memory_mib), measured.tokens_per_second
-            say(f"Measured on your longest examples: {memory} of memory at the peak, {speed:.0f} tokens/s.")
-        case DownloadedEvent() as download:
-            say(f"{download.mib:,} of {download.of:,} MiB")
-        case NoteEvent() as note:
-            say(" ".join(filter(None, (note.title, note.what, note.next))))
+class _Printer:
+    """Prints how far a job is: on a terminal in one line that is updated, elsewhere in a line for each step."""
+
+    def __init__(self, terminal: bool) -> None:
+        self._terminal = terminal
+        self._progress: Progress | None = None
+        self._steps = 0  # of the whole training, 0 if unknown
+        self._loss = ""
+        self._shown = ""  # the line that is updated
+
+    def job(self, job: Job) -> None:
+        self._progress = job.progress
+        if job.progress and job.progress.phase in STEP_PHASES:
+            self._steps = job.progress.total
+        if self._terminal and job.progress and not job.state.is_terminal:
+            self._show(self._line(job.progress))
+
+    def event(self, logged: LoggedEvent) -> None:
+        match logged.event:
+            case StepEvent() as step:
+                self._loss = f"training loss {step.loss:.3f}, {step.tokens_per_second or 0:.0f} tokens/s"
+                if not self._terminal:
+                    self.say(f"{self._counted(step.step)}: {self._loss}{self._time_left()}")
+            case EvalEvent() as evaluation:
+                self.say(f"{self._counted(evaluation.step)}: validation loss {evaluation.loss:.3f}")
+            case DryRunEvent() as measured:
+                memory, speed = fmt.size(measured.memory_mib), measured.tokens_per_second
+                self.say(f"Measured on your longest examples: {memory} of memory at the peak, {speed:.0f} tokens/s.")
+            case DownloadedEvent() as download if not self._terminal:
+                self.say(f"{download.mib:,} of {download.of:,} MiB")
+            case NoteEvent() as note:
+                self.say(" ".join(filter(None, (note.title, note.what, note.next))))
+
+    def say(self, text: str) -> None:
+        """Print a line that stays."""
+        self.clear()
+        say(text)
+
+    def clear(self) -> None:
+        """Remove the line that is updated."""
+        if self._shown:
+            write(sys.stderr, f"\r{' ' * len(self._shown)}\r")
+            self._shown = ""
+
+    def _show(self, line: str) -> None:
+        line = line[: shutil.get_terminal_size().columns - 1]
+        if line != self._shown:
+            write(sys.stderr, f"\r{line.ljust(len(self._shown))}")
+            self._shown = line
+
+    def _line(self, progress: Progress) -> str:
+        if progress.phase in STEP_PHASES:
+            return ", ".join(filter(None, (self._counted(progress.done), self._loss))) + self._time_left()
+        counted = f": {progress.done:,} of {progress.total:,}" if progress.total else ""
+        return f"{progress.phase}{counted}{self._time_left()}"
+
+    def _counted(self, step: int) -> str:
+        return f"step {step:,} of {self._steps:,}" if self._steps else f"step {step:,}"
+
+    def _time_left(self) -> str:
+        left = self._progress.seconds_left if self._progress else None
+        return f", about {fmt.duration(left)} left" if left else ""
