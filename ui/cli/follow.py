@@ -22,7 +22,8 @@ def follow(app: App, job_id: str, after: int = 0) -> Job:
         try:
             job = app.runner.wait(job_id, on_event=printer.event, on_job=printer.job, after=after)
         except KeyboardInterrupt:
-            printer.say("Stopping; what it has learned is being saved.")
+            trains = app.runner.job(job_id).kind == "train"
+            printer.say("Stopping; what it has learned is being saved." if trains else "Stopping.")
             after = app.runner.events(job_id).position
             with suppress(RunProblem):  # it has just ended by itself
                 app.runner.stop(job_id)

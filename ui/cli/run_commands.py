@@ -113,16 +113,20 @@ def run_answer(app: App, job: Job, detailed: bool = False) -> Answer:
             document["failure"]["shorter"] = asdict(shorter)
             text.append(fmt.shorter(shorter))
     if figures.get("eval_loss") is not None:
-        text.append(_format_losses(**figures))
+        text.append(_format_losses(**figures, saved=job.result.get("best_step")))
     if detailed and job.kind == "train":
         document["spec"] = app.runs.spec(job.id).model_dump(mode="json")
         document["folder"] = str(app.runner.folder(job.id))
     return Answer(document, "\n".join(filter(None, text)))
 
 
-def _format_losses(first_eval_loss: float | None, eval_loss: float, eval_step: int | None) -> str:
-    """The validation loss before training and now, and the step at which it was measured."""
+def _format_losses(first_eval_loss: float | None, eval_loss: float, eval_step: int | None, saved: int | None) -> str:
+    """The validation loss before training and now, the step at which it was measured, and the saved one."""
     if eval_step == 0:
-        return f"Validation loss {eval_loss:.4f} before training; not measured since."
-    before = "" if first_eval_loss is None else f"{first_eval_loss:.4f} -> "
-    return f"Validation loss {before}{eval_loss:.4f}" + (f" (measured at step {eval_step})." if eval_step else ".")
+        measured = f"Validation loss {eval_loss:.4f} before training; not measured since."
+    else:
+        before = "" if first_eval_loss is None else f"{first_eval_loss:.4f} -> "
+        measured = f"Validation loss {before}{eval_loss:.4f}" + (f", at step {eval_step}." if eval_step else ".")
+    if saved is None:
+        return measured
+    return f"{measured} The saved model is from {'this step' if saved == eval_step else f'the last step, {saved}'}."

@@ -75,10 +75,12 @@ def lines(losses: Losses) -> list[tuple[str, str, str]]:
 
 
 def _best_step(step: int, saved: int | None) -> str:
-    """The step of the best validation loss, and whether that step's model is the saved one."""
+    """The step of the best validation loss, and which step's model is saved: this one, or else the last one."""
     if saved is None:
         return f"at step {step}"
-    return f"at step {step} (saved)" if saved == step else f"at step {step} (saved: step {saved})"
+    if saved == step:
+        return f"at step {step} (the saved model)"
+    return f"at step {step}; the saved model is from the last step, {saved}"
 
 
 def facts(losses: Losses) -> list[tuple[str, str]]:

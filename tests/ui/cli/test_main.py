@@ -19,6 +19,7 @@ from jobs.folder import JobFolder
 from jobs.records import State
 from tests.backend import keyring_in_file
 from ui.cli.main import main, make_parser
+from ui.cli.run_commands import run_answer
 from ui.services.app import App
 
 ORDERS = str(SAMPLES / "orders.jsonl")
@@ -80,6 +81,11 @@ def test_runs_are_listed_with_their_model_data_and_losses(app: Shell) -> None:
     assert (listed["id"], listed["name"], listed["state"]) == (run_id, "Orders", "completed")
     assert (listed["model_name"], listed["data_name"], listed["examples"]) == ("SmolLM2 135M", "orders.jsonl", 216)
     assert (listed["first_eval_loss"], listed["eval_loss"], listed["eval_step"]) == (3.1, 1.2, 20)
+    job = services.runner.job(run_id)
+    assert "this step" in run_answer(services, job).text
+    stopped = job.model_copy(update={"state": State.STOPPED, "result": {**result, "best_step": 23}})
+    assert "step 20" in (text := run_answer(services, stopped).text)
+    assert "last step, 23" in text
 
 
 def test_fix_then_check_is_clean(app: Shell, tmp_path: Path) -> None:

@@ -59,20 +59,20 @@ def test_every_place_shows_the_same_numbers(state: State, result: dict[str, Any]
     card, health, plot = (draw(one) for draw in (train_views.status, train_views.health, train_views.loss_card))
     assert f"{training} {losses.TRAINING}, {WINDOW}" in text_of(card)
     assert f"1.60 {losses.LATEST}, at step 40" in text_of(card)
-    assert f"1.20 {losses.BEST}, at step 20 (saved)" in text_of(card)
+    assert f"1.20 {losses.BEST}, at step 20 (the saved model)" in text_of(card)
     assert {"1.20", "20", "1.60"} <= set(re.findall(r"\d+(?:\.\d+)?", text_of(health)))
     assert f"{losses.TRAINING} {training}" in text_of(plot)
     assert f"{losses.LATEST} 1.60" in text_of(plot)
     assert f"to {training} by step 40." in plot
     assert f"The {losses.BEST} is 1.20, at step 20." in plot
     listed = text_of(runs_views.listing([RunSummary(one.origin, state, 0.0, one.losses)], "", 1.0))
-    assert f"1.20 {losses.BEST}, at step 20 (saved) 3.10 {losses.INITIAL}" in listed
+    assert f"1.20 {losses.BEST}, at step 20 (the saved model) 3.10 {losses.INITIAL}" in listed
     details = RunDetails(FakeApp().runs.details("run-a").spec, one.job, OVERFITTED)
     compared = {name: of_a for name, of_a, _ in compare_runs.outcomes(details, details)}
     assert compared[losses.TRAINING.capitalize()] == f"{training}, {WINDOW}"
     assert compared[losses.INITIAL.capitalize()] == "3.10"
     assert compared[losses.LATEST.capitalize()] == "1.60, at step 40"
-    assert compared[losses.BEST.capitalize()] == "1.20, at step 20 (saved)"
+    assert compared[losses.BEST.capitalize()] == "1.20, at step 20 (the saved model)"
 
 
 def test_a_good_verdict_has_the_same_numbers() -> None:
@@ -81,15 +81,18 @@ def test_a_good_verdict_has_the_same_numbers() -> None:
     assert one.verdict
     assert one.verdict.kind == "falling"
     assert {training, "3.10", "0.90"} <= set(re.findall(r"\d+\.\d+", one.verdict.what))
-    best = f"0.90 {losses.LATEST}, at step 40 0.90 {losses.BEST}, at step 40 (saved)"
+    best = f"0.90 {losses.LATEST}, at step 40 0.90 {losses.BEST}, at step 40 (the saved model)"
     assert best in text_of(train_views.status(one))
 
 
 @pytest.mark.parametrize(
     ("found", "words"),
     [
-        (Losses(best=EvalEvent(20, 1.2), saved_step=20), "at step 20 (saved)"),
-        (Losses(best=EvalEvent(20, 1.2), saved_step=23), "at step 20 (saved: step 23)"),  # stopped in between
+        (Losses(best=EvalEvent(20, 1.2), saved_step=20), "at step 20 (the saved model)"),
+        (
+            Losses(best=EvalEvent(20, 1.2), saved_step=23),
+            "at step 20; the saved model is from the last step, 23",
+        ),  # stopped in between
         (Losses(best=EvalEvent(20, 1.2)), "at step 20"),  # it ended without a result
     ],
 )

@@ -162,7 +162,7 @@ def guide(watched: Watched) -> Markup:
         "queued": ("Your training is waiting its turn.", "It starts by itself."),
         "starting": ("Training is about to start.", "You can close this page; training continues."),
         "running": ("Training is running.", "You can close this page; training continues."),
-        "stopping": ("Stopping and saving.", "What it has learned is saved."),
+        "stopping": ("Stopping.", "What it has learned is being saved."),
         "stopped": ("Training was stopped.", "Try what it has learned so far, or continue training."),
         "completed": ("Training is done.", "Next, compare its answers with those of the base model."),
         "failed": ("Training failed.", "See below for what happened and what to do."),
