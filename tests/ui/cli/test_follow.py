@@ -1,4 +1,4 @@
-"""How far a job is, with the total and the time left, as the command line prints it: one updated line on a terminal, plain lines in a pipe."""
+"""How far a job is, with the total and the time left: one updated line on a terminal, plain lines in a pipe."""
 
 from __future__ import annotations
 
