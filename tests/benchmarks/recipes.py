@@ -1,0 +1,195 @@
+"""How long to train on few examples: what the answers score after the guide's three epochs, and after more steps.
+
+Four tasks (recipe_tasks.py), 30 to 240 examples and three seeds, on the bundled model with the settings that the
+app recommends for it, without early stopping. Each model answers HELD_OUT questions that it has not seen; a score is
+the share of right answers (classification, extraction) or the mean chrF (voice, rewriting). The peer is the guide's
+recipe (3 epochs, batch 8); `ratio` is ours over the guide's, as mean scores over everything measured.
+
+Every result is one line of FILE, and what FILE already has is not measured again; the table of docs/recipes.md is
+printed from it.
+
+    python -m tests.benchmarks.recipes [FILE] [--seeds N] [--smoke]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from tests.benchmarks.recipe_tasks import TASKS, conversations
+
+SIZES, SEEDS, HELD_OUT, BATCH = (30, 60, 120, 240), 3, 32, 8
+GUIDE_EPOCHS = 3.0
+STEPS = (60, 120)  # optimizer steps of the other recipes, where they are more than the guide's
+_PHRASES = ("Rosie x", "love")
+
+Result = dict[str, Any]
+
+
+def guide_steps(rows: int) -> int:
+    return math.ceil(rows / BATCH) * int(GUIDE_EPOCHS)
+
+
+def plans(seeds: int) -> Iterable[Result]:
+    """What is measured, seed by seed, so that a part of it already says something."""
+    for seed in range(seeds):
+        for rows in SIZES:
+            for task in TASKS:
+                guide = guide_steps(rows)
+                for steps in (guide, *(steps for steps in STEPS if steps > guide)):
+                    yield {"task": task, "rows": rows, "seed": seed, "steps": steps}
+
+
+def main(file: Path, seeds: int) -> None:
+    done = [json.loads(line) for line in file.read_text("utf-8").splitlines()] if file.is_file() else []
+    with tempfile.TemporaryDirectory() as temporary:
+        model = _model(Path(temporary))
+        for plan in plans(seeds):
+            if not any(plan.items() <= result.items() for result in done):
+                done.append(measured(plan, model))
+                with file.open("a", encoding="utf-8") as out:
+                    out.write(json.dumps(done[-1]) + "\n")
+                print(done[-1], flush=True)
+    print(table(done))
+    print(json.dumps(summary(done)))
+
+
+def smoke() -> None:
+    with tempfile.TemporaryDirectory() as temporary:
+        from tests.backend.tiny_run import conversations as toys
+        from tests.backend.tiny_run import make_model
+
+        model = make_model(Path(temporary) / "tiny")
+        done = [train_and_ask(toys(16), toys(4, 1), steps, model, Path(temporary) / str(steps)) for steps in (1, 2)]
+    print(json.dumps(summary([{"task": "toy", "rows": 16, "seed": 0, **one} for one in done], guide=1)))
+
+
+def summary(results: Sequence[Result], guide: int | None = None) -> Result:
+    """The benchmark's result. guide: its steps, where they are not those of GUIDE_EPOCHS."""
+
+    def is_guide(result: Result) -> bool:
+        return bool(result["steps"] == (guide or guide_steps(result["rows"])))
+
+    most: dict[Any, Result] = {}
+    for result in sorted(results, key=lambda one: int(one["steps"])):
+        most[result["task"], result["rows"], result["seed"]] = result
+    ours, peer = fmean(one["score"] for one in most.values()), fmean(r["score"] for r in results if is_guide(r))
+    return {
+        "name": "recipes",
+        "ours": round(ours, 3),
+        "peer": round(peer, 3),
+        "ratio": round(ours / peer, 2) if peer else 0.0,
+        "unit": "mean score, 0 to 1",
+        "runs": len(results),
+    }
+
+
+def table(results: Sequence[Result]) -> str:
+    """Markdown: the mean score of each task and size after the guide's steps, and after more."""
+    lines = ["| Task | Examples | " + " | ".join(["3 epochs", *(f"{steps} steps" for steps in STEPS)]) + " |"]
+    lines.append("|---" * (3 + len(STEPS)) + "|")
+    for task in TASKS:
+        for rows in SIZES:
+            cells = []
+            for steps in (guide_steps(rows), *STEPS):
+                found = [r for r in results if (r["task"], r["rows"], r["steps"]) == (task, rows, steps)]
+                cells.append(_cell(found) if steps >= guide_steps(rows) else "")
+            lines.append(f"| {task} | {rows} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _cell(found: Sequence[Result]) -> str:
+    if not found:
+        return ""
+    scores = [one["score"] for one in found]
+    spread = f" ({min(scores):.2f} to {max(scores):.2f})" if len(scores) > 1 else ""
+    return f"{fmean(scores):.2f}{spread}"
+
+
+def measured(plan: Result, model: Path) -> Result:
+    """One recipe, in a process of its own."""
+    command = [sys.executable, "-m", "tests.benchmarks.recipes", "--one", json.dumps(plan), "--model", str(model)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(done.stderr[-3000:])
+    return {**plan, **json.loads(done.stdout.splitlines()[-1])}
+
+
+def one(plan: Result, model: Path) -> Result:
+    train, held_out = conversations(plan["task"], plan["rows"], HELD_OUT, plan["seed"])
+    with tempfile.TemporaryDirectory() as temporary:
+        return train_and_ask(train, held_out, plan["steps"], model, Path(temporary), plan["seed"])
+
+
+def train_and_ask(
+    train: Sequence[Any], held_out: Sequence[Any], steps: int, model: Path, folder: Path, seed: int = 0
+) -> Result:
+    """Trains for so many steps, without choosing a checkpoint, and scores the answers to the held-out questions."""
+    from backend import training
+    from backend.evaluation import signs
+    from backend.evaluation.items import items_from
+    from backend.evaluation.measures import choose_measure
+    from backend.evaluation.models import TorchModels
+    from backend.tokens.tokenizer import ChatTokenizer
+    from tests.backend.tiny_run import run_of
+
+    tokenizer = ChatTokenizer.load(model)
+    rows = [tokenizer.encode(messages) for messages in train]
+    work = run_of(
+        folder, model, rows, [], max_steps=steps, learning_rate=5e-4, lora_rank=8, lora_alpha=16, lora_dropout=0.0,
+        per_device_train_batch_size=BATCH, seed=seed, precision="auto", early_stopping=False,
+    )  # fmt: skip
+    work.spec["data"]["held_out_prompts"] = []
+    began = time.perf_counter()
+    training.run(work)
+    seconds = time.perf_counter() - began
+    items = items_from(held_out)
+    measure = choose_measure([messages[-1] for messages in [*train, *held_out]])
+    models = TorchModels(model, folder / "result" / "adapter")
+    limit = 16 + 2 * max(models.tokens(item.answer) for item in items)
+    prompts = [models.prompt_ids(item.messages, item.tools) for item in items]
+    texts = [found.text for found in models.answer("tuned", prompts, limit, lambda done: None)]
+    scores = [measure.score(item.expected, text) for item, text in zip(items, texts, strict=True)]
+    return {
+        "steps": steps,
+        "measure": measure.name,
+        "score": round(fmean(scores), 4),
+        "loops": round(fmean(map(signs.repeats, texts)), 3),
+        "phrases": {phrase: round(signs.share_with(phrase, texts), 3) for phrase in _PHRASES},
+        "seconds": round(seconds, 1),
+    }
+
+
+def _model(home: Path) -> Path:
+    from backend.models import bundled
+    from backend.settings import Workspace
+
+    return bundled.ensure(Workspace.open(home))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("file", nargs="?", type=Path, default=Path("recipes.jsonl"))
+    parser.add_argument("--seeds", type=int, default=SEEDS)
+    parser.add_argument("--smoke", action="store_true")
+    parser.add_argument("--one", type=json.loads)
+    parser.add_argument("--model", type=Path)
+    options = parser.parse_args()
+    if options.smoke:
+        smoke()
+    elif options.one:
+        from backend.hardware.process import prepare_process
+
+        prepare_process()
+        print(json.dumps(one(options.one, options.model)))
+    else:
+        main(options.file, options.seeds)
