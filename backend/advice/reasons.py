@@ -8,6 +8,7 @@ from backend.advice.model_size import largest_sensible
 from backend.advice.settings import ChosenSettings, Data
 from backend.estimate.memory import nvidia_gpu
 from backend.hardware import format_gb
+from backend.models import catalogue
 from backend.models.catalogue import Entry, Task
 from backend.records.specs import Hardware
 
@@ -36,6 +37,8 @@ def traits(entry: Entry, data: Data) -> list[str]:
         lines.append("It does not know the language of the examples well, so it needs many more of them.")
     if data.longest is not None and data.longest > entry.context_length:
         lines.append(f"It reads at most {entry.context_length:,} tokens; the longest example has {data.longest:,}.")
+    if entry.replaced_by:
+        lines.append(f"Its makers have a newer model of about this size: {catalogue.find(entry.replaced_by).name}.")
     if not entry.commercial_use:
         lines.append("Its license does not allow commercial use.")
     if entry.gated:
@@ -43,10 +46,32 @@ def traits(entry: Entry, data: Data) -> list[str]:
     return lines
 
 
+def published_results(entry: Entry) -> str:
+    """What the newest published comparison says about a model, or that there is none."""
+    if not entry.evidence:
+        return "We know of no published comparison of how well it does after training."
+    found = entry.evidence[0]
+    compared = f"In a published comparison of {found.models} models on {found.tasks} tasks"
+    if found.place is None:
+        return f"{compared}, it was not among the best {found.places} after training."
+    return f"{compared}, it came {ordinal(found.place)} after training."
+
+
+def ordinal(place: int) -> str:
+    """1 -> "1st", 12 -> "12th"."""
+    ending = "th" if place % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(place % 10, "th")
+    return f"{place}{ending}"
+
+
 def why_recommended(
-    entry: Entry, chosen: ChosenSettings, hardware: Hardware, data: Data, available: Collection[str] | None
+    entry: Entry,
+    chosen: ChosenSettings,
+    hardware: Hardware,
+    data: Data,
+    available: Collection[str] | None,
+    slower: Entry | None = None,
 ) -> tuple[str, ...]:
-    """Why this model is recommended, or why none fits, in sentences."""
+    """Why this model is recommended, or why none fits, in sentences. slower: a model that would do better."""
     fit = chosen.estimate.fit
     if fit.badge == "no":
         return _nothing_fits(entry, chosen, hardware)
@@ -54,12 +79,22 @@ def why_recommended(
     lines = ["It fits, but training will be slow here." if slow else _why_this_size(entry, hardware)]
     if data.task not in (None, "other") and data.task in entry.good_for:
         lines.append(_TASK_SENTENCES[data.task])
+    lines.append(published_results(entry))
+    if slower is not None:
+        lines.append(_slower_but_better(slower, entry))
     if fit.badge == "tight":
         lines.append("Memory is tight: close other programs before you start.")
     if available is not None:
         lines.append("Other models need to be downloaded first.")
     missing = obstacle(entry, hardware, available)
     return (*lines, *([missing] if missing else []), *traits(entry, data))
+
+
+def _slower_but_better(slower: Entry, entry: Entry) -> str:
+    result = slower.evidence[0]
+    place = f"came {ordinal(result.place)}" if result.place else "did better"
+    times = f"{slower.parameters / entry.parameters:.0f} times"
+    return f"{slower.name} {place} and fits too, but its training takes about {times} as long."
 
 
 def _why_this_size(entry: Entry, hardware: Hardware) -> str:

@@ -1,14 +1,17 @@
 """Recommends a model for this machine, task and data, and lists the others by how well they fit.
 
-Sizes by GPU follow the guide: up to 7 or 8 B on 24 GB, below 3.8 B on 12 GB, up to 3.8 B on a T4 and on a laptop with
-8 GB. Below 500 M a processor trains in minutes to an hour. Every choice is checked with the memory estimate.
+Sizes by GPU follow the guide: up to 7 or 8 B on 24 GB, below 3.8 B on 12 GB, 2 to 3.8 B on a T4 and up to 3.8 B on a
+laptop with 8 GB. Below 500 M a processor trains in minutes to an hour. Within these limits `ranking` decides, mostly
+by published results. Every choice is checked with the memory estimate.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 from typing import Any
 
+from backend.advice import ranking
 from backend.advice.model_size import largest_sensible
 from backend.advice.reasons import obstacle, traits, why_recommended
 from backend.advice.settings import (
@@ -20,8 +23,9 @@ from backend.advice.settings import (
     least_memory,
     weights_mib,
 )
-from backend.estimate import Estimate, Memory, Rates
-from backend.estimate.memory import Badge, nvidia_gpu
+from backend.advice.training_time import expected_time
+from backend.estimate import Estimate, Memory, Rates, Time
+from backend.estimate.memory import Badge
 from backend.estimate.memory import available as free
 from backend.hardware import format_gb
 from backend.models import catalogue
@@ -30,14 +34,18 @@ from backend.records.specs import Hardware, Record, TrainSettings
 
 
 class Option(Record):
-    """A model and what it needs on this machine. startable: whether it can be trained now, after a
-    download if need be."""
+    """A model and what it needs on this machine.
+
+    startable: whether it can be trained now, after a download if need be. time: of training it on all examples, None
+    while they or the machine's speed are unknown.
+    """
 
     model: Entry
     settings: TrainSettings
     estimate: Estimate
     reasons: tuple[str, ...]
     startable: bool = True
+    time: Time | None = None
 
     @property
     def memory(self) -> Memory:
@@ -48,13 +56,16 @@ class Option(Record):
         return self.estimate.fit.badge
 
     def to_json(self) -> dict[str, Any]:
-        """{"model", "fit", "startable", "settings", "estimate", "reasons"}."""
+        """{"model", "fit", "startable", "settings", "estimate", "time", "expected_rank", "reasons"}."""
+        rank = ranking.expected_rank(self.model)
         return {
             "model": self.model.to_json(),
             "fit": self.fit,
             "startable": self.startable,
             "settings": self.settings.model_dump(mode="json"),
             "estimate": self.estimate.to_json(),
+            "time": self.time.to_json() if self.time else None,
+            "expected_rank": rank if math.isfinite(rank) else None,
             "reasons": list(self.reasons),
         }
 
@@ -117,7 +128,9 @@ def recommend(
         learned_share=learned_share,
         language=language,
     )
-    entries = sorted(catalogue.entries(), key=lambda entry: _rank(entry, hardware, data, available), reverse=True)
+    entries = sorted(
+        catalogue.entries(), key=lambda entry: ranking.sort_key(entry, hardware, data, available), reverse=True
+    )
     requested = catalogue.find(model_id) if model_id else None
     entry, chosen = (
         (requested, choose_settings(requested, hardware, data, rates))
@@ -130,8 +143,9 @@ def recommend(
         model=entry,
         settings=chosen.settings,
         estimate=chosen.estimate,
-        reasons=why_recommended(entry, chosen, hardware, data, available),
+        reasons=why_recommended(entry, chosen, hardware, data, available, _slower(entry, hardware, data)),
         startable=obstacle(entry, hardware, available) == "",
+        time=None if tokens is None else chosen.estimate.time,
         why=chosen.why,
         hardware=hardware,
         least_mib=least_memory(entry, hardware, data, rates).estimate.fit.needs_mib,
@@ -161,19 +175,12 @@ def _choose(
     return entry, choose_settings(entry, hardware, data, rates)
 
 
-def _rank(
-    entry: Entry, hardware: Hardware, data: Data, available: Collection[str] | None
-) -> tuple[bool, bool, bool, bool, bool, float]:
-    """A sort key, the most important criterion first. On a processor smaller models rank higher, as they are
-    faster."""
-    speaks_language = data.language is None or data.language in entry.languages
-    fits_context = data.longest is None or data.longest <= entry.context_length
-    chats = entry.instruct and entry.chat_template
-    fits_task = data.task in (None, "other") or data.task in entry.good_for
-    accessible = not entry.gated or (available is not None and entry.id in available)
-    accelerated = nvidia_gpu(hardware) is not None or hardware.unified_memory
-    size = entry.parameters if accelerated else -entry.parameters
-    return speaks_language, fits_context, chats, fits_task, accessible and entry.commercial_use, size
+def _slower(entry: Entry, hardware: Hardware, data: Data) -> Entry | None:
+    """The best model that fits, is expected to do better than `entry`, and is not recommended for its slowness."""
+    for better in ranking.better_but_slower(entry, hardware, data, largest_sensible(hardware)):
+        if least_memory(better, hardware, data).estimate.fit.badge == "yes":
+            return better
+    return None
 
 
 def _option(
@@ -194,6 +201,7 @@ def _option(
         estimate=smallest.estimate,
         reasons=tuple(reasons),
         startable=not missing,
+        time=expected_time(entry, smallest, hardware, data, rates),
     )
 
 
@@ -204,8 +212,8 @@ def _order(option: Option, hardware: Hardware) -> tuple[int, bool, bool]:
 
 
 def _full(entries: list[Entry], hardware: Hardware, data: Data, available: Collection[str] | None) -> Estimate | None:
-    """Full fine-tuning of the largest model that it fits for; see `full_fine_tuning`."""
-    for entry in sorted(entries, key=lambda one: -one.parameters):
+    """Full fine-tuning of the first of `entries` that it fits for; see `full_fine_tuning`."""
+    for entry in entries:
         if obstacle(entry, hardware, available) or entry.gated:
             continue
         needs = full_fine_tuning(entry, hardware, data)

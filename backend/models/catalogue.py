@@ -16,6 +16,7 @@ Popular models that are missing, and why:
 
 from __future__ import annotations
 
+import json
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -25,7 +26,8 @@ from pydantic import Field, TypeAdapter
 from backend.errors import BadInput, MissingPart
 from backend.estimate import reading
 from backend.estimate.architecture import Architecture
-from backend.models import bundled, local, model_folder
+from backend.models import bundled, evidence, local, model_folder
+from backend.models.evidence import Evidence
 from backend.records.specs import ALL_LINEAR, ATTENTION, Record
 from backend.records.units import MIB
 from backend.settings import PROGRAM, Workspace
@@ -43,6 +45,8 @@ class Entry(Record):
     in tokens. lora_targets: the layers that the guide names for the family; all_linear_targets: all linear layers of
     a block. languages: ISO 639-1 codes. revision: the pinned commit, as public projects pin it; "" downloads the
     newest and records its commit. access: how to get a gated model. embedded: whether it comes with the app.
+    replaced_by: the newer model of its makers and about its size, if that is the better choice as far as is known.
+    evidence: its published results, the newest comparison first, which is the one that counts; () if there are none.
     """
 
     id: str = Field(pattern=r"^[\w.-]+/[\w.-]+$")
@@ -65,6 +69,8 @@ class Entry(Record):
     revision: str = ""
     embedded: bool = False
     note: str = ""
+    replaced_by: str = ""
+    evidence: tuple[Evidence, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The entry as `models --json` lists it."""
@@ -74,7 +80,10 @@ class Entry(Record):
 @lru_cache(maxsize=1)
 def entries() -> tuple[Entry, ...]:
     """Every model of the catalogue: the bundled one first, then by size."""
-    return tuple(TypeAdapter(list[Entry]).validate_json(_FILE.read_bytes()))
+    published = evidence.published()
+    models = json.loads(_FILE.read_text("utf-8"))
+    listed = [{**model, "evidence": published.get(model["id"], ())} for model in models]
+    return tuple(TypeAdapter(list[Entry]).validate_python(listed))
 
 
 def default() -> Entry:

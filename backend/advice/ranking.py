@@ -1,0 +1,86 @@
+"""The order of models for a machine and data, before their memory is looked at.
+
+What counts, the most important first: the model speaks the language of the examples, reads the longest one, chats,
+suits the task, needs no access request and may be used commercially, and has no newer model of its makers to take its
+place (`Entry.replaced_by`). Among those that are equal in all this, on a processor the smaller model comes first, as
+training a larger one takes hours. On a machine with a GPU (or unified memory) the model comes first that
+
+1. is of a size that the guide names for the machine (`model_size`),
+2. has the better expected rank after fine-tuning (`expected_rank`),
+3. has published results, and
+4. is larger.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+
+from backend.advice.model_size import smallest_sensible
+from backend.advice.settings import Data
+from backend.estimate.memory import nvidia_gpu
+from backend.models import catalogue
+from backend.models.catalogue import Entry
+from backend.records.specs import Hardware
+
+
+def sort_key(
+    entry: Entry, hardware: Hardware, data: Data, available: Collection[str] | None
+) -> tuple[float | bool, ...]:
+    """A sort key by the rule above; the best model has the greatest."""
+    if not accelerated(hardware):
+        return *_suits(entry, data, available), -entry.parameters
+    return (
+        *_suits(entry, data, available),
+        entry.parameters >= smallest_sensible(hardware),
+        -expected_rank(entry),
+        bool(entry.evidence),
+        entry.parameters,
+    )
+
+
+def expected_rank(entry: Entry) -> float:
+    """The mean rank to expect of a model among fine-tuned ones; lower is better, infinite if nothing is known.
+
+    It is the published one, from the newest comparison. A model without any counts as the best of those with at most
+    half its parameters. Size alone proves no more: of other families, Llama 3.2 3B did about as well as Qwen3 1.7B
+    and Llama 3.1 8B worse than Qwen3 4B.
+    """
+    if entry.evidence:
+        return entry.evidence[0].standing
+    smaller = (one for one in catalogue.entries() if one.evidence and 2 * one.parameters <= entry.parameters)
+    return min((one.evidence[0].standing for one in smaller), default=math.inf)
+
+
+def better_but_slower(entry: Entry, hardware: Hardware, data: Data, largest: float) -> list[Entry]:
+    """On a processor: models of at most `largest` parameters that suit the data as well as `entry` and have a better
+    published rank, the best first."""
+    if accelerated(hardware):
+        return []
+    needed = _suits(entry, data, None)
+    found = [
+        one
+        for one in catalogue.entries()
+        if entry.parameters < one.parameters <= largest
+        and one.evidence
+        and expected_rank(one) < expected_rank(entry)
+        and _suits(one, data, None) >= needed
+    ]
+    return sorted(found, key=expected_rank)
+
+
+def accelerated(hardware: Hardware) -> bool:
+    """Whether a GPU does the training."""
+    return nvidia_gpu(hardware) is not None or hardware.unified_memory
+
+
+def _suits(entry: Entry, data: Data, available: Collection[str] | None) -> tuple[bool, ...]:
+    """How well a model suits the data and the person's means, the most important criterion first."""
+    return (
+        data.language is None or data.language in entry.languages,
+        data.longest is None or data.longest <= entry.context_length,
+        entry.instruct and entry.chat_template,
+        data.task in (None, "other") or data.task in entry.good_for,
+        entry.commercial_use and (not entry.gated or (available is not None and entry.id in available)),
+        not entry.replaced_by,
+    )

@@ -1,0 +1,144 @@
+"""The order of models by published results, within what fits and what the guide allows."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from backend.advice import ranking
+from backend.advice.reasons import ordinal, published_results
+from backend.advice.recommend import recommend
+from backend.advice.settings import Data
+from backend.hardware import load_hardware
+from backend.models import catalogue
+from backend.records.specs import Hardware
+from backend.settings import PROJECT_ROOT
+
+MACHINES = PROJECT_ROOT / "tests" / "backend" / "machines"
+BUNDLED = catalogue.default()
+
+
+def machine(name: str) -> Hardware:
+    return load_hardware(MACHINES / f"{name}.json")
+
+
+@pytest.mark.parametrize(
+    ("name", "model"),
+    [
+        ("laptop4060", "Qwen/Qwen3-1.7B"),
+        ("rtx3060", "Qwen/Qwen3-1.7B"),
+        ("t4", "ibm-granite/granite-4.1-3b"),
+        ("rtx3090", "Qwen/Qwen3-8B"),
+        ("rtx4090", "Qwen/Qwen3-8B"),
+        ("h100", "Qwen/Qwen3-8B"),
+        ("macbook16", "Qwen/Qwen3-1.7B"),
+        ("held_card", "Qwen/Qwen3-1.7B"),
+        ("cpu8", BUNDLED.id),
+        ("cpu16", BUNDLED.id),
+        ("cpu24", BUNDLED.id),
+    ],
+)
+def test_each_machine_gets_the_model_with_the_best_evidence(name: str, model: str) -> None:
+    found = recommend(machine(name), compare=False)
+    assert found.model.id == model
+    assert published_results(found.model) in found.reasons
+
+
+@pytest.mark.parametrize("name", [path.stem for path in MACHINES.glob("*.json")])
+@pytest.mark.parametrize("task", ["voice", "extract", "write"])
+def test_a_model_that_its_makers_have_replaced_is_not_recommended(name: str, task: str) -> None:
+    assert not recommend(machine(name), task=task, compare=False).model.replaced_by  # type: ignore[arg-type]
+
+
+def test_a_model_without_results_counts_as_one_of_half_its_size() -> None:
+    phi, qwen = catalogue.find("Phi-3-mini-4k-instruct"), catalogue.find("Qwen3-1.7B")
+    assert not phi.evidence
+    assert ranking.expected_rank(phi) == ranking.expected_rank(qwen) == 4.67
+    assert ranking.expected_rank(catalogue.find("Qwen3.5-9B")) == 3.33
+    assert ranking.expected_rank(catalogue.find("SmolLM2-360M-Instruct")) == 8
+    tiny = BUNDLED.model_copy(update={"evidence": ()})
+    assert ranking.expected_rank(tiny) == math.inf
+
+
+@pytest.mark.parametrize(
+    ("better", "worse"),
+    [
+        ("Qwen3-1.7B", "Phi-3-mini-4k-instruct"),  # twice the size, nothing published
+        ("Qwen3-0.6B", "LFM2.5-1.2B-Instruct"),  # larger, and published to be worse
+        ("Qwen3-8B", "Qwen3.5-9B"),
+        ("Phi-4-mini-instruct", "Qwen3-0.6B"),  # six times the size: published results do not decide
+        ("granite-4.1-8b", "Qwen3-1.7B"),
+        ("granite-4.1-3b", "Phi-3.5-mini-instruct"),  # replaced by Phi-4 mini
+        ("granite-4.1-8b", "Llama-3.1-8B-Instruct"),  # needs an access request
+    ],
+)
+def test_the_order_of_two_models(better: str, worse: str) -> None:
+    first, second = (
+        ranking.sort_key(catalogue.find(name), machine("h100"), Data(), None) for name in (better, worse)
+    )
+    assert first > second
+
+
+def test_a_gated_model_that_is_installed_is_recommended_for_its_results() -> None:
+    installed = {BUNDLED.id, "ibm-granite/granite-4.1-3b", "meta-llama/Llama-3.2-3B-Instruct"}
+    found = recommend(machine("t4"), available=installed, compare=False)
+    assert found.model.id == "meta-llama/Llama-3.2-3B-Instruct"
+
+
+def test_language_and_task_come_before_results() -> None:
+    dutch = ranking.sort_key(catalogue.find("granite-4.1-3b"), machine("h100"), Data(language="nl"), None)
+    assert dutch > ranking.sort_key(catalogue.find("Olmo-3-7B-Instruct"), machine("h100"), Data(language="nl"), None)
+    code = recommend(machine("rtx4090"), task="extract", compare=False)
+    assert "extract" in code.model.good_for
+
+
+def test_on_a_processor_the_better_but_slower_model_is_named() -> None:
+    better = ranking.better_but_slower(BUNDLED, machine("cpu24"), Data(), 0.7e9)
+    assert [one.id for one in better] == ["Qwen/Qwen3-0.6B"]
+    assert ranking.better_but_slower(BUNDLED, machine("cpu24"), Data(), 0.5e9) == []
+    assert ranking.better_but_slower(BUNDLED, machine("t4"), Data(), 0.7e9) == []
+    named = [reason for reason in recommend(machine("cpu24"), compare=False).reasons if "Qwen3 0.6B" in reason]
+    assert len(named) == 1
+    assert "4 times" in named[0]
+    small = machine("cpu8").model_copy(update={"memory_available_mib": 2500})
+    assert not any("Qwen3 0.6B" in reason for reason in recommend(small, compare=False).reasons)
+
+
+def test_reasons_name_the_evidence_or_its_absence() -> None:
+    qwen = published_results(catalogue.find("Qwen3-4B-Instruct-2507"))
+    assert all(fact in qwen for fact in ("15 models", "9 tasks", "2nd"))
+    behind = published_results(BUNDLED)
+    assert "15 models" in behind
+    assert "best 7" in behind
+    assert "no published comparison" in published_results(catalogue.find("Phi-4-mini-instruct"))
+    newer = recommend(machine("rtx3090"), model_id="microsoft/Phi-3-mini-4k-instruct", compare=False)
+    assert any("Phi-4 mini" in reason for reason in newer.reasons)
+
+
+@pytest.mark.parametrize(
+    ("place", "words"), [(1, "1st"), (2, "2nd"), (3, "3rd"), (7, "7th"), (11, "11th"), (22, "22nd")]
+)
+def test_places_in_words(place: int, words: str) -> None:
+    assert ordinal(place) == words
+
+
+def test_the_time_of_other_models_is_close_to_that_of_training_them() -> None:
+    data = {"rows": 200, "longest": 212, "tokens": 31_000, "learned_share": 0.4}
+    found = recommend(machine("t4"), **data)  # type: ignore[arg-type]
+    for name in ("Qwen3-1.7B", "Llama-3.2-3B-Instruct", "SmolLM2-135M-Instruct"):
+        other = next(one for one in found.others if one.model.id.endswith(name))
+        exact = recommend(machine("t4"), model_id=other.model.id, compare=False, **data)  # type: ignore[arg-type]
+        assert other.time is not None
+        assert exact.time is not None
+        assert other.time.seconds == pytest.approx(exact.time.seconds, rel=0.35)
+    document = next(one for one in found.others if one.model.id == "Qwen/Qwen3-1.7B").to_json()
+    assert document["expected_rank"] == 4.67
+    assert document["time"]["seconds"] > 0
+    assert document["model"]["evidence"][0]["date"] == "2026-03"
+
+
+def test_without_examples_no_time_is_claimed() -> None:
+    found = recommend(machine("t4"))
+    assert found.time is None
+    assert all(other.time is None for other in found.others)
