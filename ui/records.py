@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from backend.datasets.checks.fix import Change
-from backend.datasets.checks.report import Report
+from backend.datasets.checks.report import DuplicateRows, Report
 from backend.datasets.checks.tokens import TokenTotals
 from backend.datasets.info import DatasetInfo, RowsByKind
 from backend.models.catalogue import Entry
@@ -75,7 +75,9 @@ class DatasetState:
 
     original: as imported. problems: those of the file, and those that a fix revealed. rows: after the accepted fixes.
     split_summary: sentences on how many rows train and how many validate. blocked: why training can't start, "" when
-    it can. fix_previews: what each fix would change in the first rows. changes: what the accepted fixes changed.
+    it can. too_few: a sentence when too few examples differ, "" otherwise. errors: rows with an error that is not
+    fixed yet. duplicates: after the accepted fixes. fix_previews: what each fix would change in the first rows.
+    changes: what the accepted fixes changed.
     """
 
     name: str
@@ -86,6 +88,9 @@ class DatasetState:
     info: DatasetInfo
     split_summary: str
     blocked: str
+    too_few: str = ""
+    errors: int = 0
+    duplicates: DuplicateRows = field(default_factory=DuplicateRows)
     unreadable: frozenset[str] = frozenset()  # kinds of problems whose rows can only be left out
     validation_name: str = ""  # the name of the person's own validation file
     fix_previews: dict[str, list[Change]] = field(default_factory=dict)

@@ -9,6 +9,7 @@ from functools import cached_property
 from backend.datasets.background import NO_PROGRESS, ProgressListener
 from backend.datasets.check_dataset import check, without_errors
 from backend.datasets.checks import duplicates
+from backend.datasets.checks.dataset import FEW
 from backend.datasets.checks.fix import Change, FixedDataset, apply, preview_fixes
 from backend.datasets.checks.issues import ISSUE_TYPES
 from backend.datasets.checks.report import Report, ValidationFile
@@ -100,12 +101,28 @@ class CheckedDataset:
 
     @cached_property
     def problems(self) -> list[Problem]:
-        """Problems of the original rows, then those that a fix uncovered, whether fixed since or not."""
+        """Problems of the rows that are left as a whole, of the original rows, and those that a fix uncovered.
+
+        Fixed ones are included.
+        """
         known = {(p.row, p.kind) for p in self.report.problems}
         types = [(c, ISSUE_TYPES[c.kind]) for c in self.fixed.changes if c.kind in ISSUE_TYPES]
         fixed = [Problem(c.line, c.row, c.kind, t.severity, t.title, t.fix) for c, t in types]
         uncovered = [p for p in [*self.fixed_report.problems, *fixed] if p.row and (p.row, p.kind) not in known]
-        return [*self.report.problems, *uncovered]
+        if not self.fixed.changes:
+            return [*self.report.problems, *uncovered]
+        counted = [p for p in self.fixed_report.problems if not p.row]  # they count the rows that are left
+        read = [p for p in self.report.problems if p.row or p in self.original.problems]
+        return [*counted, *read, *uncovered]
+
+    @property
+    def too_few(self) -> str:
+        """A sentence when so few of the fixed rows differ that a model may learn nothing, "" otherwise."""
+        report = self.fixed_report
+        pieces = report.tokens.pieces if report.tokens and report.tokens.documents else 0
+        if (pieces or report.duplicates.distinct) >= FEW:
+            return ""
+        return next((p.message for p in report.problems if p.kind == "too_few"), "")
 
     @property
     def blocked(self) -> str:

@@ -93,6 +93,8 @@ def dataset_state(info: DatasetInfo) -> DatasetState:
         rows=240 - len(left_out),
         info=info,
         split_summary="216 examples for training, 24 set aside for validation (to check what was learned).",
+        errors=len(faulty),
+        duplicates=report.duplicates,
         blocked=next((f"Row {row} (line {row}): {one.message}" for row, one in faulty.items()), ""),
         fix_previews={
             kind: [Change(row, row, kind, "Leave this row out.", f"user: {ASKED}", "")]

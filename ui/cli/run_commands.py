@@ -54,6 +54,8 @@ def train(options: argparse.Namespace, workspace: Workspace) -> Answer:
     recommended = app.advice.settings("", data_id, model_id, trainer).settings
     settings = parse_new_settings({**recommended.model_dump(), **typed})
     run_id = app.runs.start(data_id, model_id, settings, options.name or "")
+    if warning := app.datasets.checked(data_id, model_id).too_few:
+        say(warning)
     say(f"Run {run_id}. Ctrl-C stops and saves.")
     return _ended(app, follow(app, run_id))
 

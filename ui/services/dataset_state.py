@@ -17,7 +17,8 @@ def dataset_state(checked: CheckedDataset) -> DatasetState:
     changes: dict[str, list[Change]] = {}
     for change in checked.fixed.changes:
         changes.setdefault(change.kind, []).append(change)
-    unusable = len({problem.row for problem in checked.unread if not checked.info.is_accepted(problem)})
+    unread = {problem.row for problem in checked.unread if not checked.info.is_accepted(problem)}
+    unusable = len(unread)
     return DatasetState(
         name=checked.name,
         original=checked.original,
@@ -27,6 +28,9 @@ def dataset_state(checked: CheckedDataset) -> DatasetState:
         info=checked.info,
         split_summary=checked.summary,
         blocked=checked.blocked,
+        too_few=checked.too_few,
+        errors=len(unread | checked.fixed_report.error_rows()),
+        duplicates=checked.fixed_report.duplicates,
         unreadable=frozenset(problem.kind for problem in checked.unread),
         validation_name=checked.validation.report.source.name if checked.validation else "",
         fix_previews=checked.fix_previews,

@@ -50,7 +50,7 @@ def plan(
     if settings.trainer == "dpo":
         read += total / 2  # the reference log probabilities: one pass without the backward half
     needed = estimate(entry.architecture, step, hardware, tokens=read, rates=rates)
-    notes = (tokens.sentence if tokens else "", _SHARDED if _is_sharded(settings, hardware) else "")
+    notes = (checked.too_few, tokens.sentence if tokens else "", _SHARDED if _is_sharded(settings, hardware) else "")
     return Plan(
         settings=settings,
         model_name=entry.name,

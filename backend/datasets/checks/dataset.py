@@ -17,6 +17,7 @@ from backend.records.rows import Problem, Row
 _LANGUAGE_SAMPLE = 400  # rows, spread over the file
 _LANGUAGE_SHARE = 0.3  # of the rows with a known language; below it there is no warning
 _MIN_ROWS = 5  # rows
+FEW = 50  # different examples; with fewer, a model may learn nothing (the guide)
 
 
 def find(
@@ -31,12 +32,12 @@ def find(
 
 def size(count: int, what: str = "example") -> Iterator[Problem]:
     """The guide's rule: 200 to 2,000 good examples; 50 may teach nothing; beyond 10,000 little is gained."""
-    usable = f"There is only 1 {what}" if count == 1 else f"There are {'only ' * (count < 50)}{count:,} {what}s"
+    usable = f"There is only 1 {what}" if count == 1 else f"There are {'only ' * (count < FEW)}{count:,} {what}s"
     usable += " to learn from."
     if count < 10:
         yield problem(None, "too_few", f"{usable} That is too few to train or check a model.")
-    elif count < 50:
-        yield problem(None, "too_few", f"{usable} With fewer than 50, the model may learn nothing.")
+    elif count < FEW:
+        yield problem(None, "too_few", f"{usable} With fewer than {FEW}, the model may learn nothing.")
     elif count < 200:
         yield problem(None, "too_few", f"{usable} That can work; 200 to 2,000 usually do.")
     elif count > 10_000:

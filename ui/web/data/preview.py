@@ -44,7 +44,7 @@ class Preview:
     def show(self, choice: Choice) -> Updates:
         data = self.app.datasets.state(choice)
         total = max(1, data.report.rows)
-        shown: Updates = {self.row: gr.update(label=f"Example, of {total:,}")}
+        shown: Updates = {self.row: gr.update(label=f"Example, of {total:,} in the file")}
         try:
             preview = self.app.datasets.preview(choice)
         except BadInput as error:

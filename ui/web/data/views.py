@@ -57,6 +57,8 @@ def guide(data: DatasetState) -> Markup:
         return components.guide(
             2, "Some examples can't be used as they are.", "See below what is wrong and fix it there."
         )
+    if data.too_few:
+        return components.guide(2, "Your examples can be used, but too few of them differ.", data.too_few)
     if data.problems:
         return components.guide(2, "Your examples can be used.", "A few things are worth a look before you continue.")
     return components.guide(
@@ -87,17 +89,18 @@ def reading(now: DatasetProgress | None, imports: bool) -> Markup:
 
 
 def summary(data: DatasetState, limit: int | None) -> Markup:
-    """Counts, the split in sentences, and a chart of the lengths. limit: the tokens of an example that are read."""
-    report, tokens = data.report, data.tokens
+    """Counts after the fixes, the split in sentences, and a chart of the lengths. limit: tokens read per example."""
+    tokens, repeated = data.tokens, data.duplicates.exact + data.duplicates.near
     title = f"{fmt.count(data.rows, 'example')}, {'not ready yet' if data.blocked else 'ready'}"
-    numbers = [(fmt.number(len(report.error_rows())), "with errors in the file")]
+    numbers = [(fmt.number(data.errors), "still with errors")]
     if tokens:
         numbers.append((fmt.number(tokens.learned), f"tokens to learn, of {fmt.number(tokens.total)}"))
         numbers.append((fmt.number(tokens.longest), "tokens in the longest example"))
-    numbers.append((fmt.number(report.duplicates.exact + report.duplicates.near), "duplicates or near-duplicates"))
-    small = f"From {fmt.shorten(data.name, 60)}."
-    small += f" {fmt.count(data.left_out, 'example')} left out." if data.left_out else ""
-    small += f" {fmt.count(data.unusable, 'example')} can't be read." if data.unusable else ""
+    numbers.append((fmt.number(repeated), "the same, or almost, as another (duplicates)"))
+    missing = [f"{fmt.number(data.left_out)} left out"] if data.left_out else []
+    missing += [f"{fmt.number(data.unusable)} can't be read"] if data.unusable else []
+    in_file = f": {fmt.count(data.report.rows, 'example')}, {fmt.listed(missing)}" if missing else ""
+    small = f"From {fmt.shorten(data.name, 60)}{in_file}."
     lengths = length_histogram.histogram(list(tokens.lengths.values()), limit) if tokens else ""
     return components.card(
         title, components.facts(numbers), components.text(small, "small"), lengths, lead=data.split_summary

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+from typing import Literal
+
 import pytest
 
-from ui.records import DatasetProgress
+from backend.datasets.dataset import check_and_fix
+from backend.datasets.info import DatasetInfo
+from backend.records.lengths import UNLIMITED
+from backend.records.rows import Dataset, Row
+from tests.backend.datasets.builders import SOURCE, chat, clean_row, question
+from ui.records import DatasetProgress, DatasetState
+from ui.services.dataset_state import dataset_state
 from ui.web.data import views
 
 
@@ -12,3 +22,34 @@ from ui.web.data import views
 def test_progress_is_headed_by_what_happens_to_which_file(imports: bool, title: str) -> None:
     card = views.reading(DatasetProgress("orders.csv", "Counting tokens", 0.5), imports)
     assert f">{title}<" in card
+
+
+def state_of(rows: list[Row], **accepted: Literal["all"]) -> DatasetState:
+    """The state of a dataset with these rows, with the fixes of these kinds accepted."""
+    data = Dataset(SOURCE, rows, [], len(rows))
+    checked = check_and_fix("", DatasetInfo("rows.jsonl", accepted=dict(accepted)), data, None, UNLIMITED)
+    return dataset_state(checked)
+
+
+def text_of(html: str) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html))
+
+
+def test_identical_examples_are_too_few_however_many_there_are() -> None:
+    state = state_of([replace(clean_row(1), row=number, line=number) for number in (1, 2, 3)])
+    assert "only 1 different example" in state.too_few
+    assert state.too_few in views.guide(state)
+    assert not state_of([clean_row(number) for number in range(60)]).too_few
+
+
+def test_the_counts_of_the_summary_are_those_after_the_fixes() -> None:
+    rows = [clean_row(number) for number in range(1, 61)]
+    rows += [replace(clean_row(1), row=61, line=61), chat(62, question(62))]
+    before, after = state_of(rows), state_of(rows, duplicate="all", no_assistant="all")
+    assert "62 examples, not ready" in (shown := text_of(views.summary(before, None)))
+    assert re.search("1 still with errors .*1 the same", shown)
+    assert "60 examples, ready" in (shown := text_of(views.summary(after, None)))
+    assert re.search("0 still with errors .*0 the same.* 62 examples, 2 left out", shown)
+    counted = [problem.message for problem in after.problems if problem.kind == "too_few"]
+    assert counted
+    assert all("60 different" in message for message in counted)
