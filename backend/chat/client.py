@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from backend import errors
 from backend.chat.child import ChatChild
@@ -33,6 +33,14 @@ class PaneCheck:
     @property
     def ok(self) -> bool:
         return self.base_is_base and self.tuned_differs
+
+
+class Phase(NamedTuple):
+    """A step of opening a model, and how many of its parts are done."""
+
+    name: str
+    done: int = 0
+    total: int = 0
 
 
 @dataclass(frozen=True)
@@ -94,14 +102,22 @@ class Chat:
         Unpacks the bundled model first if necessary. Returns the check of the panes if there are two.
         Raises MissingPart, NotEnough, ChatFailed.
         """
+        for phase in self.opening(model_path, adapter_path, gguf=gguf):
+            if progress:
+                progress(*phase)
+        return self.pane_check
+
+    def opening(
+        self, model_path: Path | None = None, adapter_path: Path | None = None, *, gguf: Path | None = None
+    ) -> Iterator[Phase]:
+        """Like `open`, as the phases it goes through; none if the model is open already."""
         paths = {"model": model_path, "adapter": adapter_path, "gguf": gguf}
         given = {name: str(path) for name, path in paths.items() if path}
         with self._busy:
             if given != self._opened or not self._responds():
                 self._opened = {}
-                self._open(given, progress)
+                yield from self._open(given)
                 self._opened = given
-        return self.pane_check
 
     def ask(self, messages: Messages, *, panes: Sequence[str] | None = None, **sampling: Any) -> Iterator[Chunk]:
         """Stream answers to one conversation in `panes` (default: all that are open), side by side.
@@ -142,16 +158,17 @@ class Chat:
         if process is not None:
             process.end()
 
-    def _open(self, paths: dict[str, str], progress: ReportProgress | None) -> None:
+    def _open(self, paths: dict[str, str]) -> Iterator[Phase]:
         self.panes, self.pane_check, self.report = (), None, {}
+        yield Phase("Loading the model")
         if self._process is None or not self._process.alive:
             if self._process is not None:
                 self._process.end()
             self._process = ChatChild(self.workspace, self._idle_seconds, self._log_file)
         opened: dict[str, Any] = {}
         for message in self._exchange({"do": "open", "workspace": str(self.workspace.root), **paths}):
-            if message["type"] == "progress" and progress:
-                progress(message["phase"], message["done"], message["total"])
+            if message["type"] == "progress":
+                yield Phase(message["phase"], message["done"], message["total"])
             elif message["type"] == "done":
                 opened = message["value"]
         self.panes = tuple(opened["panes"])
@@ -164,7 +181,7 @@ class Chat:
         if not self._opened:
             raise ChatFailed("No model is open.", "", "Choose a model first.")
         if not self._responds():
-            self._open(self._opened, None)
+            list(self._open(self._opened))
 
     def _responds(self) -> bool:
         """Whether the process is alive and not about to end after idling."""

@@ -23,6 +23,7 @@ from tests.ui.fake_services import (
     FakeRuns,
 )
 from ui.records import Plan, UnseenQuestion
+from ui.services.chat import Answer, Loading
 from ui.services.selection import Choice
 
 BREAKS_OFF = "Where does it break off?"  # a question whose answer fails after its first words
@@ -56,10 +57,10 @@ class HeldResults(FakeResults):
         self._wait()
         return super().unseen_questions(run_id)
 
-    def answers(self, run_id: str, conversations: dict[str, Any], **sampling: Any) -> Iterator[tuple[str, str, bool]]:
+    def answers(self, run_id: str, conversations: dict[str, Any], **sampling: Any) -> Iterator[Loading | Answer]:
         for part in super().answers(run_id, conversations, **sampling):
             yield part
-            if BREAKS_OFF in repr(conversations):
+            if isinstance(part, Answer) and BREAKS_OFF in repr(conversations):
                 raise ChatFailed("The model ended while it answered.", "", "Ask again.")
             self._wait()
 

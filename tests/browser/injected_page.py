@@ -19,6 +19,7 @@ from tests.ui.fake_page import serve
 from tests.ui.fake_records import job
 from tests.ui.fake_services import FakeApp, FakeDatasets, FakeEvaluations, FakeResults, FakeRetries, FakeRuns
 from ui.records import Curve, DatasetProgress, Shortening
+from ui.services.chat import Answer, Loading
 from ui.services.selection import Choice
 
 RUN = "document.title='injected'"
@@ -102,7 +103,7 @@ class Retries(FakeRetries):
 
 
 class Results(FakeResults):
-    def answers(self, *given: Any, **sampling: Any) -> Iterator[tuple[str, str, bool]]:
+    def answers(self, *given: Any, **sampling: Any) -> Iterator[Loading | Answer]:
         if FAILS in repr(given):
             raise ChatFailed(PAYLOAD, PAYLOAD, PAYLOAD)
         return super().answers(*given, **sampling)

@@ -56,6 +56,7 @@ from ui.records import (
     UnseenQuestion,
 )
 from ui.services import losses
+from ui.services.chat import Answer, Loading
 from ui.services.selection import Choice
 
 
@@ -232,6 +233,9 @@ class FakeDatasets:
         pass
 
 
+INSTRUCTION = "Answer with one JSON object."  # in the examples of run-a
+
+
 class FakeRuns:
     def __init__(self, datasets: FakeDatasets) -> None:
         self._datasets = datasets
@@ -242,6 +246,9 @@ class FakeRuns:
         if run_id not in self.known:
             raise RunProblem("This run is no longer here.")
         return self.known[run_id]
+
+    def is_training(self) -> bool:
+        return any(one.state.is_active for one in self.known.values())
 
     def unfinished(self) -> list[Job]:
         return [one for one in self.known.values() if not one.state.is_terminal]
@@ -366,6 +373,9 @@ class FakeResults:
         asked = (ASKED, "Where is my parcel 88-1203? It was meant to come on Tuesday. Jo", "cancel the two lamps pls")
         return [UnseenQuestion(question, [{"role": "user", "content": question}], ORDER) for question in asked]
 
+    def instruction(self, run_id: str) -> str:
+        return INSTRUCTION if run_id == "run-a" else ""
+
     def answers(
         self,
         run_id: str,
@@ -373,13 +383,16 @@ class FakeResults:
         temperature: float = 0.0,
         max_new_tokens: int = 256,
         seed: int = 0,
-    ) -> Iterator[tuple[str, str, bool]]:
-        self.asked.add(run_id)
+        top_p: float = 0.95,
+    ) -> Iterator[Loading | Answer]:
         self.busy = True
         try:
+            if run_id not in self.asked:
+                yield Loading("Loading the model")
+            self.asked.add(run_id)
             for end in range(8, 140, 8):
                 for pane, answer in (("base", APOLOGY), ("tuned", ORDER)):
-                    yield pane, answer[:end], end >= len(answer)
+                    yield Answer(pane, answer[:end], "end" if end >= len(answer) else "")
                 time.sleep(0.05)
         finally:
             self.busy = False

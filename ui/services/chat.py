@@ -10,7 +10,19 @@ from backend.chat.client import Chat, PaneCheck
 from backend.chat.engine import Messages
 from backend.settings import Workspace
 
-Answer = tuple[str, str, bool]  # pane, its text so far, whether it is complete
+
+class Loading(NamedTuple):
+    """What happens before the first word of an answer, such as "Loading the model"."""
+
+    phase: str
+
+
+class Answer(NamedTuple):
+    """The text in a pane so far. finish: "" while it is written, then "end", "length" or "stopped"."""
+
+    pane: str
+    text: str
+    finish: str
 
 
 class ChatTarget(NamedTuple):
@@ -27,18 +39,28 @@ class ChatSession:
     def __init__(self, workspace: Workspace, is_training: Callable[[], bool]) -> None:
         self._chat = Chat(workspace, leave_a_core=is_training)
         self._run_id = ""
+        self._stopped = False
         self.answering = False
 
-    def answers(self, target: ChatTarget, conversations: Mapping[str, Messages], **sampling: Any) -> Iterator[Answer]:
-        """The growing answers in the panes "base" and "tuned". Raises ChatFailed, BadInput, MissingPart."""
-        self._chat.open(target.model, target.adapter)
-        self._run_id = target.run_id
-        texts = dict.fromkeys(conversations, "")
-        self.answering = True
+    def answers(
+        self, target: ChatTarget, conversations: Mapping[str, Messages], **sampling: Any
+    ) -> Iterator[Loading | Answer]:
+        """The growing answers in the panes "base" and "tuned", once the model is loaded.
+
+        Raises ChatFailed, BadInput, MissingPart.
+        """
+        self.answering, self._stopped = True, False
         try:
+            for phase in self._chat.opening(target.model, target.adapter):
+                yield Loading(phase.name)
+            self._run_id = target.run_id
+            if self._stopped:
+                yield from (Answer(pane, "", "stopped") for pane in conversations)
+                return
+            texts = dict.fromkeys(conversations, "")
             for chunk in self._chat.ask_each(conversations, **sampling):
                 texts[chunk.pane] += chunk.text
-                yield chunk.pane, texts[chunk.pane], chunk.done
+                yield Answer(chunk.pane, texts[chunk.pane], chunk.finish)
         finally:
             self.answering = False
 
@@ -68,7 +90,8 @@ class ChatSession:
             self.close()
 
     def stop(self) -> None:
-        """Ends the answer in progress."""
+        """Ends the answer in progress; where the model is still loading, none begins."""
+        self._stopped = True
         self._chat.stop()
 
     def close(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
@@ -9,13 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from backend.chat.client import PaneCheck
+from backend.datasets.conversation import content
 from backend.errors import ApprenticeError, RunProblem
+from backend.runs.conversations import read_conversations
 from backend.training.state.result import folder_of
 from jobs.records import Job, State
 from jobs.runner import Runner
 from ui.records import ExportStatus, RunInfo, UnseenQuestion
 from ui.services import samples
-from ui.services.chat import Answer, ChatSession, ChatTarget
+from ui.services.chat import Answer, ChatSession, ChatTarget, Loading
 from ui.services.exports import export_status, sizes
 from ui.services.runs import RunService
 
@@ -27,6 +30,7 @@ class ResultService:
 
     def __init__(self, exports: Path, runner: Runner, runs: RunService, chat: ChatSession) -> None:
         self._exports, self._runner, self._runs, self._chat = exports, runner, runs, chat
+        self._instructions: dict[str, str] = {}  # by run; its examples never change
 
     # Models
 
@@ -64,9 +68,10 @@ class ResultService:
         temperature: float = 0.0,
         max_new_tokens: int = 256,
         seed: int = 0,
-    ) -> Iterator[Answer]:
+        top_p: float = 0.95,
+    ) -> Iterator[Loading | Answer]:
         """The growing answers of the base and the trained model. conversations: by pane, "base" and "tuned"."""
-        sampling = {"temperature": temperature, "max_new_tokens": max_new_tokens, "seed": seed}
+        sampling = {"temperature": temperature, "max_new_tokens": max_new_tokens, "seed": seed, "top_p": top_p}
         return self._chat.answers(self._target(run_id), conversations, **sampling)
 
     def answer_once(
@@ -106,6 +111,15 @@ class ResultService:
 
     def unseen_questions(self, run_id: str) -> list[UnseenQuestion]:
         return samples.unseen_questions(self._runs.folder(run_id))
+
+    def instruction(self, run_id: str) -> str:
+        """The system message that most of the run's examples carry; "" if most have none."""
+        if run_id not in self._instructions:
+            folder = self._runs.folder(run_id)
+            chats = read_conversations(folder, "held_out") or read_conversations(folder, "train")
+            first = Counter(content(chat[0]) if chat and chat[0]["role"] == "system" else "" for chat in chats)
+            self._instructions[run_id] = max(first, key=lambda text: first[text], default="")
+        return self._instructions[run_id]
 
     # Exports
 

@@ -2,56 +2,71 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from markupsafe import Markup
 
+from backend.evaluation.signs import repeats
 from ui.text import format as fmt
 from ui.web.html import components
+from ui.web.try_it.talk import PANES, Turn
 
-PANES = {"base": "Before", "tuned": "Yours"}
+LOOP = "It repeats itself."
+NOTES = {"length": "Cut off: it reached the longest answer in “Answer settings”.", "stopped": "Stopped."}
+KEYS = "Enter asks, Shift+Enter starts a new line."
 _CARET = Markup('<i class="caret" aria-hidden="true"></i>')
 
 
-def conversation(turns: list[Any], answering: bool = False) -> Markup:
-    """Each question with both answers side by side."""
+def conversation(turns: Sequence[Turn], answering: bool = False) -> Markup:
+    """Each question with both answers. The last one can be edited or asked again."""
     if turns:
-        body = components.join(_turn(turn, answering and turn is turns[-1]) for turn in turns)
+        body = components.join(_turn(turns, at, answering and turn is turns[-1]) for at, turn in enumerate(turns))
     else:
-        body = Markup('<p class="nothing">Both answers will appear here, side by side.</p>')
+        body = Markup('<p class="nothing">Both answers will appear here.</p>')
+    again = components.acts(
+        components.button("Edit the question", "edit"), components.button("Ask it again", "again")
+    )
     return Markup(
         '<div class="panes">'
         '<div class="pane-head base"><strong>{}</strong><span>the base model</span></div>'
         '<div class="pane-head tuned"><strong>{}</strong><span>your trained model</span></div></div>'
-        '<div role="log" aria-label="Questions and answers" aria-busy="{}">{}</div>'
-    ).format(*PANES.values(), str(answering).lower(), body)
+        '<div role="log" aria-label="Questions and answers" aria-busy="{}">{}</div>{}'
+    ).format(*PANES.values(), str(answering).lower(), body, again if turns and not answering else components.EMPTY)
 
 
-def _turn(turn: Any, answering: bool) -> Markup:
-    expected = turn.get("expected")
+def _turn(turns: Sequence[Turn], at: int, answering: bool) -> Markup:
+    turn = turns[at]
+    follows = not turn.alone and any(not earlier.alone for earlier in turns[:at])
     return Markup(
-        '<article class="turn"><div class="asked"><span class="unseen">You asked: </span>{}</div>'
+        '<article class="turn"><div class="asked"><span class="unseen">You asked: </span>{}</div>{}'
         '<div class="versus">{}</div>{}</article>'
     ).format(
-        turn["question"],
+        turn.question,
+        components.text("Continues the conversation above.", "follows small") if follows else "",
         components.join(_answer(turn, pane, answering) for pane in PANES),
-        components.text(f"Your examples say: {expected}", "expected small") if expected else "",
+        components.text(f"Your examples say: {turn.expected}", "expected small") if turn.expected else "",
     )
 
 
-def _answer(turn: Any, pane: str, answering: bool) -> Markup:
-    answer = turn[pane]
-    if answering and pane not in turn["done"]:
+def _answer(turn: Turn, pane: str, answering: bool) -> Markup:
+    answer: str = turn.text(pane)
+    notes = components.EMPTY
+    if answering and turn.loading:
+        answer = Markup('<span class="small">{}…</span>{}').format(turn.loading, _CARET)
+    elif answering and pane not in turn.finish:
         answer = Markup("{}{}").format(answer, _CARET)
-    elif not answer:
-        answer = Markup('<span class="small">No answer came back.</span>')
-    return Markup('<div class="answer {}"><span class="pane-name">{}</span><div>{}</div></div>').format(
-        pane, PANES[pane], answer
+    else:
+        found = [LOOP if repeats(answer) else "", NOTES.get(turn.finish.get(pane, ""), "")]
+        notes = components.text(" ".join(filter(None, found)), "note small")
+        answer = answer or Markup('<span class="small">No answer came back.</span>')
+    return Markup('<div class="answer {}"><span class="pane-name">{}</span><div>{}</div>{}</div>').format(
+        pane, PANES[pane], answer, notes
     )
 
 
 def suggestions(examples: list[Any]) -> Markup:
-    """Buttons that ask a question from the validation examples."""
+    """Buttons that write a question from the validation examples into the box."""
     if not examples:
         return components.EMPTY
     buttons = (

@@ -35,6 +35,7 @@ from ui.web.html import components
 from ui.web.runs import views as runs_views
 from ui.web.train import views as train_views
 from ui.web.try_it import views as try_it_views
+from ui.web.try_it.talk import Turn
 
 EVIL = '<img src=x onerror="alert(1)"><script>alert(2)</script>'
 
@@ -43,7 +44,7 @@ def problem() -> Problem:
     return Problem(4, 3, EVIL, "error", EVIL, EVIL, EVIL)
 
 
-TURN = {"question": EVIL, "base": EVIL, "tuned": EVIL, "done": [], "expected": EVIL}
+TURN = Turn(EVIL, EVIL, EVIL, EVIL, loading=EVIL)
 
 DRAWN = {
     "card": lambda: components.card(EVIL, lead=EVIL),
@@ -75,7 +76,7 @@ DRAWN = {
     "samples while training": lambda: train_views.samples(
         [SampleEvent(1, [{"role": "user", "content": EVIL}], EVIL, EVIL)] * 2
     ),
-    "conversation": lambda: try_it_views.conversation([TURN]),
+    "conversation": lambda: try_it_views.conversation([TURN]) + try_it_views.conversation([TURN], True),
     "suggestions": lambda: try_it_views.suggestions([UnseenQuestion(EVIL, [], EVIL)]),
     "runs": lambda: runs_views.listing(
         [RunSummary(RunInfo(EVIL, EVIL, EVIL, EVIL, 1), State.STOPPED, 1.0, Losses())], "", 2.0

@@ -1,0 +1,163 @@
+"""Asking on Try: what the models are given for a question, the last one again or edited, and what the page shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.ui.conftest import answer, page_of
+from tests.ui.fake_records import ASKED, ORDER
+from tests.ui.fake_services import INSTRUCTION, FakeApp
+from ui.services.chat import Answer, Loading
+from ui.services.selection import Choice
+from ui.web.page import Page
+from ui.web.try_it.asking import ALONE, CONVERSATION
+from ui.web.try_it.talk import Turn, stored_talk, turns_with
+from ui.web.try_it.views import LOOP, NOTES, conversation
+
+DONE = Choice(data_id="data-1", run_id="run-a")
+TURN = Turn("Where is it?", "old", "new", alone=False, finish={"base": "end", "tuned": "end"})
+
+
+class Models:
+    """Stands in for the models: remembers what they were asked."""
+
+    def __init__(self, page: Page) -> None:
+        self.asked: list[tuple[dict[str, Any], dict[str, Any]]] = []
+        page.app.results.answers = self.answers  # type: ignore[assignment,method-assign]
+
+    def answers(self, run_id: str, conversations: dict[str, Any], **sampling: Any) -> Iterator[Loading | Answer]:
+        self.asked.append((conversations, sampling))
+        yield Loading("Loading the model")
+        yield Answer("base", "old", "length")
+        yield Answer("tuned", "new", "end")
+
+    def read(self, pane: str = "tuned") -> list[tuple[str, str]]:
+        return [(message["role"], message["content"]) for message in self.asked[-1][0][pane]]
+
+
+@pytest.fixture
+def page() -> Page:
+    return page_of(FakeApp())
+
+
+@pytest.fixture
+def models(page: Page) -> Models:
+    return Models(page)
+
+
+def part(page: Page, elem_id: str) -> Any:
+    return next(one for one in page.blocks.blocks.values() if getattr(one, "elem_id", None) == elem_id)
+
+
+def ask(page: Page, words: str, turns: list[Turn] | None = None, **values: Any) -> list[dict[Any, Any]]:
+    """The page's answers to a question. values: of components, by their elem_id."""
+    tab = page.tabs["try"]
+    inputs = {page.state.talk: stored_talk("run-a", turns or []), part(page, "question"): words}
+    inputs |= {part(page, name.replace("_", "-")): value for name, value in values.items()}
+    return list(answer(page, tab.ask, "click", DONE, inputs))
+
+
+def click(page: Page, action: str, turns: list[Turn], **values: Any) -> list[dict[Any, Any]]:
+    inputs = {page.state.talk: stored_talk("run-a", turns)}
+    settings = page.tabs["try"].settings
+    inputs |= {getattr(settings, name): value for name, value in values.items()}
+    return list(answer(page, page.tabs["try"].shown, "click", DONE, inputs, clicked=(action, "")))
+
+
+def talked(page: Page, updates: list[dict[Any, Any]]) -> list[Turn]:
+    return turns_with("run-a", updates[-1][page.state.talk])
+
+
+def test_a_question_by_itself_leaves_the_conversation_out(page: Page, models: Models) -> None:
+    turns = talked(page, ask(page, "And when?", [TURN], mode=ALONE))
+    assert models.read() == [("user", "And when?")]
+    assert [turn.alone for turn in turns] == [False, True]
+
+
+def test_a_conversation_continues(page: Page, models: Models) -> None:
+    turns = talked(page, ask(page, "And when?", [TURN], mode=CONVERSATION))
+    assert models.read() == [("user", "Where is it?"), ("assistant", "new"), ("user", "And when?")]
+    assert (turns[-1].base, turns[-1].tuned, turns[-1].finish) == ("old", "new", {"base": "length", "tuned": "end"})
+
+
+def test_a_suggested_question_is_never_asked_inside_the_conversation(page: Page, models: Models) -> None:
+    turns = talked(page, ask(page, ASKED, [TURN], mode=CONVERSATION))
+    assert models.read() == [("user", ASKED)]
+    assert (turns[-1].alone, turns[-1].expected) == (True, ORDER)
+
+
+def test_the_system_prompt_begins_as_the_instruction_of_the_examples(page: Page, models: Models) -> None:
+    tab = page.tabs["try"]
+    assert tab.show(DONE)[tab.settings.carried] == INSTRUCTION
+    ask(page, "Hello", system_prompt="Be brief.")
+    assert models.read() == [("system", "Be brief."), ("user", "Hello")]
+    ask(page, ASKED, system_prompt=INSTRUCTION)
+    assert models.read() == [("user", ASKED)], "this example carries no instruction"
+
+
+def test_while_the_model_loads_the_page_says_so(page: Page, models: Models) -> None:
+    shown = [update[page.tabs["try"].shown] for update in ask(page, "Hello")[:-1]]
+    assert ["Loading the model" in html for html in shown] == [False, True, False, False]
+    assert [html.count('class="caret"') for html in shown] == [2, 2, 1, 0]
+
+
+def test_the_last_question_can_be_asked_again(page: Page, models: Models) -> None:
+    turns = talked(page, click(page, "again", [TURN, Turn("Hi", "x", "y", alone=False)], temperature=0))
+    assert models.read() == [("user", "Where is it?"), ("assistant", "new"), ("user", "Hi")]
+    assert [turn.question for turn in turns] == ["Where is it?", "Hi"]
+    assert (turns[-1].base, turns[-1].alone) == ("old", False)
+    assert models.asked[-1][1]["seed"] == 0
+
+
+def test_a_sampled_answer_gets_another_seed(page: Page, models: Models) -> None:
+    updates = click(page, "again", [TURN], temperature=0.8, seed=6)
+    assert updates[0][page.tabs["try"].settings.seed] == models.asked[-1][1]["seed"] == 7
+
+
+def test_the_last_question_can_be_edited(page: Page, models: Models) -> None:
+    updates = click(page, "edit", [TURN, Turn("Hi", "x", "y")])
+    assert updates[-1][part(page, "question")] == "Hi"
+    assert [turn.question for turn in talked(page, updates)] == ["Where is it?"]
+    assert models.asked == []
+
+
+@pytest.mark.parametrize("action", ["again", "edit", "delete"])
+def test_without_a_question_or_a_known_action_nothing_happens(page: Page, models: Models, action: str) -> None:
+    assert click(page, action, [TURN] if action == "delete" else []) == []
+    assert models.asked == []
+
+
+def test_a_training_that_slows_answers_down_is_named(page: Page) -> None:
+    tab = page.tabs["try"]
+    assert "training" in tab.show(DONE)[tab.proof]
+    before = tab.signature(DONE)
+    page.app.runs.stop("run-b")
+    assert "training" not in tab.show(DONE)[tab.proof]
+    assert tab.signature(DONE) != before
+
+
+class TestConversation:
+    def test_a_cut_answer_and_a_loop_are_marked(self) -> None:
+        looping = "I am sorry. " * 4
+        html = conversation([Turn("Hi", looping, "Hello.", finish={"base": "length", "tuned": "end"})])
+        assert (html.count(LOOP), html.count(NOTES["length"])) == (1, 1)
+        assert conversation([TURN]).count('class="note') == 0
+
+    def test_a_stopped_answer_is_marked(self) -> None:
+        assert NOTES["stopped"] in conversation([Turn("Hi", "He", "", finish={"base": "stopped", "tuned": "end"})])
+
+    def test_only_a_follow_up_is_named_one(self) -> None:
+        first, second = Turn("One", alone=False), Turn("Two", alone=False)
+        assert [conversation(turns).count("follows") for turns in ([first], [Turn("0"), first], [first, second])] == [
+            0,
+            0,
+            1,
+        ]
+
+    def test_the_last_question_can_be_changed_only_when_it_is_answered(self) -> None:
+        assert 'data-do="again"' in conversation([TURN])
+        assert 'data-do="again"' not in conversation([TURN], answering=True)
+        assert 'data-do="again"' not in conversation([])

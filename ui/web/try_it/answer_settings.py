@@ -1,0 +1,80 @@
+"""The fold “Answer settings” on Try: what both models read first, and how their answers are sampled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from backend.errors import BadInput
+from ui.text import format as fmt
+from ui.web.browser_state import PRIVATE, Inputs
+
+TITLE = "Answer settings"
+SEED = "Random seed"
+LONGEST_INSTRUCTION = 20_000  # characters
+_SEEDS = range(2**31)
+
+
+@dataclass
+class AnswerSettings:
+    """carried: the instruction in the run's examples, which fills `system` when it changes."""
+
+    carried: gr.Textbox
+    system: gr.Textbox
+    temperature: gr.Slider
+    top_p: gr.Slider
+    longest: gr.Slider
+    seed: gr.Number
+
+    @property
+    def inputs(self) -> list[Any]:
+        return [self.system, self.temperature, self.top_p, self.longest, self.seed]
+
+    def instruction(self, inputs: Inputs) -> str:
+        """Raises BadInput for one that is too long."""
+        words = str(inputs[self.system] or "").strip()
+        if len(words) > LONGEST_INSTRUCTION:
+            raise BadInput(
+                "The system prompt is too long.", f"It has over {LONGEST_INSTRUCTION:,} characters.", "Cut it."
+            )
+        return words
+
+    def sampling(self, inputs: Inputs) -> dict[str, Any]:
+        """Raises BadInput for an invalid seed."""
+        number = inputs[self.seed] or 0
+        if not (isinstance(number, (int, float)) and number in _SEEDS):
+            whole = f"Enter a whole number from 0 to {_SEEDS[-1]:,}, under “{TITLE}”."
+            raise BadInput(f"{SEED} can't be {fmt.setting(number)[:40]}.", "", whole)
+        return {
+            "temperature": float(inputs[self.temperature]),
+            "top_p": float(inputs[self.top_p]),
+            "max_new_tokens": int(inputs[self.longest]),
+            "seed": int(number),
+        }
+
+
+def build() -> AnswerSettings:
+    """Draws the fold inside the current column."""
+    carried = gr.Textbox("", label="Instruction in the examples", visible=False)
+    with gr.Accordion(TITLE, open=False, elem_classes="fold-block"):
+        system = gr.Textbox(
+            label="System prompt",
+            info="Both models read this before the question. It starts as the instruction in your examples.",
+            placeholder="None: the model's own default",
+            lines=2,
+            max_lines=8,
+            elem_id="system-prompt",
+        )
+        with gr.Row(elem_classes="settings"):
+            vary = "0 gives the most likely answer every time; higher values vary more."
+            temperature = gr.Slider(0, 1.5, 0, step=0.1, label="Temperature", info=vary)
+            likely = "Lower values leave out unlikely words. Has no effect at temperature 0."
+            top_p = gr.Slider(0.05, 1, 0.95, step=0.05, label="Top-p", info=likely)
+            same = "The same number gives the same answer again."
+            seed = gr.Number(0, label=SEED, info=same, elem_id="chat-seed")
+            tokens = "In tokens; one is about three quarters of a word."
+            longest = gr.Slider(16, 1024, 256, step=16, label="Longest answer", info=tokens)
+    carried.change(None, carried, system, js="(words) => words", **PRIVATE)
+    return AnswerSettings(carried, system, temperature, top_p, longest, seed)

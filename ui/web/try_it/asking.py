@@ -1,0 +1,143 @@
+"""Asking on Try: a new question, the last one again or edited, stopping, and starting over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import gradio as gr
+
+from backend.errors import BadInput
+from ui.records import UnseenQuestion
+from ui.services.app import App
+from ui.services.chat import Answer
+from ui.services.selection import Choice
+from ui.web.browser_state import PRIVATE, BrowserState, Inputs, Updates
+from ui.web.components import clicked
+from ui.web.errors import handler
+from ui.web.try_it.answer_settings import AnswerSettings
+from ui.web.try_it.ready_models import no_model
+from ui.web.try_it.talk import PANES, Turn, messages, stored_talk, turns_with
+from ui.web.try_it.views import conversation
+
+LONGEST_QUESTION = 20_000  # characters
+ALONE, CONVERSATION = "alone", "conversation"
+
+
+@dataclass
+class Asking:
+    """What the question box and the conversation do.
+
+    mode: ALONE or CONVERSATION. shown: the conversation. show: the whole tab, whose components are `outputs`.
+    """
+
+    app: App
+    state: BrowserState
+    question: gr.Textbox
+    mode: gr.Radio
+    settings: AnswerSettings
+    send: gr.Button
+    stop: gr.Button
+    shown: gr.HTML
+    show: Callable[[Choice, Inputs], Updates]
+    outputs: list[Any]
+
+    def listen(self, clear: gr.Button, suggested: gr.HTML) -> None:
+        state, settings = self.state, self.settings
+        written = [state.talk, self.shown, self.send, self.stop]
+        one_by_one: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "chat"}
+        new = [state.talk, self.question, self.mode, *settings.inputs]
+        sent = partial(gr.on, [self.send.click, self.question.submit])
+        leave = f"apprentice.question.leave({LONGEST_QUESTION})"
+        asking = state.listen(sent, handler(self.ask), written, *new, before=leave, **one_by_one)
+        asking.failure(None, self.question, self.question, js="apprentice.question.failed", **PRIVATE)
+        asking.success(None, None, None, js="apprentice.question.answered", **PRIVATE)
+        again = state.listen(
+            self.shown.click,
+            handler(self.change_last),
+            [*written, self.question, settings.seed],
+            *(state.talk, *settings.inputs),
+            **one_by_one,
+        )
+        for event in (asking, again):
+            for ended in (event.success, event.failure):
+                state.listen(ended, handler(self.settle), [self.stop, *self.outputs], state.talk)
+        self.stop.click(handler(self.app.results.stop_chat), None, None, queue=False, **PRIVATE)
+        everything = [state.talk, self.stop, *self.outputs]
+        state.listen(clear.click, handler(self.start_over), everything, state.talk, cancels=[asking, again])
+        state.listen(suggested.click, handler(self.suggest), [self.question])
+
+    def ask(self, inputs: Inputs) -> Iterator[Updates]:
+        """Asks both models what is in the box."""
+        choice, words = self.state.choice(inputs), (inputs[self.question] or "").strip()
+        if why_not := no_model(self.app, choice):
+            raise BadInput("There is no model to ask.", "", why_not)
+        if not words:
+            raise BadInput("There is no question.", "", "Type one into the box.")
+        if len(words) > LONGEST_QUESTION:
+            most = f"It has more than {LONGEST_QUESTION:,} characters."
+            raise BadInput("The question is too long.", most, "Shorten it.")
+        example = self._example(choice, words)
+        alone = example is not None or inputs[self.mode] != CONVERSATION
+        turn = Turn(words, expected=example.expected if example else "", alone=alone)
+        yield from self._answer(inputs, choice, turns_with(choice.run_id, inputs[self.state.talk]), turn, example)
+
+    def change_last(self, event: gr.EventData, inputs: Inputs) -> Iterator[Updates]:
+        """Takes the last question back into the box, or asks it again: with the next seed where answers are sampled,
+        since the same one would repeat the answer."""
+        choice, action = self.state.choice(inputs), clicked(event)[0]
+        turns = turns_with(choice.run_id, inputs[self.state.talk])
+        if not turns or no_model(self.app, choice):
+            return
+        *before, last = turns
+        if action == "edit":
+            yield {self.state.talk: stored_talk(choice.run_id, before), self.question: last.question}
+        elif action == "again":
+            sampling, seed = self.settings.sampling(inputs), self.settings.seed
+            if sampling["temperature"]:
+                inputs = {**inputs, seed: (sampling["seed"] + 1) % 2**31}
+                yield {seed: inputs[seed]}
+            turn = Turn(last.question, expected=last.expected, alone=last.alone)
+            yield from self._answer(inputs, choice, before, turn, self._example(choice, last.question))
+
+    def _example(self, choice: Choice, words: str) -> UnseenQuestion | None:
+        """The validation example that asks exactly this. Its question is never asked inside a conversation."""
+        examples = self.app.results.unseen_questions(choice.run_id)
+        return next((one for one in examples if one.question.strip() == words), None)
+
+    def _answer(
+        self, inputs: Inputs, choice: Choice, before: Sequence[Turn], turn: Turn, example: UnseenQuestion | None
+    ) -> Iterator[Updates]:
+        instruction, sampling = self.settings.instruction(inputs), self.settings.sampling(inputs)
+        history = example.messages[:-1] if example else []
+        if example and instruction == self.app.results.instruction(choice.run_id):  # not edited: it has its own
+            instruction = next((str(m["content"]) for m in history if m["role"] == "system"), "")
+        asked = {pane: messages(pane, before, turn, instruction, history) for pane in PANES}
+        turns = [*before, turn]
+        busy = {self.send: gr.update(interactive=False), self.stop: gr.update(visible=True)}
+        yield {self.shown: conversation(turns, True), **busy}
+        for part in self.app.results.answers(choice.run_id, asked, **sampling):
+            if isinstance(part, Answer):
+                turn.add(part.pane, part.text, part.finish)
+            else:
+                turn.loading = part.phase
+            yield {self.shown: conversation(turns, True)}
+        yield {self.state.talk: stored_talk(choice.run_id, turns)}
+
+    def settle(self, inputs: Inputs) -> Updates:
+        """The tab as it stands by now, after an answer or in place of one that failed."""
+        return {**self.show(self.state.choice(inputs), inputs), self.stop: gr.update(visible=False)}
+
+    def start_over(self, inputs: Inputs) -> Updates:
+        self.app.results.stop_chat()
+        empty = {self.state.talk: stored_talk("", [])}
+        return {**empty, **self.settle({**inputs, **empty})}
+
+    def suggest(self, event: gr.EventData, inputs: Inputs) -> Any:
+        action, at = clicked(event)
+        examples = self.app.results.unseen_questions(self.state.choice(inputs).run_id)
+        if action == "suggest" and at.isdecimal() and int(at) < len(examples):
+            return {self.question: examples[int(at)].question}
+        return gr.skip()

@@ -1,0 +1,78 @@
+"""The conversation on Try: its turns, what the browser stores of them, and what each model reads next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+PANES = {"base": "Before", "tuned": "Yours"}
+TURNS_STORED = 40  # by the browser
+_FINISHES = ("end", "length", "stopped")
+
+
+@dataclass
+class Turn:
+    """A question and both answers.
+
+    alone: asked by itself, outside the conversation. finish: by pane, how its answer ended; none while it is written.
+    loading: what happens before the first word; not stored.
+    """
+
+    question: str
+    base: str = ""
+    tuned: str = ""
+    expected: str = ""
+    alone: bool = True
+    finish: dict[str, str] = field(default_factory=dict)
+    loading: str = ""
+
+    def text(self, pane: str) -> str:
+        return self.base if pane == "base" else self.tuned
+
+    def add(self, pane: str, text: str, finish: str) -> None:
+        """The answer in `pane` so far; finish: "" while it is written."""
+        self.loading = ""
+        setattr(self, pane, text)
+        if finish:
+            self.finish[pane] = finish
+
+
+def stored_talk(run_id: str, turns: Sequence[Turn]) -> dict[str, Any]:
+    """A conversation with a run's model, as the browser stores it."""
+    return {"run": run_id, "turns": [asdict(turn) for turn in turns[-TURNS_STORED:]]}
+
+
+def turns_with(run_id: str, talk: object) -> list[Turn]:
+    """The turns that the browser stored, if they were with this run; malformed ones are left out."""
+    turns = talk.get("turns") if isinstance(talk, dict) and run_id and talk.get("run") == run_id else None
+    found = map(_turn, turns[-TURNS_STORED:] if isinstance(turns, list) else [])
+    return [turn for turn in found if turn]
+
+
+def _turn(value: object) -> Turn | None:
+    texts = ("question", "base", "tuned", "expected")
+    if not isinstance(value, dict) or not all(isinstance(value.get(name), str) for name in texts):
+        return None
+    finish = value.get("finish")
+    finish = finish if isinstance(finish, dict) else {}
+    ended = {pane: finish[pane] if finish.get(pane) in _FINISHES else "stopped" for pane in PANES}
+    return Turn(**{name: value[name] for name in texts}, alone=value.get("alone") is not False, finish=ended)
+
+
+def messages(
+    pane: str, before: Sequence[Turn], turn: Turn, instruction: str, history: Sequence[Mapping[str, Any]] = ()
+) -> list[dict[str, Any]]:
+    """What the model in `pane` reads: the instruction, the conversation so far and the new question.
+
+    history: what precedes the question in its example, for one that is asked by itself.
+    """
+    found: list[dict[str, Any]] = [{"role": "system", "content": instruction}] if instruction.strip() else []
+    if turn.alone:
+        found += [dict(message) for message in history if message.get("role") != "system"]
+    else:
+        for earlier in before:
+            if not earlier.alone:
+                answer = {"role": "assistant", "content": earlier.text(pane)}
+                found += [{"role": "user", "content": earlier.question}, answer]
+    return [*found, {"role": "user", "content": turn.question}]
