@@ -511,8 +511,11 @@ class FakeApp:
 
     def validated(self, choice: Choice) -> Choice:
         if choice.import_id:
-            choice = choice.replace(data_id=choice.import_id, import_id="", run_id="")
+            choice = choice.replace(data_id=choice.import_id, import_id="")
         return choice if choice.run_id in self.runs.known else choice.replace(run_id="")
+
+    def for_training(self, choice: Choice) -> Choice:
+        return choice
 
     def with_run(self, choice: Choice, run_id: str) -> Choice:
         return choice.replace(run_id=self.runs.job(run_id).id, data_id=DATA)

@@ -44,17 +44,22 @@ class _Printer:
 
     def __init__(self, terminal: bool) -> None:
         self._terminal = terminal
-        self._progress: Progress | None = None
+        self._left: float | None = None  # seconds
         self._steps = 0  # of the whole training, 0 if unknown
         self._loss = ""
         self._shown = ""  # the line that is updated
 
     def job(self, job: Job) -> None:
-        self._progress = job.progress
-        if job.progress and job.progress.phase in STEP_PHASES:
-            self._steps = job.progress.total
-        if self._terminal and job.progress and not job.state.is_terminal:
-            self._show(self._line(job.progress))
+        progress = job.progress
+        if progress is None:
+            return
+        steps = progress.phase in STEP_PHASES
+        if steps:
+            self._steps = progress.total
+        if progress.seconds_left or not steps:  # a validation between two steps knows no time
+            self._left = progress.seconds_left
+        if self._terminal and not job.state.is_terminal:
+            self._show(self._line(progress))
 
     def event(self, logged: LoggedEvent) -> None:
         match logged.event:
@@ -99,5 +104,4 @@ class _Printer:
         return f"step {step:,} of {self._steps:,}" if self._steps else f"step {step:,}"
 
     def _time_left(self) -> str:
-        left = self._progress.seconds_left if self._progress else None
-        return f", about {fmt.duration(left)} left" if left else ""
+        return f", about {fmt.duration(self._left)} left" if self._left else ""

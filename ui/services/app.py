@@ -97,7 +97,14 @@ class App:
         """The changes that select a newly imported dataset; none when its import was cancelled."""
         if not self.datasets.exists(data_id):
             return {}
-        return {"data_id": data_id, "run_id": "", "row": self.datasets.first_row(data_id)}
+        return {"data_id": data_id, "row": self.datasets.first_row(data_id)}
+
+    def for_training(self, choice: Choice) -> Choice:
+        """The selection as its examples go to training: without the open run if that one learned from others."""
+        if not choice.run_id or not self.datasets.exists(choice.data_id):
+            return choice
+        learned_from = self.runs.spec(choice.run_id).data.sha256
+        return choice if learned_from == self.datasets.sha256(choice.data_id) else choice.replace(run_id="")
 
     def with_run(self, choice: Choice, run_id: str) -> Choice:
         """The browser's selection with this run, and its model, selected."""

@@ -88,6 +88,10 @@ class DatasetService:
         rows = self._store.original(data_id).rows
         return rows[0].row if rows else 1
 
+    def sha256(self, data_id: str) -> str:
+        """The SHA-256 of the dataset's source file."""
+        return self._store.original(data_id).source.sha256
+
     def delete(self, data_id: str) -> None:
         """Deletes a dataset, if it exists; runs have their own copy of their rows."""
         with suppress(BadInput):

@@ -159,7 +159,8 @@ def _open_tabs(page: Page) -> None:
         outputs = [page.signature, *page.outputs(name)]
         page.state.listen(panel.select, show, outputs, page.state.talk, page.state.table, concurrency_limit=4)
     for name, following in pairwise(STEPS):
-        leave = page.tabs["start"].chosen.then if name == "start" else page.tabs[name].forward.click
+        events = {"start": page.tabs["start"].chosen.then, "data": page.tabs["data"].continued.then}
+        leave = events.get(name, page.tabs[name].forward.click)
         leave(None, None, None, js=f"() => apprentice.address.lead('{name}', '{following}')", **PRIVATE)
 
 

@@ -10,7 +10,8 @@ from ui.cli.follow import _Printer
 
 
 def training(done: int, phase: str = "Training") -> Job:
-    progress = Progress(phase=phase, done=done, total=60, seconds_left=150.0)
+    left = 150.0 if phase == "Training" else None
+    progress = Progress(phase=phase, done=done, total=60, seconds_left=left)
     return Job(id="r", kind="train", name="Orders", state=State.RUNNING, attempt=1, created=0, progress=progress)
 
 

@@ -292,7 +292,7 @@ def test_an_earlier_dataset_can_be_opened_and_deleted(app: App, file: Path) -> N
     assert "just now" in listed
     assert f'data-do="open" data-value="{new}"' not in listed, "it is open"
     opened = apply_action(app, choice, "open", old)
-    assert (opened.data_id, opened.run_id, opened.row) == (old, "", 1)
+    assert (opened.data_id, opened.run_id, opened.row) == (old, "run-a", 1)
     after = app.validated(apply_action(app, opened, "delete", old))
     shown = tab.show(after)
     assert after.data_id == ""

@@ -335,3 +335,15 @@ def test_check_again_measures_the_speed_and_keeps_one_job(app: App) -> None:
     app.models.probe_again()
     (again,) = app.runner.jobs(kind="calibrate")
     assert again.id != waiting.id
+
+
+def test_an_import_keeps_the_open_run_until_the_new_examples_go_to_training(app: App) -> None:
+    orders = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
+    run_id = app.runs.start(orders, "", TrainSettings())
+    imported = app.datasets.import_file(SAMPLES / "support.jsonl", "support.jsonl")
+    choice = Choice(data_id=orders, run_id=run_id, import_id=imported)
+    assert app.for_training(choice) == choice
+    while (choice := app.validated(choice)).import_id:
+        time.sleep(0.05)
+    assert (choice.data_id, choice.run_id) == (imported, run_id)
+    assert app.for_training(choice).run_id == ""

@@ -42,6 +42,7 @@ class DataTab:
     download: gr.HTML
     forward: gr.Button
     reason: gr.HTML
+    continued: Any = None  # the event by which the examples go to training
 
     @property
     def outputs(self) -> list[Any]:
@@ -157,6 +158,13 @@ def build(app: App, state: BrowserState) -> DataTab:
         app.datasets.set_validation(choice.data_id, path, path.name)
         return tab.show(choice)
 
+    @handler
+    def leave(inputs: Inputs) -> Any:
+        """An open run of other examples is closed, so that Train shows the plan for these."""
+        before = state.choice(inputs)
+        return state.change(before, app.for_training(before)) or gr.skip()
+
+    tab.continued = state.listen(forward.click, leave, [])
     state.listen(own_test.upload, take_test, tab.outputs, own_test)
     for part in (importing.earlier, reading, tested, how, problems, download):
         state.listen(part.click, act, tab.outputs, trigger_mode="multiple")  # no click is lost
@@ -189,7 +197,7 @@ def apply_action(app: App, choice: Choice, action: str, value: str) -> Choice:
     elif action == "columns":
         app.datasets.import_again(choice.import_id, read_options.sent_columns(value), choice.model_id)
     elif action == "open":
-        return choice.replace(data_id=value, run_id="", import_id="", row=1)
+        return choice.replace(data_id=value, import_id="", row=1)
     elif action == "delete":
         app.datasets.delete(value)
     elif action == "clear-test":
