@@ -83,7 +83,7 @@ def _check(
         usable=len(good),
         problems=problems,
         duplicates=duplicate_rows,
-        split=SplitRows(len(parts.train), len(parts.validation), len(parts.leaked), parts.sentence),
+        split=SplitRows(len(parts.train), parts.set_aside, len(parts.leaked), parts.sentence, len(parts.judging)),
         tokens=totals,
         validation=validation.report if validation else None,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,9 +16,7 @@ from backend.hardware.process import prepare_process
 from backend.models import bundled, local
 from backend.records.specs import Record
 from backend.runs.conversations import read_conversations
-from backend.runs.token_rows import read_rows
 from backend.settings import Workspace
-from backend.tokens.tokenizer import ChatTokenizer
 
 REPORT = "evaluation.json"
 
@@ -78,14 +75,5 @@ def run(context: Work) -> dict[str, Any]:
         ).run(baselines=spec.baselines)
     except _Stopped:
         return {}
-    report["also_validated"] = _also_validated(folder, learned)
     write_json(context.folder / REPORT, report)
     return {name: value for name, value in report.items() if name != "answers"}
-
-
-def _also_validated(folder: Path, learned: Path) -> int:
-    """How many of the conversations that judge also chose the checkpoint, as validation rows of the training."""
-    tokenizer = ChatTokenizer.load(learned)
-    chose = {row.input_ids.tobytes() for row in read_rows(folder)[1]}
-    judged = (tokenizer.encode(messages).input_ids for messages in read_conversations(folder, "held_out"))
-    return sum(array("i", ids).tobytes() in chose for ids in judged)

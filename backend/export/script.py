@@ -85,6 +85,7 @@ def settings(run: RunSpec, rows: int, validation_rows: int, precision: str, pad_
         "GRADIENT_CHECKPOINTING": chosen.gradient_checkpointing,
         "SEED": chosen.seed,
         "EVAL_STEPS": tuple(sorted(plan.evaluations)),
+        "SAVE_BEST": run.data.validation_chooses,
         "PATIENCE": chosen.early_stopping_patience if chosen.early_stopping else 0,
         "PAD_ID": pad_id,
     }
@@ -97,6 +98,7 @@ _COMMENTS = {
     "BETA": "dpo only: how closely it stays to the base model",
     "METHOD": "lora, qlora (4-bit) or full",
     "PRECISION": "of the arithmetic: fp32, bf16 (GPUs since 2020, newer processors) or fp16 (older GPUs)",
+    "SAVE_BEST": "the step with the lowest validation loss; otherwise the last step",
     "PATIENCE": "evaluations without improvement before it stops early; 0: never",
     "EFFECTIVE_BATCH": "examples per step",
     "MICRO_BATCH": "examples at a time; fewer need less memory and change nothing else",

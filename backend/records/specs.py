@@ -188,7 +188,10 @@ class ModelRef(Record):
 
 
 class DataRef(Record):
-    """The data of a run: its name, the SHA-256 of the source file, and the row counts as trained."""
+    """The data of a run: its name, the SHA-256 of the source file, and the row counts as trained.
+
+    validation_chooses: whether the validation rows choose the checkpoint; if not, they also judge the result.
+    """
 
     name: str
     sha256: str
@@ -197,6 +200,7 @@ class DataRef(Record):
     train_tokens: int
     learned_tokens: int
     longest: int  # tokens
+    validation_chooses: bool = True
     held_out_prompts: tuple[tuple[dict[str, str], ...], ...] = ()  # validation messages up to the answer, for samples
     held_out_answers: tuple[str, ...] = ()  # the answers in the data, in the same order; optional
 

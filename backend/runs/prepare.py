@@ -50,11 +50,12 @@ def prepare_run(
     train, validation = (
         pieces([rows[i] for i in side], tokenizer, settings) for side in (split.train, split.validation)
     )
-    sampled = [plain_messages(rows[i]) for i in split.validation[:SAMPLED_PROMPTS] if rows[i].messages]
+    sampled = [plain_messages(rows[i]) for i in split.judging[:SAMPLED_PROMPTS] if rows[i].messages]
     data = DataRef(
         name=source.name,
         sha256=source.sha256,
         **sizes(train, validation),
+        validation_chooses=split.chooses,
         held_out_prompts=tuple(tuple(chat[:-1]) for chat in sampled),
         held_out_answers=tuple(chat[-1]["content"] for chat in sampled),
     )

@@ -153,7 +153,7 @@ class TrainingSession:
         self.work.emit(EvalEvent(step, loss, rewards.get("reward_accuracy"), rewards.get("reward_margin")))
         if not math.isfinite(loss):
             raise _not_finite(step, self.spec)
-        self.metrics.add_evaluation(step, loss, rewards)
+        self.metrics.add_evaluation(step, loss, rewards, chooses=self.spec.data.validation_chooses)
         group = self.train_step.group
         wanted = group.is_main and self._sampling and has_time_for_samples(self.metrics, step, self.schedule.total)
         wanted = wanted and not self.work.should_stop()

@@ -49,6 +49,7 @@ MICRO_BATCH = 8
 GRADIENT_CHECKPOINTING = False
 SEED = 0
 EVAL_STEPS = ()
+SAVE_BEST = True
 PATIENCE = 0
 PAD_ID = 0
 # end of settings
@@ -343,14 +344,14 @@ def main():
         if validation and step in EVAL_STEPS:
             validation_loss = evaluate()
             log(step=step, validation_loss=validation_loss)
-            if validation_loss < best:
+            if SAVE_BEST and validation_loss < best:
                 best, stale = validation_loss, 0
                 save()
-            else:
+            elif SAVE_BEST:
                 stale += 1
                 if PATIENCE and stale >= PATIENCE:
                     break
-    if best == float("inf"):  # there was no evaluation
+    if best == float("inf"):  # the last step is saved
         save()
     if WORLD > 1:
         torch.distributed.destroy_process_group()

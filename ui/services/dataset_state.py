@@ -11,6 +11,8 @@ from backend.datasets.dataset import CheckedDataset
 from backend.datasets.write_fixed import write_fixed
 from backend.records.specs import Trainer
 from ui.records import DatasetFiles, DatasetState
+from ui.services.samples import held_out_conversations
+from ui.text.verdicts import provable
 
 
 def dataset_state(checked: CheckedDataset) -> DatasetState:
@@ -19,6 +21,7 @@ def dataset_state(checked: CheckedDataset) -> DatasetState:
         changes.setdefault(change.kind, []).append(change)
     unread = {problem.row for problem in checked.unread if not checked.info.is_accepted(problem)}
     unusable = len(unread)
+    judging = len(held_out_conversations(checked, checked.split))
     return DatasetState(
         name=checked.name,
         original=checked.original,
@@ -26,7 +29,7 @@ def dataset_state(checked: CheckedDataset) -> DatasetState:
         problems=checked.problems,
         rows=len(checked.dataset.rows),
         info=checked.info,
-        split_summary=checked.summary,
+        split_summary=" ".join(filter(None, (checked.summary, provable(judging)))),
         blocked=checked.blocked,
         too_few=checked.too_few,
         errors=len(unread | checked.fixed_report.error_rows()),

@@ -42,15 +42,16 @@ def table_as_lines(rows: Sequence[Sequence[str]]) -> str:
 
 
 def held_out_conversations(checked: CheckedDataset, split: Split) -> list[list[Message]]:
-    """Conversations that the run does not train on: a sample's held-out ones, else the validation rows.
+    """The conversations that judge a run: the rows of its split that judge, and with a sample its held-out ones too.
 
     A person's own validation file takes precedence over a sample's.
     """
+    rows = checked.rows
+    found = [rows[i].messages for i in split.judging if rows[i].messages]
     for sample in SAMPLES if checked.validation is None else ():
         if checked.original.source.sha256 == hashlib.sha256(sample.path.read_bytes()).hexdigest():
-            return _read(sample.held_out)
-    rows = checked.rows
-    return [rows[i].messages for i in split.validation if rows[i].messages]
+            found = [*_read(sample.held_out), *found]
+    return found
 
 
 def unseen_questions(run_folder: Path) -> list[UnseenQuestion]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from backend.evaluation.statistics import least_provable_gain
+
 SYSTEMS = {
     "base": "The base model",
     "prompt": "The base model with the best prompt",
@@ -31,6 +33,17 @@ _PROMPTS = {
 }
 
 
+def provable(judging: int) -> str:
+    """What so many answers can prove, before anything is trained; "" where the split says that they are too few."""
+    least = least_provable_gain(judging)
+    if least is None:
+        return ""
+    return (
+        f"With {judging} answers to judge by, a better model is proven once at least {round(least * judging)} more are "
+        f"right than before, and none is lost: a gain of {least:.0%}. Set more examples aside to prove a smaller one."
+    )
+
+
 def title(report: Mapping[str, Any]) -> str:
     """The verdict in a few words."""
     return _TITLES[report["verdict"]]
@@ -51,17 +64,7 @@ def detail(report: Mapping[str, Any]) -> str:
             if least
             else f" {report['clusters']} examples are too few to prove any gain."
         )
-    return " ".join(filter(None, (found, _PROMPTS[report["against_prompt"]], _caution(report))))
-
-
-def _caution(report: Mapping[str, Any]) -> str:
-    """What the numbers do not say, where rows that chose the checkpoint judge it too."""
-    if not report.get("also_validated"):
-        return ""
-    return (
-        "The same examples also decided which checkpoint was saved, so your model may look slightly better here than "
-        "it is."
-    )
+    return " ".join(filter(None, (found, _PROMPTS[report["against_prompt"]])))
 
 
 def system_line(name: str, report: Mapping[str, Any]) -> str:

@@ -48,12 +48,16 @@ class DuplicateRows:
 
 @dataclass(frozen=True, slots=True)
 class SplitRows:
-    """Counts of training rows, validation rows, and rows left out because they are in the validation file."""
+    """Counts of training rows, of rows set aside, and of rows left out because they are in the validation file.
+
+    judging: those of the rows set aside that judge the result.
+    """
 
     train: int = 0
     validation: int = 0
     leaks: int = 0
     sentence: str = ""
+    judging: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,11 +34,17 @@ class Metrics:
         self.epoch_loss += loss
         self.epoch_steps += 1
 
-    def add_evaluation(self, step: int, loss: float, rewards: dict[str, float] | None = None) -> bool:
-        """Adds a validation loss, with DPO's reward metrics; returns whether it is the best of the trained model."""
+    def add_evaluation(
+        self, step: int, loss: float, rewards: dict[str, float] | None = None, *, chooses: bool = True
+    ) -> bool:
+        """Adds a validation loss, with DPO's reward metrics; returns whether it is the best of the trained model.
+
+        chooses: whether the best step may be chosen by it.
+        """
         self.eval_loss, self.eval_step = loss, step
         if step == 0:
             self.first_eval_loss = loss
+        if step == 0 or not chooses:
             return False
         if self.best_loss is not None and not loss < self.best_loss:
             self.stale += 1

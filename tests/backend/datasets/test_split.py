@@ -16,10 +16,32 @@ from backend.records.rows import Row
 from tests.backend.datasets.builders import chat, clean_row, clean_rows, dataset
 
 
-def test_a_tenth_is_set_aside_and_the_sentence_says_so() -> None:
-    found = split(clean_rows(216), fraction=24 / 216)
-    assert [int(n) for n in re.findall(r"\d+", found.sentence)] == [192, 24]
-    assert len(split(clean_rows(200)).validation) == 20
+@pytest.mark.parametrize(
+    ("count", "set_aside", "judging"),
+    [
+        (0, 0, 0),
+        (1, 0, 0),
+        (2, 1, 1),
+        (9, 2, 2),
+        (57, 14, 14),
+        (92, 23, 23),
+        (96, 24, 12),
+        (240, 24, 12),
+        (500, 50, 25),
+    ],
+)
+def test_few_rows_keep_back_enough_to_judge_by(count: int, set_aside: int, judging: int) -> None:
+    """At least 24 or a quarter; from 24 on one half chooses the checkpoint and the other judges."""
+    parts = split(clean_rows(count))
+    assert (parts.set_aside, len(parts.judging), len(parts.train)) == (set_aside, judging, count - set_aside)
+    assert parts.chooses == (set_aside >= 24)
+    assert bool({*parts.judging} & {*parts.validation}) == (0 < set_aside < 24)
+    numbers = [count - set_aside, set_aside, set_aside - judging, judging] if parts.chooses else []
+    assert [int(n) for n in re.findall(r"\d+", parts.sentence)][: len(numbers)] == numbers
+
+
+def test_a_share_above_a_tenth_is_kept() -> None:
+    assert split(clean_rows(200), fraction=0.3).set_aside == 60
 
 
 def test_the_seed_decides_the_split() -> None:
@@ -45,27 +67,30 @@ def test_every_row_is_on_one_side_and_groups_are_whole(
             taken.update(group)
     rows = clean_rows(count)
     parts = split(rows, fraction, seed, together)
-    assert sorted(parts.train + parts.validation) == list(range(count))
+    aside = {*parts.validation, *parts.judging}
+    assert sorted([*parts.train, *aside]) == list(range(count))
     for group in together:
-        assert {*group} <= {*parts.train} or {*group} <= {*parts.validation}
+        assert any({*group} <= {*side} for side in (parts.train, parts.validation, parts.judging))
+    assert not parts.chooses or not {*parts.validation} & {*parts.judging}
     apart = count - sum(len(group) - 1 for group in together)
     assert bool(parts.validation) == (fraction > 0 and apart > 1)
     assert bool(parts.train) == (count > 0)
 
 
-@pytest.mark.parametrize(("count", "train", "validation"), [(0, 0, 0), (1, 1, 0), (2, 1, 1), (9, 8, 1), (10, 9, 1)])
-def test_one_of_few_rows_is_set_aside(count: int, train: int, validation: int) -> None:
-    parts = split(clean_rows(count))
-    assert (len(parts.train), len(parts.validation)) == (train, validation)
-    assert ("too" in parts.sentence) == (count < 10)
+def test_too_few_rows_to_judge_by_are_named() -> None:
+    assert "too few" in split(clean_rows(20)).sentence
+    assert "too few" not in split(clean_rows(24)).sentence
 
 
 def test_duplicates_are_never_on_both_sides() -> None:
-    rows = [Row(i, i, clean_row(i % 30).messages) for i in range(1, 91)]
+    rows = [Row(i, i, clean_row(i % 30).messages) for i in range(1, 121)]
     parts = split(rows)
-    validation = {rows[i].row % 30 for i in parts.validation}
-    assert validation
-    assert not validation & {rows[i].row % 30 for i in parts.train}
+    train, choosing, judging = (
+        {rows[i].row % 30 for i in side} for side in (parts.train, parts.validation, parts.judging)
+    )
+    assert parts.chooses
+    assert not train & (choosing | judging)
+    assert not choosing & judging
 
 
 def test_identical_rows_are_not_split() -> None:
@@ -96,7 +121,7 @@ def test_rows_of_the_validation_file_are_left_out_of_training() -> None:
     ]
     assert ["almost" in p.message for p in leaks] == [False, False, False, True]
     document = report.to_json()
-    assert document["split"] == {"train": 26, "validation": 5, "leaks": 4, "sentence": parts.sentence}
+    assert document["split"] == {"train": 26, "validation": 5, "leaks": 4, "sentence": parts.sentence, "judging": 5}
     assert document["validation"]["rows"] == 5
 
 

@@ -56,12 +56,6 @@ def test_a_run_of_two_steps_shows_no_difference(trained: Context) -> None:
     assert len(report["answers"]) == 16
     assert {"base", "tuned"} == set(report["systems"])
     assert report["systems"]["tuned"]["loss"] > 0
-    assert report["also_validated"] == 0
-
-
-def test_rows_that_also_chose_the_checkpoint_are_counted(trained: Context) -> None:
-    write_conversations(trained.workspace.run_folder(trained.spec["run"]), "held_out", conversations(48)[40:])
-    assert job.run(trained)["also_validated"] == 8
 
 
 def test_baselines_and_a_limit(trained: Context) -> None:

@@ -188,6 +188,21 @@ def test_early_stopping_saves_the_best_weights(model: Path, tmp_path: Path) -> N
     assert any(note["title"] == "Stopped early" for note in work.events_of("note"))
 
 
+def test_rows_that_judge_do_not_choose_the_step(model: Path, tmp_path: Path) -> None:
+    """The same overtraining, where too few rows were set aside to be divided: it is seen, but chooses nothing."""
+    work = make_run(
+        tmp_path, model, rows=4, learning_rate=0.1, num_train_epochs=12, early_stopping_patience=2,
+        lora_rank=32, lr_scheduler_type="constant", lora_dropout=0.0,
+    )  # fmt: skip
+    work.spec["data"]["validation_chooses"] = False
+    result = training.run(work)
+    losses = [event["loss"] for event in work.events_of("eval") if event["step"]]
+    assert min(losses) < losses[-1] == result["eval_loss"]
+    assert (result["best_step"], result["steps"]) == (12, 12)
+    (proof,) = work.events_of("proof")
+    assert proof["trained_loss"] == pytest.approx(result["eval_loss"])
+
+
 def test_without_validation_rows_the_last_weights_are_saved(model: Path, tmp_path: Path) -> None:
     work = make_run(tmp_path, model, validation=0, max_steps=3)
     result = training.run(work)

@@ -14,6 +14,7 @@ from backend.evaluation.job import REPORT
 from backend.hardware import Probe
 from backend.models import local
 from backend.records.specs import Gpu, Hardware, TrainSettings
+from backend.runs.conversations import read_conversations
 from backend.runs.token_rows import read_rows
 from backend.settings import SAMPLES, Workspace
 from backend.training import measured as measurements
@@ -37,7 +38,8 @@ def test_the_validation_share_is_the_one_in_the_settings(app: App) -> None:
     data_id = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
     for fraction, rows in ((0.0, 0), (0.1, 24), (0.5, 120)):
         plan = app.runs.plan(data_id, "", TrainSettings(validation_fraction=fraction))
-        assert (plan.train_rows, plan.validation_rows) == (240 - rows, rows)
+        assert (plan.train_rows, plan.set_aside, plan.validation_rows) == (240 - rows, rows, rows // 2)
+        assert plan.judging == rows // 2 + 40, "the sample's own"
 
 
 def test_the_seed_decides_the_validation_rows(app: App) -> None:
@@ -62,19 +64,22 @@ def test_a_persons_own_validation_file_is_used(app: App) -> None:
     own = [json.loads(line) for line in (SAMPLES / "orders.held_out.jsonl").read_text("utf-8").splitlines()]
     state, plan = app.datasets.state(Choice(data_id=data_id)), app.runs.plan(data_id, "", TrainSettings(seed=5))
     assert (state.validation_name, state.report.split.validation) == ("mine.jsonl", len(own))
-    assert (plan.train_rows, plan.validation_rows) == (state.report.split.train, len(own))
+    assert (plan.train_rows, plan.set_aside) == (state.report.split.train, len(own))
+    assert (plan.validation_rows, plan.judging) == (20, 20)
     run_id = app.runs.start(data_id, "", TrainSettings(seed=5))
-    assert app.runs.spec(run_id).data.validation_rows == len(own)
+    assert app.runs.spec(run_id).data.validation_rows == len(own) // 2
     _, validation = read_rows(app.runner.folder(run_id))
     tokenizer = app.models.tokenizer("")
     assert tokenizer is not None
-    assert [row.input_ids.tolist() for row in validation] == [
-        tokenizer.encode(row["messages"]).input_ids for row in own
-    ]
+    own_ids = [tokenizer.encode(row["messages"]).input_ids for row in own]
+    choosing = [row.input_ids.tolist() for row in validation]
+    judging = read_conversations(app.runner.folder(run_id), "held_out")
+    assert all(ids in own_ids for ids in choosing)
+    assert sorted([*choosing, *(tokenizer.encode(one).input_ids for one in judging)]) == sorted(own_ids)
     app.datasets.clear_validation(data_id)
     assert (
         app.datasets.state(Choice(data_id=data_id)).validation_name,
-        app.runs.plan(data_id, "", TrainSettings()).validation_rows,
+        app.runs.plan(data_id, "", TrainSettings()).set_aside,
     ) == ("", 24)
 
 

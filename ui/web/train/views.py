@@ -63,12 +63,12 @@ def plan(ahead: Plan, why: Mapping[str, str], by_hand: Collection[str]) -> Marku
 
     why: the reason for each recommended setting. by_hand: the settings that the person changed.
     """
-    set_aside = fmt.number(ahead.validation_rows)
+    set_aside = fmt.number(ahead.set_aside)
     time_how = "from this computer's measured speed" if ahead.time_measured else "estimated"
     memory_how = "measured on your longest examples" if ahead.memory_measured else "estimated"
     of_memory = f"of {fmt.size(ahead.available_mib)} memory, {memory_how}"
     numbers = [
-        (fmt.count(ahead.train_rows, "example"), f"to learn from; {set_aside} set aside for validation"),
+        (fmt.count(ahead.train_rows, "example"), f"to learn from; {set_aside} set aside to check the result"),
         _duration(ahead),
         (fmt.span(*ahead.seconds), time_how) if ahead.seconds else ("not known yet", "training time"),
     ]
