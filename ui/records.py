@@ -144,8 +144,8 @@ class Plan:
     """What a training run would do. Memory in MiB; seconds as (from, to), None when unknown.
 
     validation_rows: evaluated during training. set_aside: those, and the rows that only judge. judging: conversations
-    that judge the result. memory_mib is the larger of the computed and the measured figure. has_pairs: every example has a good and a bad
-    answer. blocked: why it can't start, "" when it can.
+    that judge the result. memory_mib is the larger of the computed and the measured figure. has_pairs: every example
+    has a good and a bad answer. blocked: why it can't start, "" when it can.
     """
 
     settings: TrainSettings

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from backend.advice import training_length
 from backend.estimate import Estimate, Rates, estimate, plan_from
 from backend.estimate.memory import nvidia_gpu
 from backend.hardware import format_gb
@@ -128,7 +129,7 @@ def _base(entry: Entry, hardware: Hardware, data: Data, why: dict[str, str]) -> 
         why["window_overlap"] = (
             "Each piece starts with the last eighth of the previous one, so that no context is lost."
         )
-    epochs, why["num_train_epochs"] = _epochs(data.rows)
+    epochs, why["num_train_epochs"] = training_length.epochs(data.rows, batch, measured=small)
     examples = f"{data.rows} examples" if data.rows is not None else "up to 1,000 examples"
     why["lora_rank"] = f"Rank {rank} suits {examples}; with a higher rank the model memorizes small datasets."
     why["per_device_train_batch_size"] = f"Each step uses {batch} examples; 8 to 16 is the usual range."
@@ -177,14 +178,6 @@ def _length(entry: Entry, data: Data) -> tuple[int, str]:
 def _overlap(window: int) -> int:
     """The guide's ratio: 512 of 4,096 tokens."""
     return window // 8
-
-
-def _epochs(rows: int | None) -> tuple[float, str]:
-    if rows is None or rows <= 2000:
-        return 3.0, "Three passes over the examples (epochs); training stops early if it no longer improves."
-    if rows <= 10_000:
-        return 2.0, f"Two passes (epochs) are enough with {rows:,} examples."
-    return 1.0, f"One pass (epoch) is enough with {rows:,} examples."
 
 
 def _methods(hardware: Hardware) -> tuple[Method, ...]:

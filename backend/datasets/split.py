@@ -57,8 +57,7 @@ def split(rows: Sequence[Row], fraction: float = FRACTION, seed: int = 0, togeth
             f"The validation share can't be {fraction}.", "", "Choose a number from 0 to 0.5, such as 0.1."
         )
     groups = _all_groups(len(rows), duplicates.find(rows).together if together is None else together)
-    few = min(AT_LEAST, len(rows) // 4)
-    target = max(1, few, round(fraction * len(rows))) if fraction and len(groups) > 1 else 0
+    target = split_sizes(len(rows), fraction)[1] if len(groups) > 1 else 0
     random.Random(seed).shuffle(groups)  # noqa: S311 (repeatable, not secret)
     chosen: Groups = []
     for group in groups:
@@ -69,6 +68,12 @@ def split(rows: Sequence[Row], fraction: float = FRACTION, seed: int = 0, togeth
     aside = {position for group in chosen for position in group}
     train = [i for i in range(len(rows)) if i not in aside]
     return _divided(train, chosen, {}, "as you chose" if not fraction else "there are too few")
+
+
+def split_sizes(rows: int, fraction: float = FRACTION) -> tuple[int, int]:
+    """How many of `rows` different rows are trained on, and how many set aside."""
+    aside = max(1, min(AT_LEAST, rows // 4), round(fraction * rows)) if fraction and rows > 1 else 0
+    return rows - aside, aside
 
 
 def split_with(rows: Sequence[Row], validation: Sequence[Row], together: Groups | None = None) -> Split:

@@ -39,8 +39,9 @@ def provable(judging: int) -> str:
     if least is None:
         return ""
     return (
-        f"With {judging} answers to judge by, a better model is proven once at least {round(least * judging)} more are "
-        f"right than before, and none is lost: a gain of {least:.0%}. Set more examples aside to prove a smaller one."
+        f"With {judging} answers to judge by, a better model is proven once at least {round(least * judging)} more "
+        f"are right than before, and none is lost: a gain of {least:.0%}. Set more examples aside to prove a smaller "
+        "one."
     )
 
 
