@@ -32,6 +32,30 @@ def test_every_tab_fits_and_can_be_read(open_page: Opens, drawn_page: str, theme
             assert main == min(width, 1088), "the page's width follows what it holds"
 
 
+NAMED_OTHERWISE = """() => {
+  const plain = (text) => text.replace(/\\s+/g, ' ').trim().toLowerCase();
+  return [...document.querySelectorAll('main button, main a, main summary, main [role=button], main [role=tab]')]
+    .filter((one) => one.hasAttribute('aria-label') && one.innerText.trim() && one.checkVisibility())
+    .map((one) => [plain(one.innerText), plain(one.getAttribute('aria-label'))])
+    .filter(([shown, named]) => !named.includes(shown));
+}"""
+
+
+def test_the_name_of_every_button_contains_what_it_shows(open_page: Opens, drawn_page: str) -> None:
+    """Whoever speaks to the page says what is written on a button (WCAG 2.5.3)."""
+    page = open_page(drawn_page)
+    take_sample(page)
+    start_training(page)
+    seen = 0
+    for name in TABS:
+        go(page, name)
+        page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+        still(page)
+        seen += page.locator("main button[aria-label]:visible").count()
+        assert page.evaluate(NAMED_OTHERWISE) == [], name
+    assert seen > 20
+
+
 def test_nothing_is_fetched_from_elsewhere_and_nothing_fails(open_page: Opens, drawn_page: str) -> None:
     asked, faults = [], []
     page = open_page(drawn_page).context.new_page()

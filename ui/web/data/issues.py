@@ -183,7 +183,7 @@ def _whole_file(kind: str, data: DatasetState) -> Markup:
     else:
         badge, act = (
             components.badge("optional", "calm"),
-            components.button("Do this", "accept", kind, label=words),
+            components.button("Do this", "accept", kind, label=f"Do this: {words}"),
         )
     return _item(kind, _head(badge, words, WHOLE_FILE_FIXES[kind]), act, _effect(kind, data))
 

@@ -31,7 +31,7 @@ def samples(offered: Iterable[Sample]) -> Markup:
 
 
 def _sample(sample: Sample) -> Markup:
-    take = components.button("Use this sample", "sample", sample.name, label=f"Use the sample {sample.title}")
+    take = components.button("Use this sample", "sample", sample.name, label=f"Use this sample: {sample.title}")
     return Markup('<div class="tile"><h3>{}</h3><p>{}</p>{}</div>').format(sample.title, sample.description, take)
 
 
@@ -125,7 +125,7 @@ def download(data: DatasetState, files: DatasetFiles | None) -> Markup:
         changed += f" Not included: {fmt.count(data.unusable, 'example')} that can't be read."
     lead = f"{fmt.count(data.rows, 'example')} with your fixes so far: {changed}"
     if files is None:
-        make = components.button("Create the files", "files", label="Create files of the cleaned examples")
+        make = components.button("Create the files", "files", label="Create the files of the cleaned examples")
         return components.card("Download your cleaned examples", lead=lead, aside=make)
     examples, log = fmt.count(data.rows, "example"), f"the list of {fmt.count(files.changes, 'change')}"
     links = Markup('<div class="files">{}{}</div>').format(

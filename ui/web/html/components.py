@@ -149,7 +149,10 @@ def memory_bar(parts: Sequence[tuple[str, float]], have: float, label: str) -> M
 
 
 def button(words: str, do: str, value: object = "", kind: str = "quiet", label: str = "") -> Markup:
-    """A button; a click sends (do, value) to the listener of the `clickable` that it is in."""
+    """A button; a click sends (do, value) to the listener of the `clickable` that it is in.
+
+    label: its name for screen readers and voice control, which must contain `words`.
+    """
     named = Markup(' aria-label="{}"').format(label) if label else EMPTY
     return Markup('<button type="button" class="btn {}" data-do="{}" data-value="{}"{}>{}</button>').format(
         kind, do, value, named, words

@@ -69,7 +69,7 @@ def machine_card(probe: Probe, simulated: bool = False) -> Markup:
     if simulated:
         badge = components.badge("Simulated", "warn")
         return components.card("Your computer", facts, problems, lead=lead, badges=badge)
-    again = components.button("Check again", "probe", label="Check this computer again")
+    again = components.button("Check again", "probe", label="Check again: this computer")
     return components.card("Your computer", facts, problems, lead=lead, aside=again)
 
 
@@ -234,7 +234,7 @@ def _line(option: Option, chosen_id: str, ready: bool, job: Job | None) -> tuple
         act += components.button(words, "download", model.id, label=f"{words}: {model.name}")
     elif ready and job:
         sure = components.button(
-            "Delete for good", "discard", model.id, "danger", label=f"Delete {model.name} for good"
+            "Delete for good", "discard", model.id, "danger", label=f"Delete for good: {model.name}"
         )
         act += components.confirm("Delete", NEEDED_BY_RUNS, sure)
     least = option.least_mib if isinstance(option, Recommendation) else option.memory.total_mib
