@@ -144,7 +144,9 @@ def _left_out(report: Report) -> Iterator[Problem]:
     lines = sorted({p.line for p in report.problems if p.severity == "error"})
     if lines:
         shown = ", ".join(map(str, lines[:_MAX_LINES])) + (" and others" if len(lines) > _MAX_LINES else "")
-        message = f"{len(lines):,} of the {report.rows:,} rows of your validation file can't be used: lines {shown}."
+        message = (
+            f"{len(lines):,} of the {report.rows:,} examples in your validation file can't be used: lines {shown}."
+        )
         yield problem(None, "test_rows_left_out", message)
 
 
@@ -158,5 +160,5 @@ def _leaks(rows: Sequence[Row], found: Duplicates, leaked: Mapping[int, int], fi
             ("asks the same question as", [twin]),
         )
         what, line = next((what, rows[i].line) for what, group in ways for i in group or () if i >= first)
-        message = f"This row {what} line {line} of your validation file, so it will be left out of training."
+        message = f"This example {what} line {line} of your validation file, so it will be left out of training."
         yield problem(rows[row], "leak", message)

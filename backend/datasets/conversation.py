@@ -5,8 +5,8 @@ from __future__ import annotations
 from backend.records.rows import Message, Row
 
 ROLE_NAMES = {
-    "system": "system message",
-    "developer": "system message",
+    "system": "instruction (system message)",
+    "developer": "instruction (system message)",
     "user": "question",
     "assistant": "answer",
     "tool": "tool result",

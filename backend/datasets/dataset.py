@@ -130,7 +130,7 @@ class CheckedDataset:
         left = [p for p in self.unread if not self.info.is_accepted(p)]
         errors = left + [p for p in self.fixed_report.problems if p.severity == "error"]
         if errors:
-            place = f"Row {errors[0].row} (line {errors[0].line}): " if errors[0].row else ""
+            place = f"Example {errors[0].row} (line {errors[0].line}): " if errors[0].row else ""
             return place + errors[0].message
         return "" if self.split.train else "There are no examples to train on."
 
@@ -166,9 +166,9 @@ def check_and_fix(
     if validation is not None:
         report = checked(validation, "Checking the validation file")
         validation_file = ValidationFile(without_errors(validation.rows, report.problems), report)
-    report = checked(original, "Checking every row", validation_file)
+    report = checked(original, "Checking every example", validation_file)
     fixed = apply(original, report, info.rows_to_fix(original), counter=counter, lengths=lengths)
-    after = checked(fixed.dataset, "Checking the fixed rows", validation_file) if fixed.changes else report
+    after = checked(fixed.dataset, "Checking the fixed examples", validation_file) if fixed.changes else report
     previews = preview_fixes(original, report.problems, counter)
     return CheckedDataset(data_id, info, original, report, fixed, after, previews, validation_file)
 
@@ -178,8 +178,10 @@ def require_compatible(validation: Dataset, training: Dataset) -> None:
     if not training.rows:
         return
     if not validation.rows:
-        first = next((p.message for p in validation.problems if p.row), "It has no rows.")
-        raise BadInput("No row of this validation file can be used.", first, "Fix the file, or choose another one.")
+        first = next((p.message for p in validation.problems if p.row), "It has no examples.")
+        raise BadInput(
+            "No example in this validation file can be used.", first, "Fix the file, or choose another one."
+        )
     one, other = (
         "documents" if data.rows[0].text is not None else "conversations" for data in (validation, training)
     )

@@ -62,4 +62,6 @@ class RowFault(Exception):
 
 def row_too_large(limit: int, unit: str) -> RowFault:
     """The fault of a row that is over a limit as a whole. unit: "bytes" or "characters"."""
-    return RowFault("row_too_large", f"This row has more than {limit:,} {unit}.", "Split it, or leave this row out.")
+    return RowFault(
+        "row_too_large", f"This example has more than {limit:,} {unit}.", "Split it, or leave this example out."
+    )

@@ -48,7 +48,7 @@ def _decoder(max_digits: int) -> json.JSONDecoder:
         if len(digits) > max_digits:
             raise RowFault(
                 "number_too_long",
-                f"This row contains a number with {len(digits):,} digits.",
+                f"This example contains a number with {len(digits):,} digits.",
                 "Shorten it, or put it in quotes to make it text.",
                 excerpt(digits),
             )
@@ -64,7 +64,7 @@ def _undecodable(line: bytes, error: UnicodeDecodeError) -> RowFault:
         return _lone_surrogate(line.decode("utf-8", "surrogatepass" if _only_surrogates(line) else "replace"))
     return RowFault(
         "bad_encoding",
-        "This row contains bytes that can't be read in this file's encoding.",
+        "This example contains letters that can't be read the way this file was saved (encoding).",
         "Save the file again as UTF-8, or choose its encoding.",
         excerpt(line[max(0, error.start - 30) : error.start + 30].decode("utf-8", "backslashreplace")),
     )
@@ -87,7 +87,7 @@ def _check_depth(text: str, limit: int) -> None:
         if token in ("[", "{"):
             depth += 1
             if depth > limit:
-                raise RowFault("too_deep", f"Lists or objects are nested more than {limit} levels deep.")
+                raise RowFault("too_deep", f"It holds lists inside lists, more than {limit} levels deep (nesting).")
         elif token in ("]", "}"):
             depth -= 1
 
@@ -99,7 +99,8 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         key = next(k for k, _ in pairs if k in seen or seen.add(k))  # type: ignore[func-returns-value]
         raise RowFault(
             "duplicate_key",
-            f"The name {excerpt(key, width=40)!r} appears twice in one object, so it is unclear which value counts.",
+            f"The name {excerpt(key, width=40)!r} appears twice (duplicate key), so it "
+            "is unclear which of the two counts.",
             "Remove one of the two.",
             excerpt(json.dumps(key, ensure_ascii=False)),
         )
@@ -114,8 +115,8 @@ def _finite(digits: str) -> float:
 def _not_a_number(word: str) -> Any:
     raise RowFault(
         "not_a_number",
-        f"{excerpt(word, width=30)} is not a valid number in JSON.",
-        "Replace it with a number, null, or text in quotes.",
+        f"{excerpt(word, width=30)} is not a number that JSON allows.",
+        "Replace it with a number, nothing (null), or text in quotes.",
         excerpt(word),
     )
 
@@ -168,7 +169,7 @@ def _lone_surrogate(text: str, at: int | None = None) -> RowFault:
         at = found.start() if found else 0
     return RowFault(
         "lone_surrogate",
-        "This row contains half a character (a lone surrogate), which no model can read.",
+        "This example contains a broken character, half of one (lone surrogate), which no model can read.",
         "Remove it or write the whole character.",
         excerpt(text, at, at + 1),
     )

@@ -95,7 +95,7 @@ def dataset_state(info: DatasetInfo) -> DatasetState:
         split_summary="216 examples for training, 24 set aside for validation (to check what was learned).",
         errors=len(faulty),
         duplicates=report.duplicates,
-        blocked=next((f"Row {row} (line {row}): {one.message}" for row, one in faulty.items()), ""),
+        blocked=next((f"Example {row} (line {row}): {one.message}" for row, one in faulty.items()), ""),
         fix_previews={
             kind: [Change(row, row, kind, "Leave this row out.", f"user: {ASKED}", "")]
             for kind, row in (("empty_answer", 18), ("duplicate", 40))

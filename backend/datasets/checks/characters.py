@@ -53,15 +53,15 @@ NUL = TextFault(
     CONTROL,
     re.compile("\x00"),
     _remove,
-    "a NUL character",
-    "It has no meaning in text and breaks other tools that read the file.",
+    "an empty byte (NUL character)",
+    "It means nothing in a text and breaks other programs that read the file.",
 )
 CONTROLS = TextFault(
     "control_characters",
     CONTROL,
     re.compile("[\u0001-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]"),
     _remove,
-    "a control character",
+    "a character meant for machines, not for reading (control character)",
     "The model would learn to write it too.",
 )
 INVISIBLE = TextFault(
@@ -79,7 +79,7 @@ MOJIBAKE = TextFault(
     LATIN,
     _MOJIBAKE,
     _correct_letters,
-    "garbled letters",
-    "The text was once opened with the wrong encoding, which turned accented letters into two or three others.",
+    "garbled letters (wrong encoding)",
+    "The file was once opened the wrong way, which turned each accented letter into two or three others.",
 )
 CHARACTER_FAULTS = (NUL, MOJIBAKE, CONTROLS, INVISIBLE)

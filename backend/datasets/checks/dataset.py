@@ -51,7 +51,7 @@ def same_input(rows: Sequence[Row]) -> Iterator[Problem]:
     chats = [row for row in rows if row.text is None and row.rejected is None]
     first = normalize(question(chats[0])) if chats else ""
     if len(chats) >= SAME_EVERYWHERE and first and all(normalize(question(row)) == first for row in chats):
-        message = "Every row asks the same question. Probably the wrong column was used as the question."
+        message = "Every example asks the same question. Probably the wrong column was used as the question."
         yield problem(None, "same_input_everywhere", message, excerpt(first))
 
 
@@ -64,10 +64,14 @@ def system_messages(rows: Sequence[Row]) -> Iterator[Problem]:
         return
     most_have = with_system * 2 >= total
     only = "" if most_have else "only "
-    rest = f"{only}{with_system:,} of the {total:,} rows have one. A mixture confuses the model."
+    rest = f"{only}{with_system:,} of the {total:,} examples have some. A mixture confuses the model."
     for row, has in zip(chats, having, strict=True):
         if has != most_have:
-            yield problem(row, "system_inconsistent", f"This row has {'a' if has else 'no'} system message; {rest}")
+            yield problem(
+                row,
+                "system_inconsistent",
+                f"This example has {'' if has else 'no '}instructions (system message); {rest}",
+            )
 
 
 def has_system(row: Row) -> bool:

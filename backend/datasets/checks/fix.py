@@ -30,8 +30,8 @@ from backend.records.rows import Dataset, Problem, Row
 Accepted = Mapping[str, "Literal['all'] | Set[int]"]  # kind -> "all", or row numbers
 
 WHOLE_FILE_FIXES = {  # fixes that no problem of a single row asks for
-    "add_system": "Add the most common system message to every row without one.",
-    "remove_system": "Remove the system message from every row.",
+    "add_system": "Add the most common instructions (system message) to every example without them.",
+    "remove_system": "Remove the instructions (system message) from every example.",
 }
 SYSTEM_FIXES = ("system_inconsistent", *WHOLE_FILE_FIXES)  # they exclude each other
 FIXABLE = (*(kind for kind, issue in ISSUE_TYPES.items() if issue.fix), *WHOLE_FILE_FIXES)
@@ -94,7 +94,7 @@ def apply(
     system = [kind for kind in SYSTEM_FIXES if kind in accept]
     if len(system) > 1:
         raise BadSetting(
-            "The fixes for the system message exclude each other.",
+            "The fixes for the instructions (system message) exclude each other.",
             f"You chose {' and '.join(system)}.",
             "Choose one of them.",
         )

@@ -11,7 +11,7 @@ from backend.datasets.conversation import opening
 from backend.datasets.excerpt import excerpt
 from backend.records.rows import Problem, Row, Severity
 
-_LEAVE_OUT = "Leave this row out."
+_LEAVE_OUT = "Leave this example out."
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,46 +25,46 @@ class IssueType:
 
 ISSUE_TYPES: dict[str, IssueType] = {
     # reading: the row can't be used, and its own message says what to do
-    "bad_json": IssueType("error", "Not valid JSON"),
-    "not_an_object": IssueType("error", "Rows without named fields"),
-    "duplicate_key": IssueType("error", "The same name twice"),
+    "bad_json": IssueType("error", "Lines that can't be read (not valid JSON)"),
+    "not_an_object": IssueType("error", "Parts without names (not an object)"),
+    "duplicate_key": IssueType("error", "The same name twice (duplicate key)"),
     "not_a_number": IssueType("error", "Not a number"),
     "number_too_long": IssueType("error", "Numbers that are too long"),
-    "too_deep": IssueType("error", "Nested too deeply"),
-    "lone_surrogate": IssueType("error", "Half characters"),
-    "bad_encoding": IssueType("error", "Unreadable characters"),
+    "too_deep": IssueType("error", "Lists inside lists, too deep (nesting)"),
+    "lone_surrogate": IssueType("error", "Broken characters (lone surrogates)"),
+    "bad_encoding": IssueType("error", "Unreadable letters (encoding)"),
     "ragged_row": IssueType("error", "Too few or too many cells"),
     "bad_quotes": IssueType("error", "Unclosed quotes"),
-    "row_too_large": IssueType("error", "Rows that are too large"),
+    "row_too_large": IssueType("error", "Examples that are too large"),
     "field_too_large": IssueType("error", "Texts that are too large"),
-    "empty_row": IssueType("error", "Empty rows"),
+    "empty_row": IssueType("error", "Empty examples"),
     "mixed_shapes": IssueType("error", "Different formats in one file"),
-    "missing_field": IssueType("error", "Missing fields"),
+    "missing_field": IssueType("error", "Missing parts (fields)"),
     "empty_messages": IssueType("error", "Empty conversations"),
     "messages_not_a_list": IssueType("error", "Conversations that are not a list"),
     "bad_message": IssueType("error", "Unreadable messages"),
-    "missing_role": IssueType("error", "Missing speaker"),
-    "unknown_role": IssueType("error", "Unknown speakers"),
-    "content_null": IssueType("error", "Missing text"),
-    "content_not_text": IssueType("error", "Content that is not text"),
-    "bad_tool_call": IssueType("error", "Unreadable tool calls"),
-    "bad_tools": IssueType("error", "Unreadable tools"),
-    "kto_label": IssueType("error", "Answers marked as bad"),
+    "missing_role": IssueType("error", "Missing speaker (role)"),
+    "unknown_role": IssueType("error", "Unknown speakers (roles)"),
+    "content_null": IssueType("error", "Missing text (content)"),
+    "content_not_text": IssueType("error", "Something other than text (content)"),
+    "bad_tool_call": IssueType("error", "Unreadable actions (tool calls)"),
+    "bad_tools": IssueType("error", "Unreadable lists of actions (tools)"),
+    "kto_label": IssueType("error", "Answers marked as bad (label)"),
     # reading: the whole file
-    "encoding": IssueType("warning", "Guessed encoding"),
+    "encoding": IssueType("warning", "Guessed how the letters are stored (encoding)"),
     "mapping_guessed": IssueType("warning", "Guessed columns"),
     "not_prose": IssueType("warning", "Probably not meant for training"),
     "preference_pairs": IssueType("warning", "Pairs of a better and a worse answer"),
     "media_ignored": IssueType("warning", "Images, sound or video"),
-    "kto_labels": IssueType("warning", "Answers marked as good or bad"),
+    "kto_labels": IssueType("warning", "Answers marked as good or bad (labels)"),
     "other_sheets": IssueType("warning", "Other sheets"),
-    "rows_left_out": IssueType("warning", "Rows left out"),
+    "rows_left_out": IssueType("warning", "Examples left out"),
     # characters
-    "nul_character": IssueType("error", "NUL characters", "Remove the NUL characters."),
-    "control_characters": IssueType("warning", "Control characters", "Remove the control characters."),
+    "nul_character": IssueType("error", "Empty bytes (NUL characters)", "Remove them."),
+    "control_characters": IssueType("warning", "Characters meant for machines (control characters)", "Remove them."),
     "invisible_characters": IssueType("warning", "Invisible characters", "Remove the invisible characters."),
-    "mojibake": IssueType("warning", "Garbled letters", "Restore the correct letters."),
-    "control_marker": IssueType("warning", "Template markers in the text", "Remove the markers."),
+    "mojibake": IssueType("warning", "Garbled letters (wrong encoding)", "Restore the correct letters."),
+    "control_marker": IssueType("warning", "Marks of a chat format in the text (template markers)", "Remove them."),
     # personal data
     "personal_email": IssueType("warning", "Email addresses", "Replace it with [email]."),
     "secret_key": IssueType("warning", "Keys and passwords", "Replace it with [key]."),
@@ -72,18 +72,22 @@ ISSUE_TYPES: dict[str, IssueType] = {
     "personal_iban": IssueType("warning", "Bank account numbers", "Replace it with [account number]."),
     "personal_phone": IssueType("warning", "Phone numbers", "Replace it with [phone]."),
     # the order of the turns
-    "system_not_first": IssueType("warning", "System message not first", "Move the system message to the front."),
-    "same_role_twice": IssueType("warning", "Same speaker twice in a row", "Join the two messages into one."),
+    "system_not_first": IssueType(
+        "warning", "Instructions not at the start (system message)", "Move them to the start."
+    ),
+    "same_role_twice": IssueType(
+        "warning", "The same speaker twice in a row (role)", "Join the two messages into one."
+    ),
     "ends_with_user": IssueType("error", "No answer at the end", "Cut the conversation after its last answer."),
     "no_assistant": IssueType("error", "No answer", _LEAVE_OUT),
     "no_question": IssueType("warning", "No question", _LEAVE_OUT),
     "empty_answer": IssueType("error", "Empty answers", _LEAVE_OUT),
     "empty_question": IssueType("warning", "Empty questions", _LEAVE_OUT),
-    "same_preference": IssueType("error", "Chosen and rejected answers are the same", _LEAVE_OUT),
+    "same_preference": IssueType("error", "The good and the bad answer are the same (chosen, rejected)", _LEAVE_OUT),
     "system_inconsistent": IssueType(
         "warning",
-        "System message in only some rows",
-        "Make it like most rows: add their system message, or remove it.",
+        "Instructions in only some examples (system message)",
+        "Make it like most examples: add their instructions, or remove its own.",
     ),
     # the content of the answers
     "repetition": IssueType("warning", "Repeated sentences", "Keep each repeated sentence once."),
@@ -93,19 +97,21 @@ ISSUE_TYPES: dict[str, IssueType] = {
     "template_refuses": IssueType("error", "The model can't use this conversation", _LEAVE_OUT),
     "nothing_to_learn": IssueType("error", "Nothing to learn", _LEAVE_OUT),
     "answer_vanishes": IssueType("error", "The whole answer is cut off", _LEAVE_OUT),
-    "too_long": IssueType("warning", "Longer than the limit"),
-    "very_long": IssueType("warning", "Very long rows"),
-    "turn_not_learned": IssueType("warning", "Answers used only as context"),
+    "too_long": IssueType("warning", "Longer than what is read (limit of tokens)"),
+    "very_long": IssueType("warning", "Very long examples"),
+    "turn_not_learned": IssueType("warning", "Answers that are read but not learned (context)"),
     # rows against each other
     "mostly_repeats": IssueType("warning", "Mostly the same examples"),
-    "duplicate": IssueType("warning", "Duplicates", "Leave this row out and keep the first."),
-    "near_duplicate": IssueType("warning", "Almost the same", "Leave this row out and keep the first."),
-    "leak": IssueType("warning", "Also in your validation file", "Leave this row out of training."),
-    "test_rows_left_out": IssueType("warning", "Rows of your validation file left out"),
+    "duplicate": IssueType("warning", "Duplicates", "Leave this example out and keep the first."),
+    "near_duplicate": IssueType(
+        "warning", "Almost the same (near-duplicates)", "Leave this example out and keep the first."
+    ),
+    "leak": IssueType("warning", "Also in your validation file", "Leave this example out of training."),
+    "test_rows_left_out": IssueType("warning", "Examples of your validation file left out"),
     # the whole file
     "too_few": IssueType("warning", "Few examples"),
     "too_many": IssueType("warning", "More examples than needed"),
-    "same_input_everywhere": IssueType("warning", "The same question in every row"),
+    "same_input_everywhere": IssueType("warning", "The same question in every example"),
     "language_mismatch": IssueType("warning", "A language the model does not know"),
 }
 

@@ -92,6 +92,6 @@ KEY = TextFault(
     ),
     lambda match: "[key]",
     "a key or password",
-    "Anyone who talks to the model could get it; revoke the key too.",
+    "Anyone who talks to the model could get it. Make a new key and switch this one off, too.",
 )
 PERSONAL_FAULTS = (EMAIL, KEY, CARD, IBAN, PHONE)

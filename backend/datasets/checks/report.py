@@ -37,13 +37,13 @@ class DuplicateRows:
             return ""
         almost = ", or almost" if self.near else ""
         if self.distinct == 1:
-            return f"All {every:,} usable rows are the same{almost}."
+            return f"All {every:,} usable examples are the same{almost}."
         if self.mostly:
             number = _WORDS[self.distinct] if self.distinct < len(_WORDS) else f"{self.distinct:,}"
-            rest = f"the other {again:,} of the {every:,} usable rows"
+            rest = f"the other {again:,} of the {every:,} usable examples"
             return f"There are only {number} different examples: {rest} repeat one of them{almost}."
         repeat = "1 repeats" if again == 1 else f"{again:,} repeat"
-        return f"{self.distinct:,} of the {every:,} usable rows are different; {repeat} one of them{almost}."
+        return f"{self.distinct:,} of the {every:,} usable examples are different; {repeat} one of them{almost}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ def summary(report: Report) -> list[str]:
     found = " and ".join(f"{kinds[s]:,} {s}{'s' * (kinds[s] != 1)}" for s in ("error", "warning") if kinds[s])
     sentences = [
         report.duplicates.sentence if report.duplicates.mostly else "",
-        f"{report.usable:,} of {report.rows:,} {'row' if report.rows == 1 else 'rows'} can be used.",
+        f"{report.usable:,} of {report.rows:,} {'example' if report.rows == 1 else 'examples'} can be used.",
         f"{found} found." if found else "",
         "" if report.duplicates.mostly else report.duplicates.sentence,
         report.tokens.sentence if report.tokens else "",

@@ -15,9 +15,10 @@ from backend.records.rows import Message, Problem, Row
 SYSTEM = ("system", "developer")
 _ROLE, _CONTENT = itemgetter("role"), itemgetter("content")
 _MESSAGES = {
-    "no_assistant": "This row has no answer, so there is nothing to learn from it.",
-    "no_question": "This row has an answer but no question, so the model can't learn when to give it.",
-    "system_not_first": "The system message is in the middle of the conversation; it belongs at the start.",
+    "no_assistant": "This example has no answer, so there is nothing to learn from it.",
+    "no_question": "This example has an answer but no question, so the model can't learn when to give it.",
+    "system_not_first": "The instructions (system message) are in the middle of the "
+    "conversation; they belong at the start.",
     "ends_with_user": "The conversation ends with a question that has no answer.",
 }
 
@@ -46,7 +47,8 @@ def _in_row(row: Row) -> Iterator[Problem]:
             yield from _empty(row, number, message)
         if number > 1 and joinable(messages[number - 2], message):
             text = (
-                f"Messages {number - 1} and {number} are both from the {message['role']}; speakers should alternate."
+                f"Messages {number - 1} and {number} have the same speaker ({message['role']}); "
+                "question and answer should take turns."
             )
             yield problem(row, "same_role_twice", text, excerpt(content(message)))
     if row.rejected is not None:
@@ -101,8 +103,15 @@ def _empty(row: Row, number: int, message: Message) -> Iterator[Problem]:
 
 def _preference(row: Row, rejected: list[Message]) -> Iterator[Problem]:
     if not rejected or not any(content(m).strip() or m.get("tool_calls") for m in rejected):
-        yield problem(row, "empty_answer", "The rejected answer is empty, so there is nothing to compare with.")
+        yield problem(
+            row,
+            "empty_answer",
+            "The bad answer (rejected) is empty, so there is nothing to compare the good one with.",
+        )
     elif rejected[-1:] == row.messages[-1:]:
         yield problem(
-            row, "same_preference", "The chosen and the rejected answer are the same.", excerpt(content(rejected[-1]))
+            row,
+            "same_preference",
+            "The good answer (chosen) and the bad one (rejected) are the same.",
+            excerpt(content(rejected[-1])),
         )

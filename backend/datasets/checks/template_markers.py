@@ -32,6 +32,6 @@ def marker_fault(control_markers: Iterable[str] = ()) -> TextFault:
         BRACKET,
         re.compile("|".join([*own, *_COMMON])),
         lambda match: "",
-        "a chat template marker",
-        "The model reads it as plain text, not as a command.",
+        "a mark from a model's chat format (template marker)",
+        "It was probably copied in by mistake; the model would learn to write it.",
     )

@@ -82,12 +82,16 @@ def find(
 def _of_row(row: Row, count: TokenCount, limits: LengthLimits) -> Iterator[Problem]:
     whole, learned = count.tokens, count.learned()
     if not learned:
-        yield problem(row, "nothing_to_learn", "The model's chat template marks no part of this row as an answer.")
+        yield problem(
+            row,
+            "nothing_to_learn",
+            "The model finds no answer to learn in this example: its format (chat template) marks none.",
+        )
         return
     if count.skipped_turns:
         message = (
-            f"{count.skipped_turns} of the answers serve as context only: "
-            "the model's chat template writes earlier turns differently."
+            f"{count.skipped_turns} of the answers are only read, not learned: "
+            "the model's format (chat template) changes answers that others follow."
         )
         yield problem(row, "turn_not_learned", message)
     if limits.windowed(row):
@@ -95,13 +99,23 @@ def _of_row(row: Row, count: TokenCount, limits: LengthLimits) -> Iterator[Probl
     limit = limits.max_length or whole
     remaining = count.learned(0, limit)
     if not remaining:
-        message = f"This row has {whole:,} tokens; cutting it at {limit:,} removes the whole answer."
+        message = (
+            f"This example is too long: of its {whole:,} pieces of words (tokens) only the first {limit:,} are read, "
+            "and the answer comes after them."
+        )
         yield problem(row, "answer_vanishes", message)
     elif whole > limit:
-        lost = "its end is cut off"
+        lost = "the rest is cut off"
         if remaining < learned:
-            lost = f"{learned - remaining:,} of its {learned:,} learned tokens are cut off"
-        yield problem(row, "too_long", f"This row has {whole:,} tokens, more than the limit of {limit:,}: {lost}.")
+            lost = f"{learned - remaining:,} of the {learned:,} tokens of its answers are cut off"
+        yield problem(
+            row,
+            "too_long",
+            f"This example is {whole:,} pieces of words (tokens) long; {limit:,} are read, and {lost}.",
+        )
     if min(whole, limit) > VERY_LONG:
-        message = f"This row has {whole:,} tokens. Above {VERY_LONG:,}, training takes much memory and time."
+        message = (
+            f"This example is {whole:,} pieces of words (tokens) long. Above {VERY_LONG:,}, training takes much "
+            "memory and time."
+        )
         yield problem(row, "very_long", message)

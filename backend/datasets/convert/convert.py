@@ -31,7 +31,9 @@ class _Fields:
         """The text of a required field; numbers become text. Raises RowFault."""
         value = self[field]
         if value is None:
-            raise RowFault("content_null", f"The {self.shown(field)} is missing.", "Add it, or leave this row out.")
+            raise RowFault(
+                "content_null", f"The {self.shown(field)} is missing.", "Add it, or leave this example out."
+            )
         return self._as_text(field, value)
 
     def optional(self, field: str) -> str:
@@ -49,7 +51,7 @@ class _Fields:
         raise RowFault(
             "content_not_text",
             f"The {self.shown(field)} is not text.",
-            "Put it in quotes, or leave this row out.",
+            "Put it in quotes, or leave this example out.",
             excerpt(str(value)),
         )
 
@@ -66,7 +68,7 @@ class _Fields:
 def convert(record: dict[str, Any], mapping: Mapping[str, str], plan: Plan, limits: Limits) -> Row:
     """The Row of `record`; its line and number are set later. Raises RowFault when it can't be used."""
     if not any(value is not None and value != "" for value in record.values()):
-        raise RowFault("empty_row", "This row is empty.", "Leave this row out.")
+        raise RowFault("empty_row", "This example is empty.", "Leave this example out.")
     fields = _Fields(record, mapping, plan)
     row = _CONVERTERS[plan.shape](fields)
     system = fields.optional("system") if plan.shape != "text" else ""
@@ -85,8 +87,8 @@ def check_size(row: Row, limits: Limits) -> None:
     if row.text is None and max(sizes) > limits.field_chars:
         raise RowFault(
             "field_too_large",
-            f"One text in this row has more than {limits.field_chars:,} characters.",
-            "Split it, or leave this row out.",
+            f"One text in this example has more than {limits.field_chars:,} characters.",
+            "Split it, or leave this example out.",
         )
     if sum(sizes) > limits.row_chars:
         raise row_too_large(limits.row_chars, "characters")
@@ -108,7 +110,12 @@ def _alpaca(fields: _Fields) -> Row:
     messages: list[Message] = []
     for pair in fields["history"] or ():
         if not (isinstance(pair, (list, tuple)) and len(pair) == 2 and all(isinstance(text, str) for text in pair)):
-            raise RowFault("bad_message", "The history is not a list of pairs of texts.", "", excerpt(str(pair)))
+            raise RowFault(
+                "bad_message",
+                "The earlier turns (history) are not pairs of a question and an answer.",
+                "",
+                excerpt(str(pair)),
+            )
         messages += [_user(pair[0]), _assistant(pair[1])]
     return Row(0, 0, [*messages, _user(_instruction(fields, "instruction")), _assistant(fields.text("output"))])
 
@@ -160,7 +167,7 @@ def _preference(fields: _Fields) -> Row:
         chosen, rejected = _turns(chosen), _turns(rejected)
         shared = _shared(chosen, rejected)
         if not shared:
-            raise RowFault("missing_field", "This pair of answers has no question.", "Add a prompt.")
+            raise RowFault("missing_field", "This pair of answers has no question (prompt).", "Add the question.")
         return Row(0, 0, chosen, rejected[shared:])
     before = _prompt(fields)
     prompt = fields["prompt"]
@@ -197,8 +204,8 @@ def _kto(fields: _Fields) -> Row:
         return row
     raise RowFault(
         "kto_label",
-        "This answer is marked as bad (label false), and training would imitate it.",
-        "Leave this row out, or use pairs: a good answer (chosen) and a bad one (rejected) to the same question.",
+        "This answer is marked as bad (label: false), and the model would learn to imitate it.",
+        "Leave this example out, or use pairs: a good answer (chosen) and a bad one (rejected) to the same question.",
         excerpt(row.messages[-1]["content"]),
     )
 

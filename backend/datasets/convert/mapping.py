@@ -77,7 +77,7 @@ class Plan:
             "mixed_shapes",
             f"This file mixes two formats: {SHAPES[self.shape].title} (first on line "
             f"{self._first_lines.get(self.shape, 1)}) and {SHAPES[shape].title} (first on line {line}). "
-            "This row has the second one.",
+            "This example has the second one.",
             "Put the two formats into two files, or convert one of them.",
         )
 
@@ -86,8 +86,8 @@ class Plan:
         missing = sorted(wanted - set(record))
         return RowFault(
             "missing_field",
-            f"This row has no {' and no '.join(map(repr, missing)) or 'field that the other rows have'}.",
-            "Add it, or leave this row out.",
+            f"This example has no {' and no '.join(map(repr, missing)) or 'column that the others have'}.",
+            "Add it, or leave this example out.",
             excerpt("has: " + ", ".join(record)),
         )
 
@@ -119,7 +119,7 @@ def make_plan(sample: Sequence[Record], options: ReadOptions) -> Plan:
             "No examples were found in this file.",
             "Its columns are: " + excerpt(", ".join(columns), width=300) + "."
             if columns
-            else "Its rows have no named fields.",
+            else "Its lines have no names for what they hold.",
             "An example is a conversation (messages), or a question with its answer. "
             "If yours have other names, choose which column is which.",
             tuple(columns),

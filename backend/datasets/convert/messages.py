@@ -33,9 +33,11 @@ def messages_from(value: Any, lenient: bool, unused_keys: set[str]) -> list[Mess
     if isinstance(value, str):
         value = from_json(value, "conversation")
     if value is None or value == []:
-        raise RowFault("empty_messages", "The conversation is empty.", "Leave this row out.")
+        raise RowFault("empty_messages", "The conversation is empty.", "Leave this example out.")
     if not isinstance(value, list):
-        raise RowFault("messages_not_a_list", "The conversation is not a list of messages.", "", excerpt(str(value)))
+        raise RowFault(
+            "messages_not_a_list", "The conversation is not a list of messages (messages).", "", excerpt(str(value))
+        )
     return [_message(item, number, lenient, unused_keys) for number, item in enumerate(value, 1)]
 
 
@@ -45,13 +47,18 @@ def from_json(text: str, what: str) -> Any:
         return parse_text(text, Limits()) if text.strip() else None
     except RowFault as error:
         raise RowFault(
-            "bad_json", f"The {what} is text that is not valid JSON.", "Correct it.", excerpt(text)
+            "bad_json", f"The {what} can't be read: its text is not valid JSON.", "Correct it.", excerpt(text)
         ) from error
 
 
 def _message(item: Any, number: int, lenient: bool, unused_keys: set[str]) -> Message:
     if not isinstance(item, dict):
-        raise RowFault("bad_message", f"Message {number} is not an object.", "", excerpt(str(item)))
+        raise RowFault(
+            "bad_message",
+            f"Message {number} has no named fields, such as who speaks (role) and what is said (content).",
+            "",
+            excerpt(str(item)),
+        )
     if len(item) == 2 and isinstance(item.get("content"), str) and item.get("role") in _ROLE_LIST:
         return item  # already canonical, as nearly always
     keys = {key for key, value in item.items() if value is not None}
@@ -60,8 +67,8 @@ def _message(item: Any, number: int, lenient: bool, unused_keys: set[str]) -> Me
     if role_key is None:
         raise RowFault(
             "missing_role",
-            f"Message {number} has no role, so it is unclear who speaks.",
-            'Give it a role: "system", "user" or "assistant".',
+            f"Message {number} does not say who speaks (role).",
+            'Write who speaks, as its role: "user" asks, "assistant" answers, "system" gives instructions.',
             excerpt(str(item)),
         )
     role = _role(item[role_key], number, lenient)
@@ -92,8 +99,9 @@ def _role(role: Any, number: int, lenient: bool) -> str:
     likely = _ALIASES.get(str(role).strip().lower()) or str(role).strip().lower()
     raise RowFault(
         "unknown_role",
-        f"Message {number} has the role {excerpt(str(role), width=40)!r}, not system, user, assistant or tool.",
-        f"Write {likely!r} instead." if likely in ROLES else "Give it one of these roles.",
+        f"Message {number} names {excerpt(str(role), width=40)!r} as its speaker "
+        "(role), which is not one of the usual.",
+        f"Write {likely!r} instead." if likely in ROLES else "Write who speaks: user, assistant, system or tool.",
         excerpt(str(role)),
     )
 
@@ -106,14 +114,16 @@ def content_text(content: Any, number: int, role: str, calls: bool) -> str:
         if calls:
             return ""
         raise RowFault(
-            "content_null", f"Message {number} ({role}) has no content.", "Add its text, or leave this row out."
+            "content_null",
+            f"Message {number} ({role}) has no text (content).",
+            "Add its text, or leave this example out.",
         )
     if isinstance(content, list) and content:
         return "\n".join(_part(part, number) for part in content)
     raise RowFault(
         "content_not_text",
-        f"The content of message {number} ({role}) is not text.",
-        "Put it in quotes, or leave this row out.",
+        f"What message {number} ({role}) says (content) is not text.",
+        "Put it in quotes, or leave this example out.",
         excerpt(str(content)),
     )
 
@@ -128,7 +138,8 @@ def _part(part: Any, number: int) -> str:
                 return str(part[key])
     raise RowFault(
         "content_not_text",
-        f"Message {number} has a part of type {excerpt(str(kind), width=30)!r}; only text can be learned.",
-        "Remove this part, or leave this row out.",
+        f"Message {number} contains something other than text ({excerpt(str(kind), width=30)!r}); "
+        "only text can be learned.",
+        "Remove this part, or leave this example out.",
         excerpt(str(part)),
     )

@@ -58,8 +58,9 @@ def _call(call: Any, number: int) -> dict[str, Any]:
 def _bad_call(number: int, call: Any) -> RowFault:
     return RowFault(
         "bad_tool_call",
-        f"The tool call in message {number} is not valid; it needs a name, and its arguments as an object.",
-        "Correct it, or leave this row out.",
+        f"The action in message {number} (tool call) can't be read; it needs a name, "
+        "and its details (arguments) as an object.",
+        "Correct it, or leave this example out.",
         excerpt(str(call)),
     )
 
@@ -92,7 +93,7 @@ def _tool(tool: Any) -> dict[str, Any]:
 def _bad_tools(value: Any) -> RowFault:
     return RowFault(
         "bad_tools",
-        "The tools of this row are not valid; each needs at least a name.",
-        "Correct them, or leave this row out.",
+        "The list of possible actions (tools) can't be read; each needs at least a name.",
+        "Correct them, or leave this example out.",
         excerpt(str(value)),
     )

@@ -73,12 +73,12 @@ class RecordCollector:
         if not isinstance(value, dict):
             raise RowFault(
                 "not_an_object",
-                "This row is not an object with named fields.",
+                "This example has no names for its parts, such as question and answer (it is not an object).",
                 'Write it as {"messages": [...]}.',
                 excerpt(str(value)),
             )
         if not value:
-            raise RowFault("empty_row", "This row is empty.", "Leave this row out.")
+            raise RowFault("empty_row", "This example is empty.", "Leave this example out.")
         return convert(value, self._plan.mapping_for(value, line), self._plan, self._limits)
 
     def _add_fault(self, line: int, fault: RowFault) -> None:

@@ -53,7 +53,7 @@ def test_first_rows_and_progress_arrive_during_reading(store: DatasetStore, big:
     assert recorder.first is not None
     assert [row.messages[0]["content"] for row in recorder.first.rows[:2]] == ["what is 0?", "what is 1?"]
     assert len(recorder.first.rows) == 20
-    assert recorder.phases == ["Reading", "Checking every row"]
+    assert recorder.phases == ["Reading", "Checking every example"]
     assert len({round(fraction, 1) for fraction in recorder.fractions}) > 5
 
 

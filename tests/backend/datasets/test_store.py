@@ -136,7 +136,7 @@ def test_leaving_out_one_unreadable_row_does_not_accept_the_others(store: Datase
     file.write_text("".join(ROW % (f"what is {i}", f"it is {i}") for i in range(12)) + "{broken\n{broken too\n")
     data_id = store.add(file, "broken.jsonl")
     store.accept(data_id, "bad_json", [13])
-    assert "Row 14" in store.open(data_id, None).blocked
+    assert "Example 14" in store.open(data_id, None).blocked
     store.accept(data_id, "bad_json", [14])
     assert store.open(data_id, None).blocked == ""
 

@@ -162,7 +162,7 @@ def test_train_names_the_row_without_an_answer_and_starts_nothing(app: Shell, tm
     rows = [chat(f"question number {i}?", f"answer to {i}, in some words") for i in range(12)]
     error = app("train", "--data", write_lines(tmp_path / "d.jsonl", *rows, chat("alone", None)))
     assert app.code == 1
-    assert "Row 13 (line 13)" in error["why"]
+    assert "Example 13 (line 13)" in error["why"]
     assert app("runs") == {"runs": []}
 
 

@@ -249,14 +249,14 @@ def test_a_problem_revealed_by_a_fix_is_listed_and_fixed(app: App, file: Path) -
     tab, choice = tabs(app)["data"], Choice(data_id=app.datasets.add(file, "mine.jsonl"))
     apply_action(app, choice, "accept", "nul_character")
     shown = tab.show(choice)
-    assert "Row 31" in shown[tab.reason]
+    assert "Example 31" in shown[tab.reason]
     assert 'data-kind="empty_answer"' in shown[tab.problems]
     apply_action(app, choice, "accept-all", "")
     shown = tab.show(choice)
     assert (shown[tab.reason], app.datasets.state(choice).rows) == ("", 30)
     assert 'data-do="undo" data-value="empty_answer"' in shown[tab.problems], "it can be undone"
     apply_action(app, choice, "undo", "empty_answer")
-    assert "Row 31" in tab.show(choice)[tab.reason]
+    assert "Example 31" in tab.show(choice)[tab.reason]
 
 
 def test_an_unreadable_row_is_left_out_once_the_person_agrees(app: App, file: Path) -> None:

@@ -59,7 +59,7 @@ def test_a_fix_unblocks_training_and_can_be_undone(app: App, tmp_path: Path) -> 
     before = shown(app, "data", choice)
     assert 'data-done="start"' in finished_steps(app, choice)
     assert 'data-kind="empty_answer"' in before["problems"]
-    assert "Row 13 (line 13)" in before["reason"]
+    assert "Example 13 (line 13)" in before["reason"]
     assert before["forward"]["interactive"] is False
     app.datasets.accept(choice.data_id, "empty_answer", "all")
     after = shown(app, "data", choice)

@@ -255,7 +255,7 @@ def test_unreadable_rows_block_until_the_person_leaves_them_out(app: App) -> Non
     good = '{"messages": [{"role": "user", "content": "what is %d?"}, {"role": "assistant", "content": "number %d"}]}'
     data_id = app.dataset_store.add_text("\n".join([*(good % (i, i) for i in range(20)), "{broken", "[1]"]))
     state = app.datasets.state(Choice(data_id=data_id))
-    assert "Row 21 (line 21)" in state.blocked
+    assert "Example 21 (line 21)" in state.blocked
     for kind in state.unreadable:
         app.datasets.accept(data_id, kind, "all")
     assert app.datasets.state(Choice(data_id=data_id)).blocked == ""

@@ -119,7 +119,7 @@ def before_after(data: Dataset) -> Markup:
     faults = {p.row: p.message for p in data.problems[:200] if p.severity == "error"}
     pairs = [
         (
-            f"Row {number}",
+            f"Example {number}",
             original(value),
             example(read[number]) if number in read else _fault(faults.get(number, "")),
         )
@@ -158,7 +158,7 @@ def example(row: Row) -> Markup:
 
 
 def _fault(message: str) -> Markup:
-    return components.text(message or "This row could not be read.", "fault")
+    return components.text(message or "This example could not be read.", "fault")
 
 
 def _cell(value: Any) -> str:
