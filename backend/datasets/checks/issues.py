@@ -76,7 +76,7 @@ ISSUE_TYPES: dict[str, IssueType] = {
         "warning", "Instructions not at the start (system message)", "Move them to the start."
     ),
     "same_role_twice": IssueType(
-        "warning", "The same speaker twice in a row (role)", "Join the two messages into one."
+        "warning", "The same speaker twice without a reply (role)", "Join the two messages into one."
     ),
     "ends_with_user": IssueType("error", "No answer at the end", "Cut the conversation after its last answer."),
     "no_assistant": IssueType("error", "No answer", _LEAVE_OUT),

@@ -107,7 +107,7 @@ def _of_row(row: Row, count: TokenCount, limits: LengthLimits) -> Iterator[Probl
     elif whole > limit:
         lost = "the rest is cut off"
         if remaining < learned:
-            lost = f"{learned - remaining:,} of the {learned:,} tokens of its answers are cut off"
+            lost = f"{learned - remaining:,} of the {learned:,} in its answers are cut off"
         yield problem(
             row,
             "too_long",

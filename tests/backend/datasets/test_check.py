@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from backend.datasets.check_dataset import check
+from backend.datasets.checks.issues import ISSUE_TYPES
 from backend.datasets.checks.report import summary
 from backend.datasets.options import Cancelled
 from backend.datasets.token_counts import TokenCounter
@@ -199,3 +202,25 @@ def test_a_dataset_without_rows_gets_a_report() -> None:
     assert report.usable == 0
     assert [p.kind for p in report.problems] == ["too_few"]
     assert "0 of 0" in summary(report)[0]
+
+
+TERMS = re.compile(
+    r"\b(duplicate keys?|roles?|tokens?|objects?|surrogates?|chosen|rejected|system message|NUL|rows?)\b"
+)
+
+
+def unexplained(sentence: str) -> list[str]:
+    """The field's terms that stand in a sentence without plain words: outside parentheses."""
+    return TERMS.findall(re.sub(r"\([^)]*\)", "", sentence))
+
+
+def test_problems_are_described_in_plain_words() -> None:
+    titles = {kind: unexplained(f"{issue.title} {issue.fix}") for kind, issue in ISSUE_TYPES.items()}
+    assert {kind: terms for kind, terms in titles.items() if terms} == {}
+    rows = [*clean_rows(30), *(chat(31 + at, *turns) for at, turns in enumerate(PLANTED.values()))]
+    found = check(dataset(rows), counter=TokenCounter(WordTokenizer()), lengths=LengthLimits(20)).problems
+    assert len({problem.kind for problem in found}) > len(PLANTED)
+    messages = {
+        p.kind: unexplained(p.message) for p in found if p.kind != "template_refuses"
+    }  # the tokenizer words that
+    assert {kind: terms for kind, terms in messages.items() if terms} == {}
