@@ -25,7 +25,7 @@ def obstacle(entry: Entry, hardware: Hardware, available: Collection[str] | None
     """Why `entry` can't be trained now, regardless of memory; "" if it can."""
     if available is not None and entry.id not in available:
         return "It needs to be downloaded first."
-    if available is None and not entry.embedded and entry.download_mib * _DISK_RESERVE > hardware.disk_free_mib:
+    if available is None and not entry.bundled and entry.download_mib * _DISK_RESERVE > hardware.disk_free_mib:
         return f"It needs {format_gb(entry.download_mib)} of disk space; {format_gb(hardware.disk_free_mib)} is free."
     return ""
 

@@ -91,15 +91,17 @@ class Evaluation:
         return [answers.get(number, Answer("", False)) for number in range(len(items))]
 
     def _scores(self, items: Sequence[Item], answers: Sequence[Answer]) -> list[float]:
-        return [self.measure.score(item.expected, said.text) for item, said in zip(items, answers, strict=True)]
+        return [self.measure.score(item.expected, answer.text) for item, answer in zip(items, answers, strict=True)]
 
     def _best_prompt(self) -> System:
         """The base with the instruction that does best on training items, which do not judge."""
         some = self.train[:: max(1, len(self.train) // CHOSEN_ON)][:CHOSEN_ON]
         scored: list[tuple[float, str]] = []
         for instruction in instructions(self.train, self.measure):
-            said = self._ask(BASE, some, [with_instruction(one, instruction) for one in some], "Trying instructions")
-            scored.append((fmean(self._scores(some, said)), instruction))
+            answers = self._ask(
+                BASE, some, [with_instruction(one, instruction) for one in some], "Trying instructions"
+            )
+            scored.append((fmean(self._scores(some, answers)), instruction))
         best = max(scored, key=lambda one: one[0])[1]
         conversations = [with_instruction(item, best) for item in self.items]
         return self._system(BASE, conversations, "Asking the base model with the best prompt", best)
@@ -141,13 +143,13 @@ class Evaluation:
         return report | next_step(report, self.measure)
 
     def _summary(self, system: System) -> dict[str, Any]:
-        texts = [said.text for said in system.answers]
+        texts = [answer.text for answer in system.answers]
         known = {normalize(item.answer) for item in self.train}
         low, high = score_interval(system.scores, self.clusters, graded=self.measure.graded)
         found: dict[str, Any] = {
             "score": fmean(system.scores),
             "interval": [low, high],
-            "ended": fmean(said.ended for said in system.answers),
+            "ended": fmean(answer.ended for answer in system.answers),
             "loops": fmean(map(signs.repeats, texts)),
             "words": fmean(len(text.split()) for text in texts),
             "loss": fmean(system.losses) if system.losses else None,

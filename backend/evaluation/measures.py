@@ -115,9 +115,9 @@ def confusion(pairs: Sequence[tuple[str, str]], labels: Sequence[str]) -> dict[s
     """For each expected label how often each label was answered; what is no label counts as "other"."""
     table: dict[str, dict[str, int]] = {}
     for expected, answer in pairs:
-        said = normalize(answer)
+        given = normalize(answer)
         row = table.setdefault(normalize(expected), {})
-        key = said if said in labels else "other"
+        key = given if given in labels else "other"
         row[key] = row.get(key, 0) + 1
     return table
 

@@ -97,7 +97,7 @@ def cluster_bootstrap(
 
     clusters: for each item the cluster that it belongs to; whole clusters are drawn, and each counts once, with the
     mean of its items. Percentile bootstrap with 10,000 resamples (Efron 1979, doi:10.1214/aos/1176344552); the same
-    seed gives the same interval. With one cluster nothing can be said of other items: the interval is infinite.
+    seed gives the same interval. With one cluster nothing follows for other items: the interval is infinite.
     Raises ValueError for no items and for lists of different lengths.
     """
     if not a or not len(a) == len(b) == len(clusters):

@@ -1,4 +1,4 @@
-"""From scores to what may be said: intervals, comparisons, and one verdict."""
+"""From scores to conclusions: intervals, comparisons, and one verdict."""
 
 from __future__ import annotations
 

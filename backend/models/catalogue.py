@@ -44,7 +44,7 @@ class Entry(Record):
     id: on the Hugging Face Hub, or "local/..." for a folder. parameters: tied embeddings counted once. context_length
     in tokens. lora_targets: the layers that the guide names for the family; all_linear_targets: all linear layers of
     a block. languages: ISO 639-1 codes. revision: the pinned commit, as public projects pin it; "" downloads the
-    newest and records its commit. access: how to get a gated model. embedded: whether it comes with the app.
+    newest and records its commit. access: how to get a gated model. bundled: whether it comes with the app.
     replaced_by: the newer model of its makers and about its size, if that is the better choice as far as is known.
     evidence: its published results, the newest comparison first, which is the one that counts; () if there are none.
     """
@@ -67,7 +67,7 @@ class Entry(Record):
     good_for: tuple[Task, ...] = ()
     download_mib: int = Field(ge=0)
     revision: str = ""
-    embedded: bool = False
+    bundled: bool = False
     note: str = ""
     replaced_by: str = ""
     evidence: tuple[Evidence, ...] = ()
@@ -88,7 +88,7 @@ def entries() -> tuple[Entry, ...]:
 
 def default() -> Entry:
     """The bundled model."""
-    return next(entry for entry in entries() if entry.embedded)
+    return next(entry for entry in entries() if entry.bundled)
 
 
 def find(model_id: str) -> Entry:

@@ -74,7 +74,7 @@ def delete(workspace: Workspace, model_id: str) -> float:
     """
     entry = catalogue.find(model_id)
     target = local.workspace_folder(workspace, entry.id)
-    parts = [path for path in (target, *_partial(target)) if path.exists() and not entry.embedded]
+    parts = [path for path in (target, *_partial(target)) if path.exists() and not entry.bundled]
     if not parts:
         raise BadInput(f"{entry.name} can't be deleted.", "Apprentice has not downloaded it.", "")
     size = sum(path.stat().st_size for part in parts for path in (files_in(part) if part.is_dir() else [part]))

@@ -49,7 +49,7 @@ class RemoteFile:
 
 
 class Progress(Protocol):
-    """Told about bytes; its methods may raise to end the download."""
+    """Receives the progress in bytes; its methods may raise to end the download."""
 
     def skip(self, count: int) -> None:
         """`count` bytes are here already; a negative number of them has to be downloaded again."""

@@ -118,7 +118,7 @@ class VerificationEvent(Event):
     Losses are means per learned token over `rows` rows: of the trained model, and of what was saved, loaded again.
     """
 
-    kind = "proof"
+    kind = "verification"
     trainable_tensors: int
     changed_tensors: int
     base_tensors: int

@@ -137,11 +137,11 @@ async def seconds(page: PageClient, listener: dict[str, Any], **inputs: Any) -> 
 def speed(app: App, run: str, steps: int) -> float:
     """Tokens a second over the next `steps` steps of the run."""
     first = len(app.runs.curve(run).steps)
-    while len(told := app.runs.curve(run).steps) < first + steps:
+    while len(done := app.runs.curve(run).steps) < first + steps:
         if app.runner.job(run).state is State.FAILED:
             raise SystemExit("the training failed")
         time.sleep(0.2)
-    return pace(told[first : first + steps])
+    return pace(done[first : first + steps])
 
 
 def pace(steps: list[StepEvent]) -> float:

@@ -47,10 +47,10 @@ class LongRuns(FakeRuns):
 
     def details(self, run_id: str) -> RunDetails:
         """Each of its own model and file, so that the names stand side by side."""
-        told = super().details(run_id)
-        model = told.spec.model.model_copy(update={"id": f"{MODEL}-{run_id}"})
-        data = told.spec.data.model_copy(update={"name": f"{run_id}_{FILE}"})
-        return replace(told, spec=told.spec.model_copy(update={"name": MODEL, "model": model, "data": data}))
+        details = super().details(run_id)
+        model = details.spec.model.model_copy(update={"id": f"{MODEL}-{run_id}"})
+        data = details.spec.data.model_copy(update={"name": f"{run_id}_{FILE}"})
+        return replace(details, spec=details.spec.model_copy(update={"name": MODEL, "model": model, "data": data}))
 
     def info(self, run_id: str) -> RunInfo:
         return RunInfo(run_id, MODEL, MODEL, FILE, 216)

@@ -37,7 +37,7 @@ def table(tmp_path: Path) -> Path:
     rows[7] = rows[7][0], ""
     rows[13] = rows[2]
     rows[24] = f"{rows[24][0]} jane.roe@example.org", rows[24][1]
-    lines = ["Kundenfrage;Unsere Antwort", *(f"{asked};{said}" for asked, said in rows)]
+    lines = ["Kundenfrage;Unsere Antwort", *(f"{asked};{answer}" for asked, answer in rows)]
     path = tmp_path / "table.csv"
     path.write_bytes("\n".join(lines).encode("cp1252"))
     return path
@@ -140,5 +140,5 @@ def test_what_is_typed_into_the_table_is_learned(open_page: Callable[..., Any], 
     page.get_by_role("button", name="Read these").click()
     read = page.locator(".before-after .is .bubble > div")
     read.nth(3).wait_for(state="attached")
-    said = [words.strip() for words in read.all_text_contents()]
-    assert said == ["What is up?", "Not much, Jörg. You?", "Is it late?", "Yes, go to bed."]
+    answer = [words.strip() for words in read.all_text_contents()]
+    assert answer == ["What is up?", "Not much, Jörg. You?", "Is it late?", "Yes, go to bed."]

@@ -26,12 +26,12 @@ def test_a_tap_opens_a_cell_of_the_table_and_the_next_tap_another(
         page.keyboard.insert_text(words)
     page.get_by_test_id("cell-1-0").tap()
     page.wait_for_selector("[data-testid=cell-1-0] textarea:focus")
-    said = [page.get_by_test_id(f"cell-0-{column}").inner_text().strip() for column in (0, 1)]
-    assert tuple(said) == SAID
+    shown = [page.get_by_test_id(f"cell-0-{column}").inner_text().strip() for column in (0, 1)]
+    assert tuple(shown) == SAID
     widths = [page.get_by_test_id(f"cell-0-{column}").bounding_box()["width"] for column in (0, 1)]
     assert min(widths) > 100, "both can be read"
     page.locator("[data-testid=cell-1-0] .cell-menu-button").tap()
     offered = page.locator(".cell-menu > button")
     offered.first.wait_for()
-    said = [one.inner_text().strip() for one in offered.all() if one.is_visible()]
-    assert said == ["Add row above", "Add row below", "Delete row"], "its two columns stay"
+    shown = [one.inner_text().strip() for one in offered.all() if one.is_visible()]
+    assert shown == ["Add row above", "Add row below", "Delete row"], "its two columns stay"

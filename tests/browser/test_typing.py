@@ -310,19 +310,19 @@ def test_an_invalid_example_number_is_reported_next_to_its_field_and_put_back(
 ) -> None:
     page = open_page(drawn_page)
     take_sample(page)
-    number, told = page.locator("#row-number input"), page.locator("#row-refused")
+    number, refused = page.locator("#row-number input"), page.locator("#row-refused")
     number.fill("3")
     number.press("Enter")
     page.locator("#preview").get_by_text("order 77003").first.wait_for()
-    for typed, said in (("2.5", "There is no example 2.5."), ("", "Type a whole number"), ("0", "no example 0.")):
+    for typed, expected in (("2.5", "There is no example 2.5."), ("", "Type a whole number"), ("0", "no example 0.")):
         number.fill(typed)
         number.press("Tab")
-        told.get_by_text(said).wait_for()
+        refused.get_by_text(expected).wait_for()
         page.wait_for_function("document.querySelector('#row-number input').value === '3'")
     number.press("Control+a")
     page.keyboard.type("e")  # all that a browser takes of letters in a field of numbers
     number.press("Enter")
-    told.get_by_text("Type a whole number from 1 to 240.").wait_for()
+    refused.get_by_text("Type a whole number from 1 to 240.").wait_for()
     page.wait_for_function("document.querySelector('#row-number input').value === '3'")
     number.fill("12")
     page.click("#row-on")
@@ -330,4 +330,4 @@ def test_an_invalid_example_number_is_reported_next_to_its_field_and_put_back(
     page.click("#row-on")
     page.locator("#preview").get_by_text("order 77013").first.wait_for()
     page.wait_for_function("document.querySelector('#row-number input').value === '13'")
-    told.locator("p").wait_for(state="detached")
+    refused.locator("p").wait_for(state="detached")

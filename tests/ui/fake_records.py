@@ -151,7 +151,7 @@ def curve(steps: int, rate: float = 2e-4) -> Curve:
             for i in range(1, steps + 1)
         ],
         evals=[EvalEvent(i, fall[i] + 0.16) for i in range(0, steps + 1, 9)],
-        samples=[SampleEvent(i, prompt, said, ORDER) for i, said in answers.items() if i <= steps],
+        samples=[SampleEvent(i, prompt, answer, ORDER) for i, answer in answers.items() if i <= steps],
         position=steps,
     )
 
@@ -167,12 +167,12 @@ def report(baselines: bool = False) -> dict[str, Any]:
             "question": ASKED.replace("77120", f"7712{number}"),
             "expected": ORDER,
             "base": APOLOGY,
-            "tuned": said,
+            "tuned": answer,
             **prompted,
-            "scores": {"base": 0.0, "tuned": float(said == ORDER), **dict.fromkeys(prompted, 0.0)},
+            "scores": {"base": 0.0, "tuned": float(answer == ORDER), **dict.fromkeys(prompted, 0.0)},
             "cluster": number,
         }
-        for number, said in enumerate(tuned)
+        for number, answer in enumerate(tuned)
     ]
     systems = {
         "base": zero,

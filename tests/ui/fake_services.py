@@ -319,7 +319,7 @@ class FakeRuns:
             name="orders.jsonl", sha256="0" * 64, train_rows=216, validation_rows=24, train_tokens=31200,
             learned_tokens=12400, longest=212,
         )  # fmt: skip
-        model = ModelRef(id=MODEL, path=Path("models/embedded"))
+        model = ModelRef(id=MODEL, path=Path("models/bundled"))
         spec = RunSpec(name=one.name, model=model, data=data, settings=TrainSettings(**halved))
         return RunDetails(spec, one, self.curve(run_id))
 

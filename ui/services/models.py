@@ -101,7 +101,7 @@ class ModelService:
     def available(self) -> set[str]:
         """The ids of the models that can be trained now."""
         return {
-            entry.id for entry in catalogue.entries() if entry.embedded or local.is_ready(self._workspace, entry.id)
+            entry.id for entry in catalogue.entries() if entry.bundled or local.is_ready(self._workspace, entry.id)
         }
 
     def resolve(self, model_id: str) -> str:

@@ -220,7 +220,5 @@ def test_problems_are_described_in_plain_words() -> None:
     rows = [*clean_rows(30), *(chat(31 + at, *turns) for at, turns in enumerate(PLANTED.values()))]
     found = check(dataset(rows), counter=TokenCounter(WordTokenizer()), lengths=LengthLimits(20)).problems
     assert len({problem.kind for problem in found}) > len(PLANTED)
-    messages = {
-        p.kind: unexplained(p.message) for p in found if p.kind != "template_refuses"
-    }  # the tokenizer words that
+    messages = {p.kind: unexplained(p.message) for p in found if p.kind != "template_refuses"}  # in a model's words
     assert {kind: terms for kind, terms in messages.items() if terms} == {}

@@ -107,7 +107,7 @@ def test_it_is_trained_and_verified(tmp_path: Path) -> None:
     assert set(entry.all_linear_targets) == set(EVERY)
     work = make_run(tmp_path / "run", folder, max_steps=2, target_modules=entry.all_linear_targets)
     result = training.run(work)
-    proof = next(data for kind, data in work.events if kind == "proof")
-    assert proof["changed_tensors"] > 0
-    assert proof["base_changed"] == 0
+    verified = next(data for kind, data in work.events if kind == "verification")
+    assert verified["changed_tensors"] > 0
+    assert verified["base_changed"] == 0
     assert result["steps"] == 2

@@ -171,9 +171,9 @@ def test_its_text_part_is_trained_and_verified(tmp_path: Path) -> None:
     assert (set(entry.all_linear_targets), entry.context_length) == (set(EVERY), 1024)
     work = make_run(tmp_path / "run", folder, max_steps=2, target_modules=entry.all_linear_targets)
     result = training.run(work)
-    proof = next(data for kind, data in work.events if kind == "proof")
-    assert proof["changed_tensors"] > 0
-    assert proof["base_changed"] == 0
+    verified = next(data for kind, data in work.events if kind == "verification")
+    assert verified["changed_tensors"] > 0
+    assert verified["base_changed"] == 0
     assert result["steps"] == 2
 
 

@@ -46,7 +46,7 @@ def test_popular_families_are_listed() -> None:
 
 
 def test_exactly_one_model_is_bundled_and_it_is_free() -> None:
-    bundled = [entry for entry in ENTRIES if entry.embedded]
+    bundled = [entry for entry in ENTRIES if entry.bundled]
     assert bundled == [catalogue.default()]
     assert bundled[0].commercial_use
     assert not bundled[0].gated
@@ -63,7 +63,7 @@ def test_an_entry_is_complete_and_its_parameters_add_up(entry: Entry) -> None:
     assert set(entry.lora_targets) <= set(entry.all_linear_targets)
     assert entry.architecture.num_params == entry.parameters
     assert entry.architecture.counted_params == pytest.approx(entry.parameters, rel=0.001)
-    if not entry.embedded:
+    if not entry.bundled:
         needed = entry.parameters * 2 / 2**20
         more = "pictures" in entry.note  # the note mentions parts that are not trained
         assert (1.05 if more else 1.0) <= entry.download_mib / needed <= (1.25 if more else 1.05)

@@ -66,11 +66,11 @@ def test_the_events_cover_the_whole_run(finished: tuple[FakeWork, dict[str, Any]
 
 
 def test_the_verification_compares_every_tensor(finished: tuple[FakeWork, dict[str, Any]]) -> None:
-    (proof,) = finished[0].events_of("proof")
-    assert proof["changed_tensors"] == proof["trainable_tensors"] == 28
-    assert (proof["base_tensors"], proof["base_changed"]) == (20, 0)
-    assert proof["base_checked"] == "every base tensor, whole"
-    assert proof["reloaded_loss"] == proof["trained_loss"]
+    (verified,) = finished[0].events_of("verification")
+    assert verified["changed_tensors"] == verified["trainable_tensors"] == 28
+    assert (verified["base_tensors"], verified["base_changed"]) == (20, 0)
+    assert verified["base_checked"] == "every base tensor, whole"
+    assert verified["reloaded_loss"] == verified["trained_loss"]
 
 
 def test_the_adapter_loaded_by_peft_alone_gives_the_reported_loss(
@@ -183,8 +183,8 @@ def test_early_stopping_saves_the_best_weights(model: Path, tmp_path: Path) -> N
     assert result["steps"] < 60
     assert result["best_step"] == min(tested, key=lambda step: tested[step]) < result["steps"]
     assert result["eval_loss"] == min(tested.values())
-    (proof,) = work.events_of("proof")
-    assert proof["trained_loss"] == pytest.approx(result["eval_loss"])
+    (verified,) = work.events_of("verification")
+    assert verified["trained_loss"] == pytest.approx(result["eval_loss"])
     assert any(note["title"] == "Stopped early" for note in work.events_of("note"))
 
 
@@ -199,8 +199,8 @@ def test_rows_that_judge_do_not_choose_the_step(model: Path, tmp_path: Path) -> 
     losses = [event["loss"] for event in work.events_of("eval") if event["step"]]
     assert min(losses) < losses[-1] == result["eval_loss"]
     assert (result["best_step"], result["steps"]) == (12, 12)
-    (proof,) = work.events_of("proof")
-    assert proof["trained_loss"] == pytest.approx(result["eval_loss"])
+    (verified,) = work.events_of("verification")
+    assert verified["trained_loss"] == pytest.approx(result["eval_loss"])
 
 
 def test_without_validation_rows_the_last_weights_are_saved(model: Path, tmp_path: Path) -> None:

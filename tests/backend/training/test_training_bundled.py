@@ -34,9 +34,9 @@ def test_a_few_steps_on_the_orders_sample(bundled_model: Path, tmp_path: Path) -
     assert result["eval_loss"] < 0.8 * result["first_eval_loss"]
     losses = list(work.losses().values())
     assert losses[-1] < losses[0]
-    (proof,) = work.events_of("proof")
-    assert proof["changed_tensors"] == proof["trainable_tensors"] == 2 * 7 * 30
-    assert proof["reloaded_loss"] == pytest.approx(proof["trained_loss"], rel=1e-4)
+    (verified,) = work.events_of("verification")
+    assert verified["changed_tensors"] == verified["trainable_tensors"] == 2 * 7 * 30
+    assert verified["reloaded_loss"] == pytest.approx(verified["trained_loss"], rel=1e-4)
 
 
 @pytest.mark.slow

@@ -243,8 +243,8 @@ def test_checks_and_preview_use_the_planned_length(app: App) -> None:
 
 def test_examples_in_a_language_the_model_was_not_made_for_are_reported(app: App) -> None:
     good = '{"messages": [{"role": "user", "content": "was ist das und wo ist die Nummer %d?"}, %s]}'
-    said = '{"role": "assistant", "content": "das ist nicht die Nummer, die ich auf dem Zettel habe"}'
-    rows = [good % (i, said) for i in range(60)]
+    answer = '{"role": "assistant", "content": "das ist nicht die Nummer, die ich auf dem Zettel habe"}'
+    rows = [good % (i, answer) for i in range(60)]
     choice = Choice(data_id=app.dataset_store.add_text("\n".join(rows)))
     found = {p.kind: p.message for p in app.datasets.state(choice).problems}
     assert "German" in found["language_mismatch"]

@@ -137,21 +137,21 @@ CHOICES = {
 }
 
 
-@pytest.mark.parametrize("said", CHOICES)
-def test_every_tab_can_be_shown_at_any_time(said: str) -> None:
+@pytest.mark.parametrize("situation", CHOICES)
+def test_every_tab_can_be_shown_at_any_time(situation: str) -> None:
     for name, tab in tabs(FakeApp()).items():
-        shown = tab.show(CHOICES[said])
+        shown = tab.show(CHOICES[situation])
         assert set(shown) <= set(tab.outputs), name
-        hash(tab.signature(CHOICES[said]))
+        hash(tab.signature(CHOICES[situation]))
 
 
-@pytest.mark.parametrize("said", CHOICES)
-def test_a_disabled_button_says_why(said: str) -> None:
+@pytest.mark.parametrize("situation", CHOICES)
+def test_a_disabled_button_says_why(situation: str) -> None:
     made = tabs(FakeApp())
     reasons = {"start": "reason", "data": "reason", "train": "why_not", "try": "why_not", "share": "why_not"}
     buttons = {"start": "forward", "data": "forward", "train": "start", "try": "ask", "share": "make"}
     for name, field in reasons.items():
-        shown = made[name].show(CHOICES[said])
+        shown = made[name].show(CHOICES[situation])
         button, reason = shown.get(getattr(made[name], buttons[name])), shown.get(getattr(made[name], field))
         if button is not None:
             assert bool(reason) != button["interactive"], name
@@ -185,7 +185,7 @@ class TestExampleNumber:
         return answer(page, getattr(preview, part), event, Choice(data_id="data-1", row=3), typing)
 
     @pytest.mark.parametrize(
-        ("typed", "said"),
+        ("typed", "expected"),
         [
             (0, "There is no example 0. Type a whole number from 1 to 240."),
             (-3, "There is no example -3. "),
@@ -199,13 +199,13 @@ class TestExampleNumber:
     )
     @pytest.mark.parametrize(("part", "event"), [("row", "blur"), ("row", "submit"), ("on", "click")])
     def test_a_number_without_an_example_is_reported_and_put_back(
-        self, page: Page, typed: object, said: str, part: str, event: str
+        self, page: Page, typed: object, expected: str, part: str, event: str
     ) -> None:
         preview = page.tabs["data"].preview
         answer = self.answer(page, typed, part, event)
         assert answer[preview.row] == 3
         assert set(answer) == {preview.row, preview.refused}, "all else stays"
-        assert said in answer[preview.refused]
+        assert expected in answer[preview.refused]
 
     def test_the_example_of_a_number_is_shown_and_an_error_disappears(self, page: Page) -> None:
         preview = page.tabs["data"].preview
@@ -317,10 +317,10 @@ class TestTrain:
         tab = page.tabs["train"]
         judged = self.leave(page, "learning_rate", 5.0)
         assert written(tab, judged)["learning_rate"] == 5.0, "what was typed is kept"
-        told = judged[tab.form.answer]["fields"]["learning_rate"]["update"]["info"]
-        assert "Learning rate can't be 5." in told
-        assert "from 0.00000001 to 0.1" in told
-        assert "0.0002." in told, "the recommended one"
+        reply = judged[tab.form.answer]["fields"]["learning_rate"]["update"]["info"]
+        assert "Learning rate can't be 5." in reply
+        assert "from 0.00000001 to 0.1" in reply
+        assert "0.0002." in reply, "the recommended one"
         assert not judged[tab.start]["interactive"]
         assert "Learning rate can't be 5." in judged[tab.why_not]
         wrong = Choice(data_id="data-1", settings={"learning_rate": 5.0})
@@ -329,15 +329,15 @@ class TestTrain:
 
     def test_a_number_beyond_64_bits_is_reported(self, page: Page) -> None:
         tab = page.tabs["train"]
-        told = self.leave(page, "seed", 10**20)[tab.form.answer]
-        assert "can't be 1e+20." in told["fields"]["seed"]["update"]["info"]
-        assert orjson.loads(orjson.dumps(told))["changed"] == {"seed": 1e20}
+        reply = self.leave(page, "seed", 10**20)[tab.form.answer]
+        assert "can't be 1e+20." in reply["fields"]["seed"]["update"]["info"]
+        assert orjson.loads(orjson.dumps(reply))["changed"] == {"seed": 1e20}
 
     def test_a_corrected_value_counts_and_its_help_is_back(self, page: Page) -> None:
         tab = page.tabs["train"]
         answer = self.leave(page, "learning_rate", 0.01)
-        told = answer[tab.form.answer]["fields"]["learning_rate"]["update"]
-        assert (told["value"], told["elem_classes"]) == (0.01, [])
+        reply = answer[tab.form.answer]["fields"]["learning_rate"]["update"]
+        assert (reply["value"], reply["elem_classes"]) == (0.01, [])
         assert "can't be" not in answer[tab.why_not]
         assert "You changed this." in answer[tab.plan]
 
@@ -405,6 +405,6 @@ class TestTrain:
 
     def test_the_memory_is_shown_part_by_part_with_its_sources(self, page: Page) -> None:
         tab = page.tabs["train"]
-        told = tab.show(Choice(data_id="data-1"))[tab.memory]
-        assert PARTS["adapter"].words in told
-        assert "Hu et al." in told
+        reply = tab.show(Choice(data_id="data-1"))[tab.memory]
+        assert PARTS["adapter"].words in reply
+        assert "Hu et al." in reply

@@ -104,7 +104,7 @@ def model_card(
         fmt.memory_parts(option.memory.parts), fit.has_mib, f"Needs {needs}, you have {have}."
     )
     waiting = components.EMPTY
-    if preparing and model.embedded and on_disk is None:
+    if preparing and model.bundled and on_disk is None:
         progress = preparing.progress
         done = fmt.percent(progress.done, progress.total) if progress else 0
         waiting = components.text(f"Setting up: {done}%", "status") + components.progress(
@@ -144,11 +144,11 @@ def suggestion(better: Recommendation, chosen: Recommendation) -> Markup:
 
 def _size(model: Entry, on_disk: float | None) -> tuple[str, str]:
     package = fmt.size(model.download_mib)
-    if on_disk is None and model.embedded:
+    if on_disk is None and model.bundled:
         return package, f"included with the app; {fmt.size(model.parameters * 2 / MIB)} when unpacked"
     if on_disk is None:
         return package, "to download"
-    return fmt.size(on_disk), "on disk" + (f", unpacked from {package}" if model.embedded else "")
+    return fmt.size(on_disk), "on disk" + (f", unpacked from {package}" if model.bundled else "")
 
 
 def _licence(model: Entry) -> tuple[str, str]:
@@ -229,7 +229,7 @@ def _line(option: Option, chosen_id: str, ready: bool, job: Job | None) -> tuple
         done = fmt.percent(job.progress.done, job.progress.total)
         act += components.text(f"Downloading: {done}%", "small")
         act += components.button("Cancel", "cancel", model.id, label=f"Cancel the download of {model.name}")
-    elif not (ready or going or model.embedded or option.fit == "no"):
+    elif not (ready or going or model.bundled or option.fit == "no"):
         words = download_card.words(model)
         act += components.button(words, "download", model.id, label=f"{words}: {model.name}")
     elif ready and job:
@@ -255,5 +255,5 @@ def _line(option: Option, chosen_id: str, ready: bool, job: Job | None) -> tuple
 
 def _download(model: Entry, ready: bool) -> str:
     """The size of the files, and where they are."""
-    where = "included" if model.embedded else "on this computer" if ready else "to download"
+    where = "included" if model.bundled else "on this computer" if ready else "to download"
     return f"{fmt.size(model.download_mib)} {where}"

@@ -164,9 +164,9 @@ class TestPage:
         assert FIELD in click("forget-token", "")["model"]
         assert hub_token.find() is None
 
-    @pytest.mark.parametrize(("machine", "said"), [("hosted", NOT_OWN), ("simulated", SIMULATED)])
+    @pytest.mark.parametrize(("machine", "why_not"), [("hosted", NOT_OWN), ("simulated", SIMULATED)])
     def test_a_hosted_or_simulated_page_neither_saves_nor_deletes_a_token(
-        self, app: App, monkeypatch: pytest.MonkeyPatch, machine: str, said: str
+        self, app: App, monkeypatch: pytest.MonkeyPatch, machine: str, why_not: str
     ) -> None:
         app.models.save_token(SECRET)
         if machine == "hosted":
@@ -179,7 +179,7 @@ class TestPage:
         with pytest.raises(BadInput, match="saved or deleted"):
             other.models.delete_token()
         assert hub_token.find() == SECRET
-        assert other.models.download_status(GATED.id).token == TokenStatus("", "", said)
+        assert other.models.download_status(GATED.id).token == TokenStatus("", "", why_not)
         assert 'data-do="download"' not in download_card.fetching(other.models.download_status(GATED.id))
         with pytest.raises(BadInput):
             other.models.download(GATED.id)

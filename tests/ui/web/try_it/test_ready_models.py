@@ -136,8 +136,8 @@ class TestRealServices:
         drawn_tabs = tabs(app)
         assert train_views.PLAN in drawn_tabs["train"].show(Choice(data_id=data_id))[drawn_tabs["train"].plan]
         assert app.validated(Choice(run_id=damaged, compared_run=damaged)) == Choice()
-        told = run_commands.runs(argparse.Namespace(), app.workspace).document["runs"]
-        assert {one["name"]: "eval_loss" in one for one in told} == {"Sound": True, "Damaged": True}, (
+        listed = run_commands.runs(argparse.Namespace(), app.workspace).document["runs"]
+        assert {one["name"]: "eval_loss" in one for one in listed} == {"Sound": True, "Damaged": True}, (
             "names are promised"
         )
         listed = runs_tab.listing(app.runs.all(), "", 3.0)
