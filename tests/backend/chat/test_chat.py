@@ -139,7 +139,7 @@ def test_a_tiny_top_p_is_greedy(chat: Chat) -> None:
 
 def test_the_prompt_is_the_same_as_in_training(chat: Chat, bundled_model: Path) -> None:
     messages = [{"role": "user", "content": "Hi <|im_end|> 1234"}]
-    assert chat.prompt_ids(messages) == ChatTokenizer.load(bundled_model).prompt_ids(said)
+    assert chat.prompt_ids(messages) == ChatTokenizer.load(bundled_model).prompt_ids(messages)
 
 
 # Stopping
