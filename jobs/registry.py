@@ -10,6 +10,9 @@ Lane = Literal["training", "light", "network"]  # one job at a time runs in each
 class JobType(NamedTuple):
     """work: "package.module:function", imported only in the worker.
 
+    follow_up: the kind and name of a job to queue when this one completes, and the "package.module:function" that
+    gets the context and the result and returns that job's spec, or None for no such job.
+
     can_use_less_memory: whether another attempt, after memory ran out, uses less of it.
     secrets: environment variables that the worker gets although they are secret.
     """
@@ -18,11 +21,17 @@ class JobType(NamedTuple):
     lane: Lane
     can_use_less_memory: bool = False
     secrets: tuple[str, ...] = ()
+    follow_up: tuple[str, str, str] | None = None
 
 
 JOB_TYPES: dict[str, JobType] = {
     "noop": JobType("jobs.noop:run", "training", can_use_less_memory=True),
-    "train": JobType("backend.training.job:run", "training", can_use_less_memory=True),
+    "train": JobType(
+        "backend.training.job:run",
+        "training",
+        can_use_less_memory=True,
+        follow_up=("evaluate", "Evaluate", "backend.evaluation.job:after_training"),
+    ),
     "calibrate": JobType("backend.hardware.benchmark:run", "training"),
     "export": JobType("backend.export.job:run", "light"),
     "evaluate": JobType("backend.evaluation.job:run", "light"),

@@ -25,7 +25,7 @@ from jobs.failures import status_after_error
 from jobs.folder import JobFolder
 from jobs.records import State
 from jobs.registry import JOB_TYPES
-from jobs.status import Status
+from jobs.status import Identity, Status
 
 log = logging.getLogger("jobs.worker")
 
@@ -116,14 +116,34 @@ def _work(folder: JobFolder, context: Context) -> Status:
         raise
     context.close()
     state = State.STOPPED if context.stopping else State.COMPLETED
+    if state is State.COMPLETED:
+        queue_follow_up(folder, context, result or {})
     return context.status.ended_as(state, result=result or {})
+
+
+def queue_follow_up(folder: JobFolder, context: Context, result: dict[str, Any]) -> None:
+    """Queue the job that follows a completed one of this kind, if any; its failure is not this job's."""
+    follow_up = JOB_TYPES[folder.identity().kind].follow_up
+    if follow_up is None:
+        return
+    kind, name, function = follow_up
+    try:
+        spec = _function(function)(context, result)
+        if spec is not None:
+            store.create(context.workspace, Identity(kind=kind, name=name, parent=folder.id, created=time.time()), spec)
+    except Exception:
+        log.exception("the job %s could not be queued", kind)
 
 
 def load(kind: str) -> Work:
     """Import the function that does a kind of work."""
-    module, function = JOB_TYPES[kind].work.split(":")
-    work: Work = getattr(importlib.import_module(module), function)
+    work: Work = _function(JOB_TYPES[kind].work)
     return work
+
+
+def _function(name: str) -> Any:
+    module, function = name.split(":")
+    return getattr(importlib.import_module(module), function)
 
 
 if __name__ == "__main__":

@@ -14,9 +14,11 @@ from backend.evaluation.models import TorchModels
 from backend.files.json_file import write_json
 from backend.hardware.process import prepare_process
 from backend.models import bundled, local
-from backend.records.specs import Record
+from backend.models.local import relocate
+from backend.records.specs import Record, RunSpec
 from backend.runs.conversations import read_conversations
 from backend.settings import Workspace
+from backend.tokens.tokenizer import ChatTokenizer
 
 REPORT = "evaluation.json"
 
@@ -29,6 +31,9 @@ class EvaluationSpec(Record):
     items: int | None = None
 
 
+QUICK = 120.0  # seconds that an evaluation may take to run by itself
+
+
 class Work(Protocol):
     """What the job needs of its worker."""
 
@@ -38,6 +43,13 @@ class Work(Protocol):
 
     def progress(self, phase: str, done: int = 0, total: int = 0, seconds_left: float | None = None) -> None: ...
     def should_stop(self) -> bool: ...
+
+
+class Trained(Protocol):
+    """What `after_training` needs of the worker that trained."""
+
+    folder: Path
+    spec: dict[str, Any]
 
 
 class _Stopped(Exception):
@@ -77,3 +89,26 @@ def run(context: Work) -> dict[str, Any]:
         return {}
     write_json(context.folder / REPORT, report)
     return {name: value for name, value in report.items() if name != "answers"}
+
+
+def after_training(context: Trained, result: dict[str, Any]) -> dict[str, Any] | None:
+    """The spec of the evaluation that follows a completed training; None where it would take longer than QUICK, or
+    nothing was held out, or the run's spec declines it."""
+    spec = RunSpec.model_validate(context.spec)
+    items = items_from(read_conversations(context.folder, "held_out"))
+    if not spec.evaluate or not items or not result.get("weights_changed"):
+        return None
+    tokenizer = ChatTokenizer.load(relocate(spec, context.folder).model.path)
+    tokens = sum(tokenizer.encode([*map(dict, item.messages), item.expected]).tokens for item in items)
+    if seconds(tokens, result["tokens_per_second"]) > QUICK:
+        return None
+    return EvaluationSpec(run=context.folder.name).model_dump()
+
+
+def seconds(tokens: int, speed: float) -> float:
+    """About how long an evaluation without baselines takes. tokens: of all items with their expected answers.
+
+    Both models answer each item and compute the loss of its expected answer; reading and answering together are
+    counted at the speed of the training (tokens a second), which is slower than reading and faster than answering.
+    """
+    return 4 * tokens / speed if speed else float("inf")

@@ -214,3 +214,4 @@ class RunSpec(Record):
     settings: TrainSettings
     versions: dict[str, str] = {}
     retry_of: str = ""  # the run that this one repeats with other settings
+    evaluate: bool = True  # evaluate it by itself when it has completed, where that is quick

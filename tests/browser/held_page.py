@@ -44,7 +44,9 @@ class HeldRuns(FakeRuns):
         self._wait()
         return super().plan(data_id, model_id, settings)
 
-    def start(self, data_id: str, model_id: str, settings: TrainSettings, name: str = "") -> str:
+    def start(
+        self, data_id: str, model_id: str, settings: TrainSettings, name: str = "", *, evaluate: bool = True
+    ) -> str:
         return super().start(data_id, model_id, settings, f"A model of rank {settings.lora_rank}")
 
 

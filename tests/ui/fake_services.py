@@ -277,7 +277,9 @@ class FakeRuns:
             blocked=self._datasets.state(Choice(data_id=data_id)).blocked,
         )
 
-    def start(self, data_id: str, model_id: str, settings: TrainSettings, name: str = "") -> str:
+    def start(
+        self, data_id: str, model_id: str, settings: TrainSettings, name: str = "", *, evaluate: bool = True
+    ) -> str:
         far = Progress(phase="Training", done=30, total=81, seconds_left=170.0)
         now = time.time()
         self.known["run-new"] = job("run-new", State.RUNNING, name=name or "Orders", created=now, progress=far)

@@ -19,6 +19,7 @@ from ui.records import RunSummary
 from ui.services import losses
 from ui.services.app import App
 from ui.text import format as fmt
+from ui.text import verdicts
 
 
 def add_commands(add: AddCommand) -> None:
@@ -28,6 +29,7 @@ def add_commands(add: AddCommand) -> None:
     training.add_argument("--model", default=None, metavar="ID", help="or the folder of a model on this computer")
     training.add_argument("--set", dest="settings", nargs="+", action="extend", default=[], metavar="key=value")
     training.add_argument("--name", default=None, metavar="N", help="a name for the run")
+    training.add_argument("--no-evaluation", action="store_true", help="do not evaluate the model when it is trained")
     add("runs", runs, "list the runs")
     for name, command, text in (
         ("show", show, "show one run"),
@@ -53,7 +55,7 @@ def train(options: argparse.Namespace, workspace: Workspace) -> Answer:
         app.datasets.set_validation(data_id, options.validation, options.validation.name)
     recommended = app.advice.settings("", data_id, model_id, trainer).settings
     settings = parse_new_settings({**recommended.model_dump(), **typed})
-    run_id = app.runs.start(data_id, model_id, settings, options.name or "")
+    run_id = app.runs.start(data_id, model_id, settings, options.name or "", evaluate=not options.no_evaluation)
     if warning := app.datasets.checked(data_id, model_id).too_few:
         say(warning)
     say(f"Run {run_id}. Ctrl-C stops and saves.")
@@ -97,7 +99,11 @@ def delete(options: argparse.Namespace, workspace: Workspace) -> Answer:
 
 
 def _ended(app: App, job: Job) -> Answer:
-    """A run that has ended: exit code 1 unless it completed or was stopped."""
+    """A run that has ended, and its evaluation: exit code 1 unless it completed or was stopped."""
+    evaluation = app.evaluations.latest(job.id) if job.state is State.COMPLETED else None
+    if evaluation and not evaluation.state.is_terminal:
+        say("Checking its answers on examples it has not seen.")
+        follow(app, evaluation.id)
     well = job.state in (State.COMPLETED, State.STOPPED)
     return replace(run_answer(app, job), exit_code=0 if well else 1)
 
@@ -116,6 +122,12 @@ def run_answer(app: App, job: Job, detailed: bool = False) -> Answer:
             text.append(fmt.shorter(shorter))
     if figures.get("eval_loss") is not None:
         text.append(_format_losses(**figures, saved=job.result.get("best_step")))
+    if job.kind == "train":
+        report = app.evaluations.summaries().get(job.id)
+        document |= {"verdict": None, "against_prompt": None, "evaluation": report}
+        if report:
+            document |= {name: report[name] for name in ("verdict", "against_prompt")}
+            text += [verdicts.sentence(report), report["next"]]
     if detailed and job.kind == "train":
         document["spec"] = app.runs.spec(job.id).model_dump(mode="json")
         document["folder"] = str(app.runner.folder(job.id))

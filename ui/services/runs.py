@@ -49,8 +49,10 @@ class RunService:
         key = measurements.key(model, settings, checked.original.source.sha256, *rows)
         return training_plan.with_measured(plan, measurements.find(self._workspace, key))
 
-    def start(self, data_id: str, model_id: str, settings: TrainSettings, name: str = "") -> str:
-        """Queues a run and returns its id.
+    def start(
+        self, data_id: str, model_id: str, settings: TrainSettings, name: str = "", *, evaluate: bool = True
+    ) -> str:
+        """Queues a run and returns its id. evaluate: its evaluation follows by itself, where that is quick.
 
         Raises MissingPart without the model, BadInput naming the first faulty row, TrainingFailed or NotEnough; then
         nothing starts.
@@ -75,7 +77,8 @@ class RunService:
             write_conversations(folder, "held_out", held_out)
             prepared.write(folder)
 
-        return self._runner.submit("train", prepared.spec.model_dump(mode="json"), name, prepare=write)
+        spec = prepared.spec.model_copy(update={"evaluate": evaluate})
+        return self._runner.submit("train", spec.model_dump(mode="json"), name, prepare=write)
 
     def resume(self, run_id: str) -> None:
         """Queues a run again. Raises RunProblem in a wrong state, and what `preconditions.before_resume` raises."""
