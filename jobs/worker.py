@@ -130,7 +130,9 @@ def queue_follow_up(folder: JobFolder, context: Context, result: dict[str, Any])
     try:
         spec = _function(function)(context, result)
         if spec is not None:
-            store.create(context.workspace, Identity(kind=kind, name=name, parent=folder.id, created=time.time()), spec)
+            store.create(
+                context.workspace, Identity(kind=kind, name=name, parent=folder.id, created=time.time()), spec
+            )
     except Exception:
         log.exception("the job %s could not be queued", kind)
 

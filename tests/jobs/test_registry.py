@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 
 import pytest
@@ -17,6 +18,15 @@ def test_the_function_of_each_job_type_exists(kind: str) -> None:
     assert found is not None
     assert str(found.origin).startswith(str(PROJECT_ROOT))
     assert function == "run"
+
+
+@pytest.mark.parametrize("kind", [kind for kind, found in JOB_TYPES.items() if found.follow_up])
+def test_the_follow_up_of_each_job_type_exists(kind: str) -> None:
+    follow_up = JOB_TYPES[kind].follow_up
+    assert follow_up is not None
+    module, _, function = follow_up[2].partition(":")
+    assert follow_up[0] in JOB_TYPES
+    assert callable(getattr(importlib.import_module(module), function))
 
 
 def test_the_computer_is_not_measured_while_the_model_is_unpacked() -> None:

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,7 @@ from jobs import process, worker
 from jobs.context import Context
 from jobs.folder import JobFolder
 from jobs.records import State
+from jobs.registry import JOB_TYPES
 from jobs.runner import Runner
 from jobs.supervisor import KILLED, NEVER_STARTED
 from tests.jobs.conftest import FOREVER, counting, finish, folder_of, is_free, steps, until
@@ -212,3 +214,26 @@ def test_context_fail_ends_the_process_like_a_raised_error(
     Context(folder, runner.workspace, folder.status()).fail(error)
     assert ended == [1]
     assert (folder.status().state, folder.status().short_of_memory) == (state, shorter)
+
+
+def follow_up(context: Context, result: dict[str, Any]) -> dict[str, Any] | None:
+    """The follow-up of a noop job with an odd number of steps: one with a step fewer."""
+    if result["steps"] == 5:
+        raise ValueError("a bug")
+    return {"steps": result["steps"] - 1} if result["steps"] % 2 else None
+
+
+@pytest.mark.parametrize(("steps", "children"), [(3, 1), (2, 0), (5, 0)])
+def test_a_completed_job_may_queue_the_next(
+    runner: Runner, monkeypatch: pytest.MonkeyPatch, steps: int, children: int
+) -> None:
+    """Its failure to do so is not the job's."""
+    following = JOB_TYPES["noop"]._replace(follow_up=("noop", "The next", f"{__name__}:follow_up"))
+    monkeypatch.setitem(JOB_TYPES, "noop", following)
+    folder = folder_of(runner, runner.submit("noop", {"steps": steps}, ""))
+    folder.write_status(folder.status().changed(state=State.STARTING))
+    assert worker.attempt(folder, runner.workspace) == worker.DONE
+    assert runner.job(folder.id).state is State.COMPLETED
+    found = runner.jobs(parent=folder.id)
+    assert [(job.name, job.state) for job in found] == [("The next", State.QUEUED)] * children
+    assert [runner.folder(job.id).joinpath("spec.json").read_text() for job in found] == ['{"steps": 2}'] * children

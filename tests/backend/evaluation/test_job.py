@@ -83,3 +83,17 @@ def test_a_wrong_spec_is_refused(trained: Context, spec: dict[str, Any]) -> None
     trained.spec = spec
     with pytest.raises(BadSetting):
         job.run(trained)
+
+
+def test_a_quick_evaluation_follows_a_training(trained: Context) -> None:
+    folder = trained.workspace.run_folder(trained.spec["run"])
+    training_done = Context(trained.workspace, folder, json.loads((folder / "spec.json").read_text()))
+    result = {"weights_changed": True, "tokens_per_second": 1000.0}
+    spec = job.after_training(training_done, result)
+    assert spec == {"run": folder.name, "baselines": False, "items": None}
+    assert job.after_training(training_done, {**result, "tokens_per_second": 1.0}) is None, "it would take too long"
+    assert job.after_training(training_done, {**result, "weights_changed": False}) is None
+    declined = Context(trained.workspace, folder, {**training_done.spec, "evaluate": False})
+    assert job.after_training(declined, result) is None
+    write_conversations(folder, "held_out", [])
+    assert job.after_training(training_done, result) is None

@@ -22,6 +22,7 @@ from ui.web.html import compare_runs, components
 from ui.web.start import download_card
 from ui.web.train import settings_fields
 from ui.web.train import views as train_views
+from ui.web.train.outcome import outcome
 from ui.web.train.settings_form import SettingsForm
 
 STOP, STOP_WAITING = "Stop and save what it learned", "Cancel"
@@ -47,6 +48,7 @@ class TrainTab:
     resume: gr.Button
     stop: gr.Button
     stop_says: gr.HTML
+    outcome: gr.HTML
     health: gr.HTML
     curve: gr.HTML
     comparison: gr.HTML
@@ -56,7 +58,16 @@ class TrainTab:
     def outputs(self) -> list[Any]:
         ahead = [self.line, self.before, self.goal, self.plan, self.memory, self.called, self.start, self.why_not]
         buttons = [self.forward, self.resume, self.stop, self.stop_says]
-        after = [self.after, self.status, *buttons, self.health, self.curve, self.comparison, self.samples]
+        after = [
+            self.after,
+            self.status,
+            *buttons,
+            self.outcome,
+            self.health,
+            self.curve,
+            self.comparison,
+            self.samples,
+        ]
         return [*ahead, *after, *self.form.outputs]
 
     def show(self, choice: Choice) -> Updates:
@@ -134,11 +145,16 @@ class TrainTab:
                 interactive=not watched.job.stop_requested,
             ),
             self.stop_says: train_views.stop_reason(watched),
+            self.outcome: self._outcome(run_id) if watched.has_model and not watched.can_stop else components.EMPTY,
             self.health: train_views.health(watched),
             self.curve: train_views.loss_card(watched),
             self.comparison: self._comparison(run_id),
             self.samples: train_views.samples(watched.curve.samples),
         }
+
+    def _outcome(self, run_id: str) -> Markup:
+        evaluations = self.app.evaluations
+        return outcome(evaluations.latest(run_id), evaluations.latest_report(run_id))
 
     def _comparison(self, run_id: str) -> Markup:
         """A run that repeats another one with a change, compared with that one."""
@@ -154,7 +170,10 @@ class TrainTab:
             downloads = [(one.state, one.progress) for one in self.app.models.downloads().values()]
             return self.app.models.is_ready(choice.model_id), repr(downloads), self._first()
         job = self.app.runs.job(choice.run_id)
-        return repr((job.state, job.progress, job.stop_requested)), self.app.runs.curve_position(choice.run_id)
+        evaluation = self.app.evaluations.latest(choice.run_id)
+        checked = (evaluation.id, evaluation.state, evaluation.progress) if evaluation else ()
+        shown = job.state, job.progress, job.stop_requested, checked
+        return repr(shown), self.app.runs.curve_position(choice.run_id)
 
 
 def build(app: App, state: BrowserState) -> TrainTab:
@@ -183,6 +202,7 @@ def build(app: App, state: BrowserState) -> TrainTab:
             stop = button(STOP, visible=False, elem_id="stop")
             again = button("Train another", elem_id="train-again")
             stop_says = html(elem_classes="reason")
+        judged = html()
         health = clickable()
         curve = html()
         comparison = html()
@@ -190,7 +210,7 @@ def build(app: App, state: BrowserState) -> TrainTab:
 
     tab = TrainTab(
         app, SettingsForm(app, fields, answer), line, before, goal, plan, memory, called, start, why_not,
-        after, status, forward, resume, stop, stop_says, health, curve, comparison, samples,
+        after, status, forward, resume, stop, stop_says, judged, health, curve, comparison, samples,
     )  # fmt: skip
 
     def changed(inputs: Inputs, choice: Choice) -> Updates:

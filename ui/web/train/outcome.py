@@ -1,0 +1,36 @@
+"""Whether a trained model is any good, as Train shows it: the verdict of its evaluation, or that it has none yet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from markupsafe import Markup
+
+from jobs.records import Job
+from ui.text import format as fmt
+from ui.text import verdicts
+from ui.web.html import components
+from ui.web.try_it.evaluation_card import TONES
+
+NOT_CHECKED = (
+    "Nobody knows yet whether it is any good",
+    "Its answers were not checked: a lower loss alone does not make a good model.",
+    "Open Try and press Check it.",
+)
+
+
+def outcome(job: Job | None, report: Mapping[str, Any] | None) -> Markup:
+    """job, report: the newest evaluation of a model, and its newest report, if there are any."""
+    if job and not job.state.is_terminal:
+        progress = job.progress
+        counted = (
+            f" {fmt.number(progress.done)} of {fmt.number(progress.total)}." if progress and progress.total else ""
+        )
+        phase = progress.phase if progress else "Getting ready"
+        return components.alert("calm", "Checking its answers to examples it has not seen", f"{phase}.{counted}")
+    if report:
+        return components.alert(
+            TONES[report["verdict"]], verdicts.title(report), verdicts.detail(report), report["next"]
+        )
+    return components.alert("calm", *NOT_CHECKED)
