@@ -63,6 +63,13 @@ def ordinal(place: int) -> str:
     return f"{place}{ending}"
 
 
+def too_large(hardware: Hardware) -> str:
+    """Why a model that fits is not recommended for its size."""
+    if nvidia_gpu(hardware) is None:
+        return "It fits, but training would be slow here."
+    return "It fits, but is larger than is usually advised for this graphics card."
+
+
 def why_recommended(
     entry: Entry,
     chosen: ChosenSettings,
@@ -76,7 +83,7 @@ def why_recommended(
     if fit.badge == "no":
         return _nothing_fits(entry, chosen, hardware)
     slow = entry.parameters > largest_sensible(hardware)
-    lines = ["It fits, but training will be slow here." if slow else _why_this_size(entry, hardware)]
+    lines = [too_large(hardware) if slow else _why_this_size(entry, hardware)]
     if data.task not in (None, "other") and data.task in entry.good_for:
         lines.append(_TASK_SENTENCES[data.task])
     lines.append(published_results(entry))

@@ -13,7 +13,7 @@ from typing import Any
 
 from backend.advice import ranking
 from backend.advice.model_size import largest_sensible
-from backend.advice.reasons import obstacle, traits, why_recommended
+from backend.advice.reasons import obstacle, too_large, traits, why_recommended
 from backend.advice.settings import (
     ASSUMED_TOKENS,
     ChosenSettings,
@@ -193,7 +193,7 @@ def _option(
     if fit.badge == "no":
         reasons.append(f"It needs at least {format_gb(fit.needs_mib)}; {format_gb(fit.has_mib)} can be used.")
     elif entry.parameters > largest_sensible(hardware):
-        reasons.append("It fits, but training would be slow here.")
+        reasons.append(too_large(hardware))
     reasons += traits(entry, data)
     return Option(
         model=entry,

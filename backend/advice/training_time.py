@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from backend.advice.settings import ChosenSettings, Data, precision_for
 from backend.estimate import Rates, Time, plan_from
+from backend.estimate.memory import nvidia_gpu
 from backend.estimate.speed import time
 from backend.models.catalogue import Entry
 from backend.records.specs import Hardware
@@ -12,21 +15,31 @@ from backend.records.specs import Hardware
 def expected_time(
     entry: Entry, smallest: ChosenSettings, hardware: Hardware, data: Data, rates: Rates | None
 ) -> Time | None:
-    """The time of training `entry` on all examples; None while they or the machine's speed are unknown.
+    """About the time of training `entry` on all examples; None while they or the machine's speed are unknown.
 
-    smallest: the settings that need the least memory. If they leave half of it free, whole batches without
-    checkpointing are assumed, as `choose_settings` then takes them nearly always; it would simulate each to be sure.
+    smallest: the settings that need the least memory. The settings are assumed from the memory that these leave free:
+    `choose_settings` would take three times as long as the whole rest of the comparison. For all models that fit on
+    seven machines, the time was 0.6 to 1.4 times that of the chosen settings.
     """
     if data.tokens is None:
         return None
-    settings, fit = smallest.settings, smallest.estimate.fit
-    if 2 * fit.needs_mib <= fit.has_mib:
-        settings = settings.changed(
-            per_device_train_batch_size=settings.effective_batch,
-            gradient_accumulation_steps=1,
-            gradient_checkpointing=False,
-        )
+    settings = smallest.settings.changed(**_assumed(smallest, hardware))
     plan = plan_from(settings, precision_for(hardware), longest=data.longest)
     if data.learned_share:
         plan = plan.model_copy(update={"learned_share": min(1.0, data.learned_share)})
     return time(entry.architecture, plan, hardware, data.tokens * settings.num_train_epochs, rates)
+
+
+def _assumed(smallest: ChosenSettings, hardware: Hardware) -> dict[str, Any]:
+    """Whole batches without checkpointing where half of the memory would stay free; else with checkpointing on a GPU,
+    two rows at a time on a processor. Weights in 16 bits where they need no more memory or half stays free."""
+    whole, fit = smallest.settings.effective_batch, smallest.estimate.fit
+    gpu, ample = nvidia_gpu(hardware) is not None, 2 * fit.needs_mib <= fit.has_mib
+    micro = whole if ample or gpu else 2
+    sixteen_bits = not gpu and (ample or precision_for(hardware) == "bf16")
+    return {
+        "per_device_train_batch_size": micro,
+        "gradient_accumulation_steps": whole // micro,
+        "gradient_checkpointing": gpu and not ample,
+        "method": "lora" if sixteen_bits else smallest.settings.method,
+    }

@@ -5,31 +5,43 @@ const key = (row, column) => {
   return number ? Number(number.value) : cell.textContent.trim().toLowerCase();
 };
 
-const sorted = {}; // by the table's class: column and direction
-const sort = (header, upward) => {
-  const body = header.closest('table').tBodies[0];
-  for (const other of header.parentElement.cells) other.removeAttribute('aria-sort');
-  header.setAttribute('aria-sort', upward ? 'ascending' : 'descending');
-  const rows = [...body.rows];
+const sorted = {}; // by the table's class: the column's name ('': the page's own order) and the direction
+const header = (table, name) => [...table.tHead.rows[0].cells].find((cell) => name && cell.textContent === name);
+const sort = (table) => {
+  const [name, upward] = sorted[table.className];
+  const column = header(table, name);
+  const rows = [...table.tBodies[0].rows];
+  rows.forEach((row, index) => { row.dataset.order ??= index; });
+  for (const other of table.tHead.rows[0].cells) other.removeAttribute('aria-sort');
+  column?.setAttribute('aria-sort', upward ? 'ascending' : 'descending');
+  const value = (row) => (column ? key(row, column.cellIndex) : Number(row.dataset.order));
   rows.sort((a, b) => {
-    const left = key(a, header.cellIndex), right = key(b, header.cellIndex);
+    const left = value(a), right = value(b);
     return (left < right ? -1 : left > right ? 1 : 0) * (upward ? 1 : -1);
   });
-  body.append(...rows);
+  table.tBodies[0].append(...rows);
+  const chooser = document.querySelector(`.filters[data-for="${table.className}"] .order`);
+  if (chooser) chooser.value = column ? name : '';
 };
 
 document.addEventListener('click', (event) => {
-  const button = event.target.closest('button.sort');
-  if (!button) return;
-  const header = button.closest('th');
-  const upward = header.getAttribute('aria-sort') !== 'ascending';
-  sorted[button.closest('table').className] = [header.cellIndex, upward];
-  sort(header, upward);
+  const column = event.target.closest('button.sort')?.closest('th');
+  if (!column) return;
+  const table = column.closest('table');
+  sorted[table.className] = [column.textContent, column.getAttribute('aria-sort') !== 'ascending'];
+  sort(table);
+});
+document.addEventListener('input', (event) => {
+  const chooser = event.target.closest('.filters .order');
+  if (!chooser) return;
+  const filters = chooser.closest('.filters');
+  sorted[filters.dataset.for] = [chooser.value, true];
+  sort(filters.parentElement.querySelector(`table.${filters.dataset.for}`));
 });
 apprentice.onRedraw(() => {
-  for (const [kind, [column, upward]] of Object.entries(sorted)) {
+  for (const [kind, [name]] of Object.entries(sorted)) {
     const table = kind && document.querySelector(`table.${kind}`);
-    if (table && !table.querySelector('th[aria-sort]')) sort(table.tHead.rows[0].cells[column], upward);
+    if (table && header(table, name) && !table.querySelector('th[aria-sort]')) sort(table);
   }
 });
 

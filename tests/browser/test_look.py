@@ -210,6 +210,33 @@ def test_tables_sort_by_number(open_page: Opens, drawn_page: str) -> None:
     assert shown.all_inner_texts() == ["3.0 GB", "1.2 GB"], "sorting and filter are forgotten"
 
 
+@pytest.mark.parametrize("width", [1280, 390])
+def test_models_sort_by_quality_time_and_language(open_page: Opens, drawn_page: str, width: int) -> None:
+    page = open_page(drawn_page, width=width)
+    page.get_by_role("button", name="Other models").click()
+    order = page.get_by_label("Sort by", exact=True)
+    order.wait_for()
+    recommended = names(page)
+    order.select_option("Expected quality")
+    assert names(page) == ["Llama 3.2 3B", "SmolLM2 135M", "Llama 3.2 1B", "Gemma 2 9B"]
+    order.select_option("Time")
+    assert names(page) == ["SmolLM2 135M", "Llama 3.2 1B", "Llama 3.2 3B", "Gemma 2 9B"]
+    order.select_option("Languages")
+    assert names(page)[:2] == ["Llama 3.2 1B", "Llama 3.2 3B"]
+    draw_models_again(page)
+    assert order.input_value() == "Languages"
+    assert names(page)[:2] == ["Llama 3.2 1B", "Llama 3.2 3B"], "the order is forgotten"
+    order.select_option("Recommended first")
+    assert names(page) == recommended
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    if width > 1000:  # a phone has no row of headers
+        page.get_by_role("button", name="Expected quality", exact=True).click()
+        page.get_by_role("button", name="Expected quality", exact=True).click()
+        assert page.locator("th[aria-sort=descending]").inner_text().startswith("Expected quality")
+        assert order.input_value() == "Expected quality"
+        assert names(page)[0] == "Gemma 2 9B"
+
+
 def names(page: Any) -> list[str]:
     """The models that the table shows."""
     return page.locator("table.models tbody tr:visible td[data-name=Model] strong").all_inner_texts()

@@ -12,7 +12,7 @@ from backend.datasets.checks.issues import problem
 from backend.datasets.checks.report import DuplicateRows, Report, SplitRows
 from backend.datasets.checks.tokens import TokenTotals
 from backend.datasets.info import DatasetInfo
-from backend.estimate import Estimate, Fit, Memory
+from backend.estimate import Estimate, Fit, Memory, Time
 from backend.models import catalogue
 from backend.records.encoded import Piece
 from backend.records.events import EvalEvent, SampleEvent, StepEvent
@@ -113,12 +113,14 @@ def option(name: str, needs: float, why: str) -> dict[str, Any]:
         badge="no" if needs > have else "tight" if needs > 0.85 * have else "yes", needs_mib=needs, has_mib=have
     )
     memory = Memory(device="cuda", total_mib=needs, parts=parts)
+    speed = {"seconds": needs / 10, "low": needs / 12, "high": needs / 8}
     estimated = Estimate(model=name, memory=memory, fit=fit, time=None)
     return {
         "model": catalogue.find(name),
         "settings": TrainSettings(),
         "estimate": estimated,
         "reasons": (why,),
+        "time": Time(**speed, tokens=1e5, tokens_per_second=1e6 / needs, basis="computed"),
     }
 
 

@@ -9,6 +9,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from backend.advice.reasons import ordinal
 from backend.errors import BadInput, MissingPart
 from backend.hardware import format_gb
 from backend.models import catalogue, hub_token, local
@@ -49,8 +50,18 @@ def models(options: argparse.Namespace, workspace: Workspace) -> Answer:
         freed = App(workspace).remove_model(options.remove)
         return Answer({"freed_mib": freed}, f"Deleted. {format_gb(freed)} freed.")
     entries = catalogue.entries()
-    lines = [f"{entry.id:45} {entry.parameters / 1e9:5.2f} B  {entry.licence}" for entry in entries]
+    lines = [
+        f"{entry.id:45} {entry.parameters / 1e9:5.2f} B  {_published(entry):15}  {entry.licence}" for entry in entries
+    ]
     return Answer({"models": [entry.to_json() for entry in entries]}, "\n".join(lines))
+
+
+def _published(entry: catalogue.Entry) -> str:
+    """The place among fine-tuned models in the newest published comparison: "2nd of 15", "after 7 of 15" or "-"."""
+    if not entry.evidence:
+        return "-"
+    found = entry.evidence[0]
+    return f"{ordinal(found.place) if found.place else f'after {found.places}'} of {found.models}"
 
 
 def _download(app: App, model_id: str) -> Answer:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from backend.records.specs import TrainSettings
-from backend.settings import PROGRAM, SAMPLES, Workspace
+from backend.settings import PROGRAM, PROJECT_ROOT, SAMPLES, Workspace
 from jobs.folder import JobFolder
 from jobs.records import State
 from tests.backend import keyring_in_file
@@ -230,6 +230,26 @@ def test_the_hardware_that_doctor_prints_is_valid_input(app: Shell, tmp_path: Pa
     assert {"hardware", "model", "settings", "estimate", "reasons", "others"} <= set(
         app("recommend", "--hardware", file)
     )
+
+
+def test_models_and_recommend_show_the_published_results(app: Shell, capsys: pytest.CaptureFixture[str]) -> None:
+    listed = {model["id"]: model["evidence"] for model in app("models")["models"]}
+    newest = listed["Qwen/Qwen3-8B"][0]
+    assert (newest["rank"], newest["interval"], newest["tasks"]) == (2.33, [1.76, 2.9], 9)
+    assert all(newest[key] for key in ("source", "url", "date"))
+    assert listed["microsoft/Phi-4-mini-instruct"] == []
+    machine = PROJECT_ROOT / "tests" / "backend" / "machines" / "rtx4090.json"
+    found = app("recommend", "--hardware", str(machine))
+    assert found["model"]["evidence"] == listed[found["model"]["id"]]
+    assert found["expected_rank"] == 2.33
+    ranks = {other["model"]["id"]: other["expected_rank"] for other in found["others"]}
+    assert ranks["Qwen/Qwen3-4B-Instruct-2507"] == 3.33
+    capsys.readouterr()
+    assert main(["models"]) == 0
+    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
+    assert "1st of 15" in lines["Qwen/Qwen3-8B"]
+    assert "after 7 of 15" in lines["HuggingFaceTB/SmolLM2-135M-Instruct"]
+    assert " of " not in lines["microsoft/Phi-4-mini-instruct"]
 
 
 def test_estimate_has_the_promised_keys(app: Shell) -> None:

@@ -254,11 +254,17 @@ def sort_key(value: float) -> Markup:
     return Markup('<data value="{}"></data>').format(value)
 
 
-def filters(choices: Mapping[str, tuple[str, Mapping[str, str]]], kind: str, search: tuple[str, str]) -> Markup:
+def filters(
+    choices: Mapping[str, tuple[str, Mapping[str, str]]],
+    kind: str,
+    search: tuple[str, str],
+    columns: Sequence[str] = (),
+) -> Markup:
     """A search field and drop-down lists for the table of this kind. It shows the lines that contain every typed
-    word and carry every chosen value.
+    word and carry every chosen value, sorted by the chosen column.
 
-    choices: key to (question, value to its words). search: (key, question). static/js/tables.js does the filtering.
+    choices: key to (question, value to its words). search: (key, question). columns: the names of the columns to sort
+    by. static/js/tables.js does the filtering and sorting.
     """
     field = Markup(
         '<div class="find"><label><span>{1}</span><input type="search" data-filter="{0}" '
@@ -271,8 +277,11 @@ def filters(choices: Mapping[str, tuple[str, Mapping[str, str]]], kind: str, sea
         )
         for key, (question, values) in choices.items()
     )
-    return Markup('<div class="filters" data-for="{}">{}{}<p class="small left" role="status"></p></div>').format(
-        kind, field, join(lists)
+    order = Markup(
+        '<label><span>Sort by</span><select class="order" aria-label="Sort by">{}</select></label>'
+    ).format(options([("", "Recommended first"), *((name, name) for name in columns)]))
+    return Markup('<div class="filters" data-for="{}">{}{}{}<p class="small left" role="status"></p></div>').format(
+        kind, field, order if columns else EMPTY, join(lists)
     )
 
 

@@ -17,7 +17,7 @@ from ui.web.browser_state import BrowserState, Inputs, Updates
 from ui.web.components import clickable, clicked, html, primary
 from ui.web.errors import handler
 from ui.web.html import components
-from ui.web.start import download_card
+from ui.web.start import download_card, models_table
 from ui.web.start import views as start_views
 
 STABLE, CHANGING = "stable", "changing"  # as static/js/store.js has them
@@ -62,7 +62,7 @@ class StartTab:
             self.advice: start_views.RETRIEVAL if choice.facts_change else "",
             self.machine: start_views.machine_card(self.app.models.probe(), simulated),
             self.model: start_views.model_card(chosen, recommended, size, preparing, more, better is not None),
-            self.others: start_views.others_table(options, chosen.model.id, ready, downloads),
+            self.others: models_table.others_table(options, chosen.model.id, ready, downloads),
             self.forward: gr.update(interactive=not why_not),
             self.reason: why_not,
         }

@@ -1,23 +1,22 @@
-"""The computer and the models as HTML: the hardware, what the chosen model needs, and a table of all models."""
+"""The computer and the chosen model as HTML."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
 
 from backend.advice.recommend import Option, Recommendation
 from backend.advice.settings import words_in
-from backend.datasets.checks.language import LANGUAGE_NAMES
+from backend.estimate.memory import available, nvidia_gpu
 from backend.hardware import Probe
 from backend.models.catalogue import Entry
-from backend.records.specs import Gpu
+from backend.records.specs import Gpu, Hardware
 from backend.records.units import MIB
 from jobs.records import Job
 from ui.services.selection import Choice
 from ui.text import format as fmt
 from ui.web.html import components
 from ui.web.start import download_card
+from ui.web.start.models_table import FITS, source
 
 TASKS = {
     "voice": ("Answer in our voice", "Customers ask, it answers the way your team would."),
@@ -32,7 +31,6 @@ RETRIEVAL = components.alert(
     "retrieval: the model gets the current facts together with each question.",
     "Train it here for tone and format, and give it the facts with each question.",
 )
-FITS = {"yes": ("Fits", "good"), "tight": ("Just fits", "warn"), "no": ("Too big", "bad")}
 
 
 def guide(choice: Choice, ready: bool) -> Markup:
@@ -55,11 +53,10 @@ def reason(chosen: Option, waiting: str) -> str:
 def machine_card(probe: Probe, simulated: bool = False) -> Markup:
     """The computer in plain words."""
     hardware = probe.hardware
-    free, total = fmt.size(hardware.memory_available_mib), fmt.size(hardware.memory_total_mib)
     numbers = [] if hardware.unified_memory else [_free_on(gpu) for gpu in hardware.gpus]
     cores = hardware.cpu.cores
     numbers += [
-        (free, f"free of {total} memory" + (", shared with the graphics card" if hardware.unified_memory else "")),
+        _free_memory(hardware),
         (fmt.size(hardware.disk_free_mib), "free on disk"),
         (fmt.number(cores), "processor core" if cores == 1 else "processor cores"),
     ]
@@ -74,7 +71,18 @@ def machine_card(probe: Probe, simulated: bool = False) -> Markup:
 
 
 def _free_on(gpu: Gpu) -> tuple[str, str]:
-    return fmt.size(gpu.memory_free_mib), f"free of {fmt.size(gpu.memory_total_mib)} on the graphics card"
+    return fmt.size(gpu.memory_free_mib), f"free of {fmt.size(gpu.memory_total_mib)} on the graphics card (GPU)"
+
+
+def _free_memory(hardware: Hardware) -> tuple[str, str]:
+    """The free memory, and how much of it training may use where that is less and there is no graphics card."""
+    free, usable = fmt.size(hardware.memory_available_mib), fmt.size(available(hardware))
+    words = f"free of {fmt.size(hardware.memory_total_mib)} memory"
+    if hardware.unified_memory:
+        words += ", shared with the graphics card (GPU)"
+    if nvidia_gpu(hardware) is None and usable != free:
+        words += f"; training can use {usable} of it, the system needs the rest"
+    return free, words
 
 
 def model_card(
@@ -98,10 +106,10 @@ def model_card(
     badges += components.badge("Ready on this computer") if on_disk is not None else ""
     needs, have = fmt.size(fit.needs_mib), fmt.size(fit.has_mib)
     needed = _needed(option)
-    where = "graphics memory" if option.memory.device == "cuda" else "memory"
-    numbers = [(needed, f"{where} needed (estimate); you have {have}"), _size(model, on_disk), _licence(model)]
+    where = "memory of the graphics card" if option.memory.device == "cuda" else "memory"
+    numbers = [(needed, f"{where} needed (estimate); {have} can be used"), _size(model, on_disk), _licence(model)]
     bar = components.memory_bar(
-        fmt.memory_parts(option.memory.parts), fit.has_mib, f"Needs {needs}, you have {have}."
+        fmt.memory_parts(option.memory.parts), fit.has_mib, f"Needs {needs}; {have} can be used."
     )
     waiting = components.EMPTY
     if preparing and model.bundled and on_disk is None:
@@ -120,8 +128,15 @@ def model_card(
             f"{words_in(option.assumed)} words. It is updated when you add yours."
         )
     lead = " ".join(option.reasons) or model.note
-    body = (components.facts(numbers), bar, waiting, components.text(small, "small"), more)
+    body = (components.facts(numbers), bar, waiting, components.text(small, "small"), _published(model), more)
     return components.card(model.name, *body, badges=badges, lead=lead)
+
+
+def _published(model: Entry) -> Markup:
+    """The source of the published results that a reason names."""
+    if not model.evidence:
+        return components.EMPTY
+    return components.text(Markup("The comparison: {}.").format(source(model.evidence[0])), "small")
 
 
 def _needed(option: Recommendation) -> str:
@@ -155,105 +170,3 @@ def _licence(model: Entry) -> tuple[str, str]:
     """The license's name, and what it allows."""
     name = model.licence.partition(" (")[0]
     return name, "license; commercial use allowed" if model.commercial_use else "license; no commercial use"
-
-
-NEEDED_BY_RUNS = "The models you trained from it can't be tried or exported until it is downloaded again."
-COMPARING = components.text("Working out what each model needs on this computer. This takes a few seconds.", "small")
-GOOD_FOR = {"voice": "Conversation", "extract": "Extracting data", "write": "Fluent writing"}
-SEARCH = ("words", "Search by name, family or license")
-SIZES = {"small": "Under 1 billion", "middle": "1 to 4 billion", "large": "Over 4 billion"}
-
-
-def others_table(
-    options: Sequence[Option] | None, chosen_id: str, ready: set[str], downloads: Mapping[str, Job]
-) -> Markup:
-    """All models as a table to sort and filter, with the memory that each needs. options: None while unknown."""
-    if options is None:
-        return COMPARING
-    headers = ("Model", "Fit", "Needs", "Size", "License", "")
-    lines = [_line(one, chosen_id, one.model.id in ready, downloads.get(one.model.id)) for one in options]
-    kinds = [_kinds(option, option.model.id in ready) for option in options]
-    table = components.table(headers, lines, "Models and whether they fit this computer", True, "models", kinds)
-    least = components.text("“Needs” is the least memory that training the model takes on this computer.", "small")
-    return components.filters(_choices(options), "models", SEARCH) + table + least + _full(options[0])
-
-
-def _full(recommended: Option) -> Markup:
-    """The offer to train all weights, where they fit."""
-    found = recommended.full if isinstance(recommended, Recommendation) else None
-    if found is None:
-        return components.EMPTY
-    return components.text(
-        f"You can also train all of {found.model} instead of a small addition (full fine-tuning). That needs "
-        f"{fmt.size(found.fit.needs_mib)} of {fmt.size(found.fit.has_mib)} memory. Choose it in step 3, Advanced."
-    )
-
-
-def _choices(options: Sequence[Option]) -> dict[str, tuple[str, dict[str, str]]]:
-    """The filters of the table: key to (question, value to its words)."""
-    languages = {code for option in options for code in option.model.languages}
-    names = {code: LANGUAGE_NAMES.get(code, code) for code in languages}
-    return {
-        "fit": ("Fit", {key: words for key, (words, _) in FITS.items()} | {"here": "On this computer"}),
-        "size": ("Size", SIZES),
-        "use": ("License", {"free": "Commercial use allowed", "open": "No access request needed"}),
-        "language": ("Language", dict(sorted(names.items(), key=lambda pair: pair[1]))),
-        "task": ("Good for", GOOD_FOR),
-    }
-
-
-def _kinds(option: Option, ready: bool) -> dict[str, list[str]]:
-    """A model's values for each filter, and the words that the search finds."""
-    model = option.model
-    size = "small" if model.parameters < 1e9 else "middle" if model.parameters <= 4.05e9 else "large"
-    return {
-        "fit": [option.fit, *(["here"] if ready else [])],
-        "size": [size],
-        "use": [*(["free"] if model.commercial_use else []), *([] if model.gated else ["open"])],
-        "language": list(model.languages),
-        "task": list(model.good_for),
-        SEARCH[0]: [model.name, model.family, model.licence],
-    }
-
-
-def _line(option: Option, chosen_id: str, ready: bool, job: Job | None) -> tuple[str, ...]:
-    model = option.model
-    going = job is not None and not job.state.is_terminal
-    if model.id == chosen_id:
-        act = components.badge("Chosen", "calm")
-    elif option.fit == "no":
-        act = components.EMPTY
-    else:
-        act = components.button("Choose", "model", model.id, label=f"Choose {model.name}")
-    if job and going and job.progress:
-        done = fmt.percent(job.progress.done, job.progress.total)
-        act += components.text(f"Downloading: {done}%", "small")
-        act += components.button("Cancel", "cancel", model.id, label=f"Cancel the download of {model.name}")
-    elif not (ready or going or model.bundled or option.fit == "no"):
-        words = download_card.words(model)
-        act += components.button(words, "download", model.id, label=f"{words}: {model.name}")
-    elif ready and job:
-        sure = components.button(
-            "Delete for good", "discard", model.id, "danger", label=f"Delete for good: {model.name}"
-        )
-        act += components.confirm("Delete", NEEDED_BY_RUNS, sure)
-    least = option.least_mib if isinstance(option, Recommendation) else option.memory.total_mib
-    reason = next(iter(option.reasons[0 if option.startable else 1 :]), "")  # the size column says whether it is here
-    return (
-        Markup("<strong>{}</strong>{}").format(model.name, components.text(reason, "small")),
-        components.sort_key(list(FITS).index(option.fit)) + components.badge(*FITS[option.fit]),
-        components.sort_key(least) + fmt.size(least),
-        Markup("{}{:.2g} B{}").format(
-            components.sort_key(model.parameters),
-            model.parameters / 1e9,
-            components.text(_download(model, ready), "small"),
-        ),
-        model.licence,
-        components.acts(act),
-    )
-
-
-def _download(model: Entry, ready: bool) -> str:
-    """The size of the files, and where they are."""
-    where = "included" if model.bundled else "on this computer" if ready else "to download"
-    return f"{fmt.size(model.download_mib)} {where}"

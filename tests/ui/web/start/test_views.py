@@ -12,15 +12,12 @@ import psutil
 import pytest
 
 from backend.advice.recommend import recommend
-from backend.datasets.checks.language import LANGUAGE_NAMES
+from backend.estimate.memory import available
 from backend.hardware import Probe, container, load_hardware, probe, torch_build
 from backend.models import catalogue
 from backend.records.specs import Gpu, Hardware, MachineProblem
 from backend.settings import PROJECT_ROOT
-from jobs.records import Job, Progress, State
 from tests.backend.hardware.test_hardware import AMPERE, T4, NVMLErrorLibraryNotFound, driver
-from tests.ui.fake_records import job
-from tests.ui.fake_services import FakeApp
 from ui.text import format as fmt
 from ui.web.start import views as start_views
 
@@ -42,7 +39,7 @@ def test_every_machine_gets_its_cards(name: str) -> None:
     card = start_views.model_card(found, True, None, None)
     assert found.model.name in card
     assert found.model.licence.partition(" (")[0] in card
-    assert re.search(r"you have [\d.,]+ [GM]B", card)
+    assert re.search(r"[\d.,]+ [GM]B can be used", card)
     assert ("Too big" in card) == (found.fit == "no") != (">Recommended<" in card)
 
 
@@ -77,6 +74,28 @@ def test_a_second_graphics_card_and_problems_are_shown() -> None:
     hardware = Hardware(gpus=(Gpu(name="RTX", memory_total_mib=8192, memory_free_mib=8000),))
     html = start_views.machine_card(Probe(hardware=hardware, problems=(wrong,)))
     assert "Run: pip install torch" in html
+
+
+def test_the_two_figures_of_free_memory_are_explained() -> None:
+    hardware = machine("cpu24")
+    card = start_views.machine_card(Probe.of(hardware))
+    usable = fmt.size(available(hardware))
+    assert usable != fmt.size(hardware.memory_available_mib)
+    assert f"training can use {usable}" in card
+    assert f"{usable} can be used" in start_views.model_card(recommend(hardware, compare=False), True, None, None)
+    assert "training can use" not in start_views.machine_card(Probe.of(machine("rtx4090")))
+    shared = machine("macbook16")
+    assert "training can use" not in start_views.machine_card(Probe.of(shared))
+    more = shared.model_copy(update={"memory_available_mib": 14_000})
+    assert "training can use 12.0 GB" in start_views.machine_card(Probe.of(more))
+
+
+def test_the_source_of_published_results_is_linked() -> None:
+    qwen = start_views.model_card(recommend(machine("rtx4090"), compare=False), True, None, None)
+    assert f'href="{catalogue.find("Qwen3-8B").evidence[0].url}"' in qwen
+    assert "March 2026" in qwen
+    granite = start_views.model_card(recommend(machine("t4"), compare=False), True, None, None)
+    assert "href" not in granite
 
 
 def drawn(tmp_path: Path) -> str:
@@ -131,63 +150,6 @@ class TestProbe:
         html = drawn(tmp_path)
         assert re.search(r"2\.0 GB</dd><dt>[^<]*3\.0 GB", html)
         assert "processor core<" in html
-
-
-def test_every_language_has_a_name() -> None:
-    assert {code for entry in catalogue.entries() for code in entry.languages} <= set(LANGUAGE_NAMES)
-
-
-def test_each_line_carries_what_it_is_filtered_by() -> None:
-    options = FakeApp().advice.options()
-    table = start_views.others_table(options, options[0].model.id, {options[0].model.id}, {})
-    gemma = re.search(r"<tr ([^>]*)><td[^>]*><strong>Gemma 2 9B", table)
-    assert gemma is not None
-    assert 'data-fit="no"' in gemma[1]
-    assert 'data-use="free"' in gemma[1]  # and not "open": access must be asked for
-    assert 'data-size="large"' in gemma[1]
-    assert table.count('data-fit="yes here"') == 1
-    offered = set(re.findall(r'data-filter="(\w+)"', table))
-    assert offered == {"fit", "size", "use", "language", "task", "words"}
-    assert 'data-words="Gemma 2 9B Gemma 2 Gemma terms of use (conditions apply)"' in gemma[1]
-    for key in offered - {"words"}:
-        values = set(re.search(rf'data-filter="{key}"[^>]*>(.*?)</select>', table)[1].split('value="')[2:])  # type: ignore[index]
-        carried = " ".join(re.findall(rf' data-{key}="([^"]*)"', table)).split()
-        assert {value.partition('"')[0] for value in values} & set(carried), key
-
-
-def test_a_note_stands_in_for_the_table_until_it_is_ready() -> None:
-    assert start_views.others_table(None, "", set(), {}) == start_views.COMPARING
-
-
-def test_training_all_weights_is_offered_where_it_fits() -> None:
-    def table(name: str) -> str:
-        found = recommend(machine(name))
-        return start_views.others_table([found, *found.others], "", set(), {})
-
-    assert "full fine-tuning" in table("h100")
-    assert "full fine-tuning" not in table("cpu16")
-
-
-LLAMA = catalogue.find("meta-llama/Llama-3.2-1B-Instruct")
-
-
-def download(state: State, **more: Any) -> Job:
-    return job("download-1", state, **more)
-
-
-def test_a_download_shows_its_progress_in_the_table() -> None:
-    going = download(State.RUNNING, progress=Progress(phase="Downloading Llama", done=500, total=2048))
-    options = FakeApp().advice.options()
-    table = start_views.others_table(options, "", set(), {LLAMA.id: going})
-    assert "24%" in table
-    assert f'data-do="cancel" data-value="{LLAMA.id}"' in table
-
-
-def test_a_model_that_was_downloaded_can_be_deleted_in_the_table() -> None:
-    table = start_views.others_table(
-        FakeApp().advice.options(), "", {LLAMA.id}, {LLAMA.id: download(State.COMPLETED)}
-    )
-    assert f'data-do="discard" data-value="{LLAMA.id}"' in table
 
 
 def test_a_better_model_is_suggested() -> None:

@@ -1,0 +1,139 @@
+"""The table of all models on Start."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from backend.advice.recommend import Option, recommend
+from backend.datasets.checks.language import LANGUAGE_NAMES
+from backend.hardware import load_hardware
+from backend.models import catalogue
+from backend.settings import PROJECT_ROOT
+from jobs.records import Job, Progress, State
+from tests.ui.fake_records import job
+from tests.ui.fake_services import FakeApp
+from ui.web.start import models_table
+
+MACHINES = PROJECT_ROOT / "tests" / "backend" / "machines"
+
+
+def cells(options: tuple[Option, ...], column: str) -> dict[str, tuple[float, str]]:
+    """Model name to the sort key and the text of its cell in a column."""
+    table = models_table.others_table(options, "", set(), {})
+    found = {}
+    for row in re.findall(r"<tr .*?</tr>", table, re.DOTALL):
+        name = re.search(r"<strong>(.*?)</strong>", row)[1]  # type: ignore[index]
+        cell = re.search(rf'<td data-name="{column}"><data value="(.*?)"></data>(.*?)</td>', row, re.DOTALL)
+        assert cell is not None
+        found[name] = (float(cell[1]), re.sub("<.*?>", " ", cell[2]))
+    return found
+
+
+def compared(machine: str, **facts: Any) -> tuple[Option, ...]:
+    found = recommend(load_hardware(MACHINES / f"{machine}.json"), **facts)
+    return (found, *found.others)
+
+
+def test_the_expected_quality_is_the_published_place_and_unknown_models_come_last() -> None:
+    quality = cells(compared("t4"), "Expected quality")
+    best = sorted(quality, key=lambda name: quality[name][0])
+    assert best[:2] == ["Qwen3 8B", "Qwen3 4B"]
+    assert {*best[2:4]} == {"Llama 3.1 8B", "Llama 3.2 3B"}
+    assert best[4:6] == ["Qwen3 1.7B", "Qwen3 0.6B"]
+    assert all(part in quality["Qwen3 8B"][1] for part in ("1st of 15", "2.3", "1.8 to 2.9"))
+    assert "best 7 of 15" in quality["SmolLM2 135M"][1]
+    unknown = [name for name, (_, words) in quality.items() if "Nothing published" in words]
+    assert set(best[-len(unknown) :]) == set(unknown)
+    assert set(unknown) == {entry.name for entry in catalogue.entries() if not entry.evidence}
+
+
+def test_the_time_is_shown_once_there_are_examples() -> None:
+    assert 'data-name="Time"' not in models_table.others_table(compared("t4"), "", set(), {})
+    time = cells(compared("t4", rows=200, longest=212, tokens=31_000, learned_share=0.4), "Time")
+    assert re.search(r"\d (s|min)", time["Qwen3 1.7B"][1])
+    assert time["Qwen3 0.6B"][0] < time["Qwen3 1.7B"][0] < time["Llama 3.2 3B"][0]
+    assert time["Qwen3.5 2B"][1].strip() == "–"
+    assert time["Qwen3.5 2B"][0] > time["Llama 3.2 3B"][0]
+    laptop = compared("laptop4060", rows=200, longest=212, tokens=31_000)
+    times, fits = cells(laptop, "Time"), {option.model.name: option.fit for option in laptop}
+    assert all(times[name][1].strip() == "–" for name, fit in fits.items() if fit == "no")
+    assert "no" in fits.values()
+
+
+def test_models_of_many_languages_come_first() -> None:
+    languages = cells(compared("cpu16"), "Languages")
+    assert languages["Phi-4 mini"] < languages["Llama 3.2 1B"] < languages["TinyLlama 1.1B"]
+    assert "English" in languages["TinyLlama 1.1B"][1]
+
+
+def test_every_source_is_named_once() -> None:
+    table = models_table.others_table(compared("h100"), "", set(), {})
+    newest, older = catalogue.find("Qwen3-8B").evidence
+    assert table.count(f'href="{newest.url}"') == table.count(f'href="{older.url}"') == 1
+    assert "March 2026" in table
+
+
+def test_the_table_can_be_sorted_by_every_column() -> None:
+    table = models_table.others_table(compared("t4", tokens=1000, rows=10, longest=50), "", set(), {})
+    order = re.search(r'<select class="order"[^>]*>(.*?)</select>', table)[1]  # type: ignore[index]
+    offered = set(re.findall(r'value="([^"]+)"', order))
+    assert offered == set(re.findall(r'class="sort">([^<]+)<', table))
+    assert offered >= {"Expected quality", "Time", "Languages", "Needs", "Size", "License", "Fit", "Model"}
+
+
+def test_every_language_has_a_name() -> None:
+    assert {code for entry in catalogue.entries() for code in entry.languages} <= set(LANGUAGE_NAMES)
+
+
+def test_each_line_carries_what_it_is_filtered_by() -> None:
+    options = FakeApp().advice.options()
+    table = models_table.others_table(options, options[0].model.id, {options[0].model.id}, {})
+    gemma = re.search(r"<tr ([^>]*)><td[^>]*><strong>Gemma 2 9B", table)
+    assert gemma is not None
+    assert 'data-fit="no"' in gemma[1]
+    assert 'data-use="free"' in gemma[1]  # and not "open": access must be asked for
+    assert 'data-size="large"' in gemma[1]
+    assert table.count('data-fit="yes here"') == 1
+    offered = set(re.findall(r'data-filter="(\w+)"', table))
+    assert offered == {"fit", "size", "use", "language", "task", "words"}
+    assert 'data-words="Gemma 2 9B Gemma 2 Gemma terms of use (conditions apply)"' in gemma[1]
+    for key in offered - {"words"}:
+        values = set(re.search(rf'data-filter="{key}"[^>]*>(.*?)</select>', table)[1].split('value="')[2:])  # type: ignore[index]
+        carried = " ".join(re.findall(rf' data-{key}="([^"]*)"', table)).split()
+        assert {value.partition('"')[0] for value in values} & set(carried), key
+
+
+def test_a_note_stands_in_for_the_table_until_it_is_ready() -> None:
+    assert models_table.others_table(None, "", set(), {}) == models_table.COMPARING
+
+
+def test_training_all_weights_is_offered_where_it_fits() -> None:
+    def table(name: str) -> str:
+        found = recommend(load_hardware(MACHINES / f"{name}.json"))
+        return models_table.others_table([found, *found.others], "", set(), {})
+
+    assert "full fine-tuning" in table("h100")
+    assert "full fine-tuning" not in table("cpu16")
+
+
+LLAMA = catalogue.find("meta-llama/Llama-3.2-1B-Instruct")
+
+
+def download(state: State, **more: Any) -> Job:
+    return job("download-1", state, **more)
+
+
+def test_a_download_shows_its_progress_in_the_table() -> None:
+    going = download(State.RUNNING, progress=Progress(phase="Downloading Llama", done=500, total=2048))
+    options = FakeApp().advice.options()
+    table = models_table.others_table(options, "", set(), {LLAMA.id: going})
+    assert "24%" in table
+    assert f'data-do="cancel" data-value="{LLAMA.id}"' in table
+
+
+def test_a_model_that_was_downloaded_can_be_deleted_in_the_table() -> None:
+    table = models_table.others_table(
+        FakeApp().advice.options(), "", {LLAMA.id}, {LLAMA.id: download(State.COMPLETED)}
+    )
+    assert f'data-do="discard" data-value="{LLAMA.id}"' in table

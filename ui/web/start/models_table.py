@@ -1,0 +1,199 @@
+"""All models as a table to sort and filter: what each needs, its expected quality and its training time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import date
+
+from markupsafe import Markup
+
+from backend.advice.ranking import expected_rank
+from backend.advice.reasons import ordinal, published_results
+from backend.advice.recommend import Option, Recommendation
+from backend.datasets.checks.language import LANGUAGE_NAMES
+from backend.models.catalogue import Entry
+from backend.models.evidence import Evidence
+from jobs.records import Job
+from ui.text import format as fmt
+from ui.web.html import components
+from ui.web.start import download_card
+
+FITS = {"yes": ("Fits", "good"), "tight": ("Just fits", "warn"), "no": ("Too big", "bad")}
+NEEDED_BY_RUNS = "The models you trained from it can't be tried or exported until it is downloaded again."
+COMPARING = components.text("Working out what each model needs on this computer. This takes a few seconds.", "small")
+GOOD_FOR = {"voice": "Conversation", "extract": "Extracting data", "write": "Fluent writing"}
+UNKNOWN = 1000.0  # sorts after every published rank
+SEARCH = ("words", "Search by name, family or license")
+SIZES = {"small": "Under 1 billion", "middle": "1 to 4 billion", "large": "Over 4 billion"}
+
+
+def others_table(
+    options: Sequence[Option] | None, chosen_id: str, ready: set[str], downloads: Mapping[str, Job]
+) -> Markup:
+    """All models as a table. options: None while unknown. The column of times is left out while none is known."""
+    if options is None:
+        return COMPARING
+    timed = any(option.time for option in options)
+    lines = [_line(one, chosen_id, one.model.id in ready, downloads.get(one.model.id)) for one in options]
+    headers = [name for name in lines[0] if timed or name != "Time"]
+    cells = [[line[name] for name in headers] for line in lines]
+    kinds = [_kinds(option, option.model.id in ready) for option in options]
+    table = components.table(headers, cells, "Models and whether they fit this computer", True, "models", kinds)
+    filters = components.filters(_choices(options), "models", SEARCH, [name for name in headers if name])
+    return filters + table + _notes(options, timed) + _full(options[0])
+
+
+def _notes(options: Sequence[Option], timed: bool) -> Markup:
+    """The meaning of the columns, and the sources of the expected quality."""
+    time = "“Time” is about how long training on your examples takes." if timed else _no_times(options[0])
+    needs = f"“Needs” is the least memory that training the model takes on this computer. {time}"
+    notes = components.text(needs, "small")
+    found = {one.source: source(one) for option in options for one in option.model.evidence[:1]}
+    if not found:
+        return notes
+    quality = Markup(
+        "“Expected quality” is the place of the trained model in a published comparison, and its average place on "
+        "the tasks, with a 95% range (1 is best). Those models learned from 10,000 examples per task; with fewer, "
+        "the order may differ. {}: {}."
+    ).format("Source" if len(found) == 1 else "Sources", Markup("; ").join(found.values()))
+    return notes + components.text(quality, "small")
+
+
+def _no_times(recommended: Option) -> str:
+    if isinstance(recommended, Recommendation) and recommended.assumed:
+        return "Add your examples to see how long each model takes."
+    return "How long each model takes is not known yet: the speed of this computer has not been measured."
+
+
+def source(found: Evidence) -> Markup:
+    """A link to a comparison, with its publisher, date and extent."""
+    month = date.fromisoformat(f"{found.date}-01")
+    extent = f" ({found.publisher}, {month:%B %Y}; {found.models} models, {found.tasks} tasks)"
+    return components.external_link(found.url, found.source) + extent
+
+
+def _full(recommended: Option) -> Markup:
+    """The offer to train all weights, where they fit."""
+    found = recommended.full if isinstance(recommended, Recommendation) else None
+    if found is None:
+        return components.EMPTY
+    return components.text(
+        f"You can also train all of {found.model} instead of a small addition (full fine-tuning). That needs "
+        f"{fmt.size(found.fit.needs_mib)} of {fmt.size(found.fit.has_mib)} memory. Choose it in step 3, Advanced."
+    )
+
+
+def _choices(options: Sequence[Option]) -> dict[str, tuple[str, dict[str, str]]]:
+    """The filters of the table: key to (question, value to its words)."""
+    languages = {code for option in options for code in option.model.languages}
+    names = {code: LANGUAGE_NAMES.get(code, code) for code in languages}
+    return {
+        "fit": ("Fit", {key: words for key, (words, _) in FITS.items()} | {"here": "On this computer"}),
+        "size": ("Size", SIZES),
+        "use": ("License", {"free": "Commercial use allowed", "open": "No access request needed"}),
+        "language": ("Language", dict(sorted(names.items(), key=lambda pair: pair[1]))),
+        "task": ("Good for", GOOD_FOR),
+    }
+
+
+def _kinds(option: Option, ready: bool) -> dict[str, list[str]]:
+    """A model's values for each filter, and the words that the search finds."""
+    model = option.model
+    size = "small" if model.parameters < 1e9 else "middle" if model.parameters <= 4.05e9 else "large"
+    return {
+        "fit": [option.fit, *(["here"] if ready else [])],
+        "size": [size],
+        "use": [*(["free"] if model.commercial_use else []), *([] if model.gated else ["open"])],
+        "language": list(model.languages),
+        "task": list(model.good_for),
+        SEARCH[0]: [model.name, model.family, model.licence],
+    }
+
+
+def _line(option: Option, chosen_id: str, ready: bool, job: Job | None) -> dict[str, str]:
+    """A row: column to cell."""
+    model = option.model
+    least = option.least_mib if isinstance(option, Recommendation) else option.memory.total_mib
+    return {
+        "Model": Markup("<strong>{}</strong>{}").format(model.name, components.text(_reason(option), "small")),
+        "Fit": components.sort_key(list(FITS).index(option.fit)) + components.badge(*FITS[option.fit]),
+        "Expected quality": _quality(model),
+        "Time": _time(option),
+        "Needs": components.sort_key(least) + fmt.size(least),
+        "Size": Markup("{}{:.2g} B{}").format(
+            components.sort_key(model.parameters),
+            model.parameters / 1e9,
+            components.text(_download(model, ready), "small"),
+        ),
+        "Languages": components.sort_key(-len(model.languages)) + _languages(model),
+        "License": model.licence,
+        "": _acts(option, chosen_id, ready, job),
+    }
+
+
+def _reason(option: Option) -> str:
+    """The first reason that no other column shows: “Size” says whether it is here, “Expected quality” its results."""
+    reasons = option.reasons[0 if option.startable else 1 :]
+    return next((reason for reason in reasons if reason != published_results(option.model)), "")
+
+
+def _quality(model: Entry) -> Markup:
+    """The newest published result; models without any come last, in the order of what is expected of them."""
+    if not model.evidence:
+        expected = expected_rank(model)
+        last = UNKNOWN + (expected if math.isfinite(expected) else UNKNOWN)
+        return components.sort_key(last) + components.text("Nothing published", "small")
+    found = model.evidence[0]
+    words, small = f"Not in the best {found.places} of {found.models}", ""
+    if found.place is not None:
+        words = f"{ordinal(found.place)} of {found.models}"
+        small = f"average {found.rank:.1f}" if found.rank else ""
+    if found.interval is not None:
+        small += f" ({max(1, found.interval[0]):.1f} to {found.interval[1]:.1f})"
+    below = components.text(small, "small") if small else components.EMPTY
+    return components.sort_key(found.standing) + Markup("{}{}").format(words, below)
+
+
+def _time(option: Option) -> Markup:
+    """About how long training takes; "–" where it is unknown or the model is too big."""
+    if option.time is None or option.fit == "no":
+        return components.sort_key(UNKNOWN**3) + "–"
+    return components.sort_key(option.time.seconds) + fmt.span(option.time.low, option.time.high)
+
+
+def _languages(model: Entry) -> str:
+    if len(model.languages) == 1:
+        return LANGUAGE_NAMES.get(model.languages[0], model.languages[0])
+    return fmt.number(len(model.languages))
+
+
+def _acts(option: Option, chosen_id: str, ready: bool, job: Job | None) -> Markup:
+    """The buttons to choose, download and delete a model."""
+    model = option.model
+    going = job is not None and not job.state.is_terminal
+    if model.id == chosen_id:
+        act = components.badge("Chosen", "calm")
+    elif option.fit == "no":
+        act = components.EMPTY
+    else:
+        act = components.button("Choose", "model", model.id, label=f"Choose {model.name}")
+    if job and going and job.progress:
+        done = fmt.percent(job.progress.done, job.progress.total)
+        act += components.text(f"Downloading: {done}%", "small")
+        act += components.button("Cancel", "cancel", model.id, label=f"Cancel the download of {model.name}")
+    elif not (ready or going or model.bundled or option.fit == "no"):
+        label = f"{download_card.words(model)}: {model.name}"
+        act += components.button("Download", "download", model.id, label=label)
+    elif ready and job:
+        sure = components.button(
+            "Delete for good", "discard", model.id, "danger", label=f"Delete for good: {model.name}"
+        )
+        act += components.confirm("Delete", NEEDED_BY_RUNS, sure)
+    return components.acts(act)
+
+
+def _download(model: Entry, ready: bool) -> str:
+    """The size of the files, and where they are."""
+    where = "included" if model.bundled else "on this computer" if ready else "to download"
+    return f"{fmt.size(model.download_mib)} {where}"
