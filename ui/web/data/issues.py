@@ -11,7 +11,7 @@ from backend.datasets.checks.issues import issue_title
 from backend.records.rows import Problem, Row
 from ui.records import DatasetState
 from ui.text import format as fmt
-from ui.web.data import read_options
+from ui.web.data import before_after, read_options
 from ui.web.html import components
 
 LEAVE_OUT = "Leave out what can't be read."
@@ -170,7 +170,7 @@ def _effect(kind: str, data: DatasetState) -> Markup:
     changed = _changes(kind, data)
     if not changed:
         return components.EMPTY
-    return components.fold("Before and after", read_options.changes(changed), key=f"effect-{kind}")
+    return components.fold("Before and after", before_after.changes(changed), key=f"effect-{kind}")
 
 
 def _whole_file(kind: str, data: DatasetState) -> Markup:

@@ -1,19 +1,18 @@
-"""How a file was read: in words, as rows before and after, and as a form to change a wrong guess."""
+"""How a file was read: in words, with its first rows, and as a form to change a wrong guess."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from markupsafe import Markup
 
-from backend.datasets.checks.fix import Change
 from backend.datasets.convert.shapes import SHAPES
 from backend.datasets.read.formats import DELIMITERS
-from backend.records.rows import Dataset, Problem, Row
+from backend.records.rows import Dataset, Problem
 from ui.records import DatasetState
 from ui.text import format as fmt
+from ui.web.data import before_after
 from ui.web.html import components
 
 GUESSES = ("encoding", "mapping_guessed", "other_sheets")  # problems that ask whether a guess is right
@@ -70,7 +69,7 @@ FIELDS = {
     "text": "Text",
 }
 DISCARDS = "If you read the file another way, your fixes are discarded."
-SHOWN, COLUMNS, CUT = 3, 60, 400  # rows; columns to choose from; characters of a cell
+COLUMNS = 60  # to choose from
 
 
 def described(data: Dataset) -> str:
@@ -90,7 +89,7 @@ def described(data: Dataset) -> str:
 def card(data: DatasetState) -> Markup:
     """How the file was read: a question for each guess, the first rows before and after, and the form."""
     guesses = [p for p in data.report.problems if p.kind in GUESSES and not data.info.is_refused(p)]
-    body = [components.text(_described(data), "lead"), before_after(data.original), _form(data)]
+    body = [components.text(_described(data), "lead"), before_after.first_rows(data.original), _form(data)]
     if data.info.read_options:
         body.append(components.button("Detect automatically", "as-found"))
     if data.info.accepted or data.info.refused:
@@ -111,59 +110,6 @@ def _question(guess: Problem) -> Markup:
 def _described(data: DatasetState) -> str:
     ignored = f" Not used: {fmt.listed(list(data.source.ignored))}." if data.source.ignored else ""
     return described(data.original) + ignored
-
-
-def before_after(data: Dataset) -> Markup:
-    """The first rows as they are in the file and as they are read."""
-    read = {row.row: row for row in data.rows[:50]}
-    faults = {p.row: p.message for p in data.problems[:200] if p.severity == "error"}
-    pairs = [
-        (
-            f"Example {number}",
-            original(value),
-            example(read[number]) if number in read else _fault(faults.get(number, "")),
-        )
-        for number, value in list(data.originals.items())[:SHOWN]
-    ]
-    return side_by_side("In your file", "As it is read", pairs)
-
-
-def side_by_side(left: str, right: str, pairs: Iterable[tuple[str, str, str]]) -> Markup:
-    """Rows in two columns: (name, before, after)."""
-    item = Markup(
-        '<li><p class="small">{}</p><div class="was"><h4>{}</h4>{}</div><div class="is"><h4>{}</h4>{}</div></li>'
-    )
-    lines = components.join(item.format(name, left, before, right, after) for name, before, after in pairs)
-    return Markup('<ol class="before-after">{}</ol>').format(lines) if lines else components.EMPTY
-
-
-def original(value: Any) -> Markup:
-    """A row as it is in the file."""
-    if not isinstance(value, dict):
-        return Markup("<p>{}</p>").format(_cell(value))
-    cells = (
-        Markup("<div><dt>{}</dt><dd>{}</dd></div>").format(str(name)[:60], _cell(cell))
-        for name, cell in list(value.items())[:12]
-    )
-    return Markup('<dl class="cells">{}</dl>').format(components.join(cells))
-
-
-def example(row: Row) -> Markup:
-    """A row as it is read."""
-    if row.text is not None:
-        return Markup("<p>{}</p>").format(fmt.shorten(row.text, CUT))
-    return components.bubbles(
-        [{**m, "content": fmt.shorten(str(m.get("content") or ""), CUT)} for m in row.messages[:6]]
-    )
-
-
-def _fault(message: str) -> Markup:
-    return components.text(message or "This example could not be read.", "fault")
-
-
-def _cell(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-    return fmt.shorten(text, CUT)
 
 
 def _form(data: DatasetState) -> Markup:
@@ -250,31 +196,3 @@ def sent_columns(value: str) -> dict[str, Any]:
         return {}
     mapping = {f: form[f"{shape}.{f}"] for f in SHAPES[shape].fields if form.get(f"{shape}.{f}")}
     return {"shape": shape, **({"mapping": mapping} if mapping else {})}
-
-
-def changes(changed: Sequence[Change], shown: int = SHOWN) -> Markup:
-    """The rows that a fix changes, before and after."""
-    pairs = [
-        (f"Example {c.row}, line {c.line}", _marked(c.before, c.after, DELETED), _marked(c.after, c.before, INSERTED))
-        for c in changed[:shown]
-    ]
-    return side_by_side("Before", "After", pairs)
-
-
-DELETED, INSERTED = Markup("<del>{}</del>"), Markup("<ins>{}</ins>")
-
-
-def _marked(text: str, other: str, mark: Markup) -> Markup:
-    """`text` with the words that `other` lacks inside `mark`. An empty `text` means that the row is left out."""
-    if not text:
-        return components.text("left out" if mark is INSERTED else "nothing", "fault")
-    if not other:
-        return Markup("<p>{}</p>").format(fmt.shorten(text, CUT))
-    from difflib import SequenceMatcher
-
-    words, others = text[: 4 * CUT].split(" "), other[: 4 * CUT].split(" ")
-    parts = []
-    for op, start, end, _, _ in SequenceMatcher(None, words, others, autojunk=False).get_opcodes():
-        run = " ".join(words[start:end])
-        parts.append(run if op == "equal" or not run else mark.format(run))
-    return Markup("<p>{}</p>").format(Markup(" ").join(filter(None, parts)))

@@ -14,7 +14,7 @@ from backend.records.encoded import Piece
 from ui.records import DatasetFiles, DatasetProgress, DatasetState, Matches, Sample
 from ui.text import format as fmt
 from ui.web import errors as web_errors
-from ui.web.data import read_options
+from ui.web.data import before_after, read_options
 from ui.web.html import components, length_histogram
 
 DELETES = "This deletes the file and your fixes. Runs keep the examples they learn from."
@@ -82,7 +82,7 @@ def reading(now: DatasetProgress | None, imports: bool) -> Markup:
     first = components.EMPTY
     if now.first_rows is not None:
         shape = SHAPES[now.first_rows.source.shape].title if now.first_rows.source.shape in SHAPES else ""
-        first = components.text(f"First rows, read as {shape}:", "lead") + read_options.before_after(now.first_rows)
+        first = components.text(f"First rows, read as {shape}:", "lead") + before_after.first_rows(now.first_rows)
     cancel = components.button("Cancel", "cancel", label="Cancel reading") if imports else ""
     title = f"{'Reading' if imports else 'Checking'} {fmt.shorten(now.name, 60)}"
     return components.card(title, bar, status, first, aside=cancel)

@@ -28,8 +28,8 @@ from ui.records import (
 )
 from ui.services.selection import Choice
 from ui.text import format as fmt
+from ui.web.data import before_after, read_options
 from ui.web.data import issues as issues_panel
-from ui.web.data import read_options
 from ui.web.data import views as data_views
 from ui.web.html import components
 from ui.web.runs import views as runs_views
@@ -66,7 +66,7 @@ DRAWN = {
     "alert": lambda: components.alert("bad", EVIL, EVIL, EVIL),
     "problems": lambda: issues_panel.card(evil_data()),
     "how it was read": lambda: read_options.card(evil_data()),
-    "before and after": lambda: read_options.changes([Change(1, 1, EVIL, EVIL, f"a {EVIL}", f"b {EVIL}")]),
+    "before and after": lambda: before_after.changes([Change(1, 1, EVIL, EVIL, f"a {EVIL}", f"b {EVIL}")]),
     "reading": lambda: data_views.reading(DatasetProgress(EVIL, EVIL, 0.5, evil_data().original), True),
     "reading failed": lambda: data_views.reading(
         DatasetProgress(EVIL, "", 0.5, error=BadInput(EVIL, EVIL, EVIL)), True

@@ -1,0 +1,95 @@
+"""Rows before and after as HTML: as they are in the file and as they are read, and what a fix changes in them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from markupsafe import Markup
+
+from backend.datasets.checks.fix import Change
+from backend.records.rows import Dataset, Row
+from ui.text import format as fmt
+from ui.web.html import components
+
+SHOWN, CUT = 3, 400  # rows; characters of a cell
+DELETED, INSERTED = Markup("<del>{}</del>"), Markup("<ins>{}</ins>")
+
+
+def first_rows(data: Dataset) -> Markup:
+    """The first rows as they are in the file and as they are read."""
+    read = {row.row: row for row in data.rows[:50]}
+    faults = {p.row: p.message for p in data.problems[:200] if p.severity == "error"}
+    pairs = [
+        (
+            f"Example {number}",
+            original(value),
+            example(read[number]) if number in read else _fault(faults.get(number, "")),
+        )
+        for number, value in list(data.originals.items())[:SHOWN]
+    ]
+    return side_by_side("In your file", "As it is read", pairs)
+
+
+def side_by_side(left: str, right: str, pairs: Iterable[tuple[str, str, str]]) -> Markup:
+    """Rows in two columns: (name, before, after)."""
+    item = Markup(
+        '<li><p class="small">{}</p><div class="was"><h4>{}</h4>{}</div><div class="is"><h4>{}</h4>{}</div></li>'
+    )
+    lines = components.join(item.format(name, left, before, right, after) for name, before, after in pairs)
+    return Markup('<ol class="before-after">{}</ol>').format(lines) if lines else components.EMPTY
+
+
+def original(value: Any) -> Markup:
+    """A row as it is in the file."""
+    if not isinstance(value, dict):
+        return Markup("<p>{}</p>").format(_cell(value))
+    cells = (
+        Markup("<div><dt>{}</dt><dd>{}</dd></div>").format(str(name)[:60], _cell(cell))
+        for name, cell in list(value.items())[:12]
+    )
+    return Markup('<dl class="cells">{}</dl>').format(components.join(cells))
+
+
+def example(row: Row) -> Markup:
+    """A row as it is read."""
+    if row.text is not None:
+        return Markup("<p>{}</p>").format(fmt.shorten(row.text, CUT))
+    return components.bubbles(
+        [{**m, "content": fmt.shorten(str(m.get("content") or ""), CUT)} for m in row.messages[:6]]
+    )
+
+
+def _fault(message: str) -> Markup:
+    return components.text(message or "This example could not be read.", "fault")
+
+
+def _cell(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return fmt.shorten(text, CUT)
+
+
+def changes(changed: Sequence[Change], shown: int = SHOWN) -> Markup:
+    """The rows that a fix changes, before and after."""
+    pairs = [
+        (f"Example {c.row}, line {c.line}", _marked(c.before, c.after, DELETED), _marked(c.after, c.before, INSERTED))
+        for c in changed[:shown]
+    ]
+    return side_by_side("Before", "After", pairs)
+
+
+def _marked(text: str, other: str, mark: Markup) -> Markup:
+    """`text` with the words that `other` lacks inside `mark`. An empty `text` means that the row is left out."""
+    if not text:
+        return components.text("left out" if mark is INSERTED else "nothing", "fault")
+    if not other:
+        return Markup("<p>{}</p>").format(fmt.shorten(text, CUT))
+    from difflib import SequenceMatcher
+
+    words, others = text[: 4 * CUT].split(" "), other[: 4 * CUT].split(" ")
+    parts = []
+    for op, start, end, _, _ in SequenceMatcher(None, words, others, autojunk=False).get_opcodes():
+        run = " ".join(words[start:end])
+        parts.append(run if op == "equal" or not run else mark.format(run))
+    return Markup("<p>{}</p>").format(Markup(" ").join(filter(None, parts)))
