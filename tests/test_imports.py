@@ -24,7 +24,7 @@ LAYERS = (
     ("backend.estimate", "backend.tokens"),
     ("backend.hardware", "backend.models"),
     ("backend.datasets.excerpt", "backend.datasets.conversation", "backend.datasets.options"),
-    ("backend.datasets.strict_json",),
+    ("backend.datasets.strict_json", "backend.gguf"),
     ("backend.datasets.convert", "backend.datasets.token_counts"),
     ("backend.datasets.read", "backend.datasets.checks"),
     ("backend.datasets",),

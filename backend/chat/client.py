@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import queue
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +17,8 @@ from backend.chat.engine import Finish, Messages, Sampling
 from backend.errors import ApprenticeError, ChatFailed
 from backend.models.bundled import ReportProgress
 from backend.settings import Workspace
+
+log = logging.getLogger(__name__)
 
 IDLE_SECONDS = 600.0
 _STOP_TIMEOUT = 30.0  # seconds for an answer to stop before the process is killed
@@ -119,6 +122,11 @@ class Chat:
                 yield from self._open(given)
                 self._opened = given
 
+    @property
+    def engine(self) -> str:
+        """What answers, and in which precision: "llama.cpp, 8-bit"; "" before a model was open."""
+        return ", ".join(filter(None, (self.report.get("engine"), self.report.get("precision"))))
+
     def ask(self, messages: Messages, *, panes: Sequence[str] | None = None, **sampling: Any) -> Iterator[Chunk]:
         """Stream answers to one conversation in `panes` (default: all that are open), side by side.
 
@@ -161,6 +169,19 @@ class Chat:
     def _open(self, paths: dict[str, str]) -> Iterator[Phase]:
         self.panes, self.pane_check, self.report = (), None, {}
         yield Phase("Loading the model")
+        try:
+            opened = yield from self._load(paths)
+        except ChatFailed:
+            if (self._process is not None and self._process.alive) or "gguf" in paths:
+                raise
+            log.warning("the process ended while it loaded the model; trying transformers alone")
+            opened = yield from self._load({**paths, "engine": "transformers"})
+        self.panes = tuple(opened["panes"])
+        self.report = opened["report"]
+        check = self.report.get("pane_check")
+        self.pane_check = PaneCheck(**check) if check else None
+
+    def _load(self, paths: dict[str, str]) -> Generator[Phase, None, dict[str, Any]]:
         if self._process is None or not self._process.alive:
             if self._process is not None:
                 self._process.end()
@@ -171,10 +192,7 @@ class Chat:
                 yield Phase(message["phase"], message["done"], message["total"])
             elif message["type"] == "done":
                 opened = message["value"]
-        self.panes = tuple(opened["panes"])
-        self.report = opened["report"]
-        check = self.report.get("pane_check")
-        self.pane_check = PaneCheck(**check) if check else None
+        return opened
 
     def _ensure(self) -> None:
         """Open the model again if its process has ended after idling or a crash."""

@@ -1,17 +1,20 @@
-"""Shared by the two engines (torch and GGUF): sampling, streaming text, and scores of known answers."""
+"""Shared by the two engines (torch and llama.cpp): sampling, streaming text, scores of known answers, and the check
+that the base model is unchanged."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import zip_longest
 from typing import Any, Literal, Protocol
 
-from backend.errors import BadInput
+from backend.errors import BadInput, ChatFailed
 
 BASE, TUNED = "base", "tuned"  # the two panes
 Finish = Literal["end", "length", "stopped"]  # ended by the model, cut at the limit, stopped by the person
 Tokens = Generator[int, None, Finish]
 Messages = Sequence[Mapping[str, Any]]
+PROBE: Messages = ({"role": "user", "content": "What is the capital of France?"},)
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,8 @@ class Engine(Protocol):
 
     panes: tuple[str, ...]
     context_length: int
-    report: dict[str, Any]  # how it was loaded: "dtype", "device", "end_ids" (that end an answer), "pane_check"
+    report: dict[str, Any]  # how it was loaded: "engine" and "precision" in words, "dtype", "device", "end_ids" (that
+    # end an answer), "pane_check"
 
     def prompt_ids(self, messages: Messages) -> list[int]:
         """The token ids of the conversation. Raises BadInput if the chat template rejects it."""
@@ -48,6 +52,10 @@ class Engine(Protocol):
 
     def tokens(self, pane: str, prompt_ids: list[int], sampling: Sampling) -> Tokens:
         """The answer, token by token, without its end token; the generator returns how it ended."""
+        ...
+
+    def tokens_read(self, pane: str) -> int:
+        """How many tokens of the pane's latest prompt were read; the rest was in memory from the turns before."""
         ...
 
     def text_stream(self) -> TextStream: ...
@@ -102,3 +110,35 @@ def score_row(logits: Any, labels: Sequence[int]) -> dict[str, Any]:
     log_sum = peak[:, 0] + numpy.log(numpy.exp(rows - peak).sum(axis=-1))
     nll = log_sum - rows[numpy.arange(len(learned)), [labels[i] for i in learned]]
     return {"nll": float(nll.mean()) if learned else 0.0, "top": rows.argmax(axis=-1).tolist()}
+
+
+def check_panes(before: Any, unchanged: Sequence[Any], tuned: Any) -> dict[str, Any]:
+    """The check that the base pane is the base model and the tuned one is not: the fields of `client.PaneCheck`.
+
+    Logits for `PROBE`, as numpy arrays. before: of the base alone. unchanged: with the adapter loaded, of what must
+    still be the base. tuned: of the tuned model. Raises ChatFailed.
+    """
+    import numpy
+
+    if not all(numpy.array_equal(before, other) for other in unchanged):
+        raise ChatFailed(
+            "The two models can't be compared.",
+            "With the adapter switched off, the tuned model does not give the same results as the base model.",
+            "Train again. If the problem remains, the model's files are damaged.",
+        )
+    if numpy.array_equal(before, tuned):
+        raise ChatFailed(
+            "The tuned model is the same as the base model.",
+            "The result of the run has no effect: both models compute exactly the same numbers.",
+            "Train again with more examples, more epochs or a higher learning rate.",
+        )
+    sentence = (
+        f"Checked: with the training switched off, all {before.size:,} numbers that the model computes for a test "
+        "question are exactly those of the base model; with it switched on, they differ."
+    )
+    return {"base_is_base": True, "tuned_differs": True, "sentence": sentence}
+
+
+def common_prefix(left: Sequence[int], right: Sequence[int]) -> int:
+    """The number of equal tokens at the start."""
+    return next((i for i, (a, b) in enumerate(zip_longest(left, right)) if a != b), len(left))

@@ -19,9 +19,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from backend.chat import engines
 from backend.chat.engine import Engine, Sampling, Tokens
 from backend.errors import ApprenticeError, ChatFailed
 from backend.hardware.child_process import end_with_parent
+from backend.settings import Workspace
 
 log = logging.getLogger(__name__)
 
@@ -99,24 +101,15 @@ class ChatProcess:
         return {"panes": self._engine.panes, "report": self._engine.report}
 
     def _load(self, request: dict[str, Any]) -> Engine:
-        if request.get("gguf"):
-            from backend.chat.gguf_engine import GgufEngine
-
-            return GgufEngine(Path(request["gguf"]))
-        from backend.chat.torch_engine import TorchEngine
-        from backend.models import bundled
-        from backend.settings import Workspace
-
         def progress(phase: str, done: int = 0, total: int = 0) -> None:
             message = {"number": request["number"], "type": "progress"}
             self._send({**message, "phase": phase, "done": done, "total": total})
 
-        workspace = Workspace.open(Path(request["workspace"]))
-        model = Path(request["model"])
-        if model == bundled.folder(workspace):
-            bundled.ensure(workspace, progress)
-        progress("Loading the model")
-        return TorchEngine(model, Path(request["adapter"]) if request.get("adapter") else None)
+        if request.get("gguf"):
+            return engines.open_file(Path(request["gguf"]))
+        workspace, adapter = Workspace.open(Path(request["workspace"])), request.get("adapter")
+        tuned, plain = Path(adapter) if adapter else None, request.get("engine") == "transformers"
+        return engines.open_model(workspace, Path(request["model"]), tuned, progress, only_transformers=plain)
 
     @property
     def _ready(self) -> Engine:

@@ -6,12 +6,11 @@ The result of a check is a dict: `ok`, a `sentence` for people, and the numbers.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from backend.chat.client import Chat
-from backend.chat.engine import BASE, Messages, Sampling
+from backend.chat.engine import BASE, Messages, Sampling, common_prefix
 from backend.errors import BadInput
 from backend.export.merge import working_dtype
 from backend.tokens.tokenizer import ChatTokenizer
@@ -114,7 +113,7 @@ def check_gguf(
     stops_alike = stops or (has_ends and not merged["ends"])
     comparison = _compare(merged["scores"], chat.score(rows))
     agrees = abs(comparison["nll"] - comparison["merged_nll"]) <= _ALLOWED[kind] and last.tokens > 0
-    same = _common_prefix(last.ids, merged["ids"])
+    same = common_prefix(last.ids, merged["ids"])
     return {
         "ok": stops_alike and agrees,
         "loads": True,
@@ -154,13 +153,8 @@ def _compare(merged: list[dict[str, Any]], other: list[dict[str, Any]]) -> dict[
     }
 
 
-def _common_prefix(left: Sequence[int], right: Sequence[int]) -> int:
-    """The number of equal tokens at the start."""
-    return next((i for i, (a, b) in enumerate(zip_longest(left, right)) if a != b), len(left))
-
-
 def _difference(tokenizer: ChatTokenizer, expected: list[int], got: list[int]) -> dict[str, Any] | None:
-    position = _common_prefix(expected, got)
+    position = common_prefix(expected, got)
     if position == len(expected) == len(got):
         return None
 

@@ -18,11 +18,12 @@ from typing import Any
 
 from backend.chat.client import Chat
 from backend.export import checks as export_checks
-from backend.export import gguf, model_card, script, script_check
+from backend.export import model_card, script, script_check
 from backend.export.merge import merge
 from backend.export.request import ExportRequest, Stopped
 from backend.files import manifest
 from backend.files.listing import files_in
+from backend.gguf import convert as gguf
 from backend.models import model_folder
 from backend.tokens.tokenizer import ChatTokenizer
 

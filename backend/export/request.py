@@ -13,11 +13,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from backend.chat.engine import Messages
-from backend.chat.gguf_engine import require_llama_cpp
 from backend.errors import BadSetting, ExportFailed, NotEnough
 from backend.export import checks as export_checks
-from backend.export import gguf
 from backend.files.listing import files_in
+from backend.gguf import convert as gguf
+from backend.gguf.requirement import require_llama_cpp
 from backend.models import bundled, local, model_folder
 from backend.records.specs import Record, RunSpec
 from backend.runs.token_rows import read_rows

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from backend.export import gguf
+from backend.gguf import convert as gguf
 from tests.backend.synthetic import make_adapter
 from tests.backend.tiny_run import make_model
 

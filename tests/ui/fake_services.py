@@ -364,6 +364,9 @@ class FakeResults:
         )
         return PaneCheck(True, True, said) if run_id in self.asked else None
 
+    def engine(self, run_id: str) -> str:
+        return "llama.cpp, 8-bit" if run_id in self.asked else ""
+
     def is_answering(self) -> bool:
         return self.busy
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import sys
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 from backend.errors import ApprenticeError, BadInput, ExportFailed
 from backend.settings import Workspace
 from ui.cli.follow import follow, require_completed
-from ui.cli.output import AddCommand, Answer, say
+from ui.cli.output import AddCommand, Answer, say, write
 from ui.services.app import App
 from ui.services.hf_jobs import ACCESS_NOTE
 
@@ -39,8 +41,13 @@ def chat(options: argparse.Namespace, workspace: Workspace) -> Answer:
         gguf = options.gguf.resolve() if options.gguf else None
         if gguf and not gguf.is_file():
             raise BadInput(f"There is no file {options.gguf}.", "", "Give the path of a GGUF file.")
-        answer = app.results.answer_once(options.run, options.prompt, options.base, gguf, options.seed)
-        return Answer(answer, answer["text"])
+        streamed = {} if options.json else {"each": partial(write, sys.stdout)}
+        answer = app.results.answer_once(options.run, options.prompt, options.base, gguf, options.seed, **streamed)
+        if not options.json:
+            write(sys.stdout, "\n")
+            cut = " Cut off at its limit." if answer["finish"] == "length" else ""
+            say(f"Answered by {answer['engine']}, {answer['tokens_per_second']:.0f} tokens a second.{cut}")
+        return Answer(answer)
     finally:
         app.close()
 

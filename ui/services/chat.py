@@ -33,6 +33,10 @@ class ChatTarget(NamedTuple):
     adapter: Path
 
 
+def _ignore(text: str) -> None:
+    pass
+
+
 class ChatSession:
     """is_training: whether a training run needs the processor; then answers leave it a core."""
 
@@ -64,21 +68,41 @@ class ChatSession:
         finally:
             self.answering = False
 
-    def answer_once(self, target: ChatTarget, pane: str, prompt: str, **sampling: Any) -> dict[str, Any]:
-        """One complete answer in one pane, with its `tokens` and `tokens_per_second`."""
-        self._chat.open(target.model, target.adapter)
-        return self._complete(pane, prompt, sampling)
+    def answer_once(
+        self, target: ChatTarget, pane: str, prompt: str, each: Callable[[str], None] = _ignore, **sampling: Any
+    ) -> dict[str, Any]:
+        """One complete answer in one pane. each: called with every piece of its text.
 
-    def answer_from_file(self, gguf: Path, prompt: str, **sampling: Any) -> dict[str, Any]:
+        Returns {text, tokens, tokens_per_second, engine, finish}.
+        """
+        self._chat.open(target.model, target.adapter)
+        return self._complete(pane, prompt, each, sampling)
+
+    def answer_from_file(
+        self, gguf: Path, prompt: str, each: Callable[[str], None] = _ignore, **sampling: Any
+    ) -> dict[str, Any]:
         """One complete answer of a GGUF file. Raises MissingPart without llama-cpp-python."""
         self._chat.open(gguf=gguf)
-        return self._complete(self._chat.panes[0], prompt, sampling)
+        return self._complete(self._chat.panes[0], prompt, each, sampling)
 
-    def _complete(self, pane: str, prompt: str, sampling: dict[str, Any]) -> dict[str, Any]:
-        text, tokens, speed = "", 0, 0.0
+    def _complete(
+        self, pane: str, prompt: str, each: Callable[[str], None], sampling: dict[str, Any]
+    ) -> dict[str, Any]:
+        text = ""
         for chunk in self._chat.ask_each({pane: [{"role": "user", "content": prompt}]}, **sampling):
-            text, tokens, speed = text + chunk.text, chunk.tokens, chunk.tokens_per_second
-        return {"text": text, "tokens": tokens, "tokens_per_second": round(speed, 1)}
+            text += chunk.text
+            each(chunk.text)
+        return {
+            "text": text,
+            "tokens": chunk.tokens,
+            "tokens_per_second": round(chunk.tokens_per_second, 1),
+            "engine": self._chat.engine,
+            "finish": chunk.finish,
+        }
+
+    def engine(self, run_id: str) -> str:
+        """What answers for this run: "llama.cpp, 8-bit"; "" when another chat, or none, is open."""
+        return self._chat.engine if run_id == self._run_id else ""
 
     def check(self, run_id: str) -> PaneCheck | None:
         """The check made when the run's chat was opened; None when another chat, or none, is open."""

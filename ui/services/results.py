@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -75,14 +75,21 @@ class ResultService:
         return self._chat.answers(self._target(run_id), conversations, **sampling)
 
     def answer_once(
-        self, run_id: str, prompt: str, base: bool = False, gguf: Path | None = None, seed: int | None = None
+        self,
+        run_id: str,
+        prompt: str,
+        base: bool = False,
+        gguf: Path | None = None,
+        seed: int | None = None,
+        each: Callable[[str], None] = lambda text: None,
     ) -> dict[str, Any]:
-        """One answer of the trained model, its base or an exported file, with `tokens` and `tokens_per_second`."""
+        """One answer of the trained model, its base or an exported file: see `ChatSession.answer_once`."""
         sampling = {} if seed is None else {"temperature": 0.8, "seed": seed}
         if gguf is None:
-            return self._chat.answer_once(self._target(run_id), "base" if base else "tuned", prompt, **sampling)
+            pane = "base" if base else "tuned"
+            return self._chat.answer_once(self._target(run_id), pane, prompt, each, **sampling)
         self._runs.job(run_id)
-        return self._chat.answer_from_file(gguf, prompt, **sampling)
+        return self._chat.answer_from_file(gguf, prompt, each, **sampling)
 
     def _target(self, run_id: str) -> ChatTarget:
         return ChatTarget(run_id, self._runs.spec(run_id).model.path, self.model_folder(run_id))
@@ -90,6 +97,10 @@ class ResultService:
     def chat_check(self, run_id: str) -> PaneCheck | None:
         """The check of the open chat; None until the run answered a question."""
         return self._chat.check(run_id)
+
+    def engine(self, run_id: str) -> str:
+        """What answers in the open chat: "llama.cpp, 8-bit"; "" until the run answered a question."""
+        return self._chat.engine(run_id)
 
     def was_tried(self, run_id: str) -> bool:
         return self.chat_check(run_id) is not None

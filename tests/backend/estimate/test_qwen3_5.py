@@ -13,7 +13,7 @@ from backend import training
 from backend.errors import BadSetting
 from backend.estimate import Plan
 from backend.estimate.step import written
-from backend.export import gguf
+from backend.gguf import convert as gguf
 from backend.models import catalogue
 from backend.models.model_folder import TOKENIZER_FILES
 from backend.records.specs import TrainSettings

@@ -235,7 +235,7 @@ def test_a_merge_that_lost_the_adapter_stops_the_export(
 def test_a_file_that_answers_differently_stops_the_export(
     new_export: NewExport, monkeypatch: pytest.MonkeyPatch, f16: Path
 ) -> None:
-    from backend.export import gguf
+    from backend.gguf import convert as gguf
 
     monkeypatch.setattr(gguf, "convert", lambda model, out: shutil.copyfile(f16, out))  # the base instead
     work = new_export("gguf:F16")

@@ -60,7 +60,7 @@ class TryTab:
 
     def _proof(self, choice: Choice) -> str:
         slower = components.text(SLOWER, "small") if self.app.runs.is_training() else components.EMPTY
-        return slower + base_check(self.app.results.chat_check(choice.run_id))
+        return slower + base_check(self.app.results.chat_check(choice.run_id), self.app.results.engine(choice.run_id))
 
     def restore(self, choice: Choice, inputs: Inputs) -> Updates:
         """The conversation with this model so far, unless an answer is being added to it."""

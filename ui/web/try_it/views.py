@@ -78,10 +78,10 @@ def suggestions(examples: list[Any]) -> Markup:
     )
 
 
-def base_check(proof: Any) -> Markup:
-    """Whether the left model really is the base model."""
+def base_check(proof: Any, engine: str = "") -> Markup:
+    """Whether the left model really is the base model, and which engine answers."""
     if proof is None:
         return components.EMPTY
     if not proof.ok:
         return components.alert("bad", proof.sentence)
-    return components.checklist([(True, proof.sentence)])
+    return components.checklist([(True, proof.sentence), *([(True, f"Answered by {engine}.")] if engine else [])])

@@ -1,6 +1,6 @@
 """GGUF files: converts a safetensors folder with llama.cpp's own converter and quantizes, each in a child process.
 
-`python -m backend.export.gguf IN OUT TYPE` is the quantizing child.
+`python -m backend.gguf.convert IN OUT TYPE` is the quantizing child.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from backend.errors import ExportFailed, MissingPart
+from backend.gguf.requirement import require_llama_cpp
 from backend.hardware import child_process
 from backend.models import model_folder
 
@@ -71,10 +72,8 @@ def quantize(f16: Path, out: Path, kind: str) -> None:
     llama.cpp uses a larger type for weights whose width is not a multiple of 256, which the K types need.
     Raises MissingPart without llama-cpp-python, ExportFailed.
     """
-    from backend.chat.gguf_engine import require_llama_cpp
-
     require_llama_cpp()
-    arguments = ["-m", "backend.export.gguf", str(f16), str(out), str(TYPES[kind])]
+    arguments = ["-m", "backend.gguf.convert", str(f16), str(out), str(TYPES[kind])]
     _check(child_process.run(arguments, _OFFLINE), out, f"The GGUF file could not be quantized ({kind}).")
 
 

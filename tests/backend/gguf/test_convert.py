@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from backend.chat import gguf_engine
 from backend.chat.client import Chat
 from backend.errors import BadInput, ChatFailed, ExportFailed, MissingPart
-from backend.export import gguf
+from backend.gguf import convert as gguf
+from backend.gguf import requirement
 from backend.hardware import child_process
 from backend.models import bundled
 from backend.settings import Workspace
@@ -166,7 +166,7 @@ def test_a_missing_converter_is_reported_with_instructions(monkeypatch: pytest.M
 def test_missing_llama_cpp_is_reported_with_instructions(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(MissingPart, match="compiler"):
-        gguf_engine.require_llama_cpp()
+        requirement.require_llama_cpp()
 
 
 def test_no_secret_reaches_the_conversion_tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

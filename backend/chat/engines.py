@@ -1,0 +1,72 @@
+"""Which engine answers: llama.cpp where it can hold the model, else transformers. Runs in the chat process."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from pathlib import Path
+
+from backend.chat.engine import Engine
+from backend.errors import ApprenticeError
+from backend.gguf.requirement import has_llama_cpp
+from backend.hardware.gpus import read_nvidia
+from backend.models import bundled
+from backend.models.bundled import ReportProgress
+from backend.settings import Workspace
+
+log = logging.getLogger(__name__)
+
+
+def open_file(gguf: Path) -> Engine:
+    """The model in a GGUF file. Raises MissingPart, ChatFailed."""
+    from backend.chat.llama_engine import LlamaEngine
+
+    return LlamaEngine(gguf)
+
+
+def open_model(
+    workspace: Workspace,
+    model: Path,
+    tuned: Path | None,
+    progress: ReportProgress,
+    *,
+    only_transformers: bool = False,
+) -> Engine:
+    """The model in the folder `model`, and the trained one in `tuned`. Raises MissingPart, NotEnough, ChatFailed."""
+    if model == bundled.folder(workspace):
+        bundled.ensure(workspace, progress)
+    if not only_transformers and _fits_llama_cpp(tuned):
+        try:
+            return _on_llama_cpp(workspace, model, tuned, progress)
+        except (ApprenticeError, ValueError, KeyError, OSError) as error:
+            log.warning("transformers answers, because llama.cpp can't: %s", error, exc_info=True)
+    from backend.chat.torch_engine import TorchEngine
+
+    progress("Loading the model")
+    return TorchEngine(model, tuned)
+
+
+def _fits_llama_cpp(tuned: Path | None) -> bool:
+    """Not where all weights were trained, nor where transformers has a GPU that this llama.cpp can't use."""
+    if not has_llama_cpp() or (tuned and not (tuned / "adapter_config.json").is_file()):
+        return False
+    import llama_cpp
+
+    return bool(llama_cpp.llama_supports_gpu_offload()) or not read_nvidia().gpus
+
+
+def _on_llama_cpp(workspace: Workspace, model: Path, tuned: Path | None, progress: ReportProgress) -> Engine:
+    from backend.chat.llama_engine import LlamaEngine
+    from backend.gguf.base_file import base_file
+    from backend.gguf.lora import convert_adapter
+    from backend.models import model_folder
+
+    model_folder.check(model)
+    file = base_file(workspace, model, progress)
+    progress("Loading the model")
+    if tuned is None:
+        return LlamaEngine.with_adapter(file, model)
+    with tempfile.TemporaryDirectory(dir=workspace.cache) as work:  # llama.cpp reads the adapter into memory
+        adapter = Path(work) / "adapter.gguf"
+        convert_adapter(tuned, model, file, adapter)
+        return LlamaEngine.with_adapter(file, model, tuned, adapter)

@@ -1,0 +1,201 @@
+"""llama.cpp through its C interface: one copy of a model's weights, and any number of contexts on it.
+
+A context has a memory of the tokens it has read, and adapters of its own. Only the chat process imports this.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import weakref
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from backend.chat.engine import Sampling, common_prefix
+from backend.errors import ChatFailed
+from backend.gguf.requirement import require_llama_cpp
+
+_BATCH = 512  # tokens that are read at once
+_KV_SHARE = 0.25  # of the free memory, for what the contexts remember
+_LEAST_CONTEXT = 2048
+_ALL_LAYERS = 999
+
+
+class Weights:
+    """The model in a GGUF file. Raises MissingPart without llama-cpp-python, ChatFailed for a file it can't open."""
+
+    def __init__(self, file: Path) -> None:
+        require_llama_cpp()
+        import llama_cpp
+
+        self.api: Any = llama_cpp
+        logging.getLogger("llama-cpp-python").setLevel(logging.ERROR)  # it reports every tensor
+        llama_cpp.llama_backend_init()
+        options = llama_cpp.llama_model_default_params()
+        options.n_gpu_layers = _ALL_LAYERS
+        self.pointer = llama_cpp.llama_model_load_from_file(str(file).encode(), options) if _is_gguf(file) else None
+        if not self.pointer:
+            raise ChatFailed(
+                f"{file.name} can't be opened as a model.",
+                "It is not a GGUF file, it is damaged, or llama.cpp does not support the model.",
+                "Export it again, or choose another file.",
+            )
+        weakref.finalize(self, llama_cpp.llama_model_free, self.pointer)
+        self.vocabulary = llama_cpp.llama_model_get_vocab(self.pointer)
+        self.tokens: int = llama_cpp.llama_vocab_n_tokens(self.vocabulary)
+
+    @cached_property
+    def end_ids(self) -> set[int]:
+        """The token ids that end an answer according to the file."""
+        return {token for token in range(self.tokens) if self.api.llama_vocab_is_eog(self.vocabulary, token)}
+
+    def metadata(self, key: str) -> str:
+        """A value of the file, "" if it has none."""
+        size: int = self.api.llama_model_meta_val_str(self.pointer, key.encode(), None, 0)
+        if size < 0:
+            return ""
+        buffer = ctypes.create_string_buffer(size + 1)
+        self.api.llama_model_meta_val_str(self.pointer, key.encode(), buffer, size + 1)
+        return buffer.value.decode("utf-8", "replace")
+
+    def context_length(self, contexts: int) -> int:
+        """Tokens for each of `contexts`: what the model was trained on, or what fits into memory."""
+        import psutil
+
+        api, model = self.api, self.pointer
+        width = api.llama_model_n_embd(model) // api.llama_model_n_head(model) * api.llama_model_n_head_kv(model)
+        bytes_per_token = 2 * 2 * width * api.llama_model_n_layer(model)  # keys and values, two bytes each
+        fits = int(psutil.virtual_memory().available * _KV_SHARE / contexts / max(1, bytes_per_token))
+        trained: int = api.llama_model_n_ctx_train(model) or _LEAST_CONTEXT
+        return min(trained, max(_LEAST_CONTEXT, fits - fits % 256))
+
+
+class Context:
+    """One reader of the weights. every_logit: the logits of all tokens are computed, not only of the last."""
+
+    def __init__(self, weights: Weights, tokens: int, every_logit: bool = False) -> None:
+        self._api, self._weights = weights.api, weights
+        self.adapter: Any = None
+        options = self._api.llama_context_default_params()
+        options.n_ctx, options.n_batch = tokens, tokens if every_logit else _BATCH
+        self._pointer = self._api.llama_init_from_model(weights.pointer, options)
+        if not self._pointer:
+            raise ChatFailed(
+                "The model could not be opened.", "llama.cpp reported no reason.", "Close other programs."
+            )
+        self._memory = self._api.llama_get_memory(self._pointer)
+        self._every_logit = every_logit
+        self._ids: list[int] = []
+        self._prompt = 0  # tokens of the latest prompt, at the start of `_ids`
+        self.tokens_read = 0  # of the latest prompt; the rest was in memory
+
+    def use_threads(self, threads: int) -> None:
+        self._api.llama_set_n_threads(self._pointer, threads, threads)
+
+    def load_adapter(self, file: Path) -> None:
+        """Reads a GGUF LoRA; `switch_adapter` puts it to use. Raises ChatFailed."""
+        self.adapter = self._api.llama_adapter_lora_init(self._weights.pointer, str(file).encode())
+        if not self.adapter:
+            raise ChatFailed("The result of this run could not be opened.", "llama.cpp rejected it.", "Train again.")
+
+    def switch_adapter(self, on: bool) -> None:
+        """What was read under another adapter is forgotten."""
+        adapters = (self._api.llama_adapter_lora_p_ctypes * 1)(self.adapter) if on else None
+        scales = (ctypes.c_float * 1)(1.0) if on else None
+        if self._api.llama_set_adapters_lora(self._pointer, adapters, int(on), scales):
+            raise ChatFailed("The result of this run could not be used.", "llama.cpp rejected it.", "Train again.")
+        self.forget()
+
+    def forget(self) -> None:
+        self._api.llama_memory_clear(self._memory, True)
+        self._ids, self._prompt = [], 0
+
+    def read_prompt(self, ids: Sequence[int]) -> None:
+        """Reads a prompt. One that continues the conversation is read from where it differs; any other one from its
+        start, since a prompt read in other pieces gives slightly other numbers, and the seed alone must decide."""
+        same = common_prefix(self._ids, ids)
+        continues = 0 < self._prompt <= same < len(ids)
+        if continues and self._api.llama_memory_seq_rm(self._memory, 0, same, -1):
+            del self._ids[same:]
+        else:
+            self.forget()
+        self.tokens_read, self._prompt = len(ids) - len(self._ids), len(ids)
+        self.read(ids[len(self._ids) :])
+
+    def read(self, ids: Sequence[int]) -> None:
+        """Reads more tokens. Raises ChatFailed."""
+        step = max(1, len(ids)) if self._every_logit else _BATCH
+        for begin in range(0, len(ids), step):
+            part = ids[begin : begin + step]
+            self._decode(part)
+            self._ids += part
+
+    def _decode(self, ids: Sequence[int]) -> None:
+        batch = self._api.llama_batch_init(len(ids), 0, 1)
+        try:
+            batch.n_tokens = len(ids)
+            for at, token in enumerate(ids):
+                batch.token[at], batch.pos[at] = token, len(self._ids) + at
+                batch.n_seq_id[at], batch.seq_id[at][0] = 1, 0
+                batch.logits[at] = self._every_logit or at == len(ids) - 1
+            if self._api.llama_decode(self._pointer, batch):
+                raise ChatFailed(
+                    "The model failed.", "llama.cpp could not read the text.", "Start a new conversation."
+                )
+        finally:
+            self._api.llama_batch_free(batch)
+
+    def logits(self) -> Any:
+        """The logits after the last token: a numpy view of float32, valid until the next `read`."""
+        import numpy
+
+        return numpy.ctypeslib.as_array(self._api.llama_get_logits_ith(self._pointer, -1), (self._weights.tokens,))
+
+    def logits_of(self, ids: Sequence[int]) -> Any:
+        """The logits for each position of `ids`, a numpy array (tokens, vocabulary); needs `every_logit`."""
+        import numpy
+
+        self.forget()
+        self.read(ids)
+        found = self._api.llama_get_logits(self._pointer)
+        return numpy.ctypeslib.as_array(found, (len(ids), self._weights.tokens)).copy()
+
+    def pick(self, sampler: Sampler) -> int:
+        """The next token. Raises ChatFailed for an invalid number."""
+        import numpy
+
+        if not numpy.isfinite(self.logits().max()):
+            raise ChatFailed(
+                "The model computed an invalid number.",
+                "Its weights are damaged, or the training diverged.",
+                "Check the run's loss curve, and train again with a lower learning rate.",
+            )
+        return int(self._api.llama_sampler_sample(sampler.pointer, self._pointer, -1))
+
+
+class Sampler:
+    """Chooses tokens as `Sampling` says; its random numbers begin anew with each."""
+
+    def __init__(self, api: Any, sampling: Sampling) -> None:
+        self.pointer = api.llama_sampler_chain_init(api.llama_sampler_chain_default_params())
+        weakref.finalize(self, api.llama_sampler_free, self.pointer)
+        if sampling.temperature <= 0:
+            steps = [api.llama_sampler_init_greedy()]
+        else:
+            steps = [
+                api.llama_sampler_init_temp(sampling.temperature),
+                api.llama_sampler_init_top_p(sampling.top_p, 1),
+                api.llama_sampler_init_dist(sampling.seed),
+            ]
+        for step in steps:
+            api.llama_sampler_chain_add(self.pointer, step)
+
+
+def _is_gguf(file: Path) -> bool:
+    try:
+        with file.open("rb") as content:
+            return content.read(4) == b"GGUF"
+    except OSError:
+        return False

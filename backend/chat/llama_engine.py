@@ -1,0 +1,116 @@
+"""The engine on llama.cpp: a base model with a trained adapter from one copy of the weights, or one GGUF file.
+
+It runs in the chat process only, isolated from the bugs of llama.cpp's file parser. Base and tuned model are two
+contexts on the same weights; the adapter belongs to the tuned one alone.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Protocol
+
+from backend.chat.engine import BASE, PROBE, TUNED, Messages, Sampling, TextStream, Tokens, check_panes, score_row
+from backend.chat.gguf_tokenizer import GgufTokenizer
+from backend.chat.llama import Context, Sampler, Weights
+from backend.models import model_folder
+from backend.tokens.tokenizer import ChatTokenizer
+
+NAME = "llama.cpp"
+# llama.cpp's number of a file's type (enum llama_ftype) in words.
+_PRECISIONS = {"0": "32-bit", "1": "16-bit", "7": "8-bit", "18": "6-bit", "17": "5-bit", "15": "4-bit", "3": "4-bit"}
+
+
+class _Tokenizer(Protocol):
+    def prompt_ids(self, messages: Any) -> list[int]: ...
+    def decode(self, ids: list[int]) -> str: ...
+
+
+class LlamaEngine:
+    """The model in a GGUF file, in the pane "tuned"; see `with_adapter` for two panes."""
+
+    def __init__(self, file: Path) -> None:
+        weights = Weights(file)
+        self._set_up(weights, GgufTokenizer(weights), weights.end_ids, (TUNED,))
+
+    @classmethod
+    def with_adapter(
+        cls, file: Path, model: Path, tuned: Path | None = None, adapter: Path | None = None
+    ) -> LlamaEngine:
+        """The base model of the folder `model` as a GGUF file, with the tokenizer it was trained with; and the one
+        that was trained, in the folder `tuned`, its adapter as a GGUF LoRA. `report["pane_check"]` has the fields of
+        `client.PaneCheck`. Raises MissingPart, and ChatFailed if the check fails."""
+        engine = cls.__new__(cls)
+        tokenizer = ChatTokenizer.load(tuned if tuned and (tuned / "tokenizer.json").is_file() else model)
+        ends = model_folder.end_ids(model) | set(tokenizer.stop_ids)
+        engine._set_up(Weights(file), tokenizer, ends, (BASE, TUNED) if adapter else (BASE,))
+        if adapter:
+            engine.report["pane_check"] = engine._attach(adapter)
+        return engine
+
+    def _set_up(self, weights: Weights, tokenizer: _Tokenizer, end_ids: set[int], panes: tuple[str, ...]) -> None:
+        self.panes = panes
+        self.context_length = weights.context_length(len(panes))
+        self._weights, self._tokenizer, self._end_ids = weights, tokenizer, end_ids
+        self._contexts = {pane: Context(weights, self.context_length) for pane in panes}
+        self.report: dict[str, Any] = {
+            "engine": NAME,
+            "precision": _PRECISIONS.get(weights.metadata("general.file_type"), ""),
+            "dtype": "gguf",
+            "device": "cpu",
+            "end_ids": sorted(end_ids),
+        }
+
+    def _attach(self, adapter: Path) -> dict[str, Any]:
+        """The adapter goes to the tuned context. Returns the check that the base is unchanged."""
+        probe = self.prompt_ids(PROBE)
+        before = self._probe_logits(BASE, probe)
+        tuned = self._contexts[TUNED]
+        tuned.load_adapter(adapter)
+        tuned.switch_adapter(True)
+        with_adapter = self._probe_logits(TUNED, probe)
+        tuned.switch_adapter(False)
+        without = self._probe_logits(TUNED, probe)
+        tuned.switch_adapter(True)
+        return check_panes(before, (without, self._probe_logits(BASE, probe)), with_adapter)
+
+    def _probe_logits(self, pane: str, probe: list[int]) -> Any:
+        context = self._contexts[pane]
+        context.forget()
+        context.read(probe)
+        logits = context.logits().copy()
+        context.forget()
+        return logits
+
+    def prompt_ids(self, messages: Messages) -> list[int]:
+        return self._tokenizer.prompt_ids([dict(message) for message in messages])
+
+    def text_stream(self) -> TextStream:
+        return TextStream(self._tokenizer.decode)
+
+    def use_threads(self, threads: int) -> None:
+        for context in self._contexts.values():
+            context.use_threads(threads)
+
+    def tokens_read(self, pane: str) -> int:
+        return self._contexts[pane].tokens_read
+
+    def tokens(self, pane: str, prompt_ids: list[int], sampling: Sampling) -> Tokens:
+        context = self._contexts[pane]
+        sampler = Sampler(self._weights.api, sampling)
+        context.read_prompt(prompt_ids)
+        for done in range(1, sampling.max_new_tokens + 1):
+            token = context.pick(sampler)
+            if token in self._end_ids:
+                return "end"
+            yield token
+            if done < sampling.max_new_tokens:
+                context.read([token])
+        return "length"
+
+    def score(self, rows: list[dict[str, list[int]]]) -> list[dict[str, Any]]:
+        longest = max((len(row["input_ids"]) for row in rows), default=0)
+        context = Context(self._weights, max(64, longest), every_logit=True)
+        context.adapter = self._contexts[self.panes[-1]].adapter
+        if context.adapter:
+            context.switch_adapter(True)
+        return [score_row(context.logits_of(row["input_ids"]), row["labels"]) for row in rows]

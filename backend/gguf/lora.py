@@ -1,0 +1,120 @@
+"""A LoRA adapter of peft as a GGUF file for llama.cpp.
+
+The converter of a base model renames its weights and reorders the rows of some (q and k of the Llama family). How it
+did that is not assumed: each adapted weight is compared with the base's GGUF file, and the adapter's rows get the
+order that was found. Whatever a GGUF LoRA can't express, or does not match, raises Unsupported.
+
+Format: https://github.com/ggml-org/llama.cpp, `convert_lora_to_gguf.py` and `llama_adapter_lora_init`.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from backend.errors import ExportFailed
+from backend.gguf.tensors import Tensors
+from backend.models import model_folder
+
+_PREFIX = "base_model.model."
+_ROWS = 16  # of each weight are compared
+_TOLERANCE = 0.03  # relative to the rows' length; Q8_0 rounds by about 0.005, wrong rows differ by more than 1
+
+
+class Unsupported(ExportFailed):
+    """The adapter can't be a GGUF LoRA."""
+
+
+def convert_adapter(adapter: Path, model: Path, base: Path, out: Path) -> None:
+    """Writes the adapter in the folder `adapter` to `out`. base: the GGUF file of the model in the folder `model`.
+
+    Raises Unsupported, MissingPart.
+    """
+    import gguf
+
+    model_folder.check_adapter(adapter)
+    scale, rank = _scale(json.loads((adapter / "adapter_config.json").read_text("utf-8")))
+    reader = gguf.GGUFReader(base)
+    architecture = str(reader.fields["general.architecture"].contents())
+    names = _names(gguf, reader, architecture)
+    stored = {str(tensor.name): tensor for tensor in reader.tensors}
+    heads = _heads(reader, architecture)
+    weights, learned = Tensors(model), Tensors(adapter)
+    writer = gguf.GGUFWriter(out, architecture)
+    writer.add_type("adapter")
+    writer.add_string("adapter.type", "lora")
+    writer.add_float32("adapter.lora.alpha", scale * rank)
+    for module in sorted({_module(name) for name in learned.names}):
+        name = names.get_name(f"{module}.weight", try_suffixes=(".weight",))
+        if name is None or name not in stored or f"{module}.weight" not in weights.names:
+            raise _unsupported(f"{module} has no counterpart")
+        order = _row_order(gguf, stored[name], weights, f"{module}.weight", heads)
+        first = learned.read(f"{_PREFIX}{module}.lora_A.weight")
+        second = learned.read(f"{_PREFIX}{module}.lora_B.weight")[order]
+        if len(first) != rank:
+            raise _unsupported(f"{module} has another rank")
+        writer.add_tensor(f"{name}.lora_a", first)
+        writer.add_tensor(f"{name}.lora_b", second)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def _scale(config: dict[str, Any]) -> tuple[float, int]:
+    """What the adapter's product is multiplied with, and its rank."""
+    plain = ("use_dora", "modules_to_save", "rank_pattern", "alpha_pattern", "trainable_token_indices", "lora_bias")
+    if any(config.get(name) for name in plain) or config.get("bias", "none") != "none":
+        raise _unsupported("it is more than a LoRA")
+    rank = int(config["r"])
+    return config["lora_alpha"] / (rank**0.5 if config.get("use_rslora") else rank), rank
+
+
+def _module(name: str) -> str:
+    """The module that a tensor of the adapter belongs to."""
+    module, _, kind = name.removeprefix(_PREFIX).rpartition(".lora_")
+    if kind not in ("A.weight", "B.weight"):
+        raise _unsupported(f"{name} is no part of a LoRA")
+    return module
+
+
+def _names(gguf: Any, reader: Any, architecture: str) -> Any:
+    number = next((n for n, name in gguf.MODEL_ARCH_NAMES.items() if name == architecture), None)
+    if number is None:
+        raise _unsupported(f"{architecture} is unknown")
+    return gguf.get_tensor_name_map(number, int(reader.fields[f"{architecture}.block_count"].contents()))
+
+
+def _heads(reader: Any, architecture: str) -> list[int]:
+    found = (reader.fields.get(f"{architecture}.attention.{name}") for name in ("head_count", "head_count_kv"))
+    counts = [field.contents() for field in found if field is not None]
+    return [count for count in counts if isinstance(count, int)]
+
+
+def _row_order(gguf: Any, stored: Any, weights: Tensors, name: str, heads: list[int]) -> Any:
+    """Which row of the model's weight each row of the GGUF file is."""
+    import numpy
+
+    rows = len(stored.data)
+    some = numpy.unique(numpy.linspace(0, rows - 1, _ROWS).astype(int))
+    found = gguf.quants.dequantize(stored.data[some], stored.tensor_type)
+    orders = [numpy.arange(rows), *(_interleaved(rows, count) for count in heads if rows % (2 * count) == 0)]
+    for order in orders:
+        expected = weights.read(name, order[some])
+        if expected.shape == found.shape:
+            distance = numpy.linalg.norm(found - expected) / (numpy.linalg.norm(expected) or 1.0)
+            if distance < _TOLERANCE:
+                return order
+    raise _unsupported(f"{name} has its rows in an order of its own")
+
+
+def _interleaved(rows: int, heads: int) -> Any:
+    """The rows as the Llama converter orders them: the two halves of each head alternate (rotary positions)."""
+    import numpy
+
+    return numpy.arange(rows).reshape(heads, 2, rows // heads // 2).swapaxes(1, 2).reshape(-1)
+
+
+def _unsupported(why: str) -> Unsupported:
+    return Unsupported("This result can't be a GGUF adapter.", f"{why[:1].upper()}{why[1:]}.", "")

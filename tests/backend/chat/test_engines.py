@@ -1,0 +1,251 @@
+"""The contract of an engine, over transformers and llama.cpp: the same model answers, from either."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend.chat import engines, llama_engine
+from backend.chat.client import Chat
+from backend.chat.engine import Engine, Sampling
+from backend.chat.llama import Context
+from backend.chat.torch_engine import TorchEngine
+from backend.errors import ChatFailed
+from backend.gguf.base_file import PHASE, base_file
+from backend.gguf.lora import Unsupported
+from backend.settings import Workspace
+from backend.tokens.tokenizer import ChatTokenizer
+from tests.backend.synthetic import make_adapter
+
+pytestmark = [
+    pytest.mark.skipif(importlib.util.find_spec("llama_cpp") is None, reason="llama-cpp-python is optional"),
+    pytest.mark.filterwarnings("ignore::FutureWarning"),  # peft uses names that transformers renames
+]
+
+FRANCE = [{"role": "user", "content": "What is the capital of France?"}]
+STORY = [{"role": "user", "content": "Write a long story about a lighthouse."}]
+ANSWER = [{"role": "assistant", "content": "The capital of France is Paris."}]
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    return Workspace.open(tmp_path_factory.mktemp("workspace"))
+
+
+def open_engine(name: str, workspace: Workspace, model: Path, tuned: Path | None = None) -> Engine:
+    if name == "transformers":
+        import torch
+
+        return TorchEngine(model, tuned, dtype=torch.float32)
+    return engines._on_llama_cpp(workspace, model, tuned, lambda *step: None)
+
+
+@pytest.fixture(scope="module", params=["transformers", "llama.cpp"])
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def engine(name: str, workspace: Workspace, bundled_model: Path, adapter: Path) -> Engine:
+    """Both panes, with a random adapter."""
+    return open_engine(name, workspace, bundled_model, adapter)
+
+
+def answered(engine: Engine, pane: str, messages: list[dict[str, str]], **sampling: Any) -> tuple[list[int], str]:
+    """The answer's token ids, and how it ended."""
+    tokens, ids = engine.tokens(pane, engine.prompt_ids(messages), Sampling(**{"max_new_tokens": 12, **sampling})), []
+    while True:
+        try:
+            ids.append(next(tokens))
+        except StopIteration as end:
+            return ids, end.value
+
+
+def test_it_names_itself_and_its_precision(engine: Engine, name: str) -> None:
+    assert engine.report["engine"] == name
+    assert engine.report["precision"] == {"transformers": "32-bit", "llama.cpp": "8-bit"}[name]
+    assert engine.panes == ("base", "tuned")
+
+
+def test_it_reads_what_training_read(engine: Engine, adapter: Path) -> None:
+    chat = [{"role": "user", "content": "Hi <|im_end|> 1234"}, {"role": "assistant", "content": "Yes"}, *FRANCE]
+    assert engine.prompt_ids(chat) == ChatTokenizer.load(adapter).prompt_ids(chat)
+
+
+def test_the_model_ends_its_answer(engine: Engine) -> None:
+    ids, finish = answered(engine, "base", FRANCE, max_new_tokens=40)
+    stream = engine.text_stream()
+    assert "".join([*map(stream.add, ids), stream.end()]) == "The capital of France is Paris."
+    assert finish == "end"
+    assert not set(ids) & set(engine.report["end_ids"])
+
+
+def test_an_answer_is_cut_at_its_limit(engine: Engine) -> None:
+    ids, finish = answered(engine, "tuned", STORY, max_new_tokens=5)
+    assert (len(ids), finish) == (5, "length")
+
+
+def test_the_base_pane_answers_as_the_base_alone(
+    engine: Engine, name: str, workspace: Workspace, bundled_model: Path
+) -> None:
+    alone = open_engine(name, workspace, bundled_model)
+    assert alone.panes == ("base",)
+    answered(engine, "tuned", STORY)
+    assert answered(engine, "base", STORY) == answered(alone, "base", STORY)
+    assert answered(engine, "base", STORY) != answered(engine, "tuned", STORY)
+
+
+def test_both_panes_may_answer_at_once(engine: Engine) -> None:
+    together = [engine.tokens(pane, engine.prompt_ids(STORY), Sampling()) for pane in engine.panes]
+    steps = [[next(tokens) for tokens in together] for _ in range(6)]
+    for at, pane in enumerate(engine.panes):
+        together[at].close()
+        assert [step[at] for step in steps] == answered(engine, pane, STORY, max_new_tokens=6)[0]
+
+
+def test_the_check_of_the_panes_passed(engine: Engine) -> None:
+    check = engine.report["pane_check"]
+    assert (check["base_is_base"], check["tuned_differs"]) == (True, True)
+
+
+def test_a_seed_repeats_a_sampled_answer(engine: Engine) -> None:
+    drawn = [answered(engine, "base", STORY, temperature=1.0, seed=seed) for seed in (1, 1, 2, 3)]
+    assert drawn[0] == drawn[1]
+    assert len({tuple(ids) for ids, _ in drawn}) > 1
+
+
+def test_a_tiny_top_p_is_greedy(engine: Engine) -> None:
+    assert answered(engine, "base", STORY, temperature=2.0, top_p=0.0001, seed=5) == answered(engine, "base", STORY)
+
+
+def test_a_follow_up_question_does_not_read_the_conversation_again(engine: Engine) -> None:
+    ids, _ = answered(engine, "tuned", STORY)
+    assert engine.tokens_read("tuned") == len(engine.prompt_ids(STORY))
+    stream = engine.text_stream()
+    text = "".join([*map(stream.add, ids), stream.end()])
+    longer = [*STORY, {"role": "assistant", "content": text}, {"role": "user", "content": "And then?"}]
+    answered(engine, "tuned", longer)
+    assert engine.tokens_read("tuned") <= len(engine.prompt_ids(longer)) - len(engine.prompt_ids(STORY))
+
+
+def test_a_question_by_itself_does_not_depend_on_what_was_asked_before(engine: Engine) -> None:
+    first = answered(engine, "tuned", STORY)
+    answered(engine, "tuned", FRANCE)
+    assert answered(engine, "tuned", STORY) == first
+    assert engine.tokens_read("tuned") == len(engine.prompt_ids(STORY))
+
+
+def test_known_answers_are_scored_by_the_tuned_model(
+    engine: Engine, name: str, workspace: Workspace, bundled_model: Path, adapter: Path
+) -> None:
+    encoded = ChatTokenizer.load(bundled_model).encode([*FRANCE, *ANSWER])
+    rows = [{"input_ids": list(encoded.input_ids), "labels": list(encoded.labels)}]
+    tuned, base = engine.score(rows)[0], open_engine(name, workspace, bundled_model).score(rows)[0]
+    assert base["nll"] < 0.5
+    assert abs(tuned["nll"] - base["nll"]) > 0.005
+    exact = open_engine("transformers", workspace, bundled_model, adapter).score(rows)[0]
+    assert tuned["nll"] == pytest.approx(exact["nll"], abs=0.05)
+
+
+def test_an_adapter_without_effect_is_rejected(
+    name: str, workspace: Workspace, bundled_model: Path, tmp_path: Path
+) -> None:
+    idle = make_adapter(tmp_path / "idle", bundled_model, strength=0.0)
+    with pytest.raises(ChatFailed, match="same as the base model"):
+        open_engine(name, workspace, bundled_model, idle)
+
+
+# llama.cpp only
+
+
+def test_an_adapter_that_stays_on_is_noticed(
+    workspace: Workspace, bundled_model: Path, adapter: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = Context.switch_adapter
+    monkeypatch.setattr(Context, "switch_adapter", lambda context, on: honest(context, True))
+    with pytest.raises(ChatFailed, match="can't be compared"):
+        open_engine("llama.cpp", workspace, bundled_model, adapter)
+
+
+def test_the_adapter_has_the_effect_that_it_has_in_transformers(
+    workspace: Workspace, bundled_model: Path, tmp_path: Path
+) -> None:
+    """Within the rounding of the weights to eight bits. An adapter on wrong rows is as far off as none."""
+    import numpy
+
+    strong = make_adapter(tmp_path / "strong", bundled_model, strength=0.3)
+    found, exact = (open_engine(name, workspace, bundled_model, strong) for name in ("llama.cpp", "transformers"))
+    assert isinstance(found, llama_engine.LlamaEngine)
+    assert isinstance(exact, TorchEngine)
+    prompt = found.prompt_ids(STORY)
+    base, tuned = (exact_logits(exact, pane, prompt) for pane in exact.panes)
+    effect = numpy.linalg.norm(tuned - base)
+    assert numpy.linalg.norm(found._probe_logits("tuned", prompt) - tuned) < 0.15 * effect
+
+
+def exact_logits(engine: TorchEngine, pane: str, prompt: list[int]) -> Any:
+    from backend.chat.torch_engine import logits
+
+    return logits(engine.model(pane), prompt)[-1].float().numpy()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"use_dora": True}, {"modules_to_save": ["lm_head"]}, {"bias": "all"}, {"rank_pattern": {"q_proj": 2}}],
+)
+def test_what_llama_cpp_cannot_hold_is_answered_by_transformers(
+    workspace: Workspace, bundled_model: Path, tmp_path: Path, change: dict[str, Any]
+) -> None:
+    import json
+
+    folder = make_adapter(tmp_path / "adapter", bundled_model)
+    config = json.loads((folder / "adapter_config.json").read_text("utf-8"))
+    (folder / "adapter_config.json").write_text(json.dumps({**config, **change}), "utf-8")
+    with pytest.raises(Unsupported):
+        open_engine("llama.cpp", workspace, bundled_model, folder)
+
+
+def test_the_engine_is_chosen_by_what_it_can_hold(
+    workspace: Workspace, bundled_model: Path, tiny_model: Path, adapter: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def opened(model: Path, tuned: Path | None) -> str:
+        return str(engines.open_model(workspace, model, tuned, lambda *step: None).report["engine"])
+
+    assert opened(bundled_model, adapter) == "llama.cpp"
+    assert opened(tiny_model, None) == "transformers", "its tokenizer is unknown to llama.cpp"
+    monkeypatch.setattr(engines, "has_llama_cpp", lambda: False)
+    assert opened(bundled_model, adapter) == "transformers"
+
+
+def test_the_base_is_converted_once(workspace: Workspace, bundled_model: Path) -> None:
+    phases: list[str] = []
+
+    def progress(phase: str, done: int = 0, total: int = 0) -> None:
+        phases.append(phase)
+
+    first = base_file(workspace, bundled_model, progress)
+    phases.clear()
+    assert base_file(workspace, bundled_model, progress) == first
+    assert PHASE not in phases
+
+
+def test_where_llama_cpp_crashes_transformers_answers(bundled_model: Path, adapter: Path, tmp_path: Path) -> None:
+    """The process is killed as it begins to convert the base, and a second one loads the model in transformers."""
+    chat = Chat(Workspace.open(tmp_path))
+    try:
+        killed = 0
+        for phase in chat.opening(bundled_model, adapter):
+            if phase.name == PHASE and not killed:
+                assert chat._process is not None
+                killed = chat._process._child.pid
+                chat._process.kill()
+        assert killed
+        assert chat._process is not None
+        assert chat._process._child.pid != killed
+        assert chat.engine.startswith("transformers")
+        assert chat.panes == ("base", "tuned")
+    finally:
+        chat.close()
