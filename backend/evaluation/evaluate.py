@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from statistics import fmean
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from backend.datasets.checks.normalize import normalize
 from backend.errors import BadInput
 from backend.evaluation import measures, signs
+from backend.evaluation.diagnosis import GIBBERISH, Finding, findings
 from backend.evaluation.items import Item
 from backend.evaluation.measures import Measure, choose_measure
 from backend.evaluation.models import Answer, Models
@@ -22,6 +23,7 @@ from backend.evaluation.verdict import against_prompt, compare, score_interval
 BASE, PROMPT, FEW_SHOT, TUNED = "base", "prompt", "few_shot", "tuned"
 CHOSEN_ON = 8  # training items on which the best instruction is chosen
 _LONGEST = 384  # tokens of an answer
+_ALIKE = 0.5  # chrF from which on an answer is not called wrong
 
 Progress = Callable[[str, int, int], None]  # phase, done, total; what it raises ends the evaluation
 
@@ -138,9 +140,33 @@ class Evaluation:
             "comparisons": [one.to_json() for one in comparisons],
             "verdict": comparisons[0].verdict,
             "against_prompt": against_prompt(comparisons[1:]),
+            "findings": [one.to_json() for one in self._findings(systems)],
             "answers": self._answers(systems),
         }
         return report | next_step(report, self.measure)
+
+    def _findings(self, systems: Mapping[str, System]) -> list[Finding]:
+        tuned = systems[TUNED]
+        right = _ALIKE if self.measure.graded else 1.0
+        wrong = [score < right for score in tuned.scores]
+        return findings(
+            self.items,
+            self.train,
+            [said.text for said in tuned.answers],
+            [said.ended for said in tuned.answers],
+            wrong,
+            [
+                bad and self._strange(item, said)
+                for bad, item, said in zip(wrong, self.items, tuned.answers, strict=True)
+            ],
+        )
+
+    def _strange(self, item: Item, said: Answer) -> bool:
+        """Whether the answer is gibberish to the base model."""
+        if not said.text.strip():
+            return False
+        answered = replace(item, expected={"role": "assistant", "content": said.text})
+        return self.models.loss(BASE, answered) >= GIBBERISH
 
     def _summary(self, system: System) -> dict[str, Any]:
         texts = [answer.text for answer in system.answers]

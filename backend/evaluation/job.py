@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from pydantic import ValidationError
 
 from backend.errors import BadSetting
+from backend.evaluation import diagnosis
 from backend.evaluation.evaluate import Evaluation
 from backend.evaluation.items import items_from
 from backend.evaluation.models import TorchModels
@@ -87,6 +88,7 @@ def run(context: Work) -> dict[str, Any]:
         ).run(baselines=spec.baselines)
     except _Stopped:
         return {}
+    report["retry"] = diagnosis.change(report["next_kind"], trained.settings)
     write_json(context.folder / REPORT, report)
     return {name: value for name, value in report.items() if name != "answers"}
 

@@ -5,22 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from backend.evaluation.diagnosis import sentence
 from backend.evaluation.measures import Measure
 
 _GOOD = 0.9  # a score from which on a model is simply used
-_OFTEN = 0.2  # a fault in so many answers is the first thing to look at
 
 
 def next_step(report: Mapping[str, Any], measure: Measure) -> dict[str, str]:
     """{"next": a sentence, "next_kind": its code} for a report without them."""
     tuned, verdict = report["systems"]["tuned"], report["verdict"]
-    if tuned["loops"] >= _OFTEN:
-        return _step(
-            "loops",
-            "Its answers repeat themselves endlessly: train for more epochs, with more examples of the same kind.",
-        )
-    if tuned["ended"] < 1 - _OFTEN:
-        return _step("never_ends", "Many answers do not end: train for more epochs, or use shorter answers.")
+    if report["findings"]:
+        kind = report["findings"][0]["kind"]
+        return _step(kind, sentence(kind))
     if verdict == "worse":
         return _step(
             "worse", "It became worse than the base model: train with a lower learning rate or fewer epochs."

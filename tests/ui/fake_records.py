@@ -192,5 +192,7 @@ def report(baselines: bool = False) -> dict[str, Any]:
         "against_prompt": "better" if baselines else "not_measured",
         "next": "Most mistakes are in “quantity” (75% right): add examples that show it.",
         "next_kind": "add_examples",
+        "findings": [],
+        "retry": {},
         "answers": answers,
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -38,10 +39,21 @@ class RetryService:
 
         Raises RunProblem when it suggests none.
         """
-        verdict, spec, folder = self._runs.verdict(run_id), self._runs.spec(run_id), self._runs.folder(run_id)
+        verdict = self._runs.verdict(run_id)
         if verdict is None or not verdict.retry:
             raise RunProblem("There is nothing to change in this run.", "Its curve shows no problem.", "")
-        again = _changed(spec, run_id, verdict.retry)
+        return self._again(run_id, verdict.retry)
+
+    def retry_evaluated(self, run_id: str, report: Mapping[str, Any] | None) -> str:
+        """The same with the change that the report of its evaluation suggests. Raises RunProblem without one."""
+        change = report["retry"] if report else {}
+        if not change:
+            raise RunProblem("There is nothing to change in this run.", "Its answers show no problem.", "")
+        return self._again(run_id, change)
+
+    def _again(self, run_id: str, change: dict[str, Any]) -> str:
+        spec, folder = self._runs.spec(run_id), self._runs.folder(run_id)
+        again = _changed(spec, run_id, change)
 
         def write(new: Path) -> None:
             shutil.copytree(folder / "data", new / "data", dirs_exist_ok=True)

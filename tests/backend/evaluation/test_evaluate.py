@@ -59,6 +59,8 @@ class Spoken:
         return [Answer(self._said(pane, self._asked[number][0]), True) for (number,) in prompts]
 
     def loss(self, pane: str, item: Item) -> float:
+        if "zrk" in item.answer:
+            return 9.0
         return 2.0 if pane == "base" else 1.0
 
 
@@ -114,9 +116,18 @@ def test_loops_are_named() -> None:
     assert report["next_kind"] == "loops"
 
 
+def test_gibberish_is_named() -> None:
+    report = report_of(lambda pane, given: f"zrk {len(given)} vr" if pane == "tuned" else "Hello.", baselines=False)
+    assert report["next_kind"] == "gibberish"
+    assert report["findings"][0]["share"] == 1
+
+
 def test_a_model_that_lost_what_the_base_can_is_worse() -> None:
-    report = report_of(lambda pane, given: knows("base" if pane == "tuned" else "tuned", given))
+    report = report_of(
+        lambda pane, given: knows("tuned", given) if pane == "base" else f"No {last(given).split()[1]} here."
+    )
     assert (report["verdict"], report["next_kind"]) == ("worse", "worse")
+    assert report["findings"] == []
 
 
 def test_a_prompt_that_does_as_well_is_found_and_reported() -> None:

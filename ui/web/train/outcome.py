@@ -10,6 +10,7 @@ from markupsafe import Markup
 from jobs.records import Job
 from ui.text import format as fmt
 from ui.text import verdicts
+from ui.text.settings_help import SETTINGS
 from ui.web.html import components
 from ui.web.try_it.evaluation_card import TONES
 
@@ -30,7 +31,18 @@ def outcome(job: Job | None, report: Mapping[str, Any] | None) -> Markup:
         phase = progress.phase if progress else "Getting ready"
         return components.alert("calm", "Checking its answers to examples it has not seen", f"{phase}.{counted}")
     if report:
-        return components.alert(
+        shown = components.alert(
             TONES[report["verdict"]], verdicts.title(report), verdicts.detail(report), report["next"]
         )
+        return shown + _retry(report["retry"])
     return components.alert("calm", *NOT_CHECKED)
+
+
+def _retry(change: Mapping[str, Any]) -> Markup:
+    """A button that trains again with the change that the answers suggest."""
+    if not change:
+        return components.EMPTY
+    (name, value), *_ = change.items()
+    words = f"Try again with {SETTINGS[name].term} {fmt.setting(value)}"
+    button = components.button(words, "retry-evaluated", kind="firm")
+    return Markup('<div class="after-alert">{}</div>').format(button)

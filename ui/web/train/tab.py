@@ -202,7 +202,7 @@ def build(app: App, state: BrowserState) -> TrainTab:
             stop = button(STOP, visible=False, elem_id="stop")
             again = button("Train another", elem_id="train-again")
             stop_says = html(elem_classes="reason")
-        judged = html()
+        judged = clickable()
         health = clickable()
         curve = html()
         comparison = html()
@@ -260,8 +260,13 @@ def build(app: App, state: BrowserState) -> TrainTab:
 
     @handler
     def retry(event: gr.EventData, inputs: Inputs) -> Any:
-        """Repeats the run with the one change that its verdict names, or with shorter examples, and compares both."""
-        choice, retries = state.choice(inputs), {"retry": app.retries.retry, "shorter": app.retries.retry_shortened}
+        """Repeats the run with the one change that a verdict names, or with shorter examples, and compares both."""
+        choice = state.choice(inputs)
+        retries = {
+            "retry": app.retries.retry,
+            "retry-evaluated": lambda run: app.retries.retry_evaluated(run, app.evaluations.latest_report(run)),
+            "shorter": app.retries.retry_shortened,
+        }
         repeat = retries.get(clicked(event)[0])
         return changed(inputs, choice.replace(run_id=repeat(choice.run_id))) if repeat else gr.skip()
 
@@ -275,6 +280,7 @@ def build(app: App, state: BrowserState) -> TrainTab:
     state.listen(stop.click, end, tab.outputs)
     state.listen(resume.click, go_on, tab.outputs)
     state.listen(status.click, retry, tab.outputs)
+    state.listen(judged.click, retry, tab.outputs)
     state.listen(health.click, retry, tab.outputs)
     state.listen(again.click, another, tab.outputs)
     return tab

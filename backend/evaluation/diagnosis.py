@@ -1,0 +1,110 @@
+"""What is wrong with a model's answers, recognized by measurement, with the likely cause and the change to try."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+from backend.datasets.checks.normalize import normalize
+from backend.evaluation import signs
+from backend.evaluation.items import Item
+from backend.records.specs import TrainSettings
+
+Kind = Literal["loops", "gibberish", "same_answer", "repeats_question", "never_ends", "memorized"]
+OFTEN = 0.2  # a fault in so many answers is reported
+_SAME = 0.5  # of the answers are the same
+GIBBERISH = 6.0  # nats a token of an answer, as the base model reads it; fluent text has 1 to 4, chance 10 and more
+_MOST_EPOCHS = 100.0
+
+
+class Finding(NamedTuple):
+    """A fault. share: of the answers. item: the number of one that shows it. example: the training answer that it
+    repeats, where it was memorized."""
+
+    kind: Kind
+    share: float
+    item: int
+    example: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        return {name: value for name, value in self._asdict().items() if value != ""}
+
+
+_WORDS: dict[str, str] = {
+    "loops": "Its answers repeat themselves endlessly: it was trained too briefly. Train again for more epochs.",
+    "gibberish": "Its answers are gibberish: the learning rate was too high. Train again with half of it.",
+    "same_answer": "It gives the same answer to different questions: it was trained too briefly, or the examples "
+    "hardly differ. Train again for more epochs.",
+    "repeats_question": "It repeats the question instead of answering: it was trained too briefly. Train again for "
+    "more epochs.",
+    "never_ends": "Many answers do not end: train again for more epochs, or use shorter answers.",
+    "memorized": "It repeats answers of its examples by heart where others are right: train again for fewer epochs, "
+    "or with more examples.",
+}
+
+
+def findings(
+    items: Sequence[Item],
+    train: Sequence[Item],
+    texts: Sequence[str],
+    ended: Sequence[bool],
+    wrong: Sequence[bool],
+    strange: Sequence[bool],
+) -> list[Finding]:
+    """The faults of a model's answers, the most telling first. All but `train` are in the order of `items`.
+
+    wrong: which answers are not right, so that a right one is never called a fault. strange: which of them have
+    GIBBERISH or more.
+    """
+    known = {normalize(item.answer): item.answer for item in train}
+    everything = range(len(items))
+    shown: dict[Kind, list[int]] = {
+        "loops": [n for n in everything if signs.repeats(texts[n])],
+        "gibberish": [n for n in everything if strange[n]],
+        "same_answer": _same(items, texts, wrong),
+        "repeats_question": [n for n in everything if wrong[n] and _repeats(items[n], texts[n])],
+        "never_ends": [n for n in everything if not ended[n]],
+        "memorized": [n for n in everything if wrong[n] and normalize(texts[n]) in known],
+    }
+    return [
+        Finding(kind, len(numbers) / len(items), numbers[0], _example(kind, texts[numbers[0]], known))
+        for kind, numbers in shown.items()
+        if numbers and len(numbers) >= OFTEN * len(items)
+    ]
+
+
+def sentence(kind: str) -> str:
+    """The finding in plain words, with its likely cause."""
+    return _WORDS[kind]
+
+
+def change(kind: str, settings: TrainSettings) -> dict[str, Any]:
+    """The one setting to change after a finding or a verdict of "worse"; {} where no setting helps."""
+    if kind in ("gibberish", "worse"):
+        return {"learning_rate": settings.learning_rate / 2}
+    if kind in ("loops", "same_answer", "repeats_question", "never_ends", "train_longer"):
+        more = min(_MOST_EPOCHS, 2 * settings.num_train_epochs)
+        return {"num_train_epochs": more} if more > settings.num_train_epochs and settings.max_steps < 0 else {}
+    if kind == "memorized" and settings.num_train_epochs > 1:
+        return {"num_train_epochs": max(1.0, settings.num_train_epochs / 2)}
+    return {}
+
+
+def _example(kind: str, text: str, known: Mapping[str, str]) -> str:
+    return known[normalize(text)] if kind == "memorized" else ""
+
+
+def _same(items: Sequence[Item], texts: Sequence[str], wrong: Sequence[bool]) -> list[int]:
+    """The items that get the most frequent answer, where it is far more frequent than it should be."""
+    answered = Counter(map(normalize, texts))
+    text, count = answered.most_common(1)[0]
+    expected = max(Counter(normalize(item.answer) for item in items).values())
+    if count < _SAME * len(items) or count < 2 * expected:
+        return []
+    return [n for n, one in enumerate(texts) if normalize(one) == text and wrong[n]]
+
+
+def _repeats(item: Item, text: str) -> bool:
+    question, answer = normalize(item.question), normalize(text)
+    return bool(question) and answer.startswith(question) and not normalize(item.answer).startswith(question)

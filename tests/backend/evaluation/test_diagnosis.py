@@ -1,0 +1,84 @@
+"""Each fault of a model's answers is recognized, and right answers never count as one."""
+
+from __future__ import annotations
+
+import pytest
+
+from backend.evaluation import diagnosis
+from backend.evaluation.diagnosis import findings
+from backend.evaluation.items import Item, items_from
+from backend.records.specs import TrainSettings
+
+PLACES = ("harbour", "market", "museum", "station", "library", "castle", "garden", "bridge", "theatre", "bakery")
+
+
+def items(first: int) -> list[Item]:
+    return items_from(
+        [
+            [
+                {"role": "user", "content": f"When does the {place} open, case {first + i}{place}?"},
+                {"role": "assistant", "content": f"The {place} opens at {first + i} o'clock, dear."},
+            ]
+            for i, place in enumerate(PLACES)
+        ]
+    )
+
+
+HELD_OUT, TRAIN = items(10), items(50)
+RIGHT = [item.answer for item in HELD_OUT]
+
+
+def found(texts: list[str], ended: bool = True) -> list[str]:
+    wrong = [text != item.answer for text, item in zip(texts, HELD_OUT, strict=True)]
+    strange = ["qorv" in text for text in texts]
+    return [one.kind for one in findings(HELD_OUT, TRAIN, texts, [ended] * len(texts), wrong, strange)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "texts"),
+    [
+        ("gibberish", [f"qorv{i} zumplet brask{i} {i}vint" for i in range(10)]),
+        ("loops", ["The bakery, the bakery, the bakery, the bakery"] * 5 + RIGHT[5:]),
+        ("same_answer", ["The museum opens at the station."] * 6 + RIGHT[6:]),
+        ("repeats_question", [item.question for item in HELD_OUT]),
+        ("memorized", [item.answer for item in TRAIN[:4]] + RIGHT[4:]),
+    ],
+)
+def test_a_fault_is_recognized(kind: str, texts: list[str]) -> None:
+    assert found(texts)[0] == kind
+
+
+def test_answers_that_never_end_are_recognized() -> None:
+    assert found([f"{text} and then" for text in RIGHT], ended=False) == ["never_ends"]
+
+
+def test_right_answers_show_no_fault() -> None:
+    assert found(RIGHT) == []
+    assert found(["no idea", *RIGHT[1:]]) == [], "one in ten is not often"
+
+
+def test_a_memorized_answer_names_the_example() -> None:
+    texts = [item.answer for item in TRAIN[:4]] + RIGHT[4:]
+    wrong = [True] * 4 + [False] * 6
+    (one,) = findings(HELD_OUT, TRAIN, texts, [True] * 10, wrong, [False] * 10)
+    assert (one.share, one.item, one.example) == (0.4, 0, TRAIN[0].answer)
+    assert one.to_json()["example"] == TRAIN[0].answer
+
+
+@pytest.mark.parametrize(
+    ("kind", "change"),
+    [
+        ("gibberish", {"learning_rate": 1e-4}),
+        ("worse", {"learning_rate": 1e-4}),
+        ("loops", {"num_train_epochs": 6.0}),
+        ("memorized", {"num_train_epochs": 1.5}),
+        ("use_it", {}),
+    ],
+)
+def test_a_finding_changes_one_setting(kind: str, change: dict[str, float]) -> None:
+    assert diagnosis.change(kind, TrainSettings(learning_rate=2e-4, num_train_epochs=3)) == change
+
+
+def test_epochs_are_not_raised_where_steps_end_the_training() -> None:
+    assert diagnosis.change("loops", TrainSettings(max_steps=20)) == {}
+    assert diagnosis.change("loops", TrainSettings(num_train_epochs=100)) == {}
