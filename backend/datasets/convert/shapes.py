@@ -22,13 +22,21 @@ class Shape:
 
 
 SHAPES: dict[str, Shape] = {
-    "messages": Shape("OpenAI chat (messages)", (("messages",),), ("system", "tools")),
-    "sharegpt": Shape("ShareGPT (from and value)", (("messages",),), ("system", "tools")),
-    "alpaca": Shape("Alpaca (instruction, output)", (("instruction",), ("output",)), ("input", "system", "history")),
-    "prompt_completion": Shape("prompt and completion", (("prompt",), ("completion",)), ("system", "tools")),
-    "question_answer": Shape("question and answer", (("question",), ("answer",)), ("context", "system")),
+    "messages": Shape("conversations (messages, as OpenAI writes them)", (("messages",),), ("system", "tools")),
+    "sharegpt": Shape("conversations (from and value, as in ShareGPT)", (("messages",),), ("system", "tools")),
+    "alpaca": Shape(
+        "tasks and answers (instruction and output, as in Alpaca)",
+        (("instruction",), ("output",)),
+        ("input", "system", "history"),
+    ),
+    "prompt_completion": Shape(
+        "questions and answers (prompt and completion)", (("prompt",), ("completion",)), ("system", "tools")
+    ),
+    "question_answer": Shape(
+        "questions and answers (question and answer)", (("question",), ("answer",)), ("context", "system")
+    ),
     "preference": Shape(
-        "preference pairs (chosen and rejected)",
+        "a better and a worse answer each (chosen and rejected)",
         (("chosen",), ("rejected",)),
         ("prompt", "messages", "input", "system", "tools"),
     ),

@@ -150,7 +150,7 @@ def _note_media(collector: RecordCollector) -> None:
         collector.note(
             "media_ignored",
             f"Only text is used for training; the content of {' and '.join(map(repr, media))} is ignored.",
-            "Leave out rows that make no sense without it.",
+            "Leave out examples that make no sense without it.",
         )
 
 
@@ -158,7 +158,7 @@ def _note_guesses(collector: RecordCollector, plan: Plan, encoding: Encoding) ->
     if encoding.guess:
         collector.note(
             "encoding",
-            f"This file was read as {encoding.name}, which is a guess: {encoding.guess}.",
+            f"The letters of this file were read as {encoding.name} (encoding), which is a guess: {encoding.guess}.",
             "Look at a few accented letters, and choose another encoding if they are wrong.",
         )
     if plan.guessed:
@@ -167,7 +167,7 @@ def _note_guesses(collector: RecordCollector, plan: Plan, encoding: Encoding) ->
     if plan.shape == "preference":
         collector.note(
             "preference_pairs",
-            "Each row has a better (chosen) and a worse (rejected) answer. The better ones are used as examples; "
+            "Each example has a better (chosen) and a worse (rejected) answer. The better ones are used as examples; "
             "only preference training (DPO) also uses the worse ones.",
         )
     if plan.shape == "kto":

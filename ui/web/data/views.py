@@ -94,7 +94,9 @@ def summary(data: DatasetState, limit: int | None) -> Markup:
     title = f"{fmt.count(data.rows, 'example')}, {'not ready yet' if data.blocked else 'ready'}"
     numbers = [(fmt.number(data.errors), "still with errors")]
     if tokens:
-        numbers.append((fmt.number(tokens.learned), f"tokens to learn, of {fmt.number(tokens.total)}"))
+        numbers.append(
+            (fmt.number(tokens.learned), f"pieces of words (tokens) to learn, of {fmt.number(tokens.total)}")
+        )
         numbers.append((fmt.number(tokens.longest), "tokens in the longest example"))
     numbers.append((fmt.number(repeated), "the same, or almost, as another (duplicates)"))
     missing = [f"{fmt.number(data.left_out)} left out"] if data.left_out else []
@@ -139,7 +141,8 @@ def token_count(pieces: Sequence[Piece], note: str = "") -> Markup:
     """How many tokens of an example are learned. note: a sentence about the whole example."""
     whole = sum(piece.tokens for piece in pieces)
     learned = sum(piece.tokens for piece in pieces if piece.kind == "learned")
-    return components.text(f"{fmt.number(learned)} of {fmt.count(whole, 'token')} are learned. {note}", "small")
+    of_all = fmt.count(whole, "piece of a word (token)", "pieces of words (tokens)")
+    return components.text(f"{fmt.number(learned)} of {of_all} are learned. {note}", "small")
 
 
 def no_such_example(typed: object, total: int) -> Markup:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from backend.datasets.convert.shapes import SHAPES
 from backend.datasets.read.load import ReadOptions, load_text
 from backend.errors import BadInput
 from backend.records.rows import Dataset
@@ -180,8 +181,8 @@ def test_mixed_shapes_are_reported_with_their_first_lines() -> None:
     data = jsonl(chat, chat, alpaca, chat, alpaca)
     assert found(data) == [(3, "mixed_shapes"), (5, "mixed_shapes")]
     for problem in data.problems:
-        assert "OpenAI chat (messages) (first on line 1)" in problem.message
-        assert "Alpaca (instruction, output) (first on line 3)" in problem.message
+        assert f"{SHAPES['messages'].title} (first on line 1)" in problem.message
+        assert f"{SHAPES['alpaca'].title} (first on line 3)" in problem.message
     assert len(data.rows) == 3
 
 
