@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-from backend.errors import RunProblem
+from backend.errors import RunProblem, WorkspaceProblem
 from backend.evaluation.items import items_from
 from backend.evaluation.job import REPORT
 from backend.files.json_file import read_json
 from backend.runs.conversations import read_conversations
+from backend.settings import child_path
 from jobs.records import Job, State
 from jobs.runner import Runner
 from ui.services.results import ResultService
+
+PAGE = "report.html"
 
 
 class EvaluationService:
@@ -55,6 +59,18 @@ class EvaluationService:
         """By run, the report of its newest completed evaluation, without the answers."""
         oldest_first = reversed(self._runner.jobs(kind="evaluate"))
         return {job.parent: job.result for job in oldest_first if job.parent and job.state is State.COMPLETED}
+
+    def write_page(self, run_id: str, page: str) -> Path:
+        """Writes the report of a run as a page, among its exports, and returns the file. Raises WorkspaceProblem."""
+        file = child_path(self._runner.workspace.exports, run_id) / PAGE
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(page, "utf-8")
+        except OSError as error:
+            raise WorkspaceProblem(
+                "The report can't be written.", f"The system reports: {error.strerror}.", "Free some disk space."
+            ) from error
+        return file
 
     def report(self, job_id: str) -> dict[str, Any]:
         """The report of a completed evaluation, with its answers. Raises RunProblem when there is none."""

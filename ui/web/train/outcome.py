@@ -9,10 +9,9 @@ from markupsafe import Markup
 
 from jobs.records import Job
 from ui.text import format as fmt
-from ui.text import verdicts
 from ui.text.settings_help import SETTINGS
 from ui.web.html import components
-from ui.web.try_it.evaluation_card import TONES
+from ui.web.try_it import verdict_card
 
 NOT_CHECKED = (
     "Nobody knows yet whether it is any good",
@@ -31,10 +30,7 @@ def outcome(job: Job | None, report: Mapping[str, Any] | None) -> Markup:
         phase = progress.phase if progress else "Getting ready"
         return components.alert("calm", "Checking its answers to examples it has not seen", f"{phase}.{counted}")
     if report:
-        shown = components.alert(
-            TONES[report["verdict"]], verdicts.title(report), verdicts.detail(report), report["next"]
-        )
-        return shown + _retry(report["retry"])
+        return verdict_card.alert(report) + _retry(report["retry"])
     return components.alert("calm", *NOT_CHECKED)
 
 

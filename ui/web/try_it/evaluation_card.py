@@ -13,16 +13,14 @@ from jobs.records import Job
 from ui.services.app import App
 from ui.services.selection import Choice
 from ui.text import format as fmt
-from ui.text import verdicts
 from ui.web.browser_state import BrowserState, Inputs, Updates
 from ui.web.components import button, html
 from ui.web.errors import handler
 from ui.web.html import components
-from ui.web.try_it import report_card
+from ui.web.try_it import report_card, report_page, verdict_card
 from ui.web.try_it.ready_models import no_model
 
 TITLE = "Is it better?"
-TONES = {"better": "good", "no_difference_shown": "calm", "worse": "bad"}
 NO_QUESTIONS = (
     "No examples were set aside to check it with. Set some aside in step 3, or add a file for it in step 2, and "
     "train again."
@@ -56,8 +54,14 @@ class EvaluationCard:
         if job and not job.state.is_terminal:
             return self._shown(running(job), "", True)
         report = self.app.evaluations.latest_report(choice.run_id)
-        shown = self._shown(ended(job, report, questions), "", False, again=bool(report))
+        link = self._link(choice.run_id, report) if report else components.EMPTY
+        shown = self._shown(ended(job, report, questions, link), "", False, again=bool(report))
         return {**shown, self.answers: report_card.answers(report) if report else components.EMPTY}
+
+    def _link(self, run_id: str, report: Mapping[str, Any]) -> Markup:
+        file = self.app.evaluations.write_page(run_id, report_page.page(report, self.app.runs.info(run_id)))
+        link = components.download_link(file, file.name, "Download the report", "a page to send to others")
+        return Markup('<div class="after-alert">{}</div>').format(link)
 
     def _shown(self, card: Markup, why_not: str, active: bool, again: bool = False) -> Updates:
         words = "Check it again" if again else "Check it"
@@ -128,13 +132,16 @@ def running(job: Job) -> Markup:
     return components.card(TITLE, components.progress(percent, phase), badges=badge, lead=f"{phase}.{counted}")
 
 
-def ended(job: Job | None, report: Mapping[str, Any] | None, questions: int) -> Markup:
-    """The newest report, under how the latest evaluation failed or stopped, if it did; without both, what it does."""
+def ended(
+    job: Job | None, report: Mapping[str, Any] | None, questions: int, link: Markup = components.EMPTY
+) -> Markup:
+    """The newest report with the `link` to its file, under how the latest evaluation failed or stopped, if it did;
+    without both, what it does."""
     failure = _failure(job)
     if report is None:
         return components.card(TITLE, failure) if failure else before(questions)
     earlier = components.text("The result below is from an earlier check.", "small") if failure else components.EMPTY
-    return components.card(TITLE, failure, earlier, verdict(report))
+    return components.card(TITLE, failure, earlier, verdict_card.verdict(report), link)
 
 
 def _failure(job: Job | None) -> Markup:
@@ -145,37 +152,3 @@ def _failure(job: Job | None) -> Markup:
     if job.state.value == "stopped":
         return components.alert("calm", "The check was cancelled", "It left no result.")
     return components.alert("bad", "The check did not finish", "Its process ended.", "Check it again.")
-
-
-def verdict(report: Mapping[str, Any]) -> Markup:
-    """The verdict, the score of each system with its interval, and how it was measured."""
-    lines = [
-        (verdicts.SYSTEMS[name], verdicts.score(name, report), f"95% interval: {verdicts.interval(name, report)}")
-        for name in ("tuned", "base", "prompt", "few_shot")
-        if name in report["systems"]
-    ]
-    return components.join(
-        (
-            components.alert(
-                TONES[report["verdict"]], verdicts.title(report), verdicts.detail(report), report["next"]
-            ),
-            components.rows(lines),
-            _instruction(report),
-            components.text(_how(report), "small"),
-        )
-    )
-
-
-def _instruction(report: Mapping[str, Any]) -> Markup:
-    """The best prompt, to use or to doubt."""
-    found = report["systems"].get("prompt", {}).get("instruction")
-    return components.fold("The best prompt", components.text(found, "quoted")) if found else components.EMPTY
-
-
-def _how(report: Mapping[str, Any]) -> str:
-    independent = report["clusters"]
-    once = f" Near-copies count once, which leaves {independent}." if independent < report["items"] else ""
-    return (
-        f"A good answer {verdicts.MEASURES[report['main_measure']]}; this was chosen before any answer was seen. "
-        f"{fmt.count(report['items'], 'question')}.{once} Answered by {report['engine']}."
-    )

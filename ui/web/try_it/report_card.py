@@ -29,17 +29,22 @@ def answers(report: Mapping[str, Any]) -> Markup:
     """A fold with each question, the expected answer, and what each system answered."""
     found = report["answers"]
     graded = verdicts.graded(report)
-    articles = components.join(_article(answer, report) for answer in found[:SHOWN])
     mistakes = any(answer["scores"]["tuned"] < 1 for answer in found)
     more = f"The {SHOWN} worst of {len(found)} are shown." if len(found) > SHOWN else ""
     fold = components.fold(
         f"All {fmt.count(len(found), 'answer')}, the worst first",
         _ONLY_MISTAKES if mistakes and not graded else components.EMPTY,
         components.text(more, "small"),
-        Markup('<div class="samples report">{}</div>').format(articles),
+        opened(report, SHOWN),
         key="answers",
     )
     return Markup('<section class="card slim">{}</section>').format(fold)
+
+
+def opened(report: Mapping[str, Any], most: int | None = None) -> Markup:
+    """The answers without a fold: all, or the `most` worst."""
+    articles = components.join(_article(answer, report) for answer in report["answers"][:most])
+    return Markup('<div class="samples report">{}</div>').format(articles)
 
 
 def _article(answer: Mapping[str, Any], report: Mapping[str, Any]) -> Markup:

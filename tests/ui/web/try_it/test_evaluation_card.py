@@ -11,10 +11,11 @@ from jobs.records import Failure, Progress, State
 from tests.ui.conftest import answer, page_of
 from tests.ui.fake_records import job, report
 from tests.ui.fake_services import FakeApp
+from ui.records import RunInfo
 from ui.services.selection import Choice
 from ui.web.page import Page
 from ui.web.runs.views import listing
-from ui.web.try_it import evaluation_card, report_card
+from ui.web.try_it import evaluation_card, report_card, report_page, verdict_card
 
 DONE = Choice(data_id="data-1", run_id="run-a")
 EVIL = '"><img src=x onerror=alert(1)>'
@@ -120,18 +121,18 @@ class TestViews:
         ("verdict", "tone"), [("better", "good"), ("no_difference_shown", "calm"), ("worse", "bad")]
     )
     def test_each_verdict_has_its_tone(self, verdict: str, tone: str) -> None:
-        html = evaluation_card.verdict(report() | {"verdict": verdict})
+        html = verdict_card.verdict(report() | {"verdict": verdict})
         assert f'class="alert {tone}"' in html
         assert html.count('class="alert') == 1
 
     def test_every_system_has_its_score_and_interval(self) -> None:
-        html = evaluation_card.verdict(report(baselines=True))
+        html = verdict_card.verdict(report(baselines=True))
         assert html.count("0% to 32%") == 3
         assert html.count("41% to 93%") == 1
         assert "transformers" in html
 
     def test_near_copies_that_count_once_are_named(self) -> None:
-        assert "leaves 5" in evaluation_card.verdict(report() | {"clusters": 5})
+        assert "leaves 5" in verdict_card.verdict(report() | {"clusters": 5})
 
     def test_my_models_shows_the_verdict_of_evaluated_runs(self) -> None:
         runs = FakeApp().runs.all()
@@ -190,6 +191,29 @@ class TestReportCard:
             "main_measure": measure, "answers": [hostile], "next": EVIL, "engine": EVIL,
         }  # fmt: skip
         found["systems"]["prompt"]["instruction"] = EVIL
-        html = report_card.answers(found) + evaluation_card.verdict(found)
+        html = report_card.answers(found) + verdict_card.verdict(found)
         assert "<img" not in html
         assert html.count("&lt;img") >= 7
+
+
+def test_the_report_is_one_page_without_scripts_that_has_every_answer() -> None:
+    found = report(baselines=True)
+    found["answers"][0]["question"] = "<script>alert(1)</script>"
+    html = report_page.page(found, RunInfo("run-a", "Orders & more", "SmolLM2", "orders.jsonl", 216))
+    assert "<script" not in html
+    assert "http" not in html, "it needs nothing from elsewhere"
+    assert "Orders &amp; more" in html
+    assert html.count("<article") == len(found["answers"])
+
+
+def test_labels_are_shown_in_a_table_of_expected_and_answered() -> None:
+    found = report()
+    found["systems"]["tuned"]["confusion"] = {"late": {"late": 3, "broken": 1}, "broken": {"broken": 4}}
+    html = verdict_card.verdict(found)
+    assert html.count("<tr") == 3
+    assert "<table" not in verdict_card.verdict(report())
+
+
+def test_an_answer_learned_by_heart_names_its_example() -> None:
+    found = report() | {"findings": [{"kind": "memorized", "share": 0.4, "item": 0, "example": "At nine, dear."}]}
+    assert "At nine, dear." in verdict_card.verdict(found)

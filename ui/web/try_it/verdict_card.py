@@ -1,0 +1,89 @@
+"""The verdict of an evaluation as HTML: the scores with their intervals, and how they were measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from markupsafe import Markup
+
+from ui.text import format as fmt
+from ui.text import verdicts
+from ui.web.html import components
+
+TONES = {"better": "good", "no_difference_shown": "calm", "worse": "bad"}
+
+
+def alert(report: Mapping[str, Any]) -> Markup:
+    """The verdict in one colored box, with what to do next."""
+    return components.alert(TONES[report["verdict"]], verdicts.title(report), verdicts.detail(report), report["next"])
+
+
+def verdict(report: Mapping[str, Any]) -> Markup:
+    """The verdict, the score of each system with its interval, and how it was measured."""
+    lines = [
+        (verdicts.SYSTEMS[name], verdicts.score(name, report), f"95% interval: {verdicts.interval(name, report)}")
+        for name in ("tuned", "base", "prompt", "few_shot")
+        if name in report["systems"]
+    ]
+    parts = (
+        alert(report),
+        components.rows(lines),
+        _phrases(report),
+        _memorized(report),
+        _confusion(report),
+        _instruction(report),
+        components.text(_how(report), "small"),
+    )
+    return components.join(parts)
+
+
+def _phrases(report: Mapping[str, Any]) -> Markup:
+    """How often the person's own phrases stand in the answers of the trained model."""
+    phrases = report["systems"]["tuned"].get("phrases")
+    if not phrases:
+        return components.EMPTY
+    base = report["systems"]["base"].get("phrases", {})
+    lines = [(f"“{phrase}”", f"in {share:.0%} of the answers", f"the base model: {base.get(phrase, 0):.0%}")
+             for phrase, share in phrases.items()]  # fmt: skip
+    return components.fold("Your own phrases", components.rows(lines), key="phrases")
+
+
+def _memorized(report: Mapping[str, Any]) -> Markup:
+    """A training answer that was given where another was right."""
+    found = next((one for one in report["findings"] if one["kind"] == "memorized"), None)
+    if found is None:
+        return components.EMPTY
+    words = components.text(f"Given as an answer to other questions too: {found['example']}", "quoted")
+    return components.fold("An example that it repeats by heart", words, key="memorized")
+
+
+def _confusion(report: Mapping[str, Any]) -> Markup:
+    """How often each label was answered for each expected one."""
+    table = report["systems"]["tuned"].get("confusion")
+    if not table:
+        return components.EMPTY
+    labels = sorted({label for row in table.values() for label in row} | set(table))
+    lines = [(expected, *(str(row.get(label, "")) for label in labels)) for expected, row in sorted(table.items())]
+    caption = "Expected labels (rows) and what your model answered (columns)"
+    return components.fold(
+        "Which labels it confuses (confusion matrix)",
+        components.text(f"{caption}.", "small"),
+        components.table(("Expected", *labels), lines, caption),
+        key="confusion",
+    )
+
+
+def _instruction(report: Mapping[str, Any]) -> Markup:
+    """The best prompt, to use or to doubt."""
+    found = report["systems"].get("prompt", {}).get("instruction")
+    return components.fold("The best prompt", components.text(found, "quoted")) if found else components.EMPTY
+
+
+def _how(report: Mapping[str, Any]) -> str:
+    independent = report["clusters"]
+    once = f" Near-copies count once, which leaves {independent}." if independent < report["items"] else ""
+    return (
+        f"A good answer {verdicts.MEASURES[report['main_measure']]}; this was chosen before any answer was seen. "
+        f"{fmt.count(report['items'], 'question')}.{once} Answered by {report['engine']}."
+    )
