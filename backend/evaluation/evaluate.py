@@ -10,7 +10,7 @@ from typing import Any
 
 from backend.datasets.checks.normalize import normalize
 from backend.errors import BadInput
-from backend.evaluation import measures, signs
+from backend.evaluation import general, measures, signs
 from backend.evaluation.diagnosis import GIBBERISH, Finding, findings
 from backend.evaluation.items import Item
 from backend.evaluation.measures import Measure, choose_measure
@@ -69,7 +69,9 @@ class Evaluation:
         if baselines and self.train:
             systems |= {PROMPT: self._best_prompt(), FEW_SHOT: self._few_shot()}
         systems[TUNED] = self._system(TUNED, plain, "Asking your model")
-        return self._report({name: system for name, system in systems.items() if system})
+        report = self._report({name: system for name, system in systems.items() if system})
+        phase = "Asking both about other things"
+        return {**report, "general": general.check(self.models, lambda *done: self.progress(phase, *done))}
 
     def _system(
         self, pane: str, conversations: Sequence[Conversation], phase: str, instruction: str | None = None

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from pydantic import ValidationError
 
 from backend.errors import BadSetting
-from backend.evaluation import diagnosis
+from backend.evaluation import diagnosis, general
 from backend.evaluation.evaluate import Evaluation
 from backend.evaluation.items import items_from
 from backend.evaluation.models import TorchModels
@@ -32,6 +32,7 @@ class EvaluationSpec(Record):
     items: int | None = None
 
 
+_GENERAL_TOKENS = 2 * len(general.QUESTIONS) * (general.LIMIT + 32)
 QUICK = 120.0  # seconds that an evaluation may take to run by itself
 
 
@@ -112,5 +113,6 @@ def seconds(tokens: int, speed: float) -> float:
 
     Both models answer each item and compute the loss of its expected answer; reading and answering together are
     counted at the speed of the training (tokens a second), which is slower than reading and faster than answering.
+    So are the general questions.
     """
-    return 4 * tokens / speed if speed else float("inf")
+    return (4 * tokens + _GENERAL_TOKENS) / speed if speed else float("inf")

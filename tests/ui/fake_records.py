@@ -193,6 +193,14 @@ def report(baselines: bool = False) -> dict[str, Any]:
         "next": "Most mistakes are in “quantity” (75% right): add examples that show it.",
         "next_kind": "add_examples",
         "findings": [],
+        "general": {
+            "asked": 30,
+            "base_right": 20,
+            "tuned_right": 19,
+            "lost": ["What do bees make?"],
+            "dropped": False,
+            "loss": {"base": 2.9, "tuned": 3.0},
+        },
         "retry": {},
         "answers": answers,
     }

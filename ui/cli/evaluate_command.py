@@ -34,4 +34,4 @@ def evaluate(options: argparse.Namespace, workspace: Workspace) -> Answer:
 def _text(report: Mapping[str, Any]) -> str:
     lines = [verdicts.sentence(report)]
     lines += [verdicts.system_line(name, report) for name in report["systems"]]
-    return "\n".join([*lines, report["next"]])
+    return "\n".join([*lines, verdicts.forgetting(report), report["next"]])

@@ -68,6 +68,22 @@ def detail(report: Mapping[str, Any]) -> str:
     return " ".join(filter(None, (found, _PROMPTS[report["against_prompt"]])))
 
 
+def forgetting(report: Mapping[str, Any]) -> str:
+    """What is left of what the base model knows about other things."""
+    found = report["general"]
+    if not found["base_right"]:
+        return "The base model answers none of our general questions rightly, so there was nothing to forget."
+    still = (
+        f"{found['tuned_right']} of the {found['base_right']} general questions that the base model answers rightly"
+    )
+    if found["dropped"]:
+        return (
+            f"It has forgotten other things: it still answers only {still}. If that matters, train for fewer epochs or "
+            "with a lower learning rate."
+        )
+    return f"It still answers {still}."
+
+
 def system_line(name: str, report: Mapping[str, Any]) -> str:
     """One system with its score and the interval that it may lie in."""
     return f"{SYSTEMS[name]}: {score(name, report)} (95% interval {interval(name, report)})"

@@ -69,7 +69,7 @@ def last(given: str) -> str:
 
 
 def knows(pane: str, given: str) -> str:
-    return EXPECTED[last(given)] if pane == "tuned" else "How can I help you?"
+    return EXPECTED.get(last(given), "Hm.") if pane == "tuned" else "How can I help you?"
 
 
 def report_of(said: Said, items: Sequence[Item] = HELD_OUT, baselines: bool = True) -> dict[str, Any]:
@@ -98,7 +98,7 @@ def test_a_model_that_has_learned_the_task_is_better() -> None:
     "fault",
     [
         pytest.param(lambda pane, given: "How can I help you?", id="the adapter is not applied"),
-        pytest.param(lambda pane, given: EXPECTED[last(given)], id="the adapter is left on in the base"),
+        pytest.param(lambda pane, given: EXPECTED.get(last(given), "Hm."), id="the adapter is left on in the base"),
         pytest.param(lambda pane, given: given, id="no generation prompt: it repeats what it read"),
         pytest.param(
             lambda pane, given: '{"city": "Rome", "pieces": 2}' if pane == "tuned" else "", id="one answer to all"
@@ -132,7 +132,7 @@ def test_a_model_that_lost_what_the_base_can_is_worse() -> None:
 
 def test_a_prompt_that_does_as_well_is_found_and_reported() -> None:
     def follows(pane: str, given: str) -> str:
-        return EXPECTED[last(given)] if pane == "tuned" or "JSON" in given or "{" in given else "Hello."
+        return EXPECTED.get(last(given), "Hm.") if pane == "tuned" or "JSON" in given or "{" in given else "Hello."
 
     many = items_from(chats([f"{a}{b.lower()}" for a in CITIES for b in PLANTS[:3]], 100))
     EXPECTED.update({item.question: item.answer for item in many})

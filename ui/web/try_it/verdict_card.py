@@ -33,6 +33,7 @@ def verdict(report: Mapping[str, Any]) -> Markup:
         _memorized(report),
         _confusion(report),
         _instruction(report),
+        _forgetting(report),
         components.text(_how(report), "small"),
     )
     return components.join(parts)
@@ -47,6 +48,18 @@ def _phrases(report: Mapping[str, Any]) -> Markup:
     lines = [(f"“{phrase}”", f"in {share:.0%} of the answers", f"the base model: {base.get(phrase, 0):.0%}")
              for phrase, share in phrases.items()]  # fmt: skip
     return components.fold("Your own phrases", components.rows(lines), key="phrases")
+
+
+def _forgetting(report: Mapping[str, Any]) -> Markup:
+    """What it still knows of other things, with the questions that it lost."""
+    words = verdicts.forgetting(report)
+    lost = report["general"]["lost"]
+    said = components.alert("warn", words) if report["general"]["dropped"] else components.text(words, "small")
+    if not lost:
+        return said
+    return said + components.fold(
+        "What it no longer answers", components.rows([(question, "", "") for question in lost]), key="forgotten"
+    )
 
 
 def _memorized(report: Mapping[str, Any]) -> Markup:

@@ -1,0 +1,63 @@
+"""What is lost by training is found: only what the base model knew, and only beyond chance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from backend.evaluation import general
+from backend.evaluation.items import Item
+from backend.evaluation.models import Answer
+
+
+class Spoken:
+    """Models that answer the question of a number as a function says."""
+
+    name, panes, context_length = "spoken", ("base", "tuned"), 4096
+
+    def __init__(self, right: Callable[[str, int], bool]) -> None:
+        self._right = right
+
+    def prompt_ids(self, conversation: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]]) -> list[int]:
+        return [[question for question, _ in general.QUESTIONS].index(conversation[-1]["content"])]
+
+    def tokens(self, text: str) -> int:
+        return len(text)
+
+    def answer(
+        self, pane: str, prompts: Sequence[list[int]], limit: int, each: Callable[[int], None]
+    ) -> list[Answer]:
+        each(len(prompts))
+        return [
+            Answer(f"It is {general.QUESTIONS[n][1][0].upper()}." if self._right(pane, n) else "Hm.", True)
+            for (n,) in prompts
+        ]
+
+    def loss(self, pane: str, item: Item) -> float:
+        return 3.0
+
+
+def check(right: Callable[[str, int], bool]) -> dict[str, Any]:
+    return general.check(Spoken(right), lambda done, total: None)
+
+
+def test_only_what_the_base_knew_can_be_lost() -> None:
+    found = check(lambda pane, n: n < 10 if pane == "base" else n < 9)
+    assert (found["asked"], found["base_right"], found["tuned_right"]) == (len(general.QUESTIONS), 10, 9)
+    assert found["lost"] == [general.QUESTIONS[9][0]]
+    assert not found["dropped"], "one may be chance"
+    assert found["loss"] == {"base": 3.0, "tuned": 3.0}
+
+
+def test_a_real_drop_is_named() -> None:
+    assert check(lambda pane, n: pane == "base" or n >= 8)["dropped"]
+    assert not check(lambda pane, n: False)["dropped"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "right"), [("Paris", True), ("It's **Paris**!", True), ("Parisian food", False), ("", False)]
+)
+def test_a_word_must_stand_in_the_answer(answer: str, right: bool) -> None:
+    assert general.is_right(0, answer) == right
