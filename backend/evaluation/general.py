@@ -51,10 +51,10 @@ QUESTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 TEXT = (
     "The river rises in the hills to the north and runs through three valleys before it reaches the sea. In spring, "
-    "when the snow melts, it often floods the meadows, and the farmers move their cattle to higher ground. By the end "
-    "of summer it is so shallow that children can wade across it. The old mill at the second bridge was built two "
-    "hundred years ago and still grinds flour on market days, although most of the bread in the town now comes from "
-    "the bakery beside the station."
+    "when the snow melts, it often floods the meadows, and the farmers move their cattle to higher ground. By the "
+    "end of summer it is so shallow that children can wade across it. The old mill at the second bridge was built "
+    "two hundred years ago and still grinds flour on market days, although most of the bread in the town now comes "
+    "from the bakery beside the station."
 )
 
 

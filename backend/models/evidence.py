@@ -22,15 +22,16 @@ _FILE = Path(__file__).with_name("evidence.json")
 class Evidence(Record):
     """A model's result in one comparison.
 
-    source: its title. date: year and month. models, tasks: how many it compared. places: how many of the best models
-    it names. place: 1 is the best; None for a model that came after those. rank: the mean of the model's ranks on the
-    tasks, lower is better; None where it was not published. interval: the 95 % interval of `rank`.
+    source: its title. date: year and month, "" where they are not known. models, tasks: how many it compared. places:
+    how many of the best models it names. place: 1 is the best; None for a model that came after those. rank: the mean
+    of the model's ranks on the tasks, lower is better; None where it was not published. interval: the 95 % interval
+    of `rank`.
     """
 
     source: str = Field(min_length=1)
     publisher: str = Field(min_length=1)
     url: str = Field(pattern=r"^https://[\w./-]+$")
-    date: str = Field(pattern=r"^20\d\d-(0[1-9]|1[0-2])$")
+    date: str = Field(pattern=r"^(20\d\d-(0[1-9]|1[0-2]))?$")
     models: int = Field(gt=1)
     tasks: int = Field(gt=0)
     places: int = Field(gt=0)

@@ -57,7 +57,9 @@ def recommend(options: argparse.Namespace, workspace: Workspace) -> Answer:
     installed = None if options.hardware else set(catalogue.installed(workspace))
     hardware = _hardware(options, workspace)
     found = make_recommendation(hardware, task=options.task, available=installed, **data_facts(checked))
-    sources = [f"Published comparison: {one.url} ({one.date})" for one in found.model.evidence[:1]]
+    sources = [
+        f"Published comparison: {one.url} ({one.date or 'date not known'})" for one in found.model.evidence[:1]
+    ]
     return Answer(found.to_json(), "\n".join([found.model.name, *found.reasons, *sources, *found.why.values()]))
 
 

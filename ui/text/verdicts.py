@@ -78,8 +78,8 @@ def forgetting(report: Mapping[str, Any]) -> str:
     )
     if found["dropped"]:
         return (
-            f"It has forgotten other things: it still answers only {still}. If that matters, train for fewer epochs or "
-            "with a lower learning rate."
+            f"It has forgotten other things: it still answers only {still}. If that matters, train for fewer epochs "
+            "or with a lower learning rate."
         )
     return f"It still answers {still}."
 

@@ -43,7 +43,7 @@ def test_places_follow_the_mean_ranks() -> None:
         ("Qwen3-4B-Instruct-2507", "2026-03", 2, 3.33, (1.43, 5.23)),
         ("Llama-3.2-3B-Instruct", "2026-03", 3, 4.11, (2.83, 5.39)),
         ("Qwen3-0.6B", "2026-03", 6, 5.44, (2.84, 8.04)),
-        ("granite-3.3-8b-instruct", "2025-12", None, None, None),
+        ("granite-3.3-8b-instruct", "", None, None, None),
         ("SmolLM2-135M-Instruct", "2026-03", None, None, None),
     ],
 )

@@ -68,8 +68,8 @@ def _no_times(recommended: Option) -> str:
 
 def source(found: Evidence) -> Markup:
     """A link to a comparison, with its publisher, date and extent."""
-    month = date.fromisoformat(f"{found.date}-01")
-    extent = f" ({found.publisher}, {month:%B %Y}; {found.models} models, {found.tasks} tasks)"
+    month = f"{date.fromisoformat(f'{found.date}-01'):%B %Y}" if found.date else "date not known"
+    extent = f" ({found.publisher}, {month}; {found.models} models, {found.tasks} tasks)"
     return components.external_link(found.url, found.source) + extent
 
 
