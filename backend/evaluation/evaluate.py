@@ -57,7 +57,9 @@ class Evaluation:
                 "None were set aside before training.",
                 "Set some aside (validation_fraction), or add a validation file, and train again.",
             )
-        self.measure: Measure = choose_measure([item.expected for item in (*self.train, *self.items)])
+        pairs = all(item.rejected for item in self.items)
+        answers = [item.expected for item in (*self.train, *self.items)]
+        self.measure = Measure("preference") if pairs else choose_measure(answers)
         longest = max(self.models.tokens(item.answer) for item in (*self.train, *self.items))
         self.limit = min(_LONGEST, 16 + 2 * longest)
         self.clusters = [item.cluster for item in self.items]
@@ -66,7 +68,7 @@ class Evaluation:
         """All that `evaluate --json` prints. baselines: also the base with the best prompt, and with examples."""
         plain = [list(item.messages) for item in self.items]
         systems = {BASE: self._system(BASE, plain, "Asking the base model"), TUNED: None}
-        if baselines and self.train:
+        if baselines and self.train and self.measure.name != "preference":
             systems |= {PROMPT: self._best_prompt(), FEW_SHOT: self._few_shot()}
         systems[TUNED] = self._system(TUNED, plain, "Asking your model")
         report = self._report({name: system for name, system in systems.items() if system})
@@ -78,7 +80,14 @@ class Evaluation:
     ) -> System:
         answers = self._ask(pane, self.items, conversations, phase)
         losses = [self.models.loss(pane, item) for item in self.items] if instruction is None else []
+        if self.measure.name == "preference":
+            return System(answers, self._preferences(pane, losses), losses)
         return System(answers, self._scores(self.items, answers), losses, instruction)
+
+    def _preferences(self, pane: str, losses: Sequence[float]) -> list[float]:
+        """1 where the better answer of a pair is the likelier one, per token; losses: of the better answers."""
+        worse = [replace(item, expected=item.rejected) for item in self.items if item.rejected]
+        return [float(better < self.models.loss(pane, item)) for better, item in zip(losses, worse, strict=True)]
 
     def _ask(
         self, pane: str, items: Sequence[Item], conversations: Sequence[Conversation], phase: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from backend.datasets.checks import duplicates
@@ -16,7 +16,8 @@ class Item:
     """One question with its expected answer.
 
     messages: the conversation up to the answer. tools: those the row offers. row: the conversation's number, from 0.
-    cluster: the same for items that depend on each other; they count once together.
+    cluster: the same for items that depend on each other; they count once together. rejected: of a pair, the worse
+    answer.
     """
 
     messages: tuple[Mapping[str, Any], ...]
@@ -24,6 +25,7 @@ class Item:
     row: int
     cluster: int
     tools: tuple[Mapping[str, Any], ...] = ()
+    rejected: Message | None = None
 
     @property
     def question(self) -> str:
@@ -52,4 +54,14 @@ def items_from(conversations: Sequence[Sequence[Message]], limit: int | None = N
         for at, message in enumerate(row.messages)
         if message["role"] == "assistant" and at and row.messages[at - 1]["role"] in ("user", "tool")
     ]
+    return items if limit is None else items[:limit]
+
+
+def pairs_from(
+    better: Sequence[Sequence[Message]], worse: Sequence[Sequence[Message]], limit: int | None = None
+) -> list[Item]:
+    """The items of preference pairs: one for the last answer of each. worse: the same conversations with the worse
+    answers at their ends."""
+    last = {item.row: item for item in items_from(better)}
+    items = [replace(item, rejected=worse[row][-1]) for row, item in last.items()]
     return items if limit is None else items[:limit]

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from backend.errors import BadSetting
 from backend.evaluation import diagnosis, general
 from backend.evaluation.evaluate import Evaluation
-from backend.evaluation.items import items_from
+from backend.evaluation.items import Item, items_from, pairs_from
 from backend.evaluation.models import TorchModels
 from backend.files.json_file import write_json
 from backend.hardware.process import prepare_process
@@ -83,7 +83,7 @@ def run(context: Work) -> dict[str, Any]:
         learned = folder / "result" / ("model" if trained.settings.method == "full" else "adapter")
         report = Evaluation(
             TorchModels(trained.model.path, learned),
-            items_from(read_conversations(folder, "held_out"), spec.items),
+            _held_out(folder, spec.items),
             items_from(read_conversations(folder, "train")),
             progress,
         ).run(baselines=spec.baselines)
@@ -94,11 +94,17 @@ def run(context: Work) -> dict[str, Any]:
     return {name: value for name, value in report.items() if name != "answers"}
 
 
+def _held_out(folder: Path, limit: int | None = None) -> list[Item]:
+    """What judges the run."""
+    held_out, rejected = (read_conversations(folder, part) for part in ("held_out", "rejected"))
+    return pairs_from(held_out, rejected, limit) if rejected else items_from(held_out, limit)
+
+
 def after_training(context: Trained, result: dict[str, Any]) -> dict[str, Any] | None:
     """The spec of the evaluation that follows a completed training; None where it would take longer than QUICK, or
     nothing was held out, or the run's spec declines it."""
     spec = RunSpec.model_validate(context.spec)
-    items = items_from(read_conversations(context.folder, "held_out"))
+    items = _held_out(context.folder)
     if not spec.evaluate or not items or not result.get("weights_changed"):
         return None
     tokenizer = ChatTokenizer.load(relocate(spec, context.folder).model.path)

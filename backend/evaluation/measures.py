@@ -1,5 +1,6 @@
 """How an answer is scored against the expected one. The main measure is chosen from the data, before any answer.
 
+preference  of a pair, the better answer likelier than the worse  right or wrong
 tool_call   the right tool with the right arguments          right or wrong
 json        the same JSON value, whatever its layout         right or wrong; `fields` says which fields differ
 label       one of a few fixed answers                       right or wrong
@@ -19,7 +20,7 @@ from backend.datasets.checks.normalize import normalize
 from backend.datasets.conversation import content
 from backend.records.rows import Message
 
-MeasureName = Literal["tool_call", "json", "label", "exact", "chrf"]
+MeasureName = Literal["preference", "tool_call", "json", "label", "exact", "chrf"]
 _MOST = 0.9  # of the expected answers must have a form for it to be the form of the task
 _LABELS = 20  # at most so many different answers are labels
 _LABEL_WORDS = 6

@@ -6,11 +6,11 @@ import json
 import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from backend.records.rows import Message
 
-Part = Literal["train", "held_out"]
+Part = Literal["train", "held_out", "rejected"]  # rejected: of pairs, those held out with their worse answers
 Conversation = list[Message]
 
 
@@ -34,7 +34,7 @@ def read_conversations(run_folder: Path, part: Part) -> list[Conversation]:
 
 def copy_conversations(run_folder: Path, to: Path) -> None:
     """Gives another run the same conversations. Raises OSError."""
-    for part in ("train", "held_out"):
+    for part in get_args(Part):
         source = _path(run_folder, part)
         if source.is_file():
             target = _path(to, part)

@@ -75,6 +75,8 @@ class RunService:
         def write(folder: Path) -> None:
             write_conversations(folder, "train", [checked.rows[i].messages for i in split.train])
             write_conversations(folder, "held_out", held_out)
+            if settings.trainer == "dpo":
+                write_conversations(folder, "rejected", samples.rejected_conversations(checked, split))
             prepared.write(folder)
 
         spec = prepared.spec.model_copy(update={"evaluate": evaluate})

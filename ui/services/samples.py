@@ -11,7 +11,7 @@ from typing import Any
 from backend.datasets.dataset import CheckedDataset
 from backend.datasets.split import Split
 from backend.errors import BadInput
-from backend.records.rows import Message
+from backend.records.rows import Message, rejected_side
 from backend.runs.conversations import read_conversations
 from backend.settings import SAMPLES as FOLDER
 from ui.records import Sample, UnseenQuestion
@@ -52,6 +52,12 @@ def held_out_conversations(checked: CheckedDataset, split: Split) -> list[list[M
         if checked.original.source.sha256 == hashlib.sha256(sample.path.read_bytes()).hexdigest():
             found = [*_read(sample.held_out), *found]
     return found
+
+
+def rejected_conversations(checked: CheckedDataset, split: Split) -> list[list[Message]]:
+    """The pairs that judge a run, with their worse answers, in the order of `held_out_conversations`."""
+    rows = checked.rows
+    return [rejected_side(rows[i]).messages for i in split.judging if rows[i].messages]
 
 
 def unseen_questions(run_folder: Path) -> list[UnseenQuestion]:

@@ -14,6 +14,7 @@ SYSTEMS = {
     "tuned": "Your model",
 }
 MEASURES = {
+    "preference": "makes the better of two answers the likelier one",
     "tool_call": "calls the right tool with the right arguments",
     "json": "has every field right",
     "label": "gives the right label",

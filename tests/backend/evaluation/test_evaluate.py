@@ -10,7 +10,7 @@ import pytest
 
 from backend.errors import BadInput
 from backend.evaluation.evaluate import Evaluation
-from backend.evaluation.items import Item, items_from
+from backend.evaluation.items import Item, items_from, pairs_from
 from backend.evaluation.models import Answer
 
 Said = Callable[[str, str], str]  # pane and all that the model was given -> its answer
@@ -180,3 +180,31 @@ def test_it_can_be_stopped_at_any_answer() -> None:
 
     with pytest.raises(Stop):
         Evaluation(Spoken(knows), HELD_OUT, TRAIN, stop).run(baselines=True)
+
+
+def pairs() -> list[Item]:
+    better = chats(CITIES, 10)
+    worse = [[question, {"role": "assistant", "content": f"rude {n}"}] for n, (question, _) in enumerate(better)]
+    return pairs_from(better, worse)
+
+
+class Preferring(Spoken):
+    """The tuned model finds the worse answers less likely, the base more likely."""
+
+    def loss(self, pane: str, item: Item) -> float:
+        rude = item.answer.startswith("rude")
+        return 2.0 + (rude if pane == "tuned" else -rude)
+
+
+def test_pairs_are_judged_by_which_answer_is_likelier() -> None:
+    report = Evaluation(Preferring(knows), pairs(), TRAIN).run(baselines=True)
+    assert (report["main_measure"], report["items"]) == ("preference", len(CITIES))
+    assert [report["systems"][name]["score"] for name in ("base", "tuned")] == [0, 1]
+    assert (report["verdict"], report["against_prompt"]) == ("better", "not_measured")
+    assert set(report["systems"]) == {"base", "tuned"}
+
+
+def test_a_pair_is_judged_on_its_last_answer_only() -> None:
+    turns = [{"role": role, "content": f"{role} {n}"} for n in (1, 2) for role in ("user", "assistant")]
+    (item,) = pairs_from([turns], [[*turns[:-1], {"role": "assistant", "content": "worse"}]])
+    assert (item.answer, item.rejected) == ("assistant 2", {"role": "assistant", "content": "worse"})

@@ -49,4 +49,4 @@ def test_the_prompt_is_mentioned_once_it_was_measured(against: str) -> None:
 
 def test_every_verdict_and_measure_has_words() -> None:
     assert len({verdicts.title(report(one)) for one in ("better", "no_difference_shown", "worse")}) == 3
-    assert set(verdicts.MEASURES) == {"tool_call", "json", "label", "exact", "chrf"}
+    assert set(verdicts.MEASURES) == {"preference", "tool_call", "json", "label", "exact", "chrf"}
