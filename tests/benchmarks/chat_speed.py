@@ -1,9 +1,10 @@
 """How fast the chat writes, against llama-cpp-python alone on the same file.
 
 Ours: the chat process, as the page uses it, over pipes and with its checks. Peer: `llama_cpp.Llama` in a process of
-its own, greedy, called as its documentation shows. Both read the bundled model as a Q8_0 file, get the same prompts
-and write at most LIMIT tokens on the same number of threads. They take turns, so that other work on the computer
-disturbs both alike; the figure is the median over the prompts, without the time to read the prompt.
+its own, greedy, with flash attention, which llama.cpp chooses by itself for ours. Both read the bundled model as a
+Q8_0 file, get the same prompts and write at most LIMIT tokens on the same number of threads. They take turns, so that
+other work on the computer disturbs both alike. The figures are medians over the prompts, without the time to read
+them.
 
     python -m tests.benchmarks.chat_speed [--smoke]
 
@@ -102,7 +103,9 @@ class Peer:
 def run_peer(file: str, threads: int) -> None:
     from llama_cpp import Llama
 
-    llama = Llama(model_path=file, n_ctx=2048, n_threads=threads, n_threads_batch=threads, verbose=False)
+    llama = Llama(
+        model_path=file, n_ctx=2048, n_threads=threads, n_threads_batch=threads, flash_attn=True, verbose=False
+    )
     for line in sys.stdin:
         prompt, limit = json.loads(line)
         llama.reset()
