@@ -12,7 +12,7 @@ from backend.datasets.info import DatasetInfo, RowsByKind
 from backend.models.catalogue import Entry
 from backend.models.hub_token import TokenSource
 from backend.records.encoded import Piece
-from backend.records.events import DryRunEvent, EvalEvent, Event, NoteEvent, SampleEvent, StepEvent
+from backend.records.events import AwakeEvent, DryRunEvent, EvalEvent, Event, NoteEvent, SampleEvent, StepEvent
 from backend.records.rows import Dataset, Message, Problem, Source
 from backend.records.specs import RunSpec, TrainSettings
 from jobs.records import Failure, Job, Progress, State
@@ -178,17 +178,19 @@ class Plan:
 
 @dataclass
 class Curve:
-    """The events of a run, in order. dry_runs: one before each attempt. position: of the next event in its log."""
+    """The events of a run, in order. dry_runs: one before each attempt. awake: whether the computer is kept awake
+    during the latest attempt, None where that is not known. position: of the next event in its log."""
 
     steps: list[StepEvent] = field(default_factory=list)
     evals: list[EvalEvent] = field(default_factory=list)
     samples: list[SampleEvent] = field(default_factory=list)
     notes: list[NoteEvent] = field(default_factory=list)
     dry_runs: list[DryRunEvent] = field(default_factory=list)
+    awake: bool | None = None
     position: int = 0
 
     def add(self, event: Event) -> None:
-        """Append an event to the list of its kind; other kinds are ignored."""
+        """Store an event by its kind; other kinds are ignored."""
         match event:
             case StepEvent():
                 self.steps.append(event)
@@ -200,6 +202,8 @@ class Curve:
                 self.notes.append(event)
             case DryRunEvent():
                 self.dry_runs.append(event)
+            case AwakeEvent():
+                self.awake = event.awake
 
 
 @dataclass(frozen=True)

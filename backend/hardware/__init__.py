@@ -5,6 +5,7 @@ gpus.py         NVIDIA GPUs, through the driver
 container.py    limits of a container on cores and memory
 torch_build.py  whether torch was built for the GPU
 benchmark.py    this machine's speed, measured
+keep_awake.py   no sleep while a block runs
 process.py      the environment of a process that computes
 """
 

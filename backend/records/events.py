@@ -92,6 +92,14 @@ class NoteEvent(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class AwakeEvent(Event):
+    """Whether the computer is kept awake during this attempt."""
+
+    kind = "awake"
+    awake: bool
+
+
+@dataclass(frozen=True, slots=True)
 class DryRunEvent(Event):
     """What a few steps on the longest examples took. max_length: tokens of each example with which they fit.
 
@@ -171,6 +179,7 @@ _KINDS: dict[str, TypeAdapter[Any]] = {
         SampleEvent,
         CheckpointEvent,
         NoteEvent,
+        AwakeEvent,
         DryRunEvent,
         VerificationEvent,
         DownloadedEvent,

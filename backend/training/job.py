@@ -20,8 +20,9 @@ from backend import errors, hardware, training
 from backend.errors import ApprenticeError, DoesNotFit, NotEnough
 from backend.estimate.memory import available, nvidia_gpu
 from backend.hardware import child_process, format_gb
+from backend.hardware.keep_awake import keep_awake
 from backend.models.local import relocate
-from backend.records.events import NoteEvent
+from backend.records.events import AwakeEvent, NoteEvent
 from backend.records.specs import RunSpec, TrainSettings
 from backend.settings import Workspace
 from backend.training import measured as measurements
@@ -57,10 +58,18 @@ class Work(TrainingWork, Protocol):
 
 
 def run(context: Work) -> dict[str, Any]:
-    """The job "train": measures, then trains. Returns the result of `backend.training.run`, and `measured`.
+    """The job "train": measures, then trains, while the computer is kept awake.
+
+    Returns the result of `backend.training.run`, and `measured`.
 
     Raises NotEnough when not even the settings that need the least fit, and the errors of `backend.training.run`.
     """
+    with keep_awake() as awake:
+        context.emit(AwakeEvent(awake))
+        return _measure_and_train(context)
+
+
+def _measure_and_train(context: Work) -> dict[str, Any]:
     measured = measurements.read(context.folder / FOLDER / _MEASURED)
     spec = RunSpec.model_validate(context.spec)
     if measured is None and _needs_dry_run(context, spec):

@@ -7,7 +7,15 @@ import sys
 from contextlib import suppress
 
 from backend.errors import ApprenticeError, RunProblem
-from backend.records.events import DownloadedEvent, DryRunEvent, EvalEvent, LoggedEvent, NoteEvent, StepEvent
+from backend.records.events import (
+    AwakeEvent,
+    DownloadedEvent,
+    DryRunEvent,
+    EvalEvent,
+    LoggedEvent,
+    NoteEvent,
+    StepEvent,
+)
 from backend.training.session import STEP_PHASES
 from jobs.records import Job, Progress, State
 from ui.cli.output import say, write
@@ -74,6 +82,8 @@ class _Printer:
                 self.say(f"Measured on your longest examples: {memory} of memory at the peak, {speed:.0f} tokens/s.")
             case DownloadedEvent() as download if not self._terminal:
                 self.say(f"{download.mib:,} of {download.of:,} MiB")
+            case AwakeEvent() as event:
+                self.say(fmt.awake(event.awake))
             case NoteEvent() as note:
                 self.say(" ".join(filter(None, (note.title, note.what, note.next))))
 

@@ -180,6 +180,13 @@ def state(value: str) -> tuple[str, str]:
     return STATES.get(value, (value.capitalize(), "calm"))
 
 
+def awake(stays: bool) -> str:
+    """Whether the computer stays awake while a model trains."""
+    if stays:
+        return "Your computer stays awake while it trains; leave a laptop's lid open."
+    return "Your computer can't be kept awake from here: if it goes to sleep, training pauses until it wakes up."
+
+
 def short_number(value: float) -> str:
     """A large count: 134515008 -> "135 million", 3.8e9 -> "3.8 billion"."""
     if value >= 1e9:

@@ -8,6 +8,7 @@ import pytest
 
 from backend.records import events
 from backend.records.events import (
+    AwakeEvent,
     CheckpointEvent,
     DownloadedEvent,
     DryRunEvent,
@@ -28,6 +29,7 @@ EVERY_KIND = [
     SampleEvent(0, [{"role": "user", "content": "Hello?"}], "Hello.", "Hi."),
     CheckpointEvent(3),
     NoteEvent("Memory ran out", "It was too much.", "Close programs."),
+    AwakeEvent(True),
     DryRunEvent(512, 1000.0, 99.5, startup=2.0, verification_seconds=1.0),
     VerificationEvent(4, 4, 20, 0, "every base tensor, whole", 1.5, 1.5, 8),
     DownloadedEvent(10, 100),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from backend.records.events import EvalEvent, Event, LoggedEvent, StepEvent
+from backend.records.events import AwakeEvent, EvalEvent, Event, LoggedEvent, StepEvent
 from jobs.records import Job, Progress, State
 from ui.cli.follow import _Printer
 
@@ -59,3 +59,9 @@ def test_a_long_line_does_not_wrap(capsys: pytest.CaptureFixture[str], monkeypat
     monkeypatch.setenv("COLUMNS", "20")
     _Printer(terminal=True).job(training(3))
     assert max(map(len, capsys.readouterr().err.split("\r"))) < 20
+
+
+@pytest.mark.parametrize("awake", [True, False])
+def test_it_says_whether_the_computer_stays_awake(capsys: pytest.CaptureFixture[str], awake: bool) -> None:
+    _Printer(terminal=True).event(logged(AwakeEvent(awake)))
+    assert ("stays awake" in capsys.readouterr().err) is awake

@@ -195,8 +195,13 @@ def status(watched: Watched) -> Markup:
         since = " since it was resumed" if job.attempt > 1 else ""
         lead = f"It took {fmt.duration(job.ended - job.started)}{since}."
     spoken = Markup('<p class="unseen" role="status" aria-live="polite">{}</p>').format(_spoken(title, done, watched))
-    body = (bar, components.facts(numbers(watched)), notices(watched.curve.notes), failure, spoken)
+    body = (bar, components.facts(numbers(watched)), _awake(watched), notices(watched.curve.notes), failure, spoken)
     return components.card(title, *body, badges=badge, lead=lead)
+
+
+def _awake(watched: Watched) -> Markup:
+    known = watched.can_stop and watched.curve.awake is not None
+    return components.text(fmt.awake(bool(watched.curve.awake)), "small") if known else components.EMPTY
 
 
 def notices(notes: Sequence[NoteEvent]) -> Markup:

@@ -1,0 +1,118 @@
+"""The computer stays awake while a block runs, and goes back to its own settings when this process ends, however.
+
+    Linux     systemd-inhibit, around a `cat` that ends when this process closes its standard input, or is killed
+    macOS     caffeinate, which waits for the id of this process
+    Windows   SetThreadExecutionState, for this thread
+
+None of them overrides the lid of a laptop.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import os
+import select
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from backend.settings import child_environment
+
+log = logging.getLogger(__name__)
+
+_PATIENCE = 5.0  # seconds to wait for systemd-inhibit, which may have to start a service first
+_GLANCE = 0.3  # seconds in which caffeinate ends if it can't do its work
+_INHIBIT = ("--what=sleep:idle", "--mode=block", "--who=Apprentice", "--why=A model is being trained", "cat")
+_CONTINUOUS, _SYSTEM_REQUIRED = 0x80000000, 0x00000001  # ES_* of winbase.h
+
+
+@contextmanager
+def keep_awake(platform: str = sys.platform) -> Iterator[bool]:
+    """Keeps the computer awake inside the block; gives whether that worked. Raises nothing of its own.
+
+    platform: as in sys.platform.
+    """
+    if platform == "win32":
+        awake = _set_execution_state(_CONTINUOUS | _SYSTEM_REQUIRED)
+        try:
+            yield awake
+        finally:
+            _set_execution_state(_CONTINUOUS)
+        return
+    child = _start(platform)
+    try:
+        yield child is not None
+    finally:
+        if child:
+            _end(child)
+
+
+def _set_execution_state(flags: int) -> bool:
+    """Calls SetThreadExecutionState of Windows, which returns 0 when it fails."""
+    try:
+        return bool(ctypes.windll.kernel32.SetThreadExecutionState(flags))  # type: ignore[attr-defined,unused-ignore]
+    except (AttributeError, OSError):
+        log.exception("SetThreadExecutionState failed")
+        return False
+
+
+def _start(platform: str) -> subprocess.Popen[bytes] | None:
+    """The process that keeps the computer awake; None if there is none."""
+    name = "caffeinate" if platform == "darwin" else "systemd-inhibit"
+    program = shutil.which(name)
+    if program is None:
+        log.info("%s is not on this computer", name)
+        return None
+    arguments = ("-i", "-w", str(os.getpid())) if platform == "darwin" else _INHIBIT
+    try:
+        child = subprocess.Popen(
+            [program, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=child_environment(),
+        )
+    except OSError:
+        log.exception("%s can't be started", program)
+        return None
+    if _waits(child) if platform == "darwin" else _echoes(child):
+        return child
+    _end(child)
+    log.info("%s can't keep the computer awake (exit code %s)", program, child.returncode)
+    return None
+
+
+def _waits(child: subprocess.Popen[bytes]) -> bool:
+    """Whether a process still runs after a moment."""
+    try:
+        child.wait(_GLANCE)
+    except subprocess.TimeoutExpired:
+        return True
+    return False
+
+
+def _echoes(child: subprocess.Popen[bytes]) -> bool:
+    """Whether `cat` sends a line back: systemd-inhibit starts it only once the computer is kept awake."""
+    assert child.stdin is not None
+    assert child.stdout is not None
+    try:
+        child.stdin.write(b"awake\n")
+        child.stdin.flush()
+        ready, _, _ = select.select([child.stdout], [], [], _PATIENCE)
+        return bool(ready) and os.read(child.stdout.fileno(), 100) == b"awake\n"
+    except OSError:
+        return False
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """Ends a process, and closes its pipes, upon which `cat` ends too."""
+    assert child.stdin is not None
+    assert child.stdout is not None
+    child.kill()
+    with suppress(OSError):  # it had ended before it read its line
+        child.stdin.close()
+    child.stdout.close()
+    child.wait()

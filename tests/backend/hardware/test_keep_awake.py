@@ -1,0 +1,151 @@
+"""The computer is kept awake while a block runs, by commands that end with this process; nothing fails without."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from backend.hardware import keep_awake as module
+from backend.hardware.keep_awake import keep_awake
+from backend.settings import PROJECT_ROOT
+from tests.backend.hardware.test_child_process import gone
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="the commands are scripts of POSIX systems")
+
+INHIBIT = "import os, sys; os.execvp(sys.argv[-1], sys.argv[-1:])"  # as systemd-inhibit, once it has the lock
+CAFFEINATE = """
+import sys, time, psutil
+while psutil.pid_exists(int(sys.argv[sys.argv.index("-w") + 1])): time.sleep(0.05)
+"""
+FAILS = "import sys; sys.exit('Failed to connect to bus')"
+COMMANDS = {"linux": ("systemd-inhibit", INHIBIT), "darwin": ("caffeinate", CAFFEINATE)}
+
+
+@pytest.fixture
+def fakes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The only folder on PATH besides the system's `cat`: for fake commands, which write their pid and arguments."""
+    cat = Path("/bin/cat") if Path("/bin/cat").exists() else Path("/usr/bin/cat")
+    (tmp_path / "cat").symlink_to(cat)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    return tmp_path
+
+
+def fake(folder: Path, name: str, code: str) -> None:
+    note = f"import os, sys; open({str(folder / 'called')!r}, 'w').write(repr((os.getpid(), sys.argv[1:])))"
+    program = folder / name
+    program.write_text(f"#!{sys.executable}\n{note}\n{code}\n")
+    program.chmod(0o700)
+
+
+def called(folder: Path) -> tuple[int, list[str]]:
+    pid, arguments = eval((folder / "called").read_text())
+    return pid, arguments
+
+
+@pytest.mark.parametrize("platform", COMMANDS)
+def test_a_command_runs_as_long_as_the_block(fakes: Path, platform: str) -> None:
+    fake(fakes, *COMMANDS[platform])
+    with keep_awake(platform) as awake:
+        assert awake
+        pid, _ = called(fakes)
+        assert psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    assert gone(pid)
+
+
+def test_the_commands_are_asked_for_what_they_can_do(fakes: Path) -> None:
+    for platform, (name, code) in COMMANDS.items():
+        fake(fakes, name, code)
+        with keep_awake(platform):
+            _, arguments = called(fakes)
+        if platform == "linux":
+            assert {"--what=sleep:idle", "--mode=block"} <= set(arguments)
+        else:
+            assert arguments == ["-i", "-w", str(os.getpid())]
+
+
+@pytest.mark.parametrize("platform", COMMANDS)
+def test_a_command_ends_with_a_killed_process(fakes: Path, platform: str) -> None:
+    fake(fakes, *COMMANDS[platform])
+    program = """
+import sys, time
+from backend.hardware.keep_awake import keep_awake
+with keep_awake(sys.argv[1]) as awake:
+    print(awake, flush=True)
+    time.sleep(600)
+"""
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT_ROOT)}
+    command = [sys.executable, "-c", program, platform]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as worker:
+        assert worker.stdout is not None
+        assert worker.stdout.readline() == b"True\n"
+        pid, _ = called(fakes)
+        assert psutil.pid_exists(pid)
+        worker.kill()
+    assert gone(pid)
+
+
+@pytest.mark.parametrize("platform", [*COMMANDS, "freebsd14"])
+def test_without_a_command_the_block_runs_all_the_same(fakes: Path, platform: str) -> None:
+    with keep_awake(platform) as awake:
+        assert not awake
+
+
+@pytest.mark.parametrize("platform", COMMANDS)
+def test_a_command_that_fails_is_no_promise(fakes: Path, platform: str) -> None:
+    fake(fakes, COMMANDS[platform][0], FAILS)
+    with keep_awake(platform) as awake:
+        assert not awake
+
+
+@pytest.mark.parametrize("platform", COMMANDS)
+def test_a_command_that_can_not_be_started_neither(fakes: Path, platform: str) -> None:
+    program = fakes / COMMANDS[platform][0]
+    program.write_text("#!/nowhere/at/all\n")
+    program.chmod(0o700)
+    with keep_awake(platform) as awake:
+        assert not awake
+
+
+def test_a_command_that_hangs_is_given_up(fakes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_PATIENCE", 0.2)
+    fake(fakes, "systemd-inhibit", "import time; time.sleep(600)")
+    with keep_awake("linux") as awake:
+        assert not awake
+
+
+def test_the_error_of_the_block_comes_through_and_the_command_ends(fakes: Path) -> None:
+    fake(fakes, *COMMANDS["linux"])
+    with pytest.raises(KeyError), keep_awake("linux"):
+        raise KeyError
+    assert gone(called(fakes)[0])
+
+
+@pytest.mark.parametrize("answer", [0, 0x80000000])
+def test_windows_is_asked_and_released(monkeypatch: pytest.MonkeyPatch, answer: int) -> None:
+    flags: list[int] = []
+
+    class Kernel:
+        @staticmethod
+        def SetThreadExecutionState(value: int) -> int:
+            flags.append(value)
+            return answer
+
+    class Windll:
+        kernel32 = Kernel
+
+    monkeypatch.setattr(module.ctypes, "windll", Windll, raising=False)
+    with keep_awake("win32") as awake:
+        assert awake is bool(answer)
+        assert flags == [0x80000001]
+    assert flags == [0x80000001, 0x80000000]
+
+
+def test_a_windows_without_the_call_does_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(module.ctypes, "windll", raising=False)
+    with keep_awake("win32") as awake:
+        assert not awake
