@@ -25,9 +25,16 @@ window.addEventListener('popstate', () => {
 const lead = (from, to) => { if (openTab() === from) buttonOf(to).click(); };
 const toTop = (tab) => { if (openTab() === tab) window.scrollTo({ top: 0 }); };
 
-// A signature of the open tab, for the one component that fetches that tab; the time, so that it differs from the last.
-const toItsTab = (tabs, signature) =>
-  tabs.map((tab) => (signature.startsWith(`${tab} `) ? `${signature} ${performance.now()}` : undefined));
+// A new signature of the open tab, for the one component that fetches that tab; the time, so that it differs from the
+// last. What follows its second word is about trainings (run_end.js).
+let fetched = '';
+const toItsTab = (tabs, signature) => {
+  const [name, shown] = signature.split(' ');
+  const before = fetched;
+  fetched = `${name} ${shown}`;
+  if (fetched === before) return tabs.map(() => undefined);
+  return tabs.map((tab) => (tab === name ? `${fetched} ${performance.now()}` : undefined));
+};
 
 apprentice.address = { openTab, lead, toTop, toItsTab };
 

@@ -22,7 +22,7 @@ from ui.records import Curve, DatasetProgress, Shortening
 from ui.services.chat import Answer, Loading
 from ui.services.selection import Choice
 
-RUN = "document.title='injected'"
+RUN = "window.injected='yes'"
 PAYLOAD = (
     f'"><img src=x onerror="{RUN}"><svg onload="{RUN}"></svg><script>{RUN}</script>'
     f'<a href="javascript:{RUN}">x</a> [x](javascript:{RUN}) ![x](x)'

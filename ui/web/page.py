@@ -21,6 +21,7 @@ from ui.web.browser_state import PRIVATE, BrowserState, Inputs, Updates
 from ui.web.components import Tab, clicked, html
 from ui.web.data import tab as data_tab
 from ui.web.errors import handler
+from ui.web.run_news import news
 from ui.web.runs import tab as runs_tab
 from ui.web.share import tab as share_tab
 from ui.web.start import tab as start_tab
@@ -40,7 +41,9 @@ TABS = {
 STEPS = {name: label for name, (label, _) in TABS.items() if name != "runs"}
 HEADER = Markup('<header class="top"><h1>Apprentice</h1><span>Teach a small language model your way</span></header>')
 LOGO = STATIC / "icon.svg"
-SCRIPTS = ("store", "redraw", "address", "buttons", "tables", "typed_table", "question", "settings")  # in this order
+SCRIPTS = (  # in this order
+    "store", "redraw", "address", "buttons", "tables", "typed_table", "question", "settings", "run_end",
+)  # fmt: skip
 
 
 @dataclass
@@ -85,16 +88,21 @@ class Page:
             return {tab.line: web_errors.error_alert(error)}
 
     def signature_of(self, name: str, before: Choice) -> str:
-        """A short text that differs whenever the tab should be shown again: what it shows, the choice or an error."""
+        """The tab's name, a word that differs whenever it should be shown again, and words about trainings, unless
+        the tab can't be shown."""
         try:
             choice = self.app.validated(before)
             found = repr((before, choice, self.tabs[name].signature(choice), _finished(self.app, choice)))
+            return f"{name} {_digest(found)} {news(self.app, choice.run_id)}"
         except Exception as error:
-            found = repr(error)
-        return f"{name} {hashlib.sha256(found.encode()).hexdigest()[:32]}"
+            return f"{name} {_digest(repr(error))}"
 
     def outputs(self, name: str) -> list[Any]:
         return [self.finished, *self.tabs[name].outputs]
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def build(app: App) -> gr.Blocks:
@@ -147,6 +155,8 @@ def _tick(timer: gr.Timer, page: Page) -> None:
     changed = {name: gr.Textbox("", label=f"Signature of {name}", visible=False) for name in page.tabs}
     to_its_tab = f"(signature) => apprentice.address.toItsTab({list(changed)}, signature)"
     page.signature.change(None, page.signature, list(changed.values()), js=to_its_tab, **PRIVATE)
+    to_title = "(signature) => apprentice.runEnd.follow(signature)"
+    page.signature.change(None, page.signature, None, js=to_title, **PRIVATE)
     for name, part in changed.items():
         fetch = handler(partial(page.show, name))
         page.state.listen(part.change, fetch, page.outputs(name), concurrency_limit=4)

@@ -47,6 +47,7 @@ class TrainTab:
     forward: gr.Button
     resume: gr.Button
     stop: gr.Button
+    notify: gr.Button
     stop_says: gr.HTML
     outcome: gr.HTML
     health: gr.HTML
@@ -57,7 +58,7 @@ class TrainTab:
     @property
     def outputs(self) -> list[Any]:
         ahead = [self.line, self.before, self.goal, self.plan, self.memory, self.called, self.start, self.why_not]
-        buttons = [self.forward, self.resume, self.stop, self.stop_says]
+        buttons = [self.forward, self.resume, self.stop, self.notify, self.stop_says]
         after = [
             self.after,
             self.status,
@@ -144,6 +145,7 @@ class TrainTab:
                 visible=watched.can_stop,
                 interactive=not watched.job.stop_requested,
             ),
+            self.notify: gr.update(visible=watched.can_stop),
             self.stop_says: train_views.stop_reason(watched),
             self.outcome: self._outcome(run_id) if watched.has_model and not watched.can_stop else components.EMPTY,
             self.health: train_views.health(watched),
@@ -200,6 +202,7 @@ def build(app: App, state: BrowserState) -> TrainTab:
             forward = primary("Try your model", visible=False, elem_id="to-try")
             resume = button("Continue training", visible=False, elem_id="resume")
             stop = button(STOP, visible=False, elem_id="stop")
+            notify = button("Notify me when it ends", visible=False, elem_id="notify")
             again = button("Train another", elem_id="train-again")
             stop_says = html(elem_classes="reason")
         judged = clickable()
@@ -210,7 +213,7 @@ def build(app: App, state: BrowserState) -> TrainTab:
 
     tab = TrainTab(
         app, SettingsForm(app, fields, answer), line, before, goal, plan, memory, called, start, why_not,
-        after, status, forward, resume, stop, stop_says, judged, health, curve, comparison, samples,
+        after, status, forward, resume, stop, notify, stop_says, judged, health, curve, comparison, samples,
     )  # fmt: skip
 
     def changed(inputs: Inputs, choice: Choice) -> Updates:
@@ -278,6 +281,7 @@ def build(app: App, state: BrowserState) -> TrainTab:
     begun = state.listen(start.click, begin, tab.outputs, called, **in_turn)
     begun.success(None, None, None, js="() => apprentice.address.toTop('train')", **PRIVATE)
     state.listen(stop.click, end, tab.outputs)
+    notify.click(None, None, None, js="() => apprentice.runEnd.allow()", **PRIVATE)
     state.listen(resume.click, go_on, tab.outputs)
     state.listen(status.click, retry, tab.outputs)
     state.listen(judged.click, retry, tab.outputs)

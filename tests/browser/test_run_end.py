@@ -1,0 +1,50 @@
+"""The tab's title, and a notification, follow a training to its end, on whatever step the page is."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.browser.conftest import free_port, served
+from tests.browser.steps import go, start_training, take_sample
+
+pytestmark = pytest.mark.browser
+# Stands in for the browser's own, which asks in a window that no test can reach.
+NOTIFICATION = """
+window.shown = [];
+window.Notification = class {
+  static permission = 'default';
+  static async requestPermission() { window.Notification.permission = 'granted'; }
+  constructor(title, { body }) { window.shown.push(body); }
+};
+"""
+
+
+@pytest.fixture
+def own_page(tmp_path: Path) -> Iterator[str]:
+    port = free_port()
+    with served([sys.executable, "-m", "tests.ui.fake_page", str(port)], port, tmp_path / "log.txt") as url:
+        yield url
+
+
+def test_a_training_is_followed_to_its_end(open_page: Callable[..., Any], own_page: str) -> None:
+    page = open_page(own_page)
+    page.add_init_script(NOTIFICATION)
+    page.reload()
+    page.wait_for_function("document.title === '91% - Apprentice'")  # a run that already trains
+    take_sample(page)
+    start_training(page)
+    page.wait_for_function("document.title === '37% - Apprentice'")
+    page.click("#notify")
+    page.wait_for_selector("#notify", state="hidden")
+    page.wait_for_function("window.shown.length === 1")  # that it will be notified
+    page.wait_for_selector("#stop:visible")
+    page.click("#stop")
+    page.wait_for_function("window.shown.length === 2")
+    assert "stopped" in page.evaluate("window.shown[1]")
+    go(page, "start")
+    page.wait_for_function("document.title === '91% - Apprentice'")  # the other one still trains
