@@ -30,7 +30,7 @@ PAYLOAD = (
 # Values that the program chooses, and that it compares with its own.
 CODES = {
     "id", "kind", "state", "severity", "to", "badge", "light", "retry", "device", "source", "storage", "path",
-    "settings", "result", "accepted", "refused", "flavor", "sha256",
+    "settings", "result", "accepted", "refused", "flavor", "sha256", "date",
 }  # fmt: skip
 FAILS = "Where does it break off?"  # a question whose answer fails
 
@@ -72,7 +72,10 @@ class Injecting:
         def call(*given: Any, **named: Any) -> Any:
             answer = found(*given, **named)
             if isinstance(answer, Iterator):
-                return ((pane, injected(text), done) for pane, text, done in answer)
+                return (
+                    part._replace(text=injected(part.text)) if isinstance(part, Answer) else injected(part)
+                    for part in answer
+                )
             return answer if isinstance(answer, str) and name != "why_not_ready" else injected(answer)
 
         return call

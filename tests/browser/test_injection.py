@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import openpyxl
 import pytest
 
+from backend.models import bundled
 from backend.settings import HOME_VARIABLE, Workspace
 from tests.browser.conftest import free_port, served
 from tests.browser.injected_page import FAILS, PAYLOAD
@@ -32,11 +34,13 @@ def injected_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture
-def real_page(workspace_with_model: Workspace, tmp_path: Path) -> Iterator[str]:
-    port = free_port()
+@pytest.fixture(scope="module")
+def real_page(bundled_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The real page, on a workspace to which each test adds a file."""
+    folder, port = tmp_path_factory.mktemp("real"), free_port()
+    shutil.copytree(bundled_model, bundled.folder(Workspace.open(folder / "workspace")))
     command = [sys.executable, "app.py", "serve", "--no-browser", "--port", str(port)]
-    with served(command, port, tmp_path / "serve.txt", {HOME_VARIABLE: str(workspace_with_model.root)}) as url:
+    with served(command, port, folder / "serve.txt", {HOME_VARIABLE: str(folder / "workspace")}) as url:
         yield url
 
 
