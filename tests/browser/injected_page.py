@@ -17,7 +17,15 @@ from backend.records.events import NoteEvent
 from jobs.records import Failure, State
 from tests.ui.fake_page import serve
 from tests.ui.fake_records import job
-from tests.ui.fake_services import FakeApp, FakeDatasets, FakeEvaluations, FakeResults, FakeRetries, FakeRuns
+from tests.ui.fake_services import (
+    FakeApp,
+    FakeBlindTests,
+    FakeDatasets,
+    FakeEvaluations,
+    FakeResults,
+    FakeRetries,
+    FakeRuns,
+)
 from ui.records import Curve, DatasetProgress, Shortening
 from ui.services.chat import Answer, Loading
 from ui.services.selection import Choice
@@ -140,6 +148,7 @@ class InjectedApp(FakeApp):
         self.models: Any = Injecting(self.models)
         self.advice: Any = Injecting(self.advice)
         self.evaluations: Any = Evaluations(runs)
+        self.blind_tests: Any = FakeBlindTests(self.evaluations)
         self.hf_jobs: Any = Injecting(self.hf_jobs)
 
 

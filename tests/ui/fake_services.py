@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Hashable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from backend.advice import diagnose
 from backend.advice.diagnose import Verdict
@@ -15,6 +15,7 @@ from backend.chat.client import PaneCheck
 from backend.datasets.info import DatasetInfo
 from backend.datasets.store import StoredDataset
 from backend.errors import BadInput, RunProblem
+from backend.evaluation.blind_test import BlindTest, Outcome, Question, Vote, new_test
 from backend.export.hf_jobs import Computer, SubmittedJob
 from backend.hardware import Probe, describe
 from backend.models import catalogue
@@ -474,6 +475,37 @@ class FakeEvaluations:
         return {run_id: one for run_id, one in found.items() if one}
 
 
+class FakeBlindTests:
+    def __init__(self, evaluations: FakeEvaluations) -> None:
+        self._evaluations = evaluations
+        self.tests: dict[str, BlindTest] = {}
+
+    def systems(self, run_id: str) -> list[str]:
+        found = self._evaluations.latest_report(run_id)
+        return list(found["systems"]) if found else []
+
+    def start(self, run_id: str, first: str, second: str) -> None:
+        found = self._evaluations.latest_report(run_id)
+        if not found or first == second or not {first, second} <= set(found["systems"]):
+            raise BadInput("Choose two different ones to compare.")
+        self.tests[run_id] = new_test(found["answers"], (first, second), 1)
+
+    def state(self, run_id: str) -> Question | Outcome | None:
+        return self.tests[run_id].state if run_id in self.tests else None
+
+    def change_token(self, run_id: str) -> Hashable:
+        return self.tests.get(run_id)
+
+    def vote(self, run_id: str, at: int, vote: str) -> None:
+        self.tests[run_id] = self.tests[run_id].voted(at, cast("Vote", vote))
+
+    def undo(self, run_id: str, at: int) -> None:
+        self.tests[run_id] = self.tests[run_id].undone(at)
+
+    def end(self, run_id: str) -> None:
+        self.tests[run_id] = self.tests[run_id].ended()
+
+
 class FakeHfJobs:
     def __init__(self) -> None:
         self.jobs: list[SubmittedJob] = []
@@ -512,6 +544,7 @@ class FakeApp:
         self.retries = FakeRetries(self.runs)
         self.results = FakeResults(self.runs)
         self.evaluations = FakeEvaluations(self.runs)
+        self.blind_tests = FakeBlindTests(self.evaluations)
         self.hf_jobs = FakeHfJobs()
 
     def remove_model(self, model_id: str) -> float:

@@ -7,6 +7,7 @@
     results.py    trying and exporting trained models
     retries.py    runs again with one change
     evaluations.py  whether a trained model is any good
+    blind_tests.py  which of two answers a person prefers
     hf_jobs.py    training a run on a rented GPU
 
 Light: nothing here imports torch. Whatever needs it runs in a job or in the chat process.
@@ -24,6 +25,7 @@ from backend.records.specs import Hardware
 from backend.settings import Workspace
 from jobs.runner import Runner
 from ui.services.advice import AdviceService
+from ui.services.blind_tests import BlindTestService
 from ui.services.chat import ChatSession
 from ui.services.datasets import DatasetService
 from ui.services.evaluations import EvaluationService
@@ -60,6 +62,7 @@ class App:
         chat = ChatSession(workspace, self.runs.is_training)
         self.results = ResultService(workspace.exports, self.runner, self.runs, chat)
         self.evaluations = EvaluationService(self.runner, self.results)
+        self.blind_tests = BlindTestService(self.runner, self.evaluations)
         self.hf_jobs = HfJobsService(workspace.exports, self.runner, self.runs)
 
     def start(self) -> None:

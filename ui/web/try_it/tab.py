@@ -13,7 +13,7 @@ from ui.services.selection import Choice
 from ui.web.browser_state import BrowserState, Inputs, Updates
 from ui.web.components import button, clickable, html, primary
 from ui.web.html import components
-from ui.web.try_it import answer_settings, evaluation_card, ready_models
+from ui.web.try_it import answer_settings, blind_card, evaluation_card, ready_models
 from ui.web.try_it.asking import ALONE, CONVERSATION, Asking
 from ui.web.try_it.ready_models import no_model
 from ui.web.try_it.talk import turns_with
@@ -35,12 +35,22 @@ class TryTab:
     ask: gr.Button
     why_not: gr.HTML
     evaluation: evaluation_card.EvaluationCard
+    blind: blind_card.BlindCard
     forward: gr.Button
 
     @property
     def outputs(self) -> list[Any]:
         answers = [self.proof, self.shown, self.suggested, self.settings.carried]
-        return [self.line, self.offered, *answers, self.ask, self.why_not, *self.evaluation.outputs, self.forward]
+        return [
+            self.line,
+            self.offered,
+            *answers,
+            self.ask,
+            self.why_not,
+            *self.evaluation.outputs,
+            *self.blind.outputs,
+            self.forward,
+        ]
 
     def show(self, choice: Choice) -> Updates:
         why_not = no_model(self.app, choice)
@@ -55,6 +65,7 @@ class TryTab:
             self.ask: gr.update(interactive=not why_not and not self.app.results.is_answering()),
             self.why_not: why_not,
             **self.evaluation.show(choice),
+            **self.blind.show(choice),
             self.forward: gr.update(interactive=not why_not),
         }
 
@@ -72,7 +83,15 @@ class TryTab:
         asked = not why_not and self.app.results.was_tried(choice.run_id)
         answering, offered = self.app.results.is_answering(), repr(ready_models.offered(self.app, choice))
         training = self.app.runs.is_training()
-        return why_not, asked, answering, offered, training, self.evaluation.signature(choice)
+        return (
+            why_not,
+            asked,
+            answering,
+            offered,
+            training,
+            self.evaluation.signature(choice),
+            self.blind.signature(choice),
+        )
 
 
 def build(app: App, state: BrowserState) -> TryTab:
@@ -105,10 +124,13 @@ def build(app: App, state: BrowserState) -> TryTab:
             why_not = html(elem_classes="reason")
         settings = answer_settings.build()
     evaluation = evaluation_card.build(app, state)
+    blind = blind_card.build(app, state)
     with gr.Row(elem_classes="actions end"):
         forward = button("Continue to sharing", interactive=False, elem_id="to-share")
 
-    tab = TryTab(app, line, offered, proof, state.talk, shown, suggested, settings, ask, why_not, evaluation, forward)
+    tab = TryTab(
+        app, line, offered, proof, state.talk, shown, suggested, settings, ask, why_not, evaluation, blind, forward
+    )
 
     def show(choice: Choice, inputs: Inputs) -> Updates:
         return {**tab.show(choice), **tab.restore(choice, inputs)}

@@ -1,0 +1,128 @@
+"""The card of the blind test: names only at the end, and nothing from a model becomes markup."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from backend.evaluation.blind_test import Outcome, Question, Revealed
+from jobs.records import State
+from tests.ui.conftest import answer, page_of
+from tests.ui.fake_records import job
+from tests.ui.fake_services import FakeApp
+from ui.services.selection import Choice
+from ui.text import verdicts
+from ui.web.page import Page
+from ui.web.try_it import blind_card
+
+DONE = Choice(data_id="data-1", run_id="run-a")
+EVIL = '"><img src=x onerror=alert(1)>'
+PANES = '{"first": "tuned", "second": "base"}'
+
+
+@pytest.fixture
+def page() -> Page:
+    app = FakeApp()
+    evaluated = job("evaluate-1", State.COMPLETED, kind="evaluate", parent="run-a")
+    app.evaluations.jobs["run-a"], app.evaluations.baselines["run-a"] = evaluated, False
+    return page_of(app)
+
+
+def clicked(page: Page, do: str, value: str = "") -> str:
+    card = page.tabs["try"].blind
+    shown: str = answer(page, card.card, "click", DONE, clicked=(do, value))[card.card]
+    return shown
+
+
+def names(html: str) -> list[str]:
+    return [name for name in verdicts.SYSTEMS.values() if name in html]
+
+
+class TestTab:
+    def card(self, page: Page, choice: Choice = DONE) -> str:
+        card = page.tabs["try"].blind
+        shown: str = card.show(choice)[card.card]
+        return shown
+
+    @pytest.mark.parametrize("choice", [Choice(), Choice(run_id="run-b")])
+    def test_without_a_model_there_is_none(self, page: Page, choice: Choice) -> None:
+        assert self.card(page, choice) == ""
+
+    def test_without_an_evaluation_it_says_what_to_do(self, page: Page) -> None:
+        page.app.evaluations.jobs.clear()  # type: ignore[attr-defined]
+        assert blind_card.NO_ANSWERS in self.card(page)
+        assert "<form" not in self.card(page)
+
+    def test_it_offers_the_systems_that_answered(self, page: Page) -> None:
+        assert [self.card(page).count(f'value="{name}"') for name in verdicts.SYSTEMS] == [2, 0, 0, 2]
+
+    def test_from_the_first_question_to_the_last(self, page: Page) -> None:
+        before = page.signature_of("try", DONE)
+        shown = clicked(page, "start-blind", PANES)
+        at = 1
+        while "Question" in shown and 'role="status"' in shown:
+            assert f"Question {at} of" in shown
+            assert names(shown) == []
+            assert "tuned" not in shown
+            shown = clicked(page, "vote", f"{at} same")
+            at += 1
+        assert at > 8
+        assert names(shown) == ["The base model", "Your model"]
+        assert 'class="alert calm"' in shown
+        assert shown.count("<article") == 8
+        assert page.signature_of("try", DONE) != before
+
+    def test_undo_goes_back_and_an_early_end_reveals(self, page: Page) -> None:
+        shown = clicked(page, "start-blind", PANES)
+        assert "undo-vote" not in shown
+        shown = clicked(page, "vote", "1 left")
+        assert "undo-vote" in shown
+        assert "Question 1 of" in clicked(page, "undo-vote", "2")
+        clicked(page, "vote", "1 left")
+        assert len(names(clicked(page, "end-blind"))) == 2
+
+    @pytest.mark.parametrize("value", ["", "x left", "² left", "-1 left", "2 left", "left", "1" * 5000 + " left"])
+    def test_other_values_change_nothing(self, page: Page, value: str) -> None:
+        clicked(page, "start-blind", PANES)
+        assert "Question 1 of" in clicked(page, "vote", value)
+
+
+def ended(**changes: Any) -> Outcome:
+    shown = (Revealed("Q", ("a", "b"), 0), Revealed("Q", ("", "b"), None))
+    values: dict[str, Any] = {
+        "systems": ("tuned", "base"), "wins": (8, 0), "same": 1, "e_value": 28.4, "better": 0, "repeated": 2,
+        "consistent": 1, "questions": shown, **changes,
+    }  # fmt: skip
+    return Outcome(**values)
+
+
+@pytest.mark.parametrize(
+    ("systems", "better", "tone"),
+    [
+        (("tuned", "base"), 0, "good"),
+        (("tuned", "base"), 1, "bad"),
+        (("prompt", "tuned"), 0, "bad"),
+        (("prompt", "base"), 1, "good"),
+        (("tuned", "base"), None, "calm"),
+    ],
+)
+def test_the_verdict_has_its_tone(systems: tuple[str, str], better: int | None, tone: str) -> None:
+    html = blind_card.outcome(ended(systems=systems, better=better), [])
+    assert f'class="alert {tone}"' in html
+    assert "<form" not in html
+
+
+def test_the_counts_and_the_choices_are_shown() -> None:
+    html = blind_card.outcome(ended(), ["base", "tuned"])
+    assert all(part in html for part in ("8 times", "28.4", "1 of 2"))
+    assert html.count(">your choice<") == 1
+    assert "No answer." in html
+    assert "<form" in html
+
+
+def test_text_from_people_and_models_is_escaped() -> None:
+    shown = blind_card.question(Question(1, 3, EVIL, EVIL, EVIL, True))
+    shown += blind_card.outcome(ended(questions=(Revealed(EVIL, (EVIL, EVIL), 1),)), ["tuned"])
+    assert "<img" not in shown
+    assert shown.count("&lt;img") == 6

@@ -1,0 +1,168 @@
+"""A blind test: which answer is better, without knowing whose it is. Names come at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+from markupsafe import Markup
+
+from backend.evaluation.blind_test import Outcome, Question, Revealed
+from backend.evaluation.statistics import VERDICT_AT
+from ui.services.app import App
+from ui.services.selection import Choice
+from ui.text import format as fmt
+from ui.text import verdicts
+from ui.web.browser_state import BrowserState, Inputs, Updates
+from ui.web.components import clickable, clicked
+from ui.web.errors import handler
+from ui.web.html import components
+from ui.web.try_it.ready_models import no_model
+
+TITLE = "Which answer do you like better?"
+LEAD = (
+    "You see two answers to the same question and choose, without knowing whose they are. At the end you learn who "
+    "wrote which, and whether your choices show that one is better. (blind test)"
+)
+NO_ANSWERS = "Check your model first, above: the answers that it gives there are shown here."
+ALREADY_SEEN = "Choose before you read the answers above, where the names stand."
+KEYS = "On the keyboard: 1 for the left one, 2 for the right one, 3 for no difference, U to undo."
+_CHOICES = (("left", "1 · Left is better"), ("right", "2 · Right is better"), ("same", "3 · No difference"))
+
+
+@dataclass
+class BlindCard:
+    app: App
+    card: gr.HTML
+
+    @property
+    def outputs(self) -> list[Any]:
+        return [self.card]
+
+    def show(self, choice: Choice) -> Updates:
+        if no_model(self.app, choice):
+            return {self.card: components.EMPTY}
+        state = self.app.blind_tests.state(choice.run_id)
+        if isinstance(state, Question):
+            return {self.card: question(state)}
+        systems = self.app.blind_tests.systems(choice.run_id)
+        return {self.card: outcome(state, systems) if state else before(systems)}
+
+    def signature(self, choice: Choice) -> Hashable:
+        return self.app.blind_tests.change_token(choice.run_id) if choice.run_id else None
+
+
+def build(app: App, state: BrowserState) -> BlindCard:
+    """Draws the card inside the current tab."""
+    card = BlindCard(app, clickable(elem_id="blind-test"))
+
+    @handler
+    def act(event: gr.EventData, inputs: Inputs) -> Updates:
+        choice = state.choice(inputs)
+        do, value = clicked(event)
+        if do == "start-blind":
+            chosen = components.fields(value)
+            app.blind_tests.start(choice.run_id, chosen.get("first", ""), chosen.get("second", ""))
+        elif do == "end-blind":
+            app.blind_tests.end(choice.run_id)
+        elif do in ("vote", "undo-vote"):
+            at, _, vote = value.partition(" ")
+            number = int(at) if at.isascii() and at.isdigit() and len(at) < 5 else 0
+            if do == "vote":
+                app.blind_tests.vote(choice.run_id, number, vote)
+            else:
+                app.blind_tests.undo(choice.run_id, number)
+        return card.show(choice)
+
+    state.listen(card.card.click, act, card.outputs)
+    return card
+
+
+def before(systems: Sequence[str]) -> Markup:
+    """What a blind test is, and the two to choose. systems: those that answered the questions."""
+    if not systems:
+        return components.card(TITLE, components.text(NO_ANSWERS, "small"), lead=LEAD)
+    return components.card(TITLE, components.text(ALREADY_SEEN, "small"), _start(systems, "Start"), lead=LEAD)
+
+
+def _start(systems: Sequence[str], words: str) -> Markup:
+    names = [(name, verdicts.SYSTEMS[name]) for name in verdicts.SYSTEMS if name in systems]
+    select = Markup('<label><span>{0}</span><select name="{1}" aria-label="{0}">{2}</select></label>')
+    return components.form(
+        "start-blind",
+        select.format("Compare", "first", components.options(names, "tuned")),
+        select.format("with", "second", components.options(names, "base")),
+        Markup('<button type="submit" class="btn firm">{}</button>').format(words),
+        kind="blind-start",
+    )
+
+
+def question(shown: Question) -> Markup:
+    """The current question with its two answers, and the choices."""
+    panes = components.join(
+        Markup("<div><h3>{}</h3><p>{}</p></div>").format(side, answer or "No answer.")
+        for side, answer in (("Left", shown.left), ("Right", shown.right))
+    )
+    article = Markup('<article><p class="asked">{}</p><div class="versus">{}</div></article>')
+    choices = [components.button(words, "vote", f"{shown.at} {vote}", kind="firm") for vote, words in _CHOICES]
+    more = [components.button("End now", "end-blind")]
+    if shown.can_undo:
+        more.insert(0, components.button("Undo", "undo-vote", shown.at))
+    counted = f"Question {fmt.number(shown.at)} of {fmt.number(shown.total)}."
+    early = "It ends earlier if your choices are clear. Some questions come twice."
+    return components.card(
+        TITLE,
+        Markup('<p class="small" role="status">{} {}</p>').format(counted, early),
+        Markup('<div class="samples report">{}</div>').format(article.format(shown.question, panes)),
+        components.acts(*choices),
+        components.acts(*more),
+        components.text(KEYS, "small"),
+    )
+
+
+def outcome(ended: Outcome, systems: Sequence[str]) -> Markup:
+    """The verdict, the counts, and every answer with its name. systems: those that a new test can compare."""
+    one, other = (verdicts.SYSTEMS[name] for name in ended.systems)
+    lines = [
+        (one, fmt.count(ended.wins[0], "time"), "preferred"),
+        (other, fmt.count(ended.wins[1], "time"), "preferred"),
+        ("No difference", fmt.count(ended.same, "time"), ""),
+        ("Evidence", f"{ended.e_value:.1f}", f"an e-value; from {VERDICT_AT:.0f} on it counts as shown"),
+    ]
+    if ended.repeated:
+        consistent = f"{ended.consistent} of {ended.repeated}"
+        lines.append(("Questions asked twice", consistent, "answered the same way, with the sides swapped"))
+    answers = components.join(_revealed(shown, (one, other)) for shown in ended.questions)
+    fold = components.fold(
+        f"Who wrote which, {fmt.count(len(ended.questions), 'question')}",
+        Markup('<div class="samples report">{}</div>').format(answers),
+        key="blind-answers",
+    )
+    again = _start(systems, "Start another") if systems else components.EMPTY
+    return components.card(TITLE, _verdict(ended), components.rows(lines), fold, again)
+
+
+def _verdict(ended: Outcome) -> Markup:
+    names = [verdicts.SYSTEMS[name] for name in ended.systems]
+    if ended.better is None:
+        more = "Your choices may still be chance. With more examples set aside, a test has more questions."
+        return components.alert("calm", "No difference is shown", more)
+    tone = "bad" if ended.systems[1 - ended.better] == "tuned" else "good"
+    wins = f"You preferred it {ended.wins[ended.better]} to {ended.wins[1 - ended.better]} times."
+    return components.alert(tone, f"{names[ended.better]} is better, by your choices", wins)
+
+
+def _revealed(shown: Revealed, names: tuple[str, str]) -> Markup:
+    panes = components.join(
+        Markup("<div><h3>{}{}</h3><p>{}</p></div>").format(
+            name,
+            components.badge("your choice", "good") if shown.preferred == at else components.EMPTY,
+            answer or "No answer.",
+        )
+        for at, (name, answer) in enumerate(zip(names, shown.answers, strict=True))
+    )
+    return Markup('<article><p class="asked">{}</p><div class="versus">{}</div></article>').format(
+        shown.question, panes
+    )
