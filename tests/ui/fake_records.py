@@ -154,6 +154,7 @@ def curve(steps: int, rate: float = 2e-4) -> Curve:
         ],
         evals=[EvalEvent(i, fall[i] + 0.16) for i in range(0, steps + 1, 9)],
         samples=[SampleEvent(i, prompt, answer, ORDER) for i, answer in answers.items() if i <= steps],
+        awake=True,
         position=steps,
     )
 

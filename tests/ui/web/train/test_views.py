@@ -1,0 +1,31 @@
+"""What Train shows of a run that trains, and no longer of one that has ended."""
+
+from __future__ import annotations
+
+from html import unescape
+
+import pytest
+
+from jobs.records import State
+from tests.ui.fake_records import curve, job
+from tests.ui.fake_services import FakeApp
+from ui.text import format as fmt
+from ui.web.train import views
+
+
+def status(state: State, awake: bool | None) -> str:
+    shown = curve(30)
+    shown.awake = awake
+    origin = FakeApp().runs.info("run-a")
+    return unescape(str(views.status(views.Watched(job("run-a", state), shown, None, 0, False, origin))))
+
+
+@pytest.mark.parametrize("awake", [True, False])
+def test_while_it_trains_it_says_whether_the_computer_stays_awake(awake: bool) -> None:
+    says = [fmt.awake(one) in status(State.RUNNING, awake) for one in (True, False)]
+    assert says == [awake, not awake]
+
+
+@pytest.mark.parametrize(("state", "awake"), [(State.COMPLETED, True), (State.RUNNING, None)])
+def test_otherwise_it_says_nothing_of_it(state: State, awake: bool | None) -> None:
+    assert "awake" not in status(state, awake)
