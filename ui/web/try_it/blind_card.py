@@ -76,7 +76,8 @@ def build(app: App, state: BrowserState) -> BlindCard:
                 app.blind_tests.undo(choice.run_id, number)
         return card.show(choice)
 
-    state.listen(card.card.click, act, card.outputs)
+    # A quick voter's next click is not dropped while the one before is answered; both carry their question's number.
+    state.listen(card.card.click, act, card.outputs, trigger_mode="multiple")
     return card
 
 
