@@ -27,7 +27,7 @@ LEAD = (
     "wrote which, and whether your choices show that one is better. (blind test)"
 )
 NO_ANSWERS = "Check your model first, above: the answers that it gives there are shown here."
-ALREADY_SEEN = "Choose before you read the answers above, where the names stand."
+SEEN = "Start before you read the answers above, which carry names. They are hidden while you choose."
 KEYS = "On the keyboard: 1 for the left one, 2 for the right one, 3 for no difference, U to undo."
 _CHOICES = (("left", "1 · Left is better"), ("right", "2 · Right is better"), ("same", "3 · No difference"))
 
@@ -85,7 +85,7 @@ def before(systems: Sequence[str]) -> Markup:
     """What a blind test is, and the two to choose. systems: those that answered the questions."""
     if not systems:
         return components.card(TITLE, components.text(NO_ANSWERS, "small"), lead=LEAD)
-    return components.card(TITLE, components.text(ALREADY_SEEN, "small"), _start(systems, "Start"), lead=LEAD)
+    return components.card(TITLE, components.text(SEEN, "small"), _start(systems, "Start"), lead=LEAD)
 
 
 def _start(systems: Sequence[str], words: str) -> Markup:

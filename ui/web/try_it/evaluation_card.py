@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
+from backend.evaluation.blind_test import Question
 from jobs.records import Job
 from ui.services.app import App
 from ui.services.selection import Choice
@@ -21,6 +22,7 @@ from ui.web.try_it import report_card, report_page, verdict_card
 from ui.web.try_it.ready_models import no_model
 
 TITLE = "Is it better?"
+HIDDEN = "The answers are hidden here until you have chosen between them below."
 NO_QUESTIONS = (
     "No examples were set aside to check it with. Set some aside in step 3, or add a file for it in step 2, and "
     "train again."
@@ -56,7 +58,13 @@ class EvaluationCard:
         report = self.app.evaluations.latest_report(choice.run_id)
         link = self._link(choice.run_id, report) if report else components.EMPTY
         shown = self._shown(ended(job, report, questions, link), "", False, again=bool(report))
-        return {**shown, self.answers: report_card.answers(report) if report else components.EMPTY}
+        return {**shown, self.answers: self._answers(choice, report)}
+
+    def _answers(self, choice: Choice, report: Mapping[str, Any] | None) -> Markup:
+        """The report's answers, unless a person is choosing between them without knowing their names."""
+        if report and isinstance(self.app.blind_tests.state(choice.run_id), Question):
+            return components.text(HIDDEN, "small")
+        return report_card.answers(report) if report else components.EMPTY
 
     def _link(self, run_id: str, report: Mapping[str, Any]) -> Markup:
         file = self.app.evaluations.write_page(run_id, report_page.page(report, self.app.runs.info(run_id)))

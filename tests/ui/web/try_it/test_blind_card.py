@@ -14,7 +14,7 @@ from tests.ui.fake_services import FakeApp
 from ui.services.selection import Choice
 from ui.text import verdicts
 from ui.web.page import Page
-from ui.web.try_it import blind_card
+from ui.web.try_it import blind_card, evaluation_card
 
 DONE = Choice(data_id="data-1", run_id="run-a")
 EVIL = '"><img src=x onerror=alert(1)>'
@@ -72,6 +72,15 @@ class TestTab:
         assert 'class="alert calm"' in shown
         assert shown.count("<article") == 8
         assert page.signature_of("try", DONE) != before
+
+    def test_while_a_person_chooses_the_report_shows_no_answers(self, page: Page) -> None:
+        card = page.tabs["try"].evaluation
+        assert "<article" in card.show(DONE)[card.answers]
+        clicked(page, "start-blind", PANES)
+        assert evaluation_card.HIDDEN in card.show(DONE)[card.answers]
+        assert "<article" not in card.show(DONE)[card.answers]
+        clicked(page, "end-blind")
+        assert "<article" in card.show(DONE)[card.answers]
 
     def test_undo_goes_back_and_an_early_end_reveals(self, page: Page) -> None:
         shown = clicked(page, "start-blind", PANES)
