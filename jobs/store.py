@@ -46,14 +46,19 @@ def _entries(workspace: Workspace) -> list[os.DirEntry[str]]:
 
 
 def create(
-    workspace: Workspace, identity: Identity, spec: dict[str, Any], prepare: Callable[[Path], None] | None = None
+    workspace: Workspace,
+    identity: Identity,
+    spec: dict[str, Any],
+    prepare: Callable[[Path], None] | None = None,
+    queued: float | None = None,
 ) -> JobFolder:
     """Create the folder of a queued job; it appears complete, in one step.
 
-    `prepare` gets the folder before that and fills its data/. After an error nothing is left behind. Raises OSError,
-    and whatever `prepare` raises.
+    `prepare` gets the folder before that and fills its data/. queued: its place in the queue, if not the last. After
+    an error nothing is left behind. Raises OSError, and whatever `prepare` raises.
     """
     job_id = new_id()
+    status = Status(state=State.QUEUED, queued=time.time() if queued is None else queued)
     staging, folder = workspace.runs / (NEW + job_id), workspace.run_folder(job_id)
     try:
         (staging / "data").mkdir(parents=True)
@@ -61,7 +66,7 @@ def create(
             prepare(staging)
         write_json(staging / "job.json", identity.model_dump(mode="json"))
         write_json(staging / "spec.json", spec)
-        write_json(staging / "status.json", Status(state=State.QUEUED, queued=time.time()).model_dump(mode="json"))
+        write_json(staging / "status.json", status.model_dump(mode="json"))
         retry_while_in_use(lambda: os.replace(staging, folder))
         fsync(workspace.runs)
     except BaseException:

@@ -122,7 +122,10 @@ def _work(folder: JobFolder, context: Context) -> Status:
 
 
 def queue_follow_up(folder: JobFolder, context: Context, result: dict[str, Any]) -> None:
-    """Queue the job that follows a completed one of this kind, if any; its failure is not this job's."""
+    """Queue the job that follows a completed one of this kind, if any; its failure is not this job's.
+
+    It counts as queued when this one was, and so goes before other jobs that wait.
+    """
     follow_up = JOB_TYPES[folder.identity().kind].follow_up
     if follow_up is None:
         return
@@ -130,9 +133,8 @@ def queue_follow_up(folder: JobFolder, context: Context, result: dict[str, Any])
     try:
         spec = _function(function)(context, result)
         if spec is not None:
-            store.create(
-                context.workspace, Identity(kind=kind, name=name, parent=folder.id, created=time.time()), spec
-            )
+            identity = Identity(kind=kind, name=name, parent=folder.id, created=time.time())
+            store.create(context.workspace, identity, spec, queued=folder.status().queued)
     except Exception:
         log.exception("the job %s could not be queued", kind)
 

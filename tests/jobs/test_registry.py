@@ -29,6 +29,10 @@ def test_the_follow_up_of_each_job_type_exists(kind: str) -> None:
     assert callable(getattr(importlib.import_module(module), function))
 
 
+def test_no_evaluation_takes_memory_from_a_training() -> None:
+    assert JOB_TYPES["evaluate"].lane == JOB_TYPES["train"].lane
+
+
 def test_the_computer_is_not_measured_while_the_model_is_unpacked() -> None:
     """Both start with the first start of the app, and the measured speed is stored for good."""
     assert JOB_TYPES["prepare"].lane == JOB_TYPES["calibrate"].lane

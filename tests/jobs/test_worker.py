@@ -236,4 +236,6 @@ def test_a_completed_job_may_queue_the_next(
     assert runner.job(folder.id).state is State.COMPLETED
     found = runner.jobs(parent=folder.id)
     assert [(job.name, job.state) for job in found] == [("The next", State.QUEUED)] * children
+    first = folder.status().queued
+    assert [JobFolder(runner.folder(job.id)).status().queued for job in found] == [first] * children, "it goes first"
     assert [runner.folder(job.id).joinpath("spec.json").read_text() for job in found] == ['{"steps": 2}'] * children

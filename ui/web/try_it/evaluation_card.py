@@ -132,7 +132,13 @@ def before(questions: int) -> Markup:
 def running(job: Job) -> Markup:
     """How far an evaluation is."""
     progress, state = job.progress, job.state.value
-    phase = "Waiting its turn" if state == "queued" else progress.phase if progress else "Getting ready"
+    phase = (
+        "Waiting for the training that is running"
+        if state == "queued"
+        else progress.phase
+        if progress
+        else "Getting ready"
+    )
     phase = "Stopping" if state == "stopping" or job.stop_requested else phase
     percent = fmt.percent(progress.done, progress.total) if progress and progress.total else None
     counted = f" {fmt.number(progress.done)} of {fmt.number(progress.total)}." if progress and progress.total else ""
