@@ -127,8 +127,8 @@ def outcome(ended: Outcome, systems: Sequence[str]) -> Markup:
     """The verdict, the counts, and every answer with its name. systems: those that a new test can compare."""
     one, other = (verdicts.SYSTEMS[name] for name in ended.systems)
     lines = [
-        (one, fmt.count(ended.wins[0], "time"), "preferred"),
-        (other, fmt.count(ended.wins[1], "time"), "preferred"),
+        (one, f"preferred {fmt.count(ended.wins[0], 'time')}", ""),
+        (other, f"preferred {fmt.count(ended.wins[1], 'time')}", ""),
         ("No difference", fmt.count(ended.same, "time"), ""),
         ("Evidence", f"{ended.e_value:.1f}", f"an e-value; from {VERDICT_AT:.0f} on it counts as shown"),
     ]
