@@ -122,12 +122,13 @@ class TorchEngine:
         return ids[:same], cache
 
 
-def logits(model: Any, ids: list[int]) -> torch.Tensor:
-    """The logits of `model` for each position of `ids`: (tokens, vocabulary), in its dtype."""
+def logits(model: Any, ids: list[int], last: int = 0) -> torch.Tensor:
+    """The logits of `model` for the `last` positions of `ids`, 0 for all: (positions, vocabulary), in its dtype."""
     import torch
 
     with torch.inference_mode():
-        computed: torch.Tensor = model(input_ids=torch.tensor([ids], device=model.device), use_cache=False).logits
+        tokens = torch.tensor([ids], device=model.device)
+        computed: torch.Tensor = model(input_ids=tokens, use_cache=False, logits_to_keep=last).logits
     return computed[0]
 
 

@@ -12,19 +12,19 @@ from backend.evaluation.items import Item
 from backend.records.specs import TrainSettings
 
 Kind = Literal["loops", "gibberish", "same_answer", "repeats_question", "never_ends", "memorized"]
-OFTEN = 0.2  # a fault in so many answers is reported
+OFTEN, FEWEST = 0.2, 3  # a fault in so large a share of the clusters, and in so many, is reported
 _SAME = 0.5  # of the answers are the same
 GIBBERISH = 6.0  # nats a token of an answer, as the base model reads it; fluent text has 1 to 4, chance 10 and more
+UNUSUAL = 3.0  # nats a token by which it must exceed the expected answers
+LONG_ENOUGH = 5  # words of an answer that can be called gibberish: labels and codes are short and unusual
 _MOST_EPOCHS = 100.0
 
 
 class Finding(NamedTuple):
-    """A fault. share: of the answers. item: the number of one that shows it. example: the training answer that it
-    repeats, where it was memorized."""
+    """A fault. share: of the answers. example: the training answer that it recites, where it was memorized."""
 
     kind: Kind
     share: float
-    item: int
     example: str = ""
 
     def to_json(self) -> dict[str, Any]:
@@ -39,7 +39,7 @@ _WORDS: dict[str, str] = {
     "repeats_question": "It repeats the question instead of answering: it was trained too briefly. Train again for "
     "more epochs.",
     "never_ends": "Many answers do not end: train again for more epochs, or use shorter answers.",
-    "memorized": "It repeats answers of its examples by heart where others are right: train again for fewer epochs, "
+    "memorized": "It recites answers from your examples where another answer is right: train again for fewer epochs, "
     "or with more examples.",
 }
 
@@ -54,23 +54,25 @@ def findings(
 ) -> list[Finding]:
     """The faults of a model's answers, the most telling first. All but `train` are in the order of `items`.
 
-    wrong: which answers are not right, so that a right one is never called a fault. strange: which of them have
-    GIBBERISH or more.
+    train: items whose answers might be recited. ended: whether each answer ended, or was cut where it should have
+    ended. wrong: which answers are not right: a right one is never called a fault. strange: which are gibberish.
     """
-    known = {normalize(item.answer): item.answer for item in train}
+    possible = {normalize(item.answer) for item in items}
+    known = {normalize(item.answer): item.answer for item in train if normalize(item.answer) not in possible}
     everything = range(len(items))
     shown: dict[Kind, list[int]] = {
-        "loops": [n for n in everything if signs.repeats(texts[n])],
+        "loops": [n for n in everything if wrong[n] and signs.repeats(texts[n])],
         "gibberish": [n for n in everything if strange[n]],
         "same_answer": _same(items, texts, wrong),
         "repeats_question": [n for n in everything if wrong[n] and _repeats(items[n], texts[n])],
-        "never_ends": [n for n in everything if not ended[n]],
+        "never_ends": [n for n in everything if wrong[n] and not ended[n]],
         "memorized": [n for n in everything if wrong[n] and normalize(texts[n]) in known],
     }
+    least = max(FEWEST, OFTEN * len({item.cluster for item in items}))
     return [
-        Finding(kind, len(numbers) / len(items), numbers[0], _example(kind, texts[numbers[0]], known))
+        Finding(kind, len(numbers) / len(items), _example(kind, texts[numbers[0]], known))
         for kind, numbers in shown.items()
-        if numbers and len(numbers) >= OFTEN * len(items)
+        if len({items[n].cluster for n in numbers}) >= least
     ]
 
 
@@ -86,7 +88,7 @@ def change(kind: str, settings: TrainSettings) -> dict[str, Any]:
     if kind in ("loops", "same_answer", "repeats_question", "never_ends", "train_longer"):
         more = min(_MOST_EPOCHS, 2 * settings.num_train_epochs)
         return {"num_train_epochs": more} if more > settings.num_train_epochs and settings.max_steps < 0 else {}
-    if kind == "memorized" and settings.num_train_epochs > 1:
+    if kind == "memorized" and settings.num_train_epochs > 1 and settings.max_steps < 0:
         return {"num_train_epochs": max(1.0, settings.num_train_epochs / 2)}
     return {}
 

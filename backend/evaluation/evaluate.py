@@ -9,9 +9,10 @@ from statistics import fmean
 from typing import Any
 
 from backend.datasets.checks.normalize import normalize
+from backend.datasets.conversation import content
 from backend.errors import BadInput
 from backend.evaluation import general, measures, signs
-from backend.evaluation.diagnosis import GIBBERISH, Finding, findings
+from backend.evaluation.diagnosis import GIBBERISH, LONG_ENOUGH, UNUSUAL, Finding, findings
 from backend.evaluation.items import Item
 from backend.evaluation.measures import Measure, choose_measure
 from backend.evaluation.models import Answer, Models
@@ -40,9 +41,9 @@ class System:
 
 @dataclass
 class Evaluation:
-    """One evaluation on `items`. train: items of the training rows, from which the baselines are made.
+    """One evaluation on `items`, without those that are too long for the model to read and answer.
 
-    Raises BadInput when there are no items.
+    train: items of the training rows, from which the baselines are made. Raises BadInput when there are no items.
     """
 
     models: Models
@@ -62,6 +63,15 @@ class Evaluation:
         self.measure = Measure("preference") if pairs else choose_measure(answers)
         longest = max(self.models.tokens(item.answer) for item in (*self.train, *self.items))
         self.limit = min(_LONGEST, 16 + 2 * longest)
+        given = len(self.items)
+        self.items = [item for item in self.items if self._can_read(item)]
+        self.skipped = given - len(self.items)
+        if not self.items:
+            raise BadInput(
+                "This model can't be evaluated on its examples.",
+                f"All {given} that were set aside are longer than it can read ({self.models.context_length} tokens).",
+                "Use shorter examples, or a model that reads more.",
+            )
         self.clusters = [item.cluster for item in self.items]
 
     def run(self, *, baselines: bool) -> dict[str, Any]:
@@ -72,8 +82,13 @@ class Evaluation:
             systems |= {PROMPT: self._best_prompt(), FEW_SHOT: self._few_shot()}
         systems[TUNED] = self._system(TUNED, plain, "Asking your model")
         report = self._report({name: system for name, system in systems.items() if system})
-        phase = "Asking both about other things"
+        phase = "Asking both models general questions"
         return {**report, "general": general.check(self.models, lambda *done: self.progress(phase, *done))}
+
+    def _can_read(self, item: Item) -> bool:
+        prompt = accepted(list(item.messages), partial(self.models.prompt_ids, tools=item.tools))
+        answers = [self.models.tokens(content(one)) for one in (item.expected, item.rejected) if one]
+        return len(prompt) + max(answers) < self.models.context_length
 
     def _system(
         self, pane: str, conversations: Sequence[Conversation], phase: str, instruction: str | None = None
@@ -143,6 +158,7 @@ class Evaluation:
         report: dict[str, Any] = {
             "main_measure": self.measure.name,
             "items": len(self.items),
+            "skipped": self.skipped,
             "clusters": clusters,
             "least_provable_gain": None if graded else least_provable_gain(clusters),
             "detectable_gain": None if graded else detectable_gain(clusters),
@@ -159,25 +175,34 @@ class Evaluation:
     def _findings(self, systems: Mapping[str, System]) -> list[Finding]:
         tuned = systems[TUNED]
         right = _ALIKE if self.measure.graded else 1.0
-        wrong = [score < right for score in tuned.scores]
+        wrong = [self.measure.name == "preference" or score < right for score in tuned.scores]
+        label = self.measure.name == "label"  # a wrong label is always another example's answer
         return findings(
             self.items,
-            self.train,
-            [said.text for said in tuned.answers],
-            [said.ended for said in tuned.answers],
-            wrong,
+            () if label else self.train,
+            [answer.text for answer in tuned.answers],
             [
-                bad and self._strange(item, said)
-                for bad, item, said in zip(wrong, self.items, tuned.answers, strict=True)
+                answer.ended or self.models.tokens(item.answer) >= self.limit
+                for item, answer in zip(self.items, tuned.answers, strict=True)
             ],
+            wrong,
+            self._strange(tuned, wrong, fmean(systems[BASE].losses)),
         )
 
-    def _strange(self, item: Item, said: Answer) -> bool:
-        """Whether the answer is gibberish to the base model."""
-        if not said.text.strip():
-            return False
-        answered = replace(item, expected={"role": "assistant", "content": said.text})
-        return self.models.loss(BASE, answered) >= GIBBERISH
+    def _strange(self, tuned: System, wrong: Sequence[bool], usual: float) -> list[bool]:
+        """Which wrong answers are gibberish to the base model. usual: its mean loss on the expected answers."""
+        known = {normalize(item.answer) for item in self.train}
+
+        def strange(item: Item, text: str) -> bool:
+            if len(text.split()) < LONG_ENOUGH or normalize(text) in known:
+                return False
+            loss = self.models.loss(BASE, replace(item, expected={"role": "assistant", "content": text}))
+            return loss >= max(GIBBERISH, usual + UNUSUAL)
+
+        return [
+            bad and strange(item, answer.text)
+            for bad, item, answer in zip(wrong, self.items, tuned.answers, strict=True)
+        ]
 
     def _summary(self, system: System) -> dict[str, Any]:
         texts = [answer.text for answer in system.answers]

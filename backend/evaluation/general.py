@@ -1,6 +1,6 @@
 """What a model still knows of other things after its training: general questions with short, checkable answers.
 
-Only the questions that the base model answers rightly count, and the loss of a general text is compared beside them.
+What was lost counts against what was gained, as between any two models, and the loss of a general text is compared.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 from backend.datasets.checks.normalize import normalize
 from backend.evaluation.items import Item
 from backend.evaluation.models import Answer, Models
-from backend.evaluation.statistics import mcnemar_exact
+from backend.evaluation.statistics import SIGNIFICANT, mcnemar_exact
 
 LIMIT = 32  # tokens of an answer
 _LOST_MUCH = 0.2  # of what the base model knows
@@ -67,22 +67,29 @@ def items() -> list[Item]:
 
 
 def check(models: Models, progress: Callable[[int, int], None]) -> dict[str, Any]:
-    """{"asked", "base_right", "tuned_right", "lost": the questions that only the base answers rightly, "dropped":
-    whether so many are lost that it can't be chance, "loss": of TEXT by pane}. progress: gets done and total."""
+    """What the tuned model still knows. progress: gets done and total.
+
+    {"asked", "base_right", "tuned_right", "kept": correct from both, "lost": the questions that only the base answers
+    correctly, "dropped": whether so many more were lost than gained that it can't be chance, "loss": of TEXT by pane}
+    """
     asked = items()
-    base = _answers(models, "base", asked, lambda done: progress(done, 2 * len(asked)))
-    known = [number for number, said in enumerate(base) if is_right(number, said.text)]
-    tuned = _answers(
-        models, "tuned", [asked[n] for n in known], lambda done: progress(len(asked) + done, 2 * len(asked))
-    )
-    lost = [n for n, said in zip(known, tuned, strict=True) if not is_right(n, said.text)]
+    count = len(asked)
+
+    def right(pane: str, before: int) -> set[int]:
+        answers = _answers(models, pane, asked, lambda done: progress(before + done, 2 * count))
+        return {number for number, answer in enumerate(answers) if is_right(number, answer.text)}
+
+    base, tuned = right("base", 0), right("tuned", count)
+    lost, gained = sorted(base - tuned), tuned - base
     text = Item(({"role": "user", "content": "Describe a river."},), {"role": "assistant", "content": TEXT}, 0, 0)
+    significant = mcnemar_exact(len(lost), len(gained)) <= SIGNIFICANT
     return {
-        "asked": len(asked),
-        "base_right": len(known),
-        "tuned_right": len(known) - len(lost),
+        "asked": count,
+        "base_right": len(base),
+        "kept": len(base & tuned),
+        "tuned_right": len(tuned),
         "lost": [QUESTIONS[n][0] for n in lost],
-        "dropped": len(lost) > _LOST_MUCH * len(known) and mcnemar_exact(len(lost), 0) < 0.05,
+        "dropped": len(lost) > max(len(gained), _LOST_MUCH * len(base)) and significant,
         "loss": {pane: models.loss(pane, text) for pane in ("base", "tuned")},
     }
 

@@ -75,8 +75,8 @@ class TorchModels:
         from backend.chat.torch_engine import logits
 
         encoded = self._tokenizer.encode([*map(dict, item.messages), item.expected], list(item.tools) or None)
-        labels = list(encoded.labels)
-        prompt = len(self.prompt_ids(item.messages, item.tools))
-        labels[:prompt] = [-100] * min(prompt, len(labels))  # earlier answers of the conversation are only read
-        computed = logits(self._engine.model(pane), list(encoded.input_ids)).float().cpu().numpy()
+        first = max(1, min(len(self.prompt_ids(item.messages, item.tools)), encoded.tokens - 1)) - 1
+        labels = list(encoded.labels[first:])  # from the last token before the answer on
+        labels[0] = -100
+        computed = logits(self._engine.model(pane), list(encoded.input_ids), len(labels)).float().cpu().numpy()
         return float(score_row(computed, labels)["nll"])

@@ -7,6 +7,7 @@ from typing import Any
 
 from backend.evaluation.diagnosis import sentence
 from backend.evaluation.measures import Measure
+from backend.evaluation.verdict import FEWEST
 
 _GOOD = 0.9  # a score from which on a model is simply used
 
@@ -35,7 +36,7 @@ def next_step(report: Mapping[str, Any], measure: Measure) -> dict[str, str]:
 
 def _unproved(report: Mapping[str, Any], measure: Measure) -> dict[str, str]:
     least, count = report["least_provable_gain"], report["clusters"]
-    if not measure.graded and (least is None or least > 0.5):
+    if count < FEWEST or (not measure.graded and (least is None or least > 0.5)):
         return _step("set_more_aside", f"{count} examples are too few to prove much: set more of them aside.")
     return _step("train_longer", "Train longer, or add about as many examples again: so far no gain shows.")
 

@@ -12,7 +12,7 @@ from backend.evaluation.statistics import SIGNIFICANT, cluster_bootstrap, mcnema
 Verdict = Literal["better", "no_difference_shown", "worse"]
 AgainstPrompt = Literal["better", "as_good", "not_shown", "not_measured"]
 MARGIN = 0.1  # stated beforehand: a prompt that is at most this much worse or better does the same job
-_FEWEST = 6  # clusters; with fewer no result could be proved (see statistics.least_provable_gain)
+FEWEST = 6  # clusters; with fewer no result could be proved (see statistics.least_provable_gain)
 
 
 @dataclass(frozen=True)
@@ -45,15 +45,15 @@ def compare(
     mean = {name: _by_cluster(scores[name], clusters) for name in (a, b)}
     count = len(mean[a])
     if graded:
-        p, shown = None, count >= _FEWEST and (low > 0 or high < 0)
+        p, shown, better = None, count >= FEWEST and (low > 0 or high < 0), difference > 0
     else:
         wins = sum(mean[a][cluster] > mean[b][cluster] for cluster in mean[a])
         losses = sum(mean[a][cluster] < mean[b][cluster] for cluster in mean[a])
         p = mcnemar_exact(wins, losses)
-        shown = p <= SIGNIFICANT
+        shown, better = p <= SIGNIFICANT, wins > losses
         unseen = 1 - SIGNIFICANT ** (1 / count)  # so often could differ what differed in none of `count` clusters
         low, high = min(low, difference - unseen), max(high, difference + unseen)
-    verdict: Verdict = "no_difference_shown" if not shown else "better" if difference > 0 else "worse"
+    verdict: Verdict = "no_difference_shown" if not shown else "better" if better else "worse"
     return Comparison(a, b, difference, (max(-1.0, low), min(1.0, high)), p, verdict)
 
 

@@ -197,7 +197,8 @@ def report(baselines: bool = False) -> dict[str, Any]:
         "general": {
             "asked": 30,
             "base_right": 20,
-            "tuned_right": 19,
+            "kept": 19,
+            "tuned_right": 20,
             "lost": ["What do bees make?"],
             "dropped": False,
             "loss": {"base": 2.9, "tuned": 3.0},

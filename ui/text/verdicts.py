@@ -73,16 +73,15 @@ def forgetting(report: Mapping[str, Any]) -> str:
     """What is left of what the base model knows about other things."""
     found = report["general"]
     if not found["base_right"]:
-        return "The base model answers none of our general questions rightly, so there was nothing to forget."
-    still = (
-        f"{found['tuned_right']} of the {found['base_right']} general questions that the base model answers rightly"
-    )
+        return "The base model answers none of our general questions correctly, so there was nothing to forget."
+    still = f"{found['kept']} of the {found['base_right']} general questions that the base model answers correctly"
     if found["dropped"]:
         return (
             f"It has forgotten other things: it still answers only {still}. If that matters, train for fewer epochs "
             "or with a lower learning rate."
         )
-    return f"It still answers {still}."
+    loss = found["loss"]
+    return f"It still answers {still} (loss of a general text: {loss['base']:.2f} before, {loss['tuned']:.2f} now)."
 
 
 def system_line(name: str, report: Mapping[str, Any]) -> str:

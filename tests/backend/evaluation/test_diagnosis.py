@@ -54,14 +54,25 @@ def test_answers_that_never_end_are_recognized() -> None:
 
 def test_right_answers_show_no_fault() -> None:
     assert found(RIGHT) == []
+    assert found(RIGHT, ended=False) == []
     assert found(["no idea", *RIGHT[1:]]) == [], "one in ten is not often"
+
+
+def test_another_answer_that_is_possible_here_is_not_memorized() -> None:
+    """As a wrong label is: it stands in the examples, and is right elsewhere."""
+    assert found([RIGHT[1], RIGHT[0], RIGHT[3], RIGHT[2], *RIGHT[4:]]) == []
+
+
+def test_few_answers_show_no_pattern() -> None:
+    few, texts = HELD_OUT[:5], ["The bakery, the bakery, the bakery, the bakery"] * 2 + RIGHT[2:5]
+    assert findings(few, TRAIN, texts, [True] * 5, [True] * 2 + [False] * 3, [False] * 5) == []
 
 
 def test_a_memorized_answer_names_the_example() -> None:
     texts = [item.answer for item in TRAIN[:4]] + RIGHT[4:]
     wrong = [True] * 4 + [False] * 6
     (one,) = findings(HELD_OUT, TRAIN, texts, [True] * 10, wrong, [False] * 10)
-    assert (one.share, one.item, one.example) == (0.4, 0, TRAIN[0].answer)
+    assert (one.share, one.example) == (0.4, TRAIN[0].answer)
     assert one.to_json()["example"] == TRAIN[0].answer
 
 
@@ -81,4 +92,5 @@ def test_a_finding_changes_one_setting(kind: str, change: dict[str, float]) -> N
 
 def test_epochs_are_not_raised_where_steps_end_the_training() -> None:
     assert diagnosis.change("loops", TrainSettings(max_steps=20)) == {}
+    assert diagnosis.change("memorized", TrainSettings(max_steps=20)) == {}
     assert diagnosis.change("loops", TrainSettings(num_train_epochs=100)) == {}

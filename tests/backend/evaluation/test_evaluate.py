@@ -117,7 +117,9 @@ def test_loops_are_named() -> None:
 
 
 def test_gibberish_is_named() -> None:
-    report = report_of(lambda pane, given: f"zrk {len(given)} vr" if pane == "tuned" else "Hello.", baselines=False)
+    report = report_of(
+        lambda pane, given: f"zrk {len(given)} vr qqt lon ple" if pane == "tuned" else "Hello.", baselines=False
+    )
     assert report["next_kind"] == "gibberish"
     assert report["findings"][0]["share"] == 1
 
@@ -208,3 +210,42 @@ def test_a_pair_is_judged_on_its_last_answer_only() -> None:
     turns = [{"role": role, "content": f"{role} {n}"} for n in (1, 2) for role in ("user", "assistant")]
     (item,) = pairs_from([turns], [[*turns[:-1], {"role": "assistant", "content": "worse"}]])
     assert (item.answer, item.rejected) == ("assistant 2", {"role": "assistant", "content": "worse"})
+
+
+def labels(count: int, first: int) -> list[Item]:
+    return items_from(
+        [
+            [
+                {"role": "user", "content": f"Note {first + n}{PLANTS[n % 10]} from {CITIES[n % 16]}, shelf {n * 7}"},
+                {"role": "assistant", "content": ("late", "broken", "thanks")[n % 3]},
+            ]
+            for n in range(count)
+        ]
+    )
+
+
+def test_wrong_labels_are_not_called_memorized() -> None:
+    held_out, train = labels(12, 100), labels(30, 500)
+    report = Evaluation(Spoken(lambda pane, given: "late"), held_out, train).run(baselines=False)
+    assert report["main_measure"] == "label"
+    assert "memorized" not in [one["kind"] for one in report["findings"]]
+
+
+def test_items_that_are_too_long_to_read_are_left_out_of_the_scores() -> None:
+    class Short(Spoken):
+        context_length = 200
+
+        def tokens(self, text: str) -> int:
+            return 500 if "Rome" in text else 20
+
+    report = Evaluation(Short(knows), HELD_OUT, TRAIN).run(baselines=False)
+    assert (report["items"], report["skipped"]) == (len(HELD_OUT) - 1, 1)
+    assert report["systems"]["tuned"]["score"] == 1
+    Short.context_length = 10
+    with pytest.raises(BadInput):
+        Evaluation(Short(knows), HELD_OUT, TRAIN)
+
+
+def test_one_item_gives_no_verdict() -> None:
+    report = report_of(knows, HELD_OUT[:1], baselines=False)
+    assert (report["verdict"], report["next_kind"]) == ("no_difference_shown", "set_more_aside")

@@ -43,10 +43,10 @@ def check(right: Callable[[str, int], bool]) -> dict[str, Any]:
     return general.check(Spoken(right), lambda done, total: None)
 
 
-def test_only_what_the_base_knew_can_be_lost() -> None:
+def test_what_was_lost_is_named() -> None:
     found = check(lambda pane, n: n < 10 if pane == "base" else n < 9)
     assert (found["asked"], found["base_right"], found["tuned_right"]) == (len(general.QUESTIONS), 10, 9)
-    assert found["lost"] == [general.QUESTIONS[9][0]]
+    assert (found["kept"], found["lost"]) == (9, [general.QUESTIONS[9][0]])
     assert not found["dropped"], "one may be chance"
     assert found["loss"] == {"base": 3.0, "tuned": 3.0}
 
@@ -54,6 +54,10 @@ def test_only_what_the_base_knew_can_be_lost() -> None:
 def test_a_real_drop_is_named() -> None:
     assert check(lambda pane, n: pane == "base" or n >= 8)["dropped"]
     assert not check(lambda pane, n: False)["dropped"]
+
+
+def test_as_many_gained_as_lost_is_no_drop() -> None:
+    assert not check(lambda pane, n: n < 12 if pane == "base" else 6 <= n < 18)["dropped"]
 
 
 @pytest.mark.parametrize(
