@@ -143,8 +143,8 @@ class Matches:
 class Plan:
     """What a training run would do. Memory in MiB; seconds as (from, to), None when unknown.
 
-    validation_rows: evaluated during training. set_aside: those, and the rows that only judge. judging: conversations
-    that judge the result. memory_mib is the larger of the computed and the measured figure. has_pairs: every example
+    validation_rows: evaluated during training. set_aside: those, and the rows that only judge. proves: what the rows
+    that judge can prove. memory_mib is the larger of the computed and the measured figure. has_pairs: every example
     has a good and a bad answer. blocked: why it can't start, "" when it can.
     """
 
@@ -162,7 +162,7 @@ class Plan:
     memory_parts: dict[str, float]
     available_mib: float
     set_aside: int = 0
-    judging: int = 0
+    proves: str = ""
     has_pairs: bool = False
     memory_computed_mib: float = 0.0
     memory_measured_mib: float = 0.0

@@ -30,14 +30,16 @@ _FULL_BYTES = 16  # a parameter in fp32, its gradient and the two moments of Ada
 class Data(Record):
     """The known facts about the examples; None where unknown.
 
-    longest: tokens of the longest row. documents: plain texts, of which long ones are split into windows. tokens: of
-    all rows. learned_share: the part of them that the loss is computed for. language: ISO 639-1.
+    train_rows: as trained, where documents are divided. longest: tokens of the longest row. documents: plain texts,
+    of which long ones are split into windows. tokens: of all rows. learned_share: the part of them that the loss is
+    computed for. language: ISO 639-1.
     """
 
     task: Task | None = None
     rows: int | None = None
     longest: int | None = None
     documents: bool = False
+    train_rows: int | None = None
     tokens: int | None = None
     learned_share: float | None = None
     trainer: Trainer = "sft"
@@ -129,7 +131,9 @@ def _base(entry: Entry, hardware: Hardware, data: Data, why: dict[str, str]) -> 
         why["window_overlap"] = (
             "Each piece starts with the last eighth of the previous one, so that no context is lost."
         )
-    epochs, why["num_train_epochs"] = training_length.epochs(data.rows, batch, measured=small)
+    epochs, why["num_train_epochs"] = training_length.epochs(
+        data.rows, data.train_rows, batch, measured=small and data.trainer == "sft"
+    )
     examples = f"{data.rows} examples" if data.rows is not None else "up to 1,000 examples"
     why["lora_rank"] = f"Rank {rank} suits {examples}; with a higher rank the model memorizes small datasets."
     why["per_device_train_batch_size"] = f"Each step uses {batch} examples; 8 to 16 is the usual range."

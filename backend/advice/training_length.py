@@ -15,10 +15,11 @@ STEPS = 60  # optimizer steps that a small model needs at least (docs/recipes.md
 MOST = 20  # epochs of a handful of examples
 
 
-def epochs(rows: int | None, batch: int, *, measured: bool) -> tuple[float, str]:
+def epochs(rows: int | None, train: int | None, batch: int, *, measured: bool) -> tuple[float, str]:
     """The number of epochs for `rows` examples, with its reason. batch: rows for each step.
 
-    measured: whether the model is of the size that docs/recipes.md was measured on.
+    train: rows as trained, of which a document has many; None where they are as many as the examples that are not set
+    aside. measured: whether docs/recipes.md was measured on a model of this size and kind of training.
     """
     if rows is None:
         return GUIDE, "Three passes over the examples (epochs), the guide's number, until the examples are known."
@@ -26,17 +27,21 @@ def epochs(rows: int | None, batch: int, *, measured: bool) -> tuple[float, str]
         return 1.0, f"One pass (epoch) is enough with {rows:,} examples."
     if rows > 2000:
         return 2.0, f"Two passes (epochs) are enough with {rows:,} examples."
-    train, _ = split_sizes(rows)
+    if train is None:
+        train, _ = split_sizes(rows)
     steps = math.ceil(max(1, train) / batch)
     wanted = max(GUIDE, math.ceil(STEPS / steps))
     if wanted == GUIDE:
         return GUIDE, "Three passes over the examples (epochs), the guide's number."
-    guide = f"The guide's {GUIDE} passes (epochs) over {rows:,} examples are only {GUIDE * steps} steps"
+    guide = f"The guide's {GUIDE} passes (epochs) would be only {GUIDE * steps} steps"
     if not measured:
         found = min(GUIDE_MOST, wanted)
-        return found, f"{guide}: {found} are its most. This was not measured on models of this size."
+        return found, f"{guide}; {found} are its most. More was not measured on a training like this one."
     found = min(MOST, wanted)
     return found, (
-        f"{guide}: too few, as measured on a model of this size. {found} passes ({found * steps} steps) answered "
-        "better."
+        f"{guide}. In our tests with a model of 135 million parameters that was too few; {found} passes "
+        f"({found * steps} steps) come nearer to the {STEPS} steps that gave good answers."
+        if found * steps < STEPS
+        else f"{guide}. In our tests with a model of 135 million parameters that was too few, and {STEPS} steps "
+        f"gave better answers: {found} passes are {found * steps} steps."
     )

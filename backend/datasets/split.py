@@ -1,9 +1,9 @@
 """The split into rows to train on, rows that choose the checkpoint, and rows that judge the result.
 
 Seeded, by whole conversations, and fair: duplicates stay on one side, so that memorizing does not pass the check, and
-the rows that choose are not the rows that judge. Rows set aside are divided between the two when there are at least
-DIVIDED of them; fewer all judge, and then nothing chooses. A validation file stays as it is; training rows that also
-appear in it are left out.
+the rows that choose are not the rows that judge. Rows set aside are divided between the two when at least DIVIDED of
+them are different; fewer all judge, and then nothing chooses. A validation file stays as it is; training rows that
+also appear in it are left out.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from backend.records.rows import Row
 
 FRACTION = 0.1  # of the rows set aside (the guide's number)
 AT_LEAST = 24  # rows set aside, but of few rows at most a quarter
-DIVIDED = 24  # rows set aside from which on half of them choose: 12 that judge can show a gain of one half
+DIVIDED = 24  # different rows set aside from which on half choose: 12 that judge can show a gain of one half
 FEWEST = 6  # that can judge: with fewer, not even all answers right instead of none is significant
 
 
@@ -94,15 +94,14 @@ def split_with(rows: Sequence[Row], validation: Sequence[Row], together: Groups 
 
 
 def _divided(train: list[int], aside: Groups, leaked: dict[int, int], none_because: str) -> Split:
-    """aside: groups in the order in which they go to the side that has fewer rows."""
-    sides: tuple[list[int], list[int]] = ([], [])
-    for group in aside:
-        min(sides, key=len).extend(group)
-    judging, choosing = map(sorted, sides)
-    chooses = len(judging) + len(choosing) >= DIVIDED and bool(choosing)
+    """aside: groups of rows that count once each; they go in turn to the side that has fewer of them."""
+    groups: tuple[Groups, Groups] = (aside[::2], aside[1::2])
+    judging, choosing = (sorted(i for group in side for i in group) for side in groups)
+    chooses = len(aside) >= DIVIDED
     if not chooses:
         judging = choosing = sorted([*judging, *choosing])
-    sentence = _sentence(len(train), len(choosing), len(judging), chooses, none_because)
+    few = len(aside) < FEWEST
+    sentence = _sentence(len(train), len(choosing), len(judging), chooses, few, none_because)
     if leaked:
         also = "1 example also appears" if len(leaked) == 1 else f"{len(leaked):,} examples also appear"
         sentence += f" {also} in your validation file, exactly or almost, and will be left out of training."
@@ -115,14 +114,14 @@ def _all_groups(count: int, together: Groups) -> Groups:
     return sorted([*([i] for i in range(count) if i not in grouped), *together])
 
 
-def _sentence(train: int, choosing: int, judging: int, chooses: bool, none_because: str) -> str:
+def _sentence(train: int, choosing: int, judging: int, chooses: bool, few: bool, none_because: str) -> str:
     training = f"{train:,} {'example' if train == 1 else 'examples'} for training"
     if not judging:
         return f"{training}, none set aside to check the result: {none_because}."
     if chooses:
         return (
-            f"{training}, {choosing + judging:,} set aside: {choosing:,} to find the best moment of the training, "
+            f"{training}, {choosing + judging:,} set aside: {choosing:,} to pick the best point in training, "
             f"{judging:,} to judge the result."
         )
-    few = " These are too few for a reliable check." if judging < FEWEST else ""
-    return f"{training}, {judging:,} set aside to judge the result.{few}"
+    too_few = " These are too few for a reliable check." if few else ""
+    return f"{training}, {judging:,} set aside to judge the result.{too_few}"

@@ -8,11 +8,16 @@ from typing import Any
 from backend.datasets.checks.fix import Change
 from backend.datasets.checks.tokens import TokenTotals
 from backend.datasets.dataset import CheckedDataset
+from backend.datasets.split import Split
 from backend.datasets.write_fixed import write_fixed
+from backend.evaluation.items import items_from
+from backend.evaluation.measures import choose_measure
 from backend.records.specs import Trainer
 from ui.records import DatasetFiles, DatasetState
 from ui.services.samples import held_out_conversations
-from ui.text.verdicts import provable
+from ui.text import verdicts
+
+_ENOUGH = 500  # training answers to know their form by
 
 
 def dataset_state(checked: CheckedDataset) -> DatasetState:
@@ -21,7 +26,6 @@ def dataset_state(checked: CheckedDataset) -> DatasetState:
         changes.setdefault(change.kind, []).append(change)
     unread = {problem.row for problem in checked.unread if not checked.info.is_accepted(problem)}
     unusable = len(unread)
-    judging = len(held_out_conversations(checked, checked.split))
     return DatasetState(
         name=checked.name,
         original=checked.original,
@@ -29,7 +33,7 @@ def dataset_state(checked: CheckedDataset) -> DatasetState:
         problems=checked.problems,
         rows=len(checked.dataset.rows),
         info=checked.info,
-        split_summary=" ".join(filter(None, (checked.summary, provable(judging)))),
+        split_summary=" ".join(filter(None, (checked.summary, provable(checked, checked.split)))),
         blocked=checked.blocked,
         too_few=checked.too_few,
         errors=len(unread | checked.fixed_report.error_rows()),
@@ -65,6 +69,7 @@ def data_facts(checked: CheckedDataset | None, trainer: Trainer = "sft") -> dict
         "tokens": total,
         "learned_share": learned / total if total else None,
         "documents": tokens.documents > 0,
+        "train_rows": checked.pieces(checked.split.train) if tokens.documents else None,
     }
 
 
@@ -78,3 +83,13 @@ def epoch_tokens(tokens: TokenTotals, trainer: Trainer) -> tuple[int, int]:
 def has_pairs(checked: CheckedDataset) -> bool:
     """Whether every example has a good and a bad answer."""
     return bool(checked.rows) and all(row.rejected for row in checked.rows)
+
+
+def provable(checked: CheckedDataset, split: Split) -> str:
+    """What the rows that judge can prove, before anything is trained; "" where answers are not right or wrong."""
+    items = items_from(held_out_conversations(checked, split))
+    rows = checked.rows
+    learned = [rows[i].messages[-1] for i in split.train[:_ENOUGH] if rows[i].messages]
+    if not items or choose_measure([*learned, *(item.expected for item in items)]).graded:
+        return ""
+    return verdicts.provable(len({item.cluster for item in items}))

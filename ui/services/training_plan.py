@@ -18,8 +18,7 @@ from backend.training.measured import Measured
 from backend.training.preconditions import disk_needed
 from backend.training.schedule import schedule
 from ui.records import Plan
-from ui.services.dataset_state import epoch_tokens, has_pairs
-from ui.services.samples import held_out_conversations
+from ui.services.dataset_state import epoch_tokens, has_pairs, provable
 from ui.text import format as fmt
 
 SPREAD = 1.25  # a measured time or speed may be off by this factor: the computer does other things too
@@ -51,7 +50,6 @@ def plan(
     if settings.trainer == "dpo":
         read += total / 2  # the reference log probabilities: one pass without the backward half
     needed = estimate(entry.architecture, step, hardware, tokens=read, rates=rates)
-    judging = len(held_out_conversations(checked, split))
     notes = (checked.too_few, tokens.sentence if tokens else "", _SHARDED if _is_sharded(settings, hardware) else "")
     return Plan(
         settings=settings,
@@ -60,7 +58,7 @@ def plan(
         train_rows=train,
         validation_rows=validation,
         set_aside=split.set_aside,
-        judging=judging,
+        proves=provable(checked, split),
         learned_tokens=learned,
         longest=min(checked.longest, settings.max_length),
         steps=steps.total,

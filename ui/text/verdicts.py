@@ -40,9 +40,8 @@ def provable(judging: int) -> str:
     if least is None:
         return ""
     return (
-        f"With {judging} answers to judge by, a better model is proven once at least {round(least * judging)} more "
-        f"are right than before, and none is lost: a gain of {least:.0%}. Set more examples aside to prove a smaller "
-        "one."
+        f"To prove that the trained model is better, at least {round(least * judging)} of the {judging} must get "
+        "better and none worse. Set more aside to prove a smaller gain."
     )
 
 

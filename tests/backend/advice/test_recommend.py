@@ -157,7 +157,7 @@ def test_settings_depend_on_the_number_and_length_of_rows() -> None:
 def test_few_examples_are_repeated_until_there_are_enough_steps(rows: int, epochs: int) -> None:
     small = recommend(machine("cpu16"), rows=rows)
     assert small.settings.num_train_epochs == epochs
-    assert ("measured" in small.why["num_train_epochs"]) == (epochs > 3)
+    assert ("our tests" in small.why["num_train_epochs"]) == (epochs > 3)
     large = recommend(machine("rtx4090"), rows=rows)
     assert large.settings.num_train_epochs == min(epochs, 5)
     assert ("not measured" in large.why["num_train_epochs"]) == (epochs > 3), "only on a small model"

@@ -88,9 +88,19 @@ def test_duplicates_are_never_on_both_sides() -> None:
     train, choosing, judging = (
         {rows[i].row % 30 for i in side} for side in (parts.train, parts.validation, parts.judging)
     )
-    assert parts.chooses
+    assert parts.train
     assert not train & (choosing | judging)
-    assert not choosing & judging
+
+
+def test_both_sides_of_what_is_set_aside_have_as_many_different_rows() -> None:
+    """29 copies and one other row are two different ones: too few to be divided."""
+    copies = [Row(100 + i, i, clean_row(50).messages) for i in range(29)]
+    parts = split_with(clean_rows(30), [*copies, clean_row(77)])
+    assert (parts.chooses, len(parts.judging)) == (False, 30)
+    assert "too few" in parts.sentence
+    parts = split_with(clean_rows(30), [Row(200 + i, i, clean_row(50 + i % 24).messages) for i in range(72)])
+    assert (parts.chooses, len(parts.judging), len(parts.validation)) == (True, 36, 36)
+    assert not {parts_row % 24 for parts_row in parts.judging} & {parts_row % 24 for parts_row in parts.validation}
 
 
 def test_identical_rows_are_not_split() -> None:

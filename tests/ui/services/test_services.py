@@ -39,7 +39,7 @@ def test_the_validation_share_is_the_one_in_the_settings(app: App) -> None:
     for fraction, rows in ((0.0, 0), (0.1, 24), (0.5, 120)):
         plan = app.runs.plan(data_id, "", TrainSettings(validation_fraction=fraction))
         assert (plan.train_rows, plan.set_aside, plan.validation_rows) == (240 - rows, rows, rows // 2)
-        assert plan.judging == rows // 2 + 40, "the sample's own"
+        assert str(rows // 2 + 40) in plan.proves, "those of the sample, too"
 
 
 def test_the_seed_decides_the_validation_rows(app: App) -> None:
@@ -65,7 +65,8 @@ def test_a_persons_own_validation_file_is_used(app: App) -> None:
     state, plan = app.datasets.state(Choice(data_id=data_id)), app.runs.plan(data_id, "", TrainSettings(seed=5))
     assert (state.validation_name, state.report.split.validation) == ("mine.jsonl", len(own))
     assert (plan.train_rows, plan.set_aside) == (state.report.split.train, len(own))
-    assert (plan.validation_rows, plan.judging) == (20, 20)
+    assert plan.validation_rows == 20
+    assert "6 of the 20" in plan.proves
     run_id = app.runs.start(data_id, "", TrainSettings(seed=5))
     assert app.runs.spec(run_id).data.validation_rows == len(own) // 2
     _, validation = read_rows(app.runner.folder(run_id))

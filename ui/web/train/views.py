@@ -79,6 +79,7 @@ def plan(ahead: Plan, why: Mapping[str, str], by_hand: Collection[str]) -> Marku
     return components.card(
         PLAN,
         components.facts(numbers),
+        components.text(ahead.proves, "small"),
         bar,
         components.rows(_plan_lines(ahead)),
         _reasons(why, by_hand),
