@@ -30,7 +30,7 @@ ISSUE_TYPES: dict[str, IssueType] = {
     "duplicate_key": IssueType("error", "The same name twice (duplicate key)"),
     "not_a_number": IssueType("error", "Not a number"),
     "number_too_long": IssueType("error", "Numbers that are too long"),
-    "too_deep": IssueType("error", "Lists inside lists, too deep (nesting)"),
+    "too_deep": IssueType("error", "Nested too deeply (lists inside lists)"),
     "lone_surrogate": IssueType("error", "Broken characters (lone surrogates)"),
     "bad_encoding": IssueType("error", "Unreadable letters (encoding)"),
     "ragged_row": IssueType("error", "Too few or too many cells"),
@@ -97,7 +97,7 @@ ISSUE_TYPES: dict[str, IssueType] = {
     "template_refuses": IssueType("error", "The model can't use this conversation", _LEAVE_OUT),
     "nothing_to_learn": IssueType("error", "Nothing to learn", _LEAVE_OUT),
     "answer_vanishes": IssueType("error", "The whole answer is cut off", _LEAVE_OUT),
-    "too_long": IssueType("warning", "Longer than what is read (limit of tokens)"),
+    "too_long": IssueType("warning", "Longer than the limit (tokens)"),
     "very_long": IssueType("warning", "Very long examples"),
     "turn_not_learned": IssueType("warning", "Answers that are read but not learned (context)"),
     # rows against each other

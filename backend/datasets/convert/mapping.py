@@ -119,7 +119,7 @@ def make_plan(sample: Sequence[Record], options: ReadOptions) -> Plan:
             "No examples were found in this file.",
             "Its columns are: " + excerpt(", ".join(columns), width=300) + "."
             if columns
-            else "Its lines have no names for what they hold.",
+            else "Its lines have no column names.",
             "An example is a conversation (messages), or a question with its answer. "
             "If yours have other names, choose which column is which.",
             tuple(columns),

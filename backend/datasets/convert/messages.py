@@ -35,9 +35,7 @@ def messages_from(value: Any, lenient: bool, unused_keys: set[str]) -> list[Mess
     if value is None or value == []:
         raise RowFault("empty_messages", "The conversation is empty.", "Leave this example out.")
     if not isinstance(value, list):
-        raise RowFault(
-            "messages_not_a_list", "The conversation is not a list of messages (messages).", "", excerpt(str(value))
-        )
+        raise RowFault("messages_not_a_list", "The conversation (messages) is not a list.", "", excerpt(str(value)))
     return [_message(item, number, lenient, unused_keys) for number, item in enumerate(value, 1)]
 
 
@@ -99,8 +97,7 @@ def _role(role: Any, number: int, lenient: bool) -> str:
     likely = _ALIASES.get(str(role).strip().lower()) or str(role).strip().lower()
     raise RowFault(
         "unknown_role",
-        f"Message {number} names {excerpt(str(role), width=40)!r} as its speaker "
-        "(role), which is not one of the usual.",
+        f"Message {number} has the speaker (role) {excerpt(str(role), width=40)!r}, which is not known.",
         f"Write {likely!r} instead." if likely in ROLES else "Write who speaks: user, assistant, system or tool.",
         excerpt(str(role)),
     )

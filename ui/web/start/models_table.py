@@ -53,9 +53,9 @@ def _notes(options: Sequence[Option], timed: bool) -> Markup:
     if not found:
         return notes
     quality = Markup(
-        "“Expected quality” is the place of the trained model in a published comparison, and its average place on "
-        "the tasks, with a 95% range (1 is best). Those models learned from 10,000 examples per task; with fewer, "
-        "the order may differ. {}: {}."
+        "“Expected quality” is how this model ranked after training in a published comparison, with its average "
+        "rank over the tasks and a 95% range (1 is best). Those models learned from 10,000 examples per task; with "
+        "fewer, the order may differ. {}: {}."
     ).format("Source" if len(found) == 1 else "Sources", Markup("; ").join(found.values()))
     return notes + components.text(quality, "small")
 
@@ -134,7 +134,8 @@ def _line(option: Option, chosen_id: str, ready: bool, job: Job | None) -> dict[
 
 def _reason(option: Option) -> str:
     """The first reason that no other column shows: “Size” says whether it is here, “Expected quality” its results."""
-    reasons = option.reasons[0 if option.startable else 1 :]
+    obstacle_first = not option.startable and not isinstance(option, Recommendation)
+    reasons = option.reasons[1 if obstacle_first else 0 :]
     return next((reason for reason in reasons if reason != published_results(option.model)), "")
 
 
@@ -145,7 +146,7 @@ def _quality(model: Entry) -> Markup:
         last = UNKNOWN + (expected if math.isfinite(expected) else UNKNOWN)
         return components.sort_key(last) + components.text("Nothing published", "small")
     found = model.evidence[0]
-    words, small = f"Not in the best {found.places} of {found.models}", ""
+    words, small = f"Not in the top {found.places} of {found.models}", ""
     if found.place is not None:
         words = f"{ordinal(found.place)} of {found.models}"
         small = f"average {found.rank:.1f}" if found.rank else ""

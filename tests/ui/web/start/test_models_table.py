@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 from typing import Any
 
 from backend.advice.recommend import Option, recommend
@@ -42,7 +43,7 @@ def test_the_expected_quality_is_the_published_place_and_unknown_models_come_las
     assert {*best[2:4]} == {"Llama 3.1 8B", "Llama 3.2 3B"}
     assert best[4:6] == ["Qwen3 1.7B", "Qwen3 0.6B"]
     assert all(part in quality["Qwen3 8B"][1] for part in ("1st of 15", "2.3", "1.8 to 2.9"))
-    assert "best 7 of 15" in quality["SmolLM2 135M"][1]
+    assert "7 of 15" in quality["SmolLM2 135M"][1]
     unknown = [name for name, (_, words) in quality.items() if "Nothing published" in words]
     assert set(best[-len(unknown) :]) == set(unknown)
     assert set(unknown) == {entry.name for entry in catalogue.entries() if not entry.evidence}
@@ -59,6 +60,12 @@ def test_the_time_is_shown_once_there_are_examples() -> None:
     times, fits = cells(laptop, "Time"), {option.model.name: option.fit for option in laptop}
     assert all(times[name][1].strip() == "–" for name, fit in fits.items() if fit == "no")
     assert "no" in fits.values()
+
+
+def test_a_recommendation_that_must_be_downloaded_still_shows_its_first_reason() -> None:
+    found = recommend(load_hardware(MACHINES / "t4.json"), available=())
+    assert not found.startable
+    assert found.reasons[0] in unescape(models_table.others_table((found,), "", set(), {}))
 
 
 def test_models_of_many_languages_come_first() -> None:
