@@ -144,8 +144,9 @@ class Plan:
     """What a training run would do. Memory in MiB; seconds as (from, to), None when unknown.
 
     validation_rows: evaluated during training. set_aside: those, and the rows that only judge. proves: what the rows
-    that judge can prove. memory_mib is the larger of the computed and the measured figure. has_pairs: every example
-    has a good and a bad answer. blocked: why it can't start, "" when it can.
+    that judge can prove. chooses: the best of the evaluations decides which step is saved. memory_mib is the larger
+    of the computed and the measured figure. has_pairs: every example has a good and a bad answer. blocked: why it
+    can't start, "" when it can.
     """
 
     settings: TrainSettings
@@ -163,6 +164,7 @@ class Plan:
     available_mib: float
     set_aside: int = 0
     proves: str = ""
+    chooses: bool = True
     has_pairs: bool = False
     memory_computed_mib: float = 0.0
     memory_measured_mib: float = 0.0

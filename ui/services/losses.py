@@ -15,12 +15,13 @@ TRAINING, INITIAL = "training loss", "validation loss before training"
 LATEST, BEST = "latest validation loss", "best validation loss"
 
 
-def compute(job: Job, curve: Curve) -> Losses:
-    """The losses of a run in any state."""
+def compute(job: Job, curve: Curve, chooses: bool = True) -> Losses:
+    """The losses of a run in any state. chooses: the best validation loss decides which step is saved, instead of
+    the last step."""
     steps, since = [step.loss for step in curve.steps], [one for one in curve.evals if one.step > 0]
     finite = [one for one in curve.evals if math.isfinite(one.loss)]
     best = min((one for one in finite if one.step > 0), key=lambda one: one.loss, default=None)
-    so_far = best.step if best and job.state not in (State.FAILED, State.INTERRUPTED) else None
+    so_far = best.step if chooses and best and job.state not in (State.FAILED, State.INTERRUPTED) else None
     return Losses(
         training=current_loss(steps) if steps else None,
         window=window(len(steps)),

@@ -200,7 +200,7 @@ SETTINGS: dict[str, Help] = {
     "early_stopping": Help(
         "Early stopping",
         "Checks the model on the validation examples. When it stops improving, training ends and the best "
-        "version is saved.",
+        "version is saved. With fewer than 24 examples set aside, the last version is saved.",
     ),
     "early_stopping_patience": Help(
         "Early stopping patience",

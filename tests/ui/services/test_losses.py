@@ -103,6 +103,7 @@ def test_the_saved_step_is_named(found: Losses, words: str) -> None:
 def test_an_interrupted_run_has_no_saved_step() -> None:
     assert losses.compute(job("run-c", State.INTERRUPTED), OVERFITTED).saved_step is None
     assert losses.compute(job("run-b", State.RUNNING), OVERFITTED).saved_step == 20
+    assert losses.compute(job("run-b", State.RUNNING), OVERFITTED, chooses=False).saved_step is None
     assert losses.compute(job("run-a", State.STOPPED, result={"best_step": 37}), OVERFITTED).saved_step == 37
 
 

@@ -58,7 +58,7 @@ def differences(a: RunDetails, b: RunDetails) -> Iterator[tuple[str, str, str]]:
 
 def outcomes(a: RunDetails, b: RunDetails) -> Iterator[tuple[str, str, str]]:
     """(name, of a, of b) for the losses, steps, time and state of both."""
-    of_a, of_b = (losses.rows(losses.compute(run.job, run.curve)) for run in (a, b))
+    of_a, of_b = (losses.rows(losses.compute(run.job, run.curve, run.spec.data.validation_chooses)) for run in (a, b))
     for name in {**of_a, **of_b}:
         yield name, of_a.get(name, "not yet"), of_b.get(name, "not yet")
     yield "Steps", fmt.number(len(a.curve.steps)), fmt.number(len(b.curve.steps))

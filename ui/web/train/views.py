@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from markupsafe import Markup
 
@@ -34,7 +35,8 @@ METHODS = {
 @dataclass(frozen=True)
 class Watched:
     """A run as the tab shows it. queue: runs that go before it. has_model: whether there is a model to try. rate: the
-    learning rate that was set. shorter: what training with shorter examples would mean, where that might help."""
+    learning rate that was set. shorter: what training with shorter examples would mean, where that might help.
+    chooses: see `losses.compute`."""
 
     job: Job
     curve: Curve
@@ -44,6 +46,7 @@ class Watched:
     origin: RunInfo
     rate: float = 0.0
     shorter: Shortening | None = None
+    chooses: bool = True
 
     @property
     def state(self) -> str:
@@ -55,7 +58,7 @@ class Watched:
 
     @property
     def losses(self) -> Losses:
-        return losses.compute(self.job, self.curve)
+        return losses.compute(self.job, self.curve, self.chooses)
 
 
 def plan(ahead: Plan, why: Mapping[str, str], by_hand: Collection[str]) -> Markup:
@@ -140,7 +143,7 @@ def _plan_lines(ahead: Plan) -> list[tuple[str, str, str]]:
         learned, longest = fmt.number(ahead.learned_tokens), fmt.number(ahead.longest)
         length = f"{learned} tokens to learn, {longest} in the longest"
     rate = fmt.setting(settings.learning_rate)
-    best = "the best version is saved (early stopping)" if settings.early_stopping else ""
+    best = "the best version is saved (early stopping)" if settings.early_stopping and ahead.chooses else ""
     measured = []
     if ahead.memory_measured_mib:
         off = 100 * (ahead.memory_measured_mib / ahead.memory_computed_mib - 1)
@@ -270,12 +273,16 @@ def health(watched: Watched) -> Markup:
     if verdict is None:
         return components.alert("calm", "Too few steps to judge", "The curve needs a few more.")
     light = components.alert(TONES[verdict.light], verdict.title, verdict.what, verdict.next)
-    if not verdict.retry:
-        return light
-    (name, value), *_ = verdict.retry.items()
+    return light + retry_button(verdict.retry, "retry")
+
+
+def retry_button(change: Mapping[str, Any] | None, do: str) -> Markup:
+    """A button that trains again with one changed setting; empty without a change."""
+    if not change:
+        return components.EMPTY
+    (name, value), *_ = change.items()
     words = f"Try again with {SETTINGS[name].term} {fmt.setting(value)}"
-    retry = components.button(words, "retry", kind="firm")
-    return light + Markup('<div class="after-alert">{}</div>').format(retry)
+    return Markup('<div class="after-alert">{}</div>').format(components.button(words, do, kind="firm"))
 
 
 def samples(events: Sequence[SampleEvent]) -> Markup:

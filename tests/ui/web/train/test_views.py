@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from html import unescape
 
 import pytest
 
+from backend.records.specs import TrainSettings
 from jobs.records import State
 from tests.ui.fake_records import curve, job
 from tests.ui.fake_services import FakeApp
@@ -29,3 +31,11 @@ def test_while_it_trains_it_says_whether_the_computer_stays_awake(awake: bool) -
 @pytest.mark.parametrize(("state", "awake"), [(State.COMPLETED, True), (State.RUNNING, None)])
 def test_otherwise_it_says_nothing_of_it(state: State, awake: bool | None) -> None:
     assert "awake" not in status(state, awake)
+
+
+@pytest.mark.parametrize("early_stopping", [True, False])
+@pytest.mark.parametrize("chooses", [True, False])
+def test_the_best_version_is_saved_only_where_something_chooses(early_stopping: bool, chooses: bool) -> None:
+    ahead = FakeApp().runs.plan("data-1", "", TrainSettings(early_stopping=early_stopping))
+    shown = views.plan(replace(ahead, chooses=chooses), {}, ())
+    assert ("best version" in shown) is (early_stopping and chooses)
