@@ -6,7 +6,7 @@ import json
 import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from backend.records.rows import Message
 
@@ -29,7 +29,18 @@ def read_conversations(run_folder: Path, part: Part) -> list[Conversation]:
         text = _path(run_folder, part).read_text("utf-8")
     except FileNotFoundError:
         return []
-    return [json.loads(line)["messages"] for line in text.split("\n") if line]
+    return [_conversation(json.loads(line)) for line in text.split("\n") if line]
+
+
+def _conversation(value: Any) -> Conversation:
+    messages = value.get("messages") if isinstance(value, dict) else None
+    if not isinstance(messages, list) or not all(map(_is_message, messages)):
+        raise ValueError("A line holds no conversation.")
+    return messages
+
+
+def _is_message(value: Any) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("role"), str)
 
 
 def copy_conversations(run_folder: Path, to: Path) -> None:

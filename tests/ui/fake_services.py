@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -467,7 +467,7 @@ class FakeEvaluations:
         found = self.latest(run_id)
         return report(self.baselines[run_id]) if found and found.state is State.COMPLETED else None
 
-    def write_page(self, run_id: str, page: str) -> Path:
+    def page(self, run_id: str, draw: Callable[[Mapping[str, Any]], str]) -> Path | None:
         return Path("/tmp/report.html")
 
     def summaries(self) -> dict[str, dict[str, Any]]:

@@ -94,7 +94,7 @@ def resume(options: argparse.Namespace, workspace: Workspace) -> Answer:
 
 
 def delete(options: argparse.Namespace, workspace: Workspace) -> Answer:
-    App(workspace).runner.delete(options.run)
+    App(workspace).delete_run(options.run)
     return Answer({"deleted": options.run}, "Deleted.")
 
 
@@ -103,7 +103,8 @@ def _ended(app: App, job: Job) -> Answer:
     evaluation = app.evaluations.latest(job.id) if job.state is State.COMPLETED else None
     if evaluation and not evaluation.state.is_terminal:
         say("Checking its answers on examples it has not seen.")
-        follow(app, evaluation.id)
+        if failure := follow(app, evaluation.id).failure:
+            say(f"The answers could not be checked: {failure.what} {failure.why}")
     well = job.state in (State.COMPLETED, State.STOPPED)
     return replace(run_answer(app, job), exit_code=0 if well else 1)
 

@@ -30,9 +30,11 @@ class BlindTestService:
         self._lock = threading.Lock()
 
     def systems(self, run_id: str) -> list[str]:
-        """The systems that answered the questions of the run's latest evaluation; none without one."""
-        report = self._evaluations.latest_report(run_id)
-        return list(report["systems"]) if report else []
+        """The systems that answered the questions of the run's latest evaluation; none without a readable one."""
+        with suppress(RunProblem):  # the evaluation's own card reports it
+            report = self._evaluations.latest_report(run_id)
+            return list(report["systems"]) if report else []
+        return []
 
     def start(self, run_id: str, first: str, second: str) -> None:
         """Starts a test between two systems, in place of the one before.

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from backend.errors import RunProblem, WorkspaceProblem
+from backend.errors import RunProblem
 from backend.evaluation.items import items_from
 from backend.evaluation.job import REPORT
+from backend.files.atomic import write_text
 from backend.files.json_file import read_json
 from backend.runs.conversations import read_conversations
 from backend.settings import child_path
@@ -15,7 +18,13 @@ from jobs.records import Job, State
 from jobs.runner import Runner
 from ui.services.results import ResultService
 
-PAGE = "report.html"
+_WITHOUT_ANSWERS = {
+    "verdict", "against_prompt", "main_measure", "items", "clusters", "least_provable_gain", "engine", "systems",
+    "findings", "general", "next", "retry",
+}  # fmt: skip
+_WHOLE = {*_WITHOUT_ANSWERS, "answers"}  # what the page needs of a report
+
+log = logging.getLogger(__name__)
 
 
 class EvaluationService:
@@ -52,31 +61,45 @@ class EvaluationService:
 
     def latest_report(self, run_id: str) -> dict[str, Any] | None:
         """The report of the newest completed evaluation of a run. Raises RunProblem when it can't be read."""
+        job = self._latest_completed(run_id)
+        return self.report(job.id) if job else None
+
+    def _latest_completed(self, run_id: str) -> Job | None:
         jobs = self._runner.jobs(kind="evaluate", parent=run_id)
-        return next((self.report(job.id) for job in jobs if job.state is State.COMPLETED), None)
+        return next((job for job in jobs if job.state is State.COMPLETED), None)
 
     def summaries(self) -> dict[str, dict[str, Any]]:
-        """By run, the report of its newest completed evaluation, without the answers."""
+        """By run, the report of its newest completed evaluation, without the answers. Older formats are left out."""
         oldest_first = reversed(self._runner.jobs(kind="evaluate"))
-        return {job.parent: job.result for job in oldest_first if job.parent and job.state is State.COMPLETED}
+        completed = {job.parent: job.result for job in oldest_first if job.parent and job.state is State.COMPLETED}
+        return {run_id: report for run_id, report in completed.items() if report.keys() >= _WITHOUT_ANSWERS}
 
-    def write_page(self, run_id: str, page: str) -> Path:
-        """Writes the report of a run as a page, among its exports, and returns the file. Raises WorkspaceProblem."""
-        file = child_path(self._runner.workspace.exports, run_id) / PAGE
+    def page(self, run_id: str, draw: Callable[[Mapping[str, Any]], str]) -> Path | None:
+        """The newest report of a run as an HTML file among its exports, drawn once for each evaluation.
+
+        None without a report, and when the file can't be written. Raises RunProblem when the report can't be read.
+        """
+        job = self._latest_completed(run_id)
+        if job is None:
+            return None
+        file = child_path(self._runner.workspace.exports, run_id) / f"report-{job.id}.html"
         try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(page, "utf-8")
-        except OSError as error:
-            raise WorkspaceProblem(
-                "The report can't be written.", f"The system reports: {error.strerror}.", "Free some disk space."
-            ) from error
+            if not file.is_file():
+                file.parent.mkdir(parents=True, exist_ok=True)
+                write_text(file, draw(self.report(job.id)))
+        except OSError:
+            log.warning("%s can't be written", file, exc_info=True)
+            return None
         return file
 
     def report(self, job_id: str) -> dict[str, Any]:
         """The report of a completed evaluation, with its answers. Raises RunProblem when there is none."""
         try:
-            if self._runner.job(job_id).state is State.COMPLETED:
-                return read_json(self._runner.folder(job_id) / REPORT)
+            if self._runner.job(job_id).state is not State.COMPLETED:
+                raise RunProblem("This evaluation has no report.", "It is not completed.", "Check it again.")
+            report = read_json(self._runner.folder(job_id) / REPORT)
         except (OSError, ValueError) as error:
-            raise RunProblem("The report of this evaluation can't be read.", str(error), "Evaluate again.") from error
-        raise RunProblem("This evaluation has no report.", "It is not completed.", "Evaluate again.")
+            raise RunProblem("The report of this evaluation can't be read.", str(error), "Check it again.") from error
+        if not report.keys() >= _WHOLE:
+            raise RunProblem("This evaluation is of an older version.", "", "Check it again.")
+        return report

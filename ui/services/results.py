@@ -121,13 +121,17 @@ class ResultService:
         self._chat.close()
 
     def unseen_questions(self, run_id: str) -> list[UnseenQuestion]:
-        return samples.unseen_questions(self._runs.folder(run_id))
+        """See `samples.unseen_questions`; [] for a damaged file, which `EvaluationService.questions` reports."""
+        with suppress(OSError, ValueError):
+            return samples.unseen_questions(self._runs.folder(run_id))
+        return []
 
     def instruction(self, run_id: str) -> str:
-        """The system message that most of the run's examples carry; "" if most have none."""
+        """The system message that most of the run's examples carry; "" if most have none, or none can be read."""
         if run_id not in self._instructions:
-            folder = self._runs.folder(run_id)
-            chats = read_conversations(folder, "held_out") or read_conversations(folder, "train")
+            folder, chats = self._runs.folder(run_id), []
+            with suppress(OSError, ValueError):
+                chats = read_conversations(folder, "held_out") or read_conversations(folder, "train")
             first = Counter(content(chat[0]) if chat and chat[0]["role"] == "system" else "" for chat in chats)
             self._instructions[run_id] = max(first, key=lambda text: first[text], default="")
         return self._instructions[run_id]

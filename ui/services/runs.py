@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
+from contextlib import suppress
 from pathlib import Path
 
 from backend.advice import diagnose
 from backend.advice.diagnose import Verdict
-from backend.errors import ApprenticeError, BadInput
+from backend.errors import ApprenticeError, BadInput, RunProblem
 from backend.models import catalogue, local
 from backend.records.lengths import LengthLimits
 from backend.records.specs import RunSpec, TrainSettings
@@ -22,6 +24,8 @@ from ui.records import Curve, Losses, Plan, RunDetails, RunInfo, RunSummary
 from ui.services import losses, samples, training_plan
 from ui.services.datasets import DatasetService
 from ui.services.models import SIMULATED, ModelService
+
+STOPPING = 1.0  # seconds that a deletion waits for an evaluation to stop
 
 
 class RunService:
@@ -94,8 +98,31 @@ class RunService:
         self._runner.stop(run_id)
 
     def delete(self, run_id: str) -> None:
-        """Deletes a run and its exports. See `App.delete_run`."""
+        """Deletes a run with its exports and evaluations, of which one in progress is stopped. See `App.delete_run`.
+
+        Raises RunProblem when that takes long, and while the run itself is queued or active.
+        """
+        if self.job(run_id).state.is_terminal:
+            self._stop_evaluations(run_id)
         self._runner.delete(run_id)
+
+    def _stop_evaluations(self, run_id: str) -> None:
+        def unfinished() -> list[Job]:
+            jobs = self._runner.jobs(kind="evaluate", parent=run_id)
+            return [job for job in jobs if not job.state.is_terminal]
+
+        for job in unfinished():
+            with suppress(RunProblem):  # it has just ended by itself
+                self._runner.stop(job.id)
+        deadline = time.monotonic() + STOPPING
+        while unfinished():
+            if time.monotonic() > deadline:
+                raise RunProblem(
+                    "This run can't be deleted yet.",
+                    "Its answers are still being checked.",
+                    "The check is being cancelled. Try again in a moment.",
+                )
+            time.sleep(0.05)
 
     # Looking
 
@@ -186,10 +213,10 @@ class RunService:
     def losses(self, job: Job) -> Losses:
         """A run's losses in any state; of a damaged run, those of its result."""
         try:
-            curve = self.curve(job.id)
+            curve, chooses = self.curve(job.id), self.spec(job.id).data.validation_chooses
         except ApprenticeError:
-            curve = Curve()
-        return losses.compute(job, curve)
+            curve, chooses = Curve(), True
+        return losses.compute(job, curve, chooses)
 
     def verdict(self, run_id: str) -> Verdict | None:
         """What the curve says about the run; None while it says nothing yet."""

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from backend.runs.conversations import copy_conversations, read_conversations, write_conversations
 
 CHAT = [{"role": "user", "content": "line\u2028break, ümlaut"}, {"role": "assistant", "content": "yes"}]
@@ -18,3 +20,12 @@ def test_another_run_gets_the_same(tmp_path: Path) -> None:
     copy_conversations(tmp_path / "a", tmp_path / "b")
     assert read_conversations(tmp_path / "b", "held_out") == [CHAT]
     assert read_conversations(tmp_path / "b", "train") == []
+
+
+@pytest.mark.parametrize("line", ["[]", "{}", "[", '{"messages": 1}', '{"messages": [1]}', '{"messages": [{}]}'])
+def test_a_damaged_file_is_a_value_error(tmp_path: Path, line: str) -> None:
+    write_conversations(tmp_path, "held_out", [CHAT])
+    with (tmp_path / "data" / "held_out.jsonl").open("a") as file:
+        file.write(line + "\n")
+    with pytest.raises(ValueError):  # noqa: PT011 (json's own, or ours)
+        read_conversations(tmp_path, "held_out")

@@ -6,11 +6,13 @@ import json
 import time
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from backend.errors import ApprenticeError, BadInput, RunProblem
 from backend.evaluation.job import REPORT
+from backend.files.json_file import write_json
 from backend.hardware import Probe
 from backend.models import local
 from backend.records.specs import Gpu, Hardware, TrainSettings
@@ -22,8 +24,9 @@ from backend.training import preconditions
 from backend.training.measured import Measured
 from jobs.folder import JobFolder
 from jobs.records import Failure, State
+from tests.ui.fake_records import report
 from tests.ui.web.test_page import tabs
-from ui.services import training_plan
+from ui.services import evaluations, runs, training_plan
 from ui.services.app import App
 from ui.services.selection import Choice
 from ui.web.page import finished_steps
@@ -324,13 +327,99 @@ def test_an_evaluation_is_counted_cancelled_and_deleted_with_its_run(app: App) -
     assert (latest.id, latest.state) == (job_id, State.STOPPED)
     assert app.evaluations.latest_report(run_id) is None
     evaluation = JobFolder(app.workspace.run_folder(job_id))
-    evaluation.write_status(evaluation.status().ended_as(State.COMPLETED))
-    (evaluation.path / REPORT).write_text('{"answers": []}')
-    assert app.evaluations.latest_report(run_id) == {"answers": []}
+    found = report()
+    evaluation.write_status(evaluation.status().ended_as(State.COMPLETED, result=found))
+    write_json(evaluation.path / REPORT, found)
+    assert app.evaluations.latest_report(run_id) == found
     assert set(app.evaluations.summaries()) == {run_id}
     app.delete_run(run_id)
     assert not evaluation.path.exists()
     assert app.evaluations.summaries() == {}
+
+
+def trained(app: App) -> tuple[str, JobFolder]:
+    """A run that completed with a model, and its folder."""
+    data_id = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
+    run_id = app.runs.start(data_id, "", TrainSettings())
+    folder = JobFolder(app.workspace.run_folder(run_id))
+    (folder.path / "result" / "adapter").mkdir(parents=True)
+    folder.write_status(folder.status().ended_as(State.COMPLETED))
+    return run_id, folder
+
+
+def evaluated(app: App, run_id: str, found: dict[str, Any]) -> JobFolder:
+    evaluation = JobFolder(app.workspace.run_folder(app.evaluations.start(run_id)))
+    write_json(evaluation.path / REPORT, found)
+    evaluation.write_status(evaluation.status().ended_as(State.COMPLETED, result=found))
+    return evaluation
+
+
+@pytest.mark.parametrize("damage", ["questions", "report", "older report"])
+def test_a_damaged_file_is_reported_in_its_card_and_the_tabs_still_show(app: App, damage: str) -> None:
+    run_id, folder = trained(app)
+    if damage == "questions":
+        (folder.path / "data" / "held_out.jsonl").write_text("[]\n")
+    else:
+        older = {name: value for name, value in report().items() if name != "findings"}
+        evaluation = evaluated(app, run_id, older)
+        assert app.evaluations.summaries() == {}
+        if damage == "report":
+            (evaluation.path / REPORT).write_text("[]")
+    drawn, choice = tabs(app), Choice(data_id="", run_id=run_id)
+    train, trying = drawn["train"], drawn["try"]
+    assert 'class="alert bad"' in train.show(choice)[train.outcome]
+    shown = trying.show(choice)
+    assert 'class="alert bad"' in shown[trying.evaluation.card]
+    assert shown[trying.evaluation.check]["interactive"] is (damage != "questions")
+    assert app.results.unseen_questions(run_id) == [] or damage != "questions"
+
+
+def test_the_report_is_written_once_for_each_evaluation(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_id, _ = trained(app)
+    evaluated(app, run_id, report())
+    drawn: list[str] = []
+
+    def draw(found: Any) -> str:
+        drawn.append(found["verdict"])
+        return "a page"
+
+    first = app.evaluations.page(run_id, draw)
+    assert first == app.evaluations.page(run_id, draw)
+    assert first is not None
+    assert first.read_text() == "a page"
+    assert drawn == ["better"]
+    evaluated(app, run_id, report() | {"verdict": "worse"})
+
+    def full(*args: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(evaluations, "write_text", full)
+    assert app.evaluations.page(run_id, draw) is None
+    trying = tabs(app)["try"]
+    shown = trying.show(Choice(run_id=run_id))[trying.evaluation.card]
+    assert 'class="alert bad"' in shown, "the verdict"
+    assert "download" not in shown
+    monkeypatch.undo()
+    assert app.evaluations.page(run_id, draw) != first
+    assert drawn[-1] == "worse"
+
+
+def test_deleting_a_run_stops_its_evaluation(app: App) -> None:
+    run_id, folder = trained(app)
+    app.evaluations.start(run_id)
+    app.delete_run(run_id)
+    assert not folder.path.exists()
+    assert app.runner.jobs() == []
+
+
+def test_a_run_whose_evaluation_does_not_stop_is_not_deleted(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_id, folder = trained(app)
+    app.evaluations.start(run_id)
+    monkeypatch.setattr(runs, "STOPPING", 0.1)
+    monkeypatch.setattr(app.runner, "stop", lambda job_id: None)
+    with pytest.raises(RunProblem):
+        app.delete_run(run_id)
+    assert folder.path.exists()
 
 
 def test_check_again_measures_the_speed_and_keeps_one_job(app: App) -> None:

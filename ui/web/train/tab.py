@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
+from backend.errors import RunProblem
 from ui.services.app import App
 from ui.services.overrides import apply_overrides
 from ui.services.runs import default_name
@@ -125,6 +126,7 @@ class TrainTab:
 
     def _watch(self, choice: Choice) -> Updates:
         run_id = choice.run_id
+        spec = self.app.runs.details(run_id).spec
         watched = train_views.Watched(
             self.app.runs.job(run_id),
             self.app.runs.curve(run_id),
@@ -132,8 +134,9 @@ class TrainTab:
             self.app.runs.queue_position(run_id),
             self.app.results.has_model(run_id),
             self.app.runs.info(run_id),
-            self.app.runs.details(run_id).spec.settings.learning_rate,
+            spec.settings.learning_rate,
             self.app.retries.shortening(run_id),
+            spec.data.validation_chooses,
         )
         return {
             self.line: train_views.guide(watched),
@@ -156,7 +159,14 @@ class TrainTab:
 
     def _outcome(self, run_id: str) -> Markup:
         evaluations = self.app.evaluations
-        return outcome(evaluations.latest(run_id), evaluations.latest_report(run_id))
+        job = evaluations.latest(run_id)
+        if job and not job.state.is_terminal:
+            return outcome(job, None)
+        try:
+            report = evaluations.latest_report(run_id)
+            return outcome(job, report, can_check=bool(report) or evaluations.questions(run_id) > 0)
+        except RunProblem as error:
+            return components.problem_alert(error)
 
     def _comparison(self, run_id: str) -> Markup:
         """A run that repeats another one with a change, compared with that one."""

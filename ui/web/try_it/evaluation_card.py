@@ -9,8 +9,9 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
+from backend.errors import RunProblem
 from backend.evaluation.blind_test import Question
-from jobs.records import Job
+from jobs.records import Job, State
 from ui.services.app import App
 from ui.services.selection import Choice
 from ui.text import format as fmt
@@ -23,6 +24,7 @@ from ui.web.try_it.ready_models import no_model
 
 TITLE = "Is it better?"
 HIDDEN = "The answers are hidden here until you have chosen between them below."
+EARLIER = components.text("The result below is from an earlier check.", "small")
 NO_QUESTIONS = (
     "No examples were set aside to check it with. Set some aside in step 3, or add a file for it in step 2, and "
     "train again."
@@ -49,14 +51,20 @@ class EvaluationCard:
         why_not = no_model(self.app, choice)
         if why_not:
             return self._shown(before(0), why_not, False)
-        questions = self.app.evaluations.questions(choice.run_id)
+        try:
+            questions = self.app.evaluations.questions(choice.run_id)
+        except RunProblem as error:
+            return self._shown(_unreadable(error), error.what, False)
         if not questions:
             return self._shown(before(0), NO_QUESTIONS, False)
         job = self.app.evaluations.latest(choice.run_id)
         if job and not job.state.is_terminal:
             return self._shown(running(job), "", True)
-        report = self.app.evaluations.latest_report(choice.run_id)
-        link = self._link(choice.run_id, report) if report else components.EMPTY
+        try:
+            report = self.app.evaluations.latest_report(choice.run_id)
+            link = self._link(choice.run_id) if report else components.EMPTY
+        except RunProblem as error:
+            return self._shown(_unreadable(error), "", False, again=True)
         shown = self._shown(ended(job, report, questions, link), "", False, again=bool(report))
         return {**shown, self.answers: self._answers(choice, report)}
 
@@ -66,9 +74,13 @@ class EvaluationCard:
             return components.text(HIDDEN, "small")
         return report_card.answers(report) if report else components.EMPTY
 
-    def _link(self, run_id: str, report: Mapping[str, Any]) -> Markup:
-        file = self.app.evaluations.write_page(run_id, report_page.page(report, self.app.runs.info(run_id)))
-        link = components.download_link(file, file.name, "Download the report", "a page to send to others")
+    def _link(self, run_id: str) -> Markup:
+        """A link to the report as a file; empty when the disk is full."""
+        info = self.app.runs.info(run_id)
+        file = self.app.evaluations.page(run_id, lambda report: report_page.page(report, info))
+        if file is None:
+            return components.EMPTY
+        link = components.download_link(file, "report.html", "Download the report", "a page to send to others")
         return Markup('<div class="after-alert">{}</div>').format(link)
 
     def _shown(self, card: Markup, why_not: str, active: bool, again: bool = False) -> Updates:
@@ -131,19 +143,25 @@ def before(questions: int) -> Markup:
 
 def running(job: Job) -> Markup:
     """How far an evaluation is."""
-    progress, state = job.progress, job.state.value
-    phase = (
-        "Waiting for the training that is running"
-        if state == "queued"
-        else progress.phase
-        if progress
-        else "Getting ready"
-    )
-    phase = "Stopping" if state == "stopping" or job.stop_requested else phase
+    progress = job.progress
     percent = fmt.percent(progress.done, progress.total) if progress and progress.total else None
+    badge = components.badge(*fmt.state(job.state.value))
+    return components.card(TITLE, components.progress(percent, _phase(job)), badges=badge, lead=progress_words(job))
+
+
+def progress_words(job: Job) -> str:
+    """The phase of an evaluation, and how many questions of how many."""
+    progress = job.progress
     counted = f" {fmt.number(progress.done)} of {fmt.number(progress.total)}." if progress and progress.total else ""
-    badge = components.badge(*fmt.state(state))
-    return components.card(TITLE, components.progress(percent, phase), badges=badge, lead=f"{phase}.{counted}")
+    return f"{_phase(job)}.{counted}"
+
+
+def _phase(job: Job) -> str:
+    if job.state is State.STOPPING or job.stop_requested:
+        return "Stopping"
+    if job.state is State.QUEUED:
+        return "Waiting for the training that is running"
+    return job.progress.phase if job.progress else "Getting ready"
 
 
 def ended(
@@ -151,14 +169,18 @@ def ended(
 ) -> Markup:
     """The newest report with the `link` to its file, under how the latest evaluation failed or stopped, if it did;
     without both, what it does."""
-    failure = _failure(job)
+    problem = failure(job)
     if report is None:
-        return components.card(TITLE, failure) if failure else before(questions)
-    earlier = components.text("The result below is from an earlier check.", "small") if failure else components.EMPTY
-    return components.card(TITLE, failure, earlier, verdict_card.verdict(report), link)
+        return components.card(TITLE, problem) if problem else before(questions)
+    return components.card(TITLE, problem, EARLIER if problem else "", verdict_card.verdict(report), link)
 
 
-def _failure(job: Job | None) -> Markup:
+def _unreadable(error: RunProblem) -> Markup:
+    return components.card(TITLE, components.problem_alert(error))
+
+
+def failure(job: Job | None) -> Markup:
+    """How an evaluation failed or was cancelled; empty for a completed one, and without one."""
     if job is None or job.state.value == "completed":
         return components.EMPTY
     if job.failure:

@@ -57,7 +57,7 @@ def _article(answer: Mapping[str, Any], report: Mapping[str, Any]) -> Markup:
         components.join(
             _pane(
                 _HEADS[name],
-                _mark(answer["scores"][name], verdicts.graded(report)),
+                _mark(answer["scores"][name], report),
                 _given(answer["expected"], answer[name], as_json),
                 name,
             )
@@ -70,8 +70,10 @@ def _pane(head: str, mark: Markup, body: Markup, kind: str) -> Markup:
     return Markup('<div class="{}"><h3>{}{}</h3>{}</div>').format(kind, head, mark, body)
 
 
-def _mark(score: float, graded: bool) -> Markup:
-    if graded:
+def _mark(score: float, report: Mapping[str, Any]) -> Markup:
+    if report["main_measure"] == "preference":  # the score is not about this answer, but about the pair
+        return components.text(f"Prefers the better answer: {'yes' if score >= 1 else 'no'}", "small")
+    if verdicts.graded(report):
         return components.badge(f"{score:.2f} alike", "calm")
     return components.badge("right", "good") if score >= 1 else components.badge("wrong", "bad")
 

@@ -58,7 +58,7 @@ def _forgetting(report: Mapping[str, Any]) -> Markup:
     if not lost:
         return said
     return said + components.fold(
-        "What it no longer answers", components.rows([(question, "", "") for question in lost]), key="forgotten"
+        "What it no longer gets right", components.rows([(question, "", "") for question in lost]), key="forgotten"
     )
 
 
@@ -68,7 +68,7 @@ def _memorized(report: Mapping[str, Any]) -> Markup:
     if found is None:
         return components.EMPTY
     words = components.text(f"Given as an answer to other questions too: {found['example']}", "quoted")
-    return components.fold("An example that it repeats by heart", words, key="memorized")
+    return components.fold("A memorized example", words, key="memorized")
 
 
 def _confusion(report: Mapping[str, Any]) -> Markup:
@@ -95,8 +95,16 @@ def _instruction(report: Mapping[str, Any]) -> Markup:
 
 def _how(report: Mapping[str, Any]) -> str:
     independent = report["clusters"]
-    once = f" Near-copies count once, which leaves {independent}." if independent < report["items"] else ""
-    return (
-        f"A good answer {verdicts.MEASURES[report['main_measure']]}; this was chosen before any answer was seen. "
-        f"{fmt.count(report['items'], 'question')}.{once} Answered by {report['engine']}."
+    once = ""
+    if independent < report["items"]:
+        once = (
+            " Answers that depend on each other (near-copies, or turns of one conversation) count once, which leaves "
+            f"{independent}."
+        )
+    measure = report["main_measure"]
+    right = (
+        "A pair counts as right if the model finds the better answer likelier."
+        if measure == "preference"
+        else f"A good answer {verdicts.MEASURES[measure]}; this was chosen before any answer was seen."
     )
+    return f"{right} {fmt.count(report['items'], 'question')}.{once} Answered by {report['engine']}."

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from jobs.records import Progress, State
+from jobs.records import Failure, Progress, State
 from tests.ui.fake_records import job, report
-from ui.web.train.outcome import NOT_CHECKED, outcome
+from ui.web.train.outcome import CANT_CHECK, NOT_CHECKED, outcome
 
 
 def test_without_an_evaluation_nobody_knows() -> None:
@@ -24,3 +24,22 @@ def test_the_verdict_is_the_measured_one(verdict: str, tone: str) -> None:
 def test_a_running_evaluation_shows_how_far_it_is() -> None:
     running = job("evaluate-run-a", State.RUNNING, kind="evaluate", progress=Progress(phase="P", done=3, total=9))
     assert "3 of 9" in outcome(running, report())
+
+
+def test_without_examples_to_check_it_nobody_is_sent_to_try() -> None:
+    shown = outcome(None, None, can_check=False)
+    assert CANT_CHECK[1] in shown
+    assert NOT_CHECKED[2] not in shown
+
+
+@pytest.mark.parametrize("earlier", [True, False])
+def test_a_failed_evaluation_says_why(earlier: bool) -> None:
+    failed = job("evaluate-1", State.FAILED, kind="evaluate", failure=Failure(what="It failed.", why="No memory."))
+    shown = outcome(failed, report() if earlier else None)
+    assert "No memory." in shown
+    assert NOT_CHECKED[0] not in shown
+    assert ("earlier check" in shown) is ('class="alert good"' in shown) is earlier
+
+
+def test_a_waiting_evaluation_says_what_it_waits_for() -> None:
+    assert "Waiting" in outcome(job("evaluate-1", State.QUEUED, kind="evaluate"), None)

@@ -162,6 +162,13 @@ class TestReportCard:
         assert "checkbox" not in html
         assert "badge bad" not in html
 
+    def test_a_pair_is_not_marked_as_a_right_or_wrong_answer(self) -> None:
+        pairs = report() | {"main_measure": "preference"}
+        html = report_card.answers(pairs)
+        assert [html.count(f"Prefers the better answer: {word}") for word in ("yes", "no")] == [6, 10]
+        assert 'class="badge' not in html
+        assert "A pair counts as right" in verdict_card.verdict(pairs)
+
     def test_answers_without_mistakes_have_no_filter(self) -> None:
         right = [one for one in report()["answers"] if one["scores"]["tuned"]]
         assert "checkbox" not in report_card.answers(report() | {"answers": right})
