@@ -59,6 +59,7 @@ def plan(
         validation_rows=validation,
         set_aside=split.set_aside,
         proves=provable(checked, split),
+        chooses=split.chooses,
         learned_tokens=learned,
         longest=min(checked.longest, settings.max_length),
         steps=steps.total,

@@ -42,6 +42,7 @@ def test_the_validation_share_is_the_one_in_the_settings(app: App) -> None:
     for fraction, rows in ((0.0, 0), (0.1, 24), (0.5, 120)):
         plan = app.runs.plan(data_id, "", TrainSettings(validation_fraction=fraction))
         assert (plan.train_rows, plan.set_aside, plan.validation_rows) == (240 - rows, rows, rows // 2)
+        assert plan.chooses is (rows > 0)
         assert str(rows // 2 + 40) in plan.proves, "those of the sample, too"
 
 
@@ -360,7 +361,8 @@ def test_a_damaged_file_is_reported_in_its_card_and_the_tabs_still_show(app: App
     if damage == "questions":
         (folder.path / "data" / "held_out.jsonl").write_text("[]\n")
     else:
-        older = {name: value for name, value in report().items() if name != "findings"}
+        older = report()
+        del older["general"]["kept"]
         evaluation = evaluated(app, run_id, older)
         assert app.evaluations.summaries() == {}
         if damage == "report":
