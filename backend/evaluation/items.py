@@ -38,18 +38,22 @@ class Item:
         return content(self.expected)
 
 
-def items_from(conversations: Sequence[Sequence[Message]], limit: int | None = None) -> list[Item]:
+def items_from(
+    conversations: Sequence[Sequence[Message]],
+    limit: int | None = None,
+    tools: Sequence[Sequence[Mapping[str, Any]] | None] = (),
+) -> list[Item]:
     """The items of `conversations`, in their order: one for each assistant turn that follows a user's or a tool's.
 
     Conversations that say the same, or almost the same, form one cluster with all their answers. limit: items at
-    most, taken from the conversations in order.
+    most, taken from the conversations in order. tools: those that each conversation offers.
     """
     rows = [Row(line=i + 1, row=i + 1, messages=[dict(m) for m in chat]) for i, chat in enumerate(conversations)]
     cluster = {row: row for row in range(len(rows))}
     for group in duplicates.find(rows).together:
         cluster |= dict.fromkeys(group, group[0])
     items = [
-        Item(tuple(row.messages[:at]), message, number, cluster[number], tuple(row.tools or ()))
+        Item(tuple(row.messages[:at]), message, number, cluster[number], tuple(tools[number] or ()) if tools else ())
         for number, row in enumerate(rows)
         for at, message in enumerate(row.messages)
         if message["role"] == "assistant" and at and row.messages[at - 1]["role"] in ("user", "tool")

@@ -17,7 +17,7 @@ from backend.hardware.process import prepare_process
 from backend.models import bundled, local
 from backend.models.local import relocate
 from backend.records.specs import Record, RunSpec
-from backend.runs.conversations import read_conversations
+from backend.runs.conversations import read_conversations, read_tools
 from backend.settings import Workspace
 from backend.tokens.tokenizer import ChatTokenizer
 
@@ -84,7 +84,7 @@ def run(context: Work) -> dict[str, Any]:
         report = Evaluation(
             TorchModels(trained.model.path, learned),
             _held_out(folder, spec.items),
-            items_from(read_conversations(folder, "train")),
+            items_from(read_conversations(folder, "train"), tools=read_tools(folder, "train")),
             progress,
         ).run(baselines=spec.baselines)
     except _Stopped:
@@ -97,7 +97,8 @@ def run(context: Work) -> dict[str, Any]:
 def _held_out(folder: Path, limit: int | None = None) -> list[Item]:
     """What judges the run."""
     held_out, rejected = (read_conversations(folder, part) for part in ("held_out", "rejected"))
-    return pairs_from(held_out, rejected, limit) if rejected else items_from(held_out, limit)
+    tools = read_tools(folder, "held_out")
+    return pairs_from(held_out, rejected, limit) if rejected else items_from(held_out, limit, tools)
 
 
 def after_training(context: Trained, result: dict[str, Any]) -> dict[str, Any] | None:

@@ -25,6 +25,7 @@ _MOST = 0.9  # of the expected answers must have a form for it to be the form of
 _LABELS = 20  # at most so many different answers are labels
 _LABEL_WORDS = 6
 _EXACT_WORDS = 5
+NO_LABEL = "(none of these)"
 _MISSING = object()
 
 
@@ -113,12 +114,12 @@ def chrf(expected: str, answer: str) -> float:
 
 
 def confusion(pairs: Sequence[tuple[str, str]], labels: Sequence[str]) -> dict[str, dict[str, int]]:
-    """For each expected label how often each label was answered; what is no label counts as "other"."""
+    """For each expected label how often each label was answered; what is no label counts as NO_LABEL."""
     table: dict[str, dict[str, int]] = {}
     for expected, answer in pairs:
         given = normalize(answer)
         row = table.setdefault(normalize(expected), {})
-        key = given if given in labels else "other"
+        key = given if given in labels else NO_LABEL
         row[key] = row.get(key, 0) + 1
     return table
 

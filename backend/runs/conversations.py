@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterable, Sequence
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -12,11 +13,17 @@ from backend.records.rows import Message
 
 Part = Literal["train", "held_out", "rejected"]  # rejected: of pairs, those held out with their worse answers
 Conversation = list[Message]
+Tools = list[dict[str, Any]] | None
 
 
-def write_conversations(run_folder: Path, part: Part, conversations: Iterable[Sequence[Message]]) -> None:
-    """Writes data/<part>.jsonl, one conversation a line. Raises OSError."""
-    lines = (json.dumps({"messages": list(messages)}, ensure_ascii=False) + "\n" for messages in conversations)
+def write_conversations(
+    run_folder: Path, part: Part, conversations: Iterable[Sequence[Message]], tools: Iterable[Tools] = ()
+) -> None:
+    """Writes data/<part>.jsonl, one conversation a line, with the tools that each offers. Raises OSError."""
+    lines = (
+        json.dumps({"messages": list(messages), **({"tools": offered} if offered else {})}, ensure_ascii=False) + "\n"
+        for messages, offered in zip(conversations, chain(tools, repeat(None)), strict=False)
+    )
     path = _path(run_folder, part)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8") as file:
@@ -30,6 +37,20 @@ def read_conversations(run_folder: Path, part: Part) -> list[Conversation]:
     except FileNotFoundError:
         return []
     return [_conversation(json.loads(line)) for line in text.split("\n") if line]
+
+
+def read_tools(run_folder: Path, part: Part) -> list[Tools]:
+    """The tools of each conversation of a part, None where it offers none. Raises like `read_conversations`."""
+    if not read_conversations(run_folder, part):
+        return []
+    lines = _path(run_folder, part).read_text("utf-8").split("\n")
+    return [_tools(json.loads(line).get("tools")) for line in lines if line]
+
+
+def _tools(value: Any) -> Tools:
+    if value is not None and not (isinstance(value, list) and all(isinstance(tool, dict) for tool in value)):
+        raise ValueError("A line holds no tools.")
+    return value
 
 
 def _conversation(value: Any) -> Conversation:

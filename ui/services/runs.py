@@ -77,8 +77,10 @@ class RunService:
         held_out = samples.held_out_conversations(checked, split)
 
         def write(folder: Path) -> None:
-            write_conversations(folder, "train", [checked.rows[i].messages for i in split.train])
-            write_conversations(folder, "held_out", held_out)
+            train = [checked.rows[i] for i in split.train]
+            write_conversations(folder, "train", [row.messages for row in train], [row.tools for row in train])
+            tools = samples.held_out_tools(checked, split)
+            write_conversations(folder, "held_out", held_out, [*[None] * (len(held_out) - len(tools)), *tools])
             if settings.trainer == "dpo":
                 write_conversations(folder, "rejected", samples.rejected_conversations(checked, split))
             prepared.write(folder)

@@ -54,6 +54,12 @@ def held_out_conversations(checked: CheckedDataset, split: Split) -> list[list[M
     return found
 
 
+def held_out_tools(checked: CheckedDataset, split: Split) -> list[Any]:
+    """The tools that the last of `held_out_conversations` offer, those of the split; a sample offers none."""
+    rows = checked.rows
+    return [rows[i].tools for i in split.judging if rows[i].messages]
+
+
 def rejected_conversations(checked: CheckedDataset, split: Split) -> list[list[Message]]:
     """The pairs that judge a run, with their worse answers, in the order of `held_out_conversations`."""
     rows = checked.rows

@@ -249,3 +249,9 @@ def test_items_that_are_too_long_to_read_are_left_out_of_the_scores() -> None:
 def test_one_item_gives_no_verdict() -> None:
     report = report_of(knows, HELD_OUT[:1], baselines=False)
     assert (report["verdict"], report["next_kind"]) == ("no_difference_shown", "set_more_aside")
+
+
+def test_items_offer_the_tools_of_their_conversations() -> None:
+    tools = [{"type": "function", "function": {"name": "find"}}]
+    one, two = items_from(chats(CITIES[:2], 10), tools=[tools, None])
+    assert (one.tools, two.tools) == (tuple(tools), ())

@@ -64,7 +64,7 @@ def test_a_tool_call_needs_name_and_arguments() -> None:
 def test_labels_and_short_answers_ignore_case_and_punctuation() -> None:
     assert measures.Measure("label", ("refund",)).score(said("Refund.")[0], " refund") == 1
     assert confusion([("Refund", "refund."), ("Refund", "hello"), ("order", "refund")], ("refund", "order")) == {
-        "refund": {"refund": 1, "other": 1},
+        "refund": {"refund": 1, "(none of these)": 1},
         "order": {"refund": 1},
     }
 

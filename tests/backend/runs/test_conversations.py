@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from backend.runs.conversations import copy_conversations, read_conversations, write_conversations
+from backend.runs.conversations import copy_conversations, read_conversations, read_tools, write_conversations
 
 CHAT = [{"role": "user", "content": "line\u2028break, ümlaut"}, {"role": "assistant", "content": "yes"}]
 
@@ -29,3 +29,11 @@ def test_a_damaged_file_is_a_value_error(tmp_path: Path, line: str) -> None:
         file.write(line + "\n")
     with pytest.raises(ValueError):  # noqa: PT011 (json's own, or ours)
         read_conversations(tmp_path, "held_out")
+
+
+def test_tools_come_back_with_their_conversations(tmp_path: Path) -> None:
+    tools = [{"type": "function", "function": {"name": "find_order"}}]
+    write_conversations(tmp_path, "held_out", [CHAT, CHAT], [None, tools])
+    assert read_conversations(tmp_path, "held_out") == [CHAT, CHAT]
+    assert read_tools(tmp_path, "held_out") == [None, tools]
+    assert read_tools(tmp_path, "train") == []
