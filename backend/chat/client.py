@@ -169,65 +169,71 @@ class Chat:
     def _open(self, paths: dict[str, str]) -> Iterator[Phase]:
         self.panes, self.pane_check, self.report = (), None, {}
         yield Phase("Loading the model")
+        process = self._living_process()
         try:
-            opened = yield from self._load(paths)
+            opened = yield from self._load(process, paths)
         except ChatFailed:
-            if (self._process is not None and self._process.alive) or "gguf" in paths:
+            if self._process is not process or process.alive or "gguf" in paths:  # the first: `close` was called
                 raise
             log.warning("the process ended while it loaded the model; trying transformers alone")
-            opened = yield from self._load({**paths, "engine": "transformers"})
+            opened = yield from self._load(self._living_process(), {**paths, "engine": "transformers"})
         self.panes = tuple(opened["panes"])
         self.report = opened["report"]
         check = self.report.get("pane_check")
         self.pane_check = PaneCheck(**check) if check else None
 
-    def _load(self, paths: dict[str, str]) -> Generator[Phase, None, dict[str, Any]]:
-        if self._process is None or not self._process.alive:
-            if self._process is not None:
-                self._process.end()
-            self._process = ChatChild(self.workspace, self._idle_seconds, self._log_file)
+    def _living_process(self) -> ChatChild:
+        """The chat process, started if there is none."""
+        process = self._process
+        if process is None or not process.alive:
+            if process is not None:
+                process.end()
+            self._process = process = ChatChild(self.workspace, self._idle_seconds, self._log_file)
+        return process
+
+    def _load(self, process: ChatChild, paths: dict[str, str]) -> Generator[Phase, None, dict[str, Any]]:
         opened: dict[str, Any] = {}
-        for message in self._exchange({"do": "open", "workspace": str(self.workspace.root), **paths}):
+        for message in self._exchange(process, {"do": "open", "workspace": str(self.workspace.root), **paths}):
             if message["type"] == "progress":
                 yield Phase(message["phase"], message["done"], message["total"])
             elif message["type"] == "done":
                 opened = message["value"]
         return opened
 
-    def _ensure(self) -> None:
-        """Open the model again if its process has ended after idling or a crash."""
-        if not self._opened:
-            raise ChatFailed("No model is open.", "", "Choose a model first.")
-        if not self._responds():
+    def _ready_process(self) -> ChatChild:
+        """The process with the open model, which is opened again if it has ended after idling or a crash."""
+        if self._opened and not self._responds():
             list(self._open(self._opened))
+        process = self._process
+        if not self._opened or process is None:
+            raise ChatFailed("No model is open.", "", "Choose a model first.")
+        return process
 
     def _responds(self) -> bool:
         """Whether the process is alive and not about to end after idling."""
-        if self._process is None or not self._process.alive:
+        process = self._process
+        if process is None or not process.alive:
             return False
         try:
-            return bool(list(self._exchange({"do": "ping"})))
+            return bool(list(self._exchange(process, {"do": "ping"})))
         except ChatFailed:
             return False
 
     def _stream(self, request: dict[str, Any]) -> Iterator[Chunk]:
         with self._busy:
-            self._ensure()
+            process = self._ready_process()
             request["threads"] = _threads(self._leave_a_core())
-            for message in self._exchange(request):
+            for message in self._exchange(process, request):
                 if message["type"] == "chunk":
                     fields = {name: message[name] for name in _CHUNK}
                     yield Chunk(**fields, ids=tuple(message.get("ids", ())))
 
     def _value(self, request: dict[str, Any]) -> Any:
         with self._busy:
-            self._ensure()
-            return list(self._exchange(request))[-1]["value"]
+            return list(self._exchange(self._ready_process(), request))[-1]["value"]
 
-    def _exchange(self, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    def _exchange(self, process: ChatChild, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """Send a request and yield its replies up to the last. Closing the iterator early stops the work first."""
-        assert self._process is not None
-        process = self._process
         self._number += 1
         number = self._number
         process.send({**request, "number": number})

@@ -7,7 +7,6 @@ import tempfile
 from pathlib import Path
 
 from backend.chat.engine import Engine
-from backend.errors import ApprenticeError
 from backend.gguf.requirement import has_llama_cpp
 from backend.hardware.gpus import read_nvidia
 from backend.models import bundled
@@ -38,7 +37,7 @@ def open_model(
     if not only_transformers and _fits_llama_cpp(tuned):
         try:
             return _on_llama_cpp(workspace, model, tuned, progress)
-        except (ApprenticeError, ValueError, KeyError, OSError) as error:
+        except Exception as error:
             log.warning("transformers answers, because llama.cpp can't: %s", error, exc_info=True)
     from backend.chat.torch_engine import TorchEngine
 

@@ -31,6 +31,7 @@ class Weights:
         import llama_cpp
 
         self.api: Any = llama_cpp
+        self._file = file
         logging.getLogger("llama-cpp-python").setLevel(logging.ERROR)  # it reports every tensor
         llama_cpp.llama_backend_init()
         options = llama_cpp.llama_model_default_params()
@@ -45,6 +46,11 @@ class Weights:
         weakref.finalize(self, llama_cpp.llama_model_free, self.pointer)
         self.vocabulary = llama_cpp.llama_model_get_vocab(self.pointer)
         self.tokens: int = llama_cpp.llama_vocab_n_tokens(self.vocabulary)
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether llama.cpp has a GPU, which then computes all layers."""
+        return bool(self.api.llama_supports_gpu_offload())
 
     @cached_property
     def end_ids(self) -> set[int]:
@@ -64,12 +70,34 @@ class Weights:
         """Tokens for each of `contexts`: what the model was trained on, or what fits into memory."""
         import psutil
 
-        api, model = self.api, self.pointer
-        width = api.llama_model_n_embd(model) // api.llama_model_n_head(model) * api.llama_model_n_head_kv(model)
-        bytes_per_token = 2 * 2 * width * api.llama_model_n_layer(model)  # keys and values, two bytes each
-        fits = int(psutil.virtual_memory().available * _KV_SHARE / contexts / max(1, bytes_per_token))
-        trained: int = api.llama_model_n_ctx_train(model) or _LEAST_CONTEXT
+        needed = self.bytes_per_token() * contexts
+        fits = int(psutil.virtual_memory().available * _KV_SHARE / needed) if needed else 0
+        trained: int = self.api.llama_model_n_ctx_train(self.pointer) or _LEAST_CONTEXT
         return min(trained, max(_LEAST_CONTEXT, fits - fits % 256))
+
+    def bytes_per_token(self) -> int:
+        """At most so many bytes of a context for each token: its keys and values, two bytes each; 0 if unknown."""
+        api, model = self.api, self.pointer
+        heads = api.llama_model_n_head(model)
+        usual = api.llama_model_n_embd(model) // heads if heads else 0
+        keys, values = (int(self._attention(name) or usual) for name in ("key_length", "value_length"))
+        return 2 * (keys + values) * self._key_heads() * int(api.llama_model_n_layer(model))
+
+    def _key_heads(self) -> int:
+        """The heads with keys and values, in the layer with the most: some layers of a hybrid model have none."""
+        import gguf
+
+        if one := self._attention("head_count_kv"):
+            return int(one)
+        # llama.cpp gives no list of a file as text.
+        field = gguf.GGUFReader(self._file).fields.get(self._attention_key("head_count_kv"))
+        return max(field.contents()) if field else int(self.api.llama_model_n_head_kv(self.pointer))
+
+    def _attention(self, name: str) -> str:
+        return self.metadata(self._attention_key(name))
+
+    def _attention_key(self, name: str) -> str:
+        return f"{self.metadata('general.architecture')}.attention.{name}"
 
 
 class Context:

@@ -56,7 +56,7 @@ class LlamaEngine:
             "engine": NAME,
             "precision": _PRECISIONS.get(weights.metadata("general.file_type"), ""),
             "dtype": "gguf",
-            "device": "cpu",
+            "device": "gpu" if weights.on_gpu else "cpu",
             "end_ids": sorted(end_ids),
         }
 

@@ -10,9 +10,12 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Self
+
+from pydantic import model_validator
 
 from backend.errors import BadInput
+from backend.evaluation.evaluate import SYSTEMS
 from backend.evaluation.statistics import VERDICT_AT, e_value
 from backend.records.specs import Record
 
@@ -87,6 +90,16 @@ class BlindTest(Record):
     pairs: tuple[Pair, ...]
     votes: tuple[Vote, ...] = ()
     stopped: bool = False
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        """A file may be damaged."""
+        if not set(self.systems) <= set(SYSTEMS):
+            raise ValueError("unknown systems")
+        for at, pair in enumerate(self.pairs):
+            if pair.repeats is not None and not 0 <= pair.repeats < at:
+                raise ValueError("a pair repeats none of those before it")
+        return self
 
     @property
     def has_ended(self) -> bool:

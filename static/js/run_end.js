@@ -3,7 +3,7 @@
 const TITLE = 'Apprentice';
 const ENDS = {
   completed: ['✓ Done', 'Your model is trained.'],
-  stopped: ['Stopped', 'Training was stopped. What the model has learned is saved.'],
+  stopped: ['Stopped', 'Training was stopped.'],
   failed: ['✗ Failed', 'Training failed. Apprentice says what happened.'],
   interrupted: ['Interrupted', 'Training was interrupted. You can continue it.'],
 };

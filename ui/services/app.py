@@ -117,7 +117,7 @@ class App:
     def remove_model(self, model_id: str) -> float:
         """Deletes a downloaded model, or a partial download, and returns the MiB freed.
 
-        Raises BadInput while a run needs it, and whatever `download.delete` raises.
+        Raises BadInput while a run needs it, and whatever `ModelService.remove` raises.
         """
         entry = catalogue.find(model_id)
         if self.runs.is_training_on(entry.id):

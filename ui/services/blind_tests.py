@@ -71,7 +71,7 @@ class BlindTestService:
         """
         found = next((one for one in VOTES if one == vote), None)
         if found is None:
-            raise BadInput("This is no answer to the question.")
+            raise BadInput("That is not one of the choices.")
         self._change(run_id, lambda test: test.voted(at, found))
 
     def undo(self, run_id: str, at: int) -> None:

@@ -10,6 +10,7 @@ from backend.advice.recommend import recommend
 from backend.datasets.token_counts import TargetModel
 from backend.errors import ApprenticeError, BadInput, MissingPart
 from backend.estimate import Rates
+from backend.gguf import base_file
 from backend.hardware import benchmark
 from backend.models import catalogue, download, hub_token, local
 from backend.models.catalogue import Entry
@@ -199,8 +200,12 @@ class ModelService:
         )
 
     def remove(self, entry: Entry) -> float:
-        """Deletes a downloaded model, or a partial download, and returns the MiB freed. See `App.remove_model`."""
-        freed = download.delete(self._workspace, entry.id)
+        """Deletes a downloaded model, or a partial download, and what was made of it. Returns the MiB freed.
+
+        See `App.remove_model`. Raises what `base_file.delete` and `download.delete` raise.
+        """
+        freed = base_file.delete(self._workspace, local.workspace_folder(self._workspace, entry.id))
+        freed += download.delete(self._workspace, entry.id)
         if latest := self.downloads().get(entry.id):
             self._runner.delete(latest.id)  # or its failure or result would still be shown
         return freed

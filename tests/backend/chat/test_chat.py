@@ -222,6 +222,19 @@ def test_opening_the_same_model_again_keeps_the_process(tiny: Chat, tiny_model: 
     assert child(tiny).pid == before
 
 
+def test_closed_while_it_loads_a_model_it_starts_no_new_process(tmp_path: Path, tiny_model: Path) -> None:
+    chat = Chat(Workspace.open(tmp_path))
+    phases = chat.opening(tiny_model)
+    next(phases)
+    next(phases)  # the process has begun
+    loading = child(chat)
+    chat.close()
+    with pytest.raises(ChatFailed):
+        list(phases)
+    assert not loading.is_running()
+    assert chat._process is None
+
+
 def test_questions_without_an_open_model_are_rejected(tmp_path: Path) -> None:
     chat = Chat(Workspace.open(tmp_path))
     with pytest.raises(ChatFailed, match="open"):

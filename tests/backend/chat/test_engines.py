@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from backend.chat import engines, llama_engine
 from backend.chat.client import Chat
 from backend.chat.engine import Engine, Sampling
-from backend.chat.llama import Context
+from backend.chat.llama import Context, Weights
 from backend.chat.torch_engine import TorchEngine
 from backend.errors import ChatFailed
 from backend.gguf.base_file import PHASE, base_file
@@ -20,10 +21,10 @@ from backend.settings import Workspace
 from backend.tokens.tokenizer import ChatTokenizer
 from tests.backend.synthetic import make_adapter
 
-pytestmark = [
-    pytest.mark.skipif(importlib.util.find_spec("llama_cpp") is None, reason="llama-cpp-python is optional"),
-    pytest.mark.filterwarnings("ignore::FutureWarning"),  # peft uses names that transformers renames
-]
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # peft uses names that transformers renames
+needs_llama_cpp = pytest.mark.skipif(
+    importlib.util.find_spec("llama_cpp") is None, reason="llama-cpp-python is optional"
+)
 
 FRANCE = [{"role": "user", "content": "What is the capital of France?"}]
 STORY = [{"role": "user", "content": "Write a long story about a lighthouse."}]
@@ -43,7 +44,7 @@ def open_engine(name: str, workspace: Workspace, model: Path, tuned: Path | None
     return engines._on_llama_cpp(workspace, model, tuned, lambda *step: None)
 
 
-@pytest.fixture(scope="module", params=["transformers", "llama.cpp"])
+@pytest.fixture(scope="module", params=["transformers", pytest.param("llama.cpp", marks=needs_llama_cpp)])
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -161,6 +162,7 @@ def test_an_adapter_without_effect_is_rejected(
 # llama.cpp only
 
 
+@needs_llama_cpp
 def test_an_adapter_that_stays_on_is_noticed(
     workspace: Workspace, bundled_model: Path, adapter: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -170,6 +172,7 @@ def test_an_adapter_that_stays_on_is_noticed(
         open_engine("llama.cpp", workspace, bundled_model, adapter)
 
 
+@needs_llama_cpp
 def test_the_adapter_has_the_effect_that_it_has_in_transformers(
     workspace: Workspace, bundled_model: Path, tmp_path: Path
 ) -> None:
@@ -192,6 +195,7 @@ def exact_logits(engine: TorchEngine, pane: str, prompt: list[int]) -> Any:
     return logits(engine.model(pane), prompt)[-1].float().numpy()
 
 
+@needs_llama_cpp
 @pytest.mark.parametrize(
     "change",
     [{"use_dora": True}, {"modules_to_save": ["lm_head"]}, {"bias": "all"}, {"rank_pattern": {"q_proj": 2}}],
@@ -208,6 +212,7 @@ def test_what_llama_cpp_cannot_hold_is_answered_by_transformers(
         open_engine("llama.cpp", workspace, bundled_model, folder)
 
 
+@needs_llama_cpp
 def test_the_engine_is_chosen_by_what_it_can_hold(
     workspace: Workspace, bundled_model: Path, tiny_model: Path, adapter: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -220,6 +225,63 @@ def test_the_engine_is_chosen_by_what_it_can_hold(
     assert opened(bundled_model, adapter) == "transformers"
 
 
+@needs_llama_cpp
+def test_whatever_fails_in_llama_cpp_transformers_answers(
+    workspace: Workspace, bundled_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> Engine:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(engines, "_on_llama_cpp", fails)
+    engine = engines.open_model(workspace, bundled_model, None, lambda *step: None)
+    assert engine.report["engine"] == "transformers"
+
+
+@pytest.mark.parametrize(
+    ("metadata", "expected"),
+    [
+        ({}, 2 * (64 + 64) * 4 * 10),
+        ({"key_length": 128, "value_length": 96}, 2 * (128 + 96) * 4 * 10),
+        ({"head_count_kv": 8}, 2 * (64 + 64) * 8 * 10),
+        ({"head_count_kv": [0, 0, 2]}, 2 * (64 + 64) * 2 * 10),
+    ],
+)
+def test_the_memory_of_a_context_follows_from_the_file(
+    tmp_path: Path, metadata: dict[str, Any], expected: int
+) -> None:
+    """llama.cpp gives no list as text, and the first layer's count for all."""
+    weights = stub_weights(tmp_path, metadata)
+    assert weights.bytes_per_token() == expected
+    assert weights.context_length(1) > 2048
+
+
+def test_a_file_that_tells_nothing_of_its_heads_gets_the_smallest_context(tmp_path: Path) -> None:
+    weights = stub_weights(tmp_path, {"head_count_kv": [0, 0]})
+    assert (weights.bytes_per_token(), weights.context_length(1)) == (0, 2048)
+
+
+def stub_weights(folder: Path, metadata: dict[str, Any]) -> Weights:
+    """Of a file with this metadata. The model has ten layers, and heads of 64; llama.cpp counts four with keys."""
+    import gguf
+
+    file = folder / "model.gguf"
+    writer = gguf.GGUFWriter(file, "stub")
+    for name, value in metadata.items():
+        (writer.add_array if isinstance(value, list) else writer.add_uint32)(f"stub.attention.{name}", value)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.close()
+    texts = {f"stub.attention.{name}": str(value) for name, value in metadata.items() if not isinstance(value, list)}
+    texts["general.architecture"] = "stub"
+    counts = {"n_embd": 1024, "n_head": 16, "n_head_kv": 4, "n_layer": 10, "n_ctx_train": 32_768}
+    weights = Weights.__new__(Weights)
+    weights.api = SimpleNamespace(**{f"llama_model_{name}": lambda _, n=n: n for name, n in counts.items()})
+    weights.pointer, weights._file = None, file
+    weights.metadata = lambda key: texts.get(key, "")  # type: ignore[method-assign]
+    return weights
+
+
+@needs_llama_cpp
 def test_the_base_is_converted_once(workspace: Workspace, bundled_model: Path) -> None:
     phases: list[str] = []
 
@@ -232,6 +294,7 @@ def test_the_base_is_converted_once(workspace: Workspace, bundled_model: Path) -
     assert PHASE not in phases
 
 
+@needs_llama_cpp
 def test_where_llama_cpp_crashes_transformers_answers(bundled_model: Path, adapter: Path, tmp_path: Path) -> None:
     """The process is killed as it begins to convert the base, and a second one loads the model in transformers."""
     chat = Chat(Workspace.open(tmp_path))

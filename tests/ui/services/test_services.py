@@ -13,6 +13,7 @@ import pytest
 from backend.errors import ApprenticeError, BadInput, RunProblem
 from backend.evaluation.job import REPORT
 from backend.files.json_file import write_json
+from backend.gguf.base_file import _key
 from backend.hardware import Probe
 from backend.models import local
 from backend.records.specs import Gpu, Hardware, TrainSettings
@@ -182,8 +183,12 @@ def test_a_partial_download_can_be_deleted(app: App) -> None:
     part = app.workspace.models / ".HuggingFaceTB--SmolLM2-360M-Instruct.part"
     part.mkdir()
     (part / "model.safetensors.part").write_bytes(bytes(1 << 20))
-    assert app.remove_model(model_id) == 1.0
+    gguf = app.workspace.cache / "gguf" / f"{_key(local.workspace_folder(app.workspace, model_id))}-1-Q8_0.gguf"
+    gguf.parent.mkdir()
+    gguf.write_bytes(bytes(1 << 20))
+    assert app.remove_model(model_id) == 2.0
     assert not part.exists()
+    assert not gguf.exists()
     assert app.models.downloads() == {}
     with pytest.raises(BadInput, match="can't be deleted"):
         app.remove_model("HuggingFaceTB/SmolLM2-135M-Instruct")

@@ -19,10 +19,9 @@ from ui.web.components import clicked
 from ui.web.errors import handler
 from ui.web.try_it.answer_settings import AnswerSettings
 from ui.web.try_it.ready_models import no_model
-from ui.web.try_it.talk import PANES, Turn, messages, stored_talk, turns_with
+from ui.web.try_it.talk import LONGEST_QUESTION, PANES, Turn, messages, stored_talk, turns_with
 from ui.web.try_it.views import conversation
 
-LONGEST_QUESTION = 20_000  # characters
 ALONE, CONVERSATION = "alone", "conversation"
 
 

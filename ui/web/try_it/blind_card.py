@@ -26,7 +26,7 @@ LEAD = (
     "You see two answers to the same question and choose, without knowing whose they are. At the end you learn who "
     "wrote which, and whether your choices show that one is better. (blind test)"
 )
-NO_ANSWERS = "Check your model first, above: the answers that it gives there are shown here."
+NO_ANSWERS = "Check your model first (above). Its answers are then shown here."
 SEEN = "Start before you read the answers above, which carry names. They are hidden while you choose."
 KEYS = "On the keyboard: 1 for the left one, 2 for the right one, 3 for no difference, U to undo."
 _CHOICES = (("left", "1 · Left is better"), ("right", "2 · Right is better"), ("same", "3 · No difference"))
@@ -149,7 +149,7 @@ def _verdict(ended: Outcome) -> Markup:
     names = [verdicts.SYSTEMS[name] for name in ended.systems]
     if ended.better is None:
         more = "Your choices may still be chance. With more examples set aside, a test has more questions."
-        return components.alert("calm", "No difference is shown", more)
+        return components.alert("calm", "No difference shown", more)
     tone = "bad" if ended.systems[1 - ended.better] == "tuned" else "good"
     wins = f"You preferred it {ended.wins[ended.better]} to {ended.wins[1 - ended.better]} times."
     return components.alert(tone, f"{names[ended.better]} is better, by your choices", wins)

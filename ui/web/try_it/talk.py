@@ -8,6 +8,7 @@ from typing import Any
 
 PANES = {"base": "Before", "tuned": "Yours"}
 TURNS_STORED = 40  # by the browser
+LONGEST_QUESTION = LONGEST_ANSWER = 20_000  # characters
 _FINISHES = ("end", "length", "stopped")
 
 
@@ -44,7 +45,7 @@ def stored_talk(run_id: str, turns: Sequence[Turn]) -> dict[str, Any]:
 
 
 def turns_with(run_id: str, talk: object) -> list[Turn]:
-    """The turns that the browser stored, if they were with this run; malformed ones are left out."""
+    """The turns that the browser stored, if they were with this run; malformed and too long ones are left out."""
     turns = talk.get("turns") if isinstance(talk, dict) and run_id and talk.get("run") == run_id else None
     found = map(_turn, turns[-TURNS_STORED:] if isinstance(turns, list) else [])
     return [turn for turn in found if turn]
@@ -53,6 +54,8 @@ def turns_with(run_id: str, talk: object) -> list[Turn]:
 def _turn(value: object) -> Turn | None:
     texts = ("question", "base", "tuned", "expected")
     if not isinstance(value, dict) or not all(isinstance(value.get(name), str) for name in texts):
+        return None
+    if len(value["question"]) > LONGEST_QUESTION or max(len(value["base"]), len(value["tuned"])) > LONGEST_ANSWER:
         return None
     finish = value.get("finish")
     finish = finish if isinstance(finish, dict) else {}

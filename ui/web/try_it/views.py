@@ -13,7 +13,7 @@ from ui.web.html import components
 from ui.web.try_it.talk import PANES, Turn
 
 LOOP = "It repeats itself."
-NOTES = {"length": "Cut off: it reached the longest answer in “Answer settings”.", "stopped": "Stopped."}
+NOTES = {"length": "Cut off at the limit set in “Answer settings”.", "stopped": "Stopped."}
 KEYS = "Enter asks, Shift+Enter starts a new line."
 _CARET = Markup('<i class="caret" aria-hidden="true"></i>')
 

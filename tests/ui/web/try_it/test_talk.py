@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ui.web.try_it.talk import TURNS_STORED, Turn, messages, stored_talk, turns_with
+from ui.web.try_it.talk import LONGEST_ANSWER, LONGEST_QUESTION, TURNS_STORED, Turn, messages, stored_talk, turns_with
 
 
 def turn(question: str, **changes: Any) -> Turn:
@@ -41,6 +41,17 @@ def test_a_long_conversation_is_cut_to_its_latest_turns() -> None:
 )
 def test_malformed_browser_state_is_ignored(kept: object) -> None:
     assert turns_with("run-1", kept) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "most"), [("question", LONGEST_QUESTION), ("base", LONGEST_ANSWER), ("tuned", LONGEST_ANSWER)]
+)
+def test_a_text_that_the_page_would_not_accept_is_left_out(name: str, most: int) -> None:
+    talk = stored_talk("run-1", [turn("Where?"), turn("And when?")])
+    talk["turns"][0][name] = "x" * most
+    assert len(turns_with("run-1", talk)) == 2
+    talk["turns"][0][name] += "x"
+    assert [one.question for one in turns_with("run-1", talk)] == ["And when?"]
 
 
 def test_an_answer_without_a_valid_end_counts_as_stopped() -> None:
