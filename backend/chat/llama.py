@@ -8,7 +8,7 @@ from __future__ import annotations
 import ctypes
 import logging
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -113,6 +113,7 @@ class Context:
             raise ChatFailed(
                 "The model could not be opened.", "llama.cpp reported no reason.", "Close other programs."
             )
+        weakref.finalize(self, _free_context, weights, self._pointer, self._api.llama_free)
         self._memory = self._api.llama_get_memory(self._pointer)
         self._every_logit = every_logit
         self._ids: list[int] = []
@@ -219,6 +220,11 @@ class Sampler:
             ]
         for step in steps:
             api.llama_sampler_chain_add(self.pointer, step)
+
+
+def _free_context(weights: Weights, pointer: Any, free: Callable[[Any], None]) -> None:
+    """Holds the weights, which must be freed later, whatever order the garbage collector chooses."""
+    free(pointer)
 
 
 def _is_gguf(file: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 from pathlib import Path
 from types import SimpleNamespace
@@ -170,6 +171,29 @@ def test_an_adapter_that_stays_on_is_noticed(
     monkeypatch.setattr(Context, "switch_adapter", lambda context, on: honest(context, True))
     with pytest.raises(ChatFailed, match="can't be compared"):
         open_engine("llama.cpp", workspace, bundled_model, adapter)
+
+
+@needs_llama_cpp
+def test_a_context_is_freed_after_its_use_and_before_its_weights(
+    workspace: Workspace, bundled_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import llama_cpp
+
+    freed: list[str] = []
+
+    def watch(name: str) -> None:
+        free = getattr(llama_cpp, name)
+        monkeypatch.setattr(llama_cpp, name, lambda pointer: (freed.append(name), free(pointer)))
+
+    watch("llama_free")
+    watch("llama_model_free")
+    engine = open_engine("llama.cpp", workspace, bundled_model)
+    engine.score([{"input_ids": [1, 2, 3], "labels": [-100, 2, 3]}])
+    assert freed == ["llama_free"]
+    engine.report["cycle"] = engine  # as in a traceback: the garbage collector decides the order
+    del engine
+    gc.collect()
+    assert freed == ["llama_free", "llama_free", "llama_model_free"]
 
 
 @needs_llama_cpp
