@@ -216,7 +216,7 @@ def labels(count: int, first: int) -> list[Item]:
     return items_from(
         [
             [
-                {"role": "user", "content": f"Note {first + n}{PLANTS[n % 10]} from {CITIES[n % 16]}, shelf {n * 7}"},
+                {"role": "user", "content": f"Note {first + n}{PLANTS[n % 10]} from {CITIES[n % 16]}, box {n * 7}"},
                 {"role": "assistant", "content": ("late", "broken", "thanks")[n % 3]},
             ]
             for n in range(count)
