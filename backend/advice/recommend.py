@@ -103,6 +103,7 @@ def recommend(
     *,
     task: Task | None = None,
     rows: int | None = None,
+    train_rows: int | None = None,
     longest: int | None = None,
     documents: bool = False,
     tokens: int | None = None,
@@ -122,6 +123,7 @@ def recommend(
     data = Data(
         task=task,
         rows=rows,
+        train_rows=train_rows,
         longest=longest,
         documents=documents,
         tokens=tokens,

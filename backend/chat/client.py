@@ -169,26 +169,24 @@ class Chat:
     def _open(self, paths: dict[str, str]) -> Iterator[Phase]:
         self.panes, self.pane_check, self.report = (), None, {}
         yield Phase("Loading the model")
-        process = self._living_process()
+        process = self._new_process()
         try:
             opened = yield from self._load(process, paths)
         except ChatFailed:
             if self._process is not process or process.alive or "gguf" in paths:  # the first: `close` was called
                 raise
             log.warning("the process ended while it loaded the model; trying transformers alone")
-            opened = yield from self._load(self._living_process(), {**paths, "engine": "transformers"})
+            opened = yield from self._load(self._new_process(), {**paths, "engine": "transformers"})
         self.panes = tuple(opened["panes"])
         self.report = opened["report"]
         check = self.report.get("pane_check")
         self.pane_check = PaneCheck(**check) if check else None
 
-    def _living_process(self) -> ChatChild:
-        """The chat process, started if there is none."""
-        process = self._process
-        if process is None or not process.alive:
-            if process is not None:
-                process.end()
-            self._process = process = ChatChild(self.workspace, self._idle_seconds, self._log_file)
+    def _new_process(self) -> ChatChild:
+        """A new chat process for each model: one that had loaded torch crashed when it answered with llama.cpp."""
+        if self._process is not None:
+            self._process.end()
+        self._process = process = ChatChild(self.workspace, self._idle_seconds, self._log_file)
         return process
 
     def _load(self, process: ChatChild, paths: dict[str, str]) -> Generator[Phase, None, dict[str, Any]]:

@@ -163,6 +163,11 @@ def test_few_examples_are_repeated_until_there_are_enough_steps(rows: int, epoch
     assert ("not measured" in large.why["num_train_epochs"]) == (epochs > 3), "only on a small model"
 
 
+def test_documents_count_as_the_pieces_that_they_are_trained_as() -> None:
+    settings = recommend(machine("cpu16"), rows=1, train_rows=400, longest=90_000, documents=True).settings
+    assert settings.num_train_epochs == 3
+
+
 def test_smaller_batches_are_compensated_by_accumulation() -> None:
     settings = recommend(machine("laptop4060"), longest=2048).settings
     assert settings.effective_batch == 8

@@ -56,7 +56,7 @@ def test_only_the_answers_are_learned(tiny_model: Path) -> None:
 def prepared(model: Path, rows: Sequence[Row], **settings: Any) -> Any:
     source = Source("pairs.jsonl", "jsonl", "preference", "utf-8", "")
     chosen = TrainSettings(trainer="dpo", **settings)
-    split = Split(list(range(len(rows))), [], "")
+    split = Split(list(range(len(rows))), [], [], False, "")
     return prepare_run(rows, source, split, ChatTokenizer.load(model), ModelRef(id="t", path=model), chosen, "x")
 
 
