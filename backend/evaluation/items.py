@@ -65,7 +65,9 @@ def pairs_from(
     better: Sequence[Sequence[Message]], worse: Sequence[Sequence[Message]], limit: int | None = None
 ) -> list[Item]:
     """The items of preference pairs: one for the last answer of each. worse: the same conversations with the worse
-    answers at their ends."""
+    answers at their ends. Raises ValueError when they are not as many."""
+    if len(better) != len(worse):
+        raise ValueError(f"{len(better)} pairs have {len(worse)} worse answers.")
     last = {item.row: item for item in items_from(better)}
     items = [replace(item, rejected=worse[row][-1]) for row, item in last.items()]
     return items if limit is None else items[:limit]

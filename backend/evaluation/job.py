@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from pydantic import ValidationError
 
-from backend.errors import BadSetting
+from backend.errors import BadSetting, RunProblem
 from backend.evaluation import diagnosis, general
 from backend.evaluation.evaluate import Evaluation
 from backend.evaluation.items import Item, items_from, pairs_from
@@ -83,8 +83,7 @@ def run(context: Work) -> dict[str, Any]:
         learned = folder / "result" / ("model" if trained.settings.method == "full" else "adapter")
         report = Evaluation(
             TorchModels(trained.model.path, learned),
-            _held_out(folder, spec.items),
-            items_from(read_conversations(folder, "train"), tools=read_tools(folder, "train")),
+            *_items(folder, spec.items),
             progress,
         ).run(baselines=spec.baselines)
     except _Stopped:
@@ -94,18 +93,23 @@ def run(context: Work) -> dict[str, Any]:
     return {name: value for name, value in report.items() if name != "answers"}
 
 
-def _held_out(folder: Path, limit: int | None = None) -> list[Item]:
-    """What judges the run."""
-    held_out, rejected = (read_conversations(folder, part) for part in ("held_out", "rejected"))
-    tools = read_tools(folder, "held_out")
-    return pairs_from(held_out, rejected, limit) if rejected else items_from(held_out, limit, tools)
+def _items(folder: Path, limit: int | None = None) -> tuple[list[Item], list[Item]]:
+    """What judges the run, and what it learned from. Raises RunProblem for damaged files."""
+    try:
+        held_out, rejected, train = (read_conversations(folder, part) for part in ("held_out", "rejected", "train"))
+        learned = items_from(train, tools=read_tools(folder, "train"))
+        if rejected:
+            return pairs_from(held_out, rejected, limit), learned
+        return items_from(held_out, limit, read_tools(folder, "held_out")), learned
+    except (OSError, ValueError) as error:
+        raise RunProblem("The examples of this run can't be read.", str(error), "Train again.") from error
 
 
 def after_training(context: Trained, result: dict[str, Any]) -> dict[str, Any] | None:
     """The spec of the evaluation that follows a completed training; None where it would take longer than QUICK, or
     nothing was held out, or the run's spec declines it."""
     spec = RunSpec.model_validate(context.spec)
-    items = _held_out(context.folder)
+    items, _ = _items(context.folder)
     if not spec.evaluate or not items or not result.get("weights_changed"):
         return None
     tokenizer = ChatTokenizer.load(relocate(spec, context.folder).model.path)

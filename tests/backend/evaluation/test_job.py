@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from backend import training
-from backend.errors import BadInput, BadSetting
+from backend.errors import BadInput, BadSetting, RunProblem
 from backend.evaluation import job
 from backend.runs.conversations import write_conversations
 from backend.settings import Workspace, new_id
@@ -97,3 +97,10 @@ def test_a_quick_evaluation_follows_a_training(trained: Context) -> None:
     assert job.after_training(declined, result) is None
     write_conversations(folder, "held_out", [])
     assert job.after_training(training_done, result) is None
+
+
+@pytest.mark.parametrize("part", ["held_out", "train"])
+def test_damaged_examples_are_reported(trained: Context, part: str) -> None:
+    (trained.workspace.run_folder(trained.spec["run"]) / "data" / f"{part}.jsonl").write_text("[]\n")
+    with pytest.raises(RunProblem):
+        job.run(trained)
