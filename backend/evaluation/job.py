@@ -22,6 +22,8 @@ from backend.settings import Workspace
 from backend.tokens.tokenizer import ChatTokenizer
 
 REPORT = "evaluation.json"
+QUICK = 120.0  # seconds that an evaluation may take to run by itself
+_GENERAL_TOKENS = 2 * len(general.QUESTIONS) * (general.LIMIT + 32)
 
 
 class EvaluationSpec(Record):
@@ -30,10 +32,6 @@ class EvaluationSpec(Record):
     run: str
     baselines: bool = False
     items: int | None = None
-
-
-_GENERAL_TOKENS = 2 * len(general.QUESTIONS) * (general.LIMIT + 32)
-QUICK = 120.0  # seconds that an evaluation may take to run by itself
 
 
 class Work(Protocol):
@@ -83,7 +81,8 @@ def run(context: Work) -> dict[str, Any]:
         learned = folder / "result" / ("model" if trained.settings.method == "full" else "adapter")
         report = Evaluation(
             TorchModels(trained.model.path, learned),
-            *_items(folder, spec.items),
+            judging_items(folder, spec.items),
+            _training_items(folder),
             progress,
         ).run(baselines=spec.baselines)
     except _Stopped:
@@ -93,14 +92,21 @@ def run(context: Work) -> dict[str, Any]:
     return {name: value for name, value in report.items() if name != "answers"}
 
 
-def _items(folder: Path, limit: int | None = None) -> tuple[list[Item], list[Item]]:
-    """What judges the run, and what it learned from. Raises RunProblem for damaged files."""
+def judging_items(folder: Path, limit: int | None = None) -> list[Item]:
+    """What judges the run in `folder`. Raises RunProblem for damaged files."""
     try:
-        held_out, rejected, train = (read_conversations(folder, part) for part in ("held_out", "rejected", "train"))
-        learned = items_from(train, tools=read_tools(folder, "train"))
+        held_out, rejected = (read_conversations(folder, part) for part in ("held_out", "rejected"))
         if rejected:
-            return pairs_from(held_out, rejected, limit), learned
-        return items_from(held_out, limit, read_tools(folder, "held_out")), learned
+            return pairs_from(held_out, rejected, limit)
+        return items_from(held_out, limit, read_tools(folder, "held_out"))
+    except (OSError, ValueError) as error:
+        raise RunProblem("The examples set aside for this run can't be read.", str(error), "Train again.") from error
+
+
+def _training_items(folder: Path) -> list[Item]:
+    """What the run learned from. Raises RunProblem for damaged files."""
+    try:
+        return items_from(read_conversations(folder, "train"), tools=read_tools(folder, "train"))
     except (OSError, ValueError) as error:
         raise RunProblem("The examples of this run can't be read.", str(error), "Train again.") from error
 
@@ -109,8 +115,10 @@ def after_training(context: Trained, result: dict[str, Any]) -> dict[str, Any] |
     """The spec of the evaluation that follows a completed training; None where it would take longer than QUICK, or
     nothing was held out, or the run's spec declines it."""
     spec = RunSpec.model_validate(context.spec)
-    items, _ = _items(context.folder)
-    if not spec.evaluate or not items or not result.get("weights_changed"):
+    if not spec.evaluate or not result.get("weights_changed"):
+        return None
+    items = judging_items(context.folder)
+    if not items:
         return None
     tokenizer = ChatTokenizer.load(relocate(spec, context.folder).model.path)
     tokens = sum(tokenizer.encode([*map(dict, item.messages), item.expected]).tokens for item in items)

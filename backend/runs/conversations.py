@@ -32,25 +32,27 @@ def write_conversations(
 
 def read_conversations(run_folder: Path, part: Part) -> list[Conversation]:
     """The conversations of a part, [] where the run has none. Raises OSError, ValueError for a damaged file."""
-    try:
-        text = _path(run_folder, part).read_text("utf-8")
-    except FileNotFoundError:
-        return []
-    return [_conversation(json.loads(line)) for line in text.split("\n") if line]
+    return [_conversation(value) for value in _values(run_folder, part)]
 
 
 def read_tools(run_folder: Path, part: Part) -> list[Tools]:
     """The tools of each conversation of a part, None where it offers none. Raises like `read_conversations`."""
-    if not read_conversations(run_folder, part):
+    return [_tools(value) for value in _values(run_folder, part)]
+
+
+def _values(run_folder: Path, part: Part) -> list[Any]:
+    try:
+        text = _path(run_folder, part).read_text("utf-8")
+    except FileNotFoundError:
         return []
-    lines = _path(run_folder, part).read_text("utf-8").split("\n")
-    return [_tools(json.loads(line).get("tools")) for line in lines if line]
+    return [json.loads(line) for line in text.split("\n") if line]
 
 
 def _tools(value: Any) -> Tools:
-    if value is not None and not (isinstance(value, list) and all(isinstance(tool, dict) for tool in value)):
+    tools = value.get("tools") if isinstance(value, dict) else None
+    if tools is not None and not (isinstance(tools, list) and all(isinstance(tool, dict) for tool in tools)):
         raise ValueError("A line holds no tools.")
-    return value
+    return tools
 
 
 def _conversation(value: Any) -> Conversation:

@@ -8,11 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from backend.errors import RunProblem
-from backend.evaluation.items import items_from
-from backend.evaluation.job import REPORT
+from backend.evaluation.job import REPORT, judging_items
 from backend.files.atomic import write_text
 from backend.files.json_file import read_json
-from backend.runs.conversations import read_conversations
 from backend.settings import child_path
 from jobs.records import Job, State
 from jobs.runner import Runner
@@ -36,12 +34,12 @@ class EvaluationService:
         self._questions: dict[str, int] = {}
 
     def questions(self, run_id: str) -> int:
-        """How many held-out questions there are to evaluate a run with; they never change."""
+        """How many held-out questions there are to evaluate a run with; they never change.
+
+        Raises RunProblem for damaged files.
+        """
         if run_id not in self._questions:
-            try:
-                self._questions[run_id] = len(items_from(read_conversations(self._runner.folder(run_id), "held_out")))
-            except (OSError, ValueError) as error:
-                raise RunProblem("The examples set aside for this run can't be read.", str(error)) from error
+            self._questions[run_id] = len(judging_items(self._runner.folder(run_id)))
         return self._questions[run_id]
 
     def start(self, run_id: str, *, baselines: bool = False, items: int | None = None) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -11,9 +11,8 @@ import pytest
 from backend.errors import BadInput
 from backend.evaluation.evaluate import Evaluation
 from backend.evaluation.items import Item, items_from, pairs_from
-from backend.evaluation.models import Answer
+from tests.backend.evaluation.spoken import Said, Spoken
 
-Said = Callable[[str, str], str]  # pane and all that the model was given -> its answer
 CITIES = ("Rome", "Oslo", "Bern", "Paris", "Madrid", "Vienna", "Lima", "Quito", "Cairo", "Tunis", "Accra", "Dakar")
 CITIES += ("Delhi", "Seoul", "Hanoi", "Tokyo")
 PLANTS = ("fern", "moss", "oak", "elm", "ivy", "reed", "palm", "pine", "rose", "lily")
@@ -34,34 +33,6 @@ def chats(words: Sequence[str], start: int) -> list[list[dict[str, Any]]]:
 
 HELD_OUT, TRAIN = items_from(chats(CITIES, 10)), items_from(chats(PLANTS, 50))
 EXPECTED = {item.question: item.answer for item in (*HELD_OUT, *TRAIN)}
-
-
-class Spoken:
-    """Models whose answers are given by a function."""
-
-    name, panes, context_length = "spoken", ("base", "tuned"), 4096
-
-    def __init__(self, said: Said) -> None:
-        self._said = said
-        self._asked: list[tuple[str, str]] = []
-
-    def prompt_ids(self, conversation: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]]) -> list[int]:
-        self._asked.append(("\n".join(str(m["content"]) for m in conversation), str(conversation[-1]["content"])))
-        return [len(self._asked) - 1]
-
-    def tokens(self, text: str) -> int:
-        return len(text)
-
-    def answer(
-        self, pane: str, prompts: Sequence[list[int]], limit: int, each: Callable[[int], None]
-    ) -> list[Answer]:
-        each(len(prompts))
-        return [Answer(self._said(pane, self._asked[number][0]), True) for (number,) in prompts]
-
-    def loss(self, pane: str, item: Item) -> float:
-        if "zrk" in item.answer:
-            return 9.0
-        return 2.0 if pane == "base" else 1.0
 
 
 def last(given: str) -> str:

@@ -2,45 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from backend.evaluation import general
 from backend.evaluation.items import Item
-from backend.evaluation.models import Answer
+from tests.backend.evaluation.spoken import Spoken
+
+ASKED = [question for question, _ in general.QUESTIONS]
 
 
-class Spoken:
-    """Models that answer the question of a number as a function says."""
-
-    name, panes, context_length = "spoken", ("base", "tuned"), 4096
-
-    def __init__(self, right: Callable[[str, int], bool]) -> None:
-        self._right = right
-
-    def prompt_ids(self, conversation: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]]) -> list[int]:
-        return [[question for question, _ in general.QUESTIONS].index(conversation[-1]["content"])]
-
-    def tokens(self, text: str) -> int:
-        return len(text)
-
-    def answer(
-        self, pane: str, prompts: Sequence[list[int]], limit: int, each: Callable[[int], None]
-    ) -> list[Answer]:
-        each(len(prompts))
-        return [
-            Answer(f"It is {general.QUESTIONS[n][1][0].upper()}." if self._right(pane, n) else "Hm.", True)
-            for (n,) in prompts
-        ]
-
+class Known(Spoken):
     def loss(self, pane: str, item: Item) -> float:
         return 3.0
 
 
 def check(right: Callable[[str, int], bool]) -> dict[str, Any]:
-    return general.check(Spoken(right), lambda done, total: None)
+    """right: whether a pane answers the question of a number correctly."""
+
+    def said(pane: str, given: str) -> str:
+        number = ASKED.index(given)
+        return f"It is {general.QUESTIONS[number][1][0].upper()}." if right(pane, number) else "Hm."
+
+    return general.check(Known(said), lambda done, total: None)
 
 
 def test_what_was_lost_is_named() -> None:

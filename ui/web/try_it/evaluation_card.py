@@ -160,7 +160,7 @@ def _phase(job: Job) -> str:
     if job.state is State.STOPPING or job.stop_requested:
         return "Stopping"
     if job.state is State.QUEUED:
-        return "Waiting for the training that is running"
+        return "Waiting its turn"
     return job.progress.phase if job.progress else "Getting ready"
 
 

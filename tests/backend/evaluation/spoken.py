@@ -1,0 +1,39 @@
+"""Models that answer as a test says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from backend.evaluation.items import Item
+from backend.evaluation.models import Answer
+
+Said = Callable[[str, str], str]  # pane and all that the model was given -> its answer
+
+
+class Spoken:
+    """Models whose answers are given by a function."""
+
+    name, panes, context_length = "spoken", ("base", "tuned"), 4096
+
+    def __init__(self, said: Said) -> None:
+        self._said = said
+        self._asked: list[tuple[str, str]] = []
+
+    def prompt_ids(self, conversation: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]]) -> list[int]:
+        self._asked.append(("\n".join(str(m["content"]) for m in conversation), str(conversation[-1]["content"])))
+        return [len(self._asked) - 1]
+
+    def tokens(self, text: str) -> int:
+        return len(text)
+
+    def answer(
+        self, pane: str, prompts: Sequence[list[int]], limit: int, each: Callable[[int], None]
+    ) -> list[Answer]:
+        each(len(prompts))
+        return [Answer(self._said(pane, self._asked[number][0]), True) for (number,) in prompts]
+
+    def loss(self, pane: str, item: Item) -> float:
+        if "zrk" in item.answer:
+            return 9.0
+        return 2.0 if pane == "base" else 1.0
