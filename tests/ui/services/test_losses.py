@@ -19,7 +19,7 @@ from ui.records import Curve, Losses, RunDetails, RunSummary
 from ui.services import losses
 from ui.web.html import compare_runs
 from ui.web.runs import views as runs_views
-from ui.web.train import views as train_views
+from ui.web.train import run_view
 
 NOISE = [0.3, -0.2, 0.1, 0.4, -0.3, 0.2, -0.1]
 WINDOW = f"median of the last {RECENT} steps"
@@ -38,10 +38,10 @@ def made_curve(validations: dict[int, float], steps: int = 40) -> Curve:
 OVERFITTED = made_curve({0: 3.1, 10: 2.0, 20: 1.2, 30: 1.3, 40: 1.6})  # the best is not the latest
 
 
-def watched(state: State, curve: Curve = OVERFITTED, **changes: Any) -> train_views.Watched:
+def watched(state: State, curve: Curve = OVERFITTED, **changes: Any) -> run_view.Watched:
     app = FakeApp()
     verdict = diagnose(curve.steps, curve.evals, TrainSettings())
-    return train_views.Watched(job("run-a", state, **changes), curve, verdict, 0, True, app.runs.info("run-a"))
+    return run_view.Watched(job("run-a", state, **changes), curve, verdict, 0, True, app.runs.info("run-a"))
 
 
 def text_of(html: str) -> str:
@@ -56,7 +56,7 @@ def test_every_place_shows_the_same_numbers(state: State, result: dict[str, Any]
     """The numbers, the verdict, the curve's labels, the curve's description, the list of runs, and a comparison."""
     one = watched(state, result=result)
     training = f"{losses.compute(one.job, OVERFITTED).training:.2f}"
-    card, health, plot = (draw(one) for draw in (train_views.status, train_views.health, train_views.loss_card))
+    card, health, plot = (draw(one) for draw in (run_view.status, run_view.health, run_view.loss_card))
     assert f"{training} {losses.TRAINING}, {WINDOW}" in text_of(card)
     assert f"1.60 {losses.LATEST}, at step 40" in text_of(card)
     assert f"1.20 {losses.BEST}, at step 20 (the saved model)" in text_of(card)
@@ -82,7 +82,7 @@ def test_a_good_verdict_has_the_same_numbers() -> None:
     assert one.verdict.kind == "falling"
     assert {training, "3.10", "0.90"} <= set(re.findall(r"\d+\.\d+", one.verdict.what))
     best = f"0.90 {losses.LATEST}, at step 40 0.90 {losses.BEST}, at step 40 (the saved model)"
-    assert best in text_of(train_views.status(one))
+    assert best in text_of(run_view.status(one))
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_a_missing_loss_is_not_shown() -> None:
     assert [words for _, words in losses.facts(without)] == [losses.TRAINING]
     first = losses.compute(job("run-b", State.RUNNING), made_curve({0: 3.1}, 4))
     assert losses.facts(first)[1:] == [("3.10", losses.INITIAL)]
-    assert "validation loss" not in train_views.loss_card(watched(State.RUNNING, made_curve({})))
+    assert "validation loss" not in run_view.loss_card(watched(State.RUNNING, made_curve({})))
 
 
 def test_a_loss_that_is_not_a_number_is_shown_as_such_everywhere() -> None:
@@ -124,7 +124,7 @@ def test_a_loss_that_is_not_a_number_is_shown_as_such_everywhere() -> None:
     found = losses.compute(job("run-b", State.RUNNING), broken)
     assert math.isnan(found.training or 0.0)
     assert [number for number, _ in losses.facts(found)] == ["not a number", "not a number"]
-    plot = text_of(train_views.loss_card(watched(State.RUNNING, broken)))
+    plot = text_of(run_view.loss_card(watched(State.RUNNING, broken)))
     assert f"{losses.TRAINING} not a number" in plot
     assert f"{losses.LATEST} not a number" in plot
 

@@ -25,7 +25,7 @@ from ui.text.memory_parts import PARTS
 from ui.web import errors as web_errors
 from ui.web import page as web_page
 from ui.web.page import Page, finished_steps
-from ui.web.train import views as train_views
+from ui.web.train import plan_view
 
 OURS = "http://127.0.0.1:7860"
 
@@ -267,7 +267,7 @@ class TestTimer:
         assert page.signature_of("train", CHOICES["a run going"]) != before
         shown = page.show("train", page.state.inputs(CHOICES["a run going"]))
         assert page.state.changed(shown) == {"run_id": ""}
-        assert train_views.PLAN in shown[page.tabs["train"].plan]
+        assert plan_view.PLAN in shown[page.tabs["train"].plan]
 
     @pytest.mark.parametrize("broken", ["curve", "curve_position"])
     def test_an_error_is_shown_once_and_without_its_details(

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from backend.datasets.checks.fix import Change
 from backend.records.rows import Dataset, Row
 from ui.text import format as fmt
-from ui.web.html import components
+from ui.web.html import components, conversations
 
 SHOWN, CUT = 3, 400  # rows; characters of a cell
 DELETED, INSERTED = Markup("<del>{}</del>"), Markup("<ins>{}</ins>")
@@ -56,7 +56,7 @@ def example(row: Row) -> Markup:
     """A row as it is read."""
     if row.text is not None:
         return Markup("<p>{}</p>").format(fmt.shorten(row.text, CUT))
-    return components.bubbles(
+    return conversations.bubbles(
         [{**m, "content": fmt.shorten(str(m.get("content") or ""), CUT)} for m in row.messages[:6]]
     )
 

@@ -17,7 +17,7 @@ from ui.web.browser_state import BrowserState, Inputs, Updates
 from ui.web.components import button, html
 from ui.web.data import views as data_views
 from ui.web.errors import handler
-from ui.web.html import components
+from ui.web.html import conversations
 
 
 @dataclass
@@ -51,9 +51,9 @@ class Preview:
             return {**shown, self.bubbles: web_errors.error_alert(error), self.counted: "", self.tokens: ""}
         return {
             **shown,
-            self.bubbles: components.bubbles(preview.messages),
+            self.bubbles: conversations.bubbles(preview.messages),
             self.counted: data_views.token_count(preview.pieces, preview.note),
-            self.tokens: components.tokens(preview.pieces),
+            self.tokens: conversations.tokens(preview.pieces),
         }
 
     def listen(self, state: BrowserState) -> None:

@@ -15,7 +15,7 @@ from ui.records import DatasetFiles, DatasetProgress, DatasetState, Matches, Sam
 from ui.text import format as fmt
 from ui.web import errors as web_errors
 from ui.web.data import before_after, read_options
-from ui.web.html import components, length_histogram
+from ui.web.html import components, length_histogram, tables
 
 DELETES = "This deletes the file and your fixes. Runs keep the examples they learn from."
 SWATCHES = Markup(  # the legend of the token colors
@@ -39,7 +39,7 @@ def earlier(stored: Sequence[StoredDataset], data_id: str) -> Markup:
     """The stored data sets, newest first, to open again or delete. data_id: the open one."""
     now = time.time()
     lines = [_earlier(one, one.id == data_id, now) for one in stored]
-    table = components.table(("Name", "Size", "Added", ""), lines, "Earlier examples")
+    table = tables.table(("Name", "Size", "Added", ""), lines, "Earlier examples")
     return components.fold(f"Earlier examples: {len(lines):,}", table, key="earlier") if lines else components.EMPTY
 
 

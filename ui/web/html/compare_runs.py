@@ -11,7 +11,7 @@ from ui.records import RunDetails
 from ui.services import losses
 from ui.text import format as fmt
 from ui.text.settings_help import SETTINGS
-from ui.web.html import components, loss_curve
+from ui.web.html import components, loss_curve, tables
 
 HEADERS = ("", "A", "B")
 
@@ -88,5 +88,5 @@ def _time(run: RunDetails) -> str:
 
 
 def _table(caption: str, lines: list[tuple[str, str, str]]) -> Markup:
-    table = components.table(HEADERS, lines, caption, kind="compared")
+    table = tables.table(HEADERS, lines, caption, kind="compared")
     return Markup("<h3>{}</h3>{}").format(caption, table)

@@ -8,8 +8,8 @@ tag. tests/ui/web/html/test_typed_html.py checks the source for this.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Iterable, Sequence
+from typing import Protocol
 from urllib.parse import quote
 
 from markupsafe import Markup
@@ -208,107 +208,3 @@ def options(choices: Iterable[tuple[str, str]], chosen: str = "") -> Markup:
         )
         for value, words in choices
     )
-
-
-# Tables
-
-
-def table(
-    headers: Sequence[str],
-    lines: Sequence[Sequence[str]],
-    caption: str,
-    sortable: bool = False,
-    kind: str = "",
-    marks: Sequence[Mapping[str, Sequence[str]]] = (),
-) -> Markup:
-    """A table. A cell may start with a `sort_key`. marks: for each line, the values that `filters` can select by."""
-    plain, sorting = (
-        Markup('<th scope="col">{}</th>'),
-        Markup('<th scope="col"><button type="button" class="sort">{}</button></th>'),
-    )
-    head = [
-        (sorting if name else Markup("<th>{}</th>")).format(name) if sortable else plain.format(name)
-        for name in headers
-    ]
-    body = [
-        Markup("<tr{}>{}</tr>").format(_data(mark), _cells(headers, line))
-        for mark, line in zip(marks or [{}] * len(lines), lines, strict=True)
-    ]
-    return Markup(
-        '<div class="list-table"><table class="{}"><caption class="unseen">{}</caption>'
-        "<thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>"
-    ).format(kind, caption, join(head), join(body))
-
-
-def _cells(headers: Sequence[str], line: Sequence[str]) -> Markup:
-    cell = Markup('<td data-name="{}">{}</td>')
-    return join(cell.format(name, words) for name, words in zip(headers, line, strict=True))
-
-
-def _data(mark: Mapping[str, Sequence[str]]) -> Markup:
-    return join(Markup(' data-{}="{}"').format(key, " ".join(values)) for key, values in mark.items())
-
-
-def sort_key(value: float) -> Markup:
-    """A hidden number that a sortable column sorts by."""
-    return Markup('<data value="{}"></data>').format(value)
-
-
-def filters(
-    choices: Mapping[str, tuple[str, Mapping[str, str]]],
-    kind: str,
-    search: tuple[str, str],
-    columns: Sequence[str] = (),
-) -> Markup:
-    """A search field and drop-down lists for the table of this kind. It shows the lines that contain every typed
-    word and carry every chosen value, sorted by the chosen column.
-
-    choices: key to (question, value to its words). search: (key, question). columns: the names of the columns to sort
-    by. static/js/tables.js does the filtering and sorting.
-    """
-    field = Markup(
-        '<div class="find"><label><span>{1}</span><input type="search" data-filter="{0}" '
-        'autocomplete="off" spellcheck="false"></label>'
-        '<button type="button" class="btn quiet clear" hidden>Clear the search</button></div>'
-    ).format(*search)
-    lists = (
-        Markup('<label><span>{0}</span><select data-filter="{1}" aria-label="{0}">{2}</select></label>').format(
-            question, key, options({"": "All", **values}.items())
-        )
-        for key, (question, values) in choices.items()
-    )
-    order = Markup(
-        '<label><span>Sort by</span><select class="order" aria-label="Sort by">{}</select></label>'
-    ).format(options([("", "Recommended first"), *((name, name) for name in columns)]))
-    return Markup('<div class="filters" data-for="{}">{}{}{}<p class="small left" role="status"></p></div>').format(
-        kind, field, order if columns else EMPTY, join(lists)
-    )
-
-
-# Conversations
-
-SPEAKERS = {"system": "Instructions", "user": "Customer", "assistant": "Answer", "tool": "Tool"}
-
-
-def bubbles(messages: Sequence[Mapping[str, Any]]) -> Markup:
-    """A conversation as speech bubbles."""
-    return Markup('<ol class="bubbles">{}</ol>').format(join(map(_bubble, messages)))
-
-
-def _bubble(message: Mapping[str, Any]) -> Markup:
-    role = str(message.get("role", ""))
-    lines = [str(message.get("content") or ""), *map(str, message.get("tool_calls") or ())]
-    return Markup('<li class="bubble {}"><span class="who">{}</span><div>{}</div></li>').format(
-        role if role in SPEAKERS else "tool", SPEAKERS.get(role, role), "\n".join(lines).strip()
-    )
-
-
-def tokens(pieces: Iterable[Any]) -> Markup:
-    """An example as the model's tokens. pieces: with .text and .kind ("learned", "read" or "template")."""
-    marks = {"learned": "l", "read": "r", "template": "t"}
-    line_end = Markup('<b aria-hidden="true">↵</b>\n')
-    spans = (
-        Markup('<span class="{}">{}</span>').format(marks.get(piece.kind, "r"), line_end.join(piece.text.split("\n")))
-        for piece in pieces
-    )
-    return Markup('<div class="tokens">{}</div>').format(join(spans))

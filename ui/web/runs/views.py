@@ -11,7 +11,7 @@ from ui.records import Losses, RunSummary
 from ui.services import losses
 from ui.text import format as fmt
 from ui.text import verdicts
-from ui.web.html import components
+from ui.web.html import components, tables
 
 
 def listing(
@@ -34,7 +34,7 @@ def listing(
     if not lines:
         return components.EMPTY
     headers = ("Name", "State", "Loss", "When", "")
-    table = components.table(headers, lines, "Your models", kind="runs")
+    table = tables.table(headers, lines, "Your models", kind="runs")
     return Markup('<section class="card">{}</section>').format(table)
 
 

@@ -16,7 +16,7 @@ from backend.models.catalogue import Entry
 from backend.models.evidence import Evidence
 from jobs.records import Job
 from ui.text import format as fmt
-from ui.web.html import components
+from ui.web.html import components, tables
 from ui.web.start import download_card
 
 FITS = {"yes": ("Fits", "good"), "tight": ("Just fits", "warn"), "no": ("Too big", "bad")}
@@ -39,8 +39,8 @@ def others_table(
     headers = [name for name in lines[0] if timed or name != "Time"]
     cells = [[line[name] for name in headers] for line in lines]
     kinds = [_kinds(option, option.model.id in ready) for option in options]
-    table = components.table(headers, cells, "Models and whether they fit this computer", True, "models", kinds)
-    filters = components.filters(_choices(options), "models", SEARCH, [name for name in headers if name])
+    table = tables.table(headers, cells, "Models and whether they fit this computer", True, "models", kinds)
+    filters = tables.filters(_choices(options), "models", SEARCH, [name for name in headers if name])
     return filters + table + _notes(options, timed) + _full(options[0])
 
 
@@ -117,16 +117,16 @@ def _line(option: Option, chosen_id: str, ready: bool, job: Job | None) -> dict[
     least = option.least_mib if isinstance(option, Recommendation) else option.memory.total_mib
     return {
         "Model": Markup("<strong>{}</strong>{}").format(model.name, components.text(_reason(option), "small")),
-        "Fit": components.sort_key(list(FITS).index(option.fit)) + components.badge(*FITS[option.fit]),
+        "Fit": tables.sort_key(list(FITS).index(option.fit)) + components.badge(*FITS[option.fit]),
         "Expected quality": _quality(model),
         "Time": _time(option),
-        "Needs": components.sort_key(least) + fmt.size(least),
+        "Needs": tables.sort_key(least) + fmt.size(least),
         "Size": Markup("{}{:.2g} B{}").format(
-            components.sort_key(model.parameters),
+            tables.sort_key(model.parameters),
             model.parameters / 1e9,
             components.text(_download(model, ready), "small"),
         ),
-        "Languages": components.sort_key(-len(model.languages)) + _languages(model),
+        "Languages": tables.sort_key(-len(model.languages)) + _languages(model),
         "License": model.licence,
         "": _acts(option, chosen_id, ready, job),
     }
@@ -144,7 +144,7 @@ def _quality(model: Entry) -> Markup:
     if not model.evidence:
         expected = expected_rank(model)
         last = UNKNOWN + (expected if math.isfinite(expected) else UNKNOWN)
-        return components.sort_key(last) + components.text("Nothing published", "small")
+        return tables.sort_key(last) + components.text("Nothing published", "small")
     found = model.evidence[0]
     words, small = f"Not in the top {found.places} of {found.models}", ""
     if found.place is not None:
@@ -153,14 +153,14 @@ def _quality(model: Entry) -> Markup:
     if found.interval is not None:
         small += f" ({max(1, found.interval[0]):.1f} to {found.interval[1]:.1f})"
     below = components.text(small, "small") if small else components.EMPTY
-    return components.sort_key(found.standing) + Markup("{}{}").format(words, below)
+    return tables.sort_key(found.standing) + Markup("{}{}").format(words, below)
 
 
 def _time(option: Option) -> Markup:
     """About how long training takes; "–" where it is unknown or the model is too big."""
     if option.time is None or option.fit == "no":
-        return components.sort_key(UNKNOWN**3) + "–"
-    return components.sort_key(option.time.seconds) + fmt.span(option.time.low, option.time.high)
+        return tables.sort_key(UNKNOWN**3) + "–"
+    return tables.sort_key(option.time.seconds) + fmt.span(option.time.low, option.time.high)
 
 
 def _languages(model: Entry) -> str:

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from jobs.records import Job
 from ui.web.html import components
-from ui.web.train.views import retry_button
+from ui.web.train.run_view import retry_button
 from ui.web.try_it import evaluation_card, verdict_card
 
 NOT_CHECKED = (

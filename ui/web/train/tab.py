@@ -21,8 +21,7 @@ from ui.web.components import button, clickable, clicked, html, primary
 from ui.web.errors import handler
 from ui.web.html import compare_runs, components
 from ui.web.start import download_card
-from ui.web.train import settings_fields
-from ui.web.train import views as train_views
+from ui.web.train import plan_view, run_view, sample_answers, settings_fields
 from ui.web.train.outcome import outcome
 from ui.web.train.settings_form import SettingsForm
 
@@ -87,9 +86,9 @@ class TrainTab:
                 read = apply_overrides(choice.settings, advice.settings)
                 ahead = self.app.runs.plan(choice.data_id, choice.model_id, read.settings)
                 asks = ahead.has_pairs or ahead.settings.trainer == "dpo"
-                plan = train_views.plan(ahead, advice.why, read.changed)
+                plan = plan_view.plan(ahead, advice.why, read.changed)
                 why_not = next((f"{fault.what} {fault.why}" for fault in read.faults.values()), ahead.blocked)
-                memory, unnamed = train_views.memory(ahead), default_name(ahead.data_name)
+                memory, unnamed = plan_view.memory(ahead), default_name(ahead.data_name)
                 plan += self._fetching(choice)
             except Exception as error:
                 words = web_errors.in_words(error)
@@ -127,7 +126,7 @@ class TrainTab:
     def _watch(self, choice: Choice) -> Updates:
         run_id = choice.run_id
         spec = self.app.runs.details(run_id).spec
-        watched = train_views.Watched(
+        watched = run_view.Watched(
             self.app.runs.job(run_id),
             self.app.runs.curve(run_id),
             self.app.runs.verdict(run_id),
@@ -139,8 +138,8 @@ class TrainTab:
             spec.data.validation_chooses,
         )
         return {
-            self.line: train_views.guide(watched),
-            self.status: train_views.status(watched),
+            self.line: run_view.guide(watched),
+            self.status: run_view.status(watched),
             self.forward: gr.update(visible=watched.has_model),
             self.resume: gr.update(visible=watched.job.state.can_resume),
             self.stop: gr.update(
@@ -149,12 +148,12 @@ class TrainTab:
                 interactive=not watched.job.stop_requested,
             ),
             self.notify: gr.update(visible=watched.can_stop),
-            self.stop_says: train_views.stop_reason(watched),
+            self.stop_says: run_view.stop_reason(watched),
             self.outcome: self._outcome(run_id) if watched.has_model and not watched.can_stop else components.EMPTY,
-            self.health: train_views.health(watched),
-            self.curve: train_views.loss_card(watched),
+            self.health: run_view.health(watched),
+            self.curve: run_view.loss_card(watched),
             self.comparison: self._comparison(run_id),
-            self.samples: train_views.samples(watched.curve.samples),
+            self.samples: sample_answers.card(watched.curve.samples),
         }
 
     def _outcome(self, run_id: str) -> Markup:
@@ -194,7 +193,7 @@ def build(app: App, state: BrowserState) -> TrainTab:
     with gr.Column() as before:
         with gr.Column(visible=False) as goal:
             trainer = settings_fields.goal()
-        plan = clickable(components.card(train_views.PLAN, lead="One moment."))
+        plan = clickable(components.card(plan_view.PLAN, lead="One moment."))
         with gr.Accordion(
             "Advanced: all training settings", open=False, elem_classes="fold-block", elem_id="advanced"
         ):

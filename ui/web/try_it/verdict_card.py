@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from ui.text import format as fmt
 from ui.text import verdicts
-from ui.web.html import components
+from ui.web.html import components, tables
 
 TONES = {"better": "good", "no_difference_shown": "calm", "worse": "bad"}
 
@@ -82,7 +82,7 @@ def _confusion(report: Mapping[str, Any]) -> Markup:
     return components.fold(
         "Which labels it confuses (confusion matrix)",
         components.text(f"{caption}.", "small"),
-        components.table(("Expected", *labels), lines, caption),
+        tables.table(("Expected", *labels), lines, caption),
         key="confusion",
     )
 

@@ -31,9 +31,9 @@ from ui.text import format as fmt
 from ui.web.data import before_after, read_options
 from ui.web.data import issues as issues_panel
 from ui.web.data import views as data_views
-from ui.web.html import components
+from ui.web.html import components, conversations, tables
 from ui.web.runs import views as runs_views
-from ui.web.train import views as train_views
+from ui.web.train import run_view, sample_answers
 from ui.web.try_it import views as try_it_views
 from ui.web.try_it.talk import Turn
 
@@ -55,13 +55,13 @@ DRAWN = {
     "memory bar": lambda: components.memory_bar([(EVIL, 1.0)], 2.0, EVIL),
     "button": lambda: components.button(EVIL, EVIL, EVIL, label=EVIL),
     "form": lambda: components.form(EVIL, components.text(EVIL)),
-    "filters": lambda: components.filters({EVIL: (EVIL, {EVIL: EVIL})}, EVIL, (EVIL, EVIL)),
+    "filters": lambda: tables.filters({EVIL: (EVIL, {EVIL: EVIL})}, EVIL, (EVIL, EVIL)),
     "fold": lambda: components.fold(EVIL),
     "confirm": lambda: components.confirm(EVIL, EVIL, ""),
     "guide": lambda: components.guide(1, EVIL, EVIL),
     "run line": lambda: components.run_line(RunInfo(EVIL, EVIL, EVIL, EVIL, 1)),
-    "bubbles": lambda: components.bubbles([{"role": EVIL, "content": EVIL, "tool_calls": [{"name": EVIL}]}]),
-    "tokens": lambda: components.tokens([Piece(EVIL, "learned", 3)]),
+    "bubbles": lambda: conversations.bubbles([{"role": EVIL, "content": EVIL, "tool_calls": [{"name": EVIL}]}]),
+    "tokens": lambda: conversations.tokens([Piece(EVIL, "learned", 3)]),
     "proofs": lambda: components.checklist([(True, EVIL), (False, EVIL), (None, EVIL)]),
     "alert": lambda: components.alert("bad", EVIL, EVIL, EVIL),
     "problems": lambda: issues_panel.card(evil_data()),
@@ -73,7 +73,7 @@ DRAWN = {
     ),
     "files": lambda: data_views.download(data(), DatasetFiles(Path("<img src=x>"), Path("<img src=x>"), 2)),
     "hits": lambda: data_views.hits(Matches(2, 1, 1), EVIL),
-    "samples while training": lambda: train_views.samples(
+    "samples while training": lambda: sample_answers.card(
         [SampleEvent(1, [{"role": "user", "content": EVIL}], EVIL, EVIL)] * 2
     ),
     "conversation": lambda: try_it_views.conversation([TURN]) + try_it_views.conversation([TURN], True),
@@ -151,7 +151,7 @@ def test_states_have_words() -> None:
 
 
 def test_the_latest_notes_of_a_run_are_shown_in_order() -> None:
-    drawn = train_views.notices([NoteEvent(f"Notice {n}", "It reads <4> at a time.") for n in range(6)])
+    drawn = run_view.notices([NoteEvent(f"Notice {n}", "It reads <4> at a time.") for n in range(6)])
     assert "It reads &lt;4&gt; at a time." in drawn
     assert [f"Notice {n}" in drawn for n in range(6)] == [False, False, True, True, True, True]
-    assert train_views.notices([]) == ""
+    assert run_view.notices([]) == ""

@@ -12,14 +12,14 @@ from jobs.records import State
 from tests.ui.fake_records import curve, job
 from tests.ui.fake_services import FakeApp
 from ui.text import format as fmt
-from ui.web.train import views
+from ui.web.train import plan_view, run_view
 
 
 def status(state: State, awake: bool | None) -> str:
     shown = curve(30)
     shown.awake = awake
     origin = FakeApp().runs.info("run-a")
-    return unescape(str(views.status(views.Watched(job("run-a", state), shown, None, 0, False, origin))))
+    return unescape(str(run_view.status(run_view.Watched(job("run-a", state), shown, None, 0, False, origin))))
 
 
 @pytest.mark.parametrize("awake", [True, False])
@@ -37,5 +37,5 @@ def test_otherwise_it_says_nothing_of_it(state: State, awake: bool | None) -> No
 @pytest.mark.parametrize("chooses", [True, False])
 def test_the_best_version_is_saved_only_where_something_chooses(early_stopping: bool, chooses: bool) -> None:
     ahead = FakeApp().runs.plan("data-1", "", TrainSettings(early_stopping=early_stopping))
-    shown = views.plan(replace(ahead, chooses=chooses), {}, ())
+    shown = plan_view.plan(replace(ahead, chooses=chooses), {}, ())
     assert ("best version" in shown) is (early_stopping and chooses)

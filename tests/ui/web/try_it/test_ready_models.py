@@ -20,7 +20,7 @@ from ui.cli import run_commands
 from ui.services.app import App
 from ui.services.selection import Choice
 from ui.web.runs import tab as runs_tab
-from ui.web.train import views as train_views
+from ui.web.train import plan_view
 
 RUNNING, DONE = Choice(data_id="data-1", run_id="run-b"), Choice(data_id="data-1", run_id="run-a")
 
@@ -134,7 +134,7 @@ class TestRealServices:
             "Damaged": False,
         }
         drawn_tabs = tabs(app)
-        assert train_views.PLAN in drawn_tabs["train"].show(Choice(data_id=data_id))[drawn_tabs["train"].plan]
+        assert plan_view.PLAN in drawn_tabs["train"].show(Choice(data_id=data_id))[drawn_tabs["train"].plan]
         assert app.validated(Choice(run_id=damaged, compared_run=damaged)) == Choice()
         listed = run_commands.runs(argparse.Namespace(), app.workspace).document["runs"]
         assert {one["name"]: "eval_loss" in one for one in listed} == {"Sound": True, "Damaged": True}, (

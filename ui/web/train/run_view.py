@@ -1,35 +1,24 @@
-"""A training plan and a run as HTML: what is about to happen, progress, losses, and sample answers."""
+"""A run as HTML: its progress, its losses and how it ended."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from markupsafe import Markup
 
 from backend.advice.diagnose import Verdict
-from backend.records.events import NoteEvent, SampleEvent
+from backend.records.events import NoteEvent
 from backend.training.session import STEP_PHASES
 from jobs.records import Job, Progress
-from ui.records import Curve, Losses, Plan, RunInfo, Shortening
+from ui.records import Curve, Losses, RunInfo, Shortening
 from ui.services import losses
 from ui.text import format as fmt
-from ui.text.memory_parts import PARTS
 from ui.text.settings_help import SETTINGS
 from ui.web.html import components, loss_curve
 
-PLAN = "Your training plan"
-GOALS = {
-    "sft": ("from the good answers; the bad ones are not used", "supervised fine-tuning, SFT"),
-    "dpo": ("the difference between good and bad answers", "direct preference optimization, DPO"),
-}
 NOTICES = 4  # shown at once
-METHODS = {
-    "lora": ("a small addition to the model", "LoRA"),
-    "qlora": ("a small addition to the model, compressed to 4 bits", "QLoRA"),
-    "full": ("the whole model", "full fine-tuning"),
-}
 
 
 @dataclass(frozen=True)
@@ -59,106 +48,6 @@ class Watched:
     @property
     def losses(self) -> Losses:
         return losses.compute(self.job, self.curve, self.chooses)
-
-
-def plan(ahead: Plan, why: Mapping[str, str], by_hand: Collection[str]) -> Markup:
-    """The plan, where each number says whether it was computed or measured.
-
-    why: the reason for each recommended setting. by_hand: the settings that the person changed.
-    """
-    set_aside = fmt.number(ahead.set_aside)
-    time_how = "from this computer's measured speed" if ahead.time_measured else "estimated"
-    memory_how = "measured on your longest examples" if ahead.memory_measured else "estimated"
-    of_memory = f"of {fmt.size(ahead.available_mib)} memory, {memory_how}"
-    numbers = [
-        (fmt.count(ahead.train_rows, "example"), f"to learn from; {set_aside} set aside to check the result"),
-        _duration(ahead),
-        (fmt.span(*ahead.seconds), time_how) if ahead.seconds else ("not known yet", "training time"),
-    ]
-    bar = components.EMPTY
-    if ahead.memory_mib:
-        numbers.append((fmt.size(ahead.memory_mib), of_memory))
-        bar = memory_bar(ahead)
-    return components.card(
-        PLAN,
-        components.facts(numbers),
-        components.text(ahead.proves, "small"),
-        bar,
-        components.rows(_plan_lines(ahead)),
-        _reasons(why, by_hand),
-        *(components.alert("warn", note) for note in ahead.notes),
-        lead="Nothing has started yet. Everything stays on this computer.",
-    )
-
-
-def memory(ahead: Plan) -> Markup:
-    """The memory part by part: its size, what it is, and the source of its formula."""
-    if not ahead.memory_mib:
-        return components.EMPTY
-    how = "The total is measured, its parts are estimated." if ahead.memory_measured else "Estimated, part by part."
-    lines = [
-        (PARTS[name].words if name in PARTS else name, fmt.size(mib), PARTS[name].source if name in PARTS else "")
-        for name, mib in sorted(ahead.memory_parts.items(), key=lambda part: -part[1])
-        if mib >= 0.05
-    ]
-    parts = components.fold(
-        "What uses the memory", components.text(how, "small"), components.rows(lines), key="memory"
-    )
-    return Markup('<div class="memory"><h3>Memory: {} of {}</h3>{}{}</div>').format(
-        fmt.size(ahead.memory_mib), fmt.size(ahead.available_mib), memory_bar(ahead), parts
-    )
-
-
-def memory_bar(ahead: Plan) -> Markup:
-    """The parts of the needed memory against what the computer has."""
-    how = "measured on your longest examples" if ahead.memory_measured else "estimated"
-    label = f"Needs {fmt.size(ahead.memory_mib)} of {fmt.size(ahead.available_mib)} memory, {how}."
-    return components.memory_bar(fmt.memory_parts(ahead.memory_parts), ahead.available_mib, label)
-
-
-def _duration(ahead: Plan) -> tuple[str, str]:
-    """How long training takes, in epochs or in the number of steps that was set."""
-    if ahead.settings.max_steps > 0:
-        return fmt.count(ahead.steps, "step"), "then training ends (maximum steps)"
-    epochs, steps = ahead.settings.num_train_epochs, fmt.count(ahead.steps, "step")
-    return f"{epochs:g} {'pass' if epochs == 1 else 'passes'}", f"over your examples (epochs), {steps} in all"
-
-
-def _reasons(why: Mapping[str, str], by_hand: Collection[str]) -> Markup:
-    """The reason for each setting."""
-    reasons = [(name, "You changed this." if name in by_hand else reason) for name, reason in why.items()]
-    reasons += [(name, "You changed this.") for name in by_hand if name not in why]
-    lines = [(SETTINGS[name].label, words, "") for name, words in reasons if name in SETTINGS]
-    return components.fold("Why these settings", components.rows(lines)) if lines else components.EMPTY
-
-
-def _plan_lines(ahead: Plan) -> list[tuple[str, str, str]]:
-    settings = ahead.settings
-    what, term = METHODS[settings.method]
-    if settings.method != "full":
-        term += f", rank {settings.lora_rank}, alpha {settings.lora_alpha}"
-    batch, batches = settings.per_device_train_batch_size, settings.gradient_accumulation_steps
-    length = "tokens not counted yet"
-    if ahead.longest:
-        learned, longest = fmt.number(ahead.learned_tokens), fmt.number(ahead.longest)
-        length = f"{learned} tokens to learn, {longest} in the longest"
-    rate = fmt.setting(settings.learning_rate)
-    best = "the best version is saved (early stopping)" if settings.early_stopping and ahead.chooses else ""
-    measured = []
-    if ahead.memory_measured_mib:
-        off = 100 * (ahead.memory_measured_mib / ahead.memory_computed_mib - 1)
-        estimate = f"estimate: {fmt.size(ahead.memory_computed_mib)}, {off:+.0f}%; the larger one counts"
-        measured = [("Memory measured on your longest examples", fmt.size(ahead.memory_measured_mib), estimate)]
-    return [
-        ("Model", ahead.model_name, ""),
-        ("Examples", ahead.data_name, length),
-        *([("Learns", *GOALS[settings.trainer])] if ahead.has_pairs or settings.trainer == "dpo" else []),
-        ("What is trained", what, term),
-        ("Examples per step", str(settings.effective_batch), f"effective batch size, {batch} x {batches}"),
-        ("Learning rate", rate, f"{settings.lr_scheduler_type} schedule"),
-        ("Checks along the way", fmt.count(ahead.evaluations, "check"), best),
-        *measured,
-    ]
 
 
 def guide(watched: Watched) -> Markup:
@@ -283,50 +172,6 @@ def retry_button(change: Mapping[str, Any] | None, do: str) -> Markup:
     (name, value), *_ = change.items()
     words = f"Try again with {SETTINGS[name].term} {fmt.setting(value)}"
     return Markup('<div class="after-alert">{}</div>').format(components.button(words, do, kind="firm"))
-
-
-def samples(events: Sequence[SampleEvent]) -> Markup:
-    """The answers to validation examples, with the expected answers, from sample events in order."""
-    if not events:
-        return components.EMPTY
-    history: dict[str, list[SampleEvent]] = {}
-    for event in events:
-        question = event.prompt[-1]["content"] if event.prompt else ""
-        history.setdefault(question, []).append(event)
-    step = max(event.step for event in events)
-    articles = components.join(_sample(question, *answers) for question, answers in history.items())
-    return components.card(
-        "Sample answers",
-        Markup('<div class="samples">{}</div>').format(articles),
-        lead=f"{f'At step {step}' if step else 'Before training'}, to questions it does not learn from.",
-    )
-
-
-def _sample(question: str, *answers: SampleEvent) -> Markup:
-    """The latest answer, with earlier ones above it: the first and the last two."""
-    *before, latest = answers
-    shown = [*before[:1], *before[1:][-2:]]
-    lines = components.join(
-        Markup("<div><dt>{}</dt><dd>{}</dd></div>").format(
-            f"Step {old.step}" if old.step else "Untrained", fmt.shorten(old.answer, 160)
-        )
-        for old in shown
-    )
-    badge = components.EMPTY
-    if latest.answer.strip() == latest.expected.strip():
-        badge = components.badge("same as yours")
-    elif before and latest.answer != before[-1].answer:
-        badge = components.badge("changed", "calm")
-    return Markup(
-        '<article><p class="asked">{}</p>{}<div class="versus"><div><h3>Its answer{}</h3><p>{}</p></div>'
-        "<div><h3>Your answer</h3><p>{}</p></div></div></article>"
-    ).format(
-        fmt.shorten(question, 200),
-        Markup('<dl class="history">{}</dl>').format(lines) if lines else "",
-        badge,
-        latest.answer,
-        latest.expected,
-    )
 
 
 def stop_reason(watched: Watched) -> str:

@@ -1,0 +1,36 @@
+"""Conversations, and the tokens of an example, as HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from markupsafe import Markup
+
+from ui.web.html.components import join
+
+SPEAKERS = {"system": "Instructions", "user": "Customer", "assistant": "Answer", "tool": "Tool"}
+
+
+def bubbles(messages: Sequence[Mapping[str, Any]]) -> Markup:
+    """A conversation as speech bubbles."""
+    return Markup('<ol class="bubbles">{}</ol>').format(join(map(_bubble, messages)))
+
+
+def _bubble(message: Mapping[str, Any]) -> Markup:
+    role = str(message.get("role", ""))
+    lines = [str(message.get("content") or ""), *map(str, message.get("tool_calls") or ())]
+    return Markup('<li class="bubble {}"><span class="who">{}</span><div>{}</div></li>').format(
+        role if role in SPEAKERS else "tool", SPEAKERS.get(role, role), "\n".join(lines).strip()
+    )
+
+
+def tokens(pieces: Iterable[Any]) -> Markup:
+    """An example as the model's tokens. pieces: with .text and .kind ("learned", "read" or "template")."""
+    marks = {"learned": "l", "read": "r", "template": "t"}
+    line_end = Markup('<b aria-hidden="true">↵</b>\n')
+    spans = (
+        Markup('<span class="{}">{}</span>').format(marks.get(piece.kind, "r"), line_end.join(piece.text.split("\n")))
+        for piece in pieces
+    )
+    return Markup('<div class="tokens">{}</div>').format(join(spans))

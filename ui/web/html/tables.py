@@ -1,0 +1,81 @@
+"""Tables that can be sorted, searched and filtered, as HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from markupsafe import Markup
+
+from ui.web.html.components import EMPTY, join, options
+
+
+def table(
+    headers: Sequence[str],
+    lines: Sequence[Sequence[str]],
+    caption: str,
+    sortable: bool = False,
+    kind: str = "",
+    marks: Sequence[Mapping[str, Sequence[str]]] = (),
+) -> Markup:
+    """A table. A cell may start with a `sort_key`. marks: for each line, the values that `filters` can select by."""
+    plain, sorting = (
+        Markup('<th scope="col">{}</th>'),
+        Markup('<th scope="col"><button type="button" class="sort">{}</button></th>'),
+    )
+    head = [
+        (sorting if name else Markup("<th>{}</th>")).format(name) if sortable else plain.format(name)
+        for name in headers
+    ]
+    body = [
+        Markup("<tr{}>{}</tr>").format(_data(mark), _cells(headers, line))
+        for mark, line in zip(marks or [{}] * len(lines), lines, strict=True)
+    ]
+    return Markup(
+        '<div class="list-table"><table class="{}"><caption class="unseen">{}</caption>'
+        "<thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>"
+    ).format(kind, caption, join(head), join(body))
+
+
+def _cells(headers: Sequence[str], line: Sequence[str]) -> Markup:
+    cell = Markup('<td data-name="{}">{}</td>')
+    return join(cell.format(name, words) for name, words in zip(headers, line, strict=True))
+
+
+def _data(mark: Mapping[str, Sequence[str]]) -> Markup:
+    return join(Markup(' data-{}="{}"').format(key, " ".join(values)) for key, values in mark.items())
+
+
+def sort_key(value: float) -> Markup:
+    """A hidden number that a sortable column sorts by."""
+    return Markup('<data value="{}"></data>').format(value)
+
+
+def filters(
+    choices: Mapping[str, tuple[str, Mapping[str, str]]],
+    kind: str,
+    search: tuple[str, str],
+    columns: Sequence[str] = (),
+) -> Markup:
+    """A search field and drop-down lists for the table of this kind. It shows the lines that contain every typed
+    word and carry every chosen value, sorted by the chosen column.
+
+    choices: key to (question, value to its words). search: (key, question). columns: the names of the columns to sort
+    by. static/js/tables.js does the filtering and sorting.
+    """
+    field = Markup(
+        '<div class="find"><label><span>{1}</span><input type="search" data-filter="{0}" '
+        'autocomplete="off" spellcheck="false"></label>'
+        '<button type="button" class="btn quiet clear" hidden>Clear the search</button></div>'
+    ).format(*search)
+    lists = (
+        Markup('<label><span>{0}</span><select data-filter="{1}" aria-label="{0}">{2}</select></label>').format(
+            question, key, options({"": "All", **values}.items())
+        )
+        for key, (question, values) in choices.items()
+    )
+    order = Markup(
+        '<label><span>Sort by</span><select class="order" aria-label="Sort by">{}</select></label>'
+    ).format(options([("", "Recommended first"), *((name, name) for name in columns)]))
+    return Markup('<div class="filters" data-for="{}">{}{}{}<p class="small left" role="status"></p></div>').format(
+        kind, field, order if columns else EMPTY, join(lists)
+    )
