@@ -15,7 +15,7 @@ from backend.datasets.checks.issues import ISSUE_TYPES
 from backend.datasets.checks.report import Report, ValidationFile
 from backend.datasets.checks.tokens import TokenTotals
 from backend.datasets.info import DatasetInfo
-from backend.datasets.split import FRACTION, Split, split, split_with
+from backend.datasets.split import FRACTION, NO_ROLES, Roles, Split, split, split_with
 from backend.datasets.token_counts import TokenCounter
 from backend.errors import BadInput
 from backend.records.lengths import LengthLimits
@@ -54,11 +54,14 @@ class CheckedDataset:
         """The split by the default fraction and seed."""
         return self.split_at(FRACTION, 0)
 
-    def split_at(self, fraction: float, seed: int) -> Split:
-        """Training and validation rows. With a validation file, fraction and seed have no effect."""
+    def split_at(self, fraction: float, seed: int, roles: Roles = NO_ROLES) -> Split:
+        """Training and validation rows. With a validation file, fraction and seed have no effect.
+
+        roles: of positions in `rows`, from an earlier version or a correction.
+        """
         if self.validation is not None:
-            return split_with(self.dataset.rows, self.validation.rows, self._together)
-        return split(self.dataset.rows, fraction, seed, self._together)
+            return split_with(self.dataset.rows, self.validation.rows, self._together, roles)
+        return split(self.dataset.rows, fraction, seed, self._together, roles)
 
     def pieces(self, positions: Sequence[int]) -> int:
         """How many rows the trainer gets for these positions: more where documents become windows."""

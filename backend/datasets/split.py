@@ -4,13 +4,17 @@ Seeded, by whole conversations, and fair: duplicates stay on one side, so that m
 the rows that choose are not the rows that judge. Rows set aside are divided between the two when at least DIVIDED of
 them are different; fewer all judge, and then nothing chooses. A validation file stays as it is; training rows that
 also appear in it are left out.
+
+Rows may have a role already, from an earlier version of the model or because a person corrected their answer: those
+stay what they were, so that an earlier version's held-out rows never train a later one.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from backend.datasets.checks import duplicates
 from backend.datasets.checks.normalize import Groups
@@ -21,6 +25,28 @@ FRACTION = 0.1  # of the rows set aside (the guide's number)
 AT_LEAST = 24  # rows set aside, but of few rows at most a quarter
 DIVIDED = 24  # different rows set aside from which on half choose: 12 that judge can show a gain of one half
 FEWEST = 6  # that can judge: with fewer, not even all answers right instead of none is significant
+
+Role = Literal["train", "choosing", "judging"]
+ROLES: tuple[Role, ...] = ("train", "choosing", "judging")
+
+
+@dataclass(frozen=True, slots=True)
+class Roles:
+    """Positions of rows whose side is decided. A group of rows that stay together takes the first of these roles that
+    any of its members has: learned rows can't check anything, and rows that chose a checkpoint can't judge it."""
+
+    train: frozenset[int] = frozenset()
+    choosing: frozenset[int] = frozenset()
+    judging: frozenset[int] = frozenset()
+
+    def of(self, group: Iterable[int]) -> Role | None:
+        for role in ROLES:
+            if not getattr(self, role).isdisjoint(group):
+                return role
+        return None
+
+
+NO_ROLES = Roles()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +71,19 @@ class Split:
         return len({*self.validation, *self.judging})
 
 
-def split(rows: Sequence[Row], fraction: float = FRACTION, seed: int = 0, together: Groups | None = None) -> Split:
+def split(
+    rows: Sequence[Row],
+    fraction: float = FRACTION,
+    seed: int = 0,
+    together: Groups | None = None,
+    roles: Roles = NO_ROLES,
+) -> Split:
     """Sets about `fraction` of `rows` aside, and at least AT_LEAST, but not more than a quarter for that: at least
     one of two or more, and never all.
 
     together: groups of positions that stay on one side; computed here when None. A group too big to be set aside
-    stays in training. Raises BadSetting unless 0 <= fraction <= 0.5.
+    stays in training. roles: rows set aside before stay aside, however many they are. Raises BadSetting unless
+    0 <= fraction <= 0.5.
     """
     if not 0 <= fraction <= 0.5:
         raise BadSetting(
@@ -59,15 +92,16 @@ def split(rows: Sequence[Row], fraction: float = FRACTION, seed: int = 0, togeth
     groups = _all_groups(len(rows), duplicates.find(rows).together if together is None else together)
     target = split_sizes(len(rows), fraction)[1] if len(groups) > 1 else 0
     random.Random(seed).shuffle(groups)  # noqa: S311 (repeatable, not secret)
-    chosen: Groups = []
-    for group in groups:
+    chosen = [group for group in groups if roles.of(group) in ("choosing", "judging")]
+    free = [group for group in groups if roles.of(group) is None]
+    for group in free:
         if sum(map(len, chosen)) + len(group) <= target:
             chosen.append(group)
-    if target and not chosen:
-        chosen = [min(groups, key=len)]
+    if target and not chosen and free:
+        chosen = [min(free, key=len)]
     aside = {position for group in chosen for position in group}
     train = [i for i in range(len(rows)) if i not in aside]
-    return _divided(train, chosen, {}, "as you chose" if not fraction else "there are too few")
+    return _divided(train, chosen, {}, "as you chose" if not fraction else "there are too few", roles)
 
 
 def split_sizes(rows: int, fraction: float = FRACTION) -> tuple[int, int]:
@@ -76,28 +110,40 @@ def split_sizes(rows: int, fraction: float = FRACTION) -> tuple[int, int]:
     return rows - aside, aside
 
 
-def split_with(rows: Sequence[Row], validation: Sequence[Row], together: Groups | None = None) -> Split:
+def split_with(
+    rows: Sequence[Row], validation: Sequence[Row], together: Groups | None = None, roles: Roles = NO_ROLES
+) -> Split:
     """Sets all rows of a validation file aside and leaves out training rows that repeat one of them.
 
     Positions count through `rows`, then `validation`; together: groups of such positions, computed here when None.
+    roles: rows set aside before stay aside, and validation rows that repeat a row with the role "train" are left out.
     """
     everything = [*rows, *validation]
     groups = duplicates.find(everything).together if together is None else together
     leaked: dict[int, int] = {}
-    for group in groups:
-        twin = next((i for i in group if i >= len(rows)), None)
-        if twin is not None:
-            leaked.update(dict.fromkeys([i for i in group if i < len(rows)], twin))
-    train = [i for i in range(len(rows)) if i not in leaked]
-    own = [[i for i in group if i >= len(rows)] for group in _all_groups(len(everything), groups)]
-    return _divided(train, list(filter(None, own)), leaked, "the validation file has none")
+    aside: Groups = []
+    for group in _all_groups(len(everything), groups):
+        role, own = roles.of(group), [i for i in group if i >= len(rows)]
+        if role is None:
+            leaked |= dict.fromkeys([i for i in group if i < len(rows)], own[0]) if own else {}
+            aside.append(own)
+        elif role != "train":
+            aside.append(group)
+    aside = list(filter(None, aside))
+    held = {*leaked, *(i for group in aside for i in group)}
+    train = [i for i in range(len(rows)) if i not in held]
+    return _divided(train, aside, leaked, "the validation file has none", roles)
 
 
-def _divided(train: list[int], aside: Groups, leaked: dict[int, int], none_because: str) -> Split:
-    """aside: groups of rows that count once each; they go in turn to the side that has fewer of them."""
-    groups: tuple[Groups, Groups] = (aside[::2], aside[1::2])
-    judging, choosing = (sorted(i for group in side for i in group) for side in groups)
-    chooses = len(aside) >= DIVIDED
+def _divided(train: list[int], aside: Groups, leaked: dict[int, int], none_because: str, roles: Roles) -> Split:
+    """aside: groups of rows that count once each. Those without a role go to the side that has fewer of them."""
+    choose = [group for group in aside if roles.of(group) == "choosing"]
+    judge = [group for group in aside if roles.of(group) == "judging"]
+    for group in aside:
+        if roles.of(group) is None:
+            (judge if len(judge) <= len(choose) else choose).append(group)
+    judging, choosing = (sorted(i for group in side for i in group) for side in (judge, choose))
+    chooses = min(len(judge), len(choose)) >= DIVIDED // 2
     if not chooses:
         judging = choosing = sorted([*judging, *choosing])
     few = len(aside) < FEWEST

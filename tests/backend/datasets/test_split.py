@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from backend.datasets.check_dataset import check
 from backend.datasets.checks.report import ValidationFile
-from backend.datasets.split import split, split_with
+from backend.datasets.split import Roles, Split, split, split_with
 from backend.errors import BadSetting
 from backend.records.rows import Row
 from tests.backend.datasets.builders import chat, clean_row, clean_rows, dataset
@@ -139,3 +139,55 @@ def test_an_invalid_validation_share_is_rejected() -> None:
     with pytest.raises(BadSetting):
         split(clean_rows(5), fraction=0.9)
     assert split(clean_rows(5), fraction=0).validation == []
+
+
+def roles_of(parts: Split) -> Roles:
+    """The sides of `parts` as the roles of a later version."""
+    choosing = {*parts.validation} - {*parts.judging}
+    return Roles(frozenset(parts.train), frozenset(choosing), frozenset(parts.judging))
+
+
+@pytest.mark.parametrize(("first", "later"), [(57, 58), (57, 120), (120, 121), (120, 400), (240, 200), (240, 900)])
+@pytest.mark.parametrize("seed", [0, 3])
+def test_rows_of_an_earlier_version_stay_on_their_sides(first: int, later: int, seed: int) -> None:
+    before = split(clean_rows(first))
+    after = split(clean_rows(later), fraction=0.0 if seed else 0.1, seed=seed, roles=roles_of(before))
+    assert {i for i in before.train if i < later} <= {*after.train}
+    assert {i for i in before.judging if i < later} <= {*after.judging}
+    if after.chooses:
+        assert {i for i in before.validation if i < later} - {*before.judging} <= {*after.validation}
+        assert not {*after.validation} & {*after.judging}
+    assert sorted({*after.train, *after.validation, *after.judging}) == list(range(later))
+
+
+def test_a_grown_dataset_is_divided_once_both_sides_have_enough() -> None:
+    """Rows that judged the first version don't choose for the second."""
+    before = split(clean_rows(92))
+    assert (before.chooses, len(before.judging)) == (False, 23)
+    assert not split(clean_rows(100), roles=roles_of(before)).chooses
+    after = split(clean_rows(400), roles=roles_of(before))
+    assert (after.chooses, len(after.judging), len(after.validation)) == (True, 23, 17)
+
+
+def test_a_corrected_row_trains_with_all_rows_of_its_question() -> None:
+    before = split(clean_rows(57))
+    corrected, twin = before.judging[0], before.judging[1]
+    roles = Roles(frozenset({*before.train, corrected}), frozenset(), frozenset(before.judging))
+    after = split(clean_rows(57), together=[sorted([corrected, twin])], roles=roles)
+    assert {corrected, twin} <= {*after.train}
+    assert {*before.judging} - {corrected, twin} == {*after.judging}
+
+
+def test_a_corrected_row_is_not_left_out_for_the_validation_file() -> None:
+    rows, own = clean_rows(30), clean_rows(12)
+    parts = split_with(rows, own, roles=Roles(train=frozenset({3})))
+    assert 3 in parts.train
+    assert 33 not in {*parts.judging, *parts.validation}
+    assert {*parts.leaked} == {*range(12)} - {3}
+
+
+def test_rows_set_aside_before_stay_aside_beside_a_validation_file() -> None:
+    own = [Row(200 + i, i, clean_row(50 + i).messages) for i in range(6)]
+    parts = split_with(clean_rows(30), own, roles=Roles(judging=frozenset({4, 5})))
+    assert parts.judging == [4, 5, *range(30, 36)]
+    assert not {4, 5} & {*parts.train}
