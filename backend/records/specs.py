@@ -190,6 +190,7 @@ class ModelRef(Record):
 class DataRef(Record):
     """The data of a run: its name, the SHA-256 of the source file, and the row counts as trained.
 
+    dataset: its id in the workspace, "" if unknown.
     validation_chooses: whether the validation rows choose the checkpoint; if not, they also judge the result.
     """
 
@@ -203,6 +204,20 @@ class DataRef(Record):
     validation_chooses: bool = True
     held_out_prompts: tuple[tuple[dict[str, str], ...], ...] = ()  # validation messages up to the answer, for samples
     held_out_answers: tuple[str, ...] = ()  # the answers in the data, in the same order; optional
+    dataset: str = ""
+
+
+class Descent(Record):
+    """The place of a run among the versions of one model.
+
+    first: the id of the first version; parent: of the version before. version: from 2. weights: the SHA-256 of the
+    parent's weights that training starts from (`backend.runs.start.digest`), "" when it starts from the base model.
+    """
+
+    first: str
+    parent: str
+    version: int = Field(ge=2)
+    weights: str = ""
 
 
 class RunSpec(Record):
@@ -214,4 +229,5 @@ class RunSpec(Record):
     settings: TrainSettings
     versions: dict[str, str] = {}
     retry_of: str = ""  # the run that this one repeats with other settings
+    descent: Descent | None = None  # None for the first version of a model
     evaluate: bool = True  # evaluate it by itself when it has completed, where that is quick

@@ -46,5 +46,5 @@ def answer_logprobs(model: Any, batch: Batch) -> torch.Tensor:
 
 
 def reference_model(model: Any) -> AbstractContextManager[Any]:
-    """A context in which `model` is the reference model, as long as only an adapter is trained."""
+    """A context in which `model` is its base model, as long as only an adapter is trained."""
     return model.disable_adapter() if hasattr(model, "peft_config") else nullcontext()

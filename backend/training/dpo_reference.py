@@ -1,13 +1,14 @@
 """The log-probabilities of each answer under a DPO run's reference model.
 
 They are computed once, before the first step, and saved in the run's folder. The reference model is the same model
-with the adapter off or, where all weights are trained, before training.
+with the adapter off or, where all weights are trained or the run continues another one, before training.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,7 +52,8 @@ def _compute(session: TrainingSession, model: Any, rows: Sequence[TokenRow]) -> 
     """The two log-probabilities of each of `rows`, computed longest first; None when the run is to stop."""
     order = sorted(range(len(rows)), key=lambda number: -rows[number].longest)
     done: dict[int, list[float]] = {}
-    with reference_model(model):
+    continues = session.spec.descent is not None and session.spec.descent.weights
+    with nullcontext() if continues else reference_model(model):
         while len(done) < len(rows):
             if session.work.should_stop():
                 return None

@@ -11,7 +11,7 @@ from backend.models.model_folder import context_length
 from backend.records.specs import RunSpec, TrainSettings
 from backend.runs.token_rows import TokenRow, read_rows
 from backend.tokens.tokenizer import ChatTokenizer
-from backend.training import device, dpo_reference, fused_lora, model, oom, trainer
+from backend.training import device, dpo_reference, fused_lora, model, oom, start, trainer
 from backend.training.collate import Collator, needs_mask
 from backend.training.distributed import process_group, sharding
 from backend.training.distributed.collective import SINGLE_PROCESS, ProcessGroup
@@ -31,7 +31,8 @@ _VERIFICATION_ROWS = 16
 
 
 def run(context: Work) -> dict[str, Any]:
-    """Trains as `context.spec` (a RunSpec) describes, on the rows in `context.folder`, from its newest checkpoint.
+    """Trains as `context.spec` (a RunSpec) describes, on the rows in `context.folder`, from its newest checkpoint,
+    else from the version that it continues, else from the base model.
 
     Writes result/adapter (result/model where all weights are trained) with the best weights by validation loss.
     Returns state ("completed" or "stopped"), steps, train_loss (mean of the last epoch), best_step (of the saved
@@ -121,6 +122,7 @@ def set_up(
     context.progress("Loading the model")
     place = resume.choose_device(context.folder, settings)
     net = model.build(spec.model.path, spec.model.id, settings, place, longest)
+    start.load_weights(net, spec, context.folder)
     collator = Collator(tokenizer.pad_id, place.kind, settings.packing, needs_mask(net.config))
 
     def on_smaller_batch(title: str, what: str) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from backend.files.disk_errors import disk_errors
 from backend.models.model_folder import TOKENIZER_FILES
 from backend.training.distributed.collective import ProcessGroup
-from backend.training.distributed.sharding import gather
+from backend.training.distributed.sharding import copy_into, gather
 from backend.training.model import trainable
 
 
@@ -47,6 +47,25 @@ def saved(model: Any, base_folder: Path, target: Path, group: ProcessGroup) -> I
         os.replace(unfinished, target)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def load(model: Any, folder: Path) -> None:
+    """Loads weights that `saved` wrote. Raises KeyError or RuntimeError when they have another shape; OSError."""
+    from safetensors.torch import load_file
+
+    if hasattr(model, "peft_config"):
+        from peft import get_peft_model_state_dict
+
+        own = get_peft_model_state_dict(model, save_embedding_layers=False)
+        needed = set(own)
+    else:
+        own, needed = model.state_dict(), set(trainable(model))
+    for file in sorted(folder.glob("*.safetensors")):
+        for name, value in load_file(file).items():
+            copy_into(value, own[name])
+            needed.discard(name)
+    if needed:
+        raise KeyError(f"{len(needed)} weights are missing")
 
 
 def _save(model: Any, folder: Path, weights: dict[str, Any] | None) -> None:

@@ -13,7 +13,9 @@ from backend.files.atomic import write_text
 from backend.models.model_folder import TOKENIZER_FILES
 from backend.records.events import NoteEvent
 from backend.records.specs import TrainSettings
+from backend.runs import start
 from backend.runs.prepare import versions
+from backend.runs.start import BASE
 from backend.training import device
 from backend.training.device import Device
 from backend.training.state import checkpoints
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
 
 
 DEVICE = "device.json"  # in the run's folder: the device and precision it trains with
-BASE = "base.json"  # in the run's folder: the model's files at the start of the run
 _TRAINING = ("torch", "transformers", "trl", "peft")  # packages whose version may change the result
 _HASHED_AT_MOST = 1 << 30  # bytes of a file; of a larger one as many are hashed, evenly spread
 _PART = 1 << 20
@@ -33,7 +34,7 @@ def find_checkpoint(work: Work, base: Path) -> Path | None:
     """The checkpoint to resume from, None to start from the beginning; reports damaged ones in a note.
 
     base: the model's folder. Raises TrainingFailed when a checkpoint belongs to another run, or the model has changed
-    since the run began; OSError.
+    since the run, or the version that it continues, began; OSError.
     """
     folder = work.folder / "checkpoints"
     found = checkpoints.find(folder)
@@ -43,7 +44,9 @@ def find_checkpoint(work: Work, base: Path) -> Path | None:
         after = f"The run continues from {found.newest.name}." if found.newest else "The run starts over."
         add_note(work, "A checkpoint is damaged", f"{names} can't be used. {after}", "Check the disk.")
     if found.newest:
-        _check_base(work.folder / BASE, now)
+        _check_base(work.folder / BASE, now, "this run")
+    else:
+        _check_base(start.folder(work.folder) / BASE, now, "the version that this run continues")
     write_text(work.folder / BASE, json.dumps(now, indent=1))
     return found.newest
 
@@ -88,7 +91,7 @@ def add_note(work: Work, title: str, what: str, next_step: str = "") -> None:
     work.emit(NoteEvent(title, what, next_step))
 
 
-def _check_base(saved: Path, now: dict[str, dict[str, Any]]) -> None:
+def _check_base(saved: Path, now: dict[str, dict[str, Any]], since: str) -> None:
     try:
         before = json.loads(saved.read_text("utf-8"))
     except (OSError, ValueError):
@@ -96,7 +99,7 @@ def _check_base(saved: Path, now: dict[str, dict[str, Any]]) -> None:
     changed = sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
     if changed:
         raise TrainingFailed(
-            "The base model has changed since this run began.",
+            f"The base model has changed since {since} began.",
             f"Changed, added or deleted in its folder: {', '.join(changed)}.",
             "Restore the model and resume the run, or start a new one.",
         )

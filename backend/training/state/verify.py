@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from backend.errors import TrainingFailed
 from backend.files import manifest
 from backend.records.events import VerificationEvent
-from backend.training.distributed.sharding import copy_into, full_tensor
+from backend.training.distributed.sharding import full_tensor
 from backend.training.model import frozen, trainable
+from backend.training.state import result
 
 if TYPE_CHECKING:
     import torch
@@ -104,20 +105,11 @@ def _check(found: VerificationEvent) -> None:
 
 def _reload(model: Any, saved: Path) -> None:
     import torch
-    from safetensors.torch import load_file
 
     with torch.no_grad():
         for parameter in trainable(model).values():
             parameter.zero_()
-    if hasattr(model, "peft_config"):
-        from peft import get_peft_model_state_dict
-
-        own = get_peft_model_state_dict(model, save_embedding_layers=False)
-    else:
-        own = model.state_dict()
-    for file in sorted(saved.glob("*.safetensors")):
-        for name, value in load_file(file).items():
-            copy_into(value, own[name])
+    result.load(model, saved)
 
 
 def _differing(before: Mapping[str, str], now: Mapping[str, str]) -> int:

@@ -19,11 +19,12 @@ from backend.settings import SAMPLES
 from backend.tokens.tokenizer import ChatTokenizer
 from backend.training import device
 from backend.training.state import resume
-from tests.backend.tiny_run import FakeWork, make_pairs_run, make_run, run_of
+from tests.backend.tiny_run import FakeWork, continue_from, make_pairs_run, make_run, run_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
 
 QUICK: dict[str, dict[str, Any]] = {
+    "continued": {"continued": True},
     "qlora": {"method": "qlora"},
     "full": {"method": "full", "learning_rate": 1e-3},
     "packing": {"packing": True, "per_device_train_batch_size": 4, "gradient_accumulation_steps": 2},
@@ -35,6 +36,10 @@ SLOW: dict[str, dict[str, Any]] = {
     "qlora, packing": {"method": "qlora", "packing": True},
     "dpo": {"trainer": "dpo"},
     "dpo of all weights": {"trainer": "dpo", "method": "full", "learning_rate": 1e-3},
+    "continued, dora": {"continued": True, "use_dora": True},
+    "continued, qlora": {"continued": True, "method": "qlora"},
+    "continued, dpo": {"continued": True, "trainer": "dpo"},
+    "continued, all weights": {"continued": True, "method": "full", "learning_rate": 1e-3},
     **QUICK,
 }
 
@@ -98,7 +103,14 @@ def tiny(folder: Path, model: Path, settings: dict[str, Any], **more: Any) -> Fa
 
 
 def pieces(folder: Path, model: Path, settings: dict[str, Any], steps: int) -> tuple[FakeWork, FakeWork]:
+    """Two equal runs. settings: may also have "continued", for runs that continue another one."""
+    settings = dict(settings)
+    first = settings.pop("continued", False) and tiny(folder / "first", model, settings, max_steps=3)
     whole, interrupted = (tiny(folder / name, model, settings, max_steps=steps) for name in ("whole", "pieces"))
+    if first:
+        training.run(first)
+        for work in (whole, interrupted):
+            continue_from(first, work)
     return whole, interrupted
 
 

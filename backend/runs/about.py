@@ -1,0 +1,50 @@
+"""What a person calls a run and notes about it: about.json in its folder. Unlike the run's spec, it may change."""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from pathlib import Path
+
+from pydantic import Field
+
+from backend.files.json_file import read_json, write_json
+from backend.records.specs import Record
+
+LONGEST_NAME, LONGEST_NOTE = 100, 2000  # characters
+_FILE = "about.json"
+
+
+class About(Record):
+    """name: "" for the one that the run was started with."""
+
+    name: str = Field("", max_length=LONGEST_NAME)
+    note: str = Field("", max_length=LONGEST_NOTE)
+
+
+def read(run_folder: Path) -> About:
+    """What was noted; nothing where the file is missing or damaged."""
+    path = run_folder / _FILE
+    try:
+        stat = os.stat(path)
+        return _read(path, (stat.st_mtime_ns, stat.st_size, stat.st_ino))
+    except (OSError, ValueError):
+        return About()
+
+
+@lru_cache(maxsize=4096)
+def _read(path: Path, version: tuple[int, ...]) -> About:
+    return About.model_validate(read_json(path))
+
+
+def write(run_folder: Path, name: str | None = None, note: str | None = None) -> None:
+    """Changes the name, the note or both; what is too long is cut. Raises OSError."""
+    before = read(run_folder)
+    typed = before.name if name is None else " ".join(_printable(name).split())[:LONGEST_NAME]
+    noted = before.note if note is None else _printable(note, "\n").strip()[:LONGEST_NOTE]
+    write_json(run_folder / _FILE, About(name=typed, note=noted).model_dump())
+
+
+def _printable(text: str, also: str = "") -> str:
+    """Without control characters, invisible ones that change how text is read, and half surrogates."""
+    return "".join(sign if sign.isprintable() or sign in also else " " for sign in text)

@@ -1,0 +1,96 @@
+"""How a run's rows were divided, for the versions that follow it: data/division.jsonl.
+
+A later version leaves each row on its side, also where its answer was edited or its question only resembles the
+earlier one, so that no version is judged by rows that another one learned from.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from backend.datasets.checks import duplicates
+from backend.datasets.split import Roles, Split
+from backend.records.rows import Row
+
+Side = Literal["train", "earlier", "choosing", "judging"]
+_SEEN: tuple[Side, ...] = ("train", "earlier", "choosing")
+
+
+@dataclass(frozen=True)
+class Divided:
+    """A row and its side. earlier: an earlier version learned from it, whose weights this one starts from."""
+
+    side: Side
+    row: Row
+
+
+def divided(rows: Sequence[Row], split: Split, before: Iterable[Divided] = ()) -> list[Divided]:
+    """The sides of `rows`. before: of the run whose weights this one starts from."""
+    choosing = {*split.validation} - {*split.judging}
+    sides: list[tuple[Side, Collection[int]]] = [
+        ("train", split.train), ("choosing", choosing), ("judging", split.judging),
+    ]  # fmt: skip
+    own = [Divided(side, rows[i]) for side, positions in sides for i in sorted(positions)]
+    return [*own, *(Divided("earlier", one.row) for one in before if one.side in ("train", "earlier"))]
+
+
+def write(run_folder: Path, rows: Iterable[Divided]) -> None:
+    """Raises OSError."""
+    with _path(run_folder).open("w", encoding="utf-8") as file:
+        for one in rows:
+            parts = {"messages": one.row.messages, "rejected": one.row.rejected, "text": one.row.text}
+            line = {"side": one.side, **{name: part for name, part in parts.items() if part is not None}}
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
+def read(run_folder: Path) -> list[Divided]:
+    """Raises OSError, and ValueError for a damaged file."""
+    lines = _path(run_folder).read_text("utf-8").split("\n")
+    return [_divided(number, json.loads(line)) for number, line in enumerate(lines, 1) if line]
+
+
+def copy(run_folder: Path, to: Path) -> None:
+    """Gives another run the same division. Raises OSError."""
+    shutil.copyfile(_path(run_folder), _path(to))
+
+
+def roles(rows: Sequence[Row], before: Sequence[Divided], corrected: Collection[int] = ()) -> Roles:
+    """The roles of `rows` in a version after the one that was divided like `before`.
+
+    corrected: positions of rows whose answer a person corrected; they train, with all rows of their question.
+    """
+    found: dict[str, set[int]] = {"train": {*corrected}, "choosing": set(), "judging": set()}
+    for group in duplicates.find([*rows, *(one.row for one in before)]).together:
+        now = [i for i in group if i < len(rows)]
+        sides = {before[i - len(rows)].side for i in group if i >= len(rows)}
+        if sides & {"train", "earlier"}:
+            found["train"] |= {*now}
+        elif sides:
+            found["choosing" if "choosing" in sides else "judging"] |= {*now}
+    return Roles(**{side: frozenset(positions) for side, positions in found.items()})
+
+
+def unseen(rows: Sequence[Row], divisions: Iterable[Divided]) -> list[bool]:
+    """For each of `rows`, whether no near-copy of it trained one of the runs with these divisions, or chose its
+    checkpoint."""
+    seen = [one.row for one in divisions if one.side in _SEEN]
+    known = {i for group in duplicates.find([*rows, *seen]).together if group[-1] >= len(rows) for i in group}
+    return [i not in known for i in range(len(rows))]
+
+
+def _divided(number: int, value: Any) -> Divided:
+    side: Any = value.get("side") if isinstance(value, dict) else None
+    if side not in get_args(Side):
+        raise ValueError("A line holds no divided row.")
+    messages, rejected, text = (value.get(name) for name in ("messages", "rejected", "text"))
+    row = Row(number, number, messages if isinstance(messages, list) else [])
+    return Divided(side, replace(row, rejected=rejected, text=text))
+
+
+def _path(run_folder: Path) -> Path:
+    return run_folder / "data" / "division.jsonl"

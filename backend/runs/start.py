@@ -1,0 +1,62 @@
+"""The weights that a run starts from, where it continues another run: its own copy, in data/start.
+
+With the copy, deleting or resuming the other run changes nothing; the digest in the run's spec proves that it is the
+same at every attempt.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from pathlib import Path
+
+from backend.errors import RunProblem
+from backend.files import manifest
+from backend.records.specs import TrainSettings
+
+BASE = "base.json"  # in a run's folder: the files of its base model as the run began
+_SHAPE = ("lora_rank", "lora_alpha", "target_modules", "use_rslora", "use_dora")
+
+
+def folder(run_folder: Path) -> Path:
+    """Where a run has the weights that it starts from."""
+    return run_folder / "data" / "start"
+
+
+def digest(weights: Path) -> str:
+    """The SHA-256 of the names and contents of the safetensors files in a folder. Raises OSError."""
+    sha = hashlib.sha256()
+    for file in sorted(weights.glob("*.safetensors")):
+        sha.update(f"{file.name} {manifest.digest(file)}\n".encode())
+    return sha.hexdigest()
+
+
+def copy(run_folder: Path, result: Path, to: Path, expected: str) -> None:
+    """Copies the weights in `result`, of the run in `run_folder`, for the new run in the folder `to`.
+
+    Raises RunProblem when their digest is no longer `expected`, OSError.
+    """
+    target = folder(to)
+    target.mkdir(parents=True)
+    for file in sorted(result.glob("*.safetensors")):
+        shutil.copyfile(file, target / file.name)
+    if (run_folder / BASE).is_file():
+        shutil.copyfile(run_folder / BASE, target / BASE)
+    if digest(target) != expected:
+        raise RunProblem("The version to continue has just changed.", "It is being trained.", "Wait until it ends.")
+
+
+def copy_again(run_folder: Path, to: Path) -> None:
+    """Gives another run the same start. Raises OSError."""
+    if folder(run_folder).is_dir():
+        shutil.copytree(folder(run_folder), folder(to))
+
+
+def shape(settings: TrainSettings) -> dict[str, object]:
+    """The settings that a run must share with the one that it continues: those that give its weights their shape."""
+    return {name: getattr(settings, name) for name in (() if settings.method == "full" else _SHAPE)}
+
+
+def fits(before: TrainSettings, now: TrainSettings) -> bool:
+    """Whether a run with the settings `now` can start from the weights of one with the settings `before`."""
+    return (before.method == "full") == (now.method == "full") and shape(before) == shape(now)
