@@ -58,6 +58,7 @@ from ui.records import (
 )
 from ui.services import losses
 from ui.services.chat import Answer, Loading
+from ui.services.opponents import BASE, Opponent
 from ui.services.selection import Choice
 
 
@@ -393,6 +394,7 @@ class FakeResults:
         max_new_tokens: int = 256,
         seed: int = 0,
         top_p: float = 0.95,
+        opponent: str = "",
     ) -> Iterator[Loading | Answer]:
         self.busy = True
         try:
@@ -405,6 +407,13 @@ class FakeResults:
                 time.sleep(0.05)
         finally:
             self.busy = False
+
+    def opponents(self, run_id: str) -> list[Opponent]:
+        runs = [Opponent(one, self._runs.job(one).name, "another trained model") for one in self._runs.known]
+        return [BASE, *(one for one in runs if one.id != run_id and self.has_model(one.id))]
+
+    def opponent(self, run_id: str, opponent_id: str) -> Opponent:
+        return next((one for one in self.opponents(run_id) if one.id == opponent_id), BASE)
 
     def stop_chat(self) -> None:
         pass

@@ -90,6 +90,8 @@ class App:
             choice = choice.replace(run_id="")
         if choice.compared_run and not self.runs.is_readable(choice.compared_run):
             choice = choice.replace(compared_run="")
+        if choice.opponent and choice.run_id:
+            choice = choice.replace(opponent=self.results.opponent(choice.run_id, choice.opponent).id)
         if choice.model_id and not self.models.exists(choice.model_id):
             choice = choice.replace(model_id="")
         if choice.import_id and self.datasets.progress(choice) is None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from backend.chat.client import Chat, PaneCheck
+from backend.chat.client import Chat, Chunk, PaneCheck
 from backend.chat.engine import Messages
 from backend.settings import Workspace
+from ui.services.opponents import ChatTarget
 
 
 class Loading(NamedTuple):
@@ -25,14 +27,6 @@ class Answer(NamedTuple):
     finish: str
 
 
-class ChatTarget(NamedTuple):
-    """A run, its base model, and the folder of what it learned."""
-
-    run_id: str
-    model: Path
-    adapter: Path
-
-
 def _ignore(text: str) -> None:
     pass
 
@@ -42,31 +36,63 @@ class ChatSession:
 
     def __init__(self, workspace: Workspace, is_training: Callable[[], bool]) -> None:
         self._chat = Chat(workspace, leave_a_core=is_training)
-        self._run_id = ""
+        self._other = Chat(workspace, leave_a_core=is_training, log_file=workspace.cache / "chat-other.log")
+        self._run_id = self._other_id = ""
         self._stopped = False
         self.answering = False
 
     def answers(
-        self, target: ChatTarget, conversations: Mapping[str, Messages], **sampling: Any
+        self,
+        target: ChatTarget,
+        conversations: Mapping[str, Messages],
+        opponent: ChatTarget | None = None,
+        **sampling: Any,
     ) -> Iterator[Loading | Answer]:
-        """The growing answers in the panes "base" and "tuned", once the model is loaded.
+        """The growing answers in the panes "base" and "tuned", once the models are loaded.
 
-        Raises ChatFailed, BadInput, MissingPart.
+        opponent: the model that answers in the pane "base", instead of the base model. Raises ChatFailed, BadInput,
+        MissingPart.
         """
         self.answering, self._stopped = True, False
         try:
-            for phase in self._chat.opening(target.model, target.adapter):
-                yield Loading(phase.name)
-            self._run_id = target.run_id
+            yield from self._open(target, opponent)
             if self._stopped:
                 yield from (Answer(pane, "", "stopped") for pane in conversations)
                 return
             texts = dict.fromkeys(conversations, "")
-            for chunk in self._chat.ask_each(conversations, **sampling):
-                texts[chunk.pane] += chunk.text
-                yield Answer(chunk.pane, texts[chunk.pane], chunk.finish)
+            for pane, chunk in self._chunks(conversations, opponent is not None, sampling):
+                texts[pane] += chunk.text
+                yield Answer(pane, texts[pane], chunk.finish)
         finally:
             self.answering = False
+
+    def _open(self, target: ChatTarget, opponent: ChatTarget | None) -> Iterator[Loading]:
+        for phase in self._chat.opening(target.model, target.adapter):
+            yield Loading(phase.name)
+        self._run_id = target.id
+        if opponent is None:
+            self._close_other()
+        elif not self._stopped:
+            self._other_id = opponent.id
+            for phase in self._other.opening(opponent.model, opponent.adapter, gguf=opponent.gguf):
+                yield Loading(phase.name)
+
+    def _chunks(
+        self, conversations: Mapping[str, Messages], with_other: bool, sampling: dict[str, Any]
+    ) -> Iterator[tuple[str, Chunk]]:
+        """The chunks of both answers with their panes, in turn."""
+        own = dict(conversations)
+        streams = []
+        if with_other:
+            others = {self._other.panes[-1]: own.pop("base")}
+            streams.append(("base", chunk) for chunk in self._other.ask_each(others, **sampling))
+        streams.append((chunk.pane, chunk) for chunk in self._chat.ask_each(own, **sampling))
+        try:
+            for pair in zip_longest(*streams):
+                yield from filter(None, pair)
+        finally:
+            for stream in streams:
+                stream.close()
 
     def answer_once(
         self, target: ChatTarget, pane: str, prompt: str, each: Callable[[str], None] = _ignore, **sampling: Any
@@ -109,15 +135,21 @@ class ChatSession:
         return self._chat.pane_check if run_id == self._run_id else None
 
     def close_run(self, run_id: str) -> None:
-        """Closes the chat if it is about this run."""
-        if run_id == self._run_id:
+        """Closes the chat if it is about this run or compares another one with it."""
+        if run_id in (self._run_id, self._other_id):
             self.close()
 
     def stop(self) -> None:
         """Ends the answer in progress; where the model is still loading, none begins."""
         self._stopped = True
         self._chat.stop()
+        self._other.stop()
 
     def close(self) -> None:
         self._run_id = ""
         self._chat.close()
+        self._close_other()
+
+    def _close_other(self) -> None:
+        self._other_id = ""
+        self._other.close()

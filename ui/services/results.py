@@ -18,8 +18,9 @@ from jobs.records import Job, State
 from jobs.runner import Runner
 from ui.records import ExportStatus, RunInfo, UnseenQuestion
 from ui.services import samples
-from ui.services.chat import Answer, ChatSession, ChatTarget, Loading
+from ui.services.chat import Answer, ChatSession, Loading
 from ui.services.exports import export_status, sizes
+from ui.services.opponents import ChatTarget, Opponent, Opponents
 from ui.services.runs import RunService
 
 _MAX_READY = 3  # models offered to try
@@ -30,6 +31,7 @@ class ResultService:
 
     def __init__(self, exports: Path, runner: Runner, runs: RunService, chat: ChatSession) -> None:
         self._exports, self._runner, self._runs, self._chat = exports, runner, runs, chat
+        self._opponents = Opponents(exports, runner, self._with_models, self._target)
         self._instructions: dict[str, str] = {}  # by run; its examples never change
 
     # Models
@@ -41,8 +43,12 @@ class ResultService:
 
     def ready_to_try(self) -> list[RunInfo]:
         """The runs with a model, the latest three, last ended first."""
+        return list(islice(self._with_models(), _MAX_READY))
+
+    def _with_models(self) -> Iterator[RunInfo]:
+        """The runs with a model, last ended first."""
         jobs = sorted(self._runs.jobs(), key=lambda job: job.ended or 0.0, reverse=True)
-        return list(islice(filter(None, map(self._with_model, jobs)), _MAX_READY))
+        return filter(None, map(self._with_model, jobs))
 
     def _with_model(self, job: Job) -> RunInfo | None:
         with suppress(ApprenticeError):  # a damaged run is skipped
@@ -69,10 +75,21 @@ class ResultService:
         max_new_tokens: int = 256,
         seed: int = 0,
         top_p: float = 0.95,
+        opponent: str = "",
     ) -> Iterator[Loading | Answer]:
-        """The growing answers of the base and the trained model. conversations: by pane, "base" and "tuned"."""
+        """The growing answers of the base, or of an opponent, and the trained model. conversations: by pane, "base"
+        and "tuned". opponent: the id of one of `opponents`."""
         sampling = {"temperature": temperature, "max_new_tokens": max_new_tokens, "seed": seed, "top_p": top_p}
-        return self._chat.answers(self._target(run_id), conversations, **sampling)
+        other = self._opponents.target(opponent) if opponent else None
+        return self._chat.answers(self._target(run_id), conversations, other, **sampling)
+
+    def opponents(self, run_id: str) -> list[Opponent]:
+        """The models that can answer beside the run's own, the base model first."""
+        return self._opponents.all(run_id)
+
+    def opponent(self, run_id: str, opponent_id: str) -> Opponent:
+        """One of `opponents`: the base model where there is no such one any more."""
+        return self._opponents.get(run_id, opponent_id)
 
     def answer_once(
         self,

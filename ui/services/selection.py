@@ -8,15 +8,16 @@ from typing import Any
 
 from backend.models.catalogue import TASKS
 
-IDS = ("model_id", "data_id", "run_id", "compared_run", "import_id")
+IDS = ("model_id", "data_id", "run_id", "compared_run", "opponent", "import_id")
 
 
 @dataclass(frozen=True)
 class Choice:
     """The selected ids, "" for none.
 
-    compared_run: the run to compare the selected run with. import_id: the import in progress, which will become the
-    selected dataset. row: the example to preview. settings: only those that the person changed.
+    compared_run: the run to compare the selected run with. opponent: the run or export that answers beside the
+    selected run's model, "" for the base model. import_id: the import in progress, which will become the selected
+    dataset. row: the example to preview. settings: only those that the person changed.
     """
 
     task: str = ""
@@ -25,6 +26,7 @@ class Choice:
     data_id: str = ""
     run_id: str = ""
     compared_run: str = ""
+    opponent: str = ""
     import_id: str = ""
     row: int = 1
     settings: dict[str, Any] = field(default_factory=dict)

@@ -19,7 +19,7 @@ from ui.web.components import clicked
 from ui.web.errors import handler
 from ui.web.try_it.answer_settings import AnswerSettings
 from ui.web.try_it.ready_models import no_model
-from ui.web.try_it.talk import LONGEST_QUESTION, PANES, Turn, messages, stored_talk, turns_with
+from ui.web.try_it.talk import LONGEST_QUESTION, PANES, Turn, messages, stored_talk, talk_with, turns_with
 from ui.web.try_it.views import conversation
 
 ALONE, CONVERSATION = "alone", "conversation"
@@ -81,18 +81,18 @@ class Asking:
         example = self._example(choice, words)
         alone = example is not None or inputs[self.mode] != CONVERSATION
         turn = Turn(words, expected=example.expected if example else "", alone=alone)
-        yield from self._answer(inputs, choice, turns_with(choice.run_id, inputs[self.state.talk]), turn, example)
+        yield from self._answer(inputs, choice, turns_with(talk_with(choice), inputs[self.state.talk]), turn, example)
 
     def change_last(self, event: gr.EventData, inputs: Inputs) -> Iterator[Updates]:
         """Takes the last question back into the box, or asks it again: with the next seed where answers are sampled,
         since the same one would repeat the answer."""
         choice, action = self.state.choice(inputs), clicked(event)[0]
-        turns = turns_with(choice.run_id, inputs[self.state.talk])
+        turns = turns_with(talk_with(choice), inputs[self.state.talk])
         if not turns or no_model(self.app, choice):
             return
         *before, last = turns
         if action == "edit":
-            yield {self.state.talk: stored_talk(choice.run_id, before), self.question: last.question}
+            yield {self.state.talk: stored_talk(talk_with(choice), before), self.question: last.question}
         elif action == "again":
             sampling, seed = self.settings.sampling(inputs), self.settings.seed
             if sampling["temperature"]:
@@ -116,14 +116,15 @@ class Asking:
         asked = {pane: messages(pane, before, turn, instruction, history) for pane in PANES}
         turns = [*before, turn]
         busy = {self.send: gr.update(interactive=False), self.stop: gr.update(visible=True)}
-        yield {self.shown: conversation(turns, True), **busy}
-        for part in self.app.results.answers(choice.run_id, asked, **sampling):
+        opponent = self.app.results.opponent(choice.run_id, choice.opponent)
+        yield {self.shown: conversation(turns, opponent, True), **busy}
+        for part in self.app.results.answers(choice.run_id, asked, **sampling, opponent=opponent.id):
             if isinstance(part, Answer):
                 turn.add(part.pane, part.text, part.finish)
             else:
                 turn.loading = part.phase
-            yield {self.shown: conversation(turns, True)}
-        yield {self.state.talk: stored_talk(choice.run_id, turns)}
+            yield {self.shown: conversation(turns, opponent, True)}
+        yield {self.state.talk: stored_talk(talk_with(choice), turns)}
 
     def settle(self, inputs: Inputs) -> Updates:
         """The tab as it stands by now, after an answer or in place of one that failed."""

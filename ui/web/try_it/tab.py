@@ -13,10 +13,10 @@ from ui.services.selection import Choice
 from ui.web.browser_state import BrowserState, Inputs, Updates
 from ui.web.components import button, clickable, html, primary
 from ui.web.html import components
-from ui.web.try_it import answer_settings, blind_card, evaluation_card, ready_models
+from ui.web.try_it import answer_settings, blind_card, evaluation_card, opponent_card, ready_models
 from ui.web.try_it.asking import ALONE, CONVERSATION, Asking
 from ui.web.try_it.ready_models import no_model
-from ui.web.try_it.talk import turns_with
+from ui.web.try_it.talk import talk_with, turns_with
 from ui.web.try_it.views import KEYS, base_check, conversation, suggestions
 
 SLOWER = "A training is running, so answers are slower."
@@ -28,6 +28,7 @@ class TryTab:
     line: gr.HTML
     offered: gr.HTML
     proof: gr.HTML
+    opponent: opponent_card.OpponentCard
     talk: gr.JSON
     shown: gr.HTML
     suggested: gr.HTML
@@ -40,7 +41,7 @@ class TryTab:
 
     @property
     def outputs(self) -> list[Any]:
-        answers = [self.proof, self.shown, self.suggested, self.settings.carried]
+        answers = [self.proof, self.opponent.fold, self.shown, self.suggested, self.settings.carried]
         return [
             self.line,
             self.offered,
@@ -60,6 +61,7 @@ class TryTab:
             self.line: components.guide(4, now, then) + ready_models.run_line(self.app, choice),
             self.offered: ready_models.offer(self.app, choice),
             self.proof: "" if why_not else self._proof(choice),
+            **self.opponent.show(choice),
             self.suggested: "" if why_not else suggestions(self.app.results.unseen_questions(choice.run_id)),
             self.settings.carried: "" if why_not else self.app.results.instruction(choice.run_id),
             self.ask: gr.update(interactive=not why_not and not self.app.results.is_answering()),
@@ -75,8 +77,10 @@ class TryTab:
 
     def restore(self, choice: Choice, inputs: Inputs) -> Updates:
         """The conversation with this model so far, unless an answer is being added to it."""
-        turns = turns_with(choice.run_id, inputs[self.talk])
-        return {} if turns and self.app.results.is_answering() else {self.shown: conversation(turns)}
+        turns = turns_with(talk_with(choice), inputs[self.talk])
+        if turns and self.app.results.is_answering():
+            return {}
+        return {self.shown: conversation(turns, self.app.results.opponent(choice.run_id, choice.opponent))}
 
     def signature(self, choice: Choice) -> Hashable:
         why_not = no_model(self.app, choice)
@@ -99,6 +103,7 @@ def build(app: App, state: BrowserState) -> TryTab:
     line = html(components.guide(4, "One moment.", ""), elem_classes="guide")
     offered = clickable(elem_id="ready-to-try")
     proof = html()
+    opponent = opponent_card.build(app)
     shown = clickable(conversation([]), elem_classes="talk", elem_id="talk")
     suggested = clickable()
     with gr.Column(elem_classes="ask-box"):
@@ -129,12 +134,26 @@ def build(app: App, state: BrowserState) -> TryTab:
         forward = button("Continue to sharing", interactive=False, elem_id="to-share")
 
     tab = TryTab(
-        app, line, offered, proof, state.talk, shown, suggested, settings, ask, why_not, evaluation, blind, forward
+        app,
+        line,
+        offered,
+        proof,
+        opponent,
+        state.talk,
+        shown,
+        suggested,
+        settings,
+        ask,
+        why_not,
+        evaluation,
+        blind,
+        forward,
     )
 
     def show(choice: Choice, inputs: Inputs) -> Updates:
         return {**tab.show(choice), **tab.restore(choice, inputs)}
 
     Asking(app, state, question, mode, settings, ask, stop, shown, show, tab.outputs).listen(clear, suggested)
+    opponent.listen(state, show, tab.outputs, state.talk)
     ready_models.listen(offered, app, state, show, tab.outputs, state.talk)
     return tab

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from ui.services.selection import Choice
+
 PANES = {"base": "Before", "tuned": "Yours"}
 TURNS_STORED = 40  # by the browser
 LONGEST_QUESTION = LONGEST_ANSWER = 20_000  # characters
@@ -39,14 +41,19 @@ class Turn:
             self.finish[pane] = finish
 
 
-def stored_talk(run_id: str, turns: Sequence[Turn]) -> dict[str, Any]:
-    """A conversation with a run's model, as the browser stores it."""
-    return {"run": run_id, "turns": [asdict(turn) for turn in turns[-TURNS_STORED:]]}
+def talk_with(choice: Choice) -> str:
+    """Names the two models of a conversation."""
+    return f"{choice.run_id} {choice.opponent}".strip()
 
 
-def turns_with(run_id: str, talk: object) -> list[Turn]:
-    """The turns that the browser stored, if they were with this run; malformed and too long ones are left out."""
-    turns = talk.get("turns") if isinstance(talk, dict) and run_id and talk.get("run") == run_id else None
+def stored_talk(models: str, turns: Sequence[Turn]) -> dict[str, Any]:
+    """A conversation, as the browser stores it. models: see `talk_with`."""
+    return {"run": models, "turns": [asdict(turn) for turn in turns[-TURNS_STORED:]]}
+
+
+def turns_with(models: str, talk: object) -> list[Turn]:
+    """The turns that the browser stored, if they were with these models; malformed and too long ones are left out."""
+    turns = talk.get("turns") if isinstance(talk, dict) and models and talk.get("run") == models else None
     found = map(_turn, turns[-TURNS_STORED:] if isinstance(turns, list) else [])
     return [turn for turn in found if turn]
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from markupsafe import Markup
 
 from backend.evaluation.signs import repeats
+from ui.services.opponents import BASE, Opponent
 from ui.text import format as fmt
 from ui.web.html import components
 from ui.web.try_it.talk import PANES, Turn
@@ -18,10 +19,14 @@ KEYS = "Enter asks, Shift+Enter starts a new line."
 _CARET = Markup('<i class="caret" aria-hidden="true"></i>')
 
 
-def conversation(turns: Sequence[Turn], answering: bool = False) -> Markup:
-    """Each question with both answers. The last one can be edited or asked again."""
+def conversation(turns: Sequence[Turn], opponent: Opponent = BASE, answering: bool = False) -> Markup:
+    """Each question with both answers. The last one can be edited or asked again. opponent: who answers on the
+    left."""
+    names = {**PANES, "base": fmt.shorten(opponent.name, 60)}
     if turns:
-        body = components.join(_turn(turns, at, answering and turn is turns[-1]) for at, turn in enumerate(turns))
+        body = components.join(
+            _turn(turns, at, names, answering and turn is turns[-1]) for at, turn in enumerate(turns)
+        )
     else:
         body = Markup('<p class="nothing">Both answers will appear here.</p>')
     again = components.acts(
@@ -29,13 +34,20 @@ def conversation(turns: Sequence[Turn], answering: bool = False) -> Markup:
     )
     return Markup(
         '<div class="panes">'
-        '<div class="pane-head base"><strong>{}</strong><span>the base model</span></div>'
+        '<div class="pane-head base"><strong>{}</strong><span>{}</span></div>'
         '<div class="pane-head tuned"><strong>{}</strong><span>your trained model</span></div></div>'
         '<div role="log" aria-label="Questions and answers" aria-busy="{}">{}</div>{}'
-    ).format(*PANES.values(), str(answering).lower(), body, again if turns and not answering else components.EMPTY)
+    ).format(
+        names["base"],
+        opponent.what,
+        names["tuned"],
+        str(answering).lower(),
+        body,
+        again if turns and not answering else components.EMPTY,
+    )
 
 
-def _turn(turns: Sequence[Turn], at: int, answering: bool) -> Markup:
+def _turn(turns: Sequence[Turn], at: int, names: Mapping[str, str], answering: bool) -> Markup:
     turn = turns[at]
     follows = not turn.alone and any(not earlier.alone for earlier in turns[:at])
     return Markup(
@@ -44,12 +56,12 @@ def _turn(turns: Sequence[Turn], at: int, answering: bool) -> Markup:
     ).format(
         turn.question,
         components.text("Continues the conversation above.", "follows small") if follows else "",
-        components.join(_answer(turn, pane, answering) for pane in PANES),
+        components.join(_answer(turn, pane, names[pane], answering) for pane in PANES),
         components.text(f"Your examples say: {turn.expected}", "expected small") if turn.expected else "",
     )
 
 
-def _answer(turn: Turn, pane: str, answering: bool) -> Markup:
+def _answer(turn: Turn, pane: str, name: str, answering: bool) -> Markup:
     answer: str = turn.text(pane)
     notes = components.EMPTY
     if answering and turn.loading:
@@ -61,7 +73,7 @@ def _answer(turn: Turn, pane: str, answering: bool) -> Markup:
         notes = components.text(" ".join(filter(None, found)), "note small")
         answer = answer or Markup('<span class="small">No answer came back.</span>')
     return Markup('<div class="answer {}"><span class="pane-name">{}</span><div>{}</div>{}</div>').format(
-        pane, PANES[pane], answer, notes
+        pane, name, answer, notes
     )
 
 

@@ -26,6 +26,7 @@ from ui.records import (
     RunSummary,
     UnseenQuestion,
 )
+from ui.services.opponents import BASE, Opponent
 from ui.services.selection import Choice
 from ui.text import format as fmt
 from ui.web.data import before_after, read_options
@@ -34,6 +35,7 @@ from ui.web.data import views as data_views
 from ui.web.html import components, conversations, tables
 from ui.web.runs import views as runs_views
 from ui.web.train import run_view, sample_answers
+from ui.web.try_it import opponent_card
 from ui.web.try_it import views as try_it_views
 from ui.web.try_it.talk import Turn
 
@@ -76,7 +78,9 @@ DRAWN = {
     "samples while training": lambda: sample_answers.card(
         [SampleEvent(1, [{"role": "user", "content": EVIL}], EVIL, EVIL)] * 2
     ),
-    "conversation": lambda: try_it_views.conversation([TURN]) + try_it_views.conversation([TURN], True),
+    "conversation": lambda: try_it_views.conversation([TURN])
+    + try_it_views.conversation([TURN], Opponent(EVIL, EVIL, EVIL), True)
+    + opponent_card.opponents([BASE, Opponent(EVIL, EVIL, EVIL)], EVIL),
     "suggestions": lambda: try_it_views.suggestions([UnseenQuestion(EVIL, [], EVIL)]),
     "runs": lambda: runs_views.listing(
         [RunSummary(RunInfo(EVIL, EVIL, EVIL, EVIL, 1), State.STOPPED, 1.0, Losses())], "", 2.0

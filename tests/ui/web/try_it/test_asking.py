@@ -161,3 +161,19 @@ class TestConversation:
         assert 'data-do="again"' in conversation([TURN])
         assert 'data-do="again"' not in conversation([TURN], answering=True)
         assert 'data-do="again"' not in conversation([])
+
+
+def test_another_model_answers_on_the_left_in_a_conversation_of_its_own(page: Page, models: Models) -> None:
+    app: Any = page.app
+    other, first = "run-z", app.runs.job("run-a")
+    app.runs.known[other] = first.model_copy(update={"id": other, "name": "Second"})
+    tab = page.tabs["try"]
+    shown = answer(page, tab.opponent.fold, "click", DONE, {page.state.talk: {}}, clicked=("against", other))
+    assert page.state.changed(shown) == {"opponent": other}
+    choice = DONE.replace(opponent=other)
+    inputs = {page.state.talk: stored_talk("run-a", [TURN]), part(page, "question"): "Where?"}
+    updates = list(answer(page, tab.ask, "click", choice, inputs))
+    assert models.asked[-1][1]["opponent"] == other
+    talk = updates[-1][page.state.talk]
+    assert [turn.question for turn in turns_with(f"run-a {other}", talk)] == ["Where?"]
+    assert "Second" in updates[0][tab.shown]
