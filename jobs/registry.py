@@ -35,6 +35,7 @@ JOB_TYPES: dict[str, JobType] = {
     "calibrate": JobType("backend.hardware.benchmark:run", "training"),
     "export": JobType("backend.export.job:run", "light"),
     "evaluate": JobType("backend.evaluation.job:run", "training"),
+    "try_prompts": JobType("backend.evaluation.prompt_trial:run", "training"),
     "download": JobType("backend.models.download:run", "network", secrets=("HF_TOKEN",)),
     "prepare": JobType("backend.models.bundled:run", "training"),
 }

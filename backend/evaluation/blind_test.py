@@ -15,7 +15,7 @@ from typing import Any, Literal, Self
 from pydantic import model_validator
 
 from backend.errors import BadInput
-from backend.evaluation.evaluate import SYSTEMS
+from backend.evaluation.asking import SYSTEMS
 from backend.evaluation.statistics import VERDICT_AT, e_value
 from backend.records.specs import Record
 

@@ -7,42 +7,34 @@ from typing import Any, Protocol
 
 from pydantic import ValidationError
 
-from backend.errors import BadSetting, RunProblem
+from backend.errors import BadSetting
 from backend.evaluation import diagnosis, general
 from backend.evaluation.evaluate import Evaluation
-from backend.evaluation.items import Item, items_from, pairs_from
+from backend.evaluation.examples import judging_items, training_items
 from backend.evaluation.models import TorchModels
+from backend.evaluation.prompt_trial import stored_systems
+from backend.evaluation.work import REPORT, Stopped, Work, reporting
 from backend.files.json_file import write_json
 from backend.hardware.process import prepare_process
 from backend.models import bundled, local
 from backend.models.local import relocate
 from backend.records.specs import Record, RunSpec
-from backend.runs.conversations import read_conversations, read_tools
-from backend.settings import Workspace
 from backend.tokens.tokenizer import ChatTokenizer
 
-REPORT = "evaluation.json"
 QUICK = 120.0  # seconds that an evaluation may take to run by itself
 _GENERAL_TOKENS = 2 * len(general.QUESTIONS) * (general.LIMIT + 32)
 
 
 class EvaluationSpec(Record):
-    """What to evaluate: the run's id. items: how many questions at most. baselines: try prompts on the base too."""
+    """What to evaluate: the run's id. items: how many questions at most. baselines: try prompts on the base too.
+
+    trial: a job that has tried prompts on the same examples with the same base model; its answers are reused.
+    """
 
     run: str
     baselines: bool = False
     items: int | None = None
-
-
-class Work(Protocol):
-    """What the job needs of its worker."""
-
-    folder: Path
-    workspace: Workspace
-    spec: dict[str, Any]
-
-    def progress(self, phase: str, done: int = 0, total: int = 0, seconds_left: float | None = None) -> None: ...
-    def should_stop(self) -> bool: ...
+    trial: str | None = None
 
 
 class Trained(Protocol):
@@ -50,10 +42,6 @@ class Trained(Protocol):
 
     folder: Path
     spec: dict[str, Any]
-
-
-class _Stopped(Exception):
-    """A stop was requested."""
 
 
 def run(context: Work) -> dict[str, Any]:
@@ -70,45 +58,19 @@ def run(context: Work) -> dict[str, Any]:
     trained = local.read_run(folder)
     if trained.model.id == bundled.MODEL_ID:
         bundled.ensure(context.workspace, context.progress)
-
-    def progress(phase: str, done: int, total: int) -> None:
-        if context.should_stop():
-            raise _Stopped
-        context.progress(phase, done, total)
-
+    progress = reporting(context)
     try:
         progress("Loading the models", 0, 0)
         learned = folder / "result" / ("model" if trained.settings.method == "full" else "adapter")
-        report = Evaluation(
-            TorchModels(trained.model.path, learned),
-            judging_items(folder, spec.items),
-            _training_items(folder),
-            progress,
-        ).run(baselines=spec.baselines)
-    except _Stopped:
+        models = TorchModels(trained.model.path, learned)
+        known = stored_systems(context.workspace.run_folder(spec.trial), models.precision) if spec.trial else {}
+        evaluation = Evaluation(models, judging_items(folder, spec.items), training_items(folder), progress)
+        report = evaluation.run(baselines=spec.baselines, known=known)
+    except Stopped:
         return {}
     report["retry"] = diagnosis.change(report["next_kind"], trained.settings)
     write_json(context.folder / REPORT, report)
     return {name: value for name, value in report.items() if name != "answers"}
-
-
-def judging_items(folder: Path, limit: int | None = None) -> list[Item]:
-    """What judges the run in `folder`. Raises RunProblem for damaged files."""
-    try:
-        held_out, rejected = (read_conversations(folder, part) for part in ("held_out", "rejected"))
-        if rejected:
-            return pairs_from(held_out, rejected, limit)
-        return items_from(held_out, limit, read_tools(folder, "held_out"))
-    except (OSError, ValueError) as error:
-        raise RunProblem("The examples set aside for this run can't be read.", str(error), "Train again.") from error
-
-
-def _training_items(folder: Path) -> list[Item]:
-    """What the run learned from. Raises RunProblem for damaged files."""
-    try:
-        return items_from(read_conversations(folder, "train"), tools=read_tools(folder, "train"))
-    except (OSError, ValueError) as error:
-        raise RunProblem("The examples of this run can't be read.", str(error), "Train again.") from error
 
 
 def after_training(context: Trained, result: dict[str, Any]) -> dict[str, Any] | None:

@@ -41,19 +41,23 @@ class Models(Protocol):
 
 
 class TorchModels:
-    """Base and tuned in transformers, from one copy of the weights (backend/chat/torch_engine.py)."""
+    """Base and tuned in transformers, from one copy of the weights (backend/chat/torch_engine.py).
+
+    tuned: None for the base alone. precision: such as "bfloat16".
+    """
 
     name = "transformers"
 
-    def __init__(self, model: Path, tuned: Path) -> None:
+    def __init__(self, model: Path, tuned: Path | None = None) -> None:
         from backend.chat.torch_engine import TorchEngine
         from backend.tokens.tokenizer import ChatTokenizer
 
         self._engine = TorchEngine(model, tuned)
-        self._tokenizer = ChatTokenizer.load(tuned if (tuned / "tokenizer.json").is_file() else model)
+        self._tokenizer = ChatTokenizer.load(tuned if tuned and (tuned / "tokenizer.json").is_file() else model)
         self.panes = self._engine.panes
         self.context_length = self._engine.context_length
         self.report = self._engine.report
+        self.precision: str = self.report["dtype"]
 
     def prompt_ids(self, conversation: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]]) -> list[int]:
         return self._tokenizer.prompt_ids([dict(m) for m in conversation], list(tools) or None)

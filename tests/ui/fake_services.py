@@ -36,6 +36,7 @@ from tests.ui.fake_records import (
     option,
     preview,
     report,
+    trial_report,
 )
 from ui.records import (
     Curve,
@@ -484,6 +485,41 @@ class FakeEvaluations:
         return {run_id: one for run_id, one in found.items() if one}
 
 
+class FakePromptTrials:
+    """seconds: how long a trial runs before its result is there."""
+
+    def __init__(self) -> None:
+        self.job: Job | None = None
+        self.current = True
+        self.seconds = 1.5
+
+    def why_not(self, choice: Choice) -> str:
+        return "" if choice.data_id else "Add examples first, in step 2."
+
+    def questions(self, choice: Choice) -> int:
+        return 8
+
+    def start(self, choice: Choice, items: int | None = None) -> str:
+        far = Progress(phase="Trying instructions", done=3, total=8)
+        self.job = job("prompts-1", State.RUNNING, kind="try_prompts", created=time.time(), progress=far)
+        return self.job.id
+
+    def stop(self, choice: Choice) -> None:
+        if (found := self.latest(choice)) and not found.state.is_terminal:
+            self.job = found.model_copy(update={"state": State.STOPPED})
+
+    def latest(self, choice: Choice) -> Job | None:
+        if self.job and self.job.state is State.RUNNING and time.time() >= self.job.created + self.seconds:
+            self.job = self.job.model_copy(update={"state": State.COMPLETED})
+        return self.job if choice.data_id else None
+
+    def is_current(self, job: Job, choice: Choice) -> bool:
+        return self.current
+
+    def report(self, job_id: str) -> dict[str, Any]:
+        return trial_report()
+
+
 class FakeBlindTests:
     def __init__(self, evaluations: FakeEvaluations) -> None:
         self._evaluations = evaluations
@@ -552,6 +588,7 @@ class FakeApp:
         self.runs = FakeRuns(self.datasets)
         self.retries = FakeRetries(self.runs)
         self.results = FakeResults(self.runs)
+        self.prompt_trials = FakePromptTrials()
         self.evaluations = FakeEvaluations(self.runs)
         self.blind_tests = FakeBlindTests(self.evaluations)
         self.hf_jobs = FakeHfJobs()

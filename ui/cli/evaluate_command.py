@@ -1,34 +1,65 @@
-"""The command `evaluate`: is the model of a run any good, on the examples that it has not seen?"""
+"""The command `evaluate`: is a model any good, on examples that it has not seen, after training or before it?"""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from backend.errors import ChatFailed
+from backend.errors import BadUsage, ChatFailed
 from backend.settings import Workspace
 from ui.cli.follow import follow, require_completed
-from ui.cli.options import positive
+from ui.cli.model_commands import ready_tokenizer, resolve_model
+from ui.cli.options import add_validation_option, positive
 from ui.cli.output import AddCommand, Answer
 from ui.services.app import App
+from ui.services.selection import Choice
 from ui.text import verdicts
 
 
 def add_commands(add: AddCommand) -> None:
-    evaluating = add("evaluate", evaluate, "is a trained model any good, on examples it has not seen?")
-    evaluating.add_argument("run", metavar="RUN")
+    evaluating = add("evaluate", evaluate, "is a model any good, on examples it has not seen?")
+    evaluating.add_argument("run", metavar="RUN", nargs="?", help="a trained model")
     evaluating.add_argument("--baselines", action="store_true", help="also try prompts and examples with the base")
     evaluating.add_argument("--items", type=positive, metavar="N", help="at most N questions (default: all)")
+    evaluating.add_argument(
+        "--data",
+        type=Path,
+        metavar="FILE",
+        help="instead of RUN: try prompts on the base model, without any training",
+    )
+    evaluating.add_argument("--model", default=None, metavar="ID", help="with --data: the base model")
+    add_validation_option(evaluating)
 
 
 def evaluate(options: argparse.Namespace, workspace: Workspace) -> Answer:
-    """Evaluates a run and prints the report. Raises what the evaluation's job failed with."""
+    """Evaluates a run, or tries prompts, and prints the report. Raises what the job failed with."""
+    if bool(options.run) == bool(options.data):
+        raise BadUsage("Name a RUN, or a file with --data.", "", "See: app.py evaluate --help")
     app = App(workspace)
+    if options.data:
+        return _try_prompts(app, options)
     job = follow(app, app.evaluations.start(options.run, baselines=options.baselines, items=options.items))
     require_completed(job, ChatFailed, "The evaluation was stopped.")
     report = app.evaluations.report(job.id)
     return Answer(report, _text(report))
+
+
+def _try_prompts(app: App, options: argparse.Namespace) -> Answer:
+    model_id = resolve_model(app, options.model)
+    ready_tokenizer(app, model_id)
+    choice = Choice(data_id=app.datasets.add(options.data, options.data.name), model_id=model_id)
+    if options.validation:
+        app.datasets.set_validation(choice.data_id, options.validation, options.validation.name)
+    job = follow(app, app.prompt_trials.start(choice, options.items))
+    require_completed(job, ChatFailed, "The trial of prompts was stopped.")
+    report = app.prompt_trials.report(job.id)
+    lines = [f"{verdicts.trial_title(report)}. {report['next']}"]
+    lines += [verdicts.system_line(name, report) for name in report["systems"]]
+    if instruction := report["systems"]["prompt"].get("instruction"):
+        lines.append(f"The best instruction: {instruction}")
+    return Answer(report, "\n".join(lines))
 
 
 def _text(report: Mapping[str, Any]) -> str:

@@ -67,7 +67,7 @@ def _run(arguments: list[str]) -> int:
         answer: Answer = options.command(options, workspace)
     except ApprenticeError as error:
         print_error(error, options.json)
-        return FAILURE
+        return USAGE if isinstance(error, BadUsage) else FAILURE
     except KeyboardInterrupt:
         say("Stopped.")
         return INTERRUPTED

@@ -6,6 +6,7 @@
     runs.py       training runs: planned, started, followed
     results.py    trying and exporting trained models
     retries.py    runs again with one change
+    prompt_trials.py  how far the base model gets with a prompt
     evaluations.py  whether a trained model is any good
     blind_tests.py  which of two answers a person prefers
     hf_jobs.py    training a run on a rented GPU
@@ -32,6 +33,7 @@ from ui.services.evaluations import EvaluationService
 from ui.services.hf_jobs import HfJobsService
 from ui.services.imports import DatasetImports
 from ui.services.models import ModelService
+from ui.services.prompt_trials import PromptTrialService
 from ui.services.results import ResultService
 from ui.services.retries import RetryService
 from ui.services.runs import RunService
@@ -61,7 +63,8 @@ class App:
         self.retries = RetryService(self.runner, self.runs)
         chat = ChatSession(workspace, self.runs.is_training)
         self.results = ResultService(workspace.exports, self.runner, self.runs, chat)
-        self.evaluations = EvaluationService(self.runner, self.results)
+        self.prompt_trials = PromptTrialService(self.runner, self.datasets, self.models)
+        self.evaluations = EvaluationService(self.runner, self.results, self.prompt_trials)
         self.blind_tests = BlindTestService(self.runner, self.evaluations)
         self.hf_jobs = HfJobsService(workspace.exports, self.runner, self.runs)
 

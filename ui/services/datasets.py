@@ -13,7 +13,7 @@ from backend.datasets.info import DatasetInfo
 from backend.datasets.store import StoredDataset
 from backend.errors import ApprenticeError, BadInput
 from backend.records.lengths import UNLIMITED, LengthLimits
-from backend.records.specs import Trainer
+from backend.records.specs import Trainer, TrainSettings
 from backend.settings import child_path
 from ui.records import DatasetFiles, DatasetProgress, DatasetState, Matches, Preview, Sample
 from ui.services import dataset_state, preview, samples
@@ -127,11 +127,15 @@ class DatasetService:
         return False
 
     def lengths(self, choice: Choice) -> LengthLimits:
-        """The planned run's length limits: the person's own where valid, else the recommended ones. Waits until the
+        """The planned run's length limits; waits until the dataset is checked."""
+        return LengthLimits.from_settings(self.settings(choice))
+
+    def settings(self, choice: Choice) -> TrainSettings:
+        """The planned run's settings: the person's own where valid, else the recommended ones. Waits until the
         dataset is checked."""
         trainer: Trainer = "dpo" if choice.settings.get("trainer") == "dpo" else "sft"
         recommended = self._advice.settings(choice.task, choice.data_id, choice.model_id, trainer).settings
-        return LengthLimits.from_settings(apply_overrides(choice.settings, recommended).settings)
+        return apply_overrides(choice.settings, recommended).settings
 
     def _for_run(self, choice: Choice) -> CheckedDataset:
         found = self._for_run_soon(choice, None)

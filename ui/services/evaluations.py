@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from backend.errors import RunProblem
-from backend.evaluation.job import REPORT, judging_items
+from backend.evaluation.examples import judging_items, stored_fingerprint
+from backend.evaluation.work import REPORT
 from backend.files.atomic import write_text
 from backend.files.json_file import read_json
+from backend.models.local import read_run
 from backend.settings import child_path
 from jobs.records import Job, State
 from jobs.runner import Runner
+from ui.services.prompt_trials import PromptTrialService
 from ui.services.results import ResultService
 
 _WITHOUT_ANSWERS = {
@@ -29,8 +32,8 @@ log = logging.getLogger(__name__)
 class EvaluationService:
     """Is a trained model any good, on the examples that it has not seen?"""
 
-    def __init__(self, runner: Runner, results: ResultService) -> None:
-        self._runner, self._results = runner, results
+    def __init__(self, runner: Runner, results: ResultService, trials: PromptTrialService) -> None:
+        self._runner, self._results, self._trials = runner, results, trials
         self._questions: dict[str, int] = {}
 
     def questions(self, run_id: str) -> int:
@@ -45,7 +48,10 @@ class EvaluationService:
     def start(self, run_id: str, *, baselines: bool = False, items: int | None = None) -> str:
         """Queues the evaluation of a run and returns the job's id. Raises RunProblem when it has no model yet."""
         self._results.model_folder(run_id)
-        spec = {"run": run_id, "baselines": baselines, "items": items}
+        folder = self._runner.folder(run_id)
+        examples = stored_fingerprint(folder) if items is None else ""
+        trial = self._trials.find(read_run(folder).model.id, examples) if examples else None
+        spec = {"run": run_id, "baselines": baselines, "items": items, "trial": trial}
         return self._runner.submit("evaluate", spec, "Evaluate", parent=run_id)
 
     def stop(self, run_id: str) -> None:

@@ -14,7 +14,6 @@ from backend.models import catalogue, local
 from backend.records.lengths import LengthLimits
 from backend.records.specs import RunSpec, TrainSettings
 from backend.runs import prepare
-from backend.runs.conversations import write_conversations
 from backend.settings import Workspace
 from backend.training import measured as measurements
 from backend.training import oom, preconditions
@@ -74,15 +73,9 @@ class RunService:
         preconditions.check_chat_template(tokenizer, any(row.messages for row in checked.rows))
         prepared = prepare.prepare_run(checked.rows, checked.original.source, split, tokenizer, model, settings, name)
         preconditions.before_start(prepared, self._workspace.runs, self._models.entry(model_id).architecture)
-        held_out = samples.held_out_conversations(checked, split)
 
         def write(folder: Path) -> None:
-            train = [checked.rows[i] for i in split.train]
-            write_conversations(folder, "train", [row.messages for row in train], [row.tools for row in train])
-            tools = samples.held_out_tools(checked, split)
-            write_conversations(folder, "held_out", held_out, [*[None] * (len(held_out) - len(tools)), *tools])
-            if settings.trainer == "dpo":
-                write_conversations(folder, "rejected", samples.rejected_conversations(checked, split))
+            samples.write_examples(folder, checked, split, pairs=settings.trainer == "dpo")
             prepared.write(folder)
 
         spec = prepared.spec.model_copy(update={"evaluate": evaluate})

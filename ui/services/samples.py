@@ -11,8 +11,9 @@ from typing import Any
 from backend.datasets.dataset import CheckedDataset
 from backend.datasets.split import Split
 from backend.errors import BadInput
+from backend.evaluation.examples import Side
 from backend.records.rows import Message, rejected_side
-from backend.runs.conversations import read_conversations
+from backend.runs.conversations import read_conversations, write_conversations
 from backend.settings import SAMPLES as FOLDER
 from ui.records import Sample, UnseenQuestion
 
@@ -39,6 +40,28 @@ def table_as_lines(rows: Sequence[Sequence[str]]) -> str:
         for question, answer in filled
     )
     return "\n".join(json.dumps({"messages": messages}, ensure_ascii=False) for messages in conversations)
+
+
+def write_examples(folder: Path, checked: CheckedDataset, split: Split, *, pairs: bool = False) -> None:
+    """Writes the conversations of a split into a job's folder: those to learn from, and those that judge.
+
+    pairs: also the worse answers of those that judge. Raises OSError.
+    """
+    train, held_out = sides(checked, split)
+    write_conversations(folder, "train", *train)
+    write_conversations(folder, "held_out", *held_out)
+    if pairs:
+        write_conversations(folder, "rejected", rejected_conversations(checked, split))
+
+
+def sides(checked: CheckedDataset, split: Split) -> tuple[Side, Side]:
+    """The conversations of a split to learn from, and those that judge, each with the tools that they offer."""
+    train = [checked.rows[i] for i in split.train]
+    held_out, tools = held_out_conversations(checked, split), held_out_tools(checked, split)
+    return (
+        ([row.messages for row in train], [row.tools for row in train]),
+        (held_out, [*[None] * (len(held_out) - len(tools)), *tools]),
+    )
 
 
 def held_out_conversations(checked: CheckedDataset, split: Split) -> list[list[Message]]:

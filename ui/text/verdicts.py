@@ -68,6 +68,11 @@ def detail(report: Mapping[str, Any]) -> str:
     return " ".join(filter(None, (found, _PROMPTS[report["against_prompt"]])))
 
 
+def trial_title(report: Mapping[str, Any]) -> str:
+    """How far prompts get: "The base model with the best prompt: 21 of 24 right, without training"."""
+    return f"{SYSTEMS[report['best']]}: {score(report['best'], report)}, without training"
+
+
 def forgetting(report: Mapping[str, Any]) -> str:
     """What is left of what the base model knows about other things."""
     found = report["general"]

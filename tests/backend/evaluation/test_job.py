@@ -12,6 +12,7 @@ import pytest
 from backend import training
 from backend.errors import BadInput, BadSetting, RunProblem
 from backend.evaluation import job
+from backend.evaluation.work import REPORT
 from backend.runs.conversations import write_conversations
 from backend.settings import Workspace, new_id
 from tests.backend.tiny_run import conversations, make_run
@@ -50,7 +51,7 @@ def trained(tmp_path: Path, tiny_model: Path) -> Context:
 
 def test_a_run_of_two_steps_shows_no_difference(trained: Context) -> None:
     summary = job.run(trained)
-    report = json.loads((trained.folder / job.REPORT).read_text())
+    report = json.loads((trained.folder / REPORT).read_text())
     assert (summary["items"], summary["verdict"]) == (16, "no_difference_shown")
     assert summary == {name: value for name, value in report.items() if name != "answers"}
     assert len(report["answers"]) == 16
@@ -69,7 +70,7 @@ def test_baselines_and_a_limit(trained: Context) -> None:
 def test_a_stop_ends_it_without_a_report(trained: Context) -> None:
     trained.stop_in = "Asking"
     assert job.run(trained) == {}
-    assert not (trained.folder / job.REPORT).exists()
+    assert not (trained.folder / REPORT).exists()
 
 
 def test_a_run_without_held_out_examples_is_rejected(trained: Context) -> None:
@@ -90,7 +91,7 @@ def test_a_quick_evaluation_follows_a_training(trained: Context) -> None:
     training_done = Context(trained.workspace, folder, json.loads((folder / "spec.json").read_text()))
     result = {"weights_changed": True, "tokens_per_second": 1000.0}
     spec = job.after_training(training_done, result)
-    assert spec == {"run": folder.name, "baselines": False, "items": None}
+    assert spec == {"run": folder.name, "baselines": False, "items": None, "trial": None}
     assert job.after_training(training_done, {**result, "tokens_per_second": 1.0}) is None, "it would take too long"
     assert job.after_training(training_done, {**result, "weights_changed": False}) is None
     declined = Context(trained.workspace, folder, {**training_done.spec, "evaluate": False})

@@ -13,7 +13,10 @@ from backend.settings import PROJECT_ROOT, Workspace
 from tests.ui.fake_services import FakeApp
 from ui.services.app import App
 
-SERVICES = ("models", "advice", "datasets", "runs", "retries", "results", "evaluations", "blind_tests", "hf_jobs")
+SERVICES = (
+    "models", "advice", "datasets", "runs", "retries", "results", "prompt_trials", "evaluations", "blind_tests",
+    "hf_jobs",
+)  # fmt: skip
 
 
 def differences(real: object, fake: object, used: set[str]) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from backend.errors import ApprenticeError, BadInput, RunProblem
-from backend.evaluation.job import REPORT
+from backend.evaluation.work import REPORT
 from backend.files.json_file import write_json
 from backend.gguf.base_file import _key
 from backend.hardware import Probe

@@ -22,6 +22,7 @@ from ui.web.data.import_panel import ImportPanel
 from ui.web.data.preview import Preview
 from ui.web.errors import handler
 from ui.web.html import components
+from ui.web.try_it import prompt_card
 
 NOTHING_YET = "Add your examples, or use ours to try it out.", "Then you see what the model will learn."
 
@@ -40,6 +41,7 @@ class DataTab:
     problems: gr.HTML
     preview: Preview
     download: gr.HTML
+    prompts: prompt_card.PromptCard
     forward: gr.Button
     reason: gr.HTML
     continued: Any = None  # the event by which the examples go to training
@@ -53,6 +55,7 @@ class DataTab:
             self.download,
             *self.importing.outputs,
             *self.preview.outputs,
+            *self.prompts.outputs,
             self.forward,
             self.reason,
         ]
@@ -99,6 +102,7 @@ class DataTab:
             self.problems: issues_panel.card(data),
             self.download: data_views.download(data, self.app.datasets.written_files(choice)),
             **self.preview.show(choice),
+            **self.prompts.show(choice),
             self.forward: gr.update(interactive=not data.blocked),
             self.reason: data.blocked,
         }
@@ -107,7 +111,7 @@ class DataTab:
         now = self.app.datasets.progress(choice)
         far = (now.phase, int(100 * now.fraction), now.first_rows is None, repr(now.error)) if now else ()
         mark = self.app.datasets.change_token(choice.data_id)
-        return self.app.models.is_ready(choice.model_id), mark, far
+        return self.app.models.is_ready(choice.model_id), mark, far, self.prompts.signature(choice)
 
 
 def build(app: App, state: BrowserState) -> DataTab:
@@ -124,11 +128,12 @@ def build(app: App, state: BrowserState) -> DataTab:
         problems = clickable()
         preview = preview_panel.build(app)
         download = clickable()
+        prompts = prompt_card.build(app, state, "data")
     with gr.Row(elem_classes="actions"):
         forward = primary("Continue to training", interactive=False, elem_id="to-train")
         reason = html(elem_classes="reason")
 
-    checked = (summary, own_test, tested, how, problems, preview, download)
+    checked = (summary, own_test, tested, how, problems, preview, download, prompts)
     tab = DataTab(app, line, importing, reading, found, *checked, forward, reason)
 
     def imported(inputs: Inputs, import_id: str) -> Updates:

@@ -24,6 +24,7 @@ from ui.web.start import download_card
 from ui.web.train import plan_view, run_view, sample_answers, settings_fields
 from ui.web.train.outcome import outcome
 from ui.web.train.settings_form import SettingsForm
+from ui.web.try_it import prompt_card
 
 STOP, STOP_WAITING = "Stop and save what it learned", "Cancel"
 
@@ -39,6 +40,7 @@ class TrainTab:
     goal: gr.Column
     plan: gr.HTML
     memory: gr.HTML
+    prompts: prompt_card.PromptCard
     called: gr.Textbox
     start: gr.Button
     why_not: gr.HTML
@@ -69,7 +71,7 @@ class TrainTab:
             self.comparison,
             self.samples,
         ]
-        return [*ahead, *after, *self.form.outputs]
+        return [*ahead, *self.prompts.outputs, *after, *self.form.outputs]
 
     def show(self, choice: Choice) -> Updates:
         """The tab, except for the settings, in which the person may be typing: `SettingsForm.restore` fills those."""
@@ -103,6 +105,7 @@ class TrainTab:
             self.plan: plan,
             self.memory: memory,
             self.called: gr.update(placeholder=unnamed),
+            **self.prompts.show(choice),
             self.start: gr.update(interactive=not why_not),
             self.why_not: why_not,
         }
@@ -179,7 +182,8 @@ class TrainTab:
     def signature(self, choice: Choice) -> Hashable:
         if not choice.run_id:
             downloads = [(one.state, one.progress) for one in self.app.models.downloads().values()]
-            return self.app.models.is_ready(choice.model_id), repr(downloads), self._first()
+            ready = self.app.models.is_ready(choice.model_id)
+            return ready, repr(downloads), self._first(), self.prompts.signature(choice)
         job = self.app.runs.job(choice.run_id)
         evaluation = self.app.evaluations.latest(choice.run_id)
         checked = (evaluation.id, evaluation.state, evaluation.progress) if evaluation else ()
@@ -194,6 +198,7 @@ def build(app: App, state: BrowserState) -> TrainTab:
         with gr.Column(visible=False) as goal:
             trainer = settings_fields.goal()
         plan = clickable(components.card(plan_view.PLAN, lead="One moment."))
+        prompts = prompt_card.build(app, state, "train")
         with gr.Accordion(
             "Advanced: all training settings", open=False, elem_classes="fold-block", elem_id="advanced"
         ):
@@ -221,7 +226,7 @@ def build(app: App, state: BrowserState) -> TrainTab:
         samples = html()
 
     tab = TrainTab(
-        app, SettingsForm(app, fields, answer), line, before, goal, plan, memory, called, start, why_not,
+        app, SettingsForm(app, fields, answer), line, before, goal, plan, memory, prompts, called, start, why_not,
         after, status, forward, resume, stop, notify, stop_says, judged, health, curve, comparison, samples,
     )  # fmt: skip
 

@@ -141,12 +141,12 @@ def before(questions: int) -> Markup:
     return components.card(TITLE, lead=f"{asks}, and scores their answers. (evaluation on held-out examples)")
 
 
-def running(job: Job) -> Markup:
+def running(job: Job, title: str = TITLE) -> Markup:
     """How far an evaluation is."""
     progress = job.progress
     percent = fmt.percent(progress.done, progress.total) if progress and progress.total else None
     badge = components.badge(*fmt.state(job.state.value))
-    return components.card(TITLE, components.progress(percent, _phase(job)), badges=badge, lead=progress_words(job))
+    return components.card(title, components.progress(percent, _phase(job)), badges=badge, lead=progress_words(job))
 
 
 def progress_words(job: Job) -> str:

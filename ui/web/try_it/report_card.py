@@ -20,8 +20,14 @@ _HEADS = {
     "prompt": "The base model, best prompt",
     "few_shot": "The base model, examples in the prompt",
 }
+_OF = {
+    "tuned": "your model",
+    "base": "the base model",
+    "prompt": "the best prompt",
+    "few_shot": "the prompt with examples",
+}
 _ONLY_MISTAKES = Markup(
-    '<label class="only-mistakes"><input type="checkbox" autocomplete="off"> Show only mistakes of your model</label>'
+    '<label class="only-mistakes"><input type="checkbox" autocomplete="off"> Show only mistakes of {}</label>'
 )
 
 
@@ -29,16 +35,21 @@ def answers(report: Mapping[str, Any]) -> Markup:
     """A fold with each question, the expected answer, and what each system answered."""
     found = report["answers"]
     graded = verdicts.graded(report)
-    mistakes = any(answer["scores"]["tuned"] < 1 for answer in found)
+    mistakes = any(answer["scores"][judged(report)] < 1 for answer in found)
     more = f"The {SHOWN} worst of {len(found)} are shown." if len(found) > SHOWN else ""
     fold = components.fold(
         f"All {fmt.count(len(found), 'answer')}, the worst first",
-        _ONLY_MISTAKES if mistakes and not graded else components.EMPTY,
+        _ONLY_MISTAKES.format(_OF[judged(report)]) if mistakes and not graded else components.EMPTY,
         components.text(more, "small"),
         opened(report, SHOWN),
         key="answers",
     )
     return Markup('<section class="card slim">{}</section>').format(fold)
+
+
+def judged(report: Mapping[str, Any]) -> str:
+    """The system that a report is about: the trained model, or of prompts that were tried the best."""
+    return str(report.get("best", "tuned"))
 
 
 def opened(report: Mapping[str, Any], most: int | None = None) -> Markup:
@@ -51,7 +62,7 @@ def _article(answer: Mapping[str, Any], report: Mapping[str, Any]) -> Markup:
     systems = [name for name in _HEADS if name in report["systems"]]
     as_json = report["main_measure"] == "json"
     return Markup('<article class="{}"><p class="asked">{}</p><div class="versus">{}{}</div></article>').format(
-        "right" if answer["scores"]["tuned"] >= 1 else "mistake",
+        "right" if answer["scores"][judged(report)] >= 1 else "mistake",
         answer["question"],
         _pane("Your examples say", components.EMPTY, _expected(answer["expected"], as_json), "expected-answer"),
         components.join(

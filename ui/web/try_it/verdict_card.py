@@ -21,22 +21,26 @@ def alert(report: Mapping[str, Any]) -> Markup:
 
 def verdict(report: Mapping[str, Any]) -> Markup:
     """The verdict, the score of each system with its interval, and how it was measured."""
-    lines = [
-        (verdicts.SYSTEMS[name], verdicts.score(name, report), f"95% interval: {verdicts.interval(name, report)}")
-        for name in ("tuned", "base", "prompt", "few_shot")
-        if name in report["systems"]
-    ]
     parts = (
         alert(report),
-        components.rows(lines),
+        systems(report),
         _phrases(report),
         _memorized(report),
         _confusion(report),
-        _instruction(report),
+        instruction(report),
         _forgetting(report),
-        components.text(_how(report), "small"),
+        components.text(how(report), "small"),
     )
     return components.join(parts)
+
+
+def systems(report: Mapping[str, Any]) -> Markup:
+    """The score of each system with its interval."""
+    return components.rows(
+        (verdicts.SYSTEMS[name], verdicts.score(name, report), f"95% interval: {verdicts.interval(name, report)}")
+        for name in ("tuned", "base", "prompt", "few_shot")
+        if name in report["systems"]
+    )
 
 
 def _phrases(report: Mapping[str, Any]) -> Markup:
@@ -87,13 +91,14 @@ def _confusion(report: Mapping[str, Any]) -> Markup:
     )
 
 
-def _instruction(report: Mapping[str, Any]) -> Markup:
+def instruction(report: Mapping[str, Any]) -> Markup:
     """The best prompt, to use or to doubt."""
     found = report["systems"].get("prompt", {}).get("instruction")
     return components.fold("The best prompt", components.text(found, "quoted")) if found else components.EMPTY
 
 
-def _how(report: Mapping[str, Any]) -> str:
+def how(report: Mapping[str, Any]) -> str:
+    """How the answers were scored."""
     independent = report["clusters"]
     once = ""
     if independent < report["items"]:

@@ -1,0 +1,151 @@
+"""Asking an evaluation's questions: each system answers every held-out item, and its answers are scored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from statistics import fmean
+from typing import Any, Self
+
+from backend.datasets.conversation import content
+from backend.errors import BadInput
+from backend.evaluation.items import Item
+from backend.evaluation.measures import Measure, choose_measure
+from backend.evaluation.models import Answer, Models
+from backend.evaluation.prompts import Conversation, NearestExamples, accepted, instructions, with_instruction
+
+BASE, PROMPT, FEW_SHOT, TUNED = "base", "prompt", "few_shot", "tuned"
+SYSTEMS = BASE, PROMPT, FEW_SHOT, TUNED
+CHOSEN_ON = 8  # training items on which the best instruction is chosen
+_LONGEST = 384  # tokens of an answer
+
+Progress = Callable[[str, int, int], None]  # phase, done, total; what it raises ends the evaluation
+
+
+@dataclass(frozen=True)
+class System:
+    """What one system answered, with the score of the main measure for each item."""
+
+    answers: list[Answer]
+    scores: list[float]
+    losses: list[float] = field(default_factory=list)
+    instruction: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return {**vars(self), "answers": [list(answer) for answer in self.answers]}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """Raises TypeError or KeyError for anything that `to_json` does not return."""
+        return cls(**{**values, "answers": [Answer(*answer) for answer in values["answers"]]})
+
+
+@dataclass
+class Asking:
+    """The questions of one evaluation: `items`, without those that are too long for the model to read and answer.
+
+    train: items of the training rows, from which prompts are made. skipped: how many items were too long. Raises
+    BadInput when there are no items.
+    """
+
+    models: Models
+    items: Sequence[Item]
+    train: Sequence[Item]
+    progress: Progress = lambda phase, done, total: None
+
+    def __post_init__(self) -> None:
+        if not self.items:
+            raise BadInput(
+                "There are no examples to evaluate this model on.",
+                "None were set aside before training.",
+                "Set some aside (validation_fraction), or add a validation file, and train again.",
+            )
+        pairs = all(item.rejected for item in self.items)
+        answers = [item.expected for item in (*self.train, *self.items)]
+        self.measure = Measure("preference") if pairs else choose_measure(answers)
+        longest = max(self.models.tokens(item.answer) for item in (*self.train, *self.items))
+        self.limit = min(_LONGEST, 16 + 2 * longest)
+        given = len(self.items)
+        self.items = [item for item in self.items if self._can_read(item)]
+        self.skipped = given - len(self.items)
+        if not self.items:
+            raise BadInput(
+                "This model can't be evaluated on its examples.",
+                f"All {given} that were set aside are longer than it can read ({self.models.context_length} tokens).",
+                "Use shorter examples, or a model that reads more.",
+            )
+        self.clusters = [item.cluster for item in self.items]
+
+    def base(self) -> System:
+        """The base model as it is."""
+        return self._system(BASE, self._plain(), "Asking the base model")
+
+    def tuned(self) -> System:
+        return self._system(TUNED, self._plain(), "Asking your model")
+
+    def _plain(self) -> list[Conversation]:
+        return [list(item.messages) for item in self.items]
+
+    def best_prompt(self) -> System:
+        """The base with the instruction that does best on training items, which do not judge."""
+        some = self.train[:: max(1, len(self.train) // CHOSEN_ON)][:CHOSEN_ON]
+        scored: list[tuple[float, str]] = []
+        for instruction in instructions(self.train, self.measure):
+            answers = self._ask(
+                BASE, some, [with_instruction(one, instruction) for one in some], "Trying instructions"
+            )
+            scored.append((fmean(self._scores(some, answers)), instruction))
+        best = max(scored, key=lambda one: one[0])[1]
+        conversations = [with_instruction(item, best) for item in self.items]
+        return self._system(BASE, conversations, "Asking the base model with the best prompt", best)
+
+    def few_shot(self) -> System:
+        """The base with as many of the nearest training examples in its prompt as fit."""
+        nearest = NearestExamples(self.train)
+        room = self.models.context_length - self.limit
+
+        def fits(conversation: Conversation) -> bool:
+            try:
+                return len(accepted(conversation, partial(self.models.prompt_ids, tools=()))) <= room
+            except BadInput:
+                return False
+
+        conversations = [nearest.conversation(item, fits) for item in self.items]
+        return self._system(BASE, conversations, "Asking the base model with examples", "")
+
+    def _can_read(self, item: Item) -> bool:
+        prompt = accepted(list(item.messages), partial(self.models.prompt_ids, tools=item.tools))
+        answers = [self.models.tokens(content(one)) for one in (item.expected, item.rejected) if one]
+        return len(prompt) + max(answers) < self.models.context_length
+
+    def _system(
+        self, pane: str, conversations: Sequence[Conversation], phase: str, instruction: str | None = None
+    ) -> System:
+        answers = self._ask(pane, self.items, conversations, phase)
+        losses = [self.models.loss(pane, item) for item in self.items] if instruction is None else []
+        if self.measure.name == "preference":
+            return System(answers, self._preferences(pane, losses), losses)
+        return System(answers, self._scores(self.items, answers), losses, instruction)
+
+    def _preferences(self, pane: str, losses: Sequence[float]) -> list[float]:
+        """1 where the better answer of a pair is the likelier one, per token; losses: of the better answers."""
+        worse = [replace(item, expected=item.rejected) for item in self.items if item.rejected]
+        return [float(better < self.models.loss(pane, item)) for better, item in zip(losses, worse, strict=True)]
+
+    def _ask(
+        self, pane: str, items: Sequence[Item], conversations: Sequence[Conversation], phase: str
+    ) -> list[Answer]:
+        prompts = [
+            accepted(conversation, partial(self.models.prompt_ids, tools=item.tools))
+            for item, conversation in zip(items, conversations, strict=True)
+        ]
+        fits = [number for number, prompt in enumerate(prompts) if len(prompt) < self.models.context_length]
+        found = self.models.answer(
+            pane, [prompts[n] for n in fits], self.limit, lambda done: self.progress(phase, done, len(items))
+        )
+        answers = dict(zip(fits, found, strict=True))
+        return [answers.get(number, Answer("", False)) for number in range(len(items))]
+
+    def _scores(self, items: Sequence[Item], answers: Sequence[Answer]) -> list[float]:
+        return [self.measure.score(item.expected, answer.text) for item, answer in zip(items, answers, strict=True)]

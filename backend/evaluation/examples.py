@@ -1,0 +1,51 @@
+"""The examples in a run's folder as items: those that judge, and those that it learns from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from backend.errors import RunProblem
+from backend.evaluation.items import Item, items_from, pairs_from
+from backend.runs.conversations import Conversation, Tools, read_conversations, read_tools
+
+
+def judging_items(folder: Path, limit: int | None = None) -> list[Item]:
+    """What judges the run in `folder`. Raises RunProblem for damaged files."""
+    try:
+        held_out, rejected = (read_conversations(folder, part) for part in ("held_out", "rejected"))
+        if rejected:
+            return pairs_from(held_out, rejected, limit)
+        return items_from(held_out, limit, read_tools(folder, "held_out"))
+    except (OSError, ValueError) as error:
+        raise RunProblem("The examples set aside for this run can't be read.", str(error), "Train again.") from error
+
+
+def training_items(folder: Path) -> list[Item]:
+    """What the run learned from. Raises RunProblem for damaged files."""
+    try:
+        return items_from(read_conversations(folder, "train"), tools=read_tools(folder, "train"))
+    except (OSError, ValueError) as error:
+        raise RunProblem("The examples of this run can't be read.", str(error), "Train again.") from error
+
+
+Side = tuple[Sequence[Conversation], Sequence[Tools]]
+
+
+def fingerprint(train: Side, held_out: Side) -> str:
+    """The SHA-256 of a split: equal for the same examples on the same sides."""
+    sides = [[[chat, offered or None] for chat, offered in zip(*side, strict=True)] for side in (train, held_out)]
+    return hashlib.sha256(json.dumps(sides, sort_keys=True).encode()).hexdigest()
+
+
+def stored_fingerprint(folder: Path) -> str:
+    """That of the examples in a run's folder; "" when they can't be read."""
+    try:
+        train, held_out = (
+            (read_conversations(folder, part), read_tools(folder, part)) for part in ("train", "held_out")
+        )
+    except (OSError, ValueError):
+        return ""
+    return fingerprint(train, held_out)

@@ -1,0 +1,108 @@
+"""The job "try_prompts": how far does the base model get with a good prompt, before anything is trained?
+
+The job's own folder holds the examples, laid out as in a run's. It writes the report into REPORT, and the answers of
+each system into SYSTEMS_FILE, where an evaluation on the same examples finds them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from backend.errors import BadInput, BadSetting
+from backend.evaluation.asking import BASE, FEW_SHOT, PROMPT, Asking, System
+from backend.evaluation.examples import judging_items, training_items
+from backend.evaluation.models import TorchModels
+from backend.evaluation.report import all_answers, describe
+from backend.evaluation.verdict import compare
+from backend.evaluation.work import REPORT, Stopped, Work, reporting
+from backend.files.json_file import read_json, write_json
+from backend.hardware.process import prepare_process
+from backend.models import bundled
+from backend.records.specs import ModelRef, Record
+
+SYSTEMS_FILE = "systems.json"
+GOOD = 0.8  # a score from which on a prompt may do without any training
+_NEXT = {
+    "prompt_may_do": "Maybe you need no training.",
+    "train": "No prompt that was tried does this well enough: train the model.",
+}
+
+
+class PromptTrialSpec(Record):
+    """What to try: a base model on the examples in the job's folder. items: at most so many questions.
+
+    data: the id of their dataset. examples: their fingerprint.
+    """
+
+    model: ModelRef
+    data: str
+    examples: str
+    items: int | None = None
+
+
+def run(context: Work) -> dict[str, Any]:
+    """Tries prompts, and returns the report without its answers; {} when stopped.
+
+    Raises BadSetting for a wrong spec, RunProblem, MissingPart, BadInput without examples, ChatFailed.
+    """
+    try:
+        spec = PromptTrialSpec.model_validate(context.spec)
+    except ValidationError as error:
+        raise BadSetting("This can't be tried.", f"{error.errors()[0]['msg']}.", "Choose it again.") from error
+    prepare_process()
+    if spec.model.id == bundled.MODEL_ID:
+        bundled.ensure(context.workspace, context.progress)
+    progress = reporting(context)
+    try:
+        progress("Loading the model", 0, 0)
+        models = TorchModels(spec.model.path)
+        items = judging_items(context.folder, spec.items)
+        asking = Asking(models, items, training_items(context.folder), progress)
+        systems = try_prompts(asking)
+    except Stopped:
+        return {}
+    report = trial_report(asking, systems)
+    stored = {name: system.to_json() for name, system in systems.items()}
+    write_json(context.folder / SYSTEMS_FILE, {"precision": models.precision, "systems": stored})
+    write_json(context.folder / REPORT, report)
+    return {name: value for name, value in report.items() if name != "answers"}
+
+
+def try_prompts(asking: Asking) -> dict[str, System]:
+    """The base as it is, with the best instruction, and with examples. Raises BadInput without training rows."""
+    if not asking.train:
+        raise BadInput("There are no examples to write a prompt from.", "All of them were set aside.", "Add some.")
+    return {BASE: asking.base(), PROMPT: asking.best_prompt(), FEW_SHOT: asking.few_shot()}
+
+
+def trial_report(asking: Asking, systems: Mapping[str, System]) -> dict[str, Any]:
+    """All that `evaluate --data --json` prints. best: the system with the highest score."""
+    scores = {name: system.scores for name, system in systems.items()}
+    graded = asking.measure.graded
+    comparisons = [compare(name, BASE, scores, asking.clusters, graded=graded) for name in (PROMPT, FEW_SHOT)]
+    report = describe(asking, systems)
+    best = max(systems, key=lambda name: report["systems"][name]["score"])
+    kind = "prompt_may_do" if report["systems"][best]["score"] >= GOOD else "train"
+    return {
+        **report,
+        "comparisons": [one.to_json() for one in comparisons],
+        "best": best,
+        "next": _NEXT[kind],
+        "next_kind": kind,
+        "answers": all_answers(asking, systems, best),
+    }
+
+
+def stored_systems(job_folder: Path, precision: str) -> dict[str, System]:
+    """The answers of a trial, to reuse; {} when they can't be read or were computed in another precision."""
+    try:
+        stored = read_json(job_folder / SYSTEMS_FILE)
+        if stored["precision"] != precision:
+            return {}
+        return {name: System.from_json(system) for name, system in stored["systems"].items()}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return {}

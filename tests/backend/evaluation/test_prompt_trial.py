@@ -1,0 +1,130 @@
+"""Prompts tried on the base model, before anything is trained."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend.errors import BadInput, BadSetting
+from backend.evaluation import job, prompt_trial
+from backend.evaluation.asking import Asking, System
+from backend.evaluation.examples import fingerprint, stored_fingerprint
+from backend.evaluation.items import items_from
+from backend.evaluation.models import Answer
+from backend.evaluation.prompt_trial import stored_systems, trial_report, try_prompts
+from backend.evaluation.work import REPORT
+from backend.files.json_file import write_json
+from backend.runs.conversations import write_conversations
+from backend.settings import Workspace, new_id
+from tests.backend.evaluation.spoken import Said, Spoken
+from tests.backend.evaluation.test_evaluate import EXPECTED, HELD_OUT, TRAIN, last
+from tests.backend.evaluation.test_job import Context
+from tests.backend.tiny_run import conversations
+
+
+def report_of(said: Said) -> dict[str, Any]:
+    asking = Asking(Spoken(said), HELD_OUT, TRAIN)
+    return dict(json.loads(json.dumps(trial_report(asking, try_prompts(asking)), allow_nan=False)))
+
+
+def needs_json(pane: str, given: str) -> str:
+    """Follows an instruction that asks for JSON, and nothing else."""
+    return EXPECTED.get(last(given), "Hm.") if "one JSON object" in given else "Hello."
+
+
+def test_an_instruction_that_suffices_is_found_without_asking_a_tuned_model() -> None:
+    def said(pane: str, given: str) -> str:
+        assert pane == "base"
+        return needs_json(pane, given)
+
+    report = report_of(said)
+    assert (report["best"], report["next_kind"]) == ("prompt", "prompt_may_do")
+    assert report["systems"]["prompt"]["score"] == 1
+    assert "JSON" in report["systems"]["prompt"]["instruction"]
+    assert {(one["a"], one["b"], one["verdict"]) for one in report["comparisons"]} == {
+        ("prompt", "base", "better"),
+        ("few_shot", "base", "no_difference_shown"),
+    }
+    assert set(report["answers"][0]) >= {"question", "expected", "base", "prompt", "few_shot", "scores"}
+
+
+def test_prompts_that_do_not_help_lead_to_training() -> None:
+    report = report_of(lambda pane, given: "Hello.")
+    assert report["next_kind"] == "train"
+    assert all(system["score"] == 0 for system in report["systems"].values())
+
+
+def test_without_training_rows_there_is_nothing_to_write_a_prompt_from() -> None:
+    with pytest.raises(BadInput):
+        try_prompts(Asking(Spoken(needs_json), HELD_OUT, []))
+
+
+@pytest.fixture
+def trial(tmp_path: Path, tiny_model: Path) -> Context:
+    """A trial of eight questions with a tiny model."""
+    workspace = Workspace.open(tmp_path / "workspace")
+    folder = workspace.run_folder(new_id())
+    write_conversations(folder, "train", conversations(12))
+    write_conversations(folder, "held_out", conversations(8, seed=1))
+    model = {"id": "tiny", "path": str(tiny_model)}
+    return Context(workspace, folder, {"model": model, "data": "data-1", "examples": "0"})
+
+
+def test_the_job_writes_its_report_and_answers_to_reuse(trial: Context) -> None:
+    summary = prompt_trial.run(trial)
+    report = json.loads((trial.folder / REPORT).read_text())
+    assert summary == {name: value for name, value in report.items() if name != "answers"}
+    assert list(report["systems"]) == ["base", "prompt", "few_shot"]
+    precision = json.loads((trial.folder / prompt_trial.SYSTEMS_FILE).read_text())["precision"]
+    found = stored_systems(trial.folder, precision)
+    assert [one.text for one in found["base"].answers] == [
+        one["base"] for one in sorted(report["answers"], key=lambda one: one["cluster"])
+    ]
+    assert stored_systems(trial.folder, "float64") == {}
+
+
+def test_a_stopped_trial_leaves_no_report(trial: Context) -> None:
+    trial.stop_in = "Trying"
+    assert prompt_trial.run(trial) == {}
+    assert not (trial.folder / REPORT).exists()
+
+
+@pytest.mark.parametrize("spec", [{}, {"model": "x"}, {"unknown": 1}])
+def test_a_wrong_spec_is_refused(trial: Context, spec: dict[str, Any]) -> None:
+    trial.spec = spec
+    with pytest.raises(BadSetting):
+        prompt_trial.run(trial)
+
+
+def test_an_evaluation_reuses_the_answers_of_a_trial(monkeypatch: pytest.MonkeyPatch) -> None:
+    report = job.Evaluation(Spoken(needs_json), HELD_OUT, TRAIN).run(
+        baselines=False, known={"base": System([Answer("Known.", True)] * 16, [0.0] * 16, [2.0] * 16)}
+    )
+    assert {one["base"] for one in report["answers"]} == {"Known."}
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"precision": "fp32", "systems": {"base": {"wrong": 1}}}'])
+def test_damaged_answers_are_asked_again(tmp_path: Path, content: str) -> None:
+    (tmp_path / prompt_trial.SYSTEMS_FILE).write_text(content)
+    assert stored_systems(tmp_path, "fp32") == {}
+
+
+def test_a_system_survives_its_file(tmp_path: Path) -> None:
+    system = System([Answer("Yes", True), Answer("", False)], [1.0, 0.0], [2.0, 3.5], "Answer.")
+    write_json(tmp_path / prompt_trial.SYSTEMS_FILE, {"precision": "fp32", "systems": {"prompt": system.to_json()}})
+    assert stored_systems(tmp_path, "fp32") == {"prompt": system}
+
+
+def test_the_fingerprint_is_of_the_examples_and_their_sides(tmp_path: Path) -> None:
+    one, other = conversations(4), conversations(4, seed=1)
+    none: list[None] = [None] * 4
+    write_conversations(tmp_path, "train", one)
+    write_conversations(tmp_path, "held_out", other)
+    assert stored_fingerprint(tmp_path) == fingerprint((one, none), (other, none))
+    assert stored_fingerprint(tmp_path) != fingerprint((other, none), (one, none))
+    (tmp_path / "data" / "train.jsonl").write_text("[]\n")
+    assert stored_fingerprint(tmp_path) == ""
+    assert len(items_from(one)) == 4

@@ -1,0 +1,130 @@
+"""Try a prompt first: how far the base model gets without training, on Data and on Train."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+from markupsafe import Markup
+
+from backend.errors import ApprenticeError
+from jobs.records import Job
+from ui.services.app import App
+from ui.services.selection import Choice
+from ui.text import format as fmt
+from ui.text import verdicts
+from ui.web.browser_state import BrowserState, Inputs, Updates
+from ui.web.components import button, html
+from ui.web.errors import handler
+from ui.web.html import components
+from ui.web.try_it import evaluation_card, report_card, verdict_card
+
+TITLE = "Try a prompt first"
+OLD = "Your examples have changed since: the result below is from before."
+
+
+@dataclass
+class PromptCard:
+    """begin: tries prompts on the base model with the selected examples."""
+
+    app: App
+    card: gr.HTML
+    begin: gr.Button
+    cancel: gr.Button
+    why_not: gr.HTML
+    answers: gr.HTML
+
+    @property
+    def outputs(self) -> list[Any]:
+        return [self.card, self.begin, self.cancel, self.why_not, self.answers]
+
+    def show(self, choice: Choice) -> Updates:
+        """The card for examples that are checked; it waits until they are."""
+        trials = self.app.prompt_trials
+        job = trials.latest(choice)
+        if job and not job.state.is_terminal:
+            return self._shown(running(job), active=True)
+        try:
+            why_not = trials.why_not(choice)
+            if job is None or job.state.value != "completed":
+                questions = 0 if why_not else trials.questions(choice)
+                return self._shown(before(questions, evaluation_card.failure(job)), why_not)
+            report, current = trials.report(job.id), trials.is_current(job, choice)
+        except ApprenticeError as error:
+            return self._shown(before(0, components.problem_alert(error)), error.what)
+        shown = self._shown(ended(report, current), why_not, again=True)
+        return {**shown, self.answers: report_card.answers(report)}
+
+    def _shown(self, card: Markup, why_not: str = "", *, active: bool = False, again: bool = False) -> Updates:
+        words = "Try prompts again" if again else "Try prompts"
+        return {
+            self.card: card,
+            self.begin: gr.update(value=words, interactive=not why_not, visible=not active),
+            self.cancel: gr.update(visible=active),
+            self.why_not: why_not,
+            self.answers: components.EMPTY,
+        }
+
+    def signature(self, choice: Choice) -> Hashable:
+        job = self.app.prompt_trials.latest(choice)
+        return repr((job.id, job.state, job.progress)) if job else ""
+
+
+def build(app: App, state: BrowserState, place: str) -> PromptCard:
+    """Draws the card inside the current column. place: the tab that it is on."""
+    with gr.Column(elem_classes="evaluation", elem_id=f"prompts-{place}"):
+        shown = html(before(0))
+        with gr.Row(elem_classes="actions"):
+            begin = button("Try prompts", interactive=False, elem_id=f"try-prompts-{place}")
+            cancel = button("Cancel", visible=False, elem_id=f"cancel-prompts-{place}")
+            why_not = html(elem_classes="reason")
+        answers = html()
+    card = PromptCard(app, shown, begin, cancel, why_not, answers)
+
+    @handler
+    def start(inputs: Inputs) -> Updates:
+        choice = state.choice(inputs)
+        job = app.prompt_trials.latest(choice)
+        if job is None or job.state.is_terminal:
+            app.prompt_trials.start(choice)
+        return card.show(choice)
+
+    @handler
+    def stop(inputs: Inputs) -> Updates:
+        choice = state.choice(inputs)
+        app.prompt_trials.stop(choice)
+        return card.show(choice)
+
+    state.listen(begin.click, start, card.outputs)
+    state.listen(cancel.click, stop, card.outputs)
+    return card
+
+
+def before(questions: int, problem: Markup = components.EMPTY) -> Markup:
+    """What trying prompts does. questions: how many there are, 0 where that is not known."""
+    many = f"the {fmt.count(questions, 'question')}" if questions else "the questions"
+    lead = (
+        f"Maybe you need no training. The base model answers {many} of the examples that are set aside: as it is, "
+        "with the best of several instructions, and with some of your examples in its prompt. (prompt baselines)"
+    )
+    return components.card(TITLE, problem, lead=lead)
+
+
+def running(job: Job) -> Markup:
+    """How far a trial is."""
+    return evaluation_card.running(job, TITLE)
+
+
+def ended(report: Mapping[str, Any], current: bool) -> Markup:
+    """How well the base model does with each kind of prompt. current: the examples are still the same."""
+    tone = "good" if report["next_kind"] == "prompt_may_do" else "calm"
+    return components.card(
+        TITLE,
+        components.EMPTY if current else components.text(OLD, "small"),
+        components.alert(tone, verdicts.trial_title(report), report["next"]),
+        verdict_card.systems(report),
+        verdict_card.instruction(report),
+        components.text(verdict_card.how(report), "small"),
+    )
