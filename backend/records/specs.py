@@ -190,12 +190,13 @@ class ModelRef(Record):
 class DataRef(Record):
     """The data of a run: its name, the SHA-256 of the source file, and the row counts as trained.
 
-    dataset: its id in the workspace, "" if unknown.
+    data_id: of the dataset, "" where it is not known.
     validation_chooses: whether the validation rows choose the checkpoint; if not, they also judge the result.
     """
 
     name: str
     sha256: str
+    data_id: str = ""
     train_rows: int
     validation_rows: int
     train_tokens: int
@@ -204,7 +205,6 @@ class DataRef(Record):
     validation_chooses: bool = True
     held_out_prompts: tuple[tuple[dict[str, str], ...], ...] = ()  # validation messages up to the answer, for samples
     held_out_answers: tuple[str, ...] = ()  # the answers in the data, in the same order; optional
-    dataset: str = ""
 
 
 class Descent(Record):

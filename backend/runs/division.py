@@ -29,14 +29,22 @@ class Divided:
     row: Row
 
 
-def divided(rows: Sequence[Row], split: Split, before: Iterable[Divided] = ()) -> list[Divided]:
-    """The sides of `rows`. before: of the run whose weights this one starts from."""
+def divided(
+    rows: Sequence[Row], split: Split, before: Iterable[Divided] = (), *, continues: bool = False
+) -> list[Divided]:
+    """The sides of `rows`, and of those rows of the version before that are no longer among them and may come back.
+
+    continues: this version starts from the weights of the one before.
+    """
     choosing = {*split.validation} - {*split.judging}
     sides: list[tuple[Side, Collection[int]]] = [
         ("train", split.train), ("choosing", choosing), ("judging", split.judging),
     ]  # fmt: skip
     own = [Divided(side, rows[i]) for side, positions in sides for i in sorted(positions)]
-    return [*own, *(Divided("earlier", one.row) for one in before if one.side in ("train", "earlier"))]
+    known = {_text(one.row) for one in own}
+    gone = [one for one in before if _text(one.row) not in known]
+    learned = [Divided("earlier", one.row) for one in gone if one.side in ("train", "earlier") and continues]
+    return [*own, *learned, *(one for one in gone if one.side in ("choosing", "judging"))]
 
 
 def write(run_folder: Path, rows: Iterable[Divided]) -> None:
@@ -59,12 +67,9 @@ def copy(run_folder: Path, to: Path) -> None:
     shutil.copyfile(_path(run_folder), _path(to))
 
 
-def roles(rows: Sequence[Row], before: Sequence[Divided], corrected: Collection[int] = ()) -> Roles:
-    """The roles of `rows` in a version after the one that was divided like `before`.
-
-    corrected: positions of rows whose answer a person corrected; they train, with all rows of their question.
-    """
-    found: dict[str, set[int]] = {"train": {*corrected}, "choosing": set(), "judging": set()}
+def roles(rows: Sequence[Row], before: Sequence[Divided]) -> Roles:
+    """The roles of `rows` in a version after the one that was divided like `before`."""
+    found: dict[str, set[int]] = {"train": set(), "choosing": set(), "judging": set()}
     for group in duplicates.find([*rows, *(one.row for one in before)]).together:
         now = [i for i in group if i < len(rows)]
         sides = {before[i - len(rows)].side for i in group if i >= len(rows)}
@@ -90,6 +95,10 @@ def _divided(number: int, value: Any) -> Divided:
     messages, rejected, text = (value.get(name) for name in ("messages", "rejected", "text"))
     row = Row(number, number, messages if isinstance(messages, list) else [])
     return Divided(side, replace(row, rejected=rejected, text=text))
+
+
+def _text(row: Row) -> str:
+    return json.dumps([row.messages, row.rejected, row.text])
 
 
 def _path(run_folder: Path) -> Path:

@@ -42,10 +42,10 @@ def prepare_run(
     model: ModelRef,
     settings: TrainSettings,
     name: str,
-    dataset: str = "",
+    data_id: str = "",
 ) -> PreparedRun:
-    """Tokenizes the rows on both sides of `split` for `model`. source: the file of the training rows. dataset: its id
-    in the workspace.
+    """Tokenizes the rows on both sides of `split` for `model`. source: the file of the training rows. data_id: of the
+    dataset.
 
     Raises BadInput, naming the first such row, when a row can't be tokenized or has nothing to learn.
     """
@@ -56,11 +56,11 @@ def prepare_run(
     data = DataRef(
         name=source.name,
         sha256=source.sha256,
+        data_id=data_id,
         **sizes(train, validation),
         validation_chooses=split.chooses,
         held_out_prompts=tuple(tuple(chat[:-1]) for chat in sampled),
         held_out_answers=tuple(chat[-1]["content"] for chat in sampled),
-        dataset=dataset,
     )
     spec = RunSpec(name=name, model=model, data=data, settings=settings, versions=versions())
     return PreparedRun(spec, train, validation)

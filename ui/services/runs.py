@@ -71,7 +71,8 @@ class RunService:
         name = name[:100] or default_name(checked.name)
         split = checked.split_at(settings.validation_fraction, settings.seed)
         preconditions.check_chat_template(tokenizer, any(row.messages for row in checked.rows))
-        prepared = prepare.prepare_run(checked.rows, checked.original.source, split, tokenizer, model, settings, name)
+        source = checked.original.source
+        prepared = prepare.prepare_run(checked.rows, source, split, tokenizer, model, settings, name, data_id)
         preconditions.before_start(prepared, self._workspace.runs, self._models.entry(model_id).architecture)
 
         def write(folder: Path) -> None:
