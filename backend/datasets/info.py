@@ -15,13 +15,16 @@ RowsByKind = dict[str, RowChoice]  # kind of problem -> rows
 @dataclass(frozen=True)
 class DatasetInfo:
     """name: of the uploaded file. read_options: fields of ReadOptions. accepted, refused: fixes, by kind of problem.
-    validation: the "name" and the stored "file" of the validation file, {} without one."""
+    validation: the "name" and the stored "file" of the validation file, {} without one. edits: ids of the edits, in
+    order; undone: of those undone, the last one first to be redone."""
 
     name: str
     read_options: dict[str, Any] = field(default_factory=dict)
     accepted: RowsByKind = field(default_factory=dict)
     refused: RowsByKind = field(default_factory=dict)
     validation: dict[str, str] = field(default_factory=dict)
+    edits: list[str] = field(default_factory=list)
+    undone: list[str] = field(default_factory=list)
 
     def is_accepted(self, problem: Problem) -> bool:
         """Whether the user accepted the fix of this problem."""

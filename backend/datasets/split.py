@@ -6,14 +6,16 @@ them are different; fewer all judge, and then nothing chooses. A validation file
 also appear in it are left out.
 
 Rows may have a role already, from an earlier version of the model or because a person corrected their answer: those
-stay what they were, so that an earlier version's held-out rows never train a later one.
+stay what they were, so that an earlier version's held-out rows never train a later one. A corrected answer is trained
+on, and rows that ask the same judge nothing. The order in which other rows are set aside depends only on their
+numbers, and added ones come last, so that an edit moves few of them.
 """
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from hashlib import blake2b
 from typing import Literal
 
 from backend.datasets.checks import duplicates
@@ -91,9 +93,10 @@ def split(
         )
     groups = _all_groups(len(rows), duplicates.find(rows).together if together is None else together)
     target = split_sizes(len(rows), fraction)[1] if len(groups) > 1 else 0
-    random.Random(seed).shuffle(groups)  # noqa: S311 (repeatable, not secret)
+    roles = _with_corrected(roles, rows)
     chosen = [group for group in groups if roles.of(group) in ("choosing", "judging")]
     free = [group for group in groups if roles.of(group) is None]
+    free.sort(key=lambda group: _turn(rows[group[0]], seed))
     for group in free:
         if sum(map(len, chosen)) + len(group) <= target:
             chosen.append(group)
@@ -102,6 +105,16 @@ def split(
     aside = {position for group in chosen for position in group}
     train = [i for i in range(len(rows)) if i not in aside]
     return _divided(train, chosen, {}, "as you chose" if not fraction else "there are too few", roles)
+
+
+def _turn(row: Row, seed: int) -> tuple[bool, bytes]:
+    """Where a row stands in the order in which rows are set aside."""
+    return row.origin != "file", blake2b(f"{seed} {row.row}".encode(), digest_size=8).digest()
+
+
+def _with_corrected(roles: Roles, rows: Sequence[Row]) -> Roles:
+    corrected = [i for i, row in enumerate(rows) if row.origin == "corrected"]
+    return replace(roles, train=roles.train.union(corrected))
 
 
 def split_sizes(rows: int, fraction: float = FRACTION) -> tuple[int, int]:
@@ -121,6 +134,7 @@ def split_with(
     everything = [*rows, *validation]
     groups = duplicates.find(everything).together if together is None else together
     leaked: dict[int, int] = {}
+    roles = _with_corrected(roles, rows)
     aside: Groups = []
     for group in _all_groups(len(everything), groups):
         role, own = roles.of(group), [i for i in group if i >= len(rows)]

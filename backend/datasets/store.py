@@ -1,7 +1,7 @@
 """The user's datasets, each in its own folder with its facts (info.json) and, if there is one, its validation file.
 
 The uploaded file is never changed. Everything shown or trained is computed from the file and the info (how to read
-it, which fixes are accepted or refused), so undoing a choice just removes it from the info.
+it, how it was edited, which fixes are accepted or refused), so undoing a choice just removes it from the info.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from backend.datasets import edits
 from backend.datasets.background import NO_PROGRESS, ProgressListener
 from backend.datasets.cache import Key, RecentCache
 from backend.datasets.checks.fix import FIXABLE, WHOLE_FILE_FIXES
@@ -22,6 +23,7 @@ from backend.datasets.checks.issues import ISSUE_TYPES
 from backend.datasets.dataset import CheckedDataset, check_and_fix, require_compatible, unread
 from backend.datasets.info import DatasetInfo, RowChoice
 from backend.datasets.read.source import require_file
+from backend.datasets.stored_edits import StoredEdits
 from backend.datasets.stored_files import Options, StoredFiles, load_validation, options_key
 from backend.datasets.token_counts import TargetModel, TokenCounter
 from backend.errors import ApprenticeError, BadInput, WorkspaceProblem
@@ -50,6 +52,8 @@ class DatasetStore:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._files = StoredFiles(root)
+        self.edits = StoredEdits(root)
+        self._edited: RecentCache[Dataset] = RecentCache()
         self._checked: RecentCache[CheckedDataset] = RecentCache()
         self._counters: RecentCache[TokenCounter] = RecentCache()
         self._lock = threading.RLock()  # held only briefly, never while a file is read or checked
@@ -92,7 +96,7 @@ class DatasetStore:
         try:
             folder.mkdir()
         except OSError as error:
-            raise _not_saved("The examples", error) from error
+            raise not_saved("The examples", error) from error
         try:
             write(folder / "source")
             dataset = self._files.source(new, name, options, listener)
@@ -106,7 +110,7 @@ class DatasetStore:
             shutil.rmtree(folder, ignore_errors=True)
             self._files.discard(new)
             if isinstance(error, OSError):
-                raise _not_saved("The examples", error) from error
+                raise not_saved("The examples", error) from error
             raise
         return new
 
@@ -141,7 +145,7 @@ class DatasetStore:
         self.info(data_id)
         with self._lock:
             shutil.rmtree(child_path(self._root, data_id), ignore_errors=True)
-            for cache in (self._files, self._checked, self._counters):
+            for cache in (self._files, self._edited, self._checked, self._counters):
                 cache.discard(data_id)
             self._opening.pop(data_id, None)
 
@@ -159,7 +163,8 @@ class DatasetStore:
         with self._lock:
             self._write_info(data_id, info)
 
-    def _update(self, data_id: str, change: Callable[[DatasetInfo], DatasetInfo]) -> None:
+    def update(self, data_id: str, change: Callable[[DatasetInfo], DatasetInfo]) -> None:
+        """Replaces the info with what `change` makes of it. Raises BadInput when the dataset does not exist."""
         with self._lock:
             self._write_info(data_id, change(self.info(data_id)))
 
@@ -168,18 +173,32 @@ class DatasetStore:
 
     def read_again(self, data_id: str, options: Options, listener: ProgressListener = NO_PROGRESS) -> None:
         """Reads the file with other options and stores them. Accepted and refused fixes are dropped, as they were
-        about other rows. Raises BadInput, changing nothing, when the file can't be read this way or its validation
-        file no longer fits."""
+        about other rows. Raises BadInput, changing nothing, when the file can't be read this way, its validation
+        file no longer fits, or examples were edited."""
         info = self.info(data_id)
+        if info.edits:
+            raise BadInput(
+                "This file can't be read another way now.",
+                "You edited its examples, and these edits would be lost.",
+                "Undo them first, or add the file again.",
+            )
         dataset = self._files.source(data_id, info.name, options, listener)
         if (validation := self._validation(data_id, info, options)) is not None:
             require_compatible(validation, dataset)
-        self._update(data_id, lambda info: replace(info, read_options=dict(options), accepted={}, refused={}))
+        self.update(data_id, lambda info: replace(info, read_options=dict(options), accepted={}, refused={}))
 
     def original(self, data_id: str, listener: ProgressListener = NO_PROGRESS) -> Dataset:
-        """The rows before any fix."""
+        """The rows before any fix, with the person's edits."""
         info = self.info(data_id)
-        return self._files.source(data_id, info.name, info.read_options, listener)
+        dataset = self._files.source(data_id, info.name, info.read_options, listener)
+        if not info.edits:
+            return dataset
+        key = (data_id, options_key(info.read_options), info.edits[-1])
+        found = self._edited.get(key)
+        if found is None:
+            found = edits.apply(dataset, self.edits.read(data_id, info.edits), info.edits[-1])
+            self._edited.put(key, found, len(found.rows))
+        return found
 
     def cached(
         self, data_id: str, model: TargetModel | None, lengths: LengthLimits = UNLIMITED
@@ -226,23 +245,22 @@ class DatasetStore:
         self._validate(data_id, kind, rows)
         if kind not in FIXABLE and kind not in {p.kind for p in unread(self.original(data_id))}:
             raise BadInput("This can't be fixed here.", "", "Correct the file, then add it again.")
-        self._update(data_id, lambda info: info.accept(kind, rows))
+        self.update(data_id, lambda info: info.accept(kind, rows))
 
     def refuse(self, data_id: str, kind: str, rows: RowChoice = "all") -> None:
         """Leaves rows with this kind of problem as they are."""
         self._validate(data_id, kind, rows)
-        self._update(data_id, lambda info: info.refuse(kind, rows))
+        self.update(data_id, lambda info: info.refuse(kind, rows))
 
     def undo(self, data_id: str, kind: str) -> None:
         """Forgets what was accepted or refused for one kind of problem."""
-        self._update(data_id, lambda info: info.undo(kind))
+        self.update(data_id, lambda info: info.undo(kind))
 
     def _validate(self, data_id: str, kind: str, rows: RowChoice) -> None:
         """Raises BadInput for an unknown kind or row: both come from a browser and are stored."""
         original = self.original(data_id)
         known = kind in ISSUE_TYPES or kind in WHOLE_FILE_FIXES or any(kind == p.kind for p in original.problems)
-        last = max(original.total_rows, len(original.rows))
-        if not known or (rows != "all" and not all(1 <= row <= last for row in rows)):
+        if not known or (rows != "all" and not all(1 <= row <= original.highest for row in rows)):
             raise BadInput("There is no such problem in these examples.", "", "Reload the page.")
 
     def set_validation(self, data_id: str, path: Path, name: str) -> None:
@@ -252,15 +270,15 @@ class DatasetStore:
         file = f"validation-{new_id()}"
         try:
             shutil.copyfile(path, self._root / data_id / file)
-            self._update(data_id, lambda info: replace(info, validation={"name": name, "file": file}))
+            self.update(data_id, lambda info: replace(info, validation={"name": name, "file": file}))
         except OSError as error:
-            raise _not_saved("The validation file", error) from error
+            raise not_saved("The validation file", error) from error
         self._delete_validation(data_id, before)
 
     def clear_validation(self, data_id: str) -> None:
         """Removes the validation file; part of the examples is set aside again instead."""
         before = self.info(data_id)
-        self._update(data_id, lambda info: replace(info, validation={}))
+        self.update(data_id, lambda info: replace(info, validation={}))
         self._delete_validation(data_id, before)
 
     def _delete_validation(self, data_id: str, info: DatasetInfo) -> None:
@@ -273,6 +291,7 @@ class DatasetStore:
         return self._files.validation(data_id, info.validation["name"], info.validation["file"], options)
 
 
-def _not_saved(what: str, error: OSError) -> WorkspaceProblem:
+def not_saved(what: str, error: OSError) -> WorkspaceProblem:
+    """The error for something that the disk did not take."""
     reason = f"The system reports: {error.strerror or error}."
     return WorkspaceProblem(f"{what} could not be saved.", reason, "Free some disk space, then try again.")

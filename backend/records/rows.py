@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 Severity = Literal["error", "warning"]
 Message = dict[str, Any]  # {"role": ..., "content": ...}, and "tool_calls" if there are any
+Origin = Literal["file", "added", "corrected"]  # corrected: after a run answered wrongly
 
 
 @dataclass(slots=True)
@@ -16,7 +17,8 @@ class Row:
 
     line: line in the source file, from 1 (for binary tables the row). row: number among the rows, from 1.
     messages: the conversation. For a preference pair `messages` ends with the chosen answer and `rejected` holds the
-    rejected one. text: a plain document instead of a conversation.
+    rejected one. text: a plain document instead of a conversation. Lines and numbers of added rows count on after the
+    last one of the file.
     """
 
     line: int
@@ -25,6 +27,7 @@ class Row:
     rejected: list[Message] | None = None
     tools: list[dict[str, Any]] | None = None
     text: str | None = None
+    origin: Origin = "file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,11 @@ class Problem:
 @dataclass(frozen=True, slots=True)
 class Source:
     """A description of the file: `format` such as "jsonl", `shape` such as "messages" or "alpaca", `encoding` such as
-    "utf-8", `mapping` from our fields to the file's columns, `ignored` columns, `sha256` of its bytes."""
+    "utf-8", `mapping` from our fields to the file's columns, `ignored` columns, `sha256` of its bytes.
+
+    Of examples that were edited, `sha256` stands for the file and the edits, `file_sha256` for the file, and `edits`
+    are their kinds (datasets/edits.py).
+    """
 
     name: str
     format: str
@@ -57,17 +64,28 @@ class Source:
     mapping: dict[str, str] = field(default_factory=dict)
     ignored: tuple[str, ...] = ()
     details: dict[str, str] = field(default_factory=dict)  # such as {"delimiter": ";", "sheet": "Table 1"}
+    file_sha256: str = ""
+    edits: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
 class Dataset:
-    """The contents of a file: its source, its readable rows, and the problems found while reading."""
+    """The contents of a file: its source, its readable rows, and the problems found while reading.
+
+    last_number: the highest number of a row, where edits added or deleted some; 0: the rows are numbered to the end.
+    """
 
     source: Source
     rows: list[Row]
     problems: list[Problem] = field(default_factory=list)
     total_rows: int = 0  # rows in the file, including unreadable ones
     originals: dict[int, Any] = field(default_factory=dict)  # the first rows as read, by row number, for display
+    last_number: int = 0
+
+    @property
+    def highest(self) -> int:
+        """The highest number that a row has or had."""
+        return self.last_number or max(self.total_rows, self.rows[-1].row if self.rows else 0)
 
 
 def rejected_side(row: Row) -> Row:

@@ -188,15 +188,16 @@ class ModelRef(Record):
 
 
 class DataRef(Record):
-    """The data of a run: its name, the SHA-256 of the source file, and the row counts as trained.
+    """The data of a run: its name, the SHA-256 of the examples, and the row counts as trained.
 
-    data_id: of the dataset, "" where it is not known.
+    data_id: of the dataset, "" where it is not known. edits: how many its examples had.
     validation_chooses: whether the validation rows choose the checkpoint; if not, they also judge the result.
     """
 
     name: str
     sha256: str
     data_id: str = ""
+    edits: int = 0
     train_rows: int
     validation_rows: int
     train_tokens: int

@@ -57,6 +57,7 @@ def prepare_run(
         name=source.name,
         sha256=source.sha256,
         data_id=data_id,
+        edits=len(source.edits),
         **sizes(train, validation),
         validation_chooses=split.chooses,
         held_out_prompts=tuple(tuple(chat[:-1]) for chat in sampled),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from backend.datasets.dataset import CheckedDataset
+from backend.datasets.editing import Editor
 from backend.datasets.info import DatasetInfo
 from backend.datasets.store import StoredDataset
 from backend.errors import ApprenticeError, BadInput
@@ -34,6 +35,7 @@ class DatasetService:
     def __init__(self, exports: Path, imports: DatasetImports, models: ModelService, advice: AdviceService) -> None:
         self._exports, self._imports, self._models, self._advice = exports, imports, models, advice
         self._store = imports.store
+        self._editor = Editor(self._store)
         self._files: dict[str, tuple[DatasetInfo, DatasetFiles]] = {}
 
     # Import
@@ -89,7 +91,7 @@ class DatasetService:
         return rows[0].row if rows else 1
 
     def sha256(self, data_id: str) -> str:
-        """The SHA-256 of the dataset's source file."""
+        """What stands for the dataset's examples: see `Source.sha256`."""
         return self._store.original(data_id).source.sha256
 
     def delete(self, data_id: str) -> None:
@@ -181,6 +183,13 @@ class DatasetService:
 
     def _files_folder(self, data_id: str) -> Path:
         return child_path(self._exports, f"data-{data_id}")
+
+    # Edits
+
+    def corrected_questions(self, data_id: str) -> list[str]:
+        """The questions whose answers were corrected after a run: see `Editor.corrected_questions`. [] for a dataset
+        that was deleted."""
+        return self._editor.corrected_questions(data_id) if self._store.has(data_id) else []
 
     # Validation file
 

@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from backend.datasets.conversation import question
+from backend.datasets.corrected import corrected_among
 from backend.datasets.dataset import CheckedDataset
 from backend.datasets.split import Split
 from backend.errors import BadInput
 from backend.evaluation.examples import Side
-from backend.records.rows import Message, rejected_side
+from backend.records.rows import Message, Row, rejected_side
 from backend.runs.conversations import read_conversations, write_conversations
 from backend.settings import SAMPLES as FOLDER
 from ui.records import Sample, UnseenQuestion
@@ -69,12 +71,19 @@ def held_out_conversations(checked: CheckedDataset, split: Split) -> list[list[M
 
     A person's own validation file takes precedence over a sample's.
     """
-    rows = checked.rows
+    rows, source = checked.rows, checked.original.source
     found = [rows[i].messages for i in split.judging if rows[i].messages]
     for sample in SAMPLES if checked.validation is None else ():
-        if checked.original.source.sha256 == hashlib.sha256(sample.path.read_bytes()).hexdigest():
-            found = [*_read(sample.held_out), *found]
+        if (source.file_sha256 or source.sha256) == hashlib.sha256(sample.path.read_bytes()).hexdigest():
+            found = [*_not_corrected(_read(sample.held_out), rows), *found]
     return found
+
+
+def _not_corrected(conversations: list[list[Message]], rows: Sequence[Row]) -> list[list[Message]]:
+    """Without the conversations whose questions were corrected: their answers are learned now."""
+    corrected = [question(row) for row in rows if row.origin == "corrected"]
+    learned = corrected_among(conversations, corrected) if corrected else set()
+    return [one for i, one in enumerate(conversations) if i not in learned]
 
 
 def held_out_tools(checked: CheckedDataset, split: Split) -> list[Any]:

@@ -86,6 +86,12 @@ def usual_system(rows: Sequence[Row]) -> str | None:
     return found.most_common(1)[0][0] if found else None
 
 
+def most_common_instruction(rows: Sequence[Row]) -> str:
+    """The most common system message if at least half of the conversations start with one, else ""."""
+    chats = [row for row in rows if row.messages]
+    return (usual_system(chats) or "") if 2 * sum(map(has_system, chats)) >= len(chats) else ""
+
+
 def languages(rows: Sequence[Row], model_languages: Sequence[str] | None) -> Iterator[Problem]:
     """Languages of enough rows that the model does not support."""
     if not model_languages or not rows:

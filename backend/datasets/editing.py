@@ -1,0 +1,169 @@
+"""Editing the stored examples: each edit is checked, saved, and can be undone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from backend.datasets.check_dataset import row_problems
+from backend.datasets.checks.dataset import most_common_instruction
+from backend.datasets.checks.normalize import normalize
+from backend.datasets.conversation import question
+from backend.datasets.convert.convert import check_size
+from backend.datasets.edits import Edit, with_instruction
+from backend.datasets.info import DatasetInfo
+from backend.datasets.options import Limits, RowFault
+from backend.datasets.store import DatasetStore, not_saved
+from backend.errors import BadInput
+from backend.records.rows import Dataset, Message, Row
+
+LONGEST_INSTRUCTION = 20_000  # characters
+_ALSO_REFUSED = ("no_question", "empty_question")  # only a warning in a file
+
+
+class Editor:
+    """The edits of the datasets in a store.
+
+    Every method raises BadInput for what can't be done, changing nothing, and WorkspaceProblem when the disk is full.
+    """
+
+    def __init__(self, store: DatasetStore) -> None:
+        self._store = store
+
+    def replace(self, data_id: str, number: int, example: Row) -> None:
+        """Puts `example` in place of the row with this number, also of one that could not be read."""
+        dataset = self._store.original(data_id)
+        before = _row(dataset, number)
+        if before is None and number not in {p.row for p in dataset.problems if p.row}:
+            raise _no_row(number)
+        if before is None or not _same(before, example):
+            self._save(data_id, Edit("replace", number, _usable(example, dataset)))
+
+    def delete(self, data_id: str, number: int) -> None:
+        dataset = self._store.original(data_id)
+        if _row(dataset, number) is None and number not in {p.row for p in dataset.problems if p.row}:
+            raise _no_row(number)
+        self._save(data_id, Edit("delete", number))
+
+    def add(self, data_id: str, example: Row) -> int:
+        """Adds a row, with the instruction that most rows have, and returns its number."""
+        dataset = self._store.original(data_id)
+        self._save(data_id, Edit("add", example=_usable(_instructed(example, dataset), dataset)))
+        return dataset.highest + 1
+
+    def set_instruction(self, data_id: str, text: str) -> None:
+        """Gives every conversation this system message; "" removes it."""
+        text = text.strip()
+        if len(text) > LONGEST_INSTRUCTION:
+            most = f"It has over {LONGEST_INSTRUCTION:,} characters."
+            raise BadInput("The instruction is too long.", most, "Shorten it.")
+        rows = [row for row in self._store.original(data_id).rows if row.text is None]
+        if not rows:
+            raise BadInput("Plain texts have no instruction.", "Only conversations have one.")
+        if any(with_instruction(row, text).messages != row.messages for row in rows):
+            self._save(data_id, Edit("instruction", instruction=text))
+
+    def correct(self, data_id: str, messages: Sequence[Message], answer: str, wrong: str, run_id: str) -> int:
+        """Adds the right answer to a question that a run answered wrongly, and returns the row's number.
+
+        messages: the conversation up to the answer. Without a system message it gets that of most rows. wrong: the
+        run's answer; it becomes the worse one where the examples are pairs. Correcting the same question again
+        replaces the earlier correction.
+        """
+        dataset = self._store.original(data_id)
+        pairs = any(row.rejected for row in dataset.rows)
+        rejected = [{"role": "assistant", "content": wrong}] if pairs else None
+        example = Row(0, 0, [*map(dict, messages), {"role": "assistant", "content": answer.strip()}], rejected)
+        example = _usable(_instructed(example, dataset), dataset)
+        again = next(
+            (row for row in dataset.rows if row.origin == "corrected" and _same_question(row, example)), None
+        )
+        if again is None:
+            self._save(data_id, Edit("add", example=example, run_id=run_id))
+            return dataset.highest + 1
+        if not _same(again, example):
+            self._save(data_id, Edit("replace", again.row, example, run_id=run_id))
+        return again.row
+
+    def undo(self, data_id: str) -> None:
+        """Takes the last edit back."""
+
+        def change(info: DatasetInfo) -> DatasetInfo:
+            if not info.edits:
+                raise BadInput("There is nothing to undo.")
+            return replace(info, edits=info.edits[:-1], undone=[*info.undone, info.edits[-1]])
+
+        self._update(data_id, change)
+
+    def redo(self, data_id: str) -> None:
+        """Makes the edit again that was undone last."""
+
+        def change(info: DatasetInfo) -> DatasetInfo:
+            if not info.undone:
+                raise BadInput("There is nothing to redo.")
+            return replace(info, edits=[*info.edits, info.undone[-1]], undone=info.undone[:-1])
+
+        self._update(data_id, change)
+
+    def corrected_questions(self, data_id: str) -> list[str]:
+        """The questions whose answers were corrected after a run, each with all turns of the person, by lines."""
+        return [question(row) for row in self._store.original(data_id).rows if row.origin == "corrected"]
+
+    def _save(self, data_id: str, edit: Edit) -> None:
+        try:
+            edit_id = self._store.edits.write(data_id, edit)
+        except OSError as error:
+            raise not_saved("Your change", error) from error
+        undone = self._store.info(data_id).undone
+        self._update(data_id, lambda info: replace(info, edits=[*info.edits, edit_id], undone=[]))
+        self._store.edits.delete(data_id, undone)
+
+    def _update(self, data_id: str, change: Callable[[DatasetInfo], DatasetInfo]) -> None:
+        try:
+            self._store.update(data_id, change)
+        except OSError as error:
+            raise not_saved("Your change", error) from error
+
+
+def _row(dataset: Dataset, number: int) -> Row | None:
+    return next((row for row in dataset.rows if row.row == number), None)
+
+
+def _no_row(number: int) -> BadInput:
+    return BadInput(f"There is no example {number:,}.", "It may have been deleted.", "Choose another number.")
+
+
+def _same(one: Row, other: Row) -> bool:
+    return (one.messages, one.rejected, one.text) == (other.messages, other.rejected, other.text)
+
+
+def _same_question(one: Row, other: Row) -> bool:
+    return normalize(question(one)) == normalize(question(other))
+
+
+def _instructed(example: Row, dataset: Dataset) -> Row:
+    """`example` with the instruction that most rows have, unless it has its own."""
+    usual = most_common_instruction(dataset.rows)
+    has_own = any(message["role"] in ("system", "developer") for message in example.messages)
+    return example if has_own or not usual else with_instruction(example, usual)
+
+
+def _usable(example: Row, dataset: Dataset) -> Row:
+    """`example`, if it can be learned and is of the same kind as the others. Raises BadInput."""
+    kinds = {_kind(row) for row in dataset.rows}
+    if kinds and _kind(example) not in kinds:
+        raise BadInput(f"Your examples are {' and '.join(sorted(kinds))}.", f"This one is {_kind(example)}.")
+    try:
+        check_size(example, Limits())
+    except RowFault as fault:
+        raise BadInput("This example is too long.", fault.message, "Shorten it.") from fault
+    for problem in row_problems([example]):
+        if problem.severity == "error" or problem.kind in _ALSO_REFUSED:
+            raise BadInput("This example can't be learned as it is.", problem.message, "Correct it, then save again.")
+    return example
+
+
+def _kind(row: Row) -> str:
+    if row.text is not None:
+        return "plain texts"
+    return "pairs of a better and a worse answer" if row.rejected is not None else "conversations"

@@ -1,0 +1,138 @@
+"""Edits that a person made to the examples: rows changed, deleted or added, and the instruction of all of them.
+
+They apply in order to the rows as read, before any check or fix. Rows keep their numbers: that of a deleted row is
+not used again, and added rows count on after the last one of the file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args
+
+from backend.datasets.checks.fixers import with_system, without_system
+from backend.records.rows import Dataset, Origin, Row
+
+Kind = Literal["add", "replace", "delete", "instruction"]
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """One edit.
+
+    row: the number of the replaced or deleted row. example: the replaced or added row; its number and line are not
+    used. instruction: the system message for every conversation, "" to remove it. run_id: the run whose answer was
+    corrected, "" for an edit by hand.
+    """
+
+    kind: Kind
+    row: int = 0
+    example: Row | None = None
+    instruction: str = ""
+    run_id: str = ""
+
+    @property
+    def origin(self) -> str:
+        """Where the edit comes from, in words."""
+        return f"corrected answer of run {self.run_id}" if self.run_id else "edited by hand"
+
+    def to_json(self) -> dict[str, Any]:
+        """The edit as it is stored."""
+        one = self.example
+        example = one and {
+            "messages": one.messages, "rejected": one.rejected, "tools": one.tools, "text": one.text,
+        }  # fmt: skip
+        names = ("kind", "row", "instruction", "run_id", "origin")
+        return {**{name: getattr(self, name) for name in names}, "example": example}
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Edit:
+        """The stored edit. Raises KeyError, TypeError or ValueError for a damaged one."""
+        example = stored["example"]
+        if stored["kind"] not in get_args(Kind) or (example is None) != (stored["kind"] in ("delete", "instruction")):
+            raise ValueError("not an edit")
+        row = None if example is None else Row(0, 0, **example)
+        return cls(stored["kind"], int(stored["row"]), row, str(stored["instruction"]), str(stored["run_id"]))
+
+
+def apply(dataset: Dataset, edits: Sequence[Edit], newest: str) -> Dataset:
+    """`dataset` with the edits. newest: the id of the last one, which stands for all of them.
+
+    Its `source.sha256` differs from that of the file, so that whatever was computed for other rows is not taken for
+    these.
+    """
+    if not edits:
+        return dataset
+    editing = _Editing(dataset)
+    for edit in edits:
+        editing.run(edit)
+    rows, source = [editing.rows[number] for number in sorted(editing.rows)], dataset.source
+    problems = [p for p in dataset.problems if p.row not in editing.changed]
+    unread = {p.row for p in problems if p.severity == "error" and p.row} - editing.rows.keys()
+    sha256 = hashlib.sha256(f"{source.sha256} {newest}".encode()).hexdigest()
+    return Dataset(
+        replace(source, sha256=sha256, file_sha256=source.sha256, edits=tuple(edit.kind for edit in edits)),
+        rows,
+        problems,
+        len(rows) + len(unread),
+        {number: value for number, value in dataset.originals.items() if number not in editing.changed},
+        editing.last,
+    )
+
+
+class _Editing:
+    """The rows between two edits. changed: numbers of replaced and deleted ones. last: the highest number so far."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self.rows = {row.row: row for row in dataset.rows}
+        self.changed: set[int] = set()
+        self.last = dataset.highest
+        self._lines = {p.row: p.line for p in dataset.problems} | {row.row: row.line for row in dataset.rows}
+        self._last_line = max(self._lines.values(), default=0)
+
+    def run(self, edit: Edit) -> None:
+        if edit.kind == "instruction":
+            for number, row in self.rows.items():
+                self.rows[number] = with_instruction(row, edit.instruction)
+        elif edit.kind == "delete":
+            self.rows.pop(edit.row, None)
+            self.changed.add(edit.row)
+        elif edit.kind == "replace" and edit.example:
+            before = self.rows.get(edit.row)
+            origin = "corrected" if edit.run_id else before.origin if before else "file"
+            self._put(edit.row, self._lines.get(edit.row, edit.row), edit.example, origin)
+            self.changed.add(edit.row)
+        elif edit.example:
+            self.last += 1
+            self._last_line += 1
+            self._put(self.last, self._last_line, edit.example, "corrected" if edit.run_id else "added")
+            self._lines[self.last] = self._last_line
+
+    def _put(self, number: int, line: int, example: Row, origin: Origin) -> None:
+        self.rows[number] = replace(example, row=number, line=line, origin=origin)
+
+
+def with_instruction(row: Row, text: str) -> Row:
+    """The row with this system message in place of its own; "": without one. A document stays as it is."""
+    if row.text is not None:
+        return row
+    bare = without_system(row)
+    return with_system(text)(bare) if text else bare
+
+
+def summary(kinds: Sequence[str]) -> str:
+    """The version of edited examples in words: "Version 3: 2 examples added, 1 changed."; "" without edits."""
+    return f"Version {len(kinds)}: {', '.join(_parts(Counter(kinds)))}." if kinds else ""
+
+
+def _parts(counts: Counter[str]) -> Iterator[str]:
+    noun = True
+    for kind, verb in (("add", "added"), ("replace", "changed"), ("delete", "deleted")):
+        if count := counts[kind]:
+            examples = f" example{'s' * (count != 1)}" if noun else ""
+            yield f"{count:,}{examples} {verb}"
+            noun = False
+    if counts["instruction"]:
+        yield f"instruction set {'once' if counts['instruction'] == 1 else str(counts['instruction']) + ' times'}"

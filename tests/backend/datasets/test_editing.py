@@ -1,0 +1,324 @@
+"""Examples can be edited, added and deleted, undone and redone, and everything downstream sees it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from backend.datasets import edits
+from backend.datasets.corrected import corrected_among
+from backend.datasets.editing import Editor
+from backend.datasets.edits import Edit
+from backend.datasets.split import split, split_with
+from backend.datasets.store import DatasetStore
+from backend.errors import BadInput, WorkspaceProblem
+from backend.records.rows import Message, Problem, Row
+from tests.backend.datasets.builders import chat, clean_row, clean_rows, dataset
+
+
+def turns(question: str, answer: str) -> list[Message]:
+    return [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
+
+
+def example(question: str, answer: str) -> Row:
+    return Row(0, 0, turns(question, answer))
+
+
+def lines(count: int, system: str = "") -> str:
+    head = [{"role": "system", "content": system}] if system else []
+    rows = [{"messages": [*head, *clean_row(i).messages[1:]]} for i in range(1, count + 1)]
+    return "".join(json.dumps(row) + "\n" for row in rows)
+
+
+@pytest.fixture
+def editor(store: DatasetStore) -> Editor:
+    return Editor(store)
+
+
+@pytest.fixture
+def data_id(store: DatasetStore) -> str:
+    return store.add_text(lines(30), "orders.jsonl")
+
+
+def numbers(store: DatasetStore, data_id: str) -> list[int]:
+    return [row.row for row in store.open(data_id, None).dataset.rows]
+
+
+def answer_of(store: DatasetStore, data_id: str, number: int) -> str:
+    row = next(row for row in store.open(data_id, None).dataset.rows if row.row == number)
+    return str(row.messages[-1]["content"])
+
+
+def test_edits_reach_the_checked_rows_and_can_be_undone_and_redone(
+    store: DatasetStore, editor: Editor, data_id: str
+) -> None:
+    before = store.open(data_id, None)
+    editor.replace(data_id, 3, example("When do you open?", "At seven, love."))
+    editor.delete(data_id, 5)
+    assert editor.add(data_id, example("Do you bake rye?", "Every Friday.")) == 31
+    after = store.open(data_id, None)
+    assert answer_of(store, data_id, 3) == "At seven, love."
+    assert numbers(store, data_id) == [*range(1, 5), *range(6, 32)]
+    assert (after.report.rows, after.original.highest, after.original.source.edits) == (
+        30,
+        31,
+        ("replace", "delete", "add"),
+    )
+    assert after.original.source.sha256 != before.original.source.sha256 == after.original.source.file_sha256
+    assert numbers(DatasetStore(Path(store._root)), data_id) == numbers(store, data_id), "also after a restart"
+    for _ in range(3):
+        editor.undo(data_id)
+    assert store.open(data_id, None).dataset.rows == before.dataset.rows
+    for _ in range(3):
+        editor.redo(data_id)
+    assert store.open(data_id, None).dataset.rows == after.dataset.rows
+    for call in (editor.redo, lambda one: [editor.undo(one) for _ in range(4)]):
+        with pytest.raises(BadInput):
+            call(data_id)
+
+
+def test_the_number_of_a_deleted_row_is_not_used_again(store: DatasetStore, editor: Editor, data_id: str) -> None:
+    editor.delete(data_id, 30)
+    assert editor.add(data_id, example("First?", "One.")) == 31
+    editor.delete(data_id, 31)
+    assert editor.add(data_id, example("Second?", "Two.")) == 32
+    assert numbers(store, data_id) == [*range(1, 30), 32]
+
+
+def test_a_new_edit_ends_redoing_and_deletes_the_undone_file(
+    store: DatasetStore, editor: Editor, data_id: str, tmp_path: Path
+) -> None:
+    editor.delete(data_id, 1)
+    editor.undo(data_id)
+    editor.delete(data_id, 2)
+    assert len(list((tmp_path / "datasets" / data_id / "edits").iterdir())) == 1
+    with pytest.raises(BadInput):
+        editor.redo(data_id)
+    assert numbers(store, data_id) == [1, *range(3, 31)]
+
+
+def test_saving_what_is_there_already_is_no_edit(store: DatasetStore, editor: Editor, data_id: str) -> None:
+    row = store.original(data_id).rows[2]
+    editor.replace(data_id, 3, Row(0, 0, [dict(message) for message in row.messages]))
+    assert store.info(data_id).edits == []
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"), [("", "An answer."), ("A question?", "  "), ("A question?", "A NUL \0 byte.")]
+)
+def test_an_edit_that_makes_a_bad_row_is_refused(
+    store: DatasetStore, editor: Editor, data_id: str, question: str, answer: str
+) -> None:
+    with pytest.raises(BadInput):
+        editor.add(data_id, example(question, answer))
+    with pytest.raises(BadInput):
+        editor.replace(data_id, 3, example(question, answer))
+    assert store.info(data_id).edits == []
+
+
+def test_a_row_of_another_kind_or_number_is_refused(store: DatasetStore, editor: Editor, data_id: str) -> None:
+    for wrong in (Row(0, 0, text="A plain text."), Row(0, 0, turns("a b", "c"), turns("", "d")[1:])):
+        with pytest.raises(BadInput):
+            editor.add(data_id, wrong)
+    for number in (0, 31, -1):
+        with pytest.raises(BadInput):
+            editor.delete(data_id, number)
+        with pytest.raises(BadInput):
+            editor.replace(data_id, number, example("a?", "b"))
+    editor.delete(data_id, 4)
+    with pytest.raises(BadInput):
+        editor.delete(data_id, 4)
+    assert len(store.info(data_id).edits) == 1
+
+
+def test_a_row_that_could_not_be_read_can_be_replaced_or_deleted(store: DatasetStore, editor: Editor) -> None:
+    data_id = store.add_text(lines(12) + "{broken\n{broken too\n", "broken.jsonl")
+    assert "Example 13" in store.open(data_id, None).blocked
+    editor.replace(data_id, 13, example("Was it broken?", "Not any more."))
+    editor.delete(data_id, 14)
+    checked = store.open(data_id, None)
+    assert (checked.blocked, checked.report.rows, checked.dataset.rows[-1].line) == ("", 13, 13)
+
+
+def test_an_edited_file_is_not_read_another_way(store: DatasetStore, editor: Editor, data_id: str) -> None:
+    editor.delete(data_id, 1)
+    with pytest.raises(BadInput):
+        store.read_again(data_id, {"encoding": "cp1252"})
+    assert 1 not in numbers(store, data_id)
+
+
+def test_a_damaged_edit_is_reported_and_can_be_undone(
+    store: DatasetStore, editor: Editor, data_id: str, tmp_path: Path
+) -> None:
+    editor.delete(data_id, 1)
+    (file,) = (tmp_path / "datasets" / data_id / "edits").iterdir()
+    file.write_text('{"kind": "delete"')
+    with pytest.raises(WorkspaceProblem):
+        DatasetStore(tmp_path / "datasets").open(data_id, None)
+    editor.undo(data_id)
+    assert numbers(store, data_id) == [*range(1, 31)]
+
+
+def test_nothing_is_half_saved_on_a_full_disk(
+    store: DatasetStore, editor: Editor, data_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*args: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    for place in ("backend.datasets.stored_edits.write_json", "backend.datasets.store.write_text"):
+        with monkeypatch.context() as patching:
+            patching.setattr(place, full)
+            with pytest.raises(WorkspaceProblem):
+                editor.delete(data_id, 1)
+    assert store.info(data_id).edits == []
+    assert numbers(store, data_id) == [*range(1, 31)]
+
+
+def test_every_kind_of_edit_survives_being_stored() -> None:
+    pair = Row(0, 0, turns("a?", "b"), [{"role": "assistant", "content": "c\ud800"}], [{"name": "t"}])
+    for edit in (
+        Edit("add", example=pair, run_id="run-a"),
+        Edit("replace", 3, Row(0, 0, text="Ein Text.")),
+        Edit("delete", 4),
+        Edit("instruction", instruction="Be brief."),
+    ):
+        assert Edit.from_json(json.loads(json.dumps(edit.to_json()))) == edit
+    assert "run-a" in Edit("add", example=pair, run_id="run-a").origin
+    for damaged in (
+        {**Edit("delete", 4).to_json(), "kind": "explode"},
+        {**Edit("add", example=pair).to_json(), "example": None},
+    ):
+        with pytest.raises(ValueError, match="not an edit"):
+            Edit.from_json(damaged)
+
+
+def test_the_version_counts_the_edits() -> None:
+    assert edits.summary(()) == ""
+    assert edits.summary(("add", "replace", "add")) == "Version 3: 2 examples added, 1 changed."
+    assert "deleted" in edits.summary(("delete",))
+
+
+# The instruction
+
+
+def test_the_instruction_is_set_changed_and_removed_everywhere(store: DatasetStore, editor: Editor) -> None:
+    data_id = store.add_text(lines(12, "Be brief."), "brief.jsonl")
+
+    def found() -> set[str]:
+        return {
+            m["content"]
+            for row in store.open(data_id, None).dataset.rows
+            for m in row.messages
+            if m["role"] == "system"
+        }
+
+    editor.set_instruction(data_id, " Be warm. ")
+    assert found() == {"Be warm."}
+    editor.add(data_id, example("And you?", "Fine, love."))
+    assert store.original(data_id).rows[-1].messages[0] == {"role": "system", "content": "Be warm."}
+    editor.set_instruction(data_id, "")
+    assert found() == set()
+    editor.undo(data_id)
+    assert found() == {"Be warm."}
+    editor.set_instruction(data_id, "Be warm.")
+    assert len(store.info(data_id).edits) == 2, "nothing changed"
+    with pytest.raises(BadInput):
+        editor.set_instruction(data_id, "x" * 20_001)
+
+
+def test_plain_texts_have_no_instruction(store: DatasetStore, editor: Editor) -> None:
+    data_id = store.add_text(
+        "".join(json.dumps({"text": f"Text number {i}."}) + "\n" for i in range(9)), "texts.jsonl"
+    )
+    with pytest.raises(BadInput):
+        editor.set_instruction(data_id, "Be warm.")
+    editor.replace(data_id, 1, Row(0, 0, text="Another text."))
+    assert store.original(data_id).rows[0].text == "Another text."
+
+
+# Corrected answers
+
+
+def test_a_corrected_answer_is_added_once_with_its_origin(store: DatasetStore, editor: Editor) -> None:
+    data_id = store.add_text(lines(12, "Be brief."), "brief.jsonl")
+    asked = [{"role": "user", "content": "Do you have rye?"}]
+    assert editor.correct(data_id, asked, "On Fridays.", "I'm sorry.", "run-a") == 13
+    row = store.original(data_id).rows[-1]
+    assert [m["content"] for m in row.messages] == ["Be brief.", "Do you have rye?", "On Fridays."]
+    assert (row.origin, row.rejected) == ("corrected", None)
+    assert editor.correct(data_id, asked, "Every Friday.", "I'm sorry.", "run-b") == 13, "corrected again"
+    assert answer_of(store, data_id, 13) == "Every Friday."
+    assert editor.corrected_questions(data_id) == ["Do you have rye?"]
+    stored = store.edits.read(data_id, store.info(data_id).edits)
+    assert [(edit.kind, edit.run_id) for edit in stored] == [("add", "run-a"), ("replace", "run-b")]
+    editor.undo(data_id)
+    editor.undo(data_id)
+    assert editor.corrected_questions(data_id) == []
+
+
+def test_a_correction_among_pairs_makes_the_wrong_answer_the_worse_one(store: DatasetStore, editor: Editor) -> None:
+    pairs = [{"prompt": clean_row(i).messages[1:2], "chosen": f"good {i}", "rejected": f"bad {i}"} for i in range(9)]
+    data_id = store.add_text("".join(json.dumps(row) + "\n" for row in pairs), "pairs.jsonl")
+    editor.correct(data_id, [{"role": "user", "content": "Do you have rye?"}], "On Fridays.", "No.", "run-a")
+    row = store.original(data_id).rows[-1]
+    assert (row.messages[-1]["content"], row.rejected) == ("On Fridays.", [{"role": "assistant", "content": "No."}])
+    assert not store.open(data_id, None).blocked
+
+
+def test_conversations_that_ask_a_corrected_question_are_found() -> None:
+    long = "Could you please tell me whether the bakery in town sells rye bread with seeds on every Friday morning"
+    conversations = [
+        turns("do you have RYE", "no"),
+        turns(f"{long}?", "yes"),
+        turns(f"{long} too?", "yes"),
+        turns("Where are you?", "Here."),
+        [*turns("Hello, I am new in town", "Hi"), *turns("Do you have rye?", "no")],
+    ]
+    assert corrected_among(conversations, ["Do you have rye?", long]) == {0, 1, 2}
+    assert corrected_among(conversations, ["Hello, I am new in town\nDo you have rye?"]) == {4}
+    assert corrected_among(conversations, []) == set()
+
+
+# The split
+
+
+def test_an_edit_leaves_the_rows_set_aside_where_they_are() -> None:
+    rows = clean_rows(60)
+    before = {rows[i].row for i in (*split(rows).judging, *split(rows).validation)}
+    added = [Row(row.row, row.row, row.messages, origin="added") for row in map(clean_row, range(61, 69))]
+    for changed in (
+        [*rows, *added],
+        [chat(7, ("user", "New?"), ("assistant", "Yes.")) if r.row == 7 else r for r in rows],
+    ):
+        parts = split(changed)
+        assert before <= {changed[i].row for i in (*parts.judging, *parts.validation)}
+    gone = next(iter(before))
+    left = [row for row in rows if row.row != gone]
+    parts = split(left)
+    assert before - {gone} <= {left[i].row for i in (*parts.judging, *parts.validation)}
+    parts = split([*rows, *added])
+    assert not {61, *range(62, 69)} & {[*rows, *added][i].row for i in parts.judging}
+
+
+def test_a_corrected_answer_is_learned_and_its_question_judges_nothing() -> None:
+    rows = clean_rows(60)
+    held_out = rows[split(rows).judging[0]]
+    corrected = Row(
+        61, 61, [held_out.messages[1], {"role": "assistant", "content": "The right one."}], origin="corrected"
+    )
+    parts = split([*rows, corrected])
+    assert {60, held_out.row - 1} <= {*parts.train}
+    own = [Row(100 + i, i, clean_row(70 + i).messages) for i in range(8)]
+    asks = Row(61, 61, [own[2].messages[1], {"role": "assistant", "content": "The right one."}], origin="corrected")
+    parts = split_with([*rows, asks], own)
+    assert (60 in parts.train, parts.leaked, 61 + 2 in parts.judging, len(parts.judging)) == (True, {}, False, 7)
+
+
+def test_problems_of_untouched_rows_stay() -> None:
+    faulty = dataset(clean_rows(3))
+    faulty.problems = [Problem(n, n, "kind", "warning", "") for n in (0, 1, 2)]
+    edited = edits.apply(faulty, [Edit("delete", 2)], "newest")
+    assert [p.row for p in edited.problems] == [0, 1]
+    assert edits.apply(faulty, [], "") is faulty
