@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import time
+from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 NAME = "transformers"
 _PRECISIONS = {"bfloat16": "16-bit", "float16": "16-bit", "float32": "32-bit"}
+_READ = 256  # tokens whose logits are in memory together
 _BF16_GAIN = 0.9  # on a processor bf16 is used if a token takes less than this share of its time in fp32
 
 
@@ -130,6 +132,26 @@ def logits(model: Any, ids: list[int], last: int = 0) -> torch.Tensor:
         tokens = torch.tensor([ids], device=model.device)
         computed: torch.Tensor = model(input_ids=tokens, use_cache=False, logits_to_keep=last).logits
     return computed[0]
+
+
+def nats(model: Any, ids: Sequence[int], first: int) -> float:
+    """The sum of -ln p of ids[first:], each token after those before it, read in pieces that fit into memory."""
+    import torch
+
+    total, cache = 0.0, None
+    for start in range(0, len(ids) - 1, _READ):
+        piece = ids[start : start + _READ]
+        with torch.inference_mode():
+            tokens = torch.tensor([piece], device=model.device)
+            out = model(input_ids=tokens, cache=cache, use_cache=True)
+        cache = out.cache
+        following = list(ids[start + 1 : start + 1 + len(piece)])
+        learned = [at for at in range(len(following)) if start + 1 + at >= first]
+        if learned:
+            rows = torch.log_softmax(out.logits[0, learned].float(), dim=-1)
+            wanted = torch.tensor([following[at] for at in learned], device=rows.device)
+            total -= float(rows.gather(-1, wanted[:, None]).double().sum())
+    return total
 
 
 def _load_tuned(base: Any, folder: Path, probe: list[int]) -> tuple[Any, dict[str, Any]]:

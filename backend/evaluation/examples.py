@@ -9,7 +9,7 @@ from pathlib import Path
 
 from backend.errors import RunProblem
 from backend.evaluation.items import Item, items_from, pairs_from
-from backend.runs.conversations import Conversation, Tools, read_conversations, read_tools
+from backend.runs.conversations import Conversation, Tools, read_conversations, read_texts, read_tools
 
 
 def judging_items(folder: Path, limit: int | None = None) -> list[Item]:
@@ -21,6 +21,14 @@ def judging_items(folder: Path, limit: int | None = None) -> list[Item]:
         return items_from(held_out, limit, read_tools(folder, "held_out"))
     except (OSError, ValueError) as error:
         raise RunProblem("The examples set aside for this run can't be read.", str(error), "Train again.") from error
+
+
+def judging_texts(folder: Path, limit: int | None = None) -> list[str]:
+    """The plain texts that judge the run in `folder`. Raises RunProblem for damaged files."""
+    try:
+        return read_texts(folder)[:limit]
+    except (OSError, ValueError) as error:
+        raise RunProblem("The texts set aside for this run can't be read.", str(error), "Train again.") from error
 
 
 def training_items(folder: Path) -> list[Item]:

@@ -10,15 +10,17 @@ from pydantic import ValidationError
 from backend.errors import BadSetting
 from backend.evaluation import diagnosis, general
 from backend.evaluation.evaluate import Evaluation
-from backend.evaluation.examples import judging_items, training_items
+from backend.evaluation.examples import judging_items, judging_texts, training_items
 from backend.evaluation.models import TorchModels
 from backend.evaluation.prompt_trial import stored_systems
+from backend.evaluation.texts import TextEvaluation
 from backend.evaluation.work import REPORT, Stopped, Work, reporting
 from backend.files.json_file import write_json
 from backend.hardware.process import prepare_process
 from backend.models import bundled, local
 from backend.models.local import relocate
-from backend.records.specs import Record, RunSpec
+from backend.records.lengths import LengthLimits
+from backend.records.specs import Record, RunSpec, TrainSettings
 from backend.tokens.tokenizer import ChatTokenizer
 
 QUICK = 120.0  # seconds that an evaluation may take to run by itself
@@ -63,14 +65,24 @@ def run(context: Work) -> dict[str, Any]:
         progress("Loading the models", 0, 0)
         learned = folder / "result" / ("model" if trained.settings.method == "full" else "adapter")
         models = TorchModels(trained.model.path, learned)
-        known = stored_systems(context.workspace.run_folder(spec.trial), models.precision) if spec.trial else {}
-        evaluation = Evaluation(models, judging_items(folder, spec.items), training_items(folder), progress)
-        report = evaluation.run(baselines=spec.baselines, known=known)
+        report = _evaluate(context, spec, folder, trained.settings, models)
     except Stopped:
         return {}
     report["retry"] = diagnosis.change(report["next_kind"], trained.settings)
     write_json(context.folder / REPORT, report)
     return {name: value for name, value in report.items() if name != "answers"}
+
+
+def _evaluate(
+    context: Work, spec: EvaluationSpec, folder: Path, settings: TrainSettings, models: TorchModels
+) -> dict[str, Any]:
+    """The report on the run in `folder`: of its questions, or of plain texts where it has none."""
+    items, progress = judging_items(folder, spec.items), reporting(context)
+    if not items and (texts := judging_texts(folder, spec.items)):
+        lengths = LengthLimits.from_settings(settings)
+        return TextEvaluation(models, texts, lengths.size, lengths.overlap, progress).run()
+    known = stored_systems(context.workspace.run_folder(spec.trial), models.precision) if spec.trial else {}
+    return Evaluation(models, items, training_items(folder), progress).run(baselines=spec.baselines, known=known)
 
 
 def after_training(context: Trained, result: dict[str, Any]) -> dict[str, Any] | None:
@@ -79,11 +91,14 @@ def after_training(context: Trained, result: dict[str, Any]) -> dict[str, Any] |
     spec = RunSpec.model_validate(context.spec)
     if not spec.evaluate or not result.get("weights_changed"):
         return None
-    items = judging_items(context.folder)
-    if not items:
+    items, texts = judging_items(context.folder), judging_texts(context.folder)
+    if not items and not texts:
         return None
     tokenizer = ChatTokenizer.load(relocate(spec, context.folder).model.path)
-    tokens = sum(tokenizer.encode([*map(dict, item.messages), item.expected]).tokens for item in items)
+    if items:
+        tokens = sum(tokenizer.encode([*map(dict, item.messages), item.expected]).tokens for item in items)
+    else:
+        tokens = sum(tokenizer.count(texts))
     if seconds(tokens, result["tokens_per_second"]) > QUICK:
         return None
     return EvaluationSpec(run=context.folder.name).model_dump()

@@ -6,6 +6,7 @@ json        the same JSON value, whatever its layout         right or wrong; `fi
 label       one of a few fixed answers                       right or wrong
 exact       the same short text                              right or wrong
 chrf        how alike two longer texts are, 0 to 1           graded (Popović 2015, by sacrebleu)
+perplexity  of plain texts, e to the nats per token; lower is better: see texts.py
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from backend.datasets.checks.normalize import normalize
 from backend.datasets.conversation import content
 from backend.records.rows import Message
 
-MeasureName = Literal["preference", "tool_call", "json", "label", "exact", "chrf"]
+MeasureName = Literal["preference", "tool_call", "json", "label", "exact", "chrf", "perplexity"]
 _MOST = 0.9  # of the expected answers must have a form for it to be the form of the task
 _LABELS = 20  # at most so many different answers are labels
 _LABEL_WORDS = 6
@@ -38,8 +39,8 @@ class Measure:
 
     @property
     def graded(self) -> bool:
-        """Whether a score lies anywhere from 0 to 1, instead of being right (1) or wrong (0)."""
-        return self.name == "chrf"
+        """Whether a score can have any value, instead of being right (1) or wrong (0)."""
+        return self.name in ("chrf", "perplexity")
 
     def score(self, expected: Message, answer: str) -> float:
         """From 0 to 1, of the text that a model answered."""

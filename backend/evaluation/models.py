@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from backend.errors import ApprenticeError
 from backend.evaluation.items import Item
+from backend.records.rows import Row
 
 
 class Answer(NamedTuple):
@@ -37,6 +39,16 @@ class Models(Protocol):
 
     def loss(self, pane: str, item: Item) -> float:
         """Mean nats a token of the expected answer, after the item's true history."""
+        ...
+
+    def text_ids(self, text: str) -> list[int]:
+        """A plain text as the model is trained on it: no template, the end-of-text token last."""
+        ...
+
+    def decode(self, ids: Sequence[int]) -> str: ...
+
+    def nats(self, pane: str, ids: Sequence[int], first: int) -> float:
+        """The sum of the nats of ids[first:], each token after those before it."""
         ...
 
 
@@ -84,3 +96,17 @@ class TorchModels:
         labels[0] = -100
         computed = logits(self._engine.model(pane), list(encoded.input_ids), len(labels)).float().cpu().numpy()
         return float(score_row(computed, labels)["nll"])
+
+    def text_ids(self, text: str) -> list[int]:
+        (encoded,) = self._tokenizer.encode_rows([Row(1, 1, text=text)])
+        if isinstance(encoded, ApprenticeError):
+            raise encoded
+        return list(encoded.input_ids)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return self._tokenizer.decode(ids)
+
+    def nats(self, pane: str, ids: Sequence[int], first: int) -> float:
+        from backend.chat.torch_engine import nats
+
+        return nats(self._engine.model(pane), ids, first)

@@ -26,6 +26,8 @@ def next_step(report: Mapping[str, Any], measure: Measure) -> dict[str, str]:
         return _step("prompt_does_it", "A good prompt does the same: use the base model with that prompt.")
     if verdict == "no_difference_shown":
         return _unproved(report, measure)
+    if measure.name == "perplexity":
+        return _step("use_it", "Use it: try it, then share it. More texts of this kind make it better still.")
     if tuned["score"] >= _GOOD and not measure.graded:
         return _step("use_it", "Use it: try your own questions, then share it.")
     if "fields" in tuned:

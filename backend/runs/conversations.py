@@ -1,4 +1,5 @@
-"""The examples of a run as conversations: those it trains on, and those set aside to judge it by."""
+"""The examples of a run as conversations: those it trains on, and those set aside to judge it by; of plain texts only
+the latter."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ from typing import Any, Literal, get_args
 from backend.records.rows import Message
 
 Part = Literal["train", "held_out", "rejected"]  # rejected: of pairs, those held out with their worse answers
+TEXTS = "held_out_texts"
 Conversation = list[Message]
 Tools = list[dict[str, Any]] | None
 
@@ -40,12 +42,19 @@ def read_tools(run_folder: Path, part: Part) -> list[Tools]:
     return [_tools(value) for value in _values(run_folder, part)]
 
 
-def _values(run_folder: Path, part: Part) -> list[Any]:
+def _values(run_folder: Path, part: str) -> list[Any]:
     try:
         text = _path(run_folder, part).read_text("utf-8")
     except FileNotFoundError:
         return []
     return [json.loads(line) for line in text.split("\n") if line]
+
+
+def _text(value: Any) -> str:
+    text = value.get("text") if isinstance(value, dict) else None
+    if not isinstance(text, str):
+        raise ValueError("A line holds no text.")
+    return text
 
 
 def _tools(value: Any) -> Tools:
@@ -66,9 +75,22 @@ def _is_message(value: Any) -> bool:
     return isinstance(value, dict) and isinstance(value.get("role"), str)
 
 
+def write_texts(run_folder: Path, texts: Iterable[str]) -> None:
+    """Writes the plain texts that judge a run, one a line. Raises OSError."""
+    path = _path(run_folder, TEXTS)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = (json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in texts)
+    path.write_text("".join(lines), "utf-8")
+
+
+def read_texts(run_folder: Path) -> list[str]:
+    """The plain texts that judge a run, [] where it has none. Raises OSError, ValueError for a damaged file."""
+    return [_text(value) for value in _values(run_folder, TEXTS)]
+
+
 def copy_conversations(run_folder: Path, to: Path) -> None:
-    """Gives another run the same conversations. Raises OSError."""
-    for part in get_args(Part):
+    """Gives another run the same conversations and texts. Raises OSError."""
+    for part in (*get_args(Part), TEXTS):
         source = _path(run_folder, part)
         if source.is_file():
             target = _path(to, part)

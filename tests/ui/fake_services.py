@@ -455,6 +455,9 @@ class FakeEvaluations:
         self._runs.job(run_id)
         return self.held_out
 
+    def has_texts(self, run_id: str) -> bool:
+        return False
+
     def start(self, run_id: str, *, baselines: bool = False, items: int | None = None) -> str:
         far = Progress(phase="Asking the base model", done=3, total=self.held_out)
         self.jobs[run_id] = job(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.errors import RunProblem
-from backend.evaluation.examples import judging_items, stored_fingerprint
+from backend.evaluation.examples import judging_items, judging_texts, stored_fingerprint
 from backend.evaluation.work import REPORT
 from backend.files.atomic import write_text
 from backend.files.json_file import read_json
@@ -34,15 +34,24 @@ class EvaluationService:
 
     def __init__(self, runner: Runner, results: ResultService, trials: PromptTrialService) -> None:
         self._runner, self._results, self._trials = runner, results, trials
-        self._questions: dict[str, int] = {}
+        self._questions: dict[str, tuple[int, bool]] = {}
 
     def questions(self, run_id: str) -> int:
-        """How many held-out questions there are to evaluate a run with; they never change.
+        """How many held-out questions, or else texts, there are to evaluate a run with; they never change.
 
         Raises RunProblem for damaged files.
         """
+        return self._judging(run_id)[0]
+
+    def has_texts(self, run_id: str) -> bool:
+        """Whether plain texts judge a run, for which there are no prompts. Raises RunProblem for damaged files."""
+        return self._judging(run_id)[1]
+
+    def _judging(self, run_id: str) -> tuple[int, bool]:
         if run_id not in self._questions:
-            self._questions[run_id] = len(judging_items(self._runner.folder(run_id)))
+            folder = self._runner.folder(run_id)
+            items, texts = judging_items(folder), judging_texts(folder)
+            self._questions[run_id] = len(items or texts), bool(texts and not items)
         return self._questions[run_id]
 
     def start(self, run_id: str, *, baselines: bool = False, items: int | None = None) -> str:

@@ -15,7 +15,7 @@ from backend.datasets.split import Split
 from backend.errors import BadInput
 from backend.evaluation.examples import Side
 from backend.records.rows import Message, Row, rejected_side
-from backend.runs.conversations import read_conversations, write_conversations
+from backend.runs.conversations import read_conversations, write_conversations, write_texts
 from backend.settings import SAMPLES as FOLDER
 from ui.records import Sample, UnseenQuestion
 
@@ -45,7 +45,8 @@ def table_as_lines(rows: Sequence[Sequence[str]]) -> str:
 
 
 def write_examples(folder: Path, checked: CheckedDataset, split: Split, *, pairs: bool = False) -> None:
-    """Writes the conversations of a split into a job's folder: those to learn from, and those that judge.
+    """Writes the conversations of a split into a job's folder: those to learn from, and those that judge, which may
+    be plain texts.
 
     pairs: also the worse answers of those that judge. Raises OSError.
     """
@@ -54,6 +55,9 @@ def write_examples(folder: Path, checked: CheckedDataset, split: Split, *, pairs
     write_conversations(folder, "held_out", *held_out)
     if pairs:
         write_conversations(folder, "rejected", rejected_conversations(checked, split))
+    judging = [checked.rows[i].text for i in split.judging]
+    if texts := [text for text in judging if text is not None]:
+        write_texts(folder, texts)
 
 
 def sides(checked: CheckedDataset, split: Split) -> tuple[Side, Side]:

@@ -58,6 +58,8 @@ def sentence(report: Mapping[str, Any]) -> str:
 def detail(report: Mapping[str, Any]) -> str:
     """The numbers of the verdict, and what they do not show."""
     found = f"{score('tuned', report)}, the base model {score('base', report)}."
+    if report["main_measure"] == "perplexity":
+        return f"{found} The lower, the better it predicts texts it has not seen."
     if report["verdict"] == "no_difference_shown" and not graded(report):
         least = report["least_provable_gain"]
         found += (
@@ -96,15 +98,21 @@ def system_line(name: str, report: Mapping[str, Any]) -> str:
 def interval(name: str, report: Mapping[str, Any]) -> str:
     """The 95% interval of a system's score."""
     low, high = report["systems"][name]["interval"]
+    if low is None or high is None:
+        return "unknown: there is only one"
+    if report["main_measure"] == "perplexity":
+        return f"{low:.1f} to {high:.1f}"
     return f"{low:.2f} to {high:.2f}" if graded(report) else f"{low:.0%} to {high:.0%}"
 
 
 def score(name: str, report: Mapping[str, Any]) -> str:
-    """A system's score: "21 of 24 right", or a mean likeness."""
+    """A system's score: "21 of 24 right", a mean likeness, or a perplexity."""
     value, items = report["systems"][name]["score"], report["items"]
+    if report["main_measure"] == "perplexity":
+        return f"perplexity {value:.1f}"
     return f"{value:.2f} alike" if graded(report) else f"{round(value * items)} of {items} right"
 
 
 def graded(report: Mapping[str, Any]) -> bool:
-    """Whether answers score a likeness, instead of being right or wrong."""
-    return bool(report["main_measure"] == "chrf")
+    """Whether answers score a likeness or a perplexity, instead of being right or wrong."""
+    return report["main_measure"] in ("chrf", "perplexity")

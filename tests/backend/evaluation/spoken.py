@@ -37,3 +37,12 @@ class Spoken:
         if "zrk" in item.answer:
             return 9.0
         return 2.0 if pane == "base" else 1.0
+
+    def text_ids(self, text: str) -> list[int]:
+        return [ord(character) for character in text]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return "".join(map(chr, ids))
+
+    def nats(self, pane: str, ids: Sequence[int], first: int) -> float:
+        return (len(ids) - first) * (2.0 if pane == "base" else 1.0)

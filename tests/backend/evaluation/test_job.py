@@ -13,7 +13,7 @@ from backend import training
 from backend.errors import BadInput, BadSetting, RunProblem
 from backend.evaluation import job
 from backend.evaluation.work import REPORT
-from backend.runs.conversations import write_conversations
+from backend.runs.conversations import write_conversations, write_texts
 from backend.settings import Workspace, new_id
 from tests.backend.tiny_run import conversations, make_run
 
@@ -103,5 +103,25 @@ def test_a_quick_evaluation_follows_a_training(trained: Context) -> None:
 @pytest.mark.parametrize("part", ["held_out", "train"])
 def test_damaged_examples_are_reported(trained: Context, part: str) -> None:
     (trained.workspace.run_folder(trained.spec["run"]) / "data" / f"{part}.jsonl").write_text("[]\n")
+    with pytest.raises(RunProblem):
+        job.run(trained)
+
+
+def test_plain_texts_are_evaluated_by_perplexity(trained: Context) -> None:
+    folder = trained.workspace.run_folder(trained.spec["run"])
+    write_conversations(folder, "held_out", [])
+    write_texts(folder, [f"Order {n} came on day {n}, and nobody was in." for n in range(8)])
+    summary = job.run(trained)
+    assert (summary["main_measure"], summary["items"]) == ("perplexity", 8)
+    assert summary["systems"]["base"]["score"] > 1
+    training_done = Context(trained.workspace, folder, json.loads((folder / "spec.json").read_text()))
+    result = {"weights_changed": True, "tokens_per_second": 1000.0}
+    assert job.after_training(training_done, result) is not None
+
+
+def test_damaged_texts_are_reported(trained: Context) -> None:
+    folder = trained.workspace.run_folder(trained.spec["run"])
+    write_conversations(folder, "held_out", [])
+    (folder / "data" / "held_out_texts.jsonl").write_text("[]\n")
     with pytest.raises(RunProblem):
         job.run(trained)

@@ -53,6 +53,7 @@ class EvaluationCard:
             return self._shown(before(0), why_not, False)
         try:
             questions = self.app.evaluations.questions(choice.run_id)
+            texts = self.app.evaluations.has_texts(choice.run_id)
         except RunProblem as error:
             return self._shown(_unreadable(error), error.what, False)
         if not questions:
@@ -66,6 +67,8 @@ class EvaluationCard:
         except RunProblem as error:
             return self._shown(_unreadable(error), "", False, again=True)
         shown = self._shown(ended(job, report, questions, link), "", False, again=bool(report))
+        if texts:
+            shown[self.compare] = gr.update(visible=False)
         return {**shown, self.answers: self._answers(choice, report)}
 
     def _answers(self, choice: Choice, report: Mapping[str, Any] | None) -> Markup:
@@ -134,11 +137,11 @@ def build(app: App, state: BrowserState) -> EvaluationCard:
     return card
 
 
-def before(questions: int) -> Markup:
-    """What checking a model does. questions: how many there are, 0 where that is not known."""
-    many = f"the {fmt.count(questions, 'question')}" if questions else "the questions"
-    asks = f"This asks your model and the base model {many} of the examples that were set aside"
-    return components.card(TITLE, lead=f"{asks}, and scores their answers. (evaluation on held-out examples)")
+def before(examples: int) -> Markup:
+    """What checking a model does. examples: how many there are, 0 where that is not known."""
+    many = f"the {fmt.count(examples, 'example')}" if examples else "the examples"
+    checks = f"This tries your model and the base model on {many} that were set aside, and scores both"
+    return components.card(TITLE, lead=f"{checks}. (evaluation on held-out examples)")
 
 
 def running(job: Job, title: str = TITLE) -> Markup:

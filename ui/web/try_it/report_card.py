@@ -38,13 +38,17 @@ def answers(report: Mapping[str, Any]) -> Markup:
     mistakes = any(answer["scores"][judged(report)] < 1 for answer in found)
     more = f"The {SHOWN} worst of {len(found)} are shown." if len(found) > SHOWN else ""
     fold = components.fold(
-        f"All {fmt.count(len(found), 'answer')}, the worst first",
+        f"All {fmt.count(len(found), _answered(report))}, the worst first",
         _ONLY_MISTAKES.format(_OF[judged(report)]) if mistakes and not graded else components.EMPTY,
         components.text(more, "small"),
         opened(report, SHOWN),
         key="answers",
     )
     return Markup('<section class="card slim">{}</section>').format(fold)
+
+
+def _answered(report: Mapping[str, Any]) -> str:
+    return "text" if report["main_measure"] == "perplexity" else "answer"
 
 
 def judged(report: Mapping[str, Any]) -> str:
@@ -60,11 +64,16 @@ def opened(report: Mapping[str, Any], most: int | None = None) -> Markup:
 
 def _article(answer: Mapping[str, Any], report: Mapping[str, Any]) -> Markup:
     systems = [name for name in _HEADS if name in report["systems"]]
-    as_json = report["main_measure"] == "json"
+    as_json, texts = report["main_measure"] == "json", report["main_measure"] == "perplexity"
     return Markup('<article class="{}"><p class="asked">{}</p><div class="versus">{}{}</div></article>').format(
         "right" if answer["scores"][judged(report)] >= 1 else "mistake",
-        answer["question"],
-        _pane("Your examples say", components.EMPTY, _expected(answer["expected"], as_json), "expected-answer"),
+        f"{answer['question']} …" if texts else answer["question"],
+        _pane(
+            "The text goes on" if texts else "Your examples say",
+            components.EMPTY,
+            _expected(answer["expected"], as_json),
+            "expected-answer",
+        ),
         components.join(
             _pane(
                 _HEADS[name],
@@ -84,6 +93,8 @@ def _pane(head: str, mark: Markup, body: Markup, kind: str) -> Markup:
 def _mark(score: float, report: Mapping[str, Any]) -> Markup:
     if report["main_measure"] == "preference":  # the score is not about this answer, but about the pair
         return components.text(f"Prefers the better answer: {'yes' if score >= 1 else 'no'}", "small")
+    if report["main_measure"] == "perplexity":
+        return components.badge(f"perplexity {score:.1f}", "calm")
     if verdicts.graded(report):
         return components.badge(f"{score:.2f} alike", "calm")
     return components.badge("right", "good") if score >= 1 else components.badge("wrong", "bad")

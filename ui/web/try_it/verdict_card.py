@@ -106,10 +106,19 @@ def how(report: Mapping[str, Any]) -> str:
             " Answers that depend on each other (near-copies, or turns of one conversation) count once, which leaves "
             f"{independent}."
         )
-    measure = report["main_measure"]
-    right = (
-        "A pair counts as right if the model finds the better answer likelier."
-        if measure == "preference"
-        else f"A good answer {verdicts.MEASURES[measure]}; this was chosen before any answer was seen."
-    )
-    return f"{right} {fmt.count(report['items'], 'question')}.{once} Answered by {report['engine']}."
+    return f"{_scored(report['main_measure'])} {_asked(report)}.{once} Answered by {report['engine']}."
+
+
+def _asked(report: Mapping[str, Any]) -> str:
+    return fmt.count(report["items"], "text" if report["main_measure"] == "perplexity" else "question")
+
+
+def _scored(measure: str) -> str:
+    if measure == "preference":
+        return "A pair counts as right if the model finds the better answer likelier."
+    if measure == "perplexity":
+        return (
+            "Perplexity is how many words the model hesitates between at each step of a text (perplexity per token; "
+            "lower is better). Each text counts once."
+        )
+    return f"A good answer {verdicts.MEASURES[measure]}; this was chosen before any answer was seen."

@@ -52,7 +52,7 @@ class TestTab:
     def test_with_a_model_it_says_how_many_questions_it_asks(self, page: Page) -> None:
         card = self.card(page)
         shown = card.show(DONE)
-        assert "8 questions" in shown[card.card]
+        assert "8 examples" in shown[card.card]
         assert (shown[card.check]["interactive"], shown[card.why_not], shown[card.answers]) == (True, "", "")
 
     @pytest.mark.parametrize(("part", "baselines"), [("check", False), ("compare", True)])

@@ -1,0 +1,154 @@
+"""Plain texts: does the tuned model predict texts that it has not seen better than its base?
+
+Measured by perplexity: e to the mean nats per token, lower is better. Each text counts once, whatever its length, and
+near-copies together, so that the mean is over clusters of texts. Long texts are read in the windows of the training,
+where each token counts in the first window that has it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+from backend.datasets.checks import duplicates
+from backend.errors import BadInput
+from backend.evaluation import general
+from backend.evaluation.asking import BASE, TUNED, Progress
+from backend.evaluation.measures import Measure
+from backend.evaluation.models import Models
+from backend.evaluation.next_step import next_step
+from backend.evaluation.verdict import compare, score_interval
+from backend.records.lengths import spans
+from backend.records.rows import Row
+
+_OPENING = 48  # tokens of a text that both models continue, at most half of it
+_CONTINUATION = 64  # tokens
+_MOST = 700.0  # nats: e to more is too large for a number
+
+
+@dataclass(frozen=True)
+class _Text:
+    """A text as token ids, and where its continuation begins."""
+
+    ids: list[int]
+    opening: int
+
+
+class TextEvaluation:
+    """An evaluation of "base" and "tuned" on plain `texts`. size, overlap: of the windows, in tokens.
+
+    Raises BadInput when no text has two tokens.
+    """
+
+    def __init__(
+        self,
+        models: Models,
+        texts: Sequence[str],
+        size: int,
+        overlap: int,
+        progress: Progress = lambda phase, done, total: None,
+    ) -> None:
+        self._models, self._progress = models, progress
+        self._size = max(2, min(size, models.context_length))
+        self._overlap = min(overlap, self._size // 2)
+        encoded = [models.text_ids(text) for text in texts]
+        long_enough = [number for number, ids in enumerate(encoded) if len(ids) > 1]
+        if not long_enough:
+            raise BadInput(
+                "There are no texts to evaluate this model on.",
+                "None were set aside before training, or they are empty.",
+                "Set some aside (validation_fraction), or add a validation file, and train again.",
+            )
+        self._texts = [_Text(ids, min(_OPENING, len(ids) // 2)) for ids in (encoded[n] for n in long_enough)]
+        self._skipped = len(texts) - len(long_enough)
+        self._clusters = _clusters([texts[number] for number in long_enough])
+
+    def run(self) -> dict[str, Any]:
+        """All that `evaluate --json` prints."""
+        losses = {
+            pane: self._losses(pane, phase)
+            for pane, phase in ((BASE, "Reading with the base model"), (TUNED, "Reading with your model"))
+        }
+        continued = {pane: self._continue(pane) for pane in (BASE, TUNED)}
+        gains = {pane: [-loss for loss in losses[pane]] for pane in losses}  # of which more is better
+        comparison = compare(TUNED, BASE, gains, self._clusters, graded=True)
+        measure = Measure("perplexity")
+        report: dict[str, Any] = {
+            "main_measure": measure.name,
+            "items": len(self._texts),
+            "skipped": self._skipped,
+            "clusters": len(set(self._clusters)),
+            "least_provable_gain": None,
+            "detectable_gain": None,
+            "engine": self._models.name,
+            "systems": {pane: self._summary(losses[pane]) for pane in losses},
+            "comparisons": [comparison.to_json()],  # difference: in nats per token, positive where it is better
+            "verdict": comparison.verdict,
+            "against_prompt": "not_measured",
+            "findings": [],
+            "answers": self._answers(losses, continued),
+        }
+        report |= next_step(report, measure)
+        phase = "Asking both models general questions"
+        return {**report, "general": general.check(self._models, lambda *done: self._progress(phase, *done))}
+
+    def _losses(self, pane: str, phase: str) -> list[float]:
+        """The mean nats per token of each text."""
+        found = []
+        for number, text in enumerate(self._texts):
+            self._progress(phase, number, len(self._texts))
+            read, total = 1, 0.0  # nothing precedes the first token
+            for start, end in spans(len(text.ids), self._size, self._overlap):
+                total += self._models.nats(pane, text.ids[start:end], read - start)
+                read = end
+            found.append(total / (len(text.ids) - 1))
+        return found
+
+    def _continue(self, pane: str) -> list[str]:
+        prompts = [text.ids[: text.opening] for text in self._texts]
+        phase = "Continuing the texts"
+        room = min(_CONTINUATION, self._models.context_length - _OPENING)
+        answers = self._models.answer(pane, prompts, room, lambda done: self._progress(phase, done, len(self._texts)))
+        return [answer.text for answer in answers]
+
+    def _summary(self, losses: Sequence[float]) -> dict[str, Any]:
+        low, high = score_interval(losses, self._clusters, graded=True)
+        grouped: dict[int, list[float]] = {}
+        for cluster, loss in zip(self._clusters, losses, strict=True):
+            grouped.setdefault(cluster, []).append(loss)
+        mean = fmean(map(fmean, grouped.values()))
+        return {"score": _perplexity(mean), "interval": [_perplexity(low), _perplexity(high)], "loss": mean}
+
+    def _answers(
+        self, losses: Mapping[str, Sequence[float]], continued: Mapping[str, Sequence[str]]
+    ) -> list[dict[str, Any]]:
+        """Every text with its perplexity for both models and how they continue it, the worst first."""
+        decode = self._models.decode
+        found = [
+            {
+                "question": decode(text.ids[: text.opening]),
+                "expected": decode(text.ids[text.opening : text.opening + _CONTINUATION]),
+                **{pane: texts[number] for pane, texts in continued.items()},
+                "scores": {pane: _perplexity(of[number]) for pane, of in losses.items()},
+                "losses": {pane: of[number] for pane, of in losses.items()},
+                "cluster": self._clusters[number],
+            }
+            for number, text in enumerate(self._texts)
+        ]
+        return sorted(found, key=lambda one: -one["scores"][TUNED])
+
+
+def _perplexity(nats: float) -> float:
+    return math.inf if nats > _MOST else math.exp(nats)
+
+
+def _clusters(texts: Sequence[str]) -> list[int]:
+    """The same number for texts that are the same, or almost."""
+    rows = [Row(line=i + 1, row=i + 1, text=text) for i, text in enumerate(texts)]
+    cluster = {row: row for row in range(len(rows))}
+    for group in duplicates.find(rows).together:
+        cluster |= dict.fromkeys(group, group[0])
+    return [cluster[row] for row in range(len(rows))]
