@@ -29,15 +29,15 @@ def compute_reference_logprobs(session: TrainingSession, model: Any) -> bool:
 
     Must be called before trained weights are loaded. Raises NotEnough, OSError.
     """
-    path = session.work.folder / REFERENCE
     rows = [*session.train, *session.validation]
-    logprobs = _read(path, len(rows))
-    if logprobs is None:
-        logprobs = _compute(session, model, rows)
-        if logprobs is None:
+    logprobs = read(session.work.folder)
+    if len(logprobs) != len(rows):
+        computed = _compute(session, model, rows)
+        if computed is None:
             session.stopping = True
             return False
-        _write(path, logprobs)
+        logprobs = computed
+        _write(session.work.folder / REFERENCE, logprobs)
     rows = [
         replace(
             row, reference_logprob=better, rejected=row.rejected and replace(row.rejected, reference_logprob=worse)
@@ -65,16 +65,16 @@ def _compute(session: TrainingSession, model: Any, rows: Sequence[TokenRow]) -> 
     return [done[number] for number in range(len(rows))]
 
 
-def _read(path: Path, count: int) -> list[list[float]] | None:
-    """The numbers that `_write` saved; None if there are none for `count` rows."""
+def read(run_folder: Path) -> list[list[float]]:
+    """The two log-probabilities (nats) of each of a DPO run's rows under its reference model; [] without any."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     try:
-        logprobs: list[list[float]] = load_file(path)["logprobs"].tolist()
+        logprobs: list[list[float]] = load_file(run_folder / REFERENCE)["logprobs"].tolist()
     except (OSError, SafetensorError, KeyError):
-        return None
-    return logprobs if len(logprobs) == count else None
+        return []
+    return logprobs
 
 
 def _write(path: Path, logprobs: list[list[float]]) -> None:

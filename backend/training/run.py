@@ -200,8 +200,7 @@ def _restore_best(session: TrainingSession, net: Any, step: int) -> dict[str, An
             return {**outcome, **metrics.best_rewards}
         what = f"The best checkpoint, from step {metrics.best_step}, can't be read. The last weights are used."
         add_note(session.work, "A checkpoint is damaged", what, "Check the disk.")
-    rewards = metrics.best_rewards if metrics.eval_step == metrics.best_step else {}
-    return {"best_step": step, **rewards}
+    return {"best_step": step, **metrics.rewards}
 
 
 def _summary(session: TrainingSession, net: Any, step: int) -> dict[str, Any]:

@@ -15,7 +15,8 @@ class Metrics:
     eval_step: int | None = None  # its step
     best_loss: float | None = None
     best_step: int | None = None
-    best_rewards: dict[str, float] = field(default_factory=dict)  # DPO's reward metrics at the best loss
+    rewards: dict[str, float] = field(default_factory=dict)  # DPO's reward metrics at the latest loss
+    best_rewards: dict[str, float] = field(default_factory=dict)  # and at the best
     stale: int = 0  # evaluations since the best loss
     epoch_loss: float = 0.0  # sum over the steps of the current epoch
     epoch_steps: int = 0
@@ -41,7 +42,7 @@ class Metrics:
 
         chooses: whether the best step may be chosen by it.
         """
-        self.eval_loss, self.eval_step = loss, step
+        self.eval_loss, self.eval_step, self.rewards = loss, step, dict(rewards or {})
         if step == 0:
             self.first_eval_loss = loss
         if step == 0 or not chooses:
@@ -50,7 +51,7 @@ class Metrics:
             self.stale += 1
             return False
         self.best_loss, self.best_step, self.stale = loss, step, 0
-        self.best_rewards = dict(rewards or {})
+        self.best_rewards = self.rewards
         return True
 
     @property

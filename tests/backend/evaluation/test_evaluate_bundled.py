@@ -28,13 +28,13 @@ def command(workspace: Workspace, *arguments: str) -> dict[str, Any]:
 
 def test_orders_are_learned_and_a_run_of_two_steps_is_not(workspace_with_model: Workspace) -> None:
     data = str(Path(SAMPLES) / "orders.jsonl")
-    run = command(workspace_with_model, "train", "--data", data)["run_id"]
+    run = command(workspace_with_model, "train", "--data", data, "--no-evaluation")["run_id"]
     report = command(workspace_with_model, "evaluate", run, "--baselines")
     systems = report["systems"]
-    assert (report["items"], report["main_measure"]) == (40, "json")
+    assert (report["items"], report["main_measure"]) == (52, "json")
     assert (report["verdict"], report["against_prompt"]) == ("better", "better")
     assert systems["base"]["score"] < 0.1
     assert systems["base"]["score"] <= systems["few_shot"]["score"] < systems["tuned"]["score"]
     assert systems["tuned"]["score"] > 0.7
-    short = command(workspace_with_model, "train", "--data", data, "--set", "max_steps=2")["run_id"]
+    short = command(workspace_with_model, "train", "--data", data, "--set", "max_steps=2", "--no-evaluation")["run_id"]
     assert command(workspace_with_model, "evaluate", short, "--items", "16")["verdict"] == "no_difference_shown"

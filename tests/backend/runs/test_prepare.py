@@ -129,9 +129,12 @@ def test_the_trainer_receives_the_tokens_of_the_preview_and_the_counts(
     train, validation = read_rows(tmp_path)
     tokens = checked.fixed_report.tokens
     assert tokens is not None
-    assert tokens.total == sum(row.tokens for row in train + validation)
-    assert tokens.learned == sum(row.learned for row in train + validation)
-    assert tokens.pieces == len(checked.rows) == len(train) + len(validation)
+    judging = [] if parts.judging == parts.validation else parts.judging  # conversations, without tokens on disk
+    judged = [tokenizer.encode(checked.rows[position].messages, max_length=90) for position in judging]
+    everything = [*train, *validation, *judged]
+    assert tokens.total == sum(row.tokens for row in everything)
+    assert tokens.learned == sum(row.learned for row in everything)
+    assert tokens.pieces == len(checked.rows) == len(everything)
     for positions, received in ((parts.train, train), (parts.validation, validation)):
         for position, row in zip(positions, received, strict=True):
             shown = tokenizer.pieces(checked.rows[position].messages, max_length=90)

@@ -168,6 +168,12 @@ def weights(work: FakeWork) -> dict[str, Any]:
     return load_file(file)
 
 
+def test_a_run_whose_validation_does_not_choose_reports_its_latest_rewards(tiny_model: Path, tmp_path: Path) -> None:
+    work = make_pairs_run(tmp_path / "run", tiny_model, max_steps=2)
+    work.spec["data"]["validation_chooses"] = False
+    assert training.run(work)["reward_accuracy"] == work.events_of("eval")[-1]["reward_accuracy"]
+
+
 @pytest.mark.parametrize(
     "settings", [{}, {"method": "full", "learning_rate": 1e-3}, {"packing": True, "lora_dropout": 0.0}], ids=str
 )
