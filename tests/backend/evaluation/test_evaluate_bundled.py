@@ -36,5 +36,6 @@ def test_orders_are_learned_and_a_run_of_two_steps_is_not(workspace_with_model: 
     assert systems["base"]["score"] < 0.1
     assert systems["base"]["score"] <= systems["few_shot"]["score"] < systems["tuned"]["score"]
     assert systems["tuned"]["score"] > 0.7
-    short = command(workspace_with_model, "train", "--data", data, "--set", "max_steps=2", "--no-evaluation")["run_id"]
+    two_steps = ("--set", "max_steps=2", "--no-evaluation")
+    short = command(workspace_with_model, "train", "--data", data, *two_steps)["run_id"]
     assert command(workspace_with_model, "evaluate", short, "--items", "16")["verdict"] == "no_difference_shown"
