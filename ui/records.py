@@ -122,6 +122,50 @@ class Preview:
 
 
 @dataclass(frozen=True)
+class ExampleField:
+    """A text of an example that can be edited."""
+
+    name: str
+    label: str
+    text: str
+
+
+@dataclass(frozen=True)
+class EditableExample:
+    """An example to edit. row: its number, or the one that a new example will get."""
+
+    row: int
+    fields: tuple[ExampleField, ...]
+    is_new: bool = False
+
+
+@dataclass(frozen=True)
+class Instruction:
+    """The instruction (system message) that most conversations start with, "" if most have none.
+
+    count: how many of the `total` conversations start with it; others: how many start with another one. default: what
+    the model's chat template puts before a conversation without one.
+    """
+
+    text: str
+    count: int
+    others: int
+    total: int
+    default: str = ""
+
+
+@dataclass(frozen=True)
+class Correction:
+    """A corrected answer as an example: of which dataset, its number. restored: the dataset had been deleted and was
+    made again."""
+
+    data_id: str
+    data_name: str
+    row: int
+    restored: bool = False
+
+
+@dataclass(frozen=True)
 class DatasetFiles:
     """The fixed examples as a file, and the log of changes as another. changes: their number."""
 

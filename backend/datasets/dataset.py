@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +14,9 @@ from backend.datasets.checks.dataset import FEW
 from backend.datasets.checks.fix import Change, FixedDataset, apply, preview_fixes
 from backend.datasets.checks.issues import ISSUE_TYPES
 from backend.datasets.checks.report import Report, ValidationFile
+from backend.datasets.checks.structure import SYSTEM
 from backend.datasets.checks.tokens import TokenTotals
+from backend.datasets.conversation import content
 from backend.datasets.info import DatasetInfo
 from backend.datasets.split import FRACTION, NO_ROLES, Roles, Split, split, split_with
 from backend.datasets.token_counts import TokenCounter
@@ -96,6 +99,12 @@ class CheckedDataset:
         report = self.fixed_report
         repeats = report.duplicates.sentence if report.duplicates.mostly else ""
         return " ".join(filter(None, [repeats, report.tokens.sentence if report.tokens else "", self.split.sentence]))
+
+    @cached_property
+    def instructions(self) -> Counter[str]:
+        """How many conversations start with each instruction (system message), "" for none."""
+        first = (row.messages[0] for row in self.dataset.rows if row.messages)
+        return Counter(content(message) if message["role"] in SYSTEM else "" for message in first)
 
     @property
     def unread(self) -> list[Problem]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from backend.datasets.check_dataset import row_problems
 from backend.datasets.checks.dataset import most_common_instruction
 from backend.datasets.checks.normalize import normalize
-from backend.datasets.conversation import question
+from backend.datasets.conversation import content, last_answer, question
 from backend.datasets.convert.convert import check_size
 from backend.datasets.edits import Edit, with_instruction
 from backend.datasets.info import DatasetInfo
@@ -57,6 +57,9 @@ class Editor:
         if len(text) > LONGEST_INSTRUCTION:
             most = f"It has over {LONGEST_INSTRUCTION:,} characters."
             raise BadInput("The instruction is too long.", most, "Shorten it.")
+        if text and "remove_system" in self._store.info(data_id).accepted:
+            why = "You chose to remove the instructions from every example."
+            raise BadInput("The instruction would be removed again.", why, "Undo that first.")
         rows = [row for row in self._store.original(data_id).rows if row.text is None]
         if not rows:
             raise BadInput("Plain texts have no instruction.", "Only conversations have one.")
@@ -107,7 +110,17 @@ class Editor:
 
     def corrected_questions(self, data_id: str) -> list[str]:
         """The questions whose answers were corrected after a run, each with all turns of the person, by lines."""
-        return [question(row) for row in self._store.original(data_id).rows if row.origin == "corrected"]
+        return [question(row) for row in self._corrected(data_id)]
+
+    def corrections(self, data_id: str) -> dict[str, str]:
+        """The corrected answers, by the question right before each."""
+        return {content(row.messages[-2]): last_answer(row) for row in self._corrected(data_id)}
+
+    def _corrected(self, data_id: str) -> list[Row]:
+        stored = self._store.edits.read(data_id, self._store.info(data_id).edits)
+        if not any(edit.run_id for edit in stored):  # nothing of the file needs to be read
+            return []
+        return [row for row in self._store.original(data_id).rows if row.origin == "corrected"]
 
     def _save(self, data_id: str, edit: Edit) -> None:
         try:

@@ -20,7 +20,7 @@ def write_fixed(fixed: FixedDataset, path: Path) -> Path:
     """
     log = path.with_name(path.stem + ".changes.jsonl")
     try:
-        for target, records in ((path, map(_record, fixed.dataset.rows)), (log, map(asdict, fixed.changes))):
+        for target, records in ((path, map(record, fixed.dataset.rows)), (log, map(asdict, fixed.changes))):
             unfinished = target.with_name(target.name + ".part")
             with unfinished.open("w", encoding="utf-8", newline="\n") as file:
                 file.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
@@ -34,7 +34,8 @@ def write_fixed(fixed: FixedDataset, path: Path) -> Path:
     return log
 
 
-def _record(row: Row) -> dict[str, Any]:
+def record(row: Row) -> dict[str, Any]:
+    """A row as a line of JSON Lines."""
     if row.text is not None:
         return {"text": row.text}
     if row.rejected is not None:

@@ -3,7 +3,8 @@
     adapter      the LoRA adapter with tokenizer, template and model card, as a folder and as a zip file
     merged       the complete model in safetensors format, likewise
     script       one Python file with its data that repeats the training without this project (see script.py)
-    gguf:TYPE    one GGUF file for llama.cpp, Ollama, LM Studio; TYPE is one of `gguf.TYPES`
+    gguf:TYPE    one GGUF file for llama.cpp, Ollama, LM Studio; TYPE is one of `gguf.TYPES`; where the examples carry
+                 an instruction, also a Modelfile with it for Ollama
 
 Everything is made in the job's own folder and moves to WORKSPACE/exports/<job id>/ only when all checks have passed.
 """
@@ -18,7 +19,7 @@ from typing import Any
 
 from backend.chat.client import Chat
 from backend.export import checks as export_checks
-from backend.export import model_card, script, script_check
+from backend.export import model_card, modelfile, script, script_check
 from backend.export.merge import merge
 from backend.export.request import ExportRequest, Stopped
 from backend.files import manifest
@@ -91,6 +92,9 @@ def _gguf(request: ExportRequest) -> None:
     else:
         gguf.quantize(f16, file, request.kind)
         f16.unlink()
+    if request.instruction:
+        text = modelfile.modelfile(file.name, request.instruction)
+        (request.out / f"{request.name}.Modelfile").write_text(text, "utf-8", "replace")
     request.report_phase("Checking", 4, 6)
     if importlib.util.find_spec("llama_cpp") is None:
         _check_tokens(request, merged)
@@ -110,7 +114,7 @@ def _merge(request: ExportRequest, folder: Path, steps: int) -> None:
         request.record_check("merge", check.to_dict())
     model_folder.make_portable(folder, request.run.model.id)
     model_folder.write_end_ids(folder, ChatTokenizer.load(request.trained_folder).stop_ids)
-    (folder / "README.md").write_text(model_card.card(request.run, "merged", request.name), "utf-8")
+    _write_card(request, folder, "merged")
 
 
 def _check_tokens(request: ExportRequest, folder: Path) -> None:
@@ -136,8 +140,13 @@ def _check_gguf(request: ExportRequest, merged: Path, file: Path) -> None:
 
 def _pack(request: ExportRequest, folder: Path) -> None:
     """Add the card, and a zip file of the folder (uncompressed: weights hardly shrink)."""
-    (folder / "README.md").write_text(model_card.card(request.run, request.to, request.name), "utf-8")
+    _write_card(request, folder, request.to)
     _zip(folder)
+
+
+def _write_card(request: ExportRequest, folder: Path, form: str) -> None:
+    card = model_card.card(request.run, form, request.name, request.instruction)
+    (folder / "README.md").write_text(card, "utf-8")
 
 
 def _zip(folder: Path) -> None:

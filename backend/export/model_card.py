@@ -23,8 +23,18 @@ _USE_MERGED = """\
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = AutoModelForCausalLM.from_pretrained(folder)
 """
-_GENERATE = """\
+_QUESTION = """\
     messages = [{"role": "user", "content": "Hello"}]
+"""
+_INSTRUCTED = """\
+    instruction = {instruction!r}
+    messages = [{{"role": "system", "content": instruction}}, {{"role": "user", "content": "Hello"}}]
+"""
+_NOTE = """\
+Its examples start with the instruction (system message) below; so should every question.
+
+"""
+_GENERATE = """\
     prompt = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
     inputs = tokenizer(prompt, add_special_tokens=False, return_tensors="pt")
     answer = model.generate(**inputs, max_new_tokens=200, do_sample=False)
@@ -32,10 +42,11 @@ _GENERATE = """\
 """
 
 
-def card(run: RunSpec, form: str, name: str) -> str:
+def card(run: RunSpec, form: str, name: str, instruction: str = "") -> str:
     """The model card of an "adapter" or a "merged" model: Markdown with the header that the Hugging Face Hub reads.
 
-    name: a plain file name. The run's name, which a person typed, is escaped to a single line.
+    name: a plain file name. The run's name, which a person typed, is escaped to a single line. instruction: that of
+    the examples, if any.
     """
     header = {
         "base_model": run.model.id,
@@ -48,6 +59,8 @@ def card(run: RunSpec, form: str, name: str) -> str:
     lines = [f"{key}: {json.dumps(value)}" for key, value in header.items()]
     what = "A LoRA adapter for" if form == "adapter" else "A fine-tuned copy of"
     settings, data = run.settings, run.data
+    question = _INSTRUCTED.format(instruction=instruction) if instruction else _QUESTION
+    note = _NOTE if instruction else ""
     use = _USE_ADAPTER.format(base=json.dumps(run.model.id)) if form == "adapter" else _USE_MERGED
     return f"""---
 {chr(10).join(lines)}
@@ -69,8 +82,8 @@ def card(run: RunSpec, form: str, name: str) -> str:
 
 ## How to use it
 
-{use}
-{_GENERATE}
+{note}{use}
+{question}{_GENERATE}
 The tokenizer files in this folder contain the chat template and the end token that the model was trained with.
 """
 

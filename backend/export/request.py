@@ -20,6 +20,7 @@ from backend.gguf import convert as gguf
 from backend.gguf.requirement import require_llama_cpp
 from backend.models import bundled, local, model_folder
 from backend.records.specs import Record, RunSpec
+from backend.runs.conversations import usual_instruction
 from backend.runs.token_rows import read_rows
 from backend.training import oom
 
@@ -91,6 +92,11 @@ class ExportRequest:
     def trained_folder(self) -> Path:
         """The folder with the result of the run: the adapter, or the complete model."""
         return self.run_folder / "result" / ("model" if self.full else "adapter")
+
+    @property
+    def instruction(self) -> str:
+        """The system message that most examples of the run carry, "" for none."""
+        return usual_instruction(self.run_folder)
 
     def report_phase(self, name: str, done: int, total: int) -> None:
         """Report the progress. Raises Stopped when the person stopped the export."""

@@ -3,6 +3,7 @@
     NAME-script/   train.py              the settings at the top, the packages in the header (PEP 723)
                    data/*.jsonl          each row's text, its tokens, and the learned spans of them (DPO: twice)
                    tokenizer/            saved with the result
+                   instruction.txt       the one that most examples start with, if any
 
 The file is static/script/train.py with the settings of the run. script_check.py checks it.
 """
@@ -53,6 +54,8 @@ def write(request: ExportRequest) -> Path:
         lines = (json.dumps(example(row, tokenizer), ensure_ascii=False) for row in rows)
         (folder / "data" / f"{name}.jsonl").write_text("".join(line + "\n" for line in lines), "utf-8")
     values = settings(request.run, len(train), len(validation), precision(request), tokenizer.pad_id)
+    if instruction := request.instruction:
+        (folder / "instruction.txt").write_text(instruction, "utf-8", "replace")
     (folder / "train.py").write_text(fill_template(values, request.run), "utf-8")
     return folder
 

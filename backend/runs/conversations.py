@@ -5,11 +5,14 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import chain, repeat
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from backend.datasets.checks.structure import SYSTEM
+from backend.datasets.conversation import content
 from backend.records.rows import Message
 
 Part = Literal["train", "held_out", "rejected"]  # rejected: of pairs, those held out with their worse answers
@@ -86,6 +89,16 @@ def write_texts(run_folder: Path, texts: Iterable[str]) -> None:
 def read_texts(run_folder: Path) -> list[str]:
     """The plain texts that judge a run, [] where it has none. Raises OSError, ValueError for a damaged file."""
     return [_text(value) for value in _values(run_folder, TEXTS)]
+
+
+def usual_instruction(run_folder: Path) -> str:
+    """The system message that most of a run's conversations start with; "" if most have none, or none can be read."""
+    try:
+        chats = read_conversations(run_folder, "train") or read_conversations(run_folder, "held_out")
+    except (OSError, ValueError):
+        return ""
+    found = Counter(content(chat[0]) if chat and chat[0]["role"] in SYSTEM else "" for chat in chats)
+    return max(found, key=lambda text: found[text], default="")
 
 
 def copy_conversations(run_folder: Path, to: Path) -> None:

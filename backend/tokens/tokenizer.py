@@ -88,6 +88,19 @@ class ChatTokenizer:
         after = self.render(messages).partition(_PROBE)[2]
         return self._encoder.leading_token(after.lstrip())
 
+    @cached_property
+    def default_instruction(self) -> str:
+        """The system message that the template writes before a conversation without one; "" when it writes none."""
+        question = {"role": "user", "content": "question"}
+        try:
+            bare = self.render([question])
+            before, _, after = self.render([{"role": "system", "content": _PROBE}, question]).partition(_PROBE)
+        except BadInput:  # it accepts no system message
+            return ""
+        if len(bare) < len(before) + len(after) or not (bare.startswith(before) and bare.endswith(after)):
+            return ""
+        return bare[len(before) : len(bare) - len(after)].strip()
+
     def _id(self, token: str) -> int:
         found = self._tokenizer.token_to_id(token) if token else None
         if found is None:

@@ -13,6 +13,7 @@
 
 Each example has its text for people, its tokens (input_ids), and the spans of them to learn (learn: from, to). For
 DPO each example has two answers, a better and a worse one, and the difference between them is learned.
+If there is an instruction.txt, most examples start with that text as their system message; so should every question.
 The result is saved in the folder out, with the loss of every step in losses.jsonl.
 """
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -21,6 +22,7 @@ from backend.hardware import Probe, describe
 from backend.models import catalogue
 from backend.models.hub_token import TokenSource
 from backend.records.lengths import LengthLimits
+from backend.records.rows import Message
 from backend.records.specs import Cpu, DataRef, Gpu, Hardware, ModelRef, RunSpec, Trainer, TrainSettings
 from jobs.records import Job, Progress, State
 from tests.ui.fake_records import (
@@ -39,13 +41,17 @@ from tests.ui.fake_records import (
     trial_report,
 )
 from ui.records import (
+    Correction,
     Curve,
     DatasetFiles,
     DatasetProgress,
     DatasetState,
     DownloadStatus,
+    EditableExample,
+    ExampleField,
     ExportFile,
     ExportStatus,
+    Instruction,
     Matches,
     Plan,
     Preview,
@@ -151,6 +157,9 @@ class FakeDatasets:
     def __init__(self) -> None:
         self.accepted: dict[str, Any] = {}
         self.refused: dict[str, Any] = {}
+        self.edits: list[str] = []  # their kinds
+        self.undone: list[str] = []
+        self.system = ""
 
     def samples(self) -> list[Sample]:
         orders = "Messy customer messages become the same tidy fields every time."
@@ -188,7 +197,7 @@ class FakeDatasets:
         pass
 
     def change_token(self, data_id: str) -> Hashable:
-        return repr((self.accepted, self.refused))
+        return repr((self.accepted, self.refused, self.edits, self.system))
 
     def is_ready(self, choice: Choice) -> bool:
         return bool(choice.data_id)
@@ -197,7 +206,10 @@ class FakeDatasets:
         return self.state(choice)
 
     def state(self, choice: Choice) -> DatasetState:
-        return dataset_state(DatasetInfo("orders.jsonl", accepted=dict(self.accepted), refused=dict(self.refused)))
+        chosen = {"accepted": dict(self.accepted), "refused": dict(self.refused)}
+        found = dataset_state(DatasetInfo("orders.jsonl", **chosen, edits=[*self.edits], undone=[*self.undone]))
+        source = replace(found.original.source, edits=tuple(self.edits))
+        return replace(found, original=replace(found.original, source=source))
 
     def lengths(self, choice: Choice) -> LengthLimits:
         return LengthLimits(200)
@@ -228,6 +240,47 @@ class FakeDatasets:
 
     def find(self, choice: Choice, text: str, direction: int) -> Matches:
         return Matches(3, choice.row + direction, 1)
+
+    def example_to_edit(self, choice: Choice) -> EditableExample:
+        fields = ExampleField("message-0", "Question", ASKED), ExampleField("message-1", "Answer", ORDER)
+        return EditableExample(choice.row, fields)
+
+    def new_example(self, choice: Choice) -> EditableExample:
+        fields = ExampleField("message-0", "Question", ""), ExampleField("message-1", "Answer", "")
+        return EditableExample(241, fields, is_new=True)
+
+    def _edit(self, kind: str) -> None:
+        self.edits.append(kind)
+        self.undone.clear()
+
+    def save_example(self, choice: Choice, row: int, texts: dict[str, str]) -> None:
+        if not all(text.strip() for text in texts.values()):
+            raise BadInput("This example can't be learned as it is.", "Message 2, an answer, is empty.")
+        self._edit("replace")
+
+    def add_example(self, data_id: str, texts: dict[str, str]) -> int:
+        self.save_example(Choice(), 241, texts)
+        self.edits[-1] = "add"
+        return 241
+
+    def delete_example(self, data_id: str, row: int) -> None:
+        self._edit("delete")
+
+    def undo_edit(self, data_id: str) -> None:
+        self.undone.append(self.edits.pop())
+
+    def redo_edit(self, data_id: str) -> None:
+        self.edits.append(self.undone.pop())
+
+    def nearest(self, data_id: str, row: int) -> int:
+        return min(row, 240)
+
+    def instruction(self, choice: Choice) -> Instruction:
+        return Instruction(self.system, 240 if self.system else 0, 0, 240, "You are a helpful AI assistant.")
+
+    def set_instruction(self, data_id: str, text: str) -> None:
+        self._edit("instruction")
+        self.system = text
 
     def set_validation(self, data_id: str, path: Path, name: str) -> None:
         pass
@@ -488,6 +541,35 @@ class FakeEvaluations:
         return {run_id: one for run_id, one in found.items() if one}
 
 
+class FakeCorrections:
+    def __init__(self, runs: FakeRuns) -> None:
+        self._runs = runs
+        self.gone = False  # the examples of the runs were deleted
+        self.made: dict[str, str] = {}
+        self.asked: list[Any] = []
+
+    def has_examples(self, run_id: str) -> bool:
+        return not self.gone
+
+    def all(self, run_id: str) -> dict[str, str]:
+        return dict(self.made)
+
+    def conversation(self, run_id: str, question: str, expected: str) -> list[Message]:
+        return [{"role": "user", "content": question}]
+
+    def add(
+        self, run_id: str, messages: Sequence[Mapping[str, Any]], answer: str, wrong: str, restore: bool = False
+    ) -> Correction:
+        if not answer.strip():
+            raise BadInput("There is no answer.")
+        if self.gone and not restore:
+            raise BadInput("The examples of this run were deleted.")
+        self.asked.append((list(messages), answer, wrong))
+        self.made[messages[-1]["content"]] = answer
+        self.gone = False
+        return Correction(DATA, "orders.jsonl", 241, restored=restore)
+
+
 class FakePromptTrials:
     """seconds: how long a trial runs before its result is there."""
 
@@ -593,6 +675,7 @@ class FakeApp:
         self.results = FakeResults(self.runs)
         self.prompt_trials = FakePromptTrials()
         self.evaluations = FakeEvaluations(self.runs)
+        self.corrections = FakeCorrections(self.runs)
         self.blind_tests = FakeBlindTests(self.evaluations)
         self.hf_jobs = FakeHfJobs()
 

@@ -9,6 +9,7 @@
     prompt_trials.py  how far the base model gets with a prompt
     evaluations.py  whether a trained model is any good
     blind_tests.py  which of two answers a person prefers
+    corrections.py  wrong answers, corrected and added to the examples
     hf_jobs.py    training a run on a rented GPU
 
 Light: nothing here imports torch. Whatever needs it runs in a job or in the chat process.
@@ -28,6 +29,7 @@ from jobs.runner import Runner
 from ui.services.advice import AdviceService
 from ui.services.blind_tests import BlindTestService
 from ui.services.chat import ChatSession
+from ui.services.corrections import CorrectionService
 from ui.services.datasets import DatasetService
 from ui.services.evaluations import EvaluationService
 from ui.services.hf_jobs import HfJobsService
@@ -66,6 +68,7 @@ class App:
         self.prompt_trials = PromptTrialService(self.runner, self.datasets, self.models)
         self.evaluations = EvaluationService(self.runner, self.results, self.prompt_trials)
         self.blind_tests = BlindTestService(self.runner, self.evaluations)
+        self.corrections = CorrectionService(self.dataset_store, self.runs)
         self.hf_jobs = HfJobsService(workspace.exports, self.runner, self.runs)
 
     def start(self) -> None:

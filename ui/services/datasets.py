@@ -16,8 +16,17 @@ from backend.errors import ApprenticeError, BadInput
 from backend.records.lengths import UNLIMITED, LengthLimits
 from backend.records.specs import Trainer, TrainSettings
 from backend.settings import child_path
-from ui.records import DatasetFiles, DatasetProgress, DatasetState, Matches, Preview, Sample
-from ui.services import dataset_state, preview, samples
+from ui.records import (
+    DatasetFiles,
+    DatasetProgress,
+    DatasetState,
+    EditableExample,
+    Instruction,
+    Matches,
+    Preview,
+    Sample,
+)
+from ui.services import dataset_state, edited_examples, preview, samples
 from ui.services import imports as dataset_imports
 from ui.services.advice import AdviceService
 from ui.services.imports import DatasetImports
@@ -185,6 +194,54 @@ class DatasetService:
         return child_path(self._exports, f"data-{data_id}")
 
     # Edits
+
+    def example_to_edit(self, choice: Choice) -> EditableExample:
+        """The selected example as fields. Raises BadInput when there is none, or it is too long for the page."""
+        return edited_examples.editable(self._whole(choice), choice.row)
+
+    def new_example(self, choice: Choice) -> EditableExample:
+        """An empty example of the same kind as the others."""
+        return edited_examples.new(self._store.original(choice.data_id))
+
+    def save_example(self, choice: Choice, row: int, texts: dict[str, str]) -> None:
+        """Replaces an example by one with these texts, by field. Raises BadInput, changing nothing."""
+        example = edited_examples.edited(self._whole(choice), row, texts)
+        self._editor.replace(choice.data_id, row, example)
+
+    def add_example(self, data_id: str, texts: dict[str, str]) -> int:
+        """Adds an example with these texts and returns its number. Raises BadInput, changing nothing."""
+        return self._editor.add(data_id, edited_examples.added(self._store.original(data_id), texts))
+
+    def delete_example(self, data_id: str, row: int) -> None:
+        self._editor.delete(data_id, row)
+
+    def nearest(self, data_id: str, row: int) -> int:
+        """The number of the example itself, else of the next one, else of the last one that is left."""
+        numbers = [one.row for one in self._store.original(data_id).rows]
+        return next((number for number in numbers if number >= row), numbers[-1] if numbers else 1)
+
+    def undo_edit(self, data_id: str) -> None:
+        """Takes the last edit back."""
+        self._editor.undo(data_id)
+
+    def redo_edit(self, data_id: str) -> None:
+        """Makes the edit again that was undone last."""
+        self._editor.redo(data_id)
+
+    def instruction(self, choice: Choice) -> Instruction:
+        """The instruction that most examples carry. Waits until the dataset is checked."""
+        found, tokenizer = self._whole(choice).instructions, self._models.tokenizer(choice.model_id)
+        text = max(found, key=lambda one: found[one], default="")
+        others = sum(count for one, count in found.items() if one not in ("", text))
+        default = tokenizer.default_instruction if tokenizer else ""
+        return Instruction(text, found[text] if text else 0, others, found.total(), default)
+
+    def set_instruction(self, data_id: str, text: str) -> None:
+        """Gives every example this instruction; "" removes it. Raises BadInput."""
+        self._editor.set_instruction(data_id, text)
+
+    def _whole(self, choice: Choice) -> CheckedDataset:
+        return self.checked(choice.data_id, choice.model_id)
 
     def corrected_questions(self, data_id: str) -> list[str]:
         """The questions whose answers were corrected after a run: see `Editor.corrected_questions`. [] for a dataset

@@ -65,9 +65,12 @@ def _shortened(preview: Preview) -> Preview:
 
 
 def _not_there(checked: CheckedDataset, row: int) -> BadInput:
-    total = checked.report.rows
-    if not 1 <= row <= total:
-        return BadInput(f"There is no example {row:,}.", f"The file has {total:,}.", "Choose another number.")
+    last = checked.original.highest
+    if not 1 <= row <= last:
+        return BadInput(f"There is no example {row:,}.", f"The last one is {last:,}.", "Choose another number.")
+    known = {one.row for one in checked.original.rows}.union(problem.row for problem in checked.unread)
+    if row not in known:
+        return BadInput(f"You deleted example {row:,}.", "", "Choose another number, or undo your edits.")
     dropped = {change.kind for change in checked.fixed.changes if change.row == row and not change.after}
     why = [problem.message for problem in checked.report.problems if problem.row == row and problem.kind in dropped]
     return BadInput(f"Example {row:,} is left out.", why[-1] if why else "", "Choose another number.")

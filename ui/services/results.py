@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import islice
@@ -10,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from backend.chat.client import PaneCheck
-from backend.datasets.conversation import content
 from backend.errors import ApprenticeError, RunProblem
-from backend.runs.conversations import read_conversations
+from backend.runs.conversations import usual_instruction
 from backend.training.state.result import folder_of
 from jobs.records import Job, State
 from jobs.runner import Runner
@@ -146,11 +144,7 @@ class ResultService:
     def instruction(self, run_id: str) -> str:
         """The system message that most of the run's examples carry; "" if most have none, or none can be read."""
         if run_id not in self._instructions:
-            folder, chats = self._runs.folder(run_id), []
-            with suppress(OSError, ValueError):
-                chats = read_conversations(folder, "held_out") or read_conversations(folder, "train")
-            first = Counter(content(chat[0]) if chat and chat[0]["role"] == "system" else "" for chat in chats)
-            self._instructions[run_id] = max(first, key=lambda text: first[text], default="")
+            self._instructions[run_id] = usual_instruction(self._runs.folder(run_id))
         return self._instructions[run_id]
 
     # Exports

@@ -11,6 +11,7 @@ from typing import Any
 from backend.datasets.conversation import question
 from backend.datasets.corrected import corrected_among
 from backend.datasets.dataset import CheckedDataset
+from backend.datasets.edits import with_instruction
 from backend.datasets.split import Split
 from backend.errors import BadInput
 from backend.evaluation.examples import Side
@@ -79,8 +80,17 @@ def held_out_conversations(checked: CheckedDataset, split: Split) -> list[list[M
     found = [rows[i].messages for i in split.judging if rows[i].messages]
     for sample in SAMPLES if checked.validation is None else ():
         if (source.file_sha256 or source.sha256) == hashlib.sha256(sample.path.read_bytes()).hexdigest():
-            found = [*_not_corrected(_read(sample.held_out), rows), *found]
+            own = _not_corrected(_instructed(_read(sample.held_out), checked), rows)
+            found = [*own, *found]
     return found
+
+
+def _instructed(conversations: list[list[Message]], checked: CheckedDataset) -> list[list[Message]]:
+    """With the instruction that the person gave to all examples, if any."""
+    if "instruction" not in checked.original.source.edits:
+        return conversations
+    [(text, _)] = checked.instructions.most_common(1) or [("", 0)]
+    return [with_instruction(Row(0, 0, messages), text).messages for messages in conversations]
 
 
 def _not_corrected(conversations: list[list[Message]], rows: Sequence[Row]) -> list[list[Message]]:

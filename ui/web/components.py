@@ -49,10 +49,13 @@ def clickable(value: str = "", **options: Any) -> gr.HTML:
     return _Html(value, js_on_load=js, apply_default_css=False, padding=False, **options)
 
 
+_LONGEST_SENT = 1_000_000  # characters of a form; one that is longer can't be read as a form
+
+
 def clicked(event: gr.EventData) -> tuple[str, str]:
     """The button that was clicked: (do, value). Both come from the browser: whoever uses `value` checks it."""
     data = event._data if isinstance(event._data, dict) else {}
-    return str(data.get("do", ""))[:100], str(data.get("value", ""))[:10_000]
+    return str(data.get("do", ""))[:100], str(data.get("value", ""))[:_LONGEST_SENT]
 
 
 def button(label: str, **options: Any) -> gr.Button:

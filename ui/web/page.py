@@ -42,7 +42,8 @@ STEPS = {name: label for name, (label, _) in TABS.items() if name != "runs"}
 HEADER = Markup('<header class="top"><h1>Apprentice</h1><span>Teach a small language model your way</span></header>')
 LOGO = STATIC / "icon.svg"
 SCRIPTS = (  # in this order
-    "store", "redraw", "address", "buttons", "tables", "typed_table", "question", "settings", "run_end", "blind_test",
+    "store", "redraw", "address", "buttons", "tables", "typed_table", "question", "drafts", "settings", "run_end",
+    "blind_test",
 )  # fmt: skip
 
 

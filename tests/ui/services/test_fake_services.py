@@ -15,7 +15,7 @@ from ui.services.app import App
 
 SERVICES = (
     "models", "advice", "datasets", "runs", "retries", "results", "prompt_trials", "evaluations", "blind_tests",
-    "hf_jobs",
+    "corrections", "hf_jobs",
 )  # fmt: skip
 
 

@@ -15,14 +15,16 @@ from ui.services.selection import Choice
 from ui.web import errors as web_errors
 from ui.web.browser_state import BrowserState, Inputs, Updates
 from ui.web.components import button, html
+from ui.web.data import edit_panel
 from ui.web.data import views as data_views
+from ui.web.data.edit_panel import EditPanel
 from ui.web.errors import handler
 from ui.web.html import conversations
 
 
 @dataclass
 class Preview:
-    """The preview's parts. row: the example's number in the file. refused: why there is no example of that number."""
+    """The preview's parts. row: the example's number. refused: why there is no example of that number."""
 
     app: App
     row: gr.Number
@@ -36,15 +38,16 @@ class Preview:
     bubbles: gr.HTML
     counted: gr.HTML
     tokens: gr.HTML
+    editing: EditPanel
 
     @property
     def outputs(self) -> list[Any]:
-        return [self.row, self.refused, self.bubbles, self.counted, self.tokens]
+        drawings = [self.bubbles, self.counted, self.tokens]
+        return [self.row, self.refused, *drawings, *self.editing.outputs]
 
     def show(self, choice: Choice) -> Updates:
-        data = self.app.datasets.state(choice)
-        total = max(1, data.report.rows)
-        shown: Updates = {self.row: gr.update(label=f"Example, of {total:,} in the file")}
+        total = max(1, self.app.datasets.state(choice).original.highest)
+        shown: Updates = {self.row: gr.update(label=f"Example, of {total:,}"), **self.editing.show(choice)}
         try:
             preview = self.app.datasets.preview(choice)
         except BadInput as error:
@@ -63,7 +66,7 @@ class Preview:
         def show_row(inputs: Inputs, row: int) -> Updates:
             before = state.choice(inputs)
             choice = before.replace(row=row)
-            return {**state.change(before, choice), **self.show(choice), self.hits: ""}
+            return {**state.change(before, choice), **self.show(choice), **self.editing.close(), self.hits: ""}
 
         def going(step: int = 0) -> Any:
             @handler
@@ -72,7 +75,7 @@ class Preview:
                 choice, typed = state.choice(inputs), inputs[self.row]
                 if typed == choice.row:
                     return show_row(inputs, self.app.datasets.step(choice, step)) if step else {self.refused: ""}
-                total = self.app.datasets.state(choice).report.rows
+                total = self.app.datasets.state(choice).original.highest
                 row = _number(typed, total)
                 if row is None:
                     return {self.row: choice.row, self.refused: data_views.no_such_example(typed, total)}
@@ -126,9 +129,12 @@ def build(app: App) -> Preview:
                 search_back = button("Find previous", elem_id="search-back")
                 search_on = button("Find next", elem_id="search-on")
         hits = html()
+        editing = edit_panel.build(app)
         with gr.Row(elem_classes="pair"):
             bubbles = html()
             with gr.Column():
                 counted = html()
                 tokens = html()
-    return Preview(app, row, refused, back, on, search, search_back, search_on, hits, bubbles, counted, tokens)
+    return Preview(
+        app, row, refused, back, on, search, search_back, search_on, hits, bubbles, counted, tokens, editing
+    )

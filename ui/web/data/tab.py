@@ -14,7 +14,7 @@ from ui.services.app import App
 from ui.services.selection import Choice
 from ui.web.browser_state import BrowserState, Inputs, Updates
 from ui.web.components import clickable, clicked, html, primary
-from ui.web.data import import_panel, read_options
+from ui.web.data import edit_views, import_panel, read_options
 from ui.web.data import issues as issues_panel
 from ui.web.data import preview as preview_panel
 from ui.web.data import views as data_views
@@ -39,6 +39,7 @@ class DataTab:
     tested: gr.HTML
     how: gr.HTML
     problems: gr.HTML
+    instruction: gr.HTML
     preview: Preview
     download: gr.HTML
     prompts: prompt_card.PromptCard
@@ -51,6 +52,7 @@ class DataTab:
         drawings = [self.line, self.reading, self.found, self.summary, self.tested, self.how, self.problems]
         return [
             *drawings,
+            self.instruction,
             self.own_test,
             self.download,
             *self.importing.outputs,
@@ -100,6 +102,7 @@ class DataTab:
             self.tested: data_views.tested(data),
             self.how: read_options.card(data),
             self.problems: issues_panel.card(data),
+            self.instruction: edit_views.instruction(self.app.datasets.instruction(choice), choice.data_id),
             self.download: data_views.download(data, self.app.datasets.written_files(choice)),
             **self.preview.show(choice),
             **self.prompts.show(choice),
@@ -126,6 +129,7 @@ def build(app: App, state: BrowserState) -> DataTab:
             tested = clickable(elem_classes="reason")
         how = clickable()
         problems = clickable()
+        instruction = clickable(elem_id="instruction")
         preview = preview_panel.build(app)
         download = clickable()
         prompts = prompt_card.build(app, state, "data")
@@ -133,17 +137,19 @@ def build(app: App, state: BrowserState) -> DataTab:
         forward = primary("Continue to training", interactive=False, elem_id="to-train")
         reason = html(elem_classes="reason")
 
-    checked = (summary, own_test, tested, how, problems, preview, download, prompts)
+    checked = (summary, own_test, tested, how, problems, instruction, preview, download, prompts)
     tab = DataTab(app, line, importing, reading, found, *checked, forward, reason)
 
     def imported(inputs: Inputs, import_id: str) -> Updates:
         """The examples are read in the background; if that was quick, they are shown at once."""
         before = state.choice(inputs)
         choice = app.validated(before.replace(import_id=import_id))
-        return {**state.change(before, choice), importing.chooser: gr.update(open=False), **tab.show(choice)}
+        closed = {importing.chooser: gr.update(open=False), **preview.editing.close()}
+        return {**state.change(before, choice), **closed, **tab.show(choice)}
 
     importing.listen(state, imported, tab.outputs)
     preview.listen(state)
+    preview.editing.listen(state, tab.show, tab.outputs)
 
     @handler
     def act(event: gr.EventData, inputs: Inputs) -> Updates:
@@ -151,11 +157,12 @@ def build(app: App, state: BrowserState) -> DataTab:
         before, (action, value) = state.choice(inputs), clicked(event)
         choice = apply_action(app, before, action, value)
         if action == "look":
-            return {**state.change(before, choice), **preview.show(choice)}
+            return {**state.change(before, choice), **preview.show(choice), **preview.editing.close()}
         if action == "files":
             app.datasets.write_files(choice)
         choice = app.validated(choice)
-        return {**state.change(before, choice), **tab.show(choice)}
+        closed = preview.editing.close() if choice.data_id != before.data_id else {}
+        return {**state.change(before, choice), **tab.show(choice), **closed}
 
     @handler
     def take_test(inputs: Inputs) -> Updates:
@@ -171,7 +178,7 @@ def build(app: App, state: BrowserState) -> DataTab:
 
     tab.continued = state.listen(forward.click, leave, [])
     state.listen(own_test.upload, take_test, tab.outputs, own_test)
-    for part in (importing.earlier, reading, tested, how, problems, download):
+    for part in (importing.earlier, reading, tested, how, problems, instruction, download):
         state.listen(part.click, act, tab.outputs, trigger_mode="multiple")  # no click is lost
     return tab
 
@@ -205,6 +212,10 @@ def apply_action(app: App, choice: Choice, action: str, value: str) -> Choice:
         return choice.replace(data_id=value, import_id="", row=1)
     elif action == "delete":
         app.datasets.delete(value)
+    elif action == "set-instruction" and "instruction" in (form := components.fields(value)):
+        app.datasets.set_instruction(data_id, form["instruction"])
+    elif action == "remove-instruction":
+        app.datasets.set_instruction(data_id, "")
     elif action == "clear-test":
         app.datasets.clear_validation(data_id)
     elif action == "cancel":

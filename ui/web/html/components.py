@@ -192,6 +192,14 @@ def form(do: str, *body: str, kind: str = "") -> Markup:
     return Markup('<form class="{}" data-send="{}" method="dialog">{}</form>').format(kind, do, join(body))
 
 
+def textarea(label: str, name: str, text: str, draft: str) -> Markup:
+    """A field of a form for a longer text. draft: the name under which the browser holds what is typed until it is
+    saved; the text that the field began with is part of it."""
+    return Markup(  # a line break at the start, which HTML drops
+        '<label>{}<textarea name="{}" rows="{}" data-draft="{}">\n{}</textarea></label>'
+    ).format(label, name, min(16, 2 + text.count("\n") + len(text) // 90), draft, text)
+
+
 def fields(value: str) -> dict[str, str]:
     """The fields of a form that was sent; empty where `value`, which comes from the browser, is anything else."""
     try:

@@ -78,7 +78,7 @@ class Asking:
         if len(words) > LONGEST_QUESTION:
             most = f"It has more than {LONGEST_QUESTION:,} characters."
             raise BadInput("The question is too long.", most, "Shorten it.")
-        example = self._example(choice, words)
+        example = example_of(self.app, choice, words)
         alone = example is not None or inputs[self.mode] != CONVERSATION
         turn = Turn(words, expected=example.expected if example else "", alone=alone)
         yield from self._answer(inputs, choice, turns_with(talk_with(choice), inputs[self.state.talk]), turn, example)
@@ -99,12 +99,7 @@ class Asking:
                 inputs = {**inputs, seed: (sampling["seed"] + 1) % 2**31}
                 yield {seed: inputs[seed]}
             turn = Turn(last.question, expected=last.expected, alone=last.alone)
-            yield from self._answer(inputs, choice, before, turn, self._example(choice, last.question))
-
-    def _example(self, choice: Choice, words: str) -> UnseenQuestion | None:
-        """The validation example that asks exactly this. Its question is never asked inside a conversation."""
-        examples = self.app.results.unseen_questions(choice.run_id)
-        return next((one for one in examples if one.question.strip() == words), None)
+            yield from self._answer(inputs, choice, before, turn, example_of(self.app, choice, last.question))
 
     def _answer(
         self, inputs: Inputs, choice: Choice, before: Sequence[Turn], turn: Turn, example: UnseenQuestion | None
@@ -141,3 +136,9 @@ class Asking:
         if action == "suggest" and at.isdecimal() and int(at) < len(examples):
             return {self.question: examples[int(at)].question}
         return gr.skip()
+
+
+def example_of(app: App, choice: Choice, words: str) -> UnseenQuestion | None:
+    """The validation example that asks exactly this. Its question is never asked inside a conversation."""
+    examples = app.results.unseen_questions(choice.run_id)
+    return next((one for one in examples if one.question.strip() == words), None)

@@ -16,10 +16,10 @@ from ui.services.app import App
 from ui.services.selection import Choice
 from ui.text import format as fmt
 from ui.web.browser_state import BrowserState, Inputs, Updates
-from ui.web.components import button, html
+from ui.web.components import button, clickable, clicked, html
 from ui.web.errors import handler
 from ui.web.html import components
-from ui.web.try_it import report_card, report_page, verdict_card
+from ui.web.try_it import correcting, report_card, report_page, verdict_card
 from ui.web.try_it.ready_models import no_model
 
 TITLE = "Is it better?"
@@ -75,7 +75,9 @@ class EvaluationCard:
         """The report's answers, unless a person is choosing between them without knowing their names."""
         if report and isinstance(self.app.blind_tests.state(choice.run_id), Question):
             return components.text(HIDDEN, "small")
-        return report_card.answers(report) if report else components.EMPTY
+        if not report:
+            return components.EMPTY
+        return report_card.answers(report, correcting.below_answers(self.app, choice.run_id, report))
 
     def _link(self, run_id: str) -> Markup:
         """A link to the report as a file; empty when the disk is full."""
@@ -111,7 +113,7 @@ def build(app: App, state: BrowserState) -> EvaluationCard:
             compare = button("Check it, and compare with good prompts", interactive=False, elem_id="evaluate-prompts")
             cancel = button("Cancel", visible=False, elem_id="evaluate-cancel")
             why_not = html(elem_classes="reason")
-        answers = html()
+        answers = clickable(elem_id="report-answers")
     card = EvaluationCard(app, shown, check, compare, cancel, why_not, answers)
 
     def starting(baselines: bool) -> Any:
@@ -131,6 +133,16 @@ def build(app: App, state: BrowserState) -> EvaluationCard:
         app.evaluations.stop(choice.run_id)
         return card.show(choice)
 
+    @handler
+    def correct(event: gr.EventData, inputs: Inputs) -> Updates:
+        choice = state.choice(inputs)
+        report = app.evaluations.latest_report(choice.run_id)
+        found = correcting.correct_reported(app, choice.run_id, report, *clicked(event)) if report else None
+        if found is None:
+            return {}
+        return {card.answers: correcting.added(found) + card.show(choice)[card.answers]}
+
+    state.listen(answers.click, correct, [answers])
     state.listen(check.click, starting(False), card.outputs)
     state.listen(compare.click, starting(True), card.outputs)
     state.listen(cancel.click, stop, card.outputs)

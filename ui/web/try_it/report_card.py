@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from markupsafe import Markup
@@ -31,7 +31,14 @@ _ONLY_MISTAKES = Markup(
 )
 
 
-def answers(report: Mapping[str, Any]) -> Markup:
+Below = Callable[[int, Mapping[str, Any]], Markup]  # what comes below an answer, from its number in the report on
+
+
+def nothing_below(at: int, answer: Mapping[str, Any]) -> Markup:
+    return components.EMPTY
+
+
+def answers(report: Mapping[str, Any], below: Below = nothing_below) -> Markup:
     """A fold with each question, the expected answer, and what each system answered."""
     found = report["answers"]
     graded = verdicts.graded(report)
@@ -41,7 +48,7 @@ def answers(report: Mapping[str, Any]) -> Markup:
         f"All {fmt.count(len(found), _answered(report))}, the worst first",
         _ONLY_MISTAKES.format(_OF[judged(report)]) if mistakes and not graded else components.EMPTY,
         components.text(more, "small"),
-        opened(report, SHOWN),
+        opened(report, SHOWN, below),
         key="answers",
     )
     return Markup('<section class="card slim">{}</section>').format(fold)
@@ -56,16 +63,17 @@ def judged(report: Mapping[str, Any]) -> str:
     return str(report.get("best", "tuned"))
 
 
-def opened(report: Mapping[str, Any], most: int | None = None) -> Markup:
+def opened(report: Mapping[str, Any], most: int | None = None, below: Below = nothing_below) -> Markup:
     """The answers without a fold: all, or the `most` worst."""
-    articles = components.join(_article(answer, report) for answer in report["answers"][:most])
+    shown = enumerate(report["answers"][:most])
+    articles = components.join(_article(answer, report, below(at, answer)) for at, answer in shown)
     return Markup('<div class="samples report">{}</div>').format(articles)
 
 
-def _article(answer: Mapping[str, Any], report: Mapping[str, Any]) -> Markup:
+def _article(answer: Mapping[str, Any], report: Mapping[str, Any], below: Markup) -> Markup:
     systems = [name for name in _HEADS if name in report["systems"]]
     as_json, texts = report["main_measure"] == "json", report["main_measure"] == "perplexity"
-    return Markup('<article class="{}"><p class="asked">{}</p><div class="versus">{}{}</div></article>').format(
+    return Markup('<article class="{}"><p class="asked">{}</p><div class="versus">{}{}</div>{}</article>').format(
         "right" if answer["scores"][judged(report)] >= 1 else "mistake",
         f"{answer['question']} …" if texts else answer["question"],
         _pane(
@@ -83,6 +91,7 @@ def _article(answer: Mapping[str, Any], report: Mapping[str, Any]) -> Markup:
             )
             for name in systems
         ),
+        below,
     )
 
 

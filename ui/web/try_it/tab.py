@@ -13,7 +13,7 @@ from ui.services.selection import Choice
 from ui.web.browser_state import BrowserState, Inputs, Updates
 from ui.web.components import button, clickable, html, primary
 from ui.web.html import components
-from ui.web.try_it import answer_settings, blind_card, evaluation_card, opponent_card, ready_models
+from ui.web.try_it import answer_settings, blind_card, chat_correction, evaluation_card, opponent_card, ready_models
 from ui.web.try_it.asking import ALONE, CONVERSATION, Asking
 from ui.web.try_it.ready_models import no_model
 from ui.web.try_it.talk import talk_with, turns_with
@@ -31,6 +31,7 @@ class TryTab:
     opponent: opponent_card.OpponentCard
     talk: gr.JSON
     shown: gr.HTML
+    correction: chat_correction.ChatCorrection
     suggested: gr.HTML
     settings: answer_settings.AnswerSettings
     ask: gr.Button
@@ -46,6 +47,7 @@ class TryTab:
             self.line,
             self.offered,
             *answers,
+            self.correction.card,
             self.ask,
             self.why_not,
             *self.evaluation.outputs,
@@ -80,7 +82,8 @@ class TryTab:
         turns = turns_with(talk_with(choice), inputs[self.talk])
         if turns and self.app.results.is_answering():
             return {}
-        return {self.shown: conversation(turns, self.app.results.opponent(choice.run_id, choice.opponent))}
+        opponent = self.app.results.opponent(choice.run_id, choice.opponent)
+        return {self.shown: conversation(turns, opponent), **self.correction.show(choice, turns)}
 
     def signature(self, choice: Choice) -> Hashable:
         why_not = no_model(self.app, choice)
@@ -105,6 +108,7 @@ def build(app: App, state: BrowserState) -> TryTab:
     proof = html()
     opponent = opponent_card.build(app)
     shown = clickable(conversation([]), elem_classes="talk", elem_id="talk")
+    correction = chat_correction.build(app)
     suggested = clickable()
     with gr.Column(elem_classes="ask-box"):
         mode = gr.Radio(
@@ -141,6 +145,7 @@ def build(app: App, state: BrowserState) -> TryTab:
         opponent,
         state.talk,
         shown,
+        correction,
         suggested,
         settings,
         ask,
@@ -154,6 +159,7 @@ def build(app: App, state: BrowserState) -> TryTab:
         return {**tab.show(choice), **tab.restore(choice, inputs)}
 
     Asking(app, state, question, mode, settings, ask, stop, shown, show, tab.outputs).listen(clear, suggested)
+    correction.listen(state)
     opponent.listen(state, show, tab.outputs, state.talk)
     ready_models.listen(offered, app, state, show, tab.outputs, state.talk)
     return tab

@@ -1,0 +1,80 @@
+"""Editing on Data: the example in the preview, a new one, and the instruction of all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from ui.services.app import App
+from ui.services.selection import Choice
+from ui.web.browser_state import BrowserState, Inputs, Updates
+from ui.web.components import clickable, clicked
+from ui.web.data import edit_views
+from ui.web.errors import handler
+from ui.web.html import components
+
+
+@dataclass
+class EditPanel:
+    """buttons: what can be done with the example shown. form: the open one, if any; drawing the tab again leaves it,
+    so that nothing typed is lost."""
+
+    app: App
+    buttons: gr.HTML
+    form: gr.HTML
+
+    @property
+    def outputs(self) -> list[Any]:
+        return [self.buttons, self.form]
+
+    def show(self, choice: Choice) -> Updates:
+        return {self.buttons: edit_views.buttons(self.app.datasets.state(choice))}
+
+    def close(self) -> Updates:
+        return {self.form: components.EMPTY}
+
+    def listen(self, state: BrowserState, show: Callable[[Choice], Updates], outputs: list[Any]) -> None:
+        """show: the whole tab, whose components are `outputs`."""
+
+        @handler
+        def act(event: gr.EventData, inputs: Inputs) -> Updates:
+            before, (action, value) = state.choice(inputs), clicked(event)
+            if action in ("edit-row", "new-row"):
+                example = self._opened(before, action)
+                return {self.form: edit_views.form(example, before.data_id)}
+            choice = apply_edit(self.app, before, action, value)
+            return {**state.change(before, choice), **show(choice), **self.close()}
+
+        for part in (self.buttons, self.form):
+            state.listen(part.click, act, outputs, trigger_mode="multiple")
+
+    def _opened(self, choice: Choice, action: str) -> Any:
+        datasets = self.app.datasets
+        return datasets.new_example(choice) if action == "new-row" else datasets.example_to_edit(choice)
+
+
+def apply_edit(app: App, choice: Choice, action: str, value: str) -> Choice:
+    """Makes, undoes or redoes an edit, and returns the choice after it. value: from the browser, as `action` is."""
+    data_id, (kind, _, at) = choice.data_id, action.partition(":")
+    if kind == "save-row" and at.isdecimal():
+        app.datasets.save_example(choice, int(at), components.fields(value))
+        return choice
+    if kind == "add-row":
+        return choice.replace(row=app.datasets.add_example(data_id, components.fields(value)))
+    if kind == "delete-row":
+        app.datasets.delete_example(data_id, choice.row)
+    elif kind == "undo-edit":
+        app.datasets.undo_edit(data_id)
+    elif kind == "redo-edit":
+        app.datasets.redo_edit(data_id)
+    else:
+        return choice
+    return choice.replace(row=app.datasets.nearest(data_id, choice.row))
+
+
+def build(app: App) -> EditPanel:
+    """Draws the panel inside the current column."""
+    return EditPanel(app, clickable(elem_id="row-acts"), clickable(elem_id="row-form"))

@@ -1,0 +1,80 @@
+"""What a person can change in the examples, as HTML: an example's form, its buttons, and the instruction of all."""
+
+from __future__ import annotations
+
+from markupsafe import Markup
+
+from backend.datasets import edits
+from ui.records import DatasetState, EditableExample, Instruction
+from ui.text import format as fmt
+from ui.web.html import components
+
+SAVED = "Your file stays as it is. Each change can be undone."
+
+
+def buttons(data: DatasetState) -> Markup:
+    """What can be done with the example that is shown, and with the last edit."""
+    acts = [
+        components.button("Edit", "edit-row", label="Edit this example"),
+        components.button("Delete", "delete-row", label="Delete this example"),
+        components.button("Add an example", "new-row"),
+    ]
+    if data.info.edits:
+        acts.append(components.button("Undo", "undo-edit", label="Undo the last change to your examples"))
+    if data.info.undone:
+        acts.append(components.button("Redo", "redo-edit", label="Redo the change that was undone"))
+    version = edits.summary(data.source.edits)
+    return components.acts(*acts) + components.text(f"{version} {SAVED}" if version else "", "small")
+
+
+def form(example: EditableExample, data_id: str) -> Markup:
+    """The fields of an example. What is typed stays in the browser until it is saved (static/js/drafts.js)."""
+    key = f"edit {data_id} {example.row}"
+    fields = [
+        components.textarea(field.label, field.name, field.text, f"{key} {field.name}") for field in example.fields
+    ]
+    title = "A new example" if example.is_new else f"Edit example {fmt.number(example.row)}"
+    send = Markup('<div class="acts"><button type="submit" class="btn firm">{}</button>{}</div>').format(
+        "Add it" if example.is_new else "Save", components.button("Cancel", "close-form")
+    )
+    action = "add-row" if example.is_new else f"save-row:{example.row}"
+    return components.form(action, Markup("<h3>{}</h3>").format(title), *fields, send, kind="write")
+
+
+def instruction(found: Instruction, data_id: str) -> Markup:
+    """The instruction of the examples with a form to change it; empty for plain texts, which have none."""
+    if not found.total:
+        return components.EMPTY
+    field = components.textarea(
+        "The instruction for every example", "instruction", found.text, f"instruction {data_id}"
+    )
+    remove = components.button("Remove it from every example", "remove-instruction") if found.count else ""
+    send = Markup('<div class="acts"><button type="submit" class="btn firm">{}</button>{}</div>').format(
+        "Give it to every example", remove
+    )
+    words = "Change it" if found.text else "Set one"
+    shown = Markup("<blockquote>{}</blockquote>").format(found.text or found.default)
+    return components.card(
+        "Instruction (system prompt)",
+        shown if found.text or found.default else components.EMPTY,
+        components.fold(words, components.form("set-instruction", field, send, kind="write"), key="instruction"),
+        lead=_carried(found),
+    )
+
+
+def _carried(found: Instruction) -> str:
+    if found.text:
+        who = f"All {fmt.number(found.total)}" if found.count == found.total else _of(found.count, found.total)
+        rest = found.total - found.count - found.others
+        parts = [f"{fmt.number(found.others)} start with another one" if found.others else ""]
+        parts.append(f"{fmt.number(rest)} have none" if rest else "")
+        more = f" {fmt.listed(list(filter(None, parts)))}." if any(parts) else ""
+        return f"{who} examples start with this instruction, and the model learns to follow it.{more}"
+    some = f"{_of(found.others, found.total)} examples start with one; the others have none." if found.others else ""
+    if found.default:
+        return some or "Your examples carry none. The model's own chat template then puts this one before them:"
+    return some or "Your examples carry none, and the model needs none."
+
+
+def _of(count: int, total: int) -> str:
+    return f"{fmt.number(count)} of your {fmt.number(total)}"

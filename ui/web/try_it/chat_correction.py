@@ -1,0 +1,73 @@
+"""Correcting the last answer of the chat on Try."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+from markupsafe import Markup
+
+from backend.errors import BadInput
+from ui.services.app import App
+from ui.services.selection import Choice
+from ui.web.browser_state import BrowserState, Inputs, Updates
+from ui.web.components import clickable, clicked
+from ui.web.errors import handler
+from ui.web.html import components
+from ui.web.try_it import correcting
+from ui.web.try_it.asking import example_of
+from ui.web.try_it.talk import Turn, messages, talk_with, turns_with
+
+
+@dataclass
+class ChatCorrection:
+    app: App
+    card: gr.HTML
+
+    def show(self, choice: Choice, turns: Sequence[Turn]) -> Updates:
+        """The form for the last answer of the trained model, if there is one."""
+        if not turns or not turns[-1].tuned.strip():
+            return {self.card: components.EMPTY}
+        last, name = turns[-1], _name(turns)
+        corrected = self.app.corrections.all(choice.run_id).get(last.question)
+        gone = not self.app.corrections.has_examples(choice.run_id)
+        key = f"correct {choice.run_id} chat {name}"
+        return {self.card: correcting.form(name, key, last.expected or last.tuned, corrected, gone)}
+
+    def listen(self, state: BrowserState) -> None:
+        @handler
+        def save(event: gr.EventData, inputs: Inputs) -> Updates:
+            choice, (action, value) = state.choice(inputs), clicked(event)
+            kind, _, name = action.partition(":")
+            turns = turns_with(talk_with(choice), inputs[state.talk])
+            if kind not in ("correct", "restore") or not turns:
+                return {}
+            if name != _name(turns):
+                raise BadInput("This is no longer the last answer.", "", "Ask that question again, then correct it.")
+            found = self.app.corrections.add(
+                choice.run_id,
+                self._asked(choice, turns),
+                components.fields(value).get("answer", ""),
+                turns[-1].tuned,
+                restore=kind == "restore",
+            )
+            shown: Markup = self.show(choice, turns)[self.card]
+            return {self.card: correcting.added(found) + shown}
+
+        state.listen(self.card.click, save, [self.card], state.talk)
+
+    def _asked(self, choice: Choice, turns: Sequence[Turn]) -> Any:
+        """The conversation up to the last answer; of a validation example the example's own."""
+        *before, last = turns
+        example = example_of(self.app, choice, last.question) if last.alone else None
+        return example.messages if example else messages("tuned", before, last, "")
+
+
+def _name(turns: Sequence[Turn]) -> str:
+    return correcting.name_of(len(turns), turns[-1].question)
+
+
+def build(app: App) -> ChatCorrection:
+    return ChatCorrection(app, clickable(elem_id="correct-last"))

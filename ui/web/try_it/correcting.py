@@ -1,0 +1,79 @@
+"""Correcting a wrong answer on Try: the form below it, and what is added to the examples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from zlib import crc32
+
+from markupsafe import Markup
+
+from backend.errors import BadInput
+from ui.records import Correction
+from ui.services.app import App
+from ui.web.html import components
+from ui.web.try_it.report_card import Below, nothing_below
+
+_TITLE = "Correct this answer"
+_CORRECTED = "You corrected this answer"
+_GONE = (
+    "The examples of this model were deleted. Saving makes them again from its own copy, with your answer among them."
+)
+
+
+def form(name: str, key: str, suggested: str, corrected: str | None, gone: bool) -> Markup:
+    """A fold with the form below an answer.
+
+    name: of the answer, which the form sends back as "correct:NAME". key: of the draft that the browser holds.
+    suggested: the text to begin with. corrected: an earlier correction. gone: the examples were deleted.
+    """
+    field = components.textarea("The right answer", "answer", suggested if corrected is None else corrected, key)
+    send = Markup('<div class="acts"><button type="submit" class="btn firm">{}</button></div>').format(
+        "Save as new examples" if gone else "Add it to your examples"
+    )
+    body = components.form(f"{'restore' if gone else 'correct'}:{name}", field, send, kind="write")
+    note = components.text(_GONE, "small") if gone else components.EMPTY
+    return components.fold(_TITLE if corrected is None else _CORRECTED, note, body, key=f"correct {name}")
+
+
+def below_answers(app: App, run_id: str, report: Mapping[str, Any]) -> Below:
+    """The form below each answer of an evaluation's report; plain texts have no answers to correct."""
+    if report["main_measure"] == "perplexity":
+        return nothing_below
+    corrected, gone = app.corrections.all(run_id), not app.corrections.has_examples(run_id)
+
+    def below(at: int, answer: Mapping[str, Any]) -> Markup:
+        question = str(answer["question"])
+        name = name_of(at, question)
+        return form(name, f"correct {run_id} {name}", str(answer["expected"]), corrected.get(question), gone)
+
+    return below
+
+
+def correct_reported(app: App, run_id: str, report: Mapping[str, Any], action: str, value: str) -> Correction | None:
+    """Adds a corrected answer of a report to the examples; None for any other action. action, value: from the
+    browser."""
+    kind, _, name = action.partition(":")
+    if kind not in ("correct", "restore"):
+        return None
+    at = name.partition("-")[0]
+    answers = report["answers"]
+    if not at.isdecimal() or int(at) >= len(answers) or name_of(int(at), str(answers[int(at)]["question"])) != name:
+        raise BadInput("These answers have changed.", "They were checked again.", "Reload the page.")
+    answer = answers[int(at)]
+    messages = app.corrections.conversation(run_id, str(answer["question"]), str(answer["expected"]))
+    typed = components.fields(value).get("answer", "")
+    return app.corrections.add(run_id, messages, typed, str(answer["tuned"]), restore=kind == "restore")
+
+
+def added(correction: Correction) -> Markup:
+    """What became of a corrected answer."""
+    where = f"It is example {correction.row} of {correction.data_name}."
+    if correction.restored:
+        where += " The other examples are back as well."
+    return components.alert("good", "Your answer was added", where, "Train again to teach it to your model.")
+
+
+def name_of(at: int, question: str) -> str:
+    """The name of an answer: its number, and a mark by which another answer of that number is noticed."""
+    return f"{at}-{crc32(question.encode('utf-8', 'surrogatepass')):x}"
