@@ -20,6 +20,7 @@ from tests.ui.fake_records import job
 from tests.ui.fake_services import (
     FakeApp,
     FakeBlindTests,
+    FakeCorrections,
     FakeDatasets,
     FakeEvaluations,
     FakeResults,
@@ -148,6 +149,7 @@ class InjectedApp(FakeApp):
         self.models: Any = Injecting(self.models)
         self.advice: Any = Injecting(self.advice)
         self.evaluations: Any = Evaluations(runs)
+        self.corrections: Any = Injecting(FakeCorrections(runs))
         self.blind_tests: Any = FakeBlindTests(self.evaluations)
         self.hf_jobs: Any = Injecting(self.hf_jobs)
 

@@ -20,6 +20,7 @@ from backend.settings import HOME_VARIABLE, PROGRAM, Workspace
 from ui.cli import (
     advice_commands,
     data_commands,
+    edit_command,
     evaluate_command,
     machine_commands,
     model_commands,
@@ -123,6 +124,7 @@ def make_parser() -> argparse.ArgumentParser:
     for group in (
         machine_commands,
         data_commands,
+        edit_command,
         model_commands,
         advice_commands,
         run_commands,
