@@ -69,6 +69,7 @@ FIELDS = {
     "text": "Text",
 }
 DISCARDS = "If you read the file another way, your fixes are discarded."
+EDITED = "You edited these examples. To read the file another way, undo your edits first, or add the file again."
 COLUMNS = 60  # to choose from
 
 
@@ -92,7 +93,9 @@ def card(data: DatasetState) -> Markup:
     body = [components.text(_described(data), "lead"), before_after.first_rows(data.original), _form(data)]
     if data.info.read_options:
         body.append(components.button("Detect automatically", "as-found"))
-    if data.info.accepted or data.info.refused:
+    if data.info.edits:
+        body.append(components.text(EDITED, "small"))
+    elif data.info.accepted or data.info.refused:
         body.append(components.text(DISCARDS, "small"))
     inside = components.fold("How this file was read", *body, opened=bool(guesses), key="how")
     if guesses:

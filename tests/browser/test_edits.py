@@ -1,0 +1,99 @@
+"""What a person types into an example or a correction stays until it is saved, and then is gone from the form."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.browser.conftest import free_port, served
+from tests.browser.steps import go, take_sample, ticked
+
+pytestmark = pytest.mark.browser
+
+Opens = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def made_up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    port, log = free_port(), tmp_path_factory.mktemp("page") / "log.txt"
+    with served([sys.executable, "-m", "tests.ui.fake_page", str(port)], port, log) as url:
+        yield url
+
+
+def open_form(page: Any) -> Any:
+    """The answer's field in the form of the example that is shown."""
+    page.click("#row-acts [data-do=edit-row]")
+    page.wait_for_selector("#row-form textarea")
+    return page.locator("#row-form textarea").nth(1)
+
+
+def holds(page: Any, selector: str, text: str) -> None:
+    page.wait_for_function(
+        "([selector, text]) => document.querySelector(selector)?.value === text", arg=[selector, text]
+    )
+
+
+ANSWER = "#row-form label:nth-of-type(2) textarea"
+
+
+def test_an_edit_survives_an_error_a_tick_another_example_and_a_reload(open_page: Opens, made_up: str) -> None:
+    page = open_page(made_up)
+    take_sample(page)
+    answer = open_form(page)
+    answer.fill("  ")
+    page.click("#row-form [type=submit]")
+    page.locator(".toast-wrap", has_text="empty").wait_for()
+    assert answer.input_value() == "  "
+    answer.fill("<b>half\nwritten")
+    ticked(page)
+    assert answer.input_value() == "<b>half\nwritten"
+    page.click("#row-on")
+    page.wait_for_selector("#row-form form", state="detached")
+    page.click("#row-back")
+    page.wait_for_function("document.querySelector('#row-number input').value === '1'")
+    open_form(page)
+    holds(page, ANSWER, "<b>half\nwritten")
+    page.reload()
+    page.wait_for_selector("#row-acts [data-do=edit-row]")
+    open_form(page)
+    holds(page, ANSWER, "<b>half\nwritten")
+    page.click("#row-form [type=submit]")
+    page.wait_for_selector("#row-form form", state="detached")
+    page.click("#row-acts [data-do=undo-edit]")
+    page.wait_for_selector("#row-acts [data-do=redo-edit]")
+
+
+def test_what_was_added_does_not_come_back(open_page: Opens, made_up: str) -> None:
+    page = open_page(made_up)
+    take_sample(page)
+    page.click("#row-acts [data-do=new-row]")
+    for at in (0, 1):
+        page.locator("#row-form textarea").nth(at).fill(f"text {at}")
+    page.click("#row-form [type=submit]")
+    page.wait_for_selector("#row-form form", state="detached")
+    page.wait_for_function("document.querySelector('#row-number input').value === '241'")
+
+
+def test_a_correction_survives_an_error(open_page: Opens, made_up: str) -> None:
+    page = open_page(made_up)
+    go(page, "runs")
+    page.click("button[data-do=open][data-value=run-a]")
+    page.wait_for_selector("#tab-train-button[aria-selected=true]")
+    go(page, "try")
+    page.locator("#question textarea").fill("Do you have rye?")
+    page.click("#ask:not([disabled])")
+    page.click("#correct-last summary")
+    field = page.locator("#correct-last textarea")
+    field.fill(" ")
+    page.click("#correct-last [type=submit]")
+    page.locator(".toast-wrap", has_text="no answer").wait_for()
+    field.fill("We do, love.")
+    page.reload()
+    page.wait_for_selector("#correct-last summary")
+    page.click("#correct-last summary")
+    holds(page, "#correct-last textarea", "We do, love.")
+    page.click("#correct-last [type=submit]")
+    page.locator("#correct-last .alert").wait_for()
