@@ -1,18 +1,31 @@
 // What is typed into a field with data-draft stays until it is saved: also when its form fails, is closed or drawn again,
-// and when the page is loaded again. It belongs to the text that the field began with, so what was saved never returns.
+// and when the page is loaded again. It belongs to the text that the field began with.
 const KEY = 'apprentice-drafts';
 let drafts = {};
 try { drafts = JSON.parse(sessionStorage.getItem(KEY)) ?? {}; } catch { /* blocked */ }
+const save = () => { try { sessionStorage.setItem(KEY, JSON.stringify(drafts)); } catch { /* full or blocked */ } };
 
 document.addEventListener('input', (event) => {
   const field = event.target, name = field.dataset?.draft;
   if (!name) return;
   if (field.value === field.defaultValue) delete drafts[name];
   else drafts[name] = { from: field.defaultValue, typed: field.value };
-  try { sessionStorage.setItem(KEY, JSON.stringify(drafts)); } catch { /* full or blocked */ }
+  save();
 });
 
+// A form that was sent leaves the page once it is saved. Where that fails it stays, under an error.
+let sent = null;
+document.addEventListener('submit', (event) => { sent = event.target; }, true);
+const forgetSaved = () => {
+  if (document.querySelector('[data-testid=toast-close]')) sent = null;
+  if (!sent || sent.isConnected) return;
+  for (const field of sent.elements) delete drafts[field.dataset.draft];
+  sent = null;
+  save();
+};
+
 apprentice.onRedraw(() => {
+  forgetSaved();
   for (const field of document.querySelectorAll('[data-draft]')) {
     const draft = drafts[field.dataset.draft];
     if (draft?.from === field.defaultValue && field.value === field.defaultValue) field.value = draft.typed;

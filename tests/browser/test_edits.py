@@ -43,6 +43,7 @@ def test_an_edit_survives_an_error_a_tick_another_example_and_a_reload(open_page
     page = open_page(made_up)
     take_sample(page)
     answer = open_form(page)
+    before = answer.input_value()
     answer.fill("  ")
     page.click("#row-form [type=submit]")
     page.locator(".toast-wrap", has_text="empty").wait_for()
@@ -64,6 +65,7 @@ def test_an_edit_survives_an_error_a_tick_another_example_and_a_reload(open_page
     page.wait_for_selector("#row-form form", state="detached")
     page.click("#row-acts [data-do=undo-edit]")
     page.wait_for_selector("#row-acts [data-do=redo-edit]")
+    assert open_form(page).input_value() == before, "what was saved and undone is no draft"
 
 
 def test_what_was_added_does_not_come_back(open_page: Opens, made_up: str) -> None:
