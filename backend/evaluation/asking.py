@@ -10,13 +10,13 @@ from typing import Any, Self
 
 from backend.datasets.conversation import content
 from backend.errors import BadInput
+from backend.evaluation.facts import Facts
 from backend.evaluation.items import Item
 from backend.evaluation.measures import Measure, choose_measure
 from backend.evaluation.models import Answer, Models
 from backend.evaluation.prompts import Conversation, NearestExamples, accepted, instructions, with_instruction
 
-BASE, PROMPT, FEW_SHOT, TUNED = "base", "prompt", "few_shot", "tuned"
-SYSTEMS = BASE, PROMPT, FEW_SHOT, TUNED
+SYSTEMS = BASE, PROMPT, FEW_SHOT, FACTS, TUNED = "base", "prompt", "few_shot", "facts", "tuned"
 CHOSEN_ON = 8  # training items on which the best instruction is chosen
 _LONGEST = 384  # tokens of an answer
 
@@ -103,16 +103,21 @@ class Asking:
     def few_shot(self) -> System:
         """The base with as many of the nearest training examples in its prompt as fit."""
         nearest = NearestExamples(self.train)
-        room = self.models.context_length - self.limit
-
-        def fits(conversation: Conversation) -> bool:
-            try:
-                return len(accepted(conversation, partial(self.models.prompt_ids, tools=()))) <= room
-            except BadInput:
-                return False
-
-        conversations = [nearest.conversation(item, fits) for item in self.items]
+        conversations = [nearest.conversation(item, self._fits) for item in self.items]
         return self._system(BASE, conversations, "Asking the base model with examples", "")
+
+    def facts(self, facts: Facts) -> System:
+        """The base with the passages in its prompt that match each question best."""
+        conversations = [facts.conversation(item, self._fits) for item in self.items]
+        return self._system(BASE, conversations, "Asking the base model with your facts", "")
+
+    def _fits(self, conversation: Conversation) -> bool:
+        """Whether the model can read the conversation and still answer."""
+        try:
+            prompt = accepted(conversation, partial(self.models.prompt_ids, tools=()))
+        except BadInput:
+            return False
+        return len(prompt) <= self.models.context_length - self.limit
 
     def _can_read(self, item: Item) -> bool:
         prompt = accepted(list(item.messages), partial(self.models.prompt_ids, tools=item.tools))

@@ -9,8 +9,9 @@ from typing import Any
 
 from backend.datasets.checks.normalize import normalize
 from backend.evaluation import general
-from backend.evaluation.asking import BASE, FEW_SHOT, PROMPT, TUNED, Asking, Progress, System
+from backend.evaluation.asking import BASE, FACTS, FEW_SHOT, PROMPT, TUNED, Asking, Progress, System
 from backend.evaluation.diagnosis import GIBBERISH, LONG_ENOUGH, UNUSUAL, Finding, findings
+from backend.evaluation.facts import Facts
 from backend.evaluation.items import Item
 from backend.evaluation.models import Models
 from backend.evaluation.next_step import next_step
@@ -32,34 +33,39 @@ class Evaluation:
     ) -> None:
         self.asking = Asking(models, items, train, progress)
 
-    def run(self, *, baselines: bool, known: Mapping[str, System] | None = None) -> dict[str, Any]:
+    def run(
+        self, *, baselines: bool, known: Mapping[str, System] | None = None, facts: Facts | None = None
+    ) -> dict[str, Any]:
         """All that `evaluate --json` prints.
 
-        baselines: also the base with the best prompt, and with examples. known: answers of the base, by system, that
-        the same model gave to the same items before.
+        baselines: also the base with the best prompt, and with examples. facts: also the base with these in it.
+        known: answers of the base, by system, that the same model gave to the same items before.
         """
         asking, prefers = self.asking, self.asking.measure.name == "preference"
-        known = known or {} if not prefers else {}
+        known = {} if prefers else known or {}
         systems = {BASE: known.get(BASE) or asking.base(), TUNED: asking.tuned()}
         if baselines and asking.train and not prefers:
             systems[PROMPT] = known.get(PROMPT) or asking.best_prompt()
             systems[FEW_SHOT] = known.get(FEW_SHOT) or asking.few_shot()
+        if facts and not prefers:
+            systems[FACTS] = asking.facts(facts)
         phase = "Asking both models general questions"
         checked = general.check(asking.models, lambda *done: asking.progress(phase, *done))
         return {**self._report(systems), "general": checked}
 
     def _report(self, systems: Mapping[str, System]) -> dict[str, Any]:
         asking, scores = self.asking, {name: system.scores for name, system in systems.items()}
-        comparisons = [
-            compare(TUNED, other, scores, asking.clusters, graded=asking.measure.graded)
-            for other in (BASE, PROMPT, FEW_SHOT)
+        against = {
+            other: compare(TUNED, other, scores, asking.clusters, graded=asking.measure.graded)
+            for other in (BASE, PROMPT, FEW_SHOT, FACTS)
             if other in systems
-        ]
+        }
         report: dict[str, Any] = {
             **describe(asking, systems),
-            "comparisons": [one.to_json() for one in comparisons],
-            "verdict": comparisons[0].verdict,
-            "against_prompt": against_prompt(comparisons[1:]),
+            "comparisons": [one.to_json() for one in against.values()],
+            "verdict": against[BASE].verdict,
+            "against_prompt": against_prompt([against[name] for name in (PROMPT, FEW_SHOT) if name in against]),
+            "against_facts": against_prompt([against[FACTS]] if FACTS in against else []),
             "findings": [one.to_json() for one in self._findings(systems)],
             "answers": all_answers(asking, systems, TUNED),
         }

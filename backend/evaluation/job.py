@@ -11,6 +11,7 @@ from backend.errors import BadSetting
 from backend.evaluation import diagnosis, general
 from backend.evaluation.evaluate import Evaluation
 from backend.evaluation.examples import judging_items, judging_texts, training_items
+from backend.evaluation.facts import read_facts
 from backend.evaluation.models import TorchModels
 from backend.evaluation.prompt_trial import stored_systems
 from backend.evaluation.texts import TextEvaluation
@@ -30,7 +31,8 @@ _GENERAL_TOKENS = 2 * len(general.QUESTIONS) * (general.LIMIT + 32)
 class EvaluationSpec(Record):
     """What to evaluate: the run's id. items: how many questions at most. baselines: try prompts on the base too.
 
-    trial: a job that has tried prompts on the same examples with the same base model; its answers are reused.
+    trial: a job that has tried prompts on the same examples with the same base model; its answers are reused. A text
+    of facts to compare with lies in the job's folder (facts.py).
     """
 
     run: str
@@ -82,7 +84,8 @@ def _evaluate(
         lengths = LengthLimits.from_settings(settings)
         return TextEvaluation(models, texts, lengths.size, lengths.overlap, progress).run()
     known = stored_systems(context.workspace.run_folder(spec.trial), models.precision) if spec.trial else {}
-    return Evaluation(models, items, training_items(folder), progress).run(baselines=spec.baselines, known=known)
+    evaluation = Evaluation(models, items, training_items(folder), progress)
+    return evaluation.run(baselines=spec.baselines, known=known, facts=read_facts(context.folder))
 
 
 def after_training(context: Trained, result: dict[str, Any]) -> dict[str, Any] | None:

@@ -24,6 +24,12 @@ def next_step(report: Mapping[str, Any], measure: Measure) -> dict[str, str]:
         )
     if report["against_prompt"] == "as_good":
         return _step("prompt_does_it", "A good prompt does the same: use the base model with that prompt.")
+    if report.get("against_facts") == "as_good":
+        return _step(
+            "facts_do_it",
+            "The base model does the same with your facts in its prompt: look them up for each question (retrieval), "
+            "and you can change them without training again.",
+        )
     if verdict == "no_difference_shown":
         return _unproved(report, measure)
     if measure.name == "perplexity":

@@ -13,8 +13,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from backend.errors import BadInput, BadSetting
-from backend.evaluation.asking import BASE, FEW_SHOT, PROMPT, Asking, System
+from backend.evaluation.asking import BASE, FACTS, FEW_SHOT, PROMPT, Asking, System
 from backend.evaluation.examples import judging_items, training_items
+from backend.evaluation.facts import Facts, read_facts
 from backend.evaluation.models import TorchModels
 from backend.evaluation.report import all_answers, describe
 from backend.evaluation.verdict import compare
@@ -33,7 +34,8 @@ _NEXT = {
 
 
 class PromptTrialSpec(Record):
-    """What to try: a base model on the examples in the job's folder. items: at most so many questions.
+    """What to try: a base model on the examples, and perhaps facts, in the job's folder. items: at most so many
+    questions.
 
     data: the id of their dataset. examples: their fingerprint.
     """
@@ -62,7 +64,7 @@ def run(context: Work) -> dict[str, Any]:
         models = TorchModels(spec.model.path)
         items = judging_items(context.folder, spec.items)
         asking = Asking(models, items, training_items(context.folder), progress)
-        systems = try_prompts(asking)
+        systems = try_prompts(asking, read_facts(context.folder))
     except Stopped:
         return {}
     report = trial_report(asking, systems)
@@ -72,18 +74,20 @@ def run(context: Work) -> dict[str, Any]:
     return {name: value for name, value in report.items() if name != "answers"}
 
 
-def try_prompts(asking: Asking) -> dict[str, System]:
-    """The base as it is, with the best instruction, and with examples. Raises BadInput without training rows."""
+def try_prompts(asking: Asking, facts: Facts | None = None) -> dict[str, System]:
+    """The base as it is, with the best instruction, with examples, and with facts. Raises BadInput without training
+    rows."""
     if not asking.train:
         raise BadInput("There are no examples to write a prompt from.", "All of them were set aside.", "Add some.")
-    return {BASE: asking.base(), PROMPT: asking.best_prompt(), FEW_SHOT: asking.few_shot()}
+    systems = {BASE: asking.base(), PROMPT: asking.best_prompt(), FEW_SHOT: asking.few_shot()}
+    return {**systems, FACTS: asking.facts(facts)} if facts else systems
 
 
 def trial_report(asking: Asking, systems: Mapping[str, System]) -> dict[str, Any]:
     """All that `evaluate --data --json` prints. best: the system with the highest score."""
     scores = {name: system.scores for name, system in systems.items()}
     graded = asking.measure.graded
-    comparisons = [compare(name, BASE, scores, asking.clusters, graded=graded) for name in (PROMPT, FEW_SHOT)]
+    comparisons = [compare(name, BASE, scores, asking.clusters, graded=graded) for name in systems if name != BASE]
     report = describe(asking, systems)
     best = max(systems, key=lambda name: report["systems"][name]["score"])
     kind = "prompt_may_do" if report["systems"][best]["score"] >= GOOD else "train"

@@ -58,7 +58,7 @@ def compare(
 
 
 def against_prompt(comparisons: Sequence[Comparison]) -> AgainstPrompt:
-    """How the tuned model stands against the base with the best prompt, given what it was compared with."""
+    """How the tuned model stands against the base with its best prompt, given its comparisons with each prompt."""
     if not comparisons:
         return "not_measured"
     if all(one.verdict == "better" for one in comparisons):

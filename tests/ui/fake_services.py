@@ -501,6 +501,7 @@ class FakeEvaluations:
         self._runs = runs
         self.jobs: dict[str, Job] = {}
         self.baselines: dict[str, bool] = {}
+        self.facts = ""
         self.held_out = 8
         self.seconds = 1.5
 
@@ -511,7 +512,8 @@ class FakeEvaluations:
     def has_texts(self, run_id: str) -> bool:
         return False
 
-    def start(self, run_id: str, *, baselines: bool = False, items: int | None = None) -> str:
+    def start(self, run_id: str, *, baselines: bool = False, items: int | None = None, facts: str = "") -> str:
+        self.facts = facts
         far = Progress(phase="Asking the base model", done=3, total=self.held_out)
         self.jobs[run_id] = job(
             f"evaluate-{run_id}", State.RUNNING, kind="evaluate", parent=run_id, created=time.time(), progress=far
@@ -584,7 +586,7 @@ class FakePromptTrials:
     def questions(self, choice: Choice) -> int:
         return 8
 
-    def start(self, choice: Choice, items: int | None = None) -> str:
+    def start(self, choice: Choice, items: int | None = None, facts: str = "") -> str:
         far = Progress(phase="Trying instructions", done=3, total=8)
         self.job = job("prompts-1", State.RUNNING, kind="try_prompts", created=time.time(), progress=far)
         return self.job.id

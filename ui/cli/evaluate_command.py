@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from backend.datasets.read.document import read_document
 from backend.errors import BadUsage, ChatFailed
 from backend.settings import Workspace
 from ui.cli.follow import follow, require_completed
@@ -22,6 +23,9 @@ def add_commands(add: AddCommand) -> None:
     evaluating = add("evaluate", evaluate, "is a model any good, on examples it has not seen?")
     evaluating.add_argument("run", metavar="RUN", nargs="?", help="a trained model")
     evaluating.add_argument("--baselines", action="store_true", help="also try prompts and examples with the base")
+    evaluating.add_argument(
+        "--facts", type=Path, metavar="FILE", help="also try this text of facts in the prompt of the base (retrieval)"
+    )
     evaluating.add_argument("--items", type=positive, metavar="N", help="at most N questions (default: all)")
     evaluating.add_argument(
         "--data",
@@ -37,22 +41,24 @@ def evaluate(options: argparse.Namespace, workspace: Workspace) -> Answer:
     """Evaluates a run, or tries prompts, and prints the report. Raises what the job failed with."""
     if bool(options.run) == bool(options.data):
         raise BadUsage("Name a RUN, or a file with --data.", "", "See: app.py evaluate --help")
+    facts = read_document(options.facts) if options.facts else ""
     app = App(workspace)
     if options.data:
-        return _try_prompts(app, options)
-    job = follow(app, app.evaluations.start(options.run, baselines=options.baselines, items=options.items))
+        return _try_prompts(app, options, facts)
+    started = app.evaluations.start(options.run, baselines=options.baselines, items=options.items, facts=facts)
+    job = follow(app, started)
     require_completed(job, ChatFailed, "The evaluation was stopped.")
     report = app.evaluations.report(job.id)
     return Answer(report, _text(report))
 
 
-def _try_prompts(app: App, options: argparse.Namespace) -> Answer:
+def _try_prompts(app: App, options: argparse.Namespace, facts: str) -> Answer:
     model_id = resolve_model(app, options.model)
     ready_tokenizer(app, model_id)
     choice = Choice(data_id=app.datasets.add(options.data, options.data.name), model_id=model_id)
     if options.validation:
         app.datasets.set_validation(choice.data_id, options.validation, options.validation.name)
-    job = follow(app, app.prompt_trials.start(choice, options.items))
+    job = follow(app, app.prompt_trials.start(choice, options.items, facts))
     require_completed(job, ChatFailed, "The trial of prompts was stopped.")
     report = app.prompt_trials.report(job.id)
     lines = [f"{verdicts.trial_title(report)}. {report['next']}"]

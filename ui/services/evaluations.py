@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from backend.errors import RunProblem
 from backend.evaluation.examples import judging_items, judging_texts, stored_fingerprint
+from backend.evaluation.facts import write_facts
 from backend.evaluation.work import REPORT
 from backend.files.atomic import write_text
 from backend.files.json_file import read_json
@@ -54,14 +56,18 @@ class EvaluationService:
             self._questions[run_id] = len(items or texts), bool(texts and not items)
         return self._questions[run_id]
 
-    def start(self, run_id: str, *, baselines: bool = False, items: int | None = None) -> str:
-        """Queues the evaluation of a run and returns the job's id. Raises RunProblem when it has no model yet."""
+    def start(self, run_id: str, *, baselines: bool = False, items: int | None = None, facts: str = "") -> str:
+        """Queues the evaluation of a run and returns the job's id. facts: a text to compare with, "" for none.
+
+        Raises RunProblem when the run has no model yet, BadInput for facts that can't be used.
+        """
         self._results.model_folder(run_id)
         folder = self._runner.folder(run_id)
         examples = stored_fingerprint(folder) if items is None else ""
         trial = self._trials.find(read_run(folder).model.id, examples) if examples else None
         spec = {"run": run_id, "baselines": baselines, "items": items, "trial": trial}
-        return self._runner.submit("evaluate", spec, "Evaluate", parent=run_id)
+        prepare = partial(write_facts, text=facts) if facts.strip() else None
+        return self._runner.submit("evaluate", spec, "Evaluate", parent=run_id, prepare=prepare)
 
     def stop(self, run_id: str) -> None:
         """Stops the newest evaluation of a run, if it has not ended."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from backend.datasets.dataset import CheckedDataset
 from backend.datasets.split import Split
 from backend.errors import ApprenticeError, BadInput, RunProblem
 from backend.evaluation.examples import fingerprint
+from backend.evaluation.facts import write_facts
 from backend.evaluation.items import items_from
 from backend.evaluation.prompt_trial import PromptTrialSpec
 from backend.evaluation.work import REPORT
@@ -51,10 +53,11 @@ class PromptTrialService:
     def _questions(checked: CheckedDataset, split: Split) -> int:
         return len(items_from(samples.held_out_conversations(checked, split)))
 
-    def start(self, choice: Choice, items: int | None = None) -> str:
+    def start(self, choice: Choice, items: int | None = None, facts: str = "") -> str:
         """Queues a trial and returns the job's id; an earlier one of the same examples and model is deleted.
 
-        Raises BadInput where `why_not` says so, and MissingPart without the model.
+        facts: a text to try too, "" for none. Raises BadInput where `why_not` says so or the facts can't be used, and
+        MissingPart without the model.
         """
         if words := self.why_not(choice):
             raise BadInput("No prompts can be tried now.", words, "")
@@ -66,13 +69,14 @@ class PromptTrialService:
             examples=fingerprint(train, held_out),
             items=items,
         )
+
+        def write(folder: Path) -> None:
+            samples.write_examples(folder, checked, split)
+            if facts.strip():
+                write_facts(folder, facts)
+
         before = [job.id for job in self._jobs(choice)]
-        started = self._runner.submit(
-            KIND,
-            spec.model_dump(mode="json"),
-            "Try prompts",
-            prepare=lambda folder: samples.write_examples(folder, checked, split),
-        )
+        started = self._runner.submit(KIND, spec.model_dump(mode="json"), "Try prompts", prepare=write)
         for job_id in before:
             with suppress(ApprenticeError):  # it still runs
                 self._runner.delete(job_id)

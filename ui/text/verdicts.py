@@ -11,6 +11,7 @@ SYSTEMS = {
     "base": "The base model",
     "prompt": "The base model with the best prompt",
     "few_shot": "The base model with examples in the prompt",
+    "facts": "The base model with your facts in the prompt",
     "tuned": "Your model",
 }
 MEASURES = {
@@ -31,6 +32,11 @@ _PROMPTS = {
     "as_good": "A good prompt does as well without any training.",
     "not_shown": "It is not clear whether it beats the base model with a good prompt.",
     "not_measured": "",
+}
+_FACTS = {
+    "better": "It is better than the base model with your facts in its prompt.",
+    "as_good": "The base model does as well with your facts in its prompt.",
+    "not_shown": "It is not clear whether it beats the base model with your facts in its prompt.",
 }
 
 
@@ -67,7 +73,8 @@ def detail(report: Mapping[str, Any]) -> str:
             if least
             else f" {report['clusters']} examples are too few to prove any gain."
         )
-    return " ".join(filter(None, (found, _PROMPTS[report["against_prompt"]])))
+    facts = _FACTS.get(report.get("against_facts", ""), "")
+    return " ".join(filter(None, (found, _PROMPTS[report["against_prompt"]], facts)))
 
 
 def trial_title(report: Mapping[str, Any]) -> str:

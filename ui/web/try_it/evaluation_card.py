@@ -19,7 +19,7 @@ from ui.web.browser_state import BrowserState, Inputs, Updates
 from ui.web.components import button, clickable, clicked, html
 from ui.web.errors import handler
 from ui.web.html import components
-from ui.web.try_it import correcting, report_card, report_page, verdict_card
+from ui.web.try_it import correcting, facts_fields, report_card, report_page, verdict_card
 from ui.web.try_it.ready_models import no_model
 
 TITLE = "Is it better?"
@@ -33,10 +33,12 @@ NO_QUESTIONS = (
 
 @dataclass
 class EvaluationCard:
-    """check: evaluates against the base model. compare: also against the base model with good prompts."""
+    """check: evaluates against the base model. compare: also against the base model with good prompts. facts: a text
+    to compare with in both cases."""
 
     app: App
     card: gr.HTML
+    facts: facts_fields.FactsFields
     check: gr.Button
     compare: gr.Button
     cancel: gr.Button
@@ -45,7 +47,8 @@ class EvaluationCard:
 
     @property
     def outputs(self) -> list[Any]:
-        return [self.card, self.check, self.compare, self.cancel, self.why_not, self.answers]
+        buttons = [self.check, self.compare, self.cancel]
+        return [self.card, self.facts.fold, *buttons, self.why_not, self.answers]
 
     def show(self, choice: Choice) -> Updates:
         why_not = no_model(self.app, choice)
@@ -68,7 +71,7 @@ class EvaluationCard:
             return self._shown(_unreadable(error), "", False, again=True)
         shown = self._shown(ended(job, report, questions, link), "", False, again=bool(report))
         if texts:
-            shown[self.compare] = gr.update(visible=False)
+            shown |= {self.compare: gr.update(visible=False), self.facts.fold: gr.update(visible=False)}
         return {**shown, self.answers: self._answers(choice, report)}
 
     def _answers(self, choice: Choice, report: Mapping[str, Any] | None) -> Markup:
@@ -92,6 +95,7 @@ class EvaluationCard:
         words = "Check it again" if again else "Check it"
         return {
             self.card: card,
+            self.facts.fold: gr.update(visible=not why_not and not active),
             self.check: gr.update(value=words, interactive=not why_not, visible=not active),
             self.compare: gr.update(interactive=not why_not, visible=not active),
             self.cancel: gr.update(visible=active),
@@ -108,13 +112,14 @@ def build(app: App, state: BrowserState) -> EvaluationCard:
     """Draws the card inside the current tab."""
     with gr.Column(elem_classes="evaluation", elem_id="evaluation"):
         shown = html(before(0))
+        facts = facts_fields.build(state)
         with gr.Row(elem_classes="actions"):
             check = button("Check it", interactive=False, elem_id="evaluate")
             compare = button("Check it, and compare with good prompts", interactive=False, elem_id="evaluate-prompts")
             cancel = button("Cancel", visible=False, elem_id="evaluate-cancel")
             why_not = html(elem_classes="reason")
         answers = clickable(elem_id="report-answers")
-    card = EvaluationCard(app, shown, check, compare, cancel, why_not, answers)
+    card = EvaluationCard(app, shown, facts, check, compare, cancel, why_not, answers)
 
     def starting(baselines: bool) -> Any:
         @handler
@@ -122,7 +127,7 @@ def build(app: App, state: BrowserState) -> EvaluationCard:
             choice = state.choice(inputs)
             job = app.evaluations.latest(choice.run_id)
             if job is None or job.state.is_terminal:
-                app.evaluations.start(choice.run_id, baselines=baselines)
+                app.evaluations.start(choice.run_id, baselines=baselines, facts=facts.typed(inputs))
             return card.show(choice)
 
         return start
@@ -143,8 +148,8 @@ def build(app: App, state: BrowserState) -> EvaluationCard:
         return {card.answers: correcting.added(found) + card.show(choice)[card.answers]}
 
     state.listen(answers.click, correct, [answers])
-    state.listen(check.click, starting(False), card.outputs)
-    state.listen(compare.click, starting(True), card.outputs)
+    state.listen(check.click, starting(False), card.outputs, facts.text)
+    state.listen(compare.click, starting(True), card.outputs, facts.text)
     state.listen(cancel.click, stop, card.outputs)
     return card
 

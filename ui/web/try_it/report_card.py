@@ -19,12 +19,14 @@ _HEADS = {
     "base": "The base model",
     "prompt": "The base model, best prompt",
     "few_shot": "The base model, examples in the prompt",
+    "facts": "The base model, your facts in the prompt",
 }
 _OF = {
     "tuned": "your model",
     "base": "the base model",
     "prompt": "the best prompt",
     "few_shot": "the prompt with examples",
+    "facts": "the prompt with your facts",
 }
 _ONLY_MISTAKES = Markup(
     '<label class="only-mistakes"><input type="checkbox" autocomplete="off"> Show only mistakes of {}</label>'

@@ -38,7 +38,7 @@ def systems(report: Mapping[str, Any]) -> Markup:
     """The score of each system with its interval."""
     return components.rows(
         (verdicts.SYSTEMS[name], verdicts.score(name, report), f"95% interval: {verdicts.interval(name, report)}")
-        for name in ("tuned", "base", "prompt", "few_shot")
+        for name in ("tuned", "base", "prompt", "few_shot", "facts")
         if name in report["systems"]
     )
 

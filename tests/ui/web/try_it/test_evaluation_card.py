@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
+import gradio as gr
 import pytest
 
 from jobs.records import Failure, Progress, State
@@ -78,6 +80,28 @@ class TestTab:
         answer(page, card.compare, "click", DONE)
         answer(page, card.check, "click", DONE)
         assert evaluations.baselines == {"run-a": True}  # type: ignore[attr-defined]
+
+    def test_facts_are_tried_too_from_the_box_or_a_file(self, page: Page, tmp_path: Path) -> None:
+        card = self.card(page)
+        (tmp_path / "prices.txt").write_text("Rye bread costs 4.20.\n")
+        fields = card.facts
+        loaded = answer(page, fields.file, "upload", DONE, {fields.file: str(tmp_path / "prices.txt")})
+        assert loaded[fields.text] == "Rye bread costs 4.20.\n"
+        answer(page, card.check, "click", DONE, {fields.text: loaded[fields.text]})
+        assert page.app.evaluations.facts == "Rye bread costs 4.20."  # type: ignore[attr-defined]
+
+    def test_a_file_of_facts_that_is_no_text_is_named(self, page: Page, tmp_path: Path) -> None:
+        fields = self.card(page).facts
+        (tmp_path / "prices.pdf").write_bytes(b"%PDF-1.4")
+        with pytest.raises(gr.Error, match=r"prices\.pdf"):
+            answer(page, fields.file, "upload", DONE, {fields.file: str(tmp_path / "prices.pdf")})
+
+    def test_plain_texts_have_no_prompts_to_compare_with(self, page: Page) -> None:
+        card = self.card(page)
+        card.app.evaluations.has_texts = lambda run_id: True  # type: ignore[method-assign]
+        shown = card.show(DONE)
+        assert (shown[card.compare]["visible"], shown[card.facts.fold]["visible"]) == (False, False)
+        assert shown[card.check]["interactive"]
 
     def test_it_can_be_cancelled(self, page: Page) -> None:
         card = self.card(page)

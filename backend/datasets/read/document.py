@@ -1,0 +1,52 @@
+"""Reads one text file as a whole: a document to work on, or a text of facts, not examples to learn from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from backend.datasets.options import Limits
+from backend.datasets.read.encoding import detect_encoding, initial_encoding, utf8_blocks
+from backend.datasets.read.formats import binary_format, check_text
+from backend.datasets.read.source import ByteSource
+from backend.errors import BadInput
+from backend.records.units import MIB
+
+SUFFIXES = (".txt", ".md", ".markdown", ".text")
+LARGEST = 2 * MIB  # bytes
+
+
+def read_document(path: Path, name: str = "") -> str:
+    """The text of a .txt or .md file, its line ends as "\\n". name: of the file, for messages.
+
+    Raises BadInput, naming the file, when it is missing, too large, empty, or no text.
+    """
+    name = (name or path.name)[:100]
+    if not name.lower().endswith(SUFFIXES):
+        raise BadInput(f"{name} can't be read.", "Only text files can: .txt or .md.", "Save its text as a .txt file.")
+    try:
+        size = path.stat().st_size
+        if size > LARGEST:
+            most = f"It has {size / MIB:.1f} MiB; {LARGEST // MIB} MiB are the most."
+            raise BadInput(f"{name} is too large.", most, "Use a part of it.")
+        text = _decoded(path, size)
+    except OSError as error:
+        raise BadInput(f"{name} can't be read.", f"The system reports: {error.strerror or error}.", "") from error
+    except BadInput as error:
+        raise BadInput(f"{name} can't be read.", f"{error.what} {error.why}".strip(), error.next) from error
+    if not text.strip():
+        raise BadInput(f"{name} is empty.", "", "Choose another file.")
+    return text
+
+
+def _decoded(path: Path, size: int) -> str:
+    with path.open("rb") as file, ByteSource(file, max(size, 1), Limits()) as source:
+        if source.packed or binary_format(source.head):
+            raise BadInput("This file is not text.", "", "Save its text as a .txt file.")
+        encoding = initial_encoding(source.head, None)
+        data = b"".join(utf8_blocks(source.blocks(), encoding))
+        try:
+            text = data.decode("utf-8")
+        except UnicodeDecodeError:
+            text = b"".join(utf8_blocks(source.blocks(), detect_encoding(source))).decode("utf-8", "replace")
+    check_text(text)
+    return text.replace("\r\n", "\n").replace("\r", "\n")

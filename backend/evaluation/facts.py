@@ -1,0 +1,122 @@
+"""Facts in the prompt instead of training (retrieval): the passages of a text that match a question best.
+
+Ranked by BM25 (Robertson and Zaragoza 2009, doi:10.1561/1500000019) with the usual k1 and b, and the idf of Lucene,
+which is never negative.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+from backend.datasets.conversation import content
+from backend.errors import BadInput
+from backend.evaluation.items import Item
+from backend.evaluation.prompts import Conversation
+
+FILE = "facts.txt"  # in the data folder of a job
+LONGEST = 2_000_000  # characters
+_K1, _B = 1.2, 0.75
+_WORDS = 80  # of a passage, about
+_MOST = 4  # passages in a prompt
+
+
+def passages(text: str) -> list[str]:
+    """The paragraphs of `text`, a heading with the one below it; long ones are divided between lines or sentences."""
+    found: list[str] = []
+    heading = ""
+    for block in re.split(r"\n\s*\n", text):
+        block = block.strip()
+        if not block:
+            continue
+        if "\n" not in block and (block.startswith("#") or block.endswith(":")):
+            heading = block
+            continue
+        for part in _divided(block):
+            found.append(f"{heading}\n{part}" if heading else part)
+    return found or [heading] * bool(heading)
+
+
+def _divided(block: str) -> list[str]:
+    if len(block.split()) <= _WORDS:
+        return [block]
+    parts, part = [], ""
+    for piece in re.split(r"(?<=\n)|(?<=[.!?])\s+", block):
+        if part and len(part.split()) + len(piece.split()) > _WORDS:
+            parts.append(part.strip())
+            part = ""
+        part += piece if piece.endswith("\n") else f"{piece} "
+    return [one for one in [*parts, part.strip()] if one]
+
+
+class Facts:
+    """A text of facts, searched by words. Raises BadInput for an empty or too long one."""
+
+    def __init__(self, text: str) -> None:
+        if len(text) > LONGEST:
+            raise BadInput(
+                "The facts are too long.", f"They have over {LONGEST:,} characters.", "Use a part of them."
+            )
+        self.passages = passages(text)
+        if not self.passages:
+            raise BadInput("There are no facts.", "The text is empty.", "Write some, or choose another file.")
+        self._words = [Counter(_words(passage)) for passage in self.passages]
+        self._mean = sum(map(Counter.total, self._words)) / len(self._words) or 1.0
+        seen = Counter(word for words in self._words for word in words)
+        count = len(self.passages)
+        self._idf = {word: math.log(1 + (count - n + 0.5) / (n + 0.5)) for word, n in seen.items()}
+
+    def best(self, question: str, most: int = _MOST) -> list[str]:
+        """At most `most` passages that share words with `question`, the best first."""
+        wanted = set(_words(question))
+        scores = [self._score(words, wanted) for words in self._words]
+        order = sorted(range(len(scores)), key=lambda number: -scores[number])
+        return [self.passages[number] for number in order[:most] if scores[number] > 0]
+
+    def _score(self, words: Counter[str], wanted: set[str]) -> float:
+        length = _K1 * (1 - _B + _B * words.total() / self._mean)
+        return sum(
+            self._idf[word] * words[word] * (_K1 + 1) / (words[word] + length) for word in wanted & words.keys()
+        )
+
+    def conversation(self, item: Item, fits: Callable[[Conversation], bool]) -> Conversation:
+        """`item` with as many of its best passages before it as `fits` allows."""
+        found = self.best(item.question)
+        while found:
+            conversation = _with_passages(item, found)
+            if fits(conversation):
+                return conversation
+            found.pop()
+        return list(item.messages)
+
+
+def _with_passages(item: Item, found: list[str]) -> Conversation:
+    """The conversation with the passages below its system message."""
+    own = "\n\n".join(content(dict(m)) for m in item.messages if m["role"] == "system")
+    facts = "Answer from these facts:\n\n" + "\n\n".join(found)
+    system = {"role": "system", "content": f"{own}\n\n{facts}" if own else facts}
+    return [system, *(m for m in item.messages if m["role"] != "system")]
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\w+", text.casefold())
+
+
+def write_facts(job_folder: Path, text: str) -> None:
+    """Stores a text of facts with a job that is being made. Raises BadInput for an empty one, OSError."""
+    Facts(text)
+    (job_folder / "data").mkdir(parents=True, exist_ok=True)
+    (job_folder / "data" / FILE).write_text(text, "utf-8")
+
+
+def read_facts(job_folder: Path) -> Facts | None:
+    """The facts of a job; None where it has none. Raises BadInput when they can't be read."""
+    try:
+        return Facts((job_folder / "data" / FILE).read_text("utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise BadInput("The facts can't be read.", str(error), "Start again with the same text.") from error
