@@ -74,7 +74,7 @@ class TextEvaluation:
         }
         continued = {pane: self._continue(pane) for pane in (BASE, TUNED)}
         gains = {pane: [-loss for loss in losses[pane]] for pane in losses}  # of which more is better
-        comparison = compare(TUNED, BASE, gains, self._clusters, graded=True)
+        comparison = compare(TUNED, BASE, gains, self._clusters, graded=True, largest=math.inf)
         measure = Measure("perplexity")
         report: dict[str, Any] = {
             "main_measure": measure.name,

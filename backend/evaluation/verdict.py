@@ -35,9 +35,15 @@ class Comparison:
 
 
 def compare(
-    a: str, b: str, scores: Mapping[str, Sequence[float]], clusters: Sequence[int], *, graded: bool
+    a: str,
+    b: str,
+    scores: Mapping[str, Sequence[float]],
+    clusters: Sequence[int],
+    *,
+    graded: bool,
+    largest: float = 1.0,
 ) -> Comparison:
-    """Whether `a` scores better than `b`. scores: by system, one for each item.
+    """Whether `a` scores better than `b`. scores: by system, one for each item. largest: possible difference.
 
     Right or wrong: a cluster is won by the system that has more of its items right. Raises ValueError for no items.
     """
@@ -54,7 +60,7 @@ def compare(
         unseen = 1 - SIGNIFICANT ** (1 / count)  # so often could differ what differed in none of `count` clusters
         low, high = min(low, difference - unseen), max(high, difference + unseen)
     verdict: Verdict = "no_difference_shown" if not shown else "better" if better else "worse"
-    return Comparison(a, b, difference, (max(-1.0, low), min(1.0, high)), p, verdict)
+    return Comparison(a, b, difference, (max(-largest, low), min(largest, high)), p, verdict)
 
 
 def against_prompt(comparisons: Sequence[Comparison]) -> AgainstPrompt:

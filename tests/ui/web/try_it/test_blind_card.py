@@ -55,7 +55,8 @@ class TestTab:
         assert "<form" not in self.card(page)
 
     def test_it_offers_the_systems_that_answered(self, page: Page) -> None:
-        assert [self.card(page).count(f'value="{name}"') for name in verdicts.SYSTEMS] == [2, 0, 0, 2]
+        offered = {name for name in verdicts.SYSTEMS if self.card(page).count(f'value="{name}"') == 2}
+        assert offered == {"base", "tuned"}
 
     def test_from_the_first_question_to_the_last(self, page: Page) -> None:
         before = page.signature_of("try", DONE)
