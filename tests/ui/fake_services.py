@@ -13,6 +13,7 @@ from backend.advice.diagnose import Verdict
 from backend.advice.recommend import Option, Recommendation
 from backend.advice.settings import ChosenSettings
 from backend.chat.client import PaneCheck
+from backend.chat.documents import Combine
 from backend.datasets.info import DatasetInfo
 from backend.datasets.store import StoredDataset
 from backend.errors import BadInput, RunProblem
@@ -65,6 +66,7 @@ from ui.records import (
 )
 from ui.services import losses
 from ui.services.chat import Answer, Loading
+from ui.services.documents import Part, Piece, Whole
 from ui.services.opponents import BASE, Opponent
 from ui.services.selection import Choice
 
@@ -572,6 +574,34 @@ class FakeCorrections:
         return Correction(DATA, "orders.jsonl", 241, restored=restore)
 
 
+class FakeDocuments:
+    def __init__(self, results: FakeResults) -> None:
+        self._results = results
+
+    def pieces(self, run_id: str, text: str, words: str, instruction: str = "", answer: int = 256) -> list[str]:
+        return text.split("\n\n")
+
+    def answers(
+        self,
+        run_id: str,
+        text: str,
+        words: str,
+        instruction: str,
+        how: Combine,
+        opponent: str = "",
+        **sampling: Any,
+    ) -> Iterator[Part]:
+        self._results.asked.add(run_id)
+        pieces = self.pieces(run_id, text, words)
+        for number, piece in enumerate(pieces, 1):
+            yield Piece(number, len(pieces))
+            for pane in ("base", "tuned"):
+                yield Answer(pane, f"{words} {piece}", "")
+                time.sleep(0.05)
+        yield Whole("base", APOLOGY, "end", "The answers follow each other.")
+        yield Whole("tuned", f"[{ORDER}]", "end", "The answers are one JSON list, without repetitions.")
+
+
 class FakePromptTrials:
     """seconds: how long a trial runs before its result is there."""
 
@@ -675,6 +705,7 @@ class FakeApp:
         self.runs = FakeRuns(self.datasets)
         self.retries = FakeRetries(self.runs)
         self.results = FakeResults(self.runs)
+        self.documents = FakeDocuments(self.results)
         self.prompt_trials = FakePromptTrials()
         self.evaluations = FakeEvaluations(self.runs)
         self.corrections = FakeCorrections(self.runs)

@@ -8,19 +8,27 @@ import sys
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from backend.errors import ApprenticeError, BadInput, ExportFailed
+from backend.chat.documents import COMBINE, about, combine
+from backend.datasets.read.document import read_document
+from backend.errors import ApprenticeError, BadInput, BadUsage, ExportFailed
 from backend.settings import Workspace
 from ui.cli.follow import follow, require_completed
 from ui.cli.output import AddCommand, Answer, say, write
 from ui.services.app import App
+from ui.services.documents import SUMMARIZED, TOO_LONG, sentence
 from ui.services.hf_jobs import ACCESS_NOTE
 
 
 def add_commands(add: AddCommand) -> None:
     asking = add("chat", chat, "get one answer")
     asking.add_argument("run", metavar="RUN")
-    asking.add_argument("--prompt", required=True, metavar="TEXT")
+    asking.add_argument("--prompt", default="", metavar="TEXT")
+    asking.add_argument(
+        "--file", type=Path, metavar="FILE", help="work through this text piece by piece, with the prompt for each"
+    )
+    asking.add_argument("--combine", choices=COMBINE, default="auto", help="how the answers to the pieces are joined")
     asking.add_argument("--base", action="store_true", default=False, help="ask the base model of the run")
     asking.add_argument("--gguf", type=Path, default=None, metavar="FILE", help="ask this exported file")
     asking.add_argument("--seed", type=int, default=None, metavar="N", help="vary the answer (default: most likely)")
@@ -36,12 +44,17 @@ def add_commands(add: AddCommand) -> None:
 
 
 def chat(options: argparse.Namespace, workspace: Workspace) -> Answer:
+    if not options.prompt.strip() and not options.file:
+        raise BadUsage("There is no question.", "", "Use --prompt TEXT, or --file FILE, or both.")
+    document = read_document(options.file) if options.file else ""
     app = App(workspace)
     try:
         gguf = options.gguf.resolve() if options.gguf else None
         if gguf and not gguf.is_file():
             raise BadInput(f"There is no file {options.gguf}.", "", "Give the path of a GGUF file.")
         streamed = {} if options.json else {"each": partial(write, sys.stdout)}
+        if document:
+            return _work_through(app, options, document, gguf)
         answer = app.results.answer_once(options.run, options.prompt, options.base, gguf, options.seed, **streamed)
         if not options.json:
             write(sys.stdout, "\n")
@@ -50,6 +63,38 @@ def chat(options: argparse.Namespace, workspace: Workspace) -> Answer:
         return Answer(answer)
     finally:
         app.close()
+
+
+def _work_through(app: App, options: argparse.Namespace, document: str, gguf: Path | None) -> Answer:
+    """The answers to the pieces of a document, put together. The pieces' answers are printed as they come."""
+
+    def ask(words: str) -> dict[str, Any]:
+        each = (lambda text: None) if options.json else partial(write, sys.stderr)
+        found = app.results.answer_once(options.run, words, options.base, gguf, options.seed, each)
+        if not options.json:
+            say("")
+        return found
+
+    pieces = app.documents.pieces(options.run, document, options.prompt)
+    answers = []
+    for number, piece in enumerate(pieces, 1):
+        say(f"Piece {number} of {len(pieces)}:")
+        answers.append(ask(about(piece, options.prompt)))
+    combined = combine([one["text"] for one in answers], options.combine)
+    text, how = combined.text, sentence(combined)
+    if options.combine == "summarize" and len(pieces) > 1:
+        again = app.documents.pieces(options.run, text, options.prompt)
+        if len(again) == 1:
+            say("Summary of the answers:")
+            summary = ask(about(again[0], options.prompt))
+            text, how = summary["text"], SUMMARIZED
+        else:
+            how = TOO_LONG
+    say(how)
+    answered = [{name: one[name] for name in ("text", "tokens", "finish")} for one in answers]
+    parts = {"pieces": answered, "combined": combined.how, "left_out": list(combined.left_out)}
+    tokens = sum(one["tokens"] for one in answers)
+    return Answer({**answers[-1], "text": text, "tokens": tokens, **parts}, text)
 
 
 def export(options: argparse.Namespace, workspace: Workspace) -> Answer:

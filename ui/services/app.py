@@ -5,6 +5,7 @@
     datasets.py   datasets: imported, checked, fixed, previewed
     runs.py       training runs: planned, started, followed
     results.py    trying and exporting trained models
+    documents.py  long documents, answered piece by piece
     retries.py    runs again with one change
     prompt_trials.py  how far the base model gets with a prompt
     evaluations.py  whether a trained model is any good
@@ -31,6 +32,7 @@ from ui.services.blind_tests import BlindTestService
 from ui.services.chat import ChatSession
 from ui.services.corrections import CorrectionService
 from ui.services.datasets import DatasetService
+from ui.services.documents import DocumentService
 from ui.services.evaluations import EvaluationService
 from ui.services.hf_jobs import HfJobsService
 from ui.services.imports import DatasetImports
@@ -65,6 +67,7 @@ class App:
         self.retries = RetryService(self.runner, self.runs)
         chat = ChatSession(workspace, self.runs.is_training)
         self.results = ResultService(workspace.exports, self.runner, self.runs, chat)
+        self.documents = DocumentService(self.runs, self.results)
         self.prompt_trials = PromptTrialService(self.runner, self.datasets, self.models)
         self.evaluations = EvaluationService(self.runner, self.results, self.prompt_trials)
         self.blind_tests = BlindTestService(self.runner, self.evaluations)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from ui.cli.main import main
+from ui.services.documents import DocumentService
 from ui.services.results import ResultService
 
 ANSWER = {
@@ -55,3 +56,44 @@ def test_json_is_one_document_that_names_the_engine(
 ) -> None:
     assert chat(tmp_path, "--json") == 0
     assert json.loads(capsys.readouterr().out) == ANSWER
+
+
+@pytest.fixture
+def document(written: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A text file of three pieces."""
+    monkeypatch.setattr(DocumentService, "pieces", lambda service, run_id, text, *rest: text.split("|"))
+    path = tmp_path / "letters.txt"
+    path.write_text("one|two|three")
+    return path
+
+
+def test_a_file_is_answered_piece_by_piece(
+    document: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert chat(tmp_path, "--file", str(document), "--json") == 0
+    printed = capsys.readouterr()
+    found = json.loads(printed.out)
+    assert found["text"] == "\n\n".join(["Hello there"] * 3)
+    assert [piece["finish"] for piece in found["pieces"]] == ["length"] * 3
+    assert (found["combined"], found["tokens"]) == ("join", 6)
+
+
+def test_it_says_which_piece_it_is_at(document: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert chat(tmp_path, "--file", str(document), "--combine", "join") == 0
+    assert capsys.readouterr().out == "\n\n".join(["Hello there"] * 3) + "\n"
+
+
+def test_a_question_or_a_file_is_needed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["chat", "run-1", "--workspace", str(tmp_path), "--json"]) == 2
+    assert json.loads(capsys.readouterr().out)["error"] == "BadUsage"
+
+
+def test_a_missing_file_is_named(written: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert chat(tmp_path, "--file", "gone.txt", "--json") == 1
+    assert "gone.txt" in json.loads(capsys.readouterr().out)["what"]
+
+
+@pytest.mark.parametrize("options", [[], ["run-1", "--data", "x.jsonl"]])
+def test_evaluate_takes_a_run_or_data(tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str]) -> None:
+    assert main(["evaluate", *options, "--workspace", str(tmp_path), "--json"]) == 2
+    assert json.loads(capsys.readouterr().out)["error"] == "BadUsage"

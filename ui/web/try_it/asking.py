@@ -18,6 +18,7 @@ from ui.web.browser_state import PRIVATE, BrowserState, Inputs, Updates
 from ui.web.components import clicked
 from ui.web.errors import handler
 from ui.web.try_it.answer_settings import AnswerSettings
+from ui.web.try_it.document_fields import TITLE, Document, DocumentFields
 from ui.web.try_it.ready_models import no_model
 from ui.web.try_it.talk import LONGEST_QUESTION, PANES, Turn, messages, stored_talk, talk_with, turns_with
 from ui.web.try_it.views import conversation
@@ -29,7 +30,8 @@ ALONE, CONVERSATION = "alone", "conversation"
 class Asking:
     """What the question box and the conversation do.
 
-    mode: ALONE or CONVERSATION. shown: the conversation. show: the whole tab, whose components are `outputs`.
+    mode: ALONE or CONVERSATION. document: a file to ask about. shown: the conversation. show: the whole tab, whose
+    components are `outputs`.
     """
 
     app: App
@@ -37,6 +39,7 @@ class Asking:
     question: gr.Textbox
     mode: gr.Radio
     settings: AnswerSettings
+    document: DocumentFields
     send: gr.Button
     stop: gr.Button
     shown: gr.HTML
@@ -47,7 +50,7 @@ class Asking:
         state, settings = self.state, self.settings
         written = [state.talk, self.shown, self.send, self.stop]
         one_by_one: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "chat"}
-        new = [state.talk, self.question, self.mode, *settings.inputs]
+        new = [state.talk, self.question, self.mode, *settings.inputs, *self.document.inputs]
         sent = partial(gr.on, [self.send.click, self.question.submit])
         leave = f"apprentice.question.leave({LONGEST_QUESTION})"
         asking = state.listen(sent, handler(self.ask), written, *new, before=leave, **one_by_one)
@@ -57,7 +60,7 @@ class Asking:
             self.shown.click,
             handler(self.change_last),
             [*written, self.question, settings.seed],
-            *(state.talk, *settings.inputs),
+            *(state.talk, *settings.inputs, *self.document.inputs),
             **one_by_one,
         )
         for event in (asking, again):
@@ -73,15 +76,20 @@ class Asking:
         choice, words = self.state.choice(inputs), (inputs[self.question] or "").strip()
         if why_not := no_model(self.app, choice):
             raise BadInput("There is no model to ask.", "", why_not)
-        if not words:
+        document = self.document.document(inputs)
+        if not words and not document:
             raise BadInput("There is no question.", "", "Type one into the box.")
         if len(words) > LONGEST_QUESTION:
             most = f"It has more than {LONGEST_QUESTION:,} characters."
-            raise BadInput("The question is too long.", most, "Shorten it.")
+            raise BadInput("The question is too long.", most, f"Shorten it, or load a file under “{TITLE}”.")
+        turns = turns_with(talk_with(choice), inputs[self.state.talk])
+        if document:
+            yield from self._answer_document(inputs, choice, turns, Turn(words, document=document.name), document)
+            return
         example = example_of(self.app, choice, words)
         alone = example is not None or inputs[self.mode] != CONVERSATION
         turn = Turn(words, expected=example.expected if example else "", alone=alone)
-        yield from self._answer(inputs, choice, turns_with(talk_with(choice), inputs[self.state.talk]), turn, example)
+        yield from self._answer(inputs, choice, turns, turn, example)
 
     def change_last(self, event: gr.EventData, inputs: Inputs) -> Iterator[Updates]:
         """Takes the last question back into the box, or asks it again: with the next seed where answers are sampled,
@@ -98,7 +106,13 @@ class Asking:
             if sampling["temperature"]:
                 inputs = {**inputs, seed: (sampling["seed"] + 1) % 2**31}
                 yield {seed: inputs[seed]}
-            turn = Turn(last.question, expected=last.expected, alone=last.alone)
+            turn = Turn(last.question, expected=last.expected, alone=last.alone, document=last.document)
+            if last.document:
+                document = self.document.document(inputs)
+                if document is None or document.name != last.document:
+                    raise BadInput(f"{last.document} is not loaded any more.", "", f"Load it under “{TITLE}”.")
+                yield from self._answer_document(inputs, choice, before, turn, document)
+                return
             yield from self._answer(inputs, choice, before, turn, example_of(self.app, choice, last.question))
 
     def _answer(
@@ -119,6 +133,27 @@ class Asking:
             else:
                 turn.loading = part.phase
             yield {self.shown: conversation(turns, opponent, True)}
+        yield {self.state.talk: stored_talk(talk_with(choice), turns)}
+
+    def _answer_document(
+        self, inputs: Inputs, choice: Choice, before: Sequence[Turn], turn: Turn, document: Document
+    ) -> Iterator[Updates]:
+        """Both models answer the pieces of a file one after another."""
+        instruction, sampling = self.settings.instruction(inputs), self.settings.sampling(inputs)
+        turns = [*before, turn]
+        opponent = self.app.results.opponent(choice.run_id, choice.opponent)
+        yield {
+            self.shown: conversation(turns, opponent, True),
+            self.send: gr.update(interactive=False),
+            self.stop: gr.update(visible=True),
+        }
+        parts = self.app.documents.answers(
+            choice.run_id, document.text, turn.question, instruction, document.how, opponent.id, **sampling
+        )
+        for part in parts:
+            turn.add_part(part)
+            yield {self.shown: conversation(turns, opponent, True)}
+        turn.piece = ""
         yield {self.state.talk: stored_talk(talk_with(choice), turns)}
 
     def settle(self, inputs: Inputs) -> Updates:

@@ -27,8 +27,8 @@ class ChatCorrection:
     card: gr.HTML
 
     def show(self, choice: Choice, turns: Sequence[Turn]) -> Updates:
-        """The form for the last answer of the trained model, if there is one."""
-        if not turns or not turns[-1].tuned.strip():
+        """The form for the last answer of the trained model, if there is one to a question without a document."""
+        if not turns or not turns[-1].tuned.strip() or turns[-1].document:
             return {self.card: components.EMPTY}
         last, name = turns[-1], _name(turns)
         corrected = self.app.corrections.all(choice.run_id).get(last.question)

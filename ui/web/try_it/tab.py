@@ -13,7 +13,15 @@ from ui.services.selection import Choice
 from ui.web.browser_state import BrowserState, Inputs, Updates
 from ui.web.components import button, clickable, html, primary
 from ui.web.html import components
-from ui.web.try_it import answer_settings, blind_card, chat_correction, evaluation_card, opponent_card, ready_models
+from ui.web.try_it import (
+    answer_settings,
+    blind_card,
+    chat_correction,
+    document_fields,
+    evaluation_card,
+    opponent_card,
+    ready_models,
+)
 from ui.web.try_it.asking import ALONE, CONVERSATION, Asking
 from ui.web.try_it.ready_models import no_model
 from ui.web.try_it.talk import talk_with, turns_with
@@ -131,6 +139,7 @@ def build(app: App, state: BrowserState) -> TryTab:
             clear = button("Start over", elem_id="clear")
             html(components.text(KEYS, "small"), elem_classes="keys")
             why_not = html(elem_classes="reason")
+        document = document_fields.build()
         settings = answer_settings.build()
     evaluation = evaluation_card.build(app, state)
     blind = blind_card.build(app, state)
@@ -158,7 +167,9 @@ def build(app: App, state: BrowserState) -> TryTab:
     def show(choice: Choice, inputs: Inputs) -> Updates:
         return {**tab.show(choice), **tab.restore(choice, inputs)}
 
-    Asking(app, state, question, mode, settings, ask, stop, shown, show, tab.outputs).listen(clear, suggested)
+    Asking(app, state, question, mode, settings, document, ask, stop, shown, show, tab.outputs).listen(
+        clear, suggested
+    )
     correction.listen(state)
     opponent.listen(state, show, tab.outputs, state.talk)
     ready_models.listen(offered, app, state, show, tab.outputs, state.talk)

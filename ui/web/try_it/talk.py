@@ -6,11 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from ui.services.chat import Answer, Loading
+from ui.services.documents import Part, Piece, Whole
 from ui.services.selection import Choice
 
 PANES = {"base": "Before", "tuned": "Yours"}
 TURNS_STORED = 40  # by the browser
-LONGEST_QUESTION = LONGEST_ANSWER = 20_000  # characters
+LONGEST_QUESTION, LONGEST_ANSWER = 20_000, 100_000  # characters
+_LONGEST_NAME = 300
 _FINISHES = ("end", "length", "stopped")
 
 
@@ -19,7 +22,8 @@ class Turn:
     """A question and both answers.
 
     alone: asked by itself, outside the conversation. finish: by pane, how its answer ended; none while it is written.
-    loading: what happens before the first word; not stored.
+    loading: what happens before the first word; not stored. document: the name of the file that was asked about.
+    piece: the piece of it that is being answered. how: by pane, how the answers to the pieces were put together.
     """
 
     question: str
@@ -29,6 +33,9 @@ class Turn:
     alone: bool = True
     finish: dict[str, str] = field(default_factory=dict)
     loading: str = ""
+    document: str = ""
+    piece: str = ""
+    how: dict[str, str] = field(default_factory=dict)
 
     def text(self, pane: str) -> str:
         return self.base if pane == "base" else self.tuned
@@ -39,6 +46,19 @@ class Turn:
         setattr(self, pane, text)
         if finish:
             self.finish[pane] = finish
+
+    def add_part(self, part: Part) -> None:
+        """What happened next while both models answer a document."""
+        match part:
+            case Loading():
+                self.loading = part.phase
+            case Piece():
+                self.piece = part.words
+            case Answer():
+                self.add(part.pane, part.text, "")
+            case Whole():
+                self.add(part.pane, part.text, part.finish)
+                self.how[part.pane] = part.how
 
 
 def talk_with(choice: Choice) -> str:
@@ -67,7 +87,9 @@ def _turn(value: object) -> Turn | None:
     finish = value.get("finish")
     finish = finish if isinstance(finish, dict) else {}
     ended = {pane: finish[pane] if finish.get(pane) in _FINISHES else "stopped" for pane in PANES}
-    return Turn(**{name: value[name] for name in texts}, alone=value.get("alone") is not False, finish=ended)
+    document = str(value.get("document") or "")[:_LONGEST_NAME]
+    alone = value.get("alone") is not False
+    return Turn(**{name: value[name] for name in texts}, alone=alone, finish=ended, document=document)
 
 
 def messages(

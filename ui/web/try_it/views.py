@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from backend.evaluation.signs import repeats
 from ui.services.opponents import BASE, Opponent
@@ -54,11 +54,19 @@ def _turn(turns: Sequence[Turn], at: int, names: Mapping[str, str], answering: b
         '<article class="turn"><div class="asked"><span class="unseen">You asked: </span>{}</div>{}'
         '<div class="versus">{}</div>{}</article>'
     ).format(
-        turn.question,
+        _asked(turn),
         components.text("Continues the conversation above.", "follows small") if follows else "",
         components.join(_answer(turn, pane, names[pane], answering) for pane in PANES),
         components.text(f"Your examples say: {turn.expected}", "expected small") if turn.expected else "",
     )
+
+
+def _asked(turn: Turn) -> Markup:
+    """The question, and the file that it is about with the piece that is being answered."""
+    if not turn.document:
+        return escape(turn.question)
+    about = f"{turn.document}. {turn.piece}" if turn.piece else turn.document
+    return escape(turn.question) + components.text(f"About the file {about}", "small")
 
 
 def _answer(turn: Turn, pane: str, name: str, answering: bool) -> Markup:
@@ -69,7 +77,11 @@ def _answer(turn: Turn, pane: str, name: str, answering: bool) -> Markup:
     elif answering and pane not in turn.finish:
         answer = Markup("{}{}").format(answer, _CARET)
     else:
-        found = [LOOP if repeats(answer) else "", NOTES.get(turn.finish.get(pane, ""), "")]
+        found = [
+            LOOP if not turn.document and repeats(answer) else "",
+            NOTES.get(turn.finish.get(pane, ""), ""),
+            turn.how.get(pane, ""),
+        ]
         notes = components.text(" ".join(filter(None, found)), "note small")
         answer = answer or Markup('<span class="small">No answer came back.</span>')
     return Markup('<div class="answer {}"><span class="pane-name">{}</span><div>{}</div>{}</div>').format(

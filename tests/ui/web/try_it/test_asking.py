@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import gradio as gr
 import pytest
 
 from tests.ui.conftest import answer, page_of
@@ -177,3 +179,36 @@ def test_another_model_answers_on_the_left_in_a_conversation_of_its_own(page: Pa
     talk = updates[-1][page.state.talk]
     assert [turn.question for turn in turns_with(f"run-a {other}", talk)] == ["Where?"]
     assert "Second" in updates[0][tab.shown]
+
+
+def test_a_file_is_worked_through_piece_by_piece(page: Page, tmp_path: Path) -> None:
+    (tmp_path / "letters.txt").write_text("First letter.\n\nSecond letter.")
+    updates = ask(page, "What is it about?", document_file=str(tmp_path / "letters.txt"), combine="merge")
+    shown = [str(update[page.tabs["try"].shown]) for update in updates if page.tabs["try"].shown in update]
+    assert any("Piece 1 of 2" in html for html in shown)
+    assert any("Piece 2 of 2" in html for html in shown)
+    assert "What is it about? Second letter." in "".join(shown)
+    assert "one JSON list" in shown[-1]
+    (turn,) = talked(page, updates)
+    assert (turn.document, turn.alone, turn.finish) == ("letters.txt", True, {"base": "end", "tuned": "end"})
+
+
+def test_a_file_needs_no_question(page: Page, tmp_path: Path) -> None:
+    (tmp_path / "letters.txt").write_text("First letter.")
+    (turn,) = talked(page, ask(page, "", document_file=str(tmp_path / "letters.txt")))
+    assert turn.question == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("empty.txt", b""), ("scan.pdf", b"%PDF-1.4"), ("photo.md", b"\x89PNG")]
+)
+def test_a_file_that_is_no_text_is_named(page: Page, tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(gr.Error, match=name):
+        ask(page, "What is it about?", document_file=str(tmp_path / name))
+
+
+def test_a_question_about_a_file_is_asked_again_only_with_the_file(page: Page, tmp_path: Path) -> None:
+    turn = Turn("What is it about?", "old", "new", document="letters.txt")
+    with pytest.raises(gr.Error, match=r"letters\.txt"):
+        click(page, "again", [turn])

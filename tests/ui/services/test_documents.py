@@ -1,0 +1,104 @@
+"""A document answered piece by piece: what is asked, shown as it goes, stopped, and put together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from ui.services.chat import Answer, Loading
+from ui.services.documents import SUMMARIZED, TOO_LONG, DocumentService, Part, Piece, Whole
+from ui.services.results import ResultService
+from ui.services.runs import RunService
+
+TEXT = "one|two|three"
+
+
+class Models:
+    """Stands in for the models: answers with its question in capitals. stop_at: the piece where it is stopped."""
+
+    def __init__(self, stop_at: int = 0) -> None:
+        self.asked: list[dict[str, Any]] = []
+        self.stop_at = stop_at
+
+    def answers(self, run_id: str, conversations: dict[str, Any], **sampling: Any) -> Iterator[Loading | Answer]:
+        self.asked.append(conversations)
+        if len(self.asked) == 1:
+            yield Loading("Loading the model")
+        stopped = len(self.asked) == self.stop_at
+        for pane, messages in conversations.items():
+            text = f"{pane} {messages[-1]['content']}".upper()
+            yield Answer(pane, text[:3], "")
+            yield Answer(pane, text[:3] if stopped else text, "stopped" if stopped else "end")
+
+
+@pytest.fixture
+def models() -> Models:
+    return Models()
+
+
+def service(models: Models) -> DocumentService:
+    found = DocumentService(cast("RunService", SimpleNamespace()), cast("ResultService", models))
+    found.pieces = lambda run_id, text, *rest: text.split("|")  # type: ignore[method-assign]
+    return found
+
+
+def parts(models: Models, how: Any = "auto", text: str = TEXT) -> list[Part]:
+    return list(service(models).answers("run-1", text, "Say it", "Be brief.", how))
+
+
+def test_each_piece_is_asked_by_itself_with_the_persons_words(models: Models) -> None:
+    parts(models)
+    assert [asked["tuned"] for asked in models.asked] == [
+        [{"role": "system", "content": "Be brief."}, {"role": "user", "content": f"Say it\n\n{piece}"}]
+        for piece in ("one", "two", "three")
+    ]
+
+
+def test_it_is_shown_as_it_goes_below_the_pieces_before(models: Models) -> None:
+    found = parts(models)
+    assert [part.words for part in found if isinstance(part, Piece)] == [f"Piece {n} of 3" for n in (1, 2, 3)]
+    texts = [part.text for part in found if isinstance(part, Answer) and part.pane == "tuned"]
+    assert texts[2] == "TUNED SAY IT\n\nONE\n\nTUN"
+    assert all(part.finish == "" for part in found if isinstance(part, Answer))
+    base, tuned = found[-2:]
+    assert isinstance(tuned, Whole)
+    assert (tuned.pane, tuned.finish) == ("tuned", "end")
+    assert tuned.text == "\n\n".join(f"TUNED SAY IT\n\n{word}" for word in ("ONE", "TWO", "THREE"))
+    assert isinstance(base, Whole)
+    assert base.text.startswith("BASE")
+
+
+def test_a_stop_ends_it_and_leaves_the_answers_so_far() -> None:
+    models = Models(stop_at=2)
+    found = parts(models)
+    assert len(models.asked) == 2
+    tuned = found[-1]
+    assert isinstance(tuned, Whole)
+    assert (tuned.finish, tuned.text) == ("stopped", "TUNED SAY IT\n\nONE\n\nTUN")
+
+
+def test_answers_are_summarized_once_more(models: Models) -> None:
+    tuned = parts(models, "summarize")[-1]
+    assert len(models.asked) == 4
+    assert "TUNED SAY IT\n\nTHREE" in models.asked[3]["tuned"][-1]["content"]
+    assert isinstance(tuned, Whole)
+    assert tuned.how == SUMMARIZED
+
+
+def test_answers_too_long_for_a_summary_follow_each_other(models: Models) -> None:
+    documents = service(models)
+    documents.pieces = lambda run_id, text, *rest: text.split("|") if "|" in text else ["a", "b"]  # type: ignore[method-assign]
+    tuned = list(documents.answers("run-1", TEXT, "Say it", "", "summarize"))[-1]
+    assert len(models.asked) == 3
+    assert isinstance(tuned, Whole)
+    assert (tuned.how, tuned.text.count("SAY IT")) == (TOO_LONG, 3)
+
+
+def test_one_piece_needs_no_combining(models: Models) -> None:
+    tuned = parts(models, "summarize", "one")[-1]
+    assert len(models.asked) == 1
+    assert isinstance(tuned, Whole)
+    assert (tuned.text, tuned.how) == ("TUNED SAY IT\n\nONE", "")

@@ -1,0 +1,142 @@
+"""A long document on Try: both models answer each of its pieces, and their answers are put together."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from typing import Any, NamedTuple
+
+from backend.chat.documents import Combine, Combined, about, combine, split
+from backend.models import model_folder
+from backend.tokens.tokenizer import ChatTokenizer
+from ui.services.chat import Answer, Loading
+from ui.services.results import ResultService
+from ui.services.runs import RunService
+
+PANES = ("base", "tuned")
+_HOW = {
+    "join": "The answers follow each other.",
+    "merge": "The answers are one JSON list, without repetitions.",
+}
+SUMMARIZED = "The answers were summarized once more."
+TOO_LONG = "The answers are too long to summarize at once; they follow each other."
+
+
+class Piece(NamedTuple):
+    """A piece begins. total: 0 for the answers together, of which a summary begins."""
+
+    number: int
+    total: int
+
+    @property
+    def words(self) -> str:
+        return f"Piece {self.number} of {self.total}" if self.total else "Summary of the answers"
+
+
+class Whole(NamedTuple):
+    """The answers of a pane put together, and how: a sentence."""
+
+    pane: str
+    text: str
+    finish: str
+    how: str
+
+
+Part = Loading | Piece | Answer | Whole
+
+
+class DocumentService:
+    """Long documents answered by the models of a run."""
+
+    def __init__(self, runs: RunService, results: ResultService) -> None:
+        self._runs, self._results = runs, results
+
+    def pieces(self, run_id: str, text: str, words: str, instruction: str = "", answer: int = 256) -> list[str]:
+        """The document in pieces as long as the run's examples. words: the question about each piece. answer: tokens.
+
+        Raises BadInput when no room is left for a piece.
+        """
+        spec = self._runs.spec(run_id)
+        tokenizer = ChatTokenizer.load(spec.model.path)
+        length = model_folder.context_length(spec.model.path)
+        return split(text, tokenizer, spec.settings, length, _messages(words, instruction), answer)
+
+    def answers(
+        self,
+        run_id: str,
+        text: str,
+        words: str,
+        instruction: str,
+        how: Combine,
+        opponent: str = "",
+        **sampling: Any,
+    ) -> Iterator[Part]:
+        """The growing answers in both panes, to one piece after another, then put together.
+
+        words: the question about each piece. A stop leaves the answers so far. Raises what `pieces` and
+        `ResultService.answers` raise.
+        """
+        longest = int(sampling.get("max_new_tokens", 256))
+        pieces = self.pieces(run_id, text, words, instruction, longest)
+        done: dict[str, list[Answer]] = {pane: [] for pane in PANES}
+        for number, piece in enumerate(pieces, 1):
+            yield Piece(number, len(pieces))
+            asked = dict.fromkeys(PANES, _messages(about(piece, words), instruction))
+            last = yield from self._ask(run_id, asked, opponent, sampling, done)
+            for pane, answer in last.items():
+                done[pane].append(answer)
+            if any(answer.finish == "stopped" for answer in last.values()):
+                break
+        wholes = {pane: _whole(pane, done[pane], how) for pane in PANES}
+        stopped = any(whole.finish == "stopped" for whole in wholes.values())
+        if how == "summarize" and len(pieces) > 1 and not stopped:
+            again = {pane: self.pieces(run_id, wholes[pane].text, words, instruction, longest) for pane in PANES}
+            if all(len(parts) == 1 for parts in again.values()):
+                yield Piece(1, 0)
+                asked = {pane: _messages(about(again[pane][0], words), instruction) for pane in PANES}
+                last = yield from self._ask(run_id, asked, opponent, sampling, {pane: [] for pane in PANES})
+                wholes = {pane: Whole(pane, last[pane].text, last[pane].finish, SUMMARIZED) for pane in PANES}
+            else:
+                wholes = {pane: whole._replace(how=TOO_LONG) for pane, whole in wholes.items()}
+        yield from wholes.values()
+
+    def _ask(
+        self,
+        run_id: str,
+        asked: dict[str, Any],
+        opponent: str,
+        sampling: dict[str, Any],
+        done: dict[str, list[Answer]],
+    ) -> Generator[Part, None, dict[str, Answer]]:
+        """Yields the growing answers below those that are `done`; returns the last of each pane."""
+        last: dict[str, Answer] = {}
+        for part in self._results.answers(run_id, asked, **sampling, opponent=opponent):
+            if isinstance(part, Answer):
+                last[part.pane] = part
+                texts = [answer.text for answer in done[part.pane]]
+                yield Answer(part.pane, "\n\n".join([*texts, part.text]), "")
+            else:
+                yield part
+        return last
+
+
+def _whole(pane: str, answers: list[Answer], how: Combine) -> Whole:
+    if not answers:
+        return Whole(pane, "", "stopped", "")
+    combined = combine([answer.text for answer in answers], how)
+    finishes = {answer.finish for answer in answers}
+    finish = next((one for one in ("stopped", "length") if one in finishes), "end")
+    return Whole(pane, combined.text, finish, sentence(combined))
+
+
+def sentence(combined: Combined) -> str:
+    """How answers were put together; "" for a single one."""
+    words = _HOW.get(combined.how, "")
+    if combined.left_out:
+        numbers = ", ".join(map(str, combined.left_out))
+        words += f" Left out, because they are not JSON: the answers to piece {numbers}."
+    return words
+
+
+def _messages(words: str, instruction: str) -> list[dict[str, Any]]:
+    system = [{"role": "system", "content": instruction}] if instruction.strip() else []
+    return [*system, {"role": "user", "content": words}]

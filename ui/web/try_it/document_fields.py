@@ -1,0 +1,67 @@
+"""The fold for a long text from a file on Try: both models answer its pieces one after another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import gradio as gr
+
+from backend.chat.documents import COMBINE, Combine
+from backend.datasets.read.document import SUFFIXES, read_document
+from ui.web.browser_state import Inputs
+
+TITLE = "Ask about a long text"
+_WAYS = {
+    "auto": "As fits: JSON becomes one list",
+    "join": "One after another",
+    "merge": "One JSON list",
+    "summarize": "Summarized once more",
+}
+
+
+class Document(NamedTuple):
+    """A text file and how the answers to its pieces are put together."""
+
+    name: str
+    text: str
+    how: Combine
+
+
+@dataclass
+class DocumentFields:
+    file: gr.File
+    how: gr.Radio
+
+    @property
+    def inputs(self) -> list[Any]:
+        return [self.file, self.how]
+
+    def document(self, inputs: Inputs) -> Document | None:
+        """The chosen file; None without one. Raises BadInput, naming it, when it can't be read."""
+        if not inputs[self.file]:
+            return None
+        path = Path(str(inputs[self.file]))
+        how: Combine = next((one for one in COMBINE if one == inputs[self.how]), "auto")
+        return Document(path.name, read_document(path), how)
+
+
+def build() -> DocumentFields:
+    """Draws the fold inside the current column."""
+    with gr.Accordion(TITLE, open=False, elem_classes="fold-block", elem_id="document"):
+        file = gr.File(
+            label="A text file (.txt or .md). It is split into pieces as long as your examples; your question is "
+            "asked about each piece.",
+            file_types=list(SUFFIXES),
+            height=120,
+            elem_id="document-file",
+        )
+        how = gr.Radio(
+            [(words, way) for way, words in _WAYS.items()],
+            value="auto",
+            label="How the answers are put together",
+            elem_classes="choices inline",
+            elem_id="combine",
+        )
+    return DocumentFields(file, how)
