@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,14 @@ from typing import Any
 import pytest
 
 from backend import training
-from backend.errors import BadInput, BadSetting, RunProblem
+from backend.errors import BadInput, BadSetting, MissingPart, RunProblem
 from backend.evaluation import job
 from backend.evaluation.work import REPORT
 from backend.runs.conversations import write_conversations, write_texts
 from backend.settings import Workspace, new_id
 from tests.backend.tiny_run import conversations, make_run
+from ui.text import verdicts
+from ui.web.try_it import verdict_card
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # peft uses names that transformers renames
 
@@ -125,3 +128,39 @@ def test_damaged_texts_are_reported(trained: Context) -> None:
     (folder / "data" / "held_out_texts.jsonl").write_text("[]\n")
     with pytest.raises(RunProblem):
         job.run(trained)
+
+
+def test_a_model_deleted_meanwhile_is_named(trained: Context) -> None:
+    spec_file = trained.workspace.run_folder(trained.spec["run"]) / "spec.json"
+    spec = json.loads(spec_file.read_text())
+    spec["model"]["path"] = str(spec_file.parent / "deleted")
+    spec_file.write_text(json.dumps(spec))
+    with pytest.raises(MissingPart):
+        job.run(trained)
+
+
+def test_a_result_deleted_meanwhile_is_named(trained: Context) -> None:
+    shutil.rmtree(trained.workspace.run_folder(trained.spec["run"]) / "result")
+    with pytest.raises(MissingPart):
+        job.run(trained)
+
+
+def test_a_run_deleted_meanwhile_is_named(trained: Context) -> None:
+    shutil.rmtree(trained.workspace.run_folder(trained.spec["run"]))
+    with pytest.raises(RunProblem):
+        job.run(trained)
+
+
+def test_a_killed_evaluation_can_be_run_again_in_its_folder(trained: Context) -> None:
+    (trained.folder / REPORT).write_text('{"verdict": ')
+    assert job.run(trained)["items"] == 16
+    assert json.loads((trained.folder / REPORT).read_text())["items"] == 16
+
+
+def test_one_held_out_example_gives_a_report_that_proves_nothing(trained: Context) -> None:
+    trained.spec |= {"items": 1, "baselines": True}
+    job.run(trained)
+    report = json.loads((trained.folder / REPORT).read_text())
+    assert (report["items"], report["verdict"]) == (1, "no_difference_shown")
+    assert verdict_card.verdict(report)
+    assert all(verdicts.system_line(name, report) for name in report["systems"])
