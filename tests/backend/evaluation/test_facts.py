@@ -126,7 +126,7 @@ def test_facts_beside_the_point_are_beaten() -> None:
 def test_where_facts_win_retrieval_is_advised() -> None:
     def knows_half(pane: str, given: str) -> str:
         known = with_facts(pane, given)
-        return "Eh." if pane == "tuned" and known[-1] in "02468" else known
+        return f"{known}0" if pane == "tuned" and known[-1] in "02468" else known
 
     report = Evaluation(Spoken(knows_half), items_on(BREADS), TRAIN).run(baselines=False, facts=Facts(TEXT))
     assert report["systems"]["facts"]["score"] == 1 > report["systems"]["tuned"]["score"] > 0
