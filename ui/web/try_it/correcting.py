@@ -28,8 +28,9 @@ def form(name: str, key: str, suggested: str, corrected: str | None, gone: bool)
     suggested: the text to begin with. corrected: an earlier correction. gone: the examples were deleted.
     """
     field = components.textarea("The right answer", "answer", suggested if corrected is None else corrected, key)
+    words = "Add it to your examples" if corrected is None else "Change your correction"
     send = Markup('<div class="acts"><button type="submit" class="btn firm">{}</button></div>').format(
-        "Save as new examples" if gone else "Add it to your examples"
+        "Save as new examples" if gone else words
     )
     body = components.form(f"{'restore' if gone else 'correct'}:{name}", field, send, kind="write")
     note = components.text(_GONE, "small") if gone else components.EMPTY
