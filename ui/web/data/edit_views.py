@@ -69,11 +69,12 @@ def _carried(found: Instruction) -> str:
         parts = [f"{fmt.number(found.others)} start with another one" if found.others else ""]
         parts.append(f"{fmt.number(rest)} have none" if rest else "")
         more = f" {fmt.listed(list(filter(None, parts)))}." if any(parts) else ""
-        return f"{who} examples start with this instruction, and the model learns to follow it.{more}"
-    some = f"{_of(found.others, found.total)} examples start with one; the others have none." if found.others else ""
-    if found.default:
-        return some or "Your examples carry none. The model's own chat template then puts this one before them:"
-    return some or "Your examples carry none, and the model needs none."
+        return f"{who} examples start with this instruction.{more}"
+    who = (
+        f"{_of(found.others, found.total)} examples start with one." if found.others else "Your examples carry none."
+    )
+    default = "The model's own chat template puts this one before those without:" if found.default else ""
+    return f"{who} {default}".strip()
 
 
 def _of(count: int, total: int) -> str:
