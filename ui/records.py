@@ -14,7 +14,7 @@ from backend.models.hub_token import TokenSource
 from backend.records.encoded import Piece
 from backend.records.events import AwakeEvent, DryRunEvent, EvalEvent, Event, NoteEvent, SampleEvent, StepEvent
 from backend.records.rows import Dataset, Message, Problem, Source
-from backend.records.specs import RunSpec, TrainSettings
+from backend.records.specs import Descent, RunSpec, TrainSettings
 from jobs.records import Failure, Job, Progress, State
 
 
@@ -303,12 +303,23 @@ class RunInfo:
 
 @dataclass(frozen=True)
 class RunSummary:
-    """A run in the list of runs."""
+    """A run in the list of runs. note: the person's own."""
 
     info: RunInfo
     state: State
     created: float
     losses: Losses
+    descent: Descent | None = None
+    note: str = ""
+
+    @property
+    def first(self) -> str:
+        """The id of the first version of this model."""
+        return self.descent.first if self.descent else self.info.id
+
+    @property
+    def version(self) -> int:
+        return self.descent.version if self.descent else 1
 
 
 @dataclass(frozen=True)

@@ -82,6 +82,12 @@ class Outcome:
     consistent: int
     questions: tuple[Revealed, ...]
 
+    def to_json(self) -> dict[str, Any]:
+        """The verdict without the answers; `better` is the name of a system, None where no difference is shown."""
+        better = None if self.better is None else self.systems[self.better]
+        names = ("systems", "wins", "same", "e_value")
+        return {**{name: getattr(self, name) for name in names}, "better": better}
+
 
 class BlindTest(Record):
     """systems: their names in the report. votes: one for each of the first pairs. stopped: ended before its end."""

@@ -64,6 +64,7 @@ def read(run_folder: Path) -> list[Divided]:
 
 def copy(run_folder: Path, to: Path) -> None:
     """Gives another run the same division. Raises OSError."""
+    _path(to).parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(_path(run_folder), _path(to))
 
 

@@ -54,7 +54,7 @@ def copy_again(run_folder: Path, to: Path) -> None:
 
 def shape(settings: TrainSettings) -> dict[str, object]:
     """The settings that a run must share with the one that it continues: those that give its weights their shape."""
-    return {name: getattr(settings, name) for name in (() if settings.method == "full" else _SHAPE)}
+    return {name: getattr(settings, name) for name in (("method",) if settings.method == "full" else _SHAPE)}
 
 
 def fits(before: TrainSettings, now: TrainSettings) -> bool:

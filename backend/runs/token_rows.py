@@ -104,7 +104,14 @@ def write_rows(run_folder: Path, train: Sequence[Tokens], validation: Sequence[T
             columns |= {"rejected_labels": [row.labels for row in worse]}
         table = pa.table(columns, schema=pa.schema([(name, ids) for name in columns]))
         pq.write_table(table, folder / name, compression="zstd")
-    manifest.write(folder, {"train_rows": len(train), "validation_rows": len(validation)})
+    list_files(run_folder)
+
+
+def list_files(run_folder: Path) -> None:
+    """Writes the manifest of a run's data as it is now. Raises OSError."""
+    folder = run_folder / "data"
+    (folder / manifest.NAME).unlink(missing_ok=True)
+    manifest.write(folder, {})
 
 
 def read_rows(run_folder: Path) -> tuple[list[TokenRow], list[TokenRow]]:

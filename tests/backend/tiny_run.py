@@ -8,13 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from backend.files import manifest
 from backend.records.encoded import Encoded
 from backend.records.events import Event
 from backend.records.rows import Row
 from backend.records.specs import DataRef, Descent, ModelRef, RunSpec, TrainSettings
 from backend.runs import start
-from backend.runs.token_rows import write_rows
+from backend.runs.token_rows import list_files, write_rows
 from backend.tokens.preference_pairs import encode_pairs
 from backend.tokens.tokenizer import ChatTokenizer
 from backend.training.session import STEP_PHASES
@@ -118,15 +117,9 @@ def continue_from(first: FakeWork, work: FakeWork) -> None:
     saved = folder_of(first.folder, first.spec["settings"]["method"])
     weights = start.digest(saved)
     start.copy(first.folder, saved, work.folder, weights)
-    list_files_again(work.folder)
+    list_files(work.folder)
     name = first.folder.name
     work.spec["descent"] = Descent(first=name, parent=name, version=2, weights=weights).model_dump()
-
-
-def list_files_again(run_folder: Path) -> None:
-    """Makes the manifest of a run's data list the files as they are now."""
-    (run_folder / "data" / manifest.NAME).unlink()
-    manifest.write(run_folder / "data", {})
 
 
 def pairs(count: int, seed: int = 0) -> list[Row]:

@@ -1,4 +1,4 @@
-"""The commands about training runs: train, runs, show, stop, resume, delete."""
+"""The commands about training runs: train, runs, show, rename, note, stop, resume, delete."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from backend.errors import BadInput
+from backend.errors import BadInput, BadUsage
 from backend.records.specs import parse_new_settings
 from backend.settings import Workspace
 from jobs.records import Job, State
@@ -24,7 +24,22 @@ from ui.text import verdicts
 
 def add_commands(add: AddCommand) -> None:
     training = add("train", train, "train a model; Ctrl-C stops and saves")
-    training.add_argument("--data", type=Path, required=True, metavar="FILE")
+    training.add_argument("--data", type=Path, default=None, metavar="FILE")
+    training.add_argument(
+        "--continue",
+        dest="parent",
+        default=None,
+        metavar="RUN",
+        help="train the next version of RUN: it continues what RUN learned, on its examples or on --data",
+    )
+    training.add_argument("--from-base", action="store_true", help="with --continue: start from the base model again")
+    training.add_argument(
+        "--more-epochs",
+        type=float,
+        default=None,
+        metavar="N",
+        help="with --continue: N more epochs on the same rows, with the same settings",
+    )
     add_validation_option(training)
     training.add_argument("--model", default=None, metavar="ID", help="or the folder of a model on this computer")
     training.add_argument("--set", dest="settings", nargs="+", action="extend", default=[], metavar="key=value")
@@ -38,46 +53,96 @@ def add_commands(add: AddCommand) -> None:
         ("delete", delete, "delete a run and its exports"),
     ):
         add(name, command, text).add_argument("run", metavar="RUN")
+    renaming = add("rename", rename, "give a run another name")
+    renaming.add_argument("run", metavar="RUN")
+    renaming.add_argument("name", metavar="NAME", help="an empty one gives it its first name back")
+    noting = add("note", note, "note something about a run")
+    noting.add_argument("run", metavar="RUN")
+    noting.add_argument("text", metavar="TEXT")
 
 
 def train(options: argparse.Namespace, workspace: Workspace) -> Answer:
+    _check_options(options)
     app = App(workspace)
+    if options.more_epochs is not None:
+        run_id = app.versions.train_on(options.parent, options.more_epochs)
+    else:
+        run_id = _start(app, options)
+    say(f"Run {run_id}. Ctrl-C stops and saves.")
+    return _ended(app, follow(app, run_id))
+
+
+def _check_options(options: argparse.Namespace) -> None:
+    """Raises BadUsage for options that don't go together."""
+    if options.parent is None:
+        if options.data is None:
+            raise BadUsage("There is nothing to train on.", "", "Add --data FILE, or --continue RUN.")
+        if options.from_base or options.more_epochs is not None:
+            raise BadUsage("--from-base and --more-epochs need --continue RUN.")
+    elif options.more_epochs is not None:
+        others = (options.data, options.validation, options.model, options.settings, options.name, options.from_base)
+        if any(others):
+            raise BadUsage("--more-epochs keeps the rows and the settings: it takes no other option of train.")
+
+
+def _start(app: App, options: argparse.Namespace) -> str:
+    """Queues a run on a file, or on the examples of the run that it continues."""
     typed = dict(pair.partition("=")[::2] for pair in options.settings)
     if wrong := [pair for pair in options.settings if "=" not in pair]:
         raise BadInput(
             f"{wrong[0]!r} is not a setting.", "A setting has the form key=value.", "For example: --set seed=1"
         )
     trainer = parse_new_settings(typed).trainer  # reports a misspelled setting before anything else is done
-    model_id = resolve_model(app, options.model)
+    version = app.versions.next(options.parent, from_base=options.from_base) if options.parent else None
+    model_id = resolve_model(app, options.model or (app.runs.spec(options.parent).model.id if version else None))
     ready_tokenizer(app, model_id)
-    data_id = app.datasets.add(options.data, options.data.name)
+    data_id = (
+        app.datasets.add(options.data, options.data.name) if options.data else app.versions.data_id(options.parent)
+    )
     if options.validation:
         app.datasets.set_validation(data_id, options.validation, options.validation.name)
-    recommended = app.advice.settings("", data_id, model_id, trainer).settings
-    settings = parse_new_settings({**recommended.model_dump(), **typed})
-    run_id = app.runs.start(data_id, model_id, settings, options.name or "", evaluate=not options.no_evaluation)
+    advice = app.advice.settings("", data_id, model_id, trainer)
+    if version and version.continues:
+        advice = app.versions.settings(options.parent, advice)
+    settings = parse_new_settings({**advice.settings.model_dump(), **typed})
+    if version and version.continues and (why := app.versions.why_not_continue(options.parent, model_id, settings)):
+        raise BadInput("That run can't be continued this way.", why, "Or start from the base model: --from-base")
     if warning := app.datasets.checked(data_id, model_id).too_few:
         say(warning)
-    say(f"Run {run_id}. Ctrl-C stops and saves.")
-    return _ended(app, follow(app, run_id))
+    evaluate = not options.no_evaluation
+    return app.runs.start(data_id, model_id, settings, options.name or "", evaluate=evaluate, version=version)
 
 
 def runs(options: argparse.Namespace, workspace: Workspace) -> Answer:
     app = App(workspace)
     app.runner.tick()
     summaries = app.runs.all()
-    text = "\n".join(f"{run.info.id}  {run.state.value:11}  {run.info.name}" for run in summaries)
+    text = "\n".join(f"{run.info.id}  {run.state.value:11}  {run.info.name}, v{run.version}" for run in summaries)
     return Answer({"runs": [_listed(run) for run in summaries]}, text or "There are no runs yet.")
 
 
 def _listed(run: RunSummary) -> dict[str, Any]:
-    return {**asdict(run.info), "state": run.state, "created": run.created, **losses.as_json(run.losses)}
+    place = {"version": run.version, "parent": run.descent.parent if run.descent else None, "note": run.note}
+    return {**asdict(run.info), **place, "state": run.state, "created": run.created, **losses.as_json(run.losses)}
 
 
 def show(options: argparse.Namespace, workspace: Workspace) -> Answer:
     app = App(workspace)
     app.runner.tick()
     return run_answer(app, app.runner.job(options.run), detailed=True)
+
+
+def rename(options: argparse.Namespace, workspace: Workspace) -> Answer:
+    app = App(workspace)
+    app.versions.rename(options.run, options.name)
+    name = app.runs.job(options.run).name
+    return Answer({"run_id": options.run, "name": name}, f"It is called {name} now.")
+
+
+def note(options: argparse.Namespace, workspace: Workspace) -> Answer:
+    app = App(workspace)
+    app.versions.set_note(options.run, options.text)
+    return Answer({"run_id": options.run, "note": app.runs.note(options.run)}, "Noted.")
 
 
 def stop(options: argparse.Namespace, workspace: Workspace) -> Answer:
@@ -111,6 +176,8 @@ def _ended(app: App, job: Job) -> Answer:
 
 def run_answer(app: App, job: Job, detailed: bool = False) -> Answer:
     """A run as `train --json` prints it."""
+    if job.kind == "train":
+        job = job.model_copy(update={"name": app.runs.job(job.id).name})
     document: dict[str, Any] = {"run_id": job.id, "name": job.name, "state": job.state.value, **job.result}
     figures = losses.as_json(app.runs.losses(job)) if job.kind == "train" else {}
     document |= figures
@@ -130,8 +197,13 @@ def run_answer(app: App, job: Job, detailed: bool = False) -> Answer:
             document |= {name: report[name] for name in ("verdict", "against_prompt")}
             text += [verdicts.sentence(report), report["next"]]
     if detailed and job.kind == "train":
-        document["spec"] = app.runs.spec(job.id).model_dump(mode="json")
+        spec, blind_test = app.runs.spec(job.id), app.blind_tests.outcome(job.id)
+        document |= {"version": spec.descent.version if spec.descent else 1, "note": app.runs.note(job.id)}
+        document["parent"] = spec.descent.parent if spec.descent else None
+        document["blind_test"] = blind_test.to_json() if blind_test else None
+        document["spec"] = spec.model_dump(mode="json")
         document["folder"] = str(app.runner.folder(job.id))
+        text += [verdicts.blind_test(blind_test) if blind_test else "", app.runs.note(job.id)]
     return Answer(document, "\n".join(filter(None, text)))
 
 

@@ -8,6 +8,7 @@
     documents.py  long documents, answered piece by piece
     retries.py    runs again with one change
     prompt_trials.py  how far the base model gets with a prompt
+    versions.py   the versions of a model
     evaluations.py  whether a trained model is any good
     blind_tests.py  which of two answers a person prefers
     corrections.py  wrong answers, corrected and added to the examples
@@ -42,6 +43,7 @@ from ui.services.results import ResultService
 from ui.services.retries import RetryService
 from ui.services.runs import RunService
 from ui.services.selection import Choice
+from ui.services.versions import VersionService
 
 
 class App:
@@ -69,6 +71,7 @@ class App:
         self.results = ResultService(workspace.exports, self.runner, self.runs, chat)
         self.documents = DocumentService(self.runs, self.results)
         self.prompt_trials = PromptTrialService(self.runner, self.datasets, self.models)
+        self.versions = VersionService(self.runner, self.models, self.datasets, self.runs, self.results)
         self.evaluations = EvaluationService(self.runner, self.results, self.prompt_trials)
         self.blind_tests = BlindTestService(self.runner, self.evaluations)
         self.corrections = CorrectionService(self.dataset_store, self.runs)

@@ -28,6 +28,7 @@ class BlindTestService:
     def __init__(self, runner: Runner, evaluations: EvaluationService) -> None:
         self._runner, self._evaluations = runner, evaluations
         self._lock = threading.Lock()
+        self._outcomes: dict[str, tuple[Hashable, Outcome | None]] = {}  # by run, with the file's change token
 
     def systems(self, run_id: str) -> list[str]:
         """The systems that answered the questions of the run's latest evaluation; none without a readable one."""
@@ -56,6 +57,16 @@ class BlindTestService:
         """The question to answer, or how the test ended; None without a test."""
         test = self._read(run_id)
         return test.state if test else None
+
+    def outcome(self, run_id: str) -> Outcome | None:
+        """How the run's test ended; None without a test, and while it goes on."""
+        token = self.change_token(run_id)
+        if token is None:
+            return None
+        if self._outcomes.get(run_id, (None, None))[0] != token:
+            state = self.state(run_id)
+            self._outcomes[run_id] = token, state if isinstance(state, Outcome) else None
+        return self._outcomes[run_id][1]
 
     def change_token(self, run_id: str) -> Hashable:
         """Differs whenever the test has changed."""

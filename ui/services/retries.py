@@ -10,6 +10,7 @@ from typing import Any
 
 from backend.errors import ApprenticeError, DoesNotFit, OutOfMemory, RunProblem
 from backend.records.specs import RunSpec
+from backend.runs import division, start
 from backend.runs.conversations import copy_conversations
 from backend.runs.token_rows import sizes, write_rows
 from backend.runs.truncate import truncate_run
@@ -18,6 +19,7 @@ from jobs.records import Job
 from jobs.runner import Runner
 from ui.records import Shortening
 from ui.services.runs import RunService
+from ui.services.versions import next_number
 from ui.text import format as fmt
 from ui.text.settings_help import SETTINGS
 
@@ -52,13 +54,21 @@ class RetryService:
         return self._again(run_id, change)
 
     def _again(self, run_id: str, change: dict[str, Any]) -> str:
-        spec, folder = self._runs.spec(run_id), self._runs.folder(run_id)
+        spec, folder = self._spec(run_id), self._runs.folder(run_id)
         again = _changed(spec, run_id, change)
 
         def write(new: Path) -> None:
             shutil.copytree(folder / "data", new / "data", dirs_exist_ok=True)
 
         return self._runner.submit("train", again.model_dump(mode="json"), again.name, prepare=write)
+
+    def _spec(self, run_id: str) -> RunSpec:
+        """The spec for a repetition: that of a later version becomes the next one."""
+        spec = self._runs.spec(run_id)
+        if spec.descent is None:
+            return spec
+        number = next_number(self._runs, spec.descent.first)
+        return spec.model_copy(update={"descent": spec.descent.model_copy(update={"version": number})})
 
     def shortening(self, run_id: str) -> Shortening | None:
         """What shorter examples would mean for a run that ran out of memory.
@@ -99,7 +109,7 @@ class RetryService:
 
         Raises RunProblem when they can't help, TrainingFailed for damaged rows.
         """
-        found, spec, folder = self.shortening(run_id), self._runs.spec(run_id), self._runs.folder(run_id)
+        found, spec, folder = self.shortening(run_id), self._spec(run_id), self._runs.folder(run_id)
         if found is None:
             raise RunProblem(
                 "Shorter examples would not help this run.", "They were tried, or memory was not the problem.", ""
@@ -110,6 +120,8 @@ class RetryService:
 
         def write(new: Path) -> None:
             copy_conversations(folder, new)
+            division.copy(folder, new)
+            start.copy_again(folder, new)
             write_rows(new, rows.train, rows.validation)
 
         return self._runner.submit("train", again.model_dump(mode="json"), again.name, prepare=write)

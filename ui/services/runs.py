@@ -9,11 +9,15 @@ from pathlib import Path
 
 from backend.advice import diagnose
 from backend.advice.diagnose import Verdict
+from backend.datasets.dataset import CheckedDataset
+from backend.datasets.split import NO_ROLES, Roles
 from backend.errors import ApprenticeError, BadInput, RunProblem
 from backend.models import catalogue, local
 from backend.records.lengths import LengthLimits
 from backend.records.specs import RunSpec, TrainSettings
-from backend.runs import prepare
+from backend.runs import about, division, prepare
+from backend.runs.about import LONGEST_NAME, About
+from backend.runs.next_version import NextVersion
 from backend.settings import Workspace
 from backend.training import measured as measurements
 from backend.training import oom, preconditions
@@ -34,17 +38,20 @@ class RunService:
         self._workspace, self._runner, self._models, self._datasets = workspace, runner, models, datasets
         self._curves: dict[str, Curve] = {}
         self._speeds: dict[str, float | None] = {}
+        self._sides: dict[str, tuple[CheckedDataset, Roles]] = {}  # by the version before
         self._lock = threading.Lock()
 
     # Starting
 
-    def plan(self, data_id: str, model_id: str, settings: TrainSettings) -> Plan:
-        """What a training run with these settings would do; waits until the dataset is checked."""
+    def plan(self, data_id: str, model_id: str, settings: TrainSettings, version: NextVersion | None = None) -> Plan:
+        """What a training run with these settings would do; waits until the dataset is checked. version: as for
+        `start`."""
         checked = self._datasets.checked(data_id, model_id, LengthLimits.from_settings(settings))
         entry = self._models.entry(model_id)
         why_not = SIMULATED if self._models.simulated else self._models.why_not_ready(model_id)
         hardware, rates = self._models.hardware(), self._models.rates()
-        plan = training_plan.plan(checked, entry, why_not, settings, hardware, rates)
+        split = checked.split_at(settings.validation_fraction, settings.seed, self._roles(checked, version))
+        plan = training_plan.plan(checked, split, entry, why_not, settings, hardware, rates)
         if why_not:
             return plan
         rows = plan.train_rows, plan.validation_rows, plan.longest
@@ -52,11 +59,28 @@ class RunService:
         key = measurements.key(model, settings, checked.original.source.sha256, *rows)
         return training_plan.with_measured(plan, measurements.find(self._workspace, key))
 
+    def _roles(self, checked: CheckedDataset, version: NextVersion | None) -> Roles:
+        """The sides that rows of the version before keep; computed once for the same examples."""
+        if version is None:
+            return NO_ROLES
+        known = self._sides.get(version.parent)
+        if known is None or known[0] is not checked:
+            known = self._sides[version.parent] = checked, version.roles(checked.rows)
+        return known[1]
+
     def start(
-        self, data_id: str, model_id: str, settings: TrainSettings, name: str = "", *, evaluate: bool = True
+        self,
+        data_id: str,
+        model_id: str,
+        settings: TrainSettings,
+        name: str = "",
+        *,
+        evaluate: bool = True,
+        version: NextVersion | None = None,
     ) -> str:
         """Queues a run and returns its id. evaluate: its evaluation follows by itself, where that is quick.
 
+        version: the run is the next version of another one; see `VersionService.why_not_continue`.
         Raises MissingPart without the model, BadInput naming the first faulty row, TrainingFailed or NotEnough; then
         nothing starts.
         """
@@ -68,8 +92,9 @@ class RunService:
         checked = self._datasets.checked(data_id, model_id, LengthLimits.from_settings(settings))
         if checked.blocked:
             raise BadInput("Training can't start with these examples.", checked.blocked, "Fix them first.")
-        name = name[:100] or default_name(checked.name)
-        split = checked.split_at(settings.validation_fraction, settings.seed)
+        name = name[:LONGEST_NAME] or (self.job(version.parent).name if version else default_name(checked.name))
+        split = checked.split_at(settings.validation_fraction, settings.seed, self._roles(checked, version))
+        descent = version.descent() if version else None
         preconditions.check_chat_template(tokenizer, any(row.messages for row in checked.rows))
         source = checked.original.source
         prepared = prepare.prepare_run(checked.rows, source, split, tokenizer, model, settings, name, data_id)
@@ -77,9 +102,13 @@ class RunService:
 
         def write(folder: Path) -> None:
             samples.write_examples(folder, checked, split, pairs=settings.trainer == "dpo")
+            if version and descent:
+                version.write(folder, descent, checked.rows, split)
+            else:
+                division.write(folder, division.divided(checked.rows, split))
             prepared.write(folder)
 
-        spec = prepared.spec.model_copy(update={"evaluate": evaluate})
+        spec = prepared.spec.model_copy(update={"evaluate": evaluate, "descent": descent})
         return self._runner.submit("train", spec.model_dump(mode="json"), name, prepare=write)
 
     def resume(self, run_id: str) -> None:
@@ -123,12 +152,19 @@ class RunService:
     # Looking
 
     def job(self, run_id: str) -> Job:
-        """Raises RunProblem when there is no such run."""
-        return self._runner.job(run_id)
+        """The job under the name that the person gave it last. Raises RunProblem when there is no such run."""
+        return self._named(self._runner.job(run_id))
 
     def jobs(self) -> list[Job]:
         """The job of every training run, newest first."""
-        return self._runner.jobs(kind="train")
+        return [self._named(job) for job in self._runner.jobs(kind="train")]
+
+    def _named(self, job: Job) -> Job:
+        name = self._about(job.id).name
+        return job.model_copy(update={"name": name}) if name else job
+
+    def _about(self, run_id: str) -> About:
+        return about.read(self._workspace.run_folder(run_id))
 
     def unfinished(self) -> list[Job]:
         """The runs that wait or train, newest first."""
@@ -183,11 +219,16 @@ class RunService:
         return [self._summary(job) for job in self.jobs()]
 
     def _summary(self, job: Job) -> RunSummary:
+        descent = None
         try:
-            info = self.info(job.id)
+            info, descent = self.info(job.id), self.spec(job.id).descent
         except ApprenticeError:
             info = RunInfo(job.id, job.name, "", "", 0)
-        return RunSummary(info, job.state, job.created, self.losses(job))
+        return RunSummary(info, job.state, job.created, self.losses(job), descent, self._about(job.id).note)
+
+    def note(self, run_id: str) -> str:
+        """The person's note about a run."""
+        return self._about(self.job(run_id).id).note
 
     # Its curve
 

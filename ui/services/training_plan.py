@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from backend.advice.settings import precision_for
 from backend.datasets.dataset import CheckedDataset
+from backend.datasets.split import Split
 from backend.errors import ApprenticeError, BadSetting
 from backend.estimate import Estimate, Rates, estimate, plan_from
 from backend.estimate.speed import time
@@ -30,17 +31,17 @@ _SHARDED = (
 
 def plan(
     checked: CheckedDataset,
+    split: Split,
     entry: Entry,
     why_not: str,
     settings: TrainSettings,
     hardware: Hardware,
     rates: Rates | None,
 ) -> Plan:
-    """The plan to train `entry` on `checked`, with computed memory and time.
+    """The plan to train `entry` on `checked`, divided as `split`, with computed memory and time.
 
     why_not: why the model can't be used now, "" when it can.
     """
-    split = checked.split_at(settings.validation_fraction, settings.seed)
     tokens = checked.fixed_report.tokens
     train, validation = checked.pieces(split.train), checked.pieces(split.validation)
     steps = schedule(max(1, train), validation, settings)

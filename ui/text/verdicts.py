@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from backend.evaluation.blind_test import Outcome
 from backend.evaluation.statistics import least_provable_gain
 
 SYSTEMS = {
@@ -80,6 +81,14 @@ def detail(report: Mapping[str, Any]) -> str:
 def trial_title(report: Mapping[str, Any]) -> str:
     """How far prompts get: "The base model with the best prompt: 21 of 24 right, without training"."""
     return f"{SYSTEMS[report['best']]}: {score(report['best'], report)}, without training"
+
+
+def blind_test(ended: Outcome) -> str:
+    """The verdict of a blind test in a sentence."""
+    if ended.better is None:
+        return f"Blind test: no difference shown, after {sum(ended.wins) + ended.same} choices."
+    wins = f"{ended.wins[ended.better]} to {ended.wins[1 - ended.better]}"
+    return f"Blind test: {SYSTEMS[ended.systems[ended.better]].lower()} is better, by your choices ({wins})."
 
 
 def forgetting(report: Mapping[str, Any]) -> str:

@@ -30,7 +30,6 @@ def on(side: str, rows: list[Divided]) -> set[str]:
 def test_the_sides_are_stored_and_copied(tmp_path: Path) -> None:
     before = saved(tmp_path, clean_rows(120))
     assert [sum(one.side == side for one in before) for side in ("train", "choosing", "judging")] == [96, 12, 12]
-    (tmp_path / "other" / "data").mkdir(parents=True)
     division.copy(tmp_path, tmp_path / "other")
     assert division.read(tmp_path / "other") == before
 

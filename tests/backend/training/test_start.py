@@ -12,7 +12,8 @@ from backend import training
 from backend.errors import RunProblem, TrainingFailed
 from backend.records.specs import TrainSettings
 from backend.runs import start
-from tests.backend.tiny_run import FakeWork, continue_from, list_files_again, make_pairs_run, make_run
+from backend.runs.token_rows import list_files
+from tests.backend.tiny_run import FakeWork, continue_from, make_pairs_run, make_run
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
 
@@ -67,7 +68,7 @@ def test_it_never_starts_from_something_else(tiny_model: Path, tmp_path: Path, d
         file.unlink()
     else:
         after.spec["settings"] |= {"lora_rank": 4}
-    list_files_again(after.folder)
+    list_files(after.folder)
     with pytest.raises(TrainingFailed):
         training.run(after)
 
@@ -78,7 +79,7 @@ def test_it_rejects_another_base_model(tiny_model: Path, tmp_path: Path) -> None
     files = json.loads(noted.read_text())
     files["model.safetensors"]["sha256"] = "0" * 64
     noted.write_text(json.dumps(files))
-    list_files_again(after.folder)
+    list_files(after.folder)
     with pytest.raises(TrainingFailed, match="base model"):
         training.run(after)
 

@@ -1,0 +1,124 @@
+"""Versions of a model: train again from one, let one train on, rename them, and note something about them."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from backend.advice.settings import ChosenSettings
+from backend.errors import RunProblem
+from backend.records.specs import TrainSettings
+from backend.runs import about, division, start
+from backend.runs.next_version import NextVersion
+from backend.runs.token_rows import list_files
+from jobs.runner import Runner
+from ui.services.datasets import DatasetService
+from ui.services.models import ModelService
+from ui.services.results import ResultService
+from ui.services.runs import RunService
+
+AS_BEFORE = "As in the version that it continues: this can't change."
+
+
+class VersionService:
+    """Each version is a run of its own, which names the one before in its spec."""
+
+    def __init__(
+        self, runner: Runner, models: ModelService, datasets: DatasetService, runs: RunService, results: ResultService
+    ) -> None:
+        self._runner, self._models, self._datasets = runner, models, datasets
+        self._runs, self._results = runs, results
+
+    # The next one
+
+    def next(self, run_id: str, *, from_base: bool = False) -> NextVersion:
+        """The version after a run. Raises RunProblem when the run has no model, or its rows can't be read."""
+        weights, spec, folder = self._results.model_folder(run_id), self._runs.spec(run_id), self._runs.folder(run_id)
+        first = spec.descent.first if spec.descent else run_id
+        try:
+            before = tuple(division.read(folder))
+        except (OSError, ValueError) as error:
+            raise RunProblem(
+                "There can be no next version of this run.",
+                "The file that lists its examples can't be read.",
+                "Train a new model from your examples.",
+            ) from error
+        number = next_number(self._runs, first)
+        return NextVersion(first, run_id, number, folder, None if from_base else weights, before)
+
+    def data_id(self, run_id: str) -> str:
+        """The dataset of a run. Raises RunProblem when it was deleted."""
+        data_id = self._runs.spec(run_id).data.data_id
+        if not data_id or not self._datasets.exists(data_id):
+            raise RunProblem(
+                "The examples of this run are no longer here.",
+                "They were deleted from step 2.",
+                "Add them again, or let this version train on: it has its own copy.",
+            )
+        return data_id
+
+    def why_not_continue(self, run_id: str, model_id: str, settings: TrainSettings) -> str:
+        """Why a run with this model and these settings can't continue another one, "" when it can."""
+        spec = self._runs.spec(run_id)
+        before = spec.settings
+        if self._models.resolve(model_id) != spec.model.id:
+            return f"It learned on top of another base model, {self._models.entry(spec.model.id).name}."
+        if (before.method == "full") != (settings.method == "full"):
+            return f"It was trained with another method, {before.method}."
+        wanted, found = start.shape(before), start.shape(settings)
+        if differing := [name for name in wanted if wanted[name] != found[name]]:
+            return f"What it learned has a shape of its own: {', '.join(differing)} must stay as they were."
+        return ""
+
+    def settings(self, run_id: str, advice: ChosenSettings) -> ChosenSettings:
+        """The advice for a run that continues another one: what was learned keeps its shape."""
+        before = self._runs.spec(run_id).settings
+        shape = dict(start.shape(before))
+        if (before.method == "full") != (advice.settings.method == "full"):
+            shape["method"] = before.method
+        changed = {name for name, value in shape.items() if value != getattr(advice.settings, name)}
+        why = {**advice.why, **dict.fromkeys(changed, AS_BEFORE)}
+        return advice.model_copy(update={"settings": advice.settings.changed(**shape), "why": why})
+
+    def train_on(self, run_id: str, epochs: float) -> str:
+        """Queues a new version that continues a run with the very same rows for more epochs; returns its id.
+
+        Raises RunProblem when the run has no model, BadSetting for an impossible number.
+        """
+        spec, version = self._runs.spec(run_id), self.next(run_id)
+        settings, descent = spec.settings.changed(num_train_epochs=epochs, max_steps=-1), version.descent()
+        name = self._runs.job(run_id).name
+        changes = {"settings": settings, "name": name, "descent": descent, "retry_of": "", "evaluate": True}
+
+        def write(new: Path) -> None:
+            other_weights = shutil.ignore_patterns(start.folder(version.folder).name)
+            shutil.copytree(version.folder / "data", new / "data", ignore=other_weights, dirs_exist_ok=True)
+            start.copy(version.folder, self._results.model_folder(run_id), new, descent.weights)
+            list_files(new)
+
+        spec = spec.model_copy(update=changes)
+        return self._runner.submit("train", spec.model_dump(mode="json"), name, prepare=write)
+
+    # What the person calls it
+
+    def rename(self, run_id: str, name: str) -> None:
+        """Gives a run another name; "" stands for the name that it was started with."""
+        self._describe(run_id, name=name)
+
+    def set_note(self, run_id: str, note: str) -> None:
+        self._describe(run_id, note=note)
+
+    def _describe(self, run_id: str, **changes: str) -> None:
+        self._runs.spec(run_id)  # raises RunProblem for anything but a training run
+        try:
+            about.write(self._runs.folder(run_id), **changes)
+        except OSError as error:
+            raise RunProblem(
+                "This could not be saved.", f"The system reports: {error.strerror or error}.", "Free some disk space."
+            ) from error
+
+
+def next_number(runs: RunService, first: str) -> int:
+    """The number of the next version of the model whose first version is the run `first`."""
+    found = [runs.spec(job.id).descent for job in runs.jobs() if runs.is_readable(job.id)]
+    return 1 + max([1, *(one.version for one in found if one and one.first == first)])
