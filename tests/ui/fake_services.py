@@ -24,7 +24,8 @@ from backend.models import catalogue
 from backend.models.hub_token import TokenSource
 from backend.records.lengths import LengthLimits
 from backend.records.rows import Message
-from backend.records.specs import Cpu, DataRef, Gpu, Hardware, ModelRef, RunSpec, Trainer, TrainSettings
+from backend.records.specs import Cpu, DataRef, Descent, Gpu, Hardware, ModelRef, RunSpec, Trainer, TrainSettings
+from backend.runs.next_version import NextVersion
 from jobs.records import Job, Progress, State
 from tests.ui.fake_records import (
     APOLOGY,
@@ -299,6 +300,7 @@ class FakeRuns:
         self._datasets = datasets
         states = {"run-a": State.COMPLETED, "run-b": State.RUNNING, "run-c": State.INTERRUPTED}
         self.known = {run_id: job(run_id, state) for run_id, state in states.items()}
+        self.notes: dict[str, str] = {}
 
     def job(self, run_id: str) -> Job:
         if run_id not in self.known:
@@ -313,11 +315,18 @@ class FakeRuns:
 
     def all(self) -> list[RunSummary]:
         return [
-            RunSummary(self.info(one.id), one.state, one.created, losses.compute(one, self.curve(one.id)))
+            RunSummary(
+                self.info(one.id),
+                one.state,
+                one.created,
+                losses.compute(one, self.curve(one.id)),
+                Descent(first="run-a", parent="run-a", version=2) if one.id == "run-b" else None,
+                self.note(one.id),
+            )
             for one in sorted(self.known.values(), key=lambda one: one.created, reverse=True)
         ]
 
-    def plan(self, data_id: str, model_id: str, settings: TrainSettings) -> Plan:
+    def plan(self, data_id: str, model_id: str, settings: TrainSettings, version: NextVersion | None = None) -> Plan:
         return Plan(
             settings=settings,
             model_name=NAME,
@@ -336,12 +345,22 @@ class FakeRuns:
         )
 
     def start(
-        self, data_id: str, model_id: str, settings: TrainSettings, name: str = "", *, evaluate: bool = True
+        self,
+        data_id: str,
+        model_id: str,
+        settings: TrainSettings,
+        name: str = "",
+        *,
+        evaluate: bool = True,
+        version: NextVersion | None = None,
     ) -> str:
         far = Progress(phase="Training", done=30, total=81, seconds_left=170.0)
         now = time.time()
         self.known["run-new"] = job("run-new", State.RUNNING, name=name or "Orders", created=now, progress=far)
         return "run-new"
+
+    def note(self, run_id: str) -> str:
+        return self.notes.get(run_id, "")
 
     def stop(self, run_id: str) -> None:
         self.known[run_id] = self._again(run_id, State.STOPPED, stop_requested=True)
@@ -382,6 +401,38 @@ class FakeRuns:
         model = ModelRef(id=MODEL, path=Path("models/bundled"))
         spec = RunSpec(name=one.name, model=model, data=data, settings=TrainSettings(**halved))
         return RunDetails(spec, one, self.curve(run_id))
+
+
+class FakeVersions:
+    """run-a is version 1 of a model; the next one is version 2."""
+
+    def __init__(self, runs: FakeRuns) -> None:
+        self._runs = runs
+        self.why_not = ""  # why the next version can't continue this one
+
+    def next(self, run_id: str, *, from_base: bool = False) -> NextVersion:
+        self._runs.job(run_id)
+        return NextVersion(run_id, run_id, 2, Path("run"), None if from_base else Path("run/result/adapter"), ())
+
+    def number(self, run_id: str) -> int:
+        return 1
+
+    def why_not_continue(self, run_id: str, model_id: str, settings: TrainSettings) -> str:
+        return self.why_not
+
+    def settings(self, run_id: str, advice: ChosenSettings) -> ChosenSettings:
+        return advice
+
+    def train_on(self, run_id: str, epochs: float) -> str:
+        self._runs.job(run_id)
+        self._runs.known["run-new"] = job("run-new", State.QUEUED, name="Orders")
+        return "run-new"
+
+    def rename(self, run_id: str, name: str) -> None:
+        self._runs.known[run_id] = self._runs.job(run_id).model_copy(update={"name": name})
+
+    def set_note(self, run_id: str, note: str) -> None:
+        self._runs.notes[run_id] = note
 
 
 class FakeRetries:
@@ -655,6 +706,10 @@ class FakeBlindTests:
     def state(self, run_id: str) -> Question | Outcome | None:
         return self.tests[run_id].state if run_id in self.tests else None
 
+    def outcome(self, run_id: str) -> Outcome | None:
+        state = self.state(run_id)
+        return state if isinstance(state, Outcome) else None
+
     def change_token(self, run_id: str) -> Hashable:
         return self.tests.get(run_id)
 
@@ -704,6 +759,7 @@ class FakeApp:
         self.datasets = FakeDatasets()
         self.runs = FakeRuns(self.datasets)
         self.retries = FakeRetries(self.runs)
+        self.versions = FakeVersions(self.runs)
         self.results = FakeResults(self.runs)
         self.documents = FakeDocuments(self.results)
         self.prompt_trials = FakePromptTrials()
@@ -725,6 +781,9 @@ class FakeApp:
 
     def for_training(self, choice: Choice) -> Choice:
         return choice
+
+    def for_next_version(self, choice: Choice, run_id: str) -> Choice:
+        return choice.replace(run_id="", parent=self.runs.job(run_id).id, from_base=False, data_id=DATA)
 
     def with_run(self, choice: Choice, run_id: str) -> Choice:
         return choice.replace(run_id=self.runs.job(run_id).id, data_id=DATA)

@@ -102,6 +102,8 @@ class App:
             choice = choice.replace(run_id="")
         if choice.compared_run and not self.runs.is_readable(choice.compared_run):
             choice = choice.replace(compared_run="")
+        if choice.parent and not self.results.has_model_now(choice.parent):
+            choice = choice.replace(parent="", from_base=False)
         if choice.opponent and choice.run_id:
             choice = choice.replace(opponent=self.results.opponent(choice.run_id, choice.opponent).id)
         if choice.model_id and not self.models.exists(choice.model_id):
@@ -117,11 +119,29 @@ class App:
         return {"data_id": data_id, "row": self.datasets.first_row(data_id)}
 
     def for_training(self, choice: Choice) -> Choice:
-        """The selection as its examples go to training: without the open run if that one learned from others."""
+        """The selection as its examples go to training: without the open run if that one learned from others.
+
+        If it learned from an earlier state of the same examples, its next version is planned.
+        """
         if not choice.run_id or not self.datasets.exists(choice.data_id):
             return choice
-        learned_from = self.runs.spec(choice.run_id).data.sha256
-        return choice if learned_from == self.datasets.sha256(choice.data_id) else choice.replace(run_id="")
+        learned_from = self.runs.spec(choice.run_id).data
+        if learned_from.sha256 == self.datasets.sha256(choice.data_id):
+            return choice
+        if learned_from.data_id == choice.data_id and self.results.has_model(choice.run_id):
+            return self.for_next_version(choice, choice.run_id)
+        return choice.replace(run_id="")
+
+    def for_next_version(self, choice: Choice, run_id: str) -> Choice:
+        """The selection to plan the next version of a run. Raises RunProblem when there can be none."""
+        self.versions.next(run_id)
+        data_id = self.versions.data_id(run_id)
+        if data_id != choice.data_id:
+            choice = choice.replace(data_id=data_id, row=self.datasets.first_row(data_id))
+        model_id = self.runs.spec(run_id).model.id
+        if self.models.resolve("") == model_id:
+            model_id = ""
+        return choice.replace(run_id="", parent=run_id, from_base=False, model_id=model_id)
 
     def with_run(self, choice: Choice, run_id: str) -> Choice:
         """The browser's selection with this run, and its model, selected."""

@@ -39,6 +39,12 @@ class ResultService:
         ended = self._runs.job(run_id).state in (State.COMPLETED, State.STOPPED)
         return ended and self._folder(run_id).is_dir()
 
+    def has_model_now(self, run_id: str) -> bool:
+        """As `has_model`; False also for a run that does not exist or is damaged."""
+        with suppress(ApprenticeError):
+            return self.has_model(run_id)
+        return False
+
     def ready_to_try(self) -> list[RunInfo]:
         """The runs with a model, the latest three, last ended first."""
         return list(islice(self._with_models(), _MAX_READY))

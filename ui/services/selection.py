@@ -8,14 +8,15 @@ from typing import Any
 
 from backend.models.catalogue import TASKS
 
-IDS = ("model_id", "data_id", "run_id", "compared_run", "opponent", "import_id")
+IDS = ("model_id", "data_id", "run_id", "compared_run", "parent", "opponent", "import_id")
 
 
 @dataclass(frozen=True)
 class Choice:
     """The selected ids, "" for none.
 
-    compared_run: the run to compare the selected run with. opponent: the run or export that answers beside the
+    compared_run: the run to compare the selected run with. parent: the run of which the next version is planned, from
+    the base model again with from_base. opponent: the run or export that answers beside the
     selected run's model, "" for the base model. import_id: the import in progress, which will become the selected
     dataset. row: the example to preview. settings: only those that the person changed.
     """
@@ -26,6 +27,8 @@ class Choice:
     data_id: str = ""
     run_id: str = ""
     compared_run: str = ""
+    parent: str = ""
+    from_base: bool = False
     opponent: str = ""
     import_id: str = ""
     row: int = 1
@@ -39,6 +42,7 @@ class Choice:
         return cls(
             task=task if task in TASKS else "",
             facts_change=values.get("facts_change") is True,
+            from_base=values.get("from_base") is True,
             **{name: _valid_id(values.get(name)) for name in IDS},
             row=row if isinstance(row, int) and row > 0 else 1,
             settings={str(k): v for k, v in settings.items()} if isinstance(settings, Mapping) else {},

@@ -46,6 +46,11 @@ class VersionService:
         number = next_number(self._runs, first)
         return NextVersion(first, run_id, number, folder, None if from_base else weights, before)
 
+    def number(self, run_id: str) -> int:
+        """Which version of its model a run is, from 1."""
+        descent = self._runs.spec(run_id).descent
+        return descent.version if descent else 1
+
     def data_id(self, run_id: str) -> str:
         """The dataset of a run. Raises RunProblem when it was deleted."""
         data_id = self._runs.spec(run_id).data.data_id

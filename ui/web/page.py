@@ -176,15 +176,16 @@ def _open_tabs(page: Page) -> None:
 
 
 def _open_runs(page: Page) -> None:
-    """Opens a run from My models, and leads to Train."""
+    """Opens a run from My models, or plans its next version, and leads to Train."""
 
     @handler
     def open_run(event: gr.EventData, inputs: Inputs) -> Updates:
         action, run_id = clicked(event)
-        if action != "open":
+        if action not in ("open", "train-again"):
             return {page.opened_run: ""}
         before = page.state.choice(inputs)
-        choice = page.app.with_run(before, run_id)
+        opens = page.app.with_run if action == "open" else page.app.for_next_version
+        choice = opens(before, run_id)
         if choice.run_id != before.run_id:
             page.app.results.stop_chat()  # the rest of its answer would appear under another model's name
         return {**page.state.change(before, choice), page.opened_run: run_id}

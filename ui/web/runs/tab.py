@@ -1,4 +1,4 @@
-"""My models: every run, to open, resume, compare or delete."""
+"""My models: every run, to open, resume, compare, rename, train again or delete."""
 
 from __future__ import annotations
 
@@ -10,12 +10,16 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
+from backend.evaluation.blind_test import Outcome
+from ui.records import RunSummary
 from ui.services.app import App
 from ui.services.selection import Choice
-from ui.web.browser_state import BrowserState, Inputs, Updates
+from ui.web.browser_state import PRIVATE, BrowserState, Inputs, Updates
 from ui.web.components import clickable, clicked, html
 from ui.web.errors import handler
 from ui.web.html import compare_runs, components
+from ui.web.runs import run_names
+from ui.web.runs.run_names import RunNames
 from ui.web.runs.views import listing
 
 
@@ -27,6 +31,7 @@ class RunsTab:
     line: gr.HTML
     compared: gr.HTML
     listing: gr.HTML
+    names: RunNames
 
     @property
     def outputs(self) -> list[Any]:
@@ -44,9 +49,19 @@ class RunsTab:
             self.line: components.guide(0, now, then),
             self.compared: self._compared(choice),
             self.listing: listing(
-                runs, choice.run_id, time.time(), choice.compared_run, self.app.evaluations.summaries()
+                runs,
+                choice.run_id,
+                time.time(),
+                choice.compared_run,
+                self.app.evaluations.summaries(),
+                self._voted(runs),
             ),
         }
+
+    def _voted(self, runs: list[RunSummary]) -> dict[str, Outcome]:
+        """How the blind test of each run ended, where there was one."""
+        found = {run.info.id: self.app.blind_tests.outcome(run.info.id) for run in runs}
+        return {run_id: outcome for run_id, outcome in found.items() if outcome}
 
     def _compared(self, choice: Choice) -> Markup:
         if not choice.run_id or not choice.compared_run or choice.run_id == choice.compared_run:
@@ -55,16 +70,18 @@ class RunsTab:
 
     def signature(self, choice: Choice) -> Hashable:
         curves = [self.app.runs.curve_position(one) for one in (choice.run_id, choice.compared_run) if one]
-        summaries = self.app.evaluations.summaries()
-        return repr((self.app.runs.all(), curves, summaries)), int(time.time() / 60)
+        summaries, runs = self.app.evaluations.summaries(), self.app.runs.all()
+        votes = [self.app.blind_tests.change_token(run.info.id) for run in runs]
+        return repr((runs, curves, summaries, votes)), int(time.time() / 60)
 
 
 def build(app: App, state: BrowserState) -> RunsTab:
     """Draws the tab inside the current gr.Tab."""
     line = html(components.guide(0, "One moment.", ""), elem_classes="guide")
     compared = html(elem_id="compared")
+    names = run_names.build()
     runs = clickable(elem_id="run-list")
-    tab = RunsTab(app, line, compared, runs)
+    tab = RunsTab(app, line, compared, runs, names)
 
     @handler
     def act(event: gr.EventData, inputs: Inputs) -> Updates:
@@ -78,7 +95,15 @@ def build(app: App, state: BrowserState) -> RunsTab:
             app.runs.resume(run_id)
         elif action == "compare":
             choice = choice.replace(compared_run="" if choice.compared_run == run_id else run_id)
-        return {**state.change(before, choice), **tab.show(choice)}
+        asked = names.ask(app, run_id) if action == "name" else {}
+        return {**state.change(before, choice), **tab.show(choice), **asked}
 
-    state.listen(runs.click, act, tab.outputs)
+    @handler
+    def save(inputs: Inputs) -> Updates:
+        return {**names.save(app, inputs), **tab.show(state.choice(inputs))}
+
+    state.listen(runs.click, act, [*tab.outputs, *names.outputs])
+    state.listen(names.save_button.click, save, [*tab.outputs, *names.outputs], *names.inputs)
+    state.listen(names.name.submit, save, [*tab.outputs, *names.outputs], *names.inputs)
+    names.cancel.click(names.close, None, names.outputs, **PRIVATE)
     return tab

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from markupsafe import Markup
 
+from backend.evaluation.blind_test import Outcome
 from ui.records import Losses, RunSummary
 from ui.services import losses
 from ui.text import format as fmt
@@ -20,51 +23,106 @@ def listing(
     now: float,
     compared_id: str = "",
     evaluations: Mapping[str, Mapping[str, Any]] | None = None,
+    votes: Mapping[str, Outcome] | None = None,
 ) -> Markup:
-    """The runs as a table, newest first. compared_id: the id of the run that the open one is compared with.
+    """The runs as a table: the versions of one model together, the newest first, and so the models.
 
-    evaluations: the report of each run's newest evaluation, by run.
+    compared_id: the id of the run that the open one is compared with. evaluations: the report of each run's newest
+    evaluation; votes: how its blind test ended.
     """
-    runs, reports = list(runs), evaluations or {}
-    opened = next((run.info.name for run in runs if run.info.id == open_id), "")
-    lines = [
-        _line(run, opened, run.info.id == open_id, run.info.id == compared_id, now, reports.get(run.info.id))
-        for run in runs
-    ]
-    if not lines:
+    lines = lines_of_descent(runs)
+    opened = next((run.info.name for run in chain(*lines) if run.info.id == open_id), "")
+    context = _Context(open_id, opened, compared_id, now, evaluations or {}, votes or {})
+    cells = [_line(run, line, context) for line in lines for run in line]
+    if not cells:
         return components.EMPTY
     headers = ("Name", "State", "Loss", "When", "")
-    table = tables.table(headers, lines, "Your models", kind="runs")
-    return Markup('<section class="card">{}</section>').format(table)
+    return Markup('<section class="card">{}</section>').format(
+        tables.table(headers, cells, "Your models", kind="runs")
+    )
 
 
-def _line(
-    run: RunSummary, opened: str, is_open: bool, is_compared: bool, now: float, report: Mapping[str, Any] | None
-) -> tuple[str, ...]:
+def lines_of_descent(runs: Iterable[RunSummary]) -> list[list[RunSummary]]:
+    """The versions of each model, newest first; the model with the newest version first."""
+    found: dict[str, list[RunSummary]] = {}
+    for run in sorted(runs, key=lambda run: run.created, reverse=True):
+        found.setdefault(run.first, []).append(run)
+    return list(found.values())
+
+
+@dataclass(frozen=True)
+class _Context:
+    """opened: the name of the open run, "" without one."""
+
+    open_id: str
+    opened: str
+    compared_id: str
+    now: float
+    reports: Mapping[str, Mapping[str, Any]]
+    votes: Mapping[str, Outcome]
+
+
+def _line(run: RunSummary, line: Sequence[RunSummary], context: _Context) -> tuple[str, ...]:
+    run_id, report, vote = run.info.id, context.reports.get(run.info.id), context.votes.get(run.info.id)
+    about = [
+        fmt.origin(run.info),
+        _descent(run, line),
+        f"{verdicts.title(report)}: {verdicts.score('tuned', report)}." if report else "",
+        verdicts.blind_test(vote) if vote else "",
+    ]
+    return (
+        Markup("<strong>{}</strong>{}{}{}{}{}").format(
+            run.info.name,
+            components.badge(f"v{run.version}", "calm") if len(line) > 1 else "",
+            components.badge("Open now", "calm") if run_id == context.open_id else "",
+            _line_of_descent(line, context.reports) if run is line[0] and len(line) > 1 else "",
+            components.join(components.text(words, "small") for words in about),
+            components.text(run.note, "note"),
+        ),
+        components.badge(*fmt.state(run.state.value)),
+        _losses(run.losses),
+        fmt.when(run.created, context.now),
+        components.acts(*_acts(run, context)),
+    )
+
+
+def _line_of_descent(line: Sequence[RunSummary], reports: Mapping[str, Mapping[str, Any]]) -> Markup:
+    """v1 21 of 24 right -> v2 23 of 24 right"""
+    found = []
+    for run in reversed(line):
+        report = reports.get(run.info.id)
+        score = verdicts.score("tuned", report) if report else "not checked"
+        found.append(Markup("<li><strong>v{}</strong> {}</li>").format(run.version, score))
+    return Markup('<ol class="versions" aria-label="Versions and their scores">{}</ol>').format(
+        components.join(found)
+    )
+
+
+def _descent(run: RunSummary, line: Sequence[RunSummary]) -> str:
+    """Where a later version starts."""
+    if run.descent is None:
+        return ""
+    parent = next((one for one in line if one.info.id == run.descent.parent), None)
+    before = f"v{parent.version}" if parent else "a version that was deleted"
+    return f"Continues {before}." if run.descent.weights else f"Follows {before}, from the base model again."
+
+
+def _acts(run: RunSummary, context: _Context) -> Iterator[Markup]:
     state, run_id, name = str(run.state.value), run.info.id, run.info.name
-    acts = [components.button("Open", "open", run_id, "firm", f"Open {name}")]
-    if opened and not is_open:
-        words = "Stop comparing" if is_compared else "Compare"
-        acts.append(components.button(words, "compare", run_id, label=f"{words} {name} with {opened}"))
+    yield components.button("Open", "open", run_id, "firm", f"Open {name}")
+    if context.opened and run_id != context.open_id:
+        words = "Stop comparing" if run_id == context.compared_id else "Compare"
+        yield components.button(words, "compare", run_id, label=f"{words} {name} with {context.opened}")
     if state in ("stopped", "interrupted", "failed"):
-        acts.append(components.button("Continue", "resume", run_id, label=f"Continue training {name}"))
+        yield components.button("Continue", "resume", run_id, label=f"Continue training {name}")
+    if state in ("completed", "stopped") and run.losses.saved_step is not None:
+        yield components.button(
+            "Train again", "train-again", run_id, label=f"Train again: the next version of {name}"
+        )
+    yield components.button("Rename", "name", run_id, label=f"Rename {name}, or note something about it")
     if state not in ("queued", "starting", "running", "stopping"):
         sure = components.button("Delete for good", "delete", run_id, "danger")
-        acts.append(components.confirm("Delete", "This deletes the model, its curve and its files.", sure))
-    return (
-        Markup("<strong>{}</strong>{}{}{}").format(
-            name,
-            components.text(fmt.origin(run.info), "small"),
-            components.text(f"{verdicts.title(report)}: {verdicts.score('tuned', report)}.", "small")
-            if report
-            else "",
-            components.badge("Open now", "calm") if is_open else "",
-        ),
-        components.badge(*fmt.state(state)),
-        _losses(run.losses),
-        fmt.when(run.created, now),
-        components.acts(*acts),
-    )
+        yield components.confirm("Delete", "This deletes the model, its curve and its files.", sure)
 
 
 def _losses(run: Losses) -> Markup:

@@ -37,7 +37,9 @@ class SettingsForm:
     def recommended(self, choice: Choice) -> Any:
         """The recommended settings for this choice, each with its reason."""
         trainer: Trainer = "dpo" if choice.settings.get("trainer") == "dpo" else "sft"
-        return self.app.advice.settings(choice.task, choice.data_id, choice.model_id, trainer)
+        advice = self.app.advice.settings(choice.task, choice.data_id, choice.model_id, trainer)
+        continues = choice.parent and not choice.from_base
+        return self.app.versions.settings(choice.parent, advice) if continues else advice
 
     def settings(self, choice: Choice) -> TrainSettings:
         """The settings to train with. Raises BadSetting while a field holds an invalid value."""

@@ -9,7 +9,9 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from backend.errors import RunProblem
+from backend.errors import BadInput, RunProblem
+from backend.records.specs import TrainSettings
+from backend.runs.next_version import NextVersion
 from ui.services.app import App
 from ui.services.overrides import apply_overrides
 from ui.services.runs import default_name
@@ -21,7 +23,7 @@ from ui.web.components import button, clickable, clicked, html, primary
 from ui.web.errors import handler
 from ui.web.html import compare_runs, components
 from ui.web.start import download_card
-from ui.web.train import plan_view, run_view, sample_answers, settings_fields
+from ui.web.train import plan_view, run_view, sample_answers, settings_fields, version_cards
 from ui.web.train.outcome import outcome
 from ui.web.train.settings_form import SettingsForm
 from ui.web.try_it import prompt_card
@@ -37,6 +39,7 @@ class TrainTab:
     form: SettingsForm
     line: gr.HTML
     before: gr.Column
+    version: gr.HTML
     goal: gr.Column
     plan: gr.HTML
     memory: gr.HTML
@@ -52,6 +55,7 @@ class TrainTab:
     notify: gr.Button
     stop_says: gr.HTML
     outcome: gr.HTML
+    onward: gr.HTML
     health: gr.HTML
     curve: gr.HTML
     comparison: gr.HTML
@@ -59,13 +63,15 @@ class TrainTab:
 
     @property
     def outputs(self) -> list[Any]:
-        ahead = [self.line, self.before, self.goal, self.plan, self.memory, self.called, self.start, self.why_not]
+        planned = [self.version, self.goal, self.plan, self.memory, self.called, self.start, self.why_not]
+        ahead = [self.line, self.before, *planned]
         buttons = [self.forward, self.resume, self.stop, self.notify, self.stop_says]
         after = [
             self.after,
             self.status,
             *buttons,
             self.outcome,
+            self.onward,
             self.health,
             self.curve,
             self.comparison,
@@ -80,17 +86,21 @@ class TrainTab:
         return {**columns, **(self._watch(choice) if running else self._plan(choice))}
 
     def _plan(self, choice: Choice) -> Updates:
-        plan = memory = components.EMPTY
+        plan = memory = start = components.EMPTY
         unnamed, why_not, asks = "", "Add examples first, in step 2.", False
         if choice.data_id:
             try:
                 advice = self.form.recommended(choice)
                 read = apply_overrides(choice.settings, advice.settings)
-                ahead = self.app.runs.plan(choice.data_id, choice.model_id, read.settings)
+                version = self._version(choice)
+                ahead = self.app.runs.plan(choice.data_id, choice.model_id, read.settings, version)
                 asks = ahead.has_pairs or ahead.settings.trainer == "dpo"
                 plan = plan_view.plan(ahead, advice.why, read.changed)
                 why_not = next((f"{fault.what} {fault.why}" for fault in read.faults.values()), ahead.blocked)
                 memory, unnamed = plan_view.memory(ahead), default_name(ahead.data_name)
+                if version:
+                    start, unnamed, cant = self._start(choice, version, read.settings)
+                    why_not = cant or why_not
                 plan += self._fetching(choice)
             except Exception as error:
                 words = web_errors.in_words(error)
@@ -101,6 +111,7 @@ class TrainTab:
             then = self._first() or "You can close the page while it trains."
         return {
             self.line: components.guide(3, now, then),
+            self.version: start,
             self.goal: gr.update(visible=asks),
             self.plan: plan,
             self.memory: memory,
@@ -109,6 +120,23 @@ class TrainTab:
             self.start: gr.update(interactive=not why_not),
             self.why_not: why_not,
         }
+
+    def _version(self, choice: Choice) -> NextVersion | None:
+        return self.app.versions.next(choice.parent, from_base=choice.from_base) if choice.parent else None
+
+    def _start(self, choice: Choice, version: NextVersion, settings: TrainSettings) -> tuple[Markup, str, str]:
+        """The card about where the planned version starts, its name, and why it can't start there."""
+        name = self.app.runs.info(choice.parent).name
+        why_not = self.app.versions.why_not_continue(choice.parent, choice.model_id, settings)
+        number = self.app.versions.number(choice.parent)
+        card = version_cards.before(name, version.number, number, choice.from_base, why_not)
+        return card, name, "" if choice.from_base or not why_not else f"{why_not} Or start from the base model again."
+
+    def _onward(self, run_id: str) -> Markup:
+        try:
+            return version_cards.after(self.app.versions.next(run_id).number)
+        except RunProblem:  # its division can't be read: there is no next version
+            return components.EMPTY
 
     def _first(self) -> str:
         """What is trained before a run that begins now."""
@@ -153,6 +181,7 @@ class TrainTab:
             self.notify: gr.update(visible=watched.can_stop),
             self.stop_says: run_view.stop_reason(watched),
             self.outcome: self._outcome(run_id) if watched.has_model and not watched.can_stop else components.EMPTY,
+            self.onward: self._onward(run_id) if watched.has_model and not watched.can_stop else components.EMPTY,
             self.health: run_view.health(watched),
             self.curve: run_view.loss_card(watched),
             self.comparison: self._comparison(run_id),
@@ -195,6 +224,7 @@ def build(app: App, state: BrowserState) -> TrainTab:
     """Draws the tab inside the current gr.Tab."""
     line = html(components.guide(3, "Working out what training will take here.", ""), elem_classes="guide")
     with gr.Column() as before:
+        version = clickable()
         with gr.Column(visible=False) as goal:
             trainer = settings_fields.goal()
         plan = clickable(components.card(plan_view.PLAN, lead="One moment."))
@@ -220,14 +250,16 @@ def build(app: App, state: BrowserState) -> TrainTab:
             again = button("Train another", elem_id="train-again")
             stop_says = html(elem_classes="reason")
         judged = clickable()
+        onward = clickable()
         health = clickable()
         curve = html()
         comparison = html()
         samples = html()
 
     tab = TrainTab(
-        app, SettingsForm(app, fields, answer), line, before, goal, plan, memory, prompts, called, start, why_not,
-        after, status, forward, resume, stop, notify, stop_says, judged, health, curve, comparison, samples,
+        app, SettingsForm(app, fields, answer), line, before, version, goal, plan, memory, prompts, called, start,
+        why_not, after, status, forward, resume, stop, notify, stop_says, judged, onward, health, curve, comparison,
+        samples,
     )  # fmt: skip
 
     def changed(inputs: Inputs, choice: Choice) -> Updates:
@@ -256,8 +288,10 @@ def build(app: App, state: BrowserState) -> TrainTab:
     def begin(inputs: Inputs) -> Updates:
         choice = state.choice(inputs)
         name = (inputs[called] or "").strip()
-        run_id = app.runs.start(choice.data_id, choice.model_id, tab.form.settings(choice), name)
-        return {**changed(inputs, choice.replace(run_id=run_id)), called: ""}  # the name is for this run only
+        settings, version = tab.form.settings(choice), tab._version(choice)
+        run_id = app.runs.start(choice.data_id, choice.model_id, settings, name, version=version)
+        started = choice.replace(run_id=run_id, parent="", from_base=False)
+        return {**changed(inputs, started), called: ""}  # the name is for this run only
 
     @handler
     def end(inputs: Inputs) -> Updates:
@@ -273,7 +307,33 @@ def build(app: App, state: BrowserState) -> TrainTab:
 
     @handler
     def another(inputs: Inputs) -> Updates:
-        return changed(inputs, state.choice(inputs).replace(run_id=""))
+        return changed(inputs, state.choice(inputs).replace(run_id="", parent="", from_base=False))
+
+    @handler
+    def choose_start(event: gr.EventData, inputs: Inputs) -> Any:
+        """Where the next version starts, or that there is to be none."""
+        starts: dict[str, dict[str, Any]] = {
+            "continue": {"from_base": False},
+            "from-base": {"from_base": True},
+            "no-version": {"parent": "", "from_base": False},
+        }
+        do, _ = clicked(event)
+        if do not in starts:
+            return gr.skip()
+        choice = state.choice(inputs).replace(**starts[do])
+        return {**changed(inputs, choice), **tab.form.restore(choice)}
+
+    @handler
+    def follow_up(event: gr.EventData, inputs: Inputs) -> Any:
+        """Plans the next version of the open run, or starts one that trains on."""
+        (do, value), choice = clicked(event), state.choice(inputs)
+        if do == "train-on":
+            run_id = app.versions.train_on(choice.run_id, _epochs(value))
+            return changed(inputs, choice.replace(run_id=run_id))
+        if do != "train-again":
+            return gr.skip()
+        choice = app.for_next_version(choice, choice.run_id)
+        return {**changed(inputs, choice), **tab.form.restore(choice)}
 
     @handler
     def retry(event: gr.EventData, inputs: Inputs) -> Any:
@@ -301,4 +361,14 @@ def build(app: App, state: BrowserState) -> TrainTab:
     state.listen(judged.click, retry, tab.outputs)
     state.listen(health.click, retry, tab.outputs)
     state.listen(again.click, another, tab.outputs)
+    state.listen(version.click, choose_start, tab.outputs, **in_turn)
+    state.listen(onward.click, follow_up, tab.outputs, **in_turn)
     return tab
+
+
+def _epochs(sent: str) -> float:
+    """The number in a form. Raises BadInput for anything else."""
+    try:
+        return float(components.fields(sent).get("epochs", ""))
+    except ValueError as error:
+        raise BadInput("That is not a number of passes.", "", "Enter a number from 1 to 100.") from error

@@ -1,0 +1,209 @@
+"""The next version of a model: what it starts from, what it trains on, and what stays as it was."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend.errors import BadInput, BadSetting, RunProblem
+from backend.files import manifest
+from backend.records.specs import TrainSettings
+from backend.runs import division, start
+from backend.runs.conversations import read_conversations
+from backend.settings import Workspace
+from backend.training.state.result import folder_of
+from jobs.folder import JobFolder
+from jobs.records import State
+from tests.backend.synthetic import make_adapter
+from ui.services.app import App
+from ui.services.selection import Choice
+from ui.web.runs.views import lines_of_descent, listing
+
+WORDS = ["oak", "elm", "ash", "fir", "yew", "box", "bay", "fig", "oat", "rye", "kale", "leek", "pear", "plum", "lime"]
+CHATS = [
+    {"messages": [{"role": "user", "content": f"Where is my parcel {n}, {word}?"},
+                  {"role": "assistant", "content": f"It is with {word} in street {n * 7}. Rosie x"}]}
+    for n, word in enumerate(WORDS * 5)
+]  # fmt: skip
+
+
+@pytest.fixture
+def app(workspace_with_model: Workspace) -> App:
+    return App(workspace_with_model)
+
+
+def dataset(app: App, tmp_path: Path, count: int = 48) -> str:
+    file = tmp_path / "voice.jsonl"
+    file.write_text("\n".join(map(json.dumps, CHATS[:count])), "utf-8")
+    return app.datasets.add(file, "voice.jsonl")
+
+
+def trained(app: App, data_id: str, version: Any = None, **settings: Any) -> str:
+    """A run that has completed, with an adapter."""
+    chosen = TrainSettings().changed(**settings)
+    run_id = app.runs.start(data_id, "", chosen, version=version)
+    job, spec = JobFolder(app.workspace.run_folder(run_id)), app.runs.spec(run_id)
+    make_adapter(folder_of(job.path, chosen.method), spec.model.path, seed=len(app.runs.jobs()))
+    job.write_status(job.status().ended_as(State.COMPLETED, result={"weights_changed": True, "best_step": 3}))
+    return run_id
+
+
+def side(app: App, run_id: str, name: str) -> set[str]:
+    return {str(one.row.messages) for one in division.read(app.runner.folder(run_id)) if one.side == name}
+
+
+def test_a_version_that_continues_has_its_own_copy_of_the_weights(app: App, tmp_path: Path) -> None:
+    data_id = dataset(app, tmp_path)
+    first = trained(app, data_id)
+    second = trained(app, data_id, app.versions.next(first))
+    descent = app.runs.spec(second).descent
+    weights = start.digest(app.results.model_folder(first))
+    assert descent is not None
+    assert (descent.first, descent.parent, descent.version, descent.weights) == (first, first, 2, weights)
+    folder = app.runner.folder(second)
+    assert start.digest(start.folder(folder)) == weights
+    assert manifest.holds(folder / "data", content=True)
+    app.delete_run(first)
+    third = trained(app, data_id, app.versions.next(second, from_base=True))
+    after = app.runs.spec(third).descent
+    assert after is not None
+    assert (after.first, after.parent, after.version, after.weights) == (first, second, 3, "")
+    assert not start.folder(app.runner.folder(third)).exists()
+
+
+def test_rows_stay_on_their_sides_in_examples_that_grew(app: App, tmp_path: Path) -> None:
+    first = trained(app, dataset(app, tmp_path, 40))
+    second = trained(app, dataset(app, tmp_path, 64), app.versions.next(first))
+    for name in ("train", "judging"):
+        assert side(app, first, name) <= side(app, second, name)
+    held_out = {str(chat) for chat in read_conversations(app.runner.folder(second), "held_out")}
+    assert held_out == side(app, second, "judging")
+    settings = app.runs.spec(second).settings
+    plan = app.runs.plan(app.versions.data_id(second), "", settings, app.versions.next(first))
+    assert plan.train_rows == app.runs.spec(second).data.train_rows
+
+
+def test_training_on_keeps_rows_and_settings(app: App, tmp_path: Path) -> None:
+    first = trained(app, dataset(app, tmp_path), max_steps=4)
+    second = app.versions.train_on(first, 2)
+    one, other = app.runs.spec(first), app.runs.spec(second)
+    assert other.settings == one.settings.changed(num_train_epochs=2, max_steps=-1)
+    assert other.data == one.data
+    for file in ("train.parquet", "held_out.jsonl", "division.jsonl"):
+        paths = [app.runner.folder(run_id) / "data" / file for run_id in (first, second)]
+        assert paths[0].read_bytes() == paths[1].read_bytes()
+    assert manifest.holds(app.runner.folder(second) / "data", content=True)
+    make_adapter(folder_of(app.runner.folder(second), "lora"), one.model.path, seed=9)
+    job = JobFolder(app.runner.folder(second))
+    app.runner.stop(second)
+    job.write_status(job.status().ended_as(State.COMPLETED, result={}))
+    third = app.versions.train_on(second, 1)
+    descent = app.runs.spec(third).descent
+    assert descent is not None
+    assert (descent.version, descent.weights) == (3, start.digest(app.results.model_folder(second)))
+    assert start.digest(start.folder(app.runner.folder(third))) == descent.weights
+    with pytest.raises(BadSetting):
+        app.versions.train_on(first, 0)
+
+
+def test_a_repetition_of_a_later_version_starts_where_that_one_did(app: App, tmp_path: Path) -> None:
+    data_id = dataset(app, tmp_path)
+    first = trained(app, data_id)
+    second = trained(app, data_id, app.versions.next(first))
+    again = app.retries.retry_evaluated(second, {"retry": {"learning_rate": 1e-4}})
+    before, now = app.runs.spec(second).descent, app.runs.spec(again).descent
+    assert before
+    assert now
+    assert now == before.model_copy(update={"version": 3})
+    assert start.digest(start.folder(app.runner.folder(again))) == now.weights
+
+
+def test_it_is_said_why_a_version_can_not_be_continued(app: App, tmp_path: Path) -> None:
+    data_id = dataset(app, tmp_path)
+    first = trained(app, data_id)
+    settings = app.runs.spec(first).settings
+    assert app.versions.why_not_continue(first, "", settings) == ""
+    assert app.versions.why_not_continue(first, "", settings.changed(method="qlora", seed=4)) == ""
+    assert "lora_rank" in app.versions.why_not_continue(first, "", settings.changed(lora_rank=32))
+    assert "method" in app.versions.why_not_continue(first, "", settings.changed(method="full"))
+    assert "base model" in app.versions.why_not_continue(first, "Qwen/Qwen3-0.6B", settings)
+    advice = app.advice.settings("", data_id)
+    other = trained(app, data_id, lora_rank=32, use_dora=True)
+    kept = app.versions.settings(other, advice)
+    assert (kept.settings.lora_rank, kept.settings.use_dora) == (32, True)
+    assert {"lora_rank", "use_dora"} <= kept.why.keys()
+    assert app.versions.why_not_continue(other, "", kept.settings) == ""
+
+
+def test_without_a_model_or_examples_there_is_no_next_version(app: App, tmp_path: Path) -> None:
+    data_id = dataset(app, tmp_path)
+    waiting = app.runs.start(data_id, "", TrainSettings())
+    first = trained(app, data_id)
+    for run_id in (waiting, "20200101-000000-0000"):
+        with pytest.raises(RunProblem):
+            app.versions.next(run_id)
+    app.datasets.delete(data_id)
+    with pytest.raises(RunProblem):
+        app.for_next_version(Choice(), first)
+    assert app.versions.train_on(first, 1), "it has its own rows"
+    (app.runner.folder(first) / "data" / "division.jsonl").write_text("{")
+    with pytest.raises(RunProblem):
+        app.versions.next(first)
+
+
+def test_edited_examples_go_to_the_next_version_of_the_open_run(app: App, tmp_path: Path) -> None:
+    data_id = dataset(app, tmp_path)
+    first = trained(app, data_id)
+    same = app.for_training(Choice(run_id=first, data_id=data_id))
+    assert (same.run_id, same.parent) == (first, "")
+    chosen = app.for_next_version(Choice(run_id=first), first)
+    assert (chosen.run_id, chosen.parent, chosen.data_id) == ("", first, data_id)
+    assert app.validated(chosen) == chosen
+    app.delete_run(first)
+    assert app.validated(chosen).parent == ""
+
+
+def test_a_run_is_renamed_everywhere_and_its_spec_never_changes(app: App, tmp_path: Path) -> None:
+    first = trained(app, dataset(app, tmp_path))
+    folder = app.runner.folder(first)
+    before = (folder / "spec.json").read_bytes(), (folder / "job.json").read_bytes()
+    app.versions.rename(first, "  <b>../../Rosie</b>\n\u202e ")
+    app.versions.set_note(first, "Better with\ncommas. \x00")
+    assert app.runs.job(first).name == app.runs.info(first).name == app.runs.all()[0].info.name
+    assert app.runs.info(first).name == "<b>../../Rosie</b>"
+    assert app.runs.note(first) == app.runs.all()[0].note == "Better with\ncommas."
+    assert ((folder / "spec.json").read_bytes(), (folder / "job.json").read_bytes()) == before
+    html = listing(app.runs.all(), "", 0.0)
+    assert "<b>" not in html
+    assert "&lt;b&gt;../../Rosie" in html
+    app.versions.rename(first, "")
+    assert app.runs.info(first).name == app.runs.spec(first).name
+    app.versions.rename(first, "x" * 500)
+    assert len(app.runs.info(first).name) == 100
+    with pytest.raises(RunProblem):
+        app.versions.rename(app.runner.submit("calibrate", {}, "Speed"), "x")
+    (folder / "about.json").write_text("[")
+    assert app.runs.info(first).name == app.runs.spec(first).name, "a damaged file only loses the name"
+
+
+def test_a_next_version_takes_the_name_of_the_one_before(app: App, tmp_path: Path) -> None:
+    data_id = dataset(app, tmp_path)
+    first = trained(app, data_id)
+    app.versions.rename(first, "Rosie")
+    second = trained(app, data_id, app.versions.next(first))
+    other = trained(app, data_id)
+    assert app.runs.info(second).name == "Rosie"
+    lines = [[run.info.id for run in line] for line in lines_of_descent(app.runs.all())]
+    assert lines == [[other], [second, first]]
+
+
+def test_only_a_number_of_passes_is_accepted(app: App) -> None:
+    from ui.web.train.tab import _epochs
+
+    assert _epochs('{"epochs": "2.5"}') == 2.5
+    for sent in ('{"epochs": "many"}', "{}", "x"):
+        with pytest.raises(BadInput):
+            _epochs(sent)

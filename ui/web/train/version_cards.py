@@ -1,0 +1,72 @@
+"""The next version of a model as HTML: offered under a run that has ended, and where it starts, above its plan."""
+
+from __future__ import annotations
+
+from markupsafe import Markup
+
+from ui.web.html import components
+
+EPOCHS = 3  # offered for training on
+
+
+def after(number: int) -> Markup:
+    """What can follow a trained model. number: of its next version."""
+    again = Markup("<li><div><strong>{}</strong>{}</div>{}</li>").format(
+        "Train again",
+        components.text("With your examples as they are now, for instance once you have corrected some answers."),
+        components.button("Train again", "train-again", kind="firm"),
+    )
+    passes = Markup(
+        '<label><span>Passes (epochs)</span><input type="number" name="epochs" value="{}" min="1" max="100" '
+        'inputmode="decimal"></label><button type="submit" class="btn firm">Train on</button>'
+    ).format(EPOCHS)
+    onward = Markup("<li><div><strong>{}</strong>{}</div>{}</li>").format(
+        "Train on",
+        components.text("With the very same examples, for more passes over them."),
+        components.form("train-on", passes, kind="train-on"),
+    )
+    return components.card(
+        "Make it better",
+        Markup('<ul class="ready">{}{}</ul>').format(again, onward),
+        lead=f"This makes version {number}. The present one stays as it is, and the two are compared on examples "
+        "that neither has learned from.",
+    )
+
+
+def before(name: str, number: int, before_it: int, from_base: bool, why_not: str) -> Markup:
+    """Where the planned version starts. before_it: the number of the version before. why_not: why this one can't
+    continue it, "" when it can."""
+    start = (
+        (
+            "continue",
+            f"Continue version {before_it}",
+            "It starts with what that version learned, and learns your examples as they are now. It forgets nothing "
+            "by itself, mistakes included. (continues the trained weights)",
+            why_not,
+        ),
+        (
+            "from-base",
+            "Start from the base model again",
+            f"It learns all your examples anew and nothing from version {before_it}. Choose this if you changed or "
+            "deleted many of them.",
+            "",
+        ),
+    )
+    lines = (_start(*one, chosen=(one[0] == "from-base") == from_base) for one in start)
+    return components.card(
+        f"Version {number} of {name}",
+        Markup('<ul class="ready">{}</ul>').format(components.join(lines)),
+        components.acts(components.button("Train a new model instead", "no-version")),
+        lead=f"The examples that judged version {before_it} stay set aside, so that the two can be compared.",
+    )
+
+
+def _start(do: str, title: str, words: str, why_not: str, *, chosen: bool) -> Markup:
+    mark = components.button("Choose", do, kind="firm", label=f"Choose: {title}")
+    if chosen:
+        mark = components.badge("chosen", "good")
+    elif why_not:
+        mark = components.badge("not possible", "calm")
+    return Markup("<li><div><strong>{}</strong>{}{}</div>{}</li>").format(
+        title, components.text(words), components.text(why_not, "small"), mark
+    )
