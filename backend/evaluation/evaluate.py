@@ -32,6 +32,7 @@ class Evaluation:
         progress: Progress = lambda phase, done, total: None,
     ) -> None:
         self.asking = Asking(models, items, train, progress)
+        self.systems: dict[str, System] = {}  # what each answered, after `run`
 
     def run(
         self, *, baselines: bool, known: Mapping[str, System] | None = None, facts: Facts | None = None
@@ -51,6 +52,7 @@ class Evaluation:
             systems[FACTS] = asking.facts(facts)
         phase = "Asking both models general questions"
         checked = general.check(asking.models, lambda *done: asking.progress(phase, *done))
+        self.systems = systems
         return {**self._report(systems), "general": checked}
 
     def _report(self, systems: Mapping[str, System]) -> dict[str, Any]:

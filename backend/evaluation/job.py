@@ -8,7 +8,8 @@ from typing import Any, Protocol
 from pydantic import ValidationError
 
 from backend.errors import BadSetting
-from backend.evaluation import diagnosis, general
+from backend.evaluation import against_parent, diagnosis, general
+from backend.evaluation.asking import TUNED
 from backend.evaluation.evaluate import Evaluation
 from backend.evaluation.examples import judging_items, judging_texts, training_items
 from backend.evaluation.facts import read_facts
@@ -21,7 +22,7 @@ from backend.hardware.process import prepare_process
 from backend.models import bundled, local
 from backend.models.local import relocate
 from backend.records.lengths import LengthLimits
-from backend.records.specs import Record, RunSpec, TrainSettings
+from backend.records.specs import Record, RunSpec
 from backend.tokens.tokenizer import ChatTokenizer
 
 QUICK = 120.0  # seconds that an evaluation may take to run by itself
@@ -65,9 +66,7 @@ def run(context: Work) -> dict[str, Any]:
     progress = reporting(context)
     try:
         progress("Loading the models", 0, 0)
-        learned = folder / "result" / ("model" if trained.settings.method == "full" else "adapter")
-        models = TorchModels(trained.model.path, learned)
-        report = _evaluate(context, spec, folder, trained.settings, models)
+        report = _evaluate(context, spec, folder, trained)
     except Stopped:
         return {}
     report["retry"] = diagnosis.change(report["next_kind"], trained.settings)
@@ -75,17 +74,30 @@ def run(context: Work) -> dict[str, Any]:
     return {name: value for name, value in report.items() if name != "answers"}
 
 
-def _evaluate(
-    context: Work, spec: EvaluationSpec, folder: Path, settings: TrainSettings, models: TorchModels
-) -> dict[str, Any]:
+def _evaluate(context: Work, spec: EvaluationSpec, folder: Path, trained: RunSpec) -> dict[str, Any]:
     """The report on the run in `folder`: of its questions, or of plain texts where it has none."""
+    learned = folder / "result" / ("model" if trained.settings.method == "full" else "adapter")
+    models = TorchModels(trained.model.path, learned)
     items, progress = judging_items(folder, spec.items), reporting(context)
     if not items and (texts := judging_texts(folder, spec.items)):
-        lengths = LengthLimits.from_settings(settings)
-        return TextEvaluation(models, texts, lengths.size, lengths.overlap, progress).run()
+        lengths = LengthLimits.from_settings(trained.settings)
+        texts_report = TextEvaluation(models, texts, lengths.size, lengths.overlap, progress).run()
+        return {**texts_report, "against_parent": against_parent.NOT_MEASURED, "parent": None}
     known = stored_systems(context.workspace.run_folder(spec.trial), models.precision) if spec.trial else {}
     evaluation = Evaluation(models, items, training_items(folder), progress)
-    return evaluation.run(baselines=spec.baselines, known=known, facts=read_facts(context.folder))
+    report = evaluation.run(baselines=spec.baselines, known=known, facts=read_facts(context.folder))
+    asking, tuned = evaluation.asking, evaluation.systems[TUNED]
+    if spec.items is None:
+        against_parent.store_answers(folder, learned, asking, tuned, models.precision)
+    del models  # so that they are gone when those of the version before are loaded
+    return against_parent.add_parent(
+        report,
+        context.workspace,
+        folder,
+        asking,
+        tuned,
+        lambda parent: TorchModels(trained.model.path, parent.learned),
+    )
 
 
 def after_training(context: Trained, result: dict[str, Any]) -> dict[str, Any] | None:
@@ -102,16 +114,16 @@ def after_training(context: Trained, result: dict[str, Any]) -> dict[str, Any] |
         tokens = sum(tokenizer.encode([*map(dict, item.messages), item.expected]).tokens for item in items)
     else:
         tokens = sum(tokenizer.count(texts))
-    if seconds(tokens, result["tokens_per_second"]) > QUICK:
+    if seconds(tokens, result["tokens_per_second"], models=3 if spec.descent else 2) > QUICK:
         return None
     return EvaluationSpec(run=context.folder.name).model_dump()
 
 
-def seconds(tokens: int, speed: float) -> float:
+def seconds(tokens: int, speed: float, models: int = 2) -> float:
     """About how long an evaluation without baselines takes. tokens: of all items with their expected answers.
 
-    Both models answer each item and compute the loss of its expected answer; reading and answering together are
+    All models answer each item and compute the loss of its expected answer; reading and answering together are
     counted at the speed of the training (tokens a second), which is slower than reading and faster than answering.
     So are the general questions.
     """
-    return (4 * tokens + _GENERAL_TOKENS) / speed if speed else float("inf")
+    return (2 * models * tokens + _GENERAL_TOKENS) / speed if speed else float("inf")

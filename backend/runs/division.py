@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from backend.datasets.checks import duplicates
+from backend.datasets.conversation import question
+from backend.datasets.corrected import corrected_among
 from backend.datasets.split import Roles, Split
-from backend.records.rows import Row
+from backend.records.rows import Origin, Row
 
 Side = Literal["train", "earlier", "choosing", "judging"]
 _SEEN: tuple[Side, ...] = ("train", "earlier", "choosing")
@@ -52,7 +54,8 @@ def write(run_folder: Path, rows: Iterable[Divided]) -> None:
     with _path(run_folder).open("w", encoding="utf-8") as file:
         for one in rows:
             parts = {"messages": one.row.messages, "rejected": one.row.rejected, "text": one.row.text}
-            line = {"side": one.side, **{name: part for name, part in parts.items() if part is not None}}
+            line: dict[str, Any] = {"side": one.side, "origin": one.row.origin}
+            line |= {name: part for name, part in parts.items() if part is not None}
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 
@@ -83,9 +86,11 @@ def roles(rows: Sequence[Row], before: Sequence[Divided]) -> Roles:
 
 def unseen(rows: Sequence[Row], divisions: Iterable[Divided]) -> list[bool]:
     """For each of `rows`, whether no near-copy of it trained one of the runs with these divisions, or chose its
-    checkpoint."""
+    checkpoint; of a corrected row, the question alone counts."""
     seen = [one.row for one in divisions if one.side in _SEEN]
     known = {i for group in duplicates.find([*rows, *seen]).together if group[-1] >= len(rows) for i in group}
+    corrected = [question(row) for row in seen if row.origin == "corrected"]
+    known |= corrected_among([row.messages for row in rows], corrected) if corrected else set()
     return [i not in known for i in range(len(rows))]
 
 
@@ -94,7 +99,8 @@ def _divided(number: int, value: Any) -> Divided:
     if side not in get_args(Side):
         raise ValueError("A line holds no divided row.")
     messages, rejected, text = (value.get(name) for name in ("messages", "rejected", "text"))
-    row = Row(number, number, messages if isinstance(messages, list) else [])
+    origin: Origin = "corrected" if value.get("origin") == "corrected" else "file"
+    row = Row(number, number, messages if isinstance(messages, list) else [], origin=origin)
     return Divided(side, replace(row, rejected=rejected, text=text))
 
 

@@ -70,5 +70,7 @@ def _try_prompts(app: App, options: argparse.Namespace, facts: str) -> Answer:
 
 def _text(report: Mapping[str, Any]) -> str:
     lines = [verdicts.sentence(report)]
+    if parent := verdicts.against_parent(report):
+        lines.append(": ".join(parent))
     lines += [verdicts.system_line(name, report) for name in report["systems"]]
     return "\n".join([*lines, verdicts.forgetting(report), report["next"]])

@@ -195,7 +195,8 @@ def run_answer(app: App, job: Job, detailed: bool = False) -> Answer:
         document |= {"verdict": None, "against_prompt": None, "evaluation": report}
         if report:
             document |= {name: report[name] for name in ("verdict", "against_prompt")}
-            text += [verdicts.sentence(report), report["next"]]
+            parent = verdicts.against_parent(report)
+            text += [verdicts.sentence(report), ": ".join(parent or ()), report["next"]]
     if detailed and job.kind == "train":
         spec, blind_test = app.runs.spec(job.id), app.blind_tests.outcome(job.id)
         document |= {"version": spec.descent.version if spec.descent else 1, "note": app.runs.note(job.id)}

@@ -28,6 +28,11 @@ _TITLES = {
     "no_difference_shown": "No clear difference from the base model",
     "worse": "Your model is worse than the base model",
 }
+_AGAINST = {
+    "better": "Better than",
+    "no_difference_shown": "No clear difference from",
+    "worse": "Worse than",
+}
 _PROMPTS = {
     "better": "It is also better than the base model with the best prompt that was found.",
     "as_good": "A good prompt does as well without any training.",
@@ -68,14 +73,33 @@ def detail(report: Mapping[str, Any]) -> str:
     if report["main_measure"] == "perplexity":
         return f"{found} The lower, the better it predicts texts it has not seen."
     if report["verdict"] == "no_difference_shown" and not graded(report):
-        least = report["least_provable_gain"]
-        found += (
-            f" {report['clusters']} examples can prove only a gain of {least:.0%} or more."
-            if least
-            else f" {report['clusters']} examples are too few to prove any gain."
-        )
+        found += _provable(report)
     facts = _FACTS.get(report.get("against_facts", ""), "")
     return " ".join(filter(None, (found, _PROMPTS[report["against_prompt"]], facts)))
+
+
+def against_parent(report: Mapping[str, Any]) -> tuple[str, str] | None:
+    """How the model compares with the version before, in a few words and in numbers; None for a first version."""
+    parent = report.get("parent")
+    if not parent:
+        return None
+    if report["against_parent"] == "not_measured":
+        return "Not compared with the version before", parent["why_not"]
+    one = {**report, **parent}  # the same measure, on fewer questions
+    version = f"version {parent['version']}"
+    found = f"{score('tuned', one)}, {version} {score('parent', one)}, on the same questions."
+    if parent["left_out"]:
+        found += f" {parent['left_out']} of the questions are left out: one of the two has learned them."
+    if report["against_parent"] == "no_difference_shown" and not graded(report):
+        found += _provable(parent)
+    return f"{_AGAINST[report['against_parent']]} {version}", found
+
+
+def _provable(report: Mapping[str, Any]) -> str:
+    least = report["least_provable_gain"]
+    if least:
+        return f" {report['clusters']} examples can prove only a gain of {least:.0%} or more."
+    return f" {report['clusters']} examples are too few to prove any gain."
 
 
 def trial_title(report: Mapping[str, Any]) -> str:

@@ -68,6 +68,7 @@ def _line(run: RunSummary, line: Sequence[RunSummary], context: _Context) -> tup
         fmt.origin(run.info),
         _descent(run, line),
         f"{verdicts.title(report)}: {verdicts.score('tuned', report)}." if report else "",
+        _against_parent(report),
         verdicts.blind_test(vote) if vote else "",
     ]
     return (
@@ -84,6 +85,11 @@ def _line(run: RunSummary, line: Sequence[RunSummary], context: _Context) -> tup
         fmt.when(run.created, context.now),
         components.acts(*_acts(run, context)),
     )
+
+
+def _against_parent(report: Mapping[str, Any] | None) -> str:
+    found = verdicts.against_parent(report) if report else None
+    return f"{found[0]}." if found else ""
 
 
 def _line_of_descent(line: Sequence[RunSummary], reports: Mapping[str, Mapping[str, Any]]) -> Markup:

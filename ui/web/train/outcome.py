@@ -36,4 +36,5 @@ def outcome(job: Job | None, report: Mapping[str, Any] | None, can_check: bool =
     if report is None:
         return failure or components.alert("calm", *NOT_CHECKED)
     earlier = evaluation_card.EARLIER if failure else components.EMPTY
-    return failure + earlier + verdict_card.alert(report) + retry_button(report["retry"], "retry-evaluated")
+    verdict = verdict_card.alert(report) + verdict_card.against_parent(report)
+    return failure + earlier + verdict + retry_button(report["retry"], "retry-evaluated")

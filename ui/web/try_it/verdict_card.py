@@ -23,6 +23,7 @@ def verdict(report: Mapping[str, Any]) -> Markup:
     """The verdict, the score of each system with its interval, and how it was measured."""
     parts = (
         alert(report),
+        against_parent(report),
         systems(report),
         _phrases(report),
         _memorized(report),
@@ -32,6 +33,12 @@ def verdict(report: Mapping[str, Any]) -> Markup:
         components.text(how(report), "small"),
     )
     return components.join(parts)
+
+
+def against_parent(report: Mapping[str, Any]) -> Markup:
+    """How the model compares with the version before; empty for a first version."""
+    found = verdicts.against_parent(report)
+    return components.alert(TONES.get(report["against_parent"], "calm"), *found) if found else components.EMPTY
 
 
 def systems(report: Mapping[str, Any]) -> Markup:

@@ -1,0 +1,178 @@
+"""The new version of a model against the one before, on held-out questions that neither has learned from.
+
+Questions whose row, or a near-copy of it, trained either version or chose its checkpoint are left out for both;
+corrected questions are among them, since a corrected answer is trained on.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from backend.errors import ApprenticeError, RunProblem
+from backend.evaluation import stored_answers
+from backend.evaluation.asking import Asking, System
+from backend.evaluation.items import Item
+from backend.evaluation.models import Answer, Models
+from backend.evaluation.statistics import least_provable_gain
+from backend.evaluation.verdict import compare, score_interval
+from backend.models import local
+from backend.records.rows import Row
+from backend.records.specs import RunSpec
+from backend.runs import division, start
+from backend.runs.conversations import read_conversations
+from backend.settings import Workspace
+
+PARENT, NEW = "parent", "tuned"
+NOT_MEASURED = "not_measured"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Parent:
+    """The version before. learned: the folder of what it learned."""
+
+    folder: Path
+    spec: RunSpec
+    learned: Path
+
+    @property
+    def version(self) -> int:
+        return self.spec.descent.version if self.spec.descent else 1
+
+
+def add_parent(
+    report: dict[str, Any],
+    workspace: Workspace,
+    run_folder: Path,
+    asking: Asking,
+    tuned: System,
+    load: Callable[[Parent], Models],
+) -> dict[str, Any]:
+    """The report on the run in `run_folder`, and how its model compares with the version before.
+
+    Adds `against_parent`, the verdict on the new version; `parent`, what it rests on (None for a first version); an
+    entry in `comparisons`; and in `answers` what the version before answered. tuned: what the new one answered. load:
+    loads what the version before learned, and is called only where its stored answers do not suffice; `asking.models`
+    is given up before that.
+    """
+    spec = local.read_run(run_folder)
+    if spec.descent is None:
+        return {**report, "against_parent": NOT_MEASURED, "parent": None}
+    about: dict[str, Any] = {"run": spec.descent.parent}
+    try:
+        parent = _find(workspace, spec.descent.parent)
+        numbers = _fair(run_folder, parent.folder, asking.items)
+        about |= {"version": parent.version, "items": len(numbers), "left_out": len(asking.items) - len(numbers)}
+        if not numbers:
+            raise RunProblem("One of the two versions learned from every question.")
+    except ApprenticeError as error:
+        return {**report, "against_parent": NOT_MEASURED, "parent": {**about, "why_not": error.what}}
+    items = [asking.items[number] for number in numbers]
+    before, asked = _answers_of(parent, asking, items, load)
+    scores = {PARENT: before.scores, NEW: [tuned.scores[number] for number in numbers]}
+    clusters, graded = [item.cluster for item in items], asking.measure.graded
+    count = len(set(clusters))
+    answered = dict(zip(numbers, zip(before.answers, before.scores, strict=True), strict=True))
+    return {
+        **report,
+        "comparisons": [*report["comparisons"], compare(PARENT, NEW, scores, clusters, graded=graded).to_json()],
+        "against_parent": compare(NEW, PARENT, scores, clusters, graded=graded).verdict,
+        "parent": {
+            **about,
+            "asked": asked,
+            "clusters": count,
+            "least_provable_gain": None if graded else least_provable_gain(count),
+            "systems": {
+                name: {"score": fmean(found), "interval": list(score_interval(found, clusters, graded=graded))}
+                for name, found in scores.items()
+            },
+        },
+        "answers": _with_answers(report["answers"], tuned.scores, answered),
+    }
+
+
+def _with_answers(
+    answers: Sequence[dict[str, Any]], tuned: Sequence[float], before: Mapping[int, tuple[Answer, float]]
+) -> list[dict[str, Any]]:
+    """The answers of a report, which are sorted by the scores `tuned` of its items, with those of the version before,
+    by the item's number."""
+    found = []
+    for number, answer in zip(sorted(range(len(tuned)), key=tuned.__getitem__), answers, strict=True):
+        if number in before:
+            text, score = before[number][0].text, before[number][1]
+            answer = {**answer, PARENT: text, "scores": {**answer["scores"], PARENT: score}}
+        found.append(answer)
+    return found
+
+
+def store_answers(run_folder: Path, learned: Path, asking: Asking, tuned: System, precision: str) -> None:
+    """Stores what a model answered, for its next version. A full disk costs only the time to ask it again."""
+    try:
+        settings = _settings(learned, asking, precision)
+        stored_answers.store(run_folder, asking.items, tuned.answers, **settings)
+    except OSError:
+        log.warning("the answers could not be stored", exc_info=True)
+
+
+def _find(workspace: Workspace, run_id: str) -> Parent:
+    """Raises RunProblem when the version before is no longer there."""
+    folder = workspace.run_folder(run_id)
+    if not folder.is_dir():
+        raise RunProblem("The version before was deleted.")
+    spec = local.read_run(folder)
+    learned = folder / "result" / ("model" if spec.settings.method == "full" else "adapter")
+    if not learned.is_dir():
+        raise RunProblem("The version before has no model any more.")
+    return Parent(folder, spec, learned)
+
+
+def _fair(run_folder: Path, parent: Path, items: Sequence[Item]) -> list[int]:
+    """The positions of the items that neither version learned from. Raises RunProblem for damaged files."""
+    try:
+        chats = read_conversations(run_folder, "held_out")
+        sides = [*division.read(run_folder), *division.read(parent)]
+    except (OSError, ValueError) as error:
+        raise RunProblem("The examples of one of the two versions can't be read.", str(error)) from error
+    fair = division.unseen([Row(number, number, chat) for number, chat in enumerate(chats, 1)], sides)
+    return [number for number, item in enumerate(items) if fair[item.row]]
+
+
+def _answers_of(
+    parent: Parent, asking: Asking, items: Sequence[Item], load: Callable[[Parent], Models]
+) -> tuple[System, int]:
+    """What the version before answers, and how many of the answers were not known from its own evaluation."""
+    known: list[Answer | None] = [None] * len(items)
+    if asking.measure.name != "preference":  # which needs no answers but probabilities
+        settings = _settings(parent.learned, asking, getattr(asking.models, "precision", ""))
+        known = stored_answers.stored(parent.folder, items, **settings)
+    missing = [number for number, answer in enumerate(known) if answer is None]
+    scores = [asking.measure.score(item.expected, one.text) if one else 0.0
+              for item, one in zip(items, known, strict=True)]  # fmt: skip
+    if missing:
+        answered = _ask(parent, asking, [items[number] for number in missing], load)
+        for number, answer, score in zip(missing, answered.answers, answered.scores, strict=True):
+            known[number], scores[number] = answer, score
+    return System([answer for answer in known if answer], scores), len(missing)
+
+
+def _ask(parent: Parent, asking: Asking, items: Sequence[Item], load: Callable[[Parent], Models]) -> System:
+    progress, phase = asking.progress, "Asking the version before"
+    del asking.models  # two models at once may not fit into memory
+    again = Asking(load(parent), items, asking.train, lambda _, done, total: progress(phase, done, total))
+    again.measure, again.limit = asking.measure, asking.limit
+    return again.tuned()
+
+
+def _settings(learned: Path, asking: Asking, precision: str) -> dict[str, object]:
+    return {
+        "weights": start.digest(learned),
+        "engine": asking.models.name,
+        "precision": precision,
+        "limit": asking.limit,
+    }
