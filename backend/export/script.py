@@ -19,6 +19,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from backend.errors import ExportFailed
 from backend.export.request import ExportRequest
 from backend.models.local import is_local
 from backend.models.model_folder import TOKENIZER_FILES
@@ -39,8 +40,14 @@ _SETTINGS = re.compile(r"(?<=^# settings\n).*?(?=^# end of settings$)", re.DOTAL
 def write(request: ExportRequest) -> Path:
     """Writes the script's folder into `request.out` and returns it.
 
-    Raises TrainingFailed for damaged rows.
+    Raises TrainingFailed for damaged rows, ExportFailed for a run that continues another one.
     """
+    if request.run.descent and request.run.descent.weights:
+        raise ExportFailed(
+            "This version has no training script.",
+            "It continues an earlier version, and a script starts from the base model.",
+            "Train again from the base model, then make the script of that version.",
+        )
     train, validation = read_rows(request.run_folder)
     validation = spread(validation, VALIDATION_ROWS)
     tokenizer = ChatTokenizer.load(request.run.model.path)

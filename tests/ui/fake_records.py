@@ -229,3 +229,22 @@ def trial_report() -> dict[str, Any]:
         "next_kind": "prompt_may_do",
         "answers": renamed,
     }
+
+
+def against_parent(verdict: str) -> dict[str, Any]:
+    """What the report on a second version has besides: seven questions that neither version has learned."""
+    systems = {
+        "tuned": {"score": 6 / 7, "interval": [0.49, 0.97]},
+        "parent": {"score": 4 / 7, "interval": [0.25, 0.84]},
+    }
+    parent = {
+        "run": "run-a",
+        "version": 1,
+        "items": 7,
+        "left_out": 1,
+        "asked": 0,
+        "clusters": 7,
+        "least_provable_gain": 6 / 7,
+        "systems": systems,
+    }
+    return {"against_parent": verdict, "parent": parent}

@@ -417,6 +417,9 @@ class FakeVersions:
     def number(self, run_id: str) -> int:
         return 1
 
+    def next_number(self, run_id: str) -> int:
+        return 2
+
     def why_not_continue(self, run_id: str, model_id: str, settings: TrainSettings) -> str:
         return self.why_not
 

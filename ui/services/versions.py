@@ -33,8 +33,7 @@ class VersionService:
 
     def next(self, run_id: str, *, from_base: bool = False) -> NextVersion:
         """The version after a run. Raises RunProblem when the run has no model, or its rows can't be read."""
-        weights, spec, folder = self._results.model_folder(run_id), self._runs.spec(run_id), self._runs.folder(run_id)
-        first = spec.descent.first if spec.descent else run_id
+        weights, folder, first = self._results.model_folder(run_id), self._runs.folder(run_id), self._first(run_id)
         try:
             before = tuple(division.read(folder))
         except (OSError, ValueError) as error:
@@ -50,6 +49,15 @@ class VersionService:
         """Which version of its model a run is, from 1."""
         descent = self._runs.spec(run_id).descent
         return descent.version if descent else 1
+
+    def next_number(self, run_id: str) -> int:
+        """The number that the next version of this run's model gets."""
+        return next_number(self._runs, self._first(run_id))
+
+    def _first(self, run_id: str) -> str:
+        """The id of the first version of a run's model."""
+        descent = self._runs.spec(run_id).descent
+        return descent.first if descent else run_id
 
     def data_id(self, run_id: str) -> str:
         """The dataset of a run. Raises RunProblem when it was deleted."""

@@ -132,12 +132,6 @@ class TrainTab:
         card = version_cards.before(name, version.number, number, choice.from_base, why_not)
         return card, name, "" if choice.from_base or not why_not else f"{why_not} Or start from the base model again."
 
-    def _onward(self, run_id: str) -> Markup:
-        try:
-            return version_cards.after(self.app.versions.next(run_id).number)
-        except RunProblem:  # its division can't be read: there is no next version
-            return components.EMPTY
-
     def _first(self) -> str:
         """What is trained before a run that begins now."""
         first = [job.name for job in self.app.runs.unfinished()]
@@ -181,7 +175,9 @@ class TrainTab:
             self.notify: gr.update(visible=watched.can_stop),
             self.stop_says: run_view.stop_reason(watched),
             self.outcome: self._outcome(run_id) if watched.has_model and not watched.can_stop else components.EMPTY,
-            self.onward: self._onward(run_id) if watched.has_model and not watched.can_stop else components.EMPTY,
+            self.onward: version_cards.after(self.app.versions.next_number(run_id))
+            if watched.has_model and not watched.can_stop
+            else components.EMPTY,
             self.health: run_view.health(watched),
             self.curve: run_view.loss_card(watched),
             self.comparison: self._comparison(run_id),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from jobs.records import Failure, Progress, State
-from tests.ui.fake_records import job, report
+from tests.ui.fake_records import against_parent, job, report
 from ui.web.train.outcome import CANT_CHECK, NOT_CHECKED, outcome
 
 
@@ -43,3 +43,16 @@ def test_a_failed_evaluation_says_why(earlier: bool) -> None:
 
 def test_a_waiting_evaluation_says_what_it_waits_for() -> None:
     assert "Waiting" in outcome(job("evaluate-1", State.QUEUED, kind="evaluate"), None)
+
+
+@pytest.mark.parametrize(("verdict", "tone"), [("better", "good"), ("no_difference_shown", "calm"), ("worse", "bad")])
+def test_a_later_version_is_compared_with_the_one_before(verdict: str, tone: str) -> None:
+    _, _, shown = outcome(None, {**report(), **against_parent(verdict)}).rpartition("<div")
+    assert f'class="alert {tone}"' in shown
+    assert all(words in shown for words in ("version 1", "6 of 7 right", "4 of 7 right", "1 of the questions"))
+
+
+def test_why_there_is_no_comparison_is_shown() -> None:
+    gone = {"run": "run-x", "why_not": "It was deleted."}
+    assert "It was deleted." in outcome(None, {**report(), "against_parent": "not_measured", "parent": gone})
+    assert "version" not in outcome(None, {**report(), "against_parent": "not_measured", "parent": None})

@@ -1,0 +1,118 @@
+"""Train plans the next version of a model, and starts it where the person chose."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+import pytest
+
+from backend.runs.next_version import NextVersion
+from jobs.records import State
+from tests.ui.conftest import answer, page_of
+from tests.ui.fake_records import job
+from tests.ui.fake_services import FakeApp
+from ui.services.selection import Choice
+from ui.web.page import Page
+from ui.web.train import version_cards
+
+EVIL = "<img src=x onerror=alert(1)>"
+
+
+@pytest.fixture
+def app() -> FakeApp:
+    return FakeApp()
+
+
+@pytest.fixture
+def page(app: FakeApp) -> Page:
+    return page_of(app)
+
+
+def click(page: Page, part: Any, event: str, choice: Choice, do: str = "", value: str = "") -> tuple[Any, Choice]:
+    """The answer to a click, and the choice after it."""
+    found = answer(page, part, event, choice, clicked=(do, value) if do else None)
+    return found, choice.replace(**page.state.changed(found))
+
+
+def test_a_trained_model_offers_its_next_version(page: Page) -> None:
+    tab = page.tabs["train"]
+    shown = tab.show(Choice(run_id="run-a"))[tab.onward]
+    assert "version 2" in shown
+    assert 'data-do="train-again"' in shown
+    assert 'data-send="train-on"' in shown
+    assert not tab.show(Choice(run_id="run-b"))[tab.onward], "it is still training"
+
+
+def test_it_continues_unless_the_person_chooses_the_base(page: Page, app: FakeApp) -> None:
+    tab = page.tabs["train"]
+    _, choice = click(page, tab.onward, "click", Choice(run_id="run-a"), "train-again")
+    assert (choice.run_id, choice.parent, choice.from_base) == ("", "run-a", False)
+    _, based = click(page, tab.version, "click", choice, "from-base")
+    _, again = click(page, tab.version, "click", based, "continue")
+    _, fresh = click(page, tab.version, "click", again, "no-version")
+    assert (based.from_base, again.from_base, fresh.parent) == (True, False, "")
+    started: list[NextVersion | None] = []
+    start = app.runs.start
+
+    def spy(*arguments: Any, version: NextVersion | None = None, **more: Any) -> str:
+        started.append(version)
+        return start(*arguments, **more)
+
+    app.runs.start = spy  # type: ignore[method-assign]
+    for chosen in (based, again, fresh):
+        _, after = click(page, tab.start, "click", chosen)
+        assert (after.run_id, after.parent, after.from_base) == ("run-new", "", False)
+    assert [one and one.continues for one in started] == [False, True, None]
+
+
+def test_the_plan_says_where_it_starts_and_why_it_can_not(page: Page, app: FakeApp) -> None:
+    tab, choice = page.tabs["train"], Choice(parent="run-a", data_id="data-1")
+    shown = tab.show(choice)
+    assert "Version 2" in shown[tab.version]
+    assert shown[tab.start]["interactive"]
+    app.versions.why_not = "lora_rank must stay 8."
+    shown = tab.show(choice)
+    assert "lora_rank must stay 8." in shown[tab.version]
+    assert "lora_rank must stay 8." in shown[tab.why_not]
+    assert not shown[tab.start]["interactive"]
+    assert tab.show(choice.replace(from_base=True))[tab.start]["interactive"]
+    assert not tab.show(Choice(data_id="data-1"))[tab.version]
+
+
+def test_training_on_opens_the_new_version(page: Page) -> None:
+    tab = page.tabs["train"]
+    _, choice = click(page, tab.onward, "click", Choice(run_id="run-a"), "train-on", '{"epochs": "2"}')
+    assert choice.run_id == "run-new"
+
+
+def test_a_name_is_escaped() -> None:
+    for html in (version_cards.before(EVIL, 2, 1, False, EVIL), version_cards.before(EVIL, 2, 1, True, EVIL)):
+        assert "<img" not in html
+
+
+def test_my_models_lead_to_the_next_version(page: Page) -> None:
+    listing = page.tabs["runs"].listing
+    listeners = [one for one in page.blocks.fns.values() if (listing._id, "click") in one.targets and one.fn]
+    assert len(listeners) == 2
+    found = {}
+    for listener in listeners:
+        values = {part: getattr(part, "value", None) for part in listener.inputs}
+        values |= page.state.inputs(Choice(run_id="run-b"))
+        found |= listener.fn(gr.EventData(None, {"do": "train-again", "value": "run-a"}), values)
+    assert page.state.changed(found) == {"run_id": "", "parent": "run-a", "data_id": "data-1"}
+    assert found[page.opened_run] == "run-a"
+
+
+def test_a_run_is_renamed_in_fields_that_stay_while_the_list_changes(page: Page, app: FakeApp) -> None:
+    tab = page.tabs["runs"]
+    app.runs.known["run-a"] = job("run-a", State.COMPLETED, name=EVIL)
+    asked = tab.names.ask(app, "run-a")
+    assert (asked[tab.names.run], asked[tab.names.name]) == ("run-a", EVIL)
+    assert not {tab.names.name, tab.names.note} & {*tab.outputs}, "a tick leaves what is being typed alone"
+    typed = {tab.names.run: "run-a", tab.names.name: "Rosie", tab.names.note: EVIL}
+    shown = answer(page, tab.names.save_button, "click", Choice(), typed)
+    assert app.runs.info("run-a").name == "Rosie"
+    assert "Rosie" in shown[tab.listing]
+    assert "<img" not in shown[tab.listing]
+    assert not shown[tab.names.panel]["visible"]
