@@ -14,9 +14,12 @@ from backend import training
 from backend.errors import BadInput, BadSetting, MissingPart, RunProblem
 from backend.evaluation import job
 from backend.evaluation.work import REPORT
+from backend.records.rows import Row
+from backend.runs import division
 from backend.runs.conversations import write_conversations, write_texts
+from backend.runs.division import Divided
 from backend.settings import Workspace, new_id
-from tests.backend.tiny_run import conversations, make_run
+from tests.backend.tiny_run import FakeWork, continue_from, conversations, make_run
 from ui.text import verdicts
 from ui.web.try_it import verdict_card
 
@@ -164,3 +167,29 @@ def test_one_held_out_example_gives_a_report_that_proves_nothing(trained: Contex
     assert (report["items"], report["verdict"]) == (1, "no_difference_shown")
     assert verdict_card.verdict(report)
     assert all(verdicts.system_line(name, report) for name in report["systems"])
+
+
+def test_a_second_version_is_compared_with_the_first_without_asking_it_again(
+    trained: Context, tiny_model: Path
+) -> None:
+    first = trained.workspace.run_folder(trained.spec["run"])
+    job.run(trained)
+    folder = trained.workspace.run_folder(new_id())
+    work = make_run(folder, tiny_model, max_steps=2)
+    continue_from(FakeWork(first, json.loads((first / "spec.json").read_text())), work)
+    (folder / "spec.json").write_text(json.dumps(work.spec))
+    training.run(work)
+    rows = [Divided("train", Row(1, 1, chat)) for chat in conversations(40)]
+    rows += [Divided("judging", Row(1, 1, chat)) for chat in conversations(16, seed=1)]
+    for run in (first, folder):
+        division.write(run, rows)
+    shutil.copytree(first / "data", folder / "data", dirs_exist_ok=True)
+    summary = job.run(Context(trained.workspace, trained.folder, {"run": folder.name}))
+    assert summary["against_parent"] == "no_difference_shown"
+    parent = summary["parent"]
+    assert (parent["run"], parent["version"], parent["asked"]) == (first.name, 1, 0)
+    assert parent["items"] + parent["left_out"] == 16
+    (first / "answers.json").unlink()
+    again = job.run(Context(trained.workspace, trained.folder, {"run": folder.name}))
+    assert again["parent"]["asked"] == parent["items"]
+    assert again["parent"]["systems"] == parent["systems"], "the model answers as it did in its own evaluation"
