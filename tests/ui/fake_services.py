@@ -423,6 +423,10 @@ class FakeVersions:
     def why_not_continue(self, run_id: str, model_id: str, settings: TrainSettings) -> str:
         return self.why_not
 
+    def check(self, version: NextVersion | None, model_id: str, settings: TrainSettings) -> None:
+        if version and version.continues and self.why_not:
+            raise BadInput(self.why_not)
+
     def settings(self, run_id: str, advice: ChosenSettings) -> ChosenSettings:
         return advice
 

@@ -105,8 +105,7 @@ def _start(app: App, options: argparse.Namespace) -> str:
     if version and version.continues:
         advice = app.versions.settings(options.parent, advice)
     settings = parse_new_settings({**advice.settings.model_dump(), **typed})
-    if version and version.continues and (why := app.versions.why_not_continue(options.parent, model_id, settings)):
-        raise BadInput("That run can't be continued this way.", why, "Or start from the base model: --from-base")
+    app.versions.check(version, model_id, settings)
     if warning := app.datasets.checked(data_id, model_id).too_few:
         say(warning)
     evaluate = not options.no_evaluation
@@ -192,9 +191,10 @@ def run_answer(app: App, job: Job, detailed: bool = False) -> Answer:
         text.append(_format_losses(**figures, saved=job.result.get("best_step")))
     if job.kind == "train":
         report = app.evaluations.summaries().get(job.id)
-        document |= {"verdict": None, "against_prompt": None, "evaluation": report}
+        names = ("verdict", "against_prompt", "against_parent")
+        document |= {name: report.get(name) if report else None for name in names}
+        document["evaluation"] = report
         if report:
-            document |= {name: report[name] for name in ("verdict", "against_prompt")}
             parent = verdicts.against_parent(report)
             text += [verdicts.sentence(report), ": ".join(parent or ()), report["next"]]
     if detailed and job.kind == "train":

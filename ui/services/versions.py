@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from backend.advice.settings import ChosenSettings
-from backend.errors import RunProblem
+from backend.errors import BadInput, RunProblem
 from backend.records.specs import TrainSettings
 from backend.runs import about, division, start
 from backend.runs.next_version import NextVersion
@@ -82,6 +82,12 @@ class VersionService:
         if differing := [name for name in wanted if wanted[name] != found[name]]:
             return f"What it learned has a shape of its own: {', '.join(differing)} must stay as they were."
         return ""
+
+    def check(self, version: NextVersion | None, model_id: str, settings: TrainSettings) -> None:
+        """Raises BadInput where a run with this model and these settings can't be this version."""
+        why = self.why_not_continue(version.parent, model_id, settings) if version and version.continues else ""
+        if why:
+            raise BadInput("That version can't be continued like this.", why, "Or start from the base model again.")
 
     def settings(self, run_id: str, advice: ChosenSettings) -> ChosenSettings:
         """The advice for a run that continues another one: what was learned keeps its shape."""

@@ -209,7 +209,7 @@ def test_a_question_is_the_same_only_with_its_history_and_tools(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("gone", ["run", "model", "division", "questions"])
-def test_what_can_not_be_compared_is_said(versions: Versions, gone: str) -> None:
+def test_why_there_is_no_comparison(versions: Versions, gone: str) -> None:
     if gone == "run":
         shutil.rmtree(versions.old)
     elif gone == "model":

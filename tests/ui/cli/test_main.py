@@ -313,3 +313,41 @@ class TestToken:
 
         monkeypatch.setattr(getpass, "getpass", shows)
         assert app("models", "--token")["error"] == "BadInput"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        [],
+        ["--data", ORDERS, "--from-base"],
+        ["--data", ORDERS, "--more-epochs", "2"],
+        ["--continue", "x", "--more-epochs", "2", "--data", ORDERS],
+        ["--continue", "x", "--more-epochs", "2", "--set", "seed=1"],
+        ["--continue", "x", "--more-epochs", "2", "--from-base"],
+        ["--continue", "x", "--more-epochs", "many"],
+    ],
+    ids=" ".join,
+)
+def test_options_of_train_that_do_not_go_together(app: Shell, options: list[str]) -> None:
+    assert app("train", *options)["error"] == "BadUsage"
+    assert app.code == 2
+
+
+def test_a_run_that_does_not_exist_can_not_be_continued(app: Shell) -> None:
+    assert app("train", "--continue", "20200101-000000-abcdefgh")["error"] == "RunProblem"
+    assert app.code == 1
+
+
+def test_a_run_gets_a_name_and_a_note(app: Shell) -> None:
+    services = App(app.workspace)
+    run_id = services.runs.start(services.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl"), "", TrainSettings())
+    assert app("rename", run_id, "Rosie")["name"] == "Rosie"
+    assert app("note", run_id, "Knows the shop.")["note"] == "Knows the shop."
+    (listed,) = app("runs")["runs"]
+    shown = app("show", run_id)
+    for found in (listed, shown):
+        assert (found["name"], found["note"], found["version"], found["parent"]) == (
+            "Rosie", "Knows the shop.", 1, None,
+        )  # fmt: skip
+    assert (shown["blind_test"], shown["against_parent"], shown["spec"]["descent"]) == (None, None, None)
+    assert app("rename", "../runs", "x")["error"] in ("WorkspaceProblem", "RunProblem")

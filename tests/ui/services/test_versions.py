@@ -121,7 +121,7 @@ def test_a_repetition_of_a_later_version_starts_where_that_one_did(app: App, tmp
     assert start.digest(start.folder(app.runner.folder(again))) == now.weights
 
 
-def test_it_is_said_why_a_version_can_not_be_continued(app: App, tmp_path: Path) -> None:
+def test_why_a_version_can_not_be_continued(app: App, tmp_path: Path) -> None:
     data_id = dataset(app, tmp_path)
     first = trained(app, data_id)
     settings = app.runs.spec(first).settings
@@ -130,6 +130,10 @@ def test_it_is_said_why_a_version_can_not_be_continued(app: App, tmp_path: Path)
     assert "lora_rank" in app.versions.why_not_continue(first, "", settings.changed(lora_rank=32))
     assert "method" in app.versions.why_not_continue(first, "", settings.changed(method="full"))
     assert "base model" in app.versions.why_not_continue(first, "Qwen/Qwen3-0.6B", settings)
+    with pytest.raises(BadInput):
+        app.versions.check(app.versions.next(first), "", settings.changed(lora_rank=32))
+    app.versions.check(app.versions.next(first, from_base=True), "", settings.changed(lora_rank=32))
+    app.versions.check(None, "", settings)
     advice = app.advice.settings("", data_id)
     other = trained(app, data_id, lora_rank=32, use_dora=True)
     kept = app.versions.settings(other, advice)

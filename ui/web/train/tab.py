@@ -285,6 +285,7 @@ def build(app: App, state: BrowserState) -> TrainTab:
         choice = state.choice(inputs)
         name = (inputs[called] or "").strip()
         settings, version = tab.form.settings(choice), tab._version(choice)
+        app.versions.check(version, choice.model_id, settings)
         run_id = app.runs.start(choice.data_id, choice.model_id, settings, name, version=version)
         started = choice.replace(run_id=run_id, parent="", from_base=False)
         return {**changed(inputs, started), called: ""}  # the name is for this run only
