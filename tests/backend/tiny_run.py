@@ -12,7 +12,7 @@ from backend.records.encoded import Encoded
 from backend.records.events import Event
 from backend.records.rows import Row
 from backend.records.specs import DataRef, Descent, ModelRef, RunSpec, TrainSettings
-from backend.runs import start
+from backend.runs import division, start
 from backend.runs.token_rows import list_files, write_rows
 from backend.tokens.preference_pairs import encode_pairs
 from backend.tokens.tokenizer import ChatTokenizer
@@ -143,6 +143,8 @@ def run_of(folder: Path, model: Path, train: list[Encoded], validation: list[Enc
     """A run folder with the given rows."""
     chosen = {"precision": "fp32", "lora_dropout": 0.1, "learning_rate": 5e-3, **settings}
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / "data").mkdir(exist_ok=True)
+    division.write(folder, [])
     write_rows(folder, train, validation)
     spec = RunSpec(
         name="toy",

@@ -301,6 +301,7 @@ class FakeRuns:
         states = {"run-a": State.COMPLETED, "run-b": State.RUNNING, "run-c": State.INTERRUPTED}
         self.known = {run_id: job(run_id, state) for run_id, state in states.items()}
         self.notes: dict[str, str] = {}
+        self.descents: dict[str, Descent] = {}
 
     def job(self, run_id: str) -> Job:
         if run_id not in self.known:
@@ -320,7 +321,7 @@ class FakeRuns:
                 one.state,
                 one.created,
                 losses.compute(one, self.curve(one.id)),
-                Descent(first="run-a", parent="run-a", version=2) if one.id == "run-b" else None,
+                self.descents.get(one.id),
                 self.note(one.id),
             )
             for one in sorted(self.known.values(), key=lambda one: one.created, reverse=True)

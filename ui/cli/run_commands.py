@@ -9,7 +9,7 @@ from typing import Any
 
 from backend.errors import BadInput, BadUsage
 from backend.records.specs import parse_new_settings
-from backend.settings import Workspace
+from backend.settings import PROGRAM, Workspace
 from jobs.records import Job, State
 from ui.cli.follow import follow
 from ui.cli.model_commands import ready_tokenizer, resolve_model
@@ -20,6 +20,8 @@ from ui.services import losses
 from ui.services.app import App
 from ui.text import format as fmt
 from ui.text import verdicts
+
+HELP = f"See: {PROGRAM} train --help"
 
 
 def add_commands(add: AddCommand) -> None:
@@ -76,13 +78,13 @@ def _check_options(options: argparse.Namespace) -> None:
     """Raises BadUsage for options that don't go together."""
     if options.parent is None:
         if options.data is None:
-            raise BadUsage("There is nothing to train on.", "", "Add --data FILE, or --continue RUN.")
+            raise BadUsage("Train needs --data FILE, or --continue RUN.", "", HELP)
         if options.from_base or options.more_epochs is not None:
-            raise BadUsage("--from-base and --more-epochs need --continue RUN.")
+            raise BadUsage("--from-base and --more-epochs need --continue RUN.", "", HELP)
     elif options.more_epochs is not None:
         others = (options.data, options.validation, options.model, options.settings, options.name, options.from_base)
         if any(others):
-            raise BadUsage("--more-epochs keeps the rows and the settings: it takes no other option of train.")
+            raise BadUsage("--more-epochs keeps rows and settings, so that it goes with --continue only.", "", HELP)
 
 
 def _start(app: App, options: argparse.Namespace) -> str:

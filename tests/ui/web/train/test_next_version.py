@@ -67,6 +67,7 @@ def test_it_continues_unless_the_person_chooses_the_base(page: Page, app: FakeAp
 
 
 def test_the_plan_says_where_it_starts_and_why_it_can_not(page: Page, app: FakeApp) -> None:
+    app.datasets.accepted = dict.fromkeys(("empty_answer", "ends_with_user", "duplicate"), "all")
     tab, choice = page.tabs["train"], Choice(parent="run-a", data_id="data-1")
     shown = tab.show(choice)
     assert "Version 2" in shown[tab.version]

@@ -1,0 +1,88 @@
+"""My models: the versions of one model together, with their scores, and what a blind test showed."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any
+
+from backend.evaluation.blind_test import BlindTest, Outcome, new_test
+from backend.records.specs import Descent
+from jobs.records import State
+from tests.ui.fake_records import against_parent, report
+from tests.ui.fake_services import FakeApp
+from ui.records import RunSummary
+from ui.web.runs.views import lines_of_descent, listing
+
+EVIL = "<img src=x onerror=alert(1)>"
+
+
+def versions(continues: bool = True, parent: str = "run-a", **changes: Any) -> list[RunSummary]:
+    """run-b is version 2 of run-a; run-c is another model."""
+    app = FakeApp()
+    weights = "0" * 64 if continues else ""
+    app.runs.descents["run-b"] = Descent(first="run-a", parent=parent, version=2, weights=weights)
+    return [replace(run, **changes) for run in app.runs.all()]
+
+
+def text_of(html: str) -> str:
+    return " ".join(re.sub("<[^>]*>", " ", html).split())
+
+
+def test_versions_are_listed_together_with_their_scores() -> None:
+    runs = versions()
+    runs.sort(key=lambda run: run.info.id != "run-c")  # another model between them
+    order = [[run.info.id for run in line] for line in lines_of_descent(runs)]
+    assert ["run-b", "run-a"] in [sorted(line, reverse=True) for line in order]
+    shown = text_of(listing(runs, "", 0.0, evaluations={"run-a": report()}))
+    assert "v1 6 of 8 right v2 not checked" in shown
+    assert "Continues v1." in shown
+
+
+def test_a_single_version_has_no_number() -> None:
+    runs = [run for run in versions() if run.info.id == "run-c"]
+    assert "v1" not in text_of(listing(runs, "", 0.0))
+
+
+def test_where_a_version_starts_is_shown() -> None:
+    assert "from the base model" in text_of(listing(versions(continues=False), "", 0.0))
+    assert "deleted" in text_of(listing(versions(parent="run-x"), "", 0.0))
+
+
+def test_the_comparison_with_the_version_before_is_shown() -> None:
+    found = {"run-b": {**report(), **against_parent("worse")}}
+    assert "Worse than version 1." in text_of(listing(versions(), "", 0.0, evaluations=found))
+
+
+def voted(vote: str) -> Outcome:
+    test: BlindTest = new_test(report()["answers"], ("tuned", "base"), 1)
+    while not test.has_ended:
+        pair = test.pairs[len(test.votes)]
+        wins = "right" if pair.swapped else "left"
+        test = test.voted(len(test.votes) + 1, "same" if vote == "same" else wins)  # type: ignore[arg-type]
+    assert isinstance(test.state, Outcome)
+    return test.state
+
+
+def test_the_verdict_of_a_blind_test_is_shown() -> None:
+    won, same = voted("tuned"), voted("same")
+    assert (won.better, same.better) == (0, None)
+    assert "your model is better, by your choices (8 to 0)" in text_of(
+        listing(versions(), "", 0.0, votes={"run-a": won})
+    )
+    assert "no difference" in text_of(listing(versions(), "", 0.0, votes={"run-a": same}))
+    assert won.to_json() == {
+        "systems": ("tuned", "base"), "wins": (8, 0), "same": 0, "e_value": won.e_value, "better": "tuned",
+    }  # fmt: skip
+
+
+def test_names_and_notes_are_escaped() -> None:
+    runs = [replace(run, info=replace(run.info, name=EVIL)) for run in versions(note=EVIL)]
+    assert "<img" not in listing(runs, "run-a", 0.0, "run-b")
+
+
+def test_only_a_run_with_a_model_can_be_trained_again() -> None:
+    shown = listing(versions(), "", 0.0)
+    again = set(re.findall(r'data-do="train-again" data-value="([^"]*)"', shown))
+    done = {run.info.id for run in versions() if run.state is State.COMPLETED}
+    assert again == done == {"run-a"}
