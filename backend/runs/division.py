@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -20,6 +20,7 @@ from backend.datasets.split import Roles, Split
 from backend.records.rows import Origin, Row
 
 Side = Literal["train", "earlier", "choosing", "judging"]
+_PARTS = ("messages", "rejected", "tools", "text")  # of a row
 _SEEN: tuple[Side, ...] = ("train", "earlier", "choosing")
 
 
@@ -53,7 +54,7 @@ def write(run_folder: Path, rows: Iterable[Divided]) -> None:
     """Raises OSError."""
     with _path(run_folder).open("w", encoding="utf-8") as file:
         for one in rows:
-            parts = {"messages": one.row.messages, "rejected": one.row.rejected, "text": one.row.text}
+            parts = {name: getattr(one.row, name) for name in _PARTS}
             line: dict[str, Any] = {"side": one.side, "origin": one.row.origin}
             line |= {name: part for name, part in parts.items() if part is not None}
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
@@ -98,14 +99,13 @@ def _divided(number: int, value: Any) -> Divided:
     side: Any = value.get("side") if isinstance(value, dict) else None
     if side not in get_args(Side):
         raise ValueError("A line holds no divided row.")
-    messages, rejected, text = (value.get(name) for name in ("messages", "rejected", "text"))
+    parts = {name: value[name] for name in _PARTS if name in value}
     origin: Origin = "corrected" if value.get("origin") == "corrected" else "file"
-    row = Row(number, number, messages if isinstance(messages, list) else [], origin=origin)
-    return Divided(side, replace(row, rejected=rejected, text=text))
+    return Divided(side, Row(number, number, origin=origin, **parts))
 
 
 def _text(row: Row) -> str:
-    return json.dumps([row.messages, row.rejected, row.text])
+    return json.dumps([getattr(row, name) for name in _PARTS])
 
 
 def _path(run_folder: Path) -> Path:
