@@ -9,27 +9,27 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 from backend.datasets.checks import duplicates
 from backend.datasets.conversation import question
 from backend.datasets.corrected import corrected_among
-from backend.datasets.split import Roles, Split
+from backend.datasets.split import ROLES, Role, Roles, Split
 from backend.records.rows import Origin, Row
 
-Side = Literal["train", "earlier", "choosing", "judging"]
 _PARTS = ("messages", "rejected", "tools", "text")  # of a row
-_SEEN: tuple[Side, ...] = ("train", "earlier", "choosing")
+_SEEN: tuple[Role, ...] = ("train", "choosing")
 
 
 @dataclass(frozen=True)
 class Divided:
-    """A row and its side. earlier: an earlier version learned from it, whose weights this one starts from."""
+    """A row and its side. gone: it was on that side in an earlier version, and is no longer among the examples."""
 
-    side: Side
+    side: Role
     row: Row
+    gone: bool = False
 
 
 def divided(
@@ -40,14 +40,13 @@ def divided(
     continues: this version starts from the weights of the one before.
     """
     choosing = {*split.validation} - {*split.judging}
-    sides: list[tuple[Side, Collection[int]]] = [
+    sides: list[tuple[Role, Collection[int]]] = [
         ("train", split.train), ("choosing", choosing), ("judging", split.judging),
     ]  # fmt: skip
     own = [Divided(side, rows[i]) for side, positions in sides for i in sorted(positions)]
     known = {_text(one.row) for one in own}
     gone = [one for one in before if _text(one.row) not in known]
-    learned = [Divided("earlier", one.row) for one in gone if one.side in ("train", "earlier") and continues]
-    return [*own, *learned, *(one for one in gone if one.side in ("choosing", "judging"))]
+    return [*own, *(replace(one, gone=True) for one in gone if continues or one.side != "train")]
 
 
 def write(run_folder: Path, rows: Iterable[Divided]) -> None:
@@ -55,7 +54,7 @@ def write(run_folder: Path, rows: Iterable[Divided]) -> None:
     with _path(run_folder).open("w", encoding="utf-8") as file:
         for one in rows:
             parts = {name: getattr(one.row, name) for name in _PARTS}
-            line: dict[str, Any] = {"side": one.side, "origin": one.row.origin}
+            line: dict[str, Any] = {"side": one.side, "origin": one.row.origin, "gone": one.gone}
             line |= {name: part for name, part in parts.items() if part is not None}
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
 
@@ -78,10 +77,8 @@ def roles(rows: Sequence[Row], before: Sequence[Divided]) -> Roles:
     for group in duplicates.find([*rows, *(one.row for one in before)]).together:
         now = [i for i in group if i < len(rows)]
         sides = {before[i - len(rows)].side for i in group if i >= len(rows)}
-        if sides & {"train", "earlier"}:
-            found["train"] |= {*now}
-        elif sides:
-            found["choosing" if "choosing" in sides else "judging"] |= {*now}
+        if sides:
+            found[next(role for role in ROLES if role in sides)] |= {*now}
     return Roles(**{side: frozenset(positions) for side, positions in found.items()})
 
 
@@ -97,11 +94,11 @@ def unseen(rows: Sequence[Row], divisions: Iterable[Divided]) -> list[bool]:
 
 def _divided(number: int, value: Any) -> Divided:
     side: Any = value.get("side") if isinstance(value, dict) else None
-    if side not in get_args(Side):
+    if side not in ROLES:
         raise ValueError("A line holds no divided row.")
     parts = {name: value[name] for name in _PARTS if name in value}
     origin: Origin = "corrected" if value.get("origin") == "corrected" else "file"
-    return Divided(side, Row(number, number, origin=origin, **parts))
+    return Divided(side, Row(number, number, origin=origin, **parts), value.get("gone") is True)
 
 
 def _text(row: Row) -> str:

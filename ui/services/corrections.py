@@ -75,7 +75,7 @@ class CorrectionService:
 def copied_examples(run_folder: Path) -> str:
     """The examples of a run, from its own copy, as JSON Lines. Raises BadInput when they can't be read."""
     try:
-        rows = [one.row for one in division.read(run_folder) if one.side != "earlier"]
+        rows = [one.row for one in division.read(run_folder) if not one.gone]
         tools = {
             json.dumps(messages): offered
             for part in ("train", "held_out")

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from backend.datasets.split import Role
 from backend.evaluation import stored_answers
 from backend.evaluation.against_parent import Parent, add_parent, store_answers
 from backend.evaluation.asking import Asking
@@ -22,7 +23,7 @@ from backend.records.rows import Row
 from backend.records.specs import DataRef, Descent, ModelRef, RunSpec, TrainSettings
 from backend.runs import division
 from backend.runs.conversations import write_conversations
-from backend.runs.division import Divided, Side
+from backend.runs.division import Divided
 from backend.settings import Workspace, new_id
 from tests.backend.evaluation.spoken import Spoken
 
@@ -36,7 +37,7 @@ def chat(number: int, answer: str = "") -> list[dict[str, Any]]:
     return [{"role": "user", "content": asked}, {"role": "assistant", "content": answer or f"The {word} {number}."}]
 
 
-def make_run(workspace: Workspace, sides: dict[Side, range | list[int]], descent: Descent | None = None) -> Path:
+def make_run(workspace: Workspace, sides: dict[Role, range | list[int]], descent: Descent | None = None) -> Path:
     """A run that has ended; sides: the numbers of its questions."""
     folder = workspace.run_folder(new_id())
     (folder / "data").mkdir(parents=True)
@@ -149,12 +150,12 @@ def test_the_verdict_is_that_of_the_statistics(
 
 
 def test_rows_that_either_version_learned_from_are_left_out(versions: Versions) -> None:
-    sides: dict[Side, range | list[int]] = {
-        "train": [*range(40), 100], "earlier": [101], "choosing": [102], "judging": range(103, 116),
-    }  # fmt: skip
+    sides: dict[Role, range | list[int]] = {"train": [*range(40), 100], "choosing": [102], "judging": range(103, 116)}
     versions.old = make_run(versions.workspace, sides)
+    gone = Divided("train", Row(1, 1, chat(101)), gone=True)
+    division.write(versions.old, [*division.read(versions.old), gone])
     descent = Descent(first="x", parent=versions.old.name, version=3)
-    trained: dict[Side, range | list[int]] = {"train": [*range(40), 103], "judging": JUDGING}
+    trained: dict[Role, range | list[int]] = {"train": [*range(40), 103], "judging": JUDGING}
     versions.new = make_run(versions.workspace, trained, descent)
     report = versions.report(wrong)
     assert (report["parent"]["items"], report["parent"]["left_out"], report["items"]) == (COUNT - 4, 4, COUNT)

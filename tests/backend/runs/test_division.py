@@ -76,7 +76,9 @@ def test_a_held_out_row_stays_held_out_when_its_answer_is_edited(tmp_path: Path)
 def test_near_copies_of_learned_rows_train() -> None:
     learned = clean_row(3)
     near = [{**m, "content": f"{m['content']} Thanks"} for m in learned.messages]
-    found = roles([Row(1, 1, near), clean_row(9)], [Divided("earlier", learned), Divided("judging", clean_row(9))])
+    found = roles(
+        [Row(1, 1, near), clean_row(9)], [Divided("train", learned, gone=True), Divided("judging", clean_row(9))]
+    )
     assert (found.train, found.judging) == (frozenset({0}), frozenset({1}))
 
 
@@ -84,15 +86,19 @@ def test_only_rows_that_neither_version_learned_from_are_fair() -> None:
     rows = clean_rows(5)
     sides = [
         [Divided("train", rows[0]), Divided("judging", rows[1]), Divided("choosing", rows[2])],
-        [Divided("earlier", rows[3]), Divided("judging", rows[4])],
+        [Divided("train", rows[3], gone=True), Divided("judging", rows[4])],
     ]
     assert unseen(rows, [one for part in sides for one in part]) == [False, True, False, False, True]
 
 
 def test_what_the_version_before_learned_is_remembered_only_by_one_that_continues_it() -> None:
-    before = [Divided("train", clean_row(1)), Divided("earlier", clean_row(2)), Divided("judging", clean_row(3))]
+    before = [
+        Divided("train", clean_row(1)),
+        Divided("train", clean_row(2), gone=True),
+        Divided("judging", clean_row(3)),
+    ]
     rows = clean_rows(60)[3:]
     for continues in (True, False):
         found = divided(rows, split(rows), before, continues=continues)
-        assert [one.row.row for one in found if one.side == "earlier"] == ([1, 2] if continues else [])
-        assert found[-1] == before[-1]
+        gone = [(one.row.row, one.side) for one in found if one.gone]
+        assert gone == [*([(1, "train"), (2, "train")] if continues else []), (3, "judging")]
