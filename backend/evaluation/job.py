@@ -89,6 +89,7 @@ def _evaluate(context: Work, spec: EvaluationSpec, folder: Path, trained: RunSpe
     asking, tuned = evaluation.asking, evaluation.systems[TUNED]
     if spec.items is None:
         against_parent.store_answers(folder, learned, asking, tuned, models.precision)
+    precision = models.precision if models.report["device"] == "cpu" else ""  # both versions answer in the same one
     del models  # so that they are gone when those of the version before are loaded
     return against_parent.add_parent(
         report,
@@ -96,7 +97,7 @@ def _evaluate(context: Work, spec: EvaluationSpec, folder: Path, trained: RunSpe
         folder,
         asking,
         tuned,
-        lambda parent: TorchModels(trained.model.path, parent.learned),
+        lambda parent: TorchModels(trained.model.path, parent.learned, precision),
     )
 
 

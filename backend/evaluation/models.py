@@ -55,16 +55,19 @@ class Models(Protocol):
 class TorchModels:
     """Base and tuned in transformers, from one copy of the weights (backend/chat/torch_engine.py).
 
-    tuned: None for the base alone. precision: such as "bfloat16".
+    tuned: None for the base alone. on_processor: the precision to compute in on the processor, "" for the fastest on
+    the fastest device. precision: such as "bfloat16".
     """
 
     name = "transformers"
 
-    def __init__(self, model: Path, tuned: Path | None = None) -> None:
+    def __init__(self, model: Path, tuned: Path | None = None, on_processor: str = "") -> None:
+        import torch
+
         from backend.chat.torch_engine import TorchEngine
         from backend.tokens.tokenizer import ChatTokenizer
 
-        self._engine = TorchEngine(model, tuned)
+        self._engine = TorchEngine(model, tuned, getattr(torch, on_processor) if on_processor else None)
         self._tokenizer = ChatTokenizer.load(tuned if tuned and (tuned / "tokenizer.json").is_file() else model)
         self.panes = self._engine.panes
         self.context_length = self._engine.context_length
