@@ -21,6 +21,7 @@ from tests.backend.synthetic import make_adapter
 from ui.services.app import App
 from ui.services.selection import Choice
 from ui.web.runs.views import lines_of_descent, listing
+from ui.web.train.version_cards import epochs
 
 WORDS = ["oak", "elm", "ash", "fir", "yew", "box", "bay", "fig", "oat", "rye", "kale", "leek", "pear", "plum", "lime"]
 CHATS = [
@@ -205,9 +206,7 @@ def test_a_next_version_takes_the_name_of_the_one_before(app: App, tmp_path: Pat
 
 
 def test_only_a_number_of_passes_is_accepted(app: App) -> None:
-    from ui.web.train.tab import _epochs
-
-    assert _epochs('{"epochs": "2.5"}') == 2.5
+    assert epochs('{"epochs": "2.5"}') == 2.5
     for sent in ('{"epochs": "many"}', "{}", "x"):
         with pytest.raises(BadInput):
-            _epochs(sent)
+            epochs(sent)

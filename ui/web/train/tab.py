@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from backend.errors import BadInput, RunProblem
+from backend.errors import RunProblem
 from backend.records.specs import TrainSettings
 from backend.runs.next_version import NextVersion
 from ui.services.app import App
@@ -325,7 +325,7 @@ def build(app: App, state: BrowserState) -> TrainTab:
         """Plans the next version of the open run, or starts one that trains on."""
         (do, value), choice = clicked(event), state.choice(inputs)
         if do == "train-on":
-            run_id = app.versions.train_on(choice.run_id, _epochs(value))
+            run_id = app.versions.train_on(choice.run_id, version_cards.epochs(value))
             return changed(inputs, choice.replace(run_id=run_id))
         if do != "train-again":
             return gr.skip()
@@ -361,11 +361,3 @@ def build(app: App, state: BrowserState) -> TrainTab:
     state.listen(version.click, choose_start, tab.outputs, **in_turn)
     state.listen(onward.click, follow_up, tab.outputs, **in_turn)
     return tab
-
-
-def _epochs(sent: str) -> float:
-    """The number in a form. Raises BadInput for anything else."""
-    try:
-        return float(components.fields(sent).get("epochs", ""))
-    except ValueError as error:
-        raise BadInput("That is not a number of passes.", "", "Enter a number from 1 to 100.") from error

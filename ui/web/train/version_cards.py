@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
+from backend.errors import BadInput
 from ui.web.html import components
 
 EPOCHS = 3  # offered for training on
@@ -33,6 +34,14 @@ def after(number: int) -> Markup:
     )
 
 
+def epochs(sent: str) -> float:
+    """The number of passes in the form of `after`. Raises BadInput for anything else."""
+    try:
+        return float(components.fields(sent).get("epochs", ""))
+    except ValueError as error:
+        raise BadInput("That is not a number of passes.", "", "Enter a number from 1 to 100.") from error
+
+
 def before(name: str, number: int, before_it: int, from_base: bool, why_not: str) -> Markup:
     """Where the planned version starts. before_it: the number of the version before. why_not: why this one can't
     continue it, "" when it can."""
@@ -40,8 +49,8 @@ def before(name: str, number: int, before_it: int, from_base: bool, why_not: str
         (
             "continue",
             f"Continue version {before_it}",
-            "It starts with what that version learned, and learns your examples as they are now. It forgets nothing "
-            "by itself, mistakes included. (continues the trained weights)",
+            "It starts with what that version learned, and learns your examples as they are now. Old habits stay, "
+            "mistakes too, unless your examples correct them. (continues the trained weights)",
             why_not,
         ),
         (
