@@ -22,6 +22,7 @@ from backend.export import job as export_job
 from backend.export import merge
 from backend.export import request as export_request
 from backend.models import bundled, local
+from backend.runs.conversations import write_conversations
 from backend.settings import Workspace, new_id
 from backend.tokens.tokenizer import ChatTokenizer
 from backend.training import oom
@@ -271,10 +272,28 @@ def test_without_llama_cpp_f16_is_made_untested_and_quantized_files_are_not_made
     with pytest.raises(MissingPart, match="compiler"):
         export_job.run(new_export("gguf:Q8_0"))
     work = new_export("gguf:F16")
+    carry_instruction(work)
     result = export_job.run(work)
+    gguf, modelfile = (file["name"] for file in result["files"])
+    assert f'FROM ./{gguf}\nSYSTEM """Be warm."""' in (work.published / modelfile).read_text("utf-8")
     assert result["smoke"]["ok"] is None
     assert "not tested" in result["checks"][-1]["sentence"]
     assert (work.published / result["files"][0]["name"]).read_bytes()[:4] == b"GGUF"
+
+
+def carry_instruction(work: Work) -> None:
+    """The examples of the run start with an instruction."""
+    turns = (("system", "Be warm."), ("user", "Hello?"), ("assistant", "Hello, love."))
+    chat = [{"role": role, "content": content} for role, content in turns]
+    write_conversations(work.workspace.run_folder(work.spec["run"]), "train", [chat])
+
+
+def test_the_instruction_of_the_examples_goes_with_adapter_and_script(tiny_export: NewExport) -> None:
+    for to, name in (("adapter", "README.md"), ("script", "instruction.txt")):
+        work = tiny_export(to)
+        carry_instruction(work)
+        result = export_job.run(work)
+        assert "Be warm." in (work.published / result["folder"] / name).read_text("utf-8")
 
 
 @pytest.mark.parametrize("to", ["", "gguf", "gguf:Q9", "gguf:../x", "hub", "adapter:F16"])
