@@ -157,7 +157,7 @@ class Instruction:
 @dataclass(frozen=True)
 class Correction:
     """A corrected answer as an example: of which dataset, its number. restored: the dataset had been deleted and was
-    made again."""
+    restored."""
 
     data_id: str
     data_name: str

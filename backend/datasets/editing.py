@@ -89,7 +89,7 @@ class Editor:
         return again.row
 
     def undo(self, data_id: str) -> None:
-        """Takes the last edit back."""
+        """Undoes the last edit."""
 
         def change(info: DatasetInfo) -> DatasetInfo:
             if not info.edits:
@@ -99,7 +99,7 @@ class Editor:
         self._update(data_id, change)
 
     def redo(self, data_id: str) -> None:
-        """Makes the edit again that was undone last."""
+        """Redoes the edit that was undone last."""
 
         def change(info: DatasetInfo) -> DatasetInfo:
             if not info.undone:

@@ -292,6 +292,6 @@ class DatasetStore:
 
 
 def not_saved(what: str, error: OSError) -> WorkspaceProblem:
-    """The error for something that the disk did not take."""
+    """The error when `what` could not be written."""
     reason = f"The system reports: {error.strerror or error}."
     return WorkspaceProblem(f"{what} could not be saved.", reason, "Free some disk space, then try again.")

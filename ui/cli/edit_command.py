@@ -24,8 +24,8 @@ def add_commands(add: AddCommand) -> None:
     what.add_argument("--add", action="store_true", help="add the examples on stdin, in any format of a file")
     what.add_argument("--delete", type=positive, metavar="N", help="delete this example")
     what.add_argument("--instruction", metavar="TEXT", help='the system message of every example; "" removes it')
-    what.add_argument("--undo", action="store_true", help="take the last edit back")
-    what.add_argument("--redo", action="store_true", help="make the edit again that was undone last")
+    what.add_argument("--undo", action="store_true", help="undo the last edit")
+    what.add_argument("--redo", action="store_true", help="redo the edit that was undone last")
 
 
 def edit(options: argparse.Namespace, workspace: Workspace) -> Answer:

@@ -53,8 +53,8 @@ class CorrectionService:
     ) -> Correction:
         """Adds the right answer to the examples of the run: see `Editor.correct`.
 
-        restore: where the examples were deleted, first makes new ones from the run's own copy. Raises BadInput,
-        changing nothing.
+        restore: if the examples were deleted, restores them first from the run's own copy. Raises BadInput, changing
+        nothing.
         """
         if not answer.strip():
             raise BadInput("There is no answer.", "", "Write the answer that is right.")

@@ -221,11 +221,11 @@ class DatasetService:
         return next((number for number in numbers if number >= row), numbers[-1] if numbers else 1)
 
     def undo_edit(self, data_id: str) -> None:
-        """Takes the last edit back."""
+        """Undoes the last edit."""
         self._editor.undo(data_id)
 
     def redo_edit(self, data_id: str) -> None:
-        """Makes the edit again that was undone last."""
+        """Redoes the edit that was undone last."""
         self._editor.redo(data_id)
 
     def instruction(self, choice: Choice) -> Instruction:

@@ -17,7 +17,7 @@ from ui.web.try_it.report_card import Below, nothing_below
 _TITLE = "Correct this answer"
 _CORRECTED = "You corrected this answer"
 _GONE = (
-    "The examples of this model were deleted. Saving makes them again from its own copy, with your answer among them."
+    "The examples of this model were deleted. Saving restores them from the model's own copy and adds your answer."
 )
 
 
