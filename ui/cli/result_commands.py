@@ -94,7 +94,8 @@ def _work_through(app: App, options: argparse.Namespace, document: str, gguf: Pa
     answered = [{name: one[name] for name in ("text", "tokens", "finish")} for one in answers]
     parts = {"pieces": answered, "combined": combined.how, "left_out": list(combined.left_out)}
     tokens = sum(one["tokens"] for one in answers)
-    return Answer({**answers[-1], "text": text, "tokens": tokens, **parts}, text)
+    finish = "length" if any(one["finish"] == "length" for one in answers) else "end"
+    return Answer({**answers[-1], "text": text, "tokens": tokens, "finish": finish, **parts}, text)
 
 
 def export(options: argparse.Namespace, workspace: Workspace) -> Answer:

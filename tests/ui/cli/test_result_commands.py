@@ -75,7 +75,7 @@ def test_a_file_is_answered_piece_by_piece(
     found = json.loads(printed.out)
     assert found["text"] == "\n\n".join(["Hello there"] * 3)
     assert [piece["finish"] for piece in found["pieces"]] == ["length"] * 3
-    assert (found["combined"], found["tokens"]) == ("join", 6)
+    assert (found["combined"], found["tokens"], found["finish"]) == ("join", 6, "length")
 
 
 def test_it_says_which_piece_it_is_at(document: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
