@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ from backend.export.request import ExportRequest
 from backend.files import manifest
 from backend.files.json_file import to_json
 from backend.records.encoded import Encoded
-from backend.records.specs import TrainSettings
+from backend.records.specs import DataRef, Descent, ModelRef, RunSpec, TrainSettings
 from backend.settings import PROJECT_ROOT, SAMPLES, Workspace
 from backend.tokens.preference_pairs import encode_pairs
 from backend.tokens.tokenizer import ChatTokenizer
@@ -285,3 +286,12 @@ def test_it_orders_rows_like_the_run(rows: int, batch: int) -> None:
     lengths = [7 * row % 31 for row in range(rows)]
     for epoch in range(2):
         assert theirs(lengths, batch, 5, epoch) == epoch_batches(lengths, batch, 5, epoch)
+
+
+def test_a_version_that_continues_another_one_has_no_script(tmp_path: Path) -> None:
+    data = DataRef(name="d", sha256="", train_rows=1, validation_rows=0, train_tokens=1, learned_tokens=1, longest=1)
+    spec = RunSpec(name="v2", model=ModelRef(id="m", path=tmp_path), data=data, settings=TrainSettings())
+    later = spec.model_copy(update={"descent": Descent(first="a", parent="a", version=2, weights="0" * 64)})
+    request: Any = SimpleNamespace(run=later)
+    with pytest.raises(ExportFailed):
+        script.write(request)
