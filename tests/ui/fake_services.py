@@ -431,7 +431,7 @@ class FakeVersions:
     def settings(self, run_id: str, advice: ChosenSettings) -> ChosenSettings:
         return advice
 
-    def train_on(self, run_id: str, epochs: float) -> str:
+    def train_on(self, run_id: str, epochs: float, *, evaluate: bool = True) -> str:
         self._runs.job(run_id)
         self._runs.known["run-new"] = job("run-new", State.QUEUED, name="Orders")
         return "run-new"

@@ -67,7 +67,8 @@ def train(options: argparse.Namespace, workspace: Workspace) -> Answer:
     _check_options(options)
     app = App(workspace)
     if options.more_epochs is not None:
-        run_id = app.versions.train_on(options.parent, options.more_epochs)
+        evaluate = not options.no_evaluation
+        run_id = app.versions.train_on(options.parent, options.more_epochs, evaluate=evaluate)
     else:
         run_id = _start(app, options)
     say(f"Run {run_id}. Ctrl-C stops and saves.")

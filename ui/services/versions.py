@@ -99,7 +99,7 @@ class VersionService:
         why = {**advice.why, **dict.fromkeys(changed, AS_BEFORE)}
         return advice.model_copy(update={"settings": advice.settings.changed(**shape), "why": why})
 
-    def train_on(self, run_id: str, epochs: float) -> str:
+    def train_on(self, run_id: str, epochs: float, *, evaluate: bool = True) -> str:
         """Queues a new version that continues a run with the very same rows for more epochs; returns its id.
 
         Raises RunProblem when the run has no model, BadSetting for an impossible number.
@@ -107,7 +107,7 @@ class VersionService:
         spec, version = self._runs.spec(run_id), self.next(run_id)
         settings, descent = spec.settings.changed(num_train_epochs=epochs, max_steps=-1), version.descent()
         name = self._runs.job(run_id).name
-        changes = {"settings": settings, "name": name, "descent": descent, "retry_of": "", "evaluate": True}
+        changes = {"settings": settings, "name": name, "descent": descent, "retry_of": "", "evaluate": evaluate}
 
         def write(new: Path) -> None:
             other_weights = shutil.ignore_patterns(start.folder(version.folder).name)
