@@ -13,7 +13,7 @@ from ui.services.selection import Choice
 PANES = {"base": "Before", "tuned": "Yours"}
 TURNS_STORED = 40  # by the browser
 LONGEST_QUESTION, LONGEST_ANSWER = 20_000, 100_000  # characters
-_LONGEST_NAME = 300
+_LONGEST_NOTE = 1_000
 _FINISHES = ("end", "length", "stopped")
 
 
@@ -87,9 +87,11 @@ def _turn(value: object) -> Turn | None:
     finish = value.get("finish")
     finish = finish if isinstance(finish, dict) else {}
     ended = {pane: finish[pane] if finish.get(pane) in _FINISHES else "stopped" for pane in PANES}
-    document = str(value.get("document") or "")[:_LONGEST_NAME]
+    document = str(value.get("document") or "")[:_LONGEST_NOTE]
+    how = value.get("how")
+    notes = {pane: str(how[pane])[:_LONGEST_NOTE] for pane in PANES if isinstance(how, dict) and how.get(pane)}
     alone = value.get("alone") is not False
-    return Turn(**{name: value[name] for name in texts}, alone=alone, finish=ended, document=document)
+    return Turn(**{name: value[name] for name in texts}, alone=alone, finish=ended, document=document, how=notes)
 
 
 def messages(

@@ -191,6 +191,7 @@ def test_a_file_is_worked_through_piece_by_piece(page: Page, tmp_path: Path) -> 
     assert "one JSON list" in shown[-1]
     (turn,) = talked(page, updates)
     assert (turn.document, turn.alone, turn.finish) == ("letters.txt", True, {"base": "end", "tuned": "end"})
+    assert "one JSON list" in conversation([turn]), "the browser stores how they were put together"
 
 
 def test_a_file_needs_no_question(page: Page, tmp_path: Path) -> None:
