@@ -11,8 +11,11 @@ import gradio as gr
 from backend.chat.documents import COMBINE, Combine
 from backend.datasets.read.document import SUFFIXES, read_document
 from ui.web.browser_state import Inputs
+from ui.web.components import html
+from ui.web.html import components
 
 TITLE = "Ask about a long text"
+HOW = "It is split into pieces as long as your examples; your question is asked about each piece."
 _WAYS = {
     "auto": "As fits: JSON becomes one list",
     "join": "One after another",
@@ -50,9 +53,9 @@ class DocumentFields:
 def build() -> DocumentFields:
     """Draws the fold inside the current column."""
     with gr.Accordion(TITLE, open=False, elem_classes="fold-block", elem_id="document"):
+        html(components.text(HOW, "small"))
         file = gr.File(
-            label="A text file (.txt or .md). It is split into pieces as long as your examples; your question is "
-            "asked about each piece.",
+            label="A text file (.txt or .md)",
             file_types=list(SUFFIXES),
             height=120,
             elem_id="document-file",
