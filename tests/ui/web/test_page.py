@@ -148,11 +148,12 @@ def test_every_tab_can_be_shown_at_any_time(situation: str) -> None:
 @pytest.mark.parametrize("situation", CHOICES)
 def test_a_disabled_button_says_why(situation: str) -> None:
     made = tabs(FakeApp())
+    parts = {**made, "train": made["train"].planning}
     reasons = {"start": "reason", "data": "reason", "train": "why_not", "try": "why_not", "share": "why_not"}
     buttons = {"start": "forward", "data": "forward", "train": "start", "try": "ask", "share": "make"}
     for name, field in reasons.items():
         shown = made[name].show(CHOICES[situation])
-        button, reason = shown.get(getattr(made[name], buttons[name])), shown.get(getattr(made[name], field))
+        button, reason = shown.get(getattr(parts[name], buttons[name])), shown.get(getattr(parts[name], field))
         if button is not None:
             assert bool(reason) != button["interactive"], name
 
@@ -166,7 +167,7 @@ def test_finished_steps_carry_a_tick() -> None:
 
 def test_the_current_learning_rate_is_shown_as_a_share_of_its_maximum() -> None:
     tab = tabs(FakeApp())["train"]
-    drawn = tab.show(CHOICES["a run going"])[tab.status]
+    drawn = tab.show(CHOICES["a run going"])[tab.running.status]
     assert "learning rate, 0.0002" in drawn
     assert "e-0" not in drawn
 
@@ -267,7 +268,7 @@ class TestTimer:
         assert page.signature_of("train", CHOICES["a run going"]) != before
         shown = page.show("train", page.state.inputs(CHOICES["a run going"]))
         assert page.state.changed(shown) == {"run_id": ""}
-        assert plan_view.PLAN in shown[page.tabs["train"].plan]
+        assert plan_view.PLAN in shown[page.tabs["train"].planning.plan]
 
     @pytest.mark.parametrize("broken", ["curve", "curve_position"])
     def test_an_error_is_shown_once_and_without_its_details(
@@ -321,11 +322,11 @@ class TestTrain:
         assert "Learning rate can't be 5." in reply
         assert "from 0.00000001 to 0.1" in reply
         assert "0.0002." in reply, "the recommended one"
-        assert not judged[tab.start]["interactive"]
-        assert "Learning rate can't be 5." in judged[tab.why_not]
+        assert not judged[tab.planning.start]["interactive"]
+        assert "Learning rate can't be 5." in judged[tab.planning.why_not]
         wrong = Choice(data_id="data-1", settings={"learning_rate": 5.0})
         with pytest.raises(gr.Error, match="can"):
-            answer(page, tab.start, "click", wrong)
+            answer(page, tab.planning.start, "click", wrong)
 
     def test_a_number_beyond_64_bits_is_reported(self, page: Page) -> None:
         tab = page.tabs["train"]
@@ -338,8 +339,8 @@ class TestTrain:
         answer = self.leave(page, "learning_rate", 0.01)
         reply = answer[tab.form.answer]["fields"]["learning_rate"]["update"]
         assert (reply["value"], reply["elem_classes"]) == (0.01, [])
-        assert "can't be" not in answer[tab.why_not]
-        assert "You changed this." in answer[tab.plan]
+        assert "can't be" not in answer[tab.planning.why_not]
+        assert "You changed this." in answer[tab.planning.plan]
 
     def test_another_trainer_has_its_own_settings_and_survives_a_reset(self, page: Page) -> None:
         tab = page.tabs["train"]
@@ -347,7 +348,7 @@ class TestTrain:
         reset = answer(page, labelled(page, "Back to the recommended settings"), "click", choice)
         assert page.state.changed(reset) == {"settings": {"trainer": "dpo"}}
         assert written(tab, reset)["trainer"] == "dpo"
-        assert reset[tab.goal]["visible"]
+        assert reset[tab.planning.goal]["visible"]
 
     def test_runs_that_go_first_are_named(self, page: Page) -> None:
         tab, known = page.tabs["train"], page.app.runs.known
@@ -363,8 +364,8 @@ class TestTrain:
     def test_invalid_settings_block_the_plan(self, page: Page) -> None:
         tab, choice = page.tabs["train"], Choice(data_id="data-1", settings={"lora_rank": 5000})
         shown = tab.show(choice)
-        assert "can't be 5000" in shown[tab.why_not]
-        assert not shown[tab.start]["interactive"]
+        assert "can't be 5000" in shown[tab.planning.why_not]
+        assert not shown[tab.planning.start]["interactive"]
         assert written(tab, tab.form.restore(choice))["lora_rank"] == 5000
 
     @pytest.mark.parametrize(("cards", "shown"), [(0, False), (1, False), (2, True)])
@@ -387,10 +388,10 @@ class TestTrain:
 
     def test_a_name_is_for_one_run_and_has_a_default(self, page: Page) -> None:
         tab = page.tabs["train"]
-        assert tab.show(Choice(data_id="data-1"))[tab.called]["placeholder"] == "Orders"
-        begun = answer(page, tab.start, "click", Choice(data_id="data-1"), {tab.called: " Mine "})
+        assert tab.show(Choice(data_id="data-1"))[tab.planning.called]["placeholder"] == "Orders"
+        begun = answer(page, tab.planning.start, "click", Choice(data_id="data-1"), {tab.planning.called: " Mine "})
         assert "<strong>Mine</strong>" in begun[tab.line]
-        assert begun[tab.called] == ""
+        assert begun[tab.planning.called] == ""
 
     def test_an_unexpected_error_replaces_the_plan(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def broken(*inputs: Any) -> Any:
@@ -400,11 +401,11 @@ class TestTrain:
         monkeypatch.setattr(app.runs, "plan", broken)
         tab = tabs(app)["train"]
         shown = tab.show(Choice(data_id="data-1"))
-        assert web_errors.OURS.what in shown[tab.plan]
-        assert "secret" not in shown[tab.plan]
+        assert web_errors.OURS.what in shown[tab.planning.plan]
+        assert "secret" not in shown[tab.planning.plan]
 
     def test_the_memory_is_shown_part_by_part_with_its_sources(self, page: Page) -> None:
         tab = page.tabs["train"]
-        reply = tab.show(Choice(data_id="data-1"))[tab.memory]
+        reply = tab.show(Choice(data_id="data-1"))[tab.planning.memory]
         assert PARTS["adapter"].words in reply
         assert "Hu et al." in reply

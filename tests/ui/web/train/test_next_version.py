@@ -37,20 +37,20 @@ def click(page: Page, part: Any, event: str, choice: Choice, do: str = "", value
 
 def test_a_trained_model_offers_its_next_version(page: Page) -> None:
     tab = page.tabs["train"]
-    shown = tab.show(Choice(run_id="run-a"))[tab.onward]
+    shown = tab.show(Choice(run_id="run-a"))[tab.running.onward]
     assert "version 2" in shown
     assert 'data-do="train-again"' in shown
     assert 'data-send="train-on"' in shown
-    assert not tab.show(Choice(run_id="run-b"))[tab.onward], "it is still training"
+    assert not tab.show(Choice(run_id="run-b"))[tab.running.onward], "it is still training"
 
 
 def test_it_continues_unless_the_person_chooses_the_base(page: Page, app: FakeApp) -> None:
     tab = page.tabs["train"]
-    _, choice = click(page, tab.onward, "click", Choice(run_id="run-a"), "train-again")
+    _, choice = click(page, tab.running.onward, "click", Choice(run_id="run-a"), "train-again")
     assert (choice.run_id, choice.parent, choice.from_base) == ("", "run-a", False)
-    _, based = click(page, tab.version, "click", choice, "from-base")
-    _, again = click(page, tab.version, "click", based, "continue")
-    _, fresh = click(page, tab.version, "click", again, "no-version")
+    _, based = click(page, tab.planning.version, "click", choice, "from-base")
+    _, again = click(page, tab.planning.version, "click", based, "continue")
+    _, fresh = click(page, tab.planning.version, "click", again, "no-version")
     assert (based.from_base, again.from_base, fresh.parent) == (True, False, "")
     started: list[NextVersion | None] = []
     start = app.runs.start
@@ -61,7 +61,7 @@ def test_it_continues_unless_the_person_chooses_the_base(page: Page, app: FakeAp
 
     app.runs.start = spy  # type: ignore[method-assign]
     for chosen in (based, again, fresh):
-        _, after = click(page, tab.start, "click", chosen)
+        _, after = click(page, tab.planning.start, "click", chosen)
         assert (after.run_id, after.parent, after.from_base) == ("run-new", "", False)
     assert [one and one.continues for one in started] == [False, True, None]
 
@@ -70,20 +70,20 @@ def test_the_plan_says_where_it_starts_and_why_it_can_not(page: Page, app: FakeA
     app.datasets.accepted = dict.fromkeys(("empty_answer", "ends_with_user", "duplicate"), "all")
     tab, choice = page.tabs["train"], Choice(parent="run-a", data_id="data-1")
     shown = tab.show(choice)
-    assert "Version 2" in shown[tab.version]
-    assert shown[tab.start]["interactive"]
+    assert "Version 2" in shown[tab.planning.version]
+    assert shown[tab.planning.start]["interactive"]
     app.versions.why_not = "lora_rank must stay 8."
     shown = tab.show(choice)
-    assert "lora_rank must stay 8." in shown[tab.version]
-    assert "lora_rank must stay 8." in shown[tab.why_not]
-    assert not shown[tab.start]["interactive"]
-    assert tab.show(choice.replace(from_base=True))[tab.start]["interactive"]
-    assert not tab.show(Choice(data_id="data-1"))[tab.version]
+    assert "lora_rank must stay 8." in shown[tab.planning.version]
+    assert "lora_rank must stay 8." in shown[tab.planning.why_not]
+    assert not shown[tab.planning.start]["interactive"]
+    assert tab.show(choice.replace(from_base=True))[tab.planning.start]["interactive"]
+    assert not tab.show(Choice(data_id="data-1"))[tab.planning.version]
 
 
 def test_training_on_opens_the_new_version(page: Page) -> None:
     tab = page.tabs["train"]
-    _, choice = click(page, tab.onward, "click", Choice(run_id="run-a"), "train-on", '{"epochs": "2"}')
+    _, choice = click(page, tab.running.onward, "click", Choice(run_id="run-a"), "train-on", '{"epochs": "2"}')
     assert choice.run_id == "run-new"
 
 

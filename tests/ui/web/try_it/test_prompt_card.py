@@ -23,7 +23,8 @@ def page() -> Page:
 
 
 def card_on(page: Page, tab: str) -> prompt_card.PromptCard:
-    found: prompt_card.PromptCard = page.tabs[tab].prompts
+    drawn = page.tabs[tab]
+    found: prompt_card.PromptCard = drawn.planning.prompts if tab == "train" else drawn.prompts
     return found
 
 

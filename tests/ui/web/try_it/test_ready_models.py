@@ -134,7 +134,7 @@ class TestRealServices:
             "Damaged": False,
         }
         drawn_tabs = tabs(app)
-        assert plan_view.PLAN in drawn_tabs["train"].show(Choice(data_id=data_id))[drawn_tabs["train"].plan]
+        assert plan_view.PLAN in drawn_tabs["train"].show(Choice(data_id=data_id))[drawn_tabs["train"].planning.plan]
         assert app.validated(Choice(run_id=damaged, compared_run=damaged)) == Choice()
         listed = run_commands.runs(argparse.Namespace(), app.workspace).document["runs"]
         assert {one["name"]: "eval_loss" in one for one in listed} == {"Sound": True, "Damaged": True}, (

@@ -1,0 +1,201 @@
+"""The first half of Train: the plan of a training, its settings, and the button that starts it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+from markupsafe import Markup
+
+from backend.records.specs import TrainSettings
+from backend.runs.next_version import NextVersion
+from ui.services.app import App
+from ui.services.overrides import apply_overrides
+from ui.services.runs import default_name
+from ui.services.selection import Choice
+from ui.text import format as fmt
+from ui.web import errors as web_errors
+from ui.web.browser_state import PRIVATE, BrowserState, Inputs, Updates
+from ui.web.components import button, clickable, clicked, html, primary
+from ui.web.errors import handler
+from ui.web.html import components
+from ui.web.start import download_card
+from ui.web.train import plan_view, settings_fields, version_cards
+from ui.web.train.settings_form import SettingsForm
+from ui.web.try_it import prompt_card
+
+
+@dataclass
+class Planning:
+    """line: above both halves of the tab. column: all that is drawn here. back: resets the settings."""
+
+    app: App
+    line: gr.HTML
+    form: SettingsForm
+    column: gr.Column
+    version: gr.HTML
+    goal: gr.Column
+    plan: gr.HTML
+    memory: gr.HTML
+    prompts: prompt_card.PromptCard
+    back: gr.Button
+    called: gr.Textbox
+    start: gr.Button
+    why_not: gr.HTML
+
+    @property
+    def outputs(self) -> list[Any]:
+        planned = [self.version, self.goal, self.plan, self.memory, self.called, self.start, self.why_not]
+        return [self.column, *planned, *self.prompts.outputs, *self.form.outputs]
+
+    def show(self, choice: Choice) -> Updates:
+        """All but the settings, in which the person may be typing: `SettingsForm.restore` fills those."""
+        plan = memory = start = components.EMPTY
+        unnamed, why_not, asks = "", "Add examples first, in step 2.", False
+        if choice.data_id:
+            try:
+                advice = self.form.recommended(choice)
+                read = apply_overrides(choice.settings, advice.settings)
+                version = self._version(choice)
+                ahead = self.app.runs.plan(choice.data_id, choice.model_id, read.settings, version)
+                asks = ahead.has_pairs or ahead.settings.trainer == "dpo"
+                plan = plan_view.plan(ahead, advice.why, read.changed)
+                why_not = next((f"{fault.what} {fault.why}" for fault in read.faults.values()), ahead.blocked)
+                memory, unnamed = plan_view.memory(ahead), default_name(ahead.data_name)
+                if version:
+                    start, unnamed, cant = self._start(choice, version, read.settings)
+                    why_not = cant or why_not
+                plan += self._fetching(choice)
+            except Exception as error:
+                words = web_errors.in_words(error)
+                plan, why_not = components.problem_alert(words), words.what
+        now, then = "There is nothing to train on yet.", ""
+        if plan:
+            now = "Check what is about to happen."
+            then = self._first() or "You can close the page while it trains."
+        return {
+            self.line: components.guide(3, now, then),
+            self.version: start,
+            self.goal: gr.update(visible=asks),
+            self.plan: plan,
+            self.memory: memory,
+            self.called: gr.update(placeholder=unnamed),
+            **self.prompts.show(choice),
+            self.start: gr.update(interactive=not why_not),
+            self.why_not: why_not,
+        }
+
+    def _version(self, choice: Choice) -> NextVersion | None:
+        return self.app.versions.next(choice.parent, from_base=choice.from_base) if choice.parent else None
+
+    def _start(self, choice: Choice, version: NextVersion, settings: TrainSettings) -> tuple[Markup, str, str]:
+        """The card about where the planned version starts, its name, and why it can't start there."""
+        name = self.app.runs.info(choice.parent).name
+        why_not = self.app.versions.why_not_continue(choice.parent, choice.model_id, settings)
+        number = self.app.versions.number(choice.parent)
+        card = version_cards.before(name, version.number, number, choice.from_base, why_not)
+        return card, name, "" if choice.from_base or not why_not else f"{why_not} Or start from the base model again."
+
+    def _first(self) -> str:
+        """What is trained before a run that begins now."""
+        first = [job.name for job in self.app.runs.unfinished()]
+        if len(first) > 1:
+            return f"{len(first)} other runs go first, one at a time."
+        return f"{fmt.shorten(first[0], 40)} is trained first; this one begins after it." if first else ""
+
+    def _fetching(self, choice: Choice) -> Markup:
+        """How to get the chosen model, if it is not on this computer yet."""
+        if not choice.model_id or self.app.models.simulated or self.app.models.is_ready(choice.model_id):
+            return components.EMPTY
+        found = self.app.models.download_status(choice.model_id)
+        if found.model.bundled:
+            return components.EMPTY
+        return components.card(f"{found.model.name} is not on this computer yet", download_card.fetching(found))
+
+    def signature(self, choice: Choice) -> Hashable:
+        downloads = [(one.state, one.progress) for one in self.app.models.downloads().values()]
+        ready = self.app.models.is_ready(choice.model_id)
+        return ready, repr(downloads), self._first(), self.prompts.signature(choice)
+
+    def listen(self, state: BrowserState, show: Callable[[Choice], Updates], outputs: list[Any]) -> None:
+        """show: the whole tab, whose components are `outputs`."""
+
+        def changed(inputs: Inputs, choice: Choice) -> Updates:
+            return {**state.change(state.choice(inputs), choice), **show(choice)}
+
+        @handler
+        def judge(inputs: Inputs) -> Updates:
+            """A field was left: it reports what is wrong with it, and the plan follows."""
+            choice = state.choice(inputs)
+            return {**show(choice), **self.form.restore(choice)}
+
+        @handler
+        def fetch(event: gr.EventData, inputs: Inputs) -> Updates:
+            """Does something about the download of the chosen model."""
+            download_card.act(self.app, *clicked(event))
+            return show(state.choice(inputs))
+
+        @handler
+        def reset(inputs: Inputs) -> Updates:
+            choice = state.choice(inputs)
+            goal = {name: value for name, value in choice.settings.items() if name == "trainer"}
+            choice = choice.replace(settings=goal)
+            return {**changed(inputs, choice), **self.form.restore(choice)}
+
+        @handler
+        def begin(inputs: Inputs) -> Updates:
+            choice = state.choice(inputs)
+            name = (inputs[self.called] or "").strip()
+            settings, version = self.form.settings(choice), self._version(choice)
+            self.app.versions.check(version, choice.model_id, settings)
+            run_id = self.app.runs.start(choice.data_id, choice.model_id, settings, name, version=version)
+            started = choice.replace(run_id=run_id, parent="", from_base=False)
+            return {**changed(inputs, started), self.called: ""}  # the name is for this run only
+
+        @handler
+        def choose_start(event: gr.EventData, inputs: Inputs) -> Any:
+            """Where the next version starts, or that there is to be none."""
+            starts: dict[str, dict[str, Any]] = {
+                "continue": {"from_base": False},
+                "from-base": {"from_base": True},
+                "no-version": {"parent": "", "from_base": False},
+            }
+            do, _ = clicked(event)
+            if do not in starts:
+                return gr.skip()
+            choice = state.choice(inputs).replace(**starts[do])
+            return {**changed(inputs, choice), **self.form.restore(choice)}
+
+        # One at a time, so that the last answer belongs to the last click.
+        in_turn: dict[str, Any] = {"concurrency_id": "settings", "concurrency_limit": 1}
+        self.form.listen(state, judge, outputs, **in_turn)
+        state.listen(self.plan.click, fetch, outputs)
+        state.listen(self.back.click, reset, outputs, **in_turn)
+        begun = state.listen(self.start.click, begin, outputs, self.called, **in_turn)
+        begun.success(None, None, None, js="() => apprentice.address.toTop('train')", **PRIVATE)
+        state.listen(self.version.click, choose_start, outputs, **in_turn)
+
+
+def build(app: App, state: BrowserState, line: gr.HTML) -> Planning:
+    """Draws it inside the current tab."""
+    with gr.Column() as column:
+        version = clickable()
+        with gr.Column(visible=False) as goal:
+            trainer = settings_fields.goal()
+        plan = clickable(components.card(plan_view.PLAN, lead="One moment."))
+        prompts = prompt_card.build(app, state, "train")
+        with gr.Accordion(
+            "Advanced: all training settings", open=False, elem_classes="fold-block", elem_id="advanced"
+        ):
+            memory = html()
+            fields = {"trainer": trainer, **settings_fields.build()}
+            answer = gr.JSON(visible=False)
+            back = button("Back to the recommended settings", elem_id="reset-settings")
+        with gr.Row(elem_classes="actions"):
+            called = gr.Textbox(label="A name for your model", max_lines=1, elem_id="run-name")
+            start = primary("Start training", interactive=False, elem_id="start-training")
+            why_not = html(elem_classes="reason")
+    form = SettingsForm(app, fields, answer)
+    return Planning(app, line, form, column, version, goal, plan, memory, prompts, back, called, start, why_not)

@@ -1,0 +1,197 @@
+"""The second half of Train: a run while it goes on, how it ended, and what can follow it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+from markupsafe import Markup
+
+from backend.errors import RunProblem
+from ui.services.app import App
+from ui.services.selection import Choice
+from ui.web.browser_state import PRIVATE, BrowserState, Inputs, Updates
+from ui.web.components import button, clickable, clicked, html, primary
+from ui.web.errors import handler
+from ui.web.html import compare_runs, components
+from ui.web.train import run_view, sample_answers, version_cards
+from ui.web.train.outcome import outcome
+
+STOP, STOP_WAITING = "Stop and save what it learned", "Cancel"
+
+
+@dataclass
+class Running:
+    """line: above both halves of the tab. column: all that is drawn here."""
+
+    app: App
+    line: gr.HTML
+    column: gr.Column
+    status: gr.HTML
+    forward: gr.Button
+    resume: gr.Button
+    stop: gr.Button
+    notify: gr.Button
+    again: gr.Button
+    stop_says: gr.HTML
+    outcome: gr.HTML
+    onward: gr.HTML
+    health: gr.HTML
+    curve: gr.HTML
+    comparison: gr.HTML
+    samples: gr.HTML
+
+    @property
+    def outputs(self) -> list[Any]:
+        buttons = [self.forward, self.resume, self.stop, self.notify, self.stop_says]
+        cards = [self.outcome, self.onward, self.health, self.curve, self.comparison, self.samples]
+        return [self.column, self.status, *buttons, *cards]
+
+    def show(self, run_id: str) -> Updates:
+        spec = self.app.runs.details(run_id).spec
+        watched = run_view.Watched(
+            self.app.runs.job(run_id),
+            self.app.runs.curve(run_id),
+            self.app.runs.verdict(run_id),
+            self.app.runs.queue_position(run_id),
+            self.app.results.has_model(run_id),
+            self.app.runs.info(run_id),
+            spec.settings.learning_rate,
+            self.app.retries.shortening(run_id),
+            spec.data.validation_chooses,
+        )
+        return {
+            self.line: run_view.guide(watched),
+            self.status: run_view.status(watched),
+            self.forward: gr.update(visible=watched.has_model),
+            self.resume: gr.update(visible=watched.job.state.can_resume),
+            self.stop: gr.update(
+                value=STOP_WAITING if watched.state == "queued" else STOP,
+                visible=watched.can_stop,
+                interactive=not watched.job.stop_requested,
+            ),
+            self.notify: gr.update(visible=watched.can_stop),
+            self.stop_says: run_view.stop_reason(watched),
+            self.outcome: self._outcome(run_id) if watched.has_model and not watched.can_stop else components.EMPTY,
+            self.onward: version_cards.after(self.app.versions.next_number(run_id))
+            if watched.has_model and not watched.can_stop
+            else components.EMPTY,
+            self.health: run_view.health(watched),
+            self.curve: run_view.loss_card(watched),
+            self.comparison: self._comparison(run_id),
+            self.samples: sample_answers.card(watched.curve.samples),
+        }
+
+    def _outcome(self, run_id: str) -> Markup:
+        evaluations = self.app.evaluations
+        job = evaluations.latest(run_id)
+        if job and not job.state.is_terminal:
+            return outcome(job, None)
+        try:
+            report = evaluations.latest_report(run_id)
+            return outcome(job, report, can_check=bool(report) or evaluations.questions(run_id) > 0)
+        except RunProblem as error:
+            return components.problem_alert(error)
+
+    def _comparison(self, run_id: str) -> Markup:
+        """A run that repeats another one with a change, compared with that one."""
+        first = self.app.retries.first_run(run_id)
+        return (
+            compare_runs.card(self.app.runs.details(first), self.app.runs.details(run_id))
+            if first
+            else components.EMPTY
+        )
+
+    def signature(self, run_id: str) -> Hashable:
+        job = self.app.runs.job(run_id)
+        evaluation = self.app.evaluations.latest(run_id)
+        checked = (evaluation.id, evaluation.state, evaluation.progress) if evaluation else ()
+        shown = job.state, job.progress, job.stop_requested, checked
+        return repr(shown), self.app.runs.curve_position(run_id)
+
+    def listen(
+        self,
+        state: BrowserState,
+        show: Callable[[Choice], Updates],
+        restore: Callable[[Choice], Updates],
+        outputs: list[Any],
+    ) -> None:
+        """show: the whole tab, whose components are `outputs`. restore: its settings."""
+        app = self.app
+
+        def changed(inputs: Inputs, choice: Choice) -> Updates:
+            return {**state.change(state.choice(inputs), choice), **show(choice)}
+
+        @handler
+        def end(inputs: Inputs) -> Updates:
+            choice = state.choice(inputs)
+            app.runs.stop(choice.run_id)
+            return show(choice)
+
+        @handler
+        def go_on(inputs: Inputs) -> Updates:
+            choice = state.choice(inputs)
+            app.runs.resume(choice.run_id)
+            return show(choice)
+
+        @handler
+        def another(inputs: Inputs) -> Updates:
+            return changed(inputs, state.choice(inputs).replace(run_id="", parent="", from_base=False))
+
+        @handler
+        def follow_up(event: gr.EventData, inputs: Inputs) -> Any:
+            """Plans the next version of the open run, or starts one that trains on."""
+            (do, value), choice = clicked(event), state.choice(inputs)
+            if do == "train-on":
+                run_id = app.versions.train_on(choice.run_id, version_cards.epochs(value))
+                return changed(inputs, choice.replace(run_id=run_id))
+            if do != "train-again":
+                return gr.skip()
+            choice = app.for_next_version(choice, choice.run_id)
+            return {**changed(inputs, choice), **restore(choice)}
+
+        @handler
+        def retry(event: gr.EventData, inputs: Inputs) -> Any:
+            """Repeats the run with the change that a verdict names, or with shorter examples, and compares both."""
+            choice = state.choice(inputs)
+            retries = {
+                "retry": app.retries.retry,
+                "retry-evaluated": lambda run: app.retries.retry_evaluated(run, app.evaluations.latest_report(run)),
+                "shorter": app.retries.retry_shortened,
+            }
+            repeat = retries.get(clicked(event)[0])
+            return changed(inputs, choice.replace(run_id=repeat(choice.run_id))) if repeat else gr.skip()
+
+        state.listen(self.stop.click, end, outputs)
+        self.notify.click(None, None, None, js="() => apprentice.runEnd.allow()", **PRIVATE)
+        state.listen(self.resume.click, go_on, outputs)
+        for part in (self.status, self.outcome, self.health):
+            state.listen(part.click, retry, outputs)
+        state.listen(self.again.click, another, outputs)
+        one_by_one: dict[str, Any] = {"concurrency_id": "settings", "concurrency_limit": 1}
+        state.listen(self.onward.click, follow_up, outputs, **one_by_one)
+
+
+def build(app: App, line: gr.HTML) -> Running:
+    """Draws it inside the current tab."""
+    with gr.Column(visible=False) as column:
+        status = clickable()
+        with gr.Row(elem_classes="actions"):
+            forward = primary("Try your model", visible=False, elem_id="to-try")
+            resume = button("Continue training", visible=False, elem_id="resume")
+            stop = button(STOP, visible=False, elem_id="stop")
+            notify = button("Notify me when it ends", visible=False, elem_id="notify")
+            again = button("Train another", elem_id="train-again")
+            stop_says = html(elem_classes="reason")
+        judged = clickable()
+        onward = clickable()
+        health = clickable()
+        curve = html()
+        comparison = html()
+        samples = html()
+    return Running(
+        app, line, column, status, forward, resume, stop, notify, again, stop_says, judged, onward, health, curve,
+        comparison, samples,
+    )  # fmt: skip
