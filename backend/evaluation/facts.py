@@ -25,19 +25,24 @@ _MOST = 4  # passages in a prompt
 
 
 def passages(text: str) -> list[str]:
-    """The paragraphs of `text`, a heading with the one below it; long ones are divided between lines or sentences."""
+    """The paragraphs of `text`, each below the last heading; long ones are divided between lines or sentences.
+
+    A heading without a paragraph is a passage by itself.
+    """
     found: list[str] = []
-    heading = ""
+    heading, is_alone = "", False
     for block in re.split(r"\n\s*\n", text):
         block = block.strip()
         if not block:
             continue
         if "\n" not in block and (block.startswith("#") or block.endswith(":")):
-            heading = block
+            found += [heading] * is_alone
+            heading, is_alone = block, True
             continue
         for part in _divided(block):
             found.append(f"{heading}\n{part}" if heading else part)
-    return found or [heading] * bool(heading)
+        is_alone = False
+    return found + [heading] * is_alone
 
 
 def _divided(block: str) -> list[str]:

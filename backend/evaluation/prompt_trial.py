@@ -26,10 +26,10 @@ from backend.models import bundled
 from backend.records.specs import ModelRef, Record
 
 SYSTEMS_FILE = "systems.json"
-GOOD = 0.8  # a score from which on a prompt may do without any training
+GOOD = 0.8  # the share of right answers from which on a prompt may do without any training
 _NEXT = {
-    "prompt_may_do": "Maybe you need no training.",
-    "train": "No prompt that was tried does this well enough: train the model.",
+    "prompt_may_do": "You may not need any training.",
+    "train": "No prompt has been shown to do this well enough: train the model.",
 }
 
 
@@ -90,7 +90,8 @@ def trial_report(asking: Asking, systems: Mapping[str, System]) -> dict[str, Any
     comparisons = [compare(name, BASE, scores, asking.clusters, graded=graded) for name in systems if name != BASE]
     report = describe(asking, systems)
     best = max(systems, key=lambda name: report["systems"][name]["score"])
-    kind = "prompt_may_do" if report["systems"][best]["score"] >= GOOD else "train"
+    shown = not graded and report["systems"][best]["interval"][0] >= GOOD
+    kind = "prompt_may_do" if shown else "train"
     return {
         **report,
         "comparisons": [one.to_json() for one in comparisons],

@@ -2,7 +2,7 @@
 
 Measured by perplexity: e to the mean nats per token, lower is better. Each text counts once, whatever its length, and
 near-copies together, so that the mean is over clusters of texts. Long texts are read in the windows of the training,
-where each token counts in the first window that has it.
+where each token counts in the first window that has it, unless it begins that window.
 """
 
 from __future__ import annotations
@@ -100,11 +100,14 @@ class TextEvaluation:
         found = []
         for number, text in enumerate(self._texts):
             self._progress(phase, number, len(self._texts))
-            read, total = 1, 0.0  # nothing precedes the first token
+            read, predicted, total = 0, 0, 0.0
             for start, end in spans(len(text.ids), self._size, self._overlap):
-                total += self._models.nats(pane, text.ids[start:end], read - start)
+                first = max(read, start + 1)  # nothing precedes the first token of a window
+                if first < end:
+                    total += self._models.nats(pane, text.ids[start:end], first - start)
+                    predicted += end - first
                 read = end
-            found.append(total / (len(text.ids) - 1))
+            found.append(total / predicted)
         return found
 
     def _continue(self, pane: str) -> list[str]:

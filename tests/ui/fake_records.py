@@ -225,7 +225,7 @@ def trial_report() -> dict[str, Any]:
         **{name: found[name] for name in parts},
         "systems": {**systems, "few_shot": found["systems"]["tuned"]},
         "best": "few_shot",
-        "next": "Maybe you need no training.",
+        "next": "You may not need any training.",
         "next_kind": "prompt_may_do",
         "answers": renamed,
     }

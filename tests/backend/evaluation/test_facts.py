@@ -80,6 +80,10 @@ class TestPassages:
     def test_a_lone_heading_is_a_passage(self) -> None:
         assert passages("# Closed on Mondays") == ["# Closed on Mondays"]
 
+    def test_headings_without_a_paragraph_are_not_lost(self) -> None:
+        text = "# Closed on Mondays\n\n# Prices\n\nRye costs 4.\n\nWe deliver to:"
+        assert passages(text) == ["# Closed on Mondays", "# Prices\nRye costs 4.", "We deliver to:"]
+
 
 class TestRanking:
     def test_bm25_as_published(self) -> None:
@@ -135,7 +139,7 @@ def test_where_facts_win_retrieval_is_advised() -> None:
 
 
 def test_facts_can_be_tried_before_training() -> None:
-    asking = Asking(Spoken(with_facts), HELD_OUT, TRAIN)
+    asking = Asking(Spoken(with_facts), items_on(BREADS), TRAIN)
     report = trial_report(asking, try_prompts(asking, Facts(TEXT)))
     assert (report["best"], report["next_kind"]) == ("facts", "prompt_may_do")
 

@@ -13,6 +13,7 @@ from backend.evaluation import job, prompt_trial
 from backend.evaluation.asking import Asking, System
 from backend.evaluation.examples import fingerprint, stored_fingerprint
 from backend.evaluation.items import items_from
+from backend.evaluation.measures import Measure
 from backend.evaluation.models import Answer
 from backend.evaluation.prompt_trial import stored_systems, trial_report, try_prompts
 from backend.evaluation.work import REPORT
@@ -49,6 +50,20 @@ def test_an_instruction_that_suffices_is_found_without_asking_a_tuned_model() ->
         ("few_shot", "base", "no_difference_shown"),
     }
     assert set(report["answers"][0]) >= {"question", "expected", "base", "prompt", "few_shot", "scores"}
+
+
+def test_a_high_score_on_few_questions_does_not_advise_against_training() -> None:
+    asking = Asking(Spoken(needs_json), HELD_OUT[:8], TRAIN)
+    report = trial_report(asking, try_prompts(asking))
+    assert (report["systems"]["prompt"]["score"], report["next_kind"]) == (1, "train")
+
+
+def test_likeness_to_the_expected_answers_does_not_advise_against_training() -> None:
+    asking = Asking(Spoken(lambda pane, given: EXPECTED.get(last(given), "Hm.")), HELD_OUT, TRAIN)
+    asking.measure = Measure("chrf")
+    report = trial_report(asking, try_prompts(asking))
+    assert report["systems"][report["best"]]["interval"][0] >= prompt_trial.GOOD
+    assert report["next_kind"] == "train"
 
 
 def test_prompts_that_do_not_help_lead_to_training() -> None:

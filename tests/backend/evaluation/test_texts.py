@@ -87,11 +87,20 @@ def test_near_copies_count_once() -> None:
     assert (report["items"], report["clusters"]) == (14, 12)
 
 
-@pytest.mark.parametrize(("size", "overlap"), [(1024, 64), (50, 10), (50, 0), (2, 1)])
+@pytest.mark.parametrize(("size", "overlap"), [(1024, 64), (50, 10), (2, 1)])
 def test_each_token_counts_once_whatever_the_windows(size: int, overlap: int) -> None:
     reader = Reader(lambda pane, text: 1.0)
     TextEvaluation(reader, TEXTS, size, overlap).run()
     assert reader.scored == dict.fromkeys(reader.scored, sum(len(text) - 1 for text in TEXTS))
+
+
+def test_the_first_token_of_a_window_that_shares_none_does_not_count() -> None:
+    reader = Reader(lambda pane, text: 2.0)
+    report = TextEvaluation(reader, ["A" * 101, *TEXTS], 50, 0).run()
+    windows = [-(-len(text) // 50) for text in TEXTS]
+    predicted = 98 + sum(len(text) - count for text, count in zip(TEXTS, windows, strict=True))
+    assert reader.scored == dict.fromkeys(reader.scored, predicted)
+    assert report["systems"]["base"]["loss"] == pytest.approx(2.0)
 
 
 def test_windows_are_never_longer_than_the_model_reads() -> None:

@@ -106,7 +106,7 @@ def before(questions: int, problem: Markup = components.EMPTY) -> Markup:
     """What trying prompts does. questions: how many there are, 0 where that is not known."""
     many = f"the {fmt.count(questions, 'question')}" if questions else "the questions"
     lead = (
-        f"Maybe you need no training. The base model answers {many} of the examples that are set aside: as it is, "
+        f"You may not need any training. The base model answers {many} of the examples that are set aside: as it is, "
         "with the best of several instructions, and with some of your examples in its prompt. (prompt baselines)"
     )
     return components.card(TITLE, problem, lead=lead)
