@@ -76,26 +76,27 @@ def _work_through(app: App, options: argparse.Namespace, document: str, gguf: Pa
         return found
 
     pieces = app.documents.pieces(options.run, document, options.prompt)
-    answers = []
+    answers: list[dict[str, Any]] = []
     for number, piece in enumerate(pieces, 1):
         say(f"Piece {number} of {len(pieces)}:")
         answers.append(ask(about(piece, options.prompt)))
     combined = combine([one["text"] for one in answers], options.combine)
-    text, how = combined.text, sentence(combined)
+    text, how, last = combined.text, sentence(combined), answers[-1]
+    tokens = sum(one["tokens"] for one in answers)
+    finish = "length" if any(one["finish"] == "length" for one in answers) else "end"
     if options.combine == "summarize" and len(pieces) > 1:
         again = app.documents.pieces(options.run, text, options.prompt)
         if len(again) == 1:
             say("Summary of the answers:")
-            summary = ask(about(again[0], options.prompt))
-            text, how = summary["text"], SUMMARIZED
+            last = ask(about(again[0], options.prompt))
+            text, how, finish = last["text"], SUMMARIZED, last["finish"]
+            tokens += last["tokens"]
         else:
             how = TOO_LONG
     say(how)
     answered = [{name: one[name] for name in ("text", "tokens", "finish")} for one in answers]
     parts = {"pieces": answered, "combined": combined.how, "left_out": list(combined.left_out)}
-    tokens = sum(one["tokens"] for one in answers)
-    finish = "length" if any(one["finish"] == "length" for one in answers) else "end"
-    return Answer({**answers[-1], "text": text, "tokens": tokens, "finish": finish, **parts}, text)
+    return Answer({**last, "text": text, "tokens": tokens, "finish": finish, **parts}, text)
 
 
 def export(options: argparse.Namespace, workspace: Workspace) -> Answer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -46,16 +47,18 @@ class ChatSession:
         target: ChatTarget,
         conversations: Mapping[str, Messages],
         opponent: ChatTarget | None = None,
+        *,
+        ongoing: bool = False,
         **sampling: Any,
     ) -> Iterator[Loading | Answer]:
         """The growing answers in the panes "base" and "tuned", once the models are loaded.
 
-        opponent: the model that answers in the pane "base", instead of the base model. Raises ChatFailed, BadInput,
-        MissingPart.
+        opponent: the model that answers in the pane "base", instead of the base model. ongoing: inside `question`.
+        Raises ChatFailed, BadInput, MissingPart.
         """
-        self.answering, self._stopped = True, False
-        try:
-            yield from self._open(target, opponent)
+        with nullcontext() if ongoing else self.question():
+            if not self._stopped:
+                yield from self._open(target, opponent)
             if self._stopped:
                 yield from (Answer(pane, "", "stopped") for pane in conversations)
                 return
@@ -63,6 +66,13 @@ class ChatSession:
             for pane, chunk in self._chunks(conversations, opponent is not None, sampling):
                 texts[pane] += chunk.text
                 yield Answer(pane, texts[pane], chunk.finish)
+
+    @contextmanager
+    def question(self) -> Iterator[None]:
+        """One question, which may take several answers one after another; a stop ends them all."""
+        self.answering, self._stopped = True, False
+        try:
+            yield
         finally:
             self.answering = False
 

@@ -75,6 +75,19 @@ class DocumentService:
         words: the question about each piece. A stop leaves the answers so far. Raises what `pieces` and
         `ResultService.answers` raise.
         """
+        with self._results.question():
+            yield from self._answers(run_id, text, words, instruction, how, opponent, sampling)
+
+    def _answers(
+        self,
+        run_id: str,
+        text: str,
+        words: str,
+        instruction: str,
+        how: Combine,
+        opponent: str,
+        sampling: dict[str, Any],
+    ) -> Iterator[Part]:
         longest = int(sampling.get("max_new_tokens", 256))
         pieces = self.pieces(run_id, text, words, instruction, longest)
         done: dict[str, list[Answer]] = {pane: [] for pane in PANES}
@@ -94,7 +107,10 @@ class DocumentService:
                 yield Piece(1, 0)
                 asked = {pane: _messages(about(again[pane][0], words), instruction) for pane in PANES}
                 last = yield from self._ask(run_id, asked, opponent, sampling, {pane: [] for pane in PANES})
-                wholes = {pane: Whole(pane, last[pane].text, last[pane].finish, SUMMARIZED) for pane in PANES}
+                if any(answer.finish == "stopped" for answer in last.values()):
+                    wholes = {pane: whole._replace(finish="stopped") for pane, whole in wholes.items()}
+                else:
+                    wholes = {pane: Whole(pane, last[pane].text, last[pane].finish, SUMMARIZED) for pane in PANES}
             else:
                 wholes = {pane: whole._replace(how=TOO_LONG) for pane, whole in wholes.items()}
         yield from wholes.values()
@@ -109,7 +125,7 @@ class DocumentService:
     ) -> Generator[Part, None, dict[str, Answer]]:
         """Yields the growing answers below those that are `done`; returns the last of each pane."""
         last: dict[str, Answer] = {}
-        for part in self._results.answers(run_id, asked, **sampling, opponent=opponent):
+        for part in self._results.answers(run_id, asked, **sampling, opponent=opponent, ongoing=True):
             if isinstance(part, Answer):
                 last[part.pane] = part
                 texts = [answer.text for answer in done[part.pane]]
@@ -120,9 +136,10 @@ class DocumentService:
 
 
 def _whole(pane: str, answers: list[Answer], how: Combine) -> Whole:
-    if not answers:
+    begun = [answer.text for answer in answers if answer.text or answer.finish != "stopped"]
+    if not begun:
         return Whole(pane, "", "stopped", "")
-    combined = combine([answer.text for answer in answers], how)
+    combined = combine(begun, how)
     finishes = {answer.finish for answer in answers}
     finish = next((one for one in ("stopped", "length") if one in finishes), "end")
     return Whole(pane, combined.text, finish, sentence(combined))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -80,12 +80,18 @@ class ResultService:
         seed: int = 0,
         top_p: float = 0.95,
         opponent: str = "",
+        *,
+        ongoing: bool = False,
     ) -> Iterator[Loading | Answer]:
         """The growing answers of the base, or of an opponent, and the trained model. conversations: by pane, "base"
-        and "tuned". opponent: the id of one of `opponents`."""
+        and "tuned". opponent: the id of one of `opponents`. ongoing: inside `question`."""
         sampling = {"temperature": temperature, "max_new_tokens": max_new_tokens, "seed": seed, "top_p": top_p}
         other = self._opponents.target(opponent) if opponent else None
-        return self._chat.answers(self._target(run_id), conversations, other, **sampling)
+        return self._chat.answers(self._target(run_id), conversations, other, ongoing=ongoing, **sampling)
+
+    def question(self) -> AbstractContextManager[None]:
+        """See `ChatSession.question`."""
+        return self._chat.question()
 
     def opponents(self, run_id: str) -> list[Opponent]:
         """The models that can answer beside the run's own, the base model first."""

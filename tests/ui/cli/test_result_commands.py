@@ -78,6 +78,16 @@ def test_a_file_is_answered_piece_by_piece(
     assert (found["combined"], found["tokens"], found["finish"]) == ("join", 6, "length")
 
 
+def test_a_summary_gives_its_own_end_and_adds_its_tokens(
+    document: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answers = [ANSWER, ANSWER, ANSWER, {**ANSWER, "text": "In short", "tokens": 5, "finish": "end"}]
+    monkeypatch.setattr(ResultService, "answer_once", lambda *given: answers.pop(0))
+    assert chat(tmp_path, "--file", str(document), "--combine", "summarize", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["text"], found["tokens"], found["finish"]) == ("In short", 11, "end")
+
+
 def test_it_says_which_piece_it_is_at(document: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert chat(tmp_path, "--file", str(document), "--combine", "join") == 0
     assert capsys.readouterr().out == "\n\n".join(["Hello there"] * 3) + "\n"

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
-from ui.services.chat import Answer, Loading
+from backend.settings import Workspace
+from jobs.runner import Runner
+from tests.ui.services.test_opponents import MODEL, FakeChat
+from ui.services.chat import Answer, ChatSession, Loading
 from ui.services.documents import SUMMARIZED, TOO_LONG, DocumentService, Part, Piece, Whole
+from ui.services.opponents import ChatTarget
 from ui.services.results import ResultService
 from ui.services.runs import RunService
 
@@ -22,6 +28,9 @@ class Models:
     def __init__(self, stop_at: int = 0) -> None:
         self.asked: list[dict[str, Any]] = []
         self.stop_at = stop_at
+
+    def question(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def answers(self, run_id: str, conversations: dict[str, Any], **sampling: Any) -> Iterator[Loading | Answer]:
         self.asked.append(conversations)
@@ -39,7 +48,7 @@ def models() -> Models:
     return Models()
 
 
-def service(models: Models) -> DocumentService:
+def service(models: Models | ResultService) -> DocumentService:
     found = DocumentService(cast("RunService", SimpleNamespace()), cast("ResultService", models))
     found.pieces = lambda run_id, text, *rest: text.split("|")  # type: ignore[method-assign]
     return found
@@ -78,6 +87,30 @@ def test_a_stop_ends_it_and_leaves_the_answers_so_far() -> None:
     tuned = found[-1]
     assert isinstance(tuned, Whole)
     assert (tuned.finish, tuned.text) == ("stopped", "TUNED SAY IT\n\nONE\n\nTUN")
+
+
+def test_a_stop_between_two_pieces_ends_it(tmp_path: Path) -> None:
+    session = ChatSession(Workspace.open(tmp_path), lambda: False)
+    session._chat = FakeChat("own", "base", "tuned")  # type: ignore[assignment]
+    runs = cast("RunService", SimpleNamespace(spec=lambda run_id: None))
+    results = ResultService(tmp_path, cast("Runner", None), runs, session)
+    results._target = lambda run_id: ChatTarget(run_id, MODEL, Path("a"))  # type: ignore[method-assign]
+    found: list[Part] = []
+    for part in service(results).answers("run-1", TEXT, "Say it", "", "merge"):
+        found.append(part)
+        assert results.is_answering()
+        if part == Piece(2, 3):
+            results.stop_chat()
+    assert not results.is_answering()
+    assert [part for part in found if isinstance(part, Piece)] == [Piece(1, 3), Piece(2, 3)]
+    assert found[-1] == Whole("tuned", "own", "stopped", "")
+
+
+def test_a_stop_during_the_summary_leaves_the_answers_to_the_pieces() -> None:
+    tuned = parts(Models(stop_at=4), "summarize")[-1]
+    assert isinstance(tuned, Whole)
+    assert (tuned.finish, tuned.text.count("SAY IT")) == ("stopped", 3)
+    assert tuned.how != SUMMARIZED
 
 
 def test_answers_are_summarized_once_more(models: Models) -> None:

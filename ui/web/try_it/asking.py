@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from time import monotonic
 from typing import Any
 
 import gradio as gr
@@ -24,6 +25,7 @@ from ui.web.try_it.talk import LONGEST_QUESTION, PANES, Turn, messages, stored_t
 from ui.web.try_it.views import conversation
 
 ALONE, CONVERSATION = "alone", "conversation"
+_REDRAW = 0.2  # seconds: at least so long between two drawings of a document's growing answers
 
 
 @dataclass
@@ -150,8 +152,15 @@ class Asking:
         parts = self.app.documents.answers(
             choice.run_id, document.text, turn.question, instruction, document.how, opponent.id, **sampling
         )
+        drawn = 0.0
         for part in parts:
             turn.add_part(part)
+            if isinstance(part, Answer):
+                if monotonic() - drawn < _REDRAW:
+                    continue
+                drawn = monotonic()
+            else:
+                drawn = 0.0
             yield {self.shown: conversation(turns, opponent, True)}
         turn.piece = ""
         yield {self.state.talk: stored_talk(talk_with(choice), turns)}

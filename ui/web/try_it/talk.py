@@ -14,6 +14,7 @@ PANES = {"base": "Before", "tuned": "Yours"}
 TURNS_STORED = 40  # by the browser
 LONGEST_QUESTION, LONGEST_ANSWER = 20_000, 100_000  # characters
 _LONGEST_NOTE = 1_000
+_CUT = f"Only the first {LONGEST_ANSWER:,} characters are shown."
 _FINISHES = ("end", "length", "stopped")
 
 
@@ -55,10 +56,12 @@ class Turn:
             case Piece():
                 self.piece = part.words
             case Answer():
-                self.add(part.pane, part.text, "")
+                self.add(part.pane, part.text[:LONGEST_ANSWER], "")
             case Whole():
-                self.add(part.pane, part.text, part.finish)
+                self.add(part.pane, part.text[:LONGEST_ANSWER], part.finish)
                 self.how[part.pane] = part.how
+                if len(part.text) > LONGEST_ANSWER:
+                    self.how[part.pane] = f"{_CUT} {part.how}".strip()
 
 
 def talk_with(choice: Choice) -> str:

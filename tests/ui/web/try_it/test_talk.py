@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from ui.services.documents import Whole
 from ui.web.try_it.talk import LONGEST_ANSWER, LONGEST_QUESTION, TURNS_STORED, Turn, messages, stored_talk, turns_with
 
 
@@ -52,6 +53,15 @@ def test_a_text_that_the_page_would_not_accept_is_left_out(name: str, most: int)
     assert len(turns_with("run-1", talk)) == 2
     talk["turns"][0][name] += "x"
     assert [one.question for one in turns_with("run-1", talk)] == ["And when?"]
+
+
+def test_the_beginning_of_a_very_long_answer_stays() -> None:
+    new = Turn("What is it about?", document="letters.txt")
+    for pane, text in (("base", "Short."), ("tuned", "x" * (LONGEST_ANSWER + 1))):
+        new.add_part(Whole(pane, text, "end", "Joined."))
+    (stored,) = turns_with("run-1", stored_talk("run-1", [new]))
+    assert stored.tuned == "x" * LONGEST_ANSWER
+    assert (stored.how["base"], "100,000" in stored.how["tuned"]) == ("Joined.", True)
 
 
 def test_an_answer_without_a_valid_end_counts_as_stopped() -> None:
