@@ -135,4 +135,5 @@ def _parts(counts: Counter[str]) -> Iterator[str]:
             yield f"{count:,}{examples} {verb}"
             noun = False
     if counts["instruction"]:
-        yield f"instruction set {'once' if counts['instruction'] == 1 else str(counts['instruction']) + ' times'}"
+        times = {1: "once", 2: "twice"}.get(counts["instruction"], f"{counts['instruction']} times")
+        yield f"instruction changed {times}"

@@ -198,6 +198,7 @@ def test_the_version_counts_the_edits() -> None:
     assert edits.summary(()) == ""
     assert edits.summary(("add", "replace", "add")) == "Version 3: 2 examples added, 1 changed."
     assert "deleted" in edits.summary(("delete",))
+    assert [edits.summary(("instruction",) * times).split()[-1] for times in (1, 2)] == ["once.", "twice."]
 
 
 # The instruction

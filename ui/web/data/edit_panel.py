@@ -8,6 +8,7 @@ from typing import Any
 
 import gradio as gr
 
+from backend.errors import BadInput
 from ui.services.app import App
 from ui.services.selection import Choice
 from ui.web.browser_state import BrowserState, Inputs, Updates
@@ -48,8 +49,8 @@ class EditPanel:
             choice = apply_edit(self.app, before, action, value)
             return {**state.change(before, choice), **show(choice), **self.close()}
 
-        for part in (self.buttons, self.form):
-            state.listen(part.click, act, outputs, trigger_mode="multiple")
+        state.listen(self.buttons.click, act, outputs, trigger_mode="multiple")  # no click is lost
+        state.listen(self.form.click, act, outputs)  # a double click adds one example
 
     def _opened(self, choice: Choice, action: str) -> Any:
         datasets = self.app.datasets
@@ -58,11 +59,14 @@ class EditPanel:
 
 def apply_edit(app: App, choice: Choice, action: str, value: str) -> Choice:
     """Makes, undoes or redoes an edit, and returns the choice after it. value: from the browser, as `action` is."""
-    data_id, (kind, _, at) = choice.data_id, action.partition(":")
+    data_id, (kind, _, sent) = choice.data_id, action.partition(":")
+    form_of, _, at = sent.partition(":")
     if kind == "save-row" and at.isdecimal():
+        require_open(choice, form_of)
         app.datasets.save_example(choice, int(at), components.fields(value))
         return choice
     if kind == "add-row":
+        require_open(choice, form_of)
         return choice.replace(row=app.datasets.add_example(data_id, components.fields(value)))
     if kind == "delete-row":
         app.datasets.delete_example(data_id, choice.row)
@@ -73,6 +77,12 @@ def apply_edit(app: App, choice: Choice, action: str, value: str) -> Choice:
     else:
         return choice
     return choice.replace(row=app.datasets.nearest(data_id, choice.row))
+
+
+def require_open(choice: Choice, data_id: str) -> None:
+    """Raises BadInput when a form was drawn for other examples than those that are open now."""
+    if data_id != choice.data_id:
+        raise BadInput("These examples are no longer open.", "", "Open them again, then save.")
 
 
 def build(app: App) -> EditPanel:

@@ -34,10 +34,9 @@ def form(example: EditableExample, data_id: str) -> Markup:
         components.textarea(field.label, field.name, field.text, f"{key} {field.name}") for field in example.fields
     ]
     title = "A new example" if example.is_new else f"Edit example {fmt.number(example.row)}"
-    send = Markup('<div class="acts"><button type="submit" class="btn firm">{}</button>{}</div>').format(
-        "Add it" if example.is_new else "Save", components.button("Cancel", "close-form")
-    )
-    action = "add-row" if example.is_new else f"save-row:{example.row}"
+    words = "Add this example" if example.is_new else "Save"
+    send = components.submit(words, components.button("Cancel", "close-form"))
+    action = f"add-row:{data_id}" if example.is_new else f"save-row:{data_id}:{example.row}"
     return components.form(action, Markup("<h3>{}</h3>").format(title), *fields, send, kind="write")
 
 
@@ -48,34 +47,35 @@ def instruction(found: Instruction, data_id: str) -> Markup:
     field = components.textarea(
         "The instruction for every example", "instruction", found.text, f"instruction {data_id}"
     )
-    remove = components.button("Remove it from every example", "remove-instruction") if found.count else ""
-    send = Markup('<div class="acts"><button type="submit" class="btn firm">{}</button>{}</div>').format(
-        "Give it to every example", remove
+    remove = components.button("Remove it from every example", "remove-instruction", data_id) if found.count else ""
+    change = components.form(
+        f"set-instruction:{data_id}", field, components.submit("Use it for every example", remove), kind="write"
     )
     words = "Change it" if found.text else "Set one"
     shown = Markup("<blockquote>{}</blockquote>").format(found.text or found.default)
     return components.card(
         "Instruction (system prompt)",
         shown if found.text or found.default else components.EMPTY,
-        components.fold(words, components.form("set-instruction", field, send, kind="write"), key="instruction"),
+        components.fold(words, change, key="instruction"),
         lead=_carried(found),
     )
 
 
 def _carried(found: Instruction) -> str:
     if found.text:
-        who = f"All {fmt.number(found.total)}" if found.count == found.total else _of(found.count, found.total)
         rest = found.total - found.count - found.others
-        parts = [f"{fmt.number(found.others)} start with another one" if found.others else ""]
-        parts.append(f"{fmt.number(rest)} have none" if rest else "")
-        more = f" {fmt.listed(list(filter(None, parts)))}." if any(parts) else ""
-        return f"{who} examples start with this instruction.{more}"
-    who = (
-        f"{_of(found.others, found.total)} examples start with one." if found.others else "Your examples carry none."
-    )
-    default = "The model's own chat template puts this one before those without:" if found.default else ""
+        others = fmt.count(found.others, "starts with another one", "start with another one") if found.others else ""
+        none = fmt.count(rest, "has none", "have none") if rest else ""
+        more = f" {fmt.listed(list(filter(None, (others, none))))}." if others or none else ""
+        return f"{_start(found.count, found.total)} with this instruction.{more}"
+    who = f"{_start(found.others, found.total)} with one." if found.others else "Your examples have no instruction."
+    default = "Where there is none, the model's chat template adds this one:" if found.default else ""
     return f"{who} {default}".strip()
 
 
-def _of(count: int, total: int) -> str:
-    return f"{fmt.number(count)} of your {fmt.number(total)}"
+def _start(count: int, total: int) -> str:
+    if total == 1:
+        return "Your only example starts"
+    if count == total:
+        return f"All {fmt.number(total)} examples start"
+    return f"{fmt.number(count)} of your {fmt.number(total)} examples {'starts' if count == 1 else 'start'}"

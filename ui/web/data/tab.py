@@ -18,6 +18,7 @@ from ui.web.data import edit_views, import_panel, read_options
 from ui.web.data import issues as issues_panel
 from ui.web.data import preview as preview_panel
 from ui.web.data import views as data_views
+from ui.web.data.edit_panel import require_open
 from ui.web.data.import_panel import ImportPanel
 from ui.web.data.preview import Preview
 from ui.web.errors import handler
@@ -212,9 +213,11 @@ def apply_action(app: App, choice: Choice, action: str, value: str) -> Choice:
         return choice.replace(data_id=value, import_id="", row=1)
     elif action == "delete":
         app.datasets.delete(value)
-    elif action == "set-instruction" and "instruction" in (form := components.fields(value)):
+    elif action.startswith("set-instruction:") and "instruction" in (form := components.fields(value)):
+        require_open(choice, action.partition(":")[2])
         app.datasets.set_instruction(data_id, form["instruction"])
     elif action == "remove-instruction":
+        require_open(choice, value)
         app.datasets.set_instruction(data_id, "")
     elif action == "clear-test":
         app.datasets.clear_validation(data_id)

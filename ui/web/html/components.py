@@ -172,6 +172,13 @@ def acts(*buttons: str) -> Markup:
     return Markup('<div class="acts">{}</div>').format(join(buttons))
 
 
+def submit(words: str, *more: str) -> Markup:
+    """The last row of a form: the button that sends it, and `more` to its right."""
+    return Markup('<div class="acts"><button type="submit" class="btn firm">{}</button>{}</div>').format(
+        words, join(more)
+    )
+
+
 def external_link(url: str, words: str) -> Markup:
     """A link that opens in a new window; only the words where the address is not an https one."""
     if not url.startswith("https://"):

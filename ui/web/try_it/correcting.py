@@ -29,9 +29,7 @@ def form(name: str, key: str, suggested: str, corrected: str | None, gone: bool)
     """
     field = components.textarea("The right answer", "answer", suggested if corrected is None else corrected, key)
     words = "Add it to your examples" if corrected is None else "Change your correction"
-    send = Markup('<div class="acts"><button type="submit" class="btn firm">{}</button></div>').format(
-        "Save as new examples" if gone else words
-    )
+    send = components.submit("Save as new examples" if gone else words)
     body = components.form(f"{'restore' if gone else 'correct'}:{name}", field, send, kind="write")
     note = components.text(_GONE, "small") if gone else components.EMPTY
     return components.fold(_TITLE if corrected is None else _CORRECTED, note, body, key=f"correct {name}")

@@ -80,8 +80,6 @@ class EvaluationCard:
             return components.text(HIDDEN, "small")
         if not report:
             return components.EMPTY
-        if report["main_measure"] == "perplexity":  # a text has no answer to correct
-            return report_card.answers(report)
         return report_card.answers(report, correcting.below_answers(self.app, choice.run_id, report))
 
     def _link(self, run_id: str) -> Markup:

@@ -45,25 +45,47 @@ def kinds(page: Page) -> list[str]:
 def test_an_example_is_edited_in_a_form_that_closes_when_it_is_saved(page: Page) -> None:
     panel = page.tabs["data"].preview.editing
     (drawn,) = click(page, "edit-row").values()
-    assert 'data-send="save-row:3"' in drawn
+    assert f'data-send="save-row:{DATA}:3"' in drawn
     assert all(str(escape(text)) in drawn for text in (ASKED, ORDER))
     texts = json.dumps({"message-0": "Hello?", "message-1": "Hi."})
-    updates = click(page, "save-row:3", texts, form=True)
+    updates = click(page, f"save-row:{DATA}:3", texts, form=True)
     assert (kinds(page), updates[panel.form]) == (["replace"], "")
     assert "Version 1" in updates[panel.buttons]
 
 
 def test_a_refused_edit_leaves_the_form_as_it_is(page: Page) -> None:
     with pytest.raises(gr.Error, match="empty"):
-        click(page, "save-row:3", json.dumps({"message-0": "Hello?", "message-1": " "}), form=True)
+        click(page, f"save-row:{DATA}:3", json.dumps({"message-0": "Hello?", "message-1": " "}), form=True)
     assert kinds(page) == []
 
 
 def test_a_new_example_is_shown_once_it_is_added(page: Page) -> None:
     (drawn,) = click(page, "new-row").values()
-    assert 'data-send="add-row"' in drawn
-    updates = click(page, "add-row", json.dumps({"message-0": "Hello?", "message-1": "Hi."}), form=True)
+    assert f'data-send="add-row:{DATA}"' in drawn
+    updates = click(page, f"add-row:{DATA}", json.dumps({"message-0": "Hello?", "message-1": "Hi."}), form=True)
     assert (kinds(page), page.state.changed(updates)) == (["add"], {"row": 241})
+
+
+@pytest.mark.parametrize("do", ["save-row:data-2:3", "add-row:data-2", "add-row"])
+def test_a_form_of_other_examples_changes_nothing(page: Page, do: str) -> None:
+    with pytest.raises(gr.Error, match="no longer open"):
+        click(page, do, json.dumps({"message-0": "Hello?", "message-1": "Hi."}), form=True)
+    assert kinds(page) == []
+
+
+@pytest.mark.parametrize(
+    "do", [("set-instruction:data-2", '{"instruction": "Be warm."}'), ("remove-instruction", "data-2")]
+)
+def test_an_instruction_of_other_examples_changes_nothing(page: Page, do: tuple[str, str]) -> None:
+    with pytest.raises(gr.Error, match="no longer open"):
+        answer(page, page.tabs["data"].instruction, "click", CHOICE, clicked=do)
+    assert kinds(page) == []
+
+
+def test_a_second_click_on_a_form_is_ignored_while_the_first_is_saved(page: Page) -> None:
+    panel = page.tabs["data"].preview.editing
+    modes = {target: fn.trigger_mode for fn in page.blocks.fns.values() if fn.fn for target in fn.targets}
+    assert (modes[panel.form._id, "click"], modes[panel.buttons._id, "click"]) == ("once", "multiple")
 
 
 def test_deleting_can_be_undone_and_redone(page: Page) -> None:
@@ -90,11 +112,11 @@ def test_moving_to_another_example_closes_the_form(page: Page) -> None:
 def test_the_instruction_is_set_and_removed(page: Page) -> None:
     tab = page.tabs["data"]
     assert "helpful AI assistant" in tab.show(CHOICE)[tab.instruction]
-    sent = ("set-instruction", json.dumps({"instruction": "Be <b>warm</b>."}))
+    sent = (f"set-instruction:{DATA}", json.dumps({"instruction": "Be <b>warm</b>."}))
     shown = answer(page, tab.instruction, "click", CHOICE, clicked=sent)[tab.instruction]
     assert "Be &lt;b&gt;warm" in shown
     assert "remove-instruction" in shown
-    shown = answer(page, tab.instruction, "click", CHOICE, clicked=("remove-instruction", ""))[tab.instruction]
+    shown = answer(page, tab.instruction, "click", CHOICE, clicked=("remove-instruction", DATA))[tab.instruction]
     assert "remove-instruction" not in shown
     assert kinds(page) == ["instruction", "instruction"]
 
@@ -112,7 +134,12 @@ def test_plain_texts_show_no_instruction() -> None:
 
 @pytest.mark.parametrize(
     ("found", "numbers"),
-    [(Instruction("Be brief.", 12, 0, 12), "12"), (Instruction("Be brief.", 9, 2, 12), "9 of your 12")],
+    [
+        (Instruction("Be brief.", 12, 0, 12), "12"),
+        (Instruction("Be brief.", 9, 2, 12), "9 of your 12"),
+        (Instruction("Be brief.", 1, 0, 1), "Your only example starts"),
+        (Instruction("Be brief.", 10, 1, 12), "1 starts with another one and 1 has none"),
+    ],
 )
 def test_the_share_of_examples_with_the_instruction_is_named(found: Instruction, numbers: str) -> None:
     assert numbers in edit_views.instruction(found, DATA)
