@@ -57,6 +57,9 @@ def shape(settings: TrainSettings) -> dict[str, object]:
     return {name: getattr(settings, name) for name in (("method",) if settings.method == "full" else _SHAPE)}
 
 
-def fits(before: TrainSettings, now: TrainSettings) -> bool:
-    """Whether a run with the settings `now` can start from the weights of one with the settings `before`."""
-    return (before.method == "full") == (now.method == "full") and shape(before) == shape(now)
+def differing(before: TrainSettings, now: TrainSettings) -> list[str]:
+    """The settings in `now` that prevent a start from the weights of a run with the settings `before`."""
+    if (before.method == "full") != (now.method == "full"):
+        return ["method"]
+    wanted, found = shape(before), shape(now)
+    return [name for name in wanted if wanted[name] != found[name]]

@@ -28,6 +28,7 @@ from ui.services import losses, samples, training_plan
 from ui.services.datasets import DatasetService
 from ui.services.models import SIMULATED, ModelService
 
+OPEN_HERE = "Open the page without --hardware to train."
 STOPPING = 1.0  # seconds that a deletion waits for an evaluation to stop
 
 
@@ -38,7 +39,7 @@ class RunService:
         self._workspace, self._runner, self._models, self._datasets = workspace, runner, models, datasets
         self._curves: dict[str, Curve] = {}
         self._speeds: dict[str, float | None] = {}
-        self._sides: dict[str, tuple[CheckedDataset, Roles]] = {}  # by the version before
+        self._sides: tuple[str, CheckedDataset, Roles] | None = None  # the last computed, with what it is for
         self._lock = threading.Lock()
 
     # Starting
@@ -60,13 +61,13 @@ class RunService:
         return training_plan.with_measured(plan, measurements.find(self._workspace, key))
 
     def _roles(self, checked: CheckedDataset, version: NextVersion | None) -> Roles:
-        """The sides that rows of the version before keep; computed once for the same examples."""
+        """The sides that rows of the version before keep; the last are not computed again."""
         if version is None:
             return NO_ROLES
-        known = self._sides.get(version.parent)
-        if known is None or known[0] is not checked:
-            known = self._sides[version.parent] = checked, version.roles(checked.rows)
-        return known[1]
+        known = self._sides
+        if known is None or known[0] != version.parent or known[1] is not checked:
+            known = self._sides = version.parent, checked, version.roles(checked.rows)
+        return known[2]
 
     def start(
         self,
@@ -85,7 +86,7 @@ class RunService:
         nothing starts.
         """
         if self._models.simulated:
-            raise BadInput(SIMULATED, "", "Open the page without --hardware to train.")
+            raise BadInput(SIMULATED, "", OPEN_HERE)
         model_id = self._models.resolve(model_id)
         model = self._models.reference(model_id)
         tokenizer = local.tokenizer(self._workspace, model_id)

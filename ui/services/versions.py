@@ -1,4 +1,4 @@
-"""Versions of a model: train again from one, let one train on, rename them, and note something about them."""
+"""Versions of a model: train again from one, keep training one, rename them, and note something about them."""
 
 from __future__ import annotations
 
@@ -7,17 +7,20 @@ from pathlib import Path
 
 from backend.advice.settings import ChosenSettings
 from backend.errors import BadInput, RunProblem
-from backend.records.specs import TrainSettings
+from backend.records.specs import TrainSettings, parse_new_settings
 from backend.runs import about, division, start
 from backend.runs.next_version import NextVersion
 from backend.runs.token_rows import list_files
+from backend.training import preconditions
 from jobs.runner import Runner
 from ui.services.datasets import DatasetService
-from ui.services.models import ModelService
+from ui.services.models import SIMULATED, ModelService
 from ui.services.results import ResultService
-from ui.services.runs import RunService
+from ui.services.runs import OPEN_HERE, RunService
+from ui.text.settings_help import SETTINGS
 
-AS_BEFORE = "As in the version that it continues: this can't change."
+AS_BEFORE = "Same as in the version it continues; it can't be changed."
+_METHODS = {"lora": "LoRA", "qlora": "QLoRA", "full": "full fine-tuning"}
 
 
 class VersionService:
@@ -66,22 +69,21 @@ class VersionService:
             raise RunProblem(
                 "The examples of this run are no longer here.",
                 "They were deleted from step 2.",
-                "Add them again, or let this version train on: it has its own copy.",
+                "Add them again, or keep training this version: it has its own copy.",
             )
         return data_id
 
     def why_not_continue(self, run_id: str, model_id: str, settings: TrainSettings) -> str:
         """Why a run with this model and these settings can't continue another one, "" when it can."""
         spec = self._runs.spec(run_id)
-        before = spec.settings
         if self._models.resolve(model_id) != spec.model.id:
             return f"It learned on top of another base model, {self._models.entry(spec.model.id).name}."
-        if (before.method == "full") != (settings.method == "full"):
-            return f"It was trained with another method, {before.method}."
-        wanted, found = start.shape(before), start.shape(settings)
-        if differing := [name for name in wanted if wanted[name] != found[name]]:
-            return f"What it learned has a shape of its own: {', '.join(differing)} must stay as they were."
-        return ""
+        differing = start.differing(spec.settings, settings)
+        if "method" in differing:
+            before, now = _METHODS[spec.settings.method], _METHODS[settings.method]
+            return f"That version was trained with {before}, this one would use {now}."
+        labels = ", ".join(SETTINGS[name].label for name in differing)
+        return f"To continue that version, keep these settings unchanged: {labels}." if labels else ""
 
     def check(self, version: NextVersion | None, model_id: str, settings: TrainSettings) -> None:
         """Raises BadInput where a run with this model and these settings can't be this version."""
@@ -102,10 +104,15 @@ class VersionService:
     def train_on(self, run_id: str, epochs: float, *, evaluate: bool = True) -> str:
         """Queues a new version that continues a run with the very same rows for more epochs; returns its id.
 
-        Raises RunProblem when the run has no model, BadSetting for an impossible number.
+        Raises RunProblem when the run has no model, BadSetting for an impossible number, BadInput on a simulated
+        machine, and whatever `preconditions.before_resume` raises.
         """
+        if self._models.simulated:
+            raise BadInput(SIMULATED, "", OPEN_HERE)
         spec, version = self._runs.spec(run_id), self.next(run_id)
-        settings, descent = spec.settings.changed(num_train_epochs=epochs, max_steps=-1), version.descent()
+        settings = parse_new_settings({**spec.settings.model_dump(), "num_train_epochs": epochs, "max_steps": -1})
+        preconditions.before_resume(version.folder, spec)
+        descent = version.descent()
         name = self._runs.job(run_id).name
         changes = {"settings": settings, "name": name, "descent": descent, "retry_of": "", "evaluate": evaluate}
 

@@ -90,17 +90,18 @@ def test_a_version_that_changes_while_it_is_copied_is_rejected(tiny_model: Path,
 
 
 @pytest.mark.parametrize(
-    ("before", "now", "fits"),
+    ("before", "now", "differing"),
     [
-        ({}, {}, True),
-        ({}, {"method": "qlora", "learning_rate": 1e-3}, True),
-        ({}, {"lora_rank": 4}, False),
-        ({}, {"lora_alpha": 8}, False),
-        ({}, {"use_dora": True}, False),
-        ({}, {"target_modules": ("q_proj",)}, False),
-        ({}, {"method": "full"}, False),
-        ({"method": "full"}, {"method": "full", "lora_rank": 4}, True),
+        ({}, {}, []),
+        ({}, {"method": "qlora", "learning_rate": 1e-3}, []),
+        ({}, {"lora_rank": 4}, ["lora_rank"]),
+        ({}, {"lora_alpha": 8, "use_dora": True}, ["lora_alpha", "use_dora"]),
+        ({}, {"target_modules": ("q_proj",)}, ["target_modules"]),
+        ({}, {"method": "full"}, ["method"]),
+        ({"method": "full"}, {"method": "full", "lora_rank": 4}, []),
     ],
 )
-def test_weights_of_another_shape_do_not_fit(before: dict[str, Any], now: dict[str, Any], fits: bool) -> None:
-    assert start.fits(TrainSettings(**before), TrainSettings(**now)) is fits
+def test_settings_that_change_the_shape_of_the_weights_are_named(
+    before: dict[str, Any], now: dict[str, Any], differing: list[str]
+) -> None:
+    assert start.differing(TrainSettings(**before), TrainSettings(**now)) == differing

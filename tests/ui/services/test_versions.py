@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from backend.errors import BadInput, BadSetting, RunProblem
+from backend.errors import BadInput, BadSetting, RunProblem, TrainingFailed
 from backend.files import manifest
 from backend.records.specs import TrainSettings
 from backend.runs import division, start
@@ -110,6 +110,17 @@ def test_training_on_keeps_rows_and_settings(app: App, tmp_path: Path) -> None:
         app.versions.train_on(first, 0)
 
 
+def test_training_on_is_checked_before_it_starts(app: App, tmp_path: Path) -> None:
+    first = trained(app, dataset(app, tmp_path))
+    other_machine = App(app.workspace, simulated=app.models.hardware())
+    with pytest.raises(BadInput):
+        other_machine.versions.train_on(first, 1)
+    (app.runner.folder(first) / "data" / "train.parquet").unlink()
+    with pytest.raises(TrainingFailed):
+        app.versions.train_on(first, 1)
+    assert [run.id for run in app.runs.jobs()] == [first]
+
+
 def test_a_repetition_of_a_later_version_starts_where_that_one_did(app: App, tmp_path: Path) -> None:
     data_id = dataset(app, tmp_path)
     first = trained(app, data_id)
@@ -128,8 +139,8 @@ def test_why_a_version_can_not_be_continued(app: App, tmp_path: Path) -> None:
     settings = app.runs.spec(first).settings
     assert app.versions.why_not_continue(first, "", settings) == ""
     assert app.versions.why_not_continue(first, "", settings.changed(method="qlora", seed=4)) == ""
-    assert "lora_rank" in app.versions.why_not_continue(first, "", settings.changed(lora_rank=32))
-    assert "method" in app.versions.why_not_continue(first, "", settings.changed(method="full"))
+    assert "LoRA rank" in app.versions.why_not_continue(first, "", settings.changed(lora_rank=32))
+    assert "full fine-tuning" in app.versions.why_not_continue(first, "", settings.changed(method="full"))
     assert "base model" in app.versions.why_not_continue(first, "Qwen/Qwen3-0.6B", settings)
     with pytest.raises(BadInput):
         app.versions.check(app.versions.next(first), "", settings.changed(lora_rank=32))
