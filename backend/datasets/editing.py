@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import replace
+from itertools import chain
 
 from backend.datasets.check_dataset import row_problems
 from backend.datasets.checks.dataset import most_common_instruction
 from backend.datasets.checks.normalize import normalize
+from backend.datasets.checks.structure import SYSTEM
 from backend.datasets.conversation import content, last_answer, question
 from backend.datasets.convert.convert import check_size
 from backend.datasets.edits import Edit, with_instruction
@@ -37,7 +39,7 @@ class Editor:
         if before is None and number not in {p.row for p in dataset.problems if p.row}:
             raise _no_row(number)
         if before is None or not _same(before, example):
-            self._save(data_id, Edit("replace", number, _usable(example, dataset)))
+            self._save(data_id, Edit("replace", number, _usable(example, _kinds(dataset.rows))))
 
     def delete(self, data_id: str, number: int) -> None:
         dataset = self._store.original(data_id)
@@ -47,9 +49,16 @@ class Editor:
 
     def add(self, data_id: str, example: Row) -> int:
         """Adds a row, with the instruction that most rows have, and returns its number."""
+        return self.add_all(data_id, [example])[0]
+
+    def add_all(self, data_id: str, examples: Sequence[Row]) -> list[int]:
+        """Adds rows as `add` does, all of them or none, and returns their numbers."""
         dataset = self._store.original(data_id)
-        self._save(data_id, Edit("add", example=_usable(_instructed(example, dataset), dataset)))
-        return dataset.highest + 1
+        usual = most_common_instruction(dataset.rows)
+        kinds = _kinds(dataset.rows) or _kinds(examples[:1])
+        added = [Edit("add", example=_usable(_instructed(example, usual), kinds)) for example in examples]
+        self._save(data_id, *added)
+        return [*range(dataset.highest + 1, dataset.highest + 1 + len(added))]
 
     def set_instruction(self, data_id: str, text: str) -> None:
         """Gives every conversation this system message; "" removes it."""
@@ -70,23 +79,24 @@ class Editor:
         """Adds the right answer to a question that a run answered wrongly, and returns the row's number.
 
         messages: the conversation up to the answer. Without a system message it gets that of most rows. wrong: the
-        run's answer; it becomes the worse one where the examples are pairs. Correcting the same question again
-        replaces the earlier correction.
+        run's answer; it becomes the worse one where the examples are pairs. The row replaces an earlier correction of
+        the same question, else the row with the same conversation, whose answer would contradict it.
         """
         dataset = self._store.original(data_id)
         pairs = any(row.rejected for row in dataset.rows)
         rejected = [{"role": "assistant", "content": wrong}] if pairs else None
         example = Row(0, 0, [*map(dict, messages), {"role": "assistant", "content": answer.strip()}], rejected)
-        example = _usable(_instructed(example, dataset), dataset)
-        again = next(
-            (row for row in dataset.rows if row.origin == "corrected" and _same_question(row, example)), None
-        )
-        if again is None:
+        example = _usable(_instructed(example, most_common_instruction(dataset.rows)), _kinds(dataset.rows))
+        earlier = (row for row in dataset.rows if row.origin == "corrected" and _same_question(row, example))
+        asking = (row for row in dataset.rows if _same_conversation(row, example))
+        found = next(chain(earlier, asking), None)
+        if found is None:
             self._save(data_id, Edit("add", example=example, run_id=run_id))
             return dataset.highest + 1
-        if not _same(again, example):
-            self._save(data_id, Edit("replace", again.row, example, run_id=run_id))
-        return again.row
+        if found.origin != "corrected" or not _same(found, example):
+            example = replace(example, tools=found.tools)
+            self._save(data_id, Edit("replace", found.row, example, run_id=run_id))
+        return found.row
 
     def undo(self, data_id: str) -> None:
         """Undoes the last edit."""
@@ -108,27 +118,32 @@ class Editor:
 
         self._update(data_id, change)
 
-    def corrected_questions(self, data_id: str) -> list[str]:
-        """The questions whose answers were corrected after a run, each with all turns of the person, by lines."""
-        return [question(row) for row in self._corrected(data_id)]
-
     def corrections(self, data_id: str) -> dict[str, str]:
         """The corrected answers, by the question right before each."""
-        return {content(row.messages[-2]): last_answer(row) for row in self._corrected(data_id)}
-
-    def _corrected(self, data_id: str) -> list[Row]:
         stored = self._store.edits.read(data_id, self._store.info(data_id).edits)
         if not any(edit.run_id for edit in stored):  # nothing of the file needs to be read
-            return []
-        return [row for row in self._store.original(data_id).rows if row.origin == "corrected"]
+            return {}
+        corrected = (row for row in self._store.original(data_id).rows if row.origin == "corrected")
+        return {content(row.messages[-2]): last_answer(row) for row in corrected}
 
-    def _save(self, data_id: str, edit: Edit) -> None:
+    def _save(self, data_id: str, *edits: Edit) -> None:
+        """Adds the edits, all of them or none, and deletes those that were undone."""
+        ids: list[str] = []
+        undone: list[str] = []
+
+        def change(info: DatasetInfo) -> DatasetInfo:
+            undone.extend(info.undone)
+            return replace(info, edits=[*info.edits, *ids], undone=[])
+
         try:
-            edit_id = self._store.edits.write(data_id, edit)
-        except OSError as error:
-            raise not_saved("Your change", error) from error
-        undone = self._store.info(data_id).undone
-        self._update(data_id, lambda info: replace(info, edits=[*info.edits, edit_id], undone=[]))
+            for edit in edits:
+                ids.append(self._store.edits.write(data_id, edit))
+            self._store.update(data_id, change)
+        except BaseException as error:
+            self._store.edits.delete(data_id, ids)
+            if isinstance(error, OSError):
+                raise not_saved("Your change", error) from error
+            raise
         self._store.edits.delete(data_id, undone)
 
     def _update(self, data_id: str, change: Callable[[DatasetInfo], DatasetInfo]) -> None:
@@ -154,16 +169,28 @@ def _same_question(one: Row, other: Row) -> bool:
     return normalize(question(one)) == normalize(question(other))
 
 
-def _instructed(example: Row, dataset: Dataset) -> Row:
-    """`example` with the instruction that most rows have, unless it has its own."""
-    usual = most_common_instruction(dataset.rows)
-    has_own = any(message["role"] in ("system", "developer") for message in example.messages)
+def _same_conversation(one: Row, other: Row) -> bool:
+    """Whether two rows are the same up to the answer. A row without an instruction matches any: a fix may add one."""
+    if one.text is not None or not one.messages:
+        return False
+    (first, turns), (second, others) = _up_to_answer(one), _up_to_answer(other)
+    return turns == others and (first == second or not first or not second)
+
+
+def _up_to_answer(row: Row) -> tuple[list[str], list[tuple[str, str]]]:
+    """The instruction and the turns before the answer, in the form to compare."""
+    said = [(message["role"], normalize(content(message))) for message in row.messages[:-1]]
+    return [text for role, text in said if role in SYSTEM], [turn for turn in said if turn[0] not in SYSTEM]
+
+
+def _instructed(example: Row, usual: str) -> Row:
+    """`example` with the instruction `usual`, unless it has its own."""
+    has_own = any(message["role"] in SYSTEM for message in example.messages)
     return example if has_own or not usual else with_instruction(example, usual)
 
 
-def _usable(example: Row, dataset: Dataset) -> Row:
-    """`example`, if it can be learned and is of the same kind as the others. Raises BadInput."""
-    kinds = {_kind(row) for row in dataset.rows}
+def _usable(example: Row, kinds: Set[str]) -> Row:
+    """`example`, if it can be learned and is of the same kind as the others, if any. Raises BadInput."""
     if kinds and _kind(example) not in kinds:
         raise BadInput(f"Your examples are {' and '.join(sorted(kinds))}.", f"This one is {_kind(example)}.")
     try:
@@ -174,6 +201,10 @@ def _usable(example: Row, dataset: Dataset) -> Row:
         if problem.severity == "error" or problem.kind in _ALSO_REFUSED:
             raise BadInput("This example can't be learned as it is.", problem.message, "Correct it, then save again.")
     return example
+
+
+def _kinds(rows: Sequence[Row]) -> set[str]:
+    return {_kind(row) for row in rows}
 
 
 def _kind(row: Row) -> str:

@@ -15,6 +15,8 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from backend.datasets import edits
 from backend.datasets.background import NO_PROGRESS, ProgressListener
 from backend.datasets.cache import Key, RecentCache
@@ -158,14 +160,20 @@ class DatasetStore:
         except (OSError, ValueError, TypeError) as error:
             raise BadInput("These examples are no longer here.", "", "Add them again.") from error
 
-    def restore(self, data_id: str, info: DatasetInfo) -> None:
-        """Sets a dataset back to an earlier `info`."""
-        with self._lock:
-            self._write_info(data_id, info)
+    def restore(self, data_id: str, before: DatasetInfo) -> None:
+        """Reads the file again as `before` says, with the fixes accepted and refused then."""
+
+        def change(info: DatasetInfo) -> DatasetInfo:
+            read = before.read_options
+            return replace(info, read_options=read, accepted=before.accepted, refused=before.refused)
+
+        self.update(data_id, change)
 
     def update(self, data_id: str, change: Callable[[DatasetInfo], DatasetInfo]) -> None:
-        """Replaces the info with what `change` makes of it. Raises BadInput when the dataset does not exist."""
-        with self._lock:
+        """Replaces the info with what `change` makes of it; no other thread or process changes it meanwhile. Raises
+        BadInput when the dataset does not exist."""
+        self.info(data_id)
+        with self._lock, FileLock(child_path(self._root, data_id) / ".lock"):
             self._write_info(data_id, change(self.info(data_id)))
 
     def _write_info(self, data_id: str, info: DatasetInfo) -> None:
@@ -173,19 +181,22 @@ class DatasetStore:
 
     def read_again(self, data_id: str, options: Options, listener: ProgressListener = NO_PROGRESS) -> None:
         """Reads the file with other options and stores them. Accepted and refused fixes are dropped, as they were
-        about other rows. Raises BadInput, changing nothing, when the file can't be read this way, its validation
-        file no longer fits, or examples were edited."""
+        about other rows; so are undone edits. Raises BadInput, changing nothing, when the file can't be read this
+        way, its validation file no longer fits, or examples were edited."""
+        undone: list[str] = []
+
+        def change(info: DatasetInfo) -> DatasetInfo:
+            _require_unedited(info)
+            undone.extend(info.undone)
+            return replace(info, read_options=dict(options), accepted={}, refused={}, undone=[])
+
         info = self.info(data_id)
-        if info.edits:
-            raise BadInput(
-                "This file can't be read another way now.",
-                "You edited its examples, and these edits would be lost.",
-                "Undo them first, or add the file again.",
-            )
+        _require_unedited(info)
         dataset = self._files.source(data_id, info.name, options, listener)
         if (validation := self._validation(data_id, info, options)) is not None:
             require_compatible(validation, dataset)
-        self.update(data_id, lambda info: replace(info, read_options=dict(options), accepted={}, refused={}))
+        self.update(data_id, change)
+        self.edits.delete(data_id, undone)
 
     def original(self, data_id: str, listener: ProgressListener = NO_PROGRESS) -> Dataset:
         """The rows before any fix, with the person's edits."""
@@ -289,6 +300,15 @@ class DatasetStore:
         if not info.validation:
             return None
         return self._files.validation(data_id, info.validation["name"], info.validation["file"], options)
+
+
+def _require_unedited(info: DatasetInfo) -> None:
+    if info.edits:
+        raise BadInput(
+            "This file can't be read another way now.",
+            "You edited its examples, and these edits would be lost.",
+            "Undo them first, or add the file again.",
+        )
 
 
 def not_saved(what: str, error: OSError) -> WorkspaceProblem:

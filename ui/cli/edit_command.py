@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from backend.datasets import edits
 from backend.datasets.editing import Editor
-from backend.datasets.read.load import load_text
+from backend.datasets.read.load import load
 from backend.errors import BadInput
 from backend.records.rows import Row
 from backend.settings import Workspace
@@ -39,7 +41,7 @@ def edit(options: argparse.Namespace, workspace: Workspace) -> Answer:
         editor.replace(options.id, options.row, example)
         rows = [options.row]
     elif options.add:
-        rows = _add(editor, options.id)
+        rows = editor.add_all(options.id, _read())
     elif options.delete:
         editor.delete(options.id, options.delete)
     elif options.instruction is not None:
@@ -51,22 +53,12 @@ def edit(options: argparse.Namespace, workspace: Workspace) -> Answer:
     return Answer(document, edits.summary(kinds) or "No edits are left.")
 
 
-def _add(editor: Editor, data_id: str) -> list[int]:
-    """The numbers of the examples on stdin, once all of them are added; when one can't be, none is."""
-    numbers: list[int] = []
-    try:
-        for example in _read():
-            numbers.append(editor.add(data_id, example))
-    except BadInput:
-        for _ in numbers:
-            editor.undo(data_id)
-        raise
-    return numbers
-
-
 def _read() -> list[Row]:
-    """The examples on stdin. Raises BadInput when one of them can't be read."""
-    data = load_text(sys.stdin.read(), name="stdin")
+    """The examples on stdin, in any encoding of a file. Raises BadInput when one of them can't be read."""
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "stdin"
+        file.write_bytes(sys.stdin.buffer.read())
+        data = load(file)
     for problem in data.problems:
         if problem.severity == "error":
             raise BadInput(f"Line {problem.line} on stdin can't be read.", problem.message, "Nothing was changed.")

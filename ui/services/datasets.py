@@ -243,11 +243,6 @@ class DatasetService:
     def _whole(self, choice: Choice) -> CheckedDataset:
         return self.checked(choice.data_id, choice.model_id)
 
-    def corrected_questions(self, data_id: str) -> list[str]:
-        """The questions whose answers were corrected after a run: see `Editor.corrected_questions`. [] for a dataset
-        that was deleted."""
-        return self._editor.corrected_questions(data_id) if self._store.has(data_id) else []
-
     # Validation file
 
     def set_validation(self, data_id: str, path: Path, name: str) -> None:

@@ -70,7 +70,8 @@ class DatasetImports:
         self._tasks.start(data_id, name, work).wait(PAGE_WAIT)
 
     def read_again(self, data_id: str, options: Mapping[str, Any], model: TargetModel | None) -> None:
-        """Starts to read a stored dataset with other read options. If that fails or is cancelled, nothing changes."""
+        """Starts to read a stored dataset with other read options. If that fails or is cancelled, the old ones
+        stay."""
         before = self.store.info(data_id)
         if options == before.read_options:
             return

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -149,6 +151,75 @@ def test_an_edited_file_is_not_read_another_way(store: DatasetStore, editor: Edi
     assert 1 not in numbers(store, data_id)
 
 
+def test_an_undone_edit_is_not_redone_on_a_file_that_was_read_another_way(
+    store: DatasetStore, editor: Editor, data_id: str, tmp_path: Path
+) -> None:
+    editor.delete(data_id, 1)
+    editor.undo(data_id)
+    store.read_again(data_id, {"encoding": "cp1252"})
+    with pytest.raises(BadInput):
+        editor.redo(data_id)
+    assert not [*(tmp_path / "datasets" / data_id / "edits").iterdir()]
+
+
+def test_an_edit_while_the_file_is_read_again_is_not_lost(
+    store: DatasetStore, editor: Editor, data_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, read = store.info(data_id), store._files.source
+
+    def edited_meanwhile(*args: Any) -> Any:
+        monkeypatch.setattr(store._files, "source", read)
+        editor.delete(data_id, 2)
+        return read(*args)
+
+    monkeypatch.setattr(store._files, "source", edited_meanwhile)
+    with pytest.raises(BadInput):
+        store.read_again(data_id, {"encoding": "cp1252"})
+    store.restore(data_id, before)
+    assert (store.info(data_id).read_options, numbers(store, data_id)) == ({}, [1, *range(3, 31)])
+
+
+def test_edits_of_two_processes_are_all_saved(store: DatasetStore, data_id: str, tmp_path: Path) -> None:
+    def delete(number: int) -> None:
+        Editor(DatasetStore(tmp_path / "datasets")).delete(data_id, number)
+
+    with ThreadPoolExecutor(8) as pool:
+        [*pool.map(delete, range(1, 17))]
+    assert numbers(store, data_id) == [*range(17, 31)]
+
+
+def test_a_redo_right_before_a_new_edit_leaves_its_file(
+    store: DatasetStore, editor: Editor, data_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    editor.delete(data_id, 1)
+    editor.undo(data_id)
+    update = store.update
+
+    def redone_first(*args: Any) -> None:
+        monkeypatch.setattr(store, "update", update)
+        editor.redo(data_id)
+        update(*args)
+
+    monkeypatch.setattr(store, "update", redone_first)
+    editor.delete(data_id, 2)
+    assert numbers(store, data_id) == [*range(3, 31)]
+
+
+def test_several_rows_are_added_together_or_not_at_all(
+    store: DatasetStore, editor: Editor, data_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [example("Rye?", "On Fridays."), example("Oat?", "Never.")]
+    with pytest.raises(BadInput):
+        editor.add_all(data_id, [*rows, example("Spelt?", " ")])
+    with monkeypatch.context() as patching:
+        patching.setattr(store, "update", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+        with pytest.raises(WorkspaceProblem):
+            editor.add_all(data_id, rows)
+    assert (store.info(data_id).edits, [*(tmp_path / "datasets" / data_id / "edits").iterdir()]) == ([], [])
+    assert editor.add_all(data_id, rows) == [31, 32]
+    assert answer_of(store, data_id, 32) == "Never."
+
+
 def test_a_damaged_edit_is_reported_and_can_be_undone(
     store: DatasetStore, editor: Editor, data_id: str, tmp_path: Path
 ) -> None:
@@ -251,12 +322,26 @@ def test_a_corrected_answer_is_added_once_with_its_origin(store: DatasetStore, e
     assert (row.origin, row.rejected) == ("corrected", None)
     assert editor.correct(data_id, asked, "Every Friday.", "I'm sorry.", "run-b") == 13, "corrected again"
     assert answer_of(store, data_id, 13) == "Every Friday."
-    assert editor.corrected_questions(data_id) == ["Do you have rye?"]
+    assert editor.corrections(data_id) == {"Do you have rye?": "Every Friday."}
     stored = store.edits.read(data_id, store.info(data_id).edits)
     assert [(edit.kind, edit.run_id) for edit in stored] == [("add", "run-a"), ("replace", "run-b")]
     editor.undo(data_id)
     editor.undo(data_id)
-    assert editor.corrected_questions(data_id) == []
+    assert editor.corrections(data_id) == {}
+
+
+def test_a_correction_replaces_the_row_with_the_same_conversation(store: DatasetStore, editor: Editor) -> None:
+    data_id = store.add_text(lines(12, "Be brief."), "brief.jsonl")
+    rows = store.original(data_id).rows
+    asked, right = rows[4].messages[:-1], "The right one, love."
+    assert editor.correct(data_id, asked, right, "I'm sorry.", "run-a") == 5
+    row = store.original(data_id).rows[4]
+    assert (row.origin, row.messages[-1]["content"], len(store.original(data_id).rows)) == ("corrected", right, 12)
+    confirmed = str(rows[6].messages[-1]["content"])
+    assert editor.correct(data_id, rows[6].messages[1:-1], confirmed, "No.", "run-a") == 7
+    assert store.original(data_id).rows[6].origin == "corrected", "the answer was right, and is learned from now on"
+    other = [{"role": "system", "content": "Be a pirate."}, *rows[8].messages[1:-1]]
+    assert editor.correct(data_id, other, "Arr.", "No.", "run-a") == 13, "another instruction, another answer"
 
 
 def test_a_correction_among_pairs_makes_the_wrong_answer_the_worse_one(store: DatasetStore, editor: Editor) -> None:

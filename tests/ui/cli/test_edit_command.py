@@ -28,8 +28,8 @@ class Shell:
     def app(self) -> App:
         return App(self.workspace)
 
-    def edit(self, *options: str, stdin: str = "") -> Any:
-        self._patch.setattr("sys.stdin", io.StringIO(stdin))
+    def edit(self, *options: str, stdin: str = "", encoding: str = "utf-8") -> Any:
+        self._patch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(stdin.encode(encoding)), "utf-8"))
         self.code = main(["edit", self.data_id, *options, "--json", "--workspace", str(self.workspace.root)])
         return json.loads(self._capsys.readouterr().out)
 
@@ -55,6 +55,13 @@ def test_examples_are_replaced_added_deleted_and_undone(shell: Shell) -> None:
     assert shell.edit("--undo")["version"] == 3
     assert 5 in shell.answers()
     assert shell.edit("--redo")["version"] == 4
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-16"])
+def test_examples_in_another_encoding_are_read(shell: Shell, encoding: str) -> None:
+    example = json.dumps({"question": "Größe?", "answer": "Über drei Meter, größer als früher."}, ensure_ascii=False)
+    assert shell.edit("--add", stdin=example + "\n", encoding=encoding)["rows"] == [13]
+    assert shell.answers()[13] == "Über drei Meter, größer als früher."
 
 
 def test_the_instruction_is_set_and_removed(shell: Shell) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from backend.datasets.editing import Editor
 from backend.datasets.split import split
 from backend.datasets.store import DatasetStore
 from backend.errors import BadInput
@@ -65,7 +64,6 @@ def test_a_corrected_answer_becomes_an_example_of_the_run_s_dataset(
     row = store.open(runs.data_id, None).dataset.rows[-1]
     assert [message["content"] for message in row.messages] == [SYSTEM, "Do you have rye?", "On Fridays."]
     assert service.all(RUN) == {"Do you have rye?": "On Fridays."}
-    assert Editor(store).corrected_questions(runs.data_id) == ["Do you have rye?"]
 
 
 def test_a_held_out_question_is_corrected_in_its_conversation(service: CorrectionService, runs: Runs) -> None:
