@@ -24,7 +24,7 @@ from ui.services.selection import Choice
 
 KIND = "try_prompts"
 NO_QUESTIONS = "No examples with questions are set aside to try prompts on."
-_PARTS = {"main_measure", "items", "clusters", "engine", "systems", "best", "next", "answers"}
+_PARTS = {"main_measure", "items", "clusters", "engine", "systems", "best", "next", "next_kind", "answers"}
 
 
 class PromptTrialService:

@@ -199,12 +199,12 @@ def _unreadable(error: RunProblem) -> Markup:
     return components.card(TITLE, components.problem_alert(error))
 
 
-def failure(job: Job | None) -> Markup:
-    """How an evaluation failed or was cancelled; empty for a completed one, and without one."""
+def failure(job: Job | None, what: str = "The check", retry: str = "Check it again.") -> Markup:
+    """How `what` failed or was cancelled; empty for a completed job, and without one. retry: what to do then."""
     if job is None or job.state.value == "completed":
         return components.EMPTY
     if job.failure:
         return components.problem_alert(job.failure)
     if job.state.value == "stopped":
-        return components.alert("calm", "The check was cancelled", "It left no result.")
-    return components.alert("bad", "The check did not finish", "Its process ended.", "Check it again.")
+        return components.alert("calm", f"{what} was cancelled", "It left no result.")
+    return components.alert("bad", f"{what} did not finish", "Its process ended.", retry)

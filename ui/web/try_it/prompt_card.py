@@ -50,7 +50,8 @@ class PromptCard:
             why_not = trials.why_not(choice)
             if job is None or job.state.value != "completed":
                 questions = 0 if why_not else trials.questions(choice)
-                return self._shown(before(questions, evaluation_card.failure(job)), why_not)
+                problem = evaluation_card.failure(job, "The trial", "Try the prompts again.")
+                return self._shown(before(questions, problem), why_not)
             report, current = trials.report(job.id), trials.is_current(job, choice)
         except ApprenticeError as error:
             return self._shown(before(0, components.problem_alert(error)), error.what)

@@ -57,6 +57,15 @@ def test_a_trial_can_be_cancelled(page: Page) -> None:
     assert 'class="alert calm"' in shown[card.card]
 
 
+def test_a_trial_is_never_called_a_check(page: Page) -> None:
+    for state in (State.STOPPED, State.INTERRUPTED):
+        page.app.prompt_trials.job = job("prompts-1", state)  # type: ignore[attr-defined]
+        shown = str(card_on(page, "data").show(CHOICE)[card_on(page, "data").card])
+        assert 'class="alert' in shown
+        assert "trial" in shown
+        assert "check" not in shown.lower()
+
+
 def test_without_examples_the_button_says_why(page: Page) -> None:
     card = card_on(page, "train")
     shown = page.tabs["train"].show(Choice())
