@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Parent:
-    """The version before. learned: the folder of what it learned."""
+    """The previous version. learned: the folder of what it learned."""
 
     folder: Path
     spec: RunSpec
@@ -54,12 +54,12 @@ def add_parent(
     tuned: System,
     load: Callable[[Parent], Models],
 ) -> dict[str, Any]:
-    """The report on the run in `run_folder`, and how its model compares with the version before.
+    """The report on the run in `run_folder`, and how its model compares with the previous version.
 
     Adds `against_parent`, the verdict on the new version; `parent`, what it rests on (None for a first version); an
-    entry in `comparisons`; and in `answers` what the version before answered. tuned: what the new one answered. load:
-    loads what the version before learned, and is called only where its stored answers do not suffice; `asking.models`
-    is given up before that.
+    entry in `comparisons`; and in `answers` what the previous version answered. tuned: what the new one answered.
+    load: loads what the previous version learned, and is called only where its stored answers do not suffice;
+    `asking.models` is given up before that.
     """
     spec = local.read_run(run_folder)
     if spec.descent is None:
@@ -100,8 +100,8 @@ def add_parent(
 def _with_answers(
     answers: Sequence[dict[str, Any]], tuned: Sequence[float], before: Mapping[int, tuple[Answer, float]]
 ) -> list[dict[str, Any]]:
-    """The answers of a report, which are sorted by the scores `tuned` of its items, with those of the version before,
-    by the item's number."""
+    """The answers of a report, which are sorted by the scores `tuned` of its items, with those of the previous
+    version, by the item's number."""
     found = []
     for number, answer in zip(sorted(range(len(tuned)), key=tuned.__getitem__), answers, strict=True):
         if number in before:
@@ -121,14 +121,14 @@ def store_answers(run_folder: Path, learned: Path, asking: Asking, tuned: System
 
 
 def _find(workspace: Workspace, run_id: str) -> Parent:
-    """Raises RunProblem when the version before is no longer there."""
+    """Raises RunProblem when the previous version is no longer there."""
     folder = workspace.run_folder(run_id)
     if not folder.is_dir():
-        raise RunProblem("The version before was deleted.")
+        raise RunProblem("The previous version was deleted.")
     spec = local.read_run(folder)
     learned = folder / "result" / ("model" if spec.settings.method == "full" else "adapter")
     if not learned.is_dir():
-        raise RunProblem("The version before has no model any more.")
+        raise RunProblem("The previous version no longer has a model.")
     return Parent(folder, spec, learned)
 
 
@@ -146,7 +146,7 @@ def _fair(run_folder: Path, parent: Path, items: Sequence[Item]) -> list[int]:
 def _answers_of(
     parent: Parent, asking: Asking, items: Sequence[Item], load: Callable[[Parent], Models]
 ) -> tuple[System, int]:
-    """What the version before answers, and how many of the answers were not known from its own evaluation."""
+    """What the previous version answers, and how many of the answers were not known from its own evaluation."""
     known: list[Answer | None] = [None] * len(items)
     if asking.measure.name != "preference":  # which needs no answers but probabilities
         settings = _settings(parent.learned, asking, getattr(asking.models, "precision", ""))
@@ -162,7 +162,7 @@ def _answers_of(
 
 
 def _ask(parent: Parent, asking: Asking, items: Sequence[Item], load: Callable[[Parent], Models]) -> System:
-    progress, phase = asking.progress, "Asking the version before"
+    progress, phase = asking.progress, "Asking the previous version"
     del asking.models  # two models at once may not fit into memory
     again = Asking(load(parent), items, asking.train, lambda _, done, total: progress(phase, done, total))
     again.measure, again.limit = asking.measure, asking.limit

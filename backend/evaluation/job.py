@@ -90,7 +90,7 @@ def _evaluate(context: Work, spec: EvaluationSpec, folder: Path, trained: RunSpe
     if spec.items is None:
         against_parent.store_answers(folder, learned, asking, tuned, models.precision)
     precision = models.precision if models.report["device"] == "cpu" else ""  # both versions answer in the same one
-    del models  # so that they are gone when those of the version before are loaded
+    del models  # so that they are gone when those of the previous version are loaded
     return against_parent.add_parent(
         report,
         context.workspace,

@@ -41,6 +41,10 @@ def evaluate(options: argparse.Namespace, workspace: Workspace) -> Answer:
     """Evaluates a run, or tries prompts, and prints the report. Raises what the job failed with."""
     if bool(options.run) == bool(options.data):
         raise BadUsage("Name a RUN, or a file with --data.", "", "See: app.py evaluate --help")
+    if options.run and (options.model or options.validation):
+        raise BadUsage("--model and --validation are for --data only.", "A run has its own.", "Leave them out.")
+    if options.data and options.baselines:
+        raise BadUsage("--baselines is for a RUN only.", "With --data, prompts are always tried.", "Leave it out.")
     facts = read_document(options.facts) if options.facts else ""
     app = App(workspace)
     if options.data:

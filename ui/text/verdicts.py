@@ -79,17 +79,18 @@ def detail(report: Mapping[str, Any]) -> str:
 
 
 def against_parent(report: Mapping[str, Any]) -> tuple[str, str] | None:
-    """How the model compares with the version before, in a few words and in numbers; None for a first version."""
+    """How the model compares with the previous version, in a few words and in numbers; None for a first version."""
     parent = report.get("parent")
     if not parent:
         return None
     if report["against_parent"] == "not_measured":
-        return "Not compared with the version before", parent["why_not"]
+        return "Not compared with the previous version", parent["why_not"]
     one = {**report, **parent}  # the same measure, on fewer questions
     version = f"version {parent['version']}"
     found = f"{score('tuned', one)}, {version} {score('parent', one)}, on the same questions."
     if parent["left_out"]:
-        found += f" {parent['left_out']} of the questions are left out: one of the two has learned them."
+        were, them = ("was", "it") if parent["left_out"] == 1 else ("were", "them")
+        found += f" {parent['left_out']} of the questions {were} left out because one of the two learned from {them}."
     if report["against_parent"] == "no_difference_shown" and not graded(report):
         found += _provable(parent)
     return f"{_AGAINST[report['against_parent']]} {version}", found

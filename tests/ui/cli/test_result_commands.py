@@ -103,7 +103,16 @@ def test_a_missing_file_is_named(written: list[str], tmp_path: Path, capsys: pyt
     assert "gone.txt" in json.loads(capsys.readouterr().out)["what"]
 
 
-@pytest.mark.parametrize("options", [[], ["run-1", "--data", "x.jsonl"]])
+@pytest.mark.parametrize(
+    "options",
+    [
+        [],
+        ["run-1", "--data", "x.jsonl"],
+        ["run-1", "--model", "some/model"],
+        ["run-1", "--validation", "x.jsonl"],
+        ["--data", "x.jsonl", "--baselines"],
+    ],
+)
 def test_evaluate_takes_a_run_or_data(tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str]) -> None:
     assert main(["evaluate", *options, "--workspace", str(tmp_path), "--json"]) == 2
     assert json.loads(capsys.readouterr().out)["error"] == "BadUsage"

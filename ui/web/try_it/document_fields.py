@@ -17,7 +17,7 @@ from ui.web.html import components
 TITLE = "Ask about a long text"
 HOW = "It is split into pieces as long as your examples; your question is asked about each piece."
 _WAYS = {
-    "auto": "As fits: JSON becomes one list",
+    "auto": "Automatic: JSON answers become one list",
     "join": "One after another",
     "merge": "One JSON list",
     "summarize": "Summarized once more",

@@ -13,7 +13,7 @@ from backend.evaluation.facts import LONGEST
 from ui.web.browser_state import BrowserState, Inputs, Updates
 from ui.web.errors import handler
 
-TITLE = "Do the answers stand in a text of yours? (retrieval)"
+TITLE = "Are the answers in a text you already have? (retrieval)"
 
 
 @dataclass
@@ -33,8 +33,8 @@ def build(state: BrowserState) -> FactsFields:
     with gr.Accordion(TITLE, open=False, elem_classes="fold-block", elem_id="facts") as fold:
         text = gr.Textbox(
             label="Your facts",
-            info="Such as prices or opening hours. The base model then also answers with the passages in its prompt "
-            "that fit each question. If it does as well as your model, facts can change without training again.",
+            info="Such as prices or opening hours. The base model also answers with the passages that match each "
+            "question in its prompt. If it does as well as your model, facts can change without training again.",
             placeholder="Paste them here, with an empty line between two subjects",
             lines=3,
             max_lines=12,

@@ -36,7 +36,7 @@ def verdict(report: Mapping[str, Any]) -> Markup:
 
 
 def against_parent(report: Mapping[str, Any]) -> Markup:
-    """How the model compares with the version before; empty for a first version."""
+    """How the model compares with the previous version; empty for a first version."""
     found = verdicts.against_parent(report)
     return components.alert(TONES.get(report["against_parent"], "calm"), *found) if found else components.EMPTY
 
@@ -125,7 +125,7 @@ def _scored(measure: str) -> str:
         return "A pair counts as right if the model finds the better answer likelier."
     if measure == "perplexity":
         return (
-            "Perplexity is how many words the model hesitates between at each step of a text (perplexity per token; "
-            "lower is better). Each text counts once."
+            "Perplexity: how many words the model is choosing between at each step, on average (lower is better). "
+            "Each text counts once."
         )
     return f"A good answer {verdicts.MEASURES[measure]}; this was chosen before any answer was seen."
