@@ -303,7 +303,7 @@ class RunInfo:
 
 @dataclass(frozen=True)
 class RunSummary:
-    """A run in the list of runs. note: the person's own."""
+    """A run in the list of runs. note: the person's own. is_divided: see `RunService.is_divided`."""
 
     info: RunInfo
     state: State
@@ -311,6 +311,7 @@ class RunSummary:
     losses: Losses
     descent: Descent | None = None
     note: str = ""
+    is_divided: bool = True
 
     @property
     def first(self) -> str:

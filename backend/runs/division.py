@@ -65,8 +65,14 @@ def read(run_folder: Path) -> list[Divided]:
     return [_divided(number, json.loads(line)) for number, line in enumerate(lines, 1) if line]
 
 
+def exists(run_folder: Path) -> bool:
+    return _path(run_folder).is_file()
+
+
 def copy(run_folder: Path, to: Path) -> None:
-    """Gives another run the same division. Raises OSError."""
+    """Gives another run the same division, if there is one. Raises OSError."""
+    if not exists(run_folder):
+        return
     _path(to).parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(_path(run_folder), _path(to))
 

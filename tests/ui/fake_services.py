@@ -302,11 +302,15 @@ class FakeRuns:
         self.known = {run_id: job(run_id, state) for run_id, state in states.items()}
         self.notes: dict[str, str] = {}
         self.descents: dict[str, Descent] = {}
+        self.undivided: set[str] = set()  # runs that can have no next version
 
     def job(self, run_id: str) -> Job:
         if run_id not in self.known:
             raise RunProblem("This run is no longer here.")
         return self.known[run_id]
+
+    def is_divided(self, run_id: str) -> bool:
+        return run_id not in self.undivided
 
     def is_training(self) -> bool:
         return any(one.state.is_active for one in self.known.values())
@@ -323,6 +327,7 @@ class FakeRuns:
                 losses.compute(one, self.curve(one.id)),
                 self.descents.get(one.id),
                 self.note(one.id),
+                self.is_divided(one.id),
             )
             for one in sorted(self.known.values(), key=lambda one: one.created, reverse=True)
         ]

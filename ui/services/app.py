@@ -121,8 +121,11 @@ class App:
     def for_training(self, choice: Choice) -> Choice:
         """The selection as its examples go to training: without the open run if that one learned from others.
 
-        If it learned from an earlier state of the same examples, its next version is planned.
+        If it learned from an earlier state of the same examples, its next version is planned. A next version that was
+        planned for other examples is given up.
         """
+        if choice.parent and self.runs.spec(choice.parent).data.data_id != choice.data_id:
+            choice = choice.replace(parent="", from_base=False)
         if not choice.run_id or not self.datasets.exists(choice.data_id):
             return choice
         learned_from = self.runs.spec(choice.run_id).data

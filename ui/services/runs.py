@@ -225,7 +225,12 @@ class RunService:
             info, descent = self.info(job.id), self.spec(job.id).descent
         except ApprenticeError:
             info = RunInfo(job.id, job.name, "", "", 0)
-        return RunSummary(info, job.state, job.created, self.losses(job), descent, self._about(job.id).note)
+        note, divided = self._about(job.id).note, self.is_divided(job.id)
+        return RunSummary(info, job.state, job.created, self.losses(job), descent, note, divided)
+
+    def is_divided(self, run_id: str) -> bool:
+        """Whether the run recorded how its rows were divided, without which it can have no next version."""
+        return division.exists(self.folder(run_id))
 
     def note(self, run_id: str) -> str:
         """The person's note about a run."""

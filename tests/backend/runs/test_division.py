@@ -32,6 +32,12 @@ def test_the_sides_are_stored_and_copied(tmp_path: Path) -> None:
     assert [sum(one.side == side for one in before) for side in ("train", "choosing", "judging")] == [96, 12, 12]
     division.copy(tmp_path, tmp_path / "other")
     assert division.read(tmp_path / "other") == before
+    assert division.exists(tmp_path / "other")
+
+
+def test_a_run_without_a_division_is_copied_without_one(tmp_path: Path) -> None:
+    division.copy(tmp_path / "old", tmp_path / "new")
+    assert not division.exists(tmp_path / "new")
 
 
 def test_documents_and_pairs_are_stored(tmp_path: Path) -> None:

@@ -178,6 +178,9 @@ def test_edited_examples_go_to_the_next_version_of_the_open_run(app: App, tmp_pa
     chosen = app.for_next_version(Choice(run_id=first), first)
     assert (chosen.run_id, chosen.parent, chosen.data_id) == ("", first, data_id)
     assert app.validated(chosen) == chosen
+    assert app.for_training(chosen) == chosen
+    others = chosen.replace(data_id=dataset(app, tmp_path, 60), from_base=True)
+    assert app.for_training(others) == others.replace(parent="", from_base=False)
     app.delete_run(first)
     assert app.validated(chosen).parent == ""
 

@@ -121,7 +121,7 @@ def _acts(run: RunSummary, context: _Context) -> Iterator[Markup]:
         yield components.button(words, "compare", run_id, label=f"{words} {name} with {context.opened}")
     if state in ("stopped", "interrupted", "failed"):
         yield components.button("Continue", "resume", run_id, label=f"Continue training {name}")
-    if state in ("completed", "stopped") and run.losses.saved_step is not None:
+    if state in ("completed", "stopped") and run.losses.saved_step is not None and run.is_divided:
         yield components.button(
             "Train again", "train-again", run_id, label=f"Train again: the next version of {name}"
         )

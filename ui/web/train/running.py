@@ -62,6 +62,7 @@ class Running:
             self.app.retries.shortening(run_id),
             spec.data.validation_chooses,
         )
+        has_ended = watched.has_model and not watched.can_stop
         return {
             self.line: run_view.guide(watched),
             self.status: run_view.status(watched),
@@ -74,9 +75,9 @@ class Running:
             ),
             self.notify: gr.update(visible=watched.can_stop),
             self.stop_says: run_view.stop_reason(watched),
-            self.outcome: self._outcome(run_id) if watched.has_model and not watched.can_stop else components.EMPTY,
+            self.outcome: self._outcome(run_id) if has_ended else components.EMPTY,
             self.onward: version_cards.after(self.app.versions.next_number(run_id))
-            if watched.has_model and not watched.can_stop
+            if has_ended and self.app.runs.is_divided(run_id)
             else components.EMPTY,
             self.health: run_view.health(watched),
             self.curve: run_view.loss_card(watched),

@@ -44,6 +44,14 @@ def test_a_trained_model_offers_its_next_version(page: Page) -> None:
     assert not tab.show(Choice(run_id="run-b"))[tab.running.onward], "it is still training"
 
 
+def test_a_run_without_a_division_offers_none(page: Page, app: FakeApp) -> None:
+    tabs, choice = page.tabs, Choice(run_id="run-a")
+    assert "train-again" in tabs["runs"].show(choice)[tabs["runs"].listing]
+    app.runs.undivided.update(app.runs.known)
+    assert "train-again" not in tabs["runs"].show(choice)[tabs["runs"].listing]
+    assert not tabs["train"].show(choice)[tabs["train"].running.onward]
+
+
 def test_it_continues_unless_the_person_chooses_the_base(page: Page, app: FakeApp) -> None:
     tab = page.tabs["train"]
     _, choice = click(page, tab.running.onward, "click", Choice(run_id="run-a"), "train-again")
