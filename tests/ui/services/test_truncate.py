@@ -63,7 +63,7 @@ def failed(
 def test_the_offer_says_what_shorter_examples_lose(app: App, tmp_path: Path) -> None:
     run = failed(app, tmp_path / "made", EXHAUSTED)
     tab = tabs(app)["train"]
-    drawn = tab.show(Choice(run_id=run))[tab.status]
+    drawn = tab.show(Choice(run_id=run))[tab.running.status]
     assert "300 tokens" in drawn
     assert "3 of 5 examples" in drawn
     assert 'data-do="shorter"' in drawn
@@ -86,7 +86,7 @@ def test_the_retry_trains_on_shorter_examples_and_is_compared(app: App, tmp_path
     assert [one.learned for one in train] == [10, 200, 50]
     assert (new.data.train_rows, new.data.longest, new.data.learned_tokens) == (3, 300, 260)
     assert len(validation) == 1
-    assert "different examples" in tabs(app)["train"]._comparison(again)
+    assert "different examples" in tabs(app)["train"].running._comparison(again)
 
 
 def test_each_length_is_offered_once(app: App, tmp_path: Path) -> None:
