@@ -38,7 +38,7 @@ class ChatSession:
     def __init__(self, workspace: Workspace, is_training: Callable[[], bool]) -> None:
         self._chat = Chat(workspace, leave_a_core=is_training)
         self._other = Chat(workspace, leave_a_core=is_training, log_file=workspace.cache / "chat-other.log")
-        self._run_id = self._other_id = ""
+        self._run_id = self._other_run_id = ""
         self._stopped = False
         self.answering = False
 
@@ -79,11 +79,11 @@ class ChatSession:
     def _open(self, target: ChatTarget, opponent: ChatTarget | None) -> Iterator[Loading]:
         for phase in self._chat.opening(target.model, target.adapter):
             yield Loading(phase.name)
-        self._run_id = target.id
+        self._run_id = target.run_id
         if opponent is None:
             self._close_other()
         elif not self._stopped:
-            self._other_id = opponent.id
+            self._other_run_id = opponent.run_id
             for phase in self._other.opening(opponent.model, opponent.adapter, gguf=opponent.gguf):
                 yield Loading(phase.name)
 
@@ -146,7 +146,7 @@ class ChatSession:
 
     def close_run(self, run_id: str) -> None:
         """Closes the chat if it is about this run or compares another one with it."""
-        if run_id in (self._run_id, self._other_id):
+        if run_id in (self._run_id, self._other_run_id):
             self.close()
 
     def stop(self) -> None:
@@ -161,5 +161,5 @@ class ChatSession:
         self._close_other()
 
     def _close_other(self) -> None:
-        self._other_id = ""
+        self._other_run_id = ""
         self._other.close()

@@ -16,9 +16,10 @@ from ui.records import RunInfo
 
 
 class ChatTarget(NamedTuple):
-    """A model to chat with. adapter: the folder of what a run learned. gguf: a GGUF file, instead of a model."""
+    """A model to chat with. run_id: the run that trained it. adapter: the folder with what that run learned.
+    gguf: a GGUF file, instead of a model."""
 
-    id: str
+    run_id: str
     model: Path | None = None
     adapter: Path | None = None
     gguf: Path | None = None
@@ -64,7 +65,8 @@ class Opponents:
             if job.kind != "export":
                 return self._target(opponent_id)
             if (found := self._file(job)) is not None:
-                return ChatTarget(job.id, gguf=found) if found.is_file() else ChatTarget(job.id, found)
+                run_id = job.parent or ""
+                return ChatTarget(run_id, gguf=found) if found.is_file() else ChatTarget(run_id, found)
         raise ChatFailed("The model to compare with is no longer here.", "It was deleted.", "Choose another one.")
 
     def _exported(self) -> Iterator[Opponent]:

@@ -30,7 +30,9 @@ def export(folder: Path, number: int, to: str, state: State = State.COMPLETED) -
     else:
         (made / f"orders-{to[5:]}.gguf").write_bytes(b"GGUF")
     result = {"folder": "orders"} if to == "merged" else {}
-    return Job(id=made.name, kind="export", name=to, state=state, attempt=1, created=0.0, result=result)
+    return Job(
+        id=made.name, kind="export", name=to, parent="run-x", state=state, attempt=1, created=0.0, result=result
+    )
 
 
 @pytest.fixture
@@ -64,6 +66,7 @@ def test_each_opponent_has_what_the_chat_opens(opponents: Opponents, exported: l
     file, merged = (opponents.target(job.id) for job in exported[:2])
     assert file.gguf == tmp_path / exported[0].id / "orders-Q8_0.gguf"
     assert (merged.model, merged.adapter) == (tmp_path / exported[1].id / "orders", None)
+    assert file.run_id == merged.run_id == "run-x"
     assert opponents.target("run-b") == ChatTarget("run-b", MODEL, Path("run-b"))
     for gone in (exported[2].id, "run-c"):
         with pytest.raises(ChatFailed):
@@ -105,5 +108,9 @@ def test_an_opponent_answers_in_the_place_of_the_base_model(tmp_path: Path) -> N
     assert ends == {"base": "file", "tuned": "own"}
     assert (own.asked, other.asked) == ([("tuned",)], [("tuned",)])
     assert other.opened == [(None, None, Path("f.gguf"))]
+    session.close_run("y")
+    assert other.closed == 0
+    session.close_run("x")  # the run of the exported file is deleted
+    assert other.closed == 1
     list(session.answers(target, questions))
-    assert (own.asked[-1], other.closed) == (("base", "tuned"), 1)  # its memory is free again
+    assert (own.asked[-1], other.closed) == (("base", "tuned"), 2)  # its memory is free again
