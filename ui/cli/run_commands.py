@@ -57,7 +57,7 @@ def add_commands(add: AddCommand) -> None:
         add(name, command, text).add_argument("run", metavar="RUN")
     renaming = add("rename", rename, "give a run another name")
     renaming.add_argument("run", metavar="RUN")
-    renaming.add_argument("name", metavar="NAME", help="an empty one gives it its first name back")
+    renaming.add_argument("name", metavar="NAME", help="an empty name restores the original")
     noting = add("note", note, "note something about a run")
     noting.add_argument("run", metavar="RUN")
     noting.add_argument("text", metavar="TEXT")
@@ -85,7 +85,7 @@ def _check_options(options: argparse.Namespace) -> None:
     elif options.more_epochs is not None:
         others = (options.data, options.validation, options.model, options.settings, options.name, options.from_base)
         if any(others):
-            raise BadUsage("--more-epochs keeps rows and settings, so that it goes with --continue only.", "", HELP)
+            raise BadUsage("--more-epochs keeps the rows and settings; use it with --continue only.", "", HELP)
 
 
 def _start(app: App, options: argparse.Namespace) -> str:
@@ -138,7 +138,7 @@ def rename(options: argparse.Namespace, workspace: Workspace) -> Answer:
     app = App(workspace)
     app.versions.rename(options.run, options.name)
     name = app.runs.job(options.run).name
-    return Answer({"run_id": options.run, "name": name}, f"It is called {name} now.")
+    return Answer({"run_id": options.run, "name": name}, f"Renamed to {name}.")
 
 
 def note(options: argparse.Namespace, workspace: Workspace) -> Answer:

@@ -53,7 +53,7 @@ def build() -> RunNames:
     with gr.Column(visible=False, elem_id="run-names") as panel:
         run = gr.Textbox("", label="Run", visible=False)
         name = gr.Textbox(label="Name", max_lines=1, max_length=LONGEST_NAME)
-        note = gr.Textbox(label="Note", info="For yourself.", lines=2, max_lines=8, max_length=LONGEST_NOTE)
+        note = gr.Textbox(label="Note", info="Only you see this.", lines=2, max_lines=8, max_length=LONGEST_NOTE)
         with gr.Row(elem_classes="actions"):
             save = primary("Save")
             cancel = button("Cancel")

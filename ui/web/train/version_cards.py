@@ -7,7 +7,7 @@ from markupsafe import Markup
 from backend.errors import BadInput
 from ui.web.html import components
 
-EPOCHS = 3  # offered for training on
+EPOCHS = 3  # offered for more training
 
 
 def after(number: int) -> Markup:
@@ -19,18 +19,18 @@ def after(number: int) -> Markup:
     )
     passes = Markup(
         '<label><span>Passes (epochs)</span><input type="number" name="epochs" value="{}" min="1" max="100" '
-        'inputmode="decimal"></label><button type="submit" class="btn firm">Train on</button>'
+        'inputmode="decimal"></label><button type="submit" class="btn firm">Keep training</button>'
     ).format(EPOCHS)
     onward = Markup("<li><div><strong>{}</strong>{}</div>{}</li>").format(
-        "Train on",
+        "Keep training",
         components.text("With the very same examples, for more passes over them."),
         components.form("train-on", passes, kind="train-on"),
     )
     return components.card(
         "Make it better",
         Markup('<ul class="ready">{}{}</ul>').format(again, onward),
-        lead=f"This makes version {number}. The present one stays as it is, and the two are compared on examples "
-        "that neither has learned from.",
+        lead=f"You get version {number}. This version stays as it is, and the two are compared on examples that "
+        "neither has learned from.",
     )
 
 
@@ -49,15 +49,15 @@ def before(name: str, number: int, before_it: int, from_base: bool, why_not: str
         (
             "continue",
             f"Continue version {before_it}",
-            "It starts with what that version learned, and learns your examples as they are now. Old habits stay, "
-            "mistakes too, unless your examples correct them. (continues the trained weights)",
+            "It starts with what that version learned, and learns your examples as they are now. It keeps its "
+            "habits, including mistakes, unless your examples correct them. (continues the trained weights)",
             why_not,
         ),
         (
             "from-base",
             "Start from the base model again",
-            f"It learns all your examples anew and nothing from version {before_it}. Choose this if you changed or "
-            "deleted many of them.",
+            f"It learns all your examples from scratch and takes nothing from version {before_it}. Choose this if "
+            "you changed or deleted many of them.",
             "",
         ),
     )

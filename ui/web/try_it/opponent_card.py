@@ -1,4 +1,4 @@
-"""The fold on Try that chooses which model answers beside the trained one."""
+"""The fold on Try that chooses which model answers next to the trained one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ui.web.errors import handler
 from ui.web.html import components
 from ui.web.try_it.ready_models import no_model
 
-NOTE = "Another model is loaded beside yours, so it takes more memory, and both answer more slowly."
+NOTE = "A second model is loaded next to yours. This takes more memory and slows both down."
 
 
 @dataclass
@@ -54,7 +54,7 @@ def build(app: App) -> OpponentCard:
 
 
 def opponents(found: Sequence[Opponent], chosen: str) -> Markup:
-    """The models that can answer beside the trained one, each with a button."""
+    """The models that can answer next to the trained one, each with a button."""
     now = next((one for one in found if one.id == chosen), found[0])
     lines = (Markup("<li><p>{}</p>{}</li>").format(_words(one), _choose(one, one is now)) for one in found)
     listed = Markup('<ul class="ready">{}</ul>').format(components.join(lines))
