@@ -515,6 +515,8 @@ class FakeResults:
         seed: int = 0,
         top_p: float = 0.95,
         opponent: str = "",
+        *,
+        ongoing: bool = False,
     ) -> Iterator[Loading | Answer]:
         self.busy = True
         try:
