@@ -15,7 +15,6 @@ from backend.errors import ApprenticeError, BadInput
 from backend.evaluation.examples import judging_items
 from backend.records.rows import Message
 from backend.runs import division
-from backend.runs.conversations import read_conversations, read_tools
 from ui.records import Correction
 from ui.services.runs import RunService
 
@@ -68,7 +67,12 @@ class CorrectionService:
             raise BadInput("The examples of this run were deleted.", "", "Save the answer as new examples.")
         if restored:
             self._store.add_text(copied_examples(self._runs.folder(run_id)), data.name, data_id=data.data_id)
-        row = self._editor.correct(data.data_id, [*map(dict, messages)], answer, wrong, run_id)
+        try:
+            row = self._editor.correct(data.data_id, [*map(dict, messages)], answer, wrong, run_id)
+        except BaseException:
+            if restored:
+                self._store.remove(data.data_id)
+            raise
         return Correction(data.data_id, self._store.info(data.data_id).name, row, restored)
 
 
@@ -76,15 +80,6 @@ def copied_examples(run_folder: Path) -> str:
     """The examples of a run, from its own copy, as JSON Lines. Raises BadInput when they can't be read."""
     try:
         rows = [one.row for one in division.read(run_folder) if not one.gone]
-        tools = {
-            json.dumps(messages): offered
-            for part in ("train", "held_out")
-            for messages, offered in zip(
-                read_conversations(run_folder, part), read_tools(run_folder, part), strict=True
-            )
-        }
     except (OSError, ValueError) as error:
         raise BadInput("The run's own copy of its examples can't be read.", str(error)) from error
-    for row in rows:
-        row.tools = tools.get(json.dumps(row.messages))
     return "".join(json.dumps(record(row)) + "\n" for row in rows)

@@ -96,6 +96,15 @@ def test_deleted_examples_are_made_again_only_when_asked(
     assert service.all(RUN) == {"Do you have rye?": "Every Friday."}
 
 
+def test_a_refused_answer_does_not_restore_the_examples(
+    service: CorrectionService, store: DatasetStore, runs: Runs
+) -> None:
+    store.remove(runs.data_id)
+    with pytest.raises(BadInput):
+        service.add(RUN, ASKED, "A NUL \0 byte.", "I'm sorry.", restore=True)
+    assert not store.has(runs.data_id)
+
+
 def test_a_run_of_unknown_examples_is_named(service: CorrectionService, runs: Runs) -> None:
     runs.data_id = ""
     with pytest.raises(BadInput, match="which examples"):
@@ -107,7 +116,8 @@ def test_the_copy_keeps_pairs_texts_and_tools(tmp_path: Path) -> None:
     rows = clean_rows(3)
     rows[0].rejected = [{"role": "assistant", "content": "No."}]
     rows[1].messages, rows[1].text = [], "A text."
-    write_conversations(tmp_path, "train", [rows[2].messages], [tools])
+    rows[2].tools = tools
+    (tmp_path / "data").mkdir()
     division.write(tmp_path, [division.Divided("train", row) for row in rows])
     pair, text, chat = (json.loads(line) for line in copied_examples(tmp_path).splitlines())
     assert (pair["rejected"], text, chat["tools"]) == (rows[0].rejected, {"text": "A text."}, tools)
