@@ -374,7 +374,7 @@ def test_a_damaged_file_is_reported_in_its_card_and_the_tabs_still_show(app: App
             (evaluation.path / REPORT).write_text("[]")
     drawn, choice = tabs(app), Choice(data_id="", run_id=run_id)
     train, trying = drawn["train"], drawn["try"]
-    assert 'class="alert bad"' in train.show(choice)[train.outcome]
+    assert 'class="alert bad"' in train.show(choice)[train.running.outcome]
     shown = trying.show(choice)
     assert 'class="alert bad"' in shown[trying.evaluation.card]
     assert shown[trying.evaluation.check]["interactive"] is (damage != "questions")

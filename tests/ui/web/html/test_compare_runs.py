@@ -83,7 +83,7 @@ def test_a_retry_takes_the_same_rows_and_changes_one_number(app: App, tmp_path: 
     assert app.retries.first_run(again) == first
     rows = [(app.runner.folder(run) / "data" / "train.parquet").read_bytes() for run in (first, again)]
     assert rows[0] == rows[1]
-    assert 'class="compared"' in tabs(app)["train"]._comparison(again)
+    assert 'class="compared"' in tabs(app)["train"].running._comparison(again)
     app.runner.stop(first)
     app.delete_run(first)
     assert app.retries.first_run(again) == ""
