@@ -12,6 +12,7 @@ from typing import Any
 from backend.advice.recommend import Recommendation
 from backend.errors import ChatFailed
 from backend.records.specs import TrainSettings
+from backend.runs.next_version import NextVersion
 from tests.ui.fake_page import serve
 from tests.ui.fake_services import (
     FakeAdvice,
@@ -40,12 +41,19 @@ class HeldRuns(FakeRuns):
         super().__init__(datasets)
         self._wait = wait
 
-    def plan(self, data_id: str, model_id: str, settings: TrainSettings) -> Plan:
+    def plan(self, data_id: str, model_id: str, settings: TrainSettings, version: NextVersion | None = None) -> Plan:
         self._wait()
-        return super().plan(data_id, model_id, settings)
+        return super().plan(data_id, model_id, settings, version)
 
     def start(
-        self, data_id: str, model_id: str, settings: TrainSettings, name: str = "", *, evaluate: bool = True
+        self,
+        data_id: str,
+        model_id: str,
+        settings: TrainSettings,
+        name: str = "",
+        *,
+        evaluate: bool = True,
+        version: NextVersion | None = None,
     ) -> str:
         return super().start(data_id, model_id, settings, f"A model of rank {settings.lora_rank}")
 

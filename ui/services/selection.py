@@ -16,9 +16,9 @@ class Choice:
     """The selected ids, "" for none.
 
     compared_run: the run to compare the selected run with. parent: the run of which the next version is planned, from
-    the base model again with from_base. opponent: the run or export that answers beside the
-    selected run's model, "" for the base model. import_id: the import in progress, which will become the selected
-    dataset. row: the example to preview. settings: only those that the person changed.
+    the base model again with from_base. opponent: the run or export that answers beside the selected run's model, ""
+    for the base model. import_id: the import in progress, which will become the selected dataset. row: the example to
+    preview. settings: only those that the person changed.
     """
 
     task: str = ""

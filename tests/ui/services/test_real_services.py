@@ -28,7 +28,7 @@ def shown(app: App, name: str, choice: Choice) -> dict[str, Any]:
     updates = tab.show(choice)
     assert set(updates) <= set(tab.outputs)
     hash(tab.signature(choice))
-    parts = {**vars(tab), **vars(getattr(tab, "preview", object))}
+    parts = {**vars(tab), **vars(getattr(tab, "preview", object)), **vars(getattr(tab, "planning", object))}
     return {field: updates[part] for field, part in parts.items() if getattr(part, "_id", None) and part in updates}
 
 

@@ -10,7 +10,9 @@ from ui.services.selection import Choice
 
 
 def test_a_selection_survives_the_browser() -> None:
-    choice = Choice("extract", True, "model", "data", "run", "other", "export", "import", 7, {"lora_rank": 16})
+    choice = Choice(
+        "extract", True, "model", "data", "run", "other", "parent", True, "export", "import", 7, {"lora_rank": 16}
+    )
     assert Choice.from_browser(asdict(choice)) == choice
 
 
