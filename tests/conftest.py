@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.abc
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ import pytest
 
 from backend.models import bundled
 from backend.settings import HOME_VARIABLE, PROJECT_ROOT, Workspace
+from tests.linked_model import link_model
 
 # Before anything imports torch: busy processes on few cores must not spin, and no test may use the network or this
 # computer's keyring.
@@ -95,12 +95,5 @@ def bundled_model(request: pytest.FixtureRequest) -> Path:
 def workspace_with_model(bundled_model: Path, tmp_path: Path) -> Workspace:
     """A new workspace that contains the bundled model (hard links where the file system has them)."""
     workspace = Workspace.open(tmp_path / "workspace")
-    shutil.copytree(bundled_model, bundled.folder(workspace), copy_function=_link)
+    link_model(bundled_model, workspace)
     return workspace
-
-
-def _link(source: str, target: str) -> None:
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)

@@ -29,10 +29,10 @@ def main(count: int, limit: int) -> None:
 
     from backend.chat.batch import answer_all
     from backend.chat.torch_engine import TorchEngine
-    from backend.models import bundled
+    from tests.linked_model import bundled_in
 
     with TemporaryDirectory() as folder:
-        engine = TorchEngine(bundled.ensure(Workspace.open(Path(folder))), dtype=torch.float32)
+        engine = TorchEngine(bundled_in(Workspace.open(Path(folder))), dtype=torch.float32)
         prompts = [engine.prompt_ids(question) for question in questions(count)]
         model, ends = engine.model("base"), engine.report["end_ids"]
         began = time.perf_counter()

@@ -32,12 +32,12 @@ TOPICS = ("a lighthouse", "a baker", "the sea", "a train", "a garden")
 def main(rounds: int, limit: int) -> None:
     from backend.chat.client import Chat, _threads
     from backend.gguf.base_file import base_file
-    from backend.models import bundled
     from tests.backend.synthetic import make_adapter
+    from tests.linked_model import bundled_in
 
     with TemporaryDirectory() as folder:
         workspace = Workspace.open(Path(folder))
-        model = bundled.ensure(workspace)
+        model = bundled_in(workspace)
         file = base_file(workspace, model, lambda *step: None)
         chat = Chat(workspace)
         chat.open(model, make_adapter(Path(folder) / "adapter", model))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from backend.settings import PROJECT_ROOT
+from backend.settings import HOME_VARIABLE, PROJECT_ROOT
 
 FOLDER = Path(__file__).parent
 PEER_PROGRAMS = {"llamafactory_peer"}  # run by the Python of another environment
@@ -35,9 +36,10 @@ def test_every_file_here_is_a_benchmark_or_used_by_one() -> None:
 
 @pytest.mark.parametrize("name", benchmarks())
 def test_a_smoke_run_prints_its_result(name: str, bundled_model: Path) -> None:
-    """bundled_model: unpacked beforehand, so that no benchmark waits for it."""
+    """bundled_model: unpacked beforehand, so that no benchmark unpacks it again."""
     command = [sys.executable, "-m", f"tests.benchmarks.{name}", "--smoke"]
-    done = subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True)
+    environment = {**os.environ, HOME_VARIABLE: str(bundled_model.parent.parent)}
+    done = subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr[-3000:]
     result = json.loads(done.stdout.splitlines()[-1])
     assert (result["name"], type(result["unit"])) == (name, str)

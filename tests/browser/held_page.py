@@ -12,17 +12,13 @@ from typing import Any
 from backend.advice.recommend import Recommendation
 from backend.errors import ChatFailed
 from backend.records.specs import TrainSettings
-from backend.runs.next_version import NextVersion
+from tests.ui.fake_datasets import FakeDatasets
+from tests.ui.fake_evaluations import FakeEvaluations
+from tests.ui.fake_models import FakeAdvice
 from tests.ui.fake_page import serve
-from tests.ui.fake_services import (
-    FakeAdvice,
-    FakeApp,
-    FakeDatasets,
-    FakeEvaluations,
-    FakeResults,
-    FakeRetries,
-    FakeRuns,
-)
+from tests.ui.fake_results import FakeResults
+from tests.ui.fake_runs import FakeRetries, FakeRuns
+from tests.ui.fake_services import FakeApp
 from ui.records import Plan, UnseenQuestion
 from ui.services.chat import Answer, Loading
 from ui.services.selection import Choice
@@ -41,21 +37,12 @@ class HeldRuns(FakeRuns):
         super().__init__(datasets)
         self._wait = wait
 
-    def plan(self, data_id: str, model_id: str, settings: TrainSettings, version: NextVersion | None = None) -> Plan:
+    def plan(self, *planned: Any) -> Plan:
         self._wait()
-        return super().plan(data_id, model_id, settings, version)
+        return super().plan(*planned)
 
-    def start(
-        self,
-        data_id: str,
-        model_id: str,
-        settings: TrainSettings,
-        name: str = "",
-        *,
-        evaluate: bool = True,
-        version: NextVersion | None = None,
-    ) -> str:
-        return super().start(data_id, model_id, settings, f"A model of rank {settings.lora_rank}")
+    def start(self, data_id: str, model_id: str, settings: TrainSettings, name: str = "", **more: Any) -> str:
+        return super().start(data_id, model_id, settings, f"A model of rank {settings.lora_rank}", **more)
 
 
 class HeldResults(FakeResults):

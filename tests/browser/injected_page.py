@@ -15,18 +15,13 @@ from backend.datasets.convert.mapping import NoExamples
 from backend.errors import ApprenticeError, ChatFailed
 from backend.records.events import NoteEvent
 from jobs.records import Failure, State
+from tests.ui.fake_datasets import FakeDatasets
+from tests.ui.fake_evaluations import FakeBlindTests, FakeEvaluations
 from tests.ui.fake_page import serve
 from tests.ui.fake_records import job
-from tests.ui.fake_services import (
-    FakeApp,
-    FakeBlindTests,
-    FakeCorrections,
-    FakeDatasets,
-    FakeEvaluations,
-    FakeResults,
-    FakeRetries,
-    FakeRuns,
-)
+from tests.ui.fake_results import FakeCorrections, FakeResults
+from tests.ui.fake_runs import FakeRetries, FakeRuns
+from tests.ui.fake_services import FakeApp
 from ui.records import Curve, DatasetProgress, Shortening
 from ui.services.chat import Answer, Loading
 from ui.services.selection import Choice

@@ -9,9 +9,12 @@ from pathlib import Path
 from backend.datasets.convert.mapping import NoExamples
 from backend.datasets.store import StoredDataset
 from backend.records.specs import TrainSettings
+from tests.ui.fake_datasets import FakeDatasets
 from tests.ui.fake_page import serve
 from tests.ui.fake_records import DATA
-from tests.ui.fake_services import FakeApp, FakeDatasets, FakeResults, FakeRuns
+from tests.ui.fake_results import FakeResults
+from tests.ui.fake_runs import FakeRuns
+from tests.ui.fake_services import FakeApp
 from ui.records import DatasetFiles, DatasetProgress, DatasetState, Plan, RunDetails, RunInfo
 from ui.services.selection import Choice
 

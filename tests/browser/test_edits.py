@@ -18,6 +18,7 @@ Opens = Callable[..., Any]
 
 @pytest.fixture(scope="module")
 def made_up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server of their own, since these tests change the examples."""
     port, log = free_port(), tmp_path_factory.mktemp("page") / "log.txt"
     with served([sys.executable, "-m", "tests.ui.fake_page", str(port)], port, log) as url:
         yield url

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import io
 import json
-import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,11 +13,11 @@ from typing import Any
 import openpyxl
 import pytest
 
-from backend.models import bundled
 from backend.settings import HOME_VARIABLE, Workspace
 from tests.browser.conftest import free_port, served
 from tests.browser.injected_page import FAILS, PAYLOAD
 from tests.browser.steps import TABS, go
+from tests.linked_model import link_model
 
 pytestmark = pytest.mark.browser
 
@@ -38,7 +37,7 @@ def injected_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def real_page(bundled_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The real page, on a workspace to which each test adds a file."""
     folder, port = tmp_path_factory.mktemp("real"), free_port()
-    shutil.copytree(bundled_model, bundled.folder(Workspace.open(folder / "workspace")))
+    link_model(bundled_model, Workspace.open(folder / "workspace"))
     command = [sys.executable, "app.py", "serve", "--no-browser", "--port", str(port)]
     with served(command, port, folder / "serve.txt", {HOME_VARIABLE: str(folder / "workspace")}) as url:
         yield url

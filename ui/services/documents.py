@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from backend.chat.documents import Combine, Combined, about, combine, split
@@ -75,57 +75,45 @@ class DocumentService:
         words: the question about each piece. A stop leaves the answers so far. Raises what `pieces` and
         `ResultService.answers` raise.
         """
-        with self._results.question():
-            yield from self._answers(run_id, text, words, instruction, how, opponent, sampling)
-
-    def _answers(
-        self,
-        run_id: str,
-        text: str,
-        words: str,
-        instruction: str,
-        how: Combine,
-        opponent: str,
-        sampling: dict[str, Any],
-    ) -> Iterator[Part]:
         longest = int(sampling.get("max_new_tokens", 256))
         pieces = self.pieces(run_id, text, words, instruction, longest)
         done: dict[str, list[Answer]] = {pane: [] for pane in PANES}
-        for number, piece in enumerate(pieces, 1):
-            yield Piece(number, len(pieces))
-            asked = dict.fromkeys(PANES, _messages(about(piece, words), instruction))
-            last = yield from self._ask(run_id, asked, opponent, sampling, done)
-            for pane, answer in last.items():
-                done[pane].append(answer)
-            if any(answer.finish == "stopped" for answer in last.values()):
-                break
-        wholes = {pane: _whole(pane, done[pane], how) for pane in PANES}
-        stopped = any(whole.finish == "stopped" for whole in wholes.values())
-        if how == "summarize" and len(pieces) > 1 and not stopped:
-            again = {pane: self.pieces(run_id, wholes[pane].text, words, instruction, longest) for pane in PANES}
-            if all(len(parts) == 1 for parts in again.values()):
-                yield Piece(1, 0)
-                asked = {pane: _messages(about(again[pane][0], words), instruction) for pane in PANES}
-                last = yield from self._ask(run_id, asked, opponent, sampling, {pane: [] for pane in PANES})
-                if any(answer.finish == "stopped" for answer in last.values()):
-                    wholes = {pane: whole._replace(finish="stopped") for pane, whole in wholes.items()}
+        sampling["opponent"] = opponent
+        with self._results.question():
+            for number, piece in enumerate(pieces, 1):
+                yield Piece(number, len(pieces))
+                asked = dict.fromkeys(PANES, _messages(about(piece, words), instruction))
+                last = yield from self._ask(run_id, asked, sampling, done)
+                for pane, answer in last.items():
+                    done[pane].append(answer)
+                if _stopped(last.values()):
+                    break
+            wholes = {pane: _whole(pane, done[pane], how) for pane in PANES}
+            if how == "summarize" and len(pieces) > 1 and not _stopped(wholes.values()):
+                again = {pane: self.pieces(run_id, wholes[pane].text, words, instruction, longest) for pane in PANES}
+                if all(len(parts) == 1 for parts in again.values()):
+                    asked = {pane: _messages(about(again[pane][0], words), instruction) for pane in PANES}
+                    wholes = yield from self._summary(run_id, asked, sampling, wholes)
                 else:
-                    wholes = {pane: Whole(pane, last[pane].text, last[pane].finish, SUMMARIZED) for pane in PANES}
-            else:
-                wholes = {pane: whole._replace(how=TOO_LONG) for pane, whole in wholes.items()}
-        yield from wholes.values()
+                    wholes = {pane: whole._replace(how=TOO_LONG) for pane, whole in wholes.items()}
+            yield from wholes.values()
+
+    def _summary(
+        self, run_id: str, asked: dict[str, Any], sampling: dict[str, Any], wholes: dict[str, Whole]
+    ) -> Generator[Part, None, dict[str, Whole]]:
+        """Yields the growing summaries; returns them, or the answers to the pieces after a stop."""
+        yield Piece(1, 0)
+        last = yield from self._ask(run_id, asked, sampling, {pane: [] for pane in PANES})
+        if _stopped(last.values()):
+            return {pane: whole._replace(finish="stopped") for pane, whole in wholes.items()}
+        return {pane: Whole(pane, last[pane].text, last[pane].finish, SUMMARIZED) for pane in PANES}
 
     def _ask(
-        self,
-        run_id: str,
-        asked: dict[str, Any],
-        opponent: str,
-        sampling: dict[str, Any],
-        done: dict[str, list[Answer]],
+        self, run_id: str, asked: dict[str, Any], sampling: dict[str, Any], done: dict[str, list[Answer]]
     ) -> Generator[Part, None, dict[str, Answer]]:
         """Yields the growing answers below those that are `done`; returns the last of each pane."""
         last: dict[str, Answer] = {}
-        for part in self._results.answers(run_id, asked, **sampling, opponent=opponent, ongoing=True):
+        for part in self._results.answers(run_id, asked, **sampling, ongoing=True):
             if isinstance(part, Answer):
                 last[part.pane] = part
                 texts = [answer.text for answer in done[part.pane]]
@@ -133,6 +121,10 @@ class DocumentService:
             else:
                 yield part
         return last
+
+
+def _stopped(answers: Iterable[Answer | Whole]) -> bool:
+    return any(answer.finish == "stopped" for answer in answers)
 
 
 def _whole(pane: str, answers: list[Answer], how: Combine) -> Whole:

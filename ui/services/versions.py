@@ -17,10 +17,9 @@ from ui.services.datasets import DatasetService
 from ui.services.models import SIMULATED, ModelService
 from ui.services.results import ResultService
 from ui.services.runs import OPEN_HERE, RunService
-from ui.text.settings_help import SETTINGS
+from ui.text.settings_help import METHODS, SETTINGS
 
 AS_BEFORE = "Same as in the version it continues; it can't be changed."
-_METHODS = {"lora": "LoRA", "qlora": "QLoRA", "full": "full fine-tuning"}
 
 
 class VersionService:
@@ -80,7 +79,7 @@ class VersionService:
             return f"It learned on top of another base model, {self._models.entry(spec.model.id).name}."
         differing = start.differing(spec.settings, settings)
         if "method" in differing:
-            before, now = _METHODS[spec.settings.method], _METHODS[settings.method]
+            before, now = METHODS[spec.settings.method][1], METHODS[settings.method][1]
             return f"That version was trained with {before}, this one would use {now}."
         labels = ", ".join(SETTINGS[name].label for name in differing)
         return f"To continue that version, keep these settings unchanged: {labels}." if labels else ""

@@ -17,6 +17,12 @@ class Help(NamedTuple):
         return self.label[0].lower() + self.label[1:] if self.label[1:2].islower() else self.label
 
 
+METHODS = {  # what is trained, and the field's term
+    "lora": ("a small addition to the model", "LoRA"),
+    "qlora": ("a small addition to the model, compressed to 4 bits", "QLoRA"),
+    "full": ("the whole model", "full fine-tuning"),
+}
+
 GOAL = "What it learns"  # shown with the plan, where the examples are pairs
 
 GROUPS: dict[str, tuple[str, ...]] = {

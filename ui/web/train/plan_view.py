@@ -9,18 +9,13 @@ from markupsafe import Markup
 from ui.records import Plan
 from ui.text import format as fmt
 from ui.text.memory_parts import PARTS
-from ui.text.settings_help import SETTINGS
+from ui.text.settings_help import METHODS, SETTINGS
 from ui.web.html import components
 
 PLAN = "Your training plan"
 GOALS = {
     "sft": ("from the good answers; the bad ones are not used", "supervised fine-tuning, SFT"),
     "dpo": ("the difference between good and bad answers", "direct preference optimization, DPO"),
-}
-METHODS = {
-    "lora": ("a small addition to the model", "LoRA"),
-    "qlora": ("a small addition to the model, compressed to 4 bits", "QLoRA"),
-    "full": ("the whole model", "full fine-tuning"),
 }
 
 

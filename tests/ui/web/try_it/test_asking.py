@@ -11,7 +11,8 @@ import pytest
 
 from tests.ui.conftest import answer, page_of
 from tests.ui.fake_records import ASKED, ORDER
-from tests.ui.fake_services import INSTRUCTION, FakeApp
+from tests.ui.fake_results import INSTRUCTION
+from tests.ui.fake_services import FakeApp
 from ui.services.chat import Answer, Loading
 from ui.services.selection import Choice
 from ui.web.page import Page

@@ -1,0 +1,183 @@
+"""Invented answers of models, their corrections, and long documents."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from backend.chat.client import PaneCheck
+from backend.chat.documents import Combine
+from backend.errors import BadInput
+from backend.records.rows import Message
+from jobs.records import State
+from tests.ui.fake_records import (
+    APOLOGY,
+    ASKED,
+    DATA,
+    ORDER,
+)
+from tests.ui.fake_runs import FakeRuns
+from ui.records import (
+    Correction,
+    ExportFile,
+    ExportStatus,
+    RunInfo,
+    UnseenQuestion,
+)
+from ui.services.chat import Answer, Loading
+from ui.services.documents import Part, Piece, Whole
+from ui.services.opponents import BASE, Opponent
+
+INSTRUCTION = "Answer with one JSON object."  # in the examples of run-a
+
+
+class FakeResults:
+    def __init__(self, runs: FakeRuns) -> None:
+        self._runs = runs
+        self.asked: set[str] = set()
+        self.busy = False  # an answer is being written
+        self.exported: dict[str, list[ExportStatus]] = {}
+
+    def has_model(self, run_id: str) -> bool:
+        return bool(self._runs.job(run_id).result)
+
+    def ready_to_try(self) -> list[RunInfo]:
+        return [self._runs.info(run_id) for run_id in self._runs.known if self.has_model(run_id)][:3]
+
+    def chat_check(self, run_id: str) -> PaneCheck | None:
+        said = (
+            "Checked: with the training switched off, all 49,152 numbers that the model computes for a test question "
+            "are exactly those of the base model; with it on, they differ."
+        )
+        return PaneCheck(True, True, said) if run_id in self.asked else None
+
+    def engine(self, run_id: str) -> str:
+        return "llama.cpp, 8-bit" if run_id in self.asked else ""
+
+    def is_answering(self) -> bool:
+        return self.busy
+
+    def was_tried(self, run_id: str) -> bool:
+        self._runs.job(run_id)
+        return run_id in self.asked
+
+    def unseen_questions(self, run_id: str) -> list[UnseenQuestion]:
+        asked = (ASKED, "Where is my parcel 88-1203? It was meant to come on Tuesday. Jo", "cancel the two lamps pls")
+        return [UnseenQuestion(question, [{"role": "user", "content": question}], ORDER) for question in asked]
+
+    def instruction(self, run_id: str) -> str:
+        return INSTRUCTION if run_id == "run-a" else ""
+
+    def answers(
+        self,
+        run_id: str,
+        conversations: dict[str, Any],
+        temperature: float = 0.0,
+        max_new_tokens: int = 256,
+        seed: int = 0,
+        top_p: float = 0.95,
+        opponent: str = "",
+        *,
+        ongoing: bool = False,
+    ) -> Iterator[Loading | Answer]:
+        self.busy = True
+        try:
+            if run_id not in self.asked:
+                yield Loading("Loading the model")
+            self.asked.add(run_id)
+            for end in range(8, 140, 8):
+                for pane, answer in (("base", APOLOGY), ("tuned", ORDER)):
+                    yield Answer(pane, answer[:end], "end" if end >= len(answer) else "")
+                time.sleep(0.05)
+        finally:
+            self.busy = False
+
+    def opponents(self, run_id: str) -> list[Opponent]:
+        runs = [Opponent(one, self._runs.job(one).name, "another trained model") for one in self._runs.known]
+        return [BASE, *(one for one in runs if one.id != run_id and self.has_model(one.id))]
+
+    def opponent(self, run_id: str, opponent_id: str) -> Opponent:
+        return next((one for one in self.opponents(run_id) if one.id == opponent_id), BASE)
+
+    def stop_chat(self) -> None:
+        pass
+
+    def export_sizes(self, run_id: str) -> dict[str, tuple[float, float]]:
+        return {"gguf:Q8_0": (138.0, 138.0), "adapter": (18.6, 18.6), "merged": (258.0, 516.0)}
+
+    def exports(self, run_id: str) -> list[ExportStatus]:
+        return self.exported.get(run_id, [])
+
+    def start_export(self, run_id: str, to: str) -> str:
+        checks = (
+            (True, "The trained chat template and end token travel in the file."),
+            (True, "The same question gives the same tokens here and in llama.cpp."),
+            (True, "It loads, answers and stops by itself."),
+        )
+        file = ExportFile("orders-Q8_0.gguf", Path("/tmp/model.gguf"), 138.0)
+        made = ExportStatus("export-1", to, State.COMPLETED, False, None, None, (file,), checks)
+        self.exported.setdefault(run_id, []).insert(0, made)
+        return "export-1"
+
+    def was_exported(self, run_id: str) -> bool:
+        self._runs.job(run_id)
+        return bool(self.exports(run_id))
+
+
+class FakeCorrections:
+    def __init__(self, runs: FakeRuns) -> None:
+        self._runs = runs
+        self.gone = False  # the examples of the runs were deleted
+        self.made: dict[str, str] = {}
+        self.asked: list[Any] = []
+
+    def has_examples(self, run_id: str) -> bool:
+        return not self.gone
+
+    def all(self, run_id: str) -> dict[str, str]:
+        return dict(self.made)
+
+    def conversation(self, run_id: str, question: str, expected: str) -> list[Message]:
+        return [{"role": "user", "content": question}]
+
+    def add(
+        self, run_id: str, messages: Sequence[Mapping[str, Any]], answer: str, wrong: str, restore: bool = False
+    ) -> Correction:
+        if not answer.strip():
+            raise BadInput("There is no answer.")
+        if self.gone and not restore:
+            raise BadInput("The examples of this run were deleted.")
+        self.asked.append((list(messages), answer, wrong))
+        self.made[messages[-1]["content"]] = answer
+        self.gone = False
+        return Correction(DATA, "orders.jsonl", 241, restored=restore)
+
+
+class FakeDocuments:
+    def __init__(self, results: FakeResults) -> None:
+        self._results = results
+
+    def pieces(self, run_id: str, text: str, words: str, instruction: str = "", answer: int = 256) -> list[str]:
+        return text.split("\n\n")
+
+    def answers(
+        self,
+        run_id: str,
+        text: str,
+        words: str,
+        instruction: str,
+        how: Combine,
+        opponent: str = "",
+        **sampling: Any,
+    ) -> Iterator[Part]:
+        self._results.asked.add(run_id)
+        pieces = self.pieces(run_id, text, words)
+        for number, piece in enumerate(pieces, 1):
+            yield Piece(number, len(pieces))
+            for pane in ("base", "tuned"):
+                yield Answer(pane, f"{words} {piece}", "")
+                time.sleep(0.05)
+        yield Whole("base", APOLOGY, "end", "The answers follow each other.")
+        yield Whole("tuned", f"[{ORDER}]", "end", "The answers are one JSON list, without repetitions.")
