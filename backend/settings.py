@@ -38,7 +38,7 @@ class Workspace:
         """
         workspace = cls((root or default_root()).expanduser().resolve())
         try:
-            for folder in (workspace.runs, workspace.models, workspace.datasets, workspace.exports, workspace.cache):
+            for folder in workspace.folders:
                 folder.mkdir(parents=True, exist_ok=True)
             probe = workspace.root / f".write-test-{os.getpid()}"
             probe.write_bytes(b"ok")
@@ -50,6 +50,10 @@ class Workspace:
                 f"Choose another folder with --workspace DIR or the environment variable {HOME_VARIABLE}.",
             ) from error
         return workspace
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        return (self.runs, self.models, self.datasets, self.exports, self.gguf, self.cache)
 
     @property
     def runs(self) -> Path:
@@ -70,6 +74,11 @@ class Workspace:
     def exports(self) -> Path:
         """Finished exports; the only folder that the page may serve files from."""
         return self.root / "exports"
+
+    @property
+    def gguf(self) -> Path:
+        """GGUF files from elsewhere, put there by the person to chat with."""
+        return self.root / "gguf"
 
     @property
     def cache(self) -> Path:

@@ -94,6 +94,10 @@ class FakeResults:
         finally:
             self.busy = False
 
+    @property
+    def gguf_folder(self) -> Path:
+        return Path("/home/you/apprentice/gguf")
+
     def opponents(self, run_id: str) -> list[Opponent]:
         runs = [Opponent(one, self._runs.job(one).name, "another trained model") for one in self._runs.known]
         return [BASE, *(one for one in runs if one.id != run_id and self.has_model(one.id))]

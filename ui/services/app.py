@@ -68,7 +68,7 @@ class App:
         self.runs = RunService(workspace, self.runner, self.models, self.datasets)
         self.retries = RetryService(self.runner, self.runs)
         chat = ChatSession(workspace, self.runs.is_training)
-        self.results = ResultService(workspace.exports, self.runner, self.runs, chat)
+        self.results = ResultService(workspace, self.runner, self.runs, chat)
         self.documents = DocumentService(self.runs, self.results)
         self.prompt_trials = PromptTrialService(self.runner, self.datasets, self.models)
         self.versions = VersionService(self.runner, self.models, self.datasets, self.runs, self.results)

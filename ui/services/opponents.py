@@ -1,7 +1,8 @@
-"""The models that can answer beside a trained model: its base, other runs' models, and exported files."""
+"""The models that can answer beside a trained model: its base, other runs' models, exported and other GGUF files."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import islice
@@ -26,7 +27,7 @@ class ChatTarget(NamedTuple):
 
 
 class Opponent(NamedTuple):
-    """A model that can answer beside the trained one. id: of its run or export; "" for the base model."""
+    """A model that can answer beside the trained one. id: of its run, export or file; "" for the base model."""
 
     id: str
     name: str
@@ -38,28 +39,36 @@ BASE = Opponent("", "Before", "the base model")
 
 
 class Opponents:
-    """runs: those that saved a model, last ended first. target: the chat target of such a run."""
+    """runs: those that saved a model, last ended first. target: the chat target of such a run. files: the folder of
+    GGUF files from elsewhere."""
 
     def __init__(
         self,
         exports: Path,
+        files: Path,
         runner: Runner,
         runs: Callable[[], Iterator[RunInfo]],
         target: Callable[[str], ChatTarget],
     ) -> None:
+        self.files = files
         self._exports, self._runner, self._runs, self._target = exports, runner, runs, target
 
     def all(self, run_id: str) -> list[Opponent]:
-        """The base model, then the latest exported files and models of other runs."""
+        """The base model, then the latest exported files, files from elsewhere and models of other runs."""
         others = (Opponent(run.id, run.name, "another trained model") for run in self._runs() if run.id != run_id)
-        return [BASE, *islice(self._exported(), _MOST), *islice(others, _MOST)]
+        kinds: list[Iterator[Opponent]] = [self._exported(), self._from_elsewhere(), others]
+        return [BASE, *(one for kind in kinds for one in islice(kind, _MOST))]
 
     def get(self, run_id: str, opponent_id: str) -> Opponent:
         """The base model where there is no such opponent any more."""
+        if not opponent_id:
+            return BASE
         return next((one for one in self.all(run_id) if one.id == opponent_id), BASE)
 
     def target(self, opponent_id: str) -> ChatTarget:
         """Raises ChatFailed for an opponent that is no longer there."""
+        if (file := self._ggufs().get(opponent_id)) is not None:
+            return ChatTarget("", gguf=file)
         with suppress(ApprenticeError):
             job = self._runner.job(opponent_id)
             if job.kind != "export":
@@ -68,6 +77,14 @@ class Opponents:
                 run_id = job.parent or ""
                 return ChatTarget(run_id, gguf=found) if found.is_file() else ChatTarget(run_id, found)
         raise ChatFailed("The model to compare with is no longer here.", "It was deleted.", "Choose another one.")
+
+    def _from_elsewhere(self) -> Iterator[Opponent]:
+        return (Opponent(file_id, file.name, "a GGUF file") for file_id, file in self._ggufs().items())
+
+    def _ggufs(self) -> dict[str, Path]:
+        """By id. Links are left out: what lies in the folder is what answers."""
+        found = (file for file in sorted(self.files.glob("*.gguf")) if file.is_file() and not file.is_symlink())
+        return {f"file-{hashlib.sha256(file.name.encode()).hexdigest()[:12]}": file for file in found}
 
     def _exported(self) -> Iterator[Opponent]:
         for job in self._runner.jobs(kind="export"):

@@ -11,6 +11,7 @@ from typing import Any
 from backend.chat.client import PaneCheck
 from backend.errors import ApprenticeError, RunProblem
 from backend.runs.conversations import usual_instruction
+from backend.settings import Workspace
 from backend.training.state.result import folder_of
 from jobs.records import Job, State
 from jobs.runner import Runner
@@ -25,11 +26,11 @@ _MAX_READY = 3  # models offered to try
 
 
 class ResultService:
-    """What the runs of a workspace learned. exports: the folder of all exports."""
+    """What the runs of a workspace learned."""
 
-    def __init__(self, exports: Path, runner: Runner, runs: RunService, chat: ChatSession) -> None:
-        self._exports, self._runner, self._runs, self._chat = exports, runner, runs, chat
-        self._opponents = Opponents(exports, runner, self._with_models, self._target)
+    def __init__(self, workspace: Workspace, runner: Runner, runs: RunService, chat: ChatSession) -> None:
+        self._exports, self._runner, self._runs, self._chat = workspace.exports, runner, runs, chat
+        self._opponents = Opponents(workspace.exports, workspace.gguf, runner, self._with_models, self._target)
         self._instructions: dict[str, str] = {}  # by run; its examples never change
 
     # Models
@@ -96,6 +97,11 @@ class ResultService:
     def opponents(self, run_id: str) -> list[Opponent]:
         """The models that can answer beside the run's own, the base model first."""
         return self._opponents.all(run_id)
+
+    @property
+    def gguf_folder(self) -> Path:
+        """Where the person puts GGUF files from elsewhere, which then are opponents too."""
+        return self._opponents.files
 
     def opponent(self, run_id: str, opponent_id: str) -> Opponent:
         """One of `opponents`: the base model where there is no such one any more."""

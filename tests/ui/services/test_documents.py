@@ -93,7 +93,7 @@ def test_a_stop_between_two_pieces_ends_it(tmp_path: Path) -> None:
     session = ChatSession(Workspace.open(tmp_path), lambda: False)
     session._chat = FakeChat("own", "base", "tuned")  # type: ignore[assignment]
     runs = cast("RunService", SimpleNamespace(spec=lambda run_id: None))
-    results = ResultService(tmp_path, cast("Runner", None), runs, session)
+    results = ResultService(Workspace.open(tmp_path), cast("Runner", None), runs, session)
     results._target = lambda run_id: ChatTarget(run_id, MODEL, Path("a"))  # type: ignore[method-assign]
     found: list[Part] = []
     for part in service(results).answers("run-1", TEXT, "Say it", "", "merge"):

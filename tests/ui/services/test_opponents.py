@@ -53,7 +53,9 @@ def opponents(tmp_path: Path, exported: list[Job]) -> Opponents:
 
     runner: Any = SimpleNamespace(job=job, jobs=lambda kind: exported)
     runs = [RunInfo(f"run-{name}", name.upper(), "SmolLM2", "orders", 3) for name in "ab"]
-    return Opponents(tmp_path, runner, lambda: iter(runs), lambda run: ChatTarget(run, MODEL, Path(run)))
+    return Opponents(
+        tmp_path, tmp_path / "gguf", runner, lambda: iter(runs), lambda run: ChatTarget(run, MODEL, Path(run))
+    )
 
 
 def test_the_base_finished_exports_and_other_runs_can_answer(opponents: Opponents, exported: list[Job]) -> None:
@@ -71,6 +73,25 @@ def test_each_opponent_has_what_the_chat_opens(opponents: Opponents, exported: l
     for gone in (exported[2].id, "run-c"):
         with pytest.raises(ChatFailed):
             opponents.target(gone)
+
+
+def test_a_gguf_file_from_elsewhere_can_answer_but_no_link_out_of_its_folder(
+    opponents: Opponents, tmp_path: Path
+) -> None:
+    (tmp_path / "gguf").mkdir()
+    file, elsewhere = tmp_path / "gguf" / "Mistral 7B.gguf", tmp_path / "elsewhere.gguf"
+    for path in (file, elsewhere):
+        path.write_bytes(b"GGUF")
+    (tmp_path / "gguf" / "link.gguf").symlink_to(elsewhere)
+    before = {one.id for one in opponents.all("run-a") if one.name in ("Mistral 7B.gguf", "link.gguf")}
+    assert len(before) == 1
+    opponent = opponents.get("run-a", before.pop())
+    assert opponent.name == file.name
+    assert opponents.target(opponent.id) == ChatTarget("", gguf=file)
+    file.unlink()
+    assert opponents.get("run-a", opponent.id) is BASE
+    with pytest.raises(ChatFailed):
+        opponents.target(opponent.id)
 
 
 class FakeChat:

@@ -20,6 +20,7 @@ from ui.web.html import components
 from ui.web.try_it.ready_models import no_model
 
 NOTE = "A second model is loaded next to yours. This takes more memory and slows both down."
+ELSEWHERE = "To compare with a model from elsewhere, put its GGUF file into this folder and load this page again:"
 
 
 @dataclass
@@ -30,8 +31,9 @@ class OpponentCard:
     def show(self, choice: Choice) -> Updates:
         if no_model(self.app, choice):
             return {self.fold: components.EMPTY}
-        found = self.app.results.opponents(choice.run_id)
-        return {self.fold: opponents(found, choice.opponent) if len(found) > 1 else components.EMPTY}
+        results = self.app.results
+        found = results.opponents(choice.run_id)
+        return {self.fold: opponents(found, choice.opponent, str(results.gguf_folder))}
 
     def listen(
         self, state: BrowserState, show: Callable[[Choice, Inputs], Updates], outputs: list[Any], talk: Any
@@ -53,12 +55,14 @@ def build(app: App) -> OpponentCard:
     return OpponentCard(app, clickable(elem_id="opponent"))
 
 
-def opponents(found: Sequence[Opponent], chosen: str) -> Markup:
-    """The models that can answer next to the trained one, each with a button."""
+def opponents(found: Sequence[Opponent], chosen: str, folder: str) -> Markup:
+    """The models that can answer next to the trained one, each with a button. folder: of GGUF files."""
     now = next((one for one in found if one.id == chosen), found[0])
     lines = (Markup("<li><p>{}</p>{}</li>").format(_words(one), _choose(one, one is now)) for one in found)
     listed = Markup('<ul class="ready">{}</ul>').format(components.join(lines))
-    return components.fold(f"Compared with: {_words(now)}", components.text(NOTE, "small"), listed, key="opponent")
+    elsewhere = Markup("<p>{}<br><code>{}</code></p>").format(ELSEWHERE, folder)
+    note = components.text(NOTE, "small")
+    return components.fold(f"Compared with: {_words(now)}", note, listed, elsewhere, key="opponent")
 
 
 def _words(one: Opponent) -> str:

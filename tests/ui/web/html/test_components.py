@@ -80,7 +80,7 @@ DRAWN = {
     ),
     "conversation": lambda: try_it_views.conversation([TURN])
     + try_it_views.conversation([TURN], Opponent(EVIL, EVIL, EVIL), True)
-    + opponent_card.opponents([BASE, Opponent(EVIL, EVIL, EVIL)], EVIL),
+    + opponent_card.opponents([BASE, Opponent(EVIL, EVIL, EVIL)], EVIL, EVIL),
     "suggestions": lambda: try_it_views.suggestions([UnseenQuestion(EVIL, [], EVIL)]),
     "runs": lambda: runs_views.listing(
         [RunSummary(RunInfo(EVIL, EVIL, EVIL, EVIL, 1), State.STOPPED, 1.0, Losses())], "", 2.0
