@@ -38,7 +38,8 @@ def test_a_job_goes_from_queued_to_completed_with_all_its_steps(runner: Runner) 
     assert job.created <= job.started <= job.ended
     assert steps(runner, job_id) == [1, 2, 3, 4]
     assert heard == runner.events(job_id).events
-    assert State.RUNNING in seen
+    in_order = [State.STARTING, State.RUNNING, State.COMPLETED]  # a busy computer may not see it running
+    assert list(dict.fromkeys(seen)) == [state for state in in_order if state in seen]
     assert seen[-1] is State.COMPLETED
     later: list[LoggedEvent] = []
     runner.wait(job_id, on_event=later.append, after=runner.events(job_id).position)
