@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib.abc
+import importlib.util
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
@@ -14,13 +15,16 @@ from typing import Any
 
 import pytest
 
+from backend.gguf import base_file
 from backend.models import bundled
 from backend.settings import HOME_VARIABLE, PROJECT_ROOT, Workspace
 from tests.linked_model import link_model
+from tests.workers import end_workers
 
-# Before anything imports torch: busy processes on few cores must not spin, and no test may use the network or this
+# Before anything imports torch: as in backend/hardware/process.py, and no test may use the network or this
 # computer's keyring.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.fail.Keyring"
@@ -91,9 +95,18 @@ def bundled_model(request: pytest.FixtureRequest) -> Path:
     return bundled.folder(workspace)
 
 
+@pytest.fixture(scope="session")
+def bundled_gguf(bundled_model: Path) -> Path | None:
+    """The bundled model as llama.cpp answers from it, for `link_gguf`; None without llama-cpp-python."""
+    if importlib.util.find_spec("llama_cpp") is None:
+        return None
+    return base_file.base_file(Workspace.open(bundled_model.parent.parent), bundled_model, lambda *step: None)
+
+
 @pytest.fixture
-def workspace_with_model(bundled_model: Path, tmp_path: Path) -> Workspace:
+def workspace_with_model(bundled_model: Path, tmp_path: Path) -> Iterator[Workspace]:
     """A new workspace that contains the bundled model (hard links where the file system has them)."""
     workspace = Workspace.open(tmp_path / "workspace")
     link_model(bundled_model, workspace)
-    return workspace
+    yield workspace
+    end_workers(workspace)

@@ -1,4 +1,4 @@
-"""The bundled model in another workspace, without unpacking it again."""
+"""The bundled model in another workspace, without unpacking or converting it again."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
+from backend.gguf import base_file
 from backend.models import bundled
 from backend.settings import HOME_VARIABLE, Workspace
 
@@ -15,11 +16,22 @@ def link_model(model: Path, workspace: Workspace) -> Path:
     return Path(shutil.copytree(model, bundled.folder(workspace), copy_function=_link))
 
 
+def link_gguf(file: Path, model: Path, workspace: Workspace) -> None:
+    """Links the GGUF file of the bundled model into the cache of a workspace that answers from `model`."""
+    target = base_file.path(workspace, model)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    _link(str(file), str(target))
+
+
 def bundled_in(workspace: Workspace) -> Path:
     """The folder of the bundled model in a new workspace: linked from the one in $APPRENTICE_HOME, else unpacked."""
     home = os.environ.get(HOME_VARIABLE)
     if home and bundled.is_ready(Workspace.open(Path(home))):
-        return link_model(bundled.folder(Workspace.open(Path(home))), workspace)
+        ours = Workspace.open(Path(home))
+        model = link_model(bundled.folder(ours), workspace)
+        if (file := base_file.path(ours, bundled.folder(ours))).is_file():
+            link_gguf(file, model, workspace)
+        return model
     return bundled.ensure(workspace)
 
 

@@ -29,9 +29,9 @@ def base_file(workspace: Workspace, model: Path, progress: ReportProgress) -> Pa
     Raises MissingPart, NotEnough, ExportFailed, and UnsupportedModel for one that llama.cpp does not support; that is
     remembered.
     """
-    folder = _folder(workspace)
+    file = path(workspace, model)
+    folder = file.parent
     folder.mkdir(parents=True, exist_ok=True)
-    file = folder / f"{_key(model)}-{_version(model)}-{KIND}.gguf"
     unsupported = file.with_suffix(".unsupported")
     with _lock(folder, model):
         if file.is_file():
@@ -49,6 +49,11 @@ def base_file(workspace: Workspace, model: Path, progress: ReportProgress) -> Pa
             unsupported.touch()
             raise
     return file
+
+
+def path(workspace: Workspace, model: Path) -> Path:
+    """Where the GGUF file of the model in the folder `model` is, or would be."""
+    return _folder(workspace) / f"{_key(model)}-{_version(model)}-{KIND}.gguf"
 
 
 def delete(workspace: Workspace, model: Path) -> float:

@@ -11,13 +11,15 @@ _NICENESS = 10  # the page and other programs come first
 
 
 def prepare_process(gpu: str = "") -> None:
-    """Before torch is imported: no network, one GPU, idle threads that sleep, and a low priority.
+    """Before torch is imported: no network, one GPU, idle threads that sleep, nothing compiled, and a low priority.
 
     gpu: its index in PCI bus order, "" for the one with the most free memory. A CUDA_VISIBLE_DEVICES that is already
     set is left alone. OpenMP's default (idle threads spin) made a step over ten times slower when other processes
-    were busy.
+    were busy. bitsandbytes loads the compiler of torch for each process, which takes a second, and needs it nowhere
+    here.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
     if "CUDA_VISIBLE_DEVICES" not in os.environ:
         chosen = gpu or next(iter(most_free_first()), "0")
         os.environ.update(CUDA_DEVICE_ORDER="PCI_BUS_ID", CUDA_VISIBLE_DEVICES=chosen)

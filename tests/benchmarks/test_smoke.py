@@ -35,8 +35,9 @@ def test_every_file_here_is_a_benchmark_or_used_by_one() -> None:
 
 
 @pytest.mark.parametrize("name", benchmarks())
+@pytest.mark.usefixtures("bundled_gguf")
 def test_a_smoke_run_prints_its_result(name: str, bundled_model: Path) -> None:
-    """bundled_model: unpacked beforehand, so that no benchmark unpacks it again."""
+    """The bundled model is unpacked and converted beforehand, so that no benchmark does it again."""
     command = [sys.executable, "-m", f"tests.benchmarks.{name}", "--smoke"]
     environment = {**os.environ, HOME_VARIABLE: str(bundled_model.parent.parent)}
     done = subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True, env=environment)

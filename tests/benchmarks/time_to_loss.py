@@ -59,9 +59,9 @@ def main(count: int, *, smoke: bool = False) -> None:
         home = Path(temporary)
         os.environ["APPRENTICE_HOME"] = temporary
         model, rows = prepare(home, count, smoke=smoke)
-        peer = measured("peer", OUR_RATE, model, rows, home / "peer")
-        ours = measured("ours", OUR_RATE, model, rows, home / "ours")
         stock = measured("peer", PEER_RATE, model, rows, home / "stock")
+        peer = stock if smoke else measured("peer", OUR_RATE, model, rows, home / "peer")
+        ours = measured("ours", OUR_RATE, model, rows, home / "ours")
     for who, run in (("peer at our rate", peer), ("peer at its own rate", stock), ("ours", ours)):
         print(f"{who}: " + ", ".join(f"{seconds:.0f} s {loss:.4f}" for seconds, loss in run))
     reached, level = first(ours, stock[-1][1]), first(ours, peer[-1][1] * 1.01)

@@ -52,7 +52,7 @@ def timed(app: App, model_id: str, sample: str, changes: dict[str, Any], steps: 
         if isinstance(logged.event, DryRunEvent):
             dry_runs.append((logged.time, logged.event))
 
-    run_id = app.runs.start(data_id, model_id, settings)
+    run_id = app.runs.start(data_id, model_id, settings, evaluate=False)
     job = app.runner.wait(run_id, on_event=note_dry_run)
     assert job.state is State.COMPLETED, job.failure
     assert job.ended is not None

@@ -50,12 +50,15 @@ def chromium() -> Iterator[Any]:
 
 @pytest.fixture
 def open_page(chromium: Any) -> Iterator[Callable[..., Any]]:
-    """Opens an address in a browser context of its own: `open_page(url, width=…, height=…)`."""
+    """Opens an address in a browser context of its own: `open_page(url, width=…, height=…)`. script: runs before the
+    page's own."""
     with contextlib.ExitStack() as stack:
 
-        def opens(url: str, width: int = 1280, height: int = 900, **options: Any) -> Any:
+        def opens(url: str, width: int = 1280, height: int = 900, script: str = "", **options: Any) -> Any:
             context = chromium.new_context(viewport={"width": width, "height": height}, **options)
             stack.callback(context.close)
+            if script:
+                context.add_init_script(script)
             context.set_default_timeout(PATIENCE)
             page = context.new_page()
             page.goto(url)

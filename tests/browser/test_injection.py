@@ -46,15 +46,7 @@ def real_page(bundled_model: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 @pytest.fixture
 def watched(open_page: Opens) -> Opens:
     """Opens a page that notes what texts become."""
-
-    def opens(url: str) -> Any:
-        page = open_page(url)
-        page.add_init_script(OBSERVER)
-        page.reload()
-        page.wait_for_selector("#rail [role=tab]")
-        return page
-
-    return opens
+    return lambda url: open_page(url, script=OBSERVER)
 
 
 def assert_inert(page: Any, where: str) -> None:

@@ -12,10 +12,10 @@ from tests.browser.steps import go, take_sample
 pytestmark = pytest.mark.browser
 
 
-def test_eight_pages_of_one_browser_all_answer(open_page: Callable[..., Any], drawn_page: str) -> None:
+def test_seven_pages_of_one_browser_all_answer(open_page: Callable[..., Any], drawn_page: str) -> None:
     first = open_page(drawn_page)
     take_sample(first)
-    pages = [first, *(first.context.new_page() for _ in range(7))]
+    pages = [first, *(first.context.new_page() for _ in range(6))]
     for page in pages[1:]:
         page.goto(drawn_page)
         page.wait_for_selector("#rail [role=tab]")

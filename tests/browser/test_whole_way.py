@@ -13,9 +13,12 @@ from typing import Any
 
 import pytest
 
+from backend.models import bundled
 from backend.settings import HOME_VARIABLE, PROJECT_ROOT, Workspace
+from jobs.runner import Runner
 from tests.browser.conftest import free_port, served
 from tests.browser.steps import unfold
+from tests.linked_model import link_gguf
 
 pytestmark = pytest.mark.browser
 
@@ -24,7 +27,9 @@ STEPS = 8
 
 
 @pytest.fixture
-def page_of(workspace_with_model: Workspace, tmp_path: Path) -> Iterator[str]:
+def page_of(workspace_with_model: Workspace, bundled_gguf: Path | None, tmp_path: Path) -> Iterator[str]:
+    if bundled_gguf:
+        link_gguf(bundled_gguf, bundled.folder(workspace_with_model), workspace_with_model)
     port = free_port()
     command = [sys.executable, "app.py", "serve", "--no-browser", "--port", str(port)]
     environment = {HOME_VARIABLE: str(workspace_with_model.root)}
@@ -67,6 +72,7 @@ def test_from_a_sample_to_a_file_that_answers_anywhere(
 
     unfold(page)
     page.locator("#set-max_steps input").fill(str(STEPS))
+    page.locator("#set-per_device_train_batch_size input").fill("2")  # short steps
     page.locator("#set-max_steps input").press("Enter")
     page.get_by_text(f"{STEPS} steps").first.wait_for()
     page.click("#start-training:not([disabled])")
@@ -87,6 +93,9 @@ def test_from_a_sample_to_a_file_that_answers_anywhere(
     assert points(page, "training") == STEPS
 
     page.click("#to-try")
+    runner = Runner(workspace_with_model)
+    for evaluation in runner.jobs(kind="evaluate"):  # it began by itself, and would slow down the rest
+        runner.stop(evaluation.id)
     page.locator("#question").locator("textarea").fill("two lamps from order 5512 came broken, money back please. jo")
     page.click("#ask:not([disabled])")
     for pane in ("base", "tuned"):

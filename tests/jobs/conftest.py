@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -14,11 +13,12 @@ import pytest
 
 from backend.records.events import Event, StepEvent
 from backend.settings import Workspace
-from jobs import process, store
+from jobs import process
 from jobs.folder import JobFolder
 from jobs.records import Job
 from jobs.runner import Runner
 from jobs.status import Status
+from tests.workers import end_workers
 
 E = TypeVar("E", bound=Event)
 FOREVER = {"steps": 3000, "seconds_per_step": 0.02}
@@ -81,14 +81,7 @@ def finish(runner: Runner, job_id: str) -> Job:
 def workspace(tmp_path: Path) -> Iterator[Workspace]:
     workspace = Workspace.open(tmp_path / "workspace")
     yield workspace
-    for child in process._children.values():
-        child.kill()
-        child.wait()
-    process._children.clear()
-    for folder in store.folders(workspace):
-        status = folder.status()
-        if status.pid and status.pid_created and status.pid != os.getpid() and not is_free(folder):
-            process.kill(status.pid, status.pid_created)
+    end_workers(workspace)
 
 
 @pytest.fixture

@@ -62,6 +62,9 @@ def test_48_gb_and_more_offer_full_fine_tuning_if_it_fits(name: str) -> None:
     found = recommend_and_compare(machine(name))
     assert found.full is not None
     assert found.full.fit.fits
+
+
+def test_24_gb_offer_no_full_fine_tuning() -> None:
     assert recommend_and_compare(machine("rtx4090")).full is None
 
 

@@ -21,6 +21,7 @@ from backend.gguf.lora import Unsupported
 from backend.settings import Workspace
 from backend.tokens.tokenizer import ChatTokenizer
 from tests.backend.synthetic import make_adapter
+from tests.linked_model import link_gguf
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # peft uses names that transformers renames
 needs_llama_cpp = pytest.mark.skipif(
@@ -33,8 +34,12 @@ ANSWER = [{"role": "assistant", "content": "The capital of France is Paris."}]
 
 
 @pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    return Workspace.open(tmp_path_factory.mktemp("workspace"))
+def workspace(tmp_path_factory: pytest.TempPathFactory, bundled_model: Path, bundled_gguf: Path | None) -> Workspace:
+    """Its cache has the bundled model as llama.cpp answers from it."""
+    made = Workspace.open(tmp_path_factory.mktemp("workspace"))
+    if bundled_gguf:
+        link_gguf(bundled_gguf, bundled_model, made)
+    return made
 
 
 def open_engine(name: str, workspace: Workspace, model: Path, tuned: Path | None = None) -> Engine:
@@ -306,13 +311,15 @@ def stub_weights(folder: Path, metadata: dict[str, Any]) -> Weights:
 
 
 @needs_llama_cpp
-def test_the_base_is_converted_once(workspace: Workspace, bundled_model: Path) -> None:
+def test_the_base_is_converted_once(bundled_model: Path, tmp_path: Path) -> None:
+    workspace = Workspace.open(tmp_path)
     phases: list[str] = []
 
     def progress(phase: str, done: int = 0, total: int = 0) -> None:
         phases.append(phase)
 
     first = base_file(workspace, bundled_model, progress)
+    assert PHASE in phases
     phases.clear()
     assert base_file(workspace, bundled_model, progress) == first
     assert PHASE not in phases

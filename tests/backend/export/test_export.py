@@ -239,6 +239,7 @@ def test_a_file_that_answers_differently_stops_the_export(
     from backend.gguf import convert as gguf
 
     monkeypatch.setattr(gguf, "convert", lambda model, out: shutil.copyfile(f16, out))  # the base instead
+    monkeypatch.setattr(export_checks, "ANSWER_TOKENS", 4)
     work = new_export("gguf:F16")
     with pytest.raises(ExportFailed, match="does not match the trained model"):
         export_job.run(work)
