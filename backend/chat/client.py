@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import queue
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -15,6 +14,7 @@ from backend import errors
 from backend.chat.child import ChatChild
 from backend.chat.engine import Finish, Messages, Sampling
 from backend.errors import ApprenticeError, ChatFailed
+from backend.hardware import container
 from backend.models.bundled import ReportProgress
 from backend.settings import Workspace
 
@@ -257,8 +257,7 @@ class Chat:
 
 
 def _threads(leave_a_core: bool) -> int:
-    affinity = getattr(os, "sched_getaffinity", None)
-    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    cores = container.cores()
     return max(1, cores - 1) if leave_a_core else cores
 
 
