@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,12 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
     "--no-first-run",
+    "--force-prefers-reduced-motion",
+    "--disable-smooth-scrolling",
+    "--disable-extensions",
+    "--disable-features=Translate,MediaRouter,OptimizationHints,site-per-process",
+    "--num-raster-threads=1",
+    "--disable-software-rasterizer",
 )
 PATIENCE = 30_000  # milliseconds that a test waits for something to appear
 
@@ -48,24 +54,51 @@ def chromium() -> Iterator[Any]:
         browser.close()
 
 
+@pytest.fixture(scope="package")
+def contexts(chromium: Any) -> Iterator[dict[str, Any]]:
+    """Browser contexts by their options, which tests share for the sake of what they cached."""
+    made: dict[str, Any] = {}
+    yield made
+    for context in made.values():
+        context.close()
+
+
 @pytest.fixture
-def open_page(chromium: Any) -> Iterator[Callable[..., Any]]:
-    """Opens an address in a browser context of its own: `open_page(url, width=…, height=…)`. script: runs before the
-    page's own."""
-    with contextlib.ExitStack() as stack:
+def open_page(chromium: Any, contexts: dict[str, Any]) -> Iterator[Callable[..., Any]]:
+    """Opens an address in a browser that remembers nothing of another test: `open_page(url, width=…, height=…)`.
+    script: runs before the page's own."""
+    used: dict[str, set[str]] = {}  # the addresses opened in each context
 
-        def opens(url: str, width: int = 1280, height: int = 900, script: str = "", **options: Any) -> Any:
-            context = chromium.new_context(viewport={"width": width, "height": height}, **options)
-            stack.callback(context.close)
-            if script:
-                context.add_init_script(script)
-            context.set_default_timeout(PATIENCE)
-            page = context.new_page()
-            page.goto(url)
-            page.wait_for_selector("#rail [role=tab]")
-            return page
+    def opens(url: str, width: int = 1280, height: int = 900, script: str = "", **options: Any) -> Any:
+        options["viewport"] = {"width": width, "height": height}
+        key = repr(sorted(options.items()))
+        if key not in contexts:
+            contexts[key] = chromium.new_context(**options)
+            contexts[key].set_default_timeout(PATIENCE)
+        used.setdefault(key, set()).add(url)
+        page = contexts[key].new_page()
+        if script:
+            page.add_init_script(script)
+        page.goto(url)
+        page.wait_for_selector("#rail [role=tab]")
+        return page
 
-        yield opens
+    yield opens
+    for key, urls in used.items():
+        forget(contexts[key], urls)
+
+
+def forget(context: Any, urls: Iterable[str]) -> None:
+    """Closes all pages and deletes what they stored, but not the files of the page that the browser cached."""
+    for page in context.pages:
+        page.close()
+    context.clear_cookies()
+    blank = context.new_page()
+    session = context.new_cdp_session(blank)
+    for url in urls:
+        stored = {"origin": "/".join(url.split("/")[:3]), "storageTypes": "local_storage,indexeddb,cache_storage"}
+        session.send("Storage.clearDataForOrigin", stored)
+    blank.close()
 
 
 def free_port() -> int:

@@ -188,20 +188,9 @@ def test_it_answers_like_llama_cpp_token_for_token(bundled_model: Path, f16: Pat
         for messages in CHATS:
             ids = engine.prompt_ids(messages)
             assert chat.prompt_ids(messages) == ids
-            answer = list(engine.tokens(BASE, ids, Sampling(max_new_tokens=40)))
-            chunks = list(chat.ask(messages, max_new_tokens=40))
+            answer = list(engine.tokens(BASE, ids, Sampling(max_new_tokens=16)))
+            chunks = list(chat.ask(messages, max_new_tokens=16))
             assert list(chunks[-1].ids) == answer
             assert "".join(chunk.text for chunk in chunks) == ChatTokenizer.load(bundled_model).decode(answer)
     finally:
         chat.close()
-
-
-def test_it_knows_the_capital_of_france(bundled_model: Path, workspace: Workspace) -> None:
-    chat = Chat(workspace)
-    chat.open(bundled_model)
-    try:
-        chunks = list(chat.ask(CHATS[0], max_new_tokens=20))
-    finally:
-        chat.close()
-    assert "".join(chunk.text for chunk in chunks) == "The capital of France is Paris."
-    assert chunks[-1].finish == "end"
