@@ -1,16 +1,12 @@
-"""Which engine answers: llama.cpp where it can hold the model, else transformers. Never in the page's process."""
+"""Which engine answers: llama.cpp where it can hold the model, else transformers. Runs in the chat process."""
 
 from __future__ import annotations
 
 import logging
-import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from backend.chat.engine import Engine
-from backend.errors import ChatFailed
 from backend.gguf.requirement import has_llama_cpp
 from backend.hardware.gpus import read_nvidia
 from backend.models import bundled
@@ -67,26 +63,9 @@ def _on_llama_cpp(workspace: Workspace, model: Path, tuned: Path | None, progres
     model_folder.check(model)
     file = base_file(workspace, model, progress)
     progress("Loading the model")
-    with _noting_a_crash(file), tempfile.TemporaryDirectory(dir=workspace.cache) as work:
-        if tuned is None:
-            return LlamaEngine.with_adapter(file, model)
-        adapter = Path(work) / "adapter.gguf"  # llama.cpp reads it into memory
+    if tuned is None:
+        return LlamaEngine.with_adapter(file, model)
+    with tempfile.TemporaryDirectory(dir=workspace.cache) as work:  # llama.cpp reads the adapter into memory
+        adapter = Path(work) / "adapter.gguf"
         convert_adapter(tuned, model, file, adapter)
         return LlamaEngine.with_adapter(file, model, tuned, adapter)
-
-
-@contextmanager
-def _noting_a_crash(file: Path) -> Iterator[None]:
-    """Raises ChatFailed where llama.cpp killed the process that opened `file` before; the next one tries again."""
-    import psutil
-
-    note = file.with_suffix(f".opened-by-{os.getpid()}")
-    for other in file.parent.glob(f"{file.stem}.opened-by-*"):
-        if not psutil.pid_exists(int(other.suffix.rpartition("-")[2])):
-            other.unlink(missing_ok=True)
-            raise ChatFailed("llama.cpp crashed on this model.", "", "")
-    note.touch()
-    try:
-        yield
-    finally:
-        note.unlink(missing_ok=True)

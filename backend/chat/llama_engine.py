@@ -6,25 +6,12 @@ contexts on the same weights; the adapter belongs to the tuned one alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from backend.chat.engine import (
-    BASE,
-    PROBE,
-    TUNED,
-    Answered,
-    Messages,
-    Sampling,
-    TextStream,
-    Tokens,
-    check_panes,
-    score_row,
-)
+from backend.chat.engine import BASE, PROBE, TUNED, Messages, Sampling, TextStream, Tokens, check_panes, score_row
 from backend.chat.gguf_tokenizer import GgufTokenizer
 from backend.chat.llama import Context, Sampler, Weights
-from backend.chat.llama_batch import answer_all
 from backend.models import model_folder
 from backend.tokens.tokenizer import ChatTokenizer
 
@@ -121,24 +108,9 @@ class LlamaEngine:
         return "length"
 
     def score(self, rows: list[dict[str, list[int]]]) -> list[dict[str, Any]]:
-        pane = self.panes[-1]
-        return [score_row(self.logits(pane, row["input_ids"], len(row["input_ids"])), row["labels"]) for row in rows]
-
-    def answer_all(
-        self, pane: str, prompts: Sequence[list[int]], limits: Sequence[int], each: Callable[[int], None]
-    ) -> list[Answered]:
-        return answer_all(self._weights, self._contexts[pane].adapter, prompts, self._end_ids, limits, each)
-
-    def logits(self, pane: str, ids: list[int], last: int) -> Any:
-        import numpy
-
-        return numpy.concatenate([*self._contexts[pane].logits_from(ids, len(ids) - last)])
-
-    def nats(self, pane: str, ids: Sequence[int], first: int) -> float:
-        at = max(first, 1) - 1  # whose logits are about the next token
-        total = 0.0
-        for rows in self._contexts[pane].logits_from(ids[:-1], at):
-            labels = [-100, *ids[at + 1 : at + 1 + len(rows)]]
-            total += score_row(rows, labels)["nll"] * len(rows)
-            at += len(rows)
-        return total
+        longest = max((len(row["input_ids"]) for row in rows), default=0)
+        context = Context(self._weights, max(64, longest), every_logit=True)
+        context.adapter = self._contexts[self.panes[-1]].adapter
+        if context.adapter:
+            context.switch_adapter(True)
+        return [score_row(context.logits_of(row["input_ids"]), row["labels"]) for row in rows]

@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backend.chat import batch
 from backend.chat.engine import (
     BASE,
     PROBE,
     TUNED,
-    Answered,
     Messages,
     Sampling,
     TextStream,
@@ -89,17 +87,6 @@ class TorchEngine:
     def score(self, rows: list[dict[str, list[int]]]) -> list[dict[str, Any]]:
         model = self._models[self.panes[-1]]
         return [score_row(logits(model, row["input_ids"]).float().cpu().numpy(), row["labels"]) for row in rows]
-
-    def answer_all(
-        self, pane: str, prompts: Sequence[list[int]], limits: Sequence[int], each: Callable[[int], None]
-    ) -> list[Answered]:
-        return batch.answer_all(self._models[pane], prompts, self._end_ids, limits, each)
-
-    def logits(self, pane: str, ids: list[int], last: int) -> Any:
-        return logits(self._models[pane], ids, last).float().cpu().numpy()
-
-    def nats(self, pane: str, ids: Sequence[int], first: int) -> float:
-        return nats(self._models[pane], ids, first)
 
     def tokens_read(self, pane: str) -> int:
         return self._tokens_read[pane]

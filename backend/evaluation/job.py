@@ -13,7 +13,7 @@ from backend.evaluation.asking import TUNED
 from backend.evaluation.evaluate import Evaluation
 from backend.evaluation.examples import judging_items, judging_texts, training_items
 from backend.evaluation.facts import read_facts
-from backend.evaluation.models import load
+from backend.evaluation.models import TorchModels
 from backend.evaluation.prompt_trial import stored_systems
 from backend.evaluation.texts import TextEvaluation
 from backend.evaluation.work import REPORT, Stopped, Work, reporting
@@ -76,10 +76,9 @@ def run(context: Work) -> dict[str, Any]:
 
 def _evaluate(context: Work, spec: EvaluationSpec, folder: Path, trained: RunSpec) -> dict[str, Any]:
     """The report on the run in `folder`: of its questions, or of plain texts where it has none."""
-    progress = reporting(context)
     learned = folder / "result" / ("model" if trained.settings.method == "full" else "adapter")
-    models = load(context.workspace, trained.model.path, learned, progress)
-    items = judging_items(folder, spec.items)
+    models = TorchModels(trained.model.path, learned)
+    items, progress = judging_items(folder, spec.items), reporting(context)
     if not items and (texts := judging_texts(folder, spec.items)):
         lengths = LengthLimits.from_settings(trained.settings)
         texts_report = TextEvaluation(models, texts, lengths.size, lengths.overlap, progress).run()
@@ -90,7 +89,7 @@ def _evaluate(context: Work, spec: EvaluationSpec, folder: Path, trained: RunSpe
     asking, tuned = evaluation.asking, evaluation.systems[TUNED]
     if spec.items is None:
         against_parent.store_answers(folder, learned, asking, tuned, models.precision)
-    alike = models.loaded_as
+    precision = models.precision if models.report["device"] == "cpu" else ""  # both versions answer in the same one
     del models  # so that they are gone when those of the previous version are loaded
     return against_parent.add_parent(
         report,
@@ -98,7 +97,7 @@ def _evaluate(context: Work, spec: EvaluationSpec, folder: Path, trained: RunSpe
         folder,
         asking,
         tuned,
-        lambda parent: load(context.workspace, trained.model.path, parent.learned, progress, like=alike),
+        lambda parent: TorchModels(trained.model.path, parent.learned, precision),
     )
 
 

@@ -6,15 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from backend.chat import engines
-from backend.chat.engine import Engine, score_row
-from backend.chat.torch_engine import NAME as TORCH
 from backend.errors import ApprenticeError
 from backend.evaluation.items import Item
-from backend.models.bundled import ReportProgress, silent
 from backend.records.rows import Row
-from backend.settings import Workspace
-from backend.tokens.tokenizer import ChatTokenizer
 
 
 class Answer(NamedTuple):
@@ -58,23 +52,27 @@ class Models(Protocol):
         ...
 
 
-class LoadedAs(NamedTuple):
-    """The engine's name, the precision ("bfloat16", or "gguf" for the eight bits of llama.cpp), and the device."""
+class TorchModels:
+    """Base and tuned in transformers, from one copy of the weights (backend/chat/torch_engine.py).
 
-    engine: str
-    precision: str
-    device: str
+    tuned: None for the base alone. on_processor: the precision to compute in on the processor, "" for the fastest on
+    the fastest device. precision: such as "bfloat16".
+    """
 
+    name = "transformers"
 
-class EngineModels:
-    """Base and tuned as the chat answers from them: see backend/chat/engines.py."""
+    def __init__(self, model: Path, tuned: Path | None = None, on_processor: str = "") -> None:
+        import torch
 
-    def __init__(self, engine: Engine, tokenizer: ChatTokenizer) -> None:
-        self._engine, self._tokenizer = engine, tokenizer
-        self.panes = engine.panes
-        self.context_length = engine.context_length
-        self.loaded_as = LoadedAs(*(engine.report[name] for name in ("engine", "dtype", "device")))
-        self.name, self.precision = self.loaded_as.engine, self.loaded_as.precision
+        from backend.chat.torch_engine import TorchEngine
+        from backend.tokens.tokenizer import ChatTokenizer
+
+        self._engine = TorchEngine(model, tuned, getattr(torch, on_processor) if on_processor else None)
+        self._tokenizer = ChatTokenizer.load(tuned if tuned and (tuned / "tokenizer.json").is_file() else model)
+        self.panes = self._engine.panes
+        self.context_length = self._engine.context_length
+        self.report = self._engine.report
+        self.precision: str = self.report["dtype"]
 
     def prompt_ids(self, conversation: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]]) -> list[int]:
         return self._tokenizer.prompt_ids([dict(m) for m in conversation], list(tools) or None)
@@ -85,16 +83,22 @@ class EngineModels:
     def answer(
         self, pane: str, prompts: Sequence[list[int]], limit: int, each: Callable[[int], None]
     ) -> list[Answer]:
+        from backend.chat.batch import answer_all
+
         room = [min(limit, self.context_length - len(prompt)) for prompt in prompts]
-        found = self._engine.answer_all(pane, prompts, room, each)
+        found = answer_all(self._engine.model(pane), prompts, self._engine.report["end_ids"], room, each)
         return [Answer(self._tokenizer.decode(list(one.ids)), one.ended) for one in found]
 
     def loss(self, pane: str, item: Item) -> float:
+        from backend.chat.engine import score_row
+        from backend.chat.torch_engine import logits
+
         encoded = self._tokenizer.encode([*map(dict, item.messages), item.expected], list(item.tools) or None)
         first = max(1, min(len(self.prompt_ids(item.messages, item.tools)), encoded.tokens - 1)) - 1
         labels = list(encoded.labels[first:])  # from the last token before the answer on
         labels[0] = -100
-        return float(score_row(self._engine.logits(pane, list(encoded.input_ids), len(labels)), labels)["nll"])
+        computed = logits(self._engine.model(pane), list(encoded.input_ids), len(labels)).float().cpu().numpy()
+        return float(score_row(computed, labels)["nll"])
 
     def text_ids(self, text: str) -> list[int]:
         (encoded,) = self._tokenizer.encode_rows([Row(1, 1, text=text)])
@@ -106,28 +110,6 @@ class EngineModels:
         return self._tokenizer.decode(ids)
 
     def nats(self, pane: str, ids: Sequence[int], first: int) -> float:
-        return self._engine.nats(pane, ids, first)
+        from backend.chat.torch_engine import nats
 
-
-def load(
-    workspace: Workspace,
-    model: Path,
-    tuned: Path | None = None,
-    progress: ReportProgress = silent,
-    *,
-    like: LoadedAs | None = None,
-) -> EngineModels:
-    """The model in the folder `model`, and the trained one in `tuned`, in the engine that the chat would use.
-
-    like: of models that these are compared with; transformers then answers in the same precision. Raises
-    MissingPart, NotEnough, ChatFailed.
-    """
-    tokenizer = ChatTokenizer.load(tuned if tuned and (tuned / "tokenizer.json").is_file() else model)
-    on_torch = like is not None and like.engine == TORCH
-    if like and on_torch and like.device == "cpu":
-        import torch
-
-        from backend.chat.torch_engine import TorchEngine
-
-        return EngineModels(TorchEngine(model, tuned, getattr(torch, like.precision)), tokenizer)
-    return EngineModels(engines.open_model(workspace, model, tuned, progress, only_transformers=on_torch), tokenizer)
+        return nats(self._engine.model(pane), ids, first)

@@ -16,7 +16,7 @@ from backend.errors import BadInput, BadSetting
 from backend.evaluation.asking import BASE, FACTS, FEW_SHOT, PROMPT, Asking, System
 from backend.evaluation.examples import judging_items, training_items
 from backend.evaluation.facts import Facts, read_facts
-from backend.evaluation.models import load
+from backend.evaluation.models import TorchModels
 from backend.evaluation.report import all_answers, describe
 from backend.evaluation.verdict import compare
 from backend.evaluation.work import REPORT, Stopped, Work, reporting
@@ -61,7 +61,7 @@ def run(context: Work) -> dict[str, Any]:
     progress = reporting(context)
     try:
         progress("Loading the model", 0, 0)
-        models = load(context.workspace, spec.model.path, progress=progress)
+        models = TorchModels(spec.model.path)
         items = judging_items(context.folder, spec.items)
         asking = Asking(models, items, training_items(context.folder), progress)
         systems = try_prompts(asking, read_facts(context.folder))

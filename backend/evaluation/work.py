@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
-from backend.models.bundled import ReportProgress
 from backend.settings import Workspace
 
 REPORT = "evaluation.json"  # in the job's folder
@@ -26,10 +26,10 @@ class Stopped(Exception):
     """A stop was requested."""
 
 
-def reporting(work: Work) -> ReportProgress:
+def reporting(work: Work) -> Callable[[str, int, int], None]:
     """Reports phase, done and total to `work`. Raises Stopped once a stop is requested."""
 
-    def progress(phase: str, done: int = 0, total: int = 0) -> None:
+    def progress(phase: str, done: int, total: int) -> None:
         if work.should_stop():
             raise Stopped
         work.progress(phase, done, total)

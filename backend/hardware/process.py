@@ -15,8 +15,7 @@ def prepare_process(gpu: str = "") -> None:
 
     gpu: its index in PCI bus order, "" for the one with the most free memory. A CUDA_VISIBLE_DEVICES that is already
     set is left alone. OpenMP's default (idle threads spin) made a step over ten times slower when other processes
-    were busy. bitsandbytes loads the compiler of torch for each process, which takes a second, and needs it nowhere
-    here.
+    were busy. Importing bitsandbytes otherwise loads torch's compiler, which takes a second and is not used here.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")

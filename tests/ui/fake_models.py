@@ -26,6 +26,7 @@ from ui.records import (
 class FakeModels:
     def __init__(self) -> None:
         self.simulated: Hardware | None = None
+        self.open_to_network = False
         self.token: TokenSource = ""
 
     def probe(self) -> Probe:

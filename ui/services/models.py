@@ -50,7 +50,7 @@ class ModelService:
         open_to_network: bool = False,
     ) -> None:
         self.simulated = simulated
-        self._workspace, self._runner, self._open_to_network = workspace, runner, open_to_network
+        self._workspace, self._runner, self.open_to_network = workspace, runner, open_to_network
         self._probe = hardware.Probe.of(simulated) if simulated else None
         self._lock = threading.Lock()
 
@@ -245,7 +245,7 @@ class ModelService:
             return SIMULATED
         if self._is_public():
             return NOT_OWN
-        return _OPEN if self._open_to_network else ""
+        return _OPEN if self.open_to_network else ""
 
     def _require_own_computer(self) -> None:
         if why_not := self._why_no_token():

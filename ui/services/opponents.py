@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from itertools import islice
+from itertools import islice, starmap
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,6 +36,7 @@ class Opponent(NamedTuple):
 
 
 _MOST = 10  # of each kind
+_PART = re.compile(r"-(\d{5})-of-\d{5}\.gguf$", re.IGNORECASE)
 BASE = Opponent("", "Before", "the base model")
 
 
@@ -56,13 +58,16 @@ class Opponents:
     def all(self, run_id: str) -> list[Opponent]:
         """The base model, then the latest exported files, files from elsewhere and models of other runs."""
         others = (Opponent(run.id, run.name, "another trained model") for run in self._runs() if run.id != run_id)
-        kinds: list[Iterator[Opponent]] = [self._exported(), self._from_elsewhere(), others]
+        files = starmap(_from_elsewhere, self._ggufs().items())
+        kinds: list[Iterator[Opponent]] = [self._exported(), files, others]
         return [BASE, *(one for kind in kinds for one in islice(kind, _MOST))]
 
     def get(self, run_id: str, opponent_id: str) -> Opponent:
         """The base model where there is no such opponent any more."""
         if not opponent_id:
             return BASE
+        if (file := self._ggufs().get(opponent_id)) is not None:
+            return _from_elsewhere(opponent_id, file)
         return next((one for one in self.all(run_id) if one.id == opponent_id), BASE)
 
     def target(self, opponent_id: str) -> ChatTarget:
@@ -78,12 +83,10 @@ class Opponents:
                 return ChatTarget(run_id, gguf=found) if found.is_file() else ChatTarget(run_id, found)
         raise ChatFailed("The model to compare with is no longer here.", "It was deleted.", "Choose another one.")
 
-    def _from_elsewhere(self) -> Iterator[Opponent]:
-        return (Opponent(file_id, file.name, "a GGUF file") for file_id, file in self._ggufs().items())
-
     def _ggufs(self) -> dict[str, Path]:
-        """By id. Links are left out: what lies in the folder is what answers."""
-        found = (file for file in sorted(self.files.glob("*.gguf")) if file.is_file() and not file.is_symlink())
+        """By id, the newest first. Links are left out: what lies in the folder is what answers."""
+        found = [file for file in self.files.glob("*") if _can_be_opened(file) and not file.is_symlink()]
+        found.sort(key=lambda file: file.stat().st_mtime, reverse=True)
         return {f"file-{hashlib.sha256(file.name.encode()).hexdigest()[:12]}": file for file in found}
 
     def _exported(self) -> Iterator[Opponent]:
@@ -102,3 +105,14 @@ class Opponents:
             found = folder / str(job.result.get("folder") or "-")
             return found if (found / "config.json").is_file() else None
         return next(iter(sorted(folder.glob("*.gguf"))), None)
+
+
+def _from_elsewhere(file_id: str, file: Path) -> Opponent:
+    return Opponent(file_id, file.name, "a GGUF file")
+
+
+def _can_be_opened(file: Path) -> bool:
+    """Whether this is a GGUF file, with a name that llama.cpp can be given; of several parts, only the first."""
+    part = _PART.search(file.name)
+    named = file.suffix.lower() == ".gguf" and file.name.isprintable()  # a name that is not UTF-8 is not
+    return named and file.is_file() and (part is None or int(part[1]) == 1)

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import gc
 import importlib.util
-import os
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,12 +13,12 @@ import pytest
 from backend.chat import engines, llama_engine
 from backend.chat.client import Chat
 from backend.chat.engine import Engine, Sampling
-from backend.chat.llama import BATCH, Context, Weights
+from backend.chat.llama import Context, Weights
 from backend.chat.torch_engine import TorchEngine
 from backend.errors import ChatFailed
 from backend.gguf.base_file import PHASE, base_file
 from backend.gguf.lora import Unsupported
-from backend.settings import PROJECT_ROOT, Workspace
+from backend.settings import Workspace
 from backend.tokens.tokenizer import ChatTokenizer
 from tests.backend.synthetic import make_adapter
 from tests.linked_model import link_gguf
@@ -160,35 +157,6 @@ def test_known_answers_are_scored_by_the_tuned_model(
     assert tuned["nll"] == pytest.approx(exact["nll"], abs=0.05)
 
 
-def test_many_questions_are_answered_as_each_alone(engine: Engine) -> None:
-    """More than are answered at once, of different lengths; the numbers behind them differ in their last digits."""
-    texts = ["Hi", "Is water wet?", "Name a color.", *(f"What is {n} plus {n}? " * n for n in range(1, 9))]
-    questions = [FRANCE, *([{"role": "user", "content": text}] for text in texts)]
-    prompts, finished = [engine.prompt_ids(question) for question in questions], list[int]()
-    limits = [12 + number % 3 for number in range(len(prompts))]
-    for pane in engine.panes:
-        found = engine.answer_all(pane, prompts, limits, finished.append)
-        alone = [answered(engine, pane, one, max_new_tokens=n) for one, n in zip(questions, limits, strict=True)]
-        same = sum(list(one.ids) == ids for one, (ids, _) in zip(found, alone, strict=True))
-        assert same >= len(questions) - 2
-        assert found[0].ended == (alone[0][1] == "end")
-    assert finished[-1] == len(questions)
-    assert engine.answer_all("base", [], [], finished.append) == []
-
-
-def test_the_probability_of_a_text_is_the_same_however_it_is_computed(engine: Engine) -> None:
-    import numpy
-
-    ids = engine.prompt_ids([*STORY, {"role": "assistant", "content": "Once upon a time. " * 150}])
-    assert len(ids) > BATCH  # read in several pieces
-    for first in (1, 5, BATCH + 3):
-        logits = engine.logits("tuned", ids[:-1], len(ids) - first).astype(numpy.float64)
-        assert len(logits) == len(ids) - first
-        log_sum = numpy.log(numpy.exp(logits - logits.max(-1, keepdims=True)).sum(-1)) + logits.max(-1)
-        expected = (log_sum - logits[numpy.arange(len(logits)), ids[first:]]).sum()
-        assert engine.nats("tuned", ids, first) == pytest.approx(expected, rel=0.02)
-
-
 def test_an_adapter_without_effect_is_rejected(
     name: str, workspace: Workspace, bundled_model: Path, tmp_path: Path
 ) -> None:
@@ -225,7 +193,7 @@ def test_a_context_is_freed_after_its_use_and_before_its_weights(
     watch("llama_free")
     watch("llama_model_free")
     engine = open_engine("llama.cpp", workspace, bundled_model)
-    engine.answer_all("base", [engine.prompt_ids(FRANCE)], [2], lambda done: None)
+    engine.score([{"input_ids": [1, 2, 3], "labels": [-100, 2, 3]}])
     assert freed == ["llama_free"]
     engine.report["cycle"] = engine  # as in a traceback: the garbage collector decides the order
     del engine
@@ -355,26 +323,6 @@ def test_the_base_is_converted_once(bundled_model: Path, tmp_path: Path) -> None
     phases.clear()
     assert base_file(workspace, bundled_model, progress) == first
     assert PHASE not in phases
-
-
-@needs_llama_cpp
-def test_after_a_crash_transformers_answers_once(
-    workspace: Workspace, bundled_model: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def opened() -> str:
-        return str(engines.open_model(workspace, bundled_model, None, lambda *step: None).report["engine"])
-
-    file = base_file(workspace, bundled_model, lambda *step: None)
-    crashed = "import sys\nfrom pathlib import Path\nfrom backend.chat import engines, llama_engine\n" + (
-        "llama_engine.LlamaEngine.with_adapter = lambda *_: __import__('os')._exit(1)\n"
-        "from backend.settings import Workspace\n"
-        "engines.open_model(Workspace(Path(sys.argv[1])), Path(sys.argv[2]), None, lambda *step: None)"
-    )
-    command = [sys.executable, "-c", crashed, str(workspace.root), str(bundled_model)]
-    assert subprocess.run(command, cwd=PROJECT_ROOT).returncode == 1
-    file.with_suffix(f".opened-by-{os.getpid()}").touch()  # one that is being opened now, by a process that lives
-    assert [opened(), opened()] == ["transformers", "llama.cpp"]
-    assert not list(file.parent.glob("*.opened-by-*"))
 
 
 @needs_llama_cpp

@@ -12,9 +12,8 @@ import pytest
 
 from backend.chat.torch_engine import TorchEngine, nats
 from backend.errors import BadInput
-from backend.evaluation.models import Answer, EngineModels
+from backend.evaluation.models import Answer, TorchModels
 from backend.evaluation.texts import TextEvaluation
-from backend.tokens.tokenizer import ChatTokenizer
 from tests.backend.evaluation.spoken import Spoken
 from ui.text import verdicts
 from ui.web.try_it import report_card, verdict_card
@@ -155,8 +154,7 @@ def report_of_one() -> dict[str, Any]:
 def test_nats_in_pieces_are_those_of_the_whole(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
-    engine = TorchEngine(tiny_model, dtype=torch.float32)
-    models = EngineModels(engine, ChatTokenizer.load(tiny_model))
+    engine, models = TorchEngine(tiny_model, dtype=torch.float32), TorchModels(tiny_model)
     ids = models.text_ids("The river rises in the hills to the north and runs through three valleys. " * 4)
     whole = nats(engine.model("base"), ids, 1)
     monkeypatch.setattr("backend.chat.torch_engine._READ", 7)

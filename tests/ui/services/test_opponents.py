@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -78,15 +80,25 @@ def test_each_opponent_has_what_the_chat_opens(opponents: Opponents, exported: l
 def test_a_gguf_file_from_elsewhere_can_answer_but_no_link_out_of_its_folder(
     opponents: Opponents, tmp_path: Path
 ) -> None:
-    (tmp_path / "gguf").mkdir()
-    file, elsewhere = tmp_path / "gguf" / "Mistral 7B.gguf", tmp_path / "elsewhere.gguf"
-    for path in (file, elsewhere):
+    folder = tmp_path / "gguf"
+    folder.mkdir()
+    for number in range(12):
+        (folder / f"a{number}.gguf").write_bytes(b"GGUF")
+    file, elsewhere = folder / "Mistral 7B-00001-of-00002.GGUF", tmp_path / "elsewhere.gguf"
+    for path in (file, folder / "Mistral 7B-00002-of-00002.GGUF", folder / "notes.txt", elsewhere):
         path.write_bytes(b"GGUF")
-    (tmp_path / "gguf" / "link.gguf").symlink_to(elsewhere)
-    before = {one.id for one in opponents.all("run-a") if one.name in ("Mistral 7B.gguf", "link.gguf")}
-    assert len(before) == 1
-    opponent = opponents.get("run-a", before.pop())
+    os.utime(file, (1, 1))  # older than more files than are listed
+    (folder / "link.gguf").symlink_to(elsewhere)
+    with suppress(OSError):  # not every file system takes such names
+        Path(os.fsdecode(os.fsencode(folder) + b"/caf\xe9.gguf")).write_bytes(b"GGUF")
+    listed = [one.name for one in opponents.all("run-a") if one.what == "a GGUF file"]
+    assert len(listed) == 10
+    assert set(listed) <= {f"a{number}.gguf" for number in range(12)}
+    for number in range(12):
+        (folder / f"a{number}.gguf").unlink()
+    (opponent,) = (one for one in opponents.all("run-a") if one.what == "a GGUF file")
     assert opponent.name == file.name
+    assert opponents.get("run-a", opponent.id) == opponent
     assert opponents.target(opponent.id) == ChatTarget("", gguf=file)
     file.unlink()
     assert opponents.get("run-a", opponent.id) is BASE

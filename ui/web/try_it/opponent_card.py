@@ -20,7 +20,7 @@ from ui.web.html import components
 from ui.web.try_it.ready_models import no_model
 
 NOTE = "A second model is loaded next to yours. This takes more memory and slows both down."
-ELSEWHERE = "To compare with a model from elsewhere, put its GGUF file into this folder and load this page again:"
+ELSEWHERE = "To compare with a model from elsewhere, put its GGUF file in this folder and reload this page:"
 
 
 @dataclass
@@ -31,9 +31,9 @@ class OpponentCard:
     def show(self, choice: Choice) -> Updates:
         if no_model(self.app, choice):
             return {self.fold: components.EMPTY}
-        results = self.app.results
-        found = results.opponents(choice.run_id)
-        return {self.fold: opponents(found, choice.opponent, str(results.gguf_folder))}
+        found = self.app.results.opponents(choice.run_id)
+        folder = "" if self.app.models.open_to_network else str(self.app.results.gguf_folder)
+        return {self.fold: opponents(found, choice.opponent, folder)}
 
     def listen(
         self, state: BrowserState, show: Callable[[Choice, Inputs], Updates], outputs: list[Any], talk: Any
@@ -56,11 +56,12 @@ def build(app: App) -> OpponentCard:
 
 
 def opponents(found: Sequence[Opponent], chosen: str, folder: str) -> Markup:
-    """The models that can answer next to the trained one, each with a button. folder: of GGUF files."""
+    """The models that can answer next to the trained one, each with a button. folder: of GGUF files, "" to
+    leave it out."""
     now = next((one for one in found if one.id == chosen), found[0])
     lines = (Markup("<li><p>{}</p>{}</li>").format(_words(one), _choose(one, one is now)) for one in found)
     listed = Markup('<ul class="ready">{}</ul>').format(components.join(lines))
-    elsewhere = Markup("<p>{}<br><code>{}</code></p>").format(ELSEWHERE, folder)
+    elsewhere = Markup("<p>{}<br><code>{}</code></p>").format(ELSEWHERE, folder) if folder else components.EMPTY
     note = components.text(NOTE, "small")
     return components.fold(f"Compared with: {_words(now)}", note, listed, elsewhere, key="opponent")
 
