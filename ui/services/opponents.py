@@ -85,9 +85,13 @@ class Opponents:
 
     def _ggufs(self) -> dict[str, Path]:
         """By id, the newest first. Links are left out: what lies in the folder is what answers."""
-        found = [file for file in self.files.glob("*") if _can_be_opened(file) and not file.is_symlink()]
-        found.sort(key=lambda file: file.stat().st_mtime, reverse=True)
-        return {f"file-{hashlib.sha256(file.name.encode()).hexdigest()[:12]}": file for file in found}
+        found: list[tuple[float, Path]] = []
+        for file in self.files.glob("*"):
+            with suppress(OSError):  # just deleted
+                if _can_be_opened(file) and not file.is_symlink():
+                    found.append((file.stat().st_mtime, file))
+        newest_first = [file for _, file in sorted(found, reverse=True)]
+        return {f"file-{hashlib.sha256(file.name.encode()).hexdigest()[:12]}": file for file in newest_first}
 
     def _exported(self) -> Iterator[Opponent]:
         for job in self._runner.jobs(kind="export"):

@@ -128,11 +128,8 @@ def test_places_in_words(place: int, words: str) -> None:
 def test_the_time_of_other_models_is_close_to_that_of_training_them(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    compared = [
-        *map(
-            catalogue.find, ("Qwen3-0.6B", "Qwen3-4B-Instruct-2507", "Llama-3.2-3B-Instruct", "SmolLM2-1.7B-Instruct")
-        )
-    ]
+    names = ("Qwen3-0.6B", "Qwen3-4B-Instruct-2507", "Llama-3.2-3B-Instruct", "SmolLM2-1.7B-Instruct")
+    compared = list(map(catalogue.find, names))
     used = [BUNDLED, recommend(machine(name), compare=False).model]
     monkeypatch.setattr(catalogue, "entries", lambda: tuple({one.id: one for one in (*used, *compared)}.values()))
     facts = {"rows": 200, "longest": 212, "tokens": 31_000, "learned_share": 0.4}

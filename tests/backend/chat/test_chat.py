@@ -20,19 +20,9 @@ from backend.errors import BadInput, ChatFailed, MissingPart, WorkspaceProblem
 from backend.settings import PROJECT_ROOT, Workspace
 from backend.tokens.tokenizer import ChatTokenizer
 from tests.backend.synthetic import make_adapter
-from tests.linked_model import link_gguf
 
 HELLO = [{"role": "user", "content": "Write a long story about a lighthouse."}]
 FRANCE = [{"role": "user", "content": "What is the capital of France?"}]
-
-
-@pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory, bundled_model: Path, bundled_gguf: Path | None) -> Workspace:
-    """Its cache has the bundled model as llama.cpp answers from it."""
-    made = Workspace.open(tmp_path_factory.mktemp("workspace"))
-    if bundled_gguf:
-        link_gguf(bundled_gguf, bundled_model, made)
-    return made
 
 
 @pytest.fixture(scope="module")

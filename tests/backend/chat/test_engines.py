@@ -21,7 +21,6 @@ from backend.gguf.lora import Unsupported
 from backend.settings import Workspace
 from backend.tokens.tokenizer import ChatTokenizer
 from tests.backend.synthetic import make_adapter
-from tests.linked_model import link_gguf
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # peft uses names that transformers renames
 needs_llama_cpp = pytest.mark.skipif(
@@ -31,15 +30,6 @@ needs_llama_cpp = pytest.mark.skipif(
 FRANCE = [{"role": "user", "content": "What is the capital of France?"}]
 STORY = [{"role": "user", "content": "Write a long story about a lighthouse."}]
 ANSWER = [{"role": "assistant", "content": "The capital of France is Paris."}]
-
-
-@pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory, bundled_model: Path, bundled_gguf: Path | None) -> Workspace:
-    """Its cache has the bundled model as llama.cpp answers from it."""
-    made = Workspace.open(tmp_path_factory.mktemp("workspace"))
-    if bundled_gguf:
-        link_gguf(bundled_gguf, bundled_model, made)
-    return made
 
 
 def open_engine(name: str, workspace: Workspace, model: Path, tuned: Path | None = None) -> Engine:

@@ -33,7 +33,8 @@ class OpponentCard:
             return {self.fold: components.EMPTY}
         found = self.app.results.opponents(choice.run_id)
         folder = "" if self.app.models.open_to_network else str(self.app.results.gguf_folder)
-        return {self.fold: opponents(found, choice.opponent, folder)}
+        has_choice = folder or len(found) > 1
+        return {self.fold: opponents(found, choice.opponent, folder) if has_choice else components.EMPTY}
 
     def listen(
         self, state: BrowserState, show: Callable[[Choice, Inputs], Updates], outputs: list[Any], talk: Any
