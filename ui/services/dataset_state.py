@@ -87,9 +87,11 @@ def has_pairs(checked: CheckedDataset) -> bool:
 
 def provable(checked: CheckedDataset, split: Split) -> str:
     """What the rows that judge can prove, before anything is trained; "" where answers are not right or wrong."""
-    items = items_from(held_out_conversations(checked, split))
-    rows = checked.rows
+    judging = held_out_conversations(checked, split)
+    items, rows = items_from(judging), checked.rows
     learned = [rows[i].messages[-1] for i in split.train[:_ENOUGH] if rows[i].messages]
     if not items or choose_measure([*learned, *(item.expected for item in items)]).graded:
         return ""
-    return verdicts.provable(len({item.cluster for item in items}))
+    added = len(judging) - sum(bool(rows[i].messages) for i in split.judging)
+    sample = f"The sample's {added} extra questions judge the result too." if added else ""
+    return " ".join(filter(None, (sample, verdicts.provable(len({item.cluster for item in items})))))

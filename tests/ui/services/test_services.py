@@ -89,6 +89,17 @@ def test_a_persons_own_validation_file_is_used(app: App) -> None:
     ) == ("", 24)
 
 
+def test_the_questions_that_a_sample_adds_are_counted(app: App) -> None:
+    """The orders sample sets 12 rows aside to judge and adds 40 questions; a person's own file replaces these."""
+    data_id = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
+    proves = app.runs.plan(data_id, "", TrainSettings()).proves
+    assert "40 extra" in proves
+    assert "of the 52" in proves
+    assert proves in app.datasets.state(Choice(data_id=data_id)).split_summary
+    app.datasets.set_validation(data_id, SAMPLES / "orders.held_out.jsonl", "mine.jsonl")
+    assert "extra" not in app.runs.plan(data_id, "", TrainSettings()).proves
+
+
 def test_a_run_does_what_its_plan_said(app: App) -> None:
     data_id = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
     settings = app.advice.settings("extract", data_id).settings.changed(max_steps=7)
