@@ -11,6 +11,7 @@
     ├── WorkspaceProblem  the workspace can't be written, or a file in it is damaged
     ├── RunProblem        a run does not exist, or its state does not allow the action
     ├── TrainingFailed    training ended without a usable result
+    ├── NotInDemo         a shared demo does not allow this, or not this much
     ├── ChatFailed        the model could not be loaded or could not answer
     └── ExportFailed      an export could not be made or did not pass its checks
 
@@ -81,6 +82,10 @@ class RunProblem(ApprenticeError):
 
 class TrainingFailed(ApprenticeError):
     """Training ended without a usable result."""
+
+
+class NotInDemo(ApprenticeError):
+    """A shared demo does not allow this, or not this much."""
 
 
 class ChatFailed(ApprenticeError):

@@ -20,7 +20,7 @@ from backend.settings import PROJECT_ROOT
 LAYERS = (
     ("backend", "backend.errors"),
     ("backend.records", "backend.settings"),
-    ("backend.evaluation.statistics", "backend.files"),
+    ("backend.evaluation.statistics", "backend.files", "backend.hosting"),
     ("backend.estimate", "backend.tokens"),
     ("backend.hardware", "backend.models"),
     ("backend.datasets.excerpt", "backend.datasets.conversation", "backend.datasets.options"),

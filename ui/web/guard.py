@@ -15,7 +15,6 @@ not come from another origin. When in doubt, the request is refused.
 from __future__ import annotations
 
 import ipaddress
-import os
 from collections.abc import Iterable
 
 from starlette.datastructures import Headers
@@ -38,11 +37,12 @@ class Guard:
     """ASGI middleware that refuses all other requests.
 
     hosts: further names of ours, such as a --host. If there is one, the page is open to the network.
+    space: the name of the Space that the page is on; huggingface.co may frame it.
     """
 
-    def __init__(self, app: ASGIApp, hosts: Iterable[str] = ()) -> None:
+    def __init__(self, app: ASGIApp, hosts: Iterable[str] = (), space: str = "") -> None:
         self.app = app
-        self.space = os.environ.get("SPACE_HOST", "")
+        self.space = space.lower()
         further = [host.lower() for host in hosts]
         self.hosts = (*LOOPBACK, *further)
         self.open = bool(further)
@@ -134,6 +134,6 @@ def literals(address: str) -> set[str]:
     return {f"[{parsed}]", *([str(parsed.ipv4_mapped)] if parsed.ipv4_mapped else [])}
 
 
-def middleware(hosts: Iterable[str] = ()) -> list[Middleware]:
+def middleware(hosts: Iterable[str] = (), space: str = "") -> list[Middleware]:
     """For `launch(app_kwargs={"middleware": ...})`."""
-    return [Middleware(Guard, hosts=tuple(hosts))]
+    return [Middleware(Guard, hosts=tuple(hosts), space=space)]

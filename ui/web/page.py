@@ -215,10 +215,11 @@ def finished_steps(app: App, choice: Choice) -> Markup:
     return Markup('<p class="unseen" data-done="{}">{}</p>').format(" ".join(done), text)
 
 
-def launch_arguments(exports: Path, hosts: tuple[str, ...] = ()) -> dict[str, Any]:
+def launch_arguments(exports: Path, hosts: tuple[str, ...] = (), space: str = "") -> dict[str, Any]:
     """For `build(...).launch(...)`: our look, no telemetry, no file served but exports and our own icon.
 
     exports: the only folder of the workspace that is served. hosts: further names by which the page is reached.
+    space: the name of the Space that it is on.
     """
     return {
         "theme": theme(),
@@ -227,7 +228,7 @@ def launch_arguments(exports: Path, hosts: tuple[str, ...] = ()) -> dict[str, An
         "favicon_path": LOGO,
         "allowed_paths": [str(exports)],
         "app_kwargs": {
-            "middleware": guard.middleware(hosts),
+            "middleware": guard.middleware(hosts, space),
             "docs_url": None,
             "redoc_url": None,
             "openapi_url": None,

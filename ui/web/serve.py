@@ -18,6 +18,8 @@ from filelock import FileLock, Timeout
 
 from backend.errors import BadSetting, WorkspaceProblem
 from backend.files.json_file import read_json, write_json
+from backend.hosting import policy as hosting
+from backend.hosting.policy import Policy
 from backend.records.specs import Hardware
 from backend.settings import Workspace
 
@@ -37,10 +39,14 @@ def serve(
 
     simulated: another machine to show the page for.
 
-    Raises BadSetting for a host other than loopback without a password, and for a port that can't be used.
+    Raises BadSetting for a host other than loopback without a password, unless it is a demo, and for a port that can't
+    be used.
     """
+    policy = hosting.chosen()
+    if policy.demo:
+        host, port, browser = host or os.environ.get("GRADIO_SERVER_NAME"), port or port_of_environment(), False
     host = (host or LOOPBACK).strip("[]")
-    credentials = password_for(host)
+    credentials = password_for(host, policy)
     lock = FileLock(workspace.root / "app.lock")
     try:
         lock.acquire(timeout=0)
@@ -52,7 +58,15 @@ def serve(
         chosen = free_port(host, port)
         url = f"http://{in_url(reachable_at(host))}:{chosen}"
         logs_to(workspace)
-        run(workspace, host, chosen, credentials, url, browser, simulated)
+        run(workspace, host, chosen, credentials, url, browser, simulated, policy)
+
+
+def port_of_environment() -> int | None:
+    """$GRADIO_SERVER_PORT; None without one. Raises BadSetting where it is no number."""
+    text = os.environ.get("GRADIO_SERVER_PORT", "")
+    if text and not text.isdecimal():
+        raise BadSetting(f"The port {text[:20]!r} is no number.", "$GRADIO_SERVER_PORT names it.", "Correct it.")
+    return int(text) if text else None
 
 
 def run(
@@ -63,6 +77,7 @@ def run(
     url: str,
     browser: bool,
     simulated: Hardware | None = None,
+    policy: Policy = hosting.HOME,
 ) -> None:
     """Builds the page and serves it until the process gets SIGTERM or SIGINT."""
     from ui.services.app import App
@@ -79,7 +94,11 @@ def run(
         auth=credentials,
         inbrowser=False,
         prevent_thread_lock=True,
-        **web_page.launch_arguments(workspace.exports, () if is_loopback(host) else (in_url(host),)),
+        **web_page.launch_arguments(
+            workspace.exports,
+            () if is_loopback(host) else (in_url(host),),
+            os.environ.get("SPACE_HOST", "") if policy.demo else "",
+        ),
     )
     try:
         note_running(workspace, url)
@@ -92,11 +111,14 @@ def run(
         page.close(verbose=False)
 
 
-def password_for(host: str) -> tuple[str, str] | None:
-    """The user name and password of the page, None on loopback. Raises BadSetting if no password is set."""
-    if is_loopback(host):
-        return None
+def password_for(host: str, policy: Policy = hosting.HOME) -> tuple[str, str] | None:
+    """The user name and password of the page, None on loopback. A demo has one only where it is set.
+
+    Raises BadSetting if no password is set, or a short one.
+    """
     password = os.environ.get(PASSWORD, "")
+    if is_loopback(host) or (policy.demo and not password):
+        return None
     if len(password) < 8:
         raise BadSetting(
             f"The page was not opened to the network at {host[:60]}.",

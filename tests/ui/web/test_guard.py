@@ -28,13 +28,13 @@ async def talk(socket: WebSocket) -> None:
     await socket.close()
 
 
-def client(base: str = OURS) -> TestClient:
+def client(base: str = OURS, space: str = "") -> TestClient:
     routes = [
         Route("/", answer, methods=METHODS),
         Route("/deep", answer, methods=METHODS),
         WebSocketRoute("/ws", talk),
     ]
-    return TestClient(Starlette(routes=routes, middleware=guard.middleware()), base_url=base)
+    return TestClient(Starlette(routes=routes, middleware=guard.middleware(space=space)), base_url=base)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -116,9 +116,14 @@ def test_the_page_may_load_nothing_from_elsewhere_and_be_framed_by_nobody() -> N
     assert "frame-ancestors 'none'" in policy
 
 
-def test_a_space_is_reached_by_its_own_name(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_at_home_the_name_of_a_space_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SPACE_HOST", "me-apprentice.hf.space")
-    page = client("https://me-apprentice.hf.space")
+    assert client("https://me-apprentice.hf.space").get("/").status_code == 400
+
+
+def test_a_space_is_reached_by_its_own_name_and_framed_by_hugging_face() -> None:
+    page = client("https://me-apprentice.hf.space", "me-apprentice.hf.space")
+    assert "frame-ancestors https://huggingface.co" in page.get("/").headers["content-security-policy"]
     assert page.post("/deep", headers={"origin": "https://me-apprentice.hf.space"}).status_code == 200
     assert page.post("/deep", headers={"origin": "https://other.hf.space"}).status_code == 403
     assert (

@@ -16,6 +16,7 @@ import pytest
 from filelock import FileLock
 
 from backend.errors import BadSetting
+from backend.hosting.policy import DEMO
 from backend.settings import PROJECT_ROOT, Workspace
 from ui.web import serve
 
@@ -122,3 +123,28 @@ def test_the_app_listens_on_loopback_starts_once_and_stops_on_sigterm(tmp_path: 
             assert app.wait(timeout=30) == 0
         finally:
             app.kill()
+
+
+def test_a_demo_needs_no_password_but_keeps_one_that_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(serve.PASSWORD, raising=False)
+    assert serve.password_for("0.0.0.0", DEMO) is None
+    monkeypatch.setenv(serve.PASSWORD, "a long secret")
+    assert serve.password_for("0.0.0.0", DEMO) == ("apprentice", "a long secret")
+
+
+@pytest.mark.parametrize(("demo", "bound"), [("1", ("0.0.0.0", 50_123)), ("", ("127.0.0.1", None))])
+def test_host_and_port_of_the_environment_hold_in_a_demo_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, demo: str, bound: tuple[str, int | None]
+) -> None:
+    asked: list[tuple[str, int | None]] = []
+    for name, value in (
+        ("APPRENTICE_DEMO", demo),
+        ("GRADIO_SERVER_NAME", "0.0.0.0"),
+        ("GRADIO_SERVER_PORT", "50123"),
+    ):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(serve, "free_port", lambda host, port: asked.append((host, port)) or 1)
+    monkeypatch.setattr(serve, "run", lambda *_: None)
+    monkeypatch.setattr(serve, "logs_to", lambda _: None)
+    serve.serve(Workspace.open(tmp_path), browser=False)
+    assert asked == [bound]

@@ -1,0 +1,113 @@
+"""What a visitor of the page may do, how much, and for how long: everything at home, little in a shared demo.
+
+The command line is always at home. On a Space of Hugging Face the demo policy applies by itself, and it can't be
+switched off there.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from types import MappingProxyType
+
+from backend.errors import NotInDemo
+from backend.settings import PROGRAM
+
+DEMO_VARIABLE = "APPRENTICE_DEMO"
+MIB = 1024 * 1024
+
+
+class Feature(Enum):
+    """What a policy can switch off: what was asked for, and how to do it at home."""
+
+    DOWNLOAD = "Other models can't be downloaded in this demo.", "choose the model on Start and download it"
+    DELETE_MODEL = "Models can't be deleted in this demo.", "delete it on Start"
+    TOKEN = "This demo asks for no access token.", f"type {PROGRAM} models --token"
+    RENT = "This demo can't send anything to a rented GPU.", "open Share and choose a rented GPU"
+    FOREIGN_FILE = "This demo opens no GGUF files from elsewhere.", "put the file into the gguf folder"
+    MEASURE = "The speed of this computer isn't measured again in a demo.", "press the same button"
+
+    def __init__(self, what: str, at_home: str) -> None:
+        self.what = what
+        self.at_home = at_home
+
+    @property
+    def why_not(self) -> str:
+        """Why a demo has this switched off and how to do it at home, in sentences."""
+        return f"{self.what} {_SHARED} On your own computer you can: {self.at_home}."
+
+
+_SHARED = "Many people share this server."
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much a visitor may use, and all of them together. Sizes in MiB, times in seconds.
+
+    rows: of a dataset. tokens: that a training sees, all epochs together. training: seconds that it may take.
+    waiting: trainings of one visitor that wait or run; queue: of all visitors. chats: open at the same time, of all
+    visitors. visitors: workspaces. disk: of all workspaces; visitor_disk: of one. lifetime: since the last visit.
+    """
+
+    upload: float = 1024.0
+    rows: float = math.inf
+    tokens: float = math.inf
+    training: float = math.inf
+    waiting: float = math.inf
+    queue: float = math.inf
+    chats: float = math.inf
+    visitors: float = math.inf
+    disk: float = math.inf
+    visitor_disk: float = math.inf
+    lifetime: float = math.inf
+
+
+@dataclass(frozen=True)
+class Policy:
+    """demo: whether strangers share this page; then each has a workspace of their own."""
+
+    demo: bool
+    off: frozenset[Feature]
+    limits: Limits
+
+    def why_not(self, feature: Feature) -> str:
+        """Why this is off and how to do it at home; "" where it is allowed."""
+        return feature.why_not if feature in self.off else ""
+
+    def require(self, feature: Feature) -> None:
+        """Raises NotInDemo where this is off."""
+        if feature in self.off:
+            raise NotInDemo(feature.what, _SHARED, f"On your own computer you can: {feature.at_home}.")
+
+
+HOME = Policy(False, frozenset(), Limits())
+DEMO = Policy(
+    True,
+    frozenset(Feature),
+    Limits(
+        upload=5.0,
+        rows=2_000,
+        tokens=2_000_000,
+        training=900.0,
+        waiting=1,
+        queue=20,
+        chats=4,
+        visitors=200,
+        disk=20_000.0,
+        visitor_disk=600.0,
+        lifetime=2 * 3600.0,
+    ),
+)
+
+
+def on_a_space(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether this process runs on a Space of Hugging Face, which sets these variables."""
+    return bool(environment.get("SPACE_ID")) or environment.get("SYSTEM") == "spaces"
+
+
+def chosen(environment: Mapping[str, str] = MappingProxyType(os.environ)) -> Policy:
+    """The policy for the page: DEMO on a Space and with APPRENTICE_DEMO=1, else HOME."""
+    return DEMO if environment.get(DEMO_VARIABLE) == "1" or on_a_space(environment) else HOME
