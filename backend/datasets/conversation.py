@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from backend.records.rows import Message, Row
 
+SYSTEM = ("system", "developer")
 ROLE_NAMES = {
     "system": "instruction (system message)",
     "developer": "instruction (system message)",
@@ -43,11 +44,16 @@ def opening(row: Row) -> str:
     return row.text or next((content(m) for m in (*(m for m in filled if m["role"] == "user"), *filled)), "")
 
 
-def full_text(row: Row) -> str:
-    """All messages of a row, joined, or the text of a document."""
+def instruction(row: Row) -> str:
+    """All system messages, joined."""
+    return "\n".join([content(m) for m in row.messages if m["role"] in SYSTEM])
+
+
+def full_text(row: Row, system: bool = True) -> str:
+    """All messages of a row, joined, or the text of a document. system: with the system messages."""
     if row.text is not None:
         return row.text
-    texts = [content(m) for m in row.messages]
+    texts = [content(m) for m in row.messages if system or m["role"] not in SYSTEM]
     if row.rejected:
         texts += [content(m) for m in row.rejected]
     return "\n".join(texts)

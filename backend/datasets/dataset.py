@@ -14,9 +14,8 @@ from backend.datasets.checks.dataset import FEW
 from backend.datasets.checks.fix import Change, FixedDataset, apply, preview_fixes
 from backend.datasets.checks.issues import ISSUE_TYPES
 from backend.datasets.checks.report import Report, ValidationFile
-from backend.datasets.checks.structure import SYSTEM
 from backend.datasets.checks.tokens import TokenTotals
-from backend.datasets.conversation import content
+from backend.datasets.conversation import SYSTEM, content
 from backend.datasets.info import DatasetInfo
 from backend.datasets.split import FRACTION, NO_ROLES, Roles, Split, split, split_with
 from backend.datasets.token_counts import TokenCounter

@@ -9,8 +9,7 @@ from itertools import chain
 from backend.datasets.check_dataset import row_problems
 from backend.datasets.checks.dataset import most_common_instruction
 from backend.datasets.checks.normalize import normalize
-from backend.datasets.checks.structure import SYSTEM
-from backend.datasets.conversation import content, last_answer, question
+from backend.datasets.conversation import SYSTEM, content, last_answer, question
 from backend.datasets.convert.convert import check_size
 from backend.datasets.edits import Edit, with_instruction
 from backend.datasets.info import DatasetInfo

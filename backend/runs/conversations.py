@@ -11,8 +11,7 @@ from itertools import chain, repeat
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from backend.datasets.checks.structure import SYSTEM
-from backend.datasets.conversation import content
+from backend.datasets.conversation import SYSTEM, content
 from backend.records.rows import Message
 
 Part = Literal["train", "held_out", "rejected"]  # rejected: of pairs, those held out with their worse answers

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from backend.datasets.checks.structure import SYSTEM
-from backend.datasets.conversation import content, full_text
+from backend.datasets.conversation import SYSTEM, content, full_text
 from backend.datasets.dataset import CheckedDataset
 from backend.errors import BadInput
 from backend.records.rows import Dataset, Message, Row

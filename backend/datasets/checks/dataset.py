@@ -9,8 +9,7 @@ from backend.datasets.checks.answers import SAME_EVERYWHERE
 from backend.datasets.checks.issues import problem
 from backend.datasets.checks.language import LANGUAGE_NAMES, count_languages
 from backend.datasets.checks.normalize import normalize
-from backend.datasets.checks.structure import SYSTEM
-from backend.datasets.conversation import content, full_text, question
+from backend.datasets.conversation import SYSTEM, content, full_text, question
 from backend.datasets.excerpt import excerpt
 from backend.records.rows import Problem, Row
 

@@ -1,8 +1,9 @@
 """Finds exact duplicates, near-duplicates, and rows that belong on the same side of a split.
 
-Exact: every message is the same except for case, spaces, Unicode form and punctuation at its ends.
-Near: the full text is almost the same (as defined in near_duplicates.py), or the question is and the answers share
-half their word pairs. Rows are named by their position in the list.
+Exact: every message is the same except for case, spaces, Unicode form and a sentence's marks at its ends.
+Near: the messages are almost the same (as defined in near_duplicates.py), or the question is and the answers share
+half their word pairs; instructions (system messages) are compared apart, so that a long one makes no rows alike.
+Rows are named by their position in the list.
 """
 
 from __future__ import annotations
@@ -11,13 +12,15 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import compress
 
 from backend.datasets.checks.issues import problem
 from backend.datasets.checks.near_duplicates import BOILERPLATE, are_similar, similar_pairs
-from backend.datasets.checks.normalize import Groups, same_rows
-from backend.datasets.conversation import content, full_text, last_answer, question
+from backend.datasets.checks.normalize import Groups, normalize, same_rows
+from backend.datasets.conversation import content, full_text, instruction, last_answer, question
 from backend.records.rows import Message, Problem, Row
 
+Pairs = list[tuple[int, int]]
 _HALF = 0.5
 _MIN_WORDS = 4  # in a question, for it to be compared with others
 _MIN_BOILERPLATE_ROWS = 10
@@ -26,7 +29,7 @@ _MIN_BOILERPLATE_ROWS = 10
 @dataclass(frozen=True, slots=True)
 class Duplicates:
     """exact: groups of identical rows. groups: identical or almost identical rows.
-    together: groups that stay on one side of a split: those, and rows with the same question."""
+    together: groups that stay on one side of a split: those, and rows with the same question or almost the same."""
 
     exact: Groups = field(default_factory=list)
     groups: Groups = field(default_factory=list)
@@ -48,9 +51,10 @@ def find(rows: Sequence[Row]) -> Duplicates:
     exact = same_rows(rows, _whole_row)
     repeated = {i for group in exact for i in group[1:]}
     distinct = [i for i in range(len(rows)) if i not in repeated]
-    near = [(distinct[a], distinct[b]) for a, b in _near([rows[i] for i in distinct])]
-    groups = connected([*exact, *near])
-    return Duplicates(exact, groups, connected([*groups, *_same_question(rows)]))
+    near, related = _near([rows[i] for i in distinct])
+    groups = connected([*exact, *([distinct[a], distinct[b]] for a, b in near)])
+    asking = [[distinct[a], distinct[b]] for a, b in related]
+    return Duplicates(exact, groups, connected([*groups, *asking, *_same_question(rows)]))
 
 
 def problems(rows: Sequence[Row], found: Duplicates | None = None) -> Iterator[Problem]:
@@ -89,12 +93,16 @@ def connected(groups: Iterable[Sequence[int]]) -> Groups:
     return sorted(members.values())
 
 
-def _near(rows: Sequence[Row]) -> Iterable[tuple[int, int]]:
-    yield from similar_pairs([full_text(row) for row in rows])
+def _near(rows: Sequence[Row]) -> tuple[Pairs, Pairs]:
+    """The pairs of near-duplicates, and the pairs with almost the same question."""
     asking = [i for i, row in enumerate(rows) if row.text is None and question(row).count(" ") >= _MIN_WORDS - 1]
-    pairs = similar_pairs([question(rows[i]) for i in asking])
-    similar = are_similar([last_answer(rows[i]) for i in asking], pairs, _HALF)
-    yield from ((asking[a], asking[b]) for (a, b), same in zip(pairs, similar, strict=True) if same)
+    related = [(asking[a], asking[b]) for a, b in similar_pairs([question(rows[i]) for i in asking])]
+    answered = are_similar([last_answer(row) for row in rows], related, _HALF)
+    near = [*similar_pairs([full_text(row, system=False) for row in rows]), *compress(related, answered)]
+    instructions = [normalize(instruction(row)) for row in rows]
+    alike = are_similar(instructions, near, _HALF)
+    near = [(a, b) for (a, b), like in zip(near, alike, strict=True) if like or instructions[a] == instructions[b]]
+    return near, related
 
 
 def _same_question(rows: Sequence[Row]) -> Groups:

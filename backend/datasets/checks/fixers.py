@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from backend.datasets.checks import repetition
 from backend.datasets.checks.patterns import TextFault
-from backend.datasets.checks.structure import SYSTEM, joinable
-from backend.datasets.conversation import content
+from backend.datasets.checks.structure import joinable
+from backend.datasets.conversation import SYSTEM, content
 from backend.records.rows import Message, Row
 
 Fixer = Callable[[Row], Row]

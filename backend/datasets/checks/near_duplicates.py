@@ -1,8 +1,12 @@
 """Finds pairs of texts that are almost the same.
 
-A text is the set of its shingles: pairs of neighboring words, case and punctuation ignored. Two texts are almost the
-same when the Jaccard similarity of their sets is at least THRESHOLD and their numbers agree: "order 17" is not
-"order 18".
+A text is the set of its shingles: pairs of neighboring words, case and punctuation ignored; signs of numbers, money,
+emoji and the like count as words. Two texts are almost the same when the Jaccard similarity of their sets is at least
+THRESHOLD and their numbers agree: "order 17" is not "order 18", "$5" not "€5".
+
+Texts of one form ("What is the capital of ...?") are not almost the same: where _FORM or more texts resemble each
+other, two whose every difference is their own, shared by at most half of them, are two fillings of a form. In an
+edited copy, a difference is wording that the others have.
 
 Two such sets must share two of the few rarest shingles of each (prefix filtering: Chaudhuri, Ganti and Kaushik, "A
 Primitive Operator for Similarity Joins in Data Cleaning", ICDE 2006; Bayardo, Ma and Srikant, "Scaling Up All Pairs
@@ -16,26 +20,41 @@ from one template), only about _MAX_SHARED candidates per text are compared, nea
 from __future__ import annotations
 
 import re
-import unicodedata
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
 
+from backend.datasets.checks.normalize import compatible
+
 THRESHOLD = 0.75  # one word in fifteen, two in twenty-nine
 BOILERPLATE = 0.15  # of the texts, and more than _MIN_BOILERPLATE of them
 _MIN_BOILERPLATE = 10
 _MAX_SHARED = 60
 _BUCKET_BITS = 22  # size of the table that counts in how many texts a shingle occurs
+_FORM = 4  # texts
 _FACTORS = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F], np.uint64)  # odd, as usual in hash functions
 
-_UNSPACED = (
-    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"  # no spaces between words
+_UNSPACED = (  # no spaces between words
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30fa\u30fc-\u30ff\u3400-\u9fff\uf900-\ufaff"
 )
-_WORD = re.compile(f"[{_UNSPACED}]|[^\\W_{_UNSPACED}]+")
-_ASCII_WORD = re.compile("[a-z0-9]+")
-_DIGIT = re.compile("[0-9]")
+_MONEY = "$%¢-¥\u20a0-\u20cf\u066a"  # and percent
+_SYMBOLS = "°±×÷\u2190-\u2bff\U0001f000-\U0001faff"  # arrows, mathematics, emoji
+_NOT_IN_WORDS = (  # a word is anything else, so that it keeps its combining marks
+    r"\s!-/:-@\[-`{-~\u0080-\u00a9\u00ab-\u00b1\u00b4\u00b6-\u00b8\u00bb\u00bf×÷\u060c\u061b\u061f\u066a-\u066d\u06d4"
+    r"\u0964\u0965\u2000-\u206f\u20a0-\u20cf\u2190-\u2bff\u2e00-\u2e7f\u3000-\u3004\u3008-\u303f\u30fb\ufe00-\ufe0f"
+    "\U0001f000-\U0001faff"
+)
+_WORD = re.compile(
+    f"[^{_NOT_IN_WORDS}{_UNSPACED}]+|[{_UNSPACED}{_MONEY}{_SYMBOLS}]"
+    r"|(?<!\w)[-+\u2212](?=[$\u20a0-\u20cf£¥]?[.\d])|(?<=\w)[+#]+|[:;]-?[()]"
+)
+_ASCII_WORD = re.compile(
+    r"[a-z0-9]+|(?=[$%+#:;-])(?:[$%]|(?<![a-z0-9])[-+](?=\$?\.?[0-9])|(?<=[a-z0-9])[+#]+|[:;]-?[()])"
+)
+_NUMBER = re.compile(rf"[-+\d\u2212{_MONEY}]")  # what must agree
 
 Hashes = npt.NDArray[np.uint64]
 
@@ -43,10 +62,11 @@ Hashes = npt.NDArray[np.uint64]
 def similar_pairs(texts: Sequence[str], threshold: float = THRESHOLD) -> list[tuple[int, int]]:
     """All pairs (i, j), i < j, of positions whose texts are almost the same. Empty texts match none."""
     words = [_words(text) for text in texts]
-    numbers = [hash(tuple(sorted(filter(_DIGIT.search, found)))) for found in words]
+    numbers = [hash(tuple(sorted(filter(_NUMBER.search, found)))) for found in words]
     sets = _rarest_first([_shingles(found) for found in words])
     candidates = ((i, j) for i, j in _candidates(sets, threshold) if numbers[i] == numbers[j])
-    return [(i, j) for i, j in candidates if _similarity(sets[i], sets[j]) >= threshold]
+    similar = [(i, j) for i, j in candidates if _similarity(sets[i], sets[j]) >= threshold]
+    return list(_without_forms(similar, sets))
 
 
 def are_similar(texts: Sequence[str], pairs: Sequence[tuple[int, int]], threshold: float) -> list[bool]:
@@ -58,7 +78,7 @@ def are_similar(texts: Sequence[str], pairs: Sequence[tuple[int, int]], threshol
 def _words(text: str) -> list[str]:
     if text.isascii():
         return _ASCII_WORD.findall(text.lower())
-    return _WORD.findall(unicodedata.normalize("NFKC", text).casefold())
+    return _WORD.findall(compatible(text).casefold())
 
 
 def _shingles(words: Sequence[str]) -> Hashes:
@@ -120,3 +140,25 @@ def _similarity(first: Hashes, second: Hashes) -> float:
     """The Jaccard similarity of two sets, 0 for empty ones."""
     both = len(set(first.tolist()).intersection(second.tolist()))
     return both / max(1, len(first) + len(second) - both)
+
+
+def _without_forms(pairs: Sequence[tuple[int, int]], sets: Sequence[Hashes]) -> Iterator[tuple[int, int]]:
+    """The pairs that are not two fillings of one form, judged by the texts around the one that resembles more."""
+    around: dict[int, list[int]] = defaultdict(list)
+    for i, j in pairs:
+        around[i].append(j)
+        around[j].append(i)
+    rare: dict[int, Hashes] = {}  # shingles of at most half of the texts around one
+    for i, j in pairs:
+        center = max((i, j), key=lambda one: len(around[one]))
+        size = len(around[center]) + 1
+        if size >= _FORM:
+            if center not in rare:
+                shingles, counts = np.unique(
+                    np.concatenate([sets[one] for one in (center, *around[center])]), return_counts=True
+                )
+                rare[center] = shingles[2 * counts <= size]
+            own = np.setxor1d(sets[i], sets[j], assume_unique=True)
+            if len(own) and np.isin(own, rare[center], assume_unique=True).all():
+                continue
+        yield i, j

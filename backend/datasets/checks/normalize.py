@@ -1,4 +1,7 @@
-"""Finds texts and rows that are the same except for case, spaces, Unicode form and punctuation at the ends."""
+"""Finds texts and rows that are the same except for case, spaces, Unicode form and a sentence's marks at its ends.
+
+Whatever may carry meaning counts: "-5" is not "5", "C#" not "C", "$5" not "€5", ":)" not ":(", one emoji not another.
+"""
 
 from __future__ import annotations
 
@@ -12,19 +15,26 @@ from backend.records.rows import Row
 Groups = list[list[int]]  # positions in a list of rows; each group and the groups in rising order
 Key = Callable[[Row, "Callable[[str], Hashable]"], Hashable]  # the part of a row to compare; None matches no row
 
-_EDGES = re.compile(r"^[\W_]+|[\W_]+$")
+_QUOTES = "\"'‘’‚‛“”„‟«»‹›「」『』"
+_EDGES = re.compile(f"^[\\s{_QUOTES}¿¡]+|[\\s{_QUOTES}.,;:?!¿¡…。．、，！？；：｡､؟؛،।॥]+$")  # marks of a sentence
+_RAISED = re.compile("([²³¹⁰-⁹₀-₉]+)")
 _NO_WORD = bytes(b for b in range(128) if not chr(b).isalnum())
 
 
 def normalize(text: str) -> str:
-    """`text` for comparing: NFKC, no case, single spaces, no punctuation at the ends.
+    """`text` for comparing: NFKC, no case, single spaces, no marks of a sentence at the ends.
 
-    A text of punctuation only stays as it is.
+    A text of such marks only stays as it is.
     """
     if not text.isascii():
-        text = unicodedata.normalize("NFKC", text)
+        text = compatible(text)
     text = " ".join(text.casefold().split())
     return _EDGES.sub("", text) or text
+
+
+def compatible(text: str) -> str:
+    """`text` in Unicode's form NFKC, but with 5² as 5^2 instead of 52."""
+    return unicodedata.normalize("NFKC", _RAISED.sub(r"^\1", text))
 
 
 def fingerprint(text: str) -> bytes:

@@ -8,11 +8,10 @@ from itertools import pairwise
 from operator import itemgetter
 
 from backend.datasets.checks.issues import problem
-from backend.datasets.conversation import content
+from backend.datasets.conversation import SYSTEM, content
 from backend.datasets.excerpt import excerpt
 from backend.records.rows import Message, Problem, Row
 
-SYSTEM = ("system", "developer")
 _ROLE, _CONTENT = itemgetter("role"), itemgetter("content")
 _MESSAGES = {
     "no_assistant": "This example has no answer, so there is nothing to learn from it.",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -114,10 +116,102 @@ def test_connected_joins_groups_with_a_common_member() -> None:
     assert connected([[5, 6], [1, 2], [2, 3], [3, 1]]) == [[1, 2, 3], [5, 6]]
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Nice one 😍", "Nice one 🙄"), ("-5", "5"), ("$5", "€5"), ("5 %", "5"), ("C#", "C"), ("C++", "C"),
+        ("5²", "52"),        ("Nice :)", "Nice :("), ("It is -5 °C", "It is 5 °C"), ("किताब", "कताब"),
+    ],
+)  # fmt: skip
+def test_symbols_and_signs_tell_rows_apart(one: str, other: str) -> None:
+    found = find([chat(i, ("user", "And?"), ("assistant", text)) for i, text in enumerate((one, other), 1)])
+    assert (found.exact, found.groups) == ([], [])
+
+
+_CITIES = "Paris Rome Berlin Madrid Lisbon Vienna Prague Athens Dublin Oslo Cairo Lima Quito Delhi Seoul"
+_TOWNS = "東京 大阪 京都 札幌 福岡 仙台 広島 神戸 横浜 千葉 埼玉 奈良 金沢 長崎 熊本"
+_INDIAN = "दिल्ली मुंबई कोलकाता चेन्नई पुणे जयपुर लखनऊ कानपुर नागपुर इंदौर भोपाल पटना आगरा वाराणसी सूरत"
+_FORMS = {
+    "English": (
+        "When is your branch in {} open on the next public holiday, and do I need to call before I come, please?",
+        "Our branch in {} is open from nine in the morning until six in the evening; there is no need to call.",
+        _CITIES,
+    ),
+    "Japanese": (
+        "{}支店の祝日の営業時間を教えてください。電話での予約は必要でしょうか。",
+        "{}支店は祝日も午前九時から午後六時まで営業しております。ご予約は必要ございません。",
+        _TOWNS,
+    ),
+    "Chinese": (
+        "请问{}分店在公共假期的营业时间是什么时候，需要提前预约吗？",
+        "{}分店在公共假期从上午九点营业到下午六点，无需提前预约。",
+        _TOWNS,
+    ),
+    "Hindi": (
+        "{} शाखा के खुलने का समय क्या है और क्या मुझे पहले से समय लेना होगा, कृपया बताइए।",
+        "{} शाखा सुबह नौ बजे से शाम छह बजे तक खुली रहती है और पहले से समय लेने की जरूरत नहीं है।",
+        _INDIAN,
+    ),
+}
+
+
+@pytest.mark.parametrize("language", _FORMS)
+@pytest.mark.parametrize(("count", "others"), [(4, 0), (10, 0), (12, 0), (10, 100), (15, 100)])
+def test_rows_of_one_form_are_not_duplicates(language: str, count: int, others: int) -> None:
+    ask, reply, names = _FORMS[language]
+    rows = [
+        chat(i, ("user", ask.format(name)), ("assistant", reply.format(name)))
+        for i, name in enumerate(names.split()[:count])
+    ]
+    assert find([*rows, *clean_rows(others)]).groups == []
+
+
+@pytest.mark.parametrize("copies", [2, 3, 4, 5, 12])
+def test_copies_edited_in_different_places_are_found_however_many(copies: int) -> None:
+    words = clean_row(1).messages[2]["content"].split()
+    rows = []
+    for i in range(copies):
+        text = [*words[: 2 * i], f"edit{chr(97 + i)}", *words[2 * i + 1 :]]
+        rows.append(chat(i, question(1), ("assistant", " ".join(text))))
+    assert find([*rows, *(clean_row(i) for i in range(50, 80))]).groups == [[*range(copies)]]
+
+
+@pytest.mark.parametrize("count", [3, 10, 15])
+def test_long_instructions_do_not_make_short_rows_similar(count: int) -> None:
+    system = "You help in a flower shop. Be brief and polite, invent no prices, ask about the occasion first. " * 3
+    rows = [
+        chat(i, ("system", system), ("user", f"{name}?"), ("assistant", f"{name[::-1]}."))
+        for i, name in enumerate(_CITIES.split()[:count])
+    ]
+    assert find(rows).together == []
+
+
+def test_the_same_words_under_other_instructions_are_no_duplicates() -> None:
+    turns = [question(1), ("assistant", "No")]
+    rows = [
+        chat(1, ("system", "Say whether this message is spam: yes or no."), *turns),
+        chat(2, ("system", "Does the customer sound angry?"), *turns),
+    ]
+    assert find(rows).groups == []
+    assert find(rows).together == [[0, 1]]
+
+
+def test_almost_the_same_question_stays_on_one_side_whatever_the_answer() -> None:
+    words = "I bought a red wagon at your market in spring and want to know when it will be delivered to my door"
+    rows = [chat(1, ("user", words), answer(1)), chat(2, ("user", words.replace("spring", "summer")), answer(2))]
+    found = find(rows)
+    assert (found.groups, found.together) == ([], [[0, 1]])
+
+
+def _set(text: str) -> set[tuple[str, str]]:
+    words = text.split()
+    return {*zip(words, [*words[1:], ""], strict=False)}
+
+
 def _alike(a: str, b: str) -> bool:
     """The definition of `similar_pairs`, written down plainly."""
-    words = [re.findall(r"[a-z0-9]+", text.lower()) for text in (a, b)]
-    first, second = ({*zip(text, [*text[1:], ""], strict=False)} for text in words)
+    words = [text.split() for text in (a, b)]
+    first, second = _set(a), _set(b)
     numbers = [sorted(w for w in text if re.search(r"\d", w)) for text in words]
     return (
         bool(first and second) and numbers[0] == numbers[1] and len(first & second) >= THRESHOLD * len(first | second)
@@ -132,4 +226,9 @@ _sentences = st.lists(_words, max_size=12).map(" ".join)
 @given(st.lists(_sentences, max_size=10))
 def test_pairs_match_the_plain_definition(texts: list[str]) -> None:
     expected = [(i, j) for j in range(len(texts)) for i in range(j) if _alike(texts[i], texts[j])]
-    assert sorted(similar_pairs(texts)) == sorted(expected)
+    found = similar_pairs(texts)
+    assert {*found} <= {*expected}
+    around = Counter(i for pair in expected for i in pair)
+    assert {(i, j) for i, j in expected if max(around[i], around[j]) < 3 or _set(texts[i]) == _set(texts[j])} <= {
+        *found
+    }
