@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
+from itertools import chain, islice
 
 from backend.datasets.convert.detect import Record
-from backend.datasets.convert.shapes import NAMES, plain_name
 from backend.datasets.excerpt import excerpt
 from backend.datasets.options import Limits, RowFault, row_too_large
-from backend.datasets.read.formats import is_header
+from backend.datasets.read.header import LOOKED_AT, find_header
 from backend.errors import BadInput
 
 Cells = tuple[int, list[str] | RowFault]  # line, and the cells or the fault
@@ -127,28 +126,34 @@ def _record(header: list[str], cells: Sequence[str]) -> dict[str, str] | RowFaul
     return dict(zip(header, cells, strict=True))
 
 
-def split_header(found: Iterator[Cells]) -> tuple[list[str] | None, Iterator[Cells]]:
-    """The column names and the records after them; None and all records when the first record is data.
+def split_header(found: Iterator[Cells]) -> tuple[list[str] | None, Iterator[Cells], int]:
+    """(the column names, the records below them, how many lines above them were passed over).
 
-    Raises BadInput when there is no data.
+    None and all records when the first record is data. Raises BadInput when there is no data.
     """
-    first = next(found, None)
-    if first is None:
+    first: list[Cells] = list(islice(found, LOOKED_AT))
+    if not first:
         raise BadInput("This file is empty.", "It has no rows.", "Choose another file.")
-    cells = first[1]
-    if isinstance(cells, RowFault):
-        raise BadInput("The first row of this table can't be read.", cells.message, cells.fix)
-    known = any(plain_name(cell) in names for cell in cells for names in NAMES.values())
-    if not known and not is_header(cells):
-        return None, chain([first], found)
-    second = next(found, None)
+    if isinstance(fault := first[0][1], RowFault):
+        raise BadInput("The first row of this table can't be read.", fault.message, fault.fix)
+    rows = [(line, cells) for line, cells in first if not isinstance(cells, RowFault) and any(map(str.strip, cells))]
+    if not rows:
+        return None, chain(first, found), 0
+    header, data = find_header(rows)
+    if header is None:
+        start = next(n for n, (line, _) in enumerate(first) if line == rows[data][0])
+        return None, chain(first[start:], found), start
+    line, cells = rows[header]
+    above = next(n for n, one in enumerate(first) if one[0] == line)
+    below = chain(first[above + 1 :], found)
+    second = next(below, None)
     if second is None:
         raise BadInput(
             "This table has no rows.",
             f"It has only a header: {excerpt(', '.join(cells), width=200)}.",
             "Add examples below the header, or choose another file.",
         )
-    return unique_names(cells), chain([second], found)
+    return unique_names(cells), chain([second], below), above
 
 
 def unique_names(cells: Sequence[str]) -> list[str]:

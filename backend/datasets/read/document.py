@@ -6,7 +6,7 @@ from pathlib import Path
 
 from backend.datasets.options import Limits
 from backend.datasets.read.encoding import detect_encoding, initial_encoding, utf8_blocks
-from backend.datasets.read.formats import binary_format, check_text
+from backend.datasets.read.formats import binary_format, check_text, is_html
 from backend.datasets.read.source import ByteSource
 from backend.errors import BadInput
 from backend.records.units import MIB
@@ -49,4 +49,6 @@ def _decoded(path: Path, size: int) -> str:
         except UnicodeDecodeError:
             text = b"".join(utf8_blocks(source.blocks(), detect_encoding(source))).decode("utf-8", "replace")
     check_text(text)
+    if is_html(text[:4_000]):
+        raise BadInput("This file is a web page.", "", "Save its text as a .txt file.")
     return text.replace("\r\n", "\n").replace("\r", "\n")

@@ -43,6 +43,7 @@ _NOT_DATA: tuple[tuple[bytes, str, str], ...] = (
     (b"\x89HDF", "an array of numbers", _UPLOAD_TEXT),
 )
 _CONTROL = [chr(code) for code in range(32) if chr(code) not in "\t\n\r\f\x1b"]
+_TITLES, _UNDER_TITLES = 5, 3  # lines above a table at most, and in it at least
 DELIMITERS = (",", ";", "\t", "|")
 
 
@@ -63,31 +64,43 @@ def binary_format(head: bytes) -> str | None:
 
 
 def check_text(text: str) -> None:
-    """Raises BadInput when the decoded file is not text, or is a web page."""
+    """Raises BadInput when the decoded file is not text, or is XML."""
     control = sum(map(text.count, _CONTROL))
     if control > 20 and control > 0.03 * len(text):
         raise BadInput("This file is not text.", "A model can only learn from text.", _SAVE_TEXT)
-    if re.match(r"\s*<(!doctype html|html|\?xml)", text[:1000], re.IGNORECASE):
+    if re.match(r"\s*<\?xml", text[:1000], re.IGNORECASE) and not is_html(text):
         raise BadInput(
-            "This file is a web page or XML.",
-            "Its text is mixed with markup that a model should not learn.",
-            _SAVE_TEXT,
+            "This file is XML.", "Its text is mixed with markup that a model should not learn.", _SAVE_TEXT
         )
 
 
+def is_html(text: str) -> bool:
+    """Whether a text is a web page, or begins as a part of one."""
+    start = re.sub(r"^\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*", "", text[:4000], flags=re.DOTALL)
+    return (
+        re.match(r"<(!doctype html|html|head|body|(table|dl|h[1-6]|div|section|article)\b[^>]*>)", start, re.I)
+        is not None
+    )
+
+
 def text_format(text: str, whole: bool, name: str) -> tuple[str, str]:
-    """The format of a text and its delimiter: "jsonl", "json", "csv" or "text", and "" unless it is "csv".
+    """The format of a text and its delimiter: "jsonl", "json", "csv", "html",
+    "yaml" or "text", and "" unless it is "csv".
 
     text: the first 64 KiB at most. whole: whether that is all of it. name: of the file, for unclear cases.
     """
     if declared_delimiter(text):
         return "csv", declared_delimiter(text)
+    if is_html(text):
+        return "html", ""
+    suffixes = name.lower().split(".")[1:]
+    if not {"yaml", "yml"}.isdisjoint(suffixes):
+        return "yaml", ""
     start = text.lstrip()[:1]
     lines = text.split("\n")
     if not whole and len(lines) > 1:
         lines.pop()  # cut off
     lines = [line for line in (line.strip() for line in lines) if line]
-    suffixes = name.lower().split(".")[1:]
     if start and start in "{[" and _json_like(text.lstrip()):
         return ("jsonl" if _is_lines(lines, start) else "json"), ""
     if _parses(lines[:20]) * 2 >= len(lines[:20]):  # some lines are broken, but most are JSON
@@ -166,6 +179,9 @@ def _widths(text: str, delimiter: str, whole: bool) -> tuple[list[int], list[str
         records.append([])
     if not whole and len(records) > 1:
         records.pop()
+    titles = next((n for n, record in enumerate(records[: _TITLES + 1]) if len(record) > 1), 0)
+    if titles and len(records) >= titles + _UNDER_TITLES:
+        records = records[titles:]
     return [len(record) for record in records[:200]], records[0] if records else []
 
 

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain, islice
 
 from backend.datasets.convert.detect import Record
 from backend.datasets.convert.not_examples import looks_like, require_document
+from backend.datasets.documents.markdown import read_markdown
+from backend.datasets.documents.markup import read_html
 from backend.datasets.options import Limits, ReadOptions, RowFault
+from backend.datasets.read.anki import anki_file, anki_records
 from backend.datasets.read.delimited import as_records, read_cells, split_header
+from backend.datasets.read.documents import find_examples, holds_examples, is_markdown
 from backend.datasets.read.encoding import Encoding, NotUtf8, utf8_blocks
 from backend.datasets.read.formats import binary_format, check_text, declared_delimiter, text_format
 from backend.datasets.read.json_document import examples, find_list, json_lines
 from backend.datasets.read.source import ByteSource, line_blocks
+from backend.datasets.read.values import with_columns, yaml_records
 from backend.errors import BadInput
 from backend.records.units import MIB
 
@@ -50,7 +56,7 @@ def _workbook(source: ByteSource, options: ReadOptions) -> OpenSource:
     from backend.datasets.read.spreadsheet import Workbook
 
     book = Workbook(source, options.sheet)
-    header, found = split_header(iter(book.rows()))
+    header, found, _ = split_header(iter(book.rows()))
     details = {"sheet": book.sheet, "sheets": "/".join(book.sheets)}  # sheet names can't contain "/"
     opened = OpenSource("xlsx", as_records(found, header, pad=True), details=details)
     others = [sheet for sheet in book.sheets if sheet != book.sheet]
@@ -70,20 +76,49 @@ def _text(source: ByteSource, encoding: Encoding, name: str, options: ReadOption
     head = b"".join(utf8_blocks([source.head], encoding))
     text = head.decode("utf-8", "replace")
     check_text(text)
+    blocks = utf8_blocks(source.blocks(), encoding)
+    if (anki := anki_file(text)) is not None:
+        lines = islice(chain.from_iterable(line_blocks(blocks, limits.line_bytes)), anki.lines, None)
+        notes = anki_records(read_cells([list(lines)], anki.delimiter, limits), anki)
+        return OpenSource("csv", notes, details={"delimiter": anki.delimiter, "found": "Anki notes"})
     kind, delimiter = text_format(text, source.whole, name)
     if options.delimiter is not None:
         kind, delimiter = "csv", options.delimiter
-    blocks = utf8_blocks(source.blocks(), encoding)
     if "\r" in text and "\n" not in text and kind != "json":
         blocks = (block.replace(b"\r", b"\n") for block in blocks)  # line ends of classic Mac OS
+    if kind == "html" or (kind in ("csv", "text") and options.delimiter is None and holds_examples(text, name)):
+        return _examples(_whole_text(blocks, encoding, limits), kind == "html", name, options)
+    if kind == "yaml":
+        whole = _whole_text(blocks, encoding, limits)
+        records = iter([[(1, whole)]]) if isinstance(whole, RowFault) else yaml_records(whole["text"], limits)
+        return OpenSource("yaml", records)
     if kind == "jsonl":
-        return OpenSource("jsonl", json_lines(line_blocks(blocks, limits.line_bytes), limits))
+        return OpenSource("jsonl", with_columns(json_lines(line_blocks(blocks, limits.line_bytes), limits)))
     if kind == "json":
-        return _document(blocks, head, limits)
+        opened = _document(blocks, head, limits)
+        opened.records = with_columns(opened.records)
+        return opened
     if kind == "csv":
         return _table(blocks, text, delimiter, limits)
-    markdown = name.lower().endswith((".md", ".markdown", ".md.gz"))
-    return _plain(_whole_text(blocks, encoding, limits), "markdown" if markdown else "text")
+    return _plain(_whole_text(blocks, encoding, limits), "markdown" if is_markdown(name) else "text")
+
+
+def _examples(record: dict[str, str] | RowFault, html: bool, name: str, options: ReadOptions) -> OpenSource:
+    kind = "html" if html else "markdown" if is_markdown(name) else "text"
+    if isinstance(record, RowFault):
+        return OpenSource(kind, iter([[(1, record)]]))
+    text = record["text"]
+    document = read_html(text) if html else read_markdown(text, headings=is_markdown(name))
+    found = find_examples(document, options)
+    if found is None and html and options.shape != "text":
+        raise BadInput(
+            "No questions with answers were found in this web page.",
+            "Its text is mixed with menus and notices that a model should not learn.",
+            "Save the part that you need as text, or put questions and answers into a table.",
+        )
+    if found is None:
+        return _plain({"text": document.text if html else text}, kind)
+    return OpenSource(kind, found.records, details=found.details)
 
 
 def _plain(record: dict[str, str] | RowFault, kind: str) -> OpenSource:
@@ -114,7 +149,7 @@ def _table(blocks: Iterator[bytes], text: str, delimiter: str, limits: Limits) -
     found = read_cells(line_blocks(blocks, limits.line_bytes), delimiter, limits)
     if declared_delimiter(text):
         next(found)
-    header, found = split_header(found)
+    header, found, _ = split_header(found)
     details = {"delimiter": delimiter} if header else {"delimiter": delimiter, "header": "none"}
     return OpenSource("csv" if delimiter != "\t" else "tsv", as_records(found, header), details=details)
 

@@ -25,6 +25,8 @@ FORMATS = {
     "parquet": "a Parquet file",
     "text": "plain text",
     "markdown": "Markdown text",
+    "html": "a web page",
+    "yaml": "YAML",
 }
 BINARY = ("xlsx", "parquet")
 ENCODINGS = {

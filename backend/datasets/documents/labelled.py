@@ -1,0 +1,156 @@
+"""Finds examples in a text whose parts are labelled, such as "Q:" and "A:", or "User:" and "Assistant:"."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any
+
+from backend.datasets.documents.blocks import Block, characters, joined
+from backend.datasets.documents.labels import CONTEXT, SYSTEM, Family, after_label, families
+
+Records = list[tuple[int, dict[str, Any]]]
+_SEPARATOR = re.compile(
+    r"\s*([-=*_#~]{3,}|[#*_ ]*(conversation|dialog(ue)?|chat|example|gespräch)\s*#?\d+[.:*_ ]*)\s*$", re.IGNORECASE
+)
+_SURE, _LEAST = 0.8, 0.5  # shares of the labels that are properly paired
+_SAMPLE = 2_000  # blocks, enough to know the labels
+_OUTSIDE = 0.4  # share of the text before the first label
+_OPTION = re.compile(r"[ \t*_-]{0,8}[B-Db-d]\s*[.)]\s")
+_WIDE_MARK = r"[:：.)]"  # also "Q." and "A)"
+
+
+@dataclass
+class _Part:
+    """A labelled piece: kind is "question", "answer", "system", "context" or "end"."""
+
+    kind: str
+    blocks: list[Block]
+    gap: bool
+
+    @property
+    def text(self) -> str:
+        return joined(self.blocks)
+
+
+def find_labelled(blocks: Sequence[Block]) -> tuple[Records, bool] | None:
+    """The examples, and whether that is sure; None where no labels alternate."""
+    options = sum(bool(_OPTION.match(block.text)) for block in blocks) >= 2  # "A." may be a choice, not an answer
+    sample = blocks[:_SAMPLE]
+    for mark in (r"[:：]",) if options else (r"[:：]", _WIDE_MARK):
+        best, count = None, 1
+        for family in families(mark):
+            lines = [(after_label(family.question, b.text), after_label(family.answer, b.text)) for b in sample]
+            questions = sum(q is not None for q, _ in lines)
+            answers = sum(a is not None or (q is not None and bool(_inline(family, q))) for q, a in lines)
+            if min(questions, answers) > count:
+                best, count = family, min(questions, answers)
+        if best is not None:
+            return _examples(best, blocks)
+    return None
+
+
+def _inline(family: Family, text: str) -> tuple[str, str] | None:
+    """A question and its answer on one line, as in "Q: Where? A: Here." """
+    for found in re.finditer(r"(?<=[\s.?!])(?=\S)", text):
+        answer = after_label(family.answer, text[found.start() :])
+        if answer is not None and text[: found.start()].strip():
+            return text[: found.start()].strip(), answer
+    return None
+
+
+def _examples(family: Family, blocks: Sequence[Block]) -> tuple[Records, bool] | None:
+    before, parts = _parts(family, blocks)
+    talk = [part.kind for part in parts if part.kind in ("question", "answer")]
+    paired = sum(a == "question" and b == "answer" for a, b in pairwise(talk))
+    share = 2 * paired / len(talk)
+    if share < _LEAST:
+        return None
+    sure = share >= _SURE and before <= _OUTSIDE * characters(blocks)
+    if family.turns:
+        return _conversations(parts, sure)
+    return _single(parts), sure
+
+
+def _parts(family: Family, blocks: Sequence[Block]) -> tuple[int, list[_Part]]:
+    """The characters before the first label, and the labelled pieces."""
+    parts: list[_Part] = []
+    before = 0
+    for block in blocks:
+        if _SEPARATOR.match(block.text):
+            parts.append(_Part("end", [], True))
+            continue
+        found = _labelled(family, block)
+        if found:
+            parts += found
+        elif block.level and not (parts and parts[-1].kind == "answer" and block.level > 3):
+            parts.append(_Part("end", [], True))
+        elif parts and parts[-1].kind != "end":
+            parts[-1].blocks.append(block)
+        else:
+            before += len(block.text)
+    return before, parts
+
+
+def _labelled(family: Family, block: Block) -> list[_Part]:
+    kinds = (("question", family.question), ("answer", family.answer), ("system", SYSTEM), ("context", CONTEXT))
+    for kind, pattern in kinds:
+        rest = after_label(pattern, block.text)
+        if rest is None:
+            continue
+        inline = _inline(family, rest) if kind == "question" else None
+        if inline:
+            question, answer = (replace(block, text=text) for text in inline)
+            return [_Part("question", [question], block.gap), _Part("answer", [answer], False)]
+        return [_Part(kind, [replace(block, text=rest, level=0)], block.gap)]
+    return []
+
+
+def _single(parts: Sequence[_Part]) -> Records:
+    """One example for each question and the answer after it; what lacks its other half stays, to be reported."""
+    records: Records = []
+    context: str = ""
+    waiting: _Part | None = None
+    for part in parts:
+        if part.kind == "context":
+            context = part.text
+        elif part.kind == "question":
+            if waiting:
+                records.append(_record(waiting, "", context))
+            waiting = part
+        elif part.kind == "answer":
+            records.append(_record(waiting, part.text, context, part))
+            waiting, context = None, ""
+    if waiting:
+        records.append(_record(waiting, "", context))
+    return records
+
+
+def _record(question: _Part | None, answer: str, context: str, at: _Part | None = None) -> tuple[int, dict[str, Any]]:
+    line = (question or at or _Part("", [Block(1, "")], False)).blocks[0].line
+    record = {"question": question.text if question else "", "answer": answer}
+    return line, {**record, "context": context} if context else record
+
+
+def _conversations(parts: Sequence[_Part], sure: bool) -> tuple[Records, bool]:
+    """Conversations that a line such as --- or a system label divides, else pairs where a gap precedes each."""
+    talk = [part for part in parts if part.kind in ("question", "answer")]
+    divided = any(part.kind == "end" for part in parts[1:-1]) or sum(part.kind == "system" for part in parts) > 1
+    spaced = all(part.gap == (part.kind == "question") for part in talk[1:])
+    records: Records = []
+    messages: list[dict[str, str]] = []
+    line = 0
+    for part in [*parts, _Part("end", [], True)]:
+        begins = part.kind in ("end", "system") or (part.kind == "question" and not divided and bool(talk))
+        if begins and any(message["role"] == "assistant" for message in messages):
+            records.append((line, {"messages": messages}))
+            messages = []
+        elif part.kind == "end":
+            messages = []
+        if part.kind in ("question", "answer", "system"):
+            line = line if messages else part.blocks[0].line
+            role = {"question": "user", "answer": "assistant"}.get(part.kind, "system")
+            messages.append({"role": role, "content": part.text})
+    return records, sure and (divided or spaced or len(talk) == 2)

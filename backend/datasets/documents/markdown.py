@@ -1,0 +1,99 @@
+"""Reads plain text and Markdown as blocks: each line, with what Markdown says of it. Answers keep their Markdown."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import TYPE_CHECKING
+
+from backend.datasets.documents.blocks import Block, Document, Rows
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+
+_BOLD_LINE = re.compile(r"(\*\*|__)(?P<bold>\S.*?)\1(?P<rest>.*)")
+_STRUCTURED = 4_000_000  # characters; longer texts are only divided into lines
+_TABLE_RULE = re.compile(r"^[ ]{0,3}\|?[ ]*:?-+:?[ ]*(\|[ ]*:?-+:?[ ]*)+\|?[ ]*$", re.MULTILINE)
+
+
+@cache
+def _parser() -> MarkdownIt:
+    from markdown_it import MarkdownIt
+
+    parser = MarkdownIt("commonmark").enable("table")
+    parser.core.ruler.disable(["inline", "text_join"])  # only the structure is needed
+    return parser
+
+
+def has_table(text: str) -> bool:
+    """Whether a text may hold a table of Markdown: a line such as |---|---|."""
+    return _TABLE_RULE.search(text) is not None
+
+
+def read_markdown(text: str, headings: bool = True) -> Document:
+    """The lines of a text as blocks, and its tables. headings: lines that are underlined count, too."""
+    if len(text) > _STRUCTURED:
+        return _blocks(text.split("\n"), {}, set(), {})
+    lines = text.split("\n")
+    levels: dict[int, tuple[int, int]] = {}  # line: level of the heading, and where it ends
+    plain: set[int] = set()  # lines of code
+    tables: dict[int, int] = {}
+    for token in _parser().parse(text):
+        if token.map is None:
+            continue
+        begin, end = token.map
+        if token.type == "heading_open" and (token.markup.startswith("#") or (headings and end - begin == 2)):
+            levels[begin] = int(token.tag[1]), end
+        elif token.type in ("fence", "code_block"):
+            plain.update(range(begin, end))
+        elif token.type == "table_open":
+            tables[begin] = end
+    return _blocks(lines, levels, plain, tables)
+
+
+def _blocks(
+    lines: list[str], levels: dict[int, tuple[int, int]], plain: set[int], tables: dict[int, int]
+) -> Document:
+    document = Document()
+    at, gap = 0, True
+    while at < len(lines):
+        text = lines[at].rstrip()
+        end = at + 1
+        if at in tables:
+            end = tables[at]
+            document.blocks.append(Block(at + 1, "\n".join(lines[at:end]), rows=_table(lines, at, end)))
+            gap = True
+        elif not text:
+            gap = True
+        else:
+            level = 0
+            if at in levels:
+                level, end = levels[at]
+                text = text.strip().strip("#").strip() if text.lstrip().startswith("#") else text.strip()
+            document.blocks += _line(at + 1, text, level, gap, at in plain)
+            gap = bool(level)
+        at = end
+    return document
+
+
+def _line(number: int, text: str, level: int, gap: bool, plain: bool) -> list[Block]:
+    found = None if plain else _BOLD_LINE.fullmatch(text.strip())
+    if found is None:
+        return [Block(number, text, level, gap=gap)]
+    rest = found["rest"].strip()
+    if not rest:
+        return [Block(number, found["bold"].strip(), level, True, gap)]
+    if found["bold"].rstrip().endswith(("?", "？", "؟")):
+        return [Block(number, found["bold"].strip(), level, True, gap), Block(number, rest, gap=False)]
+    return [Block(number, text, level, gap=gap)]
+
+
+def _table(lines: list[str], begin: int, end: int) -> Rows:
+    rows = [(number + 1, _cells(lines[number])) for number in range(begin, end) if number != begin + 1]
+    return [(number, cells) for number, cells in rows if any(cells)]
+
+
+def _cells(line: str) -> list[str]:
+    inner = re.sub(r"^\s*\||(?<!\\)\|\s*$", "", line)
+    cells = re.split(r"(?<!\\)\|", inner)
+    return [re.sub(r"<br ?/?>", "\n", cell.strip().replace("\\|", "|")) for cell in cells]

@@ -1,0 +1,193 @@
+"""Reads HTML as blocks and tables: what a browser would show, without menus, scripts and forms."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from typing import Any
+
+from backend.datasets.documents.blocks import Block, Document
+from backend.datasets.documents.questions import asks
+
+_HIDDEN = frozenset(("script", "style", "head", "nav", "template", "noscript", "svg", "select", "iframe", "footer"))
+_VOID = frozenset(("br", "img", "hr", "input", "meta", "link", "col", "wbr", "area", "base", "embed", "source"))
+_BOLD = frozenset(("b", "strong", "dt", "summary"))
+_BREAKS = frozenset(
+    (
+        *("p", "div", "h1", "h2", "h3", "h4", "h5", "h6", "li", "ul", "ol", "dl", "dt", "dd", "table", "tr", "body"),
+        *("section", "article", "header", "main", "aside", "blockquote", "pre", "details", "summary", "figure"),
+        *("figcaption", "address", "form", "fieldset", "button"),
+    )
+)
+_SPACES = re.compile(r"[ \t\r\n\f]+")
+
+
+class _Reader(HTMLParser):
+    """Collects runs of text, each with whether it is bold, and ends a block at every element that stands alone."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.document = Document()
+        self.data: list[str] = []  # the JSON-LD of the page
+        self._open: list[str] = []
+        self._hidden = 0
+        self._runs: list[tuple[str, bool]] = []
+        self._line = 1
+        self._lists: list[int | None] = []  # the number of the last item; None without numbers
+        self._item = ""
+        self._rows: list[list[tuple[int, list[str]]]] = []  # of the open tables
+        self._cell: list[str] | None = None
+        self._json = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag in _VOID:
+            if tag == "br":
+                self._runs.append(("\n", self._bold))
+            elif tag == "hr":
+                self._end_block()
+                self.document.blocks.append(Block(self.getpos()[0], "---"))
+            return
+        self._json = tag == "script" and dict(attrs).get("type") == "application/ld+json"
+        if tag in _BREAKS:
+            self._end_block()
+        self._open.append(tag)
+        if tag in _HIDDEN:
+            self._hidden += 1
+        elif tag in ("ul", "ol"):
+            self._lists.append(0 if tag == "ol" else None)
+        elif tag == "li" and self._lists:
+            number = self._lists[-1]
+            self._lists[-1] = None if number is None else number + 1
+            self._item = "  " * (len(self._lists) - 1) + ("- " if number is None else f"{number + 1}. ")
+        elif tag == "table":
+            self._rows.append([])
+        elif tag == "tr" and self._rows:
+            self._rows[-1].append((self.getpos()[0], []))
+        elif tag in ("td", "th") and self._rows and len(self._rows) == 1:
+            self._end_block()
+            self._cell = []
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in self._open:
+            return
+        if tag in _BREAKS:
+            self._end_block()
+        while self._open:
+            last = self._open.pop()
+            if last in _HIDDEN:
+                self._hidden -= 1
+            if last == tag:
+                break
+        if tag in ("ul", "ol") and self._lists:
+            self._lists.pop()
+        elif tag == "table" and self._rows:
+            self._end_table(self._rows.pop())
+        elif tag in ("td", "th") and self._cell is not None and len(self._rows) == 1:
+            self._end_block()
+            if not self._rows[-1]:
+                self._rows[-1].append((self.getpos()[0], []))
+            self._rows[-1][-1][1].append("\n".join(self._cell).strip())
+            self._cell = None
+
+    def handle_data(self, data: str) -> None:
+        if self._json:
+            self.data.append(data)
+        elif not self._hidden:
+            if not self._runs:
+                self._line = self.getpos()[0]
+            text = data if "pre" in self._open else _SPACES.sub(" ", data)
+            self._runs.append((text, self._bold))
+
+    def close(self) -> None:
+        super().close()
+        self._end_block()
+        for rows in self._rows:
+            self._end_table(rows)
+
+    @property
+    def _bold(self) -> bool:
+        return not _BOLD.isdisjoint(self._open)
+
+    @property
+    def _level(self) -> int:
+        return next((int(tag[1]) for tag in reversed(self._open) if re.fullmatch("h[1-6]", tag)), 0)
+
+    def _end_table(self, rows: list[tuple[int, list[str]]]) -> None:
+        if not self._rows:  # one inside another is text of its cell
+            self.document.add_table(rows)
+
+    def _end_block(self) -> None:
+        runs, self._runs = self._runs, []
+        text = _clean("".join(text for text, _ in runs))
+        if not text:
+            return
+        item, self._item = self._item, ""
+        if self._cell is not None:
+            self._cell.append(item + text)
+            return
+        bold = next((i for i, (run, is_bold) in enumerate(runs) if run.strip() and not is_bold), len(runs))
+        first, rest = (_clean("".join(text for text, _ in part)) for part in (runs[:bold], runs[bold:]))
+        gap = not item or not self._in_list_before()
+        if first and rest and not self._level and (asks(first) or runs[bold][0].startswith("\n")):
+            self.document.blocks += [
+                Block(self._line, item + first, 0, True, gap),
+                Block(self._line, rest, gap=False),
+            ]
+        else:
+            self.document.blocks.append(Block(self._line, item + text, self._level, not rest, gap))
+
+    def _in_list_before(self) -> bool:
+        blocks = self.document.blocks
+        return bool(blocks) and re.match(r"\s*(- |\d+\. )", blocks[-1].text) is not None
+
+
+def _clean(text: str) -> str:
+    lines = (line.strip(" ") for line in text.replace("\xa0", " ").split("\n"))
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
+
+
+def read_html(text: str) -> Document:
+    """The blocks and tables of a web page or a part of one. A page that states its questions and answers as data
+    (schema.org's FAQPage) is read from these."""
+    reader = _Reader()
+    reader.feed(text)
+    reader.close()
+    stated = [pair for data in reader.data for pair in _faq_page(data)]
+    if stated:
+        rows = [(1, [_plain(question), _plain(answer)]) for question, answer in stated]
+        document = Document()
+        document.add_table([(1, ["question", "answer"]), *rows])
+        return document
+    return reader.document
+
+
+def _plain(text: str) -> str:
+    return read_html(text).text if "<" in text else text
+
+
+def _faq_page(data: str) -> Iterator[tuple[str, str]]:
+    """The pairs of https://schema.org/FAQPage in JSON-LD."""
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError):
+        return
+    for node in _nodes(value):
+        if node.get("@type") in ("FAQPage", ["FAQPage"]):
+            entities = node.get("mainEntity")
+            for entity in entities if isinstance(entities, list) else [entities]:
+                answer = entity.get("acceptedAnswer") if isinstance(entity, dict) else None
+                answer = answer[0] if isinstance(answer, list) and answer else answer
+                if isinstance(answer, dict) and isinstance(entity, dict):
+                    question, text = entity.get("name"), answer.get("text")
+                    if isinstance(question, str) and isinstance(text, str):
+                        yield question, text
+
+
+def _nodes(value: Any) -> Iterator[dict[str, Any]]:
+    for node in value if isinstance(value, list) else [value]:
+        if isinstance(node, dict):
+            yield node
+            if isinstance(node.get("@graph"), list):
+                yield from (inner for inner in node["@graph"] if isinstance(inner, dict))

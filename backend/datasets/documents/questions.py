@@ -1,0 +1,118 @@
+"""Finds questions with their answers in a text: after labels, as headings, in bold, or as paragraphs in turn."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from backend.datasets.documents.blocks import Block, characters, joined
+from backend.datasets.documents.labelled import find_labelled
+
+_MARKS = ("?", "？", "؟", "⁇", ";")  # the last one is the Greek question mark, U+037E
+_ENDS = (*".!?:;,…。！？؟।", '"', "”", "»", ")", "]")
+_LONGEST = 300  # characters of a question
+_CATEGORY = 40  # characters of a line that may be the title of a section
+_SURE, _UNSURE = 0.8, 0.4  # shares of headings that ask
+_PARAGRAPHS_SURE, _PARAGRAPHS_UNSURE = 0.34, 0.2  # shares of paragraphs that ask
+_OUTSIDE = 0.4  # share of the text that belongs to no pair
+_NUMBER = re.compile(r"\s*\(?\d{1,4}[.):]\s+")
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Examples in a text. records: (line, fields). sure: nothing speaks against them, else the person decides."""
+
+    records: list[tuple[int, dict[str, Any]]]
+    sure: bool
+
+
+def find_pairs(blocks: Sequence[Block]) -> Pairs | None:
+    """The questions and answers in a text; None where it seems to hold none."""
+    labelled = find_labelled(blocks)
+    if labelled is not None:
+        records, sure = labelled
+        return Pairs(records, sure)
+    finders: list[Callable[[Sequence[Block]], Pairs | None]] = [_by_heading, _by_paragraph]
+    found = [pairs for find in finders if (pairs := find(blocks)) is not None]
+    return next((pairs for pairs in found if pairs.sure), found[0] if found else None)
+
+
+def asks(text: str) -> bool:
+    """Whether a text is one question."""
+    text = text.rstrip(" \t*_")
+    return text.endswith(_MARKS) and len(text) <= _LONGEST and "\n" not in text
+
+
+def _by_heading(blocks: Sequence[Block]) -> Pairs | None:
+    found = []
+    for is_head in _kinds_of_heading(blocks):
+        heads = [i for i, block in enumerate(blocks) if is_head(block)]
+        questions = [i for i in heads if asks(blocks[i].text)]
+        share = len(questions) / len(heads)
+        if len(questions) >= 2 and share >= _UNSURE:
+            found.append((len(questions), share, _pairs(blocks, questions, is_head, share >= _SURE)))
+    return max(found, key=lambda one: one[:2])[2] if found else None
+
+
+def _kinds_of_heading(blocks: Sequence[Block]) -> Iterator[Callable[[Block], bool]]:
+    for level in sorted({block.level for block in blocks if block.level}):
+        yield lambda block, level=level: block.level == level  # type: ignore[misc]
+    if any(block.bold and not block.level for block in blocks):
+        yield lambda block: block.bold and not block.level
+
+
+def _by_paragraph(blocks: Sequence[Block]) -> Pairs | None:
+    questions = [i for i, block in enumerate(blocks) if asks(block.text)]
+    share = len(questions) / max(len(blocks), 1)
+    if len(questions) < 3 or share < _PARAGRAPHS_UNSURE:
+        return None
+    in_row = sum(b - a == 1 for a, b in pairwise(questions))
+    if in_row > 0.3 * len(questions):
+        return None  # a list of questions
+    lengths = [b - a for a, b in zip(questions, [*questions[1:], len(blocks)], strict=True)]
+    regular = Counter(lengths).most_common(1)[0][1] >= 0.7 * len(questions)
+    spaced = any(block.gap for block in blocks[1:])
+    begins = all(blocks[i].gap or i == 0 for i in questions) if spaced else True
+    sure = share >= _PARAGRAPHS_SURE and not in_row and regular and begins and questions[0] <= 2
+    starts = set(questions)
+    return _pairs(blocks, questions, lambda block: False, sure, starts)
+
+
+def _pairs(
+    blocks: Sequence[Block],
+    questions: Sequence[int],
+    is_head: Callable[[Block], bool],
+    sure: bool,
+    starts: set[int] | None = None,
+) -> Pairs | None:
+    """The pairs that begin at `questions`; an answer ends at the next one, and at any heading as high."""
+    starts = starts or set(questions)
+    records: list[tuple[int, dict[str, Any]]] = []
+    used = 0
+    for start in questions:
+        level = blocks[start].level
+        end = start + 1
+        while end < len(blocks) and end not in starts and not is_head(blocks[end]):
+            if blocks[end].level and (not level or blocks[end].level <= level):
+                break
+            end += 1
+        answer = blocks[start + 1 : end]
+        used += end - start and characters(blocks[start:end])
+        if len(answer) > 1 and _may_be_title(answer[-1]) and end < len(blocks):
+            sure = False
+        question = _NUMBER.sub("", blocks[start].text, count=1).strip()
+        records.append((blocks[start].line, {"question": question, "answer": joined(answer)}))
+    missing = sum(not record["answer"] for _, record in records)
+    if missing > 0.3 * len(records):
+        return None
+    outside = 1 - used / max(characters(blocks), 1)
+    return Pairs(records, sure and outside <= _OUTSIDE and missing <= 0.1 * len(records))
+
+
+def _may_be_title(block: Block) -> bool:
+    """Whether the last paragraph of an answer may be the title of the questions after it."""
+    return block.gap and len(block.text) <= _CATEGORY and not block.text.rstrip().endswith(_ENDS)

@@ -1,0 +1,91 @@
+"""Decides whether a text or a document holds examples, and asks where it is not sure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from backend.datasets.convert.detect import Record
+from backend.datasets.convert.mapping import NoExamples
+from backend.datasets.documents.blocks import Document, Rows
+from backend.datasets.documents.markdown import has_table, read_markdown
+from backend.datasets.documents.questions import Pairs, find_pairs
+from backend.datasets.options import ReadOptions
+from backend.datasets.read.delimited import as_records, split_header
+from backend.datasets.read.header import find_header, known_columns
+
+_TABLE_ROWS = 3  # that a table without usual column names has at least
+_MOSTLY = 0.6  # share of the text that is in tables
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Records found in a text. details: how, for `Source.details`."""
+
+    records: Iterator[list[Record]]
+    details: dict[str, str] = field(default_factory=dict)
+
+
+def is_markdown(name: str) -> bool:
+    """Whether a file name is that of a Markdown text."""
+    return name.lower().removesuffix(".gz").endswith((".md", ".markdown"))
+
+
+def holds_examples(text: str, name: str) -> bool:
+    """Whether the start of a plain text or of a table holds questions and answers in another way."""
+    if name.lower().removesuffix(".gz").endswith((".csv", ".tsv", ".tab")):
+        return False
+    document = read_markdown(text, headings=is_markdown(name))
+    return (has_table(text) and bool(document.tables)) or find_pairs(document.blocks) is not None
+
+
+def find_examples(document: Document, options: ReadOptions) -> Examples | None:
+    """The examples in a document, None where it is a text to learn from as a whole.
+
+    Raises NoExamples where it may be either, unless the options decide.
+    """
+    if options.shape == "text":
+        return None
+    tables = [rows for rows in document.tables if _header_of(rows)]
+    in_tables = sum(len(block.text) for block in document.blocks if block.rows in tables)
+    pairs = find_pairs(document.blocks)
+    if tables and (pairs is None or not pairs.sure or 2 * in_tables > len(document.text)):
+        return _from_tables(tables)
+    if pairs is not None:
+        return _from_pairs(pairs, options)
+    large = [rows for rows in document.tables if len(rows) >= _TABLE_ROWS]
+    if large and sum(len(b.text) for b in document.blocks if b.rows in large) > _MOSTLY * len(document.text):
+        return _from_tables(large[:1])
+    return None
+
+
+def _header_of(rows: Rows) -> tuple[str, ...]:
+    """The header of a table with the usual column names of examples; () without them."""
+    header, _ = find_header(rows)
+    return tuple(rows[header][1]) if header is not None and known_columns(rows[header][1]) else ()
+
+
+def _from_tables(tables: list[Rows]) -> Examples:
+    """The rows of the first table, and of those with the same columns."""
+    first = _header_of(tables[0])
+    rows: list[tuple[int, list[str]]] = [*tables[0]]
+    for table in tables[1:]:
+        if first and _header_of(table) == first:
+            _, data = find_header(table)
+            rows += table[data:]
+    names, below, _ = split_header(iter(rows))
+    return Examples(as_records(below, names, pad=True), {"table": "yes"})
+
+
+def _from_pairs(pairs: Pairs, options: ReadOptions) -> Examples:
+    conversations = any("messages" in record for _, record in pairs.records)
+    if not pairs.sure and options.shape is None:
+        first = next(iter(pairs.records[0][1].values()))
+        raise NoExamples(
+            "This text can be read in two ways.",
+            f"It seems to hold {len(pairs.records):,} questions with answers, but not all of it fits.",
+            "Choose what it is: examples, or plain text to learn from as a whole.",
+            ("messages",) if conversations and first else ("question", "answer"),
+        )
+    records: list[Record] = [(line, record) for line, record in pairs.records]
+    return Examples(iter([records]), {"found": "conversations" if conversations else "questions"})

@@ -1,0 +1,75 @@
+"""Questions and answers are found in texts; where a text fits only in part, the finder says so."""
+
+from __future__ import annotations
+
+import pytest
+
+from backend.datasets.documents.markdown import read_markdown
+from backend.datasets.documents.questions import find_pairs
+
+PAIRS = [("How do I pay?", "By card."), ("Where are you?", "On Mill Street."), ("When do you open?", "At ten.")]
+
+
+def found(text: str) -> tuple[list[tuple[str, str]], bool] | None:
+    """The pairs in a text, and whether they are sure."""
+    pairs = find_pairs(read_markdown(text, headings=False).blocks)
+    if pairs is None:
+        return None
+    return [(record["question"], record["answer"]) for _, record in pairs.records], pairs.sure
+
+
+@pytest.mark.parametrize(
+    ("form", "between"),
+    [
+        ("Q: {q}\nA: {a}", "\n\n"),
+        ("Q. {q}\nA. {a}", "\n\n"),
+        ("Q{n}: {q}\nA{n}: {a}", "\n"),
+        ("**Q:** {q}\n\n**A:** {a}", "\n\n"),
+        ("**Q: {q}**\n\nA: {a}", "\n\n"),
+        ("{n}. Question: {q}\n   Answer: {a}", "\n"),
+        ("Q: {q} A: {a}", "\n"),
+        ("Pregunta: {q}\nRespuesta: {a}", "\n\n"),
+        ("Вопрос: {q}\nОтвет: {a}", "\n\n"),
+        ("問：{q}\n答：{a}", "\n"),
+        ("## {q}\n{a}", "\n\n"),
+        ("### {n}. {q}\n\n{a}", "\n\n"),
+        ("**{q}** {a}", "\n\n"),
+        ("{q}\n\n{a}", "\n\n"),
+        ("{q}\n{a}", "\n"),
+        ("{n}) {q}\n{a}", "\n\n"),
+    ],
+)
+def test_every_usual_way_to_write_them_is_read(form: str, between: str) -> None:
+    text = between.join(form.format(n=n, q=q, a=a) for n, (q, a) in enumerate(PAIRS, 1))
+    assert found(text) == (PAIRS, True)
+
+
+def test_a_question_without_an_answer_is_not_lost() -> None:
+    text = "Q: One?\nA: 1\n\nQ: Two?\n\nQ: Three?\nA: 3\n\nQ: Four?\nA: 4\n\nQ: Five?\nA: 5\n"
+    pairs, sure = found(text) or ([], False)
+    assert sure
+    assert pairs == [("One?", "1"), ("Two?", ""), ("Three?", "3"), ("Four?", "4"), ("Five?", "5")]
+
+
+def test_choices_of_a_quiz_are_no_answers() -> None:
+    one = "Q: Which is even?\nA. One\nB. Two\nC. Three\nAnswer: B"
+    assert found(f"{one}\n\n{one}") == ([("Which is even?\nA. One\nB. Two\nC. Three", "B")] * 2, True)
+
+
+def test_a_title_that_may_belong_to_an_answer_is_asked_about() -> None:
+    text = "{}\n\nDelivery\n\n{}".format(*("\n\n".join(f"{q}\n\n{a}" for q, a in PAIRS) for _ in range(2)))
+    assert (found(text) or ([], True))[1] is False
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\n\n".join(["He went home. It was late."] * 9 + ["But who was there?"] * 1),
+        "\n\n".join(f"## Chapter {n}\n\nOnce upon a time there was a king." for n in range(9)),
+        "\n".join(f"Can you do this in {n} days?" for n in range(9)),
+        "Note: this is short.\nA: one\nB: two\n",
+        "```\n# what is this?\nx = 1\n# and this?\ny = 2\n```\n",
+    ],
+)
+def test_other_texts_hold_none(text: str) -> None:
+    assert found(text) is None
