@@ -10,12 +10,29 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backend.errors import WorkspaceProblem
+from backend.files.disk_errors import disk_words
 
 HOME_VARIABLE = "APPRENTICE_HOME"
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 SAMPLES = PROJECT_ROOT / "static" / "samples"
 PROGRAM = "start.bat" if os.name == "nt" else "./start.sh"  # what people type before a command
 
+# What child processes get of the environment, by whole names and by beginnings: where things are, languages, and
+# settings of Python, of the libraries that compute, and of their drivers.
+_CHILDREN_GET = {
+    "PATH", "HOME", "USER", "LOGNAME", "SHELL", "TERM", "TZ", "LANG", "LANGUAGE", "TMPDIR", "TMP", "TEMP", "PWD",
+    "CC", "CXX", "VIRTUAL_ENV", "DBUS_SESSION_BUS_ADDRESS", "DBUS_SYSTEM_BUS_ADDRESS", "DISPLAY", "LD_LIBRARY_PATH",
+    "LD_PRELOAD", "LIBRARY_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "TOKENIZERS_PARALLELISM",
+    "SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "PATHEXT", "APPDATA", "LOCALAPPDATA", "USERPROFILE", "USERNAME",
+    "HOMEDRIVE", "HOMEPATH", "PROGRAMDATA", "PROGRAMFILES", "PROGRAMFILES(X86)", "PROGRAMW6432", "COMMONPROGRAMFILES",
+    "NUMBER_OF_PROCESSORS", "PROCESSOR_ARCHITECTURE", "PROCESSOR_IDENTIFIER", "OS",
+}  # fmt: skip
+_CHILDREN_GET_FAMILIES = (
+    "LC_", "XDG_", "PYTHON", "CONDA_", "DYLD_", "APPRENTICE_", "HF_HUB_", "HF_HOME", "HF_ENDPOINT", "TRANSFORMERS_",
+    "TORCH", "PYTORCH_", "ACCELERATE_", "BNB_", "BITSANDBYTES_", "TRITON_", "CUDA_", "NVIDIA_", "NCCL_", "CUBLAS_",
+    "CUDNN_", "ROCM_", "ROCR_", "HIP_", "HSA_", "GLOO_", "OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_", "VECLIB_",
+    "NUMEXPR_", "DNNL_", "ONEDNN_", "GGML_", "LLAMA_",
+)  # fmt: skip
 _SECRET_WORDS = {"TOKEN", "KEY", "APIKEY", "SECRET", "SECRETS", "PASS", "PASSWD", "CREDENTIALS", "PAT", "AUTH"}
 _ID_ALPHABET = string.ascii_lowercase + string.digits
 
@@ -46,7 +63,7 @@ class Workspace:
         except OSError as error:
             raise WorkspaceProblem(
                 f"The workspace {workspace.root} can't be written.",
-                f"The system reports: {error.strerror or error}.",
+                disk_words(error)[0],
                 f"Choose another folder with --workspace DIR or the environment variable {HOME_VARIABLE}.",
             ) from error
         return workspace
@@ -99,10 +116,7 @@ def default_root() -> Path:
 
 
 def is_secret(name: str) -> bool:
-    """Whether an environment variable is named like a secret: HF_TOKEN, AWS_SECRET_ACCESS_KEY, PGPASSWORD, GH_PAT.
-
-    The processes that train, export and chat get none of these.
-    """
+    """Whether an environment variable is named like a secret: HF_TOKEN, AWS_SECRET_ACCESS_KEY, PGPASSWORD, GH_PAT."""
     return "PASSWORD" in name.upper() or not _SECRET_WORDS.isdisjoint(name.upper().split("_"))
 
 
@@ -117,10 +131,19 @@ def new_id() -> str:
 
 
 def child_environment() -> dict[str, str]:
-    """This process's environment for a child process: without secrets, and able to import our packages."""
-    environment = {name: value for name, value in os.environ.items() if not is_secret(name)}
+    """What a child process gets of this one's environment, and how it imports our packages.
+
+    A secret may have any name, so only variables that are known to be needed go along, and of these none that is
+    named like a secret.
+    """
+    environment = {name: value for name, value in os.environ.items() if _children_get(name)}
     paths = [str(PROJECT_ROOT), *filter(None, [environment.get("PYTHONPATH")])]
     return {**environment, "PYTHONPATH": os.pathsep.join(paths), "PYTHONUTF8": "1"}
+
+
+def _children_get(name: str) -> bool:
+    known = name.upper() in _CHILDREN_GET or name.upper().startswith(_CHILDREN_GET_FAMILIES)
+    return known and not is_secret(name)
 
 
 def child_path(parent: Path, name: str) -> Path:

@@ -13,7 +13,7 @@ from backend.settings import Workspace
 from jobs.events import EventLog
 from jobs.failures import status_after_error
 from jobs.folder import JobFolder
-from jobs.oom_detection import free_share, snapshot
+from jobs.oom_detection import snapshot
 from jobs.records import Progress, State
 from jobs.status import Status
 
@@ -79,12 +79,11 @@ class Context:
         Raises OSError.
         """
         with self._lock:
-            self.status = self.status.changed(memory=snapshot())
             self._write()
 
     def _write(self) -> None:
-        memory = self.status.memory.model_copy(update={"free": free_share()})
-        self.status = self.status.changed(memory=memory)
+        """Kills counted until now were not of this process, so only later ones can explain its death."""
+        self.status = self.status.changed(memory=snapshot())
         self._job.write_status(self.status)
         self._written = time.monotonic()
 

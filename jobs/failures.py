@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import errno
-
 from backend.errors import ApprenticeError, OutOfMemory
+from backend.files.disk_errors import FULL, disk_words
 from jobs.records import Failure, State
 from jobs.status import Status
-
-_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}  # no space left, or over a quota
 
 
 def status_after_error(error: BaseException, status: Status, *, stop_requested: bool) -> Status:
@@ -29,7 +26,7 @@ def failure_of(error: BaseException) -> Failure:
             next="Close other programs or choose a smaller model, then try again.",
             error=OutOfMemory.__name__,
         )
-    if isinstance(error, OSError) and error.errno in _FULL:
+    if isinstance(error, OSError) and error.errno in FULL:
         return Failure(
             what="The disk is full.",
             why="The run could not write to its folder.",
@@ -38,7 +35,7 @@ def failure_of(error: BaseException) -> Failure:
     if isinstance(error, OSError):
         return Failure(
             what="A file could not be read or written.",
-            why=f"The system reports: {error.strerror or error}.",
+            why=disk_words(error)[0],
             next="Check the disk, then resume the run.",
         )
     if isinstance(error, ImportError):

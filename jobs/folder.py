@@ -25,8 +25,9 @@ from typing import Any, TypeVar, cast
 
 from filelock import FileLock, Timeout
 
-from backend.errors import RunProblem, WorkspaceProblem
+from backend.errors import ApprenticeError, RunProblem, WorkspaceProblem
 from backend.files.atomic import write_all
+from backend.files.disk_errors import disk_words
 from backend.files.json_file import read_json, write_json
 from jobs.records import Failure, Job, Record, State
 from jobs.status import Identity, Status
@@ -177,9 +178,8 @@ def no_such_run(job_id: str) -> RunProblem:
     return RunProblem(f"There is no run with the id {job_id[:80]!r}.", "", "Choose one from the list of your runs.")
 
 
-def unreadable(error: Exception) -> WorkspaceProblem:
-    return WorkspaceProblem(
-        "The run's folder can't be read or written.",
-        f"The system reports: {error}.",
-        "Check the disk, then try again.",
-    )
+def unreadable(error: OSError | ApprenticeError) -> WorkspaceProblem:
+    if isinstance(error, WorkspaceProblem):
+        return error
+    words = disk_words(error) if isinstance(error, OSError) else (str(error), "")
+    return WorkspaceProblem("The run's folder can't be read or written.", *words)

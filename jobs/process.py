@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 import psutil
 
@@ -52,9 +53,13 @@ def spawn(folder: JobFolder, attempt: int, workspace: Workspace) -> None:
         )
 
 
-def exit_code(job_id: str, attempt: int) -> int | None:
-    """The exit code of an attempt's worker; None while it runs, or if another process started it."""
+def exit_code(job_id: str, attempt: int, timeout: float = 0.0) -> int | None:
+    """The exit code of an attempt's worker; None if it still runs after `timeout` seconds, or if another process
+    started it."""
     child = _children.get((job_id, attempt))
+    if child and timeout:
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(timeout)
     return child.poll() if child else None
 
 

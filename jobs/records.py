@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from backend.records.events import LoggedEvent
+
+Seconds = Annotated[float, Field(ge=0, le=1e11, allow_inf_nan=False)]  # since 1970; any date that can be shown
 
 
 class State(StrEnum):
@@ -81,7 +83,10 @@ class EventBatch(NamedTuple):
 
 
 class Job(Record):
-    """A job. Times in seconds since 1970; started and ended are those of the latest attempt."""
+    """A job. Times in seconds since 1970; started and ended are those of the latest attempt.
+
+    queued: its place in the queue; the smallest starts first.
+    """
 
     id: str
     kind: str
@@ -90,6 +95,7 @@ class Job(Record):
     state: State
     attempt: int
     created: float
+    queued: float = 0.0
     started: float | None = None
     ended: float | None = None
     progress: Progress | None = None

@@ -24,6 +24,10 @@ class JobType(NamedTuple):
     follow_up: tuple[str, str, str] | None = None
 
 
+# A proxy's address may hold a password, so only downloads get it.
+_DOWNLOAD_SECRETS = ("HF_TOKEN", *(name for proxy in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+                                   for name in (proxy, proxy.lower())))  # fmt: skip
+
 JOB_TYPES: dict[str, JobType] = {
     "noop": JobType("jobs.noop:run", "training", can_use_less_memory=True),
     "train": JobType(
@@ -36,6 +40,6 @@ JOB_TYPES: dict[str, JobType] = {
     "export": JobType("backend.export.job:run", "light"),
     "evaluate": JobType("backend.evaluation.job:run", "training"),
     "try_prompts": JobType("backend.evaluation.prompt_trial:run", "training"),
-    "download": JobType("backend.models.download:run", "network", secrets=("HF_TOKEN",)),
+    "download": JobType("backend.models.download:run", "network", secrets=_DOWNLOAD_SECRETS),
     "prepare": JobType("backend.models.bundled:run", "training"),
 }

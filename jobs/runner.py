@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.errors import ApprenticeError, RunProblem, WorkspaceProblem
+from backend.files.disk_errors import disk_words
 from backend.records.events import LoggedEvent
 from backend.settings import Workspace, child_path
 from jobs import store
@@ -59,7 +60,7 @@ class Runner:
         return self._find(job_id).job()
 
     def jobs(self, kind: str | None = None, parent: str | None = None) -> list[Job]:
-        """The jobs, newest first; of one kind, or made from one parent. Damaged ones are left out."""
+        """The jobs, newest first; of one kind, or made from one parent. Damaged ones are in `damaged`."""
         found = []
         for folder in store.folders(self.workspace):
             with suppress(ApprenticeError):
@@ -67,6 +68,18 @@ class Runner:
                 if kind in (None, identity.kind) and parent in (None, identity.parent):
                     found.append(folder.job())
         return sorted(found, key=lambda job: (job.created, job.id), reverse=True)
+
+    def damaged(self) -> list[str]:
+        """The ids of the jobs whose job.json or status.json can't be read, newest first. They can be deleted."""
+        found = []
+        for folder in store.folders(self.workspace):
+            try:
+                folder.job()
+            except WorkspaceProblem:
+                found.append(folder.id)
+            except RunProblem:  # just deleted
+                continue
+        return sorted(found, reverse=True)
 
     def events(self, job_id: str, after: int = 0) -> EventBatch:
         """The valid events since position `after`."""
@@ -102,11 +115,7 @@ class Runner:
             folder = store.create(self.workspace, identity, spec, prepare)
         except OSError as error:
             log.warning("a run could not be written", exc_info=True)
-            raise WorkspaceProblem(
-                "The run could not be written to disk.",
-                f"The system reports: {error.strerror or error}.",
-                "Free some disk space, then try again.",
-            ) from error
+            raise WorkspaceProblem("The run could not be written to disk.", *disk_words(error)) from error
         self._wake.set()
         return folder.id
 
@@ -136,7 +145,7 @@ class Runner:
                 if not free:
                     raise RunProblem("This run can't be resumed yet.", "Its last process is still running.")
                 folder.clear_stop()
-                folder.write_status(folder.status().next_attempt())
+                folder.write_status(folder.status().next_attempt(store.last_place(self.workspace)))
         self._wake.set()
         return folder.job()
 
@@ -146,7 +155,7 @@ class Runner:
         with self._scheduler.locked():
             family = self._with_descendants(folder)
             for member in family:
-                state = self._current_state(member)
+                state = self._state_before_deletion(member)
                 if not state.is_terminal:
                     raise RunProblem("This run can't be deleted yet.", f"{member.id} is {state}.", "Stop it first.")
             hidden = [store.hide(member) for member in family]
@@ -228,6 +237,15 @@ class Runner:
             with folder.claim(EXIT_TIMEOUT):
                 pass
         return self._supervisor.reconcile(folder).state
+
+    def _state_before_deletion(self, folder: JobFolder) -> State:
+        """The job's state. A damaged one can't start, so it is running while a worker lives, else interrupted."""
+        try:
+            folder.identity()
+            return self._current_state(folder)
+        except WorkspaceProblem:
+            with folder.claim() as free:
+                return State.INTERRUPTED if free else State.RUNNING
 
     def _find(self, job_id: str) -> JobFolder:
         return store.find(self.workspace, job_id)

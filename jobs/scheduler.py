@@ -10,9 +10,10 @@ from typing import NamedTuple
 from filelock import FileLock, Timeout
 
 from backend.errors import ApprenticeError, RunProblem, WorkspaceProblem
+from backend.files.disk_errors import disk_words
 from backend.settings import Workspace
 from jobs import process, store
-from jobs.folder import FileVersion, unreadable
+from jobs.folder import FileVersion, JobFolder, unreadable
 from jobs.records import State
 from jobs.registry import JOB_TYPES, Lane
 from jobs.supervisor import Supervisor
@@ -73,8 +74,8 @@ class Scheduler:
                 status = self._supervisor.reconcile(folder)
                 if status.state.is_terminal:
                     finished[job_id] = version
-                elif job_type := JOB_TYPES.get(folder.identity().kind):
-                    found.append(_Unfinished(status.queued, job_id, job_type.lane, status.state))
+                elif lane := _lane(folder, status.state):
+                    found.append(_Unfinished(status.queued, job_id, lane, status.state))
         self._finished = finished
         return sorted(found)
 
@@ -112,6 +113,18 @@ class Scheduler:
             ) from None
         except OSError as error:
             log.warning("the workspace can't be written: %r", error)
-            raise WorkspaceProblem(
-                "The workspace can't be written.", f"The system reports: {error}.", "Check its disk, then try again."
-            ) from error
+            raise WorkspaceProblem("The workspace can't be written.", *disk_words(error)) from error
+
+
+def _lane(folder: JobFolder, state: State) -> Lane | None:
+    """The lane of a job; None for an unknown kind. Raises WorkspaceProblem for a damaged job that can't start.
+
+    A damaged one that already runs may be a training.
+    """
+    try:
+        job_type = JOB_TYPES.get(folder.identity().kind)
+    except WorkspaceProblem:
+        if state.is_active:
+            return "training"
+        raise
+    return job_type.lane if job_type else None

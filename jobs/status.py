@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from jobs.oom_detection import MemorySnapshot
-from jobs.records import Failure, Progress, Record, State
+from jobs.records import Failure, Progress, Record, Seconds, State
 
 MAX_MEMORY_RETRIES = 3  # attempts that start by themselves after memory ran out
 
@@ -19,11 +19,11 @@ class Identity(Record):
     kind: str
     name: str
     parent: str | None = None
-    created: float
+    created: Seconds
 
 
 class Status(Record):
-    """status.json. queued: when the job last joined the queue. pid, pid_created: the worker, once it holds the lock.
+    """status.json. queued: the job's place in the queue. pid, pid_created: the worker, once it holds the lock.
 
     Times are seconds since 1970. memory_retries: attempts so far that started by themselves because memory ran out.
     short_of_memory: whether this attempt is one of them. memory: as the worker last saw it.
@@ -31,9 +31,9 @@ class Status(Record):
 
     state: State
     attempt: int = 1
-    queued: float = 0.0
-    started: float | None = None
-    ended: float | None = None
+    queued: Seconds = 0.0
+    started: Seconds | None = None
+    ended: Seconds | None = None
     progress: Progress | None = None
     failure: Failure | None = None
     result: dict[str, Any] = Field(default_factory=dict)
@@ -50,14 +50,13 @@ class Status(Record):
         """The status after this attempt has ended now."""
         return self.changed(state=state, failure=failure, ended=time.time(), **changes)
 
-    def next_attempt(self) -> Status:
-        """The status of a resumed job, at the end of the queue."""
-        return Status(state=State.QUEUED, attempt=self.attempt + 1, queued=time.time(), progress=self.progress)
+    def next_attempt(self, queued: float) -> Status:
+        """The status of a resumed job, at this place in the queue."""
+        return Status(state=State.QUEUED, attempt=self.attempt + 1, queued=queued, progress=self.progress)
 
     def retry_with_less_memory(self) -> Status | None:
         """The next attempt, at this one's place in the queue; None after MAX_MEMORY_RETRIES."""
         if self.memory_retries == MAX_MEMORY_RETRIES:
             return None
-        return self.next_attempt().changed(
-            queued=self.queued, memory_retries=self.memory_retries + 1, short_of_memory=True
-        )
+        retried = self.next_attempt(self.queued)
+        return retried.changed(memory_retries=self.memory_retries + 1, short_of_memory=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import time
@@ -10,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from backend.errors import ApprenticeError
 from backend.files.atomic import fsync, retry_while_in_use
 from backend.files.json_file import write_json
 from backend.settings import Workspace, new_id
@@ -58,7 +60,7 @@ def create(
     an error nothing is left behind. Raises OSError, and whatever `prepare` raises.
     """
     job_id = new_id()
-    status = Status(state=State.QUEUED, queued=time.time() if queued is None else queued)
+    status = Status(state=State.QUEUED, queued=last_place(workspace) if queued is None else queued)
     staging, folder = workspace.runs / (NEW + job_id), workspace.run_folder(job_id)
     try:
         (staging / "data").mkdir(parents=True)
@@ -74,6 +76,17 @@ def create(
             shutil.rmtree(path, ignore_errors=True)
         raise
     return JobFolder(folder)
+
+
+def last_place(workspace: Workspace) -> float:
+    """The place of a job that joins the queue now: the time, unless the clock was set back, and behind all others."""
+    places = [time.time()]
+    for folder in folders(workspace):
+        with suppress(ApprenticeError):
+            status = folder.status()
+            if not status.state.is_terminal:
+                places.append(math.nextafter(status.queued, math.inf))
+    return max(places)
 
 
 def hide(folder: JobFolder) -> Path:

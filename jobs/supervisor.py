@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import sys
 import time
 
-from backend.errors import OutOfMemory
+from backend.errors import ApprenticeError, OutOfMemory
+from backend.files.disk_errors import disk_words
 from backend.settings import Workspace
 from jobs import oom_detection, process
 from jobs.folder import JobFolder
@@ -15,6 +17,8 @@ from jobs.status import Status
 
 log = logging.getLogger(__name__)
 
+_SIGKILL = 9  # the signal with which the system ends a process when memory runs out
+_REAPED = 1.0  # seconds between the end of a process, when its lock is free, and its exit code
 _EXIT_MAX = 60.0  # seconds that a worker may take to exit after its last status, if no runner watched it end
 
 _RESUME = "Start it again: a training run continues from its last checkpoint."
@@ -22,7 +26,12 @@ _STOPPED_UNEXPECTEDLY = "The run stopped unexpectedly and reported no error."
 
 KILLED = Failure(
     what=_STOPPED_UNEXPECTEDLY,
-    why="Its process was killed or ran out of memory, or the computer shut down.",
+    why="Its process was killed or the computer shut down. This system does not record whether memory ran out.",
+    next=_RESUME,
+)
+DIED = Failure(
+    what=_STOPPED_UNEXPECTEDLY,
+    why="Its process ended without writing why. The end of log.txt in its folder may say more.",
     next=_RESUME,
 )
 KILLED_NOT_BY_OOM = Failure(
@@ -109,7 +118,7 @@ class Supervisor:
             process.spawn(folder, status.attempt, self._workspace)
         except OSError as error:
             log.error("%s could not be started: %s", folder.id, error)
-            failure = NEVER_STARTED.model_copy(update={"why": f"The system reports: {error.strerror or error}."})
+            failure = NEVER_STARTED.model_copy(update={"why": disk_words(error)[0]})
             with folder.claim():
                 folder.write_status(status.ended_as(State.FAILED, failure))
             return State.FAILED
@@ -134,10 +143,11 @@ class Supervisor:
             return status.ended_as(State.INTERRUPTED, STOP_TIMED_OUT)
         if status.pid is None and (process.exit_code(folder.id, status.attempt) or 0) >= 0:
             return status.ended_as(State.FAILED, NEVER_STARTED)
+        if _was_not_killed(process.exit_code(folder.id, status.attempt, _REAPED)):
+            return status.ended_as(State.INTERRUPTED, DIED)
         ran_out = oom_detection.ran_out(status.memory)
         if ran_out or (ran_out is None and oom_detection.was_short(status.memory)):
-            job_type = JOB_TYPES.get(folder.identity().kind)
-            retry = job_type is not None and job_type.can_use_less_memory and not folder.stop_requested
+            retry = _can_use_less_memory(folder) and not folder.stop_requested
             failure = OUT_OF_MEMORY if ran_out else PROBABLY_OUT_OF_MEMORY
             return (status.retry_with_less_memory() if retry else None) or status.ended_as(State.INTERRUPTED, failure)
         return status.ended_as(State.INTERRUPTED, KILLED if ran_out is None else KILLED_NOT_BY_OOM)
@@ -155,6 +165,19 @@ class Supervisor:
     def _forget(self, job_id: str) -> None:
         process.forget(job_id)
         self._since = {key: since for key, since in self._since.items() if key[0] != job_id}
+
+
+def _was_not_killed(exit_code: int | None) -> bool:
+    """Whether the process is known to have ended by itself. Windows has no signals, so there nothing is known."""
+    return sys.platform != "win32" and exit_code not in (None, -_SIGKILL)
+
+
+def _can_use_less_memory(folder: JobFolder) -> bool:
+    try:
+        job_type = JOB_TYPES.get(folder.identity().kind)
+    except ApprenticeError:  # damaged
+        return False
+    return job_type is not None and job_type.can_use_less_memory
 
 
 def _ended_long_ago(status: Status) -> bool:

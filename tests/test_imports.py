@@ -18,9 +18,9 @@ from backend.settings import PROJECT_ROOT
 
 # From the lowest up. A module belongs to the longest name that fits; a package imports only packages of lower layers.
 LAYERS = (
-    ("backend", "backend.errors"),
+    ("backend", "backend.errors", "backend.files"),
     ("backend.records", "backend.settings"),
-    ("backend.evaluation.statistics", "backend.files", "backend.hosting"),
+    ("backend.evaluation.statistics", "backend.hosting"),
     ("backend.estimate", "backend.tokens"),
     ("backend.hardware", "backend.models"),
     ("backend.datasets.excerpt", "backend.datasets.conversation", "backend.datasets.options"),

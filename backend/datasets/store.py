@@ -30,6 +30,7 @@ from backend.datasets.stored_files import Options, StoredFiles, load_validation,
 from backend.datasets.token_counts import TargetModel, TokenCounter
 from backend.errors import ApprenticeError, BadInput, WorkspaceProblem
 from backend.files.atomic import write_text
+from backend.files.disk_errors import disk_words
 from backend.files.manifest import digest
 from backend.records.lengths import UNLIMITED, LengthLimits
 from backend.records.rows import Dataset
@@ -313,5 +314,4 @@ def _require_unedited(info: DatasetInfo) -> None:
 
 def not_saved(what: str, error: OSError) -> WorkspaceProblem:
     """The error when `what` could not be written."""
-    reason = f"The system reports: {error.strerror or error}."
-    return WorkspaceProblem(f"{what} could not be saved.", reason, "Free some disk space, then try again.")
+    return WorkspaceProblem(f"{what} could not be saved.", *disk_words(error))

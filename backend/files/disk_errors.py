@@ -1,4 +1,4 @@
-"""Disk errors while saving weights, raised as OSError like those of any other file."""
+"""Disk errors: in plain words, and raised as OSError also while weights are saved."""
 
 from __future__ import annotations
 
@@ -7,6 +7,22 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}  # no space left, or over a quota
+_WRITE_PROTECTED = 19  # Windows
+
+
+def disk_words(error: OSError) -> tuple[str, str]:
+    """Why the system could not read or write, and what to do next; two full sentences."""
+    if error.errno in FULL:
+        return "The disk is full.", "Free some disk space, then try again."
+    if error.errno == errno.EROFS or getattr(error, "winerror", None) == _WRITE_PROTECTED:
+        return "The disk is read-only.", "Make it writable, or choose another folder with --workspace DIR."
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return "This user may not read or write it.", "Change its permissions, then try again."
+    if error.errno == errno.EIO:
+        return "The disk reported an error; it may be damaged.", "Check the disk, then try again."
+    return f"The system reports: {error.strerror or error}.", "Check the disk, then try again."
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass, fields
 from typing import Annotated, Any, ClassVar, NamedTuple
 
-from pydantic import BaseModel, BeforeValidator, TypeAdapter, ValidationError
+from pydantic import BaseModel, BeforeValidator, Field, TypeAdapter, ValidationError
 
 from backend.records.rows import Message
 
@@ -189,15 +189,20 @@ _KINDS: dict[str, TypeAdapter[Any]] = {
 }
 
 
+_COUNTS = ("step", "first_step", "part", "of", "mib", "max_length", "seconds", "waited", "tokens_per_second")
+_LARGEST = 1e15  # more than any number of ours; the page can't draw what has no end
+
+
 class _Line(BaseModel):
-    time: float
-    attempt: int
+    time: float = Field(ge=0, le=1e11)  # seconds since 1970
+    attempt: int = Field(ge=1, le=10**9)
     kind: str
     data: dict[str, Any] = {}
 
 
 def parse(line: bytes) -> LoggedEvent | None:
-    """The event in a line of events.jsonl; None for a damaged line, an unknown kind, and data that does not fit it.
+    """The event in a line of events.jsonl; None for a damaged line, an unknown kind, and data that does not fit it or
+    that no run reports, such as infinity or a step before the first.
 
     Unknown keys are ignored: the file may come from another version.
     """
@@ -206,4 +211,24 @@ def parse(line: bytes) -> LoggedEvent | None:
         event = _KINDS[logged.kind].validate_python(logged.data)
     except (ValidationError, KeyError):
         return None
+    if not _is_possible(event.data()):
+        return None
     return LoggedEvent(logged.time, logged.attempt, event)
+
+
+def _is_possible(value: Any) -> bool:
+    match value:
+        case dict():
+            counts = (value.get(name) for name in _COUNTS)
+            return all(map(_is_possible, value.values())) and not any(_is_negative(count) for count in counts)
+        case list():
+            return all(map(_is_possible, value))
+        case str():
+            return not any("\ud800" <= sign <= "\udfff" for sign in value)  # halves of a character
+        case int() | float():
+            return not abs(value) > _LARGEST  # a loss may be NaN
+    return True
+
+
+def _is_negative(value: Any) -> bool:
+    return isinstance(value, int | float) and value < 0

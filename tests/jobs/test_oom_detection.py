@@ -15,7 +15,7 @@ from jobs.oom_detection import MemorySnapshot
 from jobs.records import Failure, State
 from jobs.runner import Runner
 from jobs.status import MAX_MEMORY_RETRIES
-from jobs.supervisor import KILLED, KILLED_NOT_BY_OOM, OUT_OF_MEMORY, PROBABLY_OUT_OF_MEMORY
+from jobs.supervisor import DIED, KILLED, KILLED_NOT_BY_OOM, OUT_OF_MEMORY, PROBABLY_OUT_OF_MEMORY
 from tests.jobs.conftest import FOREVER, counting, events, finish, folder_of, kill, status_of, steps, until
 
 
@@ -88,6 +88,26 @@ def test_a_worker_that_the_system_killed_for_memory_is_retried_with_less(runner:
 
 def test_a_worker_that_a_person_killed_is_not_retried(runner: Runner, counter: Path) -> None:
     job_id = at_work(runner)
+    kill(runner, job_id)
+    runner.tick()
+    job = runner.job(job_id)
+    assert (job.state, job.failure) == (State.INTERRUPTED, KILLED_NOT_BY_OOM)
+
+
+def test_a_worker_that_ended_by_itself_did_not_run_out_of_memory(runner: Runner, counter: Path) -> None:
+    """Meanwhile the system ended another process for memory."""
+    job_id = runner.submit("noop", {**FOREVER, "steps": 30, "crash_at": 10}, "")
+    counting(runner, job_id)
+    counter.write_text("oom_kill 3\n")
+    job = finish(runner, job_id)
+    assert (job.state, job.failure) == (State.INTERRUPTED, DIED)
+
+
+def test_another_process_killed_earlier_does_not_explain_a_death(runner: Runner, counter: Path) -> None:
+    """The worker has written its status since: it was not the one that the system ended."""
+    job_id = at_work(runner)
+    counter.write_text("oom_kill 3\n")
+    until(lambda: status_of(runner, job_id).memory.count == 3)
     kill(runner, job_id)
     runner.tick()
     job = runner.job(job_id)

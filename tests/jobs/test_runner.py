@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 from backend.errors import ApprenticeError, BadInput, RunProblem, WorkspaceProblem
 from backend.records.events import CheckpointEvent, LoggedEvent, StepEvent
 from backend.settings import Workspace, new_id
+from jobs import store
 from jobs.records import State
 from jobs.registry import JOB_TYPES, JobType
 from jobs.runner import Runner
@@ -85,6 +88,25 @@ def test_jobs_are_listed_newest_first_and_by_kind_and_parent(runner: Runner) -> 
     assert [job.id for job in runner.jobs()] == [export, second, first]
     assert [job.id for job in runner.jobs(kind="noop")] == [second, first]
     assert [job.id for job in runner.jobs(parent=first)] == [export]
+
+
+def test_jobs_start_in_the_order_of_submission_also_when_the_clock_steps_back(
+    runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 2e9
+
+    def back() -> float:
+        nonlocal now
+        now -= 3600
+        return now
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store.time, "time", back)
+        ids = [runner.submit("noop", {"steps": 0}, "") for _ in range(4)]
+        runner.stop(ids[0])
+        runner.resume(ids[0])
+        queue = [job.id for job in runner._scheduler.reconcile()]
+    assert queue == [*ids[1:], ids[0]]
 
 
 def test_a_damaged_run_is_left_out_of_the_list_and_can_be_deleted(runner: Runner) -> None:
@@ -248,6 +270,21 @@ def test_a_name_is_never_a_path_or_a_command(runner: Runner, tmp_path: Path) -> 
     assert [finish(runner, job_id).state for job_id in ids] == [State.COMPLETED] * len(ids)
     assert [runner.job(job_id).name for job_id in ids] == names
     assert not list(tmp_path.rglob("x"))
+
+
+@pytest.mark.parametrize("error", [errno.EROFS, errno.ENOSPC])
+def test_a_disk_that_can_not_be_written_is_said_to_be_read_only_or_full(
+    runner: Runner, monkeypatch: pytest.MonkeyPatch, error: int
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(error, os.strerror(error))
+
+    finished = runner.submit("noop", {}, "")
+    monkeypatch.setattr(os, "fsync", fail)
+    for change in (lambda: runner.submit("noop", {}, ""), lambda: runner.stop(finished)):
+        with pytest.raises(WorkspaceProblem) as problem:
+            change()
+        assert problem.value.why == ("The disk is read-only." if error == errno.EROFS else "The disk is full.")
 
 
 def test_the_data_is_there_before_the_job_is_seen(runner: Runner) -> None:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -155,7 +156,7 @@ def test_ended_jobs_are_not_reconciled_again_until_they_change(
     assert looked_at == []
     Runner(runner.workspace).stop(runner.submit("noop", {}, ""))
     status = folder_of(runner, ended[1]).status()
-    folder_of(runner, ended[1]).write_status(status.next_attempt())  # as another runner's resume does
+    folder_of(runner, ended[1]).write_status(status.next_attempt(time.time()))  # as another runner's resume does
     runner.tick()
     assert ended[1] in looked_at
     assert not {ended[0], ended[2]} & set(looked_at)

@@ -32,6 +32,9 @@ SECRETS = [
     "MY_PASSWORD_FILE",
     "CLIENT_SECRET",
     "github_token",
+    "MY_BANK_PIN",
+    "DATABASE_URL",
+    "HTTPS_PROXY",
 ]
 
 

@@ -56,6 +56,9 @@ class FakeRuns:
     def unfinished(self) -> list[Job]:
         return [one for one in self.known.values() if not one.state.is_terminal]
 
+    def damaged(self) -> list[str]:
+        return []
+
     def all(self) -> list[RunSummary]:
         return [
             RunSummary(

@@ -57,7 +57,24 @@ class PageClient:
         rest = listener["inputs"][len(names) :]
         data = [filled.get(name) for name in names]  # as static/js/store.js does
         data += [self._value(self._components[number]["props"], inputs) for number in rest]
-        body = {"data": data, "fn_index": listener["id"], "session_hash": self._session, "trigger_id": None}
+        message = await self.send(listener, data)
+        if not message["success"]:
+            raise RuntimeError(message)
+        return list(message["output"]["data"])
+
+    def handlers(self) -> list[dict[str, Any]]:
+        """The listeners that the server answers."""
+        return [listener for listener in self._listeners if listener["backend_fn"]]
+
+    async def send(self, listener: dict[str, Any], data: list[Any], event_data: Any = None) -> dict[str, Any]:
+        """The page's last message about an event: "success", and "output". data: every input of the listener."""
+        body = {
+            "data": data,
+            "event_data": event_data,
+            "fn_index": listener["id"],
+            "session_hash": self._session,
+            "trigger_id": None,
+        }
         event = (await self._http.post("/gradio_api/queue/join", json=body)).raise_for_status().json()["event_id"]
         async with self._http.stream(
             "GET", "/gradio_api/queue/data", params={"session_hash": self._session}
@@ -65,9 +82,7 @@ class PageClient:
             async for line in lines.aiter_lines():
                 message = json.loads(line.removeprefix("data:")) if line.startswith("data:") else {}
                 if message.get("event_id") == event and message["msg"] == "process_completed":
-                    if not message["success"]:
-                        raise RuntimeError(message)
-                    return list(message["output"]["data"])
+                    return dict(message)
         raise RuntimeError("The page gave no answer.")
 
     def _value(self, props: dict[str, Any], inputs: dict[str, Any]) -> Any:

@@ -119,8 +119,11 @@ def runs(options: argparse.Namespace, workspace: Workspace) -> Answer:
     app = App(workspace)
     app.runner.tick()
     summaries = app.runs.all()
-    text = "\n".join(f"{run.info.id}  {run.state.value:11}  {run.info.name}, v{run.version}" for run in summaries)
-    return Answer({"runs": [_listed(run) for run in summaries]}, text or "There are no runs yet.")
+    lines = [f"{run.info.id}  {run.state.value:11}  {run.info.name}, v{run.version}" for run in summaries]
+    damaged = app.runs.damaged()
+    lines += [f"{run_id}  {'damaged':11}  can only be deleted" for run_id in damaged]
+    document = {"runs": [_listed(run) for run in summaries], "damaged": damaged}
+    return Answer(document, "\n".join(lines) or "There are no runs yet.")
 
 
 def _listed(run: RunSummary) -> dict[str, Any]:

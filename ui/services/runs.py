@@ -11,7 +11,7 @@ from backend.advice import diagnose
 from backend.advice.diagnose import Verdict
 from backend.datasets.dataset import CheckedDataset
 from backend.datasets.split import NO_ROLES, Roles
-from backend.errors import ApprenticeError, BadInput, RunProblem
+from backend.errors import ApprenticeError, BadInput, RunProblem, WorkspaceProblem
 from backend.models import catalogue, local
 from backend.records.lengths import LengthLimits
 from backend.records.specs import RunSpec, TrainSettings
@@ -128,8 +128,9 @@ class RunService:
 
         Raises RunProblem when that takes long, and while the run itself is queued or active.
         """
-        if self.job(run_id).state.is_terminal:
-            self._stop_evaluations(run_id)
+        with suppress(WorkspaceProblem):  # a damaged run has no state; it can be deleted all the same
+            if self.job(run_id).state.is_terminal:
+                self._stop_evaluations(run_id)
         self._runner.delete(run_id)
 
     def _stop_evaluations(self, run_id: str) -> None:
@@ -180,8 +181,8 @@ class RunService:
 
     def queue_position(self, run_id: str) -> int:
         """The number of runs that go before this one."""
-        created = self.job(run_id).created
-        return sum(job.created < created for job in self.unfinished())
+        job = self.job(run_id)
+        return sum((other.queued, other.id) < (job.queued, job.id) for other in self.unfinished())
 
     def folder(self, run_id: str) -> Path:
         return self._runner.folder(run_id)
@@ -218,6 +219,10 @@ class RunService:
     def all(self) -> list[RunSummary]:
         """Every run, newest first. A damaged one has only a name."""
         return [self._summary(job) for job in self.jobs()]
+
+    def damaged(self) -> list[str]:
+        """The folders of runs, exports and other jobs that can only be deleted, because their files are damaged."""
+        return self._runner.damaged()
 
     def _summary(self, job: Job) -> RunSummary:
         descent = None

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from backend.advice.settings import ChosenSettings
 from backend.errors import BadInput, RunProblem
+from backend.files.disk_errors import disk_words
 from backend.records.specs import TrainSettings, parse_new_settings
 from backend.runs import about, division, start
 from backend.runs.next_version import NextVersion
@@ -138,9 +139,7 @@ class VersionService:
         try:
             about.write(self._runs.folder(run_id), **changes)
         except OSError as error:
-            raise RunProblem(
-                "This could not be saved.", f"The system reports: {error.strerror or error}.", "Free some disk space."
-            ) from error
+            raise RunProblem("This could not be saved.", *disk_words(error)) from error
 
 
 def next_number(runs: RunService, first: str) -> int:

@@ -26,6 +26,11 @@ OURS = ApprenticeError(
     "Nothing you made was lost. The details are in the log.",
     "Reload the page and try again.",
 )
+REFUSED = ApprenticeError(
+    "The page can't use what it was sent.",
+    "It is not a value that this page sends.",
+    "Reload the page and try again.",
+)
 
 
 def in_words(error: BaseException) -> ApprenticeError:
@@ -66,6 +71,21 @@ def handler(work: Handler) -> Handler:
             raise _toast(error) from None
 
     return call  # type: ignore[return-value]
+
+
+class Blocks(gr.Blocks):
+    """gradio's page, but a value that its components refuse takes one line of the log, not a traceback in the
+    terminal: only a program sends such values."""
+
+    async def process_api(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        try:
+            return await super().process_api(*args, **kwargs)
+        except gr.Error as error:
+            error.print_exception = False
+            raise
+        except Exception as error:
+            log.warning("The page was sent a value that it refuses: %s: %.200s", type(error).__name__, error)
+            raise _toast(REFUSED) from None
 
 
 def _toast(error: Exception) -> gr.Error:

@@ -114,7 +114,7 @@ def build(app: App) -> gr.Blocks:
 def build_page(app: App) -> Page:
     """The whole page, with its parts."""
     session_memory.install()
-    blocks = gr.Blocks(title="Apprentice", analytics_enabled=False, delete_cache=(3600, 86400))
+    blocks = web_errors.Blocks(title="Apprentice", analytics_enabled=False, delete_cache=(3600, 86400))
     with blocks:
         state = BrowserState(blocks)
         signature = gr.Textbox("", label="Signature", visible=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import pytest
 
@@ -74,6 +75,17 @@ def test_unknown_keys_and_missing_optional_ones_are_accepted() -> None:
         line("step", []),
         line("dry_run", {"max_length": None, "memory_mib": 1, "tokens_per_second": 1}),
         line("step", {"step": 1, "loss": 2.0})[:-3],
+        line("step", {"step": -1, "loss": 2.0}),
+        line("step", {"step": "-1", "loss": 2.0}),
+        line("step", {"step": 10**18, "loss": 2.0}),
+        line("step", {"step": 1, "loss": math.inf}),
+        line("eval", {"step": 1, "loss": "inf"}),
+        line("step", {"step": 1, "loss": 2.0, "seconds": -1}),
+        line("dry_run", {"max_length": 8, "memory_mib": 1e300, "tokens_per_second": 1}),
+        line("resumed", {"first_step": -1}),
+        line("note", {"title": "\ud800"}),
+        line("sample", {"step": 1, "prompt": [{"role": "user", "content": "\udfff"}], "answer": ""}),
+        line("step", {"step": 1, "loss": 2.0}).replace(b'"time": ', b'"time": 1e99'),
         b"null",
         b"[]",
         bytes(10),

@@ -89,3 +89,11 @@ def test_without_pairs_only_one_trainer_is_offered(app: App) -> None:
     asked = shown(app, "train", choice.replace(settings={"trainer": "dpo"}))
     assert asked["goal"]["visible"] is True, "to switch back"
     assert "every example needs a good and a bad answer" in asked["why_not"]
+
+
+def test_a_damaged_run_is_listed_and_can_be_deleted(app: App) -> None:
+    run_id = app.runner.submit("train", {}, "")
+    (app.runner.folder(run_id) / "job.json").write_bytes(b"\0")
+    assert run_id in shown(app, "runs", Choice())["listing"]
+    app.delete_run(run_id)
+    assert app.runs.damaged() == []

@@ -12,7 +12,7 @@ from jobs.records import State
 from tests.ui.fake_records import against_parent, report
 from tests.ui.fake_services import FakeApp
 from ui.records import RunSummary
-from ui.web.runs.views import lines_of_descent, listing
+from ui.web.runs.views import damaged, lines_of_descent, listing
 
 EVIL = "<img src=x onerror=alert(1)>"
 
@@ -86,3 +86,10 @@ def test_only_a_run_with_a_model_can_be_trained_again() -> None:
     again = set(re.findall(r'data-do="train-again" data-value="([^"]*)"', shown))
     done = {run.info.id for run in versions() if run.state is State.COMPLETED}
     assert again == done == {"run-a"}
+
+
+def test_a_damaged_folder_can_only_be_deleted() -> None:
+    shown = damaged(["20261126-120000-abcdefgh"])
+    assert re.findall(r'data-do="([^"]*)" data-value="([^"]*)"', shown) == [("delete", "20261126-120000-abcdefgh")]
+    assert "20261126-120000-abcdefgh" in text_of(shown)
+    assert damaged([]) == ""

@@ -20,7 +20,7 @@ from ui.web.errors import handler
 from ui.web.html import compare_runs, components
 from ui.web.runs import run_names
 from ui.web.runs.run_names import RunNames
-from ui.web.runs.views import listing
+from ui.web.runs.views import damaged, listing
 
 
 @dataclass
@@ -55,7 +55,8 @@ class RunsTab:
                 choice.compared_run,
                 self.app.evaluations.summaries(),
                 self._voted(runs),
-            ),
+            )
+            + damaged(self.app.runs.damaged()),
         }
 
     def _voted(self, runs: list[RunSummary]) -> dict[str, Outcome]:
@@ -72,7 +73,7 @@ class RunsTab:
         curves = [self.app.runs.curve_position(one) for one in (choice.run_id, choice.compared_run) if one]
         summaries, runs = self.app.evaluations.summaries(), self.app.runs.all()
         votes = [self.app.blind_tests.change_token(run.info.id) for run in runs]
-        return repr((runs, curves, summaries, votes)), int(time.time() / 60)
+        return repr((runs, self.app.runs.damaged(), curves, summaries, votes)), int(time.time() / 60)
 
 
 def build(app: App, state: BrowserState) -> RunsTab:

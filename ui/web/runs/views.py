@@ -42,6 +42,21 @@ def listing(
     )
 
 
+def damaged(folders: Sequence[str]) -> Markup:
+    """The folders that can only be deleted, because their files are damaged."""
+    if not folders:
+        return components.EMPTY
+    cells = []
+    for folder in folders:
+        sure = components.button("Delete for good", "delete", folder, "danger")
+        confirm = components.confirm("Delete", "This deletes everything in this folder.", sure)
+        cells.append((Markup("<code>{}</code>").format(folder), components.acts(confirm)))
+    return Markup('<section class="card"><h2>Damaged</h2>{}{}</section>').format(
+        components.text("The files of these folders can't be read, so they can only be deleted."),
+        tables.table(("Folder in runs", ""), cells, "Damaged folders"),
+    )
+
+
 def lines_of_descent(runs: Iterable[RunSummary]) -> list[list[RunSummary]]:
     """The versions of each model, newest first; the model with the newest version first."""
     found: dict[str, list[RunSummary]] = {}
