@@ -342,8 +342,20 @@ class ExportFile:
 
 
 @dataclass(frozen=True)
+class ProgramGuide:
+    """Where an export can be used: a program, what it is, the steps, what to type or run ("" for nothing), and the
+    address where it documents that."""
+
+    name: str
+    what: str
+    steps: tuple[str, ...]
+    code: str
+    source: str
+
+
+@dataclass(frozen=True)
 class ExportStatus:
-    """An export: its progress, or its files and its checks as (passed or None for not run, sentence)."""
+    """An export: its progress, or its files, its checks as (passed or None for not run, sentence), and its guides."""
 
     id: str
     to: str
@@ -353,3 +365,4 @@ class ExportStatus:
     failure: Failure | None
     files: tuple[ExportFile, ...] = ()
     checks: tuple[tuple[bool | None, str], ...] = ()
+    guides: tuple[ProgramGuide, ...] = ()

@@ -139,6 +139,6 @@ def check_panes(before: Any, unchanged: Sequence[Any], tuned: Any) -> dict[str, 
     return {"base_is_base": True, "tuned_differs": True, "sentence": sentence}
 
 
-def common_prefix(left: Sequence[int], right: Sequence[int]) -> int:
-    """The number of equal tokens at the start."""
+def common_prefix(left: Sequence[int] | str, right: Sequence[int] | str) -> int:
+    """The number of equal tokens, or letters, at the start."""
     return next((i for i, (a, b) in enumerate(zip_longest(left, right)) if a != b), len(left))

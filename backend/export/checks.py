@@ -25,7 +25,7 @@ _ALLOWED = {"F16": 0.02, "Q8_0": 0.05, "Q6_K": 0.15, "Q5_K_M": 0.25, "Q4_K_M": 0
 Prompt = Callable[[Messages], list[int]]
 
 _SYSTEM = {"role": "system", "content": "You are a helpful assistant. Today is 24 November 2026."}
-_CHATS: tuple[Messages, ...] = (
+CHATS: tuple[Messages, ...] = (
     ({"role": "user", "content": "What is the capital of France?"},),
     (_SYSTEM, {"role": "user", "content": "Order 4711-23: 2 x lamp, 19.90 €.\n\n  Where is it?"}),
     (
@@ -47,7 +47,7 @@ def check_tokens(
     texts of the tokens.
     """
     conversations = 0
-    for chat in (*_CHATS, *held_out):
+    for chat in (*CHATS, *held_out):
         try:
             expected = tokenizer.prompt_ids([dict(m) for m in chat])
         except BadInput:

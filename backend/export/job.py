@@ -3,10 +3,11 @@
     adapter      the LoRA adapter with tokenizer, template and model card, as a folder and as a zip file
     merged       the complete model in safetensors format, likewise
     script       one Python file with its data that repeats the training without this project (see script.py)
-    gguf:TYPE    one GGUF file for llama.cpp, Ollama, LM Studio; TYPE is one of `gguf.TYPES`; where the examples carry
-                 an instruction, also a Modelfile with it for Ollama
+    gguf:TYPE    one GGUF file for llama.cpp, Ollama, LM Studio; TYPE is one of `gguf.TYPES`; with a Modelfile for
+                 Ollama
 
-Everything is made in the job's own folder and moves to WORKSPACE/exports/<job id>/ only when all checks have passed.
+With each model goes a text file that says where to use it and how (programs.py). Everything is made in the job's own
+folder and moves to WORKSPACE/exports/<job id>/ only when all checks have passed.
 """
 
 from __future__ import annotations
@@ -14,17 +15,21 @@ from __future__ import annotations
 import importlib.util
 import shutil
 import zipfile
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from backend.chat.client import Chat
 from backend.export import checks as export_checks
-from backend.export import model_card, modelfile, script, script_check
+from backend.export import model_card, modelfile, ollama_template, programs, script, script_check
 from backend.export.merge import merge
+from backend.export.programs import Program
 from backend.export.request import ExportRequest, Stopped
 from backend.files import manifest
 from backend.files.listing import files_in
 from backend.gguf import convert as gguf
+from backend.gguf.facts import adds_bos
 from backend.models import model_folder
 from backend.tokens.tokenizer import ChatTokenizer
 
@@ -60,6 +65,8 @@ def _adapter(request: ExportRequest) -> None:
     model_folder.make_portable(folder, request.run.model.id)
     request.report_phase("Checking", 1, 2)
     _check_tokens(request, folder)
+    guides = programs.for_adapter(request.name, request.run.model.id, request.instruction)
+    _write_guides(request, guides, folder / programs.FILE)
     _pack(request, folder)
 
 
@@ -68,6 +75,7 @@ def _merged(request: ExportRequest) -> None:
     _merge(request, folder, 3)
     request.report_phase("Checking", 2, 3)
     _check_tokens(request, folder)
+    _write_guides(request, programs.for_merged(request.name, request.instruction), folder / programs.FILE)
     _pack(request, folder)
 
 
@@ -92,9 +100,9 @@ def _gguf(request: ExportRequest) -> None:
     else:
         gguf.quantize(f16, file, request.kind)
         f16.unlink()
-    if request.instruction:
-        text = modelfile.modelfile(file.name, request.instruction)
-        (request.out / f"{request.name}.Modelfile").write_text(text, "utf-8", "replace")
+    _write_modelfile(request, file)
+    guides = programs.for_gguf(file.name, request.instruction)
+    _write_guides(request, guides, request.out / f"{request.name}-{programs.FILE}")
     request.report_phase("Checking", 4, 6)
     if importlib.util.find_spec("llama_cpp") is None:
         _check_tokens(request, merged)
@@ -136,6 +144,26 @@ def _check_gguf(request: ExportRequest, merged: Path, file: Path) -> None:
         request.record_check("smoke", export_checks.check_gguf(chat, request.kind, reference, prompts, rows))
     finally:
         chat.close()
+
+
+def _write_modelfile(request: ExportRequest, file: Path) -> None:
+    """A Modelfile for a GGUF file, beside it. Without a template that Ollama can express, it chooses one itself."""
+    tokenizer = ChatTokenizer.load(request.trained_folder)
+    chats = (*export_checks.CHATS, *request.prompts())
+    template = ollama_template.derive(tokenizer, chats, adds_bos(file))
+    request.result["ollama_template"] = template is not None
+    prompting = modelfile.Prompting(
+        template.go() if template else "",
+        [tokenizer.decode([token], skip_special_tokens=False) for token in tokenizer.stop_ids],
+        request.instruction,
+        model_folder.context_length(request.run.model.path),
+    )
+    file.with_suffix(".Modelfile").write_text(modelfile.modelfile(file.name, prompting), "utf-8", "replace")
+
+
+def _write_guides(request: ExportRequest, guides: Sequence[Program], file: Path) -> None:
+    file.write_text(programs.as_text(guides, request.instruction), "utf-8", "replace")
+    request.result["programs"] = [asdict(guide) for guide in guides]
 
 
 def _pack(request: ExportRequest, folder: Path) -> None:

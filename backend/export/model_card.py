@@ -3,42 +3,15 @@
 from __future__ import annotations
 
 import json
+import textwrap
 
+from backend.export import snippets
 from backend.models import bundled
 from backend.records.specs import RunSpec, TrainSettings, format_decimal
 
-_USE_ADAPTER = """\
-    from peft import PeftModel
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    folder = "."  # the folder of this file
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    base = AutoModelForCausalLM.from_pretrained({base})
-    model = PeftModel.from_pretrained(base, folder)
-"""
-_USE_MERGED = """\
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    folder = "."  # the folder of this file
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    model = AutoModelForCausalLM.from_pretrained(folder)
-"""
-_QUESTION = """\
-    messages = [{"role": "user", "content": "Hello"}]
-"""
-_INSTRUCTED = """\
-    instruction = {instruction!r}
-    messages = [{{"role": "system", "content": instruction}}, {{"role": "user", "content": "Hello"}}]
-"""
 _NOTE = """\
 Its examples start with the instruction (system message) below; so should every question.
 
-"""
-_GENERATE = """\
-    prompt = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
-    inputs = tokenizer(prompt, add_special_tokens=False, return_tensors="pt")
-    answer = model.generate(**inputs, max_new_tokens=200, do_sample=False)
-    print(tokenizer.decode(answer[0, inputs["input_ids"].shape[1]:], skip_special_tokens=True))
 """
 
 
@@ -59,9 +32,8 @@ def card(run: RunSpec, form: str, name: str, instruction: str = "") -> str:
     lines = [f"{key}: {json.dumps(value)}" for key, value in header.items()]
     what = "A LoRA adapter for" if form == "adapter" else "A fine-tuned copy of"
     settings, data = run.settings, run.data
-    question = _INSTRUCTED.format(instruction=instruction) if instruction else _QUESTION
     note = _NOTE if instruction else ""
-    use = _USE_ADAPTER.format(base=json.dumps(run.model.id)) if form == "adapter" else _USE_MERGED
+    use = textwrap.indent(snippets.with_transformers(form, run.model.id, instruction), "    ")
     return f"""---
 {chr(10).join(lines)}
 ---
@@ -83,7 +55,6 @@ def card(run: RunSpec, form: str, name: str, instruction: str = "") -> str:
 ## How to use it
 
 {note}{use}
-{question}{_GENERATE}
 The tokenizer files in this folder contain the chat template and the end token that the model was trained with.
 """
 

@@ -23,6 +23,7 @@ from ui.records import (
     Correction,
     ExportFile,
     ExportStatus,
+    ProgramGuide,
     RunInfo,
     UnseenQuestion,
 )
@@ -121,7 +122,9 @@ class FakeResults:
             (True, "It loads, answers and stops by itself."),
         )
         file = ExportFile("orders-Q8_0.gguf", Path("/tmp/model.gguf"), 138.0)
-        made = ExportStatus("export-1", to, State.COMPLETED, False, None, None, (file,), checks)
+        steps = ("Install Ollama.", "Put both files into one folder.", "Type the command below.")
+        guide = ProgramGuide("Ollama", "Runs in the background.", steps, "ollama run orders", "https://docs.ollama.com")
+        made = ExportStatus("export-1", to, State.COMPLETED, False, None, None, (file,), checks, (guide,))
         self.exported.setdefault(run_id, []).insert(0, made)
         return "export-1"
 

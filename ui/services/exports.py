@@ -7,7 +7,7 @@ from pathlib import Path
 from backend.models import model_folder
 from backend.records.units import MIB
 from jobs.records import Job, State
-from ui.records import ExportFile, ExportStatus
+from ui.records import ExportFile, ExportStatus, ProgramGuide
 
 
 def export_status(job: Job, folder: Path) -> ExportStatus:
@@ -22,6 +22,10 @@ def export_status(job: Job, folder: Path) -> ExportStatus:
         failure=job.failure,
         files=tuple(ExportFile(file["name"], folder / file["name"], file["bytes"] / MIB) for file in files),
         checks=tuple((check["ok"], str(check["sentence"])) for check in job.result.get("checks", [])),
+        guides=tuple(
+            ProgramGuide(one["name"], one["what"], tuple(one["steps"]), one["code"], one["source"])
+            for one in job.result.get("programs", [])
+        ),
     )
 
 

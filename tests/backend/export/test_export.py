@@ -26,6 +26,7 @@ from backend.runs.conversations import write_conversations
 from backend.settings import Workspace, new_id
 from backend.tokens.tokenizer import ChatTokenizer
 from backend.training import oom
+from tests.backend.export import ollama
 from tests.backend.synthetic import make_adapter, make_finished_run
 from ui.services import exports
 
@@ -93,7 +94,10 @@ def test_a_gguf_file_is_made_and_checked(new_export: NewExport, tmp_path: Path) 
     work = new_export("gguf:Q8_0", name="Shop: Bestellungen/../2")
     result = export_job.run(work)
 
-    assert [file["name"] for file in result["files"]] == ["shop-bestellungen-2-Q8_0.gguf"]
+    model = "shop-bestellungen-2-Q8_0"
+    names = [f"{model}.Modelfile", f"{model}.gguf", "shop-bestellungen-2-how-to-use.txt"]
+    assert [file["name"] for file in result["files"]] == names
+    result["files"] = [file for file in result["files"] if file["name"].endswith(".gguf")]
     file = work.published / result["files"][0]["name"]
     assert hashlib.sha256(file.read_bytes()).hexdigest() == result["files"][0]["sha256"]
     assert result["parity"]["ok"]
@@ -275,11 +279,12 @@ def test_without_llama_cpp_f16_is_made_untested_and_quantized_files_are_not_made
     work = new_export("gguf:F16")
     carry_instruction(work)
     result = export_job.run(work)
-    gguf, modelfile = (file["name"] for file in result["files"])
-    assert f'FROM ./{gguf}\nSYSTEM """Be warm."""' in (work.published / modelfile).read_text("utf-8")
+    modelfile, gguf, _ = (file["name"] for file in result["files"])
+    found = dict(ollama.parse((work.published / modelfile).read_text("utf-8")))
+    assert (found["FROM"], found["SYSTEM"]) == (f"./{gguf}", "Be warm.")
     assert result["smoke"]["ok"] is None
     assert "not tested" in result["checks"][-1]["sentence"]
-    assert (work.published / result["files"][0]["name"]).read_bytes()[:4] == b"GGUF"
+    assert (work.published / gguf).read_bytes()[:4] == b"GGUF"
 
 
 def carry_instruction(work: Work) -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from backend.export import model_card
-from backend.export.modelfile import modelfile
 from backend.records.specs import DataRef, ModelRef, RunSpec, TrainSettings
 
 NUMBERS = dict.fromkeys(("train_rows", "validation_rows", "train_tokens", "learned_tokens", "longest"), 9)
@@ -28,11 +27,3 @@ def test_the_card_shows_how_to_ask_with_the_instruction(form: str) -> None:
     assert ast.literal_eval(line.partition("=")[2].strip()) == ODD
     assert '"system"' in card
     assert "instruction" not in model_card.card(RUN, form, "bakery")
-
-
-def test_the_modelfile_holds_the_instruction_as_one_text() -> None:
-    text = modelfile("bakery-Q8_0.gguf", ODD)
-    assert "FROM ./bakery-Q8_0.gguf\n" in text
-    assert text.count('"""') == 2
-    assert text.partition('"""')[2].rpartition('"""')[0].rstrip() == ODD
-    assert modelfile("a.gguf", 'end """ FROM evil').count('"""') == 2

@@ -122,6 +122,16 @@ def checklist(lines: Iterable[tuple[bool | None, str]]) -> Markup:
     return Markup('<ul class="checklist">{}</ul>').format(join(item.format(*marks[ok], words) for ok, words in lines))
 
 
+def steps(lines: Iterable[str]) -> Markup:
+    """What to do, in numbered sentences."""
+    return Markup('<ol class="steps">{}</ol>').format(join(Markup("<li>{}</li>").format(line) for line in lines))
+
+
+def code(text: str) -> Markup:
+    """What to type or run, line by line."""
+    return Markup('<pre class="code" tabindex="0">{}</pre>').format(text) if text else EMPTY
+
+
 def progress(percent: int | None, label: str) -> Markup:
     """A progress bar; percent None: busy, with no known end."""
     now = EMPTY if percent is None else Markup(' aria-valuenow="{}"').format(percent)

@@ -59,7 +59,7 @@ class ShareTab:
             self.make: gr.update(interactive=not (busy or why_not), visible=not only_script),
             self.script: gr.update(interactive=not busy, visible=only_script),
             self.why_not: busy or (ONLY_SCRIPT if only_script else why_not),
-            self.exports: exports_html(jobs),
+            self.exports: exports_html(jobs, self.app.results.instruction(choice.run_id) if jobs else ""),
             **self.rent.show(choice),
         }
 

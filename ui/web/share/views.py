@@ -33,12 +33,13 @@ def choices(sizes: dict[str, tuple[float, float]]) -> list[tuple[str, str]]:
     return offered
 
 
-def exports(lines: Iterable[ExportStatus]) -> Markup:
-    """Every export of a run: how far it is, or its files and checks."""
-    return components.join(map(_export, lines))
+def exports(lines: Iterable[ExportStatus], instruction: str = "") -> Markup:
+    """Every export of a run: how far it is, or its files and checks, and where to use it. instruction: of its
+    examples."""
+    return components.join(_export(line, instruction) for line in lines)
 
 
-def _export(line: ExportStatus) -> Markup:
+def _export(line: ExportStatus, instruction: str) -> Markup:
     title = KINDS.get(line.to, (line.to, ""))[0]
     badge = components.badge(*fmt.state(str(line.state.value)))
     if line.failure:
@@ -49,7 +50,28 @@ def _export(line: ExportStatus) -> Markup:
         percent = fmt.percent(progress.done, progress.total) if progress and progress.total else None
         return components.card(title, components.progress(percent, phase), badges=badge, lead=f"{phase}.")
     files = Markup('<div class="files">{}</div>').format(components.join(map(_file, line.files)))
-    return components.card(title, components.checklist(line.checks), files, badges=badge)
+    guides = _guides(line, instruction) if line.guides else components.EMPTY
+    return components.card(title, components.checklist(line.checks), files, guides, badges=badge)
+
+
+def _guides(line: ExportStatus, instruction: str) -> Markup:
+    """Each program that can run the files, in three steps."""
+    folds = [
+        components.fold(
+            guide.name,
+            components.text(guide.what),
+            components.steps(guide.steps),
+            components.code(guide.code),
+            Markup('<p class="small">{}</p>').format(
+                components.external_link(guide.source, f"What {guide.name} says about this")
+            ),
+            key=f"use-{line.id}-{guide.name}",
+        )
+        for guide in line.guides
+    ]
+    if instruction:
+        folds.append(components.fold("The instruction (system prompt)", components.code(instruction)))
+    return Markup('<div class="guides"><h3>Where to use it</h3>{}</div>').format(components.join(folds))
 
 
 def _file(file: ExportFile) -> Markup:

@@ -1,0 +1,127 @@
+"""A model's chat template in the language of Ollama's Modelfile (Go's text/template), derived by example.
+
+The chat template is rendered with placeholders, and the texts between them become the Go template. Conversations are
+then rendered both ways: where one differs there is no Go template, and Ollama chooses one by itself. Tools are not
+covered. Format: https://docs.ollama.com/template
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import reduce
+
+from backend.chat.engine import Messages, common_prefix
+from backend.errors import BadInput
+from backend.tokens.tokenizer import ChatTokenizer
+
+_SYSTEM, _ONE, _ANSWER, _TWO = "\uf8f1system\uf8f1", "\uf8f1one\uf8f1", "\uf8f1answer\uf8f1", "\uf8f1two\uf8f1"
+_Render = Callable[[Messages], str]  # the text after which the model answers
+_Around = tuple[str, str]  # the texts before and after a message
+
+
+@dataclass(frozen=True)
+class OllamaTemplate:
+    """The fixed texts of a chat template.
+
+    system: None where it accepts no system message. bare: how a conversation without one starts. answer: what follows
+    the last question, beyond what follows each.
+    """
+
+    system: _Around | None
+    bare: str
+    user: _Around
+    assistant: _Around
+    answer: str
+
+    def go(self) -> str:
+        """The Go template."""
+        start = self.bare
+        if self.system:
+            before, after = self.system
+            start = "{{ if .System }}" + before + "{{ .System }}" + after + "{{ else }}" + self.bare + "{{ end }}"
+        user, assistant = ("{{ .Content }}".join(around) for around in (self.user, self.assistant))
+        turn = '{{ if eq .Role "user" }}' + user + '{{ else if eq .Role "assistant" }}' + assistant + "{{ end }}"
+        return start + "{{ range .Messages }}" + turn + "{{ end }}" + self.answer
+
+    def render(self, messages: Messages) -> str:
+        """What Ollama makes of a conversation with this template."""
+        system = "\n\n".join(message["content"] for message in messages if message["role"] == "system")
+        text = system.join(self.system) if system and self.system else self.bare
+        around = {"user": self.user, "assistant": self.assistant}
+        turns = (m["content"].join(around[m["role"]]) for m in messages if m["role"] in around)
+        return text + "".join(turns) + self.answer
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether its texts mean nothing else in Go's template language or in a Modelfile."""
+        texts = [self.bare, *self.user, *self.assistant, self.answer, *(self.system or ())]
+        return not any("{{" in text or '"""' in text for text in texts)
+
+
+def derive(tokenizer: ChatTokenizer, chats: Sequence[Messages], adds_bos: bool) -> OllamaTemplate | None:
+    """The template of `tokenizer` for Ollama, None where it can't be expressed.
+
+    chats: conversations that must be rendered alike. adds_bos: whether llama.cpp puts the start token before a text
+    by itself, so that the template must not.
+    """
+    bos = tokenizer.special_tokens.get("bos_token", "") if adds_bos else ""
+
+    def render(messages: Messages) -> str:
+        return tokenizer.render(messages, add_generation_prompt=True).removeprefix(bos)
+
+    try:
+        found = _derive(render)
+    except (BadInput, ValueError):
+        return None
+    return found if found.is_plain and all(_agrees(found, render, chat) for chat in chats) else None
+
+
+def _derive(render: _Render) -> OllamaTemplate:
+    """Raises BadInput where the chat template rejects a conversation, ValueError where it changes a message."""
+    question = {"role": "user", "content": _ONE}
+    turns = [question, {"role": "assistant", "content": _ANSWER}, {"role": "user", "content": _TWO}]
+    bare, to_answer = _split(render([question]), _ONE)
+    _, before_answer, after_answer, _ = _split(render(turns), _ONE, _ANSWER, _TWO)
+    system = _with_system(render, question)
+    # What the texts after a question share belongs to the question, and so does what those before it share.
+    after = to_answer[: common_prefix(to_answer, before_answer)]
+    before = reduce(_shared_end, (bare, after_answer, *(system[1:] if system else ())))
+    return OllamaTemplate(
+        system=(system[0], system[1].removesuffix(before)) if system else None,
+        bare=bare.removesuffix(before),
+        user=(before, after),
+        assistant=(before_answer.removeprefix(after), after_answer.removesuffix(before)),
+        answer=to_answer.removeprefix(after),
+    )
+
+
+def _with_system(render: _Render, question: dict[str, str]) -> _Around | None:
+    """The texts before a system message, and between it and the question."""
+    try:
+        text = render([{"role": "system", "content": _SYSTEM}, question])
+    except BadInput:
+        return None
+    before, between, _ = _split(text, _SYSTEM, _ONE)
+    return before, between
+
+
+def _split(text: str, *marks: str) -> list[str]:
+    parts = []
+    for mark in marks:
+        part, found, text = text.partition(mark)
+        if not found:
+            raise ValueError("the template changes a message")
+        parts.append(part)
+    return [*parts, text]
+
+
+def _shared_end(left: str, right: str) -> str:
+    return left[len(left) - common_prefix(left[::-1], right[::-1]) :]
+
+
+def _agrees(template: OllamaTemplate, render: _Render, chat: Messages) -> bool:
+    try:
+        return template.render(chat) == render(chat)
+    except BadInput:  # nobody can have this conversation with the model
+        return True

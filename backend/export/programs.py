@@ -1,0 +1,160 @@
+"""Where an exported model goes from here: three steps for each program that can run it.
+
+The names of menus and options are those that the programs document (see `Program.source`). Which of them were run on
+a real export is in docs/using-exports.md.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from backend.export import snippets
+
+FILE = "how-to-use.txt"
+
+
+@dataclass(frozen=True)
+class Program:
+    """name and what: for people. steps: three sentences. code: what to type or run, "" for nothing. source: https."""
+
+    name: str
+    what: str
+    steps: tuple[str, str, str]
+    code: str
+    source: str
+
+
+def for_gguf(file: str, instruction: str = "") -> list[Program]:
+    """The programs for a GGUF file with its Modelfile in the same folder. instruction: the system prompt, if any."""
+    model = file.removesuffix(".gguf")
+    ollama = model.lower()
+    prompt = " Paste the instruction below as the system prompt." if instruction else ""
+    return [
+        Program(
+            "LM Studio",
+            "A chat window on Windows, macOS and Linux.",
+            (
+                "Install LM Studio from lmstudio.ai, and start it once.",
+                f"In My Models, open the models folder. Make a folder “apprentice” there, a folder “{model}” inside "
+                f"it, and move {file} into that. Or type the command below in a terminal.",
+                f"Choose {model} in Chat, and set the temperature to 0.{prompt}",
+            ),
+            f'lms import "{file}"',
+            "https://lmstudio.ai/docs/app/advanced/import-model",
+        ),
+        Program(
+            "Ollama",
+            "Runs in the background; many programs can use it. The Modelfile has the template and the instruction.",
+            (
+                "Install Ollama from ollama.com.",
+                f"Put {file} and {model}.Modelfile into one folder, and open a terminal in that folder.",
+                "Type the two commands below. The second one starts a chat.",
+            ),
+            f"ollama create {ollama} -f {model}.Modelfile\nollama run {ollama}",
+            "https://docs.ollama.com/import",
+        ),
+        Program(
+            "llama.cpp",
+            "A small server with a chat page; other programs can use it like OpenAI's.",
+            (
+                "Install llama.cpp. Windows: winget install llama.cpp. macOS and Linux: brew install llama.cpp.",
+                f"In a terminal in the folder of {file}, type the command below.",
+                f"Open http://127.0.0.1:8080 in a browser. Programs use http://127.0.0.1:8080/v1.{prompt}",
+            ),
+            f"llama-server -m {file} --jinja --temp 0 --port 8080",
+            "https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md",
+        ),
+        Program(
+            "Jan",
+            "A chat window on Windows, macOS and Linux; open source.",
+            (
+                "Install Jan from jan.ai, and start it.",
+                f"Open Settings, Model Providers, Llama.cpp. Press Import and choose {file}.",
+                f"Start a new chat, choose {model}, and set the temperature to 0.{prompt}",
+            ),
+            "",
+            "https://www.jan.ai/docs/desktop/manage-models",
+        ),
+    ]
+
+
+def for_merged(name: str, instruction: str = "") -> list[Program]:
+    """The programs for the folder NAME-merged."""
+    folder = f"{name}-merged"
+    ask = snippets.with_openai("http://127.0.0.1:8000/v1", "unused", name, instruction)
+    return [
+        Program(
+            "vLLM",
+            "A server for many people at once, on Linux with a graphics card.",
+            (
+                f"Unpack {folder}.zip there, and install vLLM: pip install vllm.",
+                f"In the folder that contains {folder}, type the first command below.",
+                "Any program that speaks OpenAI's protocol can ask it now; the rest below is an example in Python.",
+            ),
+            f"vllm serve ./{folder} --served-model-name {name} --port 8000\n\n{ask}",
+            "https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html",
+        ),
+        Program(
+            "MLX",
+            "Fast on a Mac with an Apple chip.",
+            (
+                f"Unpack {folder}.zip, and install mlx-lm: pip install mlx-lm.",
+                f"In the folder that contains {folder}, type the command below.",
+                "Programs can ask it at http://127.0.0.1:8080/v1."
+                + (" Send the instruction below as the system message." if instruction else ""),
+            ),
+            f"mlx_lm.server --model ./{folder} --port 8080",
+            "https://github.com/ml-explore/mlx-lm",
+        ),
+        Program(
+            "transformers",
+            "For your own program in Python.",
+            (
+                f"Unpack {folder}.zip, and install: pip install transformers torch.",
+                "Save the text below as ask.py, next to that folder.",
+                "Run it: python ask.py",
+            ),
+            snippets.with_transformers("merged", "", instruction, folder),
+            "https://huggingface.co/docs/transformers/llm_tutorial",
+        ),
+    ]
+
+
+def for_adapter(name: str, base: str, instruction: str = "") -> list[Program]:
+    """The program for the folder NAME-adapter. base: the id of the base model."""
+    folder = f"{name}-adapter"
+    return [
+        Program(
+            "transformers and peft",
+            f"For your own program in Python. It downloads the base model, {base}.",
+            (
+                f"Unpack {folder}.zip, and install: pip install peft transformers torch.",
+                "Save the text below as ask.py, next to that folder.",
+                "Run it: python ask.py",
+            ),
+            snippets.with_transformers("adapter", base, instruction, folder),
+            "https://huggingface.co/docs/peft/quicktour",
+        )
+    ]
+
+
+def as_text(programs: Sequence[Program], instruction: str = "") -> str:
+    """The programs as a plain text file."""
+    parts = ["Where to use this model\n=======================\n"]
+    for program in programs:
+        steps = "\n".join(
+            textwrap.fill(f"{number}. {step}", 78, subsequent_indent="   ", break_long_words=False)
+            for number, step in enumerate(program.steps, 1)
+        )
+        code = f"\n{textwrap.indent(program.code.rstrip(), '    ')}\n" if program.code else ""
+        parts.append(
+            f"{program.name}\n{'-' * len(program.name)}\n{program.what}\n\n{steps}\n{code}\n{program.source}\n"
+        )
+    if instruction:
+        parts.append(
+            f"The instruction (system prompt)\n-------------------------------\nThe examples carry it, so every chat "
+            f"should start with it:\n\n{instruction}\n"
+        )
+    return "\n".join(parts)

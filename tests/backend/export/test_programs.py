@@ -1,0 +1,54 @@
+"""Where an export can be used: the texts are complete, and the Python in them runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend.export import programs
+from backend.tokens.tokenizer import ChatTokenizer
+from tests.backend.synthetic import make_adapter
+
+GUIDES = {
+    "gguf": programs.for_gguf("bakery-Q8_0.gguf", "Be warm."),
+    "merged": programs.for_merged("bakery", "Be warm."),
+    "adapter": programs.for_adapter("bakery", "tests/tiny", "Be warm."),
+}
+
+
+def test_each_kind_of_export_has_its_programs() -> None:
+    names = {kind: [guide.name for guide in guides] for kind, guides in GUIDES.items()}
+    assert names == {
+        "gguf": ["LM Studio", "Ollama", "llama.cpp", "Jan"],
+        "merged": ["vLLM", "MLX", "transformers"],
+        "adapter": ["transformers and peft"],
+    }
+
+
+@pytest.mark.parametrize("kind", GUIDES)
+def test_the_text_file_has_all_steps_and_the_instruction(kind: str) -> None:
+    text = programs.as_text(GUIDES[kind], "Be warm.")
+    words = " ".join(text.split())
+    for guide in GUIDES[kind]:
+        assert guide.source.startswith("https://")
+        assert all(step in words for step in guide.steps)
+        assert all(line in text for line in guide.code.splitlines())
+    assert text.rstrip().endswith("Be warm.")
+    assert "The instruction" not in programs.as_text(programs.for_gguf("a.gguf"))
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # peft uses names that transformers renames
+@pytest.mark.parametrize("kind", ["merged", "adapter"])
+def test_the_python_asks_with_the_tokens_of_training(
+    kind: str, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / f"bakery-{kind}"
+    make_adapter(folder, tiny_model) if kind == "adapter" else folder.symlink_to(tiny_model)
+    guides = programs.for_merged("bakery") if kind == "merged" else programs.for_adapter("bakery", str(tiny_model))
+    variables: dict[str, Any] = {}
+    exec(guides[-1].code, variables)
+    expected = ChatTokenizer.load(tiny_model).prompt_ids([{"role": "user", "content": "Hello"}])
+    assert variables["answer"][0, : len(expected)].tolist() == expected
