@@ -26,7 +26,7 @@ LAYERS = (
     ("backend.datasets.excerpt", "backend.datasets.conversation", "backend.datasets.options"),
     ("backend.datasets.strict_json", "backend.gguf"),
     ("backend.datasets.convert", "backend.datasets.token_counts"),
-    ("backend.datasets.documents",),
+    ("backend.datasets.documents", "backend.datasets.chats"),
     ("backend.datasets.read", "backend.datasets.checks"),
     ("backend.datasets",),
     ("backend.advice", "backend.chat", "backend.runs"),

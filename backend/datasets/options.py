@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from backend.records.units import GIB, MIB
@@ -37,7 +37,8 @@ class ReadOptions:
 
     encoding: a codec name such as "cp1252". delimiter: one character. sheet: the name of an Excel sheet.
     shape: a key of `shapes.SHAPES`. mapping: from the fields of that shape to columns of the file,
-    such as {"question": "Frage", "answer": "Antwort"}.
+    such as {"question": "Frage", "answer": "Antwort"}. imitate: the people in a chat whom the model learns to write
+    as.
     """
 
     encoding: str | None = None
@@ -45,6 +46,7 @@ class ReadOptions:
     sheet: str | None = None
     shape: str | None = None
     mapping: Mapping[str, str] | None = None
+    imitate: Sequence[str] = ()
     limits: Limits = field(default_factory=Limits)
 
 

@@ -102,13 +102,13 @@ class DatasetStore:
             raise not_saved("The examples", error) from error
         try:
             write(folder / "source")
-            dataset = self._files.source(new, name, options, listener)
-            duplicate = "" if data_id else self._find_duplicate(folder / "source", name, dataset.source.sha256)
+            dataset, info = self._files.source(new, name, options, listener), DatasetInfo(name, dict(options))
+            duplicate = "" if data_id else self._find_duplicate(folder / "source", info, dataset.source.sha256)
             if duplicate:
                 shutil.rmtree(folder, ignore_errors=True)
                 self._files.discard(new)
                 return duplicate
-            self._write_info(new, DatasetInfo(name, read_options=dict(options)))
+            self._write_info(new, info)
         except BaseException as error:
             shutil.rmtree(folder, ignore_errors=True)
             self._files.discard(new)
@@ -117,11 +117,11 @@ class DatasetStore:
             raise
         return new
 
-    def _find_duplicate(self, source: Path, name: str, sha256: str) -> str:
-        """The id of an identical file under the same name whose info is unchanged; "" without one."""
+    def _find_duplicate(self, source: Path, info: DatasetInfo, sha256: str) -> str:
+        """The id of an identical file with the same name and options whose info is unchanged; "" without one."""
         size = source.stat().st_size
         for stored in self.all():
-            unchanged = stored.bytes == size and self.info(stored.id) == DatasetInfo(name)
+            unchanged = stored.bytes == size and self.info(stored.id) == info
             if unchanged and digest(self._root / stored.id / "source") == sha256:
                 return stored.id
         return ""

@@ -57,8 +57,8 @@ class StoredFiles:
 
 
 def load_validation(path: Path, name: str, options: Options) -> Dataset:
-    """A validation file, with the columns chosen for the examples if it has them. Raises BadInput."""
-    columns = {field: options[field] for field in ("shape", "mapping") if field in options}
+    """A validation file, with the columns or people chosen for the examples if it has them. Raises BadInput."""
+    columns = {field: options[field] for field in ("shape", "mapping", "imitate") if field in options}
     with suppress(BadInput):
         return load(path, name=name, options=ReadOptions(**columns))
     return load(path, name=name)

@@ -7,7 +7,8 @@ apprentice.listenToButtons = (element, trigger) => {
   });
   element.addEventListener('submit', (event) => {
     event.preventDefault();
-    const visible = [...event.target.elements].filter((field) => field.name && field.offsetParent);
+    const shown = [...event.target.elements].filter((field) => field.name && field.offsetParent);
+    const visible = shown.filter((field) => field.type !== 'checkbox' || field.checked);
     const fields = Object.fromEntries(visible.map((field) => [field.name, field.value]));
     trigger('click', { do: event.target.dataset.send, value: JSON.stringify(fields) });
   });

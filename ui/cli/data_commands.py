@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from backend.datasets.checks.fix import SAFE_FIXES
 from backend.datasets.checks.report import summary
 from backend.datasets.dataset import CheckedDataset, check_and_fix, require_compatible
 from backend.datasets.info import DatasetInfo, RowsByKind
-from backend.datasets.read.load import load
+from backend.datasets.read.load import ReadOptions, load
+from backend.datasets.stored_files import load_validation
 from backend.datasets.token_counts import TokenCounter
 from backend.datasets.write_fixed import write_fixed
 from backend.errors import BadInput
 from backend.records.lengths import LengthLimits
 from backend.settings import PROGRAM, Workspace
 from ui.cli.model_commands import ready_tokenizer
-from ui.cli.options import add_validation_option, positive
+from ui.cli.options import add_imitate_option, add_validation_option, positive
 from ui.cli.output import AddCommand, Answer
 from ui.services.app import App
 from ui.text import format as fmt
@@ -32,16 +34,25 @@ def add_commands(add: AddCommand) -> None:
         "--max-tokens", type=positive, default=None, metavar="N", help="longest example that the model will read"
     )
     add_validation_option(checking)
+    add_imitate_option(checking)
     fixing = add("fix", fix, "apply fixes; writes clean JSONL and a change log")
     fixing.add_argument("file", type=Path, metavar="FILE")
     fixing.add_argument("-o", dest="output", type=Path, required=True, metavar="OUT")
     fixing.add_argument("--accept", default=None, metavar="KIND,…", help="only these kinds (default: all safe fixes)")
+    add_imitate_option(fixing)
     listing = add("datasets", datasets, "list the stored examples, or delete some")
     listing.add_argument("--delete", default=None, metavar="ID", help="delete this dataset; runs keep their own copy")
 
 
 def check(options: argparse.Namespace, workspace: Workspace) -> Answer:
-    found = checked_file(options.file, workspace, options.model, options.max_tokens, validation=options.validation)
+    found = checked_file(
+        options.file,
+        workspace,
+        options.model,
+        options.max_tokens,
+        validation=options.validation,
+        imitate=options.imitate,
+    )
     lines = [
         f"{p.severity}: " + (f"line {p.line}, row {p.row}: " if p.row else "") + p.message
         for p in found.report.problems
@@ -51,7 +62,9 @@ def check(options: argparse.Namespace, workspace: Workspace) -> Answer:
 
 def fix(options: argparse.Namespace, workspace: Workspace) -> Answer:
     accepted = [kind.strip() for kind in options.accept.split(",")] if options.accept else SAFE_FIXES
-    fixed = checked_file(options.file, workspace, accepted=dict.fromkeys(accepted, "all")).fixed
+    fixed = checked_file(
+        options.file, workspace, accepted=dict.fromkeys(accepted, "all"), imitate=options.imitate
+    ).fixed
     if not fixed.dataset.rows:
         raise BadInput(
             "No examples are left, so nothing was written.",
@@ -80,9 +93,13 @@ def checked_file(
     max_length: int | None = None,
     accepted: RowsByKind | None = None,
     validation: Path | None = None,
+    imitate: Sequence[str] = (),
 ) -> CheckedDataset:
-    """A file checked for a model, with the accepted fixes applied; nothing is stored. max_length: tokens."""
-    dataset, validation_set = load(path), load(validation) if validation else None
+    """A file checked for a model, with the accepted fixes applied; nothing is stored. max_length: tokens. imitate:
+    the people in a chat to learn from."""
+    dataset = load(path, options=ReadOptions(imitate=imitate))
+    chosen = {"imitate": imitate} if imitate else {}
+    validation_set = load_validation(validation, validation.name, chosen) if validation else None
     if validation_set:
         require_compatible(validation_set, dataset)
     app = App(workspace)

@@ -16,6 +16,16 @@ def add_validation_option(command: argparse.ArgumentParser) -> None:
     )
 
 
+def add_imitate_option(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--imitate",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="in a chat: learn to write as this person; again for each further one",
+    )
+
+
 def positive(typed: str) -> int:
     """A whole number from 1. Raises ArgumentTypeError."""
     if not typed.isdecimal() or not int(typed):

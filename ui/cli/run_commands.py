@@ -13,7 +13,7 @@ from backend.settings import PROGRAM, Workspace
 from jobs.records import Job, State
 from ui.cli.follow import follow
 from ui.cli.model_commands import ready_tokenizer, resolve_model
-from ui.cli.options import add_validation_option
+from ui.cli.options import add_imitate_option, add_validation_option
 from ui.cli.output import AddCommand, Answer, say
 from ui.records import RunSummary
 from ui.services import losses
@@ -43,6 +43,7 @@ def add_commands(add: AddCommand) -> None:
         help="with --continue: N more epochs on the same rows, with the same settings",
     )
     add_validation_option(training)
+    add_imitate_option(training)
     training.add_argument("--model", default=None, metavar="ID", help="or the folder of a model on this computer")
     training.add_argument("--set", dest="settings", nargs="+", action="extend", default=[], metavar="key=value")
     training.add_argument("--name", default=None, metavar="N", help="a name for the run")
@@ -100,7 +101,9 @@ def _start(app: App, options: argparse.Namespace) -> str:
     model_id = resolve_model(app, options.model or (app.runs.spec(options.parent).model.id if version else None))
     ready_tokenizer(app, model_id)
     data_id = (
-        app.datasets.add(options.data, options.data.name) if options.data else app.versions.data_id(options.parent)
+        app.datasets.add(options.data, options.data.name, options.imitate)
+        if options.data
+        else app.versions.data_id(options.parent)
     )
     if options.validation:
         app.datasets.set_validation(data_id, options.validation, options.validation.name)

@@ -53,6 +53,7 @@ ISSUE_TYPES: dict[str, IssueType] = {
     # reading: the whole file
     "encoding": IssueType("warning", "Guessed how the letters are stored (encoding)"),
     "mapping_guessed": IssueType("warning", "Guessed columns"),
+    "chat": IssueType("warning", "Conversations"),
     "not_prose": IssueType("warning", "Probably not meant for training"),
     "preference_pairs": IssueType("warning", "Pairs of a better and a worse answer"),
     "media_ignored": IssueType("warning", "Images, sound or video"),

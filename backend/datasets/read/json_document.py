@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from backend.datasets.chats.formats import IN_CONVERSATIONS
 from backend.datasets.convert.detect import Record
 from backend.datasets.convert.shapes import NAMES, plain_name
 from backend.datasets.options import Limits, RowFault, row_too_large
@@ -26,7 +27,7 @@ _IN_ROWS = frozenset(
     name
     for field in ("messages", "chosen", "rejected", "tools", "history", "prompt", "completion")
     for name in NAMES[field]
-)
+) | set(IN_CONVERSATIONS)
 _MAX_DEPTH = 10_000
 _OPEN, _CLOSE, _QUOTE, _COMMA = b"[{", b"]}", ord('"'), ord(",")
 

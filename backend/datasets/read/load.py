@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
+from backend.datasets.chats.read_chat import chat_format, read_chat
 from backend.datasets.convert.detect import Record
 from backend.datasets.convert.mapping import Plan, make_plan
 from backend.datasets.convert.shapes import plain_name
@@ -100,6 +102,13 @@ def _collect(
     records = [record for batch in sample for record in batch]
     if not records:
         raise BadInput("This file is empty.", "It has no rows.", "Choose another file.")
+    if options.shape is None and not options.mapping and (chat := opened.chat or chat_format(records)):
+        rest = (record for batch in opened.records for record in batch)
+        found = read_chat(chain(records, rest), chat, options.imitate)
+        sample, records, opened.records = [found.records], found.records, iter(())
+        opened.notes.append(("chat", found.note, "Choose somebody else to learn from if not."))
+        people = {"people": "\n".join(found.people), "imitate": "\n".join(found.imitate)}
+        opened.details |= {"chat": found.title, **people}
     plan = make_plan(records, options)
     collector = RecordCollector(plan, options.limits, encoding.settled)
     _note_guesses(collector, plan, encoding)

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain, islice
 
+from backend.datasets.chats.format import ChatFormat
+from backend.datasets.chats.whatsapp import WHATSAPP, is_whatsapp, whatsapp_messages
 from backend.datasets.convert.detect import Record
 from backend.datasets.convert.not_examples import looks_like, require_document
 from backend.datasets.documents.markdown import read_markdown
@@ -27,13 +29,15 @@ from backend.records.units import MIB
 class OpenSource:
     """An open source. records: in batches, each a line number and a value.
 
-    details: of the format, such as the delimiter. notes: (kind, message, fix) about the file.
+    details: of the format, such as the delimiter. notes: (kind, message, fix) about the file. chat: how to read the
+    records as conversations, where the format says so.
     """
 
     format: str
     records: Iterator[list[Record]]
     details: dict[str, str] = field(default_factory=dict)
     notes: list[tuple[str, str, str]] = field(default_factory=list)
+    chat: ChatFormat | None = None
 
 
 def open_source(source: ByteSource, encoding: Encoding, name: str, options: ReadOptions) -> OpenSource:
@@ -81,6 +85,8 @@ def _text(source: ByteSource, encoding: Encoding, name: str, options: ReadOption
         lines = islice(chain.from_iterable(line_blocks(blocks, limits.line_bytes)), anki.lines, None)
         notes = anki_records(read_cells([list(lines)], anki.delimiter, limits), anki)
         return OpenSource("csv", notes, details={"delimiter": anki.delimiter, "found": "Anki notes"})
+    if options.delimiter is None and options.shape is None and is_whatsapp(text):
+        return _whatsapp(_whole_text(blocks, encoding, limits))
     kind, delimiter = text_format(text, source.whole, name)
     if options.delimiter is not None:
         kind, delimiter = "csv", options.delimiter
@@ -119,6 +125,12 @@ def _examples(record: dict[str, str] | RowFault, html: bool, name: str, options:
     if found is None:
         return _plain({"text": document.text if html else text}, kind)
     return OpenSource(kind, found.records, details=found.details)
+
+
+def _whatsapp(record: dict[str, str] | RowFault) -> OpenSource:
+    if isinstance(record, RowFault):
+        return OpenSource("text", iter([[(1, record)]]))
+    return OpenSource("text", whatsapp_messages(record["text"]), chat=WHATSAPP)
 
 
 def _plain(record: dict[str, str] | RowFault, kind: str) -> OpenSource:

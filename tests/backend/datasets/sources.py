@@ -9,7 +9,7 @@ tests/data/sources/GROUP.jsonl is one table per group; its files lie in tests/da
     rows      how many examples come out; with "asks", after the answer
     first     the texts of the first example, system message included; a plain text is one text
     last      those of the last one
-    question  with "asks": the kind of the problem that asks, or the columns to choose from
+    question  with "asks": the kind of the problem that asks, or the columns or people to choose from
     options   with "asks": an answer, as fields of ReadOptions
     says      with "refused": a word of the sentence
 
@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from backend.datasets.chats.people import WhoToImitate
 from backend.datasets.convert.mapping import NoExamples
 from backend.datasets.read.load import ReadOptions, load
 from backend.errors import BadInput
@@ -90,6 +91,8 @@ def read(path: Path, options: ReadOptions | None = None) -> Found:
         if error.columns:
             return Found("asks", question=list(error.columns), error=str(error))
         return Found("refused", error=str(error))
+    except WhoToImitate as error:
+        return Found("asks", question=[name for name, _ in error.people], error=str(error))
     except BadInput as error:
         return Found("refused", error=str(error))
     return _found(data)

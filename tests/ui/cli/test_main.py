@@ -88,6 +88,18 @@ def test_runs_are_listed_with_their_model_data_and_losses(app: Shell) -> None:
     assert "last step, 23" in text
 
 
+def test_a_chat_asks_whom_to_imitate_and_takes_the_answer(app: Shell, tmp_path: Path) -> None:
+    file = tmp_path / "chat.txt"
+    file.write_text("31.12.23, 21:15 - Anna: Open?\n31.12.23, 21:16 - Ben: Yes, till six.\n", "utf-8")
+    asked = app("check", str(file))
+    assert app.code != 0
+    assert "--imitate" in asked["next"]
+    assert app("check", str(file), "--imitate", "Ben")["rows"] == 1
+    clean = tmp_path / "clean.jsonl"
+    app("fix", str(file), "--imitate", "Ben", "-o", str(clean))
+    assert "Yes, till six." in clean.read_text("utf-8")
+
+
 def test_fix_then_check_is_clean(app: Shell, tmp_path: Path) -> None:
     rows = [chat(f"question number {i}?", f"answer to {i}, in some words") for i in range(20)]
     file = write_lines(tmp_path / "d.jsonl", *rows, chat("a question left alone", None), "{broken", rows[0])

@@ -13,6 +13,7 @@ from backend.records.rows import Dataset, Problem
 from ui.records import DatasetState
 from ui.text import format as fmt
 from ui.web.data import before_after
+from ui.web.data.people import ask_people
 from ui.web.html import components
 
 GUESSES = ("encoding", "mapping_guessed", "other_sheets")  # problems that ask whether a guess is right
@@ -78,7 +79,7 @@ COLUMNS = 60  # to choose from
 def described(data: Dataset) -> str:
     """The file's format, encoding and shape in a sentence."""
     source = data.source
-    parts = [FORMATS.get(source.format, source.format)]
+    parts = [source.details.get("chat") or FORMATS.get(source.format, source.format)]
     if separator := source.details.get("delimiter"):
         parts.append(f"separated by {SEPARATORS.get(separator, separator)}")
     if sheet := source.details.get("sheet"):
@@ -92,7 +93,12 @@ def described(data: Dataset) -> str:
 def card(data: DatasetState) -> Markup:
     """How the file was read: a question for each guess, the first rows before and after, and the form."""
     guesses = [p for p in data.report.problems if p.kind in GUESSES and not data.info.is_refused(p)]
-    body = [components.text(_described(data), "lead"), before_after.first_rows(data.original), _form(data)]
+    body = [
+        components.text(_described(data), "lead"),
+        before_after.first_rows(data.original),
+        _people(data),
+        _form(data),
+    ]
     if data.info.read_options:
         body.append(components.button("Detect automatically", "as-found"))
     if data.info.edits:
@@ -104,6 +110,14 @@ def card(data: DatasetState) -> Markup:
         return components.card("Is this right?", *map(_question, guesses), inside)
     changed = components.badge("changed by you", "calm") if data.info.read_options else ""
     return Markup('<section class="card slim">{}{}</section>').format(inside, changed)
+
+
+def _people(data: DatasetState) -> Markup:
+    """Whom a chat teaches to write as, to be changed."""
+    details = data.source.details
+    if "chat" not in details:
+        return components.EMPTY
+    return ask_people(((name, 0) for name in details["people"].split("\n")), details["imitate"].split("\n"))
 
 
 def _question(guess: Problem) -> Markup:

@@ -14,7 +14,7 @@ from ui.services.app import App
 from ui.services.selection import Choice
 from ui.web.browser_state import BrowserState, Inputs, Updates
 from ui.web.components import clickable, clicked, html, primary
-from ui.web.data import edit_views, import_panel, read_options
+from ui.web.data import edit_views, import_panel, people, read_options
 from ui.web.data import issues as issues_panel
 from ui.web.data import preview as preview_panel
 from ui.web.data import views as data_views
@@ -209,6 +209,13 @@ def apply_action(app: App, choice: Choice, action: str, value: str) -> Choice:
         return choice.replace(import_id=data_id)
     elif action == "columns":
         app.datasets.import_again(choice.import_id, read_options.sent_columns(value), choice.model_id)
+    elif action == "people":
+        how = people.sent_people(value)
+        if choice.import_id:
+            app.datasets.import_again(choice.import_id, how, choice.model_id)
+        else:
+            app.datasets.read_again(data_id, how, choice.model_id)
+            return choice.replace(import_id=data_id)
     elif action == "open":
         return choice.replace(data_id=value, import_id="", row=1)
     elif action == "delete":

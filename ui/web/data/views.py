@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from markupsafe import Markup
 
+from backend.datasets.chats.people import QUESTION, WhoToImitate
 from backend.datasets.convert.mapping import NoExamples
 from backend.datasets.convert.shapes import SHAPES
 from backend.datasets.store import StoredDataset
@@ -14,7 +15,7 @@ from backend.records.encoded import Piece
 from ui.records import DatasetFiles, DatasetProgress, DatasetState, Matches, Sample
 from ui.text import format as fmt
 from ui.web import errors as web_errors
-from ui.web.data import before_after, read_options
+from ui.web.data import before_after, people, read_options
 from ui.web.html import components, length_histogram, tables
 
 DELETES = "This deletes the file and your fixes. Runs keep the examples they learn from."
@@ -75,6 +76,9 @@ def reading(now: DatasetProgress | None, imports: bool) -> Markup:
         if isinstance(now.error, NoExamples) and now.error.columns:
             alert += read_options.ask_columns(now.error.columns)
         close = components.button("Close", "dismiss", label="Close this message")
+        if isinstance(now.error, WhoToImitate):
+            why = components.text(now.error.why)
+            return components.card(QUESTION, why, people.ask_people(now.error.people), aside=close)
         return components.card(f"{fmt.shorten(now.name, 60)} could not be read", alert, aside=close)
     percent = fmt.percent(now.fraction, 1.0)
     bar = components.progress(percent, now.phase or "Starting")

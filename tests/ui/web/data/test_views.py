@@ -8,6 +8,7 @@ from typing import Literal
 
 import pytest
 
+from backend.datasets.chats.people import WhoToImitate
 from backend.datasets.dataset import check_and_fix
 from backend.datasets.info import DatasetInfo
 from backend.records.lengths import UNLIMITED
@@ -16,6 +17,7 @@ from tests.backend.datasets.builders import SOURCE, chat, clean_row, question
 from ui.records import DatasetProgress, DatasetState
 from ui.services.dataset_state import dataset_state
 from ui.web.data import views
+from ui.web.data.people import sent_people
 
 
 @pytest.mark.parametrize(("imports", "title"), [(True, "Reading orders.csv"), (False, "Checking orders.csv")])
@@ -53,3 +55,27 @@ def test_the_counts_of_the_summary_are_those_after_the_fixes() -> None:
     counted = [problem.message for problem in after.problems if problem.kind == "too_few"]
     assert counted
     assert all("60 different" in message for message in counted)
+
+
+def test_whom_to_imitate_is_asked_with_a_box_for_each_person() -> None:
+    error = WhoToImitate("a WhatsApp chat", [("Anna <b>", 12), ("Ben", 1)])
+    card = views.reading(DatasetProgress("chat.txt", "", 0.0, error=error), imports=True)
+    assert "Which of these people" in card
+    assert re.findall(r'type="checkbox" name="([^"]+)" value="([^"]+)"', card) == [
+        ("person-0", "Anna &lt;b&gt;"),
+        ("person-1", "Ben"),
+    ]
+    assert "12 messages" in text_of(card)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ('{"person-0": "Anna", "person-4": "Ben"}', {"imitate": ["Anna", "Ben"]}),
+        ("{}", {}),
+        ('{"person-0": 7, "shape": "text"}', {}),
+        ("no JSON", {}),
+    ],
+)
+def test_ticked_people_as_the_browser_sends_them(value: str, expected: dict[str, list[str]]) -> None:
+    assert sent_people(value) == expected

@@ -1,0 +1,146 @@
+"""Recognizes tables with one message per row: who speaks, what they say, and to which conversation it belongs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from backend.datasets.chats.format import ChatFormat
+from backend.datasets.convert.detect import match
+from backend.datasets.convert.shapes import plain_name
+
+# In the form of `plain_name`; the first that a file has is used.
+_TEXT = (
+    *("text", "content", "message", "body", "message_text", "message_body", "plain_body", "utterance", "value"),
+    *("msg", "comment", "sentence", "transcript", "nachricht", "mensaje", "messaggio", "mensagem", "bericht"),
+    *("сообщение", "текст", "消息", "内容", "メッセージ", "메시지"),
+)
+_AUTHOR = (
+    *(
+        "role",
+        "author_role",
+        "sender_role",
+        "sender_type",
+        "author_type",
+        "speaker_role",
+        "speaker",
+        "from",
+        "sender",
+    ),
+    *("author", "author_name", "sender_name", "from_name", "user", "username", "user_name", "name", "participant"),
+    *("who", "person", "agent", "absender", "autor", "auteur", "remitente", "mittente", "remetente", "afzender"),
+    *("отправитель", "автор", "发送者", "送信者", "보낸사람", "type"),
+)
+_THREAD = (
+    *("conversation_id", "conversation", "conv_id", "thread_id", "thread", "chat_id", "session_id", "session"),
+    *("dialog_id", "dialogue_id", "dialog", "dialogue", "ticket_id", "ticket", "ticket_number", "case_id", "case"),
+    *("case_number", "call_id", "interaction_id", "room_id", "channel_id", "channel", "topic_id", "chat", "id"),
+)
+_TIME = (
+    *("timestamp", "created_at", "date_time", "datetime", "sent_at", "date", "time", "created", "create_time", "ts"),
+    *("turn", "turn_id", "turn_index", "turn_number", "message_index", "message_number", "sequence", "seq", "order"),
+    *("position", "step", "datum", "fecha"),
+)
+_ROLES = {
+    **dict.fromkeys(
+        ("user", "human", "person", "prompter", "usr", "client", "customer", "visitor", "end_user"), "user"
+    ),
+    **dict.fromkeys(("requester", "guest", "caller", "buyer", "kunde", "kundin", "cliente", "klant"), "user"),
+    **dict.fromkeys(
+        ("assistant", "gpt", "chatgpt", "bot", "chatbot", "model", "ai", "agent", "support"), "assistant"
+    ),
+    **dict.fromkeys(("operator", "staff", "representative", "advisor", "consultant", "admin"), "assistant"),
+    **dict.fromkeys(("system", "developer"), "system"),
+    **dict.fromkeys(("tool", "function", "observation"), ""),
+}
+_LONGEST_NAME = 80  # characters
+
+
+def message_rows(records: Sequence[Mapping[str, Any]]) -> ChatFormat | None:
+    """The format of a table with one message per row, () None where the rows are something else.
+
+    It is one where rows of one conversation follow each other with different speakers, or where every speaker is a
+    role such as user and assistant, or where messages have a time and each name writes often.
+    """
+    columns = _filled(records)
+    text = _text_column(columns, records)
+    authors = [one for one in _all(columns, _AUTHOR) if one != text and _can_be_names(one, records)]
+    if len(records) < 2 or text is None or not authors:
+        return None
+    author = next((one for one in authors if _role_values(one, records)), authors[0])
+    if _is_pair(records[0], text, author):
+        return None
+    threads = [one for one in _all(columns, _THREAD) if one not in (text, author)]
+    thread = next((one for one in threads if _has_dialogue(one, author, records)), "")
+    time = next((one for one in _all(columns, _TIME) if one not in (text, author, thread)), "")
+    roles = _role_values(author, records)
+    if not (thread or roles or (time and _few_write_often(author, records))):
+        return None
+    return ChatFormat(
+        "a table with one message per row",
+        thread=thread,
+        author=(author,),
+        roles=roles,
+        text=(text,),
+        time=(time,) if time else (),
+        pauses=bool(time and not thread),
+    )
+
+
+def _filled(records: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The columns that have a value in most rows."""
+    counted = Counter(name for record in records for name, value in record.items() if value not in (None, ""))
+    return [name for name, count in counted.items() if 2 * count > len(records)]
+
+
+def _all(columns: Sequence[str], names: Sequence[str]) -> list[str]:
+    by_name = {plain_name(column): column for column in reversed(columns)}
+    return [by_name[name] for name in names if name in by_name]
+
+
+def _text_column(columns: Sequence[str], records: Sequence[Mapping[str, Any]]) -> str | None:
+    found = [one for one in _all(columns, _TEXT) if any(isinstance(record.get(one), str) for record in records)]
+    return found[0] if found else None
+
+
+def _values(column: str, records: Sequence[Mapping[str, Any]]) -> list[str]:
+    return [str(value).strip() for record in records if (value := record.get(column)) not in (None, "")]
+
+
+def _can_be_names(column: str, records: Sequence[Mapping[str, Any]]) -> bool:
+    if any(isinstance(record.get(column), (dict, list, bool, float)) for record in records):
+        return False
+    values = _values(column, records)
+    return len(set(values)) > 1 and max(map(len, values)) <= _LONGEST_NAME
+
+
+def _role_values(column: str, records: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """What each value of the column means, where all of them are roles and both sides are there; else {}."""
+    values = {value.lower() for value in _values(column, records)}
+    roles = {value: _ROLES[plain_name(value)] for value in values if plain_name(value) in _ROLES}
+    both = {"user", "assistant"}.issubset(roles.values())
+    return roles if both and len(roles) == len(values) else {}
+
+
+def _has_dialogue(thread: str, author: str, records: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether most rows belong to a conversation in which somebody else writes too."""
+    speakers: dict[str, set[str]] = {}
+    counted = Counter[str]()
+    for record in records:
+        key = str(record.get(thread))
+        speakers.setdefault(key, set()).add(str(record.get(author)))
+        counted[key] += 1
+    return 2 * sum(counted[key] for key, names in speakers.items() if len(names) > 1) > len(records)
+
+
+def _few_write_often(author: str, records: Sequence[Mapping[str, Any]]) -> bool:
+    return 4 * len(set(_values(author, records))) <= len(records)
+
+
+def _is_pair(record: Mapping[str, Any], text: str, author: str) -> bool:
+    """Whether a row is an example by itself: a question and its answer, neither of which is the speaker's name."""
+    found = match(record)
+    if found is None or found.shape == "text":
+        return False
+    return author not in found.mapping.values()

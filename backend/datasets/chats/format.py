@@ -1,0 +1,62 @@
+"""What is said of a chat's format: where its messages are, who wrote them, and what they say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from backend.datasets.chats.paths import find
+
+Markup = Literal["", "html", "slack"]
+
+
+@dataclass(frozen=True)
+class ChatFormat:
+    """One format of conversations, as paths (`paths.py`). Those after `messages` start at a message.
+
+    title: "a WhatsApp chat". source: where the format is documented. needs: what every record of it has. records:
+    where the conversations are, if not the record itself. messages: where a conversation's messages are; () where
+    each record is one message. thread: which conversation a message belongs to.
+
+    author: who wrote it, or their id; name: their name. roles: what values of `author` mean, in lower case; a value
+    that is not listed stays as it is. asker: in the conversation, the id of the one who asks; everyone else answers.
+
+    text: the first that is filled is what was said; its pieces are put together with `joint`. time: when.
+    id, parent: of a message, where answers form a tree; leaf: in the conversation, the id of its last message; rank:
+    of several replies the lowest is followed. only: values that a message may have, if it has one; never: what it
+    must not have. markup: what the text is written in. pauses: it goes on for months, so that a long pause begins a
+    new conversation.
+    """
+
+    title: str
+    source: str = ""
+    needs: tuple[str, ...] = ()
+    records: str = ""
+    messages: tuple[str, ...] = ()
+    thread: str = ""
+    author: tuple[str, ...] = ("author",)
+    name: tuple[str, ...] = ()
+    roles: Mapping[str, str] = field(default_factory=dict)
+    asker: str = ""
+    text: tuple[str, ...] = ("text",)
+    joint: str = "\n"
+    time: tuple[str, ...] = ()
+    id: str = ""
+    parent: str = ""
+    leaf: str = ""
+    rank: str = ""
+    only: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    never: tuple[str, ...] = ()
+    markup: Markup = ""
+    pauses: bool = False
+
+    def conversations(self, record: Any) -> list[Any]:
+        """The conversations in a record, or the messages where each record is one."""
+        return find(record, self.records) if self.records else [record]
+
+    def fits(self, record: Any) -> bool:
+        """Whether a record is of this format."""
+        return isinstance(record, dict) and any(
+            all(find(one, path) for path in self.needs) for one in self.conversations(record)
+        )

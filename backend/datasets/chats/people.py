@@ -1,0 +1,58 @@
+"""Who writes in a file's conversations, and whom the model shall learn to write as."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from backend.datasets.chats.threads import Post
+from backend.errors import BadInput
+
+QUESTION = "Which of these people should the model learn to write as?"
+ROLES = frozenset({"user", "assistant", "system", "tool"})
+_SHOWN = 12
+
+
+class WhoToImitate(BadInput):
+    """Nothing says which side of the conversations the model shall learn. people: each with their messages, those
+    with most messages first. because: why a choice was not enough, a sentence."""
+
+    def __init__(self, title: str, people: Sequence[tuple[str, int]], because: str = "") -> None:
+        listed = ", ".join(f"{name[:60]} ({count:,})" for name, count in people[:_SHOWN])
+        more = f" and {len(people) - _SHOWN:,} more" if len(people) > _SHOWN else ""
+        super().__init__(
+            QUESTION,
+            f"{because} This is {title}, with messages of {listed}{more}.".lstrip(),
+            "Choose one of them, or several who answer for the same side (on the command line: --imitate NAME).",
+        )
+        self.people = tuple(people)
+
+
+def count_people(conversations: Iterable[Sequence[Post]]) -> list[tuple[str, int]]:
+    """Each person with the number of their messages, those with most first."""
+    counted = Counter(post.author for posts in conversations for post in posts)
+    return [one for one in counted.most_common() if one[0] not in ("system", "tool")]
+
+
+def who_to_imitate(people: Sequence[tuple[str, int]], chosen: Sequence[str], title: str) -> tuple[str, ...]:
+    """The people to learn from: `chosen`, or the assistant where all authors are roles.
+
+    Raises WhoToImitate when that is not clear, BadInput when fewer than two people write.
+    """
+    names = [name for name, _ in people]
+    if len(names) < 2:
+        raise BadInput(
+            "This is no conversation: "
+            + (f"only {names[0][:60]} writes in it." if names else "nobody writes in it."),
+            f"It was read as {title}; an example needs what one person asks and what another one answers.",
+            "Choose a file that has both sides.",
+        )
+    by_name = {name.casefold(): name for name in names}
+    for name in chosen:
+        if name.casefold() not in by_name:
+            raise WhoToImitate(title, people, f"Nobody is called {name[:60]!r}.")
+    if chosen:
+        return tuple(by_name[name.casefold()] for name in chosen)
+    if ROLES.issuperset(names) and "assistant" in names:
+        return ("assistant",)
+    raise WhoToImitate(title, people)

@@ -1,0 +1,95 @@
+"""Recognizes conversations in the records of a file, and turns them into examples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from backend.datasets.chats.columns import message_rows
+from backend.datasets.chats.examples import ExampleMaker
+from backend.datasets.chats.format import ChatFormat
+from backend.datasets.chats.formats import FORMATS
+from backend.datasets.chats.people import WhoToImitate, count_people, who_to_imitate
+from backend.datasets.chats.threads import Threads, read_threads
+from backend.datasets.convert.detect import Record
+from backend.datasets.options import RowFault
+
+_LISTED = 200  # people to choose from on the page
+
+
+@dataclass(frozen=True)
+class ChatExamples:
+    """title: "a WhatsApp chat". people: who writes in it, those with most messages first; imitate: whom the examples
+    teach to write as. records: one per example, with its line. note: how it was read, in sentences."""
+
+    title: str
+    people: tuple[str, ...]
+    imitate: tuple[str, ...]
+    records: list[Record]
+    note: str
+
+
+def chat_format(sample: Sequence[Record]) -> ChatFormat | None:
+    """The format of the conversations that a file starts with; None where it holds something else."""
+    records = [record for _, record in sample if isinstance(record, dict) and record]
+    for chat in FORMATS:
+        if records and 2 * sum(map(chat.fits, records)) > len(records):
+            return chat
+    return message_rows(records)
+
+
+def read_chat(records: Iterator[Record], chat: ChatFormat, imitate: Sequence[str]) -> ChatExamples:
+    """The examples in `records`. imitate: the people that the user chose, () for none.
+
+    Raises WhoToImitate when it is unclear who shall be imitated, BadInput when fewer than two people write.
+    """
+    faults: list[Record] = []
+
+    def readable() -> Iterator[Record]:
+        for line, record in records:
+            if isinstance(record, RowFault):
+                faults.append((line, record))
+            else:
+                yield line, record
+
+    threads = read_threads(readable(), chat)
+    people = count_people(threads.conversations)
+    chosen = who_to_imitate(people, imitate, chat.title)
+    roles = bool(chat.roles or chat.asker)
+    # without time or an id of the conversation, nothing says where one ends
+    pairs = not chat.messages and not chat.thread and not chat.time
+    ask = ("user",) if roles and "user" not in chosen else None
+    maker = ExampleMaker(chosen, ask, chat.pauses, pairs)
+    examples = list(maker.examples(threads.conversations))
+    if not examples:
+        raise WhoToImitate(chat.title, people, f"{_names(chosen)} never answers anybody.")
+    names = tuple(name for name, _ in people[:_LISTED])
+    note = _note(chat, chosen, threads, maker, len(examples))
+    return ChatExamples(chat.title, names, chosen, [*faults, *examples], note)
+
+
+def _names(people: Sequence[str]) -> str:
+    return " and ".join(name[:60] for name in people[:5])
+
+
+def _note(chat: ChatFormat, chosen: Sequence[str], threads: Threads, maker: ExampleMaker, count: int) -> str:
+    parts = [
+        f"This is {chat.title}: {_count(maker.used, 'message')} became {_count(count, 'example')}, "
+        f"in which the model learns to write as {_names(chosen)}."
+    ]
+    if maker.pairs:
+        parts.append("Nothing says where a conversation ends, so each question with its answer is one example.")
+    if maker.pauses:
+        parts.append("A new conversation begins after a pause of six hours.")
+    for left_out, why in (
+        (threads.branches, "of other versions of a reply"),
+        (threads.empty, "without text, or that are notices"),
+        (maker.alone, "that answer nothing or were not answered"),
+    ):
+        if left_out:
+            parts.append(f"Left out: {_count(left_out, 'message')} {why}.")
+    return " ".join(parts)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + "s" * (number != 1)

@@ -1,0 +1,170 @@
+"""Reads the conversations of records by their format: who said what, in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from backend.datasets.chats import clean
+from backend.datasets.chats.format import ChatFormat
+from backend.datasets.chats.paths import find, first
+from backend.datasets.chats.times import month_first, seconds
+from backend.datasets.convert.detect import Record
+
+_DATES = 500  # looked at for the order of day and month
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """One message. author: a name, or "user", "assistant", "system"; time: in seconds, None if unknown."""
+
+    author: str
+    text: str
+    time: float | None
+    line: int
+
+
+@dataclass
+class Threads:
+    """The conversations of a file. empty: messages without text, or that are no part of it (notices, drafts).
+    branches: messages that were left out because another reply was followed."""
+
+    conversations: list[list[Post]] = field(default_factory=list)
+    empty: int = 0
+    branches: int = 0
+
+
+@dataclass(slots=True)
+class _Found:
+    line: int
+    message: dict[str, Any]
+    conversation: dict[str, Any]
+
+
+def read_threads(records: Iterable[Record], chat: ChatFormat) -> Threads:
+    """The conversations in `records`, in the order of the file."""
+    groups: dict[Any, list[_Found]] = {}
+    number = 0
+    for line, record in records:
+        for conversation in chat.conversations(record):
+            number += 1
+            for message in _messages(conversation, chat):
+                thread = first(message, chat.thread) if chat.thread else None
+                key = (number if chat.messages else 0, str(thread) if thread is not None else "")
+                groups.setdefault(key, []).append(_Found(line, message, conversation))
+    reader = _Reader(chat, [found for group in groups.values() for found in group])
+    for group in groups.values():
+        reader.add(group)
+    return reader.threads
+
+
+def _messages(conversation: Any, chat: ChatFormat) -> list[dict[str, Any]]:
+    if not isinstance(conversation, dict):
+        return []
+    if not chat.messages:
+        return [conversation]
+    return [one for path in chat.messages for one in find(conversation, path) if isinstance(one, dict)]
+
+
+class _Reader:
+    def __init__(self, chat: ChatFormat, found: list[_Found]) -> None:
+        self.threads = Threads()
+        self._chat = chat
+        dates = (first(one.message, *chat.time) for one in found[:_DATES]) if chat.time else ()
+        self._months_first = month_first(date for date in dates if isinstance(date, str))
+        self._names: dict[str, str] = {}
+        for one in found if chat.name else ():
+            key, name = first(one.message, *chat.author), first(one.message, *chat.name)
+            if name is not None:
+                self._names.setdefault(str(key if key is not None else name), str(name))
+
+    def add(self, group: list[_Found]) -> None:
+        branch = _branch(group, self._chat) if self._chat.parent else group
+        self.threads.branches += len(group) - len(branch)
+        posts = [post for post in map(self._post, branch) if post is not None]
+        if self._chat.time and not self._chat.parent and all(post.time is not None for post in posts):
+            posts.sort(key=lambda post: post.time or 0)
+        if posts:
+            self.threads.conversations.append(posts)
+
+    def _post(self, found: _Found) -> Post | None:
+        chat, message = self._chat, found.message
+        author = self._author(found)
+        text = self._text(message) if author and _is_wanted(message, chat) else ""
+        if not text:
+            self.threads.empty += 1
+            return None
+        time = seconds(first(message, *chat.time), self._months_first) if chat.time else None
+        return Post(author, text, time, found.line)
+
+    def _author(self, found: _Found) -> str:
+        key = first(found.message, *self._chat.author)
+        if key is None and self._chat.name:
+            key = first(found.message, *self._chat.name)
+        if key is None or isinstance(key, (dict, list)):
+            return ""
+        if self._chat.asker:
+            return "user" if key == first(found.conversation, self._chat.asker) else "assistant"
+        author = str(key).strip()
+        return self._chat.roles.get(author.lower(), self._names.get(author, author))
+
+    def _text(self, message: dict[str, Any]) -> str:
+        chat = self._chat
+        for path in chat.text:
+            pieces = [piece for piece in map(_piece, find(message, path)) if piece]
+            if text := chat.joint.join(pieces).strip():
+                break
+        else:
+            return ""
+        if chat.markup == "html":
+            return clean.html(text)
+        return clean.slack(text, self._names) if chat.markup == "slack" else text
+
+
+def _piece(value: Any) -> str:
+    if isinstance(value, dict):
+        value = value.get("text")
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return str(value)
+    return value if isinstance(value, str) else ""
+
+
+def _is_wanted(message: dict[str, Any], chat: ChatFormat) -> bool:
+    if any(first(message, path) not in (None, False) for path in chat.never):
+        return False
+    return all(value in allowed for path, allowed in chat.only.items() for value in find(message, path))
+
+
+def _branch(group: list[_Found], chat: ChatFormat) -> list[_Found]:
+    """The messages from the first to the last one, where answers form a tree; all of them where nothing says so."""
+    by_id = {first(one.message, chat.id): one for one in group}
+    parents = {key: first(one.message, chat.parent) for key, one in by_id.items()}
+    if None in by_id or not any(parent in by_id for parent in parents.values()):
+        return group
+    leaf = first(group[0].conversation, chat.leaf) if chat.leaf else None
+    if leaf not in by_id:
+        leaf = _best_leaf(by_id, parents, chat) if chat.rank else first(group[-1].message, chat.id)
+    path: list[_Found] = []
+    while leaf in by_id and len(path) < len(group):
+        path.append(by_id[leaf])
+        leaf = parents[leaf]
+    return path[::-1]
+
+
+def _best_leaf(by_id: dict[Any, _Found], parents: dict[Any, Any], chat: ChatFormat) -> Any:
+    children: dict[Any, list[Any]] = {}
+    for key, parent in parents.items():
+        if _is_wanted(by_id[key].message, chat):
+            children.setdefault(parent if parent in by_id else None, []).append(key)
+
+    def rank(key: Any) -> float:
+        value = first(by_id[key].message, chat.rank)
+        return value if isinstance(value, (int, float)) else float("inf")
+
+    at = None
+    for _ in by_id:
+        if not children.get(at):
+            break
+        at = min(children[at], key=rank)
+    return at

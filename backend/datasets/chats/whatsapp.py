@@ -1,0 +1,150 @@
+"""Reads the text file that WhatsApp exports, from Android and iPhone, in any language.
+
+    31.12.23, 21:15 - Anna: Hello                Android
+    [12/31/23, 9:15:33 PM] Anna: Hello           iPhone
+
+There is no specification. A line begins a message if it starts with a date and a time, in the words and the order of
+the phone's language, and goes on with " - " or stands in brackets; other lines continue the message before. What the
+phone adds itself is marked: on an iPhone by an invisible left-to-right mark, on Android by <…> or by a file name.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+
+from backend.datasets.chats.format import ChatFormat
+from backend.datasets.chats.times import seconds
+from backend.datasets.convert.detect import Record
+
+WHATSAPP = ChatFormat(
+    "a WhatsApp chat",
+    "https://faq.whatsapp.com/1180414079177245",
+    author=("author",),
+    text=("text",),
+    time=("time",),
+    pauses=True,
+)
+_START = re.compile(r"(?:\[(?P<iphone>\d[^\]]{9,40})\] ?|(?P<android>\d[^\n]{9,40}?) [-–] )(?P<rest>[^\n]*)")
+_BIDI = dict.fromkeys(map(ord, "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff"))
+_SPACES = {ord("\u202f"): " ", ord("\xa0"): " ", ord("\r"): None}
+_MARK = "\u200e"
+_NOTICE = re.compile(
+    r"<[^<>\n]{4,60}>|null"  # <Media omitted>
+    r"|\S[^\n]{0,120}\.\w{2,4} \([^()\n]{4,30}\)"  # IMG-20231231-WA0001.jpg (file attached)
+    r"|\S[^\n]{0,120}\.\w{2,4} <[^<>\n]{4,30}>"
+)
+_EDITED = re.compile(r" ?<[^<>\n]{8,60}>$")  # <This message was edited>
+# A deleted message and a missed call carry no mark on Android. Words of WhatsApp in the languages that most write in.
+_DELETED = frozenset(
+    {
+        *("this message was deleted", "you deleted this message", "missed voice call", "missed video call"),
+        *("diese nachricht wurde gelöscht", "du hast diese nachricht gelöscht", "verpasster sprachanruf"),
+        *(
+            "verpasster videoanruf",
+            "se eliminó este mensaje",
+            "eliminaste este mensaje",
+            "este mensaje fue eliminado",
+        ),
+        *("llamada perdida", "videollamada perdida", "ce message a été supprimé", "vous avez supprimé ce message"),
+        *("appel vocal manqué", "appel vidéo manqué", "questo messaggio è stato eliminato"),
+        *("hai eliminato questo messaggio", "chiamata persa", "videochiamata persa", "mensagem apagada"),
+        *("esta mensagem foi apagada", "você apagou esta mensagem", "chamada de voz perdida"),
+        *("chamada de vídeo perdida", "dit bericht is verwijderd", "u hebt dit bericht verwijderd"),
+        *(
+            "je hebt dit bericht verwijderd",
+            "bu mesaj silindi",
+            "bu mesajı sildiniz",
+            "ta wiadomość została usunięta",
+        ),
+        *(
+            "usunięto tę wiadomość",
+            "данное сообщение удалено",
+            "вы удалили данное сообщение",
+            "pesan ini telah dihapus",
+        ),
+        *("anda menghapus pesan ini", "此消息已删除", "您已删除这条消息", "このメッセージは削除されました"),
+        *("삭제된 메시지입니다", "यह मैसेज मिटाया गया", "תם מחיקת ההודעה", "הודעה זו נמחקה", "تم حذف هذه الرسالة"),
+    }
+)
+_LOG_LEVELS = frozenset({"DEBUG", "INFO", "WARN", "WARNING", "ERROR", "CRITICAL", "FATAL", "TRACE"})
+_LONGEST_NAME = 60  # characters
+_LOOKED_AT = 200  # lines
+
+
+def is_whatsapp(text: str) -> bool:
+    """Whether a text begins as a WhatsApp export does: with a message or a notice, and soon a message by somebody."""
+    lines = [line for line in text[: 64 * 1024].split("\n") if line.strip()][:_LOOKED_AT]
+    if not lines or not _start(lines[0]):
+        return False
+    authors = {author for line in lines if (found := _start(line)) and (author := _author(found)[0])}
+    messages = sum(bool(found and _author(found)[0]) for found in map(_start, lines))
+    return messages >= 2 and not authors & _LOG_LEVELS
+
+
+def whatsapp_messages(text: str) -> Iterator[list[Record]]:
+    """The messages as records of the format WHATSAPP, each with the line on which it begins; text "" for what the
+    phone added itself."""
+    records: list[Record] = []
+    message: dict[str, str] | None = None
+    for number, line in enumerate(text.split("\n"), 1):
+        found = _start(line)
+        if found is not None:
+            author, said = _author(found)
+            message = {"author": author, "text": said, "time": _when(found)}
+            records.append((number, message))
+        elif message is not None:
+            message["text"] += "\n" + line.translate(_SPACES).rstrip()
+    for _, message in records:
+        message["text"] = _said(message["text"])
+    yield records
+
+
+def _start(line: str) -> re.Match[str] | None:
+    found = _START.match(_plain(line).lstrip(_MARK))
+    if found is None or not _has_clock(_when(found)):
+        return None
+    return found if any(seconds(_when(found), months) is not None for months in (False, True)) else None
+
+
+def _plain(line: str) -> str:
+    """The line with ordinary spaces. Marks of direction go, but the left-to-right mark that begins a notice stays."""
+    line = line.translate(_SPACES)
+    if line.isascii():
+        return line
+    head, colon, said = line.partition(": ")
+    said = _MARK + said.translate(_BIDI) if said.startswith(_MARK) else said.translate(_BIDI)
+    date = "".join(c if not c.isdecimal() else str(unicodedata.decimal(c)) for c in head.translate(_BIDI)[:45])
+    return date + head.translate(_BIDI)[45:] + colon + said
+
+
+def _when(found: re.Match[str]) -> str:
+    return found["iphone"] or found["android"]
+
+
+def _has_clock(when: str) -> bool:
+    return re.search(r"\d{1,2}[:.h]\d{2}", when) is not None and len(re.findall(r"\d+", when)) in (5, 6)
+
+
+def _author(found: re.Match[str]) -> tuple[str, str]:
+    """Who wrote the message, and its first line; ("", "") for a notice, which has no author."""
+    name, colon, said = found["rest"].partition(": ")
+    if not colon and name.endswith(":"):
+        name, colon = name[:-1], ":"
+    name = name.strip().removeprefix("~").strip()
+    if not colon or not name or len(name) > _LONGEST_NAME or any(sign in name for sign in '"“”«»'):
+        return "", ""
+    return name, said
+
+
+def _said(text: str) -> str:
+    """What the person wrote, "" if nothing: without the first line where that only names a picture or a notice."""
+    first, _, rest = text.partition("\n")
+    marked, first = first.startswith(_MARK), first.lstrip(_MARK).strip()
+    if _NOTICE.fullmatch(first):
+        return "" if first.startswith("<") else rest.strip()  # a picture and the words below it
+    if marked:
+        return ""
+    text = _EDITED.sub("", text.strip())
+    return "" if text.strip(" .").lower() in _DELETED else text

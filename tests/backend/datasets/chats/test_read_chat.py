@@ -1,0 +1,153 @@
+"""Exports of chats are recognized, and whom to imitate is asked wherever that is not clear."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend.datasets.chats.formats import FORMATS
+from backend.datasets.chats.paths import find
+from backend.datasets.chats.people import WhoToImitate
+from backend.datasets.chats.whatsapp import is_whatsapp
+from backend.datasets.read.load import ReadOptions, load_text
+from backend.datasets.store import DatasetStore
+from backend.errors import BadInput
+from backend.records.rows import Dataset
+
+CHAT = "31.12.23, 21:15 - Anna: Open?\n31.12.23, 21:16 - Ben: Yes\n"
+
+
+def lines(*records: dict[str, Any], **options: Any) -> Dataset:
+    return load_text("\n".join(json.dumps(record) for record in records), options=ReadOptions(**options))
+
+
+def texts(data: Dataset) -> list[list[str]]:
+    return [[message["content"] for message in row.messages] for row in data.rows]
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("a.b", [1]),
+        ("list[].b", [2, 3]),
+        ("list[kind=x].b", [2]),
+        ("a.*", [1]),
+        ("tree.~more.name", ["top", "left", "below"]),
+        ("with.dots", ["found"]),
+        ("missing.b", []),
+        ("a[]", []),
+        ("nothing", []),
+    ],
+)
+def test_paths(path: str, expected: list[Any]) -> None:
+    record = {
+        "a": {"b": 1},
+        "list": [{"kind": "x", "b": 2}, {"kind": "y", "b": 3}, {"kind": "y"}],
+        "tree": {"name": "top", "more": [{"name": "left", "more": [{"name": "below"}]}]},
+        "with.dots": "found",
+        "nothing": None,
+    }
+    assert find(record, path) == expected
+
+
+def test_every_format_names_its_documentation() -> None:
+    assert all(chat.source.startswith("https://") and chat.needs for chat in FORMATS)
+
+
+def test_who_is_asked_with_everyone_and_their_messages() -> None:
+    with pytest.raises(WhoToImitate) as raised:
+        load_text(CHAT)
+    assert raised.value.people == (("Anna", 1), ("Ben", 1))
+
+
+def test_an_answer_is_used_whatever_its_case_and_says_how_it_was_read() -> None:
+    data = load_text(CHAT, options=ReadOptions(imitate=["ben"]))
+    assert texts(data) == [["Open?", "Yes"]]
+    assert [p.kind for p in data.problems] == ["chat"]
+    assert data.source.details["imitate"] == "Ben"
+
+
+@pytest.mark.parametrize("name", ["Carla", "Anna"])
+def test_who_is_asked_again_where_the_answer_gives_no_example(name: str) -> None:
+    with pytest.raises(WhoToImitate, match=name):
+        load_text(CHAT, options=ReadOptions(imitate=[name]))
+
+
+def test_one_person_is_no_conversation() -> None:
+    with pytest.raises(BadInput, match="only Anna"):
+        load_text(CHAT.replace("Ben", "Anna"))
+
+
+def test_roles_need_no_question_and_can_be_turned_round() -> None:
+    records = [
+        {"role": "customer", "text": "Open?"},
+        {"role": "agent", "text": "Yes"},
+        {"role": "customer", "text": "!"},
+    ]
+    assert texts(lines(*records)) == [["Open?", "Yes"]]
+    assert texts(lines(*records, imitate=["user"])) == [["Yes", "!"]]
+
+
+def test_a_bot_beside_the_team_is_asked_about() -> None:
+    part = {"part_type": "comment", "body": "Hello", "author": {"type": "bot"}}
+    answer = {"part_type": "comment", "body": "Yes", "author": {"type": "admin"}}
+    record = {
+        "source": {"body": "Open?", "author": {"type": "user"}},
+        "conversation_parts": {"conversation_parts": [part, answer]},
+    }
+    with pytest.raises(WhoToImitate) as raised:
+        lines(record)
+    assert {name for name, _ in raised.value.people} == {"user", "bot", "assistant"}
+    assert texts(lines(record, imitate=["assistant"])) == [["Open?", "Yes"]]
+
+
+def test_unreadable_lines_stay_problems_of_their_own() -> None:
+    row = {"conversation_id": 1, "role": "user", "text": "Open?"}
+    text = "\n".join([json.dumps(row), "{broken", json.dumps({**row, "role": "assistant", "text": "Yes"})])
+    data = load_text(text)
+    assert texts(data) == [["Open?", "Yes"]]
+    assert [p.line for p in data.problems if p.kind == "bad_json"] == [2]
+
+
+@pytest.mark.parametrize(
+    ("records", "shape"),
+    [
+        ([{"question": f"q{n}", "answer": f"a{n}"} for n in range(6)], "question_answer"),
+        (
+            [{"message": f"How {n}?", "reply": f"a{n}", "name": "AB"[n % 2], "date": n} for n in range(9)],
+            "question_answer",
+        ),
+        ([{"user": f"How {n}?", "assistant": f"So {n}.", "id": n} for n in range(6)], "question_answer"),
+        ([{"text": f"An article about {n}.", "author": "AB"[n % 2]} for n in range(9)], "text"),
+        ([{"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]}] * 3, "messages"),
+    ],
+)
+def test_examples_are_not_taken_for_a_chat(records: list[dict[str, Any]], shape: str) -> None:
+    data = lines(*records)
+    assert (data.source.shape, data.source.details.get("chat")) == (shape, None)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2024-01-01 10:00:00 - INFO: started\n" * 5,
+        "Chapter 1\n31.12.23, 21:15 - Anna: Open?\n31.12.23, 21:16 - Ben: Yes\n",
+        "[1] Smith: a book\n[2] Jones: another\n",
+        "10:15 - Anna: Hello\n10:16 - Ben: Hi\n",
+    ],
+)
+def test_what_is_no_whatsapp_chat(text: str) -> None:
+    assert not is_whatsapp(text)
+
+
+def test_the_same_file_for_somebody_else_is_stored_by_itself(store: DatasetStore, tmp_path: Path) -> None:
+    path = tmp_path / "chat.txt"
+    path.write_text(CHAT + "31.12.23, 21:17 - Anna: Good\n", "utf-8")
+    first = store.add(path, "chat.txt", options={"imitate": ["Ben"]})
+    second = store.add(path, "chat.txt", options={"imitate": ["Anna"]})
+    assert first != second
+    assert store.add(path, "chat.txt", options={"imitate": ["Ben"]}) == first
+    assert texts(store.original(second)) == [["Yes", "Good"]]

@@ -1,0 +1,40 @@
+"""The question whom the model shall learn to write as, where an export of a chat does not say it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from markupsafe import Markup
+
+from ui.text import format as fmt
+from ui.web.html import components
+
+SHOWN = 60  # people to choose from
+
+
+def ask_people(people: Iterable[tuple[str, int]], chosen: Iterable[str] = ()) -> Markup:
+    """A form with a box for each person in a chat. people: with the number of their messages."""
+    chosen = set(chosen)
+    boxes = [
+        _box(number, name, fmt.count(count, "message") if count else "", name in chosen)
+        for number, (name, count) in enumerate(list(people)[:SHOWN])
+    ]
+    legend = Markup("<legend>Learn to write as</legend>")
+    fields = Markup('<fieldset class="people">{}{}</fieldset>').format(legend, components.join(boxes))
+    send = Markup('<button type="submit" class="btn firm">Read it this way</button>')
+    return components.form("people", fields, send, kind="how")
+
+
+def _box(number: int, name: str, small: str, checked: bool) -> Markup:
+    mark = Markup(" checked") if checked else ""
+    note = Markup(" <small>{}</small>").format(small) if small else ""
+    return Markup(
+        '<label class="tick"><input type="checkbox" name="person-{}" value="{}"{}><span>{}{}</span></label>'
+    ).format(number, name, mark, name, note)
+
+
+def sent_people(value: str) -> dict[str, Any]:
+    """The ticked people as the field of ReadOptions; {} when none is. value: comes from the browser."""
+    ticked = [name for field, name in components.fields(value).items() if field.startswith("person-")]
+    return {"imitate": ticked} if ticked else {}
