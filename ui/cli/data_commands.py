@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 from backend.datasets.checks.fix import SAFE_FIXES
-from backend.datasets.checks.report import summary
+from backend.datasets.checks.issues import issue_title
+from backend.datasets.checks.report import Report, summary
 from backend.datasets.dataset import CheckedDataset, check_and_fix, require_compatible
 from backend.datasets.info import DatasetInfo, RowsByKind
 from backend.datasets.read.load import ReadOptions, load
@@ -15,13 +17,16 @@ from backend.datasets.stored_files import load_validation
 from backend.datasets.token_counts import TokenCounter
 from backend.datasets.write_fixed import write_fixed
 from backend.errors import BadInput
-from backend.records.lengths import LengthLimits
+from backend.records.lengths import UNLIMITED, LengthLimits
 from backend.settings import PROGRAM, Workspace
 from ui.cli.model_commands import ready_tokenizer
-from ui.cli.options import add_imitate_option, add_validation_option, positive
-from ui.cli.output import AddCommand, Answer
+from ui.cli.options import add_reading_options, add_validation_option, asking_for_columns, positive, reading_options
+from ui.cli.output import AddCommand, Answer, say
 from ui.services.app import App
 from ui.text import format as fmt
+
+_LONGEST = "longest example that the model will read, in tokens (default: what is planned for these examples here)"
+_ALWAYS_FITS = 1024  # tokens; every plan reads as many
 
 
 def add_commands(add: AddCommand) -> None:
@@ -30,29 +35,22 @@ def add_commands(add: AddCommand) -> None:
     checking.add_argument(
         "--model", default=None, metavar="ID", help="check for this model (default: the bundled one)"
     )
-    checking.add_argument(
-        "--max-tokens", type=positive, default=None, metavar="N", help="longest example that the model will read"
-    )
+    checking.add_argument("--max-tokens", type=positive, default=None, metavar="N", help=_LONGEST)
     add_validation_option(checking)
-    add_imitate_option(checking)
+    add_reading_options(checking)
     fixing = add("fix", fix, "apply fixes; writes clean JSONL and a change log")
     fixing.add_argument("file", type=Path, metavar="FILE")
     fixing.add_argument("-o", dest="output", type=Path, required=True, metavar="OUT")
+    fixing.add_argument("--model", default=None, metavar="ID", help="fix for this model (default: the bundled one)")
+    fixing.add_argument("--max-tokens", type=positive, default=None, metavar="N", help=_LONGEST)
     fixing.add_argument("--accept", default=None, metavar="KIND,…", help="only these kinds (default: all safe fixes)")
-    add_imitate_option(fixing)
+    add_reading_options(fixing)
     listing = add("datasets", datasets, "list the stored examples, or delete some")
     listing.add_argument("--delete", default=None, metavar="ID", help="delete this dataset; runs keep their own copy")
 
 
 def check(options: argparse.Namespace, workspace: Workspace) -> Answer:
-    found = checked_file(
-        options.file,
-        workspace,
-        options.model,
-        options.max_tokens,
-        validation=options.validation,
-        imitate=options.imitate,
-    )
+    found = _as_trained(options, workspace, validation=options.validation)
     lines = [
         f"{p.severity}: " + (f"line {p.line}, row {p.row}: " if p.row else "") + p.message
         for p in found.report.problems
@@ -60,11 +58,18 @@ def check(options: argparse.Namespace, workspace: Workspace) -> Answer:
     return Answer(found.report.to_json(), "\n".join([*lines, *summary(found.report)]))
 
 
+def warnings(report: Report) -> list[str]:
+    """What the checks warn of, each kind of problem in one line."""
+    about_rows = Counter(p.kind for p in report.problems if p.row and p.severity == "warning")
+    return [
+        *(f"warning: {p.message}" for p in report.problems if not p.row),
+        *(f"warning: {issue_title(kind)}: {fmt.count(count, 'example')}" for kind, count in about_rows.items()),
+    ]
+
+
 def fix(options: argparse.Namespace, workspace: Workspace) -> Answer:
     accepted = [kind.strip() for kind in options.accept.split(",")] if options.accept else SAFE_FIXES
-    fixed = checked_file(
-        options.file, workspace, accepted=dict.fromkeys(accepted, "all"), imitate=options.imitate
-    ).fixed
+    fixed = _as_trained(options, workspace, accepted=dict.fromkeys(accepted, "all")).fixed
     if not fixed.dataset.rows:
         raise BadInput(
             "No examples are left, so nothing was written.",
@@ -86,24 +91,38 @@ def datasets(options: argparse.Namespace, workspace: Workspace) -> Answer:
     return Answer({"datasets": [vars(one) for one in stored]}, text or "No examples are stored.")
 
 
+def _as_trained(options: argparse.Namespace, workspace: Workspace, **more: Any) -> CheckedDataset:
+    """The file as `train` would use it: with --max-tokens, or else the length that is planned for its examples."""
+    reading, app = reading_options(options), App(workspace)
+    most = LengthLimits(options.max_tokens)
+    checked = checked_file(options.file, workspace, options.model, most, reading=reading, **more)
+    if options.max_tokens or checked.longest <= _ALWAYS_FITS:
+        return checked
+    planned = LengthLimits.from_settings(app.advice.settings_for(checked, model_id=options.model or "").settings)
+    if checked.longest <= planned.size:
+        return checked
+    say(f"Some examples are longer than the {planned.size:,} tokens planned here; --max-tokens changes that.")
+    return checked_file(options.file, workspace, options.model, planned, reading=reading, **more)
+
+
 def checked_file(
     path: Path,
     workspace: Workspace,
     model_id: str | None = None,
-    max_length: int | None = None,
+    lengths: LengthLimits = UNLIMITED,
     accepted: RowsByKind | None = None,
     validation: Path | None = None,
-    imitate: Sequence[str] = (),
+    reading: dict[str, Any] | None = None,
 ) -> CheckedDataset:
-    """A file checked for a model, with the accepted fixes applied; nothing is stored. max_length: tokens. imitate:
-    the people in a chat to learn from."""
-    dataset = load(path, options=ReadOptions(imitate=imitate))
-    chosen = {"imitate": imitate} if imitate else {}
-    validation_set = load_validation(validation, validation.name, chosen) if validation else None
+    """A file checked for a model, with the accepted fixes applied; nothing is stored. reading: of ReadOptions."""
+    reading = reading or {}
+    with asking_for_columns():
+        dataset = load(path, options=ReadOptions(**reading))
+    validation_set = load_validation(validation, validation.name, reading) if validation else None
     if validation_set:
         require_compatible(validation_set, dataset)
     app = App(workspace)
     counter = TokenCounter(ready_tokenizer(app, model_id))
     target, info = app.models.target_model(model_id or ""), DatasetInfo(path.name, accepted=accepted or {})
     languages = target.languages if target else ()
-    return check_and_fix("", info, dataset, counter, LengthLimits(max_length), validation_set, languages=languages)
+    return check_and_fix("", info, dataset, counter, lengths, validation_set, languages=languages)

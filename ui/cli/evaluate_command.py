@@ -12,7 +12,7 @@ from backend.errors import BadUsage, ChatFailed
 from backend.settings import Workspace
 from ui.cli.follow import follow, require_completed
 from ui.cli.model_commands import ready_tokenizer, resolve_model
-from ui.cli.options import add_validation_option, positive
+from ui.cli.options import add_reading_options, add_validation_option, asking_for_columns, positive, reading_options
 from ui.cli.output import AddCommand, Answer
 from ui.services.app import App
 from ui.services.selection import Choice
@@ -35,6 +35,7 @@ def add_commands(add: AddCommand) -> None:
     )
     evaluating.add_argument("--model", default=None, metavar="ID", help="with --data: the base model")
     add_validation_option(evaluating)
+    add_reading_options(evaluating)
 
 
 def evaluate(options: argparse.Namespace, workspace: Workspace) -> Answer:
@@ -59,7 +60,9 @@ def evaluate(options: argparse.Namespace, workspace: Workspace) -> Answer:
 def _try_prompts(app: App, options: argparse.Namespace, facts: str) -> Answer:
     model_id = resolve_model(app, options.model)
     ready_tokenizer(app, model_id)
-    choice = Choice(data_id=app.datasets.add(options.data, options.data.name), model_id=model_id)
+    with asking_for_columns():
+        data_id = app.datasets.add(options.data, options.data.name, reading_options(options))
+    choice = Choice(data_id=data_id, model_id=model_id)
     if options.validation:
         app.datasets.set_validation(choice.data_id, options.validation, options.validation.name)
     job = follow(app, app.prompt_trials.start(choice, options.items, facts))

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+from backend.datasets.convert.mapping import NoExamples
+from backend.errors import BadUsage
+
+_READING = ("sheet", "encoding", "shape", "imitate")
 
 
 def add_validation_option(command: argparse.ArgumentParser) -> None:
@@ -16,18 +24,54 @@ def add_validation_option(command: argparse.ArgumentParser) -> None:
     )
 
 
-def add_imitate_option(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--imitate",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="in a chat: learn to write as this person; again for each further one",
-    )
-
-
 def positive(typed: str) -> int:
     """A whole number from 1. Raises ArgumentTypeError."""
     if not typed.isdecimal() or not int(typed):
         raise argparse.ArgumentTypeError(f"{typed!r} is not a whole number from 1")
     return int(typed)
+
+
+def add_reading_options(command: argparse.ArgumentParser) -> None:
+    """How the file is read, where its content does not decide that or decides it wrongly."""
+    command.add_argument(
+        "--column",
+        dest="columns",
+        action="append",
+        default=[],
+        metavar="FIELD=COLUMN",
+        help="which column is which, such as --column question=Subject --column answer=Reply",
+    )
+    command.add_argument("--sheet", default=None, metavar="NAME", help="the sheet of a spreadsheet to read")
+    command.add_argument("--encoding", default=None, metavar="NAME", help="of the letters, such as cp1252")
+    command.add_argument(
+        "--imitate",
+        action="append",
+        default=None,
+        metavar="NAME",
+        help="in a chat: learn to write as this person; again for each further one",
+    )
+    command.add_argument("--shape", default=None, metavar="SHAPE", help="what each row is, such as text or messages")
+
+
+def reading_options(options: argparse.Namespace) -> dict[str, Any]:
+    """The fields of ReadOptions that were typed. Raises BadUsage for a column without a field."""
+    if wrong := [pair for pair in options.columns if not all(pair.partition("="))]:
+        raise BadUsage(
+            f"{wrong[0]!r} does not say which column is which.", "", "For example: --column question=Subject"
+        )
+    typed: dict[str, Any] = {name: value for name in _READING if (value := getattr(options, name)) is not None}
+    mapping = dict(pair.partition("=")[::2] for pair in options.columns)
+    return typed | ({"mapping": mapping} if mapping else {})
+
+
+@contextmanager
+def asking_for_columns() -> Iterator[None]:
+    """Says how to answer, where the columns of a file are not clear. Raises NoExamples."""
+    try:
+        yield
+    except NoExamples as error:
+        if not error.columns:
+            raise
+        named = f"The columns are: {', '.join(error.columns[:20])[:400]}."
+        how = "--column question=… --column answer=…, with the name of a column after each ="
+        raise NoExamples(error.what, f"{error.why} {named}", f"Add {how}.", error.columns) from error

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from backend.errors import BadInput, BadUsage
+from backend.records.lengths import LengthLimits
 from backend.records.specs import parse_new_settings
 from backend.settings import PROGRAM, Workspace
 from jobs.records import Job, State
+from ui.cli.data_commands import warnings
 from ui.cli.follow import follow
 from ui.cli.model_commands import ready_tokenizer, resolve_model
-from ui.cli.options import add_imitate_option, add_validation_option
+from ui.cli.options import add_reading_options, add_validation_option, asking_for_columns, reading_options
 from ui.cli.output import AddCommand, Answer, say
 from ui.records import RunSummary
 from ui.services import losses
@@ -43,7 +45,7 @@ def add_commands(add: AddCommand) -> None:
         help="with --continue: N more epochs on the same rows, with the same settings",
     )
     add_validation_option(training)
-    add_imitate_option(training)
+    add_reading_options(training)
     training.add_argument("--model", default=None, metavar="ID", help="or the folder of a model on this computer")
     training.add_argument("--set", dest="settings", nargs="+", action="extend", default=[], metavar="key=value")
     training.add_argument("--name", default=None, metavar="N", help="a name for the run")
@@ -100,11 +102,11 @@ def _start(app: App, options: argparse.Namespace) -> str:
     version = app.versions.next(options.parent, from_base=options.from_base) if options.parent else None
     model_id = resolve_model(app, options.model or (app.runs.spec(options.parent).model.id if version else None))
     ready_tokenizer(app, model_id)
-    data_id = (
-        app.datasets.add(options.data, options.data.name, options.imitate)
-        if options.data
-        else app.versions.data_id(options.parent)
-    )
+    if options.data:
+        with asking_for_columns():
+            data_id = app.datasets.add(options.data, options.data.name, reading_options(options))
+    else:
+        data_id = app.versions.data_id(options.parent)
     if options.validation:
         app.datasets.set_validation(data_id, options.validation, options.validation.name)
     advice = app.advice.settings("", data_id, model_id, trainer)
@@ -112,7 +114,8 @@ def _start(app: App, options: argparse.Namespace) -> str:
         advice = app.versions.settings(options.parent, advice)
     settings = parse_new_settings({**advice.settings.model_dump(), **typed})
     app.versions.check(version, model_id, settings)
-    if warning := app.datasets.checked(data_id, model_id).too_few:
+    checked = app.datasets.checked(data_id, model_id, LengthLimits.from_settings(settings))
+    for warning in warnings(checked.fixed_report):
         say(warning)
     evaluate = not options.no_evaluation
     return app.runs.start(data_id, model_id, settings, options.name or "", evaluate=evaluate, version=version)
@@ -122,11 +125,8 @@ def runs(options: argparse.Namespace, workspace: Workspace) -> Answer:
     app = App(workspace)
     app.runner.tick()
     summaries = app.runs.all()
-    lines = [f"{run.info.id}  {run.state.value:11}  {run.info.name}, v{run.version}" for run in summaries]
-    damaged = app.runs.damaged()
-    lines += [f"{run_id}  {'damaged':11}  can only be deleted" for run_id in damaged]
-    document = {"runs": [_listed(run) for run in summaries], "damaged": damaged}
-    return Answer(document, "\n".join(lines) or "There are no runs yet.")
+    text = "\n".join(f"{run.info.id}  {run.state.value:11}  {run.info.name}, v{run.version}" for run in summaries)
+    return Answer({"runs": [_listed(run) for run in summaries]}, text or "There are no runs yet.")
 
 
 def _listed(run: RunSummary) -> dict[str, Any]:

@@ -42,7 +42,13 @@ class AdviceService:
         self, task: str = "", data_id: str = "", model_id: str = "", trainer: Trainer = "sft"
     ) -> ChosenSettings:
         """The settings for one model ("": the recommended one), what they need, and the reason for each."""
-        facts = data_facts(self._checked(data_id, model_id), trainer)
+        return self.settings_for(self._checked(data_id, model_id), task, model_id, trainer)
+
+    def settings_for(
+        self, checked: CheckedDataset | None, task: str = "", model_id: str = "", trainer: Trainer = "sft"
+    ) -> ChosenSettings:
+        """The same for examples that need not be stored, checked without a limit on their length."""
+        facts = data_facts(checked, trainer)
         data = Data(task=_task(task), trainer=trainer, **facts)
         return choose_settings(self._models.entry(model_id), self._models.hardware(), data, self._models.rates())
 

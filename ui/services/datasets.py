@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
@@ -52,9 +52,9 @@ class DatasetService:
     def samples(self) -> list[Sample]:
         return list(samples.SAMPLES)
 
-    def add(self, path: Path, name: str, imitate: Sequence[str] = ()) -> str:
-        """Imports a file, waits until that is done, and returns its data id. imitate: people in a chat."""
-        return self._store.add(path, name, options={"imitate": list(imitate)} if imitate else {})
+    def add(self, path: Path, name: str, options: Mapping[str, Any] | None = None) -> str:
+        """Imports a file, waits until that is done, and returns its data id. options: fields of ReadOptions."""
+        return self._store.add(path, name, options=options or {})
 
     def import_file(self, path: Path, name: str, model_id: str = "") -> str:
         """Starts to import a file in the background and returns its data id; see `progress`."""

@@ -1,7 +1,8 @@
 """Guesses which column is the question and which is the answer when the names are unclear.
 
 Each column scores points for a familiar name and for its content: a question is often short and ends in a question
-mark, an answer is longer, and both differ from row to row. The guess is always shown, and the user can change it.
+mark, an answer is longer, and both differ from row to row. A guess is always shown, and the user can change it; where
+the columns tell too little for one, the user is asked.
 """
 
 from __future__ import annotations
@@ -11,10 +12,13 @@ from dataclasses import dataclass
 from statistics import mean
 from typing import Any
 
+from backend.datasets.convert.doubts import what_it_holds
 from backend.datasets.convert.shapes import NAMES, plain_name
+from backend.datasets.excerpt import excerpt
 
 _MARKS = ("?", "？", "؟", ";")  # the last one is the Greek question mark
 _NOT_TEXT = ("id", "uuid", "index", "date", "time", "timestamp", "url", "link", "split", "lang", "language", "source")
+_MARGIN = 1.5  # points by which the best pair must win where there are more columns, or the answer comes first
 
 
 @dataclass(frozen=True)
@@ -32,18 +36,45 @@ class _Column:
         return self.filled > 0.5 and self.with_letters > 0.5 and plain not in _NOT_TEXT and not plain.endswith("_id")
 
 
-def guess(records: Sequence[dict[str, Any]]) -> tuple[str, dict[str, str]] | None:
-    """("question_answer" or "text", {field: column}); None when nothing fits."""
+@dataclass(frozen=True)
+class Guess:
+    """mapping: from the fields of the shape to columns. doubt: why the user has to be asked, "" where it is clear."""
+
+    shape: str
+    mapping: dict[str, str]
+    doubt: str = ""
+
+
+def guess(records: Sequence[dict[str, Any]]) -> Guess | None:
+    """The columns to use; None when nothing fits."""
     names = dict.fromkeys(name for record in records for name in record)
-    columns = [column for column in (_measure(name, records) for name in names) if column.is_text]
-    if len(columns) == 1:
-        only = columns[0]
-        return ("text", {"text": only.name}) if only.length >= 20 or len(names) == 1 else None
+    texts = [column for column in (_measure(name, records) for name in names) if column.is_text]
+    holding = {c.name: what_it_holds(c.name, [record.get(c.name) for record in records]) for c in texts}
+    columns = [column for column in texts if not holding[column.name]]
     if not columns:
-        return None
+        return None if len(texts) < 2 else _guess_pair(texts, _held_by(holding))
+    if len(columns) == 1 and len(texts) == 1:
+        only = columns[0]
+        half = _name_score(only.name, "question") or _name_score(only.name, "answer")
+        return Guess("text", {"text": only.name}) if len(names) == 1 or (only.length >= 20 and not half) else None
+    if len(columns) == 1:
+        return _guess_pair(texts, _held_by(holding))
+    return _guess_pair(columns)
+
+
+def _guess_pair(columns: list[_Column], doubt: str = "") -> Guess:
     pairs = [(_score(q, a, columns), q, a) for q in columns for a in columns if q is not a]
-    _, question, answer = max(pairs, key=lambda pair: pair[0])
-    return "question_answer", {"question": question.name, "answer": answer.name}
+    best, question, answer = max(pairs, key=lambda pair: pair[0])
+    others = [score for score, q, a in pairs if (q, a) != (question, answer)]
+    if not doubt and best < max(others) + (_MARGIN if len(columns) > 2 or columns[0] is answer else 0):
+        doubt = "Its columns are: " + excerpt(", ".join(column.name for column in columns), width=300) + "."
+    return Guess("question_answer", {"question": question.name, "answer": answer.name}, doubt)
+
+
+def _held_by(holding: dict[str, str]) -> str:
+    """A sentence on the columns that hold neither questions nor answers."""
+    found = [f"{excerpt(name, width=40)!r} holds {what}" for name, what in holding.items() if what]
+    return f"The column {'; '.join(found[:3])}."
 
 
 def _measure(name: str, records: Sequence[dict[str, Any]]) -> _Column:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from backend.datasets.convert.detect import Match, Record, match
+from backend.datasets.convert.doubts import Doubt, in_doubt
 from backend.datasets.convert.guess_columns import guess
 from backend.datasets.convert.shapes import SHAPES, Columns, complete
 from backend.datasets.excerpt import excerpt
@@ -111,6 +112,8 @@ def make_plan(sample: Sequence[Record], options: ReadOptions) -> Plan:
         for found in matches:
             if found.shape == shape:
                 mapping.update({name: c for name, c in found.mapping.items() if name not in mapping})
+        if shape == "question_answer" and (doubt := in_doubt(records, mapping)):
+            return Plan(shape, _without(doubt, records), fixed=True)
         first = next(line for line, value in sample if _shape_of(value) == shape)
         return Plan(shape, mapping, lenient=_is_lenient(records, shape, mapping), _first_lines={shape: first})
     if guessed is None:
@@ -124,7 +127,27 @@ def make_plan(sample: Sequence[Record], options: ReadOptions) -> Plan:
             "If yours have other names, choose which column is which.",
             tuple(columns),
         )
-    return Plan(guessed[0], guessed[1], fixed=True, guessed=True)
+    if guessed.doubt:
+        raise _which(guessed.doubt, records)
+    return Plan(guessed.shape, guessed.mapping, fixed=True, guessed=True)
+
+
+def _without(doubt: Doubt, records: Sequence[dict[str, Any]]) -> dict[str, str]:
+    """The columns of questions and answers, by their names, apart from the one in doubt. Raises NoExamples."""
+    columns = dict.fromkeys(column for record in records for column in record if column != doubt.column)
+    found = Columns(columns).find("question", "answer", "context", "system")
+    if not complete("question_answer", found) or len({*found.values()}) < len(found) or in_doubt(records, found):
+        raise _which(doubt.why, records)
+    return found
+
+
+def _which(doubt: str, records: Sequence[dict[str, Any]]) -> NoExamples:
+    return NoExamples(
+        "Which column holds the questions, and which the answers?",
+        f"That is not clear. {doubt}",
+        "Choose the column of each.",
+        tuple(dict.fromkeys(column for record in records for column in record)),
+    )
 
 
 def _shape_of(value: Any) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from openpyxl import Workbook
 
 from backend.records.specs import TrainSettings
 from backend.settings import PROGRAM, PROJECT_ROOT, SAMPLES, Workspace
@@ -146,6 +147,53 @@ def test_a_validation_file_without_a_usable_row_is_rejected(app: Shell, tmp_path
     assert app("runs") == {"runs": []}
     text = write_lines(tmp_path / "test.txt", "Once upon a time there was a lamp. " * 20)
     assert "documents" in app("check", ORDERS, "--validation", text)["what"]
+
+
+def test_unclear_columns_are_asked_for_by_every_command(app: Shell, tmp_path: Path) -> None:
+    asked = ["When do you open?", "Is it broken?", "Do you sell tea?", "Is it free?", "Where are you?"]
+    rows = [{"message": text, "reply text": f"Reply {text}", "agent": "gpt-4o"} for text in asked]
+    file, clean = write_lines(tmp_path / "d.jsonl", *rows), str(tmp_path / "clean.jsonl")
+    named = ["--column", "question=message", "--column", "answer=reply text"]
+    for command in (["check", file], ["fix", file, "-o", clean], ["train", "--data", file]):
+        error = app(*command)
+        assert app.code == 1
+        assert "'agent'" in error["why"]
+        assert "reply text" in error["why"]
+        assert "--column" in error["next"]
+    assert app("check", file, *named)["mapping"] == {"question": "message", "answer": "reply text"}
+    assert app("fix", file, "-o", clean, *named)["rows"] == 5
+    assert app("check", clean)["usable"] == 5
+    assert app("check", file, "--column", "message")["error"] == "BadUsage"
+    assert app("datasets") == {"datasets": []}
+
+
+def test_the_sheet_the_encoding_and_the_shape_can_be_chosen(app: Shell, tmp_path: Path) -> None:
+    book = Workbook()
+    book.active.append(["question", "answer"])  # type: ignore[union-attr]
+    book.active.append(["q", "a"])  # type: ignore[union-attr]
+    second = book.create_sheet("More")
+    second.append(["question", "answer"])
+    second.append(["Who?", "We."])
+    second.append(["When?", "Now."])
+    book.save(tmp_path / "d.xlsx")
+    assert app("check", str(tmp_path / "d.xlsx"), "--sheet", "More")["rows"] == 2
+    (tmp_path / "d.csv").write_bytes("question,answer\nKdo?,Přítel.\n".encode("cp1250"))
+    assert app("check", str(tmp_path / "d.csv"), "--encoding", "cp1250")["encoding"] == "cp1250"
+    assert app("check", str(tmp_path / "d.csv"), "--shape", "alpaca")["error"] == "NoExamples"
+
+
+def test_check_fix_and_train_agree_on_an_example_that_is_too_long(app: Shell, tmp_path: Path) -> None:
+    rows = [chat(f"question number {i}?", f"answer to {i}, in some words") for i in range(20)]
+    file = write_lines(tmp_path / "d.jsonl", *rows, chat("and " * 9000, "the end"))
+    clean = str(tmp_path / "clean.jsonl")
+    found = app("check", file)
+    assert [(p["line"], p["kind"]) for p in found["problems"] if p["severity"] == "error"] == [
+        (21, "answer_vanishes")
+    ]
+    assert app("train", "--data", file)["error"] == "BadInput"
+    assert app("fix", file, "-o", clean)["rows"] == 20
+    assert not [p for p in app("check", clean)["problems"] if p["severity"] == "error"]
+    assert app("fix", file, "-o", clean, "--max-tokens", "20000")["rows"] == 21
 
 
 @pytest.mark.parametrize("number", ["-5", "0", "many", "1.5"])

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from backend.datasets.convert.mapping import NoExamples
 from backend.datasets.convert.shapes import SHAPES
 from backend.datasets.read.load import ReadOptions, load_text
 from backend.errors import BadInput
@@ -138,6 +139,67 @@ def test_columns_with_unclear_names_are_guessed_with_a_warning(
     assert data.source.mapping == {"question": question, "answer": answer}
     assert [p.kind for p in data.problems] == ["mapping_guessed"]
     assert repr(question) in data.problems[0].message
+
+
+_REPLIES = [
+    "It opens at nine.",
+    "We send it back to you.",
+    "Please call us about that.",
+    "No, but soon.",
+    "Yes, it is.",
+]
+_ASKED = ["When do you open?", "What about my parcel?", "Is it broken?", "Do you sell tea?", "Is it free?"]
+
+
+def _table(**columns: list[str]) -> str:
+    return json.dumps([dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)])
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("model", ["gpt-4o"] * 5),
+        ("agent", ["Anna Schmidt", "Tom", "Anna Schmidt", "Tom", "Ute Ng"]),
+        ("agent", ["anna@example.org", "tom@example.org"] * 2 + ["x@y.de"]),
+        ("bot", ["2026-01-02 10:11", "2026-01-03 10:11", "2026-02-02 11:11", "2026-03-02 10:19", "2026-01-09 10:11"]),
+        ("Vermerk", ["done"] * 5),
+        ("Erledigt am", ["1. März 2026", "02.03.2026", "3/4/2026", "4.3.2026", "5.3.2026"]),
+        ("Kontakt", ["a@x.de", "b@x.de", "c@x.de", "d@x.de", "e@x.de"]),
+        ("Bearbeiter", ["Anna Schmidt", "Tom Weber", "Ute Ng", "Jan Ott", "Eva Rau"]),
+        ("Vorgang", ["A-1001", "A-1002", "A-1003", "A-1004", "A-1005"]),
+        ("Seite", ["https://x.de/a", "https://x.de/b", "https://x.de/c", "https://x.de/d", "https://x.de/e"]),
+    ],
+)
+def test_a_column_of_something_else_is_asked_about(name: str, values: list[str]) -> None:
+    with pytest.raises(NoExamples) as caught:
+        load_text(_table(question=_ASKED, **{name: values}))
+    assert caught.value.columns == ("question", name)
+    assert name in caught.value.why
+    mapping = {"question": "question", "answer": name}
+    data = load_text(_table(question=_ASKED, **{name: values}), options=ReadOptions(mapping=mapping))
+    assert len(data.rows) == 5
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"question": _ASKED, "answer": ["42"] * 5},
+        {"text": _ASKED, "label": ["Billing"] * 5},
+        {"user": _ASKED, "assistant": _REPLIES},
+        {"Agent": ["Anna", "Tom", "Ute", "Jan", "Eva"], "Frage": _ASKED, "Antwort": _REPLIES},
+        {"Bearbeiter": ["Anna", "Tom", "Ute", "Jan", "Eva"], "Was man fragt": _ASKED, "Was wir sagen": _REPLIES},
+        {"Mail": ["a@x.de", "b@x.de", "c@x.de", "d@x.de", "e@x.de"], "Er fragt": _ASKED, "Wir sagen": _REPLIES},
+    ],
+)
+def test_clear_columns_are_not_asked_about(columns: dict[str, list[str]]) -> None:
+    data = load_text(_table(**columns))
+    asked = [row.messages[0]["content"] for row in data.rows]
+    assert asked == _ASKED
+
+
+def test_three_columns_that_could_all_be_it_are_asked_about() -> None:
+    with pytest.raises(NoExamples):
+        load_text(_table(Betreff=[text.rstrip("?") for text in _ASKED], Notiz=_REPLIES, Zusatz=_REPLIES[::-1]))
 
 
 def test_the_columns_can_be_chosen() -> None:
