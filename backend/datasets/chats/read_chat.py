@@ -83,8 +83,8 @@ def _note(chat: ChatFormat, chosen: Sequence[str], threads: Threads, maker: Exam
         parts.append("A new conversation begins after a pause of six hours.")
     for left_out, why in (
         (threads.branches, "of other versions of a reply"),
-        (threads.empty, "without text, or that are notices"),
-        (maker.alone, "that answer nothing or were not answered"),
+        (threads.empty, "without text or written by a program"),
+        (maker.alone, "with nothing to answer or without an answer"),
     ):
         if left_out:
             parts.append(f"Left out: {_count(left_out, 'message')} {why}.")

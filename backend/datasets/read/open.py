@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from itertools import chain, islice
 
 from backend.datasets.chats.format import ChatFormat
+from backend.datasets.chats.mail import MAIL, is_mail, mail_messages
 from backend.datasets.chats.whatsapp import WHATSAPP, is_whatsapp, whatsapp_messages
 from backend.datasets.convert.detect import Record
 from backend.datasets.convert.not_examples import looks_like, require_document
@@ -49,11 +50,18 @@ def open_source(source: ByteSource, encoding: Encoding, name: str, options: Read
         opened = OpenSource("parquet", parquet_records(source))
     elif binary == "zip":
         opened = _workbook(source, options)
+    elif options.delimiter is None and options.shape is None and is_mail(source.head):
+        opened = OpenSource("mail", mail_messages(_lines(source)), chat=MAIL)
     else:
         opened = _text(source, encoding, name, options)
     if source.packed:
         opened.details["packed"] = "gzip"
     return opened
+
+
+def _lines(source: ByteSource) -> Iterator[bytes]:
+    for lines in line_blocks(source.blocks(), source.limits.line_bytes):
+        yield from (line or b"" for line in lines)
 
 
 def _workbook(source: ByteSource, options: ReadOptions) -> OpenSource:

@@ -25,11 +25,12 @@ FORMATS = {
     "xlsx": "an Excel file",
     "parquet": "a Parquet file",
     "text": "plain text",
+    "mail": "e-mail",
     "markdown": "Markdown text",
     "html": "a web page",
     "yaml": "YAML",
 }
-BINARY = ("xlsx", "parquet")
+BINARY = ("xlsx", "parquet", "mail")
 ENCODINGS = {
     "utf-8": "UTF-8",
     "utf-16": "UTF-16",

@@ -1,0 +1,195 @@
+"""Reads e-mails: a mailbox (mbox, RFC 4155) or one message (.eml, RFC 5322), as the messages of conversations."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from email.errors import MessageError
+from email.message import EmailMessage
+from email.utils import getaddresses, parsedate_to_datetime
+
+from backend.datasets.chats import clean
+from backend.datasets.chats.format import ChatFormat
+from backend.datasets.chats.mail_text import ADDRESS, own_words, repeated_ends
+from backend.datasets.convert.detect import Record
+from backend.records.units import MIB
+
+MAIL = ChatFormat(
+    "a mailbox",
+    "https://www.rfc-editor.org/rfc/rfc5322",
+    thread="thread",
+    author=("author",),
+    text=("text",),
+    time=("time",),
+)
+_POSTMARK = re.compile(rb"From \S+ .*\d\d:\d\d(:\d\d)?.*\d{4}|From \S+@\S+\s*$")
+_FIELD = re.compile(rb"([A-Za-z][A-Za-z0-9-]*):", re.ASCII)
+_MAIL_FIELDS = frozenset((b"from", b"to", b"subject", b"date", b"message-id", b"received", b"mime-version"))
+_LARGEST = 32 * MIB  # bytes of one message; the attachments of a larger one are cut off
+_QUOTE_IN_HTML = re.compile(r"<blockquote\b|<div[^>]+(gmail_quote|divRplyFwdMsg|moz-cite-prefix)", re.IGNORECASE)
+_SUBJECT = re.compile(
+    r"^(\s*(re|aw|sv|antw|fw|fwd|wg|tr|rv|enc|odp|vs|ynt|res)\s*(\[\d+\])?\s*[:：])+\s*", re.IGNORECASE
+)
+_FORWARDED = re.compile(r"\s*(fwd?|wg|tr|rv|enc|doorst|vb|vs)\s*:", re.IGNORECASE)
+_BROKEN = (
+    AttributeError,
+    IndexError,
+    LookupError,
+    MessageError,
+    TypeError,
+    ValueError,
+    RecursionError,
+    AssertionError,
+)
+
+
+@dataclass(frozen=True)
+class _Mail:
+    line: int
+    author: str
+    to: str
+    text: str
+    quoted: str
+    credit: str
+    time: float | None
+    id: str
+    parents: tuple[str, ...]
+    thread: str
+
+
+def is_mail(head: bytes) -> bool:
+    """Whether a file begins as a mailbox or an e-mail does."""
+    head = head.lstrip(b"\xef\xbb\xbf\r\n")
+    first, _, rest = head.partition(b"\n")
+    if first.startswith(b"From ") and _POSTMARK.match(first.rstrip()):
+        head = rest
+    fields = set()
+    for line in head.split(b"\n")[:200]:
+        if not line.strip():
+            break
+        if line[:1] in b" \t":
+            continue
+        found = _FIELD.match(line)
+        if found is None:
+            return False
+        fields.add(found[1].lower())
+    return b"from" in fields and len(fields & _MAIL_FIELDS) >= 3
+
+
+def mail_messages(lines: Iterable[bytes]) -> Iterator[list[Record]]:
+    """The mails as records of the format MAIL, with text "" for newsletters, drafts and the like. lines: of the
+    file."""
+    mails = [mail for number, data in _split(lines) if (mail := _parse(number, data)) is not None]
+    yield [(mail.line, record) for mail in _clean(mails) for record in _records(mail)]
+
+
+def _split(lines: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
+    """The line and the bytes of each message."""
+    message: list[bytes] = []
+    start, size, blank, box = 1, 0, True, False
+    for number, line in enumerate(lines, 1):
+        if blank and line.startswith(b"From ") and _POSTMARK.match(line.rstrip()):
+            if message:
+                yield start, b"\n".join(message)
+            message, start, size, box = [], number, 0, True
+        elif size < _LARGEST and (message or line.strip()):
+            unescaped = line[1:] if box and re.match(rb">+From ", line) else line
+            message.append(unescaped)
+            size += len(line)
+        blank = not line.strip()
+    if message:
+        yield start, b"\n".join(message)
+
+
+def _parse(line: int, data: bytes) -> _Mail | None:
+    """A message; None where it can't be read at all."""
+    try:
+        message = email.message_from_bytes(data, policy=email.policy.default)
+        assert isinstance(message, EmailMessage)
+        subject = str(message.get("subject", ""))
+        author = _addresses(message, "from")
+        references = re.findall(r"<[^<>\s]+>", f"{message.get('references', '')} {message.get('in-reply-to', '')}")
+        said, quoted, credit = own_words(_body(message)) if _is_personal(message) else ("", "", "")
+        return _Mail(
+            line,
+            author[0] if author else "",
+            next(iter(_addresses(message, "to")), ""),
+            said,
+            "" if _FORWARDED.match(subject) else quoted,
+            credit,
+            _time(message),
+            str(message.get("message-id", "")).strip(),
+            tuple(references),
+            str(message.get("x-gm-thrid", "")).strip() or _SUBJECT.sub("", subject).strip(),
+        )
+    except _BROKEN:
+        return None
+
+
+def _addresses(message: EmailMessage, field: str) -> list[str]:
+    found = getaddresses([str(value) for value in message.get_all(field, [])])
+    return [address.strip().lower() for _, address in found if "@" in address]
+
+
+def _time(message: EmailMessage) -> float | None:
+    try:
+        return parsedate_to_datetime(str(message["date"])).timestamp()
+    except _BROKEN:
+        return None
+
+
+def _is_personal(message: EmailMessage) -> bool:
+    """Whether a person wrote it: no newsletter, automatic answer, draft or spam."""
+    labels = str(message.get("x-gmail-labels", "")).lower()
+    automatic = str(message.get("auto-submitted", "no")).lower() != "no"
+    bulk = str(message.get("precedence", "")).lower() in ("bulk", "list", "junk")
+    return not (automatic or bulk or "list-unsubscribe" in message or re.search(r"\b(spam|trash|drafts?)\b", labels))
+
+
+def _body(message: EmailMessage) -> str:
+    part = message.get_body(preferencelist=("plain", "html"))
+    if part is None:
+        return ""
+    text = str(part.get_content())
+    if part.get_content_subtype() != "html":
+        return text
+    quote = _QUOTE_IN_HTML.search(text)
+    return clean.html(text[: quote.start()] if quote else text)
+
+
+def _clean(mails: list[_Mail]) -> list[_Mail]:
+    """The mails without repeated signatures, each with the conversation that it belongs to. The mail that one answers
+    comes from its quotation where it is not in the file itself."""
+    by_author: dict[str, list[int]] = {}
+    for at, mail in enumerate(mails):
+        by_author.setdefault(mail.author, []).append(at)
+    for places in by_author.values():
+        for at, text in zip(places, repeated_ends([mails[at].text for at in places]), strict=True):
+            mails[at] = replace(mails[at], text=text)
+    known = {mail.id: mail for mail in mails if mail.id}
+    threads: dict[str, str] = {}
+    for mail in mails:
+        ids = [one for one in (*mail.parents, mail.id) if one]
+        root = next((threads[one] for one in ids if one in threads), ids[0] if ids else mail.thread)
+        threads.update(dict.fromkeys(ids, root))
+    return [
+        replace(
+            mail,
+            thread=threads.get(mail.id, mail.thread) if mail.id or mail.parents else mail.thread,
+            quoted="" if any(parent in known for parent in mail.parents) else mail.quoted,
+        )
+        for mail in mails
+    ]
+
+
+def _records(mail: _Mail) -> Iterator[dict[str, object]]:
+    if mail.quoted and mail.text:
+        others = [one.lower() for one in ADDRESS.findall(mail.credit) if one.lower() != mail.author]
+        asker = (others or [mail.to])[0]
+        before = None if mail.time is None else mail.time - 1
+        if asker and asker != mail.author:
+            yield {"thread": mail.thread, "author": asker, "text": mail.quoted, "time": before}
+    yield {"thread": mail.thread, "author": mail.author, "text": mail.text, "time": mail.time}

@@ -1,0 +1,177 @@
+"""Tells what somebody wrote in an e-mail from what the mail program put below it: the quoted mail and the signature.
+
+The rules look at the form rather than at words, so that they hold in any language: lines that begin with ">", the
+line above them that ends in ":", and the block of headers ("From: … Sent: … To: …") that Outlook writes.
+mail-parser-reply, which knows twelve languages by their words, was tried: it missed Gmail's Spanish line and needed
+half a second for a mail of 2,000 lines.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+ADDRESS = re.compile(r"[\w.+'-]+@[\w-]+(?:\.[\w-]+)+")
+_HEADER = re.compile(r"[*\s]*[^\W\d_][\w .'-]{0,24}[*\s]*[:：][*\s]*\S")
+# "From" in the languages of mail programs: what begins a block of headers
+_FROM = re.compile(
+    r"[*\s]*(from|von|de|da|van|från|fra|od|от|від|lähettäjä|feladó|de la|kimden|από|expéditeur"
+    r"|remitente|mittente|差出人|送信者|发件人|寄件者|보낸 사람|מאת|من)[*\s]*[:：]",
+    re.IGNORECASE,
+)
+_DATE = re.compile(r"\d{1,2}[:.h]\d{2}|\d{4}|\d{1,2}[./]\d{1,2}")
+_SEPARATOR = re.compile(r"\s*(-{3,}\s*[^-\s][^-]{2,40}-{3,}|_{20,})\s*")
+# "Sent from my iPhone", as phones write it in the languages that most write in
+_SENT_FROM = re.compile(
+    r"(sent from (my|outlook|mail|yahoo)|get outlook for|von meinem .* gesendet|gesendet (von|mit)"
+    r"|enviado (desde|do|a partir)|envoyé (de|depuis)|inviato da|verzonden (vanaf|met)|skickat från|sendt fra"
+    r"|wysłan[eo] z|отправлено (с|из)"
+    r"|lähetetty|odesláno z|iphoneから送信|发自我的|나의 iphone)",
+    re.IGNORECASE,
+)
+_MOST_LINES = 12  # of a signature
+_LEAST_MAILS = 3  # in which a signature must be the same
+_LONGEST_LINE = 2_000  # characters; a longer one is no header
+
+
+def own_words(text: str) -> tuple[str, str, str]:
+    """What the author wrote, the mail that is quoted, and the lines that say whose it is; "" for what is missing."""
+    lines = [line.rstrip() for line in text.replace("\r\n", "\n").split("\n")]
+    written, below = _divide(lines)
+    quoted = [line for line in written if line.startswith(">")]
+    if quoted:  # answers stand below or between the quoted lines
+        credit = "\n".join(_credit(written, written.index(quoted[0])))
+        return _said(written), _unquote(quoted), credit
+    credit, rest = _header_and_rest(below)
+    return _said(written), _unquote(rest), credit
+
+
+def _divide(lines: list[str]) -> tuple[list[str], list[str]]:
+    """The lines before the one from which on all is quoted, and the others."""
+    cut = next((at for at in range(len(lines)) if _begins_quote(lines, at)), len(lines))
+    written = lines[:cut]
+    while cut < len(lines) and written and (not written[-1].strip() or written[-1].endswith(":")):
+        written.pop()  # "Begin forwarded message:"
+    return written, lines[cut:]
+
+
+def _said(written: list[str]) -> str:
+    return _without_signature("\n".join(_without_quotes(written)))
+
+
+def _begins_quote(lines: list[str], at: int) -> bool:
+    """Whether all from this line on is quoted."""
+    line = lines[at]
+    if len(line) > _LONGEST_LINE or not line.strip():
+        return False
+    if _SEPARATOR.fullmatch(line):
+        return at + 1 < len(lines) and _is_header_block(_paragraph(lines, at + 1))
+    if at and lines[at - 1].strip() and not lines[at - 1].rstrip().endswith(":"):
+        return False  # in the middle of a paragraph
+    paragraph = _paragraph(lines, at)
+    if _is_header_block(paragraph):
+        return True
+    credit = " ".join(paragraph[: next((n for n, one in enumerate(paragraph, 1) if one.endswith((":", "："))), 0)])
+    if not credit or len(credit) > 300 or not _DATE.search(credit):
+        return False
+    rest = lines[at + len(paragraph) :]
+    quoted = next((one for one in [*paragraph, *rest] if one.startswith(">")), None)
+    if quoted is None:
+        return ADDRESS.search(credit) is not None
+    after = [one for one in lines[at:] if one.strip()]
+    first = next(n for n, one in enumerate(after) if one.startswith(">"))
+    return first <= 3 and all(one.startswith(">") for one in after[first:])
+
+
+def _paragraph(lines: list[str], at: int) -> list[str]:
+    while at < len(lines) and not lines[at].strip():
+        at += 1
+    end = at
+    while end < len(lines) and lines[end].strip() and end - at < 8:
+        end += 1
+    return lines[at:end]
+
+
+def _is_header_block(paragraph: Sequence[str]) -> bool:
+    if not paragraph or not _FROM.match(paragraph[0]):
+        return False
+    headers = 0
+    for line in paragraph:
+        if not _HEADER.match(line):
+            break
+        headers += 1
+    block = " ".join(paragraph[:headers])
+    return headers >= 3 and bool(_DATE.search(block)) and bool(re.search(r"\d{4}", block))
+
+
+def _header_and_rest(below: list[str]) -> tuple[str, list[str]]:
+    start = next((at for at, line in enumerate(below) if line.strip() and not _SEPARATOR.fullmatch(line)), len(below))
+    end = start
+    while end < len(below) and below[end].strip() and not below[end].startswith(">"):
+        end += 1
+        if below[end - 1].endswith((":", "：")):
+            break
+    return "\n".join(below[start:end]), below[end:]
+
+
+def _without_quotes(lines: list[str]) -> list[str]:
+    drop: set[int] = set()
+    for at, line in enumerate(lines):
+        if line.startswith(">"):
+            drop.add(at)
+            if not at or not lines[at - 1].startswith(">"):
+                credit = _credit(lines, at)
+                if credit:
+                    first = next(n for n in range(at, -1, -1) if lines[n] == credit[0])
+                    drop.update(range(first, at))
+    return [line for at, line in enumerate(lines) if at not in drop]
+
+
+def _credit(lines: list[str], at: int) -> list[str]:
+    """The lines above a quotation that say whose words they are: they end in ":" and hold a date or an address."""
+    end = at
+    while end and not lines[end - 1].strip():
+        end -= 1
+    start = end
+    while start and lines[start - 1].strip() and not lines[start - 1].startswith(">") and end - start < 3:
+        start -= 1
+    credit = lines[start:end]
+    joined = " ".join(credit)
+    fits = joined.endswith((":", "：")) and (_DATE.search(joined) or ADDRESS.search(joined))
+    return credit if fits else []
+
+
+def _unquote(lines: list[str]) -> str:
+    """The first mail of a quotation, without what it quotes itself."""
+    said = [line[1:].removeprefix(" ") if line.startswith(">") else line for line in lines]
+    if not any(line.strip() for line in said):
+        return ""
+    return _said(_divide(said)[0])
+
+
+def _without_signature(text: str) -> str:
+    lines = text.strip().split("\n")
+    for at, line in enumerate(lines):
+        if line.rstrip() == "--" and at:  # RFC 3676, 4.3
+            lines = lines[:at]
+            break
+    while lines and (not lines[-1].strip() or (_SENT_FROM.match(lines[-1].strip()) and len(lines[-1]) < 80)):
+        lines.pop()
+    return "\n".join(lines).strip()
+
+
+def repeated_ends(mails: Sequence[str]) -> list[str]:
+    """The mails of one author without the lines in which at least half of them, and three, end: the signature."""
+    ends: Counter[tuple[str, ...]] = Counter()
+    split = [mail.split("\n") for mail in mails]
+    for lines in split:
+        for count in range(1, min(_MOST_LINES, len(lines) - 1) + 1):
+            ends[tuple(lines[-count:])] += 1
+    common = [end for end, count in ends.items() if count >= _LEAST_MAILS and 2 * count >= len(mails)]
+    common.sort(key=len, reverse=True)
+    kept = []
+    for lines in split:
+        end = next((end for end in common if tuple(lines[-len(end) :]) == end and len(end) < len(lines)), ())
+        kept.append("\n".join(lines[: len(lines) - len(end)]).strip())
+    return kept

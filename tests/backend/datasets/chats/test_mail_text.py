@@ -1,0 +1,78 @@
+"""What the author of an e-mail wrote is told from quotations and signatures, in any language."""
+
+from __future__ import annotations
+
+import pytest
+
+from backend.datasets.chats.mail import is_mail
+from backend.datasets.chats.mail_text import own_words, repeated_ends
+
+OUTLOOK = "Von: Anna Berg\nGesendet: Montag, 4. März 2024 09:12\nAn: Tom\nBetreff: Rechnung\n\nWo ist sie?\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "said", "quoted"),
+    [
+        (
+            "Yes.\n\nOn Mon, Mar 4, 2024 at 9:12 AM Anna <a@b.org> wrote:\n\n> Open?\n>\n> Anna",
+            "Yes.",
+            "Open?\n\nAnna",
+        ),
+        ("Yes.\n\nOn Mon, Mar 4, 2024 at 9:12 AM Anna Berg\n<a@b.org> wrote:\n\n> Open?", "Yes.", "Open?"),
+        ("Ja.\n\nAm Mo., 4. März 2024 um 09:12 Uhr schrieb Anna <a@b.org>:\n\n> Offen?", "Ja.", "Offen?"),
+        ("Sí.\n\nEl lun, 4 mar 2024 a las 9:12, Anna (<a@b.org>) escribió:\n\n> ¿Abierto?", "Sí.", "¿Abierto?"),
+        ("はい。\n\n2024年3月4日(月) 9:12 Anna <a@b.org>:\n\n> 開いていますか", "はい。", "開いていますか"),
+        ("Yes.\n\nOn 4 Mar 2024, at 09:12, Anna wrote:\n\n> Open?", "Yes.", "Open?"),
+        ("Sie liegt bei.\n\n" + OUTLOOK, "Sie liegt bei.", "Wo ist sie?"),
+        ("Sie liegt bei.\n\n-----Ursprüngliche Nachricht-----\n" + OUTLOOK, "Sie liegt bei.", "Wo ist sie?"),
+        ("Sie liegt bei.\n\n________________________________\n" + OUTLOOK, "Sie liegt bei.", "Wo ist sie?"),
+        ("Anna <a@b.org> wrote on 4 March 2024:\n> Open?\n\nYes.", "Yes.", "Open?"),
+        ("> Open?\nYes.\n> And Tuesday?\nToo.", "Yes.\nToo.", "Open?\nAnd Tuesday?"),
+        (
+            "Yes.\n\nOn 4.3.2024 Anna <a@b.org> wrote:\n> Later?\n>\n> On 3.3.2024 Tom <t@b.org> wrote:\n>> Open?",
+            "Yes.",
+            "Later?",
+        ),
+        ("Yes!\n\nSent from my iPhone", "Yes!", ""),
+        ("Yes.\n-- \nTom\nMill Lane 4", "Yes.", ""),
+    ],
+)
+def test_quotations_and_signatures(text: str, said: str, quoted: str) -> None:
+    assert own_words(text)[:2] == (said, quoted)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Please send me:\n\n- the key\n- the lock\n\nand on 4.3.2024 we open:\nall of it.",
+        "Name: Anna\nOrder: 4711 of 2024\nDate: 4.3.2024 09:12\n\nWhere is it?",
+        "We meet on 4 March 2024 at 9:12:\n\nin the hall.",
+        "From: time to time I write\nmore.",
+        "One\n---\nTwo",
+        "Write to a@b.org if you like.\n\nTom",
+    ],
+)
+def test_what_is_no_quotation_stays(text: str) -> None:
+    assert own_words(text) == (text, "", "")
+
+
+def test_lines_in_which_most_mails_of_an_author_end_are_a_signature() -> None:
+    mails = [f"Answer {number}.\n\nRegards\nMia\nMill Lane 4" for number in range(3)]
+    assert repeated_ends([*mails, "Short."]) == ["Answer 0.", "Answer 1.", "Answer 2.", "Short."]
+    assert repeated_ends(mails[:2]) == mails[:2]
+    assert repeated_ends(["Yes."] * 5) == ["Yes."] * 5
+
+
+@pytest.mark.parametrize(
+    ("head", "expected"),
+    [
+        (b"From 179@xxx Mon Mar 04 09:12:00 +0000 2024\nFrom: a@b.org\nTo: c@d.org\nSubject: x\n\nhi", True),
+        (b"Received: by x\n with y\nFrom: a@b.org\r\nSubject: x\r\n\r\nhi", True),
+        (b"From: Anna\nTo: Tom\n\nA play in one act.", False),
+        (b"From here on the story goes.\nSubject: none", False),
+        (b"question,answer\nFrom: a,b\n", False),
+        (b"", False),
+    ],
+)
+def test_what_begins_as_an_email_does(head: bytes, expected: bool) -> None:
+    assert is_mail(head) is expected
