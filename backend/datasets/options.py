@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from backend.errors import BadInput
 from backend.records.units import GIB, MIB
 
 
@@ -67,3 +68,14 @@ def row_too_large(limit: int, unit: str) -> RowFault:
     return RowFault(
         "row_too_large", f"This example has more than {limit:,} {unit}.", "Split it, or leave this example out."
     )
+
+
+def check_expansion(expanded: int, packed: int, limits: Limits) -> None:
+    """Raises BadInput when an archive unpacks to more than the limits allow. Sizes in bytes."""
+    bomb = expanded > limits.ratio_from_bytes and expanded > limits.expansion_ratio * max(packed, 1)
+    if bomb or expanded > limits.expanded_bytes:
+        raise BadInput(
+            "This file unpacks to far more than is allowed.",
+            f"It contains more than {max(expanded // MIB, 1):,} MiB in {max(packed // MIB, 1):,} MiB.",
+            "Unpack it yourself and upload the part that you need.",
+        )

@@ -123,7 +123,9 @@ class FakeResults:
         )
         file = ExportFile("orders-Q8_0.gguf", Path("/tmp/model.gguf"), 138.0)
         steps = ("Install Ollama.", "Put both files into one folder.", "Type the command below.")
-        guide = ProgramGuide("Ollama", "Runs in the background.", steps, "ollama run orders", "https://docs.ollama.com")
+        guide = ProgramGuide(
+            "Ollama", "Runs in the background.", steps, "ollama run orders", "https://docs.ollama.com"
+        )
         made = ExportStatus("export-1", to, State.COMPLETED, False, None, None, (file,), checks, (guide,))
         self.exported.setdefault(run_id, []).insert(0, made)
         return "export-1"

@@ -35,6 +35,7 @@ ISSUE_TYPES: dict[str, IssueType] = {
     "bad_encoding": IssueType("error", "Unreadable letters (encoding)"),
     "ragged_row": IssueType("error", "Too few or too many cells"),
     "bad_quotes": IssueType("error", "Unclosed quotes"),
+    "formula_without_value": IssueType("error", "Formulas without a result"),
     "row_too_large": IssueType("error", "Examples that are too large"),
     "field_too_large": IssueType("error", "Texts that are too large"),
     "empty_row": IssueType("error", "Empty examples"),
@@ -59,6 +60,7 @@ ISSUE_TYPES: dict[str, IssueType] = {
     "media_ignored": IssueType("warning", "Images, sound or video"),
     "kto_labels": IssueType("warning", "Answers marked as good or bad (labels)"),
     "other_sheets": IssueType("warning", "Other sheets"),
+    "leftovers": IssueType("warning", "Rows that are no examples"),
     "rows_left_out": IssueType("warning", "Examples left out"),
     # characters
     "nul_character": IssueType("error", "Empty bytes (NUL characters)", "Remove them."),

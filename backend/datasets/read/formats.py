@@ -13,20 +13,20 @@ from backend.errors import BadInput
 
 _ZIP = b"PK\x03\x04"
 _SAVE_TEXT = "Save or export its text as a spreadsheet (.xlsx, .csv) or as plain text, and upload that."
+_SAVE_NEW = "Save it as .xlsx, .docx or .csv without a password, and upload that."
 _UPLOAD_TEXT = "Upload text."
 _NO_MODEL = "Upload examples here; you choose the model on another page."
 _UNPACK = "Unpack it, and upload the file inside."
 _PARQUET = "Save it as Parquet, and upload that."
 _PICKLE = "a Python pickle, which can run code when it is opened"
 _NOT_DATA: tuple[tuple[bytes, str, str], ...] = (
-    (b"%PDF", "a PDF document", _SAVE_TEXT),
     (b"\x89PNG", "an image", _UPLOAD_TEXT),
     (b"\xff\xd8\xff", "an image", _UPLOAD_TEXT),
     (b"GIF8", "an image", _UPLOAD_TEXT),
     (b"RIFF", "an image, sound or video", _UPLOAD_TEXT),
     (b"ID3", "a sound file", _UPLOAD_TEXT),
     (b"OggS", "a sound file", _UPLOAD_TEXT),
-    (b"\xd0\xcf\x11\xe0", "an old Office document (.doc or .xls)", "Save it as .xlsx or .csv, and upload that."),
+    (b"\xd0\xcf\x11\xe0", "an old Office document (.doc or .xls), or one with a password", _SAVE_NEW),
     (b"{\\rtf", "a rich text document (.rtf)", _SAVE_TEXT),
     *((bytes([0x80, version]), _PICKLE, f"It is never opened here. {_NO_MODEL}") for version in range(2, 6)),
     (b"GGUF", "a model, not a dataset", _NO_MODEL),
@@ -48,11 +48,13 @@ DELIMITERS = (",", ";", "\t", "|")
 
 
 def binary_format(head: bytes) -> str | None:
-    """The binary format, "zip" or "parquet"; None for text. Raises BadInput for any other binary file."""
+    """The binary format, "zip", "parquet" or "pdf"; None for text. Raises BadInput for any other binary file."""
     if head.startswith(_ZIP):
         return "zip"
     if head.startswith(b"PAR1"):
         return "parquet"
+    if head.startswith(b"%PDF"):
+        return "pdf"
     for mark, what, advice in _NOT_DATA:
         if head.startswith(mark):
             raise BadInput(f"This file is {what}.", "A model can only learn from text.", advice)

@@ -135,6 +135,8 @@ def _collect(
         on_first_rows(replace(first, rows=first.rows[:FIRST_ROWS], originals=dict(first.originals)))
     for batch in opened.records:
         collector.add_records(batch)
+    for kind, message, fix in opened.late_notes():
+        collector.note(kind, message, fix)
     collector.finish()
     _note_media(collector)
     return collected()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain, islice
 
@@ -11,6 +12,7 @@ from backend.datasets.chats.mail import MAIL, is_mail, mail_messages
 from backend.datasets.chats.whatsapp import WHATSAPP, is_whatsapp, whatsapp_messages
 from backend.datasets.convert.detect import Record
 from backend.datasets.convert.not_examples import looks_like, require_document
+from backend.datasets.documents.archive import damaged, document_kind
 from backend.datasets.documents.markdown import read_markdown
 from backend.datasets.documents.markup import read_html
 from backend.datasets.options import Limits, ReadOptions, RowFault
@@ -20,24 +22,29 @@ from backend.datasets.read.documents import find_examples, holds_examples, is_ma
 from backend.datasets.read.encoding import Encoding, NotUtf8, utf8_blocks
 from backend.datasets.read.formats import binary_format, check_text, declared_delimiter, text_format
 from backend.datasets.read.json_document import examples, find_list, json_lines
+from backend.datasets.read.parse import Parser
 from backend.datasets.read.source import ByteSource, line_blocks
+from backend.datasets.read.spreadsheet import TOGETHER, Passed, choose, look_at, sheet_records
 from backend.datasets.read.values import with_columns, yaml_records
 from backend.errors import BadInput
 from backend.records.units import MIB
+
+Note = tuple[str, str, str]  # kind, message, fix
 
 
 @dataclass
 class OpenSource:
     """An open source. records: in batches, each a line number and a value.
 
-    details: of the format, such as the delimiter. notes: (kind, message, fix) about the file. chat: how to read the
-    records as conversations, where the format says so.
+    details: of the format, such as the delimiter. notes: (kind, message, fix) about the file. late_notes: those that
+    are known once all records are read. chat: how to read the records as conversations, where the format says so.
     """
 
     format: str
     records: Iterator[list[Record]]
     details: dict[str, str] = field(default_factory=dict)
-    notes: list[tuple[str, str, str]] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
+    late_notes: Callable[[], list[Note]] = list
     chat: ChatFormat | None = None
 
 
@@ -45,11 +52,13 @@ def open_source(source: ByteSource, encoding: Encoding, name: str, options: Read
     """Opens the source. Raises BadInput when it is not a dataset, NotUtf8 when a document is not UTF-8."""
     binary = binary_format(source.head)
     if binary == "parquet":
-        from backend.datasets.read.spreadsheet import parquet_records
+        from backend.datasets.read.parquet import parquet_records
 
         opened = OpenSource("parquet", parquet_records(source))
+    elif binary == "pdf":
+        opened = _document_file(source, "pdf", options)
     elif binary == "zip":
-        opened = _workbook(source, options)
+        opened = _office(source, options)
     elif options.delimiter is None and options.shape is None and is_mail(source.head):
         opened = OpenSource("mail", mail_messages(_lines(source)), chat=MAIL)
     else:
@@ -64,23 +73,59 @@ def _lines(source: ByteSource) -> Iterator[bytes]:
         yield from (line or b"" for line in lines)
 
 
-def _workbook(source: ByteSource, options: ReadOptions) -> OpenSource:
-    from backend.datasets.read.spreadsheet import Workbook
+def _office(source: ByteSource, options: ReadOptions) -> OpenSource:
+    try:
+        with zipfile.ZipFile(source.seekable()) as archive:
+            kind = document_kind(archive)
+    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError) as error:
+        raise damaged() from error
+    if not kind:
+        raise BadInput("This file is a zip archive.", "", "Unpack it, and upload a file inside.")
+    return _workbook(source, kind, options) if kind in ("xlsx", "ods") else _document_file(source, kind, options)
 
-    book = Workbook(source, options.sheet)
-    header, found, _ = split_header(iter(book.rows()))
-    details = {"sheet": book.sheet, "sheets": "/".join(book.sheets)}  # sheet names can't contain "/"
-    opened = OpenSource("xlsx", as_records(found, header, pad=True), details=details)
-    others = [sheet for sheet in book.sheets if sheet != book.sheet]
+
+def _document_file(source: ByteSource, kind: str, options: ReadOptions) -> OpenSource:
+    with Parser(source, kind) as parser:
+        document = parser.document()
+    found = find_examples(document, options)
+    if found is None:
+        return _plain({"text": document.text}, kind)
+    return OpenSource(kind, found.records, details=found.details)
+
+
+def _workbook(source: ByteSource, kind: str, options: ReadOptions) -> OpenSource:
+    parser = Parser(source, kind)
+    try:
+        outlines = parser.outlines()
+        sheets = look_at(outlines)
+        chosen = choose(sheets, options.sheet)
+        if chosen[0].empty:
+            raise BadInput("This file is empty.", "It has no rows.", "Choose another file.")
+    except BaseException:
+        parser.close()
+        raise
+    names = TOGETHER.join(sheet.name for sheet in chosen)
+    details = {"sheet": names, "sheets": TOGETHER.join(sheet.name for sheet in sheets)}
+    width = len(chosen[0].columns) or max(len(cells) for _, cells in outlines[chosen[0].number][1])
+    passed = Passed()
+    opened = OpenSource(kind, sheet_records(parser, chosen, width, passed), details=details)
+    opened.late_notes = passed.notes
+    others = [sheet for sheet in sheets if sheet not in chosen and sheet.likely]
+    alike = [sheet.name for sheet in sheets if sheet.likely and sheet.columns and sheet.columns == chosen[0].columns]
+    if len(alike) > 1:
+        details["together"] = TOGETHER.join(alike)
     if others and options.sheet is None:
-        opened.notes.append(
-            (
-                "other_sheets",
-                f"Only the sheet {book.sheet!r} was read; the file also has: {', '.join(others)[:200]}.",
-                "Choose another sheet if the examples are there.",
-            )
-        )
+        opened.notes.append(_other_sheets(chosen[0].name, [sheet.name for sheet in others], len(alike) > 1))
     return opened
+
+
+def _other_sheets(name: str, others: list[str], alike: bool) -> Note:
+    more = ", or read those with the same columns together" if alike else ""
+    return (
+        "other_sheets",
+        f"Only the sheet {name!r} was read; these may hold examples, too: {', '.join(others)[:200]}.",
+        f"Choose another sheet{more}.",
+    )
 
 
 def _text(source: ByteSource, encoding: Encoding, name: str, options: ReadOptions) -> OpenSource:

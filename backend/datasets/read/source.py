@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from backend.datasets.options import Cancelled, Limits
+from backend.datasets.options import Cancelled, Limits, check_expansion
 from backend.errors import BadInput
 from backend.records.units import KIB, MIB
 
@@ -87,24 +87,17 @@ class ByteSource:
         self._spool.seek(0)
         return self._spool
 
-    def advance(self, fraction: float) -> None:
-        """Reports progress (0 to 1, never backwards). Raises Cancelled when the user has cancelled."""
+    def check_cancelled(self) -> None:
+        """Raises Cancelled when the user has cancelled."""
         if self._cancelled is not None and self._cancelled():
             raise Cancelled
+
+    def advance(self, fraction: float) -> None:
+        """Reports progress (0 to 1, never backwards). Raises Cancelled when the user has cancelled."""
+        self.check_cancelled()
         if self._progress is not None:
             self._reported = max(self._reported, min(fraction, 1.0))
             self._progress(self._reported)
-
-
-def check_expansion(expanded: int, packed: int, limits: Limits) -> None:
-    """Raises BadInput when an archive unpacks to more than the limits allow. Sizes in bytes."""
-    bomb = expanded > limits.ratio_from_bytes and expanded > limits.expansion_ratio * max(packed, 1)
-    if bomb or expanded > limits.expanded_bytes:
-        raise BadInput(
-            "This file unpacks to far more than is allowed.",
-            f"It contains more than {max(expanded // MIB, 1):,} MiB in {max(packed // MIB, 1):,} MiB.",
-            "Unpack it yourself and upload the part that you need.",
-        )
 
 
 class Digest:

@@ -1,154 +1,160 @@
-"""Reads Excel and Parquet tables, after checking how large they unpack."""
+"""Chooses the sheets of a workbook that hold examples, and reads their rows below the header."""
 
 from __future__ import annotations
 
-import datetime
-import warnings
-import zipfile
-import zlib
-from collections.abc import Iterator
-from typing import Any, BinaryIO
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
-from backend.datasets.convert.detect import Record
+from backend.datasets.convert.detect import Record, match
+from backend.datasets.convert.guess_columns import guess
+from backend.datasets.documents.blocks import Rows
+from backend.datasets.documents.workbook import FORMULA
 from backend.datasets.excerpt import excerpt
-from backend.datasets.options import Limits
-from backend.datasets.read.delimited import unique_names
-from backend.datasets.read.source import ByteSource, check_expansion
+from backend.datasets.options import RowFault
+from backend.datasets.read.delimited import Cells, as_records, unique_names
+from backend.datasets.read.header import find_header, known_columns
+from backend.datasets.read.parse import Parser
 from backend.errors import BadInput
 
-_DAMAGED = (
-    "This file is damaged, or not of the type that its first bytes indicate.",
-    "",
-    "Save or download it again.",
+TOGETHER = "/"  # between the names of sheets that are read together; no name can contain it
+_SURE, _MAYBE = 2, 1  # how likely a sheet holds examples
+_TOTALS = re.compile(
+    r"(grand |sub)?totals?|sum|summe|gesamt(summe)?|insgesamt|total général|totale|somma|suma|soma|totaal|razem|итого"
+    r"|всего|toplam|合计|合計|総計|합계",
+    re.IGNORECASE,
 )
-_BATCH = 200  # rows; each may be large
+_LISTED = 8
+_NUMBER = re.compile(r"[-\s\d.,%€$£]*")
 
 
-class Workbook:
-    """An Excel file, values only. sheets: the sheet names. sheet: the sheet to read, by default the first with rows.
+@dataclass
+class Sheet:
+    """One sheet by its first rows. columns: of its header; () when all rows are examples. start: the first row of
+    data, as numbered in the sheet. likely: 2 with the usual columns, 1 with columns that may fit, else 0."""
 
-    Raises BadInput when the file is not Excel, is damaged, unpacks to too much, or lacks the chosen sheet.
-    """
+    number: int
+    name: str
+    columns: tuple[str, ...] = ()
+    start: int = 1
+    likely: int = 0
+    empty: bool = True
 
-    def __init__(self, source: ByteSource, sheet: str | None) -> None:
-        from openpyxl import load_workbook
 
-        self._source = source
-        file = source.seekable()
-        _check_zip(file, source.limits)
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # about styles and extensions, which are ignored
-                self._book = load_workbook(file, read_only=True, data_only=True, keep_links=False)
-        except Exception as error:  # openpyxl lets any error of its XML parser through
-            raise BadInput(*_DAMAGED) from error
-        self.sheets = [s.title for s in self._book.worksheets]
-        if sheet is not None and sheet not in self.sheets:
-            raise BadInput(
-                f"There is no sheet {sheet[:60]!r} in this file.",
-                "",
-                f"Its sheets are: {excerpt(', '.join(self.sheets), width=300)}.",
+@dataclass
+class Passed:
+    """What was passed over: rows by their numbers. formulas: cells whose result is not stored."""
+
+    rows: list[int] = field(default_factory=list)
+    formulas: int = 0
+
+    def notes(self) -> list[tuple[str, str, str]]:
+        """(kind, message, fix) of what was passed over."""
+        if not self.rows:
+            return []
+        listed = ", ".join(map(str, self.rows[:_LISTED])) + (" and others" if len(self.rows) > _LISTED else "")
+        return [
+            (
+                "leftovers",
+                f"Totals and remarks below the table were passed over: row {listed}.",
+                "Nothing is missing.",
             )
-        filled = (name for name in self.sheets if next(self._cells(name), None))
-        self.sheet = sheet or next(filled, None) or self.sheets[0]
-
-    def rows(self) -> Iterator[tuple[int, list[str]]]:
-        """(row in the sheet, cells as text) of each row that is not blank, without blank cells at the end."""
-        for number, cells in self._cells(self.sheet):
-            if number % 1000 == 0:
-                self._source.advance(0.5)
-            yield number, cells
-
-    def _cells(self, name: str) -> Iterator[tuple[int, list[str]]]:
-        sheet = self._book[name]
-        sheet.reset_dimensions()  # the file's own dimensions are often wrong
-        try:
-            for number, values in enumerate(
-                sheet.iter_rows(values_only=True, max_col=self._source.limits.columns), 1
-            ):
-                cells = [_as_text(value) for value in values]
-                while cells and not cells[-1].strip():
-                    cells.pop()
-                if cells:
-                    yield number, cells
-        except BadInput:
-            raise
-        except Exception as error:  # as above
-            raise BadInput(*_DAMAGED) from error
+        ]
 
 
-def _check_zip(file: BinaryIO, limits: Limits) -> None:
-    try:
-        with zipfile.ZipFile(file) as archive:
-            names = set(archive.namelist())
-            if "xl/workbook.xml" not in names:
-                raise BadInput(
-                    f"This file is {_describe(names)}, not an Excel table.", "", "Upload text, CSV or .xlsx."
-                )
-            for part in archive.infolist():
-                check_expansion(part.file_size, part.compress_size, limits)
-            check_expansion(sum(part.file_size for part in archive.infolist()), _length(file), limits)
-            for name in names:
-                if name.endswith((".xml", ".rels")):
-                    with archive.open(name) as opened:
-                        if b"<!DOCTYPE" in opened.read(4096):
-                            raise BadInput("This Excel file was not written by Excel.", "", _DAMAGED[2])
-    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError, RuntimeError) as error:
-        raise BadInput(*_DAMAGED) from error
-    finally:
-        file.seek(0)
+def look_at(outlines: Sequence[tuple[str, Rows]]) -> list[Sheet]:
+    """The sheets of a workbook by their first rows."""
+    return [_look(number, name, rows) for number, (name, rows) in enumerate(outlines)]
 
 
-def _length(file: BinaryIO) -> int:
-    return file.seek(0, 2)
+def _look(number: int, name: str, rows: Rows) -> Sheet:
+    if not rows:
+        return Sheet(number, name)
+    header, data = find_header(rows)
+    columns = tuple(unique_names(rows[header][1])) if header is not None else ()
+    if data >= len(rows):
+        return Sheet(number, name, columns, rows[-1][0] + 1, 0, empty=header is None)
+    start = rows[header][0] + 1 if header is not None else rows[data][0]
+    if known_columns(columns):
+        return Sheet(number, name, columns, start, _SURE, empty=False)
+    width = max(len(cells) for _, cells in rows[data:])
+    names = columns or unique_names([""] * width)
+    records = [dict(zip(names, [*cells, *[""] * (width - len(cells))], strict=False)) for _, cells in rows[data:]]
+    if any(match(record) for record in records[:3]):
+        return Sheet(number, name, columns, start, _SURE, empty=False)
+    found = guess(records) if len(records) > 1 else None
+    likely = _MAYBE if found is not None and found.shape == "question_answer" else 0
+    return Sheet(number, name, columns, start, likely, empty=False)
 
 
-def _describe(names: set[str]) -> str:
-    if "word/document.xml" in names:
-        return "a Word document"
-    if any(name.startswith("ppt/") for name in names):
-        return "a presentation"
-    if "content.xml" in names:
-        return "an OpenDocument file"
-    if any(name.endswith("data.pkl") for name in names):
-        return "a PyTorch file, which can run code when it is opened and is never opened here"
-    return "a zip archive"
+def choose(sheets: Sequence[Sheet], wanted: str | None) -> list[Sheet]:
+    """The sheets to read: those that the user chose, else the likeliest one.
 
-
-def _as_text(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
-        return str(int(value))
-    if isinstance(value, datetime.datetime) and value.time() == datetime.time():
-        return value.date().isoformat()
-    return value.isoformat() if isinstance(value, (datetime.date, datetime.time)) else str(value)
-
-
-def parquet_records(source: ByteSource) -> Iterator[list[Record]]:
-    """Batches of the rows of a Parquet file, after checking its row count and unpacked size.
-
-    Raises BadInput when the file is damaged, has no rows, or unpacks to too much.
+    wanted: a name, or several with TOGETHER between them. Raises BadInput for one that does not exist.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+    if wanted is None:
+        return [max(sheets, key=lambda sheet: (sheet.likely, not sheet.empty, -sheet.number))]
+    by_name = {sheet.name: sheet for sheet in sheets}
+    names = [wanted] if wanted in by_name else wanted.split(TOGETHER)
+    for name in names:
+        if name not in by_name:
+            raise BadInput(
+                f"There is no sheet {name[:60]!r} in this file.",
+                "",
+                f"Its sheets are: {excerpt(', '.join(by_name), width=300)}.",
+            )
+    chosen = [by_name[name] for name in names]
+    if any(sheet.columns != chosen[0].columns for sheet in chosen):
+        raise BadInput("These sheets have different columns.", "", "Read one of them, or give them the same header.")
+    return chosen
 
+
+def sheet_records(parser: Parser, sheets: Sequence[Sheet], width: int, passed: Passed) -> Iterator[list[Record]]:
+    """The rows of `sheets` below their headers as records. passed: receives what was passed over."""
+    columns = list(sheets[0].columns) or None
+    starts = {sheet.number: sheet.start for sheet in sheets}
+    rows = ((n, number, cells) for n, number, cells in parser.rows([*starts]) if number >= starts[n])
     try:
-        table = pq.ParquetFile(source.seekable())
-        total = table.metadata.num_rows
-        groups = range(table.metadata.num_row_groups)
-        check_expansion(sum(table.metadata.row_group(g).total_byte_size for g in groups), source.size, source.limits)
-        if total == 0:
-            raise BadInput("This table has no rows.", f"Its columns are: {', '.join(table.schema_arrow.names)}.", "")
-        names = unique_names(table.schema_arrow.names)
-        row = 0
-        for batch in table.iter_batches(batch_size=_BATCH):
-            columns = [column.to_pylist() for column in batch.columns]
-            values = zip(*columns, strict=True)
-            yield [(row + n, dict(zip(names, cells, strict=True))) for n, cells in enumerate(values, 1)]
-            row += batch.num_rows
-            source.advance(row / total)
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise BadInput(*_DAMAGED) from error
+        yield from as_records(_without_leftovers(rows, columns, width, passed), columns, pad=True)
+    finally:
+        parser.close()
+
+
+def _without_leftovers(
+    rows: Iterator[tuple[int, int, list[str]]], columns: list[str] | None, width: int, passed: Passed
+) -> Iterator[Cells]:
+    """Rows, without totals and remarks at the end of a sheet and without cells beyond the columns that are blank."""
+    held: list[tuple[int, list[str]]] = []  # rows that may be the end
+    before = 0
+    sheet = None
+    for number_of_sheet, number, cells in rows:
+        if number_of_sheet != sheet:
+            passed.rows += [number for number, _ in held]
+            held, before, sheet = [], number, number_of_sheet
+        if _is_leftover(cells, width, number - before > 1 or bool(held)):
+            held.append((number, cells))
+        else:
+            yield from ((n, _checked(row, passed)) for n, row in held)
+            held = []
+            yield number, _checked(cells, passed)
+        before = number
+    passed.rows += [number for number, _ in held]
+
+
+def _is_leftover(cells: Sequence[str], width: int, apart: bool) -> bool:
+    filled = [cell.strip() for cell in cells if cell.strip()]
+    if filled and _TOTALS.fullmatch(filled[0].rstrip(":. ")):
+        return all(_NUMBER.fullmatch(cell) or cell == FORMULA for cell in filled[1:])
+    return len(filled) == 1 and width > 1 and apart
+
+
+def _checked(cells: list[str], passed: Passed) -> list[str] | RowFault:
+    count = cells.count(FORMULA)
+    if not count:
+        return cells
+    passed.formulas += count
+    return RowFault(
+        "formula_without_value",
+        "This row has a formula whose result is not stored in the file.",
+        "Open the file in Excel or LibreOffice and save it, or leave this example out.",
+    )

@@ -16,7 +16,9 @@ from ui.web.data import views as data_views
 from ui.web.errors import handler
 from ui.web.html import components
 
-KINDS = "JSON, JSONL, CSV, Excel, Parquet, plain text, or one of these packed with gzip."
+KINDS = (
+    "Excel, CSV, Word, PDF, OpenDocument, text, Markdown, a web page, JSON, YAML, Parquet, or one packed with gzip."
+)
 TABLE_HEADERS = ["What is asked", "What it should answer"]
 EMPTY_TABLE = [["", ""] for _ in range(5)]
 

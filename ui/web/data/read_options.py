@@ -23,6 +23,10 @@ FORMATS = {
     "csv": "a table (CSV)",
     "tsv": "a table (TSV)",
     "xlsx": "an Excel file",
+    "ods": "an OpenDocument spreadsheet",
+    "docx": "a Word document",
+    "odt": "an OpenDocument text",
+    "pdf": "a PDF",
     "parquet": "a Parquet file",
     "text": "plain text",
     "mail": "e-mail",
@@ -30,7 +34,7 @@ FORMATS = {
     "html": "a web page",
     "yaml": "YAML",
 }
-BINARY = ("xlsx", "parquet", "mail")
+BINARY = ("xlsx", "ods", "docx", "odt", "pdf", "parquet", "mail")
 ENCODINGS = {
     "utf-8": "UTF-8",
     "utf-16": "UTF-16",
@@ -145,7 +149,12 @@ def _form(data: DatasetState) -> Markup:
         parts.append(_select("Column separator (delimiter)", "delimiter", choices, how.get("delimiter", "")))
     sheets = source.details.get("sheets", "").split("/")
     if len(sheets) > 1:
-        parts.append(_select("Sheet", "sheet", [(s, s) for s in sheets], source.details.get("sheet", "")))
+        together = source.details.get("together", "")
+        choices = [
+            *((s, s) for s in sheets),
+            *([(together, together.replace("/", ", ") + " together")] if together else []),
+        ]
+        parts.append(_select("Sheet", "sheet", choices, source.details.get("sheet", "")))
     columns = [*source.mapping.values(), *(c for c in source.ignored if "message." not in c)]
     return _choosing("how", components.join(parts), columns, source.shape, source.mapping)
 

@@ -181,7 +181,7 @@ def _zip(**parts: bytes) -> bytes:
         (b"question,answer\n", "header"),
         (b"\x89PNG\r\n\x1a\n" + bytes(range(256)), "image"),
         (b"%PDF-1.7\n%\xe2\xe3", "PDF"),
-        (_zip(word__document_xml=b"<w/>"), "Word"),
+        (_zip(ppt__presentation_xml=b"<p/>"), "presentation"),
         (_zip(content_xml=b"<w/>"), "OpenDocument"),
         (_zip(archive__data_pkl=b"x"), "PyTorch"),
         (_zip(readme_txt=b"x"), "zip archive"),

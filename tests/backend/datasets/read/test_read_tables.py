@@ -155,7 +155,7 @@ def test_the_sheet_with_rows_is_read_and_the_others_are_listed(tmp_path: Path) -
     data = load(path)
     assert len(data.rows) == 3
     assert [(p.kind, p.severity) for p in data.problems] == [("other_sheets", "warning")]
-    assert "Cover, More" in data.problems[0].message
+    assert "More" in data.problems[0].message
     chosen = load(path, options=ReadOptions(sheet="More"))
     assert pairs(chosen) == [("x", "y")]
     assert chosen.problems == []
@@ -182,7 +182,7 @@ def test_xml_entities_in_excel_are_rejected(tmp_path: Path) -> None:
     path = tmp_path / "x.xlsx"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("xl/workbook.xml", '<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "b">]><workbook/>')
-    with pytest.raises(BadInput, match="not written by Excel"):
+    with pytest.raises(BadInput, match="entities"):
         load(path)
 
 

@@ -1,0 +1,112 @@
+"""Checks the zip archive that an Office document is, before any part of it is parsed."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Callable, Collection
+from pathlib import Path
+from xml.parsers import expat
+
+from backend.errors import BadInput
+from backend.records.units import KIB
+
+_MACROS = ("vbaproject.bin", "basic/script-lc.xml")
+_PROLOG = 256 * KIB  # bytes before the first element, at most
+_PARTS = (("xl/workbook.xml", "xlsx"), ("word/document.xml", "docx"))
+_OPEN_DOCUMENTS = (("opendocument.spreadsheet", "ods"), ("opendocument.text", "odt"))
+_OTHERS = (
+    (lambda name: name.startswith("ppt/"), "a presentation"),
+    (lambda name: name.endswith("data.pkl"), "a PyTorch file, which can run code and is never opened here"),
+    (lambda name: name == "content.xml", "an OpenDocument file"),
+)
+
+
+def damaged() -> BadInput:
+    """The error of a document that can't be parsed."""
+    what = "This file is damaged, or not of the type that its first bytes indicate."
+    return BadInput(what, "", "Save or download it again.")
+
+
+def document_kind(archive: zipfile.ZipFile) -> str:
+    """ "xlsx", "docx", "ods" or "odt"; "" for an archive of other files.
+
+    Raises BadInput for a document of another kind.
+    """
+    names = set(archive.namelist())
+    for part, kind in _PARTS:
+        if part in names:
+            return kind
+    if "mimetype" in names and archive.getinfo("mimetype").file_size < KIB:
+        mimetype = archive.read("mimetype").decode("ascii", "replace")
+        for ending, kind in _OPEN_DOCUMENTS:
+            if mimetype.startswith(f"application/vnd.oasis.{ending}"):
+                return kind
+    for fits, what in _OTHERS:
+        if any(map(fits, names)):
+            raise BadInput(
+                f"This file is {what}.", "", "Upload text, a table (.csv, .xlsx) or a text document (.docx)."
+            )
+    return ""
+
+
+def check_document(path: Path, check_size: Callable[[int, int], None]) -> None:
+    """Raises BadInput for a document that is damaged, encrypted, has macros, unpacks to too much, or whose XML
+    declares entities. check_size: raises BadInput for (unpacked, packed) sizes in bytes."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            parts = archive.infolist()
+            names = [part.filename for part in parts]
+            _check_macros(names)
+            for part in parts:
+                check_size(part.file_size, part.compress_size)
+            check_size(sum(part.file_size for part in parts), path.stat().st_size)
+            for name in names:
+                if name.endswith((".xml", ".rels")):
+                    with archive.open(name) as opened:
+                        _check_prolog(opened.read(_PROLOG))
+            if "META-INF/manifest.xml" in names and b"encryption-data" in archive.read("META-INF/manifest.xml"):
+                raise BadInput("This document is protected by a password.", "", "Save it without one.")
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError, RuntimeError) as error:
+        raise damaged() from error
+
+
+def _check_macros(names: Collection[str]) -> None:
+    if any(name.lower().endswith(_MACROS) for name in names):
+        raise BadInput(
+            "This document contains macros, which are programs.",
+            "Such files are never opened here.",
+            "Save it as .xlsx, .docx, .ods or .odt without macros, or as .csv or .txt.",
+        )
+
+
+class _Checked(Exception):
+    """The first element was reached."""
+
+
+def _check_prolog(start: bytes) -> None:
+    """Raises BadInput when XML declares a document type, which only hostile documents do."""
+    parser = expat.ParserCreate()
+
+    def refuse(*_: object) -> None:
+        raise BadInput(
+            "This document was not written by an Office program.",
+            "It declares entities, with which a small file could take all memory or read other files.",
+            "Save it again with Excel, Word or LibreOffice.",
+        )
+
+    def done(*_: object) -> None:
+        raise _Checked
+
+    parser.StartDoctypeDeclHandler = refuse
+    parser.StartElementHandler = done
+    try:
+        parser.Parse(start, False)
+    except _Checked:
+        return
+    except expat.ExpatError as error:
+        raise damaged() from error
+    if len(start) == _PROLOG:
+        refuse()
+    if start.strip():
+        raise damaged()

@@ -1,0 +1,80 @@
+"""Parses one document in a process of its own: `python -m backend.datasets.documents.child KIND FILE LIMITS`.
+
+Every line that it prints is a JSON object with one of
+
+    progress    0 to 1
+    block       [line, text, level, bold, gap, rows]
+    sheets      [[name, the first rows], ...]; the numbers of the sheets to read are then expected on one line
+    rows        [sheet, [[row, cells], ...]]
+    error       [what, why, next]
+    end         true
+"""
+
+from __future__ import annotations
+
+import json
+import queue
+import sys
+from pathlib import Path
+from typing import Any
+
+from backend.datasets.documents.archive import check_document, damaged
+from backend.datasets.documents.odf import OdsSheets
+from backend.datasets.documents.pdf import read_pdf
+from backend.datasets.documents.word import read_docx, read_odt
+from backend.datasets.documents.workbook import ExcelSheets, all_rows
+from backend.datasets.options import Limits, check_expansion
+from backend.errors import BadInput
+from backend.hardware.child_process import end_with_parent
+
+OUTLINE = 200  # rows of each sheet that are sent before one is chosen
+_BATCH = 200
+
+
+def _send(name: str, value: Any) -> None:
+    print(json.dumps({name: value}), flush=True)
+
+
+def _document(kind: str, path: Path) -> None:
+    if kind == "pdf":
+        document = read_pdf(path, lambda fraction: _send("progress", fraction))
+    else:
+        document = read_docx(path) if kind == "docx" else read_odt(path)
+    for block in document.blocks:
+        _send("block", [block.line, block.text, block.level, block.bold, block.gap, block.rows])
+
+
+def _sheets(kind: str, path: Path, limits: Limits, received: queue.Queue[bytes]) -> None:
+    sheets = ExcelSheets(path, limits.columns) if kind == "xlsx" else OdsSheets(path, limits.columns)
+    _send("sheets", [[name, all_rows(sheets.rows(name), OUTLINE)] for name in sheets.names])
+    for number in json.loads(received.get()):
+        batch: list[tuple[int, list[str]]] = []
+        for row in sheets.rows(sheets.names[number]):
+            batch.append(row)
+            if len(batch) == _BATCH:
+                _send("rows", [number, batch])
+                batch = []
+        _send("rows", [number, batch])
+
+
+def main(kind: str, path: Path, limits: Limits) -> None:
+    """Parses the document and prints what is in it."""
+    received: queue.Queue[bytes] = queue.Queue()
+    end_with_parent(received.put)
+    try:
+        if kind != "pdf":
+            check_document(path, lambda unpacked, packed: check_expansion(unpacked, packed, limits))
+        if kind in ("xlsx", "ods"):
+            _sheets(kind, path, limits, received)
+        else:
+            _document(kind, path)
+    except BadInput as error:
+        _send("error", [error.what, error.why, error.next])
+    except Exception:  # these libraries let any error of their parsers through
+        damage = damaged()
+        _send("error", [damage.what, damage.why, damage.next])
+    _send("end", True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]), Limits(**json.loads(sys.argv[3])))

@@ -1,0 +1,76 @@
+"""Reads the sheets of an Excel file as text, as Excel shows it."""
+
+from __future__ import annotations
+
+import warnings
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from backend.datasets.documents.blocks import Rows
+from backend.datasets.documents.number_format import shown
+from backend.records.units import MIB
+
+_WITH_MERGES = 16 * MIB  # unpacked bytes of the sheets; larger files are read row by row, without merged cells
+FORMULA = "\ue002"  # stands in for a formula whose result is not stored in the file
+
+
+class ExcelSheets:
+    """names: of the sheets with cells. limit: columns read at most."""
+
+    def __init__(self, path: Path, limit: int) -> None:
+        with zipfile.ZipFile(path) as archive:
+            sheets = [part for part in archive.infolist() if part.filename.startswith("xl/worksheets/")]
+            self._large = sum(part.file_size for part in sheets) > _WITH_MERGES
+            self._formulas = not self._large and any(b"<f" in archive.read(part) for part in sheets)
+        self._limit = limit
+        self._book = self._load(path, values=True)
+        self._written = self._load(path, values=False) if self._formulas else None
+        self.names = [sheet.title for sheet in self._book.worksheets]
+
+    def _load(self, path: Path, values: bool) -> Any:
+        from openpyxl import load_workbook
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about styles and extensions, which are ignored
+            return load_workbook(path, read_only=self._large, data_only=values, keep_links=False)
+
+    def rows(self, name: str) -> Iterator[tuple[int, list[str]]]:
+        """(row in the sheet, cells) of each row that is not blank, without blank cells at the end."""
+        sheet = self._book[name]
+        if self._large:
+            sheet.reset_dimensions()  # the file's own dimensions are often wrong
+        merged = {} if self._large else _merged(sheet)
+        written = self._written[name] if self._written is not None else None
+        for number, row in enumerate(sheet.iter_rows(max_col=self._limit), 1):
+            cells = [shown(cell.value, getattr(cell, "number_format", "General")) for cell in row]
+            for place, cell in enumerate(cells):
+                if not cell and (number, place + 1) in merged:
+                    cells[place] = merged[number, place + 1]
+                elif not cell and written is not None and _is_formula(written.cell(number, place + 1).value):
+                    cells[place] = FORMULA
+            while cells and not cells[-1].strip():
+                cells.pop()
+            if cells:
+                yield number, cells
+
+
+def _is_formula(value: Any) -> bool:
+    return (isinstance(value, str) and value.startswith("=")) or type(value).__name__ == "ArrayFormula"
+
+
+def _merged(sheet: Any) -> dict[tuple[int, int], str]:
+    """{(row, column): text} of the cells below the first one of a merged range."""
+    texts = {}
+    for area in sheet.merged_cells.ranges:
+        first = sheet.cell(area.min_row, area.min_col)
+        text = shown(first.value, first.number_format)
+        if area.max_row - area.min_row < 10_000:
+            texts.update({(row, area.min_col): text for row in range(area.min_row + 1, area.max_row + 1)})
+    return texts
+
+
+def all_rows(rows: Iterator[tuple[int, list[str]]], limit: int) -> Rows:
+    """The first `limit` rows."""
+    return [row for _, row in zip(range(limit), rows, strict=False)]

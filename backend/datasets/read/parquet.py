@@ -1,0 +1,45 @@
+"""Reads Parquet tables, after checking how large they unpack."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from backend.datasets.convert.detect import Record
+from backend.datasets.options import check_expansion
+from backend.datasets.read.delimited import unique_names
+from backend.datasets.read.source import ByteSource
+from backend.errors import BadInput
+
+_DAMAGED = (
+    "This file is damaged, or not of the type that its first bytes indicate.",
+    "",
+    "Save or download it again.",
+)
+_BATCH = 200  # rows; each may be large
+
+
+def parquet_records(source: ByteSource) -> Iterator[list[Record]]:
+    """Batches of the rows of a Parquet file, after checking its row count and unpacked size.
+
+    Raises BadInput when the file is damaged, has no rows, or unpacks to too much.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.ParquetFile(source.seekable())
+        total = table.metadata.num_rows
+        groups = range(table.metadata.num_row_groups)
+        check_expansion(sum(table.metadata.row_group(g).total_byte_size for g in groups), source.size, source.limits)
+        if total == 0:
+            raise BadInput("This table has no rows.", f"Its columns are: {', '.join(table.schema_arrow.names)}.", "")
+        names = unique_names(table.schema_arrow.names)
+        row = 0
+        for batch in table.iter_batches(batch_size=_BATCH):
+            columns = [column.to_pylist() for column in batch.columns]
+            values = zip(*columns, strict=True)
+            yield [(row + n, dict(zip(names, cells, strict=True))) for n, cells in enumerate(values, 1)]
+            row += batch.num_rows
+            source.advance(row / total)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise BadInput(*_DAMAGED) from error
