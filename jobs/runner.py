@@ -114,7 +114,7 @@ class Runner:
         try:
             folder = store.create(self.workspace, identity, spec, prepare)
         except OSError as error:
-            log.warning("a run could not be written", exc_info=True)
+            log.warning("a run could not be written: %r", error)
             raise WorkspaceProblem("The run could not be written to disk.", *disk_words(error)) from error
         self._wake.set()
         return folder.id

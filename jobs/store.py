@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from backend.errors import ApprenticeError
-from backend.files.atomic import fsync, retry_while_in_use
+from backend.files.atomic import fsync, fsync_names, retry_while_in_use
 from backend.files.json_file import write_json
+from backend.files.listing import files_in
 from backend.settings import Workspace, new_id
 from jobs.folder import FileVersion, JobFolder, file_version, no_such_run
 from jobs.records import State
@@ -66,11 +67,13 @@ def create(
         (staging / "data").mkdir(parents=True)
         if prepare:
             prepare(staging)
+        for file in files_in(staging):
+            fsync(file)
         write_json(staging / "job.json", identity.model_dump(mode="json"))
         write_json(staging / "spec.json", spec)
         write_json(staging / "status.json", status.model_dump(mode="json"))
         retry_while_in_use(lambda: os.replace(staging, folder))
-        fsync(workspace.runs)
+        fsync_names(workspace.runs)
     except BaseException:
         for path in (staging, folder):
             shutil.rmtree(path, ignore_errors=True)

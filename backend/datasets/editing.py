@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Sequence, Set
 from dataclasses import replace
 from itertools import chain
 
@@ -105,7 +105,7 @@ class Editor:
                 raise BadInput("There is nothing to undo.")
             return replace(info, edits=info.edits[:-1], undone=[*info.undone, info.edits[-1]])
 
-        self._update(data_id, change)
+        self._store.update(data_id, change)
 
     def redo(self, data_id: str) -> None:
         """Redoes the edit that was undone last."""
@@ -115,7 +115,7 @@ class Editor:
                 raise BadInput("There is nothing to redo.")
             return replace(info, edits=[*info.edits, info.undone[-1]], undone=info.undone[:-1])
 
-        self._update(data_id, change)
+        self._store.update(data_id, change)
 
     def corrections(self, data_id: str) -> dict[str, str]:
         """The corrected answers, by the question right before each."""
@@ -144,12 +144,6 @@ class Editor:
                 raise not_saved("Your change", error) from error
             raise
         self._store.edits.delete(data_id, undone)
-
-    def _update(self, data_id: str, change: Callable[[DatasetInfo], DatasetInfo]) -> None:
-        try:
-            self._store.update(data_id, change)
-        except OSError as error:
-            raise not_saved("Your change", error) from error
 
 
 def _row(dataset: Dataset, number: int) -> Row | None:

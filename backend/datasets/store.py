@@ -7,8 +7,10 @@ it, how it was edited, which fixes are accepted or refused), so undoing a choice
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
@@ -29,7 +31,7 @@ from backend.datasets.stored_edits import StoredEdits
 from backend.datasets.stored_files import Options, StoredFiles, load_validation, options_key
 from backend.datasets.token_counts import TargetModel, TokenCounter
 from backend.errors import ApprenticeError, BadInput, WorkspaceProblem
-from backend.files.atomic import write_text
+from backend.files.atomic import fsync, fsync_names, retry_while_in_use, write_text
 from backend.files.disk_errors import disk_words
 from backend.files.manifest import digest
 from backend.records.lengths import UNLIMITED, LengthLimits
@@ -37,6 +39,8 @@ from backend.records.rows import Dataset
 from backend.settings import child_path, new_id
 
 _AS_DETECTED: Options = {}
+_DELETED = ".deleted-"  # folders being deleted; no id starts with a dot
+_DAY = 24 * 3600.0
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,16 @@ class DatasetStore:
         self._counters: RecentCache[TokenCounter] = RecentCache()
         self._lock = threading.RLock()  # held only briefly, never while a file is read or checked
         self._opening: dict[str, threading.Lock] = {}
+        self._delete_leftovers()
+
+    def _delete_leftovers(self) -> None:
+        """Deletes what an interrupted import (a day ago or more) or deletion left behind."""
+        with suppress(OSError):
+            for folder in self._root.iterdir():
+                unfinished = folder.is_dir() and not (folder / "info.json").exists()
+                abandoned = unfinished and time.time() - folder.stat().st_mtime > _DAY
+                if abandoned or folder.name.startswith(_DELETED):
+                    shutil.rmtree(folder, ignore_errors=True)
 
     def add(
         self,
@@ -102,6 +116,7 @@ class DatasetStore:
             raise not_saved("The examples", error) from error
         try:
             write(folder / "source")
+            fsync(folder / "source")
             dataset, info = self._files.source(new, name, options, listener), DatasetInfo(name, dict(options))
             duplicate = "" if data_id else self._find_duplicate(folder / "source", info, dataset.source.sha256)
             if duplicate:
@@ -109,6 +124,7 @@ class DatasetStore:
                 self._files.discard(new)
                 return duplicate
             self._write_info(new, info)
+            fsync_names(self._root)
         except BaseException as error:
             shutil.rmtree(folder, ignore_errors=True)
             self._files.discard(new)
@@ -144,10 +160,16 @@ class DatasetStore:
         return True
 
     def remove(self, data_id: str) -> None:
-        """Deletes a dataset; runs keep their own copy of its rows. Raises BadInput when it does not exist."""
+        """Deletes a dataset; runs keep their own copy of its rows. Raises BadInput when it does not exist, and
+        WorkspaceProblem when the disk can't be written."""
         self.info(data_id)
+        hidden = self._root / f"{_DELETED}{data_id}"
         with self._lock:
-            shutil.rmtree(child_path(self._root, data_id), ignore_errors=True)
+            try:  # in one step; what is left of the files after a crash is deleted later
+                retry_while_in_use(lambda: os.replace(child_path(self._root, data_id), hidden))
+            except OSError as error:
+                raise WorkspaceProblem("The examples could not be deleted.", *disk_words(error)) from error
+            shutil.rmtree(hidden, ignore_errors=True)
             for cache in (self._files, self._edited, self._checked, self._counters):
                 cache.discard(data_id)
             self._opening.pop(data_id, None)
@@ -172,10 +194,13 @@ class DatasetStore:
 
     def update(self, data_id: str, change: Callable[[DatasetInfo], DatasetInfo]) -> None:
         """Replaces the info with what `change` makes of it; no other thread or process changes it meanwhile. Raises
-        BadInput when the dataset does not exist."""
+        BadInput when the dataset does not exist, and WorkspaceProblem when the disk can't be written."""
         self.info(data_id)
-        with self._lock, FileLock(child_path(self._root, data_id) / ".lock"):
-            self._write_info(data_id, change(self.info(data_id)))
+        try:
+            with self._lock, FileLock(child_path(self._root, data_id) / ".lock"):
+                self._write_info(data_id, change(self.info(data_id)))
+        except OSError as error:
+            raise not_saved("This", error) from error
 
     def _write_info(self, data_id: str, info: DatasetInfo) -> None:
         write_text(child_path(self._root, data_id) / "info.json", json.dumps(asdict(info), ensure_ascii=False))
@@ -280,11 +305,17 @@ class DatasetStore:
         before = self.info(data_id)
         require_compatible(load_validation(path, name, before.read_options), self.original(data_id))
         file = f"validation-{new_id()}"
+        copy = child_path(self._root, data_id) / file
         try:
-            shutil.copyfile(path, self._root / data_id / file)
+            shutil.copyfile(path, copy)
+            fsync(copy)
             self.update(data_id, lambda info: replace(info, validation={"name": name, "file": file}))
-        except OSError as error:
-            raise not_saved("The validation file", error) from error
+        except BaseException as error:
+            with suppress(OSError):
+                copy.unlink(missing_ok=True)
+            if isinstance(error, OSError):
+                raise not_saved("The validation file", error) from error
+            raise
         self._delete_validation(data_id, before)
 
     def clear_validation(self, data_id: str) -> None:
@@ -295,7 +326,8 @@ class DatasetStore:
 
     def _delete_validation(self, data_id: str, info: DatasetInfo) -> None:
         if info.validation:
-            child_path(self._root / data_id, info.validation["file"]).unlink(missing_ok=True)
+            with suppress(OSError):  # nothing refers to it any more
+                child_path(self._root / data_id, info.validation["file"]).unlink(missing_ok=True)
 
     def _validation(self, data_id: str, info: DatasetInfo, options: Options) -> Dataset | None:
         if not info.validation:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from backend.datasets.edits import Edit
@@ -35,8 +36,10 @@ class StoredEdits:
             ) from error
 
     def delete(self, data_id: str, ids: Iterable[str]) -> None:
+        """Deletes edits that the dataset's info no longer lists; one that can't be deleted does no harm."""
         for edit_id in ids:
-            self._path(data_id, edit_id).unlink(missing_ok=True)
+            with suppress(OSError):
+                self._path(data_id, edit_id).unlink(missing_ok=True)
 
     def _path(self, data_id: str, edit_id: str) -> Path:
         return child_path(child_path(self._root, data_id) / "edits", f"{edit_id}.json")

@@ -39,7 +39,7 @@ def write_bytes(path: Path, data: bytes) -> None:
         with suppress(OSError):
             temporary.unlink()
         raise
-    fsync(path.parent)
+    fsync_names(path.parent)
 
 
 def write_all(descriptor: int, data: bytes) -> None:
@@ -57,6 +57,15 @@ def retry_while_in_use(action: Callable[[], T], tries: int = 50) -> T:
         except PermissionError:
             time.sleep(0.02)
     return action()
+
+
+def fsync_names(folder: Path) -> None:
+    """Flush a folder's list of names after a rename.
+
+    An error is ignored: others see the new name already, so the change has happened; only a power cut might undo it.
+    """
+    with suppress(OSError):
+        fsync(folder)
 
 
 def fsync(path: Path) -> None:

@@ -299,6 +299,18 @@ def test_the_data_is_there_before_the_job_is_seen(runner: Runner) -> None:
     assert (runner.folder(job_id) / "data" / "train.parquet").read_bytes() == b"rows"
 
 
+def test_the_data_is_on_the_disk_before_the_job_is_seen(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    flushed, fsync = [], os.fsync
+
+    def flush(descriptor: int) -> None:
+        flushed.append((os.fstat(descriptor).st_ino, len(runner.jobs())))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", flush)
+    job_id = runner.submit("noop", {}, "", prepare=lambda folder: (folder / "data" / "rows").write_bytes(b"rows"))
+    assert ((runner.folder(job_id) / "data" / "rows").stat().st_ino, 0) in flushed
+
+
 @pytest.mark.parametrize("fault", [BadInput("Row 3 is empty."), OSError(28, "No space left on device")])
 def test_a_job_that_cannot_be_prepared_leaves_nothing(runner: Runner, fault: Exception) -> None:
     def prepare(folder: Path) -> None:

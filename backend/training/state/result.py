@@ -9,7 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from backend.files.atomic import fsync, fsync_names
 from backend.files.disk_errors import disk_errors
+from backend.files.listing import files_in
 from backend.models.model_folder import TOKENIZER_FILES
 from backend.training.distributed.collective import ProcessGroup
 from backend.training.distributed.sharding import copy_into, gather
@@ -43,8 +45,11 @@ def saved(model: Any, base_folder: Path, target: Path, group: ProcessGroup) -> I
                 shutil.copyfile(base_folder / name, unfinished / name)
         group.any_true(True)
         yield unfinished
+        for file in files_in(unfinished):
+            fsync(file)
         shutil.rmtree(target, ignore_errors=True)
         os.replace(unfinished, target)
+        fsync_names(target.parent)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -157,3 +159,65 @@ def test_each_fix_has_a_preview(store: DatasetStore, tmp_path: Path) -> None:
     assert (phone.row, phone.after) == (13, "user: may I call [phone] then?")
     (empty,) = fix_previews["empty_answer"]
     assert (empty.row, empty.after) == (14, "")
+
+
+def fail(*_: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_file_is_on_the_disk_before_it_counts_as_added(
+    store: DatasetStore, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed, fsync = [], os.fsync
+
+    def flush(descriptor: int) -> None:
+        flushed.append((os.fstat(descriptor).st_ino, len(store.all())))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", flush)
+    data_id = store.add(file, "orders.jsonl")
+    assert ((tmp_path / "datasets" / data_id / "source").stat().st_ino, 0) in flushed
+    store.set_validation(data_id, file, "other.jsonl")
+    (copy,) = (tmp_path / "datasets" / data_id).glob("validation-*")
+    assert copy.stat().st_ino in [number for number, _ in flushed]
+
+
+@pytest.mark.parametrize("change", ["accept", "refuse", "undo", "set_validation", "clear_validation"])
+def test_a_full_disk_is_said_to_be_full_and_changes_nothing(
+    store: DatasetStore, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    data_id = store.add(file, "orders.jsonl")
+    before, files = store.info(data_id), sorted((tmp_path / "datasets" / data_id).iterdir())
+    arguments = {"accept": ("empty_answer", "all"), "refuse": ("empty_answer",), "undo": ("empty_answer",)}
+    arguments |= {"set_validation": (file, "other.jsonl")}
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", fail)
+        with pytest.raises(WorkspaceProblem) as problem:
+            getattr(store, change)(data_id, *arguments.get(change, ()))
+    assert problem.value.why == "The disk is full."
+    assert store.info(data_id) == before
+    assert [one for one in sorted((tmp_path / "datasets" / data_id).iterdir()) if one.name != ".lock"] == files
+
+
+def test_what_a_crash_left_behind_is_deleted_later(store: DatasetStore, file: Path, tmp_path: Path) -> None:
+    stays = store.add(file, "orders.jsonl")
+    unfinished, deleted = tmp_path / "datasets" / "20260101-000000-aaaaaaaa", tmp_path / "datasets" / ".deleted-x"
+    for folder in (unfinished, deleted):
+        folder.mkdir()
+        (folder / "source").write_bytes(file.read_bytes())
+    DatasetStore(tmp_path / "datasets")
+    assert folders(tmp_path) == {stays, unfinished.name}, "it may be an import of another window"
+    os.utime(unfinished, (0, 0))
+    DatasetStore(tmp_path / "datasets")
+    assert folders(tmp_path) == {stays}
+
+
+def test_a_dataset_that_can_not_be_deleted_is_still_there(
+    store: DatasetStore, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data_id = store.add(file, "orders.jsonl")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", fail)
+        with pytest.raises(WorkspaceProblem):
+            store.remove(data_id)
+    assert len(store.open(data_id, None).original.rows) == 4

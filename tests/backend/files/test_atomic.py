@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import runpy
+import stat
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -55,3 +56,19 @@ def test_a_failed_write_leaves_the_old_content_and_no_temporary_file(
 def test_files_are_opened_in_binary_mode_where_the_system_has_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "O_BINARY", 0x8000, raising=False)
     assert runpy.run_path(atomic.__file__)["BINARY"] == 0x8000
+
+
+def test_a_folder_that_can_not_be_flushed_does_not_undo_a_change_that_others_see(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A caller would take back what the file refers to."""
+    fsync = os.fsync
+
+    def broken(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EIO, "Input/output error")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", broken)
+    atomic.write_text(tmp_path / "info.json", "new")
+    assert (tmp_path / "info.json").read_text() == "new"
