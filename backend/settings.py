@@ -108,11 +108,17 @@ class Workspace:
 
 
 def default_root() -> Path:
-    """$APPRENTICE_HOME, else the user's data folder for this system."""
+    """$APPRENTICE_HOME, else the user's data folder for this system.
+
+    On a Space of Hugging Face, where the home may be read-only, /var/tmp/apprentice: gradio may serve files of /tmp.
+    """
     from platformdirs import user_data_path
 
-    home = os.environ.get(HOME_VARIABLE)
-    return Path(home) if home else user_data_path("apprentice", appauthor=False)
+    if home := os.environ.get(HOME_VARIABLE):
+        return Path(home)
+    if os.environ.get("SPACE_ID"):
+        return Path("/var/tmp/apprentice")  # noqa: S108 (no other user is in its container)
+    return user_data_path("apprentice", appauthor=False)
 
 
 def is_secret(name: str) -> bool:

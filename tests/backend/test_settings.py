@@ -1,14 +1,15 @@
-"""The environment of child processes: what they need, and no secret, whatever its name."""
+"""Where the workspace is, and the environment of child processes: what they need, and no secret."""
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import psutil
 import pytest
 
 from backend.chat.child import ChatChild
-from backend.settings import Workspace, is_secret
+from backend.settings import HOME_VARIABLE, Workspace, default_root, is_secret
 
 SECRETS = [
     "HF_TOKEN",
@@ -45,3 +46,17 @@ def test_the_chat_process_gets_no_secrets(tmp_path: Path, monkeypatch: pytest.Mo
     assert "s3cr3t-value" not in environment.values()
     assert environment["LANGUAGE"] == "en"
     assert environment["APPRENTICE_HOME"] == str(workspace.root)
+
+
+def test_on_a_space_the_workspace_is_neither_in_the_home_nor_in_the_temporary_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv(HOME_VARIABLE, raising=False)
+    at_home = default_root()
+    monkeypatch.setenv("SPACE_ID", "owner/demo")
+    on_a_space = default_root()
+    assert on_a_space != at_home
+    assert not any(on_a_space.is_relative_to(folder) for folder in (tmp_path, tempfile.gettempdir()))
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "bucket"))
+    assert default_root() == tmp_path / "bucket"

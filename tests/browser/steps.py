@@ -32,11 +32,12 @@ def unfold(page: Any) -> None:
     painted(page)
 
 
-def take_sample(page: Any) -> None:
-    """Chooses the orders sample on Data and fixes what blocks training."""
+def take_sample(page: Any, patience: float | None = None) -> None:
+    """Chooses the orders sample on Data and fixes what blocks training. patience: milliseconds until the tokens show,
+    for which the model may have to be unpacked."""
     go(page, "data")
     page.click("[data-do=sample][data-value=orders]")
-    page.wait_for_selector(".tokens .l")
+    page.wait_for_selector(".tokens .l", timeout=patience)
     fix, ready = page.locator("[data-do=accept-all]"), "#to-train:not([disabled])"
     fix.or_(page.locator(ready)).first.wait_for()
     if fix.is_visible():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +18,8 @@ from backend.settings import PROJECT_ROOT
 
 
 @pytest.fixture(scope="module")
-def written(tmp_path_factory: pytest.TempPathFactory) -> Iterator[space.Space]:
-    yield space.write(tmp_path_factory.mktemp("space") / "new" / "folder")
+def written(tmp_path_factory: pytest.TempPathFactory) -> space.Space:
+    return space.write(tmp_path_factory.mktemp("space") / "new" / "folder")
 
 
 @pytest.fixture
