@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 
 from backend.datasets.checks import answers as answer_checks
 from backend.datasets.checks import content as content_checks
@@ -111,11 +112,18 @@ def row_problems(
 ) -> Iterator[Problem]:
     """Problems in the turns and the texts of each row. control_markers: the model's; tick: receives the rows done."""
     faults = content_checks.text_faults(control_markers)
+    seldom = {fault.kind: fault.at_least for fault in faults if fault.at_least > 1}
+    waiting: dict[str, list[Problem]] = {kind: [] for kind in seldom}
     for start in range(0, len(rows), _SLICE):
         tick(start)
         part = rows[start : start + _SLICE]
         yield from structure_checks.find(part)
-        yield from content_checks.find(part, faults)
+        for found in content_checks.find(part, faults):
+            if found.kind not in waiting:
+                yield found
+            else:
+                waiting[found.kind].append(found)
+    yield from chain.from_iterable(found for kind, found in waiting.items() if len(found) >= seldom[kind])
     yield from dataset_checks.system_messages(rows)
 
 

@@ -10,6 +10,7 @@ from operator import or_
 
 from backend.datasets.checks.characters import CHARACTER_FAULTS
 from backend.datasets.checks.issues import problem
+from backend.datasets.checks.leftovers import LEFTOVERS
 from backend.datasets.checks.patterns import TextFault, classes
 from backend.datasets.checks.personal_data import PERSONAL_FAULTS
 from backend.datasets.checks.template_markers import marker_fault
@@ -22,7 +23,7 @@ _BLOCK = 4096  # rows checked together: a few MiB of text
 
 def text_faults(control_markers: Iterable[str] = ()) -> tuple[TextFault, ...]:
     """All text faults, for a model with these control markers, in the order they are fixed."""
-    return (*CHARACTER_FAULTS, marker_fault(control_markers), *PERSONAL_FAULTS)
+    return (*CHARACTER_FAULTS, marker_fault(control_markers), *LEFTOVERS, *PERSONAL_FAULTS)
 
 
 def find(rows: Iterable[Row], faults: Sequence[TextFault]) -> Iterator[Problem]:
@@ -59,6 +60,8 @@ def _in_row(row: Row, texts: list[str], flags: list[int], faults: Sequence[TextF
     places = _places(row)
     for fault in faults:
         for place, text, flag in zip(places, texts, flags, strict=False):
+            if fault.answers_only and place != ROLE_NAMES["assistant"]:
+                continue
             match = fault.find(text) if flag & fault.needs else None
             if match is not None:
                 quote = excerpt(text, match.start(), match.end())

@@ -20,7 +20,11 @@ def fixers_for(faults: Sequence[TextFault], usual_system: str | None) -> dict[st
     usual_system: the system message that most rows have, None when most have none.
     """
     return {
-        **{fault.kind: _in_every_text(fault.fix) for fault in faults},
+        **{
+            fault.kind: (_in_answers if fault.answers_only else _in_every_text)(fault.fix)
+            for fault in faults
+            if not fault.drops
+        },
         "repetition": _in_answers(repetition.fix),
         "ends_with_user": _end_with_answer,
         "same_role_twice": _join_neighbors,

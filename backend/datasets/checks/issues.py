@@ -68,6 +68,9 @@ ISSUE_TYPES: dict[str, IssueType] = {
     "invisible_characters": IssueType("warning", "Invisible characters", "Remove the invisible characters."),
     "mojibake": IssueType("warning", "Garbled letters (wrong encoding)", "Restore the correct letters."),
     "control_marker": IssueType("warning", "Marks of a chat format in the text (template markers)", "Remove them."),
+    "placeholder": IssueType("warning", "Placeholders that nobody filled in", _LEAVE_OUT),
+    "html": IssueType("warning", "Marks of a web page in answers (HTML)", "Turn it into plain text."),
+    "media_marker": IssueType("warning", "Marks of pictures, videos or sound", _LEAVE_OUT),
     # personal data
     "personal_email": IssueType("warning", "Email addresses", "Replace it with [email]."),
     "secret_key": IssueType("warning", "Keys and passwords", "Replace it with [key]."),
@@ -95,6 +98,8 @@ ISSUE_TYPES: dict[str, IssueType] = {
     # the content of the answers
     "repetition": IssueType("warning", "Repeated sentences", "Keep each repeated sentence once."),
     "very_short_answer": IssueType("warning", "Very short answers", _LEAVE_OUT),
+    "ai_disclaimer": IssueType("warning", "Answers that speak as an AI", _LEAVE_OUT),
+    "legacy_separator": IssueType("warning", "Separators at the ends of texts (### or END)", "Remove them."),
     "conflicting_answers": IssueType("warning", "Different answers to the same question", _LEAVE_OUT),
     # against the model
     "template_refuses": IssueType("error", "The model can't use this conversation", _LEAVE_OUT),

@@ -20,12 +20,20 @@ DIGIT = 8
 INVISIBLE_BYTES = 16  # first bytes of the invisible characters
 LATIN = 32  # 0xC2, 0xC3: UTF-8 read as Latin-1
 DASH = 64  # - or _ (in keys)
+BRACES = 128  # { or &
+
+WORDS = 256  # no byte: one of these words
+_WORDS = (b"TODO", b"Lorem ipsum", b"AI", b"KI", b"IA")  # each begins with a rare byte
+ENDING = 512  # the last byte is one of these
+_ENDINGS = b"#>DP \n\t"
 
 
 @dataclass(frozen=True)
 class TextFault:
     """needs: classes of which a text must have one. pattern: finds candidates. replacement: for a match, None when it
-    is not a fault. what: "an email address"; why: a sentence on why it matters."""
+    is not a fault. what: "an email address"; why: a sentence on why it matters. drops: only leaving the example out
+    helps. whole: fixes a text that has the fault as a whole. answers_only: elsewhere it is no fault. at_least:
+    examples that have it; in fewer it is no fault."""
 
     kind: str
     needs: int
@@ -33,6 +41,10 @@ class TextFault:
     replacement: Callable[[re.Match[str]], str | None]
     what: str
     why: str
+    drops: bool = False
+    whole: Callable[[str], str] | None = None
+    answers_only: bool = False
+    at_least: int = 1
 
     def find(self, text: str) -> re.Match[str] | None:
         """The first fault in `text`."""
@@ -43,6 +55,8 @@ class TextFault:
 
     def fix(self, text: str) -> str:
         """`text` without this fault. Repeated, because removing one fault can create another."""
+        if self.whole is not None:
+            return self.whole(text) if self.find(text) else text
         while True:
             fixed = self.pattern.sub(self._replace, text)
             if fixed == text:
@@ -61,8 +75,19 @@ def classes(texts: Sequence[str]) -> list[int]:
     encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
     lengths = np.fromiter(map(len, encoded), np.int64, len(encoded)) + 1
     starts = np.concatenate(([0], np.cumsum(lengths)[:-1]))
-    flags = np.frombuffer((b"\n".join(encoded) + b"\n").translate(_table()), np.uint8)
+    joined = b"\n".join(encoded) + b"\n"
+    flags = np.frombuffer(joined.translate(_table()), np.uint8)
     found: list[int] = np.bitwise_or.reduceat(flags, starts).tolist() if len(encoded) else []
+    data = np.frombuffer(joined, np.uint8)
+    for word in _WORDS:
+        at = np.flatnonzero(data[: -len(word)] == word[0])
+        for number, byte in enumerate(word):
+            at = at[data[at + number] == byte]
+        for i in np.unique(np.searchsorted(starts, at, "right")).tolist():
+            found[i - 1] |= WORDS
+    last = data[starts + lengths - 2]  # of an empty text, what is before it: at most one more to look at
+    for i in np.flatnonzero(np.isin(last, np.frombuffer(_ENDINGS, np.uint8))).tolist():
+        found[i] |= ENDING
     return found
 
 
@@ -76,6 +101,7 @@ def _table() -> bytes:
         INVISIBLE_BYTES: [0xC2, 0xCD, 0xD8, 0xE1, 0xE2, 0xEF, 0xF3],
         LATIN: [0xC2, 0xC3],
         DASH: b"-_",
+        BRACES: b"{&",
     }
     table = [0] * 256
     for flag, values in members.items():

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from backend.datasets.check_dataset import row_problems
 from backend.datasets.checks.content import text_faults
 from backend.datasets.checks.language import detect
 from backend.datasets.checks.repetition import fix, repeated
+from tests.backend.datasets.builders import answer, chat, question
 
 FAULTS = {fault.kind: fault for fault in text_faults()}
 
@@ -30,6 +32,15 @@ FAULTS = {fault.kind: fault for fault in text_faults()}
         ("personal_phone", "Tel: 1234567", "Tel: [phone]"),
         ("personal_card", "5500-0000-0000-0004 and 378282246310005", "[card number] and [card number]"),
         ("personal_iban", "GB82 WEST 1234 5698 7654 32", "[account number]"),
+        (
+            "html",
+            "<p>It is <b>open</b>.</p><ul><li>Daily</li><li>Free &amp; easy</li></ul>",
+            "It is open.\n\n- Daily\n- Free & easy",
+        ),
+        ("html", "Yes.<br>No.<br/>Or&nbsp;so.", "Yes.\nNo.\nOr\u00a0so."),
+        ("legacy_separator", "What is it?\n\n###\n\n", "What is it?"),
+        ("legacy_separator", " It is here END", " It is here"),
+        ("legacy_separator", "Translate this ->", "Translate this"),
         ("secret_key", "AKIAIOSFODNN7EXAMPLE and ghp_" + "a1" * 18, "[key] and [key]"),
     ],
 )
@@ -37,6 +48,40 @@ def test_a_fault_is_found_and_fixed(kind: str, text: str, fixed: str) -> None:
     assert FAULTS[kind].find(text)
     assert FAULTS[kind].fix(text) == fixed
     assert not FAULTS[kind].find(fixed)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        *(("placeholder", text) for text in (
+            "Dear {{name}},", "{{ Order Number }} is on its way.", "Hi {first_name}!", "Sincerely, [YOUR NAME]",
+            "It costs [Price].", "[Insert date here]", "Ask <your manager>", "TODO", "TODO: write this",
+            "[Ihr Name]", "Call [XXX]", "Lorem ipsum dolor",
+        )),
+        *(("media_marker", text) for text in ("<image>\nWhat is it?", "Look: [Image: 3]", "<video> when")),
+        *(("ai_disclaimer", text) for text in (
+            "As an AI model, I can't.", "I'm just an AI.", "Als KI kann ich das nicht.", "Como IA, no puedo.",
+        )),
+    ],
+)  # fmt: skip
+def test_what_only_leaving_out_helps_against_is_found(kind: str, text: str) -> None:
+    assert FAULTS[kind].find(text)
+    assert FAULTS[kind].drops
+    rows = [chat(1, question(1), ("assistant", f"Well. {text}"))] * FAULTS[kind].at_least
+    assert kind in {problem.kind for problem in row_problems(rows)}
+
+
+@pytest.mark.parametrize("kind", ["ai_disclaimer", "legacy_separator"])
+def test_what_one_example_says_may_be_meant(kind: str) -> None:
+    text = {"ai_disclaimer": "As an AI, I can't.", "legacy_separator": "So it goes. THE END"}[kind]
+    rows = [chat(i, question(i), ("assistant", text)) for i in range(1, 4)]
+    assert [problem.kind for problem in row_problems(rows[:2])] == []
+    assert [problem.kind for problem in row_problems(rows)] == [kind] * 3
+
+
+def test_html_in_questions_is_no_fault() -> None:
+    html = ("user", "What does <b>this</b> mean?<br>")
+    assert not [*row_problems([chat(1, html, answer(1))])]
 
 
 @pytest.mark.parametrize(
@@ -53,6 +98,9 @@ def test_a_fault_is_found_and_fixed(kind: str, text: str, fixed: str) -> None:
         "me@home, @handle, a @ b, user@localhost",
         "The task-list and sk-short, AKIA, hf_no",
         "uuid 550e8400-e29b-41d4-a716-446655440000 and 0.123456789012 and 12/11/2023 10:15",
+        "# TODO: later\nMy TODO list. [email] [phone] [1] [sic] [name](http://x) \\frac{number}{2} ${name} {a: 1}",
+        "Write `<b>x</b>` or `{{name}}`:\n```html\n<p>Hi {{name}}</p>\n```",
+        "I am as an animal. The AI said so. END of story -> there ### here",
         "日本語のテキスト、中文文本。 한국어",
     ],
 )

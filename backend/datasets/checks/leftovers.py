@@ -1,0 +1,105 @@
+"""What was left in a text by mistake: placeholders, HTML, marks of pictures, separators, an AI's disclaimers."""
+
+from __future__ import annotations
+
+import html
+import re
+
+from backend.datasets.checks.patterns import BRACES, BRACKET, ENDING, WORDS, TextFault
+
+_SEVERAL = 3  # examples
+_BLANK = (  # what a person is asked to put in: a word that stands for something else
+    r"name|date|time|company|address|e-?mail|phone|city|product|amount|number|link|url|title|customer|order|price|year"
+    r"|firma|datum|adresse|telefon|betrag|nom|entreprise|nombre|empresa|fecha|correo|nome|azienda|data"
+)
+_TITLED = "|".join(word.capitalize() for word in _BLANK.split("|"))
+_PLACEHOLDER = re.compile(
+    r"\{\{ ?[^\W\d][\w .-]{0,40}\}\}"  # {{name}}
+    rf"|(?<![\w{{$])\{{(?:[a-z]+[ _])?(?:{_BLANK})\}}(?!\}})"  # {first_name}
+    r"|\[(?i:your|insert|enter|ihre?|votre|su|tu|il tuo|placeholder)\b[^\[\]\n]{0,40}\](?!\()"  # [YOUR NAME]
+    rf"|\[(?:[A-Z]+[ _])?(?:{_BLANK.upper()})\](?!\()|\[(?:[A-Z][a-z]+ )?(?:{_TITLED})\](?!\()"
+    r"|\[(?:X{2,}|_{2,}|\.{3})\]"
+    r"|<(?i:your|insert|enter)[ _-][^<>\n]{1,40}>"
+    r"|(?<![#/*] )\bTODO:|(?<![\w#/*])[\[(]?\bTODO\b[\])]?(?=[.\s]*\Z)|\[(?:TODO|TBD|FIXME)\]|\((?:TODO|TBD)\)"
+    r"|\b[Ll]orem ipsum\b"
+)
+_TAGS = r"p|div|span|b|i|u|strong|em|ul|ol|li|a|h[1-6]|table|tr|td|th|font|blockquote|small|sup|sub"
+_HTML = re.compile(
+    r"<br ?/?>|&(?:nbsp|amp|lt|gt|quot|#\d{1,5});"
+    rf"|<(?:{_TAGS})(?:\s[^<>]{{0,300}})?>\s*[^\s<][^<]{{0,2000}}</(?:{_TAGS})>",
+    re.IGNORECASE,
+)
+_ENDS_LINE = re.compile(r"[ \t]*(?:<br ?/?>|</(?:p|div|ul|ol|tr|h[1-6]|table|blockquote)>)[ \t]*\n?", re.IGNORECASE)
+_ITEM = re.compile(r"\s*<li(?:\s[^<>]{0,300})?>\s*", re.IGNORECASE)
+_TAG = re.compile(rf"</?(?:{_TAGS}|img|hr|tbody|thead)(?:\s[^<>]{{0,300}})?/?>", re.IGNORECASE)
+
+
+def without_html(text: str) -> str:
+    """The text of a piece of HTML, with its lines and list items, without its tags, entities as characters."""
+    text = _TAG.sub("", _ITEM.sub("\n- ", _ENDS_LINE.sub("\n", text)))
+    return re.sub(r"\n{3,}", "\n\n", html.unescape(text)).strip()
+
+
+def _outside_code(match: re.Match[str]) -> str | None:
+    text = match.string
+    return None if "```" in text or text[match.start() - 1 : match.start()] == "`" else ""
+
+
+PLACEHOLDER = TextFault(
+    "placeholder",
+    BRACES | BRACKET | WORDS,
+    _PLACEHOLDER,
+    _outside_code,
+    "a placeholder that nobody filled in",
+    "The model would learn to write it.",
+    drops=True,
+)
+HTML = TextFault(
+    "html",
+    BRACES | BRACKET,
+    _HTML,
+    _outside_code,
+    "marks of a web page (HTML)",
+    "The model would learn to write them.",
+    whole=without_html,
+    answers_only=True,
+)
+MEDIA = TextFault(
+    "media_marker",
+    BRACKET,
+    re.compile(
+        r"<(?:image|video|audio|img)(?:[_ ]?\d+)?>|\[(?:image|img|video|audio)(?:[ :#_]{0,2}\d+)?\](?!\()",
+        re.IGNORECASE,
+    ),
+    _outside_code,
+    "the mark of a picture, video or sound that is not here",
+    "An answer about something unseen teaches the model to make things up.",
+    drops=True,
+)
+# OpenAI's legacy fine-tuning guide ("Preparing your dataset", 2022) ended prompts with "\n\n###\n\n" or " ->", and
+# completions with " END" or "###".
+SEPARATOR = TextFault(
+    "legacy_separator",
+    ENDING,
+    re.compile(r"(?:\s*(?:###|->)|\s+(?:END|STOP))\s*\Z"),
+    lambda match: "",
+    "a separator at its end, as files for older models have them",
+    "The model's own format (chat template) marks the end; it would learn to write this one, too.",
+    at_least=_SEVERAL,
+)
+DISCLAIMER = TextFault(
+    "ai_disclaimer",
+    WORDS,
+    re.compile(
+        r"\b[Aa]s an? (?:AI|artificial|large language)\b|\bI(?:'m| am) (?:just |only )?an AI\b"
+        r"|\b[Aa]ls (?:eine )?KI\b|\b[Ee]n tant qu(?:'|e )(?:IA|intelligence)\b"
+        r"|\b[Cc]omo (?:una? )?(?:IA|inteligencia artificial|modelo de lenguaje)\b"
+    ),
+    lambda match: "",
+    "a sentence that speaks as an AI",
+    "Several answers do; the model would learn to say so, too.",
+    drops=True,
+    answers_only=True,
+    at_least=_SEVERAL,
+)
+LEFTOVERS = (PLACEHOLDER, HTML, MEDIA, SEPARATOR, DISCLAIMER)
