@@ -19,6 +19,14 @@ def html(text: str) -> str:
     return unescape(text) if "&" in text else text
 
 
+def meta(text: str) -> str:
+    """A text of Facebook's or Instagram's export, which writes each byte of UTF-8 as a letter of its own."""
+    try:
+        return text.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return text
+
+
 def slack(text: str, names: Mapping[str, str]) -> str:
     """The text of a Slack message: links, mentions and escaped signs as one reads them. names: people by their id."""
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from backend.datasets.chats.paths import find
 
-Markup = Literal["", "html", "slack"]
+Markup = Literal["", "html", "slack", "meta"]
 
 
 @dataclass(frozen=True)

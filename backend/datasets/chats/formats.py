@@ -7,7 +7,7 @@ from backend.datasets.chats.format import ChatFormat
 _ASSISTANT = {"human": "user", "prompter": "user", "user": "user", "assistant": "assistant", "system": "system"}
 
 # Lists inside one conversation, or next to the conversations; a document's examples are in none of these.
-IN_CONVERSATIONS = ("chat_messages", "comments", "profile_pictures")
+IN_CONVERSATIONS = ("chat_messages", "comments", "participants", "profile_pictures")
 
 FORMATS: tuple[ChatFormat, ...] = (
     ChatFormat(
@@ -129,6 +129,67 @@ FORMATS: tuple[ChatFormat, ...] = (
             markup="html",
         )
         for records in ("", "conversations[]")
+    ),
+    ChatFormat(
+        "a Freshdesk export",
+        "https://developers.freshdesk.com/api/#view_a_ticket",
+        needs=("requester_id", "conversations[].user_id"),
+        messages=("", "conversations[]"),
+        author=("user_id", "requester_id"),
+        roles=_ASSISTANT,
+        asker="requester_id",
+        text=("description_text", "body_text", "description", "body"),
+        time=("created_at",),
+        only={"private": (False,)},
+        markup="html",
+    ),
+    ChatFormat(
+        "a Help Scout export",
+        "https://developer.helpscout.com/mailbox-api/endpoints/conversations/threads/list/",
+        needs=("_embedded.threads[].type", "_embedded.threads[].createdAt"),
+        messages=("_embedded.threads[]",),
+        author=("type",),
+        roles={"customer": "user", "message": "assistant", "chat": "user"},
+        text=("body",),
+        time=("createdAt",),
+        only={"type": ("customer", "message", "chat"), "state": ("published",)},
+        markup="html",
+    ),
+    ChatFormat(
+        "a Messenger or Instagram chat",
+        "https://www.facebook.com/help/messenger-app/713635396288741",
+        needs=("participants[].name", "messages[].sender_name", "messages[].timestamp_ms"),
+        messages=("messages[]",),
+        author=("sender_name",),
+        text=("content",),
+        time=("timestamp_ms",),
+        never=("is_unsent", "share", "call_duration"),
+        markup="meta",
+        pauses=True,
+    ),
+    *(
+        ChatFormat(
+            "an Open WebUI export",
+            "https://docs.openwebui.com/features/chat-conversations/data-controls/import-export/",
+            needs=("chat.title", f"{messages}.role"),
+            messages=(messages,),
+            author=("role",),
+            roles=_ASSISTANT,
+            text=("content",),
+            id="id",
+            parent="parentId",
+            leaf="chat.history.currentId",
+        )
+        for messages in ("chat.history.messages.*", "chat.messages[]")
+    ),
+    ChatFormat(
+        "schema-guided dialogues (SGD, MultiWOZ)",
+        "https://github.com/google-research-datasets/dstc8-schema-guided-dialogue",
+        needs=("turns[].speaker", "turns[].utterance"),
+        messages=("turns[]",),
+        author=("speaker",),
+        roles={"user": "user", "system": "assistant"},
+        text=("utterance",),
     ),
     ChatFormat(
         "OpenAssistant's trees",

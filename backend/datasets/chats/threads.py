@@ -12,6 +12,7 @@ from backend.datasets.chats.paths import find, first
 from backend.datasets.chats.times import month_first, seconds
 from backend.datasets.convert.detect import Record
 
+_MARKUP = {"html": clean.html, "meta": clean.meta}
 _DATES = 500  # looked at for the order of day and month
 
 
@@ -106,7 +107,7 @@ class _Reader:
             return ""
         if self._chat.asker:
             return "user" if key == first(found.conversation, self._chat.asker) else "assistant"
-        author = str(key).strip()
+        author = clean.meta(str(key).strip()) if self._chat.markup == "meta" else str(key).strip()
         return self._chat.roles.get(author.lower(), self._names.get(author, author))
 
     def _text(self, message: dict[str, Any]) -> str:
@@ -117,9 +118,9 @@ class _Reader:
                 break
         else:
             return ""
-        if chat.markup == "html":
-            return clean.html(text)
-        return clean.slack(text, self._names) if chat.markup == "slack" else text
+        if chat.markup == "slack":
+            return clean.slack(text, self._names)
+        return _MARKUP[chat.markup](text) if chat.markup else text
 
 
 def _piece(value: Any) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from backend.datasets.convert.mapping import Plan
-from backend.datasets.convert.messages import from_json, messages_from
+from backend.datasets.convert.messages import from_json, messages_from, system_text
 from backend.datasets.convert.tool_calls import tools_from
 from backend.datasets.excerpt import excerpt
 from backend.datasets.options import Limits, RowFault, row_too_large
@@ -38,7 +38,7 @@ class _Fields:
 
     def optional(self, field: str) -> str:
         """The text of an optional field, "" if it is missing."""
-        value = self[field]
+        value = self[field] if field != "system" else system_text(self[field])
         return "" if value is None else self._as_text(field, value)
 
     def _as_text(self, field: str, value: Any) -> str:

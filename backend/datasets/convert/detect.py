@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from backend.datasets.convert.shapes import Columns
+from backend.datasets.convert.shapes import Columns, plain_name
 
 Record = tuple[int, Any]  # line, and the record: usually a dict, a RowFault when it is unreadable
 ROLE_KEYS = ("role", "from", "speaker", "author")
 _CHAT_BY_NAME = ("messages", "conversations")
+_EARLIER = ("history", "chat_history")  # what was said before the question, which is another column
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,8 @@ def _chat_column(record: Mapping[str, Any], columns: Columns) -> str | None:
     if named and (named in _CHAT_BY_NAME or _is_chat(record[named])):
         return named
     answers = columns.find("chosen", "rejected", "prompt", "completion").values()
-    return next((c for c, value in record.items() if c not in answers and _is_chat(value)), None)
+    others = (column for column in record if column not in answers and plain_name(column) not in _EARLIER)
+    return next((column for column in others if _is_chat(record[column])), None)
 
 
 def _is_chat(value: Any) -> bool:

@@ -197,6 +197,7 @@ def _is_lenient(records: list[dict[str, Any]], shape: str, mapping: dict[str, st
     if shape != "messages":
         return True
     chats = [chat for record in records if isinstance(chat := record.get(mapping["messages"]), list)]
-    roles = [message.get("role") for chat in chats for message in chat[:2] if isinstance(message, dict)]
-    usual = sum(role in ("system", "user", "assistant", "tool", "developer") for role in roles)
-    return 2 * usual < len(roles)
+    first = [message for chat in chats for message in chat[:2] if isinstance(message, dict)]
+    usual = sum(message.get("role") in ("system", "user", "assistant", "tool", "developer") for message in first)
+    parts = sum("parts" in message and "content" not in message for message in first)
+    return 2 * usual < len(first) or 2 * parts > len(first)

@@ -16,13 +16,17 @@ _ROLE_LIST = tuple(ROLES)  # a role in a file may be any value, even an unhashab
 _SYNONYMS = {"developer": "system", "function": "tool"}  # OpenAI's newer and older names
 _ALIASES = {
     **dict.fromkeys(("human", "person", "customer", "prompter", "question", "usr"), "user"),
-    **dict.fromkeys(("gpt", "chatgpt", "bot", "model", "ai", "bard", "bing", "agent", "answer"), "assistant"),
+    **dict.fromkeys(
+        ("gpt", "chatgpt", "bot", "chatbot", "model", "ai", "bard", "bing", "agent", "answer"), "assistant"
+    ),
     **dict.fromkeys(("observation", "function_response", "tool_response", "tool_result"), "tool"),
     **dict.fromkeys(("function_call", "tool_call"), "call"),
 }
-_CONTENT_KEYS = ("content", "value", "text", "message")
+_CONTENT_KEYS = ("content", "value", "text", "message", "parts")  # parts: Gemini's
+_REASONING_KEYS = ("reasoning_content", "reasoning", "thinking")
+_REASONING_PARTS = ("reasoning", "thinking", "redacted_thinking")  # OpenAI's, and Anthropic's
 _CALL_KEYS = ("tool_calls", "function_call")
-_COPIED = ("tool_call_id", "name", "reasoning_content")
+_COPIED = ("tool_call_id", "name")
 
 
 def messages_from(value: Any, lenient: bool, unused_keys: set[str]) -> list[Message]:
@@ -77,12 +81,16 @@ def _message(item: Any, number: int, lenient: bool, unused_keys: set[str]) -> Me
         calls, content = calls_in_text(item.get(content_key) if content_key else None, number), ""
     else:
         calls = calls_from(item, number) if keys.intersection(_CALL_KEYS) else None
-        content = content_text(item.get(content_key) if content_key else None, number, role, calls=bool(calls))
+        said, reasoning = _without_reasoning(item.get(content_key) if content_key else None)
+        content = content_text(said, number, role, calls=bool(calls))
+        reasoning = next((item[key] for key in _REASONING_KEYS if isinstance(item.get(key), str)), reasoning)
+        if reasoning:
+            message["reasoning_content"] = reasoning
     message["content"] = content
     if calls:
         message["tool_calls"] = calls
     message.update({key: item[key] for key in _COPIED if key in keys and isinstance(item[key], str)})
-    unused_keys.update(keys.difference((role_key, content_key, *_CALL_KEYS, *_COPIED)))
+    unused_keys.update(keys.difference((role_key, content_key, *_CALL_KEYS, *_COPIED, *_REASONING_KEYS)))
     return message
 
 
@@ -101,6 +109,25 @@ def _role(role: Any, number: int, lenient: bool) -> str:
         f"Write {likely!r} instead." if likely in ROLES else "Write who speaks: user, assistant, system or tool.",
         excerpt(str(role)),
     )
+
+
+def _without_reasoning(content: Any) -> tuple[Any, str]:
+    """The content without the parts in which the model thinks, and these."""
+    if not isinstance(content, list):
+        return content, ""
+    thoughts = [part for part in content if isinstance(part, dict) and part.get("type") in _REASONING_PARTS]
+    if not thoughts:
+        return content, ""
+    texts = (part.get("thinking") or part.get("text") or "" for part in thoughts)
+    said = [part for part in content if part not in thoughts]
+    return said or None, "\n".join(text for text in texts if isinstance(text, str) and text)
+
+
+def system_text(value: Any) -> Any:
+    """Instructions as a text, where they are parts: Gemini's object of parts, or a list of parts."""
+    if isinstance(value, dict) and "parts" in value:
+        value = value["parts"]
+    return content_text(value, 0, "system", calls=False) if isinstance(value, list) and value else value
 
 
 def content_text(content: Any, number: int, role: str, calls: bool) -> str:

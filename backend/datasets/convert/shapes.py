@@ -50,8 +50,8 @@ SHAPES: dict[str, Shape] = {
 
 # In the form of `plain_name`; the first name that a file has is used.
 NAMES: dict[str, tuple[str, ...]] = {
-    "messages": ("messages", "conversations", "conversation", "dialogue", "dialog", "chat", "turns"),
-    "system": ("system", "system_prompt", "systemprompt", "system_message"),
+    "messages": ("messages", "conversations", "conversation", "dialogue", "dialog", "chat", "turns", "contents"),
+    "system": ("system", "system_prompt", "systemprompt", "system_message", "system_instruction"),
     "tools": ("tools", "functions"),
     "instruction": ("instruction", "instructions"),
     "input": ("input", "context"),

@@ -16,6 +16,7 @@ from backend.datasets.convert.detect import Record
 from backend.datasets.convert.mapping import Plan, make_plan
 from backend.datasets.convert.shapes import plain_name
 from backend.datasets.options import Cancelled, Limits, ReadOptions
+from backend.datasets.read.annotations import with_annotations
 from backend.datasets.read.encoding import Encoding, NotUtf8, detect_encoding, initial_encoding
 from backend.datasets.read.gc_pause import without_gc
 from backend.datasets.read.open import OpenSource, open_source
@@ -98,6 +99,8 @@ def _collect(
     options: ReadOptions,
     on_first_rows: Callable[[Dataset], None] | None = None,
 ) -> Dataset:
+    if options.shape is None and not options.mapping:
+        opened.records = with_annotations(opened.records)
     sample = _read_sample(opened.records)
     records = [record for batch in sample for record in batch]
     if not records:

@@ -330,3 +330,23 @@ def test_every_kind_reported_while_reading_has_an_issue_type() -> None:
     named = set(re.findall(r'RowFault\(\s*"(\w+)"', source)) | set(re.findall(r'\.note\(\s*"(\w+)"', source))
     assert {"bad_json", "ragged_row", "mixed_shapes", "encoding"} <= named
     assert named <= set(ISSUE_TYPES)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"content": [{"type": "thinking", "thinking": "t"}, {"type": "text", "text": "a"}]},
+        {"content": [{"type": "reasoning", "text": "t"}, {"type": "output_text", "text": "a"}]},
+        {"content": "a", "thinking": "t"},
+        {"content": "a", "reasoning": "t"},
+        {"content": "a", "reasoning_content": "t"},
+    ],
+)
+def test_the_thoughts_of_a_model_are_kept_apart(answer: dict[str, Any]) -> None:
+    row = only({"messages": [Q, {"role": "assistant", **answer}]})
+    assert row.messages == [Q, {**A, "reasoning_content": "t"}]
+
+
+def test_what_was_said_before_is_not_taken_for_the_whole_conversation() -> None:
+    record = {"chat_history": [{"role": "USER", "message": "q0"}], "question": "q", "answer": "a"}
+    assert [row.messages for row in rows(record, record).rows] == [[Q, A]] * 2

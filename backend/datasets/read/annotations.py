@@ -1,0 +1,209 @@
+"""Reads the exports of annotation tools, and nested question sets, as rows with columns: one table of paths.
+
+Which column is the question and which the answer is decided later, as for any table, and asked where it is not clear.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any
+
+from backend.datasets.chats import clean
+from backend.datasets.chats.paths import find
+from backend.datasets.convert.detect import ROLE_KEYS, Record
+from backend.datasets.convert.shapes import NAMES, plain_name
+from backend.datasets.excerpt import excerpt
+from backend.datasets.options import RowFault
+
+_SUBMITTED = (None, "submitted")
+_ANSWER_NAMES = frozenset((*NAMES["answer"], *NAMES["output"]))
+
+
+@dataclass(frozen=True)
+class Nested:
+    """One format. source: where it is documented. needs: what every record has. groups, rows: where the rows are, if
+    not the record itself; columns: in a row, else in its group. spread: an object whose entries are columns.
+    answers: how people's answers are found (`_ANSWERS`). begins: what a column begins with, to be taken off; a row
+    without it is none. html: columns written in HTML."""
+
+    title: str
+    source: str
+    needs: tuple[str, ...]
+    groups: str = ""
+    rows: str = ""
+    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    spread: str = ""
+    answers: str = ""
+    begins: Mapping[str, str] = field(default_factory=dict)
+    html: tuple[str, ...] = ()
+
+
+FORMATS: tuple[Nested, ...] = (
+    Nested(
+        "SQuAD",
+        "https://rajpurkar.github.io/SQuAD-explorer/",
+        needs=("paragraphs[].context", "paragraphs[].qas[].question"),
+        groups="paragraphs[]",
+        rows="qas[]",
+        columns={"context": ("context",), "question": ("question",), "answer": ("answers[].text",)},
+    ),
+    Nested(
+        "SQuAD, flat",
+        "https://huggingface.co/datasets/rajpurkar/squad",
+        needs=("context", "question", "answers"),
+        columns={"context": ("context",), "question": ("question",), "answer": ("answers.text[]", "answers[].text")},
+    ),
+    Nested(
+        "Gemini's activity (Google Takeout)",
+        "https://support.google.com/gemini/answer/13278892",
+        needs=("title", "safeHtmlItem[].html", "products"),
+        columns={"question": ("title",), "answer": ("safeHtmlItem[].html",)},
+        begins={"question": "Prompted "},
+        html=("answer",),
+    ),
+    Nested(
+        "Label Studio",
+        "https://labelstud.io/guide/task_format",
+        needs=("data.*", "annotations[].result"),
+        spread="data",
+        answers="label_studio",
+    ),
+    Nested(
+        "Argilla on the hub",
+        "https://docs.argilla.io/latest/how_to_guides/import_export/",
+        needs=("*[].user_id", "*[].value"),
+        answers="argilla_columns",
+    ),
+    Nested(
+        "Argilla",
+        "https://docs.argilla.io/latest/reference/argilla/records/records/",
+        needs=("fields.*", "responses"),
+        spread="fields",
+        answers="argilla",
+    ),
+)
+
+
+def with_annotations(records: Iterator[list[Record]]) -> Iterator[list[Record]]:
+    """The records, where those of a format above become rows with columns."""
+    first = next(records, None)
+    if first is None:
+        return iter(())
+    values = [value for _, value in first if isinstance(value, dict)]
+    everything = chain([first], records)
+    for nested in FORMATS:
+        if (
+            values
+            and all(find(values[0], path) for path in nested.needs)
+            and not isinstance(values[0].get("answers"), str)
+        ):
+            return ([row for record in batch for row in _flat(record, nested)] for batch in everything)
+    return everything
+
+
+def _flat(record: Record, nested: Nested) -> Iterator[Record]:
+    line, value = record
+    if not isinstance(value, dict):
+        yield record
+        return
+    for group in find(value, nested.groups) if nested.groups else [value]:
+        for row in find(group, nested.rows) if nested.rows else [group]:
+            columns = {name: found for name, paths in nested.columns.items() if (found := _first(row, group, paths))}
+            if nested.answers == "argilla_columns":
+                columns = {name: cell for name, cell in value.items() if isinstance(cell, str) or _is_chat(cell)}
+            for entries in find(value, nested.spread) if nested.spread else ():
+                columns |= entries if isinstance(entries, dict) else {}
+            if nested.answers:
+                columns = _answered(columns, _ANSWERS[nested.answers](value))
+            yield line, _cleaned(columns, nested)
+
+
+def _cleaned(columns: dict[str, Any], nested: Nested) -> dict[str, Any] | RowFault:
+    for name, begin in nested.begins.items():
+        if not str(columns.get(name, "")).startswith(begin):
+            said = excerpt(str(columns.get(name, "")))
+            return RowFault("missing_field", f"This entry does not begin with {begin!r}.", "Leave it out.", said)
+        columns[name] = columns[name].removeprefix(begin)
+    return columns | {name: clean.html(columns[name]) for name in nested.html if isinstance(columns.get(name), str)}
+
+
+def _first(row: Any, group: Any, paths: Sequence[str]) -> Any:
+    return next((found for path in paths for place in (row, group) for found in find(place, path)), None)
+
+
+def _label_studio(record: Mapping[str, Any]) -> dict[str, str]:
+    """What the first person who did not skip the task wrote or chose, by the name of the control."""
+    for annotation in find(record, "annotations[]"):
+        if isinstance(annotation, dict) and not annotation.get("was_cancelled"):
+            answers: dict[str, str] = {}
+            for result in find(annotation, "result[]"):
+                said = [one for path in ("value.text[]", "value.choices[]") for one in find(result, path)]
+                if said and isinstance(result.get("from_name"), str):
+                    answers[result["from_name"]] = "\n".join(map(str, said))
+            return answers
+    return {}
+
+
+def _argilla(record: Mapping[str, Any]) -> dict[str, str]:
+    """What the first person who submitted it answered, by question: in the forms of Argilla 2 and Argilla 1."""
+    responses = record.get("responses")
+    answers: dict[str, str] = {}
+    if isinstance(responses, dict):
+        for name, given in responses.items():
+            submitted = [
+                one for one in find(given, "[]") if isinstance(one, dict) and one.get("status") in _SUBMITTED
+            ]
+            if submitted and isinstance(submitted[0].get("value"), str):
+                answers[name] = submitted[0]["value"]
+    for response in find(responses, "[]"):
+        if isinstance(response, dict) and response.get("status") in _SUBMITTED and not answers:
+            values = response.get("values") or {}
+            answers = {name: one["value"] for name, one in values.items() if isinstance(one.get("value"), str)}
+    return answers
+
+
+def _argilla_columns(record: Mapping[str, Any]) -> dict[str, str]:
+    """The same of a data set on the hub, where each question is a column of its own."""
+    return _argilla({"responses": {name: value for name, value in record.items() if _is_answers(value)}})
+
+
+def _is_answers(value: Any) -> bool:
+    return isinstance(value, list) and bool(find(value, "[].user_id")) and bool(find(value, "[].value"))
+
+
+_ANSWERS = {"label_studio": _label_studio, "argilla": _argilla, "argilla_columns": _argilla_columns}
+
+
+def _answered(columns: dict[str, Any], answers: Mapping[str, str]) -> dict[str, Any]:
+    """The columns with the answers beside them. A single answer is the answer: it ends a conversation, and what stood
+    there before, such as a draft that was corrected, is none any more."""
+    if len(answers) != 1:
+        return {
+            **columns,
+            **{name if name not in columns else f"{name} (answer)": text for name, text in answers.items()},
+        }
+    (answer,) = answers.values()
+    chats = [name for name, value in columns.items() if _is_chat(value)]
+    if len(chats) == 1:
+        chat = columns[chats[0]]
+        role = next(key for key in ROLE_KEYS if key in chat[0])
+        content = next((key for key in chat[0] if key != role and isinstance(chat[0][key], str)), "content")
+        return {**columns, chats[0]: [*chat, {role: "assistant", content: answer}]}
+    texts = [name for name, value in columns.items() if isinstance(value, str)]
+    if len(texts) == 1:
+        return {"question": columns[texts[0]], "answer": answer}
+    before = {
+        f"{name} before" if plain_name(name) in _ANSWER_NAMES else name: value for name, value in columns.items()
+    }
+    return {**before, "answer": answer}
+
+
+def _is_chat(value: Any) -> bool:
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and isinstance(value[0], dict)
+        and any(k in value[0] for k in ROLE_KEYS)
+    )
