@@ -342,6 +342,21 @@ class ExportFile:
 
 
 @dataclass(frozen=True)
+class GgufSize:
+    """A GGUF file of an export. loss: mean divergence of its next words from the 16-bit model's (nats), same_choice:
+    the share of `places` positions with the same word; None where it was not measured. too_narrow: the share of the
+    weights that take a larger type."""
+
+    kind: str
+    size_mib: float
+    loss: float | None
+    same_choice: float | None
+    places: int
+    too_narrow: float
+    recommended: bool
+
+
+@dataclass(frozen=True)
 class ProgramGuide:
     """Where an export can be used: a program, what it is, the steps, what to type or run ("" for nothing), and the
     address where it documents that."""
@@ -366,3 +381,4 @@ class ExportStatus:
     files: tuple[ExportFile, ...] = ()
     checks: tuple[tuple[bool | None, str], ...] = ()
     guides: tuple[ProgramGuide, ...] = ()
+    sizes: tuple[GgufSize, ...] = ()

@@ -15,8 +15,10 @@ from pydantic import ValidationError
 from backend.chat.engine import Messages
 from backend.errors import BadSetting, ExportFailed, NotEnough
 from backend.export import checks as export_checks
+from backend.export import divergence
 from backend.files.listing import files_in
 from backend.gguf import convert as gguf
+from backend.gguf import sizes
 from backend.gguf.requirement import require_llama_cpp
 from backend.models import bundled, local, model_folder
 from backend.records.specs import Record, RunSpec
@@ -27,13 +29,14 @@ from backend.training import oom
 log = logging.getLogger(__name__)
 
 FORMATS = ("adapter", "merged", "script", *(f"gguf:{kind}" for kind in gguf.TYPES))
+OLLAMA = "ollama"
 _PROMPTS = 3  # validation conversations to answer
 _LONGEST = 512  # tokens of an example that the checks use
 _FALLBACK: Messages = ({"role": "user", "content": "What can you help me with?"},)
 
 
 class ExportSpec(Record):
-    """What to export: the run's id, one of FORMATS, and a name for the files."""
+    """What to export: the run's id, one of FORMATS or several GGUF types, and a name for the files."""
 
     run: str
     to: str
@@ -68,16 +71,18 @@ class ExportRequest:
             raise BadSetting(
                 "The export can't be made.", f"{error.errors()[0]['msg']}.", "Choose the export again."
             ) from error
-        if spec.to not in FORMATS:
-            raise BadSetting(f"There is no format {spec.to[:40]!r}.", "", f"Choose one of: {', '.join(FORMATS)}.")
+        if jobs_for(spec.to) != [spec.to]:
+            raise BadSetting(
+                "These formats are not made together.", "", "Choose GGUF types only, or one other format."
+            )
         run_folder = context.workspace.run_folder(spec.run)
         run = oom.spec_used(run_folder, local.read_run(run_folder))
         return cls(context, spec.to, run, run_folder, slug(spec.name or run.name), context.folder / "work")
 
     @property
-    def kind(self) -> str:
-        """The GGUF type, "" for the other formats."""
-        return self.to.partition(":")[2]
+    def kinds(self) -> list[str]:
+        """The GGUF types, none for the other formats."""
+        return [one.partition(":")[2] for one in self.to.split(",") if ":" in one]
 
     @property
     def out(self) -> Path:
@@ -100,9 +105,13 @@ class ExportRequest:
 
     def report_phase(self, name: str, done: int, total: int) -> None:
         """Report the progress. Raises Stopped when the person stopped the export."""
+        self.raise_if_stopped()
+        self.context.progress(name, done, total)
+
+    def raise_if_stopped(self) -> None:
+        """Raises Stopped when the person stopped the export."""
         if self.context.should_stop():
             raise Stopped
-        self.context.progress(name, done, total)
 
     def record_check(self, name: str, check: dict[str, Any]) -> None:
         """Add the result of a check to the result of the job. Raises ExportFailed if it failed."""
@@ -122,9 +131,9 @@ class ExportRequest:
             raise BadSetting("This run has no adapter.", "All weights were trained.", "Choose the merged model.")
         if self.to != "script":  # the script needs no result: it trains again
             (model_folder.check if self.full else model_folder.check_adapter)(self.trained_folder)
-        if self.kind:
+        if self.kinds:
             gguf.converter()
-        if self.kind not in ("", "F16"):
+        if set(self.kinds) - {"F16"}:
             require_llama_cpp()
         if self.run.model.id == bundled.MODEL_ID:
             bundled.ensure(self.context.workspace, self.context.progress)
@@ -149,14 +158,33 @@ class ExportRequest:
         ]
 
     def _disk_needed(self) -> int:
-        """Bytes: a folder and its zip file; for GGUF the merged model, the F16 file and the quantized one. Merging
-        may need float32, twice the size of the weights on disk."""
+        """Bytes: a folder and its zip file; for GGUF the merged model, the F16 file, the others, and what comparing
+        them takes. Merging may need float32, twice the size of the weights on disk."""
         if self.to == "script":
             return 20 * sum(file.stat().st_size for file in files_in(self.run_folder / "data")) + (50 << 20)
         if self.to == "adapter":
             return 2 * sum(file.stat().st_size for file in files_in(self.trained_folder)) + (50 << 20)
         weights = model_folder.weight_bytes(self.run.model.path)
-        return weights * 4 + (50 << 20)
+        if self.to == "merged":
+            return weights * 4 + (50 << 20)
+        files = sum(sizes.size(self.run.model.path, kind) for kind in {"F16", *self.kinds})
+        compared = divergence.disk_needed(export_checks.ROWS, sizes.vocabulary(self.run.model.path))
+        return 2 * weights + files + compared + (50 << 20)
+
+
+def jobs_for(to: str) -> list[str]:
+    """Formats separated by commas, as those that one job each makes: all GGUF types together, any other alone.
+
+    "ollama" stands for a GGUF file with its Modelfile: Q8_0 unless GGUF types are named. Raises BadSetting.
+    """
+    asked = list(dict.fromkeys(part.strip() for part in to.split(",")))
+    unknown = [one for one in asked if one not in (*FORMATS, OLLAMA)]
+    if unknown:
+        known = ", ".join((*FORMATS, OLLAMA))
+        raise BadSetting(f"There is no format {unknown[0][:40]!r}.", "", f"Choose one or more of: {known}.")
+    others = [one for one in asked if one in FORMATS and ":" not in one]
+    types = [one for one in asked if ":" in one] or (["gguf:Q8_0"] if OLLAMA in asked else [])
+    return [*others, *([",".join(types)] if types else [])]
 
 
 def slug(name: str, fallback: str = "model") -> str:

@@ -9,6 +9,7 @@ import hashlib
 import importlib.util
 import logging
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from backend.errors import ExportFailed, MissingPart
@@ -58,28 +59,29 @@ def fingerprint(script: Path) -> str:
     return sha.hexdigest()
 
 
-def convert(model: Path, out: Path) -> None:
+def convert(model: Path, out: Path, poll: Callable[[], None] | None = None) -> None:
     """Convert the safetensors model in the folder `model` to the F16 GGUF file `out`.
 
-    Raises MissingPart without the converter, UnsupportedModel, ExportFailed.
+    poll: called meanwhile; what it raises ends the work. Raises MissingPart without the converter, UnsupportedModel,
+    ExportFailed.
     """
     model_folder.check(model)
     arguments = [str(model), "--outfile", str(out), "--outtype", "f16"]
     if model_folder.model_type(model) == "qwen3_5_text":
         arguments.append("--no-mtp")  # the multi-token prediction head: transformers does not load it
-    made = child_process.run_script(converter(), arguments, _OFFLINE)
+    made = child_process.run_script(converter(), arguments, _OFFLINE, poll=poll)
     _check(made, out, "The model could not be converted to a GGUF file.")
 
 
-def quantize(f16: Path, out: Path, kind: str) -> None:
-    """Quantize the F16 file `f16` to `out`; kind: one of TYPES.
+def quantize(f16: Path, out: Path, kind: str, poll: Callable[[], None] | None = None) -> None:
+    """Quantize the F16 file `f16` to `out`; kind: one of TYPES. poll: as in `convert`.
 
     llama.cpp uses a larger type for weights whose width is not a multiple of 256, which the K types need.
     Raises MissingPart without llama-cpp-python, ExportFailed.
     """
     require_llama_cpp()
     arguments = ["-m", "backend.gguf.convert", str(f16), str(out), str(TYPES[kind])]
-    _check(child_process.run(arguments, _OFFLINE), out, f"The GGUF file could not be quantized ({kind}).")
+    _check(child_process.run(arguments, _OFFLINE, poll=poll), out, f"The GGUF file could not be quantized ({kind}).")
 
 
 def _check(made: tuple[int, str], out: Path, what: str) -> None:

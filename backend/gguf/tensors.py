@@ -31,6 +31,10 @@ class Tensors:
     def names(self) -> set[str]:
         return set(self._places)
 
+    def shape(self, name: str) -> tuple[int, ...]:
+        """A tensor's shape. Raises KeyError."""
+        return self._places[name].shape
+
     def read(self, name: str, rows: Any = slice(None)) -> Any:
         """A tensor, or some rows of it, as float32. Raises KeyError, and ValueError for another type."""
         import numpy

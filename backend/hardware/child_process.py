@@ -16,11 +16,14 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from backend.settings import PROJECT_ROOT, child_environment
+
+_POLL = 0.5  # seconds
 
 
 def start(
@@ -40,27 +43,46 @@ def start(
 
 
 def run(
-    arguments: Sequence[str], environment: Mapping[str, str] | None = None, timeout: float | None = None
+    arguments: Sequence[str],
+    environment: Mapping[str, str] | None = None,
+    timeout: float | None = None,
+    poll: Callable[[], None] | None = None,
 ) -> tuple[int, str]:
     """Runs Python with `arguments` to its end; returns its exit code and everything it printed.
 
-    Raises subprocess.TimeoutExpired after `timeout` seconds, when the child is killed.
+    poll: called twice a second meanwhile. The child is killed when it raises something, and after `timeout` seconds,
+    which raises subprocess.TimeoutExpired.
     """
     with tempfile.TemporaryFile() as output:
         child = start(arguments, environment, stdout=output, stderr=subprocess.STDOUT)
         try:
-            code = child.wait(timeout)
+            code = _wait(child, timeout, poll) if poll else child.wait(timeout)
         finally:
             kill(child)
         output.seek(0)
         return code, output.read().decode("utf-8", "replace")
 
 
+def _wait(child: subprocess.Popen[bytes], timeout: float | None, poll: Callable[[], None]) -> int:
+    began = time.monotonic()
+    while True:
+        try:
+            return child.wait(_POLL)
+        except subprocess.TimeoutExpired:
+            if timeout is not None and time.monotonic() - began > timeout:
+                raise
+            poll()
+
+
 def run_script(
-    script: Path, arguments: Sequence[str], environment: Mapping[str, str], timeout: float | None = None
+    script: Path,
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    timeout: float | None = None,
+    poll: Callable[[], None] | None = None,
 ) -> tuple[int, str]:
     """`run` for a Python file: `python -m backend.hardware.child_process SCRIPT ARGUMENTS` ends with its parent."""
-    return run(["-m", "backend.hardware.child_process", str(script), *arguments], environment, timeout)
+    return run(["-m", "backend.hardware.child_process", str(script), *arguments], environment, timeout, poll)
 
 
 def kill(child: subprocess.Popen[bytes]) -> None:

@@ -109,8 +109,13 @@ class FakeResults:
     def stop_chat(self) -> None:
         pass
 
+    def too_narrow(self, run_id: str) -> dict[str, float]:
+        return {"F16": 0.0, "Q8_0": 0.0, "Q6_K": 0.78, "Q5_K_M": 0.78, "Q4_K_M": 0.78}
+
     def export_sizes(self, run_id: str) -> dict[str, tuple[float, float]]:
-        return {"gguf:Q8_0": (138.0, 138.0), "adapter": (18.6, 18.6), "merged": (258.0, 516.0)}
+        sizes = {"F16": 259.0, "Q8_0": 138.0, "Q6_K": 132.0, "Q5_K_M": 107.0, "Q4_K_M": 100.0}
+        gguf = {f"gguf:{kind}": (mib, mib) for kind, mib in sizes.items()}
+        return {**gguf, "adapter": (18.6, 18.6), "merged": (258.0, 516.0)}
 
     def exports(self, run_id: str) -> list[ExportStatus]:
         return self.exported.get(run_id, [])

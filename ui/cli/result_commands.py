@@ -13,12 +13,15 @@ from typing import Any
 from backend.chat.documents import COMBINE, about, combine
 from backend.datasets.read.document import read_document
 from backend.errors import ApprenticeError, BadInput, BadUsage, ExportFailed
+from backend.export.request import jobs_for
+from backend.records.units import MIB
 from backend.settings import Workspace
 from ui.cli.follow import follow, require_completed
 from ui.cli.output import AddCommand, Answer, say, write
 from ui.services.app import App
 from ui.services.documents import SUMMARIZED, TOO_LONG, sentence
 from ui.services.hf_jobs import ACCESS_NOTE
+from ui.text import format as fmt
 
 
 def add_commands(add: AddCommand) -> None:
@@ -34,7 +37,13 @@ def add_commands(add: AddCommand) -> None:
     asking.add_argument("--seed", type=int, default=None, metavar="N", help="vary the answer (default: most likely)")
     exporting = add("export", export, "export the model; every file is checked")
     exporting.add_argument("run", metavar="RUN")
-    exporting.add_argument("--to", required=True, metavar="KIND", help="adapter, merged, script, gguf:Q8_0, …")
+    exporting.add_argument(
+        "--to",
+        required=True,
+        metavar="KINDS",
+        help="adapter, merged, script, ollama (a GGUF file with a Modelfile), or gguf:F16, gguf:Q8_0, gguf:Q6_K, "
+        "gguf:Q5_K_M, gguf:Q4_K_M; several with commas",
+    )
     exporting.add_argument("-o", dest="output", type=Path, required=True, metavar="DIR")
     remote = add("rent", rent, "train a run on a GPU rented from Hugging Face; shows the cost first")
     remote.add_argument("run", metavar="RUN")
@@ -100,13 +109,32 @@ def _work_through(app: App, options: argparse.Namespace, document: str, gguf: Pa
 
 
 def export(options: argparse.Namespace, workspace: Workspace) -> Answer:
+    formats = jobs_for(options.to)
     app = App(workspace)
-    job = follow(app, app.results.start_export(options.run, options.to))
-    require_completed(job, ApprenticeError, "The export was stopped.")
-    _move_files(workspace.exports / job.id, options.output)
-    app.runner.delete(job.id)
-    files = [{**file, "path": str(options.output / file["name"])} for file in job.result["files"]]
-    return Answer({**job.result, "files": files}, "\n".join(file["path"] for file in files))
+    documents: list[dict[str, Any]] = []
+    for to in formats:
+        job = follow(app, app.results.start_export(options.run, to))
+        require_completed(job, ApprenticeError, "The export was stopped.")
+        _move_files(workspace.exports / job.id, options.output)
+        app.runner.delete(job.id)
+        files = [{**file, "path": str(options.output / file["name"])} for file in job.result["files"]]
+        documents.append({**job.result, "files": files})
+        for size in job.result.get("sizes", []):
+            say(_size_line(size))
+    paths = [file["path"] for document in documents for file in document["files"]]
+    document = documents[0] if len(documents) == 1 else {"exports": documents}
+    return Answer(document, "\n".join(paths))
+
+
+def _size_line(size: dict[str, Any]) -> str:
+    """A GGUF file: its size, what it lost against the 16-bit model, and whether it is the one to use here."""
+    parts = [f"{size['kind']}: {fmt.size(size['bytes'] / MIB)}"]
+    if size["kl"] is not None and size["kind"] != "F16":
+        parts.append(f"the same next word in {size['same_choice']:.1%} of {size['places']} positions")
+        parts.append(f"loss {size['kl']:.4f} nats")
+    if size["too_narrow"]:
+        parts.append(f"{size['too_narrow']:.0%} of the weights in a larger type")
+    return ", ".join(parts) + (" (recommended for this computer)" if size["recommended"] else "")
 
 
 def _move_files(exported: Path, output: Path) -> None:

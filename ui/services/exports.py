@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from backend.gguf import sizes as gguf_sizes
+from backend.gguf.convert import TYPES
 from backend.models import model_folder
 from backend.records.units import MIB
 from jobs.records import Job, State
-from ui.records import ExportFile, ExportStatus, ProgramGuide
+from ui.records import ExportFile, ExportStatus, GgufSize, ProgramGuide
 
 
 def export_status(job: Job, folder: Path) -> ExportStatus:
@@ -22,6 +24,18 @@ def export_status(job: Job, folder: Path) -> ExportStatus:
         failure=job.failure,
         files=tuple(ExportFile(file["name"], folder / file["name"], file["bytes"] / MIB) for file in files),
         checks=tuple((check["ok"], str(check["sentence"])) for check in job.result.get("checks", [])),
+        sizes=tuple(
+            GgufSize(
+                one["kind"],
+                one["bytes"] / MIB,
+                one["kl"],
+                one["same_choice"],
+                one["places"],
+                one["too_narrow"],
+                one["recommended"],
+            )
+            for one in job.result.get("sizes", [])
+        ),
         guides=tuple(
             ProgramGuide(one["name"], one["what"], tuple(one["steps"]), one["code"], one["source"])
             for one in job.result.get("programs", [])
@@ -32,18 +46,22 @@ def export_status(job: Job, folder: Path) -> ExportStatus:
 def sizes(model: Path, adapter: Path) -> dict[str, tuple[float, float]]:
     """The size of each kind of export, from and to (MiB), computed from the files that it is made of.
 
-    A GGUF at Q8_0 stores 34 bytes for each 32 weights, which take 64 bytes in 16 bits. A merged model is saved in 16
-    bits, or in 32 where 16 would lose too much of the training (`backend.export.merge`).
+    A merged model is saved in 16 bits, or in 32 where 16 would lose too much of the training (`export.merge`).
     """
     weights, tokenizer = _size(model, "*.safetensors"), _size(model, "tokenizer*")
     learned = _size(adapter, "*")  # its tokenizer included
     wide = weights if model_folder.saved_dtype(model) == "float32" else 2 * weights
-    gguf = wide / 4 * 34 / 32
+    types = {kind: gguf_sizes.size(model, kind) / MIB for kind in TYPES}
     return {
         "adapter": (learned, learned),
         "merged": (weights + tokenizer, wide + tokenizer),
-        "gguf:Q8_0": (gguf, gguf),
+        **{f"gguf:{kind}": (mib, mib) for kind, mib in types.items()},
     }
+
+
+def too_narrow(model: Path) -> dict[str, float]:
+    """By GGUF type, the share of a model's weights that take a larger type, because their width does not fit it."""
+    return {kind: gguf_sizes.too_narrow(model, kind) for kind in TYPES}
 
 
 def _size(folder: Path, pattern: str) -> float:

@@ -18,7 +18,7 @@ from jobs.runner import Runner
 from ui.records import ExportStatus, RunInfo, UnseenQuestion
 from ui.services import samples
 from ui.services.chat import Answer, ChatSession, Loading
-from ui.services.exports import export_status, sizes
+from ui.services.exports import export_status, sizes, too_narrow
 from ui.services.opponents import ChatTarget, Opponent, Opponents
 from ui.services.runs import RunService
 
@@ -168,7 +168,7 @@ class ResultService:
     # Exports
 
     def start_export(self, run_id: str, to: str) -> str:
-        """Queues an export ("gguf:Q8_0", "adapter", "script", …) and returns its job id."""
+        """Queues an export ("gguf:Q8_0", "gguf:F16,gguf:Q4_K_M", "adapter", "script", …); returns its job id."""
         if to != "script":  # which needs no trained model
             self.model_folder(run_id)
         spec = {"run": run_id, "to": to, "name": self._runs.job(run_id).name}
@@ -181,6 +181,10 @@ class ResultService:
 
     def was_exported(self, run_id: str) -> bool:
         return any(export.state is State.COMPLETED for export in self.exports(run_id))
+
+    def too_narrow(self, run_id: str) -> dict[str, float]:
+        """By GGUF type, the share of the weights that take a larger type: see `exports.too_narrow`."""
+        return too_narrow(self._runs.spec(run_id).model.path)
 
     def export_sizes(self, run_id: str) -> dict[str, tuple[float, float]]:
         """The size of each kind of export, from and to (MiB)."""

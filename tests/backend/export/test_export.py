@@ -18,8 +18,8 @@ from backend.chat.client import Chat, Chunk
 from backend.chat.engine import Messages
 from backend.errors import BadSetting, ExportFailed, MissingPart, NotEnough, RunProblem, WorkspaceProblem
 from backend.export import checks as export_checks
+from backend.export import gguf_files, merge
 from backend.export import job as export_job
-from backend.export import merge
 from backend.export import request as export_request
 from backend.models import bundled, local
 from backend.runs.conversations import write_conversations
@@ -90,22 +90,38 @@ def tensors(file: Path) -> dict[str, str]:
         return {name: str(opened.get_slice(name).get_dtype()) for name in opened.keys()}  # noqa: SIM118
 
 
-def test_a_gguf_file_is_made_and_checked(new_export: NewExport, tmp_path: Path) -> None:
-    work = new_export("gguf:Q8_0", name="Shop: Bestellungen/../2")
+def test_gguf_files_are_made_from_one_conversion_and_checked(
+    new_export: NewExport, adapter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    converted = []
+    convert = gguf_files.gguf.convert
+    monkeypatch.setattr(gguf_files.gguf, "convert", lambda *given: (converted.append(given), convert(*given)))
+    work = new_export("gguf:Q8_0,gguf:Q4_K_M", name="Shop: Bestellungen/../2")
     result = export_job.run(work)
+    assert len(converted) == 1
 
-    model = "shop-bestellungen-2-Q8_0"
-    names = [f"{model}.Modelfile", f"{model}.gguf", "shop-bestellungen-2-how-to-use.txt"]
-    assert [file["name"] for file in result["files"]] == names
-    result["files"] = [file for file in result["files"] if file["name"].endswith(".gguf")]
+    name = "shop-bestellungen-2"
+    made = [f"{name}-{kind}.{form}" for kind in ("Q4_K_M", "Q8_0") for form in ("Modelfile", "gguf")]
+    assert [file["name"] for file in result["files"]] == [*made, f"{name}-how-to-use.txt"]
+    large, small = result["sizes"]
+    assert (large["kind"], small["kind"]) == ("Q8_0", "Q4_K_M")
+    assert 0 < large["kl"] < small["kl"] < 1
+    assert large["same_choice"] > 0.9
+    assert large["places"] == small["places"] > 0
+    assert (large["too_narrow"], small["too_narrow"] > 0.5) == (0.0, True), "rows of 576 don't fit K types"
+    assert sum(one["recommended"] for one in result["sizes"]) == 1
+    announced = exports.sizes(bundled.folder(work.workspace), adapter)
+    for one in result["sizes"]:
+        assert one["bytes"] / 2**20 == pytest.approx(announced[f"gguf:{one['kind']}"][0], rel=0.05)
+    result["files"] = [file for file in result["files"] if file["name"].endswith("Q8_0.gguf")]
     file = work.published / result["files"][0]["name"]
     assert hashlib.sha256(file.read_bytes()).hexdigest() == result["files"][0]["sha256"]
     assert result["parity"]["ok"]
     assert result["parity"]["first_difference"] is None
     assert result["merge"]["lost"] < 0.05
-    assert result["smoke"]["loads"]
-    assert result["smoke"]["agrees"]
-    assert result["smoke"]["tokens_per_second"] > 0
+    assert result["smoke"]["Q8_0"]["loads"]
+    assert result["smoke"]["Q8_0"]["agrees"]
+    assert result["smoke"]["Q8_0"]["tokens_per_second"] > 0
     assert all(check["ok"] and check["sentence"] for check in result["checks"])
     assert not (work.folder / "work").exists()
     json.dumps(result)
@@ -117,7 +133,7 @@ def test_a_gguf_file_is_made_and_checked(new_export: NewExport, tmp_path: Path) 
         chunks = list(chat.ask(prompt, max_new_tokens=export_checks.ANSWER_TOKENS))
     finally:
         chat.close()
-    assert "".join(chunk.text for chunk in chunks) == result["smoke"]["text"]
+    assert "".join(chunk.text for chunk in chunks) == result["smoke"]["Q8_0"]["text"]
 
 
 def test_a_merged_model_contains_the_adapter(new_export: NewExport, bundled_model: Path, adapter: Path) -> None:
@@ -242,7 +258,7 @@ def test_a_file_that_answers_differently_stops_the_export(
 ) -> None:
     from backend.gguf import convert as gguf
 
-    monkeypatch.setattr(gguf, "convert", lambda model, out: shutil.copyfile(f16, out))  # the base instead
+    monkeypatch.setattr(gguf, "convert", lambda model, out, poll: shutil.copyfile(f16, out))  # the base instead
     monkeypatch.setattr(export_checks, "ANSWER_TOKENS", 4)
     work = new_export("gguf:F16")
     with pytest.raises(ExportFailed, match="does not match the trained model"):
@@ -282,7 +298,7 @@ def test_without_llama_cpp_f16_is_made_untested_and_quantized_files_are_not_made
     modelfile, gguf, _ = (file["name"] for file in result["files"])
     found = dict(ollama.parse((work.published / modelfile).read_text("utf-8")))
     assert (found["FROM"], found["SYSTEM"]) == (f"./{gguf}", "Be warm.")
-    assert result["smoke"]["ok"] is None
+    assert result["smoke"]["F16"]["ok"] is None
     assert "not tested" in result["checks"][-1]["sentence"]
     assert (work.published / gguf).read_bytes()[:4] == b"GGUF"
 
@@ -302,10 +318,47 @@ def test_the_instruction_of_the_examples_goes_with_adapter_and_script(tiny_expor
         assert "Be warm." in (work.published / result["folder"] / name).read_text("utf-8")
 
 
-@pytest.mark.parametrize("to", ["", "gguf", "gguf:Q9", "gguf:../x", "hub", "adapter:F16"])
+@pytest.mark.parametrize("to", ["", "gguf", "gguf:Q9", "gguf:../x", "hub", "adapter:F16", "gguf:Q8_0,gguf:Q9"])
 def test_an_unknown_format_is_rejected(tiny_export: NewExport, to: str) -> None:
     with pytest.raises(BadSetting, match="gguf:Q8_0"):
         export_job.run(tiny_export(to))
+
+
+def test_formats_for_several_jobs_are_not_one_export(tiny_export: NewExport) -> None:
+    with pytest.raises(BadSetting, match="not made together"):
+        export_job.run(tiny_export("adapter,gguf:Q8_0"))
+
+
+@pytest.mark.parametrize(
+    ("to", "jobs"),
+    [
+        ("gguf:Q4_K_M,gguf:Q8_0,ollama", ["gguf:Q4_K_M,gguf:Q8_0"]),
+        ("ollama", ["gguf:Q8_0"]),
+        ("gguf:F16, adapter,gguf:F16", ["adapter", "gguf:F16"]),
+        ("merged,script", ["merged", "script"]),
+    ],
+)
+def test_which_formats_one_job_makes(to: str, jobs: list[str]) -> None:
+    assert export_request.jobs_for(to) == jobs
+
+
+@pytest.mark.parametrize(
+    ("memory", "best"),
+    [(8000, "Q6_K"), (2200, "Q6_K"), (1500, "Q4_K_M"), (100, "")],
+)
+def test_the_smallest_file_that_chooses_the_same_words_is_recommended(memory: int, best: str) -> None:
+    found = [
+        {"kind": kind, "bytes": size, "kl": loss, "same_choice": same}
+        for kind, size, loss, same in (
+            ("F16", 2000, 0.0, 1.0),
+            ("Q8_0", 1100, 0.001, 0.999),
+            ("Q6_K", 900, 0.01, 0.985),
+            ("Q5_K_M", 800, 0.04, 0.97),
+            ("Q4_K_M", 600, 0.03, 0.95),
+        )
+    ]
+    assert gguf_files.recommended(found, memory) == best
+    assert gguf_files.recommended([{**found[0], "kl": None, "same_choice": None}], memory) == ""
 
 
 def test_an_unknown_setting_is_rejected(tiny_export: NewExport) -> None:

@@ -16,11 +16,12 @@ from ui.web.components import button, clickable, html, primary
 from ui.web.errors import handler
 from ui.web.html import components
 from ui.web.share import hf_jobs_card
-from ui.web.share.views import choices
+from ui.web.share.views import choices, gguf_types
 from ui.web.share.views import exports as exports_html
 from ui.web.try_it import ready_models
 from ui.web.try_it.ready_models import no_model
 
+DEFAULT = "gguf:Q8_0"
 ONLY_SCRIPT = (
     "The training script can be made already: a Python file and your examples, to train the same model elsewhere."
 )
@@ -28,12 +29,14 @@ ONLY_SCRIPT = (
 
 @dataclass
 class ShareTab:
-    """make: makes the file of the chosen kind. script: makes the training script, which needs no trained model."""
+    """make: makes the file of the chosen kind; types: of GGUF files. script: makes the training script, which needs
+    no trained model."""
 
     app: App
     line: gr.HTML
     offered: gr.HTML
     kind: gr.Radio
+    types: gr.CheckboxGroup
     make: gr.Button
     script: gr.Button
     why_not: gr.HTML
@@ -43,7 +46,7 @@ class ShareTab:
     @property
     def outputs(self) -> list[Any]:
         buttons = [self.make, self.script, self.why_not]
-        return [self.line, self.offered, self.kind, *buttons, self.exports, *self.rent.outputs]
+        return [self.line, self.offered, self.kind, self.types, *buttons, self.exports, *self.rent.outputs]
 
     def show(self, choice: Choice) -> Updates:
         why_not = no_model(self.app, choice)
@@ -51,11 +54,13 @@ class ShareTab:
         sizes = {} if why_not else self.app.results.export_sizes(choice.run_id)
         busy = "A file is being made. You can start the next one when it is done."
         busy = busy if any(job.active for job in jobs) else ""
+        narrow = {} if why_not else self.app.results.too_narrow(choice.run_id)
         only_script = bool(choice.run_id and why_not)
         return {
             self.line: self._guide(choice, why_not) + ready_models.run_line(self.app, choice),
             self.offered: ready_models.offer(self.app, choice),
             self.kind: gr.update(choices=choices(sizes), visible=not only_script),
+            self.types: gr.update(choices=gguf_types(sizes, narrow)),
             self.make: gr.update(interactive=not (busy or why_not), visible=not only_script),
             self.script: gr.update(interactive=not busy, visible=only_script),
             self.why_not: busy or (ONLY_SCRIPT if only_script else why_not),
@@ -81,18 +86,26 @@ def build(app: App, state: BrowserState) -> ShareTab:
     offered = clickable(elem_id="ready-to-share")
     kind = gr.Radio(
         choices({}),
-        value="gguf:Q8_0",
+        value=DEFAULT,
         label="What do you need?",
         elem_classes="choices four",
         elem_id="export-kind",
     )
+    with gr.Accordion("Which sizes of that file", open=False, elem_classes="fold-block"):
+        types = gr.CheckboxGroup(
+            gguf_types({}, {}),
+            value=[DEFAULT],
+            label="GGUF types",
+            info="All are made in one go. Each is compared with the 16-bit model.",
+            elem_id="gguf-types",
+        )
     with gr.Row(elem_classes="actions"):
         make = primary("Make the file", interactive=False, elem_id="export")
         script = button("Make the training script", visible=False, elem_id="export-script")
         why_not = html(elem_classes="reason")
     exports = html()
     rent = hf_jobs_card.build(app, state)
-    tab = ShareTab(app, line, offered, kind, make, script, why_not, exports, rent)
+    tab = ShareTab(app, line, offered, kind, types, make, script, why_not, exports, rent)
 
     def starting(to: Callable[[Inputs], str]) -> Any:
         @handler
@@ -103,7 +116,11 @@ def build(app: App, state: BrowserState) -> ShareTab:
 
         return start
 
-    state.listen(make.click, starting(lambda inputs: str(inputs[kind])), tab.outputs, kind)
+    def chosen(inputs: Inputs) -> str:
+        """The kind to make: for GGUF, all the types that are ticked."""
+        return ",".join(inputs[types] or [DEFAULT]) if inputs[kind] == DEFAULT else str(inputs[kind])
+
+    state.listen(make.click, starting(chosen), tab.outputs, kind, types)
     state.listen(script.click, starting(lambda _: "script"), tab.outputs)
     ready_models.listen(offered, app, state, lambda choice, _: tab.show(choice), tab.outputs)
     return tab

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from markupsafe import Markup
 
-from ui.records import ExportFile, ExportStatus
+from ui.records import ExportFile, ExportStatus, GgufSize
 from ui.text import format as fmt
 from ui.web.html import components
 
 KINDS = {
     "gguf:Q8_0": (
         "One file for any computer",
-        "Runs in LM Studio, Ollama and llama.cpp, without a graphics card. (GGUF, Q8_0)",
+        "Runs in LM Studio, Ollama, llama.cpp and Jan, without a graphics card. (GGUF)",
     ),
     "adapter": ("Only what it learned", "Small; needs the base model as well. (adapter, safetensors)"),
     "merged": ("The whole model", "For servers and further training. (merged, safetensors)"),
     "script": ("Training script", "A Python file and your examples, to train the same model elsewhere. (script)"),
 }
+
+
+_WORTH_SAYING = 0.05  # the share of weights
 
 
 def choices(sizes: dict[str, tuple[float, float]]) -> list[tuple[str, str]]:
@@ -33,6 +36,30 @@ def choices(sizes: dict[str, tuple[float, float]]) -> list[tuple[str, str]]:
     return offered
 
 
+TYPES = {
+    "F16": "everything kept",
+    "Q8_0": "nearly the same answers",
+    "Q6_K": "smaller",
+    "Q5_K_M": "smaller still",
+    "Q4_K_M": "the smallest",
+}
+
+
+def gguf_types(sizes: dict[str, tuple[float, float]], too_narrow: dict[str, float]) -> list[tuple[str, str]]:
+    """The GGUF types to choose from, with their sizes (MiB) and the weights that don't fit them, where known."""
+    offered = []
+    for kind, words in TYPES.items():
+        size, _ = sizes.get(f"gguf:{kind}", (0.0, 0.0))
+        share = too_narrow.get(kind, 0.0)
+        parts = [f"{kind}: {words}"]
+        if size:
+            parts.append(f"about {fmt.size(size)}")
+        if share >= _WORTH_SAYING:
+            parts.append(f"{share:.0%} of this model's weights don't fit the type and take a larger one")
+        offered.append((", ".join(parts), f"gguf:{kind}"))
+    return offered
+
+
 def exports(lines: Iterable[ExportStatus], instruction: str = "") -> Markup:
     """Every export of a run: how far it is, or its files and checks, and where to use it. instruction: of its
     examples."""
@@ -40,7 +67,7 @@ def exports(lines: Iterable[ExportStatus], instruction: str = "") -> Markup:
 
 
 def _export(line: ExportStatus, instruction: str) -> Markup:
-    title = KINDS.get(line.to, (line.to, ""))[0]
+    title = KINDS["gguf:Q8_0" if line.to.startswith("gguf:") else line.to][0]
     badge = components.badge(*fmt.state(str(line.state.value)))
     if line.failure:
         return components.card(title, components.problem_alert(line.failure), badges=badge)
@@ -51,7 +78,36 @@ def _export(line: ExportStatus, instruction: str) -> Markup:
         return components.card(title, components.progress(percent, phase), badges=badge, lead=f"{phase}.")
     files = Markup('<div class="files">{}</div>').format(components.join(map(_file, line.files)))
     guides = _guides(line, instruction) if line.guides else components.EMPTY
-    return components.card(title, components.checklist(line.checks), files, guides, badges=badge)
+    sizes = _sizes(line.sizes) if line.sizes else components.EMPTY
+    return components.card(title, components.checklist(line.checks), sizes, files, guides, badges=badge)
+
+
+def _sizes(sizes: Sequence[GgufSize]) -> Markup:
+    """What each GGUF file takes and what it lost, and which one to use."""
+    return components.rows(
+        (f"{one.kind} (recommended)" if one.recommended else one.kind, *_size(one)) for one in sizes
+    )
+
+
+def _size(one: GgufSize) -> tuple[str, str]:
+    """The size, and in small print what was lost and why a file may be larger than its type promises."""
+    parts = []
+    if one.kind != "F16" and one.loss is not None and one.same_choice is not None:
+        parts.append(
+            f"The same next word as the 16-bit model in {one.same_choice:.1%} of {one.places} positions; "
+            f"loss {one.loss:.4f} (mean KL divergence, nats)."
+        )
+    if one.too_narrow >= _WORTH_SAYING:
+        parts.append(
+            f"{one.too_narrow:.0%} of the weights are stored in a larger type, because this one needs widths "
+            "that are multiples of 256."
+        )
+    if one.recommended:
+        parts.append(
+            "It takes at most half of this computer's memory, and is the smallest that chooses the same word "
+            "in 98% of the positions, or else the one that lost least."
+        )
+    return fmt.size(one.size_mib), " ".join(parts)
 
 
 def _guides(line: ExportStatus, instruction: str) -> Markup:

@@ -1,0 +1,102 @@
+"""How much a smaller GGUF file lost: its next words compared with the 16-bit file's, in a process without torch.
+
+Along the expected answers of a few examples, at each position: the Kullback-Leibler divergence of the file's
+probabilities from the 16-bit ones, sum over words of p * (log p - log q), in nats, and whether both choose the same
+word. `python -m backend.export.divergence REQUEST` is the child; it writes its results beside the request.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from backend.errors import ExportFailed
+from backend.hardware import child_process
+
+POSITIONS = 64  # of each example at most, spread over its answers
+
+
+def disk_needed(rows: int, vocabulary: int) -> int:
+    """Bytes for the 16-bit file's numbers while the others are compared."""
+    return rows * POSITIONS * vocabulary * 4
+
+
+def measure(
+    reference: Path,
+    files: Mapping[str, Path],
+    rows: Sequence[Mapping[str, Sequence[int]]],
+    work: Path,
+    poll: Callable[[], None],
+) -> dict[str, dict[str, Any]]:
+    """Compare `files` (by type) with the 16-bit file `reference`: by type {kl, same_choice, places}.
+
+    rows: {input_ids, labels}. work: a folder for what is needed meanwhile. poll: called while it runs; what it raises
+    ends the measurement. Raises ExportFailed.
+    """
+    request = work / "divergence.json"
+    names = {kind: str(path) for kind, path in files.items()}
+    request.write_text(json.dumps({"reference": str(reference), "files": names, "rows": list(rows)}), "utf-8")
+    code, output = child_process.run(["-m", "backend.export.divergence", str(request)], poll=poll)
+    results = request.with_suffix(".results.json")
+    if code != 0 or not results.is_file():
+        raise ExportFailed(
+            "The smaller files could not be compared with the 16-bit file.",
+            output.strip().splitlines()[-1][:200] if output.strip() else "",
+            "Close other programs to free memory, or choose one size.",
+        )
+    found: dict[str, dict[str, Any]] = json.loads(results.read_text("utf-8"))
+    return found
+
+
+def compare(log_p: Any, log_q: Any) -> tuple[list[float], list[bool]]:
+    """The divergence at each position, and whether both choose the same word; arrays (positions, words)."""
+    import numpy
+
+    p = numpy.exp(log_p)
+    return (p * (log_p - log_q)).sum(-1).tolist(), (log_p.argmax(-1) == log_q.argmax(-1)).tolist()
+
+
+def _measure_here(request: Path) -> None:
+    import numpy
+
+    asked = json.loads(request.read_text("utf-8"))
+    rows = asked["rows"]
+    for number, log_p in enumerate(_log_probabilities(asked["reference"], rows)):
+        numpy.save(request.with_suffix(f".{number}.npy"), log_p)
+    results = {}
+    for kind, file in asked["files"].items():
+        losses: list[float] = []
+        same: list[bool] = []
+        for number, log_q in enumerate(_log_probabilities(file, rows)):
+            log_p = numpy.load(request.with_suffix(f".{number}.npy"), "r")
+            more, choices = compare(log_p, log_q)
+            losses += more
+            same += choices
+        places = max(1, len(losses))
+        results[kind] = {"kl": sum(losses) / places, "same_choice": sum(same) / places, "places": len(losses)}
+    request.with_suffix(".results.json").write_text(json.dumps(results), "utf-8")
+
+
+def _log_probabilities(file: str, rows: Sequence[Mapping[str, list[int]]]) -> Iterator[Any]:
+    """For each row the log-probabilities of every word at its learned positions, float32."""
+    import numpy
+
+    from backend.chat.llama import Context, Weights
+
+    weights = Weights(Path(file))
+    context = Context(weights, max([64, *(len(row["input_ids"]) for row in rows)]), every_logit=True)
+    for row in rows:
+        learned = [at - 1 for at, label in enumerate(row["labels"]) if at > 0 and label >= 0]
+        if len(learned) > POSITIONS:
+            learned = [learned[at * len(learned) // POSITIONS] for at in range(POSITIONS)]
+        logits = context.logits_of(row["input_ids"])[learned]
+        logits -= logits.max(-1, keepdims=True)
+        yield logits - numpy.log(numpy.exp(logits).sum(-1, keepdims=True))
+
+
+if __name__ == "__main__":
+    child_process.end_with_parent()
+    _measure_here(Path(sys.argv[1]))

@@ -1,0 +1,78 @@
+"""How large a model's GGUF files become, and which of its weights a type can't hold, from the shapes alone.
+
+The rules are those of llama.cpp, `llama_tensor_get_type` in src/llama-quant.cpp (August 2026): which weights the K_M
+mixtures store in a larger type, and what replaces a type whose blocks don't fit the width of a weight.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from math import prod
+from pathlib import Path
+
+from backend.gguf.tensors import Tensors
+
+_BITS = {  # per weight, scales included: the block sizes in ggml-common.h
+    "F32": 32,
+    "F16": 16,
+    "Q8_0": 34 * 8 / 32,
+    "Q6_K": 210 * 8 / 256,
+    "Q5_K": 176 * 8 / 256,
+    "Q4_K": 144 * 8 / 256,
+    "Q5_1": 24 * 8 / 32,
+    "Q5_0": 22 * 8 / 32,
+}
+_INSTEAD = {"Q6_K": "Q8_0", "Q5_K": "Q5_1", "Q4_K": "Q5_0"}  # where a width is no multiple of 256
+_LAYER = re.compile(r"\.layers\.(\d+)\.")
+
+
+def size(model: Path, kind: str) -> int:
+    """Bytes of the weights in the GGUF file of `kind` (one of `convert.TYPES`), for the model in a folder."""
+    return int(sum(count * _BITS[stored] / 8 for count, _, stored in _weights(Tensors(model), kind)))
+
+
+def too_narrow(model: Path, kind: str) -> float:
+    """The share of the weights that take a larger type than `kind` names, because their width does not fit it."""
+    found = [(count, wanted != stored) for count, wanted, stored in _weights(Tensors(model), kind) if wanted != "F32"]
+    return sum(count for count, replaced in found if replaced) / max(1, sum(count for count, _ in found))
+
+
+def vocabulary(model: Path) -> int:
+    """How many different tokens the model in a folder knows."""
+    tensors = Tensors(model)
+    return max((tensors.shape(name)[0] for name in tensors.names if "embed_tokens" in name), default=0)
+
+
+def _weights(tensors: Tensors, kind: str) -> Iterator[tuple[int, str, str]]:
+    """Of each weight: how many numbers, the type that `kind` asks for, and the one that is stored."""
+    layers = 1 + max((int(match[1]) for name in tensors.names if (match := _LAYER.search(name))), default=0)
+    tied = not any(name.endswith("lm_head.weight") for name in tensors.names)
+    for name in tensors.names:
+        shape = tensors.shape(name)
+        wanted = "F32" if len(shape) < 2 else _wanted(name, kind, layers, tied)
+        yield prod(shape), wanted, _stored(wanted, shape[-1], "embed_tokens" in name or "lm_head" in name)
+
+
+def _wanted(name: str, kind: str, layers: int, tied: bool) -> str:
+    if not kind.endswith("_M"):
+        return kind
+    match = _LAYER.search(name)
+    is_output = "lm_head" in name or (tied and "embed_tokens" in name)
+    larger = "v_proj" in name or "down_proj" in name
+    if is_output or (larger and match and _takes_more_bits(int(match[1]), layers)):
+        return "Q6_K"
+    return kind.removesuffix("_M")
+
+
+def _takes_more_bits(layer: int, layers: int) -> bool:
+    """`use_more_bits` in llama.cpp: the first and last eighth, and every third between."""
+    eighth = layers // 8
+    return layer < eighth or layer >= 7 * layers // 8 or (layer - eighth) % 3 == 2
+
+
+def _stored(wanted: str, width: int, is_output: bool) -> str:
+    stored = wanted
+    if wanted in _INSTEAD and width % 256:
+        stored = "Q8_0" if is_output else _INSTEAD[wanted]
+    return "F16" if stored in ("Q8_0", "Q5_0", "Q5_1") and width % 32 else stored
