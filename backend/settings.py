@@ -55,6 +55,7 @@ class Workspace:
         """
         workspace = cls((root or default_root()).expanduser().resolve())
         try:
+            workspace.root.mkdir(mode=0o700, parents=True, exist_ok=True)  # for its owner only
             for folder in workspace.folders:
                 folder.mkdir(parents=True, exist_ok=True)
             probe = workspace.root / f".write-test-{os.getpid()}"

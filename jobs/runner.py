@@ -24,7 +24,7 @@ from jobs.events import read_events, read_valid_events
 from jobs.folder import JobFolder, unreadable
 from jobs.records import EventBatch, Job, State
 from jobs.registry import JOB_TYPES
-from jobs.scheduler import Scheduler
+from jobs.scheduler import Scheduler, Unfinished
 from jobs.status import Identity
 from jobs.supervisor import Supervisor
 
@@ -39,12 +39,20 @@ class Runner:
 
     stop_deadline: seconds that a worker may show no activity after a stop before it is killed.
     start_deadline: seconds that it may take to acquire its lock.
+    admit: called with the kind and spec of a job about to be queued or resumed, and the jobs so far; may refuse it.
     Methods raise RunProblem for an unknown id or a wrong state, WorkspaceProblem for a malformed id and when the
     workspace can't be read or written.
     """
 
-    def __init__(self, workspace: Workspace, stop_deadline: float = 300.0, start_deadline: float = 60.0) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        stop_deadline: float = 300.0,
+        start_deadline: float = 60.0,
+        admit: Callable[[str, dict[str, Any], list[Job]], None] | None = None,
+    ) -> None:
         self.workspace = workspace
+        self._admit = admit
         self._supervisor = Supervisor(workspace, stop_deadline, start_deadline)
         self._scheduler = Scheduler(workspace, self._supervisor)
         self._thread: threading.Thread | None = None
@@ -110,6 +118,8 @@ class Runner:
             raise RunProblem(f"There is no job of kind {kind[:60]!r}.", "", f"The kinds are: {', '.join(JOB_TYPES)}.")
         if parent is not None:
             self._find(parent)
+        if self._admit:
+            self._admit(kind, spec, self.jobs())
         identity = Identity(kind=kind, name=name, parent=parent, created=time.time())
         try:
             folder = store.create(self.workspace, identity, spec, prepare)
@@ -136,6 +146,8 @@ class Runner:
     def resume(self, job_id: str) -> Job:
         """Queue a stopped, failed or interrupted job again, as a new attempt of the same run."""
         folder = self._find(job_id)
+        if self._admit:
+            self._admit(folder.identity().kind, folder.spec(), self.jobs())
         with self._scheduler.locked():
             state = self._current_state(folder)
             if not state.can_resume:
@@ -230,6 +242,17 @@ class Runner:
         Does nothing while another runner holds the lock.
         """
         self._scheduler.tick()
+
+    # For a queue that several workspaces share (jobs/fair_queue.py)
+
+    def unfinished(self) -> list[Unfinished]:
+        """The queued and active jobs, in the order of the queue. Raises Busy while another runner holds the lock."""
+        with self._scheduler.locked(timeout=0):
+            return self._scheduler.reconcile()
+
+    def start_queued(self, job: Unfinished) -> bool:
+        """Start one job, if it still waits; returns whether its lane is taken now. Raises Busy."""
+        return self._scheduler.start_queued(job)
 
     def _current_state(self, folder: JobFolder) -> State:
         """The job's state, once a worker that wrote its last status has exited."""

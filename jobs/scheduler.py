@@ -25,7 +25,7 @@ class Busy(RunProblem):
     """Another copy of the app holds the workspace's lock."""
 
 
-class _Unfinished(NamedTuple):
+class Unfinished(NamedTuple):
     """A job that is queued or active. queued: seconds since 1970."""
 
     queued: float
@@ -59,7 +59,7 @@ class Scheduler:
                     busy.add(job.lane)
         process.reap()
 
-    def reconcile(self) -> list[_Unfinished]:
+    def reconcile(self) -> list[Unfinished]:
         """All queued and active jobs in the order of the queue, once it is written which workers have died.
 
         After a job has ended its files are not read again until its status.json changes.
@@ -75,11 +75,19 @@ class Scheduler:
                 if status.state.is_terminal:
                     finished[job_id] = version
                 elif lane := _lane(folder, status.state):
-                    found.append(_Unfinished(status.queued, job_id, lane, status.state))
+                    found.append(Unfinished(status.queued, job_id, lane, status.state))
         self._finished = finished
         return sorted(found)
 
-    def _start(self, job: _Unfinished) -> bool:
+    def start_queued(self, job: Unfinished) -> bool:
+        """Start one job, if it still waits; returns whether its lane is taken now. Raises Busy."""
+        with self.locked(timeout=0):
+            still = {one.id for one in self.reconcile() if one.state is State.QUEUED}
+            started = job.id in still and self._start(job)
+        process.reap()
+        return started
+
+    def _start(self, job: Unfinished) -> bool:
         """Start a queued job; returns whether its lane is taken now."""
         state = State.FAILED
         with self._recording_problems(job.id):

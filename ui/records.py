@@ -47,12 +47,14 @@ class DownloadStatus:
     """A model that is not on this computer.
 
     job: its latest download, if any. has_partial: whether a part of it is here. token: None for an open model.
+    why_not: why this page downloads no models, "" when it does.
     """
 
     model: Entry
     job: Job | None
     has_partial: bool
     token: TokenStatus | None
+    why_not: str = ""
 
 
 @dataclass(frozen=True)

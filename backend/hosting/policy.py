@@ -17,7 +17,6 @@ from backend.errors import NotInDemo
 from backend.settings import PROGRAM
 
 DEMO_VARIABLE = "APPRENTICE_DEMO"
-MIB = 1024 * 1024
 
 
 class Feature(Enum):
@@ -48,8 +47,9 @@ class Limits:
     """How much a visitor may use, and all of them together. Sizes in MiB, times in seconds.
 
     rows: of a dataset. tokens: that a training sees, all epochs together. training: seconds that it may take.
-    waiting: trainings of one visitor that wait or run; queue: of all visitors. chats: open at the same time, of all
-    visitors. visitors: workspaces. disk: of all workspaces; visitor_disk: of one. lifetime: since the last visit.
+    waiting: jobs of one visitor that wait or run in one lane; queue: of all visitors. chats: answered at the same
+    time. visitors: workspaces. disk: of all workspaces; visitor_disk: of one; uploads: of files just uploaded.
+    lifetime: since the last visit.
     """
 
     upload: float = 1024.0
@@ -58,10 +58,11 @@ class Limits:
     training: float = math.inf
     waiting: float = math.inf
     queue: float = math.inf
-    chats: float = math.inf
+    chats: int = 1
     visitors: float = math.inf
     disk: float = math.inf
     visitor_disk: float = math.inf
+    uploads: float = math.inf
     lifetime: float = math.inf
 
 
@@ -92,12 +93,13 @@ DEMO = Policy(
         rows=2_000,
         tokens=2_000_000,
         training=900.0,
-        waiting=1,
+        waiting=2,
         queue=20,
         chats=4,
         visitors=200,
         disk=20_000.0,
         visitor_disk=600.0,
+        uploads=1_000.0,
         lifetime=2 * 3600.0,
     ),
 )

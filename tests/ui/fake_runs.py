@@ -131,6 +131,9 @@ class FakeRuns:
     def curve_position(self, run_id: str) -> int:
         return 74
 
+    def longest_wait(self, run_id: str) -> float | None:
+        return None
+
     def queue_position(self, run_id: str) -> int:
         return 0
 

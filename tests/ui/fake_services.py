@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from backend.hosting.policy import HOME
 from tests.ui.fake_datasets import FakeDatasets
 from tests.ui.fake_evaluations import FakeBlindTests, FakeEvaluations, FakePromptTrials
 from tests.ui.fake_models import FakeAdvice, FakeHfJobs, FakeModels
@@ -15,6 +16,8 @@ from ui.services.selection import Choice
 
 class FakeApp:
     """What ui/services/app.py offers to the page."""
+
+    policy = HOME
 
     def __init__(self) -> None:
         self.models = FakeModels()

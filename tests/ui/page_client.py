@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import gradio as gr
 import httpx
 from gradio.routes import App
 
@@ -24,9 +25,9 @@ class PageClient:
 
     def __init__(self, http: httpx.AsyncClient, config: dict[str, Any], choice: Choice, tab: str) -> None:
         self._http = http
-        self._listeners: list[dict[str, Any]] = config["dependencies"]
+        self.listeners: list[dict[str, Any]] = config["dependencies"]
         self._components = {part["id"]: part for part in config["components"]}
-        self._session = uuid.uuid4().hex
+        self.session = uuid.uuid4().hex
         self.choice = choice
         self.tab = tab
 
@@ -39,7 +40,7 @@ class PageClient:
 
         Raises LookupError when the page has none.
         """
-        for listener in self._listeners:
+        for listener in self.listeners:
             for target, name in listener["targets"]:
                 part = self._components.get(target, {"type": "", "props": {}})
                 facts = {**part["props"], "type": part["type"]}
@@ -47,38 +48,60 @@ class PageClient:
                     return listener
         raise LookupError((event, component))
 
-    async def ask(self, listener: dict[str, Any], **inputs: Any) -> list[Any]:
+    def is_clickable(self, listener: dict[str, Any]) -> bool:
+        """Whether it listens to buttons drawn as HTML, which name an action and a value."""
+        kinds = [(self._components.get(target, {"type": ""})["type"], name) for target, name in listener["targets"]]
+        return any(kind.endswith("html") and name == "click" for kind, name in kinds)
+
+    async def ask(self, listener: dict[str, Any], clicked: tuple[str, str] | None = None, **inputs: Any) -> list[Any]:
         """The outputs of a listener, in order. inputs: values by elem_id or label, for what is not as it began.
 
-        Raises RuntimeError when the handler failed.
+        clicked: a button's action and value. Raises RuntimeError when the handler failed.
         """
+        event = await self.join(listener, clicked, **inputs)
+        return await self.answer(event)
+
+    async def join(self, listener: dict[str, Any], clicked: tuple[str, str] | None = None, **inputs: Any) -> str:
+        """Puts a listener's event into the queue and returns the event's id."""
         filled = {"choice": asdict(self.choice), "tab": self.tab}
-        names = json.loads(listener["js"].partition("apprentice.send(")[2].partition(", inputs")[0])
+        js = str(listener["js"])
+        sent = js.partition("apprentice.send(")[2].partition(", inputs")[0]
+        names = json.loads(sent) if sent else []
         rest = listener["inputs"][len(names) :]
         data = [filled.get(name) for name in names]  # as static/js/store.js does
         data += [self._value(self._components[number]["props"], inputs) for number in rest]
-        message = await self.send(listener, data)
+        event_data = {"do": clicked[0], "value": clicked[1]} if clicked else None
+        return await self._join(listener, data, event_data)
+
+    def handlers(self) -> list[dict[str, Any]]:
+        """The listeners that the server answers."""
+        return [listener for listener in self.listeners if listener["backend_fn"]]
+
+    async def send(self, listener: dict[str, Any], data: list[Any], event_data: Any = None) -> dict[str, Any]:
+        """The page's last message about an event: "success", and "output". data: every input of the listener."""
+        return await self._message(await self._join(listener, data, event_data))
+
+    async def answer(self, event: str) -> list[Any]:
+        """The outputs of an event that is in the queue. Raises RuntimeError when the handler failed."""
+        message = await self._message(event)
         if not message["success"]:
             raise RuntimeError(message)
         return list(message["output"]["data"])
 
-    def handlers(self) -> list[dict[str, Any]]:
-        """The listeners that the server answers."""
-        return [listener for listener in self._listeners if listener["backend_fn"]]
-
-    async def send(self, listener: dict[str, Any], data: list[Any], event_data: Any = None) -> dict[str, Any]:
-        """The page's last message about an event: "success", and "output". data: every input of the listener."""
+    async def _join(self, listener: dict[str, Any], data: list[Any], event_data: Any) -> str:
         body = {
             "data": data,
             "event_data": event_data,
             "fn_index": listener["id"],
-            "session_hash": self._session,
+            "session_hash": self.session,
             "trigger_id": None,
         }
-        event = (await self._http.post("/gradio_api/queue/join", json=body)).raise_for_status().json()["event_id"]
-        async with self._http.stream(
-            "GET", "/gradio_api/queue/data", params={"session_hash": self._session}
-        ) as lines:
+        response = (await self._http.post("/gradio_api/queue/join", json=body)).raise_for_status()
+        return str(response.json()["event_id"])
+
+    async def _message(self, event: str) -> dict[str, Any]:
+        """The last message about an event."""
+        async with self._http.stream("GET", "/gradio_api/queue/data", params={"session_hash": self.session}) as lines:
             async for line in lines.aiter_lines():
                 message = json.loads(line.removeprefix("data:")) if line.startswith("data:") else {}
                 if message.get("event_id") == event and message["msg"] == "process_completed":
@@ -93,16 +116,28 @@ class PageClient:
 async def page_in_process(app: Any, exports: Path) -> AsyncIterator[httpx.AsyncClient]:
     """The page over `app`, all of gradio included, served without a socket in this process."""
     blocks, arguments = web_page.build(app), web_page.launch_arguments(exports)
+    async with served(blocks, arguments) as transport, client(transport) as http:
+        yield http
+
+
+def client(transport: httpx.ASGITransport) -> httpx.AsyncClient:
+    """One browser, with cookies of its own."""
+    return httpx.AsyncClient(transport=transport, base_url=ADDRESS, headers={"origin": ADDRESS})
+
+
+@asynccontextmanager
+async def served(blocks: gr.Blocks, arguments: dict[str, Any]) -> AsyncIterator[httpx.ASGITransport]:
+    """A page, all of gradio included, served without a socket in this process."""
     for name in ("allowed_paths", "favicon_path", "state_session_capacity"):
         setattr(blocks, name, arguments[name])
-    blocks.blocked_paths, blocks.max_file_size, blocks.enable_monitoring = [], 1000, False
-    served = App.create_app(blocks, app_kwargs=arguments["app_kwargs"])
+    blocks.blocked_paths, blocks.max_file_size, blocks.enable_monitoring = [], arguments["max_file_size"], False
+    blocks.theme = arguments["theme"]
+    blocks.config = blocks.get_config_file()
+    app = App.create_app(blocks, app_kwargs=arguments["app_kwargs"])
     blocks.is_running = True
     blocks.run_startup_events()
-    transport = httpx.ASGITransport(app=served, client=("127.0.0.1", 1))
-    async with httpx.AsyncClient(transport=transport, base_url=ADDRESS, headers={"origin": ADDRESS}) as http:
-        try:
-            yield http
-        finally:
-            blocks.is_running = False
-            blocks._queue.close()
+    try:
+        yield httpx.ASGITransport(app=app, client=("127.0.0.1", 1))
+    finally:
+        blocks.is_running = False
+        blocks._queue.close()

@@ -16,11 +16,19 @@ from ui.services.models import ModelService
 
 
 class AdviceService:
-    """Recommends models and settings. A data_id of "", or of a deleted dataset, means that there is no data yet."""
+    """Recommends models and settings. A data_id of "", or of a deleted dataset, means that there is no data yet.
 
-    def __init__(self, models: ModelService, imports: DatasetImports) -> None:
+    recommended: what was computed before; visitors of a demo share it.
+    """
+
+    def __init__(
+        self,
+        models: ModelService,
+        imports: DatasetImports,
+        recommended: BackgroundCache[Recommendation] | None = None,
+    ) -> None:
         self._models, self._imports = models, imports
-        self._recommended: BackgroundCache[Recommendation] = BackgroundCache()
+        self.recommended: BackgroundCache[Recommendation] = recommended or BackgroundCache()
 
     def recommendation(self, task: str = "", data_id: str = "", model_id: str = "") -> Recommendation:
         """The model and settings for this machine, task and data; for one model when `model_id` is not ""."""
@@ -53,7 +61,7 @@ class AdviceService:
         return choose_settings(self._models.entry(model_id), self._models.hardware(), data, self._models.rates())
 
     def _in_background(self, inputs: dict[str, Any]) -> Recommendation | None:
-        return self._recommended.get(tuple(inputs.items()), lambda: recommend(**inputs))
+        return self.recommended.get(tuple(inputs.items()), lambda: recommend(**inputs))
 
     def _inputs(self, task: str, data_id: str, model_id: str = "") -> dict[str, Any]:
         """What a recommendation depends on."""

@@ -24,10 +24,12 @@ from typing import Any
 
 from backend.datasets.store import DatasetStore
 from backend.errors import BadInput
+from backend.hosting.policy import HOME, Feature, Policy
 from backend.models import bundled, catalogue, local
 from backend.records.specs import Hardware
 from backend.settings import Workspace
 from jobs.runner import Runner
+from ui.services.admission import Admission, require_rows
 from ui.services.advice import AdviceService
 from ui.services.blind_tests import BlindTestService
 from ui.services.chat import ChatSession
@@ -43,6 +45,7 @@ from ui.services.results import ResultService
 from ui.services.retries import RetryService
 from ui.services.runs import RunService
 from ui.services.selection import Choice
+from ui.services.shared import Shared
 from ui.services.versions import VersionService
 
 
@@ -52,22 +55,32 @@ class App:
     `start` lets queued jobs run by themselves; the command line waits for each job instead.
 
     simulated: another machine to show everything for; nothing can be trained on it. open_to_network: whether the page
-    can be reached from other computers.
+    can be reached from other computers. policy: what may be done here. shared: what a visitor of a demo shares with
+    the others.
     """
 
     def __init__(
-        self, workspace: Workspace, simulated: Hardware | None = None, open_to_network: bool = False
+        self,
+        workspace: Workspace,
+        simulated: Hardware | None = None,
+        open_to_network: bool = False,
+        policy: Policy = HOME,
+        shared: Shared | None = None,
     ) -> None:
-        self.workspace = workspace
-        self.runner = Runner(workspace)
+        self.workspace, self.policy, self._shared = workspace, policy, shared
+        admission = Admission(policy.limits, shared.queue, shared.require_disk) if shared else None
+        self.runner = Runner(workspace, admit=admission.check if admission else None)
         self.dataset_store = DatasetStore(workspace.datasets)
-        self._imports = DatasetImports(self.dataset_store)
-        self.models = ModelService(workspace, self.runner, simulated, open_to_network)
-        self.advice = AdviceService(self.models, self._imports)
+        self._imports = DatasetImports(self.dataset_store, self._require_import)
+        self.models = (
+            shared.models if shared else ModelService(workspace, self.runner, simulated, open_to_network, policy)
+        )
+        self.advice = AdviceService(self.models, self._imports, shared.recommended if shared else None)
         self.datasets = DatasetService(workspace.exports, self._imports, self.models, self.advice)
-        self.runs = RunService(workspace, self.runner, self.models, self.datasets)
+        queue = shared.queue if shared else None
+        self.runs = RunService(workspace, self.runner, self.models, self.datasets, policy, queue)
         self.retries = RetryService(self.runner, self.runs)
-        chat = ChatSession(workspace, self.runs.is_training)
+        chat = ChatSession(workspace, self.runs.is_training, shared.seats if shared else None)
         self.results = ResultService(workspace, self.runner, self.runs, chat)
         self.documents = DocumentService(self.runs, self.results)
         self.prompt_trials = PromptTrialService(self.runner, self.datasets, self.models)
@@ -75,11 +88,21 @@ class App:
         self.evaluations = EvaluationService(self.runner, self.results, self.prompt_trials)
         self.blind_tests = BlindTestService(self.runner, self.evaluations)
         self.corrections = CorrectionService(self.dataset_store, self.runs)
-        self.hf_jobs = HfJobsService(workspace.exports, self.runner, self.runs)
+        self.hf_jobs = HfJobsService(workspace.exports, self.runner, self.runs, policy)
+
+    def _require_import(self, rows: int) -> None:
+        """Raises NotInDemo when a dataset with so many rows can't be imported here. rows: 0 before they are read."""
+        require_rows(self.policy.limits, rows)
+        if self._shared:
+            self._shared.require_disk()
 
     def start(self) -> None:
-        """Starts the queue, unpacks the bundled model, measures the computer, and computes the first advice."""
+        """Starts the queue, and what `prepare` does."""
         self.runner.start()
+        self.prepare()
+
+    def prepare(self) -> None:
+        """Unpacks the bundled model, measures the computer, and computes the first advice."""
         threading.Thread(target=self._prepare_advice, name="advice", daemon=True).start()
         if not self.models.is_ready(local.DEFAULT) and self.models.unpacking() is None:
             self.runner.submit("prepare", {}, "Unpack the model")
@@ -154,8 +177,9 @@ class App:
     def remove_model(self, model_id: str) -> float:
         """Deletes a downloaded model, or a partial download, and returns the MiB freed.
 
-        Raises BadInput while a run needs it, and whatever `ModelService.remove` raises.
+        Raises BadInput while a run needs it, NotInDemo in a demo, and whatever `ModelService.remove` raises.
         """
+        self.policy.require(Feature.DELETE_MODEL)
         entry = catalogue.find(model_id)
         if self.runs.is_training_on(entry.id):
             raise BadInput(f"{entry.name} is being trained.", "", "Stop that training first.")

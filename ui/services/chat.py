@@ -10,7 +10,9 @@ from typing import Any, NamedTuple
 
 from backend.chat.client import Chat, Chunk, PaneCheck
 from backend.chat.engine import Messages
+from backend.errors import NotInDemo
 from backend.settings import Workspace
+from ui.services.chat_seats import ChatSeats
 from ui.services.opponents import ChatTarget
 
 
@@ -33,9 +35,11 @@ def _ignore(text: str) -> None:
 
 
 class ChatSession:
-    """is_training: whether a training run needs the processor; then answers leave it a core."""
+    """is_training: whether a training run needs the processor; then answers leave it a core. seats: of a visitor of a
+    demo, shared with the other visitors."""
 
-    def __init__(self, workspace: Workspace, is_training: Callable[[], bool]) -> None:
+    def __init__(self, workspace: Workspace, is_training: Callable[[], bool], seats: ChatSeats | None = None) -> None:
+        self._seats = seats
         self._chat = Chat(workspace, leave_a_core=is_training)
         self._other = Chat(workspace, leave_a_core=is_training, log_file=workspace.cache / "chat-other.log")
         self._run_id = self._other_run_id = ""
@@ -69,7 +73,12 @@ class ChatSession:
 
     @contextmanager
     def question(self) -> Iterator[None]:
-        """One question, which may take several answers one after another; a stop ends them all."""
+        """One question, which may take several answers one after another; a stop ends them all.
+
+        Raises NotInDemo for a second one at the same time, in a demo.
+        """
+        if self._seats and self.answering:
+            raise NotInDemo("You already have a question here.", "It is being answered.", "Wait for the answer.")
         self.answering, self._stopped = True, False
         try:
             yield
@@ -77,6 +86,8 @@ class ChatSession:
             self.answering = False
 
     def _open(self, target: ChatTarget, opponent: ChatTarget | None) -> Iterator[Loading]:
+        if self._seats:
+            self._seats.take(self)
         for phase in self._chat.opening(target.model, target.adapter):
             yield Loading(phase.name)
         self._run_id = target.run_id

@@ -9,6 +9,7 @@ from backend.errors import BadInput, RunProblem
 from backend.export import hf_jobs
 from backend.export.hf_jobs import Computer, SubmittedJob
 from backend.files.json_file import read_json, write_json
+from backend.hosting.policy import HOME, Feature, Policy
 from backend.models import catalogue, local
 from jobs.records import State
 from jobs.runner import Runner
@@ -20,12 +21,14 @@ ACCESS_NOTE = "as a secret of the job: the base model can be downloaded only by 
 class HfJobsService:
     """Remembers the prices it looked up, so that a job costs what the person agreed to."""
 
-    def __init__(self, exports: Path, runner: Runner, runs: RunService) -> None:
+    def __init__(self, exports: Path, runner: Runner, runs: RunService, policy: Policy = HOME) -> None:
+        self._policy = policy
         self._exports, self._runner, self._runs = exports, runner, runs
         self._computers: list[Computer] = []
 
     def look_up_computers(self) -> list[Computer]:
-        """The computers on offer and their prices. Raises RunProblem when the hub can't be reached."""
+        """The computers on offer and their prices. Raises RunProblem when the hub can't be reached, NotInDemo."""
+        self._policy.require(Feature.RENT)
         self._computers = hf_jobs.prices()
         return self._computers
 
@@ -56,7 +59,9 @@ class HfJobsService:
             return False
 
     def submit(self, run_id: str, flavor: str, hours: float, agreed: bool) -> SubmittedJob:
-        """Uploads the run and starts it. Raises BadInput without consent, and whatever `hf_jobs.submit` raises."""
+        """Uploads the run and starts it. Raises BadInput without consent, NotInDemo, and whatever `hf_jobs.submit`
+        raises."""
+        self._policy.require(Feature.RENT)
         folder, computer = self._exported_script(run_id), self.find_computer(flavor)
         cost, gated = hf_jobs.max_cost(computer, hours), self.sends_token(run_id)
         if not agreed:

@@ -22,10 +22,13 @@ _MAX_RETRIES = 16  # imports that can be retried with other read options
 
 
 class DatasetImports:
-    """Imports files into the store, reads them again with other options, and checks them, each in a thread."""
+    """Imports files into the store, reads them again with other options, and checks them, each in a thread.
 
-    def __init__(self, store: DatasetStore) -> None:
-        self.store = store
+    require: raises when a dataset with so many rows can't be imported here; called with 0 before they are read.
+    """
+
+    def __init__(self, store: DatasetStore, require: Callable[[int], None] = lambda rows: None) -> None:
+        self.store, self._require = store, require
         self._tasks = BackgroundTasks()
         self._imports: OrderedDict[str, tuple[str, Callable[..., str]]] = OrderedDict()
 
@@ -43,6 +46,7 @@ class DatasetImports:
         return self._start(name, model, partial(self.store.add_text, text, name))
 
     def _start(self, name: str, model: TargetModel | None, add: Callable[..., str]) -> str:
+        self._require(0)
         data_id = new_id()
         self._imports[data_id] = name, add
         while len(self._imports) > _MAX_RETRIES:
@@ -62,6 +66,7 @@ class DatasetImports:
         def work(task: BackgroundTask) -> None:
             add(task, data_id, options)
             try:
+                self._require(len(self.store.original(data_id).rows))
                 self.store.open(data_id, model, listener=task)
             except BaseException:
                 self.store.remove(data_id)
@@ -79,6 +84,7 @@ class DatasetImports:
         def work(task: BackgroundTask) -> None:
             self.store.read_again(data_id, options, task)
             try:
+                self._require(len(self.store.original(data_id).rows))
                 self.store.open(data_id, model, listener=task)
             except BaseException:
                 self.store.restore(data_id, before)

@@ -12,6 +12,7 @@ from backend.errors import ApprenticeError, BadInput, MissingPart
 from backend.estimate import Rates
 from backend.gguf import base_file
 from backend.hardware import benchmark
+from backend.hosting.policy import HOME, Feature, Policy
 from backend.models import catalogue, download, hub_token, local
 from backend.models.catalogue import Entry
 from backend.models.hub_token import TokenSource
@@ -39,7 +40,8 @@ class ModelService:
     """The machine and the models of a workspace.
 
     A model id of "" means the recommended model. simulated: another machine to show everything for; nothing can be
-    trained on it. open_to_network: whether the page can be reached from other computers.
+    trained on it. open_to_network: whether the page can be reached from other computers. policy: what may be done
+    here.
     """
 
     def __init__(
@@ -48,8 +50,9 @@ class ModelService:
         runner: Runner,
         simulated: Hardware | None = None,
         open_to_network: bool = False,
+        policy: Policy = HOME,
     ) -> None:
-        self.simulated = simulated
+        self.simulated, self._policy = simulated, policy
         self._workspace, self._runner, self.open_to_network = workspace, runner, open_to_network
         self._probe = hardware.Probe.of(simulated) if simulated else None
         self._lock = threading.Lock()
@@ -67,6 +70,7 @@ class ModelService:
         """Probes the machine anew at the next question and measures its speed, as after closing other programs."""
         if self.simulated:
             return
+        self._policy.require(Feature.MEASURE)
         with self._lock:
             self._probe = None
         self._measure_speed()
@@ -139,12 +143,15 @@ class ModelService:
         return catalogue.find_or_read(self._workspace, self.resolve(model_id))
 
     def reference(self, model_id: str) -> ModelRef:
-        """Raises MissingPart when the model is not here."""
+        """Raises MissingPart when the model is not here, in a demo also for one that is not in the catalogue."""
+        if self._policy.demo and not self.exists(self.resolve(model_id)):
+            raise MissingPart("This model is not in the demo.", "", "Choose one of the list on Start.")
         return local.reference(self._workspace, self.resolve(model_id))
 
     def tokenizer(self, model_id: str) -> ChatTokenizer | None:
         """The model's tokenizer; None when the model is not here yet."""
         try:
+            self.reference(model_id)
             return local.tokenizer(self._workspace, self.resolve(model_id))
         except MissingPart:
             return None
@@ -164,6 +171,7 @@ class ModelService:
         """
         if self.simulated:
             raise BadInput(SIMULATED, "", "Open the page without --hardware to download a model.")
+        self._policy.require(Feature.DOWNLOAD)
         entry = catalogue.find(model_id)
         if entry.gated and self._is_public():
             raise BadInput(f"{entry.name} can't be downloaded here.", "It needs an access token.", NOT_OWN)
@@ -174,6 +182,7 @@ class ModelService:
 
     def cancel_download(self, model_id: str) -> None:
         """Stops the model's download, if there is one."""
+        self._policy.require(Feature.DOWNLOAD)
         if job := self.downloading(model_id):
             self._runner.stop(job.id)
 
@@ -193,6 +202,8 @@ class ModelService:
     def download_status(self, model_id: str) -> DownloadStatus:
         """The state of a catalogue model that is not here."""
         entry, job = catalogue.find(model_id), self.downloads().get(model_id)
+        if why_not := self._policy.why_not(Feature.DOWNLOAD):
+            return DownloadStatus(entry, job, False, None, why_not)
         if job and not job.state.is_terminal:
             return DownloadStatus(entry, job, True, None)
         return DownloadStatus(
@@ -204,6 +215,7 @@ class ModelService:
 
         See `App.remove_model`. Raises what `base_file.delete` and `download.delete` raise.
         """
+        self._policy.require(Feature.DELETE_MODEL)
         freed = base_file.delete(self._workspace, local.workspace_folder(self._workspace, entry.id))
         freed += download.delete(self._workspace, entry.id)
         if latest := self.downloads().get(entry.id):
@@ -237,7 +249,7 @@ class ModelService:
 
     def _is_public(self) -> bool:
         """Whether strangers may use this page, or it shows a simulated machine."""
-        return bool(self.simulated or self.hardware().hosted)
+        return bool(self.simulated or self._policy.demo or self.hardware().hosted)
 
     def _why_no_token(self) -> str:
         """Why this page does not ask for an access token; "" when it may."""
@@ -248,6 +260,7 @@ class ModelService:
         return _OPEN if self.open_to_network else ""
 
     def _require_own_computer(self) -> None:
+        self._policy.require(Feature.TOKEN)
         if why_not := self._why_no_token():
             raise BadInput("Access tokens can't be saved or deleted here.", why_not, "")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from contextlib import suppress
@@ -12,6 +13,7 @@ from backend.advice.diagnose import Verdict
 from backend.datasets.dataset import CheckedDataset
 from backend.datasets.split import NO_ROLES, Roles
 from backend.errors import ApprenticeError, BadInput, RunProblem, WorkspaceProblem
+from backend.hosting.policy import HOME, Policy
 from backend.models import catalogue, local
 from backend.records.lengths import LengthLimits
 from backend.records.specs import RunSpec, TrainSettings
@@ -21,10 +23,12 @@ from backend.runs.next_version import NextVersion
 from backend.settings import Workspace
 from backend.training import measured as measurements
 from backend.training import oom, preconditions
+from jobs.fair_queue import FairQueue
 from jobs.records import Job
 from jobs.runner import Runner
 from ui.records import Curve, Losses, Plan, RunDetails, RunInfo, RunSummary
 from ui.services import losses, samples, training_plan
+from ui.services.admission import require_rows
 from ui.services.datasets import DatasetService
 from ui.services.models import SIMULATED, ModelService
 
@@ -33,9 +37,18 @@ STOPPING = 1.0  # seconds that a deletion waits for an evaluation to stop
 
 
 class RunService:
-    """The training runs of a workspace."""
+    """The training runs of a workspace. queue: of a visitor of a demo, the queue that all visitors share."""
 
-    def __init__(self, workspace: Workspace, runner: Runner, models: ModelService, datasets: DatasetService) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        runner: Runner,
+        models: ModelService,
+        datasets: DatasetService,
+        policy: Policy = HOME,
+        queue: FairQueue | None = None,
+    ) -> None:
+        self._policy, self._queue = policy, queue
         self._workspace, self._runner, self._models, self._datasets = workspace, runner, models, datasets
         self._curves: dict[str, Curve] = {}
         self._speeds: dict[str, float | None] = {}
@@ -90,6 +103,7 @@ class RunService:
         model_id = self._models.resolve(model_id)
         model = self._models.reference(model_id)
         tokenizer = local.tokenizer(self._workspace, model_id)
+        require_rows(self._policy.limits, len(self._datasets.checked(data_id, model_id).rows))
         checked = self._datasets.checked(data_id, model_id, LengthLimits.from_settings(settings))
         if checked.blocked:
             raise BadInput("Training can't start with these examples.", checked.blocked, "Fix them first.")
@@ -173,6 +187,8 @@ class RunService:
         return [job for job in self.jobs() if not job.state.is_terminal]
 
     def is_training(self) -> bool:
+        if self._queue:
+            return self._queue.length() > 0  # of any visitor: they share the processor
         return any(job.state.is_active for job in self.jobs())
 
     def is_training_on(self, model_id: str) -> bool:
@@ -181,8 +197,15 @@ class RunService:
 
     def queue_position(self, run_id: str) -> int:
         """The number of runs that go before this one."""
+        if self._queue:
+            return self._queue.ahead(run_id)
         job = self.job(run_id)
         return sum((other.queued, other.id) < (job.queued, job.id) for other in self.unfinished())
+
+    def longest_wait(self, run_id: str) -> float | None:
+        """Seconds until this run starts if those before it take as long as they may; None without a limit."""
+        longest = self._policy.limits.training
+        return self.queue_position(run_id) * longest if math.isfinite(longest) else None
 
     def folder(self, run_id: str) -> Path:
         return self._runner.folder(run_id)

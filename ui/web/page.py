@@ -11,16 +11,21 @@ from typing import Any
 
 import gradio as gr
 from markupsafe import Markup
+from starlette.middleware import Middleware
 
+from backend.hosting.policy import HOME
+from backend.records.units import MIB
 from backend.settings import PROJECT_ROOT
 from ui.services.app import App
 from ui.services.selection import Choice
+from ui.web import demo_notice, guard, session_memory
 from ui.web import errors as web_errors
-from ui.web import guard, session_memory
 from ui.web.browser_state import PRIVATE, BrowserState, Inputs, Updates
 from ui.web.components import Tab, clicked, html
 from ui.web.data import tab as data_tab
 from ui.web.errors import handler
+from ui.web.gate import Door, Gate
+from ui.web.per_visitor import PerVisitor
 from ui.web.run_news import news
 from ui.web.runs import tab as runs_tab
 from ui.web.share import tab as share_tab
@@ -29,6 +34,7 @@ from ui.web.theme import theme
 from ui.web.train import tab as train_tab
 from ui.web.try_it import tab as try_it_tab
 
+HANDLERS = 8  # calls of one handler at the same time, in a demo
 STATIC = PROJECT_ROOT / "static"
 TABS = {
     "start": ("Start", start_tab),
@@ -111,16 +117,27 @@ def build(app: App) -> gr.Blocks:
     return build_page(app).blocks
 
 
-def build_page(app: App) -> Page:
+def build_demo(demo: PerVisitor) -> gr.Blocks:
+    """The whole page for the visitors of a demo."""
+    blocks = build_page(demo.as_app(), demo).blocks
+    blocks.queue(default_concurrency_limit=HANDLERS)
+    demo.built()
+    return blocks
+
+
+def build_page(app: App, demo: PerVisitor | None = None) -> Page:
     """The whole page, with its parts."""
     session_memory.install()
-    blocks = web_errors.Blocks(title="Apprentice", analytics_enabled=False, delete_cache=(3600, 86400))
+    stored = (600, 3600) if demo else (3600, 86400)  # seconds: how often it looks, and how old an upload gets
+    blocks = web_errors.Blocks(title="Apprentice", analytics_enabled=False, delete_cache=stored)
     with blocks:
         state = BrowserState(blocks)
         signature = gr.Textbox("", label="Signature", visible=False)
         opened_run = gr.Textbox("", label="Opened run", visible=False)
         timer = gr.Timer(1.0)
         html(HEADER)
+        if demo:
+            demo_notice.build(demo, blocks)
         finished = html(finished_steps(app, Choice()), elem_id="reached")
         panels, tabs = {}, {}
         with gr.Tabs(selected="start", elem_id="rail", overflow_behavior="wrap"):
@@ -215,12 +232,16 @@ def finished_steps(app: App, choice: Choice) -> Markup:
     return Markup('<p class="unseen" data-done="{}">{}</p>').format(" ".join(done), text)
 
 
-def launch_arguments(exports: Path, hosts: tuple[str, ...] = (), space: str = "") -> dict[str, Any]:
+def launch_arguments(
+    exports: Path, hosts: tuple[str, ...] = (), space: str = "", door: Door | None = None
+) -> dict[str, Any]:
     """For `build(...).launch(...)`: our look, no telemetry, no file served but exports and our own icon.
 
-    exports: the only folder of the workspace that is served. hosts: further names by which the page is reached.
-    space: the name of the Space that it is on.
+    exports: the only folder of the workspace that is served; in a demo that of all visitors, where the gate lets each
+    read their own exports. hosts: further names by which the page is reached. space: the name of the Space that
+    it is on. door: of a demo.
     """
+    gate = [Middleware(Gate, door=door)] if door else []
     return {
         "theme": theme(),
         "css_paths": [STATIC / "style.css"],
@@ -228,13 +249,13 @@ def launch_arguments(exports: Path, hosts: tuple[str, ...] = (), space: str = ""
         "favicon_path": LOGO,
         "allowed_paths": [str(exports)],
         "app_kwargs": {
-            "middleware": guard.middleware(hosts, space),
+            "middleware": [*guard.middleware(hosts, space), *gate],
             "docs_url": None,
             "redoc_url": None,
             "openapi_url": None,
         },
         "state_session_capacity": session_memory.PAGES,
-        "max_file_size": "1gb",
+        "max_file_size": int((door.limits if door else HOME.limits).upload * MIB),
         "show_error": False,
         "strict_cors": True,
         "share": False,

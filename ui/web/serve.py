@@ -39,7 +39,7 @@ def serve(
 
     simulated: another machine to show the page for.
 
-    Raises BadSetting for a host other than loopback without a password, unless it is a demo, and for a port that can't
+    Raises BadSetting for a host other than loopback without a password (a demo needs none), and for a port that can't
     be used.
     """
     policy = hosting.chosen()
@@ -81,10 +81,17 @@ def run(
 ) -> None:
     """Builds the page and serves it until the process gets SIGTERM or SIGINT."""
     from ui.services.app import App
+    from ui.services.visitor_apps import VisitorApps
     from ui.web import page as web_page
+    from ui.web.demo import demo_page
 
-    app = App(workspace, simulated, open_to_network=not is_loopback(host))
-    page = web_page.build(app)
+    hosts = () if is_loopback(host) else (in_url(host),)
+    app: App | VisitorApps
+    if policy.demo:
+        app, page, arguments = demo_page(workspace, policy, hosts, simulated)
+    else:
+        app = App(workspace, simulated, open_to_network=not is_loopback(host))
+        page, arguments = web_page.build(app), web_page.launch_arguments(workspace.exports, hosts)
     ended = threading.Event()
     for name in ("SIGTERM", "SIGINT"):
         signal.signal(getattr(signal, name), lambda *_: ended.set())
@@ -94,11 +101,7 @@ def run(
         auth=credentials,
         inbrowser=False,
         prevent_thread_lock=True,
-        **web_page.launch_arguments(
-            workspace.exports,
-            () if is_loopback(host) else (in_url(host),),
-            os.environ.get("SPACE_HOST", "") if policy.demo else "",
-        ),
+        **arguments,
     )
     try:
         note_running(workspace, url)

@@ -9,7 +9,9 @@ from typing import Any
 
 import gradio as gr
 
+from backend.hosting.policy import Policy
 from ui.services.app import App
+from ui.text import format as fmt
 from ui.web.browser_state import PRIVATE, BrowserState, Inputs, Updates
 from ui.web.components import button, clickable, clicked, html
 from ui.web.data import views as data_views
@@ -98,6 +100,17 @@ class ImportPanel:
         self.typed.input(None, self.typed, None, js="apprentice.store.saveTable", **PRIVATE)
 
 
+def _stays(policy: Policy) -> str:
+    """Where an uploaded file stays, and how large it may be."""
+    if not policy.demo:
+        return "The file stays on this computer."
+    limits = policy.limits
+    return (
+        f"At most {fmt.size(limits.upload)} and {fmt.number(limits.rows)} examples. The file goes to this server; "
+        "don't upload anything private."
+    )
+
+
 def build(app: App, state: BrowserState) -> ImportPanel:
     """Draws the chooser inside the current tab."""
     with gr.Accordion("Choose examples", open=False, elem_classes="fold-block") as chooser:
@@ -112,7 +125,7 @@ def build(app: App, state: BrowserState) -> ImportPanel:
                     elem_id="upload",
                     show_label=False,
                 )
-                html(components.text(f"{KINDS} The file stays on this computer.", "small"))
+                html(components.text(f"{KINDS} {_stays(app.policy)}", "small"))
             with gr.Tab("Paste"):
                 pasted = gr.Textbox(
                     label="Examples as text",

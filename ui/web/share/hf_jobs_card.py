@@ -10,6 +10,7 @@ import gradio as gr
 from markupsafe import Markup
 
 from backend.export.hf_jobs import MAX_HOURS, MIN_HOURS, Computer, SubmittedJob, max_cost
+from backend.hosting.policy import Feature
 from backend.records.units import MIB
 from ui.services.app import App
 from ui.services.hf_jobs import ACCESS_NOTE
@@ -46,6 +47,8 @@ class HfJobsCard:
 
     def show(self, choice: Choice) -> Updates:
         """The section as it is now, except for fields in which the person types."""
+        if why_not := self.app.policy.why_not(Feature.RENT):
+            return {self.look: gr.update(interactive=False), self.offer: components.text(why_not), **self._hidden()}
         has_script = bool(choice.run_id and self.app.hf_jobs.script_folder(choice.run_id))
         submitted = self.app.hf_jobs.submitted(choice.run_id) if choice.run_id else []
         updates = {self.look: gr.update(interactive=has_script), self.sent: jobs(submitted)}

@@ -40,6 +40,8 @@ SURE_TO_DELETE = "To download a model like this again, you will need to paste th
 def fetching(found: DownloadStatus) -> Markup:
     """A button to download the model, its progress, or why the download failed."""
     model, job = found.model, found.job
+    if found.why_not:
+        return components.text(found.why_not, "small")
     if job and not job.state.is_terminal:
         return _downloading(model, job.progress)
     steps = access(model, found.token) if found.token else components.EMPTY

@@ -25,7 +25,7 @@ NOTICES = 4  # shown at once
 class Watched:
     """A run as the tab shows it. queue: runs that go before it. has_model: whether there is a model to try. rate: the
     learning rate that was set. shorter: what training with shorter examples would mean, where that might help.
-    chooses: see `losses.compute`."""
+    chooses: see `losses.compute`. wait: seconds that the runs before it take at most, None without a limit."""
 
     job: Job
     curve: Curve
@@ -36,6 +36,7 @@ class Watched:
     rate: float = 0.0
     shorter: Shortening | None = None
     chooses: bool = True
+    wait: float | None = None
 
     @property
     def state(self) -> str:
@@ -77,6 +78,8 @@ def status(watched: Watched) -> Markup:
         failure += Markup('<div class="after-alert">{}{}</div>').format(words, again)
     if watched.state == "queued":
         lead = f"{fmt.count(watched.queue, 'run goes', 'runs go')} first." if watched.queue else "It is next."
+        if watched.wait:
+            lead += f" That takes at most {fmt.duration(watched.wait)}."
         return components.card(job.name, badges=badge, lead=lead)
     done = fmt.percent(progress.done, progress.total) if progress else 0
     title = progress.phase if progress and watched.can_stop else job.name

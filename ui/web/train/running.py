@@ -61,6 +61,7 @@ class Running:
             spec.settings.learning_rate,
             self.app.retries.shortening(run_id),
             spec.data.validation_chooses,
+            self.app.runs.longest_wait(run_id),
         )
         has_ended = watched.has_model and not watched.can_stop
         return {

@@ -51,7 +51,8 @@ class Asking:
     def listen(self, clear: gr.Button, suggested: gr.HTML) -> None:
         state, settings = self.state, self.settings
         written = [state.talk, self.shown, self.send, self.stop]
-        one_by_one: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "chat"}
+        chats = self.app.policy.limits.chats
+        one_by_one: dict[str, Any] = {"concurrency_limit": chats, "concurrency_id": "chat"}
         new = [state.talk, self.question, self.mode, *settings.inputs, *self.document.inputs]
         sent = partial(gr.on, [self.send.click, self.question.submit])
         leave = f"apprentice.question.leave({LONGEST_QUESTION})"
@@ -68,7 +69,7 @@ class Asking:
         for event in (asking, again):
             for ended in (event.success, event.failure):
                 state.listen(ended, handler(self.settle), [self.stop, *self.outputs], state.talk)
-        self.stop.click(handler(self.app.results.stop_chat), None, None, queue=False, **PRIVATE)
+        self.stop.click(handler(lambda: self.app.results.stop_chat()), None, None, queue=False, **PRIVATE)
         everything = [state.talk, self.stop, *self.outputs]
         state.listen(clear.click, handler(self.start_over), everything, state.talk, cancels=[asking, again])
         state.listen(suggested.click, handler(self.suggest), [self.question])

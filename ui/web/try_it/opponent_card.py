@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
+from backend.hosting.policy import Feature
 from ui.services.app import App
 from ui.services.opponents import Opponent
 from ui.services.selection import Choice
@@ -32,7 +33,8 @@ class OpponentCard:
         if no_model(self.app, choice):
             return {self.fold: components.EMPTY}
         found = self.app.results.opponents(choice.run_id)
-        folder = "" if self.app.models.open_to_network else str(self.app.results.gguf_folder)
+        away = self.app.models.open_to_network or self.app.policy.why_not(Feature.FOREIGN_FILE)
+        folder = "" if away else str(self.app.results.gguf_folder)
         has_choice = folder or len(found) > 1
         return {self.fold: opponents(found, choice.opponent, folder) if has_choice else components.EMPTY}
 

@@ -1,0 +1,190 @@
+"""The visitors of a shared demo: who is who, each one's folder, and when it is deleted.
+
+A browser is known by a key that this server made and signed; a person who signed in, by the id of the account.
+Neither is ever part of a path: a folder's name is a keyed hash of it, so no name can be guessed, chosen or typed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import secrets
+import shutil
+import threading
+import time
+from collections import OrderedDict
+from contextlib import suppress
+from pathlib import Path
+from typing import Literal
+
+from backend.errors import NotInDemo, WorkspaceProblem
+from backend.hosting.policy import Limits
+from backend.records.units import MIB
+
+Loss = Literal["restarted", "expired"]
+
+_SECRET_BYTES = 32
+_TOUCH = 60.0  # seconds between two notes on disk of a visit
+_MEASURE = 30.0  # seconds between two measurements of the disk space of all
+_MOST_LOSSES = 1000
+_AGAIN = "On your own computer there is no such limit."
+
+
+class Visitors:
+    """The visitors whose folders lie in `root`. A folder's time of change is that of its last visit.
+
+    Whoever can read `root` can read what visitors made; it is created for its owner only.
+    """
+
+    def __init__(self, root: Path, limits: Limits) -> None:
+        self.root, self._limits = root, limits
+        self._touched: dict[str, float] = {}  # by visitor, the monotonic time of the last note on disk
+        self._lock = threading.Lock()
+        self._losses: OrderedDict[str, Loss] = OrderedDict()
+        self._measured = -_MEASURE, 0.0  # when, and the disk space of all
+        self._secret = _read_secret(root)
+
+    # Who is who
+
+    def new_key(self) -> str:
+        """A key for a browser that has none."""
+        number = secrets.token_hex(_SECRET_BYTES)
+        return f"{number}.{self._sign('key', number)}"
+
+    def of_key(self, key: str) -> str | None:
+        """The visitor with this key; None unless this server made it and still has its own secret."""
+        number, _, signature = key.partition(".")
+        made_here = len(number) == 2 * _SECRET_BYTES and hmac.compare_digest(
+            signature.encode(), self._sign("key", number).encode()
+        )
+        return self._sign("browser", number)[:32] if made_here else None
+
+    def of_account(self, account: str) -> str:
+        """The visitor who signed in to this account."""
+        return self._sign("account", account)[:32]
+
+    def _sign(self, purpose: str, text: str) -> str:
+        return hmac.new(self._secret, f"{purpose}\0{text}".encode(), hashlib.sha256).hexdigest()
+
+    # Their folders
+
+    def visit(self, visitor: str) -> Path:
+        """The visitor's folder, created at the first visit, and the note that they are here.
+
+        Raises NotInDemo when there is no room for another visitor.
+        """
+        folder = self.folder(visitor)
+        now = time.monotonic()
+        with self._lock:
+            if not folder.is_dir():
+                self._require_room()
+                folder.mkdir(mode=0o700)
+            elif now - self._touched.get(visitor, -_TOUCH) < _TOUCH:
+                return folder
+            os.utime(folder)
+            self._touched[visitor] = now
+        return folder
+
+    def folder(self, visitor: str) -> Path:
+        return self.root / visitor
+
+    def _require_room(self) -> None:
+        if len(self.all()) >= self._limits.visitors:
+            raise NotInDemo(
+                "This demo is full.",
+                f"{self._limits.visitors:g} people have used it lately, and it has room for no more.",
+                f"Come back later. {_AGAIN}",
+            )
+
+    def all(self) -> list[str]:
+        """Every visitor with a folder."""
+        return [path.name for path in self.root.iterdir() if path.is_dir()]
+
+    def expired(self) -> list[str]:
+        """The visitors who were last here longer ago than their things are stored."""
+        oldest = time.time() - self._limits.lifetime
+        found = []
+        for visitor in self.all():
+            with suppress(OSError):  # just deleted
+                if (self.root / visitor).stat().st_mtime < oldest:
+                    found.append(visitor)
+        return found
+
+    def delete(self, visitor: str) -> None:
+        """Deletes everything that a visitor made. What is shared is only linked, and stays."""
+        shutil.rmtree(self.root / visitor, ignore_errors=True)
+        with self._lock:
+            self._touched.pop(visitor, None)
+
+    # Disk space
+
+    def require_disk(self, visitor: str) -> None:
+        """Raises NotInDemo when this visitor, or all together, have used up their disk space."""
+        if disk_mib(self.root / visitor) >= self._limits.visitor_disk:
+            raise NotInDemo(
+                "There is no room left for you in this demo.",
+                f"Your examples and models take {self._limits.visitor_disk:g} MiB, which is the most here.",
+                f"Delete a run under My models, or some examples. {_AGAIN}",
+            )
+        if self._disk_of_all() >= self._limits.disk:
+            raise NotInDemo(
+                "This demo is out of disk space.",
+                f"Everybody's work together takes {self._limits.disk:g} MiB, which is the most here.",
+                f"Come back later: what others made is deleted some time after they leave. {_AGAIN}",
+            )
+
+    def _disk_of_all(self) -> float:
+        """In MiB, looked up at most twice a minute."""
+        at, used = self._measured
+        if time.monotonic() - at > _MEASURE:
+            used = disk_mib(self.root)
+            self._measured = time.monotonic(), used
+        return used
+
+    # What was lost
+
+    def note_loss(self, visitor: str, why: Loss) -> None:
+        """Remembers that what this visitor made before is gone, until they are told."""
+        with self._lock:
+            self._losses[visitor] = why
+            while len(self._losses) > _MOST_LOSSES:
+                self._losses.popitem(last=False)
+
+    def loss(self, visitor: str) -> Loss | None:
+        """Why what the visitor made before is gone; told once."""
+        with self._lock:
+            return self._losses.pop(visitor, None)
+
+
+def disk_mib(folder: Path) -> float:
+    """The size of the files in a folder, without what is only linked."""
+    total = 0
+    for inside, _, files in os.walk(folder):
+        for name in files:
+            with suppress(OSError):  # just deleted
+                total += os.lstat(os.path.join(inside, name)).st_size
+    return total / MIB
+
+
+def _read_secret(root: Path) -> bytes:
+    """The secret of this server, made at its first start. Raises WorkspaceProblem when it can't be stored."""
+    file = root.parent / f"{root.name}.secret"
+    try:
+        root.mkdir(parents=True, mode=0o700, exist_ok=True)
+        root.chmod(0o700)
+        with suppress(FileNotFoundError):
+            stored = file.read_bytes()
+            if len(stored) == _SECRET_BYTES:
+                return stored
+        made = secrets.token_bytes(_SECRET_BYTES)
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as opened:
+            opened.write(made)
+        return made
+    except OSError as error:
+        raise WorkspaceProblem(
+            "The folder for visitors can't be written.",
+            f"The system reports: {error.strerror or error}.",
+            "Choose another folder with --workspace DIR.",
+        ) from error

@@ -1,0 +1,137 @@
+"""One queue for the workspaces of several people: one job at a time in each lane, in turn between the workspaces.
+
+Each workspace's own runner still owns its jobs; this decides which of them may start.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from collections import Counter
+from contextlib import suppress
+from typing import NamedTuple
+
+from backend.errors import ApprenticeError
+from jobs import process
+from jobs.registry import Lane
+from jobs.runner import TICK, Runner
+from jobs.scheduler import Unfinished
+
+log = logging.getLogger(__name__)
+
+
+class _Entry(NamedTuple):
+    """An unfinished job and whose it is."""
+
+    runner: Runner
+    job: Unfinished
+
+
+class FairQueue:
+    """longest: seconds that a job may run in the lane "training" before it is asked to save and stop."""
+
+    def __init__(self, longest: float = math.inf) -> None:
+        self._longest = longest
+        self._runners: list[Runner] = []
+        self._served: Counter[tuple[Runner, Lane]] = Counter()  # the number of its last turn
+        self._turn = 0
+        self._since: dict[str, float] = {}  # by active job, the monotonic time at which it was first seen
+        self._entries: list[_Entry] = []  # active ones first, then in the order in which they will start
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._closing = threading.Event()
+
+    def add(self, runner: Runner) -> None:
+        with self._lock:
+            self._runners.append(runner)
+
+    def remove(self, runner: Runner) -> None:
+        with self._lock:
+            self._runners.remove(runner)
+            self._served = Counter({key: turn for key, turn in self._served.items() if key[0] is not runner})
+
+    def ahead(self, job_id: str) -> int:
+        """The number of jobs that go before this one in its lane; 0 once it runs, and for one not seen yet."""
+        entries = self._entries
+        lane = next((entry.job.lane for entry in entries if entry.job.id == job_id), None)
+        ids = [entry.job.id for entry in entries if entry.job.lane == lane]
+        return ids.index(job_id) if job_id in ids else 0
+
+    def length(self, lane: Lane = "training") -> int:
+        """The jobs of all workspaces that wait or run in a lane."""
+        return sum(entry.job.lane == lane for entry in self._entries)
+
+    def tick(self) -> None:
+        """Stop what has run too long, and start the next job of each free lane."""
+        with self._lock:
+            entries = [entry for runner in self._runners for entry in _unfinished(runner)]
+            active = [entry for entry in entries if entry.job.state.is_active]
+            self._stop_overdue(active)
+            busy = {entry.job.lane for entry in active}
+            waiting = self._in_turn([entry for entry in entries if not entry.job.state.is_active])
+            for entry in list(waiting):
+                if entry.job.lane not in busy and self._start(entry):
+                    busy.add(entry.job.lane)
+                    waiting.remove(entry)
+                    active.append(entry)
+            self._entries = [*active, *waiting]
+        process.reap()
+
+    def _in_turn(self, waiting: list[_Entry]) -> list[_Entry]:
+        """One job of each workspace, the one first that has waited longest for its turn, then the next of each."""
+        rounds: Counter[tuple[Runner, Lane]] = Counter()
+        keys = []
+        for entry in waiting:  # of each runner in the order of its own queue
+            whose = entry.runner, entry.job.lane
+            keys.append((rounds[whose], self._served[whose], entry.job.queued))
+            rounds[whose] += 1
+        order = sorted(range(len(waiting)), key=keys.__getitem__)
+        return [waiting[at] for at in order]
+
+    def _start(self, entry: _Entry) -> bool:
+        try:
+            started = entry.runner.start_queued(entry.job)
+        except ApprenticeError as error:
+            log.warning("%s was not started: %s", entry.job.id, error)
+            return False
+        if started:
+            self._turn += 1
+            self._served[entry.runner, entry.job.lane] = self._turn
+        return started
+
+    def _stop_overdue(self, active: list[_Entry]) -> None:
+        now = time.monotonic()
+        self._since = {entry.job.id: self._since.get(entry.job.id, now) for entry in active}
+        for entry in active:
+            if entry.job.lane == "training" and now - self._since[entry.job.id] > self._longest:
+                with suppress(ApprenticeError):  # it has just ended by itself
+                    entry.runner.stop(entry.job.id)
+
+    def start(self) -> None:
+        """Tick in a thread until `close`."""
+        self._thread = threading.Thread(target=self._loop, name="fair-queue", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the thread. Workers continue."""
+        self._closing.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _loop(self) -> None:
+        while not self._closing.wait(TICK):
+            try:
+                self.tick()
+            except Exception:
+                log.exception("a tick of the shared queue failed")
+
+
+def _unfinished(runner: Runner) -> list[_Entry]:
+    """The jobs of one workspace; none where it can't be read now."""
+    try:
+        return [_Entry(runner, job) for job in runner.unfinished()]
+    except ApprenticeError as error:
+        log.warning("%s", error)
+        return []

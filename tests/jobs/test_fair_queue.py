@@ -1,0 +1,112 @@
+"""Several workspaces share one queue: one job at a time, in turn, and none for longer than allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from backend.settings import Workspace
+from jobs.fair_queue import FairQueue
+from jobs.records import State
+from jobs.runner import Runner
+from tests.jobs.conftest import FOREVER, until
+from tests.workers import end_workers
+
+
+@pytest.fixture
+def runners(tmp_path: Path) -> Iterator[list[Runner]]:
+    found = [Runner(Workspace.open(tmp_path / name)) for name in ("first", "second", "third")]
+    yield found
+    for runner in found:
+        end_workers(runner.workspace)
+
+
+@pytest.fixture
+def launched(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the jobs that were started, in this order; their work is done at once."""
+    names: list[str] = []
+
+    def done(self: Runner, job: object) -> bool:
+        names.append(self.job(job.id).name)  # type: ignore[attr-defined]
+        self.stop(job.id)  # type: ignore[attr-defined]
+        return True
+
+    monkeypatch.setattr(Runner, "start_queued", done)
+    return names
+
+
+def submit(runner: Runner, name: str, steps: int = 1) -> str:
+    return runner.submit("noop", {**FOREVER, "steps": steps}, name)
+
+
+def shared(runners: list[Runner], longest: float = float("inf")) -> FairQueue:
+    queue = FairQueue(longest)
+    for runner in runners:
+        queue.add(runner)
+    return queue
+
+
+def test_workspaces_take_turns(runners: list[Runner], launched: list[str]) -> None:
+    for number in range(3):
+        submit(runners[0], f"greedy {number}")
+    submit(runners[1], "modest")
+    last = submit(runners[2], "late")
+    queue = shared(runners)
+    queue.tick()
+    assert launched == ["greedy 0"]
+    assert queue.length() == 5
+    assert queue.ahead(last) == 2
+    for _ in range(4):
+        queue.tick()
+    assert launched == ["greedy 0", "modest", "late", "greedy 1", "greedy 2"]
+
+
+def test_who_had_a_turn_waits_for_those_who_had_none(runners: list[Runner], launched: list[str]) -> None:
+    queue = shared(runners)
+    submit(runners[0], "first")
+    queue.tick()
+    submit(runners[0], "again")
+    submit(runners[1], "newcomer")
+    queue.tick()
+    queue.tick()
+    assert launched == ["first", "newcomer", "again"]
+
+
+def test_one_job_runs_in_all_workspaces_together_and_the_next_follows(runners: list[Runner]) -> None:
+    first, second = submit(runners[0], "a", 3000), submit(runners[1], "b", 3000)
+    queue = shared(runners)
+    for _ in range(3):
+        queue.tick()
+    assert runners[0].job(first).state.is_active
+    assert runners[1].job(second).state is State.QUEUED
+    assert (queue.ahead(first), queue.ahead(second)) == (0, 1)
+    runners[0].stop(first)
+
+    def second_runs() -> bool:
+        queue.tick()
+        return runners[1].job(second).state is State.RUNNING
+
+    until(second_runs)
+    assert runners[0].job(first).state is State.STOPPED
+    runners[1].stop(second)
+
+
+def test_a_job_is_asked_to_save_and_stop_when_its_time_is_up(runners: list[Runner]) -> None:
+    job = submit(runners[0], "long", 3000)
+    queue = shared(runners, longest=0.2)
+
+    def stopped() -> bool:
+        queue.tick()
+        return runners[0].job(job).state is State.STOPPED
+
+    until(stopped)
+
+
+def test_a_workspace_that_is_gone_is_forgotten(runners: list[Runner], launched: Callable[[], object]) -> None:
+    queue = shared(runners)
+    submit(runners[0], "gone")
+    queue.remove(runners[0])
+    queue.tick()
+    assert queue.length() == 0

@@ -1,0 +1,276 @@
+"""A shared demo over gradio's own protocol: a second visitor tries every id, URL and event of the first."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import inspect
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import httpx
+import pytest
+
+from backend.hosting.policy import DEMO
+from backend.settings import Workspace
+from jobs.folder import JobFolder
+from jobs.records import State
+from tests.ui.page_client import PageClient, client, served
+from ui.services.app import App
+from ui.services.selection import Choice
+from ui.services.visitor_apps import VisitorApps
+from ui.web.demo import demo_page
+
+SECRET = "zebra"  # in everything that the first visitor makes
+ROWS = "\n".join(
+    json.dumps({"question": f"What is {SECRET} {n}?", "answer": f"The {SECRET} number {n}."}) for n in range(30)
+)
+ACTIONS = (
+    *("open", "delete", "resume", "compare", "name", "train-again", "again", "edit", "retry", "retry-evaluated"),
+    *("shorter", "train-on", "start-blind", "vote", "undo-vote", "end-blind", "try", "against", "answer", "restore"),
+    *("look", "how", "as-found", "columns", "accept", "accept-all", "refuse", "undo", "delete-row", "save-row"),
+    *("add-row", "new-row", "edit-row", "undo-edit", "redo-edit", "remove-instruction", "clear-test", "cancel"),
+    *("dismiss", "files", "download", "discard", "token", "forget-token", "probe"),
+)
+
+
+@dataclass
+class Demo:
+    apps: VisitorApps
+    blocks: gr.Blocks
+    first: httpx.AsyncClient
+    second: httpx.AsyncClient
+
+    def app(self, browser: httpx.AsyncClient) -> App:
+        return self.apps.app(self.visitor(browser))
+
+    def visitor(self, browser: httpx.AsyncClient) -> str:
+        visitor = self.apps.visitors.of_key(browser.cookies["apprentice-visitor"])
+        assert visitor
+        return visitor
+
+
+@asynccontextmanager
+async def two_visitors(workspace: Workspace) -> AsyncIterator[Demo]:
+    apps, blocks, arguments = demo_page(workspace, DEMO)
+    try:
+        async with served(blocks, arguments) as transport, client(transport) as first, client(transport) as second:
+            for browser in (first, second):
+                (await browser.get("/")).raise_for_status()
+            yield Demo(apps, blocks, first, second)
+    finally:
+        apps.close()
+
+
+def in_demo(workspace: Workspace, work: Callable[[Demo], Awaitable[None]]) -> None:
+    async def serve() -> None:
+        async with two_visitors(workspace) as demo:
+            await work(demo)
+
+    asyncio.run(serve())
+
+
+@pytest.fixture(autouse=True)
+def own_umask(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page sets them for the whole process."""
+    monkeypatch.setattr("ui.web.demo.os.umask", lambda _: 0)
+    monkeypatch.setenv("GRADIO_TEMP_DIR", "unset")
+
+
+async def upload(browser: httpx.AsyncClient, name: str = f"{SECRET}.jsonl", content: str = ROWS) -> str:
+    answer = await browser.post("/gradio_api/upload", files={"files": (name, content)})
+    return str(answer.raise_for_status().json()[0])
+
+
+def as_file(path: str) -> dict[str, Any]:
+    return {"path": path, "meta": {"_type": "gradio.FileData"}, "orig_name": Path(path).name}
+
+
+async def import_file(page: PageClient, path: str) -> str:
+    """What an upload to the page answers, once its file is there."""
+    return json.dumps(await page.ask(page.listener("upload", elem_id="upload"), upload=as_file(path)))
+
+
+@dataclass
+class Work:
+    """What the first visitor made. ids: of datasets and jobs. files: to download."""
+
+    choice: Choice
+    ids: list[str]
+    files: list[Path]
+
+
+async def make_work(demo: Demo) -> Work:
+    """A dataset, a run with a model, a queued run, and an export of the first visitor."""
+    page = await PageClient.open(demo.first, Choice(), "data")
+    await import_file(page, await upload(demo.first))
+    app = demo.app(demo.first)
+    (dataset,) = app.datasets.all()
+    choice = Choice(data_id=dataset.id)
+    settings = app.datasets.settings(choice)
+    runs = [app.runs.start(dataset.id, "", settings, f"The {SECRET} {name}") for name in ("done", "waiting")]
+    run = JobFolder(app.runner.folder(runs[0]))
+    result = run.path / "result" / "adapter"
+    result.mkdir(parents=True)
+    (result / "adapter_model.safetensors").write_text(SECRET)
+    run.write_status(run.status().ended_as(State.COMPLETED))
+    export = app.runner.submit("export", {"run": runs[0], "to": "adapter", "name": SECRET}, "adapter", parent=runs[0])
+    exported = app.workspace.exports / export / f"{SECRET}.zip"
+    exported.parent.mkdir()
+    exported.write_text(SECRET)
+    job = JobFolder(app.runner.folder(export))
+    files = [{"name": exported.name, "bytes": 5}]
+    job.write_status(job.status().ended_as(State.COMPLETED, result={"files": files, "checks": []}))
+    written = app.datasets.write_files(choice)
+    return Work(
+        Choice(data_id=dataset.id, run_id=runs[0], compared_run=runs[1], row=1),
+        [dataset.id, *runs, export],
+        [exported, next(path for path in vars(written).values() if isinstance(path, Path))],
+    )
+
+
+def everything_in(folder: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+async def answer(page: PageClient, listener: dict[str, Any], clicked: tuple[str, str] | None = None) -> str:
+    try:
+        return json.dumps(await page.ask(listener, clicked))
+    except RuntimeError as error:
+        return str(error)
+
+
+def package_of(demo: Demo, listener: dict[str, Any]) -> Path:
+    """The folder of the tab that handles a listener."""
+    return Path(inspect.getfile(inspect.unwrap(demo.blocks.fns[listener["id"]].fn))).parent
+
+
+def actions_of(package: Path) -> list[str]:
+    source = "".join(file.read_text("utf-8") for file in package.glob("*.py"))
+    return [action for action in ACTIONS if f'"{action}"' in source]
+
+
+def test_no_event_shows_or_changes_anything_of_another_visitor(workspace_with_model: Workspace) -> None:
+    async def work(demo: Demo) -> None:
+        made = await make_work(demo)
+        folder = demo.app(demo.first).workspace.root
+        for tab in ("data", "train", "try", "share", "runs"):
+            own = await PageClient.open(demo.first, made.choice, tab)
+            shown = await answer(own, own.listener("change", label=f"Signature of {tab}"))
+            assert SECRET in shown, f"the first visitor sees it on {tab}"
+        before = everything_in(folder)
+        page = await PageClient.open(demo.second, made.choice, "data")
+        for one in page.handlers():
+            assert SECRET not in await answer(page, one), one["targets"]
+        assert everything_in(folder) == before
+        assert everything_in(demo.apps.base.workspace.datasets) == {}, "nobody works on what all share"
+        assert everything_in(demo.apps.base.workspace.runs) == {}
+
+    in_demo(workspace_with_model, work)
+
+
+@pytest.mark.slow
+def test_no_button_shows_or_changes_anything_of_another_visitor(workspace_with_model: Workspace) -> None:
+    async def work(demo: Demo) -> None:
+        made = await make_work(demo)
+        folder = demo.app(demo.first).workspace.root
+        before = everything_in(folder)
+        page = await PageClient.open(demo.second, made.choice, "data")
+        clickable = [one for one in page.handlers() if page.is_clickable(one)]
+        assert len(clickable) > 10
+        for one in clickable:
+            package = package_of(demo, one)
+            known = made.ids[0] if package.name == "data" else made.ids[1]
+            for action in actions_of(package):
+                assert SECRET not in await answer(page, one, (action, known)), (action, one["targets"])
+        assert everything_in(folder) == before
+
+    in_demo(workspace_with_model, work)
+
+
+def test_no_url_and_no_id_of_the_protocol_reaches_what_is_another_visitors(workspace_with_model: Workspace) -> None:
+    async def work(demo: Demo) -> None:
+        made = await make_work(demo)
+        uploaded = await upload(demo.first)
+        inside = demo.app(demo.first).workspace.root
+        secrets = [inside / "runs" / made.ids[1] / "spec.json", demo.apps.visitors.root.parent / "visitors.secret"]
+        mine = demo.app(demo.second).workspace.exports
+        for file in (*made.files, Path(uploaded)):
+            url = f"/gradio_api/file={file}"
+            assert (await demo.first.get(url)).status_code == 200, "the first visitor's own"
+            spellings = (
+                url,
+                f"/gradio_api/file={mine}/../../{inside.name}/exports/{file.name}",
+                f"/gradio_api/file/{file}",
+            )
+            for spelling in spellings:
+                assert (await demo.second.get(spelling)).status_code == 404, spelling
+                assert (await demo.second.head(spelling)).status_code == 404, spelling
+        for file in secrets:
+            for browser in (demo.first, demo.second):
+                assert (await browser.get(f"/gradio_api/file={file}")).status_code == 404, file
+        await demo.second.aclose()
+
+    in_demo(workspace_with_model, work)
+
+
+def test_another_visitors_upload_and_session_can_not_be_used(workspace_with_model: Workspace) -> None:
+    async def work(demo: Demo) -> None:
+        path = await upload(demo.first)
+        other = await PageClient.open(demo.second, Choice(), "data")
+        with pytest.raises(httpx.HTTPStatusError, match="404"):
+            await import_file(other, path)
+        assert demo.app(demo.second).datasets.all() == []
+
+        own = await PageClient.open(demo.first, Choice(), "data")
+        event = await own.join(own.listener("tick", type="timer"))
+        other.session = own.session  # as if it had been seen
+        cancel = {"session_hash": own.session, "fn_index": 0, "event_id": event}
+        assert (await demo.second.post("/gradio_api/cancel", json=cancel)).status_code == 404
+        with pytest.raises(RuntimeError):  # gradio knows no such session of this visitor
+            await demo.second.get("/gradio_api/queue/data", params={"session_hash": own.session})
+        assert await own.answer(event), "the first visitor still gets the answer"
+
+    in_demo(workspace_with_model, work)
+
+
+NOT_NEEDED = (
+    *("/gradio_api/call/tick", "/gradio_api/run/tick", "/gradio_api/component_server", "/gradio_api/reset"),
+    *("/gradio_api/deep_link", "/?deep_link=x", "/gradio_api/runs", "/monitoring", "/gradio_api/proxy=https://a.b/"),
+)
+
+
+def test_what_the_page_does_not_need_does_not_exist(workspace_with_model: Workspace) -> None:
+    async def work(demo: Demo) -> None:
+        for path in NOT_NEEDED:
+            assert (await demo.first.get(path)).status_code == 404, path
+            assert (await demo.first.post(path, json={"data": []})).status_code == 404, path
+
+    in_demo(workspace_with_model, work)
+
+
+def test_a_visitor_is_known_only_by_a_key_that_this_server_made(workspace_with_model: Workspace) -> None:
+    async def work(demo: Demo) -> None:
+        page = await PageClient.open(demo.second, Choice(), "start")
+        show = page.listener("change", label="Signature of start")
+        assert "alert" not in await answer(page, show)
+        cookie = (await demo.second.get("/", headers={"cookie": ""})).headers["set-cookie"]
+        assert "HttpOnly" in cookie
+        folders = len(demo.apps.visitors.all())
+        for forged in ("", "1", demo.visitor(demo.first), "0" * 64 + "." + "0" * 64, "../base"):
+            demo.second.cookies.clear()
+            demo.second.cookies.set("apprentice-visitor", forged, domain="127.0.0.1")
+            assert "alert" in await answer(page, show), forged
+            assert (await demo.second.post("/gradio_api/upload", files={"files": ("a", "b")})).status_code == 404
+        assert len(demo.apps.visitors.all()) == folders
+
+    in_demo(workspace_with_model, work)

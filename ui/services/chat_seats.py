@@ -1,0 +1,46 @@
+"""How many visitors of a demo have a model open at the same time: each takes memory for as long as it is open."""
+
+from __future__ import annotations
+
+import threading
+from typing import Protocol
+
+from backend.errors import NotInDemo
+
+
+class Session(Protocol):
+    """A chat that may have a model open."""
+
+    answering: bool
+
+    def close(self) -> None: ...
+
+
+class ChatSeats:
+    """limit: the chats that have a model open at the same time. A seat is taken from whoever was idle longest; an
+    answer in progress is never ended."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._sessions: list[Session] = []  # the one that answered last comes last
+        self._lock = threading.Lock()
+
+    def take(self, session: Session) -> None:
+        """A seat for this session, which is about to open its model. Raises NotInDemo when all of them answer."""
+        with self._lock:
+            if session in self._sessions:
+                self._sessions.remove(session)
+            elif len(self._sessions) >= self._limit:
+                idle = next((one for one in self._sessions if not one.answering), None)
+                if idle is None:
+                    raise NotInDemo(
+                        "All chats are busy.", "Other visitors are being answered.", "Ask again in a moment."
+                    )
+                self._sessions.remove(idle)
+                idle.close()
+            self._sessions.append(session)
+
+    def leave(self, session: Session) -> None:
+        with self._lock:
+            if session in self._sessions:
+                self._sessions.remove(session)

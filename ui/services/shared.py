@@ -1,0 +1,23 @@
+"""What the visitors of a demo share: the machine with its models, one queue, and the seats of the chats."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from backend.advice.recommend import Recommendation
+from jobs.fair_queue import FairQueue
+from ui.services.background_cache import BackgroundCache
+from ui.services.chat_seats import ChatSeats
+from ui.services.models import ModelService
+
+
+@dataclass(frozen=True)
+class Shared:
+    """require_disk: raises NotInDemo when this visitor, or all together, have used up their disk space."""
+
+    models: ModelService
+    recommended: BackgroundCache[Recommendation]
+    queue: FairQueue
+    seats: ChatSeats
+    require_disk: Callable[[], None]

@@ -1,0 +1,119 @@
+"""The visitors of a demo: each one's own services over their own folder, made at the first visit, deleted later."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+from backend.errors import ApprenticeError
+from backend.hosting.policy import Policy
+from backend.hosting.visitors import Visitors
+from backend.records.specs import Hardware
+from backend.settings import Workspace
+from jobs.fair_queue import FairQueue
+from ui.services.app import App
+from ui.services.chat_seats import ChatSeats
+from ui.services.shared import Shared
+
+log = logging.getLogger(__name__)
+
+PURGE = 60.0  # seconds between two looks for what has expired
+
+
+class VisitorApps:
+    """base: what no visitor has made: the machine and its models. No visitor ever gets it."""
+
+    def __init__(self, workspace: Workspace, policy: Policy, simulated: Hardware | None = None) -> None:
+        self.policy = policy
+        self.base = App(workspace, simulated, open_to_network=True, policy=policy)
+        self.visitors = Visitors(workspace.root / "visitors", policy.limits)
+        self._queue = FairQueue(policy.limits.training)
+        self._seats = ChatSeats(policy.limits.chats)
+        self._queue.add(self.base.runner)
+        self._apps: dict[str, App] = {}
+        self._lock = threading.Lock()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._purge_again_and_again, name="purge", daemon=True)
+
+    def start(self) -> None:
+        """Starts the queue and the purge, prepares the model, and adopts what runs since before a restart."""
+        for visitor in self.visitors.all():
+            with suppress(ApprenticeError):
+                self._open(visitor)
+        self._queue.start()
+        self._thread.start()
+        self.base.prepare()
+
+    def close(self) -> None:
+        """Ends the threads and all chats; jobs continue."""
+        self._closing.set()
+        self._queue.close()
+        if self._thread.is_alive():
+            self._thread.join()
+        with self._lock:
+            for app in self._apps.values():
+                app.close()
+        self.base.close()
+
+    def app(self, visitor: str) -> App:
+        """The visitor's services. visitor: from `Visitors`, never from a request. Raises NotInDemo when full."""
+        self.visitors.visit(visitor)
+        return self._open(visitor)
+
+    def _open(self, visitor: str) -> App:
+        with self._lock:
+            app = self._apps.get(visitor)
+            if app is None:
+                workspace = self._workspace(self.visitors.folder(visitor))
+                app = App(workspace, policy=self.policy, shared=self._shared(visitor))
+                self._apps[visitor] = app
+                self._queue.add(app.runner)
+            return app
+
+    def _shared(self, visitor: str) -> Shared:
+        require_disk = partial(self.visitors.require_disk, visitor)
+        return Shared(self.base.models, self.base.advice.recommended, self._queue, self._seats, require_disk)
+
+    def _workspace(self, folder: Path) -> Workspace:
+        """The workspace in a visitor's folder. The models, and what is made of them, are links to those of all."""
+        shared = self.base.workspace
+        (folder / "cache").mkdir(mode=0o700, exist_ok=True)
+        (shared.cache / "gguf").mkdir(parents=True, exist_ok=True)
+        for link, target in ((folder / "models", shared.models), (folder / "cache" / "gguf", shared.cache / "gguf")):
+            with suppress(FileExistsError):
+                link.symlink_to(target, target_is_directory=True)
+        return Workspace.open(folder)
+
+    # What has expired
+
+    def purge(self) -> None:
+        """Deletes what expired visitors made, once their jobs have stopped."""
+        for visitor in self.visitors.expired():
+            try:
+                self._forget(visitor)
+            except ApprenticeError as error:
+                log.warning("the folder of a visitor was not deleted: %s", error)
+
+    def _forget(self, visitor: str) -> None:
+        app = self._open(visitor)
+        unfinished = [job for job in app.runner.jobs() if not job.state.is_terminal]
+        for job in unfinished:
+            if not job.stop_requested:
+                app.runner.stop(job.id)
+        if unfinished:
+            return  # deleted at a later look, when they have stopped
+        with self._lock:
+            del self._apps[visitor]
+        self._queue.remove(app.runner)
+        app.close()
+        self.visitors.delete(visitor)
+
+    def _purge_again_and_again(self) -> None:
+        while not self._closing.wait(PURGE):
+            try:
+                self.purge()
+            except Exception:
+                log.exception("a purge failed")

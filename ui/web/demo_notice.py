@@ -1,0 +1,53 @@
+"""The line at the top of a shared demo: what is stored for how long, and what happened to what was here before."""
+
+from __future__ import annotations
+
+import os
+
+import gradio as gr
+from markupsafe import Markup
+
+from backend.hosting.policy import Limits
+from backend.hosting.visitors import Loss
+from ui.text import format as fmt
+from ui.web.browser_state import PRIVATE
+from ui.web.components import html
+from ui.web.errors import handler
+from ui.web.html import components
+from ui.web.per_visitor import PerVisitor
+
+LOST: dict[Loss, str] = {
+    "restarted": "This demo was restarted since you were here, and what you made then is gone.",
+    "expired": "You were away for longer than things are stored here, and what you made then is gone.",
+}
+
+
+def can_sign_in() -> bool:
+    """Whether this Space offers to sign in with an account at Hugging Face (`hf_oauth` in its README)."""
+    return bool(os.environ.get("SPACE_ID") and os.environ.get("OAUTH_CLIENT_SECRET"))
+
+
+def build(demo: PerVisitor, blocks: gr.Blocks) -> None:
+    """Draws the line, and a button to sign in where that is possible."""
+    with gr.Row(elem_id="demo-notice"):
+        line = html(notice(demo.current().policy.limits, None))
+        if can_sign_in():
+            gr.LoginButton(size="sm", scale=0, min_width=240)
+
+    @handler
+    def tell() -> Markup:
+        return notice(demo.current().policy.limits, demo.loss())
+
+    blocks.load(tell, None, line, **PRIVATE)
+
+
+def notice(limits: Limits, loss: Loss | None) -> Markup:
+    """The line. loss: why what the visitor made before is gone."""
+    lost = components.alert("warn", "Your earlier work is gone.", LOST[loss]) if loss else components.EMPTY
+    own = (
+        "This is a shared demo. Nobody else sees what you make here. It is deleted "
+        f"{fmt.duration(limits.lifetime)} after your last visit, and when the demo restarts. A training has at most "
+        f"{fmt.number(limits.rows)} examples and {fmt.duration(limits.training)}. "
+        "On your own computer, Apprentice has no such limits."
+    )
+    return lost + components.text(own, "small")

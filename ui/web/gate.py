@@ -1,0 +1,277 @@
+"""What a visitor of a shared demo may reach: only their own files, events and uploads, by any URL.
+
+A visitor is known by a cookie that this server made, or by the account they signed in to. Every request of gradio's
+that the page needs is listed here; all others do not exist. The page's own session names are joined to the visitor
+before gradio sees them, so that another visitor's session can't be named.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from http.cookies import CookieError, SimpleCookie
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from backend.hosting.policy import Limits
+from backend.hosting.visitors import Visitors, disk_mib
+from backend.records.units import MIB
+
+COOKIE = "apprentice-visitor"
+VISITOR, WHY_NONE = "apprentice.visitor", "apprentice.why_none"  # in the scope of a request
+_COOKIE_AGE = 30 * 24 * 3600  # seconds; what a visitor made is deleted long before
+_API = "/gradio_api"
+_OPEN = re.compile(  # the page itself; the same for all visitors
+    r"/|/config/?|/theme\.css|/favicon\.ico|/robots\.txt|/manifest\.json|/(assets|static|svelte)/.*"
+    r"|/login/?|/login/(huggingface|callback)|/logout|/login_check/?|/gradio_api/(startup-events|app_id|login_check|info)/?"
+)
+_EVENT = re.compile(r"/gradio_api/(queue/join|run/predict)/?")
+_EVENT_FIELDS = ("data", "event_data", "fn_index", "trigger_id", "session_hash")
+_LONGEST_EVENT = 4 * MIB
+_MOST_UPLOADS, _MOST_VISITORS = 50, 1000  # remembered; an upload that is forgotten can't be used any more
+
+
+@dataclass(frozen=True)
+class Door:
+    """What the gate needs to know.
+
+    uploads: gradio's folder for uploaded files. is_pending: whether the queue has this event of this session.
+    https: whether the page is reached by https, as on a Space, where a page of huggingface.co frames it. accounts:
+    whether visitors can sign in, which gradio's session then holds, signed.
+    """
+
+    visitors: Visitors
+    limits: Limits
+    uploads: Path
+    is_pending: Callable[[str, str], bool]
+    https: bool = False
+    accounts: bool = False
+
+
+class Gate:
+    """ASGI middleware."""
+
+    def __init__(self, app: ASGIApp, door: Door) -> None:
+        self.app = app
+        self._visitors, self._limits, self._uploads = door.visitors, door.limits, door.uploads
+        self._is_pending, self._https, self._accounts = door.is_pending, door.https, door.accounts
+        self._uploaded: OrderedDict[str, OrderedDict[str, None]] = OrderedDict()  # by visitor, the paths
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, send)
+        elif scope["type"] != "http":
+            await send({"type": "websocket.close", "code": 1008})
+        else:
+            await self._answer(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope, path = dict(scope), scope["path"]
+        reading = scope["method"] in ("GET", "HEAD")
+        visitor, scope[WHY_NONE] = self._visitor(scope)
+        if reading and path == "/":
+            send = self._welcome(visitor, scope[WHY_NONE], send)
+        scope[VISITOR] = visitor
+        whose = visitor or "nobody"
+        if b"deep_link" in scope["query_string"]:  # a page with what somebody had typed, stored by gradio
+            await _refuse(scope, receive, send)
+        elif _OPEN.fullmatch(path) and (reading or path.startswith("/log")):
+            await self.app(scope, receive, send)
+        elif _EVENT.fullmatch(path) and scope["method"] == "POST":
+            await self._event(scope, receive, send, whose)
+        elif path == f"{_API}/cancel" and scope["method"] == "POST":
+            await self._cancel(scope, receive, send, whose)
+        elif reading and path in (f"{_API}/queue/data", f"{_API}/upload_progress"):
+            await self.app(_renamed(scope, whose), receive, send)
+        elif reading and path.startswith(f"{_API}/heartbeat/"):
+            scope["path"] = _joined(path, whose)
+            scope["raw_path"] = scope["path"].encode()
+            await self.app(scope, receive, send)
+        elif path == f"{_API}/upload" and scope["method"] == "POST" and visitor:
+            await self._upload(_renamed(scope, whose), receive, send, visitor)
+        elif reading and visitor and self._may_read(visitor, path):
+            await self.app(scope, receive, send)
+        else:
+            await _refuse(scope, receive, send)
+
+    # Who it is
+
+    def _visitor(self, scope: Scope) -> tuple[str | None, str]:
+        """The visitor who sent a request; or None, and why: "restarted" or "no cookie"."""
+        if self._accounts and (account := _account(scope.get("session") or {})):
+            return self._visitors.of_account(account), ""
+        key = _cookie(Headers(scope=scope).get("cookie", ""))
+        if not key:
+            return None, "no cookie"
+        visitor = self._visitors.of_key(key)
+        return visitor, "" if visitor else "restarted"
+
+    def _welcome(self, visitor: str | None, why_none: str, send: Send) -> Send:
+        """Gives a browser that has no valid key a new one, as the page is loaded."""
+        if visitor:
+            if not self._visitors.folder(visitor).is_dir():
+                self._visitors.note_loss(visitor, "expired")
+            return send
+        key = self._visitors.new_key()
+        if why_none == "restarted" and (new := self._visitors.of_key(key)):
+            self._visitors.note_loss(new, "restarted")
+        # Inside a frame of another site, a browser takes a cookie only with these three.
+        across = "SameSite=None; Secure; Partitioned" if self._https else "SameSite=Lax"
+        cookie = f"{COOKIE}={key}; HttpOnly; Path=/; Max-Age={_COOKIE_AGE}; {across}"
+
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).append("set-cookie", cookie)
+            await send(message)
+
+        return sending
+
+    # Events
+
+    async def _event(self, scope: Scope, receive: Receive, send: Send, whose: str) -> None:
+        body = await _json_body(receive)
+        session = body.get("session_hash") if body else None
+        if not body or not isinstance(session, str) or not self._owns_files(whose, body):
+            await _refuse(scope, receive, send)
+            return
+        event = {name: body[name] for name in _EVENT_FIELDS if name in body}
+        await self._pass_on(scope, receive, send, {**event, "session_hash": _joined(session, whose)})
+
+    async def _cancel(self, scope: Scope, receive: Receive, send: Send, whose: str) -> None:
+        body = await _json_body(receive) or {}
+        session, event = _joined(str(body.get("session_hash")), whose), str(body.get("event_id"))
+        if not self._is_pending(session, event):
+            await _refuse(scope, receive, send)
+            return
+        await self._pass_on(scope, receive, send, {**body, "session_hash": session})
+
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Send, body: dict[str, Any]) -> None:
+        """Sends this body on instead of the one that came, so that what was checked is what is read."""
+        content = json.dumps(body).encode()
+        headers = [
+            (name, value) for name, value in scope["headers"] if name not in (b"content-length", b"content-type")
+        ]
+        headers += [(b"content-length", str(len(content)).encode()), (b"content-type", b"application/json")]
+        sent = False
+
+        async def receiving() -> Message:
+            nonlocal sent
+            if sent:
+                return await receive()
+            sent = True
+            return {"type": "http.request", "body": content, "more_body": False}
+
+        await self.app({**scope, "headers": headers}, receiving, send)
+
+    # Files
+
+    async def _upload(self, scope: Scope, receive: Receive, send: Send, visitor: str) -> None:
+        if disk_mib(self._uploads) >= self._limits.uploads:
+            await PlainTextResponse("This demo has no room for files now.", 413)(scope, receive, send)
+            return
+        status, answer = 0, b""
+
+        async def sending(message: Message) -> None:
+            nonlocal status, answer
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            else:
+                answer += message.get("body", b"")
+                if status == 200 and not message.get("more_body"):
+                    self._note_uploads(visitor, json.loads(answer))
+            await send(message)
+
+        await self.app(scope, receive, sending)
+
+    def _note_uploads(self, visitor: str, paths: list[str]) -> None:
+        own = self._uploaded.setdefault(visitor, OrderedDict())
+        own.update(dict.fromkeys(paths))
+        self._uploaded.move_to_end(visitor)
+        while len(own) > _MOST_UPLOADS:
+            own.popitem(last=False)
+        while len(self._uploaded) > _MOST_VISITORS:
+            self._uploaded.popitem(last=False)
+
+    def _owns_files(self, visitor: str, value: Any) -> bool:
+        """Whether every file that an event names was uploaded by this visitor."""
+        if isinstance(value, dict):
+            named = [value["path"]] if "path" in value else []
+            own = self._uploaded.get(visitor, OrderedDict())
+            return all(isinstance(path, str) and path in own for path in named) and all(
+                self._owns_files(visitor, one) for one in value.values()
+            )
+        return not isinstance(value, list) or all(self._owns_files(visitor, one) for one in value)
+
+    def _may_read(self, visitor: str, path: str) -> bool:
+        """Whether this is the URL of a file that the visitor exported or uploaded."""
+        start, named = f"{_API}/file=", ""
+        if path.startswith(start):
+            named = path.removeprefix(start)
+        if not named or "\0" in named:
+            return False
+        if named in self._uploaded.get(visitor, {}):
+            return True
+        exports = self._visitors.folder(visitor).resolve() / "exports"
+        return Path(os.path.realpath(named)).is_relative_to(exports)
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
+    await PlainTextResponse("There is no such thing here.", 404)(scope, receive, send)
+
+
+def _joined(session: str, visitor: str) -> str:
+    return f"{session}-{visitor}"
+
+
+def _renamed(scope: Scope, visitor: str) -> Scope:
+    """The request with its session, or the name of its upload, joined to the visitor."""
+    pairs = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    pairs = [
+        (name, _joined(text, visitor) if name in ("session_hash", "upload_id") else text) for name, text in pairs
+    ]
+    return {**scope, "query_string": urlencode(pairs).encode()}
+
+
+async def _json_body(receive: Receive) -> dict[str, Any] | None:
+    """A request's body; None when it is too long or no JSON object."""
+    content = b""
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        content += message.get("body", b"")
+        more = message.get("more_body", False)
+        if len(content) > _LONGEST_EVENT:
+            return None
+    try:
+        body = json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+    return body if isinstance(body, dict) else None
+
+
+def _cookie(header: str) -> str:
+    try:
+        found = SimpleCookie(header).get(COOKIE)
+    except CookieError:
+        return ""
+    return found.value if found else ""
+
+
+def _account(session: dict[str, Any]) -> str:
+    """The id of the Hugging Face account that the visitor signed in to, from gradio's signed session; "" if none."""
+    info = session.get("oauth_info") or {}
+    if info.get("expires_at", 0) <= time.time():
+        return ""
+    return str((info.get("userinfo") or {}).get("sub") or "")

@@ -1,0 +1,77 @@
+"""The app as the page uses it in a shared demo: every handler works with the services of the visitor who sent it."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from gradio.context import LocalContext
+
+from backend.errors import NotInDemo
+from backend.hosting.visitors import Loss
+from ui.services.app import App
+from ui.services.visitor_apps import VisitorApps
+from ui.web.gate import VISITOR, WHY_NONE
+
+_SAME_FOR_ALL = ("policy",)
+NO_VISITOR = {
+    "restarted": NotInDemo(
+        "This demo was restarted.",
+        "What you made here is gone: nothing is stored over a restart.",
+        "Reload the page.",
+    ),
+    "no cookie": NotInDemo(
+        "Your browser sent no cookie.",
+        "This demo tells its visitors apart by one, and yours may refuse it inside another page.",
+        "Open the demo in a tab of its own, or allow its cookies, then reload the page.",
+    ),
+}
+
+
+class PerVisitor:
+    """Stands for an `App`. Outside of a request there is none, except while the page is built: then it is the base,
+    which no visitor can change."""
+
+    def __init__(self, apps: VisitorApps) -> None:
+        self._apps = apps
+        self._built = False
+        self._services = {name for name in vars(apps.base) if not name.startswith("_") and name not in _SAME_FOR_ALL}
+
+    def as_app(self) -> App:
+        return cast(App, self)
+
+    def built(self) -> None:
+        """From now on nothing is read without a visitor."""
+        self._built = True
+
+    def loss(self) -> Loss | None:
+        """Why what this visitor made before is gone; told once."""
+        return self._apps.visitors.loss(self._visitor())
+
+    def current(self) -> App:
+        """The services of the visitor who sent the request that is handled. Raises NotInDemo without one."""
+        if not self._built:
+            return self._apps.base
+        return self._apps.app(self._visitor())
+
+    def _visitor(self) -> str:
+        request = LocalContext.request.get(None)
+        scope = getattr(getattr(request, "request", request), "scope", {})
+        visitor: str | None = scope.get(VISITOR)
+        if visitor is None:
+            raise NO_VISITOR.get(scope.get(WHY_NONE, ""), NO_VISITOR["no cookie"])
+        return visitor
+
+    def __getattr__(self, name: str) -> Any:
+        if name in _SAME_FOR_ALL:
+            return getattr(self._apps.base, name)
+        return _Service(self, name) if name in self._services else getattr(self.current(), name)
+
+
+class _Service:
+    """One of the services, looked up anew at every use: a handler may have got it as the page was built."""
+
+    def __init__(self, app: PerVisitor, name: str) -> None:
+        self._app, self._name = app, name
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(getattr(self._app.current(), self._name), name)
