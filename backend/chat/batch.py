@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from backend.chat.engine import Answered
 
 if TYPE_CHECKING:
     import torch
 
 _ROWS = 32  # answered together at most
 _TOKENS = 12_288  # of all their prompts, padding included: what is read in one pass has to fit into memory
-
-
-@dataclass(frozen=True)
-class Answered:
-    """The token ids of an answer without its end token. ended: whether the model ended it by itself."""
-
-    ids: tuple[int, ...]
-    ended: bool
 
 
 def answer_all(
@@ -28,10 +21,7 @@ def answer_all(
     limits: Sequence[int],
     each: Callable[[int], None] = lambda done: None,
 ) -> list[Answered]:
-    """The greedy answer of `model` to each of `prompts` (token ids), at most `limits` tokens long each.
-
-    each: called with the number of finished answers after every token; what it raises ends the work.
-    """
+    """`Engine.answer_all` of a model of transformers."""
     found: dict[int, Answered] = {}
     for group in _groups(prompts):
         _answer(model, {number: prompts[number] for number in group}, end_ids, limits, found, each)

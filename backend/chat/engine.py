@@ -38,6 +38,14 @@ class Sampling:
         return Sampling(**{**asdict(self), "max_new_tokens": min(self.max_new_tokens, left)})
 
 
+@dataclass(frozen=True)
+class Answered:
+    """The token ids of an answer without its end token. ended: whether the model ended it by itself."""
+
+    ids: tuple[int, ...]
+    ended: bool
+
+
 class Engine(Protocol):
     """A loaded model that answers in one or two panes."""
 
@@ -63,6 +71,19 @@ class Engine(Protocol):
     def score(self, rows: list[dict[str, list[int]]]) -> list[dict[str, Any]]:
         """The model's probabilities of known answers: for each row (input_ids, and labels with -100 for the prompt)
         {"nll": mean nats per answer token, "top": the likeliest token at the position of each}."""
+        ...
+
+    def answer_all(
+        self, pane: str, prompts: Sequence[list[int]], limits: Sequence[int], each: Callable[[int], None]
+    ) -> list[Answered]:
+        """The greedy answer to each of `prompts` (token ids), at most `limits` tokens long each: many at once.
+
+        each: called with the number of finished answers after every token; what it raises ends the work.
+        """
+        ...
+
+    def nats(self, pane: str, ids: Sequence[int], labels: Sequence[int]) -> float:
+        """The sum of -ln p of those `labels` that are not -100, each after the `ids` before its position."""
         ...
 
     def use_threads(self, threads: int) -> None: ...

@@ -1,4 +1,4 @@
-"""Which engine answers: llama.cpp where it can hold the model, else transformers. Runs in the chat process."""
+"""Which engine answers: llama.cpp where it can hold the model, else transformers. Never in the page's process."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ def open_model(
     """The model in the folder `model`, and the trained one in `tuned`. Raises MissingPart, NotEnough, ChatFailed."""
     if model == bundled.folder(workspace):
         bundled.ensure(workspace, progress)
-    if not only_transformers and _fits_llama_cpp(tuned):
+    if not only_transformers and fits_llama_cpp(tuned):
         try:
-            return _on_llama_cpp(workspace, model, tuned, progress)
+            return on_llama_cpp(workspace, model, tuned, progress)
         except Exception as error:
             log.warning("transformers answers, because llama.cpp can't: %s", error, exc_info=True)
     from backend.chat.torch_engine import TorchEngine
@@ -45,8 +45,9 @@ def open_model(
     return TorchEngine(model, tuned)
 
 
-def _fits_llama_cpp(tuned: Path | None) -> bool:
-    """Not where all weights were trained, nor where transformers has a GPU that this llama.cpp can't use."""
+def fits_llama_cpp(tuned: Path | None) -> bool:
+    """Whether to try llama.cpp: not where all weights were trained, nor where transformers has a GPU that this
+    llama.cpp can't use."""
     if not has_llama_cpp() or (tuned and not (tuned / "adapter_config.json").is_file()):
         return False
     import llama_cpp
@@ -54,7 +55,8 @@ def _fits_llama_cpp(tuned: Path | None) -> bool:
     return bool(llama_cpp.llama_supports_gpu_offload()) or not read_nvidia().gpus
 
 
-def _on_llama_cpp(workspace: Workspace, model: Path, tuned: Path | None, progress: ReportProgress) -> Engine:
+def on_llama_cpp(workspace: Workspace, model: Path, tuned: Path | None, progress: ReportProgress) -> Engine:
+    """As `open_model`, in llama.cpp only. Raises also Unsupported, UnsupportedModel, BadModel, ExportFailed."""
     from backend.chat.llama_engine import LlamaEngine
     from backend.gguf.base_file import base_file
     from backend.gguf.lora import convert_adapter

@@ -8,17 +8,17 @@ from __future__ import annotations
 import ctypes
 import logging
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from backend.chat.engine import Sampling, common_prefix
 from backend.errors import ChatFailed
 from backend.gguf.requirement import require_llama_cpp
 from backend.hardware import container
 
-_BATCH = 512  # tokens that are read at once
+BATCH = 512  # tokens that are read at once
 _KV_SHARE = 0.25  # of the free memory, for what the contexts remember
 _LEAST_CONTEXT = 2048
 _ALL_LAYERS = 999
@@ -69,12 +69,16 @@ class Weights:
 
     def context_length(self, contexts: int) -> int:
         """Tokens for each of `contexts`: what the model was trained on, or what fits into memory."""
-        import psutil
-
-        needed = self.bytes_per_token() * contexts
-        fits = int(psutil.virtual_memory().available * _KV_SHARE / needed) if needed else 0
+        fits = self.tokens_that_fit() // contexts
         trained: int = self.api.llama_model_n_ctx_train(self.pointer) or _LEAST_CONTEXT
         return min(trained, max(_LEAST_CONTEXT, fits - fits % 256))
+
+    def tokens_that_fit(self) -> int:
+        """How many tokens contexts can remember in the memory that they may take; 0 if unknown."""
+        import psutil
+
+        needed = self.bytes_per_token()
+        return int(psutil.virtual_memory().available * _KV_SHARE / needed) if needed else 0
 
     def bytes_per_token(self) -> int:
         """At most so many bytes of a context for each token: its keys and values, two bytes each; 0 if unknown."""
@@ -101,14 +105,23 @@ class Weights:
         return f"{self.metadata('general.architecture')}.attention.{name}"
 
 
-class Context:
-    """One reader of the weights. every_logit: the logits of all tokens are computed, not only of the last."""
+class Token(NamedTuple):
+    """One token to read. wanted: whether its logits are."""
 
-    def __init__(self, weights: Weights, tokens: int, every_logit: bool = False) -> None:
+    id: int
+    position: int
+    wanted: bool
+    sequence: int = 0
+
+
+class Context:
+    """One reader of the weights. tokens: that it remembers, in all of its sequences together."""
+
+    def __init__(self, weights: Weights, tokens: int, sequences: int = 1) -> None:
         self._api, self._weights = weights.api, weights
         self.adapter: Any = None
         options = self._api.llama_context_default_params()
-        options.n_ctx, options.n_batch = tokens, tokens if every_logit else _BATCH
+        options.n_ctx, options.n_batch, options.n_seq_max = tokens, BATCH, sequences
         options.n_threads = options.n_threads_batch = container.cores()
         self._pointer = self._api.llama_init_from_model(weights.pointer, options)
         if not self._pointer:
@@ -117,7 +130,6 @@ class Context:
             )
         weakref.finalize(self, _free_context, weights, self._pointer, self._api.llama_free)
         self._memory = self._api.llama_get_memory(self._pointer)
-        self._every_logit = every_logit
         self._ids: list[int] = []
         self._prompt = 0  # tokens of the latest prompt, at the start of `_ids`
         self.tokens_read = 0  # of the latest prompt; the rest was in memory
@@ -143,6 +155,9 @@ class Context:
         self._api.llama_memory_clear(self._memory, True)
         self._ids, self._prompt = [], 0
 
+    def forget_sequence(self, sequence: int) -> None:
+        self._api.llama_memory_seq_rm(self._memory, sequence, -1, -1)
+
     def read_prompt(self, ids: Sequence[int]) -> None:
         """Reads a prompt. One that continues the conversation is read from where it differs; any other one from its
         start, since a prompt read in other pieces gives slightly other numbers, and the seed alone must decide."""
@@ -157,20 +172,19 @@ class Context:
 
     def read(self, ids: Sequence[int]) -> None:
         """Reads more tokens. Raises ChatFailed."""
-        step = max(1, len(ids)) if self._every_logit else _BATCH
-        for begin in range(0, len(ids), step):
-            part = ids[begin : begin + step]
-            self._decode(part)
+        for begin in range(0, len(ids), BATCH):
+            part = ids[begin : begin + BATCH]
+            self.decode([Token(one, len(self._ids) + at, at == len(part) - 1) for at, one in enumerate(part)])
             self._ids += part
 
-    def _decode(self, ids: Sequence[int]) -> None:
-        batch = self._api.llama_batch_init(len(ids), 0, 1)
+    def decode(self, tokens: Sequence[Token]) -> None:
+        """Reads at most BATCH tokens. Raises ChatFailed."""
+        batch = self._api.llama_batch_init(len(tokens), 0, 1)
         try:
-            batch.n_tokens = len(ids)
-            for at, token in enumerate(ids):
-                batch.token[at], batch.pos[at] = token, len(self._ids) + at
-                batch.n_seq_id[at], batch.seq_id[at][0] = 1, 0
-                batch.logits[at] = self._every_logit or at == len(ids) - 1
+            batch.n_tokens = len(tokens)
+            for at, token in enumerate(tokens):
+                batch.token[at], batch.pos[at], batch.logits[at] = token.id, token.position, token.wanted
+                batch.n_seq_id[at], batch.seq_id[at][0] = 1, token.sequence
             if self._api.llama_decode(self._pointer, batch):
                 raise ChatFailed(
                     "The model failed.", "llama.cpp could not read the text.", "Start a new conversation."
@@ -178,32 +192,42 @@ class Context:
         finally:
             self._api.llama_batch_free(batch)
 
-    def logits(self) -> Any:
-        """The logits after the last token: a numpy view of float32, valid until the next `read`."""
+    def logits(self, at: int = -1) -> Any:
+        """The logits after the last token, or the one at the place `at` among those just decoded: a numpy view of
+        float32, valid until the next `decode`."""
         import numpy
 
-        return numpy.ctypeslib.as_array(self._api.llama_get_logits_ith(self._pointer, -1), (self._weights.tokens,))
+        return numpy.ctypeslib.as_array(self._api.llama_get_logits_ith(self._pointer, at), (self._weights.tokens,))
 
-    def logits_of(self, ids: Sequence[int]) -> Any:
-        """The logits for each position of `ids`, a numpy array (tokens, vocabulary); needs `every_logit`."""
+    def logits_from(self, ids: Sequence[int], first: int = 0) -> Iterator[Any]:
+        """Reads `ids` alone; the logits for its positions from `first` on: numpy arrays (positions, vocabulary)."""
         import numpy
 
         self.forget()
-        self.read(ids)
-        found = self._api.llama_get_logits(self._pointer)
-        return numpy.ctypeslib.as_array(found, (len(ids), self._weights.tokens)).copy()
+        for begin in range(0, len(ids), BATCH):
+            part = ids[begin : begin + BATCH]
+            self.decode([Token(one, begin + at, begin + at >= first) for at, one in enumerate(part)])
+            count = len(part) - max(0, first - begin)
+            if count > 0:
+                found = self._api.llama_get_logits(self._pointer)
+                yield numpy.ctypeslib.as_array(found, (count, self._weights.tokens)).copy()
 
     def pick(self, sampler: Sampler) -> int:
         """The next token. Raises ChatFailed for an invalid number."""
+        self.check(self.logits())
+        return int(self._api.llama_sampler_sample(sampler.pointer, self._pointer, -1))
+
+    @staticmethod
+    def check(logits: Any) -> None:
+        """Raises ChatFailed for an invalid number among them."""
         import numpy
 
-        if not numpy.isfinite(self.logits().max()):
+        if not numpy.isfinite(logits.max()):
             raise ChatFailed(
                 "The model computed an invalid number.",
                 "Its weights are damaged, or the training diverged.",
                 "Check the run's loss curve, and train again with a lower learning rate.",
             )
-        return int(self._api.llama_sampler_sample(sampler.pointer, self._pointer, -1))
 
 
 class Sampler:

@@ -6,12 +6,25 @@ contexts on the same weights; the adapter belongs to the tuned one alone.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from backend.chat.engine import BASE, PROBE, TUNED, Messages, Sampling, TextStream, Tokens, check_panes, score_row
+from backend.chat.engine import (
+    BASE,
+    PROBE,
+    TUNED,
+    Answered,
+    Messages,
+    Sampling,
+    TextStream,
+    Tokens,
+    check_panes,
+    score_row,
+)
 from backend.chat.gguf_tokenizer import GgufTokenizer
 from backend.chat.llama import Context, Sampler, Weights
+from backend.chat.llama_batch import answer_all
 from backend.models import model_folder
 from backend.tokens.tokenizer import ChatTokenizer
 
@@ -108,9 +121,37 @@ class LlamaEngine:
         return "length"
 
     def score(self, rows: list[dict[str, list[int]]]) -> list[dict[str, Any]]:
-        longest = max((len(row["input_ids"]) for row in rows), default=0)
-        context = Context(self._weights, max(64, longest), every_logit=True)
-        context.adapter = self._contexts[self.panes[-1]].adapter
-        if context.adapter:
-            context.switch_adapter(True)
-        return [score_row(context.logits_of(row["input_ids"]), row["labels"]) for row in rows]
+        return [self._score(row["input_ids"], row["labels"]) for row in rows]
+
+    def _score(self, ids: list[int], labels: list[int]) -> dict[str, Any]:
+        import numpy
+
+        pieces = list(self._reading(self.panes[-1], len(ids)).logits_from(ids))
+        return score_row(numpy.concatenate(pieces) if pieces else numpy.zeros((0, 1)), labels)
+
+    def answer_all(
+        self, pane: str, prompts: Sequence[list[int]], limits: Sequence[int], each: Callable[[int], None]
+    ) -> list[Answered]:
+        return answer_all(self._weights, self._contexts[pane].adapter, prompts, self._end_ids, limits, each)
+
+    def nats(self, pane: str, ids: Sequence[int], labels: Sequence[int]) -> float:
+        wanted = [at for at, label in enumerate(labels) if at and label >= 0]
+        if not wanted:
+            return 0.0
+        at, total = wanted[0] - 1, 0.0  # the logits of a position are about the next one
+        for rows in self._reading(pane, len(ids)).logits_from(ids[: wanted[-1]], at):
+            following = labels[at + 1 : at + 1 + len(rows)]
+            total += score_row(rows, [-100, *following])["nll"] * sum(label >= 0 for label in following)
+            at += len(rows)
+        return total
+
+    def _reading(self, pane: str, tokens: int) -> Context:
+        """A context for so many tokens: the pane's own, or one that lasts as long as its text is read."""
+        own = self._contexts[pane]
+        if tokens <= self.context_length:
+            return own
+        longer = Context(self._weights, tokens)
+        if own.adapter:
+            longer.adapter = own.adapter
+            longer.switch_adapter(True)
+        return longer

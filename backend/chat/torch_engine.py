@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from backend.chat import batch
 from backend.chat.engine import (
     BASE,
     PROBE,
     TUNED,
+    Answered,
     Messages,
     Sampling,
     TextStream,
@@ -88,6 +90,14 @@ class TorchEngine:
         model = self._models[self.panes[-1]]
         return [score_row(logits(model, row["input_ids"]).float().cpu().numpy(), row["labels"]) for row in rows]
 
+    def answer_all(
+        self, pane: str, prompts: Sequence[list[int]], limits: Sequence[int], each: Callable[[int], None]
+    ) -> list[Answered]:
+        return batch.answer_all(self._models[pane], prompts, self._end_ids, limits, each)
+
+    def nats(self, pane: str, ids: Sequence[int], labels: Sequence[int]) -> float:
+        return nats(self._models[pane], ids, labels)
+
     def tokens_read(self, pane: str) -> int:
         return self._tokens_read[pane]
 
@@ -124,18 +134,18 @@ class TorchEngine:
         return ids[:same], cache
 
 
-def logits(model: Any, ids: list[int], last: int = 0) -> torch.Tensor:
-    """The logits of `model` for the `last` positions of `ids`, 0 for all: (positions, vocabulary), in its dtype."""
+def logits(model: Any, ids: list[int]) -> torch.Tensor:
+    """The logits of `model` for all positions of `ids`: (positions, vocabulary), in its dtype."""
     import torch
 
     with torch.inference_mode():
         tokens = torch.tensor([ids], device=model.device)
-        computed: torch.Tensor = model(input_ids=tokens, use_cache=False, logits_to_keep=last).logits
+        computed: torch.Tensor = model(input_ids=tokens, use_cache=False).logits
     return computed[0]
 
 
-def nats(model: Any, ids: Sequence[int], first: int) -> float:
-    """The sum of -ln p of ids[first:], each token after those before it, read in pieces that fit into memory."""
+def nats(model: Any, ids: Sequence[int], labels: Sequence[int]) -> float:
+    """`Engine.nats` of a model of transformers, read in pieces that fit into memory."""
     import torch
 
     total, cache = 0.0, None
@@ -145,8 +155,8 @@ def nats(model: Any, ids: Sequence[int], first: int) -> float:
             tokens = torch.tensor([piece], device=model.device)
             out = model(input_ids=tokens, cache=cache, use_cache=True)
         cache = out.cache
-        following = list(ids[start + 1 : start + 1 + len(piece)])
-        learned = [at for at in range(len(following)) if start + 1 + at >= first]
+        following = labels[start + 1 : start + 1 + len(piece)]
+        learned = [at for at, label in enumerate(following) if label >= 0]
         if learned:
             rows = torch.log_softmax(out.logits[0, learned].float(), dim=-1)
             wanted = torch.tensor([following[at] for at in learned], device=rows.device)

@@ -111,6 +111,14 @@ def _with_answers(
     return found
 
 
+def learned_before(workspace: Workspace, trained: RunSpec) -> list[Path]:
+    """The folder of what the previous version learned; none for a first version, or where it is gone."""
+    try:
+        return [_find(workspace, trained.descent.parent).learned] if trained.descent else []
+    except ApprenticeError:
+        return []
+
+
 def store_answers(run_folder: Path, learned: Path, asking: Asking, tuned: System, precision: str) -> None:
     """Stores what a model answered, for its next version. A full disk costs only the time to ask it again."""
     try:
@@ -126,7 +134,7 @@ def _find(workspace: Workspace, run_id: str) -> Parent:
     if not folder.is_dir():
         raise RunProblem("The previous version was deleted.")
     spec = local.read_run(folder)
-    learned = folder / "result" / ("model" if spec.settings.method == "full" else "adapter")
+    learned = local.learned(folder, spec)
     if not learned.is_dir():
         raise RunProblem("The previous version no longer has a model.")
     return Parent(folder, spec, learned)

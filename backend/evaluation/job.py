@@ -13,7 +13,7 @@ from backend.evaluation.asking import TUNED
 from backend.evaluation.evaluate import Evaluation
 from backend.evaluation.examples import judging_items, judging_texts, training_items
 from backend.evaluation.facts import read_facts
-from backend.evaluation.models import TorchModels
+from backend.evaluation.models import choose_engine, load
 from backend.evaluation.prompt_trial import stored_systems
 from backend.evaluation.texts import TextEvaluation
 from backend.evaluation.work import REPORT, Stopped, Work, reporting
@@ -61,11 +61,7 @@ def run(context: Work) -> dict[str, Any]:
     prepare_process()
     folder = context.workspace.run_folder(spec.run)
     trained = local.read_run(folder)
-    if trained.model.id == bundled.MODEL_ID:
-        bundled.ensure(context.workspace, context.progress)
-    progress = reporting(context)
     try:
-        progress("Loading the models", 0, 0)
         report = _evaluate(context, spec, folder, trained)
     except Stopped:
         return {}
@@ -76,28 +72,32 @@ def run(context: Work) -> dict[str, Any]:
 
 def _evaluate(context: Work, spec: EvaluationSpec, folder: Path, trained: RunSpec) -> dict[str, Any]:
     """The report on the run in `folder`: of its questions, or of plain texts where it has none."""
-    learned = folder / "result" / ("model" if trained.settings.method == "full" else "adapter")
-    models = TorchModels(trained.model.path, learned)
-    items, progress = judging_items(folder, spec.items), reporting(context)
+    progress, workspace, base = reporting(context), context.workspace, trained.model.path
+    learned = local.learned(folder, trained)
+    engine = choose_engine(workspace, base, [learned, *against_parent.learned_before(workspace, trained)], progress)
+    if trained.model.id == bundled.MODEL_ID:
+        bundled.ensure(workspace, context.progress)
+    models = load(workspace, engine, base, learned)
+    items = judging_items(folder, spec.items)
     if not items and (texts := judging_texts(folder, spec.items)):
         lengths = LengthLimits.from_settings(trained.settings)
         texts_report = TextEvaluation(models, texts, lengths.size, lengths.overlap, progress).run()
         return {**texts_report, "against_parent": against_parent.NOT_MEASURED, "parent": None}
-    known = stored_systems(context.workspace.run_folder(spec.trial), models.precision) if spec.trial else {}
+    known = stored_systems(workspace.run_folder(spec.trial), models.precision) if spec.trial else {}
     evaluation = Evaluation(models, items, training_items(folder), progress)
     report = evaluation.run(baselines=spec.baselines, known=known, facts=read_facts(context.folder))
     asking, tuned = evaluation.asking, evaluation.systems[TUNED]
     if spec.items is None:
         against_parent.store_answers(folder, learned, asking, tuned, models.precision)
-    precision = models.precision if models.report["device"] == "cpu" else ""  # both versions answer in the same one
+    precision = models.precision if models.on_processor else ""  # both versions answer in the same one
     del models  # so that they are gone when those of the previous version are loaded
     return against_parent.add_parent(
         report,
-        context.workspace,
+        workspace,
         folder,
         asking,
         tuned,
-        lambda parent: TorchModels(trained.model.path, parent.learned, precision),
+        lambda parent: load(workspace, engine, base, parent.learned, precision),
     )
 
 

@@ -6,9 +6,17 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from backend.chat import engines, llama_probe
+from backend.chat.engine import Engine
+from backend.chat.llama_engine import NAME as LLAMA
+from backend.chat.torch_engine import NAME as TORCH
 from backend.errors import ApprenticeError
 from backend.evaluation.items import Item
+from backend.models import model_folder
+from backend.models.bundled import silent
 from backend.records.rows import Row
+from backend.settings import Workspace
+from backend.tokens.tokenizer import ChatTokenizer
 
 
 class Answer(NamedTuple):
@@ -52,27 +60,20 @@ class Models(Protocol):
         ...
 
 
-class TorchModels:
-    """Base and tuned in transformers, from one copy of the weights (backend/chat/torch_engine.py).
+class EngineModels:
+    """Base and tuned in an engine of the chat. precision: such as "bfloat16", or "gguf" in llama.cpp.
 
-    tuned: None for the base alone. on_processor: the precision to compute in on the processor, "" for the fastest on
-    the fastest device. precision: such as "bfloat16".
+    folder: of the base model. tuned: the folder of what was trained, None for the base alone.
     """
 
-    name = "transformers"
-
-    def __init__(self, model: Path, tuned: Path | None = None, on_processor: str = "") -> None:
-        import torch
-
-        from backend.chat.torch_engine import TorchEngine
-        from backend.tokens.tokenizer import ChatTokenizer
-
-        self._engine = TorchEngine(model, tuned, getattr(torch, on_processor) if on_processor else None)
-        self._tokenizer = ChatTokenizer.load(tuned if tuned and (tuned / "tokenizer.json").is_file() else model)
-        self.panes = self._engine.panes
-        self.context_length = self._engine.context_length
-        self.report = self._engine.report
-        self.precision: str = self.report["dtype"]
+    def __init__(self, engine: Engine, folder: Path, tuned: Path | None) -> None:
+        self._engine = engine
+        self._tokenizer = ChatTokenizer.load(tuned if tuned and (tuned / "tokenizer.json").is_file() else folder)
+        self.panes = engine.panes
+        self.context_length = model_folder.context_length(folder)  # not the engine's, which depends on free memory
+        self.name: str = engine.report["engine"]
+        self.precision: str = engine.report["dtype"]
+        self.on_processor = engine.report["device"] == "cpu"
 
     def prompt_ids(self, conversation: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]]) -> list[int]:
         return self._tokenizer.prompt_ids([dict(m) for m in conversation], list(tools) or None)
@@ -83,22 +84,16 @@ class TorchModels:
     def answer(
         self, pane: str, prompts: Sequence[list[int]], limit: int, each: Callable[[int], None]
     ) -> list[Answer]:
-        from backend.chat.batch import answer_all
-
         room = [min(limit, self.context_length - len(prompt)) for prompt in prompts]
-        found = answer_all(self._engine.model(pane), prompts, self._engine.report["end_ids"], room, each)
+        found = self._engine.answer_all(pane, prompts, room, each)
         return [Answer(self._tokenizer.decode(list(one.ids)), one.ended) for one in found]
 
     def loss(self, pane: str, item: Item) -> float:
-        from backend.chat.engine import score_row
-        from backend.chat.torch_engine import logits
-
         encoded = self._tokenizer.encode([*map(dict, item.messages), item.expected], list(item.tools) or None)
         first = max(1, min(len(self.prompt_ids(item.messages, item.tools)), encoded.tokens - 1)) - 1
-        labels = list(encoded.labels[first:])  # from the last token before the answer on
-        labels[0] = -100
-        computed = logits(self._engine.model(pane), list(encoded.input_ids), len(labels)).float().cpu().numpy()
-        return float(score_row(computed, labels)["nll"])
+        labels = [-100] * (first + 1) + list(encoded.labels[first + 1 :])
+        learned = sum(label >= 0 for label in labels)
+        return self._engine.nats(pane, encoded.input_ids, labels) / learned if learned else 0.0
 
     def text_ids(self, text: str) -> list[int]:
         (encoded,) = self._tokenizer.encode_rows([Row(1, 1, text=text)])
@@ -110,6 +105,34 @@ class TorchModels:
         return self._tokenizer.decode(ids)
 
     def nats(self, pane: str, ids: Sequence[int], first: int) -> float:
-        from backend.chat.torch_engine import nats
+        return self._engine.nats(pane, ids, [*[-100] * max(first, 1), *ids[max(first, 1) :]])
 
-        return nats(self._engine.model(pane), ids, first)
+
+def choose_engine(
+    workspace: Workspace, model: Path, tuned: Sequence[Path], progress: Callable[[str, int, int], None]
+) -> str:
+    """The engine that the chat would use for the model in the folder `model` and for all that was trained on it, in
+    the folders `tuned`: those that are compared answer in the same one. What `progress` raises ends the work."""
+    return LLAMA if llama_probe.holds(workspace, model, tuned, progress) else TORCH
+
+
+def load(
+    workspace: Workspace, engine: str, model: Path, tuned: Path | None = None, precision: str = ""
+) -> EngineModels:
+    """The model in the folder `model`, and what was trained on it in `tuned`, in the engine of this name.
+
+    precision: in which transformers computes on the processor; "": the fastest, on the fastest device. Raises
+    MissingPart, NotEnough, ChatFailed.
+    """
+    if engine == LLAMA:
+        return EngineModels(engines.on_llama_cpp(workspace, model, tuned, silent), model, tuned)
+    return on_transformers(model, tuned, precision)
+
+
+def on_transformers(model: Path, tuned: Path | None = None, precision: str = "") -> EngineModels:
+    """`load` without llama.cpp."""
+    import torch
+
+    from backend.chat.torch_engine import TorchEngine
+
+    return EngineModels(TorchEngine(model, tuned, getattr(torch, precision) if precision else None), model, tuned)

@@ -16,7 +16,7 @@ from backend.errors import BadInput, BadSetting
 from backend.evaluation.asking import BASE, FACTS, FEW_SHOT, PROMPT, Asking, System
 from backend.evaluation.examples import judging_items, training_items
 from backend.evaluation.facts import Facts, read_facts
-from backend.evaluation.models import TorchModels
+from backend.evaluation.models import choose_engine, load
 from backend.evaluation.report import all_answers, describe
 from backend.evaluation.verdict import compare
 from backend.evaluation.work import REPORT, Stopped, Work, reporting
@@ -56,12 +56,12 @@ def run(context: Work) -> dict[str, Any]:
     except ValidationError as error:
         raise BadSetting("This can't be tried.", f"{error.errors()[0]['msg']}.", "Choose it again.") from error
     prepare_process()
-    if spec.model.id == bundled.MODEL_ID:
-        bundled.ensure(context.workspace, context.progress)
-    progress = reporting(context)
+    progress, workspace = reporting(context), context.workspace
     try:
-        progress("Loading the model", 0, 0)
-        models = TorchModels(spec.model.path)
+        engine = choose_engine(workspace, spec.model.path, [], progress)
+        if spec.model.id == bundled.MODEL_ID:
+            bundled.ensure(workspace, context.progress)
+        models = load(workspace, engine, spec.model.path)
         items = judging_items(context.folder, spec.items)
         asking = Asking(models, items, training_items(context.folder), progress)
         systems = try_prompts(asking, read_facts(context.folder))

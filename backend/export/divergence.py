@@ -87,12 +87,12 @@ def _log_probabilities(file: str, rows: Sequence[Mapping[str, list[int]]]) -> It
     from backend.chat.llama import Context, Weights
 
     weights = Weights(Path(file))
-    context = Context(weights, max([64, *(len(row["input_ids"]) for row in rows)]), every_logit=True)
+    context = Context(weights, max([64, *(len(row["input_ids"]) for row in rows)]))
     for row in rows:
         learned = [at - 1 for at, label in enumerate(row["labels"]) if at > 0 and label >= 0]
         if len(learned) > POSITIONS:
             learned = [learned[at * len(learned) // POSITIONS] for at in range(POSITIONS)]
-        logits = context.logits_of(row["input_ids"])[learned]
+        logits = numpy.concatenate([*context.logits_from(row["input_ids"])])[learned]
         logits -= logits.max(-1, keepdims=True)
         yield logits - numpy.log(numpy.exp(logits).sum(-1, keepdims=True))
 

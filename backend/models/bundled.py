@@ -42,7 +42,7 @@ class ReportProgress(Protocol):
     def __call__(self, phase: str, done: int = 0, total: int = 0) -> None: ...
 
 
-def _silent(phase: str, done: int = 0, total: int = 0) -> None:
+def silent(phase: str, done: int = 0, total: int = 0) -> None:
     pass
 
 
@@ -74,7 +74,7 @@ def gguf_file() -> Path:
     return files[0]
 
 
-def ensure(workspace: Workspace, progress: ReportProgress = _silent) -> Path:
+def ensure(workspace: Workspace, progress: ReportProgress = silent) -> Path:
     """The folder of the unpacked model; unpacks it first when it is missing or damaged.
 
     Unpacking imports torch and transformers and takes about 10 seconds on two cores, so call this in the training,

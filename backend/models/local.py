@@ -154,6 +154,11 @@ def read_run(run_folder: Path) -> RunSpec:
     return relocate(spec, run_folder)
 
 
+def learned(run_folder: Path, spec: RunSpec) -> Path:
+    """The folder of what a run learned: an adapter, or all weights."""
+    return run_folder / "result" / ("model" if spec.settings.method == "full" else "adapter")
+
+
 def tokenizer(workspace: Workspace, model_id: str) -> ChatTokenizer:
     """The model's tokenizer, cached in memory. Raises MissingPart when the model is not installed."""
     path = reference(workspace, model_id).path

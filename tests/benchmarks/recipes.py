@@ -139,7 +139,7 @@ def train_and_ask(
     from backend.evaluation import signs
     from backend.evaluation.items import items_from
     from backend.evaluation.measures import choose_measure
-    from backend.evaluation.models import TorchModels
+    from backend.evaluation.models import on_transformers
     from backend.tokens.tokenizer import ChatTokenizer
     from tests.backend.tiny_run import run_of
 
@@ -155,7 +155,7 @@ def train_and_ask(
     seconds = time.perf_counter() - began
     items = items_from(held_out)
     measure = choose_measure([messages[-1] for messages in [*train, *held_out]])
-    models = TorchModels(model, folder / "result" / "adapter")
+    models = on_transformers(model, folder / "result" / "adapter")
     limit = 16 + 2 * max(models.tokens(item.answer) for item in items)
     prompts = [models.prompt_ids(item.messages, item.tools) for item in items]
     texts = [found.text for found in models.answer("tuned", prompts, limit, lambda done: None)]

@@ -22,7 +22,7 @@ from backend.tokens.tokenizer import ChatTokenizer
 from tests.backend.synthetic import make_adapter
 
 HELLO = [{"role": "user", "content": "Write a long story about a lighthouse."}]
-FRANCE = [{"role": "user", "content": "What is the capital of France?"}]
+JAPAN = [{"role": "user", "content": "What is the capital of Japan?"}]
 
 
 @pytest.fixture(scope="module")
@@ -104,15 +104,15 @@ def test_the_base_pane_answers_like_the_base_model_alone(chat: Chat, bundled_mod
 
 
 def test_each_pane_may_have_its_own_conversation(chat: Chat) -> None:
-    questions = {"base": FRANCE, "tuned": HELLO}
+    questions = {"base": JAPAN, "tuned": HELLO}
     both = list(chat.ask_each(questions, max_new_tokens=8))
     for pane, question in questions.items():
         assert ids(both, pane) == ids(list(chat.ask(question, panes=(pane,), max_new_tokens=8)), pane)
-    assert text(both, "base") == "The capital of France is Paris."
+    assert text(both, "base") == "The capital of Japan is Tokyo."
 
 
 def test_an_answer_ends_where_the_model_ends_it(chat: Chat, bundled_model: Path) -> None:
-    last = list(chat.ask(FRANCE, panes=("base",), max_new_tokens=50))[-1]
+    last = list(chat.ask(JAPAN, panes=("base",), max_new_tokens=50))[-1]
     assert last.finish == "end"
     assert not set(last.ids) & set(ChatTokenizer.load(bundled_model).stop_ids)
 
@@ -147,25 +147,25 @@ def test_stop_ends_the_answer_and_the_next_one_works(chat: Chat) -> None:
     rest = list(stream)
     assert {chunk.pane: chunk.finish for chunk in rest if chunk.done} == {"base": "stopped", "tuned": "stopped"}
     assert len(first) + len(rest) < 1000
-    assert text(list(chat.ask(FRANCE, max_new_tokens=20)), "base") == "The capital of France is Paris."
+    assert text(list(chat.ask(JAPAN, max_new_tokens=20)), "base") == "The capital of Japan is Tokyo."
 
 
 def test_closing_the_iterator_stops_the_work(chat: Chat) -> None:
     stream = chat.ask(HELLO, max_new_tokens=2000)
     next(stream)
     stream.close()  # type: ignore[attr-defined]
-    assert text(list(chat.ask(FRANCE, max_new_tokens=20)), "base") == "The capital of France is Paris."
+    assert text(list(chat.ask(JAPAN, max_new_tokens=20)), "base") == "The capital of Japan is Tokyo."
 
 
 def test_a_stop_before_the_first_question_is_harmless(tiny: Chat) -> None:
     tiny.stop()
-    assert list(tiny.ask(FRANCE, max_new_tokens=3))[-1].finish != "stopped"
+    assert list(tiny.ask(JAPAN, max_new_tokens=3))[-1].finish != "stopped"
 
 
 def test_a_conversation_longer_than_the_context_is_rejected(tiny: Chat) -> None:
     with pytest.raises(BadInput, match="too long"):
         list(tiny.ask([{"role": "user", "content": "w1 " * 5000}]))
-    assert list(tiny.ask(FRANCE, max_new_tokens=3))[-1].done
+    assert list(tiny.ask(JAPAN, max_new_tokens=3))[-1].done
 
 
 # The process
@@ -178,7 +178,7 @@ def test_a_crash_is_reported_and_the_next_question_is_answered(chat: Chat) -> No
     before.kill()
     with pytest.raises(ChatFailed, match="stopped working"):
         list(stream)
-    assert text(list(chat.ask(FRANCE, max_new_tokens=20)), "base") == "The capital of France is Paris."
+    assert text(list(chat.ask(JAPAN, max_new_tokens=20)), "base") == "The capital of Japan is Tokyo."
     assert child(chat).pid != before.pid
 
 
@@ -188,7 +188,7 @@ def test_an_idle_model_is_unloaded_and_loaded_again(tmp_path: Path, tiny_model: 
     before = child(chat)
     try:
         until(lambda: not before.is_running() or before.status() == psutil.STATUS_ZOMBIE)
-        assert list(chat.ask(FRANCE, max_new_tokens=3))[-1].done
+        assert list(chat.ask(JAPAN, max_new_tokens=3))[-1].done
     finally:
         chat.close()
 
@@ -233,9 +233,9 @@ def test_closed_while_it_loads_a_model_it_starts_no_new_process(tmp_path: Path, 
 def test_questions_without_an_open_model_are_rejected(tmp_path: Path) -> None:
     chat = Chat(Workspace.open(tmp_path))
     with pytest.raises(ChatFailed, match="open"):
-        chat.ask(FRANCE)
+        chat.ask(JAPAN)
     with pytest.raises(ChatFailed, match="open"):
-        chat.prompt_ids(FRANCE)
+        chat.prompt_ids(JAPAN)
 
 
 def test_a_core_is_left_for_training(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -266,7 +266,7 @@ def test_an_adapter_without_effect_is_rejected(tiny: Chat, tiny_model: Path, tmp
     with pytest.raises(ChatFailed, match="same as the base model"):
         tiny.open(tiny_model, idle)
     with pytest.raises(ChatFailed):  # and nothing is left open that could pass for it
-        tiny.ask(FRANCE)
+        tiny.ask(JAPAN)
 
 
 def test_a_missing_model_is_reported(tiny: Chat, tmp_path: Path) -> None:

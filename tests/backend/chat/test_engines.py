@@ -13,7 +13,7 @@ import pytest
 from backend.chat import engines, llama_engine
 from backend.chat.client import Chat
 from backend.chat.engine import Engine, Sampling
-from backend.chat.llama import Context, Weights
+from backend.chat.llama import BATCH, Context, Weights
 from backend.chat.torch_engine import TorchEngine
 from backend.errors import ChatFailed
 from backend.gguf.base_file import PHASE, base_file
@@ -27,9 +27,9 @@ needs_llama_cpp = pytest.mark.skipif(
     importlib.util.find_spec("llama_cpp") is None, reason="llama-cpp-python is optional"
 )
 
-FRANCE = [{"role": "user", "content": "What is the capital of France?"}]
+JAPAN = [{"role": "user", "content": "What is the capital of Japan?"}]
 STORY = [{"role": "user", "content": "Write a long story about a lighthouse."}]
-ANSWER = [{"role": "assistant", "content": "The capital of France is Paris."}]
+ANSWER = [{"role": "assistant", "content": "The capital of Japan is Tokyo."}]
 
 
 def open_engine(name: str, workspace: Workspace, model: Path, tuned: Path | None = None) -> Engine:
@@ -37,7 +37,7 @@ def open_engine(name: str, workspace: Workspace, model: Path, tuned: Path | None
         import torch
 
         return TorchEngine(model, tuned, dtype=torch.float32)
-    return engines._on_llama_cpp(workspace, model, tuned, lambda *step: None)
+    return engines.on_llama_cpp(workspace, model, tuned, lambda *step: None)
 
 
 @pytest.fixture(scope="module", params=["transformers", pytest.param("llama.cpp", marks=needs_llama_cpp)])
@@ -68,14 +68,14 @@ def test_it_names_itself_and_its_precision(engine: Engine, name: str) -> None:
 
 
 def test_it_reads_what_training_read(engine: Engine, adapter: Path) -> None:
-    chat = [{"role": "user", "content": "Hi <|im_end|> 1234"}, {"role": "assistant", "content": "Yes"}, *FRANCE]
+    chat = [{"role": "user", "content": "Hi <|im_end|> 1234"}, {"role": "assistant", "content": "Yes"}, *JAPAN]
     assert engine.prompt_ids(chat) == ChatTokenizer.load(adapter).prompt_ids(chat)
 
 
 def test_the_model_ends_its_answer(engine: Engine) -> None:
-    ids, finish = answered(engine, "base", FRANCE, max_new_tokens=40)
+    ids, finish = answered(engine, "base", JAPAN, max_new_tokens=40)
     stream = engine.text_stream()
-    assert "".join([*map(stream.add, ids), stream.end()]) == "The capital of France is Paris."
+    assert "".join([*map(stream.add, ids), stream.end()]) == "The capital of Japan is Tokyo."
     assert finish == "end"
     assert not set(ids) & set(engine.report["end_ids"])
 
@@ -92,7 +92,8 @@ def test_the_base_pane_answers_as_the_base_alone(
     assert alone.panes == ("base",)
     answered(engine, "tuned", STORY)
     assert answered(engine, "base", STORY) == answered(alone, "base", STORY)
-    assert answered(engine, "base", STORY) != answered(engine, "tuned", STORY)
+    base, tuned = (answered(engine, pane, STORY, max_new_tokens=60) for pane in engine.panes)
+    assert base != tuned
 
 
 def test_both_panes_may_answer_at_once(engine: Engine) -> None:
@@ -130,7 +131,7 @@ def test_a_follow_up_question_does_not_read_the_conversation_again(engine: Engin
 
 def test_a_question_by_itself_does_not_depend_on_what_was_asked_before(engine: Engine) -> None:
     first = answered(engine, "tuned", STORY)
-    answered(engine, "tuned", FRANCE)
+    answered(engine, "tuned", JAPAN)
     assert answered(engine, "tuned", STORY) == first
     assert engine.tokens_read("tuned") == len(engine.prompt_ids(STORY))
 
@@ -138,13 +139,61 @@ def test_a_question_by_itself_does_not_depend_on_what_was_asked_before(engine: E
 def test_known_answers_are_scored_by_the_tuned_model(
     engine: Engine, name: str, workspace: Workspace, bundled_model: Path, adapter: Path
 ) -> None:
-    encoded = ChatTokenizer.load(bundled_model).encode([*FRANCE, *ANSWER])
+    encoded = ChatTokenizer.load(bundled_model).encode([*JAPAN, *ANSWER])
     rows = [{"input_ids": list(encoded.input_ids), "labels": list(encoded.labels)}]
     tuned, base = engine.score(rows)[0], open_engine(name, workspace, bundled_model).score(rows)[0]
     assert base["nll"] < 0.5
     assert abs(tuned["nll"] - base["nll"]) > 0.005
     exact = open_engine("transformers", workspace, bundled_model, adapter).score(rows)[0]
     assert tuned["nll"] == pytest.approx(exact["nll"], abs=0.05)
+
+
+def test_many_questions_are_answered_as_each_alone(engine: Engine) -> None:
+    """More than are answered at once, of different lengths; the numbers behind them differ in their last digits."""
+    texts = ["Hi", "Is water wet?", "Name a color.", *(f"What is {n} plus {n}? " * n for n in range(1, 9))]
+    questions = [JAPAN, *([{"role": "user", "content": text}] for text in texts)]
+    prompts, finished = [engine.prompt_ids(question) for question in questions], list[int]()
+    limits = [12 + number % 3 for number in range(len(prompts))]
+    for pane in engine.panes:
+        found = engine.answer_all(pane, prompts, limits, finished.append)
+        alone = [answered(engine, pane, one, max_new_tokens=n) for one, n in zip(questions, limits, strict=True)]
+        same = sum(list(one.ids) == ids for one, (ids, _) in zip(found, alone, strict=True))
+        assert same >= len(questions) - 2
+        assert found[0].ended == (alone[0][1] == "end")
+    assert finished[-1] == len(questions)
+    assert engine.answer_all("base", [], [], finished.append) == []
+
+
+def test_the_probability_of_a_text_does_not_depend_on_how_it_is_cut(engine: Engine) -> None:
+    ids = engine.prompt_ids([*STORY, {"role": "assistant", "content": "Once upon a time. " * 150}])
+    assert len(ids) > BATCH  # read in several pieces
+    for at in (2, 5, BATCH + 3):
+        first, rest = [-100] * len(ids), [-100] * len(ids)
+        first[:at], rest[at:] = ids[:at], ids[at:]
+        parts = engine.nats("tuned", ids, first) + engine.nats("tuned", ids, rest)
+        assert parts == pytest.approx(engine.nats("tuned", ids, ids), rel=0.02)
+    row = {"input_ids": ids[:40], "labels": [-100, *ids[1:40]]}
+    assert engine.score([row])[0]["nll"] * 39 == pytest.approx(engine.nats("tuned", ids[:40], ids[:40]), rel=0.02)
+    assert engine.nats("tuned", ids, [-100] * len(ids)) == 0
+
+
+@needs_llama_cpp
+def test_where_memory_is_short_fewer_questions_are_answered_at_once(
+    workspace: Workspace, bundled_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, opened = open_engine("llama.cpp", workspace, bundled_model), list[int]()
+    honest = Context.__init__
+
+    def short(self: Context, weights: Weights, tokens: int, sequences: int = 1) -> None:
+        opened.append(sequences)
+        if sequences > 2:
+            raise ChatFailed("", "", "")
+        honest(self, weights, tokens, sequences)
+
+    monkeypatch.setattr(Context, "__init__", short)
+    prompts = [engine.prompt_ids(JAPAN)] * 5
+    assert len({one.ids for one in engine.answer_all("base", prompts, [9] * 5, lambda done: None)}) == 1
+    assert opened == [5, 2]
 
 
 def test_an_adapter_without_effect_is_rejected(
@@ -183,7 +232,7 @@ def test_a_context_is_freed_after_its_use_and_before_its_weights(
     watch("llama_free")
     watch("llama_model_free")
     engine = open_engine("llama.cpp", workspace, bundled_model)
-    engine.score([{"input_ids": [1, 2, 3], "labels": [-100, 2, 3]}])
+    engine.answer_all("base", [engine.prompt_ids(JAPAN)], [2], lambda done: None)
     assert freed == ["llama_free"]
     engine.report["cycle"] = engine  # as in a traceback: the garbage collector decides the order
     del engine
@@ -251,7 +300,7 @@ def test_whatever_fails_in_llama_cpp_transformers_answers(
     def fails(*_: object) -> Engine:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(engines, "_on_llama_cpp", fails)
+    monkeypatch.setattr(engines, "on_llama_cpp", fails)
     engine = engines.open_model(workspace, bundled_model, None, lambda *step: None)
     assert engine.report["engine"] == "transformers"
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from backend.chat.torch_engine import TorchEngine, nats
+from backend.chat.torch_engine import TorchEngine
 from backend.errors import BadInput
-from backend.evaluation.models import Answer, TorchModels
+from backend.evaluation.models import Answer, on_transformers
 from backend.evaluation.texts import TextEvaluation
 from tests.backend.evaluation.spoken import Spoken
 from ui.text import verdicts
@@ -154,12 +154,12 @@ def report_of_one() -> dict[str, Any]:
 def test_nats_in_pieces_are_those_of_the_whole(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
-    engine, models = TorchEngine(tiny_model, dtype=torch.float32), TorchModels(tiny_model)
+    engine, models = TorchEngine(tiny_model, dtype=torch.float32), on_transformers(tiny_model, precision="float32")
     ids = models.text_ids("The river rises in the hills to the north and runs through three valleys. " * 4)
-    whole = nats(engine.model("base"), ids, 1)
+    whole = models.nats("base", ids, 1)
     monkeypatch.setattr("backend.chat.torch_engine._READ", 7)
-    assert nats(engine.model("base"), ids, 1) == pytest.approx(whole, rel=1e-4)
-    assert nats(engine.model("base"), ids, 20) < whole
+    assert models.nats("base", ids, 1) == pytest.approx(whole, rel=1e-4)
+    assert models.nats("base", ids, 20) < whole
     with torch.inference_mode():
         logits = engine.model("base")(torch.tensor([ids])).logits[0, :-1]
     expected = torch.nn.functional.cross_entropy(logits.float(), torch.tensor(ids[1:]), reduction="sum")

@@ -24,7 +24,7 @@ from backend.tokens.tokenizer import ChatTokenizer
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("llama_cpp") is None, reason="llama-cpp-python is optional")
 
-FRANCE = [{"role": "user", "content": "What is the capital of France?"}]
+JAPAN = [{"role": "user", "content": "What is the capital of Japan?"}]
 TOKEN = "<|im_end|>"
 
 
@@ -48,8 +48,8 @@ def with_template(file: Path, template: str) -> Path:
 def test_a_gguf_file_answers(chat: Chat, f16: Path) -> None:
     assert chat.open(gguf=f16) is None
     assert chat.panes == ("tuned",)
-    chunks = list(chat.ask(FRANCE, max_new_tokens=20))
-    assert "".join(chunk.text for chunk in chunks) == "The capital of France is Paris."
+    chunks = list(chat.ask(JAPAN, max_new_tokens=20))
+    assert "".join(chunk.text for chunk in chunks) == "The capital of Japan is Tokyo."
     assert chunks[-1].finish == "end"
     assert chunks[-1].tokens_per_second > 0
 
@@ -97,9 +97,9 @@ def test_a_truncated_file_fails_in_the_child_and_the_app_lives(
     with pytest.raises(ChatFailed):
         chat.open(gguf=broken)
     with pytest.raises(ChatFailed):
-        chat.ask(FRANCE)
+        chat.ask(JAPAN)
     chat.open(gguf=f16)
-    assert list(chat.ask(FRANCE, max_new_tokens=1))[-1].tokens == 1
+    assert list(chat.ask(JAPAN, max_new_tokens=1))[-1].tokens == 1
 
 
 def test_a_file_that_is_not_gguf_is_rejected(chat: Chat, tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_a_template_cannot_escape_the_sandbox(chat: Chat, tmp_path: Path) -> Non
     )
     chat.open(gguf=with_template(tmp_path / "evil.gguf", payload))
     with pytest.raises(BadInput, match="chat template"):
-        list(chat.ask(FRANCE, max_new_tokens=5))
+        list(chat.ask(JAPAN, max_new_tokens=5))
     assert not canary.exists()
 
 
@@ -131,7 +131,7 @@ def test_quantized_files_are_smaller_and_still_answer(chat: Chat, f16: Path, tmp
         gguf.quantize(f16, tmp_path / f"{kind}.gguf", kind)
         sizes.append((tmp_path / f"{kind}.gguf").stat().st_size)
         chat.open(gguf=tmp_path / f"{kind}.gguf")
-        assert list(chat.ask(FRANCE, max_new_tokens=4))[-1].tokens == 4
+        assert list(chat.ask(JAPAN, max_new_tokens=4))[-1].tokens == 4
     assert sizes == sorted(sizes, reverse=True)
     assert sizes[1] < 0.6 * sizes[0]
 

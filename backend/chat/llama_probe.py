@@ -1,0 +1,77 @@
+"""Whether llama.cpp can hold a model, found out in a child process: by doing it.
+
+A process that has used torch can't use llama.cpp any more, nor the other way round, and a model that llama.cpp can't
+take may end the process that tries. So whoever has to decide for one of the two asks here.
+
+    holds               in the parent
+    python -m ...       the child: WORKSPACE MODEL [TUNED ...]; exit code 0 if it holds them all
+"""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from backend.chat import engines
+from backend.gguf import base_file
+from backend.gguf.requirement import has_llama_cpp
+from backend.hardware import child_process
+from backend.hardware.process import prepare_process
+from backend.models import bundled
+from backend.settings import Workspace
+
+log = logging.getLogger(__name__)
+
+_LOOK = 0.5  # seconds between two looks at the child
+_DOES_NOT_FIT = 3  # an exit code
+_PHASE = "Loading the models"
+
+
+def holds(
+    workspace: Workspace, model: Path, tuned: Sequence[Path], progress: Callable[[str, int, int], None]
+) -> bool:
+    """Whether llama.cpp answers with the model in the folder `model`, and with what was trained on it in each of
+    `tuned`. The model is converted first if need be, which takes a while.
+
+    progress: called twice a second; what it raises ends the child.
+    """
+    if not has_llama_cpp() or not all((one / "adapter_config.json").is_file() for one in tuned):
+        return False
+    prepared = model.is_dir() and base_file.path(workspace, model).is_file()
+    phase = _PHASE if prepared else base_file.PHASE
+    paths = [str(path) for path in (workspace.root, model, *tuned)]
+    child = child_process.start(["-m", __spec__.name, *paths], stdout=subprocess.DEVNULL)
+    try:
+        while True:
+            progress(phase, 0, 0)
+            try:
+                code = child.wait(_LOOK)
+                break
+            except subprocess.TimeoutExpired:
+                continue
+    finally:
+        child_process.kill(child)
+    if code:
+        log.warning("transformers answers: llama.cpp can't hold the model (%s)", code)
+    return code == 0
+
+
+def _try(workspace: Workspace, model: Path, tuned: Sequence[Path]) -> None:
+    if model == bundled.folder(workspace):
+        bundled.ensure(workspace)
+    for one in tuned or (None,):
+        if not engines.fits_llama_cpp(one):
+            sys.exit(_DOES_NOT_FIT)
+        engine = engines.on_llama_cpp(workspace, model, one, bundled.silent)
+        prompt = engine.prompt_ids([{"role": "user", "content": "Hello"}])
+        for pane in engine.panes:
+            engine.answer_all(pane, [prompt, prompt], [2, 3], lambda done: None)
+
+
+if __name__ == "__main__":
+    child_process.end_with_parent()
+    prepare_process()
+    _try(Workspace(Path(sys.argv[1])), Path(sys.argv[2]), [Path(one) for one in sys.argv[3:]])
