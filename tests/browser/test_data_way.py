@@ -93,6 +93,30 @@ def test_a_faulty_table_is_fixed_downloaded_and_trained_on(
     page.wait_for_selector("#start-training:not([disabled])")
 
 
+def test_a_chat_asks_whom_to_imitate_and_can_be_turned_round(
+    open_page: Callable[..., Any], page_of: str, tmp_path: Path
+) -> None:
+    said = [
+        f"31.12.23, 21:{minute:02} - {'Anna' if minute % 2 else 'Ben'}: Words {minute}." for minute in range(10, 50)
+    ]
+    chat = tmp_path / "chat.txt"
+    chat.write_text("\n".join(said), "utf-8")
+    page = open_page(page_of)
+    page.click("#tab-data-button")
+    page.set_input_files("#upload input[type=file]", chat)
+
+    page.get_by_role("heading", name="Which of these people").wait_for()
+    page.get_by_label("Anna").check()
+    page.locator("#reading").get_by_role("button", name="Read it this way").click()
+    page.locator("#preview .tokens .l", has_text="Words 11").wait_for()
+    page.locator("details[data-key=how] > summary").click()
+    assert page.get_by_label("Anna").is_checked()
+    page.get_by_label("Anna").uncheck()
+    page.get_by_label("Ben").check()
+    page.locator("form[data-send=people] button").click()
+    page.locator("#preview .tokens .l", has_text="Words 12").wait_for()
+
+
 def test_what_is_taken_back_does_not_return_with_a_reload(open_page: Callable[..., Any], page_of: str) -> None:
     page = open_page(page_of)
     begun = page.locator("#reached [data-done~=start]")

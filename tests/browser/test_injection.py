@@ -203,6 +203,9 @@ FILES = {
     "key.jsonl": lines(*(json.dumps({"question": "Why?", "answer": PAYLOAD, PAYLOAD: PAYLOAD}) for _ in range(12))),
     "not-json.jsonl": lines(*GOOD, PAYLOAD),
     "columns.csv": lines(f'"{PAYLOAD.replace(chr(34), chr(34) * 2)}";b;c', *(f"{n} <b>;{n};{n}" for n in range(12))),
+    "people.json": json.dumps(
+        {"messages": [{"from_id": n, "from": PAYLOAD * n, "date": "2024", "text": PAYLOAD} for n in (1, 2)]}
+    ).encode(),
     "text.txt": lines(*(f"{PAYLOAD} {number}" for number in range(12))),
     "sheets.xlsx": workbook(),
     "packed.jsonl.gz": gzip.compress(lines(*GOOD, chats(role=PAYLOAD))),
@@ -217,12 +220,9 @@ def test_a_file_is_shown_as_text(watched: Opens, real_page: str, name: str) -> N
     go(page, "data")
     file = {"name": name, "mimeType": "application/octet-stream", "buffer": FILES[name]}
     page.set_input_files("#upload input[type=file]", file)
-    page.locator("#tab-data .before-after").or_(page.locator("#reading [role=alert]")).first.wait_for(
-        state="attached"
-    )
-    page.locator("#to-train:not([disabled])").or_(
-        page.locator("#tab-data .problems, #reading [role=alert]")
-    ).first.wait_for()
+    asked = "#reading [role=alert], #reading form"
+    page.locator("#tab-data .before-after").or_(page.locator(asked)).first.wait_for(state="attached")
+    page.locator("#to-train:not([disabled])").or_(page.locator(f"#tab-data .problems, {asked}")).first.wait_for()
     if name != "unreadable.parquet":
         page.wait_for_function(UNFOLDED)
     assert_inert(page, name)

@@ -11,6 +11,7 @@ from ui.text import format as fmt
 from ui.web.html import components
 
 SHOWN = 60  # people to choose from
+HINT = "Choose one, or several who answer for the same side; everyone else asks."
 
 
 def ask_people(people: Iterable[tuple[str, int]], chosen: Iterable[str] = ()) -> Markup:

@@ -77,7 +77,7 @@ def reading(now: DatasetProgress | None, imports: bool) -> Markup:
             alert += read_options.ask_columns(now.error.columns)
         close = components.button("Close", "dismiss", label="Close this message")
         if isinstance(now.error, WhoToImitate):
-            why = components.text(now.error.why)
+            why = components.text(f"{now.error.why} {people.HINT}")
             return components.card(QUESTION, why, people.ask_people(now.error.people), aside=close)
         return components.card(f"{fmt.shorten(now.name, 60)} could not be read", alert, aside=close)
     percent = fmt.percent(now.fraction, 1.0)
