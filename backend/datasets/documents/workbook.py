@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 import zipfile
 from collections.abc import Iterator
@@ -12,7 +13,8 @@ from backend.datasets.documents.blocks import Rows
 from backend.datasets.documents.number_format import shown
 from backend.records.units import MIB
 
-_WITH_MERGES = 16 * MIB  # unpacked bytes of the sheets; larger files are read row by row, without merged cells
+_LARGEST = 16 * MIB  # unpacked bytes of the sheets; of larger files merged cells are not filled
+_NO_RESULT = re.compile(rb"<f(?:\s[^>]*)?(?:/>|>[^<]*</f>)\s*(?:<v\s*/>|<v></v>)?\s*</c>")
 FORMULA = "\ue002"  # stands in for a formula whose result is not stored in the file
 
 
@@ -22,11 +24,13 @@ class ExcelSheets:
     def __init__(self, path: Path, limit: int) -> None:
         with zipfile.ZipFile(path) as archive:
             sheets = [part for part in archive.infolist() if part.filename.startswith("xl/worksheets/")]
-            self._large = sum(part.file_size for part in sheets) > _WITH_MERGES
-            self._formulas = not self._large and any(b"<f" in archive.read(part) for part in sheets)
+            small = sum(part.file_size for part in sheets) <= _LARGEST
+            texts = [archive.read(part) for part in sheets] if small else []
+        without_results = any(_NO_RESULT.search(text) for text in texts)
+        self._by_row = not without_results and not any(b"<mergeCell " in text for text in texts)
         self._limit = limit
         self._book = self._load(path, values=True)
-        self._written = self._load(path, values=False) if self._formulas else None
+        self._written = self._load(path, values=False) if without_results else None
         self.names = [sheet.title for sheet in self._book.worksheets]
 
     def _load(self, path: Path, values: bool) -> Any:
@@ -34,17 +38,17 @@ class ExcelSheets:
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about styles and extensions, which are ignored
-            return load_workbook(path, read_only=self._large, data_only=values, keep_links=False)
+            return load_workbook(path, read_only=self._by_row, data_only=values, keep_links=False)
 
     def rows(self, name: str) -> Iterator[tuple[int, list[str]]]:
         """(row in the sheet, cells) of each row that is not blank, without blank cells at the end."""
         sheet = self._book[name]
-        if self._large:
+        if self._by_row:
             sheet.reset_dimensions()  # the file's own dimensions are often wrong
-        merged = {} if self._large else _merged(sheet)
+        merged = {} if self._by_row else _merged(sheet)
         written = self._written[name] if self._written is not None else None
-        for number, row in enumerate(sheet.iter_rows(max_col=self._limit), 1):
-            cells = [shown(cell.value, getattr(cell, "number_format", "General")) for cell in row]
+        for number, row in enumerate(sheet.iter_rows(), 1):
+            cells = [shown(cell.value, getattr(cell, "number_format", "General")) for cell in row[: self._limit]]
             for place, cell in enumerate(cells):
                 if not cell and (number, place + 1) in merged:
                     cells[place] = merged[number, place + 1]
