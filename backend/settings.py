@@ -15,6 +15,7 @@ from backend.files.disk_errors import disk_words
 HOME_VARIABLE = "APPRENTICE_HOME"
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 SAMPLES = PROJECT_ROOT / "static" / "samples"
+TEMPLATES = PROJECT_ROOT / "static" / "templates"
 PROGRAM = "start.bat" if os.name == "nt" else "./start.sh"  # what people type before a command
 
 # What child processes get of the environment, by whole names and by beginnings: where things are, languages, and

@@ -80,12 +80,11 @@ def _from_tables(tables: list[Rows]) -> Examples:
 def _from_pairs(pairs: Pairs, options: ReadOptions) -> Examples:
     conversations = any("messages" in record for _, record in pairs.records)
     if not pairs.sure and options.shape is None:
-        first = next(iter(pairs.records[0][1].values()))
         raise NoExamples(
             "This text can be read in two ways.",
             f"It seems to hold {len(pairs.records):,} questions with answers, but not all of it fits.",
             "Choose what it is: examples, or plain text to learn from as a whole.",
-            ("messages",) if conversations and first else ("question", "answer"),
+            (*(("messages",) if conversations else ("question", "answer")), "text"),
         )
     records: list[Record] = [(line, record) for line, record in pairs.records]
     return Examples(iter([records]), {"found": "conversations" if conversations else "questions"})

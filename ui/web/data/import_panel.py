@@ -19,7 +19,8 @@ from ui.web.errors import handler
 from ui.web.html import components
 
 KINDS = (
-    "Excel, CSV, Word, PDF, OpenDocument, text, Markdown, a web page, JSON, YAML, Parquet, or one packed with gzip."
+    "Also read: Word, PDF, OpenDocument, text, Markdown, web pages, exports of chats, e-mail, JSON, YAML, Parquet, "
+    "and any of these packed with gzip."
 )
 TABLE_HEADERS = ["What is asked", "What it should answer"]
 EMPTY_TABLE = [["", ""] for _ in range(5)]
@@ -125,6 +126,7 @@ def build(app: App, state: BrowserState) -> ImportPanel:
                     elem_id="upload",
                     show_label=False,
                 )
+                html(data_views.templates())
                 html(components.text(f"{KINDS} {_stays(app.policy)}", "small"))
             with gr.Tab("Paste"):
                 pasted = gr.Textbox(

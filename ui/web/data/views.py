@@ -12,12 +12,14 @@ from backend.datasets.convert.mapping import NoExamples
 from backend.datasets.convert.shapes import SHAPES
 from backend.datasets.store import StoredDataset
 from backend.records.encoded import Piece
+from backend.settings import TEMPLATES
 from ui.records import DatasetFiles, DatasetProgress, DatasetState, Matches, Sample
 from ui.text import format as fmt
 from ui.web import errors as web_errors
 from ui.web.data import before_after, people, read_options
 from ui.web.html import components, length_histogram, tables
 
+TABLE = "Two columns are enough: question and answer, one example in each row."
 DELETES = "This deletes the file and your fixes. Runs keep the examples they learn from."
 SWATCHES = Markup(  # the legend of the token colors
     '<p class="lead swatches"><span><i class="swatch l"></i>learned</span>'
@@ -122,6 +124,15 @@ def tested(data: DatasetState) -> Markup:
     remove = components.button("Remove the validation file", "clear-test")
     words = components.text(f"Validated on {data.validation_name}: {usable}", "small")
     return Markup('<div class="actions">{}{}</div>').format(words, remove)
+
+
+def templates() -> Markup:
+    """What a table of examples needs, and files to fill in."""
+    links = components.join(
+        components.inline_file((TEMPLATES / name).read_bytes(), name, words)
+        for name, words in (("examples.xlsx", "Template for Excel"), ("examples.csv", "Template as CSV"))
+    )
+    return Markup('<div class="actions">{}<div class="acts">{}</div></div>').format(components.text(TABLE), links)
 
 
 def download(data: DatasetState, files: DatasetFiles | None) -> Markup:

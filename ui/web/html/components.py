@@ -8,6 +8,7 @@ tag. tests/ui/web/html/test_typed_html.py checks the source for this.
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 from urllib.parse import quote
@@ -200,6 +201,13 @@ def download_link(path: object, name: str, words: str, aside: str) -> Markup:
     """A button that downloads a file. path: one that the services built, never one that a person typed."""
     return Markup('<a class="btn firm" href="/gradio_api/file={}" download="{}">{} <span>{}</span></a>').format(
         quote(str(path)), name, words, aside
+    )
+
+
+def inline_file(data: bytes, name: str, words: str) -> Markup:
+    """A button that downloads a small file of the program, which the page itself contains."""
+    return Markup('<a class="btn quiet" href="data:application/octet-stream;base64,{}" download="{}">{}</a>').format(
+        b64encode(data).decode("ascii"), name, words
     )
 
 
