@@ -1,0 +1,99 @@
+"""Recognizes telephone numbers, by Google's rules for each country (the library phonenumbers).
+
+A run of digits is a telephone number with a country code that exists; in the usual groups of a country where it is
+valid; or after a word such as "call" or "Tel.". Numbers of orders, articles and the like are none.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from itertools import accumulate
+
+CANDIDATE = re.compile(
+    r"(?<![A-Za-z0-9_.+,/#-])(?:\+ ?|00(?=[1-9]))?\(?\d(?:[ .\u00a0/\u2010-\u2015-]{0,2}\(?\d\)?){5,16}"
+    r"(?![A-Za-z0-9_%€$£]|[.,:-]\d)"
+)
+_LABELS = re.compile(  # of a telephone number, up to a few words before it
+    r"(?:\b(?:call|phone|tele?(?:ph|f)\w*|tel|mobile?|cell\w*|whatsapp|sms|text me|dial|fax|handy|ruf\w*"
+    r"|anruf\w*|portable|appel\w*|t[ée]l[ée]phon\w*|llam\w*|tel[ée]fono|m[óo]vil|cellulare|chiam\w*|ligue|celular|bel"
+    r"|ring\w*|zadzwo\w*)\b|電話|携帯|电话|手机|联系方式|телефон\w*|тел\.|звон\w*|전화|휴대폰|هاتف|फ़ोन|फोन)\D{0,20}$",
+    re.IGNORECASE,
+)
+_OTHER_NUMBERS = re.compile(
+    r"(?:\b(?:order|invoice|ticket|case|track\w*|parcel|item|article|product|ref\w*|customer|account|serial|isbn|ean|sku"
+    r"|bestell\w*|auftrag\w*|rechnung\w*|artikel\w*|kunden\w*|sendung\w*|commande|facture|suivi|client|pedido|factura"
+    r"|ordine|fattura|number|id|no|nr|num|n[°º]|iban|konto\w*)\b|订单|订购|单号|编号|注文|伝票|заказ\w*|номер|주문|[#№])"
+    r"\W{0,4}(?:is|ist|number|no|nr|nummer|num[ée]ro|número|est|es|id|号码?|番号)?\W{0,4}$",
+    re.IGNORECASE,
+)
+_DATE = re.compile(r"(?:19|20)\d\d[ ./-]?[01]?\d[ ./-]?[0-3]?\d(?:\D.*)?|[0-3]?\d[ ./-][01]?\d[ ./-](?:19|20)\d\d.*")
+_FICTIONAL = re.compile(r"(?:\(\d{3}\) ?|\d{3}([.-]))\d{3}[.-]\d{4}")  # 555-123-4567, which no country assigns
+_REGIONS = (
+    *("US", "GB", "DE", "FR", "ES", "IT", "NL", "BE", "CH", "AT", "SE", "NO", "DK", "FI", "PL", "CZ", "PT", "IE"),
+    *("GR", "RU", "UA", "TR", "RO", "HU", "BR", "MX", "AR", "CO", "CL", "JP", "CN", "KR", "TW", "HK", "SG", "IN"),
+    *("ID", "VN", "TH", "PH", "MY", "PK", "AU", "NZ", "ZA", "NG", "KE", "EG", "SA", "AE", "IL"),
+)
+_latest = ["US"]  # fitted last and is tried first, since the numbers of one file are mostly of one country
+_WITHOUT_0 = ("US", "ES", "GR", "MX", "CN", "BR", "RU", "IN")  # where numbers may begin with another digit
+_THOUSANDS = (3, 6, 9)  # 512 345 678 may be any number
+_HAN = re.compile("[\u4e00-\u9fff]")
+
+
+def is_phone_number(text: str, start: int, end: int) -> bool:
+    """Whether `text[start:end]`, found by CANDIDATE, is a telephone number."""
+    found, before = text[start:end], text[max(0, start - 40) : start]
+    digits = sum(map(str.isdigit, found))
+    if not 7 <= digits <= 15 or found.count("(") != found.count(")"):
+        return False
+    if found.startswith(("+", "00")) and digits >= 9:
+        return _has_country_code(found)
+    if _DATE.fullmatch(found):
+        return False
+    if _LABELS.search(before):
+        return True
+    if _OTHER_NUMBERS.search(before):
+        return False
+    if found.isdigit() and not found.startswith("0"):
+        return len(found) == 11 and bool(_HAN.search(text)) and _is_valid(found, "CN")
+    return _FICTIONAL.fullmatch(found) is not None or _is_valid(found)
+
+
+@lru_cache(maxsize=4096)
+def _has_country_code(found: str) -> bool:
+    import phonenumbers
+
+    try:
+        return phonenumbers.is_possible_number(phonenumbers.parse(re.sub("^00", "+", found)))
+    except phonenumbers.NumberParseException:
+        return False
+
+
+@lru_cache(maxsize=4096)
+def _is_valid(found: str, only: str = "") -> bool:
+    """Whether it is a number of one of the countries, in its groups unless it is one group. only: of this country."""
+    import phonenumbers
+
+    area = found.lstrip("(").startswith("0") or found.startswith("(")
+    groups = _groups(found)
+    for region in [only] if only else dict.fromkeys((*_latest, *_REGIONS)):
+        if not area and region not in _WITHOUT_0:
+            continue
+        try:
+            number = phonenumbers.parse(found, region)
+        except phonenumbers.NumberParseException:
+            continue
+        if not phonenumbers.is_valid_number_for_region(number, region):
+            continue
+        usual = _groups(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.NATIONAL))
+        if groups[0] == 1 and groups[-1] == usual[-1] + 1:  # 1-800-...
+            groups = tuple(end - 1 for end in groups[1:])
+        if found.isdigit() or (usual[0] in groups[:-1] if area else groups == usual != _THOUSANDS):
+            _latest[0] = region
+            return True
+    return False
+
+
+def _groups(text: str) -> tuple[int, ...]:
+    """How many digits come before the end of each group of digits."""
+    return tuple(accumulate(map(len, re.findall(r"\d+", text))))
