@@ -5,6 +5,7 @@
     script       one Python file with its data that repeats the training without this project (see script.py)
     gguf:TYPE    one GGUF file for llama.cpp, Ollama, LM Studio; TYPE is one of `gguf.TYPES`; with a Modelfile for
                  Ollama; several, separated by commas, are made from one conversion (gguf_files.py)
+    home         all of these but the merged model, and the examples, in one zip file (take_home.py)
 
 With each model goes a text file that says where to use it and how (programs.py). Everything is made in the job's own
 folder and moves to WORKSPACE/exports/<job id>/ only when all checks have passed.
@@ -17,8 +18,9 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from backend.export import gguf_files, programs, script, script_check, steps
-from backend.export.request import ExportRequest, Stopped
+from backend.export import gguf_files, programs, script, script_check, steps, take_home
+from backend.export.request import HOME, ExportRequest, Stopped
+from backend.export.take_home import Maker
 from backend.files import manifest
 from backend.files.listing import files_in
 from backend.models import model_folder
@@ -38,14 +40,20 @@ def run(context: Any) -> dict[str, Any]:
     request.out.mkdir(parents=True)
     try:
         request.report_phase("Checking", 0, 1)
-        request.check()
-        {"adapter": _adapter, "merged": _merged, "script": _script}.get(request.to, gguf_files.make)(request)
+        (take_home.check if request.to == HOME else ExportRequest.check)(request)
+        _maker(request.to)(request)
         request.report_phase("Saving", 0, 1)
         return _publish(request)
     except Stopped:
         return {}
     finally:
         shutil.rmtree(request.work, ignore_errors=True)
+
+
+def _maker(to: str) -> Maker:
+    if to == HOME:
+        return lambda request: take_home.make(request, _maker)
+    return {"adapter": _adapter, "merged": _merged, "script": _script}.get(to, gguf_files.make)
 
 
 def _adapter(request: ExportRequest) -> None:

@@ -28,7 +28,8 @@ from backend.training import oom
 
 log = logging.getLogger(__name__)
 
-FORMATS = ("adapter", "merged", "script", *(f"gguf:{kind}" for kind in gguf.TYPES))
+HOME = "home"  # everything in one zip file (take_home.py)
+FORMATS = ("adapter", "merged", "script", HOME, *(f"gguf:{kind}" for kind in gguf.TYPES))
 OLLAMA = "ollama"
 _PROMPTS = 3  # validation conversations to answer
 _LONGEST = 512  # tokens of an example that the checks use

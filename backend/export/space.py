@@ -10,6 +10,7 @@ model's package would install llama-cpp-python too, which has to be compiled; so
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import tempfile
@@ -36,6 +37,7 @@ ON_A_PROCESSOR = (
     "torch @ https://download.pytorch.org/whl/cpu/torch-2.13.0%2Bcpu-cp312-cp312-manylinux_2_28_x86_64.whl"
     "#sha256=4ca4a9394b0c771238a4f73590fdbbc4debad85ed0fa63d026ae1b085da7d6e2"
 )
+_SPACE_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,18 @@ def torch_for(hardware: str) -> str:
     if hardware == ZERO_GPU:
         return ON_ZERO_GPU
     return ON_A_PROCESSOR if hardware.startswith("cpu-") else ON_A_GPU
+
+
+def address() -> str:
+    """The address of the Space that this runs on, "" where it runs on none."""
+    found = os.environ.get("SPACE_ID", "")
+    return f"https://huggingface.co/spaces/{found}" if _SPACE_ID.fullmatch(found) else ""
+
+
+def commands_at_home() -> tuple[str, ...]:
+    """The two commands that start this Space's program on another computer; none where this is no Space."""
+    url = address()
+    return (f"git clone {url}", f"sh {url.rpartition('/')[2]}/{PROGRAM}/start.sh") if url else ()
 
 
 def _fill(folder: Path, model: Path, hardware: str) -> None:

@@ -56,6 +56,7 @@ def sizes(model: Path, adapter: Path) -> dict[str, tuple[float, float]]:
         "adapter": (learned, learned),
         "merged": (weights + tokenizer, wide + tokenizer),
         **{f"gguf:{kind}": (mib, mib) for kind, mib in types.items()},
+        "home": (learned + types["Q8_0"], learned + types["Q8_0"]),
     }
 
 

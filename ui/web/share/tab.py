@@ -15,7 +15,7 @@ from ui.web.browser_state import BrowserState, Inputs, Updates
 from ui.web.components import button, clickable, html, primary
 from ui.web.errors import handler
 from ui.web.html import components
-from ui.web.share import hf_jobs_card
+from ui.web.share import at_home, hf_jobs_card
 from ui.web.share.views import choices, gguf_types
 from ui.web.share.views import exports as exports_html
 from ui.web.try_it import ready_models
@@ -88,7 +88,7 @@ def build(app: App, state: BrowserState) -> ShareTab:
         choices({}),
         value=DEFAULT,
         label="What do you need?",
-        elem_classes="choices four",
+        elem_classes="choices three",
         elem_id="export-kind",
     )
     with gr.Accordion("Which sizes of that file", open=False, elem_classes="fold-block"):
@@ -104,6 +104,8 @@ def build(app: App, state: BrowserState) -> ShareTab:
         script = button("Make the training script", visible=False, elem_id="export-script")
         why_not = html(elem_classes="reason")
     exports = html()
+    if card := at_home.card():
+        html(card)
     rent = hf_jobs_card.build(app, state)
     tab = ShareTab(app, line, offered, kind, types, make, script, why_not, exports, rent)
 

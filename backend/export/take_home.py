@@ -1,0 +1,106 @@
+"""Everything of a run in one zip file: the model, what it learned, its examples, the script, how to go on at home.
+
+    NAME/   README.md         what is in it; on a Space, the two commands that start Apprentice at home
+            NAME-Q8_0.gguf    with its Modelfile, as the export gguf:Q8_0 makes it (F16 without llama-cpp-python)
+            NAME-adapter/     as the export makes it (NAME-merged where all weights were trained)
+            NAME-script/      likewise; not for a version that continues another one
+            examples.jsonl    the conversations, to import in Apprentice; not of pairs, nor of plain texts
+
+Each part is made and checked as if it had been asked for alone. A model that llama.cpp does not support has no GGUF
+file.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from backend.export import space
+from backend.export.request import ExportRequest
+from backend.files.listing import files_in
+from backend.gguf.convert import UnsupportedModel
+from backend.gguf.requirement import has_llama_cpp
+from backend.records.specs import RunSpec
+from backend.runs.conversations import read_conversations
+
+EXAMPLES = "examples.jsonl"
+Maker = Callable[[ExportRequest], None]
+
+_NO_GGUF = "There is no GGUF file in it, because llama.cpp does not support this model."
+_WHAT = {
+    ".gguf": "the model in one file, for LM Studio, Ollama and llama.cpp",
+    ".Modelfile": "for Ollama: the file above with its template and instruction",
+    ".txt": "how to use the model, program by program",
+    "-adapter": "only what the model learned; needs the base model as well",
+    "-merged": "the whole model, for servers and further training",
+    "-script": "trains the same model again, without Apprentice",
+    EXAMPLES: "the examples; import them on Data to go on",
+}
+
+
+def parts(run: RunSpec) -> list[str]:
+    """The exports that the zip file is made of."""
+    model = "merged" if run.settings.method == "full" else "adapter"
+    script = [] if run.descent and run.descent.weights else ["script"]
+    return [model, "gguf:Q8_0" if has_llama_cpp() else "gguf:F16", *script]
+
+
+def check(request: ExportRequest) -> None:
+    """Raises what the parts raise when something is missing."""
+    for part in parts(request.run):
+        replace(request, to=part).check()
+
+
+def make(request: ExportRequest, maker: Callable[[str], Maker]) -> None:
+    """Make the zip file in `request.out`. maker: what makes a part. The parts' checks are in the request's result."""
+    for part in parts(request.run):
+        try:
+            maker(part)(replace(request, to=part))
+        except UnsupportedModel:
+            request.result["smoke"] = {"": {"ok": None, "sentence": _NO_GGUF}}
+    for about_files in ("programs", "sizes"):  # for the page; these files are inside the zip file
+        request.result.pop(about_files, None)
+    for packed in request.out.glob("*.zip"):
+        packed.unlink()
+    _write_examples(request)
+    request.report_phase("Packing", 0, 1)
+    names = sorted(path.name for path in request.out.iterdir())
+    (request.out / "README.md").write_text(readme(request.name, names, space.commands_at_home()), "utf-8")
+    _pack(request.out, request.name)
+
+
+def _write_examples(request: ExportRequest) -> None:
+    if request.run.settings.trainer == "sft":
+        found = [one for part in ("train", "held_out") for one in read_conversations(request.run_folder, part)]
+        lines = [json.dumps({"messages": messages}, ensure_ascii=False) + "\n" for messages in found]
+        if lines:
+            (request.out / EXAMPLES).write_text("".join(lines), "utf-8", "replace")
+
+
+def readme(name: str, files: list[str], commands: tuple[str, ...]) -> str:
+    """README.md of the zip file. commands: those that start Apprentice at home, none if nobody knows from where."""
+    rows = "\n".join(f"| `{file}` | {_what(file)} |" for file in files)
+    text = f"# {name}\n\nMade with Apprentice. It needs no account and no network.\n\n| | |\n|---|---|\n{rows}\n"
+    if commands:
+        block = "\n".join(f"    {command}" for command in commands)
+        text += f"\n## Apprentice on your own computer\n\nWith Python 3.11 to 3.13 and git:\n\n{block}\n"
+    return text
+
+
+def _what(file: str) -> str:
+    return next((what for end, what in _WHAT.items() if file.endswith(end)), "")
+
+
+def _pack(folder: Path, name: str) -> None:
+    """Move everything in `folder` into NAME-everything.zip there (uncompressed: weights hardly shrink)."""
+    with zipfile.ZipFile(folder / f"{name}-everything.zip", "w", zipfile.ZIP_STORED) as archive:
+        for path in sorted(folder.iterdir()):
+            if path.suffix == ".zip":
+                continue
+            for file in files_in(path) if path.is_dir() else [path]:
+                archive.write(file, Path(name) / file.relative_to(folder))
+            shutil.rmtree(path) if path.is_dir() else path.unlink()

@@ -1,0 +1,103 @@
+"""Everything in one file: what it holds, that each part was checked, and the commands for one's own computer."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from backend.export import job as export_job
+from backend.export import request, space, take_home
+from backend.models import bundled
+from backend.records.specs import Descent, RunSpec
+from backend.runs.conversations import write_conversations
+from backend.settings import Workspace, new_id
+from tests.backend.export.test_export import Work
+from tests.backend.synthetic import make_adapter, make_finished_run
+
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # peft uses names that transformers renames
+
+CHATS = [
+    [{"role": "user", "content": question}, {"role": "assistant", "content": "Yes."}]
+    for question in ("Is it open?", "Wird geliefert?")
+]
+
+
+@pytest.fixture
+def run(tmp_path: Path, tiny_model: Path) -> Path:
+    """The folder of a finished run of the tiny model, which llama.cpp does not support."""
+    folder = Workspace.open(tmp_path / "workspace").runs / new_id()
+    make_adapter(make_finished_run(folder, tiny_model, "tests/tiny"), tiny_model, 0.05)
+    return with_examples(folder)
+
+
+def with_examples(folder: Path) -> Path:
+    write_conversations(folder, "train", CHATS[:1])
+    write_conversations(folder, "held_out", CHATS[1:])
+    return folder
+
+
+def content(run: Path) -> tuple[dict[str, bytes], list[bool | None]]:
+    """The files in the zip file by their paths, and how the checks ended."""
+    work = Work(Workspace(run.parent.parent), {"run": run.name, "to": request.HOME, "name": "Tiny"})
+    result = export_job.run(work)
+    assert [file["name"] for file in result["files"]] == ["tiny-everything.zip"]
+    assert all(check["sentence"] for check in result["checks"])
+    with zipfile.ZipFile(work.published / "tiny-everything.zip") as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    readme = files["tiny/README.md"].decode()
+    inside = {name.split("/")[1] for name in files} - {"README.md"}
+    assert [name for name in inside if f"| `{name}` | " not in readme or f"| `{name}` |  |" in readme] == []
+    return files, [check["ok"] for check in result["checks"]]
+
+
+def test_it_holds_what_was_learned_the_examples_and_the_script(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPACE_ID", "owner/demo")
+    files, checks = content(run)
+    assert {
+        "tiny/tiny-adapter/adapter_model.safetensors",
+        "tiny/tiny-script/train.py",
+    } <= files.keys()
+    assert not [name for name in files if name.endswith((".zip", ".gguf"))]
+    assert None in checks, "there is no GGUF file"
+    assert False not in checks
+    assert [json.loads(line)["messages"] for line in files["tiny/examples.jsonl"].splitlines()] == CHATS
+    readme = files["tiny/README.md"].decode()
+    assert "git clone https://huggingface.co/spaces/owner/demo" in readme
+    assert "sh demo/apprentice/start.sh" in readme
+
+
+@pytest.mark.slow
+def test_the_model_is_in_it_for_llama_cpp(workspace_with_model: Workspace, adapter: Path) -> None:
+    folder = workspace_with_model.runs / new_id()
+    result = make_finished_run(folder, bundled.folder(workspace_with_model), bundled.MODEL_ID)
+    shutil.copytree(adapter, result)
+    files, checks = content(with_examples(folder))
+    assert {"tiny/tiny-Q8_0.gguf", "tiny/tiny-Q8_0.Modelfile"} <= files.keys()
+    assert len(checks) == 4
+    assert all(checks)
+
+
+def test_without_llama_cpp_the_file_is_larger_and_untested(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(take_home, "has_llama_cpp", lambda: False)
+    spec = RunSpec.model_validate_json((run / "spec.json").read_text("utf-8"))
+    assert take_home.parts(spec) == ["adapter", "gguf:F16", "script"]
+
+
+def test_what_a_run_cannot_give_is_left_out(run: Path) -> None:
+    spec = RunSpec.model_validate_json((run / "spec.json").read_text("utf-8"))
+    full = spec.settings.model_copy(update={"method": "full"})
+    assert take_home.parts(spec.model_copy(update={"settings": full}))[0] == "merged"
+    continued = Descent.model_construct(weights="sha256")
+    assert "script" not in take_home.parts(spec.model_copy(update={"descent": continued}))
+
+
+@pytest.mark.parametrize("space_id", ["", "owner", "owner/demo; rm -rf /", "https://elsewhere.example/x"])
+def test_there_are_no_commands_without_a_space(space_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPACE_ID", space_id)
+    assert space.address() == ""
+    assert space.commands_at_home() == ()
+    assert "git clone" not in take_home.readme("tiny", ["examples.jsonl"], space.commands_at_home())
