@@ -48,6 +48,7 @@ LAYERS = (
         "ui.web.errors",
         "ui.web.gate",
         "ui.web.guard",
+        "ui.web.login_limit",
         "ui.web.theme",
         "ui.web.skip_type_stubs",
         "ui.web.session_memory",

@@ -170,6 +170,8 @@ class ChatSession:
         self._run_id = ""
         self._chat.close()
         self._close_other()
+        if self._seats:
+            self._seats.leave(self)
 
     def _close_other(self) -> None:
         self._other_run_id = ""

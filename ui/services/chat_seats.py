@@ -23,7 +23,7 @@ class ChatSeats:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._sessions: list[Session] = []  # the one that answered last comes last
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # closing a chat leaves its seat
 
     def take(self, session: Session) -> None:
         """A seat for this session, which is about to open its model. Raises NotInDemo when all of them answer."""

@@ -39,13 +39,17 @@ class VisitorApps:
         self._thread = threading.Thread(target=self._purge_again_and_again, name="purge", daemon=True)
 
     def start(self) -> None:
-        """Starts the queue and the purge, prepares the model, and adopts what runs since before a restart."""
-        for visitor in self.visitors.all():
-            with suppress(ApprenticeError):
-                self._open(visitor)
+        """Starts the queue and the purge, and prepares the model."""
+        self.adopt()
         self._queue.start()
         self._thread.start()
         self.base.prepare()
+
+    def adopt(self) -> None:
+        """Puts the jobs of earlier visitors into the queue, and those that still run."""
+        for visitor in self.visitors.all():
+            with suppress(ApprenticeError):
+                self._open(visitor)
 
     def close(self) -> None:
         """Ends the threads and all chats; jobs continue."""

@@ -25,6 +25,7 @@ from ui.web.components import Tab, clicked, html
 from ui.web.data import tab as data_tab
 from ui.web.errors import handler
 from ui.web.gate import Door, Gate
+from ui.web.login_limit import LoginLimit
 from ui.web.per_visitor import PerVisitor
 from ui.web.run_news import news
 from ui.web.runs import tab as runs_tab
@@ -242,6 +243,7 @@ def launch_arguments(
     it is on. door: of a demo.
     """
     gate = [Middleware(Gate, door=door)] if door else []
+    limit = [Middleware(LoginLimit)] if hosts or space else []  # where there may be a password
     return {
         "theme": theme(),
         "css_paths": [STATIC / "style.css"],
@@ -249,7 +251,7 @@ def launch_arguments(
         "favicon_path": LOGO,
         "allowed_paths": [str(exports)],
         "app_kwargs": {
-            "middleware": [*guard.middleware(hosts, space), *gate],
+            "middleware": [*guard.middleware(hosts, space), *limit, *gate],
             "docs_url": None,
             "redoc_url": None,
             "openapi_url": None,

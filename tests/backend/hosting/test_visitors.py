@@ -1,0 +1,122 @@
+"""Who a visitor is, where their things lie, and when they are deleted."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from backend.errors import NotInDemo
+from backend.hosting import visitors as hosting
+from backend.hosting.policy import Limits
+from backend.hosting.visitors import Visitors
+
+
+def make(tmp_path: Path, **limits: float) -> Visitors:
+    return Visitors(tmp_path / "visitors", Limits(**limits))  # type: ignore[arg-type]
+
+
+def new(visitors: Visitors) -> str:
+    visitor = visitors.of_key(visitors.new_key())
+    assert visitor
+    visitors.visit(visitor)
+    return visitor
+
+
+def test_a_key_means_the_same_visitor_also_after_a_restart(tmp_path: Path) -> None:
+    key = make(tmp_path).new_key()
+    first, again = make(tmp_path).of_key(key), make(tmp_path).of_key(key)
+    assert first == again != make(tmp_path).of_key(make(tmp_path).new_key())
+    assert first
+    assert first not in key, "a folder's name says nothing about the key, nor the key about the folder"
+
+
+def test_a_key_that_another_server_made_or_somebody_wrote_is_none(tmp_path: Path) -> None:
+    visitors = make(tmp_path)
+    number, _, signature = visitors.new_key().partition(".")
+    other = make(tmp_path / "other").new_key()
+    for key in (
+        "",
+        ".",
+        number,
+        f"{number}.",
+        f"{number}.{'0' * 64}",
+        f"{'1' * 64}.{signature}",
+        other,
+        "../x.y",
+        "ä.ö",
+    ):
+        assert visitors.of_key(key) is None, key
+
+
+def test_accounts_and_browsers_never_meet_and_no_name_becomes_a_path(tmp_path: Path) -> None:
+    visitors = make(tmp_path)
+    names = [visitors.of_account(account) for account in ("../../etc", "a/b", "anna", "bert", "")]
+    assert len(set(names)) == 5
+    assert all(len(name) == 32 and name.isalnum() for name in names)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no such rights")
+def test_only_the_owner_can_read(tmp_path: Path) -> None:
+    visitors = make(tmp_path)
+    folder = visitors.folder(new(visitors))
+    modes = [stat.S_IMODE(path.stat().st_mode) for path in (folder, folder.parent, tmp_path / "visitors.secret")]
+    assert modes == [0o700, 0o700, 0o600]
+
+
+def test_who_was_not_here_for_long_is_deleted_and_what_is_linked_stays(tmp_path: Path) -> None:
+    visitors = make(tmp_path, lifetime=3600)
+    gone, here = new(visitors), new(visitors)
+    shared = tmp_path / "models"
+    shared.mkdir()
+    (shared / "weights").write_text("shared")
+    (visitors.folder(gone) / "models").symlink_to(shared)
+    long_ago = visitors.folder(gone).stat().st_mtime - 3700
+    os.utime(visitors.folder(gone), (long_ago, long_ago))
+    assert visitors.expired() == [gone]
+    visitors.delete(gone)
+    assert visitors.all() == [here]
+    assert (shared / "weights").read_text() == "shared"
+
+
+def test_a_visit_puts_the_end_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    visitors = make(tmp_path, lifetime=3600)
+    visitor = new(visitors)
+    os.utime(visitors.folder(visitor), (1, 1))
+    monkeypatch.setattr(hosting, "_TOUCH", 0.0)
+    visitors.visit(visitor)
+    assert visitors.expired() == []
+
+
+def test_a_full_demo_lets_nobody_new_in(tmp_path: Path) -> None:
+    visitors = make(tmp_path, visitors=2)
+    first, _ = new(visitors), new(visitors)
+    with pytest.raises(NotInDemo):
+        new(visitors)
+    visitors.visit(first)
+    visitors.delete(first)
+    new(visitors)
+
+
+@pytest.mark.parametrize("limits", [{"visitor_disk": 1.0}, {"disk": 1.0}])
+def test_disk_space_is_limited_for_each_and_for_all(tmp_path: Path, limits: dict[str, float]) -> None:
+    visitors = make(tmp_path, **limits)
+    full, other = new(visitors), new(visitors)
+    visitors.require_disk(other)
+    (visitors.folder(full) / "big").write_bytes(bytes(1 << 20))
+    visitors = make(tmp_path, **limits)
+    with pytest.raises(NotInDemo):
+        visitors.require_disk(full)
+    if "disk" in limits:
+        with pytest.raises(NotInDemo):
+            visitors.require_disk(other)
+    else:
+        visitors.require_disk(other)
+
+
+def test_a_loss_is_told_once(tmp_path: Path) -> None:
+    visitors = make(tmp_path)
+    visitors.note_loss("one", "restarted")
+    assert [visitors.loss("one"), visitors.loss("one"), visitors.loss("two")] == ["restarted", None, None]

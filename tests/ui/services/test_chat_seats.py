@@ -1,0 +1,45 @@
+"""A limited number of chats has a model open; nobody's answer is ended for another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from backend.errors import NotInDemo
+from ui.services.chat_seats import ChatSeats
+
+
+@dataclass(eq=False)
+class Chat:
+    answering: bool = False
+    closed: int = 0
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def test_the_seat_of_who_was_idle_longest_is_taken() -> None:
+    seats, (first, second, third) = ChatSeats(2), (Chat(), Chat(), Chat())
+    for chat in (first, second, first, third):
+        seats.take(chat)
+    assert [first.closed, second.closed, third.closed] == [0, 1, 0]
+
+
+def test_an_answer_in_progress_is_never_ended() -> None:
+    seats, (busy, idle, third) = ChatSeats(2), (Chat(answering=True), Chat(), Chat())
+    for chat in (busy, idle, third):
+        seats.take(chat)
+    assert (busy.closed, idle.closed) == (0, 1)
+    third.answering = True
+    with pytest.raises(NotInDemo):
+        seats.take(idle)
+    assert (busy.closed, third.closed) == (0, 0)
+
+
+def test_a_chat_that_leaves_makes_room() -> None:
+    seats, (first, second) = ChatSeats(1), (Chat(answering=True), Chat())
+    seats.take(first)
+    seats.leave(first)
+    seats.take(second)
+    assert first.closed == 0

@@ -1,0 +1,49 @@
+"""Keeps a password from being guessed: after some wrong ones an address has to wait, and so has everybody."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+WINDOW = 900.0  # seconds for which a wrong password counts
+FROM_ONE, FROM_ALL = 10, 100  # wrong passwords in that time, of one address and of all
+_WRONG = (400, 401)
+
+
+class LoginLimit:
+    """ASGI middleware."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+        self._wrong: deque[tuple[float, str]] = deque(maxlen=FROM_ALL)  # when, and from which address
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "POST" or scope["path"].rstrip("/") != "/login":
+            await self.app(scope, receive, send)
+            return
+        address = str((scope.get("client") or ("", 0))[0])
+        if self._must_wait(address):
+            words = "Too many wrong passwords. Wait a quarter of an hour, then try again."
+            await PlainTextResponse(words, 429, {"retry-after": f"{WINDOW:.0f}"})(scope, receive, send)
+            return
+        self._wrong.append((time.monotonic(), address))  # already while it is checked: many may come at once
+
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] not in _WRONG:
+                self._forget(address)
+            await send(message)
+
+        await self.app(scope, receive, sending)
+
+    def _must_wait(self, address: str) -> bool:
+        while self._wrong and time.monotonic() - self._wrong[0][0] > WINDOW:
+            self._wrong.popleft()
+        from_one = sum(one == address for _, one in self._wrong)
+        return from_one >= FROM_ONE or len(self._wrong) >= FROM_ALL
+
+    def _forget(self, address: str) -> None:
+        """The attempts of an address from which the right password came."""
+        self._wrong = deque((one for one in self._wrong if one[1] != address), maxlen=FROM_ALL)
