@@ -21,6 +21,7 @@ from backend.datasets.convert.detect import Record
 WHATSAPP = ChatFormat(
     "a WhatsApp chat",
     "https://faq.whatsapp.com/1180414079177245",
+    thread="file",
     author=("author",),
     text=("text",),
     time=("time",),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any
 
 from backend.datasets.chats.formats import IN_CONVERSATIONS
@@ -29,6 +30,7 @@ _IN_ROWS = frozenset(
     for name in NAMES[field]
 ) | set(IN_CONVERSATIONS)
 _MAX_DEPTH = 10_000
+_HEAD = 64 * KIB  # in which a list must begin
 _OPEN, _CLOSE, _QUOTE, _COMMA = b"[{", b"]}", ord('"'), ord(",")
 
 
@@ -40,6 +42,17 @@ def find_list(head: bytes) -> tuple[int, str] | None:
             name = found[1].decode("utf-8", "replace")
             return None if plain_name(name) in _IN_ROWS else (found.start(2), name)
     return None
+
+
+def document(blocks: Iterator[bytes], limits: Limits) -> tuple[Iterator[list[Record]], str]:
+    """Batches of the examples in a JSON document, and the name of the list that holds them, "" without one.
+
+    blocks: in UTF-8; the list must begin in the first. Raises BadInput as `examples` does.
+    """
+    head = next(blocks, b"")
+    found = (head.index(b"["), "") if head.lstrip().startswith(b"[") else find_list(head[:_HEAD])
+    start, name = found or (None, "")
+    return examples(chain([head], blocks), start, name, limits), name
 
 
 def json_lines(blocks: Iterable[list[bytes | None]], limits: Limits) -> Iterator[list[Record]]:

@@ -17,11 +17,12 @@ from backend.datasets.documents.markdown import read_markdown
 from backend.datasets.documents.markup import read_html
 from backend.datasets.options import Limits, ReadOptions, RowFault
 from backend.datasets.read.anki import anki_file, anki_records
+from backend.datasets.read.chat_archive import archive_records
 from backend.datasets.read.delimited import as_records, read_cells, split_header
 from backend.datasets.read.documents import find_examples, holds_examples, is_markdown
 from backend.datasets.read.encoding import Encoding, NotUtf8, utf8_blocks
 from backend.datasets.read.formats import binary_format, check_text, declared_delimiter, text_format
-from backend.datasets.read.json_document import examples, find_list, json_lines
+from backend.datasets.read.json_document import document, json_lines
 from backend.datasets.read.parse import Parser
 from backend.datasets.read.source import ByteSource, line_blocks
 from backend.datasets.read.spreadsheet import TOGETHER, Passed, choose, look_at, sheet_records
@@ -77,8 +78,11 @@ def _office(source: ByteSource, options: ReadOptions) -> OpenSource:
     try:
         with zipfile.ZipFile(source.seekable()) as archive:
             kind = document_kind(archive)
+        conversations = None if kind else archive_records(source)
     except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError) as error:
         raise damaged() from error
+    if conversations is not None:
+        return OpenSource("zip", conversations[0], chat=conversations[1])
     if not kind:
         raise BadInput("This file is a zip archive.", "", "Unpack it, and upload a file inside.")
     return _workbook(source, kind, options) if kind in ("xlsx", "ods") else _document_file(source, kind, options)
@@ -154,9 +158,8 @@ def _text(source: ByteSource, encoding: Encoding, name: str, options: ReadOption
     if kind == "jsonl":
         return OpenSource("jsonl", with_columns(json_lines(line_blocks(blocks, limits.line_bytes), limits)))
     if kind == "json":
-        opened = _document(blocks, head, limits)
-        opened.records = with_columns(opened.records)
-        return opened
+        records, found = document(blocks, limits)
+        return OpenSource("json", with_columns(records), details={"list": found} if found else {})
     if kind == "csv":
         return _table(blocks, text, delimiter, limits)
     return _plain(_whole_text(blocks, encoding, limits), "markdown" if is_markdown(name) else "text")
@@ -199,15 +202,6 @@ def _plain(record: dict[str, str] | RowFault, kind: str) -> OpenSource:
                 )
             )
     return opened
-
-
-def _document(blocks: Iterator[bytes], head: bytes, limits: Limits) -> OpenSource:
-    if head.lstrip().startswith(b"["):
-        return OpenSource("json", examples(blocks, head.index(b"["), "", limits))
-    found = find_list(head)
-    if found is None:
-        return OpenSource("json", examples(blocks, None, "", limits))
-    return OpenSource("json", examples(blocks, found[0], found[1], limits), details={"list": found[1]})
 
 
 def _table(blocks: Iterator[bytes], text: str, delimiter: str, limits: Limits) -> OpenSource:

@@ -34,7 +34,7 @@ FORMATS = {
     "html": "a web page",
     "yaml": "YAML",
 }
-BINARY = ("xlsx", "ods", "docx", "odt", "pdf", "parquet", "mail")
+BINARY = ("zip", "xlsx", "ods", "docx", "odt", "pdf", "parquet", "mail")
 ENCODINGS = {
     "utf-8": "UTF-8",
     "utf-16": "UTF-16",
