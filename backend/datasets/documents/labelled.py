@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 from backend.datasets.documents.blocks import Block, characters, joined
-from backend.datasets.documents.labels import CONTEXT, SYSTEM, Family, after_label, families
+from backend.datasets.documents.labels import CONTEXT, SYSTEM, Family, after_label, families, speakers
 
 Records = list[tuple[int, dict[str, Any]]]
 _SEPARATOR = re.compile(
@@ -17,9 +17,11 @@ _SEPARATOR = re.compile(
 )
 _SURE, _LEAST = 0.8, 0.5  # shares of the labels that are properly paired
 _SAMPLE = 2_000  # blocks, enough to know the labels
-_OUTSIDE = 0.4  # share of the text before the first label
+_OUTSIDE = 0.4  # share of the text that belongs to no label
 _OPTION = re.compile(r"[ \t*_-]{0,8}[B-Db-d]\s*[.)]\s")
-_WIDE_MARK = r"[:：.)]"  # also "Q." and "A)"
+_WIDE_MARK = r"[:：.)．）、]"  # also "Q." and "A)"
+_SPEAKER = re.compile(r"[ \t>*_-]{0,8}(?P<name>[^\s:：*_][^:：\n]{0,30}?)\s*[:：][*_]*[ \t]+\S")
+_FEW = 3  # times that each of two unknown speakers has to speak
 
 
 @dataclass
@@ -35,8 +37,8 @@ class _Part:
         return joined(self.blocks)
 
 
-def find_labelled(blocks: Sequence[Block]) -> tuple[Records, bool] | None:
-    """The examples, and whether that is sure; None where no labels alternate."""
+def find_labelled(blocks: Sequence[Block]) -> tuple[Records, bool, list[Block]] | None:
+    """The examples, whether that is sure, and what belongs to none; None where no labels alternate."""
     options = sum(bool(_OPTION.match(block.text)) for block in blocks) >= 2  # "A." may be a choice, not an answer
     sample = blocks[:_SAMPLE]
     for mark in (r"[:：]",) if options else (r"[:：]", _WIDE_MARK):
@@ -49,7 +51,19 @@ def find_labelled(blocks: Sequence[Block]) -> tuple[Records, bool] | None:
                 best, count = family, min(questions, answers)
         if best is not None:
             return _examples(best, blocks)
-    return None
+    names = _two_speakers(sample)
+    found = _examples(speakers(*names), blocks) if names else None
+    return (found[0], False, found[2]) if found else None
+
+
+def _two_speakers(blocks: Sequence[Block]) -> tuple[str, str] | None:
+    """The names of two people who speak in turn, in the order in which they begin; None for other texts."""
+    said = [found["name"] for block in blocks if (found := _SPEAKER.match(block.text))]
+    names = tuple(dict.fromkeys(said))
+    if len(names) != 2 or min(said.count(name) for name in names) < _FEW or 2 * len(said) < len(blocks):
+        return None
+    in_turn = sum(a != b for a, b in pairwise(said))
+    return (names[0], names[1]) if in_turn >= _SURE * (len(said) - 1) else None
 
 
 def _inline(family: Family, text: str) -> tuple[str, str] | None:
@@ -61,23 +75,23 @@ def _inline(family: Family, text: str) -> tuple[str, str] | None:
     return None
 
 
-def _examples(family: Family, blocks: Sequence[Block]) -> tuple[Records, bool] | None:
-    before, parts = _parts(family, blocks)
+def _examples(family: Family, blocks: Sequence[Block]) -> tuple[Records, bool, list[Block]] | None:
+    outside, parts = _parts(family, blocks)
     talk = [part.kind for part in parts if part.kind in ("question", "answer")]
     paired = sum(a == "question" and b == "answer" for a, b in pairwise(talk))
     share = 2 * paired / len(talk)
     if share < _LEAST:
         return None
-    sure = share >= _SURE and before <= _OUTSIDE * characters(blocks)
+    sure = share >= _SURE and characters(outside) <= _OUTSIDE * characters(blocks)
     if family.turns:
-        return _conversations(parts, sure)
-    return _single(parts), sure
+        return *_conversations(parts, sure), outside
+    return _single(parts), sure, outside
 
 
-def _parts(family: Family, blocks: Sequence[Block]) -> tuple[int, list[_Part]]:
-    """The characters before the first label, and the labelled pieces."""
+def _parts(family: Family, blocks: Sequence[Block]) -> tuple[list[Block], list[_Part]]:
+    """What belongs to no label, and the labelled pieces."""
     parts: list[_Part] = []
-    before = 0
+    outside: list[Block] = []
     for block in blocks:
         if _SEPARATOR.match(block.text):
             parts.append(_Part("end", [], True))
@@ -90,8 +104,8 @@ def _parts(family: Family, blocks: Sequence[Block]) -> tuple[int, list[_Part]]:
         elif parts and parts[-1].kind != "end":
             parts[-1].blocks.append(block)
         else:
-            before += len(block.text)
-    return before, parts
+            outside.append(block)
+    return outside, parts
 
 
 def _labelled(family: Family, block: Block) -> list[_Part]:

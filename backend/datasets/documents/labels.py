@@ -8,6 +8,7 @@ from dataclasses import dataclass
 # (question, answer), each with its other spellings after a bar.
 _PAIRS = (
     ("q|question", "a|answer|ans"),
+    ("ｑ|質問", "ａ|回答"),
     ("f|frage", "a|antwort"),
     ("q|question", "r|réponse|reponse"),
     ("p|pregunta", "r|respuesta"),
@@ -68,7 +69,7 @@ def _pattern(words: str, letter_mark: str) -> re.Pattern[str]:
     longer = [word for word in words.split("|") if word not in letters]
     parts = []
     if longer:
-        parts.append(_LABEL.format(words="|".join(map(re.escape, longer)), mark=r"[:：]"))
+        parts.append(_LABEL.format(words="|".join(map(re.escape, longer)), mark=r"(?:[:：．]|\s[-–—](?=\s))"))
     if letters:
         groups = _LABEL.format(words="|".join(letters), mark=letter_mark)
         parts.append(re.sub(r"\?P<(\w+)>", r"?P<\g<1>_letter>", groups))
@@ -79,6 +80,14 @@ def families(letter_mark: str = _LETTER_MARK) -> list[Family]:
     """Every family. letter_mark: the pattern of what may follow a label of one letter, as in "Q." or "A)"."""
     pairs = [Family(_pattern(q, letter_mark), _pattern(a, letter_mark)) for q, a in _PAIRS]
     return pairs + [Family(_pattern(q, letter_mark), _pattern(a, letter_mark), True) for q, a in _TURNS]
+
+
+def speakers(question: str, answer: str) -> Family:
+    """The family of a conversation between two people of these names."""
+    first, second = (
+        re.compile(rf"[ \t>*_-]{{0,8}}{re.escape(name)}\s*[:：][*_]*[ \t]*") for name in (question, answer)
+    )
+    return Family(first, second, turns=True)
 
 
 SYSTEM = _pattern(_SYSTEM, _LETTER_MARK)

@@ -19,24 +19,29 @@ _CATEGORY = 40  # characters of a line that may be the title of a section
 _SURE, _UNSURE = 0.8, 0.4  # shares of headings that ask
 _PARAGRAPHS_SURE, _PARAGRAPHS_UNSURE = 0.34, 0.2  # shares of paragraphs that ask
 _OUTSIDE = 0.4  # share of the text that belongs to no pair
+_ON_ONE_LINE = re.compile(
+    r"\s*(?P<question>[^\n?？؟]{4,300}[?？؟])\s*(?P<sign>[|:;=→–—>-]*)\s*(?P<answer>[^\s|:;=→–—>-][^\n]*)"
+)
 _NUMBER = re.compile(r"\s*\(?\d{1,4}[.):]\s+")
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """Examples in a text. records: (line, fields). sure: nothing speaks against them, else the person decides."""
+    """Examples in a text. records: (line, fields). sure: nothing speaks against them, else the person decides.
+    outside: the text that belongs to none."""
 
     records: list[tuple[int, dict[str, Any]]]
     sure: bool
+    outside: str = ""
 
 
 def find_pairs(blocks: Sequence[Block]) -> Pairs | None:
     """The questions and answers in a text; None where it seems to hold none."""
     labelled = find_labelled(blocks)
     if labelled is not None:
-        records, sure = labelled
-        return Pairs(records, sure)
-    finders: list[Callable[[Sequence[Block]], Pairs | None]] = [_by_heading, _by_paragraph]
+        records, sure, outside = labelled
+        return Pairs(records, sure, _worth_telling(outside))
+    finders: list[Callable[[Sequence[Block]], Pairs | None]] = [_by_heading, _by_paragraph, _by_line]
     found = [pairs for find in finders if (pairs := find(blocks)) is not None]
     return next((pairs for pairs in found if pairs.sure), found[0] if found else None)
 
@@ -92,7 +97,7 @@ def _pairs(
     """The pairs that begin at `questions`; an answer ends at the next one, and at any heading as high."""
     starts = starts or set(questions)
     records: list[tuple[int, dict[str, Any]]] = []
-    used = 0
+    used: set[int] = set()
     for start in questions:
         level = blocks[start].level
         end = start + 1
@@ -101,7 +106,7 @@ def _pairs(
                 break
             end += 1
         answer = blocks[start + 1 : end]
-        used += end - start and characters(blocks[start:end])
+        used.update(range(start, end))
         if len(answer) > 1 and _may_be_title(answer[-1]) and end < len(blocks):
             sure = False
         question = _NUMBER.sub("", blocks[start].text, count=1).strip()
@@ -109,8 +114,24 @@ def _pairs(
     missing = sum(not record["answer"] for _, record in records)
     if missing > 0.3 * len(records):
         return None
-    outside = 1 - used / max(characters(blocks), 1)
-    return Pairs(records, sure and outside <= _OUTSIDE and missing <= 0.1 * len(records))
+    outside = [block for place, block in enumerate(blocks) if place not in used]
+    sure = sure and characters(outside) <= _OUTSIDE * characters(blocks) and missing <= 0.1 * len(records)
+    return Pairs(records, sure, _worth_telling(outside))
+
+
+def _worth_telling(outside: Sequence[Block]) -> str:
+    """The text outside of all pairs; "" where it is only titles."""
+    return joined(outside) if any(not b.level and not b.bold and len(b.text) > _CATEGORY for b in outside) else ""
+
+
+def _by_line(blocks: Sequence[Block]) -> Pairs | None:
+    """A question and its answer on each line, perhaps with a sign between them."""
+    found = [(block.line, _ON_ONE_LINE.fullmatch(block.text)) for block in blocks]
+    records = [(line, {"question": one["question"], "answer": one["answer"]}) for line, one in found if one]
+    if len(records) < 3 or len(records) < _SURE * len(blocks):
+        return None
+    signs = sum(bool(one and one["sign"]) for _, one in found)
+    return Pairs(records, len(records) == len(blocks) == signs)
 
 
 def _may_be_title(block: Block) -> bool:

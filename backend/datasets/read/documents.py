@@ -11,7 +11,8 @@ from backend.datasets.documents.blocks import Document, Rows
 from backend.datasets.documents.markdown import has_table, read_markdown
 from backend.datasets.documents.questions import Pairs, find_pairs
 from backend.datasets.options import ReadOptions
-from backend.datasets.read.delimited import as_records, split_header
+from backend.datasets.read.delimited import as_records, split_header, unique_names
+from backend.datasets.read.formats import is_header
 from backend.datasets.read.header import find_header, known_columns
 
 _TABLE_ROWS = 3  # that a table without usual column names has at least
@@ -20,10 +21,11 @@ _MOSTLY = 0.6  # share of the text that is in tables
 
 @dataclass(frozen=True)
 class Examples:
-    """Records found in a text. details: how, for `Source.details`."""
+    """Records found in a text. details: how, for `Source.details`. outside: text that belongs to no example."""
 
     records: Iterator[list[Record]]
     details: dict[str, str] = field(default_factory=dict)
+    outside: str = ""
 
 
 def is_markdown(name: str) -> bool:
@@ -73,7 +75,10 @@ def _from_tables(tables: list[Rows]) -> Examples:
         if first and _header_of(table) == first:
             _, data = find_header(table)
             rows += table[data:]
-    names, below, _ = split_header(iter(rows))
+    if first or not is_header(rows[0][1]):
+        names, below, _ = split_header(iter(rows))
+    else:  # the first row of a table in a text is its header, however it looks
+        names, below = unique_names(rows[0][1]), iter(rows[1:])
     return Examples(as_records(below, names, pad=True), {"table": "yes"})
 
 
@@ -87,4 +92,4 @@ def _from_pairs(pairs: Pairs, options: ReadOptions) -> Examples:
             (*(("messages",) if conversations else ("question", "answer")), "text"),
         )
     records: list[Record] = [(line, record) for line, record in pairs.records]
-    return Examples(iter([records]), {"found": "conversations" if conversations else "questions"})
+    return Examples(iter([records]), {"found": "conversations" if conversations else "questions"}, pairs.outside)

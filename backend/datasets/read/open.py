@@ -15,11 +15,12 @@ from backend.datasets.convert.not_examples import looks_like, require_document
 from backend.datasets.documents.archive import damaged, document_kind
 from backend.datasets.documents.markdown import read_markdown
 from backend.datasets.documents.markup import read_html
+from backend.datasets.excerpt import excerpt
 from backend.datasets.options import Limits, ReadOptions, RowFault
 from backend.datasets.read.anki import anki_file, anki_records
 from backend.datasets.read.chat_archive import archive_records
 from backend.datasets.read.delimited import as_records, read_cells, split_header
-from backend.datasets.read.documents import find_examples, holds_examples, is_markdown
+from backend.datasets.read.documents import Examples, find_examples, holds_examples, is_markdown
 from backend.datasets.read.encoding import Encoding, NotUtf8, utf8_blocks
 from backend.datasets.read.formats import binary_format, check_text, declared_delimiter, text_format
 from backend.datasets.read.json_document import document, json_lines
@@ -94,7 +95,15 @@ def _document_file(source: ByteSource, kind: str, options: ReadOptions) -> OpenS
     found = find_examples(document, options)
     if found is None:
         return _plain({"text": document.text}, kind)
-    return OpenSource(kind, found.records, details=found.details)
+    return _found(kind, found)
+
+
+def _found(kind: str, found: Examples) -> OpenSource:
+    opened = OpenSource(kind, found.records, details=found.details)
+    if found.outside:
+        message = f"Text that belongs to no question was passed over: {excerpt(found.outside, width=200)}"
+        opened.notes.append(("text_passed_over", message, "Give it a question if the model should learn it."))
+    return opened
 
 
 def _workbook(source: ByteSource, kind: str, options: ReadOptions) -> OpenSource:
@@ -118,9 +127,17 @@ def _workbook(source: ByteSource, kind: str, options: ReadOptions) -> OpenSource
     alike = [sheet.name for sheet in sheets if sheet.likely and sheet.columns and sheet.columns == chosen[0].columns]
     if len(alike) > 1:
         details["together"] = TOGETHER.join(alike)
+    if len(found := [name for name in chosen[0].columns if name.endswith(" (2)")]) > 1:
+        opened.notes.append(_side_by_side(found))
     if others and options.sheet is None:
         opened.notes.append(_other_sheets(chosen[0].name, [sheet.name for sheet in others], len(alike) > 1))
     return opened
+
+
+def _side_by_side(columns: list[str]) -> Note:
+    listed = ", ".join(columns)[:200]
+    message = f"There seem to be tables side by side; the second one was not read (columns {listed})."
+    return "other_sheets", message, "Move it below the first one, or into a file of its own."
 
 
 def _other_sheets(name: str, others: list[str], alike: bool) -> Note:
@@ -180,7 +197,7 @@ def _examples(record: dict[str, str] | RowFault, html: bool, name: str, options:
         )
     if found is None:
         return _plain({"text": document.text if html else text}, kind)
-    return OpenSource(kind, found.records, details=found.details)
+    return _found(kind, found)
 
 
 def _whatsapp(record: dict[str, str] | RowFault) -> OpenSource:

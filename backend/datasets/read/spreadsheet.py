@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from backend.datasets.convert.detect import Record, match
 from backend.datasets.convert.guess_columns import guess
@@ -31,7 +31,8 @@ _NUMBER = re.compile(r"[-\s\d.,%€$£]*")
 @dataclass
 class Sheet:
     """One sheet by its first rows. columns: of its header; () when all rows are examples. start: the first row of
-    data, as numbered in the sheet. likely: 2 with the usual columns, 1 with columns that may fit, else 0."""
+    data, as numbered in the sheet. likely: 2 with the usual columns, 1 with columns that may fit, else 0. rows: how
+    many were looked at."""
 
     number: int
     name: str
@@ -39,6 +40,7 @@ class Sheet:
     start: int = 1
     likely: int = 0
     empty: bool = True
+    rows: int = 0
 
 
 @dataclass
@@ -64,7 +66,7 @@ class Passed:
 
 def look_at(outlines: Sequence[tuple[str, Rows]]) -> list[Sheet]:
     """The sheets of a workbook by their first rows."""
-    return [_look(number, name, rows) for number, (name, rows) in enumerate(outlines)]
+    return [replace(_look(number, name, rows), rows=len(rows)) for number, (name, rows) in enumerate(outlines)]
 
 
 def _look(number: int, name: str, rows: Rows) -> Sheet:
@@ -93,7 +95,7 @@ def choose(sheets: Sequence[Sheet], wanted: str | None) -> list[Sheet]:
     wanted: a name, or several with TOGETHER between them. Raises BadInput for one that does not exist.
     """
     if wanted is None:
-        return [max(sheets, key=lambda sheet: (sheet.likely, not sheet.empty, -sheet.number))]
+        return [max(sheets, key=lambda sheet: (sheet.likely, not sheet.empty, sheet.rows, -sheet.number))]
     by_name = {sheet.name: sheet for sheet in sheets}
     names = [wanted] if wanted in by_name else wanted.split(TOGETHER)
     for name in names:

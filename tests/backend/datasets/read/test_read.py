@@ -109,9 +109,9 @@ DIALOGUE = "ANNA: And where were you all night, may I ask?\nPAUL: I walked along
     ],
 )
 def test_logs_and_configuration_files_get_a_warning(text: str, like: str) -> None:
-    found = [(p.kind, p.severity) for p in load_text(text * 4).problems]
-    assert found == ([("not_prose", "warning")] if like else [])
-    assert all(like in p.message for p in load_text(text * 4).problems)
+    problems = load_text(text * 4, options=ReadOptions(shape="text")).problems
+    assert [(p.kind, p.severity) for p in problems] == ([("not_prose", "warning")] if like else [])
+    assert all(like in p.message for p in problems)
 
 
 @pytest.mark.parametrize(
