@@ -63,15 +63,18 @@ class PageClient:
 
     async def join(self, listener: dict[str, Any], clicked: tuple[str, str] | None = None, **inputs: Any) -> str:
         """Puts a listener's event into the queue and returns the event's id."""
-        filled = {"choice": asdict(self.choice), "tab": self.tab}
+        event_data = {"do": clicked[0], "value": clicked[1]} if clicked else None
+        return await self._join(listener, self.inputs(listener, **inputs), event_data)
+
+    def inputs(self, listener: dict[str, Any], **inputs: Any) -> list[Any]:
+        """What a browser sends to a listener. inputs: as for `ask`; also `choice` and `tab`."""
+        filled = {"choice": asdict(self.choice), "tab": self.tab, **inputs}
         js = str(listener["js"])
         sent = js.partition("apprentice.send(")[2].partition(", inputs")[0]
         names = json.loads(sent) if sent else []
         rest = listener["inputs"][len(names) :]
         data = [filled.get(name) for name in names]  # as static/js/store.js does
-        data += [self._value(self._components[number]["props"], inputs) for number in rest]
-        event_data = {"do": clicked[0], "value": clicked[1]} if clicked else None
-        return await self._join(listener, data, event_data)
+        return data + [self._value(self._components[number]["props"], inputs) for number in rest]
 
     def handlers(self) -> list[dict[str, Any]]:
         """The listeners that the server answers."""
@@ -96,8 +99,9 @@ class PageClient:
             "session_hash": self.session,
             "trigger_id": None,
         }
-        response = (await self._http.post("/gradio_api/queue/join", json=body)).raise_for_status()
-        return str(response.json()["event_id"])
+        text, kind = json.dumps(body), {"content-type": "application/json"}  # httpx sends no half characters, no NaN
+        response = await self._http.post("/gradio_api/queue/join", content=text, headers=kind)
+        return str(response.raise_for_status().json()["event_id"])
 
     async def _message(self, event: str) -> dict[str, Any]:
         """The last message about an event."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from abc import ABCMeta
 from collections.abc import Hashable
+from pathlib import Path
 from typing import Any, Protocol
 
 import gradio as gr
 from markupsafe import escape
 
+from backend.errors import BadInput
 from ui.services.selection import Choice
 from ui.web.browser_state import Updates
 
@@ -56,6 +58,13 @@ def clicked(event: gr.EventData) -> tuple[str, str]:
     """The button that was clicked: (do, value). Both come from the browser: whoever uses `value` checks it."""
     data = event._data if isinstance(event._data, dict) else {}
     return str(data.get("do", ""))[:100], str(data.get("value", ""))[:_LONGEST_SENT]
+
+
+def sent_file(value: object) -> Path:
+    """The file that an upload field sent. Raises BadInput when it sent none."""
+    if not isinstance(value, str) or not value:
+        raise BadInput("No file has arrived.", "", "Choose it again.")
+    return Path(value)
 
 
 def button(label: str, **options: Any) -> gr.Button:

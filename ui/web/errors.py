@@ -75,7 +75,10 @@ def handler(work: Handler) -> Handler:
 
 class Blocks(gr.Blocks):
     """gradio's page, but a value that its components refuse takes one line of the log, not a traceback in the
-    terminal: only a program sends such values."""
+    terminal: only a program sends such values. And a handler may answer with no updates at all."""
+
+    async def postprocess_data(self, block_fn: Any, predictions: Any, state: Any) -> list[Any]:
+        return await super().postprocess_data(block_fn, gr.skip() if predictions == {} else predictions, state)
 
     async def process_api(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         try:

@@ -168,7 +168,8 @@ def _tick(timer: gr.Timer, page: Page) -> None:
     @handler
     def tick(inputs: Inputs) -> str:
         name = inputs[page.state.open_tab]
-        return page.signature_of(name, page.state.choice(inputs)) if name in page.tabs else ""
+        known = isinstance(name, str) and name in page.tabs
+        return page.signature_of(name, page.state.choice(inputs)) if known else ""
 
     timer.tick(tick, outputs=page.signature, concurrency_limit=8, **page.state.sending(page.state.open_tab))
     changed = {name: gr.Textbox("", label=f"Signature of {name}", visible=False) for name in page.tabs}

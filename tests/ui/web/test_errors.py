@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Iterator
 
@@ -9,7 +10,9 @@ import gradio as gr
 import pytest
 
 from backend.errors import BadInput
+from tests.ui.conftest import in_loop
 from ui.web import errors as web_errors
+from ui.web.components import sent_file
 
 
 @web_errors.handler
@@ -48,3 +51,24 @@ def test_other_errors_go_only_to_the_log(work: object, caplog: pytest.LogCapture
 
 def test_a_generator_stays_a_generator() -> None:
     assert next(breaks_midway()) == 1
+
+
+def test_an_upload_without_a_file_is_said_to_have_none() -> None:
+    for nothing in (None, "", [], {"path": "/etc/passwd"}):
+        with pytest.raises(BadInput):
+            sent_file(nothing)
+    assert sent_file("/tmp/x.txt").name == "x.txt"
+
+
+def test_a_handler_may_answer_with_no_updates() -> None:
+    def draw() -> web_errors.Blocks:
+        with web_errors.Blocks() as blocks:
+            parts = [gr.Textbox(), gr.JSON()]
+            blocks.load(dict, None, parts)
+            blocks.load(dict, None, parts[1:])
+        return blocks
+
+    blocks = in_loop(draw)
+    for number, listener in blocks.fns.items():
+        answer = asyncio.run(blocks.process_api(number, []))
+        assert answer["data"] == [gr.skip()] * len(listener.outputs)

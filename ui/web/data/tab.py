@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -13,7 +12,7 @@ from ui.records import DatasetState
 from ui.services.app import App
 from ui.services.selection import Choice
 from ui.web.browser_state import BrowserState, Inputs, Updates
-from ui.web.components import clickable, clicked, html, primary
+from ui.web.components import clickable, clicked, html, primary, sent_file
 from ui.web.data import edit_views, import_panel, people, read_options
 from ui.web.data import issues as issues_panel
 from ui.web.data import preview as preview_panel
@@ -167,7 +166,7 @@ def build(app: App, state: BrowserState) -> DataTab:
 
     @handler
     def take_test(inputs: Inputs) -> Updates:
-        choice, path = state.choice(inputs), Path(inputs[own_test])
+        choice, path = state.choice(inputs), sent_file(inputs[own_test])
         app.datasets.set_validation(choice.data_id, path, path.name)
         return tab.show(choice)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -11,6 +10,7 @@ import gradio as gr
 from backend.datasets.read.document import SUFFIXES, read_document
 from backend.evaluation.facts import LONGEST
 from ui.web.browser_state import BrowserState, Inputs, Updates
+from ui.web.components import sent_file
 from ui.web.errors import handler
 
 TITLE = "Are the answers in a text you already have? (retrieval)"
@@ -46,7 +46,7 @@ def build(state: BrowserState) -> FactsFields:
 
     @handler
     def load(inputs: Inputs) -> Updates:
-        path = Path(inputs[file])
+        path = sent_file(inputs[file])
         found: dict[Any, Any] = {text: read_document(path), file: None}
         return found
 
