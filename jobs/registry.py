@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-Lane = Literal["training", "light", "network"]  # one job at a time runs in each
+Lane = Literal["training", "light", "network", "serving"]  # one job at a time runs in each
 
 
 class JobType(NamedTuple):
@@ -41,5 +41,6 @@ JOB_TYPES: dict[str, JobType] = {
     "evaluate": JobType("backend.evaluation.job:run", "training"),
     "try_prompts": JobType("backend.evaluation.prompt_trial:run", "training"),
     "download": JobType("backend.models.download:run", "network", secrets=_DOWNLOAD_SECRETS),
+    "serve": JobType("backend.serving.job:run", "serving"),
     "prepare": JobType("backend.models.bundled:run", "training"),
 }

@@ -38,6 +38,7 @@ LAYERS = (
     ("backend.training.state",),
     ("backend.training",),
     ("backend.training.distributed.worker", "backend.export"),
+    ("backend.serving",),
     ("jobs",),  # above the backend, so that nothing there imports it; itself it takes only GROUND_OF_JOBS
     ("ui", "ui.records"),
     ("ui.text",),

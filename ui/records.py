@@ -344,6 +344,22 @@ class ExportFile:
 
 
 @dataclass(frozen=True)
+class Endpoint:
+    """An endpoint for other programs. url: "" until it is ready. tokens_per_second: of the latest answer."""
+
+    id: str
+    run_id: str
+    state: State
+    active: bool
+    phase: str
+    failure: Failure | None
+    url: str = ""
+    requests: int = 0
+    tokens: int = 0
+    tokens_per_second: float = 0.0
+
+
+@dataclass(frozen=True)
 class GgufSize:
     """A GGUF file of an export. loss: mean divergence of its next words from the 16-bit model's (nats), same_choice:
     the share of `places` positions with the same word; None where it was not measured. too_narrow: the share of the

@@ -33,6 +33,49 @@ client = OpenAI(base_url={url}, api_key={key})
 {messages}answer = client.chat.completions.create(model={model}, messages=messages, temperature=0)
 print(answer.choices[0].message.content)
 """
+_CURL = """\
+curl {url}/chat/completions -H "Authorization: Bearer {key}" -H "Content-Type: application/json" \\
+  -d '{{"model": "{model}", "messages": [{{"role": "user", "content": "Hello"}}]}}'
+"""
+_SPREADSHEET = """\
+import csv
+import json
+from urllib.request import Request, urlopen
+
+def ask(question):
+    body = {{"model": {model}, "messages": [{{"role": "user", "content": question}}]}}
+    headers = {{"Authorization": "Bearer " + {key}, "Content-Type": "application/json"}}
+    with urlopen(Request({url}, json.dumps(body).encode(), headers)) as answer:
+        return json.load(answer)["choices"][0]["message"]["content"]
+
+with open("questions.csv", newline="", encoding="utf-8-sig") as file:
+    rows = list(csv.DictReader(file))
+for row in rows:
+    row["answer"] = ask(row["question"])
+with open("answers.csv", "w", newline="", encoding="utf-8-sig") as file:
+    writer = csv.DictWriter(file, rows[0].keys())
+    writer.writeheader()
+    writer.writerows(rows)
+"""
+_WEB_FORM = """\
+<!doctype html>
+<meta charset="utf-8">
+<form><textarea name="question" rows="5" cols="60"></textarea><br><button>Ask</button></form>
+<pre></pre>
+<script>
+document.querySelector("form").onsubmit = async (event) => {{
+  event.preventDefault();
+  const question = event.target.question.value;
+  const answer = await fetch({url}, {{
+    method: "POST",
+    headers: {{"Authorization": "Bearer " + {key}, "Content-Type": "application/json"}},
+    body: JSON.stringify({{model: {model}, messages: [{{role: "user", content: question}}]}}),
+  }});
+  const found = await answer.json();
+  document.querySelector("pre").textContent = found.error ? found.error.message : found.choices[0].message.content;
+}};
+</script>
+"""
 
 
 def with_transformers(form: str, base: str, instruction: str = "", folder: str = ".") -> str:
@@ -45,8 +88,7 @@ def with_transformers(form: str, base: str, instruction: str = "", folder: str =
 
 def with_openai(url: str, key: str, model: str, instruction: str = "") -> str:
     """Asks a server with OpenAI's Python package."""
-    values = {"url": json.dumps(url), "key": json.dumps(key), "model": json.dumps(model)}
-    return _OPENAI.format(messages=_messages(instruction), **values)
+    return _OPENAI.format(messages=_messages(instruction), **_as_json(url, key, model))
 
 
 def _messages(instruction: str) -> str:
@@ -56,3 +98,22 @@ def _messages(instruction: str) -> str:
         f"instruction = {instruction!r}\n"
         'messages = [{"role": "system", "content": instruction}, {"role": "user", "content": "Hello"}]\n'
     )
+
+
+def with_curl(url: str, key: str, model: str) -> str:
+    """Asks a server from the command line."""
+    return _CURL.format(url=url, key=key, model=model)
+
+
+def for_a_spreadsheet(url: str, key: str, model: str) -> str:
+    """Fills a column of a spreadsheet that was saved as CSV, with the standard library alone."""
+    return _SPREADSHEET.format(**_as_json(f"{url}/chat/completions", key, model))
+
+
+def as_web_form(url: str, key: str, model: str) -> str:
+    """A page with a question and its answer."""
+    return _WEB_FORM.format(**_as_json(f"{url}/chat/completions", key, model))
+
+
+def _as_json(url: str, key: str, model: str) -> dict[str, str]:
+    return {"url": json.dumps(url), "key": json.dumps(key), "model": json.dumps(model)}

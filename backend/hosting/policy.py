@@ -26,6 +26,7 @@ class Feature(Enum):
     DELETE_MODEL = "Models can't be deleted in this demo.", "delete it on Start"
     TOKEN = "This demo asks for no access token.", f"type {PROGRAM} models --token"
     RENT = "This demo can't send anything to a rented GPU.", "open Share and choose a rented GPU"
+    SERVE = "This demo opens no endpoints for other programs.", "open Share and press Start there"
     FOREIGN_FILE = "This demo opens no GGUF files from elsewhere.", "put the file into the gguf folder"
     MEASURE = "The speed of this computer isn't measured again in a demo.", "press the same button"
 

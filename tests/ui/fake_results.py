@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from tests.ui.fake_records import (
 from tests.ui.fake_runs import FakeRuns
 from ui.records import (
     Correction,
+    Endpoint,
     ExportFile,
     ExportStatus,
     ProgramGuide,
@@ -167,6 +169,27 @@ class FakeCorrections:
         self.made[messages[-1]["content"]] = answer
         self.gone = False
         return Correction(DATA, "orders.jsonl", 241, restored=restore)
+
+
+class FakeEndpoints:
+    def __init__(self, runs: FakeRuns) -> None:
+        self._runs = runs
+        self.opened: dict[str, Endpoint] = {}
+
+    def start(self, run_id: str, host: str = "127.0.0.1", port: int = 0) -> tuple[Endpoint, str]:
+        url = "http://127.0.0.1:8080/v1"
+        self.opened[run_id] = Endpoint("serve-1", run_id, State.RUNNING, True, "Serving", None, url, 12, 480, 71.0)
+        return self.opened[run_id], "sk-shown-once"
+
+    def name(self, run_id: str) -> str:
+        return "orders"
+
+    def latest(self, run_id: str) -> Endpoint | None:
+        return self.opened.get(run_id)
+
+    def stop(self, job_id: str) -> None:
+        for run_id, one in self.opened.items():
+            self.opened[run_id] = replace(one, state=State.STOPPED, active=False, url="")
 
 
 class FakeDocuments:

@@ -9,7 +9,7 @@ from tests.ui.fake_models import FakeAdvice, FakeHfJobs, FakeModels
 from tests.ui.fake_records import (
     DATA,
 )
-from tests.ui.fake_results import FakeCorrections, FakeDocuments, FakeResults
+from tests.ui.fake_results import FakeCorrections, FakeDocuments, FakeEndpoints, FakeResults
 from tests.ui.fake_runs import FakeRetries, FakeRuns, FakeVersions
 from ui.services.selection import Choice
 
@@ -32,6 +32,7 @@ class FakeApp:
         self.evaluations = FakeEvaluations(self.runs)
         self.corrections = FakeCorrections(self.runs)
         self.blind_tests = FakeBlindTests(self.evaluations)
+        self.endpoints = FakeEndpoints(self.runs)
         self.hf_jobs = FakeHfJobs()
 
     def remove_model(self, model_id: str) -> float:

@@ -26,6 +26,7 @@ from ui.cli import (
     model_commands,
     result_commands,
     run_commands,
+    serve_command,
     space_command,
 )
 from ui.cli.output import Answer, Command, OutputClosed, print_answer, print_error, say, write
@@ -131,6 +132,7 @@ def make_parser() -> argparse.ArgumentParser:
         run_commands,
         result_commands,
         evaluate_command,
+        serve_command,
         space_command,
     ):
         group.add_commands(add)

@@ -17,7 +17,8 @@ from backend.settings import Workspace
 
 @dataclass(frozen=True)
 class Answer:
-    """document: for --json. text: the same for people. exit_code: 0, or 1 when the input is at fault."""
+    """document: for --json, None where the command has printed it already. text: the same for people. exit_code: 0,
+    or 1 when the input is at fault."""
 
     document: Any
     text: str = ""
@@ -39,9 +40,9 @@ def say(text: str) -> None:
 
 def print_answer(answer: Answer, as_json: bool) -> None:
     """Raises OutputClosed."""
-    if as_json:
+    if as_json and answer.document is not None:
         _print_json(answer.document)
-    elif answer.text:
+    elif not as_json and answer.text:
         write(sys.stdout, f"{answer.text}\n")
 
 

@@ -12,6 +12,7 @@
     evaluations.py  whether a trained model is any good
     blind_tests.py  which of two answers a person prefers
     corrections.py  wrong answers, corrected and added to the examples
+    endpoints.py  trained models that other programs use
     hf_jobs.py    training a run on a rented GPU
 
 Light: nothing here imports torch. Whatever needs it runs in a job or in the chat process.
@@ -36,6 +37,7 @@ from ui.services.chat import ChatSession
 from ui.services.corrections import CorrectionService
 from ui.services.datasets import DatasetService
 from ui.services.documents import DocumentService
+from ui.services.endpoints import EndpointService
 from ui.services.evaluations import EvaluationService
 from ui.services.hf_jobs import HfJobsService
 from ui.services.imports import DatasetImports
@@ -88,6 +90,7 @@ class App:
         self.evaluations = EvaluationService(self.runner, self.results, self.prompt_trials)
         self.blind_tests = BlindTestService(self.runner, self.evaluations)
         self.corrections = CorrectionService(self.dataset_store, self.runs)
+        self.endpoints = EndpointService(self.runner, self.runs, self.results, policy)
         self.hf_jobs = HfJobsService(workspace.exports, self.runner, self.runs, policy)
 
     def _require_import(self, rows: int) -> None:

@@ -1,0 +1,240 @@
+"""An endpoint in the form of OpenAI's API for one model, which answers in the chat process exactly as Try does.
+
+The answers come from `Chat`, so that template, end tokens and engine are those of Try, and a crash of the model's
+process is an error of one request. Every request needs the key; only its SHA-256 is known here. One question is
+answered at a time; a few may wait, and more are declined.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import secrets
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+from starlette.applications import Starlette
+from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from backend.chat.client import Chat, Chunk
+from backend.errors import ApprenticeError, BadInput
+from backend.serving import requests
+from backend.serving.requests import CompletionRequest
+from backend.serving.state import key_hash
+
+MAX_BODY = 1 << 20  # bytes
+MAX_OPEN = 4  # requests that are answered or wait
+
+
+@dataclass
+class Counts:
+    """What an endpoint did since it started. tokens_per_second: of the latest answer. open: requests under way."""
+
+    requests: int = 0
+    tokens: int = 0
+    tokens_per_second: float = 0.0
+    open: int = 0
+
+
+class Endpoint:
+    """The routes. name: of the model. pane: of `chat` that answers. instruction: for conversations without one.
+
+    key_sha256: of the key that every request needs.
+    """
+
+    def __init__(self, chat: Chat, pane: str, name: str, instruction: str, key_sha256: str) -> None:
+        self.counts = Counts()
+        self._chat, self._pane, self._name = chat, pane, name
+        self._instruction, self._key = instruction, key_sha256
+        self._lock = threading.Lock()
+        self._created = int(time.time())
+        # The key is the guard, not the place that a request comes from: pages of other sites don't know it.
+        cors = Middleware(
+            CORSMiddleware,
+            allow_origins=["*"],
+            allow_methods=["GET", "POST"],
+            allow_headers=["authorization", "content-type"],
+        )
+        self.app = Starlette(
+            routes=[
+                Route("/v1/models", self._models, methods=["GET"]),
+                Route("/v1/chat/completions", self._completions, methods=["POST"]),
+            ],
+            middleware=[cors],
+        )
+
+    async def _models(self, request: Request) -> Response:
+        if not self._knows_key(request):
+            return _wrong_key()
+        model = {"id": self._name, "object": "model", "created": self._created, "owned_by": "apprentice"}
+        return JSONResponse({"object": "list", "data": [model]})
+
+    async def _completions(self, request: Request) -> Response:
+        if not self._knows_key(request):
+            return _wrong_key()
+        try:
+            body = await _body(request)
+            asked = requests.parse(body, self._instruction)
+            answer = Answer(self._chat, self._pane, asked)
+        except ClientDisconnect:
+            return Response(status_code=499)
+        except BadInput as error:
+            return _problem(413 if error.what == _TOO_LARGE else 400, "invalid_request_error", error)
+        if not self._enter():
+            return _error(429, "rate_limit_error", "Too many questions are waiting. Ask again in a moment.")
+        try:
+            first = await run_in_threadpool(answer.begin)
+        except ApprenticeError as error:
+            self._leave(answer)
+            return _failed(error)
+        except BaseException:
+            self._leave(answer)
+            raise
+        about = {"id": f"chatcmpl-{secrets.token_hex(12)}", "created": int(time.time()), "model": self._name}
+        if asked.stream:
+            events = self._events(answer, first, about)
+            return StreamingResponse(events, media_type="text/event-stream", headers={"Cache-Control": "no-cache"})
+        return await self._whole(answer, first, about)
+
+    async def _whole(self, answer: Answer, first: Chunk, about: dict[str, Any]) -> Response:
+        text = first.text
+        try:
+            async for chunk in iterate_in_threadpool(answer.rest):
+                text += chunk.text
+        except ApprenticeError as error:
+            return _failed(error)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await run_in_threadpool(self._leave, answer)
+        message = {"role": "assistant", "content": text}
+        choice = {"index": 0, "message": message, "finish_reason": answer.finish_reason, "logprobs": None}
+        return JSONResponse({**about, "object": "chat.completion", "choices": [choice], "usage": answer.usage})
+
+    async def _events(self, answer: Answer, first: Chunk, about: dict[str, Any]) -> AsyncIterator[str]:
+        about = {**about, "object": "chat.completion.chunk"}
+
+        def event(delta: dict[str, str], finish: str | None = None) -> str:
+            choice = {"index": 0, "delta": delta, "finish_reason": finish, "logprobs": None}
+            return f"data: {json.dumps({**about, 'choices': [choice]})}\n\n"
+
+        try:
+            yield event({"role": "assistant", "content": first.text})
+            async for chunk in iterate_in_threadpool(answer.rest):
+                if chunk.text:
+                    yield event({"content": chunk.text})
+            yield event({}, answer.finish_reason)
+            if answer.asked.with_usage:
+                yield f"data: {json.dumps({**about, 'choices': [], 'usage': answer.usage})}\n\n"
+            yield "data: [DONE]\n\n"
+        except ApprenticeError as error:
+            yield f"data: {json.dumps({'error': _about(error, 'server_error')})}\n\n"
+        finally:
+            with anyio.CancelScope(shield=True):
+                await run_in_threadpool(self._leave, answer)
+
+    def _knows_key(self, request: Request) -> bool:
+        scheme, _, key = request.headers.get("authorization", "").partition(" ")
+        return scheme.lower() == "bearer" and hmac.compare_digest(key_hash(key.strip()), self._key)
+
+    def _enter(self) -> bool:
+        with self._lock:
+            if self.counts.open >= MAX_OPEN:
+                return False
+            self.counts.open += 1
+            self.counts.requests += 1
+            return True
+
+    def _leave(self, answer: Answer) -> None:
+        answer.close()
+        with self._lock:
+            self.counts.open -= 1
+            self.counts.tokens += answer.tokens
+            self.counts.tokens_per_second = answer.tokens_per_second or self.counts.tokens_per_second
+
+
+class Answer:
+    """One answer under way. `begin` waits for its turn and returns the first piece; `rest` are the others."""
+
+    def __init__(self, chat: Chat, pane: str, asked: CompletionRequest) -> None:
+        self.asked = asked
+        self.tokens = 0
+        self.tokens_per_second = 0.0
+        self._finish = ""
+        self._prompt_tokens = 0
+        self._chat, self._pane = chat, pane
+        self._chunks = chat.ask(asked.messages, panes=[pane], **asked.sampling)
+
+    def begin(self) -> Chunk:
+        """Raises BadInput for a conversation that the model can't read, ChatFailed."""
+        self._prompt_tokens = len(self._chat.prompt_ids(self.asked.messages))
+        return self._noted(next(self._chunks))
+
+    @property
+    def rest(self) -> Iterator[Chunk]:
+        return map(self._noted, self._chunks)
+
+    @property
+    def finish_reason(self) -> str:
+        return "length" if self._finish == "length" else "stop"
+
+    @property
+    def usage(self) -> dict[str, int]:
+        total = self._prompt_tokens + self.tokens
+        return {"prompt_tokens": self._prompt_tokens, "completion_tokens": self.tokens, "total_tokens": total}
+
+    def close(self) -> None:
+        """Ends the answer if the client has gone."""
+        close = getattr(self._chunks, "close", None)
+        if close:
+            close()
+
+    def _noted(self, chunk: Chunk) -> Chunk:
+        self.tokens, self.tokens_per_second, self._finish = chunk.tokens, chunk.tokens_per_second, chunk.finish
+        return chunk
+
+
+_TOO_LARGE = "The request is too large."
+
+
+async def _body(request: Request) -> bytes:
+    """Raises BadInput for more than MAX_BODY bytes, without reading them all."""
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > MAX_BODY:
+            raise BadInput(_TOO_LARGE, f"It has more than {MAX_BODY >> 20} MiB.", "Send a shorter text.")
+    return body
+
+
+def _wrong_key() -> Response:
+    error = _error(401, "invalid_request_error", "The key is missing or wrong.", "invalid_api_key")
+    error.headers["WWW-Authenticate"] = "Bearer"
+    return error
+
+
+def _failed(error: ApprenticeError) -> Response:
+    if isinstance(error, BadInput):
+        return _problem(400, "invalid_request_error", error)
+    return _problem(503, "server_error", error)
+
+
+def _problem(status: int, kind: str, error: ApprenticeError) -> Response:
+    return JSONResponse({"error": _about(error, kind)}, status)
+
+
+def _about(error: ApprenticeError, kind: str) -> dict[str, Any]:
+    words = " ".join(filter(None, (error.what, error.why, error.next)))
+    return {"message": words, "type": kind, "param": None, "code": None}
+
+
+def _error(status: int, kind: str, words: str, code: str | None = None) -> Response:
+    return JSONResponse({"error": {"message": words, "type": kind, "param": None, "code": code}}, status)

@@ -1,0 +1,130 @@
+"""The job "serve": an endpoint for the model of a run, until it is stopped. It outlives the page."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+import time
+from typing import Any
+
+from pydantic import ValidationError
+
+from backend.chat.client import Chat
+from backend.chat.engine import BASE, TUNED
+from backend.errors import BadSetting
+from backend.models import local, model_folder
+from backend.records.specs import Record
+from backend.runs.conversations import usual_instruction
+from backend.serving.endpoint import Counts, Endpoint
+from backend.serving.state import LOOPBACK, write_state
+from backend.training.state.result import folder_of
+
+log = logging.getLogger(__name__)
+
+FIRST_PORT, PORTS = 8080, 20  # where no port is asked for, the first free one
+_TICK = 0.5  # seconds
+_LAST_ANSWERS = 3  # seconds that answers under way may take after a stop
+
+
+class ServeSpec(Record):
+    """Which run, under which name, and where. key_sha256: of the key that requests need. port: 0 for a free one."""
+
+    run: str
+    name: str
+    key_sha256: str
+    host: str = LOOPBACK
+    port: int = 0
+
+
+def run(context: Any) -> dict[str, Any]:
+    """Serve until the job is stopped. Raises BadSetting, RunProblem, MissingPart, ChatFailed."""
+    import uvicorn
+
+    try:
+        spec = ServeSpec.model_validate(context.spec)
+    except ValidationError as error:
+        raise BadSetting("The model can't be served.", f"{error.errors()[0]['msg']}.", "Try again.") from error
+    run_folder = context.workspace.run_folder(spec.run)
+    trained = local.read_run(run_folder)
+    result = folder_of(run_folder, trained.settings.method)
+    full = trained.settings.method == "full"
+    (model_folder.check if full else model_folder.check_adapter)(result)
+    bound = listen(spec.host, spec.port)
+    url = _url(bound, spec.host)
+    chat = Chat(context.workspace, log_file=context.folder / "chat.log")
+    try:
+        chat.open(trained.model.path, result, progress=context.progress)
+        pane = TUNED if TUNED in chat.panes else BASE
+        endpoint = Endpoint(chat, pane, spec.name, usual_instruction(run_folder), spec.key_sha256)
+        config = uvicorn.Config(
+            endpoint.app, log_config=None, access_log=False, timeout_graceful_shutdown=_LAST_ANSWERS, lifespan="off"
+        )
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, args=([bound],), daemon=True)
+        thread.start()
+        _watch(context, thread, server, endpoint, url)
+        chat.stop()
+        thread.join(_LAST_ANSWERS + 2)
+        return _state(url, endpoint.counts)
+    finally:
+        chat.close()
+        bound.close()
+
+
+def _watch(context: Any, thread: threading.Thread, server: Any, endpoint: Endpoint, url: str) -> None:
+    """Writes the state while the server runs, and ends it when the job is stopped."""
+    written: dict[str, Any] = {}
+    while thread.is_alive():
+        if context.should_stop():
+            server.should_exit = True
+            return
+        context.alive()
+        state = _state(url, endpoint.counts)
+        if server.started and state != written:
+            write_state(context.folder, state)
+            context.progress("Serving")
+            written = state
+        time.sleep(_TICK)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket bound to `port`, or for 0 to the first free one. Raises BadSetting."""
+    for number in [port] if port else [*range(FIRST_PORT, FIRST_PORT + PORTS), 0]:
+        try:
+            return _bind(host, number)
+        except (OSError, OverflowError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+    where = f"Port {port} of {host[:60]}" if port else host[:60]
+    raise BadSetting(f"{where} can't be used.", f"The system reports: {reason}.", "Choose another port or host.")
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family)
+    try:
+        if hasattr(socket, "SO_EXCLUSIVEADDRUSE"):  # Windows
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+        else:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((host, port))
+        bound.listen()
+    except BaseException:
+        bound.close()
+        raise
+    return bound
+
+
+def _url(bound: socket.socket, host: str) -> str:
+    shown = f"[{host}]" if ":" in host else host
+    return f"http://{shown}:{bound.getsockname()[1]}/v1"
+
+
+def _state(url: str, counts: Counts) -> dict[str, Any]:
+    return {
+        "url": url,
+        "requests": counts.requests,
+        "tokens": counts.tokens,
+        "tokens_per_second": counts.tokens_per_second,
+        "open": counts.open,
+    }

@@ -1,0 +1,192 @@
+"""The endpoint: the key, the form of requests and answers, its limits, and that what fails is a sentence."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from backend.chat.client import Chunk
+from backend.errors import BadInput, ChatFailed
+from backend.serving import endpoint as serving
+from backend.serving.endpoint import Endpoint
+from backend.serving.state import key_hash, new_key
+
+KEY = new_key()
+HEADERS = {"Authorization": f"Bearer {KEY}"}
+ASK = {"model": "any", "messages": [{"role": "user", "content": "Where is 4711?"}]}
+
+
+class FakeChat:
+    """Answers with its words. error: raised instead. gate: answers wait for it."""
+
+    def __init__(self) -> None:
+        self.words = ["On ", "its ", "way."]
+        self.error: Exception | None = None
+        self.gate = threading.Event()
+        self.gate.set()
+        self.asked: list[Any] = []
+        self.closed = 0
+
+    def prompt_ids(self, messages: Any) -> list[int]:
+        return list(range(7))
+
+    def ask(self, messages: Any, panes: Any, **sampling: Any) -> Iterator[Chunk]:
+        self.asked.append((messages, panes, sampling))
+        return self._answer()
+
+    def _answer(self) -> Iterator[Chunk]:
+        assert self.gate.wait(20)
+        if self.error:
+            raise self.error
+        try:
+            for count, word in enumerate(self.words, 1):
+                yield Chunk("tuned", word, count, 50.0)
+            yield Chunk("tuned", "", len(self.words), 50.0, "end")
+        finally:
+            self.closed += 1
+
+
+@pytest.fixture
+def chat() -> FakeChat:
+    return FakeChat()
+
+
+@pytest.fixture
+def endpoint(chat: FakeChat) -> Endpoint:
+    return Endpoint(chat, "tuned", "orders", "Be warm.", key_hash(KEY))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def client(endpoint: Endpoint) -> TestClient:
+    return TestClient(endpoint.app)
+
+
+def post(client: TestClient, **changes: Any) -> Any:
+    return client.post("/v1/chat/completions", json={**ASK, **changes}, headers=HEADERS)
+
+
+@pytest.mark.parametrize(
+    "given", ["", "Bearer", "Bearer wrong", f"Basic {KEY}", f"Bearer {KEY}x", f"Bearer {key_hash(KEY)}"]
+)
+def test_nothing_without_the_key(client: TestClient, chat: FakeChat, given: str) -> None:
+    headers = {"Authorization": given} if given else {}
+    for answer in (
+        client.get("/v1/models", headers=headers),
+        client.post("/v1/chat/completions", json=ASK, headers=headers),
+    ):
+        assert answer.status_code == 401
+        assert answer.json()["error"]["code"] == "invalid_api_key"
+    assert not chat.asked
+
+
+def test_the_model_is_listed(client: TestClient) -> None:
+    listed = client.get("/v1/models", headers=HEADERS).json()
+    assert [model["id"] for model in listed["data"]] == ["orders"]
+
+
+def test_an_answer(client: TestClient, chat: FakeChat, endpoint: Endpoint) -> None:
+    answer = post(client).json()
+    assert answer["choices"][0]["message"] == {"role": "assistant", "content": "On its way."}
+    assert answer["choices"][0]["finish_reason"] == "stop"
+    assert answer["usage"] == {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
+    messages, panes, sampling = chat.asked[0]
+    assert [message["content"] for message in messages] == ["Be warm.", "Where is 4711?"]
+    assert panes == ["tuned"]
+    assert sampling["temperature"] == 0.0, "as Try asks"
+    counts = endpoint.counts
+    assert (counts.requests, counts.tokens, counts.tokens_per_second, counts.open) == (1, 3, 50.0, 0)
+
+
+def test_a_conversation_with_a_system_message_keeps_it(client: TestClient, chat: FakeChat) -> None:
+    parts = [{"type": "text", "text": "Hel"}, {"type": "text", "text": "lo"}]
+    post(client, messages=[{"role": "developer", "content": "Be brief."}, {"role": "user", "content": parts}])
+    assert [message["content"] for message in chat.asked[0][0]] == ["Be brief.", "Hello"]
+
+
+def test_a_streamed_answer(client: TestClient, endpoint: Endpoint) -> None:
+    lines = post(client, stream=True, stream_options={"include_usage": True}).text.split("\n\n")
+    assert lines[-2:] == ["data: [DONE]", ""]
+    chunks = [json.loads(line.removeprefix("data: ")) for line in lines[:-2]]
+    assert "".join(choice["delta"].get("content", "") for one in chunks for choice in one["choices"]) == "On its way."
+    assert chunks[-1]["usage"]["completion_tokens"] == 3
+    assert chunks[-2]["choices"][0]["finish_reason"] == "stop"
+    assert endpoint.counts.open == 0
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"messages": []},
+        {"messages": "hi"},
+        {"messages": [{"role": "robot", "content": "hi"}]},
+        {"messages": [{"role": ["user"], "content": "hi"}]},
+        {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]},
+        {"messages": [{"role": "user"}]},
+        {"max_tokens": 10**9},
+        {"max_tokens": True},
+        {"temperature": "hot"},
+        {"temperature": float("1e300")},
+        {"n": 2},
+        {"tools": [{"type": "function"}]},
+        {"stop": ["x"]},
+    ],
+)
+def test_a_bad_request_is_explained(client: TestClient, chat: FakeChat, changes: dict[str, Any]) -> None:
+    answer = post(client, **changes)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["message"].endswith(".")
+    assert not chat.asked
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff", b"[" * 100_000])
+def test_what_is_no_json_object_is_explained(client: TestClient, body: bytes) -> None:
+    assert client.post("/v1/chat/completions", content=body, headers=HEADERS).status_code == 400
+
+
+def test_a_huge_request_is_declined(client: TestClient, chat: FakeChat) -> None:
+    answer = client.post("/v1/chat/completions", content=b"x" * (serving.MAX_BODY + 1), headers=HEADERS)
+    assert answer.status_code == 413
+    assert not chat.asked
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(BadInput("The conversation has become too long."), 400), (ChatFailed("It stopped."), 503)]
+)
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_failure_is_a_sentence_and_frees_its_place(
+    client: TestClient, chat: FakeChat, endpoint: Endpoint, error: Exception, status: int, stream: bool
+) -> None:
+    chat.error = error
+    answer = post(client, stream=stream)
+    assert answer.status_code == status
+    assert "Traceback" not in answer.text
+    assert endpoint.counts.open == 0
+
+
+def test_too_many_at_a_time_are_declined(client: TestClient, chat: FakeChat, endpoint: Endpoint) -> None:
+    chat.gate.clear()
+    threads = [threading.Thread(target=post, args=(client,)) for _ in range(serving.MAX_OPEN)]
+    for thread in threads:
+        thread.start()
+    while endpoint.counts.open < serving.MAX_OPEN:
+        pass
+    assert post(client).status_code == 429
+    chat.gate.set()
+    for thread in threads:
+        thread.join(20)
+    assert endpoint.counts.open == 0
+    assert post(client).status_code == 200
+
+
+def test_a_web_form_may_ask_with_the_key(client: TestClient) -> None:
+    asking = {"Origin": "null", "Access-Control-Request-Method": "POST"}
+    allowed = client.options(
+        "/v1/chat/completions", headers={**asking, "Access-Control-Request-Headers": "authorization,content-type"}
+    )
+    assert allowed.headers["access-control-allow-origin"] == "*"
+    assert "access-control-allow-credentials" not in allowed.headers

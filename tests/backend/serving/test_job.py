@@ -1,0 +1,162 @@
+"""The job that serves a model, with the real clients."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend.chat.client import Chat
+from backend.errors import BadSetting
+from backend.export import snippets
+from backend.models import bundled
+from backend.serving import job
+from backend.serving.state import key_hash, new_key, read_state
+from backend.settings import Workspace, new_id
+from tests.backend.synthetic import QUESTIONS, make_finished_run
+from tests.linked_model import link_gguf
+
+KEY = new_key()
+LIMIT = 24  # tokens
+
+
+@dataclass
+class Work:
+    """Replaces the worker's context."""
+
+    workspace: Workspace
+    folder: Path
+    spec: dict[str, Any]
+    stopped: bool = False
+
+    def progress(self, *_: Any) -> None:
+        pass
+
+    def alive(self) -> None:
+        pass
+
+    def should_stop(self) -> bool:
+        return self.stopped
+
+
+@pytest.fixture
+def work(workspace_with_model: Workspace, bundled_gguf: Path | None, adapter: Path) -> Work:
+    model = bundled.folder(workspace_with_model)
+    if bundled_gguf:
+        link_gguf(bundled_gguf, model, workspace_with_model)
+    run = workspace_with_model.runs / new_id()
+    shutil.copytree(adapter, make_finished_run(run, model, bundled.MODEL_ID))
+    folder = workspace_with_model.runs / new_id()
+    folder.mkdir()
+    return Work(workspace_with_model, folder, {"run": run.name, "name": "orders", "key_sha256": key_hash(KEY)})
+
+
+@pytest.fixture
+def url(work: Work) -> Iterator[str]:
+    thread = threading.Thread(target=job.run, args=(work,), daemon=True)
+    thread.start()
+    while not (found := read_state(work.folder)):
+        assert thread.is_alive()
+        time.sleep(0.05)
+    yield str(found["url"])
+    work.stopped = True
+    thread.join(30)
+    assert not thread.is_alive()
+
+
+def test_answers_equal_those_of_try(work: Work, url: str, tmp_path: Path) -> None:
+    question = [{"role": "user", "content": QUESTIONS[0]}]
+    chat = Chat(work.workspace, log_file=work.folder / "try.log")
+    try:
+        run = work.workspace.run_folder(work.spec["run"])
+        chat.open(bundled.folder(work.workspace), run / "result" / "adapter")
+        expected = "".join(chunk.text for chunk in chat.ask(question, panes=["tuned"], max_new_tokens=LIMIT))
+    finally:
+        chat.close()
+    asked = {"model": "orders", "messages": question, "max_tokens": LIMIT}
+    assert through_curl(f"{url}/chat/completions", asked)["choices"][0]["message"]["content"] == expected
+    if importlib.util.find_spec("openai"):
+        whole, streamed = through_openai(url, asked)
+        assert whole == streamed == expected
+    (answer,) = through_a_spreadsheet(url, tmp_path)
+    assert answer.startswith(expected)
+    state = read_state(work.folder)
+    while state["open"] or state["tokens"] < 1:
+        time.sleep(0.05)
+        state = read_state(work.folder)
+    assert KEY not in "".join(file.read_text("utf-8", "replace") for file in work.folder.iterdir())
+
+
+def through_curl(url: str, asked: dict[str, Any]) -> Any:
+    if not shutil.which("curl"):
+        pytest.skip("there is no curl")
+    headers = ["-H", f"Authorization: Bearer {KEY}", "-H", "Content-Type: application/json"]
+    made = subprocess.run(["curl", "-sS", url, *headers, "-d", json.dumps(asked)], capture_output=True, check=True)
+    return json.loads(made.stdout)
+
+
+def through_a_spreadsheet(url: str, folder: Path) -> list[str]:
+    """The answers that the script adds to a file of questions."""
+    questions = folder / "questions.csv"
+    questions.write_text(f"number,question\n1,{QUESTIONS[0]}\n", "utf-8")
+    script = snippets.for_a_spreadsheet(url, KEY, "orders")
+    subprocess.run([sys.executable, "-c", script], cwd=folder, check=True)
+    with (folder / "answers.csv").open(newline="", encoding="utf-8-sig") as file:
+        return [row["answer"] for row in csv.DictReader(file)]
+
+
+def through_openai(url: str, asked: dict[str, Any]) -> tuple[str, str]:
+    """The answer at once, and streamed."""
+    import openai
+
+    with openai.OpenAI(base_url=url, api_key=KEY) as client:
+        assert [model.id for model in client.models.list()] == ["orders"]
+        whole = client.chat.completions.create(**asked).choices[0].message.content
+        parts = client.chat.completions.create(**asked, stream=True)
+        streamed = "".join(part.choices[0].delta.content or "" for part in parts if part.choices)
+    with openai.OpenAI(base_url=url, api_key="wrong") as client, pytest.raises(openai.AuthenticationError):
+        client.models.list()
+    return whole or "", streamed
+
+
+def test_a_port_in_use_is_named() -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        with pytest.raises(BadSetting, match=r"Port \d+"):
+            job.listen("127.0.0.1", other.getsockname()[1])
+
+
+def test_without_a_port_a_free_one_is_taken() -> None:
+    first = job.listen("127.0.0.1", 0)
+    second = job.listen("127.0.0.1", 0)
+    try:
+        assert first.getsockname()[1] != second.getsockname()[1]
+    finally:
+        first.close()
+        second.close()
+
+
+@pytest.mark.parametrize("host", ["no.such.host.invalid", "192.0.2.1"])
+def test_another_computers_address_is_rejected(host: str) -> None:
+    with pytest.raises(BadSetting, match="can't be used"):
+        job.listen(host, 0)
+
+
+@pytest.mark.parametrize("change", [{"port": "x"}, {"run": None}, {"more": 1}])
+def test_an_unknown_setting_is_rejected(tmp_path: Path, change: dict[str, Any]) -> None:
+    spec = {"run": "a", "name": "a", "key_sha256": "", **change}
+    with pytest.raises(BadSetting):
+        job.run(Work(Workspace.open(tmp_path), tmp_path, spec))

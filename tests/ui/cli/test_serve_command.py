@@ -1,0 +1,65 @@
+"""`serve-model`: one line when it is ready, answers with the key, and an end that leaves nothing running."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from backend.models import bundled
+from backend.settings import HOME_VARIABLE, PROJECT_ROOT, Workspace
+from jobs import store
+from jobs.records import State
+from jobs.status import Identity
+from tests.backend.synthetic import make_adapter, make_finished_run
+from tests.linked_model import link_gguf
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a signal ends a process at once there")
+def test_a_model_is_served_until_it_is_stopped(workspace_with_model: Workspace, bundled_gguf: Path | None) -> None:
+    model = bundled.folder(workspace_with_model)
+    if bundled_gguf:
+        link_gguf(bundled_gguf, model, workspace_with_model)
+    run_id = finished_run(workspace_with_model, model)
+    environment = {**os.environ, HOME_VARIABLE: str(workspace_with_model.root)}
+    serving = subprocess.Popen(
+        [sys.executable, "app.py", "serve-model", run_id, "--json"],
+        cwd=PROJECT_ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert serving.stdout
+    with serving:
+        ready = json.loads(serving.stdout.readline())
+        listed = httpx.get(f"{ready['url']}/models", headers={"Authorization": f"Bearer {ready['key']}"})
+        assert [one["id"] for one in listed.json()["data"]] == [ready["model"]]
+        assert httpx.get(f"{ready['url']}/models").status_code == 401
+        serving.terminate()
+        assert serving.stdout.read() == ""
+    (job,) = [folder.job() for folder in store.folders(workspace_with_model) if folder.identity().kind == "serve"]
+    assert job.state is State.STOPPED
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{ready['url']}/models")
+    files = [path for path in workspace_with_model.run_folder(job.id).iterdir() if path.is_file()]
+    stored = b"".join(path.read_bytes() for path in files)
+    assert ready["key"].encode() not in stored
+
+
+def finished_run(workspace: Workspace, model: Path) -> str:
+    """A completed training run with a result, as the runner sees it."""
+    spec: dict[str, Any] = {}
+
+    def prepare(folder: Path) -> None:
+        make_adapter(make_finished_run(folder, model, bundled.MODEL_ID), model)
+        spec.update(json.loads((folder / "spec.json").read_text("utf-8")))
+
+    folder = store.create(workspace, Identity(kind="train", name="Orders", created=1.0), spec, prepare)
+    folder.write_status(folder.status().ended_as(State.COMPLETED))
+    return folder.id
