@@ -24,9 +24,10 @@ from backend.datasets.read.documents import Examples, find_examples, holds_examp
 from backend.datasets.read.encoding import Encoding, NotUtf8, utf8_blocks
 from backend.datasets.read.formats import binary_format, check_text, declared_delimiter, text_format
 from backend.datasets.read.json_document import document, json_lines
+from backend.datasets.read.leftovers import Passed, without_leftovers
 from backend.datasets.read.parse import Parser
 from backend.datasets.read.source import ByteSource, line_blocks
-from backend.datasets.read.spreadsheet import TOGETHER, Passed, choose, look_at, sheet_records
+from backend.datasets.read.spreadsheet import TOGETHER, choose, look_at, sheet_records
 from backend.datasets.read.values import with_columns, yaml_records
 from backend.errors import BadInput
 from backend.records.units import MIB
@@ -227,7 +228,11 @@ def _table(blocks: Iterator[bytes], text: str, delimiter: str, limits: Limits) -
         next(found)
     header, found, _ = split_header(found)
     details = {"delimiter": delimiter} if header else {"delimiter": delimiter, "header": "none"}
-    return OpenSource("csv" if delimiter != "\t" else "tsv", as_records(found, header), details=details)
+    passed = Passed()
+    rows = without_leftovers(found, len(header), passed) if header else found
+    opened = OpenSource("csv" if delimiter != "\t" else "tsv", as_records(rows, header), details=details)
+    opened.late_notes = passed.notes
+    return opened
 
 
 def _whole_text(blocks: Iterable[bytes], encoding: Encoding, limits: Limits) -> dict[str, str] | RowFault:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from backend.datasets.convert.detect import Record, match
 from backend.datasets.convert.guess_columns import guess
@@ -14,18 +13,12 @@ from backend.datasets.excerpt import excerpt
 from backend.datasets.options import RowFault
 from backend.datasets.read.delimited import Cells, as_records, unique_names
 from backend.datasets.read.header import find_header, known_columns
+from backend.datasets.read.leftovers import Passed, is_leftover
 from backend.datasets.read.parse import Parser
 from backend.errors import BadInput
 
 TOGETHER = "/"  # between the names of sheets that are read together; no name can contain it
 _SURE, _MAYBE = 2, 1  # how likely a sheet holds examples
-_TOTALS = re.compile(
-    r"(grand |sub)?totals?|sum|summe|gesamt(summe)?|insgesamt|total général|totale|somma|suma|soma|totaal|razem|итого"
-    r"|всего|toplam|合计|合計|総計|합계",
-    re.IGNORECASE,
-)
-_LISTED = 8
-_NUMBER = re.compile(r"[-\s\d.,%€$£]*")
 
 
 @dataclass
@@ -41,27 +34,6 @@ class Sheet:
     likely: int = 0
     empty: bool = True
     rows: int = 0
-
-
-@dataclass
-class Passed:
-    """What was passed over: rows by their numbers. formulas: cells whose result is not stored."""
-
-    rows: list[int] = field(default_factory=list)
-    formulas: int = 0
-
-    def notes(self) -> list[tuple[str, str, str]]:
-        """(kind, message, fix) of what was passed over."""
-        if not self.rows:
-            return []
-        listed = ", ".join(map(str, self.rows[:_LISTED])) + (" and others" if len(self.rows) > _LISTED else "")
-        return [
-            (
-                "leftovers",
-                f"Totals and remarks below the table were passed over: row {listed}.",
-                "Nothing is missing.",
-            )
-        ]
 
 
 def look_at(outlines: Sequence[tuple[str, Rows]]) -> list[Sheet]:
@@ -133,7 +105,7 @@ def _without_leftovers(
         if number_of_sheet != sheet:
             passed.rows += [number for number, _ in held]
             held, before, sheet = [], number, number_of_sheet
-        if _is_leftover(cells, width, number - before > 1 or bool(held)):
+        if is_leftover(cells, width, number - before > 1 or bool(held), FORMULA):
             held.append((number, cells))
         else:
             yield from ((n, _checked(row, passed)) for n, row in held)
@@ -141,13 +113,6 @@ def _without_leftovers(
             yield number, _checked(cells, passed)
         before = number
     passed.rows += [number for number, _ in held]
-
-
-def _is_leftover(cells: Sequence[str], width: int, apart: bool) -> bool:
-    filled = [cell.strip() for cell in cells if cell.strip()]
-    if filled and _TOTALS.fullmatch(filled[0].rstrip(":. ")):
-        return all(_NUMBER.fullmatch(cell) or cell == FORMULA for cell in filled[1:])
-    return len(filled) == 1 and width > 1 and apart
 
 
 def _checked(cells: list[str], passed: Passed) -> list[str] | RowFault:

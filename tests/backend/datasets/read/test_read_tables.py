@@ -81,8 +81,25 @@ def test_cells_and_lines_over_the_limit_are_reported() -> None:
     assert found(load_text(text, options=ReadOptions(limits=Limits(line_bytes=200)))) == [(3, 2, "row_too_large")]
 
 
-def test_a_blank_row_of_a_table_is_reported() -> None:
-    assert found(load_text("question,answer\na,b\n,\nc,d\n")) == [(3, 2, "empty_row")]
+@pytest.mark.parametrize(
+    ("more", "passed"),
+    [
+        ([",", " , ", "e,f"], ["3, 4"]),
+        (["e,f,", "g,h,,"], []),
+        (["e,f", "Total,2"], ["4"]),
+        (["e,f", "", "Stand: heute,"], ["5"]),
+        (["e,f", ",", "Summe:,12"], ["5", "4"]),
+    ],
+)
+def test_leftovers_of_a_spreadsheet_are_passed_over_with_a_word(more: list[str], passed: list[str]) -> None:
+    data = load_text("\n".join(["question,answer", "a,b", *more]))
+    assert [(p.kind, p.severity, p.row) for p in data.problems] == [("leftovers", "warning", 0)] * len(passed)
+    assert all(rows in problem.message for rows, problem in zip(passed, data.problems, strict=True))
+    assert data.total_rows == len(data.rows) == sum(line[0] in "eg" for line in more if line) + 1
+
+
+def test_a_total_among_the_rows_is_an_example() -> None:
+    assert len(load_text("question,answer\na,b\nTotal,2\nc,d\n").rows) == 3
 
 
 def test_the_delimiter_is_shown_and_can_be_chosen() -> None:

@@ -1,0 +1,75 @@
+"""What a table holds besides its examples: blank rows, totals and remarks. They are passed over with a word."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from backend.datasets.options import RowFault
+from backend.datasets.read.delimited import Cells
+
+_TOTALS = re.compile(
+    r"(grand |sub)?totals?|sum|summe|gesamt(summe)?|insgesamt|total général|totale|somma|suma|soma|totaal|razem|итого"
+    r"|всего|toplam|合计|合計|総計|합계",
+    re.IGNORECASE,
+)
+_NUMBER = re.compile(r"[-\s\d.,%€$£]*")
+_LISTED = 8
+
+
+@dataclass
+class Passed:
+    """What was passed over: rows and blank rows by their numbers. formulas: cells whose result is not stored."""
+
+    rows: list[int] = field(default_factory=list)
+    blank: list[int] = field(default_factory=list)
+    formulas: int = 0
+
+    def notes(self) -> list[tuple[str, str, str]]:
+        """(kind, message, fix) of what was passed over."""
+        found = (("Totals and remarks below the table", self.rows), ("Blank rows", self.blank))
+        return [
+            ("leftovers", f"{what} were passed over: row {_listed(rows)}.", "Nothing is missing.")
+            for what, rows in found
+            if rows
+        ]
+
+
+def _listed(rows: Sequence[int]) -> str:
+    return ", ".join(map(str, rows[:_LISTED])) + (" and others" if len(rows) > _LISTED else "")
+
+
+def is_leftover(cells: Sequence[str], width: int, apart: bool, result: str = "") -> bool:
+    """Whether a row is a total, or a remark apart from the table. result: what stands for a formula's result."""
+    filled = [cell.strip() for cell in cells if cell.strip()]
+    if filled and _TOTALS.fullmatch(filled[0].rstrip(":. ")):
+        return all(_NUMBER.fullmatch(cell) or cell == result for cell in filled[1:])
+    return len(filled) == 1 and width > 1 and apart
+
+
+def without_leftovers(found: Iterable[Cells], width: int, passed: Passed) -> Iterator[Cells]:
+    """The rows of a text table, without blank ones, totals and remarks at its end, and blank cells beyond `width`."""
+    held: list[Cells] = []  # rows that may be the end
+    before = 0
+    for line, cells in found:
+        if isinstance(cells, RowFault):
+            yield from held
+            held = []
+            yield line, cells
+        elif not any(map(str.strip, cells)):
+            passed.blank.append(line)
+            continue
+        else:
+            if len(cells) > width and not any(map(str.strip, cells[width:])):
+                cells = cells[:width]
+            if len(cells) > 1 and cells[1] and not held and not _TOTALS.match(cells[0].strip()):
+                yield line, cells
+            elif is_leftover(cells, width, (before > 0 and line - before > 1) or bool(held)):
+                held.append((line, cells))
+            else:
+                yield from held
+                held = []
+                yield line, cells
+        before = line
+    passed.rows += [line for line, _ in held]
