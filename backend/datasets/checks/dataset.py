@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from backend.datasets.checks import languages
 from backend.datasets.checks.answers import SAME_EVERYWHERE
 from backend.datasets.checks.issues import problem
-from backend.datasets.checks.language import LANGUAGE_NAMES, count_languages
 from backend.datasets.checks.normalize import normalize
-from backend.datasets.conversation import SYSTEM, content, full_text, question
+from backend.datasets.conversation import SYSTEM, content, question
 from backend.datasets.excerpt import excerpt
 from backend.records.rows import Problem, Row
 
-_LANGUAGE_SAMPLE = 400  # rows, spread over the file
-_LANGUAGE_SHARE = 0.3  # of the rows with a known language; below it there is no warning
-_MIN_ROWS = 5  # rows
 FEW = 50  # different examples; with fewer, a model may learn nothing (the guide)
 
 
@@ -26,7 +23,7 @@ def find(
     become in training, 0 for conversations."""
     yield from size(pieces or distinct, "piece" if pieces else "different example")
     yield from same_input(rows)
-    yield from languages(rows, model_languages)
+    yield from languages.find(rows, model_languages)
 
 
 def size(count: int, what: str = "example") -> Iterator[Problem]:
@@ -89,22 +86,3 @@ def most_common_instruction(rows: Sequence[Row]) -> str:
     """The most common system message if at least half of the conversations start with one, else ""."""
     chats = [row for row in rows if row.messages]
     return (usual_system(chats) or "") if 2 * sum(map(has_system, chats)) >= len(chats) else ""
-
-
-def languages(rows: Sequence[Row], model_languages: Sequence[str] | None) -> Iterator[Problem]:
-    """Languages of enough rows that the model does not support."""
-    if not model_languages or not rows:
-        return
-    step = max(1, len(rows) // _LANGUAGE_SAMPLE)
-    found = count_languages(full_text(row) for row in rows[::step])
-    foreign = [code for code, count in found.most_common() if code not in model_languages and count >= _MIN_ROWS]
-    share = sum(found[code] for code in foreign) / max(found.total(), 1)
-    if share < _LANGUAGE_SHARE:
-        return
-    theirs = ", ".join(LANGUAGE_NAMES.get(code, code) for code in foreign)
-    its = ", ".join(LANGUAGE_NAMES.get(code, code) for code in model_languages)
-    message = (
-        f"About {share:.0%} of the text is in {theirs}; the model was made for {its}. "
-        "It needs many more examples to learn this way; choose a model that knows the language."
-    )
-    yield problem(None, "language_mismatch", message)

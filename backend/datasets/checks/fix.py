@@ -44,6 +44,7 @@ _FROM_REPORT = (
     "nothing_to_learn",
     "answer_vanishes",
     "leak",
+    "other_language",
 )  # a fix can't look for these itself
 _MAX_PASSES = 50  # one fix can uncover a problem for the next; a loop would be a bug
 

@@ -101,6 +101,7 @@ ISSUE_TYPES: dict[str, IssueType] = {
     "very_short_answer": IssueType("warning", "Very short answers", _LEAVE_OUT),
     "ai_disclaimer": IssueType("warning", "Answers that speak as an AI", _LEAVE_OUT),
     "legacy_separator": IssueType("warning", "Separators at the ends of texts (### or END)", "Remove them."),
+    "other_language": IssueType("warning", "Another language than the rest", _LEAVE_OUT),
     "conflicting_answers": IssueType("warning", "Different answers to the same question", _LEAVE_OUT),
     # against the model
     "template_refuses": IssueType("error", "The model can't use this conversation", _LEAVE_OUT),

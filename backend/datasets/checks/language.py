@@ -1,7 +1,8 @@
 """Detects the language of a text by its script or its common words; unclear texts get no answer.
 
-No model and no download. Among languages that share a script, the one whose common words occur most often wins, if
-by a clear margin. Short or mixed texts get no answer.
+No model and no download: scripts, their letters and common words are enough to name whole rows. Among languages that
+share a script, the one whose common words occur most often wins, if by a clear margin. Short or mixed texts get no
+answer.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ from collections import Counter
 from collections.abc import Iterable
 
 LANGUAGE_NAMES = {
-    "ar": "Arabic", "bn": "Bengali", "cs": "Czech", "da": "Danish", "de": "German", "el": "Greek", "en": "English",
+    "ar": "Arabic", "be": "Belarusian", "bg": "Bulgarian", "bn": "Bengali",
+    "cs": "Czech", "da": "Danish", "de": "German", "el": "Greek", "en": "English",
     "es": "Spanish", "fa": "Persian", "fi": "Finnish", "fr": "French", "he": "Hebrew", "hi": "Hindi",
     "hu": "Hungarian", "id": "Indonesian", "it": "Italian", "ja": "Japanese", "ko": "Korean", "nl": "Dutch",
-    "no": "Norwegian", "pl": "Polish", "pt": "Portuguese", "ro": "Romanian", "ru": "Russian", "sv": "Swedish",
-    "ta": "Tamil", "te": "Telugu", "th": "Thai", "tr": "Turkish", "uk": "Ukrainian", "vi": "Vietnamese",
+    "no": "Norwegian", "pl": "Polish", "pt": "Portuguese", "ro": "Romanian", "ru": "Russian",
+    "sr": "Serbian", "sv": "Swedish",
+    "ta": "Tamil", "te": "Telugu", "th": "Thai", "tr": "Turkish", "uk": "Ukrainian", "ur": "Urdu", "vi": "Vietnamese",
     "zh": "Chinese",
 }  # fmt: skip
 
@@ -45,30 +48,45 @@ for _code, _words in _COMMON_WORDS.items():
     for _word in set(_words.split()):
         _LANGUAGES_OF.setdefault(_word, []).append(_code)
 
+# A script, its language by default (None: unclear), and letters that tell one, with those that speak against it.
 _SCRIPTS = (
-    ("ja", re.compile("[\u3040-\u30ff]")),
-    ("ko", re.compile("[\uac00-\ud7af\u1100-\u11ff]")),
-    ("zh", re.compile("[\u4e00-\u9fff]")),
-    ("uk", re.compile("[іїєґІЇЄҐ]")),
-    ("ru", re.compile("[а-яА-ЯёЁ]")),
-    ("el", re.compile("[\u0370-\u03ff]")),
-    ("he", re.compile("[\u0590-\u05ff]")),
-    ("fa", re.compile("[پچژگ]")),
-    ("ar", re.compile("[\u0600-\u06ff]")),
-    ("hi", re.compile("[\u0900-\u097f]")),
-    ("bn", re.compile("[\u0980-\u09ff]")),
-    ("ta", re.compile("[\u0b80-\u0bff]")),
-    ("te", re.compile("[\u0c00-\u0c7f]")),
-    ("th", re.compile("[\u0e00-\u0e7f]")),
+    (re.compile("[\u3040-\u30ff\u4e00-\u9fff]"), "zh", (("ja", re.compile("[\u3040-\u30ff]"), None),)),
+    (re.compile("[\uac00-\ud7af\u1100-\u11ff]"), "ko", ()),
+    (
+        re.compile("[\u0400-\u04ff]"),
+        None,
+        (
+            ("be", re.compile("[ўЎ]"), None),
+            ("uk", re.compile("[іїєґІЇЄҐ]"), re.compile("[ыэъёЫЭЪЁ]")),
+            ("sr", re.compile("[ђјљњћџЂЈЉЊЋЏ]"), re.compile("[ыэъёйщЫЭЪЁЙЩ]")),
+            ("bg", re.compile("ъ(?![еёюя])"), re.compile("[ыэёЫЭЁ]")),
+            ("ru", re.compile("[ыэъёЫЭЪЁ]"), None),
+        ),
+    ),
+    (re.compile("[\u0370-\u03ff]"), "el", ()),
+    (re.compile("[\u0590-\u05ff]"), "he", ()),
+    (
+        re.compile("[\u0600-\u06ff\ufb50-\ufdff\ufe70-\ufeff]"),
+        None,
+        (
+            ("ur", re.compile("[ٹڈڑںےہ]"), None),
+            ("fa", re.compile("[پچژگکی]"), re.compile("[ةيىك]")),
+            ("ar", re.compile("[ةيىكأإ]"), None),
+        ),
+    ),
+    (re.compile("[\u0900-\u097f]"), "hi", ()),
+    (re.compile("[\u0980-\u09ff]"), "bn", ()),
+    (re.compile("[\u0b80-\u0bff]"), "ta", ()),
+    (re.compile("[\u0c00-\u0c7f]"), "te", ()),
+    (re.compile("[\u0e00-\u0e7f]"), "th", ()),
 )
-_SHARED = {
-    "zh": ("ja", "ko"),
-    "ru": ("uk",),
-    "ar": ("fa",),
-}  # scripts that a few extra letters turn into another language
+_BESIDE = 0.1  # so many letters of the language beside for one of its own; more tell that it is another one
+_OF_TEXT = 0.4  # of the letters are of the script
 _WORD = re.compile(r"[^\W\d_]+")
 _SAMPLE = 2000  # characters
 _MIN_WORDS = 6
+_MIN_HITS = 3  # common words
+_RELATED = ({"da", "no", "sv"}, {"cs", "pl"}, {"es", "pt"}, {"zh", "ja"})
 _MIN_SHARE = 0.15  # of the words must be common words of the language
 _MARGIN = 1.25  # times as many as for the second best language
 
@@ -94,24 +112,27 @@ def count_languages(texts: Iterable[str]) -> Counter[str]:
     return Counter(code for code in map(detect, texts) if code)
 
 
+def is_another(text: str, usual: str) -> str | None:
+    """The language of `text` if it is clearly not `usual`; closely related languages are not told apart."""
+    found = detect(text)
+    if found is None or found == usual or any({found, usual} <= group for group in _RELATED):
+        return None
+    if not text.isascii() and _by_script(text[:_SAMPLE]):
+        return found
+    words = _WORD.findall(text[:_SAMPLE].lower())
+    hits = [sum(code in _LANGUAGES_OF.get(word, ()) for word in words) for code in (found, usual)]
+    return found if hits[0] >= max(_MIN_HITS, 2 * hits[1]) else None
+
+
 def _by_script(text: str) -> str | None:
     letters = sum(map(str.isalpha, text))
-    for code, script in _SCRIPTS:
+    for script, usual, others in _SCRIPTS:
         own = len(script.findall(text))
-        rare = code in ("ja", "uk", "fa")
-        if own >= (0.02 if rare else 0.4) * letters and own >= 2:
-            if rare and not _mostly(text, letters, _base_of(code)):
-                continue
-            return code
+        if own < 2 or own < _OF_TEXT * letters:
+            continue
+        for code, own_letters, foreign in others:
+            found = len(own_letters.findall(text))
+            if found and (foreign is None or len(foreign.findall(text)) <= _BESIDE * found):
+                return code
+        return usual
     return None
-
-
-def _base_of(code: str) -> str:
-    return next(base for base, others in _SHARED.items() if code in others)
-
-
-def _mostly(text: str, letters: int, base: str) -> bool:
-    """Whether most of the text is in the script of `base`, its extra letters included."""
-    scripts = dict(_SCRIPTS)
-    own = sum(len(scripts[code].findall(text)) for code in (base, *_SHARED[base]))
-    return own >= 0.4 * letters

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -20,6 +21,25 @@ _CANDIDATES = [  # what spreadsheets and editors write; more candidates would on
     *("cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "koi8_r", "iso8859_2"),
     *("shift_jis", "euc_jp", "gb18030", "big5", "euc_kr", "mac_roman", "cp437", "cp850"),
 ]
+# The letters beyond ASCII of languages, by the code pages that have them all; the first of equally good ones wins.
+_ALPHABETS = {
+    "cp1252": (
+        "äöüß",
+        "àâæçéèêëîïôœùûüÿ",
+        "áéíóúñü",
+        "ãõáéíóúâêôàç",
+        "àèéìíòóùú",
+        "åäöé",
+        "æøåé",
+        "áðéíóúýþæö",
+        "ëïéèöü",
+    ),
+    "cp1250": ("áčďéěíňóřšťúůýž", "áäčďéíĺľňóôŕšťúýž", "ąćęłńóśźż", "áéíóöőúüű", "čćđšž", "ăâîşţ"),
+    "iso8859_2": ("áčďéěíňóřšťúůýž", "áäčďéíĺľňóôŕšťúýž", "ąćęłńóśźż", "áéíóöőúüű", "čćđšž", "ăâîşţ"),
+    "cp1254": ("çğıöşüâîû",),
+}
+_IN_ALL = frozenset("„“”‚‘’–—…€«»°§·\u00a0")  # marks of any language
+_SURE = 0.9  # of the letters beyond ASCII
 _SAMPLE = 64 * 1024  # bytes of lines with non-ASCII letters, for guessing
 
 
@@ -96,8 +116,20 @@ def _guess(sample: bytes) -> str:
         return "cp1252"
     best = matches[0]
     if windows is not None and windows.chaos <= best.chaos + 0.02 and windows.coherence >= best.coherence - 0.1:
-        return "cp1252"
-    return best.encoding
+        best_codec = "cp1252"
+    else:
+        best_codec = best.encoding
+    if best_codec not in _ALPHABETS:
+        return best_codec
+    shares = {codec: _share_of_letters(sample.decode(codec, "replace"), codec) for codec in _ALPHABETS}
+    fits = max(shares, key=lambda codec: shares[codec])
+    return fits if shares[fits] >= _SURE else best_codec
+
+
+def _share_of_letters(text: str, codec: str) -> float:
+    """How many of the letters beyond ASCII belong to one language of the code page, 0 to 1."""
+    counts = Counter(c for c in text.lower() if not c.isascii() and c not in _IN_ALL)
+    return max(sum(counts[c] for c in letters) for letters in _ALPHABETS[codec]) / max(1, counts.total())
 
 
 def _chosen(name: str, head: bytes) -> Encoding:

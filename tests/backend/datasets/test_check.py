@@ -165,6 +165,22 @@ def test_the_model_adds_its_own_template_markers() -> None:
     assert "control_marker" in check(dataset([row]), counter=TokenCounter(WordTokenizer())).counts()
 
 
+def test_rows_in_another_language_than_the_rest_are_named() -> None:
+    spanish = ("user", "¿Dónde está el pedido que hice la semana pasada en su tienda?")
+    german = ("assistant", "Das ist nicht schlimm, wir schicken es Ihnen mit der Post und es kostet auch nichts.")
+    rows = [*clean_rows(30), chat(31, spanish, answer(31)), chat(32, question(32), german)]
+    found = [(p.row, p.message) for p in check(dataset(rows)).problems if p.kind == "other_language"]
+    assert [row for row, _ in found] == [31, 32]
+    assert "Spanish" in found[0][1]
+    assert "German" in found[1][1]
+
+
+def test_a_file_of_translations_is_in_the_languages_it_is_in() -> None:
+    said = "Das ist nicht schlimm, wir schicken es Ihnen mit der Post und es kostet auch nichts, sagt {}."
+    rows = [chat(i, question(i), ("assistant", said.format(question(i)[1].split()[6]))) for i in range(1, 31)]
+    assert "other_language" not in check(dataset(rows)).counts()
+
+
 def test_the_language_is_compared_with_the_models_only_when_clear() -> None:
     german = "Das ist eine Frage, die wir nicht für dich beantworten werden, aber es gibt auch noch mehr zu sagen."
     rows = [chat(i, ("user", f"{german} Nummer {i}"), ("assistant", german)) for i in range(1, 30)]

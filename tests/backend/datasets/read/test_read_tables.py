@@ -241,3 +241,23 @@ def test_parquet_is_measured_before_it_is_read(tmp_path: Path) -> None:
         load(huge, options=ReadOptions(limits=Limits(expanded_bytes=1_000_000)))
     with pytest.raises(BadInput, match="no rows"):
         load(_parquet(tmp_path / "z.parquet", {"question": [], "answer": []}))
+
+
+@pytest.mark.parametrize(
+    ("codec", "ask", "reply"),
+    [
+        ("cp1250", "Kdy dorazí moje objednávka?", "Dobrý den, zásilka dorazí příští týden, přejeme hezký den."),
+        ("cp1250", "Kiedy przyjdzie moje zamówienie?", "Przesyłka dotrze w przyszłym tygodniu, dziękujemy."),
+        ("cp1250", "Mikor érkezik meg a rendelésem?", "Jövő héten érkezik, köszönjük türelmét, őszi űrlap."),
+        ("iso8859_2", "Kdy dorazí moje objednávka?", "Dobrý den, zásilka dorazí příští týden, přejeme hezký den."),
+        ("cp1254", "Siparişim ne zaman gelir?", "Kargonuz önümüzdeki hafta ulaşır, teşekkür ederiz, iyi günler."),
+        ("cp1252", "Où est ma commande?", "Votre colis arrivera bientôt, désolé, ça coûte 5 €."),
+        ("cp1252", "Hvor er bestillingen?", "Pakken kommer på lørdag, så hav det godt."),
+    ],
+)
+def test_code_pages_are_told_apart_by_the_letters_of_languages(
+    tmp_path: Path, codec: str, ask: str, reply: str
+) -> None:
+    path = tmp_path / "d.csv"
+    path.write_bytes(b"question,answer\n" + f'{ask},"{reply}"\n'.encode(codec) * 9)
+    assert [message["content"] for message in load(path).rows[0].messages] == [ask, reply]
