@@ -205,7 +205,9 @@ class LossRules:
         )
         if self.settings.trainer != "dpo":
             more = f" {self._validation_sentence()}" if len(self.validation) > 1 else ""
-            return Verdict("falling", "good", title, f"{fell}.{more}")
+            return Verdict(
+                "falling", "good", "The training loss is falling" if self._past_lowest() else title, fell + "." + more
+            )
         share = self.evals[-1].reward_accuracy if self.evals else None
         if share is None:
             return Verdict("falling", "good", title, f"{fell}.")
@@ -223,9 +225,19 @@ class LossRules:
     def _validation_sentence(self) -> str:
         when = "before training" if self.validated_before else f"at step {self.evals[0].step}"
         first, latest = format_loss(self.validation[0]), format_loss(self.validation[-1])
+        lowest = ""
+        if self._past_lowest():
+            at = min(range(len(self.validation)), key=lambda i: self.validation[i])
+            lowest = f" it was lowest, {format_loss(self.validation[at])}, at step {self.evals[at].step};"
         return (
-            f"The validation loss, on examples set aside for validation, was {first} {when}; the latest is {latest}."
+            f"The validation loss, on examples set aside for validation, was {first} {when};{lowest} the latest is "
+            f"{latest}."
         )
+
+    def _past_lowest(self) -> bool:
+        """Whether the latest validation loss is above the lowest one, as it is shown."""
+        shown = [float(format_loss(loss)) for loss in self.validation]
+        return bool(shown) and shown[-1] > min(shown)
 
     def _fell(self) -> bool:
         return self.now < median(self.losses[:5]) * (1 - _FALL)

@@ -72,6 +72,9 @@ def lines(losses: Losses) -> list[tuple[str, str, str]]:
         found.append((LATEST, fmt.loss(losses.latest.loss), f"at step {losses.latest.step}"))
     if losses.best:
         found.append((BEST, fmt.loss(losses.best.loss), _best_step(losses.best.step, losses.saved_step)))
+        if losses.initial and losses.initial.loss <= losses.best.loss:
+            name, number, steps = found[-1]
+            found[-1] = name, number, f"{steps}; it was lower before training, {fmt.loss(losses.initial.loss)}"
     return found
 
 
@@ -82,6 +85,20 @@ def _best_step(step: int, saved: int | None) -> str:
     if saved == step:
         return f"at step {step} (the saved model)"
     return f"at step {step}; the saved model is from the last step, {saved}"
+
+
+def lowest_step(losses: Losses) -> int | None:
+    """The step of the lowest validation loss, 0 where no later one was lower than that before training."""
+    found = [one for one in (losses.initial, losses.best) if one]
+    return min(found, key=lambda one: one.loss).step if losses.best else None
+
+
+def of_the_model(losses: Losses) -> tuple[str, str]:
+    """(number, name and steps) of the loss that tells most: of the saved model, else the latest that there is."""
+    better = losses.best and losses.best.step == losses.saved_step
+    if losses.final and losses.final.step == losses.saved_step and not better:
+        return fmt.loss(losses.final.loss), f"validation loss of the saved model, step {losses.final.step}"
+    return facts(losses)[-1]
 
 
 def facts(losses: Losses) -> list[tuple[str, str]]:

@@ -20,6 +20,11 @@ from ui.services.results import ResultService
 from ui.services.runs import OPEN_HERE, RunService
 from ui.text.settings_help import METHODS, SETTINGS
 
+CONTINUED_EPOCHS = 3  # at most, recommended for a run that continues another one
+GENTLY = (
+    "This version already knows most of your examples: a few passes at half the usual learning rate teach it what is "
+    "new without undoing the rest. (our choice, not measured)"
+)
 AS_BEFORE = "Same as in the version it continues; it can't be changed."
 
 
@@ -92,14 +97,18 @@ class VersionService:
             raise BadInput("That version can't be continued like this.", why, "Or start from the base model again.")
 
     def settings(self, run_id: str, advice: ChosenSettings) -> ChosenSettings:
-        """The advice for a run that continues another one: what was learned keeps its shape."""
+        """The advice for a run that continues another one: what was learned keeps its shape and changes gently."""
         before = self._runs.spec(run_id).settings
         shape = dict(start.shape(before))
         if (before.method == "full") != (advice.settings.method == "full"):
             shape["method"] = before.method
         changed = {name for name, value in shape.items() if value != getattr(advice.settings, name)}
-        why = {**advice.why, **dict.fromkeys(changed, AS_BEFORE)}
-        return advice.model_copy(update={"settings": advice.settings.changed(**shape), "why": why})
+        gently = {
+            "num_train_epochs": min(advice.settings.num_train_epochs, CONTINUED_EPOCHS),
+            "learning_rate": advice.settings.learning_rate / 2,
+        }
+        why = {**advice.why, **dict.fromkeys(changed, AS_BEFORE), **dict.fromkeys(gently, GENTLY)}
+        return advice.model_copy(update={"settings": advice.settings.changed(**shape, **gently), "why": why})
 
     def train_on(self, run_id: str, epochs: float, *, evaluate: bool = True) -> str:
         """Queues a new version that continues a run with the very same rows for more epochs; returns its id.

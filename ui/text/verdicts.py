@@ -28,6 +28,14 @@ _TITLES = {
     "no_difference_shown": "No clear difference from the base model",
     "worse": "Your model is worse than the base model",
 }
+_WORDING = {  # of answers that are neither right nor wrong
+    "better": "Worded more like your answers than the base model",
+    "no_difference_shown": "No clear difference from the base model in wording",
+    "worse": "Worded less like your answers than the base model",
+}
+_ONLY_WORDING = (
+    "This measures wording, not whether what they say is true: read the answers below before you rely on it."
+)
 _AGAINST = {
     "better": "Better than",
     "no_difference_shown": "No clear difference from",
@@ -59,7 +67,7 @@ def provable(judging: int) -> str:
 
 def title(report: Mapping[str, Any]) -> str:
     """The verdict in a few words."""
-    return _TITLES[report["verdict"]]
+    return (_WORDING if report["main_measure"] == "chrf" else _TITLES)[report["verdict"]]
 
 
 def sentence(report: Mapping[str, Any]) -> str:
@@ -74,8 +82,9 @@ def detail(report: Mapping[str, Any]) -> str:
         return f"{found} The lower, the better it predicts texts it has not seen."
     if report["verdict"] == "no_difference_shown" and not graded(report):
         found += _provable(report)
+    wording = _ONLY_WORDING if report["main_measure"] == "chrf" else ""
     facts = _FACTS.get(report.get("against_facts", ""), "")
-    return " ".join(filter(None, (found, _PROMPTS[report["against_prompt"]], facts)))
+    return " ".join(filter(None, (found, wording, _PROMPTS[report["against_prompt"]], facts)))
 
 
 def against_parent(report: Mapping[str, Any]) -> tuple[str, str] | None:

@@ -48,6 +48,19 @@ def text_of(html: str) -> str:
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html))
 
 
+def test_where_the_last_step_is_saved_its_loss_is_listed() -> None:
+    one = watched(State.COMPLETED, result={"best_step": 40, "eval_loss": 1.6, "eval_step": 40})
+    listed = text_of(runs_views.listing([RunSummary(one.origin, one.job.state, 0.0, one.losses)], "", 1.0))
+    assert "1.60 validation loss of the saved model, step 40" in listed
+
+
+def test_a_loss_that_was_lower_before_training_is_the_lowest() -> None:
+    one = watched(State.COMPLETED, made_curve({0: 2.6, 10: 2.7, 20: 3.1}), result={"best_step": 20})
+    assert losses.lowest_step(one.losses) == 0
+    assert "lower before training, 2.60" in text_of(run_view.status(one))
+    assert losses.lowest_step(watched(State.RUNNING).losses) == 20
+
+
 @pytest.mark.parametrize(
     ("state", "result"),
     [(State.RUNNING, {}), (State.COMPLETED, {"best_step": 20}), (State.STOPPED, {"best_step": 20})],

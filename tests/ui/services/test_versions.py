@@ -150,6 +150,9 @@ def test_why_a_version_can_not_be_continued(app: App, tmp_path: Path) -> None:
     other = trained(app, data_id, lora_rank=32, use_dora=True)
     kept = app.versions.settings(other, advice)
     assert (kept.settings.lora_rank, kept.settings.use_dora) == (32, True)
+    assert kept.settings.num_train_epochs <= 3
+    assert kept.settings.learning_rate == advice.settings.learning_rate / 2
+    assert "not measured" in kept.why["learning_rate"]
     assert {"lora_rank", "use_dora"} <= kept.why.keys()
     assert app.versions.why_not_continue(other, "", kept.settings) == ""
 

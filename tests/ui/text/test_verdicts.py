@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from ui.text import verdicts
+from ui.web.try_it import verdict_card
 
 
 def report(verdict: str, against: str = "not_measured", measure: str = "json", **changes: Any) -> dict[str, Any]:
@@ -33,6 +34,14 @@ def test_likeness_is_a_number_and_no_count() -> None:
     graded = report("better", measure="chrf")
     assert "0.88 alike" in verdicts.sentence(graded)
     assert "0.69 to 0.96" in verdicts.system_line("tuned", graded)
+
+
+def test_wording_that_is_alike_is_not_called_good() -> None:
+    """It may say something false: it is no green light, and the person is told to read."""
+    graded = report("better", measure="chrf")
+    assert "wording" in verdicts.detail(graded)
+    assert verdicts.title(graded) != verdicts.title(report("better"))
+    assert (verdict_card.tone(graded), verdict_card.tone(report("better"))) == ("calm", "good")
 
 
 def test_what_so_few_examples_can_prove_is_said_where_nothing_is_shown() -> None:

@@ -27,18 +27,30 @@ def card(a: RunDetails, b: RunDetails) -> Markup:
         Markup('<div class="plot">{}</div>').format(loss_curve.draw_two(first, second, tests)),
         _table("Differences", differing) if differing else components.text("All settings are the same."),
         _table("Results", list(outcomes(a, b))),
-        lead=f"A: {a.spec.name}. B: {b.spec.name}. The number at each line is its {loss}.",
+        lead=f"A: {_name(a)}. B: {_name(b)}. The number at each line is its {loss}.",
     )
 
 
 def _caution(a: RunDetails, b: RunDetails) -> Markup:
-    if _validation_examples(a) != _validation_examples(b):
+    if _validation_examples(a) != _validation_examples(b) and not _versions(a, b):
         return components.alert("calm", "They were checked on different examples, so their losses can't be compared.")
     if a.spec.model.id != b.spec.model.id:
         return components.alert(
             "calm", "These are different base models. Compare their answers in step 4, not their losses."
         )
     return components.EMPTY
+
+
+def _versions(a: RunDetails, b: RunDetails) -> bool:
+    """Whether one is a later version of the other's model, with as many validation examples: those stay the same."""
+    first = {run.spec.descent.first if run.spec.descent else run.job.id for run in (a, b)}
+    return len(first) == 1 and a.job.id != b.job.id and a.spec.data.validation_rows == b.spec.data.validation_rows
+
+
+def _name(run: RunDetails) -> str:
+    """The run's name, with its version where there is more than one."""
+    descent = run.spec.descent
+    return f"{run.job.name}, version {descent.version}" if descent else str(run.job.name)
 
 
 def _validation_examples(run: RunDetails) -> tuple[str, int, int]:

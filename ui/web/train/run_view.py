@@ -146,7 +146,7 @@ def loss_card(watched: Watched) -> Markup:
     evals = loss_curve.points(watched.curve.evals)
     progress = watched.job.progress
     total = progress.total if progress and watched.can_stop and progress.total >= len(steps) else 0
-    best = watched.losses.best.step if watched.losses.best else None
+    best = losses.lowest_step(watched.losses)
     return components.card(
         "Loss (lower is better)",
         Markup('<div class="plot">{}</div>').format(loss_curve.draw(steps, evals, total, best)),

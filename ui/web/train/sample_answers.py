@@ -34,7 +34,7 @@ def _sample(question: str, *answers: SampleEvent) -> Markup:
     shown = [*before[:1], *before[1:][-2:]]
     lines = components.join(
         Markup("<div><dt>{}</dt><dd>{}</dd></div>").format(
-            f"Step {old.step}" if old.step else "Untrained", fmt.shorten(old.answer, 160)
+            f"Step {old.step}" if old.step else "Before training", fmt.shorten(old.answer, 160)
         )
         for old in shown
     )

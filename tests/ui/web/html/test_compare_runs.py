@@ -13,6 +13,7 @@ from backend.errors import RunProblem
 from backend.files.json_file import to_json
 from backend.records.encoded import Encoded
 from backend.records.events import StepEvent
+from backend.records.specs import Descent
 from backend.settings import Workspace
 from backend.training import oom
 from tests.backend.tiny_run import run_of
@@ -72,6 +73,11 @@ def test_a_caution_warns_of_different_validation_examples() -> None:
     one = fake.runs.details("run-a")
     other = one.spec.model_copy(update={"data": one.spec.data.model_copy(update={"sha256": "1" * 64})})
     assert "different examples" in compare_runs.card(one, type(one)(other, one.job, one.curve))
+    descent = Descent(first="run-a", parent="run-a", version=2, weights="0" * 64)
+    later = other.model_copy(update={"descent": descent})
+    html = compare_runs.card(one, type(one)(later, one.job.model_copy(update={"id": "run-c"}), one.curve))
+    assert "different examples" not in html  # those set aside stay the same
+    assert "version 2" in html
 
 
 def test_a_retry_takes_the_same_rows_and_changes_one_number(app: App, tmp_path: Path) -> None:
