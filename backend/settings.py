@@ -26,7 +26,7 @@ _CHILDREN_GET = {
     "LD_PRELOAD", "LIBRARY_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "TOKENIZERS_PARALLELISM",
     "SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "PATHEXT", "APPDATA", "LOCALAPPDATA", "USERPROFILE", "USERNAME",
     "HOMEDRIVE", "HOMEPATH", "PROGRAMDATA", "PROGRAMFILES", "PROGRAMFILES(X86)", "PROGRAMW6432", "COMMONPROGRAMFILES",
-    "NUMBER_OF_PROCESSORS", "PROCESSOR_ARCHITECTURE", "PROCESSOR_IDENTIFIER", "OS",
+    "NUMBER_OF_PROCESSORS", "PROCESSOR_ARCHITECTURE", "PROCESSOR_IDENTIFIER", "OS", "SPACES_ZERO_GPU",
 }  # fmt: skip
 _CHILDREN_GET_FAMILIES = (
     "LC_", "XDG_", "PYTHON", "CONDA_", "DYLD_", "APPRENTICE_", "HF_HUB_", "HF_HOME", "HF_ENDPOINT", "TRANSFORMERS_",
@@ -34,6 +34,7 @@ _CHILDREN_GET_FAMILIES = (
     "CUDNN_", "ROCM_", "ROCR_", "HIP_", "HSA_", "GLOO_", "OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_", "VECLIB_",
     "NUMEXPR_", "DNNL_", "ONEDNN_", "GGML_", "LLAMA_",
 )  # fmt: skip
+_ZERO_GPU = "SPACES_ZERO_GPU"
 _SECRET_WORDS = {"TOKEN", "KEY", "APIKEY", "SECRET", "SECRETS", "PASS", "PASSWD", "CREDENTIALS", "PAT", "AUTH"}
 _ID_ALPHABET = string.ascii_lowercase + string.digits
 
@@ -138,13 +139,20 @@ def new_id() -> str:
     return time.strftime("%Y%m%d-%H%M%S-", time.gmtime()) + "".join(secrets.choice(_ID_ALPHABET) for _ in range(8))
 
 
+def on_zero_gpu() -> bool:
+    """Whether this is a Space on ZeroGPU, whose GPU no process of ours gets, whatever the driver says."""
+    return os.environ.get(_ZERO_GPU, "").lower() in ("1", "t", "true")  # as the package `spaces` reads it
+
+
 def child_environment() -> dict[str, str]:
     """What a child process gets of this one's environment, and how it imports our packages.
 
     A secret may have any name, so only variables that are known to be needed go along, and of these none that is
-    named like a secret.
+    named like a secret. On ZeroGPU no GPU is visible to it.
     """
     environment = {name: value for name, value in os.environ.items() if _children_get(name)}
+    if on_zero_gpu():
+        environment["CUDA_VISIBLE_DEVICES"] = ""
     paths = [str(PROJECT_ROOT), *filter(None, [environment.get("PYTHONPATH")])]
     return {**environment, "PYTHONPATH": os.pathsep.join(paths), "PYTHONUTF8": "1"}
 

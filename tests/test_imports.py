@@ -52,6 +52,7 @@ LAYERS = (
         "ui.web.login_limit",
         "ui.web.theme",
         "ui.web.skip_type_stubs",
+        "ui.web.zero_gpu",
         "ui.web.session_memory",
     ),
     ("ui.web.per_visitor",),

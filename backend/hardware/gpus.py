@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from backend.records.specs import Gpu, MachineProblem
 from backend.records.units import MIB
+from backend.settings import on_zero_gpu
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +36,8 @@ class NvidiaGpus:
 
 def read_nvidia() -> NvidiaGpus:
     """The NVIDIA GPUs of this machine. A missing driver is not a problem: then there is no GPU."""
+    if on_zero_gpu():
+        return NvidiaGpus()
     try:
         import pynvml
     except Exception:

@@ -77,8 +77,8 @@ def test_the_model_is_in_it_for_llama_cpp(workspace_with_model: Workspace, adapt
     shutil.copytree(adapter, result)
     files, checks = content(with_examples(folder))
     assert {"tiny/tiny-Q8_0.gguf", "tiny/tiny-Q8_0.Modelfile"} <= files.keys()
-    assert len(checks) == 4
-    assert all(checks)
+    assert checks.count(True) == 3, "the script has nothing to compare with: this run is made up"
+    assert False not in checks
 
 
 def test_without_llama_cpp_the_file_is_larger_and_untested(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
