@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from backend.datasets.convert.mapping import NoExamples
-from backend.errors import BadUsage
+from backend.datasets.convert.mapping import NoExamples, SeveralReadings
+from backend.errors import BadInput, BadUsage
 
 _READING = ("sheet", "encoding", "shape", "imitate")
 
@@ -72,6 +72,8 @@ def asking_for_columns() -> Iterator[None]:
     except NoExamples as error:
         if not error.columns:
             raise
+        if isinstance(error, SeveralReadings):
+            raise BadInput(error.what, error.why, f"Add --shape {' or --shape '.join(error.shapes)}.") from error
         named = f"The columns are: {', '.join(error.columns[:20])[:400]}."
         how = "--column question=… --column answer=…, with the name of a column after each ="
         raise NoExamples(error.what, f"{error.why} {named}", f"Add {how}.", error.columns) from error

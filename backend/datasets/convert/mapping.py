@@ -26,6 +26,22 @@ class NoExamples(BadInput):
         self.columns = columns
 
 
+class SeveralReadings(NoExamples):
+    """A text may hold examples, but not all of it fits. shapes: what it may be; one of them answers the question."""
+
+    def __init__(self, count: int, shapes: tuple[str, ...]) -> None:
+        super().__init__(
+            "Is this a list of examples, or a text to learn from as a whole?",
+            f"It seems to hold {count:,} questions with answers, but not all of it fits.",
+            "Choose what it is.",
+            shapes,
+        )
+        self.count, self.shapes = count, shapes
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.count, self.shapes)
+
+
 @dataclass
 class Plan:
     """How the rows of one file are converted, and what was seen so far.

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from backend.datasets.convert.detect import Record
-from backend.datasets.convert.mapping import NoExamples
+from backend.datasets.convert.mapping import SeveralReadings
 from backend.datasets.documents.blocks import Document, Rows
 from backend.datasets.documents.markdown import has_table, read_markdown
 from backend.datasets.documents.questions import Pairs, find_pairs
@@ -44,7 +44,7 @@ def holds_examples(text: str, name: str) -> bool:
 def find_examples(document: Document, options: ReadOptions) -> Examples | None:
     """The examples in a document, None where it is a text to learn from as a whole.
 
-    Raises NoExamples where it may be either, unless the options decide.
+    Raises SeveralReadings where it may be either, unless the options decide.
     """
     if options.shape == "text":
         return None
@@ -84,12 +84,7 @@ def _from_tables(tables: list[Rows]) -> Examples:
 
 def _from_pairs(pairs: Pairs, options: ReadOptions) -> Examples:
     conversations = any("messages" in record for _, record in pairs.records)
-    if not pairs.sure and options.shape is None:
-        raise NoExamples(
-            "This text can be read in two ways.",
-            f"It seems to hold {len(pairs.records):,} questions with answers, but not all of it fits.",
-            "Choose what it is: examples, or plain text to learn from as a whole.",
-            (*(("messages",) if conversations else ("question", "answer")), "text"),
-        )
+    if not pairs.sure and options.shape is None and not options.mapping:
+        raise SeveralReadings(len(pairs.records), ("messages" if conversations else "question_answer", "text"))
     records: list[Record] = [(line, record) for line, record in pairs.records]
     return Examples(iter([records]), {"found": "conversations" if conversations else "questions"}, pairs.outside)

@@ -9,7 +9,7 @@ tests/data/sources/GROUP.jsonl is one table per group; its files lie in tests/da
     rows      how many examples come out; with "asks", after the answer
     first     the texts of the first example, system message included; a plain text is one text
     last      those of the last one
-    question  with "asks": the kind of the problem that asks, or the columns or people to choose from
+    question  with "asks": the kind of the problem that asks, or the columns, shapes or people to choose from
     options   with "asks": an answer, as fields of ReadOptions
     says      with "refused": a word of the sentence
 

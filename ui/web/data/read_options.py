@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -75,6 +76,11 @@ FIELDS = {
     "rejected": "Worse answer",
     "label": "Good or bad",
     "text": "Text",
+}
+READINGS = {
+    "question_answer": "Examples: questions with answers",
+    "messages": "Examples: conversations",
+    "text": "A text: learn how it is written",
 }
 DISCARDS = "If you read the file another way, your fixes are discarded."
 EDITED = "You edited these examples. To read the file another way, undo your edits first, or add the file again."
@@ -162,6 +168,12 @@ def _form(data: DatasetState) -> Markup:
 def ask_columns(columns: Sequence[str]) -> Markup:
     """A form that asks which column is which, where that could not be guessed."""
     return _choosing("columns", components.EMPTY, columns, "question_answer", {})
+
+
+def reading_button(shape: str) -> Markup:
+    """A button that reads a text as this shape."""
+    words = READINGS.get(shape, SHAPES[shape].title)
+    return components.button(words, "columns", json.dumps({"shape": shape}), "quiet" if shape == "text" else "firm")
 
 
 def _choosing(do: str, more: Markup, columns: Iterable[str], shape: str, mapping: dict[str, str]) -> Markup:

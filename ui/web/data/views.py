@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from markupsafe import Markup
 
 from backend.datasets.chats.people import QUESTION, WhoToImitate
-from backend.datasets.convert.mapping import NoExamples
+from backend.datasets.convert.mapping import NoExamples, SeveralReadings
 from backend.datasets.convert.shapes import SHAPES
 from backend.datasets.store import StoredDataset
 from backend.records.encoded import Piece
@@ -78,6 +78,9 @@ def reading(now: DatasetProgress | None, imports: bool) -> Markup:
         if isinstance(now.error, NoExamples) and now.error.columns:
             alert += read_options.ask_columns(now.error.columns)
         close = components.button("Close", "dismiss", label="Close this message")
+        if isinstance(now.error, SeveralReadings):
+            choices = components.acts(*map(read_options.reading_button, now.error.shapes))
+            return components.card(now.error.what, choices, lead=f"{now.name}: {now.error.why}", aside=close)
         if isinstance(now.error, WhoToImitate):
             why = components.text(f"{now.error.why} {people.HINT}")
             return components.card(QUESTION, why, people.ask_people(now.error.people), aside=close)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from dataclasses import replace
 from typing import Literal
@@ -9,6 +10,7 @@ from typing import Literal
 import pytest
 
 from backend.datasets.chats.people import WhoToImitate
+from backend.datasets.convert.mapping import SeveralReadings
 from backend.datasets.dataset import check_and_fix
 from backend.datasets.info import DatasetInfo
 from backend.records.lengths import UNLIMITED
@@ -18,6 +20,7 @@ from ui.records import DatasetProgress, DatasetState
 from ui.services.dataset_state import dataset_state
 from ui.web.data import views
 from ui.web.data.people import sent_people
+from ui.web.data.read_options import sent_columns
 
 
 @pytest.mark.parametrize(("imports", "title"), [(True, "Reading orders.csv"), (False, "Checking orders.csv")])
@@ -66,6 +69,13 @@ def test_whom_to_imitate_is_asked_with_a_box_for_each_person() -> None:
         ("person-1", "Ben"),
     ]
     assert "12 messages" in text_of(card)
+
+
+def test_a_text_with_some_questions_is_asked_about_with_a_button_for_each_reading() -> None:
+    card = views.reading(DatasetProgress("faq.txt", "", 0.0, error=SeveralReadings(12, ("messages", "text"))), True)
+    sent = [html.unescape(value) for value in re.findall(r'data-do="columns" data-value="([^"]+)"', card)]
+    assert [sent_columns(value) for value in sent] == [{"shape": "messages"}, {"shape": "text"}]
+    assert "12 questions" in text_of(card)
 
 
 @pytest.mark.parametrize(
