@@ -28,10 +28,10 @@ def demo_page(
     os.environ["GRADIO_TEMP_DIR"] = str(uploads)
     apps = VisitorApps(workspace, policy, simulated)
     blocks = web_page.build_demo(PerVisitor(apps))
-
-    def is_pending(session: str, event: str) -> bool:
-        return event in blocks._queue.pending_event_ids_session.get(session, ())
-
     space = os.environ.get("SPACE_HOST", "")
-    door = Door(apps.visitors, policy.limits, uploads, is_pending, https=bool(space), accounts=can_sign_in())
+
+    def pending() -> dict[str, set[str]]:
+        return blocks._queue.pending_event_ids_session
+
+    door = Door(apps.visitors, policy.limits, uploads, pending, https=bool(space), accounts=can_sign_in())
     return apps, blocks, web_page.launch_arguments(apps.visitors.root, hosts, space, door)

@@ -12,7 +12,7 @@ import os
 import re
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
@@ -38,6 +38,7 @@ _OPEN = re.compile(  # the page itself; the same for all visitors
 _EVENT = re.compile(r"/gradio_api/(queue/join|run/predict)/?")
 _EVENT_FIELDS = ("data", "event_data", "fn_index", "trigger_id", "session_hash")
 _LONGEST_EVENT = 4 * MIB
+_MOST_EVENTS = 60  # of a visitor, not answered yet; a page has up to five
 _MOST_UPLOADS, _MOST_VISITORS = 50, 1000  # remembered; an upload that is forgotten can't be used any more
 
 
@@ -45,7 +46,7 @@ _MOST_UPLOADS, _MOST_VISITORS = 50, 1000  # remembered; an upload that is forgot
 class Door:
     """What the gate needs to know.
 
-    uploads: gradio's folder for uploaded files. is_pending: whether the queue has this event of this session.
+    uploads: gradio's folder for uploaded files. pending: the events in gradio's queue, by session.
     https: whether the page is reached by https, as on a Space, where a page of huggingface.co frames it. accounts:
     whether visitors can sign in, which gradio's session then holds, signed.
     """
@@ -53,7 +54,7 @@ class Door:
     visitors: Visitors
     limits: Limits
     uploads: Path
-    is_pending: Callable[[str, str], bool]
+    pending: Callable[[], Mapping[str, Collection[str]]]
     https: bool = False
     accounts: bool = False
 
@@ -64,7 +65,7 @@ class Gate:
     def __init__(self, app: ASGIApp, door: Door) -> None:
         self.app = app
         self._visitors, self._limits, self._uploads = door.visitors, door.limits, door.uploads
-        self._is_pending, self._https, self._accounts = door.is_pending, door.https, door.accounts
+        self._pending, self._https, self._accounts = door.pending, door.https, door.accounts
         self._uploaded: OrderedDict[str, OrderedDict[str, None]] = OrderedDict()  # by visitor, the paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -144,16 +145,24 @@ class Gate:
         if not body or not isinstance(session, str) or not self._owns_files(whose, body):
             await _refuse(scope, receive, send)
             return
+        if self._waiting(whose) >= _MOST_EVENTS:
+            await PlainTextResponse("You have too many questions open here.", 429)(scope, receive, send)
+            return
         event = {name: body[name] for name in _EVENT_FIELDS if name in body}
         await self._pass_on(scope, receive, send, {**event, "session_hash": _joined(session, whose)})
 
     async def _cancel(self, scope: Scope, receive: Receive, send: Send, whose: str) -> None:
         body = await _json_body(receive) or {}
         session, event = _joined(str(body.get("session_hash")), whose), str(body.get("event_id"))
-        if not self._is_pending(session, event):
+        if event not in self._pending().get(session, ()):
             await _refuse(scope, receive, send)
             return
         await self._pass_on(scope, receive, send, {**body, "session_hash": session})
+
+    def _waiting(self, whose: str) -> int:
+        """The events of a visitor, of all pages together, that are not answered yet."""
+        sessions = list(self._pending().items())
+        return sum(len(events) for session, events in sessions if session.endswith(_joined("", whose)))
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send, body: dict[str, Any]) -> None:
         """Sends this body on instead of the one that came, so that what was checked is what is read."""

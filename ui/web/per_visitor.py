@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, cast
 
 from gradio.context import LocalContext
@@ -13,18 +14,19 @@ from ui.services.visitor_apps import VisitorApps
 from ui.web.gate import VISITOR, WHY_NONE
 
 _SAME_FOR_ALL = ("policy",)
-NO_VISITOR = {
-    "restarted": NotInDemo(
-        "This demo was restarted.",
-        "What you made here is gone: nothing is stored over a restart.",
-        "Reload the page.",
-    ),
-    "no cookie": NotInDemo(
+
+
+def no_visitor(why: str) -> NotInDemo:
+    """Why a request has no visitor: "restarted" or "no cookie", as the gate says."""
+    if why == "restarted":
+        return NotInDemo("This demo was restarted.", "What you made here before is gone.", "Reload the page.")
+    space = os.environ.get("SPACE_HOST", "")
+    own = f"Open https://{space} in a tab of its own" if space else "Open the demo in a tab of its own"
+    return NotInDemo(
         "Your browser sent no cookie.",
-        "This demo tells its visitors apart by one, and yours may refuse it inside another page.",
-        "Open the demo in a tab of its own, or allow its cookies, then reload the page.",
-    ),
-}
+        "This demo tells its visitors apart by one, and a browser may refuse it inside another page.",
+        f"{own}, or allow its cookies and reload the page.",
+    )
 
 
 class PerVisitor:
@@ -58,7 +60,7 @@ class PerVisitor:
         scope = getattr(getattr(request, "request", request), "scope", {})
         visitor: str | None = scope.get(VISITOR)
         if visitor is None:
-            raise NO_VISITOR.get(scope.get(WHY_NONE, ""), NO_VISITOR["no cookie"])
+            raise no_visitor(scope.get(WHY_NONE, ""))
         return visitor
 
     def __getattr__(self, name: str) -> Any:

@@ -223,6 +223,15 @@ def test_no_url_and_no_id_of_the_protocol_reaches_what_is_another_visitors(works
     in_demo(workspace_with_model, work)
 
 
+def test_a_file_that_is_too_large_is_refused(workspace_with_model: Workspace) -> None:
+    async def work(demo: Demo) -> None:
+        large = "x" * int((DEMO.limits.upload + 1) * 2**20)
+        answered = await demo.first.post("/gradio_api/upload", files={"files": ("large.txt", large)})
+        assert answered.status_code == 413
+
+    in_demo(workspace_with_model, work)
+
+
 def test_another_visitors_upload_and_session_can_not_be_used(workspace_with_model: Workspace) -> None:
     async def work(demo: Demo) -> None:
         path = await upload(demo.first)

@@ -1,0 +1,66 @@
+"""A shared demo in two browsers: each sees its own work, and is told what the demo stores and what it leaves out."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from backend.settings import PROJECT_ROOT, Workspace
+from tests.browser.conftest import PATIENCE, free_port, served
+from tests.browser.steps import go, take_sample
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def demo(workspace_with_model: Workspace) -> Iterator[str]:
+    port = free_port()
+    command = [sys.executable, str(PROJECT_ROOT / "app.py"), "--workspace", str(workspace_with_model.root)]
+    variables = {"APPRENTICE_DEMO": "1", "GRADIO_SERVER_NAME": "127.0.0.1", "GRADIO_SERVER_PORT": str(port)}
+    with served(command, port, workspace_with_model.root.parent / "log.txt", variables) as url:
+        yield url
+
+
+def visitor(chromium: Any, url: str) -> Any:
+    """The page in a browser of its own."""
+    page = chromium.new_context(viewport={"width": 1280, "height": 900}).new_page()
+    page.set_default_timeout(PATIENCE)
+    page.goto(url)
+    page.wait_for_selector("#rail [role=tab]")
+    return page
+
+
+def test_two_visitors_see_only_their_own_work_and_what_the_demo_is(chromium: Any, demo: str) -> None:
+    first, second = visitor(chromium, demo), visitor(chromium, demo)
+    for page in (first, second):
+        page.wait_for_selector("#demo-notice >> text=shared demo")
+    take_sample(first)
+    chosen = first.evaluate("sessionStorage.apprentice")
+    second.evaluate("(chosen) => { sessionStorage.apprentice = chosen; }", chosen)
+    for page in (first, second):
+        page.reload()
+        page.wait_for_selector("#rail [role=tab]")
+        go(page, "data")
+    first.wait_for_selector(".tokens .l")
+    second.wait_for_selector("[data-do=sample]")
+    assert not second.locator(".tokens .l, #earlier [data-do]").count()
+    go(second, "start")
+    assert not second.locator("[data-do=download]").count()
+    for page in (first, second):
+        page.context.close()
+
+
+def test_after_a_restart_without_its_disk_the_page_says_what_is_gone(chromium: Any, demo: str) -> None:
+    page = visitor(chromium, demo)
+    page.context.add_cookies(
+        [{"name": "apprentice-visitor", "value": f"{'0' * 64}.{'1' * 64}", "url": demo, "httpOnly": True}]
+    )
+    page.reload()
+    page.wait_for_selector("#demo-notice .alert >> text=restarted")
+    page.reload()
+    page.wait_for_selector("#demo-notice >> text=shared demo")
+    assert not page.locator("#demo-notice .alert").count()
+    page.context.close()

@@ -1,0 +1,132 @@
+"""Who a visitor is by cookie and by account, and what the gate refuses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from time import time
+from typing import Any
+
+import pytest
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+from starlette.testclient import TestClient
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from backend.hosting.policy import Limits
+from backend.hosting.visitors import Visitors
+from ui.web.gate import COOKIE, VISITOR, Door, Gate
+
+JOIN = "/gradio_api/queue/join"
+
+
+class Session:
+    """Stands for starlette's middleware, which reads the session from a signed cookie."""
+
+    def __init__(self, app: ASGIApp, session: dict[str, Any]) -> None:
+        self.app, self.session = app, session
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.app({**scope, "session": self.session}, receive, send)
+
+
+async def echo(request: Request) -> JSONResponse:
+    body = await request.json() if request.method == "POST" else None
+    return JSONResponse({"visitor": request.scope[VISITOR], "body": body, "query": str(request.query_params)})
+
+
+def opened(tmp_path: Path, session: dict[str, Any] | None = None, **more: Any) -> TestClient:
+    pending = more.pop("pending", {})
+    visitors = Visitors(tmp_path / "visitors", Limits())
+    door = Door(visitors, Limits(uploads=1.0), tmp_path / "uploads", lambda: pending, **more)
+    routes = [Route(path, echo, methods=["GET", "POST"]) for path in ("/", JOIN, "/gradio_api/queue/data")]
+    stack = [Middleware(Session, session=session or {}), Middleware(Gate, door=door)]
+    return TestClient(Starlette(routes=routes, middleware=stack))
+
+
+def visitor_of(page: TestClient) -> str | None:
+    page.get("/")
+    found: str | None = page.get("/").json()["visitor"]
+    return found
+
+
+def signed_in(account: str, seconds: float = 100) -> dict[str, Any]:
+    return {"oauth_info": {"userinfo": {"sub": account}, "expires_at": time() + seconds}}
+
+
+def test_a_browser_keeps_being_the_same_visitor_and_two_are_two(tmp_path: Path) -> None:
+    first, second = opened(tmp_path), opened(tmp_path)
+    assert visitor_of(first) == visitor_of(first)
+    assert visitor_of(first) != visitor_of(second)
+
+
+def test_an_account_is_the_same_visitor_in_every_browser(tmp_path: Path) -> None:
+    browsers = [opened(tmp_path, signed_in(name), accounts=True) for name in ("anna", "anna", "bert")]
+    anna, again, bert = map(visitor_of, browsers)
+    assert anna == again != bert
+
+
+@pytest.mark.parametrize(
+    ("session", "accounts"), [(signed_in("anna"), False), (signed_in("anna", -1), True), (signed_in(""), True)]
+)
+def test_no_account_without_a_signature_or_after_its_time(
+    tmp_path: Path, session: dict[str, Any], accounts: bool
+) -> None:
+    page = opened(tmp_path, session, accounts=accounts)
+    anna = Visitors(tmp_path / "visitors", Limits()).of_account("anna")
+    assert visitor_of(page) not in (None, anna)
+
+
+@pytest.mark.parametrize(
+    ("https", "across"), [(True, ["SameSite=None", "Secure", "Partitioned"]), (False, ["SameSite=Lax"])]
+)
+def test_the_cookie_is_out_of_reach_of_scripts_and_works_in_a_frame(
+    tmp_path: Path, https: bool, across: list[str]
+) -> None:
+    cookie = opened(tmp_path, https=https).get("/").headers["set-cookie"]
+    assert cookie.startswith(f"{COOKIE}=")
+    assert {"HttpOnly", *across} <= set(cookie.split("; "))
+
+
+def test_sessions_are_joined_to_the_visitor_and_only_known_fields_pass(tmp_path: Path) -> None:
+    page = opened(tmp_path)
+    visitor = visitor_of(page)
+    sent = {"data": [1], "fn_index": 2, "session_hash": "abc", "event_id": "of-another", "oauth_token": "x"}
+    assert page.post(JOIN, json=sent).json()["body"] == {"data": [1], "fn_index": 2, "session_hash": f"abc-{visitor}"}
+    asked = page.get("/gradio_api/queue/data?session_hash=abc").json()["query"]
+    assert asked == f"session_hash=abc-{visitor}"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"data": [{"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}]},
+        {"data": [[{"deep": {"path": "https://example.com/x"}}]]},
+        {"data": [{"path": {"no": "text"}}]},
+        {"data": [], "session_hash": 5},
+        {"data": ["x" * (5 << 20)]},
+    ],
+)
+def test_a_foreign_file_or_a_strange_body_is_refused(tmp_path: Path, body: dict[str, Any]) -> None:
+    page = opened(tmp_path)
+    visitor_of(page)
+    assert page.post(JOIN, json={"session_hash": "abc", **body}).status_code == 404
+
+
+def test_one_visitor_can_not_fill_the_queue(tmp_path: Path) -> None:
+    pending: dict[str, set[str]] = {}
+    page, other = opened(tmp_path, pending=pending), opened(tmp_path, pending=pending)
+    visitor_of(other)
+    pending |= {f"{tab}-{visitor_of(page)}": {str(event) for event in range(30)} for tab in "ab"}
+    event = {"data": [], "session_hash": "abc"}
+    assert [one.post(JOIN, json=event).status_code for one in (page, other)] == [429, 200]
+
+
+def test_no_file_is_taken_when_there_are_too_many(tmp_path: Path) -> None:
+    page = opened(tmp_path)
+    visitor_of(page)
+    (tmp_path / "uploads").mkdir()
+    (tmp_path / "uploads" / "big").write_bytes(bytes(1 << 20))
+    assert page.post("/gradio_api/upload", files={"files": ("a", b"b")}).status_code == 413
