@@ -48,7 +48,7 @@ def add_reading_options(command: argparse.ArgumentParser) -> None:
         action="append",
         default=None,
         metavar="NAME",
-        help="in a chat: learn to write as this person; again for each further one",
+        help="in a chat: learn to write as this person; again for each further one; '*' for whoever answers",
     )
     command.add_argument("--shape", default=None, metavar="SHAPE", help="what each row is, such as text or messages")
 

@@ -13,32 +13,37 @@ from backend.datasets.convert.shapes import plain_name
 # In the form of `plain_name`; the first that a file has is used.
 _TEXT = (
     *("text", "content", "message", "body", "message_text", "message_body", "plain_body", "utterance", "value"),
-    *("msg", "comment", "sentence", "transcript", "nachricht", "mensaje", "messaggio", "mensagem", "bericht"),
+    *("msg", "comment", "sentence", "line", "transcript", "nachricht", "mensaje", "messaggio", "mensagem", "bericht"),
     *("сообщение", "текст", "消息", "内容", "メッセージ", "메시지"),
 )
+_SPEAKER = ("speaker", "from", "sender", "character", "character_name")  # who speaks, in nothing but a dialogue
 _AUTHOR = (
-    *(
-        "role",
-        "author_role",
-        "sender_role",
-        "sender_type",
-        "author_type",
-        "speaker_role",
-        "speaker",
-        "from",
-        "sender",
-    ),
-    *("author", "author_name", "sender_name", "from_name", "user", "username", "user_name", "name", "participant"),
-    *("who", "person", "agent", "absender", "autor", "auteur", "remitente", "mittente", "remetente", "afzender"),
-    *("отправитель", "автор", "发送者", "送信者", "보낸사람", "type"),
+    *("role", "author_role", "sender_role", "sender_type", "author_type", "speaker_role", "direction"),
+    *(*_SPEAKER, "author", "author_name", "sender_name", "from_name", "user", "username", "user_name", "name"),
+    *("participant", "who", "person", "agent", "absender", "autor", "auteur", "remitente", "mittente", "remetente"),
+    *("afzender", "отправитель", "автор", "发送者", "送信者", "보낸사람", "type"),
 )
 _THREAD = (
     *("conversation_id", "conversation", "conv_id", "thread_id", "thread", "chat_id", "session_id", "session"),
     *("dialog_id", "dialogue_id", "dialog", "dialogue", "ticket_id", "ticket", "ticket_number", "case_id", "case"),
-    *("case_number", "call_id", "interaction_id", "room_id", "channel_id", "channel", "topic_id", "chat", "id"),
+    *("case_number", "call_id", "interaction_id", "room_id", "channel_id", "channel", "topic_id", "chat"),
+    *("chat_session", "scene", "scene_id", "episode", "id"),
 )
+_LONG = ("channel", "channel_id", "room_id", "chat", "chat_id", "chat_session")  # they go on for months
 _TIME = (
-    *("timestamp", "created_at", "date_time", "datetime", "sent_at", "date", "time", "created", "create_time", "ts"),
+    *(
+        "timestamp",
+        "created_at",
+        "message_date",
+        "date_time",
+        "datetime",
+        "sent_at",
+        "date",
+        "time",
+        "created",
+        "create_time",
+        "ts",
+    ),
     *("turn", "turn_id", "turn_index", "turn_number", "message_index", "message_number", "sequence", "seq", "order"),
     *("position", "step", "datum", "fecha"),
 )
@@ -46,22 +51,41 @@ _ROLES = {
     **dict.fromkeys(
         ("user", "human", "person", "prompter", "usr", "client", "customer", "visitor", "end_user"), "user"
     ),
-    **dict.fromkeys(("requester", "guest", "caller", "buyer", "kunde", "kundin", "cliente", "klant"), "user"),
+    **dict.fromkeys(
+        (
+            "requester",
+            "incoming",
+            "inbound",
+            "received",
+            "guest",
+            "caller",
+            "buyer",
+            "kunde",
+            "kundin",
+            "cliente",
+            "klant",
+        ),
+        "user",
+    ),
     **dict.fromkeys(
         ("assistant", "gpt", "chatgpt", "bot", "chatbot", "model", "ai", "agent", "support"), "assistant"
     ),
-    **dict.fromkeys(("operator", "staff", "representative", "advisor", "consultant", "admin"), "assistant"),
+    **dict.fromkeys(
+        ("operator", "outgoing", "outbound", "sent", "staff", "representative", "advisor", "consultant", "admin"),
+        "assistant",
+    ),
     **dict.fromkeys(("system", "developer"), "system"),
     **dict.fromkeys(("tool", "function", "observation"), ""),
 }
 _LONGEST_NAME = 80  # characters
+_LONGEST_TEXT = 500  # characters of a message on average, where nothing says to which conversation it belongs
 
 
 def message_rows(records: Sequence[Mapping[str, Any]]) -> ChatFormat | None:
     """The format of a table with one message per row, () None where the rows are something else.
 
-    It is one where rows of one conversation follow each other with different speakers, or where every speaker is a
-    role such as user and assistant, or where messages have a time and each name writes often.
+    It is one where different people write in most conversations, or where every speaker is a role such as user and
+    assistant, or where a few speakers write short texts, and often.
     """
     columns = _filled(records)
     text = _text_column(columns, records)
@@ -75,7 +99,8 @@ def message_rows(records: Sequence[Mapping[str, Any]]) -> ChatFormat | None:
     thread = next((one for one in threads if _has_dialogue(one, author, records)), "")
     time = next((one for one in _all(columns, _TIME) if one not in (text, author, thread)), "")
     roles = _role_values(author, records)
-    if not (thread or roles or (time and _few_write_often(author, records))):
+    log = (time or plain_name(author) in _SPEAKER) and _is_chat_log(text, author, records)
+    if not (thread or roles or log):
         return None
     return ChatFormat(
         "a table with one message per row",
@@ -84,7 +109,7 @@ def message_rows(records: Sequence[Mapping[str, Any]]) -> ChatFormat | None:
         roles=roles,
         text=(text,),
         time=(time,) if time else (),
-        pauses=bool(time and not thread),
+        pauses=bool(time and (not thread or plain_name(thread) in _LONG)),
     )
 
 
@@ -134,8 +159,10 @@ def _has_dialogue(thread: str, author: str, records: Sequence[Mapping[str, Any]]
     return 2 * sum(counted[key] for key, names in speakers.items() if len(names) > 1) > len(records)
 
 
-def _few_write_often(author: str, records: Sequence[Mapping[str, Any]]) -> bool:
-    return 4 * len(set(_values(author, records))) <= len(records)
+def _is_chat_log(text: str, author: str, records: Sequence[Mapping[str, Any]]) -> bool:
+    texts = _values(text, records)
+    short = sum(map(len, texts)) <= _LONGEST_TEXT * len(texts)
+    return short and 4 * len(set(_values(author, records))) <= len(records)
 
 
 def _is_pair(record: Mapping[str, Any], text: str, author: str) -> bool:

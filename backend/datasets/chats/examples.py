@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from backend.datasets.chats.threads import Post
 from backend.datasets.convert.detect import Record
@@ -11,6 +11,27 @@ from backend.records.rows import Message
 
 PAUSE = 6 * 3600  # seconds after which a message begins a new conversation, unless it answers
 ANSWERS = 10  # in one example at most, so that years of messages do not become one
+
+
+def by_opener(conversations: Iterable[Sequence[Post]], pauses: bool) -> Iterator[list[Post]]:
+    """The conversations with "user" for the author of the first message, and "assistant" for everyone else.
+
+    pauses: after a long pause somebody else may begin.
+    """
+    for posts in conversations:
+        part: list[Post] = []
+        opener = ""
+        for post in posts:
+            if part and pauses and _paused(part[-1], post):
+                yield part
+                part = []
+            opener = opener if part else post.author
+            part.append(replace(post, author="user" if post.author == opener else "assistant"))
+        yield part
+
+
+def _paused(before: Post, post: Post) -> bool:
+    return before.time is not None and post.time is not None and post.time - before.time >= PAUSE
 
 
 @dataclass
@@ -63,9 +84,7 @@ class ExampleMaker:
     def _is_new(self, before: Post, post: Post) -> bool:
         if self._side(post) == "system":
             return True
-        if not self.pauses or before.time is None or post.time is None:
-            return False
-        return post.time - before.time >= PAUSE
+        return self.pauses and _paused(before, post)
 
     def _example(self, part: list[Post]) -> Iterator[Record]:
         messages: list[Message] = []

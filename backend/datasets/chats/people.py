@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from backend.datasets.chats.threads import Post
 from backend.errors import BadInput
 
+WHOEVER_ANSWERS = "*"  # instead of a name: everyone but the one who begins the conversation
 QUESTION = "Which of these people should the model learn to write as?"
 ROLES = frozenset({"user", "assistant", "system", "tool"})
 _SHOWN = 12
@@ -23,7 +24,8 @@ class WhoToImitate(BadInput):
         super().__init__(
             QUESTION,
             f"{because} This is {title}, with messages of {listed}{more}.".lstrip(),
-            "Choose one of them, or several who answer for the same side (on the command line: --imitate NAME).",
+            "Choose one of them, or several who answer for the same side (on the command line: --imitate NAME; "
+            f"'{WHOEVER_ANSWERS}' for everyone who answers).",
         )
         self.people = tuple(people)
 
@@ -35,7 +37,7 @@ def count_people(conversations: Iterable[Sequence[Post]]) -> list[tuple[str, int
 
 
 def who_to_imitate(people: Sequence[tuple[str, int]], chosen: Sequence[str], title: str) -> tuple[str, ...]:
-    """The people to learn from: `chosen`, or the assistant where all authors are roles.
+    """The people to learn from: `chosen`, or the assistant where all authors are roles. WHOEVER_ANSWERS stays.
 
     Raises WhoToImitate when that is not clear, BadInput when fewer than two people write.
     """
@@ -47,6 +49,8 @@ def who_to_imitate(people: Sequence[tuple[str, int]], chosen: Sequence[str], tit
             f"It was read as {title}; an example needs what one person asks and what another one answers.",
             "Choose a file that has both sides.",
         )
+    if WHOEVER_ANSWERS in chosen:
+        return (WHOEVER_ANSWERS,)
     by_name = {name.casefold(): name for name in names}
     for name in chosen:
         if name.casefold() not in by_name:

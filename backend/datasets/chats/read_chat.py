@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from backend.datasets.chats.columns import message_rows
-from backend.datasets.chats.examples import ExampleMaker
+from backend.datasets.chats.examples import ExampleMaker, by_opener
 from backend.datasets.chats.format import ChatFormat
 from backend.datasets.chats.formats import FORMATS
-from backend.datasets.chats.people import WhoToImitate, count_people, who_to_imitate
-from backend.datasets.chats.threads import Threads, read_threads
+from backend.datasets.chats.people import WHOEVER_ANSWERS, WhoToImitate, count_people, who_to_imitate
+from backend.datasets.chats.threads import Post, Threads, read_threads
 from backend.datasets.convert.detect import Record
 from backend.datasets.options import RowFault
 
@@ -55,12 +55,16 @@ def read_chat(records: Iterator[Record], chat: ChatFormat, imitate: Sequence[str
     threads = read_threads(readable(), chat)
     people = count_people(threads.conversations)
     chosen = who_to_imitate(people, imitate, chat.title)
-    roles = bool(chat.roles or chat.asker)
+    conversations: Iterable[Sequence[Post]] = threads.conversations
+    answers, roles = chosen, bool(chat.roles or chat.asker)
+    if chosen == (WHOEVER_ANSWERS,):
+        conversations, answers, roles = by_opener(conversations, chat.pauses), ("assistant",), True
     # without time or an id of the conversation, nothing says where one ends
-    pairs = not chat.messages and not chat.thread and not chat.time
-    ask = ("user",) if roles and "user" not in chosen else None
-    maker = ExampleMaker(chosen, ask, chat.pauses, pairs)
-    examples = list(maker.examples(threads.conversations))
+    unbounded = not chat.messages and not chat.thread and not chat.time and not chat.parent
+    pairs = unbounded and bool(chat.roles)
+    ask = ("user",) if roles and "user" not in answers else None
+    maker = ExampleMaker(answers, ask, chat.pauses, pairs)
+    examples = list(maker.examples(conversations))
     if not examples:
         raise WhoToImitate(chat.title, people, f"{_names(chosen)} never answers anybody.")
     names = tuple(name for name, _ in people[:_LISTED])
@@ -69,6 +73,8 @@ def read_chat(records: Iterator[Record], chat: ChatFormat, imitate: Sequence[str
 
 
 def _names(people: Sequence[str]) -> str:
+    if WHOEVER_ANSWERS in people:
+        return "whoever answers"
     return " and ".join(name[:60] for name in people[:5])
 
 

@@ -54,6 +54,8 @@ def read_threads(records: Iterable[Record], chat: ChatFormat) -> Threads:
                 thread = first(message, chat.thread) if chat.thread else None
                 key = (number if chat.messages else 0, str(thread) if thread is not None else "")
                 groups.setdefault(key, []).append(_Found(line, message, conversation))
+    if chat.parent and not chat.messages and not chat.thread:
+        groups = _by_root(groups, chat)
     reader = _Reader(chat, [found for group in groups.values() for found in group])
     for group in groups.values():
         reader.add(group)
@@ -151,6 +153,23 @@ def _branch(group: list[_Found], chat: ChatFormat) -> list[_Found]:
         path.append(by_id[leaf])
         leaf = parents[leaf]
     return path[::-1]
+
+
+def _by_root(groups: dict[Any, list[_Found]], chat: ChatFormat) -> dict[Any, list[_Found]]:
+    """The messages by the first message of their tree, where nothing else says to which conversation they belong."""
+    found = [one for group in groups.values() for one in group]
+    parents = {str(first(one.message, chat.id)): str(first(one.message, chat.parent) or "") for one in found}
+    roots: dict[str, str] = {}
+    trees: dict[Any, list[_Found]] = {}
+    for one in found:
+        at, path = str(first(one.message, chat.id)), list[str]()
+        while at not in roots and parents.get(at, "") in parents and len(path) < len(found):
+            path.append(at)
+            at = parents[at]
+        root = roots.get(at, at)
+        roots.update(dict.fromkeys([*path, at], root))
+        trees.setdefault(root, []).append(one)
+    return trees
 
 
 def _best_leaf(by_id: dict[Any, _Found], parents: dict[Any, Any], chat: ChatFormat) -> Any:

@@ -14,6 +14,7 @@ from typing import Any
 
 _NUMBERS = re.compile(r"\d+")
 _EPOCH = re.compile(r"\d{9,13}(\.\d+)?$")
+_PLACE = re.compile(r"\d{1,7}$")  # no time, but a place in the order
 # "PM" in the languages in which clocks count to twelve (CLDR, day periods)
 _AFTERNOON = re.compile(r"p\.?\s?m|م|下午|오후|午後|μμ|μ\.μ|apasdite|ip\.|du\b|ch\b|odp\b", re.IGNORECASE)
 _MORNING = re.compile(r"a\.?\s?m|ص|上午|오전|午前|πμ|π\.μ|de\b|sa\b|dop\b", re.IGNORECASE)
@@ -45,6 +46,8 @@ def seconds(value: Any, months_first: bool = False) -> float | None:
     text = digits(value.strip())
     if _EPOCH.match(text):
         return seconds(float(text))
+    if _PLACE.match(text):
+        return float(text)
     with suppress(ValueError):
         moment = datetime.fromisoformat(text)
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

@@ -91,6 +91,42 @@ def test_roles_need_no_question_and_can_be_turned_round() -> None:
     assert texts(lines(*records, imitate=["user"])) == [["Yes", "!"]]
 
 
+def test_whoever_answers_can_be_imitated_where_there_are_many_names() -> None:
+    records = [
+        {"dialogue_id": number, "from": f"{side} {number}", "text": text}
+        for number in range(4)
+        for side, text in (("asker", "Open?"), ("helper", "Yes"), ("friend", "Till six"), ("asker", "Thanks"))
+    ]
+    with pytest.raises(WhoToImitate):
+        lines(*records)
+    data = lines(*records, imitate=["*"])
+    assert texts(data) == [["Open?", "Yes\nTill six"]] * 4
+    assert data.source.details["imitate"] == "*"
+
+
+def test_the_lines_of_a_play_are_asked_about() -> None:
+    said = [{"character": "AB"[number % 2], "line": f"Words {number}"} for number in range(12)]
+    with pytest.raises(WhoToImitate):
+        lines(*said)
+    assert texts(lines(*said, imitate=["B"]))[0][:2] == ["Words 0", "Words 1"]
+
+
+def test_the_order_is_that_of_the_turns_not_of_the_file() -> None:
+    said = [("2", "assistant", "Yes"), ("1", "user", "Open?")]
+    records = [
+        {"conversation_id": n, "turn": turn, "role": role, "text": text} for n in (1, 2) for turn, role, text in said
+    ]
+    assert texts(lines(*records)) == [["Open?", "Yes"]] * 2
+
+
+def test_replies_without_a_conversation_are_put_together_by_what_they_answer() -> None:
+    def tweet(number: int, inbound: str, text: str, answers: str) -> dict[str, str]:
+        return {"tweet_id": str(number), "inbound": inbound, "text": text, "in_response_to_tweet_id": answers}
+
+    first = [tweet(1, "True", "Open?", ""), tweet(2, "True", "Late?", ""), tweet(3, "False", "Yes", "1")]
+    assert texts(lines(*first, tweet(4, "False", "No", "2"))) == [["Open?", "Yes"], ["Late?", "No"]]
+
+
 def test_a_bot_beside_the_team_is_asked_about() -> None:
     part = {"part_type": "comment", "body": "Hello", "author": {"type": "bot"}}
     answer = {"part_type": "comment", "body": "Yes", "author": {"type": "admin"}}
