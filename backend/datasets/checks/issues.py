@@ -85,6 +85,7 @@ ISSUE_TYPES: dict[str, IssueType] = {
     "same_role_twice": IssueType(
         "warning", "The same speaker twice without a reply (role)", "Join the two messages into one."
     ),
+    "result_without_call": IssueType("warning", "Tool results without a call", _LEAVE_OUT),
     "ends_with_user": IssueType("error", "No answer at the end", "Cut the conversation after its last answer."),
     "no_assistant": IssueType("error", "No answer", _LEAVE_OUT),
     "no_question": IssueType("warning", "No question", _LEAVE_OUT),

@@ -50,14 +50,17 @@ def _in_row(row: Row) -> Iterator[Problem]:
                 "question and answer should take turns."
             )
             yield problem(row, "same_role_twice", text, excerpt(content(message)))
+    if _result_without_call(messages):
+        text = "A tool result stands where no tool was called; the model would learn that results come by themselves."
+        yield problem(row, "result_without_call", text)
     if row.rejected is not None:
         yield from _preference(row, row.rejected)
 
 
 @lru_cache(maxsize=4096)
 def is_usual_order(roles: tuple[str, ...]) -> bool:
-    """Whether the sequence of roles has no fault."""
-    return not faults_of_order(roles) and all(a != b for a, b in pairwise(roles))
+    """Whether the sequence of roles has no fault, and no tool result, which needs a look at the call before it."""
+    return "tool" not in roles and not faults_of_order(roles) and all(a != b for a, b in pairwise(roles))
 
 
 @lru_cache(maxsize=4096)
@@ -74,6 +77,15 @@ def faults_of_order(roles: tuple[str, ...]) -> tuple[str, ...]:
     if turns[-1] != "assistant":
         kinds.append("ends_with_user")
     return tuple(kinds)
+
+
+def _result_without_call(messages: list[Message]) -> bool:
+    called = False
+    for message in messages:
+        if message["role"] == "tool" and not called:
+            return True
+        called = bool(message.get("tool_calls")) or (called and message["role"] == "tool")
+    return False
 
 
 def joinable(first: Message, second: Message) -> bool:

@@ -96,10 +96,10 @@ def _message(item: Any, number: int, lenient: bool, unused_keys: set[str]) -> Me
 
 def _role(role: Any, number: int, lenient: bool) -> str:
     if isinstance(role, str):
-        name = role if role in ROLES else _SYNONYMS.get(role)
+        lower = role.strip().lower()
+        name = lower if lower in ROLES else _SYNONYMS.get(role)
         if name is None and lenient:
-            lower = role.strip().lower()
-            name = lower if lower in ROLES else _SYNONYMS.get(lower) or _ALIASES.get(lower)
+            name = _SYNONYMS.get(lower) or _ALIASES.get(lower)
         if name is not None:
             return name
     likely = _ALIASES.get(str(role).strip().lower()) or str(role).strip().lower()

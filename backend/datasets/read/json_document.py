@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from itertools import chain
+from itertools import chain, pairwise
 from typing import Any
 
 from backend.datasets.chats.formats import IN_CONVERSATIONS
@@ -29,6 +29,7 @@ _IN_ROWS = frozenset(
     for field in ("messages", "chosen", "rejected", "tools", "history", "prompt", "completion")
     for name in NAMES[field]
 ) | set(IN_CONVERSATIONS)
+_INDENT = re.compile(rb"\s*\n([ \t]*)(?=\{)")
 _MAX_DEPTH = 10_000
 _HEAD = 64 * KIB  # in which a list must begin
 _OPEN, _CLOSE, _QUOTE, _COMMA = b"[{", b"]}", ord('"'), ord(",")
@@ -116,7 +117,7 @@ class _Scanner:
         self._begin = self._at = 0  # start of the current example; scanned up to _at
         self._depth = 0
         self._needed = 0  # bytes to wait for before looking again for the end of a long text
-        self._some = False  # whether there was an example before
+        self._indent: re.Match[bytes] | None = None  # of the first example, on a line of its own
         self._counted = 0  # line ends are counted up to here
         self.line = 1
         self.ended = False
@@ -146,18 +147,45 @@ class _Scanner:
         return found
 
     def example(self, text: bytes, comma: bool = False) -> list[Record]:
-        """The record of `text`; none for blank text, unless there is a comma before or after it."""
+        """The records of `text`, usually one; none for blank text, unless there is a comma after it."""
         inner = text.strip() if self._in_list else text.strip(b" \t\r\n,")
         self._count_lines(self._begin + text.find(inner))
-        if not inner and not (self._in_list and (comma or self._some)):
+        if not inner and not (self._in_list and comma):
             return []
-        self._some = True
         if len(inner) > self._limits.line_bytes:
             return [(self.line, row_too_large(self._limits.line_bytes, "bytes"))]
+        found = self._parsed(inner, self.line)
+        if not isinstance(found, RowFault):
+            self._indent = self._indent or _INDENT.match(text)
+            return [(self.line, found)]
+        return self._recovered(inner) or [(self.line, found)]
+
+    def _parsed(self, text: bytes, line: int) -> Any:
         try:
-            return [(self.line, parse(inner, self._limits, self.line))]
+            return parse(text, self._limits, line)
         except RowFault as fault:
-            return [(self.line, fault)]
+            return fault
+
+    def _recovered(self, text: bytes) -> list[Record]:
+        """The examples in a text that a missing comma or bracket has made one; [] when there is only one.
+
+        They begin on lines that are indented like the first example, or right after the end of another one.
+        """
+        start = self._indent[1] + rb"\{" if self._indent else rb"\{"
+        between = re.compile(rb"\n(?=" + start + rb")" if self._indent else rb"(?<=\})\s*(?=\{)")
+        at = [0, *(match.end() for match in between.finditer(text)), len(text)]
+        found: list[Record] = []
+        ended = False
+        for begin, end in pairwise(at):
+            line, piece = self.line + text.count(b"\n", 0, begin), text[begin:end].strip(b" \t\r\n,")
+            value = self._parsed(piece, line)
+            if isinstance(value, RowFault) and end == len(text) and piece.endswith(b"]"):
+                value, ended = self._parsed(piece[:-1].rstrip(), line), True
+            found.append((line, value))
+        if len(found) < 2 or all(isinstance(value, RowFault) for _, value in found):
+            return []
+        self.ended = self.ended or ended
+        return found
 
     def _count_lines(self, upto: int) -> None:
         self.line += self._buffer.count(b"\n", self._counted, upto)

@@ -78,7 +78,7 @@ CP1252 = (
 TABLE: list[tuple[str, bytes, Found]] = [
     ("byte order mark", codecs.BOM_UTF8 + lines(), set()),
     ("UTF-16", lines(answered("Schöne Grüße.")).decode().encode("utf-16"), set()),
-    ("CP1252", CP1252, {(0, "encoding")}),
+    ("CP1252", CP1252, {(0, "encoding"), (3, "other_language")}),
     ("mojibake", lines(answered("We met at the cafÃ© near the bridge.")), {(3, "mojibake")}),
     ("semicolons", table(mark=";"), set()),
     ("tabs", table(mark="\t"), set()),

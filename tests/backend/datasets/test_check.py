@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from backend.datasets.check_dataset import check
+from backend.datasets.check_dataset import check, row_problems
 from backend.datasets.checks.issues import ISSUE_TYPES
 from backend.datasets.checks.report import summary
 from backend.datasets.options import Cancelled
@@ -163,6 +163,15 @@ def test_the_model_adds_its_own_template_markers() -> None:
     row = chat(1, Q, ("assistant", LONG + " [MARK]"))
     assert "control_marker" not in check(dataset([row])).counts()
     assert "control_marker" in check(dataset([row]), counter=TokenCounter(WordTokenizer())).counts()
+
+
+def test_a_tool_result_needs_a_call() -> None:
+    call = {"role": "assistant", "content": "", "tool_calls": [{"function": {"name": "f", "arguments": {}}}]}
+    asked, result, answered = ({"role": role, "content": "x"} for role in ("user", "tool", "assistant"))
+    rows = [Row(1, 1, [asked, call, result, result, answered]), Row(2, 2, [asked, result, answered])]
+    found = [(p.row, p.kind) for p in row_problems(rows)]
+    assert (2, "result_without_call") in found
+    assert [row for row, _ in found] == [2] * len(found)
 
 
 def test_rows_in_another_language_than_the_rest_are_named() -> None:

@@ -241,7 +241,7 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
     ({"messages": [{"role": None, "content": "q"}, A]}, "missing_role"),
     ({"messages": [{"role": "narrator", "content": "q"}, A]}, "unknown_role"),
     ({"messages": [{"role": ["user"], "content": "q"}, A]}, "unknown_role"),
-    ({"messages": [{"role": "User", "content": "q"}, A]}, "unknown_role"),
+    ({"messages": [{"role": "Users", "content": "q"}, A]}, "unknown_role"),
     ({"messages": [Q, {"role": "assistant", "content": None}]}, "content_null"),
     ({"messages": [Q, {"role": "assistant"}]}, "content_null"),
     ({"messages": [Q, {"role": "assistant", "content": None, "tool_calls": []}]}, "content_null"),

@@ -146,13 +146,36 @@ def test_faults_inside_a_list_lose_only_their_row() -> None:
         ('[{"question": "a", "answer": "b"}', [(1, 2, "bad_json")]),
         ('[{"question": "a", "answer": "b"},\n{"question": "c', [(2, 2, "bad_json"), (2, 3, "bad_json")]),
         ('[{"question": "a", "answer": "b"},,{"question": "c", "answer": "b"}]', [(1, 2, "bad_json")]),
-        ('[{"question": "a", "answer": "b"},]', [(1, 2, "bad_json")]),
         ('[{"question": "a", "answer": "b"}] tail', [(1, 2, "bad_json")]),
         ('[{"question": "a", "answer": "b"} x]', [(1, 1, "bad_json")]),
     ],
 )
 def test_a_broken_list_is_reported(text: str, problems: list[Any]) -> None:
     assert found(load_text(text)) == problems
+
+
+@pytest.mark.parametrize(
+    ("indent", "before", "after", "lost"),
+    [
+        (1, "},", "}", 0),  # the comma between two examples
+        (None, "},", "}", 0),
+        (1, '"q3?",', '"q3?"', 1),
+        (None, '"q3?",', '"q3?"', 1),
+        (1, '"q3?",', '"q3?,', 1),
+        (1, '"a3"', '"a3', 1),
+    ],
+)
+def test_one_slip_in_a_list_costs_one_example(indent: int | None, before: str, after: str, lost: int) -> None:
+    rows = [{"question": f"q{i}?", "answer": f"a{i}"} for i in range(8)]
+    good = json.dumps(rows, indent=indent)
+    place = good.index('"q3?"') if "3" in before else good.index("},", good.index("a3"))
+    data = load_text(good[:place] + good[place:].replace(before, after, 1))
+    assert (len(data.rows), data.total_rows, len(data.problems)) == (8 - lost, 8, lost)
+
+
+def test_a_comma_after_the_last_example_is_no_fault() -> None:
+    data = load_text('[{"question": "a", "answer": "b"},\n]')
+    assert (len(data.rows), data.total_rows, data.problems) == (1, 1, [])
 
 
 def test_texts_with_brackets_and_quotes_do_not_confuse_the_list(tmp_path: Path) -> None:
