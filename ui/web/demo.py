@@ -29,9 +29,22 @@ def demo_page(
     apps = VisitorApps(workspace, policy, simulated)
     blocks = web_page.build_demo(PerVisitor(apps))
     space = os.environ.get("SPACE_HOST", "")
-
-    def pending() -> dict[str, set[str]]:
-        return blocks._queue.pending_event_ids_session
-
-    door = Door(apps.visitors, policy.limits, uploads, pending, https=bool(space), accounts=can_sign_in())
+    events = QueuedEvents(blocks)
+    door = Door(apps.visitors, policy.limits, uploads, events, https=bool(space), accounts=can_sign_in())
     return apps, blocks, web_page.launch_arguments(apps.visitors.root, hosts, space, door)
+
+
+class QueuedEvents:
+    """What the gate asks of gradio's queue (gradio 6.31)."""
+
+    def __init__(self, blocks: gr.Blocks) -> None:
+        self._blocks = blocks
+
+    def has(self, session: str, event: str) -> bool:
+        return event in self._blocks._queue.pending_event_ids_session.get(session, ())
+
+    def sessions(self) -> list[str]:
+        queue = self._blocks._queue
+        waiting = [event for one in list(queue.event_queue_per_concurrency_id.values()) for event in list(one.queue)]
+        active = [event for events in list(queue.active_jobs) for event in events or ()]
+        return [event.session_hash or "" for event in (*waiting, *active)]

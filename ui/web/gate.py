@@ -12,11 +12,10 @@ import os
 import re
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import parse_qsl, urlencode
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -42,11 +41,21 @@ _MOST_EVENTS = 60  # of a visitor, not answered yet; a page has up to five
 _MOST_UPLOADS, _MOST_VISITORS = 50, 1000  # remembered; an upload that is forgotten can't be used any more
 
 
+class Events(Protocol):
+    """Gradio's queue."""
+
+    def has(self, session: str, event: str) -> bool:
+        """Whether this event of this session is not answered yet."""
+
+    def sessions(self) -> list[str]:
+        """The session of each event that waits or is being answered."""
+
+
 @dataclass(frozen=True)
 class Door:
     """What the gate needs to know.
 
-    uploads: gradio's folder for uploaded files. pending: the events in gradio's queue, by session.
+    uploads: gradio's folder for uploaded files.
     https: whether the page is reached by https, as on a Space, where a page of huggingface.co frames it. accounts:
     whether visitors can sign in, which gradio's session then holds, signed.
     """
@@ -54,7 +63,7 @@ class Door:
     visitors: Visitors
     limits: Limits
     uploads: Path
-    pending: Callable[[], Mapping[str, Collection[str]]]
+    events: Events
     https: bool = False
     accounts: bool = False
 
@@ -65,7 +74,7 @@ class Gate:
     def __init__(self, app: ASGIApp, door: Door) -> None:
         self.app = app
         self._visitors, self._limits, self._uploads = door.visitors, door.limits, door.uploads
-        self._pending, self._https, self._accounts = door.pending, door.https, door.accounts
+        self._events, self._https, self._accounts = door.events, door.https, door.accounts
         self._uploaded: OrderedDict[str, OrderedDict[str, None]] = OrderedDict()  # by visitor, the paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -154,15 +163,14 @@ class Gate:
     async def _cancel(self, scope: Scope, receive: Receive, send: Send, whose: str) -> None:
         body = await _json_body(receive) or {}
         session, event = _joined(str(body.get("session_hash")), whose), str(body.get("event_id"))
-        if event not in self._pending().get(session, ()):
+        if not self._events.has(session, event):
             await _refuse(scope, receive, send)
             return
         await self._pass_on(scope, receive, send, {**body, "session_hash": session})
 
     def _waiting(self, whose: str) -> int:
-        """The events of a visitor, of all pages together, that are not answered yet."""
-        sessions = list(self._pending().items())
-        return sum(len(events) for session, events in sessions if session.endswith(_joined("", whose)))
+        """The events of a visitor, of all pages together, that wait or are being answered."""
+        return sum(session.endswith(_joined("", whose)) for session in self._events.sessions())
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send, body: dict[str, Any]) -> None:
         """Sends this body on instead of the one that came, so that what was checked is what is read."""

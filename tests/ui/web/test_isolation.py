@@ -24,7 +24,7 @@ from tests.ui.page_client import PageClient, client, served
 from ui.services.app import App
 from ui.services.selection import Choice
 from ui.services.visitor_apps import VisitorApps
-from ui.web.demo import demo_page
+from ui.web.demo import QueuedEvents, demo_page
 
 SECRET = "zebra"  # in everything that the first visitor makes
 ROWS = "\n".join(
@@ -247,6 +247,7 @@ def test_another_visitors_upload_and_session_can_not_be_used(workspace_with_mode
         assert (await demo.second.post("/gradio_api/cancel", json=cancel)).status_code == 404
         with pytest.raises(RuntimeError):  # gradio knows no such session of this visitor
             await demo.second.get("/gradio_api/queue/data", params={"session_hash": own.session})
+        assert QueuedEvents(demo.blocks).has(f"{own.session}-{demo.visitor(demo.first)}", event)
         assert await own.answer(event), "the first visitor still gets the answer"
 
     in_demo(workspace_with_model, work)
