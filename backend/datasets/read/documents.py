@@ -11,6 +11,7 @@ from backend.datasets.documents.blocks import Document, Rows
 from backend.datasets.documents.markdown import has_table, read_markdown
 from backend.datasets.documents.questions import Pairs, find_pairs
 from backend.datasets.options import ReadOptions
+from backend.datasets.read.compression import plain_file_name
 from backend.datasets.read.delimited import as_records, split_header, unique_names
 from backend.datasets.read.formats import is_header
 from backend.datasets.read.header import find_header, known_columns
@@ -30,12 +31,12 @@ class Examples:
 
 def is_markdown(name: str) -> bool:
     """Whether a file name is that of a Markdown text."""
-    return name.lower().removesuffix(".gz").endswith((".md", ".markdown"))
+    return plain_file_name(name).endswith((".md", ".markdown"))
 
 
 def holds_examples(text: str, name: str) -> bool:
     """Whether the start of a plain text or of a table holds questions and answers in another way."""
-    if name.lower().removesuffix(".gz").endswith((".csv", ".tsv", ".tab")):
+    if plain_file_name(name).endswith((".csv", ".tsv", ".tab")):
         return False
     document = read_markdown(text, headings=is_markdown(name))
     return (has_table(text) and bool(document.tables)) or find_pairs(document.blocks) is not None

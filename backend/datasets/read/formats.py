@@ -33,10 +33,7 @@ _NOT_DATA: tuple[tuple[bytes, str, str], ...] = (
     (b"ARROW1", "an Arrow file", _PARQUET),
     (b"\xff\xff\xff\xff", "an Arrow file", _PARQUET),
     (b"SQLite format 3", "a database", "Export the table that you need as CSV."),
-    *(
-        (mark, "a packed archive", _UNPACK)
-        for mark in (b"7z\xbc\xaf", b"Rar!", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")
-    ),
+    *((mark, "a packed archive", _UNPACK) for mark in (b"7z\xbc\xaf", b"Rar!")),
     (b"\x7fELF", "a program", _UPLOAD_TEXT),
     (b"MZ\x90", "a program", _UPLOAD_TEXT),
     (b"\x93NUMPY", "an array of numbers", _UPLOAD_TEXT),

@@ -67,7 +67,7 @@ def open_source(source: ByteSource, encoding: Encoding, name: str, options: Read
     else:
         opened = _text(source, encoding, name, options)
     if source.packed:
-        opened.details["packed"] = "gzip"
+        opened.details["packed"] = source.packed
     return opened
 
 

@@ -1,33 +1,32 @@
-"""Reads the bytes of a source in blocks: limits its size, unpacks gzip and computes the hash.
+"""Reads the bytes of a source in blocks: limits its size, unpacks them and computes the hash.
 
 Memory stays bounded whatever the file contains. Each block reports progress and checks for cancellation.
 """
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import io
 import tempfile
 import threading
-import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from backend.datasets.options import Cancelled, Limits, check_expansion
+from backend.datasets.read.compression import DAMAGED, packed_with, unpack
 from backend.errors import BadInput
 from backend.records.units import KIB, MIB
 
 BLOCK = 256 * KIB
 HEAD = 64 * KIB  # enough to detect the format
-GZIP = b"\x1f\x8b"
 
 
 class ByteSource:
     """A source of bytes, open until `close`.
 
-    head: the first 64 KiB, unpacked; whole: whether that is all. packed: whether it is gzip. size: bytes on disk.
+    head: the first 64 KiB, unpacked; whole: whether that is all. packed: the name of its packing, such as
+    "gzip", or "". size: bytes on disk.
     """
 
     def __init__(
@@ -42,7 +41,7 @@ class ByteSource:
         self._file, self._progress, self._cancelled = file, progress, cancelled
         self._reported = 0.0
         self._spool: BinaryIO | None = None
-        self.packed = file.read(2) == GZIP
+        self.packed = packed_with(file.read(6))
         self.head = next(self.blocks(HEAD), b"")
         self.whole = len(self.head) < HEAD
 
@@ -57,10 +56,10 @@ class ByteSource:
     def blocks(self, size: int = BLOCK) -> Iterator[bytes]:
         """The unpacked bytes from the start, at most `size` at a time.
 
-        Raises Cancelled; BadInput when a gzip file is damaged or unpacks to too much.
+        Raises Cancelled; BadInput when a packed file is damaged or unpacks to too much.
         """
         self._file.seek(0)
-        file = gzip.GzipFile(fileobj=self._file) if self.packed else self._file
+        file = unpack(self._file, self.packed) if self.packed else self._file
         total = 0
         try:
             while block := file.read(size):
@@ -69,9 +68,11 @@ class ByteSource:
                     check_expansion(total, self._file.tell(), self.limits)
                 self.advance(self._file.tell() / self.size)
                 yield block
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        except DAMAGED as error:
+            if not self.packed or getattr(error, "errno", None):
+                raise  # of the disk, not of the packing
             raise BadInput(
-                "This gzip file is damaged.",
+                f"This {self.packed} file is damaged.",
                 "It ends too early, or its content does not match its checksum.",
                 "Create or download the file again, or unpack it yourself and upload the content.",
             ) from error

@@ -1,0 +1,85 @@
+"""Unpacks files packed with gzip, bzip2, xz or Zstandard while they are read."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import re
+import zlib
+from typing import BinaryIO, Protocol
+
+from backend.records.units import KIB, MIB
+
+_MARKS = ((b"\x1f\x8b", "gzip"), (b"BZh", "bzip2"), (b"\xfd7zXZ\x00", "xz"), (b"\x28\xb5\x2f\xfd", "Zstandard"))
+_DICTIONARY = 256 * MIB  # memory that an xz file may demand
+_CHUNK = 64 * KIB
+DAMAGED = (EOFError, zlib.error, lzma.LZMAError, OSError)  # raised for damaged files
+
+
+class Readable(Protocol):
+    """Something to read bytes from."""
+
+    def read(self, size: int, /) -> bytes:
+        """At most `size` bytes; none at the end."""
+        ...
+
+
+def packed_with(head: bytes) -> str:
+    """The name of the packing that a file's first bytes show, "" without one."""
+    return next((name for mark, name in _MARKS if head.startswith(mark)), "")
+
+
+def plain_file_name(name: str) -> str:
+    """A file name in lower case without the ending of a packing: "faq.md" for "FAQ.md.gz"."""
+    return re.sub(r"\.(gz|bz2|xz|zst)$", "", name.lower())
+
+
+def unpack(file: BinaryIO, packing: str) -> Readable:
+    """The content of a file from its start. Reading raises one of DAMAGED."""
+    if packing == "gzip":
+        return gzip.GzipFile(fileobj=file)
+    if packing == "bzip2":
+        return bz2.BZ2File(file)
+    if packing == "xz":
+        return _Xz(file)
+    import pyarrow
+
+    return pyarrow.CompressedInputStream(pyarrow.PythonFile(_LeftOpen(file), mode="r"), "zstd")  # type: ignore[no-any-return]
+
+
+class _LeftOpen:
+    """A file that its reader does not close, as pyarrow would."""
+
+    closed = False
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.read = file.read
+
+    def close(self) -> None:
+        """Does nothing."""
+
+
+class _Xz:
+    """An xz file, of one stream or several; unlike lzma.LZMAFile with a limit of memory."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._stream = self._begin()
+
+    def _begin(self) -> lzma.LZMADecompressor:
+        return lzma.LZMADecompressor(memlimit=_DICTIONARY)
+
+    def read(self, size: int, /) -> bytes:
+        while True:
+            if self._stream.eof:
+                rest = (self._stream.unused_data or self._file.read(_CHUNK)).lstrip(b"\x00")
+                if not rest:
+                    return b""
+                self._stream = self._begin()
+            else:
+                rest = self._file.read(_CHUNK) if self._stream.needs_input else b""
+                if not rest and self._stream.needs_input:
+                    raise EOFError
+            if data := self._stream.decompress(rest, size):
+                return data
