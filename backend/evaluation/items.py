@@ -8,7 +8,7 @@ from typing import Any
 
 from backend.datasets.checks import duplicates
 from backend.datasets.conversation import content
-from backend.records.rows import Message, Row
+from backend.records.rows import Message, Row, is_learned
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def items_from(
     limit: int | None = None,
     tools: Sequence[Sequence[Mapping[str, Any]] | None] = (),
 ) -> list[Item]:
-    """The items of `conversations`, in their order: one for each assistant turn that follows a user's or a tool's.
+    """The items of `conversations`, in their order: one for each learned assistant turn after a user's or a tool's.
 
     Conversations that say the same, or almost the same, form one cluster with all their answers. limit: items at
     most, taken from the conversations in order. tools: those that each conversation offers.
@@ -56,7 +56,10 @@ def items_from(
         Item(tuple(row.messages[:at]), message, number, cluster[number], tuple(tools[number] or ()) if tools else ())
         for number, row in enumerate(rows)
         for at, message in enumerate(row.messages)
-        if message["role"] == "assistant" and at and row.messages[at - 1]["role"] in ("user", "tool")
+        if message["role"] == "assistant"
+        and is_learned(message)
+        and at
+        and row.messages[at - 1]["role"] in ("user", "tool")
     ]
     return items if limit is None else items[:limit]
 

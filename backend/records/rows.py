@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 Severity = Literal["error", "warning"]
-Message = dict[str, Any]  # {"role": ..., "content": ...}, and "tool_calls" if there are any
+Message = dict[str, Any]  # {"role": ..., "content": ...}, "tool_calls" if there are any, "weight": 0 if only read
 Origin = Literal["file", "added", "corrected"]  # corrected: after a run answered wrongly
+
+
+def is_learned(message: Mapping[str, Any]) -> bool:
+    """Whether an answer is learned, and not only read (OpenAI's "weight": 0)."""
+    return bool(message.get("weight") != 0)
 
 
 @dataclass(slots=True)

@@ -4,7 +4,7 @@ The learned part of a conversation: for each assistant turn the template is rend
 generation prompt (the text that the model reads before it answers) and up to the turn's end. The text between the
 two, through the end-of-turn token, is what the model must produce, so exactly that is learned. A turn whose text
 looks different inside the whole conversation (templates that strip reasoning from earlier turns) is not learned
-there; `Encoded.skipped_turns` counts such turns, and the data check reports them.
+there; `Encoded.skipped_turns` counts such turns, and the data check reports them. A turn of weight 0 is only read.
 
 Light on purpose: the `tokenizers` package and sandboxed Jinja; no transformers, no torch.
 """
@@ -22,7 +22,7 @@ from tokenizers import Tokenizer
 from backend.errors import ApprenticeError, BadInput, MissingPart
 from backend.records.encoded import Encoded, Piece, Rendered, Span, content_spans, group_pieces, label_tokens
 from backend.records.lengths import LengthLimits
-from backend.records.rows import Message, Row
+from backend.records.rows import Message, Row, is_learned
 from backend.tokens.chat_template import render
 from backend.tokens.text_encoder import CUT, TextEncoder
 
@@ -135,7 +135,7 @@ class ChatTokenizer:
         turns = [
             self._answer_span(full, messages, tools, index, add_generation_prompt)
             for index, message in enumerate(messages)
-            if message.get("role") == "assistant"
+            if message.get("role") == "assistant" and is_learned(message)
         ]
         learned = [span for span in turns if span is not None]
         return Rendered(full, learned, len(turns) - len(learned))

@@ -58,6 +58,7 @@ ISSUE_TYPES: dict[str, IssueType] = {
     "not_prose": IssueType("warning", "Probably not meant for training"),
     "preference_pairs": IssueType("warning", "Pairs of a better and a worse answer"),
     "media_ignored": IssueType("warning", "Images, sound or video"),
+    "weights_ignored": IssueType("warning", "Weights other than 0 and 1"),
     "kto_labels": IssueType("warning", "Answers marked as good or bad (labels)"),
     "other_sheets": IssueType("warning", "Other sheets"),
     "text_passed_over": IssueType("warning", "Text outside of the examples"),

@@ -10,7 +10,7 @@ from operator import itemgetter
 from backend.datasets.checks.issues import problem
 from backend.datasets.conversation import SYSTEM, content
 from backend.datasets.excerpt import excerpt
-from backend.records.rows import Message, Problem, Row
+from backend.records.rows import Message, Problem, Row, is_learned
 
 _ROLE, _CONTENT = itemgetter("role"), itemgetter("content")
 _MESSAGES = {
@@ -89,8 +89,11 @@ def _result_without_call(messages: list[Message]) -> bool:
 
 
 def joinable(first: Message, second: Message) -> bool:
-    """Whether two messages of one speaker can be joined: both plain text, no tool results, no tool calls."""
-    return first["role"] == second["role"] != "tool" and not first.get("tool_calls") and not second.get("tool_calls")
+    """Whether two messages of one speaker can be joined: both plain text, no tool results, no tool calls, and both
+    learned or neither."""
+    if first["role"] != second["role"] or first["role"] == "tool" or is_learned(first) != is_learned(second):
+        return False
+    return not first.get("tool_calls") and not second.get("tool_calls")
 
 
 def is_empty_answer(message: Message) -> bool:

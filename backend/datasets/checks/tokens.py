@@ -9,7 +9,7 @@ from backend.datasets.checks.issues import problem
 from backend.datasets.token_counts import TokenCount, TokenCounter
 from backend.errors import ApprenticeError
 from backend.records.lengths import UNLIMITED, LengthLimits
-from backend.records.rows import Problem, Row
+from backend.records.rows import Problem, Row, is_learned
 
 VERY_LONG = 8192  # tokens (the guide's number)
 _BATCH = 512  # rows tokenized at a time
@@ -82,11 +82,10 @@ def find(
 def _of_row(row: Row, count: TokenCount, limits: LengthLimits) -> Iterator[Problem]:
     whole, learned = count.tokens, count.learned()
     if not learned:
-        yield problem(
-            row,
-            "nothing_to_learn",
-            "The model finds no answer to learn in this example: its format (chat template) marks none.",
-        )
+        message = "The model finds no answer to learn in this example: its format (chat template) marks none."
+        if not any(map(is_learned, row.messages)):
+            message = "Every answer of this example has the weight 0, so that nothing is learned from it."
+        yield problem(row, "nothing_to_learn", message)
         return
     if count.skipped_turns:
         message = (

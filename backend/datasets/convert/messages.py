@@ -26,6 +26,7 @@ _CONTENT_KEYS = ("content", "value", "text", "message", "parts")  # parts: Gemin
 _REASONING_KEYS = ("reasoning_content", "reasoning", "thinking")
 _REASONING_PARTS = ("reasoning", "thinking", "redacted_thinking")  # OpenAI's, and Anthropic's
 _CALL_KEYS = ("tool_calls", "function_call")
+WEIGHT_KEYS = ("weight", "loss_weight")  # OpenAI's and Fireworks', and LLaMA-Factory's; 0: read, not learned
 _COPIED = ("tool_call_id", "name")
 
 
@@ -90,7 +91,12 @@ def _message(item: Any, number: int, lenient: bool, unused_keys: set[str]) -> Me
     if calls:
         message["tool_calls"] = calls
     message.update({key: item[key] for key in _COPIED if key in keys and isinstance(item[key], str)})
-    unused_keys.update(keys.difference((role_key, content_key, *_CALL_KEYS, *_COPIED, *_REASONING_KEYS)))
+    known = (role_key, content_key, *_CALL_KEYS, *_COPIED, *_REASONING_KEYS)
+    if weighted := keys.intersection(WEIGHT_KEYS):
+        known = (*known, *(key for key in weighted if role != "assistant" or item[key] in (0, 1)))
+        if role == "assistant" and any(item[key] == 0 for key in weighted):
+            message["weight"] = 0
+    unused_keys.update(keys.difference(known))
     return message
 
 

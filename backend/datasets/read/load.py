@@ -14,6 +14,7 @@ from pathlib import Path
 from backend.datasets.chats.read_chat import chat_format, read_chat
 from backend.datasets.convert.detect import Record
 from backend.datasets.convert.mapping import Plan, make_plan
+from backend.datasets.convert.messages import WEIGHT_KEYS
 from backend.datasets.convert.shapes import plain_name
 from backend.datasets.options import Cancelled, Limits, ReadOptions
 from backend.datasets.read.annotations import with_annotations
@@ -142,6 +143,7 @@ def _collect(
         collector.note(kind, message, fix)
     collector.finish()
     _note_media(collector)
+    _note_weights(collector)
     return collected()
 
 
@@ -156,6 +158,15 @@ def _read_sample(records: Iterator[list[Record]]) -> list[list[Record]]:
         if count >= _MAX_SAMPLE_RECORDS or readable >= _SAMPLE_RECORDS:
             break
     return batches
+
+
+def _note_weights(collector: RecordCollector) -> None:
+    if any(f"message.{key}" in collector.ignored() for key in WEIGHT_KEYS):
+        collector.note(
+            "weights_ignored",
+            "Some answers have a weight other than 0 or 1. They are learned like all others.",
+            "Write 0 for answers that are only read, and 1 for those that are learned.",
+        )
 
 
 def _note_media(collector: RecordCollector) -> None:

@@ -52,6 +52,17 @@ def learned_texts(tokenizer: ChatTokenizer, messages: list[dict[str, Any]]) -> l
     return [piece.text for piece in tokenizer.pieces(messages) if piece.kind == "learned"]
 
 
+def test_an_answer_of_weight_0_is_read_and_not_learned(bundled_model: Path) -> None:
+    tokenizer = ChatTokenizer.load(bundled_model)
+    second = learned_texts(tokenizer, CHAT)[1]
+    read_only = [CHAT[0], {**CHAT[1], "weight": 0}, *CHAT[2:]]
+    assert learned_texts(tokenizer, read_only) == [second]
+    pieces = tokenizer.pieces(read_only)
+    assert any(piece.kind == "read" and "Hello, you." in piece.text for piece in pieces)
+    assert "".join(piece.text for piece in pieces) == "".join(piece.text for piece in tokenizer.pieces(CHAT))
+    assert tokenizer.encode(read_only).skipped_turns == 0
+
+
 def masked_texts(tokenizer: ChatTokenizer, ids: list[int], mask: list[int]) -> list[str]:
     """The text of each unbroken stretch of ids whose mask is 1."""
     found: list[list[int]] = []

@@ -10,7 +10,7 @@ import pytest
 
 from backend.datasets.checks.issues import ISSUE_TYPES
 from backend.datasets.read.load import Limits, ReadOptions, load_text
-from backend.records.rows import Dataset, Message, Row
+from backend.records.rows import Dataset, Message, Row, is_learned
 from backend.settings import PROJECT_ROOT
 
 Q, A = {"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}
@@ -350,3 +350,63 @@ def test_the_thoughts_of_a_model_are_kept_apart(answer: dict[str, Any]) -> None:
 def test_what_was_said_before_is_not_taken_for_the_whole_conversation() -> None:
     record = {"chat_history": [{"role": "USER", "message": "q0"}], "question": "q", "answer": "a"}
     assert [row.messages for row in rows(record, record).rows] == [[Q, A]] * 2
+
+
+@pytest.mark.parametrize("key", ["weight", "loss_weight"])
+def test_weights_of_answers_are_obeyed(key: str) -> None:
+    asked = {"role": "user", "content": "q", key: 0}
+    weights: list[Any] = [0, 0.0, 1, None]
+    chats = [{"messages": [asked, {"role": "assistant", "content": "a", key: weight}]} for weight in weights]
+    data = rows(*chats)
+    assert [is_learned(row.messages[1]) for row in data.rows] == [False, False, True, True]
+    assert all(is_learned(row.messages[0]) for row in data.rows)
+    assert (data.problems, data.source.ignored) == ([], ())
+    odd = rows(*chats, {"messages": [asked, {"role": "assistant", "content": "a", key: 0.5}]})
+    assert [p.kind for p in odd.problems] == ["weights_ignored"]
+    assert is_learned(odd.rows[-1].messages[1])
+
+
+class TestOpenAI:
+    """The files of OpenAI's fine-tuning service (its guides "Supervised fine-tuning" and "Direct preference
+    optimization"), which closes to new jobs."""
+
+    def test_chats(self) -> None:
+        data = rows(
+            {
+                "messages": [
+                    {"role": "system", "content": "Be brief."},
+                    {"role": "user", "content": "q"},
+                    {"role": "assistant", "content": "a", "weight": 0},
+                    {"role": "user", "content": "again"},
+                    {"role": "assistant", "content": "b", "weight": 1},
+                ]
+            }
+        )
+        assert [is_learned(message) for message in data.rows[0].messages] == [True, True, False, True, True]
+        assert data.problems == []
+
+    def test_tools(self) -> None:
+        function = {"name": "find", "parameters": {"type": "object", "properties": {"id": {"type": "string"}}}}
+        call = {"id": "c1", "type": "function", "function": {"name": "find", "arguments": '{"id": "7"}'}}
+        data = rows(
+            {
+                "messages": [{"role": "user", "content": "q"}, {"role": "assistant", "tool_calls": [call]}],
+                "parallel_tool_calls": False,
+                "tools": [{"type": "function", "function": function}],
+            }
+        )
+        [row] = data.rows
+        assert row.messages[1]["tool_calls"][0]["function"] == {"name": "find", "arguments": {"id": "7"}}
+        assert row.tools == [{"type": "function", "function": function}]
+
+    def test_preferences(self) -> None:
+        data = rows(
+            {
+                "input": {"messages": [{"role": "user", "content": "q"}], "tools": [], "parallel_tool_calls": True},
+                "preferred_output": [{"role": "assistant", "content": "good"}],
+                "non_preferred_output": [{"role": "assistant", "content": "bad"}],
+            }
+        )
+        [row] = data.rows
+        assert [m["content"] for m in row.messages] == ["q", "good"]
+        assert row.rejected == [{"role": "assistant", "content": "bad"}]

@@ -279,6 +279,6 @@ def test_other_role_names_are_accepted_only_if_most_rows_use_them() -> None:
 
 
 def test_unknown_keys_inside_messages_are_listed() -> None:
-    data = jsonl({"messages": [USER, {**ASSISTANT, "weight": 1}]})
-    assert data.source.ignored == ("message.weight",)
+    data = jsonl({"messages": [USER, {**ASSISTANT, "mood": 1}]})
+    assert data.source.ignored == ("message.mood",)
     assert data.rows[0].messages == [USER, ASSISTANT]
