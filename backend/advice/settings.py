@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from backend.advice import training_length
+from backend.datasets.split import AT_LEAST, FRACTION
 from backend.estimate import Estimate, Rates, estimate, plan_from
 from backend.estimate.memory import nvidia_gpu
 from backend.hardware import format_gb
@@ -134,6 +135,11 @@ def _base(entry: Entry, hardware: Hardware, data: Data, why: dict[str, str]) -> 
     epochs, why["num_train_epochs"] = training_length.epochs(
         data.rows, data.train_rows, batch, measured=small and data.trainer == "sft"
     )
+    if data.rows is not None and data.rows * FRACTION < AT_LEAST:
+        why["validation_fraction"] = (
+            f"A tenth, but of fewer than {round(AT_LEAST / FRACTION)} examples a quarter, up to {AT_LEAST}, because "
+            "fewer would show little. A validation file of your own replaces this."
+        )
     examples = f"{data.rows} examples" if data.rows is not None else "up to 1,000 examples"
     why["lora_rank"] = f"Rank {rank} suits {examples}; with a higher rank the model memorizes small datasets."
     why["per_device_train_batch_size"] = f"Each step uses {batch} examples; 8 to 16 is the usual range."

@@ -167,6 +167,7 @@ def _leaks(rows: Sequence[Row], found: Duplicates, leaked: Mapping[int, int], fi
             ("is almost the same as", near.get(row)),
             ("asks the same question as", [twin]),
         )
-        what, line = next((what, rows[i].line) for what, group in ways for i in group or () if i >= first)
-        message = f"This example {what} line {line} of your validation file, so it will be left out of training."
+        what, same = next((what, rows[i]) for what, group in ways for i in group or () if i >= first)
+        where = f"example {same.row} (line {same.line}) of your validation file"
+        message = f"This example {what} {where}, so it will be left out of training."
         yield problem(rows[row], "leak", message)

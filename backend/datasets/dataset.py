@@ -10,7 +10,7 @@ from functools import cached_property
 from backend.datasets.background import NO_PROGRESS, ProgressListener
 from backend.datasets.check_dataset import check, without_errors
 from backend.datasets.checks import duplicates
-from backend.datasets.checks.dataset import FEW
+from backend.datasets.checks.dataset import FEW, FEWEST
 from backend.datasets.checks.fix import Change, FixedDataset, apply, preview_fixes
 from backend.datasets.checks.issues import ISSUE_TYPES
 from backend.datasets.checks.report import Report, ValidationFile
@@ -129,11 +129,16 @@ class CheckedDataset:
     @property
     def too_few(self) -> str:
         """A sentence when so few of the fixed rows differ that a model may learn nothing, "" otherwise."""
+        if self._different >= FEW:
+            return ""
+        return next((p.message for p in self.fixed_report.problems if p.kind == "too_few"), "")
+
+    @property
+    def _different(self) -> int:
+        """How many different examples are left, or how many pieces of documents."""
         report = self.fixed_report
         pieces = report.tokens.pieces if report.tokens and report.tokens.documents else 0
-        if (pieces or report.duplicates.distinct) >= FEW:
-            return ""
-        return next((p.message for p in report.problems if p.kind == "too_few"), "")
+        return pieces or report.duplicates.distinct
 
     @property
     def blocked(self) -> str:
@@ -143,7 +148,9 @@ class CheckedDataset:
         if errors:
             place = f"Example {errors[0].row} (line {errors[0].line}): " if errors[0].row else ""
             return place + errors[0].message
-        return "" if self.split.train else "There are no examples to train on."
+        if not self.split.train:
+            return "There are no examples to train on."
+        return f"{self.too_few} A model can't learn anything from that: add more." if self._different < FEWEST else ""
 
 
 def check_and_fix(

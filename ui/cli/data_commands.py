@@ -30,7 +30,8 @@ _ALWAYS_FITS = 1024  # tokens; every plan reads as many
 
 
 def add_commands(add: AddCommand) -> None:
-    checking = add("check", check, "read a file of examples and report every problem in it")
+    about = "read a file of examples and report every problem in it; exits with 1 if they keep training from starting"
+    checking = add("check", check, about)
     checking.add_argument("file", type=Path, metavar="FILE")
     checking.add_argument(
         "--model", default=None, metavar="ID", help="check for this model (default: the bundled one)"
@@ -50,12 +51,14 @@ def add_commands(add: AddCommand) -> None:
 
 
 def check(options: argparse.Namespace, workspace: Workspace) -> Answer:
+    """The exit code is 1 where `train` would refuse the file as it is."""
     found = _as_trained(options, workspace, validation=options.validation)
     lines = [
         f"{p.severity}: " + (f"line {p.line}, row {p.row}: " if p.row else "") + p.message
         for p in found.report.problems
     ]
-    return Answer(found.report.to_json(), "\n".join([*lines, *summary(found.report)]))
+    text = "\n".join([*lines, *summary(found.report)])
+    return Answer(found.report.to_json(), text, exit_code=1 if found.blocked else 0)
 
 
 def warnings(report: Report) -> list[str]:

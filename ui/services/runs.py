@@ -106,7 +106,7 @@ class RunService:
         require_rows(self._policy.limits, len(self._datasets.checked(data_id, model_id).rows))
         checked = self._datasets.checked(data_id, model_id, LengthLimits.from_settings(settings))
         if checked.blocked:
-            raise BadInput("Training can't start with these examples.", checked.blocked, "Fix them first.")
+            raise BadInput("Training can't start with these examples.", checked.blocked, "Fix this first.")
         name = name[:LONGEST_NAME] or (self.job(version.parent).name if version else default_name(checked.name))
         split = checked.split_at(settings.validation_fraction, settings.seed, self._roles(checked, version))
         descent = version.descent() if version else None

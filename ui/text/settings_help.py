@@ -152,8 +152,9 @@ SETTINGS: dict[str, Help] = {
     ),
     "num_train_epochs": Help(
         "Epochs",
-        "How many times training goes through all your examples. 3 suits about 500 examples; with more than 5, the "
-        "model may memorize them.",
+        "How many times training goes through all your examples. 3 suits about 500 examples. Fewer examples need "
+        "more: a model of less than 500 million parameters takes at least 60 steps, up to 20 epochs; larger "
+        "models take up to 5. With more than that, the model may memorize them.",
     ),
     "max_steps": Help(
         "Maximum steps",
@@ -181,8 +182,9 @@ SETTINGS: dict[str, Help] = {
     ),
     "window_overlap": Help(
         "Window overlap",
-        "How many tokens each piece of a long document repeats from the one before, at most half a piece. More keeps "
-        "long trains of thought together and takes longer.",
+        "How many tokens each piece of a long document repeats from the one before. More keeps long trains of "
+        "thought together and takes longer. A number above half the maximum length counts as that half. "
+        "Conversations, and texts that fit into one piece, are not affected.",
     ),
     "packing": Help(
         "Packing",
@@ -215,6 +217,8 @@ SETTINGS: dict[str, Help] = {
     "validation_fraction": Help(
         "Validation fraction",
         "The share of your examples set aside for validation. They are never trained on and show whether it "
-        "really learned. 0.1 is a tenth.",
+        "really learned. 0.1 is a tenth. Whatever the share, at least 24 examples are set aside, or a quarter "
+        "where there are fewer than 96, because fewer would show little. 0 sets none aside. It has no effect with "
+        "a validation file of your own.",
     ),
 }

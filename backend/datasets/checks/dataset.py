@@ -13,6 +13,7 @@ from backend.datasets.conversation import SYSTEM, content, question
 from backend.datasets.excerpt import excerpt
 from backend.records.rows import Problem, Row
 
+FEWEST = 2  # different examples; from one alone a model can only learn that one by heart
 FEW = 50  # different examples; with fewer, a model may learn nothing (the guide)
 
 
@@ -21,17 +22,22 @@ def find(
 ) -> Iterator[Problem]:
     """Problems of the file. rows: the usable ones; distinct: how many of them differ; pieces: how many rows documents
     become in training, 0 for conversations."""
-    yield from size(pieces or distinct, "piece" if pieces else "different example")
+    yield from size(pieces or distinct, "piece" if pieces else "different example", repeated=distinct < len(rows))
     yield from same_input(rows)
     yield from languages.find(rows, model_languages)
 
 
-def size(count: int, what: str = "example") -> Iterator[Problem]:
-    """The guide's rule: 200 to 2,000 good examples; 50 may teach nothing; beyond 10,000 little is gained."""
-    usable = f"There is only 1 {what}" if count == 1 else f"There are {'only ' * (count < FEW)}{count:,} {what}s"
-    usable += " to learn from."
+def size(count: int, what: str, *, repeated: bool = False) -> Iterator[Problem]:
+    """The guide's rule: 200 to 2,000 good examples; 50 may teach nothing; beyond 10,000 little is gained.
+
+    count: all of them, also those that are set aside later. repeated: there are more examples, which repeat these.
+    """
+    if count == 1:
+        yield problem(None, "too_few", "All examples are the same." if repeated else "There is only one example.")
+        return
+    usable = f"There are {'only ' * (count < FEW)}{count:,} {what}s, counting those set aside."
     if count < 10:
-        yield problem(None, "too_few", f"{usable} That is too few to train or check a model.")
+        yield problem(None, "too_few", f"{usable} The model may only learn them by heart, and that can't be checked.")
     elif count < FEW:
         yield problem(None, "too_few", f"{usable} With fewer than {FEW}, the model may learn nothing.")
     elif count < 200:

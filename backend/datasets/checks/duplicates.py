@@ -64,13 +64,16 @@ def problems(rows: Sequence[Row], found: Duplicates | None = None) -> Iterator[P
     for first, *others in found.exact:
         exact.update(others)
         for i in others:
-            yield problem(rows[i], "duplicate", f"This example is the same as line {rows[first].line}.")
+            yield problem(rows[i], "duplicate", f"This example is the same as {_place(rows[first])}.")
     for first, *others in found.groups:
         for i in others:
             if i not in exact:
-                yield problem(
-                    rows[i], "near_duplicate", f"This example is almost the same as line {rows[first].line}."
-                )
+                place = _place(rows[first])
+                yield problem(rows[i], "near_duplicate", f"This example is almost the same as {place}.")
+
+
+def _place(row: Row) -> str:
+    return f"example {row.row} (line {row.line})"
 
 
 def connected(groups: Iterable[Sequence[int]]) -> Groups:

@@ -34,16 +34,16 @@ def repeated(text: str) -> tuple[str, int] | None:
 
 
 def fix(text: str) -> str:
-    """`text` with only the first of each sentence that appears LIMIT times or more."""
-    while (found := repeated(text)) is not None:
-        seen, pieces = False, []
-        for piece in _SENTENCE.findall(text):
-            same = piece.rstrip(_ENDS).strip().casefold() == found[0]
-            if not (same and seen):
-                pieces.append(piece)
-            seen = seen or same
-        text = "".join(pieces)
-    return text
+    """`text` with each sentence only once, also those that appear twice, if `repeated` finds a fault in it."""
+    if repeated(text) is None:
+        return text
+    seen, pieces = set(), []
+    for piece in _SENTENCE.findall(text):
+        key = piece.rstrip(_ENDS).strip().casefold()
+        if key not in seen or not _is_sentence(key):
+            pieces.append(piece)
+        seen.add(key)
+    return "".join(pieces)
 
 
 def _is_sentence(text: str) -> bool:

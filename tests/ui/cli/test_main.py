@@ -105,12 +105,14 @@ def test_fix_then_check_is_clean(app: Shell, tmp_path: Path) -> None:
     rows = [chat(f"question number {i}?", f"answer to {i}, in some words") for i in range(20)]
     file = write_lines(tmp_path / "d.jsonl", *rows, chat("a question left alone", None), "{broken", rows[0])
     before = app("check", file)
+    assert app.code == 1
     assert {p["line"] for p in before["problems"] if p["severity"] == "error"} == {21, 22}
     fixed = app("fix", file, "-o", str(tmp_path / "clean.jsonl"))
     assert fixed["dropped"] == 3
     log = [json.loads(line) for line in Path(fixed["log"]).read_text("utf-8").splitlines()]
     assert {entry["line"] for entry in log} == {21, 22, 23}
     after = app("check", str(tmp_path / "clean.jsonl"))
+    assert app.code == 0
     assert (after["rows"], after["usable"]) == (20, 20)
     assert not [p for p in after["problems"] if p["severity"] == "error"]
 

@@ -14,6 +14,7 @@ from ui.text import format as fmt
 from ui.web.html import components, conversations
 
 SHOWN, CUT = 3, 400  # rows; characters of a cell
+AROUND, MARKED = 60, 300  # words shown at most before and after what a fix changes, and of that itself
 DELETED, INSERTED = Markup("<del>{}</del>"), Markup("<ins>{}</ins>")
 
 
@@ -80,16 +81,32 @@ def changes(changed: Sequence[Change], shown: int = SHOWN) -> Markup:
 
 
 def _marked(text: str, other: str, mark: Markup) -> Markup:
-    """`text` with the words that `other` lacks inside `mark`. An empty `text` means that the row is left out."""
+    """`text` with the words that `other` lacks inside `mark`, and some words around them. An empty `text`: the
+    row is left out."""
     if not text:
         return components.text("left out" if mark is INSERTED else "nothing", "fault")
     if not other:
         return Markup("<p>{}</p>").format(fmt.shorten(text, CUT))
     from difflib import SequenceMatcher
 
-    words, others = text[: 4 * CUT].split(" "), other[: 4 * CUT].split(" ")
-    parts = []
-    for op, start, end, _, _ in SequenceMatcher(None, words, others, autojunk=False).get_opcodes():
-        run = " ".join(words[start:end])
+    words, others = text.split(" "), other.split(" ")
+    head = _in_common(words, others)
+    tail = _in_common(words[head:][::-1], others[head:][::-1])
+    inner, theirs = words[head : len(words) - tail], others[head : len(others) - tail]
+    start, end = max(0, head - AROUND), len(words) - max(0, tail - AROUND)
+    parts = ["…" if start else "", _words(words[start:head])]
+    for op, a, b, _, _ in SequenceMatcher(None, inner[:MARKED], theirs[:MARKED], autojunk=False).get_opcodes():
+        run = _words(inner[a:b])
         parts.append(run if op == "equal" or not run else mark.format(run))
+    parts += ["…" if len(inner) > MARKED else "", _words(words[len(words) - tail : end])]
+    parts.append("…" if end < len(words) else "")
     return Markup("<p>{}</p>").format(Markup(" ").join(filter(None, parts)))
+
+
+def _in_common(a: Sequence[str], b: Sequence[str]) -> int:
+    """How many words both start with."""
+    return next((i for i, (one, other) in enumerate(zip(a, b, strict=False)) if one != other), min(len(a), len(b)))
+
+
+def _words(words: Sequence[str]) -> str:
+    return fmt.shorten(" ".join(words), 4 * CUT)  # some scripts don't separate words

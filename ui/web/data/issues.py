@@ -196,7 +196,7 @@ def _groups(data: DatasetState) -> Markup:
     shown = [_group(group, rows) for group in groups[:GROUPS_SHOWN]]
     if len(groups) > GROUPS_SHOWN:
         shown.append(Markup("<li>and {} more groups</li>").format(fmt.number(len(groups) - GROUPS_SHOWN)))
-    words = f"Show the {fmt.count(len(groups), 'group')}"
+    words = "Show the group" if len(groups) == 1 else f"Show the {fmt.number(len(groups))} groups"
     return components.fold(words, Markup('<ol class="groups">{}</ol>').format(components.join(shown)), key="groups")
 
 

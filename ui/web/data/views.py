@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from markupsafe import Markup
 
 from backend.datasets.chats.people import QUESTION, WhoToImitate
+from backend.datasets.checks.dataset import FEW
 from backend.datasets.convert.mapping import NoExamples, SeveralReadings
 from backend.datasets.convert.shapes import SHAPES
 from backend.datasets.store import StoredDataset
@@ -56,12 +57,16 @@ def _earlier(one: StoredDataset, is_open: bool, now: float) -> tuple[str, ...]:
 
 
 def guide(data: DatasetState) -> Markup:
-    if data.blocked:
+    if data.errors:
         return components.guide(
             2, "Some examples can't be used as they are.", "See below what is wrong and fix it there."
         )
+    if data.blocked:
+        return components.guide(2, "Training can't start with these examples.", data.blocked)
     if data.too_few:
-        return components.guide(2, "Your examples can be used, but too few of them differ.", data.too_few)
+        repeated = data.rows >= FEW
+        what = "too few of them differ" if repeated else "there are few of them"
+        return components.guide(2, f"Your examples can be used, but {what}.", data.too_few)
     if data.problems:
         return components.guide(2, "Your examples can be used.", "A few things are worth a look before you continue.")
     return components.guide(

@@ -122,6 +122,9 @@ def test_repetition_counts_sentences_and_leaves_code_alone() -> None:
     text = "I can help you. " * 5 + "Ask me anything."
     assert repeated(text) == ("i can help you", 5)
     assert fix(text) == "I can help you. Ask me anything."
+    twice = "Clean it first, then dry it. " * 2
+    assert fix(twice + text) == "Clean it first, then dry it. I can help you. Ask me anything."
+    assert fix(twice) == twice, "no fault"
     assert repeated("I can help you. " * 4) is None
     assert repeated("    return false;\n" * 9) is None
     assert repeated("1. Yes.\n" * 9) is None

@@ -10,6 +10,7 @@ from typing import Literal
 import pytest
 
 from backend.datasets.chats.people import WhoToImitate
+from backend.datasets.checks.fix import Change
 from backend.datasets.convert.mapping import SeveralReadings
 from backend.datasets.dataset import check_and_fix
 from backend.datasets.info import DatasetInfo
@@ -18,7 +19,7 @@ from backend.records.rows import Dataset, Row
 from tests.backend.datasets.builders import SOURCE, chat, clean_row, question
 from ui.records import DatasetProgress, DatasetState
 from ui.services.dataset_state import dataset_state
-from ui.web.data import views
+from ui.web.data import before_after, views
 from ui.web.data.people import sent_people
 from ui.web.data.read_options import sent_columns
 
@@ -42,9 +43,23 @@ def text_of(html: str) -> str:
 
 def test_identical_examples_are_too_few_however_many_there_are() -> None:
     state = state_of([replace(clean_row(1), row=number, line=number) for number in (1, 2, 3)])
-    assert "only 1 different example" in state.too_few
-    assert state.too_few in views.guide(state)
+    assert "too few of them differ" not in views.guide(state)
+    assert state.blocked
+    assert state.blocked in views.guide(state).unescape()
     assert not state_of([clean_row(number) for number in range(60)]).too_few
+
+
+def test_few_examples_that_all_differ_are_not_called_alike() -> None:
+    few = state_of([clean_row(number) for number in range(1, 42)])
+    copies = state_of([replace(clean_row(number % 41), row=number, line=number) for number in range(1, 83)])
+    assert "differ." not in views.guide(few)
+    assert "41 different" in few.too_few
+    assert "too few of them differ" in views.guide(copies)
+
+
+def test_a_single_example_can_not_be_trained_on_and_two_can() -> None:
+    assert state_of([clean_row(1)]).blocked
+    assert not state_of([clean_row(1), clean_row(2)]).blocked
 
 
 def test_the_counts_of_the_summary_are_those_after_the_fixes() -> None:
@@ -58,6 +73,15 @@ def test_the_counts_of_the_summary_are_those_after_the_fixes() -> None:
     counted = [problem.message for problem in after.problems if problem.kind == "too_few"]
     assert counted
     assert all("60 different" in message for message in counted)
+
+
+def test_what_a_fix_changes_in_a_long_text_is_marked_and_nothing_else() -> None:
+    again = "Pump the tyres a little harder than usual. " * 60
+    change = Change(1, 2, "repetition", "", f"Dry it. {again}Ride safe!", "Dry it. Pump the tyres. Ride safe!")
+    html = before_after.changes([change])
+    assert "Ride safe!</p>" in html, "unchanged, and its end is shown"
+    assert "</del> …" in html, "a cut is marked"
+    assert "Ride" not in "".join(re.findall("<(?:ins|del)>(.*?)</", html))
 
 
 def test_whom_to_imitate_is_asked_with_a_box_for_each_person() -> None:
