@@ -83,7 +83,8 @@ class EventBatch(NamedTuple):
 
 
 class Job(Record):
-    """A job. Times in seconds since 1970; started and ended are those of the latest attempt.
+    """A job. Times in seconds since 1970; started and ended are those of the latest attempt. earlier: seconds that
+    the attempts before it took together, None where that is unknown.
 
     queued: its place in the queue; the smallest starts first.
     """
@@ -98,6 +99,7 @@ class Job(Record):
     queued: float = 0.0
     started: float | None = None
     ended: float | None = None
+    earlier: float | None = None
     progress: Progress | None = None
     failure: Failure | None = None
     result: dict[str, Any] = {}

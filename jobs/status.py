@@ -26,7 +26,8 @@ class Status(Record):
     """status.json. queued: the job's place in the queue. pid, pid_created: the worker, once it holds the lock.
 
     Times are seconds since 1970. memory_retries: attempts so far that started by themselves because memory ran out.
-    short_of_memory: whether this attempt is one of them. memory: as the worker last saw it.
+    short_of_memory: whether this attempt is one of them. memory: as the worker last saw it. earlier: seconds that the
+    attempts before this one took together; None where that is unknown.
     """
 
     state: State
@@ -34,6 +35,7 @@ class Status(Record):
     queued: Seconds = 0.0
     started: Seconds | None = None
     ended: Seconds | None = None
+    earlier: Seconds | None = None
     progress: Progress | None = None
     failure: Failure | None = None
     result: dict[str, Any] = Field(default_factory=dict)
@@ -52,7 +54,20 @@ class Status(Record):
 
     def next_attempt(self, queued: float) -> Status:
         """The status of a resumed job, at this place in the queue."""
-        return Status(state=State.QUEUED, attempt=self.attempt + 1, queued=queued, progress=self.progress)
+        return Status(
+            state=State.QUEUED,
+            attempt=self.attempt + 1,
+            queued=queued,
+            progress=self.progress,
+            earlier=self._seconds_so_far(),
+        )
+
+    def _seconds_so_far(self) -> float | None:
+        """Of all attempts up to this one, which has ended or ends now; None where it is unknown when one ended."""
+        earlier = 0.0 if self.attempt == 1 else self.earlier
+        if earlier is None or self.state is State.INTERRUPTED:
+            return None
+        return earlier + max(0.0, (self.ended or time.time()) - self.started) if self.started else earlier
 
     def retry_with_less_memory(self) -> Status | None:
         """The next attempt, at this one's place in the queue; None after MAX_MEMORY_RETRIES."""

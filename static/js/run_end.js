@@ -48,6 +48,9 @@ const offer = () => {
 const allow = async () => {
   await window.Notification?.requestPermission();
   offer();
+  if (window.Notification?.permission !== 'granted') {
+    apprentice.setAttribute(document.documentElement, 'data-notifications', 'refused');
+  }
   notify('You will be notified when training ends.');
 };
 offer();

@@ -10,6 +10,7 @@ from typing import Any
 from backend.advice.loss import format_loss
 from backend.records.specs import format_decimal
 from backend.records.units import MIB
+from jobs.records import Job
 from ui.records import RunInfo, Shortening
 from ui.text.memory_parts import MEMORY
 
@@ -43,6 +44,16 @@ def duration(seconds: float) -> str:
     if hours < 48:
         return f"{hours} h {rest} min" if rest else f"{hours} h"
     return f"{hours // 24} days"
+
+
+def took(job: Job) -> str:
+    """How long a job that has ended took, without the breaks between its attempts, as far as that is known."""
+    latest = (job.ended or 0) - (job.started or 0)
+    if job.attempt == 1:
+        return duration(latest)
+    if job.earlier is None:
+        return f"{duration(latest)} after it was last continued"
+    return f"{duration(job.earlier + latest)} in all"
 
 
 def span(low: float, high: float) -> str:
@@ -99,10 +110,15 @@ def count(amount: int, one: str, many: str = "") -> str:
     return f"{amount:,} {one if amount == 1 else many or one + 's'}"
 
 
+def times(amount: int) -> str:
+    """How often: "never", "once", "8 times"."""
+    return {0: "never", 1: "once"}.get(amount, f"{amount:,} times")
+
+
 def loss(value: float | None) -> str:
-    """A loss to two significant places; "not yet" for None, "not a number" for NaN and infinity."""
+    """A loss to two significant places; "not measured yet" for None, "not a number" for NaN and infinity."""
     if value is None:
-        return "not yet"
+        return "not measured yet"
     if not math.isfinite(value):
         return "not a number"
     return format_loss(value)

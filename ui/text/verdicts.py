@@ -156,11 +156,11 @@ def interval(name: str, report: Mapping[str, Any]) -> str:
 
 
 def score(name: str, report: Mapping[str, Any]) -> str:
-    """A system's score: "21 of 24 right", a mean likeness, or a perplexity."""
+    """A system's score: "21 of 24 right", a mean similarity, or a perplexity."""
     value, items = report["systems"][name]["score"], report["items"]
     if report["main_measure"] == "perplexity":
         return f"perplexity {value:.1f}"
-    return f"{value:.2f} alike" if graded(report) else f"{round(value * items)} of {items} right"
+    return f"similarity {value:.2f}" if graded(report) else f"{round(value * items)} of {items} right"
 
 
 def graded(report: Mapping[str, Any]) -> bool:

@@ -122,7 +122,7 @@ def test_an_interrupted_run_has_no_saved_step() -> None:
 
 def test_a_missing_loss_is_not_shown() -> None:
     nothing = losses.compute(job("run-b", State.RUNNING), Curve())
-    assert losses.facts(nothing) == [("not yet", losses.TRAINING)]
+    assert losses.facts(nothing) == [("not measured yet", losses.TRAINING)]
     assert losses.as_json(nothing) == {"first_eval_loss": None, "eval_loss": None, "eval_step": None}
     without = losses.compute(job("run-b", State.RUNNING), made_curve({}, 1))
     assert [words for _, words in losses.facts(without)] == [losses.TRAINING]

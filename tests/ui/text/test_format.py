@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from jobs.records import State
+from jobs.status import Status
+from tests.ui.fake_records import job
 from ui.text import format as fmt
 
 
@@ -47,6 +50,17 @@ def test_duration(seconds: float, shown: str) -> None:
     assert fmt.duration(seconds) == shown
 
 
+def test_all_attempts_of_a_training_count_unless_one_died_unseen() -> None:
+    def took(before: State) -> str:
+        status = Status(state=before, started=1000.0, ended=1090.0).next_attempt(0.0)
+        resumed = job("run-a", State.COMPLETED, attempt=2, started=5000.0, ended=5030.0, earlier=status.earlier)
+        return fmt.took(resumed)
+
+    assert "2 min" in took(State.STOPPED)
+    assert "30 s" in took(State.INTERRUPTED)
+    assert fmt.took(job("run-a", State.COMPLETED, started=0.0, ended=30.0)) == "30 s"
+
+
 @pytest.mark.parametrize(
     ("low", "high", "shown"),
     [(170, 230, "3 to 4 min"), (58, 62, "about 1 min"), (40, 130, "40 s to 2 min"), (3600, 9000, "1 to 2.5 h")],
@@ -62,7 +76,8 @@ def test_only_a_finished_bar_is_full() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "shown"), [(None, "not yet"), (float("nan"), "not a number"), (1.6549, "1.65"), (0.0213, "0.021")]
+    ("value", "shown"),
+    [(None, "not measured yet"), (float("nan"), "not a number"), (1.6549, "1.65"), (0.0213, "0.021")],
 )
 def test_loss(value: float | None, shown: str) -> None:
     assert fmt.loss(value) == shown

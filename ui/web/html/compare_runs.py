@@ -72,7 +72,7 @@ def outcomes(a: RunDetails, b: RunDetails) -> Iterator[tuple[str, str, str]]:
     """(name, of a, of b) for the losses, steps, time and state of both."""
     of_a, of_b = (losses.rows(losses.compute(run.job, run.curve, run.spec.data.validation_chooses)) for run in (a, b))
     for name in {**of_a, **of_b}:
-        yield name, of_a.get(name, "not yet"), of_b.get(name, "not yet")
+        yield name, of_a.get(name, "not measured"), of_b.get(name, "not measured")
     yield "Steps", fmt.number(len(a.curve.steps)), fmt.number(len(b.curve.steps))
     yield "Time", _time(a), _time(b)
     yield "State", fmt.state(a.job.state.value)[0], fmt.state(b.job.state.value)[0]
@@ -95,8 +95,8 @@ def _lines(a: RunDetails, b: RunDetails) -> tuple[bool, list[loss_curve.Point], 
 def _time(run: RunDetails) -> str:
     job = run.job
     if not (job.started and job.ended):
-        return "not yet"
-    return fmt.duration(job.ended - job.started) + (" since it was resumed" if job.attempt > 1 else "")
+        return "not finished"
+    return fmt.took(job)
 
 
 def _table(caption: str, lines: list[tuple[str, str, str]]) -> Markup:

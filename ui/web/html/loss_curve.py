@@ -22,6 +22,7 @@ LIMIT = 500  # points drawn per line
 NAMES = {"training": losses.TRAINING, "validation": losses.LATEST, "first": "A", "second": "B"}
 _UNITS = 1000  # the inner SVG's width and height
 _LABEL_GAP = 7.5  # per cent of the plot's height that two labels need between them
+_NEAR_END = 12  # per cent of the plot's width; nearer to the labels of the lines, "best" stands left of its point
 _CORNER = 35  # per cent of the plot's height; on a narrow screen, the labels of the lines are in its right corner
 
 
@@ -210,7 +211,7 @@ def _marks(
     wide = (_label(name, now[name], f"{x:.2f}%", f"{heights[name]:.2f}%") for name in ends)
     narrow = (_label(name, now[name], "100%", "0") for name in ends)
     labels = Markup('<g class="wide">{}</g><g class="narrow">{}</g>').format(join(wide), join(narrow))
-    return labels + _best(best, place) if best else labels
+    return labels + _best(best, x, place) if best else labels
 
 
 def _label(name: str, value: float | None, x: str, y: str) -> Markup:
@@ -219,9 +220,10 @@ def _label(name: str, value: float | None, x: str, y: str) -> Markup:
     )
 
 
-def _best(best: Point, place: _Place) -> Markup:
+def _best(best: Point, end: float, place: _Place) -> Markup:
+    """end: where the lines end and their labels begin, in per cent of the width."""
     x, y = place.x(best[0]), place.y(best[1])
-    side = "start" if x < 12 else "end" if x > 88 else "middle"
+    side = "end" if end - x < _NEAR_END else "start" if x < 12 else "middle"
     height = " high" if y < _CORNER else ""
     return Markup(
         '<line class="drop" x1="{x:.2f}%" x2="{x:.2f}%" y1="{y:.2f}%" y2="100%"/>'

@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from backend.errors import BadInput
 from backend.runs.about import LONGEST_NAME, LONGEST_NOTE
 from ui.services.app import App
 from ui.web.browser_state import Inputs, Updates
@@ -38,8 +39,10 @@ class RunNames:
         return {self.panel: gr.update(visible=True), self.run: run_id, self.name: name, self.note: note}
 
     def save(self, app: App, inputs: Inputs) -> Updates:
-        """Raises RunProblem."""
+        """Raises RunProblem, and BadInput without a name."""
         run_id, name, note = (str(inputs[part] or "") for part in self.inputs)
+        if not name.strip():
+            raise BadInput("A model needs a name.", "The field is empty.", "Enter a name, or cancel.")
         app.versions.rename(run_id, name)
         app.versions.set_note(run_id, note)
         return self.close()

@@ -89,7 +89,8 @@ def build(app: App, state: BrowserState) -> RunsTab:
         before, (action, run_id) = state.choice(inputs), clicked(event)
         choice = before
         if action == "delete":
-            app.delete_run(run_id)
+            if app.runs.state(run_id) or run_id in app.runs.damaged():  # not after a second click
+                app.delete_run(run_id)
             if choice.run_id == run_id:
                 choice = choice.replace(run_id="")
         elif action == "resume":

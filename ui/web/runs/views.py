@@ -16,6 +16,8 @@ from ui.text import format as fmt
 from ui.text import verdicts
 from ui.web.html import components, tables
 
+DELETES = "This deletes the model, its curve and its files, also those made on Share."
+
 
 def listing(
     runs: Iterable[RunSummary],
@@ -143,7 +145,7 @@ def _acts(run: RunSummary, context: _Context) -> Iterator[Markup]:
     yield components.button("Rename", "name", run_id, label=f"Rename {name}, or note something about it")
     if state not in ("queued", "starting", "running", "stopping"):
         sure = components.button("Delete for good", "delete", run_id, "danger")
-        yield components.confirm("Delete", "This deletes the model, its curve and its files.", sure)
+        yield components.confirm("Delete", DELETES, sure)
 
 
 def _losses(run: Losses) -> Markup:

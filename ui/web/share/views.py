@@ -74,7 +74,7 @@ def _export(line: ExportStatus, instruction: str) -> Markup:
         return components.card(title, components.problem_alert(line.failure), badges=badge)
     if line.active:
         progress = line.progress
-        phase = progress.phase if progress else "Waiting its turn"
+        phase = progress.phase if progress else "Waiting for its turn"
         percent = fmt.percent(progress.done, progress.total) if progress and progress.total else None
         return components.card(title, components.progress(percent, phase), badges=badge, lead=f"{phase}.")
     files = Markup('<div class="files">{}</div>').format(components.join(map(_file, line.files)))

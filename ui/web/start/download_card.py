@@ -58,7 +58,7 @@ def fetching(found: DownloadStatus) -> Markup:
 
 
 def _downloading(model: Entry, progress: Any) -> Markup:
-    phase = progress.phase if progress else "Waiting its turn"
+    phase = progress.phase if progress else "Waiting for its turn"
     sentences, percent = f"{phase}.", None
     if progress and progress.total > 0:
         percent = fmt.percent(progress.done, progress.total)

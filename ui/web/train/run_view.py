@@ -53,7 +53,7 @@ class Watched:
 
 def guide(watched: Watched) -> Markup:
     words = {
-        "queued": ("Your training is waiting its turn.", "It starts by itself."),
+        "queued": ("Your training is waiting for its turn.", "It starts by itself."),
         "starting": ("Training is about to start.", "You can close this page; training continues."),
         "running": ("Training is running.", "You can close this page; training continues."),
         "stopping": ("Stopping.", "What it has learned is being saved."),
@@ -88,8 +88,7 @@ def status(watched: Watched) -> Markup:
         lead = time_left(progress)
         bar = components.progress(done if progress and progress.total else None, title)
     elif job.started and job.ended:
-        since = " since it was resumed" if job.attempt > 1 else ""
-        lead = f"It took {fmt.duration(job.ended - job.started)}{since}."
+        lead = f"Training took {fmt.took(job)}."
     spoken = Markup('<p class="unseen" role="status" aria-live="polite">{}</p>').format(_spoken(title, done, watched))
     body = (bar, components.facts(numbers(watched)), _awake(watched), notices(watched.curve.notes), failure, spoken)
     return components.card(title, *body, badges=badge, lead=lead)
@@ -177,7 +176,10 @@ def retry_button(change: Mapping[str, Any] | None, do: str) -> Markup:
     return Markup('<div class="after-alert">{}</div>').format(components.button(words, do, kind="firm"))
 
 
-def stop_reason(watched: Watched) -> str:
+def what_follows(watched: Watched) -> str:
+    """What the buttons below the status do."""
+    if watched.job.state.can_resume:
+        return "“Continue training” goes on where it stopped, to the number of passes that was planned."
     if not watched.can_stop:
         return ""
     if watched.job.stop_requested or watched.state == "stopping":

@@ -10,6 +10,7 @@ import gradio as gr
 from markupsafe import Markup
 
 from backend.errors import RunProblem
+from jobs.records import State
 from ui.services.app import App
 from ui.services.selection import Choice
 from ui.web.browser_state import PRIVATE, BrowserState, Inputs, Updates
@@ -19,6 +20,7 @@ from ui.web.html import compare_runs, components
 from ui.web.train import run_view, sample_answers, version_cards
 from ui.web.train.outcome import outcome
 
+REFUSED = "Your browser does not let this page notify you. You can allow it in the browser's settings for this page."
 STOP, STOP_WAITING = "Stop and save what it learned", "Cancel"
 
 
@@ -34,6 +36,7 @@ class Running:
     resume: gr.Button
     stop: gr.Button
     notify: gr.Button
+    refused: gr.HTML
     again: gr.Button
     stop_says: gr.HTML
     outcome: gr.HTML
@@ -45,7 +48,7 @@ class Running:
 
     @property
     def outputs(self) -> list[Any]:
-        buttons = [self.forward, self.resume, self.stop, self.notify, self.stop_says]
+        buttons = [self.forward, self.resume, self.stop, self.notify, self.refused, self.stop_says]
         cards = [self.outcome, self.onward, self.health, self.curve, self.comparison, self.samples]
         return [self.column, self.status, *buttons, *cards]
 
@@ -63,21 +66,22 @@ class Running:
             spec.data.validation_chooses,
             self.app.runs.longest_wait(run_id),
         )
-        has_ended = watched.has_model and not watched.can_stop
+        has_ended, can_resume = watched.has_model and not watched.can_stop, watched.job.state.can_resume
         return {
             self.line: run_view.guide(watched),
             self.status: run_view.status(watched),
-            self.forward: gr.update(visible=watched.has_model),
-            self.resume: gr.update(visible=watched.job.state.can_resume),
+            self.forward: gr.update(visible=watched.has_model, variant="secondary" if can_resume else "primary"),
+            self.resume: gr.update(visible=can_resume),
             self.stop: gr.update(
                 value=STOP_WAITING if watched.state == "queued" else STOP,
                 visible=watched.can_stop,
                 interactive=not watched.job.stop_requested,
             ),
             self.notify: gr.update(visible=watched.can_stop),
-            self.stop_says: run_view.stop_reason(watched),
+            self.refused: gr.update(visible=watched.can_stop),
+            self.stop_says: run_view.what_follows(watched),
             self.outcome: self._outcome(run_id) if has_ended else components.EMPTY,
-            self.onward: version_cards.after(self.app.versions.next_number(run_id))
+            self.onward: self._onward(run_id, watched.job.state)
             if has_ended and self.app.runs.is_divided(run_id)
             else components.EMPTY,
             self.health: run_view.health(watched),
@@ -96,6 +100,9 @@ class Running:
             return outcome(job, report, can_check=bool(report) or evaluations.questions(run_id) > 0)
         except RunProblem as error:
             return components.problem_alert(error)
+
+    def _onward(self, run_id: str, state: State) -> Markup:
+        return version_cards.after(self.app.versions.next_number(run_id), state)
 
     def _comparison(self, run_id: str) -> Markup:
         """A run that repeats another one with a change, compared with that one."""
@@ -182,10 +189,11 @@ def build(app: App, line: gr.HTML) -> Running:
         status = clickable()
         with gr.Row(elem_classes="actions"):
             forward = primary("Try your model", visible=False, elem_id="to-try")
-            resume = button("Continue training", visible=False, elem_id="resume")
+            resume = primary("Continue training", visible=False, elem_id="resume")
             stop = button(STOP, visible=False, elem_id="stop")
             notify = button("Notify me when it ends", visible=False, elem_id="notify")
-            again = button("Train another", elem_id="train-again")
+            refused = html(components.text(REFUSED, "small"), visible=False, elem_id="notify-refused")
+            again = button("Train a new model", elem_id="train-again")
             stop_says = html(elem_classes="reason")
         judged = clickable()
         onward = clickable()
@@ -194,6 +202,6 @@ def build(app: App, line: gr.HTML) -> Running:
         comparison = html()
         samples = html()
     return Running(
-        app, line, column, status, forward, resume, stop, notify, again, stop_says, judged, onward, health, curve,
-        comparison, samples,
+        app, line, column, status, forward, resume, stop, notify, refused, again, stop_says, judged, onward, health,
+        curve, comparison, samples,
     )  # fmt: skip

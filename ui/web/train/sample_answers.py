@@ -44,11 +44,12 @@ def _sample(question: str, *answers: SampleEvent) -> Markup:
     elif before and latest.answer != before[-1].answer:
         badge = components.badge("changed", "calm")
     return Markup(
-        '<article><p class="asked">{}</p>{}<div class="versus"><div><h3>Its answer{}</h3><p>{}</p></div>'
+        '<article><p class="asked">{}</p>{}<div class="versus"><div><h3>Its answer {}{}</h3><p>{}</p></div>'
         "<div><h3>Your answer</h3><p>{}</p></div></div></article>"
     ).format(
         fmt.shorten(question, 200),
         Markup('<dl class="history">{}</dl>').format(lines) if lines else "",
+        f"at step {latest.step}" if latest.step else "before training",
         badge,
         latest.answer,
         latest.expected,

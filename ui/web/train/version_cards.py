@@ -5,30 +5,32 @@ from __future__ import annotations
 from markupsafe import Markup
 
 from backend.errors import BadInput
+from jobs.records import State
 from ui.web.html import components
 
 EPOCHS = 3  # offered for more training
 
 
-def after(number: int) -> Markup:
-    """What can follow a trained model. number: of its next version."""
+def after(number: int, state: State = State.COMPLETED) -> Markup:
+    """What can follow a trained model. number: of its next version. state: of its training, which is continued first
+    where that is possible, before more passes are offered."""
     again = Markup("<li><div><strong>{}</strong>{}</div>{}</li>").format(
-        "Train again",
+        "Train the next version",
         components.text("With your examples as they are now, for instance once you have corrected some answers."),
-        components.button("Train again", "train-again", kind="firm"),
+        components.button("Set it up", "train-again", kind="firm"),
     )
     passes = Markup(
         '<label><span>Passes (epochs)</span><input type="number" name="epochs" value="{}" min="1" max="100" '
-        'inputmode="decimal"></label><button type="submit" class="btn firm">Keep training</button>'
+        'inputmode="decimal"></label><button type="submit" class="btn firm">Train it</button>'
     ).format(EPOCHS)
     onward = Markup("<li><div><strong>{}</strong>{}</div>{}</li>").format(
-        "Keep training",
-        components.text("With the very same examples, for more passes over them."),
+        "More passes",
+        components.text("The next version learns from the very same examples for more passes over them."),
         components.form("train-on", passes, kind="train-on"),
     )
     return components.card(
         "Make it better",
-        Markup('<ul class="ready">{}{}</ul>').format(again, onward),
+        Markup('<ul class="ready">{}{}</ul>').format(again, components.EMPTY if state.can_resume else onward),
         lead=f"You get version {number}. This version stays as it is, and the two are compared on examples that "
         "neither has learned from.",
     )

@@ -130,7 +130,7 @@ def outcome(ended: Outcome, systems: Sequence[str]) -> Markup:
         (one, f"preferred {fmt.count(ended.wins[0], 'time')}", ""),
         (other, f"preferred {fmt.count(ended.wins[1], 'time')}", ""),
         ("No difference", fmt.count(ended.same, "time"), ""),
-        ("Evidence", f"{ended.e_value:.1f}", f"an e-value; from {VERDICT_AT:.0f} on it counts as shown"),
+        ("Evidence", f"{ended.e_value:.1f}", f"e-value; {VERDICT_AT:.0f} or more shows a difference"),
     ]
     if ended.repeated:
         consistent = f"{ended.consistent} of {ended.repeated}"
@@ -151,7 +151,8 @@ def _verdict(ended: Outcome) -> Markup:
         more = "Your choices may still be chance. With more examples set aside, a test has more questions."
         return components.alert("calm", "No difference shown", more)
     tone = "bad" if ended.systems[1 - ended.better] == "tuned" else "good"
-    wins = f"You preferred it {ended.wins[ended.better]} to {ended.wins[1 - ended.better]} times."
+    chosen, other = (fmt.times(ended.wins[at]) for at in (ended.better, 1 - ended.better))
+    wins = f"You preferred its answer {chosen}, and the other one {other}."
     return components.alert(tone, f"{names[ended.better]} is better, by your choices", wins)
 
 

@@ -180,7 +180,7 @@ def _phase(job: Job) -> str:
     if job.state is State.STOPPING or job.stop_requested:
         return "Stopping"
     if job.state is State.QUEUED:
-        return "Waiting its turn"
+        return "Waiting for its turn"
     return job.progress.phase if job.progress else "Getting ready"
 
 

@@ -107,7 +107,7 @@ def _mark(score: float, report: Mapping[str, Any]) -> Markup:
     if report["main_measure"] == "perplexity":
         return components.badge(f"perplexity {score:.1f}", "calm")
     if verdicts.graded(report):
-        return components.badge(f"{score:.2f} alike", "calm")
+        return components.badge(f"similarity {score:.2f}", "calm")
     return components.badge("right", "good") if score >= 1 else components.badge("wrong", "bad")
 
 

@@ -64,6 +64,13 @@ def test_labels_never_overlap() -> None:
     assert abs(heights[0] - heights[1]) >= 7
 
 
+def test_best_stands_left_of_its_point_where_the_labels_of_the_lines_begin() -> None:
+    early = loss_curve.draw([(1, 3.0), (6, 2.0)], [(0, 3.0), (6, 2.0)], 60, 6)
+    later = loss_curve.draw([(1, 3.0), (40, 2.0)], [(0, 3.0), (6, 2.0), (40, 2.5)], 60, 6)
+    assert "best-name end" in early
+    assert "best-name start" in later
+
+
 def test_the_best_point_makes_room_for_the_labels_in_the_corner_of_a_narrow_screen() -> None:
     early = loss_curve.draw([(1.0, 3.5), (5.0, 2.6)], [(0.0, 3.3), (2.0, 3.1)], best_step=2)
     assert 'class="best-name middle high"' in early
