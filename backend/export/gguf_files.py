@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from backend.export.request import ExportRequest
 from backend.gguf import convert as gguf
 from backend.gguf import sizes
 from backend.gguf.facts import adds_bos
+from backend.gguf.requirement import has_llama_cpp
 from backend.hardware import container
 from backend.models import model_folder
 from backend.tokens.tokenizer import ChatTokenizer
@@ -33,14 +33,19 @@ def make(request: ExportRequest) -> None:
     merged, kinds = request.work / request.name, request.kinds
     steps.merge_model(request, merged, for_gguf=True)
     f16 = (request.out if "F16" in kinds else request.work) / f"{request.name}-F16.gguf"
-    gguf.convert(merged, f16, _progress(request, "Converting", f16, sizes.size(merged, "F16")))
+    if "F16" in kinds or has_llama_cpp():  # which makes the others of it, and compares them with it
+        gguf.convert(merged, f16, _progress(request, "Converting", f16, sizes.size(merged, "F16")))
     files = {"F16": f16} if "F16" in kinds else {}
     for kind in kinds:
         if kind != "F16":
             file = files[kind] = request.out / f"{request.name}-{kind}.gguf"
-            gguf.quantize(f16, file, kind, _progress(request, f"Making {kind}", file, sizes.size(merged, kind)))
+            poll = _progress(request, f"Making {kind}", file, sizes.size(merged, kind))
+            if has_llama_cpp():
+                gguf.quantize(f16, file, kind, poll)
+            else:
+                gguf.convert(merged, file, poll, kind)
     request.report_phase("Checking", 0, 2 + len(files))
-    if importlib.util.find_spec("llama_cpp") is None:
+    if not has_llama_cpp():
         steps.check_tokens(request, merged)
         untried = {"ok": None, "loads": None, "stops": None, "agrees": None, "sentence": _UNTRIED}
         request.result["smoke"] = dict.fromkeys(files, untried)

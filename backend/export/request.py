@@ -134,7 +134,7 @@ class ExportRequest:
             (model_folder.check if self.full else model_folder.check_adapter)(self.trained_folder)
         if self.kinds:
             gguf.converter()
-        if set(self.kinds) - {"F16"}:
+        if set(self.kinds) - set(gguf.BY_CONVERTER):
             require_llama_cpp()
         if self.run.model.id == bundled.MODEL_ID:
             bundled.ensure(self.context.workspace, self.context.progress)

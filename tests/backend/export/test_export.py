@@ -283,7 +283,7 @@ def test_a_full_disk_is_reported_before_the_export(tiny_export: NewExport, monke
     assert_nothing_offered(work)
 
 
-def test_without_llama_cpp_f16_is_made_untested_and_quantized_files_are_not_made(
+def test_without_llama_cpp_two_types_are_made_untested_and_the_others_are_not(
     new_export: NewExport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import importlib.util
@@ -291,14 +291,14 @@ def test_without_llama_cpp_f16_is_made_untested_and_quantized_files_are_not_made
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *a: None if name == "llama_cpp" else find(name, *a))
     with pytest.raises(MissingPart, match="compiler"):
-        export_job.run(new_export("gguf:Q8_0"))
-    work = new_export("gguf:F16")
+        export_job.run(new_export("gguf:Q4_K_M"))
+    work = new_export("gguf:Q8_0")
     carry_instruction(work)
     result = export_job.run(work)
     modelfile, gguf, _ = (file["name"] for file in result["files"])
     found = dict(ollama.parse((work.published / modelfile).read_text("utf-8")))
     assert (found["FROM"], found["SYSTEM"]) == (f"./{gguf}", "Be warm.")
-    assert result["smoke"]["F16"]["ok"] is None
+    assert result["smoke"]["Q8_0"]["ok"] is None
     assert "not tested" in result["checks"][-1]["sentence"]
     assert (work.published / gguf).read_bytes()[:4] == b"GGUF"
 

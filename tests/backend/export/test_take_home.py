@@ -81,12 +81,6 @@ def test_the_model_is_in_it_for_llama_cpp(workspace_with_model: Workspace, adapt
     assert False not in checks
 
 
-def test_without_llama_cpp_the_file_is_larger_and_untested(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(take_home, "has_llama_cpp", lambda: False)
-    spec = RunSpec.model_validate_json((run / "spec.json").read_text("utf-8"))
-    assert take_home.parts(spec) == ["adapter", "gguf:F16", "script"]
-
-
 def test_what_a_run_cannot_give_is_left_out(run: Path) -> None:
     spec = RunSpec.model_validate_json((run / "spec.json").read_text("utf-8"))
     full = spec.settings.model_copy(update={"method": "full"})

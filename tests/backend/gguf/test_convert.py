@@ -175,3 +175,16 @@ def test_no_secret_reaches_the_conversion_tools(tmp_path: Path, monkeypatch: pyt
     child_process.run(["-c", f"import os; open({str(out)!r}, 'w').write(repr(dict(os.environ)))"], gguf._OFFLINE)
     assert "s3cr3t-value" not in out.read_text("utf-8")
     assert "HF_HUB_OFFLINE" in out.read_text("utf-8")
+
+
+@pytest.mark.slow
+def test_the_converter_alone_makes_the_same_q8_0_file(f16: Path, bundled_model: Path, tmp_path: Path) -> None:
+    import gguf as reader
+
+    gguf.quantize(f16, tmp_path / "quantized.gguf", "Q8_0")
+    gguf.convert(bundled_model, tmp_path / "converted.gguf", kind="Q8_0")
+    one, other = (
+        {tensor.name: (tensor.tensor_type, tensor.data.tobytes()) for tensor in reader.GGUFReader(file).tensors}
+        for file in (tmp_path / "quantized.gguf", tmp_path / "converted.gguf")
+    )
+    assert one == other
