@@ -22,7 +22,8 @@ class Row:
 
     line: line in the source file, from 1 (for binary tables the row). row: number among the rows, from 1.
     messages: the conversation. For a preference pair `messages` ends with the chosen answer and `rejected` holds the
-    rejected one. text: a plain document instead of a conversation. Lines and numbers of added rows count on after the
+    rejected one. text: a plain document instead of a conversation. file: its name where several were read together.
+    Lines and numbers of added rows count on after the
     last one of the file.
     """
 
@@ -33,6 +34,7 @@ class Row:
     tools: list[dict[str, Any]] | None = None
     text: str | None = None
     origin: Origin = "file"
+    file: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,7 @@ ISSUE_TYPES: dict[str, IssueType] = {
     "kto_labels": IssueType("warning", "Answers marked as good or bad (labels)"),
     "other_sheets": IssueType("warning", "Other sheets"),
     "text_passed_over": IssueType("warning", "Text outside of the examples"),
+    "file_left_out": IssueType("warning", "Files that were not read"),
     "leftovers": IssueType("warning", "Rows that are no examples"),
     "rows_left_out": IssueType("warning", "Examples left out"),
     # characters

@@ -23,6 +23,7 @@ from backend.datasets.read.gc_pause import without_gc
 from backend.datasets.read.open import OpenSource, open_source
 from backend.datasets.read.records import RecordCollector
 from backend.datasets.read.source import ByteSource, Digest, open_path, open_text
+from backend.datasets.read.together import ManyFiles, read_together
 from backend.errors import BadInput
 from backend.records.rows import Dataset, Source
 
@@ -91,6 +92,8 @@ def _load(
         except NotUtf8:
             encoding = detect_encoding(source)
             return _collect(open_source(source, encoding, name, options), name, encoding, options, on_first_rows)
+        except ManyFiles:
+            return read_together(source, name, options, _load)
 
 
 def _collect(

@@ -28,6 +28,7 @@ from backend.datasets.read.leftovers import Passed, without_leftovers
 from backend.datasets.read.parse import Parser
 from backend.datasets.read.source import ByteSource, line_blocks
 from backend.datasets.read.spreadsheet import TOGETHER, choose, look_at, sheet_records
+from backend.datasets.read.together import ManyFiles
 from backend.datasets.read.values import with_columns, yaml_records
 from backend.errors import BadInput
 from backend.records.units import MIB
@@ -52,7 +53,8 @@ class OpenSource:
 
 
 def open_source(source: ByteSource, encoding: Encoding, name: str, options: ReadOptions) -> OpenSource:
-    """Opens the source. Raises BadInput when it is not a dataset, NotUtf8 when a document is not UTF-8."""
+    """Opens the source. Raises BadInput when it is not a dataset, NotUtf8 when a document is not UTF-8,
+    ManyFiles for an archive."""
     binary = binary_format(source.head)
     if binary == "parquet":
         from backend.datasets.read.parquet import parquet_records
@@ -86,7 +88,7 @@ def _office(source: ByteSource, options: ReadOptions) -> OpenSource:
     if conversations is not None:
         return OpenSource("zip", conversations[0], chat=conversations[1])
     if not kind:
-        raise BadInput("This file is a zip archive.", "", "Unpack it, and upload a file inside.")
+        raise ManyFiles
     return _workbook(source, kind, options) if kind in ("xlsx", "ods") else _document_file(source, kind, options)
 
 

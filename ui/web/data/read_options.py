@@ -31,6 +31,7 @@ FORMATS = {
     "parquet": "a Parquet file",
     "text": "plain text",
     "mail": "e-mail",
+    "zip": "an archive of files",
     "markdown": "Markdown text",
     "html": "a web page",
     "yaml": "YAML",

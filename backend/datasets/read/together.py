@@ -1,0 +1,134 @@
+"""Reads the files in a zip archive together, as one dataset in which every row remembers its file."""
+
+from __future__ import annotations
+
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import PurePosixPath
+
+from backend.datasets.convert.mapping import NoExamples
+from backend.datasets.documents.archive import damaged
+from backend.datasets.excerpt import excerpt
+from backend.datasets.options import Cancelled, ReadOptions, check_expansion
+from backend.datasets.read.source import BLOCK, ByteSource
+from backend.errors import BadInput
+from backend.records.rows import Dataset, Problem, Row
+
+MOST_FILES = 200
+_ERRORS = (zipfile.BadZipFile, zipfile.LargeZipFile, OSError, EOFError, NotImplementedError, RuntimeError)
+
+Load = Callable[[ByteSource, str, ReadOptions], Dataset]
+
+
+class ManyFiles(Exception):
+    """The source is a zip archive of files."""
+
+
+def read_together(source: ByteSource, name: str, options: ReadOptions, load: Load) -> Dataset:
+    """The rows of all files in the archive, in the order of their names. Files that hold no examples are named.
+
+    Raises BadInput when none can be read, when some are texts and others conversations, or for a damaged archive;
+    and what `load` raises to ask about a file.
+    """
+    read: list[tuple[str, Dataset]] = []
+    refused: list[tuple[str, BadInput]] = []
+    try:
+        with zipfile.ZipFile(source.seekable()) as archive:
+            parts = _files(archive, source)
+            for number, part in enumerate(parts):
+                file = excerpt(part.filename, width=100)
+                try:
+                    with _member(archive, part, source) as member:
+                        read.append((file, load(member, PurePosixPath(part.filename).name, options)))
+                except NoExamples as error:
+                    if error.columns:
+                        raise
+                    refused.append((file, error))
+                except ManyFiles:
+                    refused.append((file, BadInput("It is an archive in an archive.")))
+                except BadInput as error:
+                    if type(error) is not BadInput:
+                        raise  # it asks
+                    refused.append((file, error))
+                source.advance((number + 1) / len(parts))
+    except _ERRORS as error:
+        raise damaged() from error
+    if not any(data.rows for _, data in read):
+        why = "; ".join(f"{file}: {error.what}" for file, error in refused[:3])
+        raise BadInput("No file in this archive holds examples.", why, "Choose another file.")
+    _require_alike([(file, data) for file, data in read if data.rows])
+    return _merged(name, read, refused)
+
+
+def _files(archive: zipfile.ZipFile, source: ByteSource) -> list[zipfile.ZipInfo]:
+    parts = [part for part in archive.infolist() if not part.is_dir() and not _is_hidden(part.filename)]
+    if len(parts) > MOST_FILES:
+        raise BadInput(
+            f"This archive has {len(parts):,} files.", f"{MOST_FILES} are the most.", "Use a part of them."
+        )
+    check_expansion(sum(part.file_size for part in parts), sum(part.compress_size for part in parts), source.limits)
+    return sorted(parts, key=lambda part: part.filename)
+
+
+def _is_hidden(name: str) -> bool:
+    """Whether a system made the file for itself, such as __MACOSX/._faq.csv."""
+    return any(part.startswith((".", "__MACOSX")) or part == "Thumbs.db" for part in name.split("/"))
+
+
+@contextmanager
+def _member(archive: zipfile.ZipFile, part: zipfile.ZipInfo, source: ByteSource) -> Iterator[ByteSource]:
+    """One file of the archive, unpacked to where it has no name."""
+    with tempfile.TemporaryFile() as file:
+        with archive.open(part) as opened:
+            while block := opened.read(BLOCK):
+                file.write(block)
+                source.check_cancelled()
+        size = file.tell()
+        if not size:
+            raise BadInput("It is empty.")
+        file.seek(0)
+        with ByteSource(file, size, source.limits, cancelled=lambda: _cancelled(source)) as member:
+            yield member
+
+
+def _cancelled(source: ByteSource) -> bool:
+    try:
+        source.check_cancelled()
+    except Cancelled:
+        return True
+    return False
+
+
+def _require_alike(read: list[tuple[str, Dataset]]) -> None:
+    texts = [file for file, data in read if data.rows[0].text is not None]
+    others = [file for file, data in read if data.rows[0].text is None]
+    if texts and others:
+        raise BadInput(
+            "This archive mixes texts and examples.",
+            f"{texts[0]} is a text, {others[0]} has questions with answers.",
+            "Put only one kind into it.",
+        )
+
+
+def _merged(name: str, read: list[tuple[str, Dataset]], refused: list[tuple[str, BadInput]]) -> Dataset:
+    rows: list[Row] = []
+    problems = [
+        Problem(0, 0, "file_left_out", "warning", f"{file} was not read: {error.what}", error.next)
+        for file, error in refused
+    ]
+    merged = Dataset(replace(read[0][1].source, name=name, format="zip"), rows, problems)
+    for file, data in read:
+        before = merged.total_rows
+        rows += [replace(row, row=row.row + before, file=file) for row in data.rows]
+        problems += [
+            replace(p, row=p.row + before if p.row else 0, message=f"{file}: {p.message}") for p in data.problems
+        ]
+        merged.originals |= {row + before: value for row, value in data.originals.items()}
+        merged.total_rows += data.total_rows
+    files = "/".join(file.replace("/", "\\") for file, _ in read)
+    ignored = tuple(dict.fromkeys(column for _, data in read for column in data.source.ignored))
+    merged.source = replace(merged.source, ignored=ignored, details={"files": files})
+    return merged

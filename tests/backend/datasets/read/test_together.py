@@ -1,0 +1,64 @@
+"""The files of an archive are read together: every row remembers its file, and a file that can't be read is named."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from backend.datasets.convert.mapping import SeveralReadings
+from backend.datasets.read.load import load
+from backend.errors import BadInput
+from tests.backend.datasets.sources import FOLDER
+
+ORDERS = "question,answer\nWhere is my order?,On its way.\nCan I change it?,\n"
+SHOP = '{"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]}\n'
+
+
+def archive(tmp_path: Path, **files: str | bytes) -> Path:
+    path = tmp_path / "all.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as target:
+        for name, content in files.items():
+            target.writestr(name.replace("__dot__", ".").replace("__in__", "/"), content)
+    return path
+
+
+def test_all_files_become_one_dataset(tmp_path: Path) -> None:
+    faq = (FOLDER / "documents" / "headings.docx").read_bytes()
+    path = archive(
+        tmp_path,
+        orders__dot__csv=ORDERS,
+        more__in__faq__dot__docx=faq,
+        shop__dot__jsonl=SHOP + "{broken\n",
+        photo__dot__jpg=b"\xff\xd8\xff\xe0 a photo",
+        __MACOSX__in____dot___orders__dot__csv=b"\x00\x05",
+    )
+    data = load(path)
+    assert [row.file for row in data.rows] == ["more/faq.docx"] * 10 + ["orders.csv"] * 2 + ["shop.jsonl"]
+    assert [row.row for row in data.rows] == list(range(1, 14))
+    assert [(p.kind, p.row) for p in data.problems] == [("file_left_out", 0), ("bad_json", 14)]
+    assert "photo.jpg" in data.problems[0].message
+    assert data.problems[1].message.startswith("shop.jsonl")
+    assert data.total_rows == 14
+
+
+def test_a_question_about_a_file_is_asked(tmp_path: Path) -> None:
+    letter = (FOLDER / "documents" / "faq-in-a-letter.txt").read_bytes()
+    with pytest.raises(SeveralReadings):
+        load(archive(tmp_path, letter__dot__txt=letter))
+
+
+@pytest.mark.parametrize(
+    ("files", "word"),
+    [
+        ({"orders__dot__csv": ORDERS, "story__dot__txt": "It was late. " * 40}, "mixes"),
+        ({"photo__dot__jpg": b"\xff\xd8\xff\xe0 a photo"}, "photo.jpg"),
+        ({"zeros__dot__csv": b"0" * 100_000_000}, "unpacks"),
+        ({f"f{n}": "x" for n in range(300)}, "300 files"),
+    ],
+)
+def test_an_archive_that_is_no_dataset_is_refused(tmp_path: Path, files: dict[str, str | bytes], word: str) -> None:
+    with pytest.raises(BadInput) as refused:
+        load(archive(tmp_path, **files))
+    assert word in str(refused.value)
