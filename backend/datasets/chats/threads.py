@@ -13,6 +13,7 @@ from backend.datasets.chats.times import month_first, seconds
 from backend.datasets.convert.detect import Record
 
 _MARKUP = {"html": clean.html, "meta": clean.meta}
+_LONGEST_NAME = 200  # characters
 _DATES = 500  # looked at for the order of day and month
 
 
@@ -80,7 +81,8 @@ class _Reader:
         for one in found if chat.name else ():
             key, name = first(one.message, *chat.author), first(one.message, *chat.name)
             if name is not None:
-                self._names.setdefault(str(key if key is not None else name), str(name))
+                shown = " ".join(str(name)[:_LONGEST_NAME].split())
+                self._names.setdefault(str(key if key is not None else name)[:_LONGEST_NAME].strip(), shown)
 
     def add(self, group: list[_Found]) -> None:
         branch = _branch(group, self._chat) if self._chat.parent else group
@@ -109,7 +111,8 @@ class _Reader:
             return ""
         if self._chat.asker:
             return "user" if key == first(found.conversation, self._chat.asker) else "assistant"
-        author = clean.meta(str(key).strip()) if self._chat.markup == "meta" else str(key).strip()
+        author = " ".join(str(key)[:_LONGEST_NAME].split())
+        author = clean.meta(author) if self._chat.markup == "meta" else author
         return self._chat.roles.get(author.lower(), self._names.get(author, author))
 
     def _text(self, message: dict[str, Any]) -> str:
@@ -141,13 +144,13 @@ def _is_wanted(message: dict[str, Any], chat: ChatFormat) -> bool:
 
 def _branch(group: list[_Found], chat: ChatFormat) -> list[_Found]:
     """The messages from the first to the last one, where answers form a tree; all of them where nothing says so."""
-    by_id = {first(one.message, chat.id): one for one in group}
-    parents = {key: first(one.message, chat.parent) for key, one in by_id.items()}
-    if None in by_id or not any(parent in by_id for parent in parents.values()):
+    by_id = {_key(one.message, chat.id): one for one in group}
+    parents = {key: _key(one.message, chat.parent) for key, one in by_id.items()}
+    if "" in by_id or not any(parent in by_id for parent in parents.values()):
         return group
-    leaf = first(group[0].conversation, chat.leaf) if chat.leaf else None
+    leaf = _key(group[0].conversation, chat.leaf) if chat.leaf else ""
     if leaf not in by_id:
-        leaf = _best_leaf(by_id, parents, chat) if chat.rank else first(group[-1].message, chat.id)
+        leaf = _best_leaf(by_id, parents, chat) if chat.rank else _key(group[-1].message, chat.id)
     path: list[_Found] = []
     while leaf in by_id and len(path) < len(group):
         path.append(by_id[leaf])
@@ -155,14 +158,20 @@ def _branch(group: list[_Found], chat: ChatFormat) -> list[_Found]:
     return path[::-1]
 
 
+def _key(value: Any, path: str) -> str:
+    """The id at a path as text, "" for none: exports write the same id as a number here and as a text there."""
+    found = first(value, path)
+    return "" if found is None else str(found)
+
+
 def _by_root(groups: dict[Any, list[_Found]], chat: ChatFormat) -> dict[Any, list[_Found]]:
     """The messages by the first message of their tree, where nothing else says to which conversation they belong."""
     found = [one for group in groups.values() for one in group]
-    parents = {str(first(one.message, chat.id)): str(first(one.message, chat.parent) or "") for one in found}
+    parents = {_key(one.message, chat.id): _key(one.message, chat.parent) for one in found}
     roots: dict[str, str] = {}
     trees: dict[Any, list[_Found]] = {}
     for one in found:
-        at, path = str(first(one.message, chat.id)), list[str]()
+        at, path = _key(one.message, chat.id), list[str]()
         while at not in roots and parents.get(at, "") in parents and len(path) < len(found):
             path.append(at)
             at = parents[at]
@@ -172,17 +181,17 @@ def _by_root(groups: dict[Any, list[_Found]], chat: ChatFormat) -> dict[Any, lis
     return trees
 
 
-def _best_leaf(by_id: dict[Any, _Found], parents: dict[Any, Any], chat: ChatFormat) -> Any:
-    children: dict[Any, list[Any]] = {}
+def _best_leaf(by_id: dict[str, _Found], parents: dict[str, str], chat: ChatFormat) -> str:
+    children: dict[str, list[str]] = {}
     for key, parent in parents.items():
         if _is_wanted(by_id[key].message, chat):
-            children.setdefault(parent if parent in by_id else None, []).append(key)
+            children.setdefault(parent if parent in by_id else "", []).append(key)
 
-    def rank(key: Any) -> float:
+    def rank(key: str) -> float:
         value = first(by_id[key].message, chat.rank)
         return value if isinstance(value, (int, float)) else float("inf")
 
-    at = None
+    at = ""
     for _ in by_id:
         if not children.get(at):
             break

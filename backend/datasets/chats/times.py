@@ -48,7 +48,7 @@ def seconds(value: Any, months_first: bool = False) -> float | None:
         return seconds(float(text))
     if _PLACE.match(text):
         return float(text)
-    with suppress(ValueError):
+    with suppress(ValueError, OverflowError):
         moment = datetime.fromisoformat(text)
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     return _written(text, months_first)
@@ -75,7 +75,7 @@ def _written(text: str, months_first: bool) -> float | None:
         year -= 543  # the Buddhist calendar of a Thai phone
     try:
         return datetime(year, month, day, hour, minute, second, tzinfo=UTC).timestamp()
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 

@@ -77,11 +77,11 @@ _LOOKED_AT = 200  # lines
 def is_whatsapp(text: str) -> bool:
     """Whether a text begins as a WhatsApp export does: with a message or a notice, and soon a message by somebody."""
     lines = [line for line in text[: 64 * 1024].split("\n") if line.strip()][:_LOOKED_AT]
-    if not lines or not _start(lines[0]):
+    first = _start(lines[0]) if lines else None
+    if first is None or not _has_date(first):
         return False
-    authors = {author for line in lines if (found := _start(line)) and (author := _author(found)[0])}
-    messages = sum(bool(found and _author(found)[0]) for found in map(_start, lines))
-    return messages >= 2 and not authors & _LOG_LEVELS
+    authors = [author for line in lines if (found := _start(line)) and (author := _author(found)[0])]
+    return len(authors) >= 2 and _LOG_LEVELS.isdisjoint(authors)
 
 
 def whatsapp_messages(text: str) -> Iterator[list[Record]]:
@@ -104,9 +104,11 @@ def whatsapp_messages(text: str) -> Iterator[list[Record]]:
 
 def _start(line: str) -> re.Match[str] | None:
     found = _START.match(_plain(line).lstrip(_MARK))
-    if found is None or not _has_clock(_when(found)):
-        return None
-    return found if any(seconds(_when(found), months) is not None for months in (False, True)) else None
+    return found if found and _has_clock(_when(found)) else None
+
+
+def _has_date(found: re.Match[str]) -> bool:
+    return any(seconds(_when(found), months) is not None for months in (False, True))
 
 
 def _plain(line: str) -> str:

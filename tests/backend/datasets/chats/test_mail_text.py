@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from backend.datasets.chats.mail import is_mail
 from backend.datasets.chats.mail_text import own_words, repeated_ends
+from backend.datasets.read.load import ReadOptions, load
 
 OUTLOOK = "Von: Anna Berg\nGesendet: Montag, 4. März 2024 09:12\nAn: Tom\nBetreff: Rechnung\n\nWo ist sie?\n"
 
@@ -76,3 +79,17 @@ def test_lines_in_which_most_mails_of_an_author_end_are_a_signature() -> None:
 )
 def test_what_begins_as_an_email_does(head: bytes, expected: bool) -> None:
     assert is_mail(head) is expected
+
+
+def test_an_unreadable_mail_costs_no_other(tmp_path: Path) -> None:
+    def mail(sender: str, text: str, charset: str = "utf-8") -> bytes:
+        head = f"From x@y Mon Mar 04 09:12:00 2024\nFrom: {sender}\nTo: t@x.org\nSubject: =?utf-8?q?Caf=C3=A9?=\n"
+        return (head + f"Content-Type: text/plain; charset={charset}\n\n{text}\n\n").encode()
+
+    path = tmp_path / "box.mbox"
+    path.write_bytes(
+        mail("a@x.org", "Open?") + mail("a@x.org", "Still?", "no-such-charset") + mail("b@x.org", "Yes")
+        + b"From x@y Mon Mar 04 09:12:00 2024\nFrom: \xff\xfe<<>>\nContent-Type: ;;;\n\n\xff\n\n"
+    )  # fmt: skip
+    data = load(path, options=ReadOptions(imitate=["b@x.org"]))
+    assert [message["content"] for message in data.rows[0].messages] == ["Open?\nStill?", "Yes"]
