@@ -1,0 +1,81 @@
+"""A chat template that would run forever or fill the memory is stopped; sound ones render as before."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import pytest
+
+from backend.errors import BadInput
+from backend.tokens import template_limits
+from backend.tokens.chat_template import render
+
+ENDLESS = [
+    "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
+    "{% for a in range(99999) %}{% for b in range(99999) %}{% set x = a * b %}{% endfor %}{% endfor %}",
+    "{% macro f(n) %}{% if n %}{{ f(n - 1) }}{{ f(n - 1) }}{% endif %}{% endmacro %}{{ f(60) }}",
+    "{% for a in range(9) recursive %}{{ loop(range(9)) }}{{ loop(range(9)) }}{% endfor %}",
+    "{% set tick = 1 %}{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
+]
+HUGE = [
+    "{% set ns = namespace(s='x') %}{% for a in range(60) %}{% set ns.s = ns.s ~ ns.s %}{% endfor %}",
+    "{% set ns = namespace(s='x') %}{% for a in range(60) %}{% set ns.s = ns.s + ns.s %}{% endfor %}",
+    "{% set ns = namespace(s=[1]) %}{% for a in range(60) %}{% set ns.s = ns.s + ns.s %}{% endfor %}",
+    "{% set ns = namespace(n=9) %}{% for a in range(60) %}{% set ns.n = ns.n * ns.n %}{% endfor %}",
+    "{{ 'x' * 10000000000 }}",
+    "{{ [0] * 10000000000 }}",
+    "{{ 9 ** 9999999 }}",
+    "{{ 'x'.ljust(10000000000) }}",
+    "{{ 'x' | center(10000000000) }}",
+    "{{ '%10000000000d' % 1 }}",
+    "{{ '%*d' % (10000000000, 1) }}",
+    "{{ '%10000000000d' | format(1) }}",
+    "{{ '{:10000000000}'.format(1) }}",
+    "{{ ('x' * 90000).replace('x', 'y' * 90000) }}",
+    "{{ ('x' * 90000) | replace('x', 'y' * 90000) }}",
+    "{{ ('x' * 90000).join(['y'] * 90000) }}",
+    "{{ (['y'] * 90000) | join('x' * 90000) }}",
+    "{{ ('x\\n' * 90000) | indent(90000) }}",
+    "{{ ('\\t' * 90000).expandtabs(90000) }}",
+    "{{ messages | tojson(indent=10000000000) }}",
+    "{% set s = 'x' * 90000 %}{% for a in range(99999) %}{{ s }}{% endfor %}",
+    "{% set s = 'x' * 90000 %}{% set t %}{% for a in range(99999) %}{{ s }}{% endfor %}{% endset %}",
+    "{{ lipsum(n=90000, min=90000, max=90001) }}",
+]
+MESSAGES = [{"role": "user", "content": "Hello?"}]
+
+
+@pytest.mark.parametrize("template", ENDLESS, ids=range(len(ENDLESS)))
+def test_an_endless_template_is_stopped(template: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(template_limits, "SECONDS", 0.2)
+    started = time.thread_time()
+    with pytest.raises(BadInput):
+        render(template, MESSAGES, {})
+    assert time.thread_time() - started < 5
+
+
+@pytest.mark.parametrize("template", HUGE, ids=range(len(HUGE)))
+def test_a_template_that_would_fill_the_memory_is_stopped(template: str) -> None:
+    before = _peak()
+    with pytest.raises(BadInput):
+        render(template, MESSAGES, {})
+    assert _peak() - before < 600, "MiB"
+
+
+def _peak() -> float:
+    resource = pytest.importorskip("resource")  # not on Windows
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform != "darwin" else 1 << 20)
+
+
+def test_an_overlong_template_is_refused() -> None:
+    with pytest.raises(BadInput):
+        render("x" * (template_limits.LONGEST_TEMPLATE + 1), MESSAGES, {})
+
+
+def test_a_long_conversation_renders() -> None:
+    template = (
+        "{% for m in messages %}{{ '<' ~ m.role + '>' + m.content.strip().replace('a', 'b') | trim }}{% endfor %}"
+    )
+    messages = [{"role": "user", "content": "ab " * 30_000}] * 100
+    assert len(render(template, messages, {})) > 8_000_000
