@@ -100,11 +100,13 @@ class Guard:
         return self._opens_the_page(scope, headers)
 
     def _opens_the_page(self, scope: Scope, headers: Headers) -> bool:
-        """Whether a person follows a link from another site to our front page, or a Space's page frames it."""
+        """Whether a person follows a link from another site to our front page, or a Space's page frames it or leads
+        back from signing in."""
+        paths = {"/", "/login/callback"} if self.space else {"/"}
         destinations = {"document", "iframe"} if self.space else {"document"}
         return (
             scope["method"] == "GET"
-            and scope["path"] == "/"
+            and scope["path"] in paths
             and headers.get("sec-fetch-mode") == "navigate"
             and headers.get("sec-fetch-dest") in destinations
         )

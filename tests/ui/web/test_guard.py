@@ -32,6 +32,7 @@ def client(base: str = OURS, space: str = "") -> TestClient:
     routes = [
         Route("/", answer, methods=METHODS),
         Route("/deep", answer, methods=METHODS),
+        Route("/login/callback", answer, methods=METHODS),
         WebSocketRoute("/ws", talk),
     ]
     return TestClient(Starlette(routes=routes, middleware=guard.middleware(space=space)), base_url=base)
@@ -132,6 +133,14 @@ def test_a_space_is_reached_by_its_own_name_and_framed_by_hugging_face() -> None
         ).status_code
         == 200
     )
+
+
+@pytest.mark.parametrize(("space", "status"), [("me-apprentice.hf.space", 200), ("", 403)])
+def test_signing_in_leads_back_to_a_space(space: str, status: int) -> None:
+    page = client(f"https://{space}" if space else OURS, space)
+    headers = {"sec-fetch-site": "cross-site", **NAVIGATION}
+    assert page.get("/login/callback?code=1&state=2", headers=headers).status_code == status
+    assert page.post("/login/callback", headers=headers).status_code == 403
 
 
 def opened(address: str, host: str = "0.0.0.0") -> TestClient:
