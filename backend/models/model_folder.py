@@ -82,6 +82,12 @@ def model_type(folder: Path) -> str:
     return str(_config(folder).get("model_type") or "")
 
 
+def architectures(folder: Path) -> set[str]:
+    """transformers' names of the model's classes, such as "LlamaForCausalLM"; empty if the config has none."""
+    named = _json(folder / "config.json").get("architectures")
+    return {str(name) for name in named} if isinstance(named, list) else set()
+
+
 def context_length(folder: Path) -> int:
     """Tokens that the model can attend to; 2048 if its config does not say."""
     return int(_config(folder).get("max_position_embeddings") or 2048)

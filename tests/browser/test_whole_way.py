@@ -114,7 +114,7 @@ def test_from_a_sample_to_a_file_that_answers_anywhere(
     page.click("#tab-share-button")
     page.click("#export:not([disabled])")
     with page.expect_download(timeout=LONG) as download:
-        page.get_by_role("link", name="Download").click()
+        page.get_by_role("link", name=".gguf").click()
     file = tmp_path / "model.gguf"
     download.value.save_as(file)
     answer = app(

@@ -25,6 +25,7 @@ from ui.records import (
     Endpoint,
     ExportFile,
     ExportStatus,
+    GgufSize,
     ProgramGuide,
     RunInfo,
     UnseenQuestion,
@@ -133,7 +134,12 @@ class FakeResults:
         guide = ProgramGuide(
             "Ollama", "Runs in the background.", steps, "ollama run orders", "https://docs.ollama.com"
         )
-        made = ExportStatus("export-1", to, State.COMPLETED, False, None, None, (file,), checks, (guide,))
+        sizes = (
+            GgufSize("Q8_0", 138.0, 0.0004, 0.997, 304, 0.0, True),
+            GgufSize("Q4_K_M", 100.0, 0.041, 0.94, 304, 0.78, False),
+        )
+        found = sizes if to.startswith("gguf:") else ()
+        made = ExportStatus("export-1", to, State.COMPLETED, False, None, None, (file,), checks, (guide,), found)
         self.exported.setdefault(run_id, []).insert(0, made)
         return "export-1"
 

@@ -15,6 +15,7 @@ from ui.records import ExportFile, ExportStatus, GgufSize, ProgramGuide
 def export_status(job: Job, folder: Path) -> ExportStatus:
     """An export (its job is named after what it makes) with its checks, and its files in `folder`."""
     files = job.result.get("files", []) if job.state is State.COMPLETED else []
+    files = sorted(files, key=lambda file: -file["bytes"])  # the model before the texts about it
     return ExportStatus(
         id=job.id,
         to=job.name,

@@ -70,6 +70,7 @@ class RunService:
             return plan
         rows = plan.train_rows, plan.validation_rows, plan.longest
         model = self._models.reference(entry.id)
+        plan = training_plan.with_export_note(plan, model.path)
         key = measurements.key(model, settings, checked.original.source.sha256, *rows)
         return training_plan.with_measured(plan, measurements.find(self._workspace, key))
 

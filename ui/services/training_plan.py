@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 from backend.advice.settings import precision_for
 from backend.datasets.dataset import CheckedDataset
@@ -10,6 +11,7 @@ from backend.datasets.split import Split
 from backend.errors import ApprenticeError, BadSetting
 from backend.estimate import Estimate, Rates, estimate, plan_from
 from backend.estimate.speed import time
+from backend.gguf.convert import can_convert
 from backend.models import catalogue
 from backend.models.catalogue import Entry
 from backend.records.specs import Hardware, Precision, RunSpec, TrainSettings
@@ -26,6 +28,10 @@ SPREAD = 1.25  # a measured time or speed may be off by this factor: the compute
 _SHARDED = (
     "The memory is computed for one GPU that holds the whole model. Divided over several, each needs less; how much "
     "is not computed. For each GPU the whole model is first loaded into the computer's memory."
+)
+_NO_GGUF = (
+    "No GGUF file can be made of the result: llama.cpp's converter does not know this kind of model, so that LM "
+    "Studio and Ollama can't run it. The adapter and the whole model can be exported."
 )
 
 
@@ -74,6 +80,11 @@ def plan(
         has_pairs=has_pairs(checked),
         blocked=_blocked(checked, why_not, needed, settings, hardware) or _disk_too_small(entry, settings, hardware),
     )
+
+
+def with_export_note(plan: Plan, model: Path) -> Plan:
+    """The plan with a note where no GGUF file can be made of the result. model: the folder of the base model."""
+    return plan if can_convert(model) else replace(plan, notes=(*plan.notes, _NO_GGUF))
 
 
 def with_measured(plan: Plan, measured: Measured | None) -> Plan:

@@ -148,6 +148,8 @@ def test_a_model_that_llama_cpp_does_not_support_is_reported(tiny_model: Path, t
     (strange / "config.json").write_text(json.dumps({**config, "architectures": ["NoSuchForCausalLM"]}), "utf-8")
     with pytest.raises(ExportFailed, match="does not support this model"):
         gguf.convert(strange, tmp_path / "out.gguf")
+    assert not gguf.can_convert(strange), "told before the training"
+    assert gguf.can_convert(tiny_model)
 
 
 def test_a_modified_converter_is_not_run(monkeypatch: pytest.MonkeyPatch) -> None:

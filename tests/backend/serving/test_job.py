@@ -12,11 +12,14 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from backend.chat.client import Chat
 from backend.errors import BadSetting
@@ -25,6 +28,7 @@ from backend.models import bundled
 from backend.serving import job
 from backend.serving.state import key_hash, new_key, read_state
 from backend.settings import Workspace, new_id
+from backend.tokens.tokenizer import ChatTokenizer
 from tests.backend.synthetic import QUESTIONS, make_finished_run
 from tests.linked_model import link_gguf
 
@@ -65,14 +69,23 @@ def work(workspace_with_model: Workspace, bundled_gguf: Path | None, adapter: Pa
 
 @pytest.fixture
 def url(work: Work) -> Iterator[str]:
+    with served(work) as url:
+        yield url
+
+
+@contextmanager
+def served(work: Work) -> Iterator[str]:
+    """The address of the endpoint, which is stopped at the end of the block."""
     thread = threading.Thread(target=job.run, args=(work,), daemon=True)
     thread.start()
     while not (found := read_state(work.folder)):
         assert thread.is_alive()
         time.sleep(0.05)
-    yield str(found["url"])
-    work.stopped = True
-    thread.join(30)
+    try:
+        yield str(found["url"])
+    finally:
+        work.stopped = True
+        thread.join(30)
     assert not thread.is_alive()
 
 
@@ -97,6 +110,24 @@ def test_answers_equal_those_of_try(work: Work, url: str, tmp_path: Path) -> Non
         time.sleep(0.05)
         state = read_state(work.folder)
     assert KEY not in "".join(file.read_text("utf-8", "replace") for file in work.folder.iterdir())
+
+
+def test_a_fully_trained_model_is_served_by_transformers(tmp_path: Path, tiny_model: Path) -> None:
+    workspace = Workspace.open(tmp_path / "workspace")
+    run = workspace.runs / new_id()
+    make_finished_run(run, tiny_model, "tests/tiny", method="full")
+    trained = shutil.copytree(tiny_model, run / "result" / "model") / "model.safetensors"
+    save_file({name: 1.1 * weight for name, weight in load_file(trained).items()}, trained, {"format": "pt"})
+    folder = workspace.runs / new_id()
+    folder.mkdir()
+    work = Work(workspace, folder, {"run": run.name, "name": "tiny", "key_sha256": key_hash(KEY)})
+    asked = {"messages": [{"role": "user", "content": "a b c"}], "max_tokens": 4}
+    with served(work) as url:
+        found = httpx.post(
+            f"{url}/chat/completions", json=asked, headers={"Authorization": f"Bearer {KEY}"}, timeout=60
+        )
+    assert found.status_code == 200
+    assert found.json()["usage"]["prompt_tokens"] == len(ChatTokenizer.load(tiny_model).prompt_ids(asked["messages"]))
 
 
 def through_curl(url: str, asked: dict[str, Any]) -> Any:
