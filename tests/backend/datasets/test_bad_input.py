@@ -130,7 +130,7 @@ REFUSED: list[tuple[str, bytes, str]] = [
     ("a pickle", b"\x80\x04\x95\x10\0\0\0\0\0\0\0}\x94.", "pickle"),
     ("bytes of any kind", bytes(range(256)) * 40, "not text"),
     ("a web page", b"<!DOCTYPE html><html><body>hello</body></html>", "web page"),
-    ("a zip that is not a workbook", archive(a=b"x"), "zip"),
+    ("a zip that is not a workbook", archive(a=b"x"), "archive"),
     ("a zip bomb", archive(xl_workbook=b"<workbook/>", xl_blank=b"\0" * 9_000_000), "unpacks"),
     ("a gzip bomb", gzip.compress(b"a" * 9_000_000), "unpacks"),
     ("a broken Parquet file", b"PAR1" + b"\0" * 50 + b"PAR1", "damaged"),

@@ -20,7 +20,7 @@ from ui.web.html import components
 
 KINDS = (
     "Also read: Word, PDF, OpenDocument, text, Markdown, web pages, exports of chats, e-mail, JSON, YAML, Parquet, "
-    "and any of these packed (.gz, .bz2, .xz, .zst)."
+    "any of these packed (.gz, .bz2, .xz, .zst), and several of them in one .zip."
 )
 TABLE_HEADERS = ["What is asked", "What it should answer"]
 EMPTY_TABLE = [["", ""] for _ in range(5)]

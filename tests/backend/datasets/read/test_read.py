@@ -184,7 +184,7 @@ def _zip(**parts: bytes) -> bytes:
         (_zip(ppt__presentation_xml=b"<p/>"), "presentation"),
         (_zip(content_xml=b"<w/>"), "OpenDocument"),
         (_zip(archive__data_pkl=b"x"), "PyTorch"),
-        (_zip(readme_txt=b"x"), "zip archive"),
+        (_zip(readme_txt=b"x"), "archive"),
         (pickle.dumps({"a": [1, 2]}), "pickle"),
         ((64).to_bytes(8, "little") + b'{"weight":{}}', "safetensors"),
         (b"GGUF\x03\x00\x00\x00", "model"),
