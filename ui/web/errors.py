@@ -73,6 +73,18 @@ def handler(work: Handler) -> Handler:
     return call  # type: ignore[return-value]
 
 
+def _whole(value: Any) -> Any:
+    """The value without halves of characters, which can't be sent: the stream of answers would break."""
+    match value:
+        case str():
+            return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
+        case list():
+            return [_whole(one) for one in value]
+        case dict():
+            return {_whole(name): _whole(one) for name, one in value.items()}
+    return value
+
+
 class Blocks(gr.Blocks):
     """gradio's page, but a value that its components refuse takes one line of the log, not a traceback in the
     terminal: only a program sends such values. And a handler may answer with no updates at all."""
@@ -82,9 +94,10 @@ class Blocks(gr.Blocks):
 
     async def process_api(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         try:
-            return await super().process_api(*args, **kwargs)
+            answer = await super().process_api(*args, **kwargs)
+            return {**answer, "data": _whole(answer["data"])}
         except gr.Error as error:
-            error.print_exception = False
+            error.message, error.print_exception = _whole(error.message), False
             raise
         except Exception as error:
             log.warning("The page was sent a value that it refuses: %s: %.200s", type(error).__name__, error)

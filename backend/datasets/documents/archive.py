@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import zipfile
-import zlib
 from collections.abc import Callable, Collection
 from pathlib import Path
 from xml.parsers import expat
 
+from backend.datasets.options import ZIP_ERRORS
 from backend.errors import BadInput
 from backend.records.units import KIB
 
@@ -67,7 +67,7 @@ def check_document(path: Path, check_size: Callable[[int, int], None]) -> None:
                         _check_prolog(opened.read(_PROLOG))
             if "META-INF/manifest.xml" in names and b"encryption-data" in archive.read("META-INF/manifest.xml"):
                 raise BadInput("This document is protected by a password.", "", "Save it without one.")
-    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError, RuntimeError) as error:
+    except ZIP_ERRORS as error:
         raise damaged() from error
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +17,7 @@ from backend.datasets.chats.paths import first
 from backend.datasets.chats.whatsapp import WHATSAPP, whatsapp_messages
 from backend.datasets.convert.detect import Record
 from backend.datasets.documents.archive import damaged
-from backend.datasets.options import Limits, RowFault, check_expansion
+from backend.datasets.options import ZIP_ERRORS, Limits, RowFault, check_expansion
 from backend.datasets.read.json_document import document
 from backend.datasets.read.source import BLOCK, ByteSource, line_blocks
 
@@ -102,7 +101,7 @@ def _blocks(archive: zipfile.ZipFile, info: zipfile.ZipInfo, source: ByteSource)
             while block := file.read(BLOCK):
                 source.check_cancelled()
                 yield block
-    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError, RuntimeError) as error:
+    except ZIP_ERRORS as error:
         raise damaged() from error
 
 

@@ -16,7 +16,7 @@ from backend.datasets.documents.archive import damaged, document_kind
 from backend.datasets.documents.markdown import read_markdown
 from backend.datasets.documents.markup import read_html
 from backend.datasets.excerpt import excerpt
-from backend.datasets.options import Limits, ReadOptions, RowFault
+from backend.datasets.options import ZIP_ERRORS, Limits, ReadOptions, RowFault
 from backend.datasets.read.anki import anki_file, anki_records
 from backend.datasets.read.chat_archive import archive_records
 from backend.datasets.read.delimited import as_records, read_cells, split_header
@@ -83,7 +83,7 @@ def _office(source: ByteSource, options: ReadOptions) -> OpenSource:
         with zipfile.ZipFile(source.seekable()) as archive:
             kind = document_kind(archive)
         conversations = None if kind else archive_records(source)
-    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError) as error:
+    except ZIP_ERRORS as error:
         raise damaged() from error
     if conversations is not None:
         return OpenSource("zip", conversations[0], chat=conversations[1])

@@ -12,13 +12,12 @@ from pathlib import PurePosixPath
 from backend.datasets.convert.mapping import NoExamples
 from backend.datasets.documents.archive import damaged
 from backend.datasets.excerpt import excerpt
-from backend.datasets.options import Cancelled, ReadOptions, check_expansion
+from backend.datasets.options import ZIP_ERRORS, Cancelled, ReadOptions, check_expansion
 from backend.datasets.read.source import BLOCK, ByteSource
 from backend.errors import BadInput
 from backend.records.rows import Dataset, Problem, Row
 
 MOST_FILES = 200
-_ERRORS = (zipfile.BadZipFile, zipfile.LargeZipFile, OSError, EOFError, NotImplementedError, RuntimeError)
 
 Load = Callable[[ByteSource, str, ReadOptions], Dataset]
 
@@ -54,7 +53,7 @@ def read_together(source: ByteSource, name: str, options: ReadOptions, load: Loa
                         raise  # it asks
                     refused.append((file, error))
                 source.advance((number + 1) / len(parts))
-    except _ERRORS as error:
+    except ZIP_ERRORS as error:
         raise damaged() from error
     if not any(data.rows for _, data in read):
         why = "; ".join(f"{file}: {error.what}" for file, error in refused[:3])

@@ -60,6 +60,25 @@ def test_an_upload_without_a_file_is_said_to_have_none() -> None:
     assert sent_file("/tmp/x.txt").name == "x.txt"
 
 
+def test_half_a_character_does_not_break_the_stream_of_answers() -> None:
+    def draw() -> web_errors.Blocks:
+        with web_errors.Blocks() as blocks:
+            parts = [gr.Textbox(), gr.JSON()]
+            blocks.load(lambda: "a\ud800é", None, parts[:1])
+            blocks.load(web_errors.handler(rejects_half), None, parts)
+        return blocks
+
+    blocks = in_loop(draw)
+    assert asyncio.run(blocks.process_api(0, []))["data"] == ["a?é"]
+    with pytest.raises(gr.Error) as caught:
+        asyncio.run(blocks.process_api(1, []))
+    assert "There is no ?" in caught.value.message
+
+
+def rejects_half() -> None:
+    raise BadInput("There is no \ud800.")
+
+
 def test_a_handler_may_answer_with_no_updates() -> None:
     def draw() -> web_errors.Blocks:
         with web_errors.Blocks() as blocks:
