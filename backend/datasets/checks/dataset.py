@@ -9,7 +9,7 @@ from backend.datasets.checks import languages
 from backend.datasets.checks.answers import SAME_EVERYWHERE
 from backend.datasets.checks.issues import problem
 from backend.datasets.checks.normalize import normalize
-from backend.datasets.conversation import SYSTEM, content, question
+from backend.datasets.conversation import SYSTEM, content, last_answer, question
 from backend.datasets.excerpt import excerpt
 from backend.records.rows import Problem, Row
 
@@ -24,6 +24,7 @@ def find(
     become in training, 0 for conversations."""
     yield from size(pieces or distinct, "piece" if pieces else "different example", repeated=distinct < len(rows))
     yield from same_input(rows)
+    yield from same_answer(rows)
     yield from languages.find(rows, model_languages)
 
 
@@ -32,6 +33,9 @@ def size(count: int, what: str, *, repeated: bool = False) -> Iterator[Problem]:
 
     count: all of them, also those that are set aside later. repeated: there are more examples, which repeat these.
     """
+    if not count:
+        yield problem(None, "too_few", "There is no example to learn from: none in this file can be used.")
+        return
     if count == 1:
         yield problem(None, "too_few", "All examples are the same." if repeated else "There is only one example.")
         return
@@ -55,6 +59,15 @@ def same_input(rows: Sequence[Row]) -> Iterator[Problem]:
     if len(chats) >= SAME_EVERYWHERE and first and all(normalize(question(row)) == first for row in chats):
         message = "Every example asks the same question. Probably the wrong column was used as the question."
         yield problem(None, "same_input_everywhere", message, excerpt(first))
+
+
+def same_answer(rows: Sequence[Row]) -> Iterator[Problem]:
+    """The same answer in every row, though the questions differ."""
+    chats = [row for row in rows if row.messages and row.rejected is None]
+    first = normalize(last_answer(chats[0])) if len(chats) >= SAME_EVERYWHERE else ""
+    if first and all(normalize(last_answer(row)) == first for row in chats):
+        message = "Every example has the same answer. Probably the wrong column was used as the answer."
+        yield problem(None, "same_answer_everywhere", message, excerpt(first))
 
 
 def system_messages(rows: Sequence[Row]) -> Iterator[Problem]:

@@ -125,6 +125,7 @@ ISSUE_TYPES: dict[str, IssueType] = {
     "too_few": IssueType("warning", "Few examples"),
     "too_many": IssueType("warning", "More examples than needed"),
     "same_input_everywhere": IssueType("warning", "The same question in every example"),
+    "same_answer_everywhere": IssueType("warning", "The same answer in every example"),
     "language_mismatch": IssueType("warning", "A language the model does not know"),
 }
 

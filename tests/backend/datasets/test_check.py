@@ -165,6 +165,17 @@ def test_the_model_adds_its_own_template_markers() -> None:
     assert "control_marker" in check(dataset([row]), counter=TokenCounter(WordTokenizer())).counts()
 
 
+def test_no_usable_example_is_not_called_a_few() -> None:
+    [problem] = [p for p in check(dataset([chat(1, question(1))])).problems if p.kind == "too_few"]
+    assert "0" not in problem.message
+
+
+def test_the_same_answer_everywhere_is_noticed() -> None:
+    rows = [chat(i, question(i), ("assistant", "gpt-4o")) for i in range(1, 7)]
+    assert check(dataset(rows)).counts()["same_answer_everywhere"] == 1
+    assert "same_answer_everywhere" not in check(dataset([*rows, chat(9, question(9), answer(9))])).counts()
+
+
 def test_a_tool_result_needs_a_call() -> None:
     call = {"role": "assistant", "content": "", "tool_calls": [{"function": {"name": "f", "arguments": {}}}]}
     asked, result, answered = ({"role": role, "content": "x"} for role in ("user", "tool", "assistant"))

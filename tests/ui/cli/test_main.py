@@ -14,11 +14,14 @@ from typing import Any
 import pytest
 from openpyxl import Workbook
 
+from backend.datasets.check_dataset import check as check_rows
+from backend.datasets.read.load import load
 from backend.records.specs import TrainSettings
 from backend.settings import PROGRAM, PROJECT_ROOT, SAMPLES, Workspace
 from jobs.folder import JobFolder
 from jobs.records import State
 from tests.backend import keyring_in_file
+from ui.cli.data_commands import warnings as warnings_of
 from ui.cli.main import main, make_parser
 from ui.cli.run_commands import run_answer
 from ui.services.app import App
@@ -167,6 +170,14 @@ def test_unclear_columns_are_asked_for_by_every_command(app: Shell, tmp_path: Pa
     assert app("check", clean)["usable"] == 5
     assert app("check", file, "--column", "message")["error"] == "BadUsage"
     assert app("datasets") == {"datasets": []}
+
+
+def test_train_says_what_check_warns_of(tmp_path: Path) -> None:
+    rows = [chat(f"what about the thing called {i}?", "Mail me: a@example.org") for i in range(6)]
+    report = check_rows(load(Path(write_lines(tmp_path / "d.jsonl", *rows))))
+    said = warnings_of(report)
+    assert len(said) == len(set(said)) == len({p.kind for p in report.problems})
+    assert any("6 examples" in line for line in said)
 
 
 def test_the_sheet_the_encoding_and_the_shape_can_be_chosen(app: Shell, tmp_path: Path) -> None:

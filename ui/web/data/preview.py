@@ -46,8 +46,9 @@ class Preview:
         return [self.row, self.refused, *drawings, *self.editing.outputs]
 
     def show(self, choice: Choice) -> Updates:
-        total = max(1, self.app.datasets.state(choice).original.highest)
-        shown: Updates = {self.row: gr.update(label=f"Example, of {total:,}"), **self.editing.show(choice)}
+        data = self.app.datasets.state(choice)
+        label = data_views.example_label(data.rows, max(1, data.original.highest))
+        shown: Updates = {self.row: gr.update(label=label), **self.editing.show(choice)}
         try:
             preview = self.app.datasets.preview(choice)
         except BadInput as error:

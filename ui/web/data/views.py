@@ -160,6 +160,13 @@ def download(data: DatasetState, files: DatasetFiles | None) -> Markup:
     return components.card("Download your cleaned examples", links, lead=lead)
 
 
+def example_label(rows: int, highest: int) -> str:
+    """The label of the field for an example's number. rows: examples that are left of those numbered to `highest`."""
+    if rows == highest:
+        return f"Example, of {highest:,}"
+    return f"Number of the example, up to {highest:,}; {rows:,} are left"
+
+
 def token_count(pieces: Sequence[Piece], note: str = "") -> Markup:
     """How many tokens of an example are learned. note: a sentence about the whole example."""
     whole = sum(piece.tokens for piece in pieces)

@@ -113,3 +113,8 @@ def test_a_text_with_some_questions_is_asked_about_with_a_button_for_each_readin
 )
 def test_ticked_people_as_the_browser_sends_them(value: str, expected: dict[str, list[str]]) -> None:
     assert sent_people(value) == expected
+
+
+def test_the_field_for_a_number_agrees_with_the_count_of_examples() -> None:
+    assert "25" in views.example_label(25, 25)
+    assert {"20", "25"} <= {*re.findall(r"\d+", views.example_label(20, 25))}
