@@ -13,6 +13,7 @@ from backend.datasets.checks import duplicates
 from backend.datasets.checks.dataset import FEW, FEWEST
 from backend.datasets.checks.fix import Change, FixedDataset, apply, preview_fixes
 from backend.datasets.checks.issues import ISSUE_TYPES
+from backend.datasets.checks.languages import usual_language
 from backend.datasets.checks.report import Report, ValidationFile
 from backend.datasets.checks.tokens import TokenTotals
 from backend.datasets.conversation import SYSTEM, content
@@ -98,6 +99,11 @@ class CheckedDataset:
         report = self.fixed_report
         repeats = report.duplicates.sentence if report.duplicates.mostly else ""
         return " ".join(filter(None, [repeats, report.tokens.sentence if report.tokens else "", self.split.sentence]))
+
+    @cached_property
+    def language(self) -> str | None:
+        """The language of most answers (ISO 639-1); None where it is not clear."""
+        return usual_language(self.dataset.rows)
 
     @cached_property
     def instructions(self) -> Counter[str]:

@@ -69,6 +69,7 @@ def data_facts(checked: CheckedDataset | None, trainer: Trainer = "sft") -> dict
         "tokens": total,
         "learned_share": learned / total if total else None,
         "documents": tokens.documents > 0,
+        "language": checked.language,
         "train_rows": checked.pieces(checked.split.train) if tokens.documents else None,
     }
 

@@ -17,6 +17,14 @@ _USUAL = 0.7  # of the rows with a known language; below it the file is in sever
 _PARTS: tuple[tuple[str, Callable[[Row], str]], ...] = (("question", question), ("answer", last_answer))
 
 
+def usual_language(rows: Sequence[Row]) -> str | None:
+    """The language of most answers and texts; None where it is not clear."""
+    sample = rows[:: max(1, len(rows) // _SAMPLE)]
+    found = count_languages(row.text or last_answer(row) for row in sample)
+    usual, count = next(iter(found.most_common(1)), (None, 0))
+    return usual if count >= max(_MIN_ROWS, _USUAL * found.total()) else None
+
+
 def find(rows: Sequence[Row], model_languages: Sequence[str] | None) -> Iterator[Problem]:
     """Rows that differ in language from most, and the languages of many rows that the model does not know."""
     chats = [row for row in rows if row.text is None]

@@ -8,6 +8,7 @@ import pytest
 
 from backend.datasets.check_dataset import check, row_problems
 from backend.datasets.checks.issues import ISSUE_TYPES
+from backend.datasets.checks.languages import usual_language
 from backend.datasets.checks.report import summary
 from backend.datasets.options import Cancelled
 from backend.datasets.token_counts import TokenCounter
@@ -193,6 +194,12 @@ def test_rows_in_another_language_than_the_rest_are_named() -> None:
     assert [row for row, _ in found] == [31, 32]
     assert "Spanish" in found[0][1]
     assert "German" in found[1][1]
+
+
+def test_the_language_of_most_examples_is_known() -> None:
+    german = ("assistant", "Das ist nicht schlimm, wir schicken es Ihnen mit der Post und es kostet auch nichts.")
+    rows = [chat(i, question(i), german) for i in range(1, 31)]
+    assert (usual_language(rows), usual_language(clean_rows(30)), usual_language(rows[:2])) == ("de", "en", None)
 
 
 def test_a_file_of_translations_is_in_the_languages_it_is_in() -> None:
