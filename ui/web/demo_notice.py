@@ -32,7 +32,7 @@ def build(demo: PerVisitor, blocks: gr.Blocks) -> None:
     with gr.Row(elem_id="demo-notice"):
         line = html(notice(demo.current().policy.limits, None))
         if can_sign_in():
-            gr.LoginButton(size="sm", scale=0, min_width=240)
+            gr.LoginButton(size="sm", icon=None, scale=0, min_width=240)  # a demo serves no files of gradio's
 
     @handler
     def tell() -> Markup:
