@@ -61,6 +61,9 @@ class DatasetService:
         return self._imports.add_file(path, name, self._models.target_model(model_id))
 
     def import_text(self, text: str, model_id: str = "") -> str:
+        """Raises BadInput when nothing was pasted."""
+        if not text.strip():
+            raise BadInput("Nothing was pasted.", "The field is empty.", "Paste your examples first.")
         return self._imports.add_text(text, "Pasted text", self._models.target_model(model_id))
 
     def import_table(self, rows: list[list[str]], model_id: str = "") -> str:

@@ -195,7 +195,7 @@ def _open_tabs(page: Page) -> None:
 
 
 def _open_runs(page: Page) -> None:
-    """Opens a run from My models, or plans its next version, and leads to Train."""
+    """Opens a run from My models, or plans its next version, from Try too, and leads to Train."""
 
     @handler
     def open_run(event: gr.EventData, inputs: Inputs) -> Updates:
@@ -204,14 +204,20 @@ def _open_runs(page: Page) -> None:
             return {page.opened_run: ""}
         before = page.state.choice(inputs)
         opens = page.app.with_run if action == "open" else page.app.for_next_version
-        choice = opens(before, run_id)
+        choice = opens(before, run_id or before.run_id)
         if choice.run_id != before.run_id:
             page.app.results.stop_chat()  # the rest of its answer would appear under another model's name
-        return {**page.state.change(before, choice), page.opened_run: run_id}
+        return {**page.state.change(before, choice), page.opened_run: run_id or before.run_id}
 
-    opened = page.state.listen(page.tabs["runs"].listing.click, open_run, [page.opened_run])
-    lead = "(run) => run && apprentice.address.lead('runs', 'train')"
-    opened.success(None, page.opened_run, None, js=lead, **PRIVATE)
+    tried = page.tabs["try"]
+    clicks = {
+        "runs": [page.tabs["runs"].listing.click],
+        "try": [tried.correction.card.click, tried.evaluation.answers.click],
+    }
+    for name, click in ((name, click) for name, listed in clicks.items() for click in listed):
+        opened = page.state.listen(click, open_run, [page.opened_run])
+        lead = f"(run) => run && apprentice.address.lead('{name}', 'train')"
+        opened.success(None, page.opened_run, None, js=lead, **PRIVATE)
 
 
 def _finished(app: App, choice: Choice) -> list[str]:

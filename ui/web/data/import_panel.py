@@ -40,6 +40,7 @@ class ImportPanel:
     use_text: gr.Button
     typed: gr.Dataframe
     stored: gr.JSON
+    add_row: gr.Button
     use_table: gr.Button
     earlier: gr.HTML
 
@@ -87,17 +88,25 @@ class ImportPanel:
             text = inputs[self.pasted] or ""
             return imported(inputs, datasets.import_text(text, state.choice(inputs).model_id))
 
+        def rows_of(inputs: Inputs) -> list[list[str]]:
+            return [["" if cell is None else str(cell) for cell in row] for row in inputs[self.typed] or []]
+
+        @handler
+        def add_row(inputs: Inputs) -> Updates:
+            return {self.typed: [*rows_of(inputs), ["", ""]]}
+
         @handler
         def take_table(inputs: Inputs) -> Updates:
-            rows = [["" if cell is None else str(cell) for cell in row] for row in inputs[self.typed] or []]
-            filled = [row for row in rows if any(cell.strip() for cell in row)]
+            filled = [row for row in rows_of(inputs) if any(cell.strip() for cell in row)]
             return imported(inputs, datasets.import_table(filled, state.choice(inputs).model_id))
 
         busy: dict[str, Any] = {"show_progress": "minimal", "show_progress_on": [self.samples]}
         state.listen(self.samples.click, take_sample, outputs, **busy)
         state.listen(self.upload.upload, take_file, outputs, self.upload, **busy)
-        state.listen(self.use_text.click, take_text, outputs, self.pasted, **busy)
-        state.listen(self.use_table.click, take_table, outputs, self.typed, **busy)
+        quiet: dict[str, Any] = {"show_progress": "hidden"}
+        state.listen(self.use_text.click, take_text, outputs, self.pasted, **quiet)
+        state.listen(self.use_table.click, take_table, outputs, self.typed, **quiet)
+        state.listen(self.add_row.click, add_row, [self.typed], self.typed, **quiet)
         self.typed.input(None, self.typed, None, js="apprentice.store.saveTable", **PRIVATE)
 
 
@@ -149,6 +158,10 @@ def build(app: App, state: BrowserState) -> ImportPanel:
                     show_label=False,
                     buttons=[],
                 )
-                use_table = button("Read these")
+                with gr.Row(elem_classes="actions"):
+                    add_row = button("Add a row", elem_id="add-row")
+                    use_table = button("Read these")
         earlier = clickable(elem_id="earlier")
-    return ImportPanel(app, chooser, samples, upload, pasted, use_text, typed, state.table, use_table, earlier)
+    return ImportPanel(
+        app, chooser, samples, upload, pasted, use_text, typed, state.table, add_row, use_table, earlier
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from markupsafe import Markup
 
@@ -47,6 +47,17 @@ def plan(ahead: Plan, why: Mapping[str, str], by_hand: Collection[str]) -> Marku
         *(components.alert("warn", note) for note in ahead.notes),
         lead="Nothing has started yet. Everything stays on this computer.",
     )
+
+
+def going(runs: Sequence[tuple[str, str]]) -> Markup:
+    """The runs that are trained or wait, each (id, name) with a button that opens it; empty without any."""
+    line = Markup('<li><p class="which"><strong>{}</strong></p>{}</li>')
+    lines = [
+        line.format(name, components.button("Open", "watch", run_id, "firm", f"Open {name}")) for run_id, name in runs
+    ]
+    if not lines:
+        return components.EMPTY
+    return components.card("Trained first", Markup('<ul class="ready">{}</ul>').format(components.join(lines)))
 
 
 def memory(ahead: Plan) -> Markup:

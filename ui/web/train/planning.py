@@ -72,7 +72,8 @@ class Planning:
                 words = web_errors.in_words(error)
                 plan, why_not = components.problem_alert(words), words.what
         now, then = "There is nothing to train on yet.", ""
-        if plan:
+        plan = self._going() + plan
+        if choice.data_id:
             now = "Check what is about to happen."
             then = self._first() or "You can close the page while it trains."
         return {
@@ -105,6 +106,10 @@ class Planning:
             return f"{len(first)} other runs go first, one at a time."
         return f"{fmt.shorten(first[0], 40)} is trained first; this one begins after it." if first else ""
 
+    def _going(self) -> Markup:
+        """The runs that go before this one, each with a button that opens it."""
+        return plan_view.going([(job.id, job.name) for job in self.app.runs.unfinished()])
+
     def _fetching(self, choice: Choice) -> Markup:
         """How to get the chosen model, if it is not on this computer yet."""
         if not choice.model_id or self.app.models.simulated or self.app.models.is_ready(choice.model_id):
@@ -133,9 +138,12 @@ class Planning:
 
         @handler
         def fetch(event: gr.EventData, inputs: Inputs) -> Updates:
-            """Does something about the download of the chosen model."""
-            download_card.act(self.app, *clicked(event))
-            return show(state.choice(inputs))
+            """Opens another run, or does something about the download of the chosen model."""
+            (do, value), choice = clicked(event), state.choice(inputs)
+            if do == "watch":
+                return changed(inputs, self.app.with_run(choice, value))
+            download_card.act(self.app, do, value)
+            return show(choice)
 
         @handler
         def reset(inputs: Inputs) -> Updates:

@@ -70,7 +70,9 @@ def added(correction: Correction) -> Markup:
     where = f"It is example {correction.row} of {correction.data_name}."
     if correction.restored:
         where += " The other examples are back as well."
-    return components.alert("good", "Your answer was added", where, "Train again to teach it to your model.")
+    done = components.alert("good", "Your answer was added", where, "Train again to teach it to your model.")
+    again = components.button("Train again", "train-again", kind="firm")
+    return done + Markup('<div class="after-alert">{}</div>').format(again)
 
 
 def name_of(at: int, question: str) -> str:

@@ -10,7 +10,7 @@ import pytest
 from backend.runs.next_version import NextVersion
 from jobs.records import State
 from tests.ui.conftest import answer, page_of
-from tests.ui.fake_records import job
+from tests.ui.fake_records import DATA, job
 from tests.ui.fake_services import FakeApp
 from ui.services.selection import Choice
 from ui.web.page import Page
@@ -125,3 +125,25 @@ def test_a_run_is_renamed_in_fields_that_stay_while_the_list_changes(page: Page,
     assert "Rosie" in shown[tab.listing]
     assert "<img" not in shown[tab.listing]
     assert not shown[tab.names.panel]["visible"]
+
+
+def test_a_run_that_goes_first_is_opened_from_the_plan(page: Page) -> None:
+    planning = page.tabs["train"].planning
+    assert 'data-do="watch"' in planning.show(Choice(data_id=DATA))[planning.plan]
+    _, choice = click(page, planning.plan, "click", Choice(data_id=DATA), "watch", "run-a")
+    assert choice.run_id == "run-a"
+
+
+def test_a_stopped_run_offers_more_passes_only_as_its_continuation() -> None:
+    assert "train-on" in version_cards.after(2)
+    assert "train-on" not in version_cards.after(2, State.STOPPED)
+
+
+def test_a_second_click_deletes_nothing(page: Page) -> None:
+    click(page, page.tabs["runs"].listing, "click", Choice(), "delete", "already-gone")
+
+
+def test_a_row_is_added_below_what_was_typed(page: Page) -> None:
+    panel = page.tabs["data"].importing
+    rows = answer(page, panel.add_row, "click", Choice(), {panel.typed: [["Open?", "Yes."]]})[panel.typed]
+    assert rows == [["Open?", "Yes."], ["", ""]]
