@@ -61,7 +61,7 @@ FAULTS: dict[str, list[Callable[[Messages], str]]] = {
     "messages_not_a_list": [lambda m: json.dumps({"messages": m[1]})],
     "bad_message": [lambda m: json.dumps({"messages": [m[1]["content"], m[2]["content"]]})],
     "missing_role": [_with(1, role=...)],
-    "unknown_role": [_with(1, role="customer"), _with(2, role="Assistant")],
+    "unknown_role": [_with(1, role="customer"), _with(2, role="helper")],
     "content_null": [_with(2, content=None), _with(2, content=...)],
     "content_not_text": [_with(1, content=17), _with(2, content={"answer": "yes"})],
     "empty_row": [lambda m: "{}"],
