@@ -71,7 +71,9 @@ def post(client: TestClient, **changes: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    "given", ["", "Bearer", "Bearer wrong", f"Basic {KEY}", f"Bearer {KEY}x", f"Bearer {key_hash(KEY)}"]
+    "given",
+    ["", "Bearer", "Bearer wrong", f"Basic {KEY}", f"Bearer {KEY}x", f"Bearer {key_hash(KEY)}"],
+    ids=["nothing", "no key", "wrong", "another scheme", "longer", "hash"],  # the key differs in each test process
 )
 def test_nothing_without_the_key(client: TestClient, chat: FakeChat, given: str) -> None:
     headers = {"Authorization": given} if given else {}
