@@ -18,7 +18,7 @@ SAMPLES = PROJECT_ROOT / "static" / "samples"
 TEMPLATES = PROJECT_ROOT / "static" / "templates"
 PROGRAM = "start.bat" if os.name == "nt" else "./start.sh"  # what people type before a command
 
-# What child processes get of the environment, by whole names and by beginnings: where things are, languages, and
+# The environment variables that child processes get, by full names and by prefixes: where things are, languages, and
 # settings of Python, of the libraries that compute, and of their drivers.
 _CHILDREN_GET = {
     "PATH", "HOME", "USER", "LOGNAME", "SHELL", "TERM", "TZ", "LANG", "LANGUAGE", "TMPDIR", "TMP", "TEMP", "PWD",
@@ -140,8 +140,8 @@ def new_id() -> str:
 
 
 def on_zero_gpu() -> bool:
-    """Whether this is a Space on ZeroGPU, whose GPU no process of ours gets, whatever the driver says."""
-    return os.environ.get(_ZERO_GPU, "").lower() in ("1", "t", "true")  # as the package `spaces` reads it
+    """Whether this is a Space on ZeroGPU, whose GPU none of our processes can use, whatever the driver says."""
+    return os.environ.get(_ZERO_GPU, "").lower() in ("1", "t", "true")  # the way the package `spaces` reads it
 
 
 def child_environment() -> dict[str, str]:

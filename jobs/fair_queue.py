@@ -1,4 +1,4 @@
-"""One queue for the workspaces of several people: one job at a time in each lane, in turn between the workspaces.
+"""One queue for the workspaces of several people: one job at a time in each lane, and the workspaces take turns.
 
 Each workspace's own runner still owns its jobs; this decides which of them may start.
 """
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 class _Entry(NamedTuple):
-    """An unfinished job and whose it is."""
+    """An unfinished job and the runner that owns it."""
 
     runner: Runner
     job: Unfinished
@@ -35,7 +35,7 @@ class FairQueue:
     def __init__(self, longest: float = math.inf) -> None:
         self._longest = longest
         self._runners: list[Runner] = []
-        self._served: Counter[tuple[Runner, Lane]] = Counter()  # the number of its last turn
+        self._served: Counter[tuple[Runner, Lane]] = Counter()  # the number of a workspace's last turn
         self._turn = 0
         self._since: dict[str, float] = {}  # by active job, the monotonic time at which it was first seen
         self._entries: list[_Entry] = []  # active ones first, then in the order in which they will start
@@ -80,10 +80,10 @@ class FairQueue:
         process.reap()
 
     def _in_turn(self, waiting: list[_Entry]) -> list[_Entry]:
-        """One job of each workspace, the one first that has waited longest for its turn, then the next of each."""
+        """One job of each workspace, the longest wait for a turn first, then the second job of each, and so on."""
         rounds: Counter[tuple[Runner, Lane]] = Counter()
         keys = []
-        for entry in waiting:  # of each runner in the order of its own queue
+        for entry in waiting:  # each runner's jobs come in the order of its own queue
             whose = entry.runner, entry.job.lane
             keys.append((rounds[whose], self._served[whose], entry.job.queued))
             rounds[whose] += 1
@@ -106,7 +106,7 @@ class FairQueue:
         self._since = {entry.job.id: self._since.get(entry.job.id, now) for entry in active}
         for entry in active:
             if entry.job.lane == "training" and now - self._since[entry.job.id] > self._longest:
-                with suppress(ApprenticeError):  # it has just ended by itself
+                with suppress(ApprenticeError):  # it has just ended
                     entry.runner.stop(entry.job.id)
 
     def start(self) -> None:

@@ -63,7 +63,7 @@ class Status(Record):
         )
 
     def _seconds_so_far(self) -> float | None:
-        """Of all attempts up to this one, which has ended or ends now; None where it is unknown when one ended."""
+        """Seconds of all attempts up to this one, which has ended or ends now; None if the end of one is unknown."""
         earlier = 0.0 if self.attempt == 1 else self.earlier
         if earlier is None or self.state is State.INTERRUPTED:
             return None

@@ -47,7 +47,7 @@ class DownloadStatus:
     """A model that is not on this computer.
 
     job: its latest download, if any. has_partial: whether a part of it is here. token: None for an open model.
-    why_not: why this page downloads no models, "" when it does.
+    why_not: why this page downloads no models, "" if it does.
     """
 
     model: Entry

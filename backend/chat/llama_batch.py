@@ -50,7 +50,7 @@ def answer_all(
 
 
 def _open(weights: Weights, adapter: Any, tokens: int, count: int) -> _Talks:
-    """As many conversations at once as memory allows, `count` at most. Raises ChatFailed if not even one."""
+    """As many conversations at once as memory allows, `count` at most. Raises ChatFailed if none fits."""
     while True:
         try:
             return _Talks(weights, adapter, tokens, count)

@@ -1,4 +1,4 @@
-"""Whether llama.cpp can hold a model, found out in a child process: by doing it.
+"""Finds out whether llama.cpp can hold a model, by trying it in a child process.
 
 A process that has used torch can't use llama.cpp any more, nor the other way round, and a model that llama.cpp can't
 take may end the process that tries. So whoever has to decide for one of the two asks here.
@@ -25,7 +25,7 @@ from backend.settings import Workspace
 
 log = logging.getLogger(__name__)
 
-_LOOK = 0.5  # seconds between two looks at the child
+_LOOK = 0.5  # seconds between checks of the child
 _DOES_NOT_FIT = 3  # an exit code
 _PHASE = "Loading the models"
 

@@ -52,10 +52,9 @@ class Limits:
 class ReadOptions:
     """The user's choices for reading a file; None leaves the choice to detection.
 
-    encoding: a codec name such as "cp1252". delimiter: one character. sheet: the name of an Excel sheet.
-    shape: a key of `shapes.SHAPES`. mapping: from the fields of that shape to columns of the file,
-    such as {"question": "Frage", "answer": "Antwort"}. imitate: the people in a chat whom the model learns to write
-    as.
+    encoding: a codec name such as "cp1252". delimiter: one character. sheet: the name of an Excel sheet. shape: a key
+    of `shapes.SHAPES`. mapping: from the fields of that shape to columns of the file, such as {"question": "Frage",
+    "answer": "Antwort"}. imitate: the people in a chat whom the model learns to write like.
     """
 
     encoding: str | None = None

@@ -25,7 +25,7 @@ from backend.records.lengths import LengthLimits
 from backend.records.specs import Record, RunSpec
 from backend.tokens.tokenizer import ChatTokenizer
 
-QUICK = 120.0  # seconds that an evaluation may take to run by itself
+QUICK = 120.0  # seconds that an evaluation may take to start automatically
 _GENERAL_TOKENS = 2 * len(general.QUESTIONS) * (general.LIMIT + 32)
 
 

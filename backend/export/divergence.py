@@ -20,7 +20,7 @@ POSITIONS = 64  # of each example at most, spread over its answers
 
 
 def disk_needed(rows: int, vocabulary: int) -> int:
-    """Bytes for the 16-bit file's numbers while the others are compared."""
+    """Bytes for the 16-bit file's numbers during the comparison."""
     return rows * POSITIONS * vocabulary * 4
 
 

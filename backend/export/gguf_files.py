@@ -148,7 +148,7 @@ def _progress(request: ExportRequest, phase: str, file: Path, expected: int) -> 
 
 
 def _write_modelfile(request: ExportRequest, file: Path) -> None:
-    """A Modelfile for a GGUF file, beside it. Without a template that Ollama can express, it chooses one itself."""
+    """A Modelfile for a GGUF file, beside it. If the template can't be expressed, Ollama chooses one itself."""
     tokenizer = ChatTokenizer.load(request.trained_folder)
     chats = (*checks.CHATS, *request.prompts())
     template = ollama_template.derive(tokenizer, chats, adds_bos(file))

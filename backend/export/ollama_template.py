@@ -1,8 +1,8 @@
 """A model's chat template in the language of Ollama's Modelfile (Go's text/template), derived by example.
 
 The chat template is rendered with placeholders, and the texts between them become the Go template. Conversations are
-then rendered both ways: where one differs there is no Go template, and Ollama chooses one by itself. Tools are not
-covered. Format: https://docs.ollama.com/template
+then rendered both ways: if one differs, there is no Go template and Ollama chooses one itself. Tools are not covered.
+Format: https://docs.ollama.com/template
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ class OllamaTemplate:
 def derive(tokenizer: ChatTokenizer, chats: Sequence[Messages], adds_bos: bool) -> OllamaTemplate | None:
     """The template of `tokenizer` for Ollama, None where it can't be expressed.
 
-    chats: conversations that must be rendered alike. adds_bos: whether llama.cpp puts the start token before a text
-    by itself, so that the template must not.
+    chats: conversations that must be rendered alike. adds_bos: whether llama.cpp
+    itself puts the start token before a text, so that the template must not.
     """
     bos = tokenizer.special_tokens.get("bos_token", "") if adds_bos else ""
 

@@ -100,13 +100,13 @@ def torch_for(hardware: str) -> str:
 
 
 def address() -> str:
-    """The address of the Space that this runs on, "" where it runs on none."""
+    """The address of the Space that this runs on, "" elsewhere."""
     found = os.environ.get("SPACE_ID", "")
     return f"https://huggingface.co/spaces/{found}" if _SPACE_ID.fullmatch(found) else ""
 
 
 def commands_at_home() -> tuple[str, ...]:
-    """The two commands that start this Space's program on another computer; none where this is no Space."""
+    """The two commands that start this Space's program on another computer; none outside of a Space."""
     url = address()
     return (f"git clone {url}", f"sh {url.rpartition('/')[2]}/{PROGRAM}/start.sh") if url else ()
 

@@ -1,4 +1,4 @@
-"""Everything of a run in one zip file: the model, what it learned, its examples, the script, how to go on at home.
+"""Everything about a run in one zip file: model, adapter, examples, script, and how to continue at home.
 
     NAME/   README.md         what is in it; on a Space, the two commands that start Apprentice at home
             NAME-Q8_0.gguf    with its Modelfile, as the export gguf:Q8_0 makes it
@@ -49,7 +49,7 @@ def parts(run: RunSpec) -> list[str]:
 
 
 def check(request: ExportRequest) -> None:
-    """Raises what the parts raise when something is missing."""
+    """Raises what the checks of the parts raise."""
     for part in parts(request.run):
         replace(request, to=part).check()
 
@@ -81,7 +81,7 @@ def _write_examples(request: ExportRequest) -> None:
 
 
 def readme(name: str, files: list[str], commands: tuple[str, ...]) -> str:
-    """README.md of the zip file. commands: those that start Apprentice at home, none if nobody knows from where."""
+    """README.md of the zip file. commands: those that start Apprentice at home, none if its source is unknown."""
     rows = "\n".join(f"| `{file}` | {_what(file)} |" for file in files)
     text = f"# {name}\n\nMade with Apprentice. It needs no account and no network.\n\n| | |\n|---|---|\n{rows}\n"
     if commands:

@@ -1,4 +1,4 @@
-"""Disk errors: in plain words, and raised as OSError also while weights are saved."""
+"""Disk errors: in plain words, and raised as OSError even while weights are saved."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ _BOS_MODELS, _BOS_PRE = {"llama"}, {"llama3", "llama-v3", "llama-bpe", "falcon3"
 
 
 def adds_bos(file: Path) -> bool:
-    """Whether llama.cpp puts the start token before every text by itself."""
+    """Whether llama.cpp itself puts the start token before every text."""
     import gguf
 
     fields = gguf.GGUFReader(file).fields

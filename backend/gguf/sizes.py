@@ -1,4 +1,4 @@
-"""How large a model's GGUF files become, and which of its weights a type can't hold, from the shapes alone.
+"""How large a model's GGUF files will be, and which of its weights a type can't hold, from the shapes alone.
 
 The rules are those of llama.cpp, `llama_tensor_get_type` in src/llama-quant.cpp (August 2026): which weights the K_M
 mixtures store in a larger type, and what replaces a type whose blocks don't fit the width of a weight.

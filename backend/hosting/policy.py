@@ -1,7 +1,7 @@
 """What a visitor of the page may do, how much, and for how long: everything at home, little in a shared demo.
 
-The command line is always at home. On a Space of Hugging Face the demo policy applies by itself, and it can't be
-switched off there.
+The command line always has the policy for home. On a Hugging Face Space the demo policy applies automatically and
+can't be switched off.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ DEMO_VARIABLE = "APPRENTICE_DEMO"
 
 
 class Feature(Enum):
-    """What a policy can switch off: what was asked for, and how to do it at home."""
+    """What a policy can switch off: a sentence that says so, and how to do it at home."""
 
     DOWNLOAD = "Other models can't be downloaded in this demo.", "choose the model on Start and download it"
     DELETE_MODEL = "Models can't be deleted in this demo.", "delete it on Start"
-    TOKEN = "This demo asks for no access token.", f"type {PROGRAM} models --token"
+    TOKEN = "This demo doesn't accept access tokens.", f"type {PROGRAM} models --token"
     RENT = "This demo can't send anything to a rented GPU.", "open Share and choose a rented GPU"
-    SERVE = "This demo opens no endpoints for other programs.", "open Share and press Start there"
-    FOREIGN_FILE = "This demo opens no GGUF files from elsewhere.", "put the file into the gguf folder"
+    SERVE = "This demo doesn't open endpoints for other programs.", "open Share and press Start there"
+    FOREIGN_FILE = "This demo doesn't open GGUF files from elsewhere.", "put the file into the gguf folder"
     MEASURE = "The speed of this computer isn't measured again in a demo.", "press the same button"
 
     def __init__(self, what: str, at_home: str) -> None:
@@ -107,7 +107,7 @@ DEMO = Policy(
 
 
 def on_a_space(environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether this process runs on a Space of Hugging Face, which sets these variables."""
+    """Whether this process runs on a Hugging Face Space, which sets these variables."""
     return bool(environment.get("SPACE_ID")) or environment.get("SYSTEM") == "spaces"
 
 

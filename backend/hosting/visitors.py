@@ -25,27 +25,27 @@ from backend.records.units import MIB
 Loss = Literal["restarted", "expired"]
 
 _SECRET_BYTES = 32
-_TOUCH = 60.0  # seconds between two notes on disk of a visit
-_MEASURE = 30.0  # seconds between two measurements of the disk space of all
+_TOUCH = 60.0  # seconds between two updates of a folder's time
+_MEASURE = 30.0  # seconds between two measurements of everybody's disk space
 _MOST_LOSSES = 1000
 _AGAIN = "On your own computer there is no such limit."
 
 
 class Visitors:
-    """The visitors whose folders lie in `root`. A folder's time of change is that of its last visit.
+    """The visitors whose folders lie in `root`. A folder's modification time is the time of the last visit.
 
     Whoever can read `root` can read what visitors made; it is created for its owner only.
     """
 
     def __init__(self, root: Path, limits: Limits) -> None:
         self.root, self._limits = root, limits
-        self._touched: dict[str, float] = {}  # by visitor, the monotonic time of the last note on disk
+        self._touched: dict[str, float] = {}  # by visitor, the monotonic time of the last update
         self._lock = threading.Lock()
         self._losses: OrderedDict[str, Loss] = OrderedDict()
         self._measured = -_MEASURE, 0.0  # when, and the disk space of all
         self._secret = _read_secret(root)
 
-    # Who is who
+    # Identity
 
     def new_key(self) -> str:
         """A key for a browser that has none."""
@@ -70,7 +70,7 @@ class Visitors:
     # Their folders
 
     def visit(self, visitor: str) -> Path:
-        """The visitor's folder, created at the first visit, and the note that they are here.
+        """The visitor's folder, created at the first visit; its modification time is updated.
 
         Raises NotInDemo when there is no room for another visitor.
         """
@@ -102,7 +102,7 @@ class Visitors:
         return [path.name for path in self.root.iterdir() if path.is_dir()]
 
     def expired(self) -> list[str]:
-        """The visitors who were last here longer ago than their things are stored."""
+        """The visitors whose last visit was longer ago than their data is stored."""
         oldest = time.time() - self._limits.lifetime
         found = []
         for visitor in self.all():
@@ -112,7 +112,7 @@ class Visitors:
         return found
 
     def delete(self, visitor: str) -> None:
-        """Deletes everything that a visitor made. What is shared is only linked, and stays."""
+        """Deletes everything that a visitor made. Shared files are only linked, so they stay."""
         shutil.rmtree(self.root / visitor, ignore_errors=True)
         with self._lock:
             self._touched.pop(visitor, None)
@@ -124,41 +124,41 @@ class Visitors:
         if disk_mib(self.root / visitor) >= self._limits.visitor_disk:
             raise NotInDemo(
                 "There is no room left for you in this demo.",
-                f"Your examples and models take {self._limits.visitor_disk:g} MiB, which is the most here.",
+                f"Your examples and models take {self._limits.visitor_disk:g} MiB, which is the limit here.",
                 f"Delete a run under My models, or some examples. {_AGAIN}",
             )
         if self._disk_of_all() >= self._limits.disk:
             raise NotInDemo(
                 "This demo is out of disk space.",
-                f"Everybody's work together takes {self._limits.disk:g} MiB, which is the most here.",
+                f"Everybody's work together takes {self._limits.disk:g} MiB, which is the limit here.",
                 f"Come back later: what others made is deleted some time after they leave. {_AGAIN}",
             )
 
     def _disk_of_all(self) -> float:
-        """In MiB, looked up at most twice a minute."""
+        """In MiB, measured at most twice a minute."""
         at, used = self._measured
         if time.monotonic() - at > _MEASURE:
             used = disk_mib(self.root)
             self._measured = time.monotonic(), used
         return used
 
-    # What was lost
+    # Lost work
 
     def note_loss(self, visitor: str, why: Loss) -> None:
-        """Remembers that what this visitor made before is gone, until they are told."""
+        """Remembers that this visitor's earlier work is gone, until they are told."""
         with self._lock:
             self._losses[visitor] = why
             while len(self._losses) > _MOST_LOSSES:
                 self._losses.popitem(last=False)
 
     def loss(self, visitor: str) -> Loss | None:
-        """Why what the visitor made before is gone; told once."""
+        """Why the visitor's earlier work is gone; reported once."""
         with self._lock:
             return self._losses.pop(visitor, None)
 
 
 def disk_mib(folder: Path) -> float:
-    """The size of the files in a folder, without what is only linked."""
+    """The size of the files in a folder in MiB, linked files excluded."""
     total = 0
     for inside, _, files in os.walk(folder):
         for name in files:
@@ -168,7 +168,7 @@ def disk_mib(folder: Path) -> float:
 
 
 def _read_secret(root: Path) -> bytes:
-    """The secret of this server, made at its first start. Raises WorkspaceProblem when it can't be stored."""
+    """This server's secret, created at its first start. Raises WorkspaceProblem when it can't be stored."""
     file = root.parent / f"{root.name}.secret"
     try:
         root.mkdir(parents=True, mode=0o700, exist_ok=True)

@@ -190,7 +190,7 @@ _KINDS: dict[str, TypeAdapter[Any]] = {
 
 
 _COUNTS = ("step", "first_step", "part", "of", "mib", "max_length", "seconds", "waited", "tokens_per_second")
-_LARGEST = 1e15  # more than any number of ours; the page can't draw what has no end
+_LARGEST = 1e15  # larger than any real value; the page can't draw infinity
 
 
 class _Line(BaseModel):
@@ -224,7 +224,7 @@ def _is_possible(value: Any) -> bool:
         case list():
             return all(map(_is_possible, value))
         case str():
-            return not any("\ud800" <= sign <= "\udfff" for sign in value)  # halves of a character
+            return not any("\ud800" <= sign <= "\udfff" for sign in value)  # surrogates
         case int() | float():
             return not abs(value) > _LARGEST  # a loss may be NaN
     return True

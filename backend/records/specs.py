@@ -231,4 +231,4 @@ class RunSpec(Record):
     versions: dict[str, str] = {}
     retry_of: str = ""  # the run that this one repeats with other settings
     descent: Descent | None = None  # None for the first version of a model
-    evaluate: bool = True  # evaluate it by itself when it has completed, where that is quick
+    evaluate: bool = True  # evaluate it automatically when it has completed, if that is quick

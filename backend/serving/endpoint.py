@@ -1,8 +1,8 @@
-"""An endpoint in the form of OpenAI's API for one model, which answers in the chat process exactly as Try does.
+"""An OpenAI-compatible endpoint for one model, which answers in the chat process exactly as Try does.
 
-The answers come from `Chat`, so that template, end tokens and engine are those of Try, and a crash of the model's
-process is an error of one request. Every request needs the key; only its SHA-256 is known here. One question is
-answered at a time; a few may wait, and more are declined.
+The answers come from `Chat`, so template, end tokens and engine are those of Try, and a crash of the model's process
+is an error of one request. Every request needs the key; only its SHA-256 is known here. One question is answered at a
+time; a few may wait, and more are declined.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Endpoint:
         self._instruction, self._key = instruction, key_sha256
         self._lock = threading.Lock()
         self._created = int(time.time())
-        # The key is the guard, not the place that a request comes from: pages of other sites don't know it.
+        # The key protects the endpoint, not the origin of a request: pages of other sites don't know the key.
         cors = Middleware(
             CORSMiddleware,
             allow_origins=["*"],
@@ -211,7 +211,7 @@ async def _body(request: Request) -> bytes:
     async for part in request.stream():
         body += part
         if len(body) > MAX_BODY:
-            raise BadInput(_TOO_LARGE, f"It has more than {MAX_BODY >> 20} MiB.", "Send a shorter text.")
+            raise BadInput(_TOO_LARGE, f"It is larger than {MAX_BODY >> 20} MiB.", "Send a shorter text.")
     return body
 
 

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 FIRST_PORT, PORTS = 8080, 20  # where no port is asked for, the first free one
 _TICK = 0.5  # seconds
-_LAST_ANSWERS = 3  # seconds that answers under way may take after a stop
+_LAST_ANSWERS = 3  # seconds that answers in progress may take after a stop
 
 
 class ServeSpec(Record):

@@ -1,4 +1,4 @@
-"""What both sides of an endpoint know: its address so far, its counts, and the hash of its key. Light."""
+"""What both sides of an endpoint know: its address, its counts, and the hash of its key. No heavy imports."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _STATE = "endpoint.json"  # in the job's folder: {url, requests, tokens, tokens_
 
 
 def new_key() -> str:
-    """A key that can't be guessed; shown once, and never stored."""
+    """A random key; shown once and never stored."""
     return f"sk-{secrets.token_urlsafe(32)}"
 
 

@@ -1,9 +1,9 @@
 """Rendering a chat template as transformers does, in Jinja's immutable sandbox, without transformers.
 
 A template comes with a model and is untrusted code (CVE-2024-34359), so it never runs outside the sandbox, nor
-without limits of time and memory (template_limits.py).
-The names a template may use (raise_exception, strftime_now, tojson, the generation tag, break and continue)
-are those that transformers 5.24 provides in `apply_chat_template`; a test compares the two.
+without limits on time and memory (template_limits.py). The names a template may use (raise_exception, strftime_now,
+tojson, the generation tag, break and continue) are those that transformers 5.24 provides in `apply_chat_template`; a
+test compares the two.
 """
 
 from __future__ import annotations

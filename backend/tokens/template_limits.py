@@ -1,4 +1,4 @@
-"""Jinja's immutable sandbox with limits of time and memory: a chat template comes with a model and is foreign code.
+"""Jinja's immutable sandbox with limits on time and memory: a chat template comes with a model and is untrusted code.
 
 A render may take SECONDS of processor time and make CHARACTERS of text. Both are counted at every pass of a loop,
 call, filter and operator; what could make a long text in a single step is refused beforehand. The checks are part of
@@ -29,7 +29,7 @@ _LARGEST_BITS = 100_000  # of a number
 _GROWING = {"replace", "join", "indent", "expandtabs", "translate", "do_replace", "do_join", "do_indent"}
 _WIDE = re.compile(r"\d{6,}|\*")  # a width in a format
 _ENTRY = 8  # an entry of a list counts as so many characters
-_TICKS = 64  # counted steps between two looks at the clock
+_TICKS = 64  # counted steps between two checks of the clock
 _THIS = f"{__name__}."
 
 

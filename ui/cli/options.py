@@ -42,13 +42,13 @@ def add_reading_options(command: argparse.ArgumentParser) -> None:
         help="which column is which, such as --column question=Subject --column answer=Reply",
     )
     command.add_argument("--sheet", default=None, metavar="NAME", help="the sheet of a spreadsheet to read")
-    command.add_argument("--encoding", default=None, metavar="NAME", help="of the letters, such as cp1252")
+    command.add_argument("--encoding", default=None, metavar="NAME", help="the text encoding, such as cp1252")
     command.add_argument(
         "--imitate",
         action="append",
         default=None,
         metavar="NAME",
-        help="in a chat: learn to write as this person; again for each further one; '*' for whoever answers",
+        help="in a chat: learn to write like this person; repeat it for several; '*' for whoever answers",
     )
     command.add_argument("--shape", default=None, metavar="SHAPE", help="what each row is, such as text or messages")
 
@@ -66,7 +66,7 @@ def reading_options(options: argparse.Namespace) -> dict[str, Any]:
 
 @contextmanager
 def asking_for_columns() -> Iterator[None]:
-    """Says how to answer, where the columns of a file are not clear. Raises NoExamples."""
+    """Adds to an error about unclear columns how to answer on the command line. Raises NoExamples, BadInput."""
     try:
         yield
     except NoExamples as error:

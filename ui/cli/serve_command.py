@@ -24,7 +24,7 @@ _STOPPED_WITHIN = 20.0  # seconds
 
 
 def add_commands(add: AddCommand) -> None:
-    serving = add("serve-model", serve_model, "let other programs use a trained model, by OpenAI's protocol")
+    serving = add("serve-model", serve_model, "let other programs use a trained model through an OpenAI-style API")
     serving.add_argument("run", metavar="RUN")
     serving.add_argument("--port", type=positive, default=0, metavar="N", help="default: 8080 or the next free one")
     serving.add_argument(

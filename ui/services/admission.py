@@ -53,7 +53,7 @@ class Admission:
             raise NotInDemo(
                 "This training is too long for the demo.",
                 f"It would read {fmt.number(tokens)} tokens in {steps.epochs:.1f} epochs, and "
-                f"{fmt.number(self._limits.tokens)} is the most here.",
+                f"{fmt.number(self._limits.tokens)} is the limit here.",
                 f"Train for fewer epochs, or with fewer examples. {AT_HOME}",
             )
 
@@ -62,7 +62,7 @@ def require_rows(limits: Limits, rows: int) -> None:
     """Raises NotInDemo for a dataset with too many rows."""
     if rows > limits.rows:
         raise NotInDemo(
-            "These are too many examples for the demo.",
-            f"There are {fmt.number(rows)} of them, and {fmt.number(limits.rows)} is the most here.",
+            "That is more examples than the demo allows.",
+            f"There are {fmt.number(rows)} of them, and {fmt.number(limits.rows)} is the limit here.",
             f"Use a smaller file. {AT_HOME}",
         )

@@ -78,7 +78,7 @@ class ChatSession:
         Raises NotInDemo for a second one at the same time, in a demo.
         """
         if self._seats and self.answering:
-            raise NotInDemo("You already have a question here.", "It is being answered.", "Wait for the answer.")
+            raise NotInDemo("You already have a question open.", "It is being answered.", "Wait for the answer.")
         self.answering, self._stopped = True, False
         try:
             yield

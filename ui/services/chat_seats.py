@@ -17,16 +17,16 @@ class Session(Protocol):
 
 
 class ChatSeats:
-    """limit: the chats that have a model open at the same time. A seat is taken from whoever was idle longest; an
-    answer in progress is never ended."""
+    """limit: how many chats may have a model open at the same time. A new chat takes the seat of the one that has
+    been idle longest; an answer in progress is never ended."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._sessions: list[Session] = []  # the one that answered last comes last
-        self._lock = threading.RLock()  # closing a chat leaves its seat
+        self._lock = threading.RLock()  # reentrant: closing a chat calls `leave`
 
     def take(self, session: Session) -> None:
-        """A seat for this session, which is about to open its model. Raises NotInDemo when all of them answer."""
+        """Takes a seat for a session that is about to open its model. Raises NotInDemo if all others answer."""
         with self._lock:
             if session in self._sessions:
                 self._sessions.remove(session)

@@ -53,7 +53,7 @@ class DatasetService:
         return list(samples.SAMPLES)
 
     def add(self, path: Path, name: str, options: Mapping[str, Any] | None = None) -> str:
-        """Imports a file, waits until that is done, and returns its data id. options: fields of ReadOptions."""
+        """Imports a file, waits for it, and returns its data id. options: fields of ReadOptions."""
         return self._store.add(path, name, options=options or {})
 
     def import_file(self, path: Path, name: str, model_id: str = "") -> str:

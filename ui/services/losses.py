@@ -94,7 +94,7 @@ def lowest_step(losses: Losses) -> int | None:
 
 
 def of_the_model(losses: Losses) -> tuple[str, str]:
-    """(number, name and steps) of the loss that tells most: of the saved model, else the latest that there is."""
+    """(number, name and steps) of the most telling loss: that of the saved model, else the latest one."""
     better = losses.best and losses.best.step == losses.saved_step
     if losses.final and losses.final.step == losses.saved_step and not better:
         return fmt.loss(losses.final.loss), f"validation loss of the saved model, step {losses.final.step}"

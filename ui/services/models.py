@@ -145,7 +145,7 @@ class ModelService:
     def reference(self, model_id: str) -> ModelRef:
         """Raises MissingPart when the model is not here, in a demo also for one that is not in the catalogue."""
         if self._policy.demo and not self.exists(self.resolve(model_id)):
-            raise MissingPart("This model is not in the demo.", "", "Choose one of the list on Start.")
+            raise MissingPart("This model is not in the demo.", "", "Choose one from the list on Start.")
         return local.reference(self._workspace, self.resolve(model_id))
 
     def tokenizer(self, model_id: str) -> ChatTokenizer | None:

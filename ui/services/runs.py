@@ -93,7 +93,7 @@ class RunService:
         evaluate: bool = True,
         version: NextVersion | None = None,
     ) -> str:
-        """Queues a run and returns its id. evaluate: its evaluation follows by itself, where that is quick.
+        """Queues a run and returns its id. evaluate: its evaluation follows automatically, if that is quick.
 
         version: the run is the next version of another one; see `VersionService.why_not_continue`.
         Raises MissingPart without the model, BadInput naming the first faulty row, TrainingFailed or NotEnough; then

@@ -97,7 +97,7 @@ class VersionService:
             raise BadInput("That version can't be continued like this.", why, "Or start from the base model again.")
 
     def settings(self, run_id: str, advice: ChosenSettings) -> ChosenSettings:
-        """The advice for a run that continues another one: what was learned keeps its shape and changes gently."""
+        """The advice for a run that continues another one: the same weight shapes, and only gentle changes."""
         before = self._runs.spec(run_id).settings
         shape = dict(start.shape(before))
         if (before.method == "full") != (advice.settings.method == "full"):

@@ -20,11 +20,11 @@ from ui.services.shared import Shared
 
 log = logging.getLogger(__name__)
 
-PURGE = 60.0  # seconds between two looks for what has expired
+PURGE = 60.0  # seconds between checks for expired visitors
 
 
 class VisitorApps:
-    """base: what no visitor has made: the machine and its models. No visitor ever gets it."""
+    """base: the app over what no visitor made, the machine and its models. No visitor ever gets it."""
 
     def __init__(self, workspace: Workspace, policy: Policy, simulated: Hardware | None = None) -> None:
         self.policy = policy
@@ -46,7 +46,7 @@ class VisitorApps:
         self.base.prepare()
 
     def adopt(self) -> None:
-        """Puts the jobs of earlier visitors into the queue, and those that still run."""
+        """Adds the jobs of earlier visitors to the queue, including those that still run."""
         for visitor in self.visitors.all():
             with suppress(ApprenticeError):
                 self._open(visitor)
@@ -82,7 +82,7 @@ class VisitorApps:
         return Shared(self.base.models, self.base.advice.recommended, self._queue, self._seats, require_disk)
 
     def _workspace(self, folder: Path) -> Workspace:
-        """The workspace in a visitor's folder. The models, and what is made of them, are links to those of all."""
+        """The workspace in a visitor's folder. The models and files made from them are links to the shared ones."""
         shared = self.base.workspace
         (folder / "cache").mkdir(mode=0o700, exist_ok=True)
         (shared.cache / "gguf").mkdir(parents=True, exist_ok=True)
@@ -91,7 +91,7 @@ class VisitorApps:
                 link.symlink_to(target, target_is_directory=True)
         return Workspace.open(folder)
 
-    # What has expired
+    # Expired visitors
 
     def purge(self) -> None:
         """Deletes what expired visitors made, once their jobs have stopped."""
@@ -108,7 +108,7 @@ class VisitorApps:
             if not job.stop_requested:
                 app.runner.stop(job.id)
         if unfinished:
-            return  # deleted at a later look, when they have stopped
+            return  # deleted by a later purge, when they have stopped
         with self._lock:
             del self._apps[visitor]
         self._queue.remove(app.runner)

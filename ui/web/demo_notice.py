@@ -1,4 +1,4 @@
-"""The line at the top of a shared demo: what is stored for how long, and what happened to what was here before."""
+"""The line at the top of a shared demo: how long things are stored, and what happened to earlier work."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def build(demo: PerVisitor, blocks: gr.Blocks) -> None:
     with gr.Row(elem_id="demo-notice"):
         line = html(notice(demo.current().policy.limits, None))
         if can_sign_in():
-            gr.LoginButton(size="sm", icon=None, scale=0, min_width=240)  # a demo serves no files of gradio's
+            gr.LoginButton(size="sm", icon=None, scale=0, min_width=240)  # a demo serves none of gradio's files
 
     @handler
     def tell() -> Markup:
@@ -42,7 +42,7 @@ def build(demo: PerVisitor, blocks: gr.Blocks) -> None:
 
 
 def notice(limits: Limits, loss: Loss | None) -> Markup:
-    """The line. loss: why what the visitor made before is gone."""
+    """The line. loss: why the visitor's earlier work is gone."""
     lost = components.alert("warn", "Your earlier work is gone.", LOST[loss]) if loss else components.EMPTY
     own = (
         "This is a shared demo. Nobody else sees what you make here. It is deleted "

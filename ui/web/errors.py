@@ -74,7 +74,7 @@ def handler(work: Handler) -> Handler:
 
 
 def _whole(value: Any) -> Any:
-    """The value without halves of characters, which can't be sent: the stream of answers would break."""
+    """The value without lone surrogates, which can't be sent: the stream of answers would break."""
     match value:
         case str():
             return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
@@ -86,8 +86,8 @@ def _whole(value: Any) -> Any:
 
 
 class Blocks(gr.Blocks):
-    """gradio's page, but a value that its components refuse takes one line of the log, not a traceback in the
-    terminal: only a program sends such values. And a handler may answer with no updates at all."""
+    """gradio's page, except that a value its components refuse is one line in the log, not a traceback in the
+    terminal: only a program sends such values. And a handler may return no updates at all."""
 
     async def postprocess_data(self, block_fn: Any, predictions: Any, state: Any) -> list[Any]:
         return await super().postprocess_data(block_fn, gr.skip() if predictions == {} else predictions, state)

@@ -1,7 +1,7 @@
 """What a visitor of a shared demo may reach: only their own files, events and uploads, by any URL.
 
 A visitor is known by a cookie that this server made, or by the account they signed in to. Every request of gradio's
-that the page needs is listed here; all others do not exist. The page's own session names are joined to the visitor
+that the page needs is listed here; all others are refused. The visitor is added to the page's own session names
 before gradio sees them, so that another visitor's session can't be named.
 """
 
@@ -37,7 +37,7 @@ _OPEN = re.compile(  # the page itself; the same for all visitors
 _EVENT = re.compile(r"/gradio_api/(queue/join|run/predict)/?")
 _EVENT_FIELDS = ("data", "event_data", "fn_index", "trigger_id", "session_hash")
 _LONGEST_EVENT = 4 * MIB
-_MOST_EVENTS = 60  # of a visitor, not answered yet; a page has up to five
+_MOST_EVENTS = 60  # unanswered, of one visitor; a page has up to five
 _MOST_UPLOADS, _MOST_VISITORS = 50, 1000  # remembered; an upload that is forgotten can't be used any more
 
 
@@ -93,7 +93,7 @@ class Gate:
             send = self._welcome(visitor, scope[WHY_NONE], send)
         scope[VISITOR] = visitor
         whose = visitor or "nobody"
-        if b"deep_link" in scope["query_string"]:  # a page with what somebody had typed, stored by gradio
+        if b"deep_link" in scope["query_string"]:  # a page that gradio stored with what somebody had typed
             await _refuse(scope, receive, send)
         elif _OPEN.fullmatch(path) and (reading or path.startswith("/log")):
             await self.app(scope, receive, send)
@@ -114,10 +114,10 @@ class Gate:
         else:
             await _refuse(scope, receive, send)
 
-    # Who it is
+    # Identity
 
     def _visitor(self, scope: Scope) -> tuple[str | None, str]:
-        """The visitor who sent a request; or None, and why: "restarted" or "no cookie"."""
+        """The visitor who sent a request, and ""; or None and the reason, "restarted" or "no cookie"."""
         if self._accounts and (account := _account(scope.get("session") or {})):
             return self._visitors.of_account(account), ""
         key = _cookie(Headers(scope=scope).get("cookie", ""))
@@ -155,7 +155,7 @@ class Gate:
             await _refuse(scope, receive, send)
             return
         if self._waiting(whose) >= _MOST_EVENTS:
-            await PlainTextResponse("You have too many questions open here.", 429)(scope, receive, send)
+            await PlainTextResponse("You have too many requests open.", 429)(scope, receive, send)
             return
         event = {name: body[name] for name in _EVENT_FIELDS if name in body}
         await self._pass_on(scope, receive, send, {**event, "session_hash": _joined(session, whose)})
@@ -169,11 +169,11 @@ class Gate:
         await self._pass_on(scope, receive, send, {**body, "session_hash": session})
 
     def _waiting(self, whose: str) -> int:
-        """The events of a visitor, of all pages together, that wait or are being answered."""
+        """How many events of a visitor, on all pages together, wait or are being answered."""
         return sum(session.endswith(_joined("", whose)) for session in self._events.sessions())
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send, body: dict[str, Any]) -> None:
-        """Sends this body on instead of the one that came, so that what was checked is what is read."""
+        """Passes this body on instead of the original, so that gradio reads exactly what was checked."""
         content = json.dumps(body).encode()
         headers = [
             (name, value) for name, value in scope["headers"] if name not in (b"content-length", b"content-type")
@@ -243,7 +243,7 @@ class Gate:
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
-    await PlainTextResponse("There is no such thing here.", 404)(scope, receive, send)
+    await PlainTextResponse("There is nothing at this address.", 404)(scope, receive, send)
 
 
 def _joined(session: str, visitor: str) -> str:
@@ -260,7 +260,7 @@ def _renamed(scope: Scope, visitor: str) -> Scope:
 
 
 async def _json_body(receive: Receive) -> dict[str, Any] | None:
-    """A request's body; None when it is too long or no JSON object."""
+    """A request's body; None if it is too long or not a JSON object."""
     content = b""
     more = True
     while more:

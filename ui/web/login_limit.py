@@ -1,4 +1,4 @@
-"""Keeps a password from being guessed: after some wrong ones an address has to wait, and so has everybody."""
+"""Keeps a password from being guessed: after too many wrong ones an address has to wait, or everybody has to."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _WRONG = (400, 401)
 
 
 class LoginLimit:
-    """ASGI middleware."""
+    """ASGI middleware that answers a login with 429 while its address, or everybody, has to wait."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -29,7 +29,7 @@ class LoginLimit:
             words = "Too many wrong passwords. Wait a quarter of an hour, then try again."
             await PlainTextResponse(words, 429, {"retry-after": f"{WINDOW:.0f}"})(scope, receive, send)
             return
-        self._wrong.append((time.monotonic(), address))  # already while it is checked: many may come at once
+        self._wrong.append((time.monotonic(), address))  # counted before it is checked: many may arrive at once
 
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start" and message["status"] not in _WRONG:
@@ -45,5 +45,5 @@ class LoginLimit:
         return from_one >= FROM_ONE or len(self._wrong) >= FROM_ALL
 
     def _forget(self, address: str) -> None:
-        """The attempts of an address from which the right password came."""
+        """Drops the attempts of an address that sent the right password."""
         self._wrong = deque((one for one in self._wrong if one[1] != address), maxlen=FROM_ALL)

@@ -129,7 +129,7 @@ def build_demo(demo: PerVisitor) -> gr.Blocks:
 def build_page(app: App, demo: PerVisitor | None = None) -> Page:
     """The whole page, with its parts."""
     session_memory.install()
-    stored = (600, 3600) if demo else (3600, 86400)  # seconds: how often it looks, and how old an upload gets
+    stored = (600, 3600) if demo else (3600, 86400)  # seconds: how often uploads are checked, and their age
     blocks = web_errors.Blocks(title="Apprentice", analytics_enabled=False, delete_cache=stored)
     with blocks:
         state = BrowserState(blocks)
@@ -245,9 +245,9 @@ def launch_arguments(
 ) -> dict[str, Any]:
     """For `build(...).launch(...)`: our look, no telemetry, no file served but exports and our own icon.
 
-    exports: the only folder of the workspace that is served; in a demo that of all visitors, where the gate lets each
-    read their own exports. hosts: further names by which the page is reached. space: the name of the Space that
-    it is on. door: of a demo.
+    exports: the only folder of the workspace that is served; in a demo the folder of all visitors, where the gate
+    lets each read their own exports. hosts: further names by which the page is reached. space: the name of the Space
+    that it is on. door: of a demo.
     """
     gate = [Middleware(Gate, door=door)] if door else []
     limit = [Middleware(LoginLimit)] if hosts or space else []  # where there may be a password

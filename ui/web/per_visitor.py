@@ -42,15 +42,15 @@ class PerVisitor:
         return cast(App, self)
 
     def built(self) -> None:
-        """From now on nothing is read without a visitor."""
+        """Called when the page is built: from now on nothing is read without a visitor."""
         self._built = True
 
     def loss(self) -> Loss | None:
-        """Why what this visitor made before is gone; told once."""
+        """Why this visitor's earlier work is gone; reported once."""
         return self._apps.visitors.loss(self._visitor())
 
     def current(self) -> App:
-        """The services of the visitor who sent the request that is handled. Raises NotInDemo without one."""
+        """The services of the visitor who sent the current request. Raises NotInDemo without one."""
         if not self._built:
             return self._apps.base
         return self._apps.app(self._visitor())
@@ -70,7 +70,7 @@ class PerVisitor:
 
 
 class _Service:
-    """One of the services, looked up anew at every use: a handler may have got it as the page was built."""
+    """One of the services, looked up at every use: a handler may have captured it while the page was built."""
 
     def __init__(self, app: PerVisitor, name: str) -> None:
         self._app, self._name = app, name

@@ -63,10 +63,10 @@ def serve(
 
 
 def port_of_environment() -> int | None:
-    """$GRADIO_SERVER_PORT; None without one. Raises BadSetting where it is no number."""
+    """$GRADIO_SERVER_PORT; None without one. Raises BadSetting if it is not a number."""
     text = os.environ.get("GRADIO_SERVER_PORT", "")
     if text and not text.isdecimal():
-        raise BadSetting(f"The port {text[:20]!r} is no number.", "$GRADIO_SERVER_PORT names it.", "Correct it.")
+        raise BadSetting(f"The port {text[:20]!r} is not a number.", "$GRADIO_SERVER_PORT names it.", "Correct it.")
     return int(text) if text else None
 
 
@@ -117,7 +117,7 @@ def run(
 
 
 def password_for(host: str, policy: Policy = hosting.HOME) -> tuple[str, str] | None:
-    """The user name and password of the page, None on loopback. A demo has one only where it is set.
+    """The user name and password of the page, None on loopback. A demo has one only if it is set.
 
     Raises BadSetting if no password is set, or a short one.
     """

@@ -18,4 +18,4 @@ def register() -> None:
 
 
 def _unused() -> None:
-    """What ZeroGPU asks for."""
+    """The function that ZeroGPU requires; never called."""

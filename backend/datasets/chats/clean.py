@@ -20,7 +20,7 @@ def html(text: str) -> str:
 
 
 def meta(text: str) -> str:
-    """A text of Facebook's or Instagram's export, which writes each byte of UTF-8 as a letter of its own."""
+    """A text of Facebook's or Instagram's export, which writes each byte of UTF-8 as a separate character."""
     try:
         return text.encode("latin-1").decode("utf-8")
     except UnicodeError:
@@ -28,7 +28,7 @@ def meta(text: str) -> str:
 
 
 def slack(text: str, names: Mapping[str, str]) -> str:
-    """The text of a Slack message: links, mentions and escaped signs as one reads them. names: people by their id."""
+    """The text of a Slack message: links, mentions and escapes as a reader sees them. names: people by their id."""
 
     def shown(found: re.Match[str]) -> str:
         sign, target, label = found.groups()

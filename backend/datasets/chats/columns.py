@@ -16,7 +16,7 @@ _TEXT = (
     *("msg", "comment", "sentence", "line", "transcript", "nachricht", "mensaje", "messaggio", "mensagem", "bericht"),
     *("сообщение", "текст", "消息", "内容", "メッセージ", "메시지"),
 )
-_SPEAKER = ("speaker", "from", "sender", "character", "character_name")  # who speaks, in nothing but a dialogue
+_SPEAKER = ("speaker", "from", "sender", "character", "character_name")  # names of a speaker that only dialogues use
 _AUTHOR = (
     *("role", "author_role", "sender_role", "sender_type", "author_type", "speaker_role", "direction"),
     *(*_SPEAKER, "author", "author_name", "sender_name", "from_name", "user", "username", "user_name", "name"),
@@ -29,7 +29,7 @@ _THREAD = (
     *("case_number", "call_id", "interaction_id", "room_id", "channel_id", "channel", "topic_id", "chat"),
     *("chat_session", "scene", "scene_id", "episode", "id"),
 )
-_LONG = ("channel", "channel_id", "room_id", "chat", "chat_id", "chat_session")  # they go on for months
+_LONG = ("channel", "channel_id", "room_id", "chat", "chat_id", "chat_session")  # conversations that go on for months
 _TIME = (
     *(
         "timestamp",
@@ -78,7 +78,7 @@ _ROLES = {
     **dict.fromkeys(("tool", "function", "observation"), ""),
 }
 _LONGEST_NAME = 80  # characters
-_LONGEST_TEXT = 500  # characters of a message on average, where nothing says to which conversation it belongs
+_LONGEST_TEXT = 500  # mean characters of a message, where nothing says which conversation it belongs to
 
 
 def message_rows(records: Sequence[Mapping[str, Any]]) -> ChatFormat | None:
@@ -149,7 +149,7 @@ def _role_values(column: str, records: Sequence[Mapping[str, Any]]) -> dict[str,
 
 
 def _has_dialogue(thread: str, author: str, records: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether most rows belong to a conversation in which somebody else writes too."""
+    """Whether most rows belong to a conversation with more than one author."""
     speakers: dict[str, set[str]] = {}
     counted = Counter[str]()
     for record in records:
@@ -166,7 +166,7 @@ def _is_chat_log(text: str, author: str, records: Sequence[Mapping[str, Any]]) -
 
 
 def _is_pair(record: Mapping[str, Any], text: str, author: str) -> bool:
-    """Whether a row is an example by itself: a question and its answer, neither of which is the speaker's name."""
+    """Whether a row is a whole example: a question and its answer, neither of which is the speaker's name."""
     found = match(record)
     if found is None or found.shape == "text":
         return False

@@ -1,4 +1,4 @@
-"""Makes examples of conversations: the people to imitate answer, everyone else asks."""
+"""Turns conversations into examples: the people to imitate answer, everyone else asks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from backend.datasets.convert.detect import Record
 from backend.records.rows import Message
 
 PAUSE = 6 * 3600  # seconds after which a message begins a new conversation, unless it answers
-ANSWERS = 10  # in one example at most, so that years of messages do not become one
+ANSWERS = 10  # at most in one example, so that years of messages do not become a single one
 
 
 def by_opener(conversations: Iterable[Sequence[Post]], pauses: bool) -> Iterator[list[Post]]:
@@ -36,7 +36,7 @@ def _paused(before: Post, post: Post) -> bool:
 
 @dataclass
 class ExampleMaker:
-    """Makes examples, and counts what is left. imitate: who answers. ask: who asks; None: everyone else.
+    """Makes examples and counts the messages left out. imitate: who answers. ask: who asks; None: everyone else.
 
     pauses: a long pause begins a new conversation. pairs: each question with its answer is an example by itself,
     because nothing says where a conversation ends. alone: messages left out because nobody answers, or nobody asked.

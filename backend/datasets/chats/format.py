@@ -1,4 +1,4 @@
-"""What is said of a chat's format: where its messages are, who wrote them, and what they say."""
+"""Describes a chat format: where its messages are, who wrote them, and what they say."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class ChatFormat:
         return find(record, self.records) if self.records else [record]
 
     def fits(self, record: Any) -> bool:
-        """Whether a record is of this format."""
+        """Whether a record has this format."""
         return isinstance(record, dict) and any(
             all(find(one, path) for path in self.needs) for one in self.conversations(record)
         )

@@ -1,4 +1,4 @@
-"""The formats of conversations that are read: one table. `source` is where each is documented."""
+"""The conversation formats that can be read, in one table. `source` is where each is documented."""
 
 from __future__ import annotations
 

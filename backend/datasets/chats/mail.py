@@ -49,7 +49,7 @@ _BROKEN = (
 
 
 class _PlainHeaders(EmailPolicy):
-    """Headers as they stand: parsing each of them takes four times as long as all the rest."""
+    """Raw headers: parsing each of them takes four times as long as everything else."""
 
     def header_fetch_parse(self, name: str, value: str) -> Any:
         if name.lower() == "content-disposition":
@@ -119,7 +119,7 @@ def _split(lines: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
 
 
 def _parse(line: int, data: bytes) -> _Mail:
-    """A message, without anything where it can't be read at all."""
+    """A message; an empty one where it can't be read at all."""
     try:
         message = email.message_from_bytes(data, policy=_POLICY)
         assert isinstance(message, EmailMessage)
@@ -176,7 +176,7 @@ def _body(message: EmailMessage) -> str:
         return ""
     try:
         text = str(part.get_content())
-    except _BROKEN:  # a character set that does not exist, say
+    except _BROKEN:  # for example, a character set that does not exist
         payload = part.get_payload(decode=True)
         text = payload.decode("utf-8", "replace") if isinstance(payload, bytes) else ""
     if part.get_content_subtype() != "html":

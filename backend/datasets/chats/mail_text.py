@@ -48,7 +48,7 @@ def own_words(text: str) -> tuple[str, str, str]:
 
 
 def _divide(lines: list[str]) -> tuple[list[str], list[str]]:
-    """The lines before the one from which on all is quoted, and the others."""
+    """The lines before the point where everything is quoted, and the lines after it."""
     cut = next((at for at in range(len(lines)) if _begins_quote(lines, at)), len(lines))
     written = lines[:cut]
     while cut < len(lines) and written and (not written[-1].strip() or written[-1].endswith(":")):
@@ -61,7 +61,7 @@ def _said(written: list[str]) -> str:
 
 
 def _begins_quote(lines: list[str], at: int) -> bool:
-    """Whether all from this line on is quoted."""
+    """Whether everything from this line on is quoted."""
     line = lines[at]
     if len(line) > _LONGEST_LINE or not line.strip():
         return False

@@ -1,6 +1,6 @@
 """Finds values inside a record by a path.
 
-A path is a row of steps with "." between them. A step is a name, and may go on with
+A path is a sequence of steps separated by ".". A step is a name, and may go on with
     []            each item of the list there
     [key=value]   the items whose `key` is `value`
     *             instead of a name: every value of an object
@@ -37,7 +37,7 @@ def _steps(path: str) -> tuple[Step, ...]:
 
 
 def find(record: Any, path: str) -> list[Any]:
-    """The values at `path`, without those that are missing or null. A name that has dots itself is found too."""
+    """The values at `path`, without those that are missing or null. A name that contains dots is found too."""
     if isinstance(record, dict) and path in record:
         return [] if record[path] is None else [record[path]]
     found = [record]

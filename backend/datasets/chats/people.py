@@ -1,4 +1,4 @@
-"""Who writes in a file's conversations, and whom the model shall learn to write as."""
+"""Who writes in a file's conversations, and whom the model should learn to write like."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from collections.abc import Iterable, Sequence
 from backend.datasets.chats.threads import Post
 from backend.errors import BadInput
 
-WHOEVER_ANSWERS = "*"  # instead of a name: everyone but the one who begins the conversation
+WHOEVER_ANSWERS = "*"  # instead of a name: everyone except whoever starts the conversation
 QUESTION = "Which of these people should the model learn to write as?"
 ROLES = frozenset({"user", "assistant", "system", "tool"})
 _SHOWN = 12
 
 
 class WhoToImitate(BadInput):
-    """Nothing says which side of the conversations the model shall learn. people: each with their messages, those
-    with most messages first. because: why a choice was not enough, a sentence."""
+    """It is unclear which side of the conversations the model should learn. people: each with the number of their
+    messages, most messages first. because: a sentence on why the user's choice was not enough."""
 
     def __init__(self, title: str, people: Sequence[tuple[str, int]], because: str = "") -> None:
         listed = ", ".join(f"{name[:60]} ({count:,})" for name, count in people[:_SHOWN])
@@ -31,7 +31,7 @@ class WhoToImitate(BadInput):
 
 
 def count_people(conversations: Iterable[Sequence[Post]]) -> list[tuple[str, int]]:
-    """Each person with the number of their messages, those with most first."""
+    """Each person with the number of their messages, most messages first."""
     counted = Counter(post.author for posts in conversations for post in posts)
     return [one for one in counted.most_common() if one[0] not in ("system", "tool")]
 
@@ -44,7 +44,7 @@ def who_to_imitate(people: Sequence[tuple[str, int]], chosen: Sequence[str], tit
     names = [name for name, _ in people]
     if len(names) < 2:
         raise BadInput(
-            "This is no conversation: "
+            "This is not a conversation: "
             + (f"only {names[0][:60]} writes in it." if names else "nobody writes in it."),
             f"It was read as {title}; an example needs what one person asks and what another one answers.",
             "Choose a file that has both sides.",
@@ -54,7 +54,7 @@ def who_to_imitate(people: Sequence[tuple[str, int]], chosen: Sequence[str], tit
     by_name = {name.casefold(): name for name in names}
     for name in chosen:
         if name.casefold() not in by_name:
-            raise WhoToImitate(title, people, f"Nobody is called {name[:60]!r}.")
+            raise WhoToImitate(title, people, f"There is nobody named {name[:60]!r}.")
     if chosen:
         return tuple(by_name[name.casefold()] for name in chosen)
     if ROLES.issuperset(names) and "assistant" in names:

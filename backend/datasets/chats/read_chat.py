@@ -19,8 +19,8 @@ _LISTED = 200  # people to choose from on the page
 
 @dataclass(frozen=True)
 class ChatExamples:
-    """title: "a WhatsApp chat". people: who writes in it, those with most messages first; imitate: whom the examples
-    teach to write as. records: one per example, with its line. note: how it was read, in sentences."""
+    """title: "a WhatsApp chat". people: who writes in it, most messages first; imitate: whom the examples teach the
+    model to write like. records: one per example, with its line. note: how it was read, in sentences."""
 
     title: str
     people: tuple[str, ...]
@@ -30,7 +30,7 @@ class ChatExamples:
 
 
 def chat_format(sample: Sequence[Record]) -> ChatFormat | None:
-    """The format of the conversations that a file starts with; None where it holds something else."""
+    """The format of the conversations that a file starts with; None if it contains something else."""
     records = [record for _, record in sample if isinstance(record, dict) and record]
     for chat in FORMATS:
         if records and 2 * sum(map(chat.fits, records)) > len(records):
@@ -41,7 +41,7 @@ def chat_format(sample: Sequence[Record]) -> ChatFormat | None:
 def read_chat(records: Iterator[Record], chat: ChatFormat, imitate: Sequence[str]) -> ChatExamples:
     """The examples in `records`. imitate: the people that the user chose, () for none.
 
-    Raises WhoToImitate when it is unclear who shall be imitated, BadInput when fewer than two people write.
+    Raises WhoToImitate when it is unclear whom to imitate, BadInput when fewer than two people write.
     """
     faults: list[Record] = []
 

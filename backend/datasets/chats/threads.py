@@ -29,7 +29,7 @@ class Post:
 
 @dataclass
 class Threads:
-    """The conversations of a file. empty: messages without text, or that are no part of it (notices, drafts).
+    """The conversations of a file. empty: messages without text, or that are not part of it (notices, drafts).
     branches: messages that were left out because another reply was followed."""
 
     conversations: list[list[Post]] = field(default_factory=list)

@@ -14,14 +14,14 @@ from typing import Any
 
 _NUMBERS = re.compile(r"\d+")
 _EPOCH = re.compile(r"\d{9,13}(\.\d+)?$")
-_PLACE = re.compile(r"\d{1,7}$")  # no time, but a place in the order
+_PLACE = re.compile(r"\d{1,7}$")  # not a time, but a position in the order
 # "PM" in the languages in which clocks count to twelve (CLDR, day periods)
 _AFTERNOON = re.compile(r"p\.?\s?m|م|下午|오후|午後|μμ|μ\.μ|apasdite|ip\.|du\b|ch\b|odp\b", re.IGNORECASE)
 _MORNING = re.compile(r"a\.?\s?m|ص|上午|오전|午前|πμ|π\.μ|de\b|sa\b|dop\b", re.IGNORECASE)
 
 
 def month_first(dates: Iterable[str]) -> bool:
-    """Whether dates such as 3/4/2024 have the month first. Where no number says so: only with AM and PM and a "/"."""
+    """Whether dates such as 3/4/2024 have the month first. Where no number decides: only with AM or PM and a "/"."""
     clock12 = slashes = 0
     for date in dates:
         numbers = [int(number) for number in _NUMBERS.findall(digits(date))[:2]]

@@ -5,7 +5,7 @@
 
 There is no specification. A line begins a message if it starts with a date and a time, in the words and the order of
 the phone's language, and goes on with " - " or stands in brackets; other lines continue the message before. What the
-phone adds itself is marked: on an iPhone by an invisible left-to-right mark, on Android by <…> or by a file name.
+phone itself adds is marked: on an iPhone by an invisible left-to-right mark, on Android by <…> or by a file name.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def _has_date(found: re.Match[str]) -> bool:
 
 
 def _plain(line: str) -> str:
-    """The line with ordinary spaces. Marks of direction go, but the left-to-right mark that begins a notice stays."""
+    """The line with ordinary spaces. Direction marks go, except the left-to-right mark before a notice."""
     line = line.translate(_SPACES)
     if line.isascii():
         return line

@@ -13,7 +13,7 @@ from backend.datasets.conversation import SYSTEM, content, last_answer, question
 from backend.datasets.excerpt import excerpt
 from backend.records.rows import Problem, Row
 
-FEWEST = 2  # different examples; from one alone a model can only learn that one by heart
+FEWEST = 2  # different examples; a single one would only be memorized
 FEW = 50  # different examples; with fewer, a model may learn nothing (the guide)
 
 

@@ -1,9 +1,9 @@
 """Finds exact duplicates, near-duplicates, and rows that belong on the same side of a split.
 
-Exact: every message is the same except for case, spaces, Unicode form and a sentence's marks at its ends.
-Near: the messages are almost the same (as defined in near_duplicates.py), or the question is and the answers share
-half their word pairs; instructions (system messages) are compared apart, so that a long one makes no rows alike.
-Rows are named by their position in the list.
+Exact: every message is the same except for case, spaces, Unicode form and punctuation at the ends. Near: the messages
+are almost the same (as defined in near_duplicates.py), or the question is and the answers share half their word
+pairs; instructions (system messages) are compared separately, so that a long one does not make rows alike. Rows are
+named by their position in the list.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ _MIN_BOILERPLATE_ROWS = 10
 
 @dataclass(frozen=True, slots=True)
 class Duplicates:
-    """exact: groups of identical rows. groups: identical or almost identical rows.
-    together: groups that stay on one side of a split: those, and rows with the same question or almost the same."""
+    """exact: groups of identical rows. groups: identical or almost identical rows. together: groups that stay on one
+    side of a split: those, and rows with the same or almost the same question."""
 
     exact: Groups = field(default_factory=list)
     groups: Groups = field(default_factory=list)

@@ -61,9 +61,9 @@ ISSUE_TYPES: dict[str, IssueType] = {
     "weights_ignored": IssueType("warning", "Weights other than 0 and 1"),
     "kto_labels": IssueType("warning", "Answers marked as good or bad (labels)"),
     "other_sheets": IssueType("warning", "Other sheets"),
-    "text_passed_over": IssueType("warning", "Text outside of the examples"),
+    "text_passed_over": IssueType("warning", "Text outside the examples"),
     "file_left_out": IssueType("warning", "Files that were not read"),
-    "leftovers": IssueType("warning", "Rows that are no examples"),
+    "leftovers": IssueType("warning", "Rows that are not examples"),
     "rows_left_out": IssueType("warning", "Examples left out"),
     # characters
     "nul_character": IssueType("error", "Empty bytes (NUL characters)", "Remove them."),
@@ -71,9 +71,9 @@ ISSUE_TYPES: dict[str, IssueType] = {
     "invisible_characters": IssueType("warning", "Invisible characters", "Remove the invisible characters."),
     "mojibake": IssueType("warning", "Garbled letters (wrong encoding)", "Restore the correct letters."),
     "control_marker": IssueType("warning", "Marks of a chat format in the text (template markers)", "Remove them."),
-    "placeholder": IssueType("warning", "Placeholders that nobody filled in", _LEAVE_OUT),
-    "html": IssueType("warning", "Marks of a web page in answers (HTML)", "Turn it into plain text."),
-    "media_marker": IssueType("warning", "Marks of pictures, videos or sound", _LEAVE_OUT),
+    "placeholder": IssueType("warning", "Unfilled placeholders", _LEAVE_OUT),
+    "html": IssueType("warning", "Web page markup in answers (HTML)", "Turn it into plain text."),
+    "media_marker": IssueType("warning", "References to missing pictures, videos or sound", _LEAVE_OUT),
     # personal data
     "personal_email": IssueType("warning", "Email addresses", "Replace it with [email]."),
     "secret_key": IssueType("warning", "Keys and passwords", "Replace it with [key]."),
@@ -102,9 +102,9 @@ ISSUE_TYPES: dict[str, IssueType] = {
     # the content of the answers
     "repetition": IssueType("warning", "Repeated sentences", "Keep each repeated sentence once."),
     "very_short_answer": IssueType("warning", "Very short answers", _LEAVE_OUT),
-    "ai_disclaimer": IssueType("warning", "Answers that speak as an AI", _LEAVE_OUT),
+    "ai_disclaimer": IssueType("warning", "Answers that mention being an AI", _LEAVE_OUT),
     "legacy_separator": IssueType("warning", "Separators at the ends of texts (### or END)", "Remove them."),
-    "other_language": IssueType("warning", "Another language than the rest", _LEAVE_OUT),
+    "other_language": IssueType("warning", "A different language from the rest", _LEAVE_OUT),
     "conflicting_answers": IssueType("warning", "Different answers to the same question", _LEAVE_OUT),
     # against the model
     "template_refuses": IssueType("error", "The model can't use this conversation", _LEAVE_OUT),

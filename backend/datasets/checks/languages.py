@@ -1,4 +1,4 @@
-"""Rows in another language than the rest, and the languages that the model does not know."""
+"""Rows in a different language from the rest, and the languages that the model does not know."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def usual_language(rows: Sequence[Row]) -> str | None:
 
 
 def find(rows: Sequence[Row], model_languages: Sequence[str] | None) -> Iterator[Problem]:
-    """Rows that differ in language from most, and the languages of many rows that the model does not know."""
+    """Rows whose language differs from most, and common languages that the model does not know."""
     chats = [row for row in rows if row.text is None]
     sample = chats[:: max(1, len(chats) // _SAMPLE)]
     named: set[int] = set()

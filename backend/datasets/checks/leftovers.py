@@ -1,4 +1,4 @@
-"""What was left in a text by mistake: placeholders, HTML, marks of pictures, separators, an AI's disclaimers."""
+"""What was left in a text by mistake: placeholders, HTML, image references, separators, an AI's disclaimers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 from backend.datasets.checks.patterns import BRACES, BRACKET, ENDING, WORDS, TextFault
 
 _SEVERAL = 3  # examples
-_BLANK = (  # what a person is asked to put in: a word that stands for something else
+_BLANK = (  # what a person is meant to fill in: a word that stands for something else
     r"name|date|time|company|address|e-?mail|phone|city|product|amount|number|link|url|title|customer|order|price|year"
     r"|firma|datum|adresse|telefon|betrag|nom|entreprise|nombre|empresa|fecha|correo|nome|azienda|data"
 )
@@ -50,7 +50,7 @@ PLACEHOLDER = TextFault(
     BRACES | BRACKET | WORDS,
     _PLACEHOLDER,
     _outside_code,
-    "a placeholder that nobody filled in",
+    "an unfilled placeholder",
     "The model would learn to write it.",
     drops=True,
 )
@@ -59,8 +59,8 @@ HTML = TextFault(
     BRACES | BRACKET,
     _HTML,
     _outside_code,
-    "marks of a web page (HTML)",
-    "The model would learn to write them.",
+    "web page markup (HTML)",
+    "The model would learn to write it.",
     whole=without_html,
     answers_only=True,
 )
@@ -72,7 +72,7 @@ MEDIA = TextFault(
         re.IGNORECASE,
     ),
     _outside_code,
-    "the mark of a picture, video or sound that is not here",
+    "a reference to a picture, video or sound that is not here",
     "An answer about something unseen teaches the model to make things up.",
     drops=True,
 )
@@ -83,7 +83,7 @@ SEPARATOR = TextFault(
     ENDING,
     re.compile(r"(?:\s*(?:###|->)|\s+(?:END|STOP))\s*\Z"),
     lambda match: "",
-    "a separator at its end, as files for older models have them",
+    "a separator at its end, as used in files for older models",
     "The model's own format (chat template) marks the end; it would learn to write this one, too.",
     at_least=_SEVERAL,
 )
@@ -96,8 +96,8 @@ DISCLAIMER = TextFault(
         r"|\b[Cc]omo (?:una? )?(?:IA|inteligencia artificial|modelo de lenguaje)\b"
     ),
     lambda match: "",
-    "a sentence that speaks as an AI",
-    "Several answers do; the model would learn to say so, too.",
+    "a sentence in which the writer calls itself an AI",
+    "Several answers have one; the model would learn to say so, too.",
     drops=True,
     answers_only=True,
     at_least=_SEVERAL,

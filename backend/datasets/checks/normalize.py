@@ -1,4 +1,4 @@
-"""Finds texts and rows that are the same except for case, spaces, Unicode form and a sentence's marks at its ends.
+"""Finds texts and rows that are the same except for case, spaces, Unicode form and punctuation at the ends.
 
 Whatever may carry meaning counts: "-5" is not "5", "C#" not "C", "$5" not "€5", ":)" not ":(", one emoji not another.
 """
@@ -22,9 +22,9 @@ _NO_WORD = bytes(b for b in range(128) if not chr(b).isalnum())
 
 
 def normalize(text: str) -> str:
-    """`text` for comparing: NFKC, no case, single spaces, no marks of a sentence at the ends.
+    """`text` for comparing: NFKC, no case, single spaces, no punctuation at the ends.
 
-    A text of such marks only stays as it is.
+    A text of nothing but punctuation stays as it is.
     """
     if not text.isascii():
         text = compatible(text)

@@ -30,7 +30,7 @@ _ENDINGS = b"#>DP \n\t"
 
 @dataclass(frozen=True)
 class TextFault:
-    """needs: classes of which a text must have one. pattern: finds candidates. replacement: for a match, None when it
+    """needs: classes of which a text must have one. pattern: finds candidates. replacement: for a match, None if it
     is not a fault. what: "an email address"; why: a sentence on why it matters. drops: only leaving the example out
     helps. whole: fixes a text that has the fault as a whole. answers_only: elsewhere it is no fault. at_least:
     examples that have it; in fewer it is no fault."""

@@ -1,7 +1,7 @@
 """Recognizes telephone numbers, by Google's rules for each country (the library phonenumbers).
 
 A run of digits is a telephone number with a country code that exists; in the usual groups of a country where it is
-valid; or after a word such as "call" or "Tel.". Numbers of orders, articles and the like are none.
+valid; or after a word such as "call" or "Tel.". Order numbers, article numbers and the like are not.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ _REGIONS = (
     *("GR", "RU", "UA", "TR", "RO", "HU", "BR", "MX", "AR", "CO", "CL", "JP", "CN", "KR", "TW", "HK", "SG", "IN"),
     *("ID", "VN", "TH", "PH", "MY", "PK", "AU", "NZ", "ZA", "NG", "KE", "EG", "SA", "AE", "IL"),
 )
-_latest = ["US"]  # fitted last and is tried first, since the numbers of one file are mostly of one country
+_latest = ["US"]  # matched last and is tried first, since most numbers in a file are from one country
 _WITHOUT_0 = ("US", "ES", "GR", "MX", "CN", "BR", "RU", "IN")  # where numbers may begin with another digit
-_THOUSANDS = (3, 6, 9)  # 512 345 678 may be any number
+_THOUSANDS = (3, 6, 9)  # 512 345 678 could be any number
 _HAN = re.compile("[\u4e00-\u9fff]")
 
 

@@ -59,7 +59,7 @@ def _in_row(row: Row) -> Iterator[Problem]:
 
 @lru_cache(maxsize=4096)
 def is_usual_order(roles: tuple[str, ...]) -> bool:
-    """Whether the sequence of roles has no fault, and no tool result, which needs a look at the call before it."""
+    """Whether the sequence of roles has no fault and no tool result, whose call would have to be checked."""
     return "tool" not in roles and not faults_of_order(roles) and all(a != b for a, b in pairwise(roles))
 
 

@@ -14,9 +14,9 @@ from backend.datasets.convert.shapes import plain_name
 from backend.datasets.excerpt import excerpt
 
 _MOST = 0.8  # of the filled cells
-_LONG = 80  # characters; longer texts are no such thing
+_LONG = 80  # characters; a longer text is none of these
 _FEWEST = 2  # filled cells to judge by; for names, one more
-_CONSTANT = 5  # rows with one value from which on it is no answer
+_CONSTANT = 5  # rows; a value that all of so many share is not an answer
 _DIFFERENT = 0.5  # of the names differ; fewer are categories
 
 # Names of a question or an answer that are also the names of something else, such as who wrote it.

@@ -2,7 +2,7 @@
 
 Each column scores points for a familiar name and for its content: a question is often short and ends in a question
 mark, an answer is longer, and both differ from row to row. A guess is always shown, and the user can change it; where
-the columns tell too little for one, the user is asked.
+the columns do not allow one, the user is asked.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class _Column:
 
 @dataclass(frozen=True)
 class Guess:
-    """mapping: from the fields of the shape to columns. doubt: why the user has to be asked, "" where it is clear."""
+    """mapping: from the fields of the shape to columns. doubt: why the user has to be asked, "" if it is clear."""
 
     shape: str
     mapping: dict[str, str]

@@ -118,7 +118,7 @@ def _role(role: Any, number: int, lenient: bool) -> str:
 
 
 def _without_reasoning(content: Any) -> tuple[Any, str]:
-    """The content without the parts in which the model thinks, and these."""
+    """The content without the thinking parts, and those parts."""
     if not isinstance(content, list):
         return content, ""
     thoughts = [part for part in content if isinstance(part, dict) and part.get("type") in _REASONING_PARTS]

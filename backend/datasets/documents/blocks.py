@@ -26,7 +26,7 @@ class Block:
 
 @dataclass
 class Document:
-    """blocks: in their order."""
+    """blocks: in document order."""
 
     blocks: list[Block] = field(default_factory=list)
 

@@ -38,7 +38,7 @@ class _Part:
 
 
 def find_labelled(blocks: Sequence[Block]) -> tuple[Records, bool, list[Block]] | None:
-    """The examples, whether that is sure, and what belongs to none; None where no labels alternate."""
+    """The examples, whether they are certain, and the text that belongs to none; None if no labels alternate."""
     options = sum(bool(_OPTION.match(block.text)) for block in blocks) >= 2  # "A." may be a choice, not an answer
     sample = blocks[:_SAMPLE]
     for mark in (r"[:：]",) if options else (r"[:：]", _WIDE_MARK):
@@ -123,7 +123,8 @@ def _labelled(family: Family, block: Block) -> list[_Part]:
 
 
 def _single(parts: Sequence[_Part]) -> Records:
-    """One example for each question and the answer after it; what lacks its other half stays, to be reported."""
+    """One example for each question and the answer after it; a question or answer without its other half stays, to be
+    reported."""
     records: Records = []
     context: str = ""
     waiting: _Part | None = None

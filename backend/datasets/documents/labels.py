@@ -57,7 +57,7 @@ _LETTER_MARK = r"[:：]"
 
 @dataclass(frozen=True)
 class Family:
-    """The labels of one kind of text. turns: they are speakers, so that a conversation can have several turns."""
+    """The labels of one kind of text. turns: the labels are speakers, so a conversation can have several turns."""
 
     question: re.Pattern[str]
     answer: re.Pattern[str]

@@ -25,7 +25,7 @@ _SPACES = re.compile(r"[ \t\r\n\f]+")
 
 
 class _Reader(HTMLParser):
-    """Collects runs of text, each with whether it is bold, and ends a block at every element that stands alone."""
+    """Collects runs of text, each marked as bold or not, and ends a block at every block-level element."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)

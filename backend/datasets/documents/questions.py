@@ -27,7 +27,7 @@ _NUMBER = re.compile(r"\s*\(?\d{1,4}[.):]\s+")
 
 @dataclass(frozen=True)
 class Pairs:
-    """Examples in a text. records: (line, fields). sure: nothing speaks against them, else the person decides.
+    """Examples in a text. records: (line, fields). sure: nothing speaks against them; otherwise the user decides.
     outside: the text that belongs to none."""
 
     records: list[tuple[int, dict[str, Any]]]
@@ -36,7 +36,7 @@ class Pairs:
 
 
 def find_pairs(blocks: Sequence[Block]) -> Pairs | None:
-    """The questions and answers in a text; None where it seems to hold none."""
+    """The questions and answers in a text; None if it seems to contain none."""
     labelled = find_labelled(blocks)
     if labelled is not None:
         records, sure, outside = labelled

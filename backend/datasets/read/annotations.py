@@ -24,9 +24,9 @@ _ANSWER_NAMES = frozenset((*NAMES["answer"], *NAMES["output"]))
 @dataclass(frozen=True)
 class Nested:
     """One format. source: where it is documented. needs: what every record has. groups, rows: where the rows are, if
-    not the record itself; columns: in a row, else in its group. spread: an object whose entries are columns.
-    answers: how people's answers are found (`_ANSWERS`). begins: what a column begins with, to be taken off; a row
-    without it is none. html: columns written in HTML."""
+    not the record itself; columns: in a row, else in its group. spread: an object whose entries are columns. answers:
+    how people's answers are found (`_ANSWERS`). begins: a prefix of a column, which is removed; a row without it is
+    not an example. html: columns written in HTML."""
 
     title: str
     source: str
@@ -177,8 +177,8 @@ _ANSWERS = {"label_studio": _label_studio, "argilla": _argilla, "argilla_columns
 
 
 def _answered(columns: dict[str, Any], answers: Mapping[str, str]) -> dict[str, Any]:
-    """The columns with the answers beside them. A single answer is the answer: it ends a conversation, and what stood
-    there before, such as a draft that was corrected, is none any more."""
+    """The columns with the answers beside them. A single answer is the answer: it ends a conversation and replaces
+    what stood there before, such as a draft that was corrected."""
     if len(answers) != 1:
         return {
             **columns,

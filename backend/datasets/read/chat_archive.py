@@ -1,6 +1,6 @@
-"""Reads the conversations in a zip file as the services hand it out: ChatGPT, Claude, WhatsApp, Slack, Meta, Google.
+"""Reads the conversations in a zip file as the services provide it: ChatGPT, Claude, WhatsApp, Slack, Meta, Google.
 
-One table says which files of it hold conversations; pictures, settings and pages to look at are passed over.
+One table says which files of it hold conversations; pictures, settings and web pages are skipped.
 """
 
 from __future__ import annotations

@@ -26,12 +26,12 @@ class Readable(Protocol):
 
 
 def packed_with(head: bytes) -> str:
-    """The name of the packing that a file's first bytes show, "" without one."""
+    """The compression that a file's first bytes indicate, "" for none."""
     return next((name for mark, name in _MARKS if head.startswith(mark)), "")
 
 
 def plain_file_name(name: str) -> str:
-    """A file name in lower case without the ending of a packing: "faq.md" for "FAQ.md.gz"."""
+    """A file name in lower case without the extension of a compression: "faq.md" for "FAQ.md.gz"."""
     return re.sub(r"\.(gz|bz2|xz|zst)$", "", name.lower())
 
 

@@ -1,4 +1,4 @@
-"""Decides whether a text or a document holds examples, and asks where it is not sure."""
+"""Decides whether a text or a document contains examples, and asks when it is not sure."""
 
 from __future__ import annotations
 

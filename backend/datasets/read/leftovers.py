@@ -1,4 +1,4 @@
-"""What a table holds besides its examples: blank rows, totals and remarks. They are passed over with a word."""
+"""What a table contains besides its examples: blank rows, totals and remarks. They are skipped with a note."""
 
 from __future__ import annotations
 

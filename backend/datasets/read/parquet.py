@@ -1,4 +1,4 @@
-"""Reads Parquet tables, after checking how large they unpack."""
+"""Reads Parquet tables, after checking how large they are once unpacked."""
 
 from __future__ import annotations
 

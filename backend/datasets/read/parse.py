@@ -1,4 +1,4 @@
-"""Parses documents by others in a child process, with limits of time and memory; a crash there is a sentence here."""
+"""Parses documents in a child process with limits on time and memory; a crash there is an error here."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from backend.records.units import MIB
 
 SECONDS = 180.0  # until a document is parsed
 MEMORY = 2_048 * MIB  # bytes that parsing may take
-_CHECK = 0.05  # seconds between two looks at the child
+_CHECK = 0.05  # seconds between checks of the child
 
 
 class Parser:
@@ -37,7 +37,7 @@ class Parser:
     def __init__(self, source: ByteSource, kind: str) -> None:
         self._source = source
         self._folder = tempfile.TemporaryDirectory(prefix="apprentice-")
-        path = Path(self._folder.name) / f"document.{kind}"  # openpyxl looks at the ending
+        path = Path(self._folder.name) / f"document.{kind}"  # openpyxl checks the extension
         with path.open("wb") as file:
             for block in source.blocks():
                 file.write(block)
@@ -105,7 +105,7 @@ class Parser:
             raise Cancelled
         raise BadInput(
             "This document can't be read.",
-            self._stopped or "The program part that reads it ended unexpectedly.",
+            self._stopped or "The part of the program that reads it ended unexpectedly.",
             "Save it again with the program that made it, or copy its text into a text file or a table.",
         )
 

@@ -25,8 +25,8 @@ HEAD = 64 * KIB  # enough to detect the format
 class ByteSource:
     """A source of bytes, open until `close`.
 
-    head: the first 64 KiB, unpacked; whole: whether that is all. packed: the name of its packing, such as
-    "gzip", or "". size: bytes on disk.
+    head: the first 64 KiB, unpacked; whole: whether that is all. packed: its compression, such as "gzip", or "".
+    size: bytes on disk.
     """
 
     def __init__(

@@ -17,7 +17,7 @@ from backend.datasets.read.leftovers import Passed, is_leftover
 from backend.datasets.read.parse import Parser
 from backend.errors import BadInput
 
-TOGETHER = "/"  # between the names of sheets that are read together; no name can contain it
+TOGETHER = "/"  # separates the names of sheets that are read together; no name can contain it
 _SURE, _MAYBE = 2, 1  # how likely a sheet holds examples
 
 

@@ -47,7 +47,7 @@ def read_together(source: ByteSource, name: str, options: ReadOptions, load: Loa
                         raise
                     refused.append((file, error))
                 except ManyFiles:
-                    refused.append((file, BadInput("It is an archive in an archive.")))
+                    refused.append((file, BadInput("It is an archive inside an archive.")))
                 except BadInput as error:
                     if type(error) is not BadInput:
                         raise  # it asks
@@ -79,7 +79,7 @@ def _is_hidden(name: str) -> bool:
 
 @contextmanager
 def _member(archive: zipfile.ZipFile, part: zipfile.ZipInfo, source: ByteSource) -> Iterator[ByteSource]:
-    """One file of the archive, unpacked to where it has no name."""
+    """One file of the archive, unpacked to a temporary file without a name."""
     with tempfile.TemporaryFile() as file:
         with archive.open(part) as opened:
             while block := opened.read(BLOCK):

@@ -1,4 +1,4 @@
-"""The question whom the model shall learn to write as, where an export of a chat does not say it."""
+"""The question whom the model should learn to write like, where an export of a chat does not say."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HINT = "Choose one, or several who answer for the same side; everyone else asks.
 
 
 def ask_people(people: Iterable[tuple[str, int]], chosen: Iterable[str] = ()) -> Markup:
-    """A form with a box for each person in a chat. people: with the number of their messages."""
+    """A form with a checkbox for each person in a chat. people: each with the number of their messages."""
     people, chosen = list(people), set(chosen)
     boxes = [
         _box(f"person-{number}", name, name, fmt.count(count, "message") if count else "", name in chosen)

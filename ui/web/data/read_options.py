@@ -125,7 +125,7 @@ def card(data: DatasetState) -> Markup:
 
 
 def _people(data: DatasetState) -> Markup:
-    """Whom a chat teaches to write as, to be changed."""
+    """A field to change whom a chat teaches the model to write like."""
     details = data.source.details
     if "chat" not in details:
         return components.EMPTY

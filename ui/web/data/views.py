@@ -161,7 +161,7 @@ def download(data: DatasetState, files: DatasetFiles | None) -> Markup:
 
 
 def example_label(rows: int, highest: int) -> str:
-    """The label of the field for an example's number. rows: examples that are left of those numbered to `highest`."""
+    """The label of the field for an example's number. rows: how many of the examples 1 to `highest` are left."""
     if rows == highest:
         return f"Example, of {highest:,}"
     return f"Number of the example, up to {highest:,}; {rows:,} are left"

@@ -129,7 +129,7 @@ def steps(lines: Iterable[str]) -> Markup:
 
 
 def code(text: str) -> Markup:
-    """What to type or run, line by line."""
+    """Code or commands to type or run, line by line."""
     return Markup('<pre class="code" tabindex="0">{}</pre>').format(text) if text else EMPTY
 
 

@@ -149,7 +149,7 @@ def _acts(run: RunSummary, context: _Context) -> Iterator[Markup]:
 
 
 def _losses(run: Losses) -> Markup:
-    """The loss that tells most, and the one before training."""
+    """The most telling loss, and the one before training."""
     number, words = losses.of_the_model(run)
     before = f"{fmt.loss(run.initial.loss)} {losses.INITIAL}" if run.initial and run.best else ""
     return Markup("{}{}{}").format(number, components.text(words, "small"), components.text(before, "small"))

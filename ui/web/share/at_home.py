@@ -1,4 +1,4 @@
-"""The card of Share that a Space shows: how to go on without it."""
+"""The card on Share that a Space shows: how to continue without it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ui.web.html import components
 
 
 def card() -> Markup:
-    """How to copy the Space and how to start its program at home; nothing where this is no Space."""
+    """How to copy the Space and how to start its program at home; nothing outside of a Space."""
     address = space.address()
     if not address:
         return components.EMPTY
@@ -20,5 +20,5 @@ def card() -> Markup:
         Markup('<p class="small">{}</p>').format(
             components.external_link(f"{address}?duplicate=true", "Or make your own copy: duplicate this Space")
         ),
-        lead="Nothing stays here. “Everything in one file” holds all that you made.",
+        lead="Nothing stays here. “Everything in one file” contains all that you made.",
     )

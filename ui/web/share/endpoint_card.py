@@ -20,8 +20,8 @@ from ui.web.errors import handler
 from ui.web.html import components
 
 LEAD = (
-    "Other programs on this computer can ask this model, as they would ask ChatGPT: by an address and a key. It goes "
-    "on when you close this page, until you stop it. (an endpoint in the form of OpenAI's API)"
+    "Other programs on this computer can ask this model, as they would ask ChatGPT, with an address and a key. It "
+    "keeps running when you close this page, until you stop it. (an OpenAI-compatible endpoint)"
 )
 KEY_NOTE = "The key is shown only now. Copy it; to get another one, stop and start again."
 
@@ -96,7 +96,7 @@ def key_notice(key: str) -> Markup:
 
 
 def status(endpoint: Endpoint) -> Markup:
-    """Whether it serves, and what it did so far."""
+    """Whether it is running, and what it has done so far."""
     if endpoint.failure:
         return components.problem_alert(endpoint.failure)
     if not endpoint.active:
@@ -115,7 +115,7 @@ def status(endpoint: Endpoint) -> Markup:
 
 def examples(url: str, name: str, instruction: str) -> Markup:
     """How to ask it: Python, the command line, a spreadsheet, a web page."""
-    note = "The instruction of your examples is added by itself. " if instruction else ""
+    note = "The instruction of your examples is added automatically. " if instruction else ""
     folds = [
         components.fold(title, components.text(words, "small"), components.code(code), key=f"ask-{title}")
         for title, words, code in (

@@ -53,7 +53,7 @@ class Watched:
 
 def guide(watched: Watched) -> Markup:
     words = {
-        "queued": ("Your training is waiting for its turn.", "It starts by itself."),
+        "queued": ("Your training is waiting for its turn.", "It starts automatically."),
         "starting": ("Training is about to start.", "You can close this page; training continues."),
         "running": ("Training is running.", "You can close this page; training continues."),
         "stopping": ("Stopping.", "What it has learned is being saved."),
