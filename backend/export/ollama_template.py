@@ -62,8 +62,8 @@ class OllamaTemplate:
 def derive(tokenizer: ChatTokenizer, chats: Sequence[Messages], adds_bos: bool) -> OllamaTemplate | None:
     """The template of `tokenizer` for Ollama, None where it can't be expressed.
 
-    chats: conversations that must be rendered alike. adds_bos: whether llama.cpp
-    itself puts the start token before a text, so that the template must not.
+    chats: conversations that must be rendered alike. adds_bos: whether llama.cpp itself puts the start token before a
+    text, so that the template must not.
     """
     bos = tokenizer.special_tokens.get("bos_token", "") if adds_bos else ""
 

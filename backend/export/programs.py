@@ -91,7 +91,7 @@ def for_merged(name: str, instruction: str = "") -> list[Program]:
             (
                 f"Unpack {folder}.zip there, and install vLLM: pip install vllm.",
                 f"In the folder that contains {folder}, type the first command below.",
-                "Any program that speaks OpenAI's protocol can ask it now; the rest below is an example in Python.",
+                "Any program that uses OpenAI's API can ask it now; the rest below is an example in Python.",
             ),
             f"vllm serve ./{folder} --served-model-name {name} --port 8000\n\n{ask}",
             "https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html",

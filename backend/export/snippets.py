@@ -1,4 +1,4 @@
-"""Python that uses an exported folder with transformers, peft, or through a server that speaks OpenAI's protocol."""
+"""Python that uses an exported folder with transformers, peft, or through an OpenAI-compatible server."""
 
 from __future__ import annotations
 

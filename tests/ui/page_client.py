@@ -99,7 +99,7 @@ class PageClient:
             "session_hash": self.session,
             "trigger_id": None,
         }
-        text, kind = json.dumps(body), {"content-type": "application/json"}  # httpx sends no half characters, no NaN
+        text, kind = json.dumps(body), {"content-type": "application/json"}  # httpx sends no surrogates, no NaN
         response = await self._http.post("/gradio_api/queue/join", content=text, headers=kind)
         return str(response.raise_for_status().json()["event_id"])
 

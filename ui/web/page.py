@@ -195,7 +195,7 @@ def _open_tabs(page: Page) -> None:
 
 
 def _open_runs(page: Page) -> None:
-    """Opens a run from My models, or plans its next version, from Try too, and leads to Train."""
+    """Opens a run from My models, or plans its next version (also from Try), and switches to Train."""
 
     @handler
     def open_run(event: gr.EventData, inputs: Inputs) -> Updates:

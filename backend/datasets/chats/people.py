@@ -9,7 +9,7 @@ from backend.datasets.chats.threads import Post
 from backend.errors import BadInput
 
 WHOEVER_ANSWERS = "*"  # instead of a name: everyone except whoever starts the conversation
-QUESTION = "Which of these people should the model learn to write as?"
+QUESTION = "Which of these people should the model learn to write like?"
 ROLES = frozenset({"user", "assistant", "system", "tool"})
 _SHOWN = 12
 

@@ -81,7 +81,7 @@ def _names(people: Sequence[str]) -> str:
 def _note(chat: ChatFormat, chosen: Sequence[str], threads: Threads, maker: ExampleMaker, count: int) -> str:
     parts = [
         f"This is {chat.title}: {_count(maker.used, 'message')} became {_count(count, 'example')}, "
-        f"in which the model learns to write as {_names(chosen)}."
+        f"in which the model learns to write like {_names(chosen)}."
     ]
     if maker.pairs:
         parts.append("Nothing says where a conversation ends, so each question with its answer is one example.")

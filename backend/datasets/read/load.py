@@ -113,7 +113,7 @@ def _collect(
         rest = (record for batch in opened.records for record in batch)
         found = read_chat(chain(records, rest), chat, options.imitate)
         sample, records, opened.records = [found.records], found.records, iter(())
-        opened.notes.append(("chat", found.note, "Choose somebody else to learn from if not."))
+        opened.notes.append(("chat", found.note, "If that is wrong, choose somebody else to learn from."))
         people = {"people": "\n".join(found.people), "imitate": "\n".join(found.imitate)}
         opened.details |= {"chat": found.title, **people}
     plan = make_plan(records, options)

@@ -1,4 +1,4 @@
-"""llama.cpp is told to be missing: it does not know the tiny model's tokenizer, which takes seconds to find out."""
+"""llama.cpp is reported as missing: it does not know the tiny model's tokenizer, which takes seconds to find out."""
 
 from __future__ import annotations
 

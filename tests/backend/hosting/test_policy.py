@@ -1,4 +1,4 @@
-"""Which policy holds where, and what it refuses."""
+"""Which policy applies where, and what it refuses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who a visitor is, where their things lie, and when they are deleted."""
+"""Who a visitor is, where their data is stored, and when it is deleted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The endpoint: the key, the form of requests and answers, its limits, and that what fails is a sentence."""
+"""The endpoint: the key, the form of requests and answers, its limits, and that failures become sentences."""
 
 from __future__ import annotations
 

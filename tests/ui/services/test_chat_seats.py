@@ -1,4 +1,4 @@
-"""A limited number of chats has a model open; nobody's answer is ended for another."""
+"""Only so many chats have a model open at once; nobody's answer is ended for another."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The services of a demo's visitors: apart from each other, limited, and deleted when their time is over."""
+"""The services of a demo's visitors: apart from each other, limited, and deleted when they expire."""
 
 from __future__ import annotations
 

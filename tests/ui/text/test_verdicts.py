@@ -37,7 +37,7 @@ def test_likeness_is_a_number_and_no_count() -> None:
 
 
 def test_wording_that_is_alike_is_not_called_good() -> None:
-    """It may say something false: it is no green light, and the person is told to read."""
+    """It may say something false, so there is no green light and the person is told to read."""
     graded = report("better", measure="chrf")
     assert "wording" in verdicts.detail(graded)
     assert verdicts.title(graded) != verdicts.title(report("better"))

@@ -48,7 +48,7 @@ def words() -> list[str]:
 
 
 class Fuzz:
-    """Draws what to send. known: ids of what there is."""
+    """Draws what to send. known: existing ids."""
 
     def __init__(self, seed: int, known: list[str], foreign: Path) -> None:
         self._draw = random.Random(seed)

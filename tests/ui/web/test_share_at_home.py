@@ -1,4 +1,4 @@
-"""What Share shows on a Space only: how to go on at home."""
+"""What Share shows on a Space only: how to continue at home."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a Space on ZeroGPU needs to start, and that nothing of ours believes in its GPU."""
+"""What a Space on ZeroGPU needs to start, and that no code of ours counts on its GPU."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ def ask_people(people: Iterable[tuple[str, int]], chosen: Iterable[str] = ()) ->
     if len(people) > 2:
         anybody = WHOEVER_ANSWERS in chosen
         boxes.append(_box("person-any", WHOEVER_ANSWERS, "Whoever answers", "the first to write asks", anybody))
-    legend = Markup("<legend>Learn to write as</legend>")
+    legend = Markup("<legend>Learn to write like</legend>")
     fields = Markup('<fieldset class="people">{}{}</fieldset>').format(legend, components.join(boxes))
     send = Markup('<button type="submit" class="btn firm">Read it this way</button>')
     return components.form("people", fields, send, kind="how")

@@ -179,7 +179,7 @@ def retry_button(change: Mapping[str, Any] | None, do: str) -> Markup:
 def what_follows(watched: Watched) -> str:
     """What the buttons below the status do."""
     if watched.job.state.can_resume:
-        return "“Continue training” goes on where it stopped, to the number of passes that was planned."
+        return "“Continue training” resumes where it stopped, up to the planned number of passes."
     if not watched.can_stop:
         return ""
     if watched.job.stop_requested or watched.state == "stopping":

@@ -1,4 +1,4 @@
-"""What the author of an e-mail wrote is told from quotations and signatures, in any language."""
+"""What the author of an e-mail wrote is separated from quotations and signatures, in any language."""
 
 from __future__ import annotations
 

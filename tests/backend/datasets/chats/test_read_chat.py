@@ -1,4 +1,4 @@
-"""Exports of chats are recognized, and whom to imitate is asked wherever that is not clear."""
+"""Exports of chats are recognized, and wherever it is unclear whom to imitate, the person is asked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Packed files are read as their content, and damaged or explosive ones are refused."""
+"""Packed files are read like their content; damaged ones and those that unpack to too much are refused."""
 
 from __future__ import annotations
 
