@@ -28,6 +28,7 @@ _SECRET_BYTES = 32
 _TOUCH = 60.0  # seconds between two updates of a folder's time
 _MEASURE = 30.0  # seconds between two measurements of everybody's disk space
 _MOST_LOSSES = 1000
+_LEAVING = ".leaving-"
 _AGAIN = "On your own computer there is no such limit."
 
 
@@ -99,23 +100,30 @@ class Visitors:
 
     def all(self) -> list[str]:
         """Every visitor with a folder."""
-        return [path.name for path in self.root.iterdir() if path.is_dir()]
+        return [path.name for path in self.root.iterdir() if path.is_dir() and not path.name.startswith(_LEAVING)]
 
     def expired(self) -> list[str]:
         """The visitors whose last visit was longer ago than their data is stored."""
-        oldest = time.time() - self._limits.lifetime
-        found = []
-        for visitor in self.all():
-            with suppress(OSError):  # just deleted
-                if (self.root / visitor).stat().st_mtime < oldest:
-                    found.append(visitor)
-        return found
+        return list(filter(self.is_expired, self.all()))
 
-    def delete(self, visitor: str) -> None:
-        """Deletes everything that a visitor made. Shared files are only linked, so they stay."""
-        shutil.rmtree(self.root / visitor, ignore_errors=True)
+    def is_expired(self, visitor: str) -> bool:
+        """Whether this visitor has a folder, and was last here longer ago than it is stored."""
+        try:
+            return self.folder(visitor).stat().st_mtime < time.time() - self._limits.lifetime
+        except OSError:  # just deleted
+            return False
+
+    def set_aside(self, visitor: str) -> None:
+        """Takes a visitor's folder away, for `delete_set_aside`; the next visit makes a new one. Raises OSError."""
         with self._lock:
+            self.folder(visitor).rename(self.root / f"{_LEAVING}{secrets.token_hex(8)}")
             self._touched.pop(visitor, None)
+        self.note_loss(visitor, "expired")
+
+    def delete_set_aside(self) -> None:
+        """Deletes all that was set aside. Shared files are only linked, so they stay."""
+        for folder in self.root.glob(f"{_LEAVING}*"):
+            shutil.rmtree(folder, ignore_errors=True)
 
     # Disk space
 

@@ -27,6 +27,7 @@ class ChatSeats:
 
     def take(self, session: Session) -> None:
         """Takes a seat for a session that is about to open its model. Raises NotInDemo if all others answer."""
+        idle = None
         with self._lock:
             if session in self._sessions:
                 self._sessions.remove(session)
@@ -37,8 +38,9 @@ class ChatSeats:
                         "All chats are busy.", "Other visitors are being answered.", "Ask again in a moment."
                     )
                 self._sessions.remove(idle)
-                idle.close()
             self._sessions.append(session)
+        if idle:
+            idle.close()  # takes seconds, in which others take their seats
 
     def leave(self, session: Session) -> None:
         with self._lock:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -20,21 +21,25 @@ from ui.services.shared import Shared
 
 log = logging.getLogger(__name__)
 
+_UPLOAD_AGE = 3600.0  # seconds after which an uploaded file is deleted
 PURGE = 60.0  # seconds between checks for expired visitors
 
 
 class VisitorApps:
-    """base: the app over what no visitor made, the machine and its models. No visitor ever gets it."""
+    """base: the app over what no visitor made, the machine and its models. No visitor ever gets it. uploads: where
+    uploaded files lie until they are read; gradio forgets them after a broken upload and at a restart."""
 
-    def __init__(self, workspace: Workspace, policy: Policy, simulated: Hardware | None = None) -> None:
-        self.policy = policy
+    def __init__(
+        self, workspace: Workspace, policy: Policy, simulated: Hardware | None = None, uploads: Path | None = None
+    ) -> None:
+        self.policy, self._uploads = policy, uploads
         self.base = App(workspace, simulated, open_to_network=True, policy=policy)
         self.visitors = Visitors(workspace.root / "visitors", policy.limits)
         self._queue = FairQueue(policy.limits.training)
         self._seats = ChatSeats(policy.limits.chats)
         self._queue.add(self.base.runner)
         self._apps: dict[str, App] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._purge_again_and_again, name="purge", daemon=True)
 
@@ -64,8 +69,9 @@ class VisitorApps:
 
     def app(self, visitor: str) -> App:
         """The visitor's services. visitor: from `Visitors`, never from a request. Raises NotInDemo when full."""
-        self.visitors.visit(visitor)
-        return self._open(visitor)
+        with self._lock:
+            self.visitors.visit(visitor)
+            return self._open(visitor)
 
     def _open(self, visitor: str) -> App:
         with self._lock:
@@ -98,8 +104,10 @@ class VisitorApps:
         for visitor in self.visitors.expired():
             try:
                 self._forget(visitor)
-            except ApprenticeError as error:
-                log.warning("the folder of a visitor was not deleted: %s", error)
+            except Exception:  # one damaged folder must not keep the others
+                log.exception("the folder of a visitor was not deleted")
+        self.visitors.delete_set_aside()
+        _delete_old(self._uploads)
 
     def _forget(self, visitor: str) -> None:
         app = self._open(visitor)
@@ -109,11 +117,13 @@ class VisitorApps:
                 app.runner.stop(job.id)
         if unfinished:
             return  # deleted by a later purge, when they have stopped
-        with self._lock:
+        with self._lock:  # whoever comes back now finds either everything or a new folder
+            if not self.visitors.is_expired(visitor):
+                return
+            self.visitors.set_aside(visitor)
             del self._apps[visitor]
         self._queue.remove(app.runner)
         app.close()
-        self.visitors.delete(visitor)
 
     def _purge_again_and_again(self) -> None:
         while not self._closing.wait(PURGE):
@@ -121,3 +131,11 @@ class VisitorApps:
                 self.purge()
             except Exception:
                 log.exception("a purge failed")
+
+
+def _delete_old(folder: Path | None) -> None:
+    """Deletes the uploaded files that have been there for long."""
+    for path in folder.rglob("*") if folder else ():
+        with suppress(OSError):  # just deleted
+            if path.is_file() and path.stat().st_mtime < time.time() - _UPLOAD_AGE:
+                path.unlink()

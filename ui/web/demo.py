@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from typing import Any
 
 import gradio as gr
@@ -25,8 +26,9 @@ def demo_page(
     """The visitors' services, the page, and the arguments to launch it with."""
     os.umask(_OWNER_ONLY)
     uploads = workspace.root / "uploads"
+    shutil.rmtree(uploads, ignore_errors=True)  # from before a restart
     os.environ["GRADIO_TEMP_DIR"] = str(uploads)
-    apps = VisitorApps(workspace, policy, simulated)
+    apps = VisitorApps(workspace, policy, simulated, uploads)
     blocks = web_page.build_demo(PerVisitor(apps))
     space = os.environ.get("SPACE_HOST", "")
     events = QueuedEvents(blocks)

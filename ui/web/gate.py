@@ -36,6 +36,7 @@ _OPEN = re.compile(  # the page itself; the same for all visitors
 )
 _EVENT = re.compile(r"/gradio_api/(queue/join|run/predict)/?")
 _EVENT_FIELDS = ("data", "event_data", "fn_index", "trigger_id", "session_hash")
+_FORM = 64 * 1024  # bytes of an upload around its file
 _LONGEST_EVENT = 4 * MIB
 _MOST_EVENTS = 60  # unanswered, of one visitor; a page has up to five
 _MOST_UPLOADS, _MOST_VISITORS = 50, 1000  # remembered; an upload that is forgotten can't be used any more
@@ -75,6 +76,7 @@ class Gate:
         self.app = app
         self._visitors, self._limits, self._uploads = door.visitors, door.limits, door.uploads
         self._events, self._https, self._accounts = door.events, door.https, door.accounts
+        self._uploading: set[str] = set()
         self._uploaded: OrderedDict[str, OrderedDict[str, None]] = OrderedDict()  # by visitor, the paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -129,8 +131,6 @@ class Gate:
     def _welcome(self, visitor: str | None, why_none: str, send: Send) -> Send:
         """Gives a browser that has no valid key a new one, as the page is loaded."""
         if visitor:
-            if not self._visitors.folder(visitor).is_dir():
-                self._visitors.note_loss(visitor, "expired")
             return send
         key = self._visitors.new_key()
         if why_none == "restarted" and (new := self._visitors.of_key(key)):
@@ -193,6 +193,13 @@ class Gate:
     # Files
 
     async def _upload(self, scope: Scope, receive: Receive, send: Send, visitor: str) -> None:
+        length = Headers(scope=scope).get("content-length", "")
+        if not length.isdecimal() or int(length) > self._limits.upload * MIB + _FORM:
+            await PlainTextResponse("This is too large for this demo.", 413)(scope, receive, send)
+            return
+        if visitor in self._uploading:
+            await PlainTextResponse("Another file of yours is still being uploaded.", 429)(scope, receive, send)
+            return
         if disk_mib(self._uploads) >= self._limits.uploads:
             await PlainTextResponse("This demo has no room for files now.", 413)(scope, receive, send)
             return
@@ -208,7 +215,11 @@ class Gate:
                     self._note_uploads(visitor, json.loads(answer))
             await send(message)
 
-        await self.app(scope, receive, sending)
+        self._uploading.add(visitor)
+        try:
+            await self.app(scope, receive, sending)
+        finally:
+            self._uploading.discard(visitor)
 
     def _note_uploads(self, visitor: str, paths: list[str]) -> None:
         own = self._uploaded.setdefault(visitor, OrderedDict())

@@ -42,11 +42,13 @@ class Guard:
 
     def __init__(self, app: ASGIApp, hosts: Iterable[str] = (), space: str = "") -> None:
         self.app = app
-        self.space = space.lower()
+        self.spaces = {
+            name.strip() for name in space.lower().split(",") if name.strip()
+        }  # two with an own domain
         further = [host.lower() for host in hosts]
         self.hosts = (*LOOPBACK, *further)
         self.open = bool(further)
-        ancestors = "https://huggingface.co" if self.space else "'none'"
+        ancestors = "https://huggingface.co" if self.spaces else "'none'"
         self.headers = {
             "content-security-policy": POLICY + f"frame-ancestors {ancestors}",
             "referrer-policy": "same-origin",
@@ -81,15 +83,13 @@ class Guard:
         names = {f"{host}:{port}" for host in hosts}
         if port in (80, 443):
             names.update(hosts)
-        if self.space:
-            names.add(self.space)
-        return names
+        return names | self.spaces
 
     def _may_request(self, scope: Scope, headers: Headers, ours: set[str]) -> bool:
         origin = headers.get("origin")
         if origin is not None:
             scheme, _, name = origin.lower().partition("://")
-            return name in ours and scheme == ("https" if name == self.space else "http")
+            return name in ours and scheme == ("https" if name in self.spaces else "http")
         site = headers.get("sec-fetch-site")
         if scope["type"] == "websocket":
             return False
@@ -102,8 +102,8 @@ class Guard:
     def _opens_the_page(self, scope: Scope, headers: Headers) -> bool:
         """Whether a person follows a link from another site to our front page, or a Space's page frames it or leads
         back from signing in."""
-        paths = {"/", "/login/callback"} if self.space else {"/"}
-        destinations = {"document", "iframe"} if self.space else {"document"}
+        paths = {"/", "/login/callback"} if self.spaces else {"/"}
+        destinations = {"document", "iframe"} if self.spaces else {"document"}
         return (
             scope["method"] == "GET"
             and scope["path"] in paths

@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 WINDOW = 900.0  # seconds for which a wrong password counts
 FROM_ONE, FROM_ALL = 10, 100  # wrong passwords in that time, of one address and of all
-_WRONG = (400, 401)
+_RIGHT = 200  # gradio's answer to a right password; whatever else it answers counts as a wrong one
 
 
 class LoginLimit:
@@ -32,7 +32,7 @@ class LoginLimit:
         self._wrong.append((time.monotonic(), address))  # counted before it is checked: many may arrive at once
 
         async def sending(message: Message) -> None:
-            if message["type"] == "http.response.start" and message["status"] not in _WRONG:
+            if message["type"] == "http.response.start" and message["status"] == _RIGHT:
                 self._forget(address)
             await send(message)
 

@@ -121,7 +121,7 @@ def build(app: App) -> gr.Blocks:
 def build_demo(demo: PerVisitor) -> gr.Blocks:
     """The whole page for the visitors of a demo."""
     blocks = build_page(demo.as_app(), demo).blocks
-    blocks.queue(default_concurrency_limit=HANDLERS)
+    blocks.queue(default_concurrency_limit=HANDLERS, api_open=False)
     demo.built()
     return blocks
 

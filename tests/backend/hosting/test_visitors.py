@@ -76,8 +76,11 @@ def test_who_was_not_here_for_long_is_deleted_and_what_is_linked_stays(tmp_path:
     long_ago = visitors.folder(gone).stat().st_mtime - 3700
     os.utime(visitors.folder(gone), (long_ago, long_ago))
     assert visitors.expired() == [gone]
-    visitors.delete(gone)
+    visitors.set_aside(gone)
     assert visitors.all() == [here]
+    assert visitors.loss(gone) == "expired"
+    visitors.delete_set_aside()
+    assert [path.name for path in visitors.root.iterdir()] == [here]
     assert (shared / "weights").read_text() == "shared"
 
 
@@ -96,7 +99,7 @@ def test_a_full_demo_lets_nobody_new_in(tmp_path: Path) -> None:
     with pytest.raises(NotInDemo):
         new(visitors)
     visitors.visit(first)
-    visitors.delete(first)
+    visitors.set_aside(first)
     new(visitors)
 
 

@@ -143,6 +143,42 @@ def test_everything_of_an_expired_visitor_is_deleted_once_its_job_has_stopped(ma
     assert apps.visitors.all() == [here]
 
 
+def test_one_damaged_folder_does_not_keep_the_others(make: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    apps = make(lifetime=3600)
+    damaged, gone = sorted((visitor_of(apps), visitor_of(apps)))
+    for visitor in (damaged, gone):
+        os.utime(apps.visitors.folder(visitor), (1, 1))
+    forget = apps._forget
+
+    def fails(visitor: str) -> None:
+        if visitor == damaged:
+            raise FileNotFoundError("runs")
+        forget(visitor)
+
+    monkeypatch.setattr(apps, "_forget", fails)
+    apps.purge()
+    assert apps.visitors.all() == [damaged]
+
+
+def test_who_comes_back_in_time_is_not_forgotten(make: Made) -> None:
+    apps = make(lifetime=3600)
+    visitor = visitor_of(apps)
+    app = apps.app(visitor)
+    apps._forget(visitor)
+    assert apps.app(visitor) is app
+
+
+def test_old_uploads_are_deleted(make: Made, tmp_path: Path) -> None:
+    apps, (old, new) = make(), (tmp_path / "uploads" / name for name in ("old", "new"))
+    old.parent.mkdir()
+    for path in (old, new):
+        path.write_text("{}")
+    os.utime(old, (1, 1))
+    apps._uploads = old.parent
+    apps.purge()
+    assert [path.name for path in old.parent.iterdir()] == ["new"]
+
+
 def test_after_a_restart_what_waits_is_queued_again(make: Made) -> None:
     before = make()
     visitor = visitor_of(before)

@@ -15,8 +15,8 @@ from ui.web.login_limit import FROM_ALL, FROM_ONE, LoginLimit
 
 
 async def login(request: Request) -> PlainTextResponse:
-    right = await request.body() == b"right"
-    return PlainTextResponse("", 200 if right else 400)
+    status = {b"right": 200, b"": 422}.get(await request.body(), 400)
+    return PlainTextResponse("", status)
 
 
 def browsers(*addresses: str) -> list[TestClient]:
@@ -44,6 +44,13 @@ def test_a_right_password_forgets_the_wrong_ones() -> None:
     for _ in range(3):
         assert [attempt(person) for _ in range(FROM_ONE - 1)] == [400] * (FROM_ONE - 1)
         assert attempt(person, "right") == 200
+
+
+def test_a_request_without_a_password_forgets_nothing() -> None:
+    (guessing,) = browsers("192.0.2.7")
+    assert [attempt(guessing) for _ in range(FROM_ONE - 1)] == [400] * (FROM_ONE - 1)
+    assert attempt(guessing, "") == 422
+    assert attempt(guessing) == 429
 
 
 def test_many_addresses_together_are_limited_too() -> None:
