@@ -17,7 +17,7 @@ from backend.datasets.chats.paths import first
 from backend.datasets.chats.whatsapp import WHATSAPP, whatsapp_messages
 from backend.datasets.convert.detect import Record
 from backend.datasets.documents.archive import damaged
-from backend.datasets.options import ZIP_ERRORS, Limits, RowFault, check_expansion
+from backend.datasets.options import ZIP_ERRORS, Limits, RowFault
 from backend.datasets.read.json_document import document
 from backend.datasets.read.source import BLOCK, ByteSource, line_blocks
 
@@ -73,8 +73,8 @@ def archive_records(source: ByteSource) -> tuple[Iterator[list[Record]], ChatFor
     for content in _CONTENTS:
         found = [info for name, info in sorted(files.items()) if content.files.fullmatch(name)]
         if found and (not content.beside or content.beside in files):
-            size = sum(info.file_size for info in found)  # zipfile reads no more of a file than it declares
-            check_expansion(size, source.size, source.limits)
+            read = [*found, files[content.beside]] if content.beside else found
+            source.check_expansion(sum(info.file_size for info in read))  # zipfile reads no more than a file declares
             people = _people(archive, files[content.beside], source) if content.beside else {}
             return _records(archive, found, source, content, people), content.chat
     return None

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from backend.datasets.convert.detect import Record
-from backend.datasets.options import check_expansion
 from backend.datasets.read.delimited import unique_names
 from backend.datasets.read.source import ByteSource
 from backend.errors import BadInput
@@ -30,7 +29,7 @@ def parquet_records(source: ByteSource) -> Iterator[list[Record]]:
         table = pq.ParquetFile(source.seekable())
         total = table.metadata.num_rows
         groups = range(table.metadata.num_row_groups)
-        check_expansion(sum(table.metadata.row_group(g).total_byte_size for g in groups), source.size, source.limits)
+        source.check_expansion(sum(table.metadata.row_group(g).total_byte_size for g in groups))
         if total == 0:
             raise BadInput("This table has no rows.", f"Its columns are: {', '.join(table.schema_arrow.names)}.", "")
         names = unique_names(table.schema_arrow.names)

@@ -25,8 +25,8 @@ HEAD = 64 * KIB  # enough to detect the format
 class ByteSource:
     """A source of bytes, open until `close`.
 
-    head: the first 64 KiB, unpacked; whole: whether that is all. packed: its compression, such as "gzip", or "".
-    size: bytes on disk.
+    head: the first 64 KiB, unpacked; whole: whether that is all. packed: the name of its packing, such as
+    "gzip", or "". size: bytes on disk. expanded: bytes that it was found to unpack to.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class ByteSource:
         progress: Callable[[float], None] | None = None,
         cancelled: Callable[[], bool] | None = None,
     ) -> None:
-        self.size, self.limits = size, limits
+        self.size, self.limits, self.expanded = size, limits, 0
         self._file, self._progress, self._cancelled = file, progress, cancelled
         self._reported = 0.0
         self._spool: BinaryIO | None = None
@@ -65,7 +65,7 @@ class ByteSource:
             while block := file.read(size):
                 total += len(block)
                 if self.packed:
-                    check_expansion(total, self._file.tell(), self.limits)
+                    self.check_expansion(total, self._file.tell())
                 self.advance(self._file.tell() / self.size)
                 yield block
         except DAMAGED as error:
@@ -87,6 +87,11 @@ class ByteSource:
             self._spool.write(block)
         self._spool.seek(0)
         return self._spool
+
+    def check_expansion(self, expanded: int, packed: int | None = None) -> None:
+        """Raises BadInput when this unpacks to more than the limits allow. packed: by default its whole size."""
+        self.expanded = max(self.expanded, expanded)
+        check_expansion(expanded, self.size if packed is None else packed, self.limits)
 
     def check_cancelled(self) -> None:
         """Raises Cancelled when the user has cancelled."""

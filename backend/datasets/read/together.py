@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 from backend.datasets.convert.mapping import NoExamples
 from backend.datasets.documents.archive import damaged
 from backend.datasets.excerpt import excerpt
-from backend.datasets.options import ZIP_ERRORS, Cancelled, ReadOptions, check_expansion
+from backend.datasets.options import ZIP_ERRORS, Cancelled, Limits, ReadOptions, check_expansion
 from backend.datasets.read.source import BLOCK, ByteSource
 from backend.errors import BadInput
 from backend.records.rows import Dataset, Problem, Row
@@ -20,6 +20,30 @@ from backend.records.rows import Dataset, Problem, Row
 MOST_FILES = 200
 
 Load = Callable[[ByteSource, str, ReadOptions], Dataset]
+
+
+class _Left:
+    """What the files read so far have left of the limits, which hold for an archive as a whole."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+
+    def take_bytes(self, expanded: int) -> None:
+        self.limits = replace(self.limits, expanded_bytes=max(self.limits.expanded_bytes - expanded, 0))
+
+    def take_rows(self, data: Dataset) -> None:
+        stored = sum(len(row.text or "") + sum(len(m["content"]) for m in row.messages) for row in data.rows)
+        self.limits = replace(
+            self.limits,
+            rows=max(self.limits.rows - data.total_rows, 0),
+            stored_bytes=max(self.limits.stored_bytes - stored, 0),
+            problems=max(self.limits.problems - len(data.problems), 0),
+        )
+
+    def require_some(self) -> None:
+        """Raises BadInput when no row more may be read."""
+        if not (self.limits.rows and self.limits.stored_bytes and self.limits.problems):
+            raise BadInput("The files before it hold as much as is read of one archive.", "", "Use a part of them.")
 
 
 class ManyFiles(Exception):
@@ -34,14 +58,18 @@ def read_together(source: ByteSource, name: str, options: ReadOptions, load: Loa
     """
     read: list[tuple[str, Dataset]] = []
     refused: list[tuple[str, BadInput]] = []
+    left = _Left(options.limits)
     try:
         with zipfile.ZipFile(source.seekable()) as archive:
             parts = _files(archive, source)
+            left.take_bytes(sum(part.file_size for part in parts))
             for number, part in enumerate(parts):
                 file = excerpt(part.filename, width=100)
                 try:
-                    with _member(archive, part, source) as member:
-                        read.append((file, load(member, PurePosixPath(part.filename).name, options)))
+                    with _member(archive, part, source, left) as member:
+                        data = load(member, PurePosixPath(part.filename).name, replace(options, limits=member.limits))
+                    left.take_rows(data)
+                    read.append((file, data))
                 except NoExamples as error:
                     if error.columns:
                         raise
@@ -78,8 +106,9 @@ def _is_hidden(name: str) -> bool:
 
 
 @contextmanager
-def _member(archive: zipfile.ZipFile, part: zipfile.ZipInfo, source: ByteSource) -> Iterator[ByteSource]:
-    """One file of the archive, unpacked to a temporary file without a name."""
+def _member(archive: zipfile.ZipFile, part: zipfile.ZipInfo, source: ByteSource, left: _Left) -> Iterator[ByteSource]:
+    """One file of the archive, unpacked to where it has no name. What it unpacks to itself is taken from `left`."""
+    left.require_some()
     with tempfile.TemporaryFile() as file:
         with archive.open(part) as opened:
             while block := opened.read(BLOCK):
@@ -89,8 +118,11 @@ def _member(archive: zipfile.ZipFile, part: zipfile.ZipInfo, source: ByteSource)
         if not size:
             raise BadInput("It is empty.")
         file.seek(0)
-        with ByteSource(file, size, source.limits, cancelled=lambda: _cancelled(source)) as member:
-            yield member
+        with ByteSource(file, size, left.limits, cancelled=lambda: _cancelled(source)) as member:
+            try:
+                yield member
+            finally:
+                left.take_bytes(member.expanded)
 
 
 def _cancelled(source: ByteSource) -> bool:
@@ -112,6 +144,10 @@ def _require_alike(read: list[tuple[str, Dataset]]) -> None:
         )
 
 
+def _shared(problem: Problem) -> str:
+    return " What is read counts for all files together." if problem.kind == "rows_left_out" else ""
+
+
 def _merged(name: str, read: list[tuple[str, Dataset]], refused: list[tuple[str, BadInput]]) -> Dataset:
     rows: list[Row] = []
     problems = [
@@ -123,7 +159,8 @@ def _merged(name: str, read: list[tuple[str, Dataset]], refused: list[tuple[str,
         before = merged.total_rows
         rows += [replace(row, row=row.row + before, file=file) for row in data.rows]
         problems += [
-            replace(p, row=p.row + before if p.row else 0, message=f"{file}: {p.message}") for p in data.problems
+            replace(p, row=p.row + before if p.row else 0, message=f"{file}: {p.message}{_shared(p)}")
+            for p in data.problems
         ]
         merged.originals |= {row + before: value for row, value in data.originals.items()}
         merged.total_rows += data.total_rows

@@ -63,3 +63,11 @@ def test_a_bomb_is_refused(tmp_path: Path) -> None:
     limits = Limits(ratio_from_bytes=1_000_000)
     with pytest.raises(BadInput, match="unpacks to far more"):
         load(path, options=ReadOptions(imitate=("Ben",), limits=limits))
+
+
+def test_the_list_of_people_counts_to_what_an_export_unpacks_to(tmp_path: Path) -> None:
+    said = [{"type": "message", "user": "U1", "text": "Open?", "ts": "1704100000.000100"}]
+    people = [{"id": "U1", "name": "anna", "title": "a" * 3_000_000}]
+    path = packed(tmp_path / "export.zip", **{"users.json": people, "general/2024-01-01.json": said})
+    with pytest.raises(BadInput, match="unpacks to far more"):
+        load(path, options=ReadOptions(imitate=("anna",), limits=Limits(ratio_from_bytes=1_000_000)))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import zipfile
 from pathlib import Path
 
 import pytest
 
 from backend.datasets.convert.mapping import SeveralReadings
-from backend.datasets.read.load import load
+from backend.datasets.read.load import Limits, ReadOptions, load
 from backend.errors import BadInput
 from tests.backend.datasets.sources import FOLDER
 
@@ -62,3 +63,36 @@ def test_an_archive_that_is_no_dataset_is_refused(tmp_path: Path, files: dict[st
     with pytest.raises(BadInput) as refused:
         load(archive(tmp_path, **files))
     assert word in str(refused.value)
+
+
+def lines(count: int, size: int = 2) -> str:
+    return "question,answer\n" + f"Open?,{'x' * size}\n" * count
+
+
+def left_out(path: Path, limits: Limits) -> tuple[list[str], list[str]]:
+    """The files of the rows, and the messages of what was left out."""
+    data = load(path, options=ReadOptions(limits=limits))
+    return [row.file for row in data.rows], [p.message for p in data.problems if p.row == 0]
+
+
+def test_the_rows_of_all_files_count_together(tmp_path: Path) -> None:
+    path = archive(tmp_path, a__dot__csv=lines(3), b__dot__csv=lines(3), c__dot__csv=lines(3))
+    files, problems = left_out(path, Limits(rows=5))
+    assert files == ["a.csv"] * 3 + ["b.csv"] * 2
+    assert [message.split()[0].rstrip(":") for message in problems] == ["c.csv", "b.csv"]
+
+
+def test_the_text_of_all_files_counts_together(tmp_path: Path) -> None:
+    path = archive(tmp_path, a__dot__csv=lines(3, 100), b__dot__csv=lines(3, 100), c__dot__csv=lines(3, 100))
+    files, problems = left_out(path, Limits(stored_bytes=500))
+    assert files == ["a.csv"] * 3 + ["b.csv"] * 2
+    assert [message.split()[0].rstrip(":") for message in problems] == ["c.csv", "b.csv"]
+
+
+def test_what_packed_files_unpack_to_counts_together(tmp_path: Path) -> None:
+    packed = gzip.compress(lines(3, 1_000).encode())
+    path = archive(tmp_path, a__dot__csv__dot__gz=packed, b__dot__csv__dot__gz=packed, c__dot__csv=lines(1))
+    files, problems = left_out(path, Limits(expanded_bytes=5_000))
+    assert files == ["a.csv.gz"] * 3 + ["c.csv"]
+    assert [("b.csv.gz" in message, "unpacks" in message) for message in problems] == [(True, True)]
+    assert left_out(path, Limits())[0] == ["a.csv.gz"] * 3 + ["b.csv.gz"] * 3 + ["c.csv"]
