@@ -8,7 +8,7 @@ from html import unescape
 
 from backend.datasets.documents.markup import read_html
 
-_TAG = re.compile(r"<(/?[a-z][a-z0-9]*)\b[^>]*>", re.IGNORECASE)
+_TAG = re.compile(r"</?[a-z][a-z0-9]{0,30}\b[^<>]*>", re.IGNORECASE)  # [^<>]: no sign is passed over twice
 _SLACK = re.compile(r"<([@#!]?)([^<>|]*)(?:\|([^<>]*))?>")
 
 

@@ -27,14 +27,17 @@ MAIL = ChatFormat(
     text=("text",),
     time=("time",),
 )
-_POSTMARK = re.compile(rb"From \S+ .*\d\d:\d\d(:\d\d)?.*\d{4}|From \S+@\S+\s*$")
+_POSTMARK = re.compile(rb"From \S{1,320} .{0,99}\d\d:\d\d.{0,99}\d{4}|From [^\s@]{1,320}@\S{1,320}$")
 _FIELD = re.compile(rb"([A-Za-z][A-Za-z0-9-]*):", re.ASCII)
 _MAIL_FIELDS = frozenset((b"from", b"to", b"subject", b"date", b"message-id", b"received", b"mime-version"))
 _LARGEST = 32 * MIB  # bytes of one message; the attachments of a larger one are cut off
-_QUOTE_IN_HTML = re.compile(r"<blockquote\b|<div[^>]+(gmail_quote|divRplyFwdMsg|moz-cite-prefix)", re.IGNORECASE)
-_SUBJECT = re.compile(
-    r"^(\s*(re|aw|sv|antw|fw|fwd|wg|tr|rv|enc|odp|vs|ynt|res)\s*(\[\d+\])?\s*[:：])+\s*", re.IGNORECASE
+_QUOTE_IN_HTML = re.compile(
+    r"<blockquote\b|<div[^<>]{1,300}(gmail_quote|divRplyFwdMsg|moz-cite-prefix)", re.IGNORECASE
 )
+_SUBJECT = re.compile(
+    r"^(\s*(re|aw|sv|antw|fw|fwd|wg|tr|rv|enc|odp|vs|ynt|res)\s*(\[\d+\]\s*)?[:：])+\s*", re.IGNORECASE
+)
+_LONGEST_SUBJECT = 1_000  # characters that are read
 _FORWARDED = re.compile(r"\s*(fwd?|wg|tr|rv|enc|doorst|vb|vs)\s*:", re.IGNORECASE)
 _BROKEN = (
     AttributeError,
@@ -123,7 +126,7 @@ def _parse(line: int, data: bytes) -> _Mail:
     try:
         message = email.message_from_bytes(data, policy=_POLICY)
         assert isinstance(message, EmailMessage)
-        subject = _decoded(str(message.get("subject", "")))
+        subject = _decoded(str(message.get("subject", ""))[:_LONGEST_SUBJECT])
         author = _addresses(message, "from")
         references = re.findall(r"<[^<>\s]+>", f"{message.get('references', '')} {message.get('in-reply-to', '')}")
         said, quoted, credit = own_words(_body(message)) if _is_personal(message) else ("", "", "")

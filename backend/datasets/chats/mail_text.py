@@ -11,8 +11,9 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from itertools import islice
 
-ADDRESS = re.compile(r"[\w.+'-]+@[\w-]+(?:\.[\w-]+)+")
+ADDRESS = re.compile(r"[\w.+'-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,126}")  # the lengths of RFC 5321 and RFC 1035
 _HEADER = re.compile(r"[*\s]*[^\W\d_][\w .'-]{0,24}[*\s]*[:：][*\s]*\S")
 # "From" in the languages of mail programs: what begins a block of headers
 _FROM = re.compile(
@@ -32,7 +33,7 @@ _SENT_FROM = re.compile(
 )
 _MOST_LINES = 12  # of a signature
 _LEAST_MAILS = 3  # in which a signature must be the same
-_LONGEST_LINE = 2_000  # characters; a longer one is no header
+_LONGEST_LINE = 2_000  # characters; a longer one is no header and names nobody
 
 
 def own_words(text: str) -> tuple[str, str, str]:
@@ -48,20 +49,33 @@ def own_words(text: str) -> tuple[str, str, str]:
 
 
 def _divide(lines: list[str]) -> tuple[list[str], list[str]]:
-    """The lines before the point where everything is quoted, and the lines after it."""
-    cut = next((at for at in range(len(lines)) if _begins_quote(lines, at)), len(lines))
+    """The lines before the one from which on all is quoted, and the others."""
+    last = max((at for at, line in enumerate(lines) if line.startswith(">")), default=-1)
+    tail = _last_quotation(lines)
+    cut = next((at for at in range(len(lines)) if _begins_quote(lines, at, last, tail)), len(lines))
     written = lines[:cut]
     while cut < len(lines) and written and (not written[-1].strip() or written[-1].endswith(":")):
         written.pop()  # "Begin forwarded message:"
     return written, lines[cut:]
 
 
+def _last_quotation(lines: list[str]) -> int:
+    """The line that begins with ">" as all below it do; behind the last line where there is none."""
+    start = len(lines)
+    for at in range(len(lines) - 1, -1, -1):
+        if lines[at].startswith(">"):
+            start = at
+        elif lines[at].strip():
+            break
+    return start
+
+
 def _said(written: list[str]) -> str:
     return _without_signature("\n".join(_without_quotes(written)))
 
 
-def _begins_quote(lines: list[str], at: int) -> bool:
-    """Whether everything from this line on is quoted."""
+def _begins_quote(lines: list[str], at: int, last: int, tail: int) -> bool:
+    """Whether all from this line on is quoted. last: the last line that begins with ">"; tail: `_last_quotation`."""
     line = lines[at]
     if len(line) > _LONGEST_LINE or not line.strip():
         return False
@@ -75,13 +89,10 @@ def _begins_quote(lines: list[str], at: int) -> bool:
     credit = " ".join(paragraph[: next((n for n, one in enumerate(paragraph, 1) if one.endswith((":", "："))), 0)])
     if not credit or len(credit) > 300 or not _DATE.search(credit):
         return False
-    rest = lines[at + len(paragraph) :]
-    quoted = next((one for one in [*paragraph, *rest] if one.startswith(">")), None)
-    if quoted is None:
+    if at > last:
         return ADDRESS.search(credit) is not None
-    after = [one for one in lines[at:] if one.strip()]
-    first = next(n for n, one in enumerate(after) if one.startswith(">"))
-    return first <= 3 and all(one.startswith(">") for one in after[first:])
+    before = list(islice((lines[n] for n in range(at, tail) if lines[n].strip()), 4))
+    return tail < len(lines) and len(before) <= 3 and not any(one.startswith(">") for one in before)
 
 
 def _paragraph(lines: list[str], at: int) -> list[str]:
@@ -137,6 +148,8 @@ def _credit(lines: list[str], at: int) -> list[str]:
     while start and lines[start - 1].strip() and not lines[start - 1].startswith(">") and end - start < 3:
         start -= 1
     credit = lines[start:end]
+    if any(len(line) > _LONGEST_LINE for line in credit):
+        return []
     joined = " ".join(credit)
     fits = joined.endswith((":", "：")) and (_DATE.search(joined) or ADDRESS.search(joined))
     return credit if fits else []

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 _BOLD_LINE = re.compile(r"(\*\*|__)(?P<bold>\S.*?)\1(?P<rest>.*)")
 _STRUCTURED = 4_000_000  # characters; longer texts are only divided into lines
-_TABLE_RULE = re.compile(r"^[ ]{0,3}\|?[ ]*:?-+:?[ ]*(\|[ ]*:?-+:?[ ]*)+\|?[ ]*$", re.MULTILINE)
+_TABLE_RULE = re.compile(
+    r"^[ ]{0,3}\|?[ ]{0,99}:?-+:?[ ]{0,99}(\|[ ]{0,99}:?-+:?[ ]{0,99})+(\|[ ]{0,99})?$", re.MULTILINE
+)
 
 
 @cache

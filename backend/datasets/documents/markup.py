@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from typing import Any
@@ -21,6 +22,8 @@ _BREAKS = frozenset(
         *("figcaption", "address", "form", "fieldset", "button"),
     )
 )
+_HEADINGS = {f"h{level}": level for level in range(1, 7)}
+_DEEPEST = 20  # lists in lists that are indented
 _SPACES = re.compile(r"[ \t\r\n\f]+")
 
 
@@ -32,7 +35,9 @@ class _Reader(HTMLParser):
         self.document = Document()
         self.data: list[str] = []  # the JSON-LD of the page
         self._open: list[str] = []
+        self._count: Counter[str] = Counter()  # of the open elements by their names
         self._hidden = 0
+        self._levels: list[int] = []  # of the open headings
         self._runs: list[tuple[str, bool]] = []
         self._line = 1
         self._lists: list[int | None] = []  # the number of the last item; None without numbers
@@ -53,14 +58,18 @@ class _Reader(HTMLParser):
         if tag in _BREAKS:
             self._end_block()
         self._open.append(tag)
+        self._count[tag] += 1
         if tag in _HIDDEN:
             self._hidden += 1
+        elif tag in _HEADINGS:
+            self._levels.append(_HEADINGS[tag])
         elif tag in ("ul", "ol"):
             self._lists.append(0 if tag == "ol" else None)
         elif tag == "li" and self._lists:
             number = self._lists[-1]
             self._lists[-1] = None if number is None else number + 1
-            self._item = "  " * (len(self._lists) - 1) + ("- " if number is None else f"{number + 1}. ")
+            indent = "  " * (min(len(self._lists), _DEEPEST) - 1)
+            self._item = indent + ("- " if number is None else f"{number + 1}. ")
         elif tag == "table":
             self._rows.append([])
         elif tag == "tr" and self._rows:
@@ -70,14 +79,17 @@ class _Reader(HTMLParser):
             self._cell = []
 
     def handle_endtag(self, tag: str) -> None:
-        if tag not in self._open:
+        if not self._count[tag]:
             return
         if tag in _BREAKS:
             self._end_block()
         while self._open:
             last = self._open.pop()
+            self._count[last] -= 1
             if last in _HIDDEN:
                 self._hidden -= 1
+            elif last in _HEADINGS:
+                self._levels.pop()
             if last == tag:
                 break
         if tag in ("ul", "ol") and self._lists:
@@ -97,8 +109,13 @@ class _Reader(HTMLParser):
         elif not self._hidden:
             if not self._runs:
                 self._line = self.getpos()[0]
-            text = data if "pre" in self._open else _SPACES.sub(" ", data)
+            text = data if self._count["pre"] else _SPACES.sub(" ", data)
             self._runs.append((text, self._bold))
+
+    def parse_html_declaration(self, i: int) -> int:
+        if self.rawdata.startswith("<![", i):  # a comment in HTML; the base class looks for ]]> and fails on <![>
+            return self.parse_bogus_comment(i)
+        return super().parse_html_declaration(i)
 
     def close(self) -> None:
         super().close()
@@ -108,11 +125,11 @@ class _Reader(HTMLParser):
 
     @property
     def _bold(self) -> bool:
-        return not _BOLD.isdisjoint(self._open)
+        return any(self._count[tag] for tag in _BOLD)
 
     @property
     def _level(self) -> int:
-        return next((int(tag[1]) for tag in reversed(self._open) if re.fullmatch("h[1-6]", tag)), 0)
+        return self._levels[-1] if self._levels else 0
 
     def _end_table(self, rows: list[tuple[int, list[str]]]) -> None:
         if not self._rows:  # one inside another is text of its cell
@@ -152,7 +169,8 @@ def read_html(text: str) -> Document:
     """The blocks and tables of a web page or a part of one. A page that states its questions and answers as data
     (schema.org's FAQPage) is read from these."""
     reader = _Reader()
-    reader.feed(text)
+    end = text.rfind(">") + 1
+    reader.feed(text[:end] + text[end:].replace("<", "&lt;"))  # html.parser looks for the end of each tag anew
     reader.close()
     stated = [pair for data in reader.data for pair in _faq_page(data)]
     if stated:

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from backend.datasets.chats.mail import is_mail
-from backend.datasets.chats.mail_text import own_words, repeated_ends
+from backend.datasets.chats import mail_text
+from backend.datasets.chats.clean import html
+from backend.datasets.chats.mail import is_mail, mail_messages
+from backend.datasets.chats.mail_text import ADDRESS, own_words, repeated_ends
 from backend.datasets.read.load import ReadOptions, load
 
 OUTLOOK = "Von: Anna Berg\nGesendet: Montag, 4. März 2024 09:12\nAn: Tom\nBetreff: Rechnung\n\nWo ist sie?\n"
@@ -59,6 +61,58 @@ def test_what_is_no_quotation_stays(text: str) -> None:
     assert own_words(text) == (text, "", "")
 
 
+def test_a_line_too_long_to_name_anybody_is_no_credit() -> None:
+    long = "a" * 3_000 + " <a@b.org> wrote:"
+    assert own_words(f"{long}\n> Open?\n\nYes.")[0] == f"{long}\n\nYes."
+
+
+def test_an_address_is_no_longer_than_an_address_can_be() -> None:
+    assert ADDRESS.findall("a" * 100 + "@b.org") == ["a" * 64 + "@b.org"]
+    assert ADDRESS.findall("a" * 10_000 + "@") == []
+
+
+def test_many_lines_that_may_begin_a_quotation_are_looked_at_a_few_times_each() -> None:
+    class Line(str):
+        looked = 0
+
+        def startswith(self, *args: object) -> bool:
+            Line.looked += 1
+            return super().startswith(*args)  # type: ignore[arg-type]
+
+    text = "On 4.3.2024:\n\nno\n\n" * 200 + "> Open?\n\nEnd."
+    mail_text._divide([Line(line) for line in text.split("\n")])
+    assert Line.looked < 10 * text.count("\n")
+
+
+def mail_with(subject: str, body: str = "Open?", kind: str = "plain") -> list[bytes]:
+    head = f"From: a@x.org\nTo: t@x.org\nSubject: {subject}\nContent-Type: text/{kind}\n\n"
+    return (head + body).encode().split(b"\n")
+
+
+def only_record(lines: list[bytes]) -> dict[str, object]:
+    ((_, record),) = [one for batch in mail_messages(lines) for one in batch]
+    assert isinstance(record, dict)
+    return record
+
+
+def test_of_a_subject_only_the_beginning_counts() -> None:
+    assert only_record(mail_with("Re[2]: AW : Door"))["thread"] == "Door"
+    assert only_record(mail_with("x" * 5_000))["thread"] == "x" * 1_000
+    assert only_record(mail_with("re" + " " * 5_000 + "!"))["thread"] == "re"
+
+
+def test_a_quotation_in_html_is_found_only_within_one_tag() -> None:
+    assert only_record(mail_with("x", 'Yes<div dir="ltr" class="gmail_quote">Open?</div>', "html"))["text"] == "Yes"
+    assert "Open?" in str(only_record(mail_with("x", "Yes<div <p gmail_quote>Open?</div>", "html"))["text"])
+    assert only_record(mail_with("x", "Yes" + "<div " * 1_000, "html"))["text"] == ("Yes" + "<div " * 1_000).strip()
+
+
+def test_a_tag_holds_no_other() -> None:
+    assert html("Is 1 <a <3 or> 2?") == "Is 1 <a <3 or> 2?"
+    assert html("<a" * 1_000) == "<a" * 1_000
+    assert html('See <a href="x">this</a><br/>') == "See this"
+
+
 def test_lines_in_which_most_mails_of_an_author_end_are_a_signature() -> None:
     mails = [f"Answer {number}.\n\nRegards\nMia\nMill Lane 4" for number in range(3)]
     assert repeated_ends([*mails, "Short."]) == ["Answer 0.", "Answer 1.", "Answer 2.", "Short."]
@@ -72,6 +126,7 @@ def test_lines_in_which_most_mails_of_an_author_end_are_a_signature() -> None:
         (b"From 179@xxx Mon Mar 04 09:12:00 +0000 2024\nFrom: a@b.org\nTo: c@d.org\nSubject: x\n\nhi", True),
         (b"Received: by x\n with y\nFrom: a@b.org\r\nSubject: x\r\n\r\nhi", True),
         (b"From: Anna\nTo: Tom\n\nA play in one act.", False),
+        (b"From " + b"00:00" * 1_000 + b"a 09:12:00 2024\nFrom: a@b.org\nTo: c@d.org\nSubject: x\n\nhi", False),
         (b"From here on the story goes.\nSubject: none", False),
         (b"question,answer\nFrom: a,b\n", False),
         (b"", False),

@@ -1,0 +1,83 @@
+"""Web pages are read as a browser shows them, in a number of steps that grows with the page and not faster."""
+
+from __future__ import annotations
+
+import pytest
+
+from backend.datasets.documents.markdown import has_table
+from backend.datasets.documents.markup import _Reader, read_html
+
+
+class Tag(str):
+    """A name of an element that counts how often it is looked at."""
+
+    looked = 0
+
+    def __eq__(self, other: object) -> bool:
+        Tag.looked += 1
+        return str.__eq__(self, other)
+
+    def __hash__(self) -> int:
+        Tag.looked += 1
+        return str.__hash__(self)
+
+
+@pytest.mark.parametrize("closed", ["b", "i", "p"])
+def test_the_steps_do_not_depend_on_how_many_elements_are_open(closed: str) -> None:
+    def steps(depth: int) -> int:
+        reader = _Reader()
+        reader.feed(" ")
+        for _ in range(depth):
+            reader.handle_starttag(Tag("span"), [])
+        Tag.looked = 0
+        for _ in range(10):
+            reader.handle_data("x")
+            reader.handle_endtag(closed)
+            reader.handle_starttag("p", [])
+            reader.handle_endtag("p")
+        return Tag.looked
+
+    assert steps(300) == steps(3)
+
+
+def test_bold_and_verbatim_text_and_headings_end_with_their_elements() -> None:
+    document = read_html("<h2>A<h3>B</h3></h2><p><b>C<b>D</b></b></p><pre>E  F</pre><p>G  H</p><script>I</script>J")
+    assert [(b.text, b.level, b.bold) for b in document.blocks] == [
+        ("A", 2, False),
+        ("B", 3, False),
+        ("CD", 0, True),
+        ("E  F", 0, False),
+        ("G H", 0, False),
+        ("J", 0, False),
+    ]
+
+
+def test_what_is_no_whole_tag_is_text() -> None:
+    assert read_html("a <b>c</b> d <i e <i f <i g").text == "a c d <i e <i f <i g"
+    assert read_html("a <![>b<![CDATA[c>d").text == "a bd"
+
+
+def test_the_end_of_a_tag_is_looked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[int] = []
+    begin = _Reader.parse_starttag
+
+    def counted(reader: _Reader, at: int) -> int:
+        begun.append(at)
+        return begin(reader, at)
+
+    monkeypatch.setattr(_Reader, "parse_starttag", counted)
+    assert read_html("<p>" + "<a " * 100).text == ("<a " * 100).strip()
+    assert begun == [0]
+
+
+def test_lists_in_lists_are_indented_up_to_a_depth() -> None:
+    text = read_html("<ul><li>a" * 500).text
+    assert "\n  - a" in text
+    assert max(len(line) for line in text.split("\n")) < 50
+
+
+def test_a_rule_of_a_table_is_found() -> None:
+    for rule in ("|---|---|", "--- | :---:", "  | - | - |  ", "|-|-"):
+        assert has_table(f"a | b\n{rule}\n1 | 2")
+    for line in ("---", "| a | b |", "|-|-" + " " * 5_000 + "x", "|-|-|" + " " * 5_000):
+        assert not has_table(f"a | b\n{line}\n1 | 2")
