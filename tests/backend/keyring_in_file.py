@@ -13,7 +13,7 @@ from keyring.backend import KeyringBackend
 from backend import settings
 from backend.models import hub_token
 
-FILE = "TEST_KEYRING_FILE"
+FILE = "APPRENTICE_TEST_KEYRING"
 NONE = "keyring.backends.fail.Keyring"  # the library's choice on a system without one
 
 

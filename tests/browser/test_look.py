@@ -126,7 +126,7 @@ def test_the_way_from_sample_to_download(open_page: Opens, drawn_page: str) -> N
     page.wait_for_selector("#ask:not([disabled])")
     page.click("#to-share")
     page.click("#export")
-    link = page.locator("a[download]").first
+    link = page.locator("#tab-share a[download]").first
     link.wait_for()
     assert link.get_attribute("href") == "/gradio_api/file=/tmp/model.gguf"
 

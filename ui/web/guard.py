@@ -42,9 +42,7 @@ class Guard:
 
     def __init__(self, app: ASGIApp, hosts: Iterable[str] = (), space: str = "") -> None:
         self.app = app
-        self.spaces = {
-            name.strip() for name in space.lower().split(",") if name.strip()
-        }  # two with an own domain
+        self.spaces = {name.strip() for name in space.lower().split(",") if name.strip()}  # two with an own domain
         further = [host.lower() for host in hosts]
         self.hosts = (*LOOPBACK, *further)
         self.open = bool(further)

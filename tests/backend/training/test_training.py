@@ -191,14 +191,14 @@ def test_early_stopping_saves_the_best_weights(model: Path, tmp_path: Path) -> N
 def test_rows_that_judge_do_not_choose_the_step(model: Path, tmp_path: Path) -> None:
     """The same overtraining, where too few rows were set aside to be divided: it is seen, but chooses nothing."""
     work = make_run(
-        tmp_path, model, rows=4, learning_rate=0.1, num_train_epochs=12, early_stopping_patience=2,
+        tmp_path, model, rows=4, learning_rate=0.1, num_train_epochs=3, early_stopping_patience=2,
         lora_rank=32, lr_scheduler_type="constant", lora_dropout=0.0,
     )  # fmt: skip
     work.spec["data"]["validation_chooses"] = False
     result = training.run(work)
     losses = [event["loss"] for event in work.events_of("eval") if event["step"]]
     assert min(losses) < losses[-1] == result["eval_loss"]
-    assert (result["best_step"], result["steps"]) == (12, 12)
+    assert (result["best_step"], result["steps"]) == (3, 3)
     (verified,) = work.events_of("verification")
     assert verified["trained_loss"] == pytest.approx(result["eval_loss"])
 

@@ -147,6 +147,7 @@ def test_one_damaged_folder_does_not_keep_the_others(make: Made, monkeypatch: py
     apps = make(lifetime=3600)
     damaged, gone = sorted((visitor_of(apps), visitor_of(apps)))
     for visitor in (damaged, gone):
+        apps.app(visitor)
         os.utime(apps.visitors.folder(visitor), (1, 1))
     forget = apps._forget
 

@@ -164,7 +164,7 @@ def example_label(rows: int, highest: int) -> str:
     """The label of the field for an example's number. rows: how many of the examples 1 to `highest` are left."""
     if rows == highest:
         return f"Example, of {highest:,}"
-    return f"Number of the example, up to {highest:,}; {rows:,} are left"
+    return f"Example, {rows:,} of {highest:,} left"
 
 
 def token_count(pieces: Sequence[Piece], note: str = "") -> Markup:
