@@ -134,7 +134,7 @@ def _find(workspace: Workspace, run_id: str) -> Parent:
     if not folder.is_dir():
         raise RunProblem("The previous version was deleted.")
     spec = local.read_run(folder)
-    learned = local.learned(folder, spec)
+    learned = local.learned(folder, spec.settings.method)
     if not learned.is_dir():
         raise RunProblem("The previous version no longer has a model.")
     return Parent(folder, spec, learned)

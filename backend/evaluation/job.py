@@ -73,7 +73,7 @@ def run(context: Work) -> dict[str, Any]:
 def _evaluate(context: Work, spec: EvaluationSpec, folder: Path, trained: RunSpec) -> dict[str, Any]:
     """The report on the run in `folder`: of its questions, or of plain texts where it has none."""
     progress, workspace, base = reporting(context), context.workspace, trained.model.path
-    learned = local.learned(folder, trained)
+    learned = local.learned(folder, trained.settings.method)
     engine = choose_engine(workspace, base, [learned, *against_parent.learned_before(workspace, trained)], progress)
     if trained.model.id == bundled.MODEL_ID:
         bundled.ensure(workspace, context.progress)

@@ -154,9 +154,9 @@ def read_run(run_folder: Path) -> RunSpec:
     return relocate(spec, run_folder)
 
 
-def learned(run_folder: Path, spec: RunSpec) -> Path:
-    """The folder of what a run learned: an adapter, or all weights."""
-    return run_folder / "result" / ("model" if spec.settings.method == "full" else "adapter")
+def learned(run_folder: Path, method: str) -> Path:
+    """The folder of what a run learned: an adapter, or all weights with the method "full"."""
+    return run_folder / "result" / ("model" if method == "full" else "adapter")
 
 
 def tokenizer(workspace: Workspace, model_id: str) -> ChatTokenizer:

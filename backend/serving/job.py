@@ -18,7 +18,6 @@ from backend.records.specs import Record
 from backend.runs.conversations import usual_instruction
 from backend.serving.endpoint import Counts, Endpoint
 from backend.serving.state import LOOPBACK, write_state
-from backend.training.state.result import folder_of
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +46,7 @@ def run(context: Any) -> dict[str, Any]:
         raise BadSetting("The model can't be served.", f"{error.errors()[0]['msg']}.", "Try again.") from error
     run_folder = context.workspace.run_folder(spec.run)
     trained = local.read_run(run_folder)
-    result = folder_of(run_folder, trained.settings.method)
+    result = local.learned(run_folder, trained.settings.method)
     full = trained.settings.method == "full"
     (model_folder.check if full else model_folder.check_adapter)(result)
     bound = listen(spec.host, spec.port)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from backend.hardware.process import prepare_process
-from backend.models.local import relocate
+from backend.models.local import learned, relocate
 from backend.models.model_folder import context_length
 from backend.records.specs import RunSpec, TrainSettings
 from backend.runs.token_rows import TokenRow, read_rows
@@ -85,7 +85,7 @@ def _run(
         return _summary(session, net, step)  # stopped before the first step: there is nothing to save
     best = _restore_best(session, net, step)
     context.progress("Saving")
-    target = result.folder_of(context.folder, spec.settings.method)
+    target = learned(context.folder, spec.settings.method)
     rows = verification_rows(session.train, session.validation)
 
     def loss() -> float:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from backend.models.local import learned
 from backend.records.encoded import Encoded
 from backend.records.events import Event
 from backend.records.rows import Row
@@ -17,7 +18,6 @@ from backend.runs.token_rows import list_files, write_rows
 from backend.tokens.preference_pairs import encode_pairs
 from backend.tokens.tokenizer import ChatTokenizer
 from backend.training.session import STEP_PHASES
-from backend.training.state.result import folder_of
 
 TEMPLATE = (
     "{% for m in messages %}<|{{ m['role'] }}|> {{ m['content'] }} <|end|> {% endfor %}"
@@ -114,7 +114,7 @@ def make_run(folder: Path, model: Path, *, rows: int = 40, validation: int = 8, 
 
 def continue_from(first: FakeWork, work: FakeWork) -> None:
     """Makes a run start from the weights of another one, which has ended."""
-    saved = folder_of(first.folder, first.spec["settings"]["method"])
+    saved = learned(first.folder, first.spec["settings"]["method"])
     weights = start.digest(saved)
     start.copy(first.folder, saved, work.folder, weights)
     list_files(work.folder)

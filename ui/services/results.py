@@ -10,9 +10,9 @@ from typing import Any
 
 from backend.chat.client import PaneCheck
 from backend.errors import ApprenticeError, RunProblem
+from backend.models import local
 from backend.runs.conversations import usual_instruction
 from backend.settings import Workspace
-from backend.training.state.result import folder_of
 from jobs.records import Job, State
 from jobs.runner import Runner
 from ui.records import ExportStatus, RunInfo, UnseenQuestion
@@ -68,7 +68,7 @@ class ResultService:
         raise RunProblem("This run has nothing to try yet.", "It has not saved a model.", "Wait until it ends.")
 
     def _folder(self, run_id: str) -> Path:
-        return folder_of(self._runs.folder(run_id), self._runs.spec(run_id).settings.method)
+        return local.learned(self._runs.folder(run_id), self._runs.spec(run_id).settings.method)
 
     # The chat
 

@@ -18,11 +18,6 @@ from backend.training.distributed.sharding import copy_into, gather
 from backend.training.model import trainable
 
 
-def folder_of(run_folder: Path, method: str) -> Path:
-    """The folder of a run's result."""
-    return run_folder / "result" / ("model" if method == "full" else "adapter")
-
-
 @contextmanager
 def saved(model: Any, base_folder: Path, target: Path, group: ProcessGroup) -> Iterator[Path]:
     """Saves the trained weights as safetensors, with the base's tokenizer and chat template.

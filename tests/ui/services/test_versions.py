@@ -10,11 +10,11 @@ import pytest
 
 from backend.errors import BadInput, BadSetting, RunProblem, TrainingFailed
 from backend.files import manifest
+from backend.models.local import learned
 from backend.records.specs import TrainSettings
 from backend.runs import division, start
 from backend.runs.conversations import read_conversations
 from backend.settings import Workspace
-from backend.training.state.result import folder_of
 from jobs.folder import JobFolder
 from jobs.records import State
 from tests.backend.synthetic import make_adapter
@@ -47,7 +47,7 @@ def trained(app: App, data_id: str, version: Any = None, **settings: Any) -> str
     chosen = TrainSettings().changed(**settings)
     run_id = app.runs.start(data_id, "", chosen, version=version)
     job, spec = JobFolder(app.workspace.run_folder(run_id)), app.runs.spec(run_id)
-    make_adapter(folder_of(job.path, chosen.method), spec.model.path, seed=len(app.runs.jobs()))
+    make_adapter(learned(job.path, chosen.method), spec.model.path, seed=len(app.runs.jobs()))
     job.write_status(job.status().ended_as(State.COMPLETED, result={"weights_changed": True, "best_step": 3}))
     return run_id
 
@@ -97,7 +97,7 @@ def test_training_on_keeps_rows_and_settings(app: App, tmp_path: Path) -> None:
         paths = [app.runner.folder(run_id) / "data" / file for run_id in (first, second)]
         assert paths[0].read_bytes() == paths[1].read_bytes()
     assert manifest.holds(app.runner.folder(second) / "data", content=True)
-    make_adapter(folder_of(app.runner.folder(second), "lora"), one.model.path, seed=9)
+    make_adapter(learned(app.runner.folder(second), "lora"), one.model.path, seed=9)
     job = JobFolder(app.runner.folder(second))
     app.runner.stop(second)
     job.write_status(job.status().ended_as(State.COMPLETED, result={}))
