@@ -104,6 +104,11 @@ class BackgroundTasks:
                     del self._tasks[old]
             return task
 
+    def running(self) -> list[Hashable]:
+        """The keys of the tasks that run."""
+        with self._lock:
+            return [key for key, task in self._tasks.items() if not task.ended]
+
     def of(self, data_id: str) -> list[BackgroundTask]:
         """The tasks of a dataset: those whose key is `data_id`, or a tuple that starts with it."""
         with self._lock:

@@ -36,6 +36,7 @@ class Limits:
     file_bytes: int = 2 * GIB
     expanded_bytes: int = 1 * GIB  # unpacked size of a gzip, Excel or Parquet file
     expansion_ratio: int = 200  # unpacked to packed size, checked above `ratio_from_bytes`
+    parser_bytes: int = 2 * GIB  # memory that parsing a document may take
     ratio_from_bytes: int = 32 * MIB  # smaller files do no harm, and repetitive data can pack 1000 to 1
     line_bytes: int = 32 * MIB  # one line, or one example of a JSON list
     field_chars: int = 8 * MIB  # one cell, or the content of one message

@@ -26,9 +26,10 @@ from backend.datasets.checks.fix import FIXABLE, WHOLE_FILE_FIXES
 from backend.datasets.checks.issues import ISSUE_TYPES
 from backend.datasets.dataset import CheckedDataset, check_and_fix, require_compatible, unread
 from backend.datasets.info import DatasetInfo, RowChoice
+from backend.datasets.options import Limits
 from backend.datasets.read.source import require_file
 from backend.datasets.stored_edits import StoredEdits
-from backend.datasets.stored_files import Options, StoredFiles, load_validation, options_key
+from backend.datasets.stored_files import USUAL, Options, StoredFiles, options_key
 from backend.datasets.token_counts import TargetModel, TokenCounter
 from backend.errors import ApprenticeError, BadInput, WorkspaceProblem
 from backend.files.atomic import fsync, fsync_names, retry_while_in_use, write_text
@@ -54,11 +55,11 @@ class StoredDataset:
 
 
 class DatasetStore:
-    """The datasets in a folder. Methods raise WorkspaceProblem for a malformed id."""
+    """The datasets in a folder. limits: for reading a file. Methods raise WorkspaceProblem for a malformed id."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, limits: Limits = USUAL) -> None:
         self._root = root
-        self._files = StoredFiles(root)
+        self._files = StoredFiles(root, limits)
         self.edits = StoredEdits(root)
         self._edited: RecentCache[Dataset] = RecentCache()
         self._checked: RecentCache[CheckedDataset] = RecentCache()
@@ -303,7 +304,7 @@ class DatasetStore:
     def set_validation(self, data_id: str, path: Path, name: str) -> None:
         """Stores a copy of a validation file. Raises BadInput, changing nothing, when it does not fit."""
         before = self.info(data_id)
-        require_compatible(load_validation(path, name, before.read_options), self.original(data_id))
+        require_compatible(self._files.load_validation(path, name, before.read_options), self.original(data_id))
         file = f"validation-{new_id()}"
         copy = child_path(self._root, data_id) / file
         try:

@@ -10,20 +10,21 @@ from typing import Any
 
 from backend.datasets.background import ProgressListener
 from backend.datasets.cache import RecentCache
-from backend.datasets.options import ReadOptions
+from backend.datasets.options import Limits, ReadOptions
 from backend.datasets.read.load import load
 from backend.errors import BadInput
 from backend.records.rows import Dataset
 from backend.settings import child_path
 
 Options = Mapping[str, Any]  # fields of ReadOptions; {} reads the file as detected
+USUAL = Limits()
 
 
 class StoredFiles:
     """The files in the folders of datasets: each has a "source", and some a validation file."""
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
+    def __init__(self, root: Path, limits: Limits) -> None:
+        self._root, self._limits = root, limits
         self._cache: RecentCache[Dataset] = RecentCache()
 
     def source(self, data_id: str, name: str, options: Options, listener: ProgressListener) -> Dataset:
@@ -34,7 +35,7 @@ class StoredFiles:
             found = load(
                 child_path(self._root, data_id) / "source",
                 name=name,
-                options=ReadOptions(**options),
+                options=ReadOptions(**options, limits=self._limits),
                 progress=listener.start_phase("Reading"),
                 cancelled=listener.cancelled,
                 on_first_rows=listener.on_first_rows,
@@ -47,21 +48,25 @@ class StoredFiles:
         key = (data_id, file, options_key(options))
         found = self._cache.get(key)
         if found is None:
-            found = load_validation(child_path(self._root / data_id, file), name, options)
+            found = self.load_validation(child_path(self._root / data_id, file), name, options)
             self._cache.put(key, found, len(found.rows))
         return found
+
+    def load_validation(self, path: Path, name: str, options: Options) -> Dataset:
+        """A validation file that may not be stored yet; see the function."""
+        return load_validation(path, name, options, self._limits)
 
     def discard(self, data_id: str) -> None:
         """Drops everything of one dataset from memory."""
         self._cache.discard(data_id)
 
 
-def load_validation(path: Path, name: str, options: Options) -> Dataset:
+def load_validation(path: Path, name: str, options: Options, limits: Limits = USUAL) -> Dataset:
     """A validation file, with the columns or people chosen for the examples if it has them. Raises BadInput."""
     columns = {field: options[field] for field in ("shape", "mapping", "imitate") if field in options}
     with suppress(BadInput):
-        return load(path, name=name, options=ReadOptions(**columns))
-    return load(path, name=name)
+        return load(path, name=name, options=ReadOptions(**columns, limits=limits))
+    return load(path, name=name, options=ReadOptions(limits=limits))
 
 
 def options_key(options: Options) -> str:

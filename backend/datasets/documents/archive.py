@@ -50,9 +50,12 @@ def document_kind(archive: zipfile.ZipFile) -> str:
     return ""
 
 
-def check_document(path: Path, check_size: Callable[[int, int], None]) -> None:
-    """Raises BadInput for a document that is damaged, encrypted, has macros, unpacks to too much, or whose XML
-    declares entities. check_size: raises BadInput for (unpacked, packed) sizes in bytes."""
+def check_document(path: Path, check_size: Callable[[int, int], None]) -> int:
+    """The bytes that a document unpacks to. check_size: raises BadInput for (unpacked, packed) sizes in bytes.
+
+    Raises BadInput for one that is damaged, encrypted, has macros, unpacks to too much, or whose XML declares
+    entities.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
             parts = archive.infolist()
@@ -60,13 +63,15 @@ def check_document(path: Path, check_size: Callable[[int, int], None]) -> None:
             _check_macros(names)
             for part in parts:
                 check_size(part.file_size, part.compress_size)
-            check_size(sum(part.file_size for part in parts), path.stat().st_size)
+            unpacked = sum(part.file_size for part in parts)
+            check_size(unpacked, path.stat().st_size)
             for name in names:
                 if name.endswith((".xml", ".rels")):
                     with archive.open(name) as opened:
                         _check_prolog(opened.read(_PROLOG))
             if "META-INF/manifest.xml" in names and b"encryption-data" in archive.read("META-INF/manifest.xml"):
                 raise BadInput("This document is protected by a password.", "", "Save it without one.")
+            return unpacked
     except ZIP_ERRORS as error:
         raise damaged() from error
 

@@ -3,6 +3,7 @@
 Every line that it prints is a JSON object with one of
 
     progress    0 to 1
+    unpacked    bytes of all parts of an Office document
     block       [line, text, level, bold, gap, rows]
     sheets      [[name, the first rows], ...]; the numbers of the sheets to read are then expected on one line
     rows        [sheet, [[row, cells], ...]]
@@ -63,7 +64,8 @@ def main(kind: str, path: Path, limits: Limits) -> None:
     end_with_parent(received.put)
     try:
         if kind != "pdf":
-            check_document(path, lambda unpacked, packed: check_expansion(unpacked, packed, limits))
+            unpacked = check_document(path, lambda unpacked, packed: check_expansion(unpacked, packed, limits))
+            _send("unpacked", unpacked)
         if kind in ("xlsx", "ods"):
             _sheets(kind, path, limits, received)
         else:

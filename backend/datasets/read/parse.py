@@ -23,7 +23,6 @@ from backend.hardware import child_process
 from backend.records.units import MIB
 
 SECONDS = 180.0  # until a document is parsed
-MEMORY = 2_048 * MIB  # bytes that parsing may take
 _CHECK = 0.05  # seconds between checks of the child
 
 
@@ -44,6 +43,7 @@ class Parser:
         arguments = ["-m", "backend.datasets.documents.child", kind, str(path), json.dumps(asdict(source.limits))]
         self._child = child_process.start(arguments, stdout=-1, stderr=-3)
         self._stopped = ""  # why the child was killed
+        self._expanded = 0  # bytes of the unpacked document, and of what the child has sent
         self._was_cancelled = False
         self._ended = threading.Event()
         threading.Thread(target=self._watch, args=(time.monotonic() + SECONDS,), daemon=True).start()
@@ -94,6 +94,8 @@ class Parser:
             ((name, value),) = json.loads(line).items()
             if name == "error":
                 raise BadInput(*value)
+            self._expanded += value if name == "unpacked" else len(line)
+            self._source.check_expansion(self._expanded)
             if name == "progress":
                 self._source.advance(value)
             elif name == wanted:
@@ -110,11 +112,12 @@ class Parser:
         )
 
     def _watch(self, deadline: float) -> None:
+        most = self._source.limits.parser_bytes
         with contextlib.suppress(psutil.Error):
             process = psutil.Process(self._child.pid)
             while not self._ended.wait(_CHECK):
-                if process.memory_info().rss > MEMORY:
-                    self._stopped = f"Reading it takes more than {MEMORY // MIB:,} MiB of memory."
+                if process.memory_info().rss > most:
+                    self._stopped = f"Reading it takes more than {most // MIB:,} MiB of memory."
                 elif time.monotonic() > deadline:
                     self._stopped = f"Reading it takes more than {SECONDS:.0f} seconds."
                 elif self._cancelled():

@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from backend.datasets.options import Limits, ReadOptions
 from backend.datasets.read import parse
 from backend.datasets.read.load import Cancelled, load
 from backend.errors import BadInput
@@ -29,11 +30,13 @@ def children() -> list[psutil.Process]:
     return running
 
 
-@pytest.mark.parametrize(("limit", "word"), [("MEMORY", "memory"), ("SECONDS", "seconds")])
-def test_a_document_over_a_limit_is_refused(monkeypatch: pytest.MonkeyPatch, limit: str, word: str) -> None:
-    monkeypatch.setattr(parse, limit, 0)
+@pytest.mark.parametrize(("memory", "seconds", "word"), [(0, 60, "memory"), (1 << 30, 0, "seconds")])
+def test_a_document_over_a_limit_is_refused(
+    monkeypatch: pytest.MonkeyPatch, memory: int, seconds: float, word: str
+) -> None:
+    monkeypatch.setattr(parse, "SECONDS", seconds)
     with pytest.raises(BadInput, match=word):
-        load(STORY)
+        load(STORY, options=ReadOptions(limits=Limits(parser_bytes=memory)))
     assert children() == []
 
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import gzip
 import zipfile
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from backend.datasets.convert.mapping import SeveralReadings
 from backend.datasets.read.load import Limits, ReadOptions, load
+from backend.datasets.read.parse import Parser
+from backend.datasets.read.source import ByteSource
 from backend.errors import BadInput
 from tests.backend.datasets.sources import FOLDER
 
@@ -96,3 +100,19 @@ def test_what_packed_files_unpack_to_counts_together(tmp_path: Path) -> None:
     assert files == ["a.csv.gz"] * 3 + ["c.csv"]
     assert [("b.csv.gz" in message, "unpacks" in message) for message in problems] == [(True, True)]
     assert left_out(path, Limits())[0] == ["a.csv.gz"] * 3 + ["b.csv.gz"] * 3 + ["c.csv"]
+
+
+@pytest.mark.parametrize("document", ["headings.docx", "story.pdf"])
+def test_what_documents_hold_counts_together(tmp_path: Path, document: str) -> None:
+    content = (FOLDER / "documents" / document).read_bytes()
+    ending = document.rpartition(".")[2]
+    first, second = (f"{name}__dot__{ending}" for name in "ab")
+    path = archive(tmp_path, **{first: content, second: content})
+    measured = ByteSource(BytesIO(content), len(content), Limits())
+    with Parser(measured, ending) as parser:
+        parser.document()
+    budget = 2 * len(content) + 3 * measured.expanded // 2
+    options: dict[str, Any] = {"shape": "text"}
+    assert {row.file for row in load(path, options=ReadOptions(**options)).rows} == {f"a.{ending}", f"b.{ending}"}
+    read = load(path, options=ReadOptions(**options, limits=Limits(expanded_bytes=budget)))
+    assert {row.file for row in read.rows} == {f"a.{ending}"}
