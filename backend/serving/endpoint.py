@@ -7,6 +7,7 @@ time; a few may wait, and more are declined.
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import json
 import secrets
@@ -91,33 +92,26 @@ class Endpoint:
             return _problem(413 if error.what == _TOO_LARGE else 400, "invalid_request_error", error)
         if not self._enter():
             return _error(429, "rate_limit_error", "Too many questions are waiting. Ask again in a moment.")
+        streams = False
+        watching = asyncio.create_task(answer.watch(request))
         try:
             first = await run_in_threadpool(answer.begin)
-        except ApprenticeError as error:
-            self._leave(answer)
-            return _failed(error)
-        except BaseException:
-            self._leave(answer)
-            raise
-        about = {"id": f"chatcmpl-{secrets.token_hex(12)}", "created": int(time.time()), "model": self._name}
-        if asked.stream:
-            events = self._events(answer, first, about)
-            return StreamingResponse(events, media_type="text/event-stream", headers={"Cache-Control": "no-cache"})
-        return await self._whole(answer, first, about)
-
-    async def _whole(self, answer: Answer, first: Chunk, about: dict[str, Any]) -> Response:
-        text = first.text
-        try:
-            async for chunk in iterate_in_threadpool(answer.rest):
-                text += chunk.text
+            about = {"id": f"chatcmpl-{secrets.token_hex(12)}", "created": int(time.time()), "model": self._name}
+            if asked.stream:
+                streams = True
+                events = self._events(answer, first, about)
+                headers = {"Cache-Control": "no-cache"}
+                return StreamingResponse(events, media_type="text/event-stream", headers=headers)
+            text = first.text + "".join([chunk.text async for chunk in iterate_in_threadpool(answer.rest)])
+            return _whole(answer, text, about)
+        except ClientDisconnect:
+            return Response(status_code=499)
         except ApprenticeError as error:
             return _failed(error)
         finally:
-            with anyio.CancelScope(shield=True):
-                await run_in_threadpool(self._leave, answer)
-        message = {"role": "assistant", "content": text}
-        choice = {"index": 0, "message": message, "finish_reason": answer.finish_reason, "logprobs": None}
-        return JSONResponse({**about, "object": "chat.completion", "choices": [choice], "usage": answer.usage})
+            watching.cancel()
+            if not streams:
+                await self._leave(answer)
 
     async def _events(self, answer: Answer, first: Chunk, about: dict[str, Any]) -> AsyncIterator[str]:
         about = {**about, "object": "chat.completion.chunk"}
@@ -138,8 +132,7 @@ class Endpoint:
         except ApprenticeError as error:
             yield f"data: {json.dumps({'error': _about(error, 'server_error')})}\n\n"
         finally:
-            with anyio.CancelScope(shield=True):
-                await run_in_threadpool(self._leave, answer)
+            await self._leave(answer)
 
     def _knows_key(self, request: Request) -> bool:
         scheme, _, key = request.headers.get("authorization", "").partition(" ")
@@ -153,8 +146,9 @@ class Endpoint:
             self.counts.requests += 1
             return True
 
-    def _leave(self, answer: Answer) -> None:
-        answer.close()
+    async def _leave(self, answer: Answer) -> None:
+        with anyio.CancelScope(shield=True):
+            await run_in_threadpool(answer.close)
         with self._lock:
             self.counts.open -= 1
             self.counts.tokens += answer.tokens
@@ -162,7 +156,10 @@ class Endpoint:
 
 
 class Answer:
-    """One answer under way. `begin` waits for its turn and returns the first piece; `rest` are the others."""
+    """One answer under way. `begin` waits for its turn and returns the first piece; `rest` are the others.
+
+    Both raise ClientDisconnect once `watch` has noticed that the client is gone.
+    """
 
     def __init__(self, chat: Chat, pane: str, asked: CompletionRequest) -> None:
         self.asked = asked
@@ -170,12 +167,20 @@ class Answer:
         self.tokens_per_second = 0.0
         self._finish = ""
         self._prompt_tokens = 0
+        self._gone = False
         self._chat, self._pane = chat, pane
         self._chunks = chat.ask(asked.messages, panes=[pane], **asked.sampling)
+
+    async def watch(self, request: Request) -> None:
+        """Waits until the client is gone."""
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        self._gone = True
 
     def begin(self) -> Chunk:
         """Raises BadInput for a conversation that the model can't read, ChatFailed."""
         self._prompt_tokens = len(self._chat.prompt_ids(self.asked.messages))
+        self._require_client()
         return self._noted(next(self._chunks))
 
     @property
@@ -192,14 +197,25 @@ class Answer:
         return {"prompt_tokens": self._prompt_tokens, "completion_tokens": self.tokens, "total_tokens": total}
 
     def close(self) -> None:
-        """Ends the answer if the client has gone."""
+        """Ends the answer where it still goes on."""
         close = getattr(self._chunks, "close", None)
         if close:
             close()
 
+    def _require_client(self) -> None:
+        if self._gone:
+            raise ClientDisconnect
+
     def _noted(self, chunk: Chunk) -> Chunk:
+        self._require_client()
         self.tokens, self.tokens_per_second, self._finish = chunk.tokens, chunk.tokens_per_second, chunk.finish
         return chunk
+
+
+def _whole(answer: Answer, text: str, about: dict[str, Any]) -> Response:
+    message = {"role": "assistant", "content": text}
+    choice = {"index": 0, "message": message, "finish_reason": answer.finish_reason, "logprobs": None}
+    return JSONResponse({**about, "object": "chat.completion", "choices": [choice], "usage": answer.usage})
 
 
 _TOO_LARGE = "The request is too large."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 from collections.abc import Iterator
@@ -183,6 +184,45 @@ def test_too_many_at_a_time_are_declined(client: TestClient, chat: FakeChat, end
         thread.join(20)
     assert endpoint.counts.open == 0
     assert post(client).status_code == 200
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("started", [False, True])
+def test_an_answer_ends_when_its_client_is_gone(
+    chat: FakeChat, endpoint: Endpoint, stream: bool, started: bool
+) -> None:
+    """Whether it still waits for its turn or has begun."""
+    chat.words = ["word "] * 1000
+    gone = asyncio.Event()
+    body = json.dumps({**ASK, "stream": stream}).encode()
+    messages = iter([{"type": "http.request", "body": body}])
+
+    async def receive() -> Any:
+        if (message := next(messages, None)) is None:
+            await gone.wait()
+        return message or {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        pass
+
+    async def leave() -> None:
+        while not chat.asked:
+            await asyncio.sleep(0)
+        gone.set()
+        await asyncio.sleep(0.01)
+        chat.gate.set()
+
+    async def ask() -> None:
+        headers = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
+        path = {"path": "/v1/chat/completions", "query_string": b"", "headers": headers}
+        scope = {"type": "http", "method": "POST", "asgi": {"spec_version": "2.3"}, **path}
+        await asyncio.gather(endpoint.app(scope, receive, send), leave())
+
+    if not started:
+        chat.gate.clear()
+    asyncio.run(ask())
+    assert endpoint.counts.open == 0
+    assert endpoint.counts.tokens < 1000
 
 
 def test_a_web_form_may_ask_with_the_key(client: TestClient) -> None:
