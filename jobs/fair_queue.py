@@ -10,7 +10,8 @@ import math
 import threading
 import time
 from collections import Counter
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 from backend.errors import ApprenticeError
@@ -38,6 +39,8 @@ class FairQueue:
         self._served: Counter[tuple[Runner, Lane]] = Counter()  # the number of a workspace's last turn
         self._turn = 0
         self._since: dict[str, float] = {}  # by active job, the monotonic time at which it was first seen
+        self._creating: Counter[Lane] = Counter()  # jobs that are being created
+        self._unseen: Counter[Lane] = Counter()  # jobs created since the last tick
         self._entries: list[_Entry] = []  # active ones first, then in the order in which they will start
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -63,9 +66,25 @@ class FairQueue:
         """The jobs of all workspaces that wait or run in a lane."""
         return sum(entry.job.lane == lane for entry in self._entries)
 
+    @contextmanager
+    def place(self, lane: Lane, most: float) -> Iterator[bool]:
+        """Holds a place for a job that is created inside. False, and none, where `most` jobs wait or run already."""
+        with self._lock:
+            free = self.length(lane) + self._creating[lane] + self._unseen[lane] < most
+            self._creating[lane] += free
+        created = False
+        try:
+            yield free
+            created = free
+        finally:
+            with self._lock:
+                self._creating[lane] -= free
+                self._unseen[lane] += created
+
     def tick(self) -> None:
         """Stop what has run too long, and start the next job of each free lane."""
         with self._lock:
+            self._unseen.clear()
             entries = [entry for runner in self._runners for entry in _unfinished(runner)]
             active = [entry for entry in entries if entry.job.state.is_active]
             self._stop_overdue(active)

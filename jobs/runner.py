@@ -10,8 +10,8 @@ import logging
 import shutil
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,8 @@ class Runner:
 
     stop_deadline: seconds that a worker may show no activity after a stop before it is killed.
     start_deadline: seconds that it may take to acquire its lock.
-    admit: called with the kind and spec of a job about to be queued or resumed, and the jobs so far; may refuse it.
+    admit: called with the kind and spec of a job about to be queued or resumed, and the jobs so far. The job
+    is queued inside the context that it returns, one job at a time; entering that may refuse it.
     Methods raise RunProblem for an unknown id or a wrong state, WorkspaceProblem for a malformed id and when the
     workspace can't be read or written.
     """
@@ -49,10 +50,10 @@ class Runner:
         workspace: Workspace,
         stop_deadline: float = 300.0,
         start_deadline: float = 60.0,
-        admit: Callable[[str, dict[str, Any], list[Job]], None] | None = None,
+        admit: Callable[[str, dict[str, Any], list[Job]], AbstractContextManager[None]] | None = None,
     ) -> None:
         self.workspace = workspace
-        self._admit = admit
+        self._admit, self._admitting = admit, threading.Lock()
         self._supervisor = Supervisor(workspace, stop_deadline, start_deadline)
         self._scheduler = Scheduler(workspace, self._supervisor)
         self._thread: threading.Thread | None = None
@@ -118,16 +119,24 @@ class Runner:
             raise RunProblem(f"There is no job of kind {kind[:60]!r}.", "", f"The kinds are: {', '.join(JOB_TYPES)}.")
         if parent is not None:
             self._find(parent)
-        if self._admit:
-            self._admit(kind, spec, self.jobs())
         identity = Identity(kind=kind, name=name, parent=parent, created=time.time())
         try:
-            folder = store.create(self.workspace, identity, spec, prepare)
+            with self._admitted(kind, spec):
+                folder = store.create(self.workspace, identity, spec, prepare)
         except OSError as error:
             log.warning("a run could not be written: %r", error)
             raise WorkspaceProblem("The run could not be written to disk.", *disk_words(error)) from error
         self._wake.set()
         return folder.id
+
+    @contextmanager
+    def _admitted(self, kind: str, spec: dict[str, Any]) -> Iterator[None]:
+        """One step with what happens inside: no other job is admitted meanwhile."""
+        if self._admit is None:
+            yield
+            return
+        with self._admitting, self._admit(kind, spec, self.jobs()):
+            yield
 
     def stop(self, job_id: str) -> None:
         """Ask a job to save and end; a queued one is stopped at once. Asking twice is fine."""
@@ -146,9 +155,7 @@ class Runner:
     def resume(self, job_id: str) -> Job:
         """Queue a stopped, failed or interrupted job again, as a new attempt of the same run."""
         folder = self._find(job_id)
-        if self._admit:
-            self._admit(folder.identity().kind, folder.spec(), self.jobs())
-        with self._scheduler.locked():
+        with self._admitted(folder.identity().kind, folder.spec()), self._scheduler.locked():
             state = self._current_state(folder)
             if not state.can_resume:
                 why = "It is complete." if state is State.COMPLETED else "It has not ended yet."

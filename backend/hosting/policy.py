@@ -47,6 +47,7 @@ _SHARED = "Many people share this server."
 class Limits:
     """How much a visitor may use, and all of them together. Sizes in MiB, times in seconds.
 
+    unpacked: of a packed file. parsing: memory for parsing a document. imports: of one visitor at the same time.
     rows: of a dataset. tokens: that a training sees, all epochs together. training: seconds that it may take.
     waiting: jobs of one visitor that wait or run in one lane; queue: of all visitors. chats: answered at the same
     time. visitors: workspaces. disk: of all workspaces; visitor_disk: of one; uploads: of files just uploaded.
@@ -54,6 +55,9 @@ class Limits:
     """
 
     upload: float = 1024.0
+    unpacked: float = 1024.0
+    parsing: float = 2048.0
+    imports: float = math.inf
     rows: float = math.inf
     tokens: float = math.inf
     training: float = math.inf
@@ -91,6 +95,9 @@ DEMO = Policy(
     frozenset(Feature),
     Limits(
         upload=5.0,
+        unpacked=50.0,
+        parsing=512.0,
+        imports=1,
         rows=2_000,
         tokens=2_000_000,
         training=900.0,

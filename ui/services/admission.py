@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from backend.datasets import options
 from backend.errors import NotInDemo
 from backend.hosting.policy import Limits
 from backend.records.specs import RunSpec
+from backend.records.units import MIB
 from backend.training.schedule import schedule
 from jobs.fair_queue import FairQueue
 from jobs.records import Job
@@ -23,8 +26,10 @@ class Admission:
     def __init__(self, limits: Limits, queue: FairQueue, require_disk: Callable[[], None]) -> None:
         self._limits, self._queue, self._require_disk = limits, queue, require_disk
 
-    def check(self, kind: str, spec: dict[str, Any], jobs: list[Job]) -> None:
-        """Raises NotInDemo unless the visitor, who has these jobs, may queue this one."""
+    @contextmanager
+    def place(self, kind: str, spec: dict[str, Any], jobs: list[Job]) -> Iterator[None]:
+        """Holds a place in the queue while a job is created. Raises NotInDemo unless the visitor, who has these jobs,
+        may have this one too."""
         lane = JOB_TYPES[kind].lane
         kinds = [kind for kind, job_type in JOB_TYPES.items() if job_type.lane == lane]
         own = sum(job.kind in kinds for job in jobs if not job.state.is_terminal)
@@ -34,15 +39,17 @@ class Admission:
                 f"In this demo each visitor can have {self._limits.waiting:g} at a time.",
                 f"Wait until it is done, or stop it. {AT_HOME}",
             )
-        if self._queue.length(lane) >= self._limits.queue:
-            raise NotInDemo(
-                "The queue of this demo is full.",
-                f"{self._limits.queue:g} people are already waiting.",
-                f"Try again in a few minutes. {AT_HOME}",
-            )
         self._require_disk()
         if kind == "train":
             self._check_size(RunSpec.model_validate(spec))
+        with self._queue.place(lane, self._limits.queue) as free:
+            if not free:
+                raise NotInDemo(
+                    "The queue of this demo is full.",
+                    f"{self._limits.queue:g} people are already waiting.",
+                    f"Try again in a few minutes. {AT_HOME}",
+                )
+            yield
 
     def _check_size(self, spec: RunSpec) -> None:
         rows = spec.data.train_rows
@@ -56,6 +63,11 @@ class Admission:
                 f"{fmt.number(self._limits.tokens)} is the limit here.",
                 f"Train for fewer epochs, or with fewer examples. {AT_HOME}",
             )
+
+
+def read_limits(limits: Limits) -> options.Limits:
+    """The limits for reading a file."""
+    return options.Limits(expanded_bytes=int(limits.unpacked * MIB), parser_bytes=int(limits.parsing * MIB))
 
 
 def require_rows(limits: Limits, rows: int) -> None:

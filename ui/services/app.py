@@ -30,7 +30,7 @@ from backend.models import bundled, catalogue, local
 from backend.records.specs import Hardware
 from backend.settings import Workspace
 from jobs.runner import Runner
-from ui.services.admission import Admission, require_rows
+from ui.services.admission import Admission, read_limits, require_rows
 from ui.services.advice import AdviceService
 from ui.services.blind_tests import BlindTestService
 from ui.services.chat import ChatSession
@@ -71,9 +71,9 @@ class App:
     ) -> None:
         self.workspace, self.policy, self._shared = workspace, policy, shared
         admission = Admission(policy.limits, shared.queue, shared.require_disk) if shared else None
-        self.runner = Runner(workspace, admit=admission.check if admission else None)
-        self.dataset_store = DatasetStore(workspace.datasets)
-        self._imports = DatasetImports(self.dataset_store, self._require_import)
+        self.runner = Runner(workspace, admit=admission.place if admission else None)
+        self.dataset_store = DatasetStore(workspace.datasets, read_limits(policy.limits))
+        self._imports = DatasetImports(self.dataset_store, self._require_import, policy.limits.imports)
         self.models = (
             shared.models if shared else ModelService(workspace, self.runner, simulated, open_to_network, policy)
         )

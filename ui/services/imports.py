@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
 from functools import partial
@@ -12,7 +14,7 @@ from backend.datasets.background import BackgroundTask, BackgroundTasks
 from backend.datasets.dataset import CheckedDataset
 from backend.datasets.store import DatasetStore
 from backend.datasets.token_counts import TargetModel
-from backend.errors import BadInput
+from backend.errors import BadInput, NotInDemo
 from backend.records.lengths import UNLIMITED, LengthLimits
 from backend.settings import new_id
 from ui.records import DatasetProgress
@@ -25,10 +27,14 @@ class DatasetImports:
     """Imports files into the store, reads them again with other options, and checks them, each in a thread.
 
     require: raises when a dataset with so many rows can't be imported here; called with 0 before they are read.
+    at_once: how many imports may run at the same time.
     """
 
-    def __init__(self, store: DatasetStore, require: Callable[[int], None] = lambda rows: None) -> None:
-        self.store, self._require = store, require
+    def __init__(
+        self, store: DatasetStore, require: Callable[[int], None] = lambda rows: None, at_once: float = math.inf
+    ) -> None:
+        self.store, self._require, self._at_once = store, require, at_once
+        self._starting = threading.Lock()
         self._tasks = BackgroundTasks()
         self._imports: OrderedDict[str, tuple[str, Callable[..., str]]] = OrderedDict()
 
@@ -72,7 +78,7 @@ class DatasetImports:
                 self.store.remove(data_id)
                 raise
 
-        self._tasks.start(data_id, name, work).wait(PAGE_WAIT)
+        self._import(data_id, name, work)
 
     def read_again(self, data_id: str, options: Mapping[str, Any], model: TargetModel | None) -> None:
         """Starts to read a stored dataset with other read options. If that fails or is cancelled, the old ones
@@ -90,7 +96,20 @@ class DatasetImports:
                 self.store.restore(data_id, before)
                 raise
 
-        self._tasks.start(data_id, before.name, work).wait(PAGE_WAIT)
+        self._import(data_id, before.name, work)
+
+    def _import(self, data_id: str, name: str, work: Callable[[BackgroundTask], None]) -> None:
+        """Raises NotInDemo when others run, and no more may."""
+        with self._starting:
+            others = [key for key in self._tasks.running() if isinstance(key, str) and key != data_id]
+            if len(others) >= self._at_once:
+                raise NotInDemo(
+                    "Another file of yours is still being read.",
+                    f"In this demo each visitor can have {self._at_once:g} read at a time.",
+                    "Wait until it is done, or cancel it.",
+                )
+            task = self._tasks.start(data_id, name, work)
+        task.wait(PAGE_WAIT)
 
     def import_progress(self, data_id: str) -> DatasetProgress | None:
         """The progress or the error of an import; None when it succeeded, was cancelled, or is unknown."""

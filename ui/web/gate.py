@@ -11,7 +11,7 @@ import json
 import os
 import re
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
@@ -76,6 +76,7 @@ class Gate:
         self.app = app
         self._visitors, self._limits, self._uploads = door.visitors, door.limits, door.uploads
         self._events, self._https, self._accounts = door.events, door.https, door.accounts
+        self._passing: Counter[str] = Counter()  # by visitor, events that gradio has not put into its queue yet
         self._uploading: set[str] = set()
         self._uploaded: OrderedDict[str, OrderedDict[str, None]] = OrderedDict()  # by visitor, the paths
 
@@ -149,13 +150,20 @@ class Gate:
     # Events
 
     async def _event(self, scope: Scope, receive: Receive, send: Send, whose: str) -> None:
+        if self._waiting(whose) >= _MOST_EVENTS:
+            await PlainTextResponse("You have too many requests open.", 429)(scope, receive, send)
+            return
+        self._passing[whose] += 1
+        try:
+            await self._checked_event(scope, receive, send, whose)
+        finally:
+            self._passing -= Counter([whose])  # drops those at zero
+
+    async def _checked_event(self, scope: Scope, receive: Receive, send: Send, whose: str) -> None:
         body = await _json_body(receive)
         session = body.get("session_hash") if body else None
         if not body or not isinstance(session, str) or not self._owns_files(whose, body):
             await _refuse(scope, receive, send)
-            return
-        if self._waiting(whose) >= _MOST_EVENTS:
-            await PlainTextResponse("You have too many requests open.", 429)(scope, receive, send)
             return
         event = {name: body[name] for name in _EVENT_FIELDS if name in body}
         await self._pass_on(scope, receive, send, {**event, "session_hash": _joined(session, whose)})
@@ -169,8 +177,8 @@ class Gate:
         await self._pass_on(scope, receive, send, {**body, "session_hash": session})
 
     def _waiting(self, whose: str) -> int:
-        """How many events of a visitor, on all pages together, wait or are being answered."""
-        return sum(session.endswith(_joined("", whose)) for session in self._events.sessions())
+        """How many events of a visitor, on all pages together, are on their way, wait or are being answered."""
+        return self._passing[whose] + sum(session.endswith(_joined("", whose)) for session in self._events.sessions())
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send, body: dict[str, Any]) -> None:
         """Passes this body on instead of the original, so that gradio reads exactly what was checked."""

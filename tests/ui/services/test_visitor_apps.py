@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import os
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -114,6 +117,52 @@ def test_too_many_examples_are_refused_and_nothing_of_them_is_stored(make: Made)
 
     until(error)
     assert isinstance(error(), NotInDemo)
+    assert app.datasets.all() == []
+
+
+def test_many_at_once_get_no_more_places_than_there_are(make: Made) -> None:
+    apps = make(waiting=2, queue=3)
+    visitors = [visit(apps) for _ in range(4)]
+    at_once = threading.Barrier(12)
+
+    def try_to(app: App) -> None:
+        at_once.wait(20)
+        with suppress(NotInDemo):
+            submit(app)
+
+    threads = [threading.Thread(target=try_to, args=(app,)) for app in visitors * 3]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    jobs = [len(app.runner.jobs()) for app in visitors]
+    assert sum(jobs) == 3, jobs
+    assert max(jobs) <= 2, jobs
+
+
+def test_a_visitor_has_one_file_read_at_a_time(make: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    app, ended = visit(make()), threading.Event()
+    read = app.dataset_store.open
+    monkeypatch.setattr(app.dataset_store, "open", lambda *a, **k: [ended.wait(20), read(*a, **k)][1])
+    app.datasets.import_text("question,answer\nq,a\n")
+    with pytest.raises(NotInDemo):
+        app.datasets.import_text("question,answer\nx,y\n")
+    ended.set()
+    until(lambda: not app._imports._tasks.running())
+    app.datasets.import_text("question,answer\nx,y\n")
+    until(lambda: len(app.datasets.all()) == 2)
+
+
+def test_a_packed_file_may_unpack_to_less_than_at_home(make: Made) -> None:
+    content = gzip.compress(b"question,answer\n" + 3_000 * (b"q" * 10_000 + b",a\n"))
+    assert len(content) < DEMO.limits.upload * 2**20
+    app = visit(make(unpacked=20))
+    path = app.workspace.root / "big.csv.gz"
+    path.write_bytes(content)
+    data_id = app.datasets.import_file(path, "big.csv.gz")
+    until(lambda: app._imports.import_progress(data_id) is not None)
+    progress = app._imports.import_progress(data_id)
+    until(lambda: bool(progress and progress.error) or not app._imports._tasks.running())
     assert app.datasets.all() == []
 
 

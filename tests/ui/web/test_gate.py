@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from time import time
 from typing import Any
@@ -13,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from backend.hosting.policy import Limits
 from backend.hosting.visitors import Visitors
@@ -132,6 +133,39 @@ def test_one_visitor_can_not_fill_the_queue(tmp_path: Path) -> None:
     events += [f"{tab}-{visitor_of(page)}" for tab in range(60)]
     event = {"data": [], "session_hash": "abc"}
     assert [one.post(JOIN, json=event).status_code for one in (page, other)] == [429, 200]
+
+
+def test_events_on_their_way_to_the_queue_count(tmp_path: Path) -> None:
+    """Sixty that arrive at once are all counted before the first is in gradio's queue."""
+    visitors = Visitors(tmp_path / "visitors", Limits())
+    passed: list[Scope] = []
+    refused: list[Message] = []
+
+    async def send(message: Message) -> None:
+        refused.extend([message] if message.get("status") == 429 else [])
+
+    async def work() -> None:
+        arrived = asyncio.Event()
+
+        async def gradio(scope: Scope, receive: Receive, send: Send) -> None:
+            passed.append(scope)
+            await arrived.wait()
+
+        async def receive() -> Message:
+            return {"type": "http.request", "body": b'{"data": [], "session_hash": "abc"}'}
+
+        gate = Gate(gradio, Door(visitors, Limits(), tmp_path, Queue()))
+        scope = {"type": "http", "method": "POST", "path": JOIN, "query_string": b"", "headers": []}
+        asked = [asyncio.create_task(gate(scope, receive, send)) for _ in range(70)]
+        while len(passed) + len(refused) < 70:
+            await asyncio.sleep(0)
+        arrived.set()
+        await asyncio.gather(*asked)
+        assert (len(passed), len(refused)) == (60, 10)
+        await gate(scope, receive, send)
+
+    asyncio.run(work())
+    assert len(passed) == 61, "once they are answered there is room again"
 
 
 def test_no_file_is_taken_when_there_are_too_many(tmp_path: Path) -> None:
