@@ -17,7 +17,7 @@ from backend.estimate.speed import from_speed, published, step_seconds
 from backend.models import catalogue
 from backend.records.specs import ALL_LINEAR, Gpu, Hardware
 from backend.records.units import MIB
-from tests.benchmarks.memory_estimate import T4, error, family, measured_rows, plan_of, published_errors
+from tests.benchmarks.memory_estimate import HELD_OUT, T4, error, family, measured_rows, plan_of, published_errors
 
 ROWS = measured_rows()
 LLAMA = catalogue.find("meta-llama/Llama-3.2-1B-Instruct").architecture
@@ -36,6 +36,12 @@ def errors() -> list[float]:
 def test_the_estimate_is_close_to_every_measured_step(errors: list[float]) -> None:
     assert mean(map(abs, errors)) <= 2
     assert min(errors) >= -8
+
+
+def test_the_estimate_is_close_to_the_rows_that_were_set_aside() -> None:
+    held_out = [error(row) for row in measured_rows(HELD_OUT)]
+    assert mean(map(abs, held_out)) <= 4
+    assert min(held_out) >= -8
 
 
 def test_unquantized_steps_are_predicted_almost_exactly(errors: list[float]) -> None:
