@@ -18,11 +18,13 @@ from backend.evaluation.prompt_trial import stored_systems
 from backend.evaluation.texts import TextEvaluation
 from backend.evaluation.work import REPORT, Stopped, Work, reporting
 from backend.files.json_file import write_json
+from backend.gguf import base_file
 from backend.hardware.process import prepare_process
 from backend.models import bundled, local
 from backend.models.local import relocate
 from backend.records.lengths import LengthLimits
 from backend.records.specs import Record, RunSpec
+from backend.settings import Workspace
 from backend.tokens.tokenizer import ChatTokenizer
 
 QUICK = 120.0  # seconds that an evaluation may take to start automatically
@@ -45,6 +47,7 @@ class EvaluationSpec(Record):
 class Trained(Protocol):
     """What `after_training` needs of the worker that trained."""
 
+    workspace: Workspace
     folder: Path
     spec: dict[str, Any]
 
@@ -110,12 +113,14 @@ def after_training(context: Trained, result: dict[str, Any]) -> dict[str, Any] |
     items, texts = judging_items(context.folder), judging_texts(context.folder)
     if not items and not texts:
         return None
-    tokenizer = ChatTokenizer.load(relocate(spec, context.folder).model.path)
+    base = relocate(spec, context.folder).model.path
+    tokenizer = ChatTokenizer.load(base)
     if items:
         tokens = sum(tokenizer.encode([*map(dict, item.messages), item.expected]).tokens for item in items)
     else:
         tokens = sum(tokenizer.count(texts))
-    if seconds(tokens, result["tokens_per_second"], models=3 if spec.descent else 2) > QUICK:
+    answering = seconds(tokens, result["tokens_per_second"], models=3 if spec.descent else 2)
+    if answering + base_file.seconds_to_make(context.workspace, base) > QUICK:
         return None
     return EvaluationSpec(run=context.folder.name).model_dump()
 

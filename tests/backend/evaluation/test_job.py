@@ -94,7 +94,7 @@ def test_a_wrong_spec_is_refused(trained: Context, spec: dict[str, Any]) -> None
         job.run(trained)
 
 
-def test_a_quick_evaluation_follows_a_training(trained: Context) -> None:
+def test_a_quick_evaluation_follows_a_training(trained: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = trained.workspace.run_folder(trained.spec["run"])
     training_done = Context(trained.workspace, folder, json.loads((folder / "spec.json").read_text()))
     result = {"weights_changed": True, "tokens_per_second": 1000.0}
@@ -102,6 +102,10 @@ def test_a_quick_evaluation_follows_a_training(trained: Context) -> None:
     assert spec == {"run": folder.name, "baselines": False, "items": None, "trial": None}
     assert job.after_training(training_done, {**result, "tokens_per_second": 1.0}) is None, "it would take too long"
     assert job.after_training(training_done, {**result, "weights_changed": False}) is None
+    with monkeypatch.context() as slow:
+        slow.setattr("backend.gguf.base_file._MIB_PER_SECOND", 1e-6)
+        slow.setattr("backend.gguf.base_file.path", lambda workspace, model: model / "none.gguf")
+        assert job.after_training(training_done, result) is None, "the base would have to be converted first"
     declined = Context(trained.workspace, folder, {**training_done.spec, "evaluate": False})
     assert job.after_training(declined, result) is None
     write_conversations(folder, "held_out", [])
