@@ -115,12 +115,14 @@ class DatasetState:
 class Preview:
     """One row: its conversation, and its tokens in pieces by their role in training.
 
-    A long document has one piece for each window; `note` explains that, or a cut.
+    A long document has one piece for each window; `note` explains that, or a cut. file: the row's, where several were
+    read together.
     """
 
     messages: list[Message]
     pieces: list[Piece]
     note: str = ""
+    file: str = ""
 
 
 @dataclass(frozen=True)

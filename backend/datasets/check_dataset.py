@@ -76,7 +76,7 @@ def _check(
     problems += duplicates.problems(good, repeated)
     parts, leaks = _split(good, repeated, validation)
     problems += leaks
-    problems.sort(key=lambda p: (p.row > 0, p.line, p.row))
+    problems.sort(key=lambda p: (p.row > 0, p.file, p.line, p.row))
     tick(1.0)
     return Report(
         source=dataset.source,
@@ -168,6 +168,6 @@ def _leaks(rows: Sequence[Row], found: Duplicates, leaked: Mapping[int, int], fi
             ("asks the same question as", [twin]),
         )
         what, same = next((what, rows[i]) for what, group in ways for i in group or () if i >= first)
-        where = f"example {same.row} (line {same.line}) of your validation file"
+        where = f"example {same.row} ({same.place}) of your validation file"
         message = f"This example {what} {where}, so it will be left out of training."
         yield problem(rows[row], "leak", message)

@@ -124,7 +124,7 @@ class CheckedDataset:
         """
         known = {(p.row, p.kind) for p in self.report.problems}
         types = [(c, ISSUE_TYPES[c.kind]) for c in self.fixed.changes if c.kind in ISSUE_TYPES]
-        fixed = [Problem(c.line, c.row, c.kind, t.severity, t.title, t.fix) for c, t in types]
+        fixed = [Problem(c.line, c.row, c.kind, t.severity, t.title, t.fix, file=c.file) for c, t in types]
         uncovered = [p for p in [*self.fixed_report.problems, *fixed] if p.row and (p.row, p.kind) not in known]
         if not self.fixed.changes:
             return [*self.report.problems, *uncovered]
@@ -152,7 +152,7 @@ class CheckedDataset:
         left = [p for p in self.unread if not self.info.is_accepted(p)]
         errors = left + [p for p in self.fixed_report.problems if p.severity == "error"]
         if errors:
-            place = f"Example {errors[0].row} (line {errors[0].line}): " if errors[0].row else ""
+            place = f"Example {errors[0].row} ({errors[0].place}): " if errors[0].row else ""
             return place + errors[0].message
         if not self.split.train:
             return "There are no examples to train on."

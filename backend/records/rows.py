@@ -36,13 +36,18 @@ class Row:
     origin: Origin = "file"
     file: str = ""
 
+    @property
+    def place(self) -> str:
+        """Where it is, such as "line 3", or "faq.csv, line 3" where several files were read together."""
+        return place(self.line, self.file)
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
     """A problem of one row, or of the whole file (row 0), in plain words.
 
     An "error" keeps the row out of training; a "warning" does not. fix: what accepting the fix would do, a sentence,
-    or "" without a fix. quote: the text at fault, shortened, with invisible characters escaped.
+    or "" without a fix. quote: the text at fault, shortened, with invisible characters escaped. file: as of a Row.
     """
 
     line: int
@@ -52,6 +57,11 @@ class Problem:
     message: str
     fix: str = ""
     quote: str = ""
+    file: str = ""
+
+    @property
+    def place(self) -> str:
+        return place(self.line, self.file)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +103,11 @@ class Dataset:
     def highest(self) -> int:
         """The highest number that a row has or had."""
         return self.last_number or max(self.total_rows, self.rows[-1].row if self.rows else 0)
+
+
+def place(line: int, file: str) -> str:
+    """A line in words, with its file where there is one."""
+    return f"{file}, line {line}" if file else f"line {line}"
 
 
 def rejected_side(row: Row) -> Row:

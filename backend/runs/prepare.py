@@ -78,11 +78,11 @@ def pieces(rows: Sequence[Row], tokenizer: ChatTokenizer, settings: TrainSetting
 def checked(row: Row, result: Encoded | ApprenticeError, lengths: LengthLimits) -> list[Encoded]:
     """The pieces of an encoded row. Raises BadInput, naming the row, when there is nothing to learn."""
     if isinstance(result, ApprenticeError):
-        raise BadInput(f"Row {row.row} (line {row.line}) can't be used. {result.what}", result.why, result.next)
+        raise BadInput(f"Row {row.row} ({row.place}) can't be used. {result.what}", result.why, result.next)
     found = lengths.pieces(row, result)
     if not all(piece.learned for piece in found):
         raise BadInput(
-            f"Row {row.row} (line {row.line}) has nothing to learn.",
+            f"Row {row.row} ({row.place}) has nothing to learn.",
             "Its answer starts beyond the maximum length." if result.learned else "It has no answer.",
             "Remove the row, or raise the maximum length (max_length).",
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -49,6 +49,9 @@ class FakeDatasets:
         ]
 
     def import_file(self, path: Path, name: str, model_id: str = "") -> str:
+        return DATA
+
+    def import_files(self, paths: Sequence[Path], model_id: str = "") -> str:
         return DATA
 
     def import_text(self, text: str, model_id: str = "") -> str:

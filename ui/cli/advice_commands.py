@@ -16,8 +16,8 @@ from backend.hardware import format_gb, load_hardware, probe
 from backend.models import catalogue
 from backend.records.specs import ALL_LINEAR, Hardware
 from backend.settings import Workspace
-from ui.cli.data_commands import checked_file
-from ui.cli.options import add_reading_options, reading_options
+from ui.cli.data_commands import checked_files
+from ui.cli.options import add_data_option, add_reading_options, reading_options
 from ui.cli.output import AddCommand, Answer
 from ui.services.dataset_state import data_facts
 
@@ -26,7 +26,7 @@ def add_commands(add: AddCommand) -> None:
     advice = add("recommend", recommend, "choose a model and settings for this machine and data")
     advice.add_argument("--hardware", type=Path, default=None, metavar="FILE", help="for the machine in this file")
     advice.add_argument("--task", default=None, choices=("voice", "extract", "write", "other"))
-    advice.add_argument("--data", type=Path, default=None, metavar="FILE")
+    add_data_option(advice)
     add_reading_options(advice)
     _add_estimate_options(add("estimate", estimate, "compute the peak memory and the time of a training run"))
 
@@ -55,7 +55,7 @@ def _add_estimate_options(parser: argparse.ArgumentParser) -> None:
 
 
 def recommend(options: argparse.Namespace, workspace: Workspace) -> Answer:
-    checked = checked_file(options.data, workspace, reading=reading_options(options)) if options.data else None
+    checked = checked_files(options.data, workspace, reading=reading_options(options)) if options.data else None
     installed = None if options.hardware else set(catalogue.installed(workspace))
     hardware = _hardware(options, workspace)
     found = make_recommendation(hardware, task=options.task, available=installed, **data_facts(checked))

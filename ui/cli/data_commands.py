@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from backend.datasets.checks.report import Report, summary
 from backend.datasets.dataset import CheckedDataset, check_and_fix, require_compatible
 from backend.datasets.info import DatasetInfo, RowsByKind
 from backend.datasets.read.load import ReadOptions, load
+from backend.datasets.read.pack import as_one_file, name_of
 from backend.datasets.stored_files import load_validation
 from backend.datasets.token_counts import TokenCounter
 from backend.datasets.write_fixed import write_fixed
@@ -26,13 +28,14 @@ from ui.services.app import App
 from ui.text import format as fmt
 
 _LONGEST = "longest example that the model will read, in tokens (default: what is planned for these examples here)"
+_FILES = "a file of examples, or a folder; several are read together"
 _ALWAYS_FITS = 1024  # tokens; every plan reads as many
 
 
 def add_commands(add: AddCommand) -> None:
     about = "read a file of examples and report every problem in it; exits with 1 if they keep training from starting"
     checking = add("check", check, about)
-    checking.add_argument("file", type=Path, metavar="FILE")
+    checking.add_argument("files", type=Path, nargs="+", metavar="FILE", help=_FILES)
     checking.add_argument(
         "--model", default=None, metavar="ID", help="check for this model (default: the bundled one)"
     )
@@ -40,7 +43,7 @@ def add_commands(add: AddCommand) -> None:
     add_validation_option(checking)
     add_reading_options(checking)
     fixing = add("fix", fix, "apply fixes; writes clean JSONL and a change log")
-    fixing.add_argument("file", type=Path, metavar="FILE")
+    fixing.add_argument("files", type=Path, nargs="+", metavar="FILE", help=_FILES)
     fixing.add_argument("-o", dest="output", type=Path, required=True, metavar="OUT")
     fixing.add_argument("--model", default=None, metavar="ID", help="fix for this model (default: the bundled one)")
     fixing.add_argument("--max-tokens", type=positive, default=None, metavar="N", help=_LONGEST)
@@ -54,8 +57,7 @@ def check(options: argparse.Namespace, workspace: Workspace) -> Answer:
     """The exit code is 1 where `train` would refuse the file as it is."""
     found = _as_trained(options, workspace, validation=options.validation)
     lines = [
-        f"{p.severity}: " + (f"line {p.line}, row {p.row}: " if p.row else "") + p.message
-        for p in found.report.problems
+        f"{p.severity}: " + (f"{p.place}, row {p.row}: " if p.row else "") + p.message for p in found.report.problems
     ]
     text = "\n".join([*lines, *summary(found.report)])
     return Answer(found.report.to_json(), text, exit_code=1 if found.blocked else 0)
@@ -76,7 +78,7 @@ def fix(options: argparse.Namespace, workspace: Workspace) -> Answer:
     if not fixed.dataset.rows:
         raise BadInput(
             "No examples are left, so nothing was written.",
-            f"None in {options.file.name} are usable: {fmt.count(fixed.dropped, 'row')} left out.",
+            f"None in {name_of(options.files)} are usable: {fmt.count(fixed.dropped, 'row')} left out.",
             f"See the problems with: {PROGRAM} check FILE",
         )
     log = write_fixed(fixed, options.output)
@@ -98,18 +100,18 @@ def _as_trained(options: argparse.Namespace, workspace: Workspace, **more: Any) 
     """The file as `train` would use it: with --max-tokens, or else the length that is planned for its examples."""
     reading, app = reading_options(options), App(workspace)
     most = LengthLimits(options.max_tokens)
-    checked = checked_file(options.file, workspace, options.model, most, reading=reading, **more)
+    checked = checked_files(options.files, workspace, options.model, most, reading=reading, **more)
     if options.max_tokens or checked.longest <= _ALWAYS_FITS:
         return checked
     planned = LengthLimits.from_settings(app.advice.settings_for(checked, model_id=options.model or "").settings)
     if checked.longest <= planned.size:
         return checked
     say(f"Some examples are longer than the {planned.size:,} tokens planned here; --max-tokens changes that.")
-    return checked_file(options.file, workspace, options.model, planned, reading=reading, **more)
+    return checked_files(options.files, workspace, options.model, planned, reading=reading, **more)
 
 
-def checked_file(
-    path: Path,
+def checked_files(
+    paths: Sequence[Path],
     workspace: Workspace,
     model_id: str | None = None,
     lengths: LengthLimits = UNLIMITED,
@@ -117,15 +119,15 @@ def checked_file(
     validation: Path | None = None,
     reading: dict[str, Any] | None = None,
 ) -> CheckedDataset:
-    """A file checked for a model, with the accepted fixes applied; nothing is stored. reading: of ReadOptions."""
+    """Files checked for a model, with the accepted fixes applied; nothing is stored. reading: of ReadOptions."""
     reading = reading or {}
-    with asking_for_columns():
-        dataset = load(path, options=ReadOptions(**reading))
+    with asking_for_columns(), as_one_file(paths) as path:
+        dataset = load(path, name=name_of(paths), options=ReadOptions(**reading))
     validation_set = load_validation(validation, validation.name, reading) if validation else None
     if validation_set:
         require_compatible(validation_set, dataset)
     app = App(workspace)
     counter = TokenCounter(ready_tokenizer(app, model_id))
-    target, info = app.models.target_model(model_id or ""), DatasetInfo(path.name, accepted=accepted or {})
+    target, info = app.models.target_model(model_id or ""), DatasetInfo(name_of(paths), accepted=accepted or {})
     languages = target.languages if target else ()
     return check_and_fix("", info, dataset, counter, lengths, validation_set, languages=languages)

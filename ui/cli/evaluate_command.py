@@ -10,9 +10,10 @@ from typing import Any
 from backend.datasets.read.document import read_document
 from backend.errors import BadUsage, ChatFailed
 from backend.settings import Workspace
+from ui.cli.data_source import imported
 from ui.cli.follow import follow, require_completed
 from ui.cli.model_commands import ready_tokenizer, resolve_model
-from ui.cli.options import add_reading_options, add_validation_option, asking_for_columns, positive, reading_options
+from ui.cli.options import add_data_option, add_reading_options, add_validation_option, positive
 from ui.cli.output import AddCommand, Answer
 from ui.services.app import App
 from ui.services.selection import Choice
@@ -27,12 +28,7 @@ def add_commands(add: AddCommand) -> None:
         "--facts", type=Path, metavar="FILE", help="also try this text of facts in the prompt of the base (retrieval)"
     )
     evaluating.add_argument("--items", type=positive, metavar="N", help="at most N questions (default: all)")
-    evaluating.add_argument(
-        "--data",
-        type=Path,
-        metavar="FILE",
-        help="instead of RUN: try prompts on the base model, without any training",
-    )
+    add_data_option(evaluating, "instead of RUN: examples to try prompts on with the base model, without training")
     evaluating.add_argument("--model", default=None, metavar="ID", help="with --data: the base model")
     add_validation_option(evaluating)
     add_reading_options(evaluating)
@@ -60,8 +56,7 @@ def evaluate(options: argparse.Namespace, workspace: Workspace) -> Answer:
 def _try_prompts(app: App, options: argparse.Namespace, facts: str) -> Answer:
     model_id = resolve_model(app, options.model)
     ready_tokenizer(app, model_id)
-    with asking_for_columns():
-        data_id = app.datasets.add(options.data, options.data.name, reading_options(options))
+    data_id = imported(app, options)
     choice = Choice(data_id=data_id, model_id=model_id)
     if options.validation:
         app.datasets.set_validation(choice.data_id, options.validation, options.validation.name)

@@ -24,6 +24,17 @@ def add_validation_option(command: argparse.ArgumentParser) -> None:
     )
 
 
+def add_data_option(command: argparse.ArgumentParser, about: str = "the examples") -> None:
+    command.add_argument(
+        "--data",
+        type=Path,
+        action="append",
+        default=None,
+        metavar="FILE",
+        help=f"{about}; repeated, or with a folder, the files are read together",
+    )
+
+
 def positive(typed: str) -> int:
     """A whole number from 1. Raises ArgumentTypeError."""
     if not typed.isdecimal() or not int(typed):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
 from backend.errors import BadInput, BadUsage
@@ -13,9 +12,10 @@ from backend.records.specs import parse_new_settings
 from backend.settings import PROGRAM, Workspace
 from jobs.records import Job, State
 from ui.cli.data_commands import warnings
+from ui.cli.data_source import imported
 from ui.cli.follow import follow
 from ui.cli.model_commands import ready_tokenizer, resolve_model
-from ui.cli.options import add_reading_options, add_validation_option, asking_for_columns, reading_options
+from ui.cli.options import add_data_option, add_reading_options, add_validation_option
 from ui.cli.output import AddCommand, Answer, say
 from ui.records import RunSummary
 from ui.services import losses
@@ -28,7 +28,7 @@ HELP = f"See: {PROGRAM} train --help"
 
 def add_commands(add: AddCommand) -> None:
     training = add("train", train, "train a model; Ctrl-C stops and saves")
-    training.add_argument("--data", type=Path, default=None, metavar="FILE")
+    add_data_option(training)
     training.add_argument(
         "--continue",
         dest="parent",
@@ -102,11 +102,7 @@ def _start(app: App, options: argparse.Namespace) -> str:
     version = app.versions.next(options.parent, from_base=options.from_base) if options.parent else None
     model_id = resolve_model(app, options.model or (app.runs.spec(options.parent).model.id if version else None))
     ready_tokenizer(app, model_id)
-    if options.data:
-        with asking_for_columns():
-            data_id = app.datasets.add(options.data, options.data.name, reading_options(options))
-    else:
-        data_id = app.versions.data_id(options.parent)
+    data_id = imported(app, options) if options.data else app.versions.data_id(options.parent)
     if options.validation:
         app.datasets.set_validation(data_id, options.validation, options.validation.name)
     advice = app.advice.settings("", data_id, model_id, trainer)

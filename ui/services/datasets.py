@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
@@ -11,6 +11,7 @@ from typing import Any, Literal
 from backend.datasets.dataset import CheckedDataset
 from backend.datasets.editing import Editor
 from backend.datasets.info import DatasetInfo
+from backend.datasets.read.pack import name_of
 from backend.datasets.store import StoredDataset
 from backend.errors import ApprenticeError, BadInput
 from backend.records.lengths import UNLIMITED, LengthLimits
@@ -58,7 +59,11 @@ class DatasetService:
 
     def import_file(self, path: Path, name: str, model_id: str = "") -> str:
         """Starts to import a file in the background and returns its data id; see `progress`."""
-        return self._imports.add_file(path, name, self._models.target_model(model_id))
+        return self._imports.add_files([path], name, self._models.target_model(model_id))
+
+    def import_files(self, paths: Sequence[Path], model_id: str = "") -> str:
+        """Starts to import files as one dataset, in which every row remembers its file."""
+        return self._imports.add_files(paths, name_of(paths), self._models.target_model(model_id))
 
     def import_text(self, text: str, model_id: str = "") -> str:
         """Raises BadInput when nothing was pasted."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from backend.datasets.background import BackgroundTask, BackgroundTasks
 from backend.datasets.dataset import CheckedDataset
+from backend.datasets.read.pack import as_one_file
 from backend.datasets.store import DatasetStore
 from backend.datasets.token_counts import TargetModel
 from backend.errors import BadInput, NotInDemo
@@ -43,9 +44,14 @@ class DatasetImports:
 
     # Imports
 
-    def add_file(self, path: Path, name: str, model: TargetModel | None) -> str:
-        """Starts to import a file and returns its future data id."""
-        return self._start(name, model, partial(self.store.add, path, name))
+    def add_files(self, paths: Sequence[Path], name: str, model: TargetModel | None) -> str:
+        """Starts to import a file, or several as one dataset, and returns the future data id."""
+
+        def add(*more: Any) -> str:
+            with as_one_file(paths) as path:
+                return self.store.add(path, name, *more)
+
+        return self._start(name, model, add)
 
     def add_text(self, text: str, name: str, model: TargetModel | None) -> str:
         """Starts to import pasted or typed text."""

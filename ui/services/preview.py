@@ -35,9 +35,9 @@ def preview(
     if one.text is not None:
         pieces = tokenizer.document_pieces(one, lengths)
         note = lengths.sentence(1, len(pieces)) or _cut_note(pieces, lengths)
-        return _shortened(Preview([], pieces, note))
+        return _shortened(Preview([], pieces, note, one.file))
     pieces = tokenizer.pieces(one.messages, one.tools, lengths.max_length)
-    return _shortened(Preview(one.messages, pieces, _cut_note(pieces, lengths)))
+    return _shortened(Preview(one.messages, pieces, _cut_note(pieces, lengths), one.file))
 
 
 def _cut_note(pieces: list[Piece], lengths: LengthLimits) -> str:

@@ -15,8 +15,11 @@ _SHOWN = 12
 
 
 class WhoToImitate(BadInput):
-    """It is unclear which side of the conversations the model should learn. people: each with the number of their
-    messages, most messages first. because: a sentence on why the user's choice was not enough."""
+    """It is unclear which side of the conversations the model should learn.
+
+    title: what the file is. people: each with the number of their messages, most messages first. because: a sentence
+    on why the user's choice was not enough.
+    """
 
     def __init__(self, title: str, people: Sequence[tuple[str, int]], because: str = "") -> None:
         listed = ", ".join(f"{name[:60]} ({count:,})" for name, count in people[:_SHOWN])
@@ -27,7 +30,7 @@ class WhoToImitate(BadInput):
             "Choose one of them, or several who answer for the same side (on the command line: --imitate NAME; "
             f"'{WHOEVER_ANSWERS}' for everyone who answers).",
         )
-        self.people = tuple(people)
+        self.title, self.people = title, tuple(people)
 
 
 def count_people(conversations: Iterable[Sequence[Post]]) -> list[tuple[str, int]]:

@@ -62,7 +62,7 @@ def conflicts(rows: Sequence[Row]) -> Iterator[Problem]:
         for row in answered[1:]:
             if normalize(last_answer(row)) != normalize(last_answer(answered[0])):
                 message = (
-                    f"Line {answered[0].line} has the same question with a different answer; "
+                    f"Example {answered[0].row} ({answered[0].place}) has the same question with a different answer; "
                     "the model can't tell which one is right."
                 )
                 yield problem(row, "conflicting_answers", message, excerpt(last_answer(row)))

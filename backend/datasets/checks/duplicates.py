@@ -73,7 +73,7 @@ def problems(rows: Sequence[Row], found: Duplicates | None = None) -> Iterator[P
 
 
 def _place(row: Row) -> str:
-    return f"example {row.row} (line {row.line})"
+    return f"example {row.row} ({row.place})"
 
 
 def connected(groups: Iterable[Sequence[int]]) -> Groups:

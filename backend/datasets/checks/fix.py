@@ -25,7 +25,7 @@ from backend.datasets.conversation import content
 from backend.datasets.token_counts import TokenCounter
 from backend.errors import BadSetting
 from backend.records.lengths import UNLIMITED, LengthLimits
-from backend.records.rows import Dataset, Problem, Row
+from backend.records.rows import Dataset, Problem, Row, place
 
 Accepted = Mapping[str, "Literal['all'] | Set[int]"]  # kind -> "all", or row numbers
 
@@ -60,6 +60,11 @@ class Change:
     what: str
     before: str
     after: str
+    file: str = ""
+
+    @property
+    def place(self) -> str:
+        return place(self.line, self.file)
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,17 +230,17 @@ def _unread(dataset: Dataset) -> Iterator[Change]:
         if problem.severity == "error" and problem.row not in listed:
             listed.add(problem.row)
             what = f"Left out because it could not be read. {problem.message}"
-            yield Change(problem.row, problem.line, problem.kind, what, problem.quote, "")
+            yield Change(problem.row, problem.line, problem.kind, what, problem.quote, "", problem.file)
 
 
 def _change(row: Row, fixed: Row | None, kind: str) -> Change:
     before, after = _lines(row), _lines(fixed) if fixed else []
     what = ISSUE_TYPES[kind].fix if kind in ISSUE_TYPES else WHOLE_FILE_FIXES[kind]
     if sorted(before) == sorted(after):  # only the order changed
-        return Change(row.row, row.line, kind, what, "\n".join(before), "\n".join(after))
+        return Change(row.row, row.line, kind, what, "\n".join(before), "\n".join(after), row.file)
     only_before = "\n".join(line for line in before if line not in after)
     only_after = "\n".join(line for line in after if line not in before)
-    return Change(row.row, row.line, kind, what, only_before, only_after)
+    return Change(row.row, row.line, kind, what, only_before, only_after, row.file)
 
 
 def _lines(row: Row) -> list[str]:

@@ -141,6 +141,6 @@ def problem(row: Row | None, kind: str, message: str, quote: str = "") -> Proble
     quote: the start of the row if empty.
     """
     issue = ISSUE_TYPES[kind]
-    line, number = (row.line, row.row) if row else (0, 0)
+    line, number, file = (row.line, row.row, row.file) if row else (0, 0, "")
     quote = quote or (excerpt(opening(row)) if row else "")
-    return Problem(line, number, kind, issue.severity, message, issue.fix, quote)
+    return Problem(line, number, kind, issue.severity, message, issue.fix, quote, file)

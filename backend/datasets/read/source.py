@@ -140,6 +140,16 @@ def require_file(path: Path) -> None:
         raise BadInput(f"There is no file {path.name}.", "", "Check the name and the folder.")
 
 
+def too_large(name: str, size: int, limits: Limits) -> BadInput:
+    """The error of a file, or of several together, that has too many bytes."""
+    return BadInput(
+        f"{name} is too large: {size // MIB:,} MiB.",
+        f"The limit is {limits.file_bytes // MIB:,} MiB, and training needs far less: "
+        "200 to 2,000 good examples are plenty.",
+        "Use a part of it.",
+    )
+
+
 def open_path(
     path: Path, limits: Limits, progress: Callable[[float], None] | None, cancelled: Callable[[], bool] | None
 ) -> ByteSource:
@@ -156,12 +166,7 @@ def open_path(
         ) from error
     if size > limits.file_bytes:
         file.close()
-        raise BadInput(
-            f"The file {path.name} is too large: {size // MIB:,} MiB.",
-            f"The limit is {limits.file_bytes // MIB:,} MiB, and training needs far less: "
-            "200 to 2,000 good examples are plenty.",
-            "Use a part of it.",
-        )
+        raise too_large(f"The file {path.name}", size, limits)
     return _open(file, size, limits, progress, cancelled)
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import PurePosixPath
 
-from backend.datasets.convert.mapping import NoExamples
+from backend.datasets.chats.people import WhoToImitate
 from backend.datasets.documents.archive import damaged
 from backend.datasets.excerpt import excerpt
 from backend.datasets.options import ZIP_ERRORS, Cancelled, Limits, ReadOptions, check_expansion
@@ -58,6 +59,7 @@ def read_together(source: ByteSource, name: str, options: ReadOptions, load: Loa
     """
     read: list[tuple[str, Dataset]] = []
     refused: list[tuple[str, BadInput]] = []
+    asked: list[tuple[str, WhoToImitate]] = []
     left = _Left(options.limits)
     try:
         with zipfile.ZipFile(source.seekable()) as archive:
@@ -67,22 +69,24 @@ def read_together(source: ByteSource, name: str, options: ReadOptions, load: Loa
                 file = excerpt(part.filename, width=100)
                 try:
                     with _member(archive, part, source, left) as member:
-                        data = load(member, PurePosixPath(part.filename).name, replace(options, limits=member.limits))
+                        data = _load(load, member, PurePosixPath(part.filename).name, options)
                     left.take_rows(data)
                     read.append((file, data))
-                except NoExamples as error:
-                    if error.columns:
-                        raise
-                    refused.append((file, error))
                 except ManyFiles:
                     refused.append((file, BadInput("It is an archive inside an archive.")))
+                except WhoToImitate as error:
+                    asked.append((file, error))
                 except BadInput as error:
-                    if type(error) is not BadInput:
+                    if getattr(error, "columns", ()):
+                        error.why = f"In {file}: {error.why}"
                         raise  # it asks
                     refused.append((file, error))
                 source.advance((number + 1) / len(parts))
     except ZIP_ERRORS as error:
         raise damaged() from error
+    if asked and not (read and options.imitate):
+        raise _ask_once([error for _, error in asked])
+    refused += [(file, BadInput("Nobody whom you chose answers in it.")) for file, _ in asked]
     if not any(data.rows for _, data in read):
         why = "; ".join(f"{file}: {error.what}" for file, error in refused[:3])
         raise BadInput("No file in this archive holds examples.", why, "Choose another file.")
@@ -90,8 +94,40 @@ def read_together(source: ByteSource, name: str, options: ReadOptions, load: Loa
     return _merged(name, read, refused)
 
 
+def _load(load: Load, member: ByteSource, name: str, options: ReadOptions) -> Dataset:
+    """One file, as the user chose where the choice fits it, else as detected: it may be meant for another file."""
+    options = replace(options, limits=member.limits)
+    detected = ReadOptions(limits=member.limits)
+    if options == detected:
+        return load(member, name, detected)
+    try:
+        return load(member, name, options)
+    except WhoToImitate as error:
+        there = [person for person, _ in error.people if person in options.imitate]
+        if not there or set(there) == set(options.imitate):
+            raise
+        return load(member, name, replace(options, imitate=there))
+    except BadInput as error:
+        try:
+            return load(member, name, detected)
+        except BadInput as again:
+            if getattr(again, "columns", ()):  # one answer has to do for all files
+                raise BadInput(error.what, error.why, "Add this file on its own.") from again
+            raise
+
+
+def _ask_once(asked: Sequence[WhoToImitate]) -> WhoToImitate:
+    """One question about the people of all chats."""
+    people: Counter[str] = Counter()
+    for error in asked:
+        people.update(dict(error.people))
+    titles = ", ".join(dict.fromkeys(error.title for error in asked))
+    several = "Chats in which you choose nobody are left out." if len(asked) > 1 else ""
+    return WhoToImitate(titles, people.most_common(), several)
+
+
 def _files(archive: zipfile.ZipFile, source: ByteSource) -> list[zipfile.ZipInfo]:
-    parts = [part for part in archive.infolist() if not part.is_dir() and not _is_hidden(part.filename)]
+    parts = [part for part in archive.infolist() if not part.is_dir() and not is_hidden(part.filename)]
     if len(parts) > MOST_FILES:
         raise BadInput(
             f"This archive has {len(parts):,} files.", f"{MOST_FILES} are the most.", "Use a part of them."
@@ -100,7 +136,7 @@ def _files(archive: zipfile.ZipFile, source: ByteSource) -> list[zipfile.ZipInfo
     return sorted(parts, key=lambda part: part.filename)
 
 
-def _is_hidden(name: str) -> bool:
+def is_hidden(name: str) -> bool:
     """Whether a system made the file for itself, such as __MACOSX/._faq.csv."""
     return any(part.startswith((".", "__MACOSX")) or part == "Thumbs.db" for part in name.split("/"))
 
@@ -151,7 +187,7 @@ def _shared(problem: Problem) -> str:
 def _merged(name: str, read: list[tuple[str, Dataset]], refused: list[tuple[str, BadInput]]) -> Dataset:
     rows: list[Row] = []
     problems = [
-        Problem(0, 0, "file_left_out", "warning", f"{file} was not read: {error.what}", error.next)
+        Problem(0, 0, "file_left_out", "warning", f"{file} was not read: {error.what}", error.next, file=file)
         for file, error in refused
     ]
     merged = Dataset(replace(read[0][1].source, name=name, format="zip"), rows, problems)
@@ -159,7 +195,9 @@ def _merged(name: str, read: list[tuple[str, Dataset]], refused: list[tuple[str,
         before = merged.total_rows
         rows += [replace(row, row=row.row + before, file=file) for row in data.rows]
         problems += [
-            replace(p, row=p.row + before if p.row else 0, message=f"{file}: {p.message}{_shared(p)}")
+            replace(p, row=p.row + before, file=file)
+            if p.row
+            else replace(p, message=f"{file}: {p.message}{_shared(p)}", file=file)
             for p in data.problems
         ]
         merged.originals |= {row + before: value for row, value in data.originals.items()}

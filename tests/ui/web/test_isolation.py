@@ -93,7 +93,7 @@ def as_file(path: str) -> dict[str, Any]:
 
 async def import_file(page: PageClient, path: str) -> str:
     """What an upload to the page answers, once its file is there."""
-    return json.dumps(await page.ask(page.listener("upload", elem_id="upload"), upload=as_file(path)))
+    return json.dumps(await page.ask(page.listener("upload", elem_id="upload"), upload=[as_file(path)]))
 
 
 @dataclass

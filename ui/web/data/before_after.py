@@ -19,16 +19,18 @@ DELETED, INSERTED = Markup("<del>{}</del>"), Markup("<ins>{}</ins>")
 
 
 def first_rows(data: Dataset) -> Markup:
-    """The first rows as they are in the file and as they are read."""
-    read = {row.row: row for row in data.rows[:50]}
+    """The first rows as they are in the file and as they are read; of several files, the first one of each."""
+    read = {row.row: row for row in data.rows if row.row in data.originals}
+    firsts = {read[number].file: number for number in reversed(data.originals) if number in read}
+    numbers = sorted(firsts.values()) if len(firsts) > 1 else list(data.originals)
     faults = {p.row: p.message for p in data.problems[:200] if p.severity == "error"}
     pairs = [
         (
-            f"Example {number}",
-            original(value),
+            " from ".join(filter(None, (f"Example {number}", read[number].file if number in read else ""))),
+            original(data.originals[number]),
             example(read[number]) if number in read else _fault(faults.get(number, "")),
         )
-        for number, value in list(data.originals.items())[:SHOWN]
+        for number in numbers[:SHOWN]
     ]
     return side_by_side("In your file", "As it is read", pairs)
 
@@ -74,7 +76,7 @@ def _cell(value: Any) -> str:
 def changes(changed: Sequence[Change], shown: int = SHOWN) -> Markup:
     """The rows that a fix changes, before and after."""
     pairs = [
-        (f"Example {c.row}, line {c.line}", _marked(c.before, c.after, DELETED), _marked(c.after, c.before, INSERTED))
+        (f"Example {c.row}, {c.place}", _marked(c.before, c.after, DELETED), _marked(c.after, c.before, INSERTED))
         for c in changed[:shown]
     ]
     return side_by_side("Before", "After", pairs)

@@ -20,7 +20,7 @@ from ui.web.html import components
 
 KINDS = (
     "Also read: Word, PDF, OpenDocument, text, Markdown, web pages, exports of chats, e-mail, JSON, YAML, Parquet, "
-    "any of these packed (.gz, .bz2, .xz, .zst), and several of them in one .zip."
+    "any of these packed (.gz, .bz2, .xz, .zst), several at once, and several in one .zip."
 )
 TABLE_HEADERS = ["What is asked", "What it should answer"]
 EMPTY_TABLE = [["", ""] for _ in range(5)]
@@ -80,8 +80,10 @@ class ImportPanel:
 
         @handler
         def take_file(inputs: Inputs) -> Any:
-            path = inputs[self.upload]
-            return {self.upload: None, **import_file(inputs, Path(path))} if path else gr.skip()
+            if not (sent := [Path(path) for path in inputs[self.upload] or ()]):
+                return gr.skip()
+            import_id = datasets.import_files(sent, state.choice(inputs).model_id)
+            return {self.upload: None, **imported(inputs, import_id)}
 
         @handler
         def take_text(inputs: Inputs) -> Updates:
@@ -126,10 +128,10 @@ def build(app: App, state: BrowserState) -> ImportPanel:
     with gr.Accordion("Choose examples", open=False, elem_classes="fold-block") as chooser:
         samples = clickable()
         with gr.Tabs(elem_classes="ways"):
-            with gr.Tab("Upload a file"):
+            with gr.Tab("Upload files"):
                 upload = gr.File(
-                    label="Your examples as a file",
-                    file_count="single",
+                    label="Your examples as a file, or several",
+                    file_count="multiple",
                     height=150,
                     elem_classes="drop",
                     elem_id="upload",

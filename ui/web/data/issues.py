@@ -135,7 +135,7 @@ def _list(items: Sequence[Markup]) -> Markup:
 
 def _row(problem: Problem, data: DatasetState) -> Markup:
     quote = Markup("<q>{}</q>").format(problem.quote) if problem.quote else ""
-    place, at = f"Example {problem.row}, line {problem.line}", f"{problem.kind}:{problem.row}"
+    place, at = f"Example {problem.row}, {problem.place}", f"{problem.kind}:{problem.row}"
     unread = problem.kind in data.unreadable
     buttons = components.EMPTY if unread else _look(problem.row)
     if data.info.is_accepted(problem):

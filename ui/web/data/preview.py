@@ -56,7 +56,7 @@ class Preview:
         return {
             **shown,
             self.bubbles: conversations.bubbles(preview.messages),
-            self.counted: data_views.token_count(preview.pieces, preview.note),
+            self.counted: data_views.token_count(preview.pieces, preview.note, preview.file),
             self.tokens: conversations.tokens(preview.pieces),
         }
 

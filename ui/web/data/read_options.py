@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ from ui.records import DatasetState
 from ui.text import format as fmt
 from ui.web.data import before_after
 from ui.web.data.people import ask_people
-from ui.web.html import components
+from ui.web.html import components, tables
 
 GUESSES = ("encoding", "mapping_guessed", "other_sheets")  # problems that ask whether a guess is right
 FORMATS = {
@@ -107,6 +108,7 @@ def card(data: DatasetState) -> Markup:
     guesses = [p for p in data.report.problems if p.kind in GUESSES and not data.info.is_refused(p)]
     body = [
         components.text(_described(data), "lead"),
+        _files(data),
         before_after.first_rows(data.original),
         _people(data),
         _form(data),
@@ -122,6 +124,13 @@ def card(data: DatasetState) -> Markup:
         return components.card("Is this right?", *map(_question, guesses), inside)
     changed = components.badge("changed by you", "calm") if data.info.read_options else ""
     return Markup('<section class="card slim">{}{}</section>').format(inside, changed)
+
+
+def _files(data: DatasetState) -> Markup:
+    """How many examples each file holds, where several were read together."""
+    counts = Counter(row.file for row in data.original.rows if row.file)
+    lines = [(file, fmt.number(count)) for file, count in counts.items()]
+    return tables.table(("File", "Examples"), lines, "Examples in each file") if lines else components.EMPTY
 
 
 def _people(data: DatasetState) -> Markup:

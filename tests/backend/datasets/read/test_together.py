@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
-from backend.datasets.convert.mapping import SeveralReadings
+from backend.datasets.chats.people import WhoToImitate
+from backend.datasets.convert.mapping import NoExamples, SeveralReadings
 from backend.datasets.read.load import Limits, ReadOptions, load
+from backend.datasets.read.pack import as_one_file
 from backend.datasets.read.parse import Parser
 from backend.datasets.read.source import ByteSource
 from backend.errors import BadInput
@@ -44,7 +46,7 @@ def test_all_files_become_one_dataset(tmp_path: Path) -> None:
     assert [row.row for row in data.rows] == list(range(1, 14))
     assert [(p.kind, p.row) for p in data.problems] == [("file_left_out", 0), ("bad_json", 14)]
     assert "photo.jpg" in data.problems[0].message
-    assert data.problems[1].message.startswith("shop.jsonl")
+    assert data.problems[1].file == "shop.jsonl"
     assert data.total_rows == 14
 
 
@@ -52,6 +54,51 @@ def test_a_question_about_a_file_is_asked(tmp_path: Path) -> None:
     letter = (FOLDER / "documents" / "faq-in-a-letter.txt").read_bytes()
     with pytest.raises(SeveralReadings):
         load(archive(tmp_path, letter__dot__txt=letter))
+
+
+def test_one_question_is_asked_about_the_people_of_all_chats(tmp_path: Path) -> None:
+    def chat(asker: str, answerer: str) -> str:
+        days = (f"[1/{day}/26, 10:00:01] {{}}: Hi {day}\n[1/{day}/26, 10:00:02] {{}}: Yes\n" for day in range(1, 5))
+        return "".join(day.format(asker, answerer) for day in days)
+
+    path = archive(tmp_path, a__dot__txt=chat("Ann", "Ben"), b__dot__txt=chat("Cid", "Dora"), faq__dot__csv=ORDERS)
+    with pytest.raises(WhoToImitate) as asked:
+        load(path)
+    assert dict(asked.value.people).keys() == {"Ann", "Ben", "Cid", "Dora"}
+    both = load(path, options=ReadOptions(imitate=("Ben", "Dora")))
+    assert {row.file for row in both.rows} == {"a.txt", "b.txt", "faq.csv"}
+    one = load(path, options=ReadOptions(imitate=("Ben",)))
+    assert {row.file for row in one.rows} == {"a.txt", "faq.csv"}
+    assert [p.file for p in one.problems if p.kind == "file_left_out"] == ["b.txt"]
+
+
+def test_chosen_columns_hold_for_the_files_that_have_them(tmp_path: Path) -> None:
+    form = "message,reply text,agent\n" + "".join(f"Is it {n}?,Reply {n},gpt-4o\n" for n in range(1, 9))
+    path = archive(tmp_path, faq__dot__csv=ORDERS, form__dot__csv=form)
+    with pytest.raises(NoExamples) as asked:
+        load(path)
+    assert "form.csv" in str(asked.value)
+    data = load(path, options=ReadOptions(mapping={"question": "message", "answer": "reply text"}))
+    assert [row.file for row in data.rows] == ["faq.csv"] * 2 + ["form.csv"] * 8
+
+
+def test_files_and_folders_are_put_together(tmp_path: Path) -> None:
+    folder = tmp_path / "help"
+    (folder / "more").mkdir(parents=True)
+    for file in (folder / "faq.csv", folder / "more" / "faq.csv", folder / ".DS_Store", tmp_path / "faq.csv"):
+        file.write_text(ORDERS)
+    (folder / "link.csv").symlink_to(tmp_path / "faq.csv")
+    sources = [tmp_path / "faq.csv", folder]
+    with as_one_file(sources) as path:
+        assert {row.file for row in load(path).rows} == {"faq.csv", "faq (2).csv", "more/faq.csv"}
+        first = path.read_bytes()
+    with as_one_file(sources) as path:
+        assert path.read_bytes() == first
+    with as_one_file([tmp_path / "faq.csv"]) as path:
+        assert path == tmp_path / "faq.csv"
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(BadInput), as_one_file([tmp_path / "empty"]):
+        pass
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,82 @@
+"""Puts several files, or a folder, into one archive, which is then read as any other."""
+
+from __future__ import annotations
+
+import tempfile
+import zipfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from backend.datasets.options import Limits
+from backend.datasets.read.source import require_file, too_large
+from backend.datasets.read.together import MOST_FILES, is_hidden
+from backend.errors import BadInput, WorkspaceProblem
+from backend.files.disk_errors import disk_words
+from backend.records.units import MIB
+
+_SAME_TIME = (1980, 1, 1, 0, 0, 0)  # so that the same files make the same archive
+
+
+@contextmanager
+def as_one_file(paths: Sequence[Path]) -> Iterator[Path]:
+    """The only file of `paths`, or a temporary archive of all of them; a folder stands for the files in it.
+
+    Links and files that a system made for itself are left out. Raises BadInput when a file is missing, a folder is
+    empty, or there are too many or too large ones; WorkspaceProblem when the disk is full.
+    """
+    if len(paths) == 1 and not paths[0].is_dir():
+        yield paths[0]
+        return
+    files = _files(paths)
+    if (size := sum(file.stat().st_size for file in files.values())) > Limits().file_bytes:
+        raise too_large(name_of(paths), size, Limits())
+    with tempfile.TemporaryDirectory() as folder:
+        archive = Path(folder) / "files.zip"
+        try:
+            _write(archive, files)
+        except OSError as error:
+            raise WorkspaceProblem("These files could not be put together.", *disk_words(error)) from error
+        yield archive
+
+
+def name_of(paths: Sequence[Path]) -> str:
+    """A name for all of them: "faq.docx", or "faq.docx and 2 more"."""
+    more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+    return f"{paths[0].resolve().name}{more}"
+
+
+def _write(archive: Path, files: dict[str, Path]) -> None:
+    with zipfile.ZipFile(archive, "w") as target:
+        for name, file in files.items():
+            with file.open("rb") as source, target.open(zipfile.ZipInfo(name, _SAME_TIME), "w") as part:
+                while block := source.read(MIB):
+                    part.write(block)
+
+
+def _files(paths: Sequence[Path]) -> dict[str, Path]:
+    """The files by their names in the archive."""
+    found: dict[str, Path] = {}
+    for path in paths:
+        if not path.is_dir():
+            require_file(path)
+        for name, file in _in_folder(path) if path.is_dir() else [(path.name, path)]:
+            found[_unused(name, found)] = file
+            if len(found) > MOST_FILES:
+                raise BadInput(f"There are over {MOST_FILES} files.", "", "Use a part of them.")
+    if not found:
+        raise BadInput(f"The folder {name_of(paths)} has no files.", "", "Choose another one.")
+    return found
+
+
+def _unused(name: str, found: dict[str, Path]) -> str:
+    stem, dot, ending = name.rpartition(".")
+    numbered = (f"{stem or name} ({number}){dot}{ending if stem else ''}" for number in range(2, MOST_FILES + 2))
+    return name if name not in found else next(one for one in numbered if one not in found)
+
+
+def _in_folder(folder: Path) -> Iterator[tuple[str, Path]]:
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_file() and not path.is_symlink() and not is_hidden(name):
+            yield name, path
