@@ -100,11 +100,15 @@ def memory(architecture: Architecture, plan: Plan, hardware: Hardware, quick: bo
         if plan.method != "lora" or plan.precision == "fp32":
             parts["model file"] = architecture.params * _FILE_WIDTH / MIB
     else:
-        newer = capability is not None and capability[0] >= 8
         parts["CUDA context" if device == "cuda" else "programs"] = (
-            PROGRAMS_MIB if device == "mps" else _CONTEXT_OTHER if newer else CONTEXT_T4
+            PROGRAMS_MIB if device == "mps" else cuda_context_mib(capability)
         )
     return Memory(device=device, total_mib=sum(parts.values()), parts=parts)
+
+
+def cuda_context_mib(capability: tuple[int, int] | None) -> float:
+    """MiB that CUDA itself takes of a GPU of this compute capability."""
+    return _CONTEXT_OTHER if capability is not None and capability[0] >= 8 else CONTEXT_T4
 
 
 def on_processor(plan: Plan) -> Plan:

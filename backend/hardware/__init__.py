@@ -2,6 +2,7 @@
 
 probe.py        everything, also in sentences
 gpus.py         NVIDIA GPUs, through the driver
+gpu_memory.py   the memory of the one that computes
 container.py    limits of a container on cores and memory
 torch_build.py  whether torch was built for the GPU
 benchmark.py    this machine's speed, measured

@@ -6,10 +6,13 @@ import sys
 import time
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from backend.errors import BadSetting
+from backend.estimate.memory import cuda_context_mib
+from backend.hardware import gpu_memory
 from backend.records.specs import Precision, TrainSettings
 from backend.records.units import MIB
 
@@ -62,20 +65,53 @@ class Device:
 
         return nullcontext() if self.precision == "fp32" else torch.autocast(self.kind, dtype=self.dtype)
 
+    def wait(self) -> None:
+        """Returns when everything that was given to the GPU is done, so that a clock can be read."""
+        import torch
+
+        if self.kind == "cuda":
+            torch.cuda.synchronize()
+        elif self.kind == "mps":
+            torch.mps.synchronize()
+
     def memory_mib(self) -> int:
-        """Memory in use now: reserved on the GPU, else this process's resident memory."""
+        """Memory in use now: on a GPU what torch reserved and the CUDA context, else this process's resident memory.
+        On a Mac also Metal's buffers, which are not in it."""
         import psutil
         import torch
 
         if self.kind == "cuda":
-            return int(torch.cuda.memory_reserved()) // MIB
-        return int(psutil.Process().memory_info().rss) // MIB
+            return int(torch.cuda.memory_reserved()) // MIB + _context_mib()
+        return int(psutil.Process().memory_info().rss) // MIB + self._metal_mib()
 
     def peak_memory_mib(self) -> int:
-        """The peak so far: memory reserved on the GPU, else the whole process's resident memory."""
+        """The same at the peak so far. Metal does not record its peak, but keeps what was freed until it is short."""
         import torch
 
-        return int(torch.cuda.max_memory_reserved()) // MIB if self.kind == "cuda" else _peak_resident() // MIB
+        if self.kind == "cuda":
+            return int(torch.cuda.max_memory_reserved()) // MIB + _context_mib()
+        return _peak_resident() // MIB + self._metal_mib()
+
+    def _metal_mib(self) -> int:
+        import torch
+
+        return int(torch.mps.driver_allocated_memory()) // MIB if self.kind == "mps" else 0
+
+    def stay_in_memory(self) -> None:
+        """From now on torch runs out of memory where otherwise the computer would become slow: see
+        `backend.hardware.gpu_memory`, and on a Mac, which would write memory to the disk."""
+        import psutil
+        import torch
+
+        if self.kind == "cuda" and gpu_memory.spills():
+            torch.zeros(1, device="cuda")  # the context is no longer in what is free
+            card = torch.cuda.get_device_properties(0)
+            free = gpu_memory.free_mib(str(card.uuid))
+            free = torch.cuda.mem_get_info()[0] // MIB if free is None else free
+            torch.cuda.set_per_process_memory_fraction(min(1.0, free * MIB / card.total_memory))
+        elif self.kind == "mps":
+            most = torch.mps.recommended_max_memory()
+            torch.mps.set_per_process_memory_fraction(min(1.0, psutil.virtual_memory().available / most))
 
     def release(self) -> None:
         """Frees memory that is no longer used."""
@@ -173,6 +209,18 @@ def _dtype(precision: Precision) -> torch.dtype:
 
 def _precision(settings: TrainSettings, best: Precision) -> Precision:
     return best if settings.precision == "auto" else settings.precision
+
+
+@cache
+def _context_mib() -> int:
+    """MiB of this process on the GPU besides what torch reserved: from the driver, else the estimate's figure."""
+    import torch
+
+    card = torch.cuda.get_device_properties(0)
+    used = gpu_memory.used_by_this_process_mib(str(card.uuid))
+    if used is None:
+        return round(cuda_context_mib((card.major, card.minor)))
+    return max(0, used - int(torch.cuda.memory_reserved()) // MIB)
 
 
 def _peak_resident() -> int:

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,8 +64,13 @@ class DryRun(TrainingSession):
 
         return DataLoader(range(len(self.train)), batch_sampler=self.batches, collate_fn=list)  # type: ignore[arg-type]
 
+    def before_step(self) -> None:
+        self.device.wait()
+        super().before_step()
+
     def after_step(self, step: int, control: Any) -> None:
         control.should_log = True
+        self.device.wait()
         seconds = time.perf_counter() - self._step_began
         if step >= LONGEST:
             self.timed.append((self._step_tokens[0], seconds))
@@ -108,9 +114,12 @@ def _fullest_pack(rows: Sequence[int], lengths: Sequence[int], limit: int) -> in
     return max(sum(lengths[row] for row in part) for part in packs(rows, lengths, limit))
 
 
-def run_steps(folder: Path, spec: RunSpec, began: float, limit_mib: float | None) -> dict[str, Any]:
-    """The fields of `backend.training.measured.Measured`. Raises NotEnough when there is too little memory."""
-    if limit_mib is not None:
+def run_steps(
+    folder: Path, spec: RunSpec, began: float, limit_mib: float = math.inf, on_processor: bool = True
+) -> dict[str, Any]:
+    """The fields of `backend.training.measured.Measured`. limit_mib: of the GPU's memory, or `on_processor` of this
+    process's. Raises NotEnough when that is too little."""
+    if on_processor and math.isfinite(limit_mib):
         _limit_memory(limit_mib)
     whole = read_rows(folder)
     train, validation = (truncate(rows, spec.settings.max_length) for rows in whole)
@@ -119,9 +128,8 @@ def run_steps(folder: Path, spec: RunSpec, began: float, limit_mib: float | None
     context = SilentWork(folder, spec.model_dump(mode="json"))
     dry_run, engine, net = set_up(context, spec, train, validation, session_of=DryRun, oom_retries=0)
     assert isinstance(dry_run, DryRun)
-    start = time.perf_counter()
-    verify.fingerprint(net, spec.model.path)  # part of the startup time and memory
-    fingerprinting = time.perf_counter() - start
+    # part of the startup time and memory
+    fingerprinting = _seconds(dry_run, lambda: verify.fingerprint(net, spec.model.path))
     startup = time.time() - began
     engine.train()
     speed = dry_run.seconds_per_token()
@@ -131,7 +139,7 @@ def run_steps(folder: Path, spec: RunSpec, began: float, limit_mib: float | None
     wanted = time.time() - began - startup - saving < _NO_SAMPLES_AFTER and spec.data.held_out_prompts
     sampling = _sample_seconds(dry_run, net) if wanted else 0.0
     peak = dry_run.device.peak_memory_mib()
-    if limit_mib is not None and peak > limit_mib:
+    if peak > limit_mib:
         raise NotEnough("There is not enough memory.", f"{peak} MiB were used at the peak.")
     return {
         "memory_mib": peak,
@@ -146,13 +154,23 @@ def run_steps(folder: Path, spec: RunSpec, began: float, limit_mib: float | None
     }
 
 
+def _seconds(dry_run: DryRun, work: Callable[[], object]) -> float:
+    dry_run.device.wait()
+    start = time.perf_counter()
+    work()
+    dry_run.device.wait()
+    return time.perf_counter() - start
+
+
 def _saving_seconds(dry_run: DryRun, engine: Any) -> float:
     """Of one checkpoint, which is then deleted: with all weights trained it is six times the model's size."""
-    start = time.perf_counter()
     place = dry_run.work.folder / FOLDER / CHECKPOINTS
-    with checkpoints.writing(place, 0) as folder:
-        saved_state.write(folder, engine, dry_run.metrics, dry_run.train_step.group)
-    seconds = time.perf_counter() - start
+
+    def save() -> None:
+        with checkpoints.writing(place, 0) as folder:
+            saved_state.write(folder, engine, dry_run.metrics, dry_run.train_step.group)
+
+    seconds = _seconds(dry_run, save)
     shutil.rmtree(place)
     return seconds
 
@@ -161,20 +179,19 @@ def _test_speed(dry_run: DryRun, net: Any) -> float:
     """Seconds per token of an evaluation, from one batch of the longest validation rows (else training rows)."""
     evaluated = dry_run.validation or dry_run.train
     rows = sorted(evaluated, key=lambda row: -row.longest)[: dry_run.train_step.micro]
-    start = time.perf_counter()
-    dry_run.train_step.mean_loss(net, rows)
-    return (time.perf_counter() - start) / _tokens(rows)
+    return _seconds(dry_run, lambda: dry_run.train_step.mean_loss(net, rows)) / _tokens(rows)
 
 
 def _sample_seconds(dry_run: DryRun, net: Any) -> float:
     """Of answering the sample prompts once with NEW_TOKENS tokens each, extrapolated from fewer tokens; the time for
     the first one includes reading the prompts."""
-    took = []
-    for tokens in (1, _SAMPLED_TOKENS):
-        start = time.perf_counter()
-        sample_answers(net, dry_run.tokenizer, dry_run.device, dry_run.spec.data, new_tokens=tokens)
-        took.append(time.perf_counter() - start)
-    return took[0] + max(0.0, took[1] - took[0]) * (NEW_TOKENS - 1) / (_SAMPLED_TOKENS - 1)
+
+    def answer(tokens: int) -> float:
+        parts = net, dry_run.tokenizer, dry_run.device, dry_run.spec.data
+        return _seconds(dry_run, lambda: sample_answers(*parts, new_tokens=tokens))
+
+    first, more = answer(1), answer(_SAMPLED_TOKENS)
+    return first + max(0.0, more - first) * (NEW_TOKENS - 1) / (_SAMPLED_TOKENS - 1)
 
 
 def _reference_seconds(dry_run: DryRun, net: Any) -> float:
@@ -183,10 +200,9 @@ def _reference_seconds(dry_run: DryRun, net: Any) -> float:
         return 0.0
     rows = sorted([*dry_run.train, *dry_run.validation], key=lambda row: -row.longest)
     usual = rows[len(rows) // 2 :][: dry_run.train_step.micro]
-    start = time.perf_counter()
     with dpo_loss.reference_model(net):
-        dry_run.train_step.answer_logprobs(net, usual)
-    return (time.perf_counter() - start) * _tokens(rows) / _tokens(usual)
+        seconds = _seconds(dry_run, lambda: dry_run.train_step.answer_logprobs(net, usual))
+    return seconds * _tokens(rows) / _tokens(usual)
 
 
 def _tokens(rows: Sequence[TokenRow]) -> int:
@@ -214,7 +230,9 @@ def main(folder: Path) -> None:
     try:
         outcome = {
             "fits": True,
-            **run_steps(folder, RunSpec.model_validate(order["spec"]), began, order["limit_mib"]),
+            **run_steps(
+                folder, RunSpec.model_validate(order["spec"]), began, order["limit_mib"], order["on_processor"]
+            ),
         }
     except NotEnough:
         outcome = {"fits": False}

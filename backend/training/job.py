@@ -11,10 +11,14 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
+
+import psutil
 
 from backend import errors, hardware, training
 from backend.errors import ApprenticeError, DoesNotFit, NotEnough
@@ -24,6 +28,7 @@ from backend.hardware.keep_awake import keep_awake
 from backend.models.local import relocate
 from backend.records.events import AwakeEvent, NoteEvent
 from backend.records.specs import RunSpec, TrainSettings
+from backend.records.units import MIB
 from backend.settings import Workspace
 from backend.training import measured as measurements
 from backend.training import oom
@@ -163,8 +168,8 @@ def _dry_run(context: Work, spec: RunSpec) -> dict[str, Any] | None:
     folder.mkdir(exist_ok=True)
     (folder / OUTCOME).unlink(missing_ok=True)
     machine = hardware.probe(context.workspace.root).hardware
-    limit = None if nvidia_gpu(machine) or machine.unified_memory else available(machine)
-    order = {"spec": spec.model_dump(mode="json"), "limit_mib": limit}
+    limit, on_processor = available(machine), nvidia_gpu(machine) is None and not machine.unified_memory
+    order = {"spec": spec.model_dump(mode="json"), "limit_mib": limit, "on_processor": on_processor}
     (folder / ORDER).write_text(json.dumps(order), "utf-8")
     until = time.monotonic() + _TIMEOUT
     child = child_process.start(["-m", "backend.training.dry_run", str(context.folder)])
@@ -175,12 +180,20 @@ def _dry_run(context: Work, spec: RunSpec) -> dict[str, Any] | None:
             if time.monotonic() > until:
                 log.warning("the dry run took more than %s seconds", _TIMEOUT)
                 return None
+            if nvidia_gpu(machine) is None and _resident_mib(child) > limit:
+                return {"fits": False}
             context.alive()
             time.sleep(_POLL)
     finally:
         child_process.kill(child)
         shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)  # left behind if it was killed while saving
     return _outcome(folder / OUTCOME, child.returncode)
+
+
+def _resident_mib(child: subprocess.Popen[bytes]) -> float:
+    with suppress(psutil.Error):
+        return float(psutil.Process(child.pid).memory_info().rss) / MIB
+    return 0.0  # it has just ended
 
 
 def _outcome(file: Path, code: int) -> dict[str, Any] | None:

@@ -20,7 +20,7 @@ from backend.settings import Workspace
 from backend.training.samples import SHARE
 from backend.training.session import SAVE_EVERY
 
-_VERSION = 3  # raised when the measurement changes, so that stored ones are made again
+_VERSION = 4  # raised when the measurement changes, so that stored ones are made again
 _KEY_SETTINGS = (
     "trainer", "method", "lora_rank", "lora_dropout", "use_rslora", "use_dora", "target_modules",
     "per_device_train_batch_size", "gradient_accumulation_steps", "packing", "gradient_checkpointing", "precision",

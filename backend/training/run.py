@@ -121,6 +121,7 @@ def set_up(
 
     context.progress("Loading the model")
     place = resume.choose_device(context.folder, settings)
+    place.stay_in_memory()
     net = model.build(spec.model.path, spec.model.id, settings, place, longest)
     start.load_weights(net, spec, context.folder)
     collator = Collator(tokenizer.pad_id, place.kind, settings.packing, needs_mask(net.config))

@@ -6,6 +6,7 @@ import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,9 +16,10 @@ from backend.errors import BadSetting, DoesNotFit, NotEnough
 from backend.records.specs import RunSpec, TrainSettings
 from backend.runs.truncate import truncate
 from backend.settings import Workspace
+from backend.training import dry_run, oom, session
 from backend.training import job as training_job
 from backend.training import measured as measurements
-from backend.training import oom
+from backend.training.device import Device
 from backend.training.dry_run import choose_batches, run_steps
 from backend.training.job import ladder
 from backend.training.measured import Measured
@@ -289,7 +291,7 @@ def test_a_length_that_leaves_no_answer_is_not_offered(work: MeasuredWork) -> No
     spec = RunSpec.model_validate(work.spec)
     short = spec.model_copy(update={"settings": spec.settings.model_copy(update={"max_length": 2})})
     with pytest.raises(NotEnough):
-        run_steps(work.folder, short, 0.0, None)
+        run_steps(work.folder, short, 0.0)
 
 
 def test_with_packing_the_step_with_the_fullest_pack_is_measured() -> None:
@@ -333,7 +335,7 @@ def test_the_time_of_a_run_is_the_sum_of_its_parts() -> None:
 
 def test_computing_reference_logprobs_is_timed(tmp_path: Path, tiny_model: Path) -> None:
     made = make_pairs_run(tmp_path / "pairs", tiny_model, per_device_train_batch_size=4)
-    found = run_steps(made.folder, RunSpec.model_validate(made.spec), time.time(), None)
+    found = run_steps(made.folder, RunSpec.model_validate(made.spec), time.time())
     assert found["reference_seconds"] > 0
 
 
@@ -344,3 +346,24 @@ def test_rows_are_truncated_to_max_length(work: MeasuredWork) -> None:
     short = truncate(train, 6)
     assert max(row.tokens for row in short) == 6
     assert all(row.learned for row in short)
+
+
+def test_the_clock_is_read_when_the_device_is_done(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A GPU that takes a second to finish what it was given, each time that it is waited for."""
+    clock = SimpleNamespace(now=0.0, time=time.time, monotonic=time.monotonic, perf_counter=lambda: clock.now)
+    monkeypatch.setattr(Device, "wait", lambda self: setattr(clock, "now", clock.now + 1))
+    for module in (dry_run, session):
+        monkeypatch.setattr(module, "time", clock)
+    found = run_steps(work.folder, RunSpec.model_validate(work.spec), time.time())
+    assert found["seconds_per_step"] == pytest.approx(1, rel=0.3)
+    assert found["save_seconds"] == 1
+    assert found["evaluation_seconds"] > 0
+    assert found["sample_seconds"] == 1
+
+
+def test_more_memory_than_the_gpu_has_does_not_fit(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Device, "peak_memory_mib", lambda self: 5000)
+    spec = RunSpec.model_validate(work.spec)
+    with pytest.raises(NotEnough):
+        run_steps(work.folder, spec, time.time(), 4999, on_processor=False)
+    assert run_steps(work.folder, spec, time.time(), 5000, on_processor=False)["memory_mib"] == 5000

@@ -1,0 +1,54 @@
+"""The memory of the GPU that this process computes on, as its driver counts it, and where a GPU never runs out.
+
+Windows' driver moves a full GPU's memory into the computer's instead of failing, also for Linux inside it (WSL;
+microsoft/WSL issues 10452 and 11050): everything then works, ten times slower. torch fails in time if it is given a
+limit.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from backend.records.units import MIB
+
+log = logging.getLogger(__name__)
+
+
+def spills() -> bool:
+    """Whether GPU memory that runs out is taken from the computer's instead."""
+    return sys.platform == "win32" or "microsoft" in platform.release().lower()
+
+
+def free_mib(uuid: str) -> int | None:
+    """MiB free on a GPU; None if the driver does not say. uuid: as torch gives it, without "GPU-"."""
+    return _ask(uuid, lambda nvml, gpu: nvml.nvmlDeviceGetMemoryInfo(gpu).free // MIB)
+
+
+def used_by_this_process_mib(uuid: str) -> int | None:
+    """MiB of a GPU that this process holds, its CUDA context included; None where the driver does not say, as on
+    Windows and in most containers."""
+
+    def used(nvml: Any, gpu: Any) -> int | None:
+        found = (one for one in nvml.nvmlDeviceGetComputeRunningProcesses(gpu) if one.pid == os.getpid())
+        return next((one.usedGpuMemory // MIB for one in found if one.usedGpuMemory), None)
+
+    return _ask(uuid, used)
+
+
+def _ask(uuid: str, question: Callable[[Any, Any], int | None]) -> int | None:
+    try:
+        import pynvml
+
+        pynvml.nvmlInit()
+        try:
+            return question(pynvml, pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{uuid}"))
+        finally:
+            pynvml.nvmlShutdown()
+    except Exception:
+        log.info("the driver does not tell the memory of %s", uuid, exc_info=True)
+        return None
