@@ -25,7 +25,7 @@ from jobs.folder import JobFolder, unreadable
 from jobs.records import EventBatch, Job, State
 from jobs.registry import JOB_TYPES
 from jobs.scheduler import Scheduler, Unfinished
-from jobs.status import Identity
+from jobs.status import Identity, Status
 from jobs.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
@@ -120,14 +120,36 @@ class Runner:
         if parent is not None:
             self._find(parent)
         identity = Identity(kind=kind, name=name, parent=parent, created=time.time())
+        with self._admitted(kind, spec):
+            folder = self._create(identity, spec, prepare)
+        self._wake.set()
+        return folder.id
+
+    def add_completed(
+        self, kind: str, spec: dict[str, Any], name: str, result: dict[str, Any], prepare: Callable[[Path], None]
+    ) -> str:
+        """Add a job that was completed elsewhere, with its result, and return its id. `prepare` fills its folder.
+
+        Raises WorkspaceProblem when the folder can't be written, and whatever else `prepare` raises; then nothing is
+        left behind.
+        """
+        now = time.time()
+        identity = Identity(kind=kind, name=name, created=now)
+        status = Status(state=State.COMPLETED, queued=now, ended=now, result=result)
+        return self._create(identity, spec, prepare, status).id
+
+    def _create(
+        self,
+        identity: Identity,
+        spec: dict[str, Any],
+        prepare: Callable[[Path], None] | None,
+        ended: Status | None = None,
+    ) -> JobFolder:
         try:
-            with self._admitted(kind, spec):
-                folder = store.create(self.workspace, identity, spec, prepare)
+            return store.create(self.workspace, identity, spec, prepare, ended=ended)
         except OSError as error:
             log.warning("a run could not be written: %r", error)
             raise WorkspaceProblem("The run could not be written to disk.", *disk_words(error)) from error
-        self._wake.set()
-        return folder.id
 
     @contextmanager
     def _admitted(self, kind: str, spec: dict[str, Any]) -> Iterator[None]:

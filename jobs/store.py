@@ -54,14 +54,16 @@ def create(
     spec: dict[str, Any],
     prepare: Callable[[Path], None] | None = None,
     queued: float | None = None,
+    ended: Status | None = None,
 ) -> JobFolder:
     """Create the folder of a queued job; it appears complete, in one step.
 
-    `prepare` gets the folder before that and fills its data/. queued: its place in the queue, if not the last. After
-    an error nothing is left behind. Raises OSError, and whatever `prepare` raises.
+    `prepare` gets the folder before that and fills its data/. queued: its place in the queue, if not the last. ended:
+    the status of a job that is not to be done, because another computer did it. After an error nothing is left
+    behind. Raises OSError, and whatever `prepare` raises.
     """
     job_id = new_id()
-    status = Status(state=State.QUEUED, queued=last_place(workspace) if queued is None else queued)
+    status = ended or Status(state=State.QUEUED, queued=last_place(workspace) if queued is None else queued)
     staging, folder = workspace.runs / (NEW + job_id), workspace.run_folder(job_id)
     try:
         (staging / "data").mkdir(parents=True)

@@ -306,6 +306,15 @@ class RunInfo:
 
 
 @dataclass(frozen=True)
+class ImportedModel:
+    """A run that came from another computer. note: what to know about its base model here, "" for nothing."""
+
+    run_id: str
+    name: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
 class RunSummary:
     """A run in the list of runs. note: the person's own. is_divided: see `RunService.is_divided`."""
 

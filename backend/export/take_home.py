@@ -5,6 +5,8 @@
             NAME-adapter/     as the export makes it (NAME-merged where all weights were trained)
             NAME-script/      likewise; not for a version that continues another one
             examples.jsonl    the conversations, to import in Apprentice; not of pairs, nor of plain texts
+            apprentice/       the run itself, for My models on another computer (run_archive.py)
+            MANIFEST.json     size and SHA-256 of every other file
 
 Each part is made and checked as if it had been asked for alone. A model that llama.cpp does not support has no GGUF
 file.
@@ -19,8 +21,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from backend.export import space
+from backend.export import run_archive, space
 from backend.export.request import ExportRequest
+from backend.files import manifest
 from backend.files.listing import files_in
 from backend.gguf.convert import UnsupportedModel
 from backend.records.specs import RunSpec
@@ -38,6 +41,8 @@ _WHAT = {
     "-merged": "the whole model, for servers and further training",
     "-script": "trains the same model again, without Apprentice",
     EXAMPLES: "the examples; import them on Data to go on",
+    run_archive.FOLDER: "the training itself; My models imports it from the zip file",
+    manifest.NAME: "size and checksum (SHA-256) of every other file",
 }
 
 
@@ -66,9 +71,11 @@ def make(request: ExportRequest, maker: Callable[[str], Maker]) -> None:
     for packed in request.out.glob("*.zip"):
         packed.unlink()
     _write_examples(request)
+    run_archive.write(request)
     request.report_phase("Packing", 0, 1)
-    names = sorted(path.name for path in request.out.iterdir())
+    names = sorted([*(path.name for path in request.out.iterdir()), manifest.NAME])
     (request.out / "README.md").write_text(readme(request.name, names, space.commands_at_home()), "utf-8")
+    manifest.write(request.out, {}, request.raise_if_stopped)
     _pack(request.out, request.name)
 
 

@@ -27,6 +27,7 @@ class Feature(Enum):
     TOKEN = "This demo doesn't accept access tokens.", f"type {PROGRAM} models --token"
     RENT = "This demo can't send anything to a rented GPU.", "open Share and choose a rented GPU"
     SERVE = "This demo doesn't open endpoints for other programs.", "open Share and press Start there"
+    IMPORT_MODEL = "This demo doesn't import models from other computers.", "add the zip file on My models"
     FOREIGN_FILE = "This demo doesn't open GGUF files from elsewhere.", "put the file into the gguf folder"
     MEASURE = "The speed of this computer isn't measured again in a demo.", "press the same button"
 

@@ -17,10 +17,7 @@ from tests.ui.fake_records import (
     MODEL,
     option,
 )
-from ui.records import (
-    DownloadStatus,
-    TokenStatus,
-)
+from ui.records import DownloadStatus, ImportedModel, TokenStatus
 
 
 class FakeModels:
@@ -133,3 +130,8 @@ class FakeHfJobs:
 
     def submitted(self, run_id: str) -> list[SubmittedJob]:
         return self.jobs
+
+
+class FakeModelImports:
+    def add(self, path: Path) -> ImportedModel:
+        return ImportedModel("run-a", path.stem, "It needs its base model.")

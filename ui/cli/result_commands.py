@@ -1,4 +1,4 @@
-"""The commands that use a trained model: chat, export, rent."""
+"""The commands that use a trained model: chat, export, import, rent."""
 
 from __future__ import annotations
 
@@ -45,6 +45,8 @@ def add_commands(add: AddCommand) -> None:
         "gguf:Q5_K_M, gguf:Q4_K_M; several with commas",
     )
     exporting.add_argument("-o", dest="output", type=Path, required=True, metavar="DIR")
+    importing = add("import", import_model, "add a model of another computer, from its zip file of everything")
+    importing.add_argument("file", type=Path, metavar="ZIP", help="made by: export RUN --to home")
     remote = add("rent", rent, "train a run on a GPU rented from Hugging Face; shows the cost first")
     remote.add_argument("run", metavar="RUN")
     remote.add_argument("--flavor", default="", metavar="F", help="which computer (default: list them)")
@@ -151,6 +153,12 @@ def _move_files(exported: Path, output: Path) -> None:
             f"The system reports: {error.strerror or error}.",
             f"They are in {exported}.",
         ) from error
+
+
+def import_model(options: argparse.Namespace, workspace: Workspace) -> Answer:
+    imported = App(workspace).model_imports.add(options.file)
+    text = f"Imported as {imported.run_id}: {imported.name}."
+    return Answer(asdict(imported), "\n".join(filter(None, (text, imported.note))))
 
 
 def rent(options: argparse.Namespace, workspace: Workspace) -> Answer:

@@ -12,6 +12,7 @@
     evaluations.py  whether a trained model is any good
     blind_tests.py  which of two answers a person prefers
     corrections.py  wrong answers, corrected and added to the examples
+    model_imports.py  models of another computer
     endpoints.py  trained models that other programs use
     hf_jobs.py    training a run on a rented GPU
 
@@ -41,6 +42,7 @@ from ui.services.endpoints import EndpointService
 from ui.services.evaluations import EvaluationService
 from ui.services.hf_jobs import HfJobsService
 from ui.services.imports import DatasetImports
+from ui.services.model_imports import ModelImportService
 from ui.services.models import ModelService
 from ui.services.prompt_trials import PromptTrialService
 from ui.services.results import ResultService
@@ -90,6 +92,7 @@ class App:
         self.evaluations = EvaluationService(self.runner, self.results, self.prompt_trials)
         self.blind_tests = BlindTestService(self.runner, self.evaluations)
         self.corrections = CorrectionService(self.dataset_store, self.runs)
+        self.model_imports = ModelImportService(workspace, self.runner, policy)
         self.endpoints = EndpointService(self.runner, self.runs, self.results, policy)
         self.hf_jobs = HfJobsService(workspace.exports, self.runner, self.runs, policy)
 

@@ -11,12 +11,14 @@ import pytest
 
 from backend.export import job as export_job
 from backend.export import request, space, take_home
+from backend.files.json_file import write_json
 from backend.models import bundled
 from backend.records.specs import Descent, RunSpec
 from backend.runs.conversations import write_conversations
 from backend.settings import Workspace, new_id
 from tests.backend.export.test_export import Work
 from tests.backend.synthetic import make_adapter, make_finished_run
+from ui.services.app import App
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # peft uses names that transformers renames
 
@@ -78,6 +80,18 @@ def test_the_model_is_in_it_for_llama_cpp(workspace_with_model: Workspace, adapt
     files, checks = content(with_examples(folder))
     assert {"tiny/tiny-Q8_0.gguf", "tiny/tiny-Q8_0.Modelfile"} <= files.keys()
     assert checks.count(True) == 3, "the script has nothing to compare with: this run is made up"
+    [zipped] = workspace_with_model.exports.rglob("*.zip")
+    app = App(workspace_with_model)
+    try:
+        write_json(folder / "job.json", {"kind": "train", "name": "Orders", "created": 1.0})
+        write_json(folder / "status.json", {"state": "completed"})
+        imported = app.model_imports.add(zipped)
+        assert imported.note == ""
+        before, after = (app.results.answer_once(run, "Is it open?") for run in (folder.name, imported.run_id))
+        assert before["text"] == after["text"] != ""
+        assert before["engine"] == after["engine"]
+    finally:
+        app.close()
     assert False not in checks
 
 

@@ -15,7 +15,7 @@ from ui.services.app import App
 
 SERVICES = (
     "models", "advice", "datasets", "runs", "retries", "versions", "results", "documents", "prompt_trials",
-    "evaluations", "blind_tests", "corrections", "endpoints", "hf_jobs",
+    "evaluations", "blind_tests", "corrections", "endpoints", "hf_jobs", "model_imports",
 )  # fmt: skip
 
 

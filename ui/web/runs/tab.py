@@ -1,4 +1,4 @@
-"""My models: every run, to open, resume, compare, rename, train again or delete."""
+"""My models: every run, to open, resume, compare, rename, train again or delete; and models of other computers."""
 
 from __future__ import annotations
 
@@ -11,16 +11,20 @@ import gradio as gr
 from markupsafe import Markup
 
 from backend.evaluation.blind_test import Outcome
+from backend.hosting.policy import Feature
+from backend.settings import PROGRAM
 from ui.records import RunSummary
 from ui.services.app import App
 from ui.services.selection import Choice
 from ui.web.browser_state import PRIVATE, BrowserState, Inputs, Updates
-from ui.web.components import clickable, clicked, html
+from ui.web.components import clickable, clicked, html, sent_file
 from ui.web.errors import handler
 from ui.web.html import compare_runs, components
 from ui.web.runs import run_names
 from ui.web.runs.run_names import RunNames
-from ui.web.runs.views import damaged, listing
+from ui.web.runs.views import damaged, imported, listing
+
+FROM_WHERE = f"The zip file “Everything in one file” that Share makes there. Larger than 1 GB: {PROGRAM} import FILE."
 
 
 @dataclass
@@ -32,10 +36,12 @@ class RunsTab:
     compared: gr.HTML
     listing: gr.HTML
     names: RunNames
+    archive: gr.UploadButton
+    imported: gr.HTML
 
     @property
     def outputs(self) -> list[Any]:
-        return [self.line, self.compared, self.listing]
+        return [self.line, self.compared, self.listing, self.archive, self.imported]
 
     def show(self, choice: Choice) -> Updates:
         runs = self.app.runs.all()
@@ -57,7 +63,13 @@ class RunsTab:
                 self._voted(runs),
             )
             + damaged(self.app.runs.damaged()),
+            **self._refused(),
         }
+
+    def _refused(self) -> Updates:
+        """Why no model of another computer can be added here; nothing where one can."""
+        why_not = self.app.policy.why_not(Feature.IMPORT_MODEL)
+        return {self.archive: gr.update(interactive=False), self.imported: why_not} if why_not else {}
 
     def _voted(self, runs: list[RunSummary]) -> dict[str, Outcome]:
         """How the blind test of each run ended, where there was one."""
@@ -82,7 +94,17 @@ def build(app: App, state: BrowserState) -> RunsTab:
     compared = html(elem_id="compared")
     names = run_names.build()
     runs = clickable(elem_id="run-list")
-    tab = RunsTab(app, line, compared, runs, names)
+    with gr.Row(elem_classes="actions"):
+        archive = gr.UploadButton(
+            "Add a model from another computer",
+            file_types=[".zip"],
+            size="md",
+            min_width=0,
+            scale=0,
+            elem_id="import-model",
+        )
+        added = html(FROM_WHERE, elem_classes="reason", elem_id="imported-model")
+    tab = RunsTab(app, line, compared, runs, names, archive, added)
 
     @handler
     def act(event: gr.EventData, inputs: Inputs) -> Updates:
@@ -104,6 +126,12 @@ def build(app: App, state: BrowserState) -> RunsTab:
     def save(inputs: Inputs) -> Updates:
         return {**names.save(app, inputs), **tab.show(state.choice(inputs))}
 
+    @handler
+    def add(inputs: Inputs) -> Updates:
+        found = app.model_imports.add(sent_file(inputs[archive]))
+        return {**tab.show(state.choice(inputs)), added: imported(found)}
+
+    state.listen(archive.upload, add, tab.outputs, archive)
     state.listen(runs.click, act, [*tab.outputs, *names.outputs])
     state.listen(names.save_button.click, save, [*tab.outputs, *names.outputs], *names.inputs)
     state.listen(names.name.submit, save, [*tab.outputs, *names.outputs], *names.inputs)

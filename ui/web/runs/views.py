@@ -10,7 +10,7 @@ from typing import Any
 from markupsafe import Markup
 
 from backend.evaluation.blind_test import Outcome
-from ui.records import Losses, RunSummary
+from ui.records import ImportedModel, Losses, RunSummary
 from ui.services import losses
 from ui.text import format as fmt
 from ui.text import verdicts
@@ -42,6 +42,11 @@ def listing(
     return Markup('<section class="card">{}</section>').format(
         tables.table(headers, cells, "Your models", kind="runs")
     )
+
+
+def imported(found: ImportedModel) -> Markup:
+    """A model that was added from another computer, and what to know about it."""
+    return components.alert("warn" if found.note else "good", f"“{found.name}” was added.", found.note)
 
 
 def damaged(folders: Sequence[str]) -> Markup:

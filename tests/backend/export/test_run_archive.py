@@ -1,0 +1,239 @@
+"""A zip file of everything on another computer: the same model in My models, or a refusal and nothing stored."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from backend.errors import ApprenticeError, NotInDemo
+from backend.export import run_archive, take_home
+from backend.export.request import ExportRequest
+from backend.files import manifest
+from backend.files.json_file import write_json
+from backend.hosting.policy import DEMO
+from backend.models import local
+from backend.models.model_folder import make_portable
+from backend.runs import about
+from backend.runs.conversations import read_conversations
+from backend.runs.start import digest
+from backend.runs.token_rows import read_rows
+from backend.settings import Workspace, new_id
+from backend.training.state.resume import base_files
+from jobs.runner import Runner
+from tests.backend.export.test_take_home import CHATS, with_examples
+from tests.backend.synthetic import make_adapter, make_finished_run
+from ui.records import ImportedModel
+from ui.services.app import App
+from ui.services.model_imports import ModelImportService
+
+MODEL = "tests/tiny"
+Files = dict[str, bytes]
+
+
+@pytest.fixture(scope="module")
+def folder(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished run on the first computer."""
+    there = tmp_path_factory.mktemp("there") / "workspace"
+    folder = Workspace.open(there).runs / new_id()
+    make_adapter(make_finished_run(folder, tiny_model, MODEL, num_train_epochs=5), tiny_model)
+    with_examples(folder)
+    about.write(folder, "Orders", "the good one")
+    write_json(folder / "base.json", base_files(tiny_model))
+    write_json(folder / "status.json", {"state": "completed", "result": {"best_step": 3, "eval_loss": 0.5, "x": []}})
+    event = {"time": 1.0, "attempt": 1, "kind": "eval", "data": {"step": 3, "loss": 0.5}}
+    (folder / "events.jsonl").write_text(json.dumps(event) + "\n", "utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def archive(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The zip file, without the parts that an import doesn't read."""
+    out = tmp_path_factory.mktemp("out")
+    shutil.copytree(folder / "result" / "adapter", out / "tiny-adapter")
+    make_portable(out / "tiny-adapter", MODEL)
+    context = SimpleNamespace(spec={"name": "Orders"})
+    request = SimpleNamespace(out=out, run_folder=folder, run=local.read_run(folder), context=context)
+    run_archive.write(cast(ExportRequest, request))
+    manifest.write(out, {})
+    take_home._pack(out, "tiny")
+    return out / "tiny-everything.zip"
+
+
+@pytest.fixture
+def here(tmp_path: Path, tiny_model: Path) -> Workspace:
+    """The other computer, which has the base model."""
+    workspace = Workspace.open(tmp_path / "here")
+    shutil.copytree(tiny_model, workspace.models / MODEL.replace("/", "--"))
+    return workspace
+
+
+def add(workspace: Workspace, file: Path) -> ImportedModel:
+    return ModelImportService(workspace, Runner(workspace)).add(file)
+
+
+def test_the_model_is_the_same_on_another_computer(folder: Path, archive: Path, here: Workspace) -> None:
+    app = App(here)
+    found = app.model_imports.add(archive)
+    new = app.runs.folder(found.run_id)
+    before, spec = local.read_run(folder), app.runs.spec(found.run_id)
+    assert (found.name, found.note) == ("Orders", "")
+    assert spec.settings == before.settings
+    assert spec.data == before.data
+    assert spec.model.path == here.models / "tests--tiny"
+    assert app.results.has_model(found.run_id)
+    assert digest(app.results.model_folder(found.run_id)) == digest(folder / "result" / "adapter")
+    for old_rows, new_rows in zip(read_rows(folder), read_rows(new), strict=True):
+        assert [(row.input_ids.tolist(), row.labels.tolist()) for row in old_rows] == [
+            (row.input_ids.tolist(), row.labels.tolist()) for row in new_rows
+        ]
+    assert read_conversations(new, "train") == CHATS[:1]
+    assert app.evaluations.questions(found.run_id) == 1
+    [shown] = app.runs.all()
+    assert (shown.info.name, shown.note, shown.losses.saved_step) == ("Orders", "the good one", 3)
+    assert shown.losses.best is not None
+    assert shown.losses.best.loss == 0.5
+
+
+def test_it_says_that_the_base_model_is_missing_or_another_one(archive: Path, here: Workspace) -> None:
+    base = here.models / "tests--tiny"
+    (base / "tokenizer.json").write_text((base / "tokenizer.json").read_text("utf-8") + " ", "utf-8")
+    other = add(here, archive).note
+    shutil.rmtree(base)
+    missing = add(here, archive).note
+    assert other != missing
+    assert MODEL in missing
+
+
+def test_a_demo_imports_nothing(archive: Path, here: Workspace) -> None:
+    with pytest.raises(NotInDemo):
+        ModelImportService(here, Runner(here), DEMO).add(archive)
+
+
+def listed(files: Files, name: str, content: bytes) -> Files:
+    """The files with another one of them, which the manifest knows: a careful attacker."""
+    import hashlib
+
+    about_files = json.loads(files["tiny/MANIFEST.json"])
+    about_files["files"][name.partition("/")[2]] = {
+        "bytes": len(content),
+        "sha256": hashlib.sha256(content).hexdigest(),
+    }
+    return {**files, name: content, "tiny/MANIFEST.json": json.dumps(about_files).encode()}
+
+
+def run_with(files: Files, **changes: Any) -> Files:
+    run = json.loads(files["tiny/apprentice/run.json"])
+    run["spec"] |= changes
+    return listed(files, "tiny/apprentice/run.json", json.dumps(run).encode())
+
+
+def adapter_with(files: Files, **changes: Any) -> Files:
+    name = "tiny/tiny-adapter/adapter_config.json"
+    return listed(files, name, json.dumps({**json.loads(files[name]), **changes}).encode())
+
+
+def rows_of(rows: int) -> bytes:
+    import numpy as np
+    from safetensors.numpy import save
+
+    parts = [f"{part}.{side}" for part in ("train", "validation") for side in ("chosen", "rejected")]
+    empty = {f"{part}.{name}": np.zeros(0, np.int32) for part in parts for name in ("lengths", "input_ids", "labels")}
+    return save({**empty, "train.chosen.lengths": np.full(rows, 2**31 - 1, np.int32)})
+
+
+ROWS = "tiny/apprentice/rows.safetensors"
+HOSTILE: dict[str, Callable[[Files], Files]] = {
+    "parent": lambda files: {**files, "tiny/../../escaped": b""},
+    "absolute": lambda files: {**files, "/tmp/escaped": b""},
+    "drive": lambda files: {**files, "tiny/C:escaped": b""},
+    "backslash": lambda files: {**files, "tiny\\..\\escaped": b""},
+    "hidden": lambda files: {**files, "tiny/.bashrc": b""},
+    "pickle": lambda files: listed(files, "tiny/tiny-adapter/adapter_model.bin", b"\x80\x04."),
+    "numpy pickle": lambda files: listed(files, "tiny/apprentice/rows.NPY", b""),
+    "two folders": lambda files: {**files, "other/README.md": b""},
+    "same name": lambda files: {
+        **files,
+        "tiny/Tiny-adapter/adapter_config.json": b"",
+        "tiny/APPRENTICE/run.json": b"",
+    },
+    "not listed": lambda files: {**files, "tiny/MANIFEST.json": b'{"files": {}}'},
+    "changed": lambda files: {**files, ROWS: files[ROWS][:-1] + b"\x07"},
+    "missing": lambda files: {name: data for name, data in files.items() if name != ROWS},
+    "no run": lambda files: {"tiny/README.md": b"hello"},
+    "deep": lambda files: {**files, "tiny/MANIFEST.json": b"[" * 100_000},
+    "unknown setting": lambda files: run_with(files, settings={"method": "lora", "evil": 1}),
+    "model elsewhere": lambda files: run_with(files, model={"id": "../../etc", "revision": ""}),
+    "version elsewhere": lambda files: run_with(files, descent={"first": "../x", "parent": "../x", "version": 2}),
+    "rows that lie": lambda files: listed(files, ROWS, rows_of(3)),
+    "other rows": lambda files: listed(files, ROWS, rows_of(0)),
+    "no rows": lambda files: listed(files, ROWS, b"PAR1"),
+    "expression": lambda files: adapter_with(files, target_modules="(a+)+$"),
+    "other adapter": lambda files: adapter_with(files, peft_type="VERA"),
+    "code of its own": lambda files: listed(
+        files, "tiny/tiny-adapter/tokenizer_config.json", b'{"auto_map": {"AutoTokenizer": "evil.py"}}'
+    ),
+}
+
+
+def packed(files: Files, file: Path, compression: int = zipfile.ZIP_STORED) -> Path:
+    with zipfile.ZipFile(file, "w", compression) as written:
+        for name, content in files.items():
+            written.writestr(zipfile.ZipInfo(name), content, compression)
+    return file
+
+
+def content(archive: Path) -> Files:
+    with zipfile.ZipFile(archive) as read:
+        return {name: read.read(name) for name in read.namelist()}
+
+
+def refused(workspace: Workspace, file: Path) -> None:
+    """Asserts that nothing of the file is stored."""
+    with pytest.raises(ApprenticeError) as error:
+        add(workspace, file)
+    assert error.value.why
+    assert list(workspace.runs.iterdir()) == []
+    assert not list(workspace.root.parent.rglob("escaped"))
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_a_hostile_file_is_refused(kind: str, archive: Path, here: Workspace, tmp_path: Path) -> None:
+    refused(here, packed(HOSTILE[kind](content(archive)), tmp_path / "x.zip"))
+
+
+def test_bombs_links_and_rubbish_are_refused(archive: Path, here: Workspace, tmp_path: Path) -> None:
+    files = content(archive)
+    refused(here, packed({**files, "tiny/zeros.txt": bytes(1 << 20)}, tmp_path / "a.zip", zipfile.ZIP_DEFLATED))
+    linked = packed(files, tmp_path / "b.zip")
+    with zipfile.ZipFile(linked, "a") as written:
+        link = zipfile.ZipInfo("tiny/tiny-adapter/tokenizer.model")
+        link.external_attr = 0o120777 << 16
+        written.writestr(link, "/etc/passwd")
+    refused(here, linked)
+    many = {**files, **{f"tiny/{number}": b"" for number in range(1001)}}
+    refused(here, packed(many, tmp_path / "c.zip"))
+    for name, data in {"d": b"", "e": b"PK\x03\x04", "f": archive.read_bytes()[:-100]}.items():
+        (tmp_path / f"{name}.zip").write_bytes(data)
+        refused(here, tmp_path / f"{name}.zip")
+    refused(here, tmp_path / "none.zip")
+
+
+def test_what_an_adapter_of_ours_never_has_is_left_out(archive: Path, here: Workspace, tmp_path: Path) -> None:
+    evil = adapter_with(content(archive), megatron_config={}, megatron_core="this", auto_mapping={"a": "b"})
+    found = add(here, packed(evil, tmp_path / "x.zip"))
+    config = json.loads((here.runs / found.run_id / "result" / "adapter" / "adapter_config.json").read_text("utf-8"))
+    assert config.keys() == {
+        "peft_type", "task_type", "r", "lora_alpha", "base_model_name_or_path", "target_modules",
+    }  # fmt: skip
+
+
+def test_a_full_disk_leaves_nothing(archive: Path, here: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_archive.shutil, "disk_usage", lambda path: SimpleNamespace(free=10 << 20))
+    refused(here, archive)

@@ -1,0 +1,59 @@
+"""Models of another computer: a zip file "Everything in one file" becomes a run of this workspace."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from backend.export import run_archive
+from backend.files.json_file import read_json
+from backend.hosting.policy import HOME, Feature, Policy
+from backend.models import bundled, catalogue, local
+from backend.records.specs import RunSpec
+from backend.runs.start import BASE
+from backend.settings import PROGRAM, Workspace
+from backend.training.state.resume import base_files
+from jobs.runner import Runner
+from ui.records import ImportedModel
+
+_OTHER_BASE = (
+    "The base model on this computer is not the one that it was trained on, so its answers may differ. Download that "
+    "one again, if you can."
+)
+
+
+class ModelImportService:
+    """Adds models that were trained elsewhere."""
+
+    def __init__(self, workspace: Workspace, runner: Runner, policy: Policy = HOME) -> None:
+        self._workspace, self._runner, self._policy = workspace, runner, policy
+
+    def add(self, path: Path) -> ImportedModel:
+        """Imports a zip file; nothing of it is stored if it is refused.
+
+        Raises BadInput for a file that Apprentice did not write so, or that is damaged; NotEnough, MissingPart,
+        WorkspaceProblem, NotInDemo.
+        """
+        self._policy.require(Feature.IMPORT_MODEL)
+        with run_archive.opened(path, self._workspace) as archive:
+            spec = archive.spec.model_dump(mode="json")
+            run_id = self._runner.add_completed("train", spec, archive.name, archive.result, archive.write)
+        return ImportedModel(run_id, archive.name, self._base_note(archive.spec, self._runner.folder(run_id)))
+
+    def _base_note(self, spec: RunSpec, run_folder: Path) -> str:
+        """What the person should know about the base model here, "" for nothing."""
+        if not local.is_ready(self._workspace, spec.model.id):
+            return "" if spec.model.id == bundled.MODEL_ID else _how_to_get(spec.model.id)
+        try:
+            known = read_json(run_folder / BASE)
+        except (OSError, ValueError):
+            return ""
+        return "" if known == base_files(spec.model.path) else _OTHER_BASE
+
+
+def _how_to_get(model_id: str) -> str:
+    if any(entry.id == model_id for entry in catalogue.entries()):
+        return (
+            f"It needs its base model {model_id}, which is not on this computer. Download it on Start, or with "
+            f"{PROGRAM} models --download {model_id}."
+        )
+    return f"It needs its base model {model_id}, which is not on this computer and can't be downloaded here."
