@@ -347,11 +347,12 @@ class UnseenQuestion:
 
 @dataclass(frozen=True)
 class ExportFile:
-    """A file to download."""
+    """A file to download. sha256: its checksum, in hexadecimal."""
 
     name: str
     path: Path
     size_mib: float
+    sha256: str
 
 
 @dataclass(frozen=True)

@@ -123,13 +123,16 @@ class FakeResults:
     def exports(self, run_id: str) -> list[ExportStatus]:
         return self.exported.get(run_id, [])
 
+    def finished_export(self, run_id: str, to: str) -> ExportStatus | None:
+        return None
+
     def start_export(self, run_id: str, to: str) -> str:
         checks = (
             (True, "The trained chat template and end token travel in the file."),
             (True, "The same question gives the same tokens here and in llama.cpp."),
             (True, "It loads, answers and stops by itself."),
         )
-        file = ExportFile("orders-Q8_0.gguf", Path("/tmp/model.gguf"), 138.0)
+        file = ExportFile("orders-Q8_0.gguf", Path("/tmp/model.gguf"), 138.0, "0f" * 32)
         steps = ("Install Ollama.", "Put both files into one folder.", "Type the command below.")
         guide = ProgramGuide(
             "Ollama", "Runs in the background.", steps, "ollama run orders", "https://docs.ollama.com"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -115,10 +116,15 @@ def export(options: argparse.Namespace, workspace: Workspace) -> Answer:
     app = App(workspace)
     documents: list[dict[str, Any]] = []
     for to in formats:
-        job = follow(app, app.results.start_export(options.run, to))
-        require_completed(job, ApprenticeError, "The export was stopped.")
-        _move_files(workspace.exports / job.id, options.output)
-        app.runner.delete(job.id)
+        if made := app.results.finished_export(options.run, to):
+            say("It was made on Share already, from this model.")
+            job = app.runner.job(made.id)
+            _take_files(workspace.exports / job.id, options.output, _copy)
+        else:
+            job = follow(app, app.results.start_export(options.run, to))
+            require_completed(job, ApprenticeError, "The export was stopped.")
+            _take_files(workspace.exports / job.id, options.output, shutil.move)
+            app.runner.delete(job.id)
         files = [{**file, "path": str(options.output / file["name"])} for file in job.result["files"]]
         documents.append({**job.result, "files": files})
         for size in job.result.get("sizes", []):
@@ -139,20 +145,24 @@ def _size_line(size: dict[str, Any]) -> str:
     return ", ".join(parts) + (" (recommended for this computer)" if size["recommended"] else "")
 
 
-def _move_files(exported: Path, output: Path) -> None:
-    """Move the files to `output`, replacing files of the same names. Raises BadInput."""
+def _take_files(exported: Path, output: Path, take: Callable[[Path, Path], object]) -> None:
+    """Copy or move the files to `output`, replacing files of the same names. Raises BadInput."""
     try:
         output.mkdir(parents=True, exist_ok=True)
         for path in sorted(exported.iterdir()):
             target = output / path.name
             shutil.rmtree(target) if target.is_dir() else target.unlink(missing_ok=True)
-            shutil.move(path, target)
+            take(path, target)
     except OSError as error:
         raise BadInput(
-            f"The files could not be moved to {output}.",
+            f"The files could not be written to {output}.",
             f"The system reports: {error.strerror or error}.",
             f"They are in {exported}.",
         ) from error
+
+
+def _copy(path: Path, target: Path) -> None:
+    shutil.copytree(path, target) if path.is_dir() else shutil.copyfile(path, target)
 
 
 def import_model(options: argparse.Namespace, workspace: Workspace) -> Answer:

@@ -23,7 +23,9 @@ def export_status(job: Job, folder: Path) -> ExportStatus:
         active=not job.state.is_terminal,
         progress=job.progress,
         failure=job.failure,
-        files=tuple(ExportFile(file["name"], folder / file["name"], file["bytes"] / MIB) for file in files),
+        files=tuple(
+            ExportFile(file["name"], folder / file["name"], file["bytes"] / MIB, file["sha256"]) for file in files
+        ),
         checks=tuple((check["ok"], str(check["sentence"])) for check in job.result.get("checks", [])),
         sizes=tuple(
             GgufSize(

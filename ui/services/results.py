@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, suppress
 from itertools import islice
@@ -10,12 +11,14 @@ from typing import Any
 
 from backend.chat.client import PaneCheck
 from backend.errors import ApprenticeError, RunProblem
+from backend.export.request import slug
 from backend.models import local
+from backend.records.units import MIB
 from backend.runs.conversations import usual_instruction
 from backend.settings import Workspace
 from jobs.records import Job, State
 from jobs.runner import Runner
-from ui.records import ExportStatus, RunInfo, UnseenQuestion
+from ui.records import ExportFile, ExportStatus, RunInfo, UnseenQuestion
 from ui.services import samples
 from ui.services.chat import Answer, ChatSession, Loading
 from ui.services.exports import export_status, sizes, too_narrow
@@ -174,6 +177,17 @@ class ResultService:
         spec = {"run": run_id, "to": to, "name": self._runs.job(run_id).name}
         return self._runner.submit("export", spec, to, parent=run_id)
 
+    def finished_export(self, run_id: str, to: str) -> ExportStatus | None:
+        """The export that `start_export` would make again: of the model as it is now, under its present name, with
+        all its files; None where there is none."""
+        run = self._runs.job(run_id)
+        for job in self._runner.jobs(kind="export", parent=run_id):
+            if job.name == to and job.state is State.COMPLETED and (job.started or 0.0) >= (run.ended or math.inf):
+                found = export_status(job, self._exports / job.id)
+                if found.files and all(_is_here(file, slug(run.name)) for file in found.files):
+                    return found
+        return None
+
     def exports(self, run_id: str) -> list[ExportStatus]:
         """The exports of a run, newest first."""
         jobs = self._runner.jobs(kind="export", parent=run_id)
@@ -189,3 +203,11 @@ class ResultService:
     def export_sizes(self, run_id: str) -> dict[str, tuple[float, float]]:
         """The size of each kind of export, from and to (MiB)."""
         return sizes(self._runs.spec(run_id).model.path, self.model_folder(run_id))
+
+
+def _is_here(file: ExportFile, name: str) -> bool:
+    """Whether a file of an export is still whole, and named after the run's present name."""
+    try:
+        return file.name.startswith(name) and file.path.stat().st_size == file.size_mib * MIB
+    except OSError:
+        return False

@@ -96,6 +96,20 @@ def test_files_of_this_computer_are_not_served(client: TestClient) -> None:
         assert client.get(f"/gradio_api/file={path}").status_code in (403, 404)
 
 
+def test_a_broken_download_is_resumed(client: TestClient, page: gr.Blocks) -> None:
+    file = Path(page.allowed_paths[0]) / "model.gguf"
+    file.write_bytes(bytes(range(256)))
+    url = f"/gradio_api/file={file}"
+    whole = client.get(url)
+    assert (whole.status_code, whole.headers["accept-ranges"]) == (200, "bytes")
+    for wanted, first, last in (("100-", 100, 255), ("10-19", 10, 19)):
+        rest = client.get(url, headers={"range": f"bytes={wanted}"})
+        assert (rest.status_code, rest.content) == (206, bytes(range(first, last + 1)))
+        assert rest.headers["content-range"] == f"bytes {first}-{last}/256"
+    headers = {"range": "bytes=100-", "if-range": '"another file"'}
+    assert client.get(url, headers=headers).content == whole.content, "the file was made again meanwhile"
+
+
 def test_launching_turns_off_telemetry_and_sharing() -> None:
     arguments = web_page.launch_arguments(Path("/exports"))
     off = ("share", "enable_monitoring", "run_history", "mcp_server", "show_error", "pwa", "ssr_mode")

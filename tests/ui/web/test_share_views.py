@@ -14,7 +14,7 @@ SIZES = (
     GgufSize("Q4_K_M", 100.0, 0.0412, 0.94, 300, 0.78, False),
 )
 GUIDE = ProgramGuide("Ollama", "Runs.", ("One.", "Two.", "Three."), "ollama run a", "https://docs.ollama.com")
-FILE = ExportFile("a-Q8_0.gguf", Path("/x/a-Q8_0.gguf"), 138.0)
+FILE = ExportFile("a-Q8_0.gguf", Path("/x/a-Q8_0.gguf"), 138.0, "0f" * 32)
 
 
 def status(**more: object) -> ExportStatus:

@@ -25,6 +25,7 @@ DEFAULT = "gguf:Q8_0"
 ONLY_SCRIPT = (
     "The training script can be made already: a Python file and your examples, to train the same model elsewhere."
 )
+MADE = "It is made already, from this model: see below."
 
 
 @dataclass
@@ -117,8 +118,10 @@ def build(app: App, state: BrowserState) -> ShareTab:
     def starting(to: Callable[[Inputs], str]) -> Any:
         @handler
         def start(inputs: Inputs) -> Updates:
-            choice = state.choice(inputs)
-            app.results.start_export(choice.run_id, to(inputs))
+            choice, kind = state.choice(inputs), to(inputs)
+            if app.results.finished_export(choice.run_id, kind):
+                return {**tab.show(choice), why_not: MADE}
+            app.results.start_export(choice.run_id, kind)
             return tab.show(choice)
 
         return start

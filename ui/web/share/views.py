@@ -80,7 +80,8 @@ def _export(line: ExportStatus, instruction: str) -> Markup:
     files = Markup('<div class="files">{}</div>').format(components.join(map(_file, line.files)))
     guides = _guides(line, instruction) if line.guides else components.EMPTY
     sizes = _sizes(line.sizes) if line.sizes else components.EMPTY
-    return components.card(title, components.checklist(line.checks), sizes, files, guides, badges=badge)
+    sums = _checksums(line.files)
+    return components.card(title, components.checklist(line.checks), sizes, files, sums, guides, badges=badge)
 
 
 def _sizes(sizes: Sequence[GgufSize]) -> Markup:
@@ -129,6 +130,12 @@ def _guides(line: ExportStatus, instruction: str) -> Markup:
     if instruction:
         folds.append(components.fold("The instruction (system prompt)", components.code(instruction)))
     return Markup('<div class="guides"><h3>Where to use it</h3>{}</div>').format(components.join(folds))
+
+
+def _checksums(files: Sequence[ExportFile]) -> Markup:
+    """What a downloaded file is compared with, where in doubt."""
+    text = "".join(f"{file.sha256}  {file.name}\n" for file in files)
+    return components.fold("Checksums (SHA-256)", components.code(text)) if text else components.EMPTY
 
 
 def _file(file: ExportFile) -> Markup:

@@ -1,0 +1,51 @@
+"""An export that is here already is not made again; one of another state of the model is."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from backend.files.json_file import write_json
+from backend.settings import Workspace, new_id
+from tests.backend.synthetic import make_adapter, make_finished_run
+from ui.cli.main import main
+from ui.services.app import App
+
+
+def finished(workspace: Workspace, model: Path) -> tuple[str, Path]:
+    """The id of a run that ended at 100, and the only file of its adapter's export, which was made from 110 on."""
+    run, job = workspace.runs / new_id(), workspace.runs / new_id()
+    make_adapter(make_finished_run(run, model, "tests/tiny"), model)
+    write_json(run / "job.json", {"kind": "train", "name": "Orders", "created": 1.0})
+    write_json(run / "status.json", {"state": "completed", "ended": 100.0})
+    file = workspace.exports / job.name / "orders-adapter.zip"
+    file.parent.mkdir()
+    file.write_bytes(b"PK")
+    job.mkdir()
+    made = {"name": file.name, "bytes": 2, "sha256": hashlib.sha256(b"PK").hexdigest()}
+    write_json(job / "spec.json", {"run": run.name, "to": "adapter", "name": "Orders"})
+    write_json(job / "job.json", {"kind": "export", "name": "adapter", "parent": run.name, "created": 2.0})
+    result = {"to": "adapter", "files": [made], "checks": []}
+    write_json(job / "status.json", {"state": "completed", "started": 110.0, "ended": 120.0, "result": result})
+    return run.name, file
+
+
+def test_finished_work_is_not_repeated(bundled_model: Path, tmp_path: Path) -> None:
+    workspace = Workspace.open(tmp_path / "workspace")
+    run_id, file = finished(workspace, bundled_model)
+    results = App(workspace).results
+    assert results.finished_export(run_id, "merged") is None
+    found = results.finished_export(run_id, "adapter")
+    assert found is not None
+    assert found.files[0].sha256 == hashlib.sha256(b"PK").hexdigest()
+    options = ["export", run_id, "--to", "adapter", "-o", str(tmp_path / "out"), "--workspace", str(workspace.root)]
+    assert main(options) == 0
+    assert (tmp_path / "out" / file.name).read_bytes() == file.read_bytes() == b"PK"
+    write_json(workspace.runs / run_id / "status.json", {"state": "completed", "ended": 115.0})
+    assert results.finished_export(run_id, "adapter") is None, "the run was resumed meanwhile"
+    write_json(workspace.runs / run_id / "status.json", {"state": "completed", "ended": 100.0})
+    App(workspace).versions.rename(run_id, "Requests")
+    assert results.finished_export(run_id, "adapter") is None, "the file would have another name"
+    App(workspace).versions.rename(run_id, "Orders")
+    file.write_bytes(b"P")
+    assert results.finished_export(run_id, "adapter") is None, "the file is not whole"
