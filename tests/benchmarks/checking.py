@@ -36,7 +36,7 @@ from backend.datasets.read.gc_pause import without_gc
 from backend.datasets.read.load import load
 from backend.records.rows import Problem, Row
 from tests.benchmarks import chat_corpus
-from tests.benchmarks.fresh_process import Found, Way, command_line, measured
+from tests.benchmarks.ways import Found, Way, command_line, measured
 
 RUNS = 3
 STRUCTURAL = {"empty_answer", "no_assistant", "ends_with_user", "same_role_twice", "system_not_first"}
@@ -51,13 +51,13 @@ def main(rows: int, runs: int) -> None:
         print(f"{rows:,} rows, {size:.0f} MB, {len(planted):,} faults of {len(chat_corpus.FAULTS)} kinds", flush=True)
         taken: dict[str, list[float]] = {way: [] for way in WAYS}
         memory: dict[str, float] = {}
-        for turn in range(runs):
-            for way in WAYS:
-                result = measured(__spec__.name, way, path, Path(folder) / f"cache-{turn}")
+        for _ in range(runs):
+            for way, find in WAYS.items():
+                result = measured(find, path)
                 expected = {f for f in planted if not way.startswith("order") or f[1] in STRUCTURAL}
-                assert result["found"] == expected, (way, sorted(result["found"] ^ expected)[:5])
-                taken[way].append(result["seconds"])
-                memory[way] = result["peak_mib"]
+                assert result.found == expected, (way, sorted(result.found ^ expected)[:5])
+                taken[way].append(result.seconds)
+                memory[way] = result.peak_mib
         seconds = {way: min(times) for way, times in taken.items()}
         for way in WAYS:
             rate = rows / seconds[way]
@@ -185,12 +185,13 @@ def with_datasets(path: Path) -> tuple[float, Found]:
         kinds = [problem.kind for problem in structure_checks.find([Row(1, 1, messages)])]
         return {"kinds": sorted({*kinds, *kinds_in_texts(messages)})}
 
-    start = time.perf_counter()
-    data = datasets.load_dataset("json", data_files=str(path), split="train")
-    checked = data.map(of_row)
-    found = {(i, kind) for i, kinds in enumerate(checked["kinds"], 1) for kind in kinds}
-    found |= _of(over_rows([Row(i, i, messages) for i, messages in enumerate(data["messages"], 1)]))
-    return time.perf_counter() - start, found
+    with tempfile.TemporaryDirectory() as cache:
+        start = time.perf_counter()
+        data = datasets.load_dataset("json", data_files=str(path), split="train", cache_dir=cache)
+        checked = data.map(of_row)
+        found = {(i, kind) for i, kinds in enumerate(checked["kinds"], 1) for kind in kinds}
+        found |= _of(over_rows([Row(i, i, messages) for i, messages in enumerate(data["messages"], 1)]))
+        return time.perf_counter() - start, found
 
 
 def kinds_in_texts(messages: list[dict[str, Any]]) -> list[str]:
@@ -222,4 +223,4 @@ WAYS: dict[str, Way] = {
 }
 
 if __name__ == "__main__":
-    command_line(main, WAYS, rows=100_000, runs=RUNS)
+    command_line(main, rows=100_000, runs=RUNS)

@@ -13,14 +13,14 @@ peer / ours. --smoke: one small model and one short run.
 
 from __future__ import annotations
 
-import json
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from backend.models import catalogue
-from tests.benchmarks.peak_memory import estimated, in_child, measured, rule_of_thumb, settings_of, summary
+from tests.benchmarks.fresh_process import in_fresh_process
+from tests.benchmarks.peak_memory import estimated, measured, rule_of_thumb, settings_of, summary
 
 SHAPE: dict[str, Any] = {
     "vocab_size": 16384, "hidden_size": 1024, "intermediate_size": 2816, "num_hidden_layers": 8,
@@ -50,20 +50,23 @@ CONFIGURATIONS: tuple[dict[str, Any], ...] = (
 SHORT: dict[str, Any] = {"per_device_train_batch_size": 2, "max_length": 64}
 
 
-def make(model_type: str, folder: str, changes: str) -> dict[str, float]:
-    """Saves a model with random weights, and a tokenizer; imports torch. changes: to SHAPE, as JSON."""
+def make(model_type: str, folder: Path, changes: dict[str, Any]) -> int:
+    """Saves a model with random weights, and a tokenizer; imports torch. Returns the number of parameters.
+
+    changes: to SHAPE.
+    """
     import torch
     from transformers import AutoModelForCausalLM
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
     from tests.backend.tiny_run import make_model
 
-    make_model(Path(folder))
-    config = CONFIG_MAPPING[model_type](**{**SHAPE, **MODEL_TYPES[model_type], **json.loads(changes)})
+    make_model(folder)
+    config = CONFIG_MAPPING[model_type](**{**SHAPE, **MODEL_TYPES[model_type], **changes})
     config.save_pretrained(folder)
     model = AutoModelForCausalLM.from_config(config).to(torch.bfloat16)
     model.save_pretrained(folder)
-    return {"parameters": model.num_parameters()}
+    return int(model.num_parameters())
 
 
 def main(model_types: list[str], smoke: bool) -> None:
@@ -71,15 +74,14 @@ def main(model_types: list[str], smoke: bool) -> None:
     for model_type in model_types:
         with tempfile.TemporaryDirectory() as home:
             folder = Path(home) / "model"
-            changes = json.dumps(SMALL if smoke else {})
-            made = in_child("tests.benchmarks.memory_of_families", "make", model_type, str(folder), changes)
+            parameters = in_fresh_process(make, model_type, folder, SMALL if smoke else {})
             entry = catalogue.from_folder(folder)
             for configuration in (SHORT,) if smoke else CONFIGURATIONS:
                 settings = settings_of(**configuration, target_modules=entry.all_linear_targets)
                 expected = estimated(entry.architecture, settings)
                 found = measured(folder, settings)["mib"]
                 ours.append(100 * (expected / found - 1))
-                peer.append(100 * (rule_of_thumb(int(made["parameters"])) / found - 1))
+                peer.append(100 * (rule_of_thumb(parameters) / found - 1))
                 print(
                     f"{model_type} {configuration}: measured {found:.0f} MiB, expected {expected:.0f} "
                     f"({ours[-1]:+.1f} %)",

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from statistics import mean
@@ -14,6 +12,7 @@ from typing import Any
 from backend.estimate import Architecture, plan_from
 from backend.estimate.memory import PROGRAMS_MIB, memory
 from backend.records.specs import Hardware, TrainSettings
+from tests.benchmarks.fresh_process import in_fresh_process
 
 STEPS = 3
 LEARNED = 0.5  # of each row's tokens
@@ -37,28 +36,17 @@ def rule_of_thumb(parameters: int) -> float:
 
 def measured(model: Path, settings: TrainSettings) -> dict[str, float]:
     """Peak MiB and tokens per second of a run in a process of its own."""
-    return in_child("tests.benchmarks.peak_memory", "train", str(model), settings.model_dump_json())
+    return in_fresh_process(train, model, settings)
 
 
-def in_child(module: str, function: str, *arguments: str) -> dict[str, float]:
-    """Calls `module.function` with `arguments` in another process. Exits with its error output if it fails."""
-    program = f"import json, sys; from {module} import {function} as f; print(json.dumps(f(*sys.argv[1:])))"
-    done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(done.stderr[-3000:])
-    result: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return result
-
-
-def train(model: str, settings_json: str) -> dict[str, float]:
+def train(model: Path, settings: TrainSettings) -> dict[str, float]:
     """Trains on rows of random tokens; imports torch."""
     from backend import training
     from backend.models import catalogue
     from backend.records.encoded import Encoded
     from tests.backend.tiny_run import run_of
 
-    settings = TrainSettings.model_validate_json(settings_json)
-    vocabulary = catalogue.from_folder(Path(model)).architecture.vocab_size
+    vocabulary = catalogue.from_folder(model).architecture.vocab_size
     learned = int(settings.max_length * LEARNED)
     draw = random.Random(0)
     rows = []
@@ -66,7 +54,7 @@ def train(model: str, settings_json: str) -> dict[str, float]:
         ids = [draw.randrange(min(100, vocabulary // 2), vocabulary) for _ in range(settings.max_length)]
         rows.append(Encoded(ids, [-100] * (settings.max_length - learned) + ids[-learned:]))
     with tempfile.TemporaryDirectory() as folder:
-        result = training.run(run_of(Path(folder), Path(model), rows, [], **settings.model_dump()))
+        result = training.run(run_of(Path(folder), model, rows, [], **settings.model_dump()))
     return {"mib": result["peak_memory_mib"], "tokens_per_second": result["tokens_per_second"]}
 
 

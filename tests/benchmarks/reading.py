@@ -29,7 +29,7 @@ from typing import Any, Literal
 
 from backend.datasets.read.load import load
 from tests.benchmarks.chat_corpus import Messages, Words, row
-from tests.benchmarks.fresh_process import Found, Way, command_line, measured
+from tests.benchmarks.ways import Found, Way, command_line, measured
 
 RUNS = 3
 
@@ -97,15 +97,13 @@ def main(rows: int, runs: int) -> None:
         )
         taken: dict[str, list[float]] = {way: [] for way in WAYS}
         memory: dict[str, float] = {}
-        for turn in range(runs):
-            for way in WAYS:
-                result = measured(
-                    __spec__.name, way, clean if way == "datasets" else path, Path(folder) / f"cache-{turn}"
-                )
+        for _ in range(runs):
+            for way, find in WAYS.items():
+                result = measured(find, clean if way == "datasets" else path)
                 if way in ("ours", "pydantic"):
-                    assert result["found"] == planted, (way, sorted(result["found"] ^ planted)[:5])
-                taken[way].append(result["seconds"])
-                memory[way] = result["peak_mib"]
+                    assert result.found == planted, (way, sorted(result.found ^ planted)[:5])
+                taken[way].append(result.seconds)
+                memory[way] = result.peak_mib
         seconds = {way: median(times) for way, times in taken.items()}
         for way in WAYS:
             print(f"{way:9} {seconds[way]:6.2f} s  {rows / seconds[way]:10,.0f} rows/s  peak {memory[way]:5.0f} MiB")
@@ -255,9 +253,11 @@ def with_datasets(path: Path) -> tuple[float, Found]:
                 return {"kind": "content_not_text"}
         return {"kind": ""}
 
-    start = time.perf_counter()
-    checked = datasets.load_dataset("json", data_files=str(path), split="train").map(of_row)
-    return time.perf_counter() - start, {(line, kind) for line, kind in enumerate(checked["kind"], 1) if kind}
+    with tempfile.TemporaryDirectory() as cache:
+        start = time.perf_counter()
+        data = datasets.load_dataset("json", data_files=str(path), split="train", cache_dir=cache)
+        kinds = data.map(of_row)["kind"]
+        return time.perf_counter() - start, {(line, kind) for line, kind in enumerate(kinds, 1) if kind}
 
 
 WAYS: dict[str, Way] = {
@@ -268,4 +268,4 @@ WAYS: dict[str, Way] = {
 }
 
 if __name__ == "__main__":
-    command_line(main, WAYS, rows=100_000, runs=RUNS)
+    command_line(main, rows=100_000, runs=RUNS)

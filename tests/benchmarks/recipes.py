@@ -16,8 +16,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterable, Sequence
@@ -25,6 +23,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from tests.benchmarks.fresh_process import in_fresh_process
 from tests.benchmarks.recipe_tasks import TASKS, conversations
 
 SIZES, SEEDS, HELD_OUT, BATCH = (60, 30, 120, 240), 3, 32, 8
@@ -55,7 +54,7 @@ def main(file: Path, seeds: int) -> None:
         model = _model(Path(temporary))
         for plan in plans(seeds):
             if not any(plan.items() <= result.items() for result in done):
-                done.append(measured(plan, model))
+                done.append({**plan, **in_fresh_process(one, plan, model)})
                 with file.open("a", encoding="utf-8") as out:
                     out.write(json.dumps(done[-1]) + "\n")
                 print(done[-1], flush=True)
@@ -116,15 +115,6 @@ def _cell(found: Sequence[Result]) -> str:
     return f"{fmean(scores):.2f}{spread}"
 
 
-def measured(plan: Result, model: Path) -> Result:
-    """One recipe, in a process of its own."""
-    command = [sys.executable, "-m", "tests.benchmarks.recipes", "--one", json.dumps(plan), "--model", str(model)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(done.stderr[-3000:])
-    return {**plan, **json.loads(done.stdout.splitlines()[-1])}
-
-
 def one(plan: Result, model: Path) -> Result:
     train, held_out = conversations(plan["task"], plan["rows"], HELD_OUT, plan["seed"])
     with tempfile.TemporaryDirectory() as temporary:
@@ -182,15 +172,8 @@ if __name__ == "__main__":
     parser.add_argument("file", nargs="?", type=Path, default=Path("recipes.jsonl"))
     parser.add_argument("--seeds", type=int, default=SEEDS)
     parser.add_argument("--smoke", action="store_true")
-    parser.add_argument("--one", type=json.loads)
-    parser.add_argument("--model", type=Path)
     options = parser.parse_args()
     if options.smoke:
         smoke()
-    elif options.one:
-        from backend.hardware.process import prepare_process
-
-        prepare_process()
-        print(json.dumps(one(options.one, options.model)))
     else:
         main(options.file, options.seeds)

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import ast
 import json
-import os
-import subprocess
+import multiprocessing
+import runpy
 import sys
+from collections.abc import Iterator
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 import pytest
 
-from backend.settings import HOME_VARIABLE, PROJECT_ROOT
+from backend.settings import HOME_VARIABLE
 
 FOLDER = Path(__file__).parent
 PEER_PROGRAMS = {"llamafactory_peer"}  # run by the Python of another environment
 MEASURED = ("ours", "peer", "ratio")
+PRELOADED = ["trl.trainer.sft_trainer", "peft", "transformers.models.llama.modeling_llama", "backend.training.run"]
 
 
 def can_run(path: Path) -> bool:
@@ -34,15 +37,35 @@ def test_every_file_here_is_a_benchmark_or_used_by_one() -> None:
     assert [name for name in sorted(names - set(benchmarks())) if name not in text] == []
 
 
+@pytest.fixture(scope="module")
+def forked(bundled_model: Path, bundled_gguf: Path | None) -> Iterator[ForkServerContext]:
+    """Processes that are forks of one that has imported the slow packages.
+
+    The bundled model is unpacked and converted beforehand, so that no benchmark does it again.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(HOME_VARIABLE, str(bundled_model.parent.parent))
+        patch.setenv("OMP_NUM_THREADS", "1")  # a fork has no other threads
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(PRELOADED)
+        yield context
+
+
+def smoke(name: str, output: Path) -> None:
+    sys.stdout = sys.stderr = output.open("w", buffering=1)
+    sys.argv = [name, "--smoke"]
+    runpy.run_module(f"tests.benchmarks.{name}", run_name="__main__", alter_sys=True)
+
+
 @pytest.mark.parametrize("name", benchmarks())
-@pytest.mark.usefixtures("bundled_gguf")
-def test_a_smoke_run_prints_its_result(name: str, bundled_model: Path) -> None:
-    """The bundled model is unpacked and converted beforehand, so that no benchmark does it again."""
-    command = [sys.executable, "-m", f"tests.benchmarks.{name}", "--smoke"]
-    environment = {**os.environ, HOME_VARIABLE: str(bundled_model.parent.parent)}
-    done = subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True, env=environment)
-    assert done.returncode == 0, done.stderr[-3000:]
-    result = json.loads(done.stdout.splitlines()[-1])
+def test_a_smoke_run_prints_its_result(name: str, forked: ForkServerContext, tmp_path: Path) -> None:
+    output = tmp_path / "output.txt"
+    process = forked.Process(target=smoke, args=(name, output))
+    process.start()
+    process.join()
+    lines = output.read_text("utf-8").splitlines()
+    assert process.exitcode == 0, lines[-40:]
+    result = json.loads(lines[-1])
     assert (result["name"], type(result["unit"])) == (name, str)
     measured = [result[key] for key in MEASURED]
     if "no_peer" in result:  # says why there is none

@@ -16,14 +16,13 @@ from __future__ import annotations
 import json
 import os
 import random
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
-from backend.hardware.process import prepare_process
+from tests.benchmarks.fresh_process import in_fresh_process
 
 CHATS, VALIDATION, EVALUATIONS, SEED = 1000, 64, 20, 0
 OUR_RATE, PEER_RATE = 5e-4, 2e-5
@@ -39,6 +38,8 @@ _CHATS = (
 )
 
 Row = dict[str, list[int]]
+Rows = dict[str, list[Row]]
+Evaluations = list[tuple[float, float]]  # seconds and validation loss
 
 
 def chats(count: int, seed: int) -> list[list[dict[str, str]]]:
@@ -59,12 +60,12 @@ def main(count: int, *, smoke: bool = False) -> None:
         home = Path(temporary)
         os.environ["APPRENTICE_HOME"] = temporary
         model, rows = prepare(home, count, smoke=smoke)
-        stock = measured("peer", PEER_RATE, model, rows, home / "stock")
-        peer = stock if smoke else measured("peer", OUR_RATE, model, rows, home / "peer")
-        ours = measured("ours", OUR_RATE, model, rows, home / "ours")
-    for who, run in (("peer at our rate", peer), ("peer at its own rate", stock), ("ours", ours)):
+        stock = in_fresh_process(peer, PEER_RATE, model, rows, home / "stock")
+        at_our_rate = stock if smoke else in_fresh_process(peer, OUR_RATE, model, rows, home / "peer")
+        mine = in_fresh_process(ours, OUR_RATE, model, rows, home / "ours")
+    for who, run in (("peer at our rate", at_our_rate), ("peer at its own rate", stock), ("ours", mine)):
         print(f"{who}: " + ", ".join(f"{seconds:.0f} s {loss:.4f}" for seconds, loss in run))
-    reached, level = first(ours, stock[-1][1]), first(ours, peer[-1][1] * 1.01)
+    reached, level = first(mine, stock[-1][1]), first(mine, at_our_rate[-1][1] * 1.01)
     print(
         json.dumps(
             {
@@ -74,20 +75,20 @@ def main(count: int, *, smoke: bool = False) -> None:
                 "ratio": reached and round(stock[-1][0] / reached, 2),
                 "unit": "seconds",
                 "loss": round(stock[-1][1], 4),
-                "ratio_at_our_rate": level and round(peer[-1][0] / level, 2),
-                "loss_at_our_rate": round(peer[-1][1], 4),
+                "ratio_at_our_rate": level and round(at_our_rate[-1][0] / level, 2),
+                "loss_at_our_rate": round(at_our_rate[-1][1], 4),
             }
         )
     )
 
 
-def first(evaluations: list[tuple[float, float]], loss: float) -> float | None:
+def first(evaluations: Evaluations, loss: float) -> float | None:
     """The seconds until the loss was first that low; None if it never was."""
     return next((seconds for seconds, found in evaluations if found <= loss), None)
 
 
-def prepare(home: Path, count: int, *, smoke: bool) -> tuple[Path, Path]:
-    """The folder of the bundled model (smoke: of a tiny one), and a file of rows: `train` and `validation`."""
+def prepare(home: Path, count: int, *, smoke: bool) -> tuple[Path, Rows]:
+    """The folder of the bundled model (smoke: of a tiny one), and the rows: `train` and `validation`."""
     from backend.models import bundled
     from backend.settings import Workspace
     from backend.tokens.tokenizer import ChatTokenizer
@@ -97,29 +98,7 @@ def prepare(home: Path, count: int, *, smoke: bool) -> tuple[Path, Path]:
     encoded = [ChatTokenizer.load(model).encode(chat) for chat in chats(count + VALIDATION, SEED)]
     made = [{"input_ids": row.input_ids, "labels": row.labels} for row in encoded]
     print(f"{count} chats of {sum(row.tokens for row in encoded) / len(encoded):.0f} tokens", flush=True)
-    rows = home / "rows.json"
-    rows.write_text(json.dumps({"train": made[:count], "validation": made[count:]}))
-    return model, rows
-
-
-def measured(who: str, rate: float, model: Path, rows: Path, folder: Path) -> list[tuple[float, float]]:
-    """Seconds and validation loss at each evaluation of one run in a process of its own."""
-    command = [
-        sys.executable,
-        "-m",
-        "tests.benchmarks.time_to_loss",
-        who,
-        str(rate),
-        str(model),
-        str(rows),
-        str(folder),
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(done.stderr[-3000:])
-    found: list[tuple[float, float]] = json.loads(done.stdout.splitlines()[-1])
-    print(f"{who} at {rate:g}: {found[-1][0]:.0f} s, loss {found[-1][1]:.4f}", flush=True)
-    return found
+    return model, {"train": made[:count], "validation": made[count:]}
 
 
 def validation_loss(net: Any, rows: list[Row]) -> float:
@@ -143,7 +122,7 @@ def validation_loss(net: Any, rows: list[Row]) -> float:
     return total / learned
 
 
-def ours(rate: float, model: Path, rows: dict[str, list[Row]], folder: Path) -> list[tuple[float, float]]:
+def ours(rate: float, model: Path, rows: Rows, folder: Path) -> Evaluations:
     from backend import training
     from backend.records.encoded import Encoded
     from backend.training import schedule
@@ -157,7 +136,7 @@ def ours(rate: float, model: Path, rows: dict[str, list[Row]], folder: Path) -> 
     )  # fmt: skip
     work.spec["data"]["held_out_prompts"] = []
     schedule.MIN_EVALUATIONS = EVALUATIONS
-    evaluations: list[tuple[float, float]] = []
+    evaluations: Evaluations = []
     began = paused = 0.0
 
     def evaluate(self: TrainingSession, net: Any, step: int) -> float:
@@ -176,7 +155,7 @@ def ours(rate: float, model: Path, rows: dict[str, list[Row]], folder: Path) -> 
     return evaluations
 
 
-def peer(rate: float, model: Path, rows: dict[str, list[Row]], folder: Path) -> list[tuple[float, float]]:
+def peer(rate: float, model: Path, rows: Rows, folder: Path) -> Evaluations:
     from datasets import Dataset
     from peft import LoraConfig
     from trl import SFTConfig, SFTTrainer
@@ -199,10 +178,5 @@ def peer(rate: float, model: Path, rows: dict[str, list[Row]], folder: Path) -> 
 if __name__ == "__main__":
     if sys.argv[1:] == ["--smoke"]:
         main(16, smoke=True)
-    elif len(sys.argv) > 2:
-        prepare_process()  # for both: offline, sleeping idle threads, the same low priority
-        who, rate, model, rows, folder = sys.argv[1:]
-        work = {"ours": ours, "peer": peer}[who]
-        print(json.dumps(work(float(rate), Path(model), json.loads(Path(rows).read_text()), Path(folder))))
     else:
         main(int(sys.argv[1]) if len(sys.argv) > 1 else CHATS)

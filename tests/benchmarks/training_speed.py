@@ -24,10 +24,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from backend.hardware.process import prepare_process
 from backend.settings import PROJECT_ROOT
+from tests.benchmarks.fresh_process import in_fresh_process
 
 Step = tuple[float, float, int]  # its start by both clocks, and its learned tokens
+Row = dict[str, list[int]]
 
 RUNS = 3
 STEPS = 10
@@ -49,20 +50,20 @@ def main(steps: int, runs: int = RUNS, *, smoke: bool = False) -> None:
                 print(f"{who} {turn + 1}: {each}", flush=True)
     for who, found in results.items():
         print(f"{who} loss: {' '.join(f'{loss:.3f}' for loss in found[0]['losses'])}")
-    ours, peer = (max(run["speed"] for run in results[who]) for who in ("ours", "peer"))
+    mine, theirs = (max(run["speed"] for run in results[who]) for who in ("ours", "peer"))
     processor = [max(run["per_processor_second"] for run in results[who]) for who in ("ours", "peer")]
     second = {}
     if "llamafactory" in results:
         other = max(run["speed"] for run in results["llamafactory"])
-        second = {"llamafactory": round(other, 1), "llamafactory_ratio": round(ours / other, 2)}
+        second = {"llamafactory": round(other, 1), "llamafactory_ratio": round(mine / other, 2)}
     tail = {who: round(sum(found[0]["losses"][-3:]) / 3, 4) for who, found in results.items()}
     print(
         json.dumps(
             {
                 "name": "training_speed",
-                "ours": round(ours, 1),
-                "peer": round(peer, 1),
-                "ratio": round(ours / peer, 2),
+                "ours": round(mine, 1),
+                "peer": round(theirs, 1),
+                "ratio": round(mine / theirs, 2),
                 "unit": "learned tokens/s",
                 "processor_ratio": round(processor[0] / processor[1], 2),
                 "loss_of_last_3_steps": tail,
@@ -72,8 +73,8 @@ def main(steps: int, runs: int = RUNS, *, smoke: bool = False) -> None:
     )
 
 
-def prepare(home: Path, *, smoke: bool) -> tuple[Path, Path]:
-    """The folder of the bundled model (smoke: of a tiny one), and a file of rows."""
+def prepare(home: Path, *, smoke: bool) -> tuple[Path, list[Row]]:
+    """The folder of the bundled model (smoke: of a tiny one), and the rows."""
     from backend.models import bundled
     from backend.settings import SAMPLES, Workspace
     from backend.tokens.tokenizer import ChatTokenizer
@@ -83,21 +84,14 @@ def prepare(home: Path, *, smoke: bool) -> tuple[Path, Path]:
     tokenizer = ChatTokenizer.load(model)
     lines = (SAMPLES / "orders.jsonl").read_text("utf-8").splitlines()
     encoded = [tokenizer.encode(json.loads(line)["messages"]) for line in lines]
-    rows = home / "rows.json"
-    rows.write_text(json.dumps([{"input_ids": row.input_ids, "labels": row.labels} for row in encoded]))
-    return model, rows
+    return model, [{"input_ids": row.input_ids, "labels": row.labels} for row in encoded]
 
 
-def measured(who: str, model: Path, rows: Path, steps: int, folder: Path) -> dict[str, Any]:
+def measured(who: str, model: Path, rows: list[Row], steps: int, folder: Path) -> dict[str, Any]:
     """`speed` (learned tokens per second) and `losses` of one run in a process of its own."""
     if who == "llamafactory":
         return llamafactory(model, steps, folder)
-    command = [sys.executable, "-m", "tests.benchmarks.training_speed", who, str(model), str(rows), str(steps)]
-    done = subprocess.run([*command, str(folder)], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(done.stderr[-3000:])
-    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return result
+    return in_fresh_process(ours if who == "ours" else peer, model, rows, steps, folder)
 
 
 def llamafactory(model: Path, steps: int, folder: Path) -> dict[str, Any]:
@@ -121,7 +115,7 @@ def llamafactory(model: Path, steps: int, folder: Path) -> dict[str, Any]:
     return {**speed(result["steps"]), "losses": result["losses"]}
 
 
-def ours(model: Path, rows: list[dict[str, list[int]]], steps: int, folder: Path) -> dict[str, Any]:
+def ours(model: Path, rows: list[Row], steps: int, folder: Path) -> dict[str, Any]:
     from backend import training
     from backend.records.encoded import Encoded
     from backend.training.session import TrainingSession
@@ -144,7 +138,7 @@ def ours(model: Path, rows: list[dict[str, list[int]]], steps: int, folder: Path
     return {**speed(times), "losses": list(work.losses().values())}
 
 
-def peer(model: Path, rows: list[dict[str, list[int]]], steps: int, folder: Path) -> dict[str, Any]:
+def peer(model: Path, rows: list[Row], steps: int, folder: Path) -> dict[str, Any]:
     from datasets import Dataset
     from peft import LoraConfig
     from trl import SFTConfig, SFTTrainer
@@ -180,10 +174,5 @@ def speed(times: list[Step]) -> dict[str, float]:
 if __name__ == "__main__":
     if sys.argv[1:] == ["--smoke"]:
         main(3, runs=1, smoke=True)
-    elif len(sys.argv) > 2:
-        prepare_process()  # for both: offline, sleeping idle threads, the same low priority
-        who, model, rows, steps, folder = sys.argv[1:]
-        work = {"ours": ours, "peer": peer}[who]
-        print(json.dumps(work(Path(model), json.loads(Path(rows).read_text()), int(steps), Path(folder))))
     else:
         main(int(sys.argv[1]) if len(sys.argv) > 1 else STEPS)
