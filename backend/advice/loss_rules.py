@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any, Literal
 
+from backend.advice import not_finite
 from backend.advice.loss import RECENT, current_loss, format_loss
 from backend.records.events import EvalEvent, StepEvent
 from backend.records.specs import TrainSettings
@@ -54,14 +55,15 @@ class LossRules:
 
     def not_finite(self) -> Verdict:
         which = "validation" if all(map(math.isfinite, self.losses)) else "training"
+        learned = len(self.steps) > (which == "training")  # a step's loss is that before it learns
+        found = not_finite.cause(learned, self.settings.precision, self.settings.learning_rate)
         return Verdict(
             "not_finite",
             "bad",
             "The loss is no longer a number",
-            f"After {max(0, len(self.steps) - 1)} steps the {which} loss became infinite or undefined: the learning "
-            "rate is too high.",
-            "Try again with half the learning rate.",
-            self.half_rate,
+            f"After {max(0, len(self.steps) - 1)} steps the {which} loss became infinite or undefined. {found.why}",
+            found.next,
+            found.retry,
         )
 
     def known_already(self) -> Verdict | None:

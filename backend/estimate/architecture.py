@@ -16,7 +16,7 @@ class Architecture(Record):
     The others are gated short convolutions over conv_kernel tokens (LFM2) or, if delta_heads gives their numbers of
     key and value heads of size delta_dim, gated delta nets (Qwen3.5, whose attention is gated too). post_norm: the
     norms come after attention and MLP only. The defaults of the last fields follow from the family in the name
-    (Gemma's wide norms and capped logits, Qwen3's norms of queries and keys).
+    (Gemma's wide norms, capped logits and score matrices, Qwen3's norms of queries and keys).
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -41,6 +41,17 @@ class Architecture(Record):
     wide_norms: bool | None = None
     norms_per_layer: int | None = None
     capped_logits: bool | None = None
+    eager_only: bool | None = None
+
+    @property
+    def is_eager_only(self) -> bool:
+        """Whether transformers computes its score matrices on every device, as in Gemma 2, which caps them."""
+        return self._gemma == "2" if self.eager_only is None else self.eager_only
+
+    @property
+    def overflows_in_fp16(self) -> bool:
+        """Whether its blocks are added up in fp32 where the rest is fp16, as in Gemma (backend/training/model.py)."""
+        return "gemma" in self.name.lower()
 
     @property
     def has_wide_norms(self) -> bool:

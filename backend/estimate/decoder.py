@@ -58,7 +58,8 @@ class Decoder:
 
     def _embed(self) -> Tensor:
         plan, tape = self.plan, self.tape
-        hidden = tape.new(plan.tokens * self.shape.hidden_size, self.weights.rest)
+        wide = plan.precision == "fp16" and self.shape.overflows_in_fp16
+        hidden = tape.new(plan.tokens * self.shape.hidden_size, FLOAT if wide else self.weights.rest)
         if plan.method != "full":
             return tape.leaf(hidden)  # as enable_input_require_grads does
         table = self.weights.embedding

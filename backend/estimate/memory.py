@@ -88,8 +88,12 @@ def memory(architecture: Architecture, plan: Plan, hardware: Hardware, quick: bo
     device = device_for(hardware, plan)
     gpu = nvidia_gpu(hardware)
     capability = gpu.compute_capability if gpu else None
+    if architecture.is_eager_only:
+        plan = plan.model_copy(update={"attention": "eager"})
+    elif device == "cpu":
+        plan = on_processor(plan)
     if device == "cpu":
-        peak = simulate(architecture, on_processor(plan), "processor", quick)
+        peak = simulate(architecture, plan, "processor", quick)
     else:
         hopper = capability is not None and capability[0] >= 9
         peak = simulate(architecture, plan, "hopper" if hopper else "gpu", quick)

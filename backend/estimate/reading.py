@@ -92,6 +92,7 @@ def _from_config(config: dict[str, Any]) -> dict[str, Any]:
         "wide_norms": False,
         "norms_per_layer": 2,
         "capped_logits": bool(config.get("final_logit_softcapping")),
+        "eager_only": bool(config.get("attn_logit_softcapping")) and model_type == "gemma2",
         **_MODEL_TYPES[model_type],
         **(_lfm2(config) if model_type == "lfm2" else _qwen3_5(config) if model_type == "qwen3_5_text" else {}),
     }

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backend.errors import BadSetting, MissingPart, TrainingFailed
+from backend.errors import BadSetting, TrainingFailed
 from backend.estimate.plan import EAGER_ATTENTION_LIMIT
 from backend.models import model_folder
 from backend.records.specs import TrainSettings
 from backend.training.device import Device, return_freed_memory
+from backend.training.oom import require_four_bit
 
 if TYPE_CHECKING:
     import torch
@@ -26,6 +27,8 @@ def build(folder: Path, model_id: str, settings: TrainSettings, device: Device, 
     model_folder.check(folder)
     model = load(folder, settings, device)
     model.config.use_cache = False
+    if device.precision == "fp16" and str(model.config.model_type).startswith("gemma"):
+        widen_residuals(model)
     if device.kind == "cpu" and 0 < (settings.max_length if settings.packing else longest) <= EAGER_ATTENTION_LIMIT:
         model.set_attn_implementation("eager")
     if device.kind == "cpu" and settings.gradient_checkpointing and _has_delta_nets(model):
@@ -35,6 +38,18 @@ def build(folder: Path, model_id: str, settings: TrainSettings, device: Device, 
         model = attach(model, settings)
         model.peft_config["default"].base_model_name_or_path = model_id
     return model
+
+
+def widen_residuals(model: Any) -> None:
+    """Keeps what the blocks of a Gemma add up in float32, and only their products in fp16, in which it overflows.
+
+    Its embeddings and the norms around its blocks then give float32, which the residual connections carry on.
+    """
+    embedding = model.get_input_embeddings()
+    embedding.register_forward_hook(lambda module, inputs, output: output.float())
+    for name, module in model.named_modules():
+        if name.endswith(("layernorm", ".norm")):
+            module.register_forward_pre_hook(lambda module, inputs: (inputs[0].float(), *inputs[1:]))
 
 
 def _has_delta_nets(model: Any) -> bool:
@@ -48,26 +63,33 @@ def load(folder: Path, settings: TrainSettings, device: Device) -> Any:
     from transformers.utils import is_flash_attn_2_available
 
     chosen: dict[str, Any] = {"dtype": torch.float32 if settings.method == "full" else device.dtype}
-    if device.kind == "cuda" and device.precision != "fp32" and is_flash_attn_2_available():
-        chosen["attn_implementation"] = "flash_attention_2"  # packed rows then cost nothing extra
+    if device.kind == "cuda":
+        if torch.cuda.get_device_capability() < (8, 0):
+            _repeat_grouped_keys()
+        elif device.precision != "fp32" and is_flash_attn_2_available():
+            chosen["attn_implementation"] = "flash_attention_2"  # packed rows then cost nothing extra
+    require_four_bit(settings)
     if settings.method == "qlora":
         chosen |= {"quantization_config": four_bit(device), "device_map": {"": 0 if device.kind == "cuda" else "cpu"}}
     return AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True, local_files_only=True, **chosen)
 
 
+def _repeat_grouped_keys() -> None:
+    """Makes transformers repeat the keys and values that several heads share, before torch's attention.
+
+    Otherwise it leaves that to torch, whose only kernel without score matrices before Ampere refuses such keys (a T4
+    with torch 2.10 and 2.14: fitcheck, scripts/measure.py), so that memory would grow with the square of the length.
+    """
+    from transformers.integrations import sdpa_attention
+
+    sdpa_attention.use_gqa_in_sdpa = lambda *_: False
+
+
 def four_bit(device: Device) -> Any:
     """NF4 with double quantization (QLoRA, Dettmers et al. 2023, arXiv:2305.14314)."""
-    import importlib.util
-
     import torch
     from transformers import BitsAndBytesConfig
 
-    if importlib.util.find_spec("bitsandbytes") is None:
-        raise MissingPart(
-            "4-bit training is not possible on this computer.",
-            "The package bitsandbytes is not installed, or not available for this system.",
-            "Choose the method lora, or install it with: pip install bitsandbytes",
-        )
     return BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",

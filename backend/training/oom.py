@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from backend.errors import BadSetting, DoesNotFit, NotEnough, OutOfMemory
+from backend.errors import BadSetting, DoesNotFit, MissingPart, NotEnough, OutOfMemory
 from backend.files.atomic import write_text
 from backend.records.specs import RunSpec, TrainSettings, parse_settings
 
@@ -163,3 +163,13 @@ def half_length(longest: int) -> int | None:
 def can_quantize() -> bool:
     """Whether this computer can load models in 4-bit."""
     return sys.platform != "darwin" and importlib.util.find_spec("bitsandbytes") is not None
+
+
+def require_four_bit(settings: TrainSettings) -> None:
+    """Raises MissingPart when the settings ask for 4-bit weights, which this computer can't load."""
+    if settings.method == "qlora" and not can_quantize():
+        raise MissingPart(
+            "4-bit training (QLoRA) is not possible on this computer.",
+            "It needs the package bitsandbytes, which is not installed or, as on a Mac, does not work here.",
+            "Choose the method lora.",
+        )

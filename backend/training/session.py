@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from backend.advice import not_finite
 from backend.errors import TrainingFailed
 from backend.records.events import CheckpointEvent, EvalEvent, NoteEvent, StepEvent
-from backend.records.specs import RunSpec, format_decimal
+from backend.records.specs import RunSpec
 from backend.runs.token_rows import TokenRow, sides
 from backend.tokens.tokenizer import ChatTokenizer
 from backend.training.device import Device
@@ -152,7 +153,7 @@ class TrainingSession:
         rewards = self.train_step.rewards
         self.work.emit(EvalEvent(step, loss, rewards.get("reward_accuracy"), rewards.get("reward_margin")))
         if not math.isfinite(loss):
-            raise _not_finite(step, self.spec)
+            raise self._not_finite(step)
         self.metrics.add_evaluation(step, loss, rewards, chooses=self.spec.data.validation_chooses)
         group = self.train_step.group
         wanted = group.is_main and self._sampling and has_time_for_samples(self.metrics, step, self.schedule.total)
@@ -210,13 +211,11 @@ class TrainingSession:
         elif math.isfinite(loss) and math.isfinite(grad_norm):
             self._overflows = 0
             return
-        raise _not_finite(step, self.spec)
+        raise self._not_finite(step)
 
-
-def _not_finite(step: int, spec: RunSpec) -> TrainingFailed:
-    rate = spec.settings.learning_rate
-    return TrainingFailed(
-        f"Training failed at step {step}: the loss is no longer a finite number.",
-        f"The learning rate of {format_decimal(rate)} is probably too high for this data.",
-        f"Train again with half the learning rate ({format_decimal(rate / 2)}).",
-    )
+    def _not_finite(self, step: int) -> TrainingFailed:
+        learned = step > max(1, self._overflows)  # an fp16 step that overflows changes nothing
+        found = not_finite.cause(learned, self.device.precision, self.spec.settings.learning_rate)
+        return TrainingFailed(
+            f"Training failed at step {step}: the loss is no longer a finite number.", found.why, found.next
+        )

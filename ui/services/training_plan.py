@@ -8,7 +8,7 @@ from pathlib import Path
 from backend.advice.settings import precision_for
 from backend.datasets.dataset import CheckedDataset
 from backend.datasets.split import Split
-from backend.errors import ApprenticeError, BadSetting
+from backend.errors import ApprenticeError, BadSetting, MissingPart
 from backend.estimate import Estimate, Rates, estimate, plan_from
 from backend.estimate.speed import time
 from backend.gguf.convert import can_convert
@@ -18,6 +18,7 @@ from backend.records.specs import Hardware, Precision, RunSpec, TrainSettings
 from backend.records.units import MIB
 from backend.training.distributed import sharding
 from backend.training.measured import Measured
+from backend.training.oom import require_four_bit
 from backend.training.preconditions import disk_needed
 from backend.training.schedule import schedule
 from ui.records import Plan
@@ -142,7 +143,8 @@ def _blocked(
         return why_not
     try:
         sharding.check(settings)
-    except BadSetting as error:
+        require_four_bit(settings)
+    except (BadSetting, MissingPart) as error:
         return f"{error.what} {error.why} {error.next}"
     if not needed.fit.fits and not _is_sharded(settings, hardware):
         return (

@@ -421,7 +421,7 @@ def test_a_loss_that_is_not_finite_fails_the_run(
     monkeypatch.setattr(train_step, "summed_loss", lambda *given: scored(*given) * float("nan"))
     with pytest.raises(TrainingFailed, match="step 1") as caught:
         training.run(make_run(tmp_path, model, validation=0))
-    assert "0.0025" in caught.value.next
+    assert "not the learning rate" in caught.value.why
     assert not (tmp_path / "result").exists()
 
 

@@ -1,0 +1,102 @@
+"""Precision on graphics cards without bf16, computed on the processor: what overflows in fp16, and what is blamed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend.advice import not_finite
+from backend.errors import MissingPart
+from backend.estimate import Plan
+from backend.estimate.memory import memory
+from backend.models import catalogue
+from backend.records.specs import Gpu, Hardware, TrainSettings
+from backend.training import model, oom
+from backend.training.device import Device
+
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
+FP16 = Device("cpu", "fp16")
+
+
+def loss_of(folder: Path) -> Any:
+    """The loss in fp16, of which the gradients are computed too."""
+    import torch
+
+    settings = TrainSettings(target_modules=("q_proj", "v_proj"))
+    net = model.build(folder, "tests/gemma", settings, FP16)
+    ids = torch.arange(4, 36)[None]
+    with FP16.autocast():
+        loss = net(input_ids=ids, labels=ids).loss
+    loss.backward()
+    return loss
+
+
+@pytest.fixture(scope="module")
+def gemma(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Gemma 3 with large weights in its norms."""
+    import torch
+    from transformers import Gemma3ForCausalLM, Gemma3TextConfig
+
+    torch.manual_seed(0)
+    net = Gemma3ForCausalLM(
+        Gemma3TextConfig(
+            vocab_size=44, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2,
+            num_key_value_heads=1, head_dim=16, pad_token_id=0,
+        )
+    )  # fmt: skip
+    for layer in net.model.layers:
+        layer.post_feedforward_layernorm.weight.data.fill_(60_000.0)
+    folder = tmp_path_factory.mktemp("gemma")
+    net.save_pretrained(folder)
+    return folder
+
+
+def test_gemma_does_not_overflow_in_fp16(gemma: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert loss_of(gemma).isfinite()
+    monkeypatch.setattr(model, "widen_residuals", lambda net: None)
+    assert not loss_of(gemma).isfinite()
+
+
+def test_in_fp16_the_learning_rate_is_not_blamed_alone() -> None:
+    before, after = not_finite.cause(False, "fp16", 2e-4), not_finite.cause(True, "fp16", 2e-4)
+    assert before.retry == {"precision": "fp32"}
+    assert "learning rate" not in before.why + before.next
+    assert "fp16" in after.why
+    assert after.retry == {"learning_rate": 1e-4}
+
+
+def test_before_anything_was_learned_the_model_is_at_fault() -> None:
+    found = not_finite.cause(False, "bf16", 2e-4)
+    assert found.retry is None
+    assert "not the learning rate" in found.why
+    assert not_finite.cause(True, "bf16", 2e-4).retry == {"learning_rate": 1e-4}
+
+
+def test_four_bit_weights_are_refused_on_a_mac(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(oom.sys, "platform", "darwin")
+    with pytest.raises(MissingPart, match="QLoRA"):
+        model.load(tiny_model, TrainSettings(method="qlora"), Device("mps", "bf16"))
+
+
+def test_gemma_2_is_computed_with_score_matrices() -> None:
+    card = Hardware(gpus=(Gpu(name="RTX 3090", memory_total_mib=24576, memory_free_mib=24000),))
+    shape = catalogue.find("google/gemma-2-2b-it").architecture
+    plan = Plan(checkpointing=False, max_tokens=1024)
+    fused = shape.model_copy(update={"eager_only": False})
+    assert memory(shape, plan, card).total_mib > 1.1 * memory(fused, plan, card).total_mib
+
+
+@pytest.mark.parametrize(("capability", "shared"), [((7, 5), False), ((8, 6), True)])
+def test_cards_before_ampere_get_keys_and_values_repeated(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], shared: bool
+) -> None:
+    import torch
+    from transformers.integrations import sdpa_attention
+
+    monkeypatch.setattr(sdpa_attention, "use_gqa_in_sdpa", sdpa_attention.use_gqa_in_sdpa)  # restored afterwards
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: capability)
+    model.load(tiny_model, TrainSettings(), Device("cuda", "fp16"))
+    keys = torch.zeros(1, 1, 4, 8)
+    assert sdpa_attention.use_gqa_in_sdpa(None, keys, keys) is shared
