@@ -1,4 +1,4 @@
-"""The Hugging Face Hub over HTTP: lists the files of a model and downloads each of them, resuming where it left off.
+"""The Hugging Face Hub over HTTP: lists the files of a repository and downloads each, resuming where it left off.
 
 Why not `huggingface_hub.hf_hub_download` (2.4): each call writes to a new temporary name and deletes it on failure,
 so a stopped or killed download starts again from the first byte, and a killed one leaves its part file behind for
@@ -16,7 +16,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol
+from typing import Any, Literal, Protocol, Self
+from urllib.parse import quote
 
 import httpx
 
@@ -66,45 +67,45 @@ def endpoint() -> str:
     return (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
 
 
-class Hub:
-    """The hub as the source of one catalogue model; a context manager. Methods raise MissingPart."""
+class Repository:
+    """One repository of the hub; a context manager. Methods raise MissingPart.
 
-    def __init__(self, entry: Entry) -> None:
-        self._entry = entry
-        # Only a gated model needs a token; looking for one may open the keyring's window.
-        token = hub_token.find() if entry.gated else None
+    name: in sentences. gated: its makers approve each download. noun: what it is.
+    """
+
+    def __init__(self, repo_id: str, name: str, gated: bool, noun: Literal["model", "data set"] = "model") -> None:
+        self.id, self._name, self._gated, self._noun = repo_id, name, gated, noun
+        self._kind = "models" if noun == "model" else "datasets"
+        self._page = repo_id if noun == "model" else f"datasets/{repo_id}"
+        # Only a gated repository needs a token; looking for one may open the keyring's window.
+        token = hub_token.find() if gated else None
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         timeout = httpx.Timeout(30, connect=10)
         self._client = httpx.Client(base_url=endpoint(), headers=headers, timeout=timeout, follow_redirects=True)
 
-    def __enter__(self) -> Hub:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         self._client.close()
 
-    def list_files(self) -> tuple[str, list[RemoteFile]]:
-        """The commit (the catalogue's, else the newest) and its weights, tokenizer and configuration files."""
-        wanted = self._entry.revision
-        answer = self._get(f"/api/models/{self._entry.id}/revision/{wanted or 'main'}", {"blobs": "true"})
+    def listing(self, wanted: str = "") -> tuple[str, list[RemoteFile], dict[str, Any]]:
+        """The commit (`wanted`, else the newest), its files, and what else the hub says of it."""
+        answer = self._get(f"/api/{self._kind}/{self.id}/revision/{wanted or 'main'}", {"blobs": "true"})
         try:
             listing = answer.json()
             commit = str(listing["sha"])
             files = [
-                RemoteFile(str(one["rfilename"]), int(one["size"]), str((one.get("lfs") or {}).get("sha256") or ""))
+                RemoteFile(
+                    str(one["rfilename"]), int(one.get("size") or 0), str((one.get("lfs") or {}).get("sha256") or "")
+                )
                 for one in listing["siblings"]
-                if _WANTED.fullmatch(str(one["rfilename"]))
             ]
-        except (ValueError, KeyError, TypeError) as error:
-            raise self._unavailable("The hub sent an answer that this app does not understand.") from error
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise self.unavailable("The hub sent an answer that this app does not understand.") from error
         if not _COMMIT.fullmatch(commit) or (wanted and commit != wanted):
-            raise self._unavailable("The hub sent a different version from the one requested.")
-        names = {file.name for file in files}
-        if "config.json" not in names or not any(name.endswith(".safetensors") for name in names):
-            raise self._unavailable("It has no weights in safetensors format, the only format that this app loads.")
-        if "tokenizer.json" not in names:
-            raise self._unavailable("It has no tokenizer.json, the only kind of tokenizer that this app reads.")
-        return commit, files
+            raise self.unavailable("The hub sent a different version from the one requested.")
+        return commit, files, listing
 
     def download(self, commit: str, file: RemoteFile, path: Path, progress: Progress) -> None:
         """Download `file` to `path`, resuming `path`.part, and check its size and SHA-256."""
@@ -145,13 +146,13 @@ class Hub:
             part.unlink()
             progress.skip(-have)
             have = 0
-        address = f"/{self._entry.id}/resolve/{commit}/{file.name}"
+        address = f"/{self._page}/resolve/{commit}/{quote(file.name)}"
         headers = {"Range": f"bytes={have}-", "Accept-Encoding": "identity"}
         with self._client.stream("GET", address, headers=headers) as answer:
             if not answer.history:  # the hub's own refusal, not that of the host it redirects to
                 self._check_access(answer)
             if answer.status_code in (401, 403, 404):
-                raise self._unavailable(f"The hub does not provide {file.name}.")
+                raise self.unavailable(f"The hub does not provide {file.name}.")
             if not answer.is_success:  # httpx's own error would contain the address, which may be signed
                 raise httpx.ReadError(f"the answer was {answer.status_code}")
             if answer.status_code != httpx.codes.PARTIAL_CONTENT and have:
@@ -174,17 +175,17 @@ class Hub:
             raise self._offline(f"{httpx.URL(endpoint()).host} can't be reached.") from error
         self._check_access(answer)
         if answer.status_code == 404:
-            raise self._unavailable("The hub does not have it, or no longer has this version.")
+            raise self.unavailable("The hub does not have it, or no longer has this version.")
         if answer.status_code >= 400:
-            raise self._unavailable(f"The hub returned error {answer.status_code}.")
+            raise self.unavailable(f"The hub returned error {answer.status_code}.")
         return answer
 
     def _check_access(self, answer: httpx.Response) -> None:
         if answer.status_code not in (401, 403):
             return
         with_token = "Authorization" in answer.request.headers
-        if not self._entry.gated:
-            why = "The model is no longer public, or no longer exists."
+        if not self._gated:
+            why = f"The {self._noun} is not public, or does not exist."
         elif not with_token:
             why = "Its makers approve each download, and there is no access token that shows who you are."
         elif answer.status_code == 401:
@@ -192,24 +193,44 @@ class Hub:
         else:
             why = "The access token is valid, but its owner has not been given access yet."
         raise MissingPart(
-            f"You don't have access to {self._entry.name}.",
+            f"You don't have access to {self._name}.",
             why,
-            f"Open huggingface.co/{self._entry.id} in a browser, sign in and accept the terms. Then create a token "
+            f"Open huggingface.co/{self._page} in a browser, sign in and accept the terms. Then create a token "
             "at huggingface.co/settings/tokens, save it in Apprentice (next to the model on the page, or with "
             f"`{PROGRAM} models --token`), and download again.",
         )
 
     def _offline(self, why: str) -> MissingPart:
         return MissingPart(
-            f"{self._entry.name} could not be downloaded: there is no network.",
+            f"{self._name} could not be downloaded: there is no network.",
             why,
-            "Connect this computer to the internet and download again, or use a model that is already here.",
+            f"Connect this computer to the internet and try again, or use a {self._noun} that is already here.",
         )
 
-    def _unavailable(self, why: str) -> MissingPart:
+    def unavailable(self, why: str) -> MissingPart:
+        """The error of something that the hub does not provide, or that can't be used."""
         return MissingPart(
-            f"{self._entry.name} could not be downloaded.", why, "Choose another model, or try again later."
+            f"{self._name} could not be downloaded.", why, f"Choose another {self._noun}, or try again later."
         )
+
+
+class Hub(Repository):
+    """The hub as the source of one catalogue model."""
+
+    def __init__(self, entry: Entry) -> None:
+        super().__init__(entry.id, entry.name, entry.gated)
+        self._revision = entry.revision
+
+    def list_files(self) -> tuple[str, list[RemoteFile]]:
+        """The commit (the catalogue's, else the newest) and its weights, tokenizer and configuration files."""
+        commit, listed, _ = self.listing(self._revision)
+        files = [file for file in listed if _WANTED.fullmatch(file.name)]
+        names = {file.name for file in files}
+        if "config.json" not in names or not any(name.endswith(".safetensors") for name in names):
+            raise self.unavailable("It has no weights in safetensors format, the only format that this app loads.")
+        if "tokenizer.json" not in names:
+            raise self.unavailable("It has no tokenizer.json, the only kind of tokenizer that this app reads.")
+        return commit, files
 
 
 def _size(path: Path) -> int:

@@ -7,9 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
+from backend.datasets.hub import HubDataset, HubSplit
 from backend.datasets.info import DatasetInfo
 from backend.datasets.store import StoredDataset
 from backend.errors import BadInput
+from backend.models.hub import RemoteFile
 from backend.records.lengths import LengthLimits
 from tests.ui.fake_records import (
     ASKED,
@@ -169,3 +171,12 @@ class FakeDatasets:
 
     def clear_validation(self, data_id: str) -> None:
         pass
+
+
+class FakeHubData:
+    def look_up(self, name: str) -> HubDataset:
+        files = (RemoteFile("train.jsonl", 48_000, ""),)
+        return HubDataset("shop/orders", "0" * 40, "cc-by-4.0", False, (HubSplit("train", files, 200),))
+
+    def start(self, name: str, commit: str, split: str, rows: int, model_id: str = "") -> str:
+        return DATA

@@ -55,7 +55,11 @@ def _add_estimate_options(parser: argparse.ArgumentParser) -> None:
 
 
 def recommend(options: argparse.Namespace, workspace: Workspace) -> Answer:
-    checked = checked_files(options.data, workspace, reading=reading_options(options)) if options.data else None
+    checked = (
+        checked_files(options.data, workspace, reading=reading_options(options), split=options.split or "")
+        if options.data
+        else None
+    )
     installed = None if options.hardware else set(catalogue.installed(workspace))
     hardware = _hardware(options, workspace)
     found = make_recommendation(hardware, task=options.task, available=installed, **data_facts(checked))

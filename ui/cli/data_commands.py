@@ -14,13 +14,14 @@ from backend.datasets.checks.report import Report, summary
 from backend.datasets.dataset import CheckedDataset, check_and_fix, require_compatible
 from backend.datasets.info import DatasetInfo, RowsByKind
 from backend.datasets.read.load import ReadOptions, load
-from backend.datasets.read.pack import as_one_file, name_of
+from backend.datasets.read.pack import name_of
 from backend.datasets.stored_files import load_validation
 from backend.datasets.token_counts import TokenCounter
 from backend.datasets.write_fixed import write_fixed
 from backend.errors import BadInput
 from backend.records.lengths import UNLIMITED, LengthLimits
 from backend.settings import PROGRAM, Workspace
+from ui.cli.data_source import opened, rows_to_read
 from ui.cli.model_commands import ready_tokenizer
 from ui.cli.options import add_reading_options, add_validation_option, asking_for_columns, positive, reading_options
 from ui.cli.output import AddCommand, Answer, say
@@ -28,7 +29,7 @@ from ui.services.app import App
 from ui.text import format as fmt
 
 _LONGEST = "longest example that the model will read, in tokens (default: what is planned for these examples here)"
-_FILES = "a file of examples, or a folder; several are read together"
+_FILES = "a file of examples, a folder, or hf:OWNER/NAME of the Hugging Face hub; several files are read together"
 _ALWAYS_FITS = 1024  # tokens; every plan reads as many
 
 
@@ -100,14 +101,18 @@ def _as_trained(options: argparse.Namespace, workspace: Workspace, **more: Any) 
     """The file as `train` would use it: with --max-tokens, or else the length that is planned for its examples."""
     reading, app = reading_options(options), App(workspace)
     most = LengthLimits(options.max_tokens)
-    checked = checked_files(options.files, workspace, options.model, most, reading=reading, **more)
+    checked = checked_files(
+        options.files, workspace, options.model, most, reading=reading, split=options.split or "", **more
+    )
     if options.max_tokens or checked.longest <= _ALWAYS_FITS:
         return checked
     planned = LengthLimits.from_settings(app.advice.settings_for(checked, model_id=options.model or "").settings)
     if checked.longest <= planned.size:
         return checked
     say(f"Some examples are longer than the {planned.size:,} tokens planned here; --max-tokens changes that.")
-    return checked_files(options.files, workspace, options.model, planned, reading=reading, **more)
+    return checked_files(
+        options.files, workspace, options.model, planned, reading=reading, split=options.split or "", **more
+    )
 
 
 def checked_files(
@@ -118,16 +123,19 @@ def checked_files(
     accepted: RowsByKind | None = None,
     validation: Path | None = None,
     reading: dict[str, Any] | None = None,
+    split: str = "",
 ) -> CheckedDataset:
-    """Files checked for a model, with the accepted fixes applied; nothing is stored. reading: of ReadOptions."""
-    reading = reading or {}
-    with asking_for_columns(), as_one_file(paths) as path:
-        dataset = load(path, name=name_of(paths), options=ReadOptions(**reading))
+    """Files checked for a model, with the accepted fixes applied; nothing is stored. reading: of ReadOptions;
+    split: of a data set of the hub."""
+    reading = dict(reading or {})
+    reading |= rows_to_read(paths, reading.get("rows"))
+    with asking_for_columns(), opened(paths, workspace, split, reading.get("rows", 0)) as (path, name):
+        dataset = load(path, name=name, options=ReadOptions(**reading))
     validation_set = load_validation(validation, validation.name, reading) if validation else None
     if validation_set:
         require_compatible(validation_set, dataset)
     app = App(workspace)
     counter = TokenCounter(ready_tokenizer(app, model_id))
-    target, info = app.models.target_model(model_id or ""), DatasetInfo(name_of(paths), accepted=accepted or {})
+    target, info = app.models.target_model(model_id or ""), DatasetInfo(name, accepted=accepted or {})
     languages = target.languages if target else ()
     return check_and_fix("", info, dataset, counter, lengths, validation_set, languages=languages)

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from backend.datasets.convert.mapping import NoExamples, SeveralReadings
+from backend.datasets.hub import ROWS
 from backend.errors import BadInput, BadUsage
 
-_READING = ("sheet", "encoding", "shape", "imitate")
+_READING = ("sheet", "encoding", "shape", "imitate", "rows")
+_HUB = f"(default with hf:OWNER/NAME: {ROWS:,})"
 
 
 def add_validation_option(command: argparse.ArgumentParser) -> None:
@@ -31,7 +33,7 @@ def add_data_option(command: argparse.ArgumentParser, about: str = "the examples
         action="append",
         default=None,
         metavar="FILE",
-        help=f"{about}; repeated, or with a folder, the files are read together",
+        help=f"{about}: a file, or several or a folder to be read together, or hf:OWNER/NAME of the hub",
     )
 
 
@@ -60,6 +62,12 @@ def add_reading_options(command: argparse.ArgumentParser) -> None:
         default=None,
         metavar="NAME",
         help="in a chat: learn to write like this person; repeat it for several; '*' for whoever answers",
+    )
+    command.add_argument(
+        "--rows", type=positive, default=None, metavar="N", help=f"read only the first N rows {_HUB}"
+    )
+    command.add_argument(
+        "--split", default=None, metavar="NAME", help="with hf:OWNER/NAME: the split (default: train)"
     )
     command.add_argument("--shape", default=None, metavar="SHAPE", help="what each row is, such as text or messages")
 

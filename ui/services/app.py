@@ -3,6 +3,7 @@
     models.py     the machine and the models on it
     advice.py     which model and settings suit the machine, the task and the data
     datasets.py   datasets: imported, checked, fixed, previewed
+    hub_data.py   examples from the Hugging Face hub
     runs.py       training runs: planned, started, followed
     results.py    trying and exporting trained models
     documents.py  long documents, answered piece by piece
@@ -41,6 +42,7 @@ from ui.services.documents import DocumentService
 from ui.services.endpoints import EndpointService
 from ui.services.evaluations import EvaluationService
 from ui.services.hf_jobs import HfJobsService
+from ui.services.hub_data import HubDataService
 from ui.services.imports import DatasetImports
 from ui.services.model_imports import ModelImportService
 from ui.services.models import ModelService
@@ -81,6 +83,7 @@ class App:
         )
         self.advice = AdviceService(self.models, self._imports, shared.recommended if shared else None)
         self.datasets = DatasetService(workspace.exports, self._imports, self.models, self.advice)
+        self.hub_data = HubDataService(self._imports, self.models, workspace.cache, policy)
         queue = shared.queue if shared else None
         self.runs = RunService(workspace, self.runner, self.models, self.datasets, policy, queue)
         self.retries = RetryService(self.runner, self.runs)

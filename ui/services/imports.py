@@ -51,13 +51,14 @@ class DatasetImports:
             with as_one_file(paths) as path:
                 return self.store.add(path, name, *more)
 
-        return self._start(name, model, add)
+        return self.add(name, model, add)
 
     def add_text(self, text: str, name: str, model: TargetModel | None) -> str:
         """Starts to import pasted or typed text."""
-        return self._start(name, model, partial(self.store.add_text, text, name))
+        return self.add(name, model, partial(self.store.add_text, text, name))
 
-    def _start(self, name: str, model: TargetModel | None, add: Callable[..., str]) -> str:
+    def add(self, name: str, model: TargetModel | None, add: Callable[..., str]) -> str:
+        """Starts an import: `add` is called with a listener, the future data id, which this returns, and options."""
         self._require(0)
         data_id = new_id()
         self._imports[data_id] = name, add
@@ -90,6 +91,7 @@ class DatasetImports:
         """Starts to read a stored dataset with other read options. If that fails or is cancelled, the old ones
         stay."""
         before = self.store.info(data_id)
+        options = {**({"rows": rows} if (rows := before.read_options.get("rows")) else {}), **options}
         if options == before.read_options:
             return
 

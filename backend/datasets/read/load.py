@@ -51,7 +51,7 @@ def load(
 
     Raises BadInput when the file can't be read or is not a dataset, Cancelled when `cancelled` returns True.
     """
-    options = options or ReadOptions()
+    options = _limited(options or ReadOptions())
     with open_path(path, options.limits, progress, cancelled) as source:
         digest = Digest(path)
         try:
@@ -74,12 +74,18 @@ def load_text(
     options: ReadOptions | None = None,
 ) -> Dataset:
     """Reads pasted text in any of the formats. Arguments and errors as for `load`."""
-    options = replace(options or ReadOptions(), encoding="utf-8")
+    options = _limited(replace(options or ReadOptions(), encoding="utf-8"))
     source, sha256 = open_text(text, options.limits, progress, cancelled)
     with source:
         data = _load(source, name, options)
     data.source = replace(data.source, sha256=sha256)
     return data
+
+
+def _limited(options: ReadOptions) -> ReadOptions:
+    """The options with the chosen number of rows as their limit."""
+    most = max(1, min(options.rows or options.limits.rows, options.limits.rows))
+    return replace(options, limits=replace(options.limits, rows=most))
 
 
 def _load(
@@ -142,9 +148,11 @@ def _collect(
         on_first_rows(replace(first, rows=first.rows[:FIRST_ROWS], originals=dict(first.originals)))
     for batch in opened.records:
         collector.add_records(batch)
+        if options.rows and collector.full:
+            break
     for kind, message, fix in opened.late_notes():
         collector.note(kind, message, fix)
-    collector.finish()
+    collector.finish(options.rows)
     _note_media(collector)
     _note_weights(collector)
     return collected()

@@ -88,9 +88,11 @@ class RecordCollector:
             Problem(line, self.total_rows, fault.kind, "error", fault.message, fault.fix, fault.quote)
         )
 
-    def finish(self) -> None:
-        """Adds a warning when rows were left out because of a limit."""
-        if self._left_out:
+    def finish(self, chosen: int | None = None) -> None:
+        """Adds a warning when rows were left out because of a limit. chosen: how many rows the user wants."""
+        if chosen and self.total_rows >= chosen:
+            self.note("rows_left_out", f"Only the first {chosen:,} rows were read, as you chose.")
+        elif self._left_out:
             if self.total_rows >= self._limits.rows:
                 why = f"at most {self._limits.rows:,} rows are read"
             elif self._stored > self._limits.stored_bytes:

@@ -14,8 +14,8 @@ from tests.ui.fake_services import FakeApp
 from ui.services.app import App
 
 SERVICES = (
-    "models", "advice", "datasets", "runs", "retries", "versions", "results", "documents", "prompt_trials",
-    "evaluations", "blind_tests", "corrections", "endpoints", "hf_jobs", "model_imports",
+    "models", "advice", "datasets", "hub_data", "runs", "retries", "versions", "results", "documents",
+    "prompt_trials", "evaluations", "blind_tests", "corrections", "endpoints", "hf_jobs", "model_imports",
 )  # fmt: skip
 
 

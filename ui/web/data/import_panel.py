@@ -14,7 +14,9 @@ from ui.services.app import App
 from ui.text import format as fmt
 from ui.web.browser_state import PRIVATE, BrowserState, Inputs, Updates
 from ui.web.components import button, clickable, clicked, html
+from ui.web.data import hub_panel
 from ui.web.data import views as data_views
+from ui.web.data.hub_panel import HubPanel
 from ui.web.errors import handler
 from ui.web.html import components
 
@@ -42,6 +44,7 @@ class ImportPanel:
     stored: gr.JSON
     add_row: gr.Button
     use_table: gr.Button
+    from_hub: HubPanel | None
     earlier: gr.HTML
 
     @property
@@ -102,6 +105,8 @@ class ImportPanel:
             filled = [row for row in rows_of(inputs) if any(cell.strip() for cell in row)]
             return imported(inputs, datasets.import_table(filled, state.choice(inputs).model_id))
 
+        if self.from_hub:
+            self.from_hub.listen(state, imported, outputs)
         busy: dict[str, Any] = {"show_progress": "minimal", "show_progress_on": [self.samples]}
         state.listen(self.samples.click, take_sample, outputs, **busy)
         state.listen(self.upload.upload, take_file, outputs, self.upload, **busy)
@@ -163,7 +168,9 @@ def build(app: App, state: BrowserState) -> ImportPanel:
                 with gr.Row(elem_classes="actions"):
                     add_row = button("Add a row", elem_id="add-row")
                     use_table = button("Read these")
+            with gr.Tab("From Hugging Face"):
+                from_hub = hub_panel.build(app)
         earlier = clickable(elem_id="earlier")
     return ImportPanel(
-        app, chooser, samples, upload, pasted, use_text, typed, state.table, add_row, use_table, earlier
+        app, chooser, samples, upload, pasted, use_text, typed, state.table, add_row, use_table, from_hub, earlier
     )

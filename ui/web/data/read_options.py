@@ -113,7 +113,8 @@ def card(data: DatasetState) -> Markup:
         _people(data),
         _form(data),
     ]
-    if data.info.read_options:
+    chosen = data.info.read_options.keys() - {"rows"}
+    if chosen:
         body.append(components.button("Detect automatically", "as-found"))
     if data.info.edits:
         body.append(components.text(EDITED, "small"))
@@ -122,7 +123,7 @@ def card(data: DatasetState) -> Markup:
     inside = components.fold("How this file was read", *body, opened=bool(guesses), key="how")
     if guesses:
         return components.card("Is this right?", *map(_question, guesses), inside)
-    changed = components.badge("changed by you", "calm") if data.info.read_options else ""
+    changed = components.badge("changed by you", "calm") if chosen else ""
     return Markup('<section class="card slim">{}{}</section>').format(inside, changed)
 
 

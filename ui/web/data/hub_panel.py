@@ -1,0 +1,98 @@
+"""Adding a data set of the Hugging Face hub: its name, what there is to choose, and the choice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+from markupsafe import Markup
+
+from backend.datasets.hub import ROWS, HubDataset, HubSplit
+from backend.hosting.policy import Feature
+from ui.services.app import App
+from ui.text import format as fmt
+from ui.web.browser_state import BrowserState, Inputs, Updates
+from ui.web.components import button, clickable, clicked, html
+from ui.web.errors import handler
+from ui.web.html import components
+
+ABOUT = (
+    "Only tables are downloaded, never program code. Look at the data set's page first: what it holds, who made it, "
+    "and what its licence allows."
+)
+
+
+@dataclass
+class HubPanel:
+    """found: what there is to choose, with the form."""
+
+    app: App
+    name: gr.Textbox
+    look: gr.Button
+    found: gr.HTML
+
+    def listen(self, state: BrowserState, imported: Callable[[Inputs, str], Updates], outputs: list[Any]) -> None:
+        @handler
+        def look_up(inputs: Inputs) -> Updates:
+            return {self.found: choices(self.app.hub_data.look_up(str(inputs[self.name] or "")))}
+
+        @handler
+        def start(event: gr.EventData, inputs: Inputs) -> Updates:
+            action, value = clicked(event)
+            name, _, commit = action.removeprefix("hub:").partition("@")
+            form, model_id = components.fields(value), state.choice(inputs).model_id
+            typed = form.get("rows", "")
+            rows = int(typed) if typed.isdecimal() and len(typed) < 10 else 0
+            data_id = self.app.hub_data.start(name, commit, form.get("split", ""), rows, model_id)
+            return {self.found: components.EMPTY, **imported(inputs, data_id)}
+
+        quiet: dict[str, Any] = {"show_progress": "minimal", "show_progress_on": [self.found]}
+        state.listen(self.look.click, look_up, [self.found], self.name, **quiet)
+        state.listen(self.name.submit, look_up, [self.found], self.name, **quiet)
+        state.listen(self.found.click, start, [self.found, *outputs])
+
+
+def choices(found: HubDataset) -> Markup:
+    """What a data set holds and under which licence, and a form to choose a split and a number of rows."""
+    licence = found.licence or "its card states none: ask its makers before you use it"
+    lines = [
+        ("Licence", licence, ""),
+        ("Version", found.commit[:8], "Exactly this commit is downloaded."),
+        ("Access", "its makers approve each download" if found.gated else "public", ""),
+    ]
+    page = components.external_link(f"https://huggingface.co/datasets/{found.id}", "Its page on Hugging Face")
+    split = Markup('<label>Part (split)<select name="split">{}</select></label>').format(
+        components.options(((one.name, _split(one)) for one in found.splits), found.split("").name)
+    )
+    rows = Markup(
+        "<label>Rows to read, from the start"
+        '<input type="number" name="rows" min="1" max="1000000" value="{}" required></label>'
+    ).format(ROWS)
+    form = components.form(
+        f"hub:{found.id}@{found.commit}",
+        Markup('<div class="choose">{}{}</div>').format(split, rows),
+        components.submit("Download and read"),
+        kind="how",
+    )
+    return components.card(found.id, components.rows(lines), form, aside=page)
+
+
+def _split(one: HubSplit) -> str:
+    count = f"{fmt.count(one.rows, 'row')}, " if one.rows else ""
+    return f"{one.name}: {count}{fmt.bytes_of(one.bytes)}"
+
+
+def build(app: App) -> HubPanel | None:
+    """Draws the panel inside the current gr.Tab; only the reason where this is switched off."""
+    if why_not := app.policy.why_not(Feature.HUB_DATA):
+        html(components.text(why_not))
+        return None
+    with gr.Row(elem_classes="actions"):
+        name = gr.Textbox(
+            label="Name of the data set", placeholder="owner/name", max_lines=1, elem_id="hub-name", scale=1
+        )
+        look = button("Look it up")
+    html(components.text(ABOUT, "small"))
+    return HubPanel(app, name, look, clickable(elem_id="hub-found"))
