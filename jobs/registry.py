@@ -41,6 +41,7 @@ JOB_TYPES: dict[str, JobType] = {
     "evaluate": JobType("backend.evaluation.job:run", "training"),
     "try_prompts": JobType("backend.evaluation.prompt_trial:run", "training"),
     "download": JobType("backend.models.download:run", "network", secrets=_DOWNLOAD_SECRETS),
+    "push": JobType("backend.export.hub_push:run", "network", secrets=_DOWNLOAD_SECRETS),
     "serve": JobType("backend.serving.job:run", "serving"),
     "prepare": JobType("backend.models.bundled:run", "training"),
 }

@@ -372,6 +372,32 @@ class Endpoint:
 
 
 @dataclass(frozen=True)
+class HubUpload:
+    """What would be uploaded to Hugging Face: the size of each file (MiB), and the small files that are written for
+    it. instruction: of the examples, which the card quotes; "" for none."""
+
+    form: str
+    sizes: dict[str, float]
+    written: tuple[str, ...]
+    instruction: str
+
+
+@dataclass(frozen=True)
+class HubPush:
+    """An upload to Hugging Face. url: where it is once it has completed."""
+
+    id: str
+    form: str
+    state: State
+    active: bool
+    phase: str
+    failure: Failure | None
+    url: str = ""
+    repo: str = ""
+    private: bool = True
+
+
+@dataclass(frozen=True)
 class GgufSize:
     """A GGUF file of an export. loss: mean divergence of its next words from the 16-bit model's (nats), same_choice:
     the share of `places` positions with the same word; None where it was not measured. too_narrow: the share of the

@@ -23,7 +23,7 @@ MAX_HOURS = 24.0  # limits the cost of a forgotten job
 _WHY = {
     401: "The token is not valid.",
     402: "The account has no payment method.",
-    403: "The token lacks the permission.",
+    403: "The token lacks the permission: it needs write access.",
 }
 _PER_HOUR = {"second": 3600, "minute": 60, "hour": 1}
 
@@ -71,7 +71,7 @@ def api(token: str | bool) -> Any:
 
 def prices() -> list[Computer]:
     """The machines for rent with today's prices, cheapest first. Raises RunProblem if the hub can't be reached."""
-    with _plain_errors("The prices could not be loaded."):
+    with plain_errors("The prices could not be loaded."):
         offered = api(False).list_jobs_hardware()
     computers = [
         Computer(
@@ -112,7 +112,7 @@ def submit(folder: Path, computer: Computer, hours: float, name: str, *, gated: 
     tokenizer = [path for path in uploads(folder) if Path(path).parent.name == "tokenizer"]
     arguments = ["--train", train, "--validation", validation, "--out", "/data/out", "--tokenizer", *tokenizer]
     with (
-        _plain_errors("The run could not be started on Hugging Face."),
+        plain_errors("The run could not be started on Hugging Face."),
         redirect_stdout(sys.stderr),
         warnings.catch_warnings(),
     ):
@@ -147,13 +147,16 @@ def _require_private_bucket(hub: Any, owner: str) -> None:
 
 
 @contextmanager
-def _plain_errors(what: str) -> Iterator[None]:
+def plain_errors(what: str) -> Iterator[None]:
     """Translate the client's errors into plain words."""
     import httpx2
     from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
     try:
-        yield
+        try:
+            yield
+        except RuntimeError as error:  # around the error of one file
+            raise error.__cause__ or error from error
     except HfHubHTTPError as error:
         status = error.response.status_code
         why = _WHY.get(status, f"The hub returned error {status}.")

@@ -1,12 +1,18 @@
-"""The README.md in an export: what the model is, how it was trained, how to use it."""
+"""The README.md in an export: what the model is, how it was trained, how to use it, what it scored, its limits.
+
+The examples are described and not quoted, except for the instruction, without which the model can't be used.
+"""
 
 from __future__ import annotations
 
 import json
 import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
 
+from backend.errors import BadInput
 from backend.export import snippets
-from backend.models import bundled
+from backend.models import catalogue
 from backend.records.specs import RunSpec, TrainSettings, format_decimal
 
 _NOTE = """\
@@ -15,37 +21,70 @@ Its examples start with the instruction (system message) below; so should every 
 """
 
 
-def card(run: RunSpec, form: str, name: str, instruction: str = "") -> str:
-    """The model card of an "adapter" or a "merged" model: Markdown with the header that the Hugging Face Hub reads.
+_RELATION = {"adapter": "adapter", "merged": "finetune", "gguf": "quantized"}
+_LIBRARY = {"adapter": "peft", "merged": "transformers", "gguf": "gguf"}
+_WHAT = {
+    "adapter": "A LoRA adapter for",
+    "merged": "A fine-tuned copy of",
+    "gguf": "GGUF files of a fine-tuned copy of",
+}
+_ON_HUB = {"Apache-2.0": "apache-2.0", "MIT": "mit"}  # licences that the hub knows by name
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What an evaluation on `items` held-out examples found, in words. systems: (name, score, its 95% interval)."""
+
+    verdict: str
+    measure: str
+    items: int
+    systems: Sequence[tuple[str, str, str]]
+
+
+def card(
+    run: RunSpec,
+    form: str,
+    name: str,
+    instruction: str = "",
+    evaluation: Evaluation | None = None,
+    checks: Sequence[tuple[bool | None, str]] = (),
+) -> str:
+    """The model card of an "adapter", a "merged" model or "gguf" files: Markdown with the header that the Hugging
+    Face Hub reads.
 
     name: a plain file name. The run's name, which a person typed, is escaped to a single line. instruction: that of
-    the examples, if any.
+    the examples, if any. checks: (passed, or None where it was not run; a sentence) of the export.
     """
+    licence = _licence(run.model.id)
     header = {
         "base_model": run.model.id,
-        "library_name": "peft" if form == "adapter" else "transformers",
+        "base_model_relation": _RELATION[form],
+        "library_name": _LIBRARY[form],
         "pipeline_tag": "text-generation",
         "tags": ["full" if run.settings.method == "full" else "lora", run.settings.trainer, "apprentice"],
     }
-    if run.model.id == bundled.MODEL_ID:
-        header["license"] = bundled.LICENSE.lower()
+    if licence:
+        header["license"] = _ON_HUB.get(licence, "other")
+        if licence not in _ON_HUB:
+            header["license_name"] = licence
     lines = [f"{key}: {json.dumps(value)}" for key, value in header.items()]
-    what = "A LoRA adapter for" if form == "adapter" else "A fine-tuned copy of"
     settings, data = run.settings, run.data
     note = _NOTE if instruction else ""
-    use = textwrap.indent(snippets.with_transformers(form, run.model.id, instruction), "    ")
+    use = _use(run, form, instruction)
+    licensed = licence or "not known to Apprentice; that of the base model applies"
     return f"""---
 {chr(10).join(lines)}
 ---
 
 # {name}
 
-{what} {run.model.id}, trained with Apprentice.
+{_WHAT[form]} {run.model.id}, trained with Apprentice.
 
 | | |
 |---|---|
 | Run | {_one_line(run.name)} |
 | Examples | {data.train_rows} for training, {data.validation_rows} for validation |
+| Longest example | {data.longest} tokens |
 | Trained on | {_goal(settings)} |
 | Method | {_method(settings)} |
 | Learning rate | {format_decimal(settings.learning_rate)}, {settings.lr_scheduler_type} |
@@ -55,8 +94,56 @@ def card(run: RunSpec, form: str, name: str, instruction: str = "") -> str:
 ## How to use it
 
 {note}{use}
-The tokenizer files in this folder contain the chat template and the end token that the model was trained with.
+{_scores(evaluation)}{_checks(checks)}## Limits
+
+- It is a small model. Its answers can be wrong or made up, also where they sound certain: check what matters.
+- It learned from these examples and was judged on others of the same kind, if at all. Nothing is known about other
+  tasks and languages, nor about what people could make it say.
+- It may repeat what is in its training examples.
+
+## Licence
+
+That of the base model: {licensed}.
 """
+
+
+def _licence(model_id: str) -> str:
+    """The licence of the base model in words, "" if it is not known."""
+    try:
+        found = catalogue.find(model_id).licence
+    except BadInput:
+        return ""
+    return "" if found.startswith("unknown") else found
+
+
+def _use(run: RunSpec, form: str, instruction: str) -> str:
+    if form == "gguf":
+        shown = textwrap.indent(f"{instruction}\n", "    ") if instruction else ""
+        return f"{shown}The steps for LM Studio, Ollama, llama.cpp and Jan are in the text file next to the model.\n"
+    code = textwrap.indent(snippets.with_transformers(form, run.model.id, instruction), "    ")
+    return (
+        f"{code}\nThe tokenizer files in this folder contain the chat template and the end token that the model was "
+        "trained with.\n"
+    )
+
+
+def _scores(evaluation: Evaluation | None) -> str:
+    if evaluation is None:
+        return ""
+    rows = "\n".join(f"| {name} | {score} | {interval} |" for name, score, interval in evaluation.systems)
+    measure = f"; right means that it {evaluation.measure}" if evaluation.measure else ""
+    return (
+        f"## Scores\n\nOn {evaluation.items} examples that it had not seen{measure}.\n\n"
+        f"| | Score | 95% interval |\n|---|---|---|\n{rows}\n\n{evaluation.verdict}\n\n"
+    )
+
+
+def _checks(checks: Sequence[tuple[bool | None, str]]) -> str:
+    if not checks:
+        return ""
+    marks = {True: "passed", None: "not run", False: "failed"}
+    lines = "".join(f"- {marks[passed]}: {_one_line(sentence, 400)}\n" for passed, sentence in checks)
+    return f"## Checks of these files\n\n{lines}\n"
 
 
 def _goal(settings: TrainSettings) -> str:
@@ -72,5 +159,5 @@ def _method(settings: TrainSettings) -> str:
     return f"{method}, rank {settings.lora_rank}, alpha {settings.lora_alpha}, on {targets}"
 
 
-def _one_line(text: str) -> str:
-    return " ".join(text.replace("|", "/").split())[:100]
+def _one_line(text: str, longest: int = 100) -> str:
+    return " ".join(text.replace("|", "/").split())[:longest]

@@ -8,16 +8,17 @@ from backend.advice.recommend import Option, Recommendation
 from backend.advice.settings import ChosenSettings
 from backend.errors import BadInput
 from backend.export.hf_jobs import Computer, SubmittedJob
+from backend.export.hub_push import Form
 from backend.hardware import Probe, describe
 from backend.models import catalogue
 from backend.models.hub_token import TokenSource
 from backend.records.specs import Cpu, Gpu, Hardware, Trainer
-from jobs.records import Job
+from jobs.records import Job, State
 from tests.ui.fake_records import (
     MODEL,
     option,
 )
-from ui.records import DownloadStatus, ImportedModel, TokenStatus
+from ui.records import DownloadStatus, HubPush, HubUpload, ImportedModel, TokenStatus
 
 
 class FakeModels:
@@ -135,3 +136,27 @@ class FakeHfJobs:
 class FakeModelImports:
     def add(self, path: Path) -> ImportedModel:
         return ImportedModel("run-a", path.stem, "It needs its base model.")
+
+
+class FakeHubPushes:
+    def __init__(self) -> None:
+        self.pushed: dict[str, HubPush] = {}
+
+    def forms(self, run_id: str) -> list[Form]:
+        return ["adapter", "gguf"]
+
+    def offer(self, run_id: str, form: Form) -> HubUpload:
+        return HubUpload(form, {"adapter_model.safetensors": 18.5, "tokenizer.json": 3.4}, ("README.md",), "")
+
+    def card(self, run_id: str, form: Form) -> str:
+        return "# orders\n\nA LoRA adapter."
+
+    def start(self, run_id: str, form: Form, repo: str, *, private: bool = True) -> str:
+        where = "https://huggingface.co/ana/orders"
+        self.pushed[run_id] = HubPush("push-1", form, State.COMPLETED, False, "", None, where, repo, private)
+        return "push-1"
+
+    def stop(self, push_id: str) -> None: ...
+
+    def all(self, run_id: str) -> list[HubPush]:
+        return [self.pushed[run_id]] if run_id in self.pushed else []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from backend.hosting.policy import HOME
 from tests.ui.fake_datasets import FakeDatasets, FakeHubData
 from tests.ui.fake_evaluations import FakeBlindTests, FakeEvaluations, FakePromptTrials
-from tests.ui.fake_models import FakeAdvice, FakeHfJobs, FakeModelImports, FakeModels
+from tests.ui.fake_models import FakeAdvice, FakeHfJobs, FakeHubPushes, FakeModelImports, FakeModels
 from tests.ui.fake_records import (
     DATA,
 )
@@ -33,6 +33,7 @@ class FakeApp:
         self.evaluations = FakeEvaluations(self.runs)
         self.corrections = FakeCorrections(self.runs)
         self.blind_tests = FakeBlindTests(self.evaluations)
+        self.hub_pushes = FakeHubPushes()
         self.model_imports = FakeModelImports()
         self.endpoints = FakeEndpoints(self.runs)
         self.hf_jobs = FakeHfJobs()

@@ -24,6 +24,7 @@ from ui.cli import (
     evaluate_command,
     machine_commands,
     model_commands,
+    push_command,
     result_commands,
     run_commands,
     serve_command,
@@ -133,6 +134,7 @@ def make_parser() -> argparse.ArgumentParser:
         result_commands,
         evaluate_command,
         serve_command,
+        push_command,
         space_command,
     ):
         group.add_commands(add)

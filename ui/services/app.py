@@ -15,6 +15,7 @@
     corrections.py  wrong answers, corrected and added to the examples
     model_imports.py  models of another computer
     endpoints.py  trained models that other programs use
+    hub_pushes.py  exported models, uploaded to Hugging Face
     hf_jobs.py    training a run on a rented GPU
 
 Light: nothing here imports torch. Whatever needs it runs in a job or in the chat process.
@@ -43,6 +44,7 @@ from ui.services.endpoints import EndpointService
 from ui.services.evaluations import EvaluationService
 from ui.services.hf_jobs import HfJobsService
 from ui.services.hub_data import HubDataService
+from ui.services.hub_pushes import HubPushService
 from ui.services.imports import DatasetImports
 from ui.services.model_imports import ModelImportService
 from ui.services.models import ModelService
@@ -97,6 +99,8 @@ class App:
         self.corrections = CorrectionService(self.dataset_store, self.runs)
         self.model_imports = ModelImportService(workspace, self.runner, policy)
         self.endpoints = EndpointService(self.runner, self.runs, self.results, policy)
+        services = self.runs, self.results, self.evaluations
+        self.hub_pushes = HubPushService(workspace.exports, self.runner, *services, policy)
         self.hf_jobs = HfJobsService(workspace.exports, self.runner, self.runs, policy)
 
     def _require_import(self, rows: int) -> None:

@@ -15,7 +15,8 @@ from ui.services.app import App
 
 SERVICES = (
     "models", "advice", "datasets", "hub_data", "runs", "retries", "versions", "results", "documents",
-    "prompt_trials", "evaluations", "blind_tests", "corrections", "endpoints", "hf_jobs", "model_imports",
+    "prompt_trials", "evaluations", "blind_tests", "corrections", "endpoints", "hf_jobs",
+    "hub_pushes", "model_imports",
 )  # fmt: skip
 
 

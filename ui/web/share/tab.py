@@ -15,7 +15,7 @@ from ui.web.browser_state import BrowserState, Inputs, Updates
 from ui.web.components import button, clickable, html, primary
 from ui.web.errors import handler
 from ui.web.html import components
-from ui.web.share import at_home, endpoint_card, hf_jobs_card
+from ui.web.share import at_home, endpoint_card, hf_jobs_card, hub_card
 from ui.web.share.views import choices, gguf_types
 from ui.web.share.views import exports as exports_html
 from ui.web.try_it import ready_models
@@ -43,12 +43,13 @@ class ShareTab:
     why_not: gr.HTML
     exports: gr.HTML
     endpoint: endpoint_card.EndpointCard
+    hub: hub_card.HubCard
     rent: hf_jobs_card.HfJobsCard
 
     @property
     def outputs(self) -> list[Any]:
         buttons = [self.make, self.script, self.why_not]
-        cards = [*self.endpoint.outputs, *self.rent.outputs]
+        cards = [*self.endpoint.outputs, *self.hub.outputs, *self.rent.outputs]
         return [self.line, self.offered, self.kind, self.types, *buttons, self.exports, *cards]
 
     def show(self, choice: Choice) -> Updates:
@@ -69,6 +70,7 @@ class ShareTab:
             self.why_not: busy or (ONLY_SCRIPT if only_script else why_not),
             self.exports: exports_html(jobs, self.app.results.instruction(choice.run_id) if jobs else ""),
             **self.endpoint.show(choice, why_not),
+            **self.hub.show(choice),
             **self.rent.show(choice),
         }
 
@@ -81,7 +83,8 @@ class ShareTab:
     def signature(self, choice: Choice) -> Hashable:
         jobs = self.app.results.exports(choice.run_id) if choice.run_id else []
         offered = ready_models.offered(self.app, choice)
-        shown = (offered, [(job.id, job.state, job.progress) for job in jobs], self.endpoint.signature(choice))
+        cards = self.endpoint.signature(choice), self.hub.signature(choice)
+        shown = (offered, [(job.id, job.state, job.progress) for job in jobs], cards)
         return no_model(self.app, choice), repr(shown)
 
 
@@ -112,8 +115,9 @@ def build(app: App, state: BrowserState) -> ShareTab:
     if card := at_home.card():
         html(card)
     endpoint = endpoint_card.build(app, state)
+    hub = hub_card.build(app, state)
     rent = hf_jobs_card.build(app, state)
-    tab = ShareTab(app, line, offered, kind, types, make, script, why_not, exports, endpoint, rent)
+    tab = ShareTab(app, line, offered, kind, types, make, script, why_not, exports, endpoint, hub, rent)
 
     def starting(to: Callable[[Inputs], str]) -> Any:
         @handler

@@ -1,0 +1,158 @@
+"""The job "push": an exported model in the person's own account at Hugging Face, private unless they say otherwise.
+
+What is uploaded lies in the job's data/upload since it was queued: the export's files (as links where the disk has
+them) and a card. huggingface_hub resumes by itself: what the hub has already is not sent again.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import shutil
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from backend.errors import BadInput, BadSetting, MissingPart, RunProblem
+from backend.export import hf_jobs, model_space
+from backend.files.listing import files_in
+from backend.models import hub_token
+from backend.records.specs import Record
+from backend.settings import PROGRAM
+
+log = logging.getLogger(__name__)
+
+Form = Literal["adapter", "merged", "gguf", "space"]
+FORMS: tuple[Form, ...] = ("adapter", "merged", "gguf", "space")
+CARD = "README.md"
+_GGUF_FILES = {".gguf", ".Modelfile", ".txt", ".json"}
+_REPO = re.compile(r"(?!.*(--|\.\.))([A-Za-z0-9][\w.-]{0,95}/)?[A-Za-z0-9][\w.-]{0,94}[A-Za-z0-9]", re.ASCII)
+_WHAT = "The model was not uploaded."
+_POLL = 0.2  # seconds
+
+
+class PushSpec(Record):
+    """What is uploaded where. repo: NAME in the person's own account, or OWNER/NAME."""
+
+    form: Form
+    repo: str
+    private: bool = True
+
+
+def check_repo(repo: str) -> str:
+    """The name of a repository, without spaces around it. Raises BadSetting."""
+    name = repo.strip()
+    if not _REPO.fullmatch(name) or name.endswith(".git"):
+        raise BadSetting(
+            f"{name[:60]!r} can't be the name of a repository.",
+            "It may have letters, digits, and single - _ . between them; optionally after the owner and a slash.",
+            "Choose a name such as my-model.",
+        )
+    return name
+
+
+def export_for(form: Form) -> str:
+    """How the name of the export begins of which this form is made: "gguf:" stands for all GGUF types."""
+    return {"gguf": "gguf:", "space": "merged"}.get(form, form)
+
+
+def files(form: Form, exported: Path, folder: str) -> dict[str, Path]:
+    """What of an export is uploaded, by its name there. folder: the export's folder in `exported`, "" for GGUF."""
+    if form == "gguf":
+        return {file.name: file for file in sorted(exported.iterdir()) if file.suffix in _GGUF_FILES}
+    inside = exported / folder
+    prefix = f"{model_space.MODEL}/" if form == "space" else ""
+    return {f"{prefix}{file.relative_to(inside).as_posix()}": file for file in files_in(inside)}
+
+
+def prepare(job_folder: Path, form: Form, found: dict[str, Path], card: str) -> Path:
+    """Put the files into the folder of a job, with the model's card; returns their folder. Raises OSError."""
+    upload = job_folder / "data" / "upload"
+    about = f"{model_space.MODEL}/{CARD}" if form == "space" else CARD
+    for name, file in found.items():
+        if name != about:
+            _link(file, upload / name)
+    (upload / about).write_text(card, "utf-8", "replace")
+    return upload
+
+
+def _link(file: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(file, target)
+    except OSError:  # another disk, or one without links
+        shutil.copyfile(file, target)
+
+
+def run(context: Any) -> dict[str, Any]:
+    """Upload what lies in data/upload. Returns {url, repo, private}, or {} when stopped.
+
+    Raises BadSetting, MissingPart without a token, RunProblem with the hub's reason.
+    """
+    try:
+        spec = PushSpec.model_validate(context.spec)
+    except ValidationError as error:
+        raise BadSetting("The model can't be uploaded.", f"{error.errors()[0]['msg']}.", "Try again.") from error
+    folder = context.folder / "data" / "upload"
+    sizes = [file.stat().st_size for file in files_in(folder)]
+    context.progress(f"Uploading {len(sizes)} files, {sum(sizes) >> 20} MiB")
+    ended: list[dict[str, Any] | Exception] = []
+
+    def work() -> None:
+        try:
+            ended.append(upload(folder, spec))
+        except Exception as error:  # raised in the worker's own thread
+            ended.append(error)
+
+    # The client can't be interrupted, so it works in a thread that ends with the process.
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    while thread.is_alive():
+        if context.should_stop():
+            return {}
+        context.alive()
+        thread.join(_POLL)
+    if isinstance(ended[0], Exception):
+        raise ended[0]
+    return ended[0]
+
+
+def upload(folder: Path, spec: PushSpec) -> dict[str, Any]:
+    """Create the repository if it is missing, and upload a folder. Raises as `run`."""
+    hub = hf_jobs.api(token())
+    kind = "space" if spec.form == "space" else "model"
+    with hf_jobs.plain_errors(_WHAT):
+        repo = check_repo(spec.repo)
+        repo = repo if "/" in repo else f"{hub.whoami()['name']}/{repo}"
+        sdk = {"space_sdk": "gradio"} if kind == "space" else {}
+        url = str(hub.create_repo(repo, private=spec.private, repo_type=kind, exist_ok=True, **sdk))
+        if spec.private and not hub.repo_info(repo, repo_type=kind).private:
+            raise RunProblem(
+                _WHAT,
+                f"{repo} exists already and is public: anyone could read it.",
+                "Choose another name, make it private there, or agree to a public model.",
+            )
+        hub.upload_folder(repo_id=repo, repo_type=kind, folder_path=folder, commit_message="Upload with Apprentice")
+    return {"url": url, "repo": repo, "private": spec.private}
+
+
+def token() -> str:
+    """The person's access token. Raises MissingPart if there is none."""
+    found = hub_token.find()
+    if not found:
+        raise MissingPart(
+            "There is no access token for Hugging Face.",
+            "To upload a model you need an account there, and a token with write access.",
+            f"Create one at huggingface.co/settings/tokens, then save it with {PROGRAM} models --token.",
+        )
+    return found
+
+
+def require_some(found: Iterable[str], form: Form) -> None:
+    """Raises BadInput if there is nothing to upload."""
+    if not list(found):
+        raise BadInput(f"There are no files to upload as {form}.", "They were deleted.", "Make the export again.")

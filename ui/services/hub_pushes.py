@@ -1,0 +1,139 @@
+"""Exported models in the person's own account at Hugging Face: listed, uploaded, followed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from backend.errors import RunProblem
+from backend.export import hub_push, model_card, model_space
+from backend.export.hub_push import Form
+from backend.export.model_card import Evaluation
+from backend.export.request import slug
+from backend.hosting.policy import HOME, Feature, Policy
+from backend.records.units import MIB
+from jobs.records import Job, State
+from jobs.runner import Runner
+from ui.records import HubPush, HubUpload
+from ui.services.evaluations import EvaluationService
+from ui.services.results import ResultService
+from ui.services.runs import RunService
+from ui.text import verdicts
+
+_SPACE_FILES = ("app.py", "requirements.txt", "settings.json")
+
+
+class HubPushService:
+    """Nothing is sent before `start`, and then only what `offer` lists."""
+
+    def __init__(
+        self,
+        exports: Path,
+        runner: Runner,
+        runs: RunService,
+        results: ResultService,
+        evaluations: EvaluationService,
+        policy: Policy = HOME,
+    ) -> None:
+        self._exports, self._runner, self._policy = exports, runner, policy
+        self._runs, self._results, self._evaluations = runs, results, evaluations
+
+    def forms(self, run_id: str) -> list[Form]:
+        """The forms whose export is here."""
+        return [form for form in hub_push.FORMS if self._export(run_id, form)]
+
+    def offer(self, run_id: str, form: Form) -> HubUpload:
+        """What would be uploaded. Raises RunProblem before the export is made."""
+        found = self._files(run_id, form)
+        sizes = {name: file.stat().st_size / MIB for name, file in found.items()}
+        more = (hub_push.CARD, *(_SPACE_FILES if form == "space" else ()))
+        return HubUpload(form, sizes, more, self._results.instruction(run_id))
+
+    def card(self, run_id: str, form: Form) -> str:
+        """The model card that goes with it: Markdown."""
+        job = self._required_export(run_id, form)
+        checks = [(check["ok"], str(check["sentence"])) for check in job.result.get("checks", [])]
+        kind = "merged" if form == "space" else form
+        name, instruction = self._name(run_id), self._results.instruction(run_id)
+        return model_card.card(
+            self._runs.details(run_id).spec, kind, name, instruction, self._evaluation(run_id), checks
+        )
+
+    def start(self, run_id: str, form: Form, repo: str, *, private: bool = True) -> str:
+        """Queues the upload and returns its id.
+
+        Raises BadSetting for an impossible name, MissingPart without a token, RunProblem before the export is made,
+        NotInDemo.
+        """
+        self._policy.require(Feature.PUSH)
+        repo = hub_push.check_repo(repo)
+        hub_push.token()
+        found, card = self._files(run_id, form), self.card(run_id, form)
+        hub_push.require_some(found, form)
+
+        def prepare(folder: Path) -> None:
+            upload = hub_push.prepare(folder, form, found, card)
+            if form == "space":
+                spec, instruction = self._runs.spec(run_id), self._results.instruction(run_id)
+                model_space.write(upload, self._name(run_id), spec, instruction)
+
+        spec = {"form": form, "repo": repo, "private": private}
+        return self._runner.submit("push", spec, form, parent=run_id, prepare=prepare)
+
+    def stop(self, push_id: str) -> None:
+        """Stops an upload; started again, it goes on where it was."""
+        self._runner.stop(push_id)
+
+    def all(self, run_id: str) -> list[HubPush]:
+        """The uploads of a run, newest first."""
+        return [_push(job) for job in self._runner.jobs(kind="push", parent=run_id)]
+
+    def _name(self, run_id: str) -> str:
+        return slug(self._runs.job(run_id).name)
+
+    def _files(self, run_id: str, form: Form) -> dict[str, Path]:
+        job = self._required_export(run_id, form)
+        return hub_push.files(form, self._exports / job.id, str(job.result.get("folder") or ""))
+
+    def _export(self, run_id: str, form: Form) -> Job | None:
+        """The newest finished export that this form is made of."""
+        wanted = hub_push.export_for(form)
+        for job in self._runner.jobs(kind="export", parent=run_id):
+            if job.state is State.COMPLETED and job.name.startswith(wanted) and (self._exports / job.id).is_dir():
+                return job
+        return None
+
+    def _required_export(self, run_id: str, form: Form) -> Job:
+        job = self._export(run_id, form)
+        if job is None:
+            raise RunProblem(
+                "There is nothing to upload yet.",
+                f"This needs the export {hub_push.export_for(form)} of the model.",
+                "Make that file first.",
+            )
+        return job
+
+    def _evaluation(self, run_id: str) -> Evaluation | None:
+        report = self._evaluations.summaries().get(run_id)
+        if report is None:
+            return None
+        systems = [
+            (verdicts.SYSTEMS[name], verdicts.score(name, report), verdicts.interval(name, report))
+            for name in report["systems"]
+        ]
+        right = "" if verdicts.graded(report) else verdicts.MEASURES.get(report["main_measure"], "")
+        return Evaluation(verdicts.sentence(report), right, report["items"], systems)
+
+
+def _push(job: Job) -> HubPush:
+    url = str(job.result.get("url", ""))
+    return HubPush(
+        id=job.id,
+        form=job.name,
+        state=job.state,
+        active=not job.state.is_terminal,
+        phase=job.progress.phase if job.progress else "Waiting for its turn",
+        failure=job.failure,
+        url=url if url.startswith("https://") else "",
+        repo=str(job.result.get("repo", "")),
+        private=job.result.get("private") is True,
+    )

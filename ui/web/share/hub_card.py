@@ -1,0 +1,191 @@
+"""The section of Share that uploads a model to Hugging Face, once a person has seen what is sent and agreed."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+from markupsafe import Markup
+
+from backend.errors import BadInput
+from backend.export.hub_push import FORMS, Form
+from backend.hosting.policy import Feature
+from backend.settings import PROGRAM
+from ui.records import HubPush, HubUpload
+from ui.services.app import App
+from ui.services.selection import Choice
+from ui.text import format as fmt
+from ui.web.browser_state import BrowserState, Inputs, Updates
+from ui.web.components import button, html
+from ui.web.errors import handler
+from ui.web.html import components
+
+LEAD = (
+    "Puts the model into your own account at Hugging Face, private unless you say otherwise. You need an access "
+    f"token with write access, saved with {PROGRAM} models --token."
+)
+NO_EXPORT = "First make a file above: what it learned, the whole model, or one file for any computer."
+TITLES: dict[Form, str] = {
+    "adapter": "Only what it learned (adapter)",
+    "merged": "The whole model (merged)",
+    "gguf": "The file for any computer (GGUF)",
+    "space": "A small app with the whole model (Space)",
+}
+
+
+@dataclass
+class HubCard:
+    """The components of the section."""
+
+    app: App
+    form: gr.Radio
+    repo: gr.Textbox
+    public: gr.Checkbox
+    look: gr.Button
+    agreed: gr.Checkbox
+    send: gr.Button
+    stop: gr.Button
+    offer: gr.HTML
+    pushes: gr.HTML
+
+    @property
+    def outputs(self) -> list[Any]:
+        asked = [self.form, self.repo, self.public, self.look, self.agreed, self.send]
+        return [*asked, self.stop, self.offer, self.pushes]
+
+    def show(self, choice: Choice) -> Updates:
+        """The section as it is now, except for fields in which the person types."""
+        if why_not := self.app.policy.why_not(Feature.PUSH):
+            return {self.look: gr.update(interactive=False), self.offer: components.text(why_not, "small")}
+        forms = self.app.hub_pushes.forms(choice.run_id) if choice.run_id else []
+        found = self.app.hub_pushes.all(choice.run_id) if choice.run_id else []
+        active = any(one.active for one in found)
+        updates: Updates = {
+            self.form: gr.update(choices=[(TITLES[form], form) for form in forms]),
+            self.look: gr.update(interactive=bool(forms) and not active),
+            self.stop: gr.update(visible=active),
+            self.pushes: pushes(found),
+        }
+        if not forms:
+            updates |= self._without_offer() | {self.offer: components.text(NO_EXPORT, "small")}
+        return updates
+
+    def _without_offer(self) -> Updates:
+        return {
+            self.agreed: gr.update(value=False, visible=False),
+            self.send: gr.update(visible=False, interactive=False),
+            self.offer: components.EMPTY,
+        }
+
+    def signature(self, choice: Choice) -> Hashable:
+        if not choice.run_id:
+            return ""
+        return repr((self.app.hub_pushes.all(choice.run_id), self.app.hub_pushes.forms(choice.run_id)))
+
+
+def build(app: App, state: BrowserState) -> HubCard:
+    """Draws the section."""
+    with gr.Accordion("Put it on Hugging Face", open=False, elem_classes="fold-block"):
+        html(components.text(LEAD))
+        form = gr.Radio([(TITLES[one], one) for one in FORMS], label="What to upload", elem_id="hub-form")
+        repo = gr.Textbox(
+            label="Its name there", placeholder="my-model", max_lines=1, max_length=200, elem_id="hub-repo"
+        )
+        public = gr.Checkbox(label="Everybody may see it (public)", elem_id="hub-public")
+        look = button("See what is uploaded", interactive=False, elem_id="hub-look")
+        offer_html = html()
+        agreed = gr.Checkbox(label="I agree to this upload", visible=False, elem_id="hub-agree")
+        with gr.Row(elem_classes="actions"):
+            send = button("Upload it", interactive=False, visible=False, elem_id="hub-send")
+            stop = button("Stop the upload", visible=False, elem_id="hub-stop")
+        sent = html()
+    card = HubCard(app, form, repo, public, look, agreed, send, stop, offer_html, sent)
+
+    def form_of(inputs: Inputs) -> Form:
+        if inputs[form] not in FORMS:
+            raise BadInput("Nothing is chosen yet.", "", "Choose what to upload.")
+        chosen: Form = inputs[form]
+        return chosen
+
+    @handler
+    def look_up(inputs: Inputs) -> Updates:
+        found = app.hub_pushes.offer(state.choice(inputs).run_id, form_of(inputs))
+        card_text = app.hub_pushes.card(state.choice(inputs).run_id, form_of(inputs))
+        return {
+            offer_html: offer(found, card_text, public=bool(inputs[public])),
+            agreed: gr.update(value=False, visible=True),
+            send: gr.update(visible=True, interactive=False),
+        }
+
+    @handler
+    def changed(_: Inputs) -> Updates:
+        """Another choice needs another look and a new agreement."""
+        return card._without_offer()
+
+    @handler
+    def agree(inputs: Inputs) -> Updates:
+        return {send: gr.update(interactive=bool(inputs[agreed]))}
+
+    @handler
+    def upload(inputs: Inputs) -> Updates:
+        choice = state.choice(inputs)
+        if not inputs[agreed]:
+            raise BadInput("Nothing was uploaded.", "", "Agree to the upload first.")
+        app.hub_pushes.start(choice.run_id, form_of(inputs), str(inputs[repo] or ""), private=not inputs[public])
+        return {**card.show(choice), **card._without_offer()}
+
+    @handler
+    def end(inputs: Inputs) -> Updates:
+        choice = state.choice(inputs)
+        for one in app.hub_pushes.all(choice.run_id):
+            if one.active:
+                app.hub_pushes.stop(one.id)
+        return card.show(choice)
+
+    state.listen(look.click, look_up, card.outputs, form, public)
+    for part in (form, public):
+        state.listen(part.input, changed, card.outputs, part)
+    state.listen(agreed.input, agree, card.outputs, agreed)
+    state.listen(send.click, upload, card.outputs, form, repo, public, agreed)
+    state.listen(stop.click, end, card.outputs)
+    return card
+
+
+def offer(found: HubUpload, card: str, *, public: bool) -> Markup:
+    """Everything that leaves this computer, and who can see it there."""
+    files = fmt.listed([f"{name} ({fmt.size(size)})" for name, size in found.sizes.items()])
+    quoted = (
+        "its card quotes the instruction of your examples, and no example"
+        if found.instruction
+        else ("its card quotes none of your examples")
+    )
+    seen = "everybody" if public else "only you, and whom you let in there"
+    return components.join(
+        [
+            components.rows(
+                [
+                    ("What is uploaded", files, f"and {fmt.listed(list(found.written))}, written for it"),
+                    ("Who can see it", seen, quoted),
+                ]
+            ),
+            components.fold("The card", components.code(card), key="hub-card"),
+        ]
+    )
+
+
+def pushes(found: Iterable[HubPush]) -> Markup:
+    """How each upload is doing, or where the model is now."""
+    return components.join(map(_push, found))
+
+
+def _push(one: HubPush) -> Markup:
+    if one.failure:
+        return components.problem_alert(one.failure)
+    if one.active:
+        return components.text(f"{one.phase}.")
+    if not one.url:
+        return components.text("The upload was stopped. Upload it again to go on where it was.", "small")
+    who = "private" if one.private else "public"
+    return Markup("<p>{} ({}): {}</p>").format(one.repo, who, components.external_link(one.url, "open it"))
