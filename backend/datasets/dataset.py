@@ -12,7 +12,7 @@ from backend.datasets.check_dataset import check, without_errors
 from backend.datasets.checks import duplicates
 from backend.datasets.checks.dataset import FEW, FEWEST
 from backend.datasets.checks.fix import Change, FixedDataset, apply, preview_fixes
-from backend.datasets.checks.issues import ISSUE_TYPES
+from backend.datasets.checks.issues import ISSUE_TYPES, QUESTIONS
 from backend.datasets.checks.languages import usual_language
 from backend.datasets.checks.report import Report, ValidationFile
 from backend.datasets.checks.tokens import TokenTotals
@@ -147,8 +147,15 @@ class CheckedDataset:
         return pieces or report.duplicates.distinct
 
     @property
+    def questions(self) -> list[Problem]:
+        """How the file was read where that is a guess, which the user has not confirmed."""
+        return [p for p in self.report.problems if p.kind in QUESTIONS and not self.info.is_refused(p)]
+
+    @property
     def blocked(self) -> str:
-        """Why training can't start: the first error, as a sentence; "" without one."""
+        """Why training can't start: the first open question or error, as a sentence; "" without one."""
+        if self.questions:
+            return f"First say whether this is right: {self.questions[0].message}"
         left = [p for p in self.unread if not self.info.is_accepted(p)]
         errors = left + [p for p in self.fixed_report.problems if p.severity == "error"]
         if errors:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from backend.datasets.write_fixed import write_fixed
 from backend.errors import BadInput
 from backend.records.lengths import UNLIMITED, LengthLimits
 from backend.settings import PROGRAM, Workspace
-from ui.cli.data_source import opened, rows_to_read
+from ui.cli.data_source import opened, require_answers, rows_to_read
 from ui.cli.model_commands import ready_tokenizer
 from ui.cli.options import add_reading_options, add_validation_option, asking_for_columns, positive, reading_options
 from ui.cli.output import AddCommand, Answer, say
@@ -60,8 +61,17 @@ def check(options: argparse.Namespace, workspace: Workspace) -> Answer:
     lines = [
         f"{p.severity}: " + (f"{p.place}, row {p.row}: " if p.row else "") + p.message for p in found.report.problems
     ]
-    text = "\n".join([*lines, *summary(found.report)])
-    return Answer(found.report.to_json(), text, exit_code=1 if found.blocked else 0)
+    text = "\n".join([*_questions(found), *lines, *summary(found.report)])
+    document = {**found.report.to_json(), "questions": [asdict(one) for one in found.questions]}
+    return Answer(document, text, exit_code=1 if found.blocked else 0)
+
+
+def _questions(checked: CheckedDataset) -> list[str]:
+    try:
+        require_answers(checked)
+    except BadInput as question:
+        return [f"question: {question}"]
+    return []
 
 
 def warnings(report: Report) -> list[str]:
@@ -75,7 +85,9 @@ def warnings(report: Report) -> list[str]:
 
 def fix(options: argparse.Namespace, workspace: Workspace) -> Answer:
     accepted = [kind.strip() for kind in options.accept.split(",")] if options.accept else SAFE_FIXES
-    fixed = _as_trained(options, workspace, accepted=dict.fromkeys(accepted, "all")).fixed
+    checked = _as_trained(options, workspace, accepted=dict.fromkeys(accepted, "all"))
+    require_answers(checked)
+    fixed = checked.fixed
     if not fixed.dataset.rows:
         raise BadInput(
             "No examples are left, so nothing was written.",

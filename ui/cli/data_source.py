@@ -6,10 +6,13 @@ import argparse
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote
 
 from backend.datasets import hub
+from backend.datasets.dataset import CheckedDataset
 from backend.datasets.read.pack import as_one_file, name_of
-from backend.errors import BadUsage
+from backend.errors import BadInput, BadUsage
+from backend.records.rows import Problem, Source
 from backend.settings import Workspace
 from ui.cli.options import asking_for_columns, reading_options
 from ui.cli.output import say
@@ -43,6 +46,21 @@ def rows_to_read(sources: Sequence[Path], rows: int | None) -> dict[str, int]:
     """The option `rows` where it was typed, or where a data set of the hub needs one."""
     from_hub = any(str(one).startswith(hub.PREFIX) for one in sources)
     return {"rows": rows or hub.ROWS} if rows or from_hub else {}
+
+
+def require_answers(checked: CheckedDataset) -> None:
+    """Raises BadInput, with how to answer, where the page would ask whether a guess is right."""
+    for question in checked.questions:
+        answer = _answer(question, checked.original.source)
+        raise BadInput(question.message, "That is a guess.", f"If it is right, add {answer}; if not, another one.")
+
+
+def _answer(question: Problem, source: Source) -> str:
+    """The option that confirms a guess."""
+    if question.kind == "other_sheets":
+        return f"--sheet {quote(source.details.get('sheet', 'NAME'))}"
+    columns = source.mapping if source.format != "zip" else {"question": "…", "answer": "…"}
+    return " ".join(f"--column {quote(f'{field}={column}')}" for field, column in columns.items())
 
 
 def imported(app: App, options: argparse.Namespace) -> str:

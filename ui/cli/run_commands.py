@@ -12,7 +12,7 @@ from backend.records.specs import parse_new_settings
 from backend.settings import PROGRAM, Workspace
 from jobs.records import Job, State
 from ui.cli.data_commands import warnings
-from ui.cli.data_source import imported
+from ui.cli.data_source import imported, require_answers
 from ui.cli.follow import follow
 from ui.cli.model_commands import ready_tokenizer, resolve_model
 from ui.cli.options import add_data_option, add_reading_options, add_validation_option
@@ -111,6 +111,7 @@ def _start(app: App, options: argparse.Namespace) -> str:
     settings = parse_new_settings({**advice.settings.model_dump(), **typed})
     app.versions.check(version, model_id, settings)
     checked = app.datasets.checked(data_id, model_id, LengthLimits.from_settings(settings))
+    require_answers(checked)
     for warning in warnings(checked.fixed_report):
         say(warning)
     evaluate = not options.no_evaluation

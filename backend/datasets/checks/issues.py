@@ -130,6 +130,10 @@ ISSUE_TYPES: dict[str, IssueType] = {
 }
 
 
+QUESTIONS = ("mapping_guessed", "other_sheets")  # guesses that nothing trains on until they are confirmed
+GUESSES = (*QUESTIONS, "encoding")  # how a file was read
+
+
 def issue_title(kind: str) -> str:
     """The heading for a list of problems of this kind."""
     return ISSUE_TYPES[kind].title if kind in ISSUE_TYPES else kind.replace("_", " ").capitalize()

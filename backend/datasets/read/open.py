@@ -130,8 +130,9 @@ def _workbook(source: ByteSource, kind: str, options: ReadOptions) -> OpenSource
     alike = [sheet.name for sheet in sheets if sheet.likely and sheet.columns and sheet.columns == chosen[0].columns]
     if len(alike) > 1:
         details["together"] = TOGETHER.join(alike)
-    if len(found := [name for name in chosen[0].columns if name.endswith(" (2)")]) > 1:
-        opened.notes.append(_side_by_side(found))
+    beside = [name for name in chosen[0].columns if name.endswith(" (2)")]
+    if len(beside) > 1 and options.sheet is None:
+        opened.notes.append(_side_by_side(beside))
     if others and options.sheet is None:
         opened.notes.append(_other_sheets(chosen[0].name, [sheet.name for sheet in others], len(alike) > 1))
     return opened

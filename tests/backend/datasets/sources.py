@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from backend.datasets.chats.people import WhoToImitate
+from backend.datasets.checks.issues import QUESTIONS
 from backend.datasets.convert.mapping import NoExamples
 from backend.datasets.read.load import ReadOptions, load
 from backend.errors import BadInput
@@ -33,7 +34,6 @@ from backend.settings import PROJECT_ROOT
 
 FOLDER = PROJECT_ROOT / "tests" / "data" / "sources"
 DOCUMENT = PROJECT_ROOT / "docs" / "formats.md"
-QUESTIONS = ("mapping_guessed", "other_sheets")  # kinds of problems that ask
 GROUPS = {"tables": "Tables and spreadsheets", "documents": "Texts and documents", "conversations": "Conversations"}
 OUTCOMES = {"rows": "read", "asks": "asks first", "refused": "refused, with the reason"}
 _INTRODUCTION = """# Formats

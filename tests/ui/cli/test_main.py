@@ -172,6 +172,25 @@ def test_unclear_columns_are_asked_for_by_every_command(app: Shell, tmp_path: Pa
     assert app("datasets") == {"datasets": []}
 
 
+def test_nothing_is_made_of_a_guess_until_it_is_confirmed(app: Shell, tmp_path: Path) -> None:
+    lines = [
+        "Which tea,What else",
+        *(f"When is tea number {n} served?,Tea number {n} is served at {n}." for n in range(8)),
+    ]
+    file, clean = write_lines(tmp_path / "form.csv", *lines), str(tmp_path / "clean.jsonl")
+    report = app("check", file)
+    assert (app.code, [one["kind"] for one in report["questions"]]) == (1, ["mapping_guessed"])
+    for command in (["fix", file, "-o", clean], ["train", "--data", file]):
+        error = app(*command)
+        assert app.code == 1
+        assert "--column 'question=Which tea' --column 'answer=What else'" in error["next"]
+    assert not Path(clean).exists()
+    assert app("runs") == {"runs": []}
+    assert (
+        app("fix", file, "-o", clean, "--column", "question=Which tea", "--column", "answer=What else")["rows"] == 8
+    )
+
+
 def test_train_says_what_check_warns_of(tmp_path: Path) -> None:
     rows = [chat(f"what about the thing called {i}?", "Mail me: a@example.org") for i in range(6)]
     report = check_rows(load(Path(write_lines(tmp_path / "d.jsonl", *rows))))

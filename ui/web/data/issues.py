@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from backend.datasets.checks.fix import FIXABLE, WHOLE_FILE_FIXES, Change
-from backend.datasets.checks.issues import issue_title
+from backend.datasets.checks.issues import GUESSES, issue_title
 from backend.records.rows import Problem, Row
 from ui.records import DatasetState
 from ui.text import format as fmt
-from ui.web.data import before_after, read_options
+from ui.web.data import before_after
 from ui.web.html import components
 
 LEAVE_OUT = "Leave out what can't be read."
@@ -27,7 +27,7 @@ def card(data: DatasetState) -> Markup:
     """Every kind of problem, those that block training first."""
     kinds: dict[str, list[Problem]] = {}
     for problem in data.problems:
-        if problem.kind not in read_options.GUESSES:
+        if problem.kind not in GUESSES:
             kinds.setdefault(problem.kind, []).append(problem)
     words = "Fix everything that blocks training"
     fix_all = components.button(words, "accept-all", "", "firm") if must_fix(data) else ""

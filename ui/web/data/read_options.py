@@ -9,6 +9,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from backend.datasets.checks.issues import GUESSES
 from backend.datasets.convert.shapes import SHAPES
 from backend.datasets.read.formats import DELIMITERS
 from backend.records.rows import Dataset, Problem
@@ -18,7 +19,6 @@ from ui.web.data import before_after
 from ui.web.data.people import ask_people
 from ui.web.html import components, tables
 
-GUESSES = ("encoding", "mapping_guessed", "other_sheets")  # problems that ask whether a guess is right
 FORMATS = {
     "jsonl": "JSON lines",
     "json": "JSON",
